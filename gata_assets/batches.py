@@ -1,0 +1,102 @@
+"""Batch IDs, the windows of time that they stand for, and the partitions made of them.
+
+A batch ID is an hour, `YYYYMMDDHH` in UTC. Pure: the present comes in as an argument.
+No database, file or setting belongs here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from gata_assets.errors import BatchIdError
+
+BATCH_ID_FORMAT = "%Y%m%d%H"
+BATCH_ID_EXAMPLE = "2026010203"
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """A half-open span of time `[start_at, end_at)` in UTC, for `closed` in whole epoch seconds."""
+
+    start_at: datetime
+    end_at: datetime
+
+    @property
+    def start(self) -> int:
+        """Epoch seconds of the first instant inside."""
+        return int(self.start_at.timestamp())
+
+    @property
+    def end(self) -> int:
+        """Epoch seconds of the first instant after."""
+        return int(self.end_at.timestamp())
+
+    def __str__(self) -> str:
+        return f"[{self.start_at:%Y-%m-%d %H:%M}, {self.end_at:%Y-%m-%d %H:%M}) UTC"
+
+
+@dataclass(frozen=True, order=True)
+class Batch:
+    """One hour's batch."""
+
+    starts_at: datetime
+
+    @property
+    def batch_id(self) -> str:
+        """The hour as `YYYYMMDDHH`."""
+        return self.starts_at.strftime(BATCH_ID_FORMAT)
+
+    def training_window(self, period_days: int) -> Window:
+        """`[B - period_days, 00:00 of B's day)`: keeps the batch's hour at its start and ends with the
+        last second of the day before the batch.
+        """
+        midnight = self.starts_at.replace(hour=0)
+        return Window(self.starts_at - timedelta(days=period_days), midnight)
+
+    def older_window(self, period_days: int, training_period_days: int) -> Window:
+        """`[B - period_days, B - training_period_days)`: what the low-volume window has beyond the training
+        window. It is empty where the periods are equal.
+        """
+        return Window(
+            self.starts_at - timedelta(days=period_days),
+            self.starts_at - timedelta(days=training_period_days),
+        )
+
+
+def parse_batch_id(batch_id: str) -> Batch:
+    """Read `YYYYMMDDHH`; raises BatchIdError for anything else, such as hour 24 or 30 February."""
+    if not re.fullmatch(r"[0-9]{10}", batch_id, flags=re.ASCII):
+        raise BatchIdError(
+            f"'{batch_id[:40]}' is not a batch ID: ten digits YYYYMMDDHH (UTC) are needed, "
+            f"for example {BATCH_ID_EXAMPLE} for 2 January 2026, 03:00."
+        )
+    try:
+        return Batch(datetime.strptime(batch_id, BATCH_ID_FORMAT).replace(tzinfo=UTC))
+    except ValueError:
+        raise BatchIdError(
+            f"'{batch_id}' is not a batch ID: there is no such hour. YYYYMMDDHH needs a month 01-12, "
+            f"a day that the month has and an hour 00-23, for example {BATCH_ID_EXAMPLE}."
+        ) from None
+
+
+def require_existing_batch(batch_id: str, *, first_batch_id: str, now: datetime) -> Batch:
+    """The batch of a well-formed ID that has begun and is not before the first.
+
+    Raises BatchIdError otherwise. `now` is an aware datetime.
+    """
+    batch = parse_batch_id(batch_id)
+    first = parse_batch_id(first_batch_id)
+    if batch < first:
+        raise BatchIdError(
+            f"Batch {batch_id} is before the first batch {first_batch_id}. "
+            "Choose a later one, or set FIRST_BATCH_ID to an earlier hour."
+        )
+    newest = Batch(now.astimezone(UTC).replace(minute=0, second=0, microsecond=0))
+    if batch > newest:
+        raise BatchIdError(
+            f"Batch {batch_id} is in the future: the newest batch is {newest.batch_id} (it is now "
+            f"{now.astimezone(UTC):%Y-%m-%d %H:%M} UTC)."
+        )
+    return batch

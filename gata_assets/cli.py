@@ -1,0 +1,127 @@
+"""The command line, `gata`: options, help texts and exit codes. What the commands do stands in `commands`.
+
+Everything heavy is imported inside the commands, so that `gata --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gata_assets import __version__
+from gata_assets.errors import BatchIdError, GataError, SettingsError
+
+if TYPE_CHECKING:
+    from gata_assets.settings import Settings
+
+_ENV_FILE = click.option(
+    "--env-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file of settings, below the environment. [default: local.env, where there is one]",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gata")
+def main() -> None:
+    """Prepare machine-learning training data from closed support tickets, batch by batch."""
+
+
+@main.command()
+@click.argument("batch_id")
+@click.option(
+    "--summary",
+    type=click.Choice(["auto", "table", "json"]),
+    default="auto",
+    show_default=True,
+    help="How the summary at the end is shown; auto is a table on a terminal and JSON elsewhere.",
+)
+@_ENV_FILE
+def prepare(batch_id: str, summary: str, env_file: Path | None) -> None:
+    """Prepare the batch BATCH_ID: an hour in UTC as YYYYMMDDHH, for example 2026010203.
+
+    Exits with 0 when the training files are written and all blocking checks have passed, with 1 when the batch
+    failed, and with 2 when the batch ID or a setting is wrong.
+    """
+    from gata_assets.batches import require_existing_batch
+
+    settings = _load(env_file)
+    try:
+        require_existing_batch(batch_id, first_batch_id=settings.first_batch_id, now=datetime.now(UTC))
+    except BatchIdError as error:
+        raise click.BadParameter(str(error), param_hint="BATCH_ID") from None
+    from gata_assets.commands import prepare as command
+
+    if not command.run(settings, batch_id, summary=summary):
+        sys.exit(1)
+
+
+@main.command("sample-data")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The SQLite file to make. [default: gata-sample.sqlite, which is read while TICKETS_URL is unset]",
+)
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d"]),
+    default="2025-01-01",
+    show_default=True,
+    help="The first day on which tickets closed.",
+)
+@click.option(
+    "--until", type=click.DateTime(["%Y-%m-%d"]), help="The last day on which tickets closed. [default: today]"
+)
+@click.option("--tickets-per-day", type=click.IntRange(1, 5_000), default=40, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Other seeds, other tickets.")
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+def sample_data(
+    output: Path | None,
+    since: datetime,
+    until: datetime | None,
+    tickets_per_day: int,
+    seed: int,
+    force: bool,
+) -> None:
+    """Make a ticket store of generated tickets to try things out on.
+
+    The tickets of a day are the same whatever days are asked for. They have realistic imbalance, channels,
+    duplicates, open tickets and tickets that must not train.
+    """
+    from gata_assets.commands import sample_data as command
+
+    last = until.date() if until else datetime.now(UTC).date()
+    if since.date() > last:
+        raise click.UsageError(f"--since {since.date()} is after --until {last}.")
+    try:
+        command.run(output, since.date(), last, tickets_per_day=tickets_per_day, seed=seed, force=force)
+    except GataError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.command()
+@_ENV_FILE
+def doctor(env_file: Path | None) -> None:
+    """Check settings, ticket database and target, and say how to put right what is wrong.
+
+    Writes, reads and deletes one small object under intermediate/doctor/ in the target. Exits with 1 when a
+    batch could not be prepared as things are.
+    """
+    settings = _load(env_file)
+    from gata_assets.commands import doctor as command
+
+    if not command.run(settings):
+        sys.exit(1)
+
+
+def _load(env_file: Path | None) -> Settings:
+    from gata_assets.settings import load_settings
+
+    try:
+        return load_settings(env_file)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None

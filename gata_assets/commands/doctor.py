@@ -1,0 +1,96 @@
+"""`gata doctor`: can a batch be prepared with these settings, and if not, what puts it right?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from gata_assets.definitions import build_source, build_store
+from gata_assets.errors import DeleteDeniedError, GataError, StoreError
+from gata_assets.resources.object_store import ObjectStore
+from gata_assets.settings import Settings, SourceKind
+
+# One key that is written over every time: where the role may not delete, at most this one is left.
+PROBE_KEY = "intermediate/doctor/probe"
+_PROBE = b"written by gata doctor; may be deleted\n"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at, whether it is well (None: it may be, read on), and what was found."""
+
+    subject: str
+    is_well: bool | None
+    found: str
+
+
+def run(settings: Settings) -> bool:
+    """Look at everything, show each finding as it comes, and say whether a batch can be prepared."""
+    console = Console(highlight=False, soft_wrap=True)
+    marks = {True: "[green]ok  [/green]", False: "[red]BAD [/red]", None: "[yellow]note[/yellow]"}
+    is_well = True
+    for finding in examine(settings):
+        console.print(f"{marks[finding.is_well]} {finding.subject}: ", end="")
+        console.print(finding.found, markup=False)
+        is_well = is_well and finding.is_well is not False
+    console.print("A batch can be prepared." if is_well else "A batch cannot be prepared as things are.")
+    return is_well
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Everything that a run needs, one finding after another."""
+    yield Finding("settings", True, f"{settings.source_kind.value} tickets; {_target(settings)}")
+    yield from _examine_source(settings)
+    yield from _examine_store(build_store(settings))
+
+
+def _target(settings: Settings) -> str:
+    if settings.target_bucket:
+        return f"target s3://{settings.target_bucket}"
+    return f"target directory {settings.target_dir} (TARGET_BUCKET is unset)"
+
+
+def _examine_source(settings: Settings) -> Iterator[Finding]:
+    try:
+        source = build_source(settings)
+        if settings.source_kind is SourceKind.POSTGRESQL and settings.tickets_url:
+            source = source.model_copy(update={"url": settings.tickets_url.get_secret_value()})
+        report = source.look()
+    except GataError as error:
+        yield Finding("tickets", False, str(error))
+        return
+    if report.closed_tickets == 0:
+        yield Finding("tickets", False, f"{report.description} has no closed ticket. Is it the right database?")
+        return
+    span = f"{_day(report.first_closed)} to {_day(report.last_closed)}"
+    yield Finding("tickets", True, f"{report.description}: {report.closed_tickets:,} closed tickets, {span}")
+
+
+def _examine_store(store: ObjectStore) -> Iterator[Finding]:
+    place = store.uri(PROBE_KEY)
+    try:
+        store.write(PROBE_KEY, _PROBE)
+        yield Finding("target, write", True, place)
+        if store.read(PROBE_KEY) != _PROBE:
+            yield Finding("target, read", False, f"{place} does not hold what was just written to it.")
+            return
+        yield Finding("target, read", True, place)
+        store.delete(PROBE_KEY)
+        is_gone = not store.exists(PROBE_KEY)
+        yield Finding("target, delete", is_gone, place if is_gone else f"{place} is still there after a delete.")
+    except DeleteDeniedError as error:
+        yield Finding(
+            "target, delete",
+            None,
+            f"{error} Batches can be prepared without it; only a batch that is run again and then has no low-volume "
+            "dataset any more fails, because the earlier one's files must go.",
+        )
+    except StoreError as error:
+        yield Finding("target", False, str(error))
+
+
+def _day(closed: int | None) -> str:
+    return f"{datetime.fromtimestamp(closed or 0, UTC):%Y-%m-%d %H:%M} UTC"

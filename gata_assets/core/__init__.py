@@ -1,0 +1,1 @@
+"""The pure part: rules and data which need no outside world."""

@@ -1,0 +1,161 @@
+"""Rules held against tables: how many rows break which rule, and the truths about a whole split.
+
+Outcomes are names and counts, never the values that failed. What happens to a failed outcome is decided outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+import pandera.pandas as pa
+
+from gata_assets.core.splits import Split, test_quota
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a rule said of a table: how many rows (or labels) break it, of how many, and what to do then."""
+
+    rule: str
+    failed: int
+    checked: int
+    advice: str
+    unit: str = "rows"
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether nothing breaks the rule."""
+        return self.failed == 0
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.failed:,} of {self.checked:,} {self.unit}. {self.advice}"
+
+
+# By pandera's names of the rules; a rule without advice of its own gets the last.
+_ADVICE = {
+    "not_nullable": "Fill or remove the missing values in the source",
+    "field_uniqueness": "The source returned a row more than once: look at its primary key",
+    "closed_inside_the_window": "The source returned rows of another time: look at its clock and at `closed`",
+    "str_matches": "The text must be lower-cased and reduced to [a-z0-9?.! ] before it is stored",
+    "greater_than_or_equal_to": "A label is a Zendesk group id, 0 or above: look at the group mapping",
+    "column_in_dataframe": "The table lacks a column: compare it with the documented one",
+    "dtype": "A column has another type than documented: compare the tables",
+}
+_OTHER_ADVICE = "Compare the table with the documented schema"
+
+
+def check_table(schema: pa.DataFrameSchema, table: pd.DataFrame) -> list[Outcome]:
+    """Hold every rule of a schema against a table; one failed outcome a broken rule, none if all are kept."""
+    try:
+        schema.validate(table, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        broken = error.failure_cases.groupby(["column", "check"], dropna=False, observed=True).size()
+        return [_outcome(column, str(check), int(count), len(table)) for (column, check), count in broken.items()]
+    return []
+
+
+def _outcome(column: object, check: str, failed: int, checked: int) -> Outcome:
+    kind = check.split("(")[0]
+    advice = _ADVICE.get(kind, _OTHER_ADVICE)
+    return Outcome(rule=f"{column} {check}", failed=failed, checked=checked, advice=f"{advice}.")
+
+
+def check_counts_add_up(label_counts: pd.DataFrame, tickets: pd.DataFrame) -> list[Outcome]:
+    """The counts of all labels sum to the tickets, and their shares to 1."""
+    counted = int(label_counts["count"].sum())
+    advice = "This is a defect of the counting; please report it."
+    outcomes = [Outcome("counts sum to the tickets", abs(counted - len(tickets)), len(tickets), advice)]
+    shares_off = abs(float(label_counts["share"].sum()) - 1.0) > 1e-9
+    outcomes.append(Outcome("shares sum to 1", int(shares_off), 1, advice, unit="sums"))
+    return outcomes
+
+
+def check_no_ticket_in_two_splits(split: Split, expected_rows: int) -> list[Outcome]:
+    """Every ticket is on exactly one side: none twice, none lost, none added."""
+    ids = pd.concat([split.train["id"], split.test["id"]])
+    advice = "This is a defect of the split; please report it."
+    return [
+        Outcome("no id is on both sides or twice", int(ids.duplicated().sum()), len(ids), advice),
+        Outcome("no ticket is lost or added", abs(len(ids) - expected_rows), expected_rows, advice),
+    ]
+
+
+def check_no_text_in_two_splits(split: Split) -> list[Outcome]:
+    """No text is in train and in test."""
+    leaked = int(split.test["text"].isin(split.train["text"]).sum())
+    return [
+        Outcome(
+            "no text is on both sides",
+            leaked,
+            len(split.test),
+            "SPLIT_METHOD=by-text keeps equal texts together.",
+            unit="test rows",
+        )
+    ]
+
+
+def check_label_shares(split: Split) -> list[Outcome]:
+    """Every label is on both sides, and its test rows are within its indivisible text of its quota."""
+    sides = _sides_by_label(split)
+    missing = (sides["train"] == 0) | (sides["test"] == 0)
+    off = (sides["test"] - sides["quota"]).abs() > sides["tolerance"]
+    advice = "This is a defect of the split; please report it."
+    return [
+        Outcome("every label is on both sides", int(missing.sum()), len(sides), advice, unit="labels"),
+        Outcome("every label's test rows are at its quota", int(off.sum()), len(sides), advice, unit="labels"),
+    ]
+
+
+def check_test_share(split: Split) -> list[Outcome]:
+    """The test rows of all labels together are 10 %, to within what rounding and indivisible texts explain.
+
+    A label's quota is rounded (by half a row at most), is at least 1, and its boundary text may lie on either
+    side; the total may be off by the sum of these.
+    """
+    sides = _sides_by_label(split)
+    rows = int(sides["train"].sum() + sides["test"].sum())
+    allowed = float((sides["tolerance"] + (sides["quota"] - (sides["train"] + sides["test"]) / 10).abs()).sum())
+    off = abs(float(sides["test"].sum()) - rows / 10)
+    return [
+        Outcome(
+            "test rows are a tenth of all",
+            0 if off <= allowed else round(off),
+            rows,
+            "This is a defect of the split; please report it.",
+        )
+    ]
+
+
+def _sides_by_label(split: Split) -> pd.DataFrame:
+    """One row a label: `train` and `test` rows, `quota` of test rows, and its `tolerance`.
+
+    The tolerance is what no division by texts can do better than: the largest number of the label's tickets that
+    share a text; where texts occur under several labels, also what these may add or leave missing.
+    """
+    rows = pd.concat([split.train[["label", "text"]], split.test[["label", "text"]]], ignore_index=True)
+    rows["label"] = rows["label"].astype("int64")
+    rows["is_test"] = pd.Series([False] * len(split.train) + [True] * len(split.test), dtype=bool)
+    texts = rows.groupby(["label", "text"], observed=True).size().rename("tickets").reset_index()
+    texts["is_shared"] = texts.duplicated("text", keep=False)
+    shared = texts["tickets"].where(texts["is_shared"], 0).groupby(texts["label"]).sum()
+    grouped = rows.groupby("label")["is_test"]
+    sides = pd.DataFrame({"test": grouped.sum(), "rows": grouped.size()})
+    sides["train"] = sides["rows"] - sides["test"]
+    sides["quota"] = sides["rows"].map(test_quota)
+    largest = texts.groupby("label")["tickets"].max()
+    sides["tolerance"] = pd.concat(
+        [
+            largest.clip(lower=1),
+            (shared - sides["quota"]).clip(lower=0),
+            sides["quota"].where(sides["rows"] - shared < sides["quota"], 0),
+        ],
+        axis=1,
+    ).max(axis=1)
+    return sides
+
+
+def broken(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Those of the outcomes that have failed."""
+    return [outcome for outcome in outcomes if not outcome.has_passed]

@@ -1,0 +1,144 @@
+"""The files of a dataset: JSON Lines for the two channels, and the manifest that makes them one dataset.
+
+The paths and the format are those that the fine-tuning job and its workflow read. Bytes and keys only: where
+they are stored belongs to `resources`, in which order they are written to `io_managers`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import pandas as pd
+
+from gata_assets.batches import Window
+from gata_assets.core.rules import LabelFormat, PreparationRules
+from gata_assets.core.splits import Split
+
+GENERAL_DATASET = "gata-general"
+LOW_VOLUME_DATASET = "gata-low-vol"
+CHANNELS = ("train", "test")
+MANIFEST_VERSION = 1
+
+
+def channel_key(dataset: str, batch_id: str, channel: str) -> str:
+    """Where a channel's file stands in the target: `training/{dataset}/{batch_id}/{channel}/data.json`."""
+    return f"training/{dataset}/{batch_id}/{channel}/data.json"
+
+
+def manifest_key(dataset: str, batch_id: str) -> str:
+    """Where the manifest stands: beside the two channel folders, since all that is in them is downloaded."""
+    return f"training/{dataset}/{batch_id}/manifest.json"
+
+
+def table_key(table: str, batch_id: str) -> str:
+    """Where an intermediate table stands: `intermediate/{table}/{batch_id}.parquet`."""
+    return f"intermediate/{table}/{batch_id}.parquet"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a batch has of one dataset: a split, or (`split` is None) the reason why there is none."""
+
+    name: str
+    batch_id: str
+    split: Split | None
+    reason: str
+    windows: Mapping[str, Window]
+    rules: PreparationRules
+    code_version: str
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there are files."""
+        return self.split is not None
+
+    def encode(self) -> DatasetFiles:
+        """The dataset as bytes by key, and its manifest."""
+        channels: dict[str, bytes] = {}
+        rows: dict[str, int] = {}
+        labels: dict[str, dict[str, int]] = {}
+        if self.split is not None:
+            for channel, table in zip(CHANNELS, (self.split.train, self.split.test), strict=True):
+                channels[channel] = encode_json_lines(table, self.rules.label_format)
+                rows[channel] = len(table)
+                for label, count in table["label"].value_counts().sort_index().items():
+                    labels.setdefault(str(label), dict.fromkeys(CHANNELS, 0))[channel] = int(count)
+        manifest = {
+            "manifest_version": MANIFEST_VERSION,
+            "dataset": self.name,
+            "batch_id": self.batch_id,
+            "is_made": self.is_made,
+            "reason": self.reason,
+            "windows": {name: _span(window) for name, window in self.windows.items()},
+            "files": {
+                channel: {
+                    "key": channel_key(self.name, self.batch_id, channel),
+                    "rows": rows[channel],
+                    "bytes": len(content),
+                    "sha256": sha256(content).hexdigest(),
+                }
+                for channel, content in channels.items()
+            },
+            "labels": {label: labels[label] for label in sorted(labels, key=int)},
+            "settings": self.rules.as_settings(),
+            "code_version": self.code_version,
+        }
+        return DatasetFiles(
+            contents={channel_key(self.name, self.batch_id, c): content for c, content in channels.items()},
+            channel_keys=tuple(channel_key(self.name, self.batch_id, channel) for channel in CHANNELS),
+            manifest_key=manifest_key(self.name, self.batch_id),
+            manifest=_encode_manifest(manifest),
+            withdrawn_manifest=_encode_manifest(
+                {
+                    "manifest_version": MANIFEST_VERSION,
+                    "dataset": self.name,
+                    "batch_id": self.batch_id,
+                    "is_made": False,
+                    "reason": "withdrawn: the files are being written anew; do not read them",
+                    "files": {},
+                }
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class DatasetFiles:
+    """A dataset as bytes.
+
+    `contents` holds the channel files by key (none where the dataset is not made); `channel_keys` are the keys
+    that a dataset of this batch can have; `withdrawn_manifest` stands in for a manifest that no longer holds.
+    """
+
+    contents: Mapping[str, bytes]
+    channel_keys: tuple[str, ...]
+    manifest_key: str
+    manifest: bytes
+    withdrawn_manifest: bytes
+
+
+def encode_json_lines(rows: pd.DataFrame, label_format: LabelFormat) -> bytes:
+    """One JSON object a line with exactly `text` and `label`, UTF-8, in the rows' order."""
+    as_label = str if label_format is LabelFormat.STRING else int
+    encode = json.JSONEncoder(separators=(", ", ": ")).encode
+    lines = [
+        encode({"text": text, "label": as_label(label)})
+        for text, label in zip(rows["text"].tolist(), rows["label"].tolist(), strict=True)
+    ]
+    return ("\n".join(lines) + "\n").encode() if lines else b""
+
+
+def _encode_manifest(manifest: Mapping[str, Any]) -> bytes:
+    return (json.dumps(manifest, indent=2) + "\n").encode()
+
+
+def _span(window: Window) -> dict[str, str | int]:
+    return {
+        "start_at": window.start_at.isoformat(),
+        "end_at": window.end_at.isoformat(),
+        "start": window.start,
+        "end": window.end,
+    }

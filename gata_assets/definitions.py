@@ -1,0 +1,85 @@
+"""Assembly only: settings in, Dagster definitions out. Imported by the entry points and by nobody else.
+
+`defs` is what `workspace.yaml` loads; it reads the settings when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from gata_assets import __version__
+from gata_assets.assets.tickets import DATASETS, TABLES, build_ticket_assets
+from gata_assets.core.sample_tickets import SAMPLE_FALLBACK_LABEL
+from gata_assets.io_managers import DatasetIOManager, ParquetIOManager
+from gata_assets.jobs import build_jobs
+from gata_assets.logs import default_logger
+from gata_assets.partitions import batch_partitions
+from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
+from gata_assets.resources.rules_resource import PreparationRulesResource
+from gata_assets.resources.ticket_source import TicketSource
+from gata_assets.settings import Settings, SourceKind, load_settings
+
+
+def build_definitions(
+    settings: Settings,
+    *,
+    ticket_source: TicketSource | None = None,
+    object_store: ObjectStore | None = None,
+    logger: dg.LoggerDefinition | None = None,
+) -> dg.Definitions:
+    """The whole project for these settings; what is given takes the place of what they would choose."""
+    partitions = batch_partitions(settings.first_batch_id)
+    store = object_store or build_store(settings)
+    rules = settings.rules(sample_fallback_label=SAMPLE_FALLBACK_LABEL)
+    version = "+".join(filter(None, [__version__, settings.gata_revision]))
+    return dg.Definitions(
+        assets=build_ticket_assets(partitions, code_version=version),
+        jobs=build_jobs(partitions),
+        resources={
+            "ticket_source": ticket_source or build_source(settings),
+            "preparation_rules": PreparationRulesResource.of(rules),
+            TABLES: ParquetIOManager(store=store),
+            DATASETS: DatasetIOManager(store=store),
+        },
+        loggers={"console": logger or default_logger(settings.log_level)},
+        executor=dg.in_process_executor,
+    )
+
+
+def build_source(settings: Settings) -> TicketSource:
+    """The ticket source that the settings choose; drivers are imported when they are needed."""
+    match settings.source_kind:
+        case SourceKind.SAMPLE | SourceKind.SQLITE:
+            from gata_assets.resources.sqlite_source import SqliteTickets
+
+            return SqliteTickets(path=str(settings.sqlite_path))
+        case SourceKind.POSTGRESQL:
+            from gata_assets.resources.postgres_source import PostgresTickets
+
+            # By name, so that the password is not part of the configuration that the UI shows.
+            return PostgresTickets(url=dg.EnvVar("TICKETS_URL"))
+        case SourceKind.DATA_API:
+            from gata_assets.resources.data_api_source import DataApiTickets
+
+            return DataApiTickets(
+                cluster_arn=settings.db_arn or "",
+                secret_arn=settings.db_secret_arn or "",
+                region=settings.aws_default_region,
+            )
+
+
+def build_store(settings: Settings) -> ObjectStore:
+    """The target that the settings choose; the AWS SDK is imported when it is needed."""
+    if settings.target_bucket is None:
+        return LocalObjectStore(directory=str(settings.target_dir))
+    from dagster_aws.s3 import S3Resource
+
+    from gata_assets.resources.s3_store import S3ObjectStore
+
+    return S3ObjectStore(bucket=settings.target_bucket, s3=S3Resource(region_name=settings.aws_default_region))
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The definitions for this process's settings."""
+    return build_definitions(load_settings())

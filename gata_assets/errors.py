@@ -1,0 +1,60 @@
+"""Every error that the project raises on purpose.
+
+    GataError
+    ├── SettingsError           a setting is missing or wrong
+    ├── BatchIdError            the batch ID is malformed, in the future or before the first
+    ├── SourceError             the ticket database cannot be read
+    │   ├── NoTicketsError      it can, but the window is empty
+    │   └── DatabaseStillResumingError   it was waited for, in vain
+    ├── DataRuleError           the data breaks a rule of a table
+    │   └── SplitError          the tickets cannot be divided into train and test
+    └── StoreError              the target cannot be read, written or deleted
+        ├── ObjectNotFoundError
+        └── DeleteDeniedError
+
+A message says what, where, how many and what to do; never a ticket's text, a person's id or a secret.
+"""
+
+
+class GataError(Exception):
+    """The base of all errors raised on purpose."""
+
+
+class SettingsError(GataError):
+    """A setting is missing or has a wrong value."""
+
+
+class BatchIdError(GataError):
+    """A batch ID is malformed, lies in the future or before the first batch."""
+
+
+class SourceError(GataError):
+    """The ticket database could not be read."""
+
+
+class NoTicketsError(SourceError):
+    """No ticket was closed in the window."""
+
+
+class DatabaseStillResumingError(SourceError):
+    """The database did not wake up in the time that it was given."""
+
+
+class DataRuleError(GataError):
+    """Rows break a rule of their table; nothing was written downstream."""
+
+
+class SplitError(DataRuleError):
+    """The tickets of a label cannot be divided into train and test."""
+
+
+class StoreError(GataError):
+    """The target could not be read or written."""
+
+
+class ObjectNotFoundError(StoreError):
+    """There is no object under this key."""
+
+
+class DeleteDeniedError(StoreError):
+    """The role may not delete an object that has to go."""

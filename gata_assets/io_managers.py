@@ -1,0 +1,102 @@
+"""How asset values become objects in the store: intermediate tables as Parquet, datasets as JSON Lines.
+
+The order in which the objects of a dataset are written is decided here; their bytes in `core.training_files`.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gata_assets.core.training_files import Dataset, DatasetFiles, table_key
+from gata_assets.errors import DeleteDeniedError, ObjectNotFoundError
+from gata_assets.resources.object_store import ObjectStore
+
+# As the schemas want them; pandas' own metadata would give strings that are Python objects.
+_PANDAS_TYPES = {
+    pa.int64(): pd.Int64Dtype(),
+    pa.string(): pd.StringDtype("pyarrow"),
+    pa.large_string(): pd.StringDtype("pyarrow"),
+}
+
+
+class ParquetIOManager(dg.ConfigurableIOManager):
+    """A pandas table a partition, at `intermediate/{asset}/{batch_id}.parquet`, compressed with zstd."""
+
+    store: ObjectStore
+
+    def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
+        """Write one partition's table whole."""
+        key = table_key(context.asset_key.path[-1], context.partition_key)
+        content = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_pandas(obj, preserve_index=False), content, compression="zstd")
+        self.store.write(key, content.getvalue().to_pybytes())
+        context.add_output_metadata({"path": dg.MetadataValue.path(self.store.uri(key))})
+
+    def load_input(self, context: dg.InputContext) -> pd.DataFrame:
+        """Read one partition's table; raises ObjectNotFoundError when its asset has not been materialized."""
+        asset = context.asset_key.path[-1]
+        key = table_key(asset, context.partition_key)
+        try:
+            content = self.store.read(key)
+        except ObjectNotFoundError:
+            raise ObjectNotFoundError(
+                f"There is no {self.store.uri(key)}: materialize `{asset}` for batch {context.partition_key} first."
+            ) from None
+        stored = pq.read_table(pa.BufferReader(content))
+        table: pd.DataFrame = stored.to_pandas(types_mapper=_PANDAS_TYPES.get, ignore_metadata=True)
+        return table
+
+
+class DatasetIOManager(dg.ConfigurableIOManager):
+    """A dataset a partition: two JSON Lines files, and the manifest that makes them one, written last.
+
+    A reader who finds a manifest whose checksums hold has files of one run. While files are replaced, the
+    manifest of an earlier run is gone; where the role may not delete, one that says so stands in its place.
+    """
+
+    store: ObjectStore
+
+    def handle_output(self, context: dg.OutputContext, obj: Dataset) -> None:
+        """Withdraw an earlier manifest, write or remove the channel files, write the manifest.
+
+        Raises DeleteDeniedError when files of an earlier run must go and the role may not delete them.
+        """
+        files = obj.encode()
+        self._withdraw_manifest(files)
+        for key in files.channel_keys:
+            if key in files.contents:
+                self.store.write(key, files.contents[key])
+            elif self.store.exists(key):
+                self._delete_stale(key, obj)
+        self.store.write(files.manifest_key, files.manifest)
+        context.add_output_metadata(
+            {
+                "manifest": dg.MetadataValue.path(self.store.uri(files.manifest_key)),
+                "paths": dg.MetadataValue.json([self.store.uri(key) for key in files.contents]),
+            }
+        )
+
+    def load_input(self, context: dg.InputContext) -> Dataset:
+        """No asset reads a dataset back; its readers are outside."""
+        raise dg.DagsterInvariantViolationError(f"{context.asset_key.path[-1]} is read by no asset.")
+
+    def _withdraw_manifest(self, files: DatasetFiles) -> None:
+        if not self.store.exists(files.manifest_key):
+            return
+        try:
+            self.store.delete(files.manifest_key)
+        except DeleteDeniedError:
+            self.store.write(files.manifest_key, files.withdrawn_manifest)
+
+    def _delete_stale(self, key: str, dataset: Dataset) -> None:
+        try:
+            self.store.delete(key)
+        except DeleteDeniedError as error:
+            raise DeleteDeniedError(
+                f"{error} An earlier run of batch {dataset.batch_id} made {dataset.name} and this one does not "
+                f"({dataset.reason}), so the file must go: while it is there, the workflow trains a model from it. "
+                "Delete it by hand or give the role the right, and run the batch again."
+            ) from None

@@ -1,0 +1,1 @@
+"""The outside world: what reads and writes databases and stores."""

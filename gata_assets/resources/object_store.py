@@ -1,0 +1,105 @@
+"""Where bytes are kept under keys: a local directory, laid out as the bucket is, and what every store offers.
+
+A store knows nothing of datasets and tables. The S3 store stands in `s3_store`, so that who writes locally does
+not load the AWS SDK.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path, PurePosixPath
+from tempfile import NamedTemporaryFile
+
+import dagster as dg
+
+from gata_assets.errors import ObjectNotFoundError, StoreError
+
+
+class ObjectStore(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
+    """Objects by key: a `/`-separated path without a leading slash."""
+
+    @abstractmethod
+    def write(self, key: str, content: bytes) -> None:
+        """Store an object whole or not at all, in place of what was there; raises StoreError."""
+
+    @abstractmethod
+    def read(self, key: str) -> bytes:
+        """An object's bytes; raises ObjectNotFoundError, or StoreError."""
+
+    @abstractmethod
+    def exists(self, key: str) -> bool:
+        """Whether there is an object under the key; raises StoreError when that cannot be told."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove an object, or find that there is none; raises DeleteDeniedError, or StoreError."""
+
+    @abstractmethod
+    def uri(self, key: str) -> str:
+        """Where an object is, for people: `s3://bucket/key` or a path."""
+
+
+class LocalObjectStore(ObjectStore):
+    """Objects as files below a directory, which is made when the first is written."""
+
+    directory: str
+
+    def write(self, key: str, content: bytes) -> None:
+        """See ObjectStore; written beside, flushed to the disk and renamed."""
+        path = self._path(key)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=self._staging(), delete=False) as aside:
+                try:
+                    aside.write(content)
+                    aside.flush()
+                    os.fsync(aside.fileno())
+                    os.chmod(aside.name, 0o644)
+                    os.replace(aside.name, path)
+                except BaseException:
+                    os.unlink(aside.name)
+                    raise
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written: {error.strerror}. {_ADVICE}") from None
+
+    def read(self, key: str) -> bytes:
+        """See ObjectStore."""
+        path = self._path(key)
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            raise ObjectNotFoundError(f"There is no {path}.") from None
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error.strerror}. {_ADVICE}") from None
+
+    def exists(self, key: str) -> bool:
+        """See ObjectStore."""
+        return self._path(key).is_file()
+
+    def delete(self, key: str) -> None:
+        """See ObjectStore."""
+        path = self._path(key)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be deleted: {error.strerror}. {_ADVICE}") from None
+
+    def uri(self, key: str) -> str:
+        """See ObjectStore."""
+        return str(self._path(key))
+
+    def _path(self, key: str) -> Path:
+        parts = PurePosixPath(key)
+        if parts.is_absolute() or ".." in parts.parts or not parts.parts:
+            raise StoreError(f"'{key}' is not a key: a relative path without `..` is needed.")
+        return Path(self.directory, *parts.parts)
+
+    def _staging(self) -> Path:
+        """A place on the same file system, outside of the folders that readers list."""
+        staging = Path(self.directory, ".staging")
+        staging.mkdir(exist_ok=True)
+        return staging
+
+
+_ADVICE = "Look at TARGET_DIR, its rights and the space on the disk."

@@ -1,0 +1,92 @@
+"""Objects in an S3 bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from dagster_aws.s3 import S3Resource
+from pydantic import PrivateAttr
+
+from gata_assets.errors import DeleteDeniedError, ObjectNotFoundError, StoreError
+from gata_assets.resources.object_store import ObjectStore
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+_DENIED = frozenset({"AccessDenied", "403", "Forbidden"})
+_MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
+
+
+class S3ObjectStore(ObjectStore):
+    """Objects of one bucket. The AWS SDK's own variables (endpoint, region, credentials) hold."""
+
+    bucket: str
+    s3: S3Resource
+    _made_client: Any = PrivateAttr(default=None)
+
+    def write(self, key: str, content: bytes) -> None:
+        """See ObjectStore; one PutObject, which S3 carries out whole or not at all, with its checksum."""
+        with self._errors("written", key, "s3:PutObject"):
+            self._client.put_object(Bucket=self.bucket, Key=key, Body=content)
+
+    def read(self, key: str) -> bytes:
+        """See ObjectStore."""
+        with self._errors("read", key, "s3:GetObject"):
+            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+    def exists(self, key: str) -> bool:
+        """See ObjectStore; without s3:ListBucket, S3 answers 403 for a missing object, which is an error here."""
+        try:
+            with self._errors("looked for", key, "s3:GetObject and s3:ListBucket"):
+                self._client.head_object(Bucket=self.bucket, Key=key)
+        except ObjectNotFoundError:
+            return False
+        return True
+
+    def delete(self, key: str) -> None:
+        """See ObjectStore."""
+        try:
+            with self._errors("deleted", key, "s3:DeleteObject"):
+                self._client.delete_object(Bucket=self.bucket, Key=key)
+        except _AccessDeniedError as error:
+            raise DeleteDeniedError(str(error)) from None
+
+    def uri(self, key: str) -> str:
+        """See ObjectStore."""
+        return f"s3://{self.bucket}/{key}"
+
+    @property
+    def _client(self) -> S3Client:
+        # S3Resource makes a client (and its connections) at every call.
+        if self._made_client is None:
+            self._made_client = self.s3.get_client()
+        client: S3Client = self._made_client
+        return client
+
+    @contextmanager
+    def _errors(self, done: str, key: str, action: str) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code in _MISSING:
+                raise ObjectNotFoundError(f"There is no {self.uri(key)}.") from None
+            if code in _DENIED:
+                raise _AccessDeniedError(
+                    f"{self.uri(key)} may not be {done}: the role needs {action} on it (and the use of the KMS key)."
+                ) from None
+            raise StoreError(
+                f"{self.uri(key)} could not be {done}: {code}. Look at TARGET_BUCKET and its region."
+            ) from None
+        except BotoCoreError as error:
+            raise StoreError(
+                f"{self.uri(key)} could not be {done}: {error}. Look at TARGET_BUCKET, AWS_ENDPOINT_URL and the "
+                "credentials."
+            ) from None
+
+
+class _AccessDeniedError(StoreError):
+    """S3 refused an action."""

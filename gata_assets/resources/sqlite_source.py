@@ -1,0 +1,89 @@
+"""Tickets from a SQLite file: the embedded default, with nothing else installed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from gata_assets.batches import Window
+from gata_assets.errors import SourceError
+from gata_assets.resources.ticket_source import (
+    COLUMNS_READ,
+    TICKET_COLUMNS_SQL,
+    TICKETS_ARROW_SCHEMA,
+    TRAINS_SQL,
+    SourceReport,
+    TicketSource,
+    tickets_from_arrow,
+    wrong_types,
+)
+
+# Rows that are Python objects at a time, before they become Arrow.
+_ROWS_AT_ONCE = 20_000
+
+_IN_WINDOW = f"closed >= :start AND closed < :end AND {TRAINS_SQL}"
+_OF_LABELS = " AND closed_group_id_mapped IN (SELECT value FROM json_each(:labels))"
+
+
+class SqliteTickets(TicketSource):
+    """The `ticket` table of a SQLite file, opened read-only."""
+
+    path: str
+
+    def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
+        """See TicketSource; one statement, hence one snapshot."""
+        parameters: dict[str, object] = {"start": window.start, "end": window.end}
+        where = _IN_WINDOW
+        if labels is not None:
+            where += _OF_LABELS
+            parameters["labels"] = json.dumps([int(label) for label in labels])
+        sql = f"SELECT {TICKET_COLUMNS_SQL} FROM ticket WHERE {where} ORDER BY closed, id"
+        batches = []
+        with self._connect() as connection:
+            cursor = connection.execute(sql, parameters)
+            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                batches.append(_as_arrow(rows))
+        return tickets_from_arrow(pa.Table.from_batches(batches, schema=TICKETS_ARROW_SCHEMA))
+
+    def look(self) -> SourceReport:
+        """See TicketSource."""
+        with self._connect() as connection:
+            connection.execute(f"SELECT {', '.join(COLUMNS_READ)} FROM ticket LIMIT 1").fetchall()
+            row = connection.execute("SELECT count(*), min(closed), max(closed) FROM ticket WHERE closed > 0")
+            count, first, last = row.fetchone()
+        return SourceReport(f"SQLite file {self.path}", count, first, last)
+
+    @contextmanager
+    def _connect(self) -> Iterator[sqlite3.Connection]:
+        path = Path(self.path)
+        if not path.is_file():
+            raise SourceError(
+                f"There is no ticket store {self.path}. `gata sample-data` makes one of sample tickets; "
+                "TICKETS_URL or DB_ARN names a database of your own."
+            )
+        try:
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+                yield connection
+        except sqlite3.Error as error:
+            # SQLite's messages name tables and columns, never values.
+            raise SourceError(
+                f"The ticket store {self.path} cannot be read: {error}. It needs the documented table `ticket`."
+            ) from None
+
+
+def _as_arrow(rows: list[tuple[object, ...]]) -> pa.RecordBatch:
+    try:
+        columns = [
+            pa.array(column, type=field.type)
+            for column, field in zip(zip(*rows, strict=True), TICKETS_ARROW_SCHEMA, strict=True)
+        ]
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        found = ", ".join(sorted({type(value).__name__ for row in rows for value in row}))
+        raise SourceError(wrong_types(found)) from None
+    return pa.record_batch(columns, schema=TICKETS_ARROW_SCHEMA)

@@ -1,0 +1,91 @@
+"""What every ticket source offers, and the one place that says which tickets train.
+
+A source reads the `ticket` table and gives `Tickets` columns; it judges no row and writes nothing. Windows, labels
+and everything else that comes from outside reaches the database as bound parameters only.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+import pandas as pd
+import pyarrow as pa
+
+from gata_assets.batches import Window
+from gata_assets.errors import SourceError
+
+TICKETS_ARROW_SCHEMA = pa.schema(
+    [("id", pa.int64()), ("closed", pa.int64()), ("label", pa.int64()), ("text", pa.large_string())]
+)
+TICKET_COLUMNS_SQL = "id, closed, closed_group_id_mapped AS label, processed_data AS text"
+
+# A ticket that came in through the API with a group was routed by whoever created it, and one that the router
+# routed by a mapping tells nothing of where it belongs: neither trains. A missing group is no group.
+TRAINS_SQL = "NOT (via_channel = 'api' AND COALESCE(initial_group_id, 0) <> 0) AND routed_by <> 'gata-mapped'"
+
+# The columns of the `ticket` table that are read.
+COLUMNS_READ = (
+    "id",
+    "processed_data",
+    "via_channel",
+    "routed_by",
+    "initial_group_id",
+    "closed",
+    "closed_group_id_mapped",
+)
+
+
+@dataclass(frozen=True)
+class SourceReport:
+    """What a look at a source found: what it is, how many closed tickets it holds and since when until when."""
+
+    description: str
+    closed_tickets: int
+    first_closed: int | None
+    last_closed: int | None
+
+
+class TicketSource(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
+    """Closed tickets that train, from some database."""
+
+    @abstractmethod
+    def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
+        """The tickets that train and were closed inside the window, as of one instant.
+
+        Gives `Tickets` columns ordered by (`closed`, `id`); `labels` keeps those labels only (none of them gives
+        no rows). A label may be missing: it is for the checks to say so. Raises SourceError.
+        """
+
+    @abstractmethod
+    def look(self) -> SourceReport:
+        """Whether the database can be reached and the table read; raises SourceError where not."""
+
+
+def tickets_from_arrow(table: pa.Table) -> pd.DataFrame:
+    """An Arrow table with the columns of `Tickets`, in whatever integer and string types, as the frame of them.
+
+    Raises SourceError when a column holds another type.
+    """
+    try:
+        conformed = table.select(TICKETS_ARROW_SCHEMA.names).cast(TICKETS_ARROW_SCHEMA)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError):
+        raise SourceError(wrong_types(str(table.schema.types))) from None
+    types = {pa.int64(): pd.Int64Dtype(), pa.large_string(): pd.StringDtype("pyarrow")}
+    frame: pd.DataFrame = conformed.to_pandas(types_mapper=types.get, split_blocks=True, self_destruct=True)
+    return frame
+
+
+def no_tickets() -> pd.DataFrame:
+    """The frame of no tickets."""
+    return tickets_from_arrow(TICKETS_ARROW_SCHEMA.empty_table())
+
+
+def wrong_types(found: str) -> str:
+    """The message about columns of other types than documented."""
+    return (
+        f"Table ticket: id, closed, closed_group_id_mapped and processed_data came as {found}; whole numbers and "
+        "a text are needed. Compare the table with the documented one."
+    )

@@ -1,0 +1,1 @@
+"""What every table holds: pandera models, and the rules that their rows keep."""
