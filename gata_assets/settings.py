@@ -272,10 +272,16 @@ def load_settings(env_file: Path | None = None) -> Settings:
         raise SettingsError(f"There is no settings file {named}. Copy example.env to it, or name another.")
     if path.is_file():
         for name, value in _read_env_file(path).items():
-            os.environ.setdefault(name, value)
+            _set_default(name, value)
     settings = parse_settings(os.environ)
-    os.environ.setdefault("AWS_DEFAULT_REGION", settings.aws_default_region)
+    _set_default("AWS_DEFAULT_REGION", settings.aws_default_region)
     return settings
+
+
+def _set_default(name: str, value: str) -> None:
+    """Set a variable that is not there or empty, which counts the same."""
+    if not os.environ.get(name):
+        os.environ[name] = value
 
 
 def dagster_home_is_set() -> bool:

@@ -1,0 +1,256 @@
+"""Sample tickets for newcomers without a database: a believable help desk, made up from a seed.
+
+Every day has its own random stream keyed by (seed, day): what closed on a day does not depend on the range
+of days asked for. Pure: no clock, no environment, no file, no global random state. The texts' words live in
+`sample_vocabulary`; the table and how tickets get into a database live in `resources.ticket_table`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import count
+from math import floor, log
+from random import Random
+
+import pandas as pd
+
+from gata_assets.core.sample_vocabulary import (
+    CLOSINGS,
+    GREETINGS,
+    QUESTIONS,
+    REMARKS,
+    SHARED_TEXTS,
+    SLOTS,
+    VOCABULARY,
+)
+
+
+@dataclass(frozen=True)
+class SampleGroup:
+    """A group that closes tickets: label, name, share of all tickets, and an older id mapped to the label.
+
+    `evenly` spreads the group's tickets at a fixed pace instead of by chance, so that a rare group stays as
+    rare as it is meant to be under every seed.
+    """
+
+    label: int
+    name: str
+    weight: float
+    former_id: int | None = None
+    evenly: bool = False
+
+
+SAMPLE_GROUPS: tuple[SampleGroup, ...] = (
+    SampleGroup(25000000000101, "general support", 0.2000, former_id=25000000000009),
+    SampleGroup(25000000000118, "billing and invoices", 0.1450),
+    SampleGroup(25000000000126, "delivery and tracking", 0.1180, former_id=25000000000014),
+    SampleGroup(25000000000134, "returns and refunds", 0.0970),
+    SampleGroup(25000000000142, "account access", 0.0840, former_id=25000000000027),
+    SampleGroup(25000000000159, "app and website problems", 0.0740),
+    SampleGroup(25000000000167, "order changes", 0.0660),
+    SampleGroup(25000000000175, "warranty and repairs", 0.0590, former_id=25000000000033),
+    SampleGroup(25000000000183, "subscriptions", 0.0530),
+    SampleGroup(25000000000191, "payments", 0.0480),
+    SampleGroup(25000000000206, "vouchers and loyalty", 0.0230),
+    SampleGroup(25000000000214, "business customers", 0.0150, former_id=25000000000041),
+    SampleGroup(25000000000222, "stores and pickup", 0.0092),
+    SampleGroup(25000000000239, "privacy requests", 0.0070),
+    SampleGroup(25000000000247, "press and partnerships", 0.0014, evenly=True),
+    SampleGroup(25000000000255, "product safety", 0.0004, evenly=True),
+)
+SAMPLE_FALLBACK_LABEL = SAMPLE_GROUPS[0].label
+
+FIRST_SAMPLE_DAY = date(2020, 1, 1)
+LAST_SAMPLE_DAY = date(2060, 12, 31)
+MAX_TICKETS_PER_DAY = 5_000
+"""Twice as many ids are set aside per day, because a busy day closes up to half as much again."""
+
+_IDS_PER_DAY = 10_000
+_SECONDS_PER_DAY = 86_400
+_UNIX_EPOCH = date(1970, 1, 1)
+
+_WEEKDAY_FACTORS = (1.30, 1.22, 1.18, 1.14, 1.06, 0.60, 0.50)  # Monday first; on average 1
+_HOUR_WEIGHTS = (1, 1, 1, 1, 1, 2, 4, 8, 14, 16, 16, 15, 12, 13, 15, 15, 14, 11, 7, 5, 4, 3, 2, 1)  # UTC
+_CHANNEL_SHARES = {
+    "email": 0.38,
+    "web": 0.23,
+    "api": 0.12,
+    "chat": 0.11,
+    "mobile": 0.08,
+    "voice": 0.04,
+    "messaging": 0.02,
+    "help_center": 0.015,
+    "sms": 0.005,
+}
+_API_WITH_GROUP_SHARE = 1 / 3  # of the api tickets, i.e. 4 % of all: their sender had chosen the group
+_UNROUTED_SHARE = 0.10  # of the other channels: no initial group at all
+_WELL_ROUTED_SHARE = 0.72
+_FORMER_ID_SHARE = 0.15
+_MAPPED_ROUTER_SHARE = 0.03
+_EXTERNAL_ROUTER_SHARE = 0.25
+_OPEN_SHARE = 0.005
+
+_MAIL_SHARE = 0.08  # fixed mails, which make the duplicates within a group
+_SHARED_TEXT_SHARE = 0.004  # texts that occur in any group
+_STRAY_SHARE = 0.05  # tickets that were closed by a group other than the text suggests
+
+_Cell = int | float | str | None
+_Row = tuple[_Cell, ...]
+
+_COLUMN_TYPES: Mapping[str, str] = {
+    "id": "int64",
+    "processed_data": "object",
+    "via_channel": "object",
+    "probability": "float64",
+    "routed_by": "object",
+    "created": "int64",
+    "initial_group_id": "Int64",
+    "initial_group_id_mapped": "Int64",
+    "closed": "int64",
+    "closed_group_id": "Int64",
+    "closed_group_id_mapped": "Int64",
+}
+
+
+def generate_tickets(
+    first_day: date,
+    last_day: date,
+    *,
+    tickets_per_day: int = 40,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Make up the tickets closed (and the few left open) from `first_day` to `last_day`, both inclusive.
+
+    Columns: all of the table `ticket` except the embedding; `created` and `closed` in epoch seconds (days are
+    UTC days, `closed` is 0 while a ticket is open), `probability` 0..1, the four group ids nullable. Ordered
+    by id. `tickets_per_day` is the mean over a week. Raises ValueError for days in the wrong order or outside
+    of 2020..2060, and for a rate outside of 1..5000.
+    """
+    if not FIRST_SAMPLE_DAY <= first_day <= last_day <= LAST_SAMPLE_DAY:
+        raise ValueError(
+            f"first_day {first_day} and last_day {last_day} must be in order, "
+            f"from {FIRST_SAMPLE_DAY} to {LAST_SAMPLE_DAY}"
+        )
+    if not 1 <= tickets_per_day <= MAX_TICKETS_PER_DAY:
+        raise ValueError(f"tickets_per_day {tickets_per_day} must be from 1 to {MAX_TICKETS_PER_DAY}")
+    rows: list[_Row] = []
+    for offset in range((last_day - first_day).days + 1):
+        rows += _tickets_of_day(first_day + timedelta(days=offset), tickets_per_day, seed)
+    return pd.DataFrame.from_records(rows, columns=list(_COLUMN_TYPES)).astype(dict(_COLUMN_TYPES))
+
+
+def _tickets_of_day(day: date, tickets_per_day: int, seed: int) -> list[_Row]:
+    rng = Random(f"{seed}/{day.isoformat()}")
+    day_number = (day - FIRST_SAMPLE_DAY).days
+    midnight = (day - _UNIX_EPOCH).days * _SECONDS_PER_DAY
+    groups = _groups_of_day(rng, day, tickets_per_day, seed)
+    hours = rng.choices(range(24), _HOUR_WEIGHTS, k=len(groups))
+    closing_times = sorted(midnight + hour * 3600 + rng.randrange(3600) for hour in hours)
+    first_id = (day_number + 1) * _IDS_PER_DAY
+    rows = [
+        _ticket(rng, ticket_id, group, created=closed - _handling_seconds(rng), closed=closed)
+        for ticket_id, group, closed in zip(count(first_id), groups, closing_times, strict=False)
+    ]
+    for _ in range(floor(tickets_per_day * _OPEN_SHARE + rng.random())):
+        created = midnight + rng.randrange(_SECONDS_PER_DAY)
+        rows.append(_ticket(rng, first_id + len(rows), _any_group(rng), created=created, closed=0))
+    return rows
+
+
+def _groups_of_day(rng: Random, day: date, tickets_per_day: int, seed: int) -> list[SampleGroup]:
+    """The groups of the tickets closed on a day, in random order."""
+    by_chance = [group for group in SAMPLE_GROUPS if not group.evenly]
+    weights = [group.weight for group in by_chance]
+    mean = tickets_per_day * sum(weights) * _WEEKDAY_FACTORS[day.weekday()]
+    groups = rng.choices(by_chance, weights, k=floor(mean * rng.uniform(0.85, 1.15) + rng.random()))
+    day_number = (day - FIRST_SAMPLE_DAY).days
+    for group in SAMPLE_GROUPS:
+        if group.evenly:
+            pace = tickets_per_day * group.weight
+            phase = Random(f"{seed}/{group.label}").random()
+            groups += [group] * (floor((day_number + 1) * pace + phase) - floor(day_number * pace + phase))
+    rng.shuffle(groups)
+    return groups
+
+
+def _handling_seconds(rng: Random) -> int:
+    """From a minute to thirty days, half of the tickets within six hours."""
+    return int(min(max(rng.lognormvariate(log(6 * 3600), 1.2), 60), 30 * _SECONDS_PER_DAY))
+
+
+def _ticket(rng: Random, ticket_id: int, group: SampleGroup, *, created: int, closed: int) -> _Row:
+    """One row of the table; `closed` 0 leaves it open, that is without a closing group."""
+    channel = rng.choices(tuple(_CHANNEL_SHARES), tuple(_CHANNEL_SHARES.values()))[0]
+    routed_to = group if rng.random() < _WELL_ROUTED_SHARE else _any_group(rng)
+    initial_id: int | None = _one_id(rng, routed_to)
+    initial_label: int | None = routed_to.label
+    if rng.random() < (1 - _API_WITH_GROUP_SHARE if channel == "api" else _UNROUTED_SHARE):
+        initial_id = initial_label = rng.choice((None, 0))
+    probability = rng.betavariate(8, 2) if routed_to is group else rng.betavariate(4, 3)
+    return (
+        ticket_id,
+        _text(rng, group),
+        channel,
+        round(probability, 4),
+        _router(rng),
+        created,
+        initial_id,
+        initial_label,
+        closed,
+        _one_id(rng, group) if closed else None,
+        group.label if closed else None,
+    )
+
+
+def _router(rng: Random) -> str:
+    chance = rng.random()
+    if chance < _MAPPED_ROUTER_SHARE:
+        return "gata-mapped"
+    return "external" if chance < _MAPPED_ROUTER_SHARE + _EXTERNAL_ROUTER_SHARE else "gata"
+
+
+def _one_id(rng: Random, group: SampleGroup) -> int:
+    return group.former_id if group.former_id and rng.random() < _FORMER_ID_SHARE else group.label
+
+
+def _any_group(rng: Random) -> SampleGroup:
+    return rng.choices(SAMPLE_GROUPS, [group.weight for group in SAMPLE_GROUPS])[0]
+
+
+class _Words(dict[str, str]):
+    """The slot values of one ticket, drawn when first used, so that a ticket speaks of one item only."""
+
+    def __init__(self, rng: Random) -> None:
+        super().__init__()
+        self._rng = rng
+
+    def __missing__(self, slot: str) -> str:
+        is_number = slot == "number"
+        self[slot] = str(self._rng.randrange(10**7, 10**8)) if is_number else self._rng.choice(SLOTS[slot])
+        return self[slot]
+
+
+def _text(rng: Random, group: SampleGroup) -> str:
+    chance = rng.random()
+    if chance < _MAIL_SHARE:
+        return rng.choice(VOCABULARY[group.name].mails)
+    if chance < _MAIL_SHARE + _SHARED_TEXT_SHARE:
+        return rng.choice(SHARED_TEXTS)
+    topic = VOCABULARY[(_any_group(rng) if rng.random() < _STRAY_SHARE else group).name]
+    first_problem, second_problem = rng.sample(topic.problems, 2)
+    sentences = [*_perhaps(rng, 0.6, GREETINGS), first_problem]
+    if rng.random() < 0.45:
+        sentences.append(second_problem)
+    if rng.random() < 0.15:
+        sentences.append(rng.choice(VOCABULARY[_any_group(rng).name].problems))
+    else:
+        sentences += _perhaps(rng, 0.5, REMARKS)
+    sentences += _perhaps(rng, 0.8, topic.requests if rng.random() < 0.4 else QUESTIONS)
+    sentences += _perhaps(rng, 0.5, CLOSINGS)
+    return " ".join(sentences).format_map(_Words(rng))
+
+
+def _perhaps(rng: Random, share: float, sentences: Sequence[str]) -> list[str]:
+    return [rng.choice(sentences)] if rng.random() < share else []

@@ -1,0 +1,1 @@
+"""Stand-ins for local work and tests; nothing here runs in production."""

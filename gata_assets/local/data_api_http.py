@@ -1,0 +1,83 @@
+"""The local Data API's HTTP: keep-alive connections, one thread each, and how an answer is sent.
+
+Here: sockets and headers. Not here: what the answer to a request is (data_api).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer; `error` is the AWS error name, None for success."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    error: str | None = None
+
+
+class HttpServer(ThreadingHTTPServer):
+    """Knows its clients' sockets: kept-alive ones would otherwise be served on after stop()."""
+
+    def __init__(self, address: tuple[str, int], answer: Callable[[str, str | None, bytes], Answer]) -> None:
+        self.answer = answer
+        self._clients: set[socket.socket] = set()
+        self._clients_lock = threading.Lock()
+        super().__init__(address, _Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a client and keep its socket for close_clients()."""
+        client, address = super().get_request()
+        with self._clients_lock:
+            self._clients.add(client)
+        return client, address
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a client that is done."""
+        with self._clients_lock:
+            self._clients.discard(request)
+        super().shutdown_request(request)
+
+    def close_clients(self) -> None:
+        """Cut the connections that are still open, which ends their threads."""
+        with self._clients_lock:
+            for client in self._clients:
+                with contextlib.suppress(OSError):
+                    client.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Report an error on stderr, unless it is only a client that gave up, after a read timeout say."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: HttpServer
+    protocol_version = "HTTP/1.1"
+    # Headers and body are two packets: with Nagle's algorithm the second waits 40 ms for a delayed ACK.
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        answer = self.server.answer(self.path, self.headers.get("X-Amz-Target"), body)
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.send_header("x-amzn-RequestId", str(uuid.uuid4()))
+        if answer.error is not None:
+            self.send_header("x-amzn-ErrorType", answer.error)
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing: a request line says nothing useful, and the rest may hold values."""

@@ -1,0 +1,178 @@
+"""The ticket table: the one home of its definition, and the loaders that fill it with made-up tickets.
+
+SQLite and PostgreSQL hold the same columns and indexes. The PostgreSQL table of a live system has one column
+more, a pgvector embedding of the text: nothing here reads it, and leaving it out spares the extension.
+Reading tickets does not belong here, nor does making them up (`core.sample_tickets`).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+CHANNELS: tuple[str, ...] = (
+    "answer_bot",
+    "any_channel",
+    "api",
+    "business_messaging",
+    "chat",
+    "chat_offline_message",
+    "closed_ticket",
+    "community_post",
+    "email",
+    "facebook",
+    "facebook_messenger",
+    "feedback_tab",
+    "forum_topic",
+    "group_change",
+    "group_deletion",
+    "help_center",
+    "import",
+    "instagram_direct",
+    "line",
+    "macro",
+    "merge",
+    "messaging",
+    "mobile",
+    "mobile_sdk",
+    "mobile_sdk_messaging",
+    "phone_call_inbound",
+    "phone_call_outbound",
+    "rule",
+    "sample_ticket",
+    "satisfaction_prediction",
+    "side_conversation",
+    "sms",
+    "suspended_ticket",
+    "system",
+    "ticket_sharing",
+    "twitter",
+    "twitter_direct_message",
+    "voice",
+    "voicemail",
+    "web",
+    "web_form",
+    "web_widget",
+    "whatsapp",
+)
+ROUTERS: tuple[str, ...] = ("external", "gata", "gata-mapped")
+
+TICKET_COLUMNS: tuple[str, ...] = (
+    "id",
+    "processed_data",
+    "via_channel",
+    "probability",
+    "routed_by",
+    "created",
+    "initial_group_id",
+    "initial_group_id_mapped",
+    "closed",
+    "closed_group_id",
+    "closed_group_id_mapped",
+)
+
+
+def _listed(values: tuple[str, ...]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
+
+
+_INDEXES = """\
+CREATE INDEX ticket_via_channel_closed ON ticket (via_channel, closed);
+CREATE INDEX ticket_via_channel_label_closed ON ticket (via_channel, closed_group_id_mapped, closed);
+"""
+
+SQLITE_DDL: str = f"""\
+CREATE TABLE ticket (
+    id integer PRIMARY KEY,
+    processed_data text NOT NULL,
+    via_channel text NOT NULL CHECK (via_channel IN ({_listed(CHANNELS)})),
+    probability real NOT NULL CHECK (probability BETWEEN 0 AND 1),
+    routed_by text NOT NULL CHECK (routed_by IN ({_listed(ROUTERS)})),
+    created integer NOT NULL,         -- epoch seconds
+    initial_group_id integer,         -- 0 or null: not routed at first
+    initial_group_id_mapped integer,
+    closed integer DEFAULT 0,         -- epoch seconds, 0 while open
+    closed_group_id integer,
+    closed_group_id_mapped integer    -- the label
+);
+{_INDEXES}"""
+
+POSTGRES_DDL: str = f"""\
+CREATE TYPE channel AS ENUM ({_listed(CHANNELS)});
+CREATE TYPE router AS ENUM ({_listed(ROUTERS)});
+CREATE TABLE ticket (                 -- without the embedding column, which needs pgvector
+    id integer PRIMARY KEY,
+    processed_data text NOT NULL,
+    via_channel channel NOT NULL,
+    probability real NOT NULL CHECK (probability BETWEEN 0 AND 1),
+    routed_by router NOT NULL,
+    created integer NOT NULL,         -- epoch seconds
+    initial_group_id bigint,          -- 0 or null: not routed at first
+    initial_group_id_mapped bigint,
+    closed integer DEFAULT 0,         -- epoch seconds, 0 while open
+    closed_group_id bigint,
+    closed_group_id_mapped bigint     -- the label
+);
+{_INDEXES}"""
+
+
+def create_sqlite(path: Path, tickets: pd.DataFrame) -> int:
+    """Write a SQLite file with the ticket table and these tickets, and return the number of rows.
+
+    The file is made beside `path` and renamed over it, so that a reader finds the old file or the whole new
+    one; missing parent directories are made. Raises KeyError for a missing column and sqlite3.IntegrityError
+    for rows that the table refuses; `path` is then left as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A directory rather than a file: it takes SQLite's journal along when a failure cuts the writing short.
+    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as beside:
+        unfinished = Path(beside) / path.name
+        connection = sqlite3.connect(unfinished)
+        try:
+            connection.executescript(SQLITE_DDL)
+            places = ", ".join("?" * len(TICKET_COLUMNS))
+            with connection:
+                connection.executemany(
+                    f"INSERT INTO ticket ({', '.join(TICKET_COLUMNS)}) VALUES ({places})", _rows(tickets)
+                )
+        finally:
+            connection.close()
+        os.replace(unfinished, path)
+    return len(tickets)
+
+
+def insert_postgres(url: str, tickets: pd.DataFrame) -> int:
+    """Add these tickets to the ticket table of a PostgreSQL database, and return the number of rows.
+
+    Makes the table if the search path has none. All in one transaction: an error leaves the database as it
+    was. Raises ModuleNotFoundError without the extra `local`, KeyError for a missing column, and whatever
+    psycopg.Error the database refuses a row with (an id that exists already, for one).
+    """
+    try:
+        import psycopg
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "writing to PostgreSQL needs psycopg: pip install 'gata-assets[local]'", name=error.name
+        ) from error
+
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        table = cursor.execute("SELECT to_regclass('ticket')").fetchone()
+        if table == (None,):
+            cursor.execute(POSTGRES_DDL)
+        with cursor.copy(f"COPY ticket ({', '.join(TICKET_COLUMNS)}) FROM STDIN") as copy:
+            for row in _rows(tickets):
+                copy.write_row(row)
+    return len(tickets)
+
+
+def _rows(tickets: pd.DataFrame) -> Iterator[tuple[object, ...]]:
+    """The tickets as plain Python values: SQLite would store a NumPy integer as a blob."""
+    # Nullable, because a column of ids with gaps may come as floats, which COPY does not take for a bigint.
+    typed = tickets.astype({name: "Int64" for name in TICKET_COLUMNS if "group_id" in name})
+    columns = [[None if cell is pd.NA else cell for cell in typed[name].tolist()] for name in TICKET_COLUMNS]
+    return zip(*columns, strict=True)

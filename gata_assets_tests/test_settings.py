@@ -1,0 +1,134 @@
+"""Settings: variables in, validated values out. The environment is real where it is read, and put back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gata_assets.errors import SettingsError
+from gata_assets.settings import Settings, SourceKind, load_settings, parse_settings, variable_names
+
+CLUSTER = "arn:aws:rds:us-east-1:123456789012:cluster:gata"
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:gata"
+EXAMPLE_ENV = Path(__file__).parent.parent / "example.env"
+
+
+@pytest.fixture
+def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No variable of ours is set, and the working directory is empty."""
+    for name in (*variable_names(), "GATA_ENV_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_defaults_are_those_of_the_documentation() -> None:
+    settings = parse_settings({})
+    assert (settings.training_period, settings.low_volume_period, settings.low_volume_threshold) == (90, 365, 0.033)
+    assert (settings.aws_default_region, settings.log_level) == ("us-east-1", "INFO")
+    assert (settings.low_volume_min_count, settings.split_seed) == (10, 42)
+    assert settings.source_kind is SourceKind.SAMPLE
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "fault"),
+    [
+        ("TRAINING_PERIOD", "ninety", "'ninety' is not a whole number"),
+        ("TRAINING_PERIOD", "0", "'0' should be greater than or equal to 1"),
+        ("LOW_VOLUME_THRESHOLD", "3.3", "'3.3' should be less than 1"),
+        ("LOW_VOLUME_THRESHOLD", "nan", "'nan' is not a finite number"),
+        ("LOW_VOLUME_FALLBACK_LABEL", "-1", "'-1' should be greater than or equal to 0"),
+        ("LOW_VOLUME_POLICY", "drop", "'drop' should be 'documented' or 'router'"),
+        ("SPLIT_METHOD", "random", "'random' should be 'by-text' or 'sklearn'"),
+        ("LOG_LEVEL", "LOUD", "'LOUD' should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ("TARGET_BUCKET", "s3://data", "'s3://data' must be a bucket's name alone"),
+        ("DB_ARN", "gata", "'gata' is not an ARN"),
+        ("FIRST_BATCH_ID", "2024", "'2024' is not a batch ID"),
+    ],
+)
+def test_a_wrong_value_names_variable_fault_and_example(variable: str, value: str, fault: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings({variable: value})
+    message = str(caught.value)
+    assert f"{variable}: {fault}" in message
+    assert f"Example: {variable}=" in message
+
+
+def test_a_wrong_url_is_refused_without_showing_its_password() -> None:
+    with pytest.raises(SettingsError, match="TICKETS_URL: is neither sqlite") as caught:
+        parse_settings({"TICKETS_URL": "mysql://reader:hunter2@db/gata"})
+    assert "hunter2" not in str(caught.value)
+    settings = parse_settings(
+        {"TICKETS_URL": "postgresql://reader:hunter2@db/gata", "LOW_VOLUME_FALLBACK_LABEL": "1"}
+    )
+    assert "hunter2" not in repr(settings)
+
+
+def test_all_faults_are_said_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings({"TRAINING_PERIOD": "x", "SPLIT_SEED": "y"})
+    assert "TRAINING_PERIOD" in str(caught.value)
+    assert "SPLIT_SEED" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({"LOW_VOLUME_PERIOD": "30"}, r"LOW_VOLUME_PERIOD \(30\) is shorter than TRAINING_PERIOD \(90\)"),
+        ({"DB_ARN": CLUSTER}, "DB_SECRET_ARN is missing: it goes with DB_ARN"),
+        ({"DB_SECRET_ARN": SECRET}, "DB_ARN is missing: it goes with DB_SECRET_ARN"),
+        ({"DB_ARN": CLUSTER, "DB_SECRET_ARN": SECRET}, "LOW_VOLUME_FALLBACK_LABEL is missing"),
+        ({"TICKETS_URL": "sqlite:///tickets.sqlite"}, "LOW_VOLUME_FALLBACK_LABEL is missing"),
+        (
+            {"DB_ARN": CLUSTER, "DB_SECRET_ARN": SECRET, "TICKETS_URL": "sqlite:///x"},
+            "TICKETS_URL and DB_ARN are both set",
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(values: dict[str, str], fault: str) -> None:
+    with pytest.raises(SettingsError, match=fault):
+        parse_settings(values)
+
+
+def test_an_empty_value_counts_as_unset() -> None:
+    assert parse_settings({"TRAINING_PERIOD": " ", "TARGET_BUCKET": ""}).training_period == 90
+
+
+def test_the_file_is_read_below_the_environment(
+    empty_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty_environment / "local.env").write_text("TRAINING_PERIOD=30\nSPLIT_SEED=7\nAWS_PROFILE=x\n")
+    monkeypatch.setenv("SPLIT_SEED", "8")
+    monkeypatch.setenv("TRAINING_PERIOD", "")
+    monkeypatch.setenv("AWS_PROFILE", "")
+    settings = load_settings()
+    assert (settings.training_period, settings.split_seed) == (30, 8)
+    assert (os.environ["AWS_PROFILE"], os.environ["AWS_DEFAULT_REGION"]) == ("x", "us-east-1")
+
+
+def test_a_misspelt_variable_in_the_file_is_refused_with_the_right_one(empty_environment: Path) -> None:
+    path = empty_environment / "my.env"
+    path.write_text("TRAINING_PERIODS=30\n")
+    with pytest.raises(SettingsError, match="TRAINING_PERIODS is not a setting; did you mean TRAINING_PERIOD?"):
+        load_settings(path)
+
+
+def test_a_file_that_was_named_must_exist(empty_environment: Path) -> None:
+    with pytest.raises(SettingsError, match=r"There is no settings file nowhere\.env"):
+        load_settings(Path("nowhere.env"))
+
+
+def test_example_env_documents_every_setting_with_its_default() -> None:
+    shown = {}
+    for line in EXAMPLE_ENV.read_text().splitlines():
+        name, separator, value = line.removeprefix("#").partition("=")
+        if separator and name.isupper() and " " not in name:
+            shown[name] = value
+    assert set(variable_names()) <= set(shown)
+    for name in variable_names():
+        default = Settings.model_fields[name.lower()].default
+        if default is not None:
+            assert shown[name] == str(default), name

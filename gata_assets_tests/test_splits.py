@@ -1,0 +1,215 @@
+"""The division into train and test: what it promises, for all inputs that Hypothesis thinks of.
+
+All real, nothing is faked; scikit-learn itself is the oracle of the method that reproduces it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
+
+from gata_assets.core.quality import (
+    broken,
+    check_label_shares,
+    check_no_text_in_two_splits,
+    check_no_ticket_in_two_splits,
+    check_test_share,
+)
+from gata_assets.core.rules import SplitMethod
+from gata_assets.core.splits import Split, split_by_text, split_tickets, split_with_sklearn, test_quota
+from gata_assets.errors import SplitError
+from gata_assets_tests.scenario import tickets_frame
+
+test_quota.__test__ = False  # type: ignore[attr-defined]  # a function of the project, not a test
+
+Row = tuple[int, str]
+
+
+def own_texts(most_labels: int = 4) -> st.SearchStrategy[list[Row]]:
+    """Tickets as (label, text) where no text occurs under two labels and every label has two texts or more."""
+    label = st.lists(st.integers(0, 12), min_size=2, max_size=60).filter(lambda texts: len(set(texts)) > 1)
+    return st.lists(label, min_size=1, max_size=most_labels).map(
+        lambda labels: [(n, f"text {n} {text}") for n, texts in enumerate(labels) for text in texts]
+    )
+
+
+def any_texts() -> st.SearchStrategy[list[Row]]:
+    """Tickets as (label, text) where texts below 5 occur under several labels; every label has a text of its own."""
+    label = st.lists(st.integers(0, 14), min_size=2, max_size=40).filter(
+        lambda texts: len(set(texts)) > 1 and max(texts) >= 5
+    )
+    return st.lists(label, min_size=1, max_size=4).map(
+        lambda labels: [
+            (n, f"shared {text}" if text < 5 else f"text {n} {text}") for n, texts in enumerate(labels) for text in texts
+        ]
+    )
+
+
+def split_or_reject(rows: list[Row], seed: int = 42) -> Split:
+    """The split, or no example where the tickets cannot be divided."""
+    try:
+        return split_by_text(tickets_frame(rows), seed=seed)
+    except SplitError:
+        assume(False)
+        raise
+
+
+def sides(split: Split) -> dict[str, str]:
+    """Each text's side."""
+    return dict.fromkeys(split.train["text"], "train") | dict.fromkeys(split.test["text"], "test")
+
+
+@given(rows=any_texts())
+def test_a_split_partitions_the_tickets(rows: list[Row]) -> None:
+    split = split_or_reject(rows)
+    assert sorted([*split.train["id"], *split.test["id"]]) == list(range(1, len(rows) + 1))
+
+
+@given(rows=any_texts())
+def test_no_text_is_on_both_sides_even_where_labels_share_it(rows: list[Row]) -> None:
+    split = split_or_reject(rows)
+    assert set(split.train["text"]).isdisjoint(split.test["text"])
+
+
+@given(rows=any_texts())
+def test_every_label_is_on_both_sides(rows: list[Row]) -> None:
+    split = split_or_reject(rows)
+    labels = {label for label, _ in rows}
+    assert set(split.train["label"]) == set(split.test["label"]) == labels
+
+
+@given(rows=any_texts())
+def test_the_checks_hold_for_every_split_by_text(rows: list[Row]) -> None:
+    split = split_or_reject(rows)
+    outcomes = [
+        *check_no_ticket_in_two_splits(split, len(rows)),
+        *check_no_text_in_two_splits(split),
+        *check_label_shares(split),
+        *check_test_share(split),
+    ]
+    assert broken(outcomes) == []
+
+
+@given(counts=st.lists(st.integers(2, 300), min_size=1, max_size=5))
+def test_every_label_is_exactly_at_its_quota_where_texts_are_distinct(counts: list[int]) -> None:
+    rows = [(label, f"text {label} {n}") for label, count in enumerate(counts) for n in range(count)]
+    split = split_by_text(tickets_frame(rows), seed=1)
+    tested = Counter(split.test["label"])
+    assert [tested[label] for label in range(len(counts))] == [test_quota(count) for count in counts]
+
+
+@given(rows=own_texts())
+def test_a_label_misses_its_quota_by_less_than_its_largest_text(rows: list[Row]) -> None:
+    split = split_by_text(tickets_frame(rows), seed=42)
+    tested, in_all, texts = Counter(split.test["label"]), Counter(label for label, _ in rows), Counter(rows)
+    for label, count in in_all.items():
+        largest = max(tickets for (of, _), tickets in texts.items() if of == label)
+        assert abs(tested[label] - test_quota(count)) < max(largest, 1) + (largest == 1)
+
+
+@given(rows=any_texts(), order=st.randoms(use_true_random=False))
+def test_the_order_of_rows_changes_nothing(rows: list[Row], order: object) -> None:
+    frame = tickets_frame(rows)
+    shuffled = frame.sample(frac=1, random_state=np.random.RandomState(order.randint(0, 2**31)))  # type: ignore[attr-defined]
+    before = split_or_reject(rows)
+    after = split_by_text(shuffled, seed=42)
+    pd.testing.assert_frame_equal(before.train, after.train)
+    pd.testing.assert_frame_equal(before.test, after.test)
+
+
+@given(rows=any_texts())
+def test_the_input_is_not_changed(rows: list[Row]) -> None:
+    frame = tickets_frame(rows)
+    before = frame.copy(deep=True)
+    try:
+        split_by_text(frame, seed=42)
+    except SplitError:
+        pass
+    pd.testing.assert_frame_equal(frame, before)
+
+
+@settings(max_examples=300)
+@given(rows=own_texts(), data=st.data())
+def test_removing_one_ticket_moves_at_most_the_boundary_text_of_its_label(rows: list[Row], data: st.DataObject) -> None:
+    removed = data.draw(st.integers(0, len(rows) - 1))
+    remaining = rows[:removed] + rows[removed + 1 :]
+    label = rows[removed][0]
+    assume(len({text for of, text in remaining if of == label}) > 1)
+    before, after = sides(split_by_text(tickets_frame(rows), seed=42)), sides(split_by_text(tickets_frame(remaining), seed=42))
+    moved = [text for text in after if before[text] != after[text]]
+    assert len(moved) <= 1
+    assert all(text.startswith(f"text {label} ") for text in moved)
+
+
+@settings(max_examples=200)
+@given(rows=any_texts(), data=st.data())
+def test_removing_one_ticket_moves_only_texts_of_the_labels_that_have_its_text(
+    rows: list[Row], data: st.DataObject
+) -> None:
+    removed = data.draw(st.integers(0, len(rows) - 1))
+    before = sides(split_or_reject(rows))
+    after = sides(split_or_reject(rows[:removed] + rows[removed + 1 :]))
+    touched = {label for label, text in rows if text == rows[removed][1]}
+    moved = {text for text in after if before[text] != after[text]}
+    assert all({label for label, other in rows if other == text} & touched for text in moved)
+
+
+def test_another_seed_gives_another_split_of_the_same_sizes() -> None:
+    rows = [(n % 3, f"text {n}") for n in range(300)]
+    first, second = (split_by_text(tickets_frame(rows), seed=seed) for seed in (1, 2))
+    assert set(first.test["id"]) != set(second.test["id"])
+    assert len(first.test) == len(second.test) == 30
+
+
+def test_the_split_of_a_seed_is_the_same_on_every_machine_and_version() -> None:
+    rows = [(n % 2, f"text {n}") for n in range(40)]
+    assert list(split_by_text(tickets_frame(rows), seed=42).test["id"]) == GOLDEN_TEST_IDS
+
+
+GOLDEN_TEST_IDS = [6, 24, 37, 39]
+
+
+def test_a_label_with_one_text_fails_by_name() -> None:
+    rows = [(7, "same"), (7, "same"), (8, "a"), (8, "b"), (9, "only")]
+    with pytest.raises(SplitError, match=r"2 of 3 labels have fewer than two distinct texts .*: 7, 9\."):
+        split_by_text(tickets_frame(rows), seed=42)
+
+
+def test_labels_that_share_all_texts_are_both_on_both_sides() -> None:
+    for seed in range(50):
+        split = split_by_text(tickets_frame([(1, "a"), (1, "b"), (2, "a"), (2, "b")]), seed=seed)
+        assert set(split.train["label"]) == set(split.test["label"]) == {1, 2}
+
+
+def test_labels_that_cannot_all_be_on_both_sides_fail_by_name() -> None:
+    triangle = [(1, "a"), (1, "b"), (2, "b"), (2, "c"), (3, "a"), (3, "c")]
+    with pytest.raises(SplitError, match=r"Label \d shares all of its 2 texts"):
+        split_by_text(tickets_frame(triangle), seed=42)
+
+
+def test_the_sklearn_method_gives_exactly_what_scikit_learn_gives() -> None:
+    rows = [(n % 5, f"text {n % 170}") for n in range(400)]
+    frame = tickets_frame(rows).sample(frac=1, random_state=1)
+    split = split_with_sklearn(frame)
+    ordered = frame.sort_values(["closed", "id"])
+    train, test = train_test_split(ordered, test_size=0.1, stratify=ordered["label"].astype(int), random_state=42)
+    assert list(split.train["id"]) == list(train["id"])
+    assert list(split.test["id"]) == list(test["id"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ([(n % 2, f"t{n}") for n in range(40)] + [(5, "x")], "1 of 3 labels have fewer than two tickets .*: 5"),
+        ([(n % 4, f"t{n}") for n in range(20)], "A tenth of 20 tickets is fewer than their 4 labels"),
+    ],
+)
+def test_what_scikit_learn_cannot_divide_fails_in_our_words(rows: list[Row], why: str) -> None:
+    with pytest.raises(SplitError, match=why):
+        split_tickets(tickets_frame(rows), method=SplitMethod.SKLEARN, seed=42)

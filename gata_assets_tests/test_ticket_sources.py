@@ -1,0 +1,162 @@
+"""The contract of a ticket source, held by each: SQLite, PostgreSQL, and Aurora through the RDS Data API.
+
+Real: a SQLite file, a PostgreSQL server, boto3 over HTTP. Stood in for: Aurora's Data API, by the project's own
+server over that PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from gata_assets.batches import Window
+from gata_assets.core.quality import check_table
+from gata_assets.errors import SourceError
+from gata_assets.resources.postgres_source import PostgresTickets
+from gata_assets.resources.sqlite_source import SqliteTickets
+from gata_assets.schemas.tickets import tickets_schema
+from gata_assets_tests.conftest import SourceOf
+from gata_assets_tests.scenario import TRAINING_WINDOW, database_rows
+
+EMPTY_WINDOW = Window(datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 2, 1, tzinfo=UTC))
+
+
+def test_exactly_the_tickets_that_train_are_read(source_of: SourceOf) -> None:
+    source = source_of(
+        database_rows(
+            [
+                {"text": "by mail"},
+                {"via_channel": "api", "initial_group_id": 55, "text": "api routed by its creator"},
+                {"via_channel": "api", "initial_group_id": 0, "text": "api group 0"},
+                {"via_channel": "api", "initial_group_id": None, "text": "api no group"},
+                {"via_channel": "web", "initial_group_id": 55, "text": "web with a group"},
+                {"routed_by": "gata-mapped", "text": "mapped by the router"},
+                {"routed_by": "external", "text": "routed elsewhere"},
+                {"closed": 0, "closed_group_id": None, "closed_group_id_mapped": None, "text": "open"},
+            ]
+        )
+    )
+    read = source.read_tickets(TRAINING_WINDOW)
+    assert list(read["text"]) == ["by mail", "api group 0", "api no group", "web with a group", "routed elsewhere"]
+
+
+def test_the_window_holds_its_first_second_and_not_its_last(source_of: SourceOf) -> None:
+    start, end = TRAINING_WINDOW.start, TRAINING_WINDOW.end
+    source = source_of(database_rows([{"closed": at} for at in (start - 1, start, end - 1, end)]))
+    assert list(source.read_tickets(TRAINING_WINDOW)["closed"]) == [start, end - 1]
+
+
+def test_rows_come_in_the_order_of_closed_and_id_with_the_types_of_the_schema(source_of: SourceOf) -> None:
+    start = TRAINING_WINDOW.start
+    source = source_of(
+        database_rows([{"id": 9, "closed": start + 5}, {"id": 2, "closed": start + 5}, {"id": 30, "closed": start}])
+    )
+    read = source.read_tickets(TRAINING_WINDOW)
+    assert list(read["id"]) == [30, 2, 9]
+    assert check_table(tickets_schema(TRAINING_WINDOW), read) == []
+
+
+def test_labels_select_and_no_label_selects_nothing(source_of: SourceOf) -> None:
+    source = source_of(database_rows([{"label": label} for label in (101, 2**40, 103, 2**40, None)]))
+    assert list(source.read_tickets(TRAINING_WINDOW, [2**40, 103, 999])["label"]) == [2**40, 103, 2**40]
+    nothing = source.read_tickets(TRAINING_WINDOW, [])
+    assert nothing.empty
+    assert check_table(tickets_schema(TRAINING_WINDOW), nothing) == []
+
+
+def test_a_missing_label_is_handed_on_for_the_checks_to_see(source_of: SourceOf) -> None:
+    read = source_of(database_rows([{"label": None}, {"label": 101}])).read_tickets(TRAINING_WINDOW)
+    assert [outcome.rule for outcome in check_table(tickets_schema(TRAINING_WINDOW), read)] == ["label not_nullable"]
+
+
+def test_a_window_without_tickets_gives_an_empty_table_of_the_right_types(source_of: SourceOf) -> None:
+    read = source_of(database_rows([{}])).read_tickets(EMPTY_WINDOW)
+    assert read.empty
+    assert check_table(tickets_schema(EMPTY_WINDOW), read) == []
+
+
+def test_thousands_of_tickets_closed_in_one_second_are_each_read_once(source_of: SourceOf) -> None:
+    rows = [{"closed": TRAINING_WINDOW.start + 7, "text": f"bulk {n} " + "word " * 100} for n in range(5_000)]
+    read = source_of(database_rows(rows)).read_tickets(TRAINING_WINDOW)
+    assert list(read["id"]) == list(range(1, 5_001))
+
+
+def test_texts_come_back_as_they_are(source_of: SourceOf) -> None:
+    texts = ["a" * 60_000, 'quotes " and \\ and \n', "umlaute äöü €", ":name $1 %s ?", " "]
+    read = source_of(database_rows([{"text": text} for text in texts])).read_tickets(TRAINING_WINDOW)
+    assert list(read["text"]) == texts
+
+
+def test_a_look_counts_closed_tickets_and_says_their_span(source_of: SourceOf) -> None:
+    start = TRAINING_WINDOW.start
+    report = source_of(database_rows([{"closed": start}, {"closed": start + 60}, {"closed": 0}])).look()
+    assert (report.closed_tickets, report.first_closed, report.last_closed) == (2, start, start + 60)
+
+
+def test_a_missing_table_is_an_error_that_names_it(source_of: SourceOf, request: pytest.FixtureRequest) -> None:
+    source = source_of(database_rows([{}]))
+    if isinstance(source, SqliteTickets):
+        import sqlite3
+
+        with sqlite3.connect(source.path) as connection:
+            connection.execute("DROP TABLE ticket")
+        connection.close()
+    else:
+        import psycopg
+
+        with psycopg.connect(request.getfixturevalue("postgres_url"), autocommit=True) as connection:
+            connection.execute("DROP TABLE ticket")
+    with pytest.raises(SourceError, match="ticket"):
+        source.read_tickets(TRAINING_WINDOW)
+    with pytest.raises(SourceError, match="ticket"):
+        source.look()
+
+
+def test_a_missing_file_is_an_error_that_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="`gata sample-data` makes one"):
+        SqliteTickets(path=str(tmp_path / "none.sqlite")).read_tickets(TRAINING_WINDOW)
+
+
+def test_a_file_that_is_no_database_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "no.sqlite").write_text("not a database, not at all " * 100)
+    with pytest.raises(SourceError, match=r"no\.sqlite cannot be read: file is not a database"):
+        SqliteTickets(path=str(tmp_path / "no.sqlite")).look()
+
+
+def test_values_of_another_type_are_an_error_without_the_value(tmp_path: Path) -> None:
+    import sqlite3
+
+    columns = "id, processed_data, via_channel, routed_by, initial_group_id, closed, closed_group_id_mapped"
+    with sqlite3.connect(tmp_path / "odd.sqlite") as connection:
+        connection.execute(f"CREATE TABLE ticket ({columns})")
+        row = (1, "text", "email", "gata", None, TRAINING_WINDOW.start, "private person")
+        connection.execute("INSERT INTO ticket VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    connection.close()
+    with pytest.raises(SourceError, match="whole numbers and a text are needed") as caught:
+        SqliteTickets(path=str(tmp_path / "odd.sqlite")).read_tickets(TRAINING_WINDOW)
+    assert "private" not in str(caught.value)
+
+
+def test_a_postgresql_that_is_not_there_is_an_error_without_the_password() -> None:
+    with pytest.raises(SourceError, match="PostgreSQL cannot be read") as caught:
+        PostgresTickets(url="postgresql://reader:hunter2@127.0.0.1:9/gata").look()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_every_source_reads_the_same_rows(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    from gata_assets.core.sample_tickets import generate_tickets
+    from gata_assets.resources.ticket_table import create_sqlite
+
+    rows = generate_tickets(datetime(2025, 12, 1).date(), datetime(2026, 1, 1).date(), tickets_per_day=60)
+    create_sqlite(tmp_path / "tickets.sqlite", rows)
+    embedded = SqliteTickets(path=str(tmp_path / "tickets.sqlite")).read_tickets(TRAINING_WINDOW)
+    postgres = PostgresTickets(url=request.getfixturevalue("fill_postgres")(rows)).read_tickets(TRAINING_WINDOW)
+    api = request.getfixturevalue("data_api_source").read_tickets(TRAINING_WINDOW)
+    assert len(embedded) > 1_000
+    pd.testing.assert_frame_equal(embedded, postgres)
+    pd.testing.assert_frame_equal(embedded, api)
