@@ -68,6 +68,7 @@ class DataApiClient:
                 retry=retry_if_exception(_passes_by_itself),
                 stop=self._is_hopeless,
                 wait=self._wait_seconds,
+                before_sleep=self._count_wait,
                 sleep=self.sleep,
                 reraise=True,
             ):
@@ -90,9 +91,12 @@ class DataApiClient:
         """Full jitter, doubling up to 8 s; for a resuming database never more than what is left of its time."""
         seconds = float(wait_random_exponential(multiplier=0.5, max=8)(state))
         if _code(_raised(state)) == RESUMING:
-            seconds = min(seconds + 0.25, self.resume_wait_seconds - self.waited_seconds)
-            self.waited_seconds += seconds
+            return min(seconds + 0.25, self.resume_wait_seconds - self.waited_seconds)
         return seconds
+
+    def _count_wait(self, state: RetryCallState) -> None:
+        if _code(_raised(state)) == RESUMING and state.next_action:
+            self.waited_seconds += state.next_action.sleep
 
     def _is_hopeless(self, state: RetryCallState) -> bool:
         if _code(_raised(state)) == RESUMING:
