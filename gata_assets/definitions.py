@@ -34,7 +34,7 @@ def build_definitions(
     version = "+".join(filter(None, [__version__, settings.gata_revision]))
     return dg.Definitions(
         assets=build_ticket_assets(partitions, code_version=version),
-        jobs=build_jobs(partitions),
+        jobs=build_jobs(),
         resources={
             "ticket_source": ticket_source or build_source(settings),
             "preparation_rules": PreparationRulesResource.of(rules),

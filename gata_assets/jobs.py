@@ -9,13 +9,12 @@ from gata_assets.assets.tickets import GROUP
 PREPARE_TICKETS = "prepare_tickets"
 
 
-def build_jobs(partitions: dg.PartitionsDefinition[str]) -> list[dg.UnresolvedAssetJobDefinition]:
-    """All jobs, on these partitions."""
+def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
+    """All jobs; their partitions are those of their assets."""
     return [
         dg.define_asset_job(
             PREPARE_TICKETS,
             selection=dg.AssetSelection.groups(GROUP),
-            partitions_def=partitions,
             # Dagster uses the loggers of the definitions only where a run names them.
             config={"loggers": {"console": {}}},
             description="Prepare one batch: from its closed tickets to the training files.",

@@ -106,7 +106,7 @@ def _read_record(record: logging.LogRecord) -> RunEvent:
         batch_id=str((meta.get("job_tags") or {}).get("dagster/partition", "")),
         asset=str(meta.get("step_key") or ""),
         run_id=str(meta.get("run_id") or ""),
-        error=failure_reason(event) if event and event.is_step_failure else "",
+        error=failure_reason(event) if event and event.is_failure else "",
         check=check,
         has_passed=has_passed,
         numbers=numbers,
@@ -123,11 +123,14 @@ def numbers_of(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, int |
 
 
 def failure_reason(event: dg.DagsterEvent) -> str:
-    """Why a step failed, in the words of the error that was raised first."""
-    data = event.step_failure_data
-    if data.user_failure_data and data.user_failure_data.description:
-        return str(data.user_failure_data.description)
-    error = data.error
+    """Why a step or a run failed, in the words of the error that was raised first."""
+    if event.is_step_failure:
+        failure = event.step_failure_data.user_failure_data
+        if failure and failure.description:
+            return str(failure.description)
+        error = event.step_failure_data.error
+    else:
+        error = event.job_failure_data.error
     while error and error.cause:
         error = error.cause
     if error is None:

@@ -76,9 +76,7 @@ def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def data_api(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch, aws_credentials: None
-) -> Iterator[DataApiServer]:
+def data_api(postgres_url: str, monkeypatch: pytest.MonkeyPatch, aws_credentials: None) -> Iterator[DataApiServer]:
     """The local RDS Data API (and its secret) over the PostgreSQL; boto3 is pointed at it."""
     with DataApiServer(postgres_url) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_RDS_DATA", server.url)

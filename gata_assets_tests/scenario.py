@@ -78,7 +78,14 @@ def world() -> list[dict[str, object]]:
     one that suffices only with its older tickets (203), one that never does (204).
     """
     rows: list[dict[str, object]] = []
-    for label, in_window, older in ((101, 260, 300), (102, 180, 200), (201, 14, 6), (202, 12, 0), (203, 4, 8), (204, 3, 2)):
+    for label, in_window, older in (
+        (101, 260, 300),
+        (102, 180, 200),
+        (201, 14, 6),
+        (202, 12, 0),
+        (203, 4, 8),
+        (204, 3, 2),
+    ):
         rows += [
             {"label": label, "text": f"case {n} of group {label}", "closed": TRAINING_WINDOW.start + 9_000 * n + label}
             for n in range(in_window)

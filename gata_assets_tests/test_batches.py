@@ -44,7 +44,8 @@ def test_a_batch_id_and_its_batch_are_one_to_one(batch: Batch) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "20260102", "2026010224", "2026023003", "2026130103", "202601020３", "2026-01-02", " 2026010203", "x" * 99]
+    "text",
+    ["", "20260102", "2026010224", "2026023003", "2026130103", "202601020３", "2026-01-02", " 2026010203", "x" * 99],
 )
 def test_what_is_not_a_batch_id_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(BatchIdError, match=r"is not a batch ID.*2026010203"):

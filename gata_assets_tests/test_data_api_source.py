@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from gata_assets.errors import DatabaseStillResumingError, SourceError
 from gata_assets.local.data_api import DataApiServer
 from gata_assets.resources.data_api import DataApiClient, ResponseTooLargeError, read_database_name
-from gata_assets.resources.data_api_source import DataApiTickets, _PagePlan, DayCount, _runs_of_days
+from gata_assets.resources.data_api_source import DataApiTickets, DayCount, _PagePlan, _runs_of_days
 from gata_assets.resources.postgres_source import PostgresTickets
 from gata_assets_tests.conftest import REGION
 from gata_assets_tests.scenario import TRAINING_WINDOW, database_rows
@@ -72,10 +72,11 @@ def test_pages_fill_the_limit_and_never_pass_it(
 def test_page_sizes_follow_texts_that_grow_and_shrink(
     data_api: DataApiServer, data_api_source: DataApiTickets, fill_postgres: Fill
 ) -> None:
-    # Within one day, so that the plan by days cannot know: escaped characters double in JSON, long texts come in bursts.
+    # Within one day, which the plan by days cannot know: long texts in bursts, of characters that double in JSON.
     sizes = [100] * 3_000 + [20_000] * 120 + [100] * 3_000
     rows = [
-        {"closed": TRAINING_WINDOW.start + n, "text": ('"' if size > 100 else "x") * size} for n, size in enumerate(sizes)
+        {"closed": TRAINING_WINDOW.start + n, "text": ('"' if size > 100 else "x") * size}
+        for n, size in enumerate(sizes)
     ]
     url = fill_postgres(database_rows(rows))
     read = data_api_source.read_tickets(TRAINING_WINDOW)

@@ -146,9 +146,7 @@ def test_a_postgresql_that_is_not_there_is_an_error_without_the_password() -> No
     assert "hunter2" not in str(caught.value)
 
 
-def test_every_source_reads_the_same_rows(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_every_source_reads_the_same_rows(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     from gata_assets.core.sample_tickets import generate_tickets
     from gata_assets.resources.ticket_table import create_sqlite
 

@@ -62,11 +62,17 @@ def prepare_batch(settings: Settings, batch_id: str, *, logger: dg.LoggerDefinit
             _read_materialization(event.step_materialization_data.materialization)
             for event in result.get_asset_materialization_events()
         ),
-        failures={
-            event.step_key or "": failure_reason(event)
-            for event in result.filter_events(lambda event: event.is_step_failure)
-        },
+        failures=_read_failures(result),
     )
+
+
+def _read_failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """Why each asset failed; or, where the run failed before any asset ran, why that was."""
+    steps = result.filter_events(lambda event: event.is_step_failure)
+    if steps or result.success:
+        return {event.step_key or "": failure_reason(event) for event in steps}
+    [run] = result.filter_events(lambda event: event.event_type is dg.DagsterEventType.RUN_FAILURE)
+    return {"run": failure_reason(run)}
 
 
 def run(settings: Settings, batch_id: str, *, summary: str) -> bool:

@@ -1,0 +1,137 @@
+"""The contract of an object store, held by each: a local directory, and S3.
+
+Real: files, and S3 over HTTP on loopback (an S3 server for tests, which does not sign-check).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from dagster_aws.s3 import S3Resource
+
+from gata_assets.errors import ObjectNotFoundError, StoreError
+from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
+from gata_assets.resources.s3_store import S3ObjectStore
+
+KEY = "training/gata-general/2026010203/train/data.json"
+
+
+@pytest.fixture(params=["local", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    """Each kind of store in turn, empty."""
+    if request.param == "local":
+        return LocalObjectStore(directory=str(tmp_path / "target dir"))
+    return S3ObjectStore(bucket=request.getfixturevalue("bucket"), s3=S3Resource())
+
+
+def test_what_was_written_is_read_back(store: ObjectStore) -> None:
+    content = bytes(range(256)) * 1_000
+    store.write(KEY, content)
+    assert store.read(KEY) == content
+    assert store.exists(KEY)
+
+
+def test_a_write_takes_the_place_of_what_was_there(store: ObjectStore) -> None:
+    store.write(KEY, b"first, and longer")
+    store.write(KEY, b"second")
+    assert store.read(KEY) == b"second"
+
+
+def test_an_empty_object_exists(store: ObjectStore) -> None:
+    store.write(KEY, b"")
+    assert store.exists(KEY)
+    assert store.read(KEY) == b""
+
+
+def test_what_is_not_there_is_told_so(store: ObjectStore) -> None:
+    assert not store.exists(KEY)
+    with pytest.raises(ObjectNotFoundError, match=r"There is no .*train/data\.json"):
+        store.read(KEY)
+
+
+def test_a_prefix_of_a_key_is_not_an_object(store: ObjectStore) -> None:
+    store.write(KEY, b"x")
+    assert not store.exists("training/gata-general/2026010203/train")
+
+
+def test_deleting_twice_is_as_deleting_once(store: ObjectStore) -> None:
+    store.write(KEY, b"x")
+    store.delete(KEY)
+    store.delete(KEY)
+    assert not store.exists(KEY)
+
+
+def test_a_bucket_that_is_not_there_is_an_error_that_names_it(bucket: str) -> None:
+    missing = S3ObjectStore(bucket=f"{bucket}-other", s3=S3Resource())
+    with pytest.raises(StoreError, match=r"could not be written: NoSuchBucket\. Look at TARGET_BUCKET"):
+        missing.write(KEY, b"x")
+
+
+def test_an_endpoint_that_does_not_answer_is_an_error_that_names_the_object(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    store = S3ObjectStore(bucket=bucket, s3=S3Resource(max_attempts=1))
+    with pytest.raises(StoreError, match=r"s3://.*data\.json could not be read: .*AWS_ENDPOINT_URL"):
+        store.read(KEY)
+
+
+def test_a_directory_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match=r"cannot be written: .* Look at TARGET_DIR"):
+        LocalObjectStore(directory=str(tmp_path / "file")).write(KEY, b"x")
+
+
+@pytest.mark.parametrize("key", ["/etc/passwd", "../outside", "a/../../b", ""])
+def test_a_key_cannot_lead_out_of_the_directory(key: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="is not a key"):
+        LocalObjectStore(directory=str(tmp_path)).write(key, b"x")
+
+
+def test_a_local_write_that_fails_leaves_the_old_object_and_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LocalObjectStore(directory=str(tmp_path))
+    store.write(KEY, b"old")
+    before = files_below(tmp_path)
+
+    def disk_full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    # The one thing that cannot be had for real here is a full disk.
+    monkeypatch.setattr(os, "fsync", disk_full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        store.write(KEY, b"new")
+    assert store.read(KEY) == b"old"
+    assert files_below(tmp_path) == before
+
+
+def test_a_reader_never_sees_a_half_written_local_object(tmp_path: Path) -> None:
+    """Writers replace an object while a reader reads it: what is read is always whole."""
+    import threading
+
+    store = LocalObjectStore(directory=str(tmp_path))
+    contents = [bytes([n]) * 300_000 for n in range(2)]
+    store.write(KEY, contents[0])
+    done = threading.Event()
+
+    def write_on() -> None:
+        for n in range(60):
+            store.write(KEY, contents[n % 2])
+        done.set()
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    read = 0
+    while not done.is_set():
+        assert store.read(KEY) in contents
+        read += 1
+    writer.join()
+    assert read > 10
+
+
+def files_below(directory: Path) -> set[str]:
+    """The files below a directory."""
+    return {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}

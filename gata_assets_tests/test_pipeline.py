@@ -1,0 +1,350 @@
+"""The whole graph: from a ticket table to the training files of a batch.
+
+Real: the databases, files and S3 over HTTP, Dagster's instance and events. Stood in for: Aurora's Data API by the
+project's own server; a store that refuses or breaks by `fakes`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pytest
+from dagster_aws.s3 import S3Resource
+
+from gata_assets.definitions import build_definitions
+from gata_assets.jobs import PREPARE_TICKETS
+from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
+from gata_assets.resources.s3_store import S3ObjectStore
+from gata_assets.resources.sqlite_source import SqliteTickets
+from gata_assets.resources.ticket_source import TicketSource
+from gata_assets.resources.ticket_table import create_sqlite
+from gata_assets.settings import parse_settings
+from gata_assets_tests.conftest import SourceOf
+from gata_assets_tests.fakes import StoreThatBreaks, StoreWithoutDelete
+from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
+
+ASSETS = ("tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split")
+GENERAL = f"training/gata-general/{BATCH_ID}"
+LOW_VOLUME = f"training/gata-low-vol/{BATCH_ID}"
+SETTINGS = {"LOW_VOLUME_THRESHOLD": "0.1", "LOW_VOLUME_FALLBACK_LABEL": str(FALLBACK_LABEL)}
+NOT_MADE = {"LOW_VOLUME_MIN_COUNT": "15"}
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance that is gone afterwards."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalObjectStore:
+    """An empty local store."""
+    return LocalObjectStore(directory=str(tmp_path / "target"))
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> SqliteTickets:
+    """The world's tickets in a SQLite file."""
+    return sqlite_of(tmp_path, world())
+
+
+def sqlite_of(directory: Path, rows: list[dict[str, object]]) -> SqliteTickets:
+    create_sqlite(directory / "tickets.sqlite", database_rows(rows))
+    return SqliteTickets(path=str(directory / "tickets.sqlite"))
+
+
+def prepare(
+    instance: dg.DagsterInstance, source: TicketSource, store: ObjectStore, **settings: str
+) -> dg.ExecuteInProcessResult:
+    definitions = build_definitions(parse_settings({**SETTINGS, **settings}), ticket_source=source, object_store=store)
+    job = definitions.resolve_job_def(PREPARE_TICKETS)
+    return job.execute_in_process(partition_key=BATCH_ID, instance=instance, raise_on_error=False)
+
+
+def rows_of(store: ObjectStore, key: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in store.read(key).decode().splitlines()]
+
+
+def labels_of(store: ObjectStore, prefix: str) -> Counter[int]:
+    channels = (f"{prefix}/train/data.json", f"{prefix}/test/data.json")
+    return Counter(row["label"] for key in channels for row in rows_of(store, key))
+
+
+def is_whole(store: ObjectStore, prefix: str) -> bool:
+    """Whether the manifest describes exactly the files that are there."""
+    manifest = json.loads(store.read(f"{prefix}/manifest.json"))
+    described = {one["key"]: one["sha256"] for one in manifest["files"].values()}
+    keys = [f"{prefix}/{channel}/data.json" for channel in ("train", "test")]
+    found = {key: sha256(store.read(key)).hexdigest() for key in keys if store.exists(key)}
+    return described == found
+
+
+def reasons(result: dg.ExecuteInProcessResult) -> str:
+    """All that a failed run says of why."""
+    events = result.filter_events(lambda event: event.is_step_failure)
+    return " ".join(f"{event.step_failure_data.user_failure_data} {event.step_failure_data.error}" for event in events)
+
+
+def test_a_batch_becomes_its_training_files_from_every_source(
+    source_of: SourceOf, store: LocalObjectStore, instance: dg.DagsterInstance
+) -> None:
+    result = prepare(instance, source_of(database_rows(world())), store)
+    assert result.success
+    assert labels_of(store, GENERAL) == {101: 260, 102: 180, FALLBACK_LABEL: 33}
+    assert labels_of(store, LOW_VOLUME) == {201: 20, 202: 12, 203: 12}
+    for prefix in (GENERAL, LOW_VOLUME):
+        assert is_whole(store, prefix)
+        rows = rows_of(store, f"{prefix}/train/data.json") + rows_of(store, f"{prefix}/test/data.json")
+        assert all(row.keys() == {"text", "label"} and type(row["label"]) is int for row in rows)
+    assert len(rows_of(store, f"{GENERAL}/test/data.json")) == 26 + 18 + 3
+
+
+def test_a_batch_goes_from_the_data_api_to_s3(
+    data_api_source: TicketSource,
+    fill_postgres: Any,
+    bucket: str,
+    store: LocalObjectStore,
+    tmp_path: Path,
+    instance: dg.DagsterInstance,
+) -> None:
+    fill_postgres(database_rows(world()))
+    s3 = S3ObjectStore(bucket=bucket, s3=S3Resource())
+    assert prepare(instance, data_api_source, s3).success
+    assert prepare(instance, sqlite_of(tmp_path, world()), store).success
+    for prefix in (GENERAL, LOW_VOLUME):
+        for name in ("train/data.json", "test/data.json", "manifest.json"):
+            assert s3.read(f"{prefix}/{name}") == store.read(f"{prefix}/{name}")
+
+
+def test_running_a_batch_again_changes_no_byte(
+    embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
+) -> None:
+    def everything() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in Path(store.directory).rglob("*") if path.is_file()}
+
+    assert prepare(instance, embedded, store).success
+    before = everything()
+    assert prepare(instance, embedded, store).success
+    assert everything() == before
+    assert len(before) == 9
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [("documented", {101: 260, 102: 180}), ("router", {101: 260, 102: 180, FALLBACK_LABEL: 33})],
+)
+def test_where_no_low_volume_dataset_is_made_the_batch_says_so_and_earlier_files_are_gone(
+    policy: str,
+    expected: dict[int, int],
+    embedded: SqliteTickets,
+    store: LocalObjectStore,
+    instance: dg.DagsterInstance,
+) -> None:
+    assert prepare(instance, embedded, store).success
+    assert store.exists(f"{LOW_VOLUME}/train/data.json")
+    result = prepare(instance, embedded, store, LOW_VOLUME_POLICY=policy, **NOT_MADE)
+    assert result.success
+    assert not store.exists(f"{LOW_VOLUME}/train/data.json")
+    assert not store.exists(f"{LOW_VOLUME}/test/data.json")
+    manifest = json.loads(store.read(f"{LOW_VOLUME}/manifest.json"))
+    assert manifest["is_made"] is False
+    assert manifest["reason"].startswith("0 of 4 low-volume labels have at least 15 tickets")
+    assert labels_of(store, GENERAL) == expected
+    materialized = {event.asset_key.path[-1] for event in result.get_asset_materialization_events() if event.asset_key}
+    assert materialized == set(ASSETS)
+
+
+def test_a_router_dataset_asks_the_low_volume_model_by_label_0(
+    embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
+) -> None:
+    assert prepare(instance, embedded, store, LOW_VOLUME_POLICY="router").success
+    assert labels_of(store, GENERAL) == {101: 260, 102: 180, 0: 33}
+
+
+def test_a_role_that_may_not_delete_fails_only_where_files_must_go(
+    embedded: SqliteTickets, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    store = StoreWithoutDelete(directory=str(tmp_path / "target"))
+    assert prepare(instance, embedded, store, **NOT_MADE).success
+    assert prepare(instance, embedded, store).success
+    assert is_whole(store, GENERAL)
+    assert is_whole(store, LOW_VOLUME)
+    result = prepare(instance, embedded, store, **NOT_MADE)
+    assert not result.success
+    assert "train/data.json may not be deleted: the role needs s3:DeleteObject" in reasons(result)
+    assert "the workflow trains a model from it" in reasons(result)
+    assert not is_whole(store, LOW_VOLUME)
+
+
+@pytest.mark.parametrize("is_rerun", [False, True])
+def test_whichever_write_breaks_a_manifest_never_describes_other_files(
+    is_rerun: bool, embedded: SqliteTickets, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    for breaks_at in range(1, 40):
+        directory = str(tmp_path / f"target {breaks_at}")
+        intact = LocalObjectStore(directory=directory)
+        if is_rerun:
+            assert prepare(instance, embedded, intact, SPLIT_SEED="1").success
+        broken = prepare(instance, embedded, StoreThatBreaks(directory=directory, breaks_at=breaks_at))
+        for prefix in (GENERAL, LOW_VOLUME):
+            assert not intact.exists(f"{prefix}/manifest.json") or is_whole(intact, prefix)
+        assert prepare(instance, embedded, intact).success
+        assert is_whole(intact, GENERAL)
+        assert is_whole(intact, LOW_VOLUME)
+        if broken.success:
+            break
+    assert breaks_at == (12 if is_rerun else 10)
+
+
+BAD_ROWS: dict[str, tuple[dict[str, object], str]] = {
+    "a label is missing": ({"label": None}, "label not_nullable: 1 of 474 rows. Fill or remove the missing values"),
+    "a text has capitals": ({"text": "Zzsecretzz Person"}, "text str_matches"),
+    "a label is negative": ({"label": -5}, "label greater_than_or_equal_to(0): 1 of 474 rows"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_ROWS)
+def test_bad_tickets_fail_the_run_by_table_rule_and_count_and_write_nothing(
+    bad: str, tmp_path: Path, store: LocalObjectStore, instance: dg.DagsterInstance
+) -> None:
+    row, expected = BAD_ROWS[bad]
+    closed = {"closed": TRAINING_WINDOW.start + 5}
+    result = prepare(instance, sqlite_of(tmp_path, [*world(), {**row, **closed}]), store)
+    assert not result.success
+    assert "tickets breaks 1 rule, and nothing was written." in reasons(result)
+    assert expected in reasons(result)
+    assert not Path(store.directory).exists()
+    [evaluation] = result.get_asset_check_evaluations()
+    assert (evaluation.check_name, evaluation.passed, evaluation.partition) == ("tickets_are_valid", False, BATCH_ID)
+
+
+def test_bad_older_tickets_stop_the_low_volume_line_alone(
+    tmp_path: Path, store: LocalObjectStore, instance: dg.DagsterInstance
+) -> None:
+    old = {"label": 203, "text": "CAPITALS", "closed": TRAINING_WINDOW.start - 86_400}
+    result = prepare(instance, sqlite_of(tmp_path, [*world(), old]), store)
+    assert not result.success
+    assert is_whole(store, GENERAL)
+    assert not store.exists(f"{LOW_VOLUME}/manifest.json")
+
+
+def test_a_window_without_tickets_is_an_error_that_names_it(
+    tmp_path: Path, store: LocalObjectStore, instance: dg.DagsterInstance
+) -> None:
+    result = prepare(instance, sqlite_of(tmp_path, [{"closed": 100}]), store)
+    assert not result.success
+    assert "no ticket that trains was closed in [2025-10-04 03:00, 2026-01-02 00:00) UTC" in reasons(result)
+
+
+def test_no_text_and_no_secret_reaches_events_metadata_or_logs(
+    tmp_path: Path, store: LocalObjectStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    secret = "zzsecretzz"
+    good = [{**row, "text": f"{row['text']} {secret}"} for row in world()]
+    bad = {"text": f"{secret} CAPITALS", "closed": TRAINING_WINDOW.start + 5}
+    with dg.DagsterInstance.ephemeral() as instance:
+        for rows, succeeds in ((good, True), ([*good, bad], False)):
+            result = prepare(instance, sqlite_of(tmp_path, rows), store, LOG_LEVEL="DEBUG")
+            assert result.success is succeeds
+        events = [record for run in instance.get_runs() for record in instance.all_logs(run.run_id)]
+    assert len(events) > 100
+    shown = "".join(str(event) for event in events)
+    captured = capfd.readouterr()
+    assert "STEP_START" in captured.err
+    assert secret not in shown + captured.out + captured.err
+
+
+def test_every_check_is_recorded_for_its_batch(
+    embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
+) -> None:
+    result = prepare(instance, embedded, store)
+    evaluations = result.get_asset_check_evaluations()
+    assert all(evaluation.passed and evaluation.partition == BATCH_ID for evaluation in evaluations)
+    recorded = Counter(evaluation.asset_key.path[-1] for evaluation in evaluations)
+    assert recorded == {
+        "tickets": 1,
+        "label_counts": 2,
+        "general_split": 5,
+        "low_volume_tickets": 1,
+        "low_volume_split": 5,
+    }
+
+
+def test_the_sklearn_method_reports_leaking_texts_and_goes_on(
+    tmp_path: Path, store: LocalObjectStore, instance: dg.DagsterInstance
+) -> None:
+    rows = [{**row, "text": "the same for all"} if row["label"] == 101 else row for row in world()]
+    result = prepare(instance, sqlite_of(tmp_path, rows), store, SPLIT_METHOD="sklearn")
+    assert result.success
+    failed = {e.check_name: e.severity for e in result.get_asset_check_evaluations() if not e.passed}
+    assert failed["no_text_in_two_splits"] is dg.AssetCheckSeverity.WARN
+
+
+def test_an_output_shows_counts_path_and_picture(
+    embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
+) -> None:
+    result = prepare(instance, embedded, store)
+    for event in result.get_asset_materialization_events():
+        metadata = event.step_materialization_data.materialization.metadata
+        assert metadata["dagster/row_count"].value
+        assert str(metadata["label_distribution"].value).startswith("![")
+        assert ";base64," in str(metadata["label_distribution"].value)
+        assert str(store.directory) in str((metadata.get("path") or metadata["manifest"]).value)
+
+
+def test_every_asset_is_described_with_columns_and_checks() -> None:
+    definitions = build_definitions(parse_settings({}))
+    dg.Definitions.validate_loadable(definitions)
+    graph = definitions.resolve_asset_graph()
+    assert {key.path[-1] for key in graph.get_all_asset_keys()} == set(ASSETS)
+    for node in graph.asset_nodes:
+        assert node.description
+        assert node.group_name == "tickets"
+        assert node.metadata["dagster/column_schema"].schema.columns
+        assert node.check_keys
+        assert node.partitions_def
+    parents = {node.key.path[-1]: {key.path[-1] for key in node.parent_keys} for node in graph.asset_nodes}
+    assert parents["low_volume_tickets"] == {"tickets", "label_counts"}
+    assert parents["low_volume_split"] == {"low_volume_tickets", "label_counts"}
+
+
+def test_dagster_asset_materialize_runs_one_partition(embedded: SqliteTickets, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {
+        **os.environ,
+        **SETTINGS,
+        "TICKETS_URL": f"sqlite:///{embedded.path}",
+        "TARGET_DIR": str(tmp_path / "target"),
+        "DAGSTER_HOME": str(home),
+    }
+    command = ["asset", "materialize", "-m", "gata_assets.definitions", "--select", "*", "--partition", BATCH_ID]
+    ran = subprocess.run(
+        [sys.executable, "-m", "dagster", *command], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert ran.returncode == 0, ran.stderr[-2_000:]
+    assert is_whole(LocalObjectStore(directory=str(tmp_path / "target")), GENERAL)
+
+
+def test_intermediate_tables_keep_their_types(
+    embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
+) -> None:
+    result = prepare(instance, embedded, store)
+    tickets: pd.DataFrame = result.asset_value("tickets")
+    assert {name: str(dtype) for name, dtype in tickets.dtypes.items()} == {
+        "id": "Int64",
+        "closed": "Int64",
+        "label": "Int64",
+        "text": "string",
+    }

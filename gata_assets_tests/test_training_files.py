@@ -1,0 +1,100 @@
+"""The bytes of a dataset, its manifest, and the picture. All real."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from hashlib import sha256
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gata_assets.core.charts import draw_label_chart
+from gata_assets.core.rules import LabelFormat
+from gata_assets.core.splits import split_by_text
+from gata_assets.core.training_files import (
+    GENERAL_DATASET,
+    Dataset,
+    encode_json_lines,
+    manifest_key,
+)
+from gata_assets_tests.scenario import BATCH_ID, RULES, TRAINING_WINDOW, tickets_frame
+
+SPLIT = split_by_text(tickets_frame([(100 + n % 3, f"case {n} ? . !") for n in range(90)]), seed=1)
+DATASET = Dataset(
+    name=GENERAL_DATASET,
+    batch_id=BATCH_ID,
+    split=SPLIT,
+    reason="made",
+    windows={"training": TRAINING_WINDOW},
+    rules=RULES,
+    code_version="1.2.3+abc",
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**62), st.text(alphabet="abz09 .?!", min_size=1)), min_size=1))
+def test_every_line_is_an_object_of_exactly_text_and_an_integer_label(rows: list[tuple[int, str]]) -> None:
+    lines = encode_json_lines(tickets_frame(rows), LabelFormat.INTEGER).decode().splitlines()
+    assert [json.loads(line) for line in lines] == [{"text": text, "label": label} for label, text in rows]
+    assert all(type(json.loads(line)["label"]) is int for line in lines)
+
+
+def test_labels_are_strings_on_request() -> None:
+    assert encode_json_lines(tickets_frame([(7, "a")]), LabelFormat.STRING) == b'{"text": "a", "label": "7"}\n'
+
+
+def test_the_files_stand_where_the_consumers_look() -> None:
+    files = DATASET.encode()
+    assert list(files.contents) == [
+        "training/gata-general/2026010203/train/data.json",
+        "training/gata-general/2026010203/test/data.json",
+    ]
+    assert files.manifest_key == "training/gata-general/2026010203/manifest.json"
+
+
+def test_the_manifest_is_outside_of_both_channel_prefixes() -> None:
+    for channel in ("train", "test"):
+        assert not manifest_key(GENERAL_DATASET, BATCH_ID).startswith(
+            f"training/{GENERAL_DATASET}/{BATCH_ID}/{channel}"
+        )
+
+
+def test_the_manifest_says_counts_checksums_window_settings_and_version() -> None:
+    files = DATASET.encode()
+    manifest = json.loads(files.manifest)
+    for channel, table in (("train", SPLIT.train), ("test", SPLIT.test)):
+        described = manifest["files"][channel]
+        content = files.contents[described["key"]]
+        assert described["rows"] == len(table) == content.count(b"\n")
+        assert described["bytes"] == len(content)
+        assert described["sha256"] == sha256(content).hexdigest()
+    assert manifest["windows"]["training"]["start_at"] == "2025-10-04T03:00:00+00:00"
+    assert manifest["settings"]["LOW_VOLUME_THRESHOLD"] == RULES.low_volume_threshold
+    assert manifest["labels"]["100"] == {"train": 27, "test": 3}
+    assert (manifest["batch_id"], manifest["code_version"]) == (BATCH_ID, "1.2.3+abc")
+
+
+def test_the_same_dataset_is_the_same_bytes() -> None:
+    assert DATASET.encode() == replace(DATASET).encode()
+
+
+def test_a_dataset_that_is_not_made_has_a_manifest_with_the_reason_and_no_files() -> None:
+    files = replace(DATASET, split=None, reason="one label only").encode()
+    manifest = json.loads(files.manifest)
+    assert not files.contents
+    assert (manifest["is_made"], manifest["reason"], manifest["files"]) == (False, "one label only", {})
+
+
+@pytest.mark.parametrize("labels", [0, 1, 15, 16, 40])
+def test_the_chart_is_well_formed_and_loses_no_row(labels: int) -> None:
+    counts = {f"25<{n}>&": n + 1 for n in range(labels)}
+    root = ElementTree.fromstring(draw_label_chart(counts, title="Tickets by <label>"))
+    texts = [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    shown = [int(text.split(" (")[0].replace(",", "")) for text in texts if re.search(r"\(\d+\.\d %\)", text)]
+    assert sum(shown) == sum(counts.values())
+    assert len(shown) == min(labels, 16)
+    for bar in root.iter("{http://www.w3.org/2000/svg}rect"):
+        assert float(bar.get("width", "0")) <= float(root.get("width", "0"))
