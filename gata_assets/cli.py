@@ -118,6 +118,20 @@ def doctor(env_file: Path | None) -> None:
         sys.exit(1)
 
 
+@main.command("data-api")
+@click.option("--postgres", required=True, metavar="URL", help="The PostgreSQL database, postgresql://user@host/name.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
+@click.option("--sample", is_flag=True, help="Insert sample tickets first (once; ids would clash).")
+def data_api(postgres: str, port: int, sample: bool) -> None:
+    """Answer the RDS Data API on loopback from a PostgreSQL, for local work.
+
+    Shows the variables that point `gata` at it. Needs the extra `local`.
+    """
+    from gata_assets.commands import data_api as command
+
+    command.run(postgres, port, with_sample=sample)
+
+
 def _load(env_file: Path | None) -> Settings:
     from gata_assets.settings import load_settings
 

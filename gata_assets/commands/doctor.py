@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from rich.console import Console
-
+from gata_assets.commands.terminal import text_console
 from gata_assets.definitions import build_source, build_store
 from gata_assets.errors import DeleteDeniedError, GataError, StoreError
 from gata_assets.resources.object_store import ObjectStore
@@ -29,7 +28,7 @@ class Finding:
 
 def run(settings: Settings) -> bool:
     """Look at everything, show each finding as it comes, and say whether a batch can be prepared."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = text_console()
     marks = {True: "[green]ok  [/green]", False: "[red]BAD [/red]", None: "[yellow]note[/yellow]"}
     is_well = True
     for finding in examine(settings):

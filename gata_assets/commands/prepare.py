@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from gata_assets.commands.terminal import text_console
 from gata_assets.definitions import build_definitions
 from gata_assets.jobs import PREPARE_TICKETS
 from gata_assets.logs import RunEvent, event_logger, failure_reason, numbers_of, write_json_line
@@ -90,7 +91,7 @@ def _followed(level: str) -> Iterator[dg.LoggerDefinition]:
     if not sys.stderr.isatty():
         yield event_logger(write_json_line, level)
         return
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         yield event_logger(_Display(progress).show, level)
@@ -143,7 +144,7 @@ def _values(metadata: Any, name: str) -> list[Any]:
 
 def print_table(batch: PreparedBatch) -> None:
     """Show what was written and where, or what failed, for people."""
-    console = Console(width=None if sys.stdout.isatty() else 130)
+    console = text_console(width=None if sys.stdout.isatty() else 130)
     if batch.written:
         table = Table(title=f"Batch {batch.batch_id}", title_justify="left")
         table.add_column("asset")

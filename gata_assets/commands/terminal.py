@@ -1,0 +1,10 @@
+"""How the commands print: text as it is, whatever brackets or colons it holds."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+
+def text_console(*, width: int | None = None) -> Console:
+    """A console that does not wrap, highlight or turn `:secret:` of an ARN into a picture."""
+    return Console(highlight=False, soft_wrap=width is None, emoji=False, width=width)

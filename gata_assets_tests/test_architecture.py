@@ -1,0 +1,108 @@
+"""The house's walls: which room may import what. Real: the imports in the source files, read by `ast`."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "gata_assets"
+SDKS = frozenset({"boto3", "botocore", "dagster_aws", "psycopg", "adbc_driver_manager", "adbc_driver_postgresql"})
+DAGSTER = frozenset({"dagster", "dagster_pandera"})
+
+# What a room may import, by the first name of an outside package and by room of our own.
+ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    "core": (frozenset({"numpy", "pandas", "pandera", "sklearn"}), frozenset({"core", "schemas", "batches", "errors"})),
+    "batches": (frozenset(), frozenset({"errors"})),
+    "errors": (frozenset(), frozenset()),
+    "schemas": (frozenset({"pandas", "pandera"}), frozenset({"batches"})),
+    "settings": (
+        frozenset({"dotenv", "pydantic", "pydantic_core"}),
+        frozenset({"batches", "core", "errors"}),
+    ),
+    "partitions": (frozenset({"dagster"}), frozenset({"batches"})),
+    "assets": (
+        DAGSTER | {"pandas", "pandera"},
+        frozenset({"assets", "batches", "checks", "core", "errors", "resources", "schemas"}),
+    ),
+    "checks": (frozenset({"dagster"}), frozenset({"core"})),
+    "jobs": (frozenset({"dagster"}), frozenset({"assets"})),
+    "logs": (frozenset({"dagster"}), frozenset()),
+    "io_managers": (frozenset({"dagster", "pandas", "pyarrow"}), frozenset({"core", "errors", "resources"})),
+    "resources": (
+        SDKS
+        | {"dagster", "pandas", "pyarrow", "pydantic", "tenacity", "types_boto3_rds_data"}
+        | {"types_boto3_s3", "types_boto3_secretsmanager"},
+        frozenset({"resources", "batches", "core", "errors"}),
+    ),
+    "local": (frozenset({"psycopg"}), frozenset({"local"})),
+}
+STANDARD = frozenset(__import__("sys").stdlib_module_names)
+
+
+def imports(path: Path) -> set[str]:
+    """The dotted names of all modules that a file imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= submodules if node.module == "gata_assets" else {node.module}
+    return found
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if room_of(path) in ROOMS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_imports_only_what_it_may(path: Path) -> None:
+    outside, own = ROOMS[room_of(path)]
+    for name in imports(path):
+        first, *rest = name.split(".")
+        if first == "gata_assets":
+            assert rest[0] in own | {"__version__"}, f"{path} imports {name}"
+        elif first not in STANDARD:
+            assert first in outside, f"{path} imports {name}"
+
+
+def test_every_room_has_a_wall() -> None:
+    known = {*ROOMS, "__init__", "__main__", "cli", "commands", "definitions"}
+    assert {room_of(path) for path in PACKAGE.rglob("*.py")} == known
+
+
+def test_resources_know_dagster_by_its_resource_class_alone() -> None:
+    used = set()
+    for path in (PACKAGE / "resources").glob("*.py"):
+        tree = ast.parse(path.read_text())
+        used |= {
+            node.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "dg"
+        }
+    assert used == {"ConfigurableResource"}
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    readers = {path.name for path in PACKAGE.rglob("*.py") if "os.environ" in path.read_text()}
+    assert readers == {"settings.py"}
+
+
+def test_nobody_imports_the_definitions_but_the_commands() -> None:
+    importers = {room_of(path) for path in PACKAGE.rglob("*.py") if "gata_assets.definitions" in imports(path)}
+    assert importers == {"commands"}
+
+
+@pytest.mark.parametrize("word", ["datetime.now", "time.time(", "utcnow", "getenv", "open(", "Path(", "np.random"])
+def test_core_has_no_clock_environment_file_or_global_randomness(word: str) -> None:
+    assert [path.name for path in (PACKAGE / "core").glob("*.py") if word in path.read_text()] == []
+
+
+def test_files_stay_readable_in_one_go() -> None:
+    long = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
+    assert {name: lines for name, lines in long.items() if lines > 350} == {}

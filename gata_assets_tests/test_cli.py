@@ -1,0 +1,224 @@
+"""The commands of `gata`, as their users call them.
+
+Real: processes, exit codes, terminals (a pseudo-terminal), files, S3 over HTTP. Nothing is faked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from gata_assets.cli import main
+from gata_assets.settings import variable_names
+from gata_assets_tests.scenario import BATCH_ID
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a space in its name that holds the sample tickets of some months."""
+    directory = tmp_path_factory.mktemp("work place")
+    ran = gata(directory, "sample-data", "--since", "2025-08-01", "--until", "2026-01-03")
+    assert ran.returncode == 0, ran.stderr
+    assert "sample tickets, closed from 2025-08-01 to 2026-01-03, written to gata-sample.sqlite." in ran.stdout
+    return directory
+
+
+def environment(**variables: str) -> dict[str, str]:
+    mine = {name: value for name, value in os.environ.items() if name not in variable_names()}
+    for name in ("DAGSTER_HOME", "GATA_ENV_FILE"):
+        mine.pop(name, None)
+    return {**mine, **variables}
+
+
+def gata(directory: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-m", "gata_assets", *arguments],
+        cwd=directory,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_prepare_speaks_json_lines_where_there_is_no_terminal(workplace: Path) -> None:
+    ran = gata(workplace, "prepare", BATCH_ID)
+    assert ran.returncode == 0, ran.stderr
+    lines = [json.loads(line) for line in ran.stderr.splitlines()]
+    assert {line["batch_id"] for line in lines} == {BATCH_ID}
+    materialized = [line["asset"] for line in lines if line.get("event") == "ASSET_MATERIALIZATION"]
+    assert len(materialized) == 5
+    assert all(line["run_id"] and line["at"] and line["level"] == "INFO" for line in lines)
+    summary = json.loads(ran.stdout)
+    assert (summary["event"], summary["batch_id"]) == ("BATCH_PREPARED", BATCH_ID)
+    places = [place for one in summary["written"] for place in one["places"]]
+    assert "gata-data/training/gata-general/2026010203/train/data.json" in places
+    assert all((workplace / place).is_file() for place in places)
+
+
+def test_prepare_shows_progress_and_a_table_on_a_terminal(workplace: Path) -> None:
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "gata_assets", "prepare", BATCH_ID]
+    process = subprocess.Popen(
+        command, cwd=workplace, env=environment(TERM="xterm", COLUMNS="140"), stdout=follower, stderr=follower
+    )
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            part = os.read(leader, 4_096)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    os.close(leader)
+    assert process.wait(timeout=60) == 0
+    text = shown.decode()
+    assert "general_split: " in text
+    assert "written to" in text
+    assert '"event"' not in text
+    assert f"Batch {BATCH_ID} prepared in" in text
+
+
+def test_the_log_level_is_the_least_that_is_shown(workplace: Path) -> None:
+    assert gata(workplace, "prepare", BATCH_ID, LOG_LEVEL="WARNING").stderr == ""
+    debug = gata(workplace, "prepare", BATCH_ID, LOG_LEVEL="DEBUG").stderr
+    assert '"level": "DEBUG"' in debug
+
+
+@pytest.mark.parametrize(
+    ("batch_id", "why"),
+    [("20260102", "is not a batch ID"), ("2099010100", "is in the future"), ("2019010100", "before the first batch")],
+)
+def test_a_wrong_batch_id_exits_with_2_and_says_why(batch_id: str, why: str, workplace: Path) -> None:
+    ran = gata(workplace, "prepare", batch_id)
+    assert ran.returncode == 2
+    assert why in ran.stderr
+    assert ran.stdout == ""
+
+
+def test_a_wrong_setting_exits_with_2_and_names_it(workplace: Path) -> None:
+    ran = gata(workplace, "prepare", BATCH_ID, TRAINING_PERIOD="ninety")
+    assert ran.returncode == 2
+    assert "TRAINING_PERIOD: 'ninety' is not a whole number" in ran.stderr
+
+
+def test_a_batch_that_fails_exits_with_1_and_says_why(workplace: Path) -> None:
+    ran = gata(workplace, "prepare", "2024010203")
+    assert ran.returncode == 1
+    summary = json.loads(ran.stdout)
+    assert summary["event"] == "BATCH_FAILED"
+    assert (
+        "no ticket that trains was closed in [2023-10-04 03:00, 2024-01-02 00:00) UTC" in summary["failures"]["tickets"]
+    )
+    table = gata(workplace, "prepare", "2024010203", "--summary", "table")
+    assert table.returncode == 1
+    assert "FAILED tickets: tickets: no ticket that trains" in table.stdout
+
+
+def test_a_missing_store_exits_with_1_and_says_how_to_make_one(tmp_path: Path) -> None:
+    ran = gata(tmp_path, "prepare", BATCH_ID)
+    assert ran.returncode == 1
+    assert "`gata sample-data` makes one" in ran.stdout
+
+
+def test_settings_come_from_a_file(workplace: Path, tmp_path: Path) -> None:
+    (tmp_path / "my.env").write_text(f"TARGET_DIR={tmp_path / 'elsewhere'}\nSPLIT_SEED=7\n")
+    ran = gata(workplace, "prepare", BATCH_ID, "--env-file", str(tmp_path / "my.env"))
+    assert ran.returncode == 0
+    manifest = json.loads((tmp_path / f"elsewhere/training/gata-general/{BATCH_ID}/manifest.json").read_text())
+    assert manifest["settings"]["SPLIT_SEED"] == 7
+
+
+def test_a_run_is_recorded_where_dagster_home_is_set(workplace: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
+    assert gata(workplace, "prepare", BATCH_ID, DAGSTER_HOME=str(home)).returncode == 0
+    code = (
+        "import dagster as dg; i = dg.DagsterInstance.get(); "
+        "print(i.get_materialized_partitions(dg.AssetKey('general_split')), [r.status.value for r in i.get_runs()])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(DAGSTER_HOME=str(home)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.stdout.strip() == f"{{'{BATCH_ID}'}} ['SUCCESS']"
+
+
+def test_sample_data_does_not_overwrite_without_being_told(workplace: Path) -> None:
+    again = gata(workplace, "sample-data")
+    assert again.returncode == 1
+    assert "is there already. --force replaces it" in again.stderr
+
+
+def test_sample_data_takes_sizes_and_seed(tmp_path: Path) -> None:
+    arguments = ("--since", "2025-12-01", "--until", "2025-12-31", "--tickets-per-day", "10")
+    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        assert gata(tmp_path, "sample-data", *arguments, "--seed", seed, "--output", f"{name}.sqlite").returncode == 0
+    assert (tmp_path / "a.sqlite").read_bytes() == (tmp_path / "b.sqlite").read_bytes()
+    assert (tmp_path / "a.sqlite").read_bytes() != (tmp_path / "c.sqlite").read_bytes()
+    backwards = gata(tmp_path, "sample-data", "--since", "2026-01-01", "--until", "2025-01-01")
+    assert backwards.returncode == 2
+
+
+def test_the_doctor_finds_a_healthy_set_up_well(workplace: Path) -> None:
+    ran = gata(workplace, "doctor")
+    assert ran.returncode == 0
+    assert "closed tickets, 2025-08-01" in ran.stdout
+    assert "A batch can be prepared." in ran.stdout
+    assert not (workplace / "gata-data/intermediate/doctor/probe").exists()
+
+
+def test_the_doctor_says_what_is_wrong_with_the_database_and_still_looks_at_the_target(tmp_path: Path) -> None:
+    url = "postgresql://reader:hunter2@127.0.0.1:9/gata"
+    ran = gata(tmp_path, "doctor", TICKETS_URL=url, LOW_VOLUME_FALLBACK_LABEL="1")
+    assert ran.returncode == 1
+    assert "BAD  tickets: PostgreSQL cannot be read" in ran.stdout
+    assert "ok   target, delete" in ran.stdout
+    assert "hunter2" not in ran.stdout + ran.stderr
+
+
+def test_the_doctor_says_what_is_wrong_with_the_target(workplace: Path, bucket: str) -> None:
+    ran = gata(workplace, "doctor", TARGET_BUCKET=f"{bucket}-other")
+    assert ran.returncode == 1
+    assert "BAD  target: s3://" in ran.stdout
+    assert "NoSuchBucket" in ran.stdout
+    assert gata(workplace, "doctor", TARGET_BUCKET=bucket).returncode == 0
+
+
+def test_prepare_writes_to_the_bucket(workplace: Path, bucket: str) -> None:
+    ran = gata(workplace, "prepare", BATCH_ID, TARGET_BUCKET=bucket)
+    assert ran.returncode == 0, ran.stdout
+    assert f"s3://{bucket}/training/gata-general/{BATCH_ID}/manifest.json" in ran.stdout
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in main.commands)])
+def test_every_command_has_help_that_stands_in_the_readme(command: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(main, [*command, "--help"])
+    assert shown.exit_code == 0
+    assert shown.output.startswith("Usage:")
+    if command:
+        assert f"gata {command[0]}" in (ROOT / "README.md").read_text()
+        for parameter in main.commands[command[0]].params:
+            assert isinstance(parameter, click.Argument) or parameter.help  # type: ignore[attr-defined]
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys, gata_assets.cli; print([m for m in ('dagster', 'pandas', 'pydantic', 'boto3') if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert ran.stdout.strip() == "[]"

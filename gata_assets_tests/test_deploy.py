@@ -1,0 +1,458 @@
+"""The files that put the project into AWS: the image, the task, the workflow's state and the rights of the role.
+
+Real: the policies, tried by an S3 server that evaluates them (moto over HTTP, signatures checked) for an assumed
+role that has nothing else, with the project's own store and IO manager. Not evaluated there, so not tried here:
+`StringLike` conditions (s3:prefix), the 404 that turns into 403 without s3:ListBucket, KMS, and resources of
+other services than S3: the statements about the Data API, the secret and the key are read only.
+The image is not built (deploy/show-container.sh runs its steps); its Dockerfile is read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.request import Request, urlopen
+from uuid import uuid4
+
+import boto3
+import dagster as dg
+import pandas as pd
+import pytest
+from dagster_aws.s3 import S3Resource
+from moto.server import ThreadedMotoServer
+
+from gata_assets.commands.doctor import PROBE_KEY
+from gata_assets.core.splits import Split
+from gata_assets.core.training_files import (
+    CHANNELS,
+    GENERAL_DATASET,
+    LOW_VOLUME_DATASET,
+    Dataset,
+    channel_key,
+    manifest_key,
+    table_key,
+)
+from gata_assets.errors import DeleteDeniedError, StoreError
+from gata_assets.io_managers import DatasetIOManager
+from gata_assets.resources.s3_store import S3ObjectStore
+from gata_assets.settings import parse_settings, variable_names
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+ROOT = Path(__file__).parent.parent
+DEPLOY = ROOT / "deploy"
+JSON_FILES = tuple(sorted(DEPLOY.glob("*.json")))
+BATCH = "2026010203"
+REGION = "us-east-1"
+
+# The environment that the workflow's task definition gives.
+WORKFLOW_ENVIRONMENT = {"DB_ARN", "DB_SECRET_ARN", "LOG_LEVEL", "LOW_VOLUME_FALLBACK_LABEL", "TARGET_BUCKET"}
+
+KEYS_OF_A_BATCH = (
+    table_key("tickets", BATCH),
+    *(channel_key(dataset, BATCH, c) for dataset in (GENERAL_DATASET, LOW_VOLUME_DATASET) for c in CHANNELS),
+    *(manifest_key(dataset, BATCH) for dataset in (GENERAL_DATASET, LOW_VOLUME_DATASET)),
+)
+LOW_VOLUME_KEYS = (
+    *(channel_key(LOW_VOLUME_DATASET, BATCH, channel) for channel in CHANNELS),
+    manifest_key(LOW_VOLUME_DATASET, BATCH),
+)
+
+
+def load(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((DEPLOY / name).read_text())
+    return content
+
+
+def filled(name: str, **values: str) -> str:
+    """A file with its placeholders filled in; every one needs a value, `bucket` for <BUCKET>."""
+    return re.sub(r"<([A-Z_]+)>", lambda found: values[found[1].lower()], (DEPLOY / name).read_text())
+
+
+def statements(name: str) -> dict[str, dict[str, Any]]:
+    return {statement["Sid"]: statement for statement in load(name)["Statement"]}
+
+
+def actions(name: str) -> set[str]:
+    given = [statement["Action"] for statement in load(name)["Statement"]]
+    return {action for one in given for action in ([one] if isinstance(one, str) else one)}
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions in order, continued lines joined, comments left out."""
+    text = "\n".join(line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.startswith("#"))
+    lines = [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+    return [(name, " ".join(rest.split())) for name, _, rest in (line.partition(" ") for line in lines)]
+
+
+class TestTask:
+    def test_it_has_the_size_that_the_workflow_gives(self) -> None:
+        task = load("ecs-task-definition.json")
+        assert (task["cpu"], task["memory"]) == ("1024", "4096")
+        assert task["requiresCompatibilities"] == ["FARGATE"] and task["networkMode"] == "awsvpc"
+
+    def test_its_environment_is_the_workflows_and_the_settings_know_every_name(self) -> None:
+        [container] = load("ecs-task-definition.json")["containerDefinitions"]
+        names = {one["name"] for one in container["environment"]}
+        assert names == WORKFLOW_ENVIRONMENT
+        assert names <= set(variable_names())
+
+    def test_it_runs_as_the_images_user_on_a_read_only_root_with_a_volume_for_temporary_files(self) -> None:
+        task = load("ecs-task-definition.json")
+        [container] = task["containerDefinitions"]
+        assert container["user"] == dict(instructions())["USER"]
+        assert container["readonlyRootFilesystem"] is True
+        [mount] = container["mountPoints"]
+        assert mount["sourceVolume"] in [volume["name"] for volume in task["volumes"]]
+        assert [mount["containerPath"]] == json.loads(dict(instructions())["VOLUME"])
+        assert mount["readOnly"] is False
+
+    def test_it_can_be_stopped_since_something_else_is_process_1(self) -> None:
+        [container] = load("ecs-task-definition.json")["containerDefinitions"]
+        assert container["linuxParameters"]["initProcessEnabled"] is True
+        assert 1 <= container["stopTimeout"] <= 120
+        assert container["logConfiguration"]["logDriver"] == "awslogs"
+
+    def test_the_image_chooses_the_command_and_the_workflow_its_argument(self) -> None:
+        [container] = load("ecs-task-definition.json")["containerDefinitions"]
+        assert "command" not in container and "entryPoint" not in container
+
+
+class TestWorkflowState:
+    def test_it_waits_for_the_task_and_hands_it_the_batch_id_alone(self) -> None:
+        state = load("step-functions-task.json")
+        [container] = load("ecs-task-definition.json")["containerDefinitions"]
+        [override] = state["Parameters"]["Overrides"]["ContainerOverrides"]
+        assert state["Resource"] == "arn:aws:states:::ecs:runTask.sync"
+        assert override == {"Name": container["name"], "Command.$": "States.Array($.batch_id)"}
+        assert state["Parameters"]["TaskDefinition"] == load("ecs-task-definition.json")["family"]
+
+    def test_it_tries_again_when_ecs_failed_and_not_when_the_batch_did(self) -> None:
+        errors = [error for retry in load("step-functions-task.json")["Retry"] for error in retry["ErrorEquals"]]
+        # States.TaskFailed is what a non-zero exit code becomes; States.ALL would include it.
+        assert errors and all(error.startswith("ECS.") for error in errors)
+
+
+class TestImage:
+    def test_its_entry_point_leaves_only_the_batch_id_to_be_said(self) -> None:
+        image = instructions()
+        assert [json.loads(rest) for name, rest in image if name == "ENTRYPOINT"] == [["gata", "prepare"]]
+        assert not [rest for name, rest in image if name == "CMD"]
+
+    def test_its_user_is_a_number_and_not_root(self) -> None:
+        [user] = [rest for name, rest in instructions() if name == "USER"]
+        assert re.fullmatch(r"[1-9][0-9]*:[1-9][0-9]*", user)
+
+    def test_its_base_is_one_pinned_tag_for_both_stages(self) -> None:
+        image = instructions()
+        tag = dict(rest.partition("=")[::2] for name, rest in image if name == "ARG")["PYTHON_IMAGE"]
+        assert re.fullmatch(r"python:3\.1[123](\.\d+)?-slim-[a-z]+", tag)
+        assert [rest.split()[0] for name, rest in image if name == "FROM"] == ["${PYTHON_IMAGE}"] * 2
+
+    def test_it_installs_by_the_script_alone_the_dependencies_first(self) -> None:
+        runs = [rest for name, rest in instructions() if name == "RUN"]
+        assert [run for run in runs if "install" in run] == [
+            "deploy/install.sh dependencies requirements.lock /opt/gata",
+            "deploy/install.sh project . /opt/gata",
+        ]
+        assert not [run for run in runs if re.search(r"\bpip3?\b|\bapt(-get)?\b|\bcurl\b", run)]
+
+    def test_the_script_installs_what_is_locked_and_nothing_else(self) -> None:
+        script = (DEPLOY / "install.sh").read_text().replace("\\\n", " ")
+        installs = [line for line in script.splitlines() if re.search(r"-m pip .* install ", line)]
+        assert len(installs) == 1 and "--no-deps" in installs[0]
+        [dependencies, project] = [line for line in script.splitlines() if line.strip().startswith("pip_install ")]
+        assert "--require-hashes" in dependencies and "--only-binary :all:" in dependencies
+        assert "--no-build-isolation" in project and "--editable" not in project
+
+    def test_it_says_which_commit_it_is(self) -> None:
+        image = instructions()
+        assert ("ARG", 'GATA_REVISION=""') in image
+        assert any(name == "ENV" and "GATA_REVISION=${GATA_REVISION}" in rest for name, rest in image)
+        assert "GATA_REVISION" in variable_names()
+
+    def test_what_it_copies_goes_to_the_build(self) -> None:
+        sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+        copied = [
+            source
+            for name, rest in instructions()
+            if name == "COPY" and "--from" not in rest
+            for source in rest.split()[:-1]
+        ]
+        assert set(copied) - {"."} <= sent
+        assert {"setup.cfg", "pyproject.toml", "README.md", "LICENSE", "gata_assets"} <= sent
+
+
+class TestPoliciesAsWritten:
+    @pytest.mark.parametrize("path", JSON_FILES, ids=lambda path: path.name)
+    def test_every_placeholder_is_explained(self, path: Path) -> None:
+        placeholders = set(re.findall(r"<[A-Z_]+>", path.read_text()))
+        assert placeholders
+        assert not {name for name in placeholders if name not in (DEPLOY / "README.md").read_text()}
+
+    def test_the_role_may_do_what_a_batch_needs_and_no_more(self) -> None:
+        assert actions("iam-policy.json") == {
+            "rds-data:ExecuteStatement",
+            "secretsmanager:GetSecretValue",
+            "s3:GetObject",
+            "s3:PutObject",
+            "s3:ListBucket",
+            "kms:Decrypt",
+            "kms:GenerateDataKey",
+        }
+        assert actions("iam-policy-delete.json") == {"s3:DeleteObject"}
+
+    @pytest.mark.parametrize("name", ["iam-policy.json", "iam-policy-delete.json"])
+    def test_no_statement_is_about_everything(self, name: str) -> None:
+        for statement in statements(name).values():
+            resources = statement["Resource"]
+            for resource in [resources] if isinstance(resources, str) else resources:
+                assert re.search(r"<(BUCKET|CLUSTER|SECRET|KEY)>", resource)
+            assert statement["Effect"] == "Allow"
+
+    def test_the_task_reads_the_cluster_and_the_secret_that_the_role_may_read(self) -> None:
+        [container] = load("ecs-task-definition.json")["containerDefinitions"]
+        environment = {one["name"]: one["value"] for one in container["environment"]}
+        allowed = {one["Action"]: one["Resource"] for one in load("iam-policy.json")["Statement"][:2]}
+        assert allowed["rds-data:ExecuteStatement"] == environment["DB_ARN"]
+        assert allowed["secretsmanager:GetSecretValue"] == environment["DB_SECRET_ARN"]
+
+    def test_listing_is_limited_to_the_prefixes_that_are_written(self) -> None:
+        written = statements("iam-policy.json")["ReadAndWriteBatches"]["Resource"]
+        listed = statements("iam-policy.json")["TellAMissingObjectFromAForbiddenOne"]["Condition"]
+        assert listed == {"StringLike": {"s3:prefix": [resource.partition("/")[2] for resource in written]}}
+
+
+Service = Literal["iam", "s3", "sts"]
+
+
+@cache
+def operator(url: str, service: Service) -> Any:
+    """A client of somebody who may do everything while IAM is switched off."""
+    session = boto3.Session(aws_access_key_id="operator", aws_secret_access_key="operator", region_name=REGION)
+    return session.client(service, endpoint_url=url)
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """An S3 server that evaluates IAM policies, and a bucket in it."""
+
+    url: str
+    bucket: str
+
+    def store_of(self, *policies: str, bucket: str = "") -> S3ObjectStore:
+        """The project's store for a new role with these policies and nothing else."""
+        name = f"gata-task-{uuid4().hex[:12]}"
+        with self._without_iam():
+            iam = self._client("iam")
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(_TRUST))
+            for number, policy in enumerate(policies):
+                iam.put_role_policy(RoleName=name, PolicyName=f"policy-{number}", PolicyDocument=policy)
+            role = iam.get_role(RoleName=name)["Role"]["Arn"]
+            given = self._client("sts").assume_role(RoleArn=role, RoleSessionName="task")["Credentials"]
+        return S3ObjectStore(
+            bucket=bucket or self.bucket,
+            s3=S3Resource(
+                endpoint_url=self.url,
+                region_name=REGION,
+                aws_access_key_id=given["AccessKeyId"],
+                aws_secret_access_key=given["SecretAccessKey"],
+                aws_session_token=given["SessionToken"],
+            ),
+        )
+
+    def put(self, *keys: str) -> None:
+        """Put objects as somebody who may."""
+        with self._without_iam():
+            for key in keys:
+                self._client("s3").put_object(Bucket=self.bucket, Key=key, Body=b"earlier")
+
+    def keys(self) -> set[str]:
+        """What the bucket holds."""
+        with self._without_iam():
+            found = self._client("s3").list_objects_v2(Bucket=self.bucket).get("Contents", [])
+        return {one["Key"] for one in found}
+
+    def _client(self, service: Service) -> Any:
+        return operator(self.url, service)
+
+    def _without_iam(self) -> _IamSwitchedOff:
+        return _IamSwitchedOff(self.url)
+
+
+class _IamSwitchedOff:
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._before = ""
+
+    def __enter__(self) -> None:
+        self._before = switch_iam(self._url, "inf")
+
+    def __exit__(self, *_: object) -> None:
+        switch_iam(self._url, self._before)
+
+
+def switch_iam(url: str, actions_without: str) -> str:
+    """Evaluate policies after this many actions (0: from now on, inf: never); gives the number before."""
+    # As text: a form, which is urllib's default, would not reach moto.
+    request = Request(
+        f"{url}/moto-api/reset-auth", data=actions_without.encode(), headers={"Content-Type": "text/plain"}
+    )
+    with urlopen(request) as answer:
+        return str(json.load(answer)["PREVIOUS_INITIAL_NO_AUTH_ACTION_COUNT"])
+
+
+_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+
+
+@pytest.fixture(scope="module")
+def server_url() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    # The switch is the process's, so other modules' servers get it back as it was.
+    before = switch_iam(url, "0")
+    try:
+        yield url
+    finally:
+        switch_iam(url, before)
+        server.stop()
+
+
+@pytest.fixture
+def cloud(server_url: str) -> Cloud:
+    # A bucket of its own for every test: moto's state is the process's too.
+    cloud = Cloud(server_url, f"gata-{uuid4().hex[:16]}")
+    with cloud._without_iam():
+        client: S3Client = cloud._client("s3")
+        client.create_bucket(Bucket=cloud.bucket)
+    return cloud
+
+
+def task_policy(cloud: Cloud, name: str = "iam-policy.json") -> str:
+    return filled(
+        name,
+        account="123456789012",
+        region=REGION,
+        bucket=cloud.bucket,
+        cluster="gata",
+        secret="gata-reader-A1b2C3",
+        key="1234abcd-12ab-34cd-56ef-1234567890ab",
+    )
+
+
+@pytest.fixture
+def store(cloud: Cloud) -> S3ObjectStore:
+    """What a task has."""
+    return cloud.store_of(task_policy(cloud))
+
+
+@pytest.fixture
+def deleting_store(cloud: Cloud) -> S3ObjectStore:
+    """What a task has with the extra policy."""
+    return cloud.store_of(task_policy(cloud), task_policy(cloud, "iam-policy-delete.json"))
+
+
+class TestPoliciesTried:
+    @pytest.mark.parametrize("key", KEYS_OF_A_BATCH)
+    def test_a_task_may_look_for_write_and_read_every_object_of_a_batch(self, store: S3ObjectStore, key: str) -> None:
+        assert not store.exists(key)
+        store.write(key, b"content")
+        assert store.exists(key)
+        assert store.read(key) == b"content"
+        store.write(key, b"other content")
+        assert store.read(key) == b"other content"
+
+    @pytest.mark.parametrize("key", [*KEYS_OF_A_BATCH, PROBE_KEY])
+    def test_a_task_may_not_delete(self, cloud: Cloud, store: S3ObjectStore, key: str) -> None:
+        store.write(key, b"content")
+        with pytest.raises(DeleteDeniedError, match="the role needs s3:DeleteObject"):
+            store.delete(key)
+        assert cloud.keys() == {key}
+
+    @pytest.mark.parametrize("key", ["models/gata-general/model.tar.gz", "training.json", "training"])
+    def test_a_task_is_refused_what_is_elsewhere_in_the_bucket(
+        self, cloud: Cloud, store: S3ObjectStore, key: str
+    ) -> None:
+        cloud.put(key)
+        with pytest.raises(StoreError, match="the role needs s3:GetObject"):
+            store.read(key)
+        with pytest.raises(StoreError, match="the role needs s3:GetObject"):
+            store.exists(key)
+        with pytest.raises(StoreError, match="the role needs s3:PutObject"):
+            store.write(key, b"content")
+
+    def test_a_task_is_refused_another_bucket(self, cloud: Cloud) -> None:
+        other = Cloud(cloud.url, f"{cloud.bucket}-other")
+        with other._without_iam():
+            other._client("s3").create_bucket(Bucket=other.bucket)
+        store = cloud.store_of(task_policy(cloud), bucket=other.bucket)
+        with pytest.raises(StoreError, match="the role needs s3:PutObject"):
+            store.write(KEYS_OF_A_BATCH[0], b"content")
+
+    def test_without_a_policy_a_task_may_do_nothing(self, cloud: Cloud) -> None:
+        # That the server refuses at all is what the other tests stand on.
+        with pytest.raises(StoreError, match="the role needs s3:PutObject"):
+            cloud.store_of().write(KEYS_OF_A_BATCH[0], b"content")
+
+    @pytest.mark.parametrize("key", [*LOW_VOLUME_KEYS, PROBE_KEY])
+    def test_the_extra_policy_lets_a_low_volume_dataset_go(
+        self, cloud: Cloud, deleting_store: S3ObjectStore, key: str
+    ) -> None:
+        deleting_store.write(key, b"content")
+        deleting_store.delete(key)
+        assert not deleting_store.exists(key)
+        assert cloud.keys() == set()
+
+    @pytest.mark.parametrize("key", sorted(set(KEYS_OF_A_BATCH) - set(LOW_VOLUME_KEYS)))
+    def test_the_extra_policy_lets_nothing_else_go(self, deleting_store: S3ObjectStore, key: str) -> None:
+        deleting_store.write(key, b"content")
+        with pytest.raises(DeleteDeniedError):
+            deleting_store.delete(key)
+
+
+def low_volume_dataset() -> Dataset:
+    rows = pd.DataFrame({"text": ["a lost parcel", "a late parcel"], "label": [7, 7]})
+    return Dataset(
+        name=LOW_VOLUME_DATASET,
+        batch_id=BATCH,
+        split=Split(train=rows.head(1), test=rows.tail(1)),
+        reason="",
+        windows={},
+        rules=parse_settings({}).rules(sample_fallback_label=1),
+        code_version="0",
+    )
+
+
+def write(store: S3ObjectStore, dataset: Dataset) -> None:
+    context = dg.build_output_context(asset_key=dg.AssetKey("low_volume_split"), partition_key=BATCH)
+    DatasetIOManager(store=store).handle_output(context, dataset)
+
+
+class TestABatchThatIsRunAgain:
+    def test_is_written_over_without_the_right_to_delete(self, store: S3ObjectStore) -> None:
+        write(store, low_volume_dataset())
+        write(store, replace(low_volume_dataset(), code_version="1"))
+        assert json.loads(store.read(manifest_key(LOW_VOLUME_DATASET, BATCH)))["code_version"] == "1"
+
+    def test_fails_without_that_right_when_it_has_no_low_volume_dataset_any_more(self, store: S3ObjectStore) -> None:
+        write(store, low_volume_dataset())
+        with pytest.raises(DeleteDeniedError, match="Delete it by hand or give the role the right"):
+            write(store, replace(low_volume_dataset(), split=None, reason="no label has enough tickets"))
+        assert json.loads(store.read(manifest_key(LOW_VOLUME_DATASET, BATCH)))["is_made"] is False
+
+    def test_withdraws_the_dataset_with_the_extra_policy(self, cloud: Cloud, deleting_store: S3ObjectStore) -> None:
+        write(deleting_store, low_volume_dataset())
+        assert cloud.keys() == set(LOW_VOLUME_KEYS)
+        write(deleting_store, replace(low_volume_dataset(), split=None, reason="no label has enough tickets"))
+        assert cloud.keys() == {manifest_key(LOW_VOLUME_DATASET, BATCH)}
