@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # The image that the workflow starts with a batch ID as its only argument:
 #
 #   docker build --build-arg GATA_REVISION="$(git rev-parse --short HEAD)" --tag gata-assets .

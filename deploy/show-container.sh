@@ -59,7 +59,9 @@ done
 [ -n "$python" ] || fail "no Python 3.11 to 3.13 that user $USER_ID may run; name one: PYTHON=… $0"
 
 say "Services: PostgreSQL with sample tickets, RDS Data API, S3 (in the background)"
-"$dev_python" "$root/deploy/local_services.py" serve --batch "$BATCH" --bucket "$BUCKET" --ready "$work/places" \
+# Their own TMPDIR, because the PostgreSQL package keeps a lock file there, which belongs to who came first.
+mkdir "$work/services"
+TMPDIR=$work/services "$dev_python" "$root/deploy/local_services.py" serve --batch "$BATCH" --bucket "$BUCKET" --ready "$work/places" \
     >"$work/services.log" 2>&1 &
 services=$!
 
