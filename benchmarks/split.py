@@ -18,11 +18,13 @@ from sklearn.model_selection import StratifiedGroupKFold
 from benchmarks.harness import BATCH, Cell, Goal, Result, Table, in_turns, timed
 from benchmarks.tickets import as_read, make_tickets
 from gata_assets.core.quality import (
+    Outcome,
     check_label_shares,
     check_no_text_in_two_splits,
     check_no_ticket_in_two_splits,
     check_table,
     check_test_share,
+    count_sides,
 )
 from gata_assets.core.splits import SKLEARN_SEED, Split, split_by_text, split_with_sklearn
 from gata_assets.schemas.tickets import TrainingRows
@@ -129,6 +131,12 @@ def _moved_by_removals(method: Method, tickets: pd.DataFrame, split: Split, remo
     return moved
 
 
+def check_shares(split: Split) -> list[Outcome]:
+    """Both checks of shares, from one count of the sides."""
+    sides = count_sides(split)
+    return [*check_label_shares(sides), *check_test_share(sides)]
+
+
 def _check_seconds(split: Split, expected_rows: int, times: int) -> dict[str, float]:
     schema = TrainingRows.to_schema()
     rows = pd.concat([split.train, split.test], ignore_index=True)[["text", "label"]]
@@ -137,8 +145,7 @@ def _check_seconds(split: Split, expected_rows: int, times: int) -> dict[str, fl
             "rows against the schema": lambda: check_table(schema, rows),
             "no ticket on two sides": lambda: check_no_ticket_in_two_splits(split, expected_rows),
             "no text on two sides": lambda: check_no_text_in_two_splits(split),
-            "label shares": lambda: check_label_shares(split),
-            "test share": lambda: check_test_share(split),
+            "label and test shares": lambda: check_shares(split),
         },
         times=times,
     )

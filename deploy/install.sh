@@ -19,10 +19,10 @@ pip_install() { # VENV ARGUMENT...
         install --quiet --no-compile --no-deps "$@"
 }
 
-precompile() { # VENV
+precompile() { # VENV DIRECTORY
     # The root file system is read-only at run time, so what is not compiled here is compiled at every start.
     # `unchecked-hash`: no file's time is compared, which the copy into the next stage could change.
-    "$1/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$1/lib"
+    "$1/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$2"
 }
 
 case "${1:-}" in
@@ -32,13 +32,13 @@ dependencies)
     "$PYTHON" -m venv --without-pip "$venv"
     # Wheels only: a slim image has no compiler, and a source package would run its own code here.
     pip_install "$venv" --require-hashes --only-binary :all: --requirement "$lock"
-    precompile "$venv"
+    precompile "$venv" "$venv/lib"
     ;;
 project)
     source=$2 venv=$3
     # setuptools is locked too: --no-build-isolation takes that one and fetches nothing.
     pip_install "$venv" --no-build-isolation "$source"
-    precompile "$venv"
+    precompile "$venv" "$venv"/lib/python*/site-packages/gata_assets
     # --no-deps above believes the lock file; this proves it complete.
     "$PIP_PYTHON" -m pip --python "$venv/bin/python" --disable-pip-version-check check
     ;;

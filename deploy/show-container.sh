@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Shows without a Docker engine what the image does: installs as the Dockerfile does (the same install.sh, the
 # same files), then starts the installed entry point as the workflow starts the container, against a local RDS
-# Data API over a real PostgreSQL and a local S3 server. Takes about a minute and a half; leaves nothing behind.
+# Data API over a real PostgreSQL and a local S3 server. Takes about a minute; leaves nothing behind.
 #
 #   deploy/show-container.sh          after `make test`, which makes the environment of the services
 #

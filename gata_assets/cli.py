@@ -5,7 +5,11 @@ Everything heavy is imported inside the commands, so that `gata --help` answers 
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +58,8 @@ def prepare(batch_id: str, summary: str, env_file: Path | None) -> None:
         require_existing_batch(batch_id, first_batch_id=settings.first_batch_id, now=datetime.now(UTC))
     except BatchIdError as error:
         raise click.BadParameter(str(error), param_hint="BATCH_ID") from None
-    from gata_assets.commands import prepare as command
+    with _imports_uncollected():
+        from gata_assets.commands import prepare as command
 
     if not command.run(settings, batch_id, summary=summary):
         sys.exit(1)
@@ -76,7 +81,13 @@ def prepare(batch_id: str, summary: str, env_file: Path | None) -> None:
 @click.option(
     "--until", type=click.DateTime(["%Y-%m-%d"]), help="The last day on which tickets closed. [default: today]"
 )
-@click.option("--tickets-per-day", type=click.IntRange(1, 5_000), default=40, show_default=True)
+@click.option(
+    "--tickets-per-day",
+    type=click.IntRange(1, 5_000),
+    default=40,
+    show_default=True,
+    help="How many tickets close on a day, on the average.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Other seeds, other tickets.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 def sample_data(
@@ -130,6 +141,21 @@ def data_api(postgres: str, port: int, sample: bool) -> None:
     from gata_assets.commands import data_api as command
 
     command.run(postgres, port, with_sample=sample)
+
+
+@contextmanager
+def _imports_uncollected() -> Iterator[None]:
+    """Import what lives as long as the process without Python's garbage collector walking it, then or at the end.
+
+    260,000 objects in 2,100 modules: of 2.8 s for a small batch, 1.2 s were collections that found nothing.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+        atexit.register(gc.freeze)
 
 
 def _load(env_file: Path | None) -> Settings:

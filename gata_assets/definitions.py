@@ -64,7 +64,8 @@ def build_source(settings: Settings) -> TicketSource:
             return DataApiTickets(
                 cluster_arn=settings.db_arn or "",
                 secret_arn=settings.db_secret_arn or "",
-                region=settings.aws_default_region,
+                # A cluster answers in its own region only, and its ARN says which that is.
+                region=(settings.db_arn or "").split(":")[3],
             )
 
 

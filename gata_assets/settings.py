@@ -53,8 +53,8 @@ def _bucket_name(value: str) -> str:
 
 
 def _arn(value: str) -> str:
-    if not value.startswith("arn:"):
-        raise PydanticCustomError("arn", "is not an ARN (it does not begin with arn:)")
+    if not value.startswith("arn:") or len(value.split(":")) < 7:
+        raise PydanticCustomError("arn", "is not an ARN (arn:aws:service:region:account:kind:name)")
     return value
 
 

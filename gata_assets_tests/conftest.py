@@ -122,7 +122,7 @@ def moto_url() -> Iterator[str]:
 @pytest.fixture
 def bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch, aws_credentials: None) -> str:
     """An empty bucket of its own at the S3 endpoint; boto3 is pointed at it."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", moto_url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
     name = f"training-{uuid4().hex[:12]}"
     boto3.client("s3").create_bucket(Bucket=name)
     return name

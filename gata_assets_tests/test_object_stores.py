@@ -69,10 +69,19 @@ def test_a_bucket_that_is_not_there_is_an_error_that_names_it(bucket: str) -> No
         missing.write(KEY, b"x")
 
 
+def test_an_endpoint_with_a_name_is_asked_for_the_bucket_in_the_path(
+    bucket: str, moto_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url.replace("127.0.0.1", "localhost"))
+    store = S3ObjectStore(bucket=bucket, s3=S3Resource())
+    store.write(KEY, b"x")
+    assert store.read(KEY) == b"x"
+
+
 def test_an_endpoint_that_does_not_answer_is_an_error_that_names_the_object(
     bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     store = S3ObjectStore(bucket=bucket, s3=S3Resource(max_attempts=1))
     with pytest.raises(StoreError, match=r"s3://.*data\.json could not be read: .*AWS_ENDPOINT_URL"):
         store.read(KEY)

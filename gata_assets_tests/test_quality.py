@@ -16,6 +16,7 @@ from gata_assets.core.quality import (
     check_no_ticket_in_two_splits,
     check_table,
     check_test_share,
+    count_sides,
 )
 from gata_assets.core.splits import Split, split_by_text
 from gata_assets.schemas.tickets import TrainingRows, tickets_schema
@@ -106,13 +107,19 @@ def test_a_text_on_both_sides_is_seen() -> None:
 
 def test_a_label_that_is_missing_on_one_side_is_seen() -> None:
     without = Split(SPLIT.train, SPLIT.test[SPLIT.test["label"] != 1])
-    assert "every label is on both sides" in [outcome.rule for outcome in broken(check_label_shares(without))]
+    assert "every label is on both sides" in [
+        outcome.rule for outcome in broken(check_label_shares(count_sides(without)))
+    ]
 
 
 def test_a_label_off_its_quota_is_seen() -> None:
-    assert "every label's test rows are at its quota" in [o.rule for o in broken(check_label_shares(moved(12)))]
+    assert "every label's test rows are at its quota" in [
+        o.rule for o in broken(check_label_shares(count_sides(moved(12))))
+    ]
 
 
 def test_a_test_share_that_is_not_a_tenth_is_seen() -> None:
-    assert broken(check_test_share(SPLIT)) == []
-    assert [outcome.rule for outcome in broken(check_test_share(moved(12)))] == ["test rows are a tenth of all"]
+    assert broken(check_test_share(count_sides(SPLIT))) == []
+    assert [outcome.rule for outcome in broken(check_test_share(count_sides(moved(12))))] == [
+        "test rows are a tenth of all"
+    ]

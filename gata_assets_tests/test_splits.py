@@ -21,6 +21,7 @@ from gata_assets.core.quality import (
     check_no_text_in_two_splits,
     check_no_ticket_in_two_splits,
     check_test_share,
+    count_sides,
 )
 from gata_assets.core.rules import SplitMethod
 from gata_assets.core.splits import Split, split_by_text, split_tickets, split_with_sklearn, test_quota
@@ -93,8 +94,8 @@ def test_the_checks_hold_for_every_split_by_text(rows: list[Row]) -> None:
     outcomes = [
         *check_no_ticket_in_two_splits(split, len(rows)),
         *check_no_text_in_two_splits(split),
-        *check_label_shares(split),
-        *check_test_share(split),
+        *check_label_shares(count_sides(split)),
+        *check_test_share(count_sides(split)),
     ]
     assert broken(outcomes) == []
 

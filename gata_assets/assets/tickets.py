@@ -27,6 +27,7 @@ from gata_assets.core.quality import (
     check_no_ticket_in_two_splits,
     check_table,
     check_test_share,
+    count_sides,
 )
 from gata_assets.core.rules import PreparationRules, SplitMethod
 from gata_assets.core.splits import Split, split_tickets
@@ -246,12 +247,13 @@ def _report_split(
     table: str, split: Split, expected_rows: int, rules: PreparationRules
 ) -> Iterator[dg.AssetCheckResult]:
     rows = pd.concat([split.train, split.test], ignore_index=True)[["text", "label"]]
+    sides = count_sides(split)
     outcomes: Mapping[str, list[Outcome]] = {
         checks.TRAINING_ROWS_ARE_VALID: check_table(TrainingRows.to_schema(), rows),
         checks.NO_TICKET_IN_TWO_SPLITS: check_no_ticket_in_two_splits(split, expected_rows),
         checks.NO_TEXT_IN_TWO_SPLITS: check_no_text_in_two_splits(split),
-        checks.LABEL_SHARES_ARE_KEPT: check_label_shares(split),
-        checks.TEST_SHARE_IS_TEN_PERCENT: check_test_share(split),
+        checks.LABEL_SHARES_ARE_KEPT: check_label_shares(sides),
+        checks.TEST_SHARE_IS_TEN_PERCENT: check_test_share(sides),
     }
     is_sklearn = rules.split_method is SplitMethod.SKLEARN
     return checks.report(table, outcomes, only_warned_of=checks.PROMISED_BY_TEXT_ONLY if is_sklearn else frozenset())

@@ -77,6 +77,9 @@ def _examine_store(store: ObjectStore) -> Iterator[Finding]:
             yield Finding("target, read", False, f"{place} does not hold what was just written to it.")
             return
         yield Finding("target, read", True, place)
+        # A role that may not list gets "forbidden" for what is not there, and every batch looks for such keys.
+        store.exists(f"{PROBE_KEY}-that-is-never-written")
+        yield Finding("target, look", True, "what is not there is told so")
         store.delete(PROBE_KEY)
         is_gone = not store.exists(PROBE_KEY)
         yield Finding("target, delete", is_gone, place if is_gone else f"{place} is still there after a delete.")

@@ -55,9 +55,11 @@ _MOST_ROUNDS = 5
 _MAX_ID = 2**31 - 1  # `id` is a PostgreSQL integer
 
 # There is no index on `closed` alone. To name all channels lets PostgreSQL use the one on (via_channel, closed),
-# so that a page costs what its own days hold and not a scan of the table.
+# so that a page costs what its own days hold and not a scan of the table. They are named by a subquery, since
+# enum_range() alone is worked out again for every row that a scan looks at (a census took 563 ms instead of 248).
 _IN_WINDOW = (
-    f"via_channel = ANY (enum_range(CAST(NULL AS channel))) AND closed >= :start AND closed < :end AND {TRAINS_SQL}"
+    "via_channel = ANY (CAST((SELECT enum_range(CAST(NULL AS channel))) AS channel[])) "
+    f"AND closed >= :start AND closed < :end AND {TRAINS_SQL}"
 )
 _OF_LABELS = " AND closed_group_id_mapped = ANY (CAST(:labels AS bigint[]))"
 _FINGERPRINT_SQL = (

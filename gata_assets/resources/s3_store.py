@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from dagster_aws.s3 import S3Resource
 from pydantic import PrivateAttr
@@ -62,7 +64,7 @@ class S3ObjectStore(ObjectStore):
     def _client(self) -> S3Client:
         # S3Resource makes a client (and its connections) at every call.
         if self._made_client is None:
-            self._made_client = self.s3.get_client()
+            self._made_client = _make_client(self.s3)
         client: S3Client = self._made_client
         return client
 
@@ -86,6 +88,27 @@ class S3ObjectStore(ObjectStore):
                 f"{self.uri(key)} could not be {done}: {error}. Look at TARGET_BUCKET, AWS_ENDPOINT_URL and the "
                 "credentials."
             ) from None
+
+
+def _make_client(s3: S3Resource) -> S3Client:
+    """The resource's client on AWS; for an endpoint of one's own, the same with the bucket in the path.
+
+    As part of the host's name it would have to be resolved: `bucket.localhost` is not, on most machines.
+    """
+    client: S3Client = s3.get_client()
+    if client.meta.endpoint_url.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        return client
+    return boto3.Session(profile_name=s3.profile_name).client(
+        "s3",
+        region_name=client.meta.region_name,
+        endpoint_url=client.meta.endpoint_url,
+        use_ssl=s3.use_ssl,
+        verify=s3.verify,
+        aws_access_key_id=s3.aws_access_key_id,
+        aws_secret_access_key=s3.aws_secret_access_key,
+        aws_session_token=s3.aws_session_token,
+        config=client.meta.config.merge(Config(s3={"addressing_style": "path"})),
+    )
 
 
 class _AccessDeniedError(StoreError):
