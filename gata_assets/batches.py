@@ -67,9 +67,9 @@ class Batch:
 
 def parse_batch_id(batch_id: str) -> Batch:
     """Read `YYYYMMDDHH`; raises BatchIdError for anything else, such as hour 24 or 30 February."""
-    if not re.fullmatch(r"[0-9]{10}", batch_id, flags=re.ASCII):
+    if not re.fullmatch(r"(19[7-9]|[2-9][0-9]{2})[0-9]{7}", batch_id, flags=re.ASCII):
         raise BatchIdError(
-            f"'{batch_id[:40]}' is not a batch ID: ten digits YYYYMMDDHH (UTC) are needed, "
+            f"'{batch_id[:40]}' is not a batch ID: ten digits YYYYMMDDHH (UTC, from 1970) are needed, "
             f"for example {BATCH_ID_EXAMPLE} for 2 January 2026, 03:00."
         )
     try:

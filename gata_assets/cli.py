@@ -61,7 +61,11 @@ def prepare(batch_id: str, summary: str, env_file: Path | None) -> None:
     with _imports_uncollected():
         from gata_assets.commands import prepare as command
 
-    if not command.run(settings, batch_id, summary=summary):
+    try:
+        is_prepared = command.run(settings, batch_id, summary=summary)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
+    if not is_prepared:
         sys.exit(1)
 
 
@@ -138,9 +142,14 @@ def data_api(postgres: str, port: int, sample: bool) -> None:
 
     Shows the variables that point `gata` at it. Needs the extra `local`.
     """
-    from gata_assets.commands import data_api as command
-
-    command.run(postgres, port, with_sample=sample)
+    try:
+        from gata_assets.commands import data_api as command
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed: pip install 'gata-assets[local]'.") from None
+    try:
+        command.run(postgres, port, with_sample=sample)
+    except GataError as error:
+        raise click.ClickException(str(error)) from None
 
 
 @contextmanager

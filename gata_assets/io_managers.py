@@ -5,14 +5,20 @@ The order in which the objects of a dataset are written is decided here; their b
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
+
 import dagster as dg
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gata_assets.core.provenance import MAKING, SHA256
 from gata_assets.core.training_files import Dataset, DatasetFiles, table_key
 from gata_assets.errors import DeleteDeniedError, ObjectNotFoundError
 from gata_assets.resources.object_store import ObjectStore
+
+_MAKING_KEY = b"gata_assets"
 
 # As the schemas want them; pandas' own metadata would give strings that are Python objects.
 _PANDAS_TYPES = {
@@ -23,20 +29,28 @@ _PANDAS_TYPES = {
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):
-    """A pandas table a partition, at `intermediate/{asset}/{batch_id}.parquet`, compressed with zstd."""
+    """A pandas table a partition, at `intermediate/{asset}/{batch_id}.parquet`, compressed with zstd.
+
+    A table comes with its making in `attrs` (`core.provenance`), which is kept in the file.
+    """
 
     store: ObjectStore
 
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
         """Write one partition's table whole."""
         key = table_key(context.asset_key.path[-1], context.partition_key)
+        table = pa.Table.from_pandas(obj, preserve_index=False)
+        making = {_MAKING_KEY: json.dumps(obj.attrs[MAKING]).encode()}
         content = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_pandas(obj, preserve_index=False), content, compression="zstd")
+        pq.write_table(table.replace_schema_metadata(making), content, compression="zstd")
         self.store.write(key, content.getvalue().to_pybytes())
         context.add_output_metadata({"path": dg.MetadataValue.path(self.store.uri(key))})
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
-        """Read one partition's table; raises ObjectNotFoundError when its asset has not been materialized."""
+        """Read one partition's table, with its making and its file's SHA-256 in `attrs`.
+
+        Raises ObjectNotFoundError when its asset has not been materialized.
+        """
         asset = context.asset_key.path[-1]
         key = table_key(asset, context.partition_key)
         try:
@@ -47,6 +61,8 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             ) from None
         stored = pq.read_table(pa.BufferReader(content))
         table: pd.DataFrame = stored.to_pandas(types_mapper=_PANDAS_TYPES.get, ignore_metadata=True)
+        making = json.loads((stored.schema.metadata or {})[_MAKING_KEY])
+        table.attrs = {MAKING: making, SHA256: sha256(content).hexdigest()}
         return table
 
 

@@ -6,14 +6,14 @@ environment and a `.env`-style file (the environment wins) and hands the file's 
 
 from __future__ import annotations
 
-import difflib
 import os
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -28,13 +28,12 @@ from pydantic_core import PydanticCustomError
 
 from gata_assets.batches import parse_batch_id
 from gata_assets.core.rules import LabelFormat, LowVolumePolicy, PreparationRules, SplitMethod
+from gata_assets.env_file import read_env_file
 from gata_assets.errors import BatchIdError, SettingsError
 
 DEFAULT_ENV_FILE = "local.env"
 ENV_FILE_VARIABLE = "GATA_ENV_FILE"
 SAMPLE_TICKETS_FILE = Path("gata-sample.sqlite")
-# Variables that a settings file may hold beside ours: they speak to the AWS SDK, to Dagster or to Python.
-FOREIGN_PREFIXES = ("AWS_", "DAGSTER_", "PYTHON")
 
 
 class SourceKind(StrEnum):
@@ -46,6 +45,21 @@ class SourceKind(StrEnum):
     DATA_API = "data-api"
 
 
+def _readable_url(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    try:
+        is_readable = url.split("?")[0].count("@") <= 1 and urlsplit(url).port != 0
+    except ValueError:
+        is_readable = False
+    if not is_readable:
+        raise PydanticCustomError(
+            "tickets_url",
+            "cannot be read: in a user's name or password, characters such as @ : / [ # are to be written "
+            "as %40 %3A %2F %5B %23",
+        )
+    return value
+
+
 def _bucket_name(value: str) -> str:
     if value.startswith("s3://") or "/" in value:
         raise PydanticCustomError("bucket", "must be a bucket's name alone, without s3:// and without a slash")
@@ -53,7 +67,8 @@ def _bucket_name(value: str) -> str:
 
 
 def _arn(value: str) -> str:
-    if not value.startswith("arn:") or len(value.split(":")) < 7:
+    parts = value.split(":")
+    if parts[0] != "arn" or len(parts) < 7 or not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-[0-9]+", parts[3]):
         raise PydanticCustomError("arn", "is not an ARN (arn:aws:service:region:account:kind:name)")
     return value
 
@@ -105,6 +120,7 @@ class Settings(BaseModel):
     low_volume_fallback_label: int | None = Field(
         default=None,
         ge=0,
+        lt=2**63,
         description="The group that low-volume tickets are relabelled to; required with a database of your own.",
         examples=["25000000000101"],
     )
@@ -176,7 +192,7 @@ class Settings(BaseModel):
         if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
             return value
         if url.startswith(("postgresql://", "postgres://")):
-            return value
+            return _readable_url(value)
         raise PydanticCustomError("tickets_url", "is neither sqlite:///path nor postgresql://user@host:port/database")
 
     @model_validator(mode="after")
@@ -271,7 +287,7 @@ def load_settings(env_file: Path | None = None) -> Settings:
     if named and not named.is_file():
         raise SettingsError(f"There is no settings file {named}. Copy example.env to it, or name another.")
     if path.is_file():
-        for name, value in _read_env_file(path).items():
+        for name, value in read_env_file(path, known=variable_names()).items():
             _set_default(name, value)
     settings = parse_settings(os.environ)
     _set_default("AWS_DEFAULT_REGION", settings.aws_default_region)
@@ -285,22 +301,11 @@ def _set_default(name: str, value: str) -> None:
 
 
 def dagster_home_is_set() -> bool:
-    """Whether runs are recorded in a Dagster instance of their own (DAGSTER_HOME)."""
-    return bool(os.environ.get("DAGSTER_HOME"))
-
-
-def _read_env_file(path: Path) -> dict[str, str]:
-    values = {name: value for name, value in dotenv_values(path, interpolate=False).items() if value}
-    unknown = [name for name in values if name not in variable_names() and not name.startswith(FOREIGN_PREFIXES)]
-    if unknown:
-        raise SettingsError("\n".join(_unknown(name, path) for name in unknown))
-    return values
-
-
-def _unknown(name: str, path: Path) -> str:
-    close = difflib.get_close_matches(name, variable_names(), n=1)
-    hint = f"did you mean {close[0]}?" if close else "example.env lists those that there are."
-    return f"{path}: {name} is not a setting; {hint}"
+    """Whether runs are recorded in a Dagster instance of their own; raises SettingsError for one that cannot be."""
+    home = os.environ.get("DAGSTER_HOME")
+    if home and not (Path(home).is_absolute() and Path(home).is_dir()):
+        raise SettingsError(f"DAGSTER_HOME: '{home}' is not the absolute path of a directory that exists.")
+    return bool(home)
 
 
 # Faults in our words, by pydantic's error types; ours are in words already.

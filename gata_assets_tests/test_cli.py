@@ -160,6 +160,25 @@ def test_a_run_is_recorded_where_dagster_home_is_set(workplace: Path, tmp_path: 
     assert ran.stdout.strip() == f"{{'{BATCH_ID}'}} ['SUCCESS']"
 
 
+def test_a_dagster_home_that_is_not_there_exits_with_2_and_says_so(workplace: Path) -> None:
+    ran = gata(workplace, "prepare", BATCH_ID, DAGSTER_HOME="/nowhere/at/all")
+    assert ran.returncode == 2
+    assert "DAGSTER_HOME: '/nowhere/at/all' is not the absolute path of a directory" in ran.stderr
+
+
+def test_the_aws_sdk_that_cannot_be_set_up_is_an_error_in_words(workplace: Path) -> None:
+    ran = gata(workplace, "doctor", TARGET_BUCKET="some-bucket", AWS_ENDPOINT_URL="localhost:9")
+    assert ran.returncode == 1
+    assert "BAD  target: The AWS SDK cannot be set up: Invalid endpoint" in ran.stdout
+
+
+def test_the_local_data_api_says_when_its_database_cannot_be_used(tmp_path: Path) -> None:
+    ran = gata(tmp_path, "data-api", "--postgres", "postgresql://reader:hunter2@127.0.0.1:9/gata")
+    assert ran.returncode == 1
+    assert "The database of --postgres cannot be used: OperationalError" in ran.stderr
+    assert "hunter2" not in ran.stdout + ran.stderr
+
+
 def test_sample_data_does_not_overwrite_without_being_told(workplace: Path) -> None:
     again = gata(workplace, "sample-data")
     assert again.returncode == 1
@@ -216,6 +235,16 @@ def test_every_command_has_help_that_stands_in_the_readme(command: tuple[str, ..
         assert f"gata {command[0]}" in (ROOT / "README.md").read_text()
         for parameter in main.commands[command[0]].params:
             assert isinstance(parameter, click.Argument) or parameter.help  # type: ignore[attr-defined]
+
+
+def test_no_page_for_readers_has_a_hole() -> None:
+    for page in [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "deploy").glob("*.md"),
+    ]:
+        assert not {"BENCHMARKS", "TODO", "TBD"} & set(page.read_text().split()), page
 
 
 def test_help_loads_nothing_heavy() -> None:

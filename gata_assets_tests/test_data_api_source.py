@@ -14,16 +14,19 @@ from typing import Any
 import boto3
 import pandas as pd
 import psycopg
+import pyarrow as pa
 import pytest
 from botocore.config import Config
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gata_assets.errors import DatabaseStillResumingError, SourceError
 from gata_assets.local.data_api import DataApiServer
 from gata_assets.resources.data_api import DataApiClient, ResponseTooLargeError, read_database_name
-from gata_assets.resources.data_api_source import DataApiTickets, DayCount, _PagePlan, _runs_of_days
+from gata_assets.resources.data_api_pages import DayCount, PagePlan, by_day, fingerprint, just_before, runs_of_days
+from gata_assets.resources.data_api_source import DataApiTickets, _Reading
 from gata_assets.resources.postgres_source import PostgresTickets
+from gata_assets.resources.ticket_source import TICKETS_ARROW_SCHEMA
 from gata_assets_tests.conftest import REGION
 from gata_assets_tests.scenario import TRAINING_WINDOW, database_rows
 
@@ -247,6 +250,12 @@ def test_throttling_that_lasts_ends_in_an_error_that_counts_the_attempts(
     assert len(data_api.calls) == 6
 
 
+def test_a_database_that_wakes_up_throttled_is_outlasted(data_api: DataApiServer, client: DataApiClient) -> None:
+    data_api.fail_next("DatabaseResumingException", times=8)
+    data_api.fail_next("ThrottlingException", times=3, skip=8)
+    assert client.execute("SELECT 1 AS one", {})[0] == [{"one": 1}]
+
+
 @pytest.mark.parametrize("error", ["BadRequestException", "ForbiddenException", "InternalServerErrorException"])
 def test_anything_else_fails_at_once(error: str, data_api: DataApiServer, client: DataApiClient) -> None:
     data_api.fail_next(error, times=99)
@@ -273,7 +282,7 @@ def test_a_secret_that_cannot_be_read_says_which_right_is_missing(data_api: Data
 
 @given(days=st.sets(st.integers(0, 200), min_size=1))
 def test_runs_cover_every_day_once(days: set[int]) -> None:
-    runs = _runs_of_days(sorted(days))
+    runs = runs_of_days(sorted(days))
     covered = [day for first, last in runs for day in range(first, last + 1)]
     assert days <= set(covered)
     assert len(covered) == len(set(covered))
@@ -284,9 +293,57 @@ def test_runs_cover_every_day_once(days: set[int]) -> None:
     closed=st.integers(0, 61 * DAY),
     ahead=st.floats(1, 10**7),
 )
-def test_a_horizon_lies_after_its_start_unless_the_census_has_ended(
+def test_a_horizon_is_a_step_forward_until_the_census_has_ended(
     sizes: dict[int, int], closed: int, ahead: float
 ) -> None:
     census = [DayCount(day, 1, size, "") for day, size in sorted(sizes.items())]
-    horizon = _PagePlan.of(census).horizon(closed, ahead)
-    assert horizon > closed or closed >= (max(sizes) + 1) * DAY
+    horizon = PagePlan.of(census).horizon(closed, ahead)
+    assert just_before(horizon) > just_before(closed) or closed >= (max(sizes) + 1) * DAY
+
+
+@given(counts=st.lists(st.integers(0, 7_000), min_size=2, max_size=4).filter(lambda counts: sum(counts) < 9_000))
+@settings(max_examples=12)
+def test_days_of_any_size_one_after_another_are_read_once(counts: list[int]) -> None:
+    """The page logic alone, over a database that is a sorted list: a step that stands still would never end."""
+    rows = [
+        {"id": day * 10_000 + n, "closed": TRAINING_WINDOW.start + day * DAY + n % DAY, "label": 1, "text": "x" * 600}
+        for day, count in enumerate(counts)
+        for n in range(count)
+    ]
+    client = ListClient(sorted(rows, key=lambda row: (row["closed"], row["id"])))
+    read = _Reading(client, TRAINING_WINDOW, None).run()  # type: ignore[arg-type]
+    assert list(read["id"]) == [row["id"] for row in client.rows]
+    assert client.calls < 30
+
+
+class ListClient:
+    """A DataApiClient over rows in a list; gives up after 100 calls."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.rows = rows
+        self.calls = 0
+
+    def execute(self, sql: str, parameters: dict[str, int]) -> tuple[list[dict[str, Any]], int]:
+        self.calls += 1
+        assert self.calls < 100
+        if "GROUP BY" in sql:
+            days = by_day([pa.Table.from_pylist(self.rows, schema=TICKETS_ARROW_SCHEMA)])
+            census = [
+                {"day": day, "tickets": len(table), "text_bytes": 600 * len(table), "fingerprint": fingerprint(table)}
+                for day, table in days.items()
+            ]
+            return census, 100
+        after, end = (parameters["after_closed"], parameters["after_id"]), parameters["end"]
+        page = [row for row in self.rows if (row["closed"], row["id"]) > after and row["closed"] < end]
+        page = page[: parameters["most"]]
+        return page, 680 * len(page)
+
+
+def test_a_day_of_many_pages_before_another_day_is_read(
+    data_api: DataApiServer, data_api_source: DataApiTickets, fill_postgres: Fill
+) -> None:
+    rows = [{"closed": TRAINING_WINDOW.start + n, "text": f"{n} " + "x" * 600} for n in range(6_000)]
+    rows += [{"closed": TRAINING_WINDOW.start + 2 * DAY + n} for n in range(50)]
+    fill_postgres(database_rows(rows))
+    assert len(data_api_source.read_tickets(TRAINING_WINDOW)) == 6_050
+    assert len(data_api.calls) < 12

@@ -65,11 +65,19 @@ def sqlite_of(directory: Path, rows: list[dict[str, object]]) -> SqliteTickets:
 
 
 def prepare(
-    instance: dg.DagsterInstance, source: TicketSource, store: ObjectStore, **settings: str
+    instance: dg.DagsterInstance,
+    source: TicketSource,
+    store: ObjectStore,
+    *,
+    selection: list[str] | None = None,
+    **settings: str,
 ) -> dg.ExecuteInProcessResult:
     definitions = build_definitions(parse_settings({**SETTINGS, **settings}), ticket_source=source, object_store=store)
     job = definitions.resolve_job_def(PREPARE_TICKETS)
-    return job.execute_in_process(partition_key=BATCH_ID, instance=instance, raise_on_error=False)
+    assets = None if selection is None else [dg.AssetKey(name) for name in selection]
+    return job.execute_in_process(
+        partition_key=BATCH_ID, instance=instance, raise_on_error=False, asset_selection=assets
+    )
 
 
 def rows_of(store: ObjectStore, key: str) -> list[dict[str, Any]]:
@@ -245,6 +253,46 @@ def test_a_window_without_tickets_is_an_error_that_names_it(
     result = prepare(instance, sqlite_of(tmp_path, [{"closed": 100}]), store)
     assert not result.success
     assert "no ticket that trains was closed in [2025-10-04 03:00, 2026-01-02 00:00) UTC" in reasons(result)
+
+
+@pytest.mark.parametrize(
+    ("asset", "settings", "why"),
+    [
+        ("general_split", {"TRAINING_PERIOD": "30"}, "tickets: the stored table was made with TRAINING_PERIOD=90"),
+        (
+            "general_split",
+            {"LOW_VOLUME_THRESHOLD": "0.2"},
+            "label_counts: the stored table was made with LOW_VOL",
+        ),
+        ("low_volume_split", NOT_MADE, "low_volume_tickets: the stored table was made with LOW_VOLUME_MIN_COUNT=10"),
+        ("low_volume_split", {"LOW_VOLUME_PERIOD": "200"}, "made with LOW_VOLUME_PERIOD=365, and this run has 200"),
+    ],
+)
+def test_an_asset_refuses_tables_that_were_made_with_other_settings(
+    asset: str,
+    settings: dict[str, str],
+    why: str,
+    embedded: SqliteTickets,
+    store: LocalObjectStore,
+    instance: dg.DagsterInstance,
+) -> None:
+    assert prepare(instance, embedded, store).success
+    before = store.read(f"{GENERAL}/manifest.json")
+    result = prepare(instance, embedded, store, selection=[asset], **settings)
+    assert not result.success
+    assert why in reasons(result)
+    assert store.read(f"{GENERAL}/manifest.json") == before
+
+
+def test_an_asset_refuses_a_table_that_was_made_from_another_one(
+    embedded: SqliteTickets, tmp_path: Path, store: LocalObjectStore, instance: dg.DagsterInstance
+) -> None:
+    assert prepare(instance, embedded, store).success
+    assert prepare(instance, embedded, store, selection=["general_split"]).success
+    changed = sqlite_of(tmp_path, [*world(), {"label": 101, "closed": TRAINING_WINDOW.start + 5}])
+    assert prepare(instance, changed, store, selection=["tickets"]).success
+    result = prepare(instance, changed, store, selection=["general_split"])
+    assert "label_counts: the stored table was made from another `tickets`" in reasons(result)
 
 
 def test_no_text_and_no_secret_reaches_events_metadata_or_logs(

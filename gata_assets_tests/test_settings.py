@@ -65,6 +65,15 @@ def test_a_wrong_url_is_refused_without_showing_its_password() -> None:
     assert "hunter2" not in repr(settings)
 
 
+@pytest.mark.parametrize("password", ["Hunter2@Secret", "Hunt/er2Secret", "Hunt[er2Secret", "Hunter2:9x@Secret"])
+def test_a_password_that_is_not_percent_encoded_is_refused_and_not_shown(password: str) -> None:
+    with pytest.raises(SettingsError, match="are to be written as %40") as caught:
+        parse_settings(
+            {"TICKETS_URL": f"postgresql://u:{password}@127.0.0.1:5432/gata", "LOW_VOLUME_FALLBACK_LABEL": "1"}
+        )
+    assert "Hunt" not in str(caught.value)
+
+
 def test_all_faults_are_said_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         parse_settings({"TRAINING_PERIOD": "x", "SPLIT_SEED": "y"})
@@ -109,6 +118,21 @@ def test_a_misspelt_variable_in_the_file_is_refused_with_the_right_one(empty_env
     path = empty_environment / "my.env"
     path.write_text("TRAINING_PERIODS=30\n")
     with pytest.raises(SettingsError, match=r"TRAINING_PERIODS is not a setting; did you mean TRAINING_PERIOD\?"):
+        load_settings(path)
+
+
+@pytest.mark.parametrize("line", ["TRAINING_PERIOD: 30", "TRAINING_PERIOD", "TRAINING PERIOD=30"])
+def test_a_line_that_is_no_variable_is_refused_by_its_number(line: str, empty_environment: Path) -> None:
+    path = empty_environment / "my.env"
+    path.write_text(f"# a comment\n\nSPLIT_SEED=7\n{line}\n")
+    with pytest.raises(SettingsError, match=r"my\.env, line 4: this is not NAME=value"):
+        load_settings(path)
+
+
+def test_a_file_that_is_not_text_is_refused(empty_environment: Path) -> None:
+    path = empty_environment / "my.env"
+    path.write_bytes("# Zürich\n".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"my\.env is not UTF-8 text"):
         load_settings(path)
 
 

@@ -24,7 +24,8 @@ from gata_assets.core.quality import (
     count_sides,
 )
 from gata_assets.core.rules import SplitMethod
-from gata_assets.core.splits import Split, split_by_text, split_tickets, split_with_sklearn, test_quota
+from gata_assets.core.splits import Split, split_by_text, split_tickets, split_with_sklearn
+from gata_assets.core.text_groups import largest_test_text, test_quota
 from gata_assets.errors import SplitError
 from gata_assets_tests.scenario import tickets_frame
 
@@ -109,12 +110,36 @@ def test_every_label_is_exactly_at_its_quota_where_texts_are_distinct(counts: li
 
 
 @given(rows=own_texts())
-def test_a_label_misses_its_quota_by_less_than_its_largest_text(rows: list[Row]) -> None:
+def test_a_label_with_enough_small_texts_misses_its_quota_by_half_of_one_at_most(rows: list[Row]) -> None:
     split = split_by_text(tickets_frame(rows), seed=42)
     tested, in_all, texts = Counter(split.test["label"]), Counter(label for label, _ in rows), Counter(rows)
     for label, count in in_all.items():
-        largest = max(tickets for (of, _), tickets in texts.items() if of == label)
-        assert abs(tested[label] - test_quota(count)) < max(largest, 1) + (largest == 1)
+        limit = largest_test_text(test_quota(count))
+        small = [tickets for (of, _), tickets in texts.items() if of == label and tickets <= limit]
+        if len(small) >= 2 * test_quota(count):
+            assert abs(tested[label] - test_quota(count)) <= max(1, limit / 2)
+
+
+def test_a_text_that_is_a_third_of_its_label_is_trained_on() -> None:
+    rows = [(1, "auto reply")] * 300 + [(1, f"case {n}") for n in range(600)] + [(2, f"other {n}") for n in range(50)]
+    for seed in range(30):
+        split = split_by_text(tickets_frame(rows), seed=seed)
+        assert Counter(split.test["label"]) == {1: 90, 2: 5}
+
+
+def test_a_label_of_little_but_one_text_keeps_half_of_its_other_texts_to_learn_from() -> None:
+    rows = [(1, "auto reply")] * 90 + [(1, f"case {n}") for n in range(9)]
+    for seed in range(30):
+        split = split_by_text(tickets_frame(rows), seed=seed)
+        assert len(split.test) == 5
+        assert "auto reply" not in set(split.test["text"])
+
+
+def test_a_text_that_is_large_in_one_of_its_labels_is_trained_on() -> None:
+    rows = [(label, "auto reply") for label in (1, 2) for _ in range(300)]
+    rows += [(label, f"case {label} {n}") for label in (1, 2) for n in range(300)]
+    for seed in range(30):
+        assert Counter(split_by_text(tickets_frame(rows), seed=seed).test["label"]) == {1: 60, 2: 60}
 
 
 @given(rows=any_texts(), order=st.randoms(use_true_random=False))
@@ -136,33 +161,48 @@ def test_the_input_is_not_changed(rows: list[Row]) -> None:
     pd.testing.assert_frame_equal(frame, before)
 
 
-@settings(max_examples=300)
-@given(rows=own_texts(), data=st.data())
-def test_removing_one_ticket_moves_at_most_the_boundary_text_of_its_label(rows: list[Row], data: st.DataObject) -> None:
-    removed = data.draw(st.integers(0, len(rows) - 1))
+def moved_by(rows: list[Row], removed: int) -> list[str]:
+    """The texts that change sides when one ticket is taken away.
+
+    No example where that ticket is the one that takes a text, or a label's limit, across the largest size that is
+    tested on: there more has to move, as docs/adr/0001-split.md says.
+    """
+    label, text = rows[removed]
     remaining = rows[:removed] + rows[removed + 1 :]
-    label = rows[removed][0]
-    assume(len({text for of, text in remaining if of == label}) > 1)
+    count, limit = (
+        Counter(of for of, _ in rows)[label],
+        largest_test_text(test_quota(Counter(of for of, _ in rows)[label])),
+    )
+    assume(len({other for of, other in remaining if of == label}) > 1)
+    assume(limit == largest_test_text(test_quota(count - 1)))
+    assume(Counter(rows)[label, text] != limit + 1)
     before, after = (
         sides(split_by_text(tickets_frame(rows), seed=42)),
         sides(split_by_text(tickets_frame(remaining), seed=42)),
     )
-    moved = [text for text in after if before[text] != after[text]]
+    return [other for other in after if before[other] != after[other]]
+
+
+@settings(max_examples=300)
+@given(rows=own_texts(), data=st.data())
+def test_removing_one_ticket_moves_at_most_the_boundary_text_of_its_label(rows: list[Row], data: st.DataObject) -> None:
+    removed = data.draw(st.integers(0, len(rows) - 1))
+    moved = moved_by(rows, removed)
     assert len(moved) <= 1
-    assert all(text.startswith(f"text {label} ") for text in moved)
+    assert all((rows[removed][0], text) in rows for text in moved)
 
 
-@settings(max_examples=200)
+@settings(max_examples=300)
 @given(rows=any_texts(), data=st.data())
-def test_removing_one_ticket_moves_only_texts_of_the_labels_that_have_its_text(
+def test_where_labels_share_texts_removing_one_ticket_moves_the_boundary_and_its_own_text_at_most(
     rows: list[Row], data: st.DataObject
 ) -> None:
+    # Enough texts of its own that no label has to be repaired.
+    rows = rows + [(label, f"more {label} {n}") for label in {label for label, _ in rows} for n in range(30)]
     removed = data.draw(st.integers(0, len(rows) - 1))
-    before = sides(split_or_reject(rows))
-    after = sides(split_or_reject(rows[:removed] + rows[removed + 1 :]))
-    touched = {label for label, text in rows if text == rows[removed][1]}
-    moved = {text for text in after if before[text] != after[text]}
-    assert all({label for label, other in rows if other == text} & touched for text in moved)
+    moved = moved_by(rows, removed)
+    assert len(set(moved) - {rows[removed][1]}) <= 1
+    assert all((rows[removed][0], text) in rows for text in moved)
 
 
 def test_another_seed_gives_another_split_of_the_same_sizes() -> None:
@@ -192,9 +232,16 @@ def test_labels_that_share_all_texts_are_both_on_both_sides() -> None:
         assert set(split.train["label"]) == set(split.test["label"]) == {1, 2}
 
 
+def test_labels_that_need_several_texts_moved_are_divided() -> None:
+    rows = [(1, "x"), (1, "y"), (2, "z"), (2, "w"), (3, "y"), (3, "z"), (4, "x"), (4, "w"), (4, "own")]
+    for seed in range(100):
+        split = split_by_text(tickets_frame(rows), seed=seed)
+        assert set(split.train["label"]) == set(split.test["label"]) == {1, 2, 3, 4}
+
+
 def test_labels_that_cannot_all_be_on_both_sides_fail_by_name() -> None:
     triangle = [(1, "a"), (1, "b"), (2, "b"), (2, "c"), (3, "a"), (3, "c")]
-    with pytest.raises(SplitError, match=r"Label \d shares all of its 2 texts"):
+    with pytest.raises(SplitError, match=r"Label \d shares its 2 texts with other labels .* no division was found"):
         split_by_text(tickets_frame(triangle), seed=42)
 
 

@@ -6,17 +6,21 @@ server over that PostgreSQL.
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import psycopg
 import pytest
 
 from gata_assets.batches import Window
 from gata_assets.core.quality import check_table
+from gata_assets.core.sample_tickets import generate_tickets
 from gata_assets.errors import SourceError
 from gata_assets.resources.postgres_source import PostgresTickets
 from gata_assets.resources.sqlite_source import SqliteTickets
+from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.schemas.tickets import tickets_schema
 from gata_assets_tests.conftest import SourceOf
 from gata_assets_tests.scenario import TRAINING_WINDOW, database_rows
@@ -99,14 +103,10 @@ def test_a_look_counts_closed_tickets_and_says_their_span(source_of: SourceOf) -
 def test_a_missing_table_is_an_error_that_names_it(source_of: SourceOf, request: pytest.FixtureRequest) -> None:
     source = source_of(database_rows([{}]))
     if isinstance(source, SqliteTickets):
-        import sqlite3
-
         with sqlite3.connect(source.path) as connection:
             connection.execute("DROP TABLE ticket")
         connection.close()
     else:
-        import psycopg
-
         with psycopg.connect(request.getfixturevalue("postgres_url"), autocommit=True) as connection:
             connection.execute("DROP TABLE ticket")
     with pytest.raises(SourceError, match="ticket"):
@@ -126,18 +126,44 @@ def test_a_file_that_is_no_database_is_an_error_that_names_it(tmp_path: Path) ->
         SqliteTickets(path=str(tmp_path / "no.sqlite")).look()
 
 
-def test_values_of_another_type_are_an_error_without_the_value(tmp_path: Path) -> None:
-    import sqlite3
-
-    columns = "id, processed_data, via_channel, routed_by, initial_group_id, closed, closed_group_id_mapped"
+@pytest.mark.parametrize(
+    ("column", "value", "why"),
+    [
+        ("closed_group_id_mapped", "'private person'", "there is str; three whole numbers and a text are needed"),
+        ("closed_group_id_mapped", "101.5", "there is float"),
+        ("processed_data", "x'707269766174650a'", "there is bytes"),
+        ("processed_data", "CAST(x'7072697661746580' AS TEXT)", "a text is not UTF-8"),
+    ],
+)
+def test_values_of_another_type_are_an_error_without_the_value(
+    column: str, value: str, why: str, tmp_path: Path
+) -> None:
+    values = {
+        "id": "1",
+        "processed_data": "'fine'",
+        "via_channel": "'email'",
+        "routed_by": "'gata'",
+        "initial_group_id": "NULL",
+        "closed": str(TRAINING_WINDOW.start),
+        "closed_group_id_mapped": "101",
+        column: value,
+    }
     with sqlite3.connect(tmp_path / "odd.sqlite") as connection:
-        connection.execute(f"CREATE TABLE ticket ({columns})")
-        row = (1, "text", "email", "gata", None, TRAINING_WINDOW.start, "private person")
-        connection.execute("INSERT INTO ticket VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        connection.execute(f"CREATE TABLE ticket ({', '.join(values)})")
+        connection.execute(f"INSERT INTO ticket VALUES ({', '.join(values.values())})")
     connection.close()
-    with pytest.raises(SourceError, match="whole numbers and a text are needed") as caught:
+    with pytest.raises(SourceError, match=why) as caught:
         SqliteTickets(path=str(tmp_path / "odd.sqlite")).read_tickets(TRAINING_WINDOW)
     assert "private" not in str(caught.value)
+
+
+def test_a_locked_file_is_an_error_that_says_so(tmp_path: Path) -> None:
+    create_sqlite(tmp_path / "tickets.sqlite", database_rows([{}]))
+    with sqlite3.connect(tmp_path / "tickets.sqlite") as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(SourceError, match=r"database is locked\. Another program writes to it"):
+            SqliteTickets(path=str(tmp_path / "tickets.sqlite")).look()
+    writer.close()
 
 
 def test_a_postgresql_that_is_not_there_is_an_error_without_the_password() -> None:
@@ -147,9 +173,6 @@ def test_a_postgresql_that_is_not_there_is_an_error_without_the_password() -> No
 
 
 def test_every_source_reads_the_same_rows(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    from gata_assets.core.sample_tickets import generate_tickets
-    from gata_assets.resources.ticket_table import create_sqlite
-
     rows = generate_tickets(datetime(2025, 12, 1).date(), datetime(2026, 1, 1).date(), tickets_per_day=60)
     create_sqlite(tmp_path / "tickets.sqlite", rows)
     embedded = SqliteTickets(path=str(tmp_path / "tickets.sqlite")).read_tickets(TRAINING_WINDOW)

@@ -19,6 +19,7 @@ from gata_assets.batches import Window, parse_batch_id
 from gata_assets.core.charts import draw_label_chart
 from gata_assets.core.label_counts import count_labels, decide_low_volume
 from gata_assets.core.low_volume import apply_low_volume_policy, select_low_volume_tickets
+from gata_assets.core.provenance import require_making, stamp
 from gata_assets.core.quality import (
     Outcome,
     check_counts_add_up,
@@ -80,7 +81,10 @@ def build_ticket_assets(partitions: dg.PartitionsDefinition[str], code_version: 
                 "is read and until when its tickets reach."
             )
         yield from checks.report("tickets", {checks.TICKETS_ARE_VALID: check_table(tickets_schema(window), table)})
-        yield dg.Output(table, metadata=_described(table, "Tickets by label", window=str(window)))
+        yield dg.Output(
+            stamp(table, "tickets", preparation_rules.rules, {}),
+            metadata=_described(table, "Tickets by label", window=str(window)),
+        )
 
     @dg.asset(
         partitions_def=partitions,
@@ -96,6 +100,7 @@ def build_ticket_assets(partitions: dg.PartitionsDefinition[str], code_version: 
     def label_counts(tickets: pd.DataFrame, preparation_rules: PreparationRulesResource) -> Results:
         """How the window's tickets fall on labels, which of these are low-volume, and what follows from that."""
         rules = preparation_rules.rules
+        require_making(tickets, "tickets", rules)
         counts = count_labels(tickets, low_volume_threshold=rules.low_volume_threshold)
         yield from checks.report(
             "label_counts",
@@ -106,7 +111,7 @@ def build_ticket_assets(partitions: dg.PartitionsDefinition[str], code_version: 
         )
         decision = decide_low_volume(counts, min_count=rules.low_volume_min_count)
         yield dg.Output(
-            counts,
+            stamp(counts, "label_counts", rules, {"tickets": tickets}),
             metadata={
                 **_described(tickets, "Tickets by label"),
                 "dagster/row_count": len(counts),
@@ -133,6 +138,8 @@ def build_ticket_assets(partitions: dg.PartitionsDefinition[str], code_version: 
     ) -> DatasetResults:
         """The general dataset's train and test files: low-volume tickets relabelled or removed, then 90/10."""
         rules = preparation_rules.rules
+        require_making(tickets, "tickets", rules)
+        require_making(label_counts, "label_counts", rules, {"tickets": tickets})
         decision = decide_low_volume(label_counts, min_count=rules.low_volume_min_count)
         general = apply_low_volume_policy(tickets, decision, rules)
         split = split_tickets(general.tickets, method=rules.split_method, seed=rules.split_seed)
@@ -173,6 +180,8 @@ def build_ticket_assets(partitions: dg.PartitionsDefinition[str], code_version: 
     ) -> Results:
         """The low-volume labels' tickets of the training window and of the older part of LOW_VOLUME_PERIOD."""
         rules = preparation_rules.rules
+        require_making(tickets, "tickets", rules)
+        require_making(label_counts, "label_counts", rules, {"tickets": tickets})
         decision = decide_low_volume(label_counts, min_count=rules.low_volume_min_count)
         windows = _windows(context.partition_key, rules)
         older = (
@@ -186,7 +195,7 @@ def build_ticket_assets(partitions: dg.PartitionsDefinition[str], code_version: 
             {checks.LOW_VOLUME_TICKETS_ARE_VALID: check_table(tickets_schema(*windows.values()), table)},
         )
         yield dg.Output(
-            table,
+            stamp(table, "low_volume_tickets", rules, {"tickets": tickets, "label_counts": label_counts}),
             metadata={
                 **_described(table, "Low-volume tickets by label", window=str(windows["older"])),
                 "makes_low_volume_dataset": decision.is_made,
@@ -211,6 +220,8 @@ def build_ticket_assets(partitions: dg.PartitionsDefinition[str], code_version: 
     ) -> DatasetResults:
         """The low-volume dataset's train and test files, or the explicit word that this batch has none."""
         rules = preparation_rules.rules
+        require_making(label_counts, "label_counts", rules)
+        require_making(low_volume_tickets, "low_volume_tickets", rules, {"label_counts": label_counts})
         decision = decide_low_volume(label_counts, min_count=rules.low_volume_min_count)
         split = (
             split_tickets(low_volume_tickets, method=rules.split_method, seed=rules.split_seed)

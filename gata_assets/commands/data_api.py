@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+import psycopg
+
 from gata_assets.commands.terminal import text_console
 from gata_assets.core.sample_tickets import generate_tickets
+from gata_assets.errors import SourceError
 from gata_assets.local.data_api import DataApiServer, serve
 from gata_assets.resources.ticket_table import insert_postgres
 
@@ -15,9 +18,15 @@ _SAMPLE_SINCE = date(2025, 1, 1)
 def run(postgres_url: str, port: int, *, with_sample: bool) -> None:
     """Serve on 127.0.0.1, after having filled the table where that is asked for."""
     console = text_console()
-    if with_sample:
-        rows = insert_postgres(postgres_url, generate_tickets(_SAMPLE_SINCE, datetime.now(UTC).date()))
-        console.print(f"{rows:,} sample tickets inserted.")
+    try:
+        psycopg.connect(postgres_url, connect_timeout=5).close()
+        if with_sample:
+            rows = insert_postgres(postgres_url, generate_tickets(_SAMPLE_SINCE, datetime.now(UTC).date()))
+            console.print(f"{rows:,} sample tickets inserted.")
+    except psycopg.errors.UniqueViolation:
+        raise SourceError("The table has sample tickets already; leave out --sample.") from None
+    except psycopg.Error as error:
+        raise SourceError(f"The database of --postgres cannot be used: {type(error).__name__}.") from None
 
     def show(server: DataApiServer) -> None:
         console.print("The RDS Data API and its secret are answered now. Point gata at them with")

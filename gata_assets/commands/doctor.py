@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from gata_assets.batches import Window
 from gata_assets.commands.terminal import text_console
 from gata_assets.definitions import build_source, build_store
 from gata_assets.errors import DeleteDeniedError, GataError, StoreError
@@ -58,6 +59,10 @@ def _examine_source(settings: Settings) -> Iterator[Finding]:
         if settings.source_kind is SourceKind.POSTGRESQL and settings.tickets_url:
             source = source.model_copy(update={"url": settings.tickets_url.get_secret_value()})
         report = source.look()
+        if report.last_closed:
+            # The very statements of a batch, for the last second in which tickets closed.
+            last = datetime.fromtimestamp(report.last_closed, UTC)
+            source.read_tickets(Window(last, last + timedelta(seconds=1)))
     except GataError as error:
         yield Finding("tickets", False, str(error))
         return

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import pandas as pd
 import pandera.pandas as pa
 
-from gata_assets.core.splits import Split, test_quota
+from gata_assets.core.splits import Split
+from gata_assets.core.text_groups import largest_test_text, test_quota
 
 
 @dataclass(frozen=True)
@@ -134,28 +135,27 @@ def check_test_share(sides: pd.DataFrame) -> list[Outcome]:
 def count_sides(split: Split) -> pd.DataFrame:
     """One row a label: `train` and `test` rows, `quota` of test rows, and its `tolerance`.
 
-    The tolerance is what no division by texts can do better than: the largest number of the label's tickets that
-    share a text; where texts occur under several labels, also what these may add or leave missing.
+    The tolerance is what the division by texts may miss the quota by: half of the largest text that may be tested on;
+    the tickets whose text occurs under several labels, since another label may decide on them; and for a label that
+    has fewer than twice as many small texts as its quota, its quota or its largest text.
     """
     rows = pd.concat([split.train[["label", "text"]], split.test[["label", "text"]]], ignore_index=True)
     rows["label"] = rows["label"].astype("int64")
     rows["is_test"] = pd.Series([False] * len(split.train) + [True] * len(split.test), dtype=bool)
-    texts = rows.groupby(["label", "text"], observed=True).size().rename("tickets").reset_index()
-    texts["is_shared"] = texts.duplicated("text", keep=False)
-    shared = texts["tickets"].where(texts["is_shared"], 0).groupby(texts["label"]).sum()
     grouped = rows.groupby("label")["is_test"]
     sides = pd.DataFrame({"test": grouped.sum(), "rows": grouped.size()})
     sides["train"] = sides["rows"] - sides["test"]
     sides["quota"] = sides["rows"].map(test_quota)
+    limit = sides["quota"].map(largest_test_text)
+
+    texts = rows.groupby(["label", "text"], observed=True).size().rename("tickets").reset_index()
+    is_small = texts["tickets"] <= texts["label"].map(limit)
+    is_shared = texts.duplicated("text", keep=False)
+    by_label = texts["label"]
+    shared = texts["tickets"].where(is_shared, 0).groupby(by_label).sum()
+    is_thin = is_small.groupby(by_label).sum() < 2 * sides["quota"]
     largest = texts.groupby("label")["tickets"].max()
-    sides["tolerance"] = pd.concat(
-        [
-            largest.clip(lower=1),
-            (shared - sides["quota"]).clip(lower=0),
-            sides["quota"].where(sides["rows"] - shared < sides["quota"], 0),
-        ],
-        axis=1,
-    ).max(axis=1)
+    sides["tolerance"] = (limit / 2).clip(lower=1) + shared + largest.clip(lower=sides["quota"]).where(is_thin, 0)
     return sides
 
 

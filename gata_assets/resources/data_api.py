@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from random import Random
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +53,7 @@ class DataApiClient:
     sleep: Callable[[float], None] = sleep
     calls: int = 0
     waited_seconds: float = field(default=0.0, init=False)
-    _random: Random = field(default_factory=Random, init=False, repr=False)
+    _failures: int = field(default=0, init=False, repr=False)
 
     def execute(self, sql: str, parameters: Mapping[str, int | str]) -> tuple[list[dict[str, Any]], int]:
         """Run one statement; gives its rows as dicts, and the bytes that they took in the answer.
@@ -62,6 +61,7 @@ class DataApiClient:
         Raises ResponseTooLargeError, DatabaseStillResumingError when the time for that is used up, and
         SourceError at once for everything that does not pass by itself.
         """
+        self._failures = 0
         bound: Sequence[SqlParameterTypeDef] = [_bind(name, value) for name, value in parameters.items()]
         try:
             for attempt in Retrying(
@@ -85,7 +85,7 @@ class DataApiClient:
         except (ClientError, BotoCoreError) as error:
             raise self._in_our_words(error) from None
         records = answer.get("formattedRecords", "[]")
-        return json.loads(records), len(records)
+        return json.loads(records), len(records.encode())
 
     def _wait_seconds(self, state: RetryCallState) -> float:
         """Full jitter, doubling up to 8 s; for a resuming database never more than what is left of its time."""
@@ -101,7 +101,8 @@ class DataApiClient:
     def _is_hopeless(self, state: RetryCallState) -> bool:
         if _code(_raised(state)) == RESUMING:
             return self.waited_seconds >= self.resume_wait_seconds
-        return state.attempt_number >= MOST_ATTEMPTS
+        self._failures += 1
+        return self._failures >= MOST_ATTEMPTS
 
     def _in_our_words(self, error: ClientError | BotoCoreError) -> SourceError:
         code = _code(error)
@@ -122,11 +123,13 @@ def read_database_name(client: SecretsManagerClient, secret_arn: str) -> str:
     try:
         secret = client.get_secret_value(SecretId=secret_arn)["SecretString"]
         name = json.loads(secret)["dbname"]
-    except (ClientError, BotoCoreError) as error:
+    except ClientError as error:
         raise SourceError(
             f"The database's secret (DB_SECRET_ARN) cannot be read: {_code(error)}. The role needs "
             "secretsmanager:GetSecretValue on it, and kms:Decrypt where a key of your own encrypts it."
         ) from None
+    except BotoCoreError as error:
+        raise SourceError(f"The database's secret (DB_SECRET_ARN) cannot be read: {error}.") from None
     except (KeyError, TypeError, ValueError):
         raise SourceError(
             "The database's secret (DB_SECRET_ARN) holds no `dbname`: it must be a JSON object with dbname, "

@@ -8,18 +8,14 @@ docs/adr/0002-data-api.md says what was measured.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from hashlib import md5
-from itertools import accumulate
 from typing import Any
 
 import boto3
 import pandas as pd
 import pyarrow as pa
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 from pydantic import PrivateAttr
 
 from gata_assets.batches import Window
@@ -31,6 +27,17 @@ from gata_assets.resources.data_api import (
     DataApiClient,
     ResponseTooLargeError,
     read_database_name,
+)
+from gata_assets.resources.data_api_pages import (
+    MAX_ID,
+    SECONDS_PER_DAY,
+    DayCount,
+    PagePlan,
+    by_day,
+    date_of,
+    is_proved,
+    just_before,
+    runs_of_days,
 )
 from gata_assets.resources.postgres_source import as_array
 from gata_assets.resources.ticket_source import (
@@ -45,14 +52,10 @@ from gata_assets.resources.ticket_source import (
     wrong_types,
 )
 
-_SECONDS_PER_DAY = 86_400
 _RESPONSE_LIMIT_BYTES = 1_048_576
 # What a page aims at: the limit less a margin for days whose texts are longer than the day before's.
 _PAGE_BYTES = int(_RESPONSE_LIMIT_BYTES * 0.92)
-# JSON around a text: names, id, closed and label; the first guess, corrected by every answer.
-_JSON_OVERHEAD_BYTES = 95
 _MOST_ROUNDS = 5
-_MAX_ID = 2**31 - 1  # `id` is a PostgreSQL integer
 
 # There is no index on `closed` alone. To name all channels lets PostgreSQL use the one on (via_channel, closed),
 # so that a page costs what its own days hold and not a scan of the table. They are named by a subquery, since
@@ -122,39 +125,20 @@ class DataApiTickets(TicketSource):
             # Retries are counted in one place, DataApiClient; two layers of them would multiply.
             retries={"total_max_attempts": 1},
         )
-        if self._database is None:
+        try:
             secrets = boto3.client("secretsmanager", config=Config(region_name=self.region))
+            client = boto3.client("rds-data", config=config)
+        except (BotoCoreError, ValueError) as error:
+            raise SourceError(f"The AWS SDK cannot be set up: {error}. Look at the variables AWS_….") from None
+        if self._database is None:
             self._database = read_database_name(secrets, self.secret_arn)
         return DataApiClient(
-            client=boto3.client("rds-data", config=config),
+            client=client,
             cluster_arn=self.cluster_arn,
             secret_arn=self.secret_arn,
             database=self._database,
             resume_wait_seconds=self.resume_wait_seconds,
         )
-
-
-@dataclass(frozen=True)
-class DayCount:
-    """One day (days since 1970) of a census: tickets, bytes of text, and the fingerprint of all its rows."""
-
-    day: int
-    tickets: int
-    text_bytes: int
-    fingerprint: str
-
-
-def fingerprint(rows: pa.Table) -> str:
-    """The sum over rows of 60 bits of the MD5 of `id closed label text`, as the census's SQL computes it.
-
-    A missing label or text is left out, with its space. MD5 is no secret's guard here: it is what PostgreSQL has.
-    """
-    total = 0
-    columns = (rows.column(name).to_pylist() for name in ("id", "closed", "label", "text"))
-    for row in zip(*columns, strict=True):
-        line = " ".join(str(value) for value in row if value is not None)
-        total += int(md5(line.encode(), usedforsecurity=False).hexdigest()[:15], 16)
-    return str(total)
 
 
 class _Reading:
@@ -178,10 +162,10 @@ class _Reading:
                 rows.update(self._read_days(first, last, census))
             census = self._take_census()
             rows = {day: table for day, table in rows.items() if day in census}
-            stale = {day for day, count in census.items() if not _is_proved(count, rows.get(day))}
+            stale = {day for day, count in census.items() if not is_proved(count, rows.get(day))}
             if not stale:
                 return self._in_order(rows)
-            spans = _runs_of_days(sorted(stale))
+            spans = runs_of_days(sorted(stale))
         raise SourceError(
             f"Tickets closed in {self._window} changed during each of {_MOST_ROUNDS} reads ({len(stale)} days the "
             "last time). Wait until the writer of the ticket table is done and run the batch again."
@@ -189,7 +173,7 @@ class _Reading:
 
     def _take_census(self) -> dict[int, DayCount]:
         sql = (
-            f"SELECT closed / {_SECONDS_PER_DAY} AS day, COUNT(*) AS tickets, "
+            f"SELECT closed / {SECONDS_PER_DAY} AS day, COUNT(*) AS tickets, "
             f"SUM(OCTET_LENGTH(processed_data)) AS text_bytes, {_FINGERPRINT_SQL} AS fingerprint "
             f"FROM ticket WHERE {self._where} GROUP BY 1 ORDER BY 1"
         )
@@ -201,19 +185,21 @@ class _Reading:
 
     def _read_days(self, first: int, last: int, census: Mapping[int, DayCount]) -> dict[int, pa.Table]:
         """All rows of the days `first` to `last`, by day."""
-        plan = _PagePlan.of([census[day] for day in range(first, last + 1) if day in census])
-        end = min(self._window.end, (last + 1) * _SECONDS_PER_DAY)
-        after = _just_before(max(self._window.start, first * _SECONDS_PER_DAY))
+        plan = PagePlan.of([census[day] for day in range(first, last + 1) if day in census])
+        end = min(self._window.end, (last + 1) * SECONDS_PER_DAY)
+        after = just_before(max(self._window.start, first * SECONDS_PER_DAY))
         pages: list[pa.Table] = []
-        while after < _just_before(end):
-            horizon = min(end, plan.horizon(after[0], 2 * _PAGE_BYTES / self._scale))
-            rows, most = self._read_page(after, horizon, plan.row_bytes(after[0]))
+        while after < just_before(end):
+            # Where a span has been read to its end, the next row is a second later at the earliest.
+            at = after[0] + (after[1] == MAX_ID)
+            horizon = min(end, plan.horizon(at, 2 * _PAGE_BYTES / self._scale))
+            rows, most = self._read_page(after, horizon, plan.row_bytes(at))
             if rows:
                 pages.append(_as_arrow(rows))
                 after = (rows[-1]["closed"], rows[-1]["id"])
             if len(rows) < most:
-                after = _just_before(horizon)
-        return _by_day(pages)
+                after = just_before(horizon)
+        return by_day(pages)
 
     def _read_page(self, after: tuple[int, int], horizon: int, row_bytes: float) -> tuple[list[dict[str, Any]], int]:
         """The rows after a (closed, id) and before the horizon, as many as fit an answer; and how many were asked."""
@@ -231,7 +217,7 @@ class _Reading:
             except ResponseTooLargeError:
                 if most == 1:
                     raise SourceError(
-                        f"Table ticket: a row closed on {_date_of(after[0])} or later is over the 1 MiB that the RDS "
+                        f"Table ticket: a row closed on {date_of(after[0])} or later is over the 1 MiB that the RDS "
                         "Data API answers at once. Shorten its processed_data."
                     ) from None
                 self._scale *= 2
@@ -246,80 +232,9 @@ class _Reading:
         return tickets_from_arrow(table)
 
 
-@dataclass(frozen=True)
-class _PagePlan:
-    """Estimated JSON bytes by day, summed up, to say how far a page may look ahead."""
-
-    days: list[int]
-    sums: list[int]
-    bytes_per_row: list[float]
-
-    @classmethod
-    def of(cls, census: Sequence[DayCount]) -> _PagePlan:
-        sizes = [count.text_bytes + count.tickets * _JSON_OVERHEAD_BYTES for count in census]
-        return cls(
-            days=[count.day for count in census],
-            sums=list(accumulate(sizes)),
-            bytes_per_row=[size / count.tickets for size, count in zip(sizes, census, strict=True)],
-        )
-
-    def row_bytes(self, closed: int) -> float:
-        """The mean size of the rows of the first day that is not before `closed`'s."""
-        return self.bytes_per_row[self._position(closed)]
-
-    def horizon(self, closed: int, size: float) -> int:
-        """The end of the day (epoch seconds) up to which there are at least `size` bytes from `closed`'s day on."""
-        position = self._position(closed)
-        before = self.sums[position - 1] if position else 0
-        reached = min(bisect_right(self.sums, before + size), len(self.days) - 1)
-        return (self.days[reached] + 1) * _SECONDS_PER_DAY
-
-    def _position(self, closed: int) -> int:
-        return min(bisect_right(self.days, closed // _SECONDS_PER_DAY - 1), len(self.days) - 1)
-
-
-def _just_before(instant: int) -> tuple[int, int]:
-    """The key (closed, id) that every row closed before the instant is at or below, and no later row."""
-    return (instant - 1, _MAX_ID)
-
-
-def _date_of(closed: int) -> str:
-    return f"{datetime.fromtimestamp(closed, UTC):%Y-%m-%d}"
-
-
-def _runs_of_days(days: Sequence[int], most_gap: int = 3) -> list[tuple[int, int]]:
-    """Days as spans: days that are at most `most_gap` apart are read together."""
-    runs: list[tuple[int, int]] = []
-    for day in days:
-        if runs and day - runs[-1][1] <= most_gap:
-            runs[-1] = (runs[-1][0], day)
-        else:
-            runs.append((day, day))
-    return runs
-
-
 def _as_arrow(rows: list[dict[str, Any]]) -> pa.Table:
     try:
         return pa.Table.from_pylist(rows, schema=TICKETS_ARROW_SCHEMA)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         found = ", ".join(sorted({type(value).__name__ for row in rows for value in row.values()}))
         raise SourceError(wrong_types(found)) from None
-
-
-def _by_day(pages: Sequence[pa.Table]) -> dict[int, pa.Table]:
-    """Pages cut into days; rows are ordered by `closed`, so that a day is a slice."""
-    if not pages:
-        return {}
-    table = pa.concat_tables(pages)
-    days = [closed // _SECONDS_PER_DAY for closed in table.column("closed").to_pylist()]
-    slices: dict[int, pa.Table] = {}
-    start = 0
-    while start < len(days):
-        stop = bisect_right(days, days[start])
-        slices[days[start]] = table.slice(start, stop - start)
-        start = stop
-    return slices
-
-
-def _is_proved(count: DayCount, rows: pa.Table | None) -> bool:
-    return rows is not None and len(rows) == count.tickets and fingerprint(rows) == count.fingerprint

@@ -7,6 +7,7 @@ not load the AWS SDK.
 from __future__ import annotations
 
 import os
+import stat
 from abc import ABC, abstractmethod
 from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
@@ -75,7 +76,13 @@ class LocalObjectStore(ObjectStore):
 
     def exists(self, key: str) -> bool:
         """See ObjectStore."""
-        return self._path(key).is_file()
+        path = self._path(key)
+        try:
+            return stat.S_ISREG(path.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise StoreError(f"{path} cannot be looked for: {error.strerror}. {_ADVICE}") from None
 
     def delete(self, key: str) -> None:
         """See ObjectStore."""

@@ -6,9 +6,9 @@ the rate of the fastest ways that there are, so there is no paging here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from urllib.parse import urlsplit
 
 import pandas as pd
 from adbc_driver_manager import Error as AdbcError
@@ -61,7 +61,7 @@ class PostgresTickets(TicketSource):
             with closing(dbapi.connect(self.url)) as connection:
                 yield connection
         except AdbcError as error:
-            raise SourceError(f"PostgreSQL cannot be read: {_reason(error, self.url)}. {_ADVICE}") from None
+            raise SourceError(f"PostgreSQL cannot be read: {_reason(error)}. {_ADVICE}") from None
 
 
 _ADVICE = "Look at TICKETS_URL, at the rights of its user (SELECT on ticket) and at the documented table"
@@ -70,15 +70,19 @@ _ADVICE = "Look at TICKETS_URL, at the rights of its user (SELECT on ticket) and
 _CLASSES_WITHOUT_VALUES = ("08", "28", "3D", "42", "53", "57")
 
 
-def _reason(error: AdbcError, url: str) -> str:
-    """What the server or libpq said, unless it may hold a value of a row or the URL's password."""
-    said = " ".join(str(error).split())
-    password = urlsplit(url).password
-    if error.sqlstate and not error.sqlstate.startswith(_CLASSES_WITHOUT_VALUES):
+# libpq's words after a connection was tried. What it says of a URL that it cannot read may be part of a password.
+_NO_CONNECTION = re.compile(r"connection to server .*? failed: (.*)", re.DOTALL)
+
+
+def _reason(error: AdbcError) -> str:
+    """What the server or libpq said, where that can hold neither a value of a row nor a password."""
+    said = " ".join(str(error).split()).split(" Query was:")[0]
+    if error.sqlstate:
+        if error.sqlstate.startswith(_CLASSES_WITHOUT_VALUES):
+            return said
         return f"SQLSTATE {error.sqlstate}"
-    if url in said or (password and password in said):
-        return f"{error.status_code.name}, in words that hold the password and are not shown"
-    return said
+    tried = _NO_CONNECTION.search(said)
+    return f"no connection: {tried[1]}" if tried else "no connection: the URL or the server's name cannot be used"
 
 
 def as_array(labels: Sequence[int]) -> str:

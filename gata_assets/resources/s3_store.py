@@ -64,7 +64,10 @@ class S3ObjectStore(ObjectStore):
     def _client(self) -> S3Client:
         # S3Resource makes a client (and its connections) at every call.
         if self._made_client is None:
-            self._made_client = _make_client(self.s3)
+            try:
+                self._made_client = _make_client(self.s3)
+            except (BotoCoreError, ValueError) as error:
+                raise StoreError(f"The AWS SDK cannot be set up: {error}. Look at the variables AWS_….") from None
         client: S3Client = self._made_client
         return client
 

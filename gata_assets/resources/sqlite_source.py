@@ -71,19 +71,35 @@ class SqliteTickets(TicketSource):
             with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
                 yield connection
         except sqlite3.Error as error:
-            # SQLite's messages name tables and columns, never values.
-            raise SourceError(
-                f"The ticket store {self.path} cannot be read: {error}. It needs the documented table `ticket`."
-            ) from None
+            raise SourceError(f"The ticket store {self.path} cannot be read: {_reason(error)}") from None
+
+
+# What SQLite says in words that name tables, columns and files only, and what helps; other messages may hold a text.
+_REASONS = {
+    "no such table": "It needs the documented table `ticket`.",
+    "no such column": "Compare its table `ticket` with the documented one.",
+    "file is not a database": "Look at TICKETS_URL.",
+    "unable to open database file": "Look at the rights of the file.",
+    "database is locked": "Another program writes to it: wait until it is done.",
+}
+
+
+def _reason(error: sqlite3.Error) -> str:
+    for said, advice in _REASONS.items():
+        if str(error).startswith(said):
+            return f"{error}. {advice}"
+    if str(error).startswith("Could not decode"):
+        return "a text is not UTF-8. Compare processed_data with what the writer of the table stores."
+    return f"{error.sqlite_errorname if hasattr(error, 'sqlite_errorname') else type(error).__name__}."
 
 
 def _as_arrow(rows: list[tuple[object, ...]]) -> pa.RecordBatch:
-    try:
-        columns = [
-            pa.array(column, type=field.type)
-            for column, field in zip(zip(*rows, strict=True), TICKETS_ARROW_SCHEMA, strict=True)
-        ]
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        found = ", ".join(sorted({type(value).__name__ for row in rows for value in row}))
-        raise SourceError(wrong_types(found)) from None
+    """Rows as Arrow; a column of another type than the schema's is an error, and nothing is rounded."""
+    columns = []
+    for column, field in zip(zip(*rows, strict=True), TICKETS_ARROW_SCHEMA, strict=True):
+        wanted = str if field.type == TICKETS_ARROW_SCHEMA.field("text").type else int
+        found = {type(value) for value in column} - {wanted, type(None)}
+        if found:
+            raise SourceError(wrong_types(", ".join(sorted(kind.__name__ for kind in found))))
+        columns.append(pa.array(column, type=field.type))
     return pa.record_batch(columns, schema=TICKETS_ARROW_SCHEMA)

@@ -86,6 +86,6 @@ def no_tickets() -> pd.DataFrame:
 def wrong_types(found: str) -> str:
     """The message about columns of other types than documented."""
     return (
-        f"Table ticket: id, closed, closed_group_id_mapped and processed_data came as {found}; whole numbers and "
-        "a text are needed. Compare the table with the documented one."
+        f"Table ticket: among id, closed, closed_group_id_mapped and processed_data there is {found}; three whole "
+        "numbers and a text are needed. Compare the table with the documented one."
     )

@@ -1,0 +1,173 @@
+"""Which texts are tested on: quotas, heads of labels, and what holds them to one another.
+
+Arrays and labels only; frames, seeds and hashes belong to `core.splits`. The rules and why they are these stand in
+docs/adr/0001-split.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gata_assets.errors import SplitError
+
+# A tenth of every label is tested on.
+TEST_TENTHS = 1
+
+
+def test_quota(tickets: int) -> int:
+    """The test rows that a label of so many tickets should have: a tenth, halves rounded up, at least one."""
+    return max(1, (tickets * TEST_TENTHS + 5) // 10)
+
+
+def largest_test_text(quota: int) -> int:
+    """The most tickets of a label that a text may have to be tested on: its quota, rounded down to a power of two
+    so that it seldom changes, at least two. A larger text would be most of the test side, or more.
+    """
+    return int(2 ** (max(quota, 2).bit_length() - 1))
+
+
+@dataclass(frozen=True)
+class TextGroups:
+    """Tickets grouped by (label, text), by label and then in the order of the texts' hashes.
+
+    Arrays of one element a group: codes of `label` and `text`, and the number of `tickets`. `label_names` has the
+    labels by code.
+    """
+
+    label: NDArray[np.int64]
+    text: NDArray[np.int64]
+    tickets: NDArray[np.int64]
+    label_names: NDArray[np.int64]
+    texts: int
+
+    @classmethod
+    def of(
+        cls,
+        text_codes: NDArray[np.int64],
+        label_codes: NDArray[np.int64],
+        hashes: NDArray[np.uint64],
+        label_names: NDArray[np.int64],
+    ) -> TextGroups:
+        """Group tickets, given each ticket's codes, and each text's hash."""
+        pairs, sizes = np.unique(label_codes.astype(np.int64) * len(hashes) + text_codes, return_counts=True)
+        label, text = np.divmod(pairs, len(hashes))
+        order = np.lexsort((text, hashes[text], label))
+        return cls(label[order], text[order], sizes[order].astype(np.int64), label_names, len(hashes))
+
+    def choose_test_texts(self) -> NDArray[np.bool_]:
+        """Whether each text is tested on, by its code; raises SplitError where a label cannot be on both sides."""
+        starts = np.searchsorted(self.label, np.arange(len(self.label_names) + 1))
+        slices = [slice(starts[n], starts[n + 1]) for n in range(len(self.label_names))]
+        self._require_two_texts(slices)
+        is_small = self._find_small_texts(slices)
+        is_in_head = np.zeros(len(self.text), dtype=np.bool_)
+        for of_label in slices:
+            self._mark_head(of_label, is_small, is_in_head)
+        decides = self._find_deciding_groups()
+        is_test = np.zeros(self.texts, dtype=np.bool_)
+        is_test[self.text[decides]] = is_in_head[decides]
+        for label in range(len(slices)):
+            if not self._is_on_both_sides(slices[label], is_test):
+                is_test = self._repair(label, slices, is_small, is_test)
+        return is_test
+
+    def _require_two_texts(self, slices: list[slice]) -> None:
+        too_few = [int(self.label_names[n]) for n, s in enumerate(slices) if s.stop - s.start < 2]
+        if too_few:
+            raise SplitError(
+                f"{len(too_few)} of {len(slices)} labels have fewer than two distinct texts and cannot be in train "
+                f"and in test: {named(too_few)}. Map these groups to another one, or raise LOW_VOLUME_MIN_COUNT (of "
+                "the low-volume dataset) or LOW_VOLUME_THRESHOLD (of the general one) so that they are not trained on."
+            )
+
+    def _find_small_texts(self, slices: list[slice]) -> NDArray[np.bool_]:
+        """Whether each text is small enough, in all of its labels, to be tested on."""
+        is_small = np.ones(self.texts, dtype=np.bool_)
+        for of_label in slices:
+            limit = largest_test_text(test_quota(int(self.tickets[of_label].sum())))
+            is_small[self.text[of_label][self.tickets[of_label] > limit]] = False
+        return is_small
+
+    def _mark_head(self, of_label: slice, is_small: NDArray[np.bool_], is_in_head: NDArray[np.bool_]) -> None:
+        small = np.flatnonzero(is_small[self.text[of_label]]) + of_label.start
+        sums = np.cumsum(self.tickets[small])
+        quota = test_quota(int(self.tickets[of_label].sum()))
+        # argmin takes the first of equals, that is the shorter head.
+        length = int(np.argmin(np.abs(sums - quota))) + 1 if len(small) else 0
+        at_most = max(1, (of_label.stop - of_label.start) // 2)
+        is_in_head[small[: min(length, at_most)]] = True
+
+    def _find_deciding_groups(self) -> NDArray[np.int64]:
+        """For each text the group of the label that has most of its tickets; of equals, of the lowest label."""
+        order = np.lexsort((self.label, -self.tickets, self.text))
+        return order[np.unique(self.text[order], return_index=True)[1]]
+
+    def _is_on_both_sides(self, of_label: slice, is_test: NDArray[np.bool_]) -> bool:
+        tested = is_test[self.text[of_label]]
+        return bool(tested.any() and not tested.all())
+
+    def _repair(
+        self, label: int, slices: list[slice], is_small: NDArray[np.bool_], is_test: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Move one text of a label that is on one side only to the other; where that empties a side of another
+        label, move one of that label's too, and so on, no text twice.
+        """
+        repaired = self._move_one(label, slices, is_small, is_test, set())
+        if repaired is None:
+            texts = slices[label].stop - slices[label].start
+            raise SplitError(
+                f"Label {self.label_names[label]} shares its {texts} texts with other labels "
+                "in such a way that no division was found in which each has some in train and some in test. "
+                "Map the groups to one another."
+            )
+        return repaired
+
+    def _move_one(
+        self,
+        label: int,
+        slices: list[slice],
+        is_small: NDArray[np.bool_],
+        is_test: NDArray[np.bool_],
+        moved: set[int],
+    ) -> NDArray[np.bool_] | None:
+        texts, tickets = self.text[slices[label]], self.tickets[slices[label]]
+        is_shared = np.array([np.count_nonzero(self.text == text) > 1 for text in texts])
+        # Texts of its own first; then small ones before large, and the nearest to the end of the head.
+        nearness = np.arange(len(texts)) * (-1 if is_test[texts].all() else 1)
+        order = np.lexsort((nearness, np.where(is_small[texts], 0, tickets), is_shared))
+        for text in texts[order]:
+            if int(text) in moved:
+                continue
+            found = self._follow(int(text), slices, is_small, is_test, moved | {int(text)})
+            if found is not None:
+                return found
+        return None
+
+    def _follow(
+        self,
+        text: int,
+        slices: list[slice],
+        is_small: NDArray[np.bool_],
+        is_test: NDArray[np.bool_],
+        moved: set[int],
+    ) -> NDArray[np.bool_] | None:
+        """The sides after a text has changed its own, and what must follow has; None where nothing helps."""
+        changed = is_test.copy()
+        changed[text] = not changed[text]
+        labels = [int(label) for label in self.label[self.text == text]]
+        for label in labels:
+            if not self._is_on_both_sides(slices[label], changed):
+                followed = self._move_one(label, slices, is_small, changed, moved)
+                if followed is None:
+                    return None
+                changed = followed
+        return changed if all(self._is_on_both_sides(slices[label], changed) for label in labels) else None
+
+
+def named(labels: list[int], most: int = 10) -> str:
+    """Labels as text, the first ten by name."""
+    shown = ", ".join(str(label) for label in labels[:most])
+    return shown if len(labels) <= most else f"{shown} and {len(labels) - most} more"
