@@ -61,6 +61,10 @@ class _Measured:
         return sum(self.steps.values()) - sum(self.reads.values())
 
     @property
+    def wall_without_reading(self) -> float:
+        return self.seconds - sum(self.reads.values())
+
+    @property
     def peak_gib(self) -> float:
         return max(run.peak_bytes for run in self.runs) / 2**30
 
@@ -117,7 +121,7 @@ def run(*, quick: bool) -> Result:
                         max(run.seconds for run in one.runs),
                         sum(one.reads.values()),
                         one.after_extraction,
-                        one.seconds - sum(one.reads.values()),
+                        one.wall_without_reading,
                         one.peak_gib,
                     ]
                     for one in measured
@@ -137,9 +141,9 @@ def _goals(one: _Measured) -> list[Goal]:
     return [
         Goal(f"{one.source}: peak memory under {_GOAL_GIB} GiB", f"{one.peak_gib:.2f} GiB", one.peak_gib < _GOAL_GIB),
         Goal(
-            f"{one.source}: steps without the reading of tickets under {_GOAL_SECONDS:.0f} s",
-            f"{one.after_extraction:.1f} s",
-            one.after_extraction < _GOAL_SECONDS,
+            f"{one.source}: the whole process without the reading of tickets under {_GOAL_SECONDS:.0f} s",
+            f"{one.wall_without_reading:.1f} s",
+            one.wall_without_reading < _GOAL_SECONDS,
         ),
     ]
 

@@ -7,6 +7,7 @@ and picture. An `if` about data belongs in `core`.
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
 import base64
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -56,13 +57,11 @@ _SPLIT_CHECKS = (
 
 def build_ticket_assets(partitions: dg.PartitionsDefinition[str], code_version: str) -> list[dg.AssetsDefinition]:
     """The five assets of the ticket line, on these partitions; `code_version` goes into every manifest."""
+    asset = partial(dg.asset, partitions_def=partitions, group_name=GROUP, code_version=code_version)
+    table_asset = partial(asset, kinds={"pandas", "parquet"}, io_manager_key=TABLES)
+    dataset_asset = partial(asset, kinds={"pandas", "json"}, io_manager_key=DATASETS, metadata=_columns(TrainingRows))
 
-    @dg.asset(
-        partitions_def=partitions,
-        group_name=GROUP,
-        kinds={"pandas", "parquet"},
-        io_manager_key=TABLES,
-        code_version=code_version,
+    @table_asset(
         metadata=_columns(Tickets),
         check_specs=checks.specs("tickets", partitions, checks.TICKETS_ARE_VALID),
     )
@@ -86,12 +85,7 @@ def build_ticket_assets(partitions: dg.PartitionsDefinition[str], code_version: 
             metadata=_described(table, "Tickets by label", window=str(window)),
         )
 
-    @dg.asset(
-        partitions_def=partitions,
-        group_name=GROUP,
-        kinds={"pandas", "parquet"},
-        io_manager_key=TABLES,
-        code_version=code_version,
+    @table_asset(
         metadata=_columns(LabelCounts),
         check_specs=checks.specs(
             "label_counts", partitions, checks.LABEL_COUNTS_ARE_VALID, checks.COUNTS_SUM_TO_THE_TICKETS
@@ -121,13 +115,7 @@ def build_ticket_assets(partitions: dg.PartitionsDefinition[str], code_version: 
             },
         )
 
-    @dg.asset(
-        partitions_def=partitions,
-        group_name=GROUP,
-        kinds={"pandas", "json"},
-        io_manager_key=DATASETS,
-        code_version=code_version,
-        metadata=_columns(TrainingRows),
+    @dataset_asset(
         check_specs=checks.specs("general_split", partitions, *_SPLIT_CHECKS),
     )
     def general_split(
@@ -162,12 +150,7 @@ def build_ticket_assets(partitions: dg.PartitionsDefinition[str], code_version: 
             },
         )
 
-    @dg.asset(
-        partitions_def=partitions,
-        group_name=GROUP,
-        kinds={"pandas", "parquet"},
-        io_manager_key=TABLES,
-        code_version=code_version,
+    @table_asset(
         metadata=_columns(Tickets),
         check_specs=checks.specs("low_volume_tickets", partitions, checks.LOW_VOLUME_TICKETS_ARE_VALID),
     )
@@ -203,13 +186,7 @@ def build_ticket_assets(partitions: dg.PartitionsDefinition[str], code_version: 
             },
         )
 
-    @dg.asset(
-        partitions_def=partitions,
-        group_name=GROUP,
-        kinds={"pandas", "json"},
-        io_manager_key=DATASETS,
-        code_version=code_version,
-        metadata=_columns(TrainingRows),
+    @dataset_asset(
         check_specs=checks.specs("low_volume_split", partitions, *_SPLIT_CHECKS),
     )
     def low_volume_split(

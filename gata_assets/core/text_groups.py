@@ -69,10 +69,7 @@ class TextGroups:
         decides = self._find_deciding_groups()
         is_test = np.zeros(self.texts, dtype=np.bool_)
         is_test[self.text[decides]] = is_in_head[decides]
-        for label in range(len(slices)):
-            if not self._is_on_both_sides(slices[label], is_test):
-                is_test = self._repair(label, slices, is_small, is_test)
-        return is_test
+        return _Repair(self, slices, is_small).repair(is_test)
 
     def _require_two_texts(self, slices: list[slice]) -> None:
         too_few = [int(self.label_names[n]) for n, s in enumerate(slices) if s.stop - s.start < 2]
@@ -105,66 +102,72 @@ class TextGroups:
         order = np.lexsort((self.label, -self.tickets, self.text))
         return order[np.unique(self.text[order], return_index=True)[1]]
 
-    def _is_on_both_sides(self, of_label: slice, is_test: NDArray[np.bool_]) -> bool:
-        tested = is_test[self.text[of_label]]
+
+# A division that takes more tries than this to find is of labels that are all but one; real ones take a few.
+_MOST_TRIES = 2_000
+
+
+@dataclass
+class _Repair:
+    """Moves single texts, so that labels that are on one side only get a text on the other."""
+
+    groups: TextGroups
+    slices: list[slice]
+    is_small: NDArray[np.bool_]
+    tries: int = 0
+
+    def repair(self, is_test: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The sides after all labels are on both; raises SplitError for one for which no way was found."""
+        for label, of_label in enumerate(self.slices):
+            if self._is_on_both_sides(label, is_test):
+                continue
+            repaired = self._move_one(label, is_test, frozenset())
+            texts = of_label.stop - of_label.start
+            if repaired is None:
+                raise SplitError(
+                    f"Label {self.groups.label_names[label]} shares its {texts} texts with other "
+                    "labels in such a way that no division was found in which each has some in train and some in "
+                    "test. Map the groups to one another."
+                )
+            is_test = repaired
+        return is_test
+
+    def _is_on_both_sides(self, label: int, is_test: NDArray[np.bool_]) -> bool:
+        tested = is_test[self.groups.text[self.slices[label]]]
         return bool(tested.any() and not tested.all())
 
-    def _repair(
-        self, label: int, slices: list[slice], is_small: NDArray[np.bool_], is_test: NDArray[np.bool_]
-    ) -> NDArray[np.bool_]:
-        """Move one text of a label that is on one side only to the other; where that empties a side of another
-        label, move one of that label's too, and so on, no text twice.
+    def _move_one(self, label: int, is_test: NDArray[np.bool_], moved: frozenset[int]) -> NDArray[np.bool_] | None:
+        """Move one of a label's texts, none that has been moved already: its own first, then small ones before large,
+        then the nearest to the end of the head.
         """
-        repaired = self._move_one(label, slices, is_small, is_test, set())
-        if repaired is None:
-            texts = slices[label].stop - slices[label].start
-            raise SplitError(
-                f"Label {self.label_names[label]} shares its {texts} texts with other labels "
-                "in such a way that no division was found in which each has some in train and some in test. "
-                "Map the groups to one another."
-            )
-        return repaired
-
-    def _move_one(
-        self,
-        label: int,
-        slices: list[slice],
-        is_small: NDArray[np.bool_],
-        is_test: NDArray[np.bool_],
-        moved: set[int],
-    ) -> NDArray[np.bool_] | None:
-        texts, tickets = self.text[slices[label]], self.tickets[slices[label]]
-        is_shared = np.array([np.count_nonzero(self.text == text) > 1 for text in texts])
-        # Texts of its own first; then small ones before large, and the nearest to the end of the head.
+        texts, tickets = self.groups.text[self.slices[label]], self.groups.tickets[self.slices[label]]
+        is_shared = np.array([len(self._labels_of(int(text))) > 1 for text in texts])
         nearness = np.arange(len(texts)) * (-1 if is_test[texts].all() else 1)
-        order = np.lexsort((nearness, np.where(is_small[texts], 0, tickets), is_shared))
-        for text in texts[order]:
-            if int(text) in moved:
-                continue
-            found = self._follow(int(text), slices, is_small, is_test, moved | {int(text)})
-            if found is not None:
-                return found
+        for text in texts[np.lexsort((nearness, np.where(self.is_small[texts], 0, tickets), is_shared))]:
+            if int(text) not in moved:
+                found = self._follow(int(text), is_test, moved | {int(text)})
+                if found is not None:
+                    return found
         return None
 
-    def _follow(
-        self,
-        text: int,
-        slices: list[slice],
-        is_small: NDArray[np.bool_],
-        is_test: NDArray[np.bool_],
-        moved: set[int],
-    ) -> NDArray[np.bool_] | None:
-        """The sides after a text has changed its own, and what must follow has; None where nothing helps."""
+    def _follow(self, text: int, is_test: NDArray[np.bool_], moved: frozenset[int]) -> NDArray[np.bool_] | None:
+        """Move a text, and in labels that this puts on one side, another one, and so on; None if that leads nowhere."""
+        self.tries += 1
+        if self.tries > _MOST_TRIES:
+            return None
         changed = is_test.copy()
         changed[text] = not changed[text]
-        labels = [int(label) for label in self.label[self.text == text]]
+        labels = self._labels_of(text)
         for label in labels:
-            if not self._is_on_both_sides(slices[label], changed):
-                followed = self._move_one(label, slices, is_small, changed, moved)
+            if not self._is_on_both_sides(label, changed):
+                followed = self._move_one(label, changed, moved)
                 if followed is None:
                     return None
                 changed = followed
-        return changed if all(self._is_on_both_sides(slices[label], changed) for label in labels) else None
+        return changed if all(self._is_on_both_sides(label, changed) for label in labels) else None
+
+    def _labels_of(self, text: int) -> list[int]:
+        return [int(label) for label in self.groups.label[self.groups.text == text]]
 
 
 def named(labels: list[int], most: int = 10) -> str:

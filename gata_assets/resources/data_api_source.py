@@ -47,9 +47,9 @@ from gata_assets.resources.ticket_source import (
     TRAINS_SQL,
     SourceReport,
     TicketSource,
+    arrow_from_columns,
     no_tickets,
     tickets_from_arrow,
-    wrong_types,
 )
 
 _RESPONSE_LIMIT_BYTES = 1_048_576
@@ -195,7 +195,7 @@ class _Reading:
             horizon = min(end, plan.horizon(at, 2 * _PAGE_BYTES / self._scale))
             rows, most = self._read_page(after, horizon, plan.row_bytes(at))
             if rows:
-                pages.append(_as_arrow(rows))
+                pages.append(_as_table(rows))
                 after = (rows[-1]["closed"], rows[-1]["id"])
             if len(rows) < most:
                 after = just_before(horizon)
@@ -232,9 +232,6 @@ class _Reading:
         return tickets_from_arrow(table)
 
 
-def _as_arrow(rows: list[dict[str, Any]]) -> pa.Table:
-    try:
-        return pa.Table.from_pylist(rows, schema=TICKETS_ARROW_SCHEMA)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        found = ", ".join(sorted({type(value).__name__ for row in rows for value in row.values()}))
-        raise SourceError(wrong_types(found)) from None
+def _as_table(rows: list[dict[str, Any]]) -> pa.Table:
+    columns = [[row[name] for row in rows] for name in TICKETS_ARROW_SCHEMA.names]
+    return pa.Table.from_batches([arrow_from_columns(columns)])

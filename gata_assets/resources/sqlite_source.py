@@ -20,8 +20,8 @@ from gata_assets.resources.ticket_source import (
     TRAINS_SQL,
     SourceReport,
     TicketSource,
+    arrow_from_columns,
     tickets_from_arrow,
-    wrong_types,
 )
 
 # Rows that are Python objects at a time, before they become Arrow.
@@ -48,7 +48,7 @@ class SqliteTickets(TicketSource):
         with self._connect() as connection:
             cursor = connection.execute(sql, parameters)
             while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-                batches.append(_as_arrow(rows))
+                batches.append(arrow_from_columns(list(zip(*rows, strict=True))))
         return tickets_from_arrow(pa.Table.from_batches(batches, schema=TICKETS_ARROW_SCHEMA))
 
     def look(self) -> SourceReport:
@@ -91,15 +91,3 @@ def _reason(error: sqlite3.Error) -> str:
     if str(error).startswith("Could not decode"):
         return "a text is not UTF-8. Compare processed_data with what the writer of the table stores."
     return f"{error.sqlite_errorname if hasattr(error, 'sqlite_errorname') else type(error).__name__}."
-
-
-def _as_arrow(rows: list[tuple[object, ...]]) -> pa.RecordBatch:
-    """Rows as Arrow; a column of another type than the schema's is an error, and nothing is rounded."""
-    columns = []
-    for column, field in zip(zip(*rows, strict=True), TICKETS_ARROW_SCHEMA, strict=True):
-        wanted = str if field.type == TICKETS_ARROW_SCHEMA.field("text").type else int
-        found = {type(value) for value in column} - {wanted, type(None)}
-        if found:
-            raise SourceError(wrong_types(", ".join(sorted(kind.__name__ for kind in found))))
-        columns.append(pa.array(column, type=field.type))
-    return pa.record_batch(columns, schema=TICKETS_ARROW_SCHEMA)

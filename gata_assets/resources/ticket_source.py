@@ -78,6 +78,22 @@ def tickets_from_arrow(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
+def arrow_from_columns(columns: Sequence[Sequence[object]]) -> pa.RecordBatch:
+    """Columns of Python values, in the order of `Tickets`, as Arrow.
+
+    Raises SourceError for a column that holds anything but whole numbers (the text: strings) and missing values;
+    nothing is rounded or decoded.
+    """
+    arrays = []
+    for column, field in zip(columns, TICKETS_ARROW_SCHEMA, strict=True):
+        wanted = str if pa.types.is_large_string(field.type) else int
+        found = {type(value) for value in column} - {wanted, type(None)}
+        if found:
+            raise SourceError(wrong_types(", ".join(sorted(kind.__name__ for kind in found))))
+        arrays.append(pa.array(column, type=field.type))
+    return pa.record_batch(arrays, schema=TICKETS_ARROW_SCHEMA)
+
+
 def no_tickets() -> pd.DataFrame:
     """The frame of no tickets."""
     return tickets_from_arrow(TICKETS_ARROW_SCHEMA.empty_table())
