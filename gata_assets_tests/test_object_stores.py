@@ -53,6 +53,9 @@ def test_what_is_not_there_is_told_so(store: ObjectStore) -> None:
 
 def test_a_prefix_of_a_key_is_not_an_object(store: ObjectStore) -> None:
     store.write(KEY, b"x")
+    store.write(f"{KEY}.more", b"x")
+    assert store.exists(KEY)
+    assert not store.exists(KEY.removesuffix("n"))
     assert not store.exists("training/gata-general/2026010203/train")
 
 
@@ -115,6 +118,18 @@ def test_a_local_write_that_fails_leaves_the_old_object_and_nothing_beside_it(
         store.write(KEY, b"new")
     assert store.read(KEY) == b"old"
     assert files_below(tmp_path) == before
+
+
+def test_what_a_killed_process_left_behind_is_swept_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+    store = LocalObjectStore(directory=str(tmp_path))
+    store.write(KEY, b"x")
+    old, young = tmp_path / ".staging" / "old", tmp_path / ".staging" / "young"
+    for path in (old, young):
+        path.write_bytes(b"half a text")
+    os.utime(old, (0, 0))
+    store.write(KEY, b"y")
+    assert not old.exists()
+    assert young.exists()
 
 
 def test_a_reader_never_sees_a_half_written_local_object(tmp_path: Path) -> None:

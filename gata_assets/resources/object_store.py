@@ -11,10 +11,14 @@ import stat
 from abc import ABC, abstractmethod
 from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
+from time import time
 
 import dagster as dg
 
 from gata_assets.errors import ObjectNotFoundError, StoreError
+
+# No write takes this long: a file in the staging place that is older belongs to nobody.
+_LEFT_BEHIND_SECONDS = 3_600
 
 
 class ObjectStore(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
@@ -103,9 +107,14 @@ class LocalObjectStore(ObjectStore):
         return Path(self.directory, *parts.parts)
 
     def _staging(self) -> Path:
-        """A place on the same file system, outside of the folders that readers list."""
+        """A place on the same file system, outside of the folders that readers list; swept of what a killed process
+        left there, since that may be tickets' texts.
+        """
         staging = Path(self.directory, ".staging")
         staging.mkdir(exist_ok=True)
+        for left in staging.iterdir():
+            if time() - left.stat().st_mtime > _LEFT_BEHIND_SECONDS:
+                left.unlink(missing_ok=True)
         return staging
 
 
