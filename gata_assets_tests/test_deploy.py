@@ -223,7 +223,7 @@ class TestPoliciesAsWritten:
 
     def test_listing_is_limited_to_the_prefixes_that_are_written(self) -> None:
         written = statements("iam-policy.json")["ReadAndWriteBatches"]["Resource"]
-        listed = statements("iam-policy.json")["TellAMissingObjectFromAForbiddenOne"]["Condition"]
+        listed = statements("iam-policy.json")["LookForObjectsOfBatches"]["Condition"]
         assert listed == {"StringLike": {"s3:prefix": [resource.partition("/")[2] for resource in written]}}
 
 

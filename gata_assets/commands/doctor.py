@@ -82,7 +82,7 @@ def _examine_store(store: ObjectStore) -> Iterator[Finding]:
             yield Finding("target, read", False, f"{place} does not hold what was just written to it.")
             return
         yield Finding("target, read", True, place)
-        # A role that may not list gets "forbidden" for what is not there, and every batch looks for such keys.
+        # Every batch asks for keys that are not there, and a role needs a right of its own for that.
         store.exists(f"{PROBE_KEY}-that-is-never-written")
         yield Finding("target, look", True, "what is not there is told so")
         store.delete(PROBE_KEY)
