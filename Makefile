@@ -6,17 +6,20 @@ BATCH ?= 2026010203
 export DAGSTER_HOME = $(CURDIR)/.dagster
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
+# The sample is made where no tickets of one's own are named, in the environment or in local.env.
+SAMPLE = if [ -z "$${TICKETS_URL}$${DB_ARN}" ] && ! grep -qsE '^(TICKETS_URL|DB_ARN)=.' local.env \
+	&& [ ! -f gata-sample.sqlite ]; then \
+	echo "==> Making a store of sample tickets"; $(BIN)/gata sample-data; fi
+
 .PHONY: run ui test check bench lock clean
 
 run: $(VENV)/.ready-to-run .dagster/dagster.yaml
-	@if [ -z "$${TICKETS_URL}$${DB_ARN}" ] && [ ! -f gata-sample.sqlite ]; then \
-		echo "==> Making a store of sample tickets"; $(BIN)/gata sample-data; fi
+	@$(SAMPLE)
 	@echo "==> Preparing batch $(BATCH)"
 	@$(BIN)/gata prepare $(BATCH) --summary table
 
 ui: $(VENV)/.ready-to-run .dagster/dagster.yaml
-	@if [ -z "$${TICKETS_URL}$${DB_ARN}" ] && [ ! -f gata-sample.sqlite ]; then \
-		echo "==> Making a store of sample tickets"; $(BIN)/gata sample-data; fi
+	@$(SAMPLE)
 	@echo "==> The Dagster UI opens at http://127.0.0.1:3000 (stop it with Ctrl-C)"
 	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
 
@@ -38,7 +41,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "==> Making the environment $(VENV)"
-	@$(PYTHON) -m venv "$(VENV)"
+	@$(PYTHON) -m venv "$(VENV)" || { rm -rf "$(VENV)"; exit 1; }
 
 $(VENV)/.ready-to-run: requirements.lock setup.cfg | $(VENV)/bin/python
 	@echo "==> Installing what the project runs with (about a minute)"

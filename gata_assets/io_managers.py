@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from gata_assets.core.provenance import MAKING, SHA256
 from gata_assets.core.training_files import Dataset, DatasetFiles, table_key
-from gata_assets.errors import DeleteDeniedError, ObjectNotFoundError
+from gata_assets.errors import DeleteDeniedError, ObjectNotFoundError, StoreError
 from gata_assets.resources.object_store import ObjectStore
 
 _MAKING_KEY = b"gata_assets"
@@ -49,7 +49,8 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         """Read one partition's table, with its making and its file's SHA-256 in `attrs`.
 
-        Raises ObjectNotFoundError when its asset has not been materialized.
+        Raises ObjectNotFoundError when its asset has not been materialized, StoreError for a file that is damaged or
+        somebody else's.
         """
         asset = context.asset_key.path[-1]
         key = table_key(asset, context.partition_key)
@@ -59,9 +60,15 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             raise ObjectNotFoundError(
                 f"There is no {self.store.uri(key)}: materialize `{asset}` for batch {context.partition_key} first."
             ) from None
-        stored = pq.read_table(pa.BufferReader(content))
+        try:
+            stored = pq.read_table(pa.BufferReader(content))
+            making = json.loads((stored.schema.metadata or {})[_MAKING_KEY])
+        except (pa.ArrowInvalid, KeyError):
+            raise StoreError(
+                f"{self.store.uri(key)} is not a table that this project wrote whole: materialize `{asset}` for batch "
+                f"{context.partition_key} again."
+            ) from None
         table: pd.DataFrame = stored.to_pandas(types_mapper=_PANDAS_TYPES.get, ignore_metadata=True)
-        making = json.loads((stored.schema.metadata or {})[_MAKING_KEY])
         table.attrs = {MAKING: making, SHA256: sha256(content).hexdigest()}
         return table
 
@@ -82,11 +89,9 @@ class DatasetIOManager(dg.ConfigurableIOManager):
         """
         files = obj.encode()
         self._withdraw_manifest(files)
-        for key in files.channel_keys:
-            if key in files.contents:
-                self.store.write(key, files.contents[key])
-            elif self.store.exists(key):
-                self._delete_stale(key, obj)
+        for key, content in files.contents.items():
+            self.store.write(key, content)
+        self._delete_stale([key for key in files.channel_keys if key not in files.contents], obj)
         self.store.write(files.manifest_key, files.manifest)
         context.add_output_metadata(
             {
@@ -107,12 +112,17 @@ class DatasetIOManager(dg.ConfigurableIOManager):
         except DeleteDeniedError:
             self.store.write(files.manifest_key, files.withdrawn_manifest)
 
-    def _delete_stale(self, key: str, dataset: Dataset) -> None:
-        try:
-            self.store.delete(key)
-        except DeleteDeniedError as error:
+    def _delete_stale(self, keys: list[str], dataset: Dataset) -> None:
+        denied = []
+        for key in keys:
+            try:
+                if self.store.exists(key):
+                    self.store.delete(key)
+            except DeleteDeniedError as error:
+                denied.append(str(error))
+        if denied:
             raise DeleteDeniedError(
-                f"{error} An earlier run of batch {dataset.batch_id} made {dataset.name} and this one does not "
-                f"({dataset.reason}), so the file must go: while it is there, the workflow trains a model from it. "
-                "Delete it by hand or give the role the right, and run the batch again."
-            ) from None
+                f"{' '.join(denied)} An earlier run of batch {dataset.batch_id} made {dataset.name} and this one does "
+                f"not ({dataset.reason}), so what is left of it must go: while it is there, the workflow trains a model "
+                "from it. Delete it by hand or give the role the right, and run the batch again."
+            )

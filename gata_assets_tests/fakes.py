@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
+from gata_assets.batches import Window
 from gata_assets.errors import DeleteDeniedError, StoreError
 from gata_assets.resources.object_store import LocalObjectStore
+from gata_assets.resources.sqlite_source import SqliteTickets
+
+
+class RecordingTickets(SqliteTickets):
+    """The tickets of a SQLite file, and a file beside it that says what was asked for, a line a read."""
+
+    def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
+        """Record, then read."""
+        with Path(f"{self.path}.reads").open("a") as reads:
+            reads.write(f"{window} {labels}\n")
+        return super().read_tickets(window, labels)
 
 
 class StoreWithoutDelete(LocalObjectStore):

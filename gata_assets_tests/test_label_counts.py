@@ -117,6 +117,7 @@ def test_a_ticket_that_both_reads_saw_counts_once() -> None:
     older = training.iloc[:3].assign(closed=OLDER_WINDOW.start)
     selected = select_low_volume_tickets(training, older, MADE, min_count=10)
     assert sorted(selected["id"]) == list(range(1, 21))
+    assert OLDER_WINDOW.start not in set(selected["closed"])
 
 
 def test_nothing_is_selected_when_no_dataset_is_made() -> None:

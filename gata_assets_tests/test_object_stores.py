@@ -6,6 +6,9 @@ Real: files, and S3 over HTTP on loopback (an S3 server for tests, which does no
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -120,6 +123,27 @@ def test_a_local_write_that_fails_leaves_the_old_object_and_nothing_beside_it(
     assert files_below(tmp_path) == before
 
 
+def test_writers_of_other_keys_do_not_disturb_one_another(tmp_path: Path) -> None:
+    """Two processes, as two runs of a backfill are."""
+    code = (
+        "import sys\nfrom gata_assets.resources.object_store import LocalObjectStore\n"
+        "s = LocalObjectStore(directory=sys.argv[1])\n"
+        "for n in range(400): s.write(f'{sys.argv[2]}/{n}', b'x')"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in ("a", "b")]
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
+    assert len(files_below(tmp_path)) == 800
+
+
+def test_a_local_file_has_the_rights_that_the_process_gives_new_files(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        LocalObjectStore(directory=str(tmp_path)).write(KEY, b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / KEY).stat().st_mode & 0o777 == 0o640
+
+
 def test_what_a_killed_process_left_behind_is_swept_and_what_is_being_written_is_not(tmp_path: Path) -> None:
     store = LocalObjectStore(directory=str(tmp_path))
     store.write(KEY, b"x")
@@ -134,8 +158,6 @@ def test_what_a_killed_process_left_behind_is_swept_and_what_is_being_written_is
 
 def test_a_reader_never_sees_a_half_written_local_object(tmp_path: Path) -> None:
     """Writers replace an object while a reader reads it: what is read is always whole."""
-    import threading
-
     store = LocalObjectStore(directory=str(tmp_path))
     contents = [bytes([n]) * 300_000 for n in range(2)]
     store.write(KEY, contents[0])

@@ -6,6 +6,7 @@ project's own server; a store that refuses or breaks by `fakes`.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -21,6 +22,8 @@ import pandas as pd
 import pytest
 from dagster_aws.s3 import S3Resource
 
+from gata_assets.assets.tickets import _report_split
+from gata_assets.core.splits import Split, split_by_text
 from gata_assets.definitions import build_definitions
 from gata_assets.jobs import PREPARE_TICKETS
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
@@ -30,8 +33,17 @@ from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings
 from gata_assets_tests.conftest import SourceOf
-from gata_assets_tests.fakes import StoreThatBreaks, StoreWithoutDelete
-from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
+from gata_assets_tests.fakes import RecordingTickets, StoreThatBreaks, StoreWithoutDelete
+from gata_assets_tests.scenario import (
+    BATCH_ID,
+    FALLBACK_LABEL,
+    OLDER_WINDOW,
+    RULES,
+    TRAINING_WINDOW,
+    database_rows,
+    tickets_frame,
+    world,
+)
 
 ASSETS = ("tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split")
 GENERAL = f"training/gata-general/{BATCH_ID}"
@@ -173,6 +185,48 @@ def test_where_no_low_volume_dataset_is_made_the_batch_says_so_and_earlier_files
     assert materialized == set(ASSETS)
 
 
+def test_older_tickets_are_asked_for_by_label_and_only_where_they_are_needed(
+    embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
+) -> None:
+    source = RecordingTickets(path=embedded.path)
+    assert prepare(instance, source, store).success
+    assert prepare(instance, source, store, **NOT_MADE).success
+    assert Path(f"{embedded.path}.reads").read_text().splitlines() == [
+        f"{TRAINING_WINDOW} None",
+        f"{OLDER_WINDOW} (201, 202, 203, 204)",
+        f"{TRAINING_WINDOW} None",
+    ]
+
+
+def test_the_seed_divides_both_datasets_anew_and_the_revision_goes_into_the_manifests(
+    embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
+) -> None:
+    tests = []
+    for seed in ("1", "2"):
+        assert prepare(instance, embedded, store, SPLIT_SEED=seed, GATA_REVISION="abc1234").success
+        tests.append({prefix: store.read(f"{prefix}/test/data.json") for prefix in (GENERAL, LOW_VOLUME)})
+        for prefix in (GENERAL, LOW_VOLUME):
+            assert json.loads(store.read(f"{prefix}/manifest.json"))["code_version"].endswith("+abc1234")
+    assert all(tests[0][prefix] != tests[1][prefix] for prefix in (GENERAL, LOW_VOLUME))
+
+
+def test_a_stored_table_that_is_damaged_is_named(
+    embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
+) -> None:
+    assert prepare(instance, embedded, store).success
+    key = f"intermediate/label_counts/{BATCH_ID}.parquet"
+    for content in (store.read(key)[:100], b"", foreign_parquet()):
+        store.write(key, content)
+        result = prepare(instance, embedded, store, selection=["general_split"])
+        assert "is not a table that this project wrote whole: materialize `label_counts`" in reasons(result)
+
+
+def foreign_parquet() -> bytes:
+    buffer = io.BytesIO()
+    pd.DataFrame({"label": [1]}).to_parquet(buffer)
+    return buffer.getvalue()
+
+
 def test_a_router_dataset_asks_the_low_volume_model_by_label_0(
     embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
 ) -> None:
@@ -190,7 +244,8 @@ def test_a_role_that_may_not_delete_fails_only_where_files_must_go(
     assert is_whole(store, LOW_VOLUME)
     result = prepare(instance, embedded, store, **NOT_MADE)
     assert not result.success
-    assert "train/data.json may not be deleted: the role needs s3:DeleteObject" in reasons(result)
+    for channel in ("train", "test"):
+        assert f"{channel}/data.json may not be deleted: the role needs s3:DeleteObject" in reasons(result)
     assert "the workflow trains a model from it" in reasons(result)
     assert not is_whole(store, LOW_VOLUME)
 
@@ -293,6 +348,9 @@ def test_an_asset_refuses_a_table_that_was_made_from_another_one(
     assert prepare(instance, changed, store, selection=["tickets"]).success
     result = prepare(instance, changed, store, selection=["general_split"])
     assert "label_counts: the stored table was made from another `tickets`" in reasons(result)
+    assert prepare(instance, changed, store, selection=["label_counts"]).success
+    result = prepare(instance, changed, store, selection=["low_volume_split"])
+    assert "low_volume_tickets: the stored table was made from another `label_counts`" in reasons(result)
 
 
 def test_no_text_and_no_secret_reaches_events_metadata_or_logs(
@@ -327,6 +385,14 @@ def test_every_check_is_recorded_for_its_batch(
         "low_volume_tickets": 1,
         "low_volume_split": 5,
     }
+
+
+def test_a_split_that_lost_a_ticket_is_not_written() -> None:
+    tickets = tickets_frame([(n % 2, f"text {n}") for n in range(60)])
+    split = split_by_text(tickets, seed=1)
+    lossy = Split(split.train.iloc[1:], split.test)
+    with pytest.raises(dg.Failure, match="no ticket is lost or added: 1 of 60 rows"):
+        list(_report_split("general_split", lossy, len(tickets), RULES))
 
 
 def test_the_sklearn_method_reports_leaking_texts_and_goes_on(

@@ -27,7 +27,7 @@ from gata_assets.core.rules import SplitMethod
 from gata_assets.core.splits import Split, split_by_text, split_tickets, split_with_sklearn
 from gata_assets.core.text_groups import largest_test_text, test_quota
 from gata_assets.errors import SplitError
-from gata_assets_tests.scenario import tickets_frame
+from gata_assets_tests.scenario import TRAINING_WINDOW, tickets_frame
 
 test_quota.__test__ = False  # type: ignore[attr-defined]  # a function of the project, not a test
 
@@ -205,6 +205,18 @@ def test_where_labels_share_texts_removing_one_ticket_moves_the_boundary_and_its
     assert all((rows[removed][0], text) in rows for text in moved)
 
 
+@pytest.mark.parametrize(
+    ("tickets", "quota"), [(2, 1), (14, 1), (15, 2), (24, 2), (25, 3), (94, 9), (104, 10), (105, 11), (1_000, 100)]
+)
+def test_the_quota_is_a_tenth_with_halves_rounded_up(tickets: int, quota: int) -> None:
+    assert test_quota(tickets) == quota
+
+
+@pytest.mark.parametrize(("quota", "limit"), [(1, 2), (2, 2), (3, 2), (4, 4), (7, 4), (8, 8), (100, 64)])
+def test_the_largest_text_that_is_tested_on_is_the_quota_rounded_down(quota: int, limit: int) -> None:
+    assert largest_test_text(quota) == limit
+
+
 def test_another_seed_gives_another_split_of_the_same_sizes() -> None:
     rows = [(n % 3, f"text {n}") for n in range(300)]
     first, second = (split_by_text(tickets_frame(rows), seed=seed) for seed in (1, 2))
@@ -247,7 +259,10 @@ def test_labels_that_cannot_all_be_on_both_sides_fail_by_name() -> None:
 
 def test_the_sklearn_method_gives_exactly_what_scikit_learn_gives() -> None:
     rows = [(n % 5, f"text {n % 170}") for n in range(400)]
-    frame = tickets_frame(rows).sample(frac=1, random_state=1)
+    frame = tickets_frame(rows)
+    # Ids that run against the time, and tickets closed in one second.
+    frame["closed"] = TRAINING_WINDOW.start + (400 - frame["id"]) // 3
+    frame = frame.sample(frac=1, random_state=1)
     split = split_with_sklearn(frame)
     ordered = frame.sort_values(["closed", "id"])
     train, test = train_test_split(ordered, test_size=0.1, stratify=ordered["label"].astype(int), random_state=42)

@@ -7,6 +7,7 @@ server over that PostgreSQL.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -170,6 +171,24 @@ def test_a_postgresql_that_is_not_there_is_an_error_without_the_password() -> No
     with pytest.raises(SourceError, match="PostgreSQL cannot be read") as caught:
         PostgresTickets(url="postgresql://reader:hunter2@127.0.0.1:9/gata").look()
     assert "hunter2" not in str(caught.value)
+
+
+def test_what_postgresql_says_of_a_value_is_not_repeated(fill_postgres: Callable[[pd.DataFrame], str]) -> None:
+    url = fill_postgres(database_rows([{}]))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP TABLE ticket")
+        connection.execute(
+            "CREATE VIEW ticket AS SELECT 1 AS id, 'private person' AS processed_data, 'email' AS via_channel, "
+            "'gata' AS routed_by, 0 AS initial_group_id, CAST(lower('Private Person') AS integer) AS closed, "
+            "1 AS closed_group_id_mapped FROM pg_class"
+        )
+    try:
+        with pytest.raises(SourceError, match="SQLSTATE 22P02") as caught:
+            PostgresTickets(url=url).read_tickets(TRAINING_WINDOW)
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("DROP VIEW ticket")
+    assert "rivate" not in str(caught.value)
 
 
 def test_every_source_reads_the_same_rows(tmp_path: Path, request: pytest.FixtureRequest) -> None:

@@ -50,14 +50,15 @@ def require_making(
     """Raise DataRuleError unless a table was made with the settings of this run and from the tables at hand."""
     making = table.attrs[MAKING]
     settings = rules.as_settings()
-    for setting, value in making["settings"].items():
+    for setting in _SHAPING[name]:
+        value = making["settings"].get(setting, "unknown")
         if settings[setting] != value:
             raise DataRuleError(
                 f"{name}: the stored table was made with {setting}={value}, and this run has {settings[setting]}. "
                 f"Materialize `{name}` again, together with what is made from it."
             )
     for source, frame in (made_from or {}).items():
-        if making["made_from"][source] != frame.attrs[SHA256]:
+        if making["made_from"].get(source) != frame.attrs[SHA256]:
             raise DataRuleError(
                 f"{name}: the stored table was made from another `{source}` than the one that is stored now. "
                 f"Materialize `{name}` again, together with what is made from it."

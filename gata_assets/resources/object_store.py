@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import stat
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from tempfile import NamedTemporaryFile
 from time import time
+from uuid import uuid4
 
 import dagster as dg
 
@@ -55,16 +56,16 @@ class LocalObjectStore(ObjectStore):
         path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with NamedTemporaryFile(dir=self._staging(), delete=False) as aside:
-                try:
-                    aside.write(content)
-                    aside.flush()
-                    os.fsync(aside.fileno())
-                    os.chmod(aside.name, 0o644)
-                    os.replace(aside.name, path)
-                except BaseException:
-                    os.unlink(aside.name)
-                    raise
+            aside = self._staging() / uuid4().hex
+            try:
+                with aside.open("xb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(aside, path)
+            except BaseException:
+                aside.unlink(missing_ok=True)
+                raise
         except OSError as error:
             raise StoreError(f"{path} cannot be written: {error.strerror}. {_ADVICE}") from None
 
@@ -113,8 +114,10 @@ class LocalObjectStore(ObjectStore):
         staging = Path(self.directory, ".staging")
         staging.mkdir(exist_ok=True)
         for left in staging.iterdir():
-            if time() - left.stat().st_mtime > _LEFT_BEHIND_SECONDS:
-                left.unlink(missing_ok=True)
+            # Another process may rename its file away between the listing and the look.
+            with suppress(FileNotFoundError):
+                if time() - left.stat().st_mtime > _LEFT_BEHIND_SECONDS:
+                    left.unlink()
         return staging
 
 
