@@ -123,6 +123,6 @@ class DatasetIOManager(dg.ConfigurableIOManager):
         if denied:
             raise DeleteDeniedError(
                 f"{' '.join(denied)} An earlier run of batch {dataset.batch_id} made {dataset.name} and this one does "
-                f"not ({dataset.reason}), so what is left of it must go: while it is there, the workflow trains a model "
-                "from it. Delete it by hand or give the role the right, and run the batch again."
+                f"not ({dataset.reason}), so what is left of it must go: while it is there, the workflow trains a "
+                "model from it. Delete it by hand or give the role the right, and run the batch again."
             )
