@@ -37,11 +37,13 @@ def _parse(path: Path) -> dict[str, str]:
             for binding in parse_stream(lines):
                 if binding.error or (binding.key and binding.value is None):
                     raise SettingsError(f"{path}, line {binding.original.line}: this is not NAME=value.")
-                if binding.key and binding.value:
-                    values[binding.key] = binding.value
+                if binding.key and "\0" in (binding.value or ""):
+                    raise SettingsError(f"{path}, line {binding.original.line}: the value holds a NUL character.")
+                if binding.key:
+                    values[binding.key] = (binding.value or "").strip()
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8 text.") from None
-    return values
+    return {name: value for name, value in values.items() if value}
 
 
 def _unknown(name: str, path: Path, known: Sequence[str]) -> str:

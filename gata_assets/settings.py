@@ -63,6 +63,8 @@ def _readable_url(value: SecretStr) -> SecretStr:
 def _bucket_name(value: str) -> str:
     if value.startswith("s3://") or "/" in value:
         raise PydanticCustomError("bucket", "must be a bucket's name alone, without s3:// and without a slash")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]", value):
+        raise PydanticCustomError("bucket", "is not a bucket's name (3 to 63 of a-z 0-9 . -)")
     return value
 
 

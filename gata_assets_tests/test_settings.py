@@ -45,6 +45,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         ("SPLIT_METHOD", "random", "'random' should be 'by-text' or 'sklearn'"),
         ("LOG_LEVEL", "LOUD", "'LOUD' should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         ("TARGET_BUCKET", "s3://data", "'s3://data' must be a bucket's name alone"),
+        ("TARGET_BUCKET", "My data", "'My data' is not a bucket's name"),
         ("DB_ARN", "gata", "'gata' is not an ARN"),
         ("FIRST_BATCH_ID", "2024", "'2024' is not a batch ID"),
     ],

@@ -251,6 +251,33 @@ def test_labels_that_need_several_texts_moved_are_divided() -> None:
         assert set(split.train["label"]) == set(split.test["label"]) == {1, 2, 3, 4}
 
 
+def test_thousands_of_labels_of_two_large_texts_are_divided() -> None:
+    rows = [(label, f"text {label} {n % 2}") for label in range(2_100) for n in range(10)]
+    split = split_by_text(tickets_frame(rows), seed=1)
+    assert len(split.test) == len(split.train) == 2_100 * 5
+
+
+def test_a_chain_of_labels_that_share_their_texts_is_divided() -> None:
+    rows = [(label, f"text {text}") for label in range(150) for text in (label, label + 1)]
+    for seed in range(5):
+        split = split_by_text(tickets_frame(rows), seed=seed)
+        assert set(split.train["label"]) == set(split.test["label"]) == set(range(150))
+
+
+@pytest.mark.parametrize(
+    "tickets",
+    [
+        {(0, f"a{n}"): 2 for n in range(3)} | {(1, f"b{n}"): 2 for n in range(4)},
+        {(1, "s0"): 1, (1, "s1"): 1, (2, "s0"): 1, (2, "s2"): 1, (2, "o20"): 5, (3, "s1"): 1, (3, "s2"): 1},
+    ],
+)
+def test_the_checks_hold_for_small_worlds_that_once_failed_them(tickets: dict[Row, int]) -> None:
+    rows = [row for row, count in tickets.items() for _ in range(count)]
+    for seed in range(100):
+        sides_of_labels = count_sides(split_by_text(tickets_frame(rows), seed=seed))
+        assert broken([*check_label_shares(sides_of_labels), *check_test_share(sides_of_labels)]) == []
+
+
 def test_labels_that_cannot_all_be_on_both_sides_fail_by_name() -> None:
     triangle = [(1, "a"), (1, "b"), (2, "b"), (2, "c"), (3, "a"), (3, "c")]
     with pytest.raises(SplitError, match=r"Label \d shares its 2 texts with other labels .* no division was found"):

@@ -103,8 +103,9 @@ class TextGroups:
         return order[np.unique(self.text[order], return_index=True)[1]]
 
 
-# A division that takes more tries than this to find is of labels that are all but one; real ones take a few.
+# Bounds of the search for one label. Real ones need a move or two; what needs more is labels that are all but one.
 _MOST_TRIES = 2_000
+_MOST_MOVES = 200
 
 
 @dataclass
@@ -121,6 +122,7 @@ class _Repair:
         for label, of_label in enumerate(self.slices):
             if self._is_on_both_sides(label, is_test):
                 continue
+            self.tries = 0
             repaired = self._move_one(label, is_test, frozenset())
             texts = of_label.stop - of_label.start
             if repaired is None:
@@ -153,7 +155,7 @@ class _Repair:
     def _follow(self, text: int, is_test: NDArray[np.bool_], moved: frozenset[int]) -> NDArray[np.bool_] | None:
         """Move a text, and in labels that this puts on one side, another one, and so on; None if that leads nowhere."""
         self.tries += 1
-        if self.tries > _MOST_TRIES:
+        if self.tries > _MOST_TRIES or len(moved) > _MOST_MOVES:
             return None
         changed = is_test.copy()
         changed[text] = not changed[text]
