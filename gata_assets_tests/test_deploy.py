@@ -428,8 +428,9 @@ def low_volume_dataset() -> Dataset:
 
 
 def write(store: S3ObjectStore, dataset: Dataset) -> None:
-    context = dg.build_output_context(asset_key=dg.AssetKey("low_volume_split"), partition_key=BATCH)
-    DatasetIOManager(store=store).handle_output(context, dataset)
+    # As a context manager: the context has a Dagster instance of its own, which is closed with it.
+    with dg.build_output_context(asset_key=dg.AssetKey("low_volume_split"), partition_key=BATCH) as context:
+        DatasetIOManager(store=store).handle_output(context, dataset)
 
 
 class TestABatchThatIsRunAgain:
