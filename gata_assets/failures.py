@@ -1,0 +1,52 @@
+"""What failed of a run, batch by batch, in a form that the command line, alerts and logs read alike.
+
+A run over several batches goes on after one has failed, and ends with one `dagster.Failure` that lists them all in
+its metadata. Batch IDs, assets, checks and reasons only: no value of a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import dagster as dg
+
+from gata_assets.logs import failure_reason
+
+_METADATA = "failures"
+_MOST_REASONS = 5
+
+
+@dataclass(frozen=True)
+class BatchFailure:
+    """Why one batch failed: at which asset and, where rules were broken, at which checks."""
+
+    batch_id: str
+    asset: str
+    checks: tuple[str, ...]
+    reason: str
+
+
+def as_failure(failures: Sequence[BatchFailure], batches: int) -> dg.Failure:
+    """The error that ends a run in which some of its batches failed; trying it again would change nothing."""
+    reasons = [f"batch {one.batch_id}: {one.reason}" for one in failures[:_MOST_REASONS]]
+    more = [f"and {len(failures) - _MOST_REASONS} more"] if len(failures) > _MOST_REASONS else []
+    said = failures[0].reason if batches == 1 else f"{len(failures)} of {batches} batches failed: "
+    return dg.Failure(
+        said if batches == 1 else said + " | ".join(reasons + more),
+        metadata={_METADATA: dg.MetadataValue.json([asdict(one) for one in failures])},
+        allow_retries=False,
+    )
+
+
+def read_failures(event: dg.DagsterEvent, batch_id: str) -> list[BatchFailure]:
+    """What the event of a failed step or run says of its batches.
+
+    An event that lists none (the database could not be reached, the process was killed) gives one failure of
+    `batch_id`, at the event's step.
+    """
+    failure = event.step_failure_data.user_failure_data if event.is_step_failure else None
+    if failure and _METADATA in failure.metadata:
+        listed = failure.metadata[_METADATA].value
+        return [BatchFailure(**{**one, "checks": tuple(one["checks"])}) for one in listed]  # type: ignore[union-attr]
+    return [BatchFailure(batch_id, event.step_key or "run", (), failure_reason(event))]
