@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import dagster as dg
 
@@ -47,6 +48,6 @@ def read_failures(event: dg.DagsterEvent, batch_id: str) -> list[BatchFailure]:
     """
     failure = event.step_failure_data.user_failure_data if event.is_step_failure else None
     if failure and _METADATA in failure.metadata:
-        listed = failure.metadata[_METADATA].value
-        return [BatchFailure(**{**one, "checks": tuple(one["checks"])}) for one in listed]  # type: ignore[union-attr]
+        listed: Any = failure.metadata[_METADATA].value
+        return [BatchFailure(**{**one, "checks": tuple(one["checks"])}) for one in listed]
     return [BatchFailure(batch_id, event.step_key or "run", (), failure_reason(event))]
