@@ -17,7 +17,8 @@ from gata_assets.partitions import batch_partitions
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.resources.rules_resource import PreparationRulesResource
 from gata_assets.resources.ticket_source import TicketSource
-from gata_assets.settings import Settings, SourceKind, load_settings
+from gata_assets.setting_values import BackfillPolicy, SourceKind
+from gata_assets.settings import Settings, load_settings
 
 
 def build_definitions(
@@ -33,7 +34,15 @@ def build_definitions(
     rules = settings.rules(sample_fallback_label=SAMPLE_FALLBACK_LABEL)
     version = "+".join(filter(None, [__version__, settings.gata_revision]))
     return dg.Definitions(
-        assets=build_ticket_assets(partitions, code_version=version),
+        assets=[
+            build_ticket_assets(
+                partitions,
+                code_version=version,
+                backfill_policy=_backfill_policy(settings),
+                batches_at_once=settings.backfill_chunk,
+                owners=settings.asset_owners or (),
+            )
+        ],
         jobs=build_jobs(),
         resources={
             "ticket_source": ticket_source or build_source(settings),
@@ -44,6 +53,12 @@ def build_definitions(
         loggers={"console": logger or default_logger(settings.log_level)},
         executor=dg.in_process_executor,
     )
+
+
+def _backfill_policy(settings: Settings) -> dg.BackfillPolicy:
+    if settings.backfill_policy is BackfillPolicy.SINGLE_RUN:
+        return dg.BackfillPolicy.single_run()
+    return dg.BackfillPolicy.multi_run(settings.backfill_chunk)
 
 
 def build_source(settings: Settings) -> TicketSource:
