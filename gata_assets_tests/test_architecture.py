@@ -30,7 +30,7 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     ),
     "checks": (frozenset({"dagster"}), frozenset({"core"})),
     "jobs": (frozenset({"dagster"}), frozenset({"assets"})),
-    "logs": (frozenset({"dagster"}), frozenset()),
+    "logs": (frozenset({"dagster"}), frozenset({"settings"})),
     "io_managers": (frozenset({"dagster", "pandas", "pyarrow"}), frozenset({"core", "errors", "resources"})),
     "resources": (
         SDKS
