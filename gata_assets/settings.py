@@ -273,6 +273,11 @@ def load_settings(env_file: Path | None = None) -> Settings:
     return settings
 
 
+def read_log_level() -> str:
+    """LOG_LEVEL alone, for processes that need no other setting; raises SettingsError for a level that is none."""
+    return parse_settings({"LOG_LEVEL": os.environ.get("LOG_LEVEL", "")}).log_level
+
+
 def _set_default(name: str, value: str) -> None:
     """Set a variable that is not there or empty, which counts the same."""
     if not os.environ.get(name):

@@ -35,7 +35,7 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "checks": (frozenset({"dagster"}), frozenset({"core", "errors"})),
     "jobs": (frozenset({"dagster"}), frozenset({"assets"})),
     "failures": (frozenset({"dagster"}), frozenset({"logs"})),
-    "logs": (frozenset({"dagster"}), frozenset()),
+    "logs": (frozenset({"dagster"}), frozenset({"settings"})),
     "io_managers": (frozenset({"dagster", "pandas", "pyarrow"}), frozenset({"core", "errors", "resources"})),
     "resources": (
         SDKS
