@@ -37,6 +37,13 @@ class ResponseTooLargeError(SourceError):
     """The rows of one answer are more than the service gives at once (1 MiB)."""
 
 
+class AnswerCutShortError(SourceError):
+    """The connection broke in the middle of an answer.
+
+    The SDK does not say so: it hands on an answer without rows. To take that for "no rows" would lose tickets.
+    """
+
+
 @dataclass
 class DataApiClient:
     """Statements on one database through the RDS Data API.
@@ -82,9 +89,14 @@ class DataApiClient:
                         parameters=bound,
                         formatRecordsAs="JSON",
                     )
+                    if "formattedRecords" not in answer:
+                        raise AnswerCutShortError(
+                            f"The RDS Data API's answer broke off (after {MOST_ATTEMPTS} attempts). Run the batch "
+                            "again; if that lasts, look at what is between here and the service."
+                        )
         except (ClientError, BotoCoreError) as error:
             raise self._in_our_words(error) from None
-        records = answer.get("formattedRecords", "[]")
+        records = answer["formattedRecords"]
         return json.loads(records), len(records.encode())
 
     def _wait_seconds(self, state: RetryCallState) -> float:
@@ -168,6 +180,6 @@ def _shown(code: str, message: str) -> str:
 
 
 def _passes_by_itself(error: BaseException) -> bool:
-    if isinstance(error, ReadTimeoutError | ConnectTimeoutError):
+    if isinstance(error, ReadTimeoutError | ConnectTimeoutError | AnswerCutShortError):
         return True
     return _code(error) in THROTTLED | TIMED_OUT | {RESUMING}
