@@ -21,7 +21,7 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "schemas": (frozenset({"pandas", "pandera"}), frozenset({"batches"})),
     "settings": (
         frozenset({"pydantic", "pydantic_core"}),
-        frozenset({"batches", "core", "env_file", "errors"}),
+        frozenset({"automation_settings", "batches", "core", "env_file", "errors"}),
     ),
     "partitions": (frozenset({"dagster"}), frozenset({"batches"})),
     "assets": (
@@ -31,6 +31,10 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "checks": (frozenset({"dagster"}), frozenset({"core"})),
     "jobs": (frozenset({"dagster"}), frozenset({"assets"})),
     "logs": (frozenset({"dagster"}), frozenset()),
+    "failures": (frozenset({"dagster"}), frozenset({"logs"})),
+    "sensors": (frozenset({"dagster"}), frozenset({"core", "errors", "failures", "jobs", "resources"})),
+    "schedules": (frozenset({"dagster"}), frozenset({"batches", "jobs"})),
+    "automation_settings": (frozenset({"pydantic", "pydantic_core"}), frozenset()),
     "io_managers": (frozenset({"dagster", "pandas", "pyarrow"}), frozenset({"core", "errors", "resources"})),
     "resources": (
         SDKS
@@ -42,7 +46,8 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "env_file": (frozenset({"dotenv"}), frozenset({"errors"})),
     "definitions": (
         frozenset({"dagster", "dagster_aws"}),
-        frozenset({"assets", "core", "io_managers", "jobs", "logs", "partitions", "resources", "settings"}),
+        frozenset({"assets", "core", "io_managers", "jobs", "logs", "partitions", "resources", "schedules"})
+        | {"sensors", "settings"},
     ),
     "commands": (
         frozenset({"dagster", "psycopg", "rich"}),
