@@ -22,9 +22,10 @@ VERSION = 1
 class Seen:
     """The table at the last look that succeeded (`at`, epoch seconds), from the day `first_day` on.
 
-    `days`: tickets and mark by day. `pending`: for every batch that is known, the changes since it was asked for. `asked`: the
-    digest of what a batch was last asked for with. `unasked`: the changes since a newest batch was last asked for. `askings`: grows by one with every asking; it
-    starts with the instant of the first look, so that it does not come back when a cursor is thrown away.
+    `days`: tickets and mark by day. `pending`: for every batch that is known, the changes since it was asked for.
+    `asked`: the digest of what a batch was last asked for with. `unasked`: the changes since a newest batch was last
+    asked for. `askings`: grows by one with every asking; it starts with the instant of the first look, so that it
+    does not come back when a cursor is thrown away.
     """
 
     at: int
