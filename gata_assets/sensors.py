@@ -183,7 +183,7 @@ def _events(instance: dg.DagsterInstance, run: dg.DagsterRun, kind: dg.DagsterEv
 def _reason(failure: BatchFailure, event: dg.DagsterEvent) -> str:
     """The reason in the project's own words; of any other error its class, since what it says may hold a value."""
     if not event.is_step_failure:
-        error = event.job_failure_data.error
+        error = event.job_failure_data.error if event.event_specific_data else None
         return f"{_class_of(error)}: see the run" if error else str(event.message)
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
