@@ -5,20 +5,29 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import dagster as dg
 
 from gata_assets import __version__
 from gata_assets.assets.tickets import DATASETS, TABLES, build_ticket_assets
+from gata_assets.core.arrivals import ArrivalRules
 from gata_assets.core.sample_tickets import SAMPLE_FALLBACK_LABEL
 from gata_assets.io_managers import DatasetIOManager, ParquetIOManager
 from gata_assets.jobs import build_jobs
 from gata_assets.logs import default_logger
 from gata_assets.partitions import batch_partitions
+from gata_assets.resources.alerts import AlertChannel, LoggedAlerts, SnsAlerts
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.resources.rules_resource import PreparationRulesResource
 from gata_assets.resources.ticket_source import TicketSource
+from gata_assets.schedules import build_schedule
+from gata_assets.sensors import build_failed_runs_sensor, build_new_tickets_sensor
 from gata_assets.setting_values import BackfillPolicy, SourceKind
 from gata_assets.settings import Settings, load_settings
+
+# The assets that are the datasets of a batch; a batch is prepared when its general dataset is.
+_GENERAL, _LOW_VOLUME = "general_split", "low_volume_split"
 
 
 def build_definitions(
@@ -26,6 +35,7 @@ def build_definitions(
     *,
     ticket_source: TicketSource | None = None,
     object_store: ObjectStore | None = None,
+    alerts: AlertChannel | None = None,
     logger: dg.LoggerDefinition | None = None,
 ) -> dg.Definitions:
     """The whole project for these settings; what is given takes the place of what they would choose."""
@@ -33,18 +43,33 @@ def build_definitions(
     store = object_store or build_store(settings)
     rules = settings.rules(sample_fallback_label=SAMPLE_FALLBACK_LABEL)
     version = "+".join(filter(None, [__version__, settings.gata_revision]))
+    # The policy looks at when a batch was last prepared, whichever it was.
+    fresh = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=settings.overdue_after_hours))
+    tickets = build_ticket_assets(
+        partitions,
+        code_version=version,
+        backfill_policy=_backfill_policy(settings),
+        batches_at_once=settings.backfill_chunk,
+        owners=settings.asset_owners or (),
+    )
+    assets = dg.map_asset_specs(
+        lambda spec: (
+            spec.replace_attributes(freshness_policy=fresh) if spec.key.path[-1] in (_GENERAL, _LOW_VOLUME) else spec
+        ),
+        [tickets],
+    )
     return dg.Definitions(
-        assets=[
-            build_ticket_assets(
-                partitions,
-                code_version=version,
-                backfill_policy=_backfill_policy(settings),
-                batches_at_once=settings.backfill_chunk,
-                owners=settings.asset_owners or (),
-            )
-        ],
+        assets=assets,
         jobs=build_jobs(),
+        sensors=[
+            build_new_tickets_sensor(
+                _arrival_rules(settings), timedelta(minutes=settings.sensor_interval_minutes), partitions, _GENERAL
+            ),
+            build_failed_runs_sensor(),
+        ],
+        schedules=[build_schedule(settings.prepare_schedule, partitions)],
         resources={
+            "alerts": alerts or build_alerts(settings),
             "ticket_source": ticket_source or build_source(settings),
             "preparation_rules": PreparationRulesResource.of(rules),
             TABLES: ParquetIOManager(store=store),
@@ -59,6 +84,16 @@ def _backfill_policy(settings: Settings) -> dg.BackfillPolicy:
     if settings.backfill_policy is BackfillPolicy.SINGLE_RUN:
         return dg.BackfillPolicy.single_run()
     return dg.BackfillPolicy.multi_run(settings.backfill_chunk)
+
+
+def _arrival_rules(settings: Settings) -> ArrivalRules:
+    return ArrivalRules(
+        training_period_days=settings.training_period,
+        low_volume_period_days=settings.low_volume_period,
+        recent_batch_days=settings.recent_batch_days,
+        min_new_tickets=settings.min_new_tickets,
+        first_batch_id=settings.first_batch_id,
+    )
 
 
 def build_source(settings: Settings) -> TicketSource:
@@ -82,6 +117,11 @@ def build_source(settings: Settings) -> TicketSource:
                 # A cluster answers in its own region only, and its ARN says which that is.
                 region=(settings.db_arn or "").split(":")[3],
             )
+
+
+def build_alerts(settings: Settings) -> AlertChannel:
+    """Where failed runs are reported to: the topic of the settings, or the log."""
+    return SnsAlerts(topic_arn=settings.alert_topic_arn) if settings.alert_topic_arn else LoggedAlerts()
 
 
 def build_store(settings: Settings) -> ObjectStore:

@@ -5,10 +5,12 @@
     ├── BatchIdError            the batch ID is malformed, in the future or before the first
     ├── SourceError             the ticket database cannot be read
     │   ├── NoTicketsError      it can, but the window is empty
+    │   ├── DatabaseResumingError        it wakes up from a pause, and was not to be waited for
     │   └── DatabaseStillResumingError   it was waited for, in vain
     ├── DataRuleError           the data breaks a rule of a table
     │   ├── ChecksFailedError   blocking checks of an asset have failed
     │   └── SplitError          the tickets cannot be divided into train and test
+    ├── AlertError              what failed could not be reported
     └── StoreError              the target cannot be read, written or deleted
         ├── ObjectNotFoundError
         └── DeleteDeniedError
@@ -37,6 +39,10 @@ class NoTicketsError(SourceError):
     """No ticket was closed in the window."""
 
 
+class DatabaseResumingError(SourceError):
+    """The database is waking up from a pause, and whoever asked does not wait for it."""
+
+
 class DatabaseStillResumingError(SourceError):
     """The database did not wake up in the time that it was given."""
 
@@ -55,6 +61,10 @@ class ChecksFailedError(DataRuleError):
 
 class SplitError(DataRuleError):
     """The tickets of a label cannot be divided into train and test."""
+
+
+class AlertError(GataError):
+    """A report of what failed did not reach where it was sent to."""
 
 
 class StoreError(GataError):

@@ -175,7 +175,8 @@ def failure_reason(event: dg.DagsterEvent) -> str:
             return str(failure.description)
         error = event.step_failure_data.error
     else:
-        error = event.job_failure_data.error
+        # A run that was marked as failed from outside, by Dagster's run monitoring say, has no data.
+        error = event.job_failure_data.error if event.event_specific_data else None
     while error and error.cause:
         error = error.cause
     if error is None:

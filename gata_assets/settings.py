@@ -13,7 +13,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -24,6 +23,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from gata_assets.automation_settings import AutomationSettings
 from gata_assets.core.rules import LabelFormat, LowVolumePolicy, PreparationRules, SplitMethod
 from gata_assets.env_file import read_env_file
 from gata_assets.errors import SettingsError
@@ -46,7 +46,7 @@ def _days(default: int, meaning: str) -> int:
     return Field(default=default, ge=1, le=3660, description=meaning, examples=[str(default)])
 
 
-class Settings(BaseModel):
+class Settings(AutomationSettings):
     """All settings; a field's name in capitals is its variable.
 
     Periods are days, thresholds are shares of 1, labels are Zendesk group ids.

@@ -1,4 +1,7 @@
-"""Stand-ins for what cannot be had on demand: a store that refuses or breaks. They are injected, never patched in."""
+"""Stand-ins for what cannot be had on demand: sources, stores and channels that refuse or break.
+
+They are injected, never patched in.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,13 @@ from pathlib import Path
 import pandas as pd
 
 from gata_assets.batches import Window
-from gata_assets.errors import DeleteDeniedError, StoreError
+from gata_assets.core.alerts import Alert
+from gata_assets.core.census import DayCensus
+from gata_assets.errors import AlertError, DeleteDeniedError, SourceError, StoreError
+from gata_assets.resources.alerts import SnsAlerts
 from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.resources.sqlite_source import SqliteTickets
+from gata_assets.resources.ticket_source import SourceReport, TicketSource
 
 
 class RecordingTickets(SqliteTickets):
@@ -53,3 +60,38 @@ class StoreThatBreaks(LocalObjectStore):
         counter.write_text(str(changes))
         if changes == self.breaks_at:
             raise StoreError("the store broke")
+
+
+class TicketsThatBreak(TicketSource):
+    """A source that cannot be read, and says why; without a message it breaks in a way that nobody foresaw."""
+
+    message: str
+
+    def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
+        """Refuse."""
+        raise SourceError(self.message)
+
+    def take_census(self, window: Window) -> tuple[DayCensus, ...]:
+        """Refuse."""
+        if not self.message:
+            raise RuntimeError("nobody foresaw this")
+        raise SourceError(self.message)
+
+    def look(self) -> SourceReport:
+        """Refuse."""
+        raise SourceError(self.message)
+
+
+class AlertsThatBreak(SnsAlerts):
+    """A topic whose n-th alert and all after it are not taken; `sent` is a file that counts."""
+
+    sent: str
+    breaks_at: int
+
+    def send(self, alert: Alert) -> None:
+        """Send, until it is this call's turn to fail."""
+        with Path(self.sent).open("a") as file:
+            file.write("x")
+        if Path(self.sent).stat().st_size >= self.breaks_at:
+            raise AlertError("the channel broke")
+        super().send(alert)

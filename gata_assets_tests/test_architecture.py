@@ -24,7 +24,7 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "schemas": (frozenset({"pandas", "pandera"}), frozenset({"batches"})),
     "settings": (
         frozenset({"pydantic", "pydantic_core"}),
-        frozenset({"core", "env_file", "errors", "setting_values"}),
+        frozenset({"automation_settings", "core", "env_file", "errors", "setting_values"}),
     ),
     "setting_values": (frozenset({"pydantic", "pydantic_core"}), frozenset({"batches", "errors"})),
     "partitions": (frozenset({"dagster"}), frozenset({"batches"})),
@@ -36,6 +36,9 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "jobs": (frozenset({"dagster"}), frozenset({"assets"})),
     "failures": (frozenset({"dagster"}), frozenset({"logs"})),
     "logs": (frozenset({"dagster"}), frozenset({"settings"})),
+    "sensors": (frozenset({"dagster"}), frozenset({"core", "errors", "failures", "jobs", "resources"})),
+    "schedules": (frozenset({"dagster"}), frozenset({"batches", "jobs"})),
+    "automation_settings": (frozenset({"pydantic", "pydantic_core"}), frozenset()),
     "io_managers": (frozenset({"dagster", "pandas", "pyarrow"}), frozenset({"core", "errors", "resources"})),
     "resources": (
         SDKS
@@ -47,8 +50,8 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "env_file": (frozenset({"dotenv"}), frozenset({"errors"})),
     "definitions": (
         frozenset({"dagster", "dagster_aws"}),
-        frozenset({"assets", "core", "io_managers", "jobs", "logs", "partitions", "resources"})
-        | {"setting_values", "settings"},
+        frozenset({"assets", "core", "io_managers", "jobs", "logs", "partitions", "resources", "schedules"})
+        | {"sensors", "setting_values", "settings"},
     ),
     "commands": (
         frozenset({"dagster", "psycopg", "rich"}),

@@ -296,7 +296,7 @@ def test_runs_cover_every_day_once(days: set[int]) -> None:
 def test_a_horizon_is_a_step_forward_until_the_census_has_ended(
     sizes: dict[int, int], closed: int, ahead: float
 ) -> None:
-    census = [DayCount(day, 1, size, "") for day, size in sorted(sizes.items())]
+    census = [DayCount(day, 1, "", text_bytes=size) for day, size in sorted(sizes.items())]
     horizon = PagePlan.of(census).horizon(closed, ahead)
     assert just_before(horizon) > just_before(closed) or closed >= (max(sizes) + 1) * DAY
 

@@ -49,6 +49,31 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         ("TARGET_BUCKET", "My data", "'My data' is not a bucket's name"),
         ("DB_ARN", "gata", "'gata' is not an ARN"),
         ("FIRST_BATCH_ID", "2024", "'2024' is not a batch ID"),
+        ("MIN_NEW_TICKETS", "0", "'0' should be greater than or equal to 1"),
+        ("SENSOR_INTERVAL_MINUTES", "hourly", "'hourly' is not a number"),
+        ("RECENT_BATCH_DAYS", "90", "'90' should be less than or equal to 31"),
+        ("OVERDUE_AFTER_HOURS", "inf", "'inf' is not a finite number"),
+        ("ALERT_TOPIC_ARN", "gata-alerts", "'gata-alerts' is not the ARN of a standard SNS topic"),
+        (
+            "ALERT_TOPIC_ARN",
+            "arn:aws:sns:us-east-1:123456789012:gata.fifo",
+            "'arn:aws:sns:us-east-1:123456789012:gata.fifo' is not the ARN",
+        ),
+        ("PREPARE_SCHEDULE", "weekly", "'weekly' is not a schedule: five fields are needed"),
+        (
+            "PREPARE_SCHEDULE",
+            "60 3 * * 1",
+            "'60 3 * * 1' is not a schedule: its minute is to be *, a number from 0 to 59",
+        ),
+        (
+            "PREPARE_SCHEDULE",
+            "0 24 * * 1",
+            "'0 24 * * 1' is not a schedule: its hour is to be *, a number from 0 to 23",
+        ),
+        ("PREPARE_SCHEDULE", "0 3 * * 5-1", "'0 3 * * 5-1' is not a schedule: its day of the week is to be"),
+        ("PREPARE_SCHEDULE", "0 3 * * mo", "'0 3 * * mo' is not a schedule: its day of the week is to be"),
+        ("PREPARE_SCHEDULE", "0 */0 * * *", "'0 */0 * * *' is not a schedule: its hour is to be"),
+        ("PREPARE_SCHEDULE", "*/15 * * * *", "'*/15 * * * *' may come several times an hour"),
     ],
 )
 def test_a_wrong_value_names_variable_fault_and_example(variable: str, value: str, fault: str) -> None:
@@ -57,6 +82,11 @@ def test_a_wrong_value_names_variable_fault_and_example(variable: str, value: st
     message = str(caught.value)
     assert f"{variable}: {fault}" in message
     assert f"Example: {variable}=" in message
+
+
+@pytest.mark.parametrize("cron", ["0 3 * * 1", "0 */6 * * *", "30 1,13 1-7/2 jan-mar MON-FRI", "5 0 1 12 7"])
+def test_a_schedule_is_any_cron_expression_of_one_minute(cron: str) -> None:
+    assert parse_settings({"PREPARE_SCHEDULE": f"  {cron} "}).prepare_schedule == cron.lower()
 
 
 def test_a_wrong_url_is_refused_without_showing_its_password() -> None:

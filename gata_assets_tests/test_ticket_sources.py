@@ -200,3 +200,54 @@ def test_every_source_reads_the_same_rows(tmp_path: Path, request: pytest.Fixtur
     assert len(embedded) > 1_000
     pd.testing.assert_frame_equal(embedded, postgres)
     pd.testing.assert_frame_equal(embedded, api)
+
+
+def test_a_census_counts_the_days_that_have_tickets_which_train(source_of: SourceOf) -> None:
+    start, day = TRAINING_WINDOW.start, 86_400
+    source = source_of(
+        database_rows(
+            [
+                {"closed": start},
+                {"closed": start + 5},
+                {"closed": start + 9, "routed_by": "gata-mapped"},
+                {"closed": start + 3 * day},
+                {"closed": TRAINING_WINDOW.end},
+                {"closed": 0},
+            ]
+        )
+    )
+    census = source.take_census(TRAINING_WINDOW)
+    assert [(one.day, one.tickets) for one in census] == [(start // day, 2), (start // day + 3, 1)]
+    assert source.take_census(EMPTY_WINDOW) == ()
+
+
+CHANGED = {
+    "another text": {"text": "other"},
+    "another label": {"label": 102},
+    "no label": {"label": None},
+    "another second": {"closed": TRAINING_WINDOW.start + 7},
+    "another id": {"id": 77},
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_fingerprint_follows_all_that_is_prepared_and_nothing_else(change: str, source_of: SourceOf) -> None:
+    rows: list[dict[str, object]] = [{"id": n, "closed": TRAINING_WINDOW.start + n, "text": f"t {n}"} for n in (1, 2)]
+    before = source_of(database_rows(rows)).take_census(TRAINING_WINDOW)
+    otherwise = [{**row, "probability": 0.9, "initial_group_id": 5} for row in reversed(rows)]
+    assert source_of(database_rows(otherwise)).take_census(TRAINING_WINDOW) == before
+    changed = source_of(database_rows([{**rows[0], **CHANGED[change]}, rows[1]])).take_census(TRAINING_WINDOW)
+    assert [one.tickets for one in changed] == [2]
+    assert changed != before
+
+
+def test_every_source_takes_the_same_census(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    rows = generate_tickets(datetime(2025, 12, 1).date(), datetime(2026, 1, 1).date(), tickets_per_day=60)
+    odd = [{"text": 'quotes " and \\ and \n', "label": None}, {"text": "umlaute äöü €"}, {"text": " ", "label": 2**40}]
+    rows = pd.concat([rows, database_rows([{**row, "id": 900_000 + n} for n, row in enumerate(odd)])])
+    create_sqlite(tmp_path / "tickets.sqlite", rows)
+    embedded = SqliteTickets(path=str(tmp_path / "tickets.sqlite")).take_census(TRAINING_WINDOW)
+    postgres = PostgresTickets(url=request.getfixturevalue("fill_postgres")(rows)).take_census(TRAINING_WINDOW)
+    api = request.getfixturevalue("data_api_source").take_census(TRAINING_WINDOW)
+    assert len(embedded) > 30
+    assert embedded == postgres == api

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from gata_assets.errors import DatabaseStillResumingError, SourceError
+from gata_assets.errors import DatabaseResumingError, DatabaseStillResumingError, SourceError
 
 if TYPE_CHECKING:
     from types_boto3_rds_data import RDSDataServiceClient
@@ -49,7 +49,7 @@ class DataApiClient:
     """Statements on one database through the RDS Data API.
 
     `resume_wait_seconds` is the time that all waits for a resuming database may take together, counted over the
-    life of the client: make one for each read. `calls` counts the requests that were sent.
+    life of the client: make one for each read; 0 waits for none. `calls` counts the requests that were sent.
     """
 
     client: RDSDataServiceClient
@@ -57,6 +57,7 @@ class DataApiClient:
     secret_arn: str
     database: str
     resume_wait_seconds: float = RESUME_WAIT_SECONDS
+    most_attempts: int = MOST_ATTEMPTS
     sleep: Callable[[float], None] = sleep
     calls: int = 0
     waited_seconds: float = field(default=0.0, init=False)
@@ -65,8 +66,8 @@ class DataApiClient:
     def execute(self, sql: str, parameters: Mapping[str, int | str]) -> tuple[list[dict[str, Any]], int]:
         """Run one statement; gives its rows as dicts, and the bytes that they took in the answer.
 
-        Raises ResponseTooLargeError, DatabaseStillResumingError when the time for that is used up, and
-        SourceError at once for everything that does not pass by itself.
+        Raises ResponseTooLargeError, DatabaseStillResumingError when the time for that is used up (where there is
+        none: DatabaseResumingError), and SourceError at once for everything that does not pass by itself.
         """
         self._failures = 0
         bound: Sequence[SqlParameterTypeDef] = [_bind(name, value) for name, value in parameters.items()]
@@ -114,10 +115,12 @@ class DataApiClient:
         if _code(_raised(state)) == RESUMING:
             return self.waited_seconds >= self.resume_wait_seconds
         self._failures += 1
-        return self._failures >= MOST_ATTEMPTS
+        return self._failures >= self.most_attempts
 
     def _in_our_words(self, error: ClientError | BotoCoreError) -> SourceError:
         code = _code(error)
+        if code == RESUMING and not self.resume_wait_seconds:
+            return DatabaseResumingError("The Aurora cluster is resuming from a pause; it was not waited for.")
         if code == RESUMING:
             return DatabaseStillResumingError(
                 f"The Aurora cluster was still resuming after {self.resume_wait_seconds:.0f} s of waiting. "
@@ -126,7 +129,8 @@ class DataApiClient:
         message = _message(error)
         if "response size limit" in message or "response size" in message.lower():
             return ResponseTooLargeError("An answer of the RDS Data API is over 1 MiB.")
-        tried = f" (after {MOST_ATTEMPTS} attempts)" if _passes_by_itself(error) else ""
+        tries = f"{self.most_attempts} attempt{'s' if self.most_attempts > 1 else ''}"
+        tried = f" (after {tries})" if _passes_by_itself(error) else ""
         return SourceError(f"The RDS Data API refused a statement: {code}{tried}: {_shown(code, message)}")
 
 

@@ -9,38 +9,28 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import md5
 from itertools import accumulate
 
 import pyarrow as pa
 
-SECONDS_PER_DAY = 86_400
+from gata_assets.core.census import SECONDS_PER_DAY, DayCensus, ticket_hash
+
 MAX_ID = 2**63 - 1
 # JSON around a text: names, id, closed and label; the first guess, corrected by every answer.
 JSON_OVERHEAD_BYTES = 95
 
 
 @dataclass(frozen=True)
-class DayCount:
-    """One day (days since 1970) of a census: tickets, bytes of text, and the fingerprint of all its rows."""
+class DayCount(DayCensus):
+    """One day of a census that plans pages: it knows the bytes of the day's texts as well."""
 
-    day: int
-    tickets: int
     text_bytes: int
-    fingerprint: str
 
 
 def fingerprint(rows: pa.Table) -> str:
-    """The sum over rows of 60 bits of the MD5 of `id closed label text`, as the census's SQL computes it.
-
-    A missing label or text is left out, with its space. MD5 is no secret's guard here: it is what PostgreSQL has.
-    """
-    total = 0
+    """The fingerprint of rows, as the census's SQL computes it."""
     columns = (rows.column(name).to_pylist() for name in ("id", "closed", "label", "text"))
-    for row in zip(*columns, strict=True):
-        line = " ".join(str(value) for value in row if value is not None)
-        total += int(md5(line.encode(), usedforsecurity=False).hexdigest()[:15], 16)
-    return str(total)
+    return str(sum(ticket_hash(*row) for row in zip(*columns, strict=True)))
 
 
 @dataclass(frozen=True)

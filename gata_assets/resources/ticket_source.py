@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from gata_assets.batches import Window
+from gata_assets.core.census import SECONDS_PER_DAY, DayCensus
 from gata_assets.errors import SourceError
 
 TICKETS_ARROW_SCHEMA = pa.schema(
@@ -25,6 +26,15 @@ TICKET_COLUMNS_SQL = "id, closed, closed_group_id_mapped AS label, processed_dat
 # A ticket that came in through the API with a group was routed by whoever created it, and one that the router
 # routed by a mapping tells nothing of where it belongs: neither trains. A missing group is no group.
 TRAINS_SQL = "NOT (via_channel = 'api' AND COALESCE(initial_group_id, 0) <> 0) AND routed_by <> 'gata-mapped'"
+
+# The parts of a census that PostgreSQL takes, directly and behind the Data API; `core.census` says it in Python.
+DAY_SQL = f"closed / {SECONDS_PER_DAY}"
+FINGERPRINT_SQL = (
+    "CAST(SUM(CAST(CAST('x' || SUBSTR(MD5(CONCAT_WS(' ', id, closed, closed_group_id_mapped, processed_data)), "
+    "1, 15) AS bit(60)) AS bigint)) AS text)"
+)
+# A sensor's tick may take a minute in all; what is not there by then is for the next one.
+CENSUS_TIMEOUT_SECONDS = 40
 
 # The columns of the `ticket` table that are read.
 COLUMNS_READ = (
@@ -57,6 +67,14 @@ class TicketSource(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
 
         Gives `Tickets` columns ordered by (`closed`, `id`); `labels` keeps those labels only (none of them gives
         no rows). A label may be missing: it is for the checks to say so. Raises SourceError.
+        """
+
+    @abstractmethod
+    def take_census(self, window: Window) -> tuple[DayCensus, ...]:
+        """The days of the window on which tickets that train were closed, in order, as of one instant.
+
+        For whoever asks often and has little time: it takes at most CENSUS_TIMEOUT_SECONDS or so, tries nothing
+        twice and waits for no database. Raises DatabaseResumingError at once, and SourceError for all else.
         """
 
     @abstractmethod

@@ -1,0 +1,69 @@
+"""Where failed runs are reported to: an SNS topic, or the log of the process.
+
+What a report says is composed by `core.alerts`; when one is sent is for the sensor.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from abc import ABC, abstractmethod
+
+import boto3
+import dagster as dg
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from gata_assets.core.alerts import Alert
+from gata_assets.errors import AlertError
+
+# A tick may take a minute in all, and sends several alerts.
+_TIMEOUT_SECONDS = 5
+
+
+class AlertChannel(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
+    """Somewhere that alerts are sent to."""
+
+    @abstractmethod
+    def send(self, alert: Alert) -> None:
+        """Send one alert; raises AlertError when it has not been taken."""
+
+
+class SnsAlerts(AlertChannel):
+    """A standard SNS topic, in its own region. The AWS SDK's other variables (endpoint, credentials) hold."""
+
+    topic_arn: str
+
+    def send(self, alert: Alert) -> None:
+        """See AlertChannel; one Publish."""
+        config = Config(
+            region_name=self.topic_arn.split(":")[3],
+            connect_timeout=_TIMEOUT_SECONDS,
+            read_timeout=_TIMEOUT_SECONDS,
+            retries={"total_max_attempts": 2},
+        )
+        try:
+            boto3.client("sns", config=config).publish(
+                TopicArn=self.topic_arn, Subject=alert.subject, Message=alert.body
+            )
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            raise AlertError(
+                f"The topic ALERT_TOPIC_ARN took no alert: {code}. Look whether it exists, and whether the role has "
+                "sns:Publish on it and the use of the topic's KMS key."
+            ) from None
+        except (BotoCoreError, ValueError) as error:
+            raise AlertError(
+                f"The topic ALERT_TOPIC_ARN took no alert: {type(error).__name__}. Look at the network, the "
+                "credentials and the variables AWS_…."
+            ) from None
+
+
+class LoggedAlerts(AlertChannel):
+    """The process's standard error, one line of JSON an alert: for an alarm on the log."""
+
+    level: str = "ERROR"
+
+    def send(self, alert: Alert) -> None:
+        """See AlertChannel."""
+        print(json.dumps({"level": self.level, "subject": alert.subject, **json.loads(alert.body)}), file=sys.stderr)

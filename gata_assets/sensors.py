@@ -1,0 +1,198 @@
+"""The sensors: what arrives in the ticket table asks for batches, and what fails is reported.
+
+Thin: they read, ask `core` and hand on. All are stopped until somebody switches them on.
+"""
+
+# No `from __future__ import annotations` here: Dagster reads the annotations of sensor functions as objects.
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from gata_assets.core.alerts import Alert, compose_alert
+from gata_assets.core.arrivals import ArrivalRules, decide, next_look, note_failed_look, watched_window
+from gata_assets.errors import AlertError, DatabaseResumingError, SourceError
+from gata_assets.failures import BatchFailure, read_failures
+from gata_assets.jobs import PREPARE_TICKETS
+from gata_assets.resources.alerts import AlertChannel
+from gata_assets.resources.ticket_source import TicketSource
+
+NEW_TICKETS_SENSOR = "new_tickets_sensor"
+FAILED_RUNS_SENSOR = "failed_runs_sensor"
+
+# A tick in between costs no look at the table. It is soon enough to find awake a database that the last one woke up:
+# after five minutes without a call it may pause again.
+_MOST_TICK_SECONDS = 240
+_UNDERWAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+_PARTITION, _RANGE = "dagster/partition", ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+_ALERTS_A_TICK = 5
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def build_new_tickets_sensor(
+    rules: ArrivalRules,
+    interval: timedelta,
+    partitions: dg.PartitionsDefinition[str],
+    dataset: str,
+    *,
+    clock: Callable[[], datetime] = _now,
+) -> dg.SensorDefinition:
+    """The sensor that asks for batches; one is prepared when its asset `dataset` is materialized."""
+
+    @dg.sensor(
+        name=NEW_TICKETS_SENSOR,
+        job_name=PREPARE_TICKETS,
+        minimum_interval_seconds=max(1, min(_MOST_TICK_SECONDS, int(interval.total_seconds()))),
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Asks for the batches whose windows new tickets complete, and for recent ones that they change.",
+    )
+    def new_tickets(
+        context: dg.SensorEvaluationContext, ticket_source: TicketSource
+    ) -> dg.SensorResult | dg.SkipReason:
+        present = clock()
+        if due_at := next_look(context.cursor, present, interval):
+            return dg.SkipReason(f"The next look at the ticket table is at {due_at:%H:%M:%S} UTC.")
+        try:
+            census = ticket_source.take_census(watched_window(present, rules))
+        except DatabaseResumingError as error:
+            return dg.SkipReason(f"Nothing was read: {error} The next tick looks again.")
+        except SourceError as error:
+            return dg.SensorResult(
+                skip_reason=f"Nothing was read, so nothing is known of new tickets: {error}",
+                cursor=note_failed_look(context.cursor, present),
+            )
+        existing = _prepared_or_underway(context.instance, partitions, dataset)
+        decision = decide(context.cursor, census, existing, present, rules)
+        context.log.info(decision.message)
+        requests = [
+            dg.RunRequest(run_key=one.run_key, partition_key=one.batch_id, tags={"gata/reason": one.reason})
+            for one in decision.requests
+        ]
+        return dg.SensorResult(
+            run_requests=requests, skip_reason=None if requests else decision.message, cursor=decision.cursor
+        )
+
+    return new_tickets
+
+
+def _prepared_or_underway(
+    instance: dg.DagsterInstance, partitions: dg.PartitionsDefinition[str], dataset: str
+) -> set[str]:
+    """The batches that exist: materialized, or of a run that is not over. What is no batch any more is passed over."""
+    found = set(instance.get_materialized_partitions(dg.AssetKey(dataset)))
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNDERWAY)):
+        first, last = (run.tags.get(tag, run.tags.get(_PARTITION, "")) for tag in _RANGE)
+        if partitions.has_partition_key(first) and partitions.has_partition_key(last):
+            found.update(partitions.get_partition_keys_in_range(dg.PartitionKeyRange(first, last)))
+    return {one for one in found if partitions.has_partition_key(one)}
+
+
+def build_failed_runs_sensor() -> dg.SensorDefinition:
+    """The sensor that reports the failed runs of this code location, one alert a run, in the order of their failing.
+
+    Not Dagster's own run_failure_sensor: that one goes on to the next run when its function raises, and the alert
+    would be lost. Here a run is behind the cursor only when its alert has been taken.
+    """
+
+    @dg.sensor(
+        name=FAILED_RUNS_SENSOR,
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Reports failed runs to ALERT_TOPIC_ARN, or to the log while that is unset.",
+    )
+    def failed_runs(context: dg.SensorEvaluationContext, alerts: AlertChannel) -> dg.SensorResult:
+        if not context.cursor:
+            newest = _failed_runs(context.instance, limit=1, ascending=False)
+            return _told(newest[0].storage_id if newest else 0, "Reporting starts with the next run that fails.")
+        reached = int(context.cursor)
+        reported: list[str] = []
+        for record in _failed_runs(context.instance, limit=_ALERTS_A_TICK, after_storage_id=reached):
+            run = context.instance.get_run_by_id(record.event_log_entry.run_id)
+            event = record.event_log_entry.dagster_event
+            if run and event and _is_ours(run, context):
+                try:
+                    alerts.send(_alert(context.instance, run, event, record.timestamp))
+                except AlertError as error:
+                    if not reported:
+                        raise
+                    # What was sent is not sent again; the next tick begins with this one, and fails if it has to.
+                    context.log.error(str(error))
+                    return _told(reached, f"Reported {', '.join(reported)}; then: {error}")
+                reported.append(run.run_id)
+            reached = record.storage_id
+        return _told(reached, f"Reported {', '.join(reported)}." if reported else "No run has failed.")
+
+    return failed_runs
+
+
+def _failed_runs(
+    instance: dg.DagsterInstance, *, limit: int, after_storage_id: int | None = None, ascending: bool = True
+) -> Sequence[dg.EventLogRecord]:
+    wanted = dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=after_storage_id)
+    return instance.fetch_run_status_changes(wanted, limit=limit, ascending=ascending).records
+
+
+def _told(reached: int, message: str) -> dg.SensorResult:
+    return dg.SensorResult(skip_reason=message, cursor=str(reached))
+
+
+def _is_ours(run: dg.DagsterRun, context: dg.SensorEvaluationContext) -> bool:
+    """Whether a run is of this code location, or of a command on this instance, which has none."""
+    origin, own = run.remote_job_origin, context.code_location_origin
+    return not (origin and own) or origin.location_name == own.location_name
+
+
+def _alert(instance: dg.DagsterInstance, run: dg.DagsterRun, event: dg.DagsterEvent, failed_at: float) -> Alert:
+    first, last = (run.tags.get(tag, "") for tag in _RANGE)
+    batch_id = run.tags.get(_PARTITION) or (f"{first}...{last}" if first else "none")
+    steps = _events(instance, run, dg.DagsterEventType.STEP_FAILURE)
+    checks = defaultdict(list)
+    for one in _events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        evaluation = one.asset_check_evaluation_data
+        if not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR:
+            checks[evaluation.asset_key.path[-1]].append(evaluation.check_name)
+    failures = [
+        replace(failure, checks=failure.checks or tuple(checks[failure.asset]), reason=_reason(failure, step))
+        for step in (steps or [event])
+        for failure in read_failures(step, batch_id)
+    ]
+    return compose_alert(
+        run_id=run.run_id,
+        job=run.job_name,
+        failed_at=datetime.fromtimestamp(failed_at, UTC).isoformat(timespec="seconds"),
+        failures=[asdict(failure) for failure in failures],
+    )
+
+
+def _events(instance: dg.DagsterInstance, run: dg.DagsterRun, kind: dg.DagsterEventType) -> list[dg.DagsterEvent]:
+    records = instance.get_records_for_run(run_id=run.run_id, of_type=kind).records
+    return [one.event_log_entry.dagster_event for one in records if one.event_log_entry.dagster_event]
+
+
+def _reason(failure: BatchFailure, event: dg.DagsterEvent) -> str:
+    """The reason in the project's own words; of any other error its class, since what it says may hold a value."""
+    if not event.is_step_failure:
+        error = event.job_failure_data.error if event.event_specific_data else None
+        return f"{_class_of(error)}: see the run" if error else str(event.message)
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return failure.reason
+    name = _class_of(data.error)
+    return failure.reason if name.startswith("gata_assets.") else f"{name}: see the run"
+
+
+def _class_of(error: Any) -> str:
+    while error and error.cause:
+        error = error.cause
+    return error.message.strip().partition(": ")[0] if error else "unknown"
