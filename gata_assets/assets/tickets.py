@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from pandera.pandas import DataFrameModel
 
 from gata_assets import checks
-from gata_assets.assets.ticket_steps import STEPS, BatchAtWork, TicketStep, WindowOfTickets, windows_of
+from gata_assets.assets.ticket_steps import STEPS, BatchAtWork, TicketStep, WindowOfTickets
 from gata_assets.batches import Window
 from gata_assets.core.provenance import SHA256
 from gata_assets.core.quality import check_table
 from gata_assets.core.rules import PreparationRules, SplitMethod
 from gata_assets.core.splits import rank_texts
 from gata_assets.core.training_files import Dataset
+from gata_assets.core.windows import windows_of
 from gata_assets.errors import (
     ChecksFailedError,
     DataRuleError,
@@ -144,7 +145,7 @@ class _SharedSource:
         self._batches = len(batch_ids)
         self._whole: pd.DataFrame | None = None
         self._ranks: NDArray[np.int64] | None = None
-        self._checked_columns: frozenset[str] = frozenset()
+        self._is_valid = False
         self.seconds_a_batch = 0.0
 
     def read_training(self, window: Window) -> WindowOfTickets:
@@ -155,15 +156,14 @@ class _SharedSource:
             self.seconds_a_batch = (perf_counter() - started) / self._batches
             self._look_at(whole)
         ranks = None if self._ranks is None else self._ranks[part]
-        return WindowOfTickets(whole.iloc[part].reset_index(drop=True), ranks, self._checked_columns)
+        return WindowOfTickets(whole.iloc[part].reset_index(drop=True), ranks, self._is_valid)
 
     def _look_at(self, whole: pd.DataFrame) -> None:
         """Work out once what holds for every window of a table."""
         is_ranked = self._rules.split_method is SplitMethod.BY_TEXT
         self._whole = whole
         self._ranks = rank_texts(whole["text"], seed=self._rules.split_seed) if is_ranked else None
-        is_valid = not check_table(Tickets.to_schema(), whole)
-        self._checked_columns = frozenset({"id", "label", "text"}) if is_valid else frozenset()
+        self._is_valid = not check_table(Tickets.to_schema(), whole)
 
     def read_older(self, window: Window, labels: Sequence[int]) -> pd.DataFrame:
         """See TicketsOfBatches."""
