@@ -22,7 +22,7 @@ from gata_assets.batches import Window
 from gata_assets.core.charts import draw_label_chart
 from gata_assets.core.label_counts import LowVolumeDecision, count_labels, decide_low_volume
 from gata_assets.core.low_volume import apply_low_volume_policy, select_low_volume_tickets
-from gata_assets.core.provenance import SHA256, require_making, stamp
+from gata_assets.core.provenance import require_making
 from gata_assets.core.quality import (
     Outcome,
     check_counts_add_up,
@@ -107,16 +107,15 @@ class BatchAtWork:
         """A table of this batch; raises DataRuleError for a stored one that was made otherwise."""
         if name not in self.tables:
             self.tables[name] = self.load(name)
-        sources = {source: self.table(source) for source in made_from}
-        require_making(self.tables[name], name, self.rules, sources)
+        if name not in self.made:
+            sources = {source: self.table(source) for source in made_from}
+            require_making(self.tables[name], name, self.rules, sources)
         return self.tables[name]
 
-    def keep(self, name: str, value: pd.DataFrame | Dataset, sha256: str) -> None:
-        """Have a table that was made and stored at hand for what is made from it."""
-        if isinstance(value, pd.DataFrame):
-            value.attrs[SHA256] = sha256
-            self.tables[name] = value
-            self.made.add(name)
+    def keep(self, name: str, table: pd.DataFrame) -> None:
+        """Have a table that was made at hand for what is made from it."""
+        self.tables[name] = table
+        self.made.add(name)
 
     def decision(self, *made_from: str) -> LowVolumeDecision:
         """Whether the batch has a low-volume dataset, from its label counts."""
@@ -139,7 +138,7 @@ def make_tickets(batch: BatchAtWork) -> Made:
         )
     outcome = check_part_of_tickets(table, window) if read.is_valid else check_table(tickets_schema(window), table)
     return Made(
-        stamp(table, "tickets", batch.rules, {}),
+        table,
         {checks.TICKETS_ARE_VALID: outcome},
         _described(table, "Tickets by label", window=str(window)),
     )
@@ -152,7 +151,7 @@ def make_label_counts(batch: BatchAtWork) -> Made:
     counts = count_labels(tickets, low_volume_threshold=rules.low_volume_threshold)
     decision = decide_low_volume(counts, min_count=rules.low_volume_min_count)
     return Made(
-        stamp(counts, "label_counts", rules, {"tickets": tickets}),
+        counts,
         {
             checks.LABEL_COUNTS_ARE_VALID: check_table(LabelCounts.to_schema(), counts),
             checks.COUNTS_SUM_TO_THE_TICKETS: check_counts_add_up(counts, tickets),
@@ -204,7 +203,7 @@ def make_low_volume_tickets(batch: BatchAtWork) -> Made:
     table = select_low_volume_tickets(tickets, older, decision, min_count=rules.low_volume_min_count)
     schema = tickets_schema(windows.training, windows.older)
     return Made(
-        stamp(table, "low_volume_tickets", rules, {"tickets": tickets, "label_counts": batch.table("label_counts")}),
+        table,
         {checks.LOW_VOLUME_TICKETS_ARE_VALID: check_table(schema, table)},
         {
             **_described(table, "Low-volume tickets by label", window=str(windows.older)),
