@@ -72,7 +72,7 @@ def browser_path() -> str:
 
 
 @pytest.fixture(scope="module")
-def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+def ui(browser_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
     """`dagster dev` on a free port, over sample tickets, in a directory of its own."""
     place = tmp_path_factory.mktemp("ui")
     home = place / "home"
@@ -190,7 +190,7 @@ def follow_run(page: Page) -> None:
     page.wait_for_url("**/runs/*")
     ended = page.get_by_text("Success", exact=True).or_(page.get_by_text("Failure", exact=True)).first
     expect(ended).to_be_visible()
-    expect(ended).to_have_text("Success")
+    assert ended.inner_text() == "Success"
 
 
 def require_dataset(page: Page, ui: Ui, batch_id: str) -> None:
