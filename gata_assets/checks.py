@@ -11,6 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
 
 from gata_assets.core.quality import Outcome, broken
 from gata_assets.errors import ChecksFailedError
@@ -74,8 +77,9 @@ def evaluations(
     outcomes: Mapping[str, Sequence[Outcome]],
     *,
     only_warned_of: frozenset[str] = frozenset(),
+    target: dg.EventLogRecord | None = None,
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """What the checks of one batch's asset say, as events.
+    """What the checks of one batch's asset say, as events; `target` is the record of what was checked, once written.
 
     An `AssetCheckResult` belongs to a run's only partition or to none; in a run over a range, each batch has its own.
     """
@@ -90,10 +94,24 @@ def evaluations(
             severity=dg.AssetCheckSeverity.ERROR if is_blocking else dg.AssetCheckSeverity.WARN,
             blocking=True,
             metadata={
-                one.rule: dg.MetadataValue.text(f"{one.failed:,} of {one.checked:,} {one.unit}") for one in outcome
+                # A number, which the UI plots over batches.
+                "broken": dg.MetadataValue.int(sum(one.failed for one in outcome)),
+                **{one.rule: dg.MetadataValue.text(_said(one)) for one in outcome},
             },
             description="; ".join(str(one) for one in failed) or None,
+            target_materialization_data=None if target is None else _point_to(target),
         )
+
+
+def _point_to(record: dg.EventLogRecord) -> AssetCheckEvaluationTargetMaterializationData:
+    # Not among Dagster's public names; without it the UI takes the check for one of an earlier materialization.
+    return AssetCheckEvaluationTargetMaterializationData(
+        storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+    )
+
+
+def _said(outcome: Outcome) -> str:
+    return f"broken by {outcome.failed:,} of {outcome.checked:,} {outcome.unit}"
 
 
 def require_passed(

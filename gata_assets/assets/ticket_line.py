@@ -172,6 +172,19 @@ class TicketLine:
                 self._fail(batch_id, one.name, one.error)
             else:
                 yield self._materialization(batch_id, one)
+                made = one.asset.made
+                yield from checks.evaluations(
+                    one.asset.name,
+                    batch_id,
+                    made.outcomes,
+                    only_warned_of=made.only_warned_of,
+                    target=self._find_record(batch_id, one.asset.name),
+                )
+
+    def _find_record(self, batch_id: str, name: str) -> dg.EventLogRecord:
+        of_batch = dg.AssetRecordsFilter(dg.AssetKey(name), asset_partitions=[batch_id])
+        records: Sequence[dg.EventLogRecord] = self._context.instance.fetch_materializations(of_batch, limit=1).records
+        return records[0]
 
     def _materialization(self, batch_id: str, written: _Written) -> dg.AssetMaterialization:
         asset, stored = written.asset, written.stored
@@ -193,10 +206,16 @@ class TicketLine:
 
 
 def _make_asset(name: str, step: TicketStep, batch: BatchAtWork) -> Generator[Event, None, _Asset]:
+    """Make an asset and hold its checks against it; those of one that breaks them are reported here, and of one that
+    is written when it is.
+    """
     started = perf_counter()
     made = step.make(batch)
-    yield from checks.evaluations(name, batch.batch_id, made.outcomes, only_warned_of=made.only_warned_of)
-    checks.require_passed(name, made.outcomes, only_warned_of=made.only_warned_of)
+    try:
+        checks.require_passed(name, made.outcomes, only_warned_of=made.only_warned_of)
+    except ChecksFailedError:
+        yield from checks.evaluations(name, batch.batch_id, made.outcomes, only_warned_of=made.only_warned_of)
+        raise
     if isinstance(made.value, pd.DataFrame):
         batch.keep(name, made.value)
     seconds = {"seconds_making": perf_counter() - started}

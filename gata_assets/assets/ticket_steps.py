@@ -206,7 +206,9 @@ def make_low_volume_tickets(batch: BatchAtWork) -> Made:
         table,
         {checks.LOW_VOLUME_TICKETS_ARE_VALID: check_table(schema, table)},
         {
-            **_described(table, "Low-volume tickets by label", window=str(windows.older)),
+            **_described(table, "Low-volume tickets by label"),
+            "window": str(windows.training),
+            "older_window": str(windows.older),
             "makes_low_volume_dataset": decision.is_made,
             "reason": decision.reason,
         },
@@ -308,7 +310,7 @@ def _described_split(split: Split) -> dict[str, Described]:
         "dagster/row_count": rows,
         "train_rows": len(split.train),
         "test_rows": len(split.test),
-        "test_share": len(split.test) / rows,
+        "test_share": round(len(split.test) / rows, 4),
         "labels": len(counts),
         "label_distribution": _picture(counts, "Training rows by label"),
     }
