@@ -28,15 +28,15 @@ class BatchFailure:
     reason: str
 
 
-def as_failure(failures: Sequence[BatchFailure], *, batches: int) -> dg.Failure:
+def as_failure(failures: Sequence[BatchFailure], *, batches: int, untried: int = 0) -> dg.Failure:
     """The error that ends a run of so many batches, some of which failed; to try it again would change nothing."""
     failed = len({one.batch_id for one in failures})
     reasons = [f"batch {one.batch_id}: {one.reason}" for one in failures[:_MOST_REASONS]]
-    more = [f"and {len(failures) - _MOST_REASONS} more"] if len(failures) > _MOST_REASONS else []
+    if len(failures) > _MOST_REASONS:
+        reasons.append(f"and {len(failures) - _MOST_REASONS} more")
+    counted = f"{failed} of {batches} batches failed" + (f", {untried} were not tried" if untried else "")
     return dg.Failure(
-        failures[0].reason
-        if len(failures) == batches == 1
-        else f"{failed} of {batches} batches failed: " + " | ".join(reasons + more),
+        failures[0].reason if len(failures) == batches == 1 else f"{counted}: " + " | ".join(reasons),
         metadata={_METADATA: dg.MetadataValue.json([asdict(one) for one in failures])},
         allow_retries=False,
     )

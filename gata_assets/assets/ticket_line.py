@@ -120,7 +120,8 @@ class TicketLine:
                     if being_written:
                         yield from self._record(*being_written)
                     if self._is_hopeless:
-                        raise as_failure(self._failures, batches=len(batch_ids))
+                        untried = len(batch_ids) - list(batch_ids).index(batch_id) - 1
+                        raise as_failure(self._failures, batches=len(batch_ids), untried=untried)
                     being_written = batch_id, writer.submit(self._write, batch, assets)
             if being_written:
                 yield from self._record(*being_written)

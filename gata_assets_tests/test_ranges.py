@@ -1,0 +1,328 @@
+"""A run over a range of batches: one read, each batch by itself.
+
+Real: Dagster's runs, events and checks, SQLite, PostgreSQL behind the Data API, files, and a killed process. What
+reads are asked for is recorded by a source of the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
+
+from gata_assets.batches import batches_between, parse_batch_id
+from gata_assets.definitions import build_definitions
+from gata_assets.failures import read_failures
+from gata_assets.jobs import PREPARE_TICKETS, RUN_CONFIG
+from gata_assets.resources.object_store import LocalObjectStore
+from gata_assets.resources.sqlite_source import SqliteTickets
+from gata_assets.resources.ticket_source import TicketSource
+from gata_assets.resources.ticket_table import create_sqlite
+from gata_assets.settings import parse_settings, variable_names
+from gata_assets_tests.conftest import SourceOf
+from gata_assets_tests.fakes import RecordingTickets, StoreThatBreaks
+from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
+
+ROOT = Path(__file__).parent.parent
+ASSETS = ("tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split")
+SETTINGS = {"LOW_VOLUME_THRESHOLD": "0.1", "LOW_VOLUME_FALLBACK_LABEL": str(FALLBACK_LABEL)}
+LAST = "2026010305"
+BATCHES = [batch.batch_id for batch in batches_between(parse_batch_id(BATCH_ID), parse_batch_id(LAST))]
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance that is gone afterwards."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def sqlite_of(directory: Path, rows: list[dict[str, object]]) -> SqliteTickets:
+    create_sqlite(directory / "tickets.sqlite", database_rows(rows))
+    return SqliteTickets(path=str(directory / "tickets.sqlite"))
+
+
+def run_range(
+    instance: dg.DagsterInstance,
+    source: TicketSource,
+    store: LocalObjectStore,
+    first: str = BATCH_ID,
+    last: str = LAST,
+    *,
+    selection: list[str] | None = None,
+    **settings: str,
+) -> dg.ExecuteInProcessResult:
+    definitions = build_definitions(parse_settings({**SETTINGS, **settings}), ticket_source=source, object_store=store)
+    tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+    return definitions.resolve_job_def(PREPARE_TICKETS).execute_in_process(
+        run_config=RUN_CONFIG,
+        instance=instance,
+        tags=tags,
+        raise_on_error=False,
+        asset_selection=None if selection is None else [dg.AssetKey(name) for name in selection],
+    )
+
+
+def content_of(directory: str | Path) -> dict[str, str]:
+    """Every file below a directory, by its path there, as its SHA-256."""
+    root = Path(directory)
+    files = [path for path in root.rglob("*") if path.is_file() and ".staging" not in path.parts]
+    return {str(path.relative_to(root)): sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def one_by_one(source: TicketSource, store: LocalObjectStore, batch_ids: list[str], **settings: str) -> dict[str, str]:
+    """What the target holds after a run for each batch."""
+    for batch_id in batch_ids:
+        with dg.DagsterInstance.ephemeral() as instance:
+            assert run_range(instance, source, store, batch_id, batch_id, **settings).success
+    return content_of(store.directory)
+
+
+@pytest.mark.parametrize("settings", [{}, {"SPLIT_METHOD": "sklearn"}, {"LOW_VOLUME_PERIOD": "90"}], ids=str)
+def test_a_range_gives_byte_for_byte_what_its_batches_give_one_by_one(
+    settings: dict[str, str], source_of: SourceOf, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    source = source_of(database_rows(world()))
+    alone = LocalObjectStore(directory=str(tmp_path / "alone"))
+    together = LocalObjectStore(directory=str(tmp_path / "together"))
+    asked = BATCHES[::7]
+    expected = one_by_one(source, alone, asked, **settings)
+    assert run_range(instance, source, together, BACKFILL_CHUNK="10", **settings).success
+    found = content_of(together.directory)
+    assert len(found) > len(BATCHES) * 7
+    assert {path: found[path] for path in expected} == expected
+    assert len(set(found.values())) > len(BATCHES), "the batches must differ for this to mean anything"
+
+
+def test_assets_of_a_range_that_are_made_apart_are_those_that_are_made_together(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    source = sqlite_of(tmp_path, world())
+    together, apart = (LocalObjectStore(directory=str(tmp_path / name)) for name in ("together", "apart"))
+    assert run_range(instance, source, together, last="2026010208").success
+    for name in ASSETS:
+        assert run_range(instance, source, apart, last="2026010208", selection=[name]).success
+    assert content_of(apart.directory) == content_of(together.directory)
+
+
+def test_each_ticket_of_a_chunk_is_read_once(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    embedded = sqlite_of(tmp_path, world())
+    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    assert run_range(instance, RecordingTickets(path=embedded.path), store).success
+    training, *older = Path(f"{embedded.path}.reads").read_text().splitlines()
+    # From the first batch's start to the end of the last one's; then what lies before, label by label.
+    assert training == "[2025-10-04 03:00, 2026-01-03 00:00) UTC None"
+    assert {line.split(" UTC ")[0] for line in older} == {"[2025-01-02 03:00, 2025-10-04 03:00)"}
+    labels = [
+        label
+        for line in older
+        for label in json.loads(line.split(" UTC ")[1].strip("()").join("[]").replace(",]", "]"))
+    ]
+    assert sorted(labels) == [201, 202, 203, 204]
+
+
+def test_a_batch_whose_data_is_bad_fails_alone_and_the_run_names_it(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    # Closed at 05:30 on the windows' first day: in the window of the batches of 03, 04 and 05 o'clock only.
+    bad = {"label": 101, "text": "CAPITALS", "closed": TRAINING_WINDOW.start + 9_000}
+    source = sqlite_of(tmp_path, [*world(), bad])
+    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    result = run_range(instance, source, store)
+    assert not result.success
+    [failed] = result.filter_events(lambda event: event.is_step_failure)
+    failures = read_failures(failed, BATCH_ID)
+    bad_batches = ["2026010203", "2026010204", "2026010205"]
+    assert [failure.batch_id for failure in failures] == bad_batches
+    assert {(failure.asset, failure.checks) for failure in failures} == {("tickets", ("tickets_are_valid",))}
+    said = str(failed.step_failure_data.user_failure_data)
+    assert "3 of 27 batches failed: batch 2026010203: tickets breaks 1 rule" in said
+    assert "CAPITALS" not in said
+    others = [batch_id for batch_id in BATCHES if batch_id not in bad_batches]
+    for name in ASSETS:
+        assert instance.get_materialized_partitions(dg.AssetKey(name)) == set(others)
+    clean = LocalObjectStore(directory=str(tmp_path / "clean"))
+    good = sqlite_of(tmp_path, world())
+    with dg.DagsterInstance.ephemeral() as another:
+        assert run_range(another, good, clean, others[0]).success
+    assert content_of(store.directory) == content_of(clean.directory)
+
+
+def test_each_batch_of_a_range_has_its_own_checks_and_none_stays_planned(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    result = run_range(instance, sqlite_of(tmp_path, world()), store)
+    counted = Counter((one.asset_key.path[-1], one.partition) for one in result.get_asset_check_evaluations())
+    expected = dict(zip(ASSETS, (1, 2, 5, 1, 5), strict=True))
+    assert counted == {(name, batch_id): checks for name, checks in expected.items() for batch_id in BATCHES}
+    graph = build_definitions(parse_settings(SETTINGS)).resolve_asset_graph()
+    assert len(graph.asset_check_keys) == 14
+    for key in graph.asset_check_keys:
+        records = instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
+        assert {(record.partition, record.status.value) for record in records} == {(b, "SUCCEEDED") for b in BATCHES}
+        shown = instance.event_log_storage.get_asset_check_partition_info([key])
+        assert {one.partition_key for one in shown if one.is_current} == set(BATCHES)
+
+
+def test_materializations_carry_versions_and_numbers(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    result = run_range(instance, sqlite_of(tmp_path, world()), store, last="2026010204")
+    made = [event.step_materialization_data.materialization for event in result.get_asset_materialization_events()]
+    assert len(made) == 10
+    by_asset = {(one.asset_key.path[-1], one.partition): one for one in made}
+    tickets, split = by_asset["tickets", BATCH_ID], by_asset["general_split", BATCH_ID]
+    path = Path(store.directory, "intermediate", "tickets", f"{BATCH_ID}.parquet")
+    assert tickets.tags and split.tags
+    assert tickets.tags["dagster/data_version"] == sha256(path.read_bytes()).hexdigest()
+    assert split.tags["dagster/input_data_version/tickets"] == tickets.tags["dagster/data_version"]
+    assert split.tags["dagster/code_version"]
+    for one in made:
+        assert {"seconds_making", "seconds_writing"} <= set(one.metadata)
+    assert "seconds_reading" in tickets.metadata
+    # Of the versions that are there now, so that the UI does not call it out of date.
+    resolver = CachingStaleStatusResolver(
+        instance, build_definitions(parse_settings(SETTINGS)).resolve_asset_graph(), LoadingContextForTest(instance)
+    )
+    assert resolver.get_status(dg.AssetKey("general_split"), BATCH_ID).value == "FRESH"
+    changed = sqlite_of(tmp_path, [*world(), {"closed": TRAINING_WINDOW.end - 5}])
+    assert run_range(instance, changed, store, last=BATCH_ID, selection=["tickets"]).success
+    resolver = CachingStaleStatusResolver(
+        instance, build_definitions(parse_settings(SETTINGS)).resolve_asset_graph(), LoadingContextForTest(instance)
+    )
+    assert resolver.get_status(dg.AssetKey("general_split"), BATCH_ID).value == "STALE"
+
+
+def test_a_target_that_breaks_stops_the_run_after_what_is_whole(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    store = StoreThatBreaks(directory=str(tmp_path / "target"), breaks_at=24)
+    result = run_range(instance, sqlite_of(tmp_path, world()), store)
+    assert not result.success
+    [failed] = result.filter_events(lambda event: event.is_step_failure)
+    [failure] = read_failures(failed, BATCH_ID)
+    assert (failure.batch_id, failure.reason) == ("2026010205", "the store broke")
+    prepared = instance.get_materialized_partitions(dg.AssetKey("low_volume_split"))
+    assert prepared == {"2026010203", "2026010204"}
+    assert "1 of 27 batches failed, 23 were not tried: batch 2026010205: the store broke" in str(
+        failed.step_failure_data.user_failure_data
+    )
+
+
+def test_a_backfill_policy_is_one_run_or_a_run_a_chunk() -> None:
+    def policies(**settings: str) -> set[int | None]:
+        definitions = build_definitions(parse_settings(settings))
+        nodes = definitions.resolve_asset_graph().asset_nodes
+        return {node.backfill_policy.max_partitions_per_run for node in nodes if node.backfill_policy}
+
+    assert policies() == {None}
+    assert policies(BACKFILL_POLICY="run-per-chunk", BACKFILL_CHUNK="24") == {24}
+
+
+def test_a_downstream_asset_of_ones_own_reads_a_table_as_its_input(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    source = sqlite_of(tmp_path, world())
+    ours = build_definitions(parse_settings(SETTINGS), ticket_source=source, object_store=store)
+    partitions = ours.resolve_assets_def("tickets").partitions_def
+
+    @dg.asset(partitions_def=partitions)
+    def tickets_read_again(tickets) -> dg.MaterializeResult[None]:  # type: ignore[no-untyped-def]
+        return dg.MaterializeResult(metadata={"read": len(tickets)})
+
+    merged = dg.Definitions.merge(ours, dg.Definitions(assets=[tickets_read_again]))
+    job = merged.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        partition_key=BATCH_ID,
+        instance=instance,
+        asset_selection=[dg.AssetKey("tickets"), dg.AssetKey("tickets_read_again")],
+    )
+    events = [event.step_materialization_data.materialization for event in result.get_asset_materialization_events()]
+    made = {one.asset_key.path[-1]: one for one in events}
+    assert made["tickets_read_again"].metadata["read"].value == made["tickets"].metadata["tickets"].value
+
+
+def environment(directory: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in {*variable_names(), "GATA_ENV_FILE"}}
+    home = directory / "home"
+    home.mkdir(exist_ok=True)
+    shutil.copy(ROOT / "dagster.yaml", home / "dagster.yaml")
+    return {
+        **kept,
+        **SETTINGS,
+        "TICKETS_URL": f"sqlite:///{directory / 'tickets.sqlite'}",
+        "TARGET_DIR": str(directory / "target"),
+        "DAGSTER_HOME": str(home),
+        **more,
+    }
+
+
+def test_a_killed_backfill_loses_the_batch_being_written_at_most_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    source = sqlite_of(tmp_path, world())
+    variables = environment(tmp_path)
+    command = [sys.executable, "-m", "gata_assets", "backfill", BATCH_ID, LAST]
+    target = tmp_path / "target"
+    process = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 60
+        while len(list(target.glob("training/gata-low-vol/*/manifest.json"))) < 5:
+            assert time.monotonic() < until
+            assert process.poll() is None
+            time.sleep(0.002)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def whole(dataset: str) -> set[str]:
+        found = set()
+        for path in target.glob(f"training/{dataset}/*/manifest.json"):
+            for file in json.loads(path.read_text())["files"].values():
+                assert sha256((target / file["key"]).read_bytes()).hexdigest() == file["sha256"]
+            found.add(path.parent.name)
+        return found
+
+    written = whole("gata-low-vol")
+    assert 5 <= len(written) < len(BATCHES)
+    assert len(whole("gata-general") - written) <= 1
+    with dg.DagsterInstance.from_config(variables["DAGSTER_HOME"]) as instance:
+        recorded = instance.get_materialized_partitions(dg.AssetKey("low_volume_split"))
+    assert recorded <= written
+    assert len(written - recorded) <= 1
+
+    ran = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr[-2_000:]
+    assert f"{len(written)} are whole in the target, {len(BATCHES) - len(written)} to prepare" in ran.stdout
+    with dg.DagsterInstance.from_config(variables["DAGSTER_HOME"]) as instance:
+        recorded = instance.get_materialized_partitions(dg.AssetKey("low_volume_split"))
+    assert len(recorded) >= len(BATCHES) - 1
+    undisturbed = LocalObjectStore(directory=str(tmp_path / "undisturbed"))
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        assert run_range(ephemeral, source, undisturbed).success
+    assert content_of(target) == content_of(undisturbed.directory)
+
+
+def test_dagster_asset_materialize_takes_a_range(tmp_path: Path) -> None:
+    sqlite_of(tmp_path, world())
+    command = ["asset", "materialize", "-m", "gata_assets.definitions", "--select", "*"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "dagster", *command, "--partition-range", f"{BATCH_ID}...2026010206"],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr[-2_000:]
+    manifests = {path.parent.name for path in (tmp_path / "target").glob("training/gata-general/*/manifest.json")}
+    assert manifests == {"2026010203", "2026010204", "2026010205", "2026010206"}
