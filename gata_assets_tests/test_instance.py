@@ -86,7 +86,7 @@ class TestPools:
 
     def test_a_place_that_a_killed_run_held_is_freed(self, instance: dg.DagsterInstance) -> None:
         assert instance.run_monitoring_enabled
-        assert instance.run_monitoring_settings["free_slots_after_run_end_seconds"] == 60
+        assert instance.run_monitoring_settings["free_slots_after_run_end_seconds"] == 30
 
 
 def failed_run(instance: dg.DagsterInstance, reason: RunFailureReason | None, parent: str = "") -> dg.DagsterRun:
