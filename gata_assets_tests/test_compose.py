@@ -13,15 +13,13 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from threading import Thread
 from time import sleep
 from typing import Any
 from urllib.request import Request, urlopen
@@ -35,6 +33,7 @@ from gata_assets.core.training_files import CHANNELS, GENERAL_DATASET, channel_k
 from gata_assets.jobs import PREPARE_TICKETS
 from gata_assets.resources.ticket_table import insert_postgres
 from gata_assets.settings import variable_names
+from gata_assets_tests.loopback import free_port, relay
 from gata_assets_tests.scenario import BATCH_ID, TRAINING_WINDOW, database_rows, world
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
@@ -88,48 +87,6 @@ class TestFile:
         one_machine = yaml.safe_load((DEPLOY.parent / "dagster.yaml").read_text())
         compose = yaml.safe_load((DEPLOY / "compose" / "dagster.yaml").read_text())
         assert {name: compose[name] for name in one_machine} == one_machine
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
-@contextmanager
-def relay(port: int, path: str) -> Iterator[None]:
-    """Connections to a port of loopback go to a Unix socket."""
-
-    def pump(source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65_536):
-                sink.sendall(data)
-        for end in (source, sink):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def serve() -> None:
-        with suppress(OSError):
-            while True:
-                here, _ = listening.accept()
-                there = socket.socket(socket.AF_UNIX)
-                there.connect(path)
-                opened.extend((here, there))
-                for ends in ((here, there), (there, here)):
-                    Thread(target=pump, args=ends, daemon=True).start()
-
-    opened: list[socket.socket] = []
-    listening = socket.create_server(("127.0.0.1", port))
-    thread = Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        listening.shutdown(socket.SHUT_RDWR)
-        listening.close()
-        thread.join()
-        for one in opened:
-            one.close()
 
 
 def wait_for(what: str, is_so: Callable[[], Any], tries: int = 600) -> Any:
