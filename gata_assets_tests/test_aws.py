@@ -1,9 +1,9 @@
 """deploy/aws: the Dagster instance on AWS, and the Terraform that makes its places.
 
-Real: the classes that dagster.yaml names, with PostgreSQL 18 (by a relay, without TLS), S3 and ECS over HTTP (moto);
-a run through them. Terraform itself, where it is installed: `terraform fmt`; and where TF_CLI_ARGS_init says where
-its AWS provider lies, `terraform validate` and `terraform test` as well, the latter without an account. Everywhere:
-a parser of its language, and what can be read off.
+Real: the classes that dagster.yaml names, with PostgreSQL 18 (by a relay, without TLS), S3 and ECS over HTTP (moto,
+which starts no container: the command of a task is run here). Terraform itself, where it is installed: `terraform
+fmt`; and where TF_CLI_ARGS_init says where its AWS provider lies, `terraform validate` and `terraform test` as well,
+the latter without an account. Everywhere: a parser of its language, and what can be read off.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -25,16 +28,22 @@ import psycopg
 import pytest
 import yaml
 from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.launcher import LaunchRunContext
 from dagster._core.origin import DEFAULT_DAGSTER_ENTRY_POINT, JobPythonOrigin, RepositoryPythonOrigin
-from dagster._grpc.types import ExecuteRunArgs
 from dagster_aws.ecs import EcsRunLauncher
 from dagster_aws.s3 import S3ComputeLogManager
 
-from gata_assets.settings import variable_names
+from gata_assets.core.training_files import CHANNELS, GENERAL_DATASET, channel_key
+from gata_assets.definitions import build_definitions
+from gata_assets.jobs import PREPARE_TICKETS
+from gata_assets.resources.ticket_table import create_sqlite
+from gata_assets.settings import parse_settings, variable_names
 from gata_assets_tests.loopback import free_port, relay
+from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
 
 ROOT = Path(__file__).parent.parent
 AWS = ROOT / "deploy" / "aws"
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/gata-assets:0.1.0"
 SOURCES = sorted(AWS.glob("*.tf"))
 TEXT = "\n".join(path.read_text() for path in SOURCES)
 CODE = re.sub(r"^\s*#.*$", "", TEXT, flags=re.MULTILINE)
@@ -47,6 +56,10 @@ def instance(
     """The instance of AWS, with local places in the variables that it reads."""
     boto3.client("ecs").register_task_definition(
         family="gata-assets-run",
+        networkMode="awsvpc",
+        requiresCompatibilities=["FARGATE"],
+        cpu="1024",
+        memory="4096",
         containerDefinitions=[{"name": "run", "image": "gata-assets:0.1.0", "memory": 4096}],
     )
     database = f"dagster_{uuid4().hex[:12]}"
@@ -74,12 +87,45 @@ def instance(
         yield instance
 
 
+@pytest.fixture
+def daemons_task(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The task that the daemon is, and the place where ECS tells it so; gives the task's ARN."""
+    ecs, ec2 = boto3.client("ecs"), boto3.client("ec2")
+    cluster = ecs.create_cluster(clusterName="gata-assets")["cluster"]["clusterArn"]
+    network = {"subnets": [ec2.describe_subnets()["Subnets"][0]["SubnetId"]], "securityGroups": []}
+    [task] = ecs.run_task(
+        cluster=cluster,
+        taskDefinition="gata-assets-run",
+        launchType="FARGATE",
+        networkConfiguration={"awsvpcConfiguration": network},
+    )["tasks"]
+
+    class Metadata(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"Cluster": cluster, "TaskARN": task["taskArn"]}).encode())
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Metadata) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("ECS_CONTAINER_METADATA_URI_V4", f"http://127.0.0.1:{server.server_port}")
+        yield task["taskArn"]
+        server.shutdown()
+
+
+def subnets(task: dict[str, Any]) -> list[str]:
+    details = [detail for attachment in task["attachments"] for detail in attachment["details"]]
+    return [detail["value"] for detail in details if detail["name"] == "subnetId"]
+
+
 class TestInstance:
     def test_it_is_what_the_file_says(self, instance: dg.DagsterInstance) -> None:
         assert isinstance(instance.compute_log_manager, S3ComputeLogManager)
         launcher = instance.run_launcher
         assert isinstance(launcher, EcsRunLauncher)
-        assert (launcher.task_definition or "").endswith("task-definition/gata-assets-run:1")
+        assert "task-definition/gata-assets-run:" in (launcher.task_definition or "")
         assert launcher.secrets_tags == []
 
     def test_a_run_is_recorded_in_the_database_and_its_log_in_the_bucket(
@@ -99,20 +145,54 @@ class TestInstance:
         assert key.startswith(f"dagster/storage/{result.run_id}/")
         assert b"counts, and no text" in boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
 
-    def test_the_command_of_a_run_is_short_enough_for_ecs_and_has_no_password(
-        self, instance: dg.DagsterInstance
+    def test_a_run_is_started_as_a_task_whose_command_prepares_the_batch(
+        self, instance: dg.DagsterInstance, daemons_task: str, bucket: str, tmp_path: Path
     ) -> None:
+        create_sqlite(tmp_path / "tickets.sqlite", database_rows(world()))
+        settings = {
+            "TICKETS_URL": f"sqlite:///{tmp_path}/tickets.sqlite",
+            "LOW_VOLUME_FALLBACK_LABEL": str(FALLBACK_LABEL),
+            "TARGET_BUCKET": bucket,
+        }
+        job = build_definitions(parse_settings(settings)).resolve_job_def(PREPARE_TICKETS)
         pointer = ModuleCodePointer("gata_assets.definitions", "defs")
-        repository = RepositoryPythonOrigin("/opt/gata/bin/python", pointer, "i" * 200, DEFAULT_DAGSTER_ENTRY_POINT)
-        args = ExecuteRunArgs(
-            job_origin=JobPythonOrigin("prepare_tickets", repository),
-            run_id="0" * 36,
-            instance_ref=instance.get_ref(),
+        repository = RepositoryPythonOrigin(sys.executable, pointer, IMAGE, entry_point=DEFAULT_DAGSTER_ENTRY_POINT)
+        run = instance.create_run_for_job(
+            job,
+            run_config={"loggers": {"console": {}}},
+            tags={"dagster/partition": BATCH_ID},
+            job_code_origin=JobPythonOrigin(PREPARE_TICKETS, repository),
+            status=dg.DagsterRunStatus.STARTING,
         )
-        command = json.dumps(args.get_command_args())
+        instance.run_launcher.launch_run(LaunchRunContext(dagster_run=run, workspace=None))
+
+        ecs = boto3.client("ecs")
+        [started] = [arn for arn in ecs.list_tasks(cluster="gata-assets")["taskArns"] if arn != daemons_task]
+        daemon, task = ecs.describe_tasks(cluster="gata-assets", tasks=[daemons_task, started])["tasks"]
+        assert subnets(task) == subnets(daemon) != []
+        [override] = task["overrides"]["containerOverrides"]
+        assert override["name"] == "run"
         # ECS takes 8,192 characters of overrides.
-        assert len(command) < 7_000
-        assert "p@ss" not in command
+        assert len(json.dumps(task["overrides"])) < 7_000
+        assert "p@ss" not in json.dumps(task)
+
+        [entry_point] = re.findall(r'"aws_ecs_task_definition" "run" .*?entryPoint += (\[.*?\])', CODE, flags=re.DOTALL)
+        # Without the name of the task that runs are: the role of a run may do nothing with ECS, so it must not try.
+        environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_RUN_TASK"}
+        ran = subprocess.run(
+            [*json.loads(entry_point), *override["command"]],
+            env={**environment, **settings, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        ended = instance.get_run_by_id(run.run_id)
+        assert ended and ended.status is dg.DagsterRunStatus.SUCCESS, ran.stderr[-3_000:]
+        keys = {one["Key"] for one in boto3.client("s3").list_objects_v2(Bucket=bucket)["Contents"]}
+        assert {channel_key(GENERAL_DATASET, BATCH_ID, channel) for channel in CHANNELS} <= keys
+        said = [json.loads(line) for line in ran.stderr.splitlines()]
+        assert {(one["batch_id"], one["run_id"]) for one in said} == {(BATCH_ID, run.run_id)}
 
     def test_it_says_the_same_as_that_of_one_machine_but_for_places_and_numbers(self) -> None:
         one_machine = yaml.safe_load((ROOT / "dagster.yaml").read_text())
