@@ -4,11 +4,8 @@
 #   docker run --rm --read-only --tmpfs /tmp --env-file my.env gata-assets 2026010203
 #   docker run --rm --read-only --tmpfs /tmp --env-file my.env --entrypoint gata gata-assets doctor
 #
-# The same image serves the other parts of Dagster with another entry point; they need a DAGSTER_HOME on a volume
-# that they may write to, with dagster.yaml in it:
-#
-#   the code location   --entrypoint dagster … code-server start -h 0.0.0.0 -p 4000 -m gata_assets.definitions -a defs
-#   the UI              --entrypoint dagster-webserver … -h 0.0.0.0 -p 3000 -w /srv/gata/workspace.yaml
+# The same image serves the other parts of Dagster with another entry point and a DAGSTER_HOME: deploy/compose.yaml has
+# them for one machine, deploy/aws/services.tf for AWS.
 
 # The whole tag, so that a build of tomorrow is today's. Both stages have it: the environment links to its Python.
 ARG PYTHON_IMAGE=python:3.13-slim-bookworm
@@ -34,6 +31,8 @@ RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
 COPY --from=build /opt/gata /opt/gata
 WORKDIR /srv/gata
 COPY workspace.yaml dagster.yaml ./
+# The DAGSTER_HOME of the parts on AWS.
+COPY deploy/aws/dagster.yaml deploy/workspace.yaml aws/
 
 # After everything that takes time, since it changes with every commit.
 ARG GATA_REVISION=""

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
-from time import sleep
 from typing import Any
+from urllib.request import urlopen
 
 import dagster as dg
 import pytest
@@ -28,7 +28,9 @@ from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings
+from gata_assets_tests.loopback import free_port
 from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
+from gata_assets_tests.test_compose import Stack, stop, wait_for
 
 ROOT = Path(__file__).parent.parent
 POOL = "ticket_database"
@@ -44,49 +46,69 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def read_in_a_run(home: str, meeting: Path) -> int:
-    """A run in this process that reads until another one waits for the pool; gives how many it saw reading.
+# A code location of one job that reads until it may stop.
+READS = """
+from pathlib import Path
+from time import sleep
 
-    In a process of its own, as in production: Dagster configures logging at the start of each run, which two threads
-    cannot do at once.
-    """
-    seen = 0
-    with dg.DagsterInstance.from_config(home) as instance:
-        storage = instance.event_log_storage
+import dagster as dg
 
-        @dg.op(pool=POOL)
-        def read() -> None:
-            nonlocal seen
-            (meeting / str(os.getpid())).touch()
-            is_first = len(list(meeting.glob("[0-9]*"))) == 1 and not (meeting / "first").exists()
-            (meeting / "first").touch()
-            while is_first and not storage.get_concurrency_info(POOL).pending_step_count and seen < 2:
-                seen = max(seen, len(list(meeting.glob("[0-9]*"))))
-                sleep(0.05)
-            seen = max(seen, len(list(meeting.glob("[0-9]*"))))
-            (meeting / str(os.getpid())).unlink()
+@dg.op(pool="ticket_database")
+def read(context):
+    Path(context.run_id).touch()
+    while not Path("may-stop").exists():
+        sleep(0.05)
 
-        @dg.job(executor_def=dg.in_process_executor)
-        def reads() -> None:
-            read()
+@dg.job(executor_def=dg.in_process_executor)
+def reads():
+    read()
 
-        assert reads.execute_in_process(instance=instance).success
-    return seen
+defs = dg.Definitions(jobs=[reads])
+"""
 
 
 class TestPools:
     def test_two_runs_do_not_read_the_ticket_database_at_once(
         self, instance: dg.DagsterInstance, tmp_path: Path
     ) -> None:
-        (tmp_path / "meeting").mkdir()
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
-            runs = [processes.submit(read_in_a_run, instance.root_directory, tmp_path / "meeting") for _ in range(2)]
-            assert [run.result(timeout=60) for run in runs] == [1, 1]
-        assert instance.event_log_storage.get_concurrency_info(POOL).limit == 1
+        (tmp_path / "reads.py").write_text(READS)
+        # What the first run of a new instance does: until then the queue knows of no pool, and lets two runs pass.
+        instance.event_log_storage.initialize_concurrency_limit_to_default(POOL)
+        port, log = free_port(), tmp_path / "log"
+        command = [sys.executable, "-m", "dagster", "dev", "-f", "reads.py", "-h", "127.0.0.1", "-p", str(port)]
+        environment = {**os.environ, "DAGSTER_HOME": instance.root_directory}
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                command, env=environment, cwd=tmp_path, stdout=file, stderr=file, start_new_session=True
+            )
+        ui = Stack(f"http://127.0.0.1:{port}", None, "", log)
+        try:
+            wait_for("UI", lambda: urlopen(f"{ui.url}/server_info").status == 200)
+            runs = [ui.launch("reads", "reads.py", batch_id="") for _ in range(2)]
+            [reading] = wait_for("a reader", lambda: [run for run in runs if (tmp_path / run).exists()])
+            [waiting] = set(runs) - {reading}
+            wait_for(
+                "held back", lambda: f"Run {waiting} is blocked by global concurrency limits" in log.read_text(), 200
+            )
+            assert not (tmp_path / waiting).exists() and ui.status(waiting) == "QUEUED"
+            (tmp_path / "may-stop").touch()
+            assert [ui.wait_for(run, "SUCCESS", "FAILURE") for run in runs] == ["SUCCESS", "SUCCESS"]
+        finally:
+            stop(process)
 
-    def test_a_place_that_a_killed_run_held_is_freed(self, instance: dg.DagsterInstance) -> None:
-        assert instance.run_monitoring_enabled
-        assert instance.run_monitoring_settings["free_slots_after_run_end_seconds"] == 60
+    def test_a_reader_that_was_killed_outside_of_the_queue_holds_nobody_up(self, instance: dg.DagsterInstance) -> None:
+        # By `op`, a place would be taken inside of the run, and stay taken until the daemon gives it back.
+        @dg.op(pool=POOL)
+        def read() -> None: ...
+
+        @dg.job(executor_def=dg.in_process_executor)
+        def reads() -> None:
+            read()
+
+        storage = instance.event_log_storage
+        storage.set_concurrency_slots(POOL, 1)
+        storage.claim_concurrency_slot(POOL, "a run that was killed", "read")
+        assert reads.execute_in_process(instance=instance).success
 
 
 def failed_run(instance: dg.DagsterInstance, reason: RunFailureReason | None, parent: str = "") -> dg.DagsterRun:

@@ -1,0 +1,24 @@
+output "load_balancer" {
+  description = "What ui_host has to point at."
+  value       = aws_lb.ui.dns_name
+}
+
+output "oidc_redirect_url" {
+  description = "What the identity provider has to know as the redirect URL."
+  value       = local.redirect_url
+}
+
+output "cluster" {
+  description = "The ECS cluster, for `aws ecs update-service`."
+  value       = aws_ecs_cluster.this.name
+}
+
+output "run_role_arn" {
+  description = "The role of runs and of the code location; give it access where a policy of the bucket or the key asks for that."
+  value       = aws_iam_role.part["run"].arn
+}
+
+output "log_groups" {
+  description = "Where the parts write their lines."
+  value       = { for name, group in aws_cloudwatch_log_group.part : name => group.name }
+}

@@ -1,0 +1,172 @@
+# Three roles. `run`, of runs and of the code location, may do what ../iam-policy.json says, and keep its log.
+# `control`, of webserver and daemon, starts and stops runs and reads their logs, and sees neither tickets nor
+# training files. `execution` is what ECS itself needs to start any of them.
+
+locals {
+  filled = {
+    "<ACCOUNT>" = data.aws_caller_identity.current.account_id
+    "<REGION>"  = var.region
+    "<BUCKET>"  = var.target_bucket
+    "<CLUSTER>" = element(split(":", var.ticket_cluster_arn), 6)
+    "<SECRET>"  = element(split(":", var.ticket_secret_arn), 6)
+    "<KEY>"     = var.kms_key_arn == null ? "<KEY>" : element(split("/", var.kms_key_arn), 1)
+  }
+
+  # The policy of a batch has one home, outside of this directory; the placeholders are filled in one by one.
+  policy_1 = replace(file("${path.module}/../iam-policy.json"), "<ACCOUNT>", local.filled["<ACCOUNT>"])
+  policy_2 = replace(local.policy_1, "<REGION>", local.filled["<REGION>"])
+  policy_3 = replace(local.policy_2, "<BUCKET>", local.filled["<BUCKET>"])
+  policy_4 = replace(local.policy_3, "<CLUSTER>", local.filled["<CLUSTER>"])
+  policy_5 = replace(local.policy_4, "<SECRET>", local.filled["<SECRET>"])
+  policy_6 = replace(local.policy_5, "<KEY>", local.filled["<KEY>"])
+  batch_statements = [
+    for statement in jsondecode(local.policy_6).Statement : statement
+    if var.kms_key_arn != null || !strcontains(jsonencode(statement), "kms:")
+  ]
+
+  task_arns = "arn:aws:ecs:${var.region}:${data.aws_caller_identity.current.account_id}:task/${aws_ecs_cluster.this.name}/*"
+}
+
+data "aws_iam_policy_document" "ecs_may_assume" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["ecs-tasks.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.current.account_id]
+    }
+  }
+}
+
+resource "aws_iam_role" "part" {
+  for_each = toset(["run", "control", "execution"])
+
+  name               = "${var.name}-${each.key}"
+  assume_role_policy = data.aws_iam_policy_document.ecs_may_assume.json
+}
+
+resource "aws_iam_role_policy" "batch" {
+  name   = "prepare-batches"
+  role   = aws_iam_role.part["run"].id
+  policy = jsonencode({ Version = "2012-10-17", Statement = local.batch_statements })
+}
+
+data "aws_iam_policy_document" "write_step_logs" {
+  statement {
+    actions   = ["s3:GetObject", "s3:PutObject"]
+    resources = ["${aws_s3_bucket.logs.arn}/dagster/*"]
+  }
+
+  statement {
+    actions   = ["s3:ListBucket"]
+    resources = [aws_s3_bucket.logs.arn]
+  }
+}
+
+resource "aws_iam_role_policy" "write_step_logs" {
+  name   = "write-step-logs"
+  role   = aws_iam_role.part["run"].id
+  policy = data.aws_iam_policy_document.write_step_logs.json
+}
+
+data "aws_iam_policy_document" "control" {
+  statement {
+    sid       = "ReadStepLogs"
+    actions   = ["s3:GetObject"]
+    resources = ["${aws_s3_bucket.logs.arn}/dagster/*"]
+  }
+
+  statement {
+    sid       = "LookForStepLogs"
+    actions   = ["s3:ListBucket"]
+    resources = [aws_s3_bucket.logs.arn]
+  }
+
+  statement {
+    sid       = "StartRuns"
+    actions   = ["ecs:RunTask"]
+    resources = ["${aws_ecs_task_definition.run.arn_without_revision}:*"]
+
+    condition {
+      test     = "ArnEquals"
+      variable = "ecs:cluster"
+      values   = [aws_ecs_cluster.this.arn]
+    }
+  }
+
+  statement {
+    sid       = "FollowAndStopRuns"
+    actions   = ["ecs:DescribeTasks", "ecs:StopTask", "ecs:TagResource"]
+    resources = [local.task_arns]
+  }
+
+  # These two know no resources.
+  statement {
+    sid       = "ReadHowTasksRun"
+    actions   = ["ecs:DescribeTaskDefinition", "ec2:DescribeNetworkInterfaces"]
+    resources = ["*"]
+  }
+
+  statement {
+    sid       = "ReadWhyARunWasLost"
+    actions   = ["logs:GetLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.part["run"].arn}:*"]
+  }
+
+  statement {
+    sid       = "HandRolesToRuns"
+    actions   = ["iam:PassRole"]
+    resources = [aws_iam_role.part["run"].arn, aws_iam_role.part["execution"].arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "iam:PassedToService"
+      values   = ["ecs-tasks.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "control" {
+  name   = "start-and-stop-runs"
+  role   = aws_iam_role.part["control"].id
+  policy = data.aws_iam_policy_document.control.json
+}
+
+data "aws_iam_policy_document" "execution" {
+  # Knows no resources.
+  statement {
+    sid       = "LogInToTheRegistry"
+    actions   = ["ecr:GetAuthorizationToken"]
+    resources = ["*"]
+  }
+
+  statement {
+    sid       = "PullTheImage"
+    actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    resources = [var.repository_arn]
+  }
+
+  statement {
+    sid       = "WriteLogLines"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = [for group in aws_cloudwatch_log_group.part : "${group.arn}:*"]
+  }
+
+  statement {
+    sid       = "ReadSecretsOfTheParts"
+    actions   = ["secretsmanager:GetSecretValue"]
+    resources = [var.dagster_db_secret_arn, var.oidc_secret_arn]
+  }
+}
+
+resource "aws_iam_role_policy" "execution" {
+  name   = "start-tasks"
+  role   = aws_iam_role.part["execution"].id
+  policy = data.aws_iam_policy_document.execution.json
+}

@@ -1,0 +1,137 @@
+# `terraform test`: plans and applies all of it against a provider that is stood in for; no account is needed.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{\"Version\": \"2012-10-17\", \"Statement\": []}" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/part" }
+  }
+
+  mock_resource "aws_lb_target_group" {
+    defaults = { arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/ui/1" }
+  }
+
+  mock_resource "aws_lb" {
+    defaults = { arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/ui/1" }
+  }
+
+  mock_resource "aws_lb_listener" {
+    defaults = { arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/ui/1/2" }
+  }
+
+  mock_resource "aws_ecs_task_definition" {
+    defaults = { arn = "arn:aws:ecs:eu-west-1:123456789012:task-definition/part:1" }
+  }
+
+  mock_resource "aws_service_discovery_service" {
+    defaults = { arn = "arn:aws:servicediscovery:eu-west-1:123456789012:service/code" }
+  }
+}
+
+variables {
+  region                    = "eu-west-1"
+  image                     = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/gata-assets:0.1.0"
+  repository_arn            = "arn:aws:ecr:eu-west-1:123456789012:repository/gata-assets"
+  vpc_id                    = "vpc-1"
+  private_subnet_ids        = ["subnet-1", "subnet-2"]
+  ui_cidrs                  = ["10.0.0.0/8"]
+  ui_host                   = "dagster.example.com"
+  certificate_arn           = "arn:aws:acm:eu-west-1:123456789012:certificate/1"
+  oidc_issuer_url           = "https://login.example.com"
+  oidc_email_domain         = "example.com"
+  oidc_secret_arn           = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:dagster-login-A1b2C3"
+  dagster_db_secret_arn     = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:dagster-db-A1b2C3"
+  dagster_db_password       = "a-stand-in-of-some-length"
+  ticket_cluster_arn        = "arn:aws:rds:eu-west-1:123456789012:cluster:gata"
+  ticket_secret_arn         = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gata-reader-A1b2C3"
+  target_bucket             = "my-training-data"
+  low_volume_fallback_label = "25000000000101"
+}
+
+run "the_role_of_runs_has_the_policy_of_a_batch_and_may_not_delete" {
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.batch.policy, "Delete") && !strcontains(aws_iam_role_policy.batch.policy, "<")
+    error_message = "The policy deletes, or a placeholder is left."
+  }
+
+  assert {
+    condition     = strcontains(aws_iam_role_policy.batch.policy, var.ticket_cluster_arn) && strcontains(aws_iam_role_policy.batch.policy, var.ticket_secret_arn)
+    error_message = "The policy is about another cluster or secret than the settings."
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.batch.policy, "kms:")
+    error_message = "There is no key, and a statement about one."
+  }
+}
+
+run "a_key_is_in_the_policy_where_there_is_one" {
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd"
+  }
+
+  assert {
+    condition     = strcontains(aws_iam_role_policy.batch.policy, var.kms_key_arn)
+    error_message = "The policy does not know the key."
+  }
+}
+
+run "the_ui_listens_on_loopback_beside_its_login" {
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.part["webserver"].container_definitions)[0].command[1] == "127.0.0.1"
+    error_message = "The webserver can be reached without the login."
+  }
+
+  assert {
+    condition     = [for one in jsondecode(aws_ecs_task_definition.part["webserver"].container_definitions) : one.name] == ["webserver", "login"]
+    error_message = "The login is not beside the webserver."
+  }
+}
+
+run "runs_have_the_size_of_the_workflows_task_and_a_command_of_the_launchers" {
+  assert {
+    condition     = aws_ecs_task_definition.run.cpu == "1024" && aws_ecs_task_definition.run.memory == "4096"
+    error_message = "Not the size that the measurements are about."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.run.container_definitions)[0].entryPoint == ["env"]
+    error_message = "The image's own entry point would take the launcher's command for a batch ID."
+  }
+}
+
+run "the_internet_is_refused" {
+  command = plan
+
+  variables {
+    ui_cidrs = ["0.0.0.0/0"]
+  }
+
+  expect_failures = [var.ui_cidrs]
+}
+
+run "an_image_without_a_version_is_refused" {
+  command = plan
+
+  variables {
+    image = "gata-assets:latest"
+  }
+
+  expect_failures = [var.image]
+}
+
+run "a_login_for_everybody_is_refused" {
+  command = plan
+
+  variables {
+    oidc_email_domain = "*"
+  }
+
+  expect_failures = [var.oidc_email_domain]
+}

@@ -1,0 +1,2 @@
+-- Run once by the database's image: the ticket database, beside the one that Dagster keeps its runs in.
+CREATE DATABASE gata;

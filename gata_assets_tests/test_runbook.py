@@ -1,0 +1,57 @@
+"""docs/runbook.md and the other pages: what they name is there. Real: the files, and the program's source."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "deploy").rglob("*.md"))]
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+SOURCE = "\n".join(path.read_text() for path in (ROOT / "gata_assets").rglob("*.py"))
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if target.startswith("http"):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "and nothing was written.",
+        "no ticket that trains was closed in",
+        "The Aurora cluster was still resuming after",
+        "The RDS Data API refused a statement: ",
+        "The database's secret (DB_SECRET_ARN) cannot be read: ",
+        "the stored table was made with",
+        "the role needs s3:DeleteObject",
+        "Wrong settings:",
+        "BATCH_FAILED",
+    ],
+)
+def test_the_messages_of_the_runbook_are_the_programs(message: str) -> None:
+    assert message.strip() in RUNBOOK
+    # A message may be put together from pieces, and a name stand in one of them.
+    pieces = ["needs ", "s3:DeleteObject"] if "role needs" in message else [message]
+    assert all(piece in SOURCE for piece in pieces)
+
+
+def test_every_part_says_how_one_notices_what_to_do_and_when_it_is_over() -> None:
+    parts = re.split(r"^## ", RUNBOOK, flags=re.MULTILINE)[1:]
+    troubles = [part for part in parts if not part.startswith(("Where to look", "What is kept"))]
+    assert len(troubles) == 7
+    assert [part.splitlines()[0] for part in troubles if "*It is over*" not in part] == []
