@@ -1,7 +1,7 @@
 """The asset checks of the ticket line: their names, what they say, and how their outcomes reach Dagster.
 
-A check is evaluated on the value before it is written: a blocking one that fails ends the run there. Which rows
-break which rule is counted in `core.quality`.
+A check is evaluated on the value before it is written: where a blocking one fails, it is not. Which rows break which
+rule is counted in `core.quality`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from gata_assets.core.quality import Outcome, broken
+from gata_assets.errors import ChecksFailedError
 
 TICKETS_ARE_VALID = "tickets_are_valid"
 LABEL_COUNTS_ARE_VALID = "label_counts_are_valid"
@@ -67,28 +68,40 @@ def without_maturity_warnings() -> Iterator[None]:
         yield
 
 
-def report(
-    table: str, outcomes: Mapping[str, Sequence[Outcome]], *, only_warned_of: frozenset[str] = frozenset()
-) -> Iterator[dg.AssetCheckResult]:
-    """Yield one result a check, then raise if a blocking one has failed.
+def evaluations(
+    asset: str,
+    batch_id: str,
+    outcomes: Mapping[str, Sequence[Outcome]],
+    *,
+    only_warned_of: frozenset[str] = frozenset(),
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """What the checks of one batch's asset say, as events.
 
-    Raises dagster.Failure, which names the table, the rules, how many rows break them and what to do.
+    An `AssetCheckResult` belongs to a run's only partition or to none; in a run over a range, each batch has its own.
     """
-    faults: list[Outcome] = []
     for name, outcome in outcomes.items():
         failed = broken(outcome)
         is_blocking = name not in only_warned_of
-        faults.extend(failed if is_blocking else [])
-        yield dg.AssetCheckResult(
+        yield dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey(asset),
             check_name=name,
+            partition=batch_id,
             passed=not failed,
             severity=dg.AssetCheckSeverity.ERROR if is_blocking else dg.AssetCheckSeverity.WARN,
-            metadata={one.rule: f"{one.failed:,} of {one.checked:,} {one.unit}" for one in outcome},
+            blocking=True,
+            metadata={
+                one.rule: dg.MetadataValue.text(f"{one.failed:,} of {one.checked:,} {one.unit}") for one in outcome
+            },
             description="; ".join(str(one) for one in failed) or None,
         )
-    if faults:
-        raise dg.Failure(
-            f"{table} breaks {len(faults)} rule{'s' if len(faults) > 1 else ''}, and nothing was written. "
-            + " | ".join(str(fault) for fault in faults),
-            allow_retries=False,
-        )
+
+
+def require_passed(
+    asset: str, outcomes: Mapping[str, Sequence[Outcome]], *, only_warned_of: frozenset[str] = frozenset()
+) -> None:
+    """Raise ChecksFailedError if a blocking check has failed: which rules, how many rows break them, what to do."""
+    faults = {name: broken(outcome) for name, outcome in outcomes.items() if name not in only_warned_of}
+    rules = [str(fault) for outcome in faults.values() for fault in outcome]
+    if rules:
+        said = f"{asset} breaks {len(rules)} rule{'s' if len(rules) > 1 else ''}, and nothing was written. "
+        raise ChecksFailedError(said + " | ".join(rules), tuple(name for name, outcome in faults.items() if outcome))

@@ -23,7 +23,8 @@ from gata_assets.resources.rules_resource import PreparationRulesResource
 from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.schedules import build_schedule
 from gata_assets.sensors import build_failed_runs_sensor, build_new_tickets_sensor
-from gata_assets.settings import Settings, SourceKind, load_settings
+from gata_assets.setting_values import BackfillPolicy, SourceKind
+from gata_assets.settings import Settings, load_settings
 
 # The assets that are the datasets of a batch; a batch is prepared when its general dataset is.
 _GENERAL, _LOW_VOLUME = "general_split", "low_volume_split"
@@ -48,7 +49,15 @@ def build_definitions(
         lambda spec: (
             spec.replace_attributes(freshness_policy=fresh) if spec.key.path[-1] in (_GENERAL, _LOW_VOLUME) else spec
         ),
-        build_ticket_assets(partitions, code_version=version),
+        [
+            build_ticket_assets(
+                partitions,
+                code_version=version,
+                backfill_policy=_backfill_policy(settings),
+                batches_at_once=settings.backfill_chunk,
+                owners=settings.asset_owners or (),
+            )
+        ],
     )
     return dg.Definitions(
         assets=assets,
@@ -80,6 +89,12 @@ def _arrival_rules(settings: Settings) -> ArrivalRules:
         min_new_tickets=settings.min_new_tickets,
         first_batch_id=settings.first_batch_id,
     )
+
+
+def _backfill_policy(settings: Settings) -> dg.BackfillPolicy:
+    if settings.backfill_policy is BackfillPolicy.SINGLE_RUN:
+        return dg.BackfillPolicy.single_run()
+    return dg.BackfillPolicy.multi_run(settings.backfill_chunk)
 
 
 def build_source(settings: Settings) -> TicketSource:

@@ -8,6 +8,7 @@
     │   ├── DatabaseResumingError        it wakes up from a pause, and was not to be waited for
     │   └── DatabaseStillResumingError   it was waited for, in vain
     ├── DataRuleError           the data breaks a rule of a table
+    │   ├── ChecksFailedError   blocking checks of an asset have failed
     │   └── SplitError          the tickets cannot be divided into train and test
     ├── AlertError              what failed could not be reported
     └── StoreError              the target cannot be read, written or deleted
@@ -48,6 +49,14 @@ class DatabaseStillResumingError(SourceError):
 
 class DataRuleError(GataError):
     """Rows break a rule of their table; nothing was written downstream."""
+
+
+class ChecksFailedError(DataRuleError):
+    """Blocking checks of an asset have failed; `checks` names them."""
+
+    def __init__(self, message: str, checks: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.checks = checks
 
 
 class SplitError(DataRuleError):

@@ -28,13 +28,15 @@ class BatchFailure:
     reason: str
 
 
-def as_failure(failures: Sequence[BatchFailure], batches: int) -> dg.Failure:
-    """The error that ends a run in which some of its batches failed; trying it again would change nothing."""
+def as_failure(failures: Sequence[BatchFailure], *, batches: int) -> dg.Failure:
+    """The error that ends a run of so many batches, some of which failed; to try it again would change nothing."""
+    failed = len({one.batch_id for one in failures})
     reasons = [f"batch {one.batch_id}: {one.reason}" for one in failures[:_MOST_REASONS]]
     more = [f"and {len(failures) - _MOST_REASONS} more"] if len(failures) > _MOST_REASONS else []
-    said = failures[0].reason if batches == 1 else f"{len(failures)} of {batches} batches failed: "
     return dg.Failure(
-        said if batches == 1 else said + " | ".join(reasons + more),
+        failures[0].reason
+        if len(failures) == batches == 1
+        else f"{failed} of {batches} batches failed: " + " | ".join(reasons + more),
         metadata={_METADATA: dg.MetadataValue.json([asdict(one) for one in failures])},
         allow_retries=False,
     )

@@ -6,7 +6,10 @@ The order in which the objects of a dataset are written is decided here; their b
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -28,6 +31,14 @@ _PANDAS_TYPES = {
 }
 
 
+@dataclass(frozen=True)
+class Stored:
+    """An object of a batch as it stands in the store: what the UI shows of it, and the SHA-256 that tells it apart."""
+
+    sha256: str
+    metadata: Mapping[str, dg.MetadataValue[Any]]
+
+
 class ParquetIOManager(dg.ConfigurableIOManager):
     """A pandas table a partition, at `intermediate/{asset}/{batch_id}.parquet`, compressed with zstd.
 
@@ -36,29 +47,30 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
     store: ObjectStore
 
-    def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
-        """Write one partition's table whole."""
-        key = table_key(context.asset_key.path[-1], context.partition_key)
-        table = pa.Table.from_pandas(obj, preserve_index=False)
-        making = {_MAKING_KEY: json.dumps(obj.attrs[MAKING]).encode()}
-        content = pa.BufferOutputStream()
-        pq.write_table(table.replace_schema_metadata(making), content, compression="zstd")
-        self.store.write(key, content.getvalue().to_pybytes())
-        context.add_output_metadata({"path": dg.MetadataValue.path(self.store.uri(key))})
+    def write(self, asset: str, batch_id: str, table: pd.DataFrame) -> Stored:
+        """Write one batch's table whole."""
+        key = table_key(asset, batch_id)
+        arrow = pa.Table.from_pandas(table, preserve_index=False)
+        making = {_MAKING_KEY: json.dumps(table.attrs[MAKING]).encode()}
+        buffer = pa.BufferOutputStream()
+        # Texts seldom repeat: a dictionary of them costs a fifth of the time and a seventh of the size.
+        pq.write_table(arrow.replace_schema_metadata(making), buffer, compression="zstd", use_dictionary=["label"])
+        content = buffer.getvalue().to_pybytes()
+        self.store.write(key, content)
+        return Stored(sha256(content).hexdigest(), {"path": dg.MetadataValue.path(self.store.uri(key))})
 
-    def load_input(self, context: dg.InputContext) -> pd.DataFrame:
-        """Read one partition's table, with its making and its file's SHA-256 in `attrs`.
+    def read(self, asset: str, batch_id: str) -> pd.DataFrame:
+        """Read one batch's table, with its making and its file's SHA-256 in `attrs`.
 
         Raises ObjectNotFoundError when its asset has not been materialized, StoreError for a file that is damaged or
         somebody else's.
         """
-        asset = context.asset_key.path[-1]
-        key = table_key(asset, context.partition_key)
+        key = table_key(asset, batch_id)
         try:
             content = self.store.read(key)
         except ObjectNotFoundError:
             raise ObjectNotFoundError(
-                f"There is no {self.store.uri(key)}: materialize `{asset}` for batch {context.partition_key} first."
+                f"There is no {self.store.uri(key)}: materialize `{asset}` for batch {batch_id} first."
             ) from None
         try:
             stored = pq.read_table(pa.BufferReader(content))
@@ -66,11 +78,19 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         except (pa.ArrowInvalid, KeyError):
             raise StoreError(
                 f"{self.store.uri(key)} is not a table that this project wrote whole: materialize `{asset}` for batch "
-                f"{context.partition_key} again."
+                f"{batch_id} again."
             ) from None
         table: pd.DataFrame = stored.to_pandas(types_mapper=_PANDAS_TYPES.get, ignore_metadata=True)
         table.attrs = {MAKING: making, SHA256: sha256(content).hexdigest()}
         return table
+
+    def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
+        """Write the partition that an output is of."""
+        context.add_output_metadata(self.write(context.asset_key.path[-1], context.partition_key, obj).metadata)
+
+    def load_input(self, context: dg.InputContext) -> pd.DataFrame:
+        """Read the partition that an input asks for."""
+        return self.read(context.asset_key.path[-1], context.partition_key)
 
 
 class DatasetIOManager(dg.ConfigurableIOManager):
@@ -82,23 +102,26 @@ class DatasetIOManager(dg.ConfigurableIOManager):
 
     store: ObjectStore
 
-    def handle_output(self, context: dg.OutputContext, obj: Dataset) -> None:
+    def write(self, dataset: Dataset) -> Stored:
         """Withdraw an earlier manifest, write or remove the channel files, write the manifest.
 
         Raises DeleteDeniedError when files of an earlier run must go and the role may not delete them.
         """
-        files = obj.encode()
+        files = dataset.encode()
         self._withdraw_manifest(files)
         for key, content in files.contents.items():
             self.store.write(key, content)
-        self._delete_stale([key for key in files.channel_keys if key not in files.contents], obj)
+        self._delete_stale([key for key in files.channel_keys if key not in files.contents], dataset)
         self.store.write(files.manifest_key, files.manifest)
-        context.add_output_metadata(
-            {
-                "manifest": dg.MetadataValue.path(self.store.uri(files.manifest_key)),
-                "paths": dg.MetadataValue.json([self.store.uri(key) for key in files.contents]),
-            }
-        )
+        metadata = {
+            "manifest": dg.MetadataValue.path(self.store.uri(files.manifest_key)),
+            "paths": dg.MetadataValue.json([self.store.uri(key) for key in files.contents]),
+        }
+        return Stored(sha256(files.manifest).hexdigest(), metadata)
+
+    def handle_output(self, context: dg.OutputContext, obj: Dataset) -> None:
+        """Write the partition that an output is of."""
+        context.add_output_metadata(self.write(obj).metadata)
 
     def load_input(self, context: dg.InputContext) -> Dataset:
         """No asset reads a dataset back; its readers are outside."""

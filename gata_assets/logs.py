@@ -1,6 +1,8 @@
 """What runs say while they run: JSON lines for machines, events for whoever follows a run.
 
-One line a notable event with batch, asset and run id; no ticket text and no value of a row gets here.
+One line a notable event with batch, asset and run id; no ticket text and no value of a row gets here. Runs that
+this project starts have `event_logger`; whatever else Dagster starts has `JsonLinesHandler`, which dagster.yaml
+names.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,13 +18,22 @@ from typing import Any
 
 import dagster as dg
 
+from gata_assets.settings import read_log_level
+
+# A handler that dagster.yaml names is a beta feature, of which Dagster tells every process in a line that is no JSON.
+warnings.filterwarnings("ignore", message="Handling yaml-defined logging configuration is currently in beta")
+
+# What a record carries that has been written as a line. A run may have both the handler and the logger of ours;
+# Dagster asks the handlers first and copies such attributes to the loggers' records.
+_IS_WRITTEN = "gata_is_written"
+
 # Dagster logs its own events at DEBUG; these are worth INFO.
 _NOTABLE_EVENTS = frozenset({"STEP_START", "STEP_SUCCESS", "ASSET_MATERIALIZATION"})
 
 
 @dataclass(frozen=True)
 class RunEvent:
-    """One thing that happened in a run; `event` is Dagster's type of it, empty for a plain log line."""
+    """One thing that happened in a run; `event` is the name of its type in Dagster, empty for a plain log line."""
 
     at: datetime
     level: int
@@ -73,15 +85,37 @@ def write_json_line(event: RunEvent) -> None:
 
 
 class _EventHandler(logging.Handler):
+    """Hands on what is worth LOG_LEVEL; `record.levelno` is not asked, since Dagster logs its events at DEBUG."""
+
     def __init__(self, handle: Callable[[RunEvent], None], level: int) -> None:
         super().__init__(logging.DEBUG)
         self._handle = handle
         self._least = level
 
     def emit(self, record: logging.LogRecord) -> None:
+        if self._handle is write_json_line and getattr(record, _IS_WRITTEN, False):
+            return
         event = _read_record(record)
         if event.level >= self._least:
             self._handle(event)
+
+
+class JsonLinesHandler(_EventHandler):
+    """Writes the events of any run of a Dagster instance as JSON lines, from LOG_LEVEL up; dagster.yaml names it.
+
+    It is silent on a terminal, where somebody looks at the UI or at the display of `gata prepare`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(write_json_line, logging.getLevelNamesMapping()[read_log_level()])
+        # Asked now: during a step Dagster puts a file in the place of stderr.
+        self._is_silent = sys.stderr.isatty()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record's event, and say so on the record."""
+        if not self._is_silent:
+            super().emit(record)
+            setattr(record, _IS_WRITTEN, True)
 
 
 def _read_record(record: logging.LogRecord) -> RunEvent:
@@ -89,28 +123,39 @@ def _read_record(record: logging.LogRecord) -> RunEvent:
     event: dg.DagsterEvent | None = meta.get("dagster_event")
     numbers: dict[str, int | float] = {}
     check, has_passed, level = "", None, record.levelno
+    # One step may make several assets of several batches: what an event says of itself goes first.
+    asset, batch_id = str(meta.get("step_key") or ""), _batches_of_run(meta.get("job_tags") or {})
     if event and event.event_type_value in _NOTABLE_EVENTS:
         level = max(level, logging.INFO)
     if event and event.event_type_value == "ASSET_MATERIALIZATION":
-        numbers = numbers_of(event.step_materialization_data.materialization.metadata)
+        materialization = event.step_materialization_data.materialization
+        numbers = numbers_of(materialization.metadata)
+        asset, batch_id = materialization.asset_key.to_user_string(), materialization.partition or batch_id
     if event and event.event_type_value == "ASSET_CHECK_EVALUATION":
         evaluation = event.asset_check_evaluation_data
         check, has_passed = evaluation.check_name, evaluation.passed
+        asset, batch_id = evaluation.asset_key.to_user_string(), evaluation.partition or batch_id
         if not has_passed:
             level = logging.ERROR if evaluation.severity is dg.AssetCheckSeverity.ERROR else logging.WARNING
     return RunEvent(
         at=datetime.fromtimestamp(record.created, UTC),
         level=level,
         message=str(meta.get("orig_message") or record.getMessage()),
-        event=event.event_type_value if event else "",
-        batch_id=str((meta.get("job_tags") or {}).get("dagster/partition", "")),
-        asset=str(meta.get("step_key") or ""),
+        event=event.event_type.name if event else "",
+        batch_id=batch_id,
+        asset=asset,
         run_id=str(meta.get("run_id") or ""),
         error=failure_reason(event) if event and event.is_failure else "",
         check=check,
         has_passed=has_passed,
         numbers=numbers,
     )
+
+
+def _batches_of_run(tags: Mapping[str, str]) -> str:
+    """The run's batch ID; of a run over a range the first and the last one, `2026010200...2026010223`."""
+    first, last = (tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
+    return f"{first}...{last}" if first and last else str(tags.get("dagster/partition", ""))
 
 
 def numbers_of(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, int | float]:

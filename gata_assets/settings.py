@@ -7,15 +7,13 @@ environment and a `.env`-style file (the environment wins) and hands the file's 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -26,60 +24,22 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from gata_assets.automation_settings import AutomationSettings
-from gata_assets.batches import parse_batch_id
 from gata_assets.core.rules import LabelFormat, LowVolumePolicy, PreparationRules, SplitMethod
 from gata_assets.env_file import read_env_file
-from gata_assets.errors import BatchIdError, SettingsError
+from gata_assets.errors import SettingsError
+from gata_assets.setting_values import (
+    BackfillPolicy,
+    SourceKind,
+    arn,
+    batch_id,
+    bucket_name,
+    owners,
+    readable_url,
+)
 
 DEFAULT_ENV_FILE = "local.env"
 ENV_FILE_VARIABLE = "GATA_ENV_FILE"
 SAMPLE_TICKETS_FILE = Path("gata-sample.sqlite")
-
-
-class SourceKind(StrEnum):
-    """Where tickets are read from."""
-
-    SAMPLE = "sample"
-    SQLITE = "sqlite"
-    POSTGRESQL = "postgresql"
-    DATA_API = "data-api"
-
-
-def _readable_url(value: SecretStr) -> SecretStr:
-    url = value.get_secret_value()
-    try:
-        is_readable = url.split("?")[0].count("@") <= 1 and urlsplit(url).port != 0
-    except ValueError:
-        is_readable = False
-    if not is_readable:
-        raise PydanticCustomError(
-            "tickets_url",
-            "cannot be read: in a user's name or password, characters such as @ : / [ # are to be written "
-            "as %40 %3A %2F %5B %23",
-        )
-    return value
-
-
-def _bucket_name(value: str) -> str:
-    if value.startswith("s3://") or "/" in value:
-        raise PydanticCustomError("bucket", "must be a bucket's name alone, without s3:// and without a slash")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]", value):
-        raise PydanticCustomError("bucket", "is not a bucket's name (3 to 63 of a-z 0-9 . -)")
-    return value
-
-
-def _arn(value: str) -> str:
-    parts = value.split(":")
-    if parts[0] != "arn" or len(parts) < 7 or not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-[0-9]+", parts[3]):
-        raise PydanticCustomError("arn", "is not an ARN (arn:aws:service:region:account:kind:name)")
-    return value
-
-
-def _batch_id(value: str) -> str:
-    try:
-        return parse_batch_id(value).batch_id
-    except BatchIdError:
-        raise PydanticCustomError("batch_id", "is not a batch ID (YYYYMMDDHH, an hour in UTC)") from None
 
 
 def _days(default: int, meaning: str) -> int:
@@ -99,17 +59,17 @@ class Settings(AutomationSettings):
         description="Where tickets are read from: a SQLite file or a PostgreSQL database.",
         examples=["postgresql://reader@db.example:5432/gata", "sqlite:///tickets.sqlite"],
     )
-    db_arn: Annotated[str, AfterValidator(_arn)] | None = Field(
+    db_arn: Annotated[str, AfterValidator(arn)] | None = Field(
         default=None,
         description="The Aurora cluster to read through the RDS Data API, instead of TICKETS_URL.",
         examples=["arn:aws:rds:us-east-1:123456789012:cluster:gata"],
     )
-    db_secret_arn: Annotated[str, AfterValidator(_arn)] | None = Field(
+    db_secret_arn: Annotated[str, AfterValidator(arn)] | None = Field(
         default=None,
         description="The Secrets Manager secret of the cluster's reader (JSON: dbname, username, password).",
         examples=["arn:aws:secretsmanager:us-east-1:123456789012:secret:gata-reader"],
     )
-    target_bucket: Annotated[str, AfterValidator(_bucket_name)] | None = Field(
+    target_bucket: Annotated[str, AfterValidator(bucket_name)] | None = Field(
         default=None,
         description="The S3 bucket to write to; unset, files go to TARGET_DIR.",
         examples=["my-training-data"],
@@ -170,13 +130,30 @@ class Settings(AutomationSettings):
         description="How `label` is written into data.json; the fine-tuning job needs integers.",
         examples=[form.value for form in LabelFormat],
     )
+    backfill_chunk: int = Field(
+        default=744,
+        ge=1,
+        le=8784,
+        description="The batches of a range that share one read of their tickets.",
+        examples=["744"],
+    )
+    backfill_policy: BackfillPolicy = Field(
+        default=BackfillPolicy.SINGLE_RUN,
+        description="The runs of a range that is launched in Dagster: one, or one a BACKFILL_CHUNK.",
+        examples=[policy.value for policy in BackfillPolicy],
+    )
+    asset_owners: Annotated[tuple[str, ...], BeforeValidator(owners)] | None = Field(
+        default=None,
+        description="Who owns the assets, as the UI shows it: e-mail addresses and team:names, between commas.",
+        examples=["team:routing,ml@example.com"],
+    )
     gata_revision: str | None = Field(
         default=None,
         pattern=r"^[0-9A-Za-z.\-]{1,40}$",
         description="The commit that an image was built from, for the manifests' code version.",
         examples=["3f2a9c1"],
     )
-    first_batch_id: Annotated[str, AfterValidator(_batch_id)] = Field(
+    first_batch_id: Annotated[str, AfterValidator(batch_id)] = Field(
         default="2024010100", description="The first batch that exists.", examples=["2024010100"]
     )
 
@@ -194,7 +171,7 @@ class Settings(AutomationSettings):
         if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
             return value
         if url.startswith(("postgresql://", "postgres://")):
-            return _readable_url(value)
+            return readable_url(value)
         raise PydanticCustomError("tickets_url", "is neither sqlite:///path nor postgresql://user@host:port/database")
 
     @model_validator(mode="after")
@@ -294,6 +271,11 @@ def load_settings(env_file: Path | None = None) -> Settings:
     settings = parse_settings(os.environ)
     _set_default("AWS_DEFAULT_REGION", settings.aws_default_region)
     return settings
+
+
+def read_log_level() -> str:
+    """LOG_LEVEL alone, for processes that need no other setting; raises SettingsError for a level that is none."""
+    return parse_settings({"LOG_LEVEL": os.environ.get("LOG_LEVEL", "")}).log_level
 
 
 def _set_default(name: str, value: str) -> None:

@@ -15,30 +15,34 @@ DAGSTER = frozenset({"dagster", "dagster_pandera"})
 
 # What a room may import, by the first name of an outside package and by room of our own.
 ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
-    "core": (frozenset({"numpy", "pandas", "pandera", "sklearn"}), frozenset({"core", "schemas", "batches", "errors"})),
+    "core": (
+        frozenset({"numpy", "pandas", "pandera", "pyarrow", "sklearn"}),
+        frozenset({"core", "schemas", "batches", "errors"}),
+    ),
     "batches": (frozenset(), frozenset({"errors"})),
     "errors": (frozenset(), frozenset()),
     "schemas": (frozenset({"pandas", "pandera"}), frozenset({"batches"})),
     "settings": (
         frozenset({"pydantic", "pydantic_core"}),
-        frozenset({"automation_settings", "batches", "core", "env_file", "errors"}),
+        frozenset({"automation_settings", "core", "env_file", "errors", "setting_values"}),
     ),
+    "setting_values": (frozenset({"pydantic", "pydantic_core"}), frozenset({"batches", "errors"})),
     "partitions": (frozenset({"dagster"}), frozenset({"batches"})),
     "assets": (
-        DAGSTER | {"pandas", "pandera"},
-        frozenset({"assets", "batches", "checks", "core", "errors", "resources", "schemas"}),
+        DAGSTER | {"numpy", "pandas", "pandera"},
+        frozenset({"assets", "batches", "checks", "core", "errors", "failures", "io_managers", "resources", "schemas"}),
     ),
-    "checks": (frozenset({"dagster"}), frozenset({"core"})),
+    "checks": (frozenset({"dagster"}), frozenset({"core", "errors"})),
     "jobs": (frozenset({"dagster"}), frozenset({"assets"})),
-    "logs": (frozenset({"dagster"}), frozenset()),
-    "failures": (frozenset({"dagster"}), frozenset({"logs"})),
     "sensors": (frozenset({"dagster"}), frozenset({"core", "errors", "failures", "jobs", "resources"})),
     "schedules": (frozenset({"dagster"}), frozenset({"batches", "jobs"})),
-    "automation_settings": (frozenset({"pydantic", "pydantic_core"}), frozenset()),
+    "automation_settings": (frozenset({"pydantic"}), frozenset({"setting_values"})),
+    "failures": (frozenset({"dagster"}), frozenset({"logs"})),
+    "logs": (frozenset({"dagster"}), frozenset({"settings"})),
     "io_managers": (frozenset({"dagster", "pandas", "pyarrow"}), frozenset({"core", "errors", "resources"})),
     "resources": (
         SDKS
-        | {"dagster", "pandas", "pyarrow", "pydantic", "tenacity", "types_boto3_rds_data"}
+        | {"dagster", "numpy", "pandas", "pyarrow", "pydantic", "tenacity", "types_boto3_rds_data"}
         | {"types_boto3_s3", "types_boto3_secretsmanager"},
         frozenset({"resources", "batches", "core", "errors"}),
     ),
@@ -47,12 +51,12 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "definitions": (
         frozenset({"dagster", "dagster_aws"}),
         frozenset({"assets", "core", "io_managers", "jobs", "logs", "partitions", "resources", "schedules"})
-        | {"sensors", "settings"},
+        | {"sensors", "setting_values", "settings"},
     ),
     "commands": (
         frozenset({"dagster", "psycopg", "rich"}),
-        frozenset({"batches", "commands", "core", "definitions", "errors", "jobs", "local", "logs"})
-        | {"resources", "settings"},
+        frozenset({"batches", "commands", "core", "definitions", "errors", "failures", "jobs", "local", "logs"})
+        | {"resources", "setting_values", "settings"},
     ),
     "cli": (frozenset({"click"}), frozenset({"batches", "commands", "errors", "settings"})),
 }

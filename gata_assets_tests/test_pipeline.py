@@ -22,9 +22,12 @@ import pandas as pd
 import pytest
 from dagster_aws.s3 import S3Resource
 
-from gata_assets.assets.tickets import _report_split
+from gata_assets.checks import NO_TICKET_IN_TWO_SPLITS, require_passed
+from gata_assets.core.quality import check_no_ticket_in_two_splits
 from gata_assets.core.splits import Split, split_by_text
 from gata_assets.definitions import build_definitions
+from gata_assets.errors import ChecksFailedError
+from gata_assets.io_managers import ParquetIOManager
 from gata_assets.jobs import PREPARE_TICKETS
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.resources.s3_store import S3ObjectStore
@@ -38,7 +41,6 @@ from gata_assets_tests.scenario import (
     BATCH_ID,
     FALLBACK_LABEL,
     OLDER_WINDOW,
-    RULES,
     TRAINING_WINDOW,
     database_rows,
     tickets_frame,
@@ -391,8 +393,10 @@ def test_a_split_that_lost_a_ticket_is_not_written() -> None:
     tickets = tickets_frame([(n % 2, f"text {n}") for n in range(60)])
     split = split_by_text(tickets, seed=1)
     lossy = Split(split.train.iloc[1:], split.test)
-    with pytest.raises(dg.Failure, match="no ticket is lost or added: 1 of 60 rows"):
-        list(_report_split("general_split", lossy, len(tickets), RULES))
+    outcomes = {NO_TICKET_IN_TWO_SPLITS: check_no_ticket_in_two_splits(lossy, len(tickets))}
+    with pytest.raises(ChecksFailedError, match="no ticket is lost or added: 1 of 60 rows") as caught:
+        require_passed("general_split", outcomes)
+    assert caught.value.checks == (NO_TICKET_IN_TWO_SPLITS,)
 
 
 def test_the_sklearn_method_reports_leaking_texts_and_goes_on(
@@ -454,8 +458,8 @@ def test_dagster_asset_materialize_runs_one_partition(embedded: SqliteTickets, t
 def test_intermediate_tables_keep_their_types(
     embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
 ) -> None:
-    result = prepare(instance, embedded, store)
-    tickets: pd.DataFrame = result.asset_value("tickets")
+    assert prepare(instance, embedded, store).success
+    tickets = ParquetIOManager(store=store).read("tickets", BATCH_ID)
     assert {name: str(dtype) for name, dtype in tickets.dtypes.items()} == {
         "id": "Int64",
         "closed": "Int64",

@@ -1,250 +1,128 @@
-"""The ticket line: from the closed tickets of a database to the training files of a batch.
+"""The ticket line: from the closed tickets of a database to the training files of a run's batches.
 
-Each asset reads its window and rules, calls `core`, has its checks report, and hands back a value with its counts
-and picture. An `if` about data belongs in `core`.
+One op makes the five assets, batch after batch: a run over a range reads each ticket once, holds one batch at a time,
+and records what it has written before it begins the next. What is made of a batch is said in `assets.ticket_steps`.
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
-import base64
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 from dagster_pandera import pandera_schema_to_dagster_type
+from numpy.typing import NDArray
 from pandera.pandas import DataFrameModel
 
 from gata_assets import checks
-from gata_assets.batches import Window, parse_batch_id
-from gata_assets.core.charts import draw_label_chart
-from gata_assets.core.label_counts import count_labels, decide_low_volume
-from gata_assets.core.low_volume import apply_low_volume_policy, select_low_volume_tickets
-from gata_assets.core.provenance import require_making, stamp
-from gata_assets.core.quality import (
-    Outcome,
-    check_counts_add_up,
-    check_label_shares,
-    check_no_text_in_two_splits,
-    check_no_ticket_in_two_splits,
-    check_table,
-    check_test_share,
-    count_sides,
-)
+from gata_assets.assets.ticket_steps import STEPS, BatchAtWork, TicketStep, WindowOfTickets, windows_of
+from gata_assets.batches import Window
+from gata_assets.core.provenance import SHA256
+from gata_assets.core.quality import check_table
 from gata_assets.core.rules import PreparationRules, SplitMethod
-from gata_assets.core.splits import Split, split_tickets
-from gata_assets.core.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Dataset
-from gata_assets.errors import NoTicketsError
+from gata_assets.core.splits import rank_texts
+from gata_assets.core.training_files import Dataset
+from gata_assets.errors import (
+    ChecksFailedError,
+    DataRuleError,
+    DeleteDeniedError,
+    GataError,
+    NoTicketsError,
+    ObjectNotFoundError,
+)
+from gata_assets.failures import BatchFailure, as_failure
+from gata_assets.io_managers import DatasetIOManager, ParquetIOManager, Stored
 from gata_assets.resources.rules_resource import PreparationRulesResource
-from gata_assets.resources.ticket_source import TicketSource, no_tickets
-from gata_assets.schemas.tickets import LabelCounts, Tickets, TrainingRows, tickets_schema
+from gata_assets.resources.shared_tickets import SharedTickets
+from gata_assets.resources.ticket_source import TicketSource
+from gata_assets.schemas.tickets import Tickets
 
 GROUP = "tickets"
 TABLES = "parquet_tables"
 DATASETS = "training_datasets"
-Described = int | float | str | bool | dg.MarkdownMetadataValue
-Results = Iterator[dg.AssetCheckResult | dg.Output[pd.DataFrame]]
-DatasetResults = Iterator[dg.AssetCheckResult | dg.Output[Dataset]]
+# Ops that read the ticket database; dagster.yaml says how many may at once.
+DATABASE_POOL = "ticket_database"
 
-_SPLIT_CHECKS = (
-    checks.TRAINING_ROWS_ARE_VALID,
-    checks.NO_TICKET_IN_TWO_SPLITS,
-    checks.NO_TEXT_IN_TWO_SPLITS,
-    checks.LABEL_SHARES_ARE_KEPT,
-    checks.TEST_SHARE_IS_TEN_PERCENT,
-)
+Events = Iterator[dg.AssetCheckEvaluation | dg.AssetMaterialization]
+
+# A batch that raises one of these fails alone. Any other error (no database, no target) would meet every batch.
+_OF_ONE_BATCH = (DataRuleError, NoTicketsError, ObjectNotFoundError, DeleteDeniedError)
 
 
-def build_ticket_assets(partitions: dg.PartitionsDefinition[str], code_version: str) -> list[dg.AssetsDefinition]:
-    """The five assets of the ticket line, on these partitions; `code_version` goes into every manifest."""
-    asset = partial(dg.asset, partitions_def=partitions, group_name=GROUP, code_version=code_version)
-    table_asset = partial(asset, kinds={"pandas", "parquet"}, io_manager_key=TABLES)
-    dataset_asset = partial(asset, kinds={"pandas", "json"}, io_manager_key=DATASETS, metadata=_columns(TrainingRows))
+def build_ticket_assets(
+    partitions: dg.PartitionsDefinition[str],
+    *,
+    code_version: str,
+    backfill_policy: dg.BackfillPolicy,
+    batches_at_once: int,
+    owners: Sequence[str] = (),
+) -> dg.AssetsDefinition:
+    """The five assets of the ticket line on these partitions.
 
-    @table_asset(
-        metadata=_columns(Tickets),
-        check_specs=checks.specs("tickets", partitions, checks.TICKETS_ARE_VALID),
+    `code_version` goes into every manifest; `batches_at_once` are the batches of a range whose tickets are read
+    together, which is what a run's memory grows with.
+    """
+
+    @dg.multi_asset(
+        name="ticket_line",
+        specs=[_spec(name, step, partitions, code_version, owners) for name, step in STEPS.items()],
+        check_specs=[spec for name, step in STEPS.items() for spec in checks.specs(name, partitions, *step.checks)],
+        partitions_def=partitions,
+        can_subset=True,
+        backfill_policy=backfill_policy,
+        pool=DATABASE_POOL,
     )
-    def tickets(
+    def ticket_line(
         context: dg.AssetExecutionContext,
         ticket_source: TicketSource,
         preparation_rules: PreparationRulesResource,
-    ) -> Results:
-        """The closed tickets of the training window that train: `[B - TRAINING_PERIOD days, 00:00 of B's day)`."""
-        window = _training_window(context.partition_key, preparation_rules.rules)
-        table = ticket_source.read_tickets(window)
-        if table.empty:
-            raise NoTicketsError(
-                f"tickets: no ticket that trains was closed in {window}, the training window of batch "
-                f"{context.partition_key}. Check the batch ID, TRAINING_PERIOD, and (`gata doctor`) which database "
-                "is read and until when its tickets reach."
-            )
-        yield from checks.report("tickets", {checks.TICKETS_ARE_VALID: check_table(tickets_schema(window), table)})
-        yield dg.Output(
-            stamp(table, "tickets", preparation_rules.rules, {}),
-            metadata=_described(table, "Tickets by label", window=str(window)),
-        )
-
-    @table_asset(
-        metadata=_columns(LabelCounts),
-        check_specs=checks.specs(
-            "label_counts", partitions, checks.LABEL_COUNTS_ARE_VALID, checks.COUNTS_SUM_TO_THE_TICKETS
-        ),
-    )
-    def label_counts(tickets: pd.DataFrame, preparation_rules: PreparationRulesResource) -> Results:
-        """How the window's tickets fall on labels, which of these are low-volume, and what follows from that."""
-        rules = preparation_rules.rules
-        require_making(tickets, "tickets", rules)
-        counts = count_labels(tickets, low_volume_threshold=rules.low_volume_threshold)
-        yield from checks.report(
-            "label_counts",
-            {
-                checks.LABEL_COUNTS_ARE_VALID: check_table(LabelCounts.to_schema(), counts),
-                checks.COUNTS_SUM_TO_THE_TICKETS: check_counts_add_up(counts, tickets),
-            },
-        )
-        decision = decide_low_volume(counts, min_count=rules.low_volume_min_count)
-        yield dg.Output(
-            stamp(counts, "label_counts", rules, {"tickets": tickets}),
-            metadata={
-                **_described(tickets, "Tickets by label"),
-                "dagster/row_count": len(counts),
-                "low_volume_labels": len(decision.low_volume_labels),
-                "makes_low_volume_dataset": decision.is_made,
-                "reason": decision.reason,
-            },
-        )
-
-    @dataset_asset(
-        check_specs=checks.specs("general_split", partitions, *_SPLIT_CHECKS),
-    )
-    def general_split(
-        context: dg.AssetExecutionContext,
-        tickets: pd.DataFrame,
-        label_counts: pd.DataFrame,
-        preparation_rules: PreparationRulesResource,
-    ) -> DatasetResults:
-        """The general dataset's train and test files: low-volume tickets relabelled or removed, then 90/10."""
-        rules = preparation_rules.rules
-        require_making(tickets, "tickets", rules)
-        require_making(label_counts, "label_counts", rules, {"tickets": tickets})
-        decision = decide_low_volume(label_counts, min_count=rules.low_volume_min_count)
-        general = apply_low_volume_policy(tickets, decision, rules)
-        split = split_tickets(general.tickets, method=rules.split_method, seed=rules.split_seed)
-        yield from _report_split("general_split", split, len(general.tickets), rules)
-        dataset = Dataset(
-            name=GENERAL_DATASET,
-            batch_id=context.partition_key,
-            split=split,
-            reason="the general dataset is made of every batch",
-            windows={"training": _training_window(context.partition_key, rules)},
-            rules=rules,
+        parquet_tables: dg.ResourceParam[ParquetIOManager],
+        training_datasets: dg.ResourceParam[DatasetIOManager],
+    ) -> Events:
+        """Prepare the run's batches one after the other; a batch whose data is bad fails alone, and the run at the
+        end of all of them.
+        """
+        selected = {key.path[-1] for key in context.selected_asset_keys}
+        line = _Line(
+            context=context,
+            steps={name: step for name, step in STEPS.items() if name in selected},
+            rules=preparation_rules.rules,
             code_version=code_version,
+            tables=parquet_tables,
+            datasets=training_datasets,
         )
-        yield dg.Output(
-            dataset,
-            metadata={
-                **_described_split(split),
-                "relabelled_tickets": general.relabelled,
-                "removed_tickets": general.removed,
-            },
-        )
+        batch_ids = list(context.partition_keys)
+        for start in range(0, len(batch_ids), batches_at_once):
+            together = batch_ids[start : start + batches_at_once]
+            source = _SharedSource(ticket_source, together, line.rules)
+            for batch_id in together:
+                yield from line.prepare(batch_id, source)
+        if line.failures:
+            raise as_failure(line.failures, batches=len(batch_ids))
 
-    @table_asset(
-        metadata=_columns(Tickets),
-        check_specs=checks.specs("low_volume_tickets", partitions, checks.LOW_VOLUME_TICKETS_ARE_VALID),
+    return ticket_line
+
+
+def _spec(
+    name: str, step: TicketStep, partitions: dg.PartitionsDefinition[str], code_version: str, owners: Sequence[str]
+) -> dg.AssetSpec:
+    spec = dg.AssetSpec(
+        name,
+        deps=step.made_from,
+        description=step.make.__doc__,
+        metadata=_columns(step.rows),
+        # Recorded batch by batch, so that Dagster waits for no output of the op's end.
+        skippable=True,
+        group_name=GROUP,
+        code_version=code_version,
+        owners=owners,
+        kinds={"pandas", "json" if step.is_dataset else "parquet"},
+        partitions_def=partitions,
     )
-    def low_volume_tickets(
-        context: dg.AssetExecutionContext,
-        ticket_source: TicketSource,
-        tickets: pd.DataFrame,
-        label_counts: pd.DataFrame,
-        preparation_rules: PreparationRulesResource,
-    ) -> Results:
-        """The low-volume labels' tickets of the training window and of the older part of LOW_VOLUME_PERIOD."""
-        rules = preparation_rules.rules
-        require_making(tickets, "tickets", rules)
-        require_making(label_counts, "label_counts", rules, {"tickets": tickets})
-        decision = decide_low_volume(label_counts, min_count=rules.low_volume_min_count)
-        windows = _windows(context.partition_key, rules)
-        older = (
-            ticket_source.read_tickets(windows["older"], decision.low_volume_labels)
-            if decision.is_made
-            else no_tickets()
-        )
-        table = select_low_volume_tickets(tickets, older, decision, min_count=rules.low_volume_min_count)
-        yield from checks.report(
-            "low_volume_tickets",
-            {checks.LOW_VOLUME_TICKETS_ARE_VALID: check_table(tickets_schema(*windows.values()), table)},
-        )
-        yield dg.Output(
-            stamp(table, "low_volume_tickets", rules, {"tickets": tickets, "label_counts": label_counts}),
-            metadata={
-                **_described(table, "Low-volume tickets by label", window=str(windows["older"])),
-                "makes_low_volume_dataset": decision.is_made,
-                "reason": decision.reason,
-            },
-        )
-
-    @dataset_asset(
-        check_specs=checks.specs("low_volume_split", partitions, *_SPLIT_CHECKS),
-    )
-    def low_volume_split(
-        context: dg.AssetExecutionContext,
-        low_volume_tickets: pd.DataFrame,
-        label_counts: pd.DataFrame,
-        preparation_rules: PreparationRulesResource,
-    ) -> DatasetResults:
-        """The low-volume dataset's train and test files, or the explicit word that this batch has none."""
-        rules = preparation_rules.rules
-        require_making(label_counts, "label_counts", rules)
-        require_making(low_volume_tickets, "low_volume_tickets", rules, {"label_counts": label_counts})
-        decision = decide_low_volume(label_counts, min_count=rules.low_volume_min_count)
-        split = (
-            split_tickets(low_volume_tickets, method=rules.split_method, seed=rules.split_seed)
-            if decision.is_made
-            else None
-        )
-        checked = split or Split(low_volume_tickets, low_volume_tickets)
-        yield from _report_split("low_volume_split", checked, len(low_volume_tickets), rules)
-        dataset = Dataset(
-            name=LOW_VOLUME_DATASET,
-            batch_id=context.partition_key,
-            split=split,
-            reason=decision.reason,
-            windows=_windows(context.partition_key, rules),
-            rules=rules,
-            code_version=code_version,
-        )
-        described = _described_split(split) if split else {"dagster/row_count": 0}
-        yield dg.Output(dataset, metadata={**described, "is_made": decision.is_made, "reason": decision.reason})
-
-    return [tickets, label_counts, general_split, low_volume_tickets, low_volume_split]
-
-
-def _training_window(batch_id: str, rules: PreparationRules) -> Window:
-    return parse_batch_id(batch_id).training_window(rules.training_period_days)
-
-
-def _windows(batch_id: str, rules: PreparationRules) -> dict[str, Window]:
-    older = parse_batch_id(batch_id).older_window(rules.low_volume_period_days, rules.training_period_days)
-    return {"training": _training_window(batch_id, rules), "older": older}
-
-
-def _report_split(
-    table: str, split: Split, expected_rows: int, rules: PreparationRules
-) -> Iterator[dg.AssetCheckResult]:
-    rows = pd.concat([split.train, split.test], ignore_index=True)[["text", "label"]]
-    sides = count_sides(split)
-    outcomes: Mapping[str, list[Outcome]] = {
-        checks.TRAINING_ROWS_ARE_VALID: check_table(TrainingRows.to_schema(), rows),
-        checks.NO_TICKET_IN_TWO_SPLITS: check_no_ticket_in_two_splits(split, expected_rows),
-        checks.NO_TEXT_IN_TWO_SPLITS: check_no_text_in_two_splits(split),
-        checks.LABEL_SHARES_ARE_KEPT: check_label_shares(sides),
-        checks.TEST_SHARE_IS_TEN_PERCENT: check_test_share(sides),
-    }
-    is_sklearn = rules.split_method is SplitMethod.SKLEARN
-    return checks.report(table, outcomes, only_warned_of=checks.PROMISED_BY_TEXT_ONLY if is_sklearn else frozenset())
+    return spec.with_io_manager_key(DATASETS if step.is_dataset else TABLES)
 
 
 def _columns(model: type[DataFrameModel]) -> dict[str, Any]:
@@ -257,31 +135,114 @@ def _columns(model: type[DataFrameModel]) -> dict[str, Any]:
         return {"dagster/column_schema": pandera_schema_to_dagster_type(model).metadata["schema"]}
 
 
-def _described(table: pd.DataFrame, title: str, **more: str) -> dict[str, Described]:
-    counts = table["label"].value_counts()
-    return {
-        "dagster/row_count": len(table),
-        "tickets": len(table),
-        "labels": len(counts),
-        "label_distribution": _picture(counts, title),
-        **more,
-    }
+class _SharedSource:
+    """The tickets of the batches that are read together, and what is worked out once for all of them."""
+
+    def __init__(self, source: TicketSource, batch_ids: Sequence[str], rules: PreparationRules) -> None:
+        self._tickets = SharedTickets(source, [windows_of(batch_id, rules) for batch_id in batch_ids])
+        self._rules = rules
+        self._batches = len(batch_ids)
+        self._whole: pd.DataFrame | None = None
+        self._ranks: NDArray[np.int64] | None = None
+        self._checked_columns: frozenset[str] = frozenset()
+        self.seconds_a_batch = 0.0
+
+    def read_training(self, window: Window) -> WindowOfTickets:
+        """See TicketsOfBatches."""
+        started = perf_counter()
+        whole, part = self._tickets.locate(window)
+        if whole is not self._whole:
+            self.seconds_a_batch = (perf_counter() - started) / self._batches
+            self._look_at(whole)
+        ranks = None if self._ranks is None else self._ranks[part]
+        return WindowOfTickets(whole.iloc[part].reset_index(drop=True), ranks, self._checked_columns)
+
+    def _look_at(self, whole: pd.DataFrame) -> None:
+        """Work out once what holds for every window of a table."""
+        is_ranked = self._rules.split_method is SplitMethod.BY_TEXT
+        self._whole = whole
+        self._ranks = rank_texts(whole["text"], seed=self._rules.split_seed) if is_ranked else None
+        is_valid = not check_table(Tickets.to_schema(), whole)
+        self._checked_columns = frozenset({"id", "label", "text"}) if is_valid else frozenset()
+
+    def read_older(self, window: Window, labels: Sequence[int]) -> pd.DataFrame:
+        """See TicketsOfBatches."""
+        return self._tickets.read_tickets(window, labels)
 
 
-def _described_split(split: Split) -> dict[str, Described]:
-    counts = pd.concat([split.train["label"], split.test["label"]]).value_counts()
-    rows = len(split.train) + len(split.test)
-    return {
-        "dagster/row_count": rows,
-        "train_rows": len(split.train),
-        "test_rows": len(split.test),
-        "test_share": len(split.test) / rows,
-        "labels": len(counts),
-        "label_distribution": _picture(counts, "Training rows by label"),
-    }
+@dataclass
+class _Line:
+    """A run of the line: prepares batches, and keeps what failed of them."""
+
+    context: dg.AssetExecutionContext
+    steps: Mapping[str, TicketStep]
+    rules: PreparationRules
+    code_version: str
+    tables: ParquetIOManager
+    datasets: DatasetIOManager
+    failures: list[BatchFailure] = field(default_factory=list)
+
+    def prepare(self, batch_id: str, source: _SharedSource) -> Events:
+        """Make, check, write and record the assets of a batch, each unless one that it is made from has failed.
+
+        Raises dagster.Failure at once where what failed would fail for every batch.
+        """
+        batch = BatchAtWork(
+            batch_id=batch_id,
+            rules=self.rules,
+            code_version=self.code_version,
+            source=source,
+            load=lambda name: self.tables.read(name, batch_id),
+        )
+        failed: set[str] = set()
+        for name, step in self.steps.items():
+            if failed.intersection(step.made_from):
+                failed.add(name)
+                continue
+            try:
+                yield from self._make(name, step, batch)
+            except GataError as error:
+                broken_checks = error.checks if isinstance(error, ChecksFailedError) else ()
+                self._fail(BatchFailure(batch_id, name, broken_checks, str(error)))
+                failed.add(name)
+                if not isinstance(error, _OF_ONE_BATCH):
+                    raise as_failure(self.failures, batches=len(self.context.partition_keys)) from error
+
+    def _make(self, name: str, step: TicketStep, batch: BatchAtWork) -> Events:
+        started = perf_counter()
+        made = step.make(batch)
+        yield from checks.evaluations(name, batch.batch_id, made.outcomes, only_warned_of=made.only_warned_of)
+        checks.require_passed(name, made.outcomes, only_warned_of=made.only_warned_of)
+        checked = perf_counter()
+        stored = self._write(name, batch.batch_id, made.value)
+        batch.keep(name, made.value, stored.sha256)
+        seconds = {"seconds_making": checked - started, "seconds_writing": perf_counter() - checked}
+        if name == "tickets":
+            seconds["seconds_reading"] = batch.source.seconds_a_batch
+        yield self._record(name, step, batch, stored, {**made.metadata, **stored.metadata, **seconds})
+
+    def _write(self, name: str, batch_id: str, value: pd.DataFrame | Dataset) -> Stored:
+        if isinstance(value, Dataset):
+            return self.datasets.write(value)
+        return self.tables.write(name, batch_id, value)
+
+    def _record(
+        self, name: str, step: TicketStep, batch: BatchAtWork, stored: Stored, metadata: Mapping[str, Any]
+    ) -> dg.AssetMaterialization:
+        """The event that records a batch's asset, with the versions by which Dagster tells what is out of date."""
+        versions = {f"{_INPUT_VERSION}/{source}": batch.table(source).attrs[SHA256] for source in step.made_from}
+        tags = {_CODE_VERSION: self.code_version, _DATA_VERSION: stored.sha256, **versions}
+        if _BACKFILL in self.context.run.tags:
+            tags[_BACKFILL] = self.context.run.tags[_BACKFILL]
+        return dg.AssetMaterialization(name, partition=batch.batch_id, metadata=dict(metadata), tags=tags)
+
+    def _fail(self, failure: BatchFailure) -> None:
+        self.failures.append(failure)
+        self.context.log.error(f"Batch {failure.batch_id}: {failure.reason}")
 
 
-def _picture(counts: "pd.Series[int]", title: str) -> dg.MarkdownMetadataValue:
-    svg = draw_label_chart({str(label): int(count) for label, count in counts.items()}, title=title)
-    encoded = base64.b64encode(svg.encode()).decode()
-    return dg.MetadataValue.md(f"![{title}](data:image/svg+xml;base64,{encoded})")
+# Tags of a materialization that Dagster writes for outputs, and that are ours to write for events.
+_CODE_VERSION = "dagster/code_version"
+_DATA_VERSION = "dagster/data_version"
+_INPUT_VERSION = "dagster/input_data_version"
+_BACKFILL = "dagster/backfill"

@@ -11,7 +11,8 @@ from gata_assets.commands.terminal import text_console
 from gata_assets.definitions import build_source, build_store
 from gata_assets.errors import DeleteDeniedError, GataError, StoreError
 from gata_assets.resources.object_store import ObjectStore
-from gata_assets.settings import Settings, SourceKind
+from gata_assets.setting_values import SourceKind
+from gata_assets.settings import Settings
 
 # One key that is written over every time: where the role may not delete, at most this one is left.
 PROBE_KEY = "intermediate/doctor/probe"

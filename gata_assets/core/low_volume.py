@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from gata_assets.core.label_counts import LowVolumeDecision
 from gata_assets.core.rules import LowVolumePolicy, PreparationRules
@@ -19,9 +21,10 @@ ASK_LOW_VOLUME_LABEL = 0
 
 @dataclass(frozen=True)
 class GeneralTickets:
-    """The tickets of the general dataset, and how many were relabelled or removed for it."""
+    """The tickets of the general dataset, which of the window's they are, and how many were relabelled or removed."""
 
     tickets: pd.DataFrame
+    is_kept: NDArray[np.bool_]
     relabelled: int
     removed: int
 
@@ -37,10 +40,12 @@ def apply_low_volume_policy(
     affected = int(is_low_volume.sum())
     new_label = _label_of_low_volume_tickets(decision.is_made, rules)
     if new_label is None:
-        general = GeneralTickets(tickets[~is_low_volume].reset_index(drop=True), relabelled=0, removed=affected)
+        is_kept = ~is_low_volume.to_numpy(dtype=bool)
+        general = GeneralTickets(tickets[is_kept].reset_index(drop=True), is_kept, relabelled=0, removed=affected)
     else:
         labels = tickets["label"].mask(is_low_volume, new_label)
-        general = GeneralTickets(tickets.assign(label=labels), relabelled=affected, removed=0)
+        all_kept = np.ones(len(tickets), dtype=bool)
+        general = GeneralTickets(tickets.assign(label=labels), all_kept, relabelled=affected, removed=0)
     _require_two_labels(general.tickets, decision, rules)
     return general
 

@@ -22,20 +22,27 @@ SKLEARN_SEED = 42
 
 @dataclass(frozen=True)
 class Split:
-    """Two tables of the same columns: every ticket is in exactly one."""
+    """Two tables of the same columns: every ticket is in exactly one.
+
+    `text_codes`, where they are known, are whole numbers that are equal for equal texts: those of `train`, then those
+    of `test`.
+    """
 
     train: pd.DataFrame
     test: pd.DataFrame
+    text_codes: NDArray[np.int64] | None = None
 
 
-def split_tickets(tickets: pd.DataFrame, *, method: SplitMethod, seed: int) -> Split:
+def split_tickets(
+    tickets: pd.DataFrame, *, method: SplitMethod, seed: int, text_ranks: NDArray[np.int64] | None = None
+) -> Split:
     """Divide tickets (`id`, `closed`, `label`, `text`) 90/10 by the chosen method; see the two functions below."""
     if method is SplitMethod.SKLEARN:
         return split_with_sklearn(tickets)
-    return split_by_text(tickets, seed=seed)
+    return split_by_text(tickets, seed=seed, text_ranks=text_ranks)
 
 
-def split_by_text(tickets: pd.DataFrame, *, seed: int) -> Split:
+def split_by_text(tickets: pd.DataFrame, *, seed: int, text_ranks: NDArray[np.int64] | None = None) -> Split:
     """Divide tickets so that every label's test share is at its quota and equal texts stay together.
 
     Texts stand in the order of a keyed hash (BLAKE2b of the text, the key is the seed). A label's head is as many of
@@ -44,24 +51,41 @@ def split_by_text(tickets: pd.DataFrame, *, seed: int) -> Split:
     most of its tickets. Hence: the order of rows changes nothing; and to take one ticket away moves at most the text
     at the end of its label's head (docs/adr/0001-split.md says when it can be more).
 
-    Both sides are ordered by (`closed`, `id`). Raises SplitError naming the labels that have fewer than two
-    distinct texts, or that cannot be on both sides.
+    `text_ranks` are what `rank_texts` gave for these rows, alone or among others. Both sides are ordered by
+    (`closed`, `id`). Raises SplitError naming the labels that have fewer than two distinct texts, or that cannot be
+    on both sides.
     """
-    ordered = tickets.sort_values(["closed", "id"], ignore_index=True)
-    text_codes, texts = pd.factorize(ordered["text"])
-    label_codes, labels = pd.factorize(ordered["label"], sort=True)
-    groups = TextGroups.of(text_codes, label_codes, _hash_texts(texts, seed), np.asarray(labels, dtype=np.int64))
-    is_test = groups.choose_test_texts()[text_codes]
-    return Split(train=ordered[~is_test].reset_index(drop=True), test=ordered[is_test].reset_index(drop=True))
+    ranks = rank_texts(tickets["text"], seed=seed) if text_ranks is None else text_ranks
+    order = np.lexsort((tickets["id"].to_numpy(dtype=np.int64), tickets["closed"].to_numpy(dtype=np.int64)))
+    ranks = ranks[order]
+    label_codes, labels = pd.factorize(tickets["label"].to_numpy(dtype=np.int64)[order], sort=True)
+    is_test = TextGroups.of(ranks, label_codes, np.asarray(labels, dtype=np.int64)).choose_test_texts()[ranks]
+    return Split(
+        train=tickets.iloc[order[~is_test]].reset_index(drop=True),
+        test=tickets.iloc[order[is_test]].reset_index(drop=True),
+        text_codes=np.concatenate([ranks[~is_test], ranks[is_test]]),
+    )
 
 
-def _hash_texts(texts: pd.Index[str], seed: int) -> NDArray[np.uint64]:
-    """One 64-bit hash a text; texts that collide (in one of 10^9 batches of 100,000 texts) follow one another in
-    the order of their first tickets.
+def rank_texts(texts: pd.Series[str], *, seed: int) -> NDArray[np.int64]:
+    """The place of each row's text, from 0, among the distinct texts in the order of their keyed hashes.
+
+    Among fewer rows the places differ and their order does not, so that ranks worked out once serve every part of a
+    table. Texts whose 64-bit hashes collide (in one of 10^9 batches of 100,000 texts) stand in their own order. A
+    missing text has rank -1.
     """
+    codes, uniques = pd.factorize(texts)
+    distinct = uniques.tolist()
     key = seed.to_bytes(8, "big")
-    digests = b"".join(blake2b(text.encode(), digest_size=8, key=key).digest() for text in texts)
-    return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
+    digests = b"".join(blake2b(text.encode(), digest_size=8, key=key).digest() for text in distinct)
+    hashes = np.frombuffer(digests, dtype=">u8").astype(np.uint64)
+    order = np.argsort(hashes)
+    if len(np.unique(hashes)) < len(hashes):
+        order = np.array(sorted(order, key=lambda code: (hashes[code], distinct[code])))
+    # One more than there are texts: -1, the code of a missing text, leads to it.
+    ranks = np.full(len(order) + 1, -1, dtype=np.int64)
+    ranks[order] = np.arange(len(order))
+    return ranks[codes]
 
 
 def split_with_sklearn(tickets: pd.DataFrame) -> Split:

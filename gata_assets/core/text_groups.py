@@ -33,8 +33,8 @@ def largest_test_text(quota: int) -> int:
 class TextGroups:
     """Tickets grouped by (label, text), by label and then in the order of the texts' hashes.
 
-    Arrays of one element a group: codes of `label` and `text`, and the number of `tickets`. `label_names` has the
-    labels by code.
+    Arrays of one element a group: code of the `label`, rank of the `text`, and the number of `tickets`. `label_names`
+    has the labels by code.
     """
 
     label: NDArray[np.int64]
@@ -45,20 +45,16 @@ class TextGroups:
 
     @classmethod
     def of(
-        cls,
-        text_codes: NDArray[np.int64],
-        label_codes: NDArray[np.int64],
-        hashes: NDArray[np.uint64],
-        label_names: NDArray[np.int64],
+        cls, text_ranks: NDArray[np.int64], label_codes: NDArray[np.int64], label_names: NDArray[np.int64]
     ) -> TextGroups:
-        """Group tickets, given each ticket's codes, and each text's hash."""
-        pairs, sizes = np.unique(label_codes.astype(np.int64) * len(hashes) + text_codes, return_counts=True)
-        label, text = np.divmod(pairs, len(hashes))
-        order = np.lexsort((text, hashes[text], label))
-        return cls(label[order], text[order], sizes[order].astype(np.int64), label_names, len(hashes))
+        """Group tickets, given each ticket's place in the order of hashes and the code of its label."""
+        texts = int(text_ranks.max()) + 1
+        pairs, sizes = np.unique(label_codes.astype(np.int64) * texts + text_ranks, return_counts=True)
+        label, text = np.divmod(pairs, texts)
+        return cls(label, text, sizes.astype(np.int64), label_names, texts)
 
     def choose_test_texts(self) -> NDArray[np.bool_]:
-        """Whether each text is tested on, by its code; raises SplitError where a label cannot be on both sides."""
+        """Whether each text is tested on, by its rank; raises SplitError where a label cannot be on both sides."""
         starts = np.searchsorted(self.label, np.arange(len(self.label_names) + 1))
         slices = [slice(starts[n], starts[n + 1]) for n in range(len(self.label_names))]
         self._require_two_texts(slices)

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow
+import pyarrow.compute as pc
 
 from gata_assets.batches import Window
 from gata_assets.core.rules import LabelFormat, PreparationRules
@@ -122,13 +125,31 @@ class DatasetFiles:
 
 def encode_json_lines(rows: pd.DataFrame, label_format: LabelFormat) -> bytes:
     """One JSON object a line with exactly `text` and `label`, UTF-8, in the rows' order."""
-    as_label = str if label_format is LabelFormat.STRING else int
-    encode = json.JSONEncoder(separators=(", ", ": ")).encode
-    lines = [
-        encode({"text": text, "label": as_label(label)})
-        for text, label in zip(rows["text"].tolist(), rows["label"].tolist(), strict=True)
-    ]
-    return ("\n".join(lines) + "\n").encode() if lines else b""
+    if rows.empty:
+        return b""
+    quote = '"' if label_format is LabelFormat.STRING else ""
+    names, codes = np.unique(rows["label"].to_numpy(dtype=np.int64), return_inverse=True)
+    ends = pyarrow.array([f'", "label": {quote}{label}{quote}}}\n' for label in names], type=pyarrow.large_string())
+    start, nothing = (pyarrow.scalar(part, type=pyarrow.large_string()) for part in ('{"text": "', ""))
+    lines = pc.binary_join_element_wise(start, _escape(rows["text"]), ends.take(pyarrow.array(codes)), nothing)
+    content: bytes = lines.buffers()[2].to_pybytes()
+    return content
+
+
+# Bytes that stand for themselves in a JSON string of ASCII characters; the others are left to `json`.
+_PLAIN = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')
+_NEEDS_ESCAPING = r'[^\x20-\x7e]|["\\]'
+
+
+def _escape(texts: pd.Series[str]) -> pyarrow.Array:
+    """Texts as they stand between the quotes of a JSON string."""
+    array = pyarrow.concat_arrays(pyarrow.chunked_array(pyarrow.array(texts)).chunks).cast(pyarrow.large_string())
+    # One look at all bytes takes a tenth of the time that the pattern takes.
+    if array.buffers()[2].to_pybytes().translate(None, delete=_PLAIN):
+        is_escaped = pc.match_substring_regex(array, _NEEDS_ESCAPING)
+        encoded = [json.dumps(text)[1:-1] for text in array.filter(is_escaped).to_pylist()]
+        array = pc.replace_with_mask(array, is_escaped, pyarrow.array(encoded, type=pyarrow.large_string()))
+    return array
 
 
 def _encode_manifest(manifest: Mapping[str, Any]) -> bytes:

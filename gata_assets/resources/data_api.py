@@ -37,6 +37,13 @@ class ResponseTooLargeError(SourceError):
     """The rows of one answer are more than the service gives at once (1 MiB)."""
 
 
+class AnswerCutShortError(SourceError):
+    """The connection broke in the middle of an answer.
+
+    The SDK does not say so: it hands on an answer without rows. To take that for "no rows" would lose tickets.
+    """
+
+
 @dataclass
 class DataApiClient:
     """Statements on one database through the RDS Data API.
@@ -83,9 +90,14 @@ class DataApiClient:
                         parameters=bound,
                         formatRecordsAs="JSON",
                     )
+                    if "formattedRecords" not in answer:
+                        raise AnswerCutShortError(
+                            f"The RDS Data API's answer broke off (after {self._tries()}). Run the batch "
+                            "again; if that lasts, look at what is between here and the service."
+                        )
         except (ClientError, BotoCoreError) as error:
             raise self._in_our_words(error) from None
-        records = answer.get("formattedRecords", "[]")
+        records = answer["formattedRecords"]
         return json.loads(records), len(records.encode())
 
     def _wait_seconds(self, state: RetryCallState) -> float:
@@ -105,6 +117,9 @@ class DataApiClient:
         self._failures += 1
         return self._failures >= self.most_attempts
 
+    def _tries(self) -> str:
+        return f"{self.most_attempts} attempt{'s' if self.most_attempts > 1 else ''}"
+
     def _in_our_words(self, error: ClientError | BotoCoreError) -> SourceError:
         code = _code(error)
         if code == RESUMING and not self.resume_wait_seconds:
@@ -117,8 +132,7 @@ class DataApiClient:
         message = _message(error)
         if "response size limit" in message or "response size" in message.lower():
             return ResponseTooLargeError("An answer of the RDS Data API is over 1 MiB.")
-        tries = f"{self.most_attempts} attempt{'s' if self.most_attempts > 1 else ''}"
-        tried = f" (after {tries})" if _passes_by_itself(error) else ""
+        tried = f" (after {self._tries()})" if _passes_by_itself(error) else ""
         return SourceError(f"The RDS Data API refused a statement: {code}{tried}: {_shown(code, message)}")
 
 
@@ -172,6 +186,6 @@ def _shown(code: str, message: str) -> str:
 
 
 def _passes_by_itself(error: BaseException) -> bool:
-    if isinstance(error, ReadTimeoutError | ConnectTimeoutError):
+    if isinstance(error, ReadTimeoutError | ConnectTimeoutError | AnswerCutShortError):
         return True
     return _code(error) in THROTTLED | TIMED_OUT | {RESUMING}

@@ -47,6 +47,11 @@ class S3ObjectStore(ObjectStore):
         """
         with self._errors("looked for", key, "s3:ListBucket"):
             found = self._client.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1)
+        if "KeyCount" not in found:
+            # The SDK hands on an answer that broke off before its body as one that lists nothing.
+            raise StoreError(
+                f"{self.uri(key)} could not be looked for: the answer of S3 broke off. Run the batch again."
+            )
         return any(one["Key"] == key for one in found.get("Contents", []))
 
     def delete(self, key: str) -> None:

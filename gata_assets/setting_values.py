@@ -1,0 +1,131 @@
+"""What a setting's value may be: its kinds, and the rules that a type does not say.
+
+Pure, one value at a time, faults in our words. Which setting has which rule is said in `settings`.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+from pydantic_core import PydanticCustomError
+
+from gata_assets.batches import parse_batch_id
+from gata_assets.errors import BatchIdError
+
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+# The fields of a cron expression: name, least, most, and words that stand for numbers.
+_FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
+    ("minute", 0, 59, []),
+    ("hour", 0, 23, []),
+    ("day of the month", 1, 31, []),
+    ("month", 1, 12, ["", *_MONTHS]),
+    ("day of the week", 0, 7, _WEEKDAYS),
+)
+
+
+class SourceKind(StrEnum):
+    """Where tickets are read from."""
+
+    SAMPLE = "sample"
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+    DATA_API = "data-api"
+
+
+class BackfillPolicy(StrEnum):
+    """How many runs Dagster makes of a range of batches."""
+
+    SINGLE_RUN = "single-run"
+    RUN_PER_CHUNK = "run-per-chunk"
+
+
+def readable_url(value: SecretStr) -> SecretStr:
+    """A database URL that can be taken apart."""
+    url = value.get_secret_value()
+    try:
+        is_readable = url.split("?")[0].count("@") <= 1 and urlsplit(url).port != 0
+    except ValueError:
+        is_readable = False
+    if not is_readable:
+        raise PydanticCustomError(
+            "tickets_url",
+            "cannot be read: in a user's name or password, characters such as @ : / [ # are to be written "
+            "as %40 %3A %2F %5B %23",
+        )
+    return value
+
+
+def bucket_name(value: str) -> str:
+    """A bucket's name, without a scheme or a path."""
+    if value.startswith("s3://") or "/" in value:
+        raise PydanticCustomError("bucket", "must be a bucket's name alone, without s3:// and without a slash")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]", value):
+        raise PydanticCustomError("bucket", "is not a bucket's name (3 to 63 of a-z 0-9 . -)")
+    return value
+
+
+def arn(value: str) -> str:
+    """An Amazon Resource Name with a region."""
+    parts = value.split(":")
+    if parts[0] != "arn" or len(parts) < 7 or not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-[0-9]+", parts[3]):
+        raise PydanticCustomError("arn", "is not an ARN (arn:aws:service:region:account:kind:name)")
+    return value
+
+
+def owners(value: object) -> object:
+    """E-mail addresses and team:names, from a text with commas between them."""
+    owners = [owner.strip() for owner in value.split(",")] if isinstance(value, str) else value
+    for owner in owners if isinstance(owners, list) else ():
+        if not re.fullmatch(r"team:[A-Za-z0-9_.\-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
+            raise PydanticCustomError("owners", "must be e-mail addresses or team:names, with commas between them")
+    return owners
+
+
+def batch_id(value: str) -> str:
+    """A batch ID."""
+    try:
+        return parse_batch_id(value).batch_id
+    except BatchIdError:
+        raise PydanticCustomError("batch_id", "is not a batch ID (YYYYMMDDHH, an hour in UTC)") from None
+
+
+def cron(value: str) -> str:
+    """A cron expression of five fields that names one minute."""
+    fields = value.lower().split()
+    if len(fields) != len(_FIELDS):
+        raise PydanticCustomError(
+            "cron", "is not a schedule: five fields are needed, minute hour day month weekday (cron, in UTC)"
+        )
+    for written, (name, least, most, words) in zip(fields, _FIELDS, strict=True):
+        if not all(_is_cron_part(part, least, most, words) for part in written.split(",")):
+            raise PydanticCustomError(
+                "cron",
+                "is not a schedule: its {name} is to be *, a number from {least} to {most}, a range or a step",
+                {"name": name, "least": least, "most": most},
+            )
+    if not fields[0].isdigit():
+        raise PydanticCustomError("cron", "may come several times an hour: a batch is an hour, so name one minute")
+    return " ".join(fields)
+
+
+def _is_cron_part(part: str, least: int, most: int, words: list[str]) -> bool:
+    span, *steps = part.split("/")
+    if len(steps) > 1 or (steps and not (steps[0].isdigit() and int(steps[0]) >= 1)):
+        return False
+    if span == "*":
+        return True
+    ends = [str(words.index(end)) if end and end in words else end for end in span.split("-")]
+    if len(ends) > 2 or not all(end.isascii() and end.isdigit() and least <= int(end) <= most for end in ends):
+        return False
+    return int(ends[0]) <= int(ends[-1])
+
+
+def topic(value: str) -> str:
+    """The ARN of a standard SNS topic."""
+    if not re.fullmatch(r"arn:aws[a-z-]*:sns:[a-z]{2}(-[a-z]+)+-[0-9]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}", value):
+        raise PydanticCustomError("topic", "is not the ARN of a standard SNS topic (arn:aws:sns:region:account:name)")
+    return value

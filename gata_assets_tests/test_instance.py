@@ -1,0 +1,211 @@
+"""The Dagster instance of `dagster.yaml`: what it limits, tries again, throws away and writes.
+
+Real: the file as it is, in a home of its own, with Dagster's SQLite storage, runs and their stderr.
+Stood in for: the assets, in the tests of pools and retries, by one that waits or fails as the test needs.
+`test_compose.py` has a run whose worker is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.events import DagsterEvent, DagsterEventType, JobFailureData, RunFailureReason
+from dagster._core.scheduler.instigation import InstigatorType, TickStatus
+
+from gata_assets.definitions import build_definitions
+from gata_assets.jobs import PREPARE_TICKETS
+from gata_assets.resources.object_store import LocalObjectStore
+from gata_assets.resources.sqlite_source import SqliteTickets
+from gata_assets.resources.ticket_table import create_sqlite
+from gata_assets.settings import parse_settings
+from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
+
+ROOT = Path(__file__).parent.parent
+POOL = "ticket_database"
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """The instance of one machine, in a home that is gone afterwards."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(ROOT / "dagster.yaml", home)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        yield instance
+
+
+def read_in_a_run(home: str, meeting: Path) -> int:
+    """A run in this process that reads until another one waits for the pool; gives how many it saw reading.
+
+    In a process of its own, as in production: Dagster configures logging at the start of each run, which two threads
+    cannot do at once.
+    """
+    seen = 0
+    with dg.DagsterInstance.from_config(home) as instance:
+        storage = instance.event_log_storage
+
+        @dg.op(pool=POOL)
+        def read() -> None:
+            nonlocal seen
+            (meeting / str(os.getpid())).touch()
+            is_first = len(list(meeting.glob("[0-9]*"))) == 1 and not (meeting / "first").exists()
+            (meeting / "first").touch()
+            while is_first and not storage.get_concurrency_info(POOL).pending_step_count and seen < 2:
+                seen = max(seen, len(list(meeting.glob("[0-9]*"))))
+                sleep(0.05)
+            seen = max(seen, len(list(meeting.glob("[0-9]*"))))
+            (meeting / str(os.getpid())).unlink()
+
+        @dg.job(executor_def=dg.in_process_executor)
+        def reads() -> None:
+            read()
+
+        assert reads.execute_in_process(instance=instance).success
+    return seen
+
+
+class TestPools:
+    def test_two_runs_do_not_read_the_ticket_database_at_once(
+        self, instance: dg.DagsterInstance, tmp_path: Path
+    ) -> None:
+        (tmp_path / "meeting").mkdir()
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+            runs = [processes.submit(read_in_a_run, instance.root_directory, tmp_path / "meeting") for _ in range(2)]
+            assert [run.result(timeout=60) for run in runs] == [1, 1]
+        assert instance.event_log_storage.get_concurrency_info(POOL).limit == 1
+
+    def test_a_place_that_a_killed_run_held_is_freed(self, instance: dg.DagsterInstance) -> None:
+        assert instance.run_monitoring_enabled
+        assert instance.run_monitoring_settings["free_slots_after_run_end_seconds"] == 60
+
+
+def failed_run(instance: dg.DagsterInstance, reason: RunFailureReason | None, parent: str = "") -> dg.DagsterRun:
+    """A run that has ended so; `parent` is the run that it tries again."""
+
+    @dg.job
+    def prepares() -> None: ...
+
+    lineage = {"dagster/parent_run_id": parent, "dagster/root_run_id": parent} if parent else {}
+    run = instance.create_run_for_job(prepares, parent_run_id=parent or None, root_run_id=parent or None, tags=lineage)
+    event = DagsterEvent(
+        event_type_value=DagsterEventType.RUN_FAILURE.value,
+        job_name="prepares",
+        message="",
+        event_specific_data=JobFailureData(error=None, failure_reason=reason),
+    )
+    instance.report_dagster_event(event, run_id=run.run_id)
+    return instance.get_run_by_id(run.run_id)  # type: ignore[return-value]
+
+
+def will_be_tried_again(run: dg.DagsterRun) -> bool:
+    return run.tags["dagster/will_retry"] == "true"
+
+
+class TestRetries:
+    @pytest.mark.parametrize(
+        "reason",
+        # None: said by the server or the launcher whose worker is gone, and of a run that took too long.
+        [None, RunFailureReason.UNEXPECTED_TERMINATION, RunFailureReason.START_TIMEOUT],
+    )
+    def test_a_run_that_lost_its_worker_is_tried_again_twice(
+        self, reason: RunFailureReason | None, instance: dg.DagsterInstance
+    ) -> None:
+        first = failed_run(instance, reason)
+        second = failed_run(instance, reason, parent=first.run_id)
+        third = failed_run(instance, reason, parent=first.run_id)
+        assert [will_be_tried_again(run) for run in (first, second, third)] == [True, True, False]
+
+    def test_a_run_in_which_a_check_failed_is_not_tried_again(self, instance: dg.DagsterInstance) -> None:
+        @dg.asset(check_specs=[dg.AssetCheckSpec("texts_are_valid", asset="table")])
+        def table() -> Iterator[Any]:
+            yield dg.AssetCheckResult(check_name="texts_are_valid", passed=False)
+            raise dg.Failure("1 of 20 rows breaks a rule", allow_retries=False)
+
+        result = dg.materialize([table], instance=instance, raise_on_error=False)
+        run = instance.get_run_by_id(result.run_id)
+        assert run and run.status is dg.DagsterRunStatus.FAILURE
+        assert not will_be_tried_again(run)
+
+    def test_a_run_in_which_an_asset_failed_is_not_tried_again_either(self, instance: dg.DagsterInstance) -> None:
+        assert not will_be_tried_again(failed_run(instance, RunFailureReason.STEP_FAILURE))
+
+
+class TestRetention:
+    def test_ticks_are_kept_for_a_quarter_and_those_that_did_nothing_for_a_week(
+        self, instance: dg.DagsterInstance
+    ) -> None:
+        kept = dict.fromkeys((TickStatus.STARTED, TickStatus.SUCCESS, TickStatus.FAILURE), 90)
+        assert dict(instance.get_tick_retention_settings(InstigatorType.SENSOR)) == {**kept, TickStatus.SKIPPED: 7}
+        assert set(instance.get_tick_retention_settings(InstigatorType.SCHEDULE).values()) == {90}
+
+
+def test_nothing_is_told_to_dagsters_makers(instance: dg.DagsterInstance) -> None:
+    assert not instance.telemetry_enabled
+    assert not instance.nux_enabled
+
+
+class TestLogs:
+    """stderr is a file under pytest, so these are the lines of a container."""
+
+    @staticmethod
+    def run(instance: dg.DagsterInstance, directory: Path, job: str, **rows: object) -> dg.ExecuteInProcessResult:
+        create_sqlite(directory / "tickets.sqlite", database_rows([*world(), *([rows] if rows else [])]))
+        definitions = build_definitions(
+            parse_settings({"LOW_VOLUME_THRESHOLD": "0.1", "LOW_VOLUME_FALLBACK_LABEL": str(FALLBACK_LABEL)}),
+            ticket_source=SqliteTickets(path=str(directory / "tickets.sqlite")),
+            object_store=LocalObjectStore(directory=str(directory / "target")),
+        )
+        return definitions.resolve_job_def(job).execute_in_process(
+            partition_key=BATCH_ID, instance=instance, raise_on_error=False
+        )
+
+    # The second one is what "Materialize" in the UI starts, which takes no logger of ours.
+    @pytest.mark.parametrize("job", [PREPARE_TICKETS, "__ASSET_JOB"])
+    def test_every_run_writes_each_event_once_as_json_with_its_batch_asset_and_run(
+        self, job: str, instance: dg.DagsterInstance, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        result = self.run(instance, tmp_path, job)
+        lines = capfd.readouterr().err.splitlines()
+        said = [json.loads(line) for line in lines]
+        assert len(set(lines)) == len(lines)
+        assert {one["run_id"] for one in said} == {result.run_id}
+        written = [one for one in said if one["event"] == "ASSET_MATERIALIZATION"]
+        assert {(one["batch_id"], one["level"]) for one in written} == {(BATCH_ID, "INFO")}
+        recorded = [event.asset_key for event in result.get_asset_materialization_events()]
+        assert sorted(one["asset"] for one in written) == sorted(key.to_user_string() for key in recorded if key)
+
+    def test_a_failed_check_is_an_error_of_its_asset(
+        self, instance: dg.DagsterInstance, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        bad = {"text": "CAPITALS", "closed": TRAINING_WINDOW.start + 5}
+        assert not self.run(instance, tmp_path, "__ASSET_JOB", **bad).success
+        said = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+        [check] = [one for one in said if one["event"] == "ASSET_CHECK_EVALUATION"]
+        assert (check["asset"], check["batch_id"], check["level"]) == ("tickets", BATCH_ID, "ERROR")
+        assert (check["check"], check["passed"]) == ("tickets_are_valid", False)
+
+    @pytest.mark.parametrize(("level", "events"), [("ERROR", set()), ("DEBUG", {"RUN_SUCCESS", "STEP_INPUT"})])
+    def test_the_level_is_the_settings(
+        self,
+        level: str,
+        events: set[str],
+        instance: dg.DagsterInstance,
+        tmp_path: Path,
+        capfd: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setenv("LOG_LEVEL", level)
+        assert self.run(instance, tmp_path, "__ASSET_JOB").success
+        said = {json.loads(line)["event"] for line in capfd.readouterr().err.splitlines()}
+        assert said >= events
+        assert bool(said) == bool(events)
