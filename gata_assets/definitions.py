@@ -45,19 +45,18 @@ def build_definitions(
     version = "+".join(filter(None, [__version__, settings.gata_revision]))
     # The policy looks at when a batch was last prepared, whichever it was.
     fresh = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=settings.overdue_after_hours))
+    tickets = build_ticket_assets(
+        partitions,
+        code_version=version,
+        backfill_policy=_backfill_policy(settings),
+        batches_at_once=settings.backfill_chunk,
+        owners=settings.asset_owners or (),
+    )
     assets = dg.map_asset_specs(
         lambda spec: (
             spec.replace_attributes(freshness_policy=fresh) if spec.key.path[-1] in (_GENERAL, _LOW_VOLUME) else spec
         ),
-        [
-            build_ticket_assets(
-                partitions,
-                code_version=version,
-                backfill_policy=_backfill_policy(settings),
-                batches_at_once=settings.backfill_chunk,
-                owners=settings.asset_owners or (),
-            )
-        ],
+        [tickets],
     )
     return dg.Definitions(
         assets=assets,
@@ -81,6 +80,12 @@ def build_definitions(
     )
 
 
+def _backfill_policy(settings: Settings) -> dg.BackfillPolicy:
+    if settings.backfill_policy is BackfillPolicy.SINGLE_RUN:
+        return dg.BackfillPolicy.single_run()
+    return dg.BackfillPolicy.multi_run(settings.backfill_chunk)
+
+
 def _arrival_rules(settings: Settings) -> ArrivalRules:
     return ArrivalRules(
         training_period_days=settings.training_period,
@@ -89,12 +94,6 @@ def _arrival_rules(settings: Settings) -> ArrivalRules:
         min_new_tickets=settings.min_new_tickets,
         first_batch_id=settings.first_batch_id,
     )
-
-
-def _backfill_policy(settings: Settings) -> dg.BackfillPolicy:
-    if settings.backfill_policy is BackfillPolicy.SINGLE_RUN:
-        return dg.BackfillPolicy.single_run()
-    return dg.BackfillPolicy.multi_run(settings.backfill_chunk)
 
 
 def build_source(settings: Settings) -> TicketSource:

@@ -34,11 +34,11 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     ),
     "checks": (frozenset({"dagster"}), frozenset({"core", "errors"})),
     "jobs": (frozenset({"dagster"}), frozenset({"assets"})),
+    "failures": (frozenset({"dagster"}), frozenset({"logs"})),
+    "logs": (frozenset({"dagster"}), frozenset({"settings"})),
     "sensors": (frozenset({"dagster"}), frozenset({"core", "errors", "failures", "jobs", "resources"})),
     "schedules": (frozenset({"dagster"}), frozenset({"batches", "jobs"})),
     "automation_settings": (frozenset({"pydantic"}), frozenset({"setting_values"})),
-    "failures": (frozenset({"dagster"}), frozenset({"logs"})),
-    "logs": (frozenset({"dagster"}), frozenset({"settings"})),
     "io_managers": (frozenset({"dagster", "pandas", "pyarrow"}), frozenset({"core", "errors", "resources"})),
     "resources": (
         SDKS

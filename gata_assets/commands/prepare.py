@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -17,8 +17,9 @@ from rich.table import Table
 
 from gata_assets.commands.terminal import text_console
 from gata_assets.definitions import build_definitions
+from gata_assets.failures import BatchFailure, read_failures
 from gata_assets.jobs import PREPARE_TICKETS
-from gata_assets.logs import RunEvent, event_logger, failure_reason, numbers_of, write_json_line
+from gata_assets.logs import RunEvent, event_logger, numbers_of, write_json_line
 from gata_assets.settings import Settings, dagster_home_is_set
 
 
@@ -63,17 +64,16 @@ def prepare_batch(settings: Settings, batch_id: str, *, logger: dg.LoggerDefinit
             _read_materialization(event.step_materialization_data.materialization)
             for event in result.get_asset_materialization_events()
         ),
-        failures=_read_failures(result),
+        failures={failure.asset: failure.reason for failure in find_failures(result, batch_id)},
     )
 
 
-def _read_failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
-    """Why each asset failed; or, where the run failed before any asset ran, why that was."""
-    steps = result.filter_events(lambda event: event.is_step_failure)
-    if steps or result.success:
-        return {event.step_key or "": failure_reason(event) for event in steps}
-    [run] = result.filter_events(lambda event: event.event_type is dg.DagsterEventType.RUN_FAILURE)
-    return {"run": failure_reason(run)}
+def find_failures(result: dg.ExecuteInProcessResult, batch_id: str) -> list[BatchFailure]:
+    """What failed of a run; where it failed before its step ran, why that was."""
+    events = result.filter_events(lambda event: event.is_step_failure) or result.filter_events(
+        lambda event: event.event_type is dg.DagsterEventType.RUN_FAILURE
+    )
+    return [failure for event in events for failure in read_failures(event, batch_id)]
 
 
 def run(settings: Settings, batch_id: str, *, summary: str) -> bool:
@@ -99,27 +99,22 @@ def _followed(level: str) -> Iterator[dg.LoggerDefinition]:
 
 @dataclass
 class _Display:
-    """One line an asset, with a spinner while it runs; checks that fail are said above."""
+    """One line an asset when it is written, below them a spinner while the run goes on; checks that fail are said."""
 
     progress: Progress
-    _tasks: dict[str, TaskID] = field(default_factory=dict)
+    _task: TaskID | None = None
 
     def show(self, event: RunEvent) -> None:
         if event.event == "STEP_START":
-            self._tasks[event.asset] = self.progress.add_task(event.asset, total=1)
+            self._task = self.progress.add_task(f"batch {event.batch_id}", total=1)
         elif event.event == "ASSET_MATERIALIZATION":
-            rows = event.numbers.get("row_count", 0)
-            self._end(event.asset, f"{event.asset}: {rows:,} rows")
-        elif event.event == "STEP_FAILURE":
-            self._end(event.asset, f"[red]{event.asset}: failed[/red]")
+            self.progress.console.print(f"✓ {event.asset}: {event.numbers.get('row_count', 0):,} rows")
         elif event.event == "ASSET_CHECK_EVALUATION" and not event.has_passed:
             self.progress.console.print(f"[yellow]check {event.check} of {event.asset} has failed[/yellow]")
-        elif not event.event:
-            self.progress.console.print(event.message, markup=False)
-
-    def _end(self, asset: str, text: str) -> None:
-        if asset in self._tasks:
-            self.progress.update(self._tasks[asset], completed=1, description=text)
+        elif event.event in ("STEP_SUCCESS", "STEP_FAILURE") and self._task is not None:
+            has_succeeded = event.event == "STEP_SUCCESS"
+            said = f"batch {event.batch_id}" if has_succeeded else f"[red]batch {event.batch_id}: failed[/red]"
+            self.progress.update(self._task, completed=1, description=said)
 
 
 def _read_materialization(materialization: dg.AssetMaterialization) -> Written:
