@@ -11,7 +11,7 @@ SAMPLE = if [ -z "$${TICKETS_URL}$${DB_ARN}" ] && ! grep -qsE '^(TICKETS_URL|DB_
 	&& [ ! -f gata-sample.sqlite ]; then \
 	echo "==> Making a store of sample tickets"; $(BIN)/gata sample-data; fi
 
-.PHONY: run ui test check bench lock clean
+.PHONY: run ui test browser check bench lock clean
 
 run: $(VENV)/.ready-to-run .dagster/dagster.yaml
 	@$(SAMPLE)
@@ -23,9 +23,26 @@ ui: $(VENV)/.ready-to-run .dagster/dagster.yaml
 	@echo "==> The Dagster UI opens at http://127.0.0.1:3000 (stop it with Ctrl-C)"
 	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
 
-test: $(VENV)/.ready-to-test
+test: $(VENV)/.ready-to-test $(if $(filter no,$(BROWSER)),,browser)
 	@echo "==> Running the tests"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(if $(filter no,$(BROWSER)),-m "not browser")
+
+# What the test of the UI clicks in: looked for under the names that test_ui.py knows, installed where that is possible.
+browser:
+	@for name in chromium chromium-browser google-chrome; do \
+		if command -v $$name >/dev/null; then exit 0; fi; \
+	done; \
+	if ! command -v apt-get >/dev/null; then as=; \
+	elif [ "$$(id -u)" = 0 ]; then as=env; \
+	elif sudo -n true 2>/dev/null; then as="sudo env"; \
+	else as=; fi; \
+	if [ -z "$$as" ]; then \
+		echo "The test of the UI clicks in a browser: install chromium (or google-chrome), so that it is on the PATH."; \
+		echo "Without one: make test BROWSER=no"; exit 1; \
+	fi; \
+	echo "==> Installing chromium, for the test of the UI"; \
+	$$as DEBIAN_FRONTEND=noninteractive apt-get update -qq >/dev/null \
+		&& $$as DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
 
 check: $(VENV)/.ready-to-test
 	@echo "==> Format, lint and types"

@@ -7,6 +7,7 @@ No database, file or setting belongs here.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -79,6 +80,24 @@ def parse_batch_id(batch_id: str) -> Batch:
             f"'{batch_id}' is not a batch ID: there is no such hour. YYYYMMDDHH needs a month 01-12, "
             f"a day that the month has and an hour 00-23, for example {BATCH_ID_EXAMPLE}."
         ) from None
+
+
+def batches_between(first: Batch, last: Batch, *, every_hours: int = 1) -> list[Batch]:
+    """The batches from the first to the last, both included where the step meets them."""
+    hours = int((last.starts_at - first.starts_at) / timedelta(hours=1))
+    return [Batch(first.starts_at + timedelta(hours=hour)) for hour in range(0, hours + 1, every_hours)]
+
+
+def consecutive(batch_ids: Sequence[str]) -> list[list[str]]:
+    """Batch IDs in their order, cut where an hour is missing between two."""
+    runs: list[list[str]] = []
+    for batch_id in batch_ids:
+        starts_at = parse_batch_id(batch_id).starts_at
+        if runs and starts_at - parse_batch_id(runs[-1][-1]).starts_at == timedelta(hours=1):
+            runs[-1].append(batch_id)
+        else:
+            runs.append([batch_id])
+    return runs
 
 
 def require_existing_batch(batch_id: str, *, first_batch_id: str, now: datetime) -> Batch:

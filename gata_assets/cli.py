@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from gata_assets import __version__
 from gata_assets.errors import BatchIdError, GataError, SettingsError
 
 if TYPE_CHECKING:
+    from gata_assets.batches import Batch
     from gata_assets.settings import Settings
 
 _ENV_FILE = click.option(
@@ -51,13 +53,8 @@ def prepare(batch_id: str, summary: str, env_file: Path | None) -> None:
     Exits with 0 when the training files are written and all blocking checks have passed, with 1 when the batch
     failed, and with 2 when the batch ID or a setting is wrong.
     """
-    from gata_assets.batches import require_existing_batch
-
     settings = _load(env_file)
-    try:
-        require_existing_batch(batch_id, first_batch_id=settings.first_batch_id, now=datetime.now(UTC))
-    except BatchIdError as error:
-        raise click.BadParameter(str(error), param_hint="BATCH_ID") from None
+    _existing_batch(batch_id, settings, "BATCH_ID")
     with _imports_uncollected():
         from gata_assets.commands import prepare as command
 
@@ -65,6 +62,53 @@ def prepare(batch_id: str, summary: str, env_file: Path | None) -> None:
         is_prepared = command.run(settings, batch_id, summary=summary)
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
+    if not is_prepared:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("first", metavar="FROM")
+@click.argument("last", metavar="TO")
+@click.option(
+    "--every",
+    metavar="STEP",
+    default="1h",
+    show_default=True,
+    help="The step from batch to batch, in hours or days: 24h, 7d.",
+)
+@click.option(
+    "--plan", is_flag=True, help="Say what would be done, read and written, and how long it takes; do nothing."
+)
+@click.option(
+    "--again", is_flag=True, help="Prepare all batches of the range, also those that are whole in the target."
+)
+@_ENV_FILE
+def backfill(first: str, last: str, every: str, plan: bool, again: bool, env_file: Path | None) -> None:
+    """Prepare the batches from FROM to TO, both included: those that are not whole in the target.
+
+    A batch that fails does not stop the others. Run it again after a failure or an interruption: it goes on with
+    what is missing. Exits with 0 when nothing failed, with 1 when a batch failed, and with 2 when an argument or a
+    setting is wrong.
+    """
+    settings = _load(env_file)
+    start, end = (_existing_batch(batch_id, settings, hint) for batch_id, hint in ((first, "FROM"), (last, "TO")))
+    if end < start:
+        raise click.BadParameter(f"{last} is before {first}.", param_hint="TO")
+    step = re.fullmatch(r"([1-9][0-9]{0,3})([hd])", every)
+    if not step:
+        raise click.BadParameter(
+            f"'{every[:40]}' is not a step: hours or days are needed, 24h or 7d.", param_hint="--every"
+        )
+    every_hours = int(step[1]) * (24 if step[2] == "d" else 1)
+    with _imports_uncollected():
+        from gata_assets.commands import backfill as command
+
+    try:
+        is_prepared = command.run(settings, start, end, every_hours=every_hours, again=again, only_plan=plan)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
+    except GataError as error:
+        raise click.ClickException(str(error)) from None
     if not is_prepared:
         sys.exit(1)
 
@@ -150,6 +194,15 @@ def data_api(postgres: str, port: int, sample: bool) -> None:
         command.run(postgres, port, with_sample=sample)
     except GataError as error:
         raise click.ClickException(str(error)) from None
+
+
+def _existing_batch(batch_id: str, settings: Settings, argument: str) -> Batch:
+    from gata_assets.batches import require_existing_batch
+
+    try:
+        return require_existing_batch(batch_id, first_batch_id=settings.first_batch_id, now=datetime.now(UTC))
+    except BatchIdError as error:
+        raise click.BadParameter(str(error), param_hint=argument) from None
 
 
 @contextmanager

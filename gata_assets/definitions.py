@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 
@@ -20,6 +21,7 @@ from gata_assets.partitions import batch_partitions
 from gata_assets.resources.alerts import AlertChannel, LoggedAlerts, SnsAlerts
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.resources.rules_resource import PreparationRulesResource
+from gata_assets.resources.shared_tickets import SharedTickets
 from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.schedules import build_schedule
 from gata_assets.sensors import build_failed_runs_sensor, build_new_tickets_sensor
@@ -33,7 +35,7 @@ _GENERAL, _LOW_VOLUME = "general_split", "low_volume_split"
 def build_definitions(
     settings: Settings,
     *,
-    ticket_source: TicketSource | None = None,
+    ticket_source: TicketSource | SharedTickets | None = None,
     object_store: ObjectStore | None = None,
     alerts: AlertChannel | None = None,
     logger: dg.LoggerDefinition | None = None,
@@ -70,7 +72,7 @@ def build_definitions(
         schedules=[build_schedule(settings.prepare_schedule, partitions)],
         resources={
             "alerts": alerts or build_alerts(settings),
-            "ticket_source": ticket_source or build_source(settings),
+            "ticket_source": _as_resource(ticket_source or build_source(settings)),
             "preparation_rules": PreparationRulesResource.of(rules),
             TABLES: ParquetIOManager(store=store),
             DATASETS: DatasetIOManager(store=store),
@@ -94,6 +96,11 @@ def _arrival_rules(settings: Settings) -> ArrivalRules:
         min_new_tickets=settings.min_new_tickets,
         first_batch_id=settings.first_batch_id,
     )
+
+
+def _as_resource(source: TicketSource | SharedTickets) -> Any:
+    # What is shared between runs must not be copied by each of them.
+    return dg.ResourceDefinition.hardcoded_resource(source) if isinstance(source, SharedTickets) else source
 
 
 def build_source(settings: Settings) -> TicketSource:
@@ -122,6 +129,14 @@ def build_source(settings: Settings) -> TicketSource:
 def build_alerts(settings: Settings) -> AlertChannel:
     """Where failed runs are reported to: the topic of the settings, or the log."""
     return SnsAlerts(topic_arn=settings.alert_topic_arn) if settings.alert_topic_arn else LoggedAlerts()
+
+
+def open_source(settings: Settings) -> TicketSource:
+    """The ticket source for use outside of a run, where no variable is resolved by Dagster."""
+    source = build_source(settings)
+    if settings.source_kind is SourceKind.POSTGRESQL and settings.tickets_url:
+        return source.model_copy(update={"url": settings.tickets_url.get_secret_value()})
+    return source
 
 
 def build_store(settings: Settings) -> ObjectStore:

@@ -47,7 +47,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
     store: ObjectStore
 
-    def write(self, asset: str, batch_id: str, table: pd.DataFrame) -> Stored:
+    def write(self, batch_id: str, asset: str, table: pd.DataFrame) -> Stored:
         """Write one batch's table whole."""
         key = table_key(asset, batch_id)
         arrow = pa.Table.from_pandas(table, preserve_index=False)
@@ -59,7 +59,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         self.store.write(key, content)
         return Stored(sha256(content).hexdigest(), {"path": dg.MetadataValue.path(self.store.uri(key))})
 
-    def read(self, asset: str, batch_id: str) -> pd.DataFrame:
+    def read(self, batch_id: str, asset: str) -> pd.DataFrame:
         """Read one batch's table, with its making and its file's SHA-256 in `attrs`.
 
         Raises ObjectNotFoundError when its asset has not been materialized, StoreError for a file that is damaged or
@@ -86,11 +86,11 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
         """Write the partition that an output is of."""
-        context.add_output_metadata(self.write(context.asset_key.path[-1], context.partition_key, obj).metadata)
+        context.add_output_metadata(self.write(context.partition_key, context.asset_key.path[-1], obj).metadata)
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         """Read the partition that an input asks for."""
-        return self.read(context.asset_key.path[-1], context.partition_key)
+        return self.read(context.partition_key, context.asset_key.path[-1])
 
 
 class DatasetIOManager(dg.ConfigurableIOManager):

@@ -7,6 +7,8 @@ import dagster as dg
 from gata_assets.assets.tickets import GROUP
 
 PREPARE_TICKETS = "prepare_tickets"
+# Dagster uses the loggers of the definitions only where a run names them.
+RUN_CONFIG: dict[str, dict[str, dict[str, str]]] = {"loggers": {"console": {}}}
 
 
 def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
@@ -15,8 +17,7 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
         dg.define_asset_job(
             PREPARE_TICKETS,
             selection=dg.AssetSelection.groups(GROUP),
-            # Dagster uses the loggers of the definitions only where a run names them.
-            config={"loggers": {"console": {}}},
+            config=RUN_CONFIG,
             description="Prepare one batch: from its closed tickets to the training files.",
         )
     ]

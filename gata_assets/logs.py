@@ -27,6 +27,9 @@ warnings.filterwarnings("ignore", message="Handling yaml-defined logging configu
 # Dagster asks the handlers first and copies such attributes to the loggers' records.
 _IS_WRITTEN = "gata_is_written"
 
+# What Dagster says at the end of an op whose checks were reported batch by batch, and not as its outputs.
+_BY_BATCH = "did not yield or return expected outputs"
+
 # Dagster logs its own events at DEBUG; these are worth INFO.
 _NOTABLE_EVENTS = frozenset({"STEP_START", "STEP_SUCCESS", "ASSET_MATERIALIZATION"})
 
@@ -48,9 +51,11 @@ class RunEvent:
     numbers: dict[str, int | float]
 
 
-def event_logger(handle: Callable[[RunEvent], None], level: str) -> dg.LoggerDefinition:
-    """A Dagster logger that hands on the events and log lines of a run from `level` up."""
-    handler = _EventHandler(handle, logging.getLevelNamesMapping()[level])
+def event_logger(
+    handle: Callable[[RunEvent], None], level: str, *, watch: Callable[[RunEvent], None] | None = None
+) -> dg.LoggerDefinition:
+    """A Dagster logger that hands on the events and log lines of a run from `level` up; `watch` gets all of them."""
+    handler = _EventHandler(handle, logging.getLevelNamesMapping()[level], watch)
 
     @dg.logger
     def gata(_: dg.InitLoggerContext) -> logging.Logger:
@@ -87,16 +92,20 @@ def write_json_line(event: RunEvent) -> None:
 class _EventHandler(logging.Handler):
     """Hands on what is worth LOG_LEVEL; `record.levelno` is not asked, since Dagster logs its events at DEBUG."""
 
-    def __init__(self, handle: Callable[[RunEvent], None], level: int) -> None:
+    def __init__(
+        self, handle: Callable[[RunEvent], None], level: int, watch: Callable[[RunEvent], None] | None = None
+    ) -> None:
         super().__init__(logging.DEBUG)
         self._handle = handle
         self._least = level
+        self._watch = watch
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self._handle is write_json_line and getattr(record, _IS_WRITTEN, False):
-            return
         event = _read_record(record)
-        if event.level >= self._least:
+        if self._watch:
+            self._watch(event)
+        is_written = self._handle is write_json_line and getattr(record, _IS_WRITTEN, False)
+        if event.level >= self._least and not is_written and _BY_BATCH not in event.message:
             self._handle(event)
 
 

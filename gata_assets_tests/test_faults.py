@@ -218,8 +218,7 @@ REMOVED: Runs = ({}, {"LOW_VOLUME_MIN_COUNT": "15"})
     [
         pytest.param(*REPLACED, Manner.UNANSWERED, False, id="replaced-unanswered"),
         pytest.param(*REPLACED, Manner.CUT_SHORT, False, id="replaced-cut-short"),
-        pytest.param(*REPLACED, Manner.ERROR, True, id="replaced-error-from-then-on"),
-        pytest.param(*EMPTY, Manner.REFUSED, False, id="empty-refused"),
+        pytest.param(*EMPTY, Manner.REFUSED, True, id="empty-refused-from-then-on"),
         pytest.param(*REMOVED, Manner.BODILESS, False, id="removed-bodiless"),
     ],
 )

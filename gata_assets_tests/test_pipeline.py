@@ -459,7 +459,7 @@ def test_intermediate_tables_keep_their_types(
     embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
 ) -> None:
     assert prepare(instance, embedded, store).success
-    tickets = ParquetIOManager(store=store).read("tickets", BATCH_ID)
+    tickets = ParquetIOManager(store=store).read(BATCH_ID, "tickets")
     assert {name: str(dtype) for name, dtype in tickets.dtypes.items()} == {
         "id": "Int64",
         "closed": "Int64",

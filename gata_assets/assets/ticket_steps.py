@@ -18,26 +18,28 @@ from numpy.typing import NDArray
 from pandera.pandas import DataFrameModel
 
 from gata_assets import checks
-from gata_assets.batches import Window, parse_batch_id
+from gata_assets.batches import Window
 from gata_assets.core.charts import draw_label_chart
 from gata_assets.core.label_counts import LowVolumeDecision, count_labels, decide_low_volume
 from gata_assets.core.low_volume import apply_low_volume_policy, select_low_volume_tickets
-from gata_assets.core.provenance import SHA256, require_making, stamp
+from gata_assets.core.provenance import require_making
 from gata_assets.core.quality import (
     Outcome,
     check_counts_add_up,
     check_label_shares,
     check_no_text_in_two_splits,
     check_no_ticket_in_two_splits,
+    check_part_of_tickets,
     check_table,
     check_test_share,
+    check_training_rows,
     count_sides,
 )
 from gata_assets.core.rules import PreparationRules, SplitMethod
 from gata_assets.core.splits import Split, split_tickets
 from gata_assets.core.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Dataset
+from gata_assets.core.windows import BatchWindows, windows_of
 from gata_assets.errors import NoTicketsError
-from gata_assets.resources.shared_tickets import BatchWindows
 from gata_assets.resources.ticket_source import no_tickets
 from gata_assets.schemas.tickets import LabelCounts, Tickets, TrainingRows, tickets_schema
 
@@ -48,12 +50,13 @@ Described = int | float | str | bool | dg.MarkdownMetadataValue
 class WindowOfTickets:
     """A training window's tickets, and what is known of them from the larger table that they were read with.
 
-    `text_ranks` are what `rank_texts` gave, where tickets are divided by text; `checked_columns` keep their rules.
+    `text_ranks` are what `rank_texts` gave, where tickets are divided by text; `is_valid` says that all of its rows
+    keep the rules of `Tickets`.
     """
 
     table: pd.DataFrame
     text_ranks: NDArray[np.int64] | None
-    checked_columns: frozenset[str]
+    is_valid: bool
 
 
 class TicketsOfBatches(Protocol):
@@ -93,6 +96,7 @@ class BatchAtWork:
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     text_ranks: NDArray[np.int64] | None = None
     made: set[str] = field(default_factory=set)
+    _decision: LowVolumeDecision | None = None
 
     @property
     def windows(self) -> BatchWindows:
@@ -103,30 +107,22 @@ class BatchAtWork:
         """A table of this batch; raises DataRuleError for a stored one that was made otherwise."""
         if name not in self.tables:
             self.tables[name] = self.load(name)
-        sources = {source: self.table(source) for source in made_from}
-        require_making(self.tables[name], name, self.rules, sources)
+        if name not in self.made:
+            sources = {source: self.table(source) for source in made_from}
+            require_making(self.tables[name], name, self.rules, sources)
         return self.tables[name]
 
-    def keep(self, name: str, value: pd.DataFrame | Dataset, sha256: str) -> None:
-        """Have a table that was made and stored at hand for what is made from it."""
-        if isinstance(value, pd.DataFrame):
-            value.attrs[SHA256] = sha256
-            self.tables[name] = value
-            self.made.add(name)
+    def keep(self, name: str, table: pd.DataFrame) -> None:
+        """Have a table that was made at hand for what is made from it."""
+        self.tables[name] = table
+        self.made.add(name)
 
     def decision(self, *made_from: str) -> LowVolumeDecision:
         """Whether the batch has a low-volume dataset, from its label counts."""
         counts = self.table("label_counts", *made_from)
-        return decide_low_volume(counts, min_count=self.rules.low_volume_min_count)
-
-
-def windows_of(batch_id: str, rules: PreparationRules) -> BatchWindows:
-    """A batch's training window and the older one."""
-    batch = parse_batch_id(batch_id)
-    return BatchWindows(
-        training=batch.training_window(rules.training_period_days),
-        older=batch.older_window(rules.low_volume_period_days, rules.training_period_days),
-    )
+        if self._decision is None:
+            self._decision = decide_low_volume(counts, min_count=self.rules.low_volume_min_count)
+        return self._decision
 
 
 def make_tickets(batch: BatchAtWork) -> Made:
@@ -140,9 +136,10 @@ def make_tickets(batch: BatchAtWork) -> Made:
             f"{batch.batch_id}. Check the batch ID, TRAINING_PERIOD, and (`gata doctor`) which database "
             "is read and until when its tickets reach."
         )
+    outcome = check_part_of_tickets(table, window) if read.is_valid else check_table(tickets_schema(window), table)
     return Made(
-        stamp(table, "tickets", batch.rules, {}),
-        {checks.TICKETS_ARE_VALID: check_table(tickets_schema(window), table, known_to_hold=read.checked_columns)},
+        table,
+        {checks.TICKETS_ARE_VALID: outcome},
         _described(table, "Tickets by label", window=str(window)),
     )
 
@@ -154,7 +151,7 @@ def make_label_counts(batch: BatchAtWork) -> Made:
     counts = count_labels(tickets, low_volume_threshold=rules.low_volume_threshold)
     decision = decide_low_volume(counts, min_count=rules.low_volume_min_count)
     return Made(
-        stamp(counts, "label_counts", rules, {"tickets": tickets}),
+        counts,
         {
             checks.LABEL_COUNTS_ARE_VALID: check_table(LabelCounts.to_schema(), counts),
             checks.COUNTS_SUM_TO_THE_TICKETS: check_counts_add_up(counts, tickets),
@@ -206,7 +203,7 @@ def make_low_volume_tickets(batch: BatchAtWork) -> Made:
     table = select_low_volume_tickets(tickets, older, decision, min_count=rules.low_volume_min_count)
     schema = tickets_schema(windows.training, windows.older)
     return Made(
-        stamp(table, "low_volume_tickets", rules, {"tickets": tickets, "label_counts": batch.table("label_counts")}),
+        table,
         {checks.LOW_VOLUME_TICKETS_ARE_VALID: check_table(schema, table)},
         {
             **_described(table, "Low-volume tickets by label", window=str(windows.older)),
@@ -282,10 +279,8 @@ def _made_dataset(
 ) -> Made:
     all_rows = pd.concat([checked.train, checked.test], ignore_index=True)[["text", "label"]]
     sides = count_sides(checked)
-    # A division changes no text: those of tickets that this run has checked need no second look.
-    texts = frozenset({"text"}) if is_checked else frozenset()
     outcomes: Mapping[str, list[Outcome]] = {
-        checks.TRAINING_ROWS_ARE_VALID: check_table(TrainingRows.to_schema(), all_rows, known_to_hold=texts),
+        checks.TRAINING_ROWS_ARE_VALID: check_training_rows(all_rows, has_checked_texts=is_checked),
         checks.NO_TICKET_IN_TWO_SPLITS: check_no_ticket_in_two_splits(checked, rows),
         checks.NO_TEXT_IN_TWO_SPLITS: check_no_text_in_two_splits(checked),
         checks.LABEL_SHARES_ARE_KEPT: check_label_shares(sides),

@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from gata_assets.batches import Window
 from gata_assets.commands.terminal import text_console
-from gata_assets.definitions import build_source, build_store
+from gata_assets.definitions import build_store, open_source
 from gata_assets.errors import DeleteDeniedError, GataError, StoreError
 from gata_assets.resources.object_store import ObjectStore
-from gata_assets.setting_values import SourceKind
 from gata_assets.settings import Settings
 
 # One key that is written over every time: where the role may not delete, at most this one is left.
@@ -56,9 +55,7 @@ def _target(settings: Settings) -> str:
 
 def _examine_source(settings: Settings) -> Iterator[Finding]:
     try:
-        source = build_source(settings)
-        if settings.source_kind is SourceKind.POSTGRESQL and settings.tickets_url:
-            source = source.model_copy(update={"url": settings.tickets_url.get_secret_value()})
+        source = open_source(settings)
         report = source.look()
         if report.last_closed:
             # The very statements of a batch, for the last second in which tickets closed.

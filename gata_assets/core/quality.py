@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,10 @@ import pyarrow
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from gata_assets.batches import Window
 from gata_assets.core.splits import Split
 from gata_assets.core.text_groups import largest_test_text, test_quota
+from gata_assets.schemas.tickets import TrainingRows
 
 
 @dataclass(frozen=True)
@@ -51,21 +54,33 @@ _ADVICE = {
 _OTHER_ADVICE = "Compare the table with the documented schema"
 
 
-def check_table(
-    schema: pa.DataFrameSchema, table: pd.DataFrame, *, known_to_hold: frozenset[str] = frozenset()
-) -> list[Outcome]:
-    """Hold every rule of a schema against a table; one failed outcome a broken rule, none if all are kept.
-
-    `known_to_hold` are columns that were checked before, as part of a larger table: what holds for every row of that
-    one holds for these.
-    """
-    columns = [column for column in schema.columns if column in known_to_hold]
+def check_table(schema: pa.DataFrameSchema, table: pd.DataFrame) -> list[Outcome]:
+    """Hold every rule of a schema against a table; one failed outcome a broken rule, none if all are kept."""
     try:
-        schema.remove_columns(columns).validate(table.drop(columns=columns), lazy=True)
+        schema.validate(table, lazy=True)
     except pa.errors.SchemaErrors as error:
         broken = error.failure_cases.groupby(["column", "check"], dropna=False, observed=True).size()
         return [_outcome(column, str(check), int(count), len(table)) for (column, check), count in broken.items()]
     return []
+
+
+def check_training_rows(rows: pd.DataFrame, *, has_checked_texts: bool) -> list[Outcome]:
+    """Hold the rules of `TrainingRows`; of texts that were checked before as those of tickets, the labels only."""
+    if has_checked_texts:
+        return check_table(_labels_schema(), rows[["label"]])
+    return check_table(TrainingRows.to_schema(), rows)
+
+
+@cache
+def _labels_schema() -> pa.DataFrameSchema:
+    return TrainingRows.to_schema().remove_columns(["text"])
+
+
+def check_part_of_tickets(part: pd.DataFrame, window: Window) -> list[Outcome]:
+    """What is left to check of tickets that were found valid as part of a larger table: that they are the window's."""
+    closed = part["closed"].to_numpy(dtype=np.int64)
+    outside = int(((closed < window.start) | (closed >= window.end)).sum())
+    return [_outcome("closed", "closed_inside_the_window", outside, len(part))]
 
 
 def _outcome(column: object, check: str, failed: int, checked: int) -> Outcome:
@@ -150,24 +165,29 @@ def count_sides(split: Split) -> pd.DataFrame:
     the tickets whose text occurs under several labels, since another label may decide on them; and for a label that
     has fewer small texts of its own than twice its quota, its quota or its largest text.
     """
-    labels = pd.concat([split.train["label"], split.test["label"]], ignore_index=True).astype("int64")
-    is_test = np.repeat([False, True], [len(split.train), len(split.test)])
-    grouped = pd.Series(is_test).groupby(labels.rename("label"))
-    sides = pd.DataFrame({"test": grouped.sum(), "rows": grouped.size()})
-    sides["train"] = sides["rows"] - sides["test"]
-    sides["quota"] = sides["rows"].map(test_quota)
-    limit = sides["quota"].map(largest_test_text)
+    tables = (split.train, split.test)
+    labels, label = np.unique(
+        np.concatenate([table["label"].to_numpy(dtype=np.int64) for table in tables]), return_inverse=True
+    )
+    count = partial(np.bincount, minlength=len(labels))
+    train, test = count(label[: len(split.train)]), count(label[len(split.train) :])
+    quota = np.array([test_quota(int(rows)) for rows in train + test], dtype=np.int64)
+    limit = np.array([largest_test_text(int(rows)) for rows in quota], dtype=np.int64)
 
-    pairs = pd.DataFrame({"label": labels, "text": _text_codes(split)})
-    texts = pairs.groupby(["label", "text"]).size().rename("tickets").reset_index()
-    is_small = texts["tickets"] <= texts["label"].map(limit)
-    is_shared = texts.duplicated("text", keep=False)
-    by_label = texts["label"]
-    shared = texts["tickets"].where(is_shared, 0).groupby(by_label).sum()
-    is_thin = (is_small & ~is_shared).groupby(by_label).sum() < 2 * sides["quota"]
-    largest = texts.groupby("label")["tickets"].max()
-    sides["tolerance"] = (limit / 2).clip(lower=1) + shared + largest.clip(lower=sides["quota"]).where(is_thin, 0)
-    return sides
+    # Groups of tickets of one label and text.
+    texts, text = np.unique(_text_codes(split), return_inverse=True)
+    pairs, tickets = np.unique(label * len(texts) + text, return_counts=True)
+    of_label, of_text = np.divmod(pairs, max(len(texts), 1))
+    is_shared = np.bincount(of_text, minlength=len(texts))[of_text] > 1
+    is_small = tickets <= limit[of_label]
+    shared = count(of_label[is_shared], weights=tickets[is_shared])
+    is_thin = count(of_label[is_small & ~is_shared]) < 2 * quota
+    largest = np.zeros(len(labels), dtype=np.int64)
+    np.maximum.at(largest, of_label, tickets)
+    tolerance = np.maximum(limit / 2, 1) + shared + np.where(is_thin, np.maximum(largest, quota), 0)
+    return pd.DataFrame(
+        {"train": train, "test": test, "quota": quota, "tolerance": tolerance}, index=pd.Index(labels, name="label")
+    )
 
 
 def _text_codes(split: Split) -> NDArray[np.int64]:

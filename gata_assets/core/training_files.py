@@ -42,6 +42,15 @@ def table_key(table: str, batch_id: str) -> str:
     return f"intermediate/{table}/{batch_id}.parquet"
 
 
+_WITHDRAWN = "withdrawn: the files are being written anew; do not read them"
+
+
+def read_settings(manifest: bytes) -> dict[str, Any] | None:
+    """The settings that a dataset was made with, from its manifest; None while its files are being written anew."""
+    content: dict[str, Any] = json.loads(manifest)
+    return None if content["reason"] == _WITHDRAWN else content["settings"]
+
+
 @dataclass(frozen=True)
 class Dataset:
     """What a batch has of one dataset: a split, or (`split` is None) the reason why there is none."""
@@ -101,7 +110,7 @@ class Dataset:
                     "dataset": self.name,
                     "batch_id": self.batch_id,
                     "is_made": False,
-                    "reason": "withdrawn: the files are being written anew; do not read them",
+                    "reason": _WITHDRAWN,
                     "files": {},
                 }
             ),

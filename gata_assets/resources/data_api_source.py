@@ -49,6 +49,8 @@ from gata_assets.resources.ticket_source import (
     TICKET_COLUMNS_SQL,
     TICKETS_ARROW_SCHEMA,
     TRAINS_SQL,
+    VOLUME_SQL,
+    LabelVolume,
     SourceReport,
     TicketSource,
     arrow_from_columns,
@@ -68,6 +70,7 @@ _IN_WINDOW = (
     "via_channel = ANY (CAST((SELECT enum_range(CAST(NULL AS channel))) AS channel[])) "
     f"AND closed >= :start AND closed < :end AND {TRAINS_SQL}"
 )
+_VOLUME_SQL = VOLUME_SQL.format(text_bytes="OCTET_LENGTH(processed_data)")
 _OF_LABELS = " AND closed_group_id_mapped = ANY (CAST(:labels AS bigint[]))"
 
 
@@ -111,6 +114,20 @@ class DataApiTickets(TicketSource):
         finally:
             self._calls += client.calls
         return tuple(DayCensus(**row) for row in found)
+
+    def measure(self, window: Window, labels: Sequence[int] | None = None) -> tuple[LabelVolume, ...]:
+        """See TicketSource; one call."""
+        where = _IN_WINDOW + ("" if labels is None else _OF_LABELS)
+        bounds: dict[str, int | str] = {"start": window.start, "end": window.end}
+        client = self._client()
+        try:
+            found, _ = client.execute(
+                f"SELECT {_VOLUME_SQL} FROM ticket WHERE {where} GROUP BY 1 ORDER BY 1",
+                bounds if labels is None else {**bounds, "labels": as_array(labels)},
+            )
+        finally:
+            self._calls += client.calls
+        return tuple(LabelVolume(**row) for row in found)
 
     def look(self) -> SourceReport:
         """See TicketSource."""

@@ -25,13 +25,22 @@ from gata_assets.resources.ticket_source import (
     FINGERPRINT_SQL,
     TICKET_COLUMNS_SQL,
     TRAINS_SQL,
+    VOLUME_SQL,
+    LabelVolume,
     SourceReport,
     TicketSource,
     tickets_from_arrow,
 )
 
 _IN_WINDOW = f"closed >= $1 AND closed < $2 AND {TRAINS_SQL}"
+_VOLUME_SQL = VOLUME_SQL.format(text_bytes="OCTET_LENGTH(processed_data)")
 _OF_LABELS = " AND closed_group_id_mapped = ANY (CAST($3 AS bigint[]))"
+
+
+def _where(window: Window, labels: Sequence[int] | None) -> tuple[str, tuple[int | str, ...]]:
+    if labels is None:
+        return _IN_WINDOW, (window.start, window.end)
+    return _IN_WINDOW + _OF_LABELS, (window.start, window.end, as_array(labels))
 
 
 class PostgresTickets(TicketSource):
@@ -41,13 +50,10 @@ class PostgresTickets(TicketSource):
 
     def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
         """See TicketSource; one statement, hence one snapshot."""
-        where, parameters = _IN_WINDOW, [window.start, window.end]
-        if labels is not None:
-            where += _OF_LABELS
-            parameters = [*parameters, as_array(labels)]  # type: ignore[list-item]
+        where, parameters = _where(window, labels)
         sql = f"SELECT {TICKET_COLUMNS_SQL} FROM ticket WHERE {where} ORDER BY closed, id"
         with self._connect() as connection, closing(connection.cursor()) as cursor:
-            cursor.execute(sql, tuple(parameters))
+            cursor.execute(sql, parameters)
             return tickets_from_arrow(cursor.fetch_arrow_table())
 
     def take_census(self, window: Window) -> tuple[DayCensus, ...]:
@@ -60,6 +66,14 @@ class PostgresTickets(TicketSource):
             cursor.execute(f"SET statement_timeout = {CENSUS_TIMEOUT_SECONDS * 1_000}")
             cursor.execute(sql, (window.start, window.end))
             return tuple(DayCensus(*row) for row in cursor.fetchall())
+
+    def measure(self, window: Window, labels: Sequence[int] | None = None) -> tuple[LabelVolume, ...]:
+        """See TicketSource."""
+        where, parameters = _where(window, labels)
+        sql = f"SELECT {_VOLUME_SQL} FROM ticket WHERE {where} GROUP BY 1 ORDER BY 1"
+        with self._connect() as connection, closing(connection.cursor()) as cursor:
+            cursor.execute(sql, parameters)
+            return tuple(LabelVolume(*row) for row in cursor.fetchall())
 
     def look(self) -> SourceReport:
         """See TicketSource."""

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gata_assets.batches import Window
+from gata_assets.core.windows import BatchWindows, merge_windows
 from gata_assets.resources.ticket_source import no_tickets
 
 
@@ -23,14 +24,6 @@ class TicketReader(Protocol):
 
     def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
         """See TicketSource."""
-
-
-@dataclass(frozen=True)
-class BatchWindows:
-    """The two windows of a batch: what it trains on, and the older one before it, which may be empty."""
-
-    training: Window
-    older: Window
 
 
 class SharedTickets:
@@ -42,7 +35,7 @@ class SharedTickets:
 
     def __init__(self, reader: TicketReader, batches: Iterable[BatchWindows]) -> None:
         self._reader = reader
-        self._spans = _merge(sorted(batches, key=lambda windows: windows.training))
+        self._spans = merge_windows(batches)
         self._held: _Held | None = None
 
     def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
@@ -65,19 +58,6 @@ class SharedTickets:
             self._held = None
             self._held = _Held(self._reader, span)
         return self._held
-
-
-def _merge(batches: Sequence[BatchWindows]) -> list[BatchWindows]:
-    """The unions of the training windows that overlap, and what their older windows reach back beyond each."""
-    spans: list[BatchWindows] = []
-    for one in batches:
-        if spans and one.training.start_at <= spans[-1].training.end_at:
-            training = Window(spans[-1].training.start_at, max(spans[-1].training.end_at, one.training.end_at))
-            older = Window(min(spans[-1].older.start_at, one.older.start_at), training.start_at)
-            spans[-1] = BatchWindows(training, older)
-        else:
-            spans.append(BatchWindows(one.training, Window(one.older.start_at, one.training.start_at)))
-    return spans
 
 
 def _contains(span: BatchWindows, window: Window, *, is_older: bool) -> bool:

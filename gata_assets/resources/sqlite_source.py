@@ -20,6 +20,8 @@ from gata_assets.resources.ticket_source import (
     TICKET_COLUMNS_SQL,
     TICKETS_ARROW_SCHEMA,
     TRAINS_SQL,
+    VOLUME_SQL,
+    LabelVolume,
     SourceReport,
     TicketSource,
     arrow_from_columns,
@@ -30,7 +32,15 @@ from gata_assets.resources.ticket_source import (
 _ROWS_AT_ONCE = 20_000
 
 _IN_WINDOW = f"closed >= :start AND closed < :end AND {TRAINS_SQL}"
+_VOLUME_SQL = VOLUME_SQL.format(text_bytes="LENGTH(CAST(processed_data AS BLOB))")
 _OF_LABELS = " AND closed_group_id_mapped IN (SELECT value FROM json_each(:labels))"
+
+
+def _where(window: Window, labels: Sequence[int] | None) -> tuple[str, dict[str, object]]:
+    parameters: dict[str, object] = {"start": window.start, "end": window.end}
+    if labels is None:
+        return _IN_WINDOW, parameters
+    return _IN_WINDOW + _OF_LABELS, {**parameters, "labels": json.dumps([int(label) for label in labels])}
 
 
 class SqliteTickets(TicketSource):
@@ -40,11 +50,7 @@ class SqliteTickets(TicketSource):
 
     def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
         """See TicketSource; one statement, hence one snapshot."""
-        parameters: dict[str, object] = {"start": window.start, "end": window.end}
-        where = _IN_WINDOW
-        if labels is not None:
-            where += _OF_LABELS
-            parameters["labels"] = json.dumps([int(label) for label in labels])
+        where, parameters = _where(window, labels)
         sql = f"SELECT {TICKET_COLUMNS_SQL} FROM ticket WHERE {where} ORDER BY closed, id"
         batches = []
         with self._connect() as connection:
@@ -64,6 +70,13 @@ class SqliteTickets(TicketSource):
             connection.create_aggregate("ticket_fingerprint", 4, _Fingerprint)  # type: ignore[arg-type]
             rows = connection.execute(sql, {"start": window.start, "end": window.end}).fetchall()
         return tuple(DayCensus(*row) for row in rows)
+
+    def measure(self, window: Window, labels: Sequence[int] | None = None) -> tuple[LabelVolume, ...]:
+        """See TicketSource."""
+        where, parameters = _where(window, labels)
+        sql = f"SELECT {_VOLUME_SQL} FROM ticket WHERE {where} GROUP BY 1 ORDER BY 1"
+        with self._connect() as connection:
+            return tuple(LabelVolume(*row) for row in connection.execute(sql, parameters))
 
     def look(self) -> SourceReport:
         """See TicketSource."""

@@ -36,6 +36,9 @@ FINGERPRINT_SQL = (
 # A sensor's tick may take a minute in all; what is not there by then is for the next one.
 CENSUS_TIMEOUT_SECONDS = 40
 
+# What `measure` asks for; how bytes are counted is each database's own.
+VOLUME_SQL = "closed_group_id_mapped AS label, COUNT(*) AS tickets, COALESCE(SUM({text_bytes}), 0) AS text_bytes"
+
 # The columns of the `ticket` table that are read.
 COLUMNS_READ = (
     "id",
@@ -58,6 +61,15 @@ class SourceReport:
     last_closed: int | None
 
 
+@dataclass(frozen=True)
+class LabelVolume:
+    """How much there is of a label in a window: tickets, and bytes of their texts. The label may be missing."""
+
+    label: int | None
+    tickets: int
+    text_bytes: int
+
+
 class TicketSource(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
     """Closed tickets that train, from some database."""
 
@@ -76,6 +88,10 @@ class TicketSource(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
         For whoever asks often and has little time: it takes at most CENSUS_TIMEOUT_SECONDS or so, tries nothing
         twice and waits for no database. Raises DatabaseResumingError at once, and SourceError for all else.
         """
+
+    @abstractmethod
+    def measure(self, window: Window, labels: Sequence[int] | None = None) -> tuple[LabelVolume, ...]:
+        """How much `read_tickets` would read, by label, in one statement; raises SourceError."""
 
     @abstractmethod
     def look(self) -> SourceReport:

@@ -1,0 +1,239 @@
+"""How a run prepares its batches: one read for all, one batch at a time, each recorded when it is written.
+
+A run over a range reads each ticket once. While a batch is made, the one before it is written by a thread of its own;
+no more than these two are held. A batch whose data is bad fails alone, and the run at the end of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from gata_assets import checks
+from gata_assets.assets.ticket_steps import BatchAtWork, Made, TicketStep, WindowOfTickets
+from gata_assets.batches import Window
+from gata_assets.core.provenance import SHA256, stamp
+from gata_assets.core.quality import check_table
+from gata_assets.core.rules import PreparationRules, SplitMethod
+from gata_assets.core.splits import rank_texts
+from gata_assets.core.training_files import Dataset
+from gata_assets.core.windows import windows_of
+from gata_assets.errors import (
+    ChecksFailedError,
+    DataRuleError,
+    DeleteDeniedError,
+    GataError,
+    NoTicketsError,
+    ObjectNotFoundError,
+)
+from gata_assets.failures import BatchFailure, as_failure
+from gata_assets.io_managers import DatasetIOManager, ParquetIOManager, Stored
+from gata_assets.resources.shared_tickets import SharedTickets, TicketReader
+from gata_assets.schemas.tickets import Tickets
+
+Event = dg.AssetCheckEvaluation | dg.AssetMaterialization
+Events = Iterator[Event]
+
+# A batch that raises one of these fails alone. Any other error (no database, no target) would meet every batch.
+_OF_ONE_BATCH = (DataRuleError, NoTicketsError, ObjectNotFoundError, DeleteDeniedError)
+
+# Tags of a materialization by which Dagster tells what is out of date: it writes them for outputs, we for events.
+_CODE_VERSION = "dagster/code_version"
+_DATA_VERSION = "dagster/data_version"
+_INPUT_VERSION = "dagster/input_data_version"
+_BACKFILL = "dagster/backfill"
+
+
+@dataclass(frozen=True)
+class _Asset:
+    """An asset of a batch that was made and has passed its checks."""
+
+    name: str
+    step: TicketStep
+    made: Made
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class _Written:
+    """An asset that stands in the target, with the versions of what it was made from."""
+
+    asset: _Asset
+    stored: Stored
+    made_from: Mapping[str, str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _NotWritten:
+    """An asset that the target did not take."""
+
+    name: str
+    error: GataError
+
+
+class TicketLine:
+    """The work of one run: the steps that it is asked for, and what failed of its batches."""
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        *,
+        steps: Mapping[str, TicketStep],
+        rules: PreparationRules,
+        code_version: str,
+        tables: ParquetIOManager,
+        datasets: DatasetIOManager,
+    ) -> None:
+        self._context = context
+        self._steps = steps
+        self._rules = rules
+        self._code_version = code_version
+        self._tables = tables
+        self._datasets = datasets
+        self._failures: list[BatchFailure] = []
+        self._is_hopeless = False
+
+    def run(self, batch_ids: Sequence[str], source: TicketReader, *, batches_at_once: int) -> Events:
+        """Prepare the batches in their order; gives their checks and materializations as they happen.
+
+        Raises dagster.Failure: at the end for batches that failed alone, at once for what would fail for every batch.
+        """
+        being_written: tuple[str, Future[list[_Written | _NotWritten]]] | None = None
+        with ThreadPoolExecutor(max_workers=1) as writer:
+            for start in range(0, len(batch_ids), batches_at_once):
+                together = batch_ids[start : start + batches_at_once]
+                shared = _SharedSource(source, together, self._rules)
+                for batch_id in together:
+                    batch = BatchAtWork(
+                        batch_id, self._rules, self._code_version, shared, load=partial(self._tables.read, batch_id)
+                    )
+                    assets = yield from self._make(batch)
+                    if being_written:
+                        yield from self._record(*being_written)
+                    if self._is_hopeless:
+                        raise as_failure(self._failures, batches=len(batch_ids))
+                    being_written = batch_id, writer.submit(self._write, batch, assets)
+            if being_written:
+                yield from self._record(*being_written)
+        if self._failures:
+            raise as_failure(self._failures, batches=len(batch_ids))
+
+    def _make(self, batch: BatchAtWork) -> Generator[Event, None, list[_Asset]]:
+        """Make and check the assets of a batch, each unless one that it is made from has failed."""
+        assets: list[_Asset] = []
+        failed: set[str] = set()
+        for name, step in self._steps.items():
+            if failed.intersection(step.made_from):
+                failed.add(name)
+                continue
+            try:
+                assets.append((yield from _make_asset(name, step, batch)))
+            except GataError as error:
+                failed.add(name)
+                self._fail(batch.batch_id, name, error)
+        return assets
+
+    def _write(self, batch: BatchAtWork, assets: Sequence[_Asset]) -> list[_Written | _NotWritten]:
+        """Write a batch's assets in their order; after one that the target did not take, those not made from it."""
+        results: list[_Written | _NotWritten] = []
+        for asset in assets:
+            if any(isinstance(one, _NotWritten) and one.name in asset.step.made_from for one in results):
+                continue
+            try:
+                results.append(self._write_asset(batch, asset))
+            except GataError as error:
+                results.append(_NotWritten(asset.name, error))
+        return results
+
+    def _write_asset(self, batch: BatchAtWork, asset: _Asset) -> _Written:
+        started = perf_counter()
+        value, sources = asset.made.value, {name: batch.tables[name] for name in asset.step.made_from}
+        if isinstance(value, Dataset):
+            stored = self._datasets.write(value)
+        else:
+            stored = self._tables.write(batch.batch_id, asset.name, stamp(value, asset.name, self._rules, sources))
+            value.attrs[SHA256] = stored.sha256
+        made_from = {name: str(table.attrs[SHA256]) for name, table in sources.items()}
+        return _Written(asset, stored, made_from, seconds=perf_counter() - started)
+
+    def _record(self, batch_id: str, being_written: Future[list[_Written | _NotWritten]]) -> Events:
+        """Wait until a batch is written, and record what of it was."""
+        for one in being_written.result():
+            if isinstance(one, _NotWritten):
+                self._fail(batch_id, one.name, one.error)
+            else:
+                yield self._materialization(batch_id, one)
+
+    def _materialization(self, batch_id: str, written: _Written) -> dg.AssetMaterialization:
+        asset, stored = written.asset, written.stored
+        tags = {_CODE_VERSION: self._code_version, _DATA_VERSION: stored.sha256}
+        tags |= {f"{_INPUT_VERSION}/{name}": version for name, version in written.made_from.items()}
+        tags |= {tag: value for tag, value in self._context.run.tags.items() if tag == _BACKFILL}
+        return dg.AssetMaterialization(
+            asset.name,
+            partition=batch_id,
+            metadata={**asset.made.metadata, **stored.metadata, **asset.seconds, "seconds_writing": written.seconds},
+            tags=tags,
+        )
+
+    def _fail(self, batch_id: str, name: str, error: GataError) -> None:
+        failed_checks = error.checks if isinstance(error, ChecksFailedError) else ()
+        self._failures.append(BatchFailure(batch_id, name, failed_checks, str(error)))
+        self._is_hopeless = self._is_hopeless or not isinstance(error, _OF_ONE_BATCH)
+        self._context.log.error(f"Batch {batch_id}: {error}")
+
+
+def _make_asset(name: str, step: TicketStep, batch: BatchAtWork) -> Generator[Event, None, _Asset]:
+    started = perf_counter()
+    made = step.make(batch)
+    yield from checks.evaluations(name, batch.batch_id, made.outcomes, only_warned_of=made.only_warned_of)
+    checks.require_passed(name, made.outcomes, only_warned_of=made.only_warned_of)
+    if isinstance(made.value, pd.DataFrame):
+        batch.keep(name, made.value)
+    seconds = {"seconds_making": perf_counter() - started}
+    if name == "tickets":
+        seconds["seconds_reading"] = batch.source.seconds_a_batch
+    return _Asset(name, step, made, seconds)
+
+
+class _SharedSource:
+    """The tickets of the batches that are read together, and what is worked out once for all of them."""
+
+    def __init__(self, source: TicketReader, batch_ids: Sequence[str], rules: PreparationRules) -> None:
+        self._tickets = SharedTickets(source, [windows_of(batch_id, rules) for batch_id in batch_ids])
+        self._rules = rules
+        self._batches = len(batch_ids)
+        self._whole: pd.DataFrame | None = None
+        self._ranks: NDArray[np.int64] | None = None
+        self._is_valid = False
+        self.seconds_a_batch = 0.0
+
+    def read_training(self, window: Window) -> WindowOfTickets:
+        """See TicketsOfBatches."""
+        started = perf_counter()
+        whole, part = self._tickets.locate(window)
+        if whole is not self._whole:
+            self.seconds_a_batch = (perf_counter() - started) / self._batches
+            self._look_at(whole)
+        ranks = None if self._ranks is None else self._ranks[part]
+        return WindowOfTickets(whole.iloc[part].reset_index(drop=True), ranks, self._is_valid)
+
+    def _look_at(self, whole: pd.DataFrame) -> None:
+        """Work out once what holds for every window of a table."""
+        is_ranked = self._rules.split_method is SplitMethod.BY_TEXT
+        self._whole = whole
+        self._ranks = rank_texts(whole["text"], seed=self._rules.split_seed) if is_ranked else None
+        self._is_valid = not check_table(Tickets.to_schema(), whole)
+
+    def read_older(self, window: Window, labels: Sequence[int]) -> pd.DataFrame:
+        """See TicketsOfBatches."""
+        return self._tickets.read_tickets(window, labels)

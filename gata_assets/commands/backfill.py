@@ -1,0 +1,328 @@
+"""`gata backfill`: the batches of a range in this process, those that are missing or all; and what that would cost."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import dagster as dg
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from gata_assets.batches import Batch, Window, batches_between, consecutive
+from gata_assets.commands.prepare import find_failures
+from gata_assets.commands.terminal import text_console
+from gata_assets.core.backfill_plan import BackfillEstimate, SpanVolume, estimate_backfill
+from gata_assets.core.rules import PreparationRules
+from gata_assets.core.sample_tickets import SAMPLE_FALLBACK_LABEL
+from gata_assets.core.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, manifest_key, read_settings
+from gata_assets.core.windows import BatchWindows, merge_windows, windows_of
+from gata_assets.definitions import build_definitions, build_store, open_source
+from gata_assets.errors import ObjectNotFoundError
+from gata_assets.failures import BatchFailure
+from gata_assets.jobs import PREPARE_TICKETS, RUN_CONFIG
+from gata_assets.logs import RunEvent, event_logger, write_json_line
+from gata_assets.resources.object_store import ObjectStore
+from gata_assets.resources.shared_tickets import SharedTickets
+from gata_assets.resources.ticket_source import LabelVolume, TicketSource
+from gata_assets.setting_values import SourceKind
+from gata_assets.settings import Settings, dagster_home_is_set
+
+# Requests for manifests at a time; each waits for the store, not for this machine.
+_MANIFESTS_AT_ONCE = 16
+_LAST_ASSET = "low_volume_split"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The batches of a range: all that were asked for, those that are whole in the target, and those to be made.
+
+    `of_other_settings` are whole, and were made with other settings than the present ones.
+    """
+
+    asked: tuple[str, ...]
+    whole: tuple[str, ...]
+    of_other_settings: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def find_wanted(store: ObjectStore, batch_ids: Sequence[str], rules: PreparationRules, *, again: bool) -> Wanted:
+    """Look in the target which batches have both of their datasets whole; with `again`, all are to be made."""
+
+    def settings_of(batch_id: str) -> list[dict[str, object] | None]:
+        return [_read_settings(store, dataset, batch_id) for dataset in (GENERAL_DATASET, LOW_VOLUME_DATASET)]
+
+    with ThreadPoolExecutor(_MANIFESTS_AT_ONCE) as pool:
+        found = dict(zip(batch_ids, pool.map(settings_of, batch_ids), strict=True))
+    whole = tuple(batch_id for batch_id, settings in found.items() if None not in settings)
+    wanted = rules.as_settings()
+    return Wanted(
+        asked=tuple(batch_ids),
+        whole=whole,
+        of_other_settings=tuple(one for one in whole if any(settings != wanted for settings in found[one])),
+        missing=tuple(batch_ids) if again else tuple(one for one in batch_ids if None in found[one]),
+    )
+
+
+def _read_settings(store: ObjectStore, dataset: str, batch_id: str) -> dict[str, object] | None:
+    try:
+        return read_settings(store.read(manifest_key(dataset, batch_id)))
+    except ObjectNotFoundError:
+        return None
+
+
+@dataclass
+class BackfillResult:
+    """How a backfill went: the batches prepared, those that failed, and those that were not tried any more."""
+
+    prepared: list[str] = field(default_factory=list)
+    failures: list[BatchFailure] = field(default_factory=list)
+    untried: list[str] = field(default_factory=list)
+    runs: int = 0
+
+    @property
+    def failed(self) -> list[str]:
+        """The batches that failed, once each."""
+        return list(dict.fromkeys(failure.batch_id for failure in self.failures))
+
+
+def run(settings: Settings, first: Batch, last: Batch, *, every_hours: int, again: bool, only_plan: bool) -> bool:
+    """Prepare what is missing of a range, or say what that would cost; returns whether nothing has failed."""
+    rules = settings.rules(sample_fallback_label=SAMPLE_FALLBACK_LABEL)
+    batch_ids = [batch.batch_id for batch in batches_between(first, last, every_hours=every_hours)]
+    wanted = find_wanted(build_store(settings), batch_ids, rules, again=again)
+    chunks = _chunks(wanted.missing, settings.backfill_chunk)
+    if only_plan:
+        source = open_source(settings)
+        volumes = [_measure(source, chunk, rules) for chunk in chunks]
+        has_pages = settings.source_kind is SourceKind.DATA_API
+        estimate = estimate_backfill([one for of_chunk in volumes for one in of_chunk], has_pages=has_pages)
+        _print_plan(wanted, sum(len(consecutive(chunk)) for chunk in chunks), estimate)
+        return True
+    started = perf_counter()
+    with _followed(settings.log_level, wanted.missing) as logger:
+        result = backfill(settings, chunks, rules, logger=logger)
+    _print_result(wanted, result, perf_counter() - started)
+    return not (result.failures or result.untried)
+
+
+def backfill(
+    settings: Settings, chunks: Sequence[Sequence[str]], rules: PreparationRules, *, logger: dg.LoggerDefinition
+) -> BackfillResult:
+    """Prepare batches, a run for each stretch of consecutive ones; those of a chunk share one read of their tickets.
+
+    Batches that fail do not stop the others; what would fail for every batch does, and the rest is not tried.
+    """
+    result = BackfillResult()
+    source = open_source(settings)
+    with dg.DagsterInstance.get() if dagster_home_is_set() else dg.DagsterInstance.ephemeral() as instance:
+        for chunk in chunks:
+            shared = SharedTickets(source, [windows_of(batch_id, rules) for batch_id in chunk])
+            job = build_definitions(settings, ticket_source=shared, logger=logger).resolve_job_def(PREPARE_TICKETS)
+            for batch_ids in consecutive(chunk):
+                if result.untried:
+                    result.untried.extend(batch_ids)
+                    continue
+                _run_range(job, batch_ids, instance, result)
+    return result
+
+
+def _run_range(
+    job: dg.JobDefinition, batch_ids: Sequence[str], instance: dg.DagsterInstance, result: BackfillResult
+) -> None:
+    tags = {
+        "dagster/asset_partition_range_start": batch_ids[0],
+        "dagster/asset_partition_range_end": batch_ids[-1],
+    }
+    ended = job.execute_in_process(run_config=RUN_CONFIG, instance=instance, tags=tags, raise_on_error=False)
+    failures = [] if ended.success else find_failures(ended, batch_ids[0])
+    events = ended.get_asset_materialization_events()
+    written = {event.partition for event in events if event.asset_key and event.asset_key.path[-1] == _LAST_ASSET}
+    failed = {failure.batch_id for failure in failures}
+    result.runs += 1
+    result.failures.extend(failures)
+    result.prepared.extend(batch_id for batch_id in batch_ids if batch_id in written - failed)
+    result.untried.extend(batch_id for batch_id in batch_ids if batch_id not in written | failed)
+
+
+def _chunks(batch_ids: Sequence[str], most: int) -> list[Sequence[str]]:
+    return [batch_ids[start : start + most] for start in range(0, len(batch_ids), most)]
+
+
+def _measure(source: TicketSource, batch_ids: Sequence[str], rules: PreparationRules) -> list[SpanVolume]:
+    windows = {batch_id: windows_of(batch_id, rules) for batch_id in batch_ids}
+    return [
+        _measure_span(source, span, [one for one in windows.values() if _is_inside(one.training, span.training)], rules)
+        for span in merge_windows(windows.values())
+    ]
+
+
+def _is_inside(window: Window, span: Window) -> bool:
+    return span.start_at <= window.start_at and window.end_at <= span.end_at
+
+
+def _measure_span(
+    source: TicketSource, span: BatchWindows, batches: Sequence[BatchWindows], rules: PreparationRules
+) -> SpanVolume:
+    training = source.measure(span.training)
+    tickets, text_bytes = _total(training)
+    low_volume = [
+        one.label for one in training if one.label is not None and one.tickets / tickets < rules.low_volume_threshold
+    ]
+    older_tickets, older_bytes = _total(source.measure(span.older, low_volume) if low_volume else ())
+    share = sum(one.training.end - one.training.start for one in batches) / len(batches)
+    share /= span.training.end - span.training.start
+    return SpanVolume(
+        batches=len(batches),
+        training_tickets=tickets,
+        training_bytes=text_bytes,
+        older_tickets=older_tickets,
+        older_bytes=older_bytes,
+        batch_tickets=tickets * share + older_tickets,
+        batch_bytes=text_bytes * share + older_bytes,
+    )
+
+
+def _total(volumes: Sequence[LabelVolume]) -> tuple[int, int]:
+    return sum(one.tickets for one in volumes), sum(one.text_bytes for one in volumes)
+
+
+@contextmanager
+def _followed(level: str, batch_ids: Sequence[str]) -> Iterator[dg.LoggerDefinition]:
+    """A logger for the runs: a bar with an estimate on a terminal, JSON lines elsewhere."""
+    if not sys.stderr.isatty():
+        yield event_logger(write_json_line, level, watch=_JsonProgress(batch_ids).show)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True, emoji=False)) as progress:
+        bar = _Bar(progress, progress.add_task("batches", total=len(batch_ids)), batch_ids)
+        yield event_logger(bar.say, level, watch=bar.show)
+        progress.update(bar.task, description="batches")
+
+
+class _Count:
+    """How many batches are done, by the events of their runs: those before the one of the latest event."""
+
+    def __init__(self, batch_ids: Sequence[str]) -> None:
+        self._places = {batch_id: place for place, batch_id in enumerate(batch_ids)}
+        self.done = 0
+
+    def see(self, event: RunEvent) -> bool:
+        """Take note of an event; returns whether more batches are done than before."""
+        if event.batch_id not in self._places:
+            return False
+        is_last = event.event == "ASSET_MATERIALIZATION" and event.asset == _LAST_ASSET
+        done = self._places[event.batch_id] + is_last
+        is_more = done > self.done
+        self.done = max(done, self.done)
+        return is_more
+
+
+class _Bar:
+    """The progress bar of a terminal; what fails is said above it."""
+
+    def __init__(self, progress: Progress, task: TaskID, batch_ids: Sequence[str]) -> None:
+        self._progress = progress
+        self.task = task
+        self._count = _Count(batch_ids)
+
+    def show(self, event: RunEvent) -> None:
+        if self._count.see(event):
+            self._progress.update(self.task, completed=self._count.done, description=f"batch {event.batch_id}")
+
+    def say(self, event: RunEvent) -> None:
+        if event.event == "ASSET_CHECK_EVALUATION" and not event.has_passed:
+            self._progress.console.print(
+                f"[yellow]batch {event.batch_id}: check {event.check} of {event.asset} has failed[/yellow]"
+            )
+        elif not event.event:
+            self._progress.console.print(event.message, markup=False)
+
+
+class _JsonProgress:
+    """A line after every batch: how many are done, and about how long the others will take."""
+
+    def __init__(self, batch_ids: Sequence[str]) -> None:
+        self._batches = len(batch_ids)
+        self._count = _Count(batch_ids)
+        self._started = perf_counter()
+
+    def show(self, event: RunEvent) -> None:
+        if self._count.see(event):
+            done = self._count.done
+            left = (perf_counter() - self._started) / done * (self._batches - done)
+            line = {"event": "BACKFILL_PROGRESS", "done": done, "of": self._batches, "seconds_left": round(left)}
+            print(json.dumps(line), file=sys.stderr)
+
+
+def _print_plan(wanted: Wanted, runs: int, estimate: BackfillEstimate) -> None:
+    console = text_console()
+    _print_wanted(console, wanted)
+    console.print(f"runs               {runs:,}")
+    console.print(f"tickets read       {estimate.tickets_read:,}, each once a chunk")
+    console.print(f"database calls     about {estimate.database_calls:,}, {_size(estimate.bytes_read)}")
+    console.print(f"written            about {_size(estimate.bytes_written)}")
+    console.print(f"time               about {_duration(estimate.seconds)}")
+    console.print("Nothing was written. Without --plan the batches are prepared.")
+
+
+def _print_wanted(console: Console, wanted: Wanted) -> None:
+    console.print(
+        f"batches            {len(wanted.asked):,} from {wanted.asked[0]} to {wanted.asked[-1]}: "
+        f"{len(wanted.whole):,} are whole in the target, {len(wanted.missing):,} to prepare"
+    )
+    kept = [one for one in wanted.of_other_settings if one not in wanted.missing]
+    if kept:
+        console.print(
+            f"other settings     {len(kept):,} whole batches were made with other settings, first {kept[0]}; "
+            "--again makes them anew"
+        )
+
+
+def _print_result(wanted: Wanted, result: BackfillResult, seconds: float) -> None:
+    console = text_console()
+    _print_wanted(console, wanted)
+    for failure in result.failures[:10]:
+        console.print(f"FAILED {failure.batch_id} {failure.asset}: {failure.reason}", markup=False)
+    if len(result.failures) > 10:
+        console.print(f"and {len(result.failures) - 10:,} more failures")
+    if result.untried:
+        console.print(f"not tried          {len(result.untried):,} batches, from {result.untried[0]}; run this again")
+    console.print(
+        f"{len(result.prepared):,} batches prepared, {len(result.failed):,} failed, in {result.runs:,} runs and "
+        f"{_duration(seconds)}."
+    )
+
+
+def _size(size: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1_000:
+            return f"{size:,.0f} {unit}"
+        size /= 1_000
+    return f"{size:,.1f} GB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 7_200 else f"{seconds / 3_600:,.1f} h"

@@ -1,0 +1,72 @@
+"""What a backfill will cost, before it is begun: reads, calls, bytes and about how long.
+
+Arithmetic over counts; the constants are measured (docs/benchmarks.md) and stand for an ordinary machine. Estimates,
+to tell an hour from a minute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Of the RDS Data API: what a page holds (docs/adr/0002-data-api.md), and calls that a read makes beside its pages.
+_PAGE_BYTES = 900_000
+_CALLS_BESIDE_PAGES = 3
+# A row of a page or of a file is its text and so much more.
+_ROW_BYTES = 40
+# Reads of older tickets: labels turn low-volume in some batches and not in others.
+_READS_OF_A_SPAN = 3
+
+_TABLE_SHARE = 0.25
+_MANIFEST_BYTES = 4_000
+_SECONDS_A_BATCH = 0.05
+_TICKETS_A_SECOND_MADE = 300_000
+_TICKETS_A_SECOND_READ = 50_000
+
+
+@dataclass(frozen=True)
+class SpanVolume:
+    """How much the batches of one read have in common: tickets and bytes of their texts, in the training windows
+    together and in the older window (of low-volume labels), and what an average batch's windows hold of them.
+    """
+
+    batches: int
+    training_tickets: int
+    training_bytes: int
+    older_tickets: int
+    older_bytes: int
+    batch_tickets: float
+    batch_bytes: float
+
+
+@dataclass(frozen=True)
+class BackfillEstimate:
+    """About what a backfill costs."""
+
+    tickets_read: int
+    database_calls: int
+    bytes_read: int
+    bytes_written: int
+    seconds: float
+
+
+def estimate_backfill(spans: list[SpanVolume], *, has_pages: bool) -> BackfillEstimate:
+    """Sum what the spans cost; `has_pages` says that tickets come by the RDS Data API, a page a call."""
+    tickets = sum(span.training_tickets + span.older_tickets for span in spans)
+    read = sum(_rows_bytes(span.training_tickets, span.training_bytes) for span in spans)
+    read += sum(_rows_bytes(span.older_tickets, span.older_bytes) for span in spans)
+    batches = sum(span.batches for span in spans)
+    made = sum(span.batches * span.batch_tickets for span in spans)
+    files = sum(span.batches * _rows_bytes(span.batch_tickets, span.batch_bytes) for span in spans)
+    reads = len(spans) * _READS_OF_A_SPAN
+    calls = reads * _CALLS_BESIDE_PAGES + -(-read // _PAGE_BYTES) if has_pages else reads
+    return BackfillEstimate(
+        tickets_read=tickets,
+        database_calls=int(calls),
+        bytes_read=int(read),
+        bytes_written=int(files * (1 + _TABLE_SHARE) + 2 * batches * _MANIFEST_BYTES),
+        seconds=batches * _SECONDS_A_BATCH + made / _TICKETS_A_SECOND_MADE + tickets / _TICKETS_A_SECOND_READ,
+    )
+
+
+def _rows_bytes(tickets: float, text_bytes: float) -> float:
+    return text_bytes + tickets * _ROW_BYTES
