@@ -15,6 +15,17 @@ from pydantic_core import PydanticCustomError
 from gata_assets.batches import parse_batch_id
 from gata_assets.errors import BatchIdError
 
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+# The fields of a cron expression: name, least, most, and words that stand for numbers.
+_FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
+    ("minute", 0, 59, []),
+    ("hour", 0, 23, []),
+    ("day of the month", 1, 31, []),
+    ("month", 1, 12, ["", *_MONTHS]),
+    ("day of the week", 0, 7, _WEEKDAYS),
+)
+
 
 class SourceKind(StrEnum):
     """Where tickets are read from."""
@@ -80,3 +91,41 @@ def batch_id(value: str) -> str:
         return parse_batch_id(value).batch_id
     except BatchIdError:
         raise PydanticCustomError("batch_id", "is not a batch ID (YYYYMMDDHH, an hour in UTC)") from None
+
+
+def cron(value: str) -> str:
+    """A cron expression of five fields that names one minute."""
+    fields = value.lower().split()
+    if len(fields) != len(_FIELDS):
+        raise PydanticCustomError(
+            "cron", "is not a schedule: five fields are needed, minute hour day month weekday (cron, in UTC)"
+        )
+    for written, (name, least, most, words) in zip(fields, _FIELDS, strict=True):
+        if not all(_is_cron_part(part, least, most, words) for part in written.split(",")):
+            raise PydanticCustomError(
+                "cron",
+                "is not a schedule: its {name} is to be *, a number from {least} to {most}, a range or a step",
+                {"name": name, "least": least, "most": most},
+            )
+    if not fields[0].isdigit():
+        raise PydanticCustomError("cron", "may come several times an hour: a batch is an hour, so name one minute")
+    return " ".join(fields)
+
+
+def _is_cron_part(part: str, least: int, most: int, words: list[str]) -> bool:
+    span, *steps = part.split("/")
+    if len(steps) > 1 or (steps and not (steps[0].isdigit() and int(steps[0]) >= 1)):
+        return False
+    if span == "*":
+        return True
+    ends = [str(words.index(end)) if end and end in words else end for end in span.split("-")]
+    if len(ends) > 2 or not all(end.isascii() and end.isdigit() and least <= int(end) <= most for end in ends):
+        return False
+    return int(ends[0]) <= int(ends[-1])
+
+
+def topic(value: str) -> str:
+    """The ARN of a standard SNS topic."""
+    if not re.fullmatch(r"arn:aws[a-z-]*:sns:[a-z]{2}(-[a-z]+)+-[0-9]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}", value):
+        raise PydanticCustomError("topic", "is not the ARN of a standard SNS topic (arn:aws:sns:region:account:name)")
+    return value

@@ -17,7 +17,6 @@ from gata_assets.errors import AlertError, DeleteDeniedError, SourceError, Store
 from gata_assets.resources.alerts import SnsAlerts
 from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.resources.sqlite_source import SqliteTickets
-from gata_assets.resources.ticket_source import SourceReport, TicketSource
 
 
 class RecordingTickets(SqliteTickets):
@@ -62,23 +61,16 @@ class StoreThatBreaks(LocalObjectStore):
             raise StoreError("the store broke")
 
 
-class TicketsThatBreak(TicketSource):
-    """A source that cannot be read, and says why; without a message it breaks in a way that nobody foresaw."""
+class TicketsThatBreak(SqliteTickets):
+    """A source of which no census can be taken, and says why; without a message it breaks as nobody foresaw."""
 
+    path: str = "none.sqlite"
     message: str
-
-    def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
-        """Refuse."""
-        raise SourceError(self.message)
 
     def take_census(self, window: Window) -> tuple[DayCensus, ...]:
         """Refuse."""
         if not self.message:
             raise RuntimeError("nobody foresaw this")
-        raise SourceError(self.message)
-
-    def look(self) -> SourceReport:
-        """Refuse."""
         raise SourceError(self.message)
 
 

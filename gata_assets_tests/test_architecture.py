@@ -38,7 +38,7 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "logs": (frozenset({"dagster"}), frozenset({"settings"})),
     "sensors": (frozenset({"dagster"}), frozenset({"core", "errors", "failures", "jobs", "resources"})),
     "schedules": (frozenset({"dagster"}), frozenset({"batches", "jobs"})),
-    "automation_settings": (frozenset({"pydantic", "pydantic_core"}), frozenset()),
+    "automation_settings": (frozenset({"pydantic"}), frozenset({"setting_values"})),
     "io_managers": (frozenset({"dagster", "pandas", "pyarrow"}), frozenset({"core", "errors", "resources"})),
     "resources": (
         SDKS

@@ -109,7 +109,7 @@ def test_a_day_that_is_over_completes_the_batch_of_its_midnight_once() -> None:
     watch.look()
     assert watch.later(timedelta(hours=11, minutes=59)).look() == []
     assert watch.later(timedelta(minutes=1)).look() == ["2026011100"]
-    assert "10 tickets new or changed on 1 day" in watch.decision.message
+    assert "at least 10 tickets new or changed on 1 day" in watch.decision.message
     assert watch.later().look() == []
 
 
@@ -135,7 +135,7 @@ def test_a_late_a_rewritten_and_a_deleted_ticket_change_the_recent_batches_that_
     watch.existing = {"2026010603", "2026010700", "2026010800", "2026010906"}
     watch.look()
     assert watch.later().change(day, more, content).look() == ["2026011000", "2026010906"]
-    assert "(1 ticket of its window came late, changed or went)" in watch.decision.message
+    assert "(at least 1 ticket of its window came late, changed or went)" in watch.decision.message
     assert watch.later().look() == []
 
 

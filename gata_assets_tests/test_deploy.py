@@ -205,13 +205,14 @@ class TestPoliciesAsWritten:
             "kms:GenerateDataKey",
         }
         assert actions("iam-policy-delete.json") == {"s3:DeleteObject"}
+        assert actions("iam-policy-alerts.json") == {"sns:Publish", "kms:Decrypt", "kms:GenerateDataKey"}
 
-    @pytest.mark.parametrize("name", ["iam-policy.json", "iam-policy-delete.json"])
+    @pytest.mark.parametrize("name", ["iam-policy.json", "iam-policy-delete.json", "iam-policy-alerts.json"])
     def test_no_statement_is_about_everything(self, name: str) -> None:
         for statement in statements(name).values():
             resources = statement["Resource"]
             for resource in [resources] if isinstance(resources, str) else resources:
-                assert re.search(r"<(BUCKET|CLUSTER|SECRET|KEY)>", resource)
+                assert re.search(r"<(BUCKET|CLUSTER|SECRET|KEY|TOPIC)>", resource)
             assert statement["Effect"] == "Allow"
 
     def test_the_task_reads_the_cluster_and_the_secret_that_the_role_may_read(self) -> None:

@@ -386,6 +386,20 @@ class TestFailedRuns:
         assert reporter.tick().skip_message == f"Reported {runs[1]}, {runs[2]}."
         assert [json.loads(one["Message"])["run_id"] for one in topic.received()] == runs
 
+    def test_the_cursor_goes_on_in_an_instance_that_keeps_runs_in_files(self, desk: Desk, tmp_path: Path) -> None:
+        """There every run has an event log of its own; the order of failures is kept beside them."""
+        with dg.DagsterInstance.local_temp(str(tmp_path)) as desk.instance:
+            alerts = AlertsThatBreak(topic_arn="none", sent=str(tmp_path / "sent"), breaks_at=1)
+            reporter = Reporter(desk.instance, desk.definitions, alerts)
+            self.failing(desk).prepare("2026010201")
+            reporter.tick()
+            runs = [desk.prepare(batch_id).run_id for batch_id in ("2026010202", "2026010203")]
+            with pytest.raises(AlertError):
+                reporter.tick()
+            reporter.alerts = LoggedAlerts()
+            assert reporter.tick().skip_message == f"Reported {runs[0]}, {runs[1]}."
+            assert reporter.tick().skip_message == "No run has failed."
+
     def test_without_a_topic_a_failed_run_is_one_line_of_json(
         self, desk: Desk, capsys: pytest.CaptureFixture[str]
     ) -> None:

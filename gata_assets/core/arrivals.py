@@ -139,14 +139,14 @@ def _compare(
             # Those that are enough are asked for below.
             unasked = state.pending[batch_id] if state.pending[batch_id] < rules.min_new_tickets else 0
         elif unasked >= rules.min_new_tickets and is_recent(batch_id, present, rules):
-            state.ask(batch_id, f"its window is complete, with {_tickets(unasked)} new or changed")
+            state.ask(batch_id, f"its window is complete, with at least {_tickets(unasked)} new or changed")
             unasked = 0
     for batch_id in sorted(known):
         if state.pending[batch_id] >= rules.min_new_tickets:
             waiting = _tickets(state.pending[batch_id])
-            state.ask(batch_id, f"{waiting} of its window came late, changed or went")
+            state.ask(batch_id, f"at least {waiting} of its window came late, changed or went")
     state.unasked = unasked
-    said = f"{_tickets(sum(changes.values()))} new or changed on {_plural(len(changes), 'day')}"
+    said = f"at least {_tickets(sum(changes.values()))} new or changed on {_plural(len(changes), 'day')}"
     return state.decision(present, f"Saw {_counted(days.values())}; {said if changes else 'nothing has changed'}.")
 
 

@@ -92,7 +92,7 @@ class DataApiClient:
                     )
                     if "formattedRecords" not in answer:
                         raise AnswerCutShortError(
-                            f"The RDS Data API's answer broke off (after {MOST_ATTEMPTS} attempts). Run the batch "
+                            f"The RDS Data API's answer broke off (after {self._tries()}). Run the batch "
                             "again; if that lasts, look at what is between here and the service."
                         )
         except (ClientError, BotoCoreError) as error:
@@ -117,6 +117,9 @@ class DataApiClient:
         self._failures += 1
         return self._failures >= self.most_attempts
 
+    def _tries(self) -> str:
+        return f"{self.most_attempts} attempt{'s' if self.most_attempts > 1 else ''}"
+
     def _in_our_words(self, error: ClientError | BotoCoreError) -> SourceError:
         code = _code(error)
         if code == RESUMING and not self.resume_wait_seconds:
@@ -129,8 +132,7 @@ class DataApiClient:
         message = _message(error)
         if "response size limit" in message or "response size" in message.lower():
             return ResponseTooLargeError("An answer of the RDS Data API is over 1 MiB.")
-        tries = f"{self.most_attempts} attempt{'s' if self.most_attempts > 1 else ''}"
-        tried = f" (after {tries})" if _passes_by_itself(error) else ""
+        tried = f" (after {self._tries()})" if _passes_by_itself(error) else ""
         return SourceError(f"The RDS Data API refused a statement: {code}{tried}: {_shown(code, message)}")
 
 
