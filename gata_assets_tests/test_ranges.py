@@ -230,28 +230,33 @@ def test_a_backfill_policy_is_one_run_or_a_run_a_chunk() -> None:
     assert policies(BACKFILL_POLICY="run-per-chunk", BACKFILL_CHUNK="24") == {24}
 
 
-def test_a_downstream_asset_of_ones_own_reads_a_table_as_its_input(
+def test_an_asset_of_ones_own_reads_a_table_as_its_input_and_over_a_range_wants_a_run_of_its_own(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     store = LocalObjectStore(directory=str(tmp_path / "target"))
     source = sqlite_of(tmp_path, world())
     ours = build_definitions(parse_settings(SETTINGS), ticket_source=source, object_store=store)
-    partitions = ours.resolve_assets_def("tickets").partitions_def
+    partitions = ours.resolve_asset_graph().get(dg.AssetKey("tickets")).partitions_def
 
     @dg.asset(partitions_def=partitions)
-    def tickets_read_again(tickets) -> dg.MaterializeResult[None]:  # type: ignore[no-untyped-def]
+    def tickets_read_again(tickets) -> dg.MaterializeResult:  # type: ignore[no-untyped-def, type-arg]
         return dg.MaterializeResult(metadata={"read": len(tickets)})
 
     merged = dg.Definitions.merge(ours, dg.Definitions(assets=[tickets_read_again]))
+    both = [dg.AssetKey("tickets"), dg.AssetKey("tickets_read_again")]
     job = merged.resolve_implicit_global_asset_job_def()
-    result = job.execute_in_process(
-        partition_key=BATCH_ID,
-        instance=instance,
-        asset_selection=[dg.AssetKey("tickets"), dg.AssetKey("tickets_read_again")],
-    )
+    result = job.execute_in_process(partition_key=BATCH_ID, instance=instance, asset_selection=both)
     events = [event.step_materialization_data.materialization for event in result.get_asset_materialization_events()]
     made = {one.asset_key.path[-1]: one for one in events}
     assert made["tickets_read_again"].metadata["read"].value == made["tickets"].metadata["tickets"].value
+
+    tags = {"dagster/asset_partition_range_start": BATCH_ID, "dagster/asset_partition_range_end": "2026010204"}
+    result = job.execute_in_process(instance=instance, asset_selection=both, tags=tags, raise_on_error=False)
+    assert not result.success
+    [failed] = result.filter_events(lambda event: event.is_step_failure)
+    assert "tickets_read_again: made from assets of this run, which is over a range" in str(
+        failed.step_failure_data.user_failure_data
+    )
 
 
 def environment(directory: Path, **more: str) -> dict[str, str]:
