@@ -133,10 +133,10 @@ def backfill(
             shared = SharedTickets(source, [windows_of(batch_id, rules) for batch_id in chunk])
             job = build_definitions(settings, ticket_source=shared, logger=logger).resolve_job_def(PREPARE_TICKETS)
             for batch_ids in consecutive(chunk):
-                if result.untried:
+                if any(failure.would_fail_all for failure in result.failures):
                     result.untried.extend(batch_ids)
-                    continue
-                _run_range(job, batch_ids, instance, result)
+                else:
+                    _run_range(job, batch_ids, instance, result)
     return result
 
 
