@@ -58,7 +58,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         pq.write_table(arrow.replace_schema_metadata(making), buffer, compression="zstd", use_dictionary=["label"])
         content = buffer.getvalue().to_pybytes()
         self.store.write(key, content)
-        return Stored(sha256(content).hexdigest(), {"path": dg.MetadataValue.path(self.store.uri(key))})
+        return Stored(sha256(content).hexdigest(), _place(self.store, "path", key))
 
     def read(self, batch_id: str, asset: str) -> pd.DataFrame:
         """Read one batch's table, with its making and its file's SHA-256 in `attrs`.
@@ -115,7 +115,7 @@ class DatasetIOManager(dg.ConfigurableIOManager):
         self._delete_stale([key for key in files.channel_keys if key not in files.contents], dataset)
         self.store.write(files.manifest_key, files.manifest)
         metadata = {
-            "manifest": dg.MetadataValue.path(self.store.uri(files.manifest_key)),
+            **_place(self.store, "manifest", files.manifest_key),
             "paths": dg.MetadataValue.json([self.store.uri(key) for key in files.contents]),
         }
         return Stored(sha256(files.manifest).hexdigest(), metadata)
@@ -150,3 +150,10 @@ class DatasetIOManager(dg.ConfigurableIOManager):
                 f"not ({dataset.reason}), so what is left of it must go: while it is there, the workflow trains a "
                 "model from it. Delete it by hand or give the role the right, and run the batch again."
             )
+
+
+def _place(store: ObjectStore, name: str, key: str) -> dict[str, dg.MetadataValue[Any]]:
+    """Where an object is, to copy; and to click, where a browser can show it."""
+    page = store.page(key)
+    link = {} if page is None else {f"{name}_in_console": dg.MetadataValue.url(page)}
+    return {name: dg.MetadataValue.path(store.uri(key)), **link}

@@ -18,6 +18,6 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
             PREPARE_TICKETS,
             selection=dg.AssetSelection.groups(GROUP),
             config=RUN_CONFIG,
-            description="Prepare one batch: from its closed tickets to the training files.",
+            description="Prepare one batch or a range of them: from closed tickets to training files.",
         )
     ]

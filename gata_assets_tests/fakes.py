@@ -37,6 +37,14 @@ class StoreWithoutDelete(LocalObjectStore):
         raise DeleteDeniedError(f"{self.uri(key)} may not be deleted: the role needs s3:DeleteObject on it.")
 
 
+class StoreWithPages(LocalObjectStore):
+    """A directory whose objects a browser is shown by a server that is not there."""
+
+    def page(self, key: str) -> str:
+        """An address that nobody asks."""
+        return f"https://pages.example/{key}"
+
+
 class StoreThatBreaks(LocalObjectStore):
     """A local store whose n-th call that changes something fails, before it has changed it."""
 

@@ -62,6 +62,25 @@ def test_a_prefix_of_a_key_is_not_an_object(store: ObjectStore) -> None:
     assert not store.exists("training/gata-general/2026010203/train")
 
 
+def test_where_no_console_shows_an_object_there_is_no_page_of_it(store: ObjectStore) -> None:
+    assert store.page(KEY) is None
+
+
+@pytest.mark.parametrize(
+    ("region", "console"),
+    [
+        ("eu-west-1", "s3.console.aws.amazon.com"),
+        ("cn-north-1", "console.amazonaws.cn"),
+        ("us-gov-west-1", "console.amazonaws-us-gov.com"),
+    ],
+)
+def test_the_page_of_an_object_in_s3_is_the_console_of_its_region(
+    region: str, console: str, aws_credentials: None
+) -> None:
+    store = S3ObjectStore(bucket="training", s3=S3Resource(region_name=region))
+    assert store.page(KEY) == f"https://{console}/s3/object/training?region={region}&prefix={KEY}"
+
+
 def test_deleting_twice_is_as_deleting_once(store: ObjectStore) -> None:
     store.write(KEY, b"x")
     store.delete(KEY)

@@ -38,7 +38,7 @@ from gata_assets.resources.ticket_source import TicketSource, tickets_from_arrow
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings
 from gata_assets_tests.conftest import SourceOf
-from gata_assets_tests.fakes import RecordingTickets, StoreThatBreaks, StoreWithoutDelete
+from gata_assets_tests.fakes import RecordingTickets, StoreThatBreaks, StoreWithoutDelete, StoreWithPages
 from gata_assets_tests.scenario import (
     BATCH_ID,
     FALLBACK_LABEL,
@@ -421,6 +421,23 @@ def test_an_output_shows_counts_path_and_picture(
         assert str(metadata["label_distribution"].value).startswith("![")
         assert ";base64," in str(metadata["label_distribution"].value)
         assert str(store.directory) in str((metadata.get("path") or metadata["manifest"]).value)
+
+
+def test_an_output_links_to_its_manifest_where_a_browser_can_show_it(
+    tmp_path: Path, embedded: SqliteTickets, instance: dg.DagsterInstance
+) -> None:
+    result = prepare(instance, embedded, StoreWithPages(directory=str(tmp_path / "target")))
+    links = {
+        event.asset_key.path[-1]: [
+            value.url
+            for value in event.step_materialization_data.materialization.metadata.values()
+            if isinstance(value, dg.UrlMetadataValue)
+        ]
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    }
+    assert links["general_split"] == [f"https://pages.example/training/gata-general/{BATCH_ID}/manifest.json"]
+    assert links["tickets"] == [f"https://pages.example/intermediate/tickets/{BATCH_ID}.parquet"]
 
 
 def test_every_asset_is_described_with_columns_and_checks() -> None:

@@ -14,6 +14,7 @@ from gata_assets.core.quality import (
     check_label_shares,
     check_no_text_in_two_splits,
     check_no_ticket_in_two_splits,
+    check_part_of_tickets,
     check_table,
     check_test_share,
     count_sides,
@@ -59,20 +60,22 @@ def test_a_broken_rule_is_named_and_its_rows_counted(tickets: pd.DataFrame, rule
 
 
 def test_good_tickets_break_no_rule() -> None:
-    assert check_table(tickets_schema(TRAINING_WINDOW), GOOD) == []
+    [outcome] = check_table(tickets_schema(TRAINING_WINDOW), GOOD)
+    assert (outcome.rule, outcome.failed, outcome.checked) == ("every rule of tickets", 0, 60)
+    assert check_part_of_tickets(GOOD, TRAINING_WINDOW)[0] == outcome
 
 
 def test_a_window_of_two_parts_holds_both_and_nothing_between() -> None:
     from gata_assets_tests.scenario import OLDER_WINDOW
 
     both = pd.concat([GOOD, changed("closed", OLDER_WINDOW.start).assign(id=GOOD["id"] + 100)], ignore_index=True)
-    assert check_table(tickets_schema(TRAINING_WINDOW, OLDER_WINDOW), both) == []
+    assert broken(check_table(tickets_schema(TRAINING_WINDOW, OLDER_WINDOW), both)) == []
     assert check_table(tickets_schema(TRAINING_WINDOW), both)[0].failed == 2
 
 
 def test_training_rows_need_text_and_label() -> None:
     rows = GOOD[["text", "label"]]
-    assert check_table(TrainingRows.to_schema(), rows) == []
+    assert broken(check_table(TrainingRows.to_schema(), rows)) == []
     assert check_table(TrainingRows.to_schema(), rows.assign(label=rows["label"].mask(rows.index < 3)))[0].failed == 3
 
 

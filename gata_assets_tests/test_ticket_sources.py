@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from gata_assets.batches import Window
-from gata_assets.core.quality import check_table
+from gata_assets.core.quality import broken, check_table
 from gata_assets.core.sample_tickets import generate_tickets
 from gata_assets.errors import SourceError
 from gata_assets.resources.postgres_source import PostgresTickets
@@ -61,7 +61,7 @@ def test_rows_come_in_the_order_of_closed_and_id_with_the_types_of_the_schema(so
     )
     read = source.read_tickets(TRAINING_WINDOW)
     assert list(read["id"]) == [30, 2, 9]
-    assert check_table(tickets_schema(TRAINING_WINDOW), read) == []
+    assert broken(check_table(tickets_schema(TRAINING_WINDOW), read)) == []
 
 
 def test_labels_select_and_no_label_selects_nothing(source_of: SourceOf) -> None:
@@ -69,7 +69,7 @@ def test_labels_select_and_no_label_selects_nothing(source_of: SourceOf) -> None
     assert list(source.read_tickets(TRAINING_WINDOW, [2**40, 103, 999])["label"]) == [2**40, 103, 2**40]
     nothing = source.read_tickets(TRAINING_WINDOW, [])
     assert nothing.empty
-    assert check_table(tickets_schema(TRAINING_WINDOW), nothing) == []
+    assert broken(check_table(tickets_schema(TRAINING_WINDOW), nothing)) == []
 
 
 def test_a_missing_label_is_handed_on_for_the_checks_to_see(source_of: SourceOf) -> None:
@@ -80,7 +80,7 @@ def test_a_missing_label_is_handed_on_for_the_checks_to_see(source_of: SourceOf)
 def test_a_window_without_tickets_gives_an_empty_table_of_the_right_types(source_of: SourceOf) -> None:
     read = source_of(database_rows([{}])).read_tickets(EMPTY_WINDOW)
     assert read.empty
-    assert check_table(tickets_schema(EMPTY_WINDOW), read) == []
+    assert broken(check_table(tickets_schema(EMPTY_WINDOW), read)) == []
 
 
 def test_thousands_of_tickets_closed_in_one_second_are_each_read_once(source_of: SourceOf) -> None:

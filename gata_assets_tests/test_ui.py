@@ -7,29 +7,24 @@ Nothing is faked. `pytest -m "not browser"` leaves this module out, where there 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 from playwright.sync_api import TimeoutError as BrowserTimeoutError
 
-from gata_assets.settings import variable_names
+from gata_assets_tests.dagster_servers import PATIENCE_SECONDS, WORKSPACE, answers, home_in, running, wait_until
+from gata_assets_tests.loopback import free_port
 
 pytestmark = pytest.mark.browser
 
-ROOT = Path(__file__).parent.parent
 ASSETS = ("tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split")
 DATASETS = ("gata-general", "gata-low-vol")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -43,7 +38,6 @@ BROWSER_ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE_SECONDS = 45.0
 
 
 @dataclass(frozen=True)
@@ -75,66 +69,14 @@ def browser_path() -> str:
 def ui(browser_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
     """`dagster dev` on a free port, over sample tickets, in a directory of its own."""
     place = tmp_path_factory.mktemp("ui")
-    home = place / "home"
-    home.mkdir()
-    shutil.copy(ROOT / "dagster.yaml", home)
-    unset = {*variable_names(), "GATA_ENV_FILE"}
-    environment = {name: value for name, value in os.environ.items() if name not in unset}
-    environment["DAGSTER_HOME"] = str(home)
+    environment = home_in(place)
     sample = ["gata_assets", "sample-data", "--since", "2025-09-01", "--until", "2026-01-03"]
     subprocess.run([sys.executable, "-m", *sample], cwd=place, env=environment, check=True, capture_output=True)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    command = ["dagster", "dev", "-w", str(ROOT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
-    with (place / "dagster-dev.log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=place,
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        wait_until(lambda: server.poll() is not None or answers(port), f"`dagster dev` to answer (see {log.name})")
-        assert server.poll() is None, f"`dagster dev` ended with {server.returncode}: {log.name}"
+    port = free_port()
+    with running(["dagster", "dev", *WORKSPACE, "-h", "127.0.0.1", "-p", str(port)], place, environment) as server:
+        wait_until(lambda: server.poll() is not None or answers(port), f"`dagster dev` to answer (see {place})")
+        assert server.poll() is None, f"`dagster dev` ended with {server.returncode}: see {place}"
         yield Ui(f"http://127.0.0.1:{port}", place / "gata-data")
-    finally:
-        end_group(server)
-
-
-def answers(port: int) -> bool:
-    """Whether the UI answers, and has loaded the project."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    query = json.dumps({"query": "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"})
-    try:
-        connection.request("POST", "/graphql", query, {"Content-Type": "application/json"})
-        return b'"nodes":[{"name"' in connection.getresponse().read().replace(b" ", b"")
-    except OSError:
-        return False
-    finally:
-        connection.close()
-
-
-def wait_until(is_so: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not is_so():
-        assert time.monotonic() < end, f"waited {PATIENCE_SECONDS:.0f} s in vain for {what}"
-        time.sleep(0.2)
-
-
-def end_group(leader: subprocess.Popen[bytes]) -> None:
-    """Ask a process and all that it started to end, and end them when they do not."""
-    with suppress(ProcessLookupError):
-        os.killpg(leader.pid, signal.SIGINT)
-    try:
-        leader.wait(15)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(leader.pid, signal.SIGKILL)
-        leader.wait(15)
 
 
 @pytest.fixture

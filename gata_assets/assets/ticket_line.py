@@ -21,7 +21,7 @@ from gata_assets import checks
 from gata_assets.assets.ticket_steps import BatchAtWork, Made, TicketStep, WindowOfTickets
 from gata_assets.batches import Window
 from gata_assets.core.provenance import SHA256, stamp
-from gata_assets.core.quality import check_table
+from gata_assets.core.quality import broken, check_table
 from gata_assets.core.rules import PreparationRules, SplitMethod
 from gata_assets.core.splits import rank_texts
 from gata_assets.core.training_files import Dataset
@@ -52,6 +52,9 @@ _IS_OURS = "dagster/data_version_is_user_provided"
 _INPUT_VERSION = "dagster/input_data_version"
 _INPUT_EVENT = "dagster/input_event_pointer"
 _BACKFILL = "dagster/backfill"
+
+# A stage takes milliseconds; more digits only fill the page.
+_DIGITS_OF_SECONDS = 4
 
 
 @dataclass(frozen=True)
@@ -218,11 +221,11 @@ class TicketLine:
         the tags that Dagster gives to a result: by them it tells what is out of date.
         """
         asset, version = written.asset, written.stored.sha256
+        seconds = {**asset.seconds, "seconds_writing": written.seconds}
         metadata = {
             **asset.made.metadata,
             **written.stored.metadata,
-            **asset.seconds,
-            "seconds_writing": written.seconds,
+            **{stage: round(spent, _DIGITS_OF_SECONDS) for stage, spent in seconds.items()},
         }
         if not self._is_range:
             return dg.MaterializeResult(asset_key=asset.name, metadata=metadata, data_version=dg.DataVersion(version))
@@ -289,7 +292,7 @@ class _SharedSource:
         is_ranked = self._rules.split_method is SplitMethod.BY_TEXT
         self._whole = whole
         self._ranks = rank_texts(whole["text"], seed=self._rules.split_seed) if is_ranked else None
-        self._is_valid = not check_table(Tickets.to_schema(), whole)
+        self._is_valid = not broken(check_table(Tickets.to_schema(), whole))
 
     def read_older(self, window: Window, labels: Sequence[int]) -> pd.DataFrame:
         """See TicketsOfBatches."""

@@ -45,6 +45,10 @@ class ObjectStore(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
     def uri(self, key: str) -> str:
         """Where an object is, for people: `s3://bucket/key` or a path."""
 
+    @abstractmethod
+    def page(self, key: str) -> str | None:
+        """The address at which a browser shows an object to who may see it; None where there is no such page."""
+
 
 class LocalObjectStore(ObjectStore):
     """Objects as files below a directory, which is made when the first is written."""
@@ -100,6 +104,10 @@ class LocalObjectStore(ObjectStore):
     def uri(self, key: str) -> str:
         """See ObjectStore."""
         return str(self._path(key))
+
+    def page(self, key: str) -> str | None:  # noqa: ARG002
+        """See ObjectStore; a browser opens no file from a server's page, whichever it is."""
+        return None
 
     def _path(self, key: str) -> Path:
         parts = PurePosixPath(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import boto3
 from botocore.config import Config
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 _DENIED = frozenset({"AccessDenied", "403", "Forbidden"})
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
+_ENDPOINTS_OF_AWS = (".amazonaws.com", ".amazonaws.com.cn")
+# The consoles of regions that have one of their own, by what the regions' names begin with.
+_CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
+_CONSOLE = "s3.console.aws.amazon.com"
 
 
 class S3ObjectStore(ObjectStore):
@@ -66,6 +71,14 @@ class S3ObjectStore(ObjectStore):
         """See ObjectStore."""
         return f"s3://{self.bucket}/{key}"
 
+    def page(self, key: str) -> str | None:
+        """See ObjectStore; in AWS's console, and none for an endpoint of one's own."""
+        meta = self._client.meta
+        if not meta.endpoint_url.endswith(_ENDPOINTS_OF_AWS):
+            return None
+        query = urlencode({"region": meta.region_name, "prefix": key}, safe="/")
+        return f"https://{_console(meta.region_name)}/s3/object/{self.bucket}?{query}"
+
     @property
     def _client(self) -> S3Client:
         # S3Resource makes a client (and its connections) at every call.
@@ -105,7 +118,7 @@ def _make_client(s3: S3Resource) -> S3Client:
     As part of the host's name it would have to be resolved: `bucket.localhost` is not, on most machines.
     """
     client: S3Client = s3.get_client()
-    if client.meta.endpoint_url.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+    if client.meta.endpoint_url.endswith(_ENDPOINTS_OF_AWS):
         return client
     return boto3.Session(profile_name=s3.profile_name).client(
         "s3",
@@ -118,6 +131,10 @@ def _make_client(s3: S3Resource) -> S3Client:
         aws_session_token=s3.aws_session_token,
         config=client.meta.config.merge(Config(s3={"addressing_style": "path"})),
     )
+
+
+def _console(region: str) -> str:
+    return next((console for start, console in _CONSOLES.items() if region.startswith(start)), _CONSOLE)
 
 
 class _AccessDeniedError(StoreError):
