@@ -209,6 +209,20 @@ def test_the_sensor_says_what_is_so_again_after_a_run_over_all_assets_has_skippe
     assert watch.shown().metadata["newest_batch"].value == "2026010712"
 
 
+def test_the_sensor_says_what_is_so_again_after_such_a_run_has_failed(
+    definitions: dg.Definitions, watch: Watch, tmp_path: Path
+) -> None:
+    watch.tick()
+    create_sqlite(tmp_path / "tickets.sqlite", database_rows([*world(), {"text": "PRIVATE Person"}]))
+    everything = definitions.resolve_implicit_global_asset_job_def()
+    assert not everything.execute_in_process(
+        partition_key=BATCH_ID, instance=watch.instance, raise_on_error=False
+    ).success
+    watch.tick()
+    assert watch.reported == [True, True]
+    assert watch.shown().metadata["newest_batch"].value == "2026010712"
+
+
 def test_the_setting_reaches_the_check_and_the_sensor(
     definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
