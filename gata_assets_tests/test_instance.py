@@ -216,7 +216,7 @@ class TestLogs:
         assert (check["asset"], check["batch_id"], check["level"]) == ("tickets", BATCH_ID, "ERROR")
         assert (check["check"], check["passed"]) == ("tickets_are_valid", False)
 
-    @pytest.mark.parametrize(("level", "events"), [("ERROR", set()), ("DEBUG", {"RUN_SUCCESS", "STEP_INPUT"})])
+    @pytest.mark.parametrize(("level", "events"), [("ERROR", set()), ("DEBUG", {"RUN_SUCCESS", "STEP_START"})])
     def test_the_level_is_the_settings(
         self,
         level: str,

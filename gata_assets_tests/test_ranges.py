@@ -22,19 +22,22 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
+from dagster_aws.s3 import S3Resource
 
 from gata_assets.batches import batches_between, parse_batch_id
+from gata_assets.commands.backfill import find_wanted
 from gata_assets.definitions import build_definitions
 from gata_assets.failures import read_failures
 from gata_assets.jobs import PREPARE_TICKETS, RUN_CONFIG
-from gata_assets.resources.object_store import LocalObjectStore
+from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
+from gata_assets.resources.s3_store import S3ObjectStore
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings, variable_names
 from gata_assets_tests.conftest import SourceOf
 from gata_assets_tests.fakes import RecordingTickets, StoreThatBreaks
-from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
+from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, RULES, TRAINING_WINDOW, database_rows, world
 
 ROOT = Path(__file__).parent.parent
 ASSETS = ("tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split")
@@ -58,7 +61,7 @@ def sqlite_of(directory: Path, rows: list[dict[str, object]]) -> SqliteTickets:
 def run_range(
     instance: dg.DagsterInstance,
     source: TicketSource,
-    store: LocalObjectStore,
+    store: ObjectStore,
     first: str = BATCH_ID,
     last: str = LAST,
     *,
@@ -116,6 +119,20 @@ def test_assets_of_a_range_that_are_made_apart_are_those_that_are_made_together(
     for name in ASSETS:
         assert run_range(instance, source, apart, last="2026010208", selection=[name]).success
     assert content_of(apart.directory) == content_of(together.directory)
+
+
+def test_a_range_goes_to_s3_as_to_files_and_is_found_there(
+    tmp_path: Path, bucket: str, instance: dg.DagsterInstance
+) -> None:
+    source = sqlite_of(tmp_path, world())
+    files, s3 = LocalObjectStore(directory=str(tmp_path / "files")), S3ObjectStore(bucket=bucket, s3=S3Resource())
+    asked = BATCHES[:4]
+    for store in (files, s3):
+        assert find_wanted(store, asked, RULES, again=False).missing == tuple(asked)
+        assert run_range(instance, source, store, last=asked[-1]).success
+        assert find_wanted(store, asked, RULES, again=False).whole == tuple(asked)
+    for path, digest in content_of(files.directory).items():
+        assert sha256(s3.read(path)).hexdigest() == digest
 
 
 def test_each_ticket_of_a_chunk_is_read_once(tmp_path: Path, instance: dg.DagsterInstance) -> None:
@@ -230,28 +247,33 @@ def test_a_backfill_policy_is_one_run_or_a_run_a_chunk() -> None:
     assert policies(BACKFILL_POLICY="run-per-chunk", BACKFILL_CHUNK="24") == {24}
 
 
-def test_a_downstream_asset_of_ones_own_reads_a_table_as_its_input(
+def test_an_asset_of_ones_own_reads_a_table_as_its_input_and_over_a_range_wants_a_run_of_its_own(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     store = LocalObjectStore(directory=str(tmp_path / "target"))
     source = sqlite_of(tmp_path, world())
     ours = build_definitions(parse_settings(SETTINGS), ticket_source=source, object_store=store)
-    partitions = ours.resolve_assets_def("tickets").partitions_def
+    partitions = ours.resolve_asset_graph().get(dg.AssetKey("tickets")).partitions_def
 
     @dg.asset(partitions_def=partitions)
-    def tickets_read_again(tickets) -> dg.MaterializeResult[None]:  # type: ignore[no-untyped-def]
+    def tickets_read_again(tickets) -> dg.MaterializeResult:  # type: ignore[no-untyped-def, type-arg]
         return dg.MaterializeResult(metadata={"read": len(tickets)})
 
     merged = dg.Definitions.merge(ours, dg.Definitions(assets=[tickets_read_again]))
+    both = [dg.AssetKey("tickets"), dg.AssetKey("tickets_read_again")]
     job = merged.resolve_implicit_global_asset_job_def()
-    result = job.execute_in_process(
-        partition_key=BATCH_ID,
-        instance=instance,
-        asset_selection=[dg.AssetKey("tickets"), dg.AssetKey("tickets_read_again")],
-    )
+    result = job.execute_in_process(partition_key=BATCH_ID, instance=instance, asset_selection=both)
     events = [event.step_materialization_data.materialization for event in result.get_asset_materialization_events()]
     made = {one.asset_key.path[-1]: one for one in events}
     assert made["tickets_read_again"].metadata["read"].value == made["tickets"].metadata["tickets"].value
+
+    tags = {"dagster/asset_partition_range_start": BATCH_ID, "dagster/asset_partition_range_end": "2026010204"}
+    result = job.execute_in_process(instance=instance, asset_selection=both, tags=tags, raise_on_error=False)
+    assert not result.success
+    [failed] = result.filter_events(lambda event: event.is_step_failure)
+    assert "tickets_read_again: made from assets of this run, which is over a range" in str(
+        failed.step_failure_data.user_failure_data
+    )
 
 
 def environment(directory: Path, **more: str) -> dict[str, str]:

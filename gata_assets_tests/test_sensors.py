@@ -360,6 +360,7 @@ class TestFailedRuns:
             "asset": "run",
             "checks": [],
             "reason": "The run's process was not heard of for 180 seconds.",
+            "would_fail_all": True,
         }
 
     def test_an_alert_that_is_not_taken_fails_the_tick_and_is_sent_by_the_next(

@@ -39,16 +39,18 @@ from gata_assets.io_managers import DatasetIOManager, ParquetIOManager, Stored
 from gata_assets.resources.shared_tickets import SharedTickets, TicketReader
 from gata_assets.schemas.tickets import Tickets
 
-Event = dg.AssetCheckEvaluation | dg.AssetMaterialization
+Event = dg.AssetCheckEvaluation | dg.AssetMaterialization | dg.MaterializeResult[None]
 Events = Iterator[Event]
 
 # A batch that raises one of these fails alone. Any other error (no database, no target) would meet every batch.
 _OF_ONE_BATCH = (DataRuleError, NoTicketsError, ObjectNotFoundError, DeleteDeniedError)
 
-# Tags of a materialization by which Dagster tells what is out of date: it writes them for outputs, we for events.
+# Tags of a materialization; Dagster writes them for results, and leaves them to us for events.
 _CODE_VERSION = "dagster/code_version"
 _DATA_VERSION = "dagster/data_version"
+_IS_OURS = "dagster/data_version_is_user_provided"
 _INPUT_VERSION = "dagster/input_data_version"
+_INPUT_EVENT = "dagster/input_event_pointer"
 _BACKFILL = "dagster/backfill"
 
 
@@ -100,13 +102,15 @@ class TicketLine:
         self._tables = tables
         self._datasets = datasets
         self._failures: list[BatchFailure] = []
-        self._is_hopeless = False
+        self._is_range = False
 
     def run(self, batch_ids: Sequence[str], source: TicketReader, *, batches_at_once: int) -> Events:
         """Prepare the batches in their order; gives their checks and materializations as they happen.
 
         Raises dagster.Failure: at the end for batches that failed alone, at once for what would fail for every batch.
         """
+        self._is_range = len(batch_ids) > 1
+        self._refuse_readers_in_range()
         being_written: tuple[str, Future[list[_Written | _NotWritten]]] | None = None
         with ThreadPoolExecutor(max_workers=1) as writer:
             for start in range(0, len(batch_ids), batches_at_once):
@@ -128,6 +132,21 @@ class TicketLine:
         if self._failures:
             raise as_failure(self._failures, batches=len(batch_ids))
 
+    def _refuse_readers_in_range(self) -> None:
+        """Raise for assets of the same run that read ours: what is recorded batch by batch is no output of the op, and
+        without one Dagster skips them and calls the run a success.
+        """
+        layer = self._context.job_def.asset_layer
+        others = layer.selected_asset_keys - self._context.selected_asset_keys
+        ours = self._context.selected_asset_keys
+        readers = [key.to_user_string() for key in others if self._is_range and layer.get(key).parent_keys & ours]
+        if readers:
+            raise dg.Failure(
+                f"{', '.join(sorted(readers))}: made from assets of this run, which is over a range of batches. Give "
+                "it a run of its own, after this one.",
+                allow_retries=False,
+            )
+
     def _make(self, batch: BatchAtWork) -> Generator[Event, None, list[_Asset]]:
         """Make and check the assets of a batch, each unless one that it is made from has failed."""
         assets: list[_Asset] = []
@@ -146,12 +165,15 @@ class TicketLine:
     def _write(self, batch: BatchAtWork, assets: Sequence[_Asset]) -> list[_Written | _NotWritten]:
         """Write a batch's assets in their order; after one that the target did not take, those not made from it."""
         results: list[_Written | _NotWritten] = []
+        missing: set[str] = set()
         for asset in assets:
-            if any(isinstance(one, _NotWritten) and one.name in asset.step.made_from for one in results):
+            if missing.intersection(asset.step.made_from):
+                missing.add(asset.name)
                 continue
             try:
                 results.append(self._write_asset(batch, asset))
             except GataError as error:
+                missing.add(asset.name)
                 results.append(_NotWritten(asset.name, error))
         return results
 
@@ -167,43 +189,58 @@ class TicketLine:
         return _Written(asset, stored, made_from, seconds=perf_counter() - started)
 
     def _record(self, batch_id: str, being_written: Future[list[_Written | _NotWritten]]) -> Events:
-        """Wait until a batch is written, and record what of it was."""
+        """Wait until a batch is written, and record what of it was, with its checks."""
+        pointers: dict[str, int | None] = {}
         for one in being_written.result():
             if isinstance(one, _NotWritten):
                 self._fail(batch_id, one.name, one.error)
-            else:
-                yield self._materialization(batch_id, one)
-                made = one.asset.made
-                yield from checks.evaluations(
-                    one.asset.name,
-                    batch_id,
-                    made.outcomes,
-                    only_warned_of=made.only_warned_of,
-                    target=self._find_record(batch_id, one.asset.name),
-                )
+                continue
+            name, made = one.asset.name, one.asset.made
+            for source in one.made_from.keys() - pointers.keys():
+                earlier = self._find_record(batch_id, source)
+                pointers[source] = earlier.storage_id if earlier else None
+            yield self._materialization(batch_id, one, pointers)
+            record = self._find_record(batch_id, name)
+            pointers[name] = record.storage_id if record else None
+            yield from checks.evaluations(
+                name, batch_id, made.outcomes, only_warned_of=made.only_warned_of, target=record
+            )
 
-    def _find_record(self, batch_id: str, name: str) -> dg.EventLogRecord:
+    def _find_record(self, batch_id: str, name: str) -> dg.EventLogRecord | None:
+        """Dagster's record of a batch's asset as it was last materialized."""
         of_batch = dg.AssetRecordsFilter(dg.AssetKey(name), asset_partitions=[batch_id])
-        records: Sequence[dg.EventLogRecord] = self._context.instance.fetch_materializations(of_batch, limit=1).records
-        return records[0]
+        return next(iter(self._context.instance.fetch_materializations(of_batch, limit=1).records), None)
 
-    def _materialization(self, batch_id: str, written: _Written) -> dg.AssetMaterialization:
-        asset, stored = written.asset, written.stored
-        tags = {_CODE_VERSION: self._code_version, _DATA_VERSION: stored.sha256}
-        tags |= {f"{_INPUT_VERSION}/{name}": version for name, version in written.made_from.items()}
+    def _materialization(
+        self, batch_id: str, written: _Written, pointers: Mapping[str, int | None]
+    ) -> dg.MaterializeResult[None] | dg.AssetMaterialization:
+        """A result belongs to every partition of its run; what belongs to one of several is recorded as an event, with
+        the tags that Dagster gives to a result: by them it tells what is out of date.
+        """
+        asset, version = written.asset, written.stored.sha256
+        metadata = {
+            **asset.made.metadata,
+            **written.stored.metadata,
+            **asset.seconds,
+            "seconds_writing": written.seconds,
+        }
+        if not self._is_range:
+            return dg.MaterializeResult(asset_key=asset.name, metadata=metadata, data_version=dg.DataVersion(version))
+        tags = {_CODE_VERSION: self._code_version, _DATA_VERSION: version, _IS_OURS: "true"}
+        for name, source in written.made_from.items():
+            tags |= {f"{_INPUT_VERSION}/{name}": source, f"{_INPUT_EVENT}/{name}": str(pointers[name] or "NULL")}
         tags |= {tag: value for tag, value in self._context.run.tags.items() if tag == _BACKFILL}
-        return dg.AssetMaterialization(
-            asset.name,
-            partition=batch_id,
-            metadata={**asset.made.metadata, **stored.metadata, **asset.seconds, "seconds_writing": written.seconds},
-            tags=tags,
-        )
+        return dg.AssetMaterialization(asset.name, partition=batch_id, metadata=metadata, tags=tags)
 
     def _fail(self, batch_id: str, name: str, error: GataError) -> None:
         failed_checks = error.checks if isinstance(error, ChecksFailedError) else ()
-        self._failures.append(BatchFailure(batch_id, name, failed_checks, str(error)))
-        self._is_hopeless = self._is_hopeless or not isinstance(error, _OF_ONE_BATCH)
+        would_fail_all = not isinstance(error, _OF_ONE_BATCH)
+        self._failures.append(BatchFailure(batch_id, name, failed_checks, str(error), would_fail_all))
         self._context.log.error(f"Batch {batch_id}: {error}")
+
+    @property
+    def _is_hopeless(self) -> bool:
+        return any(failure.would_fail_all for failure in self._failures)
 
 
 def _make_asset(name: str, step: TicketStep, batch: BatchAtWork) -> Generator[Event, None, _Asset]:
