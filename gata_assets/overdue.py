@@ -63,8 +63,8 @@ class OverdueRule:
 def is_shown(evaluation: dg.AssetCheckEvaluation, instance: dg.DagsterInstance) -> bool:
     """Whether the UI says this already: outcome, materialization, and age to within an hour.
 
-    It does not where the check was skipped since, or broken off. So it is in a run of the UI over all assets, of which
-    the check is a step, and to which the ticket line gives no output.
+    It does not where the check was planned since and not executed: in a run of the UI over all assets it is a step of
+    its own, after the ticket line, and is skipped where that one failed, or prepared a range.
     """
     record = instance.get_latest_asset_check_evaluation_record(evaluation.asset_check_key)
     shown = record.evaluation if record else None

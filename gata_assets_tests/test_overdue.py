@@ -18,7 +18,7 @@ import pytest
 from gata_assets.batches import batches_between, parse_batch_id
 from gata_assets.core.overdue import judge_newest_batch
 from gata_assets.definitions import build_definitions
-from gata_assets.jobs import PREPARE_TICKETS
+from gata_assets.jobs import PREPARE_TICKETS, RUN_CONFIG
 from gata_assets.overdue import NEWEST_BATCH_IS_NOT_OVERDUE, OverdueRule, build_overdue_check
 from gata_assets.partitions import batch_partitions
 from gata_assets.resources.object_store import LocalObjectStore
@@ -195,13 +195,27 @@ def test_a_batch_is_prepared_without_the_check(definitions: dg.Definitions) -> N
     assert len(checked) == 14 and CHECK not in checked
 
 
-def test_the_sensor_says_what_is_so_again_after_a_run_over_all_assets_has_skipped_the_check(
+def test_a_run_over_all_assets_that_prepares_one_batch_says_at_once_what_is_so(
     definitions: dg.Definitions, watch: Watch
 ) -> None:
-    """As the UI's "Materialize all" runs it; such a run plans every check of its assets."""
+    """As the UI's "Materialize all" runs it; such a run executes every check of its assets."""
+    everything = definitions.resolve_implicit_global_asset_job_def()
+    assert everything.execute_in_process(partition_key=BATCH_ID, instance=watch.instance).success
+    assert not watch.shown().passed
+    # The run's own clock is not injected.
+    watch.prepare(f"{datetime.now(UTC):%Y%m%d%H}")
+    assert everything.execute_in_process(partition_key=BATCH_ID, instance=watch.instance).success
+    assert watch.shown().passed
+
+
+def test_the_sensor_says_what_is_so_again_after_a_range_over_all_assets_has_skipped_the_check(
+    definitions: dg.Definitions, watch: Watch
+) -> None:
     watch.tick()
     everything = definitions.resolve_implicit_global_asset_job_def()
-    result = everything.execute_in_process(partition_key=BATCH_ID, instance=watch.instance)
+    ends = {"start": BATCH_ID, "end": "2026010204"}
+    tags = {f"dagster/asset_partition_range_{end}": batch_id for end, batch_id in ends.items()}
+    result = everything.execute_in_process(tags=tags, run_config=RUN_CONFIG, instance=watch.instance)
     assert result.success
     assert CHECK not in {one.asset_check_key for one in result.get_asset_check_evaluations()}
     watch.tick()
@@ -209,7 +223,7 @@ def test_the_sensor_says_what_is_so_again_after_a_run_over_all_assets_has_skippe
     assert watch.shown().metadata["newest_batch"].value == "2026010712"
 
 
-def test_the_sensor_says_what_is_so_again_after_such_a_run_has_failed(
+def test_the_sensor_says_what_is_so_again_after_a_run_over_all_assets_has_failed(
     definitions: dg.Definitions, watch: Watch, tmp_path: Path
 ) -> None:
     watch.tick()
