@@ -33,10 +33,11 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         frozenset({"assets", "batches", "checks", "core", "errors", "failures", "io_managers", "resources", "schemas"}),
     ),
     "checks": (frozenset({"dagster"}), frozenset({"core", "errors"})),
+    "overdue": (frozenset({"dagster"}), frozenset({"checks", "core"})),
     "jobs": (frozenset({"dagster"}), frozenset({"assets"})),
     "failures": (frozenset({"dagster"}), frozenset({"logs"})),
     "logs": (frozenset({"dagster"}), frozenset({"settings"})),
-    "sensors": (frozenset({"dagster"}), frozenset({"core", "errors", "failures", "jobs", "resources"})),
+    "sensors": (frozenset({"dagster"}), frozenset({"core", "errors", "failures", "jobs", "overdue", "resources"})),
     "schedules": (frozenset({"dagster"}), frozenset({"batches", "jobs"})),
     "automation_settings": (frozenset({"pydantic"}), frozenset({"setting_values"})),
     "io_managers": (frozenset({"dagster", "pandas", "pyarrow"}), frozenset({"core", "errors", "resources"})),
@@ -50,7 +51,7 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "env_file": (frozenset({"dotenv"}), frozenset({"errors"})),
     "definitions": (
         frozenset({"dagster", "dagster_aws"}),
-        frozenset({"assets", "core", "io_managers", "jobs", "logs", "partitions", "resources", "schedules"})
+        frozenset({"assets", "core", "io_managers", "jobs", "logs", "overdue", "partitions", "resources", "schedules"})
         | {"sensors", "setting_values", "settings"},
     ),
     "commands": (
