@@ -56,16 +56,13 @@ class _Source:
 
 @dataclass
 class _Pair:
-    """Ours and the peer from one source, both recorded or both not."""
+    """Ours and the peer from one source, both recorded (each in a home of its own) or both not."""
 
     source: _Source
-    home: Path | None
+    home: Path | None = None
+    peer_home: Path | None = None
     ours: _Measured = field(init=False)
     peer: list[_Measured] = field(default_factory=list)
-
-    @property
-    def variables(self) -> dict[str, str]:
-        return {} if self.home is None else {"DAGSTER_HOME": str(self.home)}
 
     @property
     def recorded(self) -> str:
@@ -97,7 +94,7 @@ class _Bench:
     def ours(self, pair: _Pair) -> None:
         """Run the backfill, and remember what it wrote for the sample."""
         with self._target() as target:
-            variables = {**pair.variables, "TARGET_DIR": str(target)}
+            variables = _variables_of_run(target, pair.home)
             first, last = self.batches[0].batch_id, self.batches[-1].batch_id
             pair.ours = pair.source.run(["backfill", first, last], variables)
             whole = [target / manifest_key(name, batch.batch_id) for name in _DATASETS for batch in self.batches]
@@ -111,7 +108,7 @@ class _Bench:
         for batch_id in batch_ids:
             for pair in pairs:
                 with self._target() as target:
-                    variables = {**pair.variables, "TARGET_DIR": str(target)}
+                    variables = _variables_of_run(target, pair.peer_home)
                     pair.peer.append(pair.source.run(["prepare", batch_id], variables))
                     self._compare(f"{pair.name}, one by one", target, [batch_id])
 
@@ -165,17 +162,12 @@ def run(*, quick: bool) -> Result:
         path = directory / "tickets.sqlite"
         create_sqlite(path, tickets)
         embedded = _embedded(path, directory)
-        pairs = [_Pair(embedded, None), _Pair(embedded, _dagster_home(directory, "home-ours"))]
-        # A home of its own, in which the databases of the record are there already.
-        peer_home = _Pair(embedded, _dagster_home(directory, "home-peer"))
-        bench.peer([peer_home], sample[:1])
-        homes = {"DAGSTER_HOME": str(peer_home.home)}
-        pairs_of_peer = [_Pair(embedded, None), _Pair(embedded, peer_home.home)]
-        _measure(bench, pairs, pairs_of_peer)
-        by_dagster = [
-            _materialize(batch_id, {**homes, **_variables_of_sqlite(path), "TARGET_DIR": str(directory / "by-dagster")})
-            for batch_id in _evenly(sample, 1 if quick else 3)
-        ]
+        home, peer_home = (_dagster_home(directory, name) for name in ("home-ours", "home-peer"))
+        pairs = [_Pair(embedded), _Pair(embedded, home, peer_home)]
+        # The databases of the peer's record are there already when its runs begin.
+        bench.peer([_Pair(embedded, None, peer_home)], sample[:1])
+        _measure(bench, pairs)
+        by_dagster = [_materialize(batch_id, path, peer_home) for batch_id in _evenly(sample, 1 if quick else 3)]
         with postgres(tickets) as url, counting_data_api(url) as server:
 
             def through_api(arguments: Sequence[str], variables: Mapping[str, str]) -> _Measured:
@@ -184,26 +176,26 @@ def run(*, quick: bool) -> Result:
                 done = run_command(command, directory=directory, variables={**server.variables, **_RULES, **variables})
                 return _Measured(done.seconds, server.calls() - before, done.peak_bytes)
 
-            pair = _Pair(_Source("Data API", through_api), None)
-            _measure(bench, [pair], [pair])
-            pairs.append(pair)
+            pairs.append(_Pair(_Source("Data API", through_api)))
+            _measure(bench, pairs[-1:])
     closed = int((tickets["closed"] > 0).sum())
     characters = tickets["processed_data"].str.len().mean()
     return _result(bench, pairs, by_dagster, f"{closed:,} closed tickets of {characters:.0f} characters on average")
 
 
-def _measure(bench: _Bench, ours: Sequence[_Pair], peer: Sequence[_Pair]) -> None:
+def _measure(bench: _Bench, pairs: Sequence[_Pair]) -> None:
     """Half of the peer's sample, all of ours, the other half: a busy time of the machine meets both."""
-    half = len(bench.sample) // 2
-    bench.peer(peer, bench.sample[::2][:half])
-    for pair in ours:
+    bench.peer(pairs, bench.sample[::2])
+    for pair in pairs:
         bench.ours(pair)
-    bench.peer(peer, bench.sample[1::2])
-    for pair, of_peer in zip(ours, peer, strict=True):
-        pair.peer = of_peer.peer
+    bench.peer(pairs, bench.sample[1::2])
 
 
 _RULES = {"LOW_VOLUME_FALLBACK_LABEL": str(SAMPLE_FALLBACK_LABEL)}
+
+
+def _variables_of_run(target: Path, home: Path | None) -> dict[str, str]:
+    return {"TARGET_DIR": str(target), **({"DAGSTER_HOME": str(home)} if home else {})}
 
 
 def _variables_of_sqlite(path: Path) -> dict[str, str]:
@@ -225,11 +217,13 @@ def _embedded(path: Path, directory: Path) -> _Source:
     return _Source("embedded", measure)
 
 
-def _materialize(batch_id: str, variables: Mapping[str, str]) -> float:
+def _materialize(batch_id: str, tickets: Path, home: Path) -> float:
     """The seconds of a batch as a run that Dagster starts: a process that loads the code and runs the five assets."""
+    directory = home.parent
+    variables = {**_variables_of_sqlite(tickets), **_variables_of_run(directory / "by-dagster", home)}
     command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "gata_assets.definitions"]
-    done = run_command([*command, "--select", "*", "--partition", batch_id], directory=PROJECT, variables=variables)
-    return done.seconds
+    command += ["--select", "*", "--partition", batch_id]
+    return run_command(command, directory=directory, variables=variables).seconds
 
 
 def _dagster_home(directory: Path, name: str) -> Path:

@@ -25,7 +25,7 @@ def count(_statement: str) -> None:
 
 
 def connect_counted(database: Any, *arguments: Any, **options: Any) -> sqlite3.Connection:
-    connection = connect(database, *arguments, **options)
+    connection: sqlite3.Connection = connect(database, *arguments, **options)
     if os.path.basename(tickets) in str(database):
         connection.set_trace_callback(count)
     return connection
