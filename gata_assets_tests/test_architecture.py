@@ -30,11 +30,25 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "partitions": (frozenset({"dagster"}), frozenset({"batches"})),
     "assets": (
         DAGSTER | {"numpy", "pandas", "pandera"},
-        frozenset({"assets", "batches", "checks", "core", "errors", "failures", "io_managers", "resources", "schemas"}),
+        frozenset(
+            {
+                "assets",
+                "batches",
+                "checks",
+                "core",
+                "errors",
+                "failures",
+                "instances",
+                "io_managers",
+                "resources",
+                "schemas",
+            }
+        ),
     ),
     "checks": (frozenset({"dagster"}), frozenset({"core", "errors"})),
     "overdue": (frozenset({"dagster"}), frozenset({"checks", "core"})),
     "jobs": (frozenset({"dagster"}), frozenset({"assets"})),
+    "instances": (frozenset({"dagster"}), frozenset({"settings"})),
     "failures": (frozenset({"dagster"}), frozenset({"logs"})),
     "logs": (frozenset({"dagster"}), frozenset({"settings"})),
     "sensors": (frozenset({"dagster"}), frozenset({"core", "errors", "failures", "jobs", "overdue", "resources"})),
@@ -56,7 +70,9 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     ),
     "commands": (
         frozenset({"dagster", "psycopg", "rich"}),
-        frozenset({"batches", "commands", "core", "definitions", "errors", "failures", "jobs", "local", "logs"})
+        frozenset(
+            {"batches", "commands", "core", "definitions", "errors", "failures", "instances", "jobs", "local", "logs"}
+        )
         | {"resources", "setting_values", "settings"},
     ),
     "cli": (frozenset({"click"}), frozenset({"batches", "commands", "errors", "settings"})),

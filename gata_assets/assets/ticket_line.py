@@ -35,6 +35,7 @@ from gata_assets.errors import (
     ObjectNotFoundError,
 )
 from gata_assets.failures import BatchFailure, as_failure
+from gata_assets.instances import held_open
 from gata_assets.io_managers import DatasetIOManager, ParquetIOManager, Stored
 from gata_assets.resources.shared_tickets import SharedTickets, TicketReader
 from gata_assets.schemas.tickets import Tickets
@@ -115,7 +116,7 @@ class TicketLine:
         self._is_range = len(batch_ids) > 1
         self._refuse_readers_in_range()
         being_written: tuple[str, Future[list[_Written | _NotWritten]]] | None = None
-        with ThreadPoolExecutor(max_workers=1) as writer:
+        with held_open(self._context.instance, self._context.run_id), ThreadPoolExecutor(max_workers=1) as writer:
             for start in range(0, len(batch_ids), batches_at_once):
                 together = batch_ids[start : start + batches_at_once]
                 shared = _SharedSource(source, together, self._rules)

@@ -33,13 +33,14 @@ from gata_assets.core.windows import BatchWindows, merge_windows, windows_of
 from gata_assets.definitions import build_definitions, build_store, open_source
 from gata_assets.errors import ObjectNotFoundError
 from gata_assets.failures import BatchFailure
+from gata_assets.instances import open_instance
 from gata_assets.jobs import PREPARE_TICKETS, RUN_CONFIG
 from gata_assets.logs import RunEvent, event_logger, write_json_line
 from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.shared_tickets import SharedTickets
 from gata_assets.resources.ticket_source import LabelVolume, TicketSource
 from gata_assets.setting_values import SourceKind
-from gata_assets.settings import Settings, dagster_home_is_set
+from gata_assets.settings import Settings
 
 # Requests for manifests at a time, which is how many connections the AWS SDK keeps.
 _MANIFESTS_AT_ONCE = 10
@@ -131,7 +132,7 @@ def backfill(
     """
     result = BackfillResult()
     source = open_source(settings)
-    with dg.DagsterInstance.get() if dagster_home_is_set() else dg.DagsterInstance.ephemeral() as instance:
+    with open_instance() as instance:
         for chunk in chunks:
             shared = SharedTickets(source, [windows_of(batch_id, rules) for batch_id in chunk])
             job = build_definitions(settings, ticket_source=shared, logger=logger).resolve_job_def(PREPARE_TICKETS)
