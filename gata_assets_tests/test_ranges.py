@@ -186,7 +186,8 @@ def test_each_batch_of_a_range_has_its_own_checks_and_none_stays_planned(
     counted = Counter((one.asset_key.path[-1], one.partition) for one in result.get_asset_check_evaluations())
     expected = dict(zip(ASSETS, (1, 2, 5, 1, 5), strict=True))
     assert counted == {(name, batch_id): checks for name, checks in expected.items() for batch_id in BATCHES}
-    graph = build_definitions(parse_settings(SETTINGS)).resolve_asset_graph()
+    job = build_definitions(parse_settings(SETTINGS)).resolve_job_def(PREPARE_TICKETS)
+    graph = job.asset_layer.asset_graph
     assert len(graph.asset_check_keys) == 14
     for key in graph.asset_check_keys:
         records = instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
