@@ -51,7 +51,7 @@ check: $(VENV)/.ready-to-test
 	@$(BIN)/mypy
 
 bench: $(VENV)/.ready-to-test
-	@echo "==> Measuring (about ten minutes); results go to benchmarks/results/"
+	@echo "==> Measuring (about twenty minutes); results go to benchmarks/results/"
 	@$(BIN)/python -m benchmarks
 
 $(VENV)/bin/python:

@@ -11,7 +11,7 @@ from benchmarks.harness import Machine, Result, timed
 from benchmarks.report import print_result, save, write_docs
 
 # In the order of the report.
-_BENCHMARKS = ("extraction_data_api", "extraction_postgresql", "prepare_sample", "prepare_large", "split")
+_BENCHMARKS = ("extraction_data_api", "extraction_postgresql", "prepare_sample", "prepare_large", "backfill", "split")
 
 
 def main() -> None:

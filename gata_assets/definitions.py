@@ -17,6 +17,7 @@ from gata_assets.core.sample_tickets import SAMPLE_FALLBACK_LABEL
 from gata_assets.io_managers import DatasetIOManager, ParquetIOManager
 from gata_assets.jobs import build_jobs
 from gata_assets.logs import default_logger
+from gata_assets.overdue import OverdueRule, build_overdue_check
 from gata_assets.partitions import batch_partitions
 from gata_assets.resources.alerts import AlertChannel, LoggedAlerts, SnsAlerts
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
@@ -24,12 +25,12 @@ from gata_assets.resources.rules_resource import PreparationRulesResource
 from gata_assets.resources.shared_tickets import SharedTickets
 from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.schedules import build_schedule
-from gata_assets.sensors import build_failed_runs_sensor, build_new_tickets_sensor
+from gata_assets.sensors import build_failed_runs_sensor, build_new_tickets_sensor, build_overdue_sensor
 from gata_assets.setting_values import BackfillPolicy, SourceKind
 from gata_assets.settings import Settings, load_settings
 
-# The assets that are the datasets of a batch; a batch is prepared when its general dataset is.
-_GENERAL, _LOW_VOLUME = "general_split", "low_volume_split"
+# A batch is prepared when its general dataset is.
+_GENERAL = "general_split"
 
 
 def build_definitions(
@@ -45,8 +46,8 @@ def build_definitions(
     store = object_store or build_store(settings)
     rules = settings.rules(sample_fallback_label=SAMPLE_FALLBACK_LABEL)
     version = "+".join(filter(None, [__version__, settings.gata_revision]))
-    # The policy looks at when a batch was last prepared, whichever it was.
-    fresh = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=settings.overdue_after_hours))
+    overdue = OverdueRule(_GENERAL, partitions, settings.overdue_after_hours)
+    overdue_check = build_overdue_check(overdue)
     tickets = build_ticket_assets(
         partitions,
         code_version=version,
@@ -54,20 +55,16 @@ def build_definitions(
         batches_at_once=settings.backfill_chunk,
         owners=settings.asset_owners or (),
     )
-    assets = dg.map_asset_specs(
-        lambda spec: (
-            spec.replace_attributes(freshness_policy=fresh) if spec.key.path[-1] in (_GENERAL, _LOW_VOLUME) else spec
-        ),
-        [tickets],
-    )
     return dg.Definitions(
-        assets=assets,
-        jobs=build_jobs(),
+        assets=[tickets],
+        asset_checks=[overdue_check],
+        jobs=build_jobs(without=overdue_check),
         sensors=[
             build_new_tickets_sensor(
                 _arrival_rules(settings), timedelta(minutes=settings.sensor_interval_minutes), partitions, _GENERAL
             ),
             build_failed_runs_sensor(),
+            build_overdue_sensor(overdue),
         ],
         schedules=[build_schedule(settings.prepare_schedule, partitions)],
         resources={

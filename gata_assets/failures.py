@@ -20,12 +20,16 @@ _MOST_REASONS = 5
 
 @dataclass(frozen=True)
 class BatchFailure:
-    """Why one batch failed: at which asset and, where rules were broken, at which checks."""
+    """Why one batch failed: at which asset and, where rules were broken, at which checks.
+
+    `would_fail_all` says that it was not the batch: no database or no target, which every other batch would meet.
+    """
 
     batch_id: str
     asset: str
     checks: tuple[str, ...]
     reason: str
+    would_fail_all: bool = False
 
 
 def as_failure(failures: Sequence[BatchFailure], *, batches: int, untried: int = 0) -> dg.Failure:
@@ -52,4 +56,4 @@ def read_failures(event: dg.DagsterEvent, batch_id: str) -> list[BatchFailure]:
     if failure and _METADATA in failure.metadata:
         listed: Any = failure.metadata[_METADATA].value
         return [BatchFailure(**{**one, "checks": tuple(one["checks"])}) for one in listed]
-    return [BatchFailure(batch_id, event.step_key or "run", (), failure_reason(event))]
+    return [BatchFailure(batch_id, event.step_key or "run", (), failure_reason(event), would_fail_all=True)]

@@ -1,4 +1,4 @@
-"""The sensors: what arrives in the ticket table asks for batches, and what fails is reported.
+"""The sensors: what arrives in the ticket table asks for batches, what fails is reported, and what is overdue is shown.
 
 Thin: they read, ask `core` and hand on. All are stopped until somebody switches them on.
 """
@@ -17,11 +17,13 @@ from gata_assets.core.arrivals import ArrivalRules, decide, next_look, note_fail
 from gata_assets.errors import AlertError, DatabaseResumingError, SourceError
 from gata_assets.failures import BatchFailure, read_failures
 from gata_assets.jobs import PREPARE_TICKETS
+from gata_assets.overdue import OverdueRule, is_shown
 from gata_assets.resources.alerts import AlertChannel
 from gata_assets.resources.ticket_source import TicketSource
 
 NEW_TICKETS_SENSOR = "new_tickets_sensor"
 FAILED_RUNS_SENSOR = "failed_runs_sensor"
+OVERDUE_SENSOR = "overdue_sensor"
 
 # A tick in between costs no look at the table. It is soon enough to find awake a database that the last one woke up:
 # after five minutes without a call it may pause again.
@@ -34,6 +36,8 @@ _UNDERWAY = [
 ]
 _PARTITION, _RANGE = "dagster/partition", ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _ALERTS_A_TICK = 5
+# How soon the UI shows what has changed. A look takes a fraction of a second, also where 40,000 batches are prepared.
+_OVERDUE_TICK_SECONDS = 300
 
 
 def _now() -> datetime:
@@ -101,6 +105,29 @@ def _prepared_or_underway(
         if partitions.has_partition_key(first) and partitions.has_partition_key(last):
             found.update(partitions.get_partition_keys_in_range(dg.PartitionKeyRange(first, last)))
     return {one for one in found if one >= since and partitions.has_partition_key(one)}
+
+
+def build_overdue_sensor(rule: OverdueRule, *, interval_seconds: int = _OVERDUE_TICK_SECONDS) -> dg.SensorDefinition:
+    """The sensor that evaluates the check of the newest batch without a run, so that the UI shows it by itself.
+
+    It reports what the UI does not show yet, and the age again after an hour: ticks are many, and Dagster keeps their
+    events for ever.
+    """
+
+    @dg.sensor(
+        name=OVERDUE_SENSOR,
+        minimum_interval_seconds=interval_seconds,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Has the UI show when the newest prepared batch is older than OVERDUE_AFTER_HOURS.",
+    )
+    def overdue(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        evaluation = rule.evaluate(context.instance)
+        return dg.SensorResult(
+            skip_reason=evaluation.description,
+            asset_events=[] if is_shown(evaluation, context.instance) else [evaluation],
+        )
+
+    return overdue
 
 
 def build_failed_runs_sensor() -> dg.SensorDefinition:

@@ -30,13 +30,28 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "partitions": (frozenset({"dagster"}), frozenset({"batches"})),
     "assets": (
         DAGSTER | {"numpy", "pandas", "pandera"},
-        frozenset({"assets", "batches", "checks", "core", "errors", "failures", "io_managers", "resources", "schemas"}),
+        frozenset(
+            {
+                "assets",
+                "batches",
+                "checks",
+                "core",
+                "errors",
+                "failures",
+                "instances",
+                "io_managers",
+                "resources",
+                "schemas",
+            }
+        ),
     ),
     "checks": (frozenset({"dagster"}), frozenset({"core", "errors"})),
+    "overdue": (frozenset({"dagster"}), frozenset({"checks", "core"})),
     "jobs": (frozenset({"dagster"}), frozenset({"assets"})),
+    "instances": (frozenset({"dagster"}), frozenset({"settings"})),
     "failures": (frozenset({"dagster"}), frozenset({"logs"})),
     "logs": (frozenset({"dagster"}), frozenset({"settings"})),
-    "sensors": (frozenset({"dagster"}), frozenset({"core", "errors", "failures", "jobs", "resources"})),
+    "sensors": (frozenset({"dagster"}), frozenset({"core", "errors", "failures", "jobs", "overdue", "resources"})),
     "schedules": (frozenset({"dagster"}), frozenset({"batches", "jobs"})),
     "automation_settings": (frozenset({"pydantic"}), frozenset({"setting_values"})),
     "io_managers": (frozenset({"dagster", "pandas", "pyarrow"}), frozenset({"core", "errors", "resources"})),
@@ -50,12 +65,14 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "env_file": (frozenset({"dotenv"}), frozenset({"errors"})),
     "definitions": (
         frozenset({"dagster", "dagster_aws"}),
-        frozenset({"assets", "core", "io_managers", "jobs", "logs", "partitions", "resources", "schedules"})
+        frozenset({"assets", "core", "io_managers", "jobs", "logs", "overdue", "partitions", "resources", "schedules"})
         | {"sensors", "setting_values", "settings"},
     ),
     "commands": (
         frozenset({"dagster", "psycopg", "rich"}),
-        frozenset({"batches", "commands", "core", "definitions", "errors", "failures", "jobs", "local", "logs"})
+        frozenset(
+            {"batches", "commands", "core", "definitions", "errors", "failures", "instances", "jobs", "local", "logs"}
+        )
         | {"resources", "setting_values", "settings"},
     ),
     "cli": (frozenset({"click"}), frozenset({"batches", "commands", "errors", "settings"})),

@@ -19,10 +19,12 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+import pyarrow as pa
 import pytest
 from dagster_aws.s3 import S3Resource
 
 from gata_assets.checks import NO_TICKET_IN_TWO_SPLITS, require_passed
+from gata_assets.core.provenance import MAKING
 from gata_assets.core.quality import check_no_ticket_in_two_splits
 from gata_assets.core.splits import Split, split_by_text
 from gata_assets.definitions import build_definitions
@@ -32,7 +34,7 @@ from gata_assets.jobs import PREPARE_TICKETS
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.resources.s3_store import S3ObjectStore
 from gata_assets.resources.sqlite_source import SqliteTickets
-from gata_assets.resources.ticket_source import TicketSource
+from gata_assets.resources.ticket_source import TicketSource, tickets_from_arrow
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings
 from gata_assets_tests.conftest import SourceOf
@@ -483,3 +485,18 @@ def test_intermediate_tables_keep_their_types(
         "label": "Int64",
         "text": "string",
     }
+
+
+def test_a_table_is_the_same_file_however_it_was_read(tmp_path: Path) -> None:
+    rows = tickets_frame([(n % 7, f"text {n} of many " * 12) for n in range(9_000)])
+    arrow = pa.Table.from_pandas(rows, preserve_index=False)
+    pieces = [arrow.slice(start, 700) for start in range(0, len(arrow), 700)]
+    in_pieces = pa.concat_tables([piece.take(list(range(len(piece)))) for piece in pieces])
+    part_of_more = pa.concat_tables([arrow.slice(0, 333), arrow, arrow.slice(5)]).slice(333, len(arrow))
+    written = set()
+    for number, table in enumerate((arrow, in_pieces, part_of_more)):
+        frame = tickets_from_arrow(table)
+        frame.attrs = {MAKING: {}}
+        tables = ParquetIOManager(store=LocalObjectStore(directory=str(tmp_path / str(number))))
+        written.add(tables.write(BATCH_ID, "tickets", frame).sha256)
+    assert len(written) == 1

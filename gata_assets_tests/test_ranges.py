@@ -22,19 +22,22 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
+from dagster_aws.s3 import S3Resource
 
 from gata_assets.batches import batches_between, parse_batch_id
+from gata_assets.commands.backfill import find_wanted
 from gata_assets.definitions import build_definitions
 from gata_assets.failures import read_failures
 from gata_assets.jobs import PREPARE_TICKETS, RUN_CONFIG
-from gata_assets.resources.object_store import LocalObjectStore
+from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
+from gata_assets.resources.s3_store import S3ObjectStore
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings, variable_names
 from gata_assets_tests.conftest import SourceOf
 from gata_assets_tests.fakes import RecordingTickets, StoreThatBreaks
-from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
+from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, RULES, TRAINING_WINDOW, database_rows, world
 
 ROOT = Path(__file__).parent.parent
 ASSETS = ("tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split")
@@ -58,7 +61,7 @@ def sqlite_of(directory: Path, rows: list[dict[str, object]]) -> SqliteTickets:
 def run_range(
     instance: dg.DagsterInstance,
     source: TicketSource,
-    store: LocalObjectStore,
+    store: ObjectStore,
     first: str = BATCH_ID,
     last: str = LAST,
     *,
@@ -118,6 +121,20 @@ def test_assets_of_a_range_that_are_made_apart_are_those_that_are_made_together(
     assert content_of(apart.directory) == content_of(together.directory)
 
 
+def test_a_range_goes_to_s3_as_to_files_and_is_found_there(
+    tmp_path: Path, bucket: str, instance: dg.DagsterInstance
+) -> None:
+    source = sqlite_of(tmp_path, world())
+    files, s3 = LocalObjectStore(directory=str(tmp_path / "files")), S3ObjectStore(bucket=bucket, s3=S3Resource())
+    asked = BATCHES[:4]
+    for store in (files, s3):
+        assert find_wanted(store, asked, RULES, again=False).missing == tuple(asked)
+        assert run_range(instance, source, store, last=asked[-1]).success
+        assert find_wanted(store, asked, RULES, again=False).whole == tuple(asked)
+    for path, digest in content_of(files.directory).items():
+        assert sha256(s3.read(path)).hexdigest() == digest
+
+
 def test_each_ticket_of_a_chunk_is_read_once(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     embedded = sqlite_of(tmp_path, world())
     store = LocalObjectStore(directory=str(tmp_path / "target"))
@@ -169,7 +186,8 @@ def test_each_batch_of_a_range_has_its_own_checks_and_none_stays_planned(
     counted = Counter((one.asset_key.path[-1], one.partition) for one in result.get_asset_check_evaluations())
     expected = dict(zip(ASSETS, (1, 2, 5, 1, 5), strict=True))
     assert counted == {(name, batch_id): checks for name, checks in expected.items() for batch_id in BATCHES}
-    graph = build_definitions(parse_settings(SETTINGS)).resolve_asset_graph()
+    job = build_definitions(parse_settings(SETTINGS)).resolve_job_def(PREPARE_TICKETS)
+    graph = job.asset_layer.asset_graph
     assert len(graph.asset_check_keys) == 14
     for key in graph.asset_check_keys:
         records = instance.event_log_storage.get_asset_check_execution_history(key, limit=100)

@@ -258,17 +258,9 @@ def test_everything_is_stopped_until_it_is_switched_on() -> None:
     assert {one.name: one.default_status for one in repository.sensor_defs} == {
         "new_tickets_sensor": dg.DefaultSensorStatus.STOPPED,
         "failed_runs_sensor": dg.DefaultSensorStatus.STOPPED,
+        "overdue_sensor": dg.DefaultSensorStatus.STOPPED,
     }
     assert [one.default_status for one in repository.schedule_defs] == [dg.DefaultScheduleStatus.STOPPED]
-
-
-def test_the_datasets_have_a_freshness_policy_of_the_setting() -> None:
-    definitions = build_definitions(parse_settings({**SETTINGS, "OVERDUE_AFTER_HOURS": "7.5"}))
-    graph = definitions.get_repository_def().asset_graph
-    policies = {key.path[-1]: graph.get(key).freshness_policy for key in graph.get_all_asset_keys()}
-    expected = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=7.5))
-    assert {name for name, policy in policies.items() if policy} == {"general_split", "low_volume_split"}
-    assert policies["general_split"] == policies["low_volume_split"] == expected
 
 
 @dataclass
@@ -368,6 +360,7 @@ class TestFailedRuns:
             "asset": "run",
             "checks": [],
             "reason": "The run's process was not heard of for 180 seconds.",
+            "would_fail_all": True,
         }
 
     def test_an_alert_that_is_not_taken_fails_the_tick_and_is_sent_by_the_next(

@@ -59,9 +59,9 @@ class Backfills:
         return _by_partition(self._node(asset)["assetPartitionStatuses"])
 
     def checks(self, asset: str) -> dict[str, dict[str, str]]:
-        """The status of each partition that has one, check by check, as the checks' pages show it."""
+        """The status of each partition that has one, for each check of partitions, as the checks' pages show it."""
         found = self._node(asset)["assetChecksOrError"]["checks"]
-        return {one["name"]: _by_partition(one["partitionStatuses"]) for one in found}
+        return {one["name"]: _by_partition(one["partitionStatuses"]) for one in found if one["partitionStatuses"]}
 
     def _node(self, asset: str) -> Any:
         query = """query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {

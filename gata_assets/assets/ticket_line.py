@@ -35,6 +35,7 @@ from gata_assets.errors import (
     ObjectNotFoundError,
 )
 from gata_assets.failures import BatchFailure, as_failure
+from gata_assets.instances import held_open
 from gata_assets.io_managers import DatasetIOManager, ParquetIOManager, Stored
 from gata_assets.resources.shared_tickets import SharedTickets, TicketReader
 from gata_assets.schemas.tickets import Tickets
@@ -105,7 +106,6 @@ class TicketLine:
         self._tables = tables
         self._datasets = datasets
         self._failures: list[BatchFailure] = []
-        self._is_hopeless = False
         self._is_range = False
 
     def run(self, batch_ids: Sequence[str], source: TicketReader, *, batches_at_once: int) -> Events:
@@ -116,7 +116,7 @@ class TicketLine:
         self._is_range = len(batch_ids) > 1
         self._refuse_readers_in_range()
         being_written: tuple[str, Future[list[_Written | _NotWritten]]] | None = None
-        with ThreadPoolExecutor(max_workers=1) as writer:
+        with held_open(self._context.instance, self._context.run_id), ThreadPoolExecutor(max_workers=1) as writer:
             for start in range(0, len(batch_ids), batches_at_once):
                 together = batch_ids[start : start + batches_at_once]
                 shared = _SharedSource(source, together, self._rules)
@@ -169,12 +169,15 @@ class TicketLine:
     def _write(self, batch: BatchAtWork, assets: Sequence[_Asset]) -> list[_Written | _NotWritten]:
         """Write a batch's assets in their order; after one that the target did not take, those not made from it."""
         results: list[_Written | _NotWritten] = []
+        missing: set[str] = set()
         for asset in assets:
-            if any(isinstance(one, _NotWritten) and one.name in asset.step.made_from for one in results):
+            if missing.intersection(asset.step.made_from):
+                missing.add(asset.name)
                 continue
             try:
                 results.append(self._write_asset(batch, asset))
             except GataError as error:
+                missing.add(asset.name)
                 results.append(_NotWritten(asset.name, error))
         return results
 
@@ -235,9 +238,13 @@ class TicketLine:
 
     def _fail(self, batch_id: str, name: str, error: GataError) -> None:
         failed_checks = error.checks if isinstance(error, ChecksFailedError) else ()
-        self._failures.append(BatchFailure(batch_id, name, failed_checks, str(error)))
-        self._is_hopeless = self._is_hopeless or not isinstance(error, _OF_ONE_BATCH)
+        would_fail_all = not isinstance(error, _OF_ONE_BATCH)
+        self._failures.append(BatchFailure(batch_id, name, failed_checks, str(error), would_fail_all))
         self._context.log.error(f"Batch {batch_id}: {error}")
+
+    @property
+    def _is_hopeless(self) -> bool:
+        return any(failure.would_fail_all for failure in self._failures)
 
 
 def _make_asset(name: str, step: TicketStep, batch: BatchAtWork) -> Generator[Event, None, _Asset]:

@@ -33,16 +33,17 @@ from gata_assets.core.windows import BatchWindows, merge_windows, windows_of
 from gata_assets.definitions import build_definitions, build_store, open_source
 from gata_assets.errors import ObjectNotFoundError
 from gata_assets.failures import BatchFailure
+from gata_assets.instances import open_instance
 from gata_assets.jobs import PREPARE_TICKETS, RUN_CONFIG
 from gata_assets.logs import RunEvent, event_logger, write_json_line
 from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.shared_tickets import SharedTickets
 from gata_assets.resources.ticket_source import LabelVolume, TicketSource
 from gata_assets.setting_values import SourceKind
-from gata_assets.settings import Settings, dagster_home_is_set
+from gata_assets.settings import Settings
 
-# Requests for manifests at a time; each waits for the store, not for this machine.
-_MANIFESTS_AT_ONCE = 16
+# Requests for manifests at a time, which is how many connections the AWS SDK keeps.
+_MANIFESTS_AT_ONCE = 10
 _LAST_ASSET = "low_volume_split"
 
 
@@ -65,8 +66,11 @@ def find_wanted(store: ObjectStore, batch_ids: Sequence[str], rules: Preparation
     def settings_of(batch_id: str) -> list[dict[str, object] | None]:
         return [_read_settings(store, dataset, batch_id) for dataset in (GENERAL_DATASET, LOW_VOLUME_DATASET)]
 
+    # The first alone: it sets up the AWS SDK, which threads must not do at once.
+    first, *others = batch_ids
+    found = {first: settings_of(first)}
     with ThreadPoolExecutor(_MANIFESTS_AT_ONCE) as pool:
-        found = dict(zip(batch_ids, pool.map(settings_of, batch_ids), strict=True))
+        found.update(zip(others, pool.map(settings_of, others), strict=True))
     whole = tuple(batch_id for batch_id, settings in found.items() if None not in settings)
     wanted = rules.as_settings()
     return Wanted(
@@ -128,15 +132,15 @@ def backfill(
     """
     result = BackfillResult()
     source = open_source(settings)
-    with dg.DagsterInstance.get() if dagster_home_is_set() else dg.DagsterInstance.ephemeral() as instance:
+    with open_instance() as instance:
         for chunk in chunks:
             shared = SharedTickets(source, [windows_of(batch_id, rules) for batch_id in chunk])
             job = build_definitions(settings, ticket_source=shared, logger=logger).resolve_job_def(PREPARE_TICKETS)
             for batch_ids in consecutive(chunk):
-                if result.untried:
+                if any(failure.would_fail_all for failure in result.failures):
                     result.untried.extend(batch_ids)
-                    continue
-                _run_range(job, batch_ids, instance, result)
+                else:
+                    _run_range(job, batch_ids, instance, result)
     return result
 
 

@@ -18,9 +18,10 @@ from rich.table import Table
 from gata_assets.commands.terminal import text_console
 from gata_assets.definitions import build_definitions
 from gata_assets.failures import BatchFailure, read_failures
+from gata_assets.instances import open_instance
 from gata_assets.jobs import PREPARE_TICKETS
 from gata_assets.logs import RunEvent, event_logger, numbers_of, write_json_line
-from gata_assets.settings import Settings, dagster_home_is_set
+from gata_assets.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def prepare_batch(settings: Settings, batch_id: str, *, logger: dg.LoggerDefinit
     started = perf_counter()
     definitions = build_definitions(settings, logger=logger)
     job = definitions.resolve_job_def(PREPARE_TICKETS)
-    with dg.DagsterInstance.get() if dagster_home_is_set() else dg.DagsterInstance.ephemeral() as instance:
+    with open_instance() as instance:
         result = job.execute_in_process(partition_key=batch_id, instance=instance, raise_on_error=False)
     return PreparedBatch(
         batch_id=batch_id,

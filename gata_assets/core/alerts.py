@@ -26,7 +26,7 @@ class Alert:
 def compose_alert(*, run_id: str, job: str, failed_at: str, failures: Sequence[Mapping[str, object]]) -> Alert:
     """One alert for one failed run.
 
-    `failures` have `batch_id`, `asset`, `checks` and `reason`. What is too long is cut and says so: reasons at 2,000
+    `failures` have the fields of `failures.BatchFailure`. What is too long is cut and says so: reasons at 2,000
     characters, the list where the body would be over 250,000 bytes (`not_listed` counts the rest).
     """
     batches = sorted({str(one["batch_id"]) for one in failures})

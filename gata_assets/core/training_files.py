@@ -46,9 +46,14 @@ _WITHDRAWN = "withdrawn: the files are being written anew; do not read them"
 
 
 def read_settings(manifest: bytes) -> dict[str, Any] | None:
-    """The settings that a dataset was made with, from its manifest; None while its files are being written anew."""
-    content: dict[str, Any] = json.loads(manifest)
-    return None if content["reason"] == _WITHDRAWN else content["settings"]
+    """The settings that a whole dataset was made with, from its manifest; None from one that says that the files are
+    being written anew, or that is not of this project.
+    """
+    try:
+        content = json.loads(manifest)
+        return None if content["reason"] == _WITHDRAWN else dict(content["settings"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 @dataclass(frozen=True)

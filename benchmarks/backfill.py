@@ -1,0 +1,353 @@
+"""`gata backfill` of 30 days of hourly batches, against `gata prepare` of the same batches, a process each.
+
+Whole processes, from a SQLite file and through the local Data API (whose server is another process), with and without
+a record in a Dagster instance (DAGSTER_HOME). Measured: wall time, database calls, peak memory. The peer is run for a
+sample of the batches, half of it before ours and half after, and its total is the median times the batches. What both
+wrote for the sample is compared. Not measured: S3; the files go to a local directory and its disk.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import pyarrow.parquet as pq
+
+from benchmarks.harness import PROJECT, Cell, Goal, Result, Table
+from benchmarks.processes import run_command
+from benchmarks.servers import counting_data_api, postgres
+from gata_assets.batches import Batch, batches_between, parse_batch_id
+from gata_assets.core.sample_tickets import SAMPLE_FALLBACK_LABEL, generate_tickets
+from gata_assets.core.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, manifest_key
+from gata_assets.resources.ticket_table import create_sqlite
+
+_FIRST, _LAST = parse_batch_id("2026010100"), parse_batch_id("2026013023")
+# All that the windows of these batches reach: 365 days before the first, to the last midnight.
+_FIRST_DAY, _LAST_DAY = date(2025, 1, 1), date(2026, 1, 29)
+_GOAL_CALLS = 50
+_GOAL_TIME = 20
+_GOAL_GB = 1.5
+_NEEDED_BYTES = 10_000_000_000
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """One process, or what several are taken to be."""
+
+    seconds: float
+    calls: int
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where tickets come from, and how a `gata` is run on it so that its calls are counted."""
+
+    name: str
+    run: Callable[[Sequence[str], Mapping[str, str]], _Measured]
+
+
+@dataclass
+class _Pair:
+    """Ours and the peer from one source, both recorded (each in a home of its own) or both not."""
+
+    source: _Source
+    home: Path | None = None
+    peer_home: Path | None = None
+    ours: _Measured = field(init=False)
+    peer: list[_Measured] = field(default_factory=list)
+
+    @property
+    def recorded(self) -> str:
+        return "unrecorded" if self.home is None else "recorded"
+
+    @property
+    def name(self) -> str:
+        return f"{self.source.name}, {self.recorded}"
+
+    def whole_peer(self, batches: int) -> _Measured:
+        return _Measured(
+            median(one.seconds for one in self.peer) * batches,
+            round(median(one.calls for one in self.peer) * batches),
+            max(one.peak_bytes for one in self.peer),
+        )
+
+
+@dataclass
+class _Bench:
+    """The batches, the sample of them, and the directory where all happens."""
+
+    batches: list[Batch]
+    sample: list[str]
+    directory: Path
+    written_bytes: int = 0
+    compared: int = 0
+    only_rows_equal: int = 0
+
+    def ours(self, pair: _Pair) -> None:
+        """Run the backfill, and remember what it wrote for the sample."""
+        with self._target() as target:
+            variables = _variables_of_run(target, pair.home)
+            first, last = self.batches[0].batch_id, self.batches[-1].batch_id
+            pair.ours = pair.source.run(["backfill", first, last], variables)
+            whole = [target / manifest_key(name, batch.batch_id) for name in _DATASETS for batch in self.batches]
+            if missing := sum(not path.is_file() for path in whole):
+                raise RuntimeError(f"{pair.name}: {missing} of {len(whole)} datasets are missing")
+            self.written_bytes = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+            self._compare(pair.name, target, self.sample)
+
+    def peer(self, pairs: Sequence[_Pair], batch_ids: Sequence[str]) -> None:
+        """Prepare batches of the sample one by one, the pairs in turns."""
+        for batch_id in batch_ids:
+            for pair in pairs:
+                with self._target() as target:
+                    variables = _variables_of_run(target, pair.peer_home)
+                    pair.peer.append(pair.source.run(["prepare", batch_id], variables))
+                    self._compare(f"{pair.name}, one by one", target, [batch_id])
+
+    def _compare(self, name: str, target: Path, batch_ids: Sequence[str]) -> None:
+        """Hold what a target has of some batches against what was seen of them before, whoever wrote it."""
+        for batch_id in batch_ids:
+            kept = self.directory / "seen" / batch_id
+            found = {path.relative_to(target): path for path in target.rglob("*") if _is_of(path, target, batch_id)}
+            if not kept.is_dir():
+                for relative, path in found.items():
+                    (kept / relative).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(path, kept / relative)
+                continue
+            if found.keys() != {path.relative_to(kept) for path in kept.rglob("*") if path.is_file()}:
+                raise RuntimeError(f"{name}: other files than another has written for {batch_id}")
+            for relative, path in found.items():
+                self.compared += 1
+                if path.read_bytes() == (kept / relative).read_bytes():
+                    continue
+                if path.suffix != ".parquet" or not pq.read_table(path).equals(pq.read_table(kept / relative)):
+                    raise RuntimeError(f"{name}: other content than another has written for {relative}")
+                self.only_rows_equal += 1
+
+    @contextmanager
+    def _target(self) -> Iterator[Path]:
+        target = self.directory / "target"
+        target.mkdir()
+        try:
+            yield target
+        finally:
+            shutil.rmtree(target)
+
+
+_DATASETS = (GENERAL_DATASET, LOW_VOLUME_DATASET)
+
+
+def _is_of(path: Path, target: Path, batch_id: str) -> bool:
+    return path.is_file() and any(part.startswith(batch_id) for part in path.relative_to(target).parts)
+
+
+def run(*, quick: bool) -> Result:
+    """Measure; `quick` with a day of batches and few tickets."""
+    batches = batches_between(_FIRST, _LAST)[: 24 if quick else None]
+    sample = _evenly([batch.batch_id for batch in batches], 2 if quick else 12)
+    tickets = generate_tickets(_FIRST_DAY, _LAST_DAY, tickets_per_day=20 if quick else 255)
+    with TemporaryDirectory() as temporary:
+        directory = Path(temporary)
+        if not quick and shutil.disk_usage(directory).free < _NEEDED_BYTES:
+            raise RuntimeError(f"{_NEEDED_BYTES / 1e9:.0f} GB of free space are needed below {directory.parent}")
+        bench = _Bench(batches, sample, directory)
+        path = directory / "tickets.sqlite"
+        create_sqlite(path, tickets)
+        embedded = _embedded(path, directory)
+        home, peer_home = (_dagster_home(directory, name) for name in ("home-ours", "home-peer"))
+        pairs = [_Pair(embedded), _Pair(embedded, home, peer_home)]
+        # The databases of the peer's record are there already when its runs begin.
+        bench.peer([_Pair(embedded, None, peer_home)], sample[:1])
+        _measure(bench, pairs)
+        by_dagster = [_materialize(batch_id, path, peer_home) for batch_id in _evenly(sample, 1 if quick else 3)]
+        with postgres(tickets) as url, counting_data_api(url) as server:
+
+            def through_api(arguments: Sequence[str], variables: Mapping[str, str]) -> _Measured:
+                before = server.calls()
+                command = [sys.executable, "-m", "gata_assets", *arguments]
+                done = run_command(command, directory=directory, variables={**server.variables, **_RULES, **variables})
+                return _Measured(done.seconds, server.calls() - before, done.peak_bytes)
+
+            pairs.append(_Pair(_Source("Data API", through_api)))
+            _measure(bench, pairs[-1:])
+    closed = int((tickets["closed"] > 0).sum())
+    characters = tickets["processed_data"].str.len().mean()
+    return _result(bench, pairs, by_dagster, f"{closed:,} closed tickets of {characters:.0f} characters on average")
+
+
+def _measure(bench: _Bench, pairs: Sequence[_Pair]) -> None:
+    """Half of the peer's sample, all of ours, the other half: a busy time of the machine meets both."""
+    bench.peer(pairs, bench.sample[::2])
+    for pair in pairs:
+        bench.ours(pair)
+    bench.peer(pairs, bench.sample[1::2])
+
+
+_RULES = {"LOW_VOLUME_FALLBACK_LABEL": str(SAMPLE_FALLBACK_LABEL)}
+
+
+def _variables_of_run(target: Path, home: Path | None) -> dict[str, str]:
+    return {"TARGET_DIR": str(target), **({"DAGSTER_HOME": str(home)} if home else {})}
+
+
+def _variables_of_sqlite(path: Path) -> dict[str, str]:
+    return {"TICKETS_URL": f"sqlite:///{path}", **_RULES}
+
+
+def _embedded(path: Path, directory: Path) -> _Source:
+    counted = str(Path(__file__).with_name("counted_gata.py"))
+    aside = directory / "statements.txt"
+
+    def measure(arguments: Sequence[str], variables: Mapping[str, str]) -> _Measured:
+        done = run_command(
+            [sys.executable, counted, str(aside), str(path), *arguments],
+            directory=directory,
+            variables={**_variables_of_sqlite(path), **variables},
+        )
+        return _Measured(done.seconds, int(aside.read_text()), done.peak_bytes)
+
+    return _Source("embedded", measure)
+
+
+def _materialize(batch_id: str, tickets: Path, home: Path) -> float:
+    """The seconds of a batch as a run that Dagster starts: a process that loads the code and runs the five assets."""
+    directory = home.parent
+    variables = {**_variables_of_sqlite(tickets), **_variables_of_run(directory / "by-dagster", home)}
+    command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "gata_assets.definitions"]
+    command += ["--select", "*", "--partition", batch_id]
+    return run_command(command, directory=directory, variables=variables).seconds
+
+
+def _dagster_home(directory: Path, name: str) -> Path:
+    home = directory / name
+    home.mkdir()
+    shutil.copy(PROJECT / "dagster.yaml", home)
+    return home
+
+
+def _evenly(batch_ids: Sequence[str], number: int) -> list[str]:
+    """So many of them, each from the middle of an equal part."""
+    return [batch_ids[(2 * place + 1) * len(batch_ids) // (2 * number)] for place in range(number)]
+
+
+def _result(bench: _Bench, pairs: Sequence[_Pair], by_dagster: Sequence[float], tickets: str) -> Result:
+    batches = len(bench.batches)
+    peers = [pair.whole_peer(batches) for pair in pairs]
+    times = [peer.seconds / pair.ours.seconds for pair, peer in zip(pairs, peers, strict=True)]
+    calls = [peer.calls / pair.ours.calls for pair, peer in zip(pairs, peers, strict=True)]
+    whole: list[list[Cell]] = []
+    for pair, peer in zip(pairs, peers, strict=True):
+        for how, one, of in (
+            ("gata backfill", pair.ours, batches),
+            ("gata prepare, each (extrapolated)", peer, len(pair.peer)),
+        ):
+            whole.append(
+                [
+                    pair.source.name,
+                    pair.recorded,
+                    how,
+                    of,
+                    one.seconds / batches,
+                    one.seconds,
+                    one.calls,
+                    round(one.peak_bytes / 1e6),
+                ]
+            )
+    a_run = median(by_dagster)
+    whole.append(
+        [
+            "embedded",
+            "recorded",
+            "a run of Dagster each (extrapolated)",
+            len(by_dagster),
+            a_run,
+            a_run * batches,
+            "not counted",
+            "not taken",
+        ]
+    )
+    unrecorded, recorded, through_api = times
+    return Result(
+        what=(
+            f"{batches} hourly batches, {bench.batches[0].batch_id} to {bench.batches[-1].batch_id}, over {tickets} "
+            f"({_FIRST_DAY} to {_LAST_DAY}, from the generator of `gata sample-data`), into an empty local directory: "
+            f"{bench.written_bytes / 1e9:.2f} GB. Ours: one process of `gata backfill`, run once. Peer: a process of "
+            f"`gata prepare` for each of {len(bench.sample)} batches spread evenly, half of them before ours and half "
+            f"after; its totals are their medians times {batches}, its memory is their highest. Recorded: in "
+            "a Dagster instance of this project's dagster.yaml (SQLite), ours in an empty one, the peer's in one that "
+            "has had a run. Calls: SQL statements that the SQLite file was asked, counted inside of each process; "
+            "ExecuteStatement calls, counted by the server of the Data API, whose memory is not part of the peak. "
+            "A run of Dagster: `dagster asset materialize --partition`, which does what a run does that "
+            "the daemon launches for a backfill of one run a batch, without the daemon's queue. All that was written "
+            "for the sample was compared, ours and the peer's, from both sources."
+        ),
+        says=(
+            f"{batches} batches in one process take {pairs[0].ours.seconds:.0f} s embedded, "
+            f"{pairs[1].ours.seconds:.0f} s when they are recorded, and {pairs[2].ours.seconds:.0f} s through the "
+            f"Data API with {pairs[2].ours.calls} calls: {unrecorded:.1f}, {recorded:.1f} and {through_api:.1f} times "
+            f"less than one by one, and {a_run * batches / pairs[1].ours.seconds:.1f} times less (recorded) than with "
+            "a run of Dagster each."
+        ),
+        tables=[
+            Table(
+                "All batches:",
+                [
+                    "source",
+                    "record",
+                    "command",
+                    "batches run",
+                    "seconds a batch",
+                    f"seconds of {batches}",
+                    "database calls",
+                    "peak memory (MB)",
+                ],
+                whole,
+            ),
+            Table(
+                "One by one / ours:",
+                ["source", "record", "time", "database calls", "fastest and slowest of the sample (s)"],
+                [
+                    [pair.source.name, pair.recorded, time, call, _range(pair)]
+                    for pair, time, call in zip(pairs, times, calls, strict=True)
+                ],
+            ),
+        ],
+        goals=[
+            goal
+            for pair, time, call in zip(pairs, times, calls, strict=True)
+            for goal in (
+                Goal(
+                    f"{pair.name}: at least {_GOAL_CALLS} times fewer database calls",
+                    f"{call:.0f} times",
+                    call >= _GOAL_CALLS,
+                ),
+                Goal(f"{pair.name}: at least {_GOAL_TIME} times less time", f"{time:.1f} times", time >= _GOAL_TIME),
+                Goal(
+                    f"{pair.name}: peak memory under {_GOAL_GB} GB",
+                    f"{pair.ours.peak_bytes / 1e9:.2f} GB",
+                    pair.ours.peak_bytes < _GOAL_GB * 1e9,
+                ),
+            )
+        ]
+        + [
+            Goal(
+                "what was written for the sample is equal byte for byte",
+                f"{bench.compared - bench.only_rows_equal:,} of {bench.compared:,} comparisons of files; "
+                f"{bench.only_rows_equal:,} of tables with equal rows in other bytes",
+                not bench.only_rows_equal,
+            )
+        ],
+    )
+
+
+def _range(pair: _Pair) -> str:
+    seconds = [one.seconds for one in pair.peer]
+    return f"{min(seconds):.2f} to {max(seconds):.2f}"

@@ -1,0 +1,77 @@
+"""The Dagster instances that commands run in, and what keeps their event logs from taking longer than the work.
+
+A batch has some thirty events. Measured on 48 batches (docs/adr/0004-ranges.md); nothing here changes what is recorded.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.event_api import EventRecordsResult
+from dagster._core.instance import InstanceType
+from dagster._core.launcher.sync_in_memory_run_launcher import SyncInMemoryRunLauncher
+from dagster._core.run_coordinator import DefaultRunCoordinator
+from dagster._core.storage.event_log import InMemoryEventLogStorage, SqliteEventLogStorage
+from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
+from dagster._core.storage.root import TemporaryLocalArtifactStorage
+from dagster._core.storage.runs import InMemoryRunStorage
+
+from gata_assets.settings import dagster_home_is_set
+
+
+@contextmanager
+def open_instance() -> Iterator[dg.DagsterInstance]:
+    """The instance of DAGSTER_HOME, where that is set; otherwise one that ends with the command.
+
+    Nobody can look at the latter's events, so it keeps none: to keep them in memory took a third of a backfill's time.
+    """
+    with dg.DagsterInstance.get() if dagster_home_is_set() else _unrecorded() as instance:
+        yield instance
+
+
+def _unrecorded() -> dg.DagsterInstance:
+    """`DagsterInstance.ephemeral()` but for its event log, which Dagster lets nobody choose."""
+    return dg.DagsterInstance(
+        instance_type=InstanceType.EPHEMERAL,
+        local_artifact_storage=TemporaryLocalArtifactStorage(),  # type: ignore[no-untyped-call]
+        run_storage=InMemoryRunStorage(),
+        event_storage=_NoEventLog(),
+        compute_log_manager=NoOpComputeLogManager(),
+        run_coordinator=DefaultRunCoordinator(),
+        run_launcher=SyncInMemoryRunLauncher(),
+    )
+
+
+class _NoEventLog(InMemoryEventLogStorage):
+    """An event log that keeps nothing; events reach loggers and the result of a run all the same."""
+
+    def store_event(self, event: object) -> None:
+        """Let it go."""
+
+    def fetch_materializations(self, *_: Any, **__: Any) -> EventRecordsResult:
+        """None."""
+        return EventRecordsResult([], cursor="", has_more=False)
+
+
+@contextmanager
+def held_open(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+    """Hold the files of a SQLite event log open during a run.
+
+    Dagster opens and closes them for each event, and SQLite works its journal off whenever the last one closes: with a
+    second connection nobody is the last (48 batches took 52 s instead of 103).
+    """
+    storage = instance.event_log_storage
+    paths = []
+    if isinstance(storage, SqliteEventLogStorage):
+        paths = [Path(storage.path_for_shard(shard)) for shard in ("index", run_id)]
+    with ExitStack() as held:
+        for path in paths:
+            connection = held.enter_context(closing(sqlite3.connect(path)))
+            # SQLite opens a file when it is first read.
+            connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()
+        yield

@@ -1,0 +1,111 @@
+"""The check that says when the newest prepared batch is overdue; it is of the dataset, and of no partition.
+
+It reads which partitions there are, and no table. Not Dagster's FreshnessPolicy: that one looks at when any partition
+was materialized last, so that a backfill of old batches would hide that no new one comes.
+"""
+
+# No `from __future__ import annotations` here: Dagster reads the annotations of check functions as objects.
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from gata_assets.checks import point_to
+from gata_assets.core.overdue import NewestBatch, judge_newest_batch
+
+NEWEST_BATCH_IS_NOT_OVERDUE = "newest_batch_is_not_overdue"
+_AGE_HOURS = "age_hours"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class OverdueRule:
+    """When the newest batch is overdue; one is prepared when its partition of `dataset` is materialized."""
+
+    dataset: str
+    partitions: dg.PartitionsDefinition[str]
+    allowed_hours: float
+    clock: Callable[[], datetime] = _now
+
+    @property
+    def asset_key(self) -> dg.AssetKey:
+        """The asset that is checked."""
+        return dg.AssetKey(self.dataset)
+
+    def judge(self, instance: dg.DagsterInstance) -> NewestBatch:
+        """What is to be said now of the newest batch in an instance."""
+        found = sorted(instance.get_materialized_partitions(self.asset_key), reverse=True)
+        # Keys of an earlier FIRST_BATCH_ID, or of no batch at all, stay in the instance.
+        newest = next((one for one in found if self.partitions.has_partition_key(one)), None)
+        return judge_newest_batch(newest, self.clock(), self.allowed_hours)
+
+    def evaluate(self, instance: dg.DagsterInstance) -> dg.AssetCheckEvaluation:
+        """The same as an evaluation of the check that is of no run; it is of the latest materialization."""
+        # Before the look: an evaluation is never taken for one of a materialization that it has not seen.
+        latest = instance.fetch_materializations(self.asset_key, limit=1).records
+        newest = self.judge(instance)
+        return dg.AssetCheckEvaluation(
+            asset_key=self.asset_key,
+            check_name=NEWEST_BATCH_IS_NOT_OVERDUE,
+            passed=not newest.is_overdue,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=newest.message,
+            metadata=_metadata(newest),
+            blocking=False,
+            target_materialization_data=point_to(latest[0]) if latest else None,
+        )
+
+
+def is_shown(evaluation: dg.AssetCheckEvaluation, instance: dg.DagsterInstance) -> bool:
+    """Whether the UI says this already: outcome, materialization, and age to within an hour.
+
+    It does not where the check was planned since and not executed: in a run of the UI over all assets it is a step of
+    its own, after the ticket line, and is skipped where that one failed, or prepared a range.
+    """
+    record = instance.get_latest_asset_check_evaluation_record(evaluation.asset_check_key)
+    shown = record.evaluation if record else None
+    # Of a check that is planned, Dagster keeps something else there.
+    if not isinstance(shown, dg.AssetCheckEvaluation):
+        return False
+    if (shown.passed, shown.target_materialization_data) != (evaluation.passed, evaluation.target_materialization_data):
+        return False
+    return abs(_age_hours(evaluation) - _age_hours(shown)) < 1
+
+
+def build_overdue_check(rule: OverdueRule) -> dg.AssetChecksDefinition:
+    """The check as it is executed by itself in the UI."""
+
+    @dg.asset_check(
+        asset=rule.asset_key,
+        name=NEWEST_BATCH_IS_NOT_OVERDUE,
+        description=f"The newest batch that is prepared is no more than {rule.allowed_hours:g} hours old "
+        "(OVERDUE_AFTER_HOURS), counted from the hour of its ID.",
+    )
+    def newest_batch_is_not_overdue(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        newest = rule.judge(context.instance)
+        return dg.AssetCheckResult(
+            passed=not newest.is_overdue,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=newest.message,
+            metadata=_metadata(newest),
+        )
+
+    return newest_batch_is_not_overdue
+
+
+def _metadata(newest: NewestBatch) -> dict[str, dg.MetadataValue]:
+    if newest.batch_id is None or newest.age_hours is None:
+        return {}
+    return {
+        "newest_batch": dg.MetadataValue.text(newest.batch_id),
+        # A number, which the UI plots over evaluations.
+        _AGE_HOURS: dg.MetadataValue.float(round(newest.age_hours, 2)),
+    }
+
+
+def _age_hours(evaluation: dg.AssetCheckEvaluation) -> float:
+    return float(str(evaluation.metadata[_AGE_HOURS].value)) if _AGE_HOURS in evaluation.metadata else 0.0
