@@ -84,11 +84,11 @@ def prepare(batch_id: str, summary: str, env_file: Path | None) -> None:
 )
 @_ENV_FILE
 def backfill(first: str, last: str, every: str, plan: bool, again: bool, env_file: Path | None) -> None:
-    """Prepare the batches from FROM to TO, both included: those that are not whole in the target.
+    """Prepare the batches from FROM to TO (included where --every meets it) that are not whole in the target.
 
     A batch that fails does not stop the others. Run it again after a failure or an interruption: it goes on with
-    what is missing. Exits with 0 when nothing failed, with 1 when a batch failed, and with 2 when an argument or a
-    setting is wrong.
+    what is missing. Exits with 0 when nothing failed, with 1 when a batch failed, with 2 when an argument or a
+    setting is wrong, and with 130 when it was interrupted.
     """
     settings = _load(env_file)
     start, end = (_existing_batch(batch_id, settings, hint) for batch_id, hint in ((first, "FROM"), (last, "TO")))
@@ -104,13 +104,12 @@ def backfill(first: str, last: str, every: str, plan: bool, again: bool, env_fil
         from gata_assets.commands import backfill as command
 
     try:
-        is_prepared = command.run(settings, start, end, every_hours=every_hours, again=again, only_plan=plan)
+        code = command.run(settings, start, end, every_hours=every_hours, again=again, only_plan=plan)
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
     except GataError as error:
         raise click.ClickException(str(error)) from None
-    if not is_prepared:
-        sys.exit(1)
+    sys.exit(code)
 
 
 @main.command("sample-data")

@@ -13,6 +13,7 @@
     ├── AlertError              what failed could not be reported
     └── StoreError              the target cannot be read, written or deleted
         ├── ObjectNotFoundError
+        ├── DamagedTableError
         └── DeleteDeniedError
 
 A message says what, where, how many and what to do; never a ticket's text, a person's id or a secret.
@@ -73,6 +74,10 @@ class StoreError(GataError):
 
 class ObjectNotFoundError(StoreError):
     """There is no object under this key."""
+
+
+class DamagedTableError(StoreError):
+    """An object is there, and is no table that this project wrote whole."""
 
 
 class DeleteDeniedError(StoreError):

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from gata_assets.core.provenance import MAKING, SHA256
 from gata_assets.core.training_files import Dataset, DatasetFiles, table_key
-from gata_assets.errors import DeleteDeniedError, ObjectNotFoundError, StoreError
+from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.resources.object_store import ObjectStore
 
 _MAKING_KEY = b"gata_assets"
@@ -63,8 +63,8 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     def read(self, batch_id: str, asset: str) -> pd.DataFrame:
         """Read one batch's table, with its making and its file's SHA-256 in `attrs`.
 
-        Raises ObjectNotFoundError when its asset has not been materialized, StoreError for a file that is damaged or
-        somebody else's.
+        Raises ObjectNotFoundError when its asset has not been materialized, DamagedTableError for a file that is
+        damaged or somebody else's.
         """
         key = table_key(asset, batch_id)
         try:
@@ -76,8 +76,8 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         try:
             stored = pq.read_table(pa.BufferReader(content))
             making = json.loads((stored.schema.metadata or {})[_MAKING_KEY])
-        except (pa.ArrowInvalid, KeyError):
-            raise StoreError(
+        except (pa.ArrowException, OSError, ValueError, KeyError):
+            raise DamagedTableError(
                 f"{self.store.uri(key)} is not a table that this project wrote whole: materialize `{asset}` for batch "
                 f"{batch_id} again."
             ) from None

@@ -6,8 +6,10 @@ Real: the command in a process of its own, SQLite, a Data API over PostgreSQL, f
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from hashlib import sha256
 from itertools import pairwise
@@ -185,6 +187,44 @@ def test_a_withdrawn_manifest_is_no_dataset(tmp_path: Path, workplace: Path) -> 
     assert find_wanted(store, [FIRST], RULES, again=False).missing == (FIRST,)
 
 
+def test_datasets_of_two_runs_are_no_batch(workplace: Path) -> None:
+    assert backfill(workplace, FIRST, FIRST).returncode == 0
+    general = workplace / f"gata-data/training/gata-general/{FIRST}/manifest.json"
+    earlier = general.read_bytes()
+    more = [{"label": 101, "text": f"late {n}", "closed": TRAINING_WINDOW.start + 5 + n} for n in range(9)]
+    create_sqlite(workplace / "tickets.sqlite", database_rows([*world(), *more]))
+    assert backfill(workplace, FIRST, FIRST, "--again").returncode == 0
+    general.write_bytes(earlier)
+    mixed = backfill(workplace, FIRST, FIRST)
+    assert "0 are whole in the target, 1 to prepare" in mixed.stdout
+    assert general.read_bytes() != earlier
+
+
+def test_an_interrupted_backfill_says_so_and_leaves_whole_batches(workplace: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gata_assets", "backfill", FIRST, "2026011203"],
+        cwd=workplace,
+        env=environment(TICKETS_URL="sqlite:///tickets.sqlite", **SETTINGS),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    until = time.monotonic() + 60
+    while len(list(workplace.glob("gata-data/training/gata-low-vol/*/manifest.json"))) < 3:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted. What is written is whole; the same command goes on with the rest." in said
+    assert "FAILED" not in said
+    store = LocalObjectStore(directory=str(workplace / "gata-data"))
+    batch_ids = [batch.batch_id for batch in batches_between(parse_batch_id(FIRST), parse_batch_id("2026011203"))]
+    whole = find_wanted(store, batch_ids, RULES, again=False).whole
+    prepared = int(said.split(" batches prepared, 0 failed")[0].split()[-1])
+    assert 0 <= len(whole) - prepared <= 2
+
+
 def test_a_source_measures_what_it_would_read(source_of: SourceOf) -> None:
     bad = [{"label": None, "closed": TRAINING_WINDOW.start + 1}, {"via_channel": "api", "initial_group_id": 5}]
     source = source_of(database_rows([*world(), *bad, {"label": 101, "text": "žluť", "closed": TRAINING_WINDOW.start}]))
@@ -201,15 +241,15 @@ def test_a_source_measures_what_it_would_read(source_of: SourceOf) -> None:
 def test_an_estimate_grows_with_what_is_read_and_written() -> None:
     small = SpanVolume(10, 1_000, 600_000, 100, 60_000, 900.0, 540_000.0)
     large = SpanVolume(720, 120_000, 72_000_000, 4_000, 2_400_000, 90_000.0, 54_000_000.0)
-    one = estimate_backfill([small], has_pages=True)
-    two = estimate_backfill([small, large], has_pages=True)
+    one = estimate_backfill([small], runs=1, has_pages=True, is_recorded=False)
+    two = estimate_backfill([small, large], runs=2, has_pages=True, is_recorded=False)
     assert one.tickets_read == 1_100
     assert two.tickets_read == 125_100
     assert two.database_calls > 80 > one.database_calls
-    assert estimate_backfill([small, large], has_pages=False).database_calls < 10
+    assert estimate_backfill([small, large], runs=2, has_pages=False, is_recorded=True).database_calls < 10
     assert two.bytes_written > 720 * 54_000_000
     assert two.seconds > one.seconds > 0
-    assert estimate_backfill([], has_pages=True).database_calls == 0
+    assert estimate_backfill([], runs=0, has_pages=True, is_recorded=False).database_calls == 0
 
 
 def hours(numbers: list[int]) -> list[str]:

@@ -233,7 +233,7 @@ def test_a_target_that_breaks_stops_the_run_after_what_is_whole(tmp_path: Path, 
     assert (failure.batch_id, failure.reason) == ("2026010205", "the store broke")
     prepared = instance.get_materialized_partitions(dg.AssetKey("low_volume_split"))
     assert prepared == {"2026010203", "2026010204"}
-    assert "1 of 27 batches failed, 23 were not tried: batch 2026010205: the store broke" in str(
+    assert "1 of 27 batches failed, 24 were not tried: batch 2026010205: the store broke" in str(
         failed.step_failure_data.user_failure_data
     )
 

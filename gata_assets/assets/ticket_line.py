@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 
@@ -28,6 +28,7 @@ from gata_assets.core.training_files import Dataset
 from gata_assets.core.windows import windows_of
 from gata_assets.errors import (
     ChecksFailedError,
+    DamagedTableError,
     DataRuleError,
     DeleteDeniedError,
     GataError,
@@ -44,7 +45,7 @@ Event = dg.AssetCheckEvaluation | dg.AssetMaterialization | dg.MaterializeResult
 Events = Iterator[Event]
 
 # A batch that raises one of these fails alone. Any other error (no database, no target) would meet every batch.
-_OF_ONE_BATCH = (DataRuleError, NoTicketsError, ObjectNotFoundError, DeleteDeniedError)
+_OF_ONE_BATCH = (DataRuleError, NoTicketsError, ObjectNotFoundError, DamagedTableError, DeleteDeniedError)
 
 # Tags of a materialization; Dagster writes them for results, and leaves them to us for events.
 _CODE_VERSION = "dagster/code_version"
@@ -83,7 +84,7 @@ class _NotWritten:
     """An asset that the target did not take."""
 
     name: str
-    error: GataError
+    error: Exception
 
 
 class TicketLine:
@@ -106,35 +107,43 @@ class TicketLine:
         self._tables = tables
         self._datasets = datasets
         self._failures: list[BatchFailure] = []
-        self._is_range = False
+        self._unforeseen: Exception | None = None
+        self._ended: set[str] = set()
+        self._batches = 0
+        self._being_written: tuple[str, Future[list[_Written | _NotWritten]]] | None = None
 
     def run(self, batch_ids: Sequence[str], source: TicketReader, *, batches_at_once: int) -> Events:
         """Prepare the batches in their order; gives their checks and materializations as they happen.
 
         Raises dagster.Failure: at the end for batches that failed alone, at once for what would fail for every batch.
         """
-        self._is_range = len(batch_ids) > 1
+        self._batches = len(batch_ids)
         self._refuse_readers_in_range()
-        being_written: tuple[str, Future[list[_Written | _NotWritten]]] | None = None
-        with held_open(self._context.instance, self._context.run_id), ThreadPoolExecutor(max_workers=1) as writer:
+        with held_open(self._context.instance, self._context.run.run_id), ThreadPoolExecutor(max_workers=1) as writer:
             for start in range(0, len(batch_ids), batches_at_once):
-                together = batch_ids[start : start + batches_at_once]
-                shared = _SharedSource(source, together, self._rules)
-                for batch_id in together:
-                    batch = BatchAtWork(
-                        batch_id, self._rules, self._code_version, shared, load=partial(self._tables.read, batch_id)
-                    )
-                    assets = yield from self._make(batch)
-                    if being_written:
-                        yield from self._record(*being_written)
-                    if self._is_hopeless:
-                        untried = len(batch_ids) - list(batch_ids).index(batch_id) - 1
-                        raise as_failure(self._failures, batches=len(batch_ids), untried=untried)
-                    being_written = batch_id, writer.submit(self._write, batch, assets)
-            if being_written:
-                yield from self._record(*being_written)
+                yield from self._prepare_together(batch_ids[start : start + batches_at_once], source, writer)
+                # So that nothing of this read is held any more when the next one comes.
+                yield from self._record_written()
         if self._failures:
-            raise as_failure(self._failures, batches=len(batch_ids))
+            raise as_failure(self._failures, batches=self._batches)
+
+    def _prepare_together(self, batch_ids: Sequence[str], source: TicketReader, writer: ThreadPoolExecutor) -> Events:
+        """Prepare batches that share a read; the last one may still be being written afterwards."""
+        shared = _SharedSource(source, batch_ids, self._rules)
+        for batch_id in batch_ids:
+            batch = BatchAtWork(
+                batch_id, self._rules, self._code_version, shared, load=partial(self._tables.read, batch_id)
+            )
+            assets = yield from self._make(batch)
+            yield from self._record_written()
+            self._stop_if_hopeless()
+            self._being_written = batch_id, writer.submit(self._write, batch, assets)
+
+    def _stop_if_hopeless(self) -> None:
+        if any(failure.would_fail_all for failure in self._failures):
+            ended = self._ended.union(failure.batch_id for failure in self._failures)
+            untried = self._batches - len(ended)
+            raise as_failure(self._failures, batches=self._batches, untried=untried) from self._unforeseen
 
     def _refuse_readers_in_range(self) -> None:
         """Raise for assets of the same run that read ours: what is recorded batch by batch is no output of the op, and
@@ -143,7 +152,7 @@ class TicketLine:
         layer = self._context.job_def.asset_layer
         others = layer.selected_asset_keys - self._context.selected_asset_keys
         ours = self._context.selected_asset_keys
-        readers = [key.to_user_string() for key in others if self._is_range and layer.get(key).parent_keys & ours]
+        readers = [key.to_user_string() for key in others if self._batches > 1 and layer.get(key).parent_keys & ours]
         if readers:
             raise dg.Failure(
                 f"{', '.join(sorted(readers))}: made from assets of this run, which is over a range of batches. Give "
@@ -158,12 +167,15 @@ class TicketLine:
         for name, step in self._steps.items():
             if failed.intersection(step.made_from):
                 failed.add(name)
+                yield from checks.not_evaluated(name, batch.batch_id, step.checks)
                 continue
             try:
                 assets.append((yield from _make_asset(name, step, batch)))
-            except GataError as error:
+            except Exception as error:  # noqa: BLE001 (kept as the batch's failure, which ends the run)
                 failed.add(name)
                 self._fail(batch.batch_id, name, error)
+                if not isinstance(error, ChecksFailedError):
+                    yield from checks.not_evaluated(name, batch.batch_id, step.checks)
         return assets
 
     def _write(self, batch: BatchAtWork, assets: Sequence[_Asset]) -> list[_Written | _NotWritten]:
@@ -176,7 +188,7 @@ class TicketLine:
                 continue
             try:
                 results.append(self._write_asset(batch, asset))
-            except GataError as error:
+            except Exception as error:  # noqa: BLE001 (kept as the batch's failure, which ends the run)
                 missing.add(asset.name)
                 results.append(_NotWritten(asset.name, error))
         return results
@@ -184,16 +196,20 @@ class TicketLine:
     def _write_asset(self, batch: BatchAtWork, asset: _Asset) -> _Written:
         started = perf_counter()
         value, sources = asset.made.value, {name: batch.tables[name] for name in asset.step.made_from}
+        made_from = {name: str(table.attrs[SHA256]) for name, table in sources.items()}
         if isinstance(value, Dataset):
-            stored = self._datasets.write(value)
+            stored = self._datasets.write(replace(value, made_from=made_from))
         else:
             stored = self._tables.write(batch.batch_id, asset.name, stamp(value, asset.name, self._rules, sources))
             value.attrs[SHA256] = stored.sha256
-        made_from = {name: str(table.attrs[SHA256]) for name, table in sources.items()}
         return _Written(asset, stored, made_from, seconds=perf_counter() - started)
 
-    def _record(self, batch_id: str, being_written: Future[list[_Written | _NotWritten]]) -> Events:
-        """Wait until a batch is written, and record what of it was, with its checks."""
+    def _record_written(self) -> Events:
+        """Wait until the batch that is being written is, and record what of it was, with its checks."""
+        if self._being_written is None:
+            return
+        batch_id, being_written = self._being_written
+        self._being_written = None
         pointers: dict[str, int | None] = {}
         for one in being_written.result():
             if isinstance(one, _NotWritten):
@@ -209,6 +225,8 @@ class TicketLine:
             yield from checks.evaluations(
                 name, batch_id, made.outcomes, only_warned_of=made.only_warned_of, target=record
             )
+        self._ended.add(batch_id)
+        self._stop_if_hopeless()
 
     def _find_record(self, batch_id: str, name: str) -> dg.EventLogRecord | None:
         """Dagster's record of a batch's asset as it was last materialized."""
@@ -228,7 +246,7 @@ class TicketLine:
             **written.stored.metadata,
             **{stage: round(spent, _DIGITS_OF_SECONDS) for stage, spent in seconds.items()},
         }
-        if not self._is_range:
+        if self._batches == 1:
             return dg.MaterializeResult(asset_key=asset.name, metadata=metadata, data_version=dg.DataVersion(version))
         tags = {_CODE_VERSION: self._code_version, _DATA_VERSION: version, _IS_OURS: "true"}
         for name, source in written.made_from.items():
@@ -236,15 +254,15 @@ class TicketLine:
         tags |= {tag: value for tag, value in self._context.run.tags.items() if tag == _BACKFILL}
         return dg.AssetMaterialization(asset.name, partition=batch_id, metadata=metadata, tags=tags)
 
-    def _fail(self, batch_id: str, name: str, error: GataError) -> None:
+    def _fail(self, batch_id: str, name: str, error: Exception) -> None:
+        """Keep a failure; of one that nobody foresaw its kind only, since its words may hold a value."""
         failed_checks = error.checks if isinstance(error, ChecksFailedError) else ()
+        reason = str(error) if isinstance(error, GataError) else f"{type(error).__name__}, which nobody foresaw"
         would_fail_all = not isinstance(error, _OF_ONE_BATCH)
-        self._failures.append(BatchFailure(batch_id, name, failed_checks, str(error), would_fail_all))
-        self._context.log.error(f"Batch {batch_id}: {error}")
-
-    @property
-    def _is_hopeless(self) -> bool:
-        return any(failure.would_fail_all for failure in self._failures)
+        if not isinstance(error, GataError):
+            self._unforeseen = error
+        self._failures.append(BatchFailure(batch_id, name, failed_checks, reason, would_fail_all))
+        self._context.log.error(f"Batch {batch_id}: {reason}")
 
 
 def _make_asset(name: str, step: TicketStep, batch: BatchAtWork) -> Generator[Event, None, _Asset]:
@@ -281,6 +299,8 @@ class _SharedSource:
     def read_training(self, window: Window) -> WindowOfTickets:
         """See TicketsOfBatches."""
         started = perf_counter()
+        if not self._tickets.holds(window):
+            self._whole = self._ranks = None
         whole, part = self._tickets.locate(window)
         if whole is not self._whole:
             self.seconds_a_batch = (perf_counter() - started) / self._batches

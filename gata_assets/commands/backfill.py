@@ -28,7 +28,7 @@ from gata_assets.commands.terminal import text_console
 from gata_assets.core.backfill_plan import BackfillEstimate, SpanVolume, estimate_backfill
 from gata_assets.core.rules import PreparationRules
 from gata_assets.core.sample_tickets import SAMPLE_FALLBACK_LABEL
-from gata_assets.core.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, manifest_key, read_settings
+from gata_assets.core.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Origin, manifest_key, read_origin
 from gata_assets.core.windows import BatchWindows, merge_windows, windows_of
 from gata_assets.definitions import build_definitions, build_store, open_source
 from gata_assets.errors import ObjectNotFoundError
@@ -40,11 +40,13 @@ from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.shared_tickets import SharedTickets
 from gata_assets.resources.ticket_source import LabelVolume, TicketSource
 from gata_assets.setting_values import SourceKind
-from gata_assets.settings import Settings
+from gata_assets.settings import Settings, dagster_home_is_set
 
 # Requests for manifests at a time, which is how many connections the AWS SDK keeps.
 _MANIFESTS_AT_ONCE = 10
 _LAST_ASSET = "low_volume_split"
+# What Dagster says of a run that was interrupted from the keyboard.
+_INTERRUPTIONS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
 
 @dataclass(frozen=True)
@@ -61,29 +63,37 @@ class Wanted:
 
 
 def find_wanted(store: ObjectStore, batch_ids: Sequence[str], rules: PreparationRules, *, again: bool) -> Wanted:
-    """Look in the target which batches have both of their datasets whole; with `again`, all are to be made."""
+    """Look in the target which batches have both of their datasets, whole and made from the same label counts; with
+    `again`, all are to be made.
+    """
 
-    def settings_of(batch_id: str) -> list[dict[str, object] | None]:
-        return [_read_settings(store, dataset, batch_id) for dataset in (GENERAL_DATASET, LOW_VOLUME_DATASET)]
+    def origins_of(batch_id: str) -> tuple[Origin | None, Origin | None]:
+        general, low_volume = (_read_origin(store, name, batch_id) for name in (GENERAL_DATASET, LOW_VOLUME_DATASET))
+        return general, low_volume
 
     # The first alone: it sets up the AWS SDK, which threads must not do at once.
     first, *others = batch_ids
-    found = {first: settings_of(first)}
+    found = {first: origins_of(first)}
     with ThreadPoolExecutor(_MANIFESTS_AT_ONCE) as pool:
-        found.update(zip(others, pool.map(settings_of, others), strict=True))
-    whole = tuple(batch_id for batch_id, settings in found.items() if None not in settings)
-    wanted = rules.as_settings()
+        found.update(zip(others, pool.map(origins_of, others), strict=True))
+    # A dataset of an earlier run beside one of a later, interrupted one belongs to other label counts.
+    whole = {
+        batch_id: general
+        for batch_id, (general, low_volume) in found.items()
+        if general and low_volume and general.label_counts == low_volume.label_counts
+    }
+    settings = rules.as_settings()
     return Wanted(
         asked=tuple(batch_ids),
-        whole=whole,
-        of_other_settings=tuple(one for one in whole if any(settings != wanted for settings in found[one])),
-        missing=tuple(batch_ids) if again else tuple(one for one in batch_ids if None in found[one]),
+        whole=tuple(whole),
+        of_other_settings=tuple(batch_id for batch_id, origin in whole.items() if origin.settings != settings),
+        missing=tuple(batch_ids) if again else tuple(batch_id for batch_id in batch_ids if batch_id not in whole),
     )
 
 
-def _read_settings(store: ObjectStore, dataset: str, batch_id: str) -> dict[str, object] | None:
+def _read_origin(store: ObjectStore, dataset: str, batch_id: str) -> Origin | None:
     try:
-        return read_settings(store.read(manifest_key(dataset, batch_id)))
+        return read_origin(store.read(manifest_key(dataset, batch_id)))
     except ObjectNotFoundError:
         return None
 
@@ -96,6 +106,14 @@ class BackfillResult:
     failures: list[BatchFailure] = field(default_factory=list)
     untried: list[str] = field(default_factory=list)
     runs: int = 0
+    is_interrupted: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 when nothing failed, 1 when a batch did, 130 after an interruption."""
+        if self.is_interrupted:
+            return 130
+        return 1 if self.failures or self.untried else 0
 
     @property
     def failed(self) -> list[str]:
@@ -103,8 +121,8 @@ class BackfillResult:
         return list(dict.fromkeys(failure.batch_id for failure in self.failures))
 
 
-def run(settings: Settings, first: Batch, last: Batch, *, every_hours: int, again: bool, only_plan: bool) -> bool:
-    """Prepare what is missing of a range, or say what that would cost; returns whether nothing has failed."""
+def run(settings: Settings, first: Batch, last: Batch, *, every_hours: int, again: bool, only_plan: bool) -> int:
+    """Prepare what is missing of a range, or say what that would cost; returns the exit code."""
     rules = settings.rules(sample_fallback_label=SAMPLE_FALLBACK_LABEL)
     batch_ids = [batch.batch_id for batch in batches_between(first, last, every_hours=every_hours)]
     wanted = find_wanted(build_store(settings), batch_ids, rules, again=again)
@@ -112,15 +130,20 @@ def run(settings: Settings, first: Batch, last: Batch, *, every_hours: int, agai
     if only_plan:
         source = open_source(settings)
         volumes = [_measure(source, chunk, rules) for chunk in chunks]
-        has_pages = settings.source_kind is SourceKind.DATA_API
-        estimate = estimate_backfill([one for of_chunk in volumes for one in of_chunk], has_pages=has_pages)
-        _print_plan(wanted, sum(len(consecutive(chunk)) for chunk in chunks), estimate)
-        return True
+        runs = sum(len(consecutive(chunk)) for chunk in chunks)
+        estimate = estimate_backfill(
+            [one for of_chunk in volumes for one in of_chunk],
+            runs=runs,
+            has_pages=settings.source_kind is SourceKind.DATA_API,
+            is_recorded=dagster_home_is_set(),
+        )
+        _print_plan(wanted, runs, estimate)
+        return 0
     started = perf_counter()
     with _followed(settings.log_level, wanted.missing) as logger:
         result = backfill(settings, chunks, rules, logger=logger)
     _print_result(wanted, result, perf_counter() - started)
-    return not (result.failures or result.untried)
+    return result.exit_code
 
 
 def backfill(
@@ -137,7 +160,7 @@ def backfill(
             shared = SharedTickets(source, [windows_of(batch_id, rules) for batch_id in chunk])
             job = build_definitions(settings, ticket_source=shared, logger=logger).resolve_job_def(PREPARE_TICKETS)
             for batch_ids in consecutive(chunk):
-                if any(failure.would_fail_all for failure in result.failures):
+                if result.is_interrupted or any(failure.would_fail_all for failure in result.failures):
                     result.untried.extend(batch_ids)
                 else:
                     _run_range(job, batch_ids, instance, result)
@@ -153,13 +176,17 @@ def _run_range(
     }
     ended = job.execute_in_process(run_config=RUN_CONFIG, instance=instance, tags=tags, raise_on_error=False)
     failures = [] if ended.success else find_failures(ended, batch_ids[0])
+    if any(name in failure.reason for failure in failures for name in _INTERRUPTIONS):
+        # Dagster names no batch: those that are not written are not tried.
+        result.is_interrupted, failures = True, []
     events = ended.get_asset_materialization_events()
     written = {event.partition for event in events if event.asset_key and event.asset_key.path[-1] == _LAST_ASSET}
     failed = {failure.batch_id for failure in failures}
     result.runs += 1
     result.failures.extend(failures)
-    result.prepared.extend(batch_id for batch_id in batch_ids if batch_id in written - failed)
-    result.untried.extend(batch_id for batch_id in batch_ids if batch_id not in written | failed)
+    for batch_id in batch_ids:
+        if batch_id not in failed:
+            (result.prepared if batch_id in written else result.untried).append(batch_id)
 
 
 def _chunks(batch_ids: Sequence[str], most: int) -> list[Sequence[str]]:
@@ -310,6 +337,8 @@ def _print_result(wanted: Wanted, result: BackfillResult, seconds: float) -> Non
         console.print(f"FAILED {failure.batch_id} {failure.asset}: {failure.reason}", markup=False)
     if len(result.failures) > 10:
         console.print(f"and {len(result.failures) - 10:,} more failures")
+    if result.is_interrupted:
+        console.print("Interrupted. What is written is whole; the same command goes on with the rest.")
     if result.untried:
         console.print(f"not tried          {len(result.untried):,} batches, from {result.untried[0]}; run this again")
     console.print(

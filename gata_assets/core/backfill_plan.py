@@ -18,7 +18,10 @@ _READS_OF_A_SPAN = 3
 
 _TABLE_SHARE = 0.25
 _MANIFEST_BYTES = 4_000
+_SECONDS_A_RUN = 0.5
 _SECONDS_A_BATCH = 0.05
+# Dagster's record of a batch, some thirty events, in a SQLite instance.
+_SECONDS_A_RECORD = 0.2
 _TICKETS_A_SECOND_MADE = 300_000
 _TICKETS_A_SECOND_READ = 50_000
 
@@ -49,8 +52,11 @@ class BackfillEstimate:
     seconds: float
 
 
-def estimate_backfill(spans: list[SpanVolume], *, has_pages: bool) -> BackfillEstimate:
-    """Sum what the spans cost; `has_pages` says that tickets come by the RDS Data API, a page a call."""
+def estimate_backfill(spans: list[SpanVolume], *, runs: int, has_pages: bool, is_recorded: bool) -> BackfillEstimate:
+    """Sum what the spans cost; `has_pages` says that tickets come by the RDS Data API, a page a call, and
+    `is_recorded` that runs are recorded in an instance.
+    """
+    seconds_a_batch = _SECONDS_A_BATCH + (_SECONDS_A_RECORD if is_recorded else 0)
     tickets = sum(span.training_tickets + span.older_tickets for span in spans)
     read = sum(_rows_bytes(span.training_tickets, span.training_bytes) for span in spans)
     read += sum(_rows_bytes(span.older_tickets, span.older_bytes) for span in spans)
@@ -64,7 +70,10 @@ def estimate_backfill(spans: list[SpanVolume], *, has_pages: bool) -> BackfillEs
         database_calls=int(calls),
         bytes_read=int(read),
         bytes_written=int(files * (1 + _TABLE_SHARE) + 2 * batches * _MANIFEST_BYTES),
-        seconds=batches * _SECONDS_A_BATCH + made / _TICKETS_A_SECOND_MADE + tickets / _TICKETS_A_SECOND_READ,
+        seconds=runs * _SECONDS_A_RUN
+        + batches * seconds_a_batch
+        + made / _TICKETS_A_SECOND_MADE
+        + tickets / _TICKETS_A_SECOND_READ,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -45,20 +45,34 @@ def table_key(table: str, batch_id: str) -> str:
 _WITHDRAWN = "withdrawn: the files are being written anew; do not read them"
 
 
-def read_settings(manifest: bytes) -> dict[str, Any] | None:
-    """The settings that a whole dataset was made with, from its manifest; None from one that says that the files are
-    being written anew, or that is not of this project.
+@dataclass(frozen=True)
+class Origin:
+    """What a whole dataset was made with and from, as its manifest says."""
+
+    settings: Mapping[str, Any]
+    label_counts: str
+
+
+def read_origin(manifest: bytes) -> Origin | None:
+    """The origin of a whole dataset; None where the manifest says that the files are being written anew, or is not of
+    this project.
     """
     try:
         content = json.loads(manifest)
-        return None if content["reason"] == _WITHDRAWN else dict(content["settings"])
+        if content["reason"] == _WITHDRAWN:
+            return None
+        return Origin(dict(content["settings"]), str(content["made_from"]["label_counts"]))
     except (ValueError, KeyError, TypeError):
         return None
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a batch has of one dataset: a split, or (`split` is None) the reason why there is none."""
+    """What a batch has of one dataset: a split, or (`split` is None) the reason why there is none.
+
+    `made_from` are the SHA-256 of the tables that it was made from: by that of `label_counts` the two datasets of a
+    batch are told to belong together.
+    """
 
     name: str
     batch_id: str
@@ -67,6 +81,7 @@ class Dataset:
     windows: Mapping[str, Window]
     rules: PreparationRules
     code_version: str
+    made_from: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_made(self) -> bool:
@@ -102,6 +117,7 @@ class Dataset:
             },
             "labels": {label: labels[label] for label in sorted(labels, key=int)},
             "settings": self.rules.as_settings(),
+            "made_from": dict(self.made_from),
             "code_version": self.code_version,
         }
         return DatasetFiles(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gata_assets.batches import Window
 from gata_assets.core.windows import BatchWindows, merge_windows
+from gata_assets.errors import SourceError
 from gata_assets.resources.ticket_source import no_tickets
 
 
@@ -48,6 +49,10 @@ class SharedTickets:
         """
         held = self._hold(window, is_older=False)
         return held.training, held.cut(window)
+
+    def holds(self, window: Window) -> bool:
+        """Whether a training window is part of what is held, so that nothing has to be read for it."""
+        return self._held is not None and _contains(self._held.span, window, is_older=False)
 
     def _hold(self, window: Window, *, is_older: bool) -> _Held:
         if self._held is None or not _contains(self._held.span, window, is_older=is_older):
@@ -82,17 +87,37 @@ class _Held:
         self._older = no_tickets()
 
     def cut(self, window: Window) -> slice:
+        """Where a window is in the training table; all of it for the window that was read, whatever rows came."""
+        if window == self.span.training:
+            return slice(0, len(self._closed))
+        self._require_order()
         first, last = np.searchsorted(self._closed, [window.start, window.end])
         return slice(int(first), int(last))
 
+    def _require_order(self) -> None:
+        """Raise SourceError for rows out of order or of another time: to cut windows would hide or misplace them."""
+        span = self.span.training
+        outside = int(((self._closed < span.start) | (self._closed >= span.end)).sum())
+        if outside or (np.diff(self._closed) < 0).any():
+            raise SourceError(
+                f"The source returned {outside:,} of {len(self._closed):,} rows outside of {span}, or rows out of order. "
+                "Look at its clock; the checks of a run of one batch say which rule is broken."
+            )
+
     def read(self, window: Window, labels: Sequence[int] | None) -> pd.DataFrame:
-        recent = self.training.iloc[self.cut(window)]
+        recent = self.training.iloc[self.cut(window)] if labels is None else self._recent(window)
         if labels is None:
             return recent.reset_index(drop=True)
         self._read_older(labels)
-        older = self._older[self._older["closed"].between(window.start, window.end, inclusive="left")]
+        older = self._older
+        if window != self.span.older:
+            older = older[older["closed"].between(window.start, window.end, inclusive="left")]
         tickets = pd.concat([older, recent], ignore_index=True)
         return tickets[tickets["label"].isin(labels)].reset_index(drop=True)
+
+    def _recent(self, window: Window) -> pd.DataFrame:
+        """What of an older window the training table holds."""
+        return self.training.iloc[0:0] if window == self.span.older else self.training.iloc[self.cut(window)]
 
     def _read_older(self, labels: Sequence[int]) -> None:
         new = tuple(label for label in labels if label not in self._labels)
