@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 
 import dagster as dg
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from gata_assets.batches import Batch, Window, batches_between, consecutive
+from gata_assets.commands.backfill_progress import LAST_ASSET, followed
 from gata_assets.commands.prepare import find_failures
 from gata_assets.commands.terminal import text_console
 from gata_assets.core.backfill_plan import BackfillEstimate, SpanVolume, estimate_backfill
@@ -35,7 +24,6 @@ from gata_assets.errors import ObjectNotFoundError
 from gata_assets.failures import BatchFailure
 from gata_assets.instances import open_instance
 from gata_assets.jobs import PREPARE_TICKETS, RUN_CONFIG
-from gata_assets.logs import RunEvent, event_logger, write_json_line
 from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.shared_tickets import SharedTickets
 from gata_assets.resources.ticket_source import LabelVolume, TicketSource
@@ -44,7 +32,6 @@ from gata_assets.settings import Settings, dagster_home_is_set
 
 # Requests for manifests at a time, which is how many connections the AWS SDK keeps.
 _MANIFESTS_AT_ONCE = 10
-_LAST_ASSET = "low_volume_split"
 # What Dagster says of a run that was interrupted from the keyboard.
 _INTERRUPTIONS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
@@ -140,7 +127,7 @@ def run(settings: Settings, first: Batch, last: Batch, *, every_hours: int, agai
         _print_plan(wanted, runs, estimate)
         return 0
     started = perf_counter()
-    with _followed(settings.log_level, wanted.missing) as logger:
+    with followed(settings.log_level, wanted.missing) as logger:
         result = backfill(settings, chunks, rules, logger=logger)
     _print_result(wanted, result, perf_counter() - started)
     return result.exit_code
@@ -180,7 +167,7 @@ def _run_range(
         # Dagster names no batch: those that are not written are not tried.
         result.is_interrupted, failures = True, []
     events = ended.get_asset_materialization_events()
-    written = {event.partition for event in events if event.asset_key and event.asset_key.path[-1] == _LAST_ASSET}
+    written = {event.partition for event in events if event.asset_key and event.asset_key.path[-1] == LAST_ASSET}
     failed = {failure.batch_id for failure in failures}
     result.runs += 1
     result.failures.extend(failures)
@@ -229,81 +216,6 @@ def _measure_span(
 
 def _total(volumes: Sequence[LabelVolume]) -> tuple[int, int]:
     return sum(one.tickets for one in volumes), sum(one.text_bytes for one in volumes)
-
-
-@contextmanager
-def _followed(level: str, batch_ids: Sequence[str]) -> Iterator[dg.LoggerDefinition]:
-    """A logger for the runs: a bar with an estimate on a terminal, JSON lines elsewhere."""
-    if not sys.stderr.isatty():
-        yield event_logger(write_json_line, level, watch=_JsonProgress(batch_ids).show)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True, emoji=False)) as progress:
-        bar = _Bar(progress, progress.add_task("batches", total=len(batch_ids)), batch_ids)
-        yield event_logger(bar.say, level, watch=bar.show)
-        progress.update(bar.task, description="batches")
-
-
-class _Count:
-    """How many batches are done, by the events of their runs: those before the one of the latest event."""
-
-    def __init__(self, batch_ids: Sequence[str]) -> None:
-        self._places = {batch_id: place for place, batch_id in enumerate(batch_ids)}
-        self.done = 0
-
-    def see(self, event: RunEvent) -> bool:
-        """Take note of an event; returns whether more batches are done than before."""
-        if event.batch_id not in self._places:
-            return False
-        is_last = event.event == "ASSET_MATERIALIZATION" and event.asset == _LAST_ASSET
-        done = self._places[event.batch_id] + is_last
-        is_more = done > self.done
-        self.done = max(done, self.done)
-        return is_more
-
-
-class _Bar:
-    """The progress bar of a terminal; what fails is said above it."""
-
-    def __init__(self, progress: Progress, task: TaskID, batch_ids: Sequence[str]) -> None:
-        self._progress = progress
-        self.task = task
-        self._count = _Count(batch_ids)
-
-    def show(self, event: RunEvent) -> None:
-        if self._count.see(event):
-            self._progress.update(self.task, completed=self._count.done, description=f"batch {event.batch_id}")
-
-    def say(self, event: RunEvent) -> None:
-        if event.event == "ASSET_CHECK_EVALUATION" and not event.has_passed:
-            self._progress.console.print(
-                f"[yellow]batch {event.batch_id}: check {event.check} of {event.asset} has failed[/yellow]"
-            )
-        elif not event.event:
-            self._progress.console.print(event.message, markup=False)
-
-
-class _JsonProgress:
-    """A line after every batch: how many are done, and about how long the others will take."""
-
-    def __init__(self, batch_ids: Sequence[str]) -> None:
-        self._batches = len(batch_ids)
-        self._count = _Count(batch_ids)
-        self._started = perf_counter()
-
-    def show(self, event: RunEvent) -> None:
-        if self._count.see(event):
-            done = self._count.done
-            left = (perf_counter() - self._started) / done * (self._batches - done)
-            line = {"event": "BACKFILL_PROGRESS", "done": done, "of": self._batches, "seconds_left": round(left)}
-            print(json.dumps(line), file=sys.stderr)
 
 
 def _print_plan(wanted: Wanted, runs: int, estimate: BackfillEstimate) -> None:

@@ -100,7 +100,7 @@ class _Held:
         outside = int(((self._closed < span.start) | (self._closed >= span.end)).sum())
         if outside or (np.diff(self._closed) < 0).any():
             raise SourceError(
-                f"The source returned {outside:,} of {len(self._closed):,} rows outside of {span}, or rows out of order. "
+                f"The source returned {outside:,} of {len(self._closed):,} rows outside of {span}, or out of order. "
                 "Look at its clock; the checks of a run of one batch say which rule is broken."
             )
 
