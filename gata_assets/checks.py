@@ -103,22 +103,6 @@ def evaluations(
         )
 
 
-def not_evaluated(asset: str, batch_id: str, names: Sequence[str]) -> Iterator[dg.AssetCheckEvaluation]:
-    """The word that an asset's checks were not held against anything, since it was not made: else they would stay
-    planned for ever.
-    """
-    for name in names:
-        yield dg.AssetCheckEvaluation(
-            asset_key=dg.AssetKey(asset),
-            check_name=name,
-            partition=batch_id,
-            passed=False,
-            severity=dg.AssetCheckSeverity.WARN,
-            blocking=True,
-            description=f"Not evaluated: {asset} was not made for batch {batch_id}.",
-        )
-
-
 def point_to(record: dg.EventLogRecord) -> AssetCheckEvaluationTargetMaterializationData:
     """The materialization that an evaluation is of; without it the UI takes the check for one of an earlier."""
     # Not among Dagster's public names.

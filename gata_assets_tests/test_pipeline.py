@@ -292,14 +292,8 @@ def test_bad_tickets_fail_the_run_by_table_rule_and_count_and_write_nothing(
     assert "tickets breaks 1 rule, and nothing was written." in reasons(result)
     assert expected in reasons(result)
     assert not Path(store.directory).exists()
-    evaluation, *others = result.get_asset_check_evaluations()
+    [evaluation] = result.get_asset_check_evaluations()
     assert (evaluation.check_name, evaluation.passed, evaluation.partition) == ("tickets_are_valid", False, BATCH_ID)
-    assert evaluation.severity is dg.AssetCheckSeverity.ERROR
-    # Those of the other assets say that there was nothing to check, so that they do not stay planned.
-    assert len(others) == 13
-    for one in others:
-        assert (one.passed, one.partition, one.severity) == (False, BATCH_ID, dg.AssetCheckSeverity.WARN)
-        assert one.description == f"Not evaluated: {one.asset_key.path[-1]} was not made for batch {BATCH_ID}."
 
 
 def test_bad_older_tickets_stop_the_low_volume_line_alone(

@@ -167,15 +167,12 @@ class TicketLine:
         for name, step in self._steps.items():
             if failed.intersection(step.made_from):
                 failed.add(name)
-                yield from checks.not_evaluated(name, batch.batch_id, step.checks)
                 continue
             try:
                 assets.append((yield from _make_asset(name, step, batch)))
             except Exception as error:  # noqa: BLE001 (kept as the batch's failure, which ends the run)
                 failed.add(name)
                 self._fail(batch.batch_id, name, error)
-                if not isinstance(error, ChecksFailedError):
-                    yield from checks.not_evaluated(name, batch.batch_id, step.checks)
         return assets
 
     def _write(self, batch: BatchAtWork, assets: Sequence[_Asset]) -> list[_Written | _NotWritten]:
