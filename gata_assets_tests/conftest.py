@@ -26,6 +26,7 @@ from gata_assets.resources.postgres_source import PostgresTickets
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.resources.ticket_table import create_sqlite, insert_postgres
+from gata_assets_tests.scenario import database_rows
 
 # The machines that run these tests are shared: no example is too slow, and a failure is to be seen again.
 settings.register_profile("project", deadline=None, derandomize=True)
@@ -126,3 +127,9 @@ def bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch, aws_credentials: None
     name = f"training-{uuid4().hex[:12]}"
     boto3.client("s3").create_bucket(Bucket=name)
     return name
+
+
+def sqlite_of(directory: Path, rows: list[dict[str, object]]) -> SqliteTickets:
+    """Rows of the world in a SQLite file of that directory, in place of what was there."""
+    create_sqlite(directory / "tickets.sqlite", database_rows(rows))
+    return SqliteTickets(path=str(directory / "tickets.sqlite"))

@@ -35,9 +35,8 @@ from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.resources.s3_store import S3ObjectStore
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_source import TicketSource, tickets_from_arrow
-from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings
-from gata_assets_tests.conftest import SourceOf
+from gata_assets_tests.conftest import SourceOf, sqlite_of
 from gata_assets_tests.fakes import RecordingTickets, StoreThatBreaks, StoreWithoutDelete, StoreWithPages
 from gata_assets_tests.scenario import (
     BATCH_ID,
@@ -73,11 +72,6 @@ def store(tmp_path: Path) -> LocalObjectStore:
 def embedded(tmp_path: Path) -> SqliteTickets:
     """The world's tickets in a SQLite file."""
     return sqlite_of(tmp_path, world())
-
-
-def sqlite_of(directory: Path, rows: list[dict[str, object]]) -> SqliteTickets:
-    create_sqlite(directory / "tickets.sqlite", database_rows(rows))
-    return SqliteTickets(path=str(directory / "tickets.sqlite"))
 
 
 def prepare(

@@ -28,14 +28,13 @@ from gata_assets.batches import batches_between, parse_batch_id
 from gata_assets.commands.backfill import find_wanted
 from gata_assets.definitions import build_definitions
 from gata_assets.failures import read_failures
+from gata_assets.io_managers import ParquetIOManager
 from gata_assets.jobs import PREPARE_TICKETS, RUN_CONFIG
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.resources.s3_store import S3ObjectStore
-from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_source import TicketSource
-from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings, variable_names
-from gata_assets_tests.conftest import SourceOf
+from gata_assets_tests.conftest import SourceOf, sqlite_of
 from gata_assets_tests.fakes import RecordingTickets, StoreThatBreaks
 from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, RULES, TRAINING_WINDOW, database_rows, world
 
@@ -51,11 +50,6 @@ def instance() -> Iterator[dg.DagsterInstance]:
     """A Dagster instance that is gone afterwards."""
     with dg.DagsterInstance.ephemeral() as instance:
         yield instance
-
-
-def sqlite_of(directory: Path, rows: list[dict[str, object]]) -> SqliteTickets:
-    create_sqlite(directory / "tickets.sqlite", database_rows(rows))
-    return SqliteTickets(path=str(directory / "tickets.sqlite"))
 
 
 def run_range(
@@ -110,14 +104,15 @@ def test_a_range_gives_byte_for_byte_what_its_batches_give_one_by_one(
     assert len(set(found.values())) > len(BATCHES), "the batches must differ for this to mean anything"
 
 
+@pytest.mark.parametrize("settings", [{}, {"LOW_VOLUME_MIN_COUNT": "15"}], ids=["relabelled", "removed"])
 def test_assets_of_a_range_that_are_made_apart_are_those_that_are_made_together(
-    tmp_path: Path, instance: dg.DagsterInstance
+    settings: dict[str, str], tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     source = sqlite_of(tmp_path, world())
     together, apart = (LocalObjectStore(directory=str(tmp_path / name)) for name in ("together", "apart"))
-    assert run_range(instance, source, together, last="2026010208").success
+    assert run_range(instance, source, together, last="2026010208", **settings).success
     for name in ASSETS:
-        assert run_range(instance, source, apart, last="2026010208", selection=[name]).success
+        assert run_range(instance, source, apart, last="2026010208", selection=[name], **settings).success
     assert content_of(apart.directory) == content_of(together.directory)
 
 
@@ -176,6 +171,40 @@ def test_a_batch_whose_data_is_bad_fails_alone_and_the_run_names_it(
     with dg.DagsterInstance.ephemeral() as another:
         assert run_range(another, good, clean, others[0]).success
     assert content_of(store.directory) == content_of(clean.directory)
+
+
+def test_a_batch_without_tickets_fails_alone(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    # A window of a day and less: that of the second day's first batches holds the one day that has tickets.
+    day = TRAINING_WINDOW.end
+    rows = [{"label": 101 + n % 2, "text": f"case {n}", "closed": day + 60 * n} for n in range(60)]
+    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    periods = {"TRAINING_PERIOD": "1", "LOW_VOLUME_PERIOD": "1"}
+    source = sqlite_of(tmp_path, rows)
+    result = run_range(instance, source, store, "2026010222", "2026010300", **periods)
+    [failed] = result.filter_events(lambda event: event.is_step_failure)
+    failures = read_failures(failed, BATCH_ID)
+    assert [(one.batch_id, one.would_fail_all) for one in failures] == [("2026010222", False), ("2026010223", False)]
+    assert instance.get_materialized_partitions(dg.AssetKey("general_split")) == {"2026010300"}
+
+
+def test_a_stored_table_is_checked_again_and_a_damaged_one_is_its_batch_s_alone(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    source = sqlite_of(tmp_path, world())
+    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    assert run_range(instance, source, store, last="2026010205").success
+    tables = ParquetIOManager(store=store)
+    spoilt = tables.read("2026010204", "low_volume_tickets")
+    spoilt["text"] = spoilt["text"].str.upper()
+    tables.write("2026010204", "low_volume_tickets", spoilt)
+    store.write("intermediate/low_volume_tickets/2026010205.parquet", b"PAR1 and no more")
+    result = run_range(instance, source, store, last="2026010205", selection=["low_volume_split"])
+    [failed] = result.filter_events(lambda event: event.is_step_failure)
+    failures = read_failures(failed, BATCH_ID)
+    assert [(one.batch_id, one.checks, one.would_fail_all) for one in failures] == [
+        ("2026010204", ("training_rows_are_valid",), False),
+        ("2026010205", (), False),
+    ]
 
 
 def test_each_batch_of_a_range_has_its_own_checks_and_none_stays_planned(
