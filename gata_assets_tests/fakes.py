@@ -6,6 +6,7 @@ They are injected, never patched in.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +28,15 @@ class RecordingTickets(SqliteTickets):
         with Path(f"{self.path}.reads").open("a") as reads:
             reads.write(f"{window} {labels}\n")
         return super().read_tickets(window, labels)
+
+
+class TicketsOfAnotherTime(SqliteTickets):
+    """The tickets of a SQLite file, of five days too many on each side of the window that is asked for."""
+
+    def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
+        """Read too much."""
+        more = timedelta(days=5)
+        return super().read_tickets(Window(window.start_at - more, window.end_at + more), labels)
 
 
 class StoreWithoutDelete(LocalObjectStore):

@@ -35,7 +35,7 @@ from gata_assets.resources.s3_store import S3ObjectStore
 from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.settings import parse_settings, variable_names
 from gata_assets_tests.conftest import SourceOf, sqlite_of
-from gata_assets_tests.fakes import RecordingTickets, StoreThatBreaks
+from gata_assets_tests.fakes import RecordingTickets, StoreThatBreaks, TicketsOfAnotherTime
 from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, RULES, TRAINING_WINDOW, database_rows, world
 
 ROOT = Path(__file__).parent.parent
@@ -171,6 +171,22 @@ def test_a_batch_whose_data_is_bad_fails_alone_and_the_run_names_it(
     with dg.DagsterInstance.ephemeral() as another:
         assert run_range(another, good, clean, others[0]).success
     assert content_of(store.directory) == content_of(clean.directory)
+
+
+def test_rows_of_another_time_are_neither_trained_on_nor_dropped(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    late = {"label": 101, "text": "late", "closed": TRAINING_WINDOW.end + 100_000}
+    source = TicketsOfAnotherTime(path=sqlite_of(tmp_path, [*world(), late]).path)
+    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    for last, checks, reason in (
+        (BATCH_ID, ("tickets_are_valid",), "closed closed_inside_the_window: 1 of"),
+        (LAST, (), "The source returned 1 of"),
+    ):
+        result = run_range(instance, source, store, last=last)
+        [failed] = result.filter_events(lambda event: event.is_step_failure)
+        [failure] = read_failures(failed, BATCH_ID)
+        assert (failure.asset, failure.checks) == ("tickets", checks)
+        assert reason in failure.reason
+    assert not Path(store.directory).exists()
 
 
 def test_a_batch_without_tickets_fails_alone(tmp_path: Path, instance: dg.DagsterInstance) -> None:
