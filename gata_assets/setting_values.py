@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
 from gata_assets.batches import parse_batch_id
+from gata_assets.core.interaction_places import RESERVED_NAMES
 from gata_assets.errors import BatchIdError
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
@@ -41,6 +42,13 @@ class BackfillPolicy(StrEnum):
 
     SINGLE_RUN = "single-run"
     RUN_PER_CHUNK = "run-per-chunk"
+
+
+class EngineKind(StrEnum):
+    """What makes features and training rows of interactions."""
+
+    POLARS = "polars"
+    SPARK = "spark"
 
 
 def readable_url(value: SecretStr) -> SecretStr:
@@ -76,9 +84,33 @@ def arn(value: str) -> str:
     return value
 
 
+def comma_separated(value: object) -> object:
+    """The parts of a text with commas between them."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def tenants(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of tenants, each once, that can be the first part of a key and of an asset's."""
+    for name in names:
+        if not is_tenant_name(name):
+            raise PydanticCustomError(
+                "tenants",
+                "must be names of 1 to 63 of a-z 0-9 _ with commas between them, other than {reserved}",
+                {"reserved": " and ".join(sorted(RESERVED_NAMES))},
+            )
+    if len(set(names)) < len(names):
+        raise PydanticCustomError("tenants", "names a tenant twice")
+    return names
+
+
+def is_tenant_name(name: str) -> bool:
+    """Whether a tenant can have this name."""
+    return bool(re.fullmatch(r"[a-z0-9][a-z0-9_]{0,62}", name)) and name not in RESERVED_NAMES
+
+
 def owners(value: object) -> object:
     """E-mail addresses and team:names, from a text with commas between them."""
-    owners = [owner.strip() for owner in value.split(",")] if isinstance(value, str) else value
+    owners = comma_separated(value)
     for owner in owners if isinstance(owners, list) else ():
         if not re.fullmatch(r"team:[A-Za-z0-9_.\-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
             raise PydanticCustomError("owners", "must be e-mail addresses or team:names, with commas between them")

@@ -27,6 +27,7 @@ from gata_assets.automation_settings import AutomationSettings
 from gata_assets.core.rules import LabelFormat, LowVolumePolicy, PreparationRules, SplitMethod
 from gata_assets.env_file import read_env_file
 from gata_assets.errors import SettingsError
+from gata_assets.interaction_settings import InteractionSettings
 from gata_assets.setting_values import (
     BackfillPolicy,
     SourceKind,
@@ -40,13 +41,14 @@ from gata_assets.setting_values import (
 DEFAULT_ENV_FILE = "local.env"
 ENV_FILE_VARIABLE = "GATA_ENV_FILE"
 SAMPLE_TICKETS_FILE = Path("gata-sample.sqlite")
+SAMPLE_TENANT = "sample"
 
 
 def _days(default: int, meaning: str) -> int:
     return Field(default=default, ge=1, le=3660, description=meaning, examples=[str(default)])
 
 
-class Settings(AutomationSettings):
+class Settings(AutomationSettings, InteractionSettings):
     """All settings; a field's name in capitals is its variable.
 
     Periods are days, thresholds are shares of 1, labels are Zendesk group ids.
@@ -215,6 +217,13 @@ class Settings(AutomationSettings):
         if self.tickets_url is None:
             return SAMPLE_TICKETS_FILE
         return Path(self.tickets_url.get_secret_value().removeprefix("sqlite:///"))
+
+    @property
+    def tenants_prepared(self) -> tuple[str, ...]:
+        """Whose interactions are prepared; those of the sample while no tickets and no tenants are named."""
+        if self.tenants is None:
+            return (SAMPLE_TENANT,) if self.source_kind is SourceKind.SAMPLE else ()
+        return self.tenants
 
     def rules(self, *, sample_fallback_label: int) -> PreparationRules:
         """The part of the settings that shapes the datasets.

@@ -10,23 +10,25 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "gata_assets"
-SDKS = frozenset({"boto3", "botocore", "dagster_aws", "psycopg", "adbc_driver_manager", "adbc_driver_postgresql"})
+SDKS = frozenset(
+    {"pyspark", "boto3", "botocore", "dagster_aws", "psycopg", "adbc_driver_manager", "adbc_driver_postgresql"}
+)
 DAGSTER = frozenset({"dagster", "dagster_pandera"})
 
 # What a room may import, by the first name of an outside package and by room of our own.
 ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "core": (
-        frozenset({"numpy", "pandas", "pandera", "pyarrow", "sklearn"}),
+        frozenset({"numba", "numpy", "pandas", "pandera", "polars", "pyarrow", "scipy", "sklearn"}),
         frozenset({"core", "schemas", "batches", "errors"}),
     ),
     "batches": (frozenset(), frozenset({"errors"})),
     "errors": (frozenset(), frozenset()),
-    "schemas": (frozenset({"pandas", "pandera"}), frozenset({"batches"})),
+    "schemas": (frozenset({"pandas", "pandera", "polars"}), frozenset({"batches"})),
     "settings": (
         frozenset({"pydantic", "pydantic_core"}),
-        frozenset({"automation_settings", "core", "env_file", "errors", "setting_values"}),
+        frozenset({"automation_settings", "core", "env_file", "errors", "interaction_settings", "setting_values"}),
     ),
-    "setting_values": (frozenset({"pydantic", "pydantic_core"}), frozenset({"batches", "errors"})),
+    "setting_values": (frozenset({"pydantic", "pydantic_core"}), frozenset({"batches", "core", "errors"})),
     "partitions": (frozenset({"dagster"}), frozenset({"batches"})),
     "assets": (
         DAGSTER | {"numpy", "pandas", "pandera"},
@@ -54,10 +56,11 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "sensors": (frozenset({"dagster"}), frozenset({"core", "errors", "failures", "jobs", "overdue", "resources"})),
     "schedules": (frozenset({"dagster"}), frozenset({"batches", "jobs"})),
     "automation_settings": (frozenset({"pydantic"}), frozenset({"setting_values"})),
+    "interaction_settings": (frozenset({"pydantic", "pydantic_core"}), frozenset({"core", "setting_values"})),
     "io_managers": (frozenset({"dagster", "pandas", "pyarrow"}), frozenset({"core", "errors", "resources"})),
     "resources": (
         SDKS
-        | {"dagster", "numpy", "pandas", "pyarrow", "pydantic", "tenacity", "types_boto3_rds_data"}
+        | {"dagster", "numpy", "pandas", "polars", "pyarrow", "pydantic", "tenacity", "types_boto3_rds_data"}
         | {"types_boto3_s3", "types_boto3_secretsmanager"},
         frozenset({"resources", "batches", "core", "errors"}),
     ),
@@ -124,6 +127,7 @@ def test_every_package_that_is_imported_is_declared_and_every_declared_one_impor
             ("options", "install_requires"),
             ("options.extras_require", "server"),
             ("options.extras_require", "local"),
+            ("options.extras_require", "spark"),
         )
         for line in configuration[section][option].split()
     }
@@ -133,7 +137,7 @@ def test_every_package_that_is_imported_is_declared_and_every_declared_one_impor
     shipped = {names.get(name, name) for name in declared} - {"dagster_webserver", "dagster_postgres"}
     # Stubs are for the type checker; the others are parts of packages that are declared.
     outside = {name for name in used if name != "gata_assets" and not name.startswith("types_")}
-    assert outside - {"numpy", "pydantic_core", "botocore"} == shipped
+    assert outside - {"pydantic_core", "botocore"} == shipped
 
 
 def test_resources_know_dagster_by_its_resource_class_alone() -> None:

@@ -1,0 +1,104 @@
+"""Ids of users and items as 64-bit keys: what tables are joined and grouped by, and what random streams start from.
+
+A key is XXH64 of the id's UTF-8 bytes with seed 42, as Apache Spark's `xxhash64(column)` gives it. It depends on the
+id alone: no dictionary has to be kept, and every engine and every machine has the same.
+Source: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from gata_assets.errors import DataRuleError
+
+SEED = 42
+
+_P1 = np.uint64(0x9E3779B185EBCA87)
+_P2 = np.uint64(0xC2B2AE3D27D4EB4F)
+_P3 = np.uint64(0x165667B19E3779F9)
+_P4 = np.uint64(0x85EBCA77C2B2AE63)
+_P5 = np.uint64(0x27D4EB2F165667C5)
+
+
+def key_ids(ids: pl.Series) -> pl.Series:
+    """The key of each id of a string column: UInt64, under the same name.
+
+    Raises DataRuleError for a missing id.
+    """
+    if ids.null_count():
+        raise DataRuleError(f"{ids.name}: {ids.null_count():,} of {len(ids):,} ids are missing, and have no key.")
+    array = ids.rechunk().to_arrow()
+    _, offsets, content = array.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int64)[array.offset : array.offset + len(array) + 1]
+    data = np.frombuffer(content, dtype=np.uint8) if content is not None and content.size else _NOTHING
+    return pl.Series(ids.name, _hash_all(ends, data))
+
+
+_NOTHING = np.zeros(1, dtype=np.uint8)
+
+
+@nb.njit(cache=True, nogil=True)
+def _hash_all(ends: NDArray[np.int64], data: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    keys = np.empty(len(ends) - 1, dtype=np.uint64)
+    for row in range(len(keys)):
+        keys[row] = _hash_one(data, ends[row], ends[row + 1])
+    return keys
+
+
+@nb.njit(inline="always")
+def _rotate(value: np.uint64, bits: int) -> np.uint64:
+    return (value << np.uint64(bits)) | (value >> np.uint64(64 - bits))
+
+
+@nb.njit(inline="always")
+def _read_8(data: NDArray[np.uint8], at: int) -> np.uint64:
+    value = np.uint64(0)
+    for byte in range(8):
+        value |= np.uint64(data[at + byte]) << np.uint64(8 * byte)
+    return value
+
+
+@nb.njit(inline="always")
+def _round(accumulated: np.uint64, lane: np.uint64) -> np.uint64:
+    return _rotate(accumulated + lane * _P2, 31) * _P1
+
+
+@nb.njit(inline="always")
+def _merge(accumulated: np.uint64, lane: np.uint64) -> np.uint64:
+    return (accumulated ^ _round(np.uint64(0), lane)) * _P1 + _P4
+
+
+@nb.njit(cache=True, nogil=True)
+def _hash_one(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
+    at, seed = start, np.uint64(SEED)
+    if end - start >= 32:
+        one, two, three, four = seed + _P1 + _P2, seed + _P2, seed, seed - _P1
+        while at + 32 <= end:
+            one = _round(one, _read_8(data, at))
+            two = _round(two, _read_8(data, at + 8))
+            three = _round(three, _read_8(data, at + 16))
+            four = _round(four, _read_8(data, at + 24))
+            at += 32
+        key = _rotate(one, 1) + _rotate(two, 7) + _rotate(three, 12) + _rotate(four, 18)
+        key = _merge(_merge(_merge(_merge(key, one), two), three), four)
+    else:
+        key = seed + _P5
+    key += np.uint64(end - start)
+    while at + 8 <= end:
+        key = _rotate(key ^ _round(np.uint64(0), _read_8(data, at)), 27) * _P1 + _P4
+        at += 8
+    if at + 4 <= end:
+        half = np.uint64(0)
+        for byte in range(4):
+            half |= np.uint64(data[at + byte]) << np.uint64(8 * byte)
+        key = _rotate(key ^ (half * _P1), 23) * _P2 + _P3
+        at += 4
+    while at < end:
+        key = _rotate(key ^ (np.uint64(data[at]) * _P5), 11) * _P1
+        at += 1
+    key = (key ^ (key >> np.uint64(33))) * _P2
+    key = (key ^ (key >> np.uint64(29))) * _P3
+    return key ^ (key >> np.uint64(32))

@@ -1,0 +1,97 @@
+"""The rules by which interactions are curated and turned into training rows, as plain values that come in as arguments.
+
+What shapes the tables belongs here and goes into their manifests; where they are read from or written to does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class InteractionType(StrEnum):
+    """What a user did with an item; the order is that of the codes 0, 1, 2, … in coded tables."""
+
+    VIEW = "view"
+    CLICK = "click"
+    PURCHASE = "purchase"
+    LIKE = "like"
+    ADD_TO_CART = "add_to_cart"
+    DISLIKE = "dislike"
+
+    @property
+    def code(self) -> int:
+        """The type as a small number."""
+        return _CODES[self]
+
+
+# How many of a user's last interactions `recent_items` and `recent_interactions` hold.
+RECENT_INTERACTIONS = 50
+
+_CODES = {kind: code for code, kind in enumerate(InteractionType)}
+
+
+class UnknownItems(StrEnum):
+    """What becomes of an interaction with an item that the catalogue does not have."""
+
+    WARN = "warn"
+    REJECT = "reject"
+
+
+class SamplingStrategy(StrEnum):
+    """How negatives are drawn from the items that a user has not seen.
+
+    `uniform`: each item equally likely. `popularity`: in proportion to (interactions of the window + 1) ** power.
+    """
+
+    UNIFORM = "uniform"
+    POPULARITY = "popularity"
+
+
+@dataclass(frozen=True)
+class CurationRules:
+    """What a row has to keep to: its time in `[earliest_at, landed + at_most_ahead)`, and items that are known."""
+
+    earliest_at: datetime
+    at_most_ahead: timedelta
+    unknown_items: UnknownItems
+
+
+@dataclass(frozen=True)
+class SamplingRules:
+    """All that shapes the training rows of a batch, but for its windows."""
+
+    positive_types: frozenset[InteractionType]
+    min_interactions_per_user: int
+    min_interactions_per_item: int
+    max_interactions_per_user: int
+    ratio: int
+    strategy: SamplingStrategy
+    power: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class InteractionRules:
+    """All that shapes features and training rows; periods are days, `seen_period_days` at least `period_days`."""
+
+    period_days: int
+    seen_period_days: int
+    sampling: SamplingRules
+
+    def as_settings(self) -> dict[str, str | int | float | list[str]]:
+        """The rules under the names of their settings, for a manifest."""
+        sampling = self.sampling
+        return {
+            "INTERACTION_PERIOD": self.period_days,
+            "SEEN_ITEMS_PERIOD": self.seen_period_days,
+            "POSITIVE_INTERACTION_TYPES": [kind.value for kind in InteractionType if kind in sampling.positive_types],
+            "MIN_INTERACTIONS_PER_USER": sampling.min_interactions_per_user,
+            "MIN_INTERACTIONS_PER_ITEM": sampling.min_interactions_per_item,
+            "MAX_INTERACTIONS_PER_USER": sampling.max_interactions_per_user,
+            "NEGATIVE_SAMPLING_RATIO": sampling.ratio,
+            "NEGATIVE_SAMPLING_STRATEGY": sampling.strategy.value,
+            "NEGATIVE_SAMPLING_POWER": sampling.power,
+            "NEGATIVE_SAMPLING_SEED": sampling.seed,
+        }

@@ -1,0 +1,152 @@
+"""The settings of the interaction line: tenants, what a row has to keep to, windows, sampling and the engine.
+
+A part of `settings.Settings`, which reads and explains them; nothing here reads the environment.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from gata_assets.core.interaction_rules import (
+    CurationRules,
+    InteractionRules,
+    InteractionType,
+    SamplingRules,
+    SamplingStrategy,
+    UnknownItems,
+)
+from gata_assets.setting_values import EngineKind, comma_separated, tenants
+
+
+class InteractionSettings(BaseModel):
+    """The settings of the interaction line; periods are days."""
+
+    tenants: Annotated[tuple[str, ...], BeforeValidator(comma_separated), AfterValidator(tenants)] | None = Field(
+        default=None,
+        description="Whose interactions are prepared, between commas; unset, `sample` with the sample tickets, else nobody's.",
+        examples=["acme,globex"],
+    )
+    interaction_period: int = Field(
+        default=90, ge=1, le=3660, description="Days of interactions that a batch is made from.", examples=["90"]
+    )
+    seen_items_period: int | None = Field(
+        default=None,
+        ge=1,
+        le=3660,
+        description="Days for which an item that a user met is no negative; unset, INTERACTION_PERIOD.",
+        examples=["365"],
+    )
+    earliest_interaction: date = Field(
+        default=date(2020, 1, 1),
+        description="An interaction before this day is taken for a mistake.",
+        examples=["2020-01-01"],
+    )
+    max_hours_ahead: int = Field(
+        default=24,
+        ge=0,
+        le=8760,
+        description="An interaction that is so many hours later than its file is taken for a mistake.",
+        examples=["24"],
+    )
+    unknown_items: UnknownItems = Field(
+        default=UnknownItems.WARN,
+        description="What becomes of an interaction with an item that the catalogue does not have.",
+        examples=[choice.value for choice in UnknownItems],
+    )
+    positive_interaction_types: Annotated[tuple[InteractionType, ...], BeforeValidator(comma_separated)] = Field(
+        default=(InteractionType.CLICK, InteractionType.PURCHASE, InteractionType.LIKE),
+        min_length=1,
+        description="The types of interaction that make a positive, between commas.",
+        examples=["click,purchase,like"],
+    )
+    min_interactions_per_user: int = Field(
+        default=5, ge=1, le=10**6, description="A user with fewer positives is left out.", examples=["5"]
+    )
+    min_interactions_per_item: int = Field(
+        default=5, ge=1, le=10**6, description="An item with fewer positives is left out.", examples=["5"]
+    )
+    max_interactions_per_user: int = Field(
+        default=50, ge=1, le=10**6, description="Of a user's positives so many are taken, the newest.", examples=["50"]
+    )
+    negative_sampling_ratio: int = Field(default=4, ge=1, le=1000, description="Negatives a positive.", examples=["4"])
+    negative_sampling_strategy: SamplingStrategy = Field(
+        default=SamplingStrategy.UNIFORM,
+        description="How negatives are drawn from what a user has not seen.",
+        examples=[strategy.value for strategy in SamplingStrategy],
+    )
+    negative_sampling_power: float = Field(
+        default=0.75,
+        ge=0,
+        le=4,
+        allow_inf_nan=False,
+        description="The power of the popularity, with NEGATIVE_SAMPLING_STRATEGY=popularity.",
+        examples=["0.75"],
+    )
+    negative_sampling_seed: int = Field(
+        default=42, ge=0, lt=2**63, description="The seed of the negatives.", examples=["42"]
+    )
+    interaction_engine: EngineKind = Field(
+        default=EngineKind.POLARS,
+        description="What features and training rows are made with: this machine, or a Spark cluster.",
+        examples=[kind.value for kind in EngineKind],
+    )
+    spark_master: str | None = Field(
+        default=None,
+        pattern=r"^(local(\[[0-9*,]+\])?|local-cluster\[[0-9,]+\]|spark://\S+|yarn|k8s://\S+)$",
+        description="The Spark master to run on, with INTERACTION_ENGINE=spark.",
+        examples=["spark://master:7077", "yarn", "local[2]"],
+    )
+    spark_remote: str | None = Field(
+        default=None,
+        pattern=r"^sc://\S+$",
+        description="The Spark Connect server to run on, instead of SPARK_MASTER.",
+        examples=["sc://spark:15002"],
+    )
+
+    @model_validator(mode="after")
+    def _interactions_belong_together(self) -> Self:
+        if self.seen_items_period is not None and self.seen_items_period < self.interaction_period:
+            raise PydanticCustomError(
+                "seen_items",
+                "SEEN_ITEMS_PERIOD ({seen}) is shorter than INTERACTION_PERIOD ({period}); what a user met in the "
+                "window is never a negative. Example: SEEN_ITEMS_PERIOD=365",
+                {"seen": self.seen_items_period, "period": self.interaction_period},
+            )
+        if self.interaction_engine is EngineKind.SPARK and (self.spark_master is None) == (self.spark_remote is None):
+            raise PydanticCustomError(
+                "engine",
+                "INTERACTION_ENGINE=spark needs SPARK_MASTER or SPARK_REMOTE, one of them. Example: "
+                "SPARK_MASTER=local[2]",
+            )
+        return self
+
+    @property
+    def curation_rules(self) -> CurationRules:
+        """What a row has to keep to."""
+        return CurationRules(
+            earliest_at=datetime.combine(self.earliest_interaction, datetime.min.time(), UTC),
+            at_most_ahead=timedelta(hours=self.max_hours_ahead),
+            unknown_items=self.unknown_items,
+        )
+
+    @property
+    def interaction_rules(self) -> InteractionRules:
+        """What shapes features and training rows."""
+        return InteractionRules(
+            period_days=self.interaction_period,
+            seen_period_days=self.seen_items_period or self.interaction_period,
+            sampling=SamplingRules(
+                positive_types=frozenset(self.positive_interaction_types),
+                min_interactions_per_user=self.min_interactions_per_user,
+                min_interactions_per_item=self.min_interactions_per_item,
+                max_interactions_per_user=self.max_interactions_per_user,
+                ratio=self.negative_sampling_ratio,
+                strategy=self.negative_sampling_strategy,
+                power=self.negative_sampling_power,
+                seed=self.negative_sampling_seed,
+            ),
+        )
