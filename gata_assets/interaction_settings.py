@@ -19,15 +19,15 @@ from gata_assets.core.interaction_rules import (
     SamplingStrategy,
     UnknownItems,
 )
-from gata_assets.setting_values import EngineKind, comma_separated, tenants
+from gata_assets.setting_values import EngineKind, comma_separated, tenant_names
 
 
 class InteractionSettings(BaseModel):
     """The settings of the interaction line; periods are days."""
 
-    tenants: Annotated[tuple[str, ...], BeforeValidator(comma_separated), AfterValidator(tenants)] | None = Field(
+    tenants: Annotated[tuple[str, ...], BeforeValidator(comma_separated), AfterValidator(tenant_names)] | None = Field(
         default=None,
-        description="Whose interactions are prepared, between commas; unset, `sample` with the sample tickets, else nobody's.",
+        description="Whose interactions are prepared, between commas; unset: `sample` with the sample tickets.",
         examples=["acme,globex"],
     )
     interaction_period: int = Field(

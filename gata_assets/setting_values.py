@@ -89,7 +89,7 @@ def comma_separated(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-def tenants(names: tuple[str, ...]) -> tuple[str, ...]:
+def tenant_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Names of tenants, each once, that can be the first part of a key and of an asset's."""
     for name in names:
         if not is_tenant_name(name):

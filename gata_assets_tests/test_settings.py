@@ -183,4 +183,4 @@ def test_example_env_documents_every_setting_with_its_default() -> None:
     for name in variable_names():
         default = Settings.model_fields[name.lower()].default
         if default is not None:
-            assert shown[name] == str(default), name
+            assert shown[name] == (",".join(default) if isinstance(default, tuple) else str(default)), name

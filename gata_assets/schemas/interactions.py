@@ -78,7 +78,7 @@ class UserFeatures(pa.DataFrameModel):
     conversion_rate: float = pa.Field(ge=0, le=1, description="num_purchases / total_interactions.")
     recent_items: pl.List = pa.Field(
         dtype_kwargs={"inner": pl.String()},
-        description="Items of the last 50 interactions, newest first (ties: by item_id); an item as often as it occurs.",
+        description="Items of the last 50 interactions, newest first (ties: by item_id), repeated as they occur.",
     )
 
     class Config:
@@ -90,7 +90,7 @@ class UserFeatures(pa.DataFrameModel):
 
 
 class ItemFeatures(pa.DataFrameModel):
-    """What was done with items in the window: one row an item of the window or of the catalogue before B, by item_id."""
+    """What was done with items in the window: one row an item of it or of the catalogue before B, by item_id."""
 
     item_id: str = pa.Field(unique=True, description="The item.")
     total_interactions: pl.UInt32 = pa.Field(description="Interactions in the window; 0 for an item without one.")
