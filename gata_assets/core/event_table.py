@@ -7,7 +7,9 @@ of the curated layer; no dictionary is kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import numba as nb
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -54,16 +56,20 @@ def code_events(events: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame) 
     that the events lack, users get no code, items do. Raises DataRuleError when two ids have one key, or a key no id.
     """
     known_users, known_items = _collect_ids(users, "user"), _collect_ids(items, "item")
-    present = np.isin(known_users.keys, events["user_key"].unique().to_numpy())
-    known_users = Ids(known_users.ids.filter(pl.Series(present)), known_users.keys[present])
-    events = events.sort("timestamp", maintain_order=True)
+    times = _column(events["timestamp"].to_physical())
+    # Curated days are in order of time already; to sort 5M rows again takes longer than all else here.
+    if not (times[1:] >= times[:-1]).all():
+        events = events.sort("timestamp", maintain_order=True)
+        times = _column(events["timestamp"].to_physical())
+    user = _codes(_column(events["user_key"]), known_users, "user")
+    present = renumber(user, len(known_users))
     return EventTable(
-        user=_codes(events["user_key"].to_numpy(), known_users, "user"),
-        item=_codes(events["item_key"].to_numpy(), known_items, "item"),
-        timestamp=events["timestamp"].to_physical().to_numpy(),
-        type_code=events["type_code"].to_numpy(),
-        rating=events["rating"].fill_null(float("nan")).to_numpy(),
-        users=known_users,
+        user=user,
+        item=_codes(_column(events["item_key"]), known_items, "item"),
+        timestamp=times,
+        type_code=_column(events["type_code"]),
+        rating=_column(events["rating"].fill_null(float("nan"))),
+        users=Ids(known_users.ids.gather(present), _column(pl.Series(known_users.keys[present]))),
         items=known_items,
     )
 
@@ -75,14 +81,57 @@ def _collect_ids(table: pl.DataFrame, kind: str) -> Ids:
         raise DataRuleError(
             f"{clashes} of {len(distinct):,} {kind} ids have the key of another (XXH64): rename one of each pair."
         )
-    return Ids(distinct["id"], distinct["key"].to_numpy())
+    return Ids(distinct["id"], _column(distinct["key"]))
+
+
+def _column(values: pl.Series) -> NDArray[Any]:
+    # Never writable, whether it was copied or not: numba would compile its functions for either.
+    array = values.to_numpy().view()
+    array.flags.writeable = False
+    return array
 
 
 def _codes(keys: NDArray[np.uint64], known: Ids, kind: str) -> NDArray[np.int32]:
-    by_key = np.argsort(known.keys)
-    places = np.searchsorted(known.keys, keys, sorter=by_key)
-    places = by_key[np.minimum(places, max(len(known) - 1, 0))] if len(known) else np.zeros(len(keys), dtype=np.int64)
-    unknown = int((known.keys[places] != keys).sum()) if len(known) else len(keys)
+    codes, unknown = _look_up(keys, known.keys)
     if unknown:
         raise DataRuleError(f"{unknown:,} of {len(keys):,} interactions have a {kind} key without an id.")
-    return places.astype(np.int32)
+    return codes
+
+
+@nb.njit(cache=True, nogil=True)
+def _look_up(keys: NDArray[np.uint64], known: NDArray[np.uint64]) -> tuple[NDArray[np.int32], int]:
+    """The place of each key among the known ones, which are distinct, or -1; and how many have none."""
+    slots = 2
+    while slots < 2 * len(known):
+        slots *= 2
+    # Keys are hashes: their low bits are a slot, and the next free one is near.
+    mask = np.uint64(slots - 1)
+    places = np.full(slots, -1, dtype=np.int32)
+    for place in range(len(known)):
+        slot = known[place] & mask
+        while places[slot] >= 0:
+            slot = (slot + np.uint64(1)) & mask
+        places[slot] = place
+    codes = np.empty(len(keys), dtype=np.int32)
+    unknown = 0
+    for row in range(len(keys)):
+        slot = keys[row] & mask
+        while places[slot] >= 0 and known[places[slot]] != keys[row]:
+            slot = (slot + np.uint64(1)) & mask
+        codes[row] = places[slot]
+        unknown += places[slot] < 0
+    return codes, unknown
+
+
+@nb.njit(cache=True, nogil=True)
+def renumber(codes: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    """Number the codes that occur from 0, in their order, in place; gives which they are."""
+    number = np.full(count, -1, dtype=np.int32)
+    for row in range(len(codes)):
+        number[codes[row]] = 0
+    used = np.flatnonzero(number == 0)
+    for at in range(len(used)):
+        number[used[at]] = at
+    for row in range(len(codes)):
+        codes[row] = number[codes[row]]
+    return used
