@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numba as nb
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gata_assets.core.compiling import compiled
 from gata_assets.errors import DataRuleError
 
 
@@ -98,7 +98,7 @@ def _codes(keys: NDArray[np.uint64], known: Ids, kind: str) -> NDArray[np.int32]
     return codes
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _look_up(keys: NDArray[np.uint64], known: NDArray[np.uint64]) -> tuple[NDArray[np.int32], int]:
     """The place of each key among the known ones, which are distinct, or -1; and how many have none."""
     slots = 2
@@ -123,7 +123,7 @@ def _look_up(keys: NDArray[np.uint64], known: NDArray[np.uint64]) -> tuple[NDArr
     return codes, unknown
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def renumber(codes: NDArray[np.int32], count: int) -> NDArray[np.int64]:
     """Number the codes that occur from 0, in their order, in place; gives which they are."""
     number = np.full(count, -1, dtype=np.int32)
