@@ -89,13 +89,10 @@ def _require_all(kind: str, places: NDArray[np.int64]) -> None:
         )
 
 
-def _spread(column: pa.ChunkedArray, codes: NDArray[np.int32]) -> pa.Array:
-    """A value for each code; Arrow writes no dictionary with a null in it, so that nulls are codes that are null."""
-    values = column.chunk(0) if column.num_chunks else pa.array([], column.type)
-    if values.null_count:
-        is_null = values.is_null().to_numpy(zero_copy_only=False)
-        indices = pa.array(codes, mask=is_null[codes])
-        values = pc.fill_null(values, "" if pa.types.is_large_string(values.type) else 0)
-    else:
-        indices = pa.array(codes)
-    return pa.DictionaryArray.from_arrays(indices, values)
+def _spread(column: pa.ChunkedArray, codes: NDArray[np.int32]) -> pa.DictionaryArray:
+    """A value for each code. Equal values have one number: fewer bits a row, and a null is a number that is null."""
+    values = column.combine_chunks().dictionary_encode()
+    numbers = pc.fill_null(values.indices, -1).to_numpy()[codes]
+    return pa.DictionaryArray.from_arrays(
+        pa.array(numbers, mask=numbers < 0 if values.null_count else None), values.dictionary
+    )
