@@ -69,7 +69,7 @@ def read_parts(store: ObjectStore, folder: str, *, without: str | None = None) -
     """
     keys = [key for key in store.list_keys(folder) if key.endswith(".parquet")]
     if not keys:
-        raise ObjectNotFoundError(f"There is no {store.uri(folder)}part-00000.parquet: make the features first.")
+        raise ObjectNotFoundError(f"There is no {store.uri(folder + 'part-00000.parquet')}: make the features first.")
     parts = []
     for key in keys:
         try:
