@@ -6,6 +6,7 @@ Tables are Arrow's, with ids as dictionaries of codes: a row takes a few bytes h
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,22 +42,29 @@ def make_features(events: EventTable, catalogue: pl.DataFrame, *, before: dateti
     `catalogue` has `item_id, category, price, available_at` as in CuratedItems, of items that all have a code;
     those available before `before` have a row among the items even without an interaction.
     """
-    by_user, user_ratings, last_at = kernel.count_by_user(
-        events.user, events.timestamp, events.type_code, events.rating, len(events.users)
-    )
-    user_totals = by_user[:, :_TYPES].sum(axis=1, dtype=np.uint32)
-    offsets, rows = kernel.group_by_user(events.user, user_totals)
-    unique_items, unique_users = kernel.count_distinct(offsets, rows, events.item, len(events.items))
-    ends, recent = kernel.choose_recent(
-        offsets, rows, events.timestamp, events.item, events.type_code, events.rating, RECENT_INTERACTIONS
-    )
-    del rows
+    # The loops hold no lock of Python's: what does not wait for another runs beside it.
+    with ThreadPoolExecutor(2) as pool:
+        of_items = pool.submit(kernel.count_by_item, events.item, events.type_code, events.rating, len(events.items))
+        by_user, user_ratings, last_at = kernel.count_by_user(
+            events.user, events.timestamp, events.type_code, events.rating, len(events.users)
+        )
+        user_totals = by_user[:, :_TYPES].sum(axis=1, dtype=np.uint32)
+        offsets, rows = kernel.group_by_user(events.user, user_totals)
+        distinct = pool.submit(kernel.count_distinct, offsets, rows, events.item, len(events.items))
+        ends, recent = kernel.choose_recent(
+            offsets, rows, events.timestamp, events.item, events.type_code, events.rating, RECENT_INTERACTIONS
+        )
+        unique_items, unique_users = distinct.result()
+        by_item, item_ratings = of_items.result()
+    del rows, distinct
     recent_items = coded(events.item[recent], events.items)
     return FeatureTables(
         user_features=_user_features(
             events.users, by_user, user_totals, unique_items, user_ratings, last_at, list_of(ends, recent_items)
         ),
-        item_features=_item_features(events, unique_users, catalogue, before),
+        item_features=_item_features(
+            by_item, unique_users, item_ratings, look_up_items(events.items, catalogue, before=before)
+        ),
         recent_interactions=_recent_interactions(events, ends, recent, recent_items),
     )
 
@@ -93,11 +101,9 @@ def _user_features(
 
 
 def _item_features(
-    events: EventTable, unique_users: NDArray[np.uint32], catalogue: pl.DataFrame, before: datetime
+    counts: NDArray[np.uint32], unique_users: NDArray[np.uint32], ratings: NDArray[np.float64], known: pl.DataFrame
 ) -> pa.Table:
-    counts, ratings = kernel.count_by_item(events.item, events.type_code, events.rating, len(events.items))
     totals = counts[:, :_TYPES].sum(axis=1, dtype=np.uint32)
-    known = look_up_items(events.items, catalogue, before=before)
     # Items that are in no row: of the catalogue, not yet to be seen, and without an interaction.
     kept = np.flatnonzero((totals > 0) | known["is_available"].to_numpy())
     known, counts, totals = known[kept], counts[kept], totals[kept]
