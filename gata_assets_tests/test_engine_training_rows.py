@@ -61,7 +61,7 @@ SMALL = World(
         Event("u2", "i2", CLICK, B - timedelta(days=2)),
         Event("u3", "i2", VIEW, B - timedelta(days=2)),
     ),
-    catalogue=(*(Item(f"i{n}", "books", 9.5) for n in range(1, 9)), Item("later", available_at=B)),
+    catalogue=(*(Item(f"i{n}", f"category {n}", n / 2) for n in range(1, 9)), Item("later", available_at=B)),
 )
 
 
