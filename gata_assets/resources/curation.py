@@ -69,8 +69,7 @@ class Curator(FileSorter):
         keys = self.unsorted()
         items = [key for key in keys if key.startswith(self.places.raw(DataType.ITEMS))]
         reports = [self.sort(key) for key in items]
-        if self.is_catalogue_stale():
-            self.curate_items()
+        self.refresh_catalogue()
         return reports + [self.sort(key) for key in keys if key not in items]
 
     def stale_days(self, first: date | None = None, last: date | None = None) -> list[date]:
@@ -103,6 +102,10 @@ class Curator(FileSorter):
     def is_catalogue_stale(self) -> bool:
         """Whether the catalogue was made from other parts than those that count, or never."""
         return self._read_parts(self.places.curated_items()) != tuple(part.key for part in self._item_parts())
+
+    def refresh_catalogue(self) -> Curated | None:
+        """Make the catalogue anew where it is stale."""
+        return self.curate_items() if self.is_catalogue_stale() else None
 
     def curate_items(self) -> Curated:
         """Make the catalogue anew: the latest row of each item, by when its file landed; see `curate_days`."""
