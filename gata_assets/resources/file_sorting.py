@@ -68,7 +68,7 @@ class FileSorter:
         except OSError as error:
             raise RawFileError(f"cannot be read: {error.strerror}.") from None
         there = next((key for key in self.raw_keys(data) if is_content_of(key, digest)), None)
-        key = there or raw_key(self.places, data, f"{name}.{file_format}", digest, self.now.date())
+        key = there or raw_key(self.places, data, name, file_format, digest, self.now.date())
         if there is None:
             self.store.write_file(key, path)
         landed_on = landing_day(self.places, data, key)
