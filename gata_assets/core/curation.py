@@ -20,6 +20,8 @@ from gata_assets.core.quality import Outcome
 from gata_assets.schemas.interactions import CuratedInteractions, CuratedItems
 
 _ORDER = ("timestamp", "user_id", "item_id", "type_code", "rating", "device_type", "location", "session_id")
+_NEEDED = _ORDER[:4]
+_OPTIONAL = {"rating": pl.Float32, "device_type": pl.String, "location": pl.String, "session_id": pl.String}
 _DAY = "day"
 
 
@@ -38,10 +40,14 @@ class CuratedDay:
 def curate_interactions(rows: pl.DataFrame, days: Sequence[date]) -> dict[date, CuratedDay]:
     """Bring the staged rows of some days into order, without exact repetitions; rows of other days are left out.
 
+    `rows` are as `STAGED`; columns that may be null may be missing.
+
     Many small days at once take a third of the time that they take one by one.
     """
-    rows = rows.sort(_ORDER)
-    same = [pl.col(name).eq_missing(pl.col(name).shift(1)) for name in _ORDER]
+    # Columns without a value need no order, and are carried along for nothing.
+    order = [name for name in _ORDER if name in rows.columns and rows[name].null_count() < len(rows)]
+    rows = rows.select(*order, *(name for name in _NEEDED if name not in order)).sort(order or _NEEDED)
+    same = [pl.col(name).eq_missing(pl.col(name).shift(1)) for name in order or _NEEDED]
     repeats = rows.select(pl.all_horizontal(same) & (pl.int_range(pl.len()) > 0)).to_series()
     kept = rows.filter(~repeats) if repeats.any() else rows
     user_keys, item_keys = (key_ids(kept[f"{kind}_id"]).rename(f"{kind}_key") for kind in ("user", "item"))
@@ -51,10 +57,7 @@ def curate_interactions(rows: pl.DataFrame, days: Sequence[date]) -> dict[date, 
         "item_id",
         types.gather(kept["type_code"]).alias("interaction_type"),
         "timestamp",
-        "rating",
-        "device_type",
-        "location",
-        "session_id",
+        *(name if name in order else pl.lit(None, kind).alias(name) for name, kind in _OPTIONAL.items()),
         "type_code",
         user_keys,
         item_keys,

@@ -31,9 +31,9 @@ from gata_assets.resources.staging import DayRuns
 from gata_assets.resources.threads import map_in_order
 
 # Calls of the store at once: small objects, of which each is a call that is waited for.
-CALLS_AT_ONCE = 8
+CALLS_AT_ONCE = 2
 # Parts are tables in memory until they are written.
-_PARTS_AT_ONCE = 4
+_PARTS_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
