@@ -1,6 +1,7 @@
 """From raw files to curated days: what is promised for any rows, files, order and failure.
 
-Real: files in every format, a local store, Parquet. Faked: a store whose writes fail from a given call on.
+Real: files in every format, a local store, Parquet; S3 over HTTP on loopback. Faked: a store whose writes fail from a
+given call on.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 import pytest
+from dagster_aws.s3 import S3Resource
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +30,7 @@ from gata_assets.core.raw_files import COLUMNS
 from gata_assets.errors import StoreError
 from gata_assets.resources.curation import Curator
 from gata_assets.resources.object_store import LocalObjectStore
+from gata_assets.resources.s3_store import S3ObjectStore
 from gata_assets_tests.raw_worlds import (
     ENDINGS,
     NOW,
@@ -273,3 +276,14 @@ def test_no_value_of_a_row_stands_in_reports_or_manifests(tmp_path: Path) -> Non
     told = [key for key in curator.store.list_keys("") if key.endswith(".json")]
     assert len(told) == 4
     assert [key for key in told if secret.encode() in curator.store.read(key) or secret in key] == []
+
+
+def test_a_bucket_holds_what_a_directory_holds(bucket: str, tmp_path: Path) -> None:
+    rows = [interaction(user_id=f"u{n}", timestamp=f"2026-01-0{1 + n % 3}T00:00:00Z") for n in range(30)]
+    local, remote = curator_of(tmp_path / "store"), curator_of(S3ObjectStore(bucket=bucket, s3=S3Resource()))
+    for curator in (local, remote):
+        send(curator, [*rows, interaction(rating="9")], tmp_path / "in")
+        curate_all(curator)
+        assert not broken(curator.check_no_row_is_lost())
+    assert list(local.store.list_keys("acme/")) == list(remote.store.list_keys("acme/"))
+    assert curated_bytes(local) == curated_bytes(remote)

@@ -8,11 +8,13 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.raw_files import parse_format
 from gata_assets.errors import DataRuleError, RawFileError
+from gata_assets.resources.staging import DayRuns
 from gata_assets_tests.raw_worlds import (
     NOW,
     STRICT,
@@ -142,3 +144,14 @@ def test_a_file_with_the_wrong_columns_does_not_land(tmp_path: Path) -> None:
     with pytest.raises(RawFileError, match="lacks the columns user_id"):
         send(curator, [{"user": "u77"}], tmp_path / "in")
     assert list(curator.store.list_keys("")) == []
+
+
+def test_rows_that_do_not_fit_into_memory_come_back_by_day(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"timestamp": [datetime(2026, 1, 1 + n % 7, n % 24) for n in range(500)], "n": range(500)})
+    runs = DayRuns(tmp_path, rows_held=120)
+    for part in rows.iter_slices(50):
+        runs.add(part)
+    days = dict(runs.days())
+    assert list(days) == sorted(set(rows["timestamp"].dt.date()))
+    assert all((table["timestamp"].dt.date() == day).all() for day, table in days.items())
+    assert sorted(n for table in days.values() for n in table["n"]) == list(range(500))

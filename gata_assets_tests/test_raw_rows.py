@@ -129,7 +129,18 @@ def test_json_values_and_what_is_in_a_context_become_texts() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["{", "[]", "7", '{"user_id": ["u"]}', '{"user_id": "\\ud800"}', '{"context": 3}', "[" * 100_000, "9" * 5_000],
+    [
+        "{",
+        "[]",
+        "7",
+        '{"user_id": ["u"]}',
+        '{"user_id": "\\ud800"}',
+        '{"context": 3}',
+        '{"context": {"colour": 1}}',
+        '{"location": "AT", "context": {"location": "DE"}}',
+        "[" * 100_000,
+        "9" * 5_000,
+    ],
 )
 def test_a_json_line_that_is_no_flat_object_is_a_row_at_fault(line: str) -> None:
     good = encode([interaction()], "jsonl").decode()
