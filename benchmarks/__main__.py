@@ -20,6 +20,7 @@ _BENCHMARKS = (
     "split",
     "features",
     "sampling",
+    "curation",
 )
 
 
