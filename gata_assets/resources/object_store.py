@@ -7,6 +7,7 @@ not load the AWS SDK.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 from abc import ABC, abstractmethod
@@ -66,6 +67,13 @@ class ObjectStore(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
     @abstractmethod
     def uri(self, key: str) -> str:
         """Where an object is, for people: `s3://bucket/key` or a path."""
+
+    @abstractmethod
+    def spark_uri(self, key: str) -> str:
+        """What a Spark reader takes for an object: `s3a://bucket/key`, or a `file://` path that all its machines have.
+
+        Characters that would make it a pattern of paths are taken by their letter.
+        """
 
     @abstractmethod
     def page(self, key: str) -> str | None:
@@ -150,6 +158,10 @@ class LocalObjectStore(ObjectStore):
     def uri(self, key: str) -> str:
         """See ObjectStore."""
         return str(self._path(key))
+
+    def spark_uri(self, key: str) -> str:
+        """See ObjectStore; on a cluster the directory has to be a mount of every machine."""
+        return "file://" + re.sub(r"([\\*?{}\[\]])", r"\\\1", str(self._path(key).absolute()))
 
     def page(self, key: str) -> str | None:  # noqa: ARG002
         """See ObjectStore; a browser opens no file from a server's page, whichever it is."""

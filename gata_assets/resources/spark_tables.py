@@ -1,0 +1,142 @@
+"""Curated tables as Spark's DataFrames, and how rows are dealt out by ranges of users.
+
+A range holds whole users in the order of their ids, so that a table made of it is a part of the table, and no row is
+moved again before it is written. Ranges depend on the rows alone: the same rows give the same parts on every cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from gata_assets.batches import Window
+from gata_assets.core.interaction_places import INTERACTIONS_FILE, TenantPlaces
+from gata_assets.errors import DataRuleError
+from gata_assets.resources.object_store import ObjectStore
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+# What is read of a curated day. The keys are made anew: Spark reads an unsigned number of 64 bits as a decimal, which
+# takes longer than hashing the ids.
+EVENTS = "user_id string, item_id string, timestamp timestamp, type_code smallint, rating float"
+# A table of ranges is made from a sample of the users of about so many rows: 1 % of a range of 500,000 rows.
+_SAMPLED_ROWS = 1_000_000
+_MOST_RANGES = 4_096
+
+
+def days_of(window: Window) -> Iterator[date]:
+    """The days (UTC) that a window touches, in order."""
+    day = window.start_at.date()
+    while day <= (window.end_at - timedelta(microseconds=1)).date():
+        yield day
+        day += timedelta(days=1)
+
+
+def read_events(session: SparkSession, store: ObjectStore, places: TenantPlaces, window: Window) -> DataFrame:
+    """The interactions of a window: EVENTS."""
+    paths = [store.spark_uri(places.curated_day(day) + INTERACTIONS_FILE) for day in days_of(window)]
+    return session.read.schema(EVENTS).parquet(*paths).where(inside(window))
+
+
+def inside(window: Window) -> Column:
+    """Whether `timestamp` is in a window."""
+    from pyspark.sql import functions as sf
+
+    start, end = (sf.timestamp_micros(sf.lit(micros(at))) for at in (window.start_at, window.end_at))
+    return (sf.col("timestamp") >= start) & (sf.col("timestamp") < end)
+
+
+def micros(at: object) -> int:
+    """Microseconds since 1970 of an aware datetime."""
+    return int(np.datetime64(at.replace(tzinfo=None), "us").astype(np.int64))  # type: ignore[attr-defined]
+
+
+def read_distinct_ids(
+    session: SparkSession, store: ObjectStore, places: TenantPlaces, window: Window, *, file: str, kind: str
+) -> DataFrame:
+    """The distinct ids of a window's days, of users or items: `{kind}_id string`."""
+    paths = [store.spark_uri(places.curated_day(day) + file) for day in days_of(window)]
+    return session.read.schema(f"{kind}_id string").parquet(*paths).distinct()
+
+
+def require_one_id_a_key(ids: DataFrame, kind: str) -> None:
+    """Raise DataRuleError where two of the distinct ids have one key."""
+    from pyspark.sql import functions as sf
+
+    keys = ids.groupBy(sf.xxhash64(f"{kind}_id").alias("key")).count()
+    total, shared = keys.agg(sf.sum("count"), sf.sum(sf.col("count") - 1)).collect()[0]
+    if shared:
+        raise DataRuleError(
+            f"{shared:,} of {total:,} {kind} ids have the key of another (XXH64): rename one of each pair."
+        )
+
+
+@dataclass(frozen=True)
+class UserRanges:
+    """Ranges of user ids: `firsts` are the first ids of all ranges but the first, ascending."""
+
+    firsts: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.firsts) + 1
+
+    def deal(self, rows: DataFrame) -> DataFrame:
+        """The rows, each in the partition of its user's range, with that range as `part`.
+
+        The ids stand in a table of their own, since plans are logged. They are searched by halves.
+        """
+        from pyspark.sql import functions as sf
+
+        halves = max(len(self.firsts), 1).bit_length()
+        firsts: Sequence[str | None] = [*self.firsts, *[None] * ((1 << halves) - len(self.firsts))]
+        table = rows.sparkSession.createDataFrame([(list(firsts),)], "firsts array<string>").scalar()
+        rows = rows.withColumn("part", sf.lit(0))
+        for step in (1 << half for half in reversed(range(halves))):
+            is_beyond = sf.element_at(table, sf.col("part") + step) <= sf.col("user_id")
+            rows = rows.withColumn("part", sf.col("part") + sf.when(is_beyond, step).otherwise(0))
+        return rows.repartitionById(len(self), "part")
+
+
+def choose_ranges(rows: DataFrame, total: int, *, rows_a_range: int) -> UserRanges:
+    """Ranges of users with about so many of the rows each; `rows` has `user_id`, and there are `total` of them.
+
+    Users are sampled by their keys.
+    """
+    from pyspark.sql import functions as sf
+
+    wanted = min(-(-total // rows_a_range), _MOST_RANGES)
+    if wanted <= 1:
+        return UserRanges(())
+    every = max(total // _SAMPLED_ROWS, 1)
+    sampled = rows.where(sf.pmod(sf.xxhash64("user_id"), sf.lit(every)) == 0)
+    counts = frame_of(sampled.groupBy("user_id").count()).sort("user_id")
+    ends = counts["count"].cum_sum().to_numpy()
+    if not len(ends):
+        return UserRanges(())
+    cuts = np.searchsorted(ends, ends[-1] * np.arange(1, wanted) / wanted)
+    firsts = counts["user_id"].gather(np.unique(cuts[cuts > 0])).to_list()
+    return UserRanges(tuple(firsts))
+
+
+def frame_of(rows: DataFrame) -> pl.DataFrame:
+    """All rows, here: for what is no larger than a catalogue."""
+    table: pa.Table = rows.toArrow()
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def cut(rows: DataFrame) -> DataFrame:
+    """The same rows, worked out now and kept, without the plan that led to them: loops would let it grow.
+
+    On reliable storage where the cluster has a place for it (spark.checkpoint.dir), else with the executors.
+    """
+    has_place = rows.sparkSession.conf.get("spark.checkpoint.dir", None)
+    return rows.checkpoint() if has_place else rows.localCheckpoint()
