@@ -1,113 +1,126 @@
-"""How a table's parts get from Spark's partitions into the store: each by the task that has it, under its own name.
+"""How parts of tables are held by Spark and get into the store: as finished Parquet files, each under its own name.
 
-No file has a name of Spark's, none is renamed or moved, and a task that is run twice writes the same object again.
+A kernel makes the files of its partition, Spark holds them as bytes until the checks have been looked at, and the task
+that has a part stores it. No file has a name of Spark's, none is renamed, and a task run twice stores the same again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Callable, Iterator, Mapping
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from gata_assets.core.quality import Outcome
 from gata_assets.errors import EngineError
-from gata_assets.resources.interaction_engine import WrittenFile
+from gata_assets.resources.interaction_engine import MadeTables, WrittenFile
 from gata_assets.resources.object_store import ObjectStore
+from gata_assets.resources.spark_session import spark_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-ROWS_A_GROUP = 1 << 20
-
-_WRITTEN = "part int, rows bigint, size bigint, sha256 string"
-_WRITTEN_SCHEMA = pa.schema([("part", pa.int32()), ("rows", pa.int64()), ("size", pa.int64()), ("sha256", pa.string())])
-
-
-def part_key(prefix: str, table: str, number: int) -> str:
-    """The key of a table's part."""
-    return f"{prefix}{table}/part-{number:05d}.parquet"
-
-
-def as_parquet(table: pa.Table) -> bytes:
-    """A table as a Parquet file, zstd, as every engine writes it."""
-    sink = io.BytesIO()
-    with pq.ParquetWriter(sink, table.schema, compression="zstd", compression_level=1, store_schema=False) as writer:
-        writer.write_table(table, row_group_size=ROWS_A_GROUP)
-    return sink.getvalue()
+# What a kernel gives: files of tables, and what else it has to say under names of its own.
+PARTS = "name string, part int, rows bigint, content binary"
+_PARTS = pa.schema([("name", pa.string()), ("part", pa.int32()), ("rows", pa.int64()), ("content", pa.binary())])
+_STORED = "name string, part int, rows bigint, size bigint, sha256 string"
+_STORED_SCHEMA = pa.schema(
+    [("name", pa.string()), ("part", pa.int32()), ("rows", pa.int64()), ("size", pa.int64()), ("sha256", pa.string())]
+)
 
 
 @dataclass(frozen=True)
-class PartWriter:
-    """Writes the rows of a partition, in their order, as the object of its part.
+class Part:
+    """A file of a table, or something else that a kernel gives."""
 
-    `keys` are by the column `part`; `encode` makes the table of a part out of its rows.
+    name: str
+    part: int
+    rows: int
+    content: bytes
+
+
+def as_batch(part: Part) -> pa.RecordBatch:
+    """A part as the only row of a batch of PARTS."""
+    values = (part.name, part.part, part.rows, part.content)
+    columns = [pa.array([value], field.type) for value, field in zip(values, _PARTS, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=_PARTS)
+
+
+def parts_of(batches: Iterator[pa.RecordBatch]) -> Iterator[Part]:
+    """The parts in batches of PARTS."""
+    for batch in batches:
+        for row in range(batch.num_rows):
+            yield Part(*(batch.column(field.name)[row].as_py() for field in _PARTS))
+
+
+class SparkTables(MadeTables):
+    """Tables whose parts Spark holds, besides such as are here, each in one part.
+
+    What is held is given up when it has been written, or when nobody has these tables any more.
     """
 
+    def __init__(
+        self,
+        store: ObjectStore,
+        held: DataFrame,
+        counts: Mapping[str, Mapping[int, int]],
+        here: Mapping[str, bytes],
+        numbers: Mapping[str, Mapping[str, int | float]],
+        outcomes: Mapping[str, Mapping[str, Sequence[Outcome]]],
+    ) -> None:
+        """`counts` are rows by table and part; `here` are files, of which `numbers` has the `row_count`."""
+        self.numbers, self.outcomes = numbers, outcomes
+        self._store, self._held, self._counts, self._here = store, held, counts, here
+        self._give_up = weakref.finalize(self, _unpersist, held)
+
+    def write(self, prefix: str) -> Mapping[str, tuple[WrittenFile, ...]]:
+        """See MadeTables."""
+        keys = {
+            (name, part): f"{prefix}{name}/part-{number:05d}.parquet"
+            for name, counts in self._counts.items()
+            for number, part in enumerate(sorted(counts))
+        }
+        with spark_errors("writing tables"):
+            stored = self._held.mapInArrow(PartStorer(self._store, keys), _STORED).collect()
+        by_table: dict[str, dict[int, WrittenFile]] = {name: {} for name in self._counts}
+        for name, part, rows, size, sha256 in stored:
+            by_table[name][part] = WrittenFile(keys[name, part], rows, size, sha256)
+        for name, files in by_table.items():
+            if {part: file.rows for part, file in files.items()} != self._counts[name]:
+                raise EngineError(f"Not every part of {name} was written: {prefix} is not to be used. Run it again.")
+        written = {name: tuple(files[part] for part in sorted(files)) for name, files in by_table.items()}
+        for name, content in self._here.items():
+            key = f"{prefix}{name}/part-00000.parquet"
+            self._store.write(key, content)
+            rows = int(self.numbers[name]["row_count"])
+            written[name] = (WrittenFile(key, rows, len(content), hashlib.sha256(content).hexdigest()),)
+        for name, files_of_table in written.items():
+            delete_others(self._store, f"{prefix}{name}/", [file.key for file in files_of_table])
+        self._give_up()
+        return written
+
+
+def _unpersist(held: DataFrame) -> None:
+    held.unpersist()
+
+
+@dataclass(frozen=True)
+class PartStorer:
+    """Stores the parts that have a key, by table and part; other rows are left."""
+
     store: ObjectStore
-    keys: Mapping[int, str]
-    encode: Callable[[pa.Table], pa.Table]
+    keys: Mapping[tuple[str, int], str]
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The function of mapInArrow; gives a row an object."""
-        held: list[pa.RecordBatch] = []
-        for batch in batches:
-            if batch.num_rows == 0:
+        for one in parts_of(batches):
+            key = self.keys.get((one.name, one.part))
+            if key is None:
                 continue
-            if held and held[0]["part"][0] != batch["part"][0]:
-                yield self._write(held)
-                held = []
-            held.append(batch)
-        if held:
-            yield self._write(held)
-
-    def _write(self, batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-        rows = pa.Table.from_batches(batches)
-        part = rows["part"][0].as_py()
-        table = self.encode(rows.drop_columns(["part"]))
-        content = as_parquet(table)
-        self.store.write(self.keys[part], content)
-        written = [[part], [table.num_rows], [len(content)], [hashlib.sha256(content).hexdigest()]]
-        return pa.RecordBatch.from_arrays(
-            [pa.array(values, field.type) for values, field in zip(written, _WRITTEN_SCHEMA, strict=True)],
-            schema=_WRITTEN_SCHEMA,
-        )
-
-
-def write_parts(
-    rows: DataFrame,
-    counts: Mapping[int, int],
-    encode: Callable[[pa.Table], pa.Table],
-    *,
-    store: ObjectStore,
-    prefix: str,
-    table: str,
-) -> tuple[WrittenFile, ...]:
-    """Write rows as parts; `counts` are the rows of each `part`, whose order is that of the files.
-
-    Raises EngineError when not every row of every part came.
-    """
-    keys = {part: part_key(prefix, table, number) for number, part in enumerate(sorted(counts))}
-    written = rows.mapInArrow(PartWriter(store, keys, encode), _WRITTEN).collect()
-    files = {row["part"]: WrittenFile(keys[row["part"]], row["rows"], row["size"], row["sha256"]) for row in written}
-    if len(files) < len(written) or {part: file.rows for part, file in files.items()} != dict(counts):
-        raise EngineError(f"Not every row of {table} was written as part of its own part: {prefix} is not to be used.")
-    return tuple(files[part] for part in sorted(files))
-
-
-def write_table(content: pa.Table, *, store: ObjectStore, prefix: str, table: str) -> tuple[WrittenFile, ...]:
-    """Write a table that is here as one part."""
-    key, parquet = part_key(prefix, table, 0), as_parquet(content)
-    store.write(key, parquet)
-    return (WrittenFile(key, content.num_rows, len(parquet), hashlib.sha256(parquet).hexdigest()),)
-
-
-def remove_stale(store: ObjectStore, prefix: str, table: str, written: tuple[WrittenFile, ...]) -> None:
-    """Remove what an earlier run left in a table's folder."""
-    current = {file.key for file in written}
-    for key in list(store.list_keys(f"{prefix}{table}/")):
-        if key not in current:
-            store.delete(key)
+            self.store.write(key, one.content)
+            values = (one.name, one.part, one.rows, len(one.content), hashlib.sha256(one.content).hexdigest())
+            columns = [pa.array([value], field.type) for value, field in zip(values, _STORED_SCHEMA, strict=True)]
+            yield pa.RecordBatch.from_arrays(columns, schema=_STORED_SCHEMA)
