@@ -7,6 +7,7 @@ of the curated layer; no dictionary is kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numba as nb
 import numpy as np
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 
 from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.errors import DataRuleError
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,11 @@ class EventCoder:
 
     def __init__(self) -> None:
         self._users, self._items = _IdCoder("user"), _IdCoder("item")
-        self._columns: dict[str, list[NDArray[np.generic]]] = {
-            name: [] for name in ("user", "item", "timestamp", "type_code", "rating")
-        }
+        self._user: list[NDArray[np.int32]] = []
+        self._item: list[NDArray[np.int32]] = []
+        self._timestamp: list[NDArray[np.int64]] = []
+        self._type_code: list[NDArray[np.uint8]] = []
+        self._rating: list[NDArray[np.float32]] = []
         self._last_at = np.iinfo(np.int64).min
 
     def add(self, events: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame) -> None:
@@ -88,26 +93,26 @@ class EventCoder:
         unknown = int((type_code >= len(InteractionType)).sum())
         if unknown:
             raise DataRuleError(f"{unknown:,} of {len(events):,} interactions have a type_code that is not known.")
-        taken = {
-            "user": self._users.codes(events["user_key"].to_numpy()),
-            "item": self._items.codes(events["item_key"].to_numpy()),
-            "timestamp": timestamp,
-            "type_code": type_code,
-            "rating": events["rating"].fill_null(float("nan")).to_numpy(),
-        }
-        for name, column in taken.items():
-            self._columns[name].append(column)
+        self._user.append(self._users.codes(events["user_key"].to_numpy()))
+        self._item.append(self._items.codes(events["item_key"].to_numpy()))
+        self._timestamp.append(timestamp)
+        self._type_code.append(type_code)
+        self._rating.append(events["rating"].fill_null(float("nan")).to_numpy())
+
+    def add_items(self, items: pl.DataFrame) -> None:
+        """Give codes to items that may be without an interaction: `item_id, item_key`."""
+        self._items.learn(items)
 
     def finish(self) -> EventTable:
         """All interactions that were taken, with codes in the order of the ids."""
         users, new_users = self._users.in_order(only_used=True)
         items, new_items = self._items.in_order(only_used=False)
         return EventTable(
-            user=_recoded(self._columns["user"], new_users),
-            item=_recoded(self._columns["item"], new_items),
-            timestamp=_joined(self._columns["timestamp"], np.int64),
-            type_code=_joined(self._columns["type_code"], np.uint8),
-            rating=_joined(self._columns["rating"], np.float32),
+            user=_recoded(self._user, new_users),
+            item=_recoded(self._item, new_items),
+            timestamp=_joined(self._timestamp, np.int64),
+            type_code=_joined(self._type_code, np.uint8),
+            rating=_joined(self._rating, np.float32),
             users=users,
             items=items,
         )
@@ -176,7 +181,7 @@ def _empty_slots(count: int) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
     return np.zeros(count, dtype=np.uint64), np.full(count, -1, dtype=np.int32)
 
 
-def _recoded(pieces: list[NDArray[np.generic]], new_codes: NDArray[np.int32]) -> NDArray[np.int32]:
+def _recoded(pieces: list[NDArray[np.int32]], new_codes: NDArray[np.int32]) -> NDArray[np.int32]:
     """All pieces as one with new codes; they are let go one by one."""
     codes = np.empty(sum(len(piece) for piece in pieces), dtype=np.int32)
     at = 0
@@ -188,7 +193,7 @@ def _recoded(pieces: list[NDArray[np.generic]], new_codes: NDArray[np.int32]) ->
     return codes
 
 
-def _joined(pieces: list[NDArray[np.generic]], dtype: type[np.generic]) -> NDArray[np.generic]:
+def _joined(pieces: list[NDArray[Scalar]], dtype: type[Scalar]) -> NDArray[Scalar]:
     joined = np.concatenate(pieces, dtype=dtype) if pieces else np.empty(0, dtype=dtype)
     pieces.clear()
     return joined

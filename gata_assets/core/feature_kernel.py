@@ -61,9 +61,7 @@ def count_by_item(
 
 
 @nb.njit(cache=True, nogil=True)
-def group_by_user(
-    user: NDArray[np.int32], totals: NDArray[np.uint32]
-) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+def group_by_user(user: NDArray[np.int32], totals: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
     """The rows of each user in their order: `rows[offsets[u]:offsets[u + 1]]` are those of user `u`."""
     offsets = np.zeros(len(totals) + 1, dtype=np.int64)
     for one in range(len(totals)):
