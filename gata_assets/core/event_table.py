@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gata_assets.core.compiled import compiled
 from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.errors import DataRuleError
 
@@ -242,3 +243,17 @@ def _find(
         else:
             is_used[slot_codes[slot]] = True
     return codes, unknown
+
+
+@compiled
+def renumber(codes: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    """Number the codes that occur from 0, in their order, in place; gives which they are."""
+    number = np.full(count, -1, dtype=np.int32)
+    for row in range(len(codes)):
+        number[codes[row]] = 0
+    used = np.flatnonzero(number == 0)
+    for at in range(len(used)):
+        number[used[at]] = at
+    for row in range(len(codes)):
+        codes[row] = number[codes[row]]
+    return used

@@ -46,10 +46,10 @@ def _draw_below(state: np.uint64, bound: np.uint64) -> tuple[np.uint64, np.uint6
 
 
 @nb.njit(inline="always")
-def _mark(taken: NDArray[np.uint64], place: np.int64) -> np.bool_:
+def _mark(taken: NDArray[np.uint64], place: np.int64) -> bool:
     """Set a place's bit; gives whether it was free."""
     word, bit = place >> 6, _ONE << np.uint64(place & 63)
-    was_free = (taken[word] & bit) == np.uint64(0)
+    was_free = bool((taken[word] & bit) == np.uint64(0))
     taken[word] |= bit
     return was_free
 
@@ -58,7 +58,7 @@ def _mark(taken: NDArray[np.uint64], place: np.int64) -> np.bool_:
 def _mark_all(taken: NDArray[np.uint64], places: NDArray[np.int32], start: int, end: int) -> int:
     distinct = 0
     for at in range(start, end):
-        distinct += _mark(taken, np.int64(places[at]))
+        distinct += int(_mark(taken, np.int64(places[at])))
     return distinct
 
 
@@ -232,8 +232,8 @@ def _race(
 
 
 @nb.njit(inline="always")
-def _is_later(times: NDArray[np.float64], places: NDArray[np.int32], one: int, other: int) -> np.bool_:
-    return times[one] > times[other] or (times[one] == times[other] and places[one] > places[other])
+def _is_later(times: NDArray[np.float64], places: NDArray[np.int32], one: int, other: int) -> bool:
+    return bool(times[one] > times[other] or (times[one] == times[other] and places[one] > places[other]))
 
 
 @nb.njit(cache=True, nogil=True)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gata_assets.core.candidates import Candidates, choose_candidates
-from gata_assets.core.event_table import EventTable, Ids
+from gata_assets.core.event_table import EventTable, Ids, renumber
 from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.core.negatives import Negatives, gather_histories, sample_negatives, split_evenly
 from gata_assets.core.positives import Positives, choose_positives
@@ -32,6 +32,19 @@ SCHEMA = pa.schema(
         pa.field("sampling_probability", pa.float64()),
     ]
 )
+
+
+@dataclass(frozen=True)
+class RowColumns:
+    """Training rows of a range of users: `user` is a place in the range, from 0, ascending; `item` a code.
+
+    `label` is 1 for a positive and 0 for a negative, `probability` 0 for a positive.
+    """
+
+    user: NDArray[np.int32]
+    item: NDArray[np.int32]
+    label: NDArray[np.float32]
+    probability: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -72,12 +85,16 @@ class SampledRows:
         """Ranges `[first, last)` of users with about so many rows each; a user is never divided."""
         return split_evenly(self.starts, max(-(-len(self) // rows), 1)) if len(self) else []
 
-    def table(self, first: int, last: int) -> pa.Table:
-        """The rows of the users `[first, last)` (places in `positives.users`), ids as dictionaries, as `SCHEMA`."""
+    def columns(self, first: int, last: int) -> RowColumns:
+        """The rows of the users `[first, last)` (places in `positives.users`)."""
         positives, negatives, weights = self.positives, self.negatives, self.candidates.weights
         rows = int(self.starts[last] - self.starts[first])
-        user, item = np.empty(rows, dtype=np.int32), np.empty(rows, dtype=np.int32)
-        label, probability = np.empty(rows, dtype=np.float32), np.empty(rows, dtype=np.float64)
+        columns = RowColumns(
+            np.empty(rows, dtype=np.int32),
+            np.empty(rows, dtype=np.int32),
+            np.empty(rows, dtype=np.float32),
+            np.empty(rows, dtype=np.float64),
+        )
         _lay_out(
             first,
             last,
@@ -88,19 +105,23 @@ class SampledRows:
             self.candidates.items,
             np.empty(0) if weights is None else weights,
             negatives.unseen_weight,
-            user,
-            item,
-            label,
-            probability,
+            columns.user,
+            columns.item,
+            columns.label,
+            columns.probability,
         )
-        used = _renumber(item, len(self.items))
-        has_no_draw = label == 1.0
+        return columns
+
+    def table(self, first: int, last: int) -> pa.Table:
+        """The rows of the users `[first, last)` as `SCHEMA`, with those ids alone that they have."""
+        columns = self.columns(first, last)
+        used = renumber(columns.item, len(self.items))
         return pa.table(
             {
-                "user_id": _dictionary(user, self.users, positives.users[first:last]),
-                "item_id": _dictionary(item, self.items, used),
-                "label": label,
-                "sampling_probability": pa.array(probability, mask=has_no_draw),
+                "user_id": _dictionary(columns.user, self.users, self.positives.users[first:last]),
+                "item_id": _dictionary(columns.item, self.items, used),
+                "label": columns.label,
+                "sampling_probability": pa.array(columns.probability, mask=columns.label == 1.0),
             },
             schema=SCHEMA,
         )
@@ -186,19 +207,5 @@ def _lay_out(
             row += 1
 
 
-@nb.njit(cache=True, nogil=True)
-def _renumber(codes: NDArray[np.int32], count: int) -> NDArray[np.int32]:
-    """Number the codes that occur from 0, in their order, in place; gives which they are."""
-    number = np.full(count, -1, dtype=np.int32)
-    for row in range(len(codes)):
-        number[codes[row]] = 0
-    used = np.flatnonzero(number == 0).astype(np.int32)
-    for at in range(len(used)):
-        number[used[at]] = at
-    for row in range(len(codes)):
-        codes[row] = number[codes[row]]
-    return used
-
-
-def _dictionary(codes: NDArray[np.int32], of: Ids, used: NDArray[np.int32]) -> pa.DictionaryArray:
+def _dictionary(codes: NDArray[np.int32], of: Ids, used: NDArray[np.integer]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(codes), of.ids.gather(used).to_arrow().cast(pa.string()))
