@@ -14,7 +14,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gata_assets.core.compiled import compiled
 from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.errors import DataRuleError
 
@@ -245,7 +244,7 @@ def _find(
     return codes, unknown
 
 
-@compiled
+@nb.njit(cache=True, nogil=True)
 def renumber(codes: NDArray[np.int32], count: int) -> NDArray[np.int64]:
     """Number the codes that occur from 0, in their order, in place; gives which they are."""
     number = np.full(count, -1, dtype=np.int32)

@@ -55,7 +55,7 @@ def write_tables(
         }
         written = {name: tuple(part.result() for part in parts) for name, parts in coming.items()}
     for name, files in written.items():
-        _delete_others(store, f"{prefix}{name}/", [file.key for file in files])
+        delete_others(store, f"{prefix}{name}/", [file.key for file in files])
     return written
 
 
@@ -110,7 +110,8 @@ def _compacted(column: pa.Array) -> pa.Array:
     return pa.DictionaryArray.from_arrays(new_codes[codes], column.dictionary.take(np.flatnonzero(is_used)))
 
 
-def _delete_others(store: ObjectStore, folder: str, written: Sequence[str]) -> None:
+def delete_others(store: ObjectStore, folder: str, written: Sequence[str]) -> None:
+    """Delete what is in a folder and was not written now; raises DeleteDeniedError, or StoreError."""
     denied = []
     for key in sorted(set(store.list_keys(folder)) - set(written)):
         try:

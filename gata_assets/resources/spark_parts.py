@@ -7,18 +7,23 @@ that has a part stores it. No file has a name of Spark's, none is renamed, and a
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from gata_assets.core.quality import Outcome
 from gata_assets.errors import EngineError
 from gata_assets.resources.interaction_engine import MadeTables, WrittenFile
 from gata_assets.resources.object_store import ObjectStore
-from gata_assets.resources.spark_session import spark_errors
+from gata_assets.resources.part_files import ROWS_OF_A_GROUP, compacted, delete_others
+from gata_assets.resources.spark_session import is_open, spark_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -26,6 +31,9 @@ if TYPE_CHECKING:
 # What a kernel gives: files of tables, and what else it has to say under names of its own.
 PARTS = "name string, part int, rows bigint, content binary"
 _PARTS = pa.schema([("name", pa.string()), ("part", pa.int32()), ("rows", pa.int64()), ("content", pa.binary())])
+# The name under which a kernel gives what its checks say.
+REPORT = "report"
+
 _STORED = "name string, part int, rows bigint, size bigint, sha256 string"
 _STORED_SCHEMA = pa.schema(
     [("name", pa.string()), ("part", pa.int32()), ("rows", pa.int64()), ("size", pa.int64()), ("sha256", pa.string())]
@@ -41,6 +49,10 @@ class Part:
     rows: int
     content: bytes
 
+    def table(self) -> pa.Table:
+        """The rows of a Parquet file."""
+        return pq.read_table(pa.BufferReader(self.content))
+
 
 def as_batch(part: Part) -> pa.RecordBatch:
     """A part as the only row of a batch of PARTS."""
@@ -49,11 +61,106 @@ def as_batch(part: Part) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=_PARTS)
 
 
+def as_parquet(table: pa.Table, plain: frozenset[str]) -> bytes:
+    """A table as a Parquet file, laid out as the one-machine engine does; `plain` are columns without a dictionary."""
+    sink = io.BytesIO()
+    first = compacted(table.slice(0, ROWS_OF_A_GROUP))
+    dictionaries = [name for name in first.column_names if name not in plain]
+    with pq.ParquetWriter(
+        sink, first.schema, compression="zstd", use_dictionary=dictionaries, store_schema=False
+    ) as writer:
+        writer.write_table(first, row_group_size=ROWS_OF_A_GROUP)
+        for start in range(ROWS_OF_A_GROUP, table.num_rows, ROWS_OF_A_GROUP):
+            writer.write_table(compacted(table.slice(start, ROWS_OF_A_GROUP)), row_group_size=ROWS_OF_A_GROUP)
+    return sink.getvalue()
+
+
+Outcomes = Mapping[str, Mapping[str, Sequence[Outcome]]]
+
+
+def report_of(part: int, outcomes: Outcomes, counts: Mapping[str, int]) -> Part:
+    """What the checks of a range say, by table and check, and counts: JSON, as a part named REPORT."""
+    said = [
+        (table, check, [asdict(one) for one in of_check])
+        for table, checks in outcomes.items()
+        for check, of_check in checks.items()
+    ]
+    return Part(REPORT, part, 0, json.dumps({"outcomes": said, "counts": counts}).encode())
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the checks of all ranges say together: outcomes with their numbers added up, and counts."""
+
+    outcomes: Outcomes
+    counts: Mapping[str, int]
+
+
+def add_up(reports: Iterable[bytes]) -> Report:
+    """The sum of the ranges' reports."""
+    sums: dict[str, dict[str, dict[str, Outcome]]] = {}
+    counts: Counter[str] = Counter()
+    for report in map(json.loads, reports):
+        counts.update(report["counts"])
+        for table, check, said in report["outcomes"]:
+            by_rule = sums.setdefault(table, {}).setdefault(check, {})
+            for one in (Outcome(**fields) for fields in said):
+                before = by_rule.get(one.rule)
+                by_rule[one.rule] = one if before is None else _sum(before, one)
+    outcomes = {
+        table: {check: list(rules.values()) for check, rules in checks.items()} for table, checks in sums.items()
+    }
+    return Report(outcomes, counts)
+
+
+def _sum(one: Outcome, other: Outcome) -> Outcome:
+    return replace(one, failed=one.failed + other.failed, checked=one.checked + other.checked)
+
+
 def parts_of(batches: Iterator[pa.RecordBatch]) -> Iterator[Part]:
     """The parts in batches of PARTS."""
     for batch in batches:
         for row in range(batch.num_rows):
             yield Part(*(batch.column(field.name)[row].as_py() for field in _PARTS))
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a kernel gave, held by Spark (`rows`, as PARTS): `counts` are rows by name and part.
+
+    Where there was no range to run it on, `here` is what it gives then.
+    """
+
+    rows: DataFrame
+    counts: Mapping[str, Mapping[int, int]]
+    report: Report
+    here: Mapping[str, bytes]
+
+    def give_up(self) -> None:
+        """Let Spark forget it, if the session that holds it goes on."""
+        if is_open(self.rows.sparkSession):
+            self.rows.unpersist()
+
+    def row_count(self, name: str) -> int:
+        """The rows of a table."""
+        return sum(self.counts.get(name, {}).values())
+
+
+def hold(made: DataFrame, of_nothing: Callable[[], Iterable[Part]]) -> Held:
+    """Have a kernel run on all ranges, now, and hold what it gives, in the executors' memory or on their disks."""
+    from pyspark.sql import functions as sf
+
+    made = made.persist()
+    try:
+        counts: dict[str, dict[int, int]] = {}
+        for name, part, rows in made.where(sf.col("name") != REPORT).select("name", "part", "rows").collect():
+            counts.setdefault(name, {})[part] = rows
+        reports = [bytes(content) for (content,) in made.where(sf.col("name") == REPORT).select("content").collect()]
+    except BaseException:
+        made.unpersist()
+        raise
+    here = {} if counts else {part.name: part.content for part in of_nothing()}
+    return Held(made, counts, add_up(reports or [here[REPORT]]), here)
 
 
 class SparkTables(MadeTables):
@@ -65,16 +172,19 @@ class SparkTables(MadeTables):
     def __init__(
         self,
         store: ObjectStore,
-        held: DataFrame,
-        counts: Mapping[str, Mapping[int, int]],
+        held: Held,
+        tables: Sequence[str],
         here: Mapping[str, bytes],
         numbers: Mapping[str, Mapping[str, int | float]],
-        outcomes: Mapping[str, Mapping[str, Sequence[Outcome]]],
+        outcomes: Outcomes,
     ) -> None:
-        """`counts` are rows by table and part; `here` are files, of which `numbers` has the `row_count`."""
+        """`tables` are those of the kernel; `here` are others, of which `numbers` has the `row_count`."""
         self.numbers, self.outcomes = numbers, outcomes
-        self._store, self._held, self._counts, self._here = store, held, counts, here
-        self._give_up = weakref.finalize(self, _unpersist, held)
+        self._store, self._held = store, held
+        self._counts = {name: held.counts[name] for name in tables if name in held.counts}
+        self._here = {**here, **{name: held.here[name] for name in tables if name in held.here}}
+        self._give_up = weakref.finalize(self, held.give_up)
+        self._give_up.atexit = False
 
     def write(self, prefix: str) -> Mapping[str, tuple[WrittenFile, ...]]:
         """See MadeTables."""
@@ -84,7 +194,7 @@ class SparkTables(MadeTables):
             for number, part in enumerate(sorted(counts))
         }
         with spark_errors("writing tables"):
-            stored = self._held.mapInArrow(PartStorer(self._store, keys), _STORED).collect()
+            stored = self._held.rows.mapInArrow(PartStorer(self._store, keys), _STORED).collect()
         by_table: dict[str, dict[int, WrittenFile]] = {name: {} for name in self._counts}
         for name, part, rows, size, sha256 in stored:
             by_table[name][part] = WrittenFile(keys[name, part], rows, size, sha256)
@@ -101,10 +211,6 @@ class SparkTables(MadeTables):
             delete_others(self._store, f"{prefix}{name}/", [file.key for file in files_of_table])
         self._give_up()
         return written
-
-
-def _unpersist(held: DataFrame) -> None:
-    held.unpersist()
 
 
 @dataclass(frozen=True)

@@ -59,15 +59,18 @@ def open_session(*, master: str | None, remote: str | None, settings: Mapping[st
             session = _configured(builder.remote(remote), {**_SETTINGS, **settings})
         else:
             loopback = _LOOPBACK_SETTINGS if _ON_LOOPBACK.match(where) else {}
-            session = _configured(
-                builder.master(where), {**_SETTINGS, **_CLASSIC_SETTINGS, **loopback, **settings}
-            )
+            session = _configured(builder.master(where), {**_SETTINGS, **_CLASSIC_SETTINGS, **loopback, **settings})
             context = session.sparkContext
             # Without PYSPARK_PYTHON Spark would take the first python3 of the PATH, which lacks this package.
             if context.pythonExec == "python3":
                 context.pythonExec = sys.executable
     _open.append(session)
     return session
+
+
+def is_open(session: SparkSession) -> bool:
+    """Whether a session is that of this process still."""
+    return session in _open
 
 
 def close_session() -> None:
@@ -91,7 +94,7 @@ def spark_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError) as error:
-        text = str(error)
+        text = str(error); print(text[-1800:])
         raised = _OURS.findall(text)
         if raised:
             name, message = raised[-1]
@@ -100,7 +103,8 @@ def spark_errors(doing: str) -> Iterator[None]:
             raise ObjectNotFoundError(f"A curated day or a table is not there, while {doing}.") from None
         kind = getattr(error, "getCondition", lambda: None)() or _java_class(text) or type(error).__name__
         raise EngineError(
-            f"Spark broke off while {doing}: {kind}. Look at the driver's and the executors' logs; a batch can be run again."
+            f"Spark broke off while {doing}: {kind}. Look at the logs of the driver and the executors; "
+            "a batch can be run again."
         ) from None
 
 
@@ -146,8 +150,11 @@ def _require_answer(where: str) -> None:
         return
     for place in rest.partition("/")[0].split(","):
         parts = urlsplit(f"//{place}")
-        with suppress(OSError), socket.create_connection(
-            (parts.hostname or "", parts.port or _DEFAULT_PORTS[scheme]), timeout=_ANSWER_SECONDS
+        with (
+            suppress(OSError),
+            socket.create_connection(
+                (parts.hostname or "", parts.port or _DEFAULT_PORTS[scheme]), timeout=_ANSWER_SECONDS
+            ),
         ):
             return
     raise EngineError(f"Nobody answers at {_public(where)}. {_ADVICE}")

@@ -6,9 +6,9 @@ moved again before it is written. Ranges depend on the rows alone: the same rows
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ import pyarrow as pa
 from gata_assets.batches import Window
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, TenantPlaces
 from gata_assets.errors import DataRuleError
+from gata_assets.resources.curated_days import days_of, rows_of_day
 from gata_assets.resources.object_store import ObjectStore
 
 if TYPE_CHECKING:
@@ -29,19 +30,23 @@ EVENTS = "user_id string, item_id string, timestamp timestamp, type_code smallin
 # A table of ranges is made from a sample of the users of about so many rows: 1 % of a range of 500,000 rows.
 _SAMPLED_ROWS = 1_000_000
 _MOST_RANGES = 4_096
+_ROWS_OF_A_SHUFFLE = 500_000
+_LEAST_SHUFFLES = 4
 
 
-def days_of(window: Window) -> Iterator[date]:
-    """The days (UTC) that a window touches, in order."""
-    day = window.start_at.date()
-    while day <= (window.end_at - timedelta(microseconds=1)).date():
-        yield day
-        day += timedelta(days=1)
+def count_rows(store: ObjectStore, places: TenantPlaces, window: Window) -> dict[date, int]:
+    """The rows of the curated days that a window touches, by day, as their manifests say; raises as `rows_of_day`."""
+    return {day: rows_of_day(store, places, day) for day in days_of(window)}
 
 
-def read_events(session: SparkSession, store: ObjectStore, places: TenantPlaces, window: Window) -> DataFrame:
-    """The interactions of a window: EVENTS."""
-    paths = [store.spark_uri(places.curated_day(day) + INTERACTIONS_FILE) for day in days_of(window)]
+def read_events(
+    session: SparkSession, store: ObjectStore, places: TenantPlaces, window: Window, rows: Mapping[date, int]
+) -> DataFrame:
+    """The interactions of a window (EVENTS), from its days that have rows."""
+    days = [day for day in days_of(window) if rows[day]]
+    if not days:
+        return session.createDataFrame([], EVENTS)
+    paths = [store.spark_uri(places.curated_day(day) + INTERACTIONS_FILE) for day in days]
     return session.read.schema(EVENTS).parquet(*paths).where(inside(window))
 
 
@@ -53,24 +58,16 @@ def inside(window: Window) -> Column:
     return (sf.col("timestamp") >= start) & (sf.col("timestamp") < end)
 
 
-def micros(at: object) -> int:
+def micros(at: datetime) -> int:
     """Microseconds since 1970 of an aware datetime."""
-    return int(np.datetime64(at.replace(tzinfo=None), "us").astype(np.int64))  # type: ignore[attr-defined]
-
-
-def read_distinct_ids(
-    session: SparkSession, store: ObjectStore, places: TenantPlaces, window: Window, *, file: str, kind: str
-) -> DataFrame:
-    """The distinct ids of a window's days, of users or items: `{kind}_id string`."""
-    paths = [store.spark_uri(places.curated_day(day) + file) for day in days_of(window)]
-    return session.read.schema(f"{kind}_id string").parquet(*paths).distinct()
+    return int(np.datetime64(at.replace(tzinfo=None), "us").astype(np.int64))
 
 
 def require_one_id_a_key(ids: DataFrame, kind: str) -> None:
-    """Raise DataRuleError where two of the distinct ids have one key."""
+    """Raise DataRuleError where two ids, of users or items, have one key."""
     from pyspark.sql import functions as sf
 
-    keys = ids.groupBy(sf.xxhash64(f"{kind}_id").alias("key")).count()
+    keys = ids.select(f"{kind}_id").distinct().groupBy(sf.xxhash64(f"{kind}_id").alias("key")).count()
     total, shared = keys.agg(sf.sum("count"), sf.sum(sf.col("count") - 1)).collect()[0]
     if shared:
         raise DataRuleError(
@@ -131,6 +128,15 @@ def frame_of(rows: DataFrame) -> pl.DataFrame:
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame
+
+
+def set_shuffles(session: SparkSession, rows: int) -> None:
+    """Let a shuffle have partitions of about so many rows as a range has, and no more than a small table needs.
+
+    Spark joins partitions that turn out small, and divides none that turn out large.
+    """
+    partitions = min(max(-(-rows // _ROWS_OF_A_SHUFFLE), _LEAST_SHUFFLES), _MOST_RANGES)
+    session.conf.set("spark.sql.shuffle.partitions", str(partitions))
 
 
 def cut(rows: DataFrame) -> DataFrame:
