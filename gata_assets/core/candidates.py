@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from gata_assets.core.compiling import compiled
 from gata_assets.core.interaction_rules import SamplingRules, SamplingStrategy
 
 
@@ -63,7 +63,7 @@ def choose_candidates(
     return Candidates(items, place, total, weights, AliasTable(thresholds, aliases))
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _build_alias_table(
     weights: NDArray[np.float64],
 ) -> tuple[float, NDArray[np.uint64], NDArray[np.int32]]:

@@ -14,6 +14,8 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from gata_assets.core.compiling import compiled
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 _ONE = np.uint64(1)
@@ -69,7 +71,7 @@ def _clear_all(taken: NDArray[np.uint64], places: NDArray[np.int32], start: int,
         taken[places[at] >> 6] = np.uint64(0)
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def count_distinct(
     first: int, last: int, starts: NDArray[np.int64], seen: NDArray[np.int32], places: int, distinct: NDArray[np.int64]
 ) -> None:
@@ -80,7 +82,7 @@ def count_distinct(
         _clear_all(taken, seen, starts[user], starts[user + 1])
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def draw_uniformly(
     first: int,
     last: int,
@@ -131,7 +133,7 @@ def draw_uniformly(
         _clear_all(taken, out, out_starts[user], end)
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def draw_by_weight(
     first: int,
     last: int,
@@ -198,7 +200,7 @@ def _sum_free(weights: NDArray[np.float64], taken: NDArray[np.uint64]) -> float:
     return total
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _race(
     taken: NDArray[np.uint64], weights: NDArray[np.float64], start: np.uint64, winners: NDArray[np.int32]
 ) -> None:
@@ -236,7 +238,7 @@ def _is_later(times: NDArray[np.float64], places: NDArray[np.int32], one: int, o
     return bool(times[one] > times[other] or (times[one] == times[other] and places[one] > places[other]))
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _rise(times: NDArray[np.float64], places: NDArray[np.int32], at: int) -> None:
     while at > 0 and _is_later(times, places, at, (at - 1) // 2):
         above = (at - 1) // 2
@@ -245,7 +247,7 @@ def _rise(times: NDArray[np.float64], places: NDArray[np.int32], at: int) -> Non
         at = above
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _sink(times: NDArray[np.float64], places: NDArray[np.int32], size: int) -> None:
     at = 0
     while 2 * at + 1 < size:

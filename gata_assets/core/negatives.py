@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from gata_assets.core import negative_kernel
 from gata_assets.core.candidates import Candidates
+from gata_assets.core.compiling import compiled
 from gata_assets.core.interaction_rules import SamplingRules
 
 # So many ranges of users a thread: few enough to cost nothing, enough that no thread waits long for another.
@@ -81,7 +81,7 @@ def gather_histories(
     return UserHistories(keys, starts, seen, wanted)
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _gather(
     user: NDArray[np.int32], item: NDArray[np.int32], place: NDArray[np.int32], users: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

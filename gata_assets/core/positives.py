@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from gata_assets.core.compiling import compiled
 from gata_assets.core.event_table import EventTable
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules
 
@@ -55,7 +55,7 @@ def choose_positives(events: EventTable, *, first: int, rules: SamplingRules) ->
     return Positives(users, new_starts, new_items, len(items) - in_core, in_core - len(new_items))
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _order_ties(timestamp: NDArray[np.int64], user: NDArray[np.int32], item: NDArray[np.int32]) -> None:
     """Put events of one time in descending order of items, in place: they are read from the end."""
     start = 0
@@ -75,7 +75,7 @@ def _order_ties(timestamp: NDArray[np.int64], user: NDArray[np.int32], item: NDA
         start = end
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _newest_first(
     user: NDArray[np.int32], item: NDArray[np.int32], users: int, items: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -104,7 +104,7 @@ def _newest_first(
     return starts, by_user[:kept].copy()
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _core(
     starts: NDArray[np.int64], item: NDArray[np.int32], items: int, least_of_user: int, least_of_item: int
 ) -> NDArray[np.bool_]:
@@ -156,7 +156,7 @@ def _core(
     return kept
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _take_newest(
     starts: NDArray[np.int64], item: NDArray[np.int32], kept: NDArray[np.bool_], most: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]]:

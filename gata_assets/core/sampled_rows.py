@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import numba as nb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gata_assets.core.candidates import Candidates, choose_candidates
+from gata_assets.core.compiling import compiled
 from gata_assets.core.event_table import EventTable, Ids, renumber
 from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.core.negatives import Negatives, gather_histories, sample_negatives, split_evenly
@@ -178,7 +178,7 @@ def write_rows(rows: SampledRows, ranges: Iterable[tuple[int, int]], sink: Binar
             writer.write_table(rows.table(first, last), row_group_size=1 << 62)
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _lay_out(
     first: int,
     last: int,

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from gata_assets.core.compiling import compiled
 from gata_assets.core.event_table import EventTable
 from gata_assets.core.interaction_rules import SamplingRules, SamplingStrategy
 from gata_assets.core.quality import Outcome
@@ -235,7 +235,7 @@ def check_times(timestamps: Iterable[NDArray[np.int64]], end: int, evidence: Evi
     ]
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def group_by_user(
     user: NDArray[np.int32], item: NDArray[np.int32], users: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -252,7 +252,7 @@ def group_by_user(
     return ends, items
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _count(
     row_user: NDArray[np.int32],
     row_item: NDArray[np.int32],

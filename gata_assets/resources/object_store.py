@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from time import time
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 from uuid import uuid4
 
 import dagster as dg
@@ -28,7 +28,13 @@ _LEFT_BEHIND_SECONDS = 3_600
 
 
 class ObjectStore(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
-    """Objects by key: a `/`-separated path without a leading slash."""
+    """Objects by key: a `/`-separated path without a leading slash.
+
+    A store can be pickled, as Dagster's resources cannot: a cluster's machines make it anew from its fields.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _made_anew, _fields_of(self)
 
     @abstractmethod
     def write(self, key: str, content: bytes) -> None:
@@ -203,6 +209,30 @@ class LocalObjectStore(ObjectStore):
 
 def _raise(error: OSError) -> NoReturn:
     raise error
+
+
+def _fields_of(resource: dg.ConfigurableResource[object]) -> tuple[type, dict[str, object]]:
+    values = {name: getattr(resource, name) for name in type(resource).model_fields}
+    return type(resource), {
+        name: _Described(*_fields_of(value)) if isinstance(value, dg.ConfigurableResource) else value
+        for name, value in values.items()
+    }
+
+
+def _made_anew(kind: type, fields: dict[str, object]) -> object:
+    return kind(
+        **{
+            name: _made_anew(value.kind, value.fields) if isinstance(value, _Described) else value
+            for name, value in fields.items()
+        }
+    )
+
+
+class _Described(NamedTuple):
+    """A resource that another one holds, as its class and fields."""
+
+    kind: type
+    fields: dict[str, object]
 
 
 _ADVICE = "Look at TARGET_DIR, its rights and the space on the disk."

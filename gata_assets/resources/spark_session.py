@@ -94,16 +94,15 @@ def spark_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError) as error:
-        text = str(error); print(text[-1800:])
+        text = str(error)
         raised = _OURS.findall(text)
         if raised:
             name, message = raised[-1]
             raise _error_class(name)(message.strip()) from None
         if "PATH_NOT_FOUND" in text:
             raise ObjectNotFoundError(f"A curated day or a table is not there, while {doing}.") from None
-        kind = getattr(error, "getCondition", lambda: None)() or _java_class(text) or type(error).__name__
         raise EngineError(
-            f"Spark broke off while {doing}: {kind}. Look at the logs of the driver and the executors; "
+            f"Spark broke off while {doing}: {_kind_of(error)}. Look at the logs of the driver and the executors; "
             "a batch can be run again."
         ) from None
 
@@ -116,9 +115,15 @@ def _error_class(name: str) -> type[GataError]:
     return found if isinstance(found, type) and issubclass(found, GataError) else DataRuleError
 
 
-def _java_class(text: str) -> str | None:
-    found = re.search(r"\b((?:[a-z]\w*\.){2,}[A-Z]\w+(?:Exception|Error))\b", text)
-    return found.group(1) if found else None
+def _kind_of(error: Exception) -> str:
+    """What kind of error it is, by Spark's name of it, and by Python's or Java's: the classes, never the text."""
+    condition = getattr(error, "getCondition", lambda: None)() or type(error).__name__
+    classes = _PYTHON_CLASS.findall(str(error)) or _JAVA_CLASS.findall(str(error))
+    return f"{condition} ({classes[-1]})" if classes else str(condition)
+
+
+_PYTHON_CLASS = re.compile(r"^([\w.]+(?:Error|Exception))(?::|$)", re.MULTILINE)
+_JAVA_CLASS = re.compile(r"\b((?:[a-z]\w*\.){2,}[A-Z]\w+(?:Exception|Error))\b")
 
 
 def _configured(builder: SparkSession.Builder, settings: Mapping[str, str]) -> SparkSession:
@@ -135,8 +140,8 @@ def _starting(where: str) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError) as error:
-        kind = getattr(error, "getCondition", lambda: None)() or _java_class(str(error)) or type(error).__name__
-        if kind == "JAVA_GATEWAY_EXITED":
+        kind = _kind_of(error)
+        if "JAVA_GATEWAY_EXITED" in kind:
             raise EngineError(
                 "Spark needs a Java runtime, 17 or later, and could not start one: look at JAVA_HOME and the PATH."
             ) from None
