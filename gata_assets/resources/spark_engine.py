@@ -67,8 +67,6 @@ class SparkEngine(InteractionEngine):
         with spark_errors("making features"):
             set_shuffles(session, total)
             events = read_events(session, store, places, window, rows)
-            require_one_id_a_key(events, "user")
-            require_one_id_a_key(events, "item")
             ranges = choose_ranges(events, total, rows_a_range=self.rows_a_part)
             kernel = FeatureKernel(window)
             held = hold(ranges.deal(events).mapInArrow(kernel, PARTS), kernel.parts_of_nothing)

@@ -24,7 +24,7 @@ from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.core.quality import Outcome
 from gata_assets.resources.interaction_engine import ITEM_FEATURES, RECENT_INTERACTIONS, USER_FEATURES
 from gata_assets.resources.spark_parts import Part, as_batch, as_parquet, parts_of, report_of
-from gata_assets.resources.spark_tables import frame_of
+from gata_assets.resources.spark_tables import count_ids, frame_of
 from gata_assets.schemas.interactions import ItemFeatures
 
 if TYPE_CHECKING:
@@ -165,14 +165,10 @@ class WindowFacts:
 
 
 def count_window(events: DataFrame) -> WindowFacts:
-    """Count a window's interactions, users and items."""
-    from pyspark.sql import functions as sf
-
-    by_type = events.groupBy("type_code").count().collect()
-    users = events.select("user_id").distinct().count()
-    rated = events.groupBy("item_id").agg((sf.count("rating") > 0).cast("int").alias("is_rated"))
-    items, rated_items = rated.agg(sf.count("is_rated"), sf.sum("is_rated")).collect()[0]
-    return WindowFacts({code: count for code, count in by_type}, users, items, rated_items or 0)
+    """Count a window's interactions, users and items; raises DataRuleError where two ids have one key."""
+    by_type = dict(events.groupBy("type_code").count().collect())
+    users, _ = count_ids(events, "user")
+    return WindowFacts(by_type, users, *count_ids(events, "item"))
 
 
 def check_ranges(counted: Mapping[str, int], users: int, facts: WindowFacts) -> list[Outcome]:

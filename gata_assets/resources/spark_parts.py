@@ -153,9 +153,13 @@ def hold(made: DataFrame, of_nothing: Callable[[], Iterable[Part]]) -> Held:
     made = made.persist()
     try:
         counts: dict[str, dict[int, int]] = {}
-        for name, part, rows in made.where(sf.col("name") != REPORT).select("name", "part", "rows").collect():
-            counts.setdefault(name, {})[part] = rows
-        reports = [bytes(content) for (content,) in made.where(sf.col("name") == REPORT).select("content").collect()]
+        reports = []
+        said = sf.when(sf.col("name") == REPORT, sf.col("content"))
+        for name, part, rows, content in made.select("name", "part", "rows", said).collect():
+            if content is None:
+                counts.setdefault(name, {})[part] = rows
+            else:
+                reports.append(bytes(content))
     except BaseException:
         made.unpersist()
         raise

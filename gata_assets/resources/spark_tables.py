@@ -63,16 +63,18 @@ def micros(at: datetime) -> int:
     return int(np.datetime64(at.replace(tzinfo=None), "us").astype(np.int64))
 
 
-def require_one_id_a_key(ids: DataFrame, kind: str) -> None:
-    """Raise DataRuleError where two ids, of users or items, have one key."""
+def count_ids(events: DataFrame, kind: str) -> tuple[int, int]:
+    """The distinct ids of users or items, and how many of them have a rating; raises DataRuleError for a shared key."""
     from pyspark.sql import functions as sf
 
-    keys = ids.select(f"{kind}_id").distinct().groupBy(sf.xxhash64(f"{kind}_id").alias("key")).count()
-    total, shared = keys.agg(sf.sum("count"), sf.sum(sf.col("count") - 1)).collect()[0]
-    if shared:
+    ids = events.groupBy(f"{kind}_id").agg((sf.count("rating") > 0).cast("int").alias("is_rated"))
+    keys = ids.groupBy(sf.xxhash64(f"{kind}_id")).agg(sf.count("*").alias("ids"), sf.sum("is_rated").alias("rated"))
+    total, keyed, rated = keys.agg(sf.sum("ids"), sf.count("*"), sf.sum("rated")).collect()[0]
+    if keyed and total > keyed:
         raise DataRuleError(
-            f"{shared:,} of {total:,} {kind} ids have the key of another (XXH64): rename one of each pair."
+            f"{total - keyed:,} of {total:,} {kind} ids have the key of another (XXH64): rename one of each pair."
         )
+    return total or 0, rated or 0
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,8 @@ def choose_ranges(rows: DataFrame, total: int, *, rows_a_range: int) -> UserRang
     ends = counts["count"].cum_sum().to_numpy()
     if not len(ends):
         return UserRanges(())
-    cuts = np.searchsorted(ends, ends[-1] * np.arange(1, wanted) / wanted)
-    firsts = counts["user_id"].gather(np.unique(cuts[cuts > 0])).to_list()
+    cuts = np.unique(np.searchsorted(ends, ends[-1] * np.arange(1, wanted) / wanted) + 1)
+    firsts = counts["user_id"].gather(cuts[cuts < len(ends)]).to_list()
     return UserRanges(tuple(firsts))
 
 
