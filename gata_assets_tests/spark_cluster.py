@@ -5,21 +5,32 @@ Started by the classes that pyspark brings; ended by their pids.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-import pyspark
+import pytest
 
 from gata_assets_tests.loopback import free_port
 
-SPARK_HOME = Path(pyspark.__file__).parent
 _DEPLOY = "org.apache.spark.deploy"
 _START_SECONDS = 60
+
+
+@pytest.fixture(scope="session")
+def spark_master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of the cluster of this session; the process's Spark session is ended before it."""
+    from gata_assets.resources.spark_session import close_session
+
+    with standalone_cluster(tmp_path_factory.mktemp("spark")) as url:
+        yield url
+        close_session()
 
 
 @contextmanager
@@ -34,7 +45,8 @@ def standalone_cluster(directory: Path, *, workers: int = 2, memory: str = "1g")
         for number in range(workers):
             worker = ["--host", "127.0.0.1", "--webui-port", "0", "--cores", "1", "--memory", memory]
             place = directory / f"worker-{number}"
-            running.enter_context(daemon(f"{_DEPLOY}.worker.Worker", [*worker, "-d", str(place), url], place))
+            place.mkdir(parents=True)
+            running.enter_context(daemon(f"{_DEPLOY}.worker.Worker", [*worker, "-d", str(place), url], place / "log"))
         _wait_until(lambda: log.read_text().count("Registering worker") >= workers, "the workers have joined")
         yield url
 
@@ -63,20 +75,21 @@ _CONNECT = "org.apache.spark.sql.connect.service"
 @contextmanager
 def daemon(java_class: str, arguments: Sequence[str], log: Path) -> Iterator[Path]:
     """A class of Spark's as a process that listens on loopback; gives the file of its log."""
-    import sys
-
-    log = log if log.suffix else log.with_suffix(".log")
     log.parent.mkdir(parents=True, exist_ok=True)
+    [home] = importlib.util.find_spec("pyspark").submodule_search_locations  # type: ignore[union-attr]
     environment = {
         **os.environ,
-        "SPARK_HOME": str(SPARK_HOME),
+        "SPARK_HOME": home,
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_DAEMON_MEMORY": "256m",
+        # Its port would be the same for every master of the machine.
+        "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",
+        "SPARK_CONNECT_MODE": "0",
         "PYSPARK_PYTHON": sys.executable,
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(SPARK_HOME / "bin" / "spark-class"), java_class, *arguments],
+            [str(Path(home, "bin", "spark-class")), java_class, *arguments],
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment,
@@ -101,9 +114,9 @@ def wait_for_port(port: int) -> None:
     _wait_until(answers, f"port {port} answers")
 
 
-def _wait_until(is_so: object, what: str) -> None:
+def _wait_until(is_so: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while not is_so():  # type: ignore[operator]
+    while not is_so():
         if time.monotonic() > deadline:
             raise TimeoutError(f"It was waited in vain for: {what}.")
         time.sleep(0.1)

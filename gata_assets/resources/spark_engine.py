@@ -13,9 +13,12 @@ from gata_assets.core.feature_quality import FEATURES_MATCH_THE_EVENTS
 from gata_assets.core.features import make_item_features
 from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.core.quality import Outcome
+from gata_assets.core.sampling_quality import check_samples, weigh_items
+from gata_assets.errors import DataRuleError
 from gata_assets.resources.curated_days import read_catalogue
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
+    NEGATIVE_SAMPLES,
     RECENT_INTERACTIONS,
     USER_FEATURES,
     CuratedWindow,
@@ -32,12 +35,23 @@ from gata_assets.resources.spark_features import (
     sum_item_counts,
 )
 from gata_assets.resources.spark_parts import PARTS, SparkTables, as_parquet, hold
+from gata_assets.resources.spark_samples import (
+    Catalogue,
+    SampleKernel,
+    choose_pairs,
+    count_interactions,
+    gather_evidence,
+    lay_together,
+    numbers_of,
+)
 from gata_assets.resources.spark_session import open_session, spark_errors
 from gata_assets.resources.spark_tables import (
     choose_ranges,
+    count_ids,
     count_rows,
+    inside,
+    micros,
     read_events,
-    require_one_id_a_key,
     set_shuffles,
 )
 
@@ -93,7 +107,35 @@ class SparkEngine(InteractionEngine):
         self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
     ) -> MadeTables:
         """See InteractionEngine; raises EngineError too."""
-        raise NotImplementedError
+        places, window = curated.places, curated.window
+        items = read_catalogue(places, store)
+        is_available = (items["available_at"].is_null() | (items["available_at"] < window.end_at)).to_numpy()
+        rows = count_rows(store, places, curated.seen_window)
+        session = self._session()
+        with spark_errors("making training data"):
+            set_shuffles(session, sum(rows.values()))
+            seen = read_events(session, store, places, curated.seen_window, rows)
+            count_ids(seen, "user")
+            events = seen.where(inside(window))
+            pairs = choose_pairs(events, rules)
+            if pairs.count and not is_available.any():
+                raise DataRuleError(
+                    f"{pairs.count:,} positives, and no item of the catalogue that was available before the batch: "
+                    "ingest the items, or look at their available_at."
+                )
+            catalogue = Catalogue(
+                items.select("item_id", "item_key"), is_available, count_interactions(events, items, rules)
+            )
+            kernel = SampleKernel(rules, catalogue, micros(window.end_at))
+            together = lay_together(seen, pairs)
+            ranges = choose_ranges(together, sum(rows.values()) + pairs.count, rows_a_range=self.rows_a_part)
+            held = hold(ranges.deal(together).mapInArrow(kernel, PARTS), kernel.parts_of_nothing)
+            evidence = gather_evidence(held, seen, len(items))
+        numbers = numbers_of(held, pairs, int(is_available.sum()))
+        weights = weigh_items(catalogue.interactions, is_available, rules)
+        checked = check_samples(evidence, weights, reported_shortfall=numbers["shortfall"])
+        outcomes = {NEGATIVE_SAMPLES: {**checked, **held.report.outcomes[NEGATIVE_SAMPLES]}}
+        return SparkTables(store, held, (NEGATIVE_SAMPLES,), {}, {NEGATIVE_SAMPLES: numbers}, outcomes)
 
     def _session(self) -> SparkSession:
         return open_session(master=self.master, remote=self.remote, settings=self.settings)

@@ -40,7 +40,8 @@ _NO_CATALOGUE = pl.DataFrame(
     schema={"item_id": pl.String, "category": pl.String, "price": pl.Float64, "available_at": pl.Datetime("us", "UTC")}
 )
 
-_NO_EVENTS = pl.DataFrame(
+# The columns of interactions, as they come to a kernel.
+NO_EVENTS = pl.DataFrame(
     schema={
         "user_id": pl.String,
         "item_id": pl.String,
@@ -90,7 +91,7 @@ class FeatureKernel:
 
     def parts_of_nothing(self) -> Iterator[Part]:
         """The same where there are no interactions, and so no range."""
-        return self.parts_of(0, code_rows(_NO_EVENTS.to_arrow()))
+        return self.parts_of(0, code_rows(NO_EVENTS.to_arrow()))
 
 
 def code_rows(rows: pa.Table, items: pl.DataFrame | None = None) -> EventTable:
@@ -166,7 +167,7 @@ class WindowFacts:
 
 def count_window(events: DataFrame) -> WindowFacts:
     """Count a window's interactions, users and items; raises DataRuleError where two ids have one key."""
-    by_type = dict(events.groupBy("type_code").count().collect())
+    by_type = {code: count for code, count in events.groupBy("type_code").count().collect()}
     users, _ = count_ids(events, "user")
     return WindowFacts(by_type, users, *count_ids(events, "item"))
 

@@ -13,7 +13,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -78,7 +78,7 @@ def as_parquet(table: pa.Table, plain: frozenset[str]) -> bytes:
 Outcomes = Mapping[str, Mapping[str, Sequence[Outcome]]]
 
 
-def report_of(part: int, outcomes: Outcomes, counts: Mapping[str, int]) -> Part:
+def report_of(part: int, outcomes: Outcomes, counts: Mapping[str, float]) -> Part:
     """What the checks of a range say, by table and check, and counts: JSON, as a part named REPORT."""
     said = [
         (table, check, [asdict(one) for one in of_check])
@@ -93,7 +93,7 @@ class Report:
     """What the checks of all ranges say together: outcomes with their numbers added up, and counts."""
 
     outcomes: Outcomes
-    counts: Mapping[str, int]
+    counts: Mapping[str, Any]
 
 
 def add_up(reports: Iterable[bytes]) -> Report:
@@ -185,7 +185,7 @@ class SparkTables(MadeTables):
         """`tables` are those of the kernel; `here` are others, of which `numbers` has the `row_count`."""
         self.numbers, self.outcomes = numbers, outcomes
         self._store, self._held = store, held
-        self._counts = {name: held.counts[name] for name in tables if name in held.counts}
+        self._counts = {name: _with_rows(held.counts[name]) for name in tables if name in held.counts}
         self._here = {**here, **{name: held.here[name] for name in tables if name in held.here}}
         self._give_up = weakref.finalize(self, held.give_up)
         self._give_up.atexit = False
@@ -215,6 +215,11 @@ class SparkTables(MadeTables):
             delete_others(self._store, f"{prefix}{name}/", [file.key for file in files_of_table])
         self._give_up()
         return written
+
+
+def _with_rows(counts: Mapping[int, int]) -> dict[int, int]:
+    """The parts that have rows, or one where none has."""
+    return {part: rows for part, rows in counts.items() if rows} or {min(counts): 0}
 
 
 @dataclass(frozen=True)
