@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandera.polars as pandera
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from gata_assets.batches import Window
+from gata_assets.core.dictionaries import decoded
 from gata_assets.core.event_table import EventTable
 from gata_assets.core.features import FeatureTables
 from gata_assets.core.interaction_rules import RECENT_INTERACTIONS, InteractionType
@@ -33,12 +32,12 @@ def check_features(tables: FeatureTables, events: EventTable, window: Window) ->
     return {
         "user_features": {
             "user_features_are_valid": check_arrow_table(UserFeatures, tables.user_features, has_unique=True),
-            FEATURES_MATCH_THE_EVENTS: [*check_users_match_the_events(tables, events), of_users],
+            FEATURES_MATCH_THE_EVENTS: [*check_users_match_the_events(tables, events), *of_users],
             NOTHING_AFTER_THE_BATCH: instants[:1],
         },
         "item_features": {
             "item_features_are_valid": check_arrow_table(ItemFeatures, tables.item_features, has_unique=True),
-            FEATURES_MATCH_THE_EVENTS: [*check_items_match_the_events(tables, events), of_items],
+            FEATURES_MATCH_THE_EVENTS: [*check_items_match_the_events(tables, events), *of_items],
         },
         "recent_interactions": {
             "recent_interactions_are_valid": check_arrow_table(
@@ -106,24 +105,33 @@ def check_recent_match_the_events(tables: FeatureTables, events: EventTable) -> 
     return [
         _equal("recent interactions are as many as users have", recent.num_rows, expected),
         _equal("every user has a newest one", int(is_first.sum()), len(events.users), unit="users"),
+        _equal_instants("each user's newest is their last interaction", at[is_first], users["last_interaction"]),
         Outcome("each user's are newest first", int((disordered & ~is_first[1:]).sum()), len(position), _DEFECT),
     ]
 
 
-def check_ratings_match_the_events(tables: FeatureTables, events: EventTable) -> list[Outcome]:
-    """Averages of ratings are those of as many users and items as have ratings."""
-    rated = ~np.isnan(events.rating)
-    outcomes = []
-    for kind, table, codes in (
-        ("users", tables.user_features, events.user),
-        ("items", tables.item_features, events.item),
-    ):
-        averages = table["avg_rating"]
-        expected = len(np.unique(codes[rated]))
-        outcomes.append(
-            _equal(f"{kind} with a rating have an average", averages.length() - averages.null_count, expected)
-        )
-    return outcomes
+def check_ratings_match_the_events(tables: FeatureTables, events: EventTable) -> tuple[list[Outcome], list[Outcome]]:
+    """As many users (and items) have an average as have ratings, and the averages sum to the ratings over these."""
+    rated = np.flatnonzero(~np.isnan(events.rating))
+    ratings = float(events.rating[rated].sum(dtype=np.float64))
+    has_row = pc.is_in(events.items.ids.to_arrow(), value_set=tables.item_features["item_id"])
+    # The row of each item's code; that of an item without one is never looked at.
+    item_rows = np.cumsum(has_row.to_numpy(zero_copy_only=False)) - 1
+    return (
+        _ratings_match("users", tables.user_features, events.user[rated], ratings),
+        _ratings_match("items", tables.item_features, item_rows[events.item[rated]], ratings),
+    )
+
+
+def _ratings_match(kind: str, table: pa.Table, rows: NDArray[np.integer], ratings: float) -> list[Outcome]:
+    averages = table["avg_rating"].to_numpy()
+    found = len(averages) - table["avg_rating"].null_count
+    summed = float(averages[np.minimum(rows, len(averages) - 1)].sum()) if len(averages) else 0.0
+    is_off = not abs(summed - ratings) <= 1e-9 * ratings
+    return [
+        _equal(f"{kind} with a rating have an average", found, len(np.unique(rows)), unit=kind),
+        Outcome(f"averages of {kind} sum to the ratings", int(is_off), 1, _DEFECT, unit="sums"),
+    ]
 
 
 def check_nothing_after_the_batch(tables: FeatureTables, window: Window) -> list[Outcome]:
@@ -136,26 +144,18 @@ def check_nothing_after_the_batch(tables: FeatureTables, window: Window) -> list
 
 def check_arrow_table(model: type[pandera.DataFrameModel], table: pa.Table, *, has_unique: bool) -> list[Outcome]:
     """Hold the rules of a model against a table of features, whole where values are to be unique."""
-    return check_polars_tables(model, decoded(table, len(table) if has_unique else _ROWS_AT_ONCE))
-
-
-def decoded(table: pa.Table, rows: int) -> Iterator[pl.DataFrame]:
-    """A table in pieces of so many rows (one at least), with its ids as strings."""
-    schema = pa.schema([(field.name, _plain(field.type)) for field in table.schema])
-    for start in range(0, max(table.num_rows, 1), max(rows, 1)):
-        frame = pl.from_arrow(table.slice(start, rows).cast(schema))
-        assert isinstance(frame, pl.DataFrame)
-        yield frame
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_list(kind):
-        return pa.list_(_plain(kind.value_type))
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+    return check_polars_tables(model.to_schema(), decoded(table, len(table) if has_unique else _ROWS_AT_ONCE))
 
 
 def _equal(rule: str, found: int, expected: int, unit: str = "rows") -> Outcome:
     return Outcome(rule, failed=abs(found - expected), checked=expected, advice=_DEFECT, unit=unit)
+
+
+def _equal_instants(rule: str, found: NDArray[np.int64], expected: pa.ChunkedArray) -> Outcome:
+    wanted = expected.cast(pa.int64()).to_numpy()
+    rows = min(len(found), len(wanted))
+    differing = int((found[:rows] != wanted[:rows]).sum()) + abs(len(found) - len(wanted))
+    return Outcome(rule, differing, len(wanted), _DEFECT, unit="users")
 
 
 def _sum(table: pa.Table, column: str) -> int:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gata_assets.core import feature_kernel as kernel
+from gata_assets.core.catalogue import look_up_items
 from gata_assets.core.event_table import EventTable, Ids
 from gata_assets.core.interaction_rules import RECENT_INTERACTIONS, InteractionType
 
@@ -36,13 +37,12 @@ class FeatureTables:
 
 @dataclass(frozen=True)
 class ItemCounts:
-    """What was done with items, by any group of users; that of groups without a common user adds up.
+    """What was done with items, by any group of users; what groups without a common user did adds up.
 
-    `ids` are distinct and ascending; `counts` has the columns of `feature_kernel` (without days), `ratings` is the sum
-    of the ratings.
+    `counts` has the columns of `feature_kernel` (without days), `ratings` is the sum of the ratings; by item code.
     """
 
-    ids: pl.Series
+    items: Ids
     counts: NDArray[np.uint32]
     ratings: NDArray[np.float64]
     unique_users: NDArray[np.uint32]
@@ -50,7 +50,7 @@ class ItemCounts:
 
 @dataclass(frozen=True)
 class UserTables:
-    """The tables that have a user's rows, and what they did with items."""
+    """The tables that have a user's rows, and what the users did with items."""
 
     user_features: pa.Table
     recent_interactions: pa.Table
@@ -90,7 +90,7 @@ def make_user_tables(events: EventTable) -> UserTables:
             events.users, by_user, user_totals, unique_items, user_ratings, last_at, list_of(ends, recent_items)
         ),
         recent_interactions=_recent_interactions(events, ends, recent, recent_items),
-        item_counts=ItemCounts(events.items.ids, counts, ratings, unique_users),
+        item_counts=ItemCounts(events.items, counts, ratings, unique_users),
     )
 
 
@@ -129,24 +129,9 @@ def make_item_features(made: ItemCounts, catalogue: pl.DataFrame, *, before: dat
     """Work out the features of items from all that was done with them; catalogue and `before` as in `make_features`."""
     counts, ratings, unique_users = made.counts, made.ratings, made.unique_users
     totals = counts[:, :_TYPES].sum(axis=1, dtype=np.uint32)
-    known = (
-        made.ids.rename("item_id")
-        .to_frame()
-        .join(
-            catalogue.select(
-                "item_id",
-                "category",
-                "price",
-                is_available=pl.col("available_at").is_null() | (pl.col("available_at") < before),
-            ),
-            on="item_id",
-            how="left",
-            maintain_order="left",
-        )
-    )
-    is_available = known["is_available"].fill_null(value=False).to_numpy()
+    known = look_up_items(made.items, catalogue, before=before)
     # Items that are in no row: of the catalogue, not yet to be seen, and without an interaction.
-    kept = np.flatnonzero((totals > 0) | is_available)
+    kept = np.flatnonzero((totals > 0) | known["is_available"].to_numpy())
     known, counts, totals = known[kept], counts[kept], totals[kept]
     weights = counts[:, :_TYPES].astype(np.uint64) @ ENGAGEMENT_WEIGHTS
     most = np.full(len(totals), totals.max(initial=0))

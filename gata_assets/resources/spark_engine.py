@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gata_assets.core.feature_quality import FEATURES_MATCH_THE_EVENTS
 from gata_assets.core.features import make_item_features
 from gata_assets.core.interaction_rules import SamplingRules
+from gata_assets.core.joined_rows import check_features_of_items
 from gata_assets.core.quality import Outcome
 from gata_assets.core.sampling_quality import check_samples, weigh_items
 from gata_assets.errors import DataRuleError
@@ -21,21 +22,24 @@ from gata_assets.resources.interaction_engine import (
     NEGATIVE_SAMPLES,
     RECENT_INTERACTIONS,
     USER_FEATURES,
+    WITH_FEATURES,
     CuratedWindow,
     InteractionEngine,
     MadeTables,
 )
 from gata_assets.resources.object_store import ObjectStore
+from gata_assets.resources.part_files import part_keys, read_parts, read_schema
+from gata_assets.resources.polars_engine import source_of_items
 from gata_assets.resources.spark_features import (
-    PLAIN_COLUMNS,
     FeatureKernel,
     check_items,
     check_ranges,
     count_window,
     sum_item_counts,
 )
-from gata_assets.resources.spark_parts import PARTS, SparkTables, as_parquet, hold
+from gata_assets.resources.spark_parts import PARTS, SparkTables, as_part, hold
 from gata_assets.resources.spark_samples import (
+    WITH_FEATURES_ARE_VALID,
     Catalogue,
     SampleKernel,
     choose_pairs,
@@ -100,7 +104,7 @@ class SparkEngine(InteractionEngine):
             ITEM_FEATURES: {"row_count": items.num_rows, "interactions": facts.total},
             RECENT_INTERACTIONS: {"row_count": held.row_count(RECENT_INTERACTIONS)},
         }
-        here = {ITEM_FEATURES: as_parquet(items, PLAIN_COLUMNS[ITEM_FEATURES])}
+        here = {ITEM_FEATURES: as_part(ITEM_FEATURES, 0, source_of_items(items)).content}
         return SparkTables(store, held, (USER_FEATURES, RECENT_INTERACTIONS), here, numbers, outcomes)
 
     def make_training_data(
@@ -109,6 +113,9 @@ class SparkEngine(InteractionEngine):
         """See InteractionEngine; raises EngineError too."""
         places, window = curated.places, curated.window
         items = read_catalogue(places, store)
+        item_features = read_parts(store, f"{features}{ITEM_FEATURES}/")
+        user_parts = part_keys(store, f"{features}{USER_FEATURES}/")
+        user_schema = read_schema(store, user_parts[0], without="recent_items")
         is_available = (items["available_at"].is_null() | (items["available_at"] < window.end_at)).to_numpy()
         rows = count_rows(store, places, curated.seen_window)
         session = self._session()
@@ -126,16 +133,23 @@ class SparkEngine(InteractionEngine):
             catalogue = Catalogue(
                 items.select("item_id", "item_key"), is_available, count_interactions(events, items, rules)
             )
-            kernel = SampleKernel(rules, catalogue, micros(window.end_at))
-            together = lay_together(seen, pairs)
+            kernel = SampleKernel(rules, catalogue, item_features, user_schema, micros(window.end_at))
+            user_features = session.read.parquet(*(store.spark_uri(key) for key in user_parts))
+            together = lay_together(seen, pairs, user_features)
             ranges = choose_ranges(together, sum(rows.values()) + pairs.count, rows_a_range=self.rows_a_part)
             held = hold(ranges.deal(together).mapInArrow(kernel, PARTS), kernel.parts_of_nothing)
             evidence = gather_evidence(held, seen, len(items))
         numbers = numbers_of(held, pairs, int(is_available.sum()))
         weights = weigh_items(catalogue.interactions, is_available, rules)
         checked = check_samples(evidence, weights, reported_shortfall=numbers["shortfall"])
-        outcomes = {NEGATIVE_SAMPLES: {**checked, **held.report.outcomes[NEGATIVE_SAMPLES]}}
-        return SparkTables(store, held, (NEGATIVE_SAMPLES,), {}, {NEGATIVE_SAMPLES: numbers}, outcomes)
+        said = held.report.outcomes
+        valid = [*said[WITH_FEATURES][WITH_FEATURES_ARE_VALID], *check_features_of_items(item_features)]
+        outcomes: dict[str, dict[str, Sequence[Outcome]]] = {
+            NEGATIVE_SAMPLES: {**said[NEGATIVE_SAMPLES], **checked},
+            WITH_FEATURES: {WITH_FEATURES_ARE_VALID: valid},
+        }
+        of_tables = {NEGATIVE_SAMPLES: numbers, WITH_FEATURES: {"row_count": numbers["row_count"]}}
+        return SparkTables(store, held, (NEGATIVE_SAMPLES, WITH_FEATURES), {}, of_tables, outcomes)
 
     def _session(self) -> SparkSession:
         return open_session(master=self.master, remote=self.remote, settings=self.settings)

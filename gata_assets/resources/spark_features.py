@@ -16,14 +16,15 @@ import pyarrow as pa
 
 from gata_assets.batches import Window
 from gata_assets.core import feature_kernel
-from gata_assets.core.event_table import EventTable, code_events
+from gata_assets.core.event_table import EventTable, Ids, code_events
 from gata_assets.core.feature_quality import FEATURES_MATCH_THE_EVENTS, check_arrow_table, check_features
 from gata_assets.core.features import FeatureTables, ItemCounts, make_item_features, make_user_tables
 from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.core.quality import Outcome
-from gata_assets.resources.interaction_engine import ITEM_FEATURES, RECENT_INTERACTIONS, USER_FEATURES
-from gata_assets.resources.spark_parts import Part, as_batch, as_parquet, parts_of, report_of
+from gata_assets.resources.interaction_engine import RECENT_INTERACTIONS, USER_FEATURES
+from gata_assets.resources.polars_engine import sources_of
+from gata_assets.resources.spark_parts import Part, as_batch, as_part, pack, report_of, unpack
 from gata_assets.resources.spark_tables import count_ids, frame_of
 from gata_assets.schemas.interactions import ItemFeatures
 
@@ -50,12 +51,6 @@ NO_EVENTS = pl.DataFrame(
         "rating": pl.Float32,
     }
 )
-
-PLAIN_COLUMNS: Mapping[str, frozenset[str]] = {
-    USER_FEATURES: frozenset({"user_id", "last_interaction"}),
-    ITEM_FEATURES: frozenset({"item_id"}),
-    RECENT_INTERACTIONS: frozenset({"timestamp"}),
-}
 
 
 @dataclass(frozen=True)
@@ -84,10 +79,10 @@ class FeatureKernel:
             check_features(tables, events, self.window),
             {"pairs": pairs, **{f"type_{code}": int(count) for code, count in enumerate(by_type)}},
         )
-        for name, table in ((USER_FEATURES, made.user_features), (RECENT_INTERACTIONS, made.recent_interactions)):
-            yield Part(name, part, table.num_rows, as_parquet(table, PLAIN_COLUMNS[name]))
-        counts = _counts_table(made.item_counts)
-        yield Part(ITEM_COUNTS, part, counts.num_rows, as_parquet(counts, frozenset(counts.column_names)))
+        sources = sources_of(tables)
+        for name in (USER_FEATURES, RECENT_INTERACTIONS):
+            yield as_part(name, part, sources[name])
+        yield pack(ITEM_COUNTS, part, _counts_table(made.item_counts))
 
     def parts_of_nothing(self) -> Iterator[Part]:
         """The same where there are no interactions, and so no range."""
@@ -113,19 +108,12 @@ def _counts_table(made: ItemCounts) -> pa.Table:
     columns = {name: made.counts[:, at].astype(np.int64) for at, name in enumerate(_COUNTS)}
     return pa.table(
         {
-            "item_id": made.ids.to_arrow().cast(pa.string()),
+            "item_id": made.items.ids.to_arrow().cast(pa.string()),
             **columns,
             "ratings": made.ratings,
             "users": made.unique_users.astype(np.int64),
         }
     )
-
-
-def unpack(name: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The rows of the parts of one name, as a function of mapInArrow."""
-    for one in parts_of(batches):
-        if one.name == name:
-            yield from one.table().to_batches()
 
 
 def sum_item_counts(held: DataFrame, catalogue: pl.DataFrame) -> ItemCounts:
@@ -143,7 +131,7 @@ def sum_item_counts(held: DataFrame, catalogue: pl.DataFrame) -> ItemCounts:
         .sort("item_id")
     )
     return ItemCounts(
-        whole["item_id"],
+        Ids(whole["item_id"], key_ids(whole["item_id"]).to_numpy()),
         np.ascontiguousarray(whole.select(_COUNTS).to_numpy().astype(np.uint32).reshape(-1, len(_COUNTS))),
         whole["ratings"].cast(pl.Float64).to_numpy(),
         whole["users"].to_numpy().astype(np.uint32),

@@ -22,7 +22,7 @@ from gata_assets.core.quality import Outcome
 from gata_assets.errors import EngineError
 from gata_assets.resources.interaction_engine import MadeTables, WrittenFile
 from gata_assets.resources.object_store import ObjectStore
-from gata_assets.resources.part_files import ROWS_OF_A_GROUP, compacted, delete_others
+from gata_assets.resources.part_files import TableSource, delete_others, write_groups
 from gata_assets.resources.spark_session import is_open, spark_errors
 
 if TYPE_CHECKING:
@@ -49,10 +49,6 @@ class Part:
     rows: int
     content: bytes
 
-    def table(self) -> pa.Table:
-        """The rows of a Parquet file."""
-        return pq.read_table(pa.BufferReader(self.content))
-
 
 def as_batch(part: Part) -> pa.RecordBatch:
     """A part as the only row of a batch of PARTS."""
@@ -61,18 +57,25 @@ def as_batch(part: Part) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=_PARTS)
 
 
-def as_parquet(table: pa.Table, plain: frozenset[str]) -> bytes:
-    """A table as a Parquet file, laid out as the one-machine engine does; `plain` are columns without a dictionary."""
+def as_part(name: str, part: int, source: TableSource) -> Part:
+    """A part of a table as the one-machine engine writes it."""
     sink = io.BytesIO()
-    first = compacted(table.slice(0, ROWS_OF_A_GROUP))
-    dictionaries = [name for name in first.column_names if name not in plain]
-    with pq.ParquetWriter(
-        sink, first.schema, compression="zstd", use_dictionary=dictionaries, store_schema=False
-    ) as writer:
-        writer.write_table(first, row_group_size=ROWS_OF_A_GROUP)
-        for start in range(ROWS_OF_A_GROUP, table.num_rows, ROWS_OF_A_GROUP):
-            writer.write_table(compacted(table.slice(start, ROWS_OF_A_GROUP)), row_group_size=ROWS_OF_A_GROUP)
-    return sink.getvalue()
+    rows = write_groups(source, source.groups, sink)
+    return Part(name, part, rows, sink.getvalue())
+
+
+def pack(name: str, part: int, table: pa.Table) -> Part:
+    """Rows that Spark is to add up, as a part of that name."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", use_dictionary=False)
+    return Part(name, part, table.num_rows, sink.getvalue())
+
+
+def unpack(name: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The rows of the parts of a name, as a function of mapInArrow."""
+    for one in parts_of(batches):
+        if one.name == name:
+            yield from pq.read_table(pa.BufferReader(one.content)).to_batches()
 
 
 Outcomes = Mapping[str, Mapping[str, Sequence[Outcome]]]

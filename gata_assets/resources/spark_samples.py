@@ -8,20 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gata_assets.core.candidates import choose_candidates
 from gata_assets.core.event_table import EventTable
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
+from gata_assets.core.joined_rows import JoinedRows, check_features_of_users
 from gata_assets.core.negatives import gather_histories, sample_negatives
 from gata_assets.core.positives import choose_positives
-from gata_assets.core.sampled_rows import SampledRows, write_rows
+from gata_assets.core.sample_checks import pieces_of
+from gata_assets.core.sampled_rows import SampledRows
 from gata_assets.core.sampling_quality import (
     NOTHING_AFTER_THE_BATCH,
     Evidence,
@@ -30,16 +32,21 @@ from gata_assets.core.sampling_quality import (
     group_by_user,
     weigh_items,
 )
-from gata_assets.resources.interaction_engine import NEGATIVE_SAMPLES
-from gata_assets.resources.spark_features import NO_EVENTS, code_rows, unpack
-from gata_assets.resources.spark_parts import Held, Part, as_batch, as_parquet, report_of
+from gata_assets.core.table_rules import check_polars_tables
+from gata_assets.resources.interaction_engine import NEGATIVE_SAMPLES, WITH_FEATURES
+from gata_assets.resources.polars_engine import sources_of_rows
+from gata_assets.resources.spark_features import NO_EVENTS, code_rows
+from gata_assets.resources.spark_parts import Held, Part, as_batch, as_part, pack, report_of, unpack
 from gata_assets.resources.spark_tables import cut, frame_of
+from gata_assets.schemas.interactions import NegativeSamples
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 # How rows that are dealt out say what they are, in the place of their type.
-_SEEN, _POSITIVE = InteractionType.VIEW, InteractionType.CLICK
+_SEEN, _POSITIVE, _FEATURES = InteractionType.VIEW, InteractionType.CLICK, InteractionType.PURCHASE
+
+WITH_FEATURES_ARE_VALID = "with_features_are_valid"
 
 # What the kernel gives besides parts of tables: of items of the catalogue, how often each was drawn, and the like.
 DRAWS = "draws"
@@ -84,16 +91,26 @@ def choose_pairs(events: DataFrame, rules: SamplingRules) -> Pairs:
     return Pairs(pairs.select("user_id", "item_id", "timestamp"), count, total - count)
 
 
-def lay_together(seen: DataFrame, pairs: Pairs) -> DataFrame:
-    """What a range needs of its users, as EVENTS: all that they have seen, and their positives."""
+def lay_together(seen: DataFrame, pairs: Pairs, users: DataFrame) -> DataFrame:
+    """What a range needs of its users: all that they have seen, their positives, and their features.
+
+    The columns of EVENTS, and `features`, a struct of UserFeatures without `recent_items`, where the row is that.
+    """
     from pyspark.sql import functions as sf
 
-    def as_events(rows: DataFrame, kind: InteractionType) -> DataFrame:
-        columns = rows.select("user_id", "item_id", "timestamp")
-        code, rating = sf.lit(kind.code).cast("smallint"), sf.lit(None).cast("float")
-        return columns.withColumns({"type_code": code, "rating": rating})
+    columns = [name for name in users.columns if name != "recent_items"]
+    features = users.select("user_id", sf.struct(*columns).alias("features"))
 
-    return as_events(seen, _SEEN).union(as_events(pairs.rows, _POSITIVE))
+    def as_rows(rows: DataFrame, kind: InteractionType) -> DataFrame:
+        return rows.withColumn("type_code", sf.lit(kind.code).cast("smallint"))
+
+    chosen = ("user_id", "item_id", "timestamp")
+    return (
+        as_rows(seen.select(*chosen), _SEEN)
+        .union(as_rows(pairs.rows.select(*chosen), _POSITIVE))
+        .withColumn("rating", sf.lit(None).cast("float"))
+        .unionByName(as_rows(features, _FEATURES), allowMissingColumns=True)
+    )
 
 
 def count_interactions(events: DataFrame, catalogue: pl.DataFrame, rules: SamplingRules) -> NDArray[np.int64]:
@@ -125,10 +142,16 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class SampleKernel:
-    """Draws the negatives of a range's users; `end` is that of the window, in microseconds since 1970."""
+    """Draws the negatives of a range's users, and joins the rows to the features.
+
+    `user_schema` is that of the users' features as they were written, without `recent_items`; `end` is that of the
+    window, in microseconds since 1970.
+    """
 
     rules: SamplingRules
     catalogue: Catalogue
+    item_features: pa.Table
+    user_schema: pa.Schema
     end: int
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -136,13 +159,16 @@ class SampleKernel:
         held = [batch for batch in batches if batch.num_rows]
         if held:
             rows = pa.Table.from_batches(held)
-            yield from map(as_batch, self.parts_of(rows["part"][0].as_py(), rows))
+            is_features = pc.equal(rows["type_code"], _FEATURES.code)
+            users = pa.Table.from_struct_array(rows.filter(is_features)["features"]).cast(self.user_schema)
+            of_users = self.parts_of(rows["part"][0].as_py(), rows.filter(pc.invert(is_features)), users)
+            yield from map(as_batch, of_users)
 
     def parts_of_nothing(self) -> Iterator[Part]:
         """The same where there are no interactions, and so no range."""
-        return self.parts_of(0, NO_EVENTS.to_arrow())
+        return self.parts_of(0, NO_EVENTS.to_arrow(), self.user_schema.empty_table())
 
-    def parts_of(self, part: int, table: pa.Table) -> Iterator[Part]:
+    def parts_of(self, part: int, table: pa.Table, users: pa.Table) -> Iterator[Part]:
         """Everything that is made of a range: rows, what was drawn of the catalogue, and what is said of them."""
         events = code_rows(table, self.catalogue.items)
         is_positive = events.type_code == _POSITIVE.code
@@ -155,9 +181,16 @@ class SampleKernel:
         rows = self._sample(events, _only(events, is_positive), seen, is_available, interactions)
         weights = weigh_items(interactions, is_available, self.rules)
         evidence = self._evidence(rows, seen, weights)
+        joined = JoinedRows(rows, users, self.item_features)
         yield report_of(
             part,
-            {NEGATIVE_SAMPLES: {NOTHING_AFTER_THE_BATCH: check_times([events.timestamp], self.end, evidence)}},
+            {
+                NEGATIVE_SAMPLES: {
+                    "negative_samples_are_valid": check_polars_tables(NegativeSamples.to_schema(), pieces_of(rows)),
+                    NOTHING_AFTER_THE_BATCH: check_times([events.timestamp], self.end, evidence),
+                },
+                WITH_FEATURES: {WITH_FEATURES_ARE_VALID: check_features_of_users(users)},
+            },
             {
                 **{f"numbers.{name}": value for name, value in rows.numbers.items()},
                 **{
@@ -167,9 +200,8 @@ class SampleKernel:
                 },
             },
         )
-        sink = BytesIO()
-        write_rows(rows, rows.ranges(), sink)
-        yield Part(NEGATIVE_SAMPLES, part, len(rows), sink.getvalue())
+        for name, source in sources_of_rows(rows, joined).items():
+            yield as_part(name, part, source)
         draws = pa.table(
             {
                 "item": np.arange(len(places), dtype=np.int32),
@@ -177,7 +209,7 @@ class SampleKernel:
                 "withheld": evidence.withheld[places],
             }
         )
-        yield Part(DRAWS, part, draws.num_rows, as_parquet(draws, frozenset(draws.column_names)))
+        yield pack(DRAWS, part, draws)
 
     def _sample(
         self,
