@@ -18,6 +18,7 @@ _BENCHMARKS = (
     "prepare_large",
     "backfill",
     "split",
+    "interaction_engines",
     "sampling",
 )
 

@@ -63,7 +63,16 @@ def connect_server(directory: Path, master: str) -> Iterator[str]:
         "spark.ui.enabled": "false",
     }
     flags = [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
-    submit = ["--master", master, *flags, "--class", f"{_CONNECT}.SparkConnectServer", "spark-internal"]
+    submit = [
+        "--master",
+        master,
+        "--driver-memory",
+        "600m",
+        *flags,
+        "--class",
+        f"{_CONNECT}.SparkConnectServer",
+        "spark-internal",
+    ]
     with daemon(f"{_DEPLOY}.SparkSubmit", submit, directory / "connect.log"):
         wait_for_port(port)
         yield f"sc://127.0.0.1:{port}"
