@@ -19,6 +19,7 @@ _BENCHMARKS = (
     "backfill",
     "split",
     "features",
+    "interaction_engines",
     "sampling",
     "curation",
 )

@@ -60,9 +60,9 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "io_managers": (frozenset({"dagster", "pandas", "pyarrow"}), frozenset({"core", "errors", "resources"})),
     "resources": (
         SDKS
-        | {"dagster", "numpy", "pandas", "polars", "pyarrow", "pydantic", "tenacity", "types_boto3_rds_data"}
+        | {"dagster", "numpy", "pandas", "polars", "py4j", "pyarrow", "pydantic", "tenacity", "types_boto3_rds_data"}
         | {"types_boto3_s3", "types_boto3_secretsmanager"},
-        frozenset({"resources", "batches", "core", "errors"}),
+        frozenset({"resources", "batches", "core", "errors", "schemas"}),
     ),
     "local": (frozenset({"psycopg"}), frozenset({"local"})),
     "env_file": (frozenset({"dotenv"}), frozenset({"errors"})),
@@ -142,7 +142,7 @@ def test_every_package_that_is_imported_is_declared_and_every_declared_one_impor
     shipped = {names.get(name, name) for name in declared} - {"dagster_webserver", "dagster_postgres"}
     # Stubs are for the type checker; the others are parts of packages that are declared.
     outside = {name for name in used if name != "gata_assets" and not name.startswith("types_")}
-    assert outside - {"pydantic_core", "botocore"} == shipped
+    assert outside - {"pydantic_core", "botocore", "py4j"} == shipped
 
 
 def test_resources_know_dagster_by_its_resource_class_alone() -> None:
