@@ -72,24 +72,24 @@ def without_maturity_warnings() -> Iterator[None]:
 
 
 def evaluations(
-    asset: str,
-    batch_id: str,
+    asset: dg.AssetKey,
+    partition: str | None,
     outcomes: Mapping[str, Sequence[Outcome]],
     *,
     only_warned_of: frozenset[str] = frozenset(),
     target: dg.EventLogRecord | None = None,
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """What the checks of one batch's asset say, as events; `target` is the record of what was checked, once written.
+    """What the checks of an asset's partition say, as events; `target` is the record of what was checked, once written.
 
-    An `AssetCheckResult` belongs to a run's only partition or to none; in a run over a range, each batch has its own.
+    An `AssetCheckResult` belongs to a run's only partition or to none; in a run over a range, each of them has its own.
     """
     for name, outcome in outcomes.items():
         failed = broken(outcome)
         is_blocking = name not in only_warned_of
         yield dg.AssetCheckEvaluation(
-            asset_key=dg.AssetKey(asset),
+            asset_key=asset,
             check_name=name,
-            partition=batch_id,
+            partition=partition,
             passed=not failed,
             severity=dg.AssetCheckSeverity.ERROR if is_blocking else dg.AssetCheckSeverity.WARN,
             blocking=True,
