@@ -17,6 +17,7 @@ from dagster_aws.s3 import S3Resource
 from gata_assets.errors import ObjectNotFoundError, StoreError
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.resources.s3_store import S3ObjectStore
+from gata_assets_tests.fault_proxy import S3_ERROR, FaultProxy, Faults, Manner
 
 KEY = "training/gata-general/2026010203/train/data.json"
 
@@ -60,6 +61,81 @@ def test_a_prefix_of_a_key_is_not_an_object(store: ObjectStore) -> None:
     assert store.exists(KEY)
     assert not store.exists(KEY.removesuffix("n"))
     assert not store.exists("training/gata-general/2026010203/train")
+
+
+def test_a_file_is_stored_whole_in_place_of_what_was_there(store: ObjectStore, tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(os.urandom(1_000) * 20_000)
+    store.write(KEY, b"before")
+    store.write_file(KEY, path)
+    assert store.read(KEY) == path.read_bytes()
+
+
+def test_a_file_that_is_not_there_is_an_error_and_stores_nothing(store: ObjectStore, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"cannot be written from .*missing: No such file"):
+        store.write_file(KEY, tmp_path / "missing")
+    assert not store.exists(KEY)
+    assert list(store.list_keys("")) == []
+
+
+def test_an_object_is_read_as_a_file_that_stays_or_goes_with_its_store(store: ObjectStore) -> None:
+    store.write(KEY, b"content")
+    with store.local_copy(KEY) as path:
+        assert path.read_bytes() == b"content"
+        assert path.name == "data.json"
+    assert path.exists() == isinstance(store, LocalObjectStore)
+    assert store.exists(KEY)
+
+
+def test_a_local_copy_of_what_is_not_there_is_told_so(store: ObjectStore) -> None:
+    with pytest.raises(ObjectNotFoundError, match=r"There is no .*train/data\.json"), store.local_copy(KEY):
+        pytest.fail("there is something")
+
+
+def test_keys_below_a_prefix_are_listed_in_order_and_no_others(store: ObjectStore) -> None:
+    for key in ("a/b/2", "a/b/10", "a/b.more", "a/b/c/d", "a/b-", "ab/x", "a/B/1", "z"):
+        store.write(key, b"x")
+    assert list(store.list_keys("a/b/")) == ["a/b/10", "a/b/2", "a/b/c/d"]
+    assert list(store.list_keys("a/b")) == ["a/b-", "a/b.more", "a/b/10", "a/b/2", "a/b/c/d"]
+    assert list(store.list_keys("")) == ["a/B/1", "a/b-", "a/b.more", "a/b/10", "a/b/2", "a/b/c/d", "ab/x", "z"]
+    assert list(store.list_keys("a/b/c/d/")) == list(store.list_keys("missing/")) == list(store.list_keys("z/z/")) == []
+
+
+def test_more_keys_than_a_page_of_s3_are_all_listed(store: ObjectStore) -> None:
+    keys = [f"many/{number:04}" for number in range(1_005)]
+    for key in keys:
+        store.write(key, b"")
+    assert list(store.list_keys("many/")) == keys
+
+
+@pytest.mark.parametrize("manner", [Manner.ERROR, Manner.REFUSED, Manner.CUT_SHORT, Manner.BODILESS])
+def test_a_listing_that_breaks_off_is_not_taken_for_an_empty_one(
+    manner: Manner, bucket: str, moto_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = Faults()
+    with FaultProxy("s3", moto_url, faults, S3_ERROR) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        store = S3ObjectStore(bucket=bucket, s3=S3Resource(max_attempts=1))
+        store.write(KEY, b"x")
+        faults.begin(manner, first=1, last=99)
+        with pytest.raises(StoreError, match=r"training/.* could not be listed"):
+            list(store.list_keys("training/"))
+        with pytest.raises(StoreError, match=r"data\.json could not be read"), store.local_copy(KEY):
+            pytest.fail("half an object was read")
+
+
+def test_a_directory_that_may_not_be_read_is_not_taken_for_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deny(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    store = LocalObjectStore(directory=str(tmp_path))
+    store.write(KEY, b"x")
+    # Root, as whom containers run tests, may read all.
+    monkeypatch.setattr(os, "scandir", deny)
+    with pytest.raises(StoreError, match="cannot be listed: Permission denied"):
+        list(store.list_keys("training/"))
 
 
 def test_where_no_console_shows_an_object_there_is_no_page_of_it(store: ObjectStore) -> None:
@@ -169,6 +245,7 @@ def test_what_a_killed_process_left_behind_is_swept_and_what_is_being_written_is
     old, young = tmp_path / ".staging" / "old", tmp_path / ".staging" / "young"
     for path in (old, young):
         path.write_bytes(b"half a text")
+    assert list(store.list_keys("")) == [KEY]
     os.utime(old, (0, 0))
     store.write(KEY, b"y")
     assert not old.exists()

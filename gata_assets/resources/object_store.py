@@ -7,17 +7,21 @@ not load the AWS SDK.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from time import time
+from typing import NoReturn
 from uuid import uuid4
 
 import dagster as dg
 
 from gata_assets.errors import ObjectNotFoundError, StoreError
 
+_STAGING = ".staging"
 # No write takes this long: a file in the staging place that is older belongs to nobody.
 _LEFT_BEHIND_SECONDS = 3_600
 
@@ -32,6 +36,24 @@ class ObjectStore(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
     @abstractmethod
     def read(self, key: str) -> bytes:
         """An object's bytes; raises ObjectNotFoundError, or StoreError."""
+
+    @abstractmethod
+    def write_file(self, key: str, path: Path) -> None:
+        """Store a file's bytes whole or not at all, however large, in place of what was there; raises StoreError."""
+
+    @abstractmethod
+    def local_copy(self, key: str) -> AbstractContextManager[Path]:
+        """An object as a file to be read while the context lasts: itself, or a copy that is removed at the end.
+
+        Raises ObjectNotFoundError, or StoreError.
+        """
+
+    @abstractmethod
+    def list_keys(self, prefix: str) -> Iterator[str]:
+        """The keys that begin with a prefix, ascending; raises StoreError when they cannot all be told.
+
+        Not named `keys`: Dagster takes a resource that has one for a mapping.
+        """
 
     @abstractmethod
     def exists(self, key: str) -> bool:
@@ -59,19 +81,43 @@ class LocalObjectStore(ObjectStore):
         """See ObjectStore; written beside, flushed to the disk and renamed."""
         path = self._path(key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside = self._staging() / uuid4().hex
-            try:
-                with aside.open("xb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(aside, path)
-            except BaseException:
-                aside.unlink(missing_ok=True)
-                raise
+            with self._write_aside(path) as aside:
+                aside.write_bytes(content)
         except OSError as error:
             raise StoreError(f"{path} cannot be written: {error.strerror}. {_ADVICE}") from None
+
+    def write_file(self, key: str, path: Path) -> None:
+        """See ObjectStore; copied beside, flushed to the disk and renamed."""
+        place = self._path(key)
+        try:
+            with self._write_aside(place) as aside:
+                shutil.copyfile(path, aside)
+        except OSError as error:
+            raise StoreError(f"{place} cannot be written from {path}: {error.strerror}. {_ADVICE}") from None
+
+    @contextmanager
+    def local_copy(self, key: str) -> Iterator[Path]:
+        """See ObjectStore; the object itself, which is not to be changed."""
+        path = self._path(key)
+        if not self.exists(key):
+            raise ObjectNotFoundError(f"There is no {path}.")
+        yield path
+
+    def list_keys(self, prefix: str) -> Iterator[str]:
+        """See ObjectStore; what is being written is not listed."""
+        root = Path(self.directory)
+        folder, _, _ = prefix.rpartition("/")
+        start = self._path(folder) if folder else root
+        found = []
+        try:
+            if start.is_dir():
+                for place, folders, files in os.walk(start, onerror=_raise):
+                    if Path(place) == root and _STAGING in folders:
+                        folders.remove(_STAGING)
+                    found += [Path(place, name).relative_to(root).as_posix() for name in files]
+        except OSError as error:
+            raise StoreError(f"{start} cannot be listed: {error.strerror}. {_ADVICE}") from None
+        yield from sorted(key for key in found if key.startswith(prefix))
 
     def read(self, key: str) -> bytes:
         """See ObjectStore."""
@@ -115,11 +161,25 @@ class LocalObjectStore(ObjectStore):
             raise StoreError(f"'{key}' is not a key: a relative path without `..` is needed.")
         return Path(self.directory, *parts.parts)
 
+    @contextmanager
+    def _write_aside(self, path: Path) -> Iterator[Path]:
+        """A place to write to, which becomes the path when all went well and is on the disk, and nothing if not."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = self._staging() / uuid4().hex
+        try:
+            yield aside
+            with aside.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(aside, path)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+
     def _staging(self) -> Path:
         """A place on the same file system, outside of the folders that readers list; swept of what a killed process
         left there, since that may be tickets' texts.
         """
-        staging = Path(self.directory, ".staging")
+        staging = Path(self.directory, _STAGING)
         staging.mkdir(exist_ok=True)
         for left in staging.iterdir():
             # Another process may rename its file away between the listing and the look.
@@ -127,6 +187,10 @@ class LocalObjectStore(ObjectStore):
                 if time() - left.stat().st_mtime > _LEFT_BEHIND_SECONDS:
                     left.unlink()
         return staging
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 _ADVICE = "Look at TARGET_DIR, its rights and the space on the disk."

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -24,6 +27,7 @@ _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 _ENDPOINTS_OF_AWS = (".amazonaws.com", ".amazonaws.com.cn")
 # The consoles of regions that have one of their own, by what the regions' names begin with.
 _CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
+_COPIED_AT_ONCE = 1 << 20
 _CONSOLE = "s3.console.aws.amazon.com"
 
 
@@ -44,6 +48,37 @@ class S3ObjectStore(ObjectStore):
         with self._errors("read", key, "s3:GetObject"):
             return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
+    def write_file(self, key: str, path: Path) -> None:
+        """See ObjectStore; in parts where it is large, which S3 makes one object at the end."""
+        try:
+            with path.open("rb") as file, self._errors("written", key, "s3:PutObject"):
+                self._client.upload_fileobj(file, self.bucket, key)
+        except OSError as error:
+            raise StoreError(f"{self.uri(key)} cannot be written from {path}: {error.strerror}.") from None
+
+    @contextmanager
+    def local_copy(self, key: str) -> Iterator[Path]:
+        """See ObjectStore; a copy below the directory of temporary files."""
+        with TemporaryDirectory(prefix="gata-") as directory:
+            path = Path(directory, key.rpartition("/")[2] or "object")
+            # One GetObject: boto3's own transfer asks HeadObject first, see `exists`.
+            try:
+                with path.open("xb") as file, self._errors("read", key, "s3:GetObject"):
+                    body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
+                    copyfileobj(body, file, _COPIED_AT_ONCE)
+            except OSError as error:
+                raise StoreError(f"{self.uri(key)} cannot be copied to {directory}: {error.strerror}.") from None
+            yield path
+
+    def list_keys(self, prefix: str) -> Iterator[str]:
+        """See ObjectStore; a page of 1,000 at a time."""
+        with self._errors("listed", prefix, "s3:ListBucket"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+            for page in pages:
+                if "KeyCount" not in page:
+                    raise self._broken_off(prefix, "listed")
+                yield from [one["Key"] for one in page.get("Contents", [])]
+
     def exists(self, key: str) -> bool:
         """See ObjectStore.
 
@@ -53,10 +88,7 @@ class S3ObjectStore(ObjectStore):
         with self._errors("looked for", key, "s3:ListBucket"):
             found = self._client.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1)
         if "KeyCount" not in found:
-            # The SDK hands on an answer that broke off before its body as one that lists nothing.
-            raise StoreError(
-                f"{self.uri(key)} could not be looked for: the answer of S3 broke off. Run the batch again."
-            )
+            raise self._broken_off(key, "looked for")
         return any(one["Key"] == key for one in found.get("Contents", []))
 
     def delete(self, key: str) -> None:
@@ -78,6 +110,10 @@ class S3ObjectStore(ObjectStore):
             return None
         query = urlencode({"region": meta.region_name, "prefix": key}, safe="/")
         return f"https://{_console(meta.region_name)}/s3/object/{self.bucket}?{query}"
+
+    def _broken_off(self, key: str, done: str) -> StoreError:
+        """The SDK hands on an answer that broke off before its body as one that lists nothing, without a KeyCount."""
+        return StoreError(f"{self.uri(key)} could not be {done}: the answer of S3 broke off. Run it again.")
 
     @property
     def _client(self) -> S3Client:
