@@ -46,12 +46,19 @@ def main() -> None:
     show_default=True,
     help="How the summary at the end is shown; auto is a table on a terminal and JSON elsewhere.",
 )
+@click.option(
+    "--only",
+    type=click.Choice(["tickets", "interactions"]),
+    help="One half of the batch. [default: both, where there are tenants]",
+)
 @_ENV_FILE
-def prepare(batch_id: str, summary: str, env_file: Path | None) -> None:
+def prepare(batch_id: str, summary: str, only: str | None, env_file: Path | None) -> None:
     """Prepare the batch BATCH_ID: an hour in UTC as YYYYMMDDHH, for example 2026010203.
 
-    Exits with 0 when the training files are written and all blocking checks have passed, with 1 when the batch
-    failed, and with 2 when the batch ID or a setting is wrong.
+    Makes the training files of tickets and, for each of TENANTS, features and training data of interactions, with the
+    curated days that are missing or stale. What fails of one does not stop the others. Exits with 0 when everything
+    is written and all blocking checks have passed, with 1 when something failed, and with 2 when the batch ID or a
+    setting is wrong.
     """
     settings = _load(env_file)
     _existing_batch(batch_id, settings, "BATCH_ID")
@@ -59,7 +66,7 @@ def prepare(batch_id: str, summary: str, env_file: Path | None) -> None:
         from gata_assets.commands import prepare as command
 
     try:
-        is_prepared = command.run(settings, batch_id, summary=summary)
+        is_prepared = command.run(settings, batch_id, summary=summary, only=only)
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
     if not is_prepared:

@@ -1,4 +1,4 @@
-"""The sensors: what arrives in the ticket table asks for batches, what fails is reported, and what is overdue is shown.
+"""The sensors: tickets and files that arrive ask for runs, what fails is reported, and what is overdue is shown.
 
 Thin: they read, ask `core` and hand on. All are stopped until somebody switches them on.
 """
@@ -22,6 +22,7 @@ from gata_assets.resources.alerts import AlertChannel
 from gata_assets.resources.ticket_source import TicketSource
 
 NEW_TICKETS_SENSOR = "new_tickets_sensor"
+NEW_FILES_SENSOR = "new_files_sensor"
 FAILED_RUNS_SENSOR = "failed_runs_sensor"
 OVERDUE_SENSOR = "overdue_sensor"
 
@@ -105,6 +106,57 @@ def _prepared_or_underway(
         if partitions.has_partition_key(first) and partitions.has_partition_key(last):
             found.update(partitions.get_partition_keys_in_range(dg.PartitionKeyRange(first, last)))
     return {one for one in found if one >= since and partitions.has_partition_key(one)}
+
+
+def build_new_files_sensor(
+    tenants: Sequence[str],
+    rules: CurationRules,
+    days: dg.DailyPartitionsDefinition,
+    *,
+    window_days: int,
+    clock: Callable[[], datetime] = _now,
+) -> dg.SensorDefinition:
+    """The sensor that asks for the curation of files that came, and of days that nobody has curated.
+
+    `window_days` is how far back batches read. A tenant that cannot be looked at is said, and stops no other.
+    """
+
+    @dg.sensor(
+        name=NEW_FILES_SENSOR,
+        job_name=CURATE_INTERACTIONS,
+        minimum_interval_seconds=_FILES_TICK_SECONDS,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Asks for the curation of raw files without a report, and of days without a curated table.",
+    )
+    def new_files(context: dg.SensorEvaluationContext, object_store: ObjectStore) -> dg.SensorResult:
+        present = clock().date()
+        asked: list[dg.RunRequest] = []
+        unread: list[str] = []
+        for tenant in tenants:
+            layer = CuratedLayer.of(tenant, object_store, rules)
+            try:
+                waiting, missing = layer.find_waiting(), layer.find_missing(present, window_days)
+            except StoreError as error:
+                unread.append(f"{tenant}: {error}")
+                continue
+            asked += [_as_run(one) for one in request_curation(tenant, waiting, missing, present)]
+        for said in unread:
+            context.log.error(said)
+        return dg.SensorResult(
+            run_requests=[one for one in asked if _is_of_partitions(one, days)],
+            skip_reason=None if asked else "; ".join(unread) or "No file waits, and no day is missing.",
+        )
+
+    return new_files
+
+
+def _as_run(request: CurationRequest) -> dg.RunRequest:
+    first, last = _RANGE
+    return dg.RunRequest(
+        run_key=request.run_key,
+        asset_selection=[dg.AssetKey([request.tenant, name]) for name in CURATED],
+        tags={first: str(request.first), last: str(request.last), "gata/reason": request.reason},
+    )
 
 
 def build_overdue_sensor(rule: OverdueRule, *, interval_seconds: int = _OVERDUE_TICK_SECONDS) -> dg.SensorDefinition:
@@ -193,7 +245,7 @@ def _alert(instance: dg.DagsterInstance, run: dg.DagsterRun, event: dg.DagsterEv
     for one in _events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         evaluation = one.asset_check_evaluation_data
         if not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR:
-            checks[evaluation.asset_key.path[-1]].append(evaluation.check_name)
+            checks[evaluation.asset_key.to_user_string()].append(evaluation.check_name)
     failures = [
         replace(failure, checks=failure.checks or tuple(checks[failure.asset]), reason=_reason(failure, step))
         for step in (steps or [event])

@@ -7,7 +7,7 @@ of date.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -23,7 +23,7 @@ from gata_assets.errors import (
     NoTicketsError,
     ObjectNotFoundError,
 )
-from gata_assets.failures import BatchFailure, as_failure
+from gata_assets.failures import BATCHES, BatchFailure, Partitions, as_failure
 
 Event = dg.AssetCheckEvaluation | dg.AssetMaterialization | dg.MaterializeResult[None]
 Events = Iterator[Event]
@@ -44,12 +44,12 @@ _DIGITS_OF_SECONDS = 4
 
 
 class Recorder:
-    """Gives the events of one run over so many partitions."""
+    """Gives the events of one run; `as_events` where it makes several partitions, or others than it is asked for."""
 
-    def __init__(self, context: dg.AssetExecutionContext, *, code_version: str, partitions: int) -> None:
+    def __init__(self, context: dg.AssetExecutionContext, *, code_version: str, as_events: bool) -> None:
         self._context = context
         self._code_version = code_version
-        self._partitions = partitions
+        self._as_events = as_events
 
     def refuse_readers_in_range(self) -> None:
         """Raise for assets of the same run that read ours: what is recorded by partition is no output of the op, and
@@ -58,7 +58,7 @@ class Recorder:
         layer = self._context.job_def.asset_layer
         ours = self._context.selected_asset_keys
         others = layer.selected_asset_keys - ours
-        readers = [key.to_user_string() for key in others if self._partitions > 1 and layer.get(key).parent_keys & ours]
+        readers = [key.to_user_string() for key in others if self._as_events and layer.get(key).parent_keys & ours]
         if readers:
             raise dg.Failure(
                 f"{', '.join(sorted(readers))}: made from assets of this run, which is over a range of batches. Give "
@@ -71,10 +71,20 @@ class Recorder:
         of_partition = dg.AssetRecordsFilter(key, asset_partitions=None if partition is None else [partition])
         return next(iter(self._context.instance.fetch_materializations(of_partition, limit=1).records), None)
 
+    def versions(self, sources: Iterable[tuple[dg.AssetKey, str | None]]) -> dict[dg.AssetKey, tuple[str, int | None]]:
+        """The versions of assets' partitions as they are recorded, for `made_from` below; without those that are not."""
+        records = {key: self.find(key, partition) for key, partition in sources}
+        tags = {key: record.asset_materialization for key, record in records.items() if record}
+        return {
+            key: (str((made.tags or {})[_DATA_VERSION]), records[key].storage_id)
+            for key, made in tags.items()
+            if made and _DATA_VERSION in (made.tags or {})
+        }
+
     def materialization(
         self,
         key: dg.AssetKey,
-        partition: str,
+        partition: str | None,
         metadata: Mapping[str, Any],
         *,
         version: str,
@@ -90,7 +100,7 @@ class Recorder:
             **metadata,
             **{stage: round(spent, _DIGITS_OF_SECONDS) for stage, spent in seconds.items()},
         }
-        if self._partitions == 1:
+        if not self._as_events:
             return dg.MaterializeResult(asset_key=key, metadata=metadata, data_version=dg.DataVersion(version))
         tags = {_CODE_VERSION: self._code_version, _DATA_VERSION: version, _IS_OURS: "true"}
         for source, (its_version, pointer) in made_from.items():
@@ -103,10 +113,10 @@ class Recorder:
 class KeptFailures:
     """What failed of a run's partitions, kept until its end unless it would fail for all."""
 
-    def __init__(self, log: dg.DagsterLogManager, *, partitions: int, of: str = "batch") -> None:
+    def __init__(self, log: dg.DagsterLogManager, *, partitions: int, are: Partitions = BATCHES) -> None:
         self._log = log
         self._partitions = partitions
-        self._of = of
+        self._are = are
         self._failures: list[BatchFailure] = []
         self._unforeseen: Exception | None = None
 
@@ -118,19 +128,21 @@ class KeptFailures:
         if not isinstance(error, GataError):
             self._unforeseen = error
         self._failures.append(BatchFailure(partition, asset, failed_checks, reason, would_fail_all))
-        self._log.error(f"{self._of.capitalize()} {partition}: {reason}")
+        self._log.error(f"{self._are.one.capitalize()} {partition}: {reason}")
 
     def stop_if_hopeless(self, *, ended: set[str]) -> None:
         """Raise dagster.Failure if what failed would fail for every partition; `ended` are those that did not."""
         if any(failure.would_fail_all for failure in self._failures):
             tried = ended.union(failure.batch_id for failure in self._failures)
             untried = self._partitions - len(tried)
-            raise as_failure(self._failures, batches=self._partitions, untried=untried) from self._unforeseen
+            raise as_failure(
+                self._failures, batches=self._partitions, untried=untried, are=self._are
+            ) from self._unforeseen
 
     def stop_at_end(self) -> None:
         """Raise dagster.Failure if anything failed."""
         if self._failures:
-            raise as_failure(self._failures, batches=self._partitions)
+            raise as_failure(self._failures, batches=self._partitions, are=self._are) from self._unforeseen
 
 
 def columns(model: type[Any]) -> dict[str, Any]:

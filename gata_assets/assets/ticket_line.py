@@ -82,7 +82,7 @@ class TicketLine:
         self._tables = tables
         self._datasets = datasets
         batches = len(context.partition_keys)
-        self._recorder = Recorder(context, code_version=code_version, partitions=batches)
+        self._recorder = Recorder(context, code_version=code_version, as_events=batches > 1)
         self._failures = KeptFailures(context.log, partitions=batches)
         self._ended: set[str] = set()
         self._being_written: tuple[str, Future[list[_Written | _NotWritten]]] | None = None

@@ -40,7 +40,9 @@ def build_ticket_assets(
     @dg.multi_asset(
         name="ticket_line",
         specs=[_spec(name, step, partitions, code_version, owners) for name, step in STEPS.items()],
-        check_specs=[spec for name, step in STEPS.items() for spec in checks.specs(name, partitions, *step.checks)],
+        check_specs=[
+            spec for name, step in STEPS.items() for spec in checks.specs(dg.AssetKey(name), partitions, *step.checks)
+        ],
         partitions_def=partitions,
         can_subset=True,
         backfill_policy=backfill_policy,

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from gata_assets.batches import Batch, Window, batches_between, consecutive
 from gata_assets.commands.backfill_progress import LAST_ASSET, followed
-from gata_assets.commands.prepare import find_failures
+from gata_assets.commands.runs import find_failures
 from gata_assets.commands.terminal import text_console
 from gata_assets.core.backfill_plan import BackfillEstimate, SpanVolume, estimate_backfill
 from gata_assets.core.rules import PreparationRules

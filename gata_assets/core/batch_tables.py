@@ -7,7 +7,7 @@ days, another catalogue or with other settings is told by its manifest. Bytes on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
@@ -53,10 +53,10 @@ class TablesOfBatch:
     reason: str
     windows: Mapping[str, Window]
     numbers: Mapping[str, Mapping[str, int | float]]
-    files: Mapping[str, Sequence[Mapping[str, str | int]]]
     settings: Settings
     made_from: Mapping[str, Any]
     code_version: str
+    files: Mapping[str, Sequence[Mapping[str, str | int]]] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         """The manifest: the same tables, settings and code give the same bytes."""
