@@ -9,6 +9,7 @@
     │   └── DatabaseStillResumingError   it was waited for, in vain
     ├── DataRuleError           the data breaks a rule of a table
     │   ├── ChecksFailedError   blocking checks of an asset have failed
+    │   ├── RawFileError        a raw file cannot be read as a table of its columns
     │   └── SplitError          the tickets cannot be divided into train and test
     ├── AlertError              what failed could not be reported
     └── StoreError              the target cannot be read, written or deleted
@@ -58,6 +59,10 @@ class ChecksFailedError(DataRuleError):
     def __init__(self, message: str, checks: tuple[str, ...]) -> None:
         super().__init__(message)
         self.checks = checks
+
+
+class RawFileError(DataRuleError):
+    """A raw file cannot be read: its format, its columns or its encoding; the message goes on from the file's name."""
 
 
 class SplitError(DataRuleError):
