@@ -7,12 +7,17 @@ of the curated layer; no dictionary is kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
+import numba as nb
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.errors import DataRuleError
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -53,36 +58,187 @@ def code_events(events: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame) 
     `user_id, user_key` and `items` has `item_id, item_key`, each at least once for every key of the events; of those
     that the events lack, users get no code, items do. Raises DataRuleError when two ids have one key, or a key no id.
     """
-    known_users, known_items = _collect_ids(users, "user"), _collect_ids(items, "item")
-    present = np.isin(known_users.keys, events["user_key"].unique().to_numpy())
-    known_users = Ids(known_users.ids.filter(pl.Series(present)), known_users.keys[present])
-    events = events.sort("timestamp", maintain_order=True)
-    return EventTable(
-        user=_codes(events["user_key"].to_numpy(), known_users, "user"),
-        item=_codes(events["item_key"].to_numpy(), known_items, "item"),
-        timestamp=events["timestamp"].to_physical().to_numpy(),
-        type_code=events["type_code"].to_numpy(),
-        rating=events["rating"].fill_null(float("nan")).to_numpy(),
-        users=known_users,
-        items=known_items,
-    )
+    coder = EventCoder()
+    coder.add(events.sort("timestamp", maintain_order=True), users, items)
+    return coder.finish()
 
 
-def _collect_ids(table: pl.DataFrame, kind: str) -> Ids:
-    distinct = table.select(id=f"{kind}_id", key=f"{kind}_key").unique().sort("id")
-    clashes = len(distinct) - distinct["key"].n_unique()
-    if clashes:
-        raise DataRuleError(
-            f"{clashes} of {len(distinct):,} {kind} ids have the key of another (XXH64): rename one of each pair."
+class EventCoder:
+    """Gives codes to interactions that come a piece at a time, so that the keys of one piece alone are in memory.
+
+    Until the last piece is there, codes stand in the order in which their ids came: 21 bytes an interaction.
+    """
+
+    def __init__(self) -> None:
+        self._users, self._items = _IdCoder("user"), _IdCoder("item")
+        self._user: list[NDArray[np.int32]] = []
+        self._item: list[NDArray[np.int32]] = []
+        self._timestamp: list[NDArray[np.int64]] = []
+        self._type_code: list[NDArray[np.uint8]] = []
+        self._rating: list[NDArray[np.float32]] = []
+        self._last_at = np.iinfo(np.int64).min
+
+    def add(self, events: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame) -> None:
+        """Take the next interactions in order of time, and ids; columns and errors as in `code_events`.
+
+        Raises DataRuleError also for interactions that are not in order of time, or of a type that is not known.
+        """
+        self._users.learn(users)
+        self._items.learn(items)
+        if events.is_empty():
+            return
+        timestamp = events["timestamp"].to_physical().to_numpy()
+        type_code = events["type_code"].to_numpy()
+        self._require_order(timestamp)
+        unknown = int((type_code >= len(InteractionType)).sum())
+        if unknown:
+            raise DataRuleError(f"{unknown:,} of {len(events):,} interactions have a type_code that is not known.")
+        self._user.append(self._users.codes(events["user_key"].to_numpy()))
+        self._item.append(self._items.codes(events["item_key"].to_numpy()))
+        self._timestamp.append(timestamp)
+        self._type_code.append(type_code)
+        self._rating.append(events["rating"].fill_null(float("nan")).to_numpy())
+
+    def add_items(self, items: pl.DataFrame) -> None:
+        """Give codes to items that may be without an interaction: `item_id, item_key`."""
+        self._items.learn(items)
+
+    def finish(self) -> EventTable:
+        """All interactions that were taken, with codes in the order of the ids."""
+        users, new_users = self._users.in_order(only_used=True)
+        items, new_items = self._items.in_order(only_used=False)
+        return EventTable(
+            user=_recoded(self._user, new_users),
+            item=_recoded(self._item, new_items),
+            timestamp=_joined(self._timestamp, np.int64),
+            type_code=_joined(self._type_code, np.uint8),
+            rating=_joined(self._rating, np.float32),
+            users=users,
+            items=items,
         )
-    return Ids(distinct["id"], distinct["key"].to_numpy())
+
+    def _require_order(self, timestamp: NDArray[np.int64]) -> None:
+        disordered = int((timestamp[1:] < timestamp[:-1]).sum()) + int(timestamp[0] < self._last_at)
+        if disordered:
+            raise DataRuleError(
+                f"{disordered:,} of {len(timestamp):,} curated interactions are earlier than the one before them: "
+                "curate their day again."
+            )
+        self._last_at = timestamp[-1]
 
 
-def _codes(keys: NDArray[np.uint64], known: Ids, kind: str) -> NDArray[np.int32]:
-    by_key = np.argsort(known.keys)
-    places = np.searchsorted(known.keys, keys, sorter=by_key)
-    places = by_key[np.minimum(places, max(len(known) - 1, 0))] if len(known) else np.zeros(len(keys), dtype=np.int64)
-    unknown = int((known.keys[places] != keys).sum()) if len(known) else len(keys)
-    if unknown:
-        raise DataRuleError(f"{unknown:,} of {len(keys):,} interactions have a {kind} key without an id.")
-    return places.astype(np.int32)
+class _IdCoder:
+    """A hash table from keys to codes in the order in which the ids came."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._ids = pl.Series("id", [], pl.String)
+        self._keys = np.empty(0, dtype=np.uint64)
+        self._is_used = np.empty(0, dtype=np.bool_)
+        self._slot_keys, self._slot_codes = _empty_slots(1024)
+
+    def learn(self, table: pl.DataFrame) -> None:
+        """Give codes to the ids that are new."""
+        ids, keys = table[f"{self._kind}_id"], table[f"{self._kind}_key"].to_numpy()
+        self._make_room(len(keys))
+        codes, new = _learn(keys, len(self._keys), self._slot_keys, self._slot_codes)
+        if len(new):
+            self._ids = pl.concat([self._ids, ids.gather(new).rename("id")]).rechunk()
+            self._keys = np.concatenate([self._keys, keys[new]])
+            self._is_used = np.concatenate([self._is_used, np.zeros(len(new), dtype=np.bool_)])
+        clashes = int((self._ids.gather(codes) != ids).sum())
+        if clashes:
+            raise DataRuleError(
+                f"{clashes:,} of {len(ids):,} {self._kind} ids have the key of another (XXH64): rename one of each "
+                "pair."
+            )
+
+    def codes(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """The code of each key."""
+        codes, unknown = _find(keys, self._slot_keys, self._slot_codes, self._is_used)
+        if unknown:
+            raise DataRuleError(f"{unknown:,} of {len(keys):,} interactions have a {self._kind} key without an id.")
+        return codes
+
+    def in_order(self, *, only_used: bool) -> tuple[Ids, NDArray[np.int32]]:
+        """The ids in their own order, and for each code of before the new one."""
+        order = self._ids.arg_sort().to_numpy()
+        if only_used:
+            order = order[self._is_used[order]]
+        new_codes = np.full(len(self._keys), -1, dtype=np.int32)
+        new_codes[order] = np.arange(len(order), dtype=np.int32)
+        return Ids(self._ids.gather(order), self._keys[order]), new_codes
+
+    def _make_room(self, more: int) -> None:
+        # At most half full, so that a search ends after a slot or two.
+        needed = 2 * (len(self._keys) + more)
+        if needed > len(self._slot_keys):
+            self._slot_keys, self._slot_codes = _empty_slots(1 << needed.bit_length())
+            _learn(self._keys, 0, self._slot_keys, self._slot_codes)
+
+
+def _empty_slots(count: int) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
+    return np.zeros(count, dtype=np.uint64), np.full(count, -1, dtype=np.int32)
+
+
+def _recoded(pieces: list[NDArray[np.int32]], new_codes: NDArray[np.int32]) -> NDArray[np.int32]:
+    """All pieces as one with new codes; they are let go one by one."""
+    codes = np.empty(sum(len(piece) for piece in pieces), dtype=np.int32)
+    at = 0
+    while pieces:
+        piece = pieces.pop(0)
+        # With `raise`, the mode of old, NumPy would go by a copy.
+        np.take(new_codes, piece, out=codes[at : at + len(piece)], mode="clip")
+        at += len(piece)
+    return codes
+
+
+def _joined(pieces: list[NDArray[Scalar]], dtype: type[Scalar]) -> NDArray[Scalar]:
+    joined = np.concatenate(pieces, dtype=dtype) if pieces else np.empty(0, dtype=dtype)
+    pieces.clear()
+    return joined
+
+
+@nb.njit(cache=True, nogil=True)
+def _learn(
+    keys: NDArray[np.uint64], known: int, slot_keys: NDArray[np.uint64], slot_codes: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The code of each key, and the places of those that were not there before; keys are hashes already."""
+    codes = np.empty(len(keys), dtype=np.int32)
+    new = np.empty(len(keys), dtype=np.int64)
+    found = 0
+    mask = np.uint64(len(slot_keys) - 1)
+    for row in range(len(keys)):
+        slot = keys[row] & mask
+        while slot_codes[slot] >= 0 and slot_keys[slot] != keys[row]:
+            slot = (slot + np.uint64(1)) & mask
+        if slot_codes[slot] < 0:
+            slot_keys[slot] = keys[row]
+            slot_codes[slot] = known + found
+            new[found] = row
+            found += 1
+        codes[row] = slot_codes[slot]
+    return codes, new[:found].copy()
+
+
+@nb.njit(cache=True, nogil=True)
+def _find(
+    keys: NDArray[np.uint64],
+    slot_keys: NDArray[np.uint64],
+    slot_codes: NDArray[np.int32],
+    is_used: NDArray[np.bool_],
+) -> tuple[NDArray[np.int32], int]:
+    """The code of each key, marked as used; and how many keys have none."""
+    codes = np.empty(len(keys), dtype=np.int32)
+    unknown = 0
+    mask = np.uint64(len(slot_keys) - 1)
+    for row in range(len(keys)):
+        slot = keys[row] & mask
+        while slot_codes[slot] >= 0 and slot_keys[slot] != keys[row]:
+            slot = (slot + np.uint64(1)) & mask
+        codes[row] = slot_codes[slot]
+        if slot_codes[slot] < 0:
+            unknown += 1
+        else:
+            is_used[slot_codes[slot]] = True
+    return codes, unknown

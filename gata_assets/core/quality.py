@@ -60,7 +60,7 @@ def check_table(schema: pa.DataFrameSchema, table: pd.DataFrame) -> list[Outcome
         schema.validate(table, lazy=True)
     except pa.errors.SchemaErrors as error:
         broken = error.failure_cases.groupby(["column", "check"], dropna=False, observed=True).size()
-        return [_outcome(column, str(check), int(count), len(table)) for (column, check), count in broken.items()]
+        return [explain_rule(column, str(check), int(count), len(table)) for (column, check), count in broken.items()]
     return [_all_kept(str(schema.name), len(table))]
 
 
@@ -80,7 +80,7 @@ def check_part_of_tickets(part: pd.DataFrame, window: Window) -> list[Outcome]:
     """What is left to check of tickets that were found valid as part of a larger table: that they are the window's."""
     closed = part["closed"].to_numpy(dtype=np.int64)
     outside = int(((closed < window.start) | (closed >= window.end)).sum())
-    inside = _outcome("closed", "closed_inside_the_window", outside, len(part))
+    inside = explain_rule("closed", "closed_inside_the_window", outside, len(part))
     return [_all_kept(str(Tickets.to_schema().name), len(part)), inside]
 
 
@@ -88,7 +88,8 @@ def _all_kept(table: str, rows: int) -> Outcome:
     return Outcome(f"every rule of {table}", failed=0, checked=rows, advice="")
 
 
-def _outcome(column: object, check: str, failed: int, checked: int) -> Outcome:
+def explain_rule(column: object, check: str, failed: int, checked: int) -> Outcome:
+    """What a column's rule said, with what to do when rows break it; rules by pandera's names."""
     kind = check.split("(")[0]
     advice = _ADVICE.get(kind, _OTHER_ADVICE)
     return Outcome(rule=f"{column} {check}", failed=failed, checked=checked, advice=f"{advice}.")

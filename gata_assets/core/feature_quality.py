@@ -1,0 +1,174 @@
+"""What must be true of features: that they are the window's, add up to its interactions, and keep to their schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandera.polars as pandera
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gata_assets.batches import Window
+from gata_assets.core.event_table import EventTable
+from gata_assets.core.features import FeatureTables
+from gata_assets.core.interaction_rules import RECENT_INTERACTIONS, InteractionType
+from gata_assets.core.quality import Outcome
+from gata_assets.core.table_rules import check_polars_tables
+from gata_assets.schemas.interactions import ItemFeatures, RecentInteractions, UserFeatures
+
+FEATURES_MATCH_THE_EVENTS = "features_match_the_events"
+NOTHING_AFTER_THE_BATCH = "nothing_after_the_batch"
+
+_ROWS_AT_ONCE = 1 << 20
+_COUNTS_OF_TYPES = ("num_views", "num_clicks", "num_purchases", "num_likes", "num_add_to_carts", "num_dislikes")
+_DEFECT = "This is a defect of the counting; please report it."
+
+
+def check_features(tables: FeatureTables, events: EventTable, window: Window) -> dict[str, dict[str, list[Outcome]]]:
+    """All that is held against features, by table and check."""
+    of_users, of_items = check_ratings_match_the_events(tables, events)
+    instants = check_nothing_after_the_batch(tables, window)
+    return {
+        "user_features": {
+            "user_features_are_valid": check_arrow_table(UserFeatures, tables.user_features, has_unique=True),
+            FEATURES_MATCH_THE_EVENTS: [*check_users_match_the_events(tables, events), of_users],
+            NOTHING_AFTER_THE_BATCH: instants[:1],
+        },
+        "item_features": {
+            "item_features_are_valid": check_arrow_table(ItemFeatures, tables.item_features, has_unique=True),
+            FEATURES_MATCH_THE_EVENTS: [*check_items_match_the_events(tables, events), of_items],
+        },
+        "recent_interactions": {
+            "recent_interactions_are_valid": check_arrow_table(
+                RecentInteractions, tables.recent_interactions, has_unique=False
+            ),
+            FEATURES_MATCH_THE_EVENTS: check_recent_match_the_events(tables, events),
+            NOTHING_AFTER_THE_BATCH: instants[1:],
+        },
+    }
+
+
+def check_users_match_the_events(tables: FeatureTables, events: EventTable) -> list[Outcome]:
+    """Users have a row each, and what is counted of them sums to the interactions, by type too."""
+    users = tables.user_features
+    by_type = np.bincount(events.type_code, minlength=len(InteractionType))
+    expected = np.minimum(users["total_interactions"].to_numpy(), RECENT_INTERACTIONS)
+    lengths = pc.list_value_length(users["recent_items"]).to_numpy()
+    return [
+        _equal("every user has a row", users.num_rows, len(events.users), unit="users"),
+        _equal("interactions of users sum to all", _sum(users, "total_interactions"), len(events)),
+        *(
+            _equal(f"{column} sum to all of the type", _sum(users, column), int(by_type[code]))
+            for code, column in enumerate(_COUNTS_OF_TYPES)
+        ),
+        Outcome(
+            f"recent_items are the last {RECENT_INTERACTIONS}",
+            int((lengths != expected).sum()),
+            len(lengths),
+            _DEFECT,
+            unit="users",
+        ),
+        _equal("the last interaction is the newest", _last(users), int(events.timestamp.max(initial=0)), unit="us"),
+    ]
+
+
+def check_items_match_the_events(tables: FeatureTables, events: EventTable) -> list[Outcome]:
+    """Items with interactions have a row, and what is counted of them sums to the interactions.
+
+    The distinct pairs are counted by user and by item: both have to be as many.
+    """
+    items = tables.item_features
+    met = np.zeros(len(events.items), dtype=np.bool_)
+    met[events.item] = True
+    with_interactions = pc.sum(pc.greater(items["total_interactions"], 0)).as_py() or 0
+    return [
+        _equal("every item with an interaction has a row", with_interactions, int(met.sum()), unit="items"),
+        _equal("interactions of items sum to all", _sum(items, "total_interactions"), len(events)),
+        _equal(
+            "users of items and items of users are as many pairs",
+            _sum(items, "unique_users"),
+            _sum(tables.user_features, "unique_items"),
+            unit="pairs",
+        ),
+    ]
+
+
+def check_recent_match_the_events(tables: FeatureTables, events: EventTable) -> list[Outcome]:
+    """There are as many recent interactions as users have, up to 50 each, and each user's are newest first."""
+    recent, users = tables.recent_interactions, tables.user_features
+    expected = int(np.minimum(users["total_interactions"].to_numpy(), RECENT_INTERACTIONS).sum())
+    position = recent["position"].to_numpy()
+    at = recent["timestamp"].cast(pa.int64()).to_numpy()
+    is_first = position == 1
+    disordered = (position[1:] != position[:-1] + 1) | (at[1:] > at[:-1])
+    return [
+        _equal("recent interactions are as many as users have", recent.num_rows, expected),
+        _equal("every user has a newest one", int(is_first.sum()), len(events.users), unit="users"),
+        Outcome("each user's are newest first", int((disordered & ~is_first[1:]).sum()), len(position), _DEFECT),
+    ]
+
+
+def check_ratings_match_the_events(tables: FeatureTables, events: EventTable) -> list[Outcome]:
+    """Averages of ratings are those of as many users and items as have ratings."""
+    rated = ~np.isnan(events.rating)
+    outcomes = []
+    for kind, table, codes in (
+        ("users", tables.user_features, events.user),
+        ("items", tables.item_features, events.item),
+    ):
+        averages = table["avg_rating"]
+        expected = len(np.unique(codes[rated]))
+        outcomes.append(
+            _equal(f"{kind} with a rating have an average", averages.length() - averages.null_count, expected)
+        )
+    return outcomes
+
+
+def check_nothing_after_the_batch(tables: FeatureTables, window: Window) -> list[Outcome]:
+    """Every instant of users and of recent interactions is in the window."""
+    return [
+        _inside(tables.user_features, "last_interaction", window),
+        _inside(tables.recent_interactions, "timestamp", window),
+    ]
+
+
+def check_arrow_table(model: type[pandera.DataFrameModel], table: pa.Table, *, has_unique: bool) -> list[Outcome]:
+    """Hold the rules of a model against a table of features, whole where values are to be unique."""
+    return check_polars_tables(model, decoded(table, len(table) if has_unique else _ROWS_AT_ONCE))
+
+
+def decoded(table: pa.Table, rows: int) -> Iterator[pl.DataFrame]:
+    """A table in pieces of so many rows (one at least), with its ids as strings."""
+    schema = pa.schema([(field.name, _plain(field.type)) for field in table.schema])
+    for start in range(0, max(table.num_rows, 1), max(rows, 1)):
+        frame = pl.from_arrow(table.slice(start, rows).cast(schema))
+        assert isinstance(frame, pl.DataFrame)
+        yield frame
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(kind):
+        return pa.list_(_plain(kind.value_type))
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _equal(rule: str, found: int, expected: int, unit: str = "rows") -> Outcome:
+    return Outcome(rule, failed=abs(found - expected), checked=expected, advice=_DEFECT, unit=unit)
+
+
+def _sum(table: pa.Table, column: str) -> int:
+    return int(pc.sum(table[column]).as_py() or 0)
+
+
+def _last(users: pa.Table) -> int:
+    return int(pc.max(users["last_interaction"].cast(pa.int64())).as_py() or 0)
+
+
+def _inside(table: pa.Table, column: str, window: Window) -> Outcome:
+    at = table[column].cast(pa.int64()).to_numpy()
+    outside = (at < window.start * 1_000_000) | (at >= window.end * 1_000_000)
+    return Outcome(
+        f"{column} is in the window", int(outside.sum()), len(at), "This is a defect of the reading; please report it."
+    )
