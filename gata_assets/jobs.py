@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from gata_assets.assets.curation_line import CURATED_INTERACTIONS, CURATED_ITEMS
 from gata_assets.assets.tickets import GROUP
 
 PREPARE_TICKETS = "prepare_tickets"
 CURATE_INTERACTIONS = "curate_interactions"
 PREPARE_INTERACTIONS = "prepare_interactions"
+# The assets of each tenant that CURATE_INTERACTIONS makes.
+CURATED = (CURATED_ITEMS, CURATED_INTERACTIONS)
 # Dagster uses the loggers of the definitions only where a run names them.
 RUN_CONFIG: dict[str, dict[str, dict[str, str]]] = {"loggers": {"console": {}}}
 

@@ -12,13 +12,19 @@ from typing import Any
 
 import dagster as dg
 
+from gata_assets.batches import Window
 from gata_assets.core.alerts import Alert, compose_alert
 from gata_assets.core.arrivals import ArrivalRules, decide, next_look, note_failed_look, watched_window
-from gata_assets.errors import AlertError, DatabaseResumingError, SourceError
+from gata_assets.core.interaction_places import TenantPlaces
+from gata_assets.core.interaction_windows import days_of
+from gata_assets.core.new_files import CurationRequest, request_curation
+from gata_assets.errors import AlertError, DatabaseResumingError, SourceError, StoreError
 from gata_assets.failures import BatchFailure, read_failures
-from gata_assets.jobs import PREPARE_TICKETS
+from gata_assets.jobs import CURATE_INTERACTIONS, CURATED, PREPARE_TICKETS
 from gata_assets.overdue import OverdueRule, is_shown
 from gata_assets.resources.alerts import AlertChannel
+from gata_assets.resources.file_listing import find_missing, find_waiting
+from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.ticket_source import TicketSource
 
 NEW_TICKETS_SENSOR = "new_tickets_sensor"
@@ -37,6 +43,8 @@ _UNDERWAY = [
 ]
 _PARTITION, _RANGE = "dagster/partition", ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _ALERTS_A_TICK = 5
+# A look lists a few folders of each tenant.
+_FILES_TICK_SECONDS = 60
 # How soon the UI shows what has changed. A look takes a fraction of a second, also where 40,000 batches are prepared.
 _OVERDUE_TICK_SECONDS = 300
 
@@ -110,8 +118,7 @@ def _prepared_or_underway(
 
 def build_new_files_sensor(
     tenants: Sequence[str],
-    rules: CurationRules,
-    days: dg.DailyPartitionsDefinition,
+    days: dg.PartitionsDefinition[str],
     *,
     window_days: int,
     clock: Callable[[], datetime] = _now,
@@ -129,28 +136,29 @@ def build_new_files_sensor(
         description="Asks for the curation of raw files without a report, and of days without a curated table.",
     )
     def new_files(context: dg.SensorEvaluationContext, object_store: ObjectStore) -> dg.SensorResult:
-        present = clock().date()
-        asked: list[dg.RunRequest] = []
+        present = clock()
+        window = Window(present - timedelta(days=window_days), present)
+        of_window = [day for day in days_of(window) if days.has_partition_key(str(day))]
+        requests: list[CurationRequest] = []
         unread: list[str] = []
         for tenant in tenants:
-            layer = CuratedLayer.of(tenant, object_store, rules)
+            places = TenantPlaces(tenant)
             try:
-                waiting, missing = layer.find_waiting(), layer.find_missing(present, window_days)
+                waiting, missing = find_waiting(places, object_store), find_missing(places, object_store, of_window)
             except StoreError as error:
                 unread.append(f"{tenant}: {error}")
+                context.log.error(unread[-1])
                 continue
-            asked += [_as_run(one) for one in request_curation(tenant, waiting, missing, present)]
-        for said in unread:
-            context.log.error(said)
+            requests += request_curation(tenant, waiting, missing, present.date())
         return dg.SensorResult(
-            run_requests=[one for one in asked if _is_of_partitions(one, days)],
-            skip_reason=None if asked else "; ".join(unread) or "No file waits, and no day is missing.",
+            run_requests=[_curation_run(one) for one in requests],
+            skip_reason=None if requests else "; ".join(unread) or "No file waits, and no day is missing.",
         )
 
     return new_files
 
 
-def _as_run(request: CurationRequest) -> dg.RunRequest:
+def _curation_run(request: CurationRequest) -> dg.RunRequest:
     first, last = _RANGE
     return dg.RunRequest(
         run_key=request.run_key,

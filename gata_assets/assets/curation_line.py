@@ -64,7 +64,6 @@ class CurationLine:
         Raises dagster.Failure: at the end for days that failed alone, at once for what would fail for every day.
         """
         failures = KeptFailures(self._context.log, partitions=len(asked), are=DAYS)
-        asset = self._days_key.to_user_string()
         with held_open(self._context.instance, self._context.run.run_id):
             days: list[date] = []
             try:

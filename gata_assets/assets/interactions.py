@@ -23,7 +23,6 @@ from gata_assets.resources.interaction_engine import (
     NEGATIVE_SAMPLES,
     RECENT_INTERACTIONS,
     USER_FEATURES,
-    WITH_FEATURES,
     InteractionEngine,
 )
 from gata_assets.resources.object_store import ObjectStore

@@ -71,15 +71,17 @@ class Recorder:
         of_partition = dg.AssetRecordsFilter(key, asset_partitions=None if partition is None else [partition])
         return next(iter(self._context.instance.fetch_materializations(of_partition, limit=1).records), None)
 
-    def versions(self, sources: Iterable[tuple[dg.AssetKey, str | None]]) -> dict[dg.AssetKey, tuple[str, int | None]]:
-        """The versions of assets' partitions as they are recorded, for `made_from` below; without those that are not."""
-        records = {key: self.find(key, partition) for key, partition in sources}
-        tags = {key: record.asset_materialization for key, record in records.items() if record}
-        return {
-            key: (str((made.tags or {})[_DATA_VERSION]), records[key].storage_id)
-            for key, made in tags.items()
-            if made and _DATA_VERSION in (made.tags or {})
-        }
+    def versions(
+        self, sources: Iterable[tuple[dg.AssetKey, str | None]]
+    ) -> Mapping[dg.AssetKey, tuple[str, int | None]]:
+        """The recorded versions of assets' partitions, for `made_from` below; without those that have none."""
+        found = {}
+        for key, partition in sources:
+            record = self.find(key, partition)
+            made = record.asset_materialization if record else None
+            if record and made and _DATA_VERSION in (made.tags or {}):
+                found[key] = str((made.tags or {})[_DATA_VERSION]), record.storage_id
+        return found
 
     def materialization(
         self,

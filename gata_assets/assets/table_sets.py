@@ -49,7 +49,7 @@ def write_tables(store: ObjectStore, tables: TablesOfBatch, made: MadeTables | N
     files = made.write(prefix) if made else {}
     written = {file.key for of_table in files.values() for file in of_table}
     _delete_left(store, [key for key in store.list_keys(prefix) if key not in written | {manifest_key}], tables)
-    described = {
+    described: dict[str, list[Mapping[str, str | int]]] = {
         table: [
             {"key": file.key, "rows": file.rows, "bytes": file.size, "sha256": file.sha256} for file in files[table]
         ]
@@ -70,9 +70,9 @@ def _delete_left(store: ObjectStore, keys: Sequence[str], tables: TablesOfBatch)
         except DeleteDeniedError:
             denied += 1
     if denied:
+        folder = store.uri(tables.name.prefix(TenantPlaces(tables.tenant), tables.batch_id))
         raise DeleteDeniedError(
-            f"{denied} files of an earlier run of batch {tables.batch_id} are left below "
-            f"{store.uri(tables.name.prefix(TenantPlaces(tables.tenant), tables.batch_id))} and may not be deleted, and "
-            "whoever reads the folder would read them too. Delete them by hand or give the role the right "
+            f"{denied} files of an earlier run of batch {tables.batch_id} are left below {folder} and may not be "
+            "deleted, and whoever reads the folder would read them too. Delete them by hand or give the role the right "
             "(s3:DeleteObject), and run the batch again."
         )

@@ -7,28 +7,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import dagster as dg
 
-from gata_assets.resources.curated_layer import CuratedLayer
-from gata_assets.assets.interaction_line import CURATED_INTERACTIONS, CURATED_ITEMS, TABLES
+from gata_assets.assets.curation_line import CURATED_INTERACTIONS, CURATED_ITEMS
+from gata_assets.assets.interaction_line import TABLES
 from gata_assets.batches import Window
 from gata_assets.commands.runs import Written, find_failures, read_written, run_range
+from gata_assets.core.curation_reports import valid_reports
+from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_windows import days_of, from_day_on, interaction_windows, stretches
+from gata_assets.definitions import build_store
 from gata_assets.errors import GataError
 from gata_assets.failures import BatchFailure
 from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
+from gata_assets.resources.curated_layer import CuratedLayer
+from gata_assets.resources.curation import Curator
 from gata_assets.resources.object_store import ObjectStore
 from gata_assets.settings import Settings
 
 
 @dataclass
 class InteractionHalf:
-    """What became of the interaction half: the runs, what they wrote and what failed of them."""
+    """What became of the interaction half: the runs, what they wrote and what failed of them.
+
+    `quarantined` are the rows that lie in quarantine, `refused` the raw files that could not be read, by tenant.
+    """
 
     run_ids: list[str] = field(default_factory=list)
     written: list[Written] = field(default_factory=list)
     failures: list[BatchFailure] = field(default_factory=list)
+    quarantined: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
 
     def add(self, ended: dg.ExecuteInProcessResult, partition: str) -> None:
         """Take note of a run; of one that failed before it reached a partition, under the one that is given."""
@@ -41,20 +52,19 @@ class InteractionHalf:
 def prepare_interactions(
     settings: Settings,
     definitions: dg.Definitions,
-    store: ObjectStore,
     instance: dg.DagsterInstance,
     stretch: Sequence[str],
+    *,
+    tenants: Sequence[str] | None = None,
 ) -> InteractionHalf:
-    """Make consecutive batches of all tenants, and before them the days and catalogues that they need."""
+    """Make consecutive batches of tenants (all, unless some are named), and first the days that they need."""
     half = InteractionHalf()
-    whole = [interaction_windows(batch_id, settings.interaction_rules).seen for batch_id in (stretch[0], stretch[-1])]
-    window = from_day_on(Window(whole[0].start_at, whole[-1].end_at), settings.earliest_interaction)
+    store = build_store(settings)
     curate = definitions.resolve_job_def(CURATE_INTERACTIONS)
     reached = []
-    for tenant in settings.tenants_prepared:
-        layer = CuratedLayer.of(tenant, store, settings.curation_rules)
+    for tenant in tenants or settings.tenants_prepared:
         try:
-            _curate(layer, window, curate, instance, half)
+            _curate(settings, tenant, store, stretch, curate, instance, half)
             reached.append(tenant)
         except GataError as error:
             half.failures.append(BatchFailure(stretch[0], f"{tenant}/{CURATED_INTERACTIONS}", (), str(error)))
@@ -67,18 +77,31 @@ def prepare_interactions(
 
 
 def _curate(
-    layer: CuratedLayer, window: Window, job: dg.JobDefinition, instance: dg.DagsterInstance, half: InteractionHalf
+    settings: Settings,
+    tenant: str,
+    store: ObjectStore,
+    stretch: Sequence[str],
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    half: InteractionHalf,
 ) -> None:
     """Sort a tenant's new files, and curate the catalogue and the days of a window that are missing or stale."""
-    tenant = layer.places.tenant
-    if layer.catalogue_is_due():
-        key = dg.AssetKey([tenant, CURATED_ITEMS])
-        half.add(run_range(job, instance, None, assets=[key]), "catalogue")
-    days = layer.look(days_of(window))
-    unmade = days.unmade if days.has_interactions else ()
-    if layer.has_new_interactions():
+    first, last = (
+        interaction_windows(batch_id, settings.interaction_rules).seen for batch_id in (stretch[0], stretch[-1])
+    )
+    window = from_day_on(Window(first.start_at, last.end_at), settings.earliest_interaction)
+    curator = Curator(store, tenant, settings.curation_rules, datetime.now(UTC))
+    waiting = curator.unsorted()
+    keys = {name: dg.AssetKey([tenant, name]) for name in (CURATED_ITEMS, CURATED_INTERACTIONS)}
+    if any(key.startswith(curator.places.raw(DataType.ITEMS)) for key in waiting):
+        half.add(run_range(job, instance, None, assets=[keys[CURATED_ITEMS]]), "catalogue")
+    days = CuratedLayer(curator).look(days_of(window))
+    due = days.due if days.has_interactions else ()
+    if any(key.startswith(curator.places.raw(DataType.INTERACTIONS)) for key in waiting):
         # Which days the new files are of is known when they are sorted, by the run itself.
-        unmade = days.unmade or days.days[-1:]
-    for first, last in stretches(unmade):
-        key = dg.AssetKey([tenant, CURATED_INTERACTIONS])
-        half.add(run_range(job, instance, (str(first), str(last)), assets=[key]), str(first))
+        due = days.due or days.days[-1:]
+    for start, end in stretches(due):
+        half.add(run_range(job, instance, (str(start), str(end)), assets=[keys[CURATED_INTERACTIONS]]), str(start))
+    reports = curator.reports(DataType.INTERACTIONS)
+    half.quarantined[tenant] = sum(report.bad for report in valid_reports(reports))
+    half.refused[tenant] = sum(report.refused is not None for report in reports)

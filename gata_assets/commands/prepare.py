@@ -1,4 +1,4 @@
-"""`gata prepare`: one batch in this process, both halves of it, followed on a terminal or in JSON lines, and summed up."""
+"""`gata prepare`: both halves of one batch in this process, followed on a terminal or in JSON lines, and summed up."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from rich.table import Table
 
 from gata_assets.commands.runs import Written, find_failures, read_written, run_range
 from gata_assets.commands.terminal import text_console
-from gata_assets.definitions import build_definitions, build_store
+from gata_assets.definitions import build_definitions
 from gata_assets.errors import SettingsError
 from gata_assets.failures import BatchFailure
 from gata_assets.instances import open_instance
 from gata_assets.jobs import PREPARE_TICKETS
 from gata_assets.logs import RunEvent, event_logger, write_json_line
 from gata_assets.settings import Settings
-
 
 # The asset that is written a day at a time.
 _BY_DAY = "/curated_interactions"
@@ -72,7 +71,7 @@ def prepare_batch(
             # Who prepares tickets alone does not load what interactions need.
             from gata_assets.commands.interactions import prepare_interactions
 
-            half = prepare_interactions(settings, definitions, build_store(settings), instance, [batch_id])
+            half = prepare_interactions(settings, definitions, instance, [batch_id])
             run_ids += half.run_ids
             written += half.written
             failures += half.failures

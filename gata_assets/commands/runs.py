@@ -32,13 +32,13 @@ def run_range(
     assets: Sequence[dg.AssetKey] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Run a job over the partitions from a first to a last one, or over none; of its assets those that are given."""
-    first, last = span or (None, None)
-    is_range = first != last
-    tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last} if is_range else {}
+    tags = {}
+    if span is not None and span[0] != span[1]:
+        tags = {"dagster/asset_partition_range_start": span[0], "dagster/asset_partition_range_end": span[1]}
     return job.execute_in_process(
         run_config=RUN_CONFIG,
         instance=instance,
-        partition_key=None if is_range else first,
+        partition_key=None if tags or span is None else span[0],
         tags=tags,
         raise_on_error=False,
         asset_selection=None if assets is None else list(assets),

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from hashlib import sha256
 
 from gata_assets.core.batch_tables import digest_days
-from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE
+from gata_assets.core.curation_reports import parts_by_day
+from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, DataType
 from gata_assets.errors import DataRuleError, ObjectNotFoundError
 from gata_assets.resources.curation import Curator
 from gata_assets.resources.file_sorting import CALLS_AT_ONCE
@@ -88,8 +88,7 @@ class CuratedLayer:
             read = map_in_order(lambda day: self._read(day, is_due=day in due), unknown, CALLS_AT_ONCE)
             self._found.update(zip(unknown, read, strict=True))
         if self._staged is None:
-            reports = self.curator.staged_days()
-            self._staged = frozenset(reports)
+            self._staged = frozenset(parts_by_day(self.curator.reports(DataType.INTERACTIONS)))
         return CuratedDays(self.places.tenant, tuple(self._found[day] for day in days), self._staged)
 
     def catalogue_digest(self) -> str | None:

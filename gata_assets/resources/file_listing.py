@@ -22,7 +22,8 @@ def find_waiting(places: TenantPlaces, store: ObjectStore) -> list[str]:
             key
             for key in store.list_keys(places.raw(data))
             # Names that begin so are of files that are still being written, and of what tools leave behind.
-            if key.rpartition("/")[2][:1] not in "._" and places.report(data, file_id(places, data, key)) not in reported
+            if key.rpartition("/")[2][:1] not in "._"
+            and places.report(data, file_id(places, data, key)) not in reported
         ]
     return waiting
 
