@@ -7,13 +7,13 @@ of the curated layer; no dictionary is kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import numba as nb
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gata_assets.core.compiling import compiled
 from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.errors import DataRuleError
 
@@ -87,17 +87,16 @@ class EventCoder:
         self._items.learn(items)
         if events.is_empty():
             return
-        timestamp = events["timestamp"].to_physical().to_numpy()
-        type_code = events["type_code"].to_numpy()
+        timestamp, type_code = _column(events["timestamp"].to_physical()), _column(events["type_code"])
         self._require_order(timestamp)
         unknown = int((type_code >= len(InteractionType)).sum())
         if unknown:
             raise DataRuleError(f"{unknown:,} of {len(events):,} interactions have a type_code that is not known.")
-        self._user.append(self._users.codes(events["user_key"].to_numpy()))
-        self._item.append(self._items.codes(events["item_key"].to_numpy()))
+        self._user.append(self._users.codes(_column(events["user_key"])))
+        self._item.append(self._items.codes(_column(events["item_key"])))
         self._timestamp.append(timestamp)
         self._type_code.append(type_code)
-        self._rating.append(events["rating"].fill_null(float("nan")).to_numpy())
+        self._rating.append(_column(events["rating"].fill_null(float("nan"))))
 
     def add_items(self, items: pl.DataFrame) -> None:
         """Give codes to items that may be without an interaction: `item_id, item_key`."""
@@ -139,7 +138,7 @@ class _IdCoder:
 
     def learn(self, table: pl.DataFrame) -> None:
         """Give codes to the ids that are new."""
-        ids, keys = table[f"{self._kind}_id"], table[f"{self._kind}_key"].to_numpy()
+        ids, keys = table[f"{self._kind}_id"], _column(table[f"{self._kind}_key"])
         self._make_room(len(keys))
         codes, new = _learn(keys, len(self._keys), self._slot_keys, self._slot_codes)
         if len(new):
@@ -174,11 +173,22 @@ class _IdCoder:
         needed = 2 * (len(self._keys) + more)
         if needed > len(self._slot_keys):
             self._slot_keys, self._slot_codes = _empty_slots(1 << needed.bit_length())
-            _learn(self._keys, 0, self._slot_keys, self._slot_codes)
+            _learn(_read_only(self._keys), 0, self._slot_keys, self._slot_codes)
 
 
 def _empty_slots(count: int) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
     return np.zeros(count, dtype=np.uint64), np.full(count, -1, dtype=np.int32)
+
+
+def _column(values: pl.Series) -> NDArray[Any]:
+    return _read_only(values.to_numpy())
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Never writable, whether it was copied or not: numba would compile its functions for either."""
+    array = array.view()
+    array.flags.writeable = False
+    return array
 
 
 def _recoded(pieces: list[NDArray[np.int32]], new_codes: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -199,7 +209,7 @@ def _joined(pieces: list[NDArray[Scalar]], dtype: type[Scalar]) -> NDArray[Scala
     return joined
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _learn(
     keys: NDArray[np.uint64], known: int, slot_keys: NDArray[np.uint64], slot_codes: NDArray[np.int32]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
@@ -221,7 +231,7 @@ def _learn(
     return codes, new[:found].copy()
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _find(
     keys: NDArray[np.uint64],
     slot_keys: NDArray[np.uint64],
@@ -242,3 +252,17 @@ def _find(
         else:
             is_used[slot_codes[slot]] = True
     return codes, unknown
+
+
+@compiled
+def renumber(codes: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    """Number the codes that occur from 0, in their order, in place; gives which they are."""
+    number = np.full(count, -1, dtype=np.int32)
+    for row in range(len(codes)):
+        number[codes[row]] = 0
+    used = np.flatnonzero(number == 0)
+    for at in range(len(used)):
+        number[used[at]] = at
+    for row in range(len(codes)):
+        codes[row] = number[codes[row]]
+    return used

@@ -9,6 +9,8 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from gata_assets.core.compiling import compiled
+
 _MICROSECONDS_OF_A_DAY = 86_400_000_000
 
 # Columns of the counts: one a type, by its code, and then these. Eight of four bytes are half a line of the cache.
@@ -17,7 +19,7 @@ DAYS = 7
 WIDTH = 8
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def count_by_user(
     user: NDArray[np.int32],
     timestamp: NDArray[np.int64],
@@ -44,7 +46,7 @@ def count_by_user(
     return counts, ratings, last_at
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def count_by_item(
     item: NDArray[np.int32], type_code: NDArray[np.uint8], rating: NDArray[np.float32], items: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:
@@ -60,7 +62,7 @@ def count_by_item(
     return counts, ratings
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def group_by_user(user: NDArray[np.int32], totals: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
     """The rows of each user in their order: `rows[offsets[u]:offsets[u + 1]]` are those of user `u`."""
     offsets = np.zeros(len(totals) + 1, dtype=np.int64)
@@ -74,7 +76,7 @@ def group_by_user(user: NDArray[np.int32], totals: NDArray[np.uint32]) -> tuple[
     return offsets, rows
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def count_distinct(
     offsets: NDArray[np.int64], rows: NDArray[np.uint32], item: NDArray[np.int32], items: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
@@ -92,7 +94,7 @@ def count_distinct(
     return of_users, of_items
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def choose_recent(
     offsets: NDArray[np.int64],
     rows: NDArray[np.uint32],

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gata_assets.core.compiling import compiled
 from gata_assets.errors import DataRuleError
 
 SEED = 42
@@ -40,7 +41,7 @@ def key_ids(ids: pl.Series) -> pl.Series:
 _NOTHING = np.zeros(1, dtype=np.uint8)
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _hash_all(ends: NDArray[np.int64], data: NDArray[np.uint8]) -> NDArray[np.uint64]:
     keys = np.empty(len(ends) - 1, dtype=np.uint64)
     for row in range(len(keys)):
@@ -71,7 +72,7 @@ def _merge(accumulated: np.uint64, lane: np.uint64) -> np.uint64:
     return (accumulated ^ _round(np.uint64(0), lane)) * _P1 + _P4
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _hash_one(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
     at, seed = start, np.uint64(SEED)
     if end - start >= 32:

@@ -1,0 +1,96 @@
+"""The items that can be drawn as negatives, and with what weight.
+
+A place is an item's position among the candidates, which stand in the order of their ids: draws are of places, so
+that items that cannot be drawn have no part in them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gata_assets.core.compiling import compiled
+from gata_assets.core.interaction_rules import SamplingRules, SamplingStrategy
+
+
+@dataclass(frozen=True)
+class AliasTable:
+    """Draws in proportion to weights in constant time: a column at random, then it or its alias.
+
+    A column is kept when a random 53-bit number is below its threshold. Source: Vose, "A linear algorithm for
+    generating random numbers with a given distribution", IEEE Transactions on Software Engineering 17(9), 1991.
+    """
+
+    thresholds: NDArray[np.uint64]
+    aliases: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The items that can be drawn: `items` are their codes, ascending; `place` is each item's place or -1, by code.
+
+    `weights` (by place) and `table` are there where items are drawn by popularity; `total_weight` is the sum of the
+    weights, or the number of candidates.
+    """
+
+    items: NDArray[np.int32]
+    place: NDArray[np.int32]
+    total_weight: float
+    weights: NDArray[np.float64] | None = None
+    table: AliasTable | None = None
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+def choose_candidates(
+    is_available: NDArray[np.bool_], interactions: NDArray[np.int64], rules: SamplingRules
+) -> Candidates:
+    """The items that can be drawn, and their weights: (interactions + 1) ** power by popularity, else all alike.
+
+    Both arrays are by item code: whether the catalogue has the item before the batch, and the interactions with it in
+    the window, of all types and users.
+    """
+    items = np.flatnonzero(is_available).astype(np.int32)
+    place = np.full(len(is_available), -1, dtype=np.int32)
+    place[items] = np.arange(len(items), dtype=np.int32)
+    if rules.strategy is SamplingStrategy.UNIFORM:
+        return Candidates(items, place, float(len(items)))
+    weights = (interactions[items].astype(np.float64) + 1.0) ** rules.power
+    total, thresholds, aliases = _build_alias_table(weights)
+    return Candidates(items, place, total, weights, AliasTable(thresholds, aliases))
+
+
+@compiled
+def _build_alias_table(
+    weights: NDArray[np.float64],
+) -> tuple[float, NDArray[np.uint64], NDArray[np.int32]]:
+    count = len(weights)
+    total = 0.0  # summed one by one: NumPy's order of sums differs between processors
+    for place in range(count):
+        total += weights[place]
+    shares = weights * (count / total) if count else weights.copy()
+    thresholds = np.full(count, np.uint64(1 << 53), dtype=np.uint64)
+    aliases = np.arange(count).astype(np.int32)
+    small, large = np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int32)
+    smalls, larges = 0, 0
+    for place in range(count):
+        if shares[place] < 1.0:
+            small[smalls] = place
+            smalls += 1
+        else:
+            large[larges] = place
+            larges += 1
+    while smalls and larges:
+        smalls -= 1
+        less, more = small[smalls], large[larges - 1]
+        thresholds[less] = np.uint64(shares[less] * 2.0**53)
+        aliases[less] = more
+        shares[more] -= 1.0 - shares[less]
+        if shares[more] < 1.0:
+            larges -= 1
+            small[smalls] = more
+            smalls += 1
+    return total, thresholds, aliases

@@ -1,0 +1,45 @@
+"""Compiling ahead: every loop that is compiled runs once on a tiny table, so that no batch waits for a compiler.
+
+numba keeps what it compiled in NUMBA_CACHE_DIR, or beside the sources where it may write there; an image that is to
+start fast runs `warm_up` when it is built.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+
+from gata_assets.core.event_table import code_events
+from gata_assets.core.id_keys import key_ids
+from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
+from gata_assets.core.sampled_rows import sample_rows
+from gata_assets.core.sampling_quality import gather_evidence
+
+
+def warm_up() -> None:
+    """Key, code, sample and check a table of three interactions with each strategy; the result is dropped."""
+    ids = pl.Series(["a", "b", "c"])
+    keys = key_ids(ids)
+    time = pl.Series([datetime(2026, 1, 1, tzinfo=UTC)] * 3, dtype=pl.Datetime("us", "UTC"))
+    events = code_events(
+        pl.DataFrame(
+            {
+                "user_key": keys,
+                "item_key": keys,
+                "timestamp": time,
+                "type_code": pl.Series([InteractionType.CLICK.code] * 3, dtype=pl.UInt8),
+                "rating": pl.Series([None] * 3, dtype=pl.Float32),
+            }
+        ),
+        pl.DataFrame({"user_id": ids, "user_key": keys}),
+        pl.DataFrame({"item_id": ids, "item_key": keys}),
+    )
+    is_available = np.ones(3, dtype=np.bool_)
+    for strategy in SamplingStrategy:
+        for least in (1, 2):
+            rules = SamplingRules(frozenset({InteractionType.CLICK}), least, least, 1, 2, strategy, 1.0, 0)
+            rows = sample_rows(events, first=0, is_available=is_available, rules=rules)
+            gather_evidence(events, rows, first=0, is_available=is_available, rules=rules)
+            rows.table(0, len(rows.positives.users))

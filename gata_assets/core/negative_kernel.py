@@ -1,0 +1,261 @@
+"""The compiled draws of negatives: for one user after another, the head of a permutation of what they have not seen.
+
+A user's draws come from a splitmix64 stream that starts at (seed, user key): no user, thread or order of work has a
+part in another's. What they mean stands in `negatives`. Functions that call each other stand in one file, since numba
+renews its cache by the file of the caller alone. Sources: Steele, Lea and Flood, OOPSLA 2014 (splitmix64); Lemire, ACM
+TOMACS 29(1), 2019 (numbers below a bound); Efraimidis and Spirakis, Information Processing Letters 97(5), 2006 (race).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from gata_assets.core.compiling import compiled
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_LOW_HALF = np.uint64(0xFFFFFFFF)
+_ONE = np.uint64(1)
+
+
+@nb.njit(inline="always")
+def _mix(value: np.uint64) -> np.uint64:
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+@nb.njit(inline="always")
+def _start_stream(seed: np.uint64, key: np.uint64) -> np.uint64:
+    # One-to-one in the key, so that no two users have the same stream.
+    return _mix(key + _mix(seed + _GOLDEN))
+
+
+@nb.njit(inline="always")
+def _draw_below(state: np.uint64, bound: np.uint64) -> tuple[np.uint64, np.uint64]:
+    """A number in [0, bound), each equally likely, for a bound below 2^32; and the stream after it."""
+    state += _GOLDEN
+    product = (_mix(state) >> np.uint64(32)) * bound
+    if (product & _LOW_HALF) < bound:
+        least = (np.uint64(1 << 32) - bound) % bound
+        while (product & _LOW_HALF) < least:
+            state += _GOLDEN
+            product = (_mix(state) >> np.uint64(32)) * bound
+    return product >> np.uint64(32), state
+
+
+@nb.njit(inline="always")
+def _mark(taken: NDArray[np.uint64], place: np.int64) -> bool:
+    """Set a place's bit; gives whether it was free."""
+    word, bit = place >> 6, _ONE << np.uint64(place & 63)
+    was_free = bool((taken[word] & bit) == np.uint64(0))
+    taken[word] |= bit
+    return was_free
+
+
+@nb.njit(inline="always")
+def _mark_all(taken: NDArray[np.uint64], places: NDArray[np.int32], start: int, end: int) -> int:
+    distinct = 0
+    for at in range(start, end):
+        distinct += int(_mark(taken, np.int64(places[at])))
+    return distinct
+
+
+@nb.njit(inline="always")
+def _clear_all(taken: NDArray[np.uint64], places: NDArray[np.int32], start: int, end: int) -> None:
+    # The touched words alone: to clear all of them for each user would cost more than the draws.
+    for at in range(start, end):
+        taken[places[at] >> 6] = np.uint64(0)
+
+
+@compiled
+def count_distinct(
+    first: int, last: int, starts: NDArray[np.int64], seen: NDArray[np.int32], places: int, distinct: NDArray[np.int64]
+) -> None:
+    """Count the distinct places that each of the users `[first, last)` has seen, into `distinct`."""
+    taken = np.zeros((places + 63) // 64, dtype=np.uint64)
+    for user in range(first, last):
+        distinct[user] = _mark_all(taken, seen, starts[user], starts[user + 1])
+        _clear_all(taken, seen, starts[user], starts[user + 1])
+
+
+@compiled
+def draw_uniformly(
+    first: int,
+    last: int,
+    keys: NDArray[np.uint64],
+    starts: NDArray[np.int64],
+    seen: NDArray[np.int32],
+    seed: np.uint64,
+    places: int,
+    out_starts: NDArray[np.int64],
+    out: NDArray[np.int32],
+) -> None:
+    """Draw for the users `[first, last)` into `out`, each place that they have not seen equally likely.
+
+    `out_starts` leaves each user room for as many as are wanted, and for no more than there are.
+    """
+    taken = np.zeros((places + 63) // 64, dtype=np.uint64)
+    rest = np.empty(places, dtype=np.int32)
+    bound = np.uint64(places)
+    for user in range(first, last):
+        at, end = out_starts[user], out_starts[user + 1]
+        if at == end:
+            continue
+        state = _start_stream(seed, keys[user])
+        blocked = _mark_all(taken, seen, starts[user], starts[user + 1])
+        # Up to a half at least every second draw hits; beyond, drawing until one hits would never end.
+        stop = min(end, at + max((places + 1) // 2 - blocked, 0))
+        while at < stop:
+            drawn, state = _draw_below(state, bound)
+            place = np.int64(drawn)
+            if _mark(taken, place):
+                out[at] = place
+                at += 1
+        if at < end:
+            left = 0
+            for free in range(places):
+                if (taken[free >> 6] >> np.uint64(free & 63)) & _ONE == np.uint64(0):
+                    rest[left] = free
+                    left += 1
+            chosen = 0
+            while at < end:
+                drawn, state = _draw_below(state, np.uint64(left - chosen))
+                other = chosen + np.int64(drawn)
+                rest[chosen], rest[other] = rest[other], rest[chosen]
+                out[at] = rest[chosen]
+                chosen += 1
+                at += 1
+        _clear_all(taken, seen, starts[user], starts[user + 1])
+        _clear_all(taken, out, out_starts[user], end)
+
+
+@compiled
+def draw_by_weight(
+    first: int,
+    last: int,
+    keys: NDArray[np.uint64],
+    starts: NDArray[np.int64],
+    seen: NDArray[np.int32],
+    seed: np.uint64,
+    weights: NDArray[np.float64],
+    total: float,
+    thresholds: NDArray[np.uint64],
+    aliases: NDArray[np.int32],
+    out_starts: NDArray[np.int64],
+    out: NDArray[np.int32],
+    unseen_weight: NDArray[np.float64],
+) -> None:
+    """Draw for the users `[first, last)` into `out`, one after another in proportion to the weights of what is left.
+
+    `thresholds` and `aliases` are those of an alias table of the weights. `unseen_weight` gets the sum of the weights
+    of what each user has not seen.
+    """
+    places = len(weights)
+    taken = np.zeros((places + 63) // 64, dtype=np.uint64)
+    bound = np.uint64(places)
+    for user in range(first, last):
+        start, end = starts[user], starts[user + 1]
+        _mark_all(taken, seen, start, end)
+        excluded = _sum_distinct(weights, np.sort(seen[start:end]))
+        # A difference of nearly equal sums has no digits left: then what is unseen is summed itself.
+        unseen_weight[user] = total - excluded if 2 * excluded <= total else _sum_free(weights, taken)
+        state = _start_stream(seed, keys[user])
+        at, stop = out_starts[user], out_starts[user + 1]
+        while at < stop and 2 * excluded <= total:
+            drawn, state = _draw_below(state, bound)
+            state += _GOLDEN
+            place = np.int64(drawn)
+            if (_mix(state) >> np.uint64(11)) >= thresholds[place]:
+                place = np.int64(aliases[place])
+            if _mark(taken, place):
+                out[at] = place
+                excluded += weights[place]
+                at += 1
+        if at < stop:
+            _race(taken, weights, _mix(~_start_stream(seed, keys[user])), out[at:stop])
+        _clear_all(taken, seen, start, end)
+        _clear_all(taken, out, out_starts[user], stop)
+
+
+@nb.njit(inline="always")
+def _sum_distinct(weights: NDArray[np.float64], ascending: NDArray[np.int32]) -> float:
+    total, before = 0.0, np.int32(-1)
+    for place in ascending:
+        if place != before:
+            total += weights[place]
+        before = place
+    return total
+
+
+@nb.njit(inline="always")
+def _sum_free(weights: NDArray[np.float64], taken: NDArray[np.uint64]) -> float:
+    total = 0.0
+    for place in range(len(weights)):
+        if (taken[place >> 6] >> np.uint64(place & 63)) & _ONE == np.uint64(0):
+            total += weights[place]
+    return total
+
+
+@compiled
+def _race(
+    taken: NDArray[np.uint64], weights: NDArray[np.float64], start: np.uint64, winners: NDArray[np.int32]
+) -> None:
+    """The free places whose exponential times, of rates that are their weights, are the least, in their order.
+
+    A place's time depends on the user's stream and the place alone. That is the order of successive draws, and ends
+    after one pass whatever the weights are. The winners so far are a heap, the last of them at its root.
+    """
+    times = np.empty(len(winners), dtype=np.float64)
+    size = 0
+    for place in range(len(weights)):
+        if (taken[place >> 6] >> np.uint64(place & 63)) & _ONE:
+            continue
+        number = _mix(start + np.uint64(place + 1) * _GOLDEN) >> np.uint64(11)
+        chance = (np.float64(number) + 1.0) * 2.0**-53
+        if size < len(winners):
+            times[size], winners[size] = -math.log(chance) / weights[place], place
+            _rise(times, winners, size)
+            size += 1
+        # -log(x) >= 1 - x: most need no logarithm to lose. The margin is for its rounding.
+        elif (1.0 - chance) * (1.0 - 1e-12) <= times[0] * weights[place]:
+            time = -math.log(chance) / weights[place]
+            if time < times[0]:
+                times[0], winners[0] = time, place
+                _sink(times, winners, size)
+    while size > 1:
+        size -= 1
+        times[0], times[size] = times[size], times[0]
+        winners[0], winners[size] = winners[size], winners[0]
+        _sink(times, winners, size)
+
+
+@nb.njit(inline="always")
+def _is_later(times: NDArray[np.float64], places: NDArray[np.int32], one: int, other: int) -> bool:
+    return bool(times[one] > times[other] or (times[one] == times[other] and places[one] > places[other]))
+
+
+@compiled
+def _rise(times: NDArray[np.float64], places: NDArray[np.int32], at: int) -> None:
+    while at > 0 and _is_later(times, places, at, (at - 1) // 2):
+        above = (at - 1) // 2
+        times[at], times[above] = times[above], times[at]
+        places[at], places[above] = places[above], places[at]
+        at = above
+
+
+@compiled
+def _sink(times: NDArray[np.float64], places: NDArray[np.int32], size: int) -> None:
+    at = 0
+    while 2 * at + 1 < size:
+        below = 2 * at + 1
+        if below + 1 < size and _is_later(times, places, below + 1, below):
+            below += 1
+        if not _is_later(times, places, below, at):
+            return
+        times[at], times[below] = times[below], times[at]
+        places[at], places[below] = places[below], places[at]
+        at = below

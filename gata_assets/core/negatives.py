@@ -1,0 +1,165 @@
+"""Negatives: for each user, items of the catalogue that they have not seen.
+
+`sample_negatives` serves every engine: it takes any group of users and the candidates that all groups share. What it
+gives a user depends on (seed, user key, what the user has seen, the candidates) alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gata_assets.core import negative_kernel
+from gata_assets.core.candidates import Candidates
+from gata_assets.core.compiling import compiled
+from gata_assets.core.interaction_rules import SamplingRules
+
+# So many ranges of users a thread: few enough to cost nothing, enough that no thread waits long for another.
+_RANGES_PER_THREAD = 8
+
+
+@dataclass(frozen=True)
+class UserHistories:
+    """What a group of users has seen, and how many negatives each shall have.
+
+    `seen[starts[u]:starts[u + 1]]` are places among the candidates, in any order, repeated or not; what is no
+    candidate is not among them. `keys` are the user keys, `wanted` counts.
+    """
+
+    keys: NDArray[np.uint64]
+    starts: NDArray[np.int64]
+    seen: NDArray[np.int32]
+    wanted: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """The negatives of a group of users, as drawn: `places[starts[u]:starts[u + 1]]` among the candidates.
+
+    `unseen_weight` is the sum of the weights (or the number) of all that each user has not seen. A user with fewer
+    unseen items than wanted gets them all; `shortfall` is by how many each falls short.
+    """
+
+    starts: NDArray[np.int64]
+    places: NDArray[np.int32]
+    unseen_weight: NDArray[np.float64]
+    shortfall: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def probabilities(self, candidates: Candidates) -> NDArray[np.float64]:
+        """Of each negative, its chance in one draw from all that the user has not seen."""
+        unseen = np.repeat(self.unseen_weight, np.diff(self.starts))
+        if candidates.weights is None:
+            return 1.0 / unseen
+        # Weights are summed with rounding: of one unseen item the chance is 1.
+        return np.minimum(candidates.weights[self.places] / unseen, 1.0)
+
+
+def gather_histories(
+    user: NDArray[np.int32],
+    item: NDArray[np.int32],
+    candidates: Candidates,
+    *,
+    keys: NDArray[np.uint64],
+    wanted: NDArray[np.int64],
+) -> UserHistories:
+    """What each user has seen, from interactions in any order: `user` is a place in `keys` or negative, `item` a code.
+
+    Interactions of a negative user, and with items that are no candidates, do not count.
+    """
+    starts, seen = _gather(user, item, candidates.place, len(keys))
+    return UserHistories(keys, starts, seen, wanted)
+
+
+@compiled
+def _gather(
+    user: NDArray[np.int32], item: NDArray[np.int32], place: NDArray[np.int32], users: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    starts = np.zeros(users + 1, dtype=np.int64)
+    for row in range(len(user)):
+        if user[row] >= 0 and place[item[row]] >= 0:
+            starts[user[row] + 1] += 1
+    for one in range(users):
+        starts[one + 1] += starts[one]
+    ends = starts[:users].copy()
+    seen = np.empty(starts[users], dtype=np.int32)
+    for row in range(len(user)):
+        if user[row] >= 0 and place[item[row]] >= 0:
+            seen[ends[user[row]]] = place[item[row]]
+            ends[user[row]] += 1
+    return starts, seen
+
+
+def sample_negatives(
+    users: UserHistories, candidates: Candidates, rules: SamplingRules, *, threads: int = 1
+) -> Negatives:
+    """Draw each user's negatives: the head of one permutation of the candidates that the user has not seen.
+
+    Uniform: a place is drawn from all candidates and skipped when it is taken; once what is seen and drawn reaches
+    half of them, the rest is enumerated and shuffled (Fisher–Yates) with the same stream. By popularity: a place is
+    drawn with its weight and skipped when it is taken; once more than half of the weight is taken, the rest is ordered
+    by exponential times. Since both turns depend on what is seen and drawn alone, more negatives are only more of the
+    same permutation, and the number of threads changes nothing.
+    """
+    places = len(candidates)
+    distinct = np.empty(len(users), dtype=np.int64)
+    seed = np.uint64(rules.seed)
+    with ThreadPoolExecutor(threads) as pool:
+
+        def in_ranges(draw: Callable[[int, int], None], work: NDArray[np.int64]) -> None:
+            list(pool.map(lambda range_: draw(*range_), split_evenly(work, _RANGES_PER_THREAD * threads)))
+
+        in_ranges(
+            lambda first, last: negative_kernel.count_distinct(first, last, users.starts, users.seen, places, distinct),
+            users.starts,
+        )
+        unseen = places - distinct
+        given = np.minimum(users.wanted, unseen)
+        starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(given)])
+        out = np.empty(starts[-1], dtype=np.int32)
+        unseen_weight = unseen.astype(np.float64)
+        weights, table = candidates.weights, candidates.table
+        if weights is None or table is None:
+            in_ranges(
+                lambda first, last: negative_kernel.draw_uniformly(
+                    first, last, users.keys, users.starts, users.seen, seed, places, starts, out
+                ),
+                starts + users.starts,
+            )
+        else:
+            in_ranges(
+                lambda first, last: negative_kernel.draw_by_weight(
+                    first,
+                    last,
+                    users.keys,
+                    users.starts,
+                    users.seen,
+                    seed,
+                    weights,
+                    candidates.total_weight,
+                    table.thresholds,
+                    table.aliases,
+                    starts,
+                    out,
+                    unseen_weight,
+                ),
+                starts + users.starts,
+            )
+    return Negatives(starts, out, unseen_weight, users.wanted - given)
+
+
+def split_evenly(starts: NDArray[np.int64], parts: int) -> list[tuple[int, int]]:
+    """Divide what `starts` (ascending, one more than there are users) counts into ranges of users of like work."""
+    cuts = np.searchsorted(starts, np.linspace(starts[0], starts[-1], parts + 1)[1:-1])
+    bounds = np.unique(np.concatenate([[0], cuts, [len(starts) - 1]]))
+    return [(int(first), int(last)) for first, last in pairwise(bounds)]

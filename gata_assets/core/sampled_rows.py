@@ -1,0 +1,211 @@
+"""Training rows of a recommender: a user's positives and then their negatives, and how they become Parquet.
+
+One call makes the rows of a batch on one machine; another engine puts the same pieces together for its groups of users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from gata_assets.core.candidates import Candidates, choose_candidates
+from gata_assets.core.compiling import compiled
+from gata_assets.core.event_table import EventTable, Ids, renumber
+from gata_assets.core.interaction_rules import SamplingRules
+from gata_assets.core.negatives import Negatives, gather_histories, sample_negatives, split_evenly
+from gata_assets.core.positives import Positives, choose_positives
+from gata_assets.errors import DataRuleError
+
+ROWS_PER_GROUP = 1 << 20
+
+SCHEMA = pa.schema(
+    [
+        pa.field("user_id", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("item_id", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("label", pa.float32(), nullable=False),
+        pa.field("sampling_probability", pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class RowColumns:
+    """Training rows of a range of users: `user` is a place in the range, from 0, ascending; `item` a code.
+
+    `label` is 1 for a positive and 0 for a negative, `probability` 0 for a positive.
+    """
+
+    user: NDArray[np.int32]
+    item: NDArray[np.int32]
+    label: NDArray[np.float32]
+    probability: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SampledRows:
+    """Training rows in the order of NegativeSamples, as numbers; `users` and `items` are what the codes stand for."""
+
+    users: Ids
+    items: Ids
+    positives: Positives
+    negatives: Negatives
+    candidates: Candidates
+
+    def __len__(self) -> int:
+        return len(self.positives) + len(self.negatives)
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """The row at which each user's rows start, and the end: one more than there are users."""
+        return self.positives.starts + self.negatives.starts
+
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """Counts for metadata and manifests."""
+        shortfall = self.negatives.shortfall
+        return {
+            "row_count": len(self),
+            "users": len(self.positives.users),
+            "positives": len(self.positives),
+            "negatives": len(self.negatives),
+            "candidates": len(self.candidates),
+            "shortfall": int(shortfall.sum()),
+            "users_with_shortfall": int(np.count_nonzero(shortfall)),
+            "left_out_by_minimum": self.positives.left_out_by_minimum,
+            "left_out_by_maximum": self.positives.left_out_by_maximum,
+        }
+
+    def ranges(self, rows: int = ROWS_PER_GROUP) -> list[tuple[int, int]]:
+        """Ranges `[first, last)` of users with about so many rows each; a user is never divided."""
+        return split_evenly(self.starts, max(-(-len(self) // rows), 1)) if len(self) else []
+
+    def columns(self, first: int, last: int) -> RowColumns:
+        """The rows of the users `[first, last)` (places in `positives.users`)."""
+        positives, negatives, weights = self.positives, self.negatives, self.candidates.weights
+        rows = int(self.starts[last] - self.starts[first])
+        columns = RowColumns(
+            np.empty(rows, dtype=np.int32),
+            np.empty(rows, dtype=np.int32),
+            np.empty(rows, dtype=np.float32),
+            np.empty(rows, dtype=np.float64),
+        )
+        _lay_out(
+            first,
+            last,
+            positives.starts,
+            positives.items,
+            negatives.starts,
+            negatives.places,
+            self.candidates.items,
+            np.empty(0) if weights is None else weights,
+            negatives.unseen_weight,
+            columns.user,
+            columns.item,
+            columns.label,
+            columns.probability,
+        )
+        return columns
+
+    def table(self, first: int, last: int) -> pa.Table:
+        """The rows of the users `[first, last)` as `SCHEMA`, with those ids alone that they have."""
+        columns = self.columns(first, last)
+        used = renumber(columns.item, len(self.items))
+        return pa.table(
+            {
+                "user_id": _dictionary(columns.user, self.users, self.positives.users[first:last]),
+                "item_id": _dictionary(columns.item, self.items, used),
+                "label": columns.label,
+                "sampling_probability": pa.array(columns.probability, mask=columns.label == 1.0),
+            },
+            schema=SCHEMA,
+        )
+
+
+def sample_rows(
+    events: EventTable, *, first: int, is_available: NDArray[np.bool_], rules: SamplingRules, threads: int = 1
+) -> SampledRows:
+    """Make the training rows of a batch from the events of its seen window.
+
+    The window of positives starts at the event `first`. `is_available` says of each item code whether the catalogue has
+    it before the batch. Raises DataRuleError where there are positives, and no item that can be drawn.
+    """
+    positives = choose_positives(events, first=first, rules=rules)
+    interactions = np.bincount(events.item[first:], minlength=len(events.items))
+    candidates = choose_candidates(is_available, interactions, rules)
+    if len(positives) and not len(candidates):
+        raise DataRuleError(
+            f"{len(positives):,} positives, and no item of the catalogue that was available before the batch: "
+            "ingest the items, or look at their available_at."
+        )
+    place = np.full(len(events.users), -1, dtype=np.int32)
+    place[positives.users] = np.arange(len(positives.users), dtype=np.int32)
+    histories = gather_histories(
+        place[events.user],
+        events.item,
+        candidates,
+        keys=events.users.keys[positives.users],
+        wanted=np.diff(positives.starts) * rules.ratio,
+    )
+    negatives = sample_negatives(histories, candidates, rules, threads=threads)
+    return SampledRows(events.users, events.items, positives, negatives, candidates)
+
+
+def write_rows(rows: SampledRows, ranges: Iterable[tuple[int, int]], sink: BinaryIO) -> None:
+    """Write the rows of ranges of users to one Parquet file, a row group a range.
+
+    Rows stand by user_id and a user in one row group, so that a reader streams user by user, and finds one user by the
+    groups' least and greatest user_id. A group has about a million rows: enough for dictionaries of ids to pay, few
+    enough to hold a group in memory. zstd at level 1: higher levels save little of what are codes already.
+    """
+    with pq.ParquetWriter(
+        sink,
+        SCHEMA,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=["user_id", "item_id"],
+        write_statistics=["user_id"],
+        # Else readers would see the dictionaries of this writer where the table has strings.
+        store_schema=False,
+        dictionary_pagesize_limit=1 << 30,
+    ) as writer:
+        for first, last in ranges:
+            writer.write_table(rows.table(first, last), row_group_size=1 << 62)
+
+
+@compiled
+def _lay_out(
+    first: int,
+    last: int,
+    positive_starts: NDArray[np.int64],
+    positives: NDArray[np.int32],
+    negative_starts: NDArray[np.int64],
+    negatives: NDArray[np.int32],
+    items: NDArray[np.int32],
+    weights: NDArray[np.float64],
+    unseen_weight: NDArray[np.float64],
+    user: NDArray[np.int32],
+    item: NDArray[np.int32],
+    label: NDArray[np.float32],
+    probability: NDArray[np.float64],
+) -> None:
+    row = 0
+    for one in range(first, last):
+        for at in range(positive_starts[one], positive_starts[one + 1]):
+            user[row], item[row], label[row], probability[row] = one - first, positives[at], 1.0, 0.0
+            row += 1
+        for at in range(negative_starts[one], negative_starts[one + 1]):
+            place = negatives[at]
+            weight = weights[place] if len(weights) else 1.0
+            user[row], item[row], label[row] = one - first, items[place], 0.0
+            probability[row] = min(weight / unseen_weight[one], 1.0)
+            row += 1
+
+
+def _dictionary(codes: NDArray[np.int32], of: Ids, used: NDArray[np.integer]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(codes), of.ids.gather(used).to_arrow().cast(pa.string()))
