@@ -50,6 +50,8 @@ class CurationLine:
 
     def make_catalogue(self) -> Events:
         """Sort new item files and make the catalogue; raises dagster.Failure where it breaks a rule."""
+        if not self._context.selected_asset_keys:
+            return
         failures = KeptFailures(self._context.log, partitions=1, are=Partitions("catalogue of", ""))
         try:
             self._sort(DataType.ITEMS)
@@ -63,6 +65,8 @@ class CurationLine:
 
         Raises dagster.Failure: at the end for days that failed alone, at once for what would fail for every day.
         """
+        if not self._context.selected_asset_keys:
+            return
         failures = KeptFailures(self._context.log, partitions=len(asked), are=DAYS)
         with held_open(self._context.instance, self._context.run.run_id):
             days: list[date] = []

@@ -141,10 +141,9 @@ class InteractionLine:
         ended: set[str] = set()
         with held_open(self._context.instance, self._context.run.run_id):
             for batch_id in batch_ids:
-                at_work = wanted[0]
+                at_work, features = SetName.FEATURES, None
                 try:
                     batch = self._look(batch_id)
-                    features: StoredTables | None = None
                     for at_work in wanted:
                         features = yield from self._make(at_work, batch, features)
                     ended.add(batch_id)

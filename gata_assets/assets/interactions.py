@@ -85,6 +85,8 @@ def _build_catalogue(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefin
         name=f"{tenant}_catalogue",
         specs=[_spec(tenant, CURATED_ITEMS, rules, deps=(), kinds={"polars"})],
         check_specs=checks.specs(dg.AssetKey([tenant, CURATED_ITEMS]), None, checks.CURATED_ITEMS_ARE_VALID),
+        # Without it, Dagster wants its checks as outputs of the op; here they are events.
+        can_subset=True,
         pool=pool_of(tenant),
         # Before the days of the same run: an item is known when it is in the catalogue.
         op_tags={"dagster/priority": "1"},
@@ -109,6 +111,7 @@ def _build_curation(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefini
             *checks.specs(key, rules.days, checks.EVERY_RAW_FILE_WAS_READ, is_blocking=False),
         ],
         partitions_def=rules.days,
+        can_subset=True,
         backfill_policy=rules.backfill_policy,
         pool=pool_of(tenant),
     )

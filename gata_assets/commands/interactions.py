@@ -41,6 +41,23 @@ class InteractionHalf:
     quarantined: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
 
+    def summed(self) -> list[Written]:
+        """What was written, with all days of a tenant as one: how many they are, their rows, and what lies in
+        quarantine.
+        """
+        days: dict[str, list[Written]] = {}
+        for one in self.written:
+            if one.asset.endswith(f"/{CURATED_INTERACTIONS}"):
+                days.setdefault(one.asset, []).append(one)
+        sums = []
+        for asset, of_asset in days.items():
+            numbers = {name: sum(one.numbers[name] for one in of_asset) for name in ("row_count", "duplicates")}
+            tenant = asset.partition("/")[0]
+            quarantined = {"quarantined": self.quarantined.get(tenant, 0), "refused_files": self.refused.get(tenant, 0)}
+            last = max(of_asset, key=lambda one: one.partition or "")
+            sums.append(Written(asset, None, {**numbers, "days": len(of_asset), **quarantined}, "", last.places))
+        return [*sums, *(one for one in self.written if one.asset not in days)]
+
     def add(self, ended: dg.ExecuteInProcessResult, partition: str) -> None:
         """Take note of a run; of one that failed before it reached a partition, under the one that is given."""
         self.run_ids.append(ended.run_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -24,8 +24,6 @@ from gata_assets.jobs import PREPARE_TICKETS
 from gata_assets.logs import RunEvent, event_logger, write_json_line
 from gata_assets.settings import Settings
 
-# The asset that is written a day at a time.
-_BY_DAY = "/curated_interactions"
 # What `--only` may say.
 TICKETS, INTERACTIONS = "tickets", "interactions"
 
@@ -73,14 +71,14 @@ def prepare_batch(
 
             half = prepare_interactions(settings, definitions, instance, [batch_id])
             run_ids += half.run_ids
-            written += half.written
+            written += half.summed()
             failures += half.failures
     return PreparedBatch(
         batch_id=batch_id,
         run_id=next(iter(run_ids), ""),
         has_succeeded=not failures,
         seconds=perf_counter() - started,
-        written=tuple(sum_days(written)),
+        written=tuple(written),
         failures={_name_of(failure, batch_id): failure.reason for failure in failures},
     )
 
@@ -88,21 +86,6 @@ def prepare_batch(
 def _name_of(failure: BatchFailure, batch_id: str) -> str:
     """The asset, and its partition where that is not the batch."""
     return failure.asset if failure.batch_id == batch_id else f"{failure.asset} {failure.batch_id}"
-
-
-def sum_days(written: Sequence[Written]) -> list[Written]:
-    """What was written, with all days of an asset as one: how many, and the sums of their numbers."""
-    days: dict[str, list[Written]] = {}
-    for one in written:
-        if one.asset.endswith(_BY_DAY):
-            days.setdefault(one.asset, []).append(one)
-    sums = []
-    for asset, of_asset in days.items():
-        numbers = {name: sum(one.numbers.get(name, 0) for one in of_asset) for name in ("row_count", "duplicates")}
-        last = max(of_asset, key=lambda one: one.partition or "")
-        sums.append(Written(asset, None, {**numbers, "days": len(of_asset)}, "", last.places))
-    others = [one for one in written if one.asset not in days]
-    return [*(one for one in others if "/" not in one.asset), *sums, *(one for one in others if "/" in one.asset)]
 
 
 def run(settings: Settings, batch_id: str, *, summary: str, only: str | None = None) -> bool:
@@ -160,7 +143,9 @@ def print_table(batch: PreparedBatch) -> None:
             places = "\n".join(one.places) + (f"\nnot made: {one.reason}" if one.reason else "")
             rows = f"{one.numbers.get('row_count', 0):,}"
             if "days" in one.numbers:
-                rows += f"\nin {one.numbers['days']:,} days"
+                rows += f"\nof {one.numbers['days']:,} days"
+            if one.numbers.get("quarantined"):
+                rows += f"\n{one.numbers['quarantined']:,} in quarantine"
             if "test_rows" in one.numbers:
                 rows = f"{one.numbers['train_rows']:,} train\n{one.numbers['test_rows']:,} test"
             table.add_row(one.asset, rows, "" if labels is None else str(labels), places)
