@@ -193,9 +193,10 @@ def _dep(tenant: str, source: str, reader: SetName, rules: InteractionLineRules)
     periods = rules.interactions
     days = periods.period_days if reader is SetName.FEATURES else periods.seen_period_days
     # In the batch's own unit, hours: from so many days before it to the hour before it.
-    window = dg.TimeWindowPartitionMapping(
-        start_offset=-24 * days, end_offset=-1, allow_nonexistent_upstream_partitions=True
-    )
+    with checks.without_maturity_warnings():
+        window = dg.TimeWindowPartitionMapping(
+            start_offset=-24 * days, end_offset=-1, allow_nonexistent_upstream_partitions=True
+        )
     return dg.AssetDep(key, partition_mapping=window)
 
 
