@@ -16,7 +16,6 @@ from gata_assets import checks
 from gata_assets.assets.curation_line import CURATED_INTERACTIONS, CURATED_ITEMS, CurationLine
 from gata_assets.assets.interaction_line import TABLES, InteractionLine
 from gata_assets.assets.recording import Events, columns
-from gata_assets.core.batch_tables import SetName
 from gata_assets.core.interaction_rules import CurationRules, InteractionRules, UnknownItems
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
@@ -123,7 +122,7 @@ def _build_curation(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefini
 
 
 def _build_batches(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefinition:
-    tables = {name: (in_set, one) for in_set, of_set in TABLES.items() for name, one in of_set.items()}
+    tables = {name: one for of_set in TABLES.values() for name, one in of_set.items()}
 
     @dg.multi_asset(
         name=f"{tenant}_batches",
@@ -132,15 +131,15 @@ def _build_batches(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefinit
                 tenant,
                 name,
                 rules,
-                [_dep(tenant, source, in_set, rules) for source in one.made_from],
+                [_dep(tenant, source, rules) for source in one.made_from],
                 kinds={rules.engine},
                 partitions=rules.batches,
             )
-            for name, (in_set, one) in tables.items()
+            for name, one in tables.items()
         ],
         check_specs=[
             spec
-            for name, (_, one) in tables.items()
+            for name, one in tables.items()
             for spec in checks.specs(dg.AssetKey([tenant, name]), rules.batches, *one.checks)
         ],
         partitions_def=rules.batches,
@@ -185,14 +184,14 @@ def _curator(tenant: str, store: ObjectStore, rules: InteractionLineRules) -> "C
     return Curator(store, tenant, rules.curation, datetime.now(UTC))
 
 
-def _dep(tenant: str, source: str, reader: SetName, rules: InteractionLineRules) -> dg.AssetDep:
+def _dep(tenant: str, source: str, rules: InteractionLineRules) -> dg.AssetDep:
     """A dependency; of a batch on curated days, on exactly those that its window touches."""
     key = dg.AssetKey([tenant, source])
     if source != CURATED_INTERACTIONS:
         return dg.AssetDep(key)
-    periods = rules.interactions
-    days = periods.period_days if reader is SetName.FEATURES else periods.seen_period_days
-    # In the batch's own unit, hours: from so many days before it to the hour before it.
+    # In the batch's own unit, hours: from so many days before it to the hour before it. One op may depend on an asset in
+    # one way only, so features are shown to depend on the whole of the seen window too.
+    days = rules.interactions.seen_period_days
     with checks.without_maturity_warnings():
         window = dg.TimeWindowPartitionMapping(
             start_offset=-24 * days, end_offset=-1, allow_nonexistent_upstream_partitions=True
