@@ -78,7 +78,7 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         )
         | {"resources", "setting_values", "settings"},
     ),
-    "cli": (frozenset({"click"}), frozenset({"batches", "commands", "errors", "settings"})),
+    "cli": (frozenset({"click"}), frozenset({"batches", "commands", "errors", "setting_values", "settings"})),
 }
 STANDARD = frozenset(__import__("sys").stdlib_module_names)
 

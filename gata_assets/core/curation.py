@@ -20,12 +20,13 @@ from gata_assets.core.quality import Outcome
 from gata_assets.schemas.interactions import CuratedInteractions, CuratedItems
 
 _ORDER = ("timestamp", "user_id", "item_id", "type_code", "rating", "device_type", "location", "session_id")
+_DAY = "day"
 
 
 @dataclass(frozen=True)
-class CuratedTables:
-    """A day's interactions (CuratedInteractions), the distinct `user_id, user_key` and `item_id, item_key` of it by
-    id, and how many exact repetitions were dropped.
+class CuratedDay:
+    """A day's interactions (CuratedInteractions), its distinct `user_id, user_key` and `item_id, item_key` by id, and
+    how many exact repetitions were dropped.
     """
 
     interactions: pl.DataFrame
@@ -34,47 +35,59 @@ class CuratedTables:
     duplicates: int
 
 
-def curate_interactions(parts: Sequence[pl.DataFrame]) -> CuratedTables:
-    """Bring a day's staged rows (of at least one part, which may be empty) into order, without exact repetitions."""
-    rows = pl.concat(parts)
-    kept = _without_repetitions(rows)
-    users, user_keys = _key_column(kept["user_id"])
-    items, item_keys = _key_column(kept["item_id"])
+def curate_interactions(rows: pl.DataFrame, days: Sequence[date]) -> dict[date, CuratedDay]:
+    """Bring the staged rows of some days into order, without exact repetitions; rows of other days are left out.
+
+    Many small days at once take a third of the time that they take one by one.
+    """
+    rows = rows.sort(_ORDER)
+    same = [pl.col(name).eq_missing(pl.col(name).shift(1)) for name in _ORDER]
+    repeats = rows.select(pl.all_horizontal(same) & (pl.int_range(pl.len()) > 0)).to_series()
+    kept = rows.filter(~repeats) if repeats.any() else rows
+    user_keys, item_keys = (key_ids(kept[f"{kind}_id"]).rename(f"{kind}_key") for kind in ("user", "item"))
     types = pl.Series([kind.value for kind in InteractionType])
     interactions = kept.select(
         "user_id",
         "item_id",
-        interaction_type=types.gather(kept["type_code"]),
-        timestamp="timestamp",
-        rating="rating",
-        device_type="device_type",
-        location="location",
-        session_id="session_id",
-        type_code="type_code",
-        user_key=user_keys,
-        item_key=item_keys,
+        types.gather(kept["type_code"]).alias("interaction_type"),
+        "timestamp",
+        "rating",
+        "device_type",
+        "location",
+        "session_id",
+        "type_code",
+        user_keys,
+        item_keys,
     )
-    return CuratedTables(interactions, users, items, len(rows) - len(kept))
+    day = kept["timestamp"].dt.date().alias(_DAY)
+    dropped = dict(rows.filter(repeats)["timestamp"].dt.date().value_counts().iter_rows())
+    by_day = _by_day(interactions, day)
+    users, items = (_ids_by_day(interactions, day, kind) for kind in ("user", "item"))
+    return {
+        one: CuratedDay(
+            by_day.get(one, by_day[None]),
+            users.get(one, users[None]),
+            items.get(one, items[None]),
+            duplicates=dropped.get(one, 0),
+        )
+        for one in days
+    }
 
 
-def _without_repetitions(rows: pl.DataFrame) -> pl.DataFrame:
-    """Sorted by all columns, timestamp first, and each row once."""
-    # Times hardly ever meet: an order by eight columns took four times as long as by the time and, where times are
-    # the same, by the others.
-    rows = rows.sort("timestamp")
-    times = rows["timestamp"].to_physical()
-    meets = (times == times.shift(1)).fill_null(value=False)
-    meets |= meets.shift(-1, fill_value=False)
-    if not meets.any():
-        return rows
-    tied = rows.filter(meets).unique().sort(_ORDER)
-    return pl.concat([rows.filter(~meets), tied]).sort("timestamp", maintain_order=True)
+def _by_day(table: pl.DataFrame, day: pl.Series) -> dict[date | None, pl.DataFrame]:
+    """Slices of a table in the order of its days, and under None an empty one."""
+    runs = day.rle().struct.unnest()
+    ends = runs["len"].cum_sum()
+    slices = {
+        one: table.slice(end - length, length)
+        for one, length, end in zip(runs["value"], runs["len"], ends, strict=True)
+    }
+    return {None: table.clear(), **slices}
 
 
-def _key_column(ids: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
-    keys = key_ids(ids)
-    table = pl.DataFrame([ids, keys.rename(ids.name.replace("_id", "_key"))])
-    return table.unique().sort(ids.name), keys
+def _ids_by_day(table: pl.DataFrame, day: pl.Series, kind: str) -> dict[date | None, pl.DataFrame]:
+    ids = table.select(f"{kind}_id", f"{kind}_key", day).unique().sort(_DAY, f"{kind}_id")
+    return _by_day(ids.drop(_DAY), ids[_DAY])
 
 
 def curate_items(parts: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
@@ -91,23 +104,34 @@ def curate_items(parts: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
     return latest.with_columns(key_ids(latest["item_id"]).alias("item_key")), len(rows) - len(latest)
 
 
-def check_curated_interactions(table: pl.DataFrame, day: date) -> list[Outcome]:
-    """Every rule of CuratedInteractions holds, and every interaction is of the day."""
-    outside = int((table["timestamp"].dt.date() != day).sum())
+def check_curated_interactions(days: Mapping[date, CuratedDay]) -> dict[date, list[Outcome]]:
+    """For each day: every rule of CuratedInteractions holds, and every interaction is of the day."""
     advice = "This is a defect of the curation; please report it."
-    return [*_check(CuratedInteractions, table), Outcome("timestamp is of the day", outside, len(table), advice)]
+    schema = CuratedInteractions.to_schema()
+    # All at once first: a table costs a millisecond however small it is.
+    tables = {day: made.interactions for day, made in days.items()}
+    is_kept = _keeps_to(schema, pl.concat(tables.values()))
+    outcomes = {}
+    for day, table in tables.items():
+        outside = int((table["timestamp"].dt.date() != day).sum())
+        rules = [_all_kept(schema, table)] if is_kept else _check(schema, table)
+        outcomes[day] = [*rules, Outcome("timestamp is of the day", outside, len(table), advice)]
+    return outcomes
 
 
 def check_curated_items(table: pl.DataFrame) -> list[Outcome]:
     """Every rule of CuratedItems holds."""
-    return _check(CuratedItems, table)
+    return _check(CuratedItems.to_schema(), table)
 
 
-def _check(model: type[pa.DataFrameModel], table: pl.DataFrame) -> list[Outcome]:
-    """Hold a model against a table; one failed outcome a broken rule, with counts and never a value."""
-    schema = model.to_schema()
+def _all_kept(schema: pa.DataFrameSchema, table: pl.DataFrame) -> Outcome:
+    return Outcome(f"every rule of {schema.name}", 0, len(table), advice="")
+
+
+def _check(schema: pa.DataFrameSchema, table: pl.DataFrame) -> list[Outcome]:
+    """Hold a schema against a table; one failed outcome a broken rule, with counts and never a value."""
     if _keeps_to(schema, table):
-        return [Outcome(f"every rule of {schema.name}", 0, len(table), advice="")]
+        return [_all_kept(schema, table)]
     advice = "Staged rows were changed by hand, or it is a defect of the curation; please report it."
     try:
         # A DataFrame: of a LazyFrame pandera looks at the schema alone.

@@ -29,8 +29,8 @@ from gata_assets.errors import ObjectNotFoundError
 from gata_assets.resources.file_sorting import CALLS_AT_ONCE, FileSorter
 from gata_assets.resources.threads import map_in_order
 
-# Two: each has the rows of its day in memory, and the work is on two cores.
-_DAYS_AT_ONCE = 2
+# Days are made together while they have no more rows than this.
+_ROWS_AT_ONCE = 250_000
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ class Curator(FileSorter):
         keys = self.unsorted()
         items = [key for key in keys if key.startswith(self.places.raw(DataType.ITEMS))]
         reports = [self.sort(key) for key in items]
-        if self.is_catalogue_stale():
-            self.curate_items()
+        self.refresh_catalogue()
         return reports + [self.sort(key) for key in keys if key not in items]
 
     def stale_days(self, first: date | None = None, last: date | None = None) -> list[date]:
@@ -95,13 +94,18 @@ class Curator(FileSorter):
         return next(iter(self.curate_days([day])))
 
     def curate_days(self, days: Iterable[date]) -> Iterator[Curated]:
-        """Make days anew, in the order given, also such as have no rows; a day whose checks fail is not written."""
+        """Make days anew, ascending, also such as have no rows; a day whose checks fail is not written."""
         parts = self._parts_by_day()
-        return map_in_order(lambda day: self._curate_day(day, parts.get(day, [])), days, _DAYS_AT_ONCE)
+        for some in _in_batches(sorted(days), parts):
+            yield from self._curate_some({day: parts.get(day, []) for day in some})
 
     def is_catalogue_stale(self) -> bool:
         """Whether the catalogue was made from other parts than those that count, or never."""
         return self._read_parts(self.places.curated_items()) != tuple(part.key for part in self._item_parts())
+
+    def refresh_catalogue(self) -> Curated | None:
+        """Make the catalogue anew where it is stale."""
+        return self.curate_items() if self.is_catalogue_stale() else None
 
     def curate_items(self) -> Curated:
         """Make the catalogue anew: the latest row of each item, by when its file landed; see `curate_days`."""
@@ -115,16 +119,25 @@ class Curator(FileSorter):
         }
         return self._write(None, {ITEMS_FILE: catalogue}, parts, earlier, outcomes)
 
-    def _curate_day(self, day: date, parts: list[Part]) -> Curated:
+    def _curate_some(self, days: Mapping[date, Sequence[Part]]) -> Iterator[Curated]:
+        parts = [part for of_day in days.values() for part in of_day]
         staged = self._read_staged(parts, DataType.INTERACTIONS)
-        made = curate_interactions(staged or [pl.DataFrame(schema=STAGED[DataType.INTERACTIONS])])
-        rows, dropped = len(made.interactions), made.duplicates
-        outcomes = {
-            "no_row_is_lost": check_no_part_is_lost(parts, _rows_of(parts, staged), rows, dropped),
-            "curated_interactions_are_valid": check_curated_interactions(made.interactions, day),
-        }
-        tables = {INTERACTIONS_FILE: made.interactions, USERS_FILE: made.users, ITEMS_FILE: made.items}
-        return self._write(day, tables, parts, dropped, outcomes)
+        read = _rows_of(parts, staged)
+        rows = pl.concat(staged) if staged else pl.DataFrame(schema=STAGED[DataType.INTERACTIONS])
+        made = curate_interactions(rows, list(days))
+        valid = check_curated_interactions(made)
+
+        def write(day: date) -> Curated:
+            one = made[day]
+            of_day = {part.key: read[part.key] for part in days[day]}
+            outcomes = {
+                "no_row_is_lost": check_no_part_is_lost(days[day], of_day, len(one.interactions), one.duplicates),
+                "curated_interactions_are_valid": valid[day],
+            }
+            tables = {INTERACTIONS_FILE: one.interactions, USERS_FILE: one.users, ITEMS_FILE: one.items}
+            return self._write(day, tables, days[day], one.duplicates, outcomes)
+
+        yield from map_in_order(write, days, CALLS_AT_ONCE)
 
     def _write(
         self,
@@ -184,7 +197,7 @@ class Curator(FileSorter):
                 return pl.DataFrame(schema=STAGED[data])
             return table if table.schema == pl.Schema(STAGED[data]) else pl.DataFrame(schema=STAGED[data])
 
-        return [read(parts[0])] if len(parts) == 1 else list(map_in_order(read, parts, CALLS_AT_ONCE))
+        return list(map_in_order(read, parts, CALLS_AT_ONCE))
 
     def _parts_by_day(self) -> dict[date, list[Part]]:
         return parts_by_day(self.reports(DataType.INTERACTIONS))
@@ -209,6 +222,21 @@ class Curator(FileSorter):
             return None
 
 
+def _in_batches(days: Iterable[date], parts: Mapping[date, Sequence[Part]]) -> Iterator[list[date]]:
+    """Days that are made together: as many as have few rows, or one."""
+    batch: list[date] = []
+    rows = 0
+    for day in days:
+        of_day = sum(part.rows for part in parts.get(day, ()))
+        if batch and rows + of_day > _ROWS_AT_ONCE:
+            yield batch
+            batch, rows = [], 0
+        batch.append(day)
+        rows += of_day
+    if batch:
+        yield batch
+
+
 def _rows_of(parts: Sequence[Part], tables: Sequence[pl.DataFrame]) -> dict[str, int]:
     return {part.key: len(table) for part, table in zip(parts, tables, strict=True)}
 
@@ -216,5 +244,5 @@ def _rows_of(parts: Sequence[Part], tables: Sequence[pl.DataFrame]) -> dict[str,
 def _encode(table: pl.DataFrame) -> bytes:
     # In one piece: where a column is cut, Parquet may cut its pages, and the bytes would tell how rows were read.
     content = BytesIO()
-    table.rechunk().write_parquet(content, compression="zstd")
+    table.rechunk().write_parquet(content, compression="zstd", compression_level=1)
     return content.getvalue()
