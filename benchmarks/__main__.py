@@ -11,7 +11,15 @@ from benchmarks.harness import Machine, Result, timed
 from benchmarks.report import print_result, save, write_docs
 
 # In the order of the report.
-_BENCHMARKS = ("extraction_data_api", "extraction_postgresql", "prepare_sample", "prepare_large", "backfill", "split")
+_BENCHMARKS = (
+    "extraction_data_api",
+    "extraction_postgresql",
+    "prepare_sample",
+    "prepare_large",
+    "backfill",
+    "split",
+    "sampling",
+)
 
 
 def main() -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandera.polars as pandera
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from gata_assets.batches import Window
+from gata_assets.core.dictionaries import decoded
 from gata_assets.core.event_table import EventTable
 from gata_assets.core.features import FeatureTables
 from gata_assets.core.interaction_rules import RECENT_INTERACTIONS, InteractionType
@@ -136,22 +134,7 @@ def check_nothing_after_the_batch(tables: FeatureTables, window: Window) -> list
 
 def check_arrow_table(model: type[pandera.DataFrameModel], table: pa.Table, *, has_unique: bool) -> list[Outcome]:
     """Hold the rules of a model against a table of features, whole where values are to be unique."""
-    return check_polars_tables(model, decoded(table, len(table) if has_unique else _ROWS_AT_ONCE))
-
-
-def decoded(table: pa.Table, rows: int) -> Iterator[pl.DataFrame]:
-    """A table in pieces of so many rows (one at least), with its ids as strings."""
-    schema = pa.schema([(field.name, _plain(field.type)) for field in table.schema])
-    for start in range(0, max(table.num_rows, 1), max(rows, 1)):
-        frame = pl.from_arrow(table.slice(start, rows).cast(schema))
-        assert isinstance(frame, pl.DataFrame)
-        yield frame
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_list(kind):
-        return pa.list_(_plain(kind.value_type))
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+    return check_polars_tables(model.to_schema(), decoded(table, len(table) if has_unique else _ROWS_AT_ONCE))
 
 
 def _equal(rule: str, found: int, expected: int, unit: str = "rows") -> Outcome:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gata_assets.core import feature_kernel as kernel
+from gata_assets.core.catalogue import look_up_items
 from gata_assets.core.event_table import EventTable, Ids
 from gata_assets.core.interaction_rules import RECENT_INTERACTIONS, InteractionType
 
@@ -96,24 +97,9 @@ def _item_features(
 ) -> pa.Table:
     counts, ratings = kernel.count_by_item(events.item, events.type_code, events.rating, len(events.items))
     totals = counts[:, :_TYPES].sum(axis=1, dtype=np.uint32)
-    known = (
-        events.items.ids.rename("item_id")
-        .to_frame()
-        .join(
-            catalogue.select(
-                "item_id",
-                "category",
-                "price",
-                is_available=pl.col("available_at").is_null() | (pl.col("available_at") < before),
-            ),
-            on="item_id",
-            how="left",
-            maintain_order="left",
-        )
-    )
-    is_available = known["is_available"].fill_null(value=False).to_numpy()
+    known = look_up_items(events.items, catalogue, before=before)
     # Items that are in no row: of the catalogue, not yet to be seen, and without an interaction.
-    kept = np.flatnonzero((totals > 0) | is_available)
+    kept = np.flatnonzero((totals > 0) | known["is_available"].to_numpy())
     known, counts, totals = known[kept], counts[kept], totals[kept]
     weights = counts[:, :_TYPES].astype(np.uint64) @ ENGAGEMENT_WEIGHTS
     most = np.full(len(totals), totals.max(initial=0))

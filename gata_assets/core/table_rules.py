@@ -1,4 +1,4 @@
-"""The rules of a pandera model held against Polars tables: how many rows break which rule, never the values."""
+"""The rules of a pandera schema held against Polars tables: how many rows break which rule, never the values."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ import polars as pl
 from gata_assets.core.quality import Outcome, explain_rule
 
 
-def check_polars_table(model: type[pa.DataFrameModel], frame: pl.DataFrame) -> list[Outcome]:
-    """Hold every rule of a model against a table; one failed outcome a broken rule, or one passed for all."""
-    return check_polars_tables(model, [frame])
+def check_polars_table(schema: pa.DataFrameSchema, frame: pl.DataFrame) -> list[Outcome]:
+    """Hold every rule of a schema against a table; one failed outcome a broken rule, or one passed for all."""
+    return check_polars_tables(schema, [frame])
 
 
-def check_polars_tables(model: type[pa.DataFrameModel], frames: Iterable[pl.DataFrame]) -> list[Outcome]:
+def check_polars_tables(schema: pa.DataFrameSchema, frames: Iterable[pl.DataFrame]) -> list[Outcome]:
     """The same for a table that comes in pieces; that values are unique is held against each piece alone.
 
     The frames are not lazy: of a LazyFrame pandera looks at the columns and types alone.
     """
-    schema = model.to_schema()
     rows, broken = 0, Counter[tuple[str, str]]()
     for frame in frames:
         rows += len(frame)

@@ -1,7 +1,8 @@
-"""Writes tables of the interaction line as Parquet parts: `{prefix}{table}/part-00000.parquet` and so on.
+"""Writes (and reads) tables of the interaction line as Parquet parts: `{prefix}{table}/part-00000.parquet` and so on.
 
-Rows are cut into parts and row groups by their number alone, and a part is written by one thread: the bytes depend on
-the rows and nothing else. zstd; a row group is what a reader takes at once or, by its least and greatest id, skips.
+Row groups are cut where the rows say, and a part is written by one thread: the bytes depend on the rows and nothing
+else. A row group is what a reader takes at once or, by its least and greatest id, skips. zstd at level 1: higher levels
+save little of what are codes already.
 """
 
 from __future__ import annotations
@@ -13,28 +14,30 @@ from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gata_assets.errors import DeleteDeniedError
+from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.resources.interaction_engine import WrittenFile
 from gata_assets.resources.object_store import ObjectStore
 
-# 20 to 60 bytes a row: row groups of some MB, parts of some ten, so that several readers have something to share.
-ROWS_OF_A_GROUP = 1 << 18
-ROWS_OF_A_PART = 1 << 21
+# A million rows or some MB are a row group: enough for dictionaries of ids to pay, few enough to be held in memory.
+# Four are a part, so that several readers (and two writers) have something to share.
+GROUPS_OF_A_PART = 4
+
+# Row groups are cut before.
+_NO_LIMIT = 1 << 62
 
 
 @dataclass(frozen=True)
 class TableSource:
-    """A table to be written: its number of rows, and a function that gives those of `[start, stop)`.
+    """A table to be written: its row groups (one at least) as ranges, and a function that gives the rows of a range.
 
     `plain` are columns whose values seldom repeat, which a dictionary would only make larger.
     """
 
-    rows: int
-    slice: Callable[[int, int], pa.Table]
+    groups: Sequence[tuple[int, int]]
+    take: Callable[[int, int], pa.Table]
     plain: frozenset[str] = frozenset()
 
 
@@ -49,7 +52,7 @@ def write_tables(
         coming = {
             name: [
                 pool.submit(_write_part, store, f"{prefix}{name}/part-{part:05d}.parquet", source, part, Path(folder))
-                for part in range(max(1, -(-source.rows // ROWS_OF_A_PART)))
+                for part in range(-(-len(source.groups) // GROUPS_OF_A_PART))
             ]
             for name, source in tables.items()
         }
@@ -59,23 +62,45 @@ def write_tables(
     return written
 
 
+def read_parts(store: ObjectStore, folder: str, *, without: str | None = None) -> pa.Table:
+    """A table that was written before, all parts of it, without a column.
+
+    Raises ObjectNotFoundError when it has no part, DamagedTableError for a part that is not one.
+    """
+    keys = [key for key in store.list_keys(folder) if key.endswith(".parquet")]
+    if not keys:
+        raise ObjectNotFoundError(f"There is no {store.uri(folder)}part-00000.parquet: make the features first.")
+    parts = []
+    for key in keys:
+        try:
+            with store.local_copy(key) as path, pq.ParquetFile(path) as file:
+                parts.append(file.read(columns=[name for name in file.schema_arrow.names if name != without]))
+        except (pa.ArrowException, OSError):
+            raise DamagedTableError(f"{store.uri(key)} is no Parquet file, or not whole: make it again.") from None
+    return pa.concat_tables(parts)
+
+
 def _write_part(store: ObjectStore, key: str, source: TableSource, part: int, folder: Path) -> WrittenFile:
     path = folder / key.replace("/", "-")
-    start, stop = part * ROWS_OF_A_PART, min((part + 1) * ROWS_OF_A_PART, source.rows)
-    # A table without rows has a row group without rows, which has its columns.
-    first = compacted(source.slice(start, min(start + ROWS_OF_A_GROUP, stop)))
+    groups = source.groups[part * GROUPS_OF_A_PART : (part + 1) * GROUPS_OF_A_PART]
+    table, rows = source.take(*groups[0]), 0
     with pq.ParquetWriter(
         path,
-        first.schema,
+        table.schema,
         compression="zstd",
-        use_dictionary=[name for name in first.column_names if name not in source.plain],
+        compression_level=1,
+        use_dictionary=[name for name in table.column_names if name not in source.plain],
+        dictionary_pagesize_limit=1 << 26,
         # Arrow's own notes of types: those of Parquet say all, and of dictionaries no reader should know.
         store_schema=False,
     ) as writer:
-        writer.write_table(first, row_group_size=ROWS_OF_A_GROUP)
-        for at in range(start + ROWS_OF_A_GROUP, stop, ROWS_OF_A_GROUP):
-            group = compacted(source.slice(at, min(at + ROWS_OF_A_GROUP, stop)))
-            writer.write_table(group, row_group_size=ROWS_OF_A_GROUP)
+        # A table without rows has a row group without rows, which has its columns.
+        writer.write_table(table, row_group_size=_NO_LIMIT)
+        rows += table.num_rows
+        for group in groups[1:]:
+            table = source.take(*group)
+            writer.write_table(table, row_group_size=_NO_LIMIT)
+            rows += table.num_rows
     try:
         with path.open("rb") as file:
             sha256 = file_digest(file, "sha256").hexdigest()
@@ -83,31 +108,7 @@ def _write_part(store: ObjectStore, key: str, source: TableSource, part: int, fo
         store.write_file(key, path)
     finally:
         path.unlink()
-    return WrittenFile(key, stop - start, size, sha256)
-
-
-def compacted(table: pa.Table) -> pa.Table:
-    """The table with dictionaries of just the values that occur in it, as Parquet writes them with each row group."""
-    columns = {}
-    for name in table.column_names:
-        column = table[name].combine_chunks()
-        if isinstance(column, pa.ChunkedArray):
-            column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
-        columns[name] = _compacted(column)
-    return pa.table(columns)
-
-
-def _compacted(column: pa.Array) -> pa.Array:
-    if isinstance(column, pa.ListArray):
-        offsets = column.offsets.to_numpy()
-        return pa.ListArray.from_arrays(pa.array(offsets - offsets[0]), _compacted(column.flatten()))
-    if not isinstance(column, pa.DictionaryArray):
-        return column
-    codes = column.indices.to_numpy()
-    is_used = np.zeros(len(column.dictionary), dtype=np.bool_)
-    is_used[codes] = True
-    new_codes = np.cumsum(is_used, dtype=np.int32) - np.int32(1)
-    return pa.DictionaryArray.from_arrays(new_codes[codes], column.dictionary.take(np.flatnonzero(is_used)))
+    return WrittenFile(key, rows, size, sha256)
 
 
 def _delete_others(store: ObjectStore, folder: str, written: Sequence[str]) -> None:

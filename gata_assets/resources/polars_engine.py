@@ -4,23 +4,38 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 
+import numpy as np
+import pyarrow as pa
+
+from gata_assets.core.catalogue import look_up_items
+from gata_assets.core.dictionaries import compacted
 from gata_assets.core.feature_quality import check_features
 from gata_assets.core.features import FeatureTables, make_features
 from gata_assets.core.interaction_rules import SamplingRules
+from gata_assets.core.joined_rows import JoinedRows
 from gata_assets.core.quality import Outcome
+from gata_assets.core.sample_checks import check_negative_samples
+from gata_assets.core.sampled_rows import sample_rows
 from gata_assets.resources.curated_days import read_catalogue, read_events
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
+    NEGATIVE_SAMPLES,
     RECENT_INTERACTIONS,
     USER_FEATURES,
+    WITH_FEATURES,
     CuratedWindow,
     InteractionEngine,
     MadeTables,
     WrittenFile,
 )
 from gata_assets.resources.object_store import ObjectStore
-from gata_assets.resources.part_files import TableSource, write_tables
+from gata_assets.resources.part_files import TableSource, read_parts, write_tables
+
+_ROWS_OF_A_GROUP = 1 << 20
+# A row of theirs has up to fifty items.
+_USERS_OF_A_GROUP = 1 << 16
 
 
 class ArrowTables(MadeTables):
@@ -67,24 +82,46 @@ class PolarsEngine(InteractionEngine):
         self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
     ) -> MadeTables:
         """See InteractionEngine."""
-        raise NotImplementedError
+        end_at, threads = curated.window.end_at, self.threads or os.cpu_count() or 1
+        catalogue = read_catalogue(curated.places, store)
+        events = read_events(curated.places, curated.seen_window, catalogue, store)
+        first = int(np.searchsorted(events.timestamp, curated.window.start * 1_000_000))
+        is_available = look_up_items(events.items, catalogue, before=end_at)["is_available"].to_numpy()
+        rows = sample_rows(events, first=first, is_available=is_available, rules=rules, threads=threads)
+        joined = JoinedRows(
+            rows,
+            read_parts(store, f"{features}{USER_FEATURES}/", without="recent_items"),
+            read_parts(store, f"{features}{ITEM_FEATURES}/"),
+        )
+        ranges = rows.ranges() or [(0, 0)]
+        outcomes = {
+            NEGATIVE_SAMPLES: check_negative_samples(
+                events,
+                rows,
+                first=first,
+                is_available=is_available,
+                rules=rules,
+                end=curated.window.end * 1_000_000,
+                threads=threads,
+            ),
+            WITH_FEATURES: {"with_features_are_valid": joined.check()},
+        }
+        numbers = {NEGATIVE_SAMPLES: rows.numbers, WITH_FEATURES: {"row_count": len(rows)}}
+        sources = {
+            NEGATIVE_SAMPLES: TableSource(ranges, rows.table, frozenset({"sampling_probability"})),
+            WITH_FEATURES: TableSource(ranges, joined.table, frozenset({"sampling_probability"})),
+        }
+        return ArrowTables(store, sources, numbers, outcomes, threads)
 
 
 def _sources(tables: FeatureTables) -> dict[str, TableSource]:
     return {
-        USER_FEATURES: TableSource(
-            tables.user_features.num_rows,
-            lambda start, stop: tables.user_features.slice(start, stop - start),
-            frozenset({"user_id", "last_interaction"}),
-        ),
-        ITEM_FEATURES: TableSource(
-            tables.item_features.num_rows,
-            lambda start, stop: tables.item_features.slice(start, stop - start),
-            frozenset({"item_id"}),
-        ),
-        RECENT_INTERACTIONS: TableSource(
-            tables.recent_interactions.num_rows,
-            lambda start, stop: tables.recent_interactions.slice(start, stop - start),
-            frozenset({"timestamp"}),
-        ),
+        USER_FEATURES: _source(tables.user_features, _USERS_OF_A_GROUP, "user_id", "last_interaction"),
+        ITEM_FEATURES: _source(tables.item_features, _ROWS_OF_A_GROUP, "item_id"),
+        RECENT_INTERACTIONS: _source(tables.recent_interactions, _ROWS_OF_A_GROUP, "timestamp"),
     }
+
+
+def _source(table: pa.Table, rows: int, *plain: str) -> TableSource:
+    groups = [(start, min(start + rows, len(table))) for start in range(0, max(len(table), 1), rows)]
+    return TableSource(groups, partial(compacted, table), frozenset(plain))

@@ -159,3 +159,41 @@ class NegativeSamples(pa.DataFrameModel):
         name = "negative_samples"
         strict = True
         ordered = True
+
+
+class WithFeatures(pa.DataFrameModel):
+    """The rows of NegativeSamples in their order, each with the features of its user and of its item."""
+
+    user_id: str = pa.Field(description="The user.")
+    item_id: str = pa.Field(description="The item.")
+    label: pl.Float32 = pa.Field(isin=(0.0, 1.0), description="As in negative_samples.")
+    sampling_probability: float = pa.Field(nullable=True, gt=0, le=1, description="As in negative_samples.")
+    user_total_interactions: pl.UInt32 = pa.Field(ge=1, description="As in user_features.")
+    user_unique_items: pl.UInt32 = pa.Field(ge=1, description="As in user_features.")
+    user_avg_rating: float = pa.Field(nullable=True, ge=1, le=5, description="As in user_features.")
+    user_last_interaction: Instant = pa.Field(description="As in user_features.")
+    user_days_active: pl.UInt32 = pa.Field(ge=1, description="As in user_features.")
+    user_interactions_per_day: float = pa.Field(ge=1, description="As in user_features.")
+    user_num_views: pl.UInt32 = pa.Field(description="As in user_features.")
+    user_num_clicks: pl.UInt32 = pa.Field(description="As in user_features.")
+    user_num_purchases: pl.UInt32 = pa.Field(description="As in user_features.")
+    user_num_likes: pl.UInt32 = pa.Field(description="As in user_features.")
+    user_num_add_to_carts: pl.UInt32 = pa.Field(description="As in user_features.")
+    user_num_dislikes: pl.UInt32 = pa.Field(description="As in user_features.")
+    user_conversion_rate: float = pa.Field(ge=0, le=1, description="As in user_features.")
+    item_total_interactions: pl.UInt32 = pa.Field(description="As in item_features.")
+    item_unique_users: pl.UInt32 = pa.Field(description="As in item_features.")
+    item_avg_rating: float = pa.Field(nullable=True, ge=1, le=5, description="As in item_features.")
+    item_popularity_score: float = pa.Field(nullable=True, ge=0, le=1, description="As in item_features.")
+    item_engagement_score: float = pa.Field(nullable=True, ge=0, le=5, description="As in item_features.")
+    item_purchase_rate: float = pa.Field(nullable=True, ge=0, le=1, description="As in item_features.")
+    item_click_through_rate: float = pa.Field(nullable=True, ge=0, description="As in item_features.")
+    item_category: str = pa.Field(nullable=True, description="As in item_features.")
+    item_price: float = pa.Field(nullable=True, description="As in item_features.")
+
+    class Config:
+        """Exactly these columns, in this order."""
+
+        name = "with_features"
+        strict = True
+        ordered = True

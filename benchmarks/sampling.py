@@ -1,0 +1,268 @@
+"""Negative sampling: 5M positives to 20M negatives in memory, and from Parquet to Parquet.
+
+Measured: the seconds from two arrays of codes to two arrays of negatives, of ours and of NumPy's vectorized rejection
+in turns; what each of them gets wrong; seconds from curated files to written training rows, by step; the seconds of
+our checks; peak memory of processes of their own. Not measured: what a recommender learns.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from benchmarks.harness import Cell, Goal, Result, Table, in_turns, timed
+from benchmarks.processes import run_command
+from gata_assets.core.candidates import Candidates, choose_candidates
+from gata_assets.core.compiled import warm_up
+from gata_assets.core.event_table import EventTable, code_events
+from gata_assets.core.id_keys import key_ids
+from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
+from gata_assets.core.negatives import gather_histories, sample_negatives
+from gata_assets.core.quality import broken
+from gata_assets.core.sampled_rows import SampledRows, sample_rows, write_rows
+from gata_assets.core.sampling_quality import check_samples, gather_evidence, weigh_items
+
+RATIO = 4
+UNIFORM = SamplingRules(
+    positive_types=frozenset({InteractionType.CLICK}),
+    min_interactions_per_user=1,
+    min_interactions_per_item=1,
+    max_interactions_per_user=10**6,
+    ratio=RATIO,
+    strategy=SamplingStrategy.UNIFORM,
+    power=0.75,
+    seed=42,
+)
+BY_POPULARITY = replace(UNIFORM, strategy=SamplingStrategy.POPULARITY)
+_OURS, _OURS_ALONE, _OURS_POPULAR = "ours, two threads", "ours, one thread", "ours by popularity, two threads"
+_NUMPY, _NUMPY_DISTINCT = "NumPy rejection (keys, searchsorted)", "NumPy rejection, without duplicates"
+
+Codes = NDArray[np.int32]
+Pairs = tuple[Codes, Codes]
+
+
+def run(*, quick: bool) -> Result:
+    """Measure; `quick` with few pairs."""
+    users, items, pairs, times = (2_000, 1_000, 50_000, 2) if quick else (100_000, 50_000, 5_000_000, 7)
+    warm_up()
+    met = make_pairs(users, items, pairs)
+    methods: dict[str, Callable[[], Pairs]] = {
+        _OURS: partial(sample_in_memory, met, users, items, UNIFORM, threads=2),
+        _OURS_ALONE: partial(sample_in_memory, met, users, items, UNIFORM, threads=1),
+        _OURS_POPULAR: partial(sample_in_memory, met, users, items, BY_POPULARITY, threads=2),
+        _NUMPY: partial(reject_with_numpy, met, users, items),
+    }
+    seconds = in_turns(methods, times=times)
+    methods[_NUMPY_DISTINCT] = partial(reject_with_numpy, met, users, items, distinct=True)
+    faults = {}
+    for name, method in methods.items():
+        taken, drawn = timed(method)
+        seconds.setdefault(name, taken)
+        faults[name] = count_faults(met, drawn, items)
+    rows: list[list[Cell]] = [
+        [name, seconds[name], faults[name][0] / seconds[name] / 1e6, faults[name][1], faults[name][2]]
+        for name in methods
+    ]
+    with tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory)
+        write_curated(met, users, items, folder)
+        np.save(folder / "pairs.npy", np.stack(met))
+        ours = [sys.executable, "-m", "benchmarks.sampling"]
+        size = [str(users), str(items)]
+        peaks = {
+            mode: run_command([*ours, mode, str(folder), *size], directory=Path(__file__).parents[1]).peak_bytes / 1e6
+            for mode in ("memory", "parquet")
+        }
+        from_files([folder, folder], {})
+        steps: list[dict[str, float]] = [{} for _ in range(times)]
+        for step in steps:
+            made, _ = from_files([folder, folder], step)
+        written = sum(path.stat().st_size for path in folder.glob("part-*.parquet"))
+    taken_by = {name: median(step[name] for step in steps) for name in steps[0]}
+    whole = median(sum(step[name] for name in step if name != "our checks") for step in steps)
+    ratio, rate = seconds[_NUMPY] / seconds[_OURS], len(made.negatives) / whole / 1e6
+    return Result(
+        what=(
+            f"{pairs:,} distinct positives of {users:,} users and {items:,} items, Zipf-like on both sides; {RATIO} "
+            "negatives for each. In memory: from two arrays of codes in random order to two arrays of codes, grouping "
+            f"by user included. Medians of {times}, NumPy without duplicates of one run. From Parquet to Parquet: a "
+            "curated file with string ids and keys, and its ids; out come the rows of NegativeSamples in two files."
+        ),
+        says=(
+            f"{faults[_OURS][0] / seconds[_OURS] / 1e6:.0f}M negatives/s in memory, {ratio:.0f} times NumPy rejection, "
+            f"which draws {faults[_NUMPY][2]:,} duplicates; ours draws none, and nothing that was seen. From Parquet "
+            f"to Parquet {rate:.1f}M negatives/s ({whole:.2f} s for {len(made):,} rows, {written / len(made):.1f} "
+            f"bytes each); our checks of them take {taken_by['our checks']:.2f} s."
+        ),
+        tables=[
+            Table("In memory:", ["method", "seconds", "M negatives/s", "seen before", "duplicates"], rows),
+            Table("Parquet to Parquet:", ["step", "seconds"], [[name, taken] for name, taken in taken_by.items()]),
+            Table("Peak memory of a process:", ["process", "MB"], [[name, peak] for name, peak in peaks.items()]),
+        ],
+        goals=[
+            Goal("at least 15 times NumPy rejection in memory", f"{ratio:.1f} times", ratio >= 15),
+            Goal(
+                "no negative that was seen, none twice",
+                f"{faults[_OURS][1]} and {faults[_OURS][2]}",
+                faults[_OURS][1:] == (0, 0),
+            ),
+            Goal("in memory below 600 MB", f"{peaks['memory']:.0f} MB", peaks["memory"] < 600),
+            Goal("at least 10M negatives/s from Parquet to Parquet", f"{rate:.1f}M", rate >= 10),
+        ],
+    )
+
+
+def make_pairs(users: int, items: int, count: int) -> Pairs:
+    """Distinct pairs in random order; the nth user has a part of 1/sqrt(n), the nth item of 1/n."""
+    random = np.random.default_rng(11)
+    keys = np.zeros(0, dtype=np.int64)
+    while len(keys) < count:
+        drawn = _zipf(random, users, 0.5, count // 2) * items + _zipf(random, items, 1.0, count // 2)
+        keys = np.unique(np.concatenate([keys, drawn]))
+    user, item = np.divmod(random.permutation(keys)[:count], items)
+    return user.astype(np.int32), item.astype(np.int32)
+
+
+def _zipf(random: np.random.Generator, values: int, exponent: float, size: int) -> NDArray[np.int64]:
+    sums = np.cumsum(np.arange(1, values + 1) ** -exponent)
+    return random.permutation(values)[np.searchsorted(sums, random.random(size) * sums[-1])]
+
+
+def sample_in_memory(met: Pairs, users: int, items: int, rules: SamplingRules, *, threads: int) -> Pairs:
+    """Ours: users and items of the negatives."""
+    user, item = met
+    candidates: Candidates = choose_candidates(
+        np.ones(items, dtype=np.bool_), np.bincount(item, minlength=items), rules
+    )
+    histories = gather_histories(
+        user,
+        item,
+        candidates,
+        keys=np.arange(users, dtype=np.uint64),
+        wanted=np.bincount(user, minlength=users) * RATIO,
+    )
+    negatives = sample_negatives(histories, candidates, rules, threads=threads)
+    return np.repeat(np.arange(users, dtype=np.int32), np.diff(negatives.starts)), negatives.places
+
+
+def reject_with_numpy(met: Pairs, users: int, items: int, *, distinct: bool = False) -> Pairs:
+    """Draw all at once, look each pair up among the sorted seen ones, and draw anew where it is there."""
+    user, item = met
+    random = np.random.default_rng(42)
+    seen = np.sort(user.astype(np.int64) * items + item)
+    who = np.repeat(np.arange(users, dtype=np.int32), np.bincount(user, minlength=users) * RATIO)
+    drawn = np.empty(len(who), dtype=np.int32)
+    left = np.arange(len(who))
+    while len(left):
+        drawn[left] = random.integers(0, items, len(left), dtype=np.int32)
+        if distinct:
+            keys = who.astype(np.int64) * items + drawn
+            order = np.argsort(keys, kind="stable")
+            is_bad = _are_in(keys, seen)
+            is_bad[order[1:][keys[order[1:]] == keys[order[:-1]]]] = True
+            left = np.flatnonzero(is_bad)
+        else:
+            left = left[_are_in(who[left].astype(np.int64) * items + drawn[left], seen)]
+    return who, drawn
+
+
+def _are_in(keys: NDArray[np.int64], seen: NDArray[np.int64]) -> NDArray[np.bool_]:
+    places = np.searchsorted(seen, keys)
+    places[places == len(seen)] = 0
+    return seen[places] == keys
+
+
+def count_faults(met: Pairs, drawn: Pairs, items: int) -> tuple[int, int, int]:
+    """The negatives, those of them that were seen, and those that are there twice."""
+    seen = np.sort(met[0].astype(np.int64) * items + met[1])
+    keys = np.sort(drawn[0].astype(np.int64) * items + drawn[1])
+    return len(keys), int(_are_in(keys, seen).sum()), int((keys[1:] == keys[:-1]).sum())
+
+
+def write_curated(met: Pairs, users: int, items: int, folder: Path) -> None:
+    """A curated file of clicks a second apart, with the columns that sampling reads and the ids; and the ids' files."""
+    user_ids = pl.Series("user_id", [f"user-{number:08d}" for number in range(users)])
+    item_ids = pl.Series("item_id", [f"item-{number:08d}" for number in range(items)])
+    all_users, all_items = (
+        pl.DataFrame([ids, key_ids(ids).alias(f"{ids.name[:4]}_key")]) for ids in (user_ids, item_ids)
+    )
+    all_users.write_parquet(folder / "users.parquet")
+    all_items.write_parquet(folder / "items.parquet")
+    pl.concat(
+        [
+            all_users[met[0]],
+            all_items[met[1]],
+            pl.DataFrame(
+                {
+                    "timestamp": pl.Series(np.arange(len(met[0])) * 10**6).cast(pl.Datetime("us", "UTC")),
+                    "type_code": pl.Series(np.full(len(met[0]), InteractionType.CLICK.code, dtype=np.uint8)),
+                    "rating": pl.Series([None], dtype=pl.Float32).new_from_index(0, len(met[0])),
+                }
+            ),
+        ],
+        how="horizontal",
+    ).write_parquet(folder / "interactions.parquet", compression="zstd")
+
+
+def from_files(folders: list[Path], seconds: dict[str, float]) -> tuple[SampledRows, EventTable]:
+    """Read curated files, sample, write two files; the seconds of each step go into `seconds`."""
+    source, target = folders
+    columns = ["user_key", "item_key", "timestamp", "type_code", "rating"]
+    seconds["read"], read = timed(
+        lambda: (
+            pl.read_parquet(source / "interactions.parquet", columns=columns),
+            pl.read_parquet(source / "users.parquet"),
+            pl.read_parquet(source / "items.parquet"),
+        )
+    )
+    seconds["code"], events = timed(lambda: code_events(*read))
+    is_available = np.ones(len(events.items), dtype=np.bool_)
+    seconds["sample"], rows = timed(
+        lambda: sample_rows(events, first=0, is_available=is_available, rules=UNIFORM, threads=2)
+    )
+    seconds["write"], _ = timed(lambda: _write(rows, target))
+    seconds["our checks"], _ = timed(lambda: _check(events, rows, is_available))
+    return rows, events
+
+
+def _write(rows: SampledRows, target: Path) -> None:
+    ranges = rows.ranges()
+    middle = len(ranges) // 2
+
+    def write(part: int) -> None:
+        with (target / f"part-{part:05}.parquet").open("wb") as sink:
+            write_rows(rows, ranges[middle:] if part else ranges[:middle], sink)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, range(2)))
+
+
+def _check(events: EventTable, rows: SampledRows, is_available: NDArray[np.bool_]) -> None:
+    evidence = gather_evidence(events, rows, first=0, is_available=is_available, rules=UNIFORM, threads=2)
+    weights = weigh_items(np.bincount(events.item, minlength=len(events.items)), is_available, UNIFORM)
+    outcomes = check_samples(evidence, weights, reported_shortfall=rows.numbers["shortfall"])
+    failed = broken(outcome for of_check in outcomes.values() for outcome in of_check)
+    if failed:
+        raise RuntimeError(f"{len(failed)} checks have failed: {failed[0]}")
+
+
+def _main(mode: str, folder: str, users: str, items: str) -> None:
+    if mode == "memory":
+        user, item = np.load(Path(folder, "pairs.npy"))
+        sample_in_memory((user, item), int(users), int(items), UNIFORM, threads=2)
+    else:
+        from_files([Path(folder), Path(folder)], {})
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

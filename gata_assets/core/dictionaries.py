@@ -1,0 +1,46 @@
+"""Arrow's dictionaries: ids as codes, cut down to the rows that are written, or as strings again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+
+def compacted(table: pa.Table, start: int, stop: int) -> pa.Table:
+    """The rows `[start, stop)` with dictionaries of just the values that occur, as Parquet keeps them by row group.
+
+    The table is in one piece, and no value of a dictionary is null.
+    """
+    piece = table.slice(start, stop - start)
+    return pa.table({name: _compacted(piece[name].combine_chunks()) for name in piece.column_names})
+
+
+def _compacted(column: pa.Array) -> pa.Array:
+    if isinstance(column, pa.ListArray):
+        offsets = column.offsets.to_numpy()
+        return pa.ListArray.from_arrays(pa.array(offsets - offsets[0]), _compacted(column.flatten()))
+    if not isinstance(column, pa.DictionaryArray):
+        return column
+    codes = column.indices.to_numpy()
+    is_used = np.zeros(len(column.dictionary), dtype=np.bool_)
+    is_used[codes] = True
+    new_codes = np.cumsum(is_used, dtype=np.int32) - np.int32(1)
+    return pa.DictionaryArray.from_arrays(new_codes[codes], column.dictionary.take(np.flatnonzero(is_used)))
+
+
+def decoded(table: pa.Table, rows: int) -> Iterator[pl.DataFrame]:
+    """A table in pieces of so many rows (one at least), with its ids as strings."""
+    schema = pa.schema([(field.name, _plain(field.type)) for field in table.schema])
+    for start in range(0, max(table.num_rows, 1), max(rows, 1)):
+        frame = pl.from_arrow(table.slice(start, rows).cast(schema))
+        assert isinstance(frame, pl.DataFrame)
+        yield frame
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(kind):
+        return pa.list_(_plain(kind.value_type))
+    return kind.value_type if pa.types.is_dictionary(kind) else kind

@@ -1,0 +1,98 @@
+"""Training rows joined to the features of their users and items, by codes: no string is compared row by row.
+
+Columns are dictionaries: a user's or an item's value stands once in a piece, and a row is two numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from gata_assets.core.event_table import renumber
+from gata_assets.core.quality import Outcome
+from gata_assets.core.sampled_rows import SampledRows
+from gata_assets.core.table_rules import check_polars_table
+from gata_assets.errors import DataRuleError
+from gata_assets.schemas.interactions import ItemFeatures, UserFeatures
+
+
+class JoinedRows:
+    """The rows of `WithFeatures`: those of `rows` in their order, with the features of their users and items.
+
+    `users` has the columns of UserFeatures without `recent_items`, `items` those of ItemFeatures, rows in any order.
+    Raises DataRuleError when a user or an item of the rows has no features.
+    """
+
+    def __init__(self, rows: SampledRows, users: pa.Table, items: pa.Table) -> None:
+        self._rows = rows
+        self._users, self._items = users.combine_chunks(), items.combine_chunks()
+        self._user_places = _places(rows.users.ids.gather(rows.positives.users), self._users["user_id"])
+        self._item_places = _places(rows.items.ids, self._items["item_id"])
+        used = np.zeros(len(rows.items), dtype=np.bool_)
+        used[rows.positives.items] = True
+        used[rows.candidates.items[rows.negatives.places]] = True
+        _require_all("users", self._user_places)
+        _require_all("items", self._item_places[used])
+
+    def table(self, first: int, last: int) -> pa.Table:
+        """The rows of the users `[first, last)` (places in `positives.users`)."""
+        columns = self._rows.columns(first, last)
+        used = renumber(columns.item, len(self._rows.items))
+        joined = {name: column.chunk(0) for name, column in _columns(self._rows.table(first, last))}
+        for prefix, features, codes, places in (
+            ("user_", self._users, columns.user, self._user_places[first:last]),
+            ("item_", self._items, columns.item, self._item_places[used]),
+        ):
+            piece = features.take(pa.array(places)).combine_chunks()
+            for name, column in _columns(piece.drop_columns([f"{prefix}id"])):
+                joined[prefix + name] = _spread(column, codes)
+        return pa.table(joined)
+
+    def check(self) -> list[Outcome]:
+        """The rules of the features that the rows are joined to; those of the rows are held where they were made."""
+        users = UserFeatures.to_schema().remove_columns(["recent_items"])
+        return [
+            *check_polars_table(users, _frame(self._users)),
+            *check_polars_table(ItemFeatures.to_schema(), _frame(self._items)),
+        ]
+
+
+def _columns(table: pa.Table) -> Sequence[tuple[str, pa.ChunkedArray]]:
+    return list(zip(table.column_names, table.columns, strict=True))
+
+
+def _frame(table: pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _places(ids: pl.Series, among: pa.ChunkedArray) -> NDArray[np.int64]:
+    """The place of each id, or -1."""
+    values = among.cast(pa.large_string()).combine_chunks()
+    found = pc.index_in(ids.to_arrow().cast(pa.large_string()), value_set=values)
+    places: NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype(np.int64)
+    return places
+
+
+def _require_all(kind: str, places: NDArray[np.int64]) -> None:
+    missing = int((places < 0).sum())
+    if missing:
+        raise DataRuleError(
+            f"{missing:,} of {len(places):,} {kind} of the training rows have no features: the curated days have "
+            "changed since the features of the batch were made. Make them again."
+        )
+
+
+def _spread(column: pa.ChunkedArray, codes: NDArray[np.int32]) -> pa.DictionaryArray:
+    """A value for each code. Equal values have one number: fewer bits a row, and a null is a number that is null."""
+    values = column.combine_chunks().dictionary_encode()
+    numbers = pc.fill_null(values.indices, -1).to_numpy()[codes]
+    return pa.DictionaryArray.from_arrays(
+        pa.array(numbers, mask=numbers < 0 if values.null_count else None), values.dictionary
+    )

@@ -1,0 +1,53 @@
+"""All that is held against the training rows of a batch that were made on one machine, by check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from gata_assets.core.dictionaries import decoded
+from gata_assets.core.event_table import EventTable
+from gata_assets.core.interaction_rules import SamplingRules
+from gata_assets.core.quality import Outcome
+from gata_assets.core.sampled_rows import SampledRows
+from gata_assets.core.sampling_quality import (
+    NOTHING_AFTER_THE_BATCH,
+    check_samples,
+    check_times,
+    gather_evidence,
+    weigh_items,
+)
+from gata_assets.core.table_rules import check_polars_tables
+from gata_assets.schemas.interactions import NegativeSamples
+
+
+def check_negative_samples(
+    events: EventTable,
+    rows: SampledRows,
+    *,
+    first: int,
+    is_available: NDArray[np.bool_],
+    rules: SamplingRules,
+    end: int,
+    threads: int,
+) -> dict[str, list[Outcome]]:
+    """Hold the truths about training rows and the rules of their schema.
+
+    `first`, `is_available` and `rules` are what the rows were made with; `end` is the batch's instant in microseconds.
+    """
+    evidence = gather_evidence(events, rows, first=first, is_available=is_available, rules=rules, threads=threads)
+    weights = weigh_items(np.bincount(events.item[first:], minlength=len(events.items)), is_available, rules)
+    return {
+        "negative_samples_are_valid": check_polars_tables(NegativeSamples.to_schema(), _pieces(rows)),
+        **check_samples(evidence, weights, reported_shortfall=rows.numbers["shortfall"]),
+        NOTHING_AFTER_THE_BATCH: check_times([events.timestamp], end, evidence),
+    }
+
+
+def _pieces(rows: SampledRows) -> Iterator[pl.DataFrame]:
+    for bounds in rows.ranges() or [(0, 0)]:
+        table = rows.table(*bounds)
+        yield from decoded(table, table.num_rows)

@@ -1,0 +1,105 @@
+"""Positives: distinct pairs at their last time, the k-core, and the newest of each user.
+
+All real, nothing is faked; a naive oracle in plain Python says what is to come out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gata_assets.core.interaction_rules import InteractionType, SamplingRules
+from gata_assets.core.positives import choose_positives
+from gata_assets_tests.sampling_oracle import Event, code, positives_of, rules_of
+
+CLICK, VIEW = InteractionType.CLICK, InteractionType.VIEW
+START = 50
+
+events_of_worlds = st.lists(
+    st.tuples(
+        st.integers(0, 6).map(lambda number: f"user {number}"),
+        st.integers(0, 8).map(lambda number: f"item {number}"),
+        st.integers(START - 5, START + 12),
+        st.sampled_from(list(InteractionType)),
+    ),
+    max_size=150,
+)
+all_rules = st.builds(
+    rules_of,
+    types=st.sets(st.sampled_from(list(InteractionType)), min_size=1),
+    least=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    most=st.integers(1, 7),
+)
+
+
+def choose(events: list[Event], rules: SamplingRules) -> dict[str, list[str]]:
+    table = code(events)
+    positives = choose_positives(table, first=int(np.searchsorted(table.timestamp, START)), rules=rules)
+    return {
+        table.users.ids[int(user)]: [
+            table.items.ids[int(item)]
+            for item in positives.items[positives.starts[place] : positives.starts[place + 1]]
+        ]
+        for place, user in enumerate(positives.users)
+    }
+
+
+@given(events=events_of_worlds, rules=all_rules)
+def test_the_positives_are_those_of_the_oracle_in_its_order(events: list[Event], rules: SamplingRules) -> None:
+    chosen, expected = choose(events, rules), positives_of(events, START, rules)
+    assert chosen == expected
+    assert list(chosen) == list(expected)
+
+
+@given(events=events_of_worlds, rules=all_rules)
+def test_every_pair_is_kept_or_counted_under_the_rule_that_left_it_out(
+    events: list[Event], rules: SamplingRules
+) -> None:
+    table = code(events)
+    positives = choose_positives(table, first=int(np.searchsorted(table.timestamp, START)), rules=rules)
+    pairs = {(event[0], event[1]) for event in events if event[2] >= START and event[3] in rules.positive_types}
+    assert len(positives) + positives.left_out_by_minimum + positives.left_out_by_maximum == len(pairs)
+    unlimited = rules_of(
+        types=tuple(rules.positive_types),
+        least=(rules.min_interactions_per_user, rules.min_interactions_per_item),
+        most=10**6,
+    )
+    assert len(positives) + positives.left_out_by_maximum == sum(map(len, choose(events, unlimited).values()))
+
+
+def test_thin_users_and_items_fall_one_after_the_other_until_none_is_left() -> None:
+    # A chain: every item has two users and every user two items, but for the ends.
+    events = [(f"user {at}", f"item {at + step}", START, CLICK) for at in range(300) for step in (0, 1)]
+    assert choose(events, rules_of(least=(2, 2))) == {}
+    closed = [*events, ("user 299", "item 0", START, CLICK)]
+    assert len(choose([event for event in closed if event[1] != "item 300"], rules_of(least=(2, 2)))) == 300
+
+
+def test_the_core_is_worked_out_before_users_are_cut_to_their_newest() -> None:
+    events = [(f"user {user}", f"item {item}", START + item, CLICK) for user in range(3) for item in range(4)]
+    assert choose(events, rules_of(least=(4, 3), most=2)) == {f"user {user}": ["item 3", "item 2"] for user in range(3)}
+
+
+def test_a_pair_counts_once_at_its_last_time() -> None:
+    events = [
+        ("user", "item a", START, CLICK),
+        ("user", "item b", START + 1, CLICK),
+        ("user", "item a", START + 2, CLICK),
+        ("user", "item b", START + 3, VIEW),
+    ]
+    assert choose(events, rules_of()) == {"user": ["item a", "item b"]}
+    assert choose(events, rules_of(least=(3, 1))) == {}
+
+
+def test_items_of_one_time_stand_in_the_order_of_their_ids_and_the_lesser_are_kept() -> None:
+    events = [(user, f"item {letter}", START, CLICK) for letter in "dbeac" for user in ("u", "v")]
+    assert choose(events, rules_of(most=3)) == {user: ["item a", "item b", "item c"] for user in ("u", "v")}
+
+
+def test_the_events_are_not_changed() -> None:
+    table = code([("u", f"item {letter}", START, CLICK) for letter in "dbeac"])
+    before = table.user.copy(), table.item.copy(), table.timestamp.copy()
+    choose_positives(table, first=0, rules=rules_of(least=(2, 2), most=1))
+    for one, other in zip(before, (table.user, table.item, table.timestamp), strict=True):
+        assert (one == other).all()

@@ -1,0 +1,236 @@
+"""The checks of training rows: they pass what is right, and each sees what it is there for.
+
+Real: the checks, and the rows that the project makes. Rows with a fault are made by hand from these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gata_assets.core.interaction_rules import InteractionType, SamplingRules
+from gata_assets.core.quality import broken
+from gata_assets.core.sampled_rows import RowColumns, SampledRows, sample_rows
+from gata_assets.core.sampling_quality import (
+    NEGATIVES_COVER_THE_CATALOGUE,
+    NEGATIVES_WERE_NEVER_INTERACTED,
+    NO_NEGATIVE_TWICE,
+    RATIO_IS_KEPT_OR_COUNTED_SHORT,
+    Evidence,
+    check_cover,
+    check_samples,
+    check_times,
+    count_evidence,
+    expected_draws,
+    gather_evidence,
+    group_by_user,
+    weigh_items,
+)
+from gata_assets_tests.sampling_oracle import Event, available, code, rules_of
+from gata_assets_tests.test_negatives import START, all_rules, catalogues, events_of_worlds
+
+CLICK, VIEW = InteractionType.CLICK, InteractionType.VIEW
+ITEMS = 400
+CATALOGUE = [f"item {number:04}" for number in range(ITEMS)]
+
+
+class World:
+    """Users with Zipf-like clicks and views, their rows, and what the checks say of the rows or of others."""
+
+    def __init__(self, rules: SamplingRules, users: int = 60, seed: int = 1) -> None:
+        random = np.random.default_rng(seed)
+        items = np.minimum(ITEMS - 1, random.zipf(1.3, (users, 30)) - 1)
+        events: list[Event] = [
+            (f"user {user:03}", CATALOGUE[item], START + at, CLICK if at % 3 else VIEW)
+            for user in range(users)
+            for at, item in enumerate(items[user])
+        ]
+        self.rules = rules
+        self.events = code(events, CATALOGUE)
+        self.is_available = available(self.events, CATALOGUE)
+        self.rows = sample_rows(self.events, first=0, is_available=self.is_available, rules=rules)
+        met = np.bincount(self.events.item, minlength=len(self.events.items))
+        self.weights = weigh_items(met, self.is_available, rules)
+        self.columns = self.rows.columns(0, len(self.rows.positives.users))
+
+    def evidence(self, columns: RowColumns | None = None) -> Evidence:
+        starts, seen = group_by_user(self.events.user, self.events.item, len(self.events.users))
+        users = self.rows.positives.users
+        return count_evidence(columns or self.columns, users, starts, seen, self.weights, self.rules.ratio)
+
+    def failed(self, columns: RowColumns | None = None, *, shortfall: int | None = None) -> set[str]:
+        reported = self.rows.numbers["shortfall"] if shortfall is None else shortfall
+        outcomes = check_samples(self.evidence(columns), self.weights, reported_shortfall=reported)
+        return {name for name, of_check in outcomes.items() if broken(of_check)}
+
+    def negatives(self) -> np.ndarray:
+        """The rows that are negatives."""
+        return np.flatnonzero(self.columns.label == 0)
+
+    def with_item(self, row: int, item: int) -> RowColumns:
+        """The rows, with another item in one of them."""
+        items = self.columns.item.copy()
+        items[row] = item
+        return replace(self.columns, item=items)
+
+
+def evidence_of(rows: SampledRows, events: list[Event], catalogue: list[str], rules: SamplingRules) -> Evidence:
+    table = code(events, catalogue)
+    first = int(np.searchsorted(table.timestamp, START))
+    return gather_evidence(table, rows, first=first, is_available=available(table, catalogue), rules=rules, threads=2)
+
+
+@given(events=events_of_worlds, catalogue=catalogues, rules=all_rules)
+def test_rows_that_are_right_pass_every_check(events: list[Event], catalogue: list[str], rules: SamplingRules) -> None:
+    table = code(events, catalogue)
+    first = int(np.searchsorted(table.timestamp, START))
+    is_available = available(table, catalogue)
+    rows = sample_rows(table, first=first, is_available=is_available, rules=rules)
+    evidence = evidence_of(rows, events, catalogue, rules)
+    weights = weigh_items(np.bincount(table.item[first:], minlength=len(table.items)), is_available, rules)
+    outcomes = check_samples(evidence, weights, reported_shortfall=rows.numbers["shortfall"])
+    assert [broken(of_check) for of_check in outcomes.values()] == [[]] * 4
+    assert (evidence.positives, evidence.negatives) == (len(rows.positives), len(rows.negatives))
+    assert expected_draws(evidence, weights).sum() == pytest.approx(evidence.drawn.sum())
+
+
+@given(events=events_of_worlds, catalogue=catalogues, rules=all_rules, cut=st.integers(0, 4))
+def test_evidence_of_groups_of_users_adds_up(
+    events: list[Event], catalogue: list[str], rules: SamplingRules, cut: int
+) -> None:
+    table = code(events, catalogue)
+    is_available = available(table, catalogue)
+    rows = sample_rows(table, first=0, is_available=is_available, rules=rules)
+    weights = weigh_items(np.bincount(table.item, minlength=len(table.items)), is_available, rules)
+    starts, seen = group_by_user(table.user, table.item, len(table.users))
+    users = rows.positives.users
+    ends = [0, min(cut, len(users)), len(users)]
+
+    def between(first: int, last: int) -> Evidence:
+        return count_evidence(rows.columns(first, last), users[first:last], starts, seen, weights, rules.ratio)
+
+    parts, whole = between(ends[0], ends[1]) + between(ends[1], ends[2]), between(0, len(users))
+    for name in ("users", "positives", "negatives", "shortfall"):
+        assert getattr(parts, name) == getattr(whole, name)
+    assert parts.drawn.tolist() == whole.drawn.tolist()
+    assert expected_draws(parts, weights) == pytest.approx(expected_draws(whole, weights))
+
+
+@pytest.mark.parametrize("power", [None, 0.75, 1.0])
+def test_a_negative_that_was_met_is_seen_even_if_only_viewed(power: float | None) -> None:
+    world = World(rules_of(power=power))
+    row = int(world.negatives()[7])
+    user = int(world.rows.positives.users[world.columns.user[row]])
+    viewed = (world.events.user == user) & (world.events.type_code == VIEW.code)
+    assert world.failed() == set()
+    assert NEGATIVES_WERE_NEVER_INTERACTED in world.failed(world.with_item(row, int(world.events.item[viewed][0])))
+
+
+def test_a_positive_that_nobody_met_is_seen() -> None:
+    world = World(rules_of())
+    assert NEGATIVES_WERE_NEVER_INTERACTED in world.failed(
+        world.with_item(0, int(world.columns.item[world.negatives()[0]]))
+    )
+
+
+def test_a_negative_that_is_there_twice_is_seen() -> None:
+    world = World(rules_of())
+    one, other = world.negatives()[:2].tolist()
+    assert world.failed(world.with_item(one, int(world.columns.item[other]))) == {NO_NEGATIVE_TWICE}
+
+
+def test_a_missing_row_and_a_shortfall_that_is_not_told_are_seen() -> None:
+    world = World(rules_of())
+    keep = np.arange(len(world.columns.user)) != world.negatives()[0]
+    columns = world.columns
+    fewer = RowColumns(columns.user[keep], columns.item[keep], columns.label[keep], columns.probability[keep])
+    assert RATIO_IS_KEPT_OR_COUNTED_SHORT in world.failed(fewer)
+    assert world.failed(shortfall=3) == {RATIO_IS_KEPT_OR_COUNTED_SHORT}
+
+
+def test_a_user_whose_rows_stand_apart_is_seen() -> None:
+    world = World(rules_of())
+    order = np.argsort(world.columns.label, kind="stable")
+    columns = world.columns
+    apart = RowColumns(columns.user[order], columns.item[order], columns.label[order], columns.probability[order])
+    assert RATIO_IS_KEPT_OR_COUNTED_SHORT in world.failed(apart)
+
+
+def test_a_wrong_probability_is_seen() -> None:
+    world = World(rules_of(power=0.75))
+    probability = world.columns.probability.copy()
+    probability[world.negatives()[0]] *= 1.001
+    assert world.failed(replace(world.columns, probability=probability)) == {NEGATIVES_COVER_THE_CATALOGUE}
+
+
+def redraw(world: World, choose: Callable[[np.ndarray, int, np.random.Generator], np.ndarray]) -> RowColumns:
+    """The rows with negatives that another sampler chooses from what each user has not seen."""
+    random, items = np.random.default_rng(5), world.columns.item.copy()
+    for place, user in enumerate(world.rows.positives.users):
+        unseen = np.setdiff1d(np.arange(ITEMS), world.events.item[world.events.user == user])
+        rows = np.flatnonzero((world.columns.user == place) & (world.columns.label == 0))
+        items[rows] = choose(unseen, len(rows), random)
+    return replace(world.columns, item=items)
+
+
+def test_a_sampler_that_takes_most_from_the_lower_half_of_the_ids_is_seen() -> None:
+    def lower(unseen: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+        half = len(unseen) // 2
+        low = random.choice(unseen[:half], round(0.88 * count), replace=False)
+        return np.concatenate([low, random.choice(unseen[half:], count - len(low), replace=False)])
+
+    world = World(rules_of())
+    assert world.failed(redraw(world, lower)) == {NEGATIVES_COVER_THE_CATALOGUE}
+
+
+def test_a_sampler_that_sorts_what_it_draws_is_seen_where_much_is_drawn() -> None:
+    world = World(rules_of(ratio=15))
+    uniform = redraw(world, lambda unseen, count, random: random.choice(unseen, count, replace=False))
+    assert world.failed(uniform) == set()
+    cut = redraw(world, lambda unseen, count, random: unseen[:count])
+    assert world.failed(cut) == {NEGATIVES_COVER_THE_CATALOGUE}
+
+
+@pytest.mark.parametrize(("made", "claimed"), [(None, 0.75), (0.75, None), (0.5, 1.0)])
+def test_draws_of_another_law_than_the_claimed_are_seen(made: float | None, claimed: float | None) -> None:
+    world, other = World(rules_of(power=claimed), users=200), World(rules_of(power=made), users=200)
+    columns = replace(world.columns, item=other.columns.item)
+    outcomes = check_samples(world.evidence(columns), world.weights, reported_shortfall=0)
+    assert broken(outcomes[NEGATIVES_COVER_THE_CATALOGUE][:1])
+
+
+@pytest.mark.parametrize("power", [None, 0.75, 2.0, 4.0])
+def test_the_statistic_is_that_of_chance_for_many_seeds(power: float | None) -> None:
+    # Of 40 seeds the mean of (observed - expected)^2 / expected is near 1 in each part: neither alarms nor blindness.
+    ratios = []
+    for seed in range(40):
+        world = World(rules_of(power=power, seed=seed), users=30, seed=seed)
+        evidence = world.evidence()
+        expected = expected_draws(evidence, world.weights)
+        assert not broken([check_cover(evidence.drawn, expected)])
+        halves = [slice(0, 20), slice(20, None)]
+        ratios += [(evidence.drawn[half].sum() - expected[half].sum()) ** 2 / expected[half].sum() for half in halves]
+    assert 0.1 < np.mean(ratios) < 1.5
+
+
+def test_few_draws_are_not_tested() -> None:
+    assert not broken([check_cover(np.array([150, 0]), np.array([75.0, 75.0]))])
+    assert broken([check_cover(np.array([250, 0]), np.array([125.0, 125.0]))])
+    assert not broken([check_cover(np.zeros(0, dtype=np.int64), np.zeros(0))])
+
+
+def test_interactions_and_items_of_after_the_batch_are_seen() -> None:
+    world = World(rules_of())
+    evidence = world.evidence()
+    end = int(world.events.timestamp.max()) + 1
+    assert not broken(check_times([world.events.timestamp], end, evidence))
+    late, _ = check_times([world.events.timestamp], end - 1, evidence)
+    assert late.failed == int((world.events.timestamp == end - 1).sum())
+    world.weights[world.columns.item[world.negatives()[0]]] = 0
+    _, items = check_times([world.events.timestamp], end, world.evidence())
+    assert items.failed > 0
