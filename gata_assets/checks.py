@@ -43,7 +43,6 @@ NO_NEGATIVE_TWICE = "no_negative_twice"
 RATIO_IS_KEPT_OR_COUNTED_SHORT = "ratio_is_kept_or_counted_short"
 NEGATIVES_COVER_THE_CATALOGUE = "negatives_cover_the_catalogue"
 WITH_FEATURES_ARE_VALID = "with_features_are_valid"
-SAME_ROWS_AS_THE_SAMPLES = "same_rows_as_the_samples"
 
 _VALID_TICKETS = (
     "Types are right, no label or text is missing, every text matches what the fine-tuning job accepts, "
@@ -73,8 +72,7 @@ DESCRIPTIONS = {
     NO_NEGATIVE_TWICE: "No user has a negative twice.",
     RATIO_IS_KEPT_OR_COUNTED_SHORT: "Every positive has NEGATIVE_SAMPLING_RATIO negatives, or they are counted short.",
     NEGATIVES_COVER_THE_CATALOGUE: "Negatives fall on the items as the strategy says, by a test statistic.",
-    WITH_FEATURES_ARE_VALID: "Types and ranges of the joined columns are right.",
-    SAME_ROWS_AS_THE_SAMPLES: "The rows are those of `negative_samples`, in their order.",
+    WITH_FEATURES_ARE_VALID: "Types and ranges of the features that the rows are joined to are right.",
 }
 # What SPLIT_METHOD=sklearn does not promise: it reports there, and blocks nothing.
 PROMISED_BY_TEXT_ONLY = frozenset({NO_TEXT_IN_TWO_SPLITS, LABEL_SHARES_ARE_KEPT})

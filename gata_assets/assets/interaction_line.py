@@ -77,7 +77,7 @@ TABLES: Mapping[SetName, Mapping[str, BatchTable]] = {
             made_from=(CURATED_INTERACTIONS, CURATED_ITEMS),
         ),
         WITH_FEATURES: BatchTable(
-            (checks.WITH_FEATURES_ARE_VALID, checks.SAME_ROWS_AS_THE_SAMPLES),
+            (checks.WITH_FEATURES_ARE_VALID,),
             made_from=(NEGATIVE_SAMPLES, USER_FEATURES, ITEM_FEATURES),
         ),
     },

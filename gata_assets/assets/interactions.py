@@ -189,7 +189,7 @@ def _dep(tenant: str, source: str, rules: InteractionLineRules) -> dg.AssetDep:
     key = dg.AssetKey([tenant, source])
     if source != CURATED_INTERACTIONS:
         return dg.AssetDep(key)
-    # In the batch's own unit, hours: from so many days before it to the hour before it. One op may depend on an asset in
+    # In the batch's own unit, hours: from so many days before it to the hour before it. One op depends on an asset in
     # one way only, so features are shown to depend on the whole of the seen window too.
     days = rules.interactions.seen_period_days
     with checks.without_maturity_warnings():
