@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from gata_assets.assets.curation_line import CURATED_INTERACTIONS, CURATED_ITEMS
 from gata_assets.assets.tickets import GROUP
+from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
 
 PREPARE_TICKETS = "prepare_tickets"
 CURATE_INTERACTIONS = "curate_interactions"

@@ -5,7 +5,7 @@ They are injected, never patched in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -81,6 +81,18 @@ class StoreThatBreaks(LocalObjectStore):
         counter.write_text(str(changes))
         if changes == self.breaks_at:
             raise StoreError("the store broke")
+
+
+class StoreThatIsNotListed(LocalObjectStore):
+    """A local store whose keys cannot be listed below a prefix."""
+
+    prefix: str
+
+    def list_keys(self, prefix: str) -> Iterator[str]:
+        """List, but for that prefix."""
+        if prefix.startswith(self.prefix):
+            raise StoreError("the folder cannot be listed")
+        return super().list_keys(prefix)
 
 
 class TicketsThatBreak(SqliteTickets):

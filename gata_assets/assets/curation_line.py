@@ -14,6 +14,7 @@ import dagster as dg
 
 from gata_assets import checks
 from gata_assets.assets.recording import Event, Events, KeptFailures, Recorder
+from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
 from gata_assets.core.curation_reports import Report, check_no_row_is_lost
 from gata_assets.core.interaction_places import MANIFEST_FILE, DataType
 from gata_assets.core.quality import Outcome, broken
@@ -25,9 +26,6 @@ from gata_assets.instances import held_open
 if TYPE_CHECKING:
     # Only where they are used: they load compiled kernels, and definitions are loaded all the time.
     from gata_assets.resources.curation import Curated, Curator
-
-CURATED_INTERACTIONS = "curated_interactions"
-CURATED_ITEMS = "curated_items"
 
 
 class CurationLine:

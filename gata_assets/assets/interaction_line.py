@@ -15,10 +15,16 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from gata_assets import checks
-from gata_assets.assets.curation_line import CURATED_INTERACTIONS, CURATED_ITEMS
 from gata_assets.assets.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.assets.table_sets import WrittenTables, write_tables
-from gata_assets.core.batch_tables import SetName, StoredTables, TablesOfBatch, read_stored
+from gata_assets.core.batch_tables import (
+    CURATED_INTERACTIONS,
+    CURATED_ITEMS,
+    SetName,
+    StoredTables,
+    TablesOfBatch,
+    read_stored,
+)
 from gata_assets.core.interaction_rules import InteractionRules
 from gata_assets.core.interaction_windows import InteractionWindows, days_of, from_day_on, interaction_windows
 from gata_assets.core.quality import Outcome

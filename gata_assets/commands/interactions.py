@@ -11,10 +11,9 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from gata_assets.assets.curation_line import CURATED_INTERACTIONS, CURATED_ITEMS
-from gata_assets.assets.interaction_line import TABLES
 from gata_assets.batches import Window
 from gata_assets.commands.runs import Written, find_failures, read_written, run_range
+from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
 from gata_assets.core.curation_reports import valid_reports
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_windows import days_of, from_day_on, interaction_windows, stretches
@@ -85,10 +84,9 @@ def prepare_interactions(
             reached.append(tenant)
         except GataError as error:
             half.failures.append(BatchFailure(stretch[0], f"{tenant}/{CURATED_INTERACTIONS}", (), str(error)))
-    tables = [name for of_set in TABLES.values() for name in of_set]
-    assets = [dg.AssetKey([tenant, name]) for tenant in reached for name in tables]
-    if assets:
+    if reached:
         job = definitions.resolve_job_def(PREPARE_INTERACTIONS)
+        assets = [key for key in job.asset_layer.selected_asset_keys if key.path[0] in reached]
         half.add(run_range(job, instance, (stretch[0], stretch[-1]), assets=assets), stretch[0])
     return half
 

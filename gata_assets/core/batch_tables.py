@@ -16,6 +16,10 @@ from gata_assets.batches import Window
 from gata_assets.core.interaction_places import MANIFEST_FILE, TenantPlaces
 from gata_assets.core.manifests import MANIFEST_VERSION, describe_span, encode_manifest, read_manifest, withdraw
 
+# The assets of a tenant that batches are made from.
+CURATED_INTERACTIONS = "curated_interactions"
+CURATED_ITEMS = "curated_items"
+
 Settings = Mapping[str, str | int | float | list[str]]
 
 # The settings that shape features; all of them shape training data.
