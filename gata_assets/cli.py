@@ -31,6 +31,13 @@ _ENV_FILE = click.option(
 )
 
 
+_ONLY = click.option(
+    "--only",
+    type=click.Choice(["tickets", "interactions"]),
+    help="One half of a batch. [default: both, where there are tenants]",
+)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gata")
 def main() -> None:
@@ -46,11 +53,7 @@ def main() -> None:
     show_default=True,
     help="How the summary at the end is shown; auto is a table on a terminal and JSON elsewhere.",
 )
-@click.option(
-    "--only",
-    type=click.Choice(["tickets", "interactions"]),
-    help="One half of the batch. [default: both, where there are tenants]",
-)
+@_ONLY
 @_ENV_FILE
 def prepare(batch_id: str, summary: str, only: str | None, env_file: Path | None) -> None:
     """Prepare the batch BATCH_ID: an hour in UTC as YYYYMMDDHH, for example 2026010203.
@@ -89,13 +92,16 @@ def prepare(batch_id: str, summary: str, only: str | None, env_file: Path | None
 @click.option(
     "--again", is_flag=True, help="Prepare all batches of the range, also those that are whole in the target."
 )
+@_ONLY
 @_ENV_FILE
-def backfill(first: str, last: str, every: str, plan: bool, again: bool, env_file: Path | None) -> None:
+def backfill(
+    first: str, last: str, every: str, plan: bool, again: bool, only: str | None, env_file: Path | None
+) -> None:
     """Prepare the batches from FROM to TO (included where --every meets it) that are not whole in the target.
 
-    A batch that fails does not stop the others. Run it again after a failure or an interruption: it goes on with
-    what is missing. Exits with 0 when nothing failed, with 1 when a batch failed, with 2 when an argument or a
-    setting is wrong, and with 130 when it was interrupted.
+    Tickets, and interactions of each of TENANTS. A batch that fails stops no other. Run it again after a failure or an
+    interruption: it goes on with what is missing. Exits with 0 when nothing failed, with 1 when a batch failed, with 2
+    when an argument or a setting is wrong, and with 130 when it was interrupted.
     """
     settings = _load(env_file)
     start, end = (_existing_batch(batch_id, settings, hint) for batch_id, hint in ((first, "FROM"), (last, "TO")))
@@ -111,7 +117,7 @@ def backfill(first: str, last: str, every: str, plan: bool, again: bool, env_fil
         from gata_assets.commands import backfill as command
 
     try:
-        code = command.run(settings, start, end, every_hours=every_hours, again=again, only_plan=plan)
+        code = command.run(settings, start, end, every_hours=every_hours, again=again, only_plan=plan, only=only)
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
     except GataError as error:

@@ -83,7 +83,7 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         frozenset(
             {"batches", "commands", "core", "definitions", "errors", "failures", "instances", "jobs", "local", "logs"}
         )
-        | {"resources", "setting_values", "settings"},
+        | {"interaction_definitions", "resources", "setting_values", "settings"},
     ),
     "cli": (frozenset({"click"}), frozenset({"batches", "commands", "errors", "setting_values", "settings"})),
 }

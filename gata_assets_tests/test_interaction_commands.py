@@ -6,6 +6,7 @@ Real: the commands in processes of their own, SQLite, files. Nothing is faked.
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ SETTINGS = {
     "MIN_INTERACTIONS_PER_ITEM": "2",
 }
 TICKETS = {"tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split"}
+NEXT = "2026010204"
 BATCHES = {"user_features", "item_features", "recent_interactions", "negative_samples", "with_features"}
 
 
@@ -111,3 +113,45 @@ def test_without_tenants_nothing_of_interactions_is_done(workplace: Path) -> Non
     ran = gata(workplace, "prepare", BATCH_ID, "--only", "interactions", **{**SETTINGS, "TENANTS": ""})
     assert ran.returncode == 2
     assert "TENANTS is not set" in ran.stderr
+
+
+def backfill(directory: Path, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return gata(directory, "backfill", BATCH_ID, NEXT, *options, **{**SETTINGS, **settings})
+
+
+def test_a_backfill_makes_what_is_missing_of_both_halves(workplace: Path) -> None:
+    ingest(workplace, "acme", "interactions", "clicks.csv")
+    ingest(workplace, "acme", "items", "items.csv")
+    plan = backfill(workplace, "--plan")
+    assert "interactions       acme: 0 batches are whole in the target, 2 to prepare" in plan.stdout
+    assert not (workplace / "gata-data/acme/features").exists()
+    prepare(workplace, "--only", "interactions")
+    first = backfill(workplace)
+    assert first.returncode == 0, first.stderr[-2_000:]
+    for said in ("2 batches prepared, 0 failed", "acme: 1 batches are whole", "1 batches of acme prepared, 0 not."):
+        assert said in first.stdout
+    progress = [json.loads(line) for line in first.stderr.splitlines() if "BACKFILL_PROGRESS" in line]
+    assert [(one["done"], one["of"]) for one in progress] == [(1, 2), (2, 2), (1, 1), (1, 1)]
+    files = {path: path.stat().st_mtime_ns for path in (workplace / "gata-data").rglob("*.parquet")}
+    again = backfill(workplace, "--only", "interactions", INTERACTION_PERIOD="30")
+    assert again.returncode == 0
+    assert "other settings     2 whole batches of acme were made with other settings, first 2026010203" in again.stdout
+    assert files == {path: path.stat().st_mtime_ns for path in (workplace / "gata-data").rglob("*.parquet")}
+
+
+def test_a_backfill_whose_interactions_fail_exits_with_1_and_says_why(workplace: Path) -> None:
+    ingest(workplace, "acme", "interactions", "clicks.csv")
+    ran = backfill(workplace, "--only", "interactions")
+    assert ran.returncode == 1
+    assert f"FAILED {BATCH_ID} acme/training_data: " in ran.stdout
+    assert "0 batches of acme prepared, 2 not." in ran.stdout
+    assert "2 batches of globex prepared, 0 not." in ran.stdout
+
+
+def test_doctor_says_what_there_is_of_each_tenant_and_whether_the_engine_can_be_loaded(workplace: Path) -> None:
+    ingest(workplace, "acme", "interactions", "clicks.csv")
+    found = gata(workplace, "doctor", **SETTINGS).stdout
+    assert "ok   engine: polars makes features and training data of interactions" in found
+    assert "note interactions of globex: there is no file yet; `gata ingest` brings some" in found
+    assert "note interactions of acme: 1 files sorted, 0 waiting; a catalogue of 0 items" in found
+    assert "A batch can be prepared." in found

@@ -14,18 +14,15 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from gata_assets.commands.halves import INTERACTIONS, TICKETS, require_tenants
 from gata_assets.commands.runs import Written, find_failures, read_written, run_range
 from gata_assets.commands.terminal import text_console
 from gata_assets.definitions import build_definitions
-from gata_assets.errors import SettingsError
 from gata_assets.failures import BatchFailure
 from gata_assets.instances import open_instance
 from gata_assets.jobs import PREPARE_TICKETS
 from gata_assets.logs import RunEvent, event_logger, write_json_line
 from gata_assets.settings import Settings
-
-# What `--only` may say.
-TICKETS, INTERACTIONS = "tickets", "interactions"
 
 
 @dataclass(frozen=True)
@@ -52,8 +49,7 @@ def prepare_batch(
     set; otherwise nowhere. Raises SettingsError where `only` asks for interactions and there is no tenant.
     """
     started = perf_counter()
-    if only == INTERACTIONS and not settings.tenants_prepared:
-        raise SettingsError("TENANTS is not set: it says whose interactions are prepared. Example: TENANTS=acme,globex")
+    require_tenants(settings, only)
     definitions = build_definitions(settings, logger=logger)
     run_ids: list[str] = []
     written: list[Written] = []
