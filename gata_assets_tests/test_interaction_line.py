@@ -16,6 +16,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
 
 from gata_assets.assets.interaction_line import TABLES
 from gata_assets.commands.runs import find_failures, run_range
@@ -187,9 +189,28 @@ def test_each_batch_of_a_range_is_recorded_by_itself(instance: dg.DagsterInstanc
     assert len({one["dagster/data_version"] for one in tags}) == 1, "the window of both holds the same interactions"
 
 
-def test_a_late_file_makes_its_days_again_and_batches_before_that_are_refused(
-    instance: dg.DagsterInstance, store: LocalObjectStore
+@pytest.mark.parametrize("last", [BATCH, NEXT], ids=["one", "range"])
+def test_a_batch_is_out_of_date_when_a_day_of_its_window_is_made_of_other_rows(
+    last: str, instance: dg.DagsterInstance, store: LocalObjectStore
 ) -> None:
+    def status(table: str) -> str:
+        graph = build_definitions(parse_settings(SETTINGS), object_store=store).resolve_asset_graph()
+        resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+        return resolver.get_status(dg.AssetKey(["acme", table]), BATCH).value
+
+    fill(store, "acme")
+    assert curate(instance, store).success
+    assert run(instance, store, PREPARE_INTERACTIONS, BATCH, last).success
+    assert run(instance, store, CURATE_INTERACTIONS, "2025-12-01").success
+    tables = [name for of_set in TABLES.values() for name in of_set]
+    assert {status(name) for name in tables} == {"FRESH"}, "the day has the same rows"
+    deliver(store, "acme", "interactions", interactions(["2025-12-15"]), name="late.csv")
+    assert run(instance, store, CURATE_INTERACTIONS, "2026-01-01").success
+    # What is made from these alone is out of date when they have been made again.
+    assert {status(name) for name in tables if name != "with_features"} == {"STALE"}
+
+
+def test_a_late_file_makes_its_days_again(instance: dg.DagsterInstance, store: LocalObjectStore) -> None:
     fill(store, "acme")
     assert curate(instance, store).success
     assert run(instance, store, PREPARE_INTERACTIONS, BATCH).success

@@ -289,12 +289,9 @@ class InteractionLine:
             )
 
     def _sources(self, table: BatchTable, batch_id: str) -> list[tuple[dg.AssetKey, str | None]]:
-        """What a table was made from that is of one version; the curated days are of many."""
-        return [
-            (self._key(source), None if source == CURATED_ITEMS else batch_id)
-            for source in table.made_from
-            if source != CURATED_INTERACTIONS
-        ]
+        """What a table was made from, as Dagster looks for what is newer: of many days, after the last one recorded."""
+        curated = (CURATED_INTERACTIONS, CURATED_ITEMS)
+        return [(self._key(source), None if source in curated else batch_id) for source in table.made_from]
 
     def _key(self, table: str) -> dg.AssetKey:
         return dg.AssetKey([self._places.tenant, table])
