@@ -79,13 +79,18 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         frozenset({"assets", "jobs", "partitions", "resources", "schedules", "sensors", "setting_values", "settings"}),
     ),
     "commands": (
-        frozenset({"dagster", "psycopg", "rich"}),
+        frozenset({"dagster", "polars", "psycopg", "rich"}),
         frozenset(
             {"batches", "commands", "core", "definitions", "errors", "failures", "instances", "jobs", "local", "logs"}
         )
         | {"interaction_definitions", "resources", "setting_values", "settings"},
     ),
-    "cli": (frozenset({"click"}), frozenset({"batches", "commands", "errors", "setting_values", "settings"})),
+    "cli": (
+        frozenset({"click"}),
+        frozenset({"batches", "cli_files", "cli_options", "commands", "errors", "settings"}),
+    ),
+    "cli_files": (frozenset({"click"}), frozenset({"cli_options", "commands", "errors", "setting_values"})),
+    "cli_options": (frozenset({"click"}), frozenset({"errors", "settings"})),
 }
 STANDARD = frozenset(__import__("sys").stdlib_module_names)
 

@@ -96,12 +96,12 @@ def _print_outcome(outcome: FileOutcome) -> None:
         where = f" (file {report.file_id})" if report else " Nothing landed."
         console.print(f"REFUSED {outcome.name} {outcome.reason}{where}", markup=False)
         return
-    rate = f", {report.rows / outcome.seconds:,.0f} rows/s" if outcome.seconds and report.rows else ""
+    rate = f", {report.rows / outcome.seconds:,.0f} rows/s" if outcome.seconds > 1 else ""
     landed = f"already landed on {report.landed_at:%Y-%m-%d}" if outcome.was_there else "landed"
     console.print(f"{outcome.name}: {landed} as {report.file_id}", markup=False)
     console.print(f"  {report.rows:,} rows: {report.good:,} good, {report.bad:,} in quarantine{rate}", markup=False)
     if report.days:
-        console.print(f"  {len(report.days)} days, from {report.days[0]} to {report.days[-1]}", markup=False)
+        console.print(f"  days: {len(report.days)}, from {report.days[0]} to {report.days[-1]}", markup=False)
     for rule, rows in (report.bad_by_rule or {}).items():
         console.print(f"  {rows:,} broke {rule}", markup=False)
     if report.unknown_items:

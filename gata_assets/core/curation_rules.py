@@ -102,7 +102,9 @@ class RowRules:
 
 @dataclass(frozen=True)
 class SortedRows:
-    """Rows told apart: good ones as `STAGED` says, bad ones as `quarantine_schema`; and what was counted on the way."""
+    """Rows told apart: good ones as `STAGED` says, but for columns that the file does not have, bad ones as
+    `quarantine_schema`; and what was counted on the way.
+    """
 
     good: pl.DataFrame
     bad: pl.DataFrame
@@ -154,7 +156,8 @@ def _judge_interactions(
             "timestamp": pl.Series(instants).cast(_INSTANT),
             "type_code": pl.Series(codes),
             "rating": rating,
-            **{name: _texts_or_none(rows, name) for name in CONTEXT_COLUMNS},
+            # A column that the file does not have is not made: three of them cost what comes after a tenth.
+            **{name: columns[name].as_series() for name in CONTEXT_COLUMNS if name in columns},
         }
     )
     return table, unknown

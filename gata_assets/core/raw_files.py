@@ -84,9 +84,11 @@ def parse_format(name: str) -> FileFormat:
     return FileFormat(_ENDINGS[endings[-1]], compression)
 
 
-def raw_key(places: TenantPlaces, data: DataType, name: str, digest: str, landed_on: date) -> str:
+def raw_key(
+    places: TenantPlaces, data: DataType, name: str, file_format: FileFormat, digest: str, landed_on: date
+) -> str:
     """Where a file that lands is put: by day, under its name made safe and the start of its SHA-256."""
-    return f"{places.raw(data, landed_on)}{_safe_stem(name)}-{digest[:12]}.{parse_format(name)}"
+    return f"{places.raw(data, landed_on)}{_safe_stem(name)}-{digest[:12]}.{file_format}"
 
 
 def is_content_of(key: str, digest: str) -> bool:

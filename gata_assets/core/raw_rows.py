@@ -92,7 +92,8 @@ def _csv_blocks(stream: BinaryIO, data: DataType, block_bytes: int) -> Iterator[
         rest = block[records.used :]
         if len(rest) > _LONGEST_LINE:
             raise RawFileError(f"has a line of more than {_LONGEST_LINE:,} bytes.")
-        yield _CsvBlock(numbers, records, header, line)
+        if len(records.faults):
+            yield _CsvBlock(numbers, records, header, line)
         line += records.used_lines
 
 

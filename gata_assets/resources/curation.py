@@ -123,7 +123,7 @@ class Curator(FileSorter):
         parts = [part for of_day in days.values() for part in of_day]
         staged = self._read_staged(parts, DataType.INTERACTIONS)
         read = _rows_of(parts, staged)
-        rows = pl.concat(staged) if staged else pl.DataFrame(schema=STAGED[DataType.INTERACTIONS])
+        rows = pl.concat(staged, how="diagonal") if staged else pl.DataFrame(schema=STAGED[DataType.INTERACTIONS])
         made = curate_interactions(rows, list(days))
         valid = check_curated_interactions(made)
 
@@ -195,7 +195,8 @@ class Curator(FileSorter):
                     table = pl.read_parquet(path)
             except (ObjectNotFoundError, pl.exceptions.PolarsError):
                 return pl.DataFrame(schema=STAGED[data])
-            return table if table.schema == pl.Schema(STAGED[data]) else pl.DataFrame(schema=STAGED[data])
+            is_whole = table.schema.items() <= STAGED[data].items() and len(table) == part.rows
+            return table if is_whole else pl.DataFrame(schema=STAGED[data])
 
         return list(map_in_order(read, parts, CALLS_AT_ONCE))
 

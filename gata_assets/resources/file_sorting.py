@@ -31,9 +31,9 @@ from gata_assets.resources.staging import DayRuns
 from gata_assets.resources.threads import map_in_order
 
 # Calls of the store at once: small objects, of which each is a call that is waited for.
-CALLS_AT_ONCE = 8
+CALLS_AT_ONCE = 2
 # Parts are tables in memory until they are written.
-_PARTS_AT_ONCE = 4
+_PARTS_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class FileSorter:
         except OSError as error:
             raise RawFileError(f"cannot be read: {error.strerror}.") from None
         there = next((key for key in self.raw_keys(data) if is_content_of(key, digest)), None)
-        key = there or raw_key(self.places, data, f"{name}.{file_format}", digest, self.now.date())
+        key = there or raw_key(self.places, data, name, file_format, digest, self.now.date())
         if there is None:
             self.store.write_file(key, path)
         landed_on = landing_day(self.places, data, key)

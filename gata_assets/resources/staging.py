@@ -19,7 +19,7 @@ _DAY = "day"
 class DayRuns:
     """Collects interactions (`STAGED`) and gives them back by day; files go below a directory of the caller's."""
 
-    def __init__(self, directory: Path, *, rows_held: int = 400_000) -> None:
+    def __init__(self, directory: Path, *, rows_held: int = 1_000_000) -> None:
         """`rows_held`: about so many rows are kept in memory; 400,000 are 30 MB."""
         self._directory = directory
         self._rows_held = rows_held
