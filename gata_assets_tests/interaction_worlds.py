@@ -26,7 +26,7 @@ from gata_assets.core.interaction_places import (
     TenantPlaces,
 )
 from gata_assets.core.interaction_rules import InteractionType
-from gata_assets.resources.interaction_engine import CuratedWindow
+from gata_assets.resources.interaction_engine import CuratedWindow, WrittenFile
 from gata_assets.resources.object_store import ObjectStore
 
 BATCH_ID = "2026010203"
@@ -202,3 +202,12 @@ def _write_tables(folder: str, tables: dict[str, pl.DataFrame], store: ObjectSto
         table.write_parquet(content)
         store.write(folder + name, content.getvalue())
     store.write(folder + MANIFEST_FILE, json.dumps({"rows": len(tables[counted])}).encode())
+
+
+def read_back(store: ObjectStore, files: Sequence[WrittenFile]) -> pl.DataFrame:
+    """A table that an engine has written."""
+    frames = []
+    for file in files:
+        with store.local_copy(file.key) as path:
+            frames.append(pl.read_parquet(path, memory_map=False))
+    return pl.concat(frames)

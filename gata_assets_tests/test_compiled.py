@@ -16,8 +16,8 @@ import sys
 from importlib import import_module
 from gata_assets.core.compiled import warm_up
 warm_up()
-names = ["candidates", "event_table", "id_keys", "negative_kernel", "negatives", "positives", "sampled_rows",
-         "sampling_quality"]
+names = ["candidates", "event_table", "feature_kernel", "id_keys", "negative_kernel", "negatives", "positives",
+         "sampled_rows", "sampling_quality"]
 def compiled():
     modules = [import_module(f"gata_assets.core.{name}") for name in names]
     loops = {f"{m.__name__}.{n}": f for m in modules for n, f in vars(m).items() if hasattr(f, "signatures")}
@@ -29,6 +29,8 @@ for power in (None, 0.75):
     world = World(oracle.rules_of(power=power, least=(2, 2)))
     world.rows.table(0, 3)
     assert not world.failed()
+from gata_assets_tests.test_features import A_WORLD, features_of
+features_of(A_WORLD)
 after = compiled()
 assert before == after, {name: after[name] for name in after if after[name] != before[name]}
 assert before

@@ -5,15 +5,20 @@ All real, nothing is faked.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.core.event_table import EventTable
+from gata_assets.core.event_table import EventTable, code_events
 from gata_assets.core.feature_quality import check_features
 from gata_assets.core.features import FeatureTables, make_features
 from gata_assets.core.interaction_rules import InteractionType
@@ -22,14 +27,19 @@ from gata_assets_tests.feature_oracle import item_rows, recent_rows, user_rows
 from gata_assets_tests.interaction_worlds import (
     WINDOW,
     B,
+    Event,
+    Item,
     World,
     any_world,
     catalogue_frame,
     event_table,
     inside,
+    interactions_frame,
 )
 
 VIEW, CLICK, BUY = InteractionType.VIEW, InteractionType.CLICK, InteractionType.PURCHASE
+NOON = B.replace(hour=0) - timedelta(hours=12)
+A_WORLD = World((Event("u", "i", VIEW, NOON, 3.0), Event("u", "i", CLICK, NOON)), (Item("i"), Item("j", "toys", 2.0)))
 
 
 def features_of(world: World) -> FeatureTables:
@@ -71,3 +81,166 @@ def test_all_checks_hold_and_the_input_is_left_as_it_was(world: World) -> None:
     assert broken(outcomes_of(tables, events)) == []
     for name, column in zip(("user", "item", "timestamp", "type_code", "rating"), before, strict=True):
         np.testing.assert_array_equal(getattr(events, name), column)
+
+
+def the_only(table: pa.Table) -> dict[str, object]:
+    [row] = rows_of(table)
+    return row
+
+
+def test_a_window_without_interactions_has_the_items_of_the_catalogue_with_zeros_and_nulls() -> None:
+    features = features_of(World((), (Item("i", "books", 9.5),)))
+    assert features.user_features.num_rows == features.recent_interactions.num_rows == 0
+    assert the_only(features.item_features) == {
+        "item_id": "i",
+        "total_interactions": 0,
+        "unique_users": 0,
+        "avg_rating": None,
+        "popularity_score": None,
+        "engagement_score": None,
+        "purchase_rate": None,
+        "click_through_rate": None,
+        "category": "books",
+        "price": 9.5,
+    }
+
+
+def test_the_formulas_of_one_user_and_one_item() -> None:
+    events = (
+        Event("u", "i", VIEW, NOON - timedelta(days=1), 4.0),
+        Event("u", "i", VIEW, NOON, 5.0),
+        Event("u", "i", CLICK, NOON),
+        Event("u", "i", BUY, NOON + timedelta(hours=1)),
+    )
+    features = features_of(World(events, ()))
+    user, item = the_only(features.user_features), the_only(features.item_features)
+    assert (user["total_interactions"], user["unique_items"], user["days_active"]) == (4, 1, 2)
+    assert (user["interactions_per_day"], user["conversion_rate"], user["avg_rating"]) == (2.0, 0.25, 4.5)
+    assert (item["popularity_score"], item["engagement_score"]) == (1.0, (1 + 1 + 2 + 5) / 4)
+    assert (item["purchase_rate"], item["click_through_rate"]) == (0.25, 0.5)
+    assert (item["category"], item["price"]) == (None, None)
+
+
+def test_the_popularity_is_zero_of_an_item_without_interactions_beside_one_that_has_some() -> None:
+    items = {row["item_id"]: row for row in rows_of(features_of(A_WORLD).item_features)}
+    assert (items["i"]["popularity_score"], items["j"]["popularity_score"]) == (1.0, 0.0)
+    assert items["j"]["engagement_score"] is None
+
+
+def test_a_rating_that_is_missing_or_not_a_number_is_none() -> None:
+    frame = interactions_frame(
+        [Event("u", "i", VIEW, NOON, 2.0), Event("u", "i", VIEW, NOON), Event("u", "i", BUY, NOON)]
+    )
+    frame = frame.with_columns(rating=pl.Series([2.0, None, float("nan")], dtype=pl.Float32))
+    events = code_events(frame, frame.select("user_id", "user_key"), frame.select("item_id", "item_key"))
+    features = make_features(events, catalogue_frame([]), before=B)
+    assert the_only(features.user_features)["avg_rating"] == 2.0
+    assert [row["rating"] for row in rows_of(features.recent_interactions)] == [2.0, None, None]
+
+
+def test_of_more_than_fifty_the_newest_are_kept() -> None:
+    events = tuple(Event("u", f"i{n:03}", VIEW, NOON - timedelta(minutes=n)) for n in range(120))
+    features = features_of(World(events, ()))
+    newest = [f"i{n:03}" for n in range(50)]
+    assert the_only(features.user_features)["recent_items"] == newest
+    recent = rows_of(features.recent_interactions)
+    assert [row["item_id"] for row in recent] == newest
+    assert [row["position"] for row in recent] == list(range(1, 51))
+
+
+@given(count=st.integers(45, 140), seed=st.integers(0, 1_000))
+def test_of_many_at_one_instant_those_go_first_that_the_ties_say(count: int, seed: int) -> None:
+    random = Random(seed)
+    kinds, ratings = list(InteractionType), (None, 1.0, 2.5, 5.0)
+    events = [
+        Event("u", f"i{random.randrange(9)}", random.choice(kinds), NOON, random.choice(ratings)) for _ in range(count)
+    ] + [Event("u", "newer", VIEW, B - timedelta(hours=1)), Event("u", "older", VIEW, NOON - timedelta(hours=1))]
+    random.shuffle(events)
+    assert rows_of(features_of(World(tuple(events), ())).recent_interactions) == recent_rows(events)
+
+
+def test_a_user_with_as_many_as_a_batch_may_have_at_one_instant_takes_no_time_to_speak_of() -> None:
+    codes = np.arange(200_000, dtype=np.uint64)[::-1] % 5_000
+    ids = pl.Series([f"i{n:05}" for n in range(5_000)])
+    frame = pl.DataFrame(
+        {
+            "user_key": pl.repeat(7, len(codes), dtype=pl.UInt64, eager=True),
+            "item_key": codes,
+            "timestamp": pl.repeat(NOON, len(codes), dtype=pl.Datetime("us", "UTC"), eager=True),
+            "type_code": pl.repeat(0, len(codes), dtype=pl.UInt8, eager=True),
+            "rating": pl.repeat(None, len(codes), dtype=pl.Float32, eager=True),
+        }
+    )
+    users = pl.DataFrame({"user_id": ["u"], "user_key": pl.Series([7], dtype=pl.UInt64)})
+    items = pl.DataFrame({"item_id": ids, "item_key": pl.arange(5_000, dtype=pl.UInt64, eager=True)})
+    features = make_features(code_events(frame, users, items), catalogue_frame([]), before=B)
+    # Each item forty times: the fifty that go first are of the first two.
+    assert the_only(features.user_features)["recent_items"] == ["i00000"] * 40 + ["i00001"] * 10
+
+
+@pytest.mark.parametrize("at", [WINDOW.start_at, B - timedelta(microseconds=1)])
+def test_every_instant_of_the_window_is_in_it(at: datetime) -> None:
+    events = event_table([Event("u", "i", VIEW, at)])
+    tables = make_features(events, catalogue_frame([]), before=B)
+    assert broken(outcomes_of(tables, events)) == []
+
+
+@pytest.mark.parametrize("at", [WINDOW.start_at - timedelta(microseconds=1), B])
+def test_an_interaction_of_another_time_is_found(at: datetime) -> None:
+    events = event_table([Event("u", "i", VIEW, at), Event("u", "i", VIEW, NOON)])
+    checks = check_features(make_features(events, catalogue_frame([]), before=B), events, WINDOW)
+    assert [str(outcome) for outcome in broken(checks["recent_interactions"]["nothing_after_the_batch"])] == [
+        "timestamp is in the window: 1 of 2 rows. This is a defect of the reading; please report it."
+    ]
+
+
+def replaced(table: pa.Table, column: str, change: Callable[[list[Any]], list[Any]]) -> pa.Table:
+    values = pa.array(change(table[column].to_pylist()), table[column].type)
+    return table.set_column(table.column_names.index(column), column, values)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "change"),
+    [
+        ("user_features", "total_interactions", lambda values: [values[0] + 1, *values[1:]]),
+        ("user_features", "num_clicks", lambda values: [values[0] + 1, *values[1:]]),
+        ("user_features", "avg_rating", lambda values: [None, *values[1:]]),
+        ("user_features", "recent_items", lambda values: [values[0][1:], *values[1:]]),
+        ("user_features", "last_interaction", lambda values: [value - timedelta(seconds=1) for value in values]),
+        ("item_features", "total_interactions", lambda values: [values[0] + 1, *values[1:]]),
+        ("item_features", "unique_users", lambda values: [values[0] + 1, *values[1:]]),
+        ("item_features", "avg_rating", lambda values: [None, *values[1:]]),
+        ("recent_interactions", "position", lambda values: [2, *values[1:]]),
+        ("recent_interactions", "timestamp", lambda values: [values[1], values[0], *values[2:]]),
+        ("recent_interactions", "timestamp", lambda values: [value - timedelta(seconds=1) for value in values]),
+        ("user_features", "avg_rating", lambda values: [3.5, *values[1:]]),
+        ("item_features", "avg_rating", lambda values: [3.5, *values[1:]]),
+    ],
+)
+def test_a_table_that_does_not_match_the_events_is_found(
+    table: str, column: str, change: Callable[[list[Any]], list[Any]]
+) -> None:
+    events = event_table(
+        [Event("u", "i", VIEW, NOON, 3.0), Event("u", "j", CLICK, NOON + timedelta(1)), Event("v", "i", BUY, NOON)]
+    )
+    tables = make_features(events, catalogue_frame([]), before=B)
+    spoilt = replace(tables, **{table: replaced(getattr(tables, table), column, change)})
+    checks = check_features(spoilt, events, WINDOW)
+    assert broken(outcome for checked in checks.values() for outcome in checked["features_match_the_events"])
+
+
+def test_a_row_that_is_left_out_is_found() -> None:
+    events = event_table(A_WORLD.events, A_WORLD.catalogue)
+    tables = make_features(events, catalogue_frame(A_WORLD.catalogue), before=B)
+    for name in ("user_features", "item_features", "recent_interactions"):
+        spoilt = replace(tables, **{name: getattr(tables, name).slice(1)})
+        assert broken(check_features(spoilt, events, WINDOW)[name]["features_match_the_events"]), name
+
+
+def test_a_value_that_breaks_its_schema_is_counted_and_not_told() -> None:
+    events = event_table(A_WORLD.events)
+    tables = make_features(events, catalogue_frame([]), before=B)
+    spoilt = replace(tables, user_features=replaced(tables.user_features, "avg_rating", lambda _: [77.25]))
+    [outcome] = broken(check_features(spoilt, events, WINDOW)["user_features"]["user_features_are_valid"])
+    assert "avg_rating" in outcome.rule and outcome.failed == outcome.checked == 1
+    assert "77.25" not in str(outcome)

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from gata_assets.core.event_table import code_events
+from gata_assets.core.features import make_features
 from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.core.sampled_rows import sample_rows
@@ -19,7 +20,7 @@ from gata_assets.core.sampling_quality import gather_evidence
 
 
 def warm_up() -> None:
-    """Key, code, sample and check a table of three interactions with each strategy; the result is dropped."""
+    """Key, code, count, sample and check a table of three interactions with each strategy; the result is dropped."""
     ids = pl.Series(["a", "b", "c"])
     keys = key_ids(ids)
     time = pl.Series([datetime(2026, 1, 1, tzinfo=UTC)] * 3, dtype=pl.Datetime("us", "UTC"))
@@ -36,6 +37,8 @@ def warm_up() -> None:
         pl.DataFrame({"user_id": ids, "user_key": keys}),
         pl.DataFrame({"item_id": ids, "item_key": keys}),
     )
+    items = {"item_id": ids, "category": ids, "price": [1.0] * 3, "available_at": time}
+    make_features(events, pl.DataFrame(items), before=datetime(2026, 1, 2, tzinfo=UTC))
     is_available = np.ones(3, dtype=np.bool_)
     for strategy in SamplingStrategy:
         for least in (1, 2):

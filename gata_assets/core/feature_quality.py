@@ -6,6 +6,7 @@ import numpy as np
 import pandera.polars as pandera
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from gata_assets.batches import Window
 from gata_assets.core.dictionaries import decoded
@@ -19,7 +20,7 @@ from gata_assets.schemas.interactions import ItemFeatures, RecentInteractions, U
 FEATURES_MATCH_THE_EVENTS = "features_match_the_events"
 NOTHING_AFTER_THE_BATCH = "nothing_after_the_batch"
 
-_ROWS_AT_ONCE = 1 << 20
+_ROWS_AT_ONCE = 1 << 18
 _COUNTS_OF_TYPES = ("num_views", "num_clicks", "num_purchases", "num_likes", "num_add_to_carts", "num_dislikes")
 _DEFECT = "This is a defect of the counting; please report it."
 
@@ -31,12 +32,12 @@ def check_features(tables: FeatureTables, events: EventTable, window: Window) ->
     return {
         "user_features": {
             "user_features_are_valid": check_arrow_table(UserFeatures, tables.user_features, has_unique=True),
-            FEATURES_MATCH_THE_EVENTS: [*check_users_match_the_events(tables, events), of_users],
+            FEATURES_MATCH_THE_EVENTS: [*check_users_match_the_events(tables, events), *of_users],
             NOTHING_AFTER_THE_BATCH: instants[:1],
         },
         "item_features": {
             "item_features_are_valid": check_arrow_table(ItemFeatures, tables.item_features, has_unique=True),
-            FEATURES_MATCH_THE_EVENTS: [*check_items_match_the_events(tables, events), of_items],
+            FEATURES_MATCH_THE_EVENTS: [*check_items_match_the_events(tables, events), *of_items],
         },
         "recent_interactions": {
             "recent_interactions_are_valid": check_arrow_table(
@@ -104,24 +105,36 @@ def check_recent_match_the_events(tables: FeatureTables, events: EventTable) -> 
     return [
         _equal("recent interactions are as many as users have", recent.num_rows, expected),
         _equal("every user has a newest one", int(is_first.sum()), len(events.users), unit="users"),
+        _equal_instants("each user's newest is their last interaction", at[is_first], users["last_interaction"]),
         Outcome("each user's are newest first", int((disordered & ~is_first[1:]).sum()), len(position), _DEFECT),
     ]
 
 
-def check_ratings_match_the_events(tables: FeatureTables, events: EventTable) -> list[Outcome]:
-    """Averages of ratings are those of as many users and items as have ratings."""
-    rated = ~np.isnan(events.rating)
-    outcomes = []
-    for kind, table, codes in (
-        ("users", tables.user_features, events.user),
-        ("items", tables.item_features, events.item),
-    ):
-        averages = table["avg_rating"]
-        expected = len(np.unique(codes[rated]))
-        outcomes.append(
-            _equal(f"{kind} with a rating have an average", averages.length() - averages.null_count, expected)
-        )
-    return outcomes
+def check_ratings_match_the_events(tables: FeatureTables, events: EventTable) -> tuple[list[Outcome], list[Outcome]]:
+    """As many users (and items) have an average as have ratings, and the averages sum to the ratings over these."""
+    rated = np.flatnonzero(~np.isnan(events.rating))
+    ratings = float(events.rating[rated].sum(dtype=np.float64))
+    has_row = pc.is_in(events.items.ids.to_arrow(), value_set=tables.item_features["item_id"])
+    # The row of each item's code; that of an item without one is never looked at.
+    item_rows = np.maximum(np.cumsum(has_row.to_numpy(zero_copy_only=False)) - 1, 0)
+    return (
+        _ratings_match("users", tables.user_features, events.user[rated], ratings),
+        _ratings_match("items", tables.item_features, item_rows[events.item[rated]], ratings),
+    )
+
+
+def _ratings_match(kind: str, table: pa.Table, rows: NDArray[np.integer], ratings: float) -> list[Outcome]:
+    averages = table["avg_rating"].to_numpy()
+    found_by_row = np.zeros(max(int(rows.max(initial=-1)) + 1, len(averages)))
+    is_rated = found_by_row.astype(np.bool_)
+    is_rated[rows] = True
+    found_by_row[: len(averages)] = averages
+    is_off = not abs(float(found_by_row[rows].sum()) - ratings) <= 1e-9 * ratings
+    found = len(averages) - table["avg_rating"].null_count
+    return [
+        _equal(f"{kind} with a rating have an average", found, int(is_rated.sum()), unit=kind),
+        Outcome(f"averages of {kind} sum to the ratings", int(is_off), 1, _DEFECT, unit="sums"),
+    ]
 
 
 def check_nothing_after_the_batch(tables: FeatureTables, window: Window) -> list[Outcome]:
@@ -139,6 +152,13 @@ def check_arrow_table(model: type[pandera.DataFrameModel], table: pa.Table, *, h
 
 def _equal(rule: str, found: int, expected: int, unit: str = "rows") -> Outcome:
     return Outcome(rule, failed=abs(found - expected), checked=expected, advice=_DEFECT, unit=unit)
+
+
+def _equal_instants(rule: str, found: NDArray[np.int64], expected: pa.ChunkedArray) -> Outcome:
+    wanted = expected.cast(pa.int64()).to_numpy()
+    rows = min(len(found), len(wanted))
+    differing = int((found[:rows] != wanted[:rows]).sum()) + abs(len(found) - len(wanted))
+    return Outcome(rule, differing, len(wanted), _DEFECT, unit="users")
 
 
 def _sum(table: pa.Table, column: str) -> int:

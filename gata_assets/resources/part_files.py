@@ -22,8 +22,8 @@ from gata_assets.resources.interaction_engine import WrittenFile
 from gata_assets.resources.object_store import ObjectStore
 
 # A million rows or some MB are a row group: enough for dictionaries of ids to pay, few enough to be held in memory.
-# Four are a part, so that several readers (and two writers) have something to share.
-GROUPS_OF_A_PART = 4
+# Two are a part, so that several readers, and the threads that write, have something to share.
+GROUPS_OF_A_PART = 2
 
 # Row groups are cut before.
 _NO_LIMIT = 1 << 62
@@ -69,7 +69,7 @@ def read_parts(store: ObjectStore, folder: str, *, without: str | None = None) -
     """
     keys = [key for key in store.list_keys(folder) if key.endswith(".parquet")]
     if not keys:
-        raise ObjectNotFoundError(f"There is no {store.uri(folder)}part-00000.parquet: make the features first.")
+        raise ObjectNotFoundError(f"There is no {store.uri(folder + 'part-00000.parquet')}: make the features first.")
     parts = []
     for key in keys:
         try:
