@@ -12,6 +12,7 @@
     │   ├── RawFileError        a raw file cannot be read as a table of its columns
     │   └── SplitError          the tickets cannot be divided into train and test
     ├── AlertError              what failed could not be reported
+    ├── EngineError             what makes features and training rows is not there, or broke off
     └── StoreError              the target cannot be read, written or deleted
         ├── ObjectNotFoundError
         ├── DamagedTableError
@@ -71,6 +72,10 @@ class SplitError(DataRuleError):
 
 class AlertError(GataError):
     """A report of what failed did not reach where it was sent to."""
+
+
+class EngineError(GataError):
+    """What makes features and training rows (a Spark cluster) is not there, or broke off."""
 
 
 class StoreError(GataError):

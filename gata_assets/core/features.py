@@ -35,12 +35,44 @@ class FeatureTables:
     recent_interactions: pa.Table
 
 
+@dataclass(frozen=True)
+class ItemCounts:
+    """What was done with items, by any group of users; what groups without a common user did adds up.
+
+    `counts` has the columns of `feature_kernel` (without days), `ratings` is the sum of the ratings; by item code.
+    """
+
+    items: Ids
+    counts: NDArray[np.uint32]
+    ratings: NDArray[np.float64]
+    unique_users: NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class UserTables:
+    """The tables that have a user's rows, and what the users did with items."""
+
+    user_features: pa.Table
+    recent_interactions: pa.Table
+    item_counts: ItemCounts
+
+
 def make_features(events: EventTable, catalogue: pl.DataFrame, *, before: datetime) -> FeatureTables:
     """Work out the features of a window's interactions.
 
     `catalogue` has `item_id, category, price, available_at` as in CuratedItems, of items that all have a code;
     those available before `before` have a row among the items even without an interaction.
     """
+    made = make_user_tables(events)
+    return FeatureTables(
+        user_features=made.user_features,
+        item_features=make_item_features(made.item_counts, catalogue, before=before),
+        recent_interactions=made.recent_interactions,
+    )
+
+
+def make_user_tables(events: EventTable) -> UserTables:
+    """Work out the features of the users of some interactions, which are all that these users have in the window."""
     by_user, user_ratings, last_at = kernel.count_by_user(
         events.user, events.timestamp, events.type_code, events.rating, len(events.users)
     )
@@ -52,12 +84,13 @@ def make_features(events: EventTable, catalogue: pl.DataFrame, *, before: dateti
     )
     del rows
     recent_items = coded(events.item[recent], events.items)
-    return FeatureTables(
+    counts, ratings = kernel.count_by_item(events.item, events.type_code, events.rating, len(events.items))
+    return UserTables(
         user_features=_user_features(
             events.users, by_user, user_totals, unique_items, user_ratings, last_at, list_of(ends, recent_items)
         ),
-        item_features=_item_features(events, unique_users, catalogue, before),
         recent_interactions=_recent_interactions(events, ends, recent, recent_items),
+        item_counts=ItemCounts(events.items, counts, ratings, unique_users),
     )
 
 
@@ -92,12 +125,11 @@ def _user_features(
     )
 
 
-def _item_features(
-    events: EventTable, unique_users: NDArray[np.uint32], catalogue: pl.DataFrame, before: datetime
-) -> pa.Table:
-    counts, ratings = kernel.count_by_item(events.item, events.type_code, events.rating, len(events.items))
+def make_item_features(made: ItemCounts, catalogue: pl.DataFrame, *, before: datetime) -> pa.Table:
+    """Work out the features of items from all that was done with them; catalogue and `before` as in `make_features`."""
+    counts, ratings, unique_users = made.counts, made.ratings, made.unique_users
     totals = counts[:, :_TYPES].sum(axis=1, dtype=np.uint32)
-    known = look_up_items(events.items, catalogue, before=before)
+    known = look_up_items(made.items, catalogue, before=before)
     # Items that are in no row: of the catalogue, not yet to be seen, and without an interaction.
     kept = np.flatnonzero((totals > 0) | known["is_available"].to_numpy())
     known, counts, totals = known[kept], counts[kept], totals[kept]

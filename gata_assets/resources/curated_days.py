@@ -78,7 +78,7 @@ def _done(coming: deque[Future[CuratedDay | None]]) -> Iterator[CuratedDay]:
 
 def _read_day(folder: str, day: date, window: Window, store: ObjectStore) -> CuratedDay | None:
     """A day without interactions is none: its files have nothing to say."""
-    if not _rows(store, folder, "curated_interactions"):
+    if not _rows(store, folder):
         return None
     events = _read(store, folder, INTERACTIONS_FILE, _EVENT_COLUMNS, "curated_interactions")
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
@@ -91,8 +91,13 @@ def _read_day(folder: str, day: date, window: Window, store: ObjectStore) -> Cur
     )
 
 
-def _rows(store: ObjectStore, folder: str, asset: str) -> int:
-    key = folder + MANIFEST_FILE
+def rows_of_day(store: ObjectStore, places: TenantPlaces, day: date) -> int:
+    """The rows of a curated day; raises ObjectNotFoundError for one that was not curated, or DamagedTableError."""
+    return _rows(store, places.curated_day(day))
+
+
+def _rows(store: ObjectStore, folder: str) -> int:
+    asset, key = "curated_interactions", folder + MANIFEST_FILE
     try:
         return int(json.loads(store.read(key))["rows"])
     except ObjectNotFoundError:
