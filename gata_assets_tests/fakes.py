@@ -69,6 +69,11 @@ class StoreThatBreaks(LocalObjectStore):
         self._count()
         super().write(key, content)
 
+    def write_file(self, key: str, path: Path) -> None:
+        """Write, unless it is this call's turn to fail."""
+        self._count()
+        super().write_file(key, path)
+
     def delete(self, key: str) -> None:
         """Delete, unless it is this call's turn to fail."""
         self._count()

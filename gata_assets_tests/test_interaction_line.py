@@ -27,7 +27,7 @@ from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.resources.interaction_engine import InteractionEngine
 from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.settings import parse_settings
-from gata_assets_tests.fakes import EngineThatBreaksARule, StoreWithoutDelete
+from gata_assets_tests.fakes import EngineThatBreaksARule
 
 BATCH, NEXT = "2026010203", "2026010204"
 WINDOW = ("2025-10-04", "2026-01-02")
@@ -261,31 +261,6 @@ def test_a_tenant_without_interactions_has_an_explicit_empty_result(
     assert [(one["is_made"].value, one["dagster/row_count"].value) for one in shown] == [(False, 0)]
 
 
-def test_files_of_an_earlier_run_go_when_a_batch_has_no_interactions_any_more(
-    instance: dg.DagsterInstance, store: LocalObjectStore
-) -> None:
-    fill(store, "acme")
-    assert curate(instance, store).success
-    assert run(instance, store, PREPARE_INTERACTIONS, BATCH).success
-    assert run(instance, store, PREPARE_INTERACTIONS, BATCH, INTERACTION_PERIOD="1").success
-    assert not manifest(store, "acme", "features")["is_made"]
-    assert list(store.list_keys(f"acme/features/{BATCH}/")) == [f"acme/features/{BATCH}/manifest.json"]
-
-
-def test_where_the_role_may_not_delete_what_is_left_of_an_earlier_run_is_said(
-    instance: dg.DagsterInstance, tmp_path: Path
-) -> None:
-    store = StoreWithoutDelete(directory=str(tmp_path / "target"))
-    fill(store, "acme")
-    assert curate(instance, store).success
-    assert run(instance, store, PREPARE_INTERACTIONS, BATCH).success
-    assert run(instance, store, PREPARE_INTERACTIONS, BATCH).success, "the same files are only written over"
-    result = run(instance, store, PREPARE_INTERACTIONS, BATCH, INTERACTION_PERIOD="1")
-    assert [failure.asset for failure in failures(result)] == ["acme/features"]
-    assert "3 files of an earlier run" in failures(result)[0].reason
-    assert manifest(store, "acme", "features")["reason"].startswith("withdrawn")
-
-
 @pytest.mark.parametrize(
     ("table", "check", "kind"),
     [
@@ -367,6 +342,10 @@ def test_a_part_of_a_set_is_refused_and_training_data_alone_asks_for_features_of
     assert run(instance, store, PREPARE_INTERACTIONS, BATCH, assets=training).success
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH, assets=training, INTERACTION_PERIOD="60")
     assert "with another INTERACTION_PERIOD" in failures(result)[0].reason
+    deliver(store, "acme", "interactions", interactions(["2025-12-15"]), name="late.csv")
+    assert run(instance, store, CURATE_INTERACTIONS, "2026-01-01").success
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH, assets=training)
+    assert "the features were made from other curated tables" in failures(result)[0].reason
 
 
 def test_days_that_are_in_the_future_wait_for_their_day(instance: dg.DagsterInstance, store: LocalObjectStore) -> None:
