@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -346,12 +345,3 @@ def test_a_part_of_a_set_is_refused_and_training_data_alone_asks_for_features_of
     assert run(instance, store, CURATE_INTERACTIONS, "2026-01-01").success
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH, assets=training)
     assert "the features were made from other curated tables" in failures(result)[0].reason
-
-
-def test_days_that_are_in_the_future_wait_for_their_day(instance: dg.DagsterInstance, store: LocalObjectStore) -> None:
-    tomorrow = (datetime.now(UTC) + timedelta(days=1)).date()
-    late = f"{HEADER}\nu1,i1,click,{tomorrow}T00:00:01Z\n".encode()
-    store.write(f"acme/raw/interactions/{date.today()}/a.csv", late)
-    result = run(instance, store, CURATE_INTERACTIONS, "2026-01-01", TENANTS="acme")
-    assert result.success
-    assert {partition for _, partition in made(result)} == {None, "2026-01-01"}

@@ -131,3 +131,14 @@ def test_a_tenant_that_cannot_be_looked_at_is_said_and_stops_no_other(
     assert {key.path[0] for one in requests for key in one.asset_selection or ()} == {"globex"}
     run(instance, store, requests)
     assert tick(instance, store) == ([], "acme: the folder cannot be listed")
+
+
+def test_a_day_in_the_future_waits_until_it_begins(instance: dg.DagsterInstance, store: LocalObjectStore) -> None:
+    present = datetime.now(UTC).date()
+    late = CSV.replace(b"2026-01-01", str(present + timedelta(days=1)).encode())
+    store.write(f"acme/raw/interactions/{present}/a.csv", late)
+    run(instance, store, tick(instance, store)[0])
+    days = instance.get_materialized_partitions(dg.AssetKey(["acme", "curated_interactions"]))
+    assert days == {str(present - timedelta(days=ago)) for ago in range(4)}
+    assert any(store.list_keys(f"acme/staged/interactions/{present + timedelta(days=1)}/")), "it is kept"
+    assert not any(store.list_keys(f"acme/curated/interactions/{present + timedelta(days=1)}/"))
