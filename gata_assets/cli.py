@@ -15,7 +15,7 @@ import click
 
 from gata_assets import __version__
 from gata_assets.cli_files import ingest, quarantine
-from gata_assets.cli_options import ENV_FILE, imports_uncollected, load
+from gata_assets.cli_options import ENV_FILE, ONLY, imports_uncollected, load
 from gata_assets.errors import BatchIdError, GataError, SettingsError
 
 if TYPE_CHECKING:
@@ -38,12 +38,15 @@ def main() -> None:
     show_default=True,
     help="How the summary at the end is shown; auto is a table on a terminal and JSON elsewhere.",
 )
+@ONLY
 @ENV_FILE
-def prepare(batch_id: str, summary: str, env_file: Path | None) -> None:
+def prepare(batch_id: str, summary: str, only: str | None, env_file: Path | None) -> None:
     """Prepare the batch BATCH_ID: an hour in UTC as YYYYMMDDHH, for example 2026010203.
 
-    Exits with 0 when the training files are written and all blocking checks have passed, with 1 when the batch
-    failed, and with 2 when the batch ID or a setting is wrong.
+    Makes the training files of tickets and, for each of TENANTS, features and training data of interactions, with the
+    curated days that are missing or stale. What fails of one does not stop the others. Exits with 0 when everything
+    is written and all blocking checks have passed, with 1 when something failed, and with 2 when the batch ID or a
+    setting is wrong.
     """
     settings = load(env_file)
     _existing_batch(batch_id, settings, "BATCH_ID")
@@ -51,7 +54,7 @@ def prepare(batch_id: str, summary: str, env_file: Path | None) -> None:
         from gata_assets.commands import prepare as command
 
     try:
-        is_prepared = command.run(settings, batch_id, summary=summary)
+        is_prepared = command.run(settings, batch_id, summary=summary, only=only)
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
     if not is_prepared:
@@ -74,13 +77,16 @@ def prepare(batch_id: str, summary: str, env_file: Path | None) -> None:
 @click.option(
     "--again", is_flag=True, help="Prepare all batches of the range, also those that are whole in the target."
 )
+@ONLY
 @ENV_FILE
-def backfill(first: str, last: str, every: str, plan: bool, again: bool, env_file: Path | None) -> None:
+def backfill(
+    first: str, last: str, every: str, plan: bool, again: bool, only: str | None, env_file: Path | None
+) -> None:
     """Prepare the batches from FROM to TO (included where --every meets it) that are not whole in the target.
 
-    A batch that fails does not stop the others. Run it again after a failure or an interruption: it goes on with
-    what is missing. Exits with 0 when nothing failed, with 1 when a batch failed, with 2 when an argument or a
-    setting is wrong, and with 130 when it was interrupted.
+    Tickets, and interactions of each of TENANTS. A batch that fails stops no other. Run it again after a failure or an
+    interruption: it goes on with what is missing. Exits with 0 when nothing failed, with 1 when a batch failed, with 2
+    when an argument or a setting is wrong, and with 130 when it was interrupted.
     """
     settings = load(env_file)
     start, end = (_existing_batch(batch_id, settings, hint) for batch_id, hint in ((first, "FROM"), (last, "TO")))
@@ -96,7 +102,7 @@ def backfill(first: str, last: str, every: str, plan: bool, again: bool, env_fil
         from gata_assets.commands import backfill as command
 
     try:
-        code = command.run(settings, start, end, every_hours=every_hours, again=again, only_plan=plan)
+        code = command.run(settings, start, end, every_hours=every_hours, again=again, only_plan=plan, only=only)
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
     except GataError as error:

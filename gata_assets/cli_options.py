@@ -24,6 +24,13 @@ ENV_FILE = click.option(
 )
 
 
+ONLY = click.option(
+    "--only",
+    type=click.Choice(["tickets", "interactions"]),
+    help="One half of a batch. [default: both, where there are tenants]",
+)
+
+
 SUMMARY = click.option(
     "--summary",
     type=click.Choice(["auto", "table", "json"]),

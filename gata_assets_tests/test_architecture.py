@@ -49,11 +49,14 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     ),
     "checks": (frozenset({"dagster"}), frozenset({"core", "errors"})),
     "overdue": (frozenset({"dagster"}), frozenset({"checks", "core"})),
-    "jobs": (frozenset({"dagster"}), frozenset({"assets"})),
+    "jobs": (frozenset({"dagster"}), frozenset({"assets", "core"})),
     "instances": (frozenset({"dagster"}), frozenset({"settings"})),
     "failures": (frozenset({"dagster"}), frozenset({"logs"})),
     "logs": (frozenset({"dagster"}), frozenset({"settings"})),
-    "sensors": (frozenset({"dagster"}), frozenset({"core", "errors", "failures", "jobs", "overdue", "resources"})),
+    "sensors": (
+        frozenset({"dagster"}),
+        frozenset({"batches", "core", "errors", "failures", "jobs", "overdue", "resources"}),
+    ),
     "schedules": (frozenset({"dagster"}), frozenset({"batches", "jobs"})),
     "automation_settings": (frozenset({"pydantic"}), frozenset({"setting_values"})),
     "interaction_settings": (frozenset({"pydantic", "pydantic_core"}), frozenset({"core", "setting_values"})),
@@ -69,14 +72,18 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "definitions": (
         frozenset({"dagster", "dagster_aws"}),
         frozenset({"assets", "core", "io_managers", "jobs", "logs", "overdue", "partitions", "resources", "schedules"})
-        | {"sensors", "setting_values", "settings"},
+        | {"interaction_definitions", "sensors", "setting_values", "settings"},
+    ),
+    "interaction_definitions": (
+        frozenset({"dagster"}),
+        frozenset({"assets", "jobs", "partitions", "resources", "schedules", "sensors", "setting_values", "settings"}),
     ),
     "commands": (
         frozenset({"dagster", "polars", "psycopg", "rich"}),
         frozenset(
             {"batches", "commands", "core", "definitions", "errors", "failures", "instances", "jobs", "local", "logs"}
         )
-        | {"resources", "setting_values", "settings"},
+        | {"interaction_definitions", "resources", "setting_values", "settings"},
     ),
     "cli": (
         frozenset({"click"}),
