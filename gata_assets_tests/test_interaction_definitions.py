@@ -72,6 +72,8 @@ def test_the_lineage_shows_both_halves_and_every_asset_says_what_it_is(store: Lo
     )
     for key in graph.get_all_asset_keys():
         assert graph.get(key).description
+        assert graph.get(key).metadata["dagster/column_schema"].schema.columns
+        assert graph.get(key).check_keys
         assert "parquet" in graph.get(key).kinds or "json" in graph.get(key).kinds
 
 

@@ -435,7 +435,7 @@ def test_an_output_links_to_its_manifest_where_a_browser_can_show_it(
 
 
 def test_every_asset_is_described_with_columns_and_checks() -> None:
-    definitions = build_definitions(parse_settings({}))
+    definitions = build_definitions(parse_settings({"TICKETS_URL": "sqlite:///none.sqlite", **SETTINGS}))
     dg.Definitions.validate_loadable(definitions)
     graph = definitions.resolve_asset_graph()
     assert {key.path[-1] for key in graph.get_all_asset_keys()} == set(ASSETS)

@@ -23,6 +23,7 @@ from gata_assets.resources.interaction_engine import (
     NEGATIVE_SAMPLES,
     RECENT_INTERACTIONS,
     USER_FEATURES,
+    WITH_FEATURES,
     InteractionEngine,
 )
 from gata_assets.resources.object_store import ObjectStore
@@ -33,6 +34,7 @@ from gata_assets.schemas.interactions import (
     NegativeSamples,
     RecentInteractions,
     UserFeatures,
+    WithFeatures,
 )
 
 if TYPE_CHECKING:
@@ -45,10 +47,8 @@ _MODELS: Mapping[str, type[Any]] = {
     ITEM_FEATURES: ItemFeatures,
     RECENT_INTERACTIONS: RecentInteractions,
     NEGATIVE_SAMPLES: NegativeSamples,
+    WITH_FEATURES: WithFeatures,
 }
-_WITH_FEATURES_DESCRIPTION = (
-    "The rows of `negative_samples`, in their order, joined to user_features and item_features."
-)
 
 
 @dataclass(frozen=True)
@@ -209,12 +209,11 @@ def _spec(
     kinds: set[str],
     partitions: dg.PartitionsDefinition[str] | None = None,
 ) -> dg.AssetSpec:
-    model = _MODELS.get(name)
     return dg.AssetSpec(
         dg.AssetKey([tenant, name]),
         deps=deps,
-        description=_WITH_FEATURES_DESCRIPTION if model is None else model.__doc__,
-        metadata={} if model is None else columns(model),
+        description=_MODELS[name].__doc__,
+        metadata=columns(_MODELS[name]),
         # Recorded partition by partition, so that Dagster waits for no output of the op's end.
         skippable=True,
         group_name=group_of(tenant),
