@@ -58,8 +58,10 @@ class CurationLine:
             failures.keep(self._tenant, f"{self._tenant}/{CURATED_ITEMS}", error)
         failures.stop_at_end()
 
-    def make_days(self, asked: Sequence[str]) -> Events:
+    def make_days(self, asked: Sequence[str], *, stale_between: tuple[date, date] | None = None) -> Events:
         """Sort new files, and make the days and those that the files touch; gives what it records as it happens.
+
+        With `stale_between`, of the days that nobody asked for only those between the two that are missing or stale.
 
         Raises dagster.Failure: at the end for days that failed alone, at once for what would fail for every day.
         """
@@ -69,7 +71,7 @@ class CurationLine:
         with held_open(self._context.instance, self._context.run.run_id):
             days: list[date] = []
             try:
-                days = yield from self._begin(asked, failures)
+                days = yield from self._begin(asked, stale_between, failures)
             except Exception as error:  # noqa: BLE001 (kept as the failure that ends the run)
                 failures.keep(asked[0], self._key.to_user_string(), error)
             while days:
@@ -82,14 +84,17 @@ class CurationLine:
                 failures.stop_if_hopeless(ended=set())
         failures.stop_at_end()
 
-    def _begin(self, asked: Sequence[str], failures: KeptFailures) -> Generator[Event, None, list[date]]:
+    def _begin(
+        self, asked: Sequence[str], stale_between: tuple[date, date] | None, failures: KeptFailures
+    ) -> Generator[Event, None, list[date]]:
         """Sort new files; gives the days to make: those that are asked for, and those that are stale."""
         self._sort(DataType.ITEMS)
         if self._curator.is_catalogue_stale():
             yield from self._make_catalogue(as_event=True)
         files = self._sort(DataType.INTERACTIONS)
         yield from self._evaluate_files(files)
-        stale = [day for day in self._curator.stale_days() if self._days.has_partition_key(str(day))]
+        among = self._curator.stale_days(*(stale_between or (None, None)))
+        stale = [day for day in among if self._days.has_partition_key(str(day))]
         lost = self._find_lost(files)
         for day, outcomes in lost.items():
             yield from checks.evaluations(self._key, str(day), {checks.NO_ROW_IS_LOST: outcomes})

@@ -7,7 +7,7 @@ and `assets.interaction_line`.
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -98,13 +98,37 @@ def _build_catalogue(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefin
     return catalogue
 
 
+class CurationConfig(dg.Config):
+    """Days (YYYY-MM-DD, both or none): of those outside of them, only what the run is of is curated; unset, whatever
+    is out of date.
+    """
+
+    first_day: str | None = None
+    last_day: str | None = None
+
+    def stale_between(self) -> tuple[date, date] | None:
+        """The days among which those that are out of date are curated too."""
+        if self.first_day is None or self.last_day is None:
+            return None
+        return date.fromisoformat(self.first_day), date.fromisoformat(self.last_day)
+
+
+def curation_config(tenant: str, first: date, last: date) -> dict[str, Any]:
+    """The run configuration that keeps a curation run to the days of a window."""
+    return {"ops": {_curation_op(tenant): {"config": {"first_day": str(first), "last_day": str(last)}}}}
+
+
+def _curation_op(tenant: str) -> str:
+    return f"{tenant}_curation"
+
+
 def _build_curation(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefinition:
     key = dg.AssetKey([tenant, CURATED_INTERACTIONS])
     rejects_unknown = rules.curation.unknown_items is UnknownItems.REJECT
     deps = [dg.AssetDep(dg.AssetKey([tenant, CURATED_ITEMS]))] if rejects_unknown else []
 
     @dg.multi_asset(
-        name=f"{tenant}_curation",
+        name=_curation_op(tenant),
         specs=[_spec(tenant, CURATED_INTERACTIONS, rules, deps, kinds={"polars"}, partitions=rules.days)],
         check_specs=[
             *checks.specs(key, rules.days, checks.CURATED_INTERACTIONS_ARE_VALID, checks.NO_ROW_IS_LOST),
@@ -115,9 +139,10 @@ def _build_curation(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefini
         backfill_policy=rules.backfill_policy,
         pool=pool_of(tenant),
     )
-    def curation(context: dg.AssetExecutionContext, object_store: ObjectStore) -> Events:
+    def curation(context: dg.AssetExecutionContext, config: CurationConfig, object_store: ObjectStore) -> Events:
         """Sort new interaction files, and curate the run's days and those that the files touch."""
-        yield from _curation_line(context, tenant, object_store, rules).make_days(context.partition_keys)
+        line = _curation_line(context, tenant, object_store, rules)
+        yield from line.make_days(context.partition_keys, stale_between=config.stale_between())
 
     return curation
 

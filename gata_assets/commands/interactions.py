@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from gata_assets.assets.interactions import curation_config
 from gata_assets.batches import Window
 from gata_assets.commands.runs import Written, find_failures, read_written, run_range
 from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
@@ -115,8 +116,10 @@ def _curate(
     if any(key.startswith(curator.places.raw(DataType.INTERACTIONS)) for key in waiting):
         # Which days the new files are of is known when they are sorted, by the run itself.
         due = days.due or days.days[-1:]
+    within = curation_config(tenant, days.days[0], days.days[-1])
     for start, end in stretches(due):
-        half.add(run_range(job, instance, (str(start), str(end)), assets=[keys[CURATED_INTERACTIONS]]), str(start))
+        run = run_range(job, instance, (str(start), str(end)), assets=[keys[CURATED_INTERACTIONS]], config=within)
+        half.add(run, str(start))
     reports = curator.reports(DataType.INTERACTIONS)
     half.quarantined[tenant] = sum(report.bad for report in valid_reports(reports))
     half.refused[tenant] = sum(report.refused is not None for report in reports)

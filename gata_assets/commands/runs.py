@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,13 +30,14 @@ def run_range(
     span: tuple[str, str] | None,
     *,
     assets: Sequence[dg.AssetKey] | None = None,
+    config: Mapping[str, Any] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Run a job over the partitions from a first to a last one, or over none; of its assets those that are given."""
     tags = {}
     if span is not None and span[0] != span[1]:
         tags = {"dagster/asset_partition_range_start": span[0], "dagster/asset_partition_range_end": span[1]}
     return job.execute_in_process(
-        run_config=RUN_CONFIG,
+        run_config={**RUN_CONFIG, **(config or {})},
         instance=instance,
         partition_key=None if tags or span is None else span[0],
         tags=tags,
