@@ -80,7 +80,7 @@ def run(*, quick: bool) -> Result:
         ),
         says=(
             f"At {polars[0]} interactions one machine makes {polars[5]:,.0f} a second and Spark on the same cores "
-            f"{spark[5]:,.0f}. Spark pays where the interactions do not fit into one machine's memory, or with more than "
+            f"{spark[5]:,.0f}. Spark pays where interactions do not fit into one machine's memory, or with more than "
             f"{float(polars[5]) / float(spark[5]):.0f} times its cores, if it grows with them."
         ),
         tables=[

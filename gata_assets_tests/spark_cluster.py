@@ -73,7 +73,7 @@ def connect_server(directory: Path, master: str) -> Iterator[str]:
         f"{_CONNECT}.SparkConnectServer",
         "spark-internal",
     ]
-    with daemon(f"{_DEPLOY}.SparkSubmit", submit, directory / "connect.log"):
+    with daemon(f"{_DEPLOY}.SparkSubmit", submit, directory / "connect.log", memory="600m"):
         wait_for_port(port)
         yield f"sc://127.0.0.1:{port}"
 
@@ -82,7 +82,7 @@ _CONNECT = "org.apache.spark.sql.connect.service"
 
 
 @contextmanager
-def daemon(java_class: str, arguments: Sequence[str], log: Path) -> Iterator[Path]:
+def daemon(java_class: str, arguments: Sequence[str], log: Path, *, memory: str = "256m") -> Iterator[Path]:
     """A class of Spark's as a process that listens on loopback; gives the file of its log."""
     log.parent.mkdir(parents=True, exist_ok=True)
     [home] = importlib.util.find_spec("pyspark").submodule_search_locations  # type: ignore[union-attr]
@@ -90,7 +90,7 @@ def daemon(java_class: str, arguments: Sequence[str], log: Path) -> Iterator[Pat
         **os.environ,
         "SPARK_HOME": home,
         "SPARK_LOCAL_IP": "127.0.0.1",
-        "SPARK_DAEMON_MEMORY": "256m",
+        "SPARK_DAEMON_MEMORY": memory,
         # Its port would be the same for every master of the machine.
         "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",
         "SPARK_CONNECT_MODE": "0",
