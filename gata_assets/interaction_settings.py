@@ -31,12 +31,12 @@ class InteractionSettings(BaseModel):
         examples=["acme,globex"],
     )
     interaction_period: int = Field(
-        default=90, ge=1, le=3660, description="Days of interactions that a batch is made from.", examples=["90"]
+        default=90, ge=1, le=36_600, description="Days of interactions that a batch is made from.", examples=["90"]
     )
     seen_items_period: int | None = Field(
         default=None,
         ge=1,
-        le=3660,
+        le=36_600,
         description="Days for which an item that a user met is no negative; unset, INTERACTION_PERIOD.",
         examples=["365"],
     )

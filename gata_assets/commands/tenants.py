@@ -124,7 +124,10 @@ def _describe(outcome: FileOutcome) -> dict[str, object]:
             "bad": report.bad,
             "bad_by_rule": report.bad_by_rule or {},
             "unknown_items": report.unknown_items,
-            "days": [str(day) for day in report.days],
+            # Their number: a file of years touches thousands.
+            "days": len(report.days),
+            "first_day": str(report.days[0]) if report.days else None,
+            "last_day": str(report.days[-1]) if report.days else None,
             "replaces": report.replaces,
         }
     return found | {"reason": outcome.reason, "seconds": round(outcome.seconds, 3)}
