@@ -74,8 +74,11 @@ def gather_histories(
 ) -> UserHistories:
     """What each user has seen, from interactions in any order: `user` is a place in `keys` or negative, `item` a code.
 
-    Interactions of a negative user, and with items that are no candidates, do not count.
+    Interactions of a negative user, and with items that are no candidates, do not count. Raises IndexError for a user
+    or an item that there is none of: compiled loops do not look.
     """
+    if len(user) and (int(user.max()) >= len(keys) or int(item.min()) < 0 or int(item.max()) >= len(candidates.place)):
+        raise IndexError("an interaction has a user or an item that is not among those given")
     starts, seen = _gather(user, item, candidates.place, len(keys))
     return UserHistories(keys, starts, seen, wanted)
 
