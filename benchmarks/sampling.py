@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import Cell, Goal, Result, Table, in_turns, timed
 from benchmarks.processes import run_command
-from gata_assets.core.candidates import Candidates, choose_candidates
+from gata_assets.core.candidates import choose_candidates
 from gata_assets.core.compiled import warm_up
 from gata_assets.core.event_table import EventTable, code_events
 from gata_assets.core.id_keys import key_ids
@@ -141,9 +141,9 @@ def _zipf(random: np.random.Generator, values: int, exponent: float, size: int) 
 def sample_in_memory(met: Pairs, users: int, items: int, rules: SamplingRules, *, threads: int) -> Pairs:
     """Ours: users and items of the negatives."""
     user, item = met
-    candidates: Candidates = choose_candidates(
-        np.ones(items, dtype=np.bool_), np.bincount(item, minlength=items), rules
-    )
+    by_popularity = rules.strategy is SamplingStrategy.POPULARITY
+    interactions = np.bincount(item, minlength=items) if by_popularity else np.zeros(items, dtype=np.int64)
+    candidates = choose_candidates(np.ones(items, dtype=np.bool_), interactions, rules)
     histories = gather_histories(
         user,
         item,

@@ -84,7 +84,7 @@ def mix(value: int) -> int:
 
 @dataclass
 class Stream:
-    """A user's random numbers."""
+    """A user's random numbers of 64 bits."""
 
     state: int
 
@@ -97,20 +97,29 @@ class Stream:
         return mix(self.state)
 
     def below(self, bound: int) -> int:
-        """Lemire's method with rejection, of 32-bit numbers."""
+        """Lemire's method with rejection, of the high half of each number."""
         while True:
-            product = (self.next() >> 32) * bound
-            if product % 2**32 >= 2**32 % bound:
-                return product >> 32
+            place = lemire(self.next() >> 32, bound)
+            if place is not None:
+                return place
+
+
+def lemire(half: int, bound: int) -> int | None:
+    """A number below the bound from one of 32 bits, or none where it would not be uniform."""
+    product = half * bound
+    return product >> 32 if product % 2**32 >= 2**32 % bound else None
 
 
 def draw_uniformly(seed: int, key: int, seen: set[int], places: int, wanted: int) -> list[int]:
     stream, drawn = Stream.of(seed, key), list[int]()
     wanted = min(wanted, places - len(seen))
     while len(drawn) < wanted and 2 * (len(seen) + len(drawn)) < places:
-        place = stream.below(places)
-        if place not in seen and place not in drawn:
-            drawn.append(place)
+        high, low = divmod(stream.next(), 2**32)
+        for half in (high, low):
+            place = lemire(half, places)
+            is_on = len(drawn) < wanted and 2 * (len(seen) + len(drawn)) < places
+            if is_on and place is not None and place not in seen and place not in drawn:
+                drawn.append(place)
     rest = [place for place in range(places) if place not in seen and place not in drawn]
     while len(drawn) < wanted:
         # Fisher and Yates: the chosen one goes to the front, what was there takes its place.

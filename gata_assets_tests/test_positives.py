@@ -52,6 +52,17 @@ def test_the_positives_are_those_of_the_oracle_in_its_order(events: list[Event],
     assert list(chosen) == list(expected)
 
 
+@given(
+    seed=st.integers(0, 10**6),
+    share=st.floats(0.2, 0.8),
+    least=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+)
+def test_the_core_is_that_of_the_oracle_in_dense_worlds(seed: int, share: float, least: tuple[int, int]) -> None:
+    met = np.random.default_rng(seed).random((8, 9)) < share
+    events = [(f"user {user}", f"item {item}", START + int(user + item), CLICK) for user, item in np.argwhere(met)]
+    assert choose(events, rules_of(least=least)) == positives_of(events, START, rules_of(least=least))
+
+
 @given(events=events_of_worlds, rules=all_rules)
 def test_every_pair_is_kept_or_counted_under_the_rule_that_left_it_out(
     events: list[Event], rules: SamplingRules

@@ -6,7 +6,6 @@ gives a user depends on (seed, user key, what the user has seen, the candidates)
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -75,8 +74,11 @@ def gather_histories(
 ) -> UserHistories:
     """What each user has seen, from interactions in any order: `user` is a place in `keys` or negative, `item` a code.
 
-    Interactions of a negative user, and with items that are no candidates, do not count.
+    Interactions of a negative user, and with items that are no candidates, do not count. Raises IndexError for a user
+    or an item that there is none of: compiled loops do not look.
     """
+    if len(user) and (int(user.max()) >= len(keys) or int(item.min()) < 0 or int(item.max()) >= len(candidates.place)):
+        raise IndexError("an interaction has a user or an item that is not among those given")
     starts, seen = _gather(user, item, candidates.place, len(keys))
     return UserHistories(keys, starts, seen, wanted)
 
@@ -112,49 +114,30 @@ def sample_negatives(
     same permutation, and the number of threads changes nothing.
     """
     places = len(candidates)
-    distinct = np.empty(len(users), dtype=np.int64)
     seed = np.uint64(rules.seed)
-    with ThreadPoolExecutor(threads) as pool:
+    given = users.wanted.copy()
+    # Only of users who may run short it has to be known beforehand how many items they have not seen.
+    crowded = np.flatnonzero(np.diff(users.starts) + given > places)
+    unseen = places - negative_kernel.count_distinct(crowded, users.starts, users.seen, places)
+    given[crowded] = np.minimum(given[crowded], unseen)
+    starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(given)])
+    out = np.empty(starts[-1], dtype=np.int32)
+    unseen_weight = np.empty(len(users), dtype=np.float64)
+    weights, table = candidates.weights, candidates.table
 
-        def in_ranges(draw: Callable[[int, int], None], work: NDArray[np.int64]) -> None:
-            list(pool.map(lambda range_: draw(*range_), split_evenly(work, _RANGES_PER_THREAD * threads)))
-
-        in_ranges(
-            lambda first, last: negative_kernel.count_distinct(first, last, users.starts, users.seen, places, distinct),
-            users.starts,
-        )
-        unseen = places - distinct
-        given = np.minimum(users.wanted, unseen)
-        starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(given)])
-        out = np.empty(starts[-1], dtype=np.int32)
-        unseen_weight = unseen.astype(np.float64)
-        weights, table = candidates.weights, candidates.table
+    def draw(bounds: tuple[int, int]) -> None:
+        of_users = (*bounds, users.keys, users.starts, users.seen, seed)
         if weights is None or table is None:
-            in_ranges(
-                lambda first, last: negative_kernel.draw_uniformly(
-                    first, last, users.keys, users.starts, users.seen, seed, places, starts, out
-                ),
-                starts + users.starts,
-            )
+            negative_kernel.draw_uniformly(*of_users, places, starts, out, unseen_weight)
         else:
-            in_ranges(
-                lambda first, last: negative_kernel.draw_by_weight(
-                    first,
-                    last,
-                    users.keys,
-                    users.starts,
-                    users.seen,
-                    seed,
-                    weights,
-                    candidates.total_weight,
-                    table.thresholds,
-                    table.aliases,
-                    starts,
-                    out,
-                    unseen_weight,
-                ),
-                starts + users.starts,
-            )
+            law = (weights, candidates.total_weight, table.thresholds, table.aliases)
+            negative_kernel.draw_by_weight(*of_users, *law, starts, out, unseen_weight)
+
+    if places:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(draw, split_evenly(starts + users.starts, _RANGES_PER_THREAD * threads)))
+    else:
+        unseen_weight[:] = 0
     return Negatives(starts, out, unseen_weight, users.wanted - given)
 
 
