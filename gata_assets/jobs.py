@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
+from typing import Any
 
 import dagster as dg
 
 from gata_assets.assets.tickets import GROUP
-from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
+from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS, curation_op
 
 PREPARE_TICKETS = "prepare_tickets"
 CURATE_INTERACTIONS = "curate_interactions"
@@ -16,6 +18,11 @@ PREPARE_INTERACTIONS = "prepare_interactions"
 CURATED = (CURATED_ITEMS, CURATED_INTERACTIONS)
 # Dagster uses the loggers of the definitions only where a run names them.
 RUN_CONFIG: dict[str, dict[str, dict[str, str]]] = {"loggers": {"console": {}}}
+
+
+def keep_to_days(tenant: str, first: date, last: date) -> dict[str, Any]:
+    """The configuration of a curation run that leaves alone what is out of date outside of these days."""
+    return {"ops": {curation_op(tenant): {"config": {"first_day": str(first), "last_day": str(last)}}}}
 
 
 def build_jobs(*, without: dg.AssetChecksDefinition) -> list[dg.UnresolvedAssetJobDefinition]:

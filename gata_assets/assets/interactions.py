@@ -16,7 +16,7 @@ from gata_assets import checks
 from gata_assets.assets.curation_line import CurationLine
 from gata_assets.assets.interaction_line import TABLES, InteractionLine
 from gata_assets.assets.recording import Events, columns
-from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
+from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS, curation_op
 from gata_assets.core.interaction_rules import CurationRules, InteractionRules, UnknownItems
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
@@ -113,22 +113,13 @@ class CurationConfig(dg.Config):
         return date.fromisoformat(self.first_day), date.fromisoformat(self.last_day)
 
 
-def curation_config(tenant: str, first: date, last: date) -> dict[str, Any]:
-    """The run configuration that keeps a curation run to the days of a window."""
-    return {"ops": {_curation_op(tenant): {"config": {"first_day": str(first), "last_day": str(last)}}}}
-
-
-def _curation_op(tenant: str) -> str:
-    return f"{tenant}_curation"
-
-
 def _build_curation(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefinition:
     key = dg.AssetKey([tenant, CURATED_INTERACTIONS])
     rejects_unknown = rules.curation.unknown_items is UnknownItems.REJECT
     deps = [dg.AssetDep(dg.AssetKey([tenant, CURATED_ITEMS]))] if rejects_unknown else []
 
     @dg.multi_asset(
-        name=_curation_op(tenant),
+        name=curation_op(tenant),
         specs=[_spec(tenant, CURATED_INTERACTIONS, rules, deps, kinds={"polars"}, partitions=rules.days)],
         check_specs=[
             *checks.specs(key, rules.days, checks.CURATED_INTERACTIONS_ARE_VALID, checks.NO_ROW_IS_LOST),

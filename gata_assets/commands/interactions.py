@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from gata_assets.assets.interactions import curation_config
 from gata_assets.batches import Window
 from gata_assets.commands.runs import Written, find_failures, read_written, run_range
 from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
@@ -21,7 +20,7 @@ from gata_assets.core.interaction_windows import days_of, from_day_on, interacti
 from gata_assets.definitions import build_store
 from gata_assets.errors import GataError
 from gata_assets.failures import BatchFailure
-from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
+from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS, keep_to_days
 from gata_assets.resources.curated_layer import CuratedLayer
 from gata_assets.resources.curation import Curator
 from gata_assets.resources.object_store import ObjectStore
@@ -116,7 +115,7 @@ def _curate(
     if any(key.startswith(curator.places.raw(DataType.INTERACTIONS)) for key in waiting):
         # Which days the new files are of is known when they are sorted, by the run itself.
         due = days.due or days.days[-1:]
-    within = curation_config(tenant, days.days[0], days.days[-1])
+    within = keep_to_days(tenant, days.days[0], days.days[-1])
     for start, end in stretches(due):
         run = run_range(job, instance, (str(start), str(end)), assets=[keys[CURATED_INTERACTIONS]], config=within)
         half.add(run, str(start))

@@ -20,6 +20,12 @@ from gata_assets.core.manifests import MANIFEST_VERSION, describe_span, encode_m
 CURATED_INTERACTIONS = "curated_interactions"
 CURATED_ITEMS = "curated_items"
 
+
+def curation_op(tenant: str) -> str:
+    """The op that curates a tenant's days."""
+    return f"{tenant}_curation"
+
+
 Settings = Mapping[str, str | int | float | list[str]]
 
 # The settings that shape features; all of them shape training data.
