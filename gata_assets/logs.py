@@ -36,7 +36,10 @@ _NOTABLE_EVENTS = frozenset({"STEP_START", "STEP_SUCCESS", "ASSET_MATERIALIZATIO
 
 @dataclass(frozen=True)
 class RunEvent:
-    """One thing that happened in a run; `event` is the name of its type in Dagster, empty for a plain log line."""
+    """One thing that happened in a run; `event` is the name of its type in Dagster, empty for a plain log line.
+
+    `batch_id` is the partition, or the span of them: of curation runs days.
+    """
 
     at: datetime
     level: int
@@ -49,6 +52,11 @@ class RunEvent:
     check: str
     has_passed: bool | None
     numbers: dict[str, int | float]
+
+    @property
+    def kind(self) -> str:
+        """What `batch_id` names: `day` (days are written with hyphens, batch IDs without) or `batch`."""
+        return "day" if "-" in self.batch_id else "batch"
 
 
 def event_logger(
@@ -76,7 +84,7 @@ def write_json_line(event: RunEvent) -> None:
     line = {
         "at": event.at.isoformat(timespec="milliseconds"),
         "level": logging.getLevelName(event.level),
-        "batch_id": event.batch_id,
+        "day" if event.kind == "day" else "batch_id": event.batch_id,
         "asset": event.asset,
         "run_id": event.run_id,
         "event": event.event,

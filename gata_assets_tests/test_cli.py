@@ -55,16 +55,20 @@ def test_prepare_speaks_json_lines_where_there_is_no_terminal(workplace: Path) -
     ran = gata(workplace, "prepare", BATCH_ID)
     assert ran.returncode == 0, ran.stderr
     lines = [json.loads(line) for line in ran.stderr.splitlines()]
-    assert {line["batch_id"] for line in lines} == {BATCH_ID}
+    assert {line["batch_id"] for line in lines if "batch_id" in line} == {BATCH_ID}
+    curated = {line["day"] for line in lines if line.get("asset") == "sample/curated_interactions"}
+    assert {"2025-10-04", "2026-01-02"} <= curated
+    assert len([day for day in curated if "..." not in day]) == 91
     materialized = [line["asset"] for line in lines if line.get("event") == "ASSET_MATERIALIZATION"]
     assert len([asset for asset in materialized if "/" not in asset]) == 5
-    assert len([asset for asset in materialized if asset.startswith("sample/")]) == 5
+    batches = [asset for asset in materialized if asset.startswith("sample/") and "curated" not in asset]
+    assert len(batches) == 5
     assert all(line["run_id"] and line["at"] and line["level"] == "INFO" for line in lines)
     summary = json.loads(ran.stdout)
     assert (summary["event"], summary["batch_id"]) == ("BATCH_PREPARED", BATCH_ID)
     places = [place for one in summary["written"] for place in one["places"]]
     assert "gata-data/training/gata-general/2026010203/train/data.json" in places
-    assert all((workplace / place).is_file() for place in places)
+    assert all((workplace / place).exists() for place in places)
 
 
 def test_prepare_shows_progress_and_a_table_on_a_terminal(workplace: Path) -> None:

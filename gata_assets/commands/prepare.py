@@ -114,14 +114,18 @@ class _Display:
 
     def show(self, event: RunEvent) -> None:
         if event.event == "STEP_START":
-            self._task = self.progress.add_task(f"batch {event.batch_id}", total=1)
+            self._task = self.progress.add_task(f"{event.kind} {event.batch_id}", total=1)
+        elif event.event == "ASSET_MATERIALIZATION" and event.kind == "day" and self._task is not None:
+            # There are too many for a line each.
+            self.progress.update(self._task, description=f"day {event.batch_id} of {event.asset}")
         elif event.event == "ASSET_MATERIALIZATION":
             self.progress.console.print(f"✓ {event.asset}: {event.numbers.get('row_count', 0):,} rows")
         elif event.event == "ASSET_CHECK_EVALUATION" and not event.has_passed:
             self.progress.console.print(f"[yellow]check {event.check} of {event.asset} has failed[/yellow]")
         elif event.event in ("STEP_SUCCESS", "STEP_FAILURE") and self._task is not None:
             has_succeeded = event.event == "STEP_SUCCESS"
-            said = f"batch {event.batch_id}" if has_succeeded else f"[red]batch {event.batch_id}: failed[/red]"
+            what = f"{event.kind} {event.batch_id}"
+            said = what if has_succeeded else f"[red]{what}: failed[/red]"
             self.progress.update(self._task, completed=1, description=said)
 
 
