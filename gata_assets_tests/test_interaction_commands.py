@@ -36,7 +36,7 @@ def workplace(tmp_path: Path) -> Path:
     """A directory with the world's tickets, and files of interactions and items beside them."""
     create_sqlite(tmp_path / "tickets.sqlite", database_rows(world()))
     (tmp_path / "clicks.csv").write_bytes(
-        interactions(["2025-12-01", "2025-12-02", "2025-12-31"]) + b"u1,,click,2025-12-01T00:00:00Z\n"
+        interactions(["2025-06-01", "2025-12-01", "2025-12-02", "2025-12-31"]) + b"u1,,click,2025-12-01T00:00:00Z\n"
     )
     (tmp_path / "late.csv").write_bytes(interactions(["2025-12-15"], users=8))
     (tmp_path / "items.csv").write_bytes(catalogue())
@@ -68,6 +68,7 @@ def test_both_halves_are_made_with_the_days_that_are_missing_and_late_ones_again
     assert TICKETS | of_tenants | {"acme/curated_interactions"} <= set(written)
     curated = written["acme/curated_interactions"]
     assert (curated["tenant"], curated["days"], curated["row_count"], curated["quarantined"]) == ("acme", 41, 54, 1)
+    assert not (workplace / "gata-data/acme/curated/interactions/2025-06-01").exists(), "no batch asked for it"
     assert written["acme/negative_samples"]["row_count"] > 0
     assert written["globex/negative_samples"]["reason"] == "the window has no interactions"
     assert all((workplace / place).exists() for one in first["written"] for place in one["places"])
