@@ -26,6 +26,7 @@ with install_recorder("numba:compile") as compiling:
     import gata_assets.core.texts as texts
     import gata_assets_tests.sampling_oracle as oracle
     from gata_assets.core.curation_rules import RowRules, sort_rows
+    from gata_assets.core.id_keys import key_ids
     from gata_assets.core.interaction_places import DataType
     from gata_assets.core.interaction_rules import CurationRules, UnknownItems
     from gata_assets.core.raw_files import RawFormat
@@ -55,6 +56,8 @@ with install_recorder("numba:compile") as compiling:
         world.rows.table(0, 3)
         assert not world.failed()
     features_of(A_WORLD)
+    for ids in ([], [""], ["u1"]):
+        key_ids(pl.Series(ids, dtype=pl.String))
 print(*(event.data["dispatcher"] for _, event in compiling.buffer if event.is_start))
 """
 
