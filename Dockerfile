@@ -11,7 +11,9 @@
 ARG PYTHON_IMAGE=python:3.13-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
-ENV PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+# NUMBA_CPU_NAME, here and below: loops are compiled for any CPU of the architecture. What is compiled for the one that
+# builds the image would be compiled again on any other.
+ENV PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore NUMBA_CPU_NAME=generic
 WORKDIR /build
 # The dependencies are a layer of their own, which stays as it is until the lock file changes.
 COPY deploy/install.sh deploy/
@@ -40,9 +42,10 @@ ENV GATA_REVISION=${GATA_REVISION} \
     PATH=/opt/gata/bin:${PATH} \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    NUMBA_CPU_NAME=generic \
     DAGSTER_DISABLE_TELEMETRY=1
 LABEL org.opencontainers.image.title="gata-assets" \
-      org.opencontainers.image.description="Turns closed support tickets into machine-learning training data, one batch a run" \
+      org.opencontainers.image.description="Turns support tickets and interactions into machine-learning training data, one batch a run" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.revision="${GATA_REVISION}"
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Shows without a Docker engine what the image does: installs as the Dockerfile does (the same install.sh, the
 # same files), then starts the installed entry point as the workflow starts the container, against a local RDS
-# Data API over a real PostgreSQL and a local S3 server. Takes about a minute; leaves nothing behind.
+# Data API over a real PostgreSQL and a local S3 server: tickets first, then a tenant's interactions, with the loops that
+# were compiled when the image was built. Takes about two minutes; leaves nothing behind.
 #
 #   deploy/show-container.sh          after `make test`, which makes the environment of the services
 #
@@ -12,7 +13,9 @@ set -euo pipefail
 BATCH=${BATCH:-2026010203}
 EMPTY_BATCH=2024010203 # exists, but no sample ticket is as old
 BUCKET=gata-training-data
-USER_ID=10001 # the Dockerfile's
+USER_ID=10001 # the Dockerfile's, as is
+CPU_NAME=generic
+TENANT=shop
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 dev_python=${DEV_PYTHON:-$root/.venv/bin/python}
@@ -75,7 +78,7 @@ done < <(sed -n 's/^!//p' "$root/.dockerignore")
 find "$work/build" -name __pycache__ -prune -exec rm -rf {} +
 
 install() {
-    (cd "$work/build" && PYTHON=$python PIP_PYTHON=$dev_python deploy/install.sh "$@") >"$work/install.log" 2>&1 \
+    (cd "$work/build" && NUMBA_CPU_NAME=$CPU_NAME PYTHON=$python PIP_PYTHON=$dev_python deploy/install.sh "$@") >"$work/install.log" 2>&1 \
         || { cat "$work/install.log" >&2; fail "install.sh $1"; }
 }
 install dependencies requirements.lock "$work/opt gata"
@@ -116,6 +119,7 @@ environment=(
     "PATH=$work/opt gata/bin:/usr/bin:/bin"
     "PYTHONUNBUFFERED=1"
     "PYTHONDONTWRITEBYTECODE=1"
+    "NUMBA_CPU_NAME=$CPU_NAME"
     "DAGSTER_DISABLE_TELEMETRY=1"
     "HOME=$work/home"
     "TMPDIR=$work/tmp"
@@ -154,6 +158,45 @@ container 2 "$gata" prepare 2026-01-02
 
 say "A window without tickets: gata prepare $EMPTY_BATCH"
 container 1 "$gata" prepare "$EMPTY_BATCH"
+
+say "Interactions of a tenant, each command a new process: what each compiles by itself, and how long it takes"
+mkdir "$work/files"
+{
+    echo user_id,item_id,interaction_type,timestamp
+    for ((n = 0; n < 2000; n++)); do
+        printf 'u%d,i%d,click,2025-12-%02dT10:00:00Z\n' $((n % 100)) $((n * 7 % 90)) $((n % 31 + 1))
+    done
+} >"$work/files/clicks.csv"
+{
+    echo item_id,title,category,price,available_at
+    for ((n = 0; n < 100; n++)); do echo "i$n,a title,a category,1.5,2025-01-01"; done
+} >"$work/files/items.csv"
+counted=$(cat <<'PYTHON'
+import sys
+from time import perf_counter
+
+from numba.core.event import install_recorder
+
+from gata_assets.cli import main
+
+started = perf_counter()
+try:
+    with install_recorder("numba:compile") as compiling:
+        main()
+finally:
+    names = [event.data["dispatcher"].py_func.__qualname__ for _, event in compiling.buffer if event.is_start]
+    print(f"COMPILED {len(names)} functions, {perf_counter() - started:.1f} s", *names, file=sys.stderr)
+PYTHON
+)
+compiles_nothing() { # ARGUMENT…: the command with a tenant
+    container 0 env "TENANTS=$TENANT" "$work/opt gata/bin/python" -c "$counted" "$@"
+    grep -q '^COMPILED 0 functions' "$work/run.log" || fail "gata $1 compiled what the image should have"
+}
+compiles_nothing ingest items "$work/files/items.csv" --tenant "$TENANT"
+compiles_nothing ingest interactions "$work/files/clicks.csv" --tenant "$TENANT"
+compiles_nothing prepare "$BATCH" --only interactions
+"$dev_python" "$root/deploy/local_services.py" list --s3-url "$S3_URL" --bucket "$BUCKET" 2>>"$work/services.log" \
+    | grep "/$TENANT/training_data/" || fail "no training data of $TENANT"
 
 say "What was written beside that"
 for place in srv home tmp; do

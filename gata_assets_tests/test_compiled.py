@@ -1,39 +1,64 @@
 """Compiling ahead, and where what was compiled is kept.
 
-Real: numba and its cache, in processes of their own. What stands for a file system without a place to write is
-numba's own setting of where it looks for one.
+Real: numba and its cache, in processes of their own, over a copy of the package in directories that those processes may
+not write to, as in the image: root, where it runs the tests, gives up the right to ignore that.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-MAKE_ROWS = """
-import sys
-from importlib import import_module
-from gata_assets.core.compiled import warm_up
-warm_up()
-names = ["candidates", "event_table", "feature_kernel", "id_keys", "negative_kernel", "negatives", "positives",
-         "sampled_rows", "sampling_quality"]
-def compiled():
-    modules = [import_module(f"gata_assets.core.{name}") for name in names]
-    loops = {f"{m.__name__}.{n}": f for m in modules for n, f in vars(m).items() if hasattr(f, "signatures")}
-    return {name: len(loop.signatures) for name, loop in loops.items() if "cache" in loop.targetoptions or loop.stats}
-before = compiled()
-import gata_assets_tests.sampling_oracle as oracle
-from gata_assets_tests.test_sampling_truths import World
-for power in (None, 0.75):
-    world = World(oracle.rules_of(power=power, least=(2, 2)))
-    world.rows.table(0, 3)
-    assert not world.failed()
-from gata_assets_tests.test_features import A_WORLD, features_of
-features_of(A_WORLD)
-after = compiled()
-assert before == after, {name: after[name] for name in after if after[name] != before[name]}
-assert before
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+MAKE_TABLES = """
+import io, os, tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+import polars as pl
+from numba.core.event import install_recorder
+with install_recorder("numba:compile") as compiling:
+    import gata_assets.core.texts as texts
+    import gata_assets_tests.sampling_oracle as oracle
+    from gata_assets.core.curation_rules import RowRules, sort_rows
+    from gata_assets.core.id_keys import key_ids
+    from gata_assets.core.interaction_places import DataType
+    from gata_assets.core.interaction_rules import CurationRules, UnknownItems
+    from gata_assets.core.raw_files import RawFormat
+    from gata_assets.core.raw_rows import read_blocks
+    from gata_assets_tests.raw_worlds import encode, interaction, item
+    from gata_assets_tests.test_features import A_WORLD, features_of
+    from gata_assets_tests.test_sampling_truths import World
+
+    directory = Path(texts.__file__).parent
+    assert directory == Path.cwd() / "gata_assets/core"
+    try:
+        tempfile.TemporaryFile(dir=directory / "__pycache__")
+    except OSError:
+        pass
+    else:
+        raise AssertionError("the directory can be written to")
+
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    settings = CurationRules(earliest_at=start, at_most_ahead=timedelta(hours=1), unknown_items=UnknownItems.WARN)
+    for data, row in ((DataType.INTERACTIONS, interaction()), (DataType.ITEMS, item())):
+        for kind in RawFormat:
+            for rows in (1, 3):
+                for block in read_blocks(io.BytesIO(encode([row] * rows, kind)), kind, data):
+                    sort_rows(data, block(), RowRules(settings, start, pl.Series(["i1"])), "a")
+    for power in (None, 0.75):
+        world = World(oracle.rules_of(power=power, least=(2, 2)))
+        world.rows.table(0, 3)
+        assert not world.failed()
+    features_of(A_WORLD)
+    for ids in ([], [""], ["u1"]):
+        key_ids(pl.Series(ids, dtype=pl.String))
+print(*(event.data["dispatcher"] for _, event in compiling.buffer if event.is_start))
 """
 
 KEY_AN_ID = """
@@ -43,28 +68,64 @@ print(key_ids(pl.Series([""]))[0])
 """
 
 
-def run(program: str, **variables: str) -> str:
+def run(*command: str, directory: Path = ROOT, **variables: str) -> str:
+    places = ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in places}
     done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, **variables},
-        cwd=Path(__file__).parent.parent,
-        capture_output=True,
-        text=True,
-        check=False,
+        command, env={**environment, **variables}, cwd=directory, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2_000:]
-    return done.stdout
+    return done.stdout.strip()
 
 
-def test_after_warming_up_nothing_is_left_to_compile() -> None:
-    run(MAKE_ROWS)
+def run_without_a_place_to_write(program: str, package: Path, **variables: str) -> str:
+    """Run a program over a copy of the package that nobody may write to, without a home to write to."""
+    rights: list[str] = []
+    if os.geteuid() == 0:
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            pytest.skip("root may write everywhere, and there is no setpriv to give that up")
+        rights = [setpriv, "--bounding-set=-dac_override"]
+    directories = [package.parent, *(path for path in package.rglob("*") if path.is_dir()), package]
+    for directory in directories:
+        directory.chmod(0o555)
+    try:
+        return run(
+            *(*rights, sys.executable, "-c", program),
+            directory=package.parent,
+            HOME=str(package),
+            PYTHONPATH=str(ROOT),
+            PYTHONDONTWRITEBYTECODE="1",
+            **variables,
+        )
+    finally:
+        for directory in directories:
+            directory.chmod(0o755)
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    ignored = shutil.ignore_patterns("__pycache__")
+    return Path(shutil.copytree(ROOT / "gata_assets", tmp_path / "copy" / "gata_assets", ignore=ignored))
+
+
+def test_what_an_image_compiled_is_read_where_nothing_can_be_written_and_nothing_is_left_to_compile(
+    package: Path,
+) -> None:
+    # The host's own name of the CPU is not that of the next host.
+    run(sys.executable, "-m", "gata_assets.core.compiled", directory=package.parent, NUMBA_CPU_NAME="generic")
+    assert list(package.rglob("id_keys.*.nbc"))
+    before = {path: path.stat().st_mtime_ns for path in package.rglob("*.nb?")}
+    assert run_without_a_place_to_write(MAKE_TABLES, package, NUMBA_CPU_NAME="generic") == ""
+    assert {path: path.stat().st_mtime_ns for path in package.rglob("*.nb?")} == before
 
 
 def test_what_was_compiled_is_kept_where_the_environment_says(tmp_path: Path) -> None:
-    run(KEY_AN_ID, NUMBA_CACHE_DIR=str(tmp_path))
+    run(sys.executable, "-c", KEY_AN_ID, NUMBA_CACHE_DIR=str(tmp_path))
     assert list(tmp_path.rglob("id_keys.*.nbc"))
 
 
-def test_without_a_place_to_keep_what_was_compiled_it_is_compiled_anew() -> None:
-    # The only place that numba may look for is that of a notebook's cells.
-    assert int(run(KEY_AN_ID, NUMBA_CACHE_LOCATOR_CLASSES="_IPythonCacheLocator")) == 0x98B1582B0977E704
+def test_without_a_place_to_keep_what_was_compiled_it_is_compiled_anew(package: Path) -> None:
+    (package / "core" / "__pycache__").mkdir()
+    assert int(run_without_a_place_to_write(KEY_AN_ID, package)) == 0x98B1582B0977E704
+    assert not list(package.rglob("*.nbc"))

@@ -170,6 +170,16 @@ class TestImage:
         assert "--require-hashes" in dependencies and "--only-binary :all:" in dependencies
         assert "--no-build-isolation" in project and "--editable" not in project
 
+    def test_what_runs_reads_the_loops_that_the_build_compiled_on_whatever_cpu(self) -> None:
+        environments = [rest for name, rest in instructions() if name == "ENV"]
+        assert ["NUMBA_CPU_NAME=generic" in one.split() for one in environments] == [True, True]
+        assert not [one for one in environments if "NUMBA_CACHE_DIR" in one]
+        lines = [line.strip() for line in (DEPLOY / "install.sh").read_text().splitlines()]
+        [compiling] = [line for line in lines if line.endswith("-m gata_assets.core.compiled")]
+        # After the project is there, and by the environment's own Python, from where it is installed.
+        assert lines.index(compiling) > lines.index('pip_install "$venv" --no-build-isolation "$source"')
+        assert '"$venv/bin/python" -P ' in compiling
+
     def test_it_says_which_commit_it_is(self) -> None:
         image = instructions()
         assert ("ARG", 'GATA_REVISION=""') in image
@@ -220,19 +230,19 @@ class TestPoliciesAsWritten:
         assert set(written["WriteTables"]["Resource"]) == {f"{prefix}{folder}/*" for folder in folders}
         assert written["ReadFilesAndTables"]["Resource"] == f"{prefix}*"
         assert written["ListFilesAndTables"]["Condition"] == {"StringLike": {"s3:prefix": "<TENANT>/*"}}
-        deleted = {f"{prefix}features/*", f"{prefix}training_data/*"}
-        assert set(written["WithdrawTablesOfABatch"]["Resource"]) == deleted
         assert actions("iam-policy-interactions.json") == {
             "s3:GetObject",
             "s3:PutObject",
             "s3:AbortMultipartUpload",
             "s3:ListBucket",
-            "s3:DeleteObject",
         }
+        deleted = statements("iam-policy-interactions-delete.json")["WithdrawTablesOfABatch"]["Resource"]
+        assert set(deleted) == {f"{prefix}features/*", f"{prefix}training_data/*"}
+        assert actions("iam-policy-interactions-delete.json") == {"s3:DeleteObject"}
 
     @pytest.mark.parametrize(
         "name",
-        ["iam-policy.json", "iam-policy-delete.json", "iam-policy-alerts.json", "iam-policy-interactions.json"],
+        [path.name for path in JSON_FILES if path.name.startswith("iam-policy")],
     )
     def test_no_statement_is_about_everything(self, name: str) -> None:
         for statement in statements(name).values():
@@ -452,12 +462,31 @@ class TestTenantsPolicyTried:
         assert set(store.list_keys("acme/")) == set(tables)
         cloud.put("acme/raw/items/a.csv")
         assert store.read("acme/raw/items/a.csv")
-        store.delete("acme/features/B/manifest.json")
         for key in ("acme/raw/items/b.csv", "globex/curated/items/items.parquet", "training/x"):
             with pytest.raises(StoreError, match="the role needs s3:PutObject"):
                 store.write(key, b"content")
-        with pytest.raises(DeleteDeniedError):
-            store.delete("acme/curated/items/items.parquet")
+        for key in tables:
+            with pytest.raises(DeleteDeniedError):
+                store.delete(key)
+
+    def test_files_of_many_parts_may_be_written(self, cloud: Cloud, tmp_path: Path) -> None:
+        # boto3 sends what has 8 MiB and more in parts.
+        large = tmp_path / "part-00000.parquet"
+        large.write_bytes(bytes(9 * 1024 * 1024))
+        store = cloud.store_of(task_policy(cloud, "iam-policy-interactions.json"))
+        store.write_file("acme/features/B/user_features/part-00000.parquet", large)
+        assert store.exists("acme/features/B/user_features/part-00000.parquet")
+
+    def test_the_extra_policy_lets_tables_of_a_batch_go_and_nothing_else(self, cloud: Cloud) -> None:
+        names = ("iam-policy-interactions.json", "iam-policy-interactions-delete.json")
+        store = cloud.store_of(*(task_policy(cloud, name) for name in names))
+        for key in ("acme/features/B/manifest.json", "acme/training_data/B/with_features/part-00001.parquet"):
+            store.write(key, b"content")
+            store.delete(key)
+        cloud.put("acme/raw/items/a.csv", "acme/curated/items/items.parquet", "globex/features/B/manifest.json")
+        for key in sorted(cloud.keys()):
+            with pytest.raises(DeleteDeniedError):
+                store.delete(key)
 
 
 def low_volume_dataset() -> Dataset:

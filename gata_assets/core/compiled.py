@@ -1,26 +1,38 @@
 """Compiling ahead: every loop that is compiled runs once on a tiny table, so that no batch waits for a compiler.
 
-numba keeps what it compiled in NUMBA_CACHE_DIR, or beside the sources where it may write there; an image that is to
-start fast runs `warm_up` when it is built.
+numba keeps what it compiled in NUMBA_CACHE_DIR, or beside the sources where it may write there. An image runs this when
+it is built (`python -m gata_assets.core.compiled`); its processes, which may not write, read what is there then.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 import numpy as np
 import polars as pl
 
+from gata_assets.core.curation_rules import RowRules, sort_rows
 from gata_assets.core.event_table import code_events
 from gata_assets.core.features import make_features
 from gata_assets.core.id_keys import key_ids
-from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
+from gata_assets.core.interaction_places import DataType
+from gata_assets.core.interaction_rules import (
+    CurationRules,
+    InteractionType,
+    SamplingRules,
+    SamplingStrategy,
+    UnknownItems,
+)
+from gata_assets.core.raw_files import RawFormat
+from gata_assets.core.raw_rows import read_blocks
 from gata_assets.core.sampled_rows import sample_rows
 from gata_assets.core.sampling_quality import gather_evidence
 
 
 def warm_up() -> None:
-    """Key, code, count, sample and check a table of three interactions with each strategy; the result is dropped."""
+    """Sort, key, code, count, sample and check three interactions with each strategy; the result is dropped."""
+    _sort()
     ids = pl.Series(["a", "b", "c"])
     keys = key_ids(ids)
     time = pl.Series([datetime(2026, 1, 1, tzinfo=UTC)] * 3, dtype=pl.Datetime("us", "UTC"))
@@ -46,3 +58,19 @@ def warm_up() -> None:
             rows = sample_rows(events, first=0, is_available=is_available, rules=rules)
             gather_evidence(events, rows, first=0, is_available=is_available, rules=rules)
             rows.table(0, len(rows.positives.users))
+
+
+def _sort() -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    settings = CurationRules(earliest_at=start, at_most_ahead=timedelta(hours=1), unknown_items=UnknownItems.WARN)
+    rules = RowRules(settings, start, pl.Series(["a"]))
+    for data, rows in (
+        (DataType.INTERACTIONS, b"user_id,item_id,interaction_type,timestamp\na,a,click,2026-01-01T00:00:00Z\n"),
+        (DataType.ITEMS, b"item_id,title,category,price,available_at\na,a,a,1,2026-01-01\n"),
+    ):
+        for block in read_blocks(BytesIO(rows), RawFormat.CSV, data):
+            sort_rows(data, block(), rules, "a")
+
+
+if __name__ == "__main__":
+    warm_up()

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from gata_assets.core.compiling import compiled
 from gata_assets.core.texts import Texts
 
 # A record with a quoted field that is longer has a quote that does not close: its first line is taken for the record.
@@ -38,7 +38,7 @@ class Records:
 
     def texts(self, data: NDArray[np.uint8], field: int) -> Texts:
         """One field of all records, without its quotes; empty for a record at fault."""
-        return Texts(*_gather(data, self.bounds[:, field, 0], self.bounds[:, field, 1]))
+        return Texts(*_gather(data, self.bounds, field))
 
     def fault_texts(self, data: NDArray[np.uint8]) -> dict[int, str]:
         """The records at fault as they came, by their place."""
@@ -55,14 +55,14 @@ def split_records(data: NDArray[np.uint8], fields: int, *, is_last: bool) -> Rec
     return Records(bounds[:records], spans[:records], line[:records], faults[:records], used, used_lines)
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _line_end(data: NDArray[np.uint8], at: int) -> int:
     while at < len(data) and data[at] != 10:
         at += 1
     return at
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _split(
     data: NDArray[np.uint8],
     fields: int,
@@ -130,10 +130,12 @@ def _split(
     return record, min(at, stop), line
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _gather(
-    data: NDArray[np.uint8], starts: NDArray[np.int32], ends: NDArray[np.int32]
+    data: NDArray[np.uint8], bounds: NDArray[np.int32], field: int
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    # Not two slices of the bounds: of a single record they are another type to numba than of many.
+    starts, ends = bounds[:, field, 0], bounds[:, field, 1]
     rows, size = len(starts), 0
     for row in range(rows):
         size += ends[row] - starts[row]

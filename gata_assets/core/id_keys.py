@@ -38,7 +38,8 @@ def key_ids(ids: pl.Series) -> pl.Series:
     return pl.Series(ids.name, _hash_all(ends, data))
 
 
-_NOTHING = np.zeros(1, dtype=np.uint8)
+# Never writable, as the bytes of ids are: numba would compile the function for either.
+_NOTHING = np.frombuffer(bytes(1), dtype=np.uint8)
 
 
 @compiled

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from gata_assets.core.compiling import compiled
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Texts:
 
     ends: NDArray[np.int64]
     data: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        # Wherever they come from: numba would compile its functions for arrays that can be written, and for others.
+        self.ends.setflags(write=False)
+        self.data.setflags(write=False)
 
     def __len__(self) -> int:
         return len(self.ends) - 1
@@ -75,7 +81,7 @@ def parse_instants(texts: Texts, *, also_days: bool = False) -> tuple[NDArray[np
     return _parse_instants(texts.ends, texts.data, also_days)
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _are_given(ends: NDArray[np.int64], data: NDArray[np.uint8]) -> NDArray[np.bool_]:
     given = np.zeros(len(ends) - 1, dtype=np.bool_)
     for row in range(len(given)):
@@ -86,7 +92,7 @@ def _are_given(ends: NDArray[np.int64], data: NDArray[np.uint8]) -> NDArray[np.b
     return given
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _find_codes(
     ends: NDArray[np.int64], data: NDArray[np.uint8], name_ends: NDArray[np.int64], names: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
@@ -106,7 +112,7 @@ def _find_codes(
     return codes
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _parse_instants(
     ends: NDArray[np.int64], data: NDArray[np.uint8], also_days: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -123,7 +129,7 @@ _NO_INSTANT = -(2**63)
 _DAY_SECONDS = 86_400
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _digits(data: NDArray[np.uint8], at: int, count: int, end: int) -> int:
     """A number of so many digits, or -1."""
     if at + count > end:
@@ -137,7 +143,7 @@ def _digits(data: NDArray[np.uint8], at: int, count: int, end: int) -> int:
     return number
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _parse_instant(data: NDArray[np.uint8], at: int, end: int, also_days: bool) -> int:
     year, month, day = _digits(data, at, 4, end), _digits(data, at + 5, 2, end), _digits(data, at + 8, 2, end)
     if year < 1 or month < 1 or month > 12 or day < 1 or day > _month_days(year, month):
@@ -183,14 +189,14 @@ def _parse_instant(data: NDArray[np.uint8], at: int, end: int, also_days: bool) 
     return (midnight + hour * 3600 + minute * 60 + second - offset) * 1_000_000 + micros
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _month_days(year: int, month: int) -> int:
     if month == 2:
         return 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
     return 30 if month in (4, 6, 9, 11) else 31
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _days_since_1970(year: int, month: int, day: int) -> int:
     """Source: https://howardhinnant.github.io/date_algorithms.html#days_from_civil."""
     shifted = year - (1 if month <= 2 else 0)
