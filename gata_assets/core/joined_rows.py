@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gata_assets.core.event_table import renumber
 from gata_assets.core.quality import Outcome
 from gata_assets.core.sampled_rows import SampledRows
-from gata_assets.core.table_rules import check_polars_table
+from gata_assets.core.table_rules import check_arrow_tables
 from gata_assets.errors import DataRuleError
 from gata_assets.schemas.interactions import ItemFeatures, UserFeatures
 
@@ -57,19 +57,13 @@ class JoinedRows:
         """The rules of the features that the rows are joined to; those of the rows are held where they were made."""
         users = UserFeatures.to_schema().remove_columns(["recent_items"])
         return [
-            *check_polars_table(users, _frame(self._users)),
-            *check_polars_table(ItemFeatures.to_schema(), _frame(self._items)),
+            *check_arrow_tables(users, [self._users]),
+            *check_arrow_tables(ItemFeatures.to_schema(), [self._items]),
         ]
 
 
 def _columns(table: pa.Table) -> Sequence[tuple[str, pa.ChunkedArray]]:
     return list(zip(table.column_names, table.columns, strict=True))
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
 
 
 def _places(ids: pl.Series, among: pa.ChunkedArray) -> NDArray[np.int64]:
