@@ -11,7 +11,7 @@ SAMPLE = if [ -z "$${TICKETS_URL}$${DB_ARN}" ] && ! grep -qsE '^(TICKETS_URL|DB_
 	&& [ ! -f gata-sample.sqlite ]; then \
 	echo "==> Making a store of sample tickets"; $(BIN)/gata sample-data; fi
 
-.PHONY: run ui test browser check bench lock clean
+.PHONY: run ui test browser java check bench lock clean
 
 run: $(VENV)/.ready-to-run .dagster/dagster.yaml
 	@$(SAMPLE)
@@ -23,9 +23,14 @@ ui: $(VENV)/.ready-to-run .dagster/dagster.yaml
 	@echo "==> The Dagster UI opens at http://127.0.0.1:3000 (stop it with Ctrl-C)"
 	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
 
-test: $(VENV)/.ready-to-test $(if $(filter no,$(BROWSER)),,browser)
+# BROWSER=no and SPARK=no leave out the tests that need a browser or Java.
+NO_BROWSER = $(filter no,$(BROWSER))
+NO_SPARK = $(filter no,$(SPARK))
+CHOSEN = $(if $(NO_BROWSER),not browser)$(if $(and $(NO_BROWSER),$(NO_SPARK)), and )$(if $(NO_SPARK),not spark)
+
+test: $(VENV)/.ready-to-test $(if $(NO_BROWSER),,browser) $(if $(NO_SPARK),,java)
 	@echo "==> Running the tests"
-	@$(BIN)/python -m pytest $(if $(filter no,$(BROWSER)),-m "not browser")
+	@$(BIN)/python -m pytest -m "$(CHOSEN)"
 
 # What the test of the UI clicks in: looked for under the names that test_ui.py knows, installed where that is possible.
 browser:
@@ -43,6 +48,21 @@ browser:
 	echo "==> Installing chromium, for the test of the UI"; \
 	$$as DEBIAN_FRONTEND=noninteractive apt-get update -qq >/dev/null \
 		&& $$as DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
+
+# What Spark runs on, 17 or later: found on the PATH or by JAVA_HOME, installed where that is possible.
+java:
+	@if [ -x "$${JAVA_HOME}/bin/java" ] || command -v java >/dev/null; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then as=; \
+	elif [ "$$(id -u)" = 0 ]; then as=env; \
+	elif sudo -n true 2>/dev/null; then as="sudo env"; \
+	else as=; fi; \
+	if [ -z "$$as" ]; then \
+		echo "The tests of the Spark engine start a cluster: install a Java runtime, 17 or later."; \
+		echo "Without one: make test SPARK=no"; exit 1; \
+	fi; \
+	echo "==> Installing a Java runtime, for the tests of the Spark engine"; \
+	$$as DEBIAN_FRONTEND=noninteractive apt-get update -qq >/dev/null \
+		&& $$as DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends default-jre-headless >/dev/null
 
 check: $(VENV)/.ready-to-test
 	@echo "==> Format, lint and types"

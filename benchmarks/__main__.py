@@ -19,7 +19,9 @@ _BENCHMARKS = (
     "backfill",
     "split",
     "features",
+    "interaction_engines",
     "sampling",
+    "curation",
 )
 
 

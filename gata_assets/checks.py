@@ -1,7 +1,7 @@
-"""The asset checks of the ticket line: their names, what they say, and how their outcomes reach Dagster.
+"""The asset checks of both lines: their names, what they say, and how their outcomes reach Dagster.
 
 A check is evaluated on the value before it is written: where a blocking one fails, it is not. Which rows break which
-rule is counted in `core.quality`.
+rule is counted in `core`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,22 @@ NO_TEXT_IN_TWO_SPLITS = "no_text_in_two_splits"
 LABEL_SHARES_ARE_KEPT = "label_shares_are_kept"
 TEST_SHARE_IS_TEN_PERCENT = "test_share_is_ten_percent"
 
+CURATED_INTERACTIONS_ARE_VALID = "curated_interactions_are_valid"
+NO_ROW_IS_LOST = "no_row_is_lost"
+EVERY_RAW_FILE_WAS_READ = "every_raw_file_was_read"
+CURATED_ITEMS_ARE_VALID = "curated_items_are_valid"
+USER_FEATURES_ARE_VALID = "user_features_are_valid"
+ITEM_FEATURES_ARE_VALID = "item_features_are_valid"
+RECENT_INTERACTIONS_ARE_VALID = "recent_interactions_are_valid"
+FEATURES_MATCH_THE_EVENTS = "features_match_the_events"
+NOTHING_AFTER_THE_BATCH = "nothing_after_the_batch"
+NEGATIVE_SAMPLES_ARE_VALID = "negative_samples_are_valid"
+NEGATIVES_WERE_NEVER_INTERACTED = "negatives_were_never_interacted"
+NO_NEGATIVE_TWICE = "no_negative_twice"
+RATIO_IS_KEPT_OR_COUNTED_SHORT = "ratio_is_kept_or_counted_short"
+NEGATIVES_COVER_THE_CATALOGUE = "negatives_cover_the_catalogue"
+WITH_FEATURES_ARE_VALID = "with_features_are_valid"
+
 _VALID_TICKETS = (
     "Types are right, no label or text is missing, every text matches what the fine-tuning job accepts, "
     "`closed` is inside the window and no id occurs twice."
@@ -42,17 +58,34 @@ DESCRIPTIONS = {
     NO_TEXT_IN_TWO_SPLITS: "No text is in train and in test.",
     LABEL_SHARES_ARE_KEPT: "Every label is on both sides, and its test rows are at their quota.",
     TEST_SHARE_IS_TEN_PERCENT: "A tenth of the rows is tested on, to within rounding by label and indivisible texts.",
+    CURATED_INTERACTIONS_ARE_VALID: "Types, required fields, values and ranges are right, and every row is of its day.",
+    NO_ROW_IS_LOST: "Good rows, bad rows and exact repetitions are as many as the raw rows.",
+    EVERY_RAW_FILE_WAS_READ: "No raw file was refused whole, for wrong columns say.",
+    CURATED_ITEMS_ARE_VALID: "Types, required fields and ranges are right, and every item is there once.",
+    USER_FEATURES_ARE_VALID: "Types and ranges are right, and every user is there once.",
+    ITEM_FEATURES_ARE_VALID: "Types and ranges are right, and every item is there once.",
+    RECENT_INTERACTIONS_ARE_VALID: "Types and values are right, and no user has more than 50 rows.",
+    FEATURES_MATCH_THE_EVENTS: "Rows and sums are those of the interactions of the window.",
+    NOTHING_AFTER_THE_BATCH: "Nothing comes from an interaction or an item of the batch's hour or later.",
+    NEGATIVE_SAMPLES_ARE_VALID: "Types, labels and probabilities are right.",
+    NEGATIVES_WERE_NEVER_INTERACTED: "No user has a negative of which an interaction is in the seen window.",
+    NO_NEGATIVE_TWICE: "No user has a negative twice.",
+    RATIO_IS_KEPT_OR_COUNTED_SHORT: "Every positive has NEGATIVE_SAMPLING_RATIO negatives, or they are counted short.",
+    NEGATIVES_COVER_THE_CATALOGUE: "Negatives fall on the items as the strategy says, by a test statistic.",
+    WITH_FEATURES_ARE_VALID: "Types and ranges of the features that the rows are joined to are right.",
 }
 # What SPLIT_METHOD=sklearn does not promise: it reports there, and blocks nothing.
 PROMISED_BY_TEXT_ONLY = frozenset({NO_TEXT_IN_TWO_SPLITS, LABEL_SHARES_ARE_KEPT})
 
 
-def specs(asset: str, partitions: dg.PartitionsDefinition[str], *names: str) -> list[dg.AssetCheckSpec]:
-    """The specifications of an asset's checks, by partition and blocking."""
+def specs(
+    asset: dg.AssetKey, partitions: dg.PartitionsDefinition[str] | None, *names: str, is_blocking: bool = True
+) -> list[dg.AssetCheckSpec]:
+    """The specifications of an asset's checks, by partition where it has them."""
     with without_maturity_warnings():
         return [
             dg.AssetCheckSpec(
-                name, asset=asset, description=DESCRIPTIONS[name], blocking=True, partitions_def=partitions
+                name, asset=asset, description=DESCRIPTIONS[name], blocking=is_blocking, partitions_def=partitions
             )
             for name in names
         ]
@@ -72,27 +105,28 @@ def without_maturity_warnings() -> Iterator[None]:
 
 
 def evaluations(
-    asset: str,
-    batch_id: str,
+    asset: dg.AssetKey,
+    partition: str | None,
     outcomes: Mapping[str, Sequence[Outcome]],
     *,
     only_warned_of: frozenset[str] = frozenset(),
+    is_blocking: bool = True,
     target: dg.EventLogRecord | None = None,
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """What the checks of one batch's asset say, as events; `target` is the record of what was checked, once written.
+    """What the checks of an asset's partition say, as events; `target` is the record of what was checked, once written.
 
-    An `AssetCheckResult` belongs to a run's only partition or to none; in a run over a range, each batch has its own.
+    An `AssetCheckResult` belongs to a run's only partition or to none; in a run over a range, each of them has its own.
     """
     for name, outcome in outcomes.items():
         failed = broken(outcome)
-        is_blocking = name not in only_warned_of
+        is_error = is_blocking and name not in only_warned_of
         yield dg.AssetCheckEvaluation(
-            asset_key=dg.AssetKey(asset),
+            asset_key=asset,
             check_name=name,
-            partition=batch_id,
+            partition=partition,
             passed=not failed,
-            severity=dg.AssetCheckSeverity.ERROR if is_blocking else dg.AssetCheckSeverity.WARN,
-            blocking=True,
+            severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
+            blocking=is_blocking,
             metadata={
                 # A number, which the UI plots over batches.
                 "broken": dg.MetadataValue.int(sum(one.failed for one in outcome)),

@@ -15,16 +15,17 @@ from gata_assets.assets.tickets import DATASETS, TABLES, build_ticket_assets
 from gata_assets.core.arrivals import ArrivalRules
 from gata_assets.core.sample_tickets import SAMPLE_FALLBACK_LABEL
 from gata_assets.io_managers import DatasetIOManager, ParquetIOManager
-from gata_assets.jobs import build_jobs
+from gata_assets.jobs import PREPARE_TICKETS, build_jobs
 from gata_assets.logs import default_logger
 from gata_assets.overdue import OverdueRule, build_overdue_check
 from gata_assets.partitions import batch_partitions
 from gata_assets.resources.alerts import AlertChannel, LoggedAlerts, SnsAlerts
+from gata_assets.resources.interaction_engine import InteractionEngine
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.resources.rules_resource import PreparationRulesResource
 from gata_assets.resources.shared_tickets import SharedTickets
 from gata_assets.resources.ticket_source import TicketSource
-from gata_assets.schedules import build_schedule
+from gata_assets.schedules import PREPARE_SCHEDULE, build_schedule
 from gata_assets.sensors import build_failed_runs_sensor, build_new_tickets_sensor, build_overdue_sensor
 from gata_assets.setting_values import BackfillPolicy, SourceKind
 from gata_assets.settings import Settings, load_settings
@@ -38,6 +39,7 @@ def build_definitions(
     *,
     ticket_source: TicketSource | SharedTickets | None = None,
     object_store: ObjectStore | None = None,
+    interaction_engine: InteractionEngine | None = None,
     alerts: AlertChannel | None = None,
     logger: dg.LoggerDefinition | None = None,
 ) -> dg.Definitions:
@@ -55,7 +57,7 @@ def build_definitions(
         batches_at_once=settings.backfill_chunk,
         owners=settings.asset_owners or (),
     )
-    return dg.Definitions(
+    line = dg.Definitions(
         assets=[tickets],
         asset_checks=[overdue_check],
         jobs=build_jobs(without=overdue_check),
@@ -66,7 +68,7 @@ def build_definitions(
             build_failed_runs_sensor(),
             build_overdue_sensor(overdue),
         ],
-        schedules=[build_schedule(settings.prepare_schedule, partitions)],
+        schedules=[build_schedule(PREPARE_SCHEDULE, PREPARE_TICKETS, settings.prepare_schedule, partitions)],
         resources={
             "alerts": alerts or build_alerts(settings),
             "ticket_source": _as_resource(ticket_source or build_source(settings)),
@@ -77,6 +79,20 @@ def build_definitions(
         loggers={"console": logger or default_logger(settings.log_level)},
         executor=dg.in_process_executor,
     )
+    if not settings.tenants_prepared:
+        return line
+    # Who prepares tickets alone does not load what interactions need.
+    from gata_assets.interaction_definitions import build_interaction_definitions
+
+    interactions = build_interaction_definitions(
+        settings,
+        store,
+        partitions,
+        engine=interaction_engine,
+        code_version=version,
+        backfill_policy=_backfill_policy(settings),
+    )
+    return dg.Definitions.merge(line, interactions)
 
 
 def _backfill_policy(settings: Settings) -> dg.BackfillPolicy:

@@ -9,8 +9,10 @@
     │   └── DatabaseStillResumingError   it was waited for, in vain
     ├── DataRuleError           the data breaks a rule of a table
     │   ├── ChecksFailedError   blocking checks of an asset have failed
+    │   ├── RawFileError        a raw file cannot be read as a table of its columns
     │   └── SplitError          the tickets cannot be divided into train and test
     ├── AlertError              what failed could not be reported
+    ├── EngineError             what makes features and training rows is not there, or broke off
     └── StoreError              the target cannot be read, written or deleted
         ├── ObjectNotFoundError
         ├── DamagedTableError
@@ -60,12 +62,20 @@ class ChecksFailedError(DataRuleError):
         self.checks = checks
 
 
+class RawFileError(DataRuleError):
+    """A raw file cannot be read: its format, its columns or its encoding; the message goes on from the file's name."""
+
+
 class SplitError(DataRuleError):
     """The tickets of a label cannot be divided into train and test."""
 
 
 class AlertError(GataError):
     """A report of what failed did not reach where it was sent to."""
+
+
+class EngineError(GataError):
+    """What makes features and training rows (a Spark cluster) is not there, or broke off."""
 
 
 class StoreError(GataError):

@@ -19,6 +19,18 @@ _MOST_REASONS = 5
 
 
 @dataclass(frozen=True)
+class Partitions:
+    """What partitions are called: one, and several."""
+
+    one: str
+    several: str
+
+
+BATCHES = Partitions("batch", "batches")
+DAYS = Partitions("day", "days")
+
+
+@dataclass(frozen=True)
 class BatchFailure:
     """Why one batch failed: at which asset and, where rules were broken, at which checks.
 
@@ -32,13 +44,15 @@ class BatchFailure:
     would_fail_all: bool = False
 
 
-def as_failure(failures: Sequence[BatchFailure], *, batches: int, untried: int = 0) -> dg.Failure:
+def as_failure(
+    failures: Sequence[BatchFailure], *, batches: int, untried: int = 0, are: Partitions = BATCHES
+) -> dg.Failure:
     """The error that ends a run of so many batches, some of which failed; to try it again would change nothing."""
     failed = len({one.batch_id for one in failures})
-    reasons = [f"batch {one.batch_id}: {one.reason}" for one in failures[:_MOST_REASONS]]
+    reasons = [f"{are.one} {one.batch_id}: {one.reason}" for one in failures[:_MOST_REASONS]]
     if len(failures) > _MOST_REASONS:
         reasons.append(f"and {len(failures) - _MOST_REASONS} more")
-    counted = f"{failed} of {batches} batches failed" + (f", {untried} were not tried" if untried else "")
+    counted = f"{failed} of {batches} {are.several} failed" + (f", {untried} were not tried" if untried else "")
     return dg.Failure(
         failures[0].reason if len(failures) == batches == 1 else f"{counted}: " + " | ".join(reasons),
         metadata={_METADATA: dg.MetadataValue.json([asdict(one) for one in failures])},

@@ -1,6 +1,8 @@
-"""The partitions of the hourly assets: one a batch ID."""
+"""The partitions: hours, one a batch ID, and the days of curated interactions."""
 
 from __future__ import annotations
+
+from datetime import UTC, date, datetime
 
 import dagster as dg
 
@@ -10,3 +12,9 @@ from gata_assets.batches import BATCH_ID_FORMAT
 def batch_partitions(first_batch_id: str) -> dg.HourlyPartitionsDefinition:
     """Hourly partitions whose key is the batch ID, in UTC; the current hour's exists as soon as it begins."""
     return dg.HourlyPartitionsDefinition(start_date=first_batch_id, fmt=BATCH_ID_FORMAT, end_offset=1)
+
+
+def day_partitions(earliest: date) -> dg.DailyPartitionsDefinition:
+    """Daily partitions, `2026-01-02`, in UTC; the present day's exists as soon as it begins."""
+    first_at = datetime.combine(earliest, datetime.min.time(), UTC)
+    return dg.DailyPartitionsDefinition(start_date=first_at, end_offset=1)

@@ -1,21 +1,21 @@
-"""The schedule: the batch of the hour, at a fixed cadence. It is stopped until somebody switches it on."""
+"""The schedules: the batch of the hour, at a fixed cadence. They are stopped until somebody switches them on."""
 
 import dagster as dg
 
 from gata_assets.batches import BATCH_ID_FORMAT
-from gata_assets.jobs import PREPARE_TICKETS
 
 PREPARE_SCHEDULE = "prepare_schedule"
+INTERACTION_SCHEDULE = "prepare_interactions_schedule"
 
 
-def build_schedule(cron: str, partitions: dg.PartitionsDefinition[str]) -> dg.ScheduleDefinition:
-    """The schedule of a cron expression, in UTC."""
+def build_schedule(name: str, job: str, cron: str, partitions: dg.PartitionsDefinition[str]) -> dg.ScheduleDefinition:
+    """The schedule of a job over batches by a cron expression, in UTC."""
 
     @dg.schedule(
-        name=PREPARE_SCHEDULE,
+        name=name,
         cron_schedule=cron,
         execution_timezone="UTC",
-        job_name=PREPARE_TICKETS,
+        job_name=job,
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description="Prepares the batch of the hour for which it was scheduled, also when it comes late.",
     )

@@ -1,4 +1,4 @@
-"""The sensors: what arrives in the ticket table asks for batches, what fails is reported, and what is overdue is shown.
+"""The sensors: tickets and files that arrive ask for runs, what fails is reported, and what is overdue is shown.
 
 Thin: they read, ask `core` and hand on. All are stopped until somebody switches them on.
 """
@@ -12,16 +12,23 @@ from typing import Any
 
 import dagster as dg
 
+from gata_assets.batches import Window
 from gata_assets.core.alerts import Alert, compose_alert
 from gata_assets.core.arrivals import ArrivalRules, decide, next_look, note_failed_look, watched_window
-from gata_assets.errors import AlertError, DatabaseResumingError, SourceError
+from gata_assets.core.interaction_places import TenantPlaces
+from gata_assets.core.interaction_windows import days_of
+from gata_assets.core.new_files import CurationRequest, request_curation
+from gata_assets.errors import AlertError, DatabaseResumingError, SourceError, StoreError
 from gata_assets.failures import BatchFailure, read_failures
-from gata_assets.jobs import PREPARE_TICKETS
+from gata_assets.jobs import CURATE_INTERACTIONS, CURATED, PREPARE_TICKETS
 from gata_assets.overdue import OverdueRule, is_shown
 from gata_assets.resources.alerts import AlertChannel
+from gata_assets.resources.file_listing import find_missing, find_waiting
+from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.ticket_source import TicketSource
 
 NEW_TICKETS_SENSOR = "new_tickets_sensor"
+NEW_FILES_SENSOR = "new_files_sensor"
 FAILED_RUNS_SENSOR = "failed_runs_sensor"
 OVERDUE_SENSOR = "overdue_sensor"
 
@@ -36,6 +43,8 @@ _UNDERWAY = [
 ]
 _PARTITION, _RANGE = "dagster/partition", ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _ALERTS_A_TICK = 5
+# A look lists a few folders of each tenant.
+_FILES_TICK_SECONDS = 60
 # How soon the UI shows what has changed. A look takes a fraction of a second, also where 40,000 batches are prepared.
 _OVERDUE_TICK_SECONDS = 300
 
@@ -105,6 +114,57 @@ def _prepared_or_underway(
         if partitions.has_partition_key(first) and partitions.has_partition_key(last):
             found.update(partitions.get_partition_keys_in_range(dg.PartitionKeyRange(first, last)))
     return {one for one in found if one >= since and partitions.has_partition_key(one)}
+
+
+def build_new_files_sensor(
+    tenants: Sequence[str],
+    days: dg.PartitionsDefinition[str],
+    *,
+    window_days: int,
+    clock: Callable[[], datetime] = _now,
+) -> dg.SensorDefinition:
+    """The sensor that asks for the curation of files that came, and of days that nobody has curated.
+
+    `window_days` is how far back batches read. A tenant that cannot be looked at is said, and stops no other.
+    """
+
+    @dg.sensor(
+        name=NEW_FILES_SENSOR,
+        job_name=CURATE_INTERACTIONS,
+        minimum_interval_seconds=_FILES_TICK_SECONDS,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Asks for the curation of raw files without a report, and of days without a curated table.",
+    )
+    def new_files(context: dg.SensorEvaluationContext, object_store: ObjectStore) -> dg.SensorResult:
+        present = clock()
+        window = Window(present - timedelta(days=window_days), present)
+        of_window = [day for day in days_of(window) if days.has_partition_key(str(day))]
+        requests: list[CurationRequest] = []
+        unread: list[str] = []
+        for tenant in tenants:
+            places = TenantPlaces(tenant)
+            try:
+                waiting, missing = find_waiting(places, object_store), find_missing(places, object_store, of_window)
+            except StoreError as error:
+                unread.append(f"{tenant}: {error}")
+                context.log.error(unread[-1])
+                continue
+            requests += request_curation(tenant, waiting, missing, present.date())
+        return dg.SensorResult(
+            run_requests=[_curation_run(one) for one in requests],
+            skip_reason=None if requests else "; ".join(unread) or "No file waits, and no day is missing.",
+        )
+
+    return new_files
+
+
+def _curation_run(request: CurationRequest) -> dg.RunRequest:
+    first, last = _RANGE
+    return dg.RunRequest(
+        run_key=request.run_key,
+        asset_selection=[dg.AssetKey([request.tenant, name]) for name in CURATED],
+        tags={first: str(request.first), last: str(request.last), "gata/reason": request.reason},
+    )
 
 
 def build_overdue_sensor(rule: OverdueRule, *, interval_seconds: int = _OVERDUE_TICK_SECONDS) -> dg.SensorDefinition:
@@ -193,7 +253,7 @@ def _alert(instance: dg.DagsterInstance, run: dg.DagsterRun, event: dg.DagsterEv
     for one in _events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         evaluation = one.asset_check_evaluation_data
         if not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR:
-            checks[evaluation.asset_key.path[-1]].append(evaluation.check_name)
+            checks[evaluation.asset_key.to_user_string()].append(evaluation.check_name)
     failures = [
         replace(failure, checks=failure.checks or tuple(checks[failure.asset]), reason=_reason(failure, step))
         for step in (steps or [event])

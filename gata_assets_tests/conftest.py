@@ -32,6 +32,7 @@ from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.resources.ticket_table import create_sqlite, insert_postgres
 from gata_assets_tests.scenario import database_rows
+from gata_assets_tests.spark_cluster import spark_master  # noqa: F401 - a fixture
 
 # The machines that run these tests are shared: no example is too slow, and a failure is to be seen again.
 settings.register_profile("project", deadline=None, derandomize=True)

@@ -5,7 +5,7 @@ They are injected, never patched in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,9 +14,13 @@ import pandas as pd
 from gata_assets.batches import Window
 from gata_assets.core.alerts import Alert
 from gata_assets.core.census import DayCensus
+from gata_assets.core.interaction_rules import SamplingRules
+from gata_assets.core.quality import Outcome
 from gata_assets.errors import AlertError, DeleteDeniedError, SourceError, StoreError
 from gata_assets.resources.alerts import SnsAlerts
-from gata_assets.resources.object_store import LocalObjectStore
+from gata_assets.resources.interaction_engine import CuratedWindow, MadeTables
+from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
+from gata_assets.resources.polars_engine import PolarsEngine
 from gata_assets.resources.sqlite_source import SqliteTickets
 
 
@@ -65,6 +69,11 @@ class StoreThatBreaks(LocalObjectStore):
         self._count()
         super().write(key, content)
 
+    def write_file(self, key: str, path: Path) -> None:
+        """Write, unless it is this call's turn to fail."""
+        self._count()
+        super().write_file(key, path)
+
     def delete(self, key: str) -> None:
         """Delete, unless it is this call's turn to fail."""
         self._count()
@@ -77,6 +86,18 @@ class StoreThatBreaks(LocalObjectStore):
         counter.write_text(str(changes))
         if changes == self.breaks_at:
             raise StoreError("the store broke")
+
+
+class StoreThatIsNotListed(LocalObjectStore):
+    """A local store whose keys cannot be listed below a prefix."""
+
+    prefix: str
+
+    def list_keys(self, prefix: str) -> Iterator[str]:
+        """List, but for that prefix."""
+        if prefix.startswith(self.prefix):
+            raise StoreError("the folder cannot be listed")
+        return super().list_keys(prefix)
 
 
 class TicketsThatBreak(SqliteTickets):
@@ -105,3 +126,27 @@ class AlertsThatBreak(SnsAlerts):
         if Path(self.sent).stat().st_size >= self.breaks_at:
             raise AlertError("the channel broke")
         super().send(alert)
+
+
+class EngineThatBreaksARule(PolarsEngine):
+    """The engine of one machine, of whose tables one breaks a rule in one batch: `check` of `table` fails there."""
+
+    table: str
+    check: str
+    batch_at: str
+
+    def make_features(self, curated: CuratedWindow, store: ObjectStore) -> MadeTables:
+        """Make them, and spoil what a check says."""
+        return self._spoil(super().make_features(curated, store), curated)
+
+    def make_training_data(
+        self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
+    ) -> MadeTables:
+        """Make them, and spoil what a check says."""
+        return self._spoil(super().make_training_data(curated, rules, store, features=features), curated)
+
+    def _spoil(self, made: MadeTables, curated: CuratedWindow) -> MadeTables:
+        if self.table in made.outcomes and curated.window.end_at.isoformat() == self.batch_at:
+            of_table = {**made.outcomes[self.table], self.check: [Outcome("a rule", 1, 2, "Mend it")]}
+            made.outcomes = {**made.outcomes, self.table: of_table}
+        return made

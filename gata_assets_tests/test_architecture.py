@@ -49,36 +49,48 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     ),
     "checks": (frozenset({"dagster"}), frozenset({"core", "errors"})),
     "overdue": (frozenset({"dagster"}), frozenset({"checks", "core"})),
-    "jobs": (frozenset({"dagster"}), frozenset({"assets"})),
+    "jobs": (frozenset({"dagster"}), frozenset({"assets", "core"})),
     "instances": (frozenset({"dagster"}), frozenset({"settings"})),
     "failures": (frozenset({"dagster"}), frozenset({"logs"})),
     "logs": (frozenset({"dagster"}), frozenset({"settings"})),
-    "sensors": (frozenset({"dagster"}), frozenset({"core", "errors", "failures", "jobs", "overdue", "resources"})),
+    "sensors": (
+        frozenset({"dagster"}),
+        frozenset({"batches", "core", "errors", "failures", "jobs", "overdue", "resources"}),
+    ),
     "schedules": (frozenset({"dagster"}), frozenset({"batches", "jobs"})),
     "automation_settings": (frozenset({"pydantic"}), frozenset({"setting_values"})),
     "interaction_settings": (frozenset({"pydantic", "pydantic_core"}), frozenset({"core", "setting_values"})),
     "io_managers": (frozenset({"dagster", "pandas", "pyarrow"}), frozenset({"core", "errors", "resources"})),
     "resources": (
         SDKS
-        | {"dagster", "numpy", "pandas", "polars", "pyarrow", "pydantic", "tenacity", "types_boto3_rds_data"}
+        | {"dagster", "numpy", "pandas", "polars", "py4j", "pyarrow", "pydantic", "tenacity", "types_boto3_rds_data"}
         | {"types_boto3_s3", "types_boto3_secretsmanager"},
-        frozenset({"resources", "batches", "core", "errors"}),
+        frozenset({"resources", "batches", "core", "errors", "schemas"}),
     ),
     "local": (frozenset({"psycopg"}), frozenset({"local"})),
     "env_file": (frozenset({"dotenv"}), frozenset({"errors"})),
     "definitions": (
         frozenset({"dagster", "dagster_aws"}),
         frozenset({"assets", "core", "io_managers", "jobs", "logs", "overdue", "partitions", "resources", "schedules"})
-        | {"sensors", "setting_values", "settings"},
+        | {"interaction_definitions", "sensors", "setting_values", "settings"},
+    ),
+    "interaction_definitions": (
+        frozenset({"dagster"}),
+        frozenset({"assets", "jobs", "partitions", "resources", "schedules", "sensors", "setting_values", "settings"}),
     ),
     "commands": (
-        frozenset({"dagster", "psycopg", "rich"}),
+        frozenset({"dagster", "polars", "psycopg", "rich"}),
         frozenset(
             {"batches", "commands", "core", "definitions", "errors", "failures", "instances", "jobs", "local", "logs"}
         )
-        | {"resources", "setting_values", "settings"},
+        | {"interaction_definitions", "resources", "setting_values", "settings"},
     ),
-    "cli": (frozenset({"click"}), frozenset({"batches", "commands", "errors", "settings"})),
+    "cli": (
+        frozenset({"click"}),
+        frozenset({"batches", "cli_files", "cli_options", "commands", "errors", "settings"}),
+    ),
+    "cli_files": (frozenset({"click"}), frozenset({"cli_options", "commands", "errors", "setting_values"})),
+    "cli_options": (frozenset({"click"}), frozenset({"errors", "settings"})),
 }
 STANDARD = frozenset(__import__("sys").stdlib_module_names)
 
@@ -137,7 +149,7 @@ def test_every_package_that_is_imported_is_declared_and_every_declared_one_impor
     shipped = {names.get(name, name) for name in declared} - {"dagster_webserver", "dagster_postgres"}
     # Stubs are for the type checker; the others are parts of packages that are declared.
     outside = {name for name in used if name != "gata_assets" and not name.startswith("types_")}
-    assert outside - {"pydantic_core", "botocore"} == shipped
+    assert outside - {"pydantic_core", "botocore", "py4j"} == shipped
 
 
 def test_resources_know_dagster_by_its_resource_class_alone() -> None:

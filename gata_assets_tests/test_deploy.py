@@ -28,6 +28,7 @@ from dagster_aws.s3 import S3Resource
 from moto.server import ThreadedMotoServer
 
 from gata_assets.commands.doctor import PROBE_KEY
+from gata_assets.core.interaction_places import DataType, TenantPlaces
 from gata_assets.core.splits import Split
 from gata_assets.core.training_files import (
     CHANNELS,
@@ -207,7 +208,32 @@ class TestPoliciesAsWritten:
         assert actions("iam-policy-delete.json") == {"s3:DeleteObject"}
         assert actions("iam-policy-alerts.json") == {"sns:Publish", "kms:Decrypt", "kms:GenerateDataKey"}
 
-    @pytest.mark.parametrize("name", ["iam-policy.json", "iam-policy-delete.json", "iam-policy-alerts.json"])
+    def test_a_tenants_policy_is_about_its_own_folders_and_changes_no_raw_file(self) -> None:
+        written = statements("iam-policy-interactions.json")
+        prefix = "arn:aws:s3:::<BUCKET>/<TENANT>/"
+        places = TenantPlaces("<TENANT>")
+        folders = {
+            key.split("/")[1] for key in (places.report(DataType.ITEMS), places.staged_day(), places.curated_day())
+        }
+        folders |= {key.split("/")[1] for key in (places.features("B"), places.training_data("B"))}
+        folders |= {places.quarantine(DataType.ITEMS).split("/")[1]}
+        assert set(written["WriteTables"]["Resource"]) == {f"{prefix}{folder}/*" for folder in folders}
+        assert written["ReadFilesAndTables"]["Resource"] == f"{prefix}*"
+        assert written["ListFilesAndTables"]["Condition"] == {"StringLike": {"s3:prefix": "<TENANT>/*"}}
+        deleted = {f"{prefix}features/*", f"{prefix}training_data/*"}
+        assert set(written["WithdrawTablesOfABatch"]["Resource"]) == deleted
+        assert actions("iam-policy-interactions.json") == {
+            "s3:GetObject",
+            "s3:PutObject",
+            "s3:AbortMultipartUpload",
+            "s3:ListBucket",
+            "s3:DeleteObject",
+        }
+
+    @pytest.mark.parametrize(
+        "name",
+        ["iam-policy.json", "iam-policy-delete.json", "iam-policy-alerts.json", "iam-policy-interactions.json"],
+    )
     def test_no_statement_is_about_everything(self, name: str) -> None:
         for statement in statements(name).values():
             resources = statement["Resource"]
@@ -342,6 +368,7 @@ def task_policy(cloud: Cloud, name: str = "iam-policy.json") -> str:
         cluster="gata",
         secret="gata-reader-A1b2C3",
         key="1234abcd-12ab-34cd-56ef-1234567890ab",
+        tenant="acme",
     )
 
 
@@ -413,6 +440,24 @@ class TestPoliciesTried:
             with pytest.raises(DeleteDeniedError, match=key):
                 deleting_store.delete(key)
         assert cloud.keys() == keys
+
+
+class TestTenantsPolicyTried:
+    def test_a_tenants_tables_may_be_written_listed_and_read_and_nothing_of_another(self, cloud: Cloud) -> None:
+        store = cloud.store_of(task_policy(cloud, "iam-policy-interactions.json"))
+        tables = ("acme/reports/items/a.json", "acme/curated/items/items.parquet", "acme/features/B/manifest.json")
+        for key in tables:
+            store.write(key, b"content")
+            assert store.read(key) == b"content"
+        assert set(store.list_keys("acme/")) == set(tables)
+        cloud.put("acme/raw/items/a.csv")
+        assert store.read("acme/raw/items/a.csv")
+        store.delete("acme/features/B/manifest.json")
+        for key in ("acme/raw/items/b.csv", "globex/curated/items/items.parquet", "training/x"):
+            with pytest.raises(StoreError, match="the role needs s3:PutObject"):
+                store.write(key, b"content")
+        with pytest.raises(DeleteDeniedError):
+            store.delete("acme/curated/items/items.parquet")
 
 
 def low_volume_dataset() -> Dataset:

@@ -257,10 +257,14 @@ def test_everything_is_stopped_until_it_is_switched_on() -> None:
     repository = build_definitions(parse_settings(SETTINGS)).get_repository_def()
     assert {one.name: one.default_status for one in repository.sensor_defs} == {
         "new_tickets_sensor": dg.DefaultSensorStatus.STOPPED,
+        "new_files_sensor": dg.DefaultSensorStatus.STOPPED,
         "failed_runs_sensor": dg.DefaultSensorStatus.STOPPED,
         "overdue_sensor": dg.DefaultSensorStatus.STOPPED,
     }
-    assert [one.default_status for one in repository.schedule_defs] == [dg.DefaultScheduleStatus.STOPPED]
+    assert {one.name: one.default_status for one in repository.schedule_defs} == {
+        "prepare_schedule": dg.DefaultScheduleStatus.STOPPED,
+        "prepare_interactions_schedule": dg.DefaultScheduleStatus.STOPPED,
+    }
 
 
 @dataclass

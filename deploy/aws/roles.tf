@@ -57,6 +57,14 @@ resource "aws_iam_role_policy" "batch" {
   policy = jsonencode({ Version = "2012-10-17", Statement = local.batch_statements })
 }
 
+resource "aws_iam_role_policy" "interactions" {
+  for_each = toset(var.tenants)
+
+  name   = "prepare-interactions-${each.key}"
+  role   = aws_iam_role.part["run"].id
+  policy = replace(replace(file("${path.module}/../iam-policy-interactions.json"), "<BUCKET>", var.target_bucket), "<TENANT>", each.key)
+}
+
 data "aws_iam_policy_document" "write_step_logs" {
   statement {
     actions   = ["s3:GetObject", "s3:PutObject"]

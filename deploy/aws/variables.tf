@@ -168,6 +168,17 @@ variable "low_volume_fallback_label" {
   }
 }
 
+variable "tenants" {
+  description = "TENANTS: whose interactions are prepared; each has its folder in the target bucket."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for name in var.tenants : can(regex("^[a-z0-9][a-z0-9_]{0,62}$", name))])
+    error_message = "Use names of 1 to 63 of a-z 0-9 _."
+  }
+}
+
 variable "settings" {
   description = "Other settings of ../../example.env, such as { TRAINING_PERIOD = \"60\" }."
   type        = map(string)

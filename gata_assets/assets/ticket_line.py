@@ -6,7 +6,7 @@ no more than these two are held. A batch whose data is bad fails alone, and the 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gata_assets import checks
+from gata_assets.assets.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.assets.ticket_steps import BatchAtWork, Made, TicketStep, WindowOfTickets
 from gata_assets.batches import Window
 from gata_assets.core.provenance import SHA256, stamp
@@ -26,37 +27,11 @@ from gata_assets.core.rules import PreparationRules, SplitMethod
 from gata_assets.core.splits import rank_texts
 from gata_assets.core.training_files import Dataset
 from gata_assets.core.windows import windows_of
-from gata_assets.errors import (
-    ChecksFailedError,
-    DamagedTableError,
-    DataRuleError,
-    DeleteDeniedError,
-    GataError,
-    NoTicketsError,
-    ObjectNotFoundError,
-)
-from gata_assets.failures import BatchFailure, as_failure
+from gata_assets.errors import ChecksFailedError
 from gata_assets.instances import held_open
 from gata_assets.io_managers import DatasetIOManager, ParquetIOManager, Stored
 from gata_assets.resources.shared_tickets import SharedTickets, TicketReader
 from gata_assets.schemas.tickets import Tickets
-
-Event = dg.AssetCheckEvaluation | dg.AssetMaterialization | dg.MaterializeResult[None]
-Events = Iterator[Event]
-
-# A batch that raises one of these fails alone. Any other error (no database, no target) would meet every batch.
-_OF_ONE_BATCH = (DataRuleError, NoTicketsError, ObjectNotFoundError, DamagedTableError, DeleteDeniedError)
-
-# Tags of a materialization; Dagster writes them for results, and leaves them to us for events.
-_CODE_VERSION = "dagster/code_version"
-_DATA_VERSION = "dagster/data_version"
-_IS_OURS = "dagster/data_version_is_user_provided"
-_INPUT_VERSION = "dagster/input_data_version"
-_INPUT_EVENT = "dagster/input_event_pointer"
-_BACKFILL = "dagster/backfill"
-
-# A stage takes milliseconds; more digits only fill the page.
-_DIGITS_OF_SECONDS = 4
 
 
 @dataclass(frozen=True)
@@ -106,10 +81,10 @@ class TicketLine:
         self._code_version = code_version
         self._tables = tables
         self._datasets = datasets
-        self._failures: list[BatchFailure] = []
-        self._unforeseen: Exception | None = None
+        batches = len(context.partition_keys)
+        self._recorder = Recorder(context, code_version=code_version, as_events=batches > 1)
+        self._failures = KeptFailures(context.log, partitions=batches)
         self._ended: set[str] = set()
-        self._batches = 0
         self._being_written: tuple[str, Future[list[_Written | _NotWritten]]] | None = None
 
     def run(self, batch_ids: Sequence[str], source: TicketReader, *, batches_at_once: int) -> Events:
@@ -117,15 +92,13 @@ class TicketLine:
 
         Raises dagster.Failure: at the end for batches that failed alone, at once for what would fail for every batch.
         """
-        self._batches = len(batch_ids)
-        self._refuse_readers_in_range()
+        self._recorder.refuse_readers_in_range()
         with held_open(self._context.instance, self._context.run.run_id), ThreadPoolExecutor(max_workers=1) as writer:
             for start in range(0, len(batch_ids), batches_at_once):
                 yield from self._prepare_together(batch_ids[start : start + batches_at_once], source, writer)
                 # So that nothing of this read is held any more when the next one comes.
                 yield from self._record_written()
-        if self._failures:
-            raise as_failure(self._failures, batches=self._batches)
+        self._failures.stop_at_end()
 
     def _prepare_together(self, batch_ids: Sequence[str], source: TicketReader, writer: ThreadPoolExecutor) -> Events:
         """Prepare batches that share a read; the last one may still be being written afterwards."""
@@ -136,29 +109,8 @@ class TicketLine:
             )
             assets = yield from self._make(batch)
             yield from self._record_written()
-            self._stop_if_hopeless()
+            self._failures.stop_if_hopeless(ended=self._ended)
             self._being_written = batch_id, writer.submit(self._write, batch, assets)
-
-    def _stop_if_hopeless(self) -> None:
-        if any(failure.would_fail_all for failure in self._failures):
-            ended = self._ended.union(failure.batch_id for failure in self._failures)
-            untried = self._batches - len(ended)
-            raise as_failure(self._failures, batches=self._batches, untried=untried) from self._unforeseen
-
-    def _refuse_readers_in_range(self) -> None:
-        """Raise for assets of the same run that read ours: what is recorded batch by batch is no output of the op, and
-        without one Dagster skips them and calls the run a success.
-        """
-        layer = self._context.job_def.asset_layer
-        others = layer.selected_asset_keys - self._context.selected_asset_keys
-        ours = self._context.selected_asset_keys
-        readers = [key.to_user_string() for key in others if self._batches > 1 and layer.get(key).parent_keys & ours]
-        if readers:
-            raise dg.Failure(
-                f"{', '.join(sorted(readers))}: made from assets of this run, which is over a range of batches. Give "
-                "it a run of its own, after this one.",
-                allow_retries=False,
-            )
 
     def _make(self, batch: BatchAtWork) -> Generator[Event, None, list[_Asset]]:
         """Make and check the assets of a batch, each unless one that it is made from has failed."""
@@ -172,7 +124,7 @@ class TicketLine:
                 assets.append((yield from _make_asset(name, step, batch)))
             except Exception as error:  # noqa: BLE001 (kept as the batch's failure, which ends the run)
                 failed.add(name)
-                self._fail(batch.batch_id, name, error)
+                self._failures.keep(batch.batch_id, name, error)
         return assets
 
     def _write(self, batch: BatchAtWork, assets: Sequence[_Asset]) -> list[_Written | _NotWritten]:
@@ -210,56 +162,29 @@ class TicketLine:
         pointers: dict[str, int | None] = {}
         for one in being_written.result():
             if isinstance(one, _NotWritten):
-                self._fail(batch_id, one.name, one.error)
+                self._failures.keep(batch_id, one.name, one.error)
                 continue
             name, made = one.asset.name, one.asset.made
             for source in one.made_from.keys() - pointers.keys():
-                earlier = self._find_record(batch_id, source)
+                earlier = self._recorder.find(dg.AssetKey(source), batch_id)
                 pointers[source] = earlier.storage_id if earlier else None
-            yield self._materialization(batch_id, one, pointers)
-            record = self._find_record(batch_id, name)
+            yield self._recorder.materialization(
+                dg.AssetKey(name),
+                batch_id,
+                {**made.metadata, **one.stored.metadata},
+                version=one.stored.sha256,
+                made_from={
+                    dg.AssetKey(source): (version, pointers[source]) for source, version in one.made_from.items()
+                },
+                seconds={**one.asset.seconds, "seconds_writing": one.seconds},
+            )
+            record = self._recorder.find(dg.AssetKey(name), batch_id)
             pointers[name] = record.storage_id if record else None
             yield from checks.evaluations(
-                name, batch_id, made.outcomes, only_warned_of=made.only_warned_of, target=record
+                dg.AssetKey(name), batch_id, made.outcomes, only_warned_of=made.only_warned_of, target=record
             )
         self._ended.add(batch_id)
-        self._stop_if_hopeless()
-
-    def _find_record(self, batch_id: str, name: str) -> dg.EventLogRecord | None:
-        """Dagster's record of a batch's asset as it was last materialized."""
-        of_batch = dg.AssetRecordsFilter(dg.AssetKey(name), asset_partitions=[batch_id])
-        return next(iter(self._context.instance.fetch_materializations(of_batch, limit=1).records), None)
-
-    def _materialization(
-        self, batch_id: str, written: _Written, pointers: Mapping[str, int | None]
-    ) -> dg.MaterializeResult[None] | dg.AssetMaterialization:
-        """A result belongs to every partition of its run; what belongs to one of several is recorded as an event, with
-        the tags that Dagster gives to a result: by them it tells what is out of date.
-        """
-        asset, version = written.asset, written.stored.sha256
-        seconds = {**asset.seconds, "seconds_writing": written.seconds}
-        metadata = {
-            **asset.made.metadata,
-            **written.stored.metadata,
-            **{stage: round(spent, _DIGITS_OF_SECONDS) for stage, spent in seconds.items()},
-        }
-        if self._batches == 1:
-            return dg.MaterializeResult(asset_key=asset.name, metadata=metadata, data_version=dg.DataVersion(version))
-        tags = {_CODE_VERSION: self._code_version, _DATA_VERSION: version, _IS_OURS: "true"}
-        for name, source in written.made_from.items():
-            tags |= {f"{_INPUT_VERSION}/{name}": source, f"{_INPUT_EVENT}/{name}": str(pointers[name] or "NULL")}
-        tags |= {tag: value for tag, value in self._context.run.tags.items() if tag == _BACKFILL}
-        return dg.AssetMaterialization(asset.name, partition=batch_id, metadata=metadata, tags=tags)
-
-    def _fail(self, batch_id: str, name: str, error: Exception) -> None:
-        """Keep a failure; of one that nobody foresaw its kind only, since its words may hold a value."""
-        failed_checks = error.checks if isinstance(error, ChecksFailedError) else ()
-        reason = str(error) if isinstance(error, GataError) else f"{type(error).__name__}, which nobody foresaw"
-        would_fail_all = not isinstance(error, _OF_ONE_BATCH)
-        if not isinstance(error, GataError):
-            self._unforeseen = error
-        self._failures.append(BatchFailure(batch_id, name, failed_checks, reason, would_fail_all))
-        self._context.log.error(f"Batch {batch_id}: {reason}")
+        self._failures.stop_if_hopeless(ended=self._ended)
 
 
 def _make_asset(name: str, step: TicketStep, batch: BatchAtWork) -> Generator[Event, None, _Asset]:
@@ -271,7 +196,9 @@ def _make_asset(name: str, step: TicketStep, batch: BatchAtWork) -> Generator[Ev
     try:
         checks.require_passed(name, made.outcomes, only_warned_of=made.only_warned_of)
     except ChecksFailedError:
-        yield from checks.evaluations(name, batch.batch_id, made.outcomes, only_warned_of=made.only_warned_of)
+        yield from checks.evaluations(
+            dg.AssetKey(name), batch.batch_id, made.outcomes, only_warned_of=made.only_warned_of
+        )
         raise
     if isinstance(made.value, pd.DataFrame):
         batch.keep(name, made.value)

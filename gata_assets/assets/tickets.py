@@ -5,14 +5,12 @@ How the op makes them stands in `assets.ticket_line`, what each is made of in `a
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
 from collections.abc import Sequence
-from typing import Any
 
 import dagster as dg
-from dagster_pandera import pandera_schema_to_dagster_type
-from pandera.pandas import DataFrameModel
 
 from gata_assets import checks
-from gata_assets.assets.ticket_line import Events, TicketLine
+from gata_assets.assets.recording import Events, columns
+from gata_assets.assets.ticket_line import TicketLine
 from gata_assets.assets.ticket_steps import STEPS, TicketStep
 from gata_assets.io_managers import DatasetIOManager, ParquetIOManager
 from gata_assets.resources.rules_resource import PreparationRulesResource
@@ -42,7 +40,9 @@ def build_ticket_assets(
     @dg.multi_asset(
         name="ticket_line",
         specs=[_spec(name, step, partitions, code_version, owners) for name, step in STEPS.items()],
-        check_specs=[spec for name, step in STEPS.items() for spec in checks.specs(name, partitions, *step.checks)],
+        check_specs=[
+            spec for name, step in STEPS.items() for spec in checks.specs(dg.AssetKey(name), partitions, *step.checks)
+        ],
         partitions_def=partitions,
         can_subset=True,
         backfill_policy=backfill_policy,
@@ -76,7 +76,7 @@ def _spec(
         name,
         deps=step.made_from,
         description=step.make.__doc__,
-        metadata=_columns(step.rows),
+        metadata=columns(step.rows),
         # Recorded batch by batch, so that Dagster waits for no output of the op's end.
         skippable=True,
         group_name=GROUP,
@@ -86,13 +86,3 @@ def _spec(
         partitions_def=partitions,
     )
     return spec.with_io_manager_key(DATASETS if step.is_dataset else TABLES)
-
-
-def _columns(model: type[DataFrameModel]) -> dict[str, Any]:
-    """The model's column table for the UI.
-
-    Not as the asset's Dagster type: that would validate every table a second time, and puts failing values into
-    the event log.
-    """
-    with checks.without_maturity_warnings():
-        return {"dagster/column_schema": pandera_schema_to_dagster_type(model).metadata["schema"]}

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from gata_assets.batches import Batch, Window, batches_between, consecutive
 from gata_assets.commands.backfill_progress import LAST_ASSET, followed
-from gata_assets.commands.prepare import find_failures
+from gata_assets.commands.halves import INTERACTIONS, TICKETS, require_tenants
+from gata_assets.commands.runs import find_failures
 from gata_assets.commands.terminal import text_console
 from gata_assets.core.backfill_plan import BackfillEstimate, SpanVolume, estimate_backfill
 from gata_assets.core.rules import PreparationRules
@@ -32,6 +33,7 @@ from gata_assets.settings import Settings, dagster_home_is_set
 
 # Requests for manifests at a time, which is how many connections the AWS SDK keeps.
 _MANIFESTS_AT_ONCE = 10
+_INTERRUPTED = 130
 # What Dagster says of a run that was interrupted from the keyboard.
 _INTERRUPTIONS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
@@ -99,7 +101,7 @@ class BackfillResult:
     def exit_code(self) -> int:
         """0 when nothing failed, 1 when a batch did, 130 after an interruption."""
         if self.is_interrupted:
-            return 130
+            return _INTERRUPTED
         return 1 if self.failures or self.untried else 0
 
     @property
@@ -108,10 +110,34 @@ class BackfillResult:
         return list(dict.fromkeys(failure.batch_id for failure in self.failures))
 
 
-def run(settings: Settings, first: Batch, last: Batch, *, every_hours: int, again: bool, only_plan: bool) -> int:
-    """Prepare what is missing of a range, or say what that would cost; returns the exit code."""
-    rules = settings.rules(sample_fallback_label=SAMPLE_FALLBACK_LABEL)
+def run(
+    settings: Settings,
+    first: Batch,
+    last: Batch,
+    *,
+    every_hours: int,
+    again: bool,
+    only_plan: bool,
+    only: str | None = None,
+) -> int:
+    """Prepare what is missing of a range, or say what that would cost; returns the exit code.
+
+    Raises SettingsError where `only` asks for interactions and there is no tenant.
+    """
+    require_tenants(settings, only)
     batch_ids = [batch.batch_id for batch in batches_between(first, last, every_hours=every_hours)]
+    code = 0 if only == INTERACTIONS else _run_tickets(settings, batch_ids, again=again, only_plan=only_plan)
+    if only == TICKETS or not settings.tenants_prepared or code == _INTERRUPTED:
+        return code
+    # Who prepares tickets alone does not load what interactions need.
+    from gata_assets.commands import interaction_backfill
+
+    is_well = interaction_backfill.run(settings, batch_ids, text_console(), again=again, only_plan=only_plan)
+    return code or (0 if is_well else 1)
+
+
+def _run_tickets(settings: Settings, batch_ids: Sequence[str], *, again: bool, only_plan: bool) -> int:
+    rules = settings.rules(sample_fallback_label=SAMPLE_FALLBACK_LABEL)
     wanted = find_wanted(build_store(settings), batch_ids, rules, again=again)
     chunks = _chunks(wanted.missing, settings.backfill_chunk)
     if only_plan:

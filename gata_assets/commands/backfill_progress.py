@@ -27,10 +27,13 @@ LAST_ASSET = "low_volume_split"
 
 
 @contextmanager
-def followed(level: str, batch_ids: Sequence[str]) -> Iterator[dg.LoggerDefinition]:
-    """A logger for the runs: a bar with an estimate on a terminal, JSON lines elsewhere."""
+def followed(level: str, batch_ids: Sequence[str], *, last_asset: str = LAST_ASSET) -> Iterator[dg.LoggerDefinition]:
+    """A logger for the runs: a bar with an estimate on a terminal, JSON lines elsewhere.
+
+    `last_asset` is the one that is written last of a batch.
+    """
     if not sys.stderr.isatty():
-        yield event_logger(write_json_line, level, watch=_JsonProgress(batch_ids).show)
+        yield event_logger(write_json_line, level, watch=_JsonProgress(batch_ids, last_asset).show)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -41,7 +44,7 @@ def followed(level: str, batch_ids: Sequence[str]) -> Iterator[dg.LoggerDefiniti
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True, emoji=False)) as progress:
-        bar = _Bar(progress, progress.add_task("batches", total=len(batch_ids)), batch_ids)
+        bar = _Bar(progress, progress.add_task("batches", total=len(batch_ids)), batch_ids, last_asset)
         yield event_logger(bar.say, level, watch=bar.show)
         progress.update(bar.task, description="batches")
 
@@ -49,15 +52,16 @@ def followed(level: str, batch_ids: Sequence[str]) -> Iterator[dg.LoggerDefiniti
 class _Count:
     """How many batches are done, by the events of their runs: those before the one of the latest event."""
 
-    def __init__(self, batch_ids: Sequence[str]) -> None:
+    def __init__(self, batch_ids: Sequence[str], last_asset: str) -> None:
         self._places = {batch_id: place for place, batch_id in enumerate(batch_ids)}
+        self._last_asset = last_asset
         self.done = 0
 
     def see(self, event: RunEvent) -> bool:
         """Take note of an event; returns whether more batches are done than before."""
         if event.batch_id not in self._places:
             return False
-        is_last = event.event == "ASSET_MATERIALIZATION" and event.asset == LAST_ASSET
+        is_last = event.event == "ASSET_MATERIALIZATION" and event.asset == self._last_asset
         done = self._places[event.batch_id] + is_last
         is_more = done > self.done
         self.done = max(done, self.done)
@@ -67,10 +71,10 @@ class _Count:
 class _Bar:
     """The progress bar of a terminal; what fails is said above it."""
 
-    def __init__(self, progress: Progress, task: TaskID, batch_ids: Sequence[str]) -> None:
+    def __init__(self, progress: Progress, task: TaskID, batch_ids: Sequence[str], last_asset: str) -> None:
         self._progress = progress
         self.task = task
-        self._count = _Count(batch_ids)
+        self._count = _Count(batch_ids, last_asset)
 
     def show(self, event: RunEvent) -> None:
         if self._count.see(event):
@@ -88,9 +92,9 @@ class _Bar:
 class _JsonProgress:
     """A line after every batch: how many are done, and about how long the others will take."""
 
-    def __init__(self, batch_ids: Sequence[str]) -> None:
+    def __init__(self, batch_ids: Sequence[str], last_asset: str) -> None:
         self._batches = len(batch_ids)
-        self._count = _Count(batch_ids)
+        self._count = _Count(batch_ids, last_asset)
         self._started = perf_counter()
 
     def show(self, event: RunEvent) -> None:

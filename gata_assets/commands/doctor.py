@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gata_assets.batches import Window
 from gata_assets.commands.terminal import text_console
+from gata_assets.core.interaction_places import MANIFEST_FILE, DataType, TenantPlaces
 from gata_assets.definitions import build_store, open_source
-from gata_assets.errors import DeleteDeniedError, GataError, StoreError
+from gata_assets.errors import DeleteDeniedError, GataError, ObjectNotFoundError, StoreError
+from gata_assets.resources.file_listing import find_waiting
 from gata_assets.resources.object_store import ObjectStore
 from gata_assets.settings import Settings
 
@@ -44,7 +47,12 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Everything that a run needs, one finding after another."""
     yield Finding("settings", True, f"{settings.source_kind.value} tickets; {_target(settings)}")
     yield from _examine_source(settings)
-    yield from _examine_store(build_store(settings))
+    store = build_store(settings)
+    yield from _examine_store(store)
+    if settings.tenants_prepared:
+        yield _examine_engine(settings)
+        for tenant in settings.tenants_prepared:
+            yield _examine_tenant(TenantPlaces(tenant), store)
 
 
 def _target(settings: Settings) -> str:
@@ -95,6 +103,40 @@ def _examine_store(store: ObjectStore) -> Iterator[Finding]:
         )
     except StoreError as error:
         yield Finding("target", False, str(error))
+
+
+def _examine_engine(settings: Settings) -> Finding:
+    """Whether the engine can be loaded; a cluster is not asked."""
+    from gata_assets.interaction_definitions import build_engine
+
+    kind = settings.interaction_engine.value
+    try:
+        build_engine(settings)
+    except ModuleNotFoundError as error:
+        return Finding("engine", False, f"{error.name} is not installed: pip install 'gata-assets[{kind}]'")
+    return Finding("engine", True, f"{kind} makes features and training data of interactions")
+
+
+def _examine_tenant(places: TenantPlaces, store: ObjectStore) -> Finding:
+    """What there is of a tenant's interactions; without any, batches have none, which is no fault."""
+    subject = f"interactions of {places.tenant}"
+    try:
+        waiting = len(find_waiting(places, store))
+        reports = sum(1 for data in DataType for _ in store.list_keys(places.report(data)))
+        items = _count_items(places, store)
+    except StoreError as error:
+        return Finding(subject, False, str(error))
+    if not waiting and not reports:
+        return Finding(subject, None, "there is no file yet; `gata ingest` brings some")
+    found = f"{reports:,} files sorted, {waiting:,} waiting; a catalogue of {items:,} items"
+    return Finding(subject, True if items and not waiting else None, found)
+
+
+def _count_items(places: TenantPlaces, store: ObjectStore) -> int:
+    try:
+        return int(json.loads(store.read(places.curated_items() + MANIFEST_FILE))["rows"])
+    except (ObjectNotFoundError, ValueError, KeyError):
+        return 0
 
 
 def _day(closed: int | None) -> str:

@@ -1,4 +1,4 @@
-"""`gata prepare`: one batch in this process, followed on a terminal or in JSON lines, and summed up at the end."""
+"""`gata prepare`: both halves of one batch in this process, followed on a terminal or in JSON lines, and summed up."""
 
 from __future__ import annotations
 
@@ -8,35 +8,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 import dagster as dg
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from gata_assets.commands.halves import INTERACTIONS, TICKETS, require_tenants
+from gata_assets.commands.runs import Written, find_failures, read_written, run_range
 from gata_assets.commands.terminal import text_console
 from gata_assets.definitions import build_definitions
-from gata_assets.failures import BatchFailure, read_failures
+from gata_assets.failures import BatchFailure
 from gata_assets.instances import open_instance
 from gata_assets.jobs import PREPARE_TICKETS
-from gata_assets.logs import RunEvent, event_logger, numbers_of, write_json_line
+from gata_assets.logs import RunEvent, event_logger, write_json_line
 from gata_assets.settings import Settings
 
 
 @dataclass(frozen=True)
-class Written:
-    """One output of a run: the asset, its numbers, its reason (where it is empty on purpose) and its places."""
-
-    asset: str
-    numbers: dict[str, int | float]
-    reason: str
-    places: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class PreparedBatch:
-    """How a batch's run ended."""
+    """How a batch ended: of both halves of the lineage, what was written and what failed.
+
+    `run_id` is that of the first run.
+    """
 
     batch_id: str
     run_id: str
@@ -46,41 +40,54 @@ class PreparedBatch:
     failures: dict[str, str]
 
 
-def prepare_batch(settings: Settings, batch_id: str, *, logger: dg.LoggerDefinition) -> PreparedBatch:
-    """Materialize the ticket line for one batch in this process.
+def prepare_batch(
+    settings: Settings, batch_id: str, *, logger: dg.LoggerDefinition, only: str | None = None
+) -> PreparedBatch:
+    """Materialize one batch in this process: the ticket line, and the interaction line of all tenants.
 
-    The run is recorded in the Dagster instance of DAGSTER_HOME, where that is set; otherwise nowhere.
+    What fails of one does not stop the other. Runs are recorded in the Dagster instance of DAGSTER_HOME, where that is
+    set; otherwise nowhere. Raises SettingsError where `only` asks for interactions and there is no tenant.
     """
     started = perf_counter()
+    require_tenants(settings, only)
     definitions = build_definitions(settings, logger=logger)
-    job = definitions.resolve_job_def(PREPARE_TICKETS)
+    run_ids: list[str] = []
+    written: list[Written] = []
+    failures: list[BatchFailure] = []
     with open_instance() as instance:
-        result = job.execute_in_process(partition_key=batch_id, instance=instance, raise_on_error=False)
+        if only != INTERACTIONS:
+            job = definitions.resolve_job_def(PREPARE_TICKETS)
+            result = run_range(job, instance, (batch_id, batch_id))
+            run_ids.append(result.run_id)
+            written += read_written(result)
+            failures += [] if result.success else find_failures(result, batch_id)
+        if only != TICKETS and settings.tenants_prepared:
+            # Who prepares tickets alone does not load what interactions need.
+            from gata_assets.commands.interactions import prepare_interactions
+
+            half = prepare_interactions(settings, definitions, instance, [batch_id])
+            run_ids += half.run_ids
+            written += half.summed()
+            failures += half.failures
     return PreparedBatch(
         batch_id=batch_id,
-        run_id=result.run_id,
-        has_succeeded=result.success,
+        run_id=next(iter(run_ids), ""),
+        has_succeeded=not failures,
         seconds=perf_counter() - started,
-        written=tuple(
-            _read_materialization(event.step_materialization_data.materialization)
-            for event in result.get_asset_materialization_events()
-        ),
-        failures={failure.asset: failure.reason for failure in find_failures(result, batch_id)},
+        written=tuple(written),
+        failures={_name_of(failure, batch_id): failure.reason for failure in failures},
     )
 
 
-def find_failures(result: dg.ExecuteInProcessResult, batch_id: str) -> list[BatchFailure]:
-    """What failed of a run; where it failed before its step ran, why that was."""
-    events = result.filter_events(lambda event: event.is_step_failure) or result.filter_events(
-        lambda event: event.event_type is dg.DagsterEventType.RUN_FAILURE
-    )
-    return [failure for event in events for failure in read_failures(event, batch_id)]
+def _name_of(failure: BatchFailure, batch_id: str) -> str:
+    """The asset, and its partition where that is not the batch."""
+    return failure.asset if failure.batch_id == batch_id else f"{failure.asset} {failure.batch_id}"
 
 
-def run(settings: Settings, batch_id: str, *, summary: str) -> bool:
+def run(settings: Settings, batch_id: str, *, summary: str, only: str | None = None) -> bool:
     """Prepare a batch, show it, and say whether it succeeded; `summary` is `table`, `json` or `auto`."""
     with _followed(settings.log_level) as logger:
-        batch = prepare_batch(settings, batch_id, logger=logger)
+        batch = prepare_batch(settings, batch_id, logger=logger, only=only)
     as_table = summary == "table" or (summary == "auto" and sys.stdout.isatty())
     (print_table if as_table else print_json)(batch)
     return batch.has_succeeded
@@ -118,26 +125,6 @@ class _Display:
             self.progress.update(self._task, completed=1, description=said)
 
 
-def _read_materialization(materialization: dg.AssetMaterialization) -> Written:
-    metadata = materialization.metadata
-    places = [_value(metadata, "path"), *_values(metadata, "paths"), _value(metadata, "manifest")]
-    is_made = _value(metadata, "is_made")
-    return Written(
-        asset=materialization.asset_key.path[-1],
-        numbers=numbers_of(metadata),
-        reason=str(_value(metadata, "reason")) if is_made is False else "",
-        places=tuple(str(place) for place in places if place),
-    )
-
-
-def _value(metadata: Any, name: str) -> Any:
-    return metadata[name].value if name in metadata else None
-
-
-def _values(metadata: Any, name: str) -> list[Any]:
-    return list(_value(metadata, name) or [])
-
-
 def print_table(batch: PreparedBatch) -> None:
     """Show what was written and where, or what failed, for people."""
     console = text_console(width=None if sys.stdout.isatty() else 130)
@@ -151,6 +138,10 @@ def print_table(batch: PreparedBatch) -> None:
             labels = one.numbers.get("labels")
             places = "\n".join(one.places) + (f"\nnot made: {one.reason}" if one.reason else "")
             rows = f"{one.numbers.get('row_count', 0):,}"
+            if "days" in one.numbers:
+                rows += f"\nof {one.numbers['days']:,} days"
+            if one.numbers.get("quarantined"):
+                rows += f"\n{one.numbers['quarantined']:,} in quarantine"
             if "test_rows" in one.numbers:
                 rows = f"{one.numbers['train_rows']:,} train\n{one.numbers['test_rows']:,} test"
             table.add_row(one.asset, rows, "" if labels is None else str(labels), places)
@@ -171,10 +162,21 @@ def print_json(batch: PreparedBatch) -> None:
                 "run_id": batch.run_id,
                 "seconds": round(batch.seconds, 3),
                 "written": [
-                    {"asset": one.asset, **one.numbers, "places": one.places, "reason": one.reason or None}
+                    {
+                        "asset": one.asset,
+                        **_tenant_of(one),
+                        **one.numbers,
+                        "places": one.places,
+                        "reason": one.reason or None,
+                    }
                     for one in batch.written
                 ],
                 "failures": batch.failures,
             }
         )
     )
+
+
+def _tenant_of(written: Written) -> dict[str, str]:
+    tenant, has_tenant, _ = written.asset.partition("/")
+    return {"tenant": tenant} if has_tenant else {}

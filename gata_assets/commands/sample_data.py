@@ -1,25 +1,82 @@
-"""`gata sample-data`: a SQLite ticket store of generated tickets."""
+"""`gata sample-data`: a SQLite ticket store, and the interactions and items of a tenant, all generated."""
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import polars as pl
+
+from gata_assets.commands.tenants import open_curator
 from gata_assets.commands.terminal import text_console
+from gata_assets.core.curation_reports import Report, valid_reports
+from gata_assets.core.interaction_places import DataType
+from gata_assets.core.raw_files import FileFormat, RawFormat
+from gata_assets.core.sample_interactions import SampleShop, generate_interactions, generate_items
 from gata_assets.core.sample_tickets import generate_tickets
 from gata_assets.errors import StoreError
+from gata_assets.resources.curation import Curator
 from gata_assets.resources.ticket_table import create_sqlite
-from gata_assets.settings import SAMPLE_TICKETS_FILE
+from gata_assets.settings import SAMPLE_TICKETS_FILE, Settings
+
+TENANT = "sample"
+# `--interactions` is told for so many days.
+DAYS_OF_INTERACTIONS = 90
+_CSV = FileFormat(RawFormat.CSV)
 
 
-def run(output: Path | None, first: date, last: date, *, tickets_per_day: int, seed: int, force: bool) -> None:
-    """Generate the tickets that closed from `first` to `last` and write them; raises StoreError."""
+@dataclass(frozen=True)
+class Sizes:
+    """How much is made: tickets a day, users, items, interactions in 90 days, and their days (None: as tickets)."""
+
+    tickets_per_day: int
+    users: int
+    items: int
+    interactions: int
+    days: int | None
+
+
+def run(
+    settings: Settings, output: Path | None, first: date, last: date, *, sizes: Sizes, seed: int, force: bool
+) -> None:
+    """Generate what happened from `first` to `last` and write it; raises StoreError.
+
+    Tickets go to a SQLite file; items and interactions are ingested for the tenant `sample`, in place of earlier ones.
+    """
     path = output or SAMPLE_TICKETS_FILE
     if path.exists() and not force:
         raise StoreError(f"{path} is there already. --force replaces it; --output names another file.")
-    tickets = generate_tickets(first, last, tickets_per_day=tickets_per_day, seed=seed)
+    tickets = generate_tickets(first, last, tickets_per_day=sizes.tickets_per_day, seed=seed)
     try:
         rows = create_sqlite(path, tickets)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}.") from None
-    text_console().print(f"{rows:,} sample tickets, closed from {first} to {last}, written to {path}.", markup=False)
+    console = text_console()
+    console.print(f"{rows:,} sample tickets, closed from {first} to {last}, written to {path}.", markup=False)
+    if not sizes.interactions:
+        return
+    shop = SampleShop(sizes.users, sizes.items, sizes.interactions / DAYS_OF_INTERACTIONS, seed)
+    since = max(first, last - timedelta(days=sizes.days - 1)) if sizes.days else first
+    now = datetime.now(UTC)
+    curator = open_curator(settings, TENANT, now if last <= now.date() else datetime.combine(last, time(), UTC))
+    items = _ingest(curator, DataType.ITEMS, generate_items(shop))
+    curator.refresh_catalogue()
+    interactions = _ingest(curator, DataType.INTERACTIONS, generate_interactions(shop, since, last))
+    for what, report in (("items", items), (f"interactions from {since} to {last}", interactions)):
+        bad = f"{report.bad:,} bad ones in quarantine"
+        console.print(f"{report.rows:,} sample {what}, for the tenant {TENANT}; {bad}.", markup=False)
+
+
+def _ingest(curator: Curator, data: DataType, table: pl.DataFrame) -> Report:
+    name = f"sample-{data}"
+    with TemporaryDirectory(prefix="gata-") as scratch:
+        path = Path(scratch, f"{name}.csv")
+        table.write_csv(path)
+        landed = curator.land(data, path.name, path, _CSV)
+        earlier = [one.file_id for one in valid_reports(curator.reports(data)) if f"-{name}-" in one.file_id]
+        others = [file_id for file_id in earlier if file_id != landed.file_id]
+        if not landed.is_new and landed.raw_key not in curator.unsorted():
+            return curator.put_in_place(curator.report_of(landed.file_id), others)
+        return curator.sort(landed.raw_key, replaces=others)

@@ -36,12 +36,44 @@ class FeatureTables:
     recent_interactions: pa.Table
 
 
+@dataclass(frozen=True)
+class ItemCounts:
+    """What was done with items, by any group of users; what groups without a common user did adds up.
+
+    `counts` has the columns of `feature_kernel` (without days), `ratings` is the sum of the ratings; by item code.
+    """
+
+    items: Ids
+    counts: NDArray[np.uint32]
+    ratings: NDArray[np.float64]
+    unique_users: NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class UserTables:
+    """The tables that have a user's rows, and what the users did with items."""
+
+    user_features: pa.Table
+    recent_interactions: pa.Table
+    item_counts: ItemCounts
+
+
 def make_features(events: EventTable, catalogue: pl.DataFrame, *, before: datetime) -> FeatureTables:
     """Work out the features of a window's interactions.
 
     `catalogue` has `item_id, category, price, available_at` as in CuratedItems, of items that all have a code;
     those available before `before` have a row among the items even without an interaction.
     """
+    made = make_user_tables(events)
+    return FeatureTables(
+        user_features=made.user_features,
+        item_features=make_item_features(made.item_counts, catalogue, before=before),
+        recent_interactions=made.recent_interactions,
+    )
+
+
+def make_user_tables(events: EventTable) -> UserTables:
+    """Work out the features of the users of some interactions, which are all that these users have in the window."""
     # The loops hold no lock of Python's: what does not wait for another runs beside it.
     with ThreadPoolExecutor(2) as pool:
         of_items = pool.submit(kernel.count_by_item, events.item, events.type_code, events.rating, len(events.items))
@@ -58,14 +90,12 @@ def make_features(events: EventTable, catalogue: pl.DataFrame, *, before: dateti
         by_item, item_ratings = of_items.result()
     del rows, distinct
     recent_items = coded(events.item[recent], events.items)
-    return FeatureTables(
+    return UserTables(
         user_features=_user_features(
             events.users, by_user, user_totals, unique_items, user_ratings, last_at, list_of(ends, recent_items)
         ),
-        item_features=_item_features(
-            by_item, unique_users, item_ratings, look_up_items(events.items, catalogue, before=before)
-        ),
         recent_interactions=_recent_interactions(events, ends, recent, recent_items),
+        item_counts=ItemCounts(events.items, by_item, item_ratings, unique_users),
     )
 
 
@@ -100,10 +130,11 @@ def _user_features(
     )
 
 
-def _item_features(
-    counts: NDArray[np.uint32], unique_users: NDArray[np.uint32], ratings: NDArray[np.float64], known: pl.DataFrame
-) -> pa.Table:
+def make_item_features(made: ItemCounts, catalogue: pl.DataFrame, *, before: datetime) -> pa.Table:
+    """Work out the features of items from all that was done with them; catalogue and `before` as in `make_features`."""
+    counts, ratings, unique_users = made.counts, made.ratings, made.unique_users
     totals = counts[:, :_TYPES].sum(axis=1, dtype=np.uint32)
+    known = look_up_items(made.items, catalogue, before=before)
     # Items that are in no row: of the catalogue, not yet to be seen, and without an interaction.
     kept = np.flatnonzero((totals > 0) | known["is_available"].to_numpy())
     known, counts, totals = known[kept], counts[kept], totals[kept]

@@ -39,9 +39,9 @@ class TenantPlaces:
         """The folder of the good rows of the item files, a part a raw file."""
         return f"{self.tenant}/staged/items/"
 
-    def quarantine(self, data: DataType, file_id: str | None = None) -> str:
-        """The bad rows of a raw file (Parquet), or the folder of all such tables."""
-        return f"{self.tenant}/quarantine/{data}/" + (f"{file_id}.parquet" if file_id else "")
+    def quarantine(self, data: DataType) -> str:
+        """The folder of bad rows, a table a raw file (and the rules by which its rows were judged)."""
+        return f"{self.tenant}/quarantine/{data}/"
 
     def curated_day(self, day: date | None = None) -> str:
         """The folder of an event day's curated interactions, or of all days."""

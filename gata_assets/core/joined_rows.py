@@ -55,11 +55,17 @@ class JoinedRows:
 
     def check(self) -> list[Outcome]:
         """The rules of the features that the rows are joined to; those of the rows are held where they were made."""
-        users = UserFeatures.to_schema().remove_columns(["recent_items"])
-        return [
-            *check_arrow_tables(users, [self._users]),
-            *check_arrow_tables(ItemFeatures.to_schema(), [self._items]),
-        ]
+        return [*check_features_of_users(self._users), *check_features_of_items(self._items)]
+
+
+def check_features_of_users(users: pa.Table) -> list[Outcome]:
+    """The rules of UserFeatures, without `recent_items`."""
+    return check_arrow_tables(UserFeatures.to_schema().remove_columns(["recent_items"]), [users])
+
+
+def check_features_of_items(items: pa.Table) -> list[Outcome]:
+    """The rules of ItemFeatures."""
+    return check_arrow_tables(ItemFeatures.to_schema(), [items])
 
 
 def _columns(table: pa.Table) -> Sequence[tuple[str, pa.ChunkedArray]]:

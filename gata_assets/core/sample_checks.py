@@ -40,12 +40,13 @@ def check_negative_samples(
     evidence = gather_evidence(events, rows, first=first, is_available=is_available, rules=rules, threads=threads)
     weights = weigh_items(np.bincount(events.item[first:], minlength=len(events.items)), is_available, rules)
     return {
-        "negative_samples_are_valid": check_arrow_tables(NegativeSamples.to_schema(), _pieces(rows)),
+        "negative_samples_are_valid": check_arrow_tables(NegativeSamples.to_schema(), pieces_of(rows)),
         **check_samples(evidence, weights, reported_shortfall=rows.numbers["shortfall"]),
         NOTHING_AFTER_THE_BATCH: check_times([events.timestamp], end, evidence),
     }
 
 
-def _pieces(rows: SampledRows) -> Iterator[pa.Table]:
+def pieces_of(rows: SampledRows) -> Iterator[pa.Table]:
+    """The rows in pieces, as they are written."""
     for bounds in rows.ranges() or [(0, 0)]:
         yield rows.table(*bounds)

@@ -1,6 +1,6 @@
-"""The rules of a pandera schema held against tables of Polars and Arrow: how many rows break which, never the values.
+"""The rules of a pandera schema held against tables of Arrow: how many rows break which, never the values.
 
-Arrow's tables of a batch are seldom wrong, and far larger as strings. What their extremes and dictionaries show to be
+The tables of a batch are seldom wrong, and far larger as strings. What their extremes and dictionaries show to be
 right is not looked at row by row; only the rest becomes strings, for pandera, which alone counts.
 """
 
@@ -31,25 +31,20 @@ _LIMITS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-def check_polars_table(schema: pandera.DataFrameSchema, frame: pl.DataFrame) -> list[Outcome]:
-    """Hold every rule of a schema against a table; one failed outcome a broken rule, or one passed for all.
-
-    The frame is not lazy: of a LazyFrame pandera looks at the columns and types alone.
-    """
-    return _outcomes(schema, len(frame), _broken(schema, [frame]))
-
-
 def check_arrow_tables(schema: pandera.DataFrameSchema, tables: Iterable[pa.Table]) -> list[Outcome]:
-    """The same for a table that comes in pieces, with ids as dictionaries or strings.
+    """Hold every rule of a schema against a table in pieces, with ids as dictionaries or strings.
 
-    That values are unique is held against each piece alone.
+    Gives one failed outcome a broken rule, or one passed for all. That values are unique is held against each piece
+    alone.
     """
     rows, broken = 0, Counter[tuple[str, str]]()
     for table in tables:
         rows += table.num_rows
         if not keeps_every_rule(schema, table):
             broken += _broken(schema, _frames(schema, table))
-    return _outcomes(schema, rows, broken)
+    if broken:
+        return [explain_rule(column, check, count, rows) for (column, check), count in sorted(broken.items())]
+    return [Outcome(f"every rule of {schema.name}", failed=0, checked=rows, advice="")]
 
 
 def keeps_every_rule(schema: pandera.DataFrameSchema, table: pa.Table) -> bool:
@@ -121,9 +116,3 @@ def _broken(schema: pandera.DataFrameSchema, frames: Iterable[pl.DataFrame]) -> 
             for column, check, count in kinds.iter_rows():
                 broken[str(column), str(check)] += count
     return broken
-
-
-def _outcomes(schema: pandera.DataFrameSchema, rows: int, broken: Counter[tuple[str, str]]) -> list[Outcome]:
-    if broken:
-        return [explain_rule(column, check, count, rows) for (column, check), count in sorted(broken.items())]
-    return [Outcome(f"every rule of {schema.name}", failed=0, checked=rows, advice="")]

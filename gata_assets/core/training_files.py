@@ -18,13 +18,13 @@ import pyarrow
 import pyarrow.compute as pc
 
 from gata_assets.batches import Window
+from gata_assets.core.manifests import MANIFEST_VERSION, describe_span, encode_manifest, read_manifest, withdraw
 from gata_assets.core.rules import LabelFormat, PreparationRules
 from gata_assets.core.splits import Split
 
 GENERAL_DATASET = "gata-general"
 LOW_VOLUME_DATASET = "gata-low-vol"
 CHANNELS = ("train", "test")
-MANIFEST_VERSION = 1
 
 
 def channel_key(dataset: str, batch_id: str, channel: str) -> str:
@@ -42,9 +42,6 @@ def table_key(table: str, batch_id: str) -> str:
     return f"intermediate/{table}/{batch_id}.parquet"
 
 
-_WITHDRAWN = "withdrawn: the files are being written anew; do not read them"
-
-
 @dataclass(frozen=True)
 class Origin:
     """What a whole dataset was made with and from, as its manifest says."""
@@ -57,10 +54,10 @@ def read_origin(manifest: bytes) -> Origin | None:
     """The origin of a whole dataset; None where the manifest says that the files are being written anew, or is not of
     this project.
     """
+    content = read_manifest(manifest)
+    if content is None:
+        return None
     try:
-        content = json.loads(manifest)
-        if content["reason"] == _WITHDRAWN:
-            return None
         return Origin(dict(content["settings"]), str(content["made_from"]["label_counts"]))
     except (ValueError, KeyError, TypeError):
         return None
@@ -105,7 +102,7 @@ class Dataset:
             "batch_id": self.batch_id,
             "is_made": self.is_made,
             "reason": self.reason,
-            "windows": {name: _span(window) for name, window in self.windows.items()},
+            "windows": {name: describe_span(window) for name, window in self.windows.items()},
             "files": {
                 channel: {
                     "key": channel_key(self.name, self.batch_id, channel),
@@ -124,17 +121,8 @@ class Dataset:
             contents={channel_key(self.name, self.batch_id, c): content for c, content in channels.items()},
             channel_keys=tuple(channel_key(self.name, self.batch_id, channel) for channel in CHANNELS),
             manifest_key=manifest_key(self.name, self.batch_id),
-            manifest=_encode_manifest(manifest),
-            withdrawn_manifest=_encode_manifest(
-                {
-                    "manifest_version": MANIFEST_VERSION,
-                    "dataset": self.name,
-                    "batch_id": self.batch_id,
-                    "is_made": False,
-                    "reason": _WITHDRAWN,
-                    "files": {},
-                }
-            ),
+            manifest=encode_manifest(manifest),
+            withdrawn_manifest=withdraw({"dataset": self.name, "batch_id": self.batch_id}),
         )
 
 
@@ -180,16 +168,3 @@ def _escape(texts: pd.Series[str]) -> pyarrow.Array:
         encoded = [json.dumps(text)[1:-1] for text in array.filter(is_escaped).to_pylist()]
         array = pc.replace_with_mask(array, is_escaped, pyarrow.array(encoded, type=pyarrow.large_string()))
     return array
-
-
-def _encode_manifest(manifest: Mapping[str, Any]) -> bytes:
-    return (json.dumps(manifest, indent=2) + "\n").encode()
-
-
-def _span(window: Window) -> dict[str, str | int]:
-    return {
-        "start_at": window.start_at.isoformat(),
-        "end_at": window.end_at.isoformat(),
-        "start": window.start,
-        "end": window.end,
-    }

@@ -99,7 +99,7 @@ def _groups(places: TenantPlaces, window: Window, store: ObjectStore, fetchers: 
     days = days_of(window)
     groups: list[list[date]] = []
     room = 0
-    for day, rows in zip(days, fetchers.map(lambda day: _rows(store, places.curated_day(day)), days), strict=True):
+    for day, rows in zip(days, fetchers.map(lambda day: rows_of_day(store, places, day), days), strict=True):
         if not rows:
             continue
         if not groups or rows > room:
@@ -110,8 +110,9 @@ def _groups(places: TenantPlaces, window: Window, store: ObjectStore, fetchers: 
     return groups
 
 
-def _rows(store: ObjectStore, folder: str) -> int:
-    key = folder + MANIFEST_FILE
+def rows_of_day(store: ObjectStore, places: TenantPlaces, day: date) -> int:
+    """The rows of a curated day; raises ObjectNotFoundError for one that was not curated, or DamagedTableError."""
+    key = places.curated_day(day) + MANIFEST_FILE
     try:
         return int(json.loads(store.read(key))["rows"])
     except ObjectNotFoundError:

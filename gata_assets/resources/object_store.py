@@ -7,6 +7,7 @@ not load the AWS SDK.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 from abc import ABC, abstractmethod
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from time import time
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 from uuid import uuid4
 
 import dagster as dg
@@ -27,7 +28,13 @@ _LEFT_BEHIND_SECONDS = 3_600
 
 
 class ObjectStore(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
-    """Objects by key: a `/`-separated path without a leading slash."""
+    """Objects by key: a `/`-separated path without a leading slash.
+
+    A store can be pickled, as Dagster's resources cannot: a cluster's machines make it anew from its fields.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _made_anew, _fields_of(self)
 
     @abstractmethod
     def write(self, key: str, content: bytes) -> None:
@@ -66,6 +73,13 @@ class ObjectStore(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
     @abstractmethod
     def uri(self, key: str) -> str:
         """Where an object is, for people: `s3://bucket/key` or a path."""
+
+    @abstractmethod
+    def spark_uri(self, key: str) -> str:
+        """What a Spark reader takes for an object: `s3a://bucket/key`, or a `file://` path that all its machines have.
+
+        Characters that would make it a pattern of paths are taken by their letter.
+        """
 
     @abstractmethod
     def page(self, key: str) -> str | None:
@@ -151,6 +165,10 @@ class LocalObjectStore(ObjectStore):
         """See ObjectStore."""
         return str(self._path(key))
 
+    def spark_uri(self, key: str) -> str:
+        """See ObjectStore; on a cluster the directory has to be a mount of every machine."""
+        return "file://" + re.sub(r"([\\*?{}\[\]])", r"\\\1", str(self._path(key).absolute()))
+
     def page(self, key: str) -> str | None:  # noqa: ARG002
         """See ObjectStore; a browser opens no file from a server's page, whichever it is."""
         return None
@@ -191,6 +209,30 @@ class LocalObjectStore(ObjectStore):
 
 def _raise(error: OSError) -> NoReturn:
     raise error
+
+
+def _fields_of(resource: dg.ConfigurableResource[object]) -> tuple[type, dict[str, object]]:
+    values = {name: getattr(resource, name) for name in type(resource).model_fields}
+    return type(resource), {
+        name: _Described(*_fields_of(value)) if isinstance(value, dg.ConfigurableResource) else value
+        for name, value in values.items()
+    }
+
+
+def _made_anew(kind: type, fields: dict[str, object]) -> object:
+    return kind(
+        **{
+            name: _made_anew(value.kind, value.fields) if isinstance(value, _Described) else value
+            for name, value in fields.items()
+        }
+    )
+
+
+class _Described(NamedTuple):
+    """A resource that another one holds, as its class and fields."""
+
+    kind: type
+    fields: dict[str, object]
 
 
 _ADVICE = "Look at TARGET_DIR, its rights and the space on the disk."

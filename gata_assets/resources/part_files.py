@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -58,8 +59,16 @@ def write_tables(
         }
         written = {name: tuple(part.result() for part in parts) for name, parts in coming.items()}
     for name, files in written.items():
-        _delete_others(store, f"{prefix}{name}/", [file.key for file in files])
+        delete_others(store, f"{prefix}{name}/", [file.key for file in files])
     return written
+
+
+def part_keys(store: ObjectStore, folder: str) -> list[str]:
+    """The keys of a table's parts in order; raises ObjectNotFoundError when it has none."""
+    keys = [key for key in store.list_keys(folder) if key.endswith(".parquet")]
+    if not keys:
+        raise ObjectNotFoundError(f"There is no {store.uri(folder + 'part-00000.parquet')}: make the features first.")
+    return keys
 
 
 def read_parts(store: ObjectStore, folder: str, *, without: str | None = None) -> pa.Table:
@@ -67,11 +76,8 @@ def read_parts(store: ObjectStore, folder: str, *, without: str | None = None) -
 
     Raises ObjectNotFoundError when it has no part, DamagedTableError for a part that is not one.
     """
-    keys = [key for key in store.list_keys(folder) if key.endswith(".parquet")]
-    if not keys:
-        raise ObjectNotFoundError(f"There is no {store.uri(folder + 'part-00000.parquet')}: make the features first.")
     parts = []
-    for key in keys:
+    for key in part_keys(store, folder):
         try:
             with store.local_copy(key) as path, pq.ParquetFile(path) as file:
                 parts.append(file.read(columns=[name for name in file.schema_arrow.names if name != without]))
@@ -80,12 +86,21 @@ def read_parts(store: ObjectStore, folder: str, *, without: str | None = None) -
     return pa.concat_tables(parts)
 
 
-def _write_part(store: ObjectStore, key: str, source: TableSource, part: int, folder: Path) -> WrittenFile:
-    path = folder / key.replace("/", "-")
-    groups = source.groups[part * GROUPS_OF_A_PART : (part + 1) * GROUPS_OF_A_PART]
-    table, rows = source.take(*groups[0]), 0
+def read_schema(store: ObjectStore, key: str, *, without: str) -> pa.Schema:
+    """The columns of a part, but for one; raises DamagedTableError for one that is no part."""
+    try:
+        with store.local_copy(key) as path, pq.ParquetFile(path) as file:
+            return pa.schema([field for field in file.schema_arrow if field.name != without])
+    except (pa.ArrowException, OSError):
+        raise DamagedTableError(f"{store.uri(key)} is no Parquet file, or not whole: make it again.") from None
+
+
+def write_groups(source: TableSource, groups: Sequence[tuple[int, int]], sink: BinaryIO) -> int:
+    """Write row groups (one at least) as a Parquet file; gives its rows."""
+    table = source.take(*groups[0])
+    rows: int = table.num_rows
     with pq.ParquetWriter(
-        path,
+        sink,
         table.schema,
         compression="zstd",
         compression_level=1,
@@ -96,11 +111,17 @@ def _write_part(store: ObjectStore, key: str, source: TableSource, part: int, fo
     ) as writer:
         # A table without rows has a row group without rows, which has its columns.
         writer.write_table(table, row_group_size=_NO_LIMIT)
-        rows += table.num_rows
         for group in groups[1:]:
             table = source.take(*group)
             writer.write_table(table, row_group_size=_NO_LIMIT)
             rows += table.num_rows
+    return rows
+
+
+def _write_part(store: ObjectStore, key: str, source: TableSource, part: int, folder: Path) -> WrittenFile:
+    path = folder / key.replace("/", "-")
+    with path.open("wb") as sink:
+        rows = write_groups(source, source.groups[part * GROUPS_OF_A_PART : (part + 1) * GROUPS_OF_A_PART], sink)
     try:
         with path.open("rb") as file:
             sha256 = file_digest(file, "sha256").hexdigest()
@@ -111,7 +132,8 @@ def _write_part(store: ObjectStore, key: str, source: TableSource, part: int, fo
     return WrittenFile(key, rows, size, sha256)
 
 
-def _delete_others(store: ObjectStore, folder: str, written: Sequence[str]) -> None:
+def delete_others(store: ObjectStore, folder: str, written: Sequence[str]) -> None:
+    """Delete what is in a folder and was not written now; raises DeleteDeniedError, or StoreError."""
     denied = []
     for key in sorted(set(store.list_keys(folder)) - set(written)):
         try:

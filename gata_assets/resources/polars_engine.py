@@ -17,7 +17,7 @@ from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.core.joined_rows import JoinedRows
 from gata_assets.core.quality import Outcome
 from gata_assets.core.sample_checks import check_negative_samples
-from gata_assets.core.sampled_rows import sample_rows
+from gata_assets.core.sampled_rows import SampledRows, sample_rows
 from gata_assets.resources.curated_days import read_catalogue, read_events
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
@@ -76,7 +76,7 @@ class PolarsEngine(InteractionEngine):
             ITEM_FEATURES: {"row_count": tables.item_features.num_rows, "interactions": len(events)},
             RECENT_INTERACTIONS: {"row_count": tables.recent_interactions.num_rows},
         }
-        return ArrowTables(store, _sources(tables), numbers, outcomes, self.threads or os.cpu_count() or 1)
+        return ArrowTables(store, sources_of(tables), numbers, outcomes, self.threads or os.cpu_count() or 1)
 
     def make_training_data(
         self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
@@ -93,7 +93,6 @@ class PolarsEngine(InteractionEngine):
             read_parts(store, f"{features}{USER_FEATURES}/", without="recent_items"),
             read_parts(store, f"{features}{ITEM_FEATURES}/"),
         )
-        ranges = rows.ranges() or [(0, 0)]
         outcomes = {
             NEGATIVE_SAMPLES: check_negative_samples(
                 events,
@@ -107,18 +106,29 @@ class PolarsEngine(InteractionEngine):
             WITH_FEATURES: {"with_features_are_valid": joined.check()},
         }
         numbers = {NEGATIVE_SAMPLES: rows.numbers, WITH_FEATURES: {"row_count": len(rows)}}
-        sources = {
-            NEGATIVE_SAMPLES: TableSource(ranges, rows.table, frozenset({"sampling_probability"})),
-            WITH_FEATURES: TableSource(ranges, joined.table, frozenset({"sampling_probability"})),
-        }
-        return ArrowTables(store, sources, numbers, outcomes, threads)
+        return ArrowTables(store, sources_of_rows(rows, joined), numbers, outcomes, threads)
 
 
-def _sources(tables: FeatureTables) -> dict[str, TableSource]:
+def sources_of(tables: FeatureTables) -> dict[str, TableSource]:
+    """Features as they are written."""
     return {
         USER_FEATURES: _source(tables.user_features, _USERS_OF_A_GROUP, "user_id", "last_interaction"),
-        ITEM_FEATURES: _source(tables.item_features, _ROWS_OF_A_GROUP, "item_id"),
+        ITEM_FEATURES: source_of_items(tables.item_features),
         RECENT_INTERACTIONS: _source(tables.recent_interactions, _ROWS_OF_A_GROUP, "timestamp"),
+    }
+
+
+def source_of_items(items: pa.Table) -> TableSource:
+    """Item features as they are written."""
+    return _source(items, _ROWS_OF_A_GROUP, "item_id")
+
+
+def sources_of_rows(rows: SampledRows, joined: JoinedRows) -> dict[str, TableSource]:
+    """Training rows as they are written."""
+    ranges = rows.ranges() or [(0, 0)]
+    return {
+        NEGATIVE_SAMPLES: TableSource(ranges, rows.table, frozenset({"sampling_probability"})),
+        WITH_FEATURES: TableSource(ranges, joined.table, frozenset({"sampling_probability"})),
     }
 
 

@@ -103,6 +103,10 @@ class S3ObjectStore(ObjectStore):
         """See ObjectStore."""
         return f"s3://{self.bucket}/{key}"
 
+    def spark_uri(self, key: str) -> str:
+        """See ObjectStore; by Hadoop's own S3 client, which EMR and Dataproc bring."""
+        return f"s3a://{self.bucket}/{key}"
+
     def page(self, key: str) -> str | None:
         """See ObjectStore; in AWS's console, and none for an endpoint of one's own."""
         meta = self._client.meta

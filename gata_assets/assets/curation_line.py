@@ -1,0 +1,171 @@
+"""How a run curates a tenant: new files are sorted, and each day that they touch or that it is asked for is made.
+
+A day is recorded when it stands in the store, also one that a late file touches and nobody asked for. A day whose
+data is bad fails alone, and the run at the end of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from gata_assets import checks
+from gata_assets.assets.recording import Event, Events, KeptFailures, Recorder
+from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
+from gata_assets.core.curation_reports import Report, check_no_row_is_lost
+from gata_assets.core.interaction_places import MANIFEST_FILE, DataType
+from gata_assets.core.quality import Outcome, broken
+from gata_assets.core.raw_files import landing_day
+from gata_assets.errors import ChecksFailedError
+from gata_assets.failures import DAYS, Partitions
+from gata_assets.instances import held_open
+
+if TYPE_CHECKING:
+    # Only where they are used: they load compiled kernels, and definitions are loaded all the time.
+    from gata_assets.resources.curation import Curated, Curator
+
+
+class CurationLine:
+    """The work of one run for one tenant; `days` are the partitions, of which those in the future do not exist yet."""
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        *,
+        curator: Curator,
+        days: dg.PartitionsDefinition[str],
+        code_version: str,
+    ) -> None:
+        self._context = context
+        self._curator = curator
+        self._days = days
+        self._tenant = curator.places.tenant
+        self._code_version = code_version
+        self._key = dg.AssetKey([self._tenant, CURATED_INTERACTIONS])
+
+    def make_catalogue(self) -> Events:
+        """Sort new item files and make the catalogue; raises dagster.Failure where it breaks a rule."""
+        if not self._context.selected_asset_keys:
+            return
+        failures = KeptFailures(self._context.log, partitions=1, are=Partitions("catalogue of", ""))
+        try:
+            self._sort(DataType.ITEMS)
+            yield from self._make_catalogue(as_event=False)
+        except Exception as error:  # noqa: BLE001 (kept as the failure that ends the run)
+            failures.keep(self._tenant, f"{self._tenant}/{CURATED_ITEMS}", error)
+        failures.stop_at_end()
+
+    def make_days(self, asked: Sequence[str]) -> Events:
+        """Sort new files, and make the days and those that the files touch; gives what it records as it happens.
+
+        Raises dagster.Failure: at the end for days that failed alone, at once for what would fail for every day.
+        """
+        if not self._context.selected_asset_keys:
+            return
+        failures = KeptFailures(self._context.log, partitions=len(asked), are=DAYS)
+        with held_open(self._context.instance, self._context.run.run_id):
+            days: list[date] = []
+            try:
+                days = yield from self._begin(asked, failures)
+            except Exception as error:  # noqa: BLE001 (kept as the failure that ends the run)
+                failures.keep(asked[0], self._key.to_user_string(), error)
+            while days:
+                try:
+                    for made in self._curator.curate_days(list(days)):
+                        yield from self._record(self._key, made, made.outcomes, as_event=True)
+                        days.pop(0)
+                except Exception as error:  # noqa: BLE001 (kept as the day's failure, which ends the run)
+                    failures.keep(str(days.pop(0)), self._key.to_user_string(), error)
+                failures.stop_if_hopeless(ended=set())
+        failures.stop_at_end()
+
+    def _begin(self, asked: Sequence[str], failures: KeptFailures) -> Generator[Event, None, list[date]]:
+        """Sort new files; gives the days to make: those that are asked for, and those that are stale."""
+        self._sort(DataType.ITEMS)
+        if self._curator.is_catalogue_stale():
+            yield from self._make_catalogue(as_event=True)
+        files = self._sort(DataType.INTERACTIONS)
+        yield from self._evaluate_files(files)
+        stale = [day for day in self._curator.stale_days() if self._days.has_partition_key(str(day))]
+        lost = self._find_lost(files)
+        for day, outcomes in lost.items():
+            yield from checks.evaluations(self._key, str(day), {checks.NO_ROW_IS_LOST: outcomes})
+            try:
+                checks.require_passed(self._key.to_user_string(), {checks.NO_ROW_IS_LOST: outcomes})
+            except ChecksFailedError as error:
+                failures.keep(str(day), self._key.to_user_string(), error)
+        return sorted({*map(date.fromisoformat, asked), *stale} - lost.keys())
+
+    def _sort(self, data: DataType) -> list[Report]:
+        of_data = self._curator.places.raw(data)
+        return [self._curator.sort(key) for key in self._curator.unsorted() if key.startswith(of_data)]
+
+    def _make_catalogue(self, *, as_event: bool) -> Events:
+        made = self._curator.curate_items()
+        outcomes = {checks.CURATED_ITEMS_ARE_VALID: [one for of_check in made.outcomes.values() for one in of_check]}
+        yield from self._record(dg.AssetKey([self._tenant, CURATED_ITEMS]), made, outcomes, as_event=as_event)
+
+    def _record(
+        self, key: dg.AssetKey, made: Curated, outcomes: Mapping[str, Sequence[Outcome]], *, as_event: bool
+    ) -> Events:
+        """Record what was made, with its checks; raises ChecksFailedError for what broke one, and was not written."""
+        recorder = Recorder(self._context, code_version=self._code_version, as_events=as_event)
+        partition = str(made.day) if made.day else None
+        try:
+            checks.require_passed(key.to_user_string(), outcomes)
+        except ChecksFailedError:
+            yield from checks.evaluations(key, partition, outcomes)
+            raise
+        places = self._curator.places
+        folder = places.curated_day(made.day) if made.day else places.curated_items()
+        yield recorder.materialization(
+            key,
+            partition,
+            {
+                "dagster/row_count": made.rows,
+                "duplicates" if made.day else "earlier_rows": made.dropped,
+                "files": len(made.parts),
+                "path": dg.MetadataValue.path(self._curator.store.uri(folder)),
+                "manifest": dg.MetadataValue.path(self._curator.store.uri(folder + MANIFEST_FILE)),
+                **({"reason": made.reason} if made.reason else {}),
+            },
+            version=made.sha256,
+            made_from={},
+            seconds={},
+        )
+        yield from checks.evaluations(key, partition, outcomes, target=recorder.find(key, partition))
+
+    def _evaluate_files(self, files: Iterable[Report]) -> Events:
+        """Say of the days on which new files landed whether all of their files could be read."""
+        reports = self._curator.reports(DataType.INTERACTIONS)
+        for day in sorted({day for file in files if (day := self._landing_day(file))}):
+            landed = [report for report in reports if self._landing_day(report) == day]
+            refused = sum(report.refused is not None for report in landed)
+            advice = "`gata quarantine` says which, and why; mend the file and bring it again"
+            outcome = Outcome("no file was refused", refused, len(landed), advice, unit="files")
+            if self._days.has_partition_key(str(day)):
+                yield from checks.evaluations(
+                    self._key, str(day), {checks.EVERY_RAW_FILE_WAS_READ: [outcome]}, is_blocking=False
+                )
+
+    def _landing_day(self, report: Report) -> date:
+        """The day of the file's folder, or on which it was first seen where that names none."""
+        return landing_day(self._curator.places, report.data, report.raw_key) or report.landed_at.date()
+
+    def _find_lost(self, files: Iterable[Report]) -> dict[date, list[Outcome]]:
+        """The days of files whose rows are not all in parts and quarantine; that parts hold what their report says is
+        looked at when a day is made from them.
+        """
+        lost: dict[date, list[Outcome]] = {}
+        for file in files:
+            if file.refused is not None:
+                continue
+            rows = {part.key: part.rows for part in file.parts}
+            rows.update([self._curator.stored_rows(file.quarantine.key)] if file.quarantine else [])
+            outcomes = check_no_row_is_lost([file], rows)
+            for day in file.days if broken(outcomes) else ():
+                lost.setdefault(day, []).extend(outcomes)
+        return lost

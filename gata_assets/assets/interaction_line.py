@@ -1,0 +1,304 @@
+"""How a run makes a tenant's batches of features and training data: one by one, each set recorded when it is written.
+
+A set (`core.batch_tables`) is made and checked by the engine, and then written: where a blocking check fails, it is
+not. A batch whose data is bad fails alone, and the run at the end of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from gata_assets import checks
+from gata_assets.assets.recording import Event, Events, KeptFailures, Recorder
+from gata_assets.assets.table_sets import WrittenTables, write_tables
+from gata_assets.core.batch_tables import (
+    CURATED_INTERACTIONS,
+    CURATED_ITEMS,
+    SetName,
+    StoredTables,
+    TablesOfBatch,
+    read_stored,
+)
+from gata_assets.core.interaction_rules import InteractionRules
+from gata_assets.core.interaction_windows import InteractionWindows, days_of, from_day_on, interaction_windows
+from gata_assets.core.quality import Outcome
+from gata_assets.errors import ChecksFailedError, DataRuleError, ObjectNotFoundError
+from gata_assets.instances import held_open
+from gata_assets.resources.interaction_engine import (
+    ITEM_FEATURES,
+    NEGATIVE_SAMPLES,
+    RECENT_INTERACTIONS,
+    USER_FEATURES,
+    WITH_FEATURES,
+    CuratedWindow,
+    InteractionEngine,
+    MadeTables,
+)
+from gata_assets.resources.object_store import ObjectStore
+
+
+@dataclass(frozen=True)
+class BatchTable:
+    """A table of a batch: its checks, and the tables that it is made from."""
+
+    checks: tuple[str, ...]
+    made_from: tuple[str, ...]
+
+
+if TYPE_CHECKING:
+    from gata_assets.resources.curated_layer import CuratedDays, CuratedLayer
+
+# The tables of each set, in their order; without rows of its first, a set is not made.
+TABLES: Mapping[SetName, Mapping[str, BatchTable]] = {
+    SetName.FEATURES: {
+        USER_FEATURES: BatchTable(
+            (checks.USER_FEATURES_ARE_VALID, checks.FEATURES_MATCH_THE_EVENTS, checks.NOTHING_AFTER_THE_BATCH),
+            made_from=(CURATED_INTERACTIONS,),
+        ),
+        ITEM_FEATURES: BatchTable(
+            (checks.ITEM_FEATURES_ARE_VALID, checks.FEATURES_MATCH_THE_EVENTS),
+            made_from=(CURATED_INTERACTIONS, CURATED_ITEMS),
+        ),
+        RECENT_INTERACTIONS: BatchTable(
+            (checks.RECENT_INTERACTIONS_ARE_VALID, checks.FEATURES_MATCH_THE_EVENTS, checks.NOTHING_AFTER_THE_BATCH),
+            made_from=(CURATED_INTERACTIONS,),
+        ),
+    },
+    SetName.TRAINING_DATA: {
+        NEGATIVE_SAMPLES: BatchTable(
+            (
+                checks.NEGATIVE_SAMPLES_ARE_VALID,
+                checks.NEGATIVES_WERE_NEVER_INTERACTED,
+                checks.NO_NEGATIVE_TWICE,
+                checks.RATIO_IS_KEPT_OR_COUNTED_SHORT,
+                checks.NEGATIVES_COVER_THE_CATALOGUE,
+                checks.NOTHING_AFTER_THE_BATCH,
+            ),
+            made_from=(CURATED_INTERACTIONS, CURATED_ITEMS),
+        ),
+        WITH_FEATURES: BatchTable(
+            (checks.WITH_FEATURES_ARE_VALID,),
+            made_from=(NEGATIVE_SAMPLES, USER_FEATURES, ITEM_FEATURES),
+        ),
+    },
+}
+_REASONS: Mapping[SetName, str] = {
+    SetName.FEATURES: "the window has no interactions",
+    SetName.TRAINING_DATA: "the window has no positives: POSITIVE_INTERACTION_TYPES, MIN_INTERACTIONS_PER_USER and "
+    "MIN_INTERACTIONS_PER_ITEM say what makes one",
+}
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """One batch at work: its windows, and the curated layer that it is made from."""
+
+    batch_id: str
+    windows: InteractionWindows
+    days: CuratedDays
+    seen_days: CuratedDays
+    catalogue: str | None
+
+    def made_from(self, name: SetName) -> dict[str, Any]:
+        """Digests of the curated layer, as a manifest says them."""
+        days = self.days if name is SetName.FEATURES else self.seen_days
+        return {CURATED_INTERACTIONS: days.digest(), CURATED_ITEMS: self.catalogue}
+
+
+class InteractionLine:
+    """The work of one run for one tenant: the sets that it is asked for, and what failed of its batches."""
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        *,
+        layer: CuratedLayer,
+        rules: InteractionRules,
+        earliest: date,
+        code_version: str,
+        engine: InteractionEngine,
+        store: ObjectStore,
+    ) -> None:
+        batches = len(context.partition_keys)
+        self._context = context
+        self._layer = layer
+        self._places = layer.places
+        self._rules = rules
+        self._earliest = earliest
+        self._code_version = code_version
+        self._engine = engine
+        self._store = store
+        self._recorder = Recorder(context, code_version=code_version, as_events=batches > 1)
+        self._failures = KeptFailures(context.log, partitions=batches)
+
+    def run(self, batch_ids: Sequence[str]) -> Events:
+        """Make the batches in their order; gives their checks and materializations as they happen.
+
+        Raises dagster.Failure: at the end for batches that failed alone, at once for what would fail for every batch.
+        """
+        self._recorder.refuse_readers_in_range()
+        wanted = self._wanted()
+        ended: set[str] = set()
+        with held_open(self._context.instance, self._context.run.run_id):
+            for batch_id in batch_ids:
+                at_work, features = SetName.FEATURES, None
+                try:
+                    batch = self._look(batch_id)
+                    for at_work in wanted:
+                        features = yield from self._make(at_work, batch, features)
+                    ended.add(batch_id)
+                except Exception as error:  # noqa: BLE001 (kept as the batch's failure, which ends the run)
+                    self._failures.keep(batch_id, f"{self._places.tenant}/{at_work}", error)
+                self._failures.stop_if_hopeless(ended=ended)
+        self._failures.stop_at_end()
+
+    def _wanted(self) -> list[SetName]:
+        """The sets that are selected; raises dagster.Failure for a part of one, since a set has one manifest."""
+        selected = {key.path[-1] for key in self._context.selected_asset_keys}
+        wanted = [name for name in SetName if selected.intersection(TABLES[name])]
+        for name in wanted:
+            if missing := TABLES[name].keys() - selected:
+                raise dg.Failure(
+                    f"The tables of {name} are made together: select {', '.join(sorted(missing))} too.",
+                    allow_retries=False,
+                )
+        return wanted
+
+    def _look(self, batch_id: str) -> _Batch:
+        """The curated layer as the batch sees it; raises DataRuleError where days of it are missing or stale."""
+        whole = interaction_windows(batch_id, self._rules)
+        windows = InteractionWindows(from_day_on(whole.window, self._earliest), from_day_on(whole.seen, self._earliest))
+        seen_days = self._layer.look(days_of(windows.seen))
+        days = seen_days.part(days_of(windows.window))
+        catalogue = self._layer.catalogue_digest()
+        if days.has_interactions:
+            seen_days.require_made()
+            if catalogue is None:
+                raise ObjectNotFoundError(
+                    f"{self._places.tenant}/{CURATED_ITEMS}: there are interactions in {windows.window}, and there is "
+                    "no catalogue. Bring item files with `gata ingest items`, and materialize it."
+                )
+        return _Batch(batch_id, windows, days, seen_days, catalogue)
+
+    def _make(
+        self, name: SetName, batch: _Batch, features: StoredTables | None
+    ) -> Generator[Event, None, StoredTables]:
+        """Make, check, write and record one set; gives what its manifest says."""
+        started = perf_counter()
+        made_from = batch.made_from(name)
+        if name is SetName.TRAINING_DATA:
+            features = features or self._read_features(batch)
+            made_from["features"] = features.sha256
+        made = self._call_engine(name, batch, features)
+        outcomes = {table: _outcomes_of(table, one.checks, made) for table, one in TABLES[name].items()}
+        try:
+            for table in TABLES[name]:
+                checks.require_passed(f"{self._places.tenant}/{table}", outcomes[table])
+        except ChecksFailedError:
+            for table in TABLES[name]:
+                yield from checks.evaluations(self._key(table), batch.batch_id, outcomes[table])
+            raise
+        seconds = {"seconds_making": perf_counter() - started}
+        started = perf_counter()
+        main = next(iter(TABLES[name]))
+        is_made = made is not None and made.numbers[main]["row_count"] > 0
+        tables = TablesOfBatch(
+            name=name,
+            tenant=self._places.tenant,
+            batch_id=batch.batch_id,
+            is_made=is_made,
+            reason="" if is_made else self._reason(name, features),
+            windows={"interactions": batch.windows.window, "seen": batch.windows.seen},
+            numbers=made.numbers if made is not None else {table: {"row_count": 0} for table in TABLES[name]},
+            settings=self._rules.as_settings(),
+            made_from=made_from,
+            code_version=self._code_version,
+        )
+        written = write_tables(self._store, tables, made if is_made else None)
+        seconds["seconds_writing"] = perf_counter() - started
+        yield from self._record(tables, written, outcomes, seconds)
+        return written.stored
+
+    def _call_engine(self, name: SetName, batch: _Batch, features: StoredTables | None) -> MadeTables | None:
+        """What the engine makes; nothing where there is nothing to make it from."""
+        curated = CuratedWindow(self._places, batch.windows.window, batch.windows.seen)
+        if name is SetName.FEATURES:
+            return self._engine.make_features(curated, self._store) if batch.days.has_interactions else None
+        if features is None or not features.is_made:
+            return None
+        prefix = SetName.FEATURES.prefix(self._places, batch.batch_id)
+        return self._engine.make_training_data(curated, self._rules.sampling, self._store, features=prefix)
+
+    def _reason(self, name: SetName, features: StoredTables | None) -> str:
+        return features.reason if features is not None and not features.is_made else _REASONS[name]
+
+    def _read_features(self, batch: _Batch) -> StoredTables:
+        """The batch's stored features; raises DataRuleError for those that were made otherwise than this run would."""
+        key = SetName.FEATURES.manifest_key(self._places, batch.batch_id)
+        again = f"Materialize the features of batch {batch.batch_id} first, or together with its training data."
+        try:
+            stored = read_stored(self._store.read(key))
+        except ObjectNotFoundError:
+            raise ObjectNotFoundError(f"There is no {self._store.uri(key)}. {again}") from None
+        if stored is None:
+            raise DataRuleError(f"{self._store.uri(key)} is withdrawn: its files are not whole. {again}")
+        if stored.made_from != batch.made_from(SetName.FEATURES) or not stored.is_made_with(self._rules.as_settings()):
+            raise DataRuleError(
+                f"{self._store.uri(key)}: the features were made from other curated tables than those that are stored "
+                f"now, or with another INTERACTION_PERIOD. {again}"
+            )
+        return stored
+
+    def _record(
+        self,
+        tables: TablesOfBatch,
+        written: WrittenTables,
+        outcomes: Mapping[str, Mapping[str, Sequence[Outcome]]],
+        seconds: Mapping[str, float],
+    ) -> Events:
+        manifest = dg.MetadataValue.path(self._store.uri(written.manifest_key))
+        for table, one in TABLES[tables.name].items():
+            key, files = self._key(table), written.files.get(table, ())
+            numbers = {name: value for name, value in tables.numbers[table].items() if name != "row_count"}
+            place = {"path": dg.MetadataValue.path(self._store.uri(f"{written.prefix}{table}/"))} if files else {}
+            yield self._recorder.materialization(
+                key,
+                tables.batch_id,
+                {
+                    "dagster/row_count": int(tables.numbers[table]["row_count"]),
+                    **numbers,
+                    "bytes": sum(file.size for file in files),
+                    "window": str(tables.windows["interactions"]),
+                    "is_made": tables.is_made,
+                    "reason": tables.reason,
+                    **place,
+                    "manifest": manifest,
+                },
+                version=written.version(table),
+                made_from=self._recorder.versions(self._sources(one, tables.batch_id)),
+                seconds=seconds,
+            )
+            yield from checks.evaluations(
+                key, tables.batch_id, outcomes[table], target=self._recorder.find(key, tables.batch_id)
+            )
+
+    def _sources(self, table: BatchTable, batch_id: str) -> list[tuple[dg.AssetKey, str | None]]:
+        """What a table was made from, as Dagster looks for what is newer: of many days, after the last one recorded."""
+        curated = (CURATED_INTERACTIONS, CURATED_ITEMS)
+        return [(self._key(source), None if source in curated else batch_id) for source in table.made_from]
+
+    def _key(self, table: str) -> dg.AssetKey:
+        return dg.AssetKey([self._places.tenant, table])
+
+
+def _outcomes_of(table: str, names: Sequence[str], made: MadeTables | None) -> Mapping[str, Sequence[Outcome]]:
+    """What the engine's checks say of a table; of one that there is nothing to make from, that nothing was checked."""
+    if made is not None:
+        return {name: made.outcomes[table][name] for name in names}
+    return {name: [Outcome(name, failed=0, checked=0, advice="")] for name in names}

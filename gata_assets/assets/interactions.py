@@ -1,0 +1,225 @@
+"""The interaction line as Dagster sees it: a tenant's curated tables, features and training data, in three ops.
+
+Curated days and the catalogue are made as files come; batches are made of them. How stands in `assets.curation_line`
+and `assets.interaction_line`.
+"""
+
+# No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from gata_assets import checks
+from gata_assets.assets.curation_line import CurationLine
+from gata_assets.assets.interaction_line import TABLES, InteractionLine
+from gata_assets.assets.recording import Events, columns
+from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
+from gata_assets.core.interaction_rules import CurationRules, InteractionRules, UnknownItems
+from gata_assets.resources.interaction_engine import (
+    ITEM_FEATURES,
+    NEGATIVE_SAMPLES,
+    RECENT_INTERACTIONS,
+    USER_FEATURES,
+    InteractionEngine,
+)
+from gata_assets.resources.object_store import ObjectStore
+from gata_assets.schemas.interactions import (
+    CuratedInteractions,
+    CuratedItems,
+    ItemFeatures,
+    NegativeSamples,
+    RecentInteractions,
+    UserFeatures,
+)
+
+if TYPE_CHECKING:
+    from gata_assets.resources.curation import Curator
+
+_MODELS: Mapping[str, type[Any]] = {
+    CURATED_INTERACTIONS: CuratedInteractions,
+    CURATED_ITEMS: CuratedItems,
+    USER_FEATURES: UserFeatures,
+    ITEM_FEATURES: ItemFeatures,
+    RECENT_INTERACTIONS: RecentInteractions,
+    NEGATIVE_SAMPLES: NegativeSamples,
+}
+_WITH_FEATURES_DESCRIPTION = (
+    "The rows of `negative_samples`, in their order, joined to user_features and item_features."
+)
+
+
+@dataclass(frozen=True)
+class InteractionLineRules:
+    """What all tenants' assets have in common: rules, partitions, and what is said of them."""
+
+    curation: CurationRules
+    interactions: InteractionRules
+    batches: dg.HourlyPartitionsDefinition
+    days: dg.DailyPartitionsDefinition
+    code_version: str
+    backfill_policy: dg.BackfillPolicy
+    engine: str
+    owners: Sequence[str] = ()
+
+
+def group_of(tenant: str) -> str:
+    """The asset group of a tenant's interactions."""
+    return f"{tenant}_interactions"
+
+
+def pool_of(tenant: str) -> str:
+    """The pool of a tenant's ops: what is written by one must not be written or read by another at the same time."""
+    return f"interactions_{tenant}"
+
+
+def build_interaction_assets(tenant: str, rules: InteractionLineRules) -> list[dg.AssetsDefinition]:
+    """A tenant's assets: `curated_interactions` a day, `curated_items`, and the five tables an hourly batch."""
+    return [_build_catalogue(tenant, rules), _build_curation(tenant, rules), _build_batches(tenant, rules)]
+
+
+def _build_catalogue(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name=f"{tenant}_catalogue",
+        specs=[_spec(tenant, CURATED_ITEMS, rules, deps=(), kinds={"polars"})],
+        check_specs=checks.specs(dg.AssetKey([tenant, CURATED_ITEMS]), None, checks.CURATED_ITEMS_ARE_VALID),
+        # Without it, Dagster wants its checks as outputs of the op; here they are events.
+        can_subset=True,
+        pool=pool_of(tenant),
+        # Before the days of the same run: an item is known when it is in the catalogue.
+        op_tags={"dagster/priority": "1"},
+    )
+    def catalogue(context: dg.AssetExecutionContext, object_store: ObjectStore) -> Events:
+        """Sort new item files, and take the latest row of each item."""
+        yield from _curation_line(context, tenant, object_store, rules).make_catalogue()
+
+    return catalogue
+
+
+def _build_curation(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefinition:
+    key = dg.AssetKey([tenant, CURATED_INTERACTIONS])
+    rejects_unknown = rules.curation.unknown_items is UnknownItems.REJECT
+    deps = [dg.AssetDep(dg.AssetKey([tenant, CURATED_ITEMS]))] if rejects_unknown else []
+
+    @dg.multi_asset(
+        name=f"{tenant}_curation",
+        specs=[_spec(tenant, CURATED_INTERACTIONS, rules, deps, kinds={"polars"}, partitions=rules.days)],
+        check_specs=[
+            *checks.specs(key, rules.days, checks.CURATED_INTERACTIONS_ARE_VALID, checks.NO_ROW_IS_LOST),
+            *checks.specs(key, rules.days, checks.EVERY_RAW_FILE_WAS_READ, is_blocking=False),
+        ],
+        partitions_def=rules.days,
+        can_subset=True,
+        backfill_policy=rules.backfill_policy,
+        pool=pool_of(tenant),
+    )
+    def curation(context: dg.AssetExecutionContext, object_store: ObjectStore) -> Events:
+        """Sort new interaction files, and curate the run's days and those that the files touch."""
+        yield from _curation_line(context, tenant, object_store, rules).make_days(context.partition_keys)
+
+    return curation
+
+
+def _build_batches(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefinition:
+    tables = {name: one for of_set in TABLES.values() for name, one in of_set.items()}
+
+    @dg.multi_asset(
+        name=f"{tenant}_batches",
+        specs=[
+            _spec(
+                tenant,
+                name,
+                rules,
+                [_dep(tenant, source, rules) for source in one.made_from],
+                kinds={rules.engine},
+                partitions=rules.batches,
+            )
+            for name, one in tables.items()
+        ],
+        check_specs=[
+            spec
+            for name, one in tables.items()
+            for spec in checks.specs(dg.AssetKey([tenant, name]), rules.batches, *one.checks)
+        ],
+        partitions_def=rules.batches,
+        can_subset=True,
+        backfill_policy=rules.backfill_policy,
+        pool=pool_of(tenant),
+    )
+    def batches(
+        context: dg.AssetExecutionContext,
+        object_store: ObjectStore,
+        interaction_engine: dg.ResourceParam[InteractionEngine],
+    ) -> Events:
+        """Make the run's batches, one after the other."""
+        from gata_assets.resources.curated_layer import CuratedLayer
+
+        line = InteractionLine(
+            context,
+            layer=CuratedLayer(_curator(tenant, object_store, rules)),
+            rules=rules.interactions,
+            earliest=rules.curation.earliest_at.date(),
+            code_version=rules.code_version,
+            engine=interaction_engine,
+            store=object_store,
+        )
+        yield from line.run(context.partition_keys)
+
+    return batches
+
+
+def _curation_line(
+    context: dg.AssetExecutionContext, tenant: str, store: ObjectStore, rules: InteractionLineRules
+) -> CurationLine:
+    return CurationLine(
+        context, curator=_curator(tenant, store, rules), days=rules.days, code_version=rules.code_version
+    )
+
+
+def _curator(tenant: str, store: ObjectStore, rules: InteractionLineRules) -> "Curator":
+    # Here, since it loads compiled kernels, and definitions are loaded all the time.
+    from gata_assets.resources.curation import Curator
+
+    return Curator(store, tenant, rules.curation, datetime.now(UTC))
+
+
+def _dep(tenant: str, source: str, rules: InteractionLineRules) -> dg.AssetDep:
+    """A dependency; of a batch on curated days, on exactly those that its window touches."""
+    key = dg.AssetKey([tenant, source])
+    if source != CURATED_INTERACTIONS:
+        return dg.AssetDep(key)
+    # In the batch's own unit, hours: from so many days before it to the hour before it. One op depends on an asset in
+    # one way only, so features are shown to depend on the whole of the seen window too.
+    days = rules.interactions.seen_period_days
+    with checks.without_maturity_warnings():
+        window = dg.TimeWindowPartitionMapping(
+            start_offset=-24 * days, end_offset=-1, allow_nonexistent_upstream_partitions=True
+        )
+    return dg.AssetDep(key, partition_mapping=window)
+
+
+def _spec(
+    tenant: str,
+    name: str,
+    rules: InteractionLineRules,
+    deps: Sequence[dg.AssetDep],
+    *,
+    kinds: set[str],
+    partitions: dg.PartitionsDefinition[str] | None = None,
+) -> dg.AssetSpec:
+    model = _MODELS.get(name)
+    return dg.AssetSpec(
+        dg.AssetKey([tenant, name]),
+        deps=deps,
+        description=_WITH_FEATURES_DESCRIPTION if model is None else model.__doc__,
+        metadata={} if model is None else columns(model),
+        # Recorded partition by partition, so that Dagster waits for no output of the op's end.
+        skippable=True,
+        group_name=group_of(tenant),
+        code_version=rules.code_version,
+        owners=rules.owners,
+        kinds={*kinds, "parquet"},
+        partitions_def=partitions,
+    )

@@ -1,0 +1,157 @@
+"""What a run records of the partitions it works through: each by itself, when it stands in the target.
+
+Common to the lines of tickets and of interactions. A result belongs to every partition of its run, so what belongs to
+one of several is recorded as an event, with the tags that Dagster gives to a result: by them it tells what is out
+of date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_pandera import pandera_schema_to_dagster_type
+
+from gata_assets import checks
+from gata_assets.errors import (
+    ChecksFailedError,
+    DamagedTableError,
+    DataRuleError,
+    DeleteDeniedError,
+    GataError,
+    NoTicketsError,
+    ObjectNotFoundError,
+)
+from gata_assets.failures import BATCHES, BatchFailure, Partitions, as_failure
+
+Event = dg.AssetCheckEvaluation | dg.AssetMaterialization | dg.MaterializeResult[None]
+Events = Iterator[Event]
+
+# A partition that raises one of these fails alone. Any other error (no database, no target) would meet every one.
+_OF_ONE_PARTITION = (DataRuleError, NoTicketsError, ObjectNotFoundError, DamagedTableError, DeleteDeniedError)
+
+# Tags of a materialization; Dagster writes them for results, and leaves them to us for events.
+_CODE_VERSION = "dagster/code_version"
+_DATA_VERSION = "dagster/data_version"
+_IS_OURS = "dagster/data_version_is_user_provided"
+_INPUT_VERSION = "dagster/input_data_version"
+_INPUT_EVENT = "dagster/input_event_pointer"
+_BACKFILL = "dagster/backfill"
+
+# A stage takes milliseconds; more digits only fill the page.
+_DIGITS_OF_SECONDS = 4
+
+
+class Recorder:
+    """Gives the events of one run; `as_events` where it makes several partitions, or others than it is asked for."""
+
+    def __init__(self, context: dg.AssetExecutionContext, *, code_version: str, as_events: bool) -> None:
+        self._context = context
+        self._code_version = code_version
+        self._as_events = as_events
+
+    def refuse_readers_in_range(self) -> None:
+        """Raise for assets of the same run that read ours: what is recorded by partition is no output of the op, and
+        without one Dagster skips them and calls the run a success.
+        """
+        layer = self._context.job_def.asset_layer
+        ours = self._context.selected_asset_keys
+        others = layer.selected_asset_keys - ours
+        readers = [key.to_user_string() for key in others if self._as_events and layer.get(key).parent_keys & ours]
+        if readers:
+            raise dg.Failure(
+                f"{', '.join(sorted(readers))}: made from assets of this run, which is over a range of batches. Give "
+                "it a run of its own, after this one.",
+                allow_retries=False,
+            )
+
+    def find(self, key: dg.AssetKey, partition: str | None) -> dg.EventLogRecord | None:
+        """Dagster's record of an asset's partition as it was last materialized."""
+        of_partition = dg.AssetRecordsFilter(key, asset_partitions=None if partition is None else [partition])
+        return next(iter(self._context.instance.fetch_materializations(of_partition, limit=1).records), None)
+
+    def versions(
+        self, sources: Iterable[tuple[dg.AssetKey, str | None]]
+    ) -> Mapping[dg.AssetKey, tuple[str, int | None]]:
+        """The recorded versions of assets' partitions, for `made_from` below; without those that have none."""
+        found = {}
+        for key, partition in sources:
+            record = self.find(key, partition)
+            made = record.asset_materialization if record else None
+            if record and made and _DATA_VERSION in (made.tags or {}):
+                found[key] = str((made.tags or {})[_DATA_VERSION]), record.storage_id
+        return found
+
+    def materialization(
+        self,
+        key: dg.AssetKey,
+        partition: str | None,
+        metadata: Mapping[str, Any],
+        *,
+        version: str,
+        made_from: Mapping[dg.AssetKey, tuple[str, int | None]],
+        seconds: Mapping[str, float],
+    ) -> dg.MaterializeResult[None] | dg.AssetMaterialization:
+        """One asset of one partition, and of what version it is.
+
+        `made_from` is the version of each asset of the same partition that it was made from, and Dagster's record of
+        it; `seconds` are those of its stages.
+        """
+        metadata = {
+            **metadata,
+            **{stage: round(spent, _DIGITS_OF_SECONDS) for stage, spent in seconds.items()},
+        }
+        if not self._as_events:
+            return dg.MaterializeResult(asset_key=key, metadata=metadata, data_version=dg.DataVersion(version))
+        tags = {_CODE_VERSION: self._code_version, _DATA_VERSION: version, _IS_OURS: "true"}
+        for source, (its_version, pointer) in made_from.items():
+            name = source.to_user_string()
+            tags |= {f"{_INPUT_VERSION}/{name}": its_version, f"{_INPUT_EVENT}/{name}": str(pointer or "NULL")}
+        tags |= {tag: value for tag, value in self._context.run.tags.items() if tag == _BACKFILL}
+        return dg.AssetMaterialization(key, partition=partition, metadata=metadata, tags=tags)
+
+
+class KeptFailures:
+    """What failed of a run's partitions, kept until its end unless it would fail for all."""
+
+    def __init__(self, log: dg.DagsterLogManager, *, partitions: int, are: Partitions = BATCHES) -> None:
+        self._log = log
+        self._partitions = partitions
+        self._are = are
+        self._failures: list[BatchFailure] = []
+        self._unforeseen: Exception | None = None
+
+    def keep(self, partition: str, asset: str, error: Exception) -> None:
+        """Keep a failure; of one that nobody foresaw its kind only, since its words may hold a value."""
+        failed_checks = error.checks if isinstance(error, ChecksFailedError) else ()
+        reason = str(error) if isinstance(error, GataError) else f"{type(error).__name__}, which nobody foresaw"
+        would_fail_all = not isinstance(error, _OF_ONE_PARTITION)
+        if not isinstance(error, GataError):
+            self._unforeseen = error
+        self._failures.append(BatchFailure(partition, asset, failed_checks, reason, would_fail_all))
+        self._log.error(f"{self._are.one.capitalize()} {partition}: {reason}")
+
+    def stop_if_hopeless(self, *, ended: set[str]) -> None:
+        """Raise dagster.Failure if what failed would fail for every partition; `ended` are those that did not."""
+        if any(failure.would_fail_all for failure in self._failures):
+            tried = ended.union(failure.batch_id for failure in self._failures)
+            untried = self._partitions - len(tried)
+            raise as_failure(
+                self._failures, batches=self._partitions, untried=untried, are=self._are
+            ) from self._unforeseen
+
+    def stop_at_end(self) -> None:
+        """Raise dagster.Failure if anything failed."""
+        if self._failures:
+            raise as_failure(self._failures, batches=self._partitions, are=self._are) from self._unforeseen
+
+
+def columns(model: type[Any]) -> dict[str, Any]:
+    """A pandera model's column table for the UI.
+
+    Not as the asset's Dagster type: that would validate every table a second time, and puts failing values into
+    the event log.
+    """
+    with checks.without_maturity_warnings():
+        return {"dagster/column_schema": pandera_schema_to_dagster_type(model).metadata["schema"]}

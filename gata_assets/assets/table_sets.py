@@ -1,0 +1,78 @@
+"""How a batch's set of tables comes into the store: files first, and last the manifest that makes them one set.
+
+As with the datasets of the ticket line: while files are replaced, the manifest of an earlier run is gone; where the
+role may not delete, one that says so stands in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from gata_assets.core.batch_tables import StoredTables, TablesOfBatch, read_stored, withdrawn_manifest
+from gata_assets.core.interaction_places import TenantPlaces
+from gata_assets.errors import DeleteDeniedError
+from gata_assets.resources.interaction_engine import MadeTables, WrittenFile
+from gata_assets.resources.object_store import ObjectStore
+
+
+@dataclass(frozen=True)
+class WrittenTables:
+    """A set as it stands in the store: what its manifest says, and the files of each table."""
+
+    stored: StoredTables
+    manifest_key: str
+    prefix: str
+    files: Mapping[str, Sequence[WrittenFile]]
+
+    def version(self, table: str) -> str:
+        """What tells a table from another: a digest of its files."""
+        return sha256("\n".join(file.sha256 for file in self.files.get(table, ())).encode()).hexdigest()
+
+
+def write_tables(store: ObjectStore, tables: TablesOfBatch, made: MadeTables | None) -> WrittenTables:
+    """Withdraw an earlier manifest, write the files, remove those of an earlier run that are left, write the manifest.
+
+    Raises DeleteDeniedError when files of an earlier run must go and the role may not delete them, or StoreError.
+    """
+    places = TenantPlaces(tables.tenant)
+    prefix, manifest_key = (
+        tables.name.prefix(places, tables.batch_id),
+        tables.name.manifest_key(places, tables.batch_id),
+    )
+    if store.exists(manifest_key):
+        try:
+            store.delete(manifest_key)
+        except DeleteDeniedError:
+            store.write(manifest_key, withdrawn_manifest(tables.name, tables.tenant, tables.batch_id))
+    files = made.write(prefix) if made else {}
+    written = {file.key for of_table in files.values() for file in of_table}
+    _delete_left(store, [key for key in store.list_keys(prefix) if key not in written | {manifest_key}], tables)
+    described: dict[str, list[Mapping[str, str | int]]] = {
+        table: [
+            {"key": file.key, "rows": file.rows, "bytes": file.size, "sha256": file.sha256} for file in files[table]
+        ]
+        for table in sorted(files)
+    }
+    manifest = replace(tables, files=described).encode()
+    store.write(manifest_key, manifest)
+    stored = read_stored(manifest)
+    assert stored is not None
+    return WrittenTables(stored, manifest_key, prefix, files)
+
+
+def _delete_left(store: ObjectStore, keys: Sequence[str], tables: TablesOfBatch) -> None:
+    denied = 0
+    for key in keys:
+        try:
+            store.delete(key)
+        except DeleteDeniedError:
+            denied += 1
+    if denied:
+        folder = store.uri(tables.name.prefix(TenantPlaces(tables.tenant), tables.batch_id))
+        raise DeleteDeniedError(
+            f"{denied} files of an earlier run of batch {tables.batch_id} are left below {folder} and may not be "
+            "deleted, and whoever reads the folder would read them too. Delete them by hand or give the role the right "
+            "(s3:DeleteObject), and run the batch again."
+        )

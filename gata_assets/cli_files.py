@@ -1,0 +1,105 @@
+"""The commands of a tenant's raw files: `gata ingest` and `gata quarantine`. See `cli`, to which they belong."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gata_assets.cli_options import ENV_FILE, SUMMARY, imports_uncollected, is_for_people, load
+from gata_assets.errors import GataError
+
+_TENANT = click.option("--tenant", required=True, metavar="NAME", help="Whose files they are: 1 to 63 of a-z 0-9 _.")
+
+
+@click.command()
+@click.argument("data", type=click.Choice(["interactions", "items"]))
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@_TENANT
+@click.option(
+    "--format", "file_format", metavar="END", help="The format where the name does not tell it: csv, jsonl.gz."
+)
+@click.option(
+    "--replaces", multiple=True, metavar="FILE_ID", help="An earlier file, which then counts no more (repeatable)."
+)
+@SUMMARY
+@ENV_FILE
+def ingest(
+    data: str,
+    files: tuple[str, ...],
+    tenant: str,
+    file_format: str | None,
+    replaces: tuple[str, ...],
+    summary: str,
+    env_file: Path | None,
+) -> None:
+    """Take in files of interactions or items: CSV, JSON Lines or Parquet, also with .gz or .zst.
+
+    FILE may be a directory, or - for stdin. Files are kept as they are; bad rows go to quarantine with the rules that
+    they break. Exits with 0 when the files landed, though rows of them were bad, with 1 when a file could not be read
+    or has the wrong columns (the others land), and with 2 when an argument or a setting is wrong.
+    """
+    settings = load(env_file)
+    _require_tenant(tenant)
+    if replaces and len(files) > 1:
+        raise click.UsageError("--replaces goes with one file.")
+    with imports_uncollected():
+        from gata_assets.commands import ingest as command
+    from gata_assets.errors import RawFileError
+
+    try:
+        is_read = command.run(
+            settings,
+            data,
+            files,
+            tenant=tenant,
+            file_format=file_format,
+            replaces=replaces,
+            as_table=is_for_people(summary),
+        )
+    except RawFileError as error:
+        raise click.UsageError(str(error)) from None
+    except GataError as error:
+        raise click.ClickException(str(error)) from None
+    if not is_read:
+        sys.exit(1)
+
+
+@click.command()
+@_TENANT
+@click.option("--rule", help="Only rows that break this rule.")
+@click.option("--file", "file_id", metavar="FILE_ID", help="Only this file.")
+@click.option("--replay", is_flag=True, help="Sort the files again, by today's rules and catalogue.")
+@SUMMARY
+@ENV_FILE
+def quarantine(
+    tenant: str, rule: str | None, file_id: str | None, replay: bool, summary: str, env_file: Path | None
+) -> None:
+    """Show how many rows of a tenant break which rule in which file, and which files could not be read.
+
+    Exits with 1 when a file cannot be read when it is sorted again, and with 2 when an argument is wrong.
+    """
+    settings = load(env_file)
+    _require_tenant(tenant)
+    with imports_uncollected():
+        from gata_assets.commands import quarantine as command
+
+    if rule and rule not in command.RULES:
+        raise click.BadParameter(f"there are: {', '.join(command.RULES)}.", param_hint="--rule")
+    if rule and replay:
+        raise click.UsageError("--replay sorts whole files again: --file chooses one, --rule does not go with it.")
+    try:
+        if not replay:
+            command.run(settings, tenant, rule=rule, file_id=file_id, as_table=is_for_people(summary))
+        elif not command.replay(settings, tenant, file_id=file_id, as_table=is_for_people(summary)):
+            sys.exit(1)
+    except GataError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _require_tenant(name: str) -> None:
+    from gata_assets.setting_values import is_tenant_name
+
+    if not is_tenant_name(name):
+        raise click.BadParameter("1 to 63 of a-z 0-9 _ are needed, for example acme.", param_hint="--tenant")

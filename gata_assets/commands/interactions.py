@@ -1,0 +1,122 @@
+"""The interaction half of `gata prepare` and `gata backfill`: curate what is missing, then make the batches.
+
+Runs of the same jobs as in the UI, in this process. A tenant that fails stops neither another nor the tickets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from gata_assets.batches import Window
+from gata_assets.commands.runs import Written, find_failures, read_written, run_range
+from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
+from gata_assets.core.curation_reports import valid_reports
+from gata_assets.core.interaction_places import DataType
+from gata_assets.core.interaction_windows import days_of, from_day_on, interaction_windows, stretches
+from gata_assets.definitions import build_store
+from gata_assets.errors import GataError
+from gata_assets.failures import BatchFailure
+from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
+from gata_assets.resources.curated_layer import CuratedLayer
+from gata_assets.resources.curation import Curator
+from gata_assets.resources.object_store import ObjectStore
+from gata_assets.settings import Settings
+
+
+@dataclass
+class InteractionHalf:
+    """What became of the interaction half: the runs, what they wrote and what failed of them.
+
+    `quarantined` are the rows that lie in quarantine, `refused` the raw files that could not be read, by tenant.
+    """
+
+    run_ids: list[str] = field(default_factory=list)
+    written: list[Written] = field(default_factory=list)
+    failures: list[BatchFailure] = field(default_factory=list)
+    quarantined: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+
+    def summed(self) -> list[Written]:
+        """What was written, with all days of a tenant as one: how many they are, their rows, and what lies in
+        quarantine.
+        """
+        days: dict[str, list[Written]] = {}
+        for one in self.written:
+            if one.asset.endswith(f"/{CURATED_INTERACTIONS}"):
+                days.setdefault(one.asset, []).append(one)
+        sums = []
+        for asset, of_asset in days.items():
+            numbers = {name: sum(one.numbers[name] for one in of_asset) for name in ("row_count", "duplicates")}
+            tenant = asset.partition("/")[0]
+            quarantined = {"quarantined": self.quarantined.get(tenant, 0), "refused_files": self.refused.get(tenant, 0)}
+            last = max(of_asset, key=lambda one: one.partition or "")
+            sums.append(Written(asset, None, {**numbers, "days": len(of_asset), **quarantined}, "", last.places))
+        return [*sums, *(one for one in self.written if one.asset not in days)]
+
+    def add(self, ended: dg.ExecuteInProcessResult, partition: str) -> None:
+        """Take note of a run; of one that failed before it reached a partition, under the one that is given."""
+        self.run_ids.append(ended.run_id)
+        self.written.extend(read_written(ended))
+        if not ended.success:
+            self.failures.extend(find_failures(ended, partition))
+
+
+def prepare_interactions(
+    settings: Settings,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    stretch: Sequence[str],
+    *,
+    tenants: Sequence[str] | None = None,
+) -> InteractionHalf:
+    """Make consecutive batches of tenants (all, unless some are named), and first the days that they need."""
+    half = InteractionHalf()
+    store = build_store(settings)
+    curate = definitions.resolve_job_def(CURATE_INTERACTIONS)
+    reached = []
+    for tenant in tenants or settings.tenants_prepared:
+        try:
+            _curate(settings, tenant, store, stretch, curate, instance, half)
+            reached.append(tenant)
+        except GataError as error:
+            half.failures.append(BatchFailure(stretch[0], f"{tenant}/{CURATED_INTERACTIONS}", (), str(error)))
+    if reached:
+        job = definitions.resolve_job_def(PREPARE_INTERACTIONS)
+        assets = [key for key in job.asset_layer.selected_asset_keys if key.path[0] in reached]
+        half.add(run_range(job, instance, (stretch[0], stretch[-1]), assets=assets), stretch[0])
+    return half
+
+
+def _curate(
+    settings: Settings,
+    tenant: str,
+    store: ObjectStore,
+    stretch: Sequence[str],
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    half: InteractionHalf,
+) -> None:
+    """Sort a tenant's new files, and curate the catalogue and the days of a window that are missing or stale."""
+    first, last = (
+        interaction_windows(batch_id, settings.interaction_rules).seen for batch_id in (stretch[0], stretch[-1])
+    )
+    window = from_day_on(Window(first.start_at, last.end_at), settings.earliest_interaction)
+    curator = Curator(store, tenant, settings.curation_rules, datetime.now(UTC))
+    waiting = curator.unsorted()
+    keys = {name: dg.AssetKey([tenant, name]) for name in (CURATED_ITEMS, CURATED_INTERACTIONS)}
+    if any(key.startswith(curator.places.raw(DataType.ITEMS)) for key in waiting):
+        half.add(run_range(job, instance, None, assets=[keys[CURATED_ITEMS]]), "catalogue")
+    days = CuratedLayer(curator).look(days_of(window))
+    due = days.due if days.has_interactions else ()
+    if any(key.startswith(curator.places.raw(DataType.INTERACTIONS)) for key in waiting):
+        # Which days the new files are of is known when they are sorted, by the run itself.
+        due = days.due or days.days[-1:]
+    for start, end in stretches(due):
+        half.add(run_range(job, instance, (str(start), str(end)), assets=[keys[CURATED_INTERACTIONS]]), str(start))
+    reports = curator.reports(DataType.INTERACTIONS)
+    half.quarantined[tenant] = sum(report.bad for report in valid_reports(reports))
+    half.refused[tenant] = sum(report.refused is not None for report in reports)

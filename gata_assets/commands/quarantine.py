@@ -1,0 +1,89 @@
+"""`gata quarantine`: which rows and files of a tenant do not count and why, and sorting them again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from time import perf_counter
+
+from rich.table import Table
+
+from gata_assets.commands.tenants import FileOutcome, followed, open_curator, show_outcomes
+from gata_assets.commands.terminal import text_console
+from gata_assets.core.curation_reports import Report, replaced_files
+from gata_assets.core.curation_rules import Rule
+from gata_assets.core.interaction_places import DataType
+from gata_assets.errors import DataRuleError
+from gata_assets.resources.curation import Curator
+from gata_assets.settings import Settings
+
+RULES = tuple(rule.label for rule in Rule)
+
+
+def run(settings: Settings, tenant: str, *, rule: str | None, file_id: str | None, as_table: bool) -> None:
+    """Show bad rows by rule and file, and files that were refused; raises DataRuleError for an unknown file."""
+    reports = find_reports(open_curator(settings, tenant), file_id)
+    rows = [
+        (broken, report.file_id, count)
+        for report in reports
+        for broken, count in sorted((report.bad_by_rule or {}).items())
+        if rule in (None, broken)
+    ]
+    refused = [report for report in reports if report.refused and rule is None]
+    if as_table:
+        _print_tables(sorted(rows), refused)
+        return
+    for broken, name, count in sorted(rows):
+        print(json.dumps({"event": "ROWS_IN_QUARANTINE", "rule": broken, "file_id": name, "rows": count}))
+    for report in refused:
+        print(json.dumps({"event": "FILE_REFUSED", "file_id": report.file_id, "reason": report.refused}))
+
+
+def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bool) -> bool:
+    """Sort files with bad rows and refused ones again, show each, and say whether all could be read."""
+    curator = open_curator(settings, tenant)
+    curator.refresh_catalogue()
+    outcomes = []
+    with followed() as display:
+        for report in find_reports(curator, file_id):
+            started = perf_counter()
+            display.begin(report.file_id)
+            again = curator.sort(report.raw_key, progress=display.show)
+            outcomes.append(FileOutcome(report.file_id, again, seconds=perf_counter() - started))
+            show_outcomes(outcomes[-1:], as_table=as_table)
+            if again.data is DataType.ITEMS:
+                curator.refresh_catalogue()
+    if as_table and not outcomes:
+        text_console().print("There is nothing in quarantine.")
+    return not any(outcome.is_refused for outcome in outcomes)
+
+
+def find_reports(curator: Curator, file_id: str | None) -> Sequence[Report]:
+    """The files with bad rows and the refused ones, items first, or the one asked for; replaced ones are left out."""
+    if file_id:
+        report = curator.report_of(file_id)
+        if file_id in replaced_files(curator.reports(report.data)):
+            raise DataRuleError(f"{file_id} counts no more: another file took its place.")
+        return [report]
+    found: list[Report] = []
+    for data in (DataType.ITEMS, DataType.INTERACTIONS):
+        reports = curator.reports(data)
+        replaced = replaced_files(reports)
+        found += [report for report in reports if report.file_id not in replaced and (report.bad or report.refused)]
+    return found
+
+
+def _print_tables(rows: Sequence[tuple[str, str, int]], refused: Sequence[Report]) -> None:
+    console = text_console(width=None)
+    if rows:
+        table = Table(title="Rows in quarantine", title_justify="left")
+        table.add_column("rule")
+        table.add_column("file", overflow="fold")
+        table.add_column("rows", justify="right")
+        for rule, name, count in rows:
+            table.add_row(rule, name, f"{count:,}")
+        console.print(table)
+    for report in refused:
+        console.print(f"REFUSED {report.file_id} {report.refused}", markup=False)
+    if not rows and not refused:
+        console.print("There is nothing in quarantine.")

@@ -1,0 +1,130 @@
+"""What the commands of a tenant's raw files share: the curator, the files named, and how a file's outcome is shown."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from gata_assets.commands.terminal import text_console
+from gata_assets.core.curation_reports import Report
+from gata_assets.definitions import build_store
+from gata_assets.resources.curation import Curator
+from gata_assets.settings import Settings
+
+
+@dataclass(frozen=True)
+class FileOutcome:
+    """What became of one file that was asked for: its report, or why it did not land; and how long it took."""
+
+    name: str
+    report: Report | None = None
+    refused: str | None = None
+    was_there: bool = False
+    seconds: float = 0.0
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether none of its rows count."""
+        return self.reason is not None
+
+    @property
+    def reason(self) -> str | None:
+        """Why none of its rows count; goes on from the file's name."""
+        return self.refused or (self.report.refused if self.report else None)
+
+
+def open_curator(settings: Settings, tenant: str, now: datetime | None = None) -> Curator:
+    """The curator of a tenant; says on stderr when nobody prepares the tenant's data."""
+    prepared = settings.tenants or ("sample",)
+    if tenant not in prepared:
+        text_console(stderr=True).print(f"TENANTS does not name {tenant}: its data is kept and sorted, not prepared.")
+    return Curator(build_store(settings), tenant, settings.curation_rules, now or datetime.now(UTC))
+
+
+class Followed:
+    """How far the sorting of files is: a line with rows and rate on a terminal, nothing elsewhere."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=None) if progress else None
+
+    def begin(self, name: str) -> None:
+        """A file is next."""
+        self._say(f"{name}: reading")
+        self._name = name
+
+    def show(self, rows: int) -> None:
+        """So many rows of it are sorted."""
+        self._say(f"{self._name}: {rows:,} rows")
+
+    def _say(self, text: str) -> None:
+        if self._progress and self._task is not None:
+            self._progress.update(self._task, description=text)
+
+
+@contextmanager
+def followed() -> Iterator[Followed]:
+    """Show progress while the context lasts."""
+    if not sys.stderr.isatty():
+        yield Followed(None)
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True, emoji=False), transient=True) as progress:
+        yield Followed(progress)
+
+
+def show_outcomes(outcomes: Sequence[FileOutcome], *, as_table: bool) -> None:
+    """Say what became of files: for people, or a line of JSON a file."""
+    for outcome in outcomes:
+        if as_table:
+            _print_outcome(outcome)
+        else:
+            print(json.dumps(_describe(outcome)))
+
+
+def _print_outcome(outcome: FileOutcome) -> None:
+    console = text_console()
+    report = outcome.report
+    if report is None or outcome.reason:
+        where = f" (file {report.file_id})" if report else " Nothing landed."
+        console.print(f"REFUSED {outcome.name} {outcome.reason}{where}", markup=False)
+        return
+    rate = f", {report.rows / outcome.seconds:,.0f} rows/s" if outcome.seconds > 1 else ""
+    landed = f"already landed on {report.landed_at:%Y-%m-%d}" if outcome.was_there else "landed"
+    console.print(f"{outcome.name}: {landed} as {report.file_id}", markup=False)
+    console.print(f"  {report.rows:,} rows: {report.good:,} good, {report.bad:,} in quarantine{rate}", markup=False)
+    if report.days:
+        console.print(f"  days: {len(report.days)}, from {report.days[0]} to {report.days[-1]}", markup=False)
+    for rule, rows in (report.bad_by_rule or {}).items():
+        console.print(f"  {rows:,} broke {rule}", markup=False)
+    if report.unknown_items:
+        console.print(f"  {report.unknown_items:,} good rows name items that the catalogue does not have", markup=False)
+    for old in report.replaces:
+        console.print(f"  takes the place of {old}", markup=False)
+
+
+def _describe(outcome: FileOutcome) -> dict[str, object]:
+    report = outcome.report
+    found: dict[str, object] = {"event": "FILE_REFUSED" if outcome.is_refused else "FILE_SORTED", "file": outcome.name}
+    if report:
+        found |= {
+            "file_id": report.file_id,
+            "raw": report.raw_key,
+            "landed_at": report.landed_at.isoformat(),
+            "was_there": outcome.was_there,
+            "rows": report.rows,
+            "good": report.good,
+            "bad": report.bad,
+            "bad_by_rule": report.bad_by_rule or {},
+            "unknown_items": report.unknown_items,
+            "days": [str(day) for day in report.days],
+            "replaces": report.replaces,
+        }
+    return found | {"reason": outcome.reason, "seconds": round(outcome.seconds, 3)}

@@ -1,0 +1,154 @@
+"""CSV records in a run of bytes, by RFC 4180: where their fields are, and which cannot be told.
+
+A quote opens a field only at its start. No record is lost: one with other fields than the header, with text after a
+closing quote, or with a quote that does not close is told as such, with its line.
+Source: https://www.rfc-editor.org/rfc/rfc4180
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from gata_assets.core.texts import Texts
+
+# A record with a quoted field that is longer has a quote that does not close: its first line is taken for the record.
+LONGEST_RECORD = 1 << 20
+
+READABLE, UNREADABLE, RAGGED = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Records:
+    """Records of a block: `bounds` (record, field, start and end), `spans` of whole records, `lines`, and `faults`.
+
+    Lines are counted from the start of the block, and empty ones are no records. `faults` are READABLE, UNREADABLE or
+    RAGGED. `used` bytes and `used_lines` lines belong to whole records; what follows goes with the next block.
+    """
+
+    bounds: NDArray[np.int32]
+    spans: NDArray[np.int32]
+    lines: NDArray[np.int64]
+    faults: NDArray[np.uint8]
+    used: int
+    used_lines: int
+
+    def texts(self, data: NDArray[np.uint8], field: int) -> Texts:
+        """One field of all records, without its quotes; empty for a record at fault."""
+        return Texts(*_gather(data, self.bounds[:, field, 0], self.bounds[:, field, 1]))
+
+    def fault_texts(self, data: NDArray[np.uint8]) -> dict[int, str]:
+        """The records at fault as they came, by their place."""
+        places = np.flatnonzero(self.faults).tolist()
+        return {row: data[slice(*self.spans[row])].tobytes().decode(errors="replace").rstrip("\r") for row in places}
+
+
+def split_records(data: NDArray[np.uint8], fields: int, *, is_last: bool) -> Records:
+    """Find the whole records of a block that starts with one; of the last block, all."""
+    lines = int(np.count_nonzero(data == 10)) + 1
+    bounds, spans = np.zeros((lines, fields, 2), dtype=np.int32), np.empty((lines, 2), dtype=np.int32)
+    line, faults = np.empty(lines, dtype=np.int64), np.empty(lines, dtype=np.uint8)
+    records, used, used_lines = _split(data, fields, is_last, bounds, spans, line, faults)
+    return Records(bounds[:records], spans[:records], line[:records], faults[:records], used, used_lines)
+
+
+@nb.njit(cache=True, nogil=True)
+def _line_end(data: NDArray[np.uint8], at: int) -> int:
+    while at < len(data) and data[at] != 10:
+        at += 1
+    return at
+
+
+@nb.njit(cache=True, nogil=True)
+def _split(
+    data: NDArray[np.uint8],
+    fields: int,
+    is_last: bool,
+    bounds: NDArray[np.int32],
+    spans: NDArray[np.int32],
+    lines: NDArray[np.int64],
+    faults: NDArray[np.uint8],
+) -> tuple[int, int, int]:
+    stop, at, line, record = len(data), 0, 0, 0
+    while at < stop:
+        if data[at] == 10 or (data[at] == 13 and at + 1 < stop and data[at + 1] == 10):
+            at += 1 if data[at] == 10 else 2
+            line += 1
+            continue
+        begin, first_line, field, fault = at, line, 0, READABLE
+        while True:
+            if at < stop and data[at] == 34:
+                at += 1
+                start = at
+                while at < stop and at - begin <= LONGEST_RECORD:
+                    if data[at] == 34:
+                        if at + 1 < stop and data[at + 1] == 34:
+                            at += 1
+                        else:
+                            break
+                    elif data[at] == 10:
+                        line += 1
+                    at += 1
+                if at >= stop and at - begin <= LONGEST_RECORD and not is_last:
+                    return record, begin, first_line
+                end = at
+                if at >= stop or data[at] != 34:
+                    at, line, fault = _line_end(data, begin), first_line, UNREADABLE
+                    break
+                at += 1
+                while at < stop and data[at] != 44 and data[at] != 10:
+                    if data[at] != 13 or (at + 1 < stop and data[at + 1] != 10):
+                        fault = UNREADABLE
+                    at += 1
+            else:
+                start = at
+                while at < stop and data[at] != 44 and data[at] != 10:
+                    at += 1
+                end = at
+                if end > start and data[end - 1] == 13 and (end == stop or data[end] == 10):
+                    end -= 1
+            if field < fields:
+                bounds[record, field, 0], bounds[record, field, 1] = start, end
+            field += 1
+            if at >= stop or data[at] == 10:
+                break
+            at += 1
+        if at >= stop and not is_last:
+            return record, begin, first_line
+        if fault == READABLE and field != fields:
+            fault = RAGGED
+        if fault != READABLE:
+            bounds[record] = 0
+        spans[record, 0], spans[record, 1] = begin, at
+        lines[record], faults[record] = first_line, fault
+        record += 1
+        line += 1
+        at += 1
+    return record, min(at, stop), line
+
+
+@nb.njit(cache=True, nogil=True)
+def _gather(
+    data: NDArray[np.uint8], starts: NDArray[np.int32], ends: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    rows, size = len(starts), 0
+    for row in range(rows):
+        size += ends[row] - starts[row]
+    places, content, at = np.zeros(rows + 1, dtype=np.int64), np.empty(max(size, 1), dtype=np.uint8), 0
+    for row in range(rows):
+        start, end = starts[row], ends[row]
+        if start > 0 and data[start - 1] == 34:
+            place = start
+            while place < end:
+                content[at] = data[place]
+                at += 1
+                place += 2 if data[place] == 34 else 1
+        else:
+            for place in range(start, end):
+                content[at] = data[place]
+                at += 1
+        places[row + 1] = at
+    return places, content

@@ -1,0 +1,175 @@
+"""What became of a raw file, and which files count: reports as values and as JSON.
+
+A report is written last, so it makes a file's parts count. Of two reports of which one takes the place of the other,
+the replaced one counts no more. Counts, keys and rule names only; never a value of a row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
+
+from gata_assets.core.interaction_places import DataType
+from gata_assets.core.quality import Outcome
+from gata_assets.errors import DamagedTableError
+
+
+@dataclass(frozen=True, order=True)
+class Part:
+    """A stored table of a file's rows: its key, its rows, and for good interactions their day."""
+
+    key: str
+    rows: int
+    day: date | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of the rows of one raw file.
+
+    `rows` were counted as they were read; `parts` hold the good ones and `quarantine` the bad ones (None without any).
+    `bad_by_rule` counts a row under each rule that it breaks. `unknown_items` counts good rows with an item that the
+    catalogue did not have. `refused` says why no row was read, `rules` is the digest of what rows were judged by,
+    `replaces` names the files whose place this one takes.
+    """
+
+    data: DataType
+    file_id: str
+    raw_key: str
+    landed_at: datetime
+    rules: str
+    rows: int = 0
+    parts: tuple[Part, ...] = ()
+    quarantine: Part | None = None
+    bad_by_rule: Mapping[str, int] | None = None
+    unknown_items: int = 0
+    refused: str | None = None
+    replaces: tuple[str, ...] = ()
+
+    @property
+    def good(self) -> int:
+        """Rows that were kept."""
+        return sum(part.rows for part in self.parts)
+
+    @property
+    def bad(self) -> int:
+        """Rows in quarantine."""
+        return self.quarantine.rows if self.quarantine else 0
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """The days that the good rows are of, ascending."""
+        return tuple(sorted({part.day for part in self.parts if part.day}))
+
+    def encode(self) -> bytes:
+        """As JSON, with the counts by day beside the parts for whoever reads it."""
+        by_day = {str(part.day): part.rows for part in self.parts if part.day}
+        content = asdict(self) | {"good": self.good, "bad": self.bad, "good_by_day": by_day}
+        return json.dumps(content, default=str, indent=1).encode()
+
+    @classmethod
+    def decode(cls, content: bytes, place: str) -> Report:
+        """From JSON; raises DamagedTableError for anything else."""
+        try:
+            found = json.loads(content)
+            quarantine = found["quarantine"]
+            return cls(
+                data=DataType(found["data"]),
+                file_id=found["file_id"],
+                raw_key=found["raw_key"],
+                landed_at=datetime.fromisoformat(found["landed_at"]),
+                rules=found["rules"],
+                rows=found["rows"],
+                parts=tuple(_part(part) for part in found["parts"]),
+                quarantine=_part(quarantine) if quarantine else None,
+                bad_by_rule=found["bad_by_rule"],
+                unknown_items=found["unknown_items"],
+                refused=found["refused"],
+                replaces=tuple(found["replaces"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise DamagedTableError(
+                f"{place} is not a report that this project wrote whole: remove it, and the file is sorted again."
+            ) from None
+
+
+def _part(found: Mapping[str, object]) -> Part:
+    day = found["day"]
+    return Part(str(found["key"]), int(str(found["rows"])), date.fromisoformat(str(day)) if day else None)
+
+
+def replaced_files(reports: Iterable[Report]) -> dict[str, str]:
+    """The ids of files that count no more, each with that of the file that took its place."""
+    return {old: report.file_id for report in reports if report.refused is None for old in report.replaces}
+
+
+def valid_reports(reports: Iterable[Report]) -> list[Report]:
+    """The reports of files that count: read, and not replaced."""
+    found = list(reports)
+    replaced = replaced_files(found)
+    return [report for report in found if report.refused is None and report.file_id not in replaced]
+
+
+def put_in_place(new: str, old: str, reports: Iterable[Report]) -> list[Report]:
+    """The reports that change when the file `new` takes the place of `old`, in the order in which to write them.
+
+    Whatever took the place of `new` before does so no more: who sends an earlier file again wants it back.
+    """
+    changed = []
+    for report in reports:
+        if new in report.replaces:
+            changed.append(replace(report, replaces=tuple(one for one in report.replaces if one != new)))
+        elif report.file_id == new and old not in report.replaces:
+            changed.append(replace(report, replaces=(*report.replaces, old)))
+    return sorted(changed, key=lambda report: report.file_id == new)
+
+
+def parts_by_day(reports: Iterable[Report]) -> dict[date, list[Part]]:
+    """The parts of interactions that count, by day and in order."""
+    days: dict[date, list[Part]] = {}
+    for report in valid_reports(reports):
+        for part in report.parts:
+            if part.day:
+                days.setdefault(part.day, []).append(part)
+    return {day: sorted(parts) for day, parts in sorted(days.items())}
+
+
+def count_bad_rows(reports: Iterable[Report]) -> dict[str, int]:
+    """Bad rows of the files that count, by rule."""
+    counts: Counter[str] = Counter()
+    for report in valid_reports(reports):
+        counts.update(report.bad_by_rule or {})
+    return dict(counts)
+
+
+def check_no_row_is_lost(reports: Iterable[Report], stored_rows: Mapping[str, int]) -> list[Outcome]:
+    """Of every file that was read, the rows in its stored parts and its quarantine are those that it has.
+
+    `stored_rows` has the rows of stored tables by key, as the tables themselves say; a table that is not there has
+    none.
+    """
+    lost = checked = 0
+    for report in reports:
+        tables = [*report.parts, *([report.quarantine] if report.quarantine else [])]
+        lost += abs(report.rows - sum(stored_rows.get(part.key, 0) for part in tables))
+        checked += report.rows
+    advice = "A staged part or a quarantine table is missing or changed: `gata quarantine --replay` makes them again."
+    return [Outcome("good + bad = raw", lost, checked, advice)]
+
+
+def check_no_part_is_lost(
+    parts: Iterable[Part], read_rows: Mapping[str, int], kept: int, duplicates: int
+) -> list[Outcome]:
+    """Of a day or the catalogue: every part has the rows that its report says, and kept + dropped rows are theirs."""
+    expected = {part.key: part.rows for part in parts}
+    off = sum(abs(rows - read_rows.get(key, 0)) for key, rows in expected.items())
+    total = sum(read_rows.values())
+    advice = "A staged part is missing or changed: `gata quarantine --replay` makes them again."
+    defect = "This is a defect of the curation; please report it."
+    return [
+        Outcome("staged parts have the rows that were sorted", off, sum(expected.values()), advice),
+        Outcome("kept + duplicates = staged", abs(total - kept - duplicates), total, defect),
+    ]

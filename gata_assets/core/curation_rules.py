@@ -1,0 +1,233 @@
+"""What every row of a raw file has to keep to, and the division of rows into good and bad ones.
+
+A rule has a name that says what is true of a good row. A bad row is kept as it came, with all rules that it breaks,
+its file and its line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntFlag
+from hashlib import sha256
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from gata_assets.core.csv_records import RAGGED, UNREADABLE
+from gata_assets.core.interaction_places import DataType
+from gata_assets.core.interaction_rules import CurationRules, InteractionType, UnknownItems
+from gata_assets.core.raw_files import COLUMNS, CONTEXT_COLUMNS
+from gata_assets.core.raw_rows import RawRows
+from gata_assets.core.texts import Texts, are_given, find_codes, parse_instants
+
+
+class Rule(IntFlag):
+    """The rules of rows; the names, in lower case, are those in quarantine and reports."""
+
+    ROW_IS_READABLE = 1
+    ROW_FITS_THE_COLUMNS = 2
+    USER_ID_IS_GIVEN = 4
+    ITEM_ID_IS_GIVEN = 8
+    INTERACTION_TYPE_IS_KNOWN = 16
+    TIMESTAMP_IS_ISO_8601 = 32
+    TIMESTAMP_IS_WITHIN_REASON = 64
+    RATING_IS_1_TO_5 = 128
+    ITEM_IS_KNOWN = 256
+    TITLE_IS_GIVEN = 512
+    PRICE_IS_A_NUMBER = 1024
+    PRICE_IS_NOT_NEGATIVE = 2048
+    AVAILABLE_AT_IS_ISO_8601 = 4096
+
+    @property
+    def label(self) -> str:
+        """The name of one rule."""
+        return str(self.name).lower()
+
+
+# Goes up when rows are judged otherwise than before under the same settings.
+_VERSION = 1
+
+_INSTANT = pl.Datetime("us", "UTC")
+_STAGED_INTERACTIONS = {
+    "user_id": pl.String(),
+    "item_id": pl.String(),
+    "timestamp": _INSTANT,
+    "type_code": pl.UInt8(),
+    "rating": pl.Float32(),
+    **dict.fromkeys(CONTEXT_COLUMNS, pl.String()),
+}
+_STAGED_ITEMS = {
+    **dict.fromkeys(("item_id", "title", "category"), pl.String()),
+    "price": pl.Float64(),
+    **dict.fromkeys(("brand", "description"), pl.String()),
+    "available_at": _INSTANT,
+    "source_line": pl.Int64(),
+}
+STAGED: Mapping[DataType, Mapping[str, pl.DataType]] = {
+    DataType.INTERACTIONS: _STAGED_INTERACTIONS,
+    DataType.ITEMS: _STAGED_ITEMS,
+}
+
+
+def quarantine_schema(data: DataType) -> dict[str, pl.DataType]:
+    """The columns of a quarantine table: those of the raw file as texts, the whole row where it could not be read,
+    the rules that it breaks, its file and its line.
+    """
+    texts = dict.fromkeys((*COLUMNS[data].all, "row"), pl.String())
+    return {**texts, "rules": pl.List(pl.String()), "source_file": pl.String(), "source_line": pl.Int64()}
+
+
+@dataclass(frozen=True)
+class RowRules:
+    """What rows of one file are judged by: the settings, when it landed, and the known items' ids (String, sorted)."""
+
+    settings: CurationRules
+    landed_at: datetime
+    known_items: pl.Series
+
+    @property
+    def digest(self) -> str:
+        """Ten characters that differ where a row of the file could be judged otherwise."""
+        settings = self.settings
+        instants = (settings.earliest_at.isoformat(), self.landed_at.isoformat())
+        parts = (_VERSION, *instants, settings.at_most_ahead, settings.unknown_items.value)
+        digest = sha256("\n".join(map(str, parts)).encode())
+        if settings.unknown_items is UnknownItems.REJECT:
+            digest.update("\n".join(self.known_items.to_list()).encode())
+        return digest.hexdigest()[:10]
+
+
+@dataclass(frozen=True)
+class SortedRows:
+    """Rows told apart: good ones as `STAGED` says, but for columns that the file does not have, bad ones as
+    `quarantine_schema`; and what was counted on the way.
+    """
+
+    good: pl.DataFrame
+    bad: pl.DataFrame
+    bad_by_rule: Mapping[str, int]
+    unknown_items: int
+
+
+def sort_rows(data: DataType, rows: RawRows, rules: RowRules, source_file: str) -> SortedRows:
+    """Tell the good rows of a block from the bad; every row is in one of the two."""
+    broken = np.zeros(len(rows), dtype=np.int32)
+    judge = _judge_interactions if data is DataType.INTERACTIONS else _judge_items
+    table, unknown = judge(rows, rules, broken)
+    # Of what could not be read no more is said.
+    broken[rows.faults == UNREADABLE] = Rule.ROW_IS_READABLE
+    broken[rows.faults == RAGGED] = Rule.ROW_FITS_THE_COLUMNS
+    is_good = broken == 0
+    counts = {rule.label: int(((broken & rule) != 0).sum()) for rule in Rule} if not is_good.all() else {}
+    return SortedRows(
+        good=table if is_good.all() else table.filter(pl.Series(is_good)),
+        bad=_bad_rows(data, rows, broken, source_file),
+        bad_by_rule={rule: count for rule, count in counts.items() if count},
+        unknown_items=int((unknown & is_good).sum()),
+    )
+
+
+def _judge_interactions(
+    rows: RawRows, rules: RowRules, broken: NDArray[np.int32]
+) -> tuple[pl.DataFrame, NDArray[np.bool_]]:
+    columns = rows.columns
+    has_item = are_given(columns["item_id"])
+    _note(broken, Rule.USER_ID_IS_GIVEN, ~are_given(columns["user_id"]))
+    _note(broken, Rule.ITEM_ID_IS_GIVEN, ~has_item)
+    codes = find_codes(columns["interaction_type"], [kind.value for kind in InteractionType])
+    _note(broken, Rule.INTERACTION_TYPE_IS_KNOWN, codes == 255)
+    instants, is_instant = parse_instants(columns["timestamp"])
+    _note(broken, Rule.TIMESTAMP_IS_ISO_8601, ~is_instant)
+    start, end = (_micros(at) for at in (rules.settings.earliest_at, rules.landed_at + rules.settings.at_most_ahead))
+    _note(broken, Rule.TIMESTAMP_IS_WITHIN_REASON, is_instant & ((instants < start) | (instants >= end)))
+    rating, has_rating = _numbers(rows, "rating", pl.Float32())
+    _note(broken, Rule.RATING_IS_1_TO_5, has_rating & ~rating.is_between(1, 5).fill_null(value=False).to_numpy())
+    item_ids = columns["item_id"].as_series()
+    unknown = has_item & ~item_ids.is_in(rules.known_items.implode()).fill_null(value=False).to_numpy()
+    if rules.settings.unknown_items is UnknownItems.REJECT:
+        _note(broken, Rule.ITEM_IS_KNOWN, unknown)
+    table = pl.DataFrame(
+        {
+            "user_id": columns["user_id"].as_series(),
+            "item_id": item_ids,
+            "timestamp": pl.Series(instants).cast(_INSTANT),
+            "type_code": pl.Series(codes),
+            "rating": rating,
+            # A column that the file does not have is not made: three of them cost what comes after a tenth.
+            **{name: columns[name].as_series() for name in CONTEXT_COLUMNS if name in columns},
+        }
+    )
+    return table, unknown
+
+
+def _judge_items(rows: RawRows, rules: RowRules, broken: NDArray[np.int32]) -> tuple[pl.DataFrame, NDArray[np.bool_]]:  # noqa: ARG001
+    columns = rows.columns
+    _note(broken, Rule.ITEM_ID_IS_GIVEN, ~are_given(columns["item_id"]))
+    _note(broken, Rule.TITLE_IS_GIVEN, ~are_given(columns["title"]))
+    price, has_price = _numbers(rows, "price", pl.Float64())
+    is_number = price.is_finite().fill_null(value=False).to_numpy()
+    _note(broken, Rule.PRICE_IS_A_NUMBER, has_price & ~is_number)
+    _note(broken, Rule.PRICE_IS_NOT_NEGATIVE, is_number & (price < 0).fill_null(value=False).to_numpy())
+    available = columns.get("available_at") or _no_texts(len(rows))
+    instants, is_instant = parse_instants(available, also_days=True)
+    _note(broken, Rule.AVAILABLE_AT_IS_ISO_8601, are_given(available) & ~is_instant)
+    available_at = pl.Series(instants).cast(_INSTANT).to_frame("at").select(pl.when(pl.Series(is_instant)).then("at"))
+    table = pl.DataFrame(
+        {
+            **{name: _texts_or_none(rows, name) for name in ("item_id", "title", "category")},
+            "price": price,
+            **{name: _texts_or_none(rows, name) for name in ("brand", "description")},
+            "available_at": available_at.to_series(),
+            "source_line": pl.Series(rows.lines),
+        }
+    )
+    return table, np.zeros(len(rows), dtype=np.bool_)
+
+
+def _bad_rows(data: DataType, rows: RawRows, broken: NDArray[np.int32], source_file: str) -> pl.DataFrame:
+    schema = quarantine_schema(data)
+    places = np.flatnonzero(broken)
+    if not len(places):
+        return pl.DataFrame(schema=schema)
+    kept = pl.Series(places)
+    names = {one: [rule.label for rule in Rule(one)] for one in np.unique(broken[places]).tolist()}
+    texts = {name: texts.as_series().gather(kept) for name, texts in rows.columns.items()}
+    others = {name: pl.Series([None] * len(places), dtype=pl.String) for name in COLUMNS[data].all if name not in texts}
+    return pl.DataFrame(
+        {
+            **texts,
+            **others,
+            "row": pl.Series([rows.fault_texts.get(place) for place in places.tolist()], dtype=pl.String),
+            "rules": pl.Series([names[one] for one in broken[places].tolist()], dtype=pl.List(pl.String)),
+            "source_file": pl.repeat(source_file, len(places), eager=True),
+            "source_line": pl.Series(rows.lines[places]),
+        }
+    ).select(list(schema))
+
+
+def _note(broken: NDArray[np.int32], rule: Rule, is_broken: NDArray[np.bool_]) -> None:
+    broken |= is_broken * np.int32(rule)
+
+
+def _numbers(rows: RawRows, name: str, kind: pl.DataType) -> tuple[pl.Series, NDArray[np.bool_]]:
+    """A column of numbers (null where there is none), and which rows say anything there."""
+    if name not in rows.columns:
+        return pl.repeat(None, len(rows), dtype=kind, eager=True), np.zeros(len(rows), dtype=np.bool_)
+    texts = rows.columns[name]
+    return texts.as_series().cast(kind, strict=False), are_given(texts)
+
+
+def _texts_or_none(rows: RawRows, name: str) -> pl.Series:
+    texts = rows.columns.get(name)
+    return pl.repeat(None, len(rows), dtype=pl.String, eager=True) if texts is None else texts.as_series()
+
+
+def _no_texts(rows: int) -> Texts:
+    return Texts(np.zeros(rows + 1, dtype=np.int64), np.zeros(1, dtype=np.uint8))
+
+
+def _micros(instant: datetime) -> int:
+    return int(instant.timestamp()) * 1_000_000 + instant.microsecond

@@ -1,0 +1,145 @@
+"""Raw files: their names, formats and columns.
+
+What a file is called in the store, what its name says of its format, and whether it has the columns of its table.
+Its rows are read in `raw_rows`; where it stands is in `interaction_places`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from hashlib import sha256
+
+from gata_assets.core.interaction_places import DataType, TenantPlaces
+from gata_assets.errors import RawFileError
+
+
+class RawFormat(StrEnum):
+    """How the rows of a raw file are written."""
+
+    CSV = "csv"
+    JSON_LINES = "jsonl"
+    PARQUET = "parquet"
+
+
+class Compression(StrEnum):
+    """What a raw file is compressed with as a whole."""
+
+    GZIP = "gz"
+    ZSTD = "zst"
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """Format and compression; as text, the end of a file's name: `csv`, `jsonl.gz`."""
+
+    format: RawFormat
+    compression: Compression | None = None
+
+    def __str__(self) -> str:
+        return f"{self.format}.{self.compression}" if self.compression else str(self.format)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a raw table: those that it must have, and those that it may have."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """All columns, required ones first."""
+        return self.required + self.optional
+
+
+# Optional columns of interactions that may also be fields of one named `context`.
+CONTEXT_COLUMN = "context"
+CONTEXT_COLUMNS = ("device_type", "location", "session_id")
+COLUMNS = {
+    DataType.INTERACTIONS: Columns(
+        ("user_id", "item_id", "interaction_type", "timestamp"), ("rating", *CONTEXT_COLUMNS)
+    ),
+    DataType.ITEMS: Columns(("item_id", "title"), ("category", "price", "brand", "description", "available_at")),
+}
+
+_ENDINGS = {"csv": RawFormat.CSV, "parquet": RawFormat.PARQUET}
+_ENDINGS |= dict.fromkeys(("jsonl", "ndjson"), RawFormat.JSON_LINES)
+_COMPRESSIONS = {"gz": Compression.GZIP, "zst": Compression.ZSTD}
+_LONGEST_STEM = 80
+_FORMATS = "csv, jsonl (or ndjson) or parquet, each alone or with .gz or .zst"
+
+
+def parse_format(name: str) -> FileFormat:
+    """The format that a file's name, or its end alone, tells; raises RawFileError for another."""
+    endings = name.lower().split(".")
+    compression = _COMPRESSIONS.get(endings[-1])
+    if compression:
+        endings.pop()
+    if not endings or endings[-1] not in _ENDINGS:
+        raise RawFileError(f"the name does not tell the format. A file ends with {_FORMATS}.")
+    return FileFormat(_ENDINGS[endings[-1]], compression)
+
+
+def raw_key(
+    places: TenantPlaces, data: DataType, name: str, file_format: FileFormat, digest: str, landed_on: date
+) -> str:
+    """Where a file that lands is put: by day, under its name made safe and the start of its SHA-256."""
+    return f"{places.raw(data, landed_on)}{_safe_stem(name)}-{digest[:12]}.{file_format}"
+
+
+def is_content_of(key: str, digest: str) -> bool:
+    """Whether the raw file of that key landed with the content of that SHA-256, under whatever name."""
+    return f"-{digest[:12]}." in key.rpartition("/")[2]
+
+
+def file_id(places: TenantPlaces, data: DataType, key: str) -> str:
+    """A raw file's short name for reports and parts: its day, its name and a digest of its key."""
+    below = key.removeprefix(places.raw(data))
+    landed_on = landing_day(places, data, key)
+    digest = sha256(below.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return "-".join([*([landed_on.isoformat()] if landed_on else []), _safe_stem(below.rpartition("/")[2]), digest])
+
+
+def landing_day(places: TenantPlaces, data: DataType, key: str) -> date | None:
+    """The day that a raw file's folder names, None where it names none."""
+    folder = key.removeprefix(places.raw(data)).partition("/")[0]
+    try:
+        return date.fromisoformat(folder) if re.fullmatch(r"\d{4}-\d{2}-\d{2}", folder, re.ASCII) else None
+    except ValueError:
+        return None
+
+
+def landed_at(places: TenantPlaces, data: DataType, key: str, now: datetime) -> datetime:
+    """When a file landed that is first seen now: now, or the end of the day that its folder names if that is past."""
+    day = landing_day(places, data, key)
+    return min(now, datetime.combine(day + timedelta(days=1), time(), UTC)) if day else now
+
+
+def require_columns(data: DataType, found: Iterable[str]) -> None:
+    """See that a table has all required columns and no unknown one; raises RawFileError.
+
+    Names unknown columns only where all required ones are there: else the first row may be data.
+    """
+    names = list(found)
+    wanted = COLUMNS[data]
+    missing = [name for name in wanted.required if name not in names]
+    unknown = [name for name in names if name not in wanted.all]
+    optional = f"A table of {data} has {', '.join(wanted.required)}, and may have {', '.join(wanted.optional)}."
+    if missing:
+        others = f" ({len(unknown)} others are not known)" if unknown else ""
+        raise RawFileError(f"lacks the columns {', '.join(missing)}{others}. {optional}")
+    if unknown:
+        shown = ", ".join(name if re.fullmatch(r"[A-Za-z_]\w{0,39}", name, re.ASCII) else "…" for name in unknown[:10])
+        raise RawFileError(f"has columns that are not known: {shown}. {optional}")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise RawFileError(f"has columns twice: {', '.join(twice)}.")
+
+
+def _safe_stem(name: str) -> str:
+    stem = re.sub(r"(\.[a-z0-9]{1,7}){1,2}$", "", name.lower().rpartition("/")[2])
+    return re.sub(r"[^a-z0-9]+", "-", stem)[:_LONGEST_STEM].strip("-") or "file"

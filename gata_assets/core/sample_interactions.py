@@ -1,0 +1,199 @@
+"""Sample items and interactions for newcomers: a believable shop, made up from a seed.
+
+Every day has its own random stream keyed by (seed, day): what happened on a day does not depend on the days asked for.
+Tables are as a tenant would send them, all text, with the faults of real files. Pure: no clock, file or global state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.random import Generator, default_rng
+from numpy.typing import NDArray
+
+from gata_assets.core.interaction_rules import InteractionType
+
+# Each with words for titles and brands, and about what a thing of it costs.
+CATEGORIES: dict[str, tuple[tuple[str, ...], float]] = {
+    "audio": (("headphones", "speaker", "turntable", "microphone"), 90),
+    "bicycles": (("bell", "saddle", "lamp", "lock"), 35),
+    "books": (("novel", "atlas", "cookbook", "guide"), 18),
+    "coffee": (("grinder", "kettle", "beans", "press"), 40),
+    "garden": (("shears", "hose", "planter", "rake"), 30),
+    "kitchen": (("pan", "knife", "board", "scale"), 45),
+    "lighting": (("lamp", "lantern", "bulb", "dimmer"), 38),
+    "office": (("desk", "chair", "notebook", "stapler"), 110),
+    "outdoor": (("tent", "backpack", "stove", "compass"), 85),
+    "pets": (("leash", "bowl", "basket", "brush"), 22),
+    "sports": (("ball", "racket", "mat", "weights"), 33),
+    "toys": (("puzzle", "blocks", "robot", "kite"), 27),
+}
+_BRANDS = ("Alder", "Birch", "Cedar", "Elm", "Fir", "Hazel", "Juniper", "Larch", "Maple", "Oak", "Pine", "Rowan")
+_QUALITIES = ("Compact", "Classic", "Light", "Sturdy", "Quiet", "Folding", "Large", "Small", "Bright", "Plain")
+
+# By type, in the order of InteractionType; by day of the week, Monday first, on average 1; by hour, UTC.
+_CUMULATED_TYPES = np.cumsum([0.60, 0.20, 0.05, 0.05, 0.08, 0.02])[:-1]
+_RATED_SHARES = np.array([0, 0.02, 0.45, 0.35, 0, 0.5])
+_WEEKDAY_FACTORS = (0.92, 0.90, 0.92, 0.95, 1.02, 1.17, 1.12)
+_HOUR_WEIGHTS = (2, 1, 1, 1, 1, 2, 4, 6, 7, 8, 8, 8, 9, 8, 8, 8, 9, 10, 11, 13, 14, 12, 8, 4)
+_CUMULATED_HOURS = np.cumsum(_HOUR_WEIGHTS)[:-1] / sum(_HOUR_WEIGHTS)
+_DEVICES = ("mobile", "mobile", "mobile", "desktop", "desktop", "tablet", None)
+_LOCATIONS = ("AT", "BE", "CH", "DE", "DE", "DE", "FR", "IT", "NL", "PL", None, None)
+# Zipf's law with its head made flatter, as in shops: the first user or item has about 1 % of all.
+_ZIPF_POWER, _ZIPF_SHIFT = 1.05, 12
+_FAVOURITE_SHARE = 0.6  # of what a user meets, is of the user's own category
+_FAULT_SHARE = 0.005
+_REPEAT_SHARE = 0.004
+_RETIRED_SHARE = 0.002
+_WITH_DATE_SHARE = 0.2
+_SESSION_MICROS = 1_800_000_000
+_INTERACTION_FAULTS: Mapping[str, tuple[str | None, ...]] = {
+    "user_id": (None,),
+    "interaction_type": ("viewed", "VIEW"),
+    "timestamp": ("yesterday", "02/01/2026 10:00", "1970-01-01T00:00:00Z"),
+    "rating": ("9", "five"),
+}
+_ITEM_FAULTS: Mapping[str, tuple[str | None, ...]] = {
+    "title": (None,),
+    "price": ("-1.00", "free"),
+    "available_at": ("soon", "2024-02-30"),
+}
+_UNIX_EPOCH = date(1970, 1, 1)
+_FIRST_AVAILABLE = date(2023, 1, 1)
+
+
+@dataclass(frozen=True)
+class SampleShop:
+    """How many users and items there are, how many interactions a day on the average, and the seed of all."""
+
+    users: int = 10_000
+    items: int = 5_000
+    interactions_per_day: float = 100_000 / 90
+    seed: int = 0
+
+
+def generate_items(shop: SampleShop) -> pl.DataFrame:
+    """The catalogue: the columns of a file of items, as texts, one row in 200 with a fault."""
+    rng = default_rng([shop.seed, 1])
+    places = np.arange(shop.items)
+    names = list(CATEGORIES)
+    words = [CATEGORIES[names[place % len(names)]][0] for place in places.tolist()]
+    means = np.array([CATEGORIES[name][1] for name in names])[places % len(names)]
+    word, quality, brand = (rng.integers(0, size, shop.items) for size in (4, len(_QUALITIES), len(_BRANDS)))
+    days = rng.integers(0, 700, shop.items)
+    has_date = rng.random(shop.items) < _WITH_DATE_SHARE
+    prices = np.round(means * rng.lognormal(0, 0.5, shop.items), 2)
+    titles = [f"{_QUALITIES[q]} {kinds[w]}" for q, kinds, w in zip(quality, words, word, strict=True)]
+    table = pl.DataFrame(
+        {
+            "item_id": [f"item_{place:05}" for place in places.tolist()],
+            "title": titles,
+            "category": [names[place % len(names)] for place in places.tolist()],
+            "price": [f"{price:.2f}" for price in prices.tolist()],
+            "brand": [_BRANDS[place] for place in brand.tolist()],
+            "description": [f"{title}, made by {_BRANDS[b]}." for title, b in zip(titles, brand.tolist(), strict=True)],
+            "available_at": [
+                (_FIRST_AVAILABLE + timedelta(days=int(day))).isoformat() if has else None
+                for day, has in zip(days, has_date, strict=True)
+            ],
+        }
+    )
+    return _with_faults(table, _draw_faults(rng, shop.items), _ITEM_FAULTS)
+
+
+def generate_interactions(shop: SampleShop, first_day: date, last_day: date) -> pl.DataFrame:
+    """What users did from `first_day` to `last_day`, both included: the columns of a file of interactions, as texts.
+
+    By time within a day. One row in 200 has a fault, one in 250 comes twice, one in 500 has an item that is not in
+    the catalogue.
+    """
+    rng = default_rng([shop.seed, 2])
+    users, items = rng.permutation(shop.users), rng.permutation(shop.items)
+    favourites = rng.integers(0, len(CATEGORIES), shop.users)
+    shares = (_zipf(shop.users), _zipf(shop.items))
+    days = [first_day + timedelta(days=number) for number in range((last_day - first_day).days + 1)]
+    drawn = [_draw_day(shop, day, shares) for day in days]
+    draws = {name: np.concatenate([one[name] for one in drawn]) for name in drawn[0]}
+    user = users[draws["user_rank"]]
+    item = items[draws["item_rank"]]
+    # The item of about the same number that is of the user's category.
+    own = item - item % len(CATEGORIES) + favourites[user]
+    item = np.where(draws["is_own"] & (own < shop.items), own, item)
+    table = pl.DataFrame(
+        {"user": user, "item": item, **{name: draws[name] for name in ("retired", "micros", "rating")}}
+    )
+    table = table.select(
+        pl.format("user_{}", pl.col("user").cast(pl.String).str.zfill(5)).alias("user_id"),
+        pl.format(
+            "{}_{}",
+            pl.when("retired").then(pl.lit("retired")).otherwise(pl.lit("item")),
+            pl.col("item").cast(pl.String).str.zfill(5),
+        ).alias("item_id"),
+        pl.Series([kind.value for kind in InteractionType]).gather(draws["kind"]).alias("interaction_type"),
+        pl.col("micros").cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").alias("timestamp"),
+        pl.col("rating").fill_nan(None).cast(pl.String),
+        pl.Series(_DEVICES).gather(draws["device"]).alias("device_type"),
+        pl.Series(_LOCATIONS).gather(draws["location"]).alias("location"),
+        pl.format("s{}-{}", pl.col("user"), pl.col("micros") // _SESSION_MICROS % 1_000).alias("session_id"),
+    )
+    table = _with_faults(table, draws["fault"], _INTERACTION_FAULTS)
+    repeated = pl.Series(np.repeat(np.arange(len(table)), 1 + draws["is_repeated"]))
+    return table[repeated]
+
+
+def _draw_day(
+    shop: SampleShop, day: date, shares: tuple[NDArray[np.float64], NDArray[np.float64]]
+) -> dict[str, NDArray[Any]]:
+    """All that is random of a day's interactions, by time."""
+    rng = default_rng([shop.seed, 3, day.toordinal()])
+    mean = shop.interactions_per_day * _WEEKDAY_FACTORS[day.weekday()] * rng.uniform(0.9, 1.1)
+    count = int(mean + rng.random())
+    kind = np.searchsorted(_CUMULATED_TYPES, rng.random(count)).astype(np.uint8)
+    liking = np.where(kind == InteractionType.DISLIKE.code, 1.0, 3.4)
+    rating = np.clip(np.round((liking + rng.gamma(2, 0.6, count)) * 2) / 2, 1, 5)
+    hour = np.searchsorted(_CUMULATED_HOURS, rng.random(count))
+    midnight = (day - _UNIX_EPOCH).days * 86_400_000
+    millis = midnight + hour * 3_600_000 + rng.integers(0, 3_600_000, count)
+    return {
+        "user_rank": np.searchsorted(shares[0], rng.random(count)),
+        "item_rank": np.searchsorted(shares[1], rng.random(count)),
+        "is_own": rng.random(count) < _FAVOURITE_SHARE,
+        "kind": kind,
+        "rating": np.where(rng.random(count) < _RATED_SHARES[kind], rating, np.nan),
+        "micros": np.sort(millis) * 1_000,
+        "retired": rng.random(count) < _RETIRED_SHARE,
+        "device": rng.integers(0, len(_DEVICES), count),
+        "location": rng.integers(0, len(_LOCATIONS), count),
+        "is_repeated": rng.random(count) < _REPEAT_SHARE,
+        "fault": _draw_faults(rng, count),
+    }
+
+
+def _zipf(count: int) -> NDArray[np.float64]:
+    """The cumulated shares of `count` ranks."""
+    weights = (np.arange(count) + 1 + _ZIPF_SHIFT) ** -_ZIPF_POWER
+    return np.cumsum(weights / weights.sum())
+
+
+def _draw_faults(rng: Generator, count: int) -> NDArray[np.int64]:
+    """A number that chooses a fault for one row in 200, and -1 for the others."""
+    return np.where(rng.random(count) < _FAULT_SHARE, rng.integers(0, 1_000_000, count), -1)
+
+
+def _with_faults(
+    table: pl.DataFrame, chosen: NDArray[np.int64], faults: Mapping[str, tuple[str | None, ...]]
+) -> pl.DataFrame:
+    """The rows that were chosen with one wrong value each."""
+    is_chosen = chosen >= 0
+    return table.with_columns(
+        pl.when(pl.Series(is_chosen & (chosen % len(faults) == place)))
+        .then(pl.Series(values, dtype=pl.String).gather(chosen // len(faults) % len(values)))
+        .otherwise(pl.col(name))
+        .alias(name)
+        for place, (name, values) in enumerate(faults.items())
+    )

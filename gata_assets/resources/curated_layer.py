@@ -1,0 +1,107 @@
+"""A tenant's curated layer as batches see it: which days stand, of what content, and which are to be made first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from gata_assets.core.batch_tables import digest_days
+from gata_assets.core.curation_reports import parts_by_day
+from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, DataType
+from gata_assets.errors import DataRuleError, ObjectNotFoundError
+from gata_assets.resources.curation import Curator
+from gata_assets.resources.file_sorting import CALLS_AT_ONCE
+from gata_assets.resources.threads import map_in_order
+
+
+@dataclass(frozen=True)
+class CuratedDay:
+    """One day: the SHA-256 and the rows of its table (None where there is no whole one), and whether it is to be made.
+
+    `is_due` says that it was made from other parts than those that count, or never.
+    """
+
+    day: date
+    sha256: str | None
+    rows: int
+    is_due: bool
+
+
+@dataclass(frozen=True)
+class CuratedDays:
+    """The days of a window, in their order; `staged` are those of which any file that counts has a row."""
+
+    tenant: str
+    found: tuple[CuratedDay, ...]
+    staged: frozenset[date]
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """All of them."""
+        return tuple(one.day for one in self.found)
+
+    @property
+    def due(self) -> tuple[date, ...]:
+        """Those that are to be made before a batch can be."""
+        return tuple(one.day for one in self.found if one.is_due)
+
+    @property
+    def has_interactions(self) -> bool:
+        """Whether there is any interaction on these days, in a curated table or in a file that counts."""
+        return any(one.rows or one.day in self.staged for one in self.found)
+
+    def part(self, days: Iterable[date]) -> CuratedDays:
+        """Those of the days that are among these."""
+        wanted = set(days)
+        return CuratedDays(self.tenant, tuple(one for one in self.found if one.day in wanted), self.staged)
+
+    def digest(self) -> dict[str, str | int]:
+        """Of what content they are, as a manifest says it."""
+        return digest_days([f"{one.day} {one.sha256}" for one in self.found])
+
+    def require_made(self) -> None:
+        """Raise DataRuleError where days are missing or stale: how many, and what to run."""
+        if due := self.due:
+            raise DataRuleError(
+                f"{self.tenant}/curated_interactions: {len(due):,} of {len(self.found):,} days of the window are "
+                f"missing or older than the files that came, from {due[0]} to {due[-1]}. Materialize them (the job "
+                "curate_interactions), or use `gata prepare`, which does."
+            )
+
+
+class CuratedLayer:
+    """Reads what stands, once; it is for one run, or one command."""
+
+    def __init__(self, curator: Curator) -> None:
+        self.curator = curator
+        self.places = curator.places
+        self._found: dict[date, CuratedDay] = {}
+        self._staged: frozenset[date] | None = None
+
+    def look(self, days: Sequence[date]) -> CuratedDays:
+        """What stands of these days; raises StoreError."""
+        unknown = [day for day in days if day not in self._found]
+        if unknown:
+            due = set(self.curator.stale_days(unknown[0], unknown[-1]))
+            read = map_in_order(lambda day: self._read(day, is_due=day in due), unknown, CALLS_AT_ONCE)
+            self._found.update(zip(unknown, read, strict=True))
+        if self._staged is None:
+            self._staged = frozenset(parts_by_day(self.curator.reports(DataType.INTERACTIONS)))
+        return CuratedDays(self.places.tenant, tuple(self._found[day] for day in days), self._staged)
+
+    def catalogue_digest(self) -> str | None:
+        """The SHA-256 of the catalogue; None where there is none. Raises StoreError."""
+        return self._read_manifest(self.places.curated_items(), ITEMS_FILE)[0]
+
+    def _read(self, day: date, *, is_due: bool) -> CuratedDay:
+        digest, rows = self._read_manifest(self.places.curated_day(day), INTERACTIONS_FILE)
+        return CuratedDay(day, digest, rows, is_due)
+
+    def _read_manifest(self, folder: str, file: str) -> tuple[str | None, int]:
+        try:
+            manifest = json.loads(self.curator.store.read(folder + MANIFEST_FILE))
+            return str(manifest["files"][file]["sha256"]), int(manifest["rows"])
+        except (ObjectNotFoundError, ValueError, KeyError, TypeError):
+            return None, 0

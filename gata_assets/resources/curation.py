@@ -1,0 +1,249 @@
+"""A tenant's curated days and catalogue in the store: what is stale, and making it anew from staged parts.
+
+A day's manifest is written last and names the parts that the day was made from: it is stale when other parts count.
+How rows become tables stands in `core.curation`, how files become parts in `file_sorting`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from hashlib import sha256
+from io import BytesIO
+
+import polars as pl
+
+from gata_assets.core.curation import (
+    check_curated_interactions,
+    check_curated_items,
+    curate_interactions,
+    curate_items,
+)
+from gata_assets.core.curation_reports import Part, Report, check_no_part_is_lost, parts_by_day, valid_reports
+from gata_assets.core.curation_rules import STAGED
+from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE, DataType
+from gata_assets.core.quality import Outcome, broken
+from gata_assets.errors import ObjectNotFoundError
+from gata_assets.resources.file_sorting import CALLS_AT_ONCE, FileSorter
+from gata_assets.resources.threads import map_in_order
+
+# Days are made together while they have no more rows than this.
+_ROWS_AT_ONCE = 250_000
+
+
+@dataclass(frozen=True)
+class Curated:
+    """A curated day or the catalogue: what it holds, from which parts, and what its checks say.
+
+    `day` is None for the catalogue. `dropped` are exact repetitions, or rows of items that have a later one. `keys`
+    are those of the files, `sha256` that of the rows' own file. It is written when no check has failed.
+    """
+
+    day: date | None
+    rows: int
+    dropped: int
+    parts: tuple[str, ...]
+    keys: tuple[str, ...]
+    sha256: str
+    outcomes: Mapping[str, Sequence[Outcome]]
+
+    @property
+    def is_written(self) -> bool:
+        """Whether all checks have passed, so that it stands in the store."""
+        return not broken(outcome for outcomes in self.outcomes.values() for outcome in outcomes)
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is empty, where it is."""
+        what = f"interaction of {self.day}" if self.day else "item"
+        return None if self.rows else f"no file that counts has an {what}"
+
+
+class Curator(FileSorter):
+    """Sorts the raw files of one tenant and curates its days and its catalogue."""
+
+    def sort_new(self) -> list[Report]:
+        """Sort all raw files that are new, items first, and the catalogue before interactions are held against it."""
+        keys = self.unsorted()
+        items = [key for key in keys if key.startswith(self.places.raw(DataType.ITEMS))]
+        reports = [self.sort(key) for key in items]
+        self.refresh_catalogue()
+        return reports + [self.sort(key) for key in keys if key not in items]
+
+    def stale_days(self, first: date | None = None, last: date | None = None) -> list[date]:
+        """The days whose curated rows are of other parts than those that count, ascending.
+
+        With a range, those inside of it, and all days in it that were never curated, though nothing happened on them.
+        """
+        made = self._made_from()
+        counts = {day: tuple(part.key for part in parts) for day, parts in self._parts_by_day().items()}
+        stale = {day for day in made.keys() | counts.keys() if made.get(day) != counts.get(day, ())}
+        if first and last:
+            stale = {day for day in self.days_between(first, last) if day in stale or day not in made}
+        return sorted(stale)
+
+    @staticmethod
+    def days_between(first: date, last: date) -> list[date]:
+        """The days from `first` to `last`, both included."""
+        return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+    def curate(self, day: date) -> Curated:
+        """Make a day anew; see `curate_days`."""
+        return next(iter(self.curate_days([day])))
+
+    def curate_days(self, days: Iterable[date]) -> Iterator[Curated]:
+        """Make days anew, ascending, also such as have no rows; a day whose checks fail is not written."""
+        parts = self._parts_by_day()
+        for some in _in_batches(sorted(days), parts):
+            yield from self._curate_some({day: parts.get(day, []) for day in some})
+
+    def is_catalogue_stale(self) -> bool:
+        """Whether the catalogue was made from other parts than those that count, or never."""
+        return self._read_parts(self.places.curated_items()) != tuple(part.key for part in self._item_parts())
+
+    def refresh_catalogue(self) -> Curated | None:
+        """Make the catalogue anew where it is stale."""
+        return self.curate_items() if self.is_catalogue_stale() else None
+
+    def curate_items(self) -> Curated:
+        """Make the catalogue anew: the latest row of each item, by when its file landed; see `curate_days`."""
+        parts = self._item_parts()
+        tables = self._read_staged(parts, DataType.ITEMS)
+        catalogue, earlier = curate_items(tables or [pl.DataFrame(schema=STAGED[DataType.ITEMS])])
+        self.__dict__.pop("known_items", None)
+        outcomes = {
+            "no_row_is_lost": check_no_part_is_lost(parts, _rows_of(parts, tables), len(catalogue), earlier),
+            "curated_items_are_valid": check_curated_items(catalogue),
+        }
+        return self._write(None, {ITEMS_FILE: catalogue}, parts, earlier, outcomes)
+
+    def _curate_some(self, days: Mapping[date, Sequence[Part]]) -> Iterator[Curated]:
+        parts = [part for of_day in days.values() for part in of_day]
+        staged = self._read_staged(parts, DataType.INTERACTIONS)
+        read = _rows_of(parts, staged)
+        rows = pl.concat(staged, how="diagonal") if staged else pl.DataFrame(schema=STAGED[DataType.INTERACTIONS])
+        made = curate_interactions(rows, list(days))
+        valid = check_curated_interactions(made)
+
+        def write(day: date) -> Curated:
+            one = made[day]
+            of_day = {part.key: read[part.key] for part in days[day]}
+            outcomes = {
+                "no_row_is_lost": check_no_part_is_lost(days[day], of_day, len(one.interactions), one.duplicates),
+                "curated_interactions_are_valid": valid[day],
+            }
+            tables = {INTERACTIONS_FILE: one.interactions, USERS_FILE: one.users, ITEMS_FILE: one.items}
+            return self._write(day, tables, days[day], one.duplicates, outcomes)
+
+        yield from map_in_order(write, days, CALLS_AT_ONCE)
+
+    def _write(
+        self,
+        day: date | None,
+        tables: Mapping[str, pl.DataFrame],
+        parts: Sequence[Part],
+        dropped: int,
+        outcomes: Mapping[str, Sequence[Outcome]],
+    ) -> Curated:
+        """Write tables (the rows first) and last their manifest; an earlier manifest is withdrawn before."""
+        folder = self._folder(day)
+        contents = {name: _encode(table) for name, table in tables.items()}
+        digests = {name: sha256(content).hexdigest() for name, content in contents.items()}
+        made = Curated(
+            day=day,
+            rows=len(next(iter(tables.values()))),
+            dropped=dropped,
+            parts=tuple(part.key for part in parts),
+            keys=tuple(folder + name for name in contents),
+            sha256=next(iter(digests.values())),
+            outcomes=outcomes,
+        )
+        if not made.is_written:
+            return made
+        manifest_key = folder + MANIFEST_FILE
+        if self.store.exists(manifest_key):
+            # Written over, not deleted: the role may not have the right to.
+            self.store.write(manifest_key, json.dumps({"is_whole": False}).encode())
+        for name, content in contents.items():
+            self.store.write(folder + name, content)
+        manifest = {
+            "is_whole": True,
+            "window": [f"{day}T00:00:00Z", f"{day + timedelta(days=1)}T00:00:00Z"] if day else None,
+            "rows": made.rows,
+            "duplicates" if day else "earlier_rows_of_items": dropped,
+            "reason": made.reason,
+            "parts": [{"key": part.key, "rows": part.rows} for part in parts],
+            "files": {
+                name: {"rows": len(tables[name]), "size": len(content), "sha256": digests[name]}
+                for name, content in contents.items()
+            },
+        }
+        self.store.write(manifest_key, json.dumps(manifest, indent=1).encode())
+        return made
+
+    def _folder(self, day: date | None) -> str:
+        return self.places.curated_day(day) if day else self.places.curated_items()
+
+    def _read_staged(self, parts: Sequence[Part], data: DataType) -> list[pl.DataFrame]:
+        """The tables of parts; without rows where one is missing or not what was written, which the checks tell."""
+
+        def read(part: Part) -> pl.DataFrame:
+            try:
+                with self.store.local_copy(part.key) as path:
+                    table = pl.read_parquet(path)
+            except (ObjectNotFoundError, pl.exceptions.PolarsError):
+                return pl.DataFrame(schema=STAGED[data])
+            is_whole = table.schema.items() <= STAGED[data].items() and len(table) == part.rows
+            return table if is_whole else pl.DataFrame(schema=STAGED[data])
+
+        return list(map_in_order(read, parts, CALLS_AT_ONCE))
+
+    def _parts_by_day(self) -> dict[date, list[Part]]:
+        return parts_by_day(self.reports(DataType.INTERACTIONS))
+
+    def _item_parts(self) -> list[Part]:
+        reports = sorted(valid_reports(self.reports(DataType.ITEMS)), key=lambda one: (one.landed_at, one.file_id))
+        return [part for report in reports for part in report.parts]
+
+    def _made_from(self) -> dict[date, tuple[str, ...] | None]:
+        """The parts that every curated day was made from, None where its manifest was withdrawn or is damaged."""
+        root = self.places.curated_day()
+        days = [key.removeprefix(root).partition("/") for key in self.store.list_keys(root)]
+        curated = [date.fromisoformat(day) for day, _, name in days if name == MANIFEST_FILE]
+        made = map_in_order(lambda day: self._read_parts(self._folder(day)), curated, CALLS_AT_ONCE)
+        return dict(zip(curated, made, strict=True))
+
+    def _read_parts(self, folder: str) -> tuple[str, ...] | None:
+        try:
+            manifest = json.loads(self.store.read(folder + MANIFEST_FILE))
+            return tuple(part["key"] for part in manifest["parts"])
+        except (ObjectNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+
+def _in_batches(days: Iterable[date], parts: Mapping[date, Sequence[Part]]) -> Iterator[list[date]]:
+    """Days that are made together: as many as have few rows, or one."""
+    batch: list[date] = []
+    rows = 0
+    for day in days:
+        of_day = sum(part.rows for part in parts.get(day, ()))
+        if batch and rows + of_day > _ROWS_AT_ONCE:
+            yield batch
+            batch, rows = [], 0
+        batch.append(day)
+        rows += of_day
+    if batch:
+        yield batch
+
+
+def _rows_of(parts: Sequence[Part], tables: Sequence[pl.DataFrame]) -> dict[str, int]:
+    return {part.key: len(table) for part, table in zip(parts, tables, strict=True)}
+
+
+def _encode(table: pl.DataFrame) -> bytes:
+    # In one piece: where a column is cut, Parquet may cut its pages, and the bytes would tell how rows were read.
+    content = BytesIO()
+    table.rechunk().write_parquet(content, compression="zstd", compression_level=1)
+    return content.getvalue()

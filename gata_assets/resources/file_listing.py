@@ -1,0 +1,34 @@
+"""What waits in a tenant's place of the store, told from the names of its objects alone.
+
+Cheap enough to ask every minute; nothing is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from gata_assets.core.interaction_places import MANIFEST_FILE, DataType, TenantPlaces
+from gata_assets.core.raw_files import file_id
+from gata_assets.resources.object_store import ObjectStore
+
+
+def find_waiting(places: TenantPlaces, store: ObjectStore) -> list[str]:
+    """The keys of the raw files of a tenant of which there is no report; raises StoreError."""
+    waiting = []
+    for data in DataType:
+        reported = set(store.list_keys(places.report(data)))
+        waiting += [
+            key
+            for key in store.list_keys(places.raw(data))
+            # Names that begin so are of files that are still being written, and of what tools leave behind.
+            if key.rpartition("/")[2][:1] not in "._"
+            and places.report(data, file_id(places, data, key)) not in reported
+        ]
+    return waiting
+
+
+def find_missing(places: TenantPlaces, store: ObjectStore, days: Sequence[date]) -> list[date]:
+    """Those of the days that have no curated table; raises StoreError."""
+    made = {key for key in store.list_keys(places.curated_day()) if key.endswith(f"/{MANIFEST_FILE}")}
+    return [day for day in days if places.curated_day(day) + MANIFEST_FILE not in made]

@@ -1,0 +1,155 @@
+"""The engine of a Spark cluster: Spark deals interactions out by ranges of users, and each range runs our own loops.
+
+Rows are those of the one-machine engine. What has the size of the catalogue is on the driver and in every executor;
+what has the size of the interactions is nowhere in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gata_assets.core.feature_quality import FEATURES_MATCH_THE_EVENTS
+from gata_assets.core.features import make_item_features
+from gata_assets.core.interaction_rules import SamplingRules
+from gata_assets.core.joined_rows import check_features_of_items
+from gata_assets.core.quality import Outcome
+from gata_assets.core.sampling_quality import check_samples, weigh_items
+from gata_assets.errors import DataRuleError
+from gata_assets.resources.curated_days import read_catalogue
+from gata_assets.resources.interaction_engine import (
+    ITEM_FEATURES,
+    NEGATIVE_SAMPLES,
+    RECENT_INTERACTIONS,
+    USER_FEATURES,
+    WITH_FEATURES,
+    CuratedWindow,
+    InteractionEngine,
+    MadeTables,
+)
+from gata_assets.resources.object_store import ObjectStore
+from gata_assets.resources.part_files import part_keys, read_parts, read_schema
+from gata_assets.resources.polars_engine import source_of_items
+from gata_assets.resources.spark_features import (
+    FeatureKernel,
+    check_items,
+    check_ranges,
+    count_window,
+    sum_item_counts,
+)
+from gata_assets.resources.spark_parts import PARTS, SparkTables, as_part, hold
+from gata_assets.resources.spark_samples import (
+    WITH_FEATURES_ARE_VALID,
+    Catalogue,
+    SampleKernel,
+    choose_pairs,
+    count_interactions,
+    gather_evidence,
+    lay_together,
+    numbers_of,
+)
+from gata_assets.resources.spark_session import open_session, spark_errors
+from gata_assets.resources.spark_tables import (
+    choose_ranges,
+    count_ids,
+    count_rows,
+    inside,
+    micros,
+    read_events,
+    set_shuffles,
+)
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+class SparkEngine(InteractionEngine):
+    """Makes a batch's tables on a Spark cluster.
+
+    `master` or `remote` says which; `settings` are Spark's own, by name. A part of a table is made from about
+    `rows_a_part` interactions, which one task has in memory (about 200 bytes each).
+    """
+
+    master: str | None = None
+    remote: str | None = None
+    settings: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
+    rows_a_part: int = 500_000
+
+    def make_features(self, curated: CuratedWindow, store: ObjectStore) -> MadeTables:
+        """See InteractionEngine; raises EngineError too."""
+        places, window = curated.places, curated.window
+        catalogue = read_catalogue(places, store)
+        rows = count_rows(store, places, window)
+        total = sum(rows.values())
+        session = self._session()
+        with spark_errors("making features"):
+            set_shuffles(session, total)
+            events = read_events(session, store, places, window, rows)
+            ranges = choose_ranges(events, total, rows_a_range=self.rows_a_part)
+            kernel = FeatureKernel(window)
+            held = hold(ranges.deal(events).mapInArrow(kernel, PARTS), kernel.parts_of_nothing)
+            facts = count_window(events)
+            item_counts = sum_item_counts(held.rows, catalogue)
+        items = make_item_features(item_counts, catalogue, before=window.end_at)
+        users, counted = held.row_count(USER_FEATURES), held.report.counts
+        outcomes: dict[str, dict[str, Sequence[Outcome]]] = {
+            table: dict(checks) for table, checks in held.report.outcomes.items()
+        }
+        in_ranges = check_ranges(counted, users, facts)
+        for table in (USER_FEATURES, RECENT_INTERACTIONS):
+            outcomes[table][FEATURES_MATCH_THE_EVENTS] = [*in_ranges, *outcomes[table][FEATURES_MATCH_THE_EVENTS]]
+        outcomes[ITEM_FEATURES] = dict(check_items(items, facts, counted["pairs"]))
+        numbers: dict[str, dict[str, int | float]] = {
+            USER_FEATURES: {"row_count": users, "interactions": facts.total},
+            ITEM_FEATURES: {"row_count": items.num_rows, "interactions": facts.total},
+            RECENT_INTERACTIONS: {"row_count": held.row_count(RECENT_INTERACTIONS)},
+        }
+        here = {ITEM_FEATURES: as_part(ITEM_FEATURES, 0, source_of_items(items)).content}
+        return SparkTables(store, held, (USER_FEATURES, RECENT_INTERACTIONS), here, numbers, outcomes)
+
+    def make_training_data(
+        self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
+    ) -> MadeTables:
+        """See InteractionEngine; raises EngineError too."""
+        places, window = curated.places, curated.window
+        items = read_catalogue(places, store)
+        item_features = read_parts(store, f"{features}{ITEM_FEATURES}/")
+        user_parts = part_keys(store, f"{features}{USER_FEATURES}/")
+        user_schema = read_schema(store, user_parts[0], without="recent_items")
+        is_available = (items["available_at"].is_null() | (items["available_at"] < window.end_at)).to_numpy()
+        rows = count_rows(store, places, curated.seen_window)
+        session = self._session()
+        with spark_errors("making training data"):
+            set_shuffles(session, sum(rows.values()))
+            seen = read_events(session, store, places, curated.seen_window, rows)
+            count_ids(seen, "user")
+            events = seen.where(inside(window))
+            pairs = choose_pairs(events, rules)
+            if pairs.count and not is_available.any():
+                raise DataRuleError(
+                    f"{pairs.count:,} positives, and no item of the catalogue that was available before the batch: "
+                    "ingest the items, or look at their available_at."
+                )
+            catalogue = Catalogue(
+                items.select("item_id", "item_key"), is_available, count_interactions(events, items, rules)
+            )
+            kernel = SampleKernel(rules, catalogue, item_features, user_schema, micros(window.end_at))
+            user_features = session.read.parquet(*(store.spark_uri(key) for key in user_parts))
+            together = lay_together(seen, pairs, user_features)
+            ranges = choose_ranges(together, sum(rows.values()) + pairs.count, rows_a_range=self.rows_a_part)
+            held = hold(ranges.deal(together).mapInArrow(kernel, PARTS), kernel.parts_of_nothing)
+            evidence = gather_evidence(held, seen, len(items))
+        numbers = numbers_of(held, pairs, int(is_available.sum()))
+        weights = weigh_items(catalogue.interactions, is_available, rules)
+        checked = check_samples(evidence, weights, reported_shortfall=numbers["shortfall"])
+        said = held.report.outcomes
+        valid = [*said[WITH_FEATURES][WITH_FEATURES_ARE_VALID], *check_features_of_items(item_features)]
+        outcomes: dict[str, dict[str, Sequence[Outcome]]] = {
+            NEGATIVE_SAMPLES: {**said[NEGATIVE_SAMPLES], **checked},
+            WITH_FEATURES: {WITH_FEATURES_ARE_VALID: valid},
+        }
+        of_tables = {NEGATIVE_SAMPLES: numbers, WITH_FEATURES: {"row_count": numbers["row_count"]}}
+        return SparkTables(store, held, (NEGATIVE_SAMPLES, WITH_FEATURES), {}, of_tables, outcomes)
+
+    def _session(self) -> SparkSession:
+        return open_session(master=self.master, remote=self.remote, settings=self.settings)

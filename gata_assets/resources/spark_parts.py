@@ -1,0 +1,244 @@
+"""How parts of tables are held by Spark and get into the store: as finished Parquet files, each under its own name.
+
+A kernel makes the files of its partition, Spark holds them as bytes until the checks have been looked at, and the task
+that has a part stores it. No file has a name of Spark's, none is renamed, and a task run twice stores the same again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gata_assets.core.quality import Outcome
+from gata_assets.errors import EngineError
+from gata_assets.resources.interaction_engine import MadeTables, WrittenFile
+from gata_assets.resources.object_store import ObjectStore
+from gata_assets.resources.part_files import TableSource, delete_others, write_groups
+from gata_assets.resources.spark_session import is_open, spark_errors
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# What a kernel gives: files of tables, and what else it has to say under names of its own.
+PARTS = "name string, part int, rows bigint, content binary"
+_PARTS = pa.schema([("name", pa.string()), ("part", pa.int32()), ("rows", pa.int64()), ("content", pa.binary())])
+# The name under which a kernel gives what its checks say.
+REPORT = "report"
+
+_STORED = "name string, part int, rows bigint, size bigint, sha256 string"
+_STORED_SCHEMA = pa.schema(
+    [("name", pa.string()), ("part", pa.int32()), ("rows", pa.int64()), ("size", pa.int64()), ("sha256", pa.string())]
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of a table, or something else that a kernel gives."""
+
+    name: str
+    part: int
+    rows: int
+    content: bytes
+
+
+def as_batch(part: Part) -> pa.RecordBatch:
+    """A part as the only row of a batch of PARTS."""
+    values = (part.name, part.part, part.rows, part.content)
+    columns = [pa.array([value], field.type) for value, field in zip(values, _PARTS, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=_PARTS)
+
+
+def as_part(name: str, part: int, source: TableSource) -> Part:
+    """A part of a table as the one-machine engine writes it."""
+    sink = io.BytesIO()
+    rows = write_groups(source, source.groups, sink)
+    return Part(name, part, rows, sink.getvalue())
+
+
+def pack(name: str, part: int, table: pa.Table) -> Part:
+    """Rows that Spark is to add up, as a part of that name."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", use_dictionary=False)
+    return Part(name, part, table.num_rows, sink.getvalue())
+
+
+def unpack(name: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The rows of the parts of a name, as a function of mapInArrow."""
+    for one in parts_of(batches):
+        if one.name == name:
+            yield from pq.read_table(pa.BufferReader(one.content)).to_batches()
+
+
+Outcomes = Mapping[str, Mapping[str, Sequence[Outcome]]]
+
+
+def report_of(part: int, outcomes: Outcomes, counts: Mapping[str, float]) -> Part:
+    """What the checks of a range say, by table and check, and counts: JSON, as a part named REPORT."""
+    said = [
+        (table, check, [asdict(one) for one in of_check])
+        for table, checks in outcomes.items()
+        for check, of_check in checks.items()
+    ]
+    return Part(REPORT, part, 0, json.dumps({"outcomes": said, "counts": counts}).encode())
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the checks of all ranges say together: outcomes with their numbers added up, and counts."""
+
+    outcomes: Outcomes
+    counts: Mapping[str, Any]
+
+
+def add_up(reports: Iterable[bytes]) -> Report:
+    """The sum of the ranges' reports."""
+    sums: dict[str, dict[str, dict[str, Outcome]]] = {}
+    counts: Counter[str] = Counter()
+    for report in map(json.loads, reports):
+        counts.update(report["counts"])
+        for table, check, said in report["outcomes"]:
+            by_rule = sums.setdefault(table, {}).setdefault(check, {})
+            for one in (Outcome(**fields) for fields in said):
+                before = by_rule.get(one.rule)
+                by_rule[one.rule] = one if before is None else _sum(before, one)
+    outcomes = {
+        table: {check: list(rules.values()) for check, rules in checks.items()} for table, checks in sums.items()
+    }
+    return Report(outcomes, counts)
+
+
+def _sum(one: Outcome, other: Outcome) -> Outcome:
+    return replace(one, failed=one.failed + other.failed, checked=one.checked + other.checked)
+
+
+def parts_of(batches: Iterator[pa.RecordBatch]) -> Iterator[Part]:
+    """The parts in batches of PARTS."""
+    for batch in batches:
+        for row in range(batch.num_rows):
+            yield Part(*(batch.column(field.name)[row].as_py() for field in _PARTS))
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a kernel gave, held by Spark (`rows`, as PARTS): `counts` are rows by name and part.
+
+    Where there was no range to run it on, `here` is what it gives then.
+    """
+
+    rows: DataFrame
+    counts: Mapping[str, Mapping[int, int]]
+    report: Report
+    here: Mapping[str, bytes]
+
+    def give_up(self) -> None:
+        """Let Spark forget it, if the session that holds it goes on."""
+        if is_open(self.rows.sparkSession):
+            self.rows.unpersist()
+
+    def row_count(self, name: str) -> int:
+        """The rows of a table."""
+        return sum(self.counts.get(name, {}).values())
+
+
+def hold(made: DataFrame, of_nothing: Callable[[], Iterable[Part]]) -> Held:
+    """Have a kernel run on all ranges, now, and hold what it gives, in the executors' memory or on their disks."""
+    from pyspark.sql import functions as sf
+
+    made = made.persist()
+    try:
+        counts: dict[str, dict[int, int]] = {}
+        reports = []
+        said = sf.when(sf.col("name") == REPORT, sf.col("content"))
+        for name, part, rows, content in made.select("name", "part", "rows", said).collect():
+            if content is None:
+                counts.setdefault(name, {})[part] = rows
+            else:
+                reports.append(bytes(content))
+    except BaseException:
+        made.unpersist()
+        raise
+    here = {} if counts else {part.name: part.content for part in of_nothing()}
+    return Held(made, counts, add_up(reports or [here[REPORT]]), here)
+
+
+class SparkTables(MadeTables):
+    """Tables whose parts Spark holds, besides such as are here, each in one part.
+
+    What is held is given up when it has been written, or when nobody has these tables any more.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        held: Held,
+        tables: Sequence[str],
+        here: Mapping[str, bytes],
+        numbers: Mapping[str, Mapping[str, int | float]],
+        outcomes: Outcomes,
+    ) -> None:
+        """`tables` are those of the kernel; `here` are others, of which `numbers` has the `row_count`."""
+        self.numbers, self.outcomes = numbers, outcomes
+        self._store, self._held = store, held
+        self._counts = {name: _with_rows(held.counts[name]) for name in tables if name in held.counts}
+        self._here = {**here, **{name: held.here[name] for name in tables if name in held.here}}
+        self._give_up = weakref.finalize(self, held.give_up)
+        self._give_up.atexit = False
+
+    def write(self, prefix: str) -> Mapping[str, tuple[WrittenFile, ...]]:
+        """See MadeTables."""
+        keys = {
+            (name, part): f"{prefix}{name}/part-{number:05d}.parquet"
+            for name, counts in self._counts.items()
+            for number, part in enumerate(sorted(counts))
+        }
+        with spark_errors("writing tables"):
+            stored = self._held.rows.mapInArrow(PartStorer(self._store, keys), _STORED).collect()
+        by_table: dict[str, dict[int, WrittenFile]] = {name: {} for name in self._counts}
+        for name, part, rows, size, sha256 in stored:
+            by_table[name][part] = WrittenFile(keys[name, part], rows, size, sha256)
+        for name, files in by_table.items():
+            if {part: file.rows for part, file in files.items()} != self._counts[name]:
+                raise EngineError(f"Not every part of {name} was written: {prefix} is not to be used. Run it again.")
+        written = {name: tuple(files[part] for part in sorted(files)) for name, files in by_table.items()}
+        for name, content in self._here.items():
+            key = f"{prefix}{name}/part-00000.parquet"
+            self._store.write(key, content)
+            rows = int(self.numbers[name]["row_count"])
+            written[name] = (WrittenFile(key, rows, len(content), hashlib.sha256(content).hexdigest()),)
+        for name, files_of_table in written.items():
+            delete_others(self._store, f"{prefix}{name}/", [file.key for file in files_of_table])
+        self._give_up()
+        return written
+
+
+def _with_rows(counts: Mapping[int, int]) -> dict[int, int]:
+    """The parts that have rows, or one where none has."""
+    return {part: rows for part, rows in counts.items() if rows} or {min(counts): 0}
+
+
+@dataclass(frozen=True)
+class PartStorer:
+    """Stores the parts that have a key, by table and part; other rows are left."""
+
+    store: ObjectStore
+    keys: Mapping[tuple[str, int], str]
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The function of mapInArrow; gives a row an object."""
+        for one in parts_of(batches):
+            key = self.keys.get((one.name, one.part))
+            if key is None:
+                continue
+            self.store.write(key, one.content)
+            values = (one.name, one.part, one.rows, len(one.content), hashlib.sha256(one.content).hexdigest())
+            columns = [pa.array([value], field.type) for value, field in zip(values, _STORED_SCHEMA, strict=True)]
+            yield pa.RecordBatch.from_arrays(columns, schema=_STORED_SCHEMA)

@@ -1,0 +1,173 @@
+"""The Spark session of this process: on a master (classic) or on a Spark Connect server, one of them, once.
+
+Sizes of executors and whatever else a cluster needs are the cluster's own settings (spark-defaults.conf); set here is
+what rows depend on, and what no machine should lay open. Whatever Spark raises leaves here as an error of ours.
+"""
+
+from __future__ import annotations
+
+import atexit
+import re
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from gata_assets import errors
+from gata_assets.errors import DataRuleError, EngineError, GataError, ObjectNotFoundError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+APP_NAME = "gata-assets"
+# A master or a Connect server that is there answers in milliseconds; Spark itself would try for a minute or ten.
+_ANSWER_SECONDS = 10
+_DEFAULT_PORTS = {"spark": 7077, "sc": 15002}
+
+# Instants are UTC. Batches for Python are larger than Spark's 10,000 rows: our kernels take whole partitions.
+_SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
+}
+# For classic sessions alone: a Connect server has its own. The UI shows plans to who can reach the machine.
+_CLASSIC_SETTINGS = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR"}
+_LOOPBACK_SETTINGS = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+_ON_LOOPBACK = re.compile(r"local|spark://(127\.0\.0\.1|localhost)(:[0-9]+)?$")
+
+_open: list[SparkSession] = []
+
+
+def open_session(*, master: str | None, remote: str | None, settings: Mapping[str, str]) -> SparkSession:
+    """The session of this process on a master or a Connect server; begun at the first call, ended with the process.
+
+    `settings` are Spark's own, by name, and hold before ours. Raises EngineError: pyspark or Java is missing, nobody
+    answers within seconds, or the cluster refuses.
+    """
+    if _open:
+        return _open[0]
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError:
+        raise EngineError("INTERACTION_ENGINE=spark needs pyspark: pip install 'gata-assets[spark]'") from None
+    where = remote or master or "local[*]"
+    _require_answer(where)
+    builder = SparkSession.builder.appName(APP_NAME)
+    with _starting(where):
+        if remote:
+            session = _configured(builder.remote(remote), {**_SETTINGS, **settings})
+        else:
+            loopback = _LOOPBACK_SETTINGS if _ON_LOOPBACK.match(where) else {}
+            session = _configured(builder.master(where), {**_SETTINGS, **_CLASSIC_SETTINGS, **loopback, **settings})
+            context = session.sparkContext
+            # Without PYSPARK_PYTHON Spark would take the first python3 of the PATH, which lacks this package.
+            if context.pythonExec == "python3":
+                context.pythonExec = sys.executable
+    _open.append(session)
+    return session
+
+
+def is_open(session: SparkSession) -> bool:
+    """Whether a session is that of this process still."""
+    return session in _open
+
+
+def close_session() -> None:
+    """End the session of this process, if it has one."""
+    while _open:
+        _open.pop().stop()
+
+
+atexit.register(close_session)
+
+
+@contextmanager
+def spark_errors(doing: str) -> Iterator[None]:
+    """What Spark raises becomes an error of ours, without Spark's text: it may hold values of rows.
+
+    An error of ours that was raised in an executor comes out as itself.
+    """
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        text = str(error)
+        raised = _OURS.findall(text)
+        if raised:
+            name, message = raised[-1]
+            raise _error_class(name)(message.strip()) from None
+        if "PATH_NOT_FOUND" in text:
+            raise ObjectNotFoundError(f"A curated day or a table is not there, while {doing}.") from None
+        raise EngineError(
+            f"Spark broke off while {doing}: {_kind_of(error)}. Look at the logs of the driver and the executors; "
+            "a batch can be run again."
+        ) from None
+
+
+_OURS = re.compile(r"gata_assets\.errors\.(\w+): (.*)")
+
+
+def _error_class(name: str) -> type[GataError]:
+    found = getattr(errors, name, None)
+    return found if isinstance(found, type) and issubclass(found, GataError) else DataRuleError
+
+
+def _kind_of(error: Exception) -> str:
+    """What kind of error it is, by Spark's name of it, and by Python's or Java's: the classes, never the text."""
+    condition = getattr(error, "getCondition", lambda: None)() or type(error).__name__
+    classes = _PYTHON_CLASS.findall(str(error)) or _JAVA_CLASS.findall(str(error))
+    return f"{condition} ({classes[-1]})" if classes else str(condition)
+
+
+_PYTHON_CLASS = re.compile(r"^([\w.]+(?:Error|Exception))(?::|$)", re.MULTILINE)
+_JAVA_CLASS = re.compile(r"\b((?:[a-z]\w*\.){2,}[A-Z]\w+(?:Exception|Error))\b")
+
+
+def _configured(builder: SparkSession.Builder, settings: Mapping[str, str]) -> SparkSession:
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
+
+
+@contextmanager
+def _starting(where: str) -> Iterator[None]:
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        kind = _kind_of(error)
+        if "JAVA_GATEWAY_EXITED" in kind:
+            raise EngineError(
+                "Spark needs a Java runtime, 17 or later, and could not start one: look at JAVA_HOME and the PATH."
+            ) from None
+        raise EngineError(f"No Spark session on {_public(where)}: {kind}. {_ADVICE}") from None
+
+
+def _require_answer(where: str) -> None:
+    """Somebody listens at a master or a Connect server; of masters for one another (with commas), any."""
+    scheme, _, rest = where.partition("://")
+    if scheme not in _DEFAULT_PORTS:
+        return
+    for place in rest.partition("/")[0].split(","):
+        parts = urlsplit(f"//{place}")
+        with (
+            suppress(OSError),
+            socket.create_connection(
+                (parts.hostname or "", parts.port or _DEFAULT_PORTS[scheme]), timeout=_ANSWER_SECONDS
+            ),
+        ):
+            return
+    raise EngineError(f"Nobody answers at {_public(where)}. {_ADVICE}")
+
+
+def _public(where: str) -> str:
+    """An address without its parameters, among which a Connect server's token may be."""
+    return where.partition(";")[0].rstrip("/")
+
+
+_ADVICE = "Look at SPARK_MASTER or SPARK_REMOTE, and whether the cluster runs."

@@ -1,0 +1,150 @@
+"""Curated tables as Spark's DataFrames, and how rows are dealt out by ranges of users.
+
+A range holds whole users in the order of their ids, so that a table made of it is a part of the table, and no row is
+moved again before it is written. Ranges depend on the rows alone: the same rows give the same parts on every cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from gata_assets.batches import Window
+from gata_assets.core.interaction_places import INTERACTIONS_FILE, TenantPlaces
+from gata_assets.errors import DataRuleError
+from gata_assets.resources.curated_days import days_of, rows_of_day
+from gata_assets.resources.object_store import ObjectStore
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+# What is read of a curated day. The keys are made anew: Spark reads an unsigned number of 64 bits as a decimal, which
+# takes longer than hashing the ids.
+EVENTS = "user_id string, item_id string, timestamp timestamp, type_code smallint, rating float"
+# A table of ranges is made from a sample of the users of about so many rows: 1 % of a range of 500,000 rows.
+_SAMPLED_ROWS = 1_000_000
+_MOST_RANGES = 4_096
+_ROWS_OF_A_SHUFFLE = 500_000
+_LEAST_SHUFFLES = 4
+
+
+def count_rows(store: ObjectStore, places: TenantPlaces, window: Window) -> dict[date, int]:
+    """The rows of the curated days that a window touches, by day, as their manifests say; raises as `rows_of_day`."""
+    return {day: rows_of_day(store, places, day) for day in days_of(window)}
+
+
+def read_events(
+    session: SparkSession, store: ObjectStore, places: TenantPlaces, window: Window, rows: Mapping[date, int]
+) -> DataFrame:
+    """The interactions of a window (EVENTS), from its days that have rows."""
+    days = [day for day in days_of(window) if rows[day]]
+    if not days:
+        return session.createDataFrame([], EVENTS)
+    paths = [store.spark_uri(places.curated_day(day) + INTERACTIONS_FILE) for day in days]
+    return session.read.schema(EVENTS).parquet(*paths).where(inside(window))
+
+
+def inside(window: Window) -> Column:
+    """Whether `timestamp` is in a window."""
+    from pyspark.sql import functions as sf
+
+    start, end = (sf.timestamp_micros(sf.lit(micros(at))) for at in (window.start_at, window.end_at))
+    return (sf.col("timestamp") >= start) & (sf.col("timestamp") < end)
+
+
+def micros(at: datetime) -> int:
+    """Microseconds since 1970 of an aware datetime."""
+    return int(np.datetime64(at.replace(tzinfo=None), "us").astype(np.int64))
+
+
+def count_ids(events: DataFrame, kind: str) -> tuple[int, int]:
+    """The distinct ids of users or items, and how many of them have a rating; raises DataRuleError for a shared key."""
+    from pyspark.sql import functions as sf
+
+    ids = events.groupBy(f"{kind}_id").agg((sf.count("rating") > 0).cast("int").alias("is_rated"))
+    keys = ids.groupBy(sf.xxhash64(f"{kind}_id")).agg(sf.count("*").alias("ids"), sf.sum("is_rated").alias("rated"))
+    total, keyed, rated = keys.agg(sf.sum("ids"), sf.count("*"), sf.sum("rated")).collect()[0]
+    if keyed and total > keyed:
+        raise DataRuleError(
+            f"{total - keyed:,} of {total:,} {kind} ids have the key of another (XXH64): rename one of each pair."
+        )
+    return total or 0, rated or 0
+
+
+@dataclass(frozen=True)
+class UserRanges:
+    """Ranges of user ids: `firsts` are the first ids of all ranges but the first, ascending."""
+
+    firsts: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.firsts) + 1
+
+    def deal(self, rows: DataFrame) -> DataFrame:
+        """The rows, each in the partition of its user's range, with that range as `part`.
+
+        The ids stand in a table of their own, since plans are logged. They are searched by halves.
+        """
+        from pyspark.sql import functions as sf
+
+        halves = max(len(self.firsts), 1).bit_length()
+        firsts: Sequence[str | None] = [*self.firsts, *[None] * ((1 << halves) - len(self.firsts))]
+        table = rows.sparkSession.createDataFrame([(list(firsts),)], "firsts array<string>").scalar()
+        rows = rows.withColumn("part", sf.lit(0))
+        for step in (1 << half for half in reversed(range(halves))):
+            is_beyond = sf.element_at(table, sf.col("part") + step) <= sf.col("user_id")
+            rows = rows.withColumn("part", sf.col("part") + sf.when(is_beyond, step).otherwise(0))
+        return rows.repartitionById(len(self), "part")
+
+
+def choose_ranges(rows: DataFrame, total: int, *, rows_a_range: int) -> UserRanges:
+    """Ranges of users with about so many of the rows each; `rows` has `user_id`, and there are `total` of them.
+
+    Users are sampled by their keys.
+    """
+    from pyspark.sql import functions as sf
+
+    wanted = min(-(-total // rows_a_range), _MOST_RANGES)
+    if wanted <= 1:
+        return UserRanges(())
+    every = max(total // _SAMPLED_ROWS, 1)
+    sampled = rows.where(sf.pmod(sf.xxhash64("user_id"), sf.lit(every)) == 0)
+    counts = frame_of(sampled.groupBy("user_id").count()).sort("user_id")
+    ends = counts["count"].cum_sum().to_numpy()
+    if not len(ends):
+        return UserRanges(())
+    cuts = np.unique(np.searchsorted(ends, ends[-1] * np.arange(1, wanted) / wanted) + 1)
+    firsts = counts["user_id"].gather(cuts[cuts < len(ends)]).to_list()
+    return UserRanges(tuple(firsts))
+
+
+def frame_of(rows: DataFrame) -> pl.DataFrame:
+    """All rows, here: for what is no larger than a catalogue."""
+    table: pa.Table = rows.toArrow()
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def set_shuffles(session: SparkSession, rows: int) -> None:
+    """Let a shuffle have partitions of about so many rows as a range has, and no more than a small table needs.
+
+    Spark joins partitions that turn out small, and divides none that turn out large.
+    """
+    partitions = min(max(-(-rows // _ROWS_OF_A_SHUFFLE), _LEAST_SHUFFLES), _MOST_RANGES)
+    session.conf.set("spark.sql.shuffle.partitions", str(partitions))
+
+
+def cut(rows: DataFrame) -> DataFrame:
+    """The same rows, worked out now and kept, without the plan that led to them: loops would let it grow.
+
+    On reliable storage where the cluster has a place for it (spark.checkpoint.dir), else with the executors.
+    """
+    has_place = rows.sparkSession.conf.get("spark.checkpoint.dir", None)
+    return rows.checkpoint() if has_place else rows.localCheckpoint()

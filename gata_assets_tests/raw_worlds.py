@@ -1,0 +1,106 @@
+"""Small worlds of raw files: rows as a tenant would send them, written in every format, and a curator of a directory.
+
+Plain values and files; nothing is faked. The tests that use them stand in test_raw_rows, test_curation and others.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from gata_assets.core.curation_reports import Report
+from gata_assets.core.interaction_places import DataType
+from gata_assets.core.interaction_rules import CurationRules, UnknownItems
+from gata_assets.core.raw_files import COLUMNS, parse_format
+from gata_assets.resources.curation import Curator
+from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
+
+Row = Mapping[str, str | None]
+
+NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
+RULES = CurationRules(datetime(2020, 1, 1, tzinfo=UTC), timedelta(hours=24), UnknownItems.WARN)
+STRICT = CurationRules(datetime(2020, 1, 1, tzinfo=UTC), timedelta(hours=24), UnknownItems.REJECT)
+ENDINGS = [f"{kind}{pack}" for kind in ("csv", "jsonl", "parquet") for pack in ("", ".gz", ".zst")]
+
+
+def interaction(**values: str | None) -> dict[str, str | None]:
+    """A good row, but for the values given."""
+    row: dict[str, str | None] = dict.fromkeys(COLUMNS[DataType.INTERACTIONS].all)
+    row |= {"user_id": "u1", "item_id": "i1", "interaction_type": "view", "timestamp": "2026-01-02T03:04:05Z"}
+    return row | values
+
+
+def item(**values: str | None) -> dict[str, str | None]:
+    """A good row of an item, but for the values given."""
+    row: dict[str, str | None] = dict.fromkeys(COLUMNS[DataType.ITEMS].all)
+    return row | {"item_id": "i1", "title": "A thing", "price": "9.50"} | values
+
+
+def encode(rows: Sequence[Row], ending: str) -> bytes:
+    """A raw file of rows (at least one) in the format that an ending names."""
+    kind, _, pack = ending.partition(".")
+    if kind == "csv":
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        content = text.getvalue().encode()
+    elif kind == "jsonl":
+        content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    else:
+        buffer = io.BytesIO()
+        pl.DataFrame(rows, schema=dict.fromkeys(rows[0], pl.String)).write_parquet(buffer)
+        content = buffer.getvalue()
+    if pack == "gz":
+        return gzip.compress(content, mtime=0)
+    return pa.compress(content, codec="zstd", asbytes=True) if pack == "zst" else content
+
+
+def curator_of(
+    store: ObjectStore | Path, tenant: str = "acme", rules: CurationRules = RULES, now: datetime = NOW
+) -> Curator:
+    """The curator of a tenant, of a store or a directory."""
+    store = LocalObjectStore(directory=str(store)) if isinstance(store, Path) else store
+    return Curator(store, tenant, rules, now)
+
+
+def send(
+    curator: Curator,
+    rows: Sequence[Row] | bytes,
+    directory: Path,
+    *,
+    data: DataType = DataType.INTERACTIONS,
+    name: str = "file.csv",
+    replaces: Sequence[str] = (),
+) -> Report:
+    """Land and sort a file of rows or bytes."""
+    directory.mkdir(exist_ok=True)
+    path = directory / name
+    path.write_bytes(rows if isinstance(rows, bytes) else encode(rows, name.partition(".")[2]))
+    return curator.sort(curator.land(data, name, path, parse_format(name)).raw_key, replaces=replaces)
+
+
+def curated_bytes(curator: Curator) -> dict[str, bytes]:
+    """The curated files of all days but for the manifests, which name parts."""
+    keys = curator.store.list_keys(curator.places.curated_day())
+    return {key: curator.store.read(key) for key in keys if key.endswith(".parquet")}
+
+
+def curated_rows(curator: Curator) -> pl.DataFrame:
+    """The curated interactions of all days."""
+    files = [content for key, content in curated_bytes(curator).items() if key.endswith("interactions.parquet")]
+    return pl.concat([pl.read_parquet(io.BytesIO(content)) for content in files])
+
+
+def quarantined(curator: Curator, report: Report) -> pl.DataFrame:
+    """The quarantine table of a file."""
+    assert report.quarantine
+    return pl.read_parquet(io.BytesIO(curator.store.read(report.quarantine.key)))

@@ -1,0 +1,289 @@
+"""From raw files to curated days: what is promised for any rows, files, order and failure.
+
+Real: files in every format, a local store, Parquet; S3 over HTTP on loopback. Faked: a store whose writes fail from a
+given call on.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+import pytest
+from dagster_aws.s3 import S3Resource
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gata_assets.core.curation import check_curated_interactions, curate_interactions
+from gata_assets.core.curation_rules import STAGED
+from gata_assets.core.interaction_places import DataType
+from gata_assets.core.interaction_rules import InteractionType
+from gata_assets.core.quality import broken
+from gata_assets.core.raw_files import COLUMNS
+from gata_assets.errors import StoreError
+from gata_assets.resources.curation import Curator
+from gata_assets.resources.object_store import LocalObjectStore
+from gata_assets.resources.s3_store import S3ObjectStore
+from gata_assets_tests.raw_worlds import (
+    ENDINGS,
+    NOW,
+    STRICT,
+    Row,
+    curated_bytes,
+    curated_rows,
+    curator_of,
+    encode,
+    interaction,
+    item,
+    send,
+)
+
+DAY = date(2026, 1, 2)
+
+ROWS = st.builds(
+    interaction,
+    user_id=st.sampled_from(["u1", "u2", "ü 3", None]),
+    item_id=st.sampled_from(["i1", 'i"2', "i,3"]),
+    interaction_type=st.sampled_from([*InteractionType, "look"]),
+    timestamp=st.sampled_from(
+        ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.5Z", "2026-01-03T00:00:00+01:00", "2026-01-04T00:00:00", "now"]
+    ),
+    rating=st.sampled_from([None, "1", "4.5", "5.1"]),
+    location=st.sampled_from([None, "AT", "two\nlines"]),
+)
+
+
+@contextmanager
+def a_place() -> Iterator[Path]:
+    """A directory of its own; Hypothesis runs many examples in one test's."""
+    with TemporaryDirectory() as directory:
+        yield Path(directory)
+
+
+def curate_all(curator: Curator) -> None:
+    curator.sort_new()
+    assert all(made.is_written for made in curator.curate_days(curator.stale_days()))
+    assert curator.stale_days() == []
+
+
+@settings(max_examples=25)
+@given(rows=st.lists(ROWS, min_size=1, max_size=30), seed=st.integers(0, 99), files=st.integers(1, 4))
+def test_neither_the_order_of_files_nor_the_division_of_rows_changes_a_byte(
+    rows: list[Row], seed: int, files: int
+) -> None:
+    with a_place() as one, a_place() as other:
+        whole, divided = curator_of(one / "store"), curator_of(other / "store")
+        send(whole, rows, one / "in")
+        shuffled = random.Random(seed).sample(rows, len(rows))
+        for number in range(files):
+            if part := shuffled[number::files]:
+                ending = ENDINGS[(seed + number) % len(ENDINGS)]
+                send(divided, part, other / "in", name=f"{number}.{ending}")
+        for curator in (whole, divided):
+            curate_all(curator)
+        assert curated_bytes(whole) == curated_bytes(divided)
+
+
+@settings(max_examples=25)
+@given(rows=st.lists(ROWS, min_size=1, max_size=30), garbage=st.text(st.sampled_from('a,"\n\r'), max_size=40))
+def test_no_row_is_lost_whatever_stands_in_a_file(rows: list[Row], garbage: str) -> None:
+    with a_place() as place:
+        curator = curator_of(place / "store")
+        content = encode(rows, "csv") + garbage.encode()
+        report = send(curator, content, place / "in")
+        assert report.refused is None
+        assert report.good + report.bad == report.rows >= len(rows)
+        curate_all(curator)
+        made = list(curator.curate_days(report.days))
+        assert sum(one.rows + one.dropped for one in made) == report.good
+        assert not broken(curator.check_no_row_is_lost())
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_every_format_and_compression_gives_the_same_day(ending: str, tmp_path: Path) -> None:
+    rows = [interaction(user_id=f"u{n}", rating="3.5" if n % 2 else None, location='a "b",\nc') for n in range(50)]
+    plain, other = curator_of(tmp_path / "plain"), curator_of(tmp_path / "other")
+    send(plain, rows, tmp_path / "in")
+    send(other, rows, tmp_path / "in", name=f"file.{ending}")
+    for curator in (plain, other):
+        curate_all(curator)
+    assert curated_bytes(plain) == curated_bytes(other)
+
+
+def test_of_an_item_the_row_that_landed_last_counts(tmp_path: Path) -> None:
+    early, late = (curator_of(tmp_path / "store", now=NOW.replace(day=day)) for day in (3, 4))
+    send(late, [item(title="new"), item(title="newer")], tmp_path / "in", data=DataType.ITEMS, name="a.csv")
+    send(early, [item(title="old"), item(item_id="i0")], tmp_path / "in", data=DataType.ITEMS, name="b.csv")
+    made = late.curate_items()
+    assert (made.rows, made.dropped) == (2, 2)
+    table = pl.read_parquet(io.BytesIO(late.store.read(late.places.curated_items() + "items.parquet")))
+    assert table["title"].to_list() == ["A thing", "newer"]
+
+
+def test_a_late_file_makes_just_its_days_stale(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    send(curator, [interaction(), interaction(timestamp="2026-01-03T00:00:00Z")], tmp_path / "in")
+    curate_all(curator)
+    send(curator, [interaction(user_id="late"), interaction()], tmp_path / "in", name="late.csv")
+    assert curator.stale_days() == [DAY]
+    made = curator.curate(DAY)
+    assert (made.rows, made.dropped) == (2, 1)
+    assert curator.stale_days() == []
+
+
+def test_days_on_which_nothing_happened_are_curated_with_a_reason(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    send(curator, [interaction()], tmp_path / "in")
+    range_ = (date(2026, 1, 1), date(2026, 1, 3))
+    assert curator.stale_days(*range_) == curator.days_between(*range_)
+    made = {one.day: one.reason for one in curator.curate_days(curator.days_between(*range_))}
+    assert made == {
+        date(2026, 1, 1): "no file that counts has an interaction of 2026-01-01",
+        DAY: None,
+        date(2026, 1, 3): "no file that counts has an interaction of 2026-01-03",
+    }
+    assert curator.stale_days(*range_) == curator.stale_days() == []
+    assert curated_rows(curator).height == 1
+
+
+def test_a_mended_file_takes_the_place_of_an_earlier_one_and_may_give_it_back(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    first = send(curator, [interaction(user_id="wrong"), interaction(user_id=None)], tmp_path / "in")
+    curate_all(curator)
+    second = send(curator, [interaction(user_id="right")], tmp_path / "in", name="b.csv", replaces=[first.file_id])
+    assert second.replaces == (first.file_id,)
+    curate_all(curator)
+    assert curated_rows(curator)["user_id"].to_list() == ["right"]
+    assert curator.put_in_place(first, [second.file_id]).replaces == (second.file_id,)
+    curate_all(curator)
+    assert curated_rows(curator)["user_id"].to_list() == ["wrong"]
+
+
+def test_tenants_touch_nothing_of_one_another(tmp_path: Path) -> None:
+    store = LocalObjectStore(directory=str(tmp_path / "store"))
+    good, bad = curator_of(store, "acme"), curator_of(store, "acme_2")
+    send(good, [interaction()], tmp_path / "in")
+    curate_all(good)
+    before = {key: store.read(key) for key in store.list_keys("acme/")}
+    store.write(bad.places.raw(DataType.INTERACTIONS) + "x.parquet", b"garbage")
+    store.write(bad.places.report(DataType.INTERACTIONS) + "x.json", b"garbage")
+    with pytest.raises(StoreError, match="is not a report"):
+        bad.sort_new()
+    curate_all(good)
+    assert {key: store.read(key) for key in store.list_keys("acme/")} == before
+
+
+def send_and_curate(curator: Curator, rows: Sequence[Row], directory: Path) -> None:
+    send(curator, rows, directory)
+    list(curator.curate_days(curator.stale_days()))
+
+
+class FailingStore(LocalObjectStore):
+    """A local store whose writes fail after so many."""
+
+    writes_left: int
+
+    def _count(self) -> None:
+        object.__setattr__(self, "writes_left", self.writes_left - 1)
+        if self.writes_left < 0:
+            raise StoreError("The target is away.")
+
+    def write(self, key: str, content: bytes) -> None:
+        self._count()
+        super().write(key, content)
+
+    def write_file(self, key: str, path: Path) -> None:
+        self._count()
+        super().write_file(key, path)
+
+
+@pytest.mark.parametrize("writes", range(12))
+def test_a_store_that_fails_on_the_way_leaves_nothing_half_and_is_caught_up_with(writes: int, tmp_path: Path) -> None:
+    rows = [interaction(), interaction(timestamp="2026-01-03T00:00:00Z"), interaction(user_id=None)]
+    expected = curator_of(tmp_path / "expected")
+    send(expected, rows, tmp_path / "in")
+    curate_all(expected)
+    directory = str(tmp_path / "store")
+    failing = curator_of(FailingStore(directory=directory, writes_left=writes))
+    with pytest.raises(StoreError, match="is away"):
+        send_and_curate(failing, rows, tmp_path / "in")
+    curator = curator_of(LocalObjectStore(directory=directory))
+    whole = {
+        day
+        for day in curator.days_between(DAY, date(2026, 1, 3))
+        if day not in curator.stale_days(DAY, date(2026, 1, 3))
+    }
+    for day in whole:
+        manifest = json.loads(curator.store.read(curator.places.curated_day(day) + "manifest.json"))
+        assert manifest["is_whole"]
+        assert all(curator.store.exists(curator.places.curated_day(day) + name) for name in manifest["files"])
+    send(curator, rows, tmp_path / "in")
+    curate_all(curator)
+    assert curated_bytes(curator) == curated_bytes(expected)
+
+
+def test_a_day_whose_manifest_was_withdrawn_is_stale(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    send(curator, [interaction()], tmp_path / "in")
+    curate_all(curator)
+    send(curator, [interaction(user_id="u2")], tmp_path / "in", name="b.csv")
+    failing = curator_of(FailingStore(directory=str(tmp_path / "store"), writes_left=2))
+    with pytest.raises(StoreError):
+        failing.curate(DAY)
+    assert json.loads(curator.store.read(curator.places.curated_day(DAY) + "manifest.json")) == {"is_whole": False}
+    assert curator.stale_days() == [DAY]
+
+
+def test_a_part_that_is_gone_fails_the_check_and_leaves_the_day_as_it_was(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    report = send(curator, [interaction()], tmp_path / "in")
+    curator.store.delete(report.parts[0].key)
+    made = curator.curate(DAY)
+    assert not made.is_written
+    (lost,) = broken(made.outcomes["no_row_is_lost"])
+    assert (lost.rule, lost.failed) == ("staged parts have the rows that were sorted", 1)
+    assert not curator.store.exists(curator.places.curated_day(DAY) + "manifest.json")
+    assert broken(curator.check_no_row_is_lost())
+    curator.sort_again(report.file_id)
+    assert curator.curate(DAY).is_written
+
+
+def test_rows_that_break_the_model_are_told_by_rule_and_count_as_pandera_tells_them() -> None:
+    row = {"user_id": "u1", "item_id": "i1", "timestamp": datetime(2026, 1, 2, tzinfo=UTC), "type_code": 0}
+    empty = dict.fromkeys(name for name in STAGED[DataType.INTERACTIONS] if name not in row)
+    rows = pl.DataFrame([row | empty | {"rating": 7.0}, row | empty], schema=STAGED[DataType.INTERACTIONS])
+    made = curate_interactions(rows, [DAY])
+    (failed,) = broken(check_curated_interactions(made)[DAY])
+    assert (failed.rule, failed.failed, failed.checked) == ("rating less_than_or_equal_to", 1, 2)
+
+
+def test_no_value_of_a_row_stands_in_reports_or_manifests(tmp_path: Path) -> None:
+    secret = "hidden7719"
+    curator = curator_of(tmp_path / "store", rules=STRICT)
+    columns = COLUMNS[DataType.INTERACTIONS].all
+    rows: Sequence[Row] = [interaction(**{name: secret}) for name in columns] + [interaction(user_id=secret)]
+    send(curator, [item(item_id=secret), item()], tmp_path / "in", data=DataType.ITEMS)
+    curator.refresh_catalogue()
+    send(curator, rows, tmp_path / "in")
+    curate_all(curator)
+    told = [key for key in curator.store.list_keys("") if key.endswith(".json")]
+    assert len(told) == 4
+    assert [key for key in told if secret.encode() in curator.store.read(key) or secret in key] == []
+
+
+def test_a_bucket_holds_what_a_directory_holds(bucket: str, tmp_path: Path) -> None:
+    rows = [interaction(user_id=f"u{n}", timestamp=f"2026-01-0{1 + n % 3}T00:00:00Z") for n in range(30)]
+    local, remote = curator_of(tmp_path / "store"), curator_of(S3ObjectStore(bucket=bucket, s3=S3Resource()))
+    for curator in (local, remote):
+        send(curator, [*rows, interaction(rating="9")], tmp_path / "in")
+        curate_all(curator)
+        assert not broken(curator.check_no_row_is_lost())
+    assert list(local.store.list_keys("acme/")) == list(remote.store.list_keys("acme/"))
+    assert curated_bytes(local) == curated_bytes(remote)

@@ -1,0 +1,157 @@
+"""Raw files as they land and are sorted: what is kept, what goes to quarantine and why, and what is refused.
+
+Real: files in every format, a local store, Parquet. Nothing is faked.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from gata_assets.core.interaction_places import DataType
+from gata_assets.core.raw_files import parse_format
+from gata_assets.errors import DataRuleError, RawFileError
+from gata_assets.resources.staging import DayRuns
+from gata_assets_tests.raw_worlds import (
+    NOW,
+    STRICT,
+    curator_of,
+    encode,
+    interaction,
+    item,
+    quarantined,
+    send,
+)
+
+DAY = date(2026, 1, 2)
+
+
+def test_a_bad_row_is_kept_as_it_came_with_all_rules_that_it_breaks_and_its_place(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    rows = [
+        interaction(),
+        interaction(user_id=" ", interaction_type="look", timestamp="now", rating="nan"),
+        interaction(item_id=None, timestamp="2019-12-31T23:59:59Z", rating="0.5"),
+    ]
+    report = send(curator, rows, tmp_path / "in")
+    bad = quarantined(curator, report).to_dicts()
+    assert [row["rules"] for row in bad] == [
+        ["user_id_is_given", "interaction_type_is_known", "timestamp_is_iso_8601", "rating_is_1_to_5"],
+        ["item_id_is_given", "timestamp_is_within_reason", "rating_is_1_to_5"],
+    ]
+    assert [(row["timestamp"], row["rating"]) for row in bad] == [("now", "nan"), ("2019-12-31T23:59:59Z", "0.5")]
+    assert [row["source_line"] for row in bad] == [3, 4]
+    assert {row["source_file"] for row in bad} == {report.raw_key.rpartition("/")[2]}
+    assert report.bad_by_rule and report.bad_by_rule["rating_is_1_to_5"] == 2
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "is_good"),
+    [("2026-01-11T11:59:59.999999Z", True), ("2026-01-11T12:00:00Z", False), ("2020-01-01T00:00:00Z", True)],
+)
+def test_a_row_may_be_so_much_later_than_its_file_and_no_more(timestamp: str, is_good: bool, tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    assert send(curator, [interaction(timestamp=timestamp)], tmp_path / "in").good == is_good
+    later = curator_of(tmp_path / "store", now=datetime(2027, 1, 1, tzinfo=UTC))
+    assert later.sort_again(later.reports(DataType.INTERACTIONS)[0].file_id).good == is_good
+
+
+def test_items_are_judged_by_their_rules(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    rows = [item(), item(item_id=None), item(title=""), item(price="x"), item(price="-0.01"), item(price="inf")]
+    rows += [item(item_id="i2", available_at="2026-01-01"), item(available_at="soon")]
+    report = send(curator, rows, tmp_path / "in", data=DataType.ITEMS)
+    assert quarantined(curator, report)["rules"].to_list() == [
+        ["item_id_is_given"],
+        ["title_is_given"],
+        ["price_is_a_number"],
+        ["price_is_not_negative"],
+        ["price_is_a_number"],
+        ["available_at_is_iso_8601"],
+    ]
+    assert curator.curate_items().rows == 2
+    assert curator.known_items.to_list() == ["i1", "i2"]
+
+
+def test_an_item_that_the_catalogue_lacks_is_counted_or_rejected_and_replayed_when_it_came(tmp_path: Path) -> None:
+    rows = [interaction(), interaction(item_id="i9")]
+    assert send(curator_of(tmp_path / "warned"), rows, tmp_path / "in").unknown_items == 2
+    strict = curator_of(tmp_path / "store", rules=STRICT)
+    report = send(strict, rows, tmp_path / "in")
+    assert (report.good, report.bad_by_rule) == (0, {"item_is_known": 2})
+    send(strict, [item()], tmp_path / "in", data=DataType.ITEMS, name="items.csv")
+    strict.refresh_catalogue()
+    again = strict.sort_again(report.file_id)
+    assert (again.good, again.bad, again.landed_at) == (1, 1, report.landed_at)
+    assert strict.stale_days() == [DAY]
+
+
+def test_new_items_are_known_to_interactions_that_came_with_them(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store", rules=STRICT)
+    for data, rows in ((DataType.INTERACTIONS, [interaction()]), (DataType.ITEMS, [item()])):
+        curator.store.write(curator.places.raw(data) + "2026-01-05/by hand.csv", encode(rows, "csv"))
+    assert [report.good for report in curator.sort_new()] == [1, 1]
+    assert curator.unsorted() == []
+
+
+def test_only_a_known_file_of_the_same_kind_can_be_replaced(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    items = send(curator, [item()], tmp_path / "in", data=DataType.ITEMS)
+    report = send(curator, [interaction()], tmp_path / "in", name="b.csv")
+    for old in (items.file_id, report.file_id):
+        with pytest.raises(DataRuleError, match="cannot take the place"):
+            curator.put_in_place(report, [old])
+    with pytest.raises(DataRuleError, match="There is no file nonsense"):
+        curator.put_in_place(report, ["nonsense"])
+
+
+def test_the_same_content_lands_once_whatever_it_is_called(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    path = tmp_path / "a.csv"
+    path.write_bytes(encode([interaction()], "csv"))
+    first = curator.land(DataType.INTERACTIONS, "../Täg lich!.csv", path, parse_format(path.name))
+    later = curator_of(tmp_path / "store", now=NOW.replace(day=20))
+    second = later.land(DataType.INTERACTIONS, "other.csv", path, parse_format(path.name))
+    assert (first.is_new, second.is_new, first.raw_key) == (True, False, second.raw_key)
+    assert second.landed_on == NOW.date()
+    assert first.raw_key.startswith("acme/raw/interactions/2026-01-10/t-g-lich-")
+    assert curator.store.read(first.raw_key) == path.read_bytes()
+
+
+@pytest.mark.parametrize("cut", [30, -1])
+@pytest.mark.parametrize("ending", ["csv.gz", "csv.zst", "parquet"])
+def test_a_file_that_is_cut_off_is_refused_and_stops_no_other(ending: str, cut: int, tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    rows = [interaction(user_id=f"u{n * 7919 % 10_007}") for n in range(5_000)]
+    folder = curator.places.raw(DataType.INTERACTIONS, NOW.date())
+    curator.store.write(f"{folder}a.{ending}", encode(rows, ending)[:cut])
+    curator.store.write(f"{folder}b.csv", encode([interaction()], "csv"))
+    curator.store.write(f"{folder}c.xls", b"?")
+    curator.store.write(f"{folder}_SUCCESS", b"")
+    reports = curator.sort_new()
+    assert ["damaged" in (one.refused or "") for one in reports] == [True, False, False]
+    assert "does not tell the format" in (reports[2].refused or "")
+    assert [one.good for one in reports] == [0, 1, 0]
+    assert curator.unsorted() == []
+    assert len(curator_of(tmp_path / "store", rules=STRICT).unsorted()) == 2
+
+
+def test_a_file_with_the_wrong_columns_does_not_land(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    with pytest.raises(RawFileError, match="lacks the columns user_id"):
+        send(curator, [{"user": "u77"}], tmp_path / "in")
+    assert list(curator.store.list_keys("")) == []
+
+
+def test_rows_that_do_not_fit_into_memory_come_back_by_day(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"timestamp": [datetime(2026, 1, 1 + n % 7, n % 24) for n in range(500)], "n": range(500)})
+    runs = DayRuns(tmp_path, rows_held=120)
+    for part in rows.iter_slices(50):
+        runs.add(part)
+    days = dict(runs.days())
+    assert list(days) == sorted(set(rows["timestamp"].dt.date()))
+    assert all((table["timestamp"].dt.date() == day).all() for day, table in days.items())
+    assert sorted(n for table in days.values() for n in table["n"]) == list(range(500))

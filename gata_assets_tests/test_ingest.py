@@ -1,0 +1,193 @@
+"""`gata ingest`, `gata quarantine` and the sample of `gata sample-data`, as their users call them.
+
+Real: click's command line, settings, files below a directory. Nothing is faked.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import CliRunner, Result
+
+from gata_assets.cli import main
+from gata_assets.core.interaction_places import DataType
+from gata_assets.core.raw_files import COLUMNS, require_columns
+from gata_assets.core.sample_interactions import SampleShop, generate_interactions, generate_items
+from gata_assets.settings import variable_names
+from gata_assets_tests.raw_worlds import curator_of, encode, interaction, item
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty directory to be in, with no setting set."""
+    for name in variable_names():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def gata(*arguments: str, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(main, arguments, input=stdin)
+
+
+def ingest(data: str, *arguments: str, stdin: bytes | None = None) -> Result:
+    return gata("ingest", data, *arguments, "--tenant", "sample", stdin=stdin)
+
+
+def said(result: Result) -> list[dict[str, object]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_ingest_says_what_became_of_every_row(workplace: Path) -> None:
+    (workplace / "items.csv").write_bytes(encode([item()], "csv"))
+    (workplace / "a.csv").write_bytes(
+        encode([interaction(), interaction(item_id="i9"), interaction(rating="9")], "csv")
+    )
+    assert ingest("items", "items.csv").exit_code == 0
+    result = ingest("interactions", "a.csv")
+    assert result.exit_code == 0
+    (told,) = said(result)
+    assert {name: told[name] for name in ("event", "rows", "good", "bad", "bad_by_rule", "unknown_items", "days")} == {
+        **{"event": "FILE_SORTED", "rows": 3, "good": 2, "bad": 1, "bad_by_rule": {"rating_is_1_to_5": 1}},
+        **{"unknown_items": 1, "days": ["2026-01-02"]},
+    }
+    again = said(ingest("interactions", "a.csv"))
+    assert [(one["was_there"], one["file_id"]) for one in again] == [(True, told["file_id"])]
+    shown = ingest("interactions", "a.csv", "--summary", "table").stdout
+    assert "already landed on" in shown
+    assert "3 rows: 2 good, 1 in quarantine" in shown
+    assert "1 broke rating_is_1_to_5" in shown
+
+
+def test_a_directory_and_stdin_are_taken_in(workplace: Path) -> None:
+    (workplace / "in" / "deep").mkdir(parents=True)
+    (workplace / "in" / "a.csv").write_bytes(encode([interaction()], "csv"))
+    (workplace / "in" / "deep" / "b.parquet").write_bytes(encode([interaction()], "parquet"))
+    (workplace / "in" / "notes.txt").write_text("not a raw file")
+    (workplace / "in" / ".hidden.csv").write_text("nor this")
+    assert [one["file"] for one in said(ingest("interactions", "in"))] == ["in/a.csv", "in/deep/b.parquet"]
+    stdin = gzip.compress(encode([interaction(user_id="u2")], "jsonl"))
+    (told,) = said(ingest("interactions", "-", "--format", "jsonl.gz", stdin=stdin))
+    assert (told["file"], told["good"]) == ("stdin", 1)
+
+
+def test_a_refused_file_is_told_and_the_others_land(workplace: Path) -> None:
+    (workplace / "bad.csv").write_text("user_id,item_id\nu77,i77\n")
+    (workplace / "good.csv").write_bytes(encode([interaction()], "csv"))
+    result = ingest("interactions", "bad.csv", "missing.csv", "good.csv")
+    assert result.exit_code == 1
+    assert [one["event"] for one in said(result)] == ["FILE_REFUSED", "FILE_REFUSED", "FILE_SORTED"]
+    reasons = [str(one["reason"]) for one in said(result)]
+    assert "lacks the columns interaction_type, timestamp" in reasons[0]
+    assert "cannot be read" in reasons[1]
+    assert "77" not in result.output
+    assert len(list((workplace / "gata-data/sample/raw").rglob("*.csv"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["interactions", "-", "--tenant", "acme"], "--format says what it is"),
+        (["interactions", "a.csv", "--tenant", "Acme/.."], "1 to 63 of a-z 0-9 _"),
+        (["interactions", "a.csv", "b.csv", "--tenant", "acme", "--replaces", "x"], "goes with one file"),
+        (["interactions", "a.csv", "--tenant", "acme", "--format", "xls"], "does not tell the format"),
+        (["interactions", ".", "--tenant", "acme"], "no file in"),
+        (["users", "a.csv", "--tenant", "acme"], "is not one of"),
+    ],
+)
+def test_wrong_use_is_told_so(arguments: list[str], message: str) -> None:
+    result = gata("ingest", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_quarantine_lists_by_rule_and_replays_when_a_rule_was_mended(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [interaction(), interaction(timestamp="2019-06-01T00:00:00Z"), interaction(rating="9")]
+    (workplace / "a.csv").write_bytes(encode(rows, "csv"))
+    (told,) = said(ingest("interactions", "a.csv"))
+    place = ["quarantine", "--tenant", "sample"]
+    assert [(one["rule"], one["rows"]) for one in said(gata(*place))] == [
+        ("rating_is_1_to_5", 1),
+        ("timestamp_is_within_reason", 1),
+    ]
+    assert [one["rule"] for one in said(gata(*place, "--rule", "rating_is_1_to_5"))] == ["rating_is_1_to_5"]
+    assert "timestamp_is_within_reason" in gata(*place, "--summary", "table").stdout
+    monkeypatch.setenv("EARLIEST_INTERACTION", "2019-01-01")
+    (again,) = said(gata(*place, "--replay", "--file", str(told["file_id"])))
+    assert (again["good"], again["bad"], again["landed_at"]) == (2, 1, told["landed_at"])
+    assert [one["rule"] for one in said(gata(*place))] == ["rating_is_1_to_5"]
+
+
+def test_quarantine_tells_wrong_use_and_an_empty_place() -> None:
+    place = ["quarantine", "--tenant", "sample"]
+    assert "There is nothing in quarantine." in gata(*place, "--summary", "table").stdout
+    assert gata(*place).stdout == ""
+    assert gata(*place, "--rule", "nonsense").exit_code == 2
+    assert gata(*place, "--replay", "--rule", "item_is_known").exit_code == 2
+    unknown = gata(*place, "--file", "nonsense")
+    assert (unknown.exit_code, "There is no file nonsense" in unknown.stderr) == (1, True)
+
+
+def test_a_mended_file_takes_the_place_of_the_earlier_one(workplace: Path) -> None:
+    (workplace / "a.csv").write_bytes(encode([interaction(rating="9")], "csv"))
+    (workplace / "b.csv").write_bytes(encode([interaction(rating="5")], "csv"))
+    (told,) = said(ingest("interactions", "a.csv"))
+    unknown = ingest("interactions", "b.csv", "--replaces", "nonsense")
+    assert (unknown.exit_code, "There is no file nonsense" in unknown.stderr) == (1, True)
+    (mended,) = said(ingest("interactions", "b.csv", "--replaces", str(told["file_id"])))
+    assert mended["replaces"] == [told["file_id"]]
+    assert said(gata("quarantine", "--tenant", "sample")) == []
+    gone = gata("quarantine", "--tenant", "sample", "--replay", "--file", str(told["file_id"]))
+    assert "counts no more" in gone.stderr
+
+
+def test_a_tenant_that_nobody_prepares_is_told_so(workplace: Path) -> None:
+    (workplace / "a.csv").write_bytes(encode([interaction()], "csv"))
+    result = gata("ingest", "interactions", "a.csv", "--tenant", "globex")
+    assert result.exit_code == 0
+    assert "TENANTS does not name globex" in result.stderr
+
+
+def test_sample_data_makes_a_tenant_and_other_seeds_take_its_place(workplace: Path) -> None:
+    sizes = ["--since", "2026-01-01", "--until", "2026-01-04", "--users", "100", "--items", "300"]
+    first = gata("sample-data", *sizes, "--interactions", "90000", "--days", "2")
+    assert first.exit_code == 0
+    assert "sample interactions from 2026-01-03 to 2026-01-04, for the tenant sample" in first.stdout
+    second = gata("sample-data", *sizes, "--interactions", "9000", "--seed", "1", "--force")
+    assert second.exit_code == 0
+    curator = curator_of(workplace / "gata-data", "sample")
+    made = list(curator.curate_days(curator.stale_days()))
+    assert [one.day for one in made if one.rows] == curator.days_between(date(2026, 1, 1), date(2026, 1, 4))
+    assert 200 < sum(one.rows for one in made) < 500
+    again = gata("sample-data", *sizes, "--interactions", "9000", "--seed", "1", "--force")
+    assert again.stdout == second.stdout
+    assert curator.stale_days() == []
+
+
+def test_a_day_of_the_sample_is_the_same_whatever_days_are_asked_for() -> None:
+    shop = SampleShop(users=500, items=200, interactions_per_day=300, seed=7)
+    week = generate_interactions(shop, date(2026, 1, 1), date(2026, 1, 7))
+    day = generate_interactions(shop, date(2026, 1, 3), date(2026, 1, 3))
+    assert pl.concat([day, week]).filter(pl.col("timestamp").str.starts_with("2026-01-03")).is_duplicated().all()
+    assert not generate_interactions(SampleShop(seed=8), date(2026, 1, 3), date(2026, 1, 3)).equals(day)
+
+
+def test_the_sample_has_the_columns_of_its_tables_popular_items_faults_and_repetitions() -> None:
+    shop = SampleShop()
+    items, events = generate_items(shop), generate_interactions(shop, date(2026, 1, 1), date(2026, 3, 31))
+    for data, table in ((DataType.ITEMS, items), (DataType.INTERACTIONS, events)):
+        require_columns(data, table.columns)
+        assert set(table.columns) == set(COLUMNS[data].all)
+    assert (len(items), items["category"].n_unique()) == (5_000, 12)
+    assert 95_000 < len(events) < 105_000
+    by_item = events["item_id"].value_counts(sort=True)["count"]
+    assert by_item[0] > 50 * by_item.median()  # type: ignore[operator]
+    assert 200 < events.is_duplicated().sum() / 2 < 600
+    assert 50 < events["user_id"].null_count() < 250

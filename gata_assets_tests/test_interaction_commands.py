@@ -1,0 +1,157 @@
+"""`gata prepare` and `gata backfill` with tenants: both halves of a batch, from files that were ingested.
+
+Real: the commands in processes of their own, SQLite, files. Nothing is faked.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gata_assets.resources.ticket_table import create_sqlite
+from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
+from gata_assets_tests.test_cli import gata
+from gata_assets_tests.test_interaction_line import catalogue, interactions
+
+SETTINGS = {
+    "TICKETS_URL": "sqlite:///tickets.sqlite",
+    "LOW_VOLUME_THRESHOLD": "0.1",
+    "LOW_VOLUME_FALLBACK_LABEL": str(FALLBACK_LABEL),
+    "TENANTS": "acme,globex",
+    "INTERACTION_PERIOD": "40",
+    "MIN_INTERACTIONS_PER_USER": "2",
+    "MIN_INTERACTIONS_PER_ITEM": "2",
+}
+TICKETS = {"tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split"}
+NEXT = "2026010204"
+BATCHES = {"user_features", "item_features", "recent_interactions", "negative_samples", "with_features"}
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    """A directory with the world's tickets, and files of interactions and items beside them."""
+    create_sqlite(tmp_path / "tickets.sqlite", database_rows(world()))
+    (tmp_path / "clicks.csv").write_bytes(
+        interactions(["2025-12-01", "2025-12-02", "2025-12-31"]) + b"u1,,click,2025-12-01T00:00:00Z\n"
+    )
+    (tmp_path / "late.csv").write_bytes(interactions(["2025-12-15"], users=8))
+    (tmp_path / "items.csv").write_bytes(catalogue())
+    return tmp_path
+
+
+def ingest(directory: Path, tenant: str, kind: str, *files: str) -> None:
+    ran = gata(directory, "ingest", kind, *files, "--tenant", tenant, **SETTINGS)
+    assert ran.returncode == 0, ran.stderr[-2_000:]
+
+
+def prepare(directory: Path, *options: str, code: int = 0, **settings: str) -> dict[str, Any]:
+    ran = gata(directory, "prepare", BATCH_ID, "--summary", "json", *options, **{**SETTINGS, **settings})
+    assert ran.returncode == code, ran.stderr[-2_000:]
+    found: dict[str, Any] = json.loads(ran.stdout)
+    return found
+
+
+def assets(summary: dict[str, Any]) -> set[str]:
+    return {one["asset"] for one in summary["written"]}
+
+
+def test_both_halves_are_made_with_the_days_that_are_missing_and_late_ones_again(workplace: Path) -> None:
+    ingest(workplace, "acme", "interactions", "clicks.csv")
+    ingest(workplace, "acme", "items", "items.csv")
+    first = prepare(workplace)
+    written = {one["asset"]: one for one in first["written"]}
+    of_tenants = {f"{tenant}/{name}" for tenant in ("acme", "globex") for name in BATCHES}
+    assert TICKETS | of_tenants | {"acme/curated_interactions"} <= set(written)
+    curated = written["acme/curated_interactions"]
+    assert (curated["tenant"], curated["days"], curated["row_count"], curated["quarantined"]) == ("acme", 41, 54, 1)
+    assert written["acme/negative_samples"]["row_count"] > 0
+    assert written["globex/negative_samples"]["reason"] == "the window has no interactions"
+    assert all((workplace / place).exists() for one in first["written"] for place in one["places"])
+
+    again = prepare(workplace, "--only", "interactions")
+    assert assets(again) == of_tenants, "what is curated is not curated again"
+
+    ingest(workplace, "acme", "interactions", "late.csv")
+    late = {one["asset"]: one for one in prepare(workplace, "--only", "interactions")["written"]}
+    assert late["acme/curated_interactions"]["days"] in (1, 2)
+    assert late["acme/user_features"]["row_count"] == written["acme/user_features"]["row_count"] + 2
+
+
+def test_the_table_shows_both_halves(workplace: Path) -> None:
+    ingest(workplace, "acme", "interactions", "clicks.csv")
+    ingest(workplace, "acme", "items", "items.csv")
+    ran = gata(workplace, "prepare", BATCH_ID, "--summary", "table", **{**SETTINGS, "TENANTS": "acme"})
+    assert ran.returncode == 0, ran.stderr[-2_000:]
+    for said in ("general_split", "acme/curated_interactions", "of 41 days", "1 in quarantine", "acme/with_features"):
+        assert said in ran.stdout
+
+
+def test_one_half_is_made_alone(workplace: Path) -> None:
+    assert assets(prepare(workplace, "--only", "tickets")) == TICKETS
+    assert not (workplace / "gata-data/acme").exists()
+    alone = prepare(workplace, "--only", "interactions", TICKETS_URL="sqlite:///none.sqlite")
+    assert assets(alone) == {f"{tenant}/{name}" for tenant in ("acme", "globex") for name in BATCHES}
+
+
+def test_a_half_that_fails_is_said_and_the_other_is_made(workplace: Path) -> None:
+    ingest(workplace, "acme", "interactions", "clicks.csv")
+    failed = prepare(workplace, code=1)
+    assert assets(failed) >= TICKETS | {f"globex/{name}" for name in BATCHES}
+    assert set(failed["failures"]) == {"acme/training_data"}
+    (workplace / "tickets.sqlite").unlink()
+    failed = prepare(workplace, code=1, TENANTS="globex")
+    assert assets(failed) == {f"globex/{name}" for name in BATCHES}
+    assert set(failed["failures"]) == {"tickets"}
+
+
+def test_without_tenants_nothing_of_interactions_is_done(workplace: Path) -> None:
+    assert assets(prepare(workplace, TENANTS="")) == TICKETS
+    ran = gata(workplace, "prepare", BATCH_ID, "--only", "interactions", **{**SETTINGS, "TENANTS": ""})
+    assert ran.returncode == 2
+    assert "TENANTS is not set" in ran.stderr
+
+
+def backfill(directory: Path, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return gata(directory, "backfill", BATCH_ID, NEXT, *options, **{**SETTINGS, **settings})
+
+
+def test_a_backfill_makes_what_is_missing_of_both_halves(workplace: Path) -> None:
+    ingest(workplace, "acme", "interactions", "clicks.csv")
+    ingest(workplace, "acme", "items", "items.csv")
+    plan = backfill(workplace, "--plan")
+    assert "interactions       acme: 0 batches are whole in the target, 2 to prepare" in plan.stdout
+    assert not (workplace / "gata-data/acme/features").exists()
+    prepare(workplace, "--only", "interactions")
+    first = backfill(workplace)
+    assert first.returncode == 0, first.stderr[-2_000:]
+    for said in ("2 batches prepared, 0 failed", "acme: 1 batches are whole", "1 batches of acme prepared, 0 not."):
+        assert said in first.stdout
+    progress = [json.loads(line) for line in first.stderr.splitlines() if "BACKFILL_PROGRESS" in line]
+    assert [(one["done"], one["of"]) for one in progress] == [(1, 2), (2, 2), (1, 1), (1, 1)]
+    files = {path: path.stat().st_mtime_ns for path in (workplace / "gata-data").rglob("*.parquet")}
+    again = backfill(workplace, "--only", "interactions", INTERACTION_PERIOD="30")
+    assert again.returncode == 0
+    assert "other settings     2 whole batches of acme were made with other settings, first 2026010203" in again.stdout
+    assert files == {path: path.stat().st_mtime_ns for path in (workplace / "gata-data").rglob("*.parquet")}
+
+
+def test_a_backfill_whose_interactions_fail_exits_with_1_and_says_why(workplace: Path) -> None:
+    ingest(workplace, "acme", "interactions", "clicks.csv")
+    ran = backfill(workplace, "--only", "interactions")
+    assert ran.returncode == 1
+    assert f"FAILED {BATCH_ID} acme/training_data: " in ran.stdout
+    assert "0 batches of acme prepared, 2 not." in ran.stdout
+    assert "2 batches of globex prepared, 0 not." in ran.stdout
+
+
+def test_doctor_says_what_there_is_of_each_tenant_and_whether_the_engine_can_be_loaded(workplace: Path) -> None:
+    ingest(workplace, "acme", "interactions", "clicks.csv")
+    found = gata(workplace, "doctor", **SETTINGS).stdout
+    assert "ok   engine: polars makes features and training data of interactions" in found
+    assert "note interactions of globex: there is no file yet; `gata ingest` brings some" in found
+    assert "note interactions of acme: 1 files sorted, 0 waiting; a catalogue of 0 items" in found
+    assert "A batch can be prepared." in found

@@ -1,0 +1,347 @@
+"""The interaction line through Dagster: from raw files to a batch's features and training data, and what stops it.
+
+Real: definitions, runs, events and checks, a local store, the curator, the engine of one machine. Stood in for: what a
+failing check says, by `fakes`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
+
+from gata_assets.assets.interaction_line import TABLES
+from gata_assets.commands.runs import find_failures, run_range
+from gata_assets.definitions import build_definitions
+from gata_assets.failures import BatchFailure
+from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
+from gata_assets.resources.interaction_engine import InteractionEngine
+from gata_assets.resources.object_store import LocalObjectStore
+from gata_assets.settings import parse_settings
+from gata_assets_tests.fakes import EngineThatBreaksARule
+
+BATCH, NEXT = "2026010203", "2026010204"
+WINDOW = ("2025-10-04", "2026-01-02")
+SETTINGS = {
+    "TICKETS_URL": "sqlite:///tickets.sqlite",
+    "LOW_VOLUME_FALLBACK_LABEL": "9000",
+    "TENANTS": "acme,globex",
+    "MIN_INTERACTIONS_PER_USER": "2",
+    "MIN_INTERACTIONS_PER_ITEM": "2",
+}
+FEATURES = [name for name in TABLES[next(iter(TABLES))]]
+HEADER = "user_id,item_id,interaction_type,timestamp"
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance that is gone afterwards."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalObjectStore:
+    """An empty local store."""
+    return LocalObjectStore(directory=str(tmp_path / "target"))
+
+
+def interactions(days: Sequence[str], *, users: int = 6, items: int = 9) -> bytes:
+    """A CSV of clicks: on each day each user clicks on three items, a minute apart."""
+    lines = [HEADER]
+    for number, day in enumerate(days):
+        for user in range(users):
+            lines += [
+                f"u{user},i{(user + step * 2 + number) % items},click,{day}T01:{user:02d}:{step:02d}Z"
+                for step in range(3)
+            ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def catalogue(items: int = 40) -> bytes:
+    """A CSV of items; most of them nobody has seen."""
+    return ("item_id,title\n" + "".join(f"i{number},title {number}\n" for number in range(items))).encode()
+
+
+def deliver(store: LocalObjectStore, tenant: str, kind: str, content: bytes, *, name: str = "a.csv") -> None:
+    store.write(f"{tenant}/raw/{kind}/2026-01-01/{name}", content)
+
+
+def fill(store: LocalObjectStore, *tenants: str) -> None:
+    """Three days of clicks and a catalogue."""
+    for tenant in tenants:
+        deliver(store, tenant, "interactions", interactions(["2025-12-01", "2025-12-02", "2025-12-31"]))
+        deliver(store, tenant, "items", catalogue())
+
+
+def run(
+    instance: dg.DagsterInstance,
+    store: LocalObjectStore,
+    job: str,
+    first: str,
+    last: str | None = None,
+    *,
+    engine: InteractionEngine | None = None,
+    assets: Sequence[str] | None = None,
+    **settings: str,
+) -> dg.ExecuteInProcessResult:
+    definitions = build_definitions(
+        parse_settings({**SETTINGS, **settings}), object_store=store, interaction_engine=engine
+    )
+    keys = None if assets is None else [dg.AssetKey(name.split("/")) for name in assets]
+    return run_range(definitions.resolve_job_def(job), instance, (first, last or first), assets=keys)
+
+
+def curate(instance: dg.DagsterInstance, store: LocalObjectStore, **settings: str) -> dg.ExecuteInProcessResult:
+    return run(instance, store, CURATE_INTERACTIONS, *WINDOW, **settings)
+
+
+def failures(result: dg.ExecuteInProcessResult) -> list[BatchFailure]:
+    return find_failures(result, "none")
+
+
+def manifest(store: LocalObjectStore, tenant: str, kind: str, batch_id: str = BATCH) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(store.read(f"{tenant}/{kind}/{batch_id}/manifest.json"))
+    return found
+
+
+def is_whole(store: LocalObjectStore, found: dict[str, Any]) -> bool:
+    """Whether a manifest describes exactly the files that are there."""
+    described = {file["key"]: file["sha256"] for files in found["files"].values() for file in files}
+    prefix = f"{found['tenant']}/{found['tables']}/{found['batch_id']}/"
+    there = [key for key in store.list_keys(prefix) if not key.endswith("manifest.json")]
+    return described == {key: sha256(store.read(key)).hexdigest() for key in there}
+
+
+def made(result: dg.ExecuteInProcessResult) -> Counter[tuple[str, str | None]]:
+    return Counter(
+        (event.asset_key.to_user_string(), event.partition)
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    )
+
+
+def test_a_batch_is_made_from_curated_files_of_each_tenant_and_recorded_with_its_checks(
+    instance: dg.DagsterInstance, store: LocalObjectStore
+) -> None:
+    fill(store, "acme", "globex")
+    assert curate(instance, store).success
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH)
+    assert result.success
+    tables = [name for of_set in TABLES.values() for name in of_set]
+    assert made(result) == Counter({(f"{tenant}/{name}", BATCH): 1 for tenant in ("acme", "globex") for name in tables})
+    checked = {(one.asset_key.path[-1], one.check_name) for one in result.get_asset_check_evaluations()}
+    assert checked == {
+        (name, check) for of_set in TABLES.values() for name, one in of_set.items() for check in one.checks
+    }
+    assert all(one.passed and one.partition == BATCH for one in result.get_asset_check_evaluations())
+    for tenant in ("acme", "globex"):
+        features, training = manifest(store, tenant, "features"), manifest(store, tenant, "training_data")
+        assert is_whole(store, features)
+        assert is_whole(store, training)
+        assert features["is_made"]
+        assert training["is_made"]
+        assert features["numbers"]["user_features"]["row_count"] == 6
+        assert features["windows"]["interactions"]["start_at"] == "2025-10-04T03:00:00+00:00"
+        assert features["made_from"]["curated_interactions"]["days"] == 91
+        features_sha = sha256(store.read(f"{tenant}/features/{BATCH}/manifest.json")).hexdigest()
+        assert training["made_from"]["features"] == features_sha
+        assert training["settings"]["MIN_INTERACTIONS_PER_USER"] == 2
+
+
+def test_a_range_gives_byte_for_byte_what_its_batches_give_one_by_one(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    contents = []
+    for name, spans in (("together", [(BATCH, NEXT)]), ("apart", [(BATCH, BATCH), (NEXT, NEXT)])):
+        store = LocalObjectStore(directory=str(tmp_path / name))
+        fill(store, "acme", "globex")
+        assert curate(instance, store).success
+        for first, last in spans:
+            result = run(instance, store, PREPARE_INTERACTIONS, first, last)
+            assert result.success
+        contents.append({key: store.read(key) for key in store.list_keys("acme/") if "/reports/" not in key})
+    assert contents[0] == contents[1]
+    assert {f"acme/features/{batch}/manifest.json" for batch in (BATCH, NEXT)} <= contents[0].keys()
+
+
+def test_each_batch_of_a_range_is_recorded_by_itself(instance: dg.DagsterInstance, store: LocalObjectStore) -> None:
+    fill(store, "acme")
+    assert curate(instance, store).success
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH, NEXT)
+    assert made(result)["acme/with_features", BATCH] == made(result)["acme/with_features", NEXT] == 1
+    key = dg.AssetKey(["acme", "negative_samples"])
+    assert instance.get_materialized_partitions(key) == {BATCH, NEXT}
+    tags = [
+        event.materialization.tags or {}
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == key
+    ]
+    assert len({one["dagster/data_version"] for one in tags}) == 1, "the window of both holds the same interactions"
+
+
+@pytest.mark.parametrize("last", [BATCH, NEXT], ids=["one", "range"])
+def test_a_batch_is_out_of_date_when_a_day_of_its_window_is_made_of_other_rows(
+    last: str, instance: dg.DagsterInstance, store: LocalObjectStore
+) -> None:
+    def status(table: str) -> str:
+        graph = build_definitions(parse_settings(SETTINGS), object_store=store).resolve_asset_graph()
+        resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+        return resolver.get_status(dg.AssetKey(["acme", table]), BATCH).value
+
+    fill(store, "acme")
+    assert curate(instance, store).success
+    assert run(instance, store, PREPARE_INTERACTIONS, BATCH, last).success
+    assert run(instance, store, CURATE_INTERACTIONS, "2025-12-01").success
+    tables = [name for of_set in TABLES.values() for name in of_set]
+    assert {status(name) for name in tables} == {"FRESH"}, "the day has the same rows"
+    deliver(store, "acme", "interactions", interactions(["2025-12-15"]), name="late.csv")
+    assert run(instance, store, CURATE_INTERACTIONS, "2026-01-01").success
+    # What is made from these alone is out of date when they have been made again.
+    assert {status(name) for name in tables if name != "with_features"} == {"STALE"}
+
+
+def test_a_late_file_makes_its_days_again(instance: dg.DagsterInstance, store: LocalObjectStore) -> None:
+    fill(store, "acme")
+    assert curate(instance, store).success
+    assert run(instance, store, PREPARE_INTERACTIONS, BATCH).success
+    before = manifest(store, "acme", "features")
+    deliver(store, "acme", "interactions", interactions(["2025-12-15"], users=8), name="late.csv")
+    late = run(instance, store, CURATE_INTERACTIONS, "2026-01-01")
+    assert late.success
+    days = {partition for asset, partition in made(late) if asset == "acme/curated_interactions"}
+    assert days == {"2026-01-01", "2025-12-15"}
+    assert run(instance, store, PREPARE_INTERACTIONS, BATCH).success
+    after = manifest(store, "acme", "features")
+    assert after["numbers"]["user_features"]["row_count"] == before["numbers"]["user_features"]["row_count"] + 2
+    assert after["made_from"] != before["made_from"]
+
+
+def test_a_batch_whose_days_are_missing_fails_and_says_how_many_and_what_to_run(
+    instance: dg.DagsterInstance, store: LocalObjectStore
+) -> None:
+    fill(store, "acme", "globex")
+    assert curate(instance, store, TENANTS="acme").success
+    assert run(instance, store, CURATE_INTERACTIONS, "2025-10-04", "2025-12-30", TENANTS="globex").success
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH)
+    assert not result.success
+    [failure] = failures(result)
+    assert (failure.batch_id, failure.asset) == (BATCH, "globex/features")
+    assert "globex/curated_interactions: 2 of 91 days of the window are missing" in failure.reason
+    assert "from 2026-01-01 to 2026-01-02" in failure.reason
+    assert "curate_interactions" in failure.reason
+    assert manifest(store, "acme", "features")["is_made"], "a tenant stops no other"
+    assert not store.exists(f"globex/features/{BATCH}/manifest.json")
+
+
+def test_a_tenant_without_interactions_has_an_explicit_empty_result(
+    instance: dg.DagsterInstance, store: LocalObjectStore
+) -> None:
+    fill(store, "acme")
+    assert curate(instance, store, TENANTS="acme").success
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH)
+    assert result.success
+    for kind in ("features", "training_data"):
+        found = manifest(store, "globex", kind)
+        assert (found["is_made"], found["reason"], found["files"]) == (False, "the window has no interactions", {})
+    shown = [
+        event.materialization.metadata
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey(["globex", "negative_samples"])
+    ]
+    assert [(one["is_made"].value, one["dagster/row_count"].value) for one in shown] == [(False, 0)]
+
+
+@pytest.mark.parametrize(
+    ("table", "check", "kind"),
+    [
+        ("item_features", "features_match_the_events", "features"),
+        ("negative_samples", "negatives_were_never_interacted", "training_data"),
+    ],
+)
+def test_where_a_blocking_check_fails_nothing_of_the_set_is_written_and_the_other_batch_is_made(
+    table: str, check: str, kind: str, instance: dg.DagsterInstance, store: LocalObjectStore
+) -> None:
+    fill(store, "acme")
+    assert curate(instance, store).success
+    engine = EngineThatBreaksARule(table=table, check=check, batch_at="2026-01-02T03:00:00+00:00")
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH, NEXT, engine=engine)
+    assert not result.success
+    [failure] = failures(result)
+    assert (failure.batch_id, failure.asset, failure.checks) == (BATCH, f"acme/{kind}", (check,))
+    assert f"acme/{table} breaks 1 rule, and nothing was written" in failure.reason
+    assert not any(store.list_keys(f"acme/{kind}/{BATCH}/"))
+    assert is_whole(store, manifest(store, "acme", kind, NEXT))
+    failed = [one for one in result.get_asset_check_evaluations() if not one.passed]
+    assert [(one.asset_key.path[-1], one.check_name, one.partition) for one in failed] == [(table, check, BATCH)]
+    assert failed[0].severity is dg.AssetCheckSeverity.ERROR
+
+
+def test_one_tenants_bad_file_is_said_and_stops_nobody(instance: dg.DagsterInstance, store: LocalObjectStore) -> None:
+    fill(store, "acme", "globex")
+    deliver(store, "acme", "interactions", b"who,what\n1,2\n", name="wrong.csv")
+    result = curate(instance, store)
+    assert result.success
+    red = [one for one in result.get_asset_check_evaluations() if not one.passed]
+    assert [(one.asset_key.path[0], one.check_name, one.partition) for one in red] == [
+        ("acme", "every_raw_file_was_read", "2026-01-01")
+    ]
+    assert red[0].severity is dg.AssetCheckSeverity.WARN
+    assert run(instance, store, PREPARE_INTERACTIONS, BATCH).success
+    assert all(manifest(store, tenant, "features")["is_made"] for tenant in ("acme", "globex"))
+
+
+def test_a_day_that_fails_is_reported_and_the_others_are_made(
+    instance: dg.DagsterInstance, store: LocalObjectStore
+) -> None:
+    fill(store, "acme")
+    assert curate(instance, store).success
+    [part] = store.list_keys("acme/staged/interactions/2025-12-02/")
+    store.write(part, b"not a table")
+    result = run(instance, store, CURATE_INTERACTIONS, "2025-12-01", "2025-12-03")
+    assert not result.success
+    [failure] = failures(result)
+    assert (failure.batch_id, failure.asset) == ("2025-12-02", "acme/curated_interactions")
+    assert failure.checks == ("no_row_is_lost",)
+    assert "of 18 rows" in failure.reason
+    days = {partition for asset, partition in made(result) if asset == "acme/curated_interactions"}
+    assert days == {"2025-12-01", "2025-12-03"}
+
+
+def test_interactions_without_a_catalogue_fail_clearly(instance: dg.DagsterInstance, store: LocalObjectStore) -> None:
+    deliver(store, "acme", "interactions", interactions(["2025-12-01"]))
+    assert curate(instance, store).success
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH)
+    assert [(one.asset, one.would_fail_all) for one in failures(result)] == [("acme/training_data", False)]
+    assert "item" in failures(result)[0].reason
+    store.delete("acme/curated/items/manifest.json")
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH)
+    assert "there is no catalogue. Bring item files with `gata ingest items`" in failures(result)[0].reason
+
+
+def test_a_part_of_a_set_is_refused_and_training_data_alone_asks_for_features_of_its_making(
+    instance: dg.DagsterInstance, store: LocalObjectStore
+) -> None:
+    fill(store, "acme")
+    assert curate(instance, store).success
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH, assets=["acme/user_features"])
+    assert "select item_features, recent_interactions too" in failures(result)[0].reason
+    training = ["acme/negative_samples", "acme/with_features"]
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH, assets=training)
+    assert "Materialize the features of batch" in failures(result)[0].reason
+    assert run(instance, store, PREPARE_INTERACTIONS, BATCH, assets=[f"acme/{name}" for name in FEATURES]).success
+    assert run(instance, store, PREPARE_INTERACTIONS, BATCH, assets=training).success
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH, assets=training, INTERACTION_PERIOD="60")
+    assert "with another INTERACTION_PERIOD" in failures(result)[0].reason
+    deliver(store, "acme", "interactions", interactions(["2025-12-15"]), name="late.csv")
+    assert run(instance, store, CURATE_INTERACTIONS, "2026-01-01").success
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH, assets=training)
+    assert "the features were made from other curated tables" in failures(result)[0].reason

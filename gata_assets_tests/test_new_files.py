@@ -1,0 +1,144 @@
+"""When curation is asked for: the decision, and the sensor that makes it.
+
+Real: the sensor and its run requests, runs of what it asks for, a local store, the clock of the machine. Stood in for:
+a store that cannot be listed, by `fakes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from gata_assets.core.interaction_windows import days_of, from_day_on, interaction_windows, stretches
+from gata_assets.core.new_files import request_curation
+from gata_assets.definitions import build_definitions
+from gata_assets.jobs import CURATE_INTERACTIONS
+from gata_assets.resources.object_store import LocalObjectStore
+from gata_assets.sensors import NEW_FILES_SENSOR
+from gata_assets.settings import parse_settings
+from gata_assets_tests.fakes import StoreThatIsNotListed
+from gata_assets_tests.scenario import BATCH_ID
+
+SETTINGS = {
+    "TICKETS_URL": "sqlite:///tickets.sqlite",
+    "LOW_VOLUME_FALLBACK_LABEL": "9000",
+    "TENANTS": "acme,globex",
+    "INTERACTION_PERIOD": "3",
+}
+FIRST, SECOND, FIFTH = date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 5)
+CSV = b"user_id,item_id,interaction_type,timestamp\nu1,i1,click,2026-01-01T00:00:00Z\n"
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance that is gone afterwards."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalObjectStore:
+    """An empty local store."""
+    return LocalObjectStore(directory=str(tmp_path / "target"))
+
+
+def tick(instance: dg.DagsterInstance, store: LocalObjectStore) -> tuple[list[dg.RunRequest], str | None]:
+    """What the sensor asks for, and why it asks for nothing."""
+    definitions = build_definitions(parse_settings(SETTINGS), object_store=store)
+    with dg.build_sensor_context(
+        instance=instance, definitions=definitions, resources={"object_store": store}
+    ) as context:
+        result = definitions.resolve_sensor_def(NEW_FILES_SENSOR).evaluate_tick(context)
+    return list(result.run_requests or []), result.skip_message
+
+
+def run(instance: dg.DagsterInstance, store: LocalObjectStore, requests: Sequence[dg.RunRequest]) -> None:
+    """What Dagster's daemon does with what is asked for."""
+    job = build_definitions(parse_settings(SETTINGS), object_store=store).resolve_job_def(CURATE_INTERACTIONS)
+    for request in requests:
+        selection = list(request.asset_selection or ())
+        assert job.execute_in_process(instance=instance, tags=request.tags, asset_selection=selection).success
+
+
+def test_stretches_are_asked_for_one_by_one_and_files_alone_for_the_present_day() -> None:
+    asked = request_curation("acme", ["b", "a"], [FIRST, SECOND, FIFTH], FIFTH)
+    assert [(one.first, one.last) for one in asked] == [(FIRST, SECOND), (FIFTH, FIFTH)]
+    assert [(one.first, one.last) for one in request_curation("acme", ["a"], [], FIFTH)] == [(FIFTH, FIFTH)]
+    assert request_curation("acme", [], [], FIFTH) == []
+    assert asked[0].reason == "2 new files; no curated table from 2026-01-01 to 2026-01-02"
+
+
+def test_the_run_key_is_that_of_the_files_and_the_days_in_any_order() -> None:
+    def key(waiting: list[str], missing: list[date], tenant: str = "acme") -> str:
+        return request_curation(tenant, waiting, missing, FIFTH)[0].run_key
+
+    assert key(["a", "b"], [FIRST]) == key(["b", "a"], [FIRST])
+    keys = [key(["a"], [FIRST]), key(["a", "b"], [FIRST]), key(["a"], [FIRST, SECOND]), key(["a"], [SECOND])]
+    assert len({*keys, key(["a"], [FIRST], "globex")}) == 5
+
+
+def test_days_of_windows_are_those_that_they_touch() -> None:
+    settings = parse_settings(SETTINGS)
+    windows = interaction_windows(BATCH_ID, settings.interaction_rules)
+    assert str(windows.window) == "[2025-12-30 03:00, 2026-01-02 03:00) UTC"
+    assert days_of(windows.window) == [date(2025, 12, 30), date(2025, 12, 31), FIRST, SECOND]
+    midnight = interaction_windows("2026010200", settings.interaction_rules).window
+    assert days_of(midnight) == [date(2025, 12, 30), date(2025, 12, 31), FIRST]
+    assert days_of(from_day_on(windows.window, SECOND)) == [SECOND]
+    assert days_of(from_day_on(windows.window, FIFTH)) == []
+    assert stretches([FIFTH, FIRST, SECOND, FIRST]) == [(FIRST, SECOND), (FIFTH, FIFTH)]
+
+
+def test_what_is_asked_for_is_asked_no_more_when_it_was_run(
+    instance: dg.DagsterInstance, store: LocalObjectStore
+) -> None:
+    present = datetime.now(UTC).date()
+    store.write(f"acme/raw/interactions/{present}/a.csv", CSV)
+    requests, _ = tick(instance, store)
+    assert [
+        (one.tags["gata/reason"].split(";")[0], one.asset_selection[0].path[0])
+        for one in requests
+        if one.asset_selection
+    ] == [
+        ("1 new files", "acme"),
+        (f"no curated table from {present - timedelta(days=3)} to {present}", "globex"),
+    ]
+    assert [one.run_key for one in requests] == [one.run_key for one in tick(instance, store)[0]]
+    run(instance, store, requests)
+    assert tick(instance, store) == ([], "No file waits, and no day is missing.")
+    days = instance.get_materialized_partitions(dg.AssetKey(["acme", "curated_interactions"]))
+    assert {"2026-01-01", str(present)} <= days, "the day that the file touches, and those of the window"
+
+    store.write(f"acme/raw/items/{present}/items.csv", b"item_id,title\ni1,one\n")
+    requests, _ = tick(instance, store)
+    assert [(one.tags["dagster/asset_partition_range_start"], one.tags["gata/reason"]) for one in requests] == [
+        (str(present), "1 new files")
+    ]
+    run(instance, store, requests)
+    assert tick(instance, store)[0] == []
+    assert store.exists("acme/curated/items/manifest.json")
+
+
+def test_a_tenant_that_cannot_be_looked_at_is_said_and_stops_no_other(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    store = StoreThatIsNotListed(directory=str(tmp_path / "target"), prefix="acme/")
+    requests, _ = tick(instance, store)
+    assert {key.path[0] for one in requests for key in one.asset_selection or ()} == {"globex"}
+    run(instance, store, requests)
+    assert tick(instance, store) == ([], "acme: the folder cannot be listed")
+
+
+def test_a_day_in_the_future_waits_until_it_begins(instance: dg.DagsterInstance, store: LocalObjectStore) -> None:
+    present = datetime.now(UTC).date()
+    late = CSV.replace(b"2026-01-01", str(present + timedelta(days=1)).encode())
+    store.write(f"acme/raw/interactions/{present}/a.csv", late)
+    run(instance, store, tick(instance, store)[0])
+    days = instance.get_materialized_partitions(dg.AssetKey(["acme", "curated_interactions"]))
+    assert days == {str(present - timedelta(days=ago)) for ago in range(4)}
+    assert any(store.list_keys(f"acme/staged/interactions/{present + timedelta(days=1)}/")), "it is kept"
+    assert not any(store.list_keys(f"acme/curated/interactions/{present + timedelta(days=1)}/"))

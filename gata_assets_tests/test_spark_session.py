@@ -1,0 +1,85 @@
+"""What is said when there is no Spark to run on, and what Spark is told of places and rows.
+
+Real: processes without pyspark, without Java, and a port of loopback where nobody listens. No cluster runs.
+"""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dagster_aws.s3 import S3Resource
+
+from gata_assets.core.quality import Outcome
+from gata_assets.errors import EngineError
+from gata_assets.resources.object_store import LocalObjectStore
+from gata_assets.resources.s3_store import S3ObjectStore
+from gata_assets.resources.spark_parts import add_up, report_of
+from gata_assets.resources.spark_session import open_session
+from gata_assets_tests.loopback import free_port
+
+_OPEN = """
+import sys
+from gata_assets.errors import EngineError
+from gata_assets.resources.spark_session import open_session
+try:
+    open_session(master="local[1]", remote=None, settings={})
+except EngineError as error:
+    print(error)
+"""
+
+
+def said(program: str, environment: dict[str, str]) -> str:
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("address", ["spark://127.0.0.1:{}", "sc://127.0.0.1:{}/;token=secret"])
+def test_an_address_where_nobody_listens_is_told_at_once_and_without_its_token(address: str) -> None:
+    where = address.format(free_port())
+    master, remote = (where, None) if where.startswith("spark") else (None, where)
+    with pytest.raises(EngineError, match=r"Nobody answers at s\w+://127\.0\.0\.1:[0-9]+\. Look at SPARK_MASTER"):
+        open_session(master=master, remote=remote, settings={})
+
+
+def test_without_pyspark_it_is_said_how_to_get_it() -> None:
+    program = "import sys; sys.modules['pyspark'] = None\n" + _OPEN
+    assert said(program, {}) == "INTERACTION_ENGINE=spark needs pyspark: pip install 'gata-assets[spark]'"
+
+
+def test_without_java_it_is_said_that_it_is_needed(tmp_path: Path) -> None:
+    """With the tools that Spark's own script calls, and no Java among them."""
+    for name in ("bash", "dirname", "ps", "basename", "env", "cat", "sed", "tr"):
+        for folder in ("/bin", "/usr/bin"):
+            if Path(folder, name).exists() and not (tmp_path / name).exists():
+                (tmp_path / name).symlink_to(Path(folder, name))
+    message = said(_OPEN, {"PATH": str(tmp_path)})
+    assert message.startswith("Spark needs a Java runtime, 17 or later")
+
+
+def test_places_are_told_to_spark_by_the_letter(tmp_path: Path) -> None:
+    local = LocalObjectStore(directory="/data/a [1] {b}")
+    assert local.spark_uri("acme/x.parquet") == r"file:///data/a \[1\] \{b\}/acme/x.parquet"
+    s3 = S3ObjectStore(bucket="training", s3=S3Resource())
+    assert s3.spark_uri("acme/x.parquet") == "s3a://training/acme/x.parquet"
+
+
+def test_a_store_goes_to_another_process(bucket: str) -> None:
+    store = S3ObjectStore(bucket=bucket, s3=S3Resource(region_name="us-east-1"))
+    store.write("a/b", b"content")
+    again = pickle.loads(pickle.dumps(store))
+    assert again.read("a/b") == b"content"
+    assert again.s3.region_name == "us-east-1"
+
+
+def test_what_ranges_say_adds_up_by_rule() -> None:
+    def said_of(part: int, failed: int) -> bytes:
+        outcomes = {"t": {"c": [Outcome("r", failed, 10, "a", unit="users"), Outcome("s", 0, 1, "")]}}
+        return report_of(part, outcomes, {"rows": 5}).content
+
+    total = add_up([said_of(0, 0), said_of(1, 2), said_of(2, 1)])
+    assert total.outcomes == {"t": {"c": [Outcome("r", 3, 30, "a", unit="users"), Outcome("s", 0, 3, "")]}}
+    assert total.counts == {"rows": 15}
