@@ -69,14 +69,22 @@ def read_catalogue(places: TenantPlaces, store: ObjectStore) -> pl.DataFrame:
         raise _missing(store, key, "curated_items") from None
 
 
-def read_events(places: TenantPlaces, window: Window, catalogue: pl.DataFrame, store: ObjectStore) -> EventTable:
+def read_events(
+    places: TenantPlaces,
+    window: Window,
+    catalogue: pl.DataFrame,
+    store: ObjectStore,
+    *,
+    rows_at_once: int = _ROWS_OF_A_GROUP,
+) -> EventTable:
     """The interactions of a window, with codes for the items of the catalogue too.
 
-    Raises ObjectNotFoundError for a day that was not curated, DamagedTableError, or DataRuleError.
+    Days are read together up to so many rows, which changes nothing of what comes out. Raises ObjectNotFoundError for a
+    day that was not curated, DamagedTableError, or DataRuleError.
     """
     coder = EventCoder()
     with ThreadPoolExecutor(_FETCHERS) as fetchers, ThreadPoolExecutor(1) as reader:
-        groups = _groups(places, window, store, fetchers)
+        groups = _groups(places, window, store, fetchers, rows_at_once)
         # One group ahead of the one that gets its codes, and the first of them while Python gets ready.
         reads = (reader.submit(_read_days, places, days, window, store, fetchers) for days in groups)
         coming = next(reads, None)
@@ -94,7 +102,9 @@ def days_of(window: Window) -> list[date]:
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
-def _groups(places: TenantPlaces, window: Window, store: ObjectStore, fetchers: Executor) -> list[list[date]]:
+def _groups(
+    places: TenantPlaces, window: Window, store: ObjectStore, fetchers: Executor, most: int
+) -> list[list[date]]:
     """The days in groups of not too many rows; those that have none are left out: their files say nothing."""
     days = days_of(window)
     groups: list[list[date]] = []
@@ -104,7 +114,7 @@ def _groups(places: TenantPlaces, window: Window, store: ObjectStore, fetchers: 
             continue
         if not groups or rows > room:
             groups.append([])
-            room = _ROWS_OF_A_GROUP
+            room = most
         groups[-1].append(day)
         room -= rows
     return groups
