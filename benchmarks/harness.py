@@ -28,12 +28,15 @@ _LIBRARIES = (
     "adbc-driver-postgresql",
     "boto3",
     "dagster",
+    "numba",
     "numpy",
     "pandas",
     "pandera",
+    "polars",
     "psycopg",
     "pyarrow",
     "scikit-learn",
+    "scipy",
 )
 
 Cell = str | int | float

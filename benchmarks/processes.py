@@ -33,6 +33,7 @@ class Run:
     peak_bytes: int
     stdout: str
     stderr: str
+    processor_seconds: float
 
     @property
     def step_seconds(self) -> dict[str, float]:
@@ -73,7 +74,14 @@ def run_command(command: Sequence[str], *, directory: Path, variables: Mapping[s
         figures = json.loads(measured.read_text())
     if figures["code"]:
         raise RuntimeError(f"{' '.join(command)} ended with {figures['code']}:\n{done.stderr[-2_000:]}{done.stdout}")
-    return Run(figures["seconds"], figures["ended_at"], figures["peak_bytes"], done.stdout, done.stderr)
+    return Run(
+        figures["seconds"],
+        figures["ended_at"],
+        figures["peak_bytes"],
+        done.stdout,
+        done.stderr,
+        figures["processor_seconds"],
+    )
 
 
 def median_steps(runs: Sequence[Run]) -> dict[str, float]:

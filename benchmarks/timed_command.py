@@ -1,4 +1,4 @@
-"""Run a command and write its wall time, end, peak memory and exit code to a file, as JSON.
+"""Run a command and write its wall and processor time, end, peak memory and exit code to a file, as JSON.
 
 A process of its own with nothing imported: a child begins with the peak of the process that started it, which
 would be a benchmark that holds a table in memory. `python timed_command.py RESULT COMMAND…`
@@ -22,6 +22,7 @@ figures = {
     "seconds": seconds,
     "ended_at": ended_at,
     "peak_bytes": peak_bytes,
+    "processor_seconds": usage.ru_utime + usage.ru_stime,
     "code": os.waitstatus_to_exitcode(status),
 }
 with open(sys.argv[1], "w") as file:

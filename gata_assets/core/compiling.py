@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar, cast
 
 import numba as nb
@@ -42,3 +44,24 @@ class _ReadOnlyCache(FunctionCache):
 
     def save_overload(self, _signature: object, _result: object) -> None:
         """Let it go: numba's own would fail, and the loop with it."""
+
+
+@cache
+def load_compiler() -> None:
+    """Load what numba leaves to the first call of a loop, some 250 modules, without looking for garbage meanwhile.
+
+    Half of the 0.3 s of the first call are Python's walks through all that was imported before, in search of garbage
+    that is not there.
+    """
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        _do_nothing()
+    finally:
+        if was_collecting:
+            gc.enable()
+
+
+@compiled
+def _do_nothing() -> None:
+    """What numba loads, it loads for the least of loops."""

@@ -33,14 +33,15 @@ def _compacted(column: pa.Array) -> pa.Array:
 
 def decoded(table: pa.Table, rows: int) -> Iterator[pl.DataFrame]:
     """A table in pieces of so many rows (one at least), with its ids as strings."""
-    schema = pa.schema([(field.name, _plain(field.type)) for field in table.schema])
+    schema = pa.schema([(field.name, plain_type(field.type)) for field in table.schema])
     for start in range(0, max(table.num_rows, 1), max(rows, 1)):
         frame = pl.from_arrow(table.slice(start, rows).cast(schema))
         assert isinstance(frame, pl.DataFrame)
         yield frame
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """A type with the values of its dictionaries in place of their codes."""
     if pa.types.is_list(kind):
-        return pa.list_(_plain(kind.value_type))
+        return pa.list_(plain_type(kind.value_type))
     return kind.value_type if pa.types.is_dictionary(kind) else kind

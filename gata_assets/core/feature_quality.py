@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-import pandera.polars as pandera
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gata_assets.batches import Window
-from gata_assets.core.dictionaries import decoded
 from gata_assets.core.event_table import EventTable
 from gata_assets.core.features import FeatureTables
 from gata_assets.core.interaction_rules import RECENT_INTERACTIONS, InteractionType
 from gata_assets.core.quality import Outcome
-from gata_assets.core.table_rules import check_polars_tables
+from gata_assets.core.table_rules import check_arrow_tables
 from gata_assets.schemas.interactions import ItemFeatures, RecentInteractions, UserFeatures
 
 FEATURES_MATCH_THE_EVENTS = "features_match_the_events"
 NOTHING_AFTER_THE_BATCH = "nothing_after_the_batch"
 
-_ROWS_AT_ONCE = 1 << 18
 _COUNTS_OF_TYPES = ("num_views", "num_clicks", "num_purchases", "num_likes", "num_add_to_carts", "num_dislikes")
 _DEFECT = "This is a defect of the counting; please report it."
 
@@ -31,17 +28,17 @@ def check_features(tables: FeatureTables, events: EventTable, window: Window) ->
     instants = check_nothing_after_the_batch(tables, window)
     return {
         "user_features": {
-            "user_features_are_valid": check_arrow_table(UserFeatures, tables.user_features, has_unique=True),
+            "user_features_are_valid": check_arrow_tables(UserFeatures.to_schema(), [tables.user_features]),
             FEATURES_MATCH_THE_EVENTS: [*check_users_match_the_events(tables, events), *of_users],
             NOTHING_AFTER_THE_BATCH: instants[:1],
         },
         "item_features": {
-            "item_features_are_valid": check_arrow_table(ItemFeatures, tables.item_features, has_unique=True),
+            "item_features_are_valid": check_arrow_tables(ItemFeatures.to_schema(), [tables.item_features]),
             FEATURES_MATCH_THE_EVENTS: [*check_items_match_the_events(tables, events), *of_items],
         },
         "recent_interactions": {
-            "recent_interactions_are_valid": check_arrow_table(
-                RecentInteractions, tables.recent_interactions, has_unique=False
+            "recent_interactions_are_valid": check_arrow_tables(
+                RecentInteractions.to_schema(), [tables.recent_interactions]
             ),
             FEATURES_MATCH_THE_EVENTS: check_recent_match_the_events(tables, events),
             NOTHING_AFTER_THE_BATCH: instants[1:],
@@ -143,11 +140,6 @@ def check_nothing_after_the_batch(tables: FeatureTables, window: Window) -> list
         _inside(tables.user_features, "last_interaction", window),
         _inside(tables.recent_interactions, "timestamp", window),
     ]
-
-
-def check_arrow_table(model: type[pandera.DataFrameModel], table: pa.Table, *, has_unique: bool) -> list[Outcome]:
-    """Hold the rules of a model against a table of features, whole where values are to be unique."""
-    return check_polars_tables(model.to_schema(), decoded(table, len(table) if has_unique else _ROWS_AT_ONCE))
 
 
 def _equal(rule: str, found: int, expected: int, unit: str = "rows") -> Outcome:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gata_assets.core.event_table import renumber
 from gata_assets.core.quality import Outcome
 from gata_assets.core.sampled_rows import SampledRows
-from gata_assets.core.table_rules import check_polars_table
+from gata_assets.core.table_rules import check_arrow_tables
 from gata_assets.errors import DataRuleError
 from gata_assets.schemas.interactions import ItemFeatures, UserFeatures
 
@@ -60,22 +60,16 @@ class JoinedRows:
 
 def check_features_of_users(users: pa.Table) -> list[Outcome]:
     """The rules of UserFeatures, without `recent_items`."""
-    return check_polars_table(UserFeatures.to_schema().remove_columns(["recent_items"]), _frame(users))
+    return check_arrow_tables(UserFeatures.to_schema().remove_columns(["recent_items"]), [users])
 
 
 def check_features_of_items(items: pa.Table) -> list[Outcome]:
     """The rules of ItemFeatures."""
-    return check_polars_table(ItemFeatures.to_schema(), _frame(items))
+    return check_arrow_tables(ItemFeatures.to_schema(), [items])
 
 
 def _columns(table: pa.Table) -> Sequence[tuple[str, pa.ChunkedArray]]:
     return list(zip(table.column_names, table.columns, strict=True))
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
 
 
 def _places(ids: pl.Series, among: pa.ChunkedArray) -> NDArray[np.int64]:

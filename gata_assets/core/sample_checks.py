@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.core.dictionaries import decoded
 from gata_assets.core.event_table import EventTable
 from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.core.quality import Outcome
@@ -20,7 +19,7 @@ from gata_assets.core.sampling_quality import (
     gather_evidence,
     weigh_items,
 )
-from gata_assets.core.table_rules import check_polars_tables
+from gata_assets.core.table_rules import check_arrow_tables
 from gata_assets.schemas.interactions import NegativeSamples
 
 
@@ -41,14 +40,13 @@ def check_negative_samples(
     evidence = gather_evidence(events, rows, first=first, is_available=is_available, rules=rules, threads=threads)
     weights = weigh_items(np.bincount(events.item[first:], minlength=len(events.items)), is_available, rules)
     return {
-        "negative_samples_are_valid": check_polars_tables(NegativeSamples.to_schema(), pieces_of(rows)),
+        "negative_samples_are_valid": check_arrow_tables(NegativeSamples.to_schema(), pieces_of(rows)),
         **check_samples(evidence, weights, reported_shortfall=rows.numbers["shortfall"]),
         NOTHING_AFTER_THE_BATCH: check_times([events.timestamp], end, evidence),
     }
 
 
-def pieces_of(rows: SampledRows) -> Iterator[pl.DataFrame]:
-    """The rows in pieces that fit into memory as strings."""
+def pieces_of(rows: SampledRows) -> Iterator[pa.Table]:
+    """The rows in pieces, as they are written."""
     for bounds in rows.ranges() or [(0, 0)]:
-        table = rows.table(*bounds)
-        yield from decoded(table, table.num_rows)
+        yield rows.table(*bounds)

@@ -17,11 +17,12 @@ import pyarrow as pa
 from gata_assets.batches import Window
 from gata_assets.core import feature_kernel
 from gata_assets.core.event_table import EventTable, Ids, code_events
-from gata_assets.core.feature_quality import FEATURES_MATCH_THE_EVENTS, check_arrow_table, check_features
+from gata_assets.core.feature_quality import FEATURES_MATCH_THE_EVENTS, check_features
 from gata_assets.core.features import FeatureTables, ItemCounts, make_item_features, make_user_tables
 from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.core.quality import Outcome
+from gata_assets.core.table_rules import check_arrow_tables
 from gata_assets.resources.interaction_engine import RECENT_INTERACTIONS, USER_FEATURES
 from gata_assets.resources.polars_engine import sources_of
 from gata_assets.resources.spark_parts import Part, as_batch, as_part, pack, report_of, unpack
@@ -181,7 +182,7 @@ def check_items(items: pa.Table, facts: WindowFacts, pairs: int) -> dict[str, li
     users = items["unique_users"].to_numpy().astype(np.int64)
     averages = items["avg_rating"]
     return {
-        "item_features_are_valid": check_arrow_table(ItemFeatures, items, has_unique=True),
+        "item_features_are_valid": check_arrow_tables(ItemFeatures.to_schema(), [items]),
         FEATURES_MATCH_THE_EVENTS: [
             equal("every item with an interaction has a row", int((totals > 0).sum()), facts.items, unit="items"),
             equal("interactions of items sum to all", int(totals.sum()), facts.total),

@@ -32,7 +32,7 @@ from gata_assets.core.sampling_quality import (
     group_by_user,
     weigh_items,
 )
-from gata_assets.core.table_rules import check_polars_tables
+from gata_assets.core.table_rules import check_arrow_tables
 from gata_assets.resources.interaction_engine import NEGATIVE_SAMPLES, WITH_FEATURES
 from gata_assets.resources.polars_engine import sources_of_rows
 from gata_assets.resources.spark_features import NO_EVENTS, code_rows
@@ -186,7 +186,7 @@ class SampleKernel:
             part,
             {
                 NEGATIVE_SAMPLES: {
-                    "negative_samples_are_valid": check_polars_tables(NegativeSamples.to_schema(), pieces_of(rows)),
+                    "negative_samples_are_valid": check_arrow_tables(NegativeSamples.to_schema(), pieces_of(rows)),
                     NOTHING_AFTER_THE_BATCH: check_times([events.timestamp], self.end, evidence),
                 },
                 WITH_FEATURES: {WITH_FEATURES_ARE_VALID: check_features_of_users(users)},

@@ -1,0 +1,128 @@
+"""Parts of tables: how rows become files, what is left of an earlier run, and files that are none.
+
+Real: Parquet files, a local directory, and S3 over HTTP on loopback (an S3 server for tests). Faked: a store whose role
+may not delete.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gata_assets.core.dictionaries import compacted
+from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
+from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
+from gata_assets.resources.part_files import GROUPS_OF_A_PART, TableSource, read_parts, write_tables
+from gata_assets_tests.fakes import StoreWithoutDelete
+
+PREFIX = "acme/features/2026010203/"
+FOLDER = f"{PREFIX}numbers/"
+
+
+def numbers(rows: int) -> pa.Table:
+    """A table with a column of each kind: numbers, ids as codes, and lists of them."""
+    codes = pa.array([number % 7 for number in range(rows)], pa.int32())
+    ids = pa.DictionaryArray.from_arrays(codes, pa.array([f"id {n}" for n in range(7)], pa.large_string()))
+    lists = pa.ListArray.from_arrays(pa.array(range(rows + 1), pa.int32()), ids)
+    return pa.table({"number": pa.array(range(rows), pa.int64()), "id": ids, "ids": lists})
+
+
+def source(table: pa.Table, rows: int) -> TableSource:
+    groups = [(start, min(start + rows, len(table))) for start in range(0, max(len(table), 1), rows)]
+    return TableSource(groups, partial(compacted, table), frozenset({"number"}))
+
+
+def plain(table: pa.Table) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = table.to_pylist()
+    return rows
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*.parquet")}
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.integers(0, 40), of_a_group=st.integers(1, 12))
+def test_all_rows_are_in_the_parts_in_their_order(
+    tmp_path_factory: pytest.TempPathFactory, rows: int, of_a_group: int
+) -> None:
+    store = LocalObjectStore(directory=str(tmp_path_factory.mktemp("target")))
+    table = numbers(rows)
+    written = write_tables(store, PREFIX, {"numbers": source(table, of_a_group)}, threads=2)["numbers"]
+    groups = max(-(-rows // of_a_group), 1)
+    assert len(written) == -(-groups // GROUPS_OF_A_PART)
+    assert [file.key for file in written] == [f"{FOLDER}part-{part:05d}.parquet" for part in range(len(written))]
+    assert sum(file.rows for file in written) == rows
+    assert plain(read_parts(store, FOLDER)) == plain(table)
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_the_bytes_are_those_of_one_thread(tmp_path: Path, threads: int) -> None:
+    tables = {"numbers": source(numbers(1_000), 90), "others": source(numbers(500), 500), "none": source(numbers(0), 9)}
+    written = {}
+    for name, count in (("one", 1), ("many", threads)):
+        store = LocalObjectStore(directory=str(tmp_path / name))
+        written[name] = write_tables(store, PREFIX, tables, threads=count)
+    assert written["one"] == written["many"]
+    assert contents(tmp_path / "one") == contents(tmp_path / "many")
+    assert len(contents(tmp_path / "one")) == 6 + 1 + 1
+
+
+def test_a_group_has_no_value_that_is_not_in_its_rows(tmp_path: Path) -> None:
+    store = LocalObjectStore(directory=str(tmp_path))
+    table = numbers(14).set_column(1, "id", numbers(14)["id"].take(pa.array([0] * 7 + [6] * 7)))
+    [written] = write_tables(store, PREFIX, {"numbers": source(table.combine_chunks(), 7)}, threads=1)["numbers"]
+    statistics = pq.ParquetFile(tmp_path / written.key).metadata
+    bounds = [statistics.row_group(group).column(1).statistics for group in range(statistics.num_row_groups)]
+    assert [(one.min, one.max) for one in bounds] == [("id 0", "id 0"), ("id 6", "id 6")]
+
+
+def test_parts_beyond_those_of_this_run_are_deleted(any_store: ObjectStore) -> None:
+    write_tables(any_store, PREFIX, {"numbers": source(numbers(40), 5)}, threads=2)
+    written = write_tables(any_store, PREFIX, {"numbers": source(numbers(12), 5)}, threads=2)["numbers"]
+    assert list(any_store.list_keys(FOLDER)) == [file.key for file in written]
+    assert plain(read_parts(any_store, FOLDER)) == plain(numbers(12))
+
+
+def test_parts_of_an_earlier_run_that_may_not_be_deleted_are_told_with_what_to_do(tmp_path: Path) -> None:
+    store = StoreWithoutDelete(directory=str(tmp_path))
+    write_tables(store, PREFIX, {"numbers": source(numbers(40), 5)}, threads=1)
+    with pytest.raises(DeleteDeniedError) as caught:
+        write_tables(store, PREFIX, {"numbers": source(numbers(12), 5)}, threads=1)
+    message = str(caught.value)
+    assert all(f"part-0000{part}.parquet" in message for part in (2, 3))
+    assert "part-00001.parquet" not in message
+    assert message.endswith("Delete them by hand or give the role the right, and run the batch again.")
+
+
+def test_who_may_not_delete_may_write_as_many_parts_again(tmp_path: Path) -> None:
+    store = StoreWithoutDelete(directory=str(tmp_path))
+    tables = {"numbers": source(numbers(40), 5)}
+    assert write_tables(store, PREFIX, tables, threads=1) == write_tables(store, PREFIX, tables, threads=2)
+
+
+def test_a_column_is_left_out_of_all_parts(tmp_path: Path) -> None:
+    store = LocalObjectStore(directory=str(tmp_path))
+    write_tables(store, PREFIX, {"numbers": source(numbers(40), 5)}, threads=1)
+    assert read_parts(store, FOLDER, without="ids").column_names == ["number", "id"]
+
+
+def test_a_table_without_parts_is_told(any_store: ObjectStore) -> None:
+    any_store.write(f"{FOLDER}notes.txt", b"no part")
+    with pytest.raises(ObjectNotFoundError, match=r"numbers/part-00000\.parquet: make the features first"):
+        read_parts(any_store, FOLDER)
+
+
+@pytest.mark.parametrize("content", [b"", b"no Parquet file", None])
+def test_a_damaged_part_is_told_by_its_key(any_store: ObjectStore, content: bytes | None) -> None:
+    write_tables(any_store, PREFIX, {"numbers": source(numbers(40), 5)}, threads=1)
+    key = f"{FOLDER}part-00001.parquet"
+    any_store.write(key, any_store.read(key)[:-20] if content is None else content)
+    with pytest.raises(DamagedTableError, match=r"part-00001\.parquet is no Parquet file, or not whole: make it again"):
+        read_parts(any_store, FOLDER)

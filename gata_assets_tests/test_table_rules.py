@@ -1,0 +1,136 @@
+"""The rules of tables: what a glance passes, pandera passes, and what breaks a rule is counted as pandera counts it.
+
+All real, nothing is faked: pandera says of each table that Hypothesis thinks of what is right.
+"""
+
+from __future__ import annotations
+
+import pandera.errors
+import pandera.polars as pandera
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gata_assets.core.dictionaries import decoded
+from gata_assets.core.table_rules import check_arrow_tables, keeps_every_rule
+
+
+class Shelf(pandera.DataFrameModel):
+    """A table with every kind of rule that tables of the interaction line have."""
+
+    name: str = pandera.Field(unique=True)
+    kind: str = pandera.Field(isin=("a", "b"))
+    count: pl.UInt8 = pandera.Field(ge=1, le=5)
+    share: float = pandera.Field(nullable=True, gt=0, lt=1)
+    label: pl.Float32 = pandera.Field(isin=(0.0, 1.0))
+    names: pl.List = pandera.Field(dtype_kwargs={"inner": pl.String()})
+
+    class Config:
+        """Exactly these columns, in this order."""
+
+        name = "shelf"
+        strict = True
+        ordered = True
+
+
+SCHEMA = Shelf.to_schema()
+NAN = float("nan")
+A_ROW = ("n", "a", 1, 0.5, 0.0, ["x"])
+
+any_row = st.tuples(
+    st.sampled_from(["a", "b", "c", "d", "é"]) | st.none(),
+    st.sampled_from(["a", "b"]) | st.sampled_from(["c", None]),
+    st.integers(1, 5) | st.sampled_from([0, 6, None]),
+    st.sampled_from([None, 0.5, 1e-9]) | st.sampled_from([0.0, 1.0, NAN, -1.0]),
+    st.sampled_from([0.0, 1.0]) | st.sampled_from([0.5, NAN, None]),
+    st.just(["x"]) | st.sampled_from([[], None, ["x", "y"]]),
+)
+good_rows = st.lists(
+    st.tuples(
+        st.text("abcé", max_size=4),
+        st.sampled_from(["a", "b"]),
+        st.integers(1, 5),
+        st.none() | st.floats(0, 1, exclude_min=True, exclude_max=True),
+        st.sampled_from([0.0, 1.0]),
+        st.lists(st.sampled_from("xy"), max_size=3),
+    ),
+    max_size=6,
+    unique_by=lambda row: row[0].encode(),
+).map(lambda rows: sorted(rows, key=lambda row: row[0].encode()))
+
+
+def table_of(rows: list[tuple[object, ...]], *, as_codes: bool = True) -> pa.Table:
+    names, kinds, counts, shares, labels, lists = zip(*rows, strict=True) if rows else ([],) * 6
+    ids = pa.dictionary(pa.int32(), pa.large_string()) if as_codes else pa.large_string()
+    return pa.table(
+        {
+            "name": pa.array(names, pa.large_string()),
+            "kind": pa.array(kinds, pa.large_string()).cast(ids),
+            "count": pa.array(counts, pa.uint8()),
+            "share": pa.array(shares, pa.float64(), from_pandas=False),
+            "label": pa.array(labels, pa.float32(), from_pandas=False),
+            "names": pa.array(lists, pa.list_(pa.large_string())).cast(pa.list_(ids)),
+        }
+    )
+
+
+def broken_rows(table: pa.Table) -> dict[str, int]:
+    """What pandera counts, by rule."""
+    [frame] = decoded(table, max(table.num_rows, 1))
+    try:
+        SCHEMA.validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        cases = error.failure_cases.group_by("column", "check").len()
+        return {f"{column} {check}": count for column, check, count in cases.iter_rows()}
+    return {}
+
+
+@given(rows=st.lists(any_row, max_size=4), as_codes=st.booleans())
+def test_what_breaks_a_rule_is_counted_as_pandera_counts_it(rows: list[tuple[object, ...]], as_codes: bool) -> None:
+    table = table_of(rows, as_codes=as_codes)
+    outcomes = check_arrow_tables(SCHEMA, [table])
+    assert {one.rule: one.failed for one in outcomes if not one.has_passed} == broken_rows(table)
+    assert all(one.checked == len(rows) for one in outcomes)
+
+
+@given(rows=good_rows, as_codes=st.booleans())
+def test_a_table_that_keeps_every_rule_needs_a_glance_alone(rows: list[tuple[object, ...]], as_codes: bool) -> None:
+    table = table_of(rows, as_codes=as_codes)
+    assert broken_rows(table) == {}
+    assert keeps_every_rule(SCHEMA, table)
+
+
+@pytest.mark.parametrize("place", range(6))
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_no_glance_passes_a_row_with_a_fault(place: int, at: int) -> None:
+    faults = (None, "c", 6, NAN, 0.5, None)
+    rows = [(f"{number}", *A_ROW[1:]) for number in range(3)]
+    assert keeps_every_rule(SCHEMA, table_of(rows))
+    rows[at] = (*rows[at][:place], faults[place], *rows[at][place + 1 :])
+    assert not keeps_every_rule(SCHEMA, table_of(rows))
+
+
+def test_columns_of_another_name_order_or_type_need_more_than_a_glance() -> None:
+    table = table_of([A_ROW])
+    assert not keeps_every_rule(SCHEMA, table.rename_columns(["name", "kind", "count", "share", "label", "others"]))
+    assert not keeps_every_rule(SCHEMA, table.select(["kind", "name", "count", "share", "label", "names"]))
+    assert not keeps_every_rule(SCHEMA, table.set_column(2, "count", pa.array([1], pa.int64())))
+    [outcome] = check_arrow_tables(SCHEMA, [table.set_column(2, "count", pa.array([1], pa.int64()))])
+    assert not outcome.has_passed
+
+
+def test_rows_of_all_pieces_are_counted() -> None:
+    pieces = [table_of([A_ROW]), table_of([("m", "c", *A_ROW[2:])]), table_of([("l", "d", *A_ROW[2:]), A_ROW])]
+    [outcome] = check_arrow_tables(SCHEMA, pieces)
+    assert (outcome.failed, outcome.checked) == (2, 4)
+    [outcome] = check_arrow_tables(SCHEMA, pieces[:1] * 3)
+    assert outcome.has_passed and outcome.checked == 3
+
+
+def test_values_that_are_in_a_dictionary_only_break_no_rule() -> None:
+    table = table_of([A_ROW])
+    spare = pa.DictionaryArray.from_arrays(pa.array([1], pa.int32()), pa.array(["c", "a"], pa.large_string()))
+    [outcome] = check_arrow_tables(SCHEMA, [table.set_column(1, "kind", spare)])
+    assert outcome.has_passed
