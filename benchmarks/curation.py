@@ -121,10 +121,10 @@ def _ours(source: Path, target: Path, *, is_curated: bool = True) -> None:
     from gata_assets.core.interaction_places import DataType
     from gata_assets.core.interaction_rules import CurationRules, UnknownItems
     from gata_assets.resources.curation import Curator
-    from gata_assets.resources.object_store import LocalObjectStore
+    from gata_assets.resources.objects import LocalObjects
 
     rules = CurationRules(_EARLIEST, timedelta(hours=24), UnknownItems.WARN)
-    curator = Curator(LocalObjectStore(directory=str(target)), "acme", rules, _END)
+    curator = Curator(LocalObjects(str(target)), "acme", rules, _END)
     key = curator.places.raw(DataType.INTERACTIONS, _END.date()) + source.name
     (target / key).parent.mkdir(parents=True)
     (target / key).hardlink_to(source)

@@ -11,7 +11,7 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,11 +21,9 @@ from dagster_aws.s3 import S3Resource
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gata_assets.core.curation import check_curated_interactions, curate_interactions
-from gata_assets.core.curation_rules import STAGED
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_rules import InteractionType
-from gata_assets.core.quality import broken
+from gata_assets.core.outcomes import broken
 from gata_assets.core.raw_files import COLUMNS
 from gata_assets.errors import StoreError
 from gata_assets.resources.curation import Curator
@@ -253,15 +251,6 @@ def test_a_part_that_is_gone_fails_the_check_and_leaves_the_day_as_it_was(tmp_pa
     assert broken(curator.check_no_row_is_lost())
     curator.sort_again(report.file_id)
     assert curator.curate(DAY).is_written
-
-
-def test_rows_that_break_the_model_are_told_by_rule_and_count_as_pandera_tells_them() -> None:
-    row = {"user_id": "u1", "item_id": "i1", "timestamp": datetime(2026, 1, 2, tzinfo=UTC), "type_code": 0}
-    empty = dict.fromkeys(name for name in STAGED[DataType.INTERACTIONS] if name not in row)
-    rows = pl.DataFrame([row | empty | {"rating": 7.0}, row | empty], schema=STAGED[DataType.INTERACTIONS])
-    made = curate_interactions(rows, [DAY])
-    (failed,) = broken(check_curated_interactions(made)[DAY])
-    assert (failed.rule, failed.failed, failed.checked) == ("rating less_than_or_equal_to", 1, 2)
 
 
 def test_no_value_of_a_row_stands_in_reports_or_manifests(tmp_path: Path) -> None:

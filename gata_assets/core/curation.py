@@ -6,18 +6,14 @@ changes a byte. What a good row is stands in `curation_rules`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
-import pandera.polars as pa
 import polars as pl
 
 from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_rules import InteractionType
-from gata_assets.core.quality import Outcome
-from gata_assets.schemas.interactions import CuratedInteractions, CuratedItems
 
 _ORDER = ("timestamp", "user_id", "item_id", "type_code", "rating", "device_type", "location", "session_id")
 _NEEDED = _ORDER[:4]
@@ -100,71 +96,3 @@ def curate_items(parts: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
     )
     latest = latest.drop("file", "source_line")
     return latest.with_columns(key_ids(latest["item_id"]).alias("item_key")), len(rows) - len(latest)
-
-
-def check_curated_interactions(days: Mapping[date, CuratedDay]) -> dict[date, list[Outcome]]:
-    """For each day: every rule of CuratedInteractions holds, and every interaction is of the day."""
-    advice = "This is a defect of the curation; please report it."
-    schema = CuratedInteractions.to_schema()
-    # All at once first: a table costs a millisecond however small it is.
-    tables = {day: made.interactions for day, made in days.items()}
-    is_kept = _keeps_to(schema, pl.concat(tables.values()))
-    outcomes = {}
-    for day, table in tables.items():
-        outside = int((table["timestamp"].dt.date() != day).sum())
-        rules = [_all_kept(schema, table)] if is_kept else _check(schema, table)
-        outcomes[day] = [*rules, Outcome("timestamp is of the day", outside, len(table), advice)]
-    return outcomes
-
-
-def check_curated_items(table: pl.DataFrame) -> list[Outcome]:
-    """Every rule of CuratedItems holds."""
-    return _check(CuratedItems.to_schema(), table)
-
-
-def _all_kept(schema: pa.DataFrameSchema, table: pl.DataFrame) -> Outcome:
-    return Outcome(f"every rule of {schema.name}", 0, len(table), advice="")
-
-
-def _check(schema: pa.DataFrameSchema, table: pl.DataFrame) -> list[Outcome]:
-    """Hold a schema against a table; one failed outcome a broken rule, with counts and never a value."""
-    if _keeps_to(schema, table):
-        return [_all_kept(schema, table)]
-    advice = "Staged rows were changed by hand, or it is a defect of the curation; please report it."
-    try:
-        # A DataFrame: of a LazyFrame pandera looks at the schema alone.
-        schema.validate(table, lazy=True)
-    except pa.errors.SchemaErrors as error:
-        broken = error.failure_cases.group_by("column", "check").len().sort("column", "check")
-        return [
-            Outcome(f"{column} {str(check).partition('(')[0]}", count, len(table), advice)
-            for column, check, count in broken.iter_rows()
-        ]
-    raise AssertionError(f"{schema.name}: a rule that pandera finds kept was found broken")
-
-
-# What pandera's rules say, as one expression each: it takes 10 ms a table however small, and there are 90 of them.
-_EXPRESSIONS: Mapping[str, Callable[[pl.Expr, Mapping[str, Any]], pl.Expr]] = {
-    "isin": lambda column, said: column.is_in(list(said["allowed_values"])),
-    "greater_than_or_equal_to": lambda column, said: column >= said["min_value"],
-    "less_than_or_equal_to": lambda column, said: column <= said["max_value"],
-    "less_than": lambda column, said: column < said["max_value"],
-    "str_length": lambda column, said: column.str.len_chars() >= said["min_value"],
-}
-
-
-def _keeps_to(schema: pa.DataFrameSchema, table: pl.DataFrame) -> bool:
-    """Whether all rules are kept, from the same schema; what is not known as an expression counts as broken."""
-    if table.schema != pl.Schema({name: column.dtype.type for name, column in schema.columns.items()}):
-        return False
-    truths = []
-    for name, column in schema.columns.items():
-        if not column.nullable:
-            truths.append(pl.col(name).null_count() == 0)
-        if column.unique:
-            truths.append(pl.col(name).n_unique() == pl.len())
-        for check in column.checks:
-            if check.name not in _EXPRESSIONS:
-                return False
-            truths.append(_EXPRESSIONS[check.name](pl.col(name), check.statistics).all(ignore_nulls=True))
-    return bool(table.select(pl.all_horizontal(truths)).item())

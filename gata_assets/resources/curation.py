@@ -15,16 +15,12 @@ from io import BytesIO
 
 import polars as pl
 
-from gata_assets.core.curation import (
-    check_curated_interactions,
-    check_curated_items,
-    curate_interactions,
-    curate_items,
-)
+from gata_assets.core.curation import curate_interactions, curate_items
+from gata_assets.core.curation_checks import check_curated_interactions, check_curated_items
 from gata_assets.core.curation_reports import Part, Report, check_no_part_is_lost, parts_by_day, valid_reports
 from gata_assets.core.curation_rules import STAGED
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE, DataType
-from gata_assets.core.quality import Outcome, broken
+from gata_assets.core.outcomes import Outcome, broken
 from gata_assets.errors import ObjectNotFoundError
 from gata_assets.resources.file_sorting import CALLS_AT_ONCE, FileSorter
 from gata_assets.resources.threads import map_in_order

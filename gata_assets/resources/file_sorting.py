@@ -22,10 +22,10 @@ from gata_assets.core.curation_reports import Part, Report, check_no_row_is_lost
 from gata_assets.core.curation_rules import STAGED, RowRules
 from gata_assets.core.interaction_places import ITEMS_FILE, DataType, TenantPlaces
 from gata_assets.core.interaction_rules import CurationRules
-from gata_assets.core.quality import Outcome
+from gata_assets.core.outcomes import Outcome
 from gata_assets.core.raw_files import FileFormat, file_id, is_content_of, landed_at, landing_day, parse_format, raw_key
 from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileError
-from gata_assets.resources.object_store import ObjectStore
+from gata_assets.resources.objects import Objects
 from gata_assets.resources.raw_reading import read_sorted, require_readable
 from gata_assets.resources.staging import DayRuns
 from gata_assets.resources.threads import map_in_order
@@ -49,7 +49,7 @@ class Landed:
 class FileSorter:
     """Lands and sorts the raw files of one tenant; what is another's is neither read nor written."""
 
-    def __init__(self, store: ObjectStore, tenant: str, rules: CurationRules, now: datetime) -> None:
+    def __init__(self, store: Objects, tenant: str, rules: CurationRules, now: datetime) -> None:
         """`now` is when files that are first seen landed, at the latest."""
         self.store = store
         self.places = TenantPlaces(tenant)
