@@ -14,6 +14,7 @@ from hashlib import sha256
 from io import BytesIO
 
 import polars as pl
+import pyarrow as pa
 
 from gata_assets.core.curation import curate_interactions, curate_items
 from gata_assets.core.curation_checks import check_curated_interactions, check_curated_items
@@ -110,7 +111,9 @@ class Curator(FileSorter):
         catalogue, earlier = curate_items(tables or [pl.DataFrame(schema=STAGED[DataType.ITEMS])])
         self.__dict__.pop("known_items", None)
         outcomes = {
-            "no_row_is_lost": check_no_part_is_lost(parts, _rows_of(parts, tables), len(catalogue), earlier),
+            "no_row_is_lost": check_no_part_is_lost(
+                parts, {part.key: rows for part, rows in _rows_of(parts, tables).items()}, len(catalogue), earlier
+            ),
             "curated_items_are_valid": check_curated_items(catalogue),
         }
         return self._write(None, {ITEMS_FILE: catalogue}, parts, earlier, outcomes)
@@ -125,7 +128,7 @@ class Curator(FileSorter):
 
         def write(day: date) -> Curated:
             one = made[day]
-            of_day = {part.key: read[part.key] for part in days[day]}
+            of_day = {part.key: read[part] for part in days[day]}
             outcomes = {
                 "no_row_is_lost": check_no_part_is_lost(days[day], of_day, len(one.interactions), one.duplicates),
                 "curated_interactions_are_valid": valid[day],
@@ -187,9 +190,8 @@ class Curator(FileSorter):
 
         def read(part: Part) -> pl.DataFrame:
             try:
-                with self.store.local_copy(part.key) as path:
-                    table = pl.read_parquet(path)
-            except (ObjectNotFoundError, pl.exceptions.PolarsError):
+                table = self.read_staged(part)
+            except (ObjectNotFoundError, pa.ArrowException, pl.exceptions.PolarsError):
                 return pl.DataFrame(schema=STAGED[data])
             is_whole = table.schema.items() <= STAGED[data].items() and len(table) == part.rows
             return table if is_whole else pl.DataFrame(schema=STAGED[data])
@@ -234,8 +236,8 @@ def _in_batches(days: Iterable[date], parts: Mapping[date, Sequence[Part]]) -> I
         yield batch
 
 
-def _rows_of(parts: Sequence[Part], tables: Sequence[pl.DataFrame]) -> dict[str, int]:
-    return {part.key: len(table) for part, table in zip(parts, tables, strict=True)}
+def _rows_of(parts: Sequence[Part], tables: Sequence[pl.DataFrame]) -> dict[Part, int]:
+    return {part: len(table) for part, table in zip(parts, tables, strict=True)}
 
 
 def _encode(table: pl.DataFrame) -> bytes:

@@ -36,6 +36,13 @@ class Objects(ABC):
         """An object's bytes; raises ObjectNotFoundError, or StoreError."""
 
     @abstractmethod
+    def read_part(self, key: str, start: int, size: int) -> bytes:
+        """So many bytes of an object from `start` on (counted from 0), fewer where it ends before.
+
+        Raises ObjectNotFoundError, or StoreError.
+        """
+
+    @abstractmethod
     def write_file(self, key: str, path: Path) -> None:
         """Store a file's bytes whole or not at all, however large, in place of what was there; raises StoreError."""
 
@@ -124,6 +131,17 @@ class LocalObjects(Objects):
         path = self._path(key)
         try:
             return path.read_bytes()
+        except FileNotFoundError:
+            raise ObjectNotFoundError(f"There is no {path}.") from None
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error.strerror}. {_ADVICE}") from None
+
+    def read_part(self, key: str, start: int, size: int) -> bytes:
+        """See Objects."""
+        path = self._path(key)
+        try:
+            with path.open("rb", buffering=0) as file:
+                return os.pread(file.fileno(), size, start)
         except FileNotFoundError:
             raise ObjectNotFoundError(f"There is no {path}.") from None
         except OSError as error:
