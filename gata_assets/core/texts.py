@@ -28,7 +28,9 @@ class Texts:
     @classmethod
     def of(cls, column: pl.Series) -> Texts:
         """The texts of a string column; null becomes empty."""
-        array = column.fill_null("").rechunk().to_arrow()
+        # Where none is missing, filling would copy.
+        given = column.fill_null("") if column.null_count() else column
+        array = given.rechunk().to_arrow()
         _, offsets, content = array.buffers()
         ends = np.frombuffer(offsets, dtype=np.int64)[array.offset : array.offset + len(array) + 1]
         has_content = content is not None and content.size
