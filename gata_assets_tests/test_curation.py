@@ -16,11 +16,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from dagster_aws.s3 import S3Resource
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
+from gata_assets.core.curation import curate_interactions
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.core.outcomes import broken
@@ -113,6 +116,21 @@ def test_every_format_and_compression_gives_the_same_day(ending: str, tmp_path: 
     for curator in (plain, other):
         curate_all(curator)
     assert curated_bytes(plain) == curated_bytes(other)
+
+
+def test_what_is_written_is_what_was_checked_whoever_reads_it(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    sent = [interaction(user_id=f"u{n % 7}" * (1 + n % 3), item_id=f"i{n % 5}", rating="2.5") for n in range(40)]
+    report = send(curator, [*sent, interaction(timestamp="2026-01-03T00:00:00Z")], tmp_path / "in")
+    curate_all(curator)
+    made = curate_interactions(pl.concat(map(curator.read_staged, report.parts)), report.days)[DAY]
+    with curator.store.local_copy(curator.places.curated_day(DAY) + "interactions.parquet") as path:
+        assert_frame_equal(pl.read_parquet(path), made.interactions)
+        assert_frame_equal(pl.DataFrame(pl.from_arrow(pq.read_table(path))), made.interactions)
+    for kind, name in (("user", "users"), ("item", "items")):
+        with curator.store.local_copy(curator.places.curated_day(DAY) + f"{name}.parquet") as path:
+            expected = made.interactions.select(f"{kind}_id", f"{kind}_key").unique().sort(f"{kind}_id")
+            assert_frame_equal(pl.read_parquet(path), expected)
 
 
 def test_of_an_item_the_row_that_landed_last_counts(tmp_path: Path) -> None:
