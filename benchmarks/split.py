@@ -17,8 +17,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from benchmarks.harness import BATCH, Cell, Goal, Result, Table, in_turns, timed
 from benchmarks.tickets import as_read, make_tickets
+from gata_assets.core.outcomes import Outcome
 from gata_assets.core.quality import (
-    Outcome,
     check_label_shares,
     check_no_text_in_two_splits,
     check_no_ticket_in_two_splits,

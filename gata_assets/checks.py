@@ -15,7 +15,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
-from gata_assets.core.quality import Outcome, broken
+from gata_assets.core.outcomes import Outcome, broken
 from gata_assets.errors import ChecksFailedError
 
 TICKETS_ARE_VALID = "tickets_are_valid"

@@ -15,7 +15,7 @@ from gata_assets.batches import Window
 from gata_assets.core.alerts import Alert
 from gata_assets.core.census import DayCensus
 from gata_assets.core.interaction_rules import SamplingRules
-from gata_assets.core.quality import Outcome
+from gata_assets.core.outcomes import Outcome
 from gata_assets.errors import AlertError, DeleteDeniedError, SourceError, StoreError
 from gata_assets.resources.alerts import SnsAlerts
 from gata_assets.resources.interaction_engine import CuratedWindow, MadeTables

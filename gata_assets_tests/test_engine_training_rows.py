@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from gata_assets.core.candidates import AliasTable, choose_candidates
 from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules
-from gata_assets.core.quality import broken
+from gata_assets.core.outcomes import broken
 from gata_assets.errors import DataRuleError, ObjectNotFoundError
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,

@@ -22,7 +22,7 @@ from gata_assets.core.event_table import EventTable, code_events
 from gata_assets.core.feature_quality import check_features
 from gata_assets.core.features import FeatureTables, make_features
 from gata_assets.core.interaction_rules import InteractionType
-from gata_assets.core.quality import Outcome, broken
+from gata_assets.core.outcomes import Outcome, broken
 from gata_assets_tests.feature_oracle import item_rows, recent_rows, user_rows
 from gata_assets_tests.interaction_worlds import (
     WINDOW,

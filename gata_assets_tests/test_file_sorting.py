@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 
 from gata_assets.core.interaction_places import DataType
+from gata_assets.core.outcomes import broken
 from gata_assets.core.raw_files import parse_format
 from gata_assets.errors import DataRuleError, RawFileError
-from gata_assets.resources.staging import DayRuns
+from gata_assets.resources.staging import StagedWriter, read_spans
 from gata_assets_tests.raw_worlds import (
     NOW,
     STRICT,
@@ -27,6 +28,7 @@ from gata_assets_tests.raw_worlds import (
 )
 
 DAY = date(2026, 1, 2)
+DAY9 = date(2026, 1, 9)
 
 
 def test_a_bad_row_is_kept_as_it_came_with_all_rules_that_it_breaks_and_its_place(tmp_path: Path) -> None:
@@ -148,10 +150,31 @@ def test_a_file_with_the_wrong_columns_does_not_land(tmp_path: Path) -> None:
 
 def test_rows_that_do_not_fit_into_memory_come_back_by_day(tmp_path: Path) -> None:
     rows = pl.DataFrame({"timestamp": [datetime(2026, 1, 1 + n % 7, n % 24) for n in range(500)], "n": range(500)})
-    runs = DayRuns(tmp_path, rows_held=120)
-    for part in rows.iter_slices(50):
-        runs.add(part)
-    days = dict(runs.days())
+    with StagedWriter(tmp_path / "staged", rows_held=120) as writer:
+        for part in rows.iter_slices(50):
+            writer.add(part)
+        parts = writer.parts("key")
+    content = (tmp_path / "staged").read_bytes()
+    days = {part.day: read_spans(content[start : start + size] for start, size in part.spans) for part in parts}
     assert list(days) == sorted(set(rows["timestamp"].dt.date()))
     assert all((table["timestamp"].dt.date() == day).all() for day, table in days.items())
+    assert [len(table) for table in days.values()] == [part.rows for part in parts]
     assert sorted(n for table in days.values() for n in table["n"]) == list(range(500))
+
+
+def test_a_file_of_many_days_becomes_one_object_of_which_a_day_is_read_by_itself(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    rows = [interaction(user_id=f"u{n}" * 20, timestamp=f"2026-01-0{1 + n % 9}T00:00:00Z") for n in range(90)]
+    report = send(curator, rows, tmp_path / "in")
+    assert list(curator.store.list_keys("acme/staged/")) == [report.parts[0].key]
+    assert [part.day for part in report.parts] == list(report.days) == curator.days_between(date(2026, 1, 1), DAY9)
+    assert [len(curator.read_staged(part)) for part in report.parts] == [10] * 9
+
+
+@pytest.mark.parametrize("damage", [b"", b"ARROW1", b"\0" * 5_000])
+def test_a_staged_object_that_is_damaged_counts_as_lost_rows(damage: bytes, tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    report = send(curator, [interaction(), interaction(timestamp="2026-01-03T00:00:00Z")], tmp_path / "in")
+    curator.store.write(report.parts[0].key, damage)
+    assert [one.failed for one in broken(curator.check_no_row_is_lost())] == [2]
+    assert [made.is_written for made in curator.curate_days(report.days)] == [False, False]

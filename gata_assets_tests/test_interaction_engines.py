@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 
 from gata_assets.core.interaction_places import MANIFEST_FILE
 from gata_assets.core.interaction_rules import InteractionType
-from gata_assets.core.quality import broken
+from gata_assets.core.outcomes import broken
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,

@@ -87,6 +87,14 @@ def test_an_object_is_read_as_a_file_that_stays_or_goes_with_its_store(store: Ob
     assert store.exists(KEY)
 
 
+@pytest.mark.parametrize(("start", "size", "expected"), [(0, 3, b"con"), (4, 3, b"ent"), (5, 9, b"nt"), (7, 2, b"")])
+def test_a_part_of_an_object_is_read_by_itself(store: ObjectStore, start: int, size: int, expected: bytes) -> None:
+    store.write(KEY, b"content")
+    assert store.read_part(KEY, start, size) == expected
+    with pytest.raises(ObjectNotFoundError, match="There is no"):
+        store.read_part(f"{KEY}.not", start, size)
+
+
 def test_a_local_copy_of_what_is_not_there_is_told_so(store: ObjectStore) -> None:
     with pytest.raises(ObjectNotFoundError, match=r"There is no .*train/data\.json"), store.local_copy(KEY):
         pytest.fail("there is something")

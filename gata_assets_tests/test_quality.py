@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from gata_assets.core.label_counts import count_labels
+from gata_assets.core.outcomes import broken
 from gata_assets.core.quality import (
-    broken,
     check_counts_add_up,
     check_label_shares,
     check_no_text_in_two_splits,

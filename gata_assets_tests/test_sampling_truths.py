@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules
-from gata_assets.core.quality import broken
+from gata_assets.core.outcomes import broken
 from gata_assets.core.sampled_rows import RowColumns, SampledRows, sample_rows
 from gata_assets.core.sampling_quality import (
     NEGATIVES_COVER_THE_CATALOGUE,

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from gata_assets.core.interaction_places import INTERACTIONS_FILE
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
-from gata_assets.core.quality import broken
+from gata_assets.core.outcomes import broken
 from gata_assets.errors import DataRuleError, ObjectNotFoundError
 from gata_assets.resources.interaction_engine import NEGATIVE_SAMPLES, MadeTables, WrittenFile
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from dagster_aws.s3 import S3Resource
 
-from gata_assets.core.quality import Outcome
+from gata_assets.core.outcomes import Outcome
 from gata_assets.errors import EngineError
 from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.resources.s3_store import S3ObjectStore

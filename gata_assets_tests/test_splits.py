@@ -15,8 +15,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
+from gata_assets.core.outcomes import broken
 from gata_assets.core.quality import (
-    broken,
     check_label_shares,
     check_no_text_in_two_splits,
     check_no_ticket_in_two_splits,

@@ -16,7 +16,8 @@ import psycopg
 import pytest
 
 from gata_assets.batches import Window
-from gata_assets.core.quality import broken, check_table
+from gata_assets.core.outcomes import broken
+from gata_assets.core.quality import check_table
 from gata_assets.core.sample_tickets import generate_tickets
 from gata_assets.errors import SourceError
 from gata_assets.resources.postgres_source import PostgresTickets

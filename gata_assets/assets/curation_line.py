@@ -17,7 +17,7 @@ from gata_assets.assets.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
 from gata_assets.core.curation_reports import Report, check_no_row_is_lost
 from gata_assets.core.interaction_places import MANIFEST_FILE, DataType
-from gata_assets.core.quality import Outcome, broken
+from gata_assets.core.outcomes import Outcome, broken
 from gata_assets.core.raw_files import landing_day
 from gata_assets.errors import ChecksFailedError
 from gata_assets.failures import DAYS, Partitions
@@ -168,8 +168,8 @@ class CurationLine:
         for file in files:
             if file.refused is not None:
                 continue
-            rows = {part.key: part.rows for part in file.parts}
-            rows.update([self._curator.stored_rows(file.quarantine.key)] if file.quarantine else [])
+            rows = {part: part.rows for part in file.parts}
+            rows.update([self._curator.stored_rows(file.quarantine)] if file.quarantine else [])
             outcomes = check_no_row_is_lost([file], rows)
             for day in file.days if broken(outcomes) else ():
                 lost.setdefault(day, []).extend(outcomes)

@@ -27,7 +27,7 @@ from gata_assets.core.batch_tables import (
 )
 from gata_assets.core.interaction_rules import InteractionRules
 from gata_assets.core.interaction_windows import InteractionWindows, days_of, from_day_on, interaction_windows
-from gata_assets.core.quality import Outcome
+from gata_assets.core.outcomes import Outcome
 from gata_assets.errors import ChecksFailedError, DataRuleError, ObjectNotFoundError
 from gata_assets.instances import held_open
 from gata_assets.resources.interaction_engine import (

@@ -21,8 +21,9 @@ from gata_assets import checks
 from gata_assets.assets.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.assets.ticket_steps import BatchAtWork, Made, TicketStep, WindowOfTickets
 from gata_assets.batches import Window
+from gata_assets.core.outcomes import broken
 from gata_assets.core.provenance import SHA256, stamp
-from gata_assets.core.quality import broken, check_table
+from gata_assets.core.quality import check_table
 from gata_assets.core.rules import PreparationRules, SplitMethod
 from gata_assets.core.splits import rank_texts
 from gata_assets.core.training_files import Dataset

@@ -22,9 +22,9 @@ from gata_assets.batches import Window
 from gata_assets.core.charts import draw_label_chart
 from gata_assets.core.label_counts import LowVolumeDecision, count_labels, decide_low_volume
 from gata_assets.core.low_volume import apply_low_volume_policy, select_low_volume_tickets
+from gata_assets.core.outcomes import Outcome
 from gata_assets.core.provenance import require_making
 from gata_assets.core.quality import (
-    Outcome,
     check_counts_add_up,
     check_label_shares,
     check_no_text_in_two_splits,

@@ -14,8 +14,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from gata_assets.commands.terminal import text_console
 from gata_assets.core.curation_reports import Report
-from gata_assets.definitions import build_store
 from gata_assets.resources.curation import Curator
+from gata_assets.resources.objects import LocalObjects, Objects
 from gata_assets.settings import Settings
 
 
@@ -45,7 +45,16 @@ def open_curator(settings: Settings, tenant: str, now: datetime | None = None) -
     prepared = settings.tenants or ("sample",)
     if tenant not in prepared:
         text_console(stderr=True).print(f"TENANTS does not name {tenant}: its data is kept and sorted, not prepared.")
-    return Curator(build_store(settings), tenant, settings.curation_rules, now or datetime.now(UTC))
+    return Curator(_open_store(settings), tenant, settings.curation_rules, now or datetime.now(UTC))
+
+
+def _open_store(settings: Settings) -> Objects:
+    """The target; where it is a directory, without Dagster, which takes 40 MB and a second."""
+    if settings.target_bucket is None:
+        return LocalObjects(str(settings.target_dir))
+    from gata_assets.definitions import build_store
+
+    return build_store(settings)
 
 
 class Followed:

@@ -11,19 +11,30 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
+from typing import Any, NamedTuple
 
 from gata_assets.core.interaction_places import DataType
-from gata_assets.core.quality import Outcome
+from gata_assets.core.outcomes import Outcome
 from gata_assets.errors import DamagedTableError
+
+
+class Span(NamedTuple):
+    """Where something stands in an object: its first byte, and how many there are."""
+
+    start: int
+    size: int
 
 
 @dataclass(frozen=True, order=True)
 class Part:
-    """A stored table of a file's rows: its key, its rows, and for good interactions their day."""
+    """A stored table of a file's rows: its key and its rows; for good interactions their day, and where it stands in
+    the object, which has a part for each day. Without `spans` it is the whole object.
+    """
 
     key: str
     rows: int
     day: date | None = None
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,11 @@ class Report:
     def bad(self) -> int:
         """Rows in quarantine."""
         return self.quarantine.rows if self.quarantine else 0
+
+    @property
+    def tables(self) -> tuple[Part, ...]:
+        """All that its rows are in: the parts, and the quarantine if there is one."""
+        return (*self.parts, *([self.quarantine] if self.quarantine else []))
 
     @property
     def days(self) -> tuple[date, ...]:
@@ -96,9 +112,10 @@ class Report:
             ) from None
 
 
-def _part(found: Mapping[str, object]) -> Part:
-    day = found["day"]
-    return Part(str(found["key"]), int(str(found["rows"])), date.fromisoformat(str(day)) if day else None)
+def _part(found: Mapping[str, Any]) -> Part:
+    spans = tuple(Span(int(start), int(size)) for start, size in found["spans"])
+    day = date.fromisoformat(found["day"]) if found["day"] else None
+    return Part(str(found["key"]), int(found["rows"]), day, spans)
 
 
 def replaced_files(reports: Iterable[Report]) -> dict[str, str]:
@@ -145,16 +162,14 @@ def count_bad_rows(reports: Iterable[Report]) -> dict[str, int]:
     return dict(counts)
 
 
-def check_no_row_is_lost(reports: Iterable[Report], stored_rows: Mapping[str, int]) -> list[Outcome]:
+def check_no_row_is_lost(reports: Iterable[Report], stored_rows: Mapping[Part, int]) -> list[Outcome]:
     """Of every file that was read, the rows in its stored parts and its quarantine are those that it has.
 
-    `stored_rows` has the rows of stored tables by key, as the tables themselves say; a table that is not there has
-    none.
+    `stored_rows` has the rows of stored tables, as the tables themselves say; a table that is not there has none.
     """
     lost = checked = 0
     for report in reports:
-        tables = [*report.parts, *([report.quarantine] if report.quarantine else [])]
-        lost += abs(report.rows - sum(stored_rows.get(part.key, 0) for part in tables))
+        lost += abs(report.rows - sum(stored_rows.get(part, 0) for part in report.tables))
         checked += report.rows
     advice = "A staged part or a quarantine table is missing or changed: `gata quarantine --replay` makes them again."
     return [Outcome("good + bad = raw", lost, checked, advice)]

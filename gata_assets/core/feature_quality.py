@@ -11,7 +11,7 @@ from gata_assets.batches import Window
 from gata_assets.core.event_table import EventTable
 from gata_assets.core.features import FeatureTables
 from gata_assets.core.interaction_rules import RECENT_INTERACTIONS, InteractionType
-from gata_assets.core.quality import Outcome
+from gata_assets.core.outcomes import Outcome
 from gata_assets.core.table_rules import check_arrow_tables
 from gata_assets.schemas.interactions import ItemFeatures, RecentInteractions, UserFeatures
 

@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gata_assets.core.compiling import compiled
+from gata_assets.core.texts import Texts
 from gata_assets.errors import DataRuleError
 
 SEED = 42
@@ -31,15 +32,12 @@ def key_ids(ids: pl.Series) -> pl.Series:
     """
     if ids.null_count():
         raise DataRuleError(f"{ids.name}: {ids.null_count():,} of {len(ids):,} ids are missing, and have no key.")
-    array = ids.rechunk().to_arrow()
-    _, offsets, content = array.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int64)[array.offset : array.offset + len(array) + 1]
-    data = np.frombuffer(content, dtype=np.uint8) if content is not None and content.size else _NOTHING
-    return pl.Series(ids.name, _hash_all(ends, data))
+    return pl.Series(ids.name, key_texts(Texts.of(ids)))
 
 
-# Never writable, as the bytes of ids are: numba would compile the function for either.
-_NOTHING = np.frombuffer(bytes(1), dtype=np.uint8)
+def key_texts(ids: Texts) -> NDArray[np.uint64]:
+    """The key of each text."""
+    return _hash_all(ids.ends, ids.data)
 
 
 @compiled

@@ -31,13 +31,9 @@ class TenantPlaces:
         """What became of a raw file's rows (JSON), or the folder of all such reports."""
         return f"{self.tenant}/reports/{data}/" + (f"{file_id}.json" if file_id else "")
 
-    def staged_day(self, day: date | None = None) -> str:
-        """The folder of the good rows of an event day, a part a raw file; or the folder of all days."""
-        return f"{self.tenant}/staged/interactions/" + (f"{day:%Y-%m-%d}/" if day else "")
-
-    def staged_items(self) -> str:
-        """The folder of the good rows of the item files, a part a raw file."""
-        return f"{self.tenant}/staged/items/"
+    def staged(self, data: DataType) -> str:
+        """The folder of good rows, an object a raw file; of interactions with a part for each event day."""
+        return f"{self.tenant}/staged/{data}/"
 
     def quarantine(self, data: DataType) -> str:
         """The folder of bad rows, a table a raw file (and the rules by which its rows were judged)."""

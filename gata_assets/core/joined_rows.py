@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gata_assets.core.event_table import renumber
-from gata_assets.core.quality import Outcome
+from gata_assets.core.outcomes import Outcome
 from gata_assets.core.sampled_rows import SampledRows
 from gata_assets.core.table_rules import check_arrow_tables
 from gata_assets.errors import DataRuleError

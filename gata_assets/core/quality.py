@@ -5,8 +5,6 @@ Outcomes are names and counts, never the values that failed. What happens to a f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache, partial
 
 import numpy as np
@@ -17,29 +15,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gata_assets.batches import Window
+from gata_assets.core.outcomes import Outcome
 from gata_assets.core.splits import Split
 from gata_assets.core.text_groups import largest_test_text, test_quota
 from gata_assets.schemas.tickets import Tickets, TrainingRows
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a rule said of a table: how many rows (or labels) break it, of how many, and what to do then."""
-
-    rule: str
-    failed: int
-    checked: int
-    advice: str
-    unit: str = "rows"
-
-    @property
-    def has_passed(self) -> bool:
-        """Whether nothing breaks the rule."""
-        return self.failed == 0
-
-    def __str__(self) -> str:
-        return f"{self.rule}: {self.failed:,} of {self.checked:,} {self.unit}. {self.advice}"
-
 
 # By pandera's names of the rules; a rule without advice of its own gets the last.
 _ADVICE = {
@@ -201,8 +180,3 @@ def _text_codes(split: Split) -> NDArray[np.int64]:
         return split.text_codes
     codes, _ = pd.factorize(pd.concat([split.train["text"], split.test["text"]]))
     return np.asarray(codes, dtype=np.int64)
-
-
-def broken(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Those of the outcomes that have failed."""
-    return [outcome for outcome in outcomes if not outcome.has_passed]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gata_assets.core.event_table import EventTable
 from gata_assets.core.interaction_rules import SamplingRules
-from gata_assets.core.quality import Outcome
+from gata_assets.core.outcomes import Outcome
 from gata_assets.core.sampled_rows import SampledRows
 from gata_assets.core.sampling_quality import (
     NOTHING_AFTER_THE_BATCH,

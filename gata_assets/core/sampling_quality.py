@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gata_assets.core.compiling import compiled
 from gata_assets.core.event_table import EventTable
 from gata_assets.core.interaction_rules import SamplingRules, SamplingStrategy
-from gata_assets.core.quality import Outcome
+from gata_assets.core.outcomes import Outcome
 from gata_assets.core.sampled_rows import RowColumns, SampledRows
 
 NEGATIVES_WERE_NEVER_INTERACTED = "negatives_were_never_interacted"

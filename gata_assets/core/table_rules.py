@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gata_assets.core.dictionaries import decoded, plain_type
-from gata_assets.core.quality import Outcome, explain_rule
+from gata_assets.core.outcomes import Outcome
+from gata_assets.core.quality import explain_rule
 
 _ROWS_AT_ONCE = 1 << 18
 

@@ -34,11 +34,13 @@ class Texts:
     @classmethod
     def of(cls, column: pl.Series) -> Texts:
         """The texts of a string column; null becomes empty."""
-        array = column.fill_null("").rechunk().to_arrow()
+        # Where none is missing, filling would copy.
+        given = column.fill_null("") if column.null_count() else column
+        array = given.rechunk().to_arrow()
         _, offsets, content = array.buffers()
         ends = np.frombuffer(offsets, dtype=np.int64)[array.offset : array.offset + len(array) + 1]
         has_content = content is not None and content.size
-        return cls(ends, np.frombuffer(content, dtype=np.uint8) if has_content else np.zeros(1, dtype=np.uint8))
+        return cls(ends, np.frombuffer(content if has_content else bytes(1), dtype=np.uint8))
 
     def as_series(self) -> pl.Series:
         """A string column, with null for an empty text."""

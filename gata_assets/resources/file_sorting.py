@@ -7,7 +7,7 @@ count. Rules of rows stand in `core.curation_rules`; curated tables are made in 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
@@ -16,24 +16,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gata_assets.core.curation_reports import Part, Report, check_no_row_is_lost, put_in_place, valid_reports
-from gata_assets.core.curation_rules import STAGED, RowRules
+from gata_assets.core.curation_rules import RowRules
 from gata_assets.core.interaction_places import ITEMS_FILE, DataType, TenantPlaces
 from gata_assets.core.interaction_rules import CurationRules
-from gata_assets.core.quality import Outcome
+from gata_assets.core.outcomes import Outcome
 from gata_assets.core.raw_files import FileFormat, file_id, is_content_of, landed_at, landing_day, parse_format, raw_key
 from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileError
-from gata_assets.resources.object_store import ObjectStore
+from gata_assets.resources.objects import Objects
 from gata_assets.resources.raw_reading import read_sorted, require_readable
-from gata_assets.resources.staging import DayRuns
+from gata_assets.resources.staging import StagedWriter, read_spans
 from gata_assets.resources.threads import map_in_order
 
 # Calls of the store at once: small objects, of which each is a call that is waited for.
 CALLS_AT_ONCE = 2
-# Parts are tables in memory until they are written.
-_PARTS_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Landed:
 class FileSorter:
     """Lands and sorts the raw files of one tenant; what is another's is neither read nor written."""
 
-    def __init__(self, store: ObjectStore, tenant: str, rules: CurationRules, now: datetime) -> None:
+    def __init__(self, store: Objects, tenant: str, rules: CurationRules, now: datetime) -> None:
         """`now` is when files that are first seen landed, at the latest."""
         self.store = store
         self.places = TenantPlaces(tenant)
@@ -137,16 +136,25 @@ class FileSorter:
     def check_no_row_is_lost(self) -> list[Outcome]:
         """Of every file that counts: good + bad = raw, by the rows that the stored tables themselves have."""
         reports = [report for data in DataType for report in valid_reports(self.reports(data))]
-        tables = [part.key for report in reports for part in (*report.parts, *_quarantine_of(report))]
+        tables = [part for report in reports for part in report.tables]
         return check_no_row_is_lost(reports, dict(map_in_order(self.stored_rows, tables, CALLS_AT_ONCE)))
 
-    def stored_rows(self, key: str) -> tuple[str, int]:
-        """A stored table's key and its rows as it says itself; none where it is not there."""
+    def stored_rows(self, part: Part) -> tuple[Part, int]:
+        """A stored table and its rows as it says itself; none where it is not there or damaged."""
         try:
-            with self.store.local_copy(key) as path:
-                return key, pq.read_metadata(path).num_rows
-        except ObjectNotFoundError:
-            return key, 0
+            if part.spans:
+                return part, len(self.read_staged(part))
+            with self.store.local_copy(part.key) as path:
+                return part, pq.read_metadata(path).num_rows
+        except (ObjectNotFoundError, pa.ArrowException):
+            return part, 0
+
+    def read_staged(self, part: Part) -> pl.DataFrame:
+        """The rows of a part; raises ObjectNotFoundError, or ArrowException or PolarsError where it is damaged."""
+        if part.spans:
+            return read_spans(self.store.read_part(part.key, *span) for span in part.spans)
+        with self.store.local_copy(part.key) as path:
+            return pl.read_parquet(path)
 
     @cached_property
     def known_items(self) -> pl.Series:
@@ -162,53 +170,46 @@ class FileSorter:
     ) -> Report:
         data, rows, unknown = report.data, 0, 0
         by_rule: Counter[str] = Counter()
-        runs, items, bad = DayRuns(scratch), [], []
+        items, bad = [], []
         source = report.raw_key.rpartition("/")[2]
         with path.open("rb") as file:
             version = sha256(f"{rules.digest}{file_digest(file, 'sha256').hexdigest()}".encode()).hexdigest()[:10]
-        for count, one in read_sorted(path, parse_format(report.raw_key), data, rules, source):
-            rows += count
-            unknown += one.unknown_items
-            by_rule.update(one.bad_by_rule)
-            bad.append(one.bad)
-            if data is DataType.INTERACTIONS:
-                runs.add(one.good)
-            else:
-                items.append(one.good)
-            if progress:
-                progress(rows)
-        name = f"{report.file_id}-{version}.parquet"
-        tables = runs.days() if data is DataType.INTERACTIONS else _whole(items)
-        parts = list(self._write_parts(data, name, tables, scratch))
+        name, staged = f"{report.file_id}-{version}", scratch / "staged"
+        with StagedWriter(staged) as writer:
+            for count, one in read_sorted(path, parse_format(report.raw_key), data, rules, source):
+                rows += count
+                unknown += one.unknown_items
+                by_rule.update(one.bad_by_rule)
+                bad.append(one.bad)
+                if data is DataType.INTERACTIONS:
+                    writer.add(one.good)
+                else:
+                    items.append(one.good)
+                if progress:
+                    progress(rows)
+            parts = writer.parts(f"{self.places.staged(data)}{name}.arrows")
+        if parts:
+            self.store.write_file(parts[0].key, staged)
+        elif any(map(len, items)):
+            parts = (self._write_table(f"{self.places.staged(data)}{name}.parquet", pl.concat(items), scratch),)
         rejected = pl.concat(bad) if bad else pl.DataFrame()
         quarantine = None
         if len(rejected):
-            quarantine = self._write_part(self.places.quarantine(data) + name, rejected, scratch, None, "zstd")
+            quarantine = self._write_table(f"{self.places.quarantine(data)}{name}.parquet", rejected, scratch)
         return replace(
             report,
             rows=rows,
-            parts=tuple(parts),
+            parts=parts,
             quarantine=quarantine,
             bad_by_rule=dict(sorted(by_rule.items())),
             unknown_items=unknown,
         )
 
-    def _write_parts(
-        self, data: DataType, name: str, tables: Iterator[tuple[date | None, pl.DataFrame]], scratch: Path
-    ) -> Iterator[Part]:
-        def write(one: tuple[date | None, pl.DataFrame]) -> Part:
-            day, table = one
-            folder = self.places.staged_items() if data is DataType.ITEMS else self.places.staged_day(day)
-            return self._write_part(folder + name, table, scratch, day, "lz4")
-
-        yield from map_in_order(write, tables, _PARTS_AT_ONCE)
-
-    def _write_part(self, key: str, table: pl.DataFrame, scratch: Path, day: date | None, compression: str) -> Part:
-        path = scratch / sha256(key.encode()).hexdigest()
-        table.write_parquet(path, compression=compression, statistics=False)  # type: ignore[arg-type]
+    def _write_table(self, key: str, table: pl.DataFrame, scratch: Path) -> Part:
+        path = scratch / "table"
+        table.write_parquet(path, compression="zstd", statistics=False)
         self.store.write_file(key, path)
-        path.unlink()
-        return Part(key, len(table), day)
+        return Part(key, len(table))
 
     def _row_rules(self, landed: datetime) -> RowRules:
         return RowRules(self.rules, landed, self.known_items)
@@ -230,13 +231,3 @@ class FileSorter:
 
     def _write_report(self, report: Report) -> None:
         self.store.write(self.places.report(report.data, report.file_id), report.encode())
-
-
-def _quarantine_of(report: Report) -> tuple[Part, ...]:
-    return (report.quarantine,) if report.quarantine else ()
-
-
-def _whole(tables: list[pl.DataFrame]) -> Iterator[tuple[None, pl.DataFrame]]:
-    table = pl.concat(tables) if tables else pl.DataFrame(schema=STAGED[DataType.ITEMS])
-    if len(table):
-        yield None, table

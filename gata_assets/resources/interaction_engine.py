@@ -15,7 +15,7 @@ import dagster as dg
 from gata_assets.batches import Window
 from gata_assets.core.interaction_places import TenantPlaces
 from gata_assets.core.interaction_rules import SamplingRules
-from gata_assets.core.quality import Outcome
+from gata_assets.core.outcomes import Outcome
 from gata_assets.resources.object_store import ObjectStore
 
 USER_FEATURES = "user_features"

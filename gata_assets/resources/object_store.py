@@ -1,34 +1,21 @@
-"""Where bytes are kept under keys: a local directory, laid out as the bucket is, and what every store offers.
+"""Stores of objects as Dagster's resources: what every one is, and the local directory.
 
-A store knows nothing of datasets and tables. The S3 store stands in `s3_store`, so that who writes locally does
-not load the AWS SDK.
+What they do stands in `objects`. The S3 store stands in `s3_store`, so that who writes locally does not load the AWS
+SDK.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import stat
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from pathlib import Path, PurePosixPath
-from time import time
-from typing import NamedTuple, NoReturn
-from uuid import uuid4
+from abc import ABC
+from typing import NamedTuple
 
 import dagster as dg
 
-from gata_assets.errors import ObjectNotFoundError, StoreError
-
-_STAGING = ".staging"
-# No write takes this long: a file in the staging place that is older belongs to nobody.
-_LEFT_BEHIND_SECONDS = 3_600
+from gata_assets.resources.objects import LocalObjects, Objects
 
 
-class ObjectStore(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
-    """Objects by key: a `/`-separated path without a leading slash.
+class ObjectStore(dg.ConfigurableResource, Objects, ABC):  # type: ignore[type-arg]
+    """Objects by key, as a resource.
 
     A store can be pickled, as Dagster's resources cannot: a cluster's machines make it anew from its fields.
     """
@@ -36,179 +23,11 @@ class ObjectStore(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
     def __reduce__(self) -> tuple[object, ...]:
         return _made_anew, _fields_of(self)
 
-    @abstractmethod
-    def write(self, key: str, content: bytes) -> None:
-        """Store an object whole or not at all, in place of what was there; raises StoreError."""
 
-    @abstractmethod
-    def read(self, key: str) -> bytes:
-        """An object's bytes; raises ObjectNotFoundError, or StoreError."""
-
-    @abstractmethod
-    def write_file(self, key: str, path: Path) -> None:
-        """Store a file's bytes whole or not at all, however large, in place of what was there; raises StoreError."""
-
-    @abstractmethod
-    def local_copy(self, key: str) -> AbstractContextManager[Path]:
-        """An object as a file to be read while the context lasts: itself, or a copy that is removed at the end.
-
-        Raises ObjectNotFoundError, or StoreError.
-        """
-
-    @abstractmethod
-    def list_keys(self, prefix: str) -> Iterator[str]:
-        """The keys that begin with a prefix, ascending; raises StoreError when they cannot all be told.
-
-        Not named `keys`: Dagster takes a resource that has one for a mapping.
-        """
-
-    @abstractmethod
-    def exists(self, key: str) -> bool:
-        """Whether there is an object under the key; raises StoreError when that cannot be told."""
-
-    @abstractmethod
-    def delete(self, key: str) -> None:
-        """Remove an object, or find that there is none; raises DeleteDeniedError, or StoreError."""
-
-    @abstractmethod
-    def uri(self, key: str) -> str:
-        """Where an object is, for people: `s3://bucket/key` or a path."""
-
-    @abstractmethod
-    def spark_uri(self, key: str) -> str:
-        """What a Spark reader takes for an object: `s3a://bucket/key`, or a `file://` path that all its machines have.
-
-        Characters that would make it a pattern of paths are taken by their letter.
-        """
-
-    @abstractmethod
-    def page(self, key: str) -> str | None:
-        """The address at which a browser shows an object to who may see it; None where there is no such page."""
-
-
-class LocalObjectStore(ObjectStore):
+class LocalObjectStore(ObjectStore, LocalObjects):
     """Objects as files below a directory, which is made when the first is written."""
 
     directory: str
-
-    def write(self, key: str, content: bytes) -> None:
-        """See ObjectStore; written beside, flushed to the disk and renamed."""
-        path = self._path(key)
-        try:
-            with self._write_aside(path) as aside:
-                aside.write_bytes(content)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be written: {error.strerror}. {_ADVICE}") from None
-
-    def write_file(self, key: str, path: Path) -> None:
-        """See ObjectStore; copied beside, flushed to the disk and renamed."""
-        place = self._path(key)
-        try:
-            with self._write_aside(place) as aside:
-                shutil.copyfile(path, aside)
-        except OSError as error:
-            raise StoreError(f"{place} cannot be written from {path}: {error.strerror}. {_ADVICE}") from None
-
-    @contextmanager
-    def local_copy(self, key: str) -> Iterator[Path]:
-        """See ObjectStore; the object itself, which is not to be changed."""
-        path = self._path(key)
-        if not self.exists(key):
-            raise ObjectNotFoundError(f"There is no {path}.")
-        yield path
-
-    def list_keys(self, prefix: str) -> Iterator[str]:
-        """See ObjectStore; what is being written is not listed."""
-        root = Path(self.directory)
-        folder, _, _ = prefix.rpartition("/")
-        start = self._path(folder) if folder else root
-        found = []
-        try:
-            if start.is_dir():
-                for place, folders, files in os.walk(start, onerror=_raise):
-                    if Path(place) == root and _STAGING in folders:
-                        folders.remove(_STAGING)
-                    found += [Path(place, name).relative_to(root).as_posix() for name in files]
-        except OSError as error:
-            raise StoreError(f"{start} cannot be listed: {error.strerror}. {_ADVICE}") from None
-        yield from sorted(key for key in found if key.startswith(prefix))
-
-    def read(self, key: str) -> bytes:
-        """See ObjectStore."""
-        path = self._path(key)
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            raise ObjectNotFoundError(f"There is no {path}.") from None
-        except OSError as error:
-            raise StoreError(f"{path} cannot be read: {error.strerror}. {_ADVICE}") from None
-
-    def exists(self, key: str) -> bool:
-        """See ObjectStore."""
-        path = self._path(key)
-        try:
-            return stat.S_ISREG(path.stat().st_mode)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError as error:
-            raise StoreError(f"{path} cannot be looked for: {error.strerror}. {_ADVICE}") from None
-
-    def delete(self, key: str) -> None:
-        """See ObjectStore."""
-        path = self._path(key)
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be deleted: {error.strerror}. {_ADVICE}") from None
-
-    def uri(self, key: str) -> str:
-        """See ObjectStore."""
-        return str(self._path(key))
-
-    def spark_uri(self, key: str) -> str:
-        """See ObjectStore; on a cluster the directory has to be a mount of every machine."""
-        return "file://" + re.sub(r"([\\*?{}\[\]])", r"\\\1", str(self._path(key).absolute()))
-
-    def page(self, key: str) -> str | None:  # noqa: ARG002
-        """See ObjectStore; a browser opens no file from a server's page, whichever it is."""
-        return None
-
-    def _path(self, key: str) -> Path:
-        parts = PurePosixPath(key)
-        if parts.is_absolute() or ".." in parts.parts or not parts.parts:
-            raise StoreError(f"'{key}' is not a key: a relative path without `..` is needed.")
-        return Path(self.directory, *parts.parts)
-
-    @contextmanager
-    def _write_aside(self, path: Path) -> Iterator[Path]:
-        """A place to write to, which becomes the path when all went well and is on the disk, and nothing if not."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._staging() / uuid4().hex
-        try:
-            yield aside
-            with aside.open("rb+") as file:
-                os.fsync(file.fileno())
-            os.replace(aside, path)
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
-
-    def _staging(self) -> Path:
-        """A place on the same file system, outside of the folders that readers list; swept of what a killed process
-        left there, since that may be tickets' texts.
-        """
-        staging = Path(self.directory, _STAGING)
-        staging.mkdir(exist_ok=True)
-        for left in staging.iterdir():
-            # Another process may rename its file away between the listing and the look.
-            with suppress(FileNotFoundError):
-                if time() - left.stat().st_mtime > _LEFT_BEHIND_SECONDS:
-                    left.unlink()
-        return staging
-
-
-def _raise(error: OSError) -> NoReturn:
-    raise error
 
 
 def _fields_of(resource: dg.ConfigurableResource[object]) -> tuple[type, dict[str, object]]:
@@ -233,6 +52,3 @@ class _Described(NamedTuple):
 
     kind: type
     fields: dict[str, object]
-
-
-_ADVICE = "Look at TARGET_DIR, its rights and the space on the disk."

@@ -15,7 +15,7 @@ from gata_assets.core.feature_quality import check_features
 from gata_assets.core.features import FeatureTables, make_features
 from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.core.joined_rows import JoinedRows
-from gata_assets.core.quality import Outcome
+from gata_assets.core.outcomes import Outcome
 from gata_assets.core.sample_checks import check_negative_samples
 from gata_assets.core.sampled_rows import SampledRows, sample_rows
 from gata_assets.resources.curated_days import read_catalogue, read_events

@@ -39,17 +39,26 @@ class S3ObjectStore(ObjectStore):
     _made_client: Any = PrivateAttr(default=None)
 
     def write(self, key: str, content: bytes) -> None:
-        """See ObjectStore; one PutObject, which S3 carries out whole or not at all, with its checksum."""
+        """See Objects; one PutObject, which S3 carries out whole or not at all, with its checksum."""
         with self._errors("written", key, "s3:PutObject"):
             self._client.put_object(Bucket=self.bucket, Key=key, Body=content)
 
     def read(self, key: str) -> bytes:
-        """See ObjectStore."""
+        """See Objects."""
         with self._errors("read", key, "s3:GetObject"):
             return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
+    def read_part(self, key: str, start: int, size: int) -> bytes:
+        """See Objects."""
+        try:
+            with self._errors("read", key, "s3:GetObject"):
+                asked = f"bytes={start}-{start + size - 1}"
+                return self._client.get_object(Bucket=self.bucket, Key=key, Range=asked)["Body"].read()
+        except _BeyondTheEndError:
+            return b""
+
     def write_file(self, key: str, path: Path) -> None:
-        """See ObjectStore; in parts where it is large, which S3 makes one object at the end."""
+        """See Objects; in parts where it is large, which S3 makes one object at the end."""
         try:
             with path.open("rb") as file, self._errors("written", key, "s3:PutObject"):
                 self._client.upload_fileobj(file, self.bucket, key)
@@ -58,7 +67,7 @@ class S3ObjectStore(ObjectStore):
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
-        """See ObjectStore; a copy below the directory of temporary files."""
+        """See Objects; a copy below the directory of temporary files."""
         with TemporaryDirectory(prefix="gata-") as directory:
             path = Path(directory, key.rpartition("/")[2] or "object")
             # One GetObject: boto3's own transfer asks HeadObject first, see `exists`.
@@ -71,7 +80,7 @@ class S3ObjectStore(ObjectStore):
             yield path
 
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """See ObjectStore; a page of 1,000 at a time."""
+        """See Objects; a page of 1,000 at a time."""
         with self._errors("listed", prefix, "s3:ListBucket"):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
             for page in pages:
@@ -80,7 +89,7 @@ class S3ObjectStore(ObjectStore):
                 yield from [one["Key"] for one in page.get("Contents", [])]
 
     def exists(self, key: str) -> bool:
-        """See ObjectStore.
+        """See Objects.
 
         Asks for a list of one: of the keys that begin with this one it comes first. HeadObject answers 403 and not
         404 to a role that may list some prefixes only, as the one in deploy/.
@@ -92,7 +101,7 @@ class S3ObjectStore(ObjectStore):
         return any(one["Key"] == key for one in found.get("Contents", []))
 
     def delete(self, key: str) -> None:
-        """See ObjectStore."""
+        """See Objects."""
         try:
             with self._errors("deleted", key, "s3:DeleteObject"):
                 self._client.delete_object(Bucket=self.bucket, Key=key)
@@ -100,7 +109,7 @@ class S3ObjectStore(ObjectStore):
             raise DeleteDeniedError(str(error)) from None
 
     def uri(self, key: str) -> str:
-        """See ObjectStore."""
+        """See Objects."""
         return f"s3://{self.bucket}/{key}"
 
     def spark_uri(self, key: str) -> str:
@@ -108,7 +117,7 @@ class S3ObjectStore(ObjectStore):
         return f"s3a://{self.bucket}/{key}"
 
     def page(self, key: str) -> str | None:
-        """See ObjectStore; in AWS's console, and none for an endpoint of one's own."""
+        """See Objects; in AWS's console, and none for an endpoint of one's own."""
         meta = self._client.meta
         if not meta.endpoint_url.endswith(_ENDPOINTS_OF_AWS):
             return None
@@ -142,9 +151,8 @@ class S3ObjectStore(ObjectStore):
                 raise _AccessDeniedError(
                     f"{self.uri(key)} may not be {done}: the role needs {action} on it (and the use of the KMS key)."
                 ) from None
-            raise StoreError(
-                f"{self.uri(key)} could not be {done}: {code}. Look at TARGET_BUCKET and its region."
-            ) from None
+            kind = _BeyondTheEndError if code == "InvalidRange" else StoreError
+            raise kind(f"{self.uri(key)} could not be {done}: {code}. Look at TARGET_BUCKET and its region.") from None
         except BotoCoreError as error:
             raise StoreError(
                 f"{self.uri(key)} could not be {done}: {error}. Look at TARGET_BUCKET, AWS_ENDPOINT_URL and the "
@@ -175,6 +183,10 @@ def _make_client(s3: S3Resource) -> S3Client:
 
 def _console(region: str) -> str:
     return next((console for start, console in _CONSOLES.items() if region.startswith(start)), _CONSOLE)
+
+
+class _BeyondTheEndError(StoreError):
+    """A part of an object was asked for that begins where the object has ended."""
 
 
 class _AccessDeniedError(StoreError):

@@ -13,7 +13,7 @@ from gata_assets.core.feature_quality import FEATURES_MATCH_THE_EVENTS
 from gata_assets.core.features import make_item_features
 from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.core.joined_rows import check_features_of_items
-from gata_assets.core.quality import Outcome
+from gata_assets.core.outcomes import Outcome
 from gata_assets.core.sampling_quality import check_samples, weigh_items
 from gata_assets.errors import DataRuleError
 from gata_assets.resources.curated_days import read_catalogue

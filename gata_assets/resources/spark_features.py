@@ -21,7 +21,7 @@ from gata_assets.core.feature_quality import FEATURES_MATCH_THE_EVENTS, check_fe
 from gata_assets.core.features import FeatureTables, ItemCounts, make_item_features, make_user_tables
 from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_rules import InteractionType
-from gata_assets.core.quality import Outcome
+from gata_assets.core.outcomes import Outcome
 from gata_assets.core.table_rules import check_arrow_tables
 from gata_assets.resources.interaction_engine import RECENT_INTERACTIONS, USER_FEATURES
 from gata_assets.resources.polars_engine import sources_of

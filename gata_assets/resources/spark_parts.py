@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gata_assets.core.quality import Outcome
+from gata_assets.core.outcomes import Outcome
 from gata_assets.errors import EngineError
 from gata_assets.resources.interaction_engine import MadeTables, WrittenFile
 from gata_assets.resources.object_store import ObjectStore

@@ -1,30 +1,49 @@
-"""Good rows on their way from a raw file to parts by day, with little memory and few files.
+"""Good rows on their way from a raw file to curated days: one staged file, in which each day can be read by itself.
 
-Rows come in blocks that hold a little of many days. They are kept until there are enough, put in order by day and
-laid on the disk as a run; at the end each day is read from all runs and becomes one part.
+Rows come in blocks that hold a little of many days. They are kept until there are enough, divided by day and added to
+the file, each day as an Arrow stream of its own, so that neither memory nor the number of objects grows with the rows.
+Source: https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
+from types import TracebackType
 
 import polars as pl
 import pyarrow as pa
 
+from gata_assets.core.curation_reports import Part, Span
+
 _DAY = "day"
+# A third of the size, for 60 ms more of a million rows when they are written, and 60 ms when they are read.
+_COMPRESSION = "lz4"
 
 
-class DayRuns:
-    """Collects interactions (`STAGED`) and gives them back by day; files go below a directory of the caller's."""
+class StagedWriter:
+    """Writes interactions (`STAGED`) to a file, a day at a time in spans of bytes."""
 
-    def __init__(self, directory: Path, *, rows_held: int = 250_000) -> None:
+    def __init__(self, path: Path, *, rows_held: int = 250_000) -> None:
         """`rows_held`: about so many are kept in memory. A million took 80 MB more, and no less time."""
-        self._directory = directory
         self._rows_held = rows_held
         self._held: list[pl.DataFrame] = []
-        self._runs: list[tuple[Path, dict[date, int]]] = []
+        self._spans: dict[date, list[Span]] = {}
+        self._rows: dict[date, int] = {}
+        self._options = pa.ipc.IpcWriteOptions(compression=_COMPRESSION, use_threads=False)
+        with ExitStack() as opened:
+            self._file = opened.enter_context(pa.OSFile(str(path), "wb"))
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> StagedWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.close()
 
     def add(self, rows: pl.DataFrame) -> None:
         """Take rows of any days in."""
@@ -32,37 +51,28 @@ class DayRuns:
         if sum(map(len, self._held)) >= self._rows_held:
             self._lay_down()
 
-    def days(self) -> Iterator[tuple[date, pl.DataFrame]]:
-        """Every day that there are rows of, ascending, with its rows; once, when all rows are in."""
-        if not self._runs:
-            yield from self._held_by_day().items()
-            return
+    def parts(self, key: str) -> tuple[Part, ...]:
+        """The parts, a day each and ascending, when all rows are in and the file becomes the object of that key."""
         self._lay_down()
-        files = [pa.ipc.open_file(pa.OSFile(str(path))) for path, _ in self._runs]
-        for day in sorted({day for _, places in self._runs for day in places}):
-            batches = [
-                file.get_batch(places[day])
-                for file, (_, places) in zip(files, self._runs, strict=True)
-                if day in places
-            ]
-            yield day, pl.DataFrame(pl.from_arrow(batches))
-
-    def _held_by_day(self) -> dict[date, pl.DataFrame]:
-        if not self._held:
-            return {}
-        rows = pl.concat(self._held).with_columns(pl.col("timestamp").dt.date().alias(_DAY))
-        self._held = []
-        parts = rows.partition_by(_DAY, as_dict=True, include_key=False)
-        return {key[0]: parts[key] for key in sorted(parts)}
+        return tuple(Part(key, self._rows[day], day, tuple(self._spans[day])) for day in sorted(self._spans))
 
     def _lay_down(self) -> None:
-        path = self._directory / f"run-{len(self._runs)}"
-        parts = self._held_by_day()
-        if not parts:
+        if not any(map(len, self._held)):
             return
-        with pa.OSFile(str(path), "wb") as file:
-            first = next(iter(parts.values())).to_arrow()
-            with pa.ipc.new_file(file, first.schema) as writer:
-                for part in parts.values():
-                    writer.write_batch(part.to_arrow().combine_chunks().to_batches()[0])
-        self._runs.append((path, {day: place for place, day in enumerate(parts)}))
+        rows = pl.concat(self._held).with_columns(pl.col("timestamp").dt.date().alias(_DAY))
+        self._held = []
+        for (day,), part in sorted(rows.partition_by(_DAY, as_dict=True, include_key=False).items()):
+            start = self._file.tell()
+            # As plain strings: views would bring what all days share along with each.
+            (batch,) = part.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks().to_batches()
+            with pa.ipc.new_stream(self._file, batch.schema, options=self._options) as stream:
+                stream.write_batch(batch)
+            self._spans.setdefault(day, []).append(Span(start, self._file.tell() - start))
+            self._rows[day] = self._rows.get(day, 0) + len(part)
+
+
+def read_spans(spans: Iterable[bytes]) -> pl.DataFrame:
+    """The rows of spans of a staged file, at least one; raises pa.ArrowException for bytes that are none."""
+    options = pa.ipc.IpcReadOptions(use_threads=False)
+    batches = [batch for span in spans for batch in pa.ipc.open_stream(span, options=options)]
+    return pl.DataFrame(pl.from_arrow(pa.Table.from_batches(batches)))

@@ -1,0 +1,63 @@
+"""Curated tables held against their rules: the same as the models say, and told as pandera tells them.
+
+Real: the models, pandera, and a process of its own. Nothing is faked.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pandera.polars as pa
+import polars as pl
+import pytest
+
+from gata_assets.core.curation import curate_interactions
+from gata_assets.core.curation_checks import RULES, ColumnRules, check_curated_interactions
+from gata_assets.core.curation_rules import STAGED
+from gata_assets.core.interaction_places import DataType
+from gata_assets.core.outcomes import broken
+from gata_assets.schemas.interactions import CuratedInteractions, CuratedItems
+
+DAY = date(2026, 1, 2)
+
+# By pandera's name of a check: what ColumnRules calls it, and which of pandera's statistics it is.
+CHECKS = {
+    "isin": ("among", "allowed_values"),
+    "greater_than_or_equal_to": ("at_least", "min_value"),
+    "less_than_or_equal_to": ("at_most", "max_value"),
+    "less_than": ("below", "max_value"),
+    "str_length": ("length", "min_value"),
+}
+
+
+def rules_of(column: Any) -> ColumnRules:
+    said = {CHECKS[check.name][0]: check.statistics[CHECKS[check.name][1]] for check in column.checks}
+    among = frozenset(said.pop("among")) if "among" in said else None
+    return ColumnRules(column.dtype.type, column.nullable, column.unique, among=among, **said)
+
+
+@pytest.mark.parametrize(
+    ("data", "model"), [(DataType.INTERACTIONS, CuratedInteractions), (DataType.ITEMS, CuratedItems)]
+)
+def test_the_rules_are_those_of_the_models(data: DataType, model: type[pa.DataFrameModel]) -> None:
+    schema = model.to_schema()
+    assert schema.name == f"curated_{data}"
+    assert RULES[data] == {name: rules_of(column) for name, column in schema.columns.items()}
+
+
+def test_rows_that_break_the_model_are_told_by_rule_and_count_as_pandera_tells_them() -> None:
+    row = {"user_id": "u1", "item_id": "i1", "timestamp": datetime(2026, 1, 2, tzinfo=UTC), "type_code": 0}
+    empty = dict.fromkeys(name for name in STAGED[DataType.INTERACTIONS] if name not in row)
+    rows = pl.DataFrame([row | empty | {"rating": 7.0}, row | empty], schema=STAGED[DataType.INTERACTIONS])
+    made = curate_interactions(rows, [DAY])
+    (failed,) = broken(check_curated_interactions(made)[DAY])
+    assert (failed.rule, failed.failed, failed.checked) == ("rating less_than_or_equal_to", 1, 2)
+
+
+def test_raw_files_are_sorted_and_curated_without_dagster_pandas_and_pandera() -> None:
+    code = "import sys, gata_assets.commands.ingest, gata_assets.resources.curation\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"dagster", "pandas", "pandera", "sklearn", "boto3"} & set(done.stdout.split()) == set()

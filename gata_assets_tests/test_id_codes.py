@@ -1,0 +1,41 @@
+"""Ids as small numbers: in the order of the ids, and never two ids as one.
+
+Real: the compiled loops. Nothing is faked.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gata_assets.core.id_codes import _number, code_ids, places_of
+from gata_assets.core.id_keys import key_ids
+from gata_assets.core.texts import Texts
+
+IDS = st.lists(st.text(min_size=1, max_size=20), max_size=60)
+
+
+@given(ids=IDS)
+def test_a_code_is_the_place_of_the_id_among_the_distinct_ones(ids: list[str]) -> None:
+    column = pl.Series("user_id", ids, dtype=pl.String)
+    coded = code_ids(column)
+    assert coded.ids.to_list() == sorted(set(ids), key=str.encode)
+    assert coded.ids.gather(pl.Series(coded.codes)).to_list() == ids
+    assert coded.keys.to_list() == key_ids(coded.ids).to_list()
+
+
+@given(ids=IDS)
+def test_ids_of_one_key_are_told_apart(ids: list[str]) -> None:
+    texts = Texts.of(pl.Series(ids, dtype=pl.String))
+    codes, firsts = _number(texts.ends, texts.data, np.full(len(ids), 7, dtype=np.uint64))
+    assert [ids[firsts[code]] for code in codes] == ids
+    assert len(firsts) == len(set(ids))
+
+
+@given(codes=st.lists(st.integers(0, 19), max_size=30))
+def test_of_some_rows_the_codes_that_occur_are_numbered_anew(codes: list[int]) -> None:
+    places, local = places_of(np.array(codes, dtype=np.int32), 20)
+    assert places.tolist() == sorted(set(codes))
+    assert places[local].tolist() == codes
