@@ -15,6 +15,7 @@ import polars as pl
 from gata_assets.core.curation_rules import RowRules, sort_rows
 from gata_assets.core.event_table import code_events
 from gata_assets.core.features import make_features
+from gata_assets.core.id_codes import code_ids
 from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_rules import (
@@ -34,6 +35,7 @@ def warm_up() -> None:
     """Sort, key, code, count, sample and check three interactions with each strategy; the result is dropped."""
     _sort()
     ids = pl.Series(["a", "b", "c"])
+    code_ids(ids)
     keys = key_ids(ids)
     time = pl.Series([datetime(2026, 1, 1, tzinfo=UTC)] * 3, dtype=pl.Datetime("us", "UTC"))
     events = code_events(

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gata_assets.core.compiling import compiled
 from gata_assets.core.id_keys import key_texts
 from gata_assets.core.texts import Texts
 
@@ -48,7 +48,7 @@ def places_of(codes: NDArray[np.int32], ids: int) -> tuple[NDArray[np.int64], ND
     return places, local[codes]
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _number(
     ends: NDArray[np.int64], data: NDArray[np.uint8], keys: NDArray[np.uint64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
