@@ -63,12 +63,15 @@ def held_open(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
     """Hold the files of a SQLite event log open during a run.
 
     Dagster opens and closes them for each event, and SQLite works its journal off whenever the last one closes: with a
-    second connection nobody is the last (48 batches took 52 s instead of 103).
+    second connection nobody is the last (48 batches took 52 s instead of 103). Of a run that is not there yet, the file
+    is made: what a run over 91 days plans took 0.7 s instead of 4.5.
     """
     storage = instance.event_log_storage
     paths = []
     if isinstance(storage, SqliteEventLogStorage):
-        paths = [Path(storage.path_for_shard(shard)) for shard in ("index", run_id)]
+        # By Dagster itself, since the journal that is to be held is of its making.
+        with storage.run_connection(run_id):
+            paths = [Path(storage.path_for_shard(shard)) for shard in ("index", run_id)]
     with ExitStack() as held:
         for path in paths:
             connection = held.enter_context(closing(sqlite3.connect(path)))
