@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from gata_assets import checks
-from gata_assets.assets.recording import Event, Events, KeptFailures, Recorder
+from gata_assets.assets.recording import DATA_VERSION, Event, Events, KeptFailures, Recorder
 from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
-from gata_assets.core.curation_reports import Report, check_no_row_is_lost
+from gata_assets.core.curation_reports import Report, check_no_row_is_lost, replaced_files
 from gata_assets.core.interaction_places import MANIFEST_FILE, DataType
 from gata_assets.core.quality import Outcome, broken
 from gata_assets.core.raw_files import landing_day
@@ -25,7 +25,19 @@ from gata_assets.instances import held_open
 
 if TYPE_CHECKING:
     # Only where they are used: they load compiled kernels, and definitions are loaded all the time.
+    from gata_assets.resources.curated_layer import CuratedLayer
     from gata_assets.resources.curation import Curated, Curator
+
+
+def is_catalogue_recorded(instance: dg.DagsterInstance, layer: CuratedLayer) -> bool:
+    """Whether Dagster knows the catalogue that is in the store, which `gata ingest` makes too and records nowhere; of
+    an instance that keeps nothing, always.
+    """
+    if instance.is_ephemeral:
+        return True
+    event = instance.get_latest_materialization_event(dg.AssetKey([layer.places.tenant, CURATED_ITEMS]))
+    made = event.asset_materialization if event else None
+    return (made.tags or {}).get(DATA_VERSION) == layer.catalogue_digest() if made else layer.catalogue_digest() is None
 
 
 class CurationLine:
@@ -89,12 +101,15 @@ class CurationLine:
     ) -> Generator[Event, None, list[date]]:
         """Sort new files; gives the days to make: those that are asked for, and those that are stale."""
         self._sort(DataType.ITEMS)
-        if self._curator.is_catalogue_stale():
+        from gata_assets.resources.curated_layer import CuratedLayer
+
+        is_recorded = is_catalogue_recorded(self._context.instance, CuratedLayer(self._curator))
+        if self._curator.is_catalogue_stale() or not is_recorded:
             yield from self._make_catalogue(as_event=True)
         files = self._sort(DataType.INTERACTIONS)
-        yield from self._evaluate_files(files)
         among = self._curator.stale_days(*(stale_between or (None, None)))
         stale = [day for day in among if self._days.has_partition_key(str(day))]
+        yield from self._evaluate_files(files, {*map(date.fromisoformat, asked), *stale})
         lost = self._find_lost(files)
         for day, outcomes in lost.items():
             yield from checks.evaluations(self._key, str(day), {checks.NO_ROW_IS_LOST: outcomes})
@@ -143,13 +158,17 @@ class CurationLine:
         )
         yield from checks.evaluations(key, partition, outcomes, target=recorder.find(key, partition))
 
-    def _evaluate_files(self, files: Iterable[Report]) -> Events:
-        """Say of the days on which new files landed whether all of their files could be read."""
+    def _evaluate_files(self, files: Iterable[Report], days: set[date]) -> Events:
+        """Say whether all files could be read: of each day on which a file landed that is new, or of the days to make,
+        or that was refused (`gata ingest` sorts files too, and records nothing).
+        """
         reports = self._curator.reports(DataType.INTERACTIONS)
-        for day in sorted({day for file in files if (day := self._landing_day(file))}):
+        of_days = [report for report in reports if report.refused is not None or not days.isdisjoint(report.days)]
+        replaced = replaced_files(reports)
+        for day in sorted({self._landing_day(file) for file in [*files, *of_days]}):
             landed = [report for report in reports if self._landing_day(report) == day]
-            refused = sum(report.refused is not None for report in landed)
-            advice = "`gata quarantine` says which, and why; mend the file and bring it again"
+            refused = sum(report.refused is not None and report.file_id not in replaced for report in landed)
+            advice = "`gata quarantine` says which, and why; mend the file and bring it with `--replaces`"
             outcome = Outcome("no file was refused", refused, len(landed), advice, unit="files")
             if self._days.has_partition_key(str(day)):
                 yield from checks.evaluations(
