@@ -23,6 +23,9 @@ from dagster._core.storage.runs import InMemoryRunStorage
 
 from gata_assets.settings import dagster_home_is_set
 
+# The tag of a materialization that says which content it is of.
+DATA_VERSION = "dagster/data_version"
+
 
 @contextmanager
 def open_instance() -> Iterator[dg.DagsterInstance]:
@@ -32,6 +35,17 @@ def open_instance() -> Iterator[dg.DagsterInstance]:
     """
     with dg.DagsterInstance.get() if dagster_home_is_set() else _unrecorded() as instance:
         yield instance
+
+
+def is_recorded(instance: dg.DagsterInstance, key: dg.AssetKey, version: str | None) -> bool:
+    """Whether Dagster knows an asset that has no partitions in the version in which it stands in the store (None: it
+    does not stand there); of an instance that keeps nothing, always.
+    """
+    if instance.is_ephemeral:
+        return True
+    event = instance.get_latest_materialization_event(key)
+    made = event.asset_materialization if event else None
+    return (made.tags or {}).get(DATA_VERSION) == version if made else version is None
 
 
 def _unrecorded() -> dg.DagsterInstance:
@@ -63,12 +77,15 @@ def held_open(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
     """Hold the files of a SQLite event log open during a run.
 
     Dagster opens and closes them for each event, and SQLite works its journal off whenever the last one closes: with a
-    second connection nobody is the last (48 batches took 52 s instead of 103).
+    second connection nobody is the last (48 batches took 52 s instead of 103). Of a run that is not there yet, the file
+    is made: what a run over 91 days plans took 0.7 s instead of 4.5.
     """
     storage = instance.event_log_storage
     paths = []
     if isinstance(storage, SqliteEventLogStorage):
-        paths = [Path(storage.path_for_shard(shard)) for shard in ("index", run_id)]
+        # By Dagster itself, since the journal that is to be held is of its making.
+        with storage.run_connection(run_id):
+            paths = [Path(storage.path_for_shard(shard)) for shard in ("index", run_id)]
     with ExitStack() as held:
         for path in paths:
             connection = held.enter_context(closing(sqlite3.connect(path)))

@@ -48,6 +48,7 @@ def build_interaction_definitions(
             build_new_files_sensor(
                 settings.tenants_prepared,
                 rules.days,
+                rules.curation,
                 window_days=settings.interaction_rules.seen_period_days,
             )
         ],

@@ -4,11 +4,12 @@ Thin: they read, ask `core` and hand on. All are stopped until somebody switches
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of sensor functions as objects.
+import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -16,6 +17,7 @@ from gata_assets.batches import Window
 from gata_assets.core.alerts import Alert, compose_alert
 from gata_assets.core.arrivals import ArrivalRules, decide, next_look, note_failed_look, watched_window
 from gata_assets.core.interaction_places import TenantPlaces
+from gata_assets.core.interaction_rules import CurationRules
 from gata_assets.core.interaction_windows import days_of
 from gata_assets.core.new_files import CurationRequest, request_curation
 from gata_assets.errors import AlertError, DatabaseResumingError, SourceError, StoreError
@@ -23,9 +25,12 @@ from gata_assets.failures import BatchFailure, read_failures
 from gata_assets.jobs import CURATE_INTERACTIONS, CURATED, PREPARE_TICKETS
 from gata_assets.overdue import OverdueRule, is_shown
 from gata_assets.resources.alerts import AlertChannel
-from gata_assets.resources.file_listing import find_missing, find_waiting
+from gata_assets.resources.file_listing import find_missing, find_waiting, listing_digest
 from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.ticket_source import TicketSource
+
+if TYPE_CHECKING:
+    from gata_assets.resources.curation import Curator
 
 NEW_TICKETS_SENSOR = "new_tickets_sensor"
 NEW_FILES_SENSOR = "new_files_sensor"
@@ -43,7 +48,7 @@ _UNDERWAY = [
 ]
 _PARTITION, _RANGE = "dagster/partition", ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _ALERTS_A_TICK = 5
-# A look lists a few folders of each tenant.
+# A look lists a few folders of each tenant; where another part is in them, it reads manifests too.
 _FILES_TICK_SECONDS = 60
 # How soon the UI shows what has changed. A look takes a fraction of a second, also where 40,000 batches are prepared.
 _OVERDUE_TICK_SECONDS = 300
@@ -119,13 +124,16 @@ def _prepared_or_underway(
 def build_new_files_sensor(
     tenants: Sequence[str],
     days: dg.PartitionsDefinition[str],
+    rules: CurationRules,
     *,
     window_days: int,
     clock: Callable[[], datetime] = _now,
 ) -> dg.SensorDefinition:
-    """The sensor that asks for the curation of files that came, and of days that nobody has curated.
+    """The sensor that asks for the curation of files that came, and of days that nobody has curated or that are stale.
 
-    `window_days` is how far back batches read. A tenant that cannot be looked at is said, and stops no other.
+    `window_days` is how far back batches read. A tenant that cannot be looked at is said, and stops no other. The
+    cursor only spares work: it holds the listings for which no day was stale, and to find that out takes the reading of
+    all reports and manifests.
     """
 
     @dg.sensor(
@@ -133,7 +141,7 @@ def build_new_files_sensor(
         job_name=CURATE_INTERACTIONS,
         minimum_interval_seconds=_FILES_TICK_SECONDS,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description="Asks for the curation of raw files without a report, and of days without a curated table.",
+        description="Asks for the curation of raw files without a report, and of days that are missing or out of date.",
     )
     def new_files(context: dg.SensorEvaluationContext, object_store: ObjectStore) -> dg.SensorResult:
         present = clock()
@@ -141,21 +149,38 @@ def build_new_files_sensor(
         of_window = [day for day in days_of(window) if days.has_partition_key(str(day))]
         requests: list[CurationRequest] = []
         unread: list[str] = []
+        settled: dict[str, str] = json.loads(context.cursor or "{}")
         for tenant in tenants:
             places = TenantPlaces(tenant)
             try:
                 waiting, missing = find_waiting(places, object_store), find_missing(places, object_store, of_window)
+                listing = listing_digest(places, object_store)
+                stale: list[date] = []
+                if settled.get(tenant) != listing:
+                    # Files that `gata ingest` has sorted have their reports, and leave days to be made.
+                    found = _curator(tenant, object_store, rules, present).stale_days()
+                    stale = [day for day in found if days.has_partition_key(str(day)) and day not in missing]
             except StoreError as error:
                 unread.append(f"{tenant}: {error}")
                 context.log.error(unread[-1])
                 continue
-            requests += request_curation(tenant, waiting, missing, present.date())
+            requests += request_curation(tenant, waiting, missing, present.date(), stale=stale, listing=listing)
+            if not stale:
+                settled[tenant] = listing
         return dg.SensorResult(
             run_requests=[_curation_run(one) for one in requests],
-            skip_reason=None if requests else "; ".join(unread) or "No file waits, and no day is missing.",
+            skip_reason=None if requests else "; ".join(unread) or "No file waits, and no day is missing or stale.",
+            cursor=json.dumps(settled),
         )
 
     return new_files
+
+
+def _curator(tenant: str, store: ObjectStore, rules: CurationRules, present: datetime) -> "Curator":
+    # Here, since it loads compiled kernels, and definitions are loaded all the time.
+    from gata_assets.resources.curation import Curator
+
+    return Curator(store, tenant, rules, present)
 
 
 def _curation_run(request: CurationRequest) -> dg.RunRequest:

@@ -17,6 +17,7 @@ from gata_assets.core.interaction_windows import days_of, from_day_on, interacti
 from gata_assets.core.new_files import request_curation
 from gata_assets.definitions import build_definitions
 from gata_assets.jobs import CURATE_INTERACTIONS
+from gata_assets.resources.curation import Curator
 from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.sensors import NEW_FILES_SENSOR
 from gata_assets.settings import parse_settings
@@ -109,7 +110,7 @@ def test_what_is_asked_for_is_asked_no_more_when_it_was_run(
     ]
     assert [one.run_key for one in requests] == [one.run_key for one in tick(instance, store)[0]]
     run(instance, store, requests)
-    assert tick(instance, store) == ([], "No file waits, and no day is missing.")
+    assert tick(instance, store) == ([], "No file waits, and no day is missing or stale.")
     days = instance.get_materialized_partitions(dg.AssetKey(["acme", "curated_interactions"]))
     assert {"2026-01-01", str(present)} <= days, "the day that the file touches, and those of the window"
 
@@ -131,6 +132,26 @@ def test_a_tenant_that_cannot_be_looked_at_is_said_and_stops_no_other(
     assert {key.path[0] for one in requests for key in one.asset_selection or ()} == {"globex"}
     run(instance, store, requests)
     assert tick(instance, store) == ([], "acme: the folder cannot be listed")
+
+
+def test_days_of_a_file_that_was_sorted_by_the_command_are_asked_for_each_time(
+    instance: dg.DagsterInstance, store: LocalObjectStore
+) -> None:
+    run(instance, store, tick(instance, store)[0])
+    curator = Curator(store, "acme", parse_settings(SETTINGS).curation_rules, datetime.now(UTC))
+    keys = []
+    for number in range(2):
+        content = CSV.replace(b"u1", f"u{number}".encode())
+        store.write(f"acme/raw/interactions/2026-01-09/late-{number}.csv", content)
+        curator.sort_new()
+        requests, _ = tick(instance, store)
+        assert [(one.tags["dagster/asset_partition_range_start"], one.tags["gata/reason"]) for one in requests] == [
+            ("2026-01-01", "1 days of other rows than are curated")
+        ]
+        keys += [one.run_key for one in requests]
+        run(instance, store, requests)
+        assert tick(instance, store)[0] == []
+    assert len(set(keys)) == 2, "a run key is asked for once"
 
 
 def test_a_day_in_the_future_waits_until_it_begins(instance: dg.DagsterInstance, store: LocalObjectStore) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
@@ -26,6 +27,15 @@ from gata_assets_tests.loopback import free_port
 pytestmark = pytest.mark.browser
 
 ASSETS = ("tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split")
+INTERACTION_ASSETS = (
+    "curated_interactions",
+    "curated_items",
+    "user_features",
+    "item_features",
+    "recent_interactions",
+    "negative_samples",
+    "with_features",
+)
 DATASETS = ("gata-general", "gata-low-vol")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # As root in a container, and without a word to anybody outside.
@@ -147,6 +157,16 @@ def require_dataset(page: Page, ui: Ui, batch_id: str) -> None:
         assert rows > 100
         page.goto(f"/assets/{asset}?view=partitions&partition={batch_id}")
         expect(page.get_by_role("row").filter(has_text="dagster/row_count")).to_contain_text(str(rows))
+
+
+def test_the_lineage_shows_both_halves(page: Page, tmp_path: Path) -> None:
+    groups = ("tickets", "sample_interactions")
+    with photographed(page, tmp_path / "lineage.png"):
+        # Assets that do not fit are not drawn.
+        page.set_viewport_size({"width": 1600, "height": 1240})
+        page.goto("/asset-groups?expanded=" + quote(",".join(f"global@global:{group}" for group in groups), safe=""))
+        for name in (*groups, *ASSETS, *INTERACTION_ASSETS):
+            expect(page.get_by_text(name, exact=True).last).to_be_visible()
 
 
 def test_one_partition_is_materialized_from_the_launchpad_of_the_lineage(ui: Ui, page: Page, tmp_path: Path) -> None:

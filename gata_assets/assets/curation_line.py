@@ -6,7 +6,7 @@ data is bad fails alone, and the run at the end of all of them.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence, Set
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -15,13 +15,13 @@ import dagster as dg
 from gata_assets import checks
 from gata_assets.assets.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
-from gata_assets.core.curation_reports import Report, check_no_row_is_lost
+from gata_assets.core.curation_reports import Report, check_no_row_is_lost, replaced_files, valid_reports
 from gata_assets.core.interaction_places import MANIFEST_FILE, DataType
 from gata_assets.core.outcomes import Outcome, broken
 from gata_assets.core.raw_files import landing_day
 from gata_assets.errors import ChecksFailedError
 from gata_assets.failures import DAYS, Partitions
-from gata_assets.instances import held_open
+from gata_assets.instances import held_open, is_recorded
 
 if TYPE_CHECKING:
     # Only where they are used: they load compiled kernels, and definitions are loaded all the time.
@@ -89,20 +89,25 @@ class CurationLine:
     ) -> Generator[Event, None, list[date]]:
         """Sort new files; gives the days to make: those that are asked for, and those that are stale."""
         self._sort(DataType.ITEMS)
-        if self._curator.is_catalogue_stale():
+        from gata_assets.resources.curated_layer import CuratedLayer
+
+        key = dg.AssetKey([self._tenant, CURATED_ITEMS])
+        is_known = is_recorded(self._context.instance, key, CuratedLayer(self._curator).catalogue_digest())
+        if self._curator.is_catalogue_stale() or not is_known:
             yield from self._make_catalogue(as_event=True)
         files = self._sort(DataType.INTERACTIONS)
-        yield from self._evaluate_files(files)
         among = self._curator.stale_days(*(stale_between or (None, None)))
         stale = [day for day in among if self._days.has_partition_key(str(day))]
-        lost = self._find_lost(files)
+        wanted = {*map(date.fromisoformat, asked), *stale}
+        yield from self._evaluate_files(files, wanted)
+        lost = self._find_lost(wanted)
         for day, outcomes in lost.items():
             yield from checks.evaluations(self._key, str(day), {checks.NO_ROW_IS_LOST: outcomes})
             try:
                 checks.require_passed(self._key.to_user_string(), {checks.NO_ROW_IS_LOST: outcomes})
             except ChecksFailedError as error:
                 failures.keep(str(day), self._key.to_user_string(), error)
-        return sorted({*map(date.fromisoformat, asked), *stale} - lost.keys())
+        return sorted(wanted - lost.keys())
 
     def _sort(self, data: DataType) -> list[Report]:
         of_data = self._curator.places.raw(data)
@@ -143,13 +148,17 @@ class CurationLine:
         )
         yield from checks.evaluations(key, partition, outcomes, target=recorder.find(key, partition))
 
-    def _evaluate_files(self, files: Iterable[Report]) -> Events:
-        """Say of the days on which new files landed whether all of their files could be read."""
+    def _evaluate_files(self, files: Iterable[Report], days: set[date]) -> Events:
+        """Say whether all files could be read: of each day on which a file landed that is new, or of the days to make,
+        or that was refused (`gata ingest` sorts files too, and records nothing).
+        """
         reports = self._curator.reports(DataType.INTERACTIONS)
-        for day in sorted({day for file in files if (day := self._landing_day(file))}):
+        of_days = [report for report in reports if report.refused is not None or not days.isdisjoint(report.days)]
+        replaced = replaced_files(reports)
+        for day in sorted({self._landing_day(file) for file in [*files, *of_days]}):
             landed = [report for report in reports if self._landing_day(report) == day]
-            refused = sum(report.refused is not None for report in landed)
-            advice = "`gata quarantine` says which, and why; mend the file and bring it again"
+            refused = sum(report.refused is not None and report.file_id not in replaced for report in landed)
+            advice = "`gata quarantine` says which, and why; mend the file and bring it with `--replaces`"
             outcome = Outcome("no file was refused", refused, len(landed), advice, unit="files")
             if self._days.has_partition_key(str(day)):
                 yield from checks.evaluations(
@@ -160,17 +169,18 @@ class CurationLine:
         """The day of the file's folder, or on which it was first seen where that names none."""
         return landing_day(self._curator.places, report.data, report.raw_key) or report.landed_at.date()
 
-    def _find_lost(self, files: Iterable[Report]) -> dict[date, list[Outcome]]:
-        """The days of files whose rows are not all in parts and quarantine; that parts hold what their report says is
-        looked at when a day is made from them.
+    def _find_lost(self, days: Set[date]) -> dict[date, list[Outcome]]:
+        """Those of the days that have rows of a file whose rows are not all in parts and quarantine; that parts hold
+        what their report says is looked at when a day is made from them.
         """
         lost: dict[date, list[Outcome]] = {}
-        for file in files:
-            if file.refused is not None:
+        for file in valid_reports(self._curator.reports(DataType.INTERACTIONS)):
+            touched = [day for day in file.days if day in days]
+            if not touched:
                 continue
             rows = {part: part.rows for part in file.parts}
             rows.update([self._curator.stored_rows(file.quarantine)] if file.quarantine else [])
             outcomes = check_no_row_is_lost([file], rows)
-            for day in file.days if broken(outcomes) else ():
+            for day in touched if broken(outcomes) else []:
                 lost.setdefault(day, []).extend(outcomes)
         return lost

@@ -24,6 +24,7 @@ from gata_assets.errors import (
     ObjectNotFoundError,
 )
 from gata_assets.failures import BATCHES, BatchFailure, Partitions, as_failure
+from gata_assets.instances import DATA_VERSION
 
 Event = dg.AssetCheckEvaluation | dg.AssetMaterialization | dg.MaterializeResult[None]
 Events = Iterator[Event]
@@ -33,7 +34,6 @@ _OF_ONE_PARTITION = (DataRuleError, NoTicketsError, ObjectNotFoundError, Damaged
 
 # Tags of a materialization; Dagster writes them for results, and leaves them to us for events.
 _CODE_VERSION = "dagster/code_version"
-_DATA_VERSION = "dagster/data_version"
 _IS_OURS = "dagster/data_version_is_user_provided"
 _INPUT_VERSION = "dagster/input_data_version"
 _INPUT_EVENT = "dagster/input_event_pointer"
@@ -79,8 +79,8 @@ class Recorder:
         for key, partition in sources:
             record = self.find(key, partition)
             made = record.asset_materialization if record else None
-            if record and made and _DATA_VERSION in (made.tags or {}):
-                found[key] = str((made.tags or {})[_DATA_VERSION]), record.storage_id
+            if record and made and DATA_VERSION in (made.tags or {}):
+                found[key] = str((made.tags or {})[DATA_VERSION]), record.storage_id
         return found
 
     def materialization(
@@ -104,7 +104,7 @@ class Recorder:
         }
         if not self._as_events:
             return dg.MaterializeResult(asset_key=key, metadata=metadata, data_version=dg.DataVersion(version))
-        tags = {_CODE_VERSION: self._code_version, _DATA_VERSION: version, _IS_OURS: "true"}
+        tags = {_CODE_VERSION: self._code_version, DATA_VERSION: version, _IS_OURS: "true"}
         for source, (its_version, pointer) in made_from.items():
             name = source.to_user_string()
             tags |= {f"{_INPUT_VERSION}/{name}": its_version, f"{_INPUT_EVENT}/{name}": str(pointer or "NULL")}

@@ -14,12 +14,13 @@ import dagster as dg
 from gata_assets.batches import Window
 from gata_assets.commands.runs import Written, find_failures, read_written, run_range
 from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
-from gata_assets.core.curation_reports import valid_reports
+from gata_assets.core.curation_reports import replaced_files, valid_reports
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_windows import days_of, from_day_on, interaction_windows, stretches
 from gata_assets.definitions import build_store
 from gata_assets.errors import GataError
 from gata_assets.failures import BatchFailure
+from gata_assets.instances import is_recorded
 from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS, keep_to_days
 from gata_assets.resources.curated_layer import CuratedLayer
 from gata_assets.resources.curation import Curator
@@ -108,9 +109,12 @@ def _curate(
     curator = Curator(store, tenant, settings.curation_rules, datetime.now(UTC))
     waiting = curator.unsorted()
     keys = {name: dg.AssetKey([tenant, name]) for name in (CURATED_ITEMS, CURATED_INTERACTIONS)}
-    if any(key.startswith(curator.places.raw(DataType.ITEMS)) for key in waiting):
+    layer = CuratedLayer(curator)
+    has_items = any(key.startswith(curator.places.raw(DataType.ITEMS)) for key in waiting)
+    is_known = is_recorded(instance, keys[CURATED_ITEMS], layer.catalogue_digest())
+    if has_items or curator.is_catalogue_stale() or not is_known:
         half.add(run_range(job, instance, None, assets=[keys[CURATED_ITEMS]]), "catalogue")
-    days = CuratedLayer(curator).look(days_of(window))
+    days = layer.look(days_of(window) or [first.start_at.date()])
     due = days.due if days.has_interactions else ()
     if any(key.startswith(curator.places.raw(DataType.INTERACTIONS)) for key in waiting):
         # Which days the new files are of is known when they are sorted, by the run itself.
@@ -121,4 +125,5 @@ def _curate(
         half.add(run, str(start))
     reports = curator.reports(DataType.INTERACTIONS)
     half.quarantined[tenant] = sum(report.bad for report in valid_reports(reports))
-    half.refused[tenant] = sum(report.refused is not None for report in reports)
+    replaced = replaced_files(reports)
+    half.refused[tenant] = sum(one.refused is not None and one.file_id not in replaced for one in reports)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+from dagster._core.utils import make_new_run_id
 
 from gata_assets.failures import BatchFailure, read_failures
+from gata_assets.instances import held_open
 from gata_assets.jobs import RUN_CONFIG
 from gata_assets.logs import numbers_of
 
@@ -36,14 +38,17 @@ def run_range(
     tags = {}
     if span is not None and span[0] != span[1]:
         tags = {"dagster/asset_partition_range_start": span[0], "dagster/asset_partition_range_end": span[1]}
-    return job.execute_in_process(
-        run_config={**RUN_CONFIG, **(config or {})},
-        instance=instance,
-        partition_key=None if tags or span is None else span[0],
-        tags=tags,
-        raise_on_error=False,
-        asset_selection=None if assets is None else list(assets),
-    )
+    run_id = make_new_run_id()
+    with held_open(instance, run_id):
+        return job.execute_in_process(
+            run_config={**RUN_CONFIG, **(config or {})},
+            instance=instance,
+            partition_key=None if tags or span is None else span[0],
+            tags=tags,
+            raise_on_error=False,
+            run_id=run_id,
+            asset_selection=None if assets is None else list(assets),
+        )
 
 
 def find_failures(result: dg.ExecuteInProcessResult, batch_id: str) -> list[BatchFailure]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from hashlib import sha256
 
 from gata_assets.core.interaction_places import MANIFEST_FILE, DataType, TenantPlaces
 from gata_assets.core.raw_files import file_id
@@ -32,3 +33,10 @@ def find_missing(places: TenantPlaces, store: ObjectStore, days: Sequence[date])
     """Those of the days that have no curated table; raises StoreError."""
     made = {key for key in store.list_keys(places.curated_day()) if key.endswith(f"/{MANIFEST_FILE}")}
     return [day for day in days if places.curated_day(day) + MANIFEST_FILE not in made]
+
+
+def listing_digest(places: TenantPlaces, store: ObjectStore) -> str:
+    """A digest of the names of a tenant's reports and staged parts: while it is the same, no day has become stale."""
+    folders = (places.report(DataType.INTERACTIONS), places.staged(DataType.INTERACTIONS))
+    keys = sorted(key for folder in folders for key in store.list_keys(folder))
+    return sha256("\n".join(keys).encode()).hexdigest()

@@ -1,0 +1,100 @@
+"""What `gata ingest` did before a run: the run says it all the same, so that the UI shows it.
+
+Real: definitions, runs, events and checks, a Dagster instance with its SQLite files, a local store, the curator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from gata_assets.commands.interactions import InteractionHalf, prepare_interactions
+from gata_assets.definitions import build_definitions
+from gata_assets.resources.curation import Curator
+from gata_assets.resources.object_store import LocalObjectStore
+from gata_assets.settings import Settings, parse_settings
+
+BATCH = "2026010203"
+CSV = b"user_id,item_id,interaction_type,timestamp\nu1,i1,click,2026-01-01T00:00:00Z\n"
+CATALOGUE, LANDED = "acme/curated_items", "2025-12-31"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """One tenant, a short window, and a target of its own."""
+    return parse_settings(
+        {
+            "TICKETS_URL": "sqlite:///tickets.sqlite",
+            "LOW_VOLUME_FALLBACK_LABEL": "9000",
+            "TENANTS": "acme",
+            "INTERACTION_PERIOD": "3",
+            "TARGET_DIR": str(tmp_path / "target"),
+        }
+    )
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance that keeps what is recorded, and is gone afterwards."""
+    with dg.instance_for_test() as instance:
+        yield instance
+
+
+def sort(settings: Settings, kind: str, name: str, content: bytes, *, replaces: str | None = None) -> str:
+    """What `gata ingest` does with a file; gives the file's ID."""
+    store = LocalObjectStore(directory=str(settings.target_dir))
+    curator = Curator(store, "acme", settings.curation_rules, datetime.now(UTC))
+    key = f"acme/raw/{kind}/{LANDED}/{name}"
+    store.write(key, content)
+    report = curator.sort(key, replaces=[replaces] if replaces else [])
+    curator.refresh_catalogue()
+    return report.file_id
+
+
+def prepare(settings: Settings, instance: dg.DagsterInstance) -> InteractionHalf:
+    """Make the batch."""
+    half = prepare_interactions(settings, build_definitions(settings), instance, [BATCH])
+    assert not half.failures
+    return half
+
+
+def written(half: InteractionHalf) -> set[str]:
+    """The assets that were written."""
+    return {one.asset for one in half.written}
+
+
+def is_green(half: InteractionHalf, instance: dg.DagsterInstance) -> bool:
+    """What the check of raw files said of the day on which all of them landed."""
+    of_type = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    records = [one for run in half.run_ids for one in instance.get_records_for_run(run, of_type=of_type).records]
+    events = [one.event_log_entry.dagster_event for one in records]
+    said = [event.asset_check_evaluation_data for event in events if event]
+    [of_day] = [one for one in said if (one.check_name, one.partition) == ("every_raw_file_was_read", LANDED)]
+    return of_day.passed
+
+
+def test_a_catalogue_that_the_command_made_is_recorded_once(settings: Settings, instance: dg.DagsterInstance) -> None:
+    sort(settings, "items", "items.csv", b"item_id,title\ni1,one\ni2,two\n")
+    sort(settings, "interactions", "a.csv", CSV)
+    assert CATALOGUE in written(prepare(settings, instance))
+    assert instance.get_latest_materialization_event(dg.AssetKey(CATALOGUE.split("/")))
+    assert CATALOGUE not in written(prepare(settings, instance))
+    sort(settings, "items", "more.csv", b"item_id,title\ni3,three\n")
+    assert CATALOGUE in written(prepare(settings, instance))
+
+
+def test_a_file_that_the_command_refused_is_red_until_another_took_its_place(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    sort(settings, "items", "items.csv", b"item_id,title\ni1,one\n")
+    sort(settings, "interactions", "a.csv", CSV)
+    assert is_green(prepare(settings, instance), instance)
+    refused = sort(settings, "interactions", "bad.csv", b"who,what\n1,2\n")
+    sort(settings, "interactions", "b.csv", CSV.replace(b"u1", b"u2"))
+    assert not is_green(prepare(settings, instance), instance)
+    sort(settings, "interactions", "mended.csv", CSV.replace(b"u1", b"u3"), replaces=refused)
+    assert is_green(prepare(settings, instance), instance)
