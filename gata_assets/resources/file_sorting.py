@@ -180,7 +180,9 @@ class FileSorter:
                 rows += count
                 unknown += one.unknown_items
                 by_rule.update(one.bad_by_rule)
-                bad.append(one.bad)
+                if len(one.bad):
+                    # As plain strings: views of a few rows would keep the texts of the whole block.
+                    bad.append(one.bad.to_arrow(compat_level=pl.CompatLevel.oldest()))
                 if data is DataType.INTERACTIONS:
                     writer.add(one.good)
                 else:
@@ -192,9 +194,9 @@ class FileSorter:
             self.store.write_file(parts[0].key, staged)
         elif any(map(len, items)):
             parts = (self._write_table(f"{self.places.staged(data)}{name}.parquet", pl.concat(items), scratch),)
-        rejected = pl.concat(bad) if bad else pl.DataFrame()
         quarantine = None
-        if len(rejected):
+        if bad:
+            rejected = pl.DataFrame(pl.from_arrow(pa.concat_tables(bad)))
             quarantine = self._write_table(f"{self.places.quarantine(data)}{name}.parquet", rejected, scratch)
         return replace(
             report,
