@@ -1,7 +1,7 @@
 """The engine of a Spark cluster: Spark deals interactions out by ranges of users, and each range runs our own loops.
 
 Rows are those of the one-machine engine. What has the size of the catalogue is on the driver and in every executor;
-what has the size of the interactions is nowhere in one place.
+what has the size of the interactions is nowhere in one place, but for keys of positives while they are few.
 """
 
 from __future__ import annotations
