@@ -12,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.feature_makers import TENANT, WINDOW
-from benchmarks.harness import Cell, Result, Table, timed
+from benchmarks.harness import Cell, Machine, Result, Table, timed
 from benchmarks.interactions import Size, make_interactions
 from gata_assets.core.interaction_places import TenantPlaces
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
@@ -37,6 +38,8 @@ _RULES = SamplingRules(
     power=0.75,
     seed=42,
 )
+# What a cluster may have of the cores of one machine.
+_MORE_CORES = (4, 16)
 _ENGINES = ("polars", "spark")
 _SIZES = (Size(1_000_000, 20_000, 10_000), Size(10_000_000, 200_000, 50_000), Size(50_000_000, 1_000_000, 100_000))
 _MASTER, _SPARK_SETTINGS = "local[2]", {"spark.driver.memory": "4g"}
@@ -51,38 +54,37 @@ class Measured:
     training: float
     peak_bytes: int
 
+    @property
+    def seconds(self) -> float:
+        """Of both steps; a session is begun once for many batches."""
+        return self.features + self.training
+
 
 def run(*, quick: bool) -> Result:
     """Measure; `quick` with few interactions."""
+    sizes = (Size(20_000, 500, 300), Size(40_000, 1_000, 300)) if quick else _SIZES
+    measured: dict[str, list[tuple[int, Measured]]] = {engine: [] for engine in _ENGINES}
     rows: list[list[Cell]] = []
-    for size in (Size(20_000, 500, 300),) if quick else _SIZES:
+    for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             make_interactions(Path(folder), size, seed=5)
             for engine in _ENGINES:
                 one = _measure(engine, Path(folder))
-                seconds = one.features + one.training
-                rows.append(
-                    [
-                        f"{size.interactions:,}",
-                        engine,
-                        one.session,
-                        one.features,
-                        one.training,
-                        size.interactions / seconds,
-                        one.peak_bytes / 2**30,
-                    ]
+                measured[engine].append((size.interactions, one))
+                cells = (
+                    one.session,
+                    one.features,
+                    one.training,
+                    size.interactions / one.seconds,
+                    one.peak_bytes / 2**30,
                 )
-    polars, spark = rows[-2], rows[-1]
+                rows.append([f"{size.interactions:,}", engine, *cells])
     return Result(
         what=(
             "Features and training rows from curated days to written parts, with all checks; Spark as "
             f"{_MASTER}, so that both engines have the same cores. One run each."
         ),
-        says=(
-            f"At {polars[0]} interactions one machine makes {polars[5]:,.0f} a second and Spark on the same cores "
-            f"{spark[5]:,.0f}. Spark pays where interactions do not fit into one machine's memory, or with more than "
-            f"{float(polars[5]) / float(spark[5]):.0f} times its cores, if it grows with them."
-        ),
+        says=_say(Growth.of(measured["polars"]), Growth.of(measured["spark"]), Machine.this().memory_gib),
         tables=[
             Table(
                 "Cost by engine",
@@ -92,6 +94,45 @@ def run(*, quick: bool) -> Result:
         ],
         goals=[],
     )
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A line through the smallest and the largest size: seconds of any batch, and seconds and bytes an interaction."""
+
+    fixed: float
+    seconds: float
+    bytes: float
+
+    @classmethod
+    def of(cls, measured: Sequence[tuple[int, Measured]]) -> Growth:
+        """The line through what was measured, by the number of interactions."""
+        (few, small), *_, (many, large) = measured
+        seconds = (large.seconds - small.seconds) / (many - few)
+        return cls(
+            max(small.seconds - few * seconds, 0.0), seconds, (large.peak_bytes - small.peak_bytes) / (many - few)
+        )
+
+    def meets(self, other: Growth, *, faster: float) -> float | None:
+        """From how many interactions on this is the quicker one, if it were so many times as fast; None for never."""
+        gained = other.seconds - self.seconds / faster
+        return max(self.fixed - other.fixed, 0.0) / gained if gained > 0 else None
+
+
+def _say(polars: Growth, spark: Growth, memory_gib: float) -> str:
+    said = [
+        f"A further million interactions costs one machine {polars.seconds * 1e6:.1f} s and "
+        f"{polars.bytes * 1e6 / 2**20:,.0f} MiB, and Spark on the same cores {spark.seconds * 1e6:.1f} s, after "
+        f"{spark.fixed:.0f} s that any batch costs it."
+    ]
+    for times in (1, *_MORE_CORES):
+        where = "On the same cores" if times == 1 else f"With {times} times the cores, if it grew with them,"
+        size = spark.meets(polars, faster=times)
+        said.append(f"{where} Spark is " + ("never quicker." if size is None else f"quicker from {size:,.0f} on."))
+    if polars.bytes > 0:
+        most = memory_gib * 2**30 / polars.bytes
+        said.append(f"One machine's memory ({memory_gib:.0f} GiB here) ends at about {most / 1e6:,.0f} million.")
+    return " ".join(said)
 
 
 def _measure(engine: str, folder: Path) -> Measured:

@@ -19,6 +19,8 @@ import pytest
 
 from gata_assets_tests.loopback import free_port
 
+# These machines live for seconds: code that is compiled well pays for itself later than that.
+BRIEF_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 _DEPLOY = "org.apache.spark.deploy"
 _START_SECONDS = 60
 
@@ -53,7 +55,7 @@ def standalone_cluster(directory: Path, *, workers: int = 2, memory: str = "1g")
 
 @contextmanager
 def connect_server(directory: Path, master: str) -> Iterator[str]:
-    """The URL of a Spark Connect server on loopback, which runs on a master."""
+    """The URL of a Spark Connect server on loopback, which runs on a master (or by itself: `local[1]`)."""
     port = free_port()
     settings = {
         "spark.connect.grpc.binding.address": "127.0.0.1",
@@ -94,6 +96,8 @@ def daemon(java_class: str, arguments: Sequence[str], log: Path, *, memory: str 
         # Its port would be the same for every master of the machine.
         "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",
         "SPARK_CONNECT_MODE": "0",
+        # Workers hand it on to their executors.
+        "JAVA_TOOL_OPTIONS": BRIEF_JAVA,
         "PYSPARK_PYTHON": sys.executable,
     }
     with log.open("wb") as output:

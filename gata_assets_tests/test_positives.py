@@ -5,12 +5,14 @@ All real, nothing is faked; a naive oracle in plain Python says what is to come 
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules
-from gata_assets.core.positives import choose_positives
+from gata_assets.core.positives import choose_positives, find_thin
 from gata_assets_tests.sampling_oracle import Event, code, positives_of, rules_of
 
 CLICK, VIEW = InteractionType.CLICK, InteractionType.VIEW
@@ -114,3 +116,33 @@ def test_the_events_are_not_changed() -> None:
     choose_positives(table, first=0, rules=rules_of(least=(2, 2), most=1))
     for one, other in zip(before, (table.user, table.item, table.timestamp), strict=True):
         assert (one == other).all()
+
+
+@given(
+    pairs=st.sets(st.tuples(st.integers(-7, 7), st.integers(-7, 7))),
+    rules=st.builds(
+        rules_of,
+        types=st.just({CLICK}),
+        least=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+        most=st.just(7),
+    ),
+)
+def test_who_is_thin_is_found_by_taking_thin_users_and_items_out_till_none_is(
+    pairs: set[tuple[int, int]], rules: SamplingRules
+) -> None:
+    user, item = (np.array([pair[side] for pair in pairs], dtype=np.int64) for side in (0, 1))
+    left, before = set(pairs), -1
+    while len(left) != before:
+        before = len(left)
+        of_user, of_item = Counter(pair[0] for pair in left), Counter(pair[1] for pair in left)
+        left = {
+            pair
+            for pair in left
+            if of_user[pair[0]] >= rules.min_interactions_per_user
+            and of_item[pair[1]] >= rules.min_interactions_per_item
+        }
+    users, items, count = find_thin(user, item, rules)
+    assert count == len(left)
+    assert {pair for pair in pairs if pair[0] not in users and pair[1] not in items} == left
+    assert set(users) == {pair[0] for pair in pairs} - {pair[0] for pair in left}
+    assert set(items) == {pair[1] for pair in pairs} - {pair[1] for pair in left}

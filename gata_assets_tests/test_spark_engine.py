@@ -1,6 +1,6 @@
 """The engine on Spark gives what one machine gives, row for row, and moves rows as it says.
 
-Real: a standalone master with two workers on loopback, a Connect server on it, Parquet files in a local directory. The
+Real: a standalone master with two workers on loopback, a Connect server, Parquet files in a local directory. The
 contract that it shares with the other engine stands in test_interaction_engines.
 """
 
@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
@@ -24,11 +25,14 @@ from gata_assets.core.interaction_places import INTERACTIONS_FILE
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.core.outcomes import broken
 from gata_assets.errors import DataRuleError, ObjectNotFoundError
-from gata_assets.resources.interaction_engine import NEGATIVE_SAMPLES, MadeTables, WrittenFile
+from gata_assets.resources.interaction_engine import NEGATIVE_SAMPLES, USER_FEATURES, MadeTables, WrittenFile
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.resources.polars_engine import PolarsEngine
 from gata_assets.resources.spark_engine import SparkEngine
+from gata_assets.resources.spark_parts import add_up, report_of
+from gata_assets.resources.spark_samples import Pairs, check_dealing, choose_pairs
 from gata_assets.resources.spark_session import open_session
+from gata_assets.resources.spark_tables import EVENTS, UserFacts
 from gata_assets_tests.interaction_worlds import (
     BATCH_ID,
     CURATED,
@@ -41,7 +45,10 @@ from gata_assets_tests.interaction_worlds import (
     any_world,
     write_curated,
 )
-from gata_assets_tests.spark_cluster import connect_server
+from gata_assets_tests.spark_cluster import BRIEF_JAVA, connect_server
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.spark
 
@@ -49,7 +56,7 @@ FEATURES = CURATED.places.features(BATCH_ID)
 RULES = SamplingRules(
     positive_types=frozenset({InteractionType.CLICK, InteractionType.PURCHASE}),
     min_interactions_per_user=3,
-    min_interactions_per_item=3,
+    min_interactions_per_item=5,
     max_interactions_per_user=6,
     ratio=4,
     strategy=SamplingStrategy.UNIFORM,
@@ -78,7 +85,8 @@ def large_world() -> World:
 
 @pytest.fixture(scope="module")
 def engine(spark_master: str) -> SparkEngine:
-    return SparkEngine(master=spark_master, rows_a_part=1_200)
+    settings = {"spark.driver.extraJavaOptions": BRIEF_JAVA}
+    return SparkEngine(master=spark_master, rows_a_part=1_200, settings=settings)
 
 
 @pytest.fixture(scope="module")
@@ -125,42 +133,53 @@ def assert_same_tables(
     return written
 
 
-def test_features_are_those_of_one_machine_in_parts(engine: SparkEngine, store: ObjectStore) -> None:
-    written = assert_same_tables(
-        engine.make_features(CURATED, store), PolarsEngine().make_features(CURATED, store), store
-    )
-    assert len(written["user_features"]) > 1
+@pytest.fixture(scope="module")
+def written(engine: SparkEngine, store: ObjectStore) -> Mapping[str, tuple[WrittenFile, ...]]:
+    """Features and training rows of the large world, made on the cluster, and found to be those of one machine."""
+    features = engine.make_features(CURATED, store)
+    made = engine.make_training_data(CURATED, RULES, store, features=FEATURES)
+    return {
+        **assert_same_tables(features, PolarsEngine().make_features(CURATED, store), store),
+        **assert_same_tables(made, on_one_machine(store, RULES), store),
+    }
 
 
-@pytest.mark.parametrize("strategy", list(SamplingStrategy))
-def test_negatives_are_those_of_one_machine_in_parts(
-    engine: SparkEngine, store: ObjectStore, strategy: SamplingStrategy
+def test_tables_are_those_of_one_machine_in_parts(
+    engine: SparkEngine, store: ObjectStore, written: Mapping[str, tuple[WrittenFile, ...]]
 ) -> None:
-    rules = replace(RULES, strategy=strategy)
-    made = engine.make_training_data(CURATED, rules, store, features=FEATURES)
-    assert made.numbers[NEGATIVE_SAMPLES]["left_out_by_minimum"] > 0
-    assert made.numbers[NEGATIVE_SAMPLES]["left_out_by_maximum"] > 0
-    written = assert_same_tables(made, on_one_machine(store, rules), store)
+    assert len(written[USER_FEATURES]) > 1
     assert len(written[NEGATIVE_SAMPLES]) > 1
+    numbers = on_one_machine(store, RULES).numbers[NEGATIVE_SAMPLES]
+    assert numbers["left_out_by_minimum"] > 0
+    assert numbers["left_out_by_maximum"] > 0
 
 
-def test_a_core_that_takes_many_rounds_is_found(engine: SparkEngine, tmp_path: Path) -> None:
-    """A chain, of which each round takes the ends alone, beside a block that stays."""
-    at = B - timedelta(hours=1)
-    chain = [
-        Event(f"c{number:02d}", f"d{number + step:02d}", InteractionType.CLICK, at)
-        for number in range(5)
-        for step in range(2)
-    ]
-    block = [Event(f"u{user}", f"i{item}", InteractionType.CLICK, at) for user in range(3) for item in range(3)]
-    items = [*{event.item for event in (*chain, *block)}, "x1", "x2", "x3"]
-    store = LocalObjectStore(directory=str(tmp_path))
-    put(World((*chain, *block), tuple(Item(item) for item in sorted(items))), store)
-    rules = replace(RULES, min_interactions_per_user=2, min_interactions_per_item=2)
-    made = engine.make_training_data(CURATED, rules, store, features=FEATURES)
-    assert made.numbers[NEGATIVE_SAMPLES]["positives"] == 9
-    assert made.numbers[NEGATIVE_SAMPLES]["left_out_by_minimum"] == 10
+def test_negatives_by_popularity_are_those_of_one_machine_and_the_core_is_found_by_the_cluster(
+    engine: SparkEngine, store: ObjectStore, written: Mapping[str, tuple[WrittenFile, ...]]
+) -> None:
+    """After the tables of `written`: plans of all kinds have then run."""
+    rules = replace(RULES, strategy=SamplingStrategy.POPULARITY)
+    by_rounds = engine.model_copy(update={"pairs_on_driver": 0})
+    made = by_rounds.make_training_data(CURATED, rules, store, features=FEATURES)
     assert_same_tables(made, on_one_machine(store, rules), store)
+    run = list(plans(engine))
+    assert any("Join" in plan for plan in run)
+    assert [plan for plan in run if "CartesianProduct" in plan or "NestedLoop" in plan] == []
+    assert [plan for plan in run if "user 0" in plan or "item 1" in plan] == []
+
+
+@pytest.mark.parametrize("most_here", [19, 18])
+def test_a_core_that_takes_many_rounds_is_found_here_and_by_the_cluster(engine: SparkEngine, most_here: int) -> None:
+    """A chain, of which each round takes the ends alone, beside a block that stays; 19 pairs."""
+    chain = [(f"c{number}", f"d{number + step}") for number in range(5) for step in range(2)]
+    block = [(f"u{user}", f"i{item}") for user in range(3) for item in range(3)]
+    click = InteractionType.CLICK.code
+    rows = [(user, item, B, click, None) for user, item in (*chain, *block) for _ in range(2)]
+    events = session_of(engine).createDataFrame(rows, EVENTS)
+    rules = replace(RULES, min_interactions_per_user=2, min_interactions_per_item=2)
+    pairs = choose_pairs(events, rules, most_here=most_here)
+    assert (pairs.count, pairs.left_out_by_minimum) == (9, 10)
+    assert sorted((row.user_id, row.item_id) for row in pairs.rows.collect()) == block
 
 
 def joined(worlds: list[World]) -> World:
@@ -179,16 +198,14 @@ def joined(worlds: list[World]) -> World:
     )
 
 
-@settings(max_examples=2, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-@given(
-    worlds=st.lists(any_world, min_size=20, max_size=40), least=st.integers(1, 3), rows_a_part=st.sampled_from([1, 50])
-)
+@settings(max_examples=1, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(worlds=st.lists(any_world, min_size=4, max_size=4), least=st.integers(2, 3))
 def test_worlds_side_by_side_are_those_of_one_machine(
-    engine: SparkEngine, tmp_path_factory: pytest.TempPathFactory, worlds: list[World], least: int, rows_a_part: int
+    engine: SparkEngine, tmp_path_factory: pytest.TempPathFactory, worlds: list[World], least: int
 ) -> None:
     store = LocalObjectStore(directory=str(tmp_path_factory.mktemp("target")))
     write_curated(joined(worlds), store)
-    engine = engine.model_copy(update={"rows_a_part": rows_a_part})
+    engine = engine.model_copy(update={"rows_a_part": 20})
     theirs = PolarsEngine().make_features(CURATED, store)
     assert_same_tables(engine.make_features(CURATED, store), theirs, store)
     theirs.write(FEATURES)
@@ -221,28 +238,30 @@ def test_a_day_that_is_gone_is_told(engine: SparkEngine, tmp_path: Path) -> None
         engine.make_features(CURATED, store)
 
 
+def session_of(engine: SparkEngine) -> SparkSession:
+    return open_session(master=engine.master, remote=None, settings=engine.settings)
+
+
 def plans(engine: SparkEngine) -> Iterator[str]:
     """The physical plans of all that this process's session has run."""
-    session = open_session(master=engine.master, remote=None, settings={})
-    executions = session._jsparkSession.sharedState().statusStore().executionsList()  # type: ignore[attr-defined]
+    executions = session_of(engine)._jsparkSession.sharedState().statusStore().executionsList()  # type: ignore[attr-defined]
     for place in range(executions.size()):
         yield executions.apply(place).physicalPlanDescription()
 
 
-def test_nothing_is_joined_by_trying_all_pairs_and_no_plan_has_an_id(engine: SparkEngine, store: ObjectStore) -> None:
-    made = engine.make_features(CURATED, store), engine.make_training_data(CURATED, RULES, store, features=FEATURES)
-    for one in made:
-        one.write("plans/")
-    run = list(plans(engine))
-    assert any("Join" in plan for plan in run)
-    assert [plan for plan in run if "CartesianProduct" in plan or "NestedLoop" in plan] == []
-    assert [plan for plan in run if "user 0" in plan or "item 1" in plan] == []
+def test_a_user_who_is_dealt_out_to_two_ranges_is_noticed(engine: SparkEngine) -> None:
+    """What two ranges say of three users, of whom both have one."""
+    facts = UserFacts(3, (30, 0, 0, 0, 0, 0))
+    pairs = Pairs(session_of(engine).createDataFrame([], EVENTS), 9, 0)
+    ranges = [{"seen": 12, "seen_by": 2, "pairs": 4}, {"seen": 18, "seen_by": 2, "pairs": 5}]
+    counted = add_up(report_of(part, {}, counts).content for part, counts in enumerate(ranges)).counts
+    assert [one.rule for one in broken(check_dealing(counted, facts, pairs))] == ["no user is in two ranges"]
 
 
 def test_the_keys_of_the_curated_layer_are_those_of_spark(engine: SparkEngine, store: ObjectStore) -> None:
     from pyspark.sql import functions as sf
 
-    session = open_session(master=engine.master, remote=None, settings={})
+    session = session_of(engine)
     day = CURATED.places.curated_day(WINDOW.start_at.date()) + INTERACTIONS_FILE
     rows = session.read.parquet(store.spark_uri(day))
     unsigned = sf.xxhash64("user_id").cast("decimal(20,0)")
@@ -252,17 +271,10 @@ def test_the_keys_of_the_curated_layer_are_those_of_spark(engine: SparkEngine, s
 
 
 def test_a_connect_server_gives_the_same_bytes(
-    engine: SparkEngine, spark_master: str, store: ObjectStore, tmp_path: Path
+    store: ObjectStore, written: Mapping[str, tuple[WrittenFile, ...]], tmp_path: Path
 ) -> None:
-    expected = {
-        **engine.make_features(CURATED, store).write("classic/"),
-        **engine.make_training_data(CURATED, RULES, store, features=FEATURES).write("classic/"),
-    }
-    from gata_assets.resources.spark_session import close_session
-
-    # Two applications would have to share the two cores.
-    close_session()
-    with connect_server(tmp_path, spark_master) as url:
+    """The server runs by itself: the cluster's two cores are the other session's."""
+    with connect_server(tmp_path, "local[1]") as url:
         done = subprocess.run(
             [sys.executable, "-c", _ON_CONNECT, url, store.uri("x").removesuffix("x")],
             capture_output=True,
@@ -272,7 +284,7 @@ def test_a_connect_server_gives_the_same_bytes(
         )
     assert done.returncode == 0, done.stderr[-2_000:]
     assert json.loads(done.stdout.splitlines()[-1]) == {
-        table: [file.sha256 for file in files] for table, files in expected.items()
+        table: [file.sha256 for file in files] for table, files in written.items()
     }
 
 

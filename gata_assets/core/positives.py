@@ -55,6 +55,24 @@ def choose_positives(events: EventTable, *, first: int, rules: SamplingRules) ->
     return Positives(users, new_starts, new_items, len(items) - in_core, in_core - len(new_items))
 
 
+def find_thin(
+    user: NDArray[np.int64], item: NDArray[np.int64], rules: SamplingRules
+) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Of distinct pairs the users and items that the minimums leave out, and how many pairs stay.
+
+    `user` and `item` are any numbers that stand for them. A pair stays where neither of its two is left out.
+    """
+    users, of_user = np.unique(user, return_inverse=True)
+    items, of_item = np.unique(item, return_inverse=True)
+    by_user = np.argsort(of_user, kind="stable")
+    of_user, codes = of_user[by_user], of_item[by_user].astype(np.int32)
+    starts = np.searchsorted(of_user, np.arange(len(users) + 1))
+    kept = _core(starts, codes, len(items), rules.min_interactions_per_user, rules.min_interactions_per_item)
+    thin_users = np.bincount(of_user[kept], minlength=len(users)) == 0
+    thin_items = np.bincount(codes[kept], minlength=len(items)) == 0
+    return users[thin_users], items[thin_items], int(kept.sum())
+
+
 @compiled
 def _order_ties(timestamp: NDArray[np.int64], user: NDArray[np.int32], item: NDArray[np.int32]) -> None:
     """Put events of one time in descending order of items, in place: they are read from the end."""

@@ -1,7 +1,7 @@
 """The engine of a Spark cluster: Spark deals interactions out by ranges of users, and each range runs our own loops.
 
 Rows are those of the one-machine engine. What has the size of the catalogue is on the driver and in every executor;
-what has the size of the interactions is nowhere in one place.
+what has the size of the interactions is nowhere in one place, but for keys of positives while they are few.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gata_assets.core.features import make_item_features
 from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.core.joined_rows import check_features_of_items
 from gata_assets.core.outcomes import Outcome
-from gata_assets.core.sampling_quality import check_samples, weigh_items
+from gata_assets.core.sampling_quality import NEGATIVES_WERE_NEVER_INTERACTED, check_samples, weigh_items
 from gata_assets.errors import DataRuleError
 from gata_assets.resources.curated_days import read_catalogue
 from gata_assets.resources.interaction_engine import (
@@ -34,7 +34,7 @@ from gata_assets.resources.spark_features import (
     FeatureKernel,
     check_items,
     check_ranges,
-    count_window,
+    count_items,
     sum_item_counts,
 )
 from gata_assets.resources.spark_parts import PARTS, SparkTables, as_part, hold
@@ -42,6 +42,7 @@ from gata_assets.resources.spark_samples import (
     WITH_FEATURES_ARE_VALID,
     Catalogue,
     SampleKernel,
+    check_dealing,
     choose_pairs,
     count_interactions,
     gather_evidence,
@@ -50,13 +51,12 @@ from gata_assets.resources.spark_samples import (
 )
 from gata_assets.resources.spark_session import open_session, spark_errors
 from gata_assets.resources.spark_tables import (
-    choose_ranges,
-    count_ids,
     count_rows,
     inside,
     micros,
     read_events,
     set_shuffles,
+    survey_users,
 )
 
 if TYPE_CHECKING:
@@ -68,27 +68,29 @@ class SparkEngine(InteractionEngine):
 
     `master` or `remote` says which; `settings` are Spark's own, by name. A part of a table is made from about
     `rows_a_part` interactions, which one task has in memory (about 200 bytes each).
+    Thin users and items are found in the driver's memory where the positives are no more than `pairs_on_driver` (about
+    60 bytes each), else by the cluster, round by round.
     """
 
     master: str | None = None
     remote: str | None = None
     settings: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
     rows_a_part: int = 500_000
+    pairs_on_driver: int = 20_000_000
 
     def make_features(self, curated: CuratedWindow, store: ObjectStore) -> MadeTables:
         """See InteractionEngine; raises EngineError too."""
         places, window = curated.places, curated.window
         catalogue = read_catalogue(places, store)
         rows = count_rows(store, places, window)
-        total = sum(rows.values())
         session = self._session()
         with spark_errors("making features"):
-            set_shuffles(session, total)
+            set_shuffles(session, sum(rows.values()))
             events = read_events(session, store, places, window, rows)
-            ranges = choose_ranges(events, total, rows_a_range=self.rows_a_part)
+            facts, ranges = survey_users(events, rows_a_range=self.rows_a_part)
             kernel = FeatureKernel(window)
             held = hold(ranges.deal(events).mapInArrow(kernel, PARTS), kernel.parts_of_nothing)
-            facts = count_window(events)
+            met, rated = count_items(events)
             item_counts = sum_item_counts(held.rows, catalogue)
         items = make_item_features(item_counts, catalogue, before=window.end_at)
         users, counted = held.row_count(USER_FEATURES), held.report.counts
@@ -98,7 +100,7 @@ class SparkEngine(InteractionEngine):
         in_ranges = check_ranges(counted, users, facts)
         for table in (USER_FEATURES, RECENT_INTERACTIONS):
             outcomes[table][FEATURES_MATCH_THE_EVENTS] = [*in_ranges, *outcomes[table][FEATURES_MATCH_THE_EVENTS]]
-        outcomes[ITEM_FEATURES] = dict(check_items(items, facts, counted["pairs"]))
+        outcomes[ITEM_FEATURES] = dict(check_items(items, facts, counted["pairs"], met=met, rated=rated))
         numbers: dict[str, dict[str, int | float]] = {
             USER_FEATURES: {"row_count": users, "interactions": facts.total},
             ITEM_FEATURES: {"row_count": items.num_rows, "interactions": facts.total},
@@ -122,9 +124,9 @@ class SparkEngine(InteractionEngine):
         with spark_errors("making training data"):
             set_shuffles(session, sum(rows.values()))
             seen = read_events(session, store, places, curated.seen_window, rows)
-            count_ids(seen, "user")
+            facts, ranges = survey_users(seen, rows_a_range=self.rows_a_part)
             events = seen.where(inside(window))
-            pairs = choose_pairs(events, rules)
+            pairs = choose_pairs(events, rules, most_here=self.pairs_on_driver)
             if pairs.count and not is_available.any():
                 raise DataRuleError(
                     f"{pairs.count:,} positives, and no item of the catalogue that was available before the batch: "
@@ -136,14 +138,15 @@ class SparkEngine(InteractionEngine):
             kernel = SampleKernel(rules, catalogue, item_features, user_schema, micros(window.end_at))
             user_features = session.read.parquet(*(store.spark_uri(key) for key in user_parts))
             together = lay_together(seen, pairs, user_features)
-            ranges = choose_ranges(together, sum(rows.values()) + pairs.count, rows_a_range=self.rows_a_part)
             held = hold(ranges.deal(together).mapInArrow(kernel, PARTS), kernel.parts_of_nothing)
-            evidence = gather_evidence(held, seen, len(items))
+            evidence = gather_evidence(held, len(items))
         numbers = numbers_of(held, pairs, int(is_available.sum()))
         weights = weigh_items(catalogue.interactions, is_available, rules)
         checked = check_samples(evidence, weights, reported_shortfall=numbers["shortfall"])
         said = held.report.outcomes
         valid = [*said[WITH_FEATURES][WITH_FEATURES_ARE_VALID], *check_features_of_items(item_features)]
+        dealt = check_dealing(held.report.counts, facts, pairs)
+        checked[NEGATIVES_WERE_NEVER_INTERACTED] = [*dealt, *checked[NEGATIVES_WERE_NEVER_INTERACTED]]
         outcomes: dict[str, dict[str, Sequence[Outcome]]] = {
             NEGATIVE_SAMPLES: {**said[NEGATIVE_SAMPLES], **checked},
             WITH_FEATURES: {WITH_FEATURES_ARE_VALID: valid},

@@ -26,7 +26,7 @@ from gata_assets.core.table_rules import check_arrow_tables
 from gata_assets.resources.interaction_engine import RECENT_INTERACTIONS, USER_FEATURES
 from gata_assets.resources.polars_engine import sources_of
 from gata_assets.resources.spark_parts import Part, as_batch, as_part, pack, report_of, unpack
-from gata_assets.resources.spark_tables import count_ids, frame_of
+from gata_assets.resources.spark_tables import UserFacts, frame_of, require_own_keys
 from gata_assets.schemas.interactions import ItemFeatures
 
 if TYPE_CHECKING:
@@ -139,41 +139,29 @@ def sum_item_counts(held: DataFrame, catalogue: pl.DataFrame) -> ItemCounts:
     )
 
 
-@dataclass(frozen=True)
-class WindowFacts:
-    """What Spark itself counts in a window's interactions, apart from any range: what the tables are held against."""
+def count_items(events: DataFrame) -> tuple[int, int]:
+    """The distinct items of interactions, and how many of them have a rating, as Spark counts them, apart from ranges.
 
-    by_type: Mapping[int, int]
-    users: int
-    items: int
-    rated_items: int
+    Raises DataRuleError where two items have one key.
+    """
+    from pyspark.sql import functions as sf
 
-    @property
-    def total(self) -> int:
-        """All interactions."""
-        return sum(self.by_type.values())
+    items = frame_of(events.groupBy("item_id").agg(sf.count("rating").alias("ratings")))
+    require_own_keys("item", len(items), key_ids(items["item_id"]).n_unique())
+    return len(items), int((items["ratings"] > 0).sum())
 
 
-def count_window(events: DataFrame) -> WindowFacts:
-    """Count a window's interactions, users and items; raises DataRuleError where two ids have one key."""
-    by_type = {code: count for code, count in events.groupBy("type_code").count().collect()}
-    users, _ = count_ids(events, "user")
-    return WindowFacts(by_type, users, *count_ids(events, "item"))
-
-
-def check_ranges(counted: Mapping[str, int], users: int, facts: WindowFacts) -> list[Outcome]:
+def check_ranges(counted: Mapping[str, int], users: int, facts: UserFacts) -> list[Outcome]:
     """Every interaction of the window is in one range, and every user in one alone."""
-    missing = sum(
-        abs(counted.get(f"type_{code}", 0) - facts.by_type.get(code, 0)) for code in range(len(InteractionType))
-    )
+    missing = sum(abs(counted[f"type_{code}"] - count) for code, count in enumerate(facts.by_type))
     return [
         Outcome("every interaction is in one range of users", missing, facts.total, _DEFECT),
         Outcome("every user has one row", abs(users - facts.users), facts.users, _DEFECT, unit="users"),
     ]
 
 
-def check_items(items: pa.Table, facts: WindowFacts, pairs: int) -> dict[str, list[Outcome]]:
-    """What is held against item features, by check: their schema, and what Spark counted."""
+def check_items(items: pa.Table, facts: UserFacts, pairs: int, *, met: int, rated: int) -> dict[str, list[Outcome]]:
+    """What is held against item features, by check: their schema, and what Spark counted (`met`, `rated`: items)."""
 
     def equal(rule: str, found: int, expected: int, unit: str = "rows") -> Outcome:
         return Outcome(rule, abs(found - expected), expected, _DEFECT, unit=unit)
@@ -184,9 +172,9 @@ def check_items(items: pa.Table, facts: WindowFacts, pairs: int) -> dict[str, li
     return {
         "item_features_are_valid": check_arrow_tables(ItemFeatures.to_schema(), [items]),
         FEATURES_MATCH_THE_EVENTS: [
-            equal("every item with an interaction has a row", int((totals > 0).sum()), facts.items, unit="items"),
+            equal("every item with an interaction has a row", int((totals > 0).sum()), met, unit="items"),
             equal("interactions of items sum to all", int(totals.sum()), facts.total),
             equal("users of items and items of users are as many pairs", int(users.sum()), pairs, unit="pairs"),
-            equal("items with a rating have an average", len(averages) - averages.null_count, facts.rated_items),
+            equal("items with a rating have an average", len(averages) - averages.null_count, rated),
         ],
     }

@@ -5,7 +5,7 @@ A range has all that its users have seen, so that what is drawn for them is what
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,7 +21,8 @@ from gata_assets.core.event_table import EventTable
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.core.joined_rows import JoinedRows, check_features_of_users
 from gata_assets.core.negatives import gather_histories, sample_negatives
-from gata_assets.core.positives import choose_positives
+from gata_assets.core.positives import choose_positives, find_thin
+from gata_assets.core.quality import Outcome
 from gata_assets.core.sample_checks import pieces_of
 from gata_assets.core.sampled_rows import SampledRows
 from gata_assets.core.sampling_quality import (
@@ -37,7 +38,7 @@ from gata_assets.resources.interaction_engine import NEGATIVE_SAMPLES, WITH_FEAT
 from gata_assets.resources.polars_engine import sources_of_rows
 from gata_assets.resources.spark_features import NO_EVENTS, code_rows
 from gata_assets.resources.spark_parts import Held, Part, as_batch, as_part, pack, report_of, unpack
-from gata_assets.resources.spark_tables import cut, frame_of
+from gata_assets.resources.spark_tables import UserFacts, cut, frame_of
 from gata_assets.schemas.interactions import NegativeSamples
 
 if TYPE_CHECKING:
@@ -62,33 +63,50 @@ class Pairs:
     left_out_by_minimum: int
 
 
-def choose_pairs(events: DataFrame, rules: SamplingRules) -> Pairs:
-    """The distinct (user, item) of the window's positive interactions, after thin users and items went, till none is.
+def choose_pairs(events: DataFrame, rules: SamplingRules, *, most_here: int) -> Pairs:
+    """The distinct (user, item) of the window's positive interactions, without thin users and items.
 
-    Each round is worked out before the next, so that no plan grows; a round that changes nothing is the last.
+    Where there are at most so many, their keys come here (16 bytes each) and the loop of one machine finds the thin.
     """
     from pyspark.sql import functions as sf
 
     codes = sorted(kind.code for kind in rules.positive_types)
-    pairs = (
+    pairs = cut(
         events.where(sf.col("type_code").isin(codes))
         .groupBy("user_id", "item_id")
         .agg(sf.max("timestamp").alias("timestamp"))
         .withColumns({"user_key": sf.xxhash64("user_id"), "item_key": sf.xxhash64("item_id")})
     )
-    pairs = cut(pairs)
-    count = before = total = pairs.count()
+    total = count = pairs.count()
+    if count and max(rules.min_interactions_per_user, rules.min_interactions_per_item) > 1:
+        leave = _leave_core_here if count <= most_here else _leave_core_by_rounds
+        pairs, count = leave(pairs, count, rules)
+    return Pairs(pairs.select("user_id", "item_id", "timestamp"), count, total - count)
+
+
+def _leave_core_here(pairs: DataFrame, _: int, rules: SamplingRules) -> tuple[DataFrame, int]:
+    keys = frame_of(pairs.select("user_key", "item_key"))
+    users, items, count = find_thin(keys["user_key"].to_numpy(), keys["item_key"].to_numpy(), rules)
+    for key, thin in (("user_key", users), ("item_key", items)):
+        if len(thin):
+            pairs = pairs.join(pairs.sparkSession.createDataFrame(pa.table({key: thin})), key, "left_anti")
+    return pairs, count
+
+
+def _leave_core_by_rounds(pairs: DataFrame, count: int, rules: SamplingRules) -> tuple[DataFrame, int]:
+    """Each round is worked out before the next, so that no plan grows; one that changes nothing is the last."""
+    from pyspark.sql import functions as sf
+
     least = {"user_key": rules.min_interactions_per_user, "item_key": rules.min_interactions_per_item}
-    while count and max(least.values()) > 1:
+    before = count + 1
+    while 0 < count < before:
+        before = count
         for key, fewest in least.items():
             thin = pairs.groupBy(key).count().where(sf.col("count") < fewest).select(key)
             pairs = pairs.join(thin, key, "left_anti")
         pairs = cut(pairs)
         count = pairs.count()
-        if count == before:
-            break
-        before = count
-    return Pairs(pairs.select("user_id", "item_id", "timestamp"), count, total - count)
+    return pairs, count
 
 
 def lay_together(seen: DataFrame, pairs: Pairs, users: DataFrame) -> DataFrame:
@@ -192,6 +210,9 @@ class SampleKernel:
                 WITH_FEATURES: {WITH_FEATURES_ARE_VALID: check_features_of_users(users)},
             },
             {
+                "seen": len(seen),
+                "seen_by": len(np.unique(seen.user)),
+                "pairs": int(is_positive.sum()),
                 **{f"numbers.{name}": value for name, value in rows.numbers.items()},
                 **{
                     f"evidence.{name}": value
@@ -274,38 +295,25 @@ def sum_draws(held: DataFrame, items: int) -> tuple[NDArray[np.int64], NDArray[n
     return drawn, withheld
 
 
-def gather_evidence(held: Held, seen: DataFrame, items: int) -> Evidence:
-    """The evidence of all ranges, by the catalogue's items, and what only the whole can tell of negatives.
-
-    Whether one was met or is repeated Spark finds by a join and a count, apart from any range: a user who was dealt out
-    to two would be seen.
-    """
+def gather_evidence(held: Held, items: int) -> Evidence:
+    """The evidence of all ranges, by the catalogue's items."""
     drawn, withheld = sum_draws(held.rows, items)
-    met, repeated = count_wrong_negatives(held.rows, seen)
     scalars = {
         name.removeprefix("evidence."): value for name, value in held.report.counts.items() if name.startswith("evid")
     }
-    evidence = Evidence(**scalars, drawn=drawn, withheld=withheld)
-    return replace(
-        evidence,
-        negatives_seen=max(evidence.negatives_seen, met),
-        negatives_repeated=max(evidence.negatives_repeated, repeated),
-    )
+    return Evidence(**scalars, drawn=drawn, withheld=withheld)
 
 
-def count_wrong_negatives(held: DataFrame, seen: DataFrame) -> tuple[int, int]:
-    """Of all negatives, those that their user met, and those that are repeated."""
-    from pyspark.sql import functions as sf
+def check_dealing(counted: Mapping[str, int], facts: UserFacts, pairs: Pairs) -> list[Outcome]:
+    """What the ranges have is what Spark counted apart from them, so that their evidence is that of the whole.
 
-    keys = {"user_key": sf.xxhash64("user_id"), "item_key": sf.xxhash64("item_id")}
-    rows = held.mapInArrow(partial(unpack, NEGATIVE_SAMPLES), _ROWS_DDL).where(sf.col("label") == 0)
-    negatives = rows.select(*(key.alias(name) for name, key in keys.items())).groupBy(*keys).count()
-    met = seen.select(*(key.alias(name) for name, key in keys.items())).distinct().withColumn("is_met", sf.lit(True))
-    joined = negatives.join(met, list(keys), "left")
-    wrong, repeated = joined.agg(
-        sf.sum(sf.when(sf.col("is_met"), sf.col("count"))), sf.sum(sf.col("count") - 1)
-    ).collect()[0]
-    return wrong or 0, repeated or 0
+    A user who was dealt out to two ranges counts in both.
+    """
+    return [
+        Outcome("all that was seen is in one range of users", abs(counted["seen"] - facts.total), facts.total, _DEFECT),
+        Outcome("no user is in two ranges", abs(counted["seen_by"] - facts.users), facts.users, _DEFECT, unit="users"),
+        Outcome("every pair is in one range of users", abs(counted["pairs"] - pairs.count), pairs.count, _DEFECT),
+    ]
 
 
-_ROWS_DDL = "user_id string, item_id string, label float, sampling_probability double"
+_DEFECT = "This is a defect of the dealing; please report it."

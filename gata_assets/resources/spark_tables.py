@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from gata_assets.batches import Window
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, TenantPlaces
+from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.errors import DataRuleError
 from gata_assets.resources.curated_days import days_of, rows_of_day
 from gata_assets.resources.object_store import ObjectStore
@@ -63,18 +64,12 @@ def micros(at: datetime) -> int:
     return int(np.datetime64(at.replace(tzinfo=None), "us").astype(np.int64))
 
 
-def count_ids(events: DataFrame, kind: str) -> tuple[int, int]:
-    """The distinct ids of users or items, and how many of them have a rating; raises DataRuleError for a shared key."""
-    from pyspark.sql import functions as sf
-
-    ids = events.groupBy(f"{kind}_id").agg((sf.count("rating") > 0).cast("int").alias("is_rated"))
-    keys = ids.groupBy(sf.xxhash64(f"{kind}_id")).agg(sf.count("*").alias("ids"), sf.sum("is_rated").alias("rated"))
-    total, keyed, rated = keys.agg(sf.sum("ids"), sf.count("*"), sf.sum("rated")).collect()[0]
-    if keyed and total > keyed:
+def require_own_keys(kind: str, ids: int, keys: int) -> None:
+    """Raises DataRuleError where there are fewer keys than ids."""
+    if ids > keys:
         raise DataRuleError(
-            f"{total - keyed:,} of {total:,} {kind} ids have the key of another (XXH64): rename one of each pair."
+            f"{ids - keys:,} of {ids:,} {kind} ids have the key of another (XXH64): rename one of each pair."
         )
-    return total or 0, rated or 0
 
 
 @dataclass(frozen=True)
@@ -103,25 +98,52 @@ class UserRanges:
         return rows.repartitionById(len(self), "part")
 
 
-def choose_ranges(rows: DataFrame, total: int, *, rows_a_range: int) -> UserRanges:
-    """Ranges of users with about so many of the rows each; `rows` has `user_id`, and there are `total` of them.
+@dataclass(frozen=True)
+class UserFacts:
+    """What Spark itself counts in interactions: their users, and how many there are of each type (by its code)."""
 
-    Users are sampled by their keys.
+    users: int
+    by_type: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        """All interactions."""
+        return sum(self.by_type)
+
+
+def survey_users(events: DataFrame, *, rows_a_range: int) -> tuple[UserFacts, UserRanges]:
+    """Count interactions (EVENTS) by user, once: what they are, and ranges of users with about so many of them each.
+
+    Raises DataRuleError where two users have one key. Ranges come from a sample of users, taken by their keys.
     """
     from pyspark.sql import functions as sf
 
-    wanted = min(-(-total // rows_a_range), _MOST_RANGES)
-    if wanted <= 1:
+    types = [f"type_{code}" for code in range(len(InteractionType))]
+    of_type = [sf.count_if(sf.col("type_code") == code).alias(name) for code, name in enumerate(types)]
+    counts = events.groupBy("user_id").agg(*of_type, sf.count("*").alias("rows")).persist()
+    try:
+        key = sf.xxhash64("user_id")
+        sums = [sf.coalesce(sf.sum(name), sf.lit(0)) for name in types]
+        users, keys, *by_type = counts.agg(sf.count("*"), sf.count_distinct(key), *sums).collect()[0]
+        require_own_keys("user", users, keys)
+        facts = UserFacts(users, tuple(by_type))
+        wanted = min(-(-facts.total // rows_a_range), _MOST_RANGES)
+        if wanted <= 1:
+            return facts, UserRanges(())
+        every = max(facts.total // _SAMPLED_ROWS, 1)
+        sampled = frame_of(counts.where(sf.pmod(key, sf.lit(every)) == 0).select("user_id", "rows"))
+        return facts, _divide(sampled.sort("user_id"), wanted)
+    finally:
+        counts.unpersist()
+
+
+def _divide(sampled: pl.DataFrame, wanted: int) -> UserRanges:
+    """So many ranges with about as many rows each; `sampled` has `user_id` (ascending) and `rows`."""
+    if sampled.is_empty():
         return UserRanges(())
-    every = max(total // _SAMPLED_ROWS, 1)
-    sampled = rows.where(sf.pmod(sf.xxhash64("user_id"), sf.lit(every)) == 0)
-    counts = frame_of(sampled.groupBy("user_id").count()).sort("user_id")
-    ends = counts["count"].cum_sum().to_numpy()
-    if not len(ends):
-        return UserRanges(())
+    ends = sampled["rows"].cum_sum().to_numpy()
     cuts = np.unique(np.searchsorted(ends, ends[-1] * np.arange(1, wanted) / wanted) + 1)
-    firsts = counts["user_id"].gather(cuts[cuts < len(ends)]).to_list()
-    return UserRanges(tuple(firsts))
+    return UserRanges(tuple(sampled["user_id"].gather(cuts[cuts < len(ends)]).to_list()))
 
 
 def frame_of(rows: DataFrame) -> pl.DataFrame:
@@ -142,9 +164,9 @@ def set_shuffles(session: SparkSession, rows: int) -> None:
 
 
 def cut(rows: DataFrame) -> DataFrame:
-    """The same rows, worked out now and kept, without the plan that led to them: loops would let it grow.
+    """The same rows without the plan that led to them, kept when they are first worked out: loops would let it grow.
 
     On reliable storage where the cluster has a place for it (spark.checkpoint.dir), else with the executors.
     """
     has_place = rows.sparkSession.conf.get("spark.checkpoint.dir", None)
-    return rows.checkpoint() if has_place else rows.localCheckpoint()
+    return rows.checkpoint() if has_place else rows.localCheckpoint(eager=False)
