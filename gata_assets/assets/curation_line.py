@@ -70,10 +70,12 @@ class CurationLine:
         failures = KeptFailures(self._context.log, partitions=len(asked), are=DAYS)
         with held_open(self._context.instance, self._context.run.run_id):
             days: list[date] = []
+            files: list[Report] = []
             try:
-                days = yield from self._begin(asked, stale_between, failures)
+                days, files = yield from self._begin(asked, stale_between, failures)
             except Exception as error:  # noqa: BLE001 (kept as the failure that ends the run)
                 failures.keep(asked[0], self._key.to_user_string(), error)
+            looked_at = set(days)
             while days:
                 try:
                     for made in self._curator.curate_days(list(days)):
@@ -82,12 +84,14 @@ class CurationLine:
                 except Exception as error:  # noqa: BLE001 (kept as the day's failure, which ends the run)
                     failures.keep(str(days.pop(0)), self._key.to_user_string(), error)
                 failures.stop_if_hopeless(ended=set())
+            # After the days, since Dagster takes no account of what a check said before the last materialization.
+            yield from self._evaluate_files(files, looked_at)
         failures.stop_at_end()
 
     def _begin(
         self, asked: Sequence[str], stale_between: tuple[date, date] | None, failures: KeptFailures
-    ) -> Generator[Event, None, list[date]]:
-        """Sort new files; gives the days to make: those that are asked for, and those that are stale."""
+    ) -> Generator[Event, None, tuple[list[date], list[Report]]]:
+        """Sort new files; gives the days to make (those that are asked for, and those that are stale) and the files."""
         self._sort(DataType.ITEMS)
         from gata_assets.resources.curated_layer import CuratedLayer
 
@@ -99,7 +103,6 @@ class CurationLine:
         among = self._curator.stale_days(*(stale_between or (None, None)))
         stale = [day for day in among if self._days.has_partition_key(str(day))]
         wanted = {*map(date.fromisoformat, asked), *stale}
-        yield from self._evaluate_files(files, wanted)
         lost = self._find_lost(wanted)
         for day, outcomes in lost.items():
             yield from checks.evaluations(self._key, str(day), {checks.NO_ROW_IS_LOST: outcomes})
@@ -107,7 +110,7 @@ class CurationLine:
                 checks.require_passed(self._key.to_user_string(), {checks.NO_ROW_IS_LOST: outcomes})
             except ChecksFailedError as error:
                 failures.keep(str(day), self._key.to_user_string(), error)
-        return sorted(wanted - lost.keys())
+        return sorted(wanted - lost.keys()), files
 
     def _sort(self, data: DataType) -> list[Report]:
         of_data = self._curator.places.raw(data)
@@ -149,20 +152,25 @@ class CurationLine:
         yield from checks.evaluations(key, partition, outcomes, target=recorder.find(key, partition))
 
     def _evaluate_files(self, files: Iterable[Report], days: set[date]) -> Events:
-        """Say whether all files could be read: of each day on which a file landed that is new, or of the days to make,
-        or that was refused (`gata ingest` sorts files too, and records nothing).
+        """Say whether all files could be read: of the days that were made, and of each day on which a file landed that
+        is new, or of those days, or that was refused (`gata ingest` sorts files too, and records nothing).
         """
         reports = self._curator.reports(DataType.INTERACTIONS)
         of_days = [report for report in reports if report.refused is not None or not days.isdisjoint(report.days)]
         replaced = replaced_files(reports)
-        for day in sorted({self._landing_day(file) for file in [*files, *of_days]}):
+        recorder = Recorder(self._context, code_version=self._code_version, as_events=True)
+        for day in sorted(days.union(self._landing_day(file) for file in [*files, *of_days])):
             landed = [report for report in reports if self._landing_day(report) == day]
             refused = sum(report.refused is not None and report.file_id not in replaced for report in landed)
             advice = "`gata quarantine` says which, and why; mend the file and bring it with `--replaces`"
             outcome = Outcome("no file was refused", refused, len(landed), advice, unit="files")
             if self._days.has_partition_key(str(day)):
                 yield from checks.evaluations(
-                    self._key, str(day), {checks.EVERY_RAW_FILE_WAS_READ: [outcome]}, is_blocking=False
+                    self._key,
+                    str(day),
+                    {checks.EVERY_RAW_FILE_WAS_READ: [outcome]},
+                    is_blocking=False,
+                    target=recorder.find(self._key, str(day)),
                 )
 
     def _landing_day(self, report: Report) -> date:

@@ -21,8 +21,8 @@ from gata_assets.core.event_table import EventTable
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.core.joined_rows import JoinedRows, check_features_of_users
 from gata_assets.core.negatives import gather_histories, sample_negatives
+from gata_assets.core.outcomes import Outcome
 from gata_assets.core.positives import choose_positives, find_thin
-from gata_assets.core.quality import Outcome
 from gata_assets.core.sample_checks import pieces_of
 from gata_assets.core.sampled_rows import SampledRows
 from gata_assets.core.sampling_quality import (
