@@ -109,7 +109,9 @@ class Growth:
         """The line through what was measured, by the number of interactions."""
         (few, small), *_, (many, large) = measured
         seconds = (large.seconds - small.seconds) / (many - few)
-        return cls(max(small.seconds - few * seconds, 0.0), seconds, (large.peak_bytes - small.peak_bytes) / (many - few))
+        return cls(
+            max(small.seconds - few * seconds, 0.0), seconds, (large.peak_bytes - small.peak_bytes) / (many - few)
+        )
 
     def meets(self, other: Growth, *, faster: float) -> float | None:
         """From how many interactions on this is the quicker one, if it were so many times as fast; None for never."""
