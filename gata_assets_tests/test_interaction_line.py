@@ -299,13 +299,22 @@ def test_one_tenants_bad_file_is_said_and_stops_nobody(instance: dg.DagsterInsta
     assert all(manifest(store, tenant, "features")["is_made"] for tenant in ("acme", "globex"))
 
 
+def damage_part(store: LocalObjectStore, tenant: str, day: str) -> None:
+    """Overwrite what was staged of a day, in the file of a tenant's that has its rows."""
+    [report] = [json.loads(store.read(key)) for key in store.list_keys(f"{tenant}/reports/interactions/")]
+    [part] = [part for part in report["parts"] if part["day"] == day]
+    content = bytearray(store.read(part["key"]))
+    for start, size in part["spans"]:
+        content[start : start + size] = bytes(size)
+    store.write(part["key"], bytes(content))
+
+
 def test_a_day_that_fails_is_reported_and_the_others_are_made(
     instance: dg.DagsterInstance, store: LocalObjectStore
 ) -> None:
     fill(store, "acme")
     assert curate(instance, store).success
-    [part] = store.list_keys("acme/staged/interactions/2025-12-02/")
-    store.write(part, b"not a table")
+    damage_part(store, "acme", "2025-12-02")
     result = run(instance, store, CURATE_INTERACTIONS, "2025-12-01", "2025-12-03")
     assert not result.success
     [failure] = failures(result)
