@@ -88,6 +88,7 @@ TABLES: Mapping[SetName, Mapping[str, BatchTable]] = {
         ),
     },
 }
+_TO_CURATE = "Materialize it (the job curate_interactions), or use `gata prepare`, which does."
 _REASONS: Mapping[SetName, str] = {
     SetName.FEATURES: "the window has no interactions",
     SetName.TRAINING_DATA: "the window has no positives: POSITIVE_INTERACTION_TYPES, MIN_INTERACTIONS_PER_USER and "
@@ -177,8 +178,17 @@ class InteractionLine:
         seen_days = self._layer.look(days_of(windows.seen))
         days = seen_days.part(days_of(windows.window))
         catalogue = self._layer.catalogue_digest()
+        if not days.has_interactions and self._layer.files_waiting:
+            raise DataRuleError(
+                f"{self._places.tenant}/{CURATED_INTERACTIONS}: nothing is known of {windows.window}, and "
+                f"{self._layer.files_waiting} raw files wait to be sorted. {_TO_CURATE}"
+            )
         if days.has_interactions:
             seen_days.require_made()
+            if catalogue is not None and self._layer.is_catalogue_stale:
+                raise DataRuleError(
+                    f"{self._places.tenant}/{CURATED_ITEMS} is older than the item files that came. {_TO_CURATE}"
+                )
             if catalogue is None:
                 raise ObjectNotFoundError(
                     f"{self._places.tenant}/{CURATED_ITEMS}: there are interactions in {windows.window}, and there is "

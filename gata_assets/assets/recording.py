@@ -128,7 +128,8 @@ class KeptFailures:
         reason = str(error) if isinstance(error, GataError) else f"{type(error).__name__}, which nobody foresaw"
         would_fail_all = not isinstance(error, _OF_ONE_PARTITION)
         if not isinstance(error, GataError):
-            self._unforeseen = error
+            # Where it was raised, without its words: Dagster keeps and logs what a failure was raised from.
+            self._unforeseen = _UnforeseenError(reason).with_traceback(error.__traceback__)
         self._failures.append(BatchFailure(partition, asset, failed_checks, reason, would_fail_all))
         self._log.error(f"{self._are.one.capitalize()} {partition}: {reason}")
 
@@ -145,6 +146,10 @@ class KeptFailures:
         """Raise dagster.Failure if anything failed."""
         if self._failures:
             raise as_failure(self._failures, batches=self._partitions, are=self._are) from self._unforeseen
+
+
+class _UnforeseenError(Exception):
+    """Stands for an error that is not ours, whose words may hold a value."""
 
 
 def columns(model: type[Any]) -> dict[str, Any]:

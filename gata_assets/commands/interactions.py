@@ -114,7 +114,7 @@ def _curate(
     is_known = is_recorded(instance, keys[CURATED_ITEMS], layer.catalogue_digest())
     if has_items or curator.is_catalogue_stale() or not is_known:
         half.add(run_range(job, instance, None, assets=[keys[CURATED_ITEMS]]), "catalogue")
-    days = layer.look(days_of(window) or [first.start_at.date()])
+    days = layer.look(days_of(window) or [settings.earliest_interaction])
     due = days.due if days.has_interactions else ()
     if any(key.startswith(curator.places.raw(DataType.INTERACTIONS)) for key in waiting):
         # Which days the new files are of is known when they are sorted, by the run itself.

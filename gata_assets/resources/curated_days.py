@@ -104,18 +104,18 @@ def days_of(window: Window) -> list[date]:
 
 def _groups(
     places: TenantPlaces, window: Window, store: ObjectStore, fetchers: Executor, most: int
-) -> list[list[date]]:
-    """The days in groups of not too many rows; those that have none are left out: their files say nothing."""
+) -> list[dict[date, int]]:
+    """The days with their rows, in groups of not too many; those without are left out: their files say nothing."""
     days = days_of(window)
-    groups: list[list[date]] = []
+    groups: list[dict[date, int]] = []
     room = 0
     for day, rows in zip(days, fetchers.map(lambda day: rows_of_day(store, places, day), days), strict=True):
         if not rows:
             continue
         if not groups or rows > room:
-            groups.append([])
+            groups.append({})
             room = most
-        groups[-1].append(day)
+        groups[-1][day] = rows
         room -= rows
     return groups
 
@@ -132,8 +132,9 @@ def rows_of_day(store: ObjectStore, places: TenantPlaces, day: date) -> int:
 
 
 def _read_days(
-    places: TenantPlaces, days: Sequence[date], window: Window, store: ObjectStore, fetchers: Executor
+    places: TenantPlaces, rows: Mapping[date, int], window: Window, store: ObjectStore, fetchers: Executor
 ) -> CuratedDays:
+    days = list(rows)
     midnight = datetime(days[0].year, days[0].month, days[0].day, tzinfo=UTC)
     end_at = datetime(days[-1].year, days[-1].month, days[-1].day, tzinfo=UTC) + timedelta(days=1)
     with ExitStack() as copies:
@@ -146,6 +147,11 @@ def _read_days(
         events, users, items = (
             _read(store, [day[at] for day in files], columns, "curated_interactions")
             for at, columns in enumerate(_DAY_FILES.values())
+        )
+    if len(events) != sum(rows.values()):
+        raise DamagedTableError(
+            f"{store.uri(places.curated_day())}: {len(events):,} interactions from {days[0]} to {days[-1]}, and "
+            f"{sum(rows.values()):,} by their manifests: curate these days again."
         )
     if midnight < window.start_at or end_at > window.end_at:
         events = events.filter(pl.col("timestamp").is_between(window.start_at, window.end_at, closed="left"))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 from gata_assets.core.batch_tables import digest_days
 from gata_assets.core.curation_reports import parts_by_day
@@ -90,6 +91,16 @@ class CuratedLayer:
         if self._staged is None:
             self._staged = frozenset(parts_by_day(self.curator.reports(DataType.INTERACTIONS)))
         return CuratedDays(self.places.tenant, tuple(self._found[day] for day in days), self._staged)
+
+    @cached_property
+    def files_waiting(self) -> int:
+        """How many raw files nobody has sorted; raises StoreError."""
+        return len(self.curator.unsorted())
+
+    @cached_property
+    def is_catalogue_stale(self) -> bool:
+        """Whether the catalogue was made from other files than those that count; raises StoreError."""
+        return self.curator.is_catalogue_stale()
 
     def catalogue_digest(self) -> str | None:
         """The SHA-256 of the catalogue; None where there is none. Raises StoreError."""

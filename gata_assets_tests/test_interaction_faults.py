@@ -1,0 +1,126 @@
+"""What must not pass for a success: lost rows, files nobody sorted, a catalogue that is out of date, mixed days.
+
+Real: definitions, runs, events and checks, a local store, the curator, the engine of one machine. Stood in for: an
+engine with a fault that nobody foresaw.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pyarrow.parquet as pq
+import pytest
+
+from gata_assets.core.interaction_places import DataType
+from gata_assets.core.raw_files import parse_format
+from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
+from gata_assets.resources.curation import Curator
+from gata_assets.resources.interaction_engine import CuratedWindow, InteractionEngine, MadeTables
+from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
+from gata_assets.settings import parse_settings
+from gata_assets_tests.test_interaction_line import (
+    BATCH,
+    SETTINGS,
+    catalogue,
+    curate,
+    deliver,
+    failures,
+    fill,
+    instance,
+    interactions,
+    made,
+    run,
+    store,
+)
+
+__all__ = ["instance", "store"]
+ONE = {"TENANTS": "acme"}
+
+
+def ingest(store: LocalObjectStore, directory: Path, data: DataType, content: bytes, name: str) -> None:
+    """Land and sort a file as `gata ingest` does, and curate nothing."""
+    path = directory / name
+    path.write_bytes(content)
+    curator = Curator(store, "acme", parse_settings(SETTINGS).curation_rules, datetime.now(UTC))
+    curator.sort(curator.land(data, name, path, parse_format(name)).raw_key)
+
+
+def test_rows_lost_from_quarantine_are_told_of_files_that_were_sorted_before(
+    instance: dg.DagsterInstance, store: LocalObjectStore, tmp_path: Path
+) -> None:
+    rows = interactions(["2025-12-01"]) + b"u1,,click,2025-12-01T00:00:00Z\n"
+    ingest(store, tmp_path, DataType.INTERACTIONS, rows, "clicks.csv")
+    ingest(store, tmp_path, DataType.INTERACTIONS, interactions(["2025-12-02"]), "others.csv")
+    [quarantine] = store.list_keys("acme/quarantine/interactions/")
+    store.delete(quarantine)
+    result = run(instance, store, CURATE_INTERACTIONS, "2025-12-01", "2025-12-02", **ONE)
+    [failure] = failures(result)
+    assert (failure.batch_id, failure.checks) == ("2025-12-01", ("no_row_is_lost",))
+    assert ("acme/curated_interactions", "2025-12-02") in made(result)
+    assert ("acme/curated_interactions", "2025-12-01") not in made(result)
+
+
+def test_a_window_of_which_only_unsorted_files_may_know_something_is_no_empty_one(
+    instance: dg.DagsterInstance, store: LocalObjectStore
+) -> None:
+    assert run(instance, store, PREPARE_INTERACTIONS, BATCH, **ONE).success, "nothing came, so it is empty"
+    deliver(store, "acme", "interactions", interactions(["2025-12-01"]))
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH, **ONE)
+    assert not result.success
+    assert "1 raw files wait to be sorted" in failures(result)[0].reason
+
+
+def test_a_batch_refuses_a_catalogue_that_is_older_than_the_item_files(
+    instance: dg.DagsterInstance, store: LocalObjectStore, tmp_path: Path
+) -> None:
+    fill(store, "acme")
+    assert curate(instance, store, **ONE).success
+    ingest(store, tmp_path, DataType.ITEMS, catalogue(50), "more.csv")
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH, **ONE)
+    assert "acme/curated_items is older than the item files that came" in failures(result)[0].reason
+
+
+def test_a_day_whose_rows_are_not_those_of_its_manifest_is_refused(
+    instance: dg.DagsterInstance, store: LocalObjectStore
+) -> None:
+    fill(store, "acme")
+    assert curate(instance, store, **ONE).success
+    path = Path(store.directory, "acme/curated/interactions/2025-12-02/interactions.parquet")
+    pq.write_table(pq.read_table(path).slice(0, 5), path)
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH, **ONE)
+    assert "curate these days again" in failures(result)[0].reason
+
+
+class EngineWithAFault(InteractionEngine):
+    """Raises what nobody foresaw, with a value in its words."""
+
+    said: str
+
+    def make_features(self, curated: CuratedWindow, store: ObjectStore) -> MadeTables:
+        raise ValueError(self.said)
+
+    def make_training_data(self, *_: object, **__: object) -> MadeTables:
+        raise ValueError(self.said)
+
+
+def test_the_words_of_an_unforeseen_error_reach_neither_events_nor_log_lines(
+    instance: dg.DagsterInstance, store: LocalObjectStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fill(store, "acme")
+    assert curate(instance, store, **ONE).success
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH, engine=EngineWithAFault(said="user 4711"), **ONE)
+    assert not result.success
+    assert "ValueError, which nobody foresaw" in failures(result)[0].reason
+    kept: list[Mapping[str, object]] = [
+        json.loads(json.dumps({"event": str(record.dagster_event), "said": record.user_message}))
+        for record in instance.all_logs(result.run_id)
+    ]
+    assert kept
+    assert "4711" not in json.dumps(kept)
+    logged = capfd.readouterr()
+    assert "ValueError" in logged.err
+    assert "4711" not in logged.err + logged.out
