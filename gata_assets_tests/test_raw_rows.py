@@ -101,6 +101,13 @@ def test_a_quote_that_does_not_close_costs_its_line_alone_however_long_the_file_
     assert faults(blocks) == [UNREADABLE] + [READABLE] * (LONGEST_RECORD // 5)
 
 
+@pytest.mark.parametrize("block_bytes", [64, 300, 100_000])
+def test_a_quote_that_does_not_close_costs_its_line_alone_though_a_later_row_has_quotes(block_bytes: int) -> None:
+    good = "u,i,view,t\n" * 20
+    content = f'{HEADER}"u,i,view,t\n{good}"u",i,view,t\n{good}'.encode()
+    assert faults(read(content, block_bytes=block_bytes)) == [UNREADABLE] + [READABLE] * 41
+
+
 def test_byte_order_marks_windows_line_ends_and_empty_lines_change_nothing() -> None:
     plain = HEADER + 'u1,i1,view,t\n"u\n2",i2,view,t\n'
     windows = "\ufeff" + plain.replace("\n", "\r\n").replace('"u\r\n2"', '"u\n2"')

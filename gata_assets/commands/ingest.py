@@ -13,7 +13,7 @@ from time import perf_counter
 from gata_assets.commands.tenants import FileOutcome, Followed, followed, open_curator, show_outcomes
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.raw_files import FileFormat, parse_format
-from gata_assets.errors import RawFileError
+from gata_assets.errors import DataRuleError, RawFileError
 from gata_assets.resources.curation import Curator
 from gata_assets.settings import Settings
 
@@ -52,7 +52,8 @@ def run(
             raise RawFileError(f"no file in {', '.join(files)} ends as a raw file does (.csv, .jsonl, .parquet …).")
         curator = open_curator(settings, tenant)
         for file_id in replaces:
-            curator.report_of(file_id)
+            if curator.report_of(file_id).data is not kind:
+                raise DataRuleError(f"{file_id} is no file of {kind}, and cannot be replaced by one.")
         if kind is DataType.INTERACTIONS:
             # Items that came before are to be known.
             curator.refresh_catalogue()

@@ -103,6 +103,10 @@ def _split(
                     if data[at] != 13 or (at + 1 < stop and data[at + 1] != 10):
                         fault = UNREADABLE
                     at += 1
+                if fault == UNREADABLE and line > first_line:
+                    # The quote was closed by one of a later row: a line alone is lost, not all up to there.
+                    at, line = _line_end(data, begin), first_line
+                    break
             else:
                 start = at
                 while at < stop and data[at] != 44 and data[at] != 10:
