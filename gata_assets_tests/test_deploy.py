@@ -223,7 +223,8 @@ class TestPoliciesAsWritten:
         prefix = "arn:aws:s3:::<BUCKET>/<TENANT>/"
         places = TenantPlaces("<TENANT>")
         folders = {
-            key.split("/")[1] for key in (places.report(DataType.ITEMS), places.staged_day(), places.curated_day())
+            key.split("/")[1]
+            for key in (places.report(DataType.ITEMS), places.staged(DataType.ITEMS), places.curated_day())
         }
         folders |= {key.split("/")[1] for key in (places.features("B"), places.training_data("B"))}
         folders |= {places.quarantine(DataType.ITEMS).split("/")[1]}
