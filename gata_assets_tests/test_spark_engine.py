@@ -1,7 +1,6 @@
 """The engine on Spark gives what one machine gives, row for row, and moves rows as it says.
 
-Real: a standalone master with two workers on loopback, a Connect server, Parquet files in a local directory. The
-contract that it shares with the other engine stands in test_interaction_engines.
+Real: a standalone master with two workers on loopback, a Connect server, Parquet files in a local directory.
 """
 
 from __future__ import annotations
