@@ -151,6 +151,21 @@ def test_a_mended_file_takes_the_place_of_the_earlier_one(workplace: Path) -> No
     assert "counts no more" in gone.stderr
 
 
+def test_of_an_item_the_file_that_was_named_last_counts_also_one_that_came_before(workplace: Path) -> None:
+    for name, price in (("b.csv", "1"), ("a.csv", "2"), ("items-10.csv", "10"), ("items-9.csv", "9")):
+        (workplace / name).write_bytes(encode([item(price=price)], "csv"))
+
+    def price() -> list[float]:
+        return pl.read_parquet(workplace / "gata-data/sample/curated/items/items.parquet")["price"].to_list()
+
+    assert ingest("items", "b.csv", "a.csv").exit_code == 0
+    assert price() == [2.0]
+    assert ingest("items", "items-9.csv", "items-10.csv").exit_code == 0
+    assert price() == [10.0]
+    (again,) = said(ingest("items", "b.csv"))
+    assert (again["was_there"], price()) == (True, [1.0])
+
+
 def test_a_tenant_that_nobody_prepares_is_told_so(workplace: Path) -> None:
     (workplace / "a.csv").write_bytes(encode([interaction()], "csv"))
     result = gata("ingest", "interactions", "a.csv", "--tenant", "globex")

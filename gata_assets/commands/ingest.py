@@ -78,6 +78,8 @@ def ingest_file(
         return FileOutcome(file.name, refused=str(error), seconds=perf_counter() - started)
     if not landed.is_new and landed.raw_key not in curator.unsorted():
         report = curator.put_in_place(curator.report_of(landed.file_id), replaces)
+        if data is DataType.ITEMS:
+            report = curator.bring_again(report)
         return FileOutcome(file.name, report, was_there=True)
     report = curator.sort(landed.raw_key, replaces=replaces, progress=display.show)
     return FileOutcome(file.name, report, was_there=not landed.is_new, seconds=perf_counter() - started)

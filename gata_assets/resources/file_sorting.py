@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -54,6 +54,7 @@ class FileSorter:
         self.places = TenantPlaces(tenant)
         self.rules = rules
         self.now = now
+        self._files = 0
 
     def land(self, data: DataType, name: str, path: Path, file_format: FileFormat) -> Landed:
         """Store a file's bytes as they are, by the day and its name; the same content again is found, not stored.
@@ -101,7 +102,7 @@ class FileSorter:
         data = self._data_of(key)
         name = file_id(self.places, data, key)
         earlier = self._earlier(data, name)
-        landed = earlier.landed_at if earlier else landed_at(self.places, data, key, self.now)
+        landed = earlier.landed_at if earlier else self._later(landed_at(self.places, data, key, self.now))
         rules = self._row_rules(landed)
         report = Report(data, name, key, landed, rules.digest, replaces=earlier.replaces if earlier else ())
         with self.store.local_copy(key) as path, TemporaryDirectory(prefix="gata-") as scratch:
@@ -125,6 +126,17 @@ class FileSorter:
                 self._write_report(report)
                 new = report if report.file_id == new.file_id else new
         return new
+
+    def bring_again(self, report: Report) -> Report:
+        """Count a file of items that came a second time as the one that landed last."""
+        again = replace(report, landed_at=self._later(self.now))
+        self._write_report(again)
+        return again
+
+    def _later(self, landed: datetime) -> datetime:
+        """An instant a little after that of the file before: of files that come together the last is the latest."""
+        self._files += 1
+        return landed + timedelta(microseconds=self._files - 1)
 
     def report_of(self, name: str) -> Report:
         """The report of a file id; raises DataRuleError where there is none."""
