@@ -6,6 +6,7 @@ a store that cannot be listed, by `fakes`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -161,5 +162,6 @@ def test_a_day_in_the_future_waits_until_it_begins(instance: dg.DagsterInstance,
     run(instance, store, tick(instance, store)[0])
     days = instance.get_materialized_partitions(dg.AssetKey(["acme", "curated_interactions"]))
     assert days == {str(present - timedelta(days=ago)) for ago in range(4)}
-    assert any(store.list_keys(f"acme/staged/interactions/{present + timedelta(days=1)}/")), "it is kept"
+    [report] = [json.loads(store.read(key)) for key in store.list_keys("acme/reports/interactions/")]
+    assert [part["day"] for part in report["parts"]] == [str(present + timedelta(days=1))], "it is kept"
     assert not any(store.list_keys(f"acme/curated/interactions/{present + timedelta(days=1)}/"))

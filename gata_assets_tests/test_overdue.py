@@ -182,7 +182,7 @@ def definitions(tmp_path: Path) -> dg.Definitions:
     """The project over the world's tickets."""
     create_sqlite(tmp_path / "tickets.sqlite", database_rows(world()))
     return build_definitions(
-        parse_settings({**SETTINGS, "OVERDUE_AFTER_HOURS": "7.5"}),
+        parse_settings({**SETTINGS, "TICKETS_URL": "sqlite:///tickets.sqlite", "OVERDUE_AFTER_HOURS": "7.5"}),
         ticket_source=SqliteTickets(path=str(tmp_path / "tickets.sqlite")),
         object_store=LocalObjectStore(directory=str(tmp_path / "target")),
     )

@@ -112,7 +112,8 @@ def _curate(
     layer = CuratedLayer(curator)
     has_items = any(key.startswith(curator.places.raw(DataType.ITEMS)) for key in waiting)
     is_known = is_recorded(instance, keys[CURATED_ITEMS], layer.catalogue_digest())
-    if has_items or curator.is_catalogue_stale() or not is_known:
+    is_stale = bool(curator.reports(DataType.ITEMS)) and curator.is_catalogue_stale()
+    if has_items or is_stale or not is_known:
         half.add(run_range(job, instance, None, assets=[keys[CURATED_ITEMS]]), "catalogue")
     days = layer.look(days_of(window) or [settings.earliest_interaction])
     due = days.due if days.has_interactions else ()

@@ -36,23 +36,25 @@ _CLASSIC_SETTINGS = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress"
 _LOOPBACK_SETTINGS = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
 _ON_LOOPBACK = re.compile(r"local|spark://(127\.0\.0\.1|localhost)(:[0-9]+)?$")
 
-_open: list[SparkSession] = []
+_open: dict[str, SparkSession] = {}
 
 
 def open_session(*, master: str | None, remote: str | None, settings: Mapping[str, str]) -> SparkSession:
-    """The session of this process on a master or a Connect server; begun at the first call, ended with the process.
+    """The session of this process on a master or a Connect server; begun at the first call, ended with the process, or
+    when another address is asked for.
 
     `settings` are Spark's own, by name, and hold before ours. Raises EngineError: pyspark or Java is missing, nobody
     answers within seconds, or the cluster refuses.
     """
-    if _open:
-        return _open[0]
+    where = remote or master or "local[*]"
+    if where in _open:
+        return _open[where]
     try:
         from pyspark.sql import SparkSession
     except ImportError:
         raise EngineError("INTERACTION_ENGINE=spark needs pyspark: pip install 'gata-assets[spark]'") from None
-    where = remote or master or "local[*]"
     _require_answer(where)
+    close_session()
     builder = SparkSession.builder.appName(APP_NAME)
     with _starting(where):
         if remote:
@@ -64,19 +66,19 @@ def open_session(*, master: str | None, remote: str | None, settings: Mapping[st
             # Without PYSPARK_PYTHON Spark would take the first python3 of the PATH, which lacks this package.
             if context.pythonExec == "python3":
                 context.pythonExec = sys.executable
-    _open.append(session)
+    _open[where] = session
     return session
 
 
 def is_open(session: SparkSession) -> bool:
     """Whether a session is that of this process still."""
-    return session in _open
+    return session in _open.values()
 
 
 def close_session() -> None:
     """End the session of this process, if it has one."""
     while _open:
-        _open.pop().stop()
+        _open.popitem()[1].stop()
 
 
 atexit.register(close_session)
