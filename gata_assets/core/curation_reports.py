@@ -7,7 +7,6 @@ the replaced one counts no more. Counts, keys and rule names only; never a value
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
@@ -152,14 +151,6 @@ def parts_by_day(reports: Iterable[Report]) -> dict[date, list[Part]]:
             if part.day:
                 days.setdefault(part.day, []).append(part)
     return {day: sorted(parts) for day, parts in sorted(days.items())}
-
-
-def count_bad_rows(reports: Iterable[Report]) -> dict[str, int]:
-    """Bad rows of the files that count, by rule."""
-    counts: Counter[str] = Counter()
-    for report in valid_reports(reports):
-        counts.update(report.bad_by_rule or {})
-    return dict(counts)
 
 
 def check_no_row_is_lost(reports: Iterable[Report], stored_rows: Mapping[Part, int]) -> list[Outcome]:

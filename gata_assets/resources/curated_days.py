@@ -20,6 +20,7 @@ from gata_assets.batches import Window
 from gata_assets.core.compiling import load_compiler
 from gata_assets.core.event_table import EventCoder, EventTable
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE, TenantPlaces
+from gata_assets.core.interaction_windows import days_of
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.resources.object_store import ObjectStore
 
@@ -94,12 +95,6 @@ def read_events(
             days, coming = coming.result(), next(reads, None)
             coder.add(*days)
     return coder.finish()
-
-
-def days_of(window: Window) -> list[date]:
-    """The days (UTC) that a window touches."""
-    first, last = window.start_at.date(), (window.end_at - timedelta(microseconds=1)).date()
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
 def _groups(

@@ -18,8 +18,9 @@ import pyarrow as pa
 from gata_assets.batches import Window
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, TenantPlaces
 from gata_assets.core.interaction_rules import InteractionType
+from gata_assets.core.interaction_windows import days_of
 from gata_assets.errors import DataRuleError
-from gata_assets.resources.curated_days import days_of, rows_of_day
+from gata_assets.resources.curated_days import rows_of_day
 from gata_assets.resources.object_store import ObjectStore
 
 if TYPE_CHECKING:
