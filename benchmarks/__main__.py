@@ -18,6 +18,7 @@ _BENCHMARKS = (
     "prepare_large",
     "backfill",
     "split",
+    "prepare_interactions",
     "features",
     "interaction_engines",
     "sampling",

