@@ -252,7 +252,7 @@ def test_whichever_write_fails_no_day_is_half_and_all_is_caught_up_with(tmp_path
         send(curator, rows, tmp_path / "in")
         curate_all(curator)
         assert curated_bytes(curator) == curated_bytes(expected)
-    # Then no write fails any more. Before, all writes of the file and of a day failed in turn, and again with a day whole.
+    # Then no write fails any more. Before, those of the file and of a day failed in turn, and again with a day whole.
     assert 0 < len(whole_days) < 50
     assert whole_days == sorted(whole_days)
     assert whole_days.count(0) > whole_days.count(1) >= 4

@@ -163,6 +163,28 @@ def test_a_user_whose_rows_stand_apart_is_seen() -> None:
     assert RATIO_IS_KEPT_OR_COUNTED_SHORT in world.failed(apart)
 
 
+def test_a_row_after_those_of_the_last_user_is_seen() -> None:
+    world = World(rules_of())
+    columns = world.columns
+    again = RowColumns(
+        np.append(columns.user, columns.user[0]),
+        np.append(columns.item, columns.item[0]),
+        np.append(columns.label, columns.label[0]),
+        np.append(columns.probability, columns.probability[0]),
+    )
+    assert world.failed(again) == {RATIO_IS_KEPT_OR_COUNTED_SHORT}
+
+
+@pytest.mark.parametrize(("told", "off"), [(3, 3), (0, 0)])
+def test_a_shortfall_is_off_by_what_it_is_told_too_high_or_too_low(told: int, off: int) -> None:
+    world = World(rules_of())
+    _, counted = check_samples(world.evidence(), world.weights, reported_shortfall=told)[RATIO_IS_KEPT_OR_COUNTED_SHORT]
+    assert counted.failed == off
+    short = replace(world.evidence(), shortfall=5)
+    _, counted = check_samples(short, world.weights, reported_shortfall=told)[RATIO_IS_KEPT_OR_COUNTED_SHORT]
+    assert counted.failed == 5 - told
+
+
 def test_a_wrong_probability_is_seen() -> None:
     world = World(rules_of(power=0.75))
     probability = world.columns.probability.copy()
@@ -229,6 +251,23 @@ def test_the_alarm_is_as_seldom_as_is_said() -> None:
         outcome = check_cover(np.array([1_000 + off, 1_000 - off]), np.array([1_000.0, 1_000.0]))
         assert (2 * off**2 / 1_000 > 37.3) == is_alarm
         assert outcome.failed == (off if is_alarm else 0)
+
+
+@pytest.mark.parametrize("power", [4.0, 8.0])
+def test_rows_that_are_right_pass_where_what_was_seen_has_all_but_the_last_digits_of_the_weight(power: float) -> None:
+    crowd = [("crowd", CATALOGUE[0], START, VIEW)] * 3_000
+    users = [(f"user {n:02}", CATALOGUE[item], START, CLICK) for n in range(40) for item in (0, n + 1)]
+    rules = rules_of(power=power)
+    table = code([*crowd, *users], CATALOGUE)
+    is_available = available(table, CATALOGUE)
+    rows = sample_rows(table, first=0, is_available=is_available, rules=rules)
+    evidence = evidence_of(rows, [*crowd, *users], CATALOGUE, rules)
+    weights = weigh_items(np.bincount(table.item, minlength=ITEMS), is_available, rules)
+    assert weights.sum() - weights[0] < 1e-6 * weights[0]
+    assert evidence.negatives == 40 * 2 * rules.ratio
+    outcomes = check_samples(evidence, weights, reported_shortfall=0)
+    assert [broken(of_check) for of_check in outcomes.values()] == [[]] * 4
+    assert evidence.drawn.sum() == 0, "draws of less than a millionth of the weight are not tested"
 
 
 def test_few_draws_are_not_tested() -> None:
