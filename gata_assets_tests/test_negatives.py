@@ -137,6 +137,35 @@ def test_users_one_after_another_leave_nothing_behind_whatever_the_turn(power: f
     assert places_of(drawn) == drawn_by_the_oracle(seen, wanted, 300, rules_of(power=power))
 
 
+@pytest.mark.parametrize("power", powers_of_tests)
+def test_how_often_and_in_which_order_an_item_was_met_changes_nothing(power: float | None) -> None:
+    candidates = choose_candidates(np.ones(12, dtype=bool), np.arange(12), rules_of(power=power))
+    drawn = [
+        sample_negatives(
+            gather_histories(
+                np.zeros(len(met), dtype=np.int32),
+                np.array(met, dtype=np.int32),
+                candidates,
+                keys=np.array([5], dtype=np.uint64),
+                wanted=np.array([4]),
+            ),
+            candidates,
+            rules_of(power=power),
+        )
+        for met in ([1, 3], [3, 1, 3, 1, 3, 1, 1, 3, 1, 3])
+    ]
+    once, often = (places_of(one) for one in drawn)
+    assert once == often and len(often[0]) == 4
+    assert drawn[0].probabilities(candidates).tolist() == drawn[1].probabilities(candidates).tolist()
+    assert drawn[1].shortfall.tolist() == [0]
+
+
+def test_where_nearly_all_the_weight_was_seen_the_probabilities_of_the_rest_have_all_their_digits() -> None:
+    events = [("crowd", "item a", START, CLICK)] * 3_000 + [("user", "item a", START, CLICK)]
+    rows = rows_of(sample(events, ITEMS[:4], rules_of(power=8.0)))
+    assert [row[3] for row in rows if row[0] == "user"] == [None] + [pytest.approx(1 / 3, rel=1e-12)] * 3
+
+
 @pytest.mark.parametrize("power", [None, 0.0])
 def test_a_number_that_would_make_some_places_likelier_is_thrown_away(power: float | None) -> None:
     # Of 2^32 numbers one in 2,387 is left over by so many places: where such a one comes first, the next one draws.
