@@ -28,7 +28,6 @@ _MODULES = (
     "rich.progress",
     "pandas",
     "pandera.pandas",
-    "dagster_pandera",
     "pyarrow.parquet",
     "gata_assets.commands.prepare",
     "gata_assets.resources.sqlite_source",

@@ -5,10 +5,12 @@ All real, nothing is faked.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gata_assets.core.event_table import EventTable, code_events
+from gata_assets.core.feature_kernel import choose_recent
 from gata_assets.core.feature_quality import check_features
 from gata_assets.core.features import FeatureTables, make_features
 from gata_assets.core.interaction_rules import InteractionType
@@ -37,6 +40,7 @@ from gata_assets_tests.interaction_worlds import (
     interactions_frame,
 )
 
+TraceFunction = Callable[[FrameType, str, object], Any]
 VIEW, CLICK, BUY = InteractionType.VIEW, InteractionType.CLICK, InteractionType.PURCHASE
 NOON = B.replace(hour=0) - timedelta(hours=12)
 A_WORLD = World((Event("u", "i", VIEW, NOON, 3.0), Event("u", "i", CLICK, NOON)), (Item("i"), Item("j", "toys", 2.0)))
@@ -159,7 +163,7 @@ def test_of_many_at_one_instant_those_go_first_that_the_ties_say(count: int, see
     assert rows_of(features_of(World(tuple(events), ())).recent_interactions) == recent_rows(events)
 
 
-def test_a_user_with_as_many_as_a_batch_may_have_at_one_instant_takes_no_time_to_speak_of() -> None:
+def test_of_very_many_at_one_instant_the_fifty_that_go_first_are_kept() -> None:
     codes = np.arange(200_000, dtype=np.uint64)[::-1] % 5_000
     ids = pl.Series([f"i{n:05}" for n in range(5_000)])
     frame = pl.DataFrame(
@@ -176,6 +180,40 @@ def test_a_user_with_as_many_as_a_batch_may_have_at_one_instant_takes_no_time_to
     features = make_features(code_events(frame, users, items), catalogue_frame([]), before=B)
     # Each item forty times: the fifty that go first are of the first two.
     assert the_only(features.user_features)["recent_items"] == ["i00000"] * 40 + ["i00001"] * 10
+
+
+def steps_of_choosing(interactions: int, instants: int) -> int:
+    """Lines of the loop that run, uncompiled, for a user whose every interaction goes before those met so far."""
+    choose = choose_recent.py_func  # type: ignore[attr-defined]
+    steps = 0
+
+    def count(frame: FrameType, event: str, _argument: object) -> TraceFunction | None:
+        nonlocal steps
+        steps += event == "line"
+        return count if frame.f_code is choose.__code__ else None
+
+    rows = np.arange(interactions, dtype=np.uint32)
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        choose(
+            np.array([0, interactions]),
+            rows,
+            np.sort(rows.astype(np.int64) % instants),
+            rows[::-1].astype(np.int32),
+            np.zeros(interactions, dtype=np.uint8),
+            np.full(interactions, np.nan, dtype=np.float32),
+            5,
+        )
+    finally:
+        sys.settrace(before)
+    return steps
+
+
+def test_choosing_the_last_of_many_at_one_instant_takes_steps_in_proportion_and_of_older_ones_none() -> None:
+    some, many = steps_of_choosing(300, instants=1), steps_of_choosing(1_200, instants=1)
+    assert 3.5 * some < many < 4.5 * some
+    assert steps_of_choosing(300, instants=60) == steps_of_choosing(1_200, instants=240) < some
 
 
 @pytest.mark.parametrize("at", [WINDOW.start_at, B - timedelta(microseconds=1)])

@@ -6,6 +6,7 @@ Real: files in every format, a local store, Parquet. Nothing is faked.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -148,12 +149,17 @@ def test_a_file_with_the_wrong_columns_does_not_land(tmp_path: Path) -> None:
     assert list(curator.store.list_keys("")) == []
 
 
-def test_rows_that_do_not_fit_into_memory_come_back_by_day(tmp_path: Path) -> None:
+def test_rows_that_do_not_fit_into_memory_are_laid_down_on_the_way_and_come_back_by_day(tmp_path: Path) -> None:
     rows = pl.DataFrame({"timestamp": [datetime(2026, 1, 1 + n % 7, n % 24) for n in range(500)], "n": range(500)})
     with StagedWriter(tmp_path / "staged", rows_held=120) as writer:
+        on_disk = []
         for part in rows.iter_slices(50):
             writer.add(part)
+            on_disk.append((tmp_path / "staged").stat().st_size)
         parts = writer.parts("key")
+    # At 150, 300 and 450 rows, and the last 50 at the end: of each day a span each time.
+    assert [before < after for before, after in pairwise([0, *on_disk])] == [False, False, True] * 3 + [False]
+    assert [len(part.spans) for part in parts] == [4] * 7
     content = (tmp_path / "staged").read_bytes()
     days = {part.day: read_spans(content[start : start + size] for start, size in part.spans) for part in parts}
     assert list(days) == sorted(set(rows["timestamp"].dt.date()))

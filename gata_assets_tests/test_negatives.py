@@ -6,7 +6,7 @@ All real, nothing is faked; the oracle is `sampling_oracle`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
@@ -21,10 +21,12 @@ from gata_assets.errors import DataRuleError
 from gata_assets_tests.sampling_oracle import (
     Event,
     Row,
+    Stream,
     available,
     code,
     draw_by_weight,
     draw_uniformly,
+    lemire,
     rules_of,
     training_rows,
 )
@@ -44,7 +46,8 @@ events_of_worlds = st.lists(
     max_size=60,
 )
 catalogues = st.lists(st.sampled_from(ITEMS), min_size=1, unique=True)
-powers = st.sampled_from([None, 0.0, 0.75, 4.0])
+powers_of_tests = [None, 0.0, 0.75, 1.0, 2.0, 4.0]
+powers = st.sampled_from(powers_of_tests)
 all_rules = st.builds(
     rules_of,
     least=st.tuples(st.integers(1, 3), st.integers(1, 3)),
@@ -86,6 +89,18 @@ def draw_for(seen: Sequence[set[int]], wanted: int, places: int, rules: Sampling
     return sample_negatives(histories, candidates, rules, threads=threads)
 
 
+def places_of(drawn: Negatives) -> list[list[int]]:
+    return [drawn.places[first:last].tolist() for first, last in pairwise(drawn.starts)]
+
+
+def drawn_by_the_oracle(seen: Sequence[set[int]], wanted: int, places: int, rules: SamplingRules) -> list[list[int]]:
+    candidates = choose_candidates(np.ones(places, dtype=bool), np.arange(places) ** 2, rules)
+    if candidates.table is None or candidates.weights is None:
+        return [draw_uniformly(rules.seed, key, items, places, wanted) for key, items in enumerate(seen)]
+    weights, table = candidates.weights.tolist(), candidates.table
+    return [draw_by_weight(rules.seed, key, items, weights, table, wanted) for key, items in enumerate(seen)]
+
+
 @given(events=events_of_worlds, catalogue=catalogues, rules=all_rules)
 def test_the_rows_are_those_of_the_oracle(events: list[Event], catalogue: list[str], rules: SamplingRules) -> None:
     sampled = sample(events, catalogue, rules)
@@ -108,15 +123,66 @@ def test_the_rows_are_those_of_the_oracle(events: list[Event], catalogue: list[s
 def test_draws_are_those_of_the_oracle_on_both_sides_of_the_turn(
     seen: list[set[int]], places: int, wanted: int, power: float | None
 ) -> None:
-    rules = rules_of(power=power)
-    drawn = draw_for(seen, wanted, places, rules)
-    candidates = choose_candidates(np.ones(places, dtype=bool), np.arange(places) ** 2, rules)
-    for key, items in enumerate(seen):
-        if candidates.table is None or candidates.weights is None:
-            expected = draw_uniformly(rules.seed, key, items, places, wanted)
+    drawn = draw_for(seen, wanted, places, rules_of(power=power))
+    assert places_of(drawn) == drawn_by_the_oracle(seen, wanted, places, rules_of(power=power))
+
+
+@pytest.mark.parametrize("power", powers_of_tests)
+@pytest.mark.parametrize("wanted", [1, 7, 60])
+def test_users_one_after_another_leave_nothing_behind_whatever_the_turn(power: float | None, wanted: int) -> None:
+    # Many of a range have seen more than half or nearly all: of what is left, one is chosen, or many, or all.
+    random = np.random.default_rng(3)
+    seen = [set(random.choice(300, count, replace=False).tolist()) for count in random.integers(0, 299, 200)]
+    drawn = draw_for(seen, wanted, 300, rules_of(power=power))
+    assert places_of(drawn) == drawn_by_the_oracle(seen, wanted, 300, rules_of(power=power))
+
+
+@pytest.mark.parametrize("power", powers_of_tests)
+def test_how_often_and_in_which_order_an_item_was_met_changes_nothing(power: float | None) -> None:
+    candidates = choose_candidates(np.ones(12, dtype=bool), np.arange(12), rules_of(power=power))
+    drawn = [
+        sample_negatives(
+            gather_histories(
+                np.zeros(len(met), dtype=np.int32),
+                np.array(met, dtype=np.int32),
+                candidates,
+                keys=np.array([5], dtype=np.uint64),
+                wanted=np.array([4]),
+            ),
+            candidates,
+            rules_of(power=power),
+        )
+        for met in ([1, 3], [3, 1, 3, 1, 3, 1, 1, 3, 1, 3])
+    ]
+    once, often = (places_of(one) for one in drawn)
+    assert once == often and len(often[0]) == 4
+    assert drawn[0].probabilities(candidates).tolist() == drawn[1].probabilities(candidates).tolist()
+    assert drawn[1].shortfall.tolist() == [0]
+
+
+def test_where_nearly_all_the_weight_was_seen_the_probabilities_of_the_rest_have_all_their_digits() -> None:
+    events = [("crowd", "item a", START, CLICK)] * 3_000 + [("user", "item a", START, CLICK)]
+    rows = rows_of(sample(events, ITEMS[:4], rules_of(power=8.0)))
+    assert [row[3] for row in rows if row[0] == "user"] == [None] + [pytest.approx(1 / 3, rel=1e-12)] * 3
+
+
+@pytest.mark.parametrize("power", [None, 0.0])
+def test_a_number_that_would_make_some_places_likelier_is_thrown_away(power: float | None) -> None:
+    # Of 2^32 numbers one in 2,387 is left over by so many places: where such a one comes first, the next one draws.
+    places, users, rules = 2**32 // 2_387 + 1, 20_000, rules_of(power=power)
+    streams = [Stream.of(rules.seed, key) for key in range(users)]
+    firsts = [lemire(stream.next() >> 32, places) for stream in streams]
+    left_over = [key for key in range(users) if firsts[key] is None]
+    assert len(left_over) > 3
+    drawn = draw_for([set()] * users, 1, places, rules)
+    for key in left_over:
+        stream = Stream.of(rules.seed, key)
+        if power is None:
+            numbers = iter(half for _ in range(9) for half in divmod(stream.next(), 2**32))
+            expected = next(place for half in numbers if (place := lemire(half, places)) is not None)
         else:
-            expected = draw_by_weight(rules.seed, key, items, candidates.weights.tolist(), candidates.table, wanted)
-        assert drawn.places[drawn.starts[key] : drawn.starts[key + 1]].tolist() == expected
+            expected = stream.below(places)
+        assert drawn.places[key] == expected
 
 
 @given(events=events_of_worlds, catalogue=catalogues, rules=all_rules)

@@ -96,9 +96,16 @@ def test_parts_of_an_earlier_run_that_may_not_be_deleted_are_told_with_what_to_d
     with pytest.raises(DeleteDeniedError) as caught:
         write_tables(store, PREFIX, {"numbers": source(numbers(12), 5)}, threads=1)
     message = str(caught.value)
-    assert all(f"part-0000{part}.parquet" in message for part in (2, 3))
-    assert "part-00001.parquet" not in message
-    assert message.endswith("Delete them by hand or give the role the right, and run the batch again.")
+    assert message.startswith(f"2 files of an earlier run are left below {store.uri(FOLDER)}")
+    assert "(part-00002.parquet, part-00003.parquet)" in message
+    assert message.endswith("give the role the right (s3:DeleteObject), and run the batch again.")
+
+
+def test_of_very_many_files_that_may_not_be_deleted_a_few_are_named(tmp_path: Path) -> None:
+    store = StoreWithoutDelete(directory=str(tmp_path))
+    write_tables(store, PREFIX, {"numbers": source(numbers(80), 5)}, threads=1)
+    with pytest.raises(DeleteDeniedError, match=r"^7 files .*part-00005\.parquet, …\)"):
+        write_tables(store, PREFIX, {"numbers": source(numbers(8), 5)}, threads=1)
 
 
 def test_who_may_not_delete_may_write_as_many_parts_again(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chi2
 
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules
 from gata_assets.core.outcomes import broken
@@ -29,6 +30,7 @@ from gata_assets.core.sampling_quality import (
     expected_draws,
     gather_evidence,
     group_by_user,
+    measure_cover,
     weigh_items,
 )
 from gata_assets_tests.sampling_oracle import Event, available, code, rules_of
@@ -161,6 +163,28 @@ def test_a_user_whose_rows_stand_apart_is_seen() -> None:
     assert RATIO_IS_KEPT_OR_COUNTED_SHORT in world.failed(apart)
 
 
+def test_a_row_after_those_of_the_last_user_is_seen() -> None:
+    world = World(rules_of())
+    columns = world.columns
+    again = RowColumns(
+        np.append(columns.user, columns.user[0]),
+        np.append(columns.item, columns.item[0]),
+        np.append(columns.label, columns.label[0]),
+        np.append(columns.probability, columns.probability[0]),
+    )
+    assert world.failed(again) == {RATIO_IS_KEPT_OR_COUNTED_SHORT}
+
+
+@pytest.mark.parametrize(("told", "off"), [(3, 3), (0, 0)])
+def test_a_shortfall_is_off_by_what_it_is_told_too_high_or_too_low(told: int, off: int) -> None:
+    world = World(rules_of())
+    _, counted = check_samples(world.evidence(), world.weights, reported_shortfall=told)[RATIO_IS_KEPT_OR_COUNTED_SHORT]
+    assert counted.failed == off
+    short = replace(world.evidence(), shortfall=5)
+    _, counted = check_samples(short, world.weights, reported_shortfall=told)[RATIO_IS_KEPT_OR_COUNTED_SHORT]
+    assert counted.failed == 5 - told
+
+
 def test_a_wrong_probability_is_seen() -> None:
     world = World(rules_of(power=0.75))
     probability = world.columns.probability.copy()
@@ -204,18 +228,46 @@ def test_draws_of_another_law_than_the_claimed_are_seen(made: float | None, clai
     assert broken(outcomes[NEGATIVES_COVER_THE_CATALOGUE][:1])
 
 
-@pytest.mark.parametrize("power", [None, 0.75, 2.0, 4.0])
-def test_the_statistic_is_that_of_chance_for_many_seeds(power: float | None) -> None:
-    # Of 40 seeds the mean of (observed - expected)^2 / expected is near 1 in each part: neither alarms nor blindness.
-    ratios = []
-    for seed in range(40):
-        world = World(rules_of(power=power, seed=seed), users=30, seed=seed)
+@pytest.mark.parametrize(
+    ("power", "least", "most"), [(None, 0.8, 1.2), (0.75, 0.8, 1.2), (2.0, 0.8, 1.2), (4.0, 0.4, 1.2)]
+)
+def test_the_statistic_of_rows_that_are_right_is_that_of_chance(power: float | None, least: float, most: float) -> None:
+    # Chi-square has its degrees of freedom as its mean: of 25 seeds with 20 parts each it is within 0.2 of that. At the
+    # fourth power nearly all users draw the few heavy items, and what all draw has no chance in it: it is less.
+    statistics, freedom = 0.0, 0
+    for seed in range(25):
+        world = World(rules_of(power=power, seed=seed), seed=seed)
         evidence = world.evidence()
-        expected = expected_draws(evidence, world.weights)
-        assert not broken([check_cover(evidence.drawn, expected)])
-        halves = [slice(0, 20), slice(20, None)]
-        ratios += [(evidence.drawn[half].sum() - expected[half].sum()) ** 2 / expected[half].sum() for half in halves]
-    assert 0.1 < np.mean(ratios) < 1.5
+        statistic, parts, _ = measure_cover(evidence.drawn, expected_draws(evidence, world.weights))
+        statistics, freedom = statistics + statistic, freedom + parts - 1
+    assert freedom > 25 * 5
+    assert least < statistics / freedom < 1.2
+
+
+def test_the_alarm_is_as_seldom_as_is_said() -> None:
+    # Of two parts the statistic is that of one degree of freedom, and 37.3 or more in one of 10^9.
+    assert chi2.isf(1e-9, 1) == pytest.approx(37.3, abs=0.05)
+    for off, is_alarm in ((136, False), (137, True)):
+        outcome = check_cover(np.array([1_000 + off, 1_000 - off]), np.array([1_000.0, 1_000.0]))
+        assert (2 * off**2 / 1_000 > 37.3) == is_alarm
+        assert outcome.failed == (off if is_alarm else 0)
+
+
+@pytest.mark.parametrize("power", [4.0, 8.0])
+def test_rows_that_are_right_pass_where_what_was_seen_has_all_but_the_last_digits_of_the_weight(power: float) -> None:
+    crowd = [("crowd", CATALOGUE[0], START, VIEW)] * 3_000
+    users = [(f"user {n:02}", CATALOGUE[item], START, CLICK) for n in range(40) for item in (0, n + 1)]
+    rules = rules_of(power=power)
+    table = code([*crowd, *users], CATALOGUE)
+    is_available = available(table, CATALOGUE)
+    rows = sample_rows(table, first=0, is_available=is_available, rules=rules)
+    evidence = evidence_of(rows, [*crowd, *users], CATALOGUE, rules)
+    weights = weigh_items(np.bincount(table.item, minlength=ITEMS), is_available, rules)
+    assert weights.sum() - weights[0] < 1e-6 * weights[0]
+    assert evidence.negatives == 40 * 2 * rules.ratio
+    outcomes = check_samples(evidence, weights, reported_shortfall=0)
+    assert [broken(of_check) for of_check in outcomes.values()] == [[]] * 4
+    assert evidence.drawn.sum() == 0, "draws of less than a millionth of the weight are not tested"
 
 
 def test_few_draws_are_not_tested() -> None:

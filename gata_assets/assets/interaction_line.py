@@ -52,7 +52,7 @@ class BatchTable:
 
 
 if TYPE_CHECKING:
-    from gata_assets.resources.curated_layer import CuratedDays, CuratedLayer
+    from gata_assets.resources.curated_layer import CuratedLayer, StoredDays
 
 # The tables of each set, in their order; without rows of its first, a set is not made.
 TABLES: Mapping[SetName, Mapping[str, BatchTable]] = {
@@ -102,8 +102,8 @@ class _Batch:
 
     batch_id: str
     windows: InteractionWindows
-    days: CuratedDays
-    seen_days: CuratedDays
+    days: StoredDays
+    seen_days: StoredDays
     catalogue: str | None
 
     def made_from(self, name: SetName) -> dict[str, Any]:

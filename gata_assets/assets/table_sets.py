@@ -15,6 +15,7 @@ from gata_assets.core.interaction_places import TenantPlaces
 from gata_assets.errors import DeleteDeniedError
 from gata_assets.resources.interaction_engine import MadeTables, WrittenFile
 from gata_assets.resources.object_store import ObjectStore
+from gata_assets.resources.part_files import delete_others
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,7 @@ def write_tables(store: ObjectStore, tables: TablesOfBatch, made: MadeTables | N
         except DeleteDeniedError:
             store.write(manifest_key, withdrawn_manifest(tables.name, tables.tenant, tables.batch_id))
     files = made.write(prefix) if made else {}
-    written = {file.key for of_table in files.values() for file in of_table}
-    _delete_left(store, [key for key in store.list_keys(prefix) if key not in written | {manifest_key}], tables)
+    delete_others(store, prefix, {manifest_key, *(file.key for of_table in files.values() for file in of_table)})
     described: dict[str, list[Mapping[str, str | int]]] = {
         table: [
             {"key": file.key, "rows": file.rows, "bytes": file.size, "sha256": file.sha256} for file in files[table]
@@ -60,19 +60,3 @@ def write_tables(store: ObjectStore, tables: TablesOfBatch, made: MadeTables | N
     stored = read_stored(manifest)
     assert stored is not None
     return WrittenTables(stored, manifest_key, prefix, files)
-
-
-def _delete_left(store: ObjectStore, keys: Sequence[str], tables: TablesOfBatch) -> None:
-    denied = 0
-    for key in keys:
-        try:
-            store.delete(key)
-        except DeleteDeniedError:
-            denied += 1
-    if denied:
-        folder = store.uri(tables.name.prefix(TenantPlaces(tables.tenant), tables.batch_id))
-        raise DeleteDeniedError(
-            f"{denied} files of an earlier run of batch {tables.batch_id} are left below {folder} and may not be "
-            "deleted, and whoever reads the folder would read them too. Delete them by hand or give the role the right "
-            "(s3:DeleteObject), and run the batch again."
-        )

@@ -52,7 +52,7 @@ _ROWS_OF_A_GROUP = 1 << 16
 _FETCHERS = 8
 
 
-class CuratedDays(NamedTuple):
+class EventsOfDays(NamedTuple):
     """The interactions of some days within the window, and their ids, which come again for each day."""
 
     events: pl.DataFrame
@@ -128,7 +128,7 @@ def rows_of_day(store: ObjectStore, places: TenantPlaces, day: date) -> int:
 
 def _read_days(
     places: TenantPlaces, rows: Mapping[date, int], window: Window, store: ObjectStore, fetchers: Executor
-) -> CuratedDays:
+) -> EventsOfDays:
     days = list(rows)
     midnight = datetime(days[0].year, days[0].month, days[0].day, tzinfo=UTC)
     end_at = datetime(days[-1].year, days[-1].month, days[-1].day, tzinfo=UTC) + timedelta(days=1)
@@ -150,7 +150,7 @@ def _read_days(
         )
     if midnight < window.start_at or end_at > window.end_at:
         events = events.filter(pl.col("timestamp").is_between(window.start_at, window.end_at, closed="left"))
-    return CuratedDays(events, users, items)
+    return EventsOfDays(events, users, items)
 
 
 def _fetch(store: ObjectStore, keys: Sequence[str], copies: ExitStack) -> list[tuple[str, Path]]:

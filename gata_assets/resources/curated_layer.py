@@ -18,7 +18,7 @@ from gata_assets.resources.threads import map_in_order
 
 
 @dataclass(frozen=True)
-class CuratedDay:
+class StoredDay:
     """One day: the SHA-256 and the rows of its table (None where there is no whole one), and whether it is to be made.
 
     `is_due` says that it was made from other parts than those that count, or never.
@@ -31,11 +31,11 @@ class CuratedDay:
 
 
 @dataclass(frozen=True)
-class CuratedDays:
+class StoredDays:
     """The days of a window, in their order; `staged` are those of which any file that counts has a row."""
 
     tenant: str
-    found: tuple[CuratedDay, ...]
+    found: tuple[StoredDay, ...]
     staged: frozenset[date]
 
     @property
@@ -53,10 +53,10 @@ class CuratedDays:
         """Whether there is any interaction on these days, in a curated table or in a file that counts."""
         return any(one.rows or one.day in self.staged for one in self.found)
 
-    def part(self, days: Iterable[date]) -> CuratedDays:
+    def part(self, days: Iterable[date]) -> StoredDays:
         """Those of the days that are among these."""
         wanted = set(days)
-        return CuratedDays(self.tenant, tuple(one for one in self.found if one.day in wanted), self.staged)
+        return StoredDays(self.tenant, tuple(one for one in self.found if one.day in wanted), self.staged)
 
     def digest(self) -> dict[str, str | int]:
         """Of what content they are, as a manifest says it."""
@@ -78,10 +78,10 @@ class CuratedLayer:
     def __init__(self, curator: Curator) -> None:
         self.curator = curator
         self.places = curator.places
-        self._found: dict[date, CuratedDay] = {}
+        self._found: dict[date, StoredDay] = {}
         self._staged: frozenset[date] | None = None
 
-    def look(self, days: Sequence[date]) -> CuratedDays:
+    def look(self, days: Sequence[date]) -> StoredDays:
         """What stands of these days; raises StoreError."""
         unknown = [day for day in days if day not in self._found]
         if unknown:
@@ -90,7 +90,7 @@ class CuratedLayer:
             self._found.update(zip(unknown, read, strict=True))
         if self._staged is None:
             self._staged = frozenset(parts_by_day(self.curator.reports(DataType.INTERACTIONS)))
-        return CuratedDays(self.places.tenant, tuple(self._found[day] for day in days), self._staged)
+        return StoredDays(self.places.tenant, tuple(self._found[day] for day in days), self._staged)
 
     @cached_property
     def files_waiting(self) -> int:
@@ -106,9 +106,9 @@ class CuratedLayer:
         """The SHA-256 of the catalogue; None where there is none. Raises StoreError."""
         return self._read_manifest(self.places.curated_items(), ITEMS_FILE)[0]
 
-    def _read(self, day: date, *, is_due: bool) -> CuratedDay:
+    def _read(self, day: date, *, is_due: bool) -> StoredDay:
         digest, rows = self._read_manifest(self.places.curated_day(day), INTERACTIONS_FILE)
-        return CuratedDay(day, digest, rows, is_due)
+        return StoredDay(day, digest, rows, is_due)
 
     def _read_manifest(self, folder: str, file: str) -> tuple[str | None, int]:
         try:

@@ -7,7 +7,7 @@ save little of what are codes already.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import file_digest
@@ -28,6 +28,9 @@ GROUPS_OF_A_PART = 2
 
 # Row groups are cut before.
 _NO_LIMIT = 1 << 62
+
+# An error names so many files, and counts all.
+_NAMES_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -132,17 +135,18 @@ def _write_part(store: ObjectStore, key: str, source: TableSource, part: int, fo
     return WrittenFile(key, rows, size, sha256)
 
 
-def delete_others(store: ObjectStore, folder: str, written: Sequence[str]) -> None:
+def delete_others(store: ObjectStore, folder: str, written: Collection[str]) -> None:
     """Delete what is in a folder and was not written now; raises DeleteDeniedError, or StoreError."""
     denied = []
     for key in sorted(set(store.list_keys(folder)) - set(written)):
         try:
             store.delete(key)
-        except DeleteDeniedError as error:
-            denied.append(str(error))
+        except DeleteDeniedError:
+            denied.append(key.removeprefix(folder))
     if denied:
+        more = ", …" if len(denied) > _NAMES_TOLD else ""
         raise DeleteDeniedError(
-            f"{' '.join(denied)} An earlier run wrote more parts than this one, and what is left of them must go: a "
-            "reader of the folder would take them for rows of this run. Delete them by hand or give the role the "
-            "right, and run the batch again."
+            f"{len(denied)} files of an earlier run are left below {store.uri(folder)} and may not be deleted "
+            f"({', '.join(denied[:_NAMES_TOLD])}{more}): whoever reads the folder takes them for rows of this run. "
+            "Delete them by hand or give the role the right (s3:DeleteObject), and run the batch again."
         )
