@@ -19,6 +19,7 @@ from gata_assets.core.interaction_places import DataType
 from gata_assets.core.raw_files import parse_format
 from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.resources.curation import Curator
+from gata_assets.resources.intake import Intake
 from gata_assets.resources.interaction_engine import CuratedWindow, InteractionEngine, MadeTables
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.settings import parse_settings
@@ -46,7 +47,7 @@ def ingest(store: LocalObjectStore, directory: Path, data: DataType, content: by
     path = directory / name
     path.write_bytes(content)
     curator = Curator(store, "acme", parse_settings(SETTINGS).curation_rules, datetime.now(UTC))
-    curator.sort(curator.land(data, name, path, parse_format(name)).raw_key)
+    Intake(curator).take(data, name, path, parse_format(name))
 
 
 def test_rows_lost_from_quarantine_are_told_of_files_that_were_sorted_before(

@@ -52,7 +52,7 @@ class CurationLine:
             return
         failures = KeptFailures(self._context.log, partitions=1, are=Partitions("catalogue of", ""))
         try:
-            self._sort(DataType.ITEMS)
+            self._curator.sort_new(DataType.ITEMS)
             yield from self._make_catalogue(as_event=False)
         except Exception as error:  # noqa: BLE001 (kept as the failure that ends the run)
             failures.keep(self._tenant, f"{self._tenant}/{CURATED_ITEMS}", error)
@@ -92,14 +92,15 @@ class CurationLine:
         self, asked: Sequence[str], stale_between: tuple[date, date] | None, failures: KeptFailures
     ) -> Generator[Event, None, tuple[list[date], list[Report]]]:
         """Sort new files; gives the days to make (those that are asked for, and those that are stale) and the files."""
-        self._sort(DataType.ITEMS)
+        self._curator.sort_new(DataType.ITEMS)
         from gata_assets.resources.curated_layer import CuratedLayer
 
         key = dg.AssetKey([self._tenant, CURATED_ITEMS])
         is_known = is_recorded(self._context.instance, key, CuratedLayer(self._curator).catalogue_digest())
         if self._curator.is_catalogue_stale() or not is_known:
             yield from self._make_catalogue(as_event=True)
-        files = self._sort(DataType.INTERACTIONS)
+        files = self._curator.sort_new(DataType.INTERACTIONS)
+        self._tell_outdated()
         among = self._curator.stale_days(*(stale_between or (None, None)))
         stale = [day for day in among if self._days.has_partition_key(str(day))]
         wanted = {*map(date.fromisoformat, asked), *stale}
@@ -112,9 +113,15 @@ class CurationLine:
                 failures.keep(str(day), self._key.to_user_string(), error)
         return sorted(wanted - lost.keys()), files
 
-    def _sort(self, data: DataType) -> list[Report]:
-        of_data = self._curator.places.raw(data)
-        return [self._curator.sort(key) for key in self._curator.unsorted() if key.startswith(of_data)]
+    def _tell_outdated(self) -> None:
+        """Say how many files count by rows that were judged by other settings: nothing sorts them again by itself."""
+        outdated = self._curator.outdated(self._curator.reports(DataType.INTERACTIONS))
+        if outdated:
+            self._context.log.warning(
+                f"{len(outdated):,} files of {self._tenant} count by other rules than those of now "
+                f"(EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS). To sort them again: "
+                f"gata quarantine --tenant {self._tenant} --replay"
+            )
 
     def _make_catalogue(self, *, as_event: bool) -> Events:
         made = self._curator.curate_items()

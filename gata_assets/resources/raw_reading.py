@@ -53,7 +53,11 @@ def read_sorted(
 @contextmanager
 def _opened(path: Path, file_format: FileFormat) -> Iterator[BinaryIO]:
     try:
-        with path.open("rb") as file:
+        file = path.open("rb")
+    except OSError as error:
+        raise RawFileError(f"cannot be read: {error.strerror}.") from None
+    try:
+        with file:
             if file_format.compression is None:
                 yield file
                 return
