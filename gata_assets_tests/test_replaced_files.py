@@ -112,6 +112,14 @@ def test_a_file_takes_the_place_of_a_whole_chain_when_all_of_it_is_named() -> No
     assert new.replaces == ("a", "b", "c")
 
 
+def test_a_file_comes_back_in_the_place_of_the_one_that_counts_instead_and_of_no_other() -> None:
+    reports = [report_of("a"), report_of("b", ("a",)), report_of("c", ("b",)), report_of("d")]
+    with pytest.raises(DataRuleError, match="a counts no more, c does in its place: --replaces c brings it back"):
+        put_in_place(reports[0], ["d"], reports)
+    written = put_in_place(reports[0], ["d", "c"], reports)
+    assert [(one.file_id, one.replaces) for one in written] == [("b", ()), ("a", ("d", "c"))]
+
+
 def test_a_refused_file_takes_nobodys_place() -> None:
     reports = [report_of("a"), report_of("b", ("a",), refused="is damaged")]
     assert [one.file_id for one in valid_reports(reports)] == ["a"]
