@@ -137,6 +137,10 @@ def test_what_was_replaced_is_neither_outdated_nor_sorted_again(
     (a,) = said(ingest("interactions", "a.csv"))
     (b,) = said(ingest("interactions", "b.csv", "--replaces", str(a["file_id"])))
     monkeypatch.setenv("MAX_HOURS_AHEAD", "48")
+    monkeypatch.setenv("TENANTS", "sample")
+    doctor = " ".join(gata("doctor").stdout.split())
+    assert "interactions of sample: 2 files sorted, 0 waiting; a catalogue of 0 items. 1 file counts by other" in doctor
+    assert "gata quarantine --tenant sample --replay" in doctor
     assert [one["file_id"] for one in said(gata("quarantine", "--tenant", "sample"))] == [b["file_id"]]
     assert [one["event"] for one in said(ingest("interactions", "a.csv"))] == ["FILE_REPLACED"]
     alone = gata("quarantine", "--tenant", "sample", "--replay", "--file", str(a["file_id"]))

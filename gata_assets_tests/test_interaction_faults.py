@@ -96,6 +96,18 @@ def test_a_day_whose_rows_are_not_those_of_its_manifest_is_refused(
     assert "curate these days again" in failures(result)[0].reason
 
 
+def test_a_run_says_how_many_files_count_by_rules_that_were_changed_since(
+    instance: dg.DagsterInstance, store: LocalObjectStore, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        ingest(store, tmp_path, DataType.INTERACTIONS, interactions(["2025-12-01"]) + name.encode(), f"{name}.csv")
+    for settings, told in ((ONE, 0), (ONE | {"MAX_HOURS_AHEAD": "48"}, 1)):
+        result = run(instance, store, CURATE_INTERACTIONS, "2025-12-01", **settings)
+        assert result.success
+        said = [record.user_message for record in instance.all_logs(result.run_id)]
+        assert sum("2 files of acme count by other rules than those of now" in one for one in said) == told
+
+
 class EngineWithAFault(InteractionEngine):
     """Raises what nobody foresaw, with a value in its words."""
 
