@@ -1,7 +1,6 @@
 """Files on their way in: what lands, what is known again, what is judged anew, and how often the store is asked.
 
-Real: the command line, files below a directory, S3 over HTTP on loopback. Faked: a directory that counts what it is
-asked for.
+Real: the command line, files below a directory. Faked: a directory that counts what it is asked for.
 """
 
 from __future__ import annotations
@@ -179,7 +178,10 @@ def test_bad_rows_are_told_with_the_table_that_they_stand_in(workplace: Path) ->
     (workplace / "a.csv").write_bytes(encode([interaction(rating="9")], "csv"))
     (told,) = said(ingest("interactions", "a.csv"))
     assert (workplace / "gata-data" / str(told["quarantine"])).is_file()
-    assert f"the bad rows stand in {told['quarantine']}" in ingest("interactions", "a.csv", "--summary", "table").stdout
+    assert (
+        f"the bad rows: {told['quarantine']} in the target"
+        in ingest("interactions", "a.csv", "--summary", "table").stdout
+    )
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])

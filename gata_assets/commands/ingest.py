@@ -79,8 +79,13 @@ def ingest_file(
         taken = intake.take(data, file.path.name, file.path, file_format, replaces=replaces, progress=progress)
     except RawFileError as error:
         return FileOutcome(file.name, refused=str(error), seconds=perf_counter() - started)
-    seconds = perf_counter() - started
-    return FileOutcome(file.name, taken.report, None, taken.was_there, taken.replaced_by, seconds)
+    return FileOutcome(
+        file.name,
+        taken.report,
+        was_there=taken.was_there,
+        replaced_by=taken.replaced_by,
+        seconds=perf_counter() - started,
+    )
 
 
 def _files(names: Sequence[str], known: FileFormat | None, scratch: Path) -> Iterator[_Given]:

@@ -115,9 +115,9 @@ def _print_outcome(outcome: FileOutcome) -> None:
     console = text_console()
     report = outcome.report
     if report and outcome.replaced_by:
-        console.print(f"REPLACED {outcome.name} landed as {report.file_id} and counts no more,", markup=False)
-        console.print(f"  since {outcome.replaced_by} took its place.", markup=False)
-        console.print(f"  To bring it back, send it with --replaces {outcome.replaced_by}", markup=False)
+        console.print(f"REPLACED {outcome.name} (file {report.file_id}) counts no more:", markup=False, soft_wrap=True)
+        console.print(f"  {outcome.replaced_by} counts in its place", markup=False)
+        console.print(f"  to bring it back: --replaces {outcome.replaced_by}", markup=False, soft_wrap=True)
         return
     if report is None or outcome.reason:
         where = f" (file {report.file_id})" if report else " Nothing landed."
@@ -133,7 +133,7 @@ def _print_outcome(outcome: FileOutcome) -> None:
     for rule, rows in (report.bad_by_rule or {}).items():
         console.print(f"  {rows:,} broke {rule}", markup=False)
     if report.quarantine:
-        console.print(f"  the bad rows stand in {report.quarantine.key}", markup=False, soft_wrap=True)
+        console.print(f"  the bad rows: {report.quarantine.key} in the target", markup=False, soft_wrap=True)
     if report.unknown_items:
         console.print(f"  {report.unknown_items:,} good rows name items that the catalogue does not have", markup=False)
     for old in report.replaces:

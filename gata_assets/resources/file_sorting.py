@@ -39,7 +39,7 @@ SMALL_CALLS_AT_ONCE = 10
 
 
 class FileSorter:
-    """Lands and sorts the raw files of one tenant; what is another's is neither read nor written."""
+    """Finds and sorts the raw files of one tenant; what is another's is neither read nor written."""
 
     def __init__(self, store: Objects, tenant: str, rules: CurationRules, now: datetime) -> None:
         """`now` is when files that are first seen landed, at the latest."""

@@ -1,7 +1,7 @@
 """Raw files on this machine: opened, decompressed, and their rows told apart on two threads.
 
 What rows there are and what a good one is stands in `core.raw_rows` and `core.curation_rules`; where files stand in
-the store, in `curator`.
+the store, in `file_sorting`.
 """
 
 from __future__ import annotations
