@@ -100,11 +100,12 @@ class CurationLine:
         if self._curator.is_catalogue_stale() or not is_known:
             yield from self._make_catalogue(as_event=True)
         files = self._curator.sort_new(DataType.INTERACTIONS)
-        self._tell_outdated()
+        reports = self._curator.reports(DataType.INTERACTIONS)
+        self._tell_outdated(reports)
         among = self._curator.stale_days(*(stale_between or (None, None)))
         stale = [day for day in among if self._days.has_partition_key(str(day))]
         wanted = {*map(date.fromisoformat, asked), *stale}
-        lost = self._find_lost(wanted)
+        lost = self._find_lost(wanted, reports)
         for day, outcomes in lost.items():
             yield from checks.evaluations(self._key, str(day), {checks.NO_ROW_IS_LOST: outcomes})
             try:
@@ -113,9 +114,9 @@ class CurationLine:
                 failures.keep(str(day), self._key.to_user_string(), error)
         return sorted(wanted - lost.keys()), files
 
-    def _tell_outdated(self) -> None:
+    def _tell_outdated(self, reports: Iterable[Report]) -> None:
         """Say how many files count by rows that were judged by other settings: nothing sorts them again by itself."""
-        outdated = self._curator.outdated(self._curator.reports(DataType.INTERACTIONS))
+        outdated = self._curator.outdated(reports)
         if outdated:
             self._context.log.warning(
                 f"{len(outdated):,} files of {self._tenant} count by other rules than those of now "
@@ -184,12 +185,12 @@ class CurationLine:
         """The day of the file's folder, or on which it was first seen where that names none."""
         return landing_day(self._curator.places, report.data, report.raw_key) or report.landed_at.date()
 
-    def _find_lost(self, days: Set[date]) -> dict[date, list[Outcome]]:
+    def _find_lost(self, days: Set[date], reports: Iterable[Report]) -> dict[date, list[Outcome]]:
         """Those of the days that have rows of a file whose rows are not all in parts and quarantine; that parts hold
         what their report says is looked at when a day is made from them.
         """
         lost: dict[date, list[Outcome]] = {}
-        for file in valid_reports(self._curator.reports(DataType.INTERACTIONS)):
+        for file in valid_reports(reports):
             touched = [day for day in file.days if day in days]
             if not touched:
                 continue
