@@ -21,7 +21,10 @@ _TENANT = click.option("--tenant", required=True, metavar="NAME", help="Whose fi
     "--format", "file_format", metavar="END", help="The format where the name does not tell it: csv, jsonl.gz."
 )
 @click.option(
-    "--replaces", multiple=True, metavar="FILE_ID", help="An earlier file, which then counts no more (repeatable)."
+    "--replaces",
+    multiple=True,
+    metavar="FILE_ID",
+    help="The file whose place this takes, and which then counts no more (repeatable).",
 )
 @SUMMARY
 @ENV_FILE
@@ -37,8 +40,10 @@ def ingest(
     """Take in files of interactions or items: CSV, JSON Lines or Parquet, also with .gz or .zst.
 
     FILE may be a directory, or - for stdin. Files are kept as they are; bad rows go to quarantine with the rules that
-    they break. Exits with 0 when the files landed, though rows of them were bad, with 1 when a file could not be read
-    or has the wrong columns (the others land), and with 2 when an argument or a setting is wrong.
+    they break. What was sent before is known by its content and not stored again; where another file took its place,
+    it counts no more until it is sent with --replaces of that one. Exits with 0 when the files landed, though rows of
+    them were bad, with 1 when a file could not be read or has the wrong columns (the others land), and with 2 when an
+    argument or a setting is wrong.
     """
     settings = load(env_file)
     _require_tenant(tenant)
@@ -70,13 +75,14 @@ def ingest(
 @_TENANT
 @click.option("--rule", help="Only rows that break this rule.")
 @click.option("--file", "file_id", metavar="FILE_ID", help="Only this file.")
-@click.option("--replay", is_flag=True, help="Sort the files again, by today's rules and catalogue.")
+@click.option("--replay", is_flag=True, help="Sort these files again, by today's rules and catalogue.")
 @SUMMARY
 @ENV_FILE
 def quarantine(
     tenant: str, rule: str | None, file_id: str | None, replay: bool, summary: str, env_file: Path | None
 ) -> None:
-    """Show how many rows of a tenant break which rule in which file, and which files could not be read.
+    """Show how many rows of a tenant break which rule in which file, which files could not be read, and which count by
+    rules that were changed since.
 
     Exits with 1 when a file cannot be read when it is sorted again, and with 2 when an argument is wrong.
     """

@@ -10,7 +10,7 @@ import gzip
 import io
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +20,8 @@ from gata_assets.core.curation_reports import Report
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_rules import CurationRules, UnknownItems
 from gata_assets.core.raw_files import COLUMNS, parse_format
-from gata_assets.resources.curation import Curator
+from gata_assets.resources.curation import Curated, Curator
+from gata_assets.resources.intake import Intake
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 
 Row = Mapping[str, str | None]
@@ -81,11 +82,24 @@ def send(
     name: str = "file.csv",
     replaces: Sequence[str] = (),
 ) -> Report:
-    """Land and sort a file of rows or bytes."""
+    """Take in a file of rows or bytes, as `gata ingest` does."""
     directory.mkdir(exist_ok=True)
     path = directory / name
     path.write_bytes(rows if isinstance(rows, bytes) else encode(rows, name.partition(".")[2]))
-    return curator.sort(curator.land(data, name, path, parse_format(name)).raw_key, replaces=replaces)
+    return Intake(curator).take(data, name, path, parse_format(name), replaces=replaces).report
+
+
+def sort_new(curator: Curator) -> list[Report]:
+    """Sort what others put there as a run does: items first, and the catalogue before interactions."""
+    reports = curator.sort_new(DataType.ITEMS)
+    curator.refresh_catalogue()
+    return reports + curator.sort_new(DataType.INTERACTIONS)
+
+
+def curate_day(curator: Curator, day: date) -> Curated:
+    """Make one day anew."""
+    (made,) = curator.curate_days([day])
+    return made
 
 
 def curated_bytes(curator: Curator) -> dict[str, bytes]:

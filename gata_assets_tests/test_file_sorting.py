@@ -16,6 +16,7 @@ from gata_assets.core.interaction_places import DataType
 from gata_assets.core.outcomes import broken
 from gata_assets.core.raw_files import parse_format
 from gata_assets.errors import DataRuleError, RawFileError
+from gata_assets.resources.intake import Intake
 from gata_assets.resources.staging import StagedWriter, read_spans
 from gata_assets_tests.raw_worlds import (
     NOW,
@@ -26,6 +27,7 @@ from gata_assets_tests.raw_worlds import (
     item,
     quarantined,
     send,
+    sort_new,
 )
 
 DAY = date(2026, 1, 2)
@@ -59,7 +61,7 @@ def test_a_row_may_be_so_much_later_than_its_file_and_no_more(timestamp: str, is
     curator = curator_of(tmp_path / "store")
     assert send(curator, [interaction(timestamp=timestamp)], tmp_path / "in").good == is_good
     later = curator_of(tmp_path / "store", now=datetime(2027, 1, 1, tzinfo=UTC))
-    assert later.sort_again(later.reports(DataType.INTERACTIONS)[0].file_id).good == is_good
+    assert later.sort(later.reports(DataType.INTERACTIONS)[0].raw_key).good == is_good
 
 
 def test_items_are_judged_by_their_rules(tmp_path: Path) -> None:
@@ -87,7 +89,7 @@ def test_an_item_that_the_catalogue_lacks_is_counted_or_rejected_and_replayed_wh
     assert (report.good, report.bad_by_rule) == (0, {"item_is_known": 2})
     send(strict, [item()], tmp_path / "in", data=DataType.ITEMS, name="items.csv")
     strict.refresh_catalogue()
-    again = strict.sort_again(report.file_id)
+    again = strict.sort(report.raw_key)
     assert (again.good, again.bad, again.landed_at) == (1, 1, report.landed_at)
     assert strict.stale_days() == [DAY]
 
@@ -96,7 +98,7 @@ def test_new_items_are_known_to_interactions_that_came_with_them(tmp_path: Path)
     curator = curator_of(tmp_path / "store", rules=STRICT)
     for data, rows in ((DataType.INTERACTIONS, [interaction()]), (DataType.ITEMS, [item()])):
         curator.store.write(curator.places.raw(data) + "2026-01-05/by hand.csv", encode(rows, "csv"))
-    assert [report.good for report in curator.sort_new()] == [1, 1]
+    assert [report.good for report in sort_new(curator)] == [1, 1]
     assert curator.unsorted() == []
 
 
@@ -104,24 +106,25 @@ def test_only_a_known_file_of_the_same_kind_can_be_replaced(tmp_path: Path) -> N
     curator = curator_of(tmp_path / "store")
     items = send(curator, [item()], tmp_path / "in", data=DataType.ITEMS)
     report = send(curator, [interaction()], tmp_path / "in", name="b.csv")
-    for old in (items.file_id, report.file_id):
-        with pytest.raises(DataRuleError, match="cannot take the place"):
+    for old, why in (
+        (items.file_id, "no file"),
+        ("nonsense", "no file nonsense"),
+        (report.file_id, "is the file itself"),
+    ):
+        with pytest.raises(DataRuleError, match=why):
             curator.put_in_place(report, [old])
-    with pytest.raises(DataRuleError, match="There is no file nonsense"):
-        curator.put_in_place(report, ["nonsense"])
 
 
 def test_the_same_content_lands_once_whatever_it_is_called(tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
     path = tmp_path / "a.csv"
     path.write_bytes(encode([interaction()], "csv"))
-    first = curator.land(DataType.INTERACTIONS, "../Täg lich!.csv", path, parse_format(path.name))
+    first = Intake(curator).take(DataType.INTERACTIONS, "../Täg lich!.csv", path, parse_format(path.name))
     later = curator_of(tmp_path / "store", now=NOW.replace(day=20))
-    second = later.land(DataType.INTERACTIONS, "other.csv", path, parse_format(path.name))
-    assert (first.is_new, second.is_new, first.raw_key) == (True, False, second.raw_key)
-    assert second.landed_on == NOW.date()
-    assert first.raw_key.startswith("acme/raw/interactions/2026-01-10/t-g-lich-")
-    assert curator.store.read(first.raw_key) == path.read_bytes()
+    second = Intake(later).take(DataType.INTERACTIONS, "other.csv", path, parse_format(path.name))
+    assert (first.was_there, second.was_there, second.report) == (False, True, first.report)
+    assert first.report.raw_key.startswith("acme/raw/interactions/2026-01-10/t-g-lich-")
+    assert curator.store.read(first.report.raw_key) == path.read_bytes()
 
 
 @pytest.mark.parametrize("cut", [30, -1])
@@ -134,7 +137,7 @@ def test_a_file_that_is_cut_off_is_refused_and_stops_no_other(ending: str, cut: 
     curator.store.write(f"{folder}b.csv", encode([interaction()], "csv"))
     curator.store.write(f"{folder}c.xls", b"?")
     curator.store.write(f"{folder}_SUCCESS", b"")
-    reports = curator.sort_new()
+    reports = sort_new(curator)
     assert ["damaged" in (one.refused or "") for one in reports] == [True, False, False]
     assert "does not tell the format" in (reports[2].refused or "")
     assert [one.good for one in reports] == [0, 1, 0]
@@ -182,5 +185,6 @@ def test_a_staged_object_that_is_damaged_counts_as_lost_rows(damage: bytes, tmp_
     curator = curator_of(tmp_path / "store")
     report = send(curator, [interaction(), interaction(timestamp="2026-01-03T00:00:00Z")], tmp_path / "in")
     curator.store.write(report.parts[0].key, damage)
-    assert [one.failed for one in broken(curator.check_no_row_is_lost())] == [2]
-    assert [made.is_written for made in curator.curate_days(report.days)] == [False, False]
+    made = list(curator.curate_days(report.days))
+    assert [one.is_written for one in made] == [False, False]
+    assert [one.failed for day in made for one in broken(day.outcomes["no_row_is_lost"])] == [1, 1]

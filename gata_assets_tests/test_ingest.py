@@ -141,8 +141,9 @@ def test_a_mended_file_takes_the_place_of_the_earlier_one(workplace: Path) -> No
     (told,) = said(ingest("interactions", "a.csv"))
     unknown = ingest("interactions", "b.csv", "--replaces", "nonsense")
     assert (unknown.exit_code, "There is no file nonsense" in unknown.stderr) == (1, True)
-    other = ingest("items", "b.csv", "--replaces", str(told["file_id"]))
-    assert (other.exit_code, "is no file of items" in other.stderr) == (1, True)
+    (workplace / "items.csv").write_bytes(encode([item()], "csv"))
+    other = ingest("items", "items.csv", "--replaces", str(told["file_id"]))
+    assert (other.exit_code, f"There is no file {told['file_id']} of items" in other.stderr) == (1, True)
     assert not (workplace / "gata-data/sample/raw/items").exists(), "it is told before anything lands"
     (mended,) = said(ingest("interactions", "b.csv", "--replaces", str(told["file_id"])))
     assert mended["replaces"] == [told["file_id"]]

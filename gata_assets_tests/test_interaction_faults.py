@@ -19,6 +19,7 @@ from gata_assets.core.interaction_places import DataType
 from gata_assets.core.raw_files import parse_format
 from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.resources.curation import Curator
+from gata_assets.resources.intake import Intake
 from gata_assets.resources.interaction_engine import CuratedWindow, InteractionEngine, MadeTables
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.settings import parse_settings
@@ -46,7 +47,7 @@ def ingest(store: LocalObjectStore, directory: Path, data: DataType, content: by
     path = directory / name
     path.write_bytes(content)
     curator = Curator(store, "acme", parse_settings(SETTINGS).curation_rules, datetime.now(UTC))
-    curator.sort(curator.land(data, name, path, parse_format(name)).raw_key)
+    Intake(curator).take(data, name, path, parse_format(name))
 
 
 def test_rows_lost_from_quarantine_are_told_of_files_that_were_sorted_before(
@@ -93,6 +94,18 @@ def test_a_day_whose_rows_are_not_those_of_its_manifest_is_refused(
     pq.write_table(pq.read_table(path).slice(0, 5), path)
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH, **ONE)
     assert "curate these days again" in failures(result)[0].reason
+
+
+def test_a_run_says_how_many_files_count_by_rules_that_were_changed_since(
+    instance: dg.DagsterInstance, store: LocalObjectStore, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        ingest(store, tmp_path, DataType.INTERACTIONS, interactions(["2025-12-01"]) + name.encode(), f"{name}.csv")
+    for settings, told in ((ONE, 0), (ONE | {"MAX_HOURS_AHEAD": "48"}, 1)):
+        result = run(instance, store, CURATE_INTERACTIONS, "2025-12-01", **settings)
+        assert result.success
+        said = [record.user_message for record in instance.all_logs(result.run_id)]
+        assert sum("2 files of acme count by other rules than those of now" in one for one in said) == told
 
 
 class EngineWithAFault(InteractionEngine):

@@ -14,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_windows import days_of, from_day_on, interaction_windows, stretches
 from gata_assets.core.new_files import request_curation
 from gata_assets.definitions import build_definitions
@@ -144,7 +145,7 @@ def test_days_of_a_file_that_was_sorted_by_the_command_are_asked_for_each_time(
     for number in range(2):
         content = CSV.replace(b"u1", f"u{number}".encode())
         store.write(f"acme/raw/interactions/2026-01-09/late-{number}.csv", content)
-        curator.sort_new()
+        curator.sort_new(DataType.INTERACTIONS)
         requests, _ = tick(instance, store)
         assert [(one.tags["dagster/asset_partition_range_start"], one.tags["gata/reason"]) for one in requests] == [
             ("2026-01-01", "1 days of other rows than are curated")

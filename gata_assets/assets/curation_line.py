@@ -52,7 +52,7 @@ class CurationLine:
             return
         failures = KeptFailures(self._context.log, partitions=1, are=Partitions("catalogue of", ""))
         try:
-            self._sort(DataType.ITEMS)
+            self._curator.sort_new(DataType.ITEMS)
             yield from self._make_catalogue(as_event=False)
         except Exception as error:  # noqa: BLE001 (kept as the failure that ends the run)
             failures.keep(self._tenant, f"{self._tenant}/{CURATED_ITEMS}", error)
@@ -92,18 +92,20 @@ class CurationLine:
         self, asked: Sequence[str], stale_between: tuple[date, date] | None, failures: KeptFailures
     ) -> Generator[Event, None, tuple[list[date], list[Report]]]:
         """Sort new files; gives the days to make (those that are asked for, and those that are stale) and the files."""
-        self._sort(DataType.ITEMS)
+        self._curator.sort_new(DataType.ITEMS)
         from gata_assets.resources.curated_layer import CuratedLayer
 
         key = dg.AssetKey([self._tenant, CURATED_ITEMS])
         is_known = is_recorded(self._context.instance, key, CuratedLayer(self._curator).catalogue_digest())
         if self._curator.is_catalogue_stale() or not is_known:
             yield from self._make_catalogue(as_event=True)
-        files = self._sort(DataType.INTERACTIONS)
+        files = self._curator.sort_new(DataType.INTERACTIONS)
+        reports = self._curator.reports(DataType.INTERACTIONS)
+        self._tell_outdated(reports)
         among = self._curator.stale_days(*(stale_between or (None, None)))
         stale = [day for day in among if self._days.has_partition_key(str(day))]
         wanted = {*map(date.fromisoformat, asked), *stale}
-        lost = self._find_lost(wanted)
+        lost = self._find_lost(wanted, reports)
         for day, outcomes in lost.items():
             yield from checks.evaluations(self._key, str(day), {checks.NO_ROW_IS_LOST: outcomes})
             try:
@@ -112,9 +114,15 @@ class CurationLine:
                 failures.keep(str(day), self._key.to_user_string(), error)
         return sorted(wanted - lost.keys()), files
 
-    def _sort(self, data: DataType) -> list[Report]:
-        of_data = self._curator.places.raw(data)
-        return [self._curator.sort(key) for key in self._curator.unsorted() if key.startswith(of_data)]
+    def _tell_outdated(self, reports: Iterable[Report]) -> None:
+        """Say how many files count by rows that were judged by other settings: nothing sorts them again by itself."""
+        outdated = self._curator.outdated(reports)
+        if outdated:
+            self._context.log.warning(
+                f"{len(outdated):,} files of {self._tenant} count by other rules than those of now "
+                f"(EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS). To sort them again: "
+                f"gata quarantine --tenant {self._tenant} --replay"
+            )
 
     def _make_catalogue(self, *, as_event: bool) -> Events:
         made = self._curator.curate_items()
@@ -177,12 +185,12 @@ class CurationLine:
         """The day of the file's folder, or on which it was first seen where that names none."""
         return landing_day(self._curator.places, report.data, report.raw_key) or report.landed_at.date()
 
-    def _find_lost(self, days: Set[date]) -> dict[date, list[Outcome]]:
+    def _find_lost(self, days: Set[date], reports: Iterable[Report]) -> dict[date, list[Outcome]]:
         """Those of the days that have rows of a file whose rows are not all in parts and quarantine; that parts hold
         what their report says is looked at when a day is made from them.
         """
         lost: dict[date, list[Outcome]] = {}
-        for file in valid_reports(self._curator.reports(DataType.INTERACTIONS)):
+        for file in valid_reports(reports):
             touched = [day for day in file.days if day in days]
             if not touched:
                 continue

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gata_assets.batches import Window
+from gata_assets.commands.quarantine import say_outdated
 from gata_assets.commands.terminal import text_console
 from gata_assets.core.interaction_places import MANIFEST_FILE, DataType, TenantPlaces
 from gata_assets.definitions import build_store, open_source
 from gata_assets.errors import DeleteDeniedError, GataError, ObjectNotFoundError, StoreError
+from gata_assets.resources.curation import Curator
 from gata_assets.resources.file_listing import find_waiting
 from gata_assets.resources.object_store import ObjectStore
+from gata_assets.resources.objects import Objects
 from gata_assets.settings import Settings
 
 # One key that is written over every time: where the role may not delete, at most this one is left.
@@ -52,7 +55,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     if settings.tenants_prepared:
         yield _examine_engine(settings)
         for tenant in settings.tenants_prepared:
-            yield _examine_tenant(TenantPlaces(tenant), store)
+            yield _examine_tenant(Curator(store, tenant, settings.curation_rules, datetime.now(UTC)))
 
 
 def _target(settings: Settings) -> str:
@@ -117,22 +120,25 @@ def _examine_engine(settings: Settings) -> Finding:
     return Finding("engine", True, f"{kind} makes features and training data of interactions")
 
 
-def _examine_tenant(places: TenantPlaces, store: ObjectStore) -> Finding:
+def _examine_tenant(curator: Curator) -> Finding:
     """What there is of a tenant's interactions; without any, batches have none, which is no fault."""
+    places, store = curator.places, curator.store
     subject = f"interactions of {places.tenant}"
     try:
         waiting = len(find_waiting(places, store))
-        reports = sum(1 for data in DataType for _ in store.list_keys(places.report(data)))
+        reports = [curator.reports(data) for data in DataType]
         items = _count_items(places, store)
     except StoreError as error:
         return Finding(subject, False, str(error))
-    if not waiting and not reports:
+    if not waiting and not any(reports):
         return Finding(subject, None, "there is no file yet; `gata ingest` brings some")
-    found = f"{reports:,} files sorted, {waiting:,} waiting; a catalogue of {items:,} items"
-    return Finding(subject, True if items and not waiting else None, found)
+    found = f"{sum(map(len, reports)):,} files sorted, {waiting:,} waiting; a catalogue of {items:,} items"
+    if outdated := sum(len(curator.outdated(of_kind)) for of_kind in reports):
+        found += f". {say_outdated(outdated)} To sort them again: gata quarantine --tenant {places.tenant} --replay"
+    return Finding(subject, True if items and not waiting and not outdated else None, found)
 
 
-def _count_items(places: TenantPlaces, store: ObjectStore) -> int:
+def _count_items(places: TenantPlaces, store: Objects) -> int:
     try:
         return int(json.loads(store.read(places.curated_items() + MANIFEST_FILE))["rows"])
     except (ObjectNotFoundError, ValueError, KeyError):

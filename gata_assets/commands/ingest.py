@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from gata_assets.commands.tenants import FileOutcome, Followed, followed, open_curator, show_outcomes
+from gata_assets.commands.tenants import FileOutcome, followed, open_curator, show_outcomes
+from gata_assets.commands.terminal import text_console
 from gata_assets.core.interaction_places import DataType
-from gata_assets.core.raw_files import FileFormat, parse_format
-from gata_assets.errors import DataRuleError, RawFileError
-from gata_assets.resources.curation import Curator
+from gata_assets.core.raw_files import FileFormat, is_raw_name, parse_format
+from gata_assets.errors import RawFileError
+from gata_assets.resources.intake import Intake
 from gata_assets.settings import Settings
 
 STDIN = "-"
@@ -42,7 +43,8 @@ def run(
     """Land and sort files, show each, and say whether all rows could be read.
 
     `files` may name directories, of which all files with a known ending are taken, and `-` for stdin. Raises
-    RawFileError where there is nothing to take or a format is not known; DataRuleError for an unknown id to replace.
+    RawFileError where there is nothing to take or a format is not known; DataRuleError for a file that cannot be
+    replaced, before anything lands.
     """
     kind = DataType(data)
     known = parse_format(file_format) if file_format else None
@@ -50,16 +52,17 @@ def run(
         given = list(_files(files, known, Path(scratch)))
         if not given:
             raise RawFileError(f"no file in {', '.join(files)} ends as a raw file does (.csv, .jsonl, .parquet …).")
+        if replaces and len(given) > 1:
+            raise RawFileError(f"--replaces goes with one file, and {files[0]} has {len(given):,}.")
         curator = open_curator(settings, tenant)
-        for file_id in replaces:
-            if curator.report_of(file_id).data is not kind:
-                raise DataRuleError(f"{file_id} is no file of {kind}, and cannot be replaced by one.")
         if kind is DataType.INTERACTIONS:
             # Items that came before are to be known.
             curator.refresh_catalogue()
+        intake = Intake(curator)
         outcomes = []
         for one in given:
-            outcomes.append(ingest_file(curator, kind, one, replaces, display))
+            display.begin(one.name)
+            outcomes.append(ingest_file(intake, kind, one, replaces, display.show))
             show_outcomes(outcomes[-1:], as_table=as_table)
         if kind is DataType.ITEMS:
             curator.refresh_catalogue()
@@ -67,22 +70,22 @@ def run(
 
 
 def ingest_file(
-    curator: Curator, data: DataType, file: _Given, replaces: Sequence[str], display: Followed
+    intake: Intake, data: DataType, file: _Given, replaces: Sequence[str], progress: Callable[[int], None]
 ) -> FileOutcome:
-    """Land one file and sort it, or say what became of the same content when it came before."""
+    """Take one file in, and say what became of it, or of the same content when it came before."""
     started = perf_counter()
-    display.begin(file.name)
     try:
-        landed = curator.land(data, file.path.name, file.path, file.format or parse_format(file.path.name))
+        file_format = file.format or parse_format(file.path.name)
+        taken = intake.take(data, file.path.name, file.path, file_format, replaces=replaces, progress=progress)
     except RawFileError as error:
         return FileOutcome(file.name, refused=str(error), seconds=perf_counter() - started)
-    if not landed.is_new and landed.raw_key not in curator.unsorted():
-        report = curator.put_in_place(curator.report_of(landed.file_id), replaces)
-        if data is DataType.ITEMS:
-            report = curator.bring_again(report)
-        return FileOutcome(file.name, report, was_there=True)
-    report = curator.sort(landed.raw_key, replaces=replaces, progress=display.show)
-    return FileOutcome(file.name, report, was_there=not landed.is_new, seconds=perf_counter() - started)
+    return FileOutcome(
+        file.name,
+        taken.report,
+        was_there=taken.was_there,
+        replaced_by=taken.replaced_by,
+        seconds=perf_counter() - started,
+    )
 
 
 def _files(names: Sequence[str], known: FileFormat | None, scratch: Path) -> Iterator[_Given]:
@@ -96,8 +99,14 @@ def _files(names: Sequence[str], known: FileFormat | None, scratch: Path) -> Ite
                 shutil.copyfileobj(sys.stdin.buffer, file)
             yield _Given("stdin", path, known)
         elif path.is_dir():
-            found = sorted(one for one in path.rglob("*") if one.is_file() and one.name[0] not in "._")
-            yield from (_Given(str(one), one) for one in found if _has_known_format(one.name))
+            found = sorted(one for one in path.rglob("*") if one.is_file() and is_raw_name(one.name))
+            taken = [one for one in found if _has_known_format(one.name)]
+            if len(taken) < len(found):
+                left = (
+                    f"{name}: {len(found) - len(taken):,} of {len(found):,} files are left alone, since their names do"
+                )
+                text_console(stderr=True).print(f"{left} not end as a raw file's does.", markup=False)
+            yield from (_Given(str(one), one) for one in taken)
         else:
             yield _Given(name, path, known)
 

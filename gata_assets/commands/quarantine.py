@@ -21,8 +21,12 @@ RULES = tuple(rule.label for rule in Rule)
 
 
 def run(settings: Settings, tenant: str, *, rule: str | None, file_id: str | None, as_table: bool) -> None:
-    """Show bad rows by rule and file, and files that were refused; raises DataRuleError for an unknown file."""
-    reports = find_reports(open_curator(settings, tenant), file_id)
+    """Show bad rows by rule and file, files that were refused, and those that were judged by other settings.
+
+    Raises DataRuleError for an unknown file.
+    """
+    curator = open_curator(settings, tenant)
+    reports = find_reports(curator, file_id)
     rows = [
         (broken, report.file_id, count)
         for report in reports
@@ -30,17 +34,23 @@ def run(settings: Settings, tenant: str, *, rule: str | None, file_id: str | Non
         if rule in (None, broken)
     ]
     refused = [report for report in reports if report.refused and rule is None]
+    outdated = [report for report in reports if curator.is_outdated(report) and not report.refused and rule is None]
     if as_table:
         _print_tables(sorted(rows), refused)
+        if outdated:
+            again = f"gata quarantine --tenant {tenant} --replay"
+            text_console().print(f"{say_outdated(len(outdated))} To sort them again: {again}", markup=False)
         return
     for broken, name, count in sorted(rows):
         print(json.dumps({"event": "ROWS_IN_QUARANTINE", "rule": broken, "file_id": name, "rows": count}))
     for report in refused:
         print(json.dumps({"event": "FILE_REFUSED", "file_id": report.file_id, "reason": report.refused}))
+    for report in outdated:
+        print(json.dumps({"event": "FILE_OUTDATED", "file_id": report.file_id, "rows": report.rows}))
 
 
 def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bool) -> bool:
-    """Sort files with bad rows and refused ones again, show each, and say whether all could be read."""
+    """Sort the files again that `find_reports` finds, show each, and say whether all could be read."""
     curator = open_curator(settings, tenant)
     curator.refresh_catalogue()
     outcomes = []
@@ -54,23 +64,35 @@ def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bo
             if again.data is DataType.ITEMS:
                 curator.refresh_catalogue()
     if as_table and not outcomes:
-        text_console().print("There is nothing in quarantine.")
+        text_console().print("There is nothing in quarantine, and nothing to sort again.")
     return not any(outcome.is_refused for outcome in outcomes)
 
 
 def find_reports(curator: Curator, file_id: str | None) -> Sequence[Report]:
-    """The files with bad rows and the refused ones, items first, or the one asked for; replaced ones are left out."""
+    """The files with bad rows, the refused ones and those that were judged by other settings than those of now, items
+    first; or the one asked for. Raises DataRuleError for one that is unknown or was replaced.
+    """
     if file_id:
         report = curator.report_of(file_id)
-        if file_id in replaced_files(curator.reports(report.data)):
-            raise DataRuleError(f"{file_id} counts no more: another file took its place.")
+        if instead := replaced_files(curator.reports(report.data)).get(file_id):
+            raise DataRuleError(f"{file_id} counts no more: {instead} took its place.")
         return [report]
     found: list[Report] = []
     for data in (DataType.ITEMS, DataType.INTERACTIONS):
         reports = curator.reports(data)
         replaced = replaced_files(reports)
-        found += [report for report in reports if report.file_id not in replaced and (report.bad or report.refused)]
+        found += [
+            report
+            for report in reports
+            if report.file_id not in replaced and (report.bad or report.refused or curator.is_outdated(report))
+        ]
     return found
+
+
+def say_outdated(files: int) -> str:
+    """How many files count by rules that hold no more, for people."""
+    are = "files count" if files != 1 else "file counts"
+    return f"{files:,} {are} by other rules than those of now (EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS)."
 
 
 def _print_tables(rows: Sequence[tuple[str, str, int]], refused: Sequence[Report]) -> None:

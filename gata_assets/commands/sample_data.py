@@ -18,6 +18,7 @@ from gata_assets.core.sample_interactions import SampleShop, generate_interactio
 from gata_assets.core.sample_tickets import generate_tickets
 from gata_assets.errors import StoreError
 from gata_assets.resources.curation import Curator
+from gata_assets.resources.intake import Intake
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import SAMPLE_TICKETS_FILE, Settings
 
@@ -74,9 +75,8 @@ def _ingest(curator: Curator, data: DataType, table: pl.DataFrame) -> Report:
     with TemporaryDirectory(prefix="gata-") as scratch:
         path = Path(scratch, f"{name}.csv")
         table.write_csv(path)
-        landed = curator.land(data, path.name, path, _CSV)
+        intake = Intake(curator)
+        taken = intake.take(data, path.name, path, _CSV)
         earlier = [one.file_id for one in valid_reports(curator.reports(data)) if f"-{name}-" in one.file_id]
-        others = [file_id for file_id in earlier if file_id != landed.file_id]
-        if not landed.is_new and landed.raw_key not in curator.unsorted():
-            return curator.put_in_place(curator.report_of(landed.file_id), others)
-        return curator.sort(landed.raw_key, replaces=others)
+        others = [file_id for file_id in earlier if file_id != taken.report.file_id]
+        return curator.put_in_place(taken.report, others)

@@ -18,26 +18,39 @@ from gata_assets.resources.curation import Curator
 from gata_assets.resources.objects import LocalObjects, Objects
 from gata_assets.settings import Settings
 
+# Of fewer rows a rate would tell how long the start took.
+_ROWS_OF_A_RATE = 100_000
+
 
 @dataclass(frozen=True)
 class FileOutcome:
-    """What became of one file that was asked for: its report, or why it did not land; and how long it took."""
+    """What became of one file that was asked for: its report, or why it did not land; which file counts in its place,
+    where one does; and how long it took.
+    """
 
     name: str
     report: Report | None = None
     refused: str | None = None
     was_there: bool = False
+    replaced_by: str | None = None
     seconds: float = 0.0
 
     @property
     def is_refused(self) -> bool:
-        """Whether none of its rows count."""
-        return self.reason is not None
+        """Whether it should count and cannot be read."""
+        return self.reason is not None and self.replaced_by is None
 
     @property
     def reason(self) -> str | None:
-        """Why none of its rows count; goes on from the file's name."""
+        """Why it cannot be read; goes on from the file's name."""
         return self.refused or (self.report.refused if self.report else None)
+
+    @property
+    def event(self) -> str:
+        """What became of it, for machines."""
+        if self.replaced_by:
+            return "FILE_REPLACED"
+        return "FILE_REFUSED" if self.is_refused else "FILE_SORTED"
 
 
 def open_curator(settings: Settings, tenant: str, now: datetime | None = None) -> Curator:
@@ -101,11 +114,17 @@ def show_outcomes(outcomes: Sequence[FileOutcome], *, as_table: bool) -> None:
 def _print_outcome(outcome: FileOutcome) -> None:
     console = text_console()
     report = outcome.report
+    if report and outcome.replaced_by:
+        console.print(f"REPLACED {outcome.name} (file {report.file_id}) counts no more:", markup=False, soft_wrap=True)
+        console.print(f"  {outcome.replaced_by} counts in its place", markup=False)
+        console.print(f"  to bring it back: --replaces {outcome.replaced_by}", markup=False, soft_wrap=True)
+        return
     if report is None or outcome.reason:
         where = f" (file {report.file_id})" if report else " Nothing landed."
         console.print(f"REFUSED {outcome.name} {outcome.reason}{where}", markup=False)
         return
-    rate = f", {report.rows / outcome.seconds:,.0f} rows/s" if outcome.seconds > 1 else ""
+    is_long = outcome.seconds > 1 and report.rows >= _ROWS_OF_A_RATE
+    rate = f", {report.rows / outcome.seconds:,.0f} rows/s" if is_long else ""
     landed = f"already landed on {report.landed_at:%Y-%m-%d}" if outcome.was_there else "landed"
     console.print(f"{outcome.name}: {landed} as {report.file_id}", markup=False)
     console.print(f"  {report.rows:,} rows: {report.good:,} good, {report.bad:,} in quarantine{rate}", markup=False)
@@ -113,6 +132,8 @@ def _print_outcome(outcome: FileOutcome) -> None:
         console.print(f"  days: {len(report.days)}, from {report.days[0]} to {report.days[-1]}", markup=False)
     for rule, rows in (report.bad_by_rule or {}).items():
         console.print(f"  {rows:,} broke {rule}", markup=False)
+    if report.quarantine:
+        console.print(f"  the bad rows: {report.quarantine.key} in the target", markup=False, soft_wrap=True)
     if report.unknown_items:
         console.print(f"  {report.unknown_items:,} good rows name items that the catalogue does not have", markup=False)
     for old in report.replaces:
@@ -121,7 +142,7 @@ def _print_outcome(outcome: FileOutcome) -> None:
 
 def _describe(outcome: FileOutcome) -> dict[str, object]:
     report = outcome.report
-    found: dict[str, object] = {"event": "FILE_REFUSED" if outcome.is_refused else "FILE_SORTED", "file": outcome.name}
+    found: dict[str, object] = {"event": outcome.event, "file": outcome.name}
     if report:
         found |= {
             "file_id": report.file_id,
@@ -132,11 +153,13 @@ def _describe(outcome: FileOutcome) -> dict[str, object]:
             "good": report.good,
             "bad": report.bad,
             "bad_by_rule": report.bad_by_rule or {},
+            "quarantine": report.quarantine.key if report.quarantine else None,
             "unknown_items": report.unknown_items,
             # Their number: a file of years touches thousands.
             "days": len(report.days),
             "first_day": str(report.days[0]) if report.days else None,
             "last_day": str(report.days[-1]) if report.days else None,
             "replaces": report.replaces,
+            "replaced_by": outcome.replaced_by,
         }
     return found | {"reason": outcome.reason, "seconds": round(outcome.seconds, 3)}

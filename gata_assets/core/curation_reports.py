@@ -1,20 +1,20 @@
 """What became of a raw file, and which files count: reports as values and as JSON.
 
-A report is written last, so it makes a file's parts count. Of two reports of which one takes the place of the other,
-the replaced one counts no more. Counts, keys and rule names only; never a value of a row.
+A report is written last, so it makes a file's parts count. A file whose place another took counts no more, nor does
+that one once it was replaced itself. Counts, keys and rule names only; never a value of a row.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.outcomes import Outcome
-from gata_assets.errors import DamagedTableError
+from gata_assets.errors import DamagedTableError, DataRuleError
 
 
 class Span(NamedTuple):
@@ -42,8 +42,8 @@ class Report:
 
     `rows` were counted as they were read; `parts` hold the good ones and `quarantine` the bad ones (None without any).
     `bad_by_rule` counts a row under each rule that it breaks. `unknown_items` counts good rows with an item that the
-    catalogue did not have. `refused` says why no row was read, `rules` is the digest of what rows were judged by,
-    `replaces` names the files whose place this one takes.
+    catalogue did not have. `refused` says why no row was read, `rules` is the digest of the settings that rows were
+    judged by (`curation_rules.digest_settings`), `replaces` names the files whose place this one takes.
     """
 
     data: DataType
@@ -118,8 +118,32 @@ def _part(found: Mapping[str, Any]) -> Part:
 
 
 def replaced_files(reports: Iterable[Report]) -> dict[str, str]:
-    """The ids of files that count no more, each with that of the file that took its place."""
-    return {old: report.file_id for report in reports if report.refused is None for old in report.replaces}
+    """The ids of files that count no more, each with that of the file that took its place (which may have been
+    replaced itself).
+
+    Two commands at once could have files take each other's place: of such a circle the one that landed last counts.
+    """
+    found = list(reports)
+    replaced = {old: report.file_id for report in found if report.refused is None for old in report.replaces}
+    landed = {report.file_id: (report.landed_at, report.file_id) for report in found}
+    looked_at: set[str] = set()
+    for start in sorted(replaced):
+        path: list[str] = []
+        one = start
+        while one in replaced and one not in looked_at:
+            looked_at.add(one)
+            path.append(one)
+            one = replaced[one]
+        if one in path:
+            del replaced[max(path[path.index(one) :], key=lambda name: landed[name])]
+    return replaced
+
+
+def counts_instead(name: str, replaced: Mapping[str, str]) -> str:
+    """The id of the file at the end of those that took the place of one; its own where none did."""
+    while name in replaced:
+        name = replaced[name]
+    return name
 
 
 def valid_reports(reports: Iterable[Report]) -> list[Report]:
@@ -129,18 +153,40 @@ def valid_reports(reports: Iterable[Report]) -> list[Report]:
     return [report for report in found if report.refused is None and report.file_id not in replaced]
 
 
-def put_in_place(new: str, old: str, reports: Iterable[Report]) -> list[Report]:
-    """The reports that change when the file `new` takes the place of `old`, in the order in which to write them.
+def require_place(data: DataType, name: str, olds: Sequence[str], reports: Iterable[Report]) -> None:
+    """See that a file would count in the place of others; raises DataRuleError.
 
-    Whatever took the place of `new` before does so no more: who sends an earlier file again wants it back.
+    A file that was replaced comes back in the place of the one that counts instead of it, and of no other. `reports`
+    are all of that kind of data.
     """
-    changed = []
-    for report in reports:
-        if new in report.replaces:
-            changed.append(replace(report, replaces=tuple(one for one in report.replaces if one != new)))
-        elif report.file_id == new and old not in report.replaces:
-            changed.append(replace(report, replaces=(*report.replaces, old)))
-    return sorted(changed, key=lambda report: report.file_id == new)
+    found = list(reports)
+    known, replaced = {report.file_id for report in found}, replaced_files(found)
+    for old in olds:
+        if old == name:
+            raise DataRuleError(f"{old} is the file itself, and cannot take its own place.")
+        if old not in known:
+            raise DataRuleError(f"There is no file {old} of {data}: `gata ingest` said the id when it came.")
+        if replaced.get(old, name) not in (name, *olds):
+            instead = counts_instead(old, replaced)
+            raise DataRuleError(f"{old} counts no more, {instead} does in its place: --replaces {instead} is needed.")
+    instead = counts_instead(name, replaced)
+    if olds and instead not in (name, *olds):
+        raise DataRuleError(f"{name} counts no more, {instead} does in its place: --replaces {instead} brings it back.")
+
+
+def put_in_place(new: Report, olds: Sequence[str], reports: Iterable[Report]) -> list[Report]:
+    """The reports to write, in this order, so that a file takes the place of others; its own is the last of them.
+
+    Whatever took its place before does so no more. Raises DataRuleError, see `require_place`.
+    """
+    others = [report for report in reports if report.file_id != new.file_id]
+    require_place(new.data, new.file_id, olds, [*others, new])
+    freed = [
+        replace(report, replaces=tuple(one for one in report.replaces if one != new.file_id))
+        for report in others
+        if new.file_id in report.replaces
+    ]
+    return [*freed, replace(new, replaces=tuple(dict.fromkeys((*new.replaces, *olds))))]
 
 
 def parts_by_day(reports: Iterable[Report]) -> dict[date, list[Part]]:

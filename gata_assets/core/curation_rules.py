@@ -80,6 +80,17 @@ def quarantine_schema(data: DataType) -> dict[str, pl.DataType]:
     return {**texts, "rules": pl.List(pl.String()), "source_file": pl.String(), "source_line": pl.Int64()}
 
 
+def digest_settings(data: DataType, settings: CurationRules) -> str:
+    """Ten characters that differ where the settings could judge rows of such a file otherwise; those of items by none.
+
+    Not of the catalogue, which grows all the time: what it says of a row is told by sorting the file again.
+    """
+    parts: list[object] = [_VERSION]
+    if data is DataType.INTERACTIONS:
+        parts += [settings.earliest_at.isoformat(), settings.at_most_ahead, settings.unknown_items.value]
+    return sha256("\n".join(map(str, parts)).encode()).hexdigest()[:10]
+
+
 @dataclass(frozen=True)
 class RowRules:
     """What rows of one file are judged by: the settings, when it landed, and the known items' ids (String, sorted)."""

@@ -70,6 +70,7 @@ _ENDINGS = {"csv": RawFormat.CSV, "parquet": RawFormat.PARQUET}
 _ENDINGS |= dict.fromkeys(("jsonl", "ndjson"), RawFormat.JSON_LINES)
 _COMPRESSIONS = {"gz": Compression.GZIP, "zst": Compression.ZSTD}
 _LONGEST_STEM = 80
+_MARK = 12
 _FORMATS = "csv, jsonl (or ndjson) or parquet, each alone or with .gz or .zst"
 
 
@@ -88,12 +89,25 @@ def raw_key(
     places: TenantPlaces, data: DataType, name: str, file_format: FileFormat, digest: str, landed_on: date
 ) -> str:
     """Where a file that lands is put: by day, under its name made safe and the start of its SHA-256."""
-    return f"{places.raw(data, landed_on)}{_safe_stem(name)}-{digest[:12]}.{file_format}"
+    return f"{places.raw(data, landed_on)}{_safe_stem(name)}-{content_mark(digest)}.{file_format}"
 
 
-def is_content_of(key: str, digest: str) -> bool:
-    """Whether the raw file of that key landed with the content of that SHA-256, under whatever name."""
-    return f"-{digest[:12]}." in key.rpartition("/")[2]
+def content_mark(digest: str) -> str:
+    """The start of a content's SHA-256, by which a file that landed is known again under whatever name."""
+    return digest[:_MARK]
+
+
+def mark_of(key: str) -> str | None:
+    """The `content_mark` in a raw file's key; None in that of one that did not land by `raw_key`."""
+    found = re.fullmatch(rf".*-([0-9a-f]{{{_MARK}}})\.[a-z.]+", key.rpartition("/")[2], re.ASCII)
+    return found[1] if found else None
+
+
+def is_raw_name(name: str) -> bool:
+    """Whether a key or a file may be a raw file by its name: those that begin with `.` or `_` are of files that are
+    still being written, and of what tools leave behind.
+    """
+    return name.rpartition("/")[2][:1] not in "._"
 
 
 def file_id(places: TenantPlaces, data: DataType, key: str) -> str:

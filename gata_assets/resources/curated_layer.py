@@ -13,7 +13,7 @@ from gata_assets.core.curation_reports import parts_by_day
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, DataType
 from gata_assets.errors import DataRuleError, ObjectNotFoundError
 from gata_assets.resources.curation import Curator
-from gata_assets.resources.file_sorting import CALLS_AT_ONCE
+from gata_assets.resources.file_sorting import SMALL_CALLS_AT_ONCE
 from gata_assets.resources.threads import map_in_order
 
 
@@ -86,7 +86,7 @@ class CuratedLayer:
         unknown = [day for day in days if day not in self._found]
         if unknown:
             due = set(self.curator.stale_days(unknown[0], unknown[-1]))
-            read = map_in_order(lambda day: self._read(day, is_due=day in due), unknown, CALLS_AT_ONCE)
+            read = map_in_order(lambda day: self._read(day, is_due=day in due), unknown, SMALL_CALLS_AT_ONCE)
             self._found.update(zip(unknown, read, strict=True))
         if self._staged is None:
             self._staged = frozenset(parts_by_day(self.curator.reports(DataType.INTERACTIONS)))

@@ -19,12 +19,12 @@ import pyarrow.parquet as pq
 
 from gata_assets.core.curation import curate_interactions, curate_items
 from gata_assets.core.curation_checks import check_curated_interactions, check_curated_items
-from gata_assets.core.curation_reports import Part, Report, check_no_part_is_lost, parts_by_day, valid_reports
+from gata_assets.core.curation_reports import Part, check_no_part_is_lost, parts_by_day, valid_reports
 from gata_assets.core.curation_rules import STAGED
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE, DataType
 from gata_assets.core.outcomes import Outcome, broken
 from gata_assets.errors import ObjectNotFoundError
-from gata_assets.resources.file_sorting import CALLS_AT_ONCE, FileSorter
+from gata_assets.resources.file_sorting import CALLS_AT_ONCE, SMALL_CALLS_AT_ONCE, FileSorter
 from gata_assets.resources.threads import map_in_order
 
 # Days are made together while they have no more rows than this.
@@ -63,14 +63,6 @@ class Curated:
 class Curator(FileSorter):
     """Sorts the raw files of one tenant and curates its days and its catalogue."""
 
-    def sort_new(self) -> list[Report]:
-        """Sort all raw files that are new, items first, and the catalogue before interactions are held against it."""
-        keys = self.unsorted()
-        items = [key for key in keys if key.startswith(self.places.raw(DataType.ITEMS))]
-        reports = [self.sort(key) for key in items]
-        self.refresh_catalogue()
-        return reports + [self.sort(key) for key in keys if key not in items]
-
     def stale_days(self, first: date | None = None, last: date | None = None) -> list[date]:
         """The days whose curated rows are of other parts than those that count, ascending.
 
@@ -87,10 +79,6 @@ class Curator(FileSorter):
     def days_between(first: date, last: date) -> list[date]:
         """The days from `first` to `last`, both included."""
         return [first + timedelta(days=number) for number in range((last - first).days + 1)]
-
-    def curate(self, day: date) -> Curated:
-        """Make a day anew; see `curate_days`."""
-        return next(iter(self.curate_days([day])))
 
     def curate_days(self, days: Iterable[date]) -> Iterator[Curated]:
         """Make days anew, ascending, also such as have no rows; a day whose checks fail is not written."""
@@ -218,7 +206,7 @@ class Curator(FileSorter):
         root = self.places.curated_day()
         days = [key.removeprefix(root).partition("/") for key in self.store.list_keys(root)]
         curated = [date.fromisoformat(day) for day, _, name in days if name == MANIFEST_FILE]
-        made = map_in_order(lambda day: self._read_parts(self._folder(day)), curated, CALLS_AT_ONCE)
+        made = map_in_order(lambda day: self._read_parts(self._folder(day)), curated, SMALL_CALLS_AT_ONCE)
         return dict(zip(curated, made, strict=True))
 
     def _read_parts(self, folder: str) -> tuple[str, ...] | None:

@@ -10,32 +10,32 @@ from datetime import date
 from hashlib import sha256
 
 from gata_assets.core.interaction_places import MANIFEST_FILE, DataType, TenantPlaces
-from gata_assets.core.raw_files import file_id
-from gata_assets.resources.object_store import ObjectStore
+from gata_assets.core.raw_files import file_id, is_raw_name
+from gata_assets.resources.objects import Objects
 
 
-def find_waiting(places: TenantPlaces, store: ObjectStore) -> list[str]:
+def list_raw_keys(places: TenantPlaces, store: Objects, data: DataType) -> list[str]:
+    """The keys of a tenant's raw files, of whoever put them there; raises StoreError."""
+    return [key for key in store.list_keys(places.raw(data)) if is_raw_name(key)]
+
+
+def find_waiting(places: TenantPlaces, store: Objects) -> list[str]:
     """The keys of the raw files of a tenant of which there is no report; raises StoreError."""
     waiting = []
     for data in DataType:
         reported = set(store.list_keys(places.report(data)))
-        waiting += [
-            key
-            for key in store.list_keys(places.raw(data))
-            # Names that begin so are of files that are still being written, and of what tools leave behind.
-            if key.rpartition("/")[2][:1] not in "._"
-            and places.report(data, file_id(places, data, key)) not in reported
-        ]
+        keys = list_raw_keys(places, store, data)
+        waiting += [key for key in keys if places.report(data, file_id(places, data, key)) not in reported]
     return waiting
 
 
-def find_missing(places: TenantPlaces, store: ObjectStore, days: Sequence[date]) -> list[date]:
+def find_missing(places: TenantPlaces, store: Objects, days: Sequence[date]) -> list[date]:
     """Those of the days that have no curated table; raises StoreError."""
     made = {key for key in store.list_keys(places.curated_day()) if key.endswith(f"/{MANIFEST_FILE}")}
     return [day for day in days if places.curated_day(day) + MANIFEST_FILE not in made]
 
 
-def listing_digest(places: TenantPlaces, store: ObjectStore) -> str:
+def listing_digest(places: TenantPlaces, store: Objects) -> str:
     """A digest of the names of a tenant's reports and staged parts: while it is the same, no day has become stale."""
     folders = (places.report(DataType.INTERACTIONS), places.staged(DataType.INTERACTIONS))
     keys = sorted(key for folder in folders for key in store.list_keys(folder))

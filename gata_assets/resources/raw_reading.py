@@ -1,7 +1,7 @@
 """Raw files on this machine: opened, decompressed, and their rows told apart on two threads.
 
 What rows there are and what a good one is stands in `core.raw_rows` and `core.curation_rules`; where files stand in
-the store, in `curator`.
+the store, in `file_sorting`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,11 @@ def read_sorted(
 @contextmanager
 def _opened(path: Path, file_format: FileFormat) -> Iterator[BinaryIO]:
     try:
-        with path.open("rb") as file:
+        file = path.open("rb")
+    except OSError as error:
+        raise RawFileError(f"cannot be read: {error.strerror}.") from None
+    try:
+        with file:
             if file_format.compression is None:
                 yield file
                 return

@@ -1,0 +1,159 @@
+"""Files that take each other's place: which of them count, whatever is sent again and in whatever order.
+
+Real: the command line, files below a directory, curated rows. Nothing is faked.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gata_assets.core.curation_reports import (
+    Report,
+    counts_instead,
+    put_in_place,
+    replaced_files,
+    require_place,
+    valid_reports,
+)
+from gata_assets.core.interaction_places import DataType
+from gata_assets.errors import DataRuleError
+from gata_assets.resources.curation import Curator
+from gata_assets_tests.raw_worlds import NOW, curated_rows, curator_of, encode, interaction, item
+from gata_assets_tests.test_ingest import ingest, said, workplace
+
+__all__ = ["workplace"]
+NAMES = "abcde"
+
+
+def report_of(name: str, replaces: tuple[str, ...] = (), refused: str | None = None) -> Report:
+    landed_at = NOW + timedelta(seconds=ord(name[0]))
+    return Report(DataType.INTERACTIONS, name, f"{name}.csv", landed_at, "rules", replaces=replaces, refused=refused)
+
+
+def write(place: Path, data: DataType, name: str) -> None:
+    """A file of one row by which it is known again."""
+    row = interaction(user_id=name) if data is DataType.INTERACTIONS else item(title=name)
+    (place / f"{name}.csv").write_bytes(encode([row], "csv"))
+
+
+def counting(curator: Curator, data: DataType) -> list[str]:
+    """The names of the files whose rows stand in curated tables."""
+    if data is DataType.INTERACTIONS:
+        assert all(made.is_written for made in curator.curate_days(curator.stale_days()))
+        return curated_rows(curator)["user_id"].to_list()
+    with curator.store.local_copy(curator.places.curated_items() + "items.parquet") as path:
+        return pl.read_parquet(path)["title"].to_list()
+
+
+@pytest.mark.parametrize("data", DataType)
+def test_a_file_that_was_replaced_is_told_so_when_it_is_sent_again_and_comes_back_when_asked(
+    data: DataType, workplace: Path
+) -> None:
+    curator = curator_of(workplace / "gata-data", "sample")
+    for name in "abc":
+        write(workplace, data, name)
+    (a,) = said(ingest(data.value, "a.csv"))
+    (b,) = said(ingest(data.value, "b.csv", "--replaces", str(a["file_id"])))
+    (c,) = said(ingest(data.value, "c.csv", "--replaces", str(b["file_id"])))
+    assert counting(curator, data) == ["c"]
+    for name in "ab":
+        again = ingest(data.value, f"{name}.csv")
+        assert again.exit_code == 0
+        assert [(one["event"], one["replaced_by"]) for one in said(again)] == [("FILE_REPLACED", c["file_id"])]
+        shown = ingest(data.value, f"{name}.csv", "--summary", "table").stdout
+        assert shown.startswith(f"REPLACED {name}.csv")
+        assert f"--replaces {c['file_id']}" in shown
+        assert "good" not in shown
+        assert counting(curator, data) == ["c"]
+    for wrong in (b, a):
+        refused = ingest(data.value, "a.csv", "--replaces", str(wrong["file_id"]))
+        assert refused.exit_code == 1
+        assert wrong is a or f"--replaces {c['file_id']}" in refused.stderr
+        assert counting(curator, data) == ["c"]
+    (back,) = said(ingest(data.value, "a.csv", "--replaces", str(c["file_id"])))
+    assert (back["event"], back["file_id"], back["replaced_by"]) == ("FILE_SORTED", a["file_id"], None)
+    assert counting(curator, data) == ["a"]
+    assert [one["event"] for one in said(ingest(data.value, "a.csv", "b.csv", "c.csv"))] == [
+        "FILE_SORTED",
+        "FILE_REPLACED",
+        "FILE_REPLACED",
+    ]
+    assert counting(curator, data) == ["a"]
+
+
+def test_a_new_file_cannot_take_the_place_of_one_that_counts_no_more_and_does_not_land(workplace: Path) -> None:
+    for name in "abc":
+        write(workplace, DataType.INTERACTIONS, name)
+    (a,) = said(ingest("interactions", "a.csv"))
+    (b,) = said(ingest("interactions", "b.csv", "--replaces", str(a["file_id"])))
+    result = ingest("interactions", "c.csv", "--replaces", str(a["file_id"]))
+    assert (result.exit_code, f"--replaces {b['file_id']} is needed" in result.stderr) == (1, True)
+    assert len(list((workplace / "gata-data/sample/raw").rglob("*.csv"))) == 2
+
+
+def test_a_command_that_is_repeated_changes_nothing(workplace: Path) -> None:
+    for name in "ab":
+        write(workplace, DataType.INTERACTIONS, name)
+    (a,) = said(ingest("interactions", "a.csv"))
+    told = [said(ingest("interactions", "b.csv", "--replaces", str(a["file_id"])))[0] for _ in range(2)]
+    assert [(one["event"], one["replaces"]) for one in told] == [("FILE_SORTED", [a["file_id"]])] * 2
+    assert counting(curator_of(workplace / "gata-data", "sample"), DataType.INTERACTIONS) == ["b"]
+
+
+def test_a_file_takes_the_place_of_a_whole_chain_when_all_of_it_is_named() -> None:
+    reports = [report_of("a"), report_of("b", ("a",)), report_of("c", ("b",)), report_of("d")]
+    *_, new = put_in_place(reports[3], ["a", "b", "c"], reports)
+    assert new.replaces == ("a", "b", "c")
+
+
+def test_a_file_comes_back_in_the_place_of_the_one_that_counts_instead_and_of_no_other() -> None:
+    reports = [report_of("a"), report_of("b", ("a",)), report_of("c", ("b",)), report_of("d")]
+    with pytest.raises(DataRuleError, match="a counts no more, c does in its place: --replaces c brings it back"):
+        put_in_place(reports[0], ["d"], reports)
+    written = put_in_place(reports[0], ["d", "c"], reports)
+    assert [(one.file_id, one.replaces) for one in written] == [("b", ()), ("a", ("d", "c"))]
+
+
+def test_a_refused_file_takes_nobodys_place() -> None:
+    reports = [report_of("a"), report_of("b", ("a",), refused="is damaged")]
+    assert [one.file_id for one in valid_reports(reports)] == ["a"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), st.lists(st.sampled_from(NAMES), min_size=1, max_size=3))))
+def test_whoever_takes_the_place_of_others_counts_and_they_do_not(steps: list[tuple[str, list[str]]]) -> None:
+    reports = {name: report_of(name) for name in NAMES}
+    for new, olds in steps:
+        try:
+            changed = put_in_place(reports[new], olds, reports.values())
+        except DataRuleError:
+            with pytest.raises(DataRuleError):
+                require_place(DataType.INTERACTIONS, new, olds, reports.values())
+            continue
+        for written in changed:
+            reports[written.file_id] = written
+            # Though the command broke off after any of its writes.
+            assert valid_reports(reports.values())
+        counts = {one.file_id for one in valid_reports(reports.values())}
+        assert new in counts
+        assert counts.isdisjoint(olds)
+        replaced = replaced_files(reports.values())
+        assert {counts_instead(name, replaced) for name in NAMES} == counts
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), max_size=8))
+def test_whatever_took_the_place_of_whatever_at_once_one_file_counts(pairs: list[tuple[str, str]]) -> None:
+    reports = [report_of(name, tuple(old for new, old in pairs if new == name != old)) for name in NAMES]
+    assert valid_reports(reports)
+    replaced = replaced_files(reports)
+    assert all(counts_instead(name, replaced) not in replaced for name in NAMES)
+
+
+def test_of_files_in_a_circle_the_one_that_landed_last_counts() -> None:
+    reports = [report_of("a", ("c",)), report_of("b", ("a",)), report_of("c", ("b",)), report_of("d", ("e",))]
+    assert [one.file_id for one in valid_reports([*reports, report_of("e")])] == ["c", "d"]
