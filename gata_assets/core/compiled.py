@@ -29,13 +29,14 @@ from gata_assets.core.raw_files import RawFormat
 from gata_assets.core.raw_rows import read_blocks
 from gata_assets.core.sampled_rows import sample_rows
 from gata_assets.core.sampling_quality import gather_evidence
+from gata_assets.core.texts import Texts
 
 
 def warm_up() -> None:
     """Sort, key, code, count, sample and check three interactions with each strategy; the result is dropped."""
     _sort()
     ids = pl.Series(["a", "b", "c"])
-    code_ids(ids)
+    code_ids(Texts.of(ids))
     keys = key_ids(ids)
     time = pl.Series([datetime(2026, 1, 1, tzinfo=UTC)] * 3, dtype=pl.Datetime("us", "UTC"))
     events = code_events(

@@ -6,7 +6,7 @@ its file and its line.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntFlag
@@ -14,14 +14,25 @@ from hashlib import sha256
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from gata_assets.core.arrow_numbers import numbers_as_arrow
 from gata_assets.core.csv_records import RAGGED, UNREADABLE
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_rules import CurationRules, InteractionType, UnknownItems
 from gata_assets.core.raw_files import COLUMNS, CONTEXT_COLUMNS
 from gata_assets.core.raw_rows import RawRows
-from gata_assets.core.texts import Texts, are_given, find_codes, parse_instants
+from gata_assets.core.texts import (
+    A_NUMBER,
+    NO_NUMBER,
+    NOT_TOLD,
+    Texts,
+    are_given,
+    find_codes,
+    parse_instants,
+    parse_ratings,
+)
 
 
 class Rule(IntFlag):
@@ -49,6 +60,9 @@ class Rule(IntFlag):
 
 # Goes up when rows are judged otherwise than before under the same settings.
 _VERSION = 1
+
+# Makes a table of the rows at some places.
+_Make = Callable[[NDArray[np.int64]], pa.Table]
 
 _INSTANT = pl.Datetime("us", "UTC")
 _STAGED_INTERACTIONS = {
@@ -106,7 +120,7 @@ class SortedRows:
     `quarantine_schema`; and what was counted on the way.
     """
 
-    good: pl.DataFrame
+    good: pa.Table
     bad: pl.DataFrame
     bad_by_rule: Mapping[str, int]
     unknown_items: int
@@ -116,23 +130,21 @@ def sort_rows(data: DataType, rows: RawRows, rules: RowRules, source_file: str) 
     """Tell the good rows of a block from the bad; every row is in one of the two."""
     broken = np.zeros(len(rows), dtype=np.int32)
     judge = _judge_interactions if data is DataType.INTERACTIONS else _judge_items
-    table, unknown = judge(rows, rules, broken)
+    make, unknown = judge(rows, rules, broken)
     # Of what could not be read no more is said.
     broken[rows.faults == UNREADABLE] = Rule.ROW_IS_READABLE
     broken[rows.faults == RAGGED] = Rule.ROW_FITS_THE_COLUMNS
     is_good = broken == 0
     counts = {rule.label: int(((broken & rule) != 0).sum()) for rule in Rule} if not is_good.all() else {}
     return SortedRows(
-        good=table if is_good.all() else table.filter(pl.Series(is_good)),
+        good=make(np.flatnonzero(is_good)),
         bad=_bad_rows(data, rows, broken, source_file),
         bad_by_rule={rule: count for rule, count in counts.items() if count},
         unknown_items=int((unknown & is_good).sum()),
     )
 
 
-def _judge_interactions(
-    rows: RawRows, rules: RowRules, broken: NDArray[np.int32]
-) -> tuple[pl.DataFrame, NDArray[np.bool_]]:
+def _judge_interactions(rows: RawRows, rules: RowRules, broken: NDArray[np.int32]) -> tuple[_Make, NDArray[np.bool_]]:
     columns = rows.columns
     has_item = are_given(columns["item_id"])
     _note(broken, Rule.USER_ID_IS_GIVEN, ~are_given(columns["user_id"]))
@@ -143,27 +155,34 @@ def _judge_interactions(
     _note(broken, Rule.TIMESTAMP_IS_ISO_8601, ~is_instant)
     start, end = (_micros(at) for at in (rules.settings.earliest_at, rules.landed_at + rules.settings.at_most_ahead))
     _note(broken, Rule.TIMESTAMP_IS_WITHIN_REASON, is_instant & ((instants < start) | (instants >= end)))
-    rating, has_rating = _numbers(rows, "rating", pl.Float32())
-    _note(broken, Rule.RATING_IS_1_TO_5, has_rating & ~rating.is_between(1, 5).fill_null(value=False).to_numpy())
-    item_ids = columns["item_id"].as_series()
-    unknown = has_item & ~item_ids.is_in(rules.known_items.implode()).fill_null(value=False).to_numpy()
+    ratings, has_rating, is_number = _ratings(rows)
+    _note(broken, Rule.RATING_IS_1_TO_5, has_rating & ~(is_number & (ratings >= 1) & (ratings <= 5)))
+    unknown = (
+        has_item if rules.known_items.is_empty() else has_item & ~_are_among(columns["item_id"], rules.known_items)
+    )
     if rules.settings.unknown_items is UnknownItems.REJECT:
         _note(broken, Rule.ITEM_IS_KNOWN, unknown)
-    table = pl.DataFrame(
-        {
-            "user_id": columns["user_id"].as_series(),
-            "item_id": item_ids,
-            "timestamp": pl.Series(instants).cast(_INSTANT),
-            "type_code": pl.Series(codes),
-            "rating": rating,
-            # A column that the file does not have is not made: three of them cost what comes after a tenth.
-            **{name: columns[name].as_series() for name in CONTEXT_COLUMNS if name in columns},
-        }
-    )
-    return table, unknown
+
+    def make(places: NDArray[np.int64]) -> pa.Table:
+        def texts(name: str) -> pa.Array:
+            return columns[name].take(places).as_arrow()
+
+        return pa.table(
+            {
+                "user_id": texts("user_id"),
+                "item_id": texts("item_id"),
+                "timestamp": numbers_as_arrow(instants[places], pa.timestamp("us", "UTC")),
+                "type_code": numbers_as_arrow(codes[places]),
+                "rating": numbers_as_arrow(ratings[places], is_given=is_number[places]),
+                # A column that the file does not have is not made: three of them cost what comes after a tenth.
+                **{name: texts(name) for name in CONTEXT_COLUMNS if name in columns},
+            }
+        )
+
+    return make, unknown
 
 
-def _judge_items(rows: RawRows, rules: RowRules, broken: NDArray[np.int32]) -> tuple[pl.DataFrame, NDArray[np.bool_]]:  # noqa: ARG001
+def _judge_items(rows: RawRows, rules: RowRules, broken: NDArray[np.int32]) -> tuple[_Make, NDArray[np.bool_]]:  # noqa: ARG001
     columns = rows.columns
     _note(broken, Rule.ITEM_ID_IS_GIVEN, ~are_given(columns["item_id"]))
     _note(broken, Rule.TITLE_IS_GIVEN, ~are_given(columns["title"]))
@@ -184,7 +203,11 @@ def _judge_items(rows: RawRows, rules: RowRules, broken: NDArray[np.int32]) -> t
             "source_line": pl.Series(rows.lines),
         }
     )
-    return table, np.zeros(len(rows), dtype=np.bool_)
+
+    def make(places: NDArray[np.int64]) -> pa.Table:
+        return table[pl.Series(places)].to_arrow()
+
+    return make, np.zeros(len(rows), dtype=np.bool_)
 
 
 def _bad_rows(data: DataType, rows: RawRows, broken: NDArray[np.int32], source_file: str) -> pl.DataFrame:
@@ -219,6 +242,28 @@ def _numbers(rows: RawRows, name: str, kind: pl.DataType) -> tuple[pl.Series, ND
         return pl.repeat(None, len(rows), dtype=kind, eager=True), np.zeros(len(rows), dtype=np.bool_)
     texts = rows.columns[name]
     return texts.as_series().cast(kind, strict=False), are_given(texts)
+
+
+def _ratings(rows: RawRows) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+    """The ratings of rows, which rows say anything there, and which of these say a number."""
+    if "rating" not in rows.columns:
+        nothing = np.zeros(len(rows), dtype=np.bool_)
+        return np.zeros(len(rows), dtype=np.float32), nothing, nothing
+    texts = rows.columns["rating"]
+    ratings, found = parse_ratings(texts)
+    has_rating, is_number = found != NO_NUMBER, found == A_NUMBER
+    # What is not written as ratings are, Polars reads.
+    others = np.flatnonzero(found == NOT_TOLD)
+    if len(others):
+        rest = texts.take(others)
+        numbers = rest.as_series().cast(pl.Float32, strict=False)
+        ratings[others], is_number[others] = numbers.fill_null(0).to_numpy(), numbers.is_not_null().to_numpy()
+        has_rating[others] = are_given(rest)
+    return ratings, has_rating, is_number
+
+
+def _are_among(texts: Texts, known: pl.Series) -> NDArray[np.bool_]:
+    return texts.as_series().is_in(known.implode()).fill_null(value=False).to_numpy()
 
 
 def _texts_or_none(rows: RawRows, name: str) -> pl.Series:

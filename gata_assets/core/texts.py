@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gata_assets.core.arrow_numbers import validity
 from gata_assets.core.compiling import compiled
 
 
@@ -54,30 +54,12 @@ class Texts:
         """Large strings, with null for an empty text."""
         is_empty = np.diff(self.ends) == 0
         buffers = [pa.py_buffer(self.ends), pa.py_buffer(self.data)]
-        return pa.Array.from_buffers(pa.large_string(), len(self), [_validity(~is_empty), *buffers])
+        return pa.Array.from_buffers(pa.large_string(), len(self), [validity(~is_empty), *buffers])
 
     def as_series(self) -> pl.Series:
         """A string column, with null for an empty text."""
         column: pl.Series = pl.from_arrow(self.as_arrow())  # type: ignore[assignment]
         return column
-
-
-def numbers_as_arrow(
-    values: NDArray[Any], kind: pa.DataType | None = None, *, is_given: NDArray[np.bool_] | None = None
-) -> pa.Array:
-    """Numbers as an Arrow array of their type, or of another of the same width; null where none is given.
-
-    Not `pa.array`: that loads pandas where there is one, to look whether it was given something of it (55 MB, 0.3 s).
-    """
-    values = np.ascontiguousarray(values)
-    validity = None if is_given is None else _validity(is_given)
-    return pa.Array.from_buffers(
-        kind or pa.from_numpy_dtype(values.dtype), len(values), [validity, pa.py_buffer(values)]
-    )
-
-
-def _validity(is_given: NDArray[np.bool_]) -> pa.Buffer | None:
-    return None if is_given.all() else pa.py_buffer(np.packbits(is_given, bitorder="little"))
 
 
 def is_utf_8(data: NDArray[np.uint8]) -> bool:
@@ -139,9 +121,7 @@ def _take(
 
 
 @compiled
-def _parse_ratings(
-    ends: NDArray[np.int64], data: NDArray[np.uint8]
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+def _parse_ratings(ends: NDArray[np.int64], data: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     rows = len(ends) - 1
     ratings, found = np.zeros(rows, dtype=np.float32), np.zeros(rows, dtype=np.uint8)
     for row in range(rows):

@@ -30,6 +30,7 @@ from gata_assets.resources.threads import map_in_order
 # Days are made together while they have no more rows than this.
 _ROWS_AT_ONCE = 250_000
 _TIME = "timestamp"
+_NO_ROWS = {data: pl.DataFrame(schema=STAGED[data]).to_arrow() for data in DataType}
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ class Curator(FileSorter):
         """Make the catalogue anew: the latest row of each item, by when its file landed; see `curate_days`."""
         parts = self._item_parts()
         tables = self._read_staged(parts, DataType.ITEMS)
-        catalogue, earlier = curate_items(tables or [pl.DataFrame(schema=STAGED[DataType.ITEMS])])
+        frames = [pl.DataFrame(pl.from_arrow(table)) for table in tables or [_NO_ROWS[DataType.ITEMS]]]
+        catalogue, earlier = curate_items(frames)
         self.__dict__.pop("known_items", None)
         outcomes = {
             "no_row_is_lost": check_no_part_is_lost(
@@ -130,7 +132,7 @@ class Curator(FileSorter):
         parts = [part for of_day in days.values() for part in of_day]
         staged = self._read_staged(parts, DataType.INTERACTIONS)
         read = _rows_of(parts, staged)
-        rows = pl.concat(staged, how="diagonal") if staged else pl.DataFrame(schema=STAGED[DataType.INTERACTIONS])
+        rows = pa.concat_tables([*staged, _NO_ROWS[DataType.INTERACTIONS]], promote_options="default")
         made = curate_interactions(rows, list(days))
         valid = check_curated_interactions(made)
 
@@ -138,7 +140,7 @@ class Curator(FileSorter):
             one = made[day]
             of_day = {part.key: read[part] for part in days[day]}
             outcomes = {
-                "no_row_is_lost": check_no_part_is_lost(days[day], of_day, len(one.interactions), one.duplicates),
+                "no_row_is_lost": check_no_part_is_lost(days[day], of_day, len(one.coded), one.duplicates),
                 "curated_interactions_are_valid": valid[day],
             }
             tables = {INTERACTIONS_FILE: one.coded, USERS_FILE: one.users, ITEMS_FILE: one.items}
@@ -193,16 +195,17 @@ class Curator(FileSorter):
     def _folder(self, day: date | None) -> str:
         return self.places.curated_day(day) if day else self.places.curated_items()
 
-    def _read_staged(self, parts: Sequence[Part], data: DataType) -> list[pl.DataFrame]:
+    def _read_staged(self, parts: Sequence[Part], data: DataType) -> list[pa.Table]:
         """The tables of parts; without rows where one is missing or not what was written, which the checks tell."""
+        nothing = _NO_ROWS[data]
 
-        def read(part: Part) -> pl.DataFrame:
+        def read(part: Part) -> pa.Table:
             try:
                 table = self.read_staged(part)
             except (ObjectNotFoundError, pa.ArrowException, pl.exceptions.PolarsError):
-                return pl.DataFrame(schema=STAGED[data])
-            is_whole = table.schema.items() <= STAGED[data].items() and len(table) == part.rows
-            return table if is_whole else pl.DataFrame(schema=STAGED[data])
+                return nothing
+            is_whole = _kinds(table) <= _kinds(nothing) and len(table) == part.rows
+            return table if is_whole else nothing
 
         return list(map_in_order(read, parts, CALLS_AT_ONCE))
 
@@ -244,8 +247,12 @@ def _in_batches(days: Iterable[date], parts: Mapping[date, Sequence[Part]]) -> I
         yield batch
 
 
-def _rows_of(parts: Sequence[Part], tables: Sequence[pl.DataFrame]) -> dict[Part, int]:
+def _rows_of(parts: Sequence[Part], tables: Sequence[pa.Table]) -> dict[Part, int]:
     return {part: len(table) for part, table in zip(parts, tables, strict=True)}
+
+
+def _kinds(table: pa.Table) -> set[tuple[str, pa.DataType]]:
+    return {(field.name, field.type) for field in table.schema}
 
 
 def _encode(table: pa.Table) -> bytes:
