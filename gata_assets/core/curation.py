@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from gata_assets.core.arrow_numbers import numbers_as_arrow, numbers_of_arrow
+from gata_assets.core.arrow_numbers import MICROS_OF_A_DAY, given_of_arrow, numbers_as_arrow, numbers_of_arrow
 from gata_assets.core.dictionaries import decoded
 from gata_assets.core.id_codes import CodedIds, code_ids, order_by, places_of
 from gata_assets.core.id_keys import key_ids
@@ -26,7 +25,6 @@ from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.core.raw_files import CONTEXT_COLUMNS
 from gata_assets.core.texts import Texts
 
-_DAY = 86_400_000_000
 _EPOCH = date(1970, 1, 1)
 _TYPES = Texts.of(pl.Series([kind.value for kind in InteractionType])).as_arrow()
 
@@ -66,14 +64,14 @@ def curate_interactions(rows: pa.Table, days: Sequence[date]) -> dict[date, Cura
     first = instants.min() if len(instants) else 0
     by = [instants - first, users.codes, items.codes, types, rated]
     kept, dropped = _order(by + [one.codes for one in context.values()])
-    repeats = dict(zip(*np.unique(instants[dropped] // _DAY, return_counts=True), strict=True))
+    repeats = dict(zip(*np.unique(instants[dropped] // MICROS_OF_A_DAY, return_counts=True), strict=True))
     instants = instants[kept]
     columns = {
         "interaction_type": pa.DictionaryArray.from_arrays(numbers_as_arrow(types[kept].astype(np.int32)), _TYPES),
         "timestamp": numbers_as_arrow(instants, pa.timestamp("us", "UTC")),
         "rating": numbers_as_arrow(ratings[kept], is_given=is_rated[kept]),
         **{
-            name: context[name].ids.take(context[name].codes[kept]).as_arrow()
+            name: context[name].ids.take(context[name].codes[kept].astype(np.int64)).as_arrow()
             if name in context
             else pa.nulls(len(kept), pa.large_string())
             for name in CONTEXT_COLUMNS
@@ -84,7 +82,7 @@ def curate_interactions(rows: pa.Table, days: Sequence[date]) -> dict[date, Cura
     made = {}
     for day in days:
         number = (day - _EPOCH).days
-        start, stop = np.searchsorted(instants, [number * _DAY, (number + 1) * _DAY]).tolist()
+        start, stop = np.searchsorted(instants, [number * MICROS_OF_A_DAY, (number + 1) * MICROS_OF_A_DAY]).tolist()
         user_ids, user_keys, day_users = _ids_of_day(users, user_codes[start:stop], "user")
         item_ids, item_keys, day_items = _ids_of_day(items, item_codes[start:stop], "item")
         of_day = {name: column.slice(start, stop - start) for name, column in columns.items()}
@@ -122,16 +120,14 @@ def _has_values(rows: pa.Table, name: str) -> bool:
 
 
 def _texts(rows: pa.Table, name: str) -> Texts:
-    column = rows[name]
-    whole = (pc.fill_null(column, "") if column.null_count else column).combine_chunks()
-    return Texts.of_arrow(whole)
+    return Texts.of_arrow(rows[name].combine_chunks())
 
 
 def _ratings(rows: pa.Table) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     if not _has_values(rows, "rating"):
         return np.zeros(len(rows), dtype=np.float32), np.zeros(len(rows), dtype=np.bool_)
-    given = numbers_of_arrow(pc.is_valid(rows["rating"]).cast(pa.uint8()), np.bool_)
-    return numbers_of_arrow(rows["rating"], np.float32), given
+    column = rows["rating"].combine_chunks()
+    return numbers_of_arrow(column, np.float32), given_of_arrow(column)
 
 
 def _in_order(numbers: NDArray[np.float32]) -> NDArray[np.uint64]:

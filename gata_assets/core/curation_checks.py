@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from gata_assets.core.arrow_numbers import numbers_of_arrow
+from gata_assets.core.arrow_numbers import MICROS_OF_A_DAY, numbers_of_arrow
 from gata_assets.core.curation import CuratedDay
 from gata_assets.core.dictionaries import plain_type
 from gata_assets.core.interaction_places import DataType
@@ -87,7 +87,6 @@ _INTERACTIONS_SCHEMA = (
     pl.DataFrame(schema={name: column.kind for name, column in RULES[DataType.INTERACTIONS].items()}).to_arrow().schema
 )
 _EPOCH = date(1970, 1, 1)
-_MICROS_OF_A_DAY = 86_400_000_000
 
 
 def check_curated_interactions(days: Mapping[date, CuratedDay]) -> dict[date, list[Outcome]]:
@@ -98,7 +97,7 @@ def check_curated_interactions(days: Mapping[date, CuratedDay]) -> dict[date, li
     outcomes = {}
     for day, made in days.items():
         instants = numbers_of_arrow(made.coded["timestamp"], np.int64)
-        outside = int((instants // _MICROS_OF_A_DAY != (day - _EPOCH).days).sum())
+        outside = int((instants // MICROS_OF_A_DAY != (day - _EPOCH).days).sum())
         rules = (
             [_all_kept(DataType.INTERACTIONS, len(instants))]
             if is_kept

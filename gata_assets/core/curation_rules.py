@@ -17,8 +17,8 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.core.arrow_numbers import numbers_as_arrow
-from gata_assets.core.csv_records import RAGGED, UNREADABLE
+from gata_assets.core.arrow_numbers import MICROS_OF_A_DAY, numbers_as_arrow
+from gata_assets.core.csv_records import RAGGED, READABLE, UNREADABLE
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_rules import CurationRules, InteractionType, UnknownItems
 from gata_assets.core.raw_files import COLUMNS, CONTEXT_COLUMNS
@@ -61,6 +61,9 @@ class Rule(IntFlag):
 # Goes up when rows are judged otherwise than before under the same settings.
 _VERSION = 1
 
+# A number beyond that of any day.
+_NO_DAY = 1 << 40
+
 # Makes a table of the rows at some places.
 _Make = Callable[[NDArray[np.int64]], pa.Table]
 
@@ -94,6 +97,9 @@ def quarantine_schema(data: DataType) -> dict[str, pl.DataType]:
     return {**texts, "rules": pl.List(pl.String()), "source_file": pl.String(), "source_line": pl.Int64()}
 
 
+_QUARANTINE_SCHEMAS = {data: pl.DataFrame(schema=quarantine_schema(data)).to_arrow().schema for data in DataType}
+
+
 @dataclass(frozen=True)
 class RowRules:
     """What rows of one file are judged by: the settings, when it landed, and the known items' ids (String, sorted)."""
@@ -121,7 +127,7 @@ class SortedRows:
     """
 
     good: pa.Table
-    bad: pl.DataFrame
+    bad: pa.Table
     bad_by_rule: Mapping[str, int]
     unknown_items: int
 
@@ -135,9 +141,10 @@ def sort_rows(data: DataType, rows: RawRows, rules: RowRules, source_file: str) 
     broken[rows.faults == UNREADABLE] = Rule.ROW_IS_READABLE
     broken[rows.faults == RAGGED] = Rule.ROW_FITS_THE_COLUMNS
     is_good = broken == 0
+    places = np.flatnonzero(is_good)
     counts = {rule.label: int(((broken & rule) != 0).sum()) for rule in Rule} if not is_good.all() else {}
     return SortedRows(
-        good=make(np.flatnonzero(is_good)),
+        good=make(places),
         bad=_bad_rows(data, rows, broken, source_file),
         bad_by_rule={rule: count for rule, count in counts.items() if count},
         unknown_items=int((unknown & is_good).sum()),
@@ -157,13 +164,14 @@ def _judge_interactions(rows: RawRows, rules: RowRules, broken: NDArray[np.int32
     _note(broken, Rule.TIMESTAMP_IS_WITHIN_REASON, is_instant & ((instants < start) | (instants >= end)))
     ratings, has_rating, is_number = _ratings(rows)
     _note(broken, Rule.RATING_IS_1_TO_5, has_rating & ~(is_number & (ratings >= 1) & (ratings <= 5)))
-    unknown = (
-        has_item if rules.known_items.is_empty() else has_item & ~_are_among(columns["item_id"], rules.known_items)
-    )
+    unknown = has_item & ~_are_among(columns["item_id"], rules.known_items)
     if rules.settings.unknown_items is UnknownItems.REJECT:
         _note(broken, Rule.ITEM_IS_KNOWN, unknown)
 
     def make(places: NDArray[np.int64]) -> pa.Table:
+        # By day, of which many share a block: while it is in the processor's cache that costs next to nothing.
+        places = places[_by_day(instants[places])]
+
         def texts(name: str) -> pa.Array:
             return columns[name].take(places).as_arrow()
 
@@ -180,6 +188,14 @@ def _judge_interactions(rows: RawRows, rules: RowRules, broken: NDArray[np.int32
         )
 
     return make, unknown
+
+
+def _by_day(instants: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The places of instants by day, those of a day as they come."""
+    days = instants // MICROS_OF_A_DAY
+    first, last = days.min(initial=_NO_DAY), days.max(initial=-_NO_DAY)
+    # NumPy puts numbers of 16 bits in order without comparing any.
+    return np.argsort((days - first).astype(np.uint16) if last - first < 1 << 16 else days, kind="stable")
 
 
 def _judge_items(rows: RawRows, rules: RowRules, broken: NDArray[np.int32]) -> tuple[_Make, NDArray[np.bool_]]:  # noqa: ARG001
@@ -210,26 +226,28 @@ def _judge_items(rows: RawRows, rules: RowRules, broken: NDArray[np.int32]) -> t
     return make, np.zeros(len(rows), dtype=np.bool_)
 
 
-def _bad_rows(data: DataType, rows: RawRows, broken: NDArray[np.int32], source_file: str) -> pl.DataFrame:
-    schema = quarantine_schema(data)
+def _bad_rows(data: DataType, rows: RawRows, broken: NDArray[np.int32], source_file: str) -> pa.Table:
+    schema = _QUARANTINE_SCHEMAS[data]
     places = np.flatnonzero(broken)
     if not len(places):
-        return pl.DataFrame(schema=schema)
+        return schema.empty_table()
+    # Of the bad rows alone: columns of all of them take longer than to judge them.
+    texts = {name: texts.take(places).as_arrow() for name, texts in rows.columns.items()}
     kinds, of_kind = np.unique(broken[places], return_inverse=True)
-    names = pl.Series([[rule.label for rule in Rule(one)] for one in kinds.tolist()], dtype=pl.List(pl.String))
-    # Of the bad rows alone: a Polars column of all of them takes longer than to judge them.
-    texts = {name: texts.take(places).as_series() for name, texts in rows.columns.items()}
-    others = {name: pl.Series([None] * len(places), dtype=pl.String) for name in COLUMNS[data].all if name not in texts}
-    return pl.DataFrame(
-        {
-            **texts,
-            **others,
-            "row": pl.Series([rows.fault_texts.get(place) for place in places.tolist()], dtype=pl.String),
-            "rules": names.gather(pl.Series(of_kind)),
-            "source_file": pl.repeat(source_file, len(places), eager=True),
-            "source_line": pl.Series(rows.lines[places]),
-        }
-    ).select(list(schema))
+    names = [[rule.label for rule in Rule(kind)] for kind in kinds.tolist()]
+    broken_rules = [names[kind] for kind in of_kind.tolist()]
+    ends = np.cumsum([0, *map(len, broken_rules)], dtype=np.int64)
+    faults = Texts.of_many([rows.fault_texts.get(place, "") for place in places.tolist()])
+    columns = {
+        **{name: texts.get(name, pa.nulls(len(places), pa.large_string())) for name in COLUMNS[data].all},
+        "row": faults.as_arrow(rows.faults[places] != READABLE),
+        "rules": pa.LargeListArray.from_arrays(
+            numbers_as_arrow(ends), Texts.of_many([name for some in broken_rules for name in some]).as_arrow()
+        ),
+        "source_file": Texts.of_many([source_file] * len(places)).as_arrow(),
+        "source_line": numbers_as_arrow(rows.lines[places]),
+    }
+    return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
 def _note(broken: NDArray[np.int32], rule: Rule, is_broken: NDArray[np.bool_]) -> None:
@@ -263,6 +281,8 @@ def _ratings(rows: RawRows) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDA
 
 
 def _are_among(texts: Texts, known: pl.Series) -> NDArray[np.bool_]:
+    if known.is_empty():
+        return np.zeros(len(texts), dtype=np.bool_)
     return texts.as_series().is_in(known.implode()).fill_null(value=False).to_numpy()
 
 

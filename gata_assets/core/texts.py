@@ -40,6 +40,13 @@ class Texts:
         return cls.of_arrow(given.rechunk().to_arrow())
 
     @classmethod
+    def of_many(cls, texts: Sequence[str]) -> Texts:
+        """Some texts."""
+        encoded = [text.encode() for text in texts]
+        ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+        return cls(ends, np.frombuffer(b"".join(encoded) or bytes(1), dtype=np.uint8))
+
+    @classmethod
     def of_arrow(cls, array: pa.Array) -> Texts:
         """The texts of an Arrow array of large strings, as it holds them; what a null holds has to be empty."""
         _, offsets, content = array.buffers()
@@ -50,11 +57,12 @@ class Texts:
         """The texts at some places, in that order."""
         return Texts(*_take(self.ends, self.data, places))
 
-    def as_arrow(self) -> pa.Array:
-        """Large strings, with null for an empty text."""
-        is_empty = np.diff(self.ends) == 0
-        buffers = [pa.py_buffer(self.ends), pa.py_buffer(self.data)]
-        return pa.Array.from_buffers(pa.large_string(), len(self), [validity(~is_empty), *buffers])
+    def as_arrow(self, is_given: NDArray[np.bool_] | None = None) -> pa.Array:
+        """Large strings, with null where none is given; if that is not told, for an empty text."""
+        nulls = validity(np.diff(self.ends) != 0 if is_given is None else is_given)
+        return pa.Array.from_buffers(
+            pa.large_string(), len(self), [nulls, pa.py_buffer(self.ends), pa.py_buffer(self.data)]
+        )
 
     def as_series(self) -> pl.Series:
         """A string column, with null for an empty text."""

@@ -193,8 +193,7 @@ class FileSorter:
                 unknown += one.unknown_items
                 by_rule.update(one.bad_by_rule)
                 if len(one.bad):
-                    # As plain strings: views of a few rows would keep the texts of the whole block.
-                    bad.append(one.bad.to_arrow(compat_level=pl.CompatLevel.oldest()))
+                    bad.append(one.bad)
                 if data is DataType.INTERACTIONS:
                     writer.add(one.good)
                 else:
