@@ -25,6 +25,7 @@ from numba.core.event import install_recorder
 with install_recorder("numba:compile") as compiling:
     import gata_assets.core.texts as texts
     import gata_assets_tests.sampling_oracle as oracle
+    from gata_assets.core.curation import curate_interactions
     from gata_assets.core.curation_rules import RowRules, sort_rows
     from gata_assets.core.id_keys import key_ids
     from gata_assets.core.interaction_places import DataType
@@ -50,7 +51,9 @@ with install_recorder("numba:compile") as compiling:
         for kind in RawFormat:
             for rows in (1, 3):
                 for block in read_blocks(io.BytesIO(encode([row] * rows, kind)), kind, data):
-                    sort_rows(data, block(), RowRules(settings, start, pl.Series(["i1"])), "a")
+                    good = sort_rows(data, block(), RowRules(settings, start, pl.Series(["i1"])), "a").good
+                    if data is DataType.INTERACTIONS:
+                        curate_interactions(good, [start.date()])
     for power in (None, 0.75):
         world = World(oracle.rules_of(power=power, least=(2, 2)))
         world.rows.table(0, 3)

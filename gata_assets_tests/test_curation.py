@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from dagster_aws.s3 import S3Resource
@@ -126,7 +127,7 @@ def test_what_is_written_is_what_was_checked_whoever_reads_it(tmp_path: Path) ->
     sent = [interaction(user_id=f"u{n % 7}" * (1 + n % 3), item_id=f"i{n % 5}", rating="2.5") for n in range(40)]
     report = send(curator, [*sent, interaction(timestamp="2026-01-03T00:00:00Z")], tmp_path / "in")
     curate_all(curator)
-    made = curate_interactions(pl.concat(map(curator.read_staged, report.parts)), report.days)[DAY]
+    made = curate_interactions(pa.concat_tables(map(curator.read_staged, report.parts)), report.days)[DAY]
     with curator.store.local_copy(curator.places.curated_day(DAY) + "interactions.parquet") as path:
         assert_frame_equal(pl.read_parquet(path), made.interactions)
         assert_frame_equal(pl.DataFrame(pl.from_arrow(pq.read_table(path))), made.interactions)

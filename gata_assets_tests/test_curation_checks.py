@@ -52,7 +52,7 @@ def test_rows_that_break_the_model_are_told_by_rule_and_count_as_pandera_tells_t
     row = {"user_id": "u1", "item_id": "i1", "timestamp": datetime(2026, 1, 2, tzinfo=UTC), "type_code": 0}
     empty = dict.fromkeys(name for name in STAGED[DataType.INTERACTIONS] if name not in row)
     rows = pl.DataFrame([row | empty | {"rating": 7.0}, row | empty], schema=STAGED[DataType.INTERACTIONS])
-    made = curate_interactions(rows, [DAY])
+    made = curate_interactions(rows.to_arrow(), [DAY])
     (failed,) = broken(check_curated_interactions(made)[DAY])
     assert (failed.rule, failed.failed, failed.checked) == ("rating less_than_or_equal_to", 1, 2)
 

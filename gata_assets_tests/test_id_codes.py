@@ -19,11 +19,11 @@ IDS = st.lists(st.text(min_size=1, max_size=20), max_size=60)
 
 @given(ids=IDS)
 def test_a_code_is_the_place_of_the_id_among_the_distinct_ones(ids: list[str]) -> None:
-    column = pl.Series("user_id", ids, dtype=pl.String)
-    coded = code_ids(column)
-    assert coded.ids.to_list() == sorted(set(ids), key=str.encode)
-    assert coded.ids.gather(pl.Series(coded.codes)).to_list() == ids
-    assert coded.keys.to_list() == key_ids(coded.ids).to_list()
+    coded = code_ids(Texts.of(pl.Series(ids, dtype=pl.String)))
+    distinct = coded.ids.as_series()
+    assert distinct.to_list() == sorted(set(ids), key=str.encode)
+    assert distinct.gather(pl.Series(coded.codes)).to_list() == ids
+    assert coded.keys.tolist() == key_ids(distinct).to_list()
 
 
 @given(ids=IDS)

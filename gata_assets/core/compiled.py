@@ -12,10 +12,10 @@ from io import BytesIO
 import numpy as np
 import polars as pl
 
+from gata_assets.core.curation import curate_interactions
 from gata_assets.core.curation_rules import RowRules, sort_rows
 from gata_assets.core.event_table import code_events
 from gata_assets.core.features import make_features
-from gata_assets.core.id_codes import code_ids
 from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_rules import (
@@ -32,10 +32,9 @@ from gata_assets.core.sampling_quality import gather_evidence
 
 
 def warm_up() -> None:
-    """Sort, key, code, count, sample and check three interactions with each strategy; the result is dropped."""
+    """Sort, curate, key, code, count, sample and check three interactions with each strategy; the result is dropped."""
     _sort()
     ids = pl.Series(["a", "b", "c"])
-    code_ids(ids)
     keys = key_ids(ids)
     time = pl.Series([datetime(2026, 1, 1, tzinfo=UTC)] * 3, dtype=pl.Datetime("us", "UTC"))
     events = code_events(
@@ -67,11 +66,16 @@ def _sort() -> None:
     settings = CurationRules(earliest_at=start, at_most_ahead=timedelta(hours=1), unknown_items=UnknownItems.WARN)
     rules = RowRules(settings, start, pl.Series(["a"]))
     for data, rows in (
-        (DataType.INTERACTIONS, b"user_id,item_id,interaction_type,timestamp\na,a,click,2026-01-01T00:00:00Z\n"),
+        (
+            DataType.INTERACTIONS,
+            b"user_id,item_id,interaction_type,timestamp,rating\na,a,click,2026-01-01T00:00:00Z,1\n",
+        ),
         (DataType.ITEMS, b"item_id,title,category,price,available_at\na,a,a,1,2026-01-01\n"),
     ):
         for block in read_blocks(BytesIO(rows), RawFormat.CSV, data):
-            sort_rows(data, block(), rules, "a")
+            good = sort_rows(data, block(), rules, "a").good
+            if data is DataType.INTERACTIONS:
+                curate_interactions(good, [start.date()])
 
 
 if __name__ == "__main__":

@@ -9,115 +9,131 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.core.id_codes import CodedIds, code_ids, places_of
+from gata_assets.core.arrow_numbers import MICROS_OF_A_DAY, given_of_arrow, numbers_as_arrow, numbers_of_arrow
+from gata_assets.core.dictionaries import decoded
+from gata_assets.core.id_codes import CodedIds, code_ids, order_by, places_of
 from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_rules import InteractionType
+from gata_assets.core.raw_files import CONTEXT_COLUMNS
+from gata_assets.core.texts import Texts
 
-_ORDER = ("timestamp", "user", "item", "type_code", "rating", "device_type", "location", "session_id")
-_NEEDED = _ORDER[:4]
-_OPTIONAL = {"rating": pl.Float32, "device_type": pl.String, "location": pl.String, "session_id": pl.String}
-_IDS = ("user_id", "item_id", "user_key", "item_key")
-_PLAIN = pl.CompatLevel.oldest()
-_TYPES = pl.Series([kind.value for kind in InteractionType])
+_EPOCH = date(1970, 1, 1)
+_TYPES = Texts.of(pl.Series([kind.value for kind in InteractionType])).as_arrow()
 
 
 @dataclass(frozen=True)
 class CuratedDay:
-    """A day's interactions (CuratedInteractions), its distinct `user_id, user_key` and `item_id, item_key` by id, and
-    how many exact repetitions were dropped. `coded` has the interactions with ids, keys and types as dictionaries.
+    """A day's interactions as CuratedInteractions, with ids, keys and types as dictionaries; its distinct
+    `user_id, user_key` and `item_id, item_key` by id; and how many exact repetitions were dropped.
     """
 
-    interactions: pl.DataFrame
+    coded: pa.Table
     users: pa.Table
     items: pa.Table
     duplicates: int
-    coded: pa.Table
+
+    @cached_property
+    def interactions(self) -> pl.DataFrame:
+        """The interactions, with texts and numbers in place of dictionaries."""
+        return next(decoded(self.coded, len(self.coded)))
 
 
-def curate_interactions(rows: pl.DataFrame, days: Sequence[date]) -> dict[date, CuratedDay]:
+def curate_interactions(rows: pa.Table, days: Sequence[date]) -> dict[date, CuratedDay]:
     """Bring the staged rows of some days into order, without exact repetitions; rows of other days are left out.
 
-    `rows` are as `STAGED`; columns that may be null may be missing.
+    `rows` are as `STAGED`; columns that may be null may be missing. The order is by time, user, item, type, rating
+    and context; what is missing comes first.
 
     Many small days at once take a third of the time that they take one by one.
     """
-    users, items = code_ids(rows["user_id"]), code_ids(rows["item_id"])
-    rows = rows.drop("user_id", "item_id").with_columns(pl.Series("user", users.codes), pl.Series("item", items.codes))
-    # Columns without a value need no order, and are carried along for nothing.
-    order = [name for name in _ORDER if name in rows.columns and rows[name].null_count() < len(rows)]
-    rows = rows.select(*order, *(name for name in _NEEDED if name not in order)).sort(order or _NEEDED)
-    same = [pl.col(name).eq_missing(pl.col(name).shift(1)) for name in order or _NEEDED]
-    repeats = rows.select(pl.all_horizontal(same) & (pl.int_range(pl.len()) > 0)).to_series()
-    dropped = dict(rows.filter(repeats)["timestamp"].dt.date().value_counts().iter_rows())
-    kept = rows.filter(~repeats) if repeats.any() else rows
-    interactions = kept.select(
-        users.ids.gather(kept["user"]).alias("user_id"),
-        items.ids.gather(kept["item"]).alias("item_id"),
-        _TYPES.gather(kept["type_code"]).alias("interaction_type"),
-        "timestamp",
-        *(name if name in order else pl.lit(None, kind).alias(name) for name, kind in _OPTIONAL.items()),
-        "type_code",
-        users.keys.gather(kept["user"]).alias("user_key"),
-        items.keys.gather(kept["item"]).alias("item_key"),
-    )
-    slices = _slices(kept["timestamp"].dt.date())
-    coded_users, coded_items = _DayIds.of(users, kept["user"]), _DayIds.of(items, kept["item"])
-    # What is alike on all days becomes Arrow's once: a conversion takes 0.1 ms, however small.
-    types = pa.array(kept["type_code"].cast(pl.Int32).to_numpy())
-    coded = {"interaction_type": pa.DictionaryArray.from_arrays(types, _as_arrow(_TYPES))}
-    plain = interactions.select(pl.exclude("interaction_type", *_IDS)).to_arrow(compat_level=_PLAIN).combine_chunks()
-    coded |= {name: plain[name] for name in plain.column_names}
+    users, items = code_ids(_texts(rows, "user_id")), code_ids(_texts(rows, "item_id"))
+    instants = numbers_of_arrow(rows["timestamp"], np.int64)
+    types = numbers_of_arrow(rows["type_code"], np.uint8)
+    ratings, is_rated = _ratings(rows)
+    # Columns without a value need no order.
+    context = {name: code_ids(_texts(rows, name)) for name in CONTEXT_COLUMNS if _has_values(rows, name)}
+    rated = np.where(is_rated, _in_order(ratings) + np.uint64(1), np.uint64(0))
+    first = instants.min() if len(instants) else 0
+    by = [instants - first, users.codes, items.codes, types, rated]
+    kept, dropped = _order(by + [one.codes for one in context.values()])
+    repeats = dict(zip(*np.unique(instants[dropped] // MICROS_OF_A_DAY, return_counts=True), strict=True))
+    instants = instants[kept]
+    columns = {
+        "interaction_type": pa.DictionaryArray.from_arrays(numbers_as_arrow(types[kept].astype(np.int32)), _TYPES),
+        "timestamp": numbers_as_arrow(instants, pa.timestamp("us", "UTC")),
+        "rating": numbers_as_arrow(ratings[kept], is_given=is_rated[kept]),
+        **{
+            name: context[name].ids.take(context[name].codes[kept].astype(np.int64)).as_arrow()
+            if name in context
+            else pa.nulls(len(kept), pa.large_string())
+            for name in CONTEXT_COLUMNS
+        },
+        "type_code": numbers_as_arrow(types[kept]),
+    }
+    user_codes, item_codes = users.codes[kept], items.codes[kept]
     made = {}
     for day in days:
-        at = slices.get(day, slice(0, 0))
-        (day_users, user_columns), (day_items, item_columns) = coded_users.of_rows(at), coded_items.of_rows(at)
-        columns = {name: column.slice(at.start, at.stop - at.start) for name, column in coded.items()}
-        columns |= dict(zip(_IDS, (user_columns[0], item_columns[0], user_columns[1], item_columns[1]), strict=True))
-        table = pa.table({name: columns[name] for name in interactions.columns})
-        users_table, items_table = (
-            pa.table(dict(zip(names, ids, strict=True)))
-            for names, ids in ((("user_id", "user_key"), day_users), (("item_id", "item_key"), day_items))
-        )
-        made[day] = CuratedDay(interactions[at], users_table, items_table, dropped.get(day, 0), table)
+        number = (day - _EPOCH).days
+        start, stop = np.searchsorted(instants, [number * MICROS_OF_A_DAY, (number + 1) * MICROS_OF_A_DAY]).tolist()
+        user_ids, user_keys, day_users = _ids_of_day(users, user_codes[start:stop], "user")
+        item_ids, item_keys, day_items = _ids_of_day(items, item_codes[start:stop], "item")
+        of_day = {name: column.slice(start, stop - start) for name, column in columns.items()}
+        coded = {"user_id": user_ids, "item_id": item_ids, **of_day, "user_key": user_keys, "item_key": item_keys}
+        made[day] = CuratedDay(pa.table(coded), day_users, day_items, int(repeats.get(number, 0)))
     return made
 
 
-@dataclass(frozen=True)
-class _DayIds:
-    """The ids of sorted rows, from which those of a day are told."""
-
-    codes: NDArray[np.int32]
-    ids: pa.Array
-    keys: NDArray[np.uint64]
-
-    @classmethod
-    def of(cls, known: CodedIds, codes: pl.Series) -> _DayIds:
-        return cls(codes.to_numpy(), _as_arrow(known.ids), known.keys.to_numpy())
-
-    def of_rows(self, at: slice) -> tuple[tuple[pa.Array, pa.Array], tuple[pa.Array, pa.Array]]:
-        """The distinct ids of some rows and their keys, and the rows' own as dictionaries of them."""
-        places, local = places_of(self.codes[at], len(self.keys))
-        distinct = self.ids.take(pa.array(places)), pa.array(self.keys[places])
-        codes = pa.array(local)
-        ids, keys = (pa.DictionaryArray.from_arrays(codes, values) for values in distinct)
-        return distinct, (ids, keys)
+def _order(by: Sequence[NDArray[Any]]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The places of rows in the order of columns of numbers from 0 on, and those that repeat the row before."""
+    order = np.arange(len(by[0]), dtype=np.int32)
+    for numbers in reversed(by):
+        order = order_by(order, numbers.astype(np.uint64))
+    is_same = np.ones(max(len(order) - 1, 0), dtype=np.bool_)
+    for numbers in by:
+        ordered = numbers[order]
+        is_same &= ordered[1:] == ordered[:-1]
+        if not is_same.any():
+            return order, order[:0]
+    repeats = np.concatenate([[False], is_same])
+    return order[~repeats], order[repeats]
 
 
-def _as_arrow(column: pl.Series) -> pa.Array:
-    return column.rechunk().to_arrow(compat_level=_PLAIN)
+def _ids_of_day(known: CodedIds, codes: NDArray[np.int32], kind: str) -> tuple[pa.Array, pa.Array, pa.Table]:
+    """The ids and the keys of a day's rows as dictionaries, and the distinct ones as a table."""
+    places, local = places_of(codes, len(known.keys))
+    ids, keys = known.ids.take(places).as_arrow(), numbers_as_arrow(known.keys[places])
+    indices = numbers_as_arrow(local)
+    coded = (pa.DictionaryArray.from_arrays(indices, values) for values in (ids, keys))
+    return *coded, pa.table({f"{kind}_id": ids, f"{kind}_key": keys})
 
 
-def _slices(days: pl.Series) -> dict[date, slice]:
-    """Where each day's rows are in a column of ascending days."""
-    runs = days.rle().struct.unnest()
-    ends = runs["len"].cum_sum()
-    return {day: slice(end - length, end) for day, length, end in zip(runs["value"], runs["len"], ends, strict=True)}
+def _has_values(rows: pa.Table, name: str) -> bool:
+    return name in rows.column_names and rows[name].null_count < len(rows)
+
+
+def _texts(rows: pa.Table, name: str) -> Texts:
+    return Texts.of_arrow(rows[name].combine_chunks())
+
+
+def _ratings(rows: pa.Table) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    if not _has_values(rows, "rating"):
+        return np.zeros(len(rows), dtype=np.float32), np.zeros(len(rows), dtype=np.bool_)
+    column = rows["rating"].combine_chunks()
+    return numbers_of_arrow(column, np.float32), given_of_arrow(column)
+
+
+def _in_order(numbers: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """Whole numbers that are in the order of these."""
+    bits = numbers.view(np.uint32)
+    return np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31)).astype(np.uint64)
 
 
 def curate_items(parts: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from gata_assets.core.compiling import compiled
@@ -19,23 +18,22 @@ from gata_assets.core.texts import Texts
 
 @dataclass(frozen=True)
 class CodedIds:
-    """`codes` has each row's place in `ids` (distinct, ascending by their bytes), whose keys are `keys` (UInt64)."""
+    """`codes` has each row's place in `ids` (distinct, ascending by their bytes), whose keys are `keys`."""
 
     codes: NDArray[np.int32]
-    ids: pl.Series
-    keys: pl.Series
+    ids: Texts
+    keys: NDArray[np.uint64]
 
 
-def code_ids(ids: pl.Series) -> CodedIds:
-    """Give the ids of a string column their codes; none may be missing."""
-    texts = Texts.of(ids)
+def code_ids(texts: Texts) -> CodedIds:
+    """Give ids their codes."""
     keys = key_texts(texts)
     codes, firsts = _number(texts.ends, texts.data, keys)
-    distinct = ids.gather(pl.Series(firsts))
-    order = distinct.arg_sort()
+    order = texts.take(firsts).as_series().arg_sort(nulls_last=False).to_numpy()
     ranks = np.empty(len(order), dtype=np.int32)
-    ranks[order.to_numpy()] = np.arange(len(order), dtype=np.int32)
-    return CodedIds(ranks[codes], distinct.gather(order), pl.Series(keys[firsts]).gather(order))
+    ranks[order] = np.arange(len(order), dtype=np.int32)
+    in_order = firsts[order]
+    return CodedIds(ranks[codes], texts.take(in_order), keys[in_order])
 
 
 def places_of(codes: NDArray[np.int32], ids: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -49,13 +47,39 @@ def places_of(codes: NDArray[np.int32], ids: int) -> tuple[NDArray[np.int64], ND
 
 
 @compiled
+def order_by(order: NDArray[np.int32], numbers: NDArray[np.uint64]) -> NDArray[np.int32]:
+    """Put places in the order of the numbers there; of equal ones the order stays.
+
+    Eleven bits at a time, from the least: as fast for many equal numbers as for few.
+    """
+    rows = len(order)
+    most = np.uint64(0)
+    for number in numbers:
+        most = max(most, number)
+    now, then, shift = order.copy(), np.empty_like(order), np.uint64(0)
+    while shift < np.uint64(64) and most >> shift > np.uint64(0):
+        starts = np.zeros(2049, dtype=np.int64)
+        for number in numbers:
+            starts[((number >> shift) & np.uint64(2047)) + np.uint64(1)] += 1
+        if starts.max() < rows:
+            for digit in range(2048):
+                starts[digit + 1] += starts[digit]
+            for place in range(rows):
+                digit_of = (numbers[now[place]] >> shift) & np.uint64(2047)
+                then[starts[digit_of]] = now[place]
+                starts[digit_of] += 1
+            now, then = then, now
+        shift += np.uint64(11)
+    return now
+
+
+@compiled
 def _number(
     ends: NDArray[np.int64], data: NDArray[np.uint8], keys: NDArray[np.uint64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Number texts as they first occur: the number of each, and where each number occurs first."""
-    rows, size = len(keys), 16
-    while size < 2 * rows:
-        size *= 2
+    rows, size = len(keys), 1024
+    # As large as the distinct texts need, which the processor's cache then holds, and not as all rows would.
     slots, mask = np.full(size, -1, dtype=np.int32), np.uint64(size - 1)
     codes, firsts, found = np.empty(rows, dtype=np.int32), np.empty(rows, dtype=np.int64), 0
     for row in range(rows):
@@ -66,6 +90,14 @@ def _number(
             if code < 0:
                 slots[slot], firsts[found], codes[row] = found, row, found
                 found += 1
+                if 2 * found > size:
+                    size *= 4
+                    slots, mask = np.full(size, -1, dtype=np.int32), np.uint64(size - 1)
+                    for other in range(found):
+                        slot = keys[firsts[other]] & mask
+                        while slots[slot] >= 0:
+                            slot = (slot + np.uint64(1)) & mask
+                        slots[slot] = other
                 break
             first = firsts[code]
             if keys[first] == keys[row] and ends[first + 1] - ends[first] == length:

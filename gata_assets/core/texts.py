@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gata_assets.core.arrow_numbers import validity
 from gata_assets.core.compiling import compiled
 
 
@@ -36,20 +37,37 @@ class Texts:
         """The texts of a string column; null becomes empty."""
         # Where none is missing, filling would copy.
         given = column.fill_null("") if column.null_count() else column
-        array = given.rechunk().to_arrow()
+        return cls.of_arrow(given.rechunk().to_arrow())
+
+    @classmethod
+    def of_many(cls, texts: Sequence[str]) -> Texts:
+        """Some texts."""
+        encoded = [text.encode() for text in texts]
+        ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+        return cls(ends, np.frombuffer(b"".join(encoded) or bytes(1), dtype=np.uint8))
+
+    @classmethod
+    def of_arrow(cls, array: pa.Array) -> Texts:
+        """The texts of an Arrow array of large strings, as it holds them; what a null holds has to be empty."""
         _, offsets, content = array.buffers()
         ends = np.frombuffer(offsets, dtype=np.int64)[array.offset : array.offset + len(array) + 1]
-        has_content = content is not None and content.size
-        return cls(ends, np.frombuffer(content if has_content else bytes(1), dtype=np.uint8))
+        return cls(ends, np.frombuffer(content if content is not None and content.size else bytes(1), dtype=np.uint8))
+
+    def take(self, places: NDArray[np.int64]) -> Texts:
+        """The texts at some places, in that order."""
+        return Texts(*_take(self.ends, self.data, places))
+
+    def as_arrow(self, is_given: NDArray[np.bool_] | None = None) -> pa.Array:
+        """Large strings, with null where none is given; if that is not told, for an empty text."""
+        nulls = validity(np.diff(self.ends) != 0 if is_given is None else is_given)
+        return pa.Array.from_buffers(
+            pa.large_string(), len(self), [nulls, pa.py_buffer(self.ends), pa.py_buffer(self.data)]
+        )
 
     def as_series(self) -> pl.Series:
         """A string column, with null for an empty text."""
-        array = pa.Array.from_buffers(
-            pa.large_string(), len(self), [None, pa.py_buffer(self.ends), pa.py_buffer(self.data)]
-        )
-        column: pl.Series = pl.from_arrow(array)  # type: ignore[assignment]
-        is_empty = np.diff(self.ends) == 0
-        return column.set(pl.Series(is_empty), None) if is_empty.any() else column
+        column: pl.Series = pl.from_arrow(self.as_arrow())  # type: ignore[assignment]
+        return column
 
 
 def is_utf_8(data: NDArray[np.uint8]) -> bool:
@@ -81,6 +99,60 @@ def parse_instants(texts: Texts, *, also_days: bool = False) -> tuple[NDArray[np
     A day alone is its midnight where `also_days` says so.
     """
     return _parse_instants(texts.ends, texts.data, also_days)
+
+
+def parse_ratings(texts: Texts) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Numbers of one digit and at most two after a point, which is what ratings are, and of each text what it is.
+
+    NO_NUMBER for an empty one, A_NUMBER, or NOT_TOLD for any other, which is not read.
+    """
+    return _parse_ratings(texts.ends, texts.data)
+
+
+NO_NUMBER, A_NUMBER, NOT_TOLD = 0, 1, 2
+
+
+@compiled
+def _take(
+    ends: NDArray[np.int64], data: NDArray[np.uint8], places: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    taken, size = np.zeros(len(places) + 1, dtype=np.int64), 0
+    for row in range(len(places)):
+        size += ends[places[row] + 1] - ends[places[row]]
+        taken[row + 1] = size
+    content, at = np.empty(max(size, 1), dtype=np.uint8), 0
+    for row in range(len(places)):
+        for place in range(ends[places[row]], ends[places[row] + 1]):
+            content[at] = data[place]
+            at += 1
+    return taken, content
+
+
+@compiled
+def _parse_ratings(ends: NDArray[np.int64], data: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    rows = len(ends) - 1
+    ratings, found = np.zeros(rows, dtype=np.float32), np.zeros(rows, dtype=np.uint8)
+    for row in range(rows):
+        at, end = ends[row], ends[row + 1]
+        length = end - at
+        if length == 0:
+            continue
+        found[row] = NOT_TOLD
+        if length > 4 or length == 2 or (length > 2 and data[at + 1] != 46):
+            continue
+        number, scale, is_number = 0, 1, True
+        for place in range(at, end):
+            if place == at + 1:
+                continue
+            digit = int(np.int64(data[place])) - 48
+            if digit < 0 or digit > 9:
+                is_number = False
+                break
+            number = number * 10 + digit
+            scale *= 10
+        if is_number:
+            ratings[row], found[row] = np.float32(number * 10 / scale), A_NUMBER
+    return ratings, found
 
 
 @compiled

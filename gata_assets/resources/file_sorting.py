@@ -139,12 +139,12 @@ class FileSorter:
         except (ObjectNotFoundError, pa.ArrowException):
             return quarantine, 0
 
-    def read_staged(self, part: Part) -> pl.DataFrame:
+    def read_staged(self, part: Part) -> pa.Table:
         """The rows of a part; raises ObjectNotFoundError, or ArrowException or PolarsError where it is damaged."""
         if part.spans:
             return read_spans(self.store.read_part(part.key, *span) for span in part.spans)
         with self.store.local_copy(part.key) as path:
-            return pl.read_parquet(path)
+            return pl.read_parquet(path).to_arrow()
 
     @cached_property
     def known_items(self) -> pl.Series:
@@ -171,8 +171,7 @@ class FileSorter:
                 unknown += one.unknown_items
                 by_rule.update(one.bad_by_rule)
                 if len(one.bad):
-                    # As plain strings: views of a few rows would keep the texts of the whole block.
-                    bad.append(one.bad.to_arrow(compat_level=pl.CompatLevel.oldest()))
+                    bad.append(one.bad)
                 if data is DataType.INTERACTIONS:
                     writer.add(one.good)
                 else:
@@ -183,11 +182,10 @@ class FileSorter:
         if parts:
             self.store.write_file(parts[0].key, staged)
         elif any(map(len, items)):
-            parts = (self._write_table(f"{self.places.staged(data)}{name}.parquet", pl.concat(items), scratch),)
+            parts = (self._write_table(f"{self.places.staged(data)}{name}.parquet", _frame(items), scratch),)
         quarantine = None
         if bad:
-            rejected = pl.DataFrame(pl.from_arrow(pa.concat_tables(bad)))
-            quarantine = self._write_table(f"{self.places.quarantine(data)}{name}.parquet", rejected, scratch)
+            quarantine = self._write_table(f"{self.places.quarantine(data)}{name}.parquet", _frame(bad), scratch)
         return replace(
             report,
             rows=rows,
@@ -220,3 +218,7 @@ class FileSorter:
         for report in changed:
             self.store.write(self.places.report(report.data, report.file_id), report.encode())
         return changed[-1]
+
+
+def _frame(tables: list[pa.Table]) -> pl.DataFrame:
+    return pl.DataFrame(pl.from_arrow(pa.concat_tables(tables)))

@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from time import time
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 from uuid import uuid4
 
 from gata_assets.errors import ObjectNotFoundError, StoreError
 
 _STAGING = ".staging"
+_COPIED_AT_ONCE = 1 << 20
 # No write takes this long: a file in the staging place that is older belongs to nobody.
 _LEFT_BEHIND_SECONDS = 3_600
 
@@ -97,7 +98,7 @@ class LocalObjects(Objects):
         path = self._path(key)
         try:
             with self._write_aside(path) as aside:
-                aside.write_bytes(content)
+                aside.write(content)
         except OSError as error:
             raise StoreError(f"{path} cannot be written: {error.strerror}. {_ADVICE}") from None
 
@@ -105,8 +106,8 @@ class LocalObjects(Objects):
         """See Objects; copied beside, flushed to the disk and renamed."""
         place = self._path(key)
         try:
-            with self._write_aside(place) as aside:
-                shutil.copyfile(path, aside)
+            with path.open("rb") as file, self._write_aside(place) as aside:
+                shutil.copyfileobj(file, aside, _COPIED_AT_ONCE)
         except OSError as error:
             raise StoreError(f"{place} cannot be written from {path}: {error.strerror}. {_ADVICE}") from None
 
@@ -192,13 +193,14 @@ class LocalObjects(Objects):
         return Path(self.directory, *parts.parts)
 
     @contextmanager
-    def _write_aside(self, path: Path) -> Iterator[Path]:
-        """A place to write to, which becomes the path when all went well and is on the disk, and nothing if not."""
+    def _write_aside(self, path: Path) -> Iterator[BinaryIO]:
+        """A file to write to, which becomes the path when all went well and is on the disk, and nothing if not."""
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = self._staging() / uuid4().hex
         try:
-            yield aside
-            with aside.open("rb+") as file:
+            with aside.open("xb") as file:
+                yield file
+                file.flush()
                 os.fsync(file.fileno())
             os.replace(aside, path)
         except BaseException:

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from datetime import date
+from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 
-import polars as pl
+import numpy as np
 import pyarrow as pa
 
+from gata_assets.core.arrow_numbers import MICROS_OF_A_DAY, numbers_of_arrow
 from gata_assets.core.curation_reports import Part, Span
 
-_DAY = "day"
+_TIME = "timestamp"
+_EPOCH = date(1970, 1, 1)
 # A third of the size, for 60 ms more of a million rows when they are written, and 60 ms when they are read.
 _COMPRESSION = "lz4"
 
@@ -26,10 +29,11 @@ _COMPRESSION = "lz4"
 class StagedWriter:
     """Writes interactions (`STAGED`) to a file, a day at a time in spans of bytes."""
 
-    def __init__(self, path: Path, *, rows_held: int = 250_000) -> None:
-        """`rows_held`: about so many are kept in memory. A million took 80 MB more, and no less time."""
+    def __init__(self, path: Path, *, rows_held: int = 125_000) -> None:
+        """`rows_held`: about so many are kept in memory. Twice as many take 5 MB more."""
         self._rows_held = rows_held
-        self._held: list[pl.DataFrame] = []
+        self._held: dict[int, list[pa.RecordBatch]] = {}
+        self._rows_in_hand = 0
         self._spans: dict[date, list[Span]] = {}
         self._rows: dict[date, int] = {}
         self._options = pa.ipc.IpcWriteOptions(compression=_COMPRESSION, use_threads=False)
@@ -45,10 +49,15 @@ class StagedWriter:
     ) -> None:
         self._opened.close()
 
-    def add(self, rows: pl.DataFrame) -> None:
-        """Take rows of any days in."""
-        self._held.append(rows)
-        if sum(map(len, self._held)) >= self._rows_held:
+    def add(self, rows: pa.Table) -> None:
+        """Take rows of any days in; such as are by day take the least time."""
+        for batch in rows.combine_chunks().to_batches():
+            days = numbers_of_arrow(batch[_TIME], np.int64) // MICROS_OF_A_DAY
+            bounds = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
+            for first, last in pairwise(bounds):
+                self._held.setdefault(int(days[first]), []).append(batch.slice(first, last - first))
+            self._rows_in_hand += len(days)
+        if self._rows_in_hand >= self._rows_held:
             self._lay_down()
 
     def parts(self, key: str) -> tuple[Part, ...]:
@@ -57,22 +66,16 @@ class StagedWriter:
         return tuple(Part(key, self._rows[day], day, tuple(self._spans[day])) for day in sorted(self._spans))
 
     def _lay_down(self) -> None:
-        if not any(map(len, self._held)):
-            return
-        rows = pl.concat(self._held).with_columns(pl.col("timestamp").dt.date().alias(_DAY))
-        self._held = []
-        for (day,), part in sorted(rows.partition_by(_DAY, as_dict=True, include_key=False).items()):
-            start = self._file.tell()
-            # As plain strings: views would bring what all days share along with each.
-            (batch,) = part.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks().to_batches()
+        for number, pieces in sorted(self._held.items()):
+            day, batch, start = _EPOCH + timedelta(days=number), pa.concat_batches(pieces), self._file.tell()
             with pa.ipc.new_stream(self._file, batch.schema, options=self._options) as stream:
                 stream.write_batch(batch)
             self._spans.setdefault(day, []).append(Span(start, self._file.tell() - start))
-            self._rows[day] = self._rows.get(day, 0) + len(part)
+            self._rows[day] = self._rows.get(day, 0) + len(batch)
+        self._held, self._rows_in_hand = {}, 0
 
 
-def read_spans(spans: Iterable[bytes]) -> pl.DataFrame:
+def read_spans(spans: Iterable[bytes]) -> pa.Table:
     """The rows of spans of a staged file, at least one; raises pa.ArrowException for bytes that are none."""
     options = pa.ipc.IpcReadOptions(use_threads=False)
-    batches = [batch for span in spans for batch in pa.ipc.open_stream(span, options=options)]
-    return pl.DataFrame(pl.from_arrow(pa.Table.from_batches(batches)))
+    return pa.Table.from_batches(batch for span in spans for batch in pa.ipc.open_stream(span, options=options))

@@ -1,0 +1,44 @@
+"""Columns of numbers between NumPy and Arrow, without a copy.
+
+Not by `pa.array` and `to_numpy`: these load pandas where there is one, to look whether they were given something of it,
+which takes 50 MB and 0.3 s. Nor by `pyarrow.compute`, whose functions take 10 MB to load.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+MICROS_OF_A_DAY = 86_400_000_000
+
+
+def numbers_as_arrow(
+    values: NDArray[Any], kind: pa.DataType | None = None, *, is_given: NDArray[np.bool_] | None = None
+) -> pa.Array:
+    """Numbers as an Arrow array of their type, or of another of the same width; null where none is given."""
+    values = np.ascontiguousarray(values)
+    nulls = None if is_given is None else validity(is_given)
+    return pa.Array.from_buffers(kind or pa.from_numpy_dtype(values.dtype), len(values), [nulls, pa.py_buffer(values)])
+
+
+def numbers_of_arrow(column: pa.Array | pa.ChunkedArray, kind: type[np.generic]) -> NDArray[Any]:
+    """A column's numbers, of the same width as `kind`; where one is missing there is anything."""
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return np.frombuffer(whole.buffers()[1] or b"", dtype=kind)[whole.offset : whole.offset + len(whole)]
+
+
+def given_of_arrow(array: pa.Array) -> NDArray[np.bool_]:
+    """Which values of an array are given."""
+    bits = array.buffers()[0]
+    if bits is None:
+        return np.ones(len(array), dtype=np.bool_)
+    given = np.unpackbits(np.frombuffer(bits, dtype=np.uint8), bitorder="little")
+    return given[array.offset : array.offset + len(array)].view(np.bool_)
+
+
+def validity(is_given: NDArray[np.bool_]) -> pa.Buffer | None:
+    """Which values of an Arrow array are given, as it has it: a bit for each, or nothing where all are."""
+    return None if is_given.all() else pa.py_buffer(np.packbits(is_given, bitorder="little"))
