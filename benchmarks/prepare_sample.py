@@ -28,6 +28,7 @@ _MODULES = (
     "rich.progress",
     "pandas",
     "pandera.pandas",
+    "dagster_pandera",
     "pyarrow.parquet",
     "gata_assets.commands.prepare",
     "gata_assets.resources.sqlite_source",

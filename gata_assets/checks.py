@@ -95,8 +95,8 @@ def specs(
 def without_maturity_warnings() -> Iterator[None]:
     """Keep Dagster from saying, for every use, that a part of it is in preview or beta.
 
-    Partitioned check specifications and the mapping of days to batches are; the versions are pinned, and tests hold
-    what is relied upon.
+    Partitioned check specifications and the pandera integration are; the versions are pinned, and tests hold what
+    is relied upon.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "gata_assets"
 SDKS = frozenset(
     {"pyspark", "boto3", "botocore", "dagster_aws", "psycopg", "adbc_driver_manager", "adbc_driver_postgresql"}
 )
+DAGSTER = frozenset({"dagster", "dagster_pandera"})
 
 # What a room may import, by the first name of an outside package and by room of our own.
 ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
@@ -30,7 +31,7 @@ ROOMS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "setting_values": (frozenset({"pydantic", "pydantic_core"}), frozenset({"batches", "core", "errors"})),
     "partitions": (frozenset({"dagster"}), frozenset({"batches"})),
     "assets": (
-        frozenset({"dagster", "numpy", "pandas", "pandera"}),
+        DAGSTER | {"numpy", "pandas", "pandera"},
         frozenset(
             {
                 "assets",

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
+from dagster_pandera import pandera_schema_to_dagster_type
 
+from gata_assets import checks
 from gata_assets.errors import (
     ChecksFailedError,
     DamagedTableError,
@@ -148,3 +150,13 @@ class KeptFailures:
 
 class _UnforeseenError(Exception):
     """Stands for an error that is not ours, whose words may hold a value."""
+
+
+def columns(model: type[Any]) -> dict[str, Any]:
+    """A pandera model's column table for the UI.
+
+    Not as the asset's Dagster type: that would validate every table a second time, and puts failing values into
+    the event log.
+    """
+    with checks.without_maturity_warnings():
+        return {"dagster/column_schema": pandera_schema_to_dagster_type(model).metadata["schema"]}

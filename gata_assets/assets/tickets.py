@@ -9,8 +9,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from gata_assets import checks
-from gata_assets.assets.column_tables import columns
-from gata_assets.assets.recording import Events
+from gata_assets.assets.recording import Events, columns
 from gata_assets.assets.ticket_line import TicketLine
 from gata_assets.assets.ticket_steps import STEPS, TicketStep
 from gata_assets.io_managers import DatasetIOManager, ParquetIOManager
