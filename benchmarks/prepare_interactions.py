@@ -49,7 +49,8 @@ def run(*, quick: bool) -> Result:
     return Result(
         what=(
             "Interactions of 10,000 users and 5,000 items (Zipf) over 90 days from one CSV file, one in a hundred of "
-            "its rows bad; default settings, the variables of the image, DAGSTER_HOME unset. Medians of the runs; peak memory is the most of them."
+            "its rows bad; default settings, the variables of the image, DAGSTER_HOME unset. Medians of the runs; "
+            "peak memory is the most of them."
         ),
         says=" ".join(
             f"A batch of {size:,} interactions takes {taken:.1f} s as a process." for size, taken in seconds.items()

@@ -97,6 +97,9 @@ def quarantine_schema(data: DataType) -> dict[str, pl.DataType]:
     return {**texts, "rules": pl.List(pl.String()), "source_file": pl.String(), "source_line": pl.Int64()}
 
 
+_QUARANTINE_SCHEMAS = {data: pl.DataFrame(schema=quarantine_schema(data)).to_arrow().schema for data in DataType}
+
+
 def digest_settings(data: DataType, settings: CurationRules) -> str:
     """Ten characters that differ where the settings could judge rows of such a file otherwise; those of items by none.
 
@@ -106,9 +109,6 @@ def digest_settings(data: DataType, settings: CurationRules) -> str:
     if data is DataType.INTERACTIONS:
         parts += [settings.earliest_at.isoformat(), settings.at_most_ahead, settings.unknown_items.value]
     return sha256("\n".join(map(str, parts)).encode()).hexdigest()[:10]
-
-
-_QUARANTINE_SCHEMAS = {data: pl.DataFrame(schema=quarantine_schema(data)).to_arrow().schema for data in DataType}
 
 
 @dataclass(frozen=True)
