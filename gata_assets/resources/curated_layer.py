@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
 from gata_assets.core.batch_tables import digest_days
+from gata_assets.core.curated_manifests import read_curated_manifest
 from gata_assets.core.curation_reports import parts_by_day
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, DataType
 from gata_assets.errors import DataRuleError, ObjectNotFoundError
@@ -112,7 +112,8 @@ class CuratedLayer:
 
     def _read_manifest(self, folder: str, file: str) -> tuple[str | None, int]:
         try:
-            manifest = json.loads(self.curator.store.read(folder + MANIFEST_FILE))
-            return str(manifest["files"][file]["sha256"]), int(manifest["rows"])
-        except (ObjectNotFoundError, ValueError, KeyError, TypeError):
-            return None, 0
+            manifest = read_curated_manifest(self.curator.store.read(folder + MANIFEST_FILE))
+        except ObjectNotFoundError:
+            manifest = None
+        found = manifest.files.get(file) if manifest else None
+        return (found.sha256, manifest.rows) if manifest and found else (None, 0)
