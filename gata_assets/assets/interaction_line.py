@@ -17,16 +17,18 @@ import dagster as dg
 from gata_assets import checks
 from gata_assets.assets.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.assets.table_sets import WrittenTables, write_tables
+from gata_assets.core.batch_standing import Present, find_differences
 from gata_assets.core.batch_tables import (
     CURATED_INTERACTIONS,
     CURATED_ITEMS,
     SetName,
+    Settings,
     StoredTables,
     TablesOfBatch,
     read_stored,
 )
 from gata_assets.core.interaction_rules import InteractionRules
-from gata_assets.core.interaction_windows import InteractionWindows, days_of, from_day_on, interaction_windows
+from gata_assets.core.interaction_windows import InteractionWindows, days_of, windows_from_day_on
 from gata_assets.core.outcomes import Outcome
 from gata_assets.errors import ChecksFailedError, DataRuleError, ObjectNotFoundError
 from gata_assets.instances import held_open
@@ -111,6 +113,10 @@ class _Batch:
         days = self.days if name is SetName.FEATURES else self.seen_days
         return {CURATED_INTERACTIONS: days.digest(), CURATED_ITEMS: self.catalogue}
 
+    def present(self, settings: Settings) -> Present:
+        """What the batch would be made from now."""
+        return Present({name: self.made_from(name) for name in SetName}, settings)
+
 
 class InteractionLine:
     """The work of one run for one tenant: the sets that it is asked for, and what failed of its batches."""
@@ -173,8 +179,7 @@ class InteractionLine:
 
     def _look(self, batch_id: str) -> _Batch:
         """The curated layer as the batch sees it; raises DataRuleError where days of it are missing or stale."""
-        whole = interaction_windows(batch_id, self._rules)
-        windows = InteractionWindows(from_day_on(whole.window, self._earliest), from_day_on(whole.seen, self._earliest))
+        windows = windows_from_day_on(batch_id, self._rules, self._earliest)
         seen_days = self._layer.look(days_of(windows.seen))
         days = seen_days.part(days_of(windows.window))
         catalogue = self._layer.catalogue_digest()
@@ -258,7 +263,7 @@ class InteractionLine:
             raise ObjectNotFoundError(f"There is no {self._store.uri(key)}. {again}") from None
         if stored is None:
             raise DataRuleError(f"{self._store.uri(key)} is withdrawn: its files are not whole. {again}")
-        if stored.made_from != batch.made_from(SetName.FEATURES) or not stored.is_made_with(self._rules.as_settings()):
+        if find_differences(stored, SetName.FEATURES, batch.present(self._rules.as_settings())):
             raise DataRuleError(
                 f"{self._store.uri(key)}: the features were made from other curated tables than those that are stored "
                 f"now, or with another INTERACTION_PERIOD. {again}"

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from io import BytesIO
 from typing import NamedTuple
 
 import polars as pl
@@ -175,7 +174,7 @@ def _fetch(store: ObjectStore, folder: str, names: Sequence[str], manifest: Cura
 def _decode(store: ObjectStore, files: Sequence[_File], columns: Mapping[str, pl.DataType], asset: str) -> pl.DataFrame:
     """Columns of files as one table; a file that has not these columns, or is no Parquet, is told by its key."""
     try:
-        contents = [BytesIO(file.content) for file in files]
+        contents = [file.content for file in files]
         frame = pl.scan_parquet(contents, glob=False, cache=False).select(*columns).collect()
         if dict(frame.schema) == columns:
             return frame

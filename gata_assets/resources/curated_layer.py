@@ -59,8 +59,13 @@ class CuratedDays:
         return CuratedDays(self.tenant, tuple(one for one in self.found if one.day in wanted), self.staged)
 
     def digest(self) -> dict[str, str | int]:
-        """Of what content they are, as a manifest says it."""
-        return digest_days([f"{one.day} {one.sha256}" for one in self.found])
+        """Of what content they are, as a manifest says it: a day without rows is one, curated or not."""
+        return digest_days([f"{one.day} {one.sha256 if one.rows else None}" for one in self.found])
+
+    @property
+    def is_to_have_other_rows(self) -> bool:
+        """Whether a day that is to be made has rows, or had: making it changes what a batch is made from."""
+        return any(one.is_due and (one.rows or one.day in self.staged) for one in self.found)
 
     def require_made(self) -> None:
         """Raise DataRuleError where days are missing or stale: how many, and what to run."""
