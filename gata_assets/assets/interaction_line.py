@@ -16,7 +16,7 @@ import dagster as dg
 
 from gata_assets import checks
 from gata_assets.assets.recording import Event, Events, KeptFailures, Recorder
-from gata_assets.assets.table_sets import WrittenTables, write_tables
+from gata_assets.assets.table_sets import WrittenFiles, WrittenTables, write_tables
 from gata_assets.core.batch_standing import Present, find_differences
 from gata_assets.core.batch_tables import (
     CURATED_INTERACTIONS,
@@ -30,6 +30,7 @@ from gata_assets.core.batch_tables import (
 from gata_assets.core.interaction_rules import InteractionRules
 from gata_assets.core.interaction_windows import InteractionWindows, days_of, windows_from_day_on
 from gata_assets.core.outcomes import Outcome
+from gata_assets.core.row_sums import check_same_rows
 from gata_assets.errors import ChecksFailedError, DataRuleError, ObjectNotFoundError
 from gata_assets.instances import held_open
 from gata_assets.resources.interaction_engine import (
@@ -85,11 +86,13 @@ TABLES: Mapping[SetName, Mapping[str, BatchTable]] = {
             made_from=(CURATED_INTERACTIONS, CURATED_ITEMS),
         ),
         WITH_FEATURES: BatchTable(
-            (checks.WITH_FEATURES_ARE_VALID,),
+            (checks.WITH_FEATURES_ARE_VALID, checks.WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES),
             made_from=(NEGATIVE_SAMPLES, USER_FEATURES, ITEM_FEATURES),
         ),
     },
 }
+# What is said of the files, when they are written and their manifest is not.
+_OF_WRITTEN = checks.WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES
 _TO_CURATE = "Materialize it (the job curate_interactions), or use `gata prepare`, which does."
 _REASONS: Mapping[SetName, str] = {
     SetName.FEATURES: "the window has no interactions",
@@ -212,15 +215,18 @@ class InteractionLine:
             made_from["features"] = features.sha256
         made = self._call_engine(name, batch, features)
         outcomes = {table: _outcomes_of(table, one.checks, made) for table, one in TABLES[name].items()}
-        try:
-            for table in TABLES[name]:
-                checks.require_passed(f"{self._places.tenant}/{table}", outcomes[table])
-        except ChecksFailedError:
-            for table in TABLES[name]:
-                yield from checks.evaluations(self._key(table), batch.batch_id, outcomes[table])
-            raise
+
+        def approve(files: WrittenFiles) -> None:
+            if WITH_FEATURES in files:
+                negatives, joined = (
+                    [(file.rows, file.row_sum) for file in files[table]] for table in (NEGATIVE_SAMPLES, WITH_FEATURES)
+                )
+                said = outcomes[WITH_FEATURES]
+                said[_OF_WRITTEN] = check_same_rows(negatives, joined)
+                asset = f"{self._places.tenant}/{WITH_FEATURES}"
+                checks.require_passed(asset, said, so="what was written has no manifest, so that it does not count")
+
         seconds = {"seconds_making": perf_counter() - started}
-        started = perf_counter()
         main = next(iter(TABLES[name]))
         is_made = made is not None and made.numbers[main]["row_count"] > 0
         tables = TablesOfBatch(
@@ -235,7 +241,15 @@ class InteractionLine:
             made_from=made_from,
             code_version=self._code_version,
         )
-        written = write_tables(self._store, tables, made if is_made else None)
+        try:
+            for table in TABLES[name]:
+                checks.require_passed(f"{self._places.tenant}/{table}", outcomes[table])
+            started = perf_counter()
+            written = write_tables(self._store, tables, made if is_made else None, approve=approve)
+        except ChecksFailedError:
+            for table in TABLES[name]:
+                yield from checks.evaluations(self._key(table), batch.batch_id, outcomes[table])
+            raise
         seconds["seconds_writing"] = perf_counter() - started
         yield from self._record(tables, written, outcomes, seconds)
         return written.stored
@@ -312,8 +326,9 @@ class InteractionLine:
         return dg.AssetKey([self._places.tenant, table])
 
 
-def _outcomes_of(table: str, names: Sequence[str], made: MadeTables | None) -> Mapping[str, Sequence[Outcome]]:
+def _outcomes_of(table: str, names: Sequence[str], made: MadeTables | None) -> dict[str, Sequence[Outcome]]:
     """What the engine's checks say of a table; of one that there is nothing to make from, that nothing was checked."""
+    outcomes: dict[str, Sequence[Outcome]] = {name: [Outcome(name, failed=0, checked=0, advice="")] for name in names}
     if made is not None:
-        return {name: made.outcomes[table][name] for name in names}
-    return {name: [Outcome(name, failed=0, checked=0, advice="")] for name in names}
+        outcomes.update({name: made.outcomes[table][name] for name in names if name != _OF_WRITTEN})
+    return outcomes
