@@ -6,7 +6,10 @@ Real: the commands in processes of their own, SQLite, files. Nothing is faked.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import pytest
 
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
-from gata_assets_tests.test_cli import gata
+from gata_assets_tests.test_cli import environment, gata
 from gata_assets_tests.test_interaction_line import catalogue, interactions
 
 SETTINGS = {
@@ -188,6 +191,36 @@ def test_a_backfill_says_which_batches_are_of_another_catalogue_and_leaves_them(
     again = backfill(workplace, "--only", "interactions", "--again", TENANTS="acme")
     assert "another catalogue" not in again.stdout
     assert "2 batches of acme prepared, 0 not." in again.stdout
+
+
+def test_an_interrupted_backfill_stops_for_all_tenants_and_the_same_command_goes_on(workplace: Path) -> None:
+    for tenant in ("acme", "globex"):
+        ingest(workplace, tenant, "interactions", "clicks.csv")
+        ingest(workplace, tenant, "items", "items.csv")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gata_assets", "backfill", BATCH_ID, "2026010323", "--only", "interactions"],
+        cwd=workplace,
+        env=environment(**SETTINGS),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        # A shell that runs tests in the background lets them ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    until = time.monotonic() + 120
+    while len(list(workplace.glob("gata-data/acme/training_data/*/manifest.json"))) < 3:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted. What is written is whole; the same command goes on with the rest." in said
+    assert "FAILED" not in said
+    assert not (workplace / "gata-data/globex/features").exists()
+    prepared = int(said.split(" batches of acme prepared")[0].split()[-1])
+    assert prepared >= 2
+    plan = backfill(workplace, "--only", "interactions", "--plan", TENANTS="acme")
+    assert "acme: 2 batches are whole in the target, 0 to prepare" in plan.stdout
 
 
 def test_a_backfill_whose_interactions_fail_exits_with_1_and_says_why(workplace: Path) -> None:

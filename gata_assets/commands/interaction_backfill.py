@@ -16,6 +16,7 @@ from rich.console import Console
 from gata_assets.batches import consecutive
 from gata_assets.commands.backfill_progress import followed, followed_days
 from gata_assets.commands.interactions import InteractionHalf, curate_windows, make_batches
+from gata_assets.commands.runs import INTERRUPTED, INTERRUPTED_SAID
 from gata_assets.core.batch_standing import Difference, Lack, Present, Standing, judge
 from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS, SetName, StoredTables, read_stored
 from gata_assets.core.interaction_places import TenantPlaces
@@ -112,28 +113,42 @@ def _read(store: ObjectStore, name: SetName, places: TenantPlaces, batch_id: str
         return None
 
 
-def run(settings: Settings, batch_ids: Sequence[str], console: Console, *, again: bool, only_plan: bool) -> bool:
-    """Make what is missing of every tenant, or say what it is; returns whether nothing failed.
+def run(settings: Settings, batch_ids: Sequence[str], console: Console, *, again: bool, only_plan: bool) -> int:
+    """Make what is missing of every tenant, or say what it is; returns the exit code.
 
-    A batch that fails stops no other, and a tenant no other.
+    A batch that fails stops no other, and a tenant no other; an interruption stops all.
     """
     is_well = True
-    for tenant in settings.tenants_prepared:
-        try:
-            curated = InteractionHalf() if only_plan else _curate(settings, tenant, batch_ids)
-            wanted = find_missing_batches(settings, tenant, batch_ids, again=again)
-        except GataError as error:
-            console.print(f"FAILED {tenant}: {error}", markup=False)
-            is_well = False
-            continue
-        wanted.failures += curated.failures
-        _print_plan(console, wanted, only_plan=only_plan)
-        if wanted.missing and not only_plan:
+    try:
+        for tenant in settings.tenants_prepared:
+            is_well = _run_tenant(settings, tenant, batch_ids, console, again=again, only_plan=only_plan) and is_well
+    except KeyboardInterrupt:
+        console.print(INTERRUPTED_SAID)
+        return INTERRUPTED
+    if only_plan:
+        console.print("Nothing was written. Without --plan the batches are prepared.")
+    return 0 if is_well else 1
+
+
+def _run_tenant(
+    settings: Settings, tenant: str, batch_ids: Sequence[str], console: Console, *, again: bool, only_plan: bool
+) -> bool:
+    try:
+        curated = InteractionHalf() if only_plan else _curate(settings, tenant, batch_ids)
+        wanted = find_missing_batches(settings, tenant, batch_ids, again=again)
+    except GataError as error:
+        console.print(f"FAILED {tenant}: {error}", markup=False)
+        return False
+    wanted.failures += curated.failures
+    _print_plan(console, wanted, only_plan=only_plan)
+    if only_plan:
+        return True
+    try:
+        if wanted.missing:
             _prepare(settings, wanted)
-        if not only_plan:
-            _print_result(console, wanted)
-        is_well = is_well and not wanted.failures
-    return is_well
+    finally:
+        _print_result(console, wanted)
+    return not wanted.failures
 
 
 def _curate(settings: Settings, tenant: str, batch_ids: Sequence[str]) -> InteractionHalf:
@@ -151,9 +166,11 @@ def _prepare(settings: Settings, wanted: TenantBackfill) -> None:
         definitions = build_definitions(settings, logger=logger)
         for stretch in consecutive(wanted.missing):
             half = InteractionHalf()
-            make_batches(definitions, instance, stretch, [wanted.tenant], half)
-            wanted.failures += half.failures
-            wanted.prepared += [one.partition or stretch[0] for one in half.written if one.asset == last_asset]
+            try:
+                make_batches(definitions, instance, stretch, [wanted.tenant], half)
+            finally:
+                wanted.failures += half.failures
+                wanted.prepared += [one.partition or stretch[0] for one in half.written if one.asset == last_asset]
 
 
 def _print_plan(console: Console, wanted: TenantBackfill, *, only_plan: bool) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from gata_assets.batches import Window
-from gata_assets.commands.runs import Written, find_failures, read_written, run_range
+from gata_assets.commands.runs import Written, find_failures, is_interrupted, read_written, run_range
 from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
 from gata_assets.core.curation_reports import replaced_files, valid_reports
 from gata_assets.core.interaction_places import DataType
@@ -59,11 +59,16 @@ class InteractionHalf:
         return [*sums, *(one for one in self.written if one.asset not in days)]
 
     def add(self, ended: dg.ExecuteInProcessResult, partition: str) -> None:
-        """Take note of a run; of one that failed before it reached a partition, under the one that is given."""
+        """Take note of a run; of one that failed before it reached a partition, under the one that is given.
+
+        Raises KeyboardInterrupt where the run was interrupted.
+        """
         self.run_ids.append(ended.run_id)
         self.written.extend(read_written(ended))
-        if not ended.success:
-            self.failures.extend(find_failures(ended, partition))
+        failures = [] if ended.success else find_failures(ended, partition)
+        if is_interrupted(failures):
+            raise KeyboardInterrupt
+        self.failures.extend(failures)
 
 
 def prepare_interactions(
