@@ -31,7 +31,7 @@ from gata_assets.core.interaction_rules import InteractionRules
 from gata_assets.core.interaction_windows import InteractionWindows, days_of, windows_from_day_on
 from gata_assets.core.outcomes import Outcome
 from gata_assets.core.row_sums import check_same_rows
-from gata_assets.errors import ChecksFailedError, DataRuleError, ObjectNotFoundError
+from gata_assets.errors import ChecksFailedError, DamagedTableError, DataRuleError, ObjectNotFoundError, StoreError
 from gata_assets.instances import held_open
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
@@ -165,8 +165,17 @@ class InteractionLine:
                     ended.add(batch_id)
                 except Exception as error:  # noqa: BLE001 (kept as the batch's failure, which ends the run)
                     self._failures.keep(batch_id, f"{self._places.tenant}/{at_work}", error)
+                    self._withdraw_damaged(batch_id, error)
                 self._failures.stop_if_hopeless(ended=ended)
         self._failures.stop_at_end()
+
+    def _withdraw_damaged(self, batch_id: str, error: Exception) -> None:
+        """Let the next run curate anew what a batch could not be made from: two writers may have left it so."""
+        if isinstance(error, DamagedTableError) and error.key is not None:
+            try:
+                self._layer.withdraw(error.key)
+            except StoreError as denied:
+                self._failures.keep(batch_id, f"{self._places.tenant}/{CURATED_INTERACTIONS}", denied)
 
     def _wanted(self) -> list[SetName]:
         """The sets that are selected; raises dagster.Failure for a part of one, since a set has one manifest."""

@@ -195,5 +195,6 @@ def damaged(store: ObjectStore, key: str, asset: str) -> DamagedTableError:
     """The error of a file that is not what its manifest says."""
     return DamagedTableError(
         f"{store.uri(key)} is not what this project wrote, not whole, or of another writing than its manifest (two "
-        f"commands that ran at once can leave that): materialize `{asset}` again."
+        f"commands that ran at once can leave that): materialize `{asset}` again.",
+        key=key,
     )

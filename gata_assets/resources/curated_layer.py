@@ -11,7 +11,8 @@ from gata_assets.core.batch_tables import digest_days
 from gata_assets.core.curated_manifests import read_curated_manifest
 from gata_assets.core.curation_reports import parts_by_day
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, DataType
-from gata_assets.errors import DataRuleError, ObjectNotFoundError
+from gata_assets.core.manifests import encode_manifest
+from gata_assets.errors import DataRuleError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.resources.curation import Curator
 from gata_assets.resources.file_sorting import CALLS_AT_ONCE
 from gata_assets.resources.threads import map_in_order
@@ -106,6 +107,20 @@ class CuratedLayer:
     def is_catalogue_stale(self) -> bool:
         """Whether the catalogue was made from other files than those that count; raises StoreError."""
         return self.curator.is_catalogue_stale()
+
+    def withdraw(self, key: str) -> None:
+        """Have the day, or the catalogue, that a curated file is of be made anew by the next run: without its manifest
+        it counts as never made. Of a file of neither nothing is done; raises StoreError.
+        """
+        folder = key.rpartition("/")[0] + "/"
+        if folder != self.places.curated_items() and not folder.startswith(self.places.curated_day()):
+            return
+        try:
+            self.curator.store.delete(folder + MANIFEST_FILE)
+        except DeleteDeniedError:
+            self.curator.store.write(folder + MANIFEST_FILE, encode_manifest({"is_whole": False}))
+        self._found.clear()
+        self.__dict__.pop("is_catalogue_stale", None)
 
     def catalogue_digest(self) -> str | None:
         """The SHA-256 of the catalogue; None where there is none. Raises StoreError."""
