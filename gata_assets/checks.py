@@ -156,14 +156,14 @@ def require_passed(
     outcomes: Mapping[str, Sequence[Outcome]],
     *,
     only_warned_of: frozenset[str] = frozenset(),
-    so: str = "nothing was written",
+    so: str = "and nothing was written.",
 ) -> None:
     """Raise ChecksFailedError if a blocking check has failed: which rules, how many rows break them, what to do.
 
-    `so` is what came of it.
+    `so` ends the sentence: what came of it.
     """
     faults = {name: broken(outcome) for name, outcome in outcomes.items() if name not in only_warned_of}
     rules = [str(fault) for outcome in faults.values() for fault in outcome]
     if rules:
-        said = f"{asset} breaks {len(rules)} rule{'s' if len(rules) > 1 else ''}, and {so}. "
+        said = f"{asset} breaks {len(rules)} rule{'s' if len(rules) > 1 else ''}, {so} "
         raise ChecksFailedError(said + " | ".join(rules), tuple(name for name, outcome in faults.items() if outcome))

@@ -233,7 +233,7 @@ class InteractionLine:
                 said = outcomes[WITH_FEATURES]
                 said[_OF_WRITTEN] = check_same_rows(negatives, joined)
                 asset = f"{self._places.tenant}/{WITH_FEATURES}"
-                checks.require_passed(asset, said, so="what was written has no manifest, so that it does not count")
+                checks.require_passed(asset, said, so="and what was written has no manifest.")
 
         seconds = {"seconds_making": perf_counter() - started}
         main = next(iter(TABLES[name]))
