@@ -13,7 +13,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gata_assets.core.id_keys import key_ids
-from gata_assets.core.outcomes import Outcome
 
 # An odd number without a pattern: the golden ratio's, as in splitmix64.
 _MIXER = np.uint64(0x9E3779B97F4A7C15)
@@ -41,17 +40,3 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.uint64]:
     else:
         numbers = values.to_numpy().view(np.uint32).astype(np.uint64)
     return numbers
-
-
-def check_same_rows(one: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]) -> list[Outcome]:
-    """That two tables, by the rows and the number of each part, have the same rows in the same order."""
-    rows, others = (sum(count for count, _ in table) for table in (one, other))
-    parts = max(len(one), len(other))
-    same = sum(part == twin for part, twin in zip(one, other, strict=False))
-    return [
-        Outcome("there is a row for each", abs(rows - others), max(rows, others), _DEFECT),
-        Outcome("user, item and label of each part are the same, in order", parts - same, parts, _DEFECT, unit="parts"),
-    ]
-
-
-_DEFECT = "This is a defect of the writing; please report it."
