@@ -12,7 +12,7 @@ from hashlib import sha256
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from gata_assets.core.interaction_places import MANIFEST_FILE
+from gata_assets.core.interaction_places import INTERACTIONS_FILE, MANIFEST_FILE
 from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.core.outcomes import broken
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
@@ -140,6 +140,18 @@ def test_a_damaged_manifest_is_told(
     write_curated(SMALL, any_store)
     any_store.write(CURATED.places.curated_day(WINDOW.start_at.date()) + MANIFEST_FILE, content)
     with pytest.raises(DamagedTableError, match="materialize `curated_interactions` again"):
+        interaction_engine.make_features(CURATED, any_store)
+
+
+def test_interactions_of_another_writing_than_their_manifest_are_told_by_their_key(
+    interaction_engine: InteractionEngine, any_store: ObjectStore
+) -> None:
+    write_curated(SMALL, any_store)
+    key = CURATED.places.curated_day(WINDOW.end_at.date()) + INTERACTIONS_FILE
+    content = any_store.read(key)
+    middle = len(content) // 2
+    any_store.write(key, content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    with pytest.raises(DamagedTableError, match=r"interactions\.parquet .* materialize `curated_interactions` again"):
         interaction_engine.make_features(CURATED, any_store)
 
 

@@ -20,10 +20,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gata_assets.core.interaction_places import INTERACTIONS_FILE
+from gata_assets.core.interaction_places import INTERACTIONS_FILE, MANIFEST_FILE
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.core.outcomes import broken
-from gata_assets.errors import DataRuleError, ObjectNotFoundError
+from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
 from gata_assets.resources.interaction_engine import NEGATIVE_SAMPLES, USER_FEATURES, MadeTables, WrittenFile
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.resources.polars_engine import PolarsEngine
@@ -235,6 +235,26 @@ def test_a_day_that_is_gone_is_told(engine: SparkEngine, tmp_path: Path) -> None
     store.delete(CURATED.places.curated_day((B - timedelta(days=1)).date()) + INTERACTIONS_FILE)
     with pytest.raises(ObjectNotFoundError, match="curated day"):
         engine.make_features(CURATED, store)
+
+
+@pytest.mark.parametrize("is_large", [False, True], ids=["digest", "size alone"])
+def test_a_file_of_another_writing_than_its_manifest_is_told_by_its_key(
+    is_large: bool, engine: SparkEngine, tmp_path: Path
+) -> None:
+    store = LocalObjectStore(directory=str(tmp_path / "a target"))
+    put(large_world(), store)
+    folder = CURATED.places.curated_day(B.date())
+    key = folder + INTERACTIONS_FILE
+    if is_large:
+        manifest = json.loads(store.read(folder + MANIFEST_FILE))
+        manifest["files"][INTERACTIONS_FILE]["size"] = 1 << 40
+        store.write(folder + MANIFEST_FILE, json.dumps(manifest).encode())
+    else:
+        content = store.read(key)
+        store.write(key, content[:40] + bytes([content[40] ^ 1]) + content[41:])
+    with pytest.raises(DamagedTableError) as caught:
+        engine.make_features(CURATED, store)
+    assert store.uri(key) in str(caught.value)
 
 
 def session_of(engine: SparkEngine) -> SparkSession:

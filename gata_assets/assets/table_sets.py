@@ -6,7 +6,7 @@ role may not delete, one that says so stands in its place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -17,6 +17,8 @@ from gata_assets.resources.interaction_engine import MadeTables, WrittenFile
 from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.part_files import delete_others
 
+WrittenFiles = Mapping[str, Sequence[WrittenFile]]
+
 
 @dataclass(frozen=True)
 class WrittenTables:
@@ -25,17 +27,20 @@ class WrittenTables:
     stored: StoredTables
     manifest_key: str
     prefix: str
-    files: Mapping[str, Sequence[WrittenFile]]
+    files: WrittenFiles
 
     def version(self, table: str) -> str:
         """What tells a table from another: a digest of its files."""
         return sha256("\n".join(file.sha256 for file in self.files.get(table, ())).encode()).hexdigest()
 
 
-def write_tables(store: ObjectStore, tables: TablesOfBatch, made: MadeTables | None) -> WrittenTables:
+def write_tables(
+    store: ObjectStore, tables: TablesOfBatch, made: MadeTables | None, *, approve: Callable[[WrittenFiles], None]
+) -> WrittenTables:
     """Withdraw an earlier manifest, write the files, remove those of an earlier run that are left, write the manifest.
 
-    Raises DeleteDeniedError when files of an earlier run must go and the role may not delete them, or StoreError.
+    `approve` is shown what was written, and raises for what is not to have a manifest. Raises DeleteDeniedError when
+    files of an earlier run must go and the role may not delete them, or StoreError.
     """
     places = TenantPlaces(tables.tenant)
     prefix, manifest_key = (
@@ -49,6 +54,7 @@ def write_tables(store: ObjectStore, tables: TablesOfBatch, made: MadeTables | N
             store.write(manifest_key, withdrawn_manifest(tables.name, tables.tenant, tables.batch_id))
     files = made.write(prefix) if made else {}
     delete_others(store, prefix, {manifest_key, *(file.key for of_table in files.values() for file in of_table)})
+    approve(files)
     described: dict[str, list[Mapping[str, str | int]]] = {
         table: [
             {"key": file.key, "rows": file.rows, "bytes": file.size, "sha256": file.sha256} for file in files[table]

@@ -51,10 +51,10 @@ from gata_assets.resources.spark_samples import (
 )
 from gata_assets.resources.spark_session import open_session, spark_errors
 from gata_assets.resources.spark_tables import (
-    count_rows,
     inside,
     micros,
     read_events,
+    read_manifests,
     set_shuffles,
     survey_users,
 )
@@ -82,11 +82,11 @@ class SparkEngine(InteractionEngine):
         """See InteractionEngine; raises EngineError too."""
         places, window = curated.places, curated.window
         catalogue = read_catalogue(places, store)
-        rows = count_rows(store, places, window)
+        manifests = read_manifests(store, places, window)
         session = self._session()
         with spark_errors("making features"):
-            set_shuffles(session, sum(rows.values()))
-            events = read_events(session, store, places, window, rows)
+            set_shuffles(session, sum(day.rows for day in manifests.values()))
+            events = read_events(session, store, places, window, manifests)
             facts, ranges = survey_users(events, rows_a_range=self.rows_a_part)
             kernel = FeatureKernel(window)
             held = hold(ranges.deal(events).mapInArrow(kernel, PARTS), kernel.parts_of_nothing)
@@ -119,11 +119,11 @@ class SparkEngine(InteractionEngine):
         user_parts = part_keys(store, f"{features}{USER_FEATURES}/")
         user_schema = read_schema(store, user_parts[0], without="recent_items")
         is_available = (items["available_at"].is_null() | (items["available_at"] < window.end_at)).to_numpy()
-        rows = count_rows(store, places, curated.seen_window)
+        manifests = read_manifests(store, places, curated.seen_window)
         session = self._session()
         with spark_errors("making training data"):
-            set_shuffles(session, sum(rows.values()))
-            seen = read_events(session, store, places, curated.seen_window, rows)
+            set_shuffles(session, sum(day.rows for day in manifests.values()))
+            seen = read_events(session, store, places, curated.seen_window, manifests)
             facts, ranges = survey_users(seen, rows_a_range=self.rows_a_part)
             events = seen.where(inside(window))
             pairs = choose_pairs(events, rules, most_here=self.pairs_on_driver)

@@ -29,30 +29,46 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 # What a kernel gives: files of tables, and what else it has to say under names of its own.
-PARTS = "name string, part int, rows bigint, content binary"
-_PARTS = pa.schema([("name", pa.string()), ("part", pa.int32()), ("rows", pa.int64()), ("content", pa.binary())])
+PARTS = "name string, part int, rows bigint, content binary, row_sum bigint"
+_PARTS = pa.schema(
+    [
+        ("name", pa.string()),
+        ("part", pa.int32()),
+        ("rows", pa.int64()),
+        ("content", pa.binary()),
+        ("row_sum", pa.int64()),
+    ]
+)
 # The name under which a kernel gives what its checks say.
 REPORT = "report"
 
-_STORED = "name string, part int, rows bigint, size bigint, sha256 string"
+_STORED = "name string, part int, rows bigint, size bigint, sha256 string, row_sum bigint"
 _STORED_SCHEMA = pa.schema(
-    [("name", pa.string()), ("part", pa.int32()), ("rows", pa.int64()), ("size", pa.int64()), ("sha256", pa.string())]
+    [
+        ("name", pa.string()),
+        ("part", pa.int32()),
+        ("rows", pa.int64()),
+        ("size", pa.int64()),
+        ("sha256", pa.string()),
+        ("row_sum", pa.int64()),
+    ]
 )
 
 
 @dataclass(frozen=True)
 class Part:
-    """A file of a table, or something else that a kernel gives."""
+    """A file of a table (`row_sum` as of WrittenFile), or something else that a kernel gives."""
 
     name: str
     part: int
     rows: int
     content: bytes
+    row_sum: int = 0
 
 
 def as_batch(part: Part) -> pa.RecordBatch:
     """A part as the only row of a batch of PARTS."""
-    values = (part.name, part.part, part.rows, part.content)
+    values = (part.name, part.part, part.rows, part.content, part.row_sum)
     columns = [pa.array([value], field.type) for value, field in zip(values, _PARTS, strict=True)]
     return pa.RecordBatch.from_arrays(columns, schema=_PARTS)
 
@@ -60,8 +76,8 @@ def as_batch(part: Part) -> pa.RecordBatch:
 def as_part(name: str, part: int, source: TableSource) -> Part:
     """A part of a table as the one-machine engine writes it."""
     sink = io.BytesIO()
-    rows = write_groups(source, source.groups, sink)
-    return Part(name, part, rows, sink.getvalue())
+    rows, row_sum = write_groups(source, source.groups, sink)
+    return Part(name, part, rows, sink.getvalue(), row_sum)
 
 
 def pack(name: str, part: int, table: pa.Table) -> Part:
@@ -203,21 +219,21 @@ class SparkTables(MadeTables):
         with spark_errors("writing tables"):
             stored = self._held.rows.mapInArrow(PartStorer(self._store, keys), _STORED).collect()
         by_table: dict[str, dict[int, WrittenFile]] = {name: {} for name in self._counts}
-        for name, part, rows, size, sha256 in stored:
-            by_table[name][part] = WrittenFile(keys[name, part], rows, size, sha256)
+        for name, part, *written in stored:
+            by_table[name][part] = WrittenFile(keys[name, part], *written)
         for name, files in by_table.items():
             if {part: file.rows for part, file in files.items()} != self._counts[name]:
                 raise EngineError(f"Not every part of {name} was written: {prefix} is not to be used. Run it again.")
-        written = {name: tuple(files[part] for part in sorted(files)) for name, files in by_table.items()}
+        tables = {name: tuple(files[part] for part in sorted(files)) for name, files in by_table.items()}
         for name, content in self._here.items():
             key = f"{prefix}{name}/part-00000.parquet"
             self._store.write(key, content)
             rows = int(self.numbers[name]["row_count"])
-            written[name] = (WrittenFile(key, rows, len(content), hashlib.sha256(content).hexdigest()),)
-        for name, files_of_table in written.items():
+            tables[name] = (WrittenFile(key, rows, len(content), hashlib.sha256(content).hexdigest()),)
+        for name, files_of_table in tables.items():
             delete_others(self._store, f"{prefix}{name}/", [file.key for file in files_of_table])
         self._give_up()
-        return written
+        return tables
 
 
 def _with_rows(counts: Mapping[int, int]) -> dict[int, int]:
@@ -239,6 +255,7 @@ class PartStorer:
             if key is None:
                 continue
             self.store.write(key, one.content)
-            values = (one.name, one.part, one.rows, len(one.content), hashlib.sha256(one.content).hexdigest())
+            digest = hashlib.sha256(one.content).hexdigest()
+            values = (one.name, one.part, one.rows, len(one.content), digest, one.row_sum)
             columns = [pa.array([value], field.type) for value, field in zip(values, _STORED_SCHEMA, strict=True)]
             yield pa.RecordBatch.from_arrays(columns, schema=_STORED_SCHEMA)

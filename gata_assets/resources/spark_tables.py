@@ -16,11 +16,13 @@ import polars as pl
 import pyarrow as pa
 
 from gata_assets.batches import Window
+from gata_assets.core.batch_tables import CURATED_INTERACTIONS
+from gata_assets.core.curated_manifests import CuratedFile, CuratedManifest
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, TenantPlaces
 from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.core.interaction_windows import days_of
 from gata_assets.errors import DataRuleError
-from gata_assets.resources.curated_days import rows_of_day
+from gata_assets.resources.curated_days import damaged, manifest_of_day
 from gata_assets.resources.object_store import ObjectStore
 
 if TYPE_CHECKING:
@@ -32,24 +34,54 @@ EVENTS = "user_id string, item_id string, timestamp timestamp, type_code smallin
 # A table of ranges is made from a sample of the users of about so many rows: 1 % of a range of 500,000 rows.
 _SAMPLED_ROWS = 1_000_000
 _MOST_RANGES = 4_096
+# A task holds a whole file to hash it: some million interactions.
+_MOST_HASHED = 64 << 20
 _ROWS_OF_A_SHUFFLE = 500_000
 _LEAST_SHUFFLES = 4
 
 
-def count_rows(store: ObjectStore, places: TenantPlaces, window: Window) -> dict[date, int]:
-    """The rows of the curated days that a window touches, by day, as their manifests say; raises as `rows_of_day`."""
-    return {day: rows_of_day(store, places, day) for day in days_of(window)}
+def read_manifests(store: ObjectStore, places: TenantPlaces, window: Window) -> dict[date, CuratedManifest]:
+    """What the curated days that a window touches have to be; raises as `manifest_of_day`."""
+    return {day: manifest_of_day(store, places, day) for day in days_of(window)}
 
 
 def read_events(
-    session: SparkSession, store: ObjectStore, places: TenantPlaces, window: Window, rows: Mapping[date, int]
+    session: SparkSession,
+    store: ObjectStore,
+    places: TenantPlaces,
+    window: Window,
+    manifests: Mapping[date, CuratedManifest],
 ) -> DataFrame:
-    """The interactions of a window (EVENTS), from its days that have rows."""
-    days = [day for day in days_of(window) if rows[day]]
+    """The interactions of a window (EVENTS), from its days that have rows; raises DamagedTableError."""
+    days = [day for day in days_of(window) if manifests[day].rows]
     if not days:
         return session.createDataFrame([], EVENTS)
-    paths = [store.spark_uri(places.curated_day(day) + INTERACTIONS_FILE) for day in days]
-    return session.read.schema(EVENTS).parquet(*paths).where(inside(window))
+    keys = {day: places.curated_day(day) + INTERACTIONS_FILE for day in days}
+    files = {str(day): manifests[day].files.get(INTERACTIONS_FILE) for day in days}
+    found = _look_at(session, {str(day): store.spark_uri(key) for day, key in keys.items()}, files)
+    for day, key in keys.items():
+        file = files[str(day)]
+        if file is None or found[str(day)] not in {(file.size, file.sha256), (file.size, None)}:
+            raise damaged(store, key, CURATED_INTERACTIONS)
+    return session.read.schema(EVENTS).parquet(*map(store.spark_uri, keys.values())).where(inside(window))
+
+
+def _look_at(
+    session: SparkSession, uris: Mapping[str, str], files: Mapping[str, CuratedFile | None]
+) -> dict[str, tuple[int, str | None]]:
+    """The size of each day's file as it stands and its SHA-256, which the executors work out; of a large one the size
+    alone, since a file is one value of theirs.
+    """
+    from pyspark.sql import functions as sf
+
+    is_large = {day: file is not None and file.size > _MOST_HASHED for day, file in files.items()}
+    found: dict[str, tuple[int, str | None]] = {}
+    for large, digest in ((False, sf.sha2("content", 256)), (True, sf.lit(None).cast("string"))):
+        paths = [uri for day, uri in uris.items() if is_large[day] is large]
+        if paths:
+            rows = session.read.format("binaryFile").load(paths).select("path", "length", digest).collect()
+            found.update({path.split("/")[-2]: (length, sha256) for path, length, sha256 in rows})
+    return found
 
 
 def inside(window: Window) -> Column:
