@@ -54,7 +54,7 @@ class SparkEngine(InteractionEngine):
     `master` or `remote` says which; `settings` are Spark's own, by name. A part of a table is made from about
     `rows_a_part` interactions, which one task has in memory (about 200 bytes each).
     Thin users and items are found in the driver's memory where the positives are no more than `pairs_on_driver` (about
-    60 bytes each), else by the cluster, round by round.
+    60 bytes each), else by the cluster, round by round. A cluster that runs nothing for `wait_seconds` is an error.
     """
 
     master: str | None = None
@@ -62,6 +62,7 @@ class SparkEngine(InteractionEngine):
     settings: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
     rows_a_part: int = 500_000
     pairs_on_driver: int = 20_000_000
+    wait_seconds: float = 300
 
     def make_features(self, curated: CuratedWindow, store: ObjectStore) -> MadeTables:
         """See InteractionEngine; raises EngineError too."""
@@ -150,4 +151,6 @@ class SparkEngine(InteractionEngine):
         return SparkTables(store, held, (NEGATIVE_SAMPLES, WITH_FEATURES), {}, of_tables, outcomes)
 
     def _session(self) -> SparkSession:
-        return open_session(master=self.master, remote=self.remote, settings=self.settings)
+        return open_session(
+            master=self.master, remote=self.remote, settings=self.settings, wait_seconds=self.wait_seconds
+        )
