@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -145,4 +146,9 @@ def _write(folder: Path, place: str, tables: dict[str, pl.DataFrame], rows: int)
     (folder / place).mkdir(parents=True)
     for name, table in tables.items():
         table.write_parquet(folder / place / name)
-    (folder / place / MANIFEST_FILE).write_text(json.dumps({"rows": rows}))
+    files = {
+        name: {"rows": len(table), "size": len(content), "sha256": sha256(content).hexdigest()}
+        for name, table in tables.items()
+        if (content := (folder / place / name).read_bytes())
+    }
+    (folder / place / MANIFEST_FILE).write_text(json.dumps({"rows": rows, "files": files}))

@@ -43,6 +43,7 @@ NO_NEGATIVE_TWICE = "no_negative_twice"
 RATIO_IS_KEPT_OR_COUNTED_SHORT = "ratio_is_kept_or_counted_short"
 NEGATIVES_COVER_THE_CATALOGUE = "negatives_cover_the_catalogue"
 WITH_FEATURES_ARE_VALID = "with_features_are_valid"
+WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES = "with_features_are_the_negative_samples"
 
 _VALID_TICKETS = (
     "Types are right, no label or text is missing, every text matches what the fine-tuning job accepts, "
@@ -73,6 +74,7 @@ DESCRIPTIONS = {
     RATIO_IS_KEPT_OR_COUNTED_SHORT: "Every positive has NEGATIVE_SAMPLING_RATIO negatives, or they are counted short.",
     NEGATIVES_COVER_THE_CATALOGUE: "Negatives fall on the items as the strategy says, by a test statistic.",
     WITH_FEATURES_ARE_VALID: "Types and ranges of the features that the rows are joined to are right.",
+    WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES: "User, item and label are those of the negative samples, as written.",
 }
 # What SPLIT_METHOD=sklearn does not promise: it reports there, and blocks nothing.
 PROMISED_BY_TEXT_ONLY = frozenset({NO_TEXT_IN_TWO_SPLITS, LABEL_SHARES_ARE_KEPT})
@@ -150,11 +152,18 @@ def _said(outcome: Outcome) -> str:
 
 
 def require_passed(
-    asset: str, outcomes: Mapping[str, Sequence[Outcome]], *, only_warned_of: frozenset[str] = frozenset()
+    asset: str,
+    outcomes: Mapping[str, Sequence[Outcome]],
+    *,
+    only_warned_of: frozenset[str] = frozenset(),
+    so: str = "nothing was written",
 ) -> None:
-    """Raise ChecksFailedError if a blocking check has failed: which rules, how many rows break them, what to do."""
+    """Raise ChecksFailedError if a blocking check has failed: which rules, how many rows break them, what to do.
+
+    `so` is what came of it.
+    """
     faults = {name: broken(outcome) for name, outcome in outcomes.items() if name not in only_warned_of}
     rules = [str(fault) for outcome in faults.values() for fault in outcome]
     if rules:
-        said = f"{asset} breaks {len(rules)} rule{'s' if len(rules) > 1 else ''}, and nothing was written. "
+        said = f"{asset} breaks {len(rules)} rule{'s' if len(rules) > 1 else ''}, and {so}. "
         raise ChecksFailedError(said + " | ".join(rules), tuple(name for name, outcome in faults.items() if outcome))

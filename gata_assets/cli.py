@@ -52,11 +52,15 @@ def prepare(batch_id: str, summary: str, only: str | None, env_file: Path | None
     _existing_batch(batch_id, settings, "BATCH_ID")
     with imports_uncollected():
         from gata_assets.commands import prepare as command
+        from gata_assets.commands.runs import INTERRUPTED, INTERRUPTED_SAID
 
     try:
         is_prepared = command.run(settings, batch_id, summary=summary, only=only)
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
+    except KeyboardInterrupt:
+        click.echo(INTERRUPTED_SAID, err=True)
+        sys.exit(INTERRUPTED)
     if not is_prepared:
         sys.exit(1)
 

@@ -87,7 +87,11 @@ class ObjectNotFoundError(StoreError):
 
 
 class DamagedTableError(StoreError):
-    """An object is there, and is no table that this project wrote whole."""
+    """An object is there, and is no table that this project wrote whole; `key` is its own, where it is one of a set."""
+
+    def __init__(self, message: str, *, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class DeleteDeniedError(StoreError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,24 @@ from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._core.storage.root import TemporaryLocalArtifactStorage
 from dagster._core.storage.runs import InMemoryRunStorage
 
+from gata_assets.core.new_files import AskedRun, RunState
 from gata_assets.settings import dagster_home_is_set
 
 # The tag of a materialization that says which content it is of.
 DATA_VERSION = "dagster/data_version"
+UNDERWAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+_STATES = {
+    dg.DagsterRunStatus.SUCCESS: RunState.SUCCEEDED,
+    dg.DagsterRunStatus.FAILURE: RunState.FAILED,
+    dg.DagsterRunStatus.CANCELED: RunState.CANCELED,
+}
+# More than a sensor tries one after the other, with those that Dagster has tried again by itself.
+_RUNS_LOOKED_AT = 25
 
 
 @contextmanager
@@ -92,3 +107,22 @@ def held_open(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
             # SQLite opens a file when it is first read.
             connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()
         yield
+
+
+def is_underway(instance: dg.DagsterInstance, tag: str, value: str) -> bool:
+    """Whether a run with a tag waits or goes on."""
+    return bool(instance.get_run_ids(dg.RunsFilter(statuses=UNDERWAY, tags={tag: value}), limit=1))
+
+
+def asked_runs(instance: dg.DagsterInstance, tag: str, value: str) -> list[AskedRun]:
+    """The runs with a tag that are over, the newest first."""
+    ended = dg.RunsFilter(statuses=list(_STATES), tags={tag: value})
+    return [
+        AskedRun(
+            one.dagster_run.run_id,
+            _STATES[one.dagster_run.status],
+            # A run that never started has no end.
+            datetime.fromtimestamp(one.end_time, UTC) if one.end_time else one.update_timestamp.replace(tzinfo=UTC),
+        )
+        for one in instance.get_run_records(ended, limit=_RUNS_LOOKED_AT)
+    ]

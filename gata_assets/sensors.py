@@ -19,9 +19,10 @@ from gata_assets.core.arrivals import ArrivalRules, decide, next_look, note_fail
 from gata_assets.core.interaction_places import TenantPlaces
 from gata_assets.core.interaction_rules import CurationRules
 from gata_assets.core.interaction_windows import days_of
-from gata_assets.core.new_files import CurationRequest, request_curation
+from gata_assets.core.new_files import CurationRequest, ask_again, request_curation
 from gata_assets.errors import AlertError, DatabaseResumingError, SourceError, StoreError
 from gata_assets.failures import BatchFailure, read_failures
+from gata_assets.instances import UNDERWAY, asked_runs, is_underway
 from gata_assets.jobs import CURATE_INTERACTIONS, CURATED, PREPARE_TICKETS
 from gata_assets.overdue import OverdueRule, is_shown
 from gata_assets.resources.alerts import AlertChannel
@@ -40,12 +41,8 @@ OVERDUE_SENSOR = "overdue_sensor"
 # A tick in between costs no look at the table. It is soon enough to find awake a database that the last one woke up:
 # after five minutes without a call it may pause again.
 _MOST_TICK_SECONDS = 240
-_UNDERWAY = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
+# Tags by which the runs of a tenant are found again, and those that were asked for the same.
+_TENANT, _CURATION = "gata/tenant", "gata/curation"
 _PARTITION, _RANGE = "dagster/partition", ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _ALERTS_A_TICK = 5
 # A look lists a few folders of each tenant; where another part is in them, it reads manifests too.
@@ -114,7 +111,7 @@ def _prepared_or_underway(
     `since` goes first: to ask whether a key is a partition takes 0.3 ms, and there may be tens of thousands.
     """
     found = set(instance.get_materialized_partitions(dg.AssetKey(dataset)))
-    for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNDERWAY)):
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=UNDERWAY)):
         first, last = (run.tags.get(tag, run.tags.get(_PARTITION, "")) for tag in _RANGE)
         if partitions.has_partition_key(first) and partitions.has_partition_key(last):
             found.update(partitions.get_partition_keys_in_range(dg.PartitionKeyRange(first, last)))
@@ -131,9 +128,10 @@ def build_new_files_sensor(
 ) -> dg.SensorDefinition:
     """The sensor that asks for the curation of files that came, and of days that nobody has curated or that are stale.
 
-    `window_days` is how far back batches read. A tenant that cannot be looked at is said, and stops no other. The
-    cursor only spares work: it holds the listings for which no day was stale, and to find that out takes the reading of
-    all reports and manifests.
+    `window_days` is how far back batches read. A tenant that cannot be looked at is said, and stops no other. What a
+    run has failed to do is asked for again (`core.new_files.ask_again`), which the runs themselves tell. The cursor
+    only spares work: it holds the listings for which no day was stale, and to find that out takes the reading of all
+    reports and manifests.
     """
 
     @dg.sensor(
@@ -149,9 +147,14 @@ def build_new_files_sensor(
         of_window = [day for day in days_of(window) if days.has_partition_key(str(day))]
         requests: list[CurationRequest] = []
         unread: list[str] = []
+        waits: list[str] = []
         settled: dict[str, str] = json.loads(context.cursor or "{}")
         for tenant in tenants:
             places = TenantPlaces(tenant)
+            if is_underway(context.instance, _TENANT, tenant):
+                # What is missing becomes less while a run goes on, and would be asked for as something else.
+                waits.append(f"{tenant}: a run is underway.")
+                continue
             try:
                 waiting, missing = find_waiting(places, object_store), find_missing(places, object_store, of_window)
                 listing = listing_digest(places, object_store)
@@ -167,9 +170,16 @@ def build_new_files_sensor(
             requests += request_curation(tenant, waiting, missing, present.date(), stale=stale, listing=listing)
             if not stale:
                 settled[tenant] = listing
+        runs: list[dg.RunRequest] = []
+        for request in requests:
+            asking = ask_again(request.key, asked_runs(context.instance, _CURATION, request.key), present)
+            if asking.run_key is None:
+                waits.append(f"{request.tenant}, {request.reason}: {asking.why_not}.")
+            else:
+                runs.append(_curation_run(request, asking.run_key))
         return dg.SensorResult(
-            run_requests=[_curation_run(one) for one in requests],
-            skip_reason=None if requests else "; ".join(unread) or "No file waits, and no day is missing or stale.",
+            run_requests=runs,
+            skip_reason=None if runs else "; ".join(unread + waits) or "No file waits, and no day is missing or stale.",
             cursor=json.dumps(settled),
         )
 
@@ -183,12 +193,18 @@ def _curator(tenant: str, store: ObjectStore, rules: CurationRules, present: dat
     return Curator(store, tenant, rules, present)
 
 
-def _curation_run(request: CurationRequest) -> dg.RunRequest:
+def _curation_run(request: CurationRequest, run_key: str) -> dg.RunRequest:
     first, last = _RANGE
     return dg.RunRequest(
-        run_key=request.run_key,
+        run_key=run_key,
         asset_selection=[dg.AssetKey([request.tenant, name]) for name in CURATED],
-        tags={first: str(request.first), last: str(request.last), "gata/reason": request.reason},
+        tags={
+            first: str(request.first),
+            last: str(request.last),
+            "gata/reason": request.reason,
+            _TENANT: request.tenant,
+            _CURATION: request.key,
+        },
     )
 
 

@@ -6,10 +6,12 @@ They are injected, never patched in.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from gata_assets.batches import Window
 from gata_assets.core.alerts import Alert
@@ -18,9 +20,9 @@ from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.core.outcomes import Outcome
 from gata_assets.errors import AlertError, DeleteDeniedError, SourceError, StoreError
 from gata_assets.resources.alerts import SnsAlerts
-from gata_assets.resources.interaction_engine import CuratedWindow, MadeTables
+from gata_assets.resources.interaction_engine import WITH_FEATURES, CuratedWindow, MadeTables
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
-from gata_assets.resources.polars_engine import PolarsEngine
+from gata_assets.resources.polars_engine import ArrowTables, PolarsEngine
 from gata_assets.resources.sqlite_source import SqliteTickets
 
 
@@ -150,3 +152,23 @@ class EngineThatBreaksARule(PolarsEngine):
             of_table = {**made.outcomes[self.table], self.check: [Outcome("a rule", 1, 2, "Mend it")]}
             made.outcomes = {**made.outcomes, self.table: of_table}
         return made
+
+
+class EngineThatMixesRows(PolarsEngine):
+    """The engine of one machine, of whose joined rows those of each group are written from the last to the first."""
+
+    def make_training_data(
+        self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
+    ) -> MadeTables:
+        """Make them, and turn them around."""
+        made = super().make_training_data(curated, rules, store, features=features)
+        assert isinstance(made, ArrowTables)
+        joined = made.sources[WITH_FEATURES]
+
+        def take(first: int, last: int) -> pa.Table:
+            table = joined.take(first, last)
+            turned = table.take(list(reversed(range(len(table))))).combine_chunks()
+            return turned
+
+        sources = {**made.sources, WITH_FEATURES: replace(joined, take=take)}
+        return ArrowTables(store, sources, made.numbers, made.outcomes, 1)

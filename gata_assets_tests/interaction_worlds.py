@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 
 import polars as pl
 from hypothesis import HealthCheck, Phase, given, settings
@@ -237,7 +238,14 @@ def _write_tables(folder: str, tables: dict[str, pl.DataFrame], store: ObjectSto
         content = io.BytesIO()
         table.write_parquet(content)
         store.write(folder + name, content.getvalue())
-    store.write(folder + MANIFEST_FILE, json.dumps({"rows": len(tables[counted])}).encode())
+    write_manifest(store, folder, len(tables[counted]), list(tables))
+
+
+def write_manifest(store: ObjectStore, folder: str, rows: int, names: Sequence[str]) -> None:
+    """Write the manifest that goes with what stands in a folder of the curated layer."""
+    contents = {name: store.read(folder + name) for name in names}
+    files = {name: {"size": len(one), "sha256": sha256(one).hexdigest()} for name, one in contents.items()}
+    store.write(folder + MANIFEST_FILE, json.dumps({"rows": rows, "files": files}).encode())
 
 
 def read_back(store: ObjectStore, files: Sequence[WrittenFile]) -> pl.DataFrame:

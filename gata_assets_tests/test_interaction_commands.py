@@ -6,7 +6,10 @@ Real: the commands in processes of their own, SQLite, files. Nothing is faked.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import pytest
 
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
-from gata_assets_tests.test_cli import gata
+from gata_assets_tests.test_cli import environment, gata
 from gata_assets_tests.test_interaction_line import catalogue, interactions
 
 SETTINGS = {
@@ -138,6 +141,86 @@ def test_a_backfill_makes_what_is_missing_of_both_halves(workplace: Path) -> Non
     assert again.returncode == 0
     assert "other settings     2 whole batches of acme were made with other settings, first 2026010203" in again.stdout
     assert files == {path: path.stat().st_mtime_ns for path in (workplace / "gata-data").rglob("*.parquet")}
+
+
+def test_a_backfill_makes_batches_again_whose_days_a_late_file_has_touched_and_the_plan_says_why(
+    workplace: Path,
+) -> None:
+    ingest(workplace, "acme", "interactions", "clicks.csv")
+    ingest(workplace, "acme", "items", "items.csv")
+    assert backfill(workplace, "--only", "interactions", TENANTS="acme").returncode == 0
+    ingest(workplace, "acme", "interactions", "late.csv")
+    manifests = {path: path.read_bytes() for path in (workplace / "gata-data/acme").rglob("manifest.json")}
+    plan = backfill(workplace, "--only", "interactions", "--plan", TENANTS="acme")
+    why = "days of their windows have other rows than they were made from, first 2026010203: made again"
+    assert "acme: 2 batches are whole in the target, 2 to prepare" in plan.stdout
+    assert f"2 of acme are whole, but {why}" in plan.stdout
+    assert manifests == {path: path.read_bytes() for path in manifests}, "a plan writes nothing"
+
+    first = backfill(workplace, "--only", "interactions", TENANTS="acme")
+    assert why in first.stdout
+    assert "2 batches of acme prepared, 0 not." in first.stdout
+    made = json.loads((workplace / f"gata-data/acme/features/{BATCH_ID}/manifest.json").read_text())
+    assert made["numbers"]["user_features"]["row_count"] == 8, "with the two users of the late file"
+    again = backfill(workplace, "--only", "interactions", TENANTS="acme")
+    assert "acme: 2 batches are whole in the target, 0 to prepare" in again.stdout
+    assert "other rows" not in again.stdout
+
+
+def test_a_backfill_sorts_files_that_lie_in_the_raw_folder_and_its_plan_says_that_they_wait(workplace: Path) -> None:
+    ingest(workplace, "acme", "interactions", "clicks.csv")
+    ingest(workplace, "acme", "items", "items.csv")
+    assert backfill(workplace, "--only", "interactions", TENANTS="acme").returncode == 0
+    folder = workplace / "gata-data/acme/raw/interactions/2026-01-05"
+    folder.mkdir()
+    (workplace / "late.csv").rename(folder / "late.csv")
+    plan = backfill(workplace, "--only", "interactions", "--plan", TENANTS="acme")
+    assert "1 raw files of acme wait to be sorted" in plan.stdout
+    assert "2 batches of acme prepared, 0 not." in backfill(workplace, "--only", "interactions", TENANTS="acme").stdout
+
+
+def test_a_backfill_says_which_batches_are_of_another_catalogue_and_leaves_them(workplace: Path) -> None:
+    ingest(workplace, "acme", "interactions", "clicks.csv")
+    ingest(workplace, "acme", "items", "items.csv")
+    assert backfill(workplace, "--only", "interactions", TENANTS="acme").returncode == 0
+    (workplace / "more.csv").write_bytes(catalogue(50))
+    ingest(workplace, "acme", "items", "more.csv")
+    ran = backfill(workplace, "--only", "interactions", TENANTS="acme")
+    assert "acme: 2 batches are whole in the target, 0 to prepare" in ran.stdout
+    assert "2 whole batches of acme were made with another catalogue, first 2026010203; --again" in ran.stdout
+    again = backfill(workplace, "--only", "interactions", "--again", TENANTS="acme")
+    assert "another catalogue" not in again.stdout
+    assert "2 batches of acme prepared, 0 not." in again.stdout
+
+
+def test_an_interrupted_backfill_stops_for_all_tenants_and_the_same_command_goes_on(workplace: Path) -> None:
+    for tenant in ("acme", "globex"):
+        ingest(workplace, tenant, "interactions", "clicks.csv")
+        ingest(workplace, tenant, "items", "items.csv")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gata_assets", "backfill", BATCH_ID, "2026010323", "--only", "interactions"],
+        cwd=workplace,
+        env=environment(**SETTINGS),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        # A shell that runs tests in the background lets them ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    until = time.monotonic() + 120
+    while len(list(workplace.glob("gata-data/acme/training_data/*/manifest.json"))) < 3:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted. What is written is whole; the same command goes on with the rest." in said
+    assert "FAILED" not in said
+    assert not (workplace / "gata-data/globex/features").exists()
+    prepared = int(said.split(" batches of acme prepared")[0].split()[-1])
+    assert prepared >= 2
+    plan = backfill(workplace, "--only", "interactions", "--plan", TENANTS="acme")
+    assert "acme: 2 batches are whole in the target, 0 to prepare" in plan.stdout
 
 
 def test_a_backfill_whose_interactions_fail_exits_with_1_and_says_why(workplace: Path) -> None:

@@ -41,6 +41,7 @@ from gata_assets_tests.interaction_worlds import (
     inside,
     read_back,
     write_curated,
+    write_manifest,
 )
 
 FEATURES = CURATED.places.features(BATCH_ID)
@@ -164,17 +165,21 @@ def test_a_damaged_file_of_a_day_is_told(
 ) -> None:
     write_curated(SMALL, any_store)
     any_store.write(LAST_DAY + name, any_store.read(LAST_DAY + name)[:-9])
-    with pytest.raises(DamagedTableError, match=rf"{name} is not what .* materialize `curated_interactions` again"):
+    with pytest.raises(DamagedTableError, match=rf"{name} is not what .* materialize .curated_interactions. again"):
         interaction_engine.make_features(CURATED, any_store)
 
 
-def test_a_day_with_other_rows_than_its_manifest_says_is_told(
+def test_interactions_of_another_writing_than_their_manifest_are_told_by_their_key(
     interaction_engine: InteractionEngine, any_store: ObjectStore
 ) -> None:
     write_curated(SMALL, any_store)
-    any_store.write(LAST_DAY + MANIFEST_FILE, b'{"rows": 3}')
-    with pytest.raises(DamagedTableError, match=r"3 interactions from .* 4 by their manifests: curate"):
+    key = LAST_DAY + INTERACTIONS_FILE
+    content = any_store.read(key)
+    middle = len(content) // 2
+    any_store.write(key, content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    with pytest.raises(DamagedTableError, match=r"interactions\.parquet .* materialize .* again") as caught:
         interaction_engine.make_features(CURATED, any_store)
+    assert caught.value.key == key
 
 
 def test_a_damaged_catalogue_is_told(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
@@ -198,6 +203,7 @@ def test_two_ids_with_one_key_on_two_days_are_told(
         content = io.BytesIO()
         table.write_parquet(content)
         any_store.write(folder + file, content.getvalue())
+    write_manifest(any_store, folder, 1, [INTERACTIONS_FILE, USERS_FILE, ITEMS_FILE])
     with pytest.raises(DataRuleError, match=f"1 of [0-9]+ {kind} ids have the key of another"):
         interaction_engine.make_features(CURATED, any_store)
 

@@ -26,7 +26,7 @@ from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.resources.interaction_engine import InteractionEngine
 from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.settings import parse_settings
-from gata_assets_tests.fakes import EngineThatBreaksARule
+from gata_assets_tests.fakes import EngineThatBreaksARule, EngineThatMixesRows
 
 BATCH, NEXT = "2026010203", "2026010204"
 WINDOW = ("2025-10-04", "2026-01-02")
@@ -283,6 +283,21 @@ def test_where_a_blocking_check_fails_nothing_of_the_set_is_written_and_the_othe
     failed = [one for one in result.get_asset_check_evaluations() if not one.passed]
     assert [(one.asset_key.path[-1], one.check_name, one.partition) for one in failed] == [(table, check, BATCH)]
     assert failed[0].severity is dg.AssetCheckSeverity.ERROR
+
+
+def test_joined_rows_that_are_not_those_of_the_negative_samples_get_no_manifest(
+    instance: dg.DagsterInstance, store: LocalObjectStore
+) -> None:
+    fill(store, "acme")
+    assert curate(instance, store).success
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH, engine=EngineThatMixesRows(), TENANTS="acme")
+    [failure] = failures(result)
+    check = "with_features_are_the_negative_samples"
+    assert (failure.asset, failure.checks) == ("acme/training_data", (check,))
+    assert "user, item and label of each part are the same, in order: 1 of 1 parts" in failure.reason
+    assert "what was written has no manifest" in failure.reason
+    assert not store.exists(f"acme/training_data/{BATCH}/manifest.json")
+    assert [one.check_name for one in result.get_asset_check_evaluations() if not one.passed] == [check]
 
 
 def test_one_tenants_bad_file_is_said_and_stops_nobody(instance: dg.DagsterInstance, store: LocalObjectStore) -> None:

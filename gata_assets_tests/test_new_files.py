@@ -15,12 +15,12 @@ import dagster as dg
 import pytest
 
 from gata_assets.core.interaction_windows import days_of, from_day_on, interaction_windows, stretches
-from gata_assets.core.new_files import request_curation
+from gata_assets.core.new_files import AskedRun, RunState, ask_again, request_curation
 from gata_assets.definitions import build_definitions
 from gata_assets.jobs import CURATE_INTERACTIONS
 from gata_assets.resources.curation import Curator
 from gata_assets.resources.object_store import LocalObjectStore
-from gata_assets.sensors import NEW_FILES_SENSOR
+from gata_assets.sensors import build_new_files_sensor
 from gata_assets.settings import parse_settings
 from gata_assets_tests.fakes import StoreThatIsNotListed
 from gata_assets_tests.scenario import BATCH_ID
@@ -31,7 +31,9 @@ SETTINGS = {
     "TENANTS": "acme,globex",
     "INTERACTION_PERIOD": "3",
 }
+NO_DAYS = dg.StaticPartitionsDefinition([])
 FIRST, SECOND, FIFTH = date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 5)
+NOW = datetime(2026, 1, 2, 3, tzinfo=UTC)
 CSV = b"user_id,item_id,interaction_type,timestamp\nu1,i1,click,2026-01-01T00:00:00Z\n"
 
 
@@ -48,22 +50,41 @@ def store(tmp_path: Path) -> LocalObjectStore:
     return LocalObjectStore(directory=str(tmp_path / "target"))
 
 
-def tick(instance: dg.DagsterInstance, store: LocalObjectStore) -> tuple[list[dg.RunRequest], str | None]:
-    """What the sensor asks for, and why it asks for nothing."""
-    definitions = build_definitions(parse_settings(SETTINGS), object_store=store)
+def tick(
+    instance: dg.DagsterInstance, store: LocalObjectStore, *, later: timedelta = timedelta()
+) -> tuple[list[dg.RunRequest], str | None]:
+    """What the sensor asks for so much later, and why it asks for nothing."""
+    settings = parse_settings(SETTINGS)
+    definitions = build_definitions(settings, object_store=store)
+    sensor = build_new_files_sensor(
+        settings.tenants_prepared,
+        definitions.resolve_assets_def(dg.AssetKey(["acme", "curated_interactions"])).partitions_def or NO_DAYS,
+        settings.curation_rules,
+        window_days=settings.interaction_rules.seen_period_days,
+        clock=lambda: datetime.now(UTC) + later,
+    )
     with dg.build_sensor_context(
         instance=instance, definitions=definitions, resources={"object_store": store}
     ) as context:
-        result = definitions.resolve_sensor_def(NEW_FILES_SENSOR).evaluate_tick(context)
+        result = sensor.evaluate_tick(context)
     return list(result.run_requests or []), result.skip_message
 
 
-def run(instance: dg.DagsterInstance, store: LocalObjectStore, requests: Sequence[dg.RunRequest]) -> None:
+def run(
+    instance: dg.DagsterInstance,
+    store: LocalObjectStore,
+    requests: Sequence[dg.RunRequest],
+    *,
+    has_success: bool = True,
+) -> None:
     """What Dagster's daemon does with what is asked for."""
     job = build_definitions(parse_settings(SETTINGS), object_store=store).resolve_job_def(CURATE_INTERACTIONS)
     for request in requests:
         selection = list(request.asset_selection or ())
-        assert job.execute_in_process(instance=instance, tags=request.tags, asset_selection=selection).success
+        ended = job.execute_in_process(
+            instance=instance, tags=request.tags, asset_selection=selection, raise_on_error=False
+        )
+        assert ended.success is has_success
 
 
 def test_stretches_are_asked_for_one_by_one_and_files_alone_for_the_present_day() -> None:
@@ -74,9 +95,9 @@ def test_stretches_are_asked_for_one_by_one_and_files_alone_for_the_present_day(
     assert asked[0].reason == "2 new files; no curated table from 2026-01-01 to 2026-01-02"
 
 
-def test_the_run_key_is_that_of_the_files_and_the_days_in_any_order() -> None:
+def test_the_key_is_that_of_the_files_and_the_days_in_any_order() -> None:
     def key(waiting: list[str], missing: list[date], tenant: str = "acme") -> str:
-        return request_curation(tenant, waiting, missing, FIFTH)[0].run_key
+        return request_curation(tenant, waiting, missing, FIFTH)[0].key
 
     assert key(["a", "b"], [FIRST]) == key(["b", "a"], [FIRST])
     keys = [key(["a"], [FIRST]), key(["a", "b"], [FIRST]), key(["a"], [FIRST, SECOND]), key(["a"], [SECOND])]
@@ -165,3 +186,73 @@ def test_a_day_in_the_future_waits_until_it_begins(instance: dg.DagsterInstance,
     [report] = [json.loads(store.read(key)) for key in store.list_keys("acme/reports/interactions/")]
     assert [part["day"] for part in report["parts"]] == [str(present + timedelta(days=1))], "it is kept"
     assert not any(store.list_keys(f"acme/curated/interactions/{present + timedelta(days=1)}/"))
+
+
+def ended(state: RunState, minutes_ago: int, number: int = 0) -> AskedRun:
+    return AskedRun(f"run-{number}", state, NOW - timedelta(minutes=minutes_ago))
+
+
+@pytest.mark.parametrize(
+    ("runs", "is_asked", "why_not"),
+    [
+        ([], True, ""),
+        ([ended(RunState.FAILED, 4)], False, "asked for again at 2026-01-02 03:01 UTC, after 1 failed"),
+        ([ended(RunState.FAILED, 5)], True, ""),
+        ([ended(RunState.FAILED, 29), ended(RunState.FAILED, 60)], False, "at 2026-01-02 03:01 UTC, after 2 failed"),
+        ([ended(RunState.FAILED, 30), ended(RunState.FAILED, 60)], True, ""),
+        ([ended(RunState.FAILED, 120)] * 3, True, ""),
+        ([ended(RunState.FAILED, 9_999)] * 4, False, "4 runs for the same files and days have failed; asked for again"),
+        ([ended(RunState.FAILED, 5), ended(RunState.SUCCEEDED, 6), *[ended(RunState.FAILED, 9)] * 4], True, ""),
+        ([ended(RunState.SUCCEEDED, 59)], False, "after one that left something to do"),
+        ([ended(RunState.SUCCEEDED, 60)], True, ""),
+        ([ended(RunState.CANCELED, 9_999)], False, "the run was canceled; asked for again when another file"),
+    ],
+)
+def test_what_failed_is_asked_for_again_at_growing_intervals_and_not_for_ever(
+    runs: list[AskedRun], is_asked: bool, why_not: str
+) -> None:
+    asking = ask_again("key", runs, NOW)
+    assert (asking.run_key is not None) is is_asked
+    assert why_not in asking.why_not
+
+
+def test_a_run_key_is_that_of_the_run_that_went_before() -> None:
+    asked = [ask_again("key", [ended(RunState.FAILED, 500, number)], NOW).run_key for number in (1, 1, 2)]
+    assert asked[0] == asked[1] != asked[2]
+
+
+def test_a_run_that_fails_is_asked_for_again_later_and_at_once_when_another_file_comes(
+    instance: dg.DagsterInstance, store: LocalObjectStore
+) -> None:
+    run(instance, store, tick(instance, store)[0])
+    store.write("acme/raw/interactions/2026-01-09/a.csv", CSV)
+    Curator(store, "acme", parse_settings(SETTINGS).curation_rules, datetime.now(UTC)).sort_new()
+    [staged] = store.list_keys("acme/staged/interactions/")
+    store.write(staged, bytes(len(store.read(staged))))
+    keys = []
+    for minutes in (0, 6, 31, 121):
+        requests, _ = tick(instance, store, later=timedelta(minutes=minutes))
+        keys += [request.run_key for request in requests]
+        run(instance, store, requests, has_success=False)
+        assert tick(instance, store, later=timedelta(minutes=4))[0] == [], "not every minute"
+    assert len(keys) == len(set(keys)) == 4, "Dagster starts a run key once"
+    requests, why_not = tick(instance, store, later=timedelta(hours=9))
+    assert requests == []
+    assert "4 runs for the same files and days have failed; asked for again when another file or day comes" in str(
+        why_not
+    )
+
+    store.write("acme/raw/interactions/2026-01-09/b.csv", CSV.replace(b"u1", b"u2"))
+    [request] = tick(instance, store)[0]
+    assert request.tags["gata/tenant"] == "acme"
+
+
+def test_nothing_is_asked_for_while_a_run_for_the_tenant_is_underway(
+    instance: dg.DagsterInstance, store: LocalObjectStore
+) -> None:
+    status = dg.DagsterRunStatus.STARTED
+    instance.add_run(dg.DagsterRun(CURATE_INTERACTIONS, status=status, tags={"gata/tenant": "acme"}))
+    requests, _ = tick(instance, store)
+    assert {request.tags["gata/tenant"] for request in requests} == {"globex"}
+    run(instance, store, requests)
+    assert tick(instance, store) == ([], "acme: a run is underway.")

@@ -106,8 +106,10 @@ def test_a_manifest_says_what_it_was_made_with_and_a_withdrawn_one_nothing() -> 
     assert stored is not None
     assert stored.is_made
     assert stored.made_from == {"curated_interactions": digest_days(["a", "b"])}
-    assert stored.is_made_with({"INTERACTION_PERIOD": 90, "NEGATIVE_SAMPLING_SEED": 7})
-    assert not stored.is_made_with({"INTERACTION_PERIOD": 60})
+    other_seed = {"INTERACTION_PERIOD": 90, "NEGATIVE_SAMPLING_SEED": 7}
+    assert stored.is_made_with(other_seed, SetName.FEATURES)
+    assert not stored.is_made_with(other_seed, SetName.TRAINING_DATA)
+    assert not stored.is_made_with({"INTERACTION_PERIOD": 60}, SetName.FEATURES)
     assert digest_days(["a", "b"]) != digest_days(["b", "a"])
     for content in (withdrawn_manifest(SetName.FEATURES, "acme", BATCH), b"", b"{}", b"[]"):
         assert read_stored(content) is None

@@ -16,19 +16,22 @@ import dagster as dg
 
 from gata_assets import checks
 from gata_assets.assets.recording import Event, Events, KeptFailures, Recorder
-from gata_assets.assets.table_sets import WrittenTables, write_tables
+from gata_assets.assets.table_sets import WrittenFiles, WrittenTables, write_tables
+from gata_assets.core.batch_standing import Present, find_differences
 from gata_assets.core.batch_tables import (
     CURATED_INTERACTIONS,
     CURATED_ITEMS,
     SetName,
+    Settings,
     StoredTables,
     TablesOfBatch,
     read_stored,
 )
 from gata_assets.core.interaction_rules import InteractionRules
-from gata_assets.core.interaction_windows import InteractionWindows, days_of, from_day_on, interaction_windows
+from gata_assets.core.interaction_windows import InteractionWindows, days_of, windows_from_day_on
 from gata_assets.core.outcomes import Outcome
-from gata_assets.errors import ChecksFailedError, DataRuleError, ObjectNotFoundError
+from gata_assets.core.row_sums import check_same_rows
+from gata_assets.errors import ChecksFailedError, DamagedTableError, DataRuleError, ObjectNotFoundError, StoreError
 from gata_assets.instances import held_open
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
@@ -83,11 +86,13 @@ TABLES: Mapping[SetName, Mapping[str, BatchTable]] = {
             made_from=(CURATED_INTERACTIONS, CURATED_ITEMS),
         ),
         WITH_FEATURES: BatchTable(
-            (checks.WITH_FEATURES_ARE_VALID,),
+            (checks.WITH_FEATURES_ARE_VALID, checks.WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES),
             made_from=(NEGATIVE_SAMPLES, USER_FEATURES, ITEM_FEATURES),
         ),
     },
 }
+# What is said of the files, when they are written and their manifest is not.
+_OF_WRITTEN = checks.WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES
 _TO_CURATE = "Materialize it (the job curate_interactions), or use `gata prepare`, which does."
 _REASONS: Mapping[SetName, str] = {
     SetName.FEATURES: "the window has no interactions",
@@ -110,6 +115,10 @@ class _Batch:
         """Digests of the curated layer, as a manifest says them."""
         days = self.days if name is SetName.FEATURES else self.seen_days
         return {CURATED_INTERACTIONS: days.digest(), CURATED_ITEMS: self.catalogue}
+
+    def present(self, settings: Settings) -> Present:
+        """What the batch would be made from now."""
+        return Present({name: self.made_from(name) for name in SetName}, settings)
 
 
 class InteractionLine:
@@ -156,8 +165,17 @@ class InteractionLine:
                     ended.add(batch_id)
                 except Exception as error:  # noqa: BLE001 (kept as the batch's failure, which ends the run)
                     self._failures.keep(batch_id, f"{self._places.tenant}/{at_work}", error)
+                    self._withdraw_damaged(batch_id, error)
                 self._failures.stop_if_hopeless(ended=ended)
         self._failures.stop_at_end()
+
+    def _withdraw_damaged(self, batch_id: str, error: Exception) -> None:
+        """Let the next run curate anew what a batch could not be made from: two writers may have left it so."""
+        if isinstance(error, DamagedTableError) and error.key is not None:
+            try:
+                self._layer.withdraw(error.key)
+            except StoreError as denied:
+                self._failures.keep(batch_id, f"{self._places.tenant}/{CURATED_INTERACTIONS}", denied)
 
     def _wanted(self) -> list[SetName]:
         """The sets that are selected; raises dagster.Failure for a part of one, since a set has one manifest."""
@@ -173,8 +191,7 @@ class InteractionLine:
 
     def _look(self, batch_id: str) -> _Batch:
         """The curated layer as the batch sees it; raises DataRuleError where days of it are missing or stale."""
-        whole = interaction_windows(batch_id, self._rules)
-        windows = InteractionWindows(from_day_on(whole.window, self._earliest), from_day_on(whole.seen, self._earliest))
+        windows = windows_from_day_on(batch_id, self._rules, self._earliest)
         seen_days = self._layer.look(days_of(windows.seen))
         days = seen_days.part(days_of(windows.window))
         catalogue = self._layer.catalogue_digest()
@@ -207,15 +224,18 @@ class InteractionLine:
             made_from["features"] = features.sha256
         made = self._call_engine(name, batch, features)
         outcomes = {table: _outcomes_of(table, one.checks, made) for table, one in TABLES[name].items()}
-        try:
-            for table in TABLES[name]:
-                checks.require_passed(f"{self._places.tenant}/{table}", outcomes[table])
-        except ChecksFailedError:
-            for table in TABLES[name]:
-                yield from checks.evaluations(self._key(table), batch.batch_id, outcomes[table])
-            raise
+
+        def approve(files: WrittenFiles) -> None:
+            if WITH_FEATURES in files:
+                negatives, joined = (
+                    [(file.rows, file.row_sum) for file in files[table]] for table in (NEGATIVE_SAMPLES, WITH_FEATURES)
+                )
+                said = outcomes[WITH_FEATURES]
+                said[_OF_WRITTEN] = check_same_rows(negatives, joined)
+                asset = f"{self._places.tenant}/{WITH_FEATURES}"
+                checks.require_passed(asset, said, so="what was written has no manifest, so that it does not count")
+
         seconds = {"seconds_making": perf_counter() - started}
-        started = perf_counter()
         main = next(iter(TABLES[name]))
         is_made = made is not None and made.numbers[main]["row_count"] > 0
         tables = TablesOfBatch(
@@ -230,7 +250,15 @@ class InteractionLine:
             made_from=made_from,
             code_version=self._code_version,
         )
-        written = write_tables(self._store, tables, made if is_made else None)
+        try:
+            for table in TABLES[name]:
+                checks.require_passed(f"{self._places.tenant}/{table}", outcomes[table])
+            started = perf_counter()
+            written = write_tables(self._store, tables, made if is_made else None, approve=approve)
+        except ChecksFailedError:
+            for table in TABLES[name]:
+                yield from checks.evaluations(self._key(table), batch.batch_id, outcomes[table])
+            raise
         seconds["seconds_writing"] = perf_counter() - started
         yield from self._record(tables, written, outcomes, seconds)
         return written.stored
@@ -258,7 +286,7 @@ class InteractionLine:
             raise ObjectNotFoundError(f"There is no {self._store.uri(key)}. {again}") from None
         if stored is None:
             raise DataRuleError(f"{self._store.uri(key)} is withdrawn: its files are not whole. {again}")
-        if stored.made_from != batch.made_from(SetName.FEATURES) or not stored.is_made_with(self._rules.as_settings()):
+        if find_differences(stored, SetName.FEATURES, batch.present(self._rules.as_settings())):
             raise DataRuleError(
                 f"{self._store.uri(key)}: the features were made from other curated tables than those that are stored "
                 f"now, or with another INTERACTION_PERIOD. {again}"
@@ -307,8 +335,9 @@ class InteractionLine:
         return dg.AssetKey([self._places.tenant, table])
 
 
-def _outcomes_of(table: str, names: Sequence[str], made: MadeTables | None) -> Mapping[str, Sequence[Outcome]]:
+def _outcomes_of(table: str, names: Sequence[str], made: MadeTables | None) -> dict[str, Sequence[Outcome]]:
     """What the engine's checks say of a table; of one that there is nothing to make from, that nothing was checked."""
+    outcomes: dict[str, Sequence[Outcome]] = {name: [Outcome(name, failed=0, checked=0, advice="")] for name in names}
     if made is not None:
-        return {name: made.outcomes[table][name] for name in names}
-    return {name: [Outcome(name, failed=0, checked=0, advice="")] for name in names}
+        outcomes.update({name: made.outcomes[table][name] for name in names if name != _OF_WRITTEN})
+    return outcomes

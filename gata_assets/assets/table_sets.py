@@ -6,7 +6,7 @@ role may not delete, one that says so stands in its place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -16,6 +16,8 @@ from gata_assets.errors import DeleteDeniedError
 from gata_assets.resources.interaction_engine import MadeTables, WrittenFile
 from gata_assets.resources.object_store import ObjectStore
 
+WrittenFiles = Mapping[str, Sequence[WrittenFile]]
+
 
 @dataclass(frozen=True)
 class WrittenTables:
@@ -24,17 +26,20 @@ class WrittenTables:
     stored: StoredTables
     manifest_key: str
     prefix: str
-    files: Mapping[str, Sequence[WrittenFile]]
+    files: WrittenFiles
 
     def version(self, table: str) -> str:
         """What tells a table from another: a digest of its files."""
         return sha256("\n".join(file.sha256 for file in self.files.get(table, ())).encode()).hexdigest()
 
 
-def write_tables(store: ObjectStore, tables: TablesOfBatch, made: MadeTables | None) -> WrittenTables:
+def write_tables(
+    store: ObjectStore, tables: TablesOfBatch, made: MadeTables | None, *, approve: Callable[[WrittenFiles], None]
+) -> WrittenTables:
     """Withdraw an earlier manifest, write the files, remove those of an earlier run that are left, write the manifest.
 
-    Raises DeleteDeniedError when files of an earlier run must go and the role may not delete them, or StoreError.
+    `approve` is shown what was written, and raises for what is not to have a manifest. Raises DeleteDeniedError when
+    files of an earlier run must go and the role may not delete them, or StoreError.
     """
     places = TenantPlaces(tables.tenant)
     prefix, manifest_key = (
@@ -49,6 +54,7 @@ def write_tables(store: ObjectStore, tables: TablesOfBatch, made: MadeTables | N
     files = made.write(prefix) if made else {}
     written = {file.key for of_table in files.values() for file in of_table}
     _delete_left(store, [key for key in store.list_keys(prefix) if key not in written | {manifest_key}], tables)
+    approve(files)
     described: dict[str, list[Mapping[str, str | int]]] = {
         table: [
             {"key": file.key, "rows": file.rows, "bytes": file.size, "sha256": file.sha256} for file in files[table]

@@ -13,7 +13,7 @@ from rich.console import Console
 from gata_assets.batches import Batch, Window, batches_between, consecutive
 from gata_assets.commands.backfill_progress import LAST_ASSET, followed
 from gata_assets.commands.halves import INTERACTIONS, TICKETS, require_tenants
-from gata_assets.commands.runs import find_failures
+from gata_assets.commands.runs import INTERRUPTED, INTERRUPTED_SAID, find_failures, is_interrupted
 from gata_assets.commands.terminal import text_console
 from gata_assets.core.backfill_plan import BackfillEstimate, SpanVolume, estimate_backfill
 from gata_assets.core.rules import PreparationRules
@@ -33,9 +33,6 @@ from gata_assets.settings import Settings, dagster_home_is_set
 
 # Requests for manifests at a time, which is how many connections the AWS SDK keeps.
 _MANIFESTS_AT_ONCE = 10
-_INTERRUPTED = 130
-# What Dagster says of a run that was interrupted from the keyboard.
-_INTERRUPTIONS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ class BackfillResult:
     def exit_code(self) -> int:
         """0 when nothing failed, 1 when a batch did, 130 after an interruption."""
         if self.is_interrupted:
-            return _INTERRUPTED
+            return INTERRUPTED
         return 1 if self.failures or self.untried else 0
 
     @property
@@ -127,13 +124,13 @@ def run(
     require_tenants(settings, only)
     batch_ids = [batch.batch_id for batch in batches_between(first, last, every_hours=every_hours)]
     code = 0 if only == INTERACTIONS else _run_tickets(settings, batch_ids, again=again, only_plan=only_plan)
-    if only == TICKETS or not settings.tenants_prepared or code == _INTERRUPTED:
+    if only == TICKETS or not settings.tenants_prepared or code == INTERRUPTED:
         return code
     # Who prepares tickets alone does not load what interactions need.
     from gata_assets.commands import interaction_backfill
 
-    is_well = interaction_backfill.run(settings, batch_ids, text_console(), again=again, only_plan=only_plan)
-    return code or (0 if is_well else 1)
+    ended = interaction_backfill.run(settings, batch_ids, text_console(), again=again, only_plan=only_plan)
+    return max(code, ended)
 
 
 def _run_tickets(settings: Settings, batch_ids: Sequence[str], *, again: bool, only_plan: bool) -> int:
@@ -189,7 +186,7 @@ def _run_range(
     }
     ended = job.execute_in_process(run_config=RUN_CONFIG, instance=instance, tags=tags, raise_on_error=False)
     failures = [] if ended.success else find_failures(ended, batch_ids[0])
-    if any(name in failure.reason for failure in failures for name in _INTERRUPTIONS):
+    if is_interrupted(failures):
         # Dagster names no batch: those that are not written are not tried.
         result.is_interrupted, failures = True, []
     events = ended.get_asset_materialization_events()
@@ -276,7 +273,7 @@ def _print_result(wanted: Wanted, result: BackfillResult, seconds: float) -> Non
     if len(result.failures) > 10:
         console.print(f"and {len(result.failures) - 10:,} more failures")
     if result.is_interrupted:
-        console.print("Interrupted. What is written is whole; the same command goes on with the rest.")
+        console.print(INTERRUPTED_SAID)
     if result.untried:
         console.print(f"not tried          {len(result.untried):,} batches, from {result.untried[0]}; run this again")
     console.print(

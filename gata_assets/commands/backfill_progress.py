@@ -14,6 +14,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    SpinnerColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -47,6 +48,41 @@ def followed(level: str, batch_ids: Sequence[str], *, last_asset: str = LAST_ASS
         bar = _Bar(progress, progress.add_task("batches", total=len(batch_ids)), batch_ids, last_asset)
         yield event_logger(bar.say, level, watch=bar.show)
         progress.update(bar.task, description="batches")
+
+
+@contextmanager
+def followed_days(level: str, tenant: str) -> Iterator[dg.LoggerDefinition]:
+    """A logger for runs that curate a tenant's days: how many are made on a terminal, JSON lines elsewhere."""
+    if not sys.stderr.isatty():
+        yield event_logger(write_json_line, level)
+        return
+    columns = (SpinnerColumn(finished_text=""), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True, emoji=False), transient=True) as progress:
+        days = _Days(progress, tenant)
+        yield event_logger(days.say, level, watch=days.show)
+
+
+class _Days:
+    """How many days of a tenant are made; what fails is said above it."""
+
+    def __init__(self, progress: Progress, tenant: str) -> None:
+        self._progress, self._tenant = progress, tenant
+        self._task = progress.add_task(f"looking at the files and days of {tenant}", total=None)
+        self._made = 0
+
+    def show(self, event: RunEvent) -> None:
+        if event.event == "ASSET_MATERIALIZATION" and event.kind == "day":
+            self._made += 1
+            said = f"{self._made:,} days of {self._tenant} curated, {event.batch_id} last"
+            self._progress.update(self._task, description=said)
+
+    def say(self, event: RunEvent) -> None:
+        if event.event == "ASSET_CHECK_EVALUATION" and not event.has_passed:
+            self._progress.console.print(
+                f"[yellow]day {event.batch_id}: check {event.check} of {event.asset} has failed[/yellow]"
+            )
+        elif not event.event:
+            self._progress.console.print(event.message, markup=False)
 
 
 class _Count:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from gata_assets.batches import Window
-from gata_assets.commands.runs import Written, find_failures, read_written, run_range
+from gata_assets.commands.runs import Written, find_failures, is_interrupted, read_written, run_range
 from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
 from gata_assets.core.curation_reports import replaced_files, valid_reports
 from gata_assets.core.interaction_places import DataType
@@ -59,11 +59,16 @@ class InteractionHalf:
         return [*sums, *(one for one in self.written if one.asset not in days)]
 
     def add(self, ended: dg.ExecuteInProcessResult, partition: str) -> None:
-        """Take note of a run; of one that failed before it reached a partition, under the one that is given."""
+        """Take note of a run; of one that failed before it reached a partition, under the one that is given.
+
+        Raises KeyboardInterrupt where the run was interrupted.
+        """
         self.run_ids.append(ended.run_id)
         self.written.extend(read_written(ended))
-        if not ended.success:
-            self.failures.extend(find_failures(ended, partition))
+        failures = [] if ended.success else find_failures(ended, partition)
+        if is_interrupted(failures):
+            raise KeyboardInterrupt
+        self.failures.extend(failures)
 
 
 def prepare_interactions(
@@ -71,25 +76,51 @@ def prepare_interactions(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
     stretch: Sequence[str],
-    *,
-    tenants: Sequence[str] | None = None,
 ) -> InteractionHalf:
-    """Make consecutive batches of tenants (all, unless some are named), and first the days that they need."""
+    """Make consecutive batches of all tenants, and first the days that they need."""
     half = InteractionHalf()
-    store = build_store(settings)
-    curate = definitions.resolve_job_def(CURATE_INTERACTIONS)
-    reached = []
-    for tenant in tenants or settings.tenants_prepared:
-        try:
-            _curate(settings, tenant, store, stretch, curate, instance, half)
-            reached.append(tenant)
-        except GataError as error:
-            half.failures.append(BatchFailure(stretch[0], f"{tenant}/{CURATED_INTERACTIONS}", (), str(error)))
+    reached = [
+        tenant
+        for tenant in settings.tenants_prepared
+        if curate_windows(settings, definitions, instance, stretch, tenant, half)
+    ]
     if reached:
-        job = definitions.resolve_job_def(PREPARE_INTERACTIONS)
-        assets = [key for key in job.asset_layer.selected_asset_keys if key.path[0] in reached]
-        half.add(run_range(job, instance, (stretch[0], stretch[-1]), assets=assets), stretch[0])
+        make_batches(definitions, instance, stretch, reached, half)
     return half
+
+
+def curate_windows(
+    settings: Settings,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    stretch: Sequence[str],
+    tenant: str,
+    half: InteractionHalf,
+) -> bool:
+    """Sort a tenant's new files and make the days that the batches of a stretch need; notes in `half` what it did.
+
+    Gives whether the tenant could be looked at; a day that failed is noted alone.
+    """
+    curate = definitions.resolve_job_def(CURATE_INTERACTIONS)
+    try:
+        _curate(settings, tenant, build_store(settings), stretch, curate, instance, half)
+    except GataError as error:
+        half.failures.append(BatchFailure(stretch[0], f"{tenant}/{CURATED_INTERACTIONS}", (), str(error)))
+        return False
+    return True
+
+
+def make_batches(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    stretch: Sequence[str],
+    tenants: Sequence[str],
+    half: InteractionHalf,
+) -> None:
+    """Make consecutive batches of tenants from what is curated; notes in `half` what it did."""
+    job = definitions.resolve_job_def(PREPARE_INTERACTIONS)
+    assets = [key for key in job.asset_layer.selected_asset_keys if key.path[0] in tenants]
+    half.add(run_range(job, instance, (stretch[0], stretch[-1]), assets=assets), stretch[0])
 
 
 def _curate(

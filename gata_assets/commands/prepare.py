@@ -15,7 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from rich.table import Table
 
 from gata_assets.commands.halves import INTERACTIONS, TICKETS, require_tenants
-from gata_assets.commands.runs import Written, find_failures, read_written, run_range
+from gata_assets.commands.runs import Written, find_failures, is_interrupted, read_written, run_range
 from gata_assets.commands.terminal import text_console
 from gata_assets.definitions import build_definitions
 from gata_assets.failures import BatchFailure
@@ -46,7 +46,8 @@ def prepare_batch(
     """Materialize one batch in this process: the ticket line, and the interaction line of all tenants.
 
     What fails of one does not stop the other. Runs are recorded in the Dagster instance of DAGSTER_HOME, where that is
-    set; otherwise nowhere. Raises SettingsError where `only` asks for interactions and there is no tenant.
+    set; otherwise nowhere. Raises SettingsError where `only` asks for interactions and there is no tenant, and
+    KeyboardInterrupt.
     """
     started = perf_counter()
     require_tenants(settings, only)
@@ -61,6 +62,8 @@ def prepare_batch(
             run_ids.append(result.run_id)
             written += read_written(result)
             failures += [] if result.success else find_failures(result, batch_id)
+            if is_interrupted(failures):
+                raise KeyboardInterrupt
         if only != TICKETS and settings.tenants_prepared:
             # Who prepares tickets alone does not load what interactions need.
             from gata_assets.commands.interactions import prepare_interactions

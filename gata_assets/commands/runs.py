@@ -14,6 +14,11 @@ from gata_assets.instances import held_open
 from gata_assets.jobs import RUN_CONFIG
 from gata_assets.logs import numbers_of
 
+# How a command ends that was interrupted from the keyboard, and what it says.
+INTERRUPTED = 130
+INTERRUPTED_SAID = "Interrupted. What is written is whole; the same command goes on with the rest."
+_INTERRUPTIONS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+
 
 @dataclass(frozen=True)
 class Written:
@@ -57,6 +62,11 @@ def find_failures(result: dg.ExecuteInProcessResult, batch_id: str) -> list[Batc
         lambda event: event.event_type is dg.DagsterEventType.RUN_FAILURE
     )
     return [failure for event in events for failure in read_failures(event, batch_id)]
+
+
+def is_interrupted(failures: Sequence[BatchFailure]) -> bool:
+    """Whether a run failed since somebody interrupted it from the keyboard: Dagster takes that for a failure."""
+    return any(name in failure.reason for failure in failures for name in _INTERRUPTIONS)
 
 
 def read_written(result: dg.ExecuteInProcessResult) -> list[Written]:

@@ -105,9 +105,10 @@ class StoredTables:
     made_from: Mapping[str, Any]
     sha256: str
 
-    def is_made_with(self, settings: Settings) -> bool:
-        """Whether features were made with the settings that shape them."""
-        return all(self.settings.get(name) == settings[name] for name in _SHAPING_FEATURES)
+    def is_made_with(self, settings: Settings, name: SetName) -> bool:
+        """Whether a set of that name was made with the settings that shape it."""
+        shaping = _SHAPING_FEATURES if name is SetName.FEATURES else settings
+        return all(self.settings.get(one) == settings[one] for one in shaping)
 
 
 def read_stored(content: bytes) -> StoredTables | None:

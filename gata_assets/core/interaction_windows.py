@@ -24,6 +24,12 @@ def interaction_windows(batch_id: str, rules: InteractionRules) -> InteractionWi
     return InteractionWindows(_before(batch, rules.period_days), _before(batch, rules.seen_period_days))
 
 
+def windows_from_day_on(batch_id: str, rules: InteractionRules, earliest: date) -> InteractionWindows:
+    """The windows of a batch, without days on which nothing counts."""
+    whole = interaction_windows(batch_id, rules)
+    return InteractionWindows(from_day_on(whole.window, earliest), from_day_on(whole.seen, earliest))
+
+
 def _before(batch: Batch, period_days: int) -> Window:
     return Window(batch.starts_at - timedelta(days=period_days), batch.starts_at)
 

@@ -1,23 +1,23 @@
 """Reads the curated days and the catalogue of a tenant from a store: the columns that a batch needs, and no ids of
 interactions, whose keys are enough.
 
-Days are read in groups of some hundred thousand rows: what a file costs besides its rows is then seldom paid in Python.
+Days are read in groups of some ten thousand rows: what a file costs besides its rows is then seldom paid in Python.
+What is decoded are the very bytes whose digest was held against the manifest, so that nothing can come in between.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
 from gata_assets.batches import Window
+from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
 from gata_assets.core.compiling import load_compiler
+from gata_assets.core.curated_manifests import CuratedManifest, read_curated_manifest
 from gata_assets.core.event_table import EventCoder, EventTable
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE, TenantPlaces
 from gata_assets.core.interaction_windows import days_of
@@ -52,6 +52,11 @@ _ROWS_OF_A_GROUP = 1 << 16
 _FETCHERS = 8
 
 
+class _File(NamedTuple):
+    key: str
+    content: bytes
+
+
 class CuratedDays(NamedTuple):
     """The interactions of some days within the window, and their ids, which come again for each day."""
 
@@ -62,12 +67,10 @@ class CuratedDays(NamedTuple):
 
 def read_catalogue(places: TenantPlaces, store: ObjectStore) -> pl.DataFrame:
     """The catalogue: `item_id, item_key, category, price, available_at`, by item_id."""
-    key = places.curated_items() + ITEMS_FILE
-    try:
-        with store.local_copy(key) as path:
-            return _read(store, [(key, path)], _CATALOGUE_COLUMNS, "curated_items")
-    except ObjectNotFoundError:
-        raise _missing(store, key, "curated_items") from None
+    folder = places.curated_items()
+    manifest = _read_manifest(store, folder, CURATED_ITEMS)
+    [file] = _fetch(store, folder, [ITEMS_FILE], manifest, CURATED_ITEMS)
+    return _decode(store, [file], _CATALOGUE_COLUMNS, CURATED_ITEMS)
 
 
 def read_events(
@@ -99,77 +102,80 @@ def read_events(
 
 def _groups(
     places: TenantPlaces, window: Window, store: ObjectStore, fetchers: Executor, most: int
-) -> list[dict[date, int]]:
-    """The days with their rows, in groups of not too many; those without are left out: their files say nothing."""
+) -> list[dict[date, CuratedManifest]]:
+    """The days with their manifests, in groups of not too many rows; those without are left out: they say nothing."""
     days = days_of(window)
-    groups: list[dict[date, int]] = []
+    groups: list[dict[date, CuratedManifest]] = []
     room = 0
-    for day, rows in zip(days, fetchers.map(lambda day: rows_of_day(store, places, day), days), strict=True):
-        if not rows:
+    manifests = fetchers.map(lambda day: manifest_of_day(store, places, day), days)
+    for day, manifest in zip(days, manifests, strict=True):
+        if not manifest.rows:
             continue
-        if not groups or rows > room:
+        if not groups or manifest.rows > room:
             groups.append({})
             room = most
-        groups[-1][day] = rows
-        room -= rows
+        groups[-1][day] = manifest
+        room -= manifest.rows
     return groups
 
 
-def rows_of_day(store: ObjectStore, places: TenantPlaces, day: date) -> int:
-    """The rows of a curated day; raises ObjectNotFoundError for one that was not curated, or DamagedTableError."""
-    key = places.curated_day(day) + MANIFEST_FILE
+def manifest_of_day(store: ObjectStore, places: TenantPlaces, day: date) -> CuratedManifest:
+    """What a curated day has to be; raises ObjectNotFoundError for one that was not curated, or DamagedTableError."""
+    return _read_manifest(store, places.curated_day(day), CURATED_INTERACTIONS)
+
+
+def _read_manifest(store: ObjectStore, folder: str, asset: str) -> CuratedManifest:
+    key = folder + MANIFEST_FILE
     try:
-        return int(json.loads(store.read(key))["rows"])
+        manifest = read_curated_manifest(store.read(key))
     except ObjectNotFoundError:
-        raise _missing(store, key, "curated_interactions") from None
-    except (ValueError, KeyError, TypeError):
-        raise _damaged(store, key, "curated_interactions") from None
+        raise _missing(store, key, asset) from None
+    if manifest is None:
+        raise damaged(store, key, asset)
+    return manifest
 
 
 def _read_days(
-    places: TenantPlaces, rows: Mapping[date, int], window: Window, store: ObjectStore, fetchers: Executor
+    places: TenantPlaces, days: Mapping[date, CuratedManifest], window: Window, store: ObjectStore, fetchers: Executor
 ) -> CuratedDays:
-    days = list(rows)
-    midnight = datetime(days[0].year, days[0].month, days[0].day, tzinfo=UTC)
-    end_at = datetime(days[-1].year, days[-1].month, days[-1].day, tzinfo=UTC) + timedelta(days=1)
-    with ExitStack() as copies:
-        fetched = [
-            fetchers.submit(_fetch, store, [places.curated_day(day) + name for name in _DAY_FILES], copies)
-            for day in days
-        ]
-        wait(fetched)
-        files = [day.result() for day in fetched]
-        events, users, items = (
-            _read(store, [day[at] for day in files], columns, "curated_interactions")
-            for at, columns in enumerate(_DAY_FILES.values())
-        )
-    if len(events) != sum(rows.values()):
-        raise DamagedTableError(
-            f"{store.uri(places.curated_day())}: {len(events):,} interactions from {days[0]} to {days[-1]}, and "
-            f"{sum(rows.values()):,} by their manifests: curate these days again."
-        )
-    if midnight < window.start_at or end_at > window.end_at:
+    first, last = min(days), max(days)
+    start_at = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    end_at = datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1)
+    fetched = [
+        fetchers.submit(_fetch, store, places.curated_day(day), tuple(_DAY_FILES), manifest, CURATED_INTERACTIONS)
+        for day, manifest in days.items()
+    ]
+    files = [day.result() for day in fetched]
+    events, users, items = (
+        _decode(store, [day[at] for day in files], columns, CURATED_INTERACTIONS)
+        for at, columns in enumerate(_DAY_FILES.values())
+    )
+    if start_at < window.start_at or end_at > window.end_at:
         events = events.filter(pl.col("timestamp").is_between(window.start_at, window.end_at, closed="left"))
     return CuratedDays(events, users, items)
 
 
-def _fetch(store: ObjectStore, keys: Sequence[str], copies: ExitStack) -> list[tuple[str, Path]]:
-    """The files of a day, which stay until the copies are let go."""
+def _fetch(store: ObjectStore, folder: str, names: Sequence[str], manifest: CuratedManifest, asset: str) -> list[_File]:
+    """Files of a folder, each as its manifest says; raises ObjectNotFoundError, or DamagedTableError."""
     files = []
-    for key in keys:
+    for name in names:
+        key = folder + name
         try:
-            files.append((key, copies.enter_context(store.local_copy(key))))
+            content = store.read(key)
         except ObjectNotFoundError:
-            raise _missing(store, key, "curated_interactions") from None
+            raise _missing(store, key, asset) from None
+        written = manifest.files.get(name)
+        if written is None or not written.is_of(content):
+            raise damaged(store, key, asset)
+        files.append(_File(key, content))
     return files
 
 
-def _read(
-    store: ObjectStore, files: Sequence[tuple[str, Path]], columns: Mapping[str, pl.DataType], asset: str
-) -> pl.DataFrame:
-    """Columns of files as one table; a file that has not these columns, or is not whole, is told by its key."""
+def _decode(store: ObjectStore, files: Sequence[_File], columns: Mapping[str, pl.DataType], asset: str) -> pl.DataFrame:
+    """Columns of files as one table; a file that has not these columns, or is no Parquet, is told by its key."""
     try:
-        frame = pl.scan_parquet([path for _, path in files], glob=False, cache=False).select(*columns).collect()
+        contents = [file.content for file in files]
+        frame = pl.scan_parquet(contents, glob=False, cache=False).select(*columns).collect()
         if dict(frame.schema) == columns:
             return frame
     # What Polars itself did not expect of a damaged file is a panic, which is no Exception.
@@ -177,15 +183,18 @@ def _read(
         pass
     if len(files) > 1:
         for file in files:
-            _read(store, [file], columns, asset)
-    raise _damaged(store, files[0][0], asset)
+            _decode(store, [file], columns, asset)
+    raise damaged(store, files[0].key, asset)
 
 
 def _missing(store: ObjectStore, key: str, asset: str) -> ObjectNotFoundError:
     return ObjectNotFoundError(f"There is no {store.uri(key)}: materialize `{asset}` first.")
 
 
-def _damaged(store: ObjectStore, key: str, asset: str) -> DamagedTableError:
+def damaged(store: ObjectStore, key: str, asset: str) -> DamagedTableError:
+    """The error of a file that is not what its manifest says."""
     return DamagedTableError(
-        f"{store.uri(key)} is not what this project wrote, or not whole: materialize `{asset}` again."
+        f"{store.uri(key)} is not what this project wrote, not whole, or of another writing than its manifest (two "
+        f"commands that ran at once can leave that): materialize `{asset}` again.",
+        key=key,
     )

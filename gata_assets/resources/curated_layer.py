@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
 from gata_assets.core.batch_tables import digest_days
+from gata_assets.core.curated_manifests import read_curated_manifest
 from gata_assets.core.curation_reports import parts_by_day
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, DataType
-from gata_assets.errors import DataRuleError, ObjectNotFoundError
+from gata_assets.core.manifests import encode_manifest
+from gata_assets.errors import DataRuleError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.resources.curation import Curator
 from gata_assets.resources.file_sorting import CALLS_AT_ONCE
 from gata_assets.resources.threads import map_in_order
@@ -59,8 +60,13 @@ class CuratedDays:
         return CuratedDays(self.tenant, tuple(one for one in self.found if one.day in wanted), self.staged)
 
     def digest(self) -> dict[str, str | int]:
-        """Of what content they are, as a manifest says it."""
-        return digest_days([f"{one.day} {one.sha256}" for one in self.found])
+        """Of what content they are, as a manifest says it: a day without rows is one, curated or not."""
+        return digest_days([f"{one.day} {one.sha256 if one.rows else None}" for one in self.found])
+
+    @property
+    def is_to_have_other_rows(self) -> bool:
+        """Whether a day that is to be made has rows, or had: making it changes what a batch is made from."""
+        return any(one.is_due and (one.rows or one.day in self.staged) for one in self.found)
 
     def require_made(self) -> None:
         """Raise DataRuleError where days are missing or stale: how many, and what to run."""
@@ -102,6 +108,20 @@ class CuratedLayer:
         """Whether the catalogue was made from other files than those that count; raises StoreError."""
         return self.curator.is_catalogue_stale()
 
+    def withdraw(self, key: str) -> None:
+        """Have the day, or the catalogue, that a curated file is of be made anew by the next run: without its manifest
+        it counts as never made. Of a file of neither nothing is done; raises StoreError.
+        """
+        folder = key.rpartition("/")[0] + "/"
+        if folder != self.places.curated_items() and not folder.startswith(self.places.curated_day()):
+            return
+        try:
+            self.curator.store.delete(folder + MANIFEST_FILE)
+        except DeleteDeniedError:
+            self.curator.store.write(folder + MANIFEST_FILE, encode_manifest({"is_whole": False}))
+        self._found.clear()
+        self.__dict__.pop("is_catalogue_stale", None)
+
     def catalogue_digest(self) -> str | None:
         """The SHA-256 of the catalogue; None where there is none. Raises StoreError."""
         return self._read_manifest(self.places.curated_items(), ITEMS_FILE)[0]
@@ -112,7 +132,8 @@ class CuratedLayer:
 
     def _read_manifest(self, folder: str, file: str) -> tuple[str | None, int]:
         try:
-            manifest = json.loads(self.curator.store.read(folder + MANIFEST_FILE))
-            return str(manifest["files"][file]["sha256"]), int(manifest["rows"])
-        except (ObjectNotFoundError, ValueError, KeyError, TypeError):
-            return None, 0
+            manifest = read_curated_manifest(self.curator.store.read(folder + MANIFEST_FILE))
+        except ObjectNotFoundError:
+            manifest = None
+        found = manifest.files.get(file) if manifest else None
+        return (found.sha256, manifest.rows) if manifest and found else (None, 0)

@@ -40,12 +40,13 @@ class CuratedWindow:
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """A file of a table: its key, rows, size and SHA-256."""
+    """A file of a table: its key, rows, size and SHA-256; of training rows what tells them from others (`row_sums`)."""
 
     key: str
     rows: int
     size: int
     sha256: str
+    row_sum: int = 0
 
 
 class MadeTables(ABC):

@@ -18,6 +18,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gata_assets.core.row_sums import add_rows
 from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.resources.interaction_engine import WrittenFile
 from gata_assets.resources.object_store import ObjectStore
@@ -34,12 +35,14 @@ _NO_LIMIT = 1 << 62
 class TableSource:
     """A table to be written: its row groups (one at least) as ranges, and a function that gives the rows of a range.
 
-    `plain` are columns whose values seldom repeat, which a dictionary would only make larger.
+    `plain` are columns whose values seldom repeat, which a dictionary would only make larger; `summed` are those by
+    which the rows are told from others while they are written (`core.row_sums`).
     """
 
     groups: Sequence[tuple[int, int]]
     take: Callable[[int, int], pa.Table]
     plain: frozenset[str] = frozenset()
+    summed: tuple[str, ...] = ()
 
 
 def write_tables(
@@ -97,10 +100,11 @@ def read_schema(store: ObjectStore, key: str, *, without: str) -> pa.Schema:
         raise DamagedTableError(f"{store.uri(key)} is no Parquet file, or not whole: make it again.") from None
 
 
-def write_groups(source: TableSource, groups: Sequence[tuple[int, int]], sink: BinaryIO) -> int:
-    """Write row groups (one at least) as a Parquet file; gives its rows."""
+def write_groups(source: TableSource, groups: Sequence[tuple[int, int]], sink: BinaryIO) -> tuple[int, int]:
+    """Write row groups (one at least) as a Parquet file; gives its rows, and what tells them from others."""
     table = source.take(*groups[0])
     rows: int = table.num_rows
+    row_sum = add_rows(0, table, source.summed) if source.summed else 0
     with pq.ParquetWriter(
         sink,
         table.schema,
@@ -117,13 +121,15 @@ def write_groups(source: TableSource, groups: Sequence[tuple[int, int]], sink: B
             table = source.take(*group)
             writer.write_table(table, row_group_size=_NO_LIMIT)
             rows += table.num_rows
-    return rows
+            row_sum = add_rows(row_sum, table, source.summed) if source.summed else 0
+    return rows, row_sum
 
 
 def _write_part(store: ObjectStore, key: str, source: TableSource, part: int, folder: Path) -> WrittenFile:
     path = folder / key.replace("/", "-")
+    groups = source.groups[part * GROUPS_OF_A_PART : (part + 1) * GROUPS_OF_A_PART]
     with path.open("wb") as sink:
-        rows = write_groups(source, source.groups[part * GROUPS_OF_A_PART : (part + 1) * GROUPS_OF_A_PART], sink)
+        rows, row_sum = write_groups(source, groups, sink)
     try:
         with path.open("rb") as file:
             sha256 = file_digest(file, "sha256").hexdigest()
@@ -131,7 +137,7 @@ def _write_part(store: ObjectStore, key: str, source: TableSource, part: int, fo
         store.write_file(key, path)
     finally:
         path.unlink()
-    return WrittenFile(key, rows, size, sha256)
+    return WrittenFile(key, rows, size, sha256, row_sum)
 
 
 def delete_others(store: ObjectStore, folder: str, written: Sequence[str]) -> None:

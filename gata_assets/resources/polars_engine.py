@@ -50,11 +50,12 @@ class ArrowTables(MadeTables):
         threads: int,
     ) -> None:
         self.numbers, self.outcomes = numbers, outcomes
-        self._store, self._sources, self._threads = store, sources, threads
+        self.sources = sources
+        self._store, self._threads = store, threads
 
     def write(self, prefix: str) -> Mapping[str, tuple[WrittenFile, ...]]:
         """See MadeTables."""
-        return write_tables(self._store, prefix, self._sources, threads=self._threads)
+        return write_tables(self._store, prefix, self.sources, threads=self._threads)
 
 
 class PolarsEngine(InteractionEngine):
@@ -126,9 +127,10 @@ def source_of_items(items: pa.Table) -> TableSource:
 def sources_of_rows(rows: SampledRows, joined: JoinedRows) -> dict[str, TableSource]:
     """Training rows as they are written."""
     ranges = rows.ranges() or [(0, 0)]
+    plain, summed = frozenset({"sampling_probability"}), ("user_id", "item_id", "label")
     return {
-        NEGATIVE_SAMPLES: TableSource(ranges, rows.table, frozenset({"sampling_probability"})),
-        WITH_FEATURES: TableSource(ranges, joined.table, frozenset({"sampling_probability"})),
+        NEGATIVE_SAMPLES: TableSource(ranges, rows.table, plain, summed),
+        WITH_FEATURES: TableSource(ranges, joined.table, plain, summed),
     }
 
 

@@ -23,7 +23,7 @@ from gata_assets.core.interaction_places import TenantPlaces
 from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.core.interaction_windows import days_of
 from gata_assets.errors import DataRuleError
-from gata_assets.resources.curated_days import read_events, rows_of_day
+from gata_assets.resources.curated_days import manifest_of_day, read_events
 from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.part_files import read_part
 from gata_assets.resources.spark_parts import (
@@ -68,13 +68,13 @@ class Days:
     def of(cls, store: ObjectStore, places: TenantPlaces, window: Window, *, rows_a_span: int) -> Days:
         """The days that a window touches and that have rows, in spans of about so many rows; a day is not divided.
 
-        Raises as `rows_of_day`.
+        Raises as `manifest_of_day`.
         """
         spans: list[Window] = []
         total = room = 0
         days = days_of(window)
         with ThreadPoolExecutor(_FETCHERS) as fetchers:
-            counted = list(fetchers.map(lambda day: rows_of_day(store, places, day), days))
+            counted = list(fetchers.map(lambda day: manifest_of_day(store, places, day).rows, days))
         for day, rows in zip(days, counted, strict=True):
             total += rows
             if not rows:

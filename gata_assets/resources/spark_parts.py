@@ -25,13 +25,13 @@ from gata_assets.errors import EngineError
 from gata_assets.resources.interaction_engine import MadeTables, WrittenFile
 from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.part_files import TableSource, delete_others, write_groups
-from gata_assets.resources.spark_session import is_open, spark_errors
+from gata_assets.resources.spark_session import is_open, noting_the_key, spark_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 # What every task takes and gives: packed pieces and files of tables, and what else it has to say, by name.
-PARTS = "name string, part int, place int, rows bigint, content binary"
+PARTS = "name string, part int, place int, rows bigint, content binary, row_sum bigint"
 _PARTS = pa.schema(
     [
         ("name", pa.string()),
@@ -39,6 +39,7 @@ _PARTS = pa.schema(
         ("place", pa.int32()),
         ("rows", pa.int64()),
         ("content", pa.binary()),
+        ("row_sum", pa.int64()),
     ]
 )
 # The name under which a kernel gives what its checks say.
@@ -46,15 +47,22 @@ REPORT = "report"
 
 _PACKED = pa.ipc.IpcWriteOptions(compression="zstd")
 
-_STORED = "name string, part int, rows bigint, size bigint, sha256 string"
+_STORED = "name string, part int, rows bigint, size bigint, sha256 string, row_sum bigint"
 _STORED_SCHEMA = pa.schema(
-    [("name", pa.string()), ("part", pa.int32()), ("rows", pa.int64()), ("size", pa.int64()), ("sha256", pa.string())]
+    [
+        ("name", pa.string()),
+        ("part", pa.int32()),
+        ("rows", pa.int64()),
+        ("size", pa.int64()),
+        ("sha256", pa.string()),
+        ("row_sum", pa.int64()),
+    ]
 )
 
 
 @dataclass(frozen=True)
 class Part:
-    """A file of a table, or something else that a task gives.
+    """A file of a table (`row_sum` as of WrittenFile), or something else that a task gives.
 
     `part` is the range of users or the bucket that it is for, `place` its place among those of the same name there.
     """
@@ -64,11 +72,12 @@ class Part:
     rows: int
     content: bytes
     place: int = 0
+    row_sum: int = 0
 
 
 def as_batch(part: Part) -> pa.RecordBatch:
     """A part as the only row of a batch of PARTS."""
-    values = (part.name, part.part, part.place, part.rows, part.content)
+    values = (part.name, part.part, part.place, part.rows, part.content, part.row_sum)
     columns = [pa.array([value], field.type) for value, field in zip(values, _PARTS, strict=True)]
     return pa.RecordBatch.from_arrays(columns, schema=_PARTS)
 
@@ -76,8 +85,8 @@ def as_batch(part: Part) -> pa.RecordBatch:
 def as_part(name: str, part: int, source: TableSource) -> Part:
     """A part of a table as the one-machine engine writes it."""
     sink = io.BytesIO()
-    rows = write_groups(source, source.groups, sink)
-    return Part(name, part, rows, sink.getvalue())
+    rows, row_sum = write_groups(source, source.groups, sink)
+    return Part(name, part, rows, sink.getvalue(), row_sum=row_sum)
 
 
 def pack(*tables: pa.Table) -> bytes:
@@ -127,9 +136,10 @@ class Tasks:
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The function of mapInArrow, from the column `id` to PARTS."""
         _settle()
-        for batch in batches:
-            for number in batch.column("id").to_pylist():
-                yield from map(as_batch, self.make(number))
+        with noting_the_key():
+            for batch in batches:
+                for number in batch.column("id").to_pylist():
+                    yield from map(as_batch, self.make(number))
 
 
 def run_tasks(session: SparkSession, make: Callable[[int], Iterable[Part]], count: int) -> DataFrame:
@@ -290,21 +300,21 @@ class SparkTables(MadeTables):
         with spark_errors("writing tables"):
             stored = self._held.rows.mapInArrow(PartStorer(self._store, keys), _STORED).collect()
         by_table: dict[str, dict[int, WrittenFile]] = {name: {} for name in self._counts}
-        for name, part, rows, size, sha256 in stored:
-            by_table[name][part] = WrittenFile(keys[name, part], rows, size, sha256)
+        for name, part, *written in stored:
+            by_table[name][part] = WrittenFile(keys[name, part], *written)
         for name, files in by_table.items():
             if {part: file.rows for part, file in files.items()} != self._counts[name]:
                 raise EngineError(f"Not every part of {name} was written: {prefix} is not to be used. Run it again.")
-        written = {name: tuple(files[part] for part in sorted(files)) for name, files in by_table.items()}
+        tables = {name: tuple(files[part] for part in sorted(files)) for name, files in by_table.items()}
         for name, content in self._here.items():
             key = f"{prefix}{name}/part-00000.parquet"
             self._store.write(key, content)
             rows = int(self.numbers[name]["row_count"])
-            written[name] = (WrittenFile(key, rows, len(content), hashlib.sha256(content).hexdigest()),)
-        for name, files_of_table in written.items():
+            tables[name] = (WrittenFile(key, rows, len(content), hashlib.sha256(content).hexdigest()),)
+        for name, files_of_table in tables.items():
             delete_others(self._store, f"{prefix}{name}/", [file.key for file in files_of_table])
         self._give_up()
-        return written
+        return tables
 
 
 def _with_rows(counts: Mapping[int, int]) -> dict[int, int]:
@@ -326,6 +336,7 @@ class PartStorer:
             if key is None:
                 continue
             self.store.write(key, one.content)
-            values = (one.name, one.part, one.rows, len(one.content), hashlib.sha256(one.content).hexdigest())
+            digest = hashlib.sha256(one.content).hexdigest()
+            values = (one.name, one.part, one.rows, len(one.content), digest, one.row_sum)
             columns = [pa.array([value], field.type) for value, field in zip(values, _STORED_SCHEMA, strict=True)]
             yield pa.RecordBatch.from_arrays(columns, schema=_STORED_SCHEMA)

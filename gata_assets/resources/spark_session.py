@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gata_assets import errors
-from gata_assets.errors import DataRuleError, EngineError, GataError
+from gata_assets.errors import DamagedTableError, DataRuleError, EngineError, GataError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -123,6 +123,9 @@ def spark_errors(doing: str) -> Iterator[None]:
         raised = _OURS.findall(text)
         if raised:
             name, message = raised[-1]
+            key = _NOTED_KEY.search(text)
+            if key and name == DamagedTableError.__name__:
+                raise DamagedTableError(message.strip(), key=key[1]) from None
             raise _error_class(name)(message.strip()) from None
         raise EngineError(
             f"Spark broke off while {doing}: {_kind_of(error)}. Look at the logs of the driver and the executors; "
@@ -130,6 +133,19 @@ def spark_errors(doing: str) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def noting_the_key() -> Iterator[None]:
+    """In a task: the key of a damaged file goes with the error, of which the driver gets the text alone."""
+    try:
+        yield
+    except DamagedTableError as error:
+        if error.key is not None:
+            error.add_note(f"{_NOTE}{error.key}")
+        raise
+
+
+_NOTE = "The damaged file has the key "
+_NOTED_KEY = re.compile(rf"{_NOTE}(.*)")
 _OURS = re.compile(r"gata_assets\.errors\.(\w+): (.*)")
 
 
