@@ -101,8 +101,8 @@ class SparkEngine(InteractionEngine):
         """See InteractionEngine; raises EngineError too."""
         places, window = curated.places, curated.window
         items = read_catalogue(places, store)
-        item_features = read_parts(store, f"{features}{ITEM_FEATURES}/")
         user_parts = part_keys(store, f"{features}{USER_FEATURES}/")
+        item_features = read_parts(store, f"{features}{ITEM_FEATURES}/")
         user_schema = read_schema(store, user_parts[0], without="recent_items")
         is_available = (items["available_at"].is_null() | (items["available_at"] < window.end_at)).to_numpy()
         days = Days.of(store, places, curated.seen_window, rows_a_span=self.rows_a_part)
