@@ -2,17 +2,22 @@
 
 Measured: seconds from curated days to written tables with all checks, each engine as a process of its own; for Spark
 apart from the seconds until its session stands; and the most memory that the process and all its children (the JVM,
-the Python beside it) have at once. Not measured: a cluster of several machines, which is what Spark is for.
+the Python beside it) have at once. Spark runs as `local[2]`: on two cores a master and two workers would be four more
+JVMs that take them from the work, and what goes from one worker to the other are packed pieces of some megabytes. Not
+measured: a cluster of several machines, which is what Spark is for.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +47,11 @@ _RULES = SamplingRules(
 _MORE_CORES = (4, 16)
 _ENGINES = ("polars", "spark")
 _SIZES = (Size(1_000_000, 20_000, 10_000), Size(10_000_000, 200_000, 50_000), Size(50_000_000, 1_000_000, 100_000))
-_MASTER, _SPARK_SETTINGS = "local[2]", {"spark.driver.memory": "4g"}
+# An engine has so long for its process at each size: all of them with their data stay below half an hour.
+_LIMIT_SECONDS = (120, 240, 480)
+_MASTER = "local[2]"
+# What Spark holds and deals out beyond its memory goes to the folder of the data.
+_SPARK_SETTINGS = {"spark.driver.memory": "6g"}
 
 
 @dataclass(frozen=True)
@@ -65,11 +74,16 @@ def run(*, quick: bool) -> Result:
     sizes = (Size(20_000, 500, 300), Size(40_000, 1_000, 300)) if quick else _SIZES
     measured: dict[str, list[tuple[int, Measured]]] = {engine: [] for engine in _ENGINES}
     rows: list[list[Cell]] = []
-    for size in sizes:
+    stopped = []
+    for size, limit in zip(sizes, _LIMIT_SECONDS, strict=False):
         with tempfile.TemporaryDirectory() as folder:
             make_interactions(Path(folder), size, seed=5)
             for engine in _ENGINES:
-                one = _measure(engine, Path(folder))
+                one = _measure(engine, Path(folder), limit)
+                if one is None:
+                    stopped.append(f"{engine} with {size.interactions:,} interactions was stopped after {limit} s.")
+                    print(stopped[-1], file=sys.stderr, flush=True)
+                    continue
                 measured[engine].append((size.interactions, one))
                 cells = (
                     one.session,
@@ -79,21 +93,23 @@ def run(*, quick: bool) -> Result:
                     one.peak_bytes / 2**30,
                 )
                 rows.append([f"{size.interactions:,}", engine, *cells])
+                said = ", ".join(f"{name} {cell:,.1f}" for name, cell in zip(_COLUMNS[2:], cells, strict=True))
+                print(f"{engine} with {size.interactions:,} interactions: {said}", file=sys.stderr, flush=True)
+    can_say = all(len(of_engine) > 1 for of_engine in measured.values())
+    polars, spark = (Growth.of(measured[engine]) if can_say else None for engine in _ENGINES)
+    growth = _say(polars, spark, Machine.this().memory_gib) if polars and spark else "Too few sizes for a line."
     return Result(
         what=(
             "Features and training rows from curated days to written parts, with all checks; Spark as "
             f"{_MASTER}, so that both engines have the same cores. One run each."
         ),
-        says=_say(Growth.of(measured["polars"]), Growth.of(measured["spark"]), Machine.this().memory_gib),
-        tables=[
-            Table(
-                "Cost by engine",
-                ["interactions", "engine", "session s", "features s", "training rows s", "interactions/s", "peak GiB"],
-                rows,
-            )
-        ],
+        says=" ".join([growth, *stopped]),
+        tables=[Table("Cost by engine", list(_COLUMNS), rows)],
         goals=[],
     )
+
+
+_COLUMNS = ("interactions", "engine", "session s", "features s", "training rows s", "interactions/s", "peak GiB")
 
 
 @dataclass(frozen=True)
@@ -135,13 +151,23 @@ def _say(polars: Growth, spark: Growth, memory_gib: float) -> str:
     return " ".join(said)
 
 
-def _measure(engine: str, folder: Path) -> Measured:
+def _measure(engine: str, folder: Path, limit: float) -> Measured | None:
+    """What a process measured; None where it took longer than the limit, and was stopped with its children."""
     command = [sys.executable, "-m", "benchmarks.interaction_engines", engine, str(folder)]
-    peak = 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        while process.poll() is None:
-            peak = max(peak, _memory_of_tree(process.pid))
-            time.sleep(0.1)
+    peak, deadline = 0, time.monotonic() + limit
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+    ) as process:
+        try:
+            while process.poll() is None:
+                if time.monotonic() > deadline:
+                    return None
+                peak = max(peak, _memory_of_tree(process.pid))
+                time.sleep(0.1)
+        finally:
+            # Its JVM is of its group, and ends the workers; where all went well they have ended.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         printed = process.stdout.read() if process.stdout else ""
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}.")
@@ -173,8 +199,9 @@ def _make(name: str, folder: Path) -> dict[str, float]:
     session = 0.0
     engine: InteractionEngine = PolarsEngine()
     if name == "spark":
-        engine = SparkEngine(master=_MASTER, settings=_SPARK_SETTINGS)
-        session, _ = timed(lambda: open_session(master=_MASTER, remote=None, settings=_SPARK_SETTINGS))
+        settings = {**_SPARK_SETTINGS, "spark.local.dir": str(folder / "spark-local")}
+        engine = SparkEngine(master=_MASTER, settings=settings)
+        session, _ = timed(lambda: open_session(master=_MASTER, remote=None, settings=settings))
     store = LocalObjectStore(directory=str(folder))
     prefix = f"{name}/features/"
     features, _ = timed(lambda: engine.make_features(_CURATED, store).write(prefix))

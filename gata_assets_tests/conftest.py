@@ -32,7 +32,7 @@ from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.resources.ticket_table import create_sqlite, insert_postgres
 from gata_assets_tests.scenario import database_rows
-from gata_assets_tests.spark_cluster import spark_master  # noqa: F401 - a fixture
+from gata_assets_tests.spark_cluster import spark_engine, spark_master  # noqa: F401 - fixtures
 
 # The machines that run these tests are shared: no example is too slow, and a failure is to be seen again.
 settings.register_profile("project", deadline=None, derandomize=True)
@@ -143,10 +143,13 @@ def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     return S3ObjectStore(bucket=request.getfixturevalue("bucket"), s3=S3Resource())
 
 
-@pytest.fixture(params=["polars"], scope="session")
+@pytest.fixture(params=["polars", pytest.param("spark", marks=pytest.mark.spark)], scope="session")
 def interaction_engine(request: pytest.FixtureRequest) -> InteractionEngine:
     """Each interaction engine in turn; another one is another parameter here."""
-    return PolarsEngine()
+    if request.param == "polars":
+        return PolarsEngine()
+    engine: InteractionEngine = request.getfixturevalue("spark_engine")
+    return engine
 
 
 def sqlite_of(directory: Path, rows: list[dict[str, object]]) -> SqliteTickets:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 
 import polars as pl
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gata_assets.batches import Window, parse_batch_id
@@ -27,8 +28,9 @@ from gata_assets.core.interaction_places import (
     TenantPlaces,
 )
 from gata_assets.core.interaction_rules import InteractionType
-from gata_assets.resources.interaction_engine import CuratedWindow, WrittenFile
+from gata_assets.resources.interaction_engine import CuratedWindow, InteractionEngine, WrittenFile
 from gata_assets.resources.object_store import ObjectStore
+from gata_assets.resources.polars_engine import PolarsEngine
 
 BATCH_ID = "2026010203"
 TENANT = "acme"
@@ -116,6 +118,40 @@ any_world = st.builds(
     events=st.lists(any_event, max_size=120).map(tuple),
     catalogue=st.lists(any_item, max_size=8, unique_by=lambda item: item.item).map(tuple),
 )
+
+
+def joined(worlds: Sequence[World]) -> World:
+    """Worlds side by side, as users and items that have nothing to do with one another; a single one as it is."""
+    if len(worlds) == 1:
+        return worlds[0]
+    return World(
+        tuple(
+            replace(event, user=f"{number} {event.user}", item=f"{number} {event.item}")
+            for number, world in enumerate(worlds)
+            for event in world.events
+        ),
+        tuple(
+            replace(item, item=f"{number} {item.item}")
+            for number, world in enumerate(worlds)
+            for item in world.catalogue
+        ),
+    )
+
+
+def for_each_world(engine: InteractionEngine, hold: Callable[..., None], **others: st.SearchStrategy[object]) -> None:
+    """Have `hold(world, ...)` tried with worlds that Hypothesis draws, and values of other strategies.
+
+    40 of them: one by one where an engine takes milliseconds, twenty side by side where it takes seconds.
+    """
+    is_slow = not isinstance(engine, PolarsEngine)
+    beside, phases = (20, [Phase.generate]) if is_slow else (1, list(Phase))
+
+    @settings(max_examples=40 // beside, phases=phases, suppress_health_check=list(HealthCheck))
+    @given(worlds=st.lists(any_world, min_size=beside, max_size=beside), others=st.fixed_dictionaries(others))
+    def each(worlds: list[World], others: dict[str, object]) -> None:
+        hold(joined(worlds), **others)
+
+    each()
 
 
 def inside(events: Sequence[Event], window: Window = WINDOW) -> list[Event]:

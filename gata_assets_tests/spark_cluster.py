@@ -14,10 +14,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from gata_assets_tests.loopback import free_port
+
+if TYPE_CHECKING:
+    from gata_assets.resources.spark_engine import SparkEngine
 
 # These machines live for seconds: code that is compiled well pays for itself later than that.
 BRIEF_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
@@ -33,6 +37,21 @@ def spark_master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with standalone_cluster(tmp_path_factory.mktemp("spark")) as url:
         yield url
         close_session()
+
+
+@pytest.fixture(scope="session")
+def spark_engine(spark_master: str, moto_url: str) -> SparkEngine:
+    """The engine on that cluster, whose executors know the S3 endpoint; a part is made from few interactions."""
+    from gata_assets.resources.spark_engine import SparkEngine
+
+    settings = {
+        "spark.driver.extraJavaOptions": BRIEF_JAVA,
+        "spark.executorEnv.AWS_ENDPOINT_URL": moto_url,
+        "spark.executorEnv.AWS_ACCESS_KEY_ID": "testing",
+        "spark.executorEnv.AWS_SECRET_ACCESS_KEY": "testing",
+        "spark.executorEnv.AWS_DEFAULT_REGION": "us-east-1",
+    }
+    return SparkEngine(master=spark_master, rows_a_part=200, settings=settings)
 
 
 @contextmanager

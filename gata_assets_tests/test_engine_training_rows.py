@@ -1,7 +1,7 @@
 """The contract of an interaction engine for training rows, held by each: what it writes for small worlds.
 
-Real: engines, Parquet files, a local directory, and S3 over HTTP on loopback (an S3 server for tests). Oracles in plain
-Python say what the rows and the features are.
+Real: engines (Spark on a standalone master with two workers), Parquet files, a local directory, and S3 over HTTP on
+loopback (an S3 server for tests). Oracles in plain Python say what the rows and the features are.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from random import Random
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gata_assets.core.candidates import AliasTable, choose_candidates
 from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules
 from gata_assets.core.outcomes import broken
-from gata_assets.errors import DataRuleError, ObjectNotFoundError
+from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
     NEGATIVE_SAMPLES,
@@ -43,7 +42,7 @@ from gata_assets_tests.interaction_worlds import (
     Event,
     Item,
     World,
-    any_world,
+    for_each_world,
     inside,
     read_back,
     write_curated,
@@ -138,16 +137,17 @@ def assert_rows_are_those_of(
         assert broken(outcome for outcomes in made.outcomes[name].values() for outcome in outcomes) == []
 
 
-@settings(max_examples=40)
-@given(world=any_world, rules=any_rules())
 def test_training_rows_are_those_of_the_oracle(
-    interaction_engine: InteractionEngine, tmp_path_factory: pytest.TempPathFactory, world: World, rules: SamplingRules
+    interaction_engine: InteractionEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    # Without an item there is nothing to draw from; a test of its own says what happens then.
-    world = replace(world, catalogue=(*world.catalogue, Item("always there")))
-    store = LocalObjectStore(directory=str(tmp_path_factory.mktemp("target")))
-    made, tables = make_all(interaction_engine, world, rules, store)
-    assert_rows_are_those_of(world, rules, made, tables)
+    def hold(world: World, rules: SamplingRules) -> None:
+        # Without an item there is nothing to draw from; a test of its own says what happens then.
+        world = replace(world, catalogue=(*world.catalogue, Item("always there")))
+        store = LocalObjectStore(directory=str(tmp_path_factory.mktemp("target")))
+        made, tables = make_all(interaction_engine, world, rules, store)
+        assert_rows_are_those_of(world, rules, made, tables)
+
+    for_each_world(interaction_engine, hold, rules=any_rules())
 
 
 def test_training_rows_go_through_each_store(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
@@ -187,6 +187,34 @@ def test_training_rows_without_features_are_told(interaction_engine: Interaction
     write_curated(SMALL, any_store)
     with pytest.raises(ObjectNotFoundError, match=r"There is no .*user_features/part-00000\.parquet"):
         interaction_engine.make_training_data(CURATED, rules_of(), any_store, features=FEATURES)
+
+
+def test_a_part_of_the_features_that_is_gone_is_told(
+    interaction_engine: InteractionEngine, any_store: ObjectStore
+) -> None:
+    make_all(interaction_engine, SMALL, rules_of(), any_store)
+    any_store.delete(f"{FEATURES}{ITEM_FEATURES}/part-00000.parquet")
+    with pytest.raises(ObjectNotFoundError, match=r"item_features/part-00000\.parquet: make the features first"):
+        interaction_engine.make_training_data(CURATED, rules_of(), any_store, features=FEATURES)
+
+
+@pytest.mark.parametrize("name", [USER_FEATURES, ITEM_FEATURES])
+def test_a_damaged_part_of_the_features_is_told(
+    interaction_engine: InteractionEngine, any_store: ObjectStore, name: str
+) -> None:
+    make_all(interaction_engine, SMALL, rules_of(), any_store)
+    any_store.write(f"{FEATURES}{name}/part-00001.parquet", b"no Parquet")
+    with pytest.raises(DamagedTableError, match=rf"{name}/part-00001\.parquet is no Parquet file, or not whole"):
+        interaction_engine.make_training_data(CURATED, rules_of(), any_store, features=FEATURES)
+
+
+def test_one_user_who_has_seen_everything_has_positives_alone(
+    interaction_engine: InteractionEngine, any_store: ObjectStore
+) -> None:
+    world = World(SMALL.events[:2], (Item("i1"), Item("i2")))
+    made, tables = make_all(interaction_engine, world, rules_of(), any_store)
+    assert_rows_are_those_of(world, rules_of(), made, tables)
+    assert tables[NEGATIVE_SAMPLES]["label"].to_list() == [1.0]
 
 
 @pytest.mark.parametrize(("stale", "what"), [(USER_FEATURES, "1 of 2 users"), (ITEM_FEATURES, "1 of 8 items")])

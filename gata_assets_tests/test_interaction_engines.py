@@ -1,21 +1,23 @@
 """The contract of an interaction engine, held by each: what it writes for small worlds, through a real store.
 
-Real: engines, Parquet files, a local directory, and S3 over HTTP on loopback (an S3 server for tests). An oracle in
-plain Python says what the features are.
+Real: engines (Spark on a standalone master with two workers), Parquet files, a local directory, and S3 over HTTP on
+loopback (an S3 server for tests). An oracle in plain Python says what the features are.
 """
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
 from hashlib import sha256
 
+import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
 
-from gata_assets.core.interaction_places import INTERACTIONS_FILE, MANIFEST_FILE
+from gata_assets.core.id_keys import key_ids
+from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE
 from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.core.outcomes import broken
-from gata_assets.errors import DamagedTableError, ObjectNotFoundError
+from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
     RECENT_INTERACTIONS,
@@ -35,13 +37,16 @@ from gata_assets_tests.interaction_worlds import (
     Event,
     Item,
     World,
-    any_world,
+    for_each_world,
     inside,
     read_back,
     write_curated,
+    write_manifest,
 )
 
 FEATURES = CURATED.places.features(BATCH_ID)
+# The day before the batch's, on which two of the small world's interactions are.
+LAST_DAY = CURATED.places.curated_day((B - timedelta(hours=1)).date())
 MODELS = {USER_FEATURES: UserFeatures, ITEM_FEATURES: ItemFeatures, RECENT_INTERACTIONS: RecentInteractions}
 
 SMALL = World(
@@ -70,14 +75,15 @@ def assert_features_are_those_of(world: World, made: MadeTables, store: ObjectSt
         assert broken(outcome for outcomes in made.outcomes[name].values() for outcome in outcomes) == []
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(world=any_world)
 def test_features_are_those_of_the_oracle(
-    interaction_engine: InteractionEngine, tmp_path_factory: pytest.TempPathFactory, world: World
+    interaction_engine: InteractionEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    store = LocalObjectStore(directory=str(tmp_path_factory.mktemp("target")))
-    write_curated(world, store)
-    assert_features_are_those_of(world, interaction_engine.make_features(CURATED, store), store)
+    def hold(world: World) -> None:
+        store = LocalObjectStore(directory=str(tmp_path_factory.mktemp("target")))
+        write_curated(world, store)
+        assert_features_are_those_of(world, interaction_engine.make_features(CURATED, store), store)
+
+    for_each_world(interaction_engine, hold)
 
 
 def test_features_go_through_each_store(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
@@ -143,16 +149,69 @@ def test_a_damaged_manifest_is_told(
         interaction_engine.make_features(CURATED, any_store)
 
 
+@pytest.mark.parametrize("name", [INTERACTIONS_FILE, USERS_FILE, ITEMS_FILE])
+def test_a_file_of_a_day_that_is_gone_is_told(
+    interaction_engine: InteractionEngine, any_store: ObjectStore, name: str
+) -> None:
+    write_curated(SMALL, any_store)
+    any_store.delete(LAST_DAY + name)
+    with pytest.raises(ObjectNotFoundError, match=rf"{name}: materialize `curated_interactions` first"):
+        interaction_engine.make_features(CURATED, any_store)
+
+
+@pytest.mark.parametrize("name", [INTERACTIONS_FILE, USERS_FILE, ITEMS_FILE])
+def test_a_damaged_file_of_a_day_is_told(
+    interaction_engine: InteractionEngine, any_store: ObjectStore, name: str
+) -> None:
+    write_curated(SMALL, any_store)
+    any_store.write(LAST_DAY + name, any_store.read(LAST_DAY + name)[:-9])
+    with pytest.raises(DamagedTableError, match=rf"{name} is not what .* materialize .curated_interactions. again"):
+        interaction_engine.make_features(CURATED, any_store)
+
+
 def test_interactions_of_another_writing_than_their_manifest_are_told_by_their_key(
     interaction_engine: InteractionEngine, any_store: ObjectStore
 ) -> None:
     write_curated(SMALL, any_store)
-    key = CURATED.places.curated_day(WINDOW.end_at.date()) + INTERACTIONS_FILE
+    key = LAST_DAY + INTERACTIONS_FILE
     content = any_store.read(key)
     middle = len(content) // 2
     any_store.write(key, content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
-    with pytest.raises(DamagedTableError, match=r"interactions\.parquet .* materialize `curated_interactions` again"):
+    with pytest.raises(DamagedTableError, match=r"interactions\.parquet .* materialize .* again") as caught:
         interaction_engine.make_features(CURATED, any_store)
+    assert caught.value.key == key
+
+
+def test_a_damaged_catalogue_is_told(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
+    write_curated(SMALL, any_store)
+    any_store.write(CURATED.places.curated_items() + ITEMS_FILE, b"no Parquet")
+    with pytest.raises(DamagedTableError, match="materialize `curated_items` again"):
+        interaction_engine.make_features(CURATED, any_store)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("user", USERS_FILE), ("item", ITEMS_FILE)])
+def test_two_ids_with_one_key_on_two_days_are_told(
+    interaction_engine: InteractionEngine, any_store: ObjectStore, kind: str, name: str
+) -> None:
+    """A user (and an item) of the first day gets the key of another of the last."""
+    write_curated(SMALL, any_store)
+    folder = CURATED.places.curated_day((B - timedelta(days=2)).date())
+    other = "u1" if kind == "user" else "i2"
+    key = pl.lit(key_ids(pl.Series([other]))[0], pl.UInt64)
+    for file in (INTERACTIONS_FILE, name):
+        table = pl.read_parquet(any_store.read(folder + file)).with_columns(key.alias(f"{kind}_key"))
+        content = io.BytesIO()
+        table.write_parquet(content)
+        any_store.write(folder + file, content.getvalue())
+    write_manifest(any_store, folder, 1, [INTERACTIONS_FILE, USERS_FILE, ITEMS_FILE])
+    with pytest.raises(DataRuleError, match=f"1 of [0-9]+ {kind} ids have the key of another"):
+        interaction_engine.make_features(CURATED, any_store)
+
+
+def test_one_user_has_features(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
+    world = World(SMALL.events[:1], ())
+    write_curated(world, any_store)
+    assert_features_are_those_of(world, interaction_engine.make_features(CURATED, any_store), any_store)
 
 
 def test_other_tenants_are_not_read(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:

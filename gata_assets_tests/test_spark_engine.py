@@ -1,6 +1,7 @@
-"""The engine on Spark gives what one machine gives, row for row, and moves rows as it says.
+"""The engine on Spark gives what one machine gives, row for row and in parts, and moves rows as it says.
 
-Real: a standalone master with two workers on loopback, a Connect server, Parquet files in a local directory.
+What it gives for small worlds, and what it says of broken input, is the contract's matter. Real: a standalone master
+with two workers on loopback, a Connect server, Parquet files in a local directory.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,21 +18,28 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
-from gata_assets.core.interaction_places import INTERACTIONS_FILE, MANIFEST_FILE
+from gata_assets.core.interaction_places import INTERACTIONS_FILE
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.core.outcomes import broken
-from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
-from gata_assets.resources.interaction_engine import NEGATIVE_SAMPLES, USER_FEATURES, MadeTables, WrittenFile
+from gata_assets.resources.curated_days import read_catalogue
+from gata_assets.resources.interaction_engine import (
+    ITEM_FEATURES,
+    NEGATIVE_SAMPLES,
+    USER_FEATURES,
+    MadeTables,
+    WrittenFile,
+)
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
+from gata_assets.resources.part_files import part_keys, read_parts, read_schema
 from gata_assets.resources.polars_engine import PolarsEngine
+from gata_assets.resources.spark_dealing import Days, deal, micros, survey
 from gata_assets.resources.spark_engine import SparkEngine
-from gata_assets.resources.spark_parts import add_up, report_of
-from gata_assets.resources.spark_samples import Pairs, check_dealing, choose_pairs
+from gata_assets.resources.spark_features import FeatureKernel, check_ranges
+from gata_assets.resources.spark_pairs import choose_pairs
+from gata_assets.resources.spark_parts import PARTS, PerPart, by_part, hold
+from gata_assets.resources.spark_samples import Catalogue, SampleKernel, check_dealing
 from gata_assets.resources.spark_session import open_session
-from gata_assets.resources.spark_tables import EVENTS, UserFacts
 from gata_assets_tests.interaction_worlds import (
     BATCH_ID,
     CURATED,
@@ -41,13 +49,12 @@ from gata_assets_tests.interaction_worlds import (
     Event,
     Item,
     World,
-    any_world,
     write_curated,
 )
-from gata_assets_tests.spark_cluster import BRIEF_JAVA, connect_server
+from gata_assets_tests.spark_cluster import connect_server
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 pytestmark = pytest.mark.spark
 
@@ -83,9 +90,8 @@ def large_world() -> World:
 
 
 @pytest.fixture(scope="module")
-def engine(spark_master: str) -> SparkEngine:
-    settings = {"spark.driver.extraJavaOptions": BRIEF_JAVA}
-    return SparkEngine(master=spark_master, rows_a_part=1_200, settings=settings)
+def engine(spark_engine: SparkEngine) -> SparkEngine:
+    return spark_engine.model_copy(update={"rows_a_part": 1_200})
 
 
 @pytest.fixture(scope="module")
@@ -162,99 +168,28 @@ def test_negatives_by_popularity_are_those_of_one_machine_and_the_core_is_found_
     made = by_rounds.make_training_data(CURATED, rules, store, features=FEATURES)
     assert_same_tables(made, on_one_machine(store, rules), store)
     run = list(plans(engine))
-    assert any("Join" in plan for plan in run)
-    assert [plan for plan in run if "CartesianProduct" in plan or "NestedLoop" in plan] == []
+    assert any("MapInArrow" in plan for plan in run)
+    assert [plan for plan in run if "Join" in plan or "CartesianProduct" in plan] == []
     assert [plan for plan in run if "user 0" in plan or "item 1" in plan] == []
 
 
 @pytest.mark.parametrize("most_here", [19, 18])
-def test_a_core_that_takes_many_rounds_is_found_here_and_by_the_cluster(engine: SparkEngine, most_here: int) -> None:
+def test_a_core_that_takes_many_rounds_is_found_here_and_by_the_cluster(
+    engine: SparkEngine, tmp_path: Path, most_here: int
+) -> None:
     """A chain, of which each round takes the ends alone, beside a block that stays; 19 pairs."""
     chain = [(f"c{number}", f"d{number + step}") for number in range(5) for step in range(2)]
     block = [(f"u{user}", f"i{item}") for user in range(3) for item in range(3)]
-    click = InteractionType.CLICK.code
-    rows = [(user, item, B, click, None) for user, item in (*chain, *block) for _ in range(2)]
-    events = session_of(engine).createDataFrame(rows, EVENTS)
+    at = B - timedelta(hours=1)
+    events = tuple(Event(user, item, InteractionType.CLICK, at) for user, item in (*chain, *block) for _ in range(2))
+    store = LocalObjectStore(directory=str(tmp_path))
+    put(World(events, tuple(Item(f"e{number}") for number in range(9))), store)
     rules = replace(RULES, min_interactions_per_user=2, min_interactions_per_item=2)
-    pairs = choose_pairs(events, rules, most_here=most_here)
-    assert (pairs.count, pairs.left_out_by_minimum) == (9, 10)
-    assert sorted((row.user_id, row.item_id) for row in pairs.rows.collect()) == block
-
-
-def joined(worlds: list[World]) -> World:
-    """Worlds side by side, as users and items that have nothing to do with one another."""
-    return World(
-        tuple(
-            replace(event, user=f"{number} {event.user}", item=f"{number} {event.item}")
-            for number, world in enumerate(worlds)
-            for event in world.events
-        ),
-        tuple(
-            replace(item, item=f"{number} {item.item}")
-            for number, world in enumerate(worlds)
-            for item in world.catalogue
-        ),
-    )
-
-
-@settings(max_examples=1, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-@given(worlds=st.lists(any_world, min_size=4, max_size=4), least=st.integers(2, 3))
-def test_worlds_side_by_side_are_those_of_one_machine(
-    engine: SparkEngine, tmp_path_factory: pytest.TempPathFactory, worlds: list[World], least: int
-) -> None:
-    store = LocalObjectStore(directory=str(tmp_path_factory.mktemp("target")))
-    write_curated(joined(worlds), store)
-    engine = engine.model_copy(update={"rows_a_part": 20})
-    theirs = PolarsEngine().make_features(CURATED, store)
-    assert_same_tables(engine.make_features(CURATED, store), theirs, store)
-    theirs.write(FEATURES)
-    rules = replace(RULES, min_interactions_per_user=least, min_interactions_per_item=least)
-    made = engine.make_training_data(CURATED, rules, store, features=FEATURES)
+    in_ranges = engine.model_copy(update={"pairs_on_driver": most_here, "rows_a_part": 10})
+    made = in_ranges.make_training_data(CURATED, rules, store, features=FEATURES)
+    numbers = made.numbers[NEGATIVE_SAMPLES]
+    assert (numbers["positives"], numbers["left_out_by_minimum"]) == (9, 10)
     assert_same_tables(made, on_one_machine(store, rules), store)
-
-
-def test_without_positives_there_is_a_table_without_rows(engine: SparkEngine, tmp_path: Path) -> None:
-    store = LocalObjectStore(directory=str(tmp_path))
-    put(World((), (Item("i"),)), store)
-    made = engine.make_training_data(CURATED, RULES, store, features=FEATURES)
-    [file] = assert_same_tables(made, on_one_machine(store, RULES), store)[NEGATIVE_SAMPLES]
-    assert (file.key, file.rows) == (f"spark/{NEGATIVE_SAMPLES}/part-00000.parquet", 0)
-
-
-def test_positives_without_a_catalogue_are_told(engine: SparkEngine, tmp_path: Path) -> None:
-    events = tuple(Event("u", f"i{number}", InteractionType.CLICK, B - timedelta(hours=1)) for number in range(3))
-    store = LocalObjectStore(directory=str(tmp_path))
-    put(World(events, ()), store)
-    with pytest.raises(DataRuleError, match="3 positives, and no item of the catalogue"):
-        engine.make_training_data(CURATED, replace(RULES, min_interactions_per_item=1), store, features=FEATURES)
-
-
-def test_a_day_that_is_gone_is_told(engine: SparkEngine, tmp_path: Path) -> None:
-    store = LocalObjectStore(directory=str(tmp_path))
-    write_curated(World((Event("u", "i", InteractionType.VIEW, B - timedelta(days=1)),), ()), store)
-    store.delete(CURATED.places.curated_day((B - timedelta(days=1)).date()) + INTERACTIONS_FILE)
-    with pytest.raises(ObjectNotFoundError, match="curated day"):
-        engine.make_features(CURATED, store)
-
-
-@pytest.mark.parametrize("is_large", [False, True], ids=["digest", "size alone"])
-def test_a_file_of_another_writing_than_its_manifest_is_told_by_its_key(
-    is_large: bool, engine: SparkEngine, tmp_path: Path
-) -> None:
-    store = LocalObjectStore(directory=str(tmp_path / "a target"))
-    put(large_world(), store)
-    folder = CURATED.places.curated_day(B.date())
-    key = folder + INTERACTIONS_FILE
-    if is_large:
-        manifest = json.loads(store.read(folder + MANIFEST_FILE))
-        manifest["files"][INTERACTIONS_FILE]["size"] = 1 << 40
-        store.write(folder + MANIFEST_FILE, json.dumps(manifest).encode())
-    else:
-        content = store.read(key)
-        store.write(key, content[:40] + bytes([content[40] ^ 1]) + content[41:])
-    with pytest.raises(DamagedTableError) as caught:
-        engine.make_features(CURATED, store)
-    assert store.uri(key) in str(caught.value)
 
 
 def session_of(engine: SparkEngine) -> SparkSession:
@@ -268,13 +203,65 @@ def plans(engine: SparkEngine) -> Iterator[str]:
         yield executions.apply(place).physicalPlanDescription()
 
 
-def test_a_user_who_is_dealt_out_to_two_ranges_is_noticed(engine: SparkEngine) -> None:
-    """What two ranges say of three users, of whom both have one."""
-    facts = UserFacts(3, (30, 0, 0, 0, 0, 0))
-    pairs = Pairs(session_of(engine).createDataFrame([], EVENTS), 9, 0)
-    ranges = [{"seen": 12, "seen_by": 2, "pairs": 4}, {"seen": 18, "seen_by": 2, "pairs": 5}]
-    counted = add_up(report_of(part, {}, counts).content for part, counts in enumerate(ranges)).counts
-    assert [one.rule for one in broken(check_dealing(counted, facts, pairs))] == ["no user is in two ranges"]
+def as_it_is(dealt: DataFrame) -> DataFrame:
+    return dealt
+
+
+def with_users_in_two_ranges(dealt: DataFrame) -> DataFrame:
+    """A user's interactions of one span in one range, and those of the next in another; features in both."""
+    from pyspark.sql import functions as sf
+
+    events = dealt.where("name = 'events'").withColumn("part", sf.pmod("place", sf.lit(2)).cast("int"))
+    features = [dealt.where("name = 'features'").withColumn("part", sf.lit(part)) for part in range(2)]
+    return by_part(events.union(features[0]).union(features[1]), 2)
+
+
+def without_a_span(dealt: DataFrame) -> DataFrame:
+    return dealt.where("place != 1 or name != 'events'")
+
+
+@pytest.mark.parametrize(
+    ("deal_it", "of_features", "of_rows"),
+    [
+        (as_it_is, [], []),
+        (with_users_in_two_ranges, ["every user has one row"], ["no user is in two ranges"]),
+        (
+            without_a_span,
+            ["every interaction is in one range of users"],
+            ["all that was seen is in one range of users"],
+        ),
+    ],
+)
+def test_rows_that_are_dealt_out_wrongly_are_noticed(
+    engine: SparkEngine,
+    store: ObjectStore,
+    deal_it: Callable[[DataFrame], DataFrame],
+    of_features: list[str],
+    of_rows: list[str],
+) -> None:
+    """The engine's own steps, with a fault between the dealing and the kernels."""
+    session = session_of(engine)
+    days = Days.of(store, CURATED.places, WINDOW, rows_a_span=1_200)
+    # One range: pieces of several that came into one would not stand in order of time, which alone would be told.
+    facts, ranges = survey(session, days, rows_a_range=100_000)
+    dealt = deal_it(deal(session, days, ranges, part_keys(store, f"{FEATURES}{USER_FEATURES}/"))).persist()
+    start, end = micros(WINDOW.start_at), micros(WINDOW.end_at)
+
+    of_range = FeatureKernel(WINDOW, 1)
+    held = hold(dealt.mapInArrow(PerPart(of_range), PARTS), [USER_FEATURES], of_range.parts_of_nothing)
+    found = broken(check_ranges(held.report.counts, held.row_count(USER_FEATURES), facts))
+    assert [one.rule for one in found][: len(of_features) or 1] == of_features
+
+    rules = replace(RULES, min_interactions_per_user=1, min_interactions_per_item=1)
+    pairs = choose_pairs(dealt, rules, start=start, buckets=1, most_here=0)
+    items = read_catalogue(CURATED.places, store)
+    catalogue = Catalogue.of(items, items["available_at"].is_null().to_numpy(), pairs.met)
+    schema = read_schema(store, f"{FEATURES}{USER_FEATURES}/part-00000.parquet", without="recent_items")
+    features = read_parts(store, f"{FEATURES}{ITEM_FEATURES}/")
+    samples = SampleKernel(rules, catalogue, pairs.thin_items, features, schema, start, end, 1)
+    held = hold(dealt.mapInArrow(PerPart(samples), PARTS), [NEGATIVE_SAMPLES], samples.parts_of_nothing)
+    found = broken(check_dealing(held.report.counts, facts, pairs))
+    assert [one.rule for one in found][: len(of_rows) or 1] == of_rows
 
 
 def test_the_keys_of_the_curated_layer_are_those_of_spark(engine: SparkEngine, store: ObjectStore) -> None:
@@ -282,7 +269,7 @@ def test_the_keys_of_the_curated_layer_are_those_of_spark(engine: SparkEngine, s
 
     session = session_of(engine)
     day = CURATED.places.curated_day(WINDOW.start_at.date()) + INTERACTIONS_FILE
-    rows = session.read.parquet(store.spark_uri(day))
+    rows = session.read.parquet(store.uri(day))
     unsigned = sf.xxhash64("user_id").cast("decimal(20,0)")
     key = sf.when(unsigned < 0, unsigned + sf.lit(str(2**64)).cast("decimal(20,0)")).otherwise(unsigned)
     assert rows.count() > 500

@@ -1,6 +1,6 @@
-"""What is said when there is no Spark to run on, and what Spark is told of places and rows.
+"""What is said when there is no Spark to run on, and what goes to its machines.
 
-Real: processes without pyspark, without Java, and a port of loopback where nobody listens. No cluster runs.
+Real: processes without pyspark, without Java, a port of loopback where nobody listens, and a cluster without a worker.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from gata_assets.resources.s3_store import S3ObjectStore
 from gata_assets.resources.spark_parts import add_up, report_of
 from gata_assets.resources.spark_session import open_session
 from gata_assets_tests.loopback import free_port
+from gata_assets_tests.spark_cluster import connect_server, standalone_cluster
 
 _OPEN = """
 import sys
@@ -60,11 +62,46 @@ def test_without_java_it_is_said_that_it_is_needed(tmp_path: Path) -> None:
     assert message.startswith("Spark needs a Java runtime, 17 or later")
 
 
-def test_places_are_told_to_spark_by_the_letter(tmp_path: Path) -> None:
-    local = LocalObjectStore(directory="/data/a [1] {b}")
-    assert local.spark_uri("acme/x.parquet") == r"file:///data/a \[1\] \{b\}/acme/x.parquet"
-    s3 = S3ObjectStore(bucket="training", s3=S3Resource())
-    assert s3.spark_uri("acme/x.parquet") == "s3a://training/acme/x.parquet"
+_RUN_NOTHING = """
+import sys
+from gata_assets.errors import EngineError
+from gata_assets.resources.spark_session import open_session
+where = dict(master=None, remote=None) | {sys.argv[1]: sys.argv[2]}
+try:
+    open_session(**where, settings={}, wait_seconds=5)
+except EngineError as error:
+    print(error)
+"""
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("setting", ["master", "remote"])
+def test_a_cluster_that_runs_nothing_is_told(tmp_path: Path, setting: str) -> None:
+    """A master that no worker has joined, asked by itself and through a Connect server."""
+    with ExitStack() as running:
+        where = running.enter_context(standalone_cluster(tmp_path, workers=0))
+        if setting == "remote":
+            where = running.enter_context(connect_server(tmp_path, where))
+        done = subprocess.run(
+            [sys.executable, "-c", _RUN_NOTHING, setting, where],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
+    message = done.stdout.splitlines()[-1]
+    assert message.startswith(f"Nothing ran on {where} within 5 s: no executor came. The cluster has no worker, or")
+
+
+def test_a_directory_goes_to_another_process_with_its_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = LocalObjectStore(directory="target")
+    store.write("a/b", b"content")
+    packed = pickle.dumps(store)
+    monkeypatch.chdir("/")
+    assert pickle.loads(packed).read("a/b") == b"content"
 
 
 def test_a_store_goes_to_another_process(bucket: str) -> None:

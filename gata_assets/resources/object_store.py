@@ -7,6 +7,7 @@ SDK.
 from __future__ import annotations
 
 from abc import ABC
+from pathlib import Path
 from typing import NamedTuple
 
 import dagster as dg
@@ -28,6 +29,14 @@ class LocalObjectStore(ObjectStore, LocalObjects):
     """Objects as files below a directory, which is made when the first is written."""
 
     directory: str
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Another process may have another working directory.
+        return LocalObjectStore._at, (str(Path(self.directory).absolute()),)
+
+    @classmethod
+    def _at(cls, directory: str) -> LocalObjectStore:
+        return cls(directory=directory)
 
 
 def _fields_of(resource: dg.ConfigurableResource[object]) -> tuple[type, dict[str, object]]:

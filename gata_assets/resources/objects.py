@@ -7,7 +7,6 @@ run has no use for: as resources of runs, stores stand in `object_store` and `s3
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import stat
 from abc import ABC, abstractmethod
@@ -73,13 +72,6 @@ class Objects(ABC):
     @abstractmethod
     def uri(self, key: str) -> str:
         """Where an object is, for people: `s3://bucket/key` or a path."""
-
-    @abstractmethod
-    def spark_uri(self, key: str) -> str:
-        """What a Spark reader takes for an object: `s3a://bucket/key`, or a `file://` path that all its machines have.
-
-        Characters that would make it a pattern of paths are taken by their letter.
-        """
 
     @abstractmethod
     def page(self, key: str) -> str | None:
@@ -177,10 +169,6 @@ class LocalObjects(Objects):
     def uri(self, key: str) -> str:
         """See Objects."""
         return str(self._path(key))
-
-    def spark_uri(self, key: str) -> str:
-        """See ObjectStore; on a cluster the directory has to be a mount of every machine."""
-        return "file://" + re.sub(r"([\\*?{}\[\]])", r"\\\1", str(self._path(key).absolute()))
 
     def page(self, key: str) -> str | None:  # noqa: ARG002
         """See Objects; a browser opens no file from a server's page, whichever it is."""

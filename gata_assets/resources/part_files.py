@@ -82,14 +82,16 @@ def read_parts(store: ObjectStore, folder: str, *, without: str | None = None) -
 
     Raises ObjectNotFoundError when it has no part, DamagedTableError for a part that is not one.
     """
-    parts = []
-    for key in part_keys(store, folder):
-        try:
-            with store.local_copy(key) as path, pq.ParquetFile(path) as file:
-                parts.append(file.read(columns=[name for name in file.schema_arrow.names if name != without]))
-        except (pa.ArrowException, OSError):
-            raise DamagedTableError(f"{store.uri(key)} is no Parquet file, or not whole: make it again.") from None
-    return pa.concat_tables(parts)
+    return pa.concat_tables([read_part(store, key, without=without) for key in part_keys(store, folder)])
+
+
+def read_part(store: ObjectStore, key: str, *, without: str | None = None) -> pa.Table:
+    """A part of a table, without a column; raises DamagedTableError for one that is no part."""
+    try:
+        with store.local_copy(key) as path, pq.ParquetFile(path) as file:
+            return file.read(columns=[name for name in file.schema_arrow.names if name != without])
+    except (pa.ArrowException, OSError):
+        raise DamagedTableError(f"{store.uri(key)} is no Parquet file, or not whole: make it again.") from None
 
 
 def read_schema(store: ObjectStore, key: str, *, without: str) -> pa.Schema:

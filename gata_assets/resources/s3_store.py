@@ -112,10 +112,6 @@ class S3ObjectStore(ObjectStore):
         """See Objects."""
         return f"s3://{self.bucket}/{key}"
 
-    def spark_uri(self, key: str) -> str:
-        """See ObjectStore; by Hadoop's own S3 client, which EMR and Dataproc bring."""
-        return f"s3a://{self.bucket}/{key}"
-
     def page(self, key: str) -> str | None:
         """See Objects; in AWS's console, and none for an endpoint of one's own."""
         meta = self._client.meta

@@ -30,34 +30,19 @@ from gata_assets.resources.interaction_engine import (
 from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.part_files import part_keys, read_parts, read_schema
 from gata_assets.resources.polars_engine import source_of_items
-from gata_assets.resources.spark_features import (
-    FeatureKernel,
-    check_items,
-    check_ranges,
-    count_items,
-    sum_item_counts,
-)
-from gata_assets.resources.spark_parts import PARTS, SparkTables, as_part, hold
+from gata_assets.resources.spark_dealing import Days, deal, micros, survey
+from gata_assets.resources.spark_features import FeatureKernel, check_items, check_ranges, sum_item_counts
+from gata_assets.resources.spark_pairs import choose_pairs
+from gata_assets.resources.spark_parts import PARTS, PerPart, SparkTables, as_part, bucket_count, hold
 from gata_assets.resources.spark_samples import (
     WITH_FEATURES_ARE_VALID,
     Catalogue,
     SampleKernel,
     check_dealing,
-    choose_pairs,
-    count_interactions,
     gather_evidence,
-    lay_together,
     numbers_of,
 )
 from gata_assets.resources.spark_session import open_session, spark_errors
-from gata_assets.resources.spark_tables import (
-    inside,
-    micros,
-    read_events,
-    read_manifests,
-    set_shuffles,
-    survey_users,
-)
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -69,7 +54,7 @@ class SparkEngine(InteractionEngine):
     `master` or `remote` says which; `settings` are Spark's own, by name. A part of a table is made from about
     `rows_a_part` interactions, which one task has in memory (about 200 bytes each).
     Thin users and items are found in the driver's memory where the positives are no more than `pairs_on_driver` (about
-    60 bytes each), else by the cluster, round by round.
+    60 bytes each), else by the cluster, round by round. A cluster that runs nothing for `wait_seconds` is an error.
     """
 
     master: str | None = None
@@ -77,21 +62,22 @@ class SparkEngine(InteractionEngine):
     settings: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
     rows_a_part: int = 500_000
     pairs_on_driver: int = 20_000_000
+    wait_seconds: float = 300
 
     def make_features(self, curated: CuratedWindow, store: ObjectStore) -> MadeTables:
         """See InteractionEngine; raises EngineError too."""
         places, window = curated.places, curated.window
         catalogue = read_catalogue(places, store)
-        manifests = read_manifests(store, places, window)
+        days = Days.of(store, places, window, rows_a_span=self.rows_a_part)
+        buckets = bucket_count(days.rows, self.rows_a_part)
         session = self._session()
         with spark_errors("making features"):
-            set_shuffles(session, sum(day.rows for day in manifests.values()))
-            events = read_events(session, store, places, window, manifests)
-            facts, ranges = survey_users(events, rows_a_range=self.rows_a_part)
-            kernel = FeatureKernel(window)
-            held = hold(ranges.deal(events).mapInArrow(kernel, PARTS), kernel.parts_of_nothing)
-            met, rated = count_items(events)
-            item_counts = sum_item_counts(held.rows, catalogue)
+            facts, ranges = survey(session, days, rows_a_range=self.rows_a_part)
+            dealt = deal(session, days, ranges)
+            kernel = FeatureKernel(window, buckets)
+            made = dealt.mapInArrow(PerPart(kernel), PARTS)
+            held = hold(made, (USER_FEATURES, RECENT_INTERACTIONS), kernel.parts_of_nothing)
+            item_counts = sum_item_counts(held.rows, buckets, catalogue)
         items = make_item_features(item_counts, catalogue, before=window.end_at)
         users, counted = held.row_count(USER_FEATURES), held.report.counts
         outcomes: dict[str, dict[str, Sequence[Outcome]]] = {
@@ -100,7 +86,7 @@ class SparkEngine(InteractionEngine):
         in_ranges = check_ranges(counted, users, facts)
         for table in (USER_FEATURES, RECENT_INTERACTIONS):
             outcomes[table][FEATURES_MATCH_THE_EVENTS] = [*in_ranges, *outcomes[table][FEATURES_MATCH_THE_EVENTS]]
-        outcomes[ITEM_FEATURES] = dict(check_items(items, facts, counted["pairs"], met=met, rated=rated))
+        outcomes[ITEM_FEATURES] = dict(check_items(items, facts, counted["pairs"]))
         numbers: dict[str, dict[str, int | float]] = {
             USER_FEATURES: {"row_count": users, "interactions": facts.total},
             ITEM_FEATURES: {"row_count": items.num_rows, "interactions": facts.total},
@@ -115,38 +101,48 @@ class SparkEngine(InteractionEngine):
         """See InteractionEngine; raises EngineError too."""
         places, window = curated.places, curated.window
         items = read_catalogue(places, store)
-        item_features = read_parts(store, f"{features}{ITEM_FEATURES}/")
         user_parts = part_keys(store, f"{features}{USER_FEATURES}/")
+        item_features = read_parts(store, f"{features}{ITEM_FEATURES}/")
         user_schema = read_schema(store, user_parts[0], without="recent_items")
         is_available = (items["available_at"].is_null() | (items["available_at"] < window.end_at)).to_numpy()
-        manifests = read_manifests(store, places, curated.seen_window)
+        days = Days.of(store, places, curated.seen_window, rows_a_span=self.rows_a_part)
+        buckets = bucket_count(days.rows, self.rows_a_part)
         session = self._session()
         with spark_errors("making training data"):
-            set_shuffles(session, sum(day.rows for day in manifests.values()))
-            seen = read_events(session, store, places, curated.seen_window, manifests)
-            facts, ranges = survey_users(seen, rows_a_range=self.rows_a_part)
-            events = seen.where(inside(window))
-            pairs = choose_pairs(events, rules, most_here=self.pairs_on_driver)
-            if pairs.count and not is_available.any():
-                raise DataRuleError(
-                    f"{pairs.count:,} positives, and no item of the catalogue that was available before the batch: "
-                    "ingest the items, or look at their available_at."
+            facts, ranges = survey(session, days, rows_a_range=self.rows_a_part)
+            dealt = deal(session, days, ranges, user_parts if facts.total else []).persist()
+            try:
+                pairs = choose_pairs(
+                    dealt, rules, start=micros(window.start_at), buckets=buckets, most_here=self.pairs_on_driver
                 )
-            catalogue = Catalogue(
-                items.select("item_id", "item_key"), is_available, count_interactions(events, items, rules)
-            )
-            kernel = SampleKernel(rules, catalogue, item_features, user_schema, micros(window.end_at))
-            user_features = session.read.parquet(*(store.spark_uri(key) for key in user_parts))
-            together = lay_together(seen, pairs, user_features)
-            held = hold(ranges.deal(together).mapInArrow(kernel, PARTS), kernel.parts_of_nothing)
-            evidence = gather_evidence(held, len(items))
+                if pairs.count and not is_available.any():
+                    raise DataRuleError(
+                        f"{pairs.count:,} positives, and no item of the catalogue that was available before the batch: "
+                        "ingest the items, or look at their available_at."
+                    )
+                catalogue = Catalogue.of(items, is_available, pairs.met)
+                kernel = SampleKernel(
+                    rules,
+                    catalogue,
+                    pairs.thin_items,
+                    item_features,
+                    user_schema,
+                    micros(window.start_at),
+                    micros(window.end_at),
+                    buckets,
+                )
+                made = dealt.mapInArrow(PerPart(kernel), PARTS)
+                held = hold(made, (NEGATIVE_SAMPLES, WITH_FEATURES), kernel.parts_of_nothing)
+            finally:
+                dealt.unpersist()
+            evidence = gather_evidence(held, len(items), buckets)
         numbers = numbers_of(held, pairs, int(is_available.sum()))
         weights = weigh_items(catalogue.interactions, is_available, rules)
         checked = check_samples(evidence, weights, reported_shortfall=numbers["shortfall"])
         said = held.report.outcomes
         valid = [*said[WITH_FEATURES][WITH_FEATURES_ARE_VALID], *check_features_of_items(item_features)]
-        dealt = check_dealing(held.report.counts, facts, pairs)
-        checked[NEGATIVES_WERE_NEVER_INTERACTED] = [*dealt, *checked[NEGATIVES_WERE_NEVER_INTERACTED]]
+        in_ranges = check_dealing(held.report.counts, facts, pairs)
+        checked[NEGATIVES_WERE_NEVER_INTERACTED] = [*in_ranges, *checked[NEGATIVES_WERE_NEVER_INTERACTED]]
         outcomes: dict[str, dict[str, Sequence[Outcome]]] = {
             NEGATIVE_SAMPLES: {**said[NEGATIVE_SAMPLES], **checked},
             WITH_FEATURES: {WITH_FEATURES_ARE_VALID: valid},
@@ -155,4 +151,6 @@ class SparkEngine(InteractionEngine):
         return SparkTables(store, held, (NEGATIVE_SAMPLES, WITH_FEATURES), {}, of_tables, outcomes)
 
     def _session(self) -> SparkSession:
-        return open_session(master=self.master, remote=self.remote, settings=self.settings)
+        return open_session(
+            master=self.master, remote=self.remote, settings=self.settings, wait_seconds=self.wait_seconds
+        )

@@ -1,7 +1,7 @@
 """The Spark session of this process: on a master (classic) or on a Spark Connect server, one of them, once.
 
 Sizes of executors and whatever else a cluster needs are the cluster's own settings (spark-defaults.conf); set here is
-what rows depend on, and what no machine should lay open. Whatever Spark raises leaves here as an error of ours.
+what no machine should lay open. Whatever Spark raises leaves here as an error of ours.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import re
 import socket
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gata_assets import errors
-from gata_assets.errors import DataRuleError, EngineError, GataError, ObjectNotFoundError
+from gata_assets.errors import DamagedTableError, DataRuleError, EngineError, GataError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -26,11 +27,6 @@ APP_NAME = "gata-assets"
 _ANSWER_SECONDS = 10
 _DEFAULT_PORTS = {"spark": 7077, "sc": 15002}
 
-# Instants are UTC. Batches for Python are larger than Spark's 10,000 rows: our kernels take whole partitions.
-_SETTINGS = {
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
-}
 # For classic sessions alone: a Connect server has its own. The UI shows plans to who can reach the machine.
 _CLASSIC_SETTINGS = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR"}
 _LOOPBACK_SETTINGS = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
@@ -39,12 +35,14 @@ _ON_LOOPBACK = re.compile(r"local|spark://(127\.0\.0\.1|localhost)(:[0-9]+)?$")
 _open: dict[str, SparkSession] = {}
 
 
-def open_session(*, master: str | None, remote: str | None, settings: Mapping[str, str]) -> SparkSession:
+def open_session(
+    *, master: str | None, remote: str | None, settings: Mapping[str, str], wait_seconds: float = 300
+) -> SparkSession:
     """The session of this process on a master or a Connect server; begun at the first call, ended with the process, or
     when another address is asked for.
 
     `settings` are Spark's own, by name, and hold before ours. Raises EngineError: pyspark or Java is missing, nobody
-    answers within seconds, or the cluster refuses.
+    answers within seconds, the cluster refuses, or it runs nothing within `wait_seconds`.
     """
     where = remote or master or "local[*]"
     if where in _open:
@@ -58,16 +56,41 @@ def open_session(*, master: str | None, remote: str | None, settings: Mapping[st
     builder = SparkSession.builder.appName(APP_NAME)
     with _starting(where):
         if remote:
-            session = _configured(builder.remote(remote), {**_SETTINGS, **settings})
+            session = _configured(builder.remote(remote), settings)
         else:
             loopback = _LOOPBACK_SETTINGS if _ON_LOOPBACK.match(where) else {}
-            session = _configured(builder.master(where), {**_SETTINGS, **_CLASSIC_SETTINGS, **loopback, **settings})
+            session = _configured(builder.master(where), {**_CLASSIC_SETTINGS, **loopback, **settings})
             context = session.sparkContext
             # Without PYSPARK_PYTHON Spark would take the first python3 of the PATH, which lacks this package.
             if context.pythonExec == "python3":
                 context.pythonExec = sys.executable
     _open[where] = session
+    if not where.startswith("local"):
+        _require_executor(session, where, wait_seconds)
     return session
+
+
+def _require_executor(session: SparkSession, where: str, wait_seconds: float) -> None:
+    """A task of nothing has run: without an executor Spark itself would wait for one without end, and say so in logs.
+
+    What an executor is asked for may come later, where executors come and go with the tasks; so it is a task that asks.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        ran = pool.submit(session.range(1).collect)
+        try:
+            with _starting(where):
+                ran.result(wait_seconds)
+        except BaseException as error:
+            # This ends the task, for which the thread would wait else.
+            close_session()
+            if not isinstance(error, TimeoutError):
+                raise
+            raise EngineError(
+                f"Nothing ran on {_public(where)} within {wait_seconds:.0f} s: no executor came. The cluster has no "
+                "worker, or none with as many free cores and as much memory as an executor asks for. Look at its "
+                "workers and other applications, or ask for less (spark.executor.memory, spark.executor.cores, "
+                "spark.cores.max)."
+            ) from None
 
 
 def is_open(session: SparkSession) -> bool:
@@ -100,15 +123,29 @@ def spark_errors(doing: str) -> Iterator[None]:
         raised = _OURS.findall(text)
         if raised:
             name, message = raised[-1]
+            key = _NOTED_KEY.search(text)
+            if key and name == DamagedTableError.__name__:
+                raise DamagedTableError(message.strip(), key=key[1]) from None
             raise _error_class(name)(message.strip()) from None
-        if "PATH_NOT_FOUND" in text:
-            raise ObjectNotFoundError(f"A curated day or a table is not there, while {doing}.") from None
         raise EngineError(
             f"Spark broke off while {doing}: {_kind_of(error)}. Look at the logs of the driver and the executors; "
             "a batch can be run again."
         ) from None
 
 
+@contextmanager
+def noting_the_key() -> Iterator[None]:
+    """In a task: the key of a damaged file goes with the error, of which the driver gets the text alone."""
+    try:
+        yield
+    except DamagedTableError as error:
+        if error.key is not None:
+            error.add_note(f"{_NOTE}{error.key}")
+        raise
+
+
+_NOTE = "The damaged file has the key "
+_NOTED_KEY = re.compile(rf"{_NOTE}(.*)")
 _OURS = re.compile(r"gata_assets\.errors\.(\w+): (.*)")
 
 
