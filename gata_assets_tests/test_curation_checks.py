@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pandera.polars as pa
@@ -57,7 +58,29 @@ def test_rows_that_break_the_model_are_told_by_rule_and_count_as_pandera_tells_t
     assert (failed.rule, failed.failed, failed.checked) == ("rating less_than_or_equal_to", 1, 2)
 
 
-def test_raw_files_are_sorted_and_curated_without_dagster_pandas_and_pandera() -> None:
-    code = "import sys, gata_assets.commands.ingest, gata_assets.resources.curation\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert {"dagster", "pandas", "pandera", "sklearn", "boto3"} & set(done.stdout.split()) == set()
+CURATE = """
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+import gata_assets.commands.ingest
+from gata_assets.core.interaction_places import DataType
+from gata_assets.core.interaction_rules import CurationRules, UnknownItems
+from gata_assets.resources.curation import Curator
+from gata_assets.resources.objects import LocalObjects
+now = datetime(2026, 1, 3, tzinfo=UTC)
+curator = Curator(LocalObjects(sys.argv[1]), "acme", CurationRules(now, timedelta(hours=1), UnknownItems.WARN), now)
+raw = Path(sys.argv[1], curator.places.raw(DataType.INTERACTIONS), "2026-01-03", "a.csv")
+raw.parent.mkdir(parents=True)
+raw.write_text("user_id,item_id,interaction_type,timestamp,rating\\nu,i,click,2026-01-03T00:30:00Z,4.5\\nu,i,,,\\n")
+(report,) = curator.sort_new(DataType.INTERACTIONS)
+(made,) = curator.curate_days(curator.stale_days())
+print(report.bad, made.rows, made.is_written)
+print(*sys.modules)
+"""
+
+
+def test_raw_files_are_sorted_and_curated_without_dagster_pandas_and_pandera(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", CURATE, str(tmp_path)], capture_output=True, text=True, check=True)
+    said, modules = done.stdout.splitlines()
+    assert said == "1 1 True"
+    assert {"dagster", "pandas", "pandera", "sklearn", "boto3"} & set(modules.split()) == set()

@@ -5,12 +5,14 @@ Real: the compiled loops. Nothing is faked.
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.core.id_codes import _number, code_ids, places_of
+from gata_assets.core.id_codes import _number, code_ids, order_by, places_of
 from gata_assets.core.id_keys import key_ids
 from gata_assets.core.texts import Texts
 
@@ -39,3 +41,16 @@ def test_of_some_rows_the_codes_that_occur_are_numbered_anew(codes: list[int]) -
     places, local = places_of(np.array(codes, dtype=np.int32), 20)
     assert places.tolist() == sorted(set(codes))
     assert places[local].tolist() == codes
+
+
+@given(
+    numbers=st.lists(st.integers(0, 2**64 - 1) | st.sampled_from([0, 1, 2047, 2048, 1 << 33, 2**64 - 1]), max_size=40),
+    drawn=st.randoms(use_true_random=False),
+)
+def test_places_come_in_the_order_of_their_numbers_and_stay_in_their_own_where_these_are_equal(
+    numbers: list[int], drawn: Random
+) -> None:
+    before = list(range(len(numbers)))
+    drawn.shuffle(before)
+    ordered = order_by(np.array(before, dtype=np.int32), np.array(numbers, dtype=np.uint64))
+    assert ordered.tolist() == sorted(before, key=lambda place: numbers[place])

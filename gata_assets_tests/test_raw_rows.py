@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -20,7 +21,7 @@ from gata_assets.core.csv_records import LONGEST_RECORD, RAGGED, READABLE, UNREA
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.raw_files import RawFormat, parse_format
 from gata_assets.core.raw_rows import RawRows, read_blocks
-from gata_assets.core.texts import Texts, find_codes, parse_instants
+from gata_assets.core.texts import A_NUMBER, NO_NUMBER, NOT_TOLD, Texts, find_codes, parse_instants, parse_ratings
 from gata_assets.errors import RawFileError
 from gata_assets_tests.raw_worlds import encode, interaction
 
@@ -261,3 +262,17 @@ def test_a_day_alone_is_an_instant_where_days_are_wanted() -> None:
 def test_names_are_found_whole() -> None:
     codes = find_codes(Texts.of(pl.Series(["like", "lik", "likes", "", "view"])), ["view", "like"])
     assert codes.tolist() == [1, 255, 255, 255, 0]
+
+
+@given(text=st.from_regex(r"\A[0-9](\.[0-9]{1,2})?\Z") | st.text("0159.,-+ e", max_size=6))
+@example("4.5")
+@example("5.")
+@example(".5")
+@example("1.234")
+def test_a_rating_is_read_as_python_reads_it_or_left_to_who_reads_any_number(text: str) -> None:
+    (rating,), (found,) = parse_ratings(Texts.of(pl.Series([text])))
+    if found == A_NUMBER:
+        assert rating == np.float32(float(text))
+    else:
+        assert found == (NOT_TOLD if text else NO_NUMBER)
+        assert re.fullmatch(r"[0-9](\.[0-9]{1,2})?", text) is None
