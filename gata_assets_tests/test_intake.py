@@ -191,4 +191,4 @@ def test_an_id_is_taken_as_it_stands_and_a_blank_one_for_none(ending: str, tmp_p
     report = send(curator, [interaction(), interaction(user_id=" u1"), *blanks], tmp_path / "in", name=f"a.{ending}")
     assert report.bad_by_rule == {"user_id_is_given": len(blanks)}
     (part,) = report.parts
-    assert sorted(curator.read_staged(part)["user_id"]) == [" u1", "u1"]
+    assert sorted(curator.read_staged(part)["user_id"].to_pylist()) == [" u1", "u1"]

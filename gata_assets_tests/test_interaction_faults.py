@@ -93,7 +93,7 @@ def test_a_day_whose_rows_are_not_those_of_its_manifest_is_refused(
     path = Path(store.directory, "acme/curated/interactions/2025-12-02/interactions.parquet")
     pq.write_table(pq.read_table(path).slice(0, 5), path)
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH, **ONE)
-    assert "curate these days again" in failures(result)[0].reason
+    assert "materialize `curated_interactions` again" in failures(result)[0].reason
 
 
 def test_a_run_says_how_many_files_count_by_rules_that_were_changed_since(

@@ -227,7 +227,7 @@ def test_a_run_that_fails_is_asked_for_again_later_and_at_once_when_another_file
 ) -> None:
     run(instance, store, tick(instance, store)[0])
     store.write("acme/raw/interactions/2026-01-09/a.csv", CSV)
-    Curator(store, "acme", parse_settings(SETTINGS).curation_rules, datetime.now(UTC)).sort_new()
+    Curator(store, "acme", parse_settings(SETTINGS).curation_rules, datetime.now(UTC)).sort_new(DataType.INTERACTIONS)
     [staged] = store.list_keys("acme/staged/interactions/")
     store.write(staged, bytes(len(store.read(staged))))
     keys = []

@@ -24,7 +24,7 @@ from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.resources.curated_days import read_catalogue, read_events
 from gata_assets.resources.curated_layer import CuratedLayer
 from gata_assets.resources.object_store import LocalObjectStore
-from gata_assets_tests.raw_worlds import curator_of, send
+from gata_assets_tests.raw_worlds import curate_day, curator_of, send
 from gata_assets_tests.test_interaction_line import (
     BATCH,
     catalogue,
@@ -97,14 +97,14 @@ def curate_at_once(directory: Path, scratch: Path, turns: list[str]) -> None:
     send(curator, catalogue(), scratch, data=DataType.ITEMS, name="items.csv")
     curator.refresh_catalogue()
     send(curator, rows_of_users(6), scratch, name="first.csv")
-    curator.curate(DAY)
+    curate_day(curator, DAY)
     send(curator, rows_of_users(7), scratch, name="second.csv")
     order = Turns(turns)
     with ThreadPoolExecutor(2) as pool:
         writers = []
         for writer in (EARLY, LATE):
             store = StoreInTurns(directory, writer, order)
-            writers.append(pool.submit(curator_of(store).curate, DAY))
+            writers.append(pool.submit(curate_day, curator_of(store), DAY))
             order.wait_until_arrived(writer)
             if writer == EARLY:
                 send(curator_of(directory), rows_of_users(8), scratch, name="late.csv")
@@ -138,7 +138,7 @@ def test_a_day_that_two_have_written_is_right_or_stale_or_told_and_is_right_afte
     else:
         assert users == 8 or (is_due and users == 7), "never a mixture, and what is old is known to be"
     for day in curator.stale_days(DAY, DAY):
-        curator.curate(day)
+        curate_day(curator, day)
     assert read_users(directory) == 8
 
 

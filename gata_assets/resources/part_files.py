@@ -7,7 +7,7 @@ save little of what are codes already.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import file_digest
@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gata_assets.core.row_sums import add_rows
-from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
+from gata_assets.errors import DamagedTableError, ObjectNotFoundError
+from gata_assets.resources.earlier_files import delete_others
 from gata_assets.resources.interaction_engine import WrittenFile
 from gata_assets.resources.object_store import ObjectStore
 
@@ -29,9 +30,6 @@ GROUPS_OF_A_PART = 2
 
 # Row groups are cut before.
 _NO_LIMIT = 1 << 62
-
-# An error names so many files, and counts all.
-_NAMES_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -141,20 +139,3 @@ def _write_part(store: ObjectStore, key: str, source: TableSource, part: int, fo
     finally:
         path.unlink()
     return WrittenFile(key, rows, size, sha256, row_sum)
-
-
-def delete_others(store: ObjectStore, folder: str, written: Collection[str]) -> None:
-    """Delete what is in a folder and was not written now; raises DeleteDeniedError, or StoreError."""
-    denied = []
-    for key in sorted(set(store.list_keys(folder)) - set(written)):
-        try:
-            store.delete(key)
-        except DeleteDeniedError:
-            denied.append(key.removeprefix(folder))
-    if denied:
-        more = ", …" if len(denied) > _NAMES_TOLD else ""
-        raise DeleteDeniedError(
-            f"{len(denied)} files of an earlier run are left below {store.uri(folder)} and may not be deleted "
-            f"({', '.join(denied[:_NAMES_TOLD])}{more}): whoever reads the folder takes them for rows of this run. "
-            "Delete them by hand or give the role the right (s3:DeleteObject), and run the batch again."
-        )
