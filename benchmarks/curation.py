@@ -2,7 +2,7 @@
 
 Measured: rows a second from the file to what is written (by the clock, and by the processor's time of all threads),
 imports left out, and the peak memory of whole processes, imports included. Each contender (`curation_paths`) runs as a
-process of its own, in turns, after a run over 1,000 rows.
+process of its own with the variables of the image, in turns, after a run over 1,000 rows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import polars as pl
 
 from benchmarks.curation_paths import END, TYPES
 from benchmarks.harness import PROJECT, Cell, Goal, Result, Table
-from benchmarks.processes import run_command
+from benchmarks.processes import IMAGE_VARIABLES, run_command
 
 _DAYS = 90
 _BAD_SHARE = 0.01
@@ -118,6 +118,6 @@ def _measure(name: str, source: Path, rows: int, warm: Path, place: Path) -> _Fi
     """Rows a second by the contender's own clock and processor time, and the peak of its process in MB."""
     with tempfile.TemporaryDirectory(dir=place) as target:
         command = [sys.executable, "-m", "benchmarks.curation_paths", name, str(source), str(warm), target]
-        done = run_command(command, directory=PROJECT)
+        done = run_command(command, directory=PROJECT, variables=IMAGE_VARIABLES)
     seconds, cpu_seconds = map(float, done.stdout.split())
     return _Figures(rows / seconds, rows / cpu_seconds, done.peak_bytes / 1e6)

@@ -22,7 +22,7 @@ from gata_assets.settings import ENV_FILE_VARIABLE, variable_names
 
 ASSETS = ("tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split")
 # What the image sets besides.
-IMAGE_VARIABLES = {"ARROW_DEFAULT_MEMORY_POOL": "jemalloc"}
+IMAGE_VARIABLES = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 _GATA = str(Path(sys.executable).with_name("gata"))
 
 

@@ -182,10 +182,10 @@ class FileSorter:
         if parts:
             self.store.write_file(parts[0].key, staged)
         elif any(map(len, items)):
-            parts = (self._write_table(f"{self.places.staged(data)}{name}.parquet", _frame(items), scratch),)
+            parts = (self._write_table(f"{self.places.staged(data)}{name}.parquet", items, scratch),)
         quarantine = None
         if bad:
-            quarantine = self._write_table(f"{self.places.quarantine(data)}{name}.parquet", _frame(bad), scratch)
+            quarantine = self._write_table(f"{self.places.quarantine(data)}{name}.parquet", bad, scratch)
         return replace(
             report,
             rows=rows,
@@ -195,9 +195,10 @@ class FileSorter:
             unknown_items=unknown,
         )
 
-    def _write_table(self, key: str, table: pl.DataFrame, scratch: Path) -> Part:
-        path = scratch / "table"
-        table.write_parquet(path, compression="zstd", statistics=False)
+    def _write_table(self, key: str, tables: list[pa.Table], scratch: Path) -> Part:
+        # Not by Polars, whose writer would be 7 MB of a process that writes days with Arrow's anyway.
+        path, table = scratch / "table", pa.concat_tables(tables)
+        pq.write_table(table, path, compression="zstd", write_statistics=False)
         self.store.write_file(key, path)
         return Part(key, len(table))
 
@@ -218,7 +219,3 @@ class FileSorter:
         for report in changed:
             self.store.write(self.places.report(report.data, report.file_id), report.encode())
         return changed[-1]
-
-
-def _frame(tables: list[pa.Table]) -> pl.DataFrame:
-    return pl.DataFrame(pl.from_arrow(pa.concat_tables(tables)))
