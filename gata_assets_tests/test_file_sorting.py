@@ -180,6 +180,27 @@ def test_a_file_of_many_days_becomes_one_object_of_which_a_day_is_read_by_itself
     assert [len(curator.read_staged(part)) for part in report.parts] == [10] * 9
 
 
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
+def test_a_staged_object_that_is_cut_off_anywhere_counts_as_lost_rows(share: float, tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    report = send(curator, [interaction(user_id=f"u{number}") for number in range(500)], tmp_path / "in")
+    content = curator.store.read(report.parts[0].key)
+    curator.store.write(report.parts[0].key, content[: int(len(content) * share)])
+    [made] = curator.curate_days(report.days)
+    assert [one.failed for one in broken(made.outcomes["no_row_is_lost"])] == [500]
+
+
+def test_a_quarantine_whose_end_is_damaged_has_no_rows(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    report = send(curator, [interaction(), interaction(user_id="")], tmp_path / "in")
+    assert report.quarantine
+    content = curator.store.read(report.quarantine.key)
+    for at in range(-200, -8, 5):
+        curator.store.write(report.quarantine.key, content[:at] + b"\xff\xff" + content[at + 2 :])
+        assert curator.stored_rows(report.quarantine)[1] in (0, 1), at
+    assert curator.stored_rows(report.quarantine)[1] == 0
+
+
 @pytest.mark.parametrize("damage", [b"", b"ARROW1", b"\0" * 5_000])
 def test_a_staged_object_that_is_damaged_counts_as_lost_rows(damage: bytes, tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")

@@ -26,7 +26,7 @@ from gata_assets.core.curation_rules import STAGED
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE, DataType
 from gata_assets.core.outcomes import Outcome, broken
 from gata_assets.errors import ObjectNotFoundError
-from gata_assets.resources.file_sorting import CALLS_AT_ONCE, SMALL_CALLS_AT_ONCE, FileSorter
+from gata_assets.resources.file_sorting import CALLS_AT_ONCE, DAMAGED, SMALL_CALLS_AT_ONCE, FileSorter
 from gata_assets.resources.threads import map_in_order
 
 # Days are made together while they have no more rows than this, which are held twice. 250,000 take 20 MB more.
@@ -205,7 +205,7 @@ class Curator(FileSorter):
         def read(part: Part) -> pa.Table:
             try:
                 table = self.read_staged(part)
-            except (ObjectNotFoundError, pa.ArrowException, pl.exceptions.PolarsError):
+            except (ObjectNotFoundError, *DAMAGED):
                 return nothing
             is_whole = _kinds(table) <= _kinds(nothing) and len(table) == part.rows
             return table if is_whole else nothing
