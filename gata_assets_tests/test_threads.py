@@ -16,17 +16,15 @@ def test_all_that_was_given_before_an_error_comes_out_before_it(good: int, threa
         yield from range(good)
         raise ValueError
 
-    seen = []
+    made, seen = map_in_order(lambda one: one * 2, given(), threads), []
     with pytest.raises(ValueError):  # noqa: PT011 - it has no words
-        for one in map_in_order(lambda one: one * 2, given(), threads):
-            seen.append(one)
+        seen.extend(made)
     assert seen == [2 * one for one in range(good)]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 10])
 def test_an_error_of_the_work_comes_where_its_result_would(threads: int) -> None:
-    seen = []
+    made, seen = map_in_order(lambda one: 12 // (4 - one), range(20), threads), []
     with pytest.raises(ZeroDivisionError):
-        for one in map_in_order(lambda one: 12 // (4 - one), range(20), threads):
-            seen.append(one)
+        seen.extend(made)
     assert seen == [3, 4, 6, 12]
