@@ -19,6 +19,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gata_assets.core.curated_manifests import read_curated_manifest
 from gata_assets.core.curation import CuratedDay, curate_interactions, curate_items
 from gata_assets.core.curation_checks import check_curated_interactions, check_curated_items
 from gata_assets.core.curation_reports import Part, check_no_part_is_lost, parts_by_day, valid_reports
@@ -104,9 +105,22 @@ class Curator(FileSorter):
         """Whether the catalogue was made from other parts than those that count, or never."""
         return self._read_parts(self.places.curated_items()) != tuple(part.key for part in self._item_parts())
 
+    def is_catalogue_due(self) -> bool:
+        """Whether the catalogue is stale, or not what its manifest says: files are judged by a whole one."""
+        if self.is_catalogue_stale():
+            return True
+        folder = self.places.curated_items()
+        try:
+            manifest = read_curated_manifest(self.store.read(folder + MANIFEST_FILE))
+            content = self.store.read(folder + ITEMS_FILE)
+        except ObjectNotFoundError:
+            return True
+        written = manifest.files.get(ITEMS_FILE) if manifest else None
+        return written is None or not written.is_of(content)
+
     def refresh_catalogue(self) -> Curated | None:
-        """Make the catalogue anew where it is stale."""
-        return self.curate_items() if self.is_catalogue_stale() else None
+        """Make the catalogue anew where it is due."""
+        return self.curate_items() if self.is_catalogue_due() else None
 
     def curate_items(self) -> Curated:
         """Make the catalogue anew: the latest row of each item, by when its file landed; see `curate_days`."""
