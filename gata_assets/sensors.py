@@ -130,8 +130,8 @@ def build_new_files_sensor(
 
     `window_days` is how far back batches read. A tenant that cannot be looked at is said, and stops no other. What a
     run has failed to do is asked for again (`core.new_files.ask_again`), which the runs themselves tell. The cursor
-    only spares work: it holds the listings for which no day was stale, and to find that out takes the reading of all
-    reports and manifests.
+    only spares work: it holds the listings for which no day was stale, each for an hour at most, and to find that out
+    takes the reading of all reports and manifests.
     """
 
     @dg.sensor(
@@ -159,7 +159,9 @@ def build_new_files_sensor(
                 waiting, missing = find_waiting(places, object_store), find_missing(places, object_store, of_window)
                 listing = listing_digest(places, object_store)
                 stale: list[date] = []
-                if settled.get(tenant) != listing:
+                # A report that was written over and a manifest that was withdrawn have the names of before.
+                looked_at = f"{listing} {present:%Y-%m-%d %H}"
+                if settled.get(tenant) != looked_at:
                     # Files that `gata ingest` has sorted have their reports, and leave days to be made.
                     found = _curator(tenant, object_store, rules, present).stale_days()
                     stale = [day for day in found if days.has_partition_key(str(day)) and day not in missing]
@@ -169,7 +171,7 @@ def build_new_files_sensor(
                 continue
             requests += request_curation(tenant, waiting, missing, present.date(), stale=stale, listing=listing)
             if not stale:
-                settled[tenant] = listing
+                settled[tenant] = looked_at
         runs: list[dg.RunRequest] = []
         for request in requests:
             asking = ask_again(request.key, asked_runs(context.instance, _CURATION, request.key), present)

@@ -5,6 +5,7 @@ Real: files in every format, a local store, Parquet. Nothing is faked.
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -178,6 +179,41 @@ def test_a_file_of_many_days_becomes_one_object_of_which_a_day_is_read_by_itself
     assert list(curator.store.list_keys("acme/staged/")) == [report.parts[0].key]
     assert [part.day for part in report.parts] == list(report.days) == curator.days_between(date(2026, 1, 1), DAY9)
     assert [len(curator.read_staged(part)) for part in report.parts] == [10] * 9
+
+
+@pytest.mark.parametrize("is_table", [True, False])
+def test_rows_are_judged_by_no_catalogue_of_another_writing_than_its_manifest(is_table: bool, tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store", rules=STRICT)
+    send(curator, [item()], tmp_path / "in", data=DataType.ITEMS)
+    curator.refresh_catalogue()
+    assert not curator.is_catalogue_due()
+    buffer = io.BytesIO()
+    pl.DataFrame({"item_id": ["another"]}).write_parquet(buffer)
+    curator.store.write("acme/curated/items/items.parquet", buffer.getvalue() if is_table else b"no table")
+    later = curator_of(tmp_path / "store", rules=STRICT)
+    later.refresh_catalogue()
+    assert send(later, [interaction()], tmp_path / "in").bad == 0
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
+def test_a_staged_object_that_is_cut_off_anywhere_counts_as_lost_rows(share: float, tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    report = send(curator, [interaction(user_id=f"u{number}") for number in range(500)], tmp_path / "in")
+    content = curator.store.read(report.parts[0].key)
+    curator.store.write(report.parts[0].key, content[: int(len(content) * share)])
+    [made] = curator.curate_days(report.days)
+    assert [one.failed for one in broken(made.outcomes["no_row_is_lost"])] == [500]
+
+
+def test_a_quarantine_whose_end_is_damaged_has_no_rows(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    report = send(curator, [interaction(), interaction(user_id="")], tmp_path / "in")
+    assert report.quarantine
+    content = curator.store.read(report.quarantine.key)
+    for at in range(-200, -8, 5):
+        curator.store.write(report.quarantine.key, content[:at] + b"\xff\xff" + content[at + 2 :])
+        assert curator.stored_rows(report.quarantine)[1] in (0, 1), at
+    assert curator.stored_rows(report.quarantine)[1] == 0
 
 
 @pytest.mark.parametrize("damage", [b"", b"ARROW1", b"\0" * 5_000])

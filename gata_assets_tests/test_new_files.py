@@ -13,13 +13,16 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_windows import days_of, from_day_on, interaction_windows, stretches
 from gata_assets.core.new_files import AskedRun, RunState, ask_again, request_curation
+from gata_assets.core.raw_files import parse_format
 from gata_assets.definitions import build_definitions
 from gata_assets.jobs import CURATE_INTERACTIONS
 from gata_assets.resources.curation import Curator
+from gata_assets.resources.intake import Intake
 from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.sensors import build_new_files_sensor
 from gata_assets.settings import parse_settings
@@ -55,6 +58,14 @@ def tick(
     instance: dg.DagsterInstance, store: LocalObjectStore, *, later: timedelta = timedelta()
 ) -> tuple[list[dg.RunRequest], str | None]:
     """What the sensor asks for so much later, and why it asks for nothing."""
+    result = look(instance, store, later=later)
+    return list(result.run_requests or []), result.skip_message
+
+
+def look(
+    instance: dg.DagsterInstance, store: LocalObjectStore, *, later: timedelta = timedelta(), cursor: str | None = None
+) -> SensorExecutionData:
+    """All that a tick gives, so much later and with the cursor of an earlier one."""
     settings = parse_settings(SETTINGS)
     definitions = build_definitions(settings, object_store=store)
     sensor = build_new_files_sensor(
@@ -65,10 +76,9 @@ def tick(
         clock=lambda: datetime.now(UTC) + later,
     )
     with dg.build_sensor_context(
-        instance=instance, definitions=definitions, resources={"object_store": store}
+        instance=instance, definitions=definitions, resources={"object_store": store}, cursor=cursor
     ) as context:
-        result = sensor.evaluate_tick(context)
-    return list(result.run_requests or []), result.skip_message
+        return sensor.evaluate_tick(context)
 
 
 def run(
@@ -175,6 +185,29 @@ def test_days_of_a_file_that_was_sorted_by_the_command_are_asked_for_each_time(
         run(instance, store, requests)
         assert tick(instance, store)[0] == []
     assert len(set(keys)) == 2, "a run key is asked for once"
+
+
+def test_days_of_a_file_that_counts_again_are_asked_for_within_the_hour(
+    instance: dg.DagsterInstance, store: LocalObjectStore, tmp_path: Path
+) -> None:
+    curator = Curator(store, "acme", parse_settings(SETTINGS).curation_rules, datetime.now(UTC))
+    path, intake = tmp_path / "clicks.csv", Intake(curator)
+    ids: list[str] = []
+
+    def bring(user: bytes) -> None:
+        path.write_bytes(CSV.replace(b"u1", user))
+        taken = intake.take(DataType.INTERACTIONS, path.name, path, parse_format(path.name), replaces=ids[-1:])
+        ids.append(taken.report.file_id)
+
+    for user in (b"one", b"two"):
+        bring(user)
+        run(instance, store, look(instance, store).run_requests or [])
+    cursor = look(instance, store).cursor
+    bring(b"one")
+    assert ids[0] == ids[2], "the file of before, whose report and parts have the names of before"
+    requests = look(instance, store, later=timedelta(hours=1), cursor=cursor).run_requests or []
+    stale = [one.tags["gata/tenant"] for one in requests if "1 days of other rows" in one.tags["gata/reason"]]
+    assert stale == ["acme"], "at the end of a day, beside the day that begins meanwhile"
 
 
 def test_a_day_in_the_future_waits_until_it_begins(instance: dg.DagsterInstance, store: LocalObjectStore) -> None:

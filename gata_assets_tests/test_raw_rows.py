@@ -13,6 +13,8 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -205,6 +207,34 @@ def test_a_file_that_cannot_be_read_says_why_and_shows_no_value(content: bytes, 
     with pytest.raises(RawFileError, match=said) as error:
         read(content, kind, block_bytes=1_000)
     assert "77" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [(pa.timestamp("ms"), 1_767_323_045 * 10**9), (pa.timestamp("us", "UTC"), -(2**63)), (pa.date32(), 2**31 - 1)],
+)
+def test_a_number_of_parquet_that_is_no_instant_is_the_text_of_its_row(kind: pa.DataType, number: int) -> None:
+    physical = pa.int32() if kind == pa.date32() else pa.int64()
+    table = pa.table(
+        {
+            "user_id": ["u1", "u2"],
+            "item_id": ["i1", "i1"],
+            "interaction_type": ["view", "view"],
+            "timestamp": pa.array([number, 0], physical).view(kind),
+        }
+    )
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    (block,) = read(buffer.getvalue(), RawFormat.PARQUET)
+    texts = block.columns["timestamp"]
+    assert texts.as_series().to_list()[0] == str(number)
+    assert parse_instants(texts, also_days=True)[1].tolist() == [False, True]
+
+
+def test_a_parquet_file_with_a_column_that_is_not_utf_8_is_refused() -> None:
+    content = encode([interaction()], "parquet").replace(b"session_id", b"session_\xff\xff")
+    with pytest.raises(RawFileError, match="damaged"):
+        read(content, RawFormat.PARQUET)
 
 
 def test_a_file_with_columns_alone_has_no_rows() -> None:

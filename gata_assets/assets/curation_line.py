@@ -97,7 +97,7 @@ class CurationLine:
 
         key = dg.AssetKey([self._tenant, CURATED_ITEMS])
         is_known = is_recorded(self._context.instance, key, CuratedLayer(self._curator).catalogue_digest())
-        if self._curator.is_catalogue_stale() or not is_known:
+        if self._curator.is_catalogue_due() or not is_known:
             yield from self._make_catalogue(as_event=True)
         files = self._curator.sort_new(DataType.INTERACTIONS)
         reports = self._curator.reports(DataType.INTERACTIONS)

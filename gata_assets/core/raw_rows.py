@@ -67,7 +67,8 @@ def read_blocks(
             yield from _csv_blocks(stream, data, block_bytes)
         else:
             yield from _json_blocks(stream, data, block_bytes)
-    except (pa.ArrowException, EOFError, OSError) as error:
+    # Names of columns that are not UTF-8 are met when they are read, and told by Python itself.
+    except (pa.ArrowException, EOFError, OSError, UnicodeDecodeError) as error:
         raise RawFileError(
             f"cannot be read to its end: it is damaged or cut off ({type(error).__name__}). Send it again."
         ) from None
@@ -250,9 +251,27 @@ class _ParquetBlock:
 
 def _column_as_text(column: pl.Series) -> pl.Series:
     kind = column.dtype
-    if isinstance(kind, pl.Datetime):
-        utc = column if kind.time_zone is None else column.dt.convert_time_zone("UTC")
-        return utc.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
-    if kind == pl.Date or kind.is_numeric() or kind in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null):
+    if isinstance(kind, pl.Datetime | pl.Date):
+        return _instants_as_text(column)
+    if kind.is_numeric() or kind in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Null):
         return column.cast(pl.String)
     raise RawFileError(f"has a column {column.name} of type {kind}: text, numbers or instants are needed.")
+
+
+# The days from 1970 to the last of the year 9999, as units of Parquet: of instants far beyond, Polars panics.
+_MOST_DAYS = 2_932_896
+_UNITS_OF_A_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+
+
+def _instants_as_text(column: pl.Series) -> pl.Series:
+    """Instants and days as ISO 8601; of a number that is far beyond the calendar, the number, which no rule takes."""
+    kind, numbers = column.dtype, column.to_physical()
+    units = _UNITS_OF_A_DAY[kind.time_unit] if isinstance(kind, pl.Datetime) else 1
+    most = min(_MOST_DAYS * units, (1 << 63) - 1)
+    near = pl.select(pl.when(numbers.is_between(-most, most)).then(column)).to_series()
+    if isinstance(kind, pl.Datetime):
+        utc = near if kind.time_zone is None else near.dt.convert_time_zone("UTC")
+        texts = utc.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
+    else:
+        texts = near.cast(pl.String)
+    return pl.select(pl.coalesce(texts, numbers.cast(pl.String))).to_series()

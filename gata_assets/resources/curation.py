@@ -19,6 +19,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gata_assets.core.curated_manifests import read_curated_manifest
 from gata_assets.core.curation import CuratedDay, curate_interactions, curate_items
 from gata_assets.core.curation_checks import check_curated_interactions, check_curated_items
 from gata_assets.core.curation_reports import Part, check_no_part_is_lost, parts_by_day, valid_reports
@@ -26,7 +27,7 @@ from gata_assets.core.curation_rules import STAGED
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE, DataType
 from gata_assets.core.outcomes import Outcome, broken
 from gata_assets.errors import ObjectNotFoundError
-from gata_assets.resources.file_sorting import CALLS_AT_ONCE, SMALL_CALLS_AT_ONCE, FileSorter
+from gata_assets.resources.file_sorting import CALLS_AT_ONCE, DAMAGED, SMALL_CALLS_AT_ONCE, FileSorter
 from gata_assets.resources.threads import map_in_order
 
 # Days are made together while they have no more rows than this, which are held twice. 250,000 take 20 MB more.
@@ -104,9 +105,22 @@ class Curator(FileSorter):
         """Whether the catalogue was made from other parts than those that count, or never."""
         return self._read_parts(self.places.curated_items()) != tuple(part.key for part in self._item_parts())
 
+    def is_catalogue_due(self) -> bool:
+        """Whether the catalogue is stale, or not what its manifest says: files are judged by a whole one."""
+        if self.is_catalogue_stale():
+            return True
+        folder = self.places.curated_items()
+        try:
+            manifest = read_curated_manifest(self.store.read(folder + MANIFEST_FILE))
+            content = self.store.read(folder + ITEMS_FILE)
+        except ObjectNotFoundError:
+            return True
+        written = manifest.files.get(ITEMS_FILE) if manifest else None
+        return written is None or not written.is_of(content)
+
     def refresh_catalogue(self) -> Curated | None:
-        """Make the catalogue anew where it is stale."""
-        return self.curate_items() if self.is_catalogue_stale() else None
+        """Make the catalogue anew where it is due."""
+        return self.curate_items() if self.is_catalogue_due() else None
 
     def curate_items(self) -> Curated:
         """Make the catalogue anew: the latest row of each item, by when its file landed; see `curate_days`."""
@@ -207,7 +221,7 @@ class Curator(FileSorter):
         def read(part: Part) -> pa.Table:
             try:
                 table = self.read_staged(part)
-            except (ObjectNotFoundError, pa.ArrowException, pl.exceptions.PolarsError):
+            except (ObjectNotFoundError, *DAMAGED):
                 return nothing
             is_whole = _kinds(table) <= _kinds(nothing) and len(table) == part.rows
             return table if is_whole else nothing

@@ -36,7 +36,11 @@ def find_missing(places: TenantPlaces, store: Objects, days: Sequence[date]) -> 
 
 
 def listing_digest(places: TenantPlaces, store: Objects) -> str:
-    """A digest of the names of a tenant's reports and staged parts: while it is the same, no day has become stale."""
+    """A digest of the names of a tenant's reports and staged parts: it is another when a file was sorted that is new.
+
+    It stays the same where a file takes the place of another again, or comes under settings that it had before: both
+    write reports over, and no name is new.
+    """
     folders = (places.report(DataType.INTERACTIONS), places.staged(DataType.INTERACTIONS))
     keys = sorted(key for folder in folders for key in store.list_keys(folder))
     return sha256("\n".join(keys).encode()).hexdigest()

@@ -36,6 +36,9 @@ CALLS_AT_ONCE = 2
 # Where each brings a little JSON and is waited for. 2,000 reports at 10 ms a call: 14 s by 2, 2.8 s by 10 and by 16
 # (one core is busy then), and 1 MB more; the SDK keeps 10 connections.
 SMALL_CALLS_AT_ONCE = 10
+# What is raised for a stored table that is cut off or changed: Arrow has OSError for bytes that cannot be decompressed,
+# and Polars a panic, which is no Exception. Stores themselves raise errors of ours.
+DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 
 class FileSorter:
@@ -136,11 +139,11 @@ class FileSorter:
         try:
             with self.store.local_copy(quarantine.key) as path:
                 return quarantine, pq.read_metadata(path).num_rows
-        except (ObjectNotFoundError, pa.ArrowException):
+        except (ObjectNotFoundError, *DAMAGED):
             return quarantine, 0
 
     def read_staged(self, part: Part) -> pa.Table:
-        """The rows of a part; raises ObjectNotFoundError, or ArrowException or PolarsError where it is damaged."""
+        """The rows of a part; raises ObjectNotFoundError, or one of DAMAGED."""
         if part.spans:
             return read_spans(self.store.read_part(part.key, *span) for span in part.spans)
         with self.store.local_copy(part.key) as path:

@@ -42,7 +42,8 @@ def read_sorted(
     def sort(block: Block) -> tuple[int, SortedRows]:
         try:
             rows = block()
-        except (pa.ArrowException, pl.exceptions.PolarsError) as error:
+        # What Polars itself did not expect of a damaged file is a panic, which is no Exception.
+        except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise RawFileError(f"cannot be read: it is damaged ({type(error).__name__}). Send it again.") from None
         return len(rows), sort_rows(data, rows, rules, source_file)
 

@@ -12,12 +12,26 @@ Made = TypeVar("Made")
 
 
 def map_in_order(call: Callable[[Given], Made], given: Iterable[Given], threads: int) -> Iterator[Made]:
-    """`map`, on threads; takes from `given` only what is worked on, where Executor.map takes all at once."""
+    """`map`, on threads; takes from `given` only what is worked on, where Executor.map takes all at once.
+
+    What `given` raises comes in its order too: after the results of all that it gave before.
+    """
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Made]] = deque()
-        for one in given:
+        broken_off: Exception | None = None
+        coming = iter(given)
+        while True:
+            try:
+                one = next(coming)
+            except StopIteration:
+                break
+            except Exception as error:  # noqa: BLE001 (raised below, when its turn comes)
+                broken_off = error
+                break
             waiting.append(pool.submit(call, one))
             if len(waiting) > threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+        if broken_off:
+            raise broken_off
