@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gata")
 def main() -> None:
-    """Prepare machine-learning training data from closed support tickets, batch by batch."""
+    """Prepare training data from closed support tickets and from what users do with items, batch by batch."""
 
 
 @main.command()
@@ -193,7 +193,7 @@ def sample_data(
 @main.command()
 @ENV_FILE
 def doctor(env_file: Path | None) -> None:
-    """Check settings, ticket database and target, and say how to put right what is wrong.
+    """Check settings, ticket database, target, tenants and engine, and say how to put right what is wrong.
 
     Writes, reads and deletes one small object under intermediate/doctor/ in the target. Exits with 1 when a
     batch could not be prepared as things are.

@@ -89,14 +89,17 @@ def comma_separated(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
+TENANT_NAME_RULE = f"1 to 63 of a-z 0-9 _, other than {' and '.join(sorted(RESERVED_NAMES))}"
+
+
 def tenant_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Names of tenants, each once, that can be the first part of a key and of an asset's."""
     for name in names:
         if not is_tenant_name(name):
             raise PydanticCustomError(
                 "tenants",
-                "must be names of 1 to 63 of a-z 0-9 _ with commas between them, other than {reserved}",
-                {"reserved": " and ".join(sorted(RESERVED_NAMES))},
+                "must be names of {rule}, with commas between them",
+                {"rule": TENANT_NAME_RULE},
             )
     if len(set(names)) < len(names):
         raise PydanticCustomError("tenants", "names a tenant twice")

@@ -94,8 +94,9 @@ def test_a_refused_file_is_told_and_the_others_land(workplace: Path) -> None:
     [
         (["interactions", "-", "--tenant", "acme"], "--format says what it is"),
         (["interactions", "a.csv", "--tenant", "Acme/.."], "1 to 63 of a-z 0-9 _"),
+        (["interactions", "a.csv", "--tenant", "training"], "other than intermediate and training"),
         (["interactions", "a.csv", "b.csv", "--tenant", "acme", "--replaces", "x"], "goes with one file"),
-        (["interactions", "a.csv", "--tenant", "acme", "--format", "xls"], "does not tell the format"),
+        (["interactions", "a.csv", "--tenant", "acme", "--format", "xls"], "--format xls is none: csv"),
         (["interactions", ".", "--tenant", "acme"], "no file in"),
         (["users", "a.csv", "--tenant", "acme"], "is not one of"),
     ],
@@ -127,12 +128,19 @@ def test_quarantine_lists_by_rule_and_replays_when_a_rule_was_mended(
 
 def test_quarantine_tells_wrong_use_and_an_empty_place() -> None:
     place = ["quarantine", "--tenant", "sample"]
-    assert "There is nothing in quarantine." in gata(*place, "--summary", "table").stdout
+    assert "No file of sample was sorted so far" in gata(*place, "--summary", "table").stdout
     assert gata(*place).stdout == ""
     assert gata(*place, "--rule", "nonsense").exit_code == 2
     assert gata(*place, "--replay", "--rule", "item_is_known").exit_code == 2
     unknown = gata(*place, "--file", "nonsense")
     assert (unknown.exit_code, "There is no file nonsense" in unknown.stderr) == (1, True)
+
+
+def test_quarantine_shows_a_files_id_in_one_piece(workplace: Path) -> None:
+    name = f"{'a-long-name-' * 5}.csv"
+    (workplace / name).write_bytes(encode([interaction(rating="9")], "csv"))
+    (told,) = said(ingest("interactions", name))
+    assert str(told["file_id"]) in gata("quarantine", "--tenant", "sample", "--summary", "table").stdout
 
 
 def test_a_mended_file_takes_the_place_of_the_earlier_one(workplace: Path) -> None:

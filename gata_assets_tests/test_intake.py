@@ -138,7 +138,8 @@ def test_what_was_replaced_is_neither_outdated_nor_sorted_again(
     monkeypatch.setenv("MAX_HOURS_AHEAD", "48")
     monkeypatch.setenv("TENANTS", "sample")
     doctor = " ".join(gata("doctor").stdout.split())
-    assert "interactions of sample: 2 files sorted, 0 waiting; a catalogue of 0 items. 1 file counts by other" in doctor
+    assert "interactions of sample: 2 files sorted, 0 waiting; a catalogue of 0 items. " in doctor
+    assert "1 file counts by other" in doctor
     assert "gata quarantine --tenant sample --replay" in doctor
     assert [one["file_id"] for one in said(gata("quarantine", "--tenant", "sample"))] == [b["file_id"]]
     assert [one["event"] for one in said(ingest("interactions", "a.csv"))] == ["FILE_REPLACED"]

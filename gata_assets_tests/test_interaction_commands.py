@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from gata_assets.resources.ticket_table import create_sqlite
+from gata_assets_tests.loopback import free_port
 from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
 from gata_assets_tests.test_cli import environment, gata
 from gata_assets_tests.test_interaction_line import catalogue, interactions
@@ -128,6 +129,7 @@ def test_a_backfill_makes_what_is_missing_of_both_halves(workplace: Path) -> Non
     ingest(workplace, "acme", "items", "items.csv")
     plan = backfill(workplace, "--plan")
     assert "interactions       acme: 0 batches are whole in the target, 2 to prepare" in plan.stdout
+    assert plan.stdout.count("Nothing was written.") == 1
     assert not (workplace / "gata-data/acme/features").exists()
     prepare(workplace, "--only", "interactions")
     first = backfill(workplace)
@@ -237,5 +239,14 @@ def test_doctor_says_what_there_is_of_each_tenant_and_whether_the_engine_can_be_
     found = gata(workplace, "doctor", **SETTINGS).stdout
     assert "ok   engine: polars makes features and training data of interactions" in found
     assert "note interactions of globex: there is no file yet; `gata ingest` brings some" in found
-    assert "note interactions of acme: 1 files sorted, 0 waiting; a catalogue of 0 items" in found
+    assert "note interactions of acme: 1 file sorted, 0 waiting; a catalogue of 0 items" in found
+    assert "a catalogue of 0 items. Batches with positives fail without one" in found
     assert "A batch can be prepared." in found
+
+
+def test_doctor_says_when_nobody_answers_where_the_engine_runs(workplace: Path) -> None:
+    nobody = {"INTERACTION_ENGINE": "spark", "SPARK_MASTER": f"spark://127.0.0.1:{free_port()}"}
+    looked = gata(workplace, "doctor", **SETTINGS, **nobody)
+    assert looked.returncode == 1
+    assert f"BAD  engine: Nobody answers at {nobody['SPARK_MASTER']}. Look at SPARK_MASTER" in looked.stdout
+    assert "A batch cannot be prepared as things are." in looked.stdout

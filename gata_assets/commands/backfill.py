@@ -123,14 +123,17 @@ def run(
     """
     require_tenants(settings, only)
     batch_ids = [batch.batch_id for batch in batches_between(first, last, every_hours=every_hours)]
+    console = text_console()
     code = 0 if only == INTERACTIONS else _run_tickets(settings, batch_ids, again=again, only_plan=only_plan)
-    if only == TICKETS or not settings.tenants_prepared or code == INTERRUPTED:
-        return code
-    # Who prepares tickets alone does not load what interactions need.
-    from gata_assets.commands import interaction_backfill
+    if only != TICKETS and settings.tenants_prepared and code != INTERRUPTED:
+        # Who prepares tickets alone does not load what interactions need.
+        from gata_assets.commands import interaction_backfill
 
-    ended = interaction_backfill.run(settings, batch_ids, text_console(), again=again, only_plan=only_plan)
-    return max(code, ended)
+        ended = interaction_backfill.run(settings, batch_ids, console, again=again, only_plan=only_plan)
+        code = max(code, ended)
+    if only_plan and code != INTERRUPTED:
+        console.print("Nothing was written. Without --plan the batches are prepared.")
+    return code
 
 
 def _run_tickets(settings: Settings, batch_ids: Sequence[str], *, again: bool, only_plan: bool) -> int:
@@ -249,7 +252,6 @@ def _print_plan(wanted: Wanted, runs: int, estimate: BackfillEstimate) -> None:
     console.print(f"database calls     about {estimate.database_calls:,}, {_size(estimate.bytes_read)}")
     console.print(f"written            about {_size(estimate.bytes_written)}")
     console.print(f"time               about {_duration(estimate.seconds)}")
-    console.print("Nothing was written. Without --plan the batches are prepared.")
 
 
 def _print_wanted(console: Console, wanted: Wanted) -> None:

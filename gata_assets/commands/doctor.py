@@ -12,11 +12,12 @@ from gata_assets.commands.quarantine import say_outdated
 from gata_assets.commands.terminal import text_console
 from gata_assets.core.interaction_places import MANIFEST_FILE, DataType, TenantPlaces
 from gata_assets.definitions import build_store, open_source
-from gata_assets.errors import DeleteDeniedError, GataError, ObjectNotFoundError, StoreError
+from gata_assets.errors import DeleteDeniedError, EngineError, GataError, ObjectNotFoundError, StoreError
 from gata_assets.resources.curation import Curator
 from gata_assets.resources.file_listing import find_waiting
 from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.objects import Objects
+from gata_assets.setting_values import EngineKind
 from gata_assets.settings import Settings
 
 # One key that is written over every time: where the role may not delete, at most this one is left.
@@ -109,14 +110,20 @@ def _examine_store(store: ObjectStore) -> Iterator[Finding]:
 
 
 def _examine_engine(settings: Settings) -> Finding:
-    """Whether the engine can be loaded; a cluster is not asked."""
+    """Whether the engine can be loaded and somebody answers where it runs; what a cluster can do is not asked."""
     from gata_assets.interaction_definitions import build_engine
 
     kind = settings.interaction_engine.value
     try:
         build_engine(settings)
+        if settings.interaction_engine is EngineKind.SPARK:
+            from gata_assets.resources.spark_session import require_answer
+
+            require_answer(settings.spark_remote or settings.spark_master or "")
     except ModuleNotFoundError as error:
         return Finding("engine", False, f"{error.name} is not installed: pip install 'gata-assets[{kind}]'")
+    except EngineError as error:
+        return Finding("engine", False, str(error))
     return Finding("engine", True, f"{kind} makes features and training data of interactions")
 
 
@@ -132,10 +139,16 @@ def _examine_tenant(curator: Curator) -> Finding:
         return Finding(subject, False, str(error))
     if not waiting and not any(reports):
         return Finding(subject, None, "there is no file yet; `gata ingest` brings some")
-    found = f"{sum(map(len, reports)):,} files sorted, {waiting:,} waiting; a catalogue of {items:,} items"
+    found = f"{_files(sum(map(len, reports)))} sorted, {waiting:,} waiting; a catalogue of {items:,} items"
+    if not items:
+        found += ". Batches with positives fail without one: gata ingest items"
     if outdated := sum(len(curator.outdated(of_kind)) for of_kind in reports):
         found += f". {say_outdated(outdated)} To sort them again: gata quarantine --tenant {places.tenant} --replay"
     return Finding(subject, True if items and not waiting and not outdated else None, found)
+
+
+def _files(number: int) -> str:
+    return f"{number:,} file" if number == 1 else f"{number:,} files"
 
 
 def _count_items(places: TenantPlaces, store: Objects) -> int:

@@ -13,7 +13,7 @@ from time import perf_counter
 from gata_assets.commands.tenants import FileOutcome, followed, open_curator, show_outcomes
 from gata_assets.commands.terminal import text_console
 from gata_assets.core.interaction_places import DataType
-from gata_assets.core.raw_files import FileFormat, is_raw_name, parse_format
+from gata_assets.core.raw_files import FORMATS, FileFormat, is_raw_name, parse_format
 from gata_assets.errors import RawFileError
 from gata_assets.resources.intake import Intake
 from gata_assets.settings import Settings
@@ -47,7 +47,7 @@ def run(
     replaced, before anything lands.
     """
     kind = DataType(data)
-    known = parse_format(file_format) if file_format else None
+    known = _require_format(file_format) if file_format else None
     with TemporaryDirectory(prefix="gata-") as scratch, followed() as display:
         given = list(_files(files, known, Path(scratch)))
         if not given:
@@ -75,7 +75,7 @@ def ingest_file(
     """Take one file in, and say what became of it, or of the same content when it came before."""
     started = perf_counter()
     try:
-        file_format = file.format or parse_format(file.path.name)
+        file_format = file.format or _format_by_name(file.path.name)
         taken = intake.take(data, file.path.name, file.path, file_format, replaces=replaces, progress=progress)
     except RawFileError as error:
         return FileOutcome(file.name, refused=str(error), seconds=perf_counter() - started)
@@ -109,6 +109,20 @@ def _files(names: Sequence[str], known: FileFormat | None, scratch: Path) -> Ite
             yield from (_Given(str(one), one) for one in taken)
         else:
             yield _Given(name, path, known)
+
+
+def _require_format(end: str) -> FileFormat:
+    try:
+        return parse_format(end)
+    except RawFileError:
+        raise RawFileError(f"--format {end} is none: {FORMATS}.") from None
+
+
+def _format_by_name(name: str) -> FileFormat:
+    try:
+        return parse_format(name)
+    except RawFileError as error:
+        raise RawFileError(f"{error} Name it so, or say what it is with --format.") from None
 
 
 def _has_known_format(name: str) -> bool:

@@ -125,8 +125,6 @@ def run(settings: Settings, batch_ids: Sequence[str], console: Console, *, again
     except KeyboardInterrupt:
         console.print(INTERRUPTED_SAID)
         return INTERRUPTED
-    if only_plan:
-        console.print("Nothing was written. Without --plan the batches are prepared.")
     return 0 if is_well else 1
 
 

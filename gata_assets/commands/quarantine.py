@@ -17,6 +17,7 @@ from gata_assets.errors import DataRuleError
 from gata_assets.resources.curation import Curator
 from gata_assets.settings import Settings
 
+_WIDEST = 1_000
 RULES = tuple(rule.label for rule in Rule)
 
 
@@ -36,6 +37,9 @@ def run(settings: Settings, tenant: str, *, rule: str | None, file_id: str | Non
     refused = [report for report in reports if report.refused and rule is None]
     outdated = [report for report in reports if curator.is_outdated(report) and not report.refused and rule is None]
     if as_table:
+        if not any(curator.reports(data) for data in DataType):
+            text_console().print(f"No file of {tenant} was sorted so far: `gata ingest` brings some.")
+            return
         _print_tables(sorted(rows), refused)
         if outdated:
             again = f"gata quarantine --tenant {tenant} --replay"
@@ -96,15 +100,16 @@ def say_outdated(files: int) -> str:
 
 
 def _print_tables(rows: Sequence[tuple[str, str, int]], refused: Sequence[Report]) -> None:
-    console = text_console(width=None)
+    console = text_console()
     if rows:
         table = Table(title="Rows in quarantine", title_justify="left")
         table.add_column("rule")
-        table.add_column("file", overflow="fold")
+        table.add_column("file")
         table.add_column("rows", justify="right")
         for rule, name, count in rows:
             table.add_row(rule, name, f"{count:,}")
-        console.print(table)
+        # As wide as it is, also on a narrow terminal: an id in two pieces cannot be copied.
+        text_console(width=_WIDEST).print(table)
     for report in refused:
         console.print(f"REFUSED {report.file_id} {report.refused}", markup=False)
     if not rows and not refused:

@@ -55,8 +55,7 @@ class FileOutcome:
 
 def open_curator(settings: Settings, tenant: str, now: datetime | None = None) -> Curator:
     """The curator of a tenant; says on stderr when nobody prepares the tenant's data."""
-    prepared = settings.tenants or ("sample",)
-    if tenant not in prepared:
+    if tenant not in settings.tenants_prepared:
         text_console(stderr=True).print(f"TENANTS does not name {tenant}: its data is kept and sorted, not prepared.")
     return Curator(_open_store(settings), tenant, settings.curation_rules, now or datetime.now(UTC))
 

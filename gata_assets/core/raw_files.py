@@ -7,7 +7,7 @@ Its rows are read in `raw_rows`; where it stands is in `interaction_places`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -71,7 +71,7 @@ _ENDINGS |= dict.fromkeys(("jsonl", "ndjson"), RawFormat.JSON_LINES)
 _COMPRESSIONS = {"gz": Compression.GZIP, "zst": Compression.ZSTD}
 _LONGEST_STEM = 80
 _MARK = 12
-_FORMATS = "csv, jsonl (or ndjson) or parquet, each alone or with .gz or .zst"
+FORMATS = "csv, jsonl (or ndjson) or parquet, each alone or with .gz or .zst"
 
 
 def parse_format(name: str) -> FileFormat:
@@ -81,7 +81,7 @@ def parse_format(name: str) -> FileFormat:
     if compression:
         endings.pop()
     if not endings or endings[-1] not in _ENDINGS:
-        raise RawFileError(f"the name does not tell the format. A file ends with {_FORMATS}.")
+        raise RawFileError(f"has a name that does not tell the format. A file ends with {FORMATS}.")
     return FileFormat(_ENDINGS[endings[-1]], compression)
 
 
@@ -144,14 +144,18 @@ def require_columns(data: DataType, found: Iterable[str]) -> None:
     unknown = [name for name in names if name not in wanted.all]
     optional = f"A table of {data} has {', '.join(wanted.required)}, and may have {', '.join(wanted.optional)}."
     if missing:
-        others = f" ({len(unknown)} others are not known)" if unknown else ""
-        raise RawFileError(f"lacks the columns {', '.join(missing)}{others}. {optional}")
+        others = f" (of its own, {len(unknown)} are not known)" if unknown else ""
+        raise RawFileError(f"lacks the {_columns(missing)} {', '.join(missing)}{others}. {optional}")
     if unknown:
         shown = ", ".join(name if re.fullmatch(r"[A-Za-z_]\w{0,39}", name, re.ASCII) else "…" for name in unknown[:10])
         raise RawFileError(f"has columns that are not known: {shown}. {optional}")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise RawFileError(f"has columns twice: {', '.join(twice)}.")
+
+
+def _columns(names: Sequence[str]) -> str:
+    return "column" if len(names) == 1 else "columns"
 
 
 def _safe_stem(name: str) -> str:

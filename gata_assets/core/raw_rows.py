@@ -49,6 +49,8 @@ _LONGEST_LINE = 16_000_000
 _PARQUET_ROWS = 131_072
 _LINES_THAT_TELL_COLUMNS = 1_000
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# What programs write where a comma should be, above all spreadsheets of countries whose decimals have a comma.
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _NOT_UTF_8 = "is not UTF-8: save it as UTF-8 (in Excel: CSV UTF-8) and send it again."
 
 
@@ -115,11 +117,16 @@ def _read_header(line: bytes) -> list[str]:
     if not line.strip():
         raise RawFileError("is empty, or has an empty line in place of the columns' names.")
     try:
-        return [name.strip() for name in next(csv.reader([line.decode().rstrip("\r")]))]
+        text = line.decode().rstrip("\r")
+        names = [name.strip() for name in next(csv.reader([text]))]
     except UnicodeDecodeError:
         raise RawFileError(_NOT_UTF_8) from None
     except (csv.Error, StopIteration):
         raise RawFileError("has a first line that does not name columns.") from None
+    for mark, called in _OTHER_SEPARATORS.items():
+        if len(names) == 1 and mark in text:
+            raise RawFileError(f"has {called} between its columns: save it with commas and send it again.")
+    return names
 
 
 def _contents(stream: BinaryIO, block_bytes: int) -> Iterator[tuple[bytes, bool]]:

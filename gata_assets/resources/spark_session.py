@@ -51,7 +51,7 @@ def open_session(
         from pyspark.sql import SparkSession
     except ImportError:
         raise EngineError("INTERACTION_ENGINE=spark needs pyspark: pip install 'gata-assets[spark]'") from None
-    _require_answer(where)
+    require_answer(where)
     close_session()
     builder = SparkSession.builder.appName(APP_NAME)
     with _starting(where):
@@ -187,8 +187,11 @@ def _starting(where: str) -> Iterator[None]:
         raise EngineError(f"No Spark session on {_public(where)}: {kind}. {_ADVICE}") from None
 
 
-def _require_answer(where: str) -> None:
-    """Somebody listens at a master or a Connect server; of masters for one another (with commas), any."""
+def require_answer(where: str) -> None:
+    """See that somebody listens at a master or a Connect server; of masters for one another (with commas), any.
+
+    Raises EngineError.
+    """
     scheme, _, rest = where.partition("://")
     if scheme not in _DEFAULT_PORTS:
         return
