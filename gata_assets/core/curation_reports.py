@@ -26,12 +26,13 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, order=True)
 class Part:
-    """A stored table of a file's rows: its key and its rows; for good interactions their day, and where it stands in
-    the object, which has a part for each day. Without `spans` it is the whole object.
+    """A stored table of a file's rows: its key, rows and SHA-256; for good interactions their day, and where it stands
+    in the object, which has a part for each day. Without `spans` it is the whole object.
     """
 
     key: str
     rows: int
+    sha256: str
     day: date | None = None
     spans: tuple[Span, ...] = ()
 
@@ -114,7 +115,7 @@ class Report:
 def _part(found: Mapping[str, Any]) -> Part:
     spans = tuple(Span(int(start), int(size)) for start, size in found["spans"])
     day = date.fromisoformat(found["day"]) if found["day"] else None
-    return Part(str(found["key"]), int(found["rows"]), day, spans)
+    return Part(str(found["key"]), int(found["rows"]), str(found["sha256"]), day, spans)
 
 
 def replaced_files(reports: Iterable[Report]) -> dict[str, str]:

@@ -26,7 +26,7 @@ from gata_assets.core.curation_reports import Part, check_no_part_is_lost, parts
 from gata_assets.core.curation_rules import STAGED
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE, DataType
 from gata_assets.core.outcomes import Outcome, broken
-from gata_assets.errors import ObjectNotFoundError
+from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.resources.file_sorting import CALLS_AT_ONCE, DAMAGED, SMALL_CALLS_AT_ONCE, FileSorter
 from gata_assets.resources.threads import map_in_order
 
@@ -176,7 +176,7 @@ class Curator(FileSorter):
         """Write tables (the rows first) and last their manifest; an earlier manifest is withdrawn before."""
         folder = self._folder(day)
         contents = {name: _encode(table) for name, table in tables.items()}
-        # Arrow keeps what each thread had: 30 MB more of a million rows. `pa.set_memory_pool` does not reach its writer.
+        # Arrow keeps what each thread had: 30 MB of a million rows. `pa.set_memory_pool` does not reach its writer.
         pa.default_memory_pool().release_unused()
         digests = {name: sha256(content).hexdigest() for name, content in contents.items()}
         made = Curated(
@@ -221,7 +221,7 @@ class Curator(FileSorter):
         def read(part: Part) -> pa.Table:
             try:
                 table = self.read_staged(part)
-            except (ObjectNotFoundError, *DAMAGED):
+            except (ObjectNotFoundError, DamagedTableError, *DAMAGED):
                 return nothing
             is_whole = _kinds(table) <= _kinds(nothing) and len(table) == part.rows
             return table if is_whole else nothing

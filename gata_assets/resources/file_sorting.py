@@ -24,7 +24,7 @@ from gata_assets.core.curation_rules import RowRules, digest_settings
 from gata_assets.core.interaction_places import ITEMS_FILE, DataType, TenantPlaces
 from gata_assets.core.interaction_rules import CurationRules
 from gata_assets.core.raw_files import file_id, landed_at, parse_format
-from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileError
+from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError, RawFileError
 from gata_assets.resources.file_listing import list_raw_keys
 from gata_assets.resources.objects import Objects
 from gata_assets.resources.raw_reading import read_sorted
@@ -135,19 +135,25 @@ class FileSorter:
             return None
 
     def stored_rows(self, quarantine: Part) -> tuple[Part, int]:
-        """A quarantine table and its rows as it says itself; none where it is not there or damaged."""
+        """A quarantine table and its rows as it says itself; none where it is not there or not what was written."""
         try:
             with self.store.local_copy(quarantine.key) as path:
-                return quarantine, pq.read_metadata(path).num_rows
+                return quarantine, pq.read_metadata(path).num_rows if _digest(path) == quarantine.sha256 else 0
         except (ObjectNotFoundError, *DAMAGED):
             return quarantine, 0
 
     def read_staged(self, part: Part) -> pa.Table:
-        """The rows of a part; raises ObjectNotFoundError, or one of DAMAGED."""
+        """The rows of a part; raises ObjectNotFoundError, one of DAMAGED, or DamagedTableError for other bytes than
+        were written, which could be read as other rows.
+        """
         if part.spans:
-            return read_spans(self.store.read_part(part.key, *span) for span in part.spans)
-        with self.store.local_copy(part.key) as path:
-            return pl.read_parquet(path).to_arrow()
+            table, digest = read_spans(self.store.read_part(part.key, *span) for span in part.spans)
+        else:
+            with self.store.local_copy(part.key) as path:
+                table, digest = pl.read_parquet(path).to_arrow(), _digest(path)
+        if digest != part.sha256:
+            raise DamagedTableError(f"{self.store.uri(part.key)} is not what was written: its SHA-256 is another.")
+        return table
 
     @cached_property
     def known_items(self) -> pl.Series:
@@ -165,8 +171,7 @@ class FileSorter:
         by_rule: Counter[str] = Counter()
         items, bad = [], []
         source = report.raw_key.rpartition("/")[2]
-        with path.open("rb") as file:
-            version = sha256(f"{rules.digest}{file_digest(file, 'sha256').hexdigest()}".encode()).hexdigest()[:10]
+        version = sha256(f"{rules.digest}{_digest(path)}".encode()).hexdigest()[:10]
         name, staged = f"{report.file_id}-{version}", scratch / "staged"
         with StagedWriter(staged) as writer:
             for count, one in read_sorted(path, parse_format(report.raw_key), data, rules, source):
@@ -203,7 +208,7 @@ class FileSorter:
         path, table = scratch / "table", pa.concat_tables(tables)
         pq.write_table(table, path, compression="zstd", write_statistics=False)
         self.store.write_file(key, path)
-        return Part(key, len(table))
+        return Part(key, len(table), _digest(path))
 
     def _data_of(self, key: str) -> DataType:
         for data in DataType:
@@ -222,3 +227,8 @@ class FileSorter:
         for report in changed:
             self.store.write(self.places.report(report.data, report.file_id), report.encode())
         return changed[-1]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

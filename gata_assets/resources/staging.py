@@ -7,18 +7,23 @@ Source: https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from datetime import date, timedelta
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from gata_assets.core.arrow_numbers import MICROS_OF_A_DAY, numbers_of_arrow
 from gata_assets.core.curation_reports import Part, Span
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 _TIME = "timestamp"
 _EPOCH = date(1970, 1, 1)
@@ -36,6 +41,7 @@ class StagedWriter:
         self._rows_in_hand = 0
         self._spans: dict[date, list[Span]] = {}
         self._rows: dict[date, int] = {}
+        self._digests: dict[date, Hash] = {}
         self._options = pa.ipc.IpcWriteOptions(compression=_COMPRESSION, use_threads=False)
         with ExitStack() as opened:
             self._file = opened.enter_context(pa.OSFile(str(path), "wb"))
@@ -63,19 +69,36 @@ class StagedWriter:
     def parts(self, key: str) -> tuple[Part, ...]:
         """The parts, a day each and ascending, when all rows are in and the file becomes the object of that key."""
         self._lay_down()
-        return tuple(Part(key, self._rows[day], day, tuple(self._spans[day])) for day in sorted(self._spans))
+        return tuple(
+            Part(key, self._rows[day], self._digests[day].hexdigest(), day, tuple(spans))
+            for day, spans in sorted(self._spans.items())
+        )
 
     def _lay_down(self) -> None:
         for number, pieces in sorted(self._held.items()):
-            day, batch, start = _EPOCH + timedelta(days=number), pa.concat_batches(pieces), self._file.tell()
-            with pa.ipc.new_stream(self._file, batch.schema, options=self._options) as stream:
+            day, batch, span = _EPOCH + timedelta(days=number), pa.concat_batches(pieces), pa.BufferOutputStream()
+            with pa.ipc.new_stream(span, batch.schema, options=self._options) as stream:
                 stream.write_batch(batch)
-            self._spans.setdefault(day, []).append(Span(start, self._file.tell() - start))
+            content = span.getvalue()
+            self._spans.setdefault(day, []).append(Span(self._file.tell(), content.size))
             self._rows[day] = self._rows.get(day, 0) + len(batch)
+            self._digests.setdefault(day, sha256()).update(content)
+            self._file.write(content)
         self._held, self._rows_in_hand = {}, 0
 
 
-def read_spans(spans: Iterable[bytes]) -> pa.Table:
-    """The rows of spans of a staged file, at least one; raises pa.ArrowException for bytes that are none."""
+def read_spans(spans: Iterable[bytes]) -> tuple[pa.Table, str]:
+    """The rows of spans of a staged file, at least one, and their SHA-256; raises one of Arrow's errors, or OSError,
+    for bytes that are none.
+
+    Bytes that were changed may well be read as other rows, or as texts that end beyond their column.
+    """
     options = pa.ipc.IpcReadOptions(use_threads=False)
-    return pa.Table.from_batches(batch for span in spans for batch in pa.ipc.open_stream(span, options=options))
+    digest = sha256()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for span in spans:
+            digest.update(span)
+            yield from pa.ipc.open_stream(span, options=options)
+
+    return pa.Table.from_batches(batches()), digest.hexdigest()
