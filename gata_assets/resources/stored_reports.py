@@ -27,7 +27,7 @@ class StoredReports:
     others may write.
 
     So they are listed each time, and read where the listing tells another version than that which was read. What is
-    kept takes twice the size of the JSON: 18 MB for 10,000 files of a few days each.
+    kept takes 25 MB for 10,000 files of three days each; two lists of them, which one run held, took 59 MB.
     """
 
     def __init__(self, store: Objects, places: TenantPlaces) -> None:
