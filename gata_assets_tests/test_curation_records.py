@@ -87,6 +87,21 @@ def test_a_catalogue_that_the_command_made_is_recorded_once(settings: Settings, 
     assert CATALOGUE in written(prepare(settings, instance))
 
 
+def test_days_that_lie_apart_are_made_by_one_run_and_each_once(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    sort(settings, "items", "items.csv", b"item_id,title\ni1,one\n")
+    sort(settings, "interactions", "a.csv", CSV)
+    store = LocalObjectStore(directory=str(settings.target_dir))
+    prepare(settings, instance)
+    apart = ["2025-12-30", "2026-01-01"]
+    for day in apart:
+        store.delete(f"acme/curated/interactions/{day}/manifest.json")
+    again = prepare(settings, instance)
+    assert [one.partition for one in again.written if one.asset == "acme/curated_interactions"] == apart
+    assert len(again.run_ids) == 2, "the days, and the batch"
+
+
 def test_a_file_that_the_command_refused_is_red_until_another_took_its_place(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:

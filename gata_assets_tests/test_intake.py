@@ -38,6 +38,12 @@ class CountingObjects(LocalObjects):
             self.calls[f"listed {prefix}"] += 1
             yield key
 
+    def list_versions(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Count each key that is listed, as a page would."""
+        for listed in super().list_versions(prefix):
+            self.calls[f"listed {prefix}"] += 1
+            yield listed
+
     def read(self, key: str) -> bytes:
         """Count, then read."""
         self.calls[f"read {key.rpartition('/')[0]}"] += 1

@@ -116,6 +116,25 @@ def test_more_keys_than_a_page_of_s3_are_all_listed(store: ObjectStore) -> None:
     assert list(store.list_keys("many/")) == keys
 
 
+def test_an_object_has_another_version_when_it_was_written_over_and_the_same_while_it_was_not(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    keys = ["a/1", "a/2", "a/3", "a/b/4"]
+    for key in keys:
+        store.write(key, b"before")
+    first = dict(store.list_versions("a/"))
+    assert list(first) == keys == list(store.list_keys("a/"))
+    assert dict(store.list_versions("a/")) == first
+    # As long as before, and at once.
+    store.write("a/1", b"after!")
+    (tmp_path / "file").write_bytes(b"other!")
+    store.write_file("a/b/4", tmp_path / "file")
+    store.delete("a/2")
+    second = dict(store.list_versions("a/"))
+    assert {key for key in first if second.get(key) == first[key]} == {"a/3"}
+    assert list(second) == ["a/1", "a/3", "a/b/4"]
+
+
 @pytest.mark.parametrize("manner", [Manner.ERROR, Manner.REFUSED, Manner.CUT_SHORT, Manner.BODILESS])
 def test_a_listing_that_breaks_off_is_not_taken_for_an_empty_one(
     manner: Manner, bucket: str, moto_url: str, monkeypatch: pytest.MonkeyPatch
@@ -128,6 +147,8 @@ def test_a_listing_that_breaks_off_is_not_taken_for_an_empty_one(
         faults.begin(manner, first=1, last=99)
         with pytest.raises(StoreError, match=r"training/.* could not be listed"):
             list(store.list_keys("training/"))
+        with pytest.raises(StoreError, match=r"training/.* could not be listed"):
+            list(store.list_versions("training/"))
         with pytest.raises(StoreError, match=r"data\.json could not be read"), store.local_copy(KEY):
             pytest.fail("half an object was read")
 
@@ -142,8 +163,9 @@ def test_a_directory_that_may_not_be_read_is_not_taken_for_an_empty_one(
     store.write(KEY, b"x")
     # Root, as whom containers run tests, may read all.
     monkeypatch.setattr(os, "scandir", deny)
-    with pytest.raises(StoreError, match="cannot be listed: Permission denied"):
-        list(store.list_keys("training/"))
+    for listed in (store.list_keys, store.list_versions):
+        with pytest.raises(StoreError, match="cannot be listed: Permission denied"):
+            list(listed("training/"))
 
 
 def test_where_no_console_shows_an_object_there_is_no_page_of_it(store: ObjectStore) -> None:

@@ -152,7 +152,9 @@ def _curate(
         # Which days the new files are of is known when they are sorted, by the run itself.
         due = days.due or days.days[-1:]
     within = keep_to_days(tenant, days.days[0], days.days[-1])
-    for start, end in stretches(due):
+    if due:
+        # One run, of the first days without a gap: those after a gap it makes too, since they are stale or missing.
+        start, end = stretches(due)[0]
         run = run_range(job, instance, (str(start), str(end)), assets=[keys[CURATED_INTERACTIONS]], config=within)
         half.add(run, str(start))
     reports = curator.reports(DataType.INTERACTIONS)

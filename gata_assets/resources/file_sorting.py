@@ -29,13 +29,10 @@ from gata_assets.resources.file_listing import list_raw_keys
 from gata_assets.resources.objects import Objects
 from gata_assets.resources.raw_reading import read_sorted
 from gata_assets.resources.staging import StagedWriter, read_spans
-from gata_assets.resources.threads import map_in_order
+from gata_assets.resources.stored_reports import StoredReports
 
 # Calls of the store at once, where each brings or takes a table.
 CALLS_AT_ONCE = 2
-# Where each brings a little JSON and is waited for. 2,000 reports at 10 ms a call: 14 s by 2, 2.8 s by 10 and by 16
-# (one core is busy then), and 1 MB more; the SDK keeps 10 connections.
-SMALL_CALLS_AT_ONCE = 10
 # What is raised for a stored table that is cut off or changed: Arrow has OSError for bytes that cannot be decompressed,
 # and Polars a panic, which is no Exception. Stores themselves raise errors of ours.
 DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
@@ -50,6 +47,7 @@ class FileSorter:
         self.places = TenantPlaces(tenant)
         self.rules = rules
         self.now = now
+        self._reports = StoredReports(store, self.places)
         self._files = 0
 
     def raw_keys(self, data: DataType) -> list[str]:
@@ -57,9 +55,11 @@ class FileSorter:
         return list_raw_keys(self.places, self.store, data)
 
     def reports(self, data: DataType) -> list[Report]:
-        """What became of every file that was sorted, by file id; raises DamagedTableError."""
-        keys = self.store.list_keys(self.places.report(data))
-        return list(map_in_order(self._read_report, keys, SMALL_CALLS_AT_ONCE))
+        """What became of every file that was sorted, by file id; raises DamagedTableError.
+
+        As it stands now, and yet each report is read once while nobody writes it over.
+        """
+        return self._reports.read_all(data)
 
     def unsorted(self, kinds: Iterable[DataType] = (DataType.ITEMS, DataType.INTERACTIONS)) -> list[str]:
         """Raw files without a report, and those that were refused under other settings, kind after kind."""
@@ -129,10 +129,7 @@ class FileSorter:
 
     def find_report(self, data: DataType, name: str) -> Report | None:
         """The report of a file id, None where there is none; raises DamagedTableError."""
-        try:
-            return self._read_report(self.places.report(data, name))
-        except ObjectNotFoundError:
-            return None
+        return self._reports.find(data, name)
 
     def stored_rows(self, quarantine: Part) -> tuple[Part, int]:
         """A quarantine table and its rows as it says itself; none where it is not there or not what was written."""
@@ -216,16 +213,13 @@ class FileSorter:
                 return data
         raise DataRuleError(f"{key} is not a raw file of {self.places.tenant}.")
 
-    def _read_report(self, key: str) -> Report:
-        return Report.decode(self.store.read(key), self.store.uri(key))
-
     def _in_place(self, new: Report, olds: Sequence[str]) -> list[Report]:
         return put_in_place(new, olds, self.reports(new.data)) if olds and new.refused is None else [new]
 
     def _write_reports(self, changed: Sequence[Report]) -> Report:
         """Write reports one after the other; gives the last."""
         for report in changed:
-            self.store.write(self.places.report(report.data, report.file_id), report.encode())
+            self._reports.write(report)
         return changed[-1]
 
 

@@ -62,6 +62,10 @@ class Objects(ABC):
         """
 
     @abstractmethod
+    def list_versions(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """As `list_keys`, each key with a mark of its object that is another once that was written over."""
+
+    @abstractmethod
     def exists(self, key: str) -> bool:
         """Whether there is an object under the key; raises StoreError when that cannot be told."""
 
@@ -113,6 +117,21 @@ class LocalObjects(Objects):
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """See Objects; what is being written is not listed."""
+        yield from self._walk(prefix)
+
+    def list_versions(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """See Objects; every write is a file of its own. One that went after it was listed is left out."""
+        for key in self._walk(prefix):
+            path = self._path(key)
+            try:
+                found = path.stat()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise StoreError(f"{path} cannot be listed: {error.strerror}. {_ADVICE}") from None
+            yield key, f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
+
+    def _walk(self, prefix: str) -> list[str]:
         root = Path(self.directory)
         folder, _, _ = prefix.rpartition("/")
         start = self._path(folder) if folder else root
@@ -125,7 +144,7 @@ class LocalObjects(Objects):
                     found += [Path(place, name).relative_to(root).as_posix() for name in files]
         except OSError as error:
             raise StoreError(f"{start} cannot be listed: {error.strerror}. {_ADVICE}") from None
-        yield from sorted(key for key in found if key.startswith(prefix))
+        return sorted(key for key in found if key.startswith(prefix))
 
     def read(self, key: str) -> bytes:
         """See Objects."""

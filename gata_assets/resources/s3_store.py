@@ -21,6 +21,7 @@ from gata_assets.resources.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import ObjectTypeDef
 
 _DENIED = frozenset({"AccessDenied", "403", "Forbidden"})
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
@@ -81,12 +82,19 @@ class S3ObjectStore(ObjectStore):
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """See Objects; a page of 1,000 at a time."""
+        return (one["Key"] for one in self._list(prefix))
+
+    def list_versions(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """See Objects; no more calls than `list_keys`: S3 tells the ETag, which is of the content, with each key."""
+        return ((one["Key"], f"{one['ETag']} {one['LastModified']}") for one in self._list(prefix))
+
+    def _list(self, prefix: str) -> Iterator[ObjectTypeDef]:
         with self._errors("listed", prefix, "s3:ListBucket"):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
             for page in pages:
                 if "KeyCount" not in page:
                     raise self._broken_off(prefix, "listed")
-                yield from [one["Key"] for one in page.get("Contents", [])]
+                yield from page.get("Contents", [])
 
     def exists(self, key: str) -> bool:
         """See Objects.
