@@ -51,7 +51,7 @@ def test_a_set_that_lacks_and_training_data_of_other_features_are_not_whole(
 
 @pytest.mark.parametrize("now", [present(days=OTHER, seen=OTHER), present(seen=OTHER), present(waits=True)])
 def test_other_rows_of_a_day_and_rows_that_wait_for_curation_make_a_batch_out_of_date(now: Present) -> None:
-    assert judge(FEATURES, TRAINING, now).lack is Lack.OTHER_ROWS
+    assert judge(FEATURES, TRAINING, now) == Standing(Lack.OTHER_ROWS)
 
 
 def test_another_catalogue_and_other_settings_are_said_and_nothing_is_made_for_them() -> None:
@@ -59,6 +59,12 @@ def test_another_catalogue_and_other_settings_are_said_and_nothing_is_made_for_t
     ratio = present(NEGATIVE_SAMPLING_RATIO=8)
     assert judge(FEATURES, TRAINING, ratio) == Standing(None, frozenset({Difference.SETTINGS}))
     assert find_differences(FEATURES, SetName.FEATURES, ratio) == frozenset(), "no feature depends on it"
+
+
+def test_features_that_differ_alone_are_told_beside_training_data_that_do_not() -> None:
+    assert judge(stored("f", **{CURATED_INTERACTIONS: OTHER}), TRAINING, present()) == Standing(Lack.OTHER_ROWS)
+    earlier = stored("f", **{CURATED_ITEMS: "fewer"})
+    assert judge(earlier, TRAINING, present()) == Standing(None, frozenset({Difference.CATALOGUE}))
 
 
 def test_a_window_of_another_length_is_a_matter_of_settings_and_not_of_rows() -> None:

@@ -103,6 +103,14 @@ def test_interactions_that_are_not_in_order_of_time_are_told() -> None:
         coder.add(frame[1:], ids(frame, "user"), ids(frame, "item"))
 
 
+def test_interactions_of_one_instant_may_come_in_two_pieces() -> None:
+    frame = interactions_frame([Event("u", "i", VIEW, B), Event("v", "j", VIEW, B)])
+    coder = EventCoder()
+    for piece in (frame[:1], frame[1:]):
+        coder.add(piece, ids(piece, "user"), ids(piece, "item"))
+    assert coder.finish().timestamp.tolist() == coded(frame).timestamp.tolist()
+
+
 def test_a_type_that_is_not_known_is_told() -> None:
     frame = interactions_frame([Event("u", "i", VIEW, B)]).with_columns(type_code=pl.lit(6, pl.UInt8))
     with pytest.raises(DataRuleError, match="1 of 1 interactions have a type_code that is not known"):

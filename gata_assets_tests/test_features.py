@@ -267,6 +267,49 @@ def test_a_table_that_does_not_match_the_events_is_found(
     assert broken(outcome for checked in checks.values() for outcome in checked["features_match_the_events"])
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "change", "rules"),
+    [
+        ("user_features", "avg_rating", lambda values: [2.5, *values[1:]], {"averages of users sum to the ratings"}),
+        ("item_features", "avg_rating", lambda values: [2.5, *values[1:]], {"averages of items sum to the ratings"}),
+        (
+            "user_features",
+            "last_interaction",
+            lambda values: [values[0], values[1] - timedelta(seconds=1)],
+            {"each user's newest is their last interaction"},
+        ),
+        (
+            "recent_interactions",
+            "position",
+            lambda _: [1, 2, 3],
+            {"every user has a newest one", "each user's newest is their last interaction"},
+        ),
+        ("recent_interactions", "position", lambda _: [1, 3, 1], {"each user's are newest first"}),
+    ],
+)
+def test_what_does_not_match_breaks_the_rules_that_say_so(
+    table: str, column: str, change: Callable[[list[Any]], list[Any]], rules: set[str]
+) -> None:
+    events = event_table(
+        [
+            Event("u", "i", VIEW, NOON, 3.0),
+            Event("u", "j", CLICK, NOON + timedelta(hours=1)),
+            Event("v", "i", BUY, NOON),
+        ]
+    )
+    tables = make_features(events, catalogue_frame([]), before=B)
+    spoilt = replace(tables, **{table: replaced(getattr(tables, table), column, change)})
+    assert {outcome.rule for outcome in broken(outcomes_of(spoilt, events))} == rules
+
+
+def test_ratings_are_held_against_their_items_though_items_before_them_have_no_row() -> None:
+    catalogue = (Item("a", available_at=B), Item("i"), Item("j"))
+    events = event_table([Event("u", "i", VIEW, NOON, 2.0), Event("u", "j", VIEW, NOON, 5.0)], catalogue)
+    tables = make_features(events, catalogue_frame(catalogue), before=B)
+    assert tables.item_features["item_id"].to_pylist() == ["i", "j"]
+    assert broken(outcomes_of(tables, events)) == []
+
+
 def test_a_row_that_is_left_out_is_found() -> None:
     events = event_table(A_WORLD.events, A_WORLD.catalogue)
     tables = make_features(events, catalogue_frame(A_WORLD.catalogue), before=B)

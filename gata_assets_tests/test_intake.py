@@ -153,6 +153,42 @@ def test_what_was_replaced_is_neither_outdated_nor_sorted_again(
     assert (alone.exit_code, f"{b['file_id']} took its place" in alone.stderr) == (1, True)
 
 
+def test_one_content_under_two_names_lands_once_though_both_come_at_once(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    intake = Intake(curator)
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for path in paths:
+        path.write_bytes(encode([interaction()], "csv"))
+    a, b = (intake.take(DataType.INTERACTIONS, path.name, path, parse_format(path.name)) for path in paths)
+    assert (a.was_there, b.was_there, b.report) == (False, True, a.report)
+    assert len(list(curator.raw_keys(DataType.INTERACTIONS))) == 1
+
+
+def test_a_content_that_landed_twice_is_known_as_the_file_that_landed_first(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    first = send(curator, [interaction()], tmp_path / "in")
+    day = f"{NOW.date()}"
+    assert day in first.raw_key
+    again = first.raw_key.replace(day, f"{NOW.date() + timedelta(days=1)}")
+    curator.store.write(again, curator.store.read(first.raw_key))
+    assert len(list(curator.raw_keys(DataType.INTERACTIONS))) == 2
+    assert send(curator, [interaction()], tmp_path / "in").file_id == first.file_id
+
+
+def test_a_file_that_was_refused_takes_its_place_again_as_soon_as_it_can_be_read(tmp_path: Path) -> None:
+    curator, paths = curator_of(tmp_path / "store"), {name: tmp_path / f"{name}.csv" for name in "ab"}
+    for name, path in paths.items():
+        path.write_bytes(encode([interaction(user_id=name)], "csv"))
+    a = send(curator, paths["a"].read_bytes(), tmp_path / "in")
+    b = send(curator, paths["b"].read_bytes(), tmp_path / "in", replaces=[a.file_id])
+    curator.store.write(b.raw_key, b"no,such\ncolumns,1\n")
+    assert curator_of(tmp_path / "store", rules=STRICT).sort(b.raw_key).refused
+    curator.store.write_file(b.raw_key, paths["b"])
+    intake = Intake(curator)
+    told = [intake.take(DataType.INTERACTIONS, "x.csv", paths[name], parse_format("x.csv")) for name in "aba"]
+    assert [one.replaced_by for one in told] == [None, None, b.file_id]
+
+
 def test_what_a_directory_has_besides_raw_files_is_said(workplace: Path) -> None:
     (workplace / "in").mkdir()
     for name in ("a.csv", "b.csv", "notes.txt", ".c.csv", "_d.csv"):

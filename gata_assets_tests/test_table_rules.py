@@ -5,6 +5,9 @@ All real, nothing is faked: pandera says of each table that Hypothesis thinks of
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pandera.errors
 import pandera.polars as pandera
 import polars as pl
@@ -153,3 +156,51 @@ def test_values_that_are_in_a_dictionary_only_break_no_rule() -> None:
     spare = pa.DictionaryArray.from_arrays(pa.array([1], pa.int32()), pa.array(["c", "a"], pa.large_string()))
     [outcome] = check_arrow_tables(SCHEMA, [table.set_column(1, "kind", spare)])
     assert outcome.has_passed
+
+
+def test_a_null_that_is_in_a_dictionary_is_a_null() -> None:
+    codes = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), pa.array(["a", None], pa.large_string()))
+    table = table_of([("m", *A_ROW[1:]), A_ROW]).set_column(1, "kind", codes)
+    assert not keeps_every_rule(SCHEMA, table)
+    [outcome] = check_arrow_tables(SCHEMA, [table])
+    assert (outcome.failed, outcome.checked) == (1, 2)
+
+
+def test_values_with_nulls_between_them_are_not_taken_for_ascending() -> None:
+    schema = pandera.DataFrameSchema({"name": pandera.Column(pl.String, unique=True, nullable=True)}, name="names")
+    twice = pa.table({"name": pa.array(["n", None, "n"], pa.large_string())})
+    assert not keeps_every_rule(schema, twice)
+    [outcome] = check_arrow_tables(schema, [twice])
+    assert outcome.failed == 2
+
+
+@pytest.mark.parametrize(
+    "rule", [{"unique": ["one", "other"]}, {"checks": pandera.Check(lambda data: data.lazyframe.select(pl.lit(False)))}]
+)
+def test_a_rule_of_several_columns_needs_more_than_a_glance(rule: dict[str, Any]) -> None:
+    columns = {name: pandera.Column(pl.Int64) for name in ("one", "other")}
+    table = pa.table({"one": [1, 1], "other": [2, 2]})
+    assert keeps_every_rule(pandera.DataFrameSchema(columns), table)
+    schema = pandera.DataFrameSchema(columns, **rule)
+    assert not keeps_every_rule(schema, table)
+    assert not check_arrow_tables(schema, [table])[0].has_passed
+
+
+def test_rows_far_apart_are_held_against_each_other_and_those_of_one_rule_are_counted_together() -> None:
+    rows = 1 << 19
+    table = pa.table({"name": np.arange(rows, dtype=np.int64), "count": np.ones(rows, dtype=np.int64)})
+    names = pandera.Column(pl.Int64, unique=True)
+    counts = pandera.Column(pl.Int64, pandera.Check.ge(1))
+    far = np.arange(rows, dtype=np.int64)
+    far[-1] = 0
+    [outcome] = check_arrow_tables(
+        pandera.DataFrameSchema({"name": names, "count": counts}), [table.set_column(0, "name", pa.array(far))]
+    )
+    assert (outcome.failed, outcome.checked) == (2, rows)
+    few = np.ones(rows, dtype=np.int64)
+    few[[0, -1]] = 0
+    [outcome] = check_arrow_tables(
+        pandera.DataFrameSchema({"name": pandera.Column(pl.Int64), "count": counts}),
+        [table.set_column(1, "count", pa.array(few))],
+    )
+    assert (outcome.failed, outcome.checked) == (2, rows)
