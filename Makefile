@@ -71,7 +71,7 @@ check: $(VENV)/.ready-to-test
 	@$(BIN)/mypy
 
 bench: $(VENV)/.ready-to-test
-	@echo "==> Measuring (about twenty minutes); results go to benchmarks/results/"
+	@echo "==> Measuring (about an hour); results go to benchmarks/results/"
 	@$(BIN)/python -m benchmarks
 
 $(VENV)/bin/python:

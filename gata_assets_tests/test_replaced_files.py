@@ -157,3 +157,30 @@ def test_whatever_took_the_place_of_whatever_at_once_one_file_counts(pairs: list
 def test_of_files_in_a_circle_the_one_that_landed_last_counts() -> None:
     reports = [report_of("a", ("c",)), report_of("b", ("a",)), report_of("c", ("b",)), report_of("d", ("e",))]
     assert [one.file_id for one in valid_reports([*reports, report_of("e")])] == ["c", "d"]
+
+
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_a_refused_file_takes_its_place_when_it_is_read_after_all_unless_another_has_it(
+    is_taken: bool, tmp_path: Path
+) -> None:
+    curator = curator_of(tmp_path / "store")
+
+    def sort(name: str, content: bytes, *replaces: str) -> Report:
+        key = f"{curator.places.raw(DataType.INTERACTIONS)}2026-01-09/{name}.csv"
+        curator.store.write(key, content)
+        return curator.sort(key, replaces=replaces)
+
+    good = {name: encode([interaction(user_id=name)], "csv") for name in "abc"}
+    a = sort("a", good["a"])
+    assert sort("b", b"x,y\n1,2\n", a.file_id).refused
+    assert counting(curator, DataType.INTERACTIONS) == ["a"]
+    if is_taken:
+        c = sort("c", good["c"], a.file_id)
+        b = sort("b", good["b"])
+        assert f"--replaces {c.file_id} is needed" in (b.refused or "")
+        assert counting(curator, DataType.INTERACTIONS) == ["c"]
+        b = sort("b", good["b"], c.file_id)
+    else:
+        b = sort("b", good["b"])
+    assert b.refused is None
+    assert counting(curator, DataType.INTERACTIONS) == ["b"]

@@ -89,6 +89,9 @@ class FileSorter:
 
         A file that cannot be read as a whole gets a report that says so, and none of its rows count. One that was
         sorted before is sorted again, as of when it landed. `progress` is told how many rows were read so far.
+
+        A refused file takes the place of others when it is read after all; where another has taken it meanwhile, it
+        stays refused.
         """
         data = self._data_of(key)
         name = file_id(self.places, data, key)
@@ -96,13 +99,20 @@ class FileSorter:
         landed = earlier.landed_at if earlier else self._later(landed_at(self.places, data, key, self.now))
         rules = RowRules(self.rules, landed, self.known_items)
         settings = digest_settings(data, self.rules)
+        awaited = earlier.replaces if earlier and earlier.refused else ()
         report = Report(data, name, key, landed, settings, replaces=earlier.replaces if earlier else ())
         with self.store.local_copy(key) as path, TemporaryDirectory(prefix="gata-") as scratch:
             try:
                 report = self._sort_rows(report, path, rules, Path(scratch), progress)
             except RawFileError as error:
                 report = replace(report, refused=str(error))
-        return self._write_reports(self._in_place(report, replaces))
+        try:
+            changed = self._in_place(replace(report, replaces=()) if awaited else report, (*awaited, *replaces))
+        except DataRuleError as error:
+            if not awaited:
+                raise
+            changed = [replace(report, refused=str(error))]
+        return self._write_reports(changed)
 
     def put_in_place(self, new: Report, olds: Sequence[str]) -> Report:
         """Have a file take the place of others, which then count no more; a refused one takes nobody's.
@@ -214,7 +224,9 @@ class FileSorter:
         raise DataRuleError(f"{key} is not a raw file of {self.places.tenant}.")
 
     def _in_place(self, new: Report, olds: Sequence[str]) -> list[Report]:
-        return put_in_place(new, olds, self.reports(new.data)) if olds and new.refused is None else [new]
+        if new.refused is not None:
+            return [replace(new, replaces=tuple(dict.fromkeys((*new.replaces, *olds))))]
+        return put_in_place(new, olds, self.reports(new.data)) if olds else [new]
 
     def _write_reports(self, changed: Sequence[Report]) -> Report:
         """Write reports one after the other; gives the last."""
