@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,8 +19,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from benchmarks.harness import Cell, Goal, Result, Table, in_turns, timed
-from benchmarks.processes import run_command
+from benchmarks.harness import PROJECT, Cell, Goal, Result, Table, in_turns, timed
+from benchmarks.processes import IMAGE_VARIABLES, run_command
 from gata_assets.core.candidates import choose_candidates
 from gata_assets.core.compiled import warm_up
 from gata_assets.core.event_table import EventTable, code_events
@@ -29,8 +28,12 @@ from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.core.negatives import gather_histories, sample_negatives
 from gata_assets.core.outcomes import broken
-from gata_assets.core.sampled_rows import SampledRows, sample_rows, write_rows
+from gata_assets.core.sampled_rows import SampledRows, sample_rows
 from gata_assets.core.sampling_quality import check_samples, gather_evidence, weigh_items
+from gata_assets.resources.interaction_engine import NEGATIVE_SAMPLES
+from gata_assets.resources.object_store import LocalObjectStore
+from gata_assets.resources.part_files import write_tables
+from gata_assets.resources.polars_engine import source_of_rows
 
 RATIO = 4
 UNIFORM = SamplingRules(
@@ -79,15 +82,15 @@ def run(*, quick: bool) -> Result:
         np.save(folder / "pairs.npy", np.stack(met))
         ours = [sys.executable, "-m", "benchmarks.sampling"]
         size = [str(users), str(items)]
-        peaks = {
-            mode: run_command([*ours, mode, str(folder), *size], directory=Path(__file__).parents[1]).peak_bytes / 1e6
-            for mode in ("memory", "parquet")
-        }
+        peaks = {}
+        for mode in ("memory", "parquet"):
+            command = [*ours, mode, str(folder), *size]
+            peaks[mode] = run_command(command, directory=PROJECT, variables=IMAGE_VARIABLES).peak_bytes / 1e6
         from_files([folder, folder], {})
         steps: list[dict[str, float]] = [{} for _ in range(times)]
         for step in steps:
             made, _ = from_files([folder, folder], step)
-        written = sum(path.stat().st_size for path in folder.glob("part-*.parquet"))
+        written = sum(path.stat().st_size for path in folder.glob(f"{NEGATIVE_SAMPLES}/part-*.parquet"))
     taken_by = {name: median(step[name] for step in steps) for name in steps[0]}
     whole = median(sum(step[name] for name in step if name != "our checks") for step in steps)
     ratio, rate = seconds[_NUMPY] / seconds[_OURS], len(made.negatives) / whole / 1e6
@@ -96,7 +99,8 @@ def run(*, quick: bool) -> Result:
             f"{pairs:,} distinct positives of {users:,} users and {items:,} items, Zipf-like on both sides; {RATIO} "
             "negatives for each. In memory: from two arrays of codes in random order to two arrays of codes, grouping "
             f"by user included. Medians of {times}, NumPy without duplicates of one run. From Parquet to Parquet: a "
-            "curated file with string ids and keys, and its ids; out come the rows of NegativeSamples in two files."
+            "curated file with string ids and keys, and its ids; out come the rows of NegativeSamples, as a batch "
+            "writes them, with checksums."
         ),
         says=(
             f"{faults[_OURS][0] / seconds[_OURS] / 1e6:.0f}M negatives/s in memory, {ratio:.0f} times NumPy rejection, "
@@ -215,7 +219,7 @@ def write_curated(met: Pairs, users: int, items: int, folder: Path) -> None:
 
 
 def from_files(folders: list[Path], seconds: dict[str, float]) -> tuple[SampledRows, EventTable]:
-    """Read curated files, sample, write two files; the seconds of each step go into `seconds`."""
+    """Read curated files, sample, write the table; the seconds of each step go into `seconds`."""
     source, target = folders
     columns = ["user_key", "item_key", "timestamp", "type_code", "rating"]
     seconds["read"], read = timed(
@@ -236,15 +240,8 @@ def from_files(folders: list[Path], seconds: dict[str, float]) -> tuple[SampledR
 
 
 def _write(rows: SampledRows, target: Path) -> None:
-    ranges = rows.ranges()
-    middle = len(ranges) // 2
-
-    def write(part: int) -> None:
-        with (target / f"part-{part:05}.parquet").open("wb") as sink:
-            write_rows(rows, ranges[middle:] if part else ranges[:middle], sink)
-
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(write, range(2)))
+    tables = {NEGATIVE_SAMPLES: source_of_rows(rows, rows.table)}
+    write_tables(LocalObjectStore(directory=str(target)), "", tables, threads=2)
 
 
 def _check(events: EventTable, rows: SampledRows, is_available: NDArray[np.bool_]) -> None:

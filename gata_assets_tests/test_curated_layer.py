@@ -37,7 +37,7 @@ def test_days_are_told_with_their_rows_and_those_that_are_due(curator: Curator) 
         (0, True, True),
         (0, True, True),
     ]
-    with pytest.raises(DataRuleError, match="2 of 3 days of the window .* from 2026-01-03 to 2026-01-04"):
+    with pytest.raises(DataRuleError, match=r"2 of 3 days of the window .* from 2026-01-03 to 2026-01-04"):
         found.require_made()
     found.part([CURATED]).require_made()
 

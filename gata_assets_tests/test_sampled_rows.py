@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from gata_assets.core.interaction_rules import InteractionType
-from gata_assets.core.sampled_rows import SampledRows, sample_rows, write_rows
+from gata_assets.core.sampled_rows import SampledRows, sample_rows
+from gata_assets.resources.part_files import write_groups
+from gata_assets.resources.polars_engine import source_of_rows
 from gata_assets.schemas.interactions import NegativeSamples
 from gata_assets_tests.sampling_oracle import available, code, rules_of
 
@@ -34,7 +36,8 @@ def sample(users: int, power: float | None = None) -> SampledRows:
 
 def written(rows: SampledRows, rows_a_group: int) -> bytes:
     sink = BytesIO()
-    write_rows(rows, rows.ranges(rows_a_group), sink)
+    source = source_of_rows(rows, rows.table, rows_a_group)
+    write_groups(source, source.groups, sink)
     return sink.getvalue()
 
 

@@ -1,17 +1,15 @@
-"""Training rows of a recommender: a user's positives and then their negatives, and how they become Parquet.
+"""Training rows of a recommender: a user's positives and then their negatives.
 
 One call makes the rows of a batch on one machine; another engine puts the same pieces together for its groups of users.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gata_assets.core.candidates import Candidates, choose_candidates
@@ -154,28 +152,6 @@ def sample_rows(
     )
     negatives = sample_negatives(histories, candidates, rules, threads=threads)
     return SampledRows(events.users, events.items, positives, negatives, candidates)
-
-
-def write_rows(rows: SampledRows, ranges: Iterable[tuple[int, int]], sink: BinaryIO) -> None:
-    """Write the rows of ranges of users to one Parquet file, a row group a range.
-
-    Rows stand by user_id and a user in one row group, so that a reader streams user by user, and finds one user by the
-    groups' least and greatest user_id. A group has about a million rows: enough for dictionaries of ids to pay, few
-    enough to hold a group in memory. zstd at level 1: higher levels save little of what are codes already.
-    """
-    with pq.ParquetWriter(
-        sink,
-        SCHEMA,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=["user_id", "item_id"],
-        write_statistics=["user_id"],
-        # Else readers would see the dictionaries of this writer where the table has strings.
-        store_schema=False,
-        dictionary_pagesize_limit=1 << 30,
-    ) as writer:
-        for first, last in ranges:
-            writer.write_table(rows.table(first, last), row_group_size=1 << 62)
 
 
 @compiled

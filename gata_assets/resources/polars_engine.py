@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -17,7 +17,7 @@ from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.core.joined_rows import JoinedRows
 from gata_assets.core.outcomes import Outcome
 from gata_assets.core.sample_checks import check_negative_samples
-from gata_assets.core.sampled_rows import SampledRows, sample_rows
+from gata_assets.core.sampled_rows import ROWS_PER_GROUP, SampledRows, sample_rows
 from gata_assets.resources.curated_days import read_catalogue, read_events
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
@@ -126,12 +126,22 @@ def source_of_items(items: pa.Table) -> TableSource:
 
 def sources_of_rows(rows: SampledRows, joined: JoinedRows) -> dict[str, TableSource]:
     """Training rows as they are written."""
-    ranges = rows.ranges() or [(0, 0)]
-    plain, summed = frozenset({"sampling_probability"}), ("user_id", "item_id", "label")
     return {
-        NEGATIVE_SAMPLES: TableSource(ranges, rows.table, plain, summed),
-        WITH_FEATURES: TableSource(ranges, joined.table, plain, summed),
+        NEGATIVE_SAMPLES: source_of_rows(rows, rows.table),
+        WITH_FEATURES: source_of_rows(rows, joined.table),
     }
+
+
+def source_of_rows(
+    rows: SampledRows, take: Callable[[int, int], pa.Table], rows_a_group: int = ROWS_PER_GROUP
+) -> TableSource:
+    """Training rows, or these with more columns, as they are written.
+
+    Rows stand by user_id and a user in one row group, so that a reader streams user by user, and finds one user by the
+    groups' least and greatest user_id.
+    """
+    plain, summed = frozenset({"sampling_probability"}), ("user_id", "item_id", "label")
+    return TableSource(rows.ranges(rows_a_group) or [(0, 0)], take, plain, summed)
 
 
 def _source(table: pa.Table, rows: int, *plain: str) -> TableSource:
