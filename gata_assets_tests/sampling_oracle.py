@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from gata_assets.core.candidates import AliasTable
+from gata_assets.core.candidates import AliasTable, Candidates
 from gata_assets.core.event_table import EventTable, code_events
 from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
+from gata_assets.core.negatives import Negatives
 
 WORD = 2**64
 GOLDEN = 0x9E3779B97F4A7C15
@@ -38,6 +39,13 @@ def rules_of(
     """Rules of sampling; with a power, by popularity."""
     strategy = SamplingStrategy.UNIFORM if power is None else SamplingStrategy.POPULARITY
     return SamplingRules(frozenset(types), *least, most, ratio, strategy, power or 0.0, seed)
+
+
+def probabilities_of(drawn: Negatives, candidates: Candidates) -> np.ndarray:
+    """Of each negative, its chance in one draw from all that the user has not seen."""
+    unseen = np.repeat(drawn.unseen_weight, np.diff(drawn.starts))
+    weights = 1.0 if candidates.weights is None else candidates.weights[drawn.places]
+    return np.minimum(weights / unseen, 1.0)
 
 
 def code(events: Sequence[Event], catalogue: Sequence[str] = ()) -> EventTable:

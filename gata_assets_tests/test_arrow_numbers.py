@@ -5,12 +5,15 @@ Real: Arrow's own arrays. Nothing is faked.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
+
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.core.arrow_numbers import given_of_arrow, numbers_as_arrow, numbers_of_arrow
+from gata_assets.core.arrow_numbers import given_of_arrow, micros, numbers_as_arrow, numbers_of_arrow
 
 VALUES = st.lists(st.integers(-(2**40), 2**40) | st.none(), max_size=40)
 
@@ -35,3 +38,16 @@ def test_numpy_has_them_back_also_from_a_slice_or_in_pieces(values: list[int | N
     assert [one for one, value in zip(found, wanted, strict=True) if value is not None] == [
         value for value in wanted if value is not None
     ]
+
+
+@pytest.mark.parametrize(
+    ("instant", "expected"),
+    [
+        (datetime(1970, 1, 1, tzinfo=UTC), 0),
+        (datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC), 1_767_323_045_678_901),
+        (datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), -1),
+        (datetime(1970, 1, 1, 2, tzinfo=timezone(timedelta(hours=2))), 0),
+    ],
+)
+def test_an_instant_is_microseconds_since_1970_in_utc(instant: datetime, expected: int) -> None:
+    assert micros(instant) == expected == pa.scalar(instant, pa.timestamp("us", "UTC")).value

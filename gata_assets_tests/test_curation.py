@@ -29,7 +29,7 @@ from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.core.outcomes import broken
 from gata_assets.core.raw_files import COLUMNS
-from gata_assets.errors import StoreError
+from gata_assets.errors import DamagedTableError, StoreError
 from gata_assets.resources.curation import Curator
 from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.resources.s3_store import S3ObjectStore
@@ -310,3 +310,10 @@ def test_a_bucket_holds_what_a_directory_holds(bucket: str, tmp_path: Path) -> N
         curate_all(curator)
     assert list(local.store.list_keys("acme/")) == list(remote.store.list_keys("acme/"))
     assert curated_bytes(local) == curated_bytes(remote)
+
+
+def test_what_is_of_no_day_is_told_by_its_key(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    curator.store.write(f"{curator.places.curated_day()}old/manifest.json", b"{}")
+    with pytest.raises(DamagedTableError, match=r"acme/curated/interactions/old/manifest.json is of no day"):
+        curator.stale_days()

@@ -18,7 +18,7 @@ from scipy.stats import chi2
 
 from gata_assets.core.candidates import Candidates, choose_candidates
 from gata_assets.core.negatives import gather_histories, sample_negatives
-from gata_assets_tests.sampling_oracle import rules_of
+from gata_assets_tests.sampling_oracle import probabilities_of, rules_of
 
 USERS = 40_000
 LEAST_CHANCE = 1e-4
@@ -162,7 +162,7 @@ def test_the_probability_of_a_first_draw_is_how_often_it_comes() -> None:
         wanted=np.array([6]),
     )
     negatives = sample_negatives(one, candidates, rules)
-    probabilities = negatives.probabilities(candidates)
+    probabilities = probabilities_of(negatives, candidates)
     assert probabilities.sum() == pytest.approx(1)
     counts = np.bincount(drawn[:, 0], minlength=7)[negatives.places]
     assert chance_of(counts.tolist(), (probabilities * USERS).tolist()) > LEAST_CHANCE

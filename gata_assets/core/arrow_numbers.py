@@ -6,6 +6,7 @@ which takes 50 MB and 0.3 s. Nor by `pyarrow.compute`, whose functions take 10 M
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 MICROS_OF_A_DAY = 86_400_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def micros(instant: datetime) -> int:
+    """Microseconds since 1970 of an aware datetime, as `timestamp[us]` has them."""
+    return (instant - _EPOCH) // timedelta(microseconds=1)
 
 
 def numbers_as_arrow(

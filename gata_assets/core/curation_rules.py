@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.core.arrow_numbers import MICROS_OF_A_DAY, numbers_as_arrow
+from gata_assets.core.arrow_numbers import MICROS_OF_A_DAY, micros, numbers_as_arrow
 from gata_assets.core.csv_records import RAGGED, READABLE, UNREADABLE
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_rules import CurationRules, InteractionType, UnknownItems
@@ -171,7 +171,7 @@ def _judge_interactions(rows: RawRows, rules: RowRules, broken: NDArray[np.int32
     _note(broken, Rule.INTERACTION_TYPE_IS_KNOWN, codes == 255)
     instants, is_instant = parse_instants(columns["timestamp"])
     _note(broken, Rule.TIMESTAMP_IS_ISO_8601, ~is_instant)
-    start, end = (_micros(at) for at in (rules.settings.earliest_at, rules.landed_at + rules.settings.at_most_ahead))
+    start, end = (micros(at) for at in (rules.settings.earliest_at, rules.landed_at + rules.settings.at_most_ahead))
     _note(broken, Rule.TIMESTAMP_IS_WITHIN_REASON, is_instant & ((instants < start) | (instants >= end)))
     ratings, has_rating, is_number = _ratings(rows)
     _note(broken, Rule.RATING_IS_1_TO_5, has_rating & ~(is_number & (ratings >= 1) & (ratings <= 5)))
@@ -213,7 +213,7 @@ def _judge_items(rows: RawRows, rules: RowRules, broken: NDArray[np.int32]) -> t
     columns = rows.columns
     _note(broken, Rule.ITEM_ID_IS_GIVEN, ~are_given(columns["item_id"]))
     _note(broken, Rule.TITLE_IS_GIVEN, ~are_given(columns["title"]))
-    price, has_price = _numbers(rows, "price", pl.Float64())
+    price, has_price = _prices(rows)
     is_number = price.is_finite().fill_null(value=False).to_numpy()
     _note(broken, Rule.PRICE_IS_A_NUMBER, has_price & ~is_number)
     _note(broken, Rule.PRICE_IS_NOT_NEGATIVE, is_number & (price < 0).fill_null(value=False).to_numpy())
@@ -265,12 +265,10 @@ def _note(broken: NDArray[np.int32], rule: Rule, is_broken: NDArray[np.bool_]) -
     broken |= is_broken * np.int32(rule)
 
 
-def _numbers(rows: RawRows, name: str, kind: pl.DataType) -> tuple[pl.Series, NDArray[np.bool_]]:
-    """A column of numbers (null where there is none), and which rows say anything there."""
-    if name not in rows.columns:
-        return pl.repeat(None, len(rows), dtype=kind, eager=True), np.zeros(len(rows), dtype=np.bool_)
-    texts = rows.columns[name]
-    return texts.as_series().cast(kind, strict=False), are_given(texts)
+def _prices(rows: RawRows) -> tuple[pl.Series, NDArray[np.bool_]]:
+    """The prices of rows (null where there is no number), and which rows say anything there."""
+    texts = rows.columns.get("price") or _no_texts(len(rows))
+    return texts.as_series().cast(pl.Float64, strict=False), are_given(texts)
 
 
 def _ratings(rows: RawRows) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
@@ -304,7 +302,3 @@ def _texts_or_none(rows: RawRows, name: str) -> pl.Series:
 
 def _no_texts(rows: int) -> Texts:
     return Texts(np.zeros(rows + 1, dtype=np.int64), np.zeros(1, dtype=np.uint8))
-
-
-def _micros(instant: datetime) -> int:
-    return int(instant.timestamp()) * 1_000_000 + instant.microsecond

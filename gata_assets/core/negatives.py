@@ -55,14 +55,6 @@ class Negatives:
     def __len__(self) -> int:
         return len(self.places)
 
-    def probabilities(self, candidates: Candidates) -> NDArray[np.float64]:
-        """Of each negative, its chance in one draw from all that the user has not seen."""
-        unseen = np.repeat(self.unseen_weight, np.diff(self.starts))
-        if candidates.weights is None:
-            return 1.0 / unseen
-        # Weights are summed with rounding: of one unseen item the chance is 1.
-        return np.minimum(candidates.weights[self.places] / unseen, 1.0)
-
 
 def gather_histories(
     user: NDArray[np.int32],

@@ -239,10 +239,16 @@ class Curator(FileSorter):
     def _made_from(self) -> dict[date, tuple[str, ...] | None]:
         """The parts that every curated day was made from, None where its manifest was withdrawn or is damaged."""
         root = self.places.curated_day()
-        days = [key.removeprefix(root).partition("/") for key in self.store.list_keys(root)]
-        curated = [date.fromisoformat(day) for day, _, name in days if name == MANIFEST_FILE]
+        keys = [key for key in self.store.list_keys(root) if key.endswith(f"/{MANIFEST_FILE}")]
+        curated = [self._day_of(key, root) for key in keys]
         made = map_in_order(lambda day: self._read_parts(self._folder(day)), curated, SMALL_CALLS_AT_ONCE)
         return dict(zip(curated, made, strict=True))
+
+    def _day_of(self, key: str, root: str) -> date:
+        try:
+            return date.fromisoformat(key.removeprefix(root).removesuffix(f"/{MANIFEST_FILE}"))
+        except ValueError:
+            raise DamagedTableError(f"{self.store.uri(key)} is of no day, and nothing of ours: remove it.") from None
 
     def _read_parts(self, folder: str) -> tuple[str, ...] | None:
         try:

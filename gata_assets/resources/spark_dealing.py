@@ -323,8 +323,3 @@ def frame_of(table: pa.Table) -> pl.DataFrame:
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame
-
-
-def micros(at: datetime) -> int:
-    """Microseconds since 1970 of an aware datetime."""
-    return int(np.datetime64(at.replace(tzinfo=None), "us").astype(np.int64))

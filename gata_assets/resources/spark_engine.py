@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from gata_assets.core.arrow_numbers import micros
 from gata_assets.core.feature_quality import FEATURES_MATCH_THE_EVENTS
 from gata_assets.core.features import make_item_features
 from gata_assets.core.interaction_rules import SamplingRules
@@ -30,7 +31,7 @@ from gata_assets.resources.interaction_engine import (
 from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.part_files import part_keys, read_parts, read_schema
 from gata_assets.resources.polars_engine import source_of_items
-from gata_assets.resources.spark_dealing import Days, deal, micros, survey
+from gata_assets.resources.spark_dealing import Days, deal, survey
 from gata_assets.resources.spark_features import FeatureKernel, check_items, check_ranges, sum_item_counts
 from gata_assets.resources.spark_pairs import choose_pairs
 from gata_assets.resources.spark_parts import PARTS, PerPart, SparkTables, as_part, bucket_count, hold
