@@ -44,7 +44,7 @@ _RULES = SamplingRules(
     seed=42,
 )
 # What a cluster may have of the cores of one machine.
-_MORE_CORES = (4, 16)
+_MORE_CORES = (8, 16)
 _ENGINES = ("polars", "spark")
 _SIZES = (Size(1_000_000, 20_000, 10_000), Size(10_000_000, 200_000, 50_000), Size(50_000_000, 1_000_000, 100_000))
 # An engine has so long for its process at each size: all of them with their data stay below half an hour.
@@ -144,7 +144,7 @@ def _say(polars: Growth, spark: Growth, memory_gib: float) -> str:
     for times in (1, *_MORE_CORES):
         where = "On the same cores" if times == 1 else f"With {times} times the cores, if it grew with them,"
         size = spark.meets(polars, faster=times)
-        said.append(f"{where} Spark is " + ("never quicker." if size is None else f"quicker from {size:,.0f} on."))
+        said.append(f"{where} Spark is " + ("never quicker." if size is None else f"quicker from {size / 1e6:,.0f} million on."))
     if polars.bytes > 0:
         most = memory_gib * 2**30 / polars.bytes
         said.append(f"One machine's memory ({memory_gib:.0f} GiB here) ends at about {most / 1e6:,.0f} million.")
