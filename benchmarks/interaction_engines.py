@@ -144,7 +144,9 @@ def _say(polars: Growth, spark: Growth, memory_gib: float) -> str:
     for times in (1, *_MORE_CORES):
         where = "On the same cores" if times == 1 else f"With {times} times the cores, if it grew with them,"
         size = spark.meets(polars, faster=times)
-        said.append(f"{where} Spark is " + ("never quicker." if size is None else f"quicker from {size / 1e6:,.0f} million on."))
+        said.append(
+            f"{where} Spark is " + ("never quicker." if size is None else f"quicker from {size / 1e6:,.0f} million on.")
+        )
     if polars.bytes > 0:
         most = memory_gib * 2**30 / polars.bytes
         said.append(f"One machine's memory ({memory_gib:.0f} GiB here) ends at about {most / 1e6:,.0f} million.")
