@@ -30,10 +30,6 @@ from gata_assets.core.negatives import gather_histories, sample_negatives
 from gata_assets.core.outcomes import broken
 from gata_assets.core.sampled_rows import SampledRows, sample_rows
 from gata_assets.core.sampling_quality import check_samples, gather_evidence, weigh_items
-from gata_assets.resources.interaction_engine import NEGATIVE_SAMPLES
-from gata_assets.resources.object_store import LocalObjectStore
-from gata_assets.resources.part_files import write_tables
-from gata_assets.resources.polars_engine import source_of_rows
 
 RATIO = 4
 UNIFORM = SamplingRules(
@@ -49,6 +45,8 @@ UNIFORM = SamplingRules(
 BY_POPULARITY = replace(UNIFORM, strategy=SamplingStrategy.POPULARITY)
 _OURS, _OURS_ALONE, _OURS_POPULAR = "ours, two threads", "ours, one thread", "ours by popularity, two threads"
 _NUMPY, _NUMPY_DISTINCT = "NumPy rejection (keys, searchsorted)", "NumPy rejection, without duplicates"
+
+_TABLE = "negative_samples"
 
 Codes = NDArray[np.int32]
 Pairs = tuple[Codes, Codes]
@@ -90,7 +88,7 @@ def run(*, quick: bool) -> Result:
         steps: list[dict[str, float]] = [{} for _ in range(times)]
         for step in steps:
             made, _ = from_files([folder, folder], step)
-        written = sum(path.stat().st_size for path in folder.glob(f"{NEGATIVE_SAMPLES}/part-*.parquet"))
+        written = sum(path.stat().st_size for path in folder.glob(f"{_TABLE}/part-*.parquet"))
     taken_by = {name: median(step[name] for step in steps) for name in steps[0]}
     whole = median(sum(step[name] for name in step if name != "our checks") for step in steps)
     ratio, rate = seconds[_NUMPY] / seconds[_OURS], len(made.negatives) / whole / 1e6
@@ -240,8 +238,12 @@ def from_files(folders: list[Path], seconds: dict[str, float]) -> tuple[SampledR
 
 
 def _write(rows: SampledRows, target: Path) -> None:
-    tables = {NEGATIVE_SAMPLES: source_of_rows(rows, rows.table)}
-    write_tables(LocalObjectStore(directory=str(target)), "", tables, threads=2)
+    # The process that samples in memory alone is measured without Dagster.
+    from gata_assets.resources.objects import LocalObjects
+    from gata_assets.resources.part_files import write_tables
+    from gata_assets.resources.polars_engine import source_of_rows
+
+    write_tables(LocalObjects(str(target)), "", {_TABLE: source_of_rows(rows, rows.table)}, threads=2)
 
 
 def _check(events: EventTable, rows: SampledRows, is_available: NDArray[np.bool_]) -> None:

@@ -22,7 +22,7 @@ from gata_assets.core.row_sums import add_rows
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.resources.earlier_files import delete_others
 from gata_assets.resources.interaction_engine import WrittenFile
-from gata_assets.resources.object_store import ObjectStore
+from gata_assets.resources.objects import Objects
 
 # A million rows or some MB are a row group: enough for dictionaries of ids to pay, few enough to be held in memory.
 # Two are a part, so that several readers, and the threads that write, have something to share.
@@ -47,7 +47,7 @@ class TableSource:
 
 
 def write_tables(
-    store: ObjectStore, prefix: str, tables: Mapping[str, TableSource], *, threads: int
+    store: Objects, prefix: str, tables: Mapping[str, TableSource], *, threads: int
 ) -> dict[str, tuple[WrittenFile, ...]]:
     """Write tables, and delete what is left of an earlier run's parts.
 
@@ -67,7 +67,7 @@ def write_tables(
     return written
 
 
-def part_keys(store: ObjectStore, folder: str) -> list[str]:
+def part_keys(store: Objects, folder: str) -> list[str]:
     """The keys of a table's parts in order; raises ObjectNotFoundError when it has none."""
     keys = [key for key in store.list_keys(folder) if key.endswith(".parquet")]
     if not keys:
@@ -75,7 +75,7 @@ def part_keys(store: ObjectStore, folder: str) -> list[str]:
     return keys
 
 
-def read_parts(store: ObjectStore, folder: str, *, without: str | None = None) -> pa.Table:
+def read_parts(store: Objects, folder: str, *, without: str | None = None) -> pa.Table:
     """A table that was written before, all parts of it, without a column.
 
     Raises ObjectNotFoundError when it has no part, DamagedTableError for a part that is not one.
@@ -83,7 +83,7 @@ def read_parts(store: ObjectStore, folder: str, *, without: str | None = None) -
     return pa.concat_tables([read_part(store, key, without=without) for key in part_keys(store, folder)])
 
 
-def read_part(store: ObjectStore, key: str, *, without: str | None = None) -> pa.Table:
+def read_part(store: Objects, key: str, *, without: str | None = None) -> pa.Table:
     """A part of a table, without a column; raises DamagedTableError for one that is no part."""
     try:
         with store.local_copy(key) as path, pq.ParquetFile(path) as file:
@@ -92,7 +92,7 @@ def read_part(store: ObjectStore, key: str, *, without: str | None = None) -> pa
         raise DamagedTableError(f"{store.uri(key)} is no Parquet file, or not whole: make it again.") from None
 
 
-def read_schema(store: ObjectStore, key: str, *, without: str) -> pa.Schema:
+def read_schema(store: Objects, key: str, *, without: str) -> pa.Schema:
     """The columns of a part, but for one; raises DamagedTableError for one that is no part."""
     try:
         with store.local_copy(key) as path, pq.ParquetFile(path) as file:
@@ -126,7 +126,7 @@ def write_groups(source: TableSource, groups: Sequence[tuple[int, int]], sink: B
     return rows, row_sum
 
 
-def _write_part(store: ObjectStore, key: str, source: TableSource, part: int, folder: Path) -> WrittenFile:
+def _write_part(store: Objects, key: str, source: TableSource, part: int, folder: Path) -> WrittenFile:
     path = folder / key.replace("/", "-")
     groups = source.groups[part * GROUPS_OF_A_PART : (part + 1) * GROUPS_OF_A_PART]
     with path.open("wb") as sink:
