@@ -243,7 +243,7 @@ class InteractionLine:
             tenant=self._places.tenant,
             batch_id=batch.batch_id,
             is_made=is_made,
-            reason="" if is_made else self._reason(name, features),
+            reason="" if is_made else self._reason(name, features, batch.days),
             windows={"interactions": batch.windows.window, "seen": batch.windows.seen},
             numbers=made.numbers if made is not None else {table: {"row_count": 0} for table in TABLES[name]},
             settings=self._rules.as_settings(),
@@ -273,8 +273,13 @@ class InteractionLine:
         prefix = SetName.FEATURES.prefix(self._places, batch.batch_id)
         return self._engine.make_training_data(curated, self._rules.sampling, self._store, features=prefix)
 
-    def _reason(self, name: SetName, features: StoredTables | None) -> str:
-        return features.reason if features is not None and not features.is_made else _REASONS[name]
+    def _reason(self, name: SetName, features: StoredTables | None, days: StoredDays) -> str:
+        if features is not None and not features.is_made:
+            return features.reason
+        if name is SetName.FEATURES and not days.staged:
+            # A misspelt tenant looks like this too.
+            return f"no file of {self._places.tenant} has any interaction: look at TENANTS, or `gata ingest` one"
+        return _REASONS[name]
 
     def _read_features(self, batch: _Batch) -> StoredTables:
         """The batch's stored features; raises DataRuleError for those that were made otherwise than this run would."""
