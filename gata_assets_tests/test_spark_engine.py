@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
+from gata_assets.core.arrow_numbers import micros
 from gata_assets.core.interaction_places import INTERACTIONS_FILE
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.core.outcomes import broken
@@ -33,7 +34,7 @@ from gata_assets.resources.interaction_engine import (
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.resources.part_files import part_keys, read_parts, read_schema
 from gata_assets.resources.polars_engine import PolarsEngine
-from gata_assets.resources.spark_dealing import Days, deal, micros, survey
+from gata_assets.resources.spark_dealing import Days, deal, survey
 from gata_assets.resources.spark_engine import SparkEngine
 from gata_assets.resources.spark_features import FeatureKernel, check_ranges
 from gata_assets.resources.spark_pairs import choose_pairs
