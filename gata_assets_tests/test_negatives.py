@@ -102,8 +102,7 @@ def drawn_by_the_oracle(seen: Sequence[set[int]], wanted: int, places: int, rule
     return [draw_by_weight(rules.seed, key, items, weights, table, wanted) for key, items in enumerate(seen)]
 
 
-@given(events=events_of_worlds, catalogue=catalogues, rules=all_rules)
-def test_the_rows_are_those_of_the_oracle(events: list[Event], catalogue: list[str], rules: SamplingRules) -> None:
+def require_rows_of_the_oracle(events: Sequence[Event], catalogue: Sequence[str], rules: SamplingRules) -> SampledRows:
     sampled = sample(events, catalogue, rules)
     keys = dict(zip(sampled.users.ids, sampled.users.keys.tolist(), strict=True))
     expected = training_rows(events, START, catalogue, rules, keys=keys, table=sampled.candidates.table)
@@ -113,6 +112,30 @@ def test_the_rows_are_those_of_the_oracle(events: list[Event], catalogue: list[s
         None if row[3] is None else pytest.approx(row[3], rel=1e-12) for row in expected
     ]
     assert sampled.numbers["row_count"] == len(expected)
+    return sampled
+
+
+@given(events=events_of_worlds, catalogue=catalogues, rules=all_rules)
+def test_the_rows_are_those_of_the_oracle(events: list[Event], catalogue: list[str], rules: SamplingRules) -> None:
+    require_rows_of_the_oracle(events, catalogue, rules)
+
+
+@pytest.mark.parametrize("power", [None, 0.75, 2.0])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_rows_of_a_zipf_world_are_those_of_the_oracle(seed: int, power: float | None) -> None:
+    random = np.random.default_rng(seed)
+    catalogue = [f"item {place:03}" for place in range(300)]
+    users, items = (np.minimum(most, random.zipf(1.2, 4_000)) - 1 for most in (120, len(catalogue)))
+    types = random.choice(list(InteractionType), 4_000).tolist()
+    events = [
+        (f"user {user:03}", catalogue[item], START - 20 + at % 120, InteractionType(kind))
+        for at, (user, item, kind) in enumerate(zip(users.tolist(), items.tolist(), types, strict=True))
+    ]
+    sampled = require_rows_of_the_oracle(events, catalogue[:280], rules_of(least=(2, 2), power=power, seed=seed))
+    counts = sampled.numbers
+    assert counts["users"] > 30
+    assert counts["left_out_by_minimum"] > 0
+    assert counts["left_out_by_maximum"] > 0
 
 
 @given(
