@@ -37,7 +37,8 @@ COPY workspace.yaml dagster.yaml ./
 COPY deploy/aws/dagster.yaml deploy/workspace.yaml aws/
 
 # ARROW_DEFAULT_MEMORY_POOL: a batch of a million interactions needs 50 MB less than with Arrow's own choice, mimalloc,
-# their curation 40 MB less (20 MB less than with jemalloc), and neither more time. GATA_REVISION comes after everything that takes time, since it changes with every commit.
+# their curation 40 MB less (20 MB less than with jemalloc), and neither more time. GATA_REVISION comes after everything
+# that takes time, since it changes with every commit.
 ARG GATA_REVISION=""
 ENV GATA_REVISION=${GATA_REVISION} \
     PATH=/opt/gata/bin:${PATH} \

@@ -178,6 +178,7 @@ def test_a_refused_file_takes_its_place_when_it_is_read_after_all_unless_another
         c = sort("c", good["c"], a.file_id)
         b = sort("b", good["b"])
         assert f"--replaces {c.file_id} is needed" in (b.refused or "")
+        assert (b.rows, b.parts) == (0, ()), "of a refused file no row is told"
         assert counting(curator, DataType.INTERACTIONS) == ["c"]
         b = sort("b", good["b"], c.file_id)
     else:

@@ -14,8 +14,7 @@ from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, M
 from gata_assets.core.manifests import encode_manifest
 from gata_assets.errors import DataRuleError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.resources.curation import Curator
-from gata_assets.resources.stored_reports import SMALL_CALLS_AT_ONCE
-from gata_assets.resources.threads import map_in_order
+from gata_assets.resources.threads import SMALL_CALLS_AT_ONCE, map_in_order
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,8 @@ from gata_assets.core.curation_rules import STAGED
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE, DataType
 from gata_assets.core.outcomes import Outcome, broken
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
-from gata_assets.resources.file_sorting import CALLS_AT_ONCE, DAMAGED, FileSorter
-from gata_assets.resources.stored_reports import SMALL_CALLS_AT_ONCE
-from gata_assets.resources.threads import map_in_order
+from gata_assets.resources.file_sorting import DAMAGED, FileSorter
+from gata_assets.resources.threads import CALLS_AT_ONCE, SMALL_CALLS_AT_ONCE, map_in_order
 
 # Days are made together while they have no more rows than this, which are held twice. 250,000 take 20 MB more.
 _ROWS_AT_ONCE = 65_536

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,14 +25,13 @@ from gata_assets.core.interaction_places import ITEMS_FILE, DataType, TenantPlac
 from gata_assets.core.interaction_rules import CurationRules
 from gata_assets.core.raw_files import file_id, landed_at, parse_format
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError, RawFileError
+from gata_assets.resources.digests import digest_file
 from gata_assets.resources.file_listing import list_raw_keys
 from gata_assets.resources.objects import Objects
 from gata_assets.resources.raw_reading import read_sorted
 from gata_assets.resources.staging import StagedWriter, read_spans
 from gata_assets.resources.stored_reports import StoredReports
 
-# Calls of the store at once, where each brings or takes a table.
-CALLS_AT_ONCE = 2
 # What is raised for a stored table that is cut off or changed: Arrow has OSError for bytes that cannot be decompressed,
 # and Polars a panic, which is no Exception. Stores themselves raise errors of ours.
 DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
@@ -99,19 +98,21 @@ class FileSorter:
         landed = earlier.landed_at if earlier else self._later(landed_at(self.places, data, key, self.now))
         rules = RowRules(self.rules, landed, self.known_items)
         settings = digest_settings(data, self.rules)
-        awaited = earlier.replaces if earlier and earlier.refused else ()
-        report = Report(data, name, key, landed, settings, replaces=earlier.replaces if earlier else ())
+        blank = Report(data, name, key, landed, settings)
+        replaced = earlier.replaces if earlier else ()
+        is_read_after_all = earlier is not None and earlier.refused is not None
         with self.store.local_copy(key) as path, TemporaryDirectory(prefix="gata-") as scratch:
             try:
-                report = self._sort_rows(report, path, rules, Path(scratch), progress)
+                report = self._sort_rows(blank, path, rules, Path(scratch), progress)
             except RawFileError as error:
-                report = replace(report, refused=str(error))
+                report = replace(blank, refused=str(error))
+        if not is_read_after_all:
+            return self._write_reports(self._in_place(replace(report, replaces=replaced), replaces))
+        claimed = (*replaced, *replaces)
         try:
-            changed = self._in_place(replace(report, replaces=()) if awaited else report, (*awaited, *replaces))
+            changed = self._in_place(report, claimed)
         except DataRuleError as error:
-            if not awaited:
-                raise
-            changed = [replace(report, refused=str(error))]
+            changed = self._in_place(replace(blank, refused=str(error)), claimed)
         return self._write_reports(changed)
 
     def put_in_place(self, new: Report, olds: Sequence[str]) -> Report:
@@ -145,7 +146,7 @@ class FileSorter:
         """A quarantine table and its rows as it says itself; none where it is not there or not what was written."""
         try:
             with self.store.local_copy(quarantine.key) as path:
-                return quarantine, pq.read_metadata(path).num_rows if _digest(path) == quarantine.sha256 else 0
+                return quarantine, pq.read_metadata(path).num_rows if digest_file(path) == quarantine.sha256 else 0
         except (ObjectNotFoundError, *DAMAGED):
             return quarantine, 0
 
@@ -157,7 +158,7 @@ class FileSorter:
             table, digest = read_spans(self.store.read_part(part.key, *span) for span in part.spans)
         else:
             with self.store.local_copy(part.key) as path:
-                table, digest = pl.read_parquet(path).to_arrow(), _digest(path)
+                table, digest = pl.read_parquet(path).to_arrow(), digest_file(path)
         if digest != part.sha256:
             raise DamagedTableError(f"{self.store.uri(part.key)} is not what was written: its SHA-256 is another.")
         return table
@@ -178,7 +179,7 @@ class FileSorter:
         by_rule: Counter[str] = Counter()
         items, bad = [], []
         source = report.raw_key.rpartition("/")[2]
-        version = sha256(f"{rules.digest}{_digest(path)}".encode()).hexdigest()[:10]
+        version = sha256(f"{rules.digest}{digest_file(path)}".encode()).hexdigest()[:10]
         name, staged = f"{report.file_id}-{version}", scratch / "staged"
         with StagedWriter(staged) as writer:
             for count, one in read_sorted(path, parse_format(report.raw_key), data, rules, source):
@@ -215,7 +216,7 @@ class FileSorter:
         path, table = scratch / "table", pa.concat_tables(tables)
         pq.write_table(table, path, compression="zstd", write_statistics=False)
         self.store.write_file(key, path)
-        return Part(key, len(table), _digest(path))
+        return Part(key, len(table), digest_file(path))
 
     def _data_of(self, key: str) -> DataType:
         for data in DataType:
@@ -233,8 +234,3 @@ class FileSorter:
         for report in changed:
             self._reports.write(report)
         return changed[-1]
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

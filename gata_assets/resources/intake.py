@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 
 from gata_assets.core.curation_reports import Report, counts_instead, replaced_files, require_place
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.raw_files import FileFormat, content_mark, file_id, mark_of, raw_key
 from gata_assets.errors import RawFileError
+from gata_assets.resources.digests import digest_file
 from gata_assets.resources.file_sorting import FileSorter
 from gata_assets.resources.raw_reading import require_readable
 
@@ -56,8 +56,7 @@ class Intake:
         """
         try:
             require_readable(path, file_format, data)
-            with path.open("rb") as file:
-                digest = file_digest(file, "sha256").hexdigest()
+            digest = digest_file(path)
         except OSError as error:
             raise RawFileError(f"cannot be read: {error.strerror}.") from None
         sorter, mark = self._sorter, content_mark(digest)

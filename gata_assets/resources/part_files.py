@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 
 from gata_assets.core.row_sums import add_rows
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
+from gata_assets.resources.digests import digest_file
 from gata_assets.resources.earlier_files import delete_others
 from gata_assets.resources.interaction_engine import WrittenFile
 from gata_assets.resources.objects import Objects
@@ -136,10 +136,8 @@ def _write_part(store: Objects, key: str, source: TableSource, part: int, folder
     with path.open("wb") as sink:
         rows, row_sum = write_groups(source, groups, sink)
     try:
-        with path.open("rb") as file:
-            sha256 = file_digest(file, "sha256").hexdigest()
-        size = path.stat().st_size
+        written = WrittenFile(key, rows, path.stat().st_size, digest_file(path), row_sum)
         store.write_file(key, path)
     finally:
         path.unlink()
-    return WrittenFile(key, rows, size, sha256, row_sum)
+    return written

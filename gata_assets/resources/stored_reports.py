@@ -8,11 +8,7 @@ from gata_assets.core.curation_reports import Report
 from gata_assets.core.interaction_places import DataType, TenantPlaces
 from gata_assets.errors import ObjectNotFoundError
 from gata_assets.resources.objects import Objects
-from gata_assets.resources.threads import map_in_order
-
-# Calls of the store at once, where each brings a little JSON and is waited for. 2,000 reports at 10 ms a call: 14 s by
-# 2, 2.8 s by 10 and by 16 (one core is busy then), and 1 MB more; the SDK keeps 10 connections.
-SMALL_CALLS_AT_ONCE = 10
+from gata_assets.resources.threads import SMALL_CALLS_AT_ONCE, map_in_order
 
 
 class _Kept(NamedTuple):
