@@ -86,7 +86,8 @@ def test_a_group_has_no_value_that_is_not_in_its_rows(tmp_path: Path) -> None:
         for column in (0, 1)
     )
     assert [(one.min, one.max) for one in bounds] == [("id 0", "id 0"), ("id 6", "id 6")]
-    assert nothing == [None, None]
+    # Not by `==`: statistics of Parquet that are compared with None end the process.
+    assert all(one is None for one in nothing)
 
 
 def test_parts_beyond_those_of_this_run_are_deleted(any_store: ObjectStore) -> None:
