@@ -31,8 +31,8 @@ from gata_assets.resources.s3_store import S3ObjectStore
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.resources.ticket_table import create_sqlite, insert_postgres
-from gata_assets_tests.scenario import database_rows
-from gata_assets_tests.spark_cluster import spark_engine, spark_master  # noqa: F401 - fixtures
+from gata_assets_tests.support.scenario import database_rows
+from gata_assets_tests.support.spark_cluster import spark_engine, spark_master  # noqa: F401 - fixtures
 
 # The machines that run these tests are shared: no example is too slow, and a failure is to be seen again.
 settings.register_profile("project", deadline=None, derandomize=True)

@@ -38,8 +38,8 @@ from gata_assets.definitions import build_definitions
 from gata_assets.jobs import PREPARE_TICKETS
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings, variable_names
-from gata_assets_tests.loopback import free_port, relay
-from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
+from gata_assets_tests.support.loopback import free_port, relay
+from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
 
 ROOT = Path(__file__).parent.parent
 AWS = ROOT / "deploy" / "aws"

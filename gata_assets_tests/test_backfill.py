@@ -29,7 +29,7 @@ from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.resources.shared_tickets import SharedTickets
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets_tests.conftest import SourceOf
-from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, RULES, TRAINING_WINDOW, database_rows, world
+from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, RULES, TRAINING_WINDOW, database_rows, world
 from gata_assets_tests.test_cli import environment
 
 SETTINGS = {"LOW_VOLUME_THRESHOLD": "0.1", "LOW_VOLUME_FALLBACK_LABEL": str(FALLBACK_LABEL)}

@@ -24,7 +24,7 @@ import polars as pl
 from numba.core.event import install_recorder
 with install_recorder("numba:compile") as compiling:
     import gata_assets.core.texts as texts
-    import gata_assets_tests.sampling_oracle as oracle
+    import gata_assets_tests.support.sampling_oracle as oracle
     from gata_assets.core.curation import curate_interactions
     from gata_assets.core.curation_rules import RowRules, sort_rows
     from gata_assets.core.id_keys import key_ids
@@ -32,7 +32,7 @@ with install_recorder("numba:compile") as compiling:
     from gata_assets.core.interaction_rules import CurationRules, UnknownItems
     from gata_assets.core.raw_files import RawFormat
     from gata_assets.core.raw_rows import read_blocks
-    from gata_assets_tests.raw_worlds import encode, interaction, item
+    from gata_assets_tests.support.raw_worlds import encode, interaction, item
     from gata_assets_tests.test_features import A_WORLD, features_of
     from gata_assets_tests.test_sampling_truths import World
 

@@ -33,8 +33,8 @@ from gata_assets.core.training_files import CHANNELS, GENERAL_DATASET, channel_k
 from gata_assets.jobs import PREPARE_TICKETS
 from gata_assets.resources.ticket_table import insert_postgres
 from gata_assets.settings import variable_names
-from gata_assets_tests.loopback import free_port, relay
-from gata_assets_tests.scenario import BATCH_ID, TRAINING_WINDOW, database_rows, world
+from gata_assets_tests.support.loopback import free_port, relay
+from gata_assets_tests.support.scenario import BATCH_ID, TRAINING_WINDOW, database_rows, world
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())

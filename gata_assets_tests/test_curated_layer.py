@@ -14,7 +14,7 @@ from gata_assets.core.interaction_places import DataType
 from gata_assets.errors import DataRuleError
 from gata_assets.resources.curated_layer import CuratedLayer
 from gata_assets.resources.curation import Curator
-from gata_assets_tests.raw_worlds import curate_day, curator_of, interaction, item, send
+from gata_assets_tests.support.raw_worlds import curate_day, curator_of, interaction, item, send
 
 CURATED, STAGED, QUIET = days = [date(2026, 1, number) for number in (2, 3, 4)]
 

@@ -33,7 +33,7 @@ from gata_assets.errors import DamagedTableError, StoreError
 from gata_assets.resources.curation import Curator
 from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.resources.s3_store import S3ObjectStore
-from gata_assets_tests.raw_worlds import (
+from gata_assets_tests.support.raw_worlds import (
     ENDINGS,
     NOW,
     STRICT,

@@ -28,7 +28,7 @@ from gata_assets.resources.data_api_source import DataApiTickets, _Reading
 from gata_assets.resources.postgres_source import PostgresTickets
 from gata_assets.resources.ticket_source import TICKETS_ARROW_SCHEMA
 from gata_assets_tests.conftest import REGION
-from gata_assets_tests.scenario import TRAINING_WINDOW, database_rows
+from gata_assets_tests.support.scenario import TRAINING_WINDOW, database_rows
 
 Fill = Callable[[pd.DataFrame], str]
 DAY = 86_400

@@ -31,9 +31,9 @@ from gata_assets.resources.interaction_engine import (
 )
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.schemas.interactions import NegativeSamples, WithFeatures
-from gata_assets_tests import sampling_oracle
-from gata_assets_tests.feature_oracle import item_rows, user_rows
-from gata_assets_tests.interaction_worlds import (
+from gata_assets_tests.support import sampling_oracle
+from gata_assets_tests.support.feature_oracle import item_rows, user_rows
+from gata_assets_tests.support.interaction_worlds import (
     BATCH_ID,
     CURATED,
     SEEN_WINDOW,
@@ -47,7 +47,7 @@ from gata_assets_tests.interaction_worlds import (
     read_back,
     write_curated,
 )
-from gata_assets_tests.sampling_oracle import rules_of
+from gata_assets_tests.support.sampling_oracle import rules_of
 
 FEATURES, TRAINING_DATA = CURATED.places.features(BATCH_ID), CURATED.places.training_data(BATCH_ID)
 CLICK, VIEW = InteractionType.CLICK, InteractionType.VIEW

@@ -33,8 +33,8 @@ from gata_assets.resources.s3_store import S3ObjectStore
 from gata_assets.resources.ticket_table import insert_postgres
 from gata_assets.settings import parse_settings, variable_names
 from gata_assets_tests.conftest import REGION
-from gata_assets_tests.fault_proxy import JSON_ERROR, S3_ERROR, Call, FaultProxy, Faults, Manner
-from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
+from gata_assets_tests.support.fault_proxy import JSON_ERROR, S3_ERROR, Call, FaultProxy, Faults, Manner
+from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -20,7 +20,7 @@ from gata_assets.errors import DamagedTableError, DataRuleError, RawFileError
 from gata_assets.resources.file_sorting import DAMAGED
 from gata_assets.resources.intake import Intake
 from gata_assets.resources.staging import StagedWriter, read_spans
-from gata_assets_tests.raw_worlds import (
+from gata_assets_tests.support.raw_worlds import (
     NOW,
     STRICT,
     curator_of,

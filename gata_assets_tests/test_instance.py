@@ -29,8 +29,8 @@ from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings
-from gata_assets_tests.loopback import free_port
-from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
+from gata_assets_tests.support.loopback import free_port
+from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
 from gata_assets_tests.test_compose import Stack, stop, wait_for
 
 ROOT = Path(__file__).parent.parent

@@ -27,8 +27,8 @@ from gata_assets.resources.interaction_engine import (
 )
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.schemas.interactions import ItemFeatures, RecentInteractions, UserFeatures
-from gata_assets_tests.feature_oracle import item_rows, recent_rows, user_rows
-from gata_assets_tests.interaction_worlds import (
+from gata_assets_tests.support.feature_oracle import item_rows, recent_rows, user_rows
+from gata_assets_tests.support.interaction_worlds import (
     BATCH_ID,
     CURATED,
     TENANT,

@@ -26,7 +26,7 @@ from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.resources.interaction_engine import InteractionEngine
 from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.settings import parse_settings
-from gata_assets_tests.fakes import EngineThatBreaksARule, EngineThatMixesRows
+from gata_assets_tests.support.fakes import EngineThatBreaksARule, EngineThatMixesRows
 
 BATCH, NEXT = "2026010203", "2026010204"
 WINDOW = ("2025-10-04", "2026-01-02")

@@ -16,7 +16,7 @@ from gata_assets.core.quality import check_counts_add_up, check_table
 from gata_assets.core.rules import LowVolumePolicy
 from gata_assets.errors import DataRuleError
 from gata_assets.schemas.tickets import LabelCounts
-from gata_assets_tests.scenario import FALLBACK_LABEL, OLDER_WINDOW, RULES, tickets_frame
+from gata_assets_tests.support.scenario import FALLBACK_LABEL, OLDER_WINDOW, RULES, tickets_frame
 
 some_labels = st.lists(st.integers(0, 9), min_size=1, max_size=100)
 

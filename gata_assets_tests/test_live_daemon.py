@@ -24,7 +24,7 @@ import pytest
 
 from gata_assets.resources.ticket_table import insert_postgres
 from gata_assets.settings import variable_names
-from gata_assets_tests.scenario import database_rows
+from gata_assets_tests.support.scenario import database_rows
 
 ROOT = Path(__file__).parent.parent
 SECONDS_TO_WAIT = 60

@@ -26,8 +26,8 @@ from gata_assets.resources.intake import Intake
 from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.sensors import build_new_files_sensor
 from gata_assets.settings import parse_settings
-from gata_assets_tests.fakes import StoreThatIsNotListed
-from gata_assets_tests.scenario import BATCH_ID
+from gata_assets_tests.support.fakes import StoreThatIsNotListed
+from gata_assets_tests.support.scenario import BATCH_ID
 
 SETTINGS = {
     "TICKETS_URL": "sqlite:///tickets.sqlite",

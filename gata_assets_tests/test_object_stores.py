@@ -17,7 +17,7 @@ from dagster_aws.s3 import S3Resource
 from gata_assets.errors import ObjectNotFoundError, StoreError
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.resources.s3_store import S3ObjectStore
-from gata_assets_tests.fault_proxy import S3_ERROR, FaultProxy, Faults, Manner
+from gata_assets_tests.support.fault_proxy import S3_ERROR, FaultProxy, Faults, Manner
 
 KEY = "training/gata-general/2026010203/train/data.json"
 

@@ -26,7 +26,7 @@ from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.sensors import build_overdue_sensor
 from gata_assets.settings import parse_settings
-from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
+from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 GENERAL = dg.AssetKey("general_split")

@@ -19,7 +19,7 @@ from gata_assets.core.dictionaries import compacted
 from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.resources.part_files import GROUPS_OF_A_PART, TableSource, read_parts, write_tables
-from gata_assets_tests.fakes import StoreWithoutDelete
+from gata_assets_tests.support.fakes import StoreWithoutDelete
 
 PREFIX = "acme/features/2026010203/"
 FOLDER = f"{PREFIX}numbers/"

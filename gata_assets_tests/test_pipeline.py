@@ -37,8 +37,8 @@ from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_source import TicketSource, tickets_from_arrow
 from gata_assets.settings import parse_settings
 from gata_assets_tests.conftest import SourceOf, sqlite_of
-from gata_assets_tests.fakes import RecordingTickets, StoreThatBreaks, StoreWithoutDelete, StoreWithPages
-from gata_assets_tests.scenario import (
+from gata_assets_tests.support.fakes import RecordingTickets, StoreThatBreaks, StoreWithoutDelete, StoreWithPages
+from gata_assets_tests.support.scenario import (
     BATCH_ID,
     FALLBACK_LABEL,
     OLDER_WINDOW,

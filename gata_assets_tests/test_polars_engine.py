@@ -14,7 +14,16 @@ import pytest
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.resources.polars_engine import PolarsEngine
-from gata_assets_tests.interaction_worlds import BATCH_ID, CURATED, PERIOD_DAYS, B, Event, Item, World, write_curated
+from gata_assets_tests.support.interaction_worlds import (
+    BATCH_ID,
+    CURATED,
+    PERIOD_DAYS,
+    B,
+    Event,
+    Item,
+    World,
+    write_curated,
+)
 
 FEATURES, TRAINING = CURATED.places.features(BATCH_ID), CURATED.places.training_data(BATCH_ID)
 

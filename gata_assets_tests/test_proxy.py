@@ -25,7 +25,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from gata_assets_tests.loopback import free_port
+from gata_assets_tests.support.loopback import free_port
 
 CONFIGURATION = Path(__file__).parent.parent / "deploy" / "proxy" / "nginx.conf"
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

@@ -21,7 +21,7 @@ from gata_assets.core.quality import (
 )
 from gata_assets.core.splits import Split, split_by_text
 from gata_assets.schemas.tickets import TrainingRows, tickets_schema
-from gata_assets_tests.scenario import TRAINING_WINDOW, tickets_frame
+from gata_assets_tests.support.scenario import TRAINING_WINDOW, tickets_frame
 
 GOOD = tickets_frame([(n % 3, f"good {n}") for n in range(60)])
 
@@ -66,7 +66,7 @@ def test_good_tickets_break_no_rule() -> None:
 
 
 def test_a_window_of_two_parts_holds_both_and_nothing_between() -> None:
-    from gata_assets_tests.scenario import OLDER_WINDOW
+    from gata_assets_tests.support.scenario import OLDER_WINDOW
 
     both = pd.concat([GOOD, changed("closed", OLDER_WINDOW.start).assign(id=GOOD["id"] + 100)], ignore_index=True)
     assert broken(check_table(tickets_schema(TRAINING_WINDOW, OLDER_WINDOW), both)) == []

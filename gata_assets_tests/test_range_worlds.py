@@ -21,7 +21,7 @@ from gata_assets.failures import BatchFailure, read_failures
 from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_source import LabelVolume, SourceReport, TicketSource
-from gata_assets_tests.scenario import BATCH_ID, world
+from gata_assets_tests.support.scenario import BATCH_ID, world
 from gata_assets_tests.test_ranges import content_of, run_range, sqlite_of
 
 FIRST, LAST = parse_batch_id("2026010222"), parse_batch_id("2026010301")

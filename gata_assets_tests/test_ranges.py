@@ -35,8 +35,8 @@ from gata_assets.resources.s3_store import S3ObjectStore
 from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.settings import parse_settings, variable_names
 from gata_assets_tests.conftest import SourceOf, sqlite_of
-from gata_assets_tests.fakes import RecordingTickets, StoreThatBreaks, TicketsOfAnotherTime
-from gata_assets_tests.scenario import BATCH_ID, FALLBACK_LABEL, RULES, TRAINING_WINDOW, database_rows, world
+from gata_assets_tests.support.fakes import RecordingTickets, StoreThatBreaks, TicketsOfAnotherTime
+from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, RULES, TRAINING_WINDOW, database_rows, world
 
 ROOT = Path(__file__).parent.parent
 ASSETS = ("tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split")

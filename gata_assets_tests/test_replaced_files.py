@@ -24,7 +24,7 @@ from gata_assets.core.curation_reports import (
 from gata_assets.core.interaction_places import DataType
 from gata_assets.errors import DataRuleError
 from gata_assets.resources.curation import Curator
-from gata_assets_tests.raw_worlds import NOW, curated_rows, curator_of, encode, interaction, item
+from gata_assets_tests.support.raw_worlds import NOW, curated_rows, curator_of, encode, interaction, item
 from gata_assets_tests.test_ingest import ingest, said, workplace
 
 __all__ = ["workplace"]

@@ -18,7 +18,7 @@ from scipy.stats import chi2
 
 from gata_assets.core.candidates import Candidates, choose_candidates
 from gata_assets.core.negatives import gather_histories, sample_negatives
-from gata_assets_tests.sampling_oracle import probabilities_of, rules_of
+from gata_assets_tests.support.sampling_oracle import probabilities_of, rules_of
 
 USERS = 40_000
 LEAST_CHANCE = 1e-4

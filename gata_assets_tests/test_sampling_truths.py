@@ -33,7 +33,7 @@ from gata_assets.core.sampling_quality import (
     measure_cover,
     weigh_items,
 )
-from gata_assets_tests.sampling_oracle import Event, available, code, rules_of
+from gata_assets_tests.support.sampling_oracle import Event, available, code, rules_of
 from gata_assets_tests.test_negatives import START, all_rules, catalogues, events_of_worlds
 
 CLICK, VIEW = InteractionType.CLICK, InteractionType.VIEW

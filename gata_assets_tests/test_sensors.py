@@ -36,8 +36,8 @@ from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.sensors import build_failed_runs_sensor, build_new_tickets_sensor
 from gata_assets.settings import parse_settings
 from gata_assets_tests.conftest import REGION
-from gata_assets_tests.fakes import AlertsThatBreak, TicketsThatBreak
-from gata_assets_tests.scenario import FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
+from gata_assets_tests.support.fakes import AlertsThatBreak, TicketsThatBreak
+from gata_assets_tests.support.scenario import FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
 
 RULES = ArrivalRules(90, 365, recent_batch_days=7, min_new_tickets=1, first_batch_id="2024010100")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

@@ -41,7 +41,7 @@ from gata_assets.resources.spark_pairs import choose_pairs
 from gata_assets.resources.spark_parts import PARTS, PerPart, by_part, hold
 from gata_assets.resources.spark_samples import Catalogue, SampleKernel, check_dealing
 from gata_assets.resources.spark_session import open_session
-from gata_assets_tests.interaction_worlds import (
+from gata_assets_tests.support.interaction_worlds import (
     BATCH_ID,
     CURATED,
     SEEN_WINDOW,
@@ -52,7 +52,7 @@ from gata_assets_tests.interaction_worlds import (
     World,
     write_curated,
 )
-from gata_assets_tests.spark_cluster import connect_server
+from gata_assets_tests.support.spark_cluster import connect_server
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

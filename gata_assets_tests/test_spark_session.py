@@ -20,8 +20,8 @@ from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.resources.s3_store import S3ObjectStore
 from gata_assets.resources.spark_parts import add_up, report_of
 from gata_assets.resources.spark_session import open_session
-from gata_assets_tests.loopback import free_port
-from gata_assets_tests.spark_cluster import connect_server, standalone_cluster
+from gata_assets_tests.support.loopback import free_port
+from gata_assets_tests.support.spark_cluster import connect_server, standalone_cluster
 
 _OPEN = """
 import sys

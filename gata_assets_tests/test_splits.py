@@ -27,7 +27,7 @@ from gata_assets.core.rules import SplitMethod
 from gata_assets.core.splits import Split, split_by_text, split_tickets, split_with_sklearn
 from gata_assets.core.text_groups import largest_test_text, test_quota
 from gata_assets.errors import SplitError
-from gata_assets_tests.scenario import TRAINING_WINDOW, tickets_frame
+from gata_assets_tests.support.scenario import TRAINING_WINDOW, tickets_frame
 
 test_quota.__test__ = False  # type: ignore[attr-defined]  # a function of the project, not a test
 

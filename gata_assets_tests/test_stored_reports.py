@@ -27,8 +27,8 @@ from gata_assets.resources.objects import LocalObjects
 from gata_assets.resources.s3_store import S3ObjectStore
 from gata_assets.resources.stored_reports import StoredReports
 from gata_assets.settings import Settings, parse_settings
-from gata_assets_tests.fault_proxy import S3_ERROR, FaultProxy, Faults
-from gata_assets_tests.raw_worlds import NOW
+from gata_assets_tests.support.fault_proxy import S3_ERROR, FaultProxy, Faults
+from gata_assets_tests.support.raw_worlds import NOW
 
 BATCH = "2026010203"
 NAMES = "abc"

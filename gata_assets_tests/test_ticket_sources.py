@@ -25,7 +25,7 @@ from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.schemas.tickets import tickets_schema
 from gata_assets_tests.conftest import SourceOf
-from gata_assets_tests.scenario import TRAINING_WINDOW, database_rows
+from gata_assets_tests.support.scenario import TRAINING_WINDOW, database_rows
 
 EMPTY_WINDOW = Window(datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 2, 1, tzinfo=UTC))
 

@@ -21,7 +21,7 @@ from gata_assets.core.training_files import (
     encode_json_lines,
     manifest_key,
 )
-from gata_assets_tests.scenario import BATCH_ID, RULES, TRAINING_WINDOW, tickets_frame
+from gata_assets_tests.support.scenario import BATCH_ID, RULES, TRAINING_WINDOW, tickets_frame
 
 SPLIT = split_by_text(tickets_frame([(100 + n % 3, f"case {n} ? . !") for n in range(90)]), seed=1)
 DATASET = Dataset(

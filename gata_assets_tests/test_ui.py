@@ -21,8 +21,8 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 from playwright.sync_api import TimeoutError as BrowserTimeoutError
 
-from gata_assets_tests.dagster_servers import PATIENCE_SECONDS, WORKSPACE, answers, home_in, running, wait_until
-from gata_assets_tests.loopback import free_port
+from gata_assets_tests.support.dagster_servers import PATIENCE_SECONDS, WORKSPACE, answers, home_in, running, wait_until
+from gata_assets_tests.support.loopback import free_port
 
 pytestmark = pytest.mark.browser
 

@@ -17,9 +17,9 @@ import pytest
 
 from gata_assets.batches import batches_between, parse_batch_id
 from gata_assets.resources.ticket_table import create_sqlite
-from gata_assets_tests.dagster_servers import WORKSPACE, answers, ask, home_in, running, wait_until
-from gata_assets_tests.loopback import free_port
-from gata_assets_tests.scenario import FALLBACK_LABEL, database_rows, instant, world
+from gata_assets_tests.support.dagster_servers import WORKSPACE, answers, ask, home_in, running, wait_until
+from gata_assets_tests.support.loopback import free_port
+from gata_assets_tests.support.scenario import FALLBACK_LABEL, database_rows, instant, world
 
 CHECKS = {"tickets": 1, "label_counts": 2, "general_split": 5, "low_volume_tickets": 1, "low_volume_split": 5}
 BAD, GOOD_ONES_BESIDE = "2026010200", ["2026010201", "2026010202", "2026010203", "2026010204", "2026010205"]

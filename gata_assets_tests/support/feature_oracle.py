@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from gata_assets.core.interaction_rules import InteractionType
-from gata_assets_tests.interaction_worlds import Event, Item
+from gata_assets_tests.support.interaction_worlds import Event, Item
 
 Row = dict[str, object]
 _WEIGHTS = {"view": 1, "click": 2, "like": 3, "add_to_cart": 4, "purchase": 5, "dislike": 0}

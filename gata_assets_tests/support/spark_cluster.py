@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gata_assets_tests.loopback import free_port
+from gata_assets_tests.support.loopback import free_port
 
 if TYPE_CHECKING:
     from gata_assets.resources.spark_engine import SparkEngine

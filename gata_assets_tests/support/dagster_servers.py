@@ -18,7 +18,7 @@ from urllib.request import Request, urlopen
 
 from gata_assets.settings import variable_names
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 WORKSPACE = ("-w", str(ROOT / "workspace.yaml"))
 PATIENCE_SECONDS = 45.0
 
