@@ -200,7 +200,7 @@ def main() -> None:
         import_module(module)
     if name == "engine":
         # What numba leaves to the first call of a loop are imports too.
-        import_module("gata_assets.core.compiling").load_compiler()
+        import_module("gata_assets.tables.columns.jit").load_compiler()
     started = perf_counter()
     MAKERS[name](folder, out)
     print(json.dumps({"seconds": perf_counter() - started}))

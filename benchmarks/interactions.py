@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmarks.feature_makers import CATALOGUE_FILE, DAYS, PLAIN_FILE, TENANT, WINDOW
-from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_places import (
     INTERACTIONS_FILE,
     ITEMS_FILE,
@@ -28,6 +27,7 @@ from gata_assets.core.interaction_places import (
     TenantPlaces,
 )
 from gata_assets.core.interaction_rules import InteractionType
+from gata_assets.tables.columns.hashing import key_ids
 
 PLACES = TenantPlaces(TENANT)
 

@@ -23,11 +23,11 @@ from pathlib import Path
 import polars as pl
 from numba.core.event import install_recorder
 with install_recorder("numba:compile") as compiling:
-    import gata_assets.core.texts as texts
+    import gata_assets.tables.columns.utf8 as texts
     import gata_assets_tests.support.sampling_oracle as oracle
     from gata_assets.core.curation import curate_interactions
     from gata_assets.core.curation_rules import RowRules, sort_rows
-    from gata_assets.core.id_keys import key_ids
+    from gata_assets.tables.columns.hashing import key_ids
     from gata_assets.core.interaction_places import DataType
     from gata_assets.core.interaction_rules import CurationRules, UnknownItems
     from gata_assets.core.raw_files import RawFormat
@@ -66,7 +66,7 @@ print(*(event.data["dispatcher"] for _, event in compiling.buffer if event.is_st
 
 KEY_AN_ID = """
 import polars as pl
-from gata_assets.core.id_keys import key_ids
+from gata_assets.tables.columns.hashing import key_ids
 print(key_ids(pl.Series([""]))[0])
 """
 

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gata_assets.core.dictionaries import compacted
 from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.resources.part_files import GROUPS_OF_A_PART, TableSource, read_parts, write_tables
+from gata_assets.tables.columns.dictionaries import compacted
 from gata_assets_tests.support.fakes import StoreWithoutDelete
 
 PREFIX = "acme/features/2026010203/"

@@ -23,8 +23,16 @@ from gata_assets.core.csv_records import LONGEST_RECORD, RAGGED, READABLE, UNREA
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.raw_files import RawFormat, parse_format
 from gata_assets.core.raw_rows import RawRows, read_blocks
-from gata_assets.core.texts import A_NUMBER, NO_NUMBER, NOT_TOLD, Texts, find_codes, parse_instants, parse_ratings
 from gata_assets.errors import RawFileError
+from gata_assets.tables.columns.utf8 import (
+    A_NUMBER,
+    NO_NUMBER,
+    NOT_TOLD,
+    Texts,
+    find_codes,
+    parse_instants,
+    parse_ratings,
+)
 from gata_assets_tests.support.raw_worlds import encode, interaction
 
 HEADER = "user_id,item_id,interaction_type,timestamp\n"

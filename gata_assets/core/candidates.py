@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gata_assets.core.compiling import compiled
 from gata_assets.core.interaction_rules import SamplingRules, SamplingStrategy
+from gata_assets.tables.columns.jit import compiled
 
 
 @dataclass(frozen=True)

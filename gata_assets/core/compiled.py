@@ -16,7 +16,6 @@ from gata_assets.core.curation import curate_interactions
 from gata_assets.core.curation_rules import RowRules, sort_rows
 from gata_assets.core.event_table import code_events
 from gata_assets.core.features import make_features
-from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_rules import (
     CurationRules,
@@ -29,6 +28,7 @@ from gata_assets.core.raw_files import RawFormat
 from gata_assets.core.raw_rows import read_blocks
 from gata_assets.core.sampled_rows import sample_rows
 from gata_assets.core.sampling_quality import gather_evidence
+from gata_assets.tables.columns.hashing import key_ids
 
 
 def warm_up() -> None:

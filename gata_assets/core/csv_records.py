@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gata_assets.core.compiling import compiled
-from gata_assets.core.texts import Texts
+from gata_assets.tables.columns.jit import compiled
+from gata_assets.tables.columns.utf8 import Texts
 
 # A record with a quoted field that is longer has a quote that does not close: its first line is taken for the record.
 LONGEST_RECORD = 1 << 20

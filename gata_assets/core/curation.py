@@ -17,13 +17,13 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.core.arrow_numbers import MICROS_OF_A_DAY, given_of_arrow, numbers_as_arrow, numbers_of_arrow
-from gata_assets.core.dictionaries import decoded
-from gata_assets.core.id_codes import CodedIds, code_ids, order_by, places_of
-from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.core.raw_files import CONTEXT_COLUMNS
-from gata_assets.core.texts import Texts
+from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, given_of_arrow, numbers_as_arrow, numbers_of_arrow
+from gata_assets.tables.columns.dictionaries import decoded
+from gata_assets.tables.columns.hashing import key_ids
+from gata_assets.tables.columns.id_encoding import CodedIds, code_ids, order_by, places_of
+from gata_assets.tables.columns.utf8 import Texts
 
 _EPOCH = date(1970, 1, 1)
 _TYPES = Texts.of(pl.Series([kind.value for kind in InteractionType])).as_arrow()

@@ -9,7 +9,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from gata_assets.core.compiling import compiled
+from gata_assets.tables.columns.jit import compiled
 
 _MICROSECONDS_OF_A_DAY = 86_400_000_000
 

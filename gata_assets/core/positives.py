@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gata_assets.core.compiling import compiled
 from gata_assets.core.event_table import EventTable
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules
+from gata_assets.tables.columns.jit import compiled
 
 
 @dataclass(frozen=True)

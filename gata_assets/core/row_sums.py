@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.core.id_keys import key_ids
+from gata_assets.tables.columns.hashing import key_ids
 
 # An odd number without a pattern: the golden ratio's, as in splitmix64.
 _MIXER = np.uint64(0x9E3779B97F4A7C15)

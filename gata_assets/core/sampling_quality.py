@@ -13,11 +13,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from gata_assets.core.compiling import compiled
 from gata_assets.core.event_table import EventTable
 from gata_assets.core.interaction_rules import SamplingRules, SamplingStrategy
 from gata_assets.core.outcomes import Outcome
 from gata_assets.core.sampled_rows import RowColumns, SampledRows
+from gata_assets.tables.columns.jit import compiled
 
 NEGATIVES_WERE_NEVER_INTERACTED = "negatives_were_never_interacted"
 NO_NEGATIVE_TWICE = "no_negative_twice"

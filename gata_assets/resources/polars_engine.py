@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from gata_assets.core.catalogue import look_up_items
-from gata_assets.core.dictionaries import compacted
 from gata_assets.core.feature_quality import check_features
 from gata_assets.core.features import FeatureTables, make_features
 from gata_assets.core.interaction_rules import SamplingRules
@@ -32,6 +31,7 @@ from gata_assets.resources.interaction_engine import (
 )
 from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.part_files import TableSource, read_parts, write_tables
+from gata_assets.tables.columns.dictionaries import compacted
 
 _ROWS_OF_A_GROUP = 1 << 20
 # A row of theirs has up to fifty items.

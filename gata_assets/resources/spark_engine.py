@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gata_assets.core.arrow_numbers import micros
 from gata_assets.core.feature_quality import FEATURES_MATCH_THE_EVENTS
 from gata_assets.core.features import make_item_features
 from gata_assets.core.interaction_rules import SamplingRules
@@ -44,6 +43,7 @@ from gata_assets.resources.spark_samples import (
     numbers_of,
 )
 from gata_assets.resources.spark_session import open_session, spark_errors
+from gata_assets.tables.columns.arrow_buffers import micros
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -18,7 +18,6 @@ from gata_assets.core import feature_kernel
 from gata_assets.core.event_table import EventTable, Ids
 from gata_assets.core.feature_quality import FEATURES_MATCH_THE_EVENTS, check_features
 from gata_assets.core.features import FeatureTables, ItemCounts, make_item_features, make_user_tables
-from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.core.outcomes import Outcome
 from gata_assets.core.table_rules import check_arrow_tables
@@ -36,6 +35,7 @@ from gata_assets.resources.spark_parts import (
     unpack,
 )
 from gata_assets.schemas.interactions import ItemFeatures
+from gata_assets.tables.columns.hashing import key_ids
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

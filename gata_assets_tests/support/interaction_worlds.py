@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from gata_assets.batches import Window, parse_batch_id
 from gata_assets.core.event_table import EventTable, code_events
-from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_places import (
     INTERACTIONS_FILE,
     ITEMS_FILE,
@@ -31,6 +30,7 @@ from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.resources.interaction_engine import CuratedWindow, InteractionEngine, WrittenFile
 from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.polars_engine import PolarsEngine
+from gata_assets.tables.columns.hashing import key_ids
 
 BATCH_ID = "2026010203"
 TENANT = "acme"

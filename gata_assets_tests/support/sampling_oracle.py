@@ -15,9 +15,9 @@ import polars as pl
 
 from gata_assets.core.candidates import AliasTable, Candidates
 from gata_assets.core.event_table import EventTable, code_events
-from gata_assets.core.id_keys import key_ids
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.core.negatives import Negatives
+from gata_assets.tables.columns.hashing import key_ids
 
 WORD = 2**64
 GOLDEN = 0x9E3779B97F4A7C15

@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gata_assets.core.compiling import compiled
-from gata_assets.core.texts import Texts
 from gata_assets.errors import DataRuleError
+from gata_assets.tables.columns.jit import compiled
+from gata_assets.tables.columns.utf8 import Texts
 
 SEED = 42
 

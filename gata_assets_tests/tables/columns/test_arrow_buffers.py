@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.core.arrow_numbers import given_of_arrow, micros, numbers_as_arrow, numbers_of_arrow
+from gata_assets.tables.columns.arrow_buffers import given_of_arrow, micros, numbers_as_arrow, numbers_of_arrow
 
 VALUES = st.lists(st.integers(-(2**40), 2**40) | st.none(), max_size=40)
 

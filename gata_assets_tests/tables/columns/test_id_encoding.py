@@ -12,9 +12,9 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.core.id_codes import _number, code_ids, order_by, places_of
-from gata_assets.core.id_keys import key_ids
-from gata_assets.core.texts import Texts
+from gata_assets.tables.columns.hashing import key_ids
+from gata_assets.tables.columns.id_encoding import _number, code_ids, order_by, places_of
+from gata_assets.tables.columns.utf8 import Texts
 
 IDS = st.lists(st.text(min_size=1, max_size=20), max_size=60)
 

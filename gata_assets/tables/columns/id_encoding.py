@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gata_assets.core.compiling import compiled
-from gata_assets.core.id_keys import key_texts
-from gata_assets.core.texts import Texts
+from gata_assets.tables.columns.hashing import key_texts
+from gata_assets.tables.columns.jit import compiled
+from gata_assets.tables.columns.utf8 import Texts
 
 
 @dataclass(frozen=True)

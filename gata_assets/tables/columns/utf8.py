@@ -13,8 +13,8 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.core.arrow_numbers import validity
-from gata_assets.core.compiling import compiled
+from gata_assets.tables.columns.arrow_buffers import validity
+from gata_assets.tables.columns.jit import compiled
 
 
 @dataclass(frozen=True)
