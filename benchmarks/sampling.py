@@ -26,10 +26,10 @@ from gata_assets.core.compiled import warm_up
 from gata_assets.core.event_table import EventTable, code_events
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.core.negatives import gather_histories, sample_negatives
-from gata_assets.core.outcomes import broken
 from gata_assets.core.sampled_rows import SampledRows, sample_rows
 from gata_assets.core.sampling_quality import check_samples, gather_evidence, weigh_items
 from gata_assets.tables.columns.hashing import key_ids
+from gata_assets.tables.outcomes import broken
 
 RATIO = 4
 UNIFORM = SamplingRules(

@@ -17,7 +17,6 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from benchmarks.harness import BATCH, Cell, Goal, Result, Table, in_turns, timed
 from benchmarks.tickets import as_read, make_tickets
-from gata_assets.core.outcomes import Outcome
 from gata_assets.core.quality import (
     check_label_shares,
     check_no_text_in_two_splits,
@@ -28,6 +27,7 @@ from gata_assets.core.quality import (
 )
 from gata_assets.core.splits import SKLEARN_SEED, Split, split_by_text, split_with_sklearn
 from gata_assets.schemas.tickets import TrainingRows
+from gata_assets.tables.outcomes import Outcome
 
 _REPEATED_SHARE = 0.08
 _OURS = "by text (ours)"

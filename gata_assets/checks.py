@@ -15,8 +15,8 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
-from gata_assets.core.outcomes import Outcome, broken
 from gata_assets.errors import ChecksFailedError
+from gata_assets.tables.outcomes import Outcome, broken
 
 TICKETS_ARE_VALID = "tickets_are_valid"
 LABEL_COUNTS_ARE_VALID = "label_counts_are_valid"

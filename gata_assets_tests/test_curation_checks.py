@@ -19,8 +19,8 @@ from gata_assets.core.curation import curate_interactions
 from gata_assets.core.curation_checks import RULES, ColumnRules, check_curated_interactions
 from gata_assets.core.curation_rules import STAGED
 from gata_assets.core.interaction_places import DataType
-from gata_assets.core.outcomes import broken
 from gata_assets.schemas.interactions import CuratedInteractions, CuratedItems
+from gata_assets.tables.outcomes import broken
 
 DAY = date(2026, 1, 2)
 

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from gata_assets.core.candidates import AliasTable, choose_candidates
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules
-from gata_assets.core.outcomes import broken
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
@@ -31,6 +30,7 @@ from gata_assets.resources.interaction_engine import (
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.schemas.interactions import NegativeSamples, WithFeatures
 from gata_assets.tables.columns.hashing import key_ids
+from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support import sampling_oracle
 from gata_assets_tests.support.feature_oracle import item_rows, user_rows
 from gata_assets_tests.support.interaction_worlds import (

@@ -14,12 +14,12 @@ import polars as pl
 import pytest
 
 from gata_assets.core.interaction_places import DataType
-from gata_assets.core.outcomes import broken
 from gata_assets.core.raw_files import parse_format
 from gata_assets.errors import DamagedTableError, DataRuleError, RawFileError
 from gata_assets.resources.file_sorting import DAMAGED
 from gata_assets.resources.intake import Intake
 from gata_assets.resources.staging import StagedWriter, read_spans
+from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.raw_worlds import (
     NOW,
     STRICT,

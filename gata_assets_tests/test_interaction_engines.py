@@ -15,7 +15,6 @@ import pytest
 
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE
 from gata_assets.core.interaction_rules import InteractionType
-from gata_assets.core.outcomes import broken
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
@@ -27,6 +26,7 @@ from gata_assets.resources.interaction_engine import (
 from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.schemas.interactions import ItemFeatures, RecentInteractions, UserFeatures
 from gata_assets.tables.columns.hashing import key_ids
+from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.feature_oracle import item_rows, recent_rows, user_rows
 from gata_assets_tests.support.interaction_worlds import (
     BATCH_ID,

@@ -21,7 +21,6 @@ import pytest
 
 from gata_assets.core.interaction_places import INTERACTIONS_FILE
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
-from gata_assets.core.outcomes import broken
 from gata_assets.resources.curated_days import read_catalogue
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
@@ -41,6 +40,7 @@ from gata_assets.resources.spark_parts import PARTS, PerPart, by_part, hold
 from gata_assets.resources.spark_samples import Catalogue, SampleKernel, check_dealing
 from gata_assets.resources.spark_session import open_session
 from gata_assets.tables.columns.arrow_buffers import micros
+from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.interaction_worlds import (
     BATCH_ID,
     CURATED,

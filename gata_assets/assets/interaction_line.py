@@ -29,8 +29,6 @@ from gata_assets.core.batch_tables import (
 )
 from gata_assets.core.interaction_rules import InteractionRules
 from gata_assets.core.interaction_windows import InteractionWindows, days_of, windows_from_day_on
-from gata_assets.core.outcomes import Outcome
-from gata_assets.core.written_rows import check_same_rows
 from gata_assets.errors import ChecksFailedError, DamagedTableError, DataRuleError, ObjectNotFoundError, StoreError
 from gata_assets.instances import held_open
 from gata_assets.resources.interaction_engine import (
@@ -44,6 +42,8 @@ from gata_assets.resources.interaction_engine import (
     MadeTables,
 )
 from gata_assets.resources.object_store import ObjectStore
+from gata_assets.tables.outcomes import Outcome
+from gata_assets.tables.written_rows import check_same_rows
 
 
 @dataclass(frozen=True)

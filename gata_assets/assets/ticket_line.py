@@ -21,7 +21,6 @@ from gata_assets import checks
 from gata_assets.assets.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.assets.ticket_steps import BatchAtWork, Made, TicketStep, WindowOfTickets
 from gata_assets.batches import Window
-from gata_assets.core.outcomes import broken
 from gata_assets.core.provenance import SHA256, stamp
 from gata_assets.core.quality import check_table
 from gata_assets.core.rules import PreparationRules, SplitMethod
@@ -33,6 +32,7 @@ from gata_assets.instances import held_open
 from gata_assets.io_managers import DatasetIOManager, ParquetIOManager, Stored
 from gata_assets.resources.shared_tickets import SharedTickets, TicketReader
 from gata_assets.schemas.tickets import Tickets
+from gata_assets.tables.outcomes import broken
 
 
 @dataclass(frozen=True)

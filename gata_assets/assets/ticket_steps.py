@@ -22,7 +22,6 @@ from gata_assets.batches import Window
 from gata_assets.core.charts import draw_label_chart
 from gata_assets.core.label_counts import LowVolumeDecision, count_labels, decide_low_volume
 from gata_assets.core.low_volume import apply_low_volume_policy, select_low_volume_tickets
-from gata_assets.core.outcomes import Outcome
 from gata_assets.core.provenance import require_making
 from gata_assets.core.quality import (
     check_counts_add_up,
@@ -42,6 +41,7 @@ from gata_assets.core.windows import BatchWindows, windows_of
 from gata_assets.errors import NoTicketsError
 from gata_assets.resources.ticket_source import no_tickets
 from gata_assets.schemas.tickets import LabelCounts, Tickets, TrainingRows, tickets_schema
+from gata_assets.tables.outcomes import Outcome
 
 Described = int | float | str | bool | dg.MarkdownMetadataValue
 

@@ -13,8 +13,8 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from gata_assets.core.interaction_places import DataType
-from gata_assets.core.outcomes import Outcome
 from gata_assets.errors import DamagedTableError, DataRuleError
+from gata_assets.tables.outcomes import Outcome
 
 
 class Span(NamedTuple):

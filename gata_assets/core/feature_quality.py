@@ -11,9 +11,9 @@ from gata_assets.batches import Window
 from gata_assets.core.event_table import EventTable
 from gata_assets.core.features import FeatureTables
 from gata_assets.core.interaction_rules import RECENT_INTERACTIONS, InteractionType
-from gata_assets.core.outcomes import Outcome
-from gata_assets.core.table_rules import check_arrow_tables
 from gata_assets.schemas.interactions import ItemFeatures, RecentInteractions, UserFeatures
+from gata_assets.tables.arrow_checks import check_arrow_tables
+from gata_assets.tables.outcomes import Outcome
 
 FEATURES_MATCH_THE_EVENTS = "features_match_the_events"
 NOTHING_AFTER_THE_BATCH = "nothing_after_the_batch"

@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gata_assets.core.event_table import renumber
-from gata_assets.core.outcomes import Outcome
 from gata_assets.core.sampled_rows import SampledRows
-from gata_assets.core.table_rules import check_arrow_tables
 from gata_assets.errors import DataRuleError
 from gata_assets.schemas.interactions import ItemFeatures, UserFeatures
+from gata_assets.tables.arrow_checks import check_arrow_tables
+from gata_assets.tables.outcomes import Outcome
 
 
 class JoinedRows:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from gata_assets.core.event_table import EventTable
 from gata_assets.core.interaction_rules import SamplingRules
-from gata_assets.core.outcomes import Outcome
 from gata_assets.core.sampled_rows import SampledRows
 from gata_assets.core.sampling_quality import (
     NOTHING_AFTER_THE_BATCH,
@@ -19,8 +18,9 @@ from gata_assets.core.sampling_quality import (
     gather_evidence,
     weigh_items,
 )
-from gata_assets.core.table_rules import check_arrow_tables
 from gata_assets.schemas.interactions import NegativeSamples
+from gata_assets.tables.arrow_checks import check_arrow_tables
+from gata_assets.tables.outcomes import Outcome
 
 
 def check_negative_samples(

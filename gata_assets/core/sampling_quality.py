@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from gata_assets.core.event_table import EventTable
 from gata_assets.core.interaction_rules import SamplingRules, SamplingStrategy
-from gata_assets.core.outcomes import Outcome
 from gata_assets.core.sampled_rows import RowColumns, SampledRows
 from gata_assets.tables.columns.jit import compiled
+from gata_assets.tables.outcomes import Outcome
 
 NEGATIVES_WERE_NEVER_INTERACTED = "negatives_were_never_interacted"
 NO_NEGATIVE_TWICE = "no_negative_twice"

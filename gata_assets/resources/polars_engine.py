@@ -14,7 +14,6 @@ from gata_assets.core.feature_quality import check_features
 from gata_assets.core.features import FeatureTables, make_features
 from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.core.joined_rows import JoinedRows
-from gata_assets.core.outcomes import Outcome
 from gata_assets.core.sample_checks import check_negative_samples
 from gata_assets.core.sampled_rows import ROWS_PER_GROUP, SampledRows, sample_rows
 from gata_assets.resources.curated_days import read_catalogue, read_events
@@ -32,6 +31,7 @@ from gata_assets.resources.interaction_engine import (
 from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.part_files import TableSource, read_parts, write_tables
 from gata_assets.tables.columns.dictionaries import compacted
+from gata_assets.tables.outcomes import Outcome
 
 _ROWS_OF_A_GROUP = 1 << 20
 # A row of theirs has up to fifty items.

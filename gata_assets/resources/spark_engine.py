@@ -13,7 +13,6 @@ from gata_assets.core.feature_quality import FEATURES_MATCH_THE_EVENTS
 from gata_assets.core.features import make_item_features
 from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.core.joined_rows import check_features_of_items
-from gata_assets.core.outcomes import Outcome
 from gata_assets.core.sampling_quality import NEGATIVES_WERE_NEVER_INTERACTED, check_samples, weigh_items
 from gata_assets.errors import DataRuleError
 from gata_assets.resources.curated_days import read_catalogue
@@ -44,6 +43,7 @@ from gata_assets.resources.spark_samples import (
 )
 from gata_assets.resources.spark_session import open_session, spark_errors
 from gata_assets.tables.columns.arrow_buffers import micros
+from gata_assets.tables.outcomes import Outcome
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -20,7 +20,6 @@ from gata_assets.core.event_table import EventTable
 from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.core.joined_rows import JoinedRows, check_features_of_users
 from gata_assets.core.negatives import gather_histories, sample_negatives
-from gata_assets.core.outcomes import Outcome
 from gata_assets.core.positives import choose_positives
 from gata_assets.core.sample_checks import pieces_of
 from gata_assets.core.sampled_rows import SampledRows
@@ -32,7 +31,6 @@ from gata_assets.core.sampling_quality import (
     group_by_user,
     weigh_items,
 )
-from gata_assets.core.table_rules import check_arrow_tables
 from gata_assets.resources.interaction_engine import NEGATIVE_SAMPLES, WITH_FEATURES
 from gata_assets.resources.polars_engine import sources_of_rows
 from gata_assets.resources.spark_dealing import FEATURES, Facts, events_of
@@ -49,6 +47,8 @@ from gata_assets.resources.spark_parts import (
     unpack,
 )
 from gata_assets.schemas.interactions import NegativeSamples
+from gata_assets.tables.arrow_checks import check_arrow_tables
+from gata_assets.tables.outcomes import Outcome
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

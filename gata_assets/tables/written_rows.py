@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gata_assets.core.outcomes import Outcome
+from gata_assets.tables.outcomes import Outcome
 
 
 def check_same_rows(one: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]) -> list[Outcome]:

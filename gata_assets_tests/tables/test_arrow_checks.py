@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.core.table_rules import check_arrow_tables, keeps_every_rule
+from gata_assets.tables.arrow_checks import check_arrow_tables, keeps_every_rule
 from gata_assets.tables.columns.dictionaries import decoded
 
 
