@@ -26,7 +26,7 @@ def ours(source: Path, target: Path, *, is_curated: bool = True) -> None:
     from gata_assets.core.interaction_places import DataType
     from gata_assets.core.interaction_rules import CurationRules, UnknownItems
     from gata_assets.resources.curation import Curator
-    from gata_assets.resources.objects import LocalObjects
+    from gata_assets.storage.objects import LocalObjects
 
     rules = CurationRules(EARLIEST, timedelta(hours=24), UnknownItems.WARN)
     curator = Curator(LocalObjects(str(target)), "acme", rules, END)

@@ -33,8 +33,8 @@ def with_engine(folder: Path, out: Path) -> None:
     """Ours, with all of its checks."""
     from gata_assets.core.interaction_places import TenantPlaces
     from gata_assets.resources.interaction_engine import CuratedWindow
-    from gata_assets.resources.object_store import LocalObjectStore
     from gata_assets.resources.polars_engine import PolarsEngine
+    from gata_assets.storage.resource import LocalObjectStore
 
     store = LocalObjectStore(directory=str(folder))
     made = PolarsEngine().make_features(CuratedWindow(TenantPlaces(TENANT), WINDOW, WINDOW), store)

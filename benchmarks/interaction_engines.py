@@ -27,10 +27,10 @@ from benchmarks.interactions import Size, make_interactions
 from gata_assets.core.interaction_places import TenantPlaces
 from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.resources.interaction_engine import CuratedWindow, InteractionEngine
-from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.resources.polars_engine import PolarsEngine
 from gata_assets.resources.spark_engine import SparkEngine
 from gata_assets.resources.spark_session import open_session
+from gata_assets.storage.resource import LocalObjectStore
 
 _CURATED = CuratedWindow(TenantPlaces(TENANT), WINDOW, WINDOW)
 _RULES = SamplingRules(

@@ -239,9 +239,9 @@ def from_files(folders: list[Path], seconds: dict[str, float]) -> tuple[SampledR
 
 def _write(rows: SampledRows, target: Path) -> None:
     # The process that samples in memory alone is measured without Dagster.
-    from gata_assets.resources.objects import LocalObjects
-    from gata_assets.resources.part_files import write_tables
     from gata_assets.resources.polars_engine import source_of_rows
+    from gata_assets.storage.objects import LocalObjects
+    from gata_assets.storage.parquet_parts import write_tables
 
     write_tables(LocalObjects(str(target)), "", {_TABLE: source_of_rows(rows, rows.table)}, threads=2)
 

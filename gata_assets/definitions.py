@@ -21,7 +21,6 @@ from gata_assets.overdue import OverdueRule, build_overdue_check
 from gata_assets.partitions import batch_partitions
 from gata_assets.resources.alerts import AlertChannel, LoggedAlerts, SnsAlerts
 from gata_assets.resources.interaction_engine import InteractionEngine
-from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.resources.rules_resource import PreparationRulesResource
 from gata_assets.resources.shared_tickets import SharedTickets
 from gata_assets.resources.ticket_source import TicketSource
@@ -29,6 +28,7 @@ from gata_assets.schedules import PREPARE_SCHEDULE, build_schedule
 from gata_assets.sensors import build_failed_runs_sensor, build_new_tickets_sensor, build_overdue_sensor
 from gata_assets.setting_values import BackfillPolicy, SourceKind
 from gata_assets.settings import Settings, load_settings
+from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 
 # A batch is prepared when its general dataset is.
 _GENERAL = "general_split"
@@ -158,7 +158,7 @@ def build_store(settings: Settings) -> ObjectStore:
         return LocalObjectStore(directory=str(settings.target_dir))
     from dagster_aws.s3 import S3Resource
 
-    from gata_assets.resources.s3_store import S3ObjectStore
+    from gata_assets.storage.s3 import S3ObjectStore
 
     return S3ObjectStore(bucket=settings.target_bucket, s3=S3Resource(region_name=settings.aws_default_region))
 

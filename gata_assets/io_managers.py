@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from gata_assets.core.provenance import MAKING, SHA256
 from gata_assets.core.training_files import Dataset, DatasetFiles, table_key
 from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
-from gata_assets.resources.object_store import ObjectStore
+from gata_assets.storage.resource import ObjectStore
 
 _MAKING_KEY = b"gata_assets"
 

@@ -27,8 +27,8 @@ from gata_assets.jobs import CURATE_INTERACTIONS, CURATED, PREPARE_TICKETS
 from gata_assets.overdue import OverdueRule, is_shown
 from gata_assets.resources.alerts import AlertChannel
 from gata_assets.resources.file_listing import find_missing, find_waiting, listing_digest
-from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.ticket_source import TicketSource
+from gata_assets.storage.resource import ObjectStore
 
 if TYPE_CHECKING:
     from gata_assets.resources.curation import Curator

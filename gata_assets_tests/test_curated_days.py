@@ -19,7 +19,7 @@ from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, U
 from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.resources.curated_days import read_catalogue, read_events
-from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
+from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets_tests.support.interaction_worlds import (
     CURATED,
     WINDOW,

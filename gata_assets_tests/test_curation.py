@@ -30,8 +30,8 @@ from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.core.raw_files import COLUMNS
 from gata_assets.errors import DamagedTableError, StoreError
 from gata_assets.resources.curation import Curator
-from gata_assets.resources.object_store import LocalObjectStore
-from gata_assets.resources.s3_store import S3ObjectStore
+from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.storage.s3 import S3ObjectStore
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.raw_worlds import (
     ENDINGS,

@@ -66,7 +66,7 @@ import gata_assets.commands.ingest
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_rules import CurationRules, UnknownItems
 from gata_assets.resources.curation import Curator
-from gata_assets.resources.objects import LocalObjects
+from gata_assets.storage.objects import LocalObjects
 now = datetime(2026, 1, 3, tzinfo=UTC)
 curator = Curator(LocalObjects(sys.argv[1]), "acme", CurationRules(now, timedelta(hours=1), UnknownItems.WARN), now)
 raw = Path(sys.argv[1], curator.places.raw(DataType.INTERACTIONS), "2026-01-03", "a.csv")

@@ -15,8 +15,8 @@ import pytest
 from gata_assets.commands.interactions import InteractionHalf, prepare_interactions
 from gata_assets.definitions import build_definitions
 from gata_assets.resources.curation import Curator
-from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.settings import Settings, parse_settings
+from gata_assets.storage.resource import LocalObjectStore
 
 BATCH = "2026010203"
 CSV = b"user_id,item_id,interaction_type,timestamp\nu1,i1,click,2026-01-01T00:00:00Z\n"

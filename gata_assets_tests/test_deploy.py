@@ -41,8 +41,8 @@ from gata_assets.core.training_files import (
 )
 from gata_assets.errors import DeleteDeniedError, StoreError
 from gata_assets.io_managers import DatasetIOManager
-from gata_assets.resources.s3_store import S3ObjectStore
 from gata_assets.settings import parse_settings, variable_names
+from gata_assets.storage.s3 import S3ObjectStore
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"

@@ -18,7 +18,7 @@ from gata_assets.core.interaction_rules import CurationRules, UnknownItems
 from gata_assets.core.raw_files import parse_format
 from gata_assets.resources.curation import Curator
 from gata_assets.resources.intake import Intake
-from gata_assets.resources.objects import LocalObjects
+from gata_assets.storage.objects import LocalObjects
 from gata_assets_tests.support.raw_worlds import NOW, RULES, STRICT, curator_of, encode, interaction, item, send
 from gata_assets_tests.test_ingest import gata, ingest, said, workplace
 

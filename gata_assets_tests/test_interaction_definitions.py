@@ -14,8 +14,8 @@ import pytest
 
 from gata_assets.definitions import build_definitions
 from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS, PREPARE_TICKETS
-from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.settings import parse_settings
+from gata_assets.storage.resource import LocalObjectStore
 
 BATCH = "2026010203"
 SETTINGS = {

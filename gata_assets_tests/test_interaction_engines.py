@@ -23,8 +23,8 @@ from gata_assets.resources.interaction_engine import (
     InteractionEngine,
     MadeTables,
 )
-from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.schemas.interactions import ItemFeatures, RecentInteractions, UserFeatures
+from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.tables.columns.hashing import key_ids
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.feature_oracle import item_rows, recent_rows, user_rows

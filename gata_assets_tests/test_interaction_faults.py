@@ -21,8 +21,8 @@ from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.resources.curation import Curator
 from gata_assets.resources.intake import Intake
 from gata_assets.resources.interaction_engine import CuratedWindow, InteractionEngine, MadeTables
-from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.settings import parse_settings
+from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets_tests.test_interaction_line import (
     BATCH,
     SETTINGS,

@@ -24,8 +24,8 @@ from gata_assets.definitions import build_definitions
 from gata_assets.failures import BatchFailure
 from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.resources.interaction_engine import InteractionEngine
-from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.settings import parse_settings
+from gata_assets.storage.resource import LocalObjectStore
 from gata_assets_tests.support.fakes import EngineThatBreaksARule, EngineThatMixesRows
 
 BATCH, NEXT = "2026010203", "2026010204"

@@ -23,9 +23,9 @@ from gata_assets.definitions import build_definitions
 from gata_assets.jobs import CURATE_INTERACTIONS
 from gata_assets.resources.curation import Curator
 from gata_assets.resources.intake import Intake
-from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.sensors import build_new_files_sensor
 from gata_assets.settings import parse_settings
+from gata_assets.storage.resource import LocalObjectStore
 from gata_assets_tests.support.fakes import StoreThatIsNotListed
 from gata_assets_tests.support.scenario import BATCH_ID
 

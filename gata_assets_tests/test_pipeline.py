@@ -31,11 +31,11 @@ from gata_assets.definitions import build_definitions
 from gata_assets.errors import ChecksFailedError
 from gata_assets.io_managers import ParquetIOManager
 from gata_assets.jobs import PREPARE_TICKETS
-from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
-from gata_assets.resources.s3_store import S3ObjectStore
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_source import TicketSource, tickets_from_arrow
 from gata_assets.settings import parse_settings
+from gata_assets.storage.resource import LocalObjectStore, ObjectStore
+from gata_assets.storage.s3 import S3ObjectStore
 from gata_assets_tests.conftest import SourceOf, sqlite_of
 from gata_assets_tests.support.fakes import RecordingTickets, StoreThatBreaks, StoreWithoutDelete, StoreWithPages
 from gata_assets_tests.support.scenario import (

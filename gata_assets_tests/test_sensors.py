@@ -29,12 +29,12 @@ from gata_assets.local.data_api import DataApiServer
 from gata_assets.partitions import batch_partitions
 from gata_assets.resources.alerts import AlertChannel, LoggedAlerts, SnsAlerts
 from gata_assets.resources.data_api_source import DataApiTickets
-from gata_assets.resources.object_store import LocalObjectStore
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.sensors import build_failed_runs_sensor, build_new_tickets_sensor
 from gata_assets.settings import parse_settings
+from gata_assets.storage.resource import LocalObjectStore
 from gata_assets_tests.conftest import REGION
 from gata_assets_tests.support.fakes import AlertsThatBreak, TicketsThatBreak
 from gata_assets_tests.support.scenario import FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world

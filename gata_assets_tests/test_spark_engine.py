@@ -29,8 +29,6 @@ from gata_assets.resources.interaction_engine import (
     MadeTables,
     WrittenFile,
 )
-from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
-from gata_assets.resources.part_files import part_keys, read_parts, read_schema
 from gata_assets.resources.polars_engine import PolarsEngine
 from gata_assets.resources.spark_dealing import Days, deal, survey
 from gata_assets.resources.spark_engine import SparkEngine
@@ -39,6 +37,8 @@ from gata_assets.resources.spark_pairs import choose_pairs
 from gata_assets.resources.spark_parts import PARTS, PerPart, by_part, hold
 from gata_assets.resources.spark_samples import Catalogue, SampleKernel, check_dealing
 from gata_assets.resources.spark_session import open_session
+from gata_assets.storage.parquet_parts import part_keys, read_parts, read_schema
+from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.tables.columns.arrow_buffers import micros
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.interaction_worlds import (
@@ -297,7 +297,7 @@ def test_a_connect_server_gives_the_same_bytes(
 
 _ON_CONNECT = """
 import json, sys
-from gata_assets.resources.object_store import LocalObjectStore
+from gata_assets.storage.resource import LocalObjectStore
 from gata_assets.resources.spark_engine import SparkEngine
 from gata_assets_tests.test_spark_engine import CURATED, FEATURES, RULES
 engine = SparkEngine(remote=sys.argv[1], rows_a_part=1_200)

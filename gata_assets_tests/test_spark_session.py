@@ -15,10 +15,10 @@ import pytest
 from dagster_aws.s3 import S3Resource
 
 from gata_assets.errors import EngineError
-from gata_assets.resources.object_store import LocalObjectStore
-from gata_assets.resources.s3_store import S3ObjectStore
 from gata_assets.resources.spark_parts import add_up, report_of
 from gata_assets.resources.spark_session import open_session
+from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.storage.s3 import S3ObjectStore
 from gata_assets.tables.outcomes import Outcome
 from gata_assets_tests.support.loopback import free_port
 from gata_assets_tests.support.spark_cluster import connect_server, standalone_cluster

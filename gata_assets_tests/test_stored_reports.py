@@ -23,10 +23,10 @@ from gata_assets.core.curation_reports import Report
 from gata_assets.core.interaction_places import DataType, TenantPlaces
 from gata_assets.definitions import build_definitions
 from gata_assets.errors import DamagedTableError
-from gata_assets.resources.objects import LocalObjects
-from gata_assets.resources.s3_store import S3ObjectStore
 from gata_assets.resources.stored_reports import StoredReports
 from gata_assets.settings import Settings, parse_settings
+from gata_assets.storage.objects import LocalObjects
+from gata_assets.storage.s3 import S3ObjectStore
 from gata_assets_tests.support.fault_proxy import S3_ERROR, FaultProxy, Faults
 from gata_assets_tests.support.raw_worlds import NOW
 

@@ -23,7 +23,7 @@ from gata_assets.errors import DamagedTableError
 from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.resources.curated_days import read_catalogue, read_events
 from gata_assets.resources.curated_layer import CuratedLayer
-from gata_assets.resources.object_store import LocalObjectStore
+from gata_assets.storage.resource import LocalObjectStore
 from gata_assets_tests.support.raw_worlds import curate_day, curator_of, send
 from gata_assets_tests.test_interaction_line import (
     BATCH,

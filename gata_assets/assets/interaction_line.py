@@ -41,7 +41,7 @@ from gata_assets.resources.interaction_engine import (
     InteractionEngine,
     MadeTables,
 )
-from gata_assets.resources.object_store import ObjectStore
+from gata_assets.storage.resource import ObjectStore
 from gata_assets.tables.outcomes import Outcome
 from gata_assets.tables.written_rows import check_same_rows
 

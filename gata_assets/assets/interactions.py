@@ -26,7 +26,6 @@ from gata_assets.resources.interaction_engine import (
     WITH_FEATURES,
     InteractionEngine,
 )
-from gata_assets.resources.object_store import ObjectStore
 from gata_assets.schemas.interactions import (
     CuratedInteractions,
     CuratedItems,
@@ -36,6 +35,7 @@ from gata_assets.schemas.interactions import (
     UserFeatures,
     WithFeatures,
 )
+from gata_assets.storage.resource import ObjectStore
 
 if TYPE_CHECKING:
     from gata_assets.resources.curation import Curator

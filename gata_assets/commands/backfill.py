@@ -25,11 +25,11 @@ from gata_assets.errors import ObjectNotFoundError
 from gata_assets.failures import BatchFailure
 from gata_assets.instances import open_instance
 from gata_assets.jobs import PREPARE_TICKETS, RUN_CONFIG
-from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.shared_tickets import SharedTickets
 from gata_assets.resources.ticket_source import LabelVolume, TicketSource
 from gata_assets.setting_values import SourceKind
 from gata_assets.settings import Settings, dagster_home_is_set
+from gata_assets.storage.resource import ObjectStore
 
 # Requests for manifests at a time, which is how many connections the AWS SDK keeps.
 _MANIFESTS_AT_ONCE = 10

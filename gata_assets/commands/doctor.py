@@ -15,10 +15,10 @@ from gata_assets.definitions import build_store, open_source
 from gata_assets.errors import DeleteDeniedError, EngineError, GataError, ObjectNotFoundError, StoreError
 from gata_assets.resources.curation import Curator
 from gata_assets.resources.file_listing import find_waiting
-from gata_assets.resources.object_store import ObjectStore
-from gata_assets.resources.objects import Objects
 from gata_assets.setting_values import EngineKind
 from gata_assets.settings import Settings
+from gata_assets.storage.objects import Objects
+from gata_assets.storage.resource import ObjectStore
 
 # One key that is written over every time: where the role may not delete, at most this one is left.
 PROBE_KEY = "intermediate/doctor/probe"

@@ -27,8 +27,8 @@ from gata_assets.failures import BatchFailure
 from gata_assets.instances import open_instance
 from gata_assets.resources.curated_layer import CuratedLayer
 from gata_assets.resources.curation import Curator
-from gata_assets.resources.object_store import ObjectStore
 from gata_assets.settings import Settings
+from gata_assets.storage.resource import ObjectStore
 
 # Requests for manifests at a time, as in `backfill`.
 _MANIFESTS_AT_ONCE = 10

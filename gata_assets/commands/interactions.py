@@ -24,8 +24,8 @@ from gata_assets.instances import is_recorded
 from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS, keep_to_days
 from gata_assets.resources.curated_layer import CuratedLayer
 from gata_assets.resources.curation import Curator
-from gata_assets.resources.object_store import ObjectStore
 from gata_assets.settings import Settings
+from gata_assets.storage.resource import ObjectStore
 
 
 @dataclass

@@ -15,8 +15,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from gata_assets.commands.terminal import text_console
 from gata_assets.core.curation_reports import Report
 from gata_assets.resources.curation import Curator
-from gata_assets.resources.objects import LocalObjects, Objects
 from gata_assets.settings import Settings
+from gata_assets.storage.objects import LocalObjects, Objects
 
 # Of fewer rows a rate would tell how long the start took.
 _ROWS_OF_A_RATE = 100_000

@@ -20,7 +20,7 @@ from gata_assets.core.event_table import EventCoder, EventTable
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE, TenantPlaces
 from gata_assets.core.interaction_windows import days_of
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
-from gata_assets.resources.object_store import ObjectStore
+from gata_assets.storage.resource import ObjectStore
 from gata_assets.tables.columns.jit import load_compiler
 from gata_assets.tables.curated_manifests import CuratedManifest, read_curated_manifest
 

@@ -12,7 +12,7 @@ from gata_assets.core.curation_reports import parts_by_day
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, DataType
 from gata_assets.errors import DataRuleError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.resources.curation import Curator
-from gata_assets.resources.threads import SMALL_CALLS_AT_ONCE, map_in_order
+from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.curated_manifests import read_curated_manifest
 from gata_assets.tables.manifests import encode_manifest
 

@@ -26,7 +26,7 @@ from gata_assets.core.curation_rules import STAGED
 from gata_assets.core.interaction_places import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE, DataType
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.resources.file_sorting import DAMAGED, FileSorter
-from gata_assets.resources.threads import CALLS_AT_ONCE, SMALL_CALLS_AT_ONCE, map_in_order
+from gata_assets.storage.parallel import CALLS_AT_ONCE, SMALL_CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.curated_manifests import read_curated_manifest
 from gata_assets.tables.outcomes import Outcome, broken
 

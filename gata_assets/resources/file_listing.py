@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from gata_assets.core.interaction_places import MANIFEST_FILE, DataType, TenantPlaces
 from gata_assets.core.raw_files import file_id, is_raw_name
-from gata_assets.resources.objects import Objects
+from gata_assets.storage.objects import Objects
 
 
 def list_raw_keys(places: TenantPlaces, store: Objects, data: DataType) -> list[str]:

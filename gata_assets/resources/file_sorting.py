@@ -25,12 +25,12 @@ from gata_assets.core.interaction_places import ITEMS_FILE, DataType, TenantPlac
 from gata_assets.core.interaction_rules import CurationRules
 from gata_assets.core.raw_files import file_id, landed_at, parse_format
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError, RawFileError
-from gata_assets.resources.digests import digest_file
 from gata_assets.resources.file_listing import list_raw_keys
-from gata_assets.resources.objects import Objects
 from gata_assets.resources.raw_reading import read_sorted
 from gata_assets.resources.staging import StagedWriter, read_spans
 from gata_assets.resources.stored_reports import StoredReports
+from gata_assets.storage.digests import digest_file
+from gata_assets.storage.objects import Objects
 
 # What is raised for a stored table that is cut off or changed: Arrow has OSError for bytes that cannot be decompressed,
 # and Polars a panic, which is no Exception. Stores themselves raise errors of ours.

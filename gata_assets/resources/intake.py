@@ -14,9 +14,9 @@ from gata_assets.core.curation_reports import Report, counts_instead, replaced_f
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.raw_files import FileFormat, content_mark, file_id, mark_of, raw_key
 from gata_assets.errors import RawFileError
-from gata_assets.resources.digests import digest_file
 from gata_assets.resources.file_sorting import FileSorter
 from gata_assets.resources.raw_reading import require_readable
+from gata_assets.storage.digests import digest_file
 
 
 @dataclass(frozen=True)

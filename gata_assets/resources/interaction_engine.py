@@ -15,7 +15,7 @@ import dagster as dg
 from gata_assets.batches import Window
 from gata_assets.core.interaction_places import TenantPlaces
 from gata_assets.core.interaction_rules import SamplingRules
-from gata_assets.resources.object_store import ObjectStore
+from gata_assets.storage.resource import ObjectStore
 from gata_assets.tables.outcomes import Outcome
 
 USER_FEATURES = "user_features"

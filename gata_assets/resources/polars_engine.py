@@ -28,8 +28,8 @@ from gata_assets.resources.interaction_engine import (
     MadeTables,
     WrittenFile,
 )
-from gata_assets.resources.object_store import ObjectStore
-from gata_assets.resources.part_files import TableSource, read_parts, write_tables
+from gata_assets.storage.parquet_parts import TableSource, read_parts, write_tables
+from gata_assets.storage.resource import ObjectStore
 from gata_assets.tables.columns.dictionaries import compacted
 from gata_assets.tables.outcomes import Outcome
 

@@ -21,7 +21,7 @@ from gata_assets.core.interaction_places import DataType
 from gata_assets.core.raw_files import Compression, FileFormat, RawFormat
 from gata_assets.core.raw_rows import Block, read_blocks
 from gata_assets.errors import RawFileError
-from gata_assets.resources.threads import map_in_order
+from gata_assets.storage.parallel import map_in_order
 
 _CODECS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
 # A third thread made nothing faster on two cores: the rows of a block are read while two are sorted.

@@ -24,8 +24,6 @@ from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.core.interaction_windows import days_of
 from gata_assets.errors import DataRuleError
 from gata_assets.resources.curated_days import manifest_of_day, read_events
-from gata_assets.resources.object_store import ObjectStore
-from gata_assets.resources.part_files import read_part
 from gata_assets.resources.spark_parts import (
     REPORT,
     Part,
@@ -39,6 +37,8 @@ from gata_assets.resources.spark_parts import (
     run_tasks,
     unpack,
 )
+from gata_assets.storage.parquet_parts import read_part
+from gata_assets.storage.resource import ObjectStore
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

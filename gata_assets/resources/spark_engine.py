@@ -26,8 +26,6 @@ from gata_assets.resources.interaction_engine import (
     InteractionEngine,
     MadeTables,
 )
-from gata_assets.resources.object_store import ObjectStore
-from gata_assets.resources.part_files import part_keys, read_parts, read_schema
 from gata_assets.resources.polars_engine import source_of_items
 from gata_assets.resources.spark_dealing import Days, deal, survey
 from gata_assets.resources.spark_features import FeatureKernel, check_items, check_ranges, sum_item_counts
@@ -42,6 +40,8 @@ from gata_assets.resources.spark_samples import (
     numbers_of,
 )
 from gata_assets.resources.spark_session import open_session, spark_errors
+from gata_assets.storage.parquet_parts import part_keys, read_parts, read_schema
+from gata_assets.storage.resource import ObjectStore
 from gata_assets.tables.columns.arrow_buffers import micros
 from gata_assets.tables.outcomes import Outcome
 

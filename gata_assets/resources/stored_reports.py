@@ -7,8 +7,8 @@ from typing import NamedTuple
 from gata_assets.core.curation_reports import Report
 from gata_assets.core.interaction_places import DataType, TenantPlaces
 from gata_assets.errors import ObjectNotFoundError
-from gata_assets.resources.objects import Objects
-from gata_assets.resources.threads import SMALL_CALLS_AT_ONCE, map_in_order
+from gata_assets.storage.objects import Objects
+from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 
 
 class _Kept(NamedTuple):

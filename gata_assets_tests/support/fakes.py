@@ -20,9 +20,9 @@ from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.errors import AlertError, DeleteDeniedError, SourceError, StoreError
 from gata_assets.resources.alerts import SnsAlerts
 from gata_assets.resources.interaction_engine import WITH_FEATURES, CuratedWindow, MadeTables
-from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
 from gata_assets.resources.polars_engine import ArrowTables, PolarsEngine
 from gata_assets.resources.sqlite_source import SqliteTickets
+from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.tables.outcomes import Outcome
 
 

@@ -28,8 +28,8 @@ from gata_assets.core.interaction_places import (
 )
 from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.resources.interaction_engine import CuratedWindow, InteractionEngine, WrittenFile
-from gata_assets.resources.object_store import ObjectStore
 from gata_assets.resources.polars_engine import PolarsEngine
+from gata_assets.storage.resource import ObjectStore
 from gata_assets.tables.columns.hashing import key_ids
 
 BATCH_ID = "2026010203"

@@ -22,7 +22,7 @@ from gata_assets.core.interaction_rules import CurationRules, UnknownItems
 from gata_assets.core.raw_files import COLUMNS, parse_format
 from gata_assets.resources.curation import Curated, Curator
 from gata_assets.resources.intake import Intake
-from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
+from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 
 Row = Mapping[str, str | None]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gata_assets.resources.threads import map_in_order
+from gata_assets.storage.parallel import map_in_order
 
 
 @pytest.mark.parametrize("threads", [1, 2, 10])

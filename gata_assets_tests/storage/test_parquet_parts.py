@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
-from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
-from gata_assets.resources.part_files import GROUPS_OF_A_PART, TableSource, read_parts, write_tables
+from gata_assets.storage.parquet_parts import GROUPS_OF_A_PART, TableSource, read_parts, write_tables
+from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.tables.columns.dictionaries import compacted
 from gata_assets_tests.support.fakes import StoreWithoutDelete
 

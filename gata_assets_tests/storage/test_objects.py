@@ -15,8 +15,8 @@ import pytest
 from dagster_aws.s3 import S3Resource
 
 from gata_assets.errors import ObjectNotFoundError, StoreError
-from gata_assets.resources.object_store import LocalObjectStore, ObjectStore
-from gata_assets.resources.s3_store import S3ObjectStore
+from gata_assets.storage.resource import LocalObjectStore, ObjectStore
+from gata_assets.storage.s3 import S3ObjectStore
 from gata_assets_tests.support.fault_proxy import S3_ERROR, FaultProxy, Faults, Manner
 
 KEY = "training/gata-general/2026010203/train/data.json"
@@ -251,7 +251,7 @@ def test_a_local_write_that_fails_leaves_the_old_object_and_nothing_beside_it(
 def test_writers_of_other_keys_do_not_disturb_one_another(tmp_path: Path) -> None:
     """Two processes, as two runs of a backfill are."""
     code = (
-        "import sys\nfrom gata_assets.resources.object_store import LocalObjectStore\n"
+        "import sys\nfrom gata_assets.storage.resource import LocalObjectStore\n"
         "s = LocalObjectStore(directory=sys.argv[1])\n"
         "for n in range(400): s.write(f'{sys.argv[2]}/{n}', b'x')"
     )

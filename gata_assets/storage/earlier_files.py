@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from gata_assets.errors import DeleteDeniedError
-from gata_assets.resources.objects import Objects
+from gata_assets.storage.objects import Objects
 
 # An error names so many files, and counts all.
 _NAMES_TOLD = 5

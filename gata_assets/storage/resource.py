@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from gata_assets.resources.objects import LocalObjects, Objects
+from gata_assets.storage.objects import LocalObjects, Objects
 
 
 class ObjectStore(dg.ConfigurableResource, Objects, ABC):  # type: ignore[type-arg]

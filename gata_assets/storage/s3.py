@@ -17,7 +17,7 @@ from dagster_aws.s3 import S3Resource
 from pydantic import PrivateAttr
 
 from gata_assets.errors import DeleteDeniedError, ObjectNotFoundError, StoreError
-from gata_assets.resources.object_store import ObjectStore
+from gata_assets.storage.resource import ObjectStore
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
