@@ -30,8 +30,8 @@ with install_recorder("numba:compile") as compiling:
     from gata_assets.tables.columns.hashing import key_ids
     from gata_assets.core.interaction_places import DataType
     from gata_assets.core.interaction_rules import CurationRules, UnknownItems
-    from gata_assets.core.raw_files import RawFormat
-    from gata_assets.core.raw_rows import read_blocks
+    from gata_assets.curation.files.formats import RawFormat
+    from gata_assets.curation.files.readers import read_blocks
     from gata_assets_tests.support.raw_worlds import encode, interaction, item
     from gata_assets_tests.test_features import A_WORLD, features_of
     from gata_assets_tests.test_sampling_truths import World

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from gata_assets.core.interaction_places import DataType
-from gata_assets.core.raw_files import parse_format
+from gata_assets.curation.files.formats import parse_format
 from gata_assets.errors import DamagedTableError, DataRuleError, RawFileError
 from gata_assets.resources.file_sorting import DAMAGED
 from gata_assets.resources.intake import Intake

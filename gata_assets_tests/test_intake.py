@@ -15,7 +15,7 @@ import pytest
 from gata_assets.core.curation_rules import digest_settings
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_rules import CurationRules, UnknownItems
-from gata_assets.core.raw_files import parse_format
+from gata_assets.curation.files.formats import parse_format
 from gata_assets.resources.curation import Curator
 from gata_assets.resources.intake import Intake
 from gata_assets.storage.objects import LocalObjects

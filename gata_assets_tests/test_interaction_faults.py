@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gata_assets.core.interaction_places import DataType
-from gata_assets.core.raw_files import parse_format
+from gata_assets.curation.files.formats import parse_format
 from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.resources.curation import Curator
 from gata_assets.resources.intake import Intake

@@ -18,7 +18,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_windows import days_of, from_day_on, interaction_windows, stretches
 from gata_assets.core.new_files import AskedRun, RunState, ask_again, request_curation
-from gata_assets.core.raw_files import parse_format
+from gata_assets.curation.files.formats import parse_format
 from gata_assets.definitions import build_definitions
 from gata_assets.jobs import CURATE_INTERACTIONS
 from gata_assets.resources.curation import Curator

@@ -24,10 +24,10 @@ from gata_assets.core.interaction_rules import (
     SamplingStrategy,
     UnknownItems,
 )
-from gata_assets.core.raw_files import RawFormat
-from gata_assets.core.raw_rows import read_blocks
 from gata_assets.core.sampled_rows import sample_rows
 from gata_assets.core.sampling_quality import gather_evidence
+from gata_assets.curation.files.formats import RawFormat
+from gata_assets.curation.files.readers import read_blocks
 from gata_assets.tables.columns.hashing import key_ids
 
 

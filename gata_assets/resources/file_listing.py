@@ -10,7 +10,7 @@ from datetime import date
 from hashlib import sha256
 
 from gata_assets.core.interaction_places import MANIFEST_FILE, DataType, TenantPlaces
-from gata_assets.core.raw_files import file_id, is_raw_name
+from gata_assets.curation.files.formats import file_id, is_raw_name
 from gata_assets.storage.objects import Objects
 
 

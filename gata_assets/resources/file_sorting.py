@@ -23,10 +23,10 @@ from gata_assets.core.curation_reports import Part, Report, put_in_place, valid_
 from gata_assets.core.curation_rules import RowRules, digest_settings
 from gata_assets.core.interaction_places import ITEMS_FILE, DataType, TenantPlaces
 from gata_assets.core.interaction_rules import CurationRules
-from gata_assets.core.raw_files import file_id, landed_at, parse_format
+from gata_assets.curation.files.formats import file_id, landed_at, parse_format
+from gata_assets.curation.files.open_files import read_sorted
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError, RawFileError
 from gata_assets.resources.file_listing import list_raw_keys
-from gata_assets.resources.raw_reading import read_sorted
 from gata_assets.resources.staging import StagedWriter, read_spans
 from gata_assets.resources.stored_reports import StoredReports
 from gata_assets.storage.digests import digest_file

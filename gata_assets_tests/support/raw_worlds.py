@@ -19,7 +19,7 @@ import pyarrow as pa
 from gata_assets.core.curation_reports import Report
 from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_rules import CurationRules, UnknownItems
-from gata_assets.core.raw_files import COLUMNS, parse_format
+from gata_assets.curation.files.formats import COLUMNS, parse_format
 from gata_assets.resources.curation import Curated, Curator
 from gata_assets.resources.intake import Intake
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore

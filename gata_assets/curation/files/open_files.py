@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from gata_assets.core.curation_rules import RowRules, SortedRows, sort_rows
 from gata_assets.core.interaction_places import DataType
-from gata_assets.core.raw_files import Compression, FileFormat, RawFormat
-from gata_assets.core.raw_rows import Block, read_blocks
+from gata_assets.curation.files.formats import Compression, FileFormat, RawFormat
+from gata_assets.curation.files.readers import Block, read_blocks
 from gata_assets.errors import RawFileError
 from gata_assets.storage.parallel import map_in_order
 

@@ -1,0 +1,1 @@
+"""Raw files to valid rows and quarantine, for any table specification."""
