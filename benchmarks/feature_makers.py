@@ -31,7 +31,7 @@ _TABLES = ("user_features", "item_features", "recent_interactions")
 
 def with_engine(folder: Path, out: Path) -> None:
     """Ours, with all of its checks."""
-    from gata_assets.core.interaction_places import TenantPlaces
+    from gata_assets.curation.layout import TenantPlaces
     from gata_assets.resources.interaction_engine import CuratedWindow
     from gata_assets.resources.polars_engine import PolarsEngine
     from gata_assets.storage.resource import LocalObjectStore

@@ -22,7 +22,7 @@ from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._core.storage.root import TemporaryLocalArtifactStorage
 from dagster._core.storage.runs import InMemoryRunStorage
 
-from gata_assets.core.new_files import AskedRun, RunState
+from gata_assets.curation.requests import AskedRun, RunState
 from gata_assets.settings import dagster_home_is_set
 
 # The tag of a materialization that says which content it is of.

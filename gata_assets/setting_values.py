@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
 from gata_assets.batches import parse_batch_id
-from gata_assets.core.interaction_places import RESERVED_NAMES
+from gata_assets.curation.layout import RESERVED_NAMES
 from gata_assets.errors import BatchIdError
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]

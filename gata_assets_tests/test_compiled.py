@@ -26,9 +26,9 @@ with install_recorder("numba:compile") as compiling:
     import gata_assets.tables.columns.utf8 as texts
     import gata_assets_tests.support.sampling_oracle as oracle
     from gata_assets.core.curation import curate_interactions
-    from gata_assets.core.curation_rules import RowRules, sort_rows
+    from gata_assets.curation.validation import RowRules, sort_rows
     from gata_assets.tables.columns.hashing import key_ids
-    from gata_assets.core.interaction_places import DataType
+    from gata_assets.curation.layout import DataType
     from gata_assets.core.interaction_rules import CurationRules, UnknownItems
     from gata_assets.curation.files.formats import RawFormat
     from gata_assets.curation.files.readers import read_blocks

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gata_assets.core.interaction_places import DataType
+from gata_assets.curation.layout import DataType
 from gata_assets.errors import DataRuleError
 from gata_assets.resources.curated_layer import CuratedLayer
 from gata_assets.resources.curation import Curator

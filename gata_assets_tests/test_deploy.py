@@ -28,7 +28,6 @@ from dagster_aws.s3 import S3Resource
 from moto.server import ThreadedMotoServer
 
 from gata_assets.commands.doctor import PROBE_KEY
-from gata_assets.core.interaction_places import DataType, TenantPlaces
 from gata_assets.core.splits import Split
 from gata_assets.core.training_files import (
     CHANNELS,
@@ -39,6 +38,7 @@ from gata_assets.core.training_files import (
     manifest_key,
     table_key,
 )
+from gata_assets.curation.layout import DataType, TenantPlaces
 from gata_assets.errors import DeleteDeniedError, StoreError
 from gata_assets.io_managers import DatasetIOManager
 from gata_assets.settings import parse_settings, variable_names

@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from gata_assets.batches import Window
 from gata_assets.commands.quarantine import say_outdated
 from gata_assets.commands.terminal import text_console
-from gata_assets.core.interaction_places import MANIFEST_FILE, DataType, TenantPlaces
+from gata_assets.curation.backlog import find_waiting
+from gata_assets.curation.layout import MANIFEST_FILE, DataType, TenantPlaces
 from gata_assets.definitions import build_store, open_source
 from gata_assets.errors import DeleteDeniedError, EngineError, GataError, ObjectNotFoundError, StoreError
 from gata_assets.resources.curation import Curator
-from gata_assets.resources.file_listing import find_waiting
 from gata_assets.setting_values import EngineKind
 from gata_assets.settings import Settings
 from gata_assets.storage.objects import Objects

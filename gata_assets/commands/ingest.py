@@ -12,10 +12,10 @@ from time import perf_counter
 
 from gata_assets.commands.tenants import FileOutcome, followed, open_curator, show_outcomes
 from gata_assets.commands.terminal import text_console
-from gata_assets.core.interaction_places import DataType
 from gata_assets.curation.files.formats import FORMATS, FileFormat, is_raw_name, parse_format
+from gata_assets.curation.landing import Intake
+from gata_assets.curation.layout import DataType
 from gata_assets.errors import RawFileError
-from gata_assets.resources.intake import Intake
 from gata_assets.settings import Settings
 
 STDIN = "-"

@@ -19,8 +19,8 @@ from gata_assets.commands.interactions import InteractionHalf, curate_windows, m
 from gata_assets.commands.runs import INTERRUPTED, INTERRUPTED_SAID
 from gata_assets.core.batch_standing import Difference, Lack, Present, Standing, judge
 from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS, SetName, StoredTables, read_stored
-from gata_assets.core.interaction_places import TenantPlaces
 from gata_assets.core.interaction_windows import days_of, windows_from_day_on
+from gata_assets.curation.layout import TenantPlaces
 from gata_assets.definitions import build_definitions, build_store
 from gata_assets.errors import GataError, ObjectNotFoundError
 from gata_assets.failures import BatchFailure

@@ -14,9 +14,9 @@ import dagster as dg
 from gata_assets.batches import Window
 from gata_assets.commands.runs import Written, find_failures, is_interrupted, read_written, run_range
 from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
-from gata_assets.core.curation_reports import replaced_files, valid_reports
-from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_windows import days_of, from_day_on, interaction_windows, stretches
+from gata_assets.curation.layout import DataType
+from gata_assets.curation.reports import replaced_files, valid_reports
 from gata_assets.definitions import build_store
 from gata_assets.errors import GataError
 from gata_assets.failures import BatchFailure

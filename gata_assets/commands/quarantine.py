@@ -10,9 +10,9 @@ from rich.table import Table
 
 from gata_assets.commands.tenants import FileOutcome, followed, open_curator, show_outcomes
 from gata_assets.commands.terminal import text_console
-from gata_assets.core.curation_reports import Report, replaced_files
-from gata_assets.core.curation_rules import Rule
-from gata_assets.core.interaction_places import DataType
+from gata_assets.curation.layout import DataType
+from gata_assets.curation.reports import Report, replaced_files
+from gata_assets.curation.validation import Rule
 from gata_assets.errors import DataRuleError
 from gata_assets.resources.curation import Curator
 from gata_assets.settings import Settings

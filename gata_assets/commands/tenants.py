@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from gata_assets.commands.terminal import text_console
-from gata_assets.core.curation_reports import Report
+from gata_assets.curation.reports import Report
 from gata_assets.resources.curation import Curator
 from gata_assets.settings import Settings
 from gata_assets.storage.objects import LocalObjects, Objects

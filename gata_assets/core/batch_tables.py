@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from gata_assets.batches import Window
-from gata_assets.core.interaction_places import MANIFEST_FILE, TenantPlaces
+from gata_assets.curation.layout import MANIFEST_FILE, TenantPlaces
 from gata_assets.tables.manifests import MANIFEST_VERSION, describe_span, encode_manifest, read_manifest, withdraw
 
 # The assets of a tenant that batches are made from.

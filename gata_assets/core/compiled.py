@@ -13,10 +13,8 @@ import numpy as np
 import polars as pl
 
 from gata_assets.core.curation import curate_interactions
-from gata_assets.core.curation_rules import RowRules, sort_rows
 from gata_assets.core.event_table import code_events
 from gata_assets.core.features import make_features
-from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_rules import (
     CurationRules,
     InteractionType,
@@ -28,6 +26,8 @@ from gata_assets.core.sampled_rows import sample_rows
 from gata_assets.core.sampling_quality import gather_evidence
 from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.files.readers import read_blocks
+from gata_assets.curation.layout import DataType
+from gata_assets.curation.validation import RowRules, sort_rows
 from gata_assets.tables.columns.hashing import key_ids
 
 

@@ -16,12 +16,12 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from gata_assets.core.curation_reports import Report
-from gata_assets.core.interaction_places import DataType
 from gata_assets.core.interaction_rules import CurationRules, UnknownItems
 from gata_assets.curation.files.formats import COLUMNS, parse_format
+from gata_assets.curation.landing import Intake
+from gata_assets.curation.layout import DataType
+from gata_assets.curation.reports import Report
 from gata_assets.resources.curation import Curated, Curator
-from gata_assets.resources.intake import Intake
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 
 Row = Mapping[str, str | None]

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
-from gata_assets.core.interaction_places import DataType, TenantPlaces
+from gata_assets.curation.layout import DataType, TenantPlaces
 from gata_assets.errors import RawFileError
 
 

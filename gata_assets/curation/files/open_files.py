@@ -16,10 +16,10 @@ from typing import BinaryIO, cast
 import polars as pl
 import pyarrow as pa
 
-from gata_assets.core.curation_rules import RowRules, SortedRows, sort_rows
-from gata_assets.core.interaction_places import DataType
 from gata_assets.curation.files.formats import Compression, FileFormat, RawFormat
 from gata_assets.curation.files.readers import Block, read_blocks
+from gata_assets.curation.layout import DataType
+from gata_assets.curation.validation import RowRules, SortedRows, sort_rows
 from gata_assets.errors import RawFileError
 from gata_assets.storage.parallel import map_in_order
 

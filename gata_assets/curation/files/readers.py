@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from gata_assets.core.interaction_places import DataType
 from gata_assets.curation.files.csv_records import RAGGED, READABLE, UNREADABLE, Records, split_records
 from gata_assets.curation.files.formats import COLUMNS, CONTEXT_COLUMN, CONTEXT_COLUMNS, RawFormat, require_columns
+from gata_assets.curation.layout import DataType
 from gata_assets.errors import RawFileError
 from gata_assets.tables.columns.utf8 import Texts, is_utf_8
 

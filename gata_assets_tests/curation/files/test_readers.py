@@ -19,10 +19,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gata_assets.core.interaction_places import DataType
 from gata_assets.curation.files.csv_records import LONGEST_RECORD, RAGGED, READABLE, UNREADABLE, split_records
 from gata_assets.curation.files.formats import RawFormat, parse_format
 from gata_assets.curation.files.readers import RawRows, read_blocks
+from gata_assets.curation.layout import DataType
 from gata_assets.errors import RawFileError
 from gata_assets.tables.columns.utf8 import (
     A_NUMBER,

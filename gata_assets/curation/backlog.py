@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import date
 from hashlib import sha256
 
-from gata_assets.core.interaction_places import MANIFEST_FILE, DataType, TenantPlaces
 from gata_assets.curation.files.formats import file_id, is_raw_name
+from gata_assets.curation.layout import MANIFEST_FILE, DataType, TenantPlaces
 from gata_assets.storage.objects import Objects
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from gata_assets.core.curation_reports import Part, Span
+from gata_assets.curation.reports import Part, Span
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, numbers_of_arrow
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gata_assets.commands.interactions import InteractionHalf, prepare_interactions
-from gata_assets.core.curation_reports import Report
-from gata_assets.core.interaction_places import DataType, TenantPlaces
+from gata_assets.curation.layout import DataType, TenantPlaces
+from gata_assets.curation.report_store import StoredReports
+from gata_assets.curation.reports import Report
 from gata_assets.definitions import build_definitions
 from gata_assets.errors import DamagedTableError
-from gata_assets.resources.stored_reports import StoredReports
 from gata_assets.settings import Settings, parse_settings
 from gata_assets.storage.objects import LocalObjects
 from gata_assets.storage.s3 import S3ObjectStore

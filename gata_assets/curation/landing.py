@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gata_assets.core.curation_reports import Report, counts_instead, replaced_files, require_place
-from gata_assets.core.interaction_places import DataType
 from gata_assets.curation.files.formats import FileFormat, content_mark, file_id, mark_of, raw_key
 from gata_assets.curation.files.open_files import require_readable
+from gata_assets.curation.layout import DataType
+from gata_assets.curation.reports import Report, counts_instead, replaced_files, require_place
+from gata_assets.curation.validator import FileSorter
 from gata_assets.errors import RawFileError
-from gata_assets.resources.file_sorting import FileSorter
 from gata_assets.storage.digests import digest_file
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gata_assets.core.curation_reports import Report
-from gata_assets.core.interaction_places import DataType, TenantPlaces
+from gata_assets.curation.layout import DataType, TenantPlaces
+from gata_assets.curation.reports import Report
 from gata_assets.errors import ObjectNotFoundError
 from gata_assets.storage.objects import Objects
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from gata_assets.core.interaction_places import DataType
+from gata_assets.curation.layout import DataType
 from gata_assets.errors import DamagedTableError, DataRuleError
 from gata_assets.tables.outcomes import Outcome
 

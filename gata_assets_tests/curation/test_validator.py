@@ -13,12 +13,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from gata_assets.core.interaction_places import DataType
 from gata_assets.curation.files.formats import parse_format
+from gata_assets.curation.landing import Intake
+from gata_assets.curation.layout import DataType
+from gata_assets.curation.staged_partitions import StagedWriter, read_spans
+from gata_assets.curation.validator import DAMAGED
 from gata_assets.errors import DamagedTableError, DataRuleError, RawFileError
-from gata_assets.resources.file_sorting import DAMAGED
-from gata_assets.resources.intake import Intake
-from gata_assets.resources.staging import StagedWriter, read_spans
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.raw_worlds import (
     NOW,

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.core.curation_reports import (
+from gata_assets.curation.layout import DataType
+from gata_assets.curation.reports import (
     Report,
     counts_instead,
     put_in_place,
@@ -21,7 +22,6 @@ from gata_assets.core.curation_reports import (
     require_place,
     valid_reports,
 )
-from gata_assets.core.interaction_places import DataType
 from gata_assets.errors import DataRuleError
 from gata_assets.resources.curation import Curator
 from gata_assets_tests.support.raw_worlds import NOW, curated_rows, curator_of, encode, interaction, item
