@@ -16,14 +16,18 @@ import dagster as dg
 import pytest
 
 from gata_assets.batches import batches_between, parse_batch_id
-from gata_assets.core.overdue import judge_newest_batch
 from gata_assets.definitions import build_definitions
 from gata_assets.jobs import PREPARE_TICKETS, RUN_CONFIG
-from gata_assets.overdue import NEWEST_BATCH_IS_NOT_OVERDUE, OverdueRule, build_overdue_check
+from gata_assets.orchestration.alerting.overdue_check import (
+    NEWEST_BATCH_IS_NOT_OVERDUE,
+    OverdueRule,
+    build_overdue_check,
+)
+from gata_assets.orchestration.alerting.overdue_rule import judge_newest_batch
+from gata_assets.orchestration.alerting.sensors import build_overdue_sensor
 from gata_assets.partitions import batch_partitions
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_table import create_sqlite
-from gata_assets.sensors import build_overdue_sensor
 from gata_assets.settings import parse_settings
 from gata_assets.storage.resource import LocalObjectStore
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world

@@ -14,8 +14,8 @@ import dagster as dg
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gata_assets.core.alerts import Alert
 from gata_assets.errors import AlertError
+from gata_assets.orchestration.alerting.message import Alert
 
 # A tick may take a minute in all, and sends several alerts.
 _TIMEOUT_SECONDS = 5

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from gata_assets.batches import Window
-from gata_assets.core.alerts import Alert, compose_alert
 from gata_assets.core.arrivals import ArrivalRules, decide, next_look, note_failed_look, watched_window
 from gata_assets.core.interaction_rules import CurationRules
 from gata_assets.core.interaction_windows import days_of
@@ -25,8 +24,9 @@ from gata_assets.errors import AlertError, DatabaseResumingError, SourceError, S
 from gata_assets.failures import BatchFailure, read_failures
 from gata_assets.instances import UNDERWAY, asked_runs, is_underway
 from gata_assets.jobs import CURATE_INTERACTIONS, CURATED, PREPARE_TICKETS
-from gata_assets.overdue import OverdueRule, is_shown
-from gata_assets.resources.alerts import AlertChannel
+from gata_assets.orchestration.alerting.channels import AlertChannel
+from gata_assets.orchestration.alerting.message import Alert, compose_alert
+from gata_assets.orchestration.alerting.overdue_check import OverdueRule, is_shown
 from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.storage.resource import ObjectStore
 

@@ -1,0 +1,1 @@
+"""Dagster's nouns that no domain owns: checks, recording, failures, partitions, schedules."""
