@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from gata_assets.definitions import build_definitions
-from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS, PREPARE_TICKETS
+from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS, PREPARE_TICKETS
 from gata_assets.settings import parse_settings
 from gata_assets.storage.resource import LocalObjectStore
 

@@ -18,7 +18,7 @@ import pytest
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Intake
 from gata_assets.curation.layout import DataType
-from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
+from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.resources.curation import Curator
 from gata_assets.resources.interaction_engine import CuratedWindow, InteractionEngine, MadeTables
 from gata_assets.settings import parse_settings

@@ -23,14 +23,14 @@ import pyarrow as pa
 import pytest
 from dagster_aws.s3 import S3Resource
 
-from gata_assets.checks import NO_TICKET_IN_TWO_SPLITS, require_passed
 from gata_assets.core.provenance import MAKING
 from gata_assets.core.quality import check_no_ticket_in_two_splits
 from gata_assets.core.splits import Split, split_by_text
 from gata_assets.definitions import build_definitions
 from gata_assets.errors import ChecksFailedError
 from gata_assets.io_managers import ParquetIOManager
-from gata_assets.jobs import PREPARE_TICKETS
+from gata_assets.orchestration.checks import NO_TICKET_IN_TWO_SPLITS, require_passed
+from gata_assets.orchestration.jobs import PREPARE_TICKETS
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_source import TicketSource, tickets_from_arrow
 from gata_assets.settings import parse_settings

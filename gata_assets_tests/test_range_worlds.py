@@ -17,7 +17,7 @@ import pytest
 from gata_assets.batches import Window, batches_between, parse_batch_id
 from gata_assets.core.census import DayCensus
 from gata_assets.errors import SourceError
-from gata_assets.failures import BatchFailure, read_failures
+from gata_assets.orchestration.failures import BatchFailure, read_failures
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_source import LabelVolume, SourceReport, TicketSource
 from gata_assets.storage.resource import LocalObjectStore

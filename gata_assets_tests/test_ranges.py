@@ -27,9 +27,9 @@ from dagster_aws.s3 import S3Resource
 from gata_assets.batches import batches_between, parse_batch_id
 from gata_assets.commands.backfill import find_wanted
 from gata_assets.definitions import build_definitions
-from gata_assets.failures import read_failures
 from gata_assets.io_managers import ParquetIOManager
-from gata_assets.jobs import PREPARE_TICKETS, RUN_CONFIG
+from gata_assets.orchestration.failures import read_failures
+from gata_assets.orchestration.jobs import PREPARE_TICKETS, RUN_CONFIG
 from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.settings import parse_settings, variable_names
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from gata_assets.batches import Window
 from gata_assets.curation.layout import DataType
 from gata_assets.errors import DamagedTableError
-from gata_assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
+from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.resources.curated_days import read_catalogue, read_events
 from gata_assets.resources.curated_layer import CuratedLayer
 from gata_assets.storage.resource import LocalObjectStore

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from gata_assets import checks
-from gata_assets.assets.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.assets.table_sets import WrittenFiles, WrittenTables, write_tables
 from gata_assets.core.batch_standing import Present, find_differences
 from gata_assets.core.batch_tables import (
@@ -30,7 +28,9 @@ from gata_assets.core.batch_tables import (
 from gata_assets.core.interaction_rules import InteractionRules
 from gata_assets.core.interaction_windows import InteractionWindows, days_of, windows_from_day_on
 from gata_assets.errors import ChecksFailedError, DamagedTableError, DataRuleError, ObjectNotFoundError, StoreError
-from gata_assets.instances import held_open
+from gata_assets.orchestration import checks
+from gata_assets.orchestration.instances import held_open
+from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
     NEGATIVE_SAMPLES,

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from gata_assets import checks
 from gata_assets.assets.curation_line import CurationLine
 from gata_assets.assets.interaction_line import TABLES, InteractionLine
-from gata_assets.assets.recording import Events, columns
 from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS, curation_op
 from gata_assets.core.interaction_rules import CurationRules, InteractionRules, UnknownItems
+from gata_assets.orchestration import checks
+from gata_assets.orchestration.recording import Events, columns
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
     NEGATIVE_SAMPLES,

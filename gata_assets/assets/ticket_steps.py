@@ -17,7 +17,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandera.pandas import DataFrameModel
 
-from gata_assets import checks
 from gata_assets.batches import Window
 from gata_assets.core.charts import draw_label_chart
 from gata_assets.core.label_counts import LowVolumeDecision, count_labels, decide_low_volume
@@ -39,6 +38,7 @@ from gata_assets.core.splits import Split, split_tickets
 from gata_assets.core.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Dataset
 from gata_assets.core.windows import BatchWindows, windows_of
 from gata_assets.errors import NoTicketsError
+from gata_assets.orchestration import checks
 from gata_assets.resources.ticket_source import no_tickets
 from gata_assets.schemas.tickets import LabelCounts, Tickets, TrainingRows, tickets_schema
 from gata_assets.tables.outcomes import Outcome

@@ -22,9 +22,9 @@ from gata_assets.core.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET,
 from gata_assets.core.windows import BatchWindows, merge_windows, windows_of
 from gata_assets.definitions import build_definitions, build_store, open_source
 from gata_assets.errors import ObjectNotFoundError
-from gata_assets.failures import BatchFailure
-from gata_assets.instances import open_instance
-from gata_assets.jobs import PREPARE_TICKETS, RUN_CONFIG
+from gata_assets.orchestration.failures import BatchFailure
+from gata_assets.orchestration.instances import open_instance
+from gata_assets.orchestration.jobs import PREPARE_TICKETS, RUN_CONFIG
 from gata_assets.resources.shared_tickets import SharedTickets
 from gata_assets.resources.ticket_source import LabelVolume, TicketSource
 from gata_assets.setting_values import SourceKind

@@ -23,8 +23,8 @@ from gata_assets.core.interaction_windows import days_of, windows_from_day_on
 from gata_assets.curation.layout import TenantPlaces
 from gata_assets.definitions import build_definitions, build_store
 from gata_assets.errors import GataError, ObjectNotFoundError
-from gata_assets.failures import BatchFailure
-from gata_assets.instances import open_instance
+from gata_assets.orchestration.failures import BatchFailure
+from gata_assets.orchestration.instances import open_instance
 from gata_assets.resources.curated_layer import CuratedLayer
 from gata_assets.resources.curation import Curator
 from gata_assets.settings import Settings

@@ -18,10 +18,10 @@ from gata_assets.commands.halves import INTERACTIONS, TICKETS, require_tenants
 from gata_assets.commands.runs import Written, find_failures, is_interrupted, read_written, run_range
 from gata_assets.commands.terminal import text_console
 from gata_assets.definitions import build_definitions
-from gata_assets.failures import BatchFailure
-from gata_assets.instances import open_instance
-from gata_assets.jobs import PREPARE_TICKETS
 from gata_assets.logs import RunEvent, event_logger, write_json_line
+from gata_assets.orchestration.failures import BatchFailure
+from gata_assets.orchestration.instances import open_instance
+from gata_assets.orchestration.jobs import PREPARE_TICKETS
 from gata_assets.settings import Settings
 
 

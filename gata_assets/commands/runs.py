@@ -9,10 +9,10 @@ from typing import Any
 import dagster as dg
 from dagster._core.utils import make_new_run_id
 
-from gata_assets.failures import BatchFailure, read_failures
-from gata_assets.instances import held_open
-from gata_assets.jobs import RUN_CONFIG
 from gata_assets.logs import numbers_of
+from gata_assets.orchestration.failures import BatchFailure, read_failures
+from gata_assets.orchestration.instances import held_open
+from gata_assets.orchestration.jobs import RUN_CONFIG
 
 # How a command ends that was interrupted from the keyboard, and what it says.
 INTERRUPTED = 130

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from gata_assets.checks import point_to
 from gata_assets.orchestration.alerting.overdue_rule import NewestBatch, judge_newest_batch
+from gata_assets.orchestration.checks import point_to
 
 NEWEST_BATCH_IS_NOT_OVERDUE = "newest_batch_is_not_overdue"
 _AGE_HOURS = "age_hours"

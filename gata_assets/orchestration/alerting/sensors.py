@@ -21,12 +21,12 @@ from gata_assets.curation.backlog import find_missing, find_waiting, listing_dig
 from gata_assets.curation.layout import TenantPlaces
 from gata_assets.curation.requests import CurationRequest, ask_again, request_curation
 from gata_assets.errors import AlertError, DatabaseResumingError, SourceError, StoreError
-from gata_assets.failures import BatchFailure, read_failures
-from gata_assets.instances import UNDERWAY, asked_runs, is_underway
-from gata_assets.jobs import CURATE_INTERACTIONS, CURATED, PREPARE_TICKETS
 from gata_assets.orchestration.alerting.channels import AlertChannel
 from gata_assets.orchestration.alerting.message import Alert, compose_alert
 from gata_assets.orchestration.alerting.overdue_check import OverdueRule, is_shown
+from gata_assets.orchestration.failures import BatchFailure, read_failures
+from gata_assets.orchestration.instances import UNDERWAY, asked_runs, is_underway
+from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, CURATED, PREPARE_TICKETS
 from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.storage.resource import ObjectStore
 

@@ -17,7 +17,6 @@ import pytest
 
 from gata_assets.batches import batches_between, parse_batch_id
 from gata_assets.definitions import build_definitions
-from gata_assets.jobs import PREPARE_TICKETS, RUN_CONFIG
 from gata_assets.orchestration.alerting.overdue_check import (
     NEWEST_BATCH_IS_NOT_OVERDUE,
     OverdueRule,
@@ -25,7 +24,8 @@ from gata_assets.orchestration.alerting.overdue_check import (
 )
 from gata_assets.orchestration.alerting.overdue_rule import judge_newest_batch
 from gata_assets.orchestration.alerting.sensors import build_overdue_sensor
-from gata_assets.partitions import batch_partitions
+from gata_assets.orchestration.jobs import PREPARE_TICKETS, RUN_CONFIG
+from gata_assets.orchestration.partitions import batch_partitions
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings

@@ -23,12 +23,12 @@ import pytest
 from gata_assets.core.arrivals import ArrivalRules
 from gata_assets.definitions import build_definitions
 from gata_assets.errors import AlertError, SourceError
-from gata_assets.jobs import PREPARE_TICKETS
 from gata_assets.local.data_api import DataApiServer
 from gata_assets.orchestration.alerting.channels import AlertChannel, LoggedAlerts, SnsAlerts
 from gata_assets.orchestration.alerting.message import MOST_BODY_BYTES, compose_alert
 from gata_assets.orchestration.alerting.sensors import build_failed_runs_sensor, build_new_tickets_sensor
-from gata_assets.partitions import batch_partitions
+from gata_assets.orchestration.jobs import PREPARE_TICKETS
+from gata_assets.orchestration.partitions import batch_partitions
 from gata_assets.resources.data_api_source import DataApiTickets
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_source import TicketSource

@@ -24,7 +24,7 @@ from dagster._core.scheduler.instigation import InstigatorType, TickStatus
 
 from gata_assets.assets.tickets import GROUP
 from gata_assets.definitions import build_definitions
-from gata_assets.jobs import PREPARE_TICKETS
+from gata_assets.orchestration.jobs import PREPARE_TICKETS
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings
@@ -33,7 +33,7 @@ from gata_assets_tests.support.loopback import free_port
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
 from gata_assets_tests.test_compose import Stack, stop, wait_for
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 POOL = "ticket_database"
 
 

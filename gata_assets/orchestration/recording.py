@@ -13,7 +13,6 @@ from typing import Any
 import dagster as dg
 from dagster_pandera import pandera_schema_to_dagster_type
 
-from gata_assets import checks
 from gata_assets.errors import (
     ChecksFailedError,
     DamagedTableError,
@@ -23,8 +22,9 @@ from gata_assets.errors import (
     NoTicketsError,
     ObjectNotFoundError,
 )
-from gata_assets.failures import BATCHES, BatchFailure, Partitions, as_failure
-from gata_assets.instances import DATA_VERSION
+from gata_assets.orchestration import checks
+from gata_assets.orchestration.failures import BATCHES, BatchFailure, Partitions, as_failure
+from gata_assets.orchestration.instances import DATA_VERSION
 
 Event = dg.AssetCheckEvaluation | dg.AssetMaterialization | dg.MaterializeResult[None]
 Events = Iterator[Event]

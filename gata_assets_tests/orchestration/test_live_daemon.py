@@ -26,7 +26,7 @@ from gata_assets.resources.ticket_table import insert_postgres
 from gata_assets.settings import variable_names
 from gata_assets_tests.support.scenario import database_rows
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SECONDS_TO_WAIT = 60
 
 
