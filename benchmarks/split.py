@@ -17,7 +17,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from benchmarks.harness import BATCH, Cell, Goal, Result, Table, in_turns, timed
 from benchmarks.tickets import as_read, make_tickets
-from gata_assets.core.quality import (
+from gata_assets.tables.outcomes import Outcome
+from gata_assets.tickets.checks import (
     check_label_shares,
     check_no_text_in_two_splits,
     check_no_ticket_in_two_splits,
@@ -25,9 +26,8 @@ from gata_assets.core.quality import (
     check_test_share,
     count_sides,
 )
-from gata_assets.core.splits import SKLEARN_SEED, Split, split_by_text, split_with_sklearn
-from gata_assets.schemas.tickets import TrainingRows
-from gata_assets.tables.outcomes import Outcome
+from gata_assets.tickets.schema import TrainingRows
+from gata_assets.tickets.splits import SKLEARN_SEED, Split, split_by_text, split_with_sklearn
 
 _REPEATED_SHARE = 0.08
 _OURS = "by text (ours)"

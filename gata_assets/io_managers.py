@@ -16,10 +16,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gata_assets.core.provenance import MAKING, SHA256
-from gata_assets.core.training_files import Dataset, DatasetFiles, table_key
 from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.storage.resource import ObjectStore
+from gata_assets.tickets.provenance import MAKING, SHA256
+from gata_assets.tickets.training_files import Dataset, DatasetFiles, table_key
 
 _MAKING_KEY = b"gata_assets"
 

@@ -24,7 +24,6 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from gata_assets.automation_settings import AutomationSettings
-from gata_assets.core.rules import LabelFormat, LowVolumePolicy, PreparationRules, SplitMethod
 from gata_assets.env_file import read_env_file
 from gata_assets.errors import SettingsError
 from gata_assets.interaction_settings import InteractionSettings
@@ -37,6 +36,7 @@ from gata_assets.setting_values import (
     owners,
     readable_url,
 )
+from gata_assets.tickets.rules import LabelFormat, LowVolumePolicy, PreparationRules, SplitMethod
 
 DEFAULT_ENV_FILE = "local.env"
 ENV_FILE_VARIABLE = "GATA_ENV_FILE"

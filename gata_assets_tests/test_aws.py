@@ -33,11 +33,11 @@ from dagster._core.origin import DEFAULT_DAGSTER_ENTRY_POINT, JobPythonOrigin, R
 from dagster_aws.ecs import EcsRunLauncher
 from dagster_aws.s3 import S3ComputeLogManager
 
-from gata_assets.core.training_files import CHANNELS, GENERAL_DATASET, channel_key
 from gata_assets.definitions import build_definitions
 from gata_assets.orchestration.jobs import PREPARE_TICKETS
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings, variable_names
+from gata_assets.tickets.training_files import CHANNELS, GENERAL_DATASET, channel_key
 from gata_assets_tests.support.loopback import free_port, relay
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
 

@@ -28,8 +28,13 @@ from dagster_aws.s3 import S3Resource
 from moto.server import ThreadedMotoServer
 
 from gata_assets.commands.doctor import PROBE_KEY
-from gata_assets.core.splits import Split
-from gata_assets.core.training_files import (
+from gata_assets.curation.layout import DataType, TenantPlaces
+from gata_assets.errors import DeleteDeniedError, StoreError
+from gata_assets.io_managers import DatasetIOManager
+from gata_assets.settings import parse_settings, variable_names
+from gata_assets.storage.s3 import S3ObjectStore
+from gata_assets.tickets.splits import Split
+from gata_assets.tickets.training_files import (
     CHANNELS,
     GENERAL_DATASET,
     LOW_VOLUME_DATASET,
@@ -38,11 +43,6 @@ from gata_assets.core.training_files import (
     manifest_key,
     table_key,
 )
-from gata_assets.curation.layout import DataType, TenantPlaces
-from gata_assets.errors import DeleteDeniedError, StoreError
-from gata_assets.io_managers import DatasetIOManager
-from gata_assets.settings import parse_settings, variable_names
-from gata_assets.storage.s3 import S3ObjectStore
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"

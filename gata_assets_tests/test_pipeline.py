@@ -23,9 +23,6 @@ import pyarrow as pa
 import pytest
 from dagster_aws.s3 import S3Resource
 
-from gata_assets.core.provenance import MAKING
-from gata_assets.core.quality import check_no_ticket_in_two_splits
-from gata_assets.core.splits import Split, split_by_text
 from gata_assets.definitions import build_definitions
 from gata_assets.errors import ChecksFailedError
 from gata_assets.io_managers import ParquetIOManager
@@ -36,6 +33,9 @@ from gata_assets.resources.ticket_source import TicketSource, tickets_from_arrow
 from gata_assets.settings import parse_settings
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.storage.s3 import S3ObjectStore
+from gata_assets.tickets.checks import check_no_ticket_in_two_splits
+from gata_assets.tickets.provenance import MAKING
+from gata_assets.tickets.splits import Split, split_by_text
 from gata_assets_tests.conftest import SourceOf, sqlite_of
 from gata_assets_tests.support.fakes import RecordingTickets, StoreThatBreaks, StoreWithoutDelete, StoreWithPages
 from gata_assets_tests.support.scenario import (

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from pandera.pandas import DataFrameModel
 
 from gata_assets.batches import Window
-from gata_assets.core.charts import draw_label_chart
-from gata_assets.core.label_counts import LowVolumeDecision, count_labels, decide_low_volume
-from gata_assets.core.low_volume import apply_low_volume_policy, select_low_volume_tickets
-from gata_assets.core.provenance import require_making
-from gata_assets.core.quality import (
+from gata_assets.errors import NoTicketsError
+from gata_assets.orchestration import checks
+from gata_assets.resources.ticket_source import no_tickets
+from gata_assets.tables.outcomes import Outcome
+from gata_assets.tickets.checks import (
     check_counts_add_up,
     check_label_shares,
     check_no_text_in_two_splits,
@@ -33,15 +33,15 @@ from gata_assets.core.quality import (
     check_training_rows,
     count_sides,
 )
-from gata_assets.core.rules import PreparationRules, SplitMethod
-from gata_assets.core.splits import Split, split_tickets
-from gata_assets.core.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Dataset
-from gata_assets.core.windows import BatchWindows, windows_of
-from gata_assets.errors import NoTicketsError
-from gata_assets.orchestration import checks
-from gata_assets.resources.ticket_source import no_tickets
-from gata_assets.schemas.tickets import LabelCounts, Tickets, TrainingRows, tickets_schema
-from gata_assets.tables.outcomes import Outcome
+from gata_assets.tickets.label_chart import draw_label_chart
+from gata_assets.tickets.label_counts import LowVolumeDecision, count_labels, decide_low_volume
+from gata_assets.tickets.low_volume import apply_low_volume_policy, select_low_volume_tickets
+from gata_assets.tickets.provenance import require_making
+from gata_assets.tickets.rules import PreparationRules, SplitMethod
+from gata_assets.tickets.schema import LabelCounts, Tickets, TrainingRows, tickets_schema
+from gata_assets.tickets.splits import Split, split_tickets
+from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Dataset
+from gata_assets.tickets.windows import BatchWindows, windows_of
 
 Described = int | float | str | bool | dg.MarkdownMetadataValue
 

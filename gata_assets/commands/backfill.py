@@ -15,11 +15,7 @@ from gata_assets.commands.backfill_progress import LAST_ASSET, followed
 from gata_assets.commands.halves import INTERACTIONS, TICKETS, require_tenants
 from gata_assets.commands.runs import INTERRUPTED, INTERRUPTED_SAID, find_failures, is_interrupted
 from gata_assets.commands.terminal import text_console
-from gata_assets.core.backfill_plan import BackfillEstimate, SpanVolume, estimate_backfill
-from gata_assets.core.rules import PreparationRules
 from gata_assets.core.sample_tickets import SAMPLE_FALLBACK_LABEL
-from gata_assets.core.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Origin, manifest_key, read_origin
-from gata_assets.core.windows import BatchWindows, merge_windows, windows_of
 from gata_assets.definitions import build_definitions, build_store, open_source
 from gata_assets.errors import ObjectNotFoundError
 from gata_assets.orchestration.failures import BatchFailure
@@ -30,6 +26,10 @@ from gata_assets.resources.ticket_source import LabelVolume, TicketSource
 from gata_assets.setting_values import SourceKind
 from gata_assets.settings import Settings, dagster_home_is_set
 from gata_assets.storage.resource import ObjectStore
+from gata_assets.tickets.backfill_estimate import BackfillEstimate, SpanVolume, estimate_backfill
+from gata_assets.tickets.rules import PreparationRules
+from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Origin, manifest_key, read_origin
+from gata_assets.tickets.windows import BatchWindows, merge_windows, windows_of
 
 # Requests for manifests at a time, which is how many connections the AWS SDK keeps.
 _MANIFESTS_AT_ONCE = 10

@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 
 import dagster as dg
 
-from gata_assets.core.rules import LabelFormat, LowVolumePolicy, PreparationRules, SplitMethod
+from gata_assets.tickets.rules import LabelFormat, LowVolumePolicy, PreparationRules, SplitMethod
 
 
 class PreparationRulesResource(dg.ConfigurableResource):  # type: ignore[type-arg]

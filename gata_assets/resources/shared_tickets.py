@@ -15,9 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gata_assets.batches import Window
-from gata_assets.core.windows import BatchWindows, merge_windows
 from gata_assets.errors import SourceError
 from gata_assets.resources.ticket_source import no_tickets
+from gata_assets.tickets.windows import BatchWindows, merge_windows
 
 
 class TicketReader(Protocol):

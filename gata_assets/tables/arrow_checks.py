@@ -17,9 +17,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gata_assets.core.quality import explain_rule
 from gata_assets.tables.columns.dictionaries import decoded, plain_type
 from gata_assets.tables.outcomes import Outcome
+from gata_assets.tickets.checks import explain_rule
 
 _ROWS_AT_ONCE = 1 << 18
 

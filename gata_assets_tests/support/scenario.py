@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from gata_assets.batches import Window, parse_batch_id
-from gata_assets.core.rules import LabelFormat, LowVolumePolicy, PreparationRules, SplitMethod
+from gata_assets.tickets.rules import LabelFormat, LowVolumePolicy, PreparationRules, SplitMethod
 
 BATCH_ID = "2026010203"
 TRAINING_WINDOW = parse_batch_id(BATCH_ID).training_window(90)

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.core.label_counts import LowVolumeDecision, count_labels, decide_low_volume
-from gata_assets.core.low_volume import apply_low_volume_policy, select_low_volume_tickets
-from gata_assets.core.quality import check_counts_add_up, check_table
-from gata_assets.core.rules import LowVolumePolicy
 from gata_assets.errors import DataRuleError
-from gata_assets.schemas.tickets import LabelCounts
 from gata_assets.tables.outcomes import broken
+from gata_assets.tickets.checks import check_counts_add_up, check_table
+from gata_assets.tickets.label_counts import LowVolumeDecision, count_labels, decide_low_volume
+from gata_assets.tickets.low_volume import apply_low_volume_policy, select_low_volume_tickets
+from gata_assets.tickets.rules import LowVolumePolicy
+from gata_assets.tickets.schema import LabelCounts
 from gata_assets_tests.support.scenario import FALLBACK_LABEL, OLDER_WINDOW, RULES, tickets_frame
 
 some_labels = st.lists(st.integers(0, 9), min_size=1, max_size=100)

@@ -18,9 +18,9 @@ import pyarrow
 import pyarrow.compute as pc
 
 from gata_assets.batches import Window
-from gata_assets.core.rules import LabelFormat, PreparationRules
-from gata_assets.core.splits import Split
 from gata_assets.tables.manifests import MANIFEST_VERSION, describe_span, encode_manifest, read_manifest, withdraw
+from gata_assets.tickets.rules import LabelFormat, PreparationRules
+from gata_assets.tickets.splits import Split
 
 GENERAL_DATASET = "gata-general"
 LOW_VOLUME_DATASET = "gata-low-vol"

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from gata_assets.core.rules import PreparationRules
 from gata_assets.errors import DataRuleError
+from gata_assets.tickets.rules import PreparationRules
 
 MAKING = "making"
 SHA256 = "sha256"

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.core.charts import draw_label_chart
-from gata_assets.core.rules import LabelFormat
-from gata_assets.core.splits import split_by_text
-from gata_assets.core.training_files import (
+from gata_assets.tickets.label_chart import draw_label_chart
+from gata_assets.tickets.rules import LabelFormat
+from gata_assets.tickets.splits import split_by_text
+from gata_assets.tickets.training_files import (
     GENERAL_DATASET,
     Dataset,
     encode_json_lines,

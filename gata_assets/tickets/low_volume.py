@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gata_assets.core.label_counts import LowVolumeDecision
-from gata_assets.core.rules import LowVolumePolicy, PreparationRules
 from gata_assets.errors import DataRuleError
+from gata_assets.tickets.label_counts import LowVolumeDecision
+from gata_assets.tickets.rules import LowVolumePolicy, PreparationRules
 
 # The router asks the low-volume model when the general model predicts this label.
 ASK_LOW_VOLUME_LABEL = 0

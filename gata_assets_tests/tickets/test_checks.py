@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gata_assets.core.label_counts import count_labels
-from gata_assets.core.quality import (
+from gata_assets.tables.outcomes import broken
+from gata_assets.tickets.checks import (
     check_counts_add_up,
     check_label_shares,
     check_no_text_in_two_splits,
@@ -18,9 +18,9 @@ from gata_assets.core.quality import (
     check_test_share,
     count_sides,
 )
-from gata_assets.core.splits import Split, split_by_text
-from gata_assets.schemas.tickets import TrainingRows, tickets_schema
-from gata_assets.tables.outcomes import broken
+from gata_assets.tickets.label_counts import count_labels
+from gata_assets.tickets.schema import TrainingRows, tickets_schema
+from gata_assets.tickets.splits import Split, split_by_text
 from gata_assets_tests.support.scenario import TRAINING_WINDOW, tickets_frame
 
 GOOD = tickets_frame([(n % 3, f"good {n}") for n in range(60)])

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gata_assets.core.rules import SplitMethod
-from gata_assets.core.text_groups import TextGroups, named
 from gata_assets.errors import SplitError
+from gata_assets.tickets.rules import SplitMethod
+from gata_assets.tickets.text_groups import TextGroups, named
 
 SKLEARN_SEED = 42
 

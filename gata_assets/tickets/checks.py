@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gata_assets.batches import Window
-from gata_assets.core.splits import Split
-from gata_assets.core.text_groups import largest_test_text, test_quota
-from gata_assets.schemas.tickets import Tickets, TrainingRows
 from gata_assets.tables.outcomes import Outcome
+from gata_assets.tickets.schema import Tickets, TrainingRows
+from gata_assets.tickets.splits import Split
+from gata_assets.tickets.text_groups import largest_test_text, test_quota
 
 # By pandera's names of the rules; a rule without advice of its own gets the last.
 _ADVICE = {

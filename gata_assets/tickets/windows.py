@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gata_assets.batches import Window, parse_batch_id
-from gata_assets.core.rules import PreparationRules
+from gata_assets.tickets.rules import PreparationRules
 
 
 @dataclass(frozen=True)

@@ -15,18 +15,18 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
-from gata_assets.core.quality import (
+from gata_assets.errors import SplitError
+from gata_assets.tables.outcomes import broken
+from gata_assets.tickets.checks import (
     check_label_shares,
     check_no_text_in_two_splits,
     check_no_ticket_in_two_splits,
     check_test_share,
     count_sides,
 )
-from gata_assets.core.rules import SplitMethod
-from gata_assets.core.splits import Split, split_by_text, split_tickets, split_with_sklearn
-from gata_assets.core.text_groups import largest_test_text, test_quota
-from gata_assets.errors import SplitError
-from gata_assets.tables.outcomes import broken
+from gata_assets.tickets.rules import SplitMethod
+from gata_assets.tickets.splits import Split, split_by_text, split_tickets, split_with_sklearn
+from gata_assets.tickets.text_groups import largest_test_text, test_quota
 from gata_assets_tests.support.scenario import TRAINING_WINDOW, tickets_frame
 
 test_quota.__test__ = False  # type: ignore[attr-defined]  # a function of the project, not a test

@@ -1,0 +1,1 @@
+"""The ticket domain: closed support tickets to training files."""
