@@ -12,7 +12,6 @@ import dagster as dg
 
 from gata_assets import __version__
 from gata_assets.assets.tickets import DATASETS, TABLES, build_ticket_assets
-from gata_assets.core.arrivals import ArrivalRules
 from gata_assets.core.sample_tickets import SAMPLE_FALLBACK_LABEL
 from gata_assets.io_managers import DatasetIOManager, ParquetIOManager
 from gata_assets.logs import default_logger
@@ -33,6 +32,7 @@ from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.setting_values import BackfillPolicy, SourceKind
 from gata_assets.settings import Settings, load_settings
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
+from gata_assets.tickets.arrivals.decision import ArrivalRules
 
 # A batch is prepared when its general dataset is.
 _GENERAL = "general_split"

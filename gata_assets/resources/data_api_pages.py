@@ -13,7 +13,7 @@ from itertools import accumulate
 
 import pyarrow as pa
 
-from gata_assets.core.census import SECONDS_PER_DAY, DayCensus, ticket_hash
+from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY, DayCensus, ticket_hash
 
 MAX_ID = 2**63 - 1
 # JSON around a text: names, id, closed and label; the first guess, corrected by every answer.

@@ -19,7 +19,6 @@ from botocore.exceptions import BotoCoreError
 from pydantic import PrivateAttr
 
 from gata_assets.batches import Window
-from gata_assets.core.census import SECONDS_PER_DAY, DayCensus
 from gata_assets.errors import SourceError
 from gata_assets.resources.data_api import (
     CONNECT_TIMEOUT_SECONDS,
@@ -57,6 +56,7 @@ from gata_assets.resources.ticket_source import (
     no_tickets,
     tickets_from_arrow,
 )
+from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY, DayCensus
 
 _RESPONSE_LIMIT_BYTES = 1_048_576
 # What a page aims at: the limit less a margin for days whose texts are longer than the day before's.

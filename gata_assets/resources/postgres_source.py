@@ -16,7 +16,6 @@ from adbc_driver_manager.dbapi import Connection
 from adbc_driver_postgresql import dbapi
 
 from gata_assets.batches import Window
-from gata_assets.core.census import DayCensus
 from gata_assets.errors import SourceError
 from gata_assets.resources.ticket_source import (
     CENSUS_TIMEOUT_SECONDS,
@@ -31,6 +30,7 @@ from gata_assets.resources.ticket_source import (
     TicketSource,
     tickets_from_arrow,
 )
+from gata_assets.tickets.arrivals.census import DayCensus
 
 _IN_WINDOW = f"closed >= $1 AND closed < $2 AND {TRAINS_SQL}"
 _VOLUME_SQL = VOLUME_SQL.format(text_bytes="OCTET_LENGTH(processed_data)")

@@ -12,7 +12,6 @@ import pandas as pd
 import pyarrow as pa
 
 from gata_assets.batches import Window
-from gata_assets.core.census import DayCensus, ticket_hash
 from gata_assets.errors import SourceError
 from gata_assets.resources.ticket_source import (
     COLUMNS_READ,
@@ -27,6 +26,7 @@ from gata_assets.resources.ticket_source import (
     arrow_from_columns,
     tickets_from_arrow,
 )
+from gata_assets.tickets.arrivals.census import DayCensus, ticket_hash
 
 # Rows that are Python objects at a time, before they become Arrow.
 _ROWS_AT_ONCE = 20_000

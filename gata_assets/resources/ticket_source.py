@@ -15,8 +15,8 @@ import pandas as pd
 import pyarrow as pa
 
 from gata_assets.batches import Window
-from gata_assets.core.census import SECONDS_PER_DAY, DayCensus
 from gata_assets.errors import SourceError
+from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY, DayCensus
 
 TICKETS_ARROW_SCHEMA = pa.schema(
     [("id", pa.int64()), ("closed", pa.int64()), ("label", pa.int64()), ("text", pa.large_string())]

@@ -14,7 +14,6 @@ import pandas as pd
 import pyarrow as pa
 
 from gata_assets.batches import Window
-from gata_assets.core.census import DayCensus
 from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.errors import AlertError, DeleteDeniedError, SourceError, StoreError
 from gata_assets.orchestration.alerting.channels import SnsAlerts
@@ -24,6 +23,7 @@ from gata_assets.resources.polars_engine import ArrowTables, PolarsEngine
 from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.tables.outcomes import Outcome
+from gata_assets.tickets.arrivals.census import DayCensus
 
 
 class RecordingTickets(SqliteTickets):

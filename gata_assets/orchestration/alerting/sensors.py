@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from gata_assets.batches import Window
-from gata_assets.core.arrivals import ArrivalRules, decide, next_look, note_failed_look, watched_window
 from gata_assets.core.interaction_rules import CurationRules
 from gata_assets.core.interaction_windows import days_of
 from gata_assets.curation.backlog import find_missing, find_waiting, listing_digest
@@ -29,6 +28,7 @@ from gata_assets.orchestration.instances import UNDERWAY, asked_runs, is_underwa
 from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, CURATED, PREPARE_TICKETS
 from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.storage.resource import ObjectStore
+from gata_assets.tickets.arrivals.decision import ArrivalRules, decide, next_look, note_failed_look, watched_window
 
 if TYPE_CHECKING:
     from gata_assets.resources.curation import Curator

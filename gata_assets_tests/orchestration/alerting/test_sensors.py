@@ -20,7 +20,6 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from gata_assets.core.arrivals import ArrivalRules
 from gata_assets.definitions import build_definitions
 from gata_assets.errors import AlertError, SourceError
 from gata_assets.local.data_api import DataApiServer
@@ -35,6 +34,7 @@ from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings
 from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.tickets.arrivals.decision import ArrivalRules
 from gata_assets_tests.conftest import REGION
 from gata_assets_tests.support.fakes import AlertsThatBreak, TicketsThatBreak
 from gata_assets_tests.support.scenario import FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world

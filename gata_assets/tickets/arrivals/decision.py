@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from gata_assets.batches import Batch, Window, parse_batch_id
-from gata_assets.core.arrivals_cursor import Cursor, Seen, mark_of, read_cursor, write_cursor
-from gata_assets.core.census import SECONDS_PER_DAY, DayCensus
+from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY, DayCensus
+from gata_assets.tickets.arrivals.cursor import Cursor, Seen, mark_of, read_cursor, write_cursor
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from hashlib import sha256
 from typing import Any
 
 from gata_assets.batches import parse_batch_id
-from gata_assets.core.census import DayCensus
 from gata_assets.errors import BatchIdError
+from gata_assets.tickets.arrivals.census import DayCensus
 
 VERSION = 1
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.core.arrivals import (
+from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY, DayCensus
+from gata_assets.tickets.arrivals.decision import (
     ArrivalRules,
     Decision,
     decide,
@@ -22,7 +23,6 @@ from gata_assets.core.arrivals import (
     note_failed_look,
     watched_window,
 )
-from gata_assets.core.census import SECONDS_PER_DAY, DayCensus
 
 RULES = ArrivalRules(
     training_period_days=90,

@@ -1,0 +1,1 @@
+"""Which batches new, changed and deleted tickets ask for."""
