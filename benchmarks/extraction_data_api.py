@@ -19,8 +19,8 @@ from benchmarks.servers import REGION, data_api, postgres, postgres_version
 from benchmarks.tickets import make_tickets
 from gata_assets.batches import Window
 from gata_assets.local.data_api import DEFAULT_CLUSTER_ARN, DEFAULT_SECRET_ARN
-from gata_assets.resources.data_api_source import DataApiTickets
-from gata_assets.resources.ticket_source import TICKET_COLUMNS_SQL, TRAINS_SQL
+from gata_assets.tickets.sources.base import TICKET_COLUMNS_SQL, TRAINS_SQL
+from gata_assets.tickets.sources.data_api import DataApiTickets
 
 _DAYS = 90
 _WINDOW_DAYS = (_DAYS / 4, _DAYS / 2, _DAYS)

@@ -20,13 +20,13 @@ from benchmarks.harness import BATCH, Goal, Result, Table, in_turns
 from benchmarks.servers import postgres, postgres_version
 from benchmarks.tickets import make_tickets
 from gata_assets.batches import Window
-from gata_assets.resources.postgres_source import PostgresTickets
-from gata_assets.resources.ticket_source import (
+from gata_assets.tickets.sources.base import (
     TICKET_COLUMNS_SQL,
     TICKETS_ARROW_SCHEMA,
     TRAINS_SQL,
     tickets_from_arrow,
 )
+from gata_assets.tickets.sources.postgres import PostgresTickets
 
 _DAYS = 90
 _GOAL_RATE = 250_000

@@ -22,13 +22,13 @@ from benchmarks.processes import ASSETS, Run, median_steps, run_gata
 from benchmarks.servers import REGION, data_api, postgres
 from benchmarks.tickets import FIRST_LABEL, make_tickets
 from gata_assets.local.data_api import DEFAULT_CLUSTER_ARN, DEFAULT_SECRET_ARN
-from gata_assets.resources.data_api_source import DataApiTickets
-from gata_assets.resources.sqlite_source import SqliteTickets
-from gata_assets.resources.ticket_source import TicketSource
-from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings
 from gata_assets.tickets.label_counts import count_labels, decide_low_volume
 from gata_assets.tickets.rules import PreparationRules
+from gata_assets.tickets.sources.base import TicketSource
+from gata_assets.tickets.sources.data_api import DataApiTickets
+from gata_assets.tickets.sources.ddl import create_sqlite
+from gata_assets.tickets.sources.sqlite import SqliteTickets
 
 _GOAL_GIB = 1.5
 _GOAL_SECONDS = 15.0

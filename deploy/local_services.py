@@ -28,7 +28,7 @@ from moto.server import ThreadedMotoServer
 from gata_assets.batches import parse_batch_id
 from gata_assets.core.sample_tickets import SAMPLE_FALLBACK_LABEL, generate_tickets
 from gata_assets.local.data_api import DataApiServer
-from gata_assets.resources.ticket_table import insert_postgres
+from gata_assets.tickets.sources.ddl import insert_postgres
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -27,12 +27,12 @@ from gata_assets.orchestration.partitions import batch_partitions
 from gata_assets.orchestration.schedules import PREPARE_SCHEDULE, build_schedule
 from gata_assets.resources.interaction_engine import InteractionEngine
 from gata_assets.resources.rules_resource import PreparationRulesResource
-from gata_assets.resources.shared_tickets import SharedTickets
-from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.setting_values import BackfillPolicy, SourceKind
 from gata_assets.settings import Settings, load_settings
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.tickets.arrivals.decision import ArrivalRules
+from gata_assets.tickets.sources.base import TicketSource
+from gata_assets.tickets.sources.shared_read import SharedTickets
 
 # A batch is prepared when its general dataset is.
 _GENERAL = "general_split"
@@ -124,16 +124,16 @@ def build_source(settings: Settings) -> TicketSource:
     """The ticket source that the settings choose; drivers are imported when they are needed."""
     match settings.source_kind:
         case SourceKind.SAMPLE | SourceKind.SQLITE:
-            from gata_assets.resources.sqlite_source import SqliteTickets
+            from gata_assets.tickets.sources.sqlite import SqliteTickets
 
             return SqliteTickets(path=str(settings.sqlite_path))
         case SourceKind.POSTGRESQL:
-            from gata_assets.resources.postgres_source import PostgresTickets
+            from gata_assets.tickets.sources.postgres import PostgresTickets
 
             # By name, so that the password is not part of the configuration that the UI shows.
             return PostgresTickets(url=dg.EnvVar("TICKETS_URL"))
         case SourceKind.DATA_API:
-            from gata_assets.resources.data_api_source import DataApiTickets
+            from gata_assets.tickets.sources.data_api import DataApiTickets
 
             return DataApiTickets(
                 cluster_arn=settings.db_arn or "",

@@ -22,15 +22,15 @@ from hypothesis import settings
 from moto.server import ThreadedMotoServer
 
 from gata_assets.local.data_api import DataApiServer
-from gata_assets.resources.data_api_source import DataApiTickets
 from gata_assets.resources.interaction_engine import InteractionEngine
 from gata_assets.resources.polars_engine import PolarsEngine
-from gata_assets.resources.postgres_source import PostgresTickets
-from gata_assets.resources.sqlite_source import SqliteTickets
-from gata_assets.resources.ticket_source import TicketSource
-from gata_assets.resources.ticket_table import create_sqlite, insert_postgres
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.storage.s3 import S3ObjectStore
+from gata_assets.tickets.sources.base import TicketSource
+from gata_assets.tickets.sources.data_api import DataApiTickets
+from gata_assets.tickets.sources.ddl import create_sqlite, insert_postgres
+from gata_assets.tickets.sources.postgres import PostgresTickets
+from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets_tests.support.scenario import database_rows
 from gata_assets_tests.support.spark_cluster import spark_engine, spark_master  # noqa: F401 - fixtures
 

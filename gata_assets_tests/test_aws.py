@@ -35,8 +35,8 @@ from dagster_aws.s3 import S3ComputeLogManager
 
 from gata_assets.definitions import build_definitions
 from gata_assets.orchestration.jobs import PREPARE_TICKETS
-from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings, variable_names
+from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.training_files import CHANNELS, GENERAL_DATASET, channel_key
 from gata_assets_tests.support.loopback import free_port, relay
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world

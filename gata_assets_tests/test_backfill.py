@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 
 from gata_assets.batches import Batch, Window, batches_between, consecutive, parse_batch_id
 from gata_assets.commands.backfill import find_wanted
-from gata_assets.resources.shared_tickets import SharedTickets
-from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.storage.resource import LocalObjectStore
 from gata_assets.tickets.backfill_estimate import SpanVolume, estimate_backfill
+from gata_assets.tickets.sources.ddl import create_sqlite
+from gata_assets.tickets.sources.shared_read import SharedTickets
 from gata_assets.tickets.windows import BatchWindows, merge_windows, windows_of
 from gata_assets_tests.conftest import SourceOf
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, RULES, TRAINING_WINDOW, database_rows, world

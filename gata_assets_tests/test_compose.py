@@ -30,8 +30,8 @@ import pytest
 import yaml
 
 from gata_assets.orchestration.jobs import PREPARE_TICKETS
-from gata_assets.resources.ticket_table import insert_postgres
 from gata_assets.settings import variable_names
+from gata_assets.tickets.sources.ddl import insert_postgres
 from gata_assets.tickets.training_files import CHANNELS, GENERAL_DATASET, channel_key
 from gata_assets_tests.support.loopback import free_port, relay
 from gata_assets_tests.support.scenario import BATCH_ID, TRAINING_WINDOW, database_rows, world

@@ -28,10 +28,10 @@ from gata_assets.cli import main
 from gata_assets.definitions import build_definitions
 from gata_assets.local.data_api import DataApiServer
 from gata_assets.orchestration.jobs import PREPARE_TICKETS
-from gata_assets.resources.data_api_source import DataApiTickets
-from gata_assets.resources.ticket_table import insert_postgres
 from gata_assets.settings import parse_settings, variable_names
 from gata_assets.storage.s3 import S3ObjectStore
+from gata_assets.tickets.sources.data_api import DataApiTickets
+from gata_assets.tickets.sources.ddl import insert_postgres
 from gata_assets_tests.conftest import REGION
 from gata_assets_tests.support.fault_proxy import JSON_ERROR, S3_ERROR, Call, FaultProxy, Faults, Manner
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world

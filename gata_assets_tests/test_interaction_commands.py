@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from gata_assets.resources.ticket_table import create_sqlite
+from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets_tests.support.loopback import free_port
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
 from gata_assets_tests.test_cli import environment, gata

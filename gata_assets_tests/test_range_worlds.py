@@ -17,10 +17,10 @@ import pytest
 from gata_assets.batches import Window, batches_between, parse_batch_id
 from gata_assets.errors import SourceError
 from gata_assets.orchestration.failures import BatchFailure, read_failures
-from gata_assets.resources.sqlite_source import SqliteTickets
-from gata_assets.resources.ticket_source import LabelVolume, SourceReport, TicketSource
 from gata_assets.storage.resource import LocalObjectStore
 from gata_assets.tickets.arrivals.census import DayCensus
+from gata_assets.tickets.sources.base import LabelVolume, SourceReport, TicketSource
+from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets_tests.support.scenario import BATCH_ID, world
 from gata_assets_tests.test_ranges import content_of, run_range, sqlite_of
 

@@ -30,10 +30,10 @@ from gata_assets.definitions import build_definitions
 from gata_assets.io_managers import ParquetIOManager
 from gata_assets.orchestration.failures import read_failures
 from gata_assets.orchestration.jobs import PREPARE_TICKETS, RUN_CONFIG
-from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.settings import parse_settings, variable_names
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.storage.s3 import S3ObjectStore
+from gata_assets.tickets.sources.base import TicketSource
 from gata_assets_tests.conftest import SourceOf, sqlite_of
 from gata_assets_tests.support.fakes import RecordingTickets, StoreThatBreaks, TicketsOfAnotherTime
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, RULES, TRAINING_WINDOW, database_rows, world

@@ -22,7 +22,7 @@ from gata_assets.core.sample_tickets import (
     generate_tickets,
 )
 from gata_assets.core.sample_vocabulary import SHARED_TEXTS, SLOTS, VOCABULARY
-from gata_assets.resources.ticket_table import CHANNELS, ROUTERS, TICKET_COLUMNS
+from gata_assets.tickets.sources.ddl import CHANNELS, ROUTERS, TICKET_COLUMNS
 
 LAST_DAY = date(2026, 1, 1)
 THRESHOLD = 0.033

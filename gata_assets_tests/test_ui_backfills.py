@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from gata_assets.batches import batches_between, parse_batch_id
-from gata_assets.resources.ticket_table import create_sqlite
+from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets_tests.support.dagster_servers import WORKSPACE, answers, ask, home_in, running, wait_until
 from gata_assets_tests.support.loopback import free_port
 from gata_assets_tests.support.scenario import FALLBACK_LABEL, database_rows, instant, world

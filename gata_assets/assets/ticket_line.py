@@ -24,12 +24,12 @@ from gata_assets.io_managers import DatasetIOManager, ParquetIOManager, Stored
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
-from gata_assets.resources.shared_tickets import SharedTickets, TicketReader
 from gata_assets.tables.outcomes import broken
 from gata_assets.tickets.checks import check_table
 from gata_assets.tickets.provenance import SHA256, stamp
 from gata_assets.tickets.rules import PreparationRules, SplitMethod
 from gata_assets.tickets.schema import Tickets
+from gata_assets.tickets.sources.shared_read import SharedTickets, TicketReader
 from gata_assets.tickets.splits import rank_texts
 from gata_assets.tickets.training_files import Dataset
 from gata_assets.tickets.windows import windows_of

@@ -20,7 +20,6 @@ from pandera.pandas import DataFrameModel
 from gata_assets.batches import Window
 from gata_assets.errors import NoTicketsError
 from gata_assets.orchestration import checks
-from gata_assets.resources.ticket_source import no_tickets
 from gata_assets.tables.outcomes import Outcome
 from gata_assets.tickets.checks import (
     check_counts_add_up,
@@ -39,6 +38,7 @@ from gata_assets.tickets.low_volume import apply_low_volume_policy, select_low_v
 from gata_assets.tickets.provenance import require_making
 from gata_assets.tickets.rules import PreparationRules, SplitMethod
 from gata_assets.tickets.schema import LabelCounts, Tickets, TrainingRows, tickets_schema
+from gata_assets.tickets.sources.base import no_tickets
 from gata_assets.tickets.splits import Split, split_tickets
 from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Dataset
 from gata_assets.tickets.windows import BatchWindows, windows_of

@@ -14,7 +14,7 @@ from gata_assets.io_managers import DatasetIOManager, ParquetIOManager
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.recording import Events, columns
 from gata_assets.resources.rules_resource import PreparationRulesResource
-from gata_assets.resources.ticket_source import TicketSource
+from gata_assets.tickets.sources.base import TicketSource
 
 GROUP = "tickets"
 TABLES = "parquet_tables"

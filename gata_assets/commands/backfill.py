@@ -21,13 +21,13 @@ from gata_assets.errors import ObjectNotFoundError
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import open_instance
 from gata_assets.orchestration.jobs import PREPARE_TICKETS, RUN_CONFIG
-from gata_assets.resources.shared_tickets import SharedTickets
-from gata_assets.resources.ticket_source import LabelVolume, TicketSource
 from gata_assets.setting_values import SourceKind
 from gata_assets.settings import Settings, dagster_home_is_set
 from gata_assets.storage.resource import ObjectStore
 from gata_assets.tickets.backfill_estimate import BackfillEstimate, SpanVolume, estimate_backfill
 from gata_assets.tickets.rules import PreparationRules
+from gata_assets.tickets.sources.base import LabelVolume, TicketSource
+from gata_assets.tickets.sources.shared_read import SharedTickets
 from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Origin, manifest_key, read_origin
 from gata_assets.tickets.windows import BatchWindows, merge_windows, windows_of
 

@@ -25,10 +25,10 @@ from dagster._core.scheduler.instigation import InstigatorType, TickStatus
 from gata_assets.assets.tickets import GROUP
 from gata_assets.definitions import build_definitions
 from gata_assets.orchestration.jobs import PREPARE_TICKETS
-from gata_assets.resources.sqlite_source import SqliteTickets
-from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings
 from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.tickets.sources.ddl import create_sqlite
+from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets_tests.support.loopback import free_port
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
 from gata_assets_tests.test_compose import Stack, stop, wait_for

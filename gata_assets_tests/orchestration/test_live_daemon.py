@@ -22,8 +22,8 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from gata_assets.resources.ticket_table import insert_postgres
 from gata_assets.settings import variable_names
+from gata_assets.tickets.sources.ddl import insert_postgres
 from gata_assets_tests.support.scenario import database_rows
 
 ROOT = Path(__file__).parents[2]

@@ -20,10 +20,10 @@ from gata_assets.orchestration.alerting.channels import SnsAlerts
 from gata_assets.orchestration.alerting.message import Alert
 from gata_assets.resources.interaction_engine import WITH_FEATURES, CuratedWindow, MadeTables
 from gata_assets.resources.polars_engine import ArrowTables, PolarsEngine
-from gata_assets.resources.sqlite_source import SqliteTickets
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.tables.outcomes import Outcome
 from gata_assets.tickets.arrivals.census import DayCensus
+from gata_assets.tickets.sources.sqlite import SqliteTickets
 
 
 class RecordingTickets(SqliteTickets):

@@ -26,9 +26,9 @@ from gata_assets.orchestration.alerting.overdue_check import OverdueRule, is_sho
 from gata_assets.orchestration.failures import BatchFailure, read_failures
 from gata_assets.orchestration.instances import UNDERWAY, asked_runs, is_underway
 from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, CURATED, PREPARE_TICKETS
-from gata_assets.resources.ticket_source import TicketSource
 from gata_assets.storage.resource import ObjectStore
 from gata_assets.tickets.arrivals.decision import ArrivalRules, decide, next_look, note_failed_look, watched_window
+from gata_assets.tickets.sources.base import TicketSource
 
 if TYPE_CHECKING:
     from gata_assets.resources.curation import Curator

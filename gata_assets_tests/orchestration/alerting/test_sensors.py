@@ -28,13 +28,13 @@ from gata_assets.orchestration.alerting.message import MOST_BODY_BYTES, compose_
 from gata_assets.orchestration.alerting.sensors import build_failed_runs_sensor, build_new_tickets_sensor
 from gata_assets.orchestration.jobs import PREPARE_TICKETS
 from gata_assets.orchestration.partitions import batch_partitions
-from gata_assets.resources.data_api_source import DataApiTickets
-from gata_assets.resources.sqlite_source import SqliteTickets
-from gata_assets.resources.ticket_source import TicketSource
-from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.settings import parse_settings
 from gata_assets.storage.resource import LocalObjectStore
 from gata_assets.tickets.arrivals.decision import ArrivalRules
+from gata_assets.tickets.sources.base import TicketSource
+from gata_assets.tickets.sources.data_api import DataApiTickets
+from gata_assets.tickets.sources.ddl import create_sqlite
+from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets_tests.conftest import REGION
 from gata_assets_tests.support.fakes import AlertsThatBreak, TicketsThatBreak
 from gata_assets_tests.support.scenario import FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world

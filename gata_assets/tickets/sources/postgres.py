@@ -17,7 +17,8 @@ from adbc_driver_postgresql import dbapi
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
-from gata_assets.resources.ticket_source import (
+from gata_assets.tickets.arrivals.census import DayCensus
+from gata_assets.tickets.sources.base import (
     CENSUS_TIMEOUT_SECONDS,
     COLUMNS_READ,
     DAY_SQL,
@@ -30,7 +31,6 @@ from gata_assets.resources.ticket_source import (
     TicketSource,
     tickets_from_arrow,
 )
-from gata_assets.tickets.arrivals.census import DayCensus
 
 _IN_WINDOW = f"closed >= $1 AND closed < $2 AND {TRAINS_SQL}"
 _VOLUME_SQL = VOLUME_SQL.format(text_bytes="OCTET_LENGTH(processed_data)")

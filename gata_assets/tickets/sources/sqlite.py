@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
-from gata_assets.resources.ticket_source import (
+from gata_assets.tickets.arrivals.census import DayCensus, ticket_hash
+from gata_assets.tickets.sources.base import (
     COLUMNS_READ,
     DAY_SQL,
     TICKET_COLUMNS_SQL,
@@ -26,7 +27,6 @@ from gata_assets.resources.ticket_source import (
     arrow_from_columns,
     tickets_from_arrow,
 )
-from gata_assets.tickets.arrivals.census import DayCensus, ticket_hash
 
 # Rows that are Python objects at a time, before they become Arrow.
 _ROWS_AT_ONCE = 20_000

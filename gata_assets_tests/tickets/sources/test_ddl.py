@@ -18,7 +18,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from gata_assets.core.sample_tickets import generate_tickets
-from gata_assets.resources.ticket_table import (
+from gata_assets.tickets.sources.ddl import (
     CHANNELS,
     ROUTERS,
     SQLITE_DDL,

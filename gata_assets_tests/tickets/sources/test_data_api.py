@@ -22,11 +22,18 @@ from hypothesis import strategies as st
 
 from gata_assets.errors import DatabaseStillResumingError, SourceError
 from gata_assets.local.data_api import DataApiServer
-from gata_assets.resources.data_api import DataApiClient, ResponseTooLargeError, read_database_name
-from gata_assets.resources.data_api_pages import DayCount, PagePlan, by_day, fingerprint, just_before, runs_of_days
-from gata_assets.resources.data_api_source import DataApiTickets, _Reading
-from gata_assets.resources.postgres_source import PostgresTickets
-from gata_assets.resources.ticket_source import TICKETS_ARROW_SCHEMA
+from gata_assets.tickets.sources.base import TICKETS_ARROW_SCHEMA
+from gata_assets.tickets.sources.data_api import DataApiTickets, _Reading
+from gata_assets.tickets.sources.data_api_client import DataApiClient, ResponseTooLargeError, read_database_name
+from gata_assets.tickets.sources.data_api_pages import (
+    DayCount,
+    PagePlan,
+    by_day,
+    fingerprint,
+    just_before,
+    runs_of_days,
+)
+from gata_assets.tickets.sources.postgres import PostgresTickets
 from gata_assets_tests.conftest import REGION
 from gata_assets_tests.support.scenario import TRAINING_WINDOW, database_rows
 

@@ -20,27 +20,8 @@ from pydantic import PrivateAttr
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
-from gata_assets.resources.data_api import (
-    CONNECT_TIMEOUT_SECONDS,
-    MOST_ATTEMPTS,
-    READ_TIMEOUT_SECONDS,
-    RESUME_WAIT_SECONDS,
-    DataApiClient,
-    ResponseTooLargeError,
-    read_database_name,
-)
-from gata_assets.resources.data_api_pages import (
-    MAX_ID,
-    DayCount,
-    PagePlan,
-    by_day,
-    date_of,
-    is_proved,
-    just_before,
-    runs_of_days,
-)
-from gata_assets.resources.postgres_source import as_array
-from gata_assets.resources.ticket_source import (
+from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY, DayCensus
+from gata_assets.tickets.sources.base import (
     CENSUS_TIMEOUT_SECONDS,
     COLUMNS_READ,
     DAY_SQL,
@@ -56,7 +37,26 @@ from gata_assets.resources.ticket_source import (
     no_tickets,
     tickets_from_arrow,
 )
-from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY, DayCensus
+from gata_assets.tickets.sources.data_api_client import (
+    CONNECT_TIMEOUT_SECONDS,
+    MOST_ATTEMPTS,
+    READ_TIMEOUT_SECONDS,
+    RESUME_WAIT_SECONDS,
+    DataApiClient,
+    ResponseTooLargeError,
+    read_database_name,
+)
+from gata_assets.tickets.sources.data_api_pages import (
+    MAX_ID,
+    DayCount,
+    PagePlan,
+    by_day,
+    date_of,
+    is_proved,
+    just_before,
+    runs_of_days,
+)
+from gata_assets.tickets.sources.postgres import as_array
 
 _RESPONSE_LIMIT_BYTES = 1_048_576
 # What a page aims at: the limit less a margin for days whose texts are longer than the day before's.

@@ -18,12 +18,12 @@ import pytest
 from gata_assets.batches import Window
 from gata_assets.core.sample_tickets import generate_tickets
 from gata_assets.errors import SourceError
-from gata_assets.resources.postgres_source import PostgresTickets
-from gata_assets.resources.sqlite_source import SqliteTickets
-from gata_assets.resources.ticket_table import create_sqlite
 from gata_assets.tables.outcomes import broken
 from gata_assets.tickets.checks import check_table
 from gata_assets.tickets.schema import tickets_schema
+from gata_assets.tickets.sources.ddl import create_sqlite
+from gata_assets.tickets.sources.postgres import PostgresTickets
+from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets_tests.conftest import SourceOf
 from gata_assets_tests.support.scenario import TRAINING_WINDOW, database_rows
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
-from gata_assets.resources.ticket_source import no_tickets
+from gata_assets.tickets.sources.base import no_tickets
 from gata_assets.tickets.windows import BatchWindows, merge_windows
 
 

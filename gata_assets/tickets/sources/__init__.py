@@ -1,0 +1,1 @@
+"""Where tickets are read from: SQLite, PostgreSQL, the RDS Data API."""
