@@ -11,9 +11,7 @@ from typing import Any
 import dagster as dg
 
 from gata_assets import __version__
-from gata_assets.assets.tickets import DATASETS, TABLES, build_ticket_assets
 from gata_assets.core.sample_tickets import SAMPLE_FALLBACK_LABEL
-from gata_assets.io_managers import DatasetIOManager, ParquetIOManager
 from gata_assets.logs import default_logger
 from gata_assets.orchestration.alerting.channels import AlertChannel, LoggedAlerts, SnsAlerts
 from gata_assets.orchestration.alerting.overdue_check import OverdueRule, build_overdue_check
@@ -26,11 +24,13 @@ from gata_assets.orchestration.jobs import PREPARE_TICKETS, build_jobs
 from gata_assets.orchestration.partitions import batch_partitions
 from gata_assets.orchestration.schedules import PREPARE_SCHEDULE, build_schedule
 from gata_assets.resources.interaction_engine import InteractionEngine
-from gata_assets.resources.rules_resource import PreparationRulesResource
 from gata_assets.setting_values import BackfillPolicy, SourceKind
 from gata_assets.settings import Settings, load_settings
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.tickets.arrivals.decision import ArrivalRules
+from gata_assets.tickets.assets.definition import DATASETS, TABLES, build_ticket_assets
+from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager
+from gata_assets.tickets.assets.rules_resource import PreparationRulesResource
 from gata_assets.tickets.sources.base import TicketSource
 from gata_assets.tickets.sources.shared_read import SharedTickets
 

@@ -22,11 +22,11 @@ import pytest
 from dagster._core.events import DagsterEvent, DagsterEventType, JobFailureData, RunFailureReason
 from dagster._core.scheduler.instigation import InstigatorType, TickStatus
 
-from gata_assets.assets.tickets import GROUP
 from gata_assets.definitions import build_definitions
 from gata_assets.orchestration.jobs import PREPARE_TICKETS
 from gata_assets.settings import parse_settings
 from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.tickets.assets.definition import GROUP
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets_tests.support.loopback import free_port

@@ -22,7 +22,7 @@ from gata_assets.tickets.arrivals.census import DayCensus
 from gata_assets.tickets.sources.base import LabelVolume, SourceReport, TicketSource
 from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets_tests.support.scenario import BATCH_ID, world
-from gata_assets_tests.test_ranges import content_of, run_range, sqlite_of
+from gata_assets_tests.tickets.assets.test_ranges import content_of, run_range, sqlite_of
 
 FIRST, LAST = parse_batch_id("2026010222"), parse_batch_id("2026010301")
 BATCHES = [batch.batch_id for batch in batches_between(FIRST, LAST)]

@@ -27,18 +27,18 @@ from dagster_aws.s3 import S3Resource
 from gata_assets.batches import batches_between, parse_batch_id
 from gata_assets.commands.backfill import find_wanted
 from gata_assets.definitions import build_definitions
-from gata_assets.io_managers import ParquetIOManager
 from gata_assets.orchestration.failures import read_failures
 from gata_assets.orchestration.jobs import PREPARE_TICKETS, RUN_CONFIG
 from gata_assets.settings import parse_settings, variable_names
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.storage.s3 import S3ObjectStore
+from gata_assets.tickets.assets.io_managers import ParquetIOManager
 from gata_assets.tickets.sources.base import TicketSource
 from gata_assets_tests.conftest import SourceOf, sqlite_of
 from gata_assets_tests.support.fakes import RecordingTickets, StoreThatBreaks, TicketsOfAnotherTime
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, RULES, TRAINING_WINDOW, database_rows, world
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 ASSETS = ("tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split")
 SETTINGS = {"LOW_VOLUME_THRESHOLD": "0.1", "LOW_VOLUME_FALLBACK_LABEL": str(FALLBACK_LABEL)}
 LAST = "2026010305"

@@ -17,14 +17,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gata_assets.assets.ticket_steps import BatchAtWork, Made, TicketStep, WindowOfTickets
 from gata_assets.batches import Window
 from gata_assets.errors import ChecksFailedError
-from gata_assets.io_managers import DatasetIOManager, ParquetIOManager, Stored
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.tables.outcomes import broken
+from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager, Stored
+from gata_assets.tickets.assets.steps import BatchAtWork, Made, TicketStep, WindowOfTickets
 from gata_assets.tickets.checks import check_table
 from gata_assets.tickets.provenance import SHA256, stamp
 from gata_assets.tickets.rules import PreparationRules, SplitMethod

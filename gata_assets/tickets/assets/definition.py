@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from gata_assets.assets.ticket_line import TicketLine
-from gata_assets.assets.ticket_steps import STEPS, TicketStep
-from gata_assets.io_managers import DatasetIOManager, ParquetIOManager
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.recording import Events, columns
-from gata_assets.resources.rules_resource import PreparationRulesResource
+from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager
+from gata_assets.tickets.assets.rules_resource import PreparationRulesResource
+from gata_assets.tickets.assets.run import TicketLine
+from gata_assets.tickets.assets.steps import STEPS, TicketStep
 from gata_assets.tickets.sources.base import TicketSource
 
 GROUP = "tickets"

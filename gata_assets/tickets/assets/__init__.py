@@ -1,0 +1,1 @@
+"""The ticket assets in Dagster."""
