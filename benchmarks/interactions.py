@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmarks.feature_makers import CATALOGUE_FILE, DAYS, PLAIN_FILE, TENANT, WINDOW
-from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.curation.layout import (
     INTERACTIONS_FILE,
     ITEMS_FILE,
@@ -27,6 +26,7 @@ from gata_assets.curation.layout import (
     USERS_FILE,
     TenantPlaces,
 )
+from gata_assets.interactions.rules import InteractionType
 from gata_assets.tables.columns.hashing import key_ids
 
 PLACES = TenantPlaces(TENANT)

@@ -19,7 +19,7 @@ from benchmarks.curation_paths import END
 from benchmarks.harness import Cell, Goal, Result, Table
 from benchmarks.processes import IMAGE_VARIABLES, Run, run_gata
 from gata_assets.batches import Batch
-from gata_assets.core.compiled import warm_up
+from gata_assets.interactions.warm_up import warm_up
 
 _GOAL_SECONDS = 10.0
 _VARIABLES = {"TENANTS": "bench", "FIRST_BATCH_ID": "2025010100", "TARGET_DIR": "data", **IMAGE_VARIABLES}

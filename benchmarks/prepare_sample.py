@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.harness import BATCH, PROJECT, Cell, Goal, Result, Table
 from benchmarks.processes import Run, median_steps, run_command, run_gata
-from gata_assets.core.compiled import warm_up
+from gata_assets.interactions.warm_up import warm_up
 
 _GOAL_SECONDS = 6.0
 _GOAL_HELP_SECONDS = 0.5

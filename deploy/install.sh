@@ -41,7 +41,7 @@ project)
     precompile "$venv" "$venv"/lib/python*/site-packages/gata_assets
     # The loops over interactions, beside their sources, from where a process that may not write reads them; otherwise
     # each batch would compile for ten seconds. -P: of the installed project, not of the one in this directory.
-    env --unset=NUMBA_CACHE_DIR "$venv/bin/python" -P -m gata_assets.core.compiled
+    env --unset=NUMBA_CACHE_DIR "$venv/bin/python" -P -m gata_assets.interactions.warm_up
     # --no-deps above believes the lock file; this proves it complete.
     "$PIP_PYTHON" -m pip --python "$venv/bin/python" --disable-pip-version-check check
     ;;

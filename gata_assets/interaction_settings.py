@@ -11,7 +11,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from gata_assets.core.interaction_rules import (
+from gata_assets.interactions.rules import (
     CurationRules,
     InteractionRules,
     InteractionType,

@@ -19,7 +19,7 @@ from gata_assets.core.curation import curate_interactions
 from gata_assets.core.curation_checks import RULES, ColumnRules, check_curated_interactions
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.validation import STAGED
-from gata_assets.schemas.interactions import CuratedInteractions, CuratedItems
+from gata_assets.interactions.schema import CuratedInteractions, CuratedItems
 from gata_assets.tables.outcomes import broken
 
 DAY = date(2026, 1, 2)
@@ -64,7 +64,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import gata_assets.commands.ingest
 from gata_assets.curation.layout import DataType
-from gata_assets.core.interaction_rules import CurationRules, UnknownItems
+from gata_assets.interactions.rules import CurationRules, UnknownItems
 from gata_assets.resources.curation import Curator
 from gata_assets.storage.objects import LocalObjects
 now = datetime(2026, 1, 3, tzinfo=UTC)

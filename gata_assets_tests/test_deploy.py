@@ -175,7 +175,7 @@ class TestImage:
         assert ["NUMBA_CPU_NAME=generic" in one.split() for one in environments] == [True, True]
         assert not [one for one in environments if "NUMBA_CACHE_DIR" in one]
         lines = [line.strip() for line in (DEPLOY / "install.sh").read_text().splitlines()]
-        [compiling] = [line for line in lines if line.endswith("-m gata_assets.core.compiled")]
+        [compiling] = [line for line in lines if line.endswith("-m gata_assets.interactions.warm_up")]
         # After the project is there, and by the environment's own Python, from where it is installed.
         assert lines.index(compiling) > lines.index('pip_install "$venv" --no-build-isolation "$source"')
         assert '"$venv/bin/python" -P ' in compiling

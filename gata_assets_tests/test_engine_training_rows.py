@@ -17,8 +17,9 @@ import pytest
 from hypothesis import strategies as st
 
 from gata_assets.core.candidates import AliasTable, choose_candidates
-from gata_assets.core.interaction_rules import InteractionType, SamplingRules
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
+from gata_assets.interactions.rules import InteractionType, SamplingRules
+from gata_assets.interactions.schema import NegativeSamples, WithFeatures
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
     NEGATIVE_SAMPLES,
@@ -27,7 +28,6 @@ from gata_assets.resources.interaction_engine import (
     InteractionEngine,
     MadeTables,
 )
-from gata_assets.schemas.interactions import NegativeSamples, WithFeatures
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.tables.columns.hashing import key_ids
 from gata_assets.tables.outcomes import broken

@@ -24,7 +24,7 @@ from gata_assets.core.event_table import EventTable, code_events
 from gata_assets.core.feature_kernel import choose_recent
 from gata_assets.core.feature_quality import check_features
 from gata_assets.core.features import FeatureTables, make_features
-from gata_assets.core.interaction_rules import InteractionType
+from gata_assets.interactions.rules import InteractionType
 from gata_assets.tables.outcomes import Outcome, broken
 from gata_assets_tests.support.feature_oracle import item_rows, recent_rows, user_rows
 from gata_assets_tests.support.interaction_worlds import (

@@ -13,9 +13,10 @@ from hashlib import sha256
 import polars as pl
 import pytest
 
-from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
+from gata_assets.interactions.rules import InteractionType
+from gata_assets.interactions.schema import ItemFeatures, RecentInteractions, UserFeatures
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
     RECENT_INTERACTIONS,
@@ -23,7 +24,6 @@ from gata_assets.resources.interaction_engine import (
     InteractionEngine,
     MadeTables,
 )
-from gata_assets.schemas.interactions import ItemFeatures, RecentInteractions, UserFeatures
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.tables.columns.hashing import key_ids
 from gata_assets.tables.outcomes import broken

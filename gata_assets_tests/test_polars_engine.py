@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
+from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.resources.polars_engine import PolarsEngine
 from gata_assets.storage.resource import LocalObjectStore
 from gata_assets_tests.support.interaction_worlds import (

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from gata_assets.core.interaction_rules import InteractionType, SamplingRules
 from gata_assets.core.sampled_rows import RowColumns, SampledRows, sample_rows
 from gata_assets.core.sampling_quality import (
     NEGATIVES_COVER_THE_CATALOGUE,
@@ -32,6 +31,7 @@ from gata_assets.core.sampling_quality import (
     measure_cover,
     weigh_items,
 )
+from gata_assets.interactions.rules import InteractionType, SamplingRules
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.sampling_oracle import Event, available, code, rules_of
 from gata_assets_tests.test_negatives import START, all_rules, catalogues, events_of_worlds

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.curation.layout import INTERACTIONS_FILE
+from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.resources.curated_days import read_catalogue
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
 from gata_assets.curation.files.formats import landing_day
 from gata_assets.curation.layout import MANIFEST_FILE, DataType
 from gata_assets.curation.reports import Report, check_no_row_is_lost, replaced_files, valid_reports
 from gata_assets.errors import ChecksFailedError
+from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.failures import DAYS, Partitions
 from gata_assets.orchestration.instances import held_open, is_recorded

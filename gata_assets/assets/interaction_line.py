@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from gata_assets.assets.table_sets import WrittenFiles, WrittenTables, write_tables
-from gata_assets.core.batch_standing import Present, find_differences
-from gata_assets.core.batch_tables import (
+from gata_assets.errors import ChecksFailedError, DamagedTableError, DataRuleError, ObjectNotFoundError, StoreError
+from gata_assets.interactions.datasets import (
     CURATED_INTERACTIONS,
     CURATED_ITEMS,
     SetName,
@@ -25,9 +25,9 @@ from gata_assets.core.batch_tables import (
     TablesOfBatch,
     read_stored,
 )
-from gata_assets.core.interaction_rules import InteractionRules
-from gata_assets.core.interaction_windows import InteractionWindows, days_of, windows_from_day_on
-from gata_assets.errors import ChecksFailedError, DamagedTableError, DataRuleError, ObjectNotFoundError, StoreError
+from gata_assets.interactions.rules import InteractionRules
+from gata_assets.interactions.staleness import Present, find_differences
+from gata_assets.interactions.windows import InteractionWindows, days_of, windows_from_day_on
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder

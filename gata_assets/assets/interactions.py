@@ -14,8 +14,17 @@ import dagster as dg
 
 from gata_assets.assets.curation_line import CurationLine
 from gata_assets.assets.interaction_line import TABLES, InteractionLine
-from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS, curation_op
-from gata_assets.core.interaction_rules import CurationRules, InteractionRules, UnknownItems
+from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, curation_op
+from gata_assets.interactions.rules import CurationRules, InteractionRules, UnknownItems
+from gata_assets.interactions.schema import (
+    CuratedInteractions,
+    CuratedItems,
+    ItemFeatures,
+    NegativeSamples,
+    RecentInteractions,
+    UserFeatures,
+    WithFeatures,
+)
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.recording import Events, columns
 from gata_assets.resources.interaction_engine import (
@@ -25,15 +34,6 @@ from gata_assets.resources.interaction_engine import (
     USER_FEATURES,
     WITH_FEATURES,
     InteractionEngine,
-)
-from gata_assets.schemas.interactions import (
-    CuratedInteractions,
-    CuratedItems,
-    ItemFeatures,
-    NegativeSamples,
-    RecentInteractions,
-    UserFeatures,
-    WithFeatures,
 )
 from gata_assets.storage.resource import ObjectStore
 

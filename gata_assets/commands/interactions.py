@@ -13,12 +13,12 @@ import dagster as dg
 
 from gata_assets.batches import Window
 from gata_assets.commands.runs import Written, find_failures, is_interrupted, read_written, run_range
-from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS
-from gata_assets.core.interaction_windows import days_of, from_day_on, interaction_windows, stretches
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.reports import replaced_files, valid_reports
 from gata_assets.definitions import build_store
 from gata_assets.errors import GataError
+from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS
+from gata_assets.interactions.windows import days_of, from_day_on, interaction_windows, stretches
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import is_recorded
 from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS, keep_to_days

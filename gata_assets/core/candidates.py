@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gata_assets.core.interaction_rules import SamplingRules, SamplingStrategy
+from gata_assets.interactions.rules import SamplingRules, SamplingStrategy
 from gata_assets.tables.columns.jit import compiled
 
 

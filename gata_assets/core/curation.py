@@ -17,8 +17,8 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.curation.files.formats import CONTEXT_COLUMNS
+from gata_assets.interactions.rules import InteractionType
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, given_of_arrow, numbers_as_arrow, numbers_of_arrow
 from gata_assets.tables.columns.dictionaries import decoded
 from gata_assets.tables.columns.hashing import key_ids

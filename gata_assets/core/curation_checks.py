@@ -16,8 +16,8 @@ import polars as pl
 import pyarrow as pa
 
 from gata_assets.core.curation import CuratedDay
-from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.curation.layout import DataType
+from gata_assets.interactions.rules import InteractionType
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, numbers_of_arrow
 from gata_assets.tables.columns.dictionaries import plain_type
 from gata_assets.tables.outcomes import Outcome
@@ -146,7 +146,7 @@ def _check(data: DataType, table: pl.DataFrame) -> list[Outcome]:
         return [_all_kept(data, len(table))]
     import pandera.polars as pa
 
-    from gata_assets.schemas.interactions import CuratedInteractions, CuratedItems
+    from gata_assets.interactions.schema import CuratedInteractions, CuratedItems
 
     schema = (CuratedInteractions if data is DataType.INTERACTIONS else CuratedItems).to_schema()
     advice = "Staged rows were changed by hand, or it is a defect of the curation; please report it."

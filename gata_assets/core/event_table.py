@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.errors import DataRuleError
+from gata_assets.interactions.rules import InteractionType
 from gata_assets.tables.columns.jit import compiled
 
 Scalar = TypeVar("Scalar", bound=np.generic)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from gata_assets.batches import Window
 from gata_assets.core.event_table import EventTable
 from gata_assets.core.features import FeatureTables
-from gata_assets.core.interaction_rules import RECENT_INTERACTIONS, InteractionType
-from gata_assets.schemas.interactions import ItemFeatures, RecentInteractions, UserFeatures
+from gata_assets.interactions.rules import RECENT_INTERACTIONS, InteractionType
+from gata_assets.interactions.schema import ItemFeatures, RecentInteractions, UserFeatures
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.outcomes import Outcome
 

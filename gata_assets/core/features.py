@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gata_assets.core import feature_kernel as kernel
 from gata_assets.core.catalogue import look_up_items
 from gata_assets.core.event_table import EventTable, Ids
-from gata_assets.core.interaction_rules import RECENT_INTERACTIONS, InteractionType
+from gata_assets.interactions.rules import RECENT_INTERACTIONS, InteractionType
 
 # By InteractionType: view, click, purchase, like, add_to_cart, dislike.
 ENGAGEMENT_WEIGHTS = np.array([1, 2, 5, 3, 4, 0], dtype=np.uint64)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gata_assets.core.event_table import EventTable
-from gata_assets.core.interaction_rules import InteractionType, SamplingRules
+from gata_assets.interactions.rules import InteractionType, SamplingRules
 from gata_assets.tables.columns.jit import compiled
 
 

@@ -16,7 +16,7 @@ import polars as pl
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
-from gata_assets.core.interaction_rules import InteractionType
+from gata_assets.interactions.rules import InteractionType
 
 # Each with words for titles and brands, and about what a thing of it costs.
 CATEGORIES: dict[str, tuple[tuple[str, ...], float]] = {

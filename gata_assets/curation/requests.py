@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from enum import Enum
 from hashlib import sha256
 
-from gata_assets.core.interaction_windows import stretches
+from gata_assets.interactions.windows import stretches
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gata_assets.core.interaction_rules import CurationRules
 from gata_assets.curation.backlog import list_raw_keys
 from gata_assets.curation.files.formats import file_id, landed_at, parse_format
 from gata_assets.curation.files.open_files import read_sorted
@@ -29,6 +28,7 @@ from gata_assets.curation.reports import Part, Report, put_in_place, valid_repor
 from gata_assets.curation.staged_partitions import StagedWriter, read_spans
 from gata_assets.curation.validation import RowRules, digest_settings
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError, RawFileError
+from gata_assets.interactions.rules import CurationRules
 from gata_assets.storage.digests import digest_file
 from gata_assets.storage.objects import Objects
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS, curation_op
+from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, curation_op
 from gata_assets.tickets.assets.definition import GROUP
 
 PREPARE_TICKETS = "prepare_tickets"

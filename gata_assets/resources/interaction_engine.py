@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import dagster as dg
 
 from gata_assets.batches import Window
-from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.curation.layout import TenantPlaces
+from gata_assets.interactions.rules import SamplingRules
 from gata_assets.storage.resource import ObjectStore
 from gata_assets.tables.outcomes import Outcome
 

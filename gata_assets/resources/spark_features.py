@@ -18,7 +18,8 @@ from gata_assets.core import feature_kernel
 from gata_assets.core.event_table import EventTable, Ids
 from gata_assets.core.feature_quality import FEATURES_MATCH_THE_EVENTS, check_features
 from gata_assets.core.features import FeatureTables, ItemCounts, make_item_features, make_user_tables
-from gata_assets.core.interaction_rules import InteractionType
+from gata_assets.interactions.rules import InteractionType
+from gata_assets.interactions.schema import ItemFeatures
 from gata_assets.resources.interaction_engine import RECENT_INTERACTIONS, USER_FEATURES
 from gata_assets.resources.polars_engine import sources_of
 from gata_assets.resources.spark_dealing import Facts, events_of, frame_of, ids_frame, in_buckets
@@ -32,7 +33,6 @@ from gata_assets.resources.spark_parts import (
     report_of,
     unpack,
 )
-from gata_assets.schemas.interactions import ItemFeatures
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.columns.hashing import key_ids
 from gata_assets.tables.outcomes import Outcome

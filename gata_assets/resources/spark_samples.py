@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from gata_assets.core.candidates import choose_candidates
 from gata_assets.core.event_table import EventTable
-from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.core.joined_rows import JoinedRows, check_features_of_users
 from gata_assets.core.negatives import gather_histories, sample_negatives
 from gata_assets.core.positives import choose_positives
@@ -31,6 +30,8 @@ from gata_assets.core.sampling_quality import (
     group_by_user,
     weigh_items,
 )
+from gata_assets.interactions.rules import SamplingRules
+from gata_assets.interactions.schema import NegativeSamples
 from gata_assets.resources.interaction_engine import NEGATIVE_SAMPLES, WITH_FEATURES
 from gata_assets.resources.polars_engine import sources_of_rows
 from gata_assets.resources.spark_dealing import FEATURES, Facts, events_of
@@ -46,7 +47,6 @@ from gata_assets.resources.spark_parts import (
     report_of,
     unpack,
 )
-from gata_assets.schemas.interactions import NegativeSamples
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.outcomes import Outcome
 

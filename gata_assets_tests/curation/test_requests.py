@@ -15,12 +15,12 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
-from gata_assets.core.interaction_windows import days_of, from_day_on, interaction_windows, stretches
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Intake
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.requests import AskedRun, RunState, ask_again, request_curation
 from gata_assets.definitions import build_definitions
+from gata_assets.interactions.windows import days_of, from_day_on, interaction_windows, stretches
 from gata_assets.orchestration.alerting.sensors import build_new_files_sensor
 from gata_assets.orchestration.jobs import CURATE_INTERACTIONS
 from gata_assets.resources.curation import Curator

@@ -14,8 +14,8 @@ import pandas as pd
 import pyarrow as pa
 
 from gata_assets.batches import Window
-from gata_assets.core.interaction_rules import SamplingRules
 from gata_assets.errors import AlertError, DeleteDeniedError, SourceError, StoreError
+from gata_assets.interactions.rules import SamplingRules
 from gata_assets.orchestration.alerting.channels import SnsAlerts
 from gata_assets.orchestration.alerting.message import Alert
 from gata_assets.resources.interaction_engine import WITH_FEATURES, CuratedWindow, MadeTables

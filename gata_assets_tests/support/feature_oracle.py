@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from gata_assets.core.interaction_rules import InteractionType
+from gata_assets.interactions.rules import InteractionType
 from gata_assets_tests.support.interaction_worlds import Event, Item
 
 Row = dict[str, object]

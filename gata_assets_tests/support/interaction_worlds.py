@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from gata_assets.batches import Window, parse_batch_id
 from gata_assets.core.event_table import EventTable, code_events
-from gata_assets.core.interaction_rules import InteractionType
 from gata_assets.curation.layout import (
     INTERACTIONS_FILE,
     ITEMS_FILE,
@@ -27,6 +26,7 @@ from gata_assets.curation.layout import (
     USERS_FILE,
     TenantPlaces,
 )
+from gata_assets.interactions.rules import InteractionType
 from gata_assets.resources.interaction_engine import CuratedWindow, InteractionEngine, WrittenFile
 from gata_assets.resources.polars_engine import PolarsEngine
 from gata_assets.storage.resource import ObjectStore

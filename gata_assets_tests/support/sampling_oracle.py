@@ -15,8 +15,8 @@ import polars as pl
 
 from gata_assets.core.candidates import AliasTable, Candidates
 from gata_assets.core.event_table import EventTable, code_events
-from gata_assets.core.interaction_rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.core.negatives import Negatives
+from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.tables.columns.hashing import key_ids
 
 WORD = 2**64

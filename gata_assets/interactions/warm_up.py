@@ -1,7 +1,7 @@
 """Compiling ahead: every loop that is compiled runs once on a tiny table, so that no batch waits for a compiler.
 
 numba keeps what it compiled in NUMBA_CACHE_DIR, or beside the sources where it may write there. An image runs this when
-it is built (`python -m gata_assets.core.compiled`); its processes, which may not write, read what is there then.
+it is built (`python -m gata_assets.interactions.warm_up`); its processes, which may not write, read what is there then.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import polars as pl
 from gata_assets.core.curation import curate_interactions
 from gata_assets.core.event_table import code_events
 from gata_assets.core.features import make_features
-from gata_assets.core.interaction_rules import (
-    CurationRules,
-    InteractionType,
-    SamplingRules,
-    SamplingStrategy,
-    UnknownItems,
-)
 from gata_assets.core.sampled_rows import sample_rows
 from gata_assets.core.sampling_quality import gather_evidence
 from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.files.readers import read_blocks
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.validation import RowRules, sort_rows
+from gata_assets.interactions.rules import (
+    CurationRules,
+    InteractionType,
+    SamplingRules,
+    SamplingStrategy,
+    UnknownItems,
+)
 from gata_assets.tables.columns.hashing import key_ids
 
 

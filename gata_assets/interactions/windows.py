@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from gata_assets.batches import Batch, Window, parse_batch_id
-from gata_assets.core.interaction_rules import InteractionRules
+from gata_assets.interactions.rules import InteractionRules
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 MAKE_TABLES = """
 import io, os, tempfile
@@ -29,7 +29,7 @@ with install_recorder("numba:compile") as compiling:
     from gata_assets.curation.validation import RowRules, sort_rows
     from gata_assets.tables.columns.hashing import key_ids
     from gata_assets.curation.layout import DataType
-    from gata_assets.core.interaction_rules import CurationRules, UnknownItems
+    from gata_assets.interactions.rules import CurationRules, UnknownItems
     from gata_assets.curation.files.formats import RawFormat
     from gata_assets.curation.files.readers import read_blocks
     from gata_assets_tests.support.raw_worlds import encode, interaction, item
@@ -116,7 +116,7 @@ def test_what_an_image_compiled_is_read_where_nothing_can_be_written_and_nothing
     package: Path,
 ) -> None:
     # The host's own name of the CPU is not that of the next host.
-    run(sys.executable, "-m", "gata_assets.core.compiled", directory=package.parent, NUMBA_CPU_NAME="generic")
+    run(sys.executable, "-m", "gata_assets.interactions.warm_up", directory=package.parent, NUMBA_CPU_NAME="generic")
     assert list(package.rglob("id_keys.*.nbc"))
     before = {path: path.stat().st_mtime_ns for path in package.rglob("*.nb?")}
     assert run_without_a_place_to_write(MAKE_TABLES, package, NUMBA_CPU_NAME="generic") == ""

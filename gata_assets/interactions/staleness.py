@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS, SetName, Settings, StoredTables
+from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, SetName, Settings, StoredTables
 
 
 class Difference(StrEnum):

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from gata_assets.core.batch_standing import Difference, Lack, Present, Standing, find_differences, judge
-from gata_assets.core.batch_tables import CURATED_INTERACTIONS, CURATED_ITEMS, SetName, StoredTables, digest_days
+from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, SetName, StoredTables, digest_days
+from gata_assets.interactions.staleness import Difference, Lack, Present, Standing, find_differences, judge
 
 SETTINGS: dict[str, str | int | float | list[str]] = {"INTERACTION_PERIOD": 3, "NEGATIVE_SAMPLING_RATIO": 4}
 DAYS, OTHER, LONGER = digest_days(["a", "b"]), digest_days(["a", "c"]), digest_days(["z", "a", "b"])

@@ -1,0 +1,1 @@
+"""The interaction domain: what users do with items, to features and training rows."""
