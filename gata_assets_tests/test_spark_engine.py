@@ -20,8 +20,8 @@ import polars as pl
 import pytest
 
 from gata_assets.curation.layout import INTERACTIONS_FILE
+from gata_assets.interactions.curated.reader import read_catalogue
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
-from gata_assets.resources.curated_days import read_catalogue
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
     NEGATIVE_SAMPLES,

@@ -25,7 +25,7 @@ from gata_assets.tables.outcomes import Outcome, broken
 
 if TYPE_CHECKING:
     # Only where they are used: they load compiled kernels, and definitions are loaded all the time.
-    from gata_assets.resources.curation import Curated, Curator
+    from gata_assets.interactions.curated.curator import Curated, Curator
 
 
 class CurationLine:
@@ -93,7 +93,7 @@ class CurationLine:
     ) -> Generator[Event, None, tuple[list[date], list[Report]]]:
         """Sort new files; gives the days to make (those that are asked for, and those that are stale) and the files."""
         self._curator.sort_new(DataType.ITEMS)
-        from gata_assets.resources.curated_layer import CuratedLayer
+        from gata_assets.interactions.curated.status import CuratedLayer
 
         key = dg.AssetKey([self._tenant, CURATED_ITEMS])
         is_known = is_recorded(self._context.instance, key, CuratedLayer(self._curator).catalogue_digest())

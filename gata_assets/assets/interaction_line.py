@@ -55,7 +55,7 @@ class BatchTable:
 
 
 if TYPE_CHECKING:
-    from gata_assets.resources.curated_layer import CuratedLayer, StoredDays
+    from gata_assets.interactions.curated.status import CuratedLayer, StoredDays
 
 # The tables of each set, in their order; without rows of its first, a set is not made.
 TABLES: Mapping[SetName, Mapping[str, BatchTable]] = {

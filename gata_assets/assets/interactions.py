@@ -38,7 +38,7 @@ from gata_assets.resources.interaction_engine import (
 from gata_assets.storage.resource import ObjectStore
 
 if TYPE_CHECKING:
-    from gata_assets.resources.curation import Curator
+    from gata_assets.interactions.curated.curator import Curator
 
 _MODELS: Mapping[str, type[Any]] = {
     CURATED_INTERACTIONS: CuratedInteractions,
@@ -170,7 +170,7 @@ def _build_batches(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefinit
         interaction_engine: dg.ResourceParam[InteractionEngine],
     ) -> Events:
         """Make the run's batches, one after the other."""
-        from gata_assets.resources.curated_layer import CuratedLayer
+        from gata_assets.interactions.curated.status import CuratedLayer
 
         line = InteractionLine(
             context,
@@ -196,7 +196,7 @@ def _curation_line(
 
 def _curator(tenant: str, store: ObjectStore, rules: InteractionLineRules) -> "Curator":
     # Here, since it loads compiled kernels, and definitions are loaded all the time.
-    from gata_assets.resources.curation import Curator
+    from gata_assets.interactions.curated.curator import Curator
 
     return Curator(store, tenant, rules.curation, datetime.now(UTC))
 

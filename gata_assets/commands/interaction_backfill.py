@@ -20,13 +20,13 @@ from gata_assets.commands.runs import INTERRUPTED, INTERRUPTED_SAID
 from gata_assets.curation.layout import TenantPlaces
 from gata_assets.definitions import build_definitions, build_store
 from gata_assets.errors import GataError, ObjectNotFoundError
+from gata_assets.interactions.curated.curator import Curator
+from gata_assets.interactions.curated.status import CuratedLayer
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, SetName, StoredTables, read_stored
 from gata_assets.interactions.staleness import Difference, Lack, Present, Standing, judge
 from gata_assets.interactions.windows import days_of, windows_from_day_on
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import open_instance
-from gata_assets.resources.curated_layer import CuratedLayer
-from gata_assets.resources.curation import Curator
 from gata_assets.settings import Settings
 from gata_assets.storage.resource import ObjectStore
 

@@ -14,7 +14,7 @@ from gata_assets.curation.layout import DataType
 from gata_assets.curation.reports import Report, replaced_files
 from gata_assets.curation.validation import Rule
 from gata_assets.errors import DataRuleError
-from gata_assets.resources.curation import Curator
+from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings import Settings
 
 _WIDEST = 1_000

@@ -18,7 +18,7 @@ from gata_assets.curation.landing import Intake
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.reports import Report, valid_reports
 from gata_assets.errors import StoreError
-from gata_assets.resources.curation import Curator
+from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings import SAMPLE_TICKETS_FILE, Settings
 from gata_assets.tickets.sources.ddl import create_sqlite
 

@@ -16,8 +16,8 @@ from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Intake
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.validation import digest_settings
+from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.rules import CurationRules, UnknownItems
-from gata_assets.resources.curation import Curator
 from gata_assets.storage.objects import LocalObjects
 from gata_assets_tests.support.raw_worlds import NOW, RULES, STRICT, curator_of, encode, interaction, item, send
 from gata_assets_tests.test_ingest import gata, ingest, said, workplace

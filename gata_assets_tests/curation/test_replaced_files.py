@@ -23,7 +23,7 @@ from gata_assets.curation.reports import (
     valid_reports,
 )
 from gata_assets.errors import DataRuleError
-from gata_assets.resources.curation import Curator
+from gata_assets.interactions.curated.curator import Curator
 from gata_assets_tests.support.raw_worlds import NOW, curated_rows, curator_of, encode, interaction, item
 from gata_assets_tests.test_ingest import ingest, said, workplace
 

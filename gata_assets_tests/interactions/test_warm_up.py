@@ -25,7 +25,7 @@ from numba.core.event import install_recorder
 with install_recorder("numba:compile") as compiling:
     import gata_assets.tables.columns.utf8 as texts
     import gata_assets_tests.support.sampling_oracle as oracle
-    from gata_assets.core.curation import curate_interactions
+    from gata_assets.interactions.curated.merge import curate_interactions
     from gata_assets.curation.validation import RowRules, sort_rows
     from gata_assets.tables.columns.hashing import key_ids
     from gata_assets.curation.layout import DataType

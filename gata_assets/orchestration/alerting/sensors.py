@@ -31,7 +31,7 @@ from gata_assets.tickets.arrivals.decision import ArrivalRules, decide, next_loo
 from gata_assets.tickets.sources.base import TicketSource
 
 if TYPE_CHECKING:
-    from gata_assets.resources.curation import Curator
+    from gata_assets.interactions.curated.curator import Curator
 
 NEW_TICKETS_SENSOR = "new_tickets_sensor"
 NEW_FILES_SENSOR = "new_files_sensor"
@@ -190,7 +190,7 @@ def build_new_files_sensor(
 
 def _curator(tenant: str, store: ObjectStore, rules: CurationRules, present: datetime) -> "Curator":
     # Here, since it loads compiled kernels, and definitions are loaded all the time.
-    from gata_assets.resources.curation import Curator
+    from gata_assets.interactions.curated.curator import Curator
 
     return Curator(store, tenant, rules, present)
 

@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from gata_assets.core.curation import CuratedDay
 from gata_assets.curation.layout import DataType
+from gata_assets.interactions.curated.merge import CuratedDay
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, numbers_of_arrow
 from gata_assets.tables.columns.dictionaries import plain_type

@@ -24,12 +24,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from gata_assets.core.curation import curate_interactions
 from gata_assets.curation.files.formats import COLUMNS
 from gata_assets.curation.layout import DataType
 from gata_assets.errors import DamagedTableError, StoreError
+from gata_assets.interactions.curated.curator import Curator
+from gata_assets.interactions.curated.merge import curate_interactions
 from gata_assets.interactions.rules import InteractionType
-from gata_assets.resources.curation import Curator
 from gata_assets.storage.resource import LocalObjectStore
 from gata_assets.storage.s3 import S3ObjectStore
 from gata_assets.tables.outcomes import broken

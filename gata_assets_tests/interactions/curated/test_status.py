@@ -12,8 +12,8 @@ import pytest
 
 from gata_assets.curation.layout import DataType
 from gata_assets.errors import DataRuleError
-from gata_assets.resources.curated_layer import CuratedLayer
-from gata_assets.resources.curation import Curator
+from gata_assets.interactions.curated.curator import Curator
+from gata_assets.interactions.curated.status import CuratedLayer
 from gata_assets_tests.support.raw_worlds import curate_day, curator_of, interaction, item, send
 
 CURATED, STAGED, QUIET = days = [date(2026, 1, number) for number in (2, 3, 4)]

@@ -19,13 +19,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gata_assets.core.curation import CuratedDay, curate_interactions, curate_items
-from gata_assets.core.curation_checks import check_curated_interactions, check_curated_items
 from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE, DataType
 from gata_assets.curation.reports import Part, check_no_part_is_lost, parts_by_day, valid_reports
 from gata_assets.curation.validation import STAGED
 from gata_assets.curation.validator import DAMAGED, FileSorter
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
+from gata_assets.interactions.curated.checks import check_curated_interactions, check_curated_items
+from gata_assets.interactions.curated.merge import CuratedDay, curate_interactions, curate_items
 from gata_assets.storage.parallel import CALLS_AT_ONCE, SMALL_CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.curated_manifests import read_curated_manifest
 from gata_assets.tables.outcomes import Outcome, broken

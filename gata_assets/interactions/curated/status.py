@@ -10,8 +10,8 @@ from functools import cached_property
 from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, DataType
 from gata_assets.curation.reports import parts_by_day
 from gata_assets.errors import DataRuleError, DeleteDeniedError, ObjectNotFoundError
+from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.datasets import digest_days
-from gata_assets.resources.curation import Curator
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.curated_manifests import read_curated_manifest
 from gata_assets.tables.manifests import encode_manifest

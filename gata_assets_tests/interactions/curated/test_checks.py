@@ -15,10 +15,10 @@ import pandera.polars as pa
 import polars as pl
 import pytest
 
-from gata_assets.core.curation import curate_interactions
-from gata_assets.core.curation_checks import RULES, ColumnRules, check_curated_interactions
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.validation import STAGED
+from gata_assets.interactions.curated.checks import RULES, ColumnRules, check_curated_interactions
+from gata_assets.interactions.curated.merge import curate_interactions
 from gata_assets.interactions.schema import CuratedInteractions, CuratedItems
 from gata_assets.tables.outcomes import broken
 
@@ -65,7 +65,7 @@ from pathlib import Path
 import gata_assets.commands.ingest
 from gata_assets.curation.layout import DataType
 from gata_assets.interactions.rules import CurationRules, UnknownItems
-from gata_assets.resources.curation import Curator
+from gata_assets.interactions.curated.curator import Curator
 from gata_assets.storage.objects import LocalObjects
 now = datetime(2026, 1, 3, tzinfo=UTC)
 curator = Curator(LocalObjects(sys.argv[1]), "acme", CurationRules(now, timedelta(hours=1), UnknownItems.WARN), now)

@@ -1,0 +1,1 @@
+"""Valid interactions and items, merged into curated days and a catalog."""
