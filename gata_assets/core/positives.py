@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gata_assets.core.event_table import EventTable
+from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import InteractionType, SamplingRules
 from gata_assets.tables.columns.jit import compiled
 

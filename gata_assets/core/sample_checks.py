@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.core.event_table import EventTable
 from gata_assets.core.sampled_rows import SampledRows
 from gata_assets.core.sampling_quality import (
     NOTHING_AFTER_THE_BATCH,
@@ -17,6 +16,7 @@ from gata_assets.core.sampling_quality import (
     gather_evidence,
     weigh_items,
 )
+from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.schema import NegativeSamples
 from gata_assets.tables.arrow_checks import check_arrow_tables

@@ -12,8 +12,6 @@ from io import BytesIO
 import numpy as np
 import polars as pl
 
-from gata_assets.core.event_table import code_events
-from gata_assets.core.features import make_features
 from gata_assets.core.sampled_rows import sample_rows
 from gata_assets.core.sampling_quality import gather_evidence
 from gata_assets.curation.files.formats import RawFormat
@@ -21,6 +19,8 @@ from gata_assets.curation.files.readers import read_blocks
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.validation import RowRules, sort_rows
 from gata_assets.interactions.curated.merge import curate_interactions
+from gata_assets.interactions.features.events import code_events
+from gata_assets.interactions.features.tables import make_features
 from gata_assets.interactions.rules import (
     CurationRules,
     InteractionType,

@@ -18,10 +18,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gata_assets.batches import Window
-from gata_assets.core.event_table import EventCoder, EventTable, Ids
 from gata_assets.curation.layout import TenantPlaces
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.reader import manifest_of_day, read_events
+from gata_assets.interactions.features.events import EventCoder, EventTable, Ids
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.interactions.windows import days_of
 from gata_assets.resources.spark_parts import (

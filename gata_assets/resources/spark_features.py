@@ -14,10 +14,10 @@ import polars as pl
 import pyarrow as pa
 
 from gata_assets.batches import Window
-from gata_assets.core import feature_kernel
-from gata_assets.core.event_table import EventTable, Ids
-from gata_assets.core.feature_quality import FEATURES_MATCH_THE_EVENTS, check_features
-from gata_assets.core.features import FeatureTables, ItemCounts, make_item_features, make_user_tables
+from gata_assets.interactions.features import kernel as feature_kernel
+from gata_assets.interactions.features.checks import FEATURES_MATCH_THE_EVENTS, check_features
+from gata_assets.interactions.features.events import EventTable, Ids
+from gata_assets.interactions.features.tables import FeatureTables, ItemCounts, make_item_features, make_user_tables
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.interactions.schema import ItemFeatures
 from gata_assets.resources.interaction_engine import RECENT_INTERACTIONS, USER_FEATURES

@@ -16,7 +16,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gata_assets.core.candidates import choose_candidates
-from gata_assets.core.event_table import EventTable
 from gata_assets.core.joined_rows import JoinedRows, check_features_of_users
 from gata_assets.core.negatives import gather_histories, sample_negatives
 from gata_assets.core.positives import choose_positives
@@ -30,6 +29,7 @@ from gata_assets.core.sampling_quality import (
     group_by_user,
     weigh_items,
 )
+from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.schema import NegativeSamples
 from gata_assets.resources.interaction_engine import NEGATIVE_SAMPLES, WITH_FEATURES

@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gata_assets.batches import Window, parse_batch_id
-from gata_assets.core.event_table import EventTable, code_events
 from gata_assets.curation.layout import (
     INTERACTIONS_FILE,
     ITEMS_FILE,
@@ -26,6 +25,7 @@ from gata_assets.curation.layout import (
     USERS_FILE,
     TenantPlaces,
 )
+from gata_assets.interactions.features.events import EventTable, code_events
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.resources.interaction_engine import CuratedWindow, InteractionEngine, WrittenFile
 from gata_assets.resources.polars_engine import PolarsEngine

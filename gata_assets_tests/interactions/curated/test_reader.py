@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gata_assets.core.event_table import EventTable
 from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, USERS_FILE
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.interactions.curated.reader import read_catalogue, read_events
+from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets_tests.support.interaction_worlds import (

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.core.event_table import code_events
 from gata_assets.errors import DataRuleError
+from gata_assets.interactions.features.events import code_events
 from gata_assets.tables.columns.hashing import key_ids
 
 TEXT = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_0123456789abcdefghijklmnopqrstuvwxyz"

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
-from gata_assets.core.event_table import Ids
+from gata_assets.interactions.features.events import Ids
 
 
 def look_up_items(items: Ids, catalogue: pl.DataFrame, *, before: datetime) -> pl.DataFrame:

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from hypothesis import given
 
-from gata_assets.core.event_table import EventCoder, EventTable, code_events
 from gata_assets.errors import DataRuleError
+from gata_assets.interactions.features.events import EventCoder, EventTable, code_events
 from gata_assets.interactions.rules import InteractionType
 from gata_assets_tests.support.interaction_worlds import B, Event, World, any_world, event_table, interactions_frame
 

@@ -15,9 +15,9 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.core import feature_kernel as kernel
-from gata_assets.core.catalogue import look_up_items
-from gata_assets.core.event_table import EventTable, Ids
+from gata_assets.interactions.features import kernel as kernel
+from gata_assets.interactions.features.events import EventTable, Ids
+from gata_assets.interactions.features.items import look_up_items
 from gata_assets.interactions.rules import RECENT_INTERACTIONS, InteractionType
 
 # By InteractionType: view, click, purchase, like, add_to_cart, dislike.

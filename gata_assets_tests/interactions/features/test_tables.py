@@ -20,10 +20,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.core.event_table import EventTable, code_events
-from gata_assets.core.feature_kernel import choose_recent
-from gata_assets.core.feature_quality import check_features
-from gata_assets.core.features import FeatureTables, make_features
+from gata_assets.interactions.features.checks import check_features
+from gata_assets.interactions.features.events import EventTable, code_events
+from gata_assets.interactions.features.kernel import choose_recent
+from gata_assets.interactions.features.tables import FeatureTables, make_features
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.tables.outcomes import Outcome, broken
 from gata_assets_tests.support.feature_oracle import item_rows, recent_rows, user_rows

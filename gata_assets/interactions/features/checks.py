@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gata_assets.batches import Window
-from gata_assets.core.event_table import EventTable
-from gata_assets.core.features import FeatureTables
+from gata_assets.interactions.features.events import EventTable
+from gata_assets.interactions.features.tables import FeatureTables
 from gata_assets.interactions.rules import RECENT_INTERACTIONS, InteractionType
 from gata_assets.interactions.schema import ItemFeatures, RecentInteractions, UserFeatures
 from gata_assets.tables.arrow_checks import check_arrow_tables
