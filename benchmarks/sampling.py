@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import PROJECT, Cell, Goal, Result, Table, in_turns, timed
 from benchmarks.processes import IMAGE_VARIABLES, run_command
-from gata_assets.core.candidates import choose_candidates
-from gata_assets.core.negatives import gather_histories, sample_negatives
-from gata_assets.core.sampled_rows import SampledRows, sample_rows
-from gata_assets.core.sampling_quality import check_samples, gather_evidence, weigh_items
 from gata_assets.interactions.features.events import EventTable, code_events
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
+from gata_assets.interactions.sampling.candidates import choose_candidates
+from gata_assets.interactions.sampling.evidence import check_samples, gather_evidence, weigh_items
+from gata_assets.interactions.sampling.negatives import gather_histories, sample_negatives
+from gata_assets.interactions.sampling.samples import SampledRows, sample_rows
 from gata_assets.interactions.warm_up import warm_up
 from gata_assets.tables.columns.hashing import key_ids
 from gata_assets.tables.outcomes import broken

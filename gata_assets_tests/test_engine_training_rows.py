@@ -16,9 +16,9 @@ import polars as pl
 import pytest
 from hypothesis import strategies as st
 
-from gata_assets.core.candidates import AliasTable, choose_candidates
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
 from gata_assets.interactions.rules import InteractionType, SamplingRules
+from gata_assets.interactions.sampling.candidates import AliasTable, choose_candidates
 from gata_assets.interactions.schema import NegativeSamples, WithFeatures
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,

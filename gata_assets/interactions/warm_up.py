@@ -12,8 +12,6 @@ from io import BytesIO
 import numpy as np
 import polars as pl
 
-from gata_assets.core.sampled_rows import sample_rows
-from gata_assets.core.sampling_quality import gather_evidence
 from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.files.readers import read_blocks
 from gata_assets.curation.layout import DataType
@@ -28,6 +26,8 @@ from gata_assets.interactions.rules import (
     SamplingStrategy,
     UnknownItems,
 )
+from gata_assets.interactions.sampling.evidence import gather_evidence
+from gata_assets.interactions.sampling.samples import sample_rows
 from gata_assets.tables.columns.hashing import key_ids
 
 

@@ -9,14 +9,14 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from gata_assets.core.joined_rows import JoinedRows
-from gata_assets.core.sample_checks import check_negative_samples
-from gata_assets.core.sampled_rows import ROWS_PER_GROUP, SampledRows, sample_rows
 from gata_assets.interactions.curated.reader import read_catalogue, read_events
 from gata_assets.interactions.features.checks import check_features
 from gata_assets.interactions.features.items import look_up_items
 from gata_assets.interactions.features.tables import FeatureTables, make_features
 from gata_assets.interactions.rules import SamplingRules
+from gata_assets.interactions.sampling.checks import check_negative_samples
+from gata_assets.interactions.sampling.join import JoinedRows
+from gata_assets.interactions.sampling.samples import ROWS_PER_GROUP, SampledRows, sample_rows
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
     NEGATIVE_SAMPLES,

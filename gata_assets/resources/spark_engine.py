@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gata_assets.core.joined_rows import check_features_of_items
-from gata_assets.core.sampling_quality import NEGATIVES_WERE_NEVER_INTERACTED, check_samples, weigh_items
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.reader import read_catalogue
 from gata_assets.interactions.features.checks import FEATURES_MATCH_THE_EVENTS
 from gata_assets.interactions.features.tables import make_item_features
 from gata_assets.interactions.rules import SamplingRules
+from gata_assets.interactions.sampling.evidence import NEGATIVES_WERE_NEVER_INTERACTED, check_samples, weigh_items
+from gata_assets.interactions.sampling.join import check_features_of_items
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
     NEGATIVE_SAMPLES,

@@ -15,9 +15,9 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.core.positives import find_thin
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import SamplingRules, SamplingStrategy
+from gata_assets.interactions.sampling.positives import find_thin
 from gata_assets.resources.spark_dealing import events_of, frame_of, ids_frame, in_buckets
 from gata_assets.resources.spark_parts import (
     REPORT,

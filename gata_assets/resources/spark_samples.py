@@ -15,13 +15,11 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.core.candidates import choose_candidates
-from gata_assets.core.joined_rows import JoinedRows, check_features_of_users
-from gata_assets.core.negatives import gather_histories, sample_negatives
-from gata_assets.core.positives import choose_positives
-from gata_assets.core.sample_checks import pieces_of
-from gata_assets.core.sampled_rows import SampledRows
-from gata_assets.core.sampling_quality import (
+from gata_assets.interactions.features.events import EventTable
+from gata_assets.interactions.rules import SamplingRules
+from gata_assets.interactions.sampling.candidates import choose_candidates
+from gata_assets.interactions.sampling.checks import pieces_of
+from gata_assets.interactions.sampling.evidence import (
     NOTHING_AFTER_THE_BATCH,
     Evidence,
     check_times,
@@ -29,8 +27,10 @@ from gata_assets.core.sampling_quality import (
     group_by_user,
     weigh_items,
 )
-from gata_assets.interactions.features.events import EventTable
-from gata_assets.interactions.rules import SamplingRules
+from gata_assets.interactions.sampling.join import JoinedRows, check_features_of_users
+from gata_assets.interactions.sampling.negatives import gather_histories, sample_negatives
+from gata_assets.interactions.sampling.positives import choose_positives
+from gata_assets.interactions.sampling.samples import SampledRows
 from gata_assets.interactions.schema import NegativeSamples
 from gata_assets.resources.interaction_engine import NEGATIVE_SAMPLES, WITH_FEATURES
 from gata_assets.resources.polars_engine import sources_of_rows

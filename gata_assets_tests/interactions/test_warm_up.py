@@ -34,7 +34,7 @@ with install_recorder("numba:compile") as compiling:
     from gata_assets.curation.files.readers import read_blocks
     from gata_assets_tests.support.raw_worlds import encode, interaction, item
     from gata_assets_tests.interactions.features.test_tables import A_WORLD, features_of
-    from gata_assets_tests.test_sampling_truths import World
+    from gata_assets_tests.interactions.sampling.test_truths import World
 
     directory = Path(texts.__file__).parent
     assert directory == Path.cwd() / "gata_assets/core"

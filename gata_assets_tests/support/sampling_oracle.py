@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from gata_assets.core.candidates import AliasTable, Candidates
-from gata_assets.core.negatives import Negatives
 from gata_assets.interactions.features.events import EventTable, code_events
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
+from gata_assets.interactions.sampling.candidates import AliasTable, Candidates
+from gata_assets.interactions.sampling.negatives import Negatives
 from gata_assets.tables.columns.hashing import key_ids
 
 WORD = 2**64

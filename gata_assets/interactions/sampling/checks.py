@@ -8,16 +8,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.core.sampled_rows import SampledRows
-from gata_assets.core.sampling_quality import (
+from gata_assets.interactions.features.events import EventTable
+from gata_assets.interactions.rules import SamplingRules
+from gata_assets.interactions.sampling.evidence import (
     NOTHING_AFTER_THE_BATCH,
     check_samples,
     check_times,
     gather_evidence,
     weigh_items,
 )
-from gata_assets.interactions.features.events import EventTable
-from gata_assets.interactions.rules import SamplingRules
+from gata_assets.interactions.sampling.samples import SampledRows
 from gata_assets.interactions.schema import NegativeSamples
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.outcomes import Outcome

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from gata_assets.core.sampled_rows import RowColumns, SampledRows, sample_rows
-from gata_assets.core.sampling_quality import (
+from gata_assets.interactions.rules import InteractionType, SamplingRules
+from gata_assets.interactions.sampling.evidence import (
     NEGATIVES_COVER_THE_CATALOGUE,
     NEGATIVES_WERE_NEVER_INTERACTED,
     NO_NEGATIVE_TWICE,
@@ -31,10 +31,10 @@ from gata_assets.core.sampling_quality import (
     measure_cover,
     weigh_items,
 )
-from gata_assets.interactions.rules import InteractionType, SamplingRules
+from gata_assets.interactions.sampling.samples import RowColumns, SampledRows, sample_rows
 from gata_assets.tables.outcomes import broken
+from gata_assets_tests.interactions.sampling.test_negatives import START, all_rules, catalogues, events_of_worlds
 from gata_assets_tests.support.sampling_oracle import Event, available, code, rules_of
-from gata_assets_tests.test_negatives import START, all_rules, catalogues, events_of_worlds
 
 CLICK, VIEW = InteractionType.CLICK, InteractionType.VIEW
 ITEMS = 400

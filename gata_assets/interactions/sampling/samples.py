@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.core.candidates import Candidates, choose_candidates
-from gata_assets.core.negatives import Negatives, gather_histories, sample_negatives, split_evenly
-from gata_assets.core.positives import Positives, choose_positives
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.features.events import EventTable, Ids, renumber
 from gata_assets.interactions.rules import SamplingRules
+from gata_assets.interactions.sampling.candidates import Candidates, choose_candidates
+from gata_assets.interactions.sampling.negatives import Negatives, gather_histories, sample_negatives, split_evenly
+from gata_assets.interactions.sampling.positives import Positives, choose_positives
 from gata_assets.tables.columns.jit import compiled
 
 ROWS_PER_GROUP = 1 << 20

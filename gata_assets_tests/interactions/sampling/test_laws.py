@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from gata_assets.core.candidates import Candidates, choose_candidates
-from gata_assets.core.negatives import gather_histories, sample_negatives
+from gata_assets.interactions.sampling.candidates import Candidates, choose_candidates
+from gata_assets.interactions.sampling.negatives import gather_histories, sample_negatives
 from gata_assets_tests.support.sampling_oracle import probabilities_of, rules_of
 
 USERS = 40_000
@@ -68,7 +68,7 @@ def test_every_order_of_all_unseen_items_is_equally_likely(seen: list[int]) -> N
 
 @pytest.mark.parametrize("places", [3, 1_000, 2**20 + 1, 2**31 - 1])
 def test_numbers_below_a_bound_are_uniform_for_large_bounds_too(places: int) -> None:
-    from gata_assets.core.negative_kernel import _draw_below  # a loop's part, compiled where it is used
+    from gata_assets.interactions.sampling.kernel import _draw_below  # a loop's part, compiled where it is used
 
     state, numbers = np.uint64(7), []
     for _ in range(2_000):

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from gata_assets.core.sampled_rows import SampledRows
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.features.events import renumber
+from gata_assets.interactions.sampling.samples import SampledRows
 from gata_assets.interactions.schema import ItemFeatures, UserFeatures
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.outcomes import Outcome

@@ -11,8 +11,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.core.positives import choose_positives, find_thin
 from gata_assets.interactions.rules import InteractionType, SamplingRules
+from gata_assets.interactions.sampling.positives import choose_positives, find_thin
 from gata_assets_tests.support.sampling_oracle import Event, code, positives_of, rules_of
 
 CLICK, VIEW = InteractionType.CLICK, InteractionType.VIEW

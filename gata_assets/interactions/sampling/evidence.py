@@ -13,9 +13,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from gata_assets.core.sampled_rows import RowColumns, SampledRows
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import SamplingRules, SamplingStrategy
+from gata_assets.interactions.sampling.samples import RowColumns, SampledRows
 from gata_assets.tables.columns.jit import compiled
 from gata_assets.tables.outcomes import Outcome
 

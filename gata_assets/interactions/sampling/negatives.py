@@ -13,9 +13,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from gata_assets.core import negative_kernel
-from gata_assets.core.candidates import Candidates
 from gata_assets.interactions.rules import SamplingRules
+from gata_assets.interactions.sampling import kernel as negative_kernel
+from gata_assets.interactions.sampling.candidates import Candidates
 from gata_assets.tables.columns.jit import compiled
 
 # So many ranges of users a thread: few enough to cost nothing, enough that no thread waits long for another.

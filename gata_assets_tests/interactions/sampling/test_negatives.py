@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.core.candidates import choose_candidates
-from gata_assets.core.negatives import Negatives, gather_histories, sample_negatives, split_evenly
-from gata_assets.core.sampled_rows import SampledRows, sample_rows
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.rules import InteractionType, SamplingRules
+from gata_assets.interactions.sampling.candidates import choose_candidates
+from gata_assets.interactions.sampling.negatives import Negatives, gather_histories, sample_negatives, split_evenly
+from gata_assets.interactions.sampling.samples import SampledRows, sample_rows
 from gata_assets_tests.support.sampling_oracle import (
     Event,
     Row,

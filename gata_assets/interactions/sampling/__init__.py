@@ -1,0 +1,1 @@
+"""Positives, candidates and negative samples."""
