@@ -69,6 +69,6 @@ def build_engine(settings: Settings) -> InteractionEngine:
 
             return PolarsEngine()
         case EngineKind.SPARK:
-            from gata_assets.resources.spark_engine import SparkEngine
+            from gata_assets.interactions.engines.spark.engine import SparkEngine
 
             return SparkEngine(master=settings.spark_master, remote=settings.spark_remote)

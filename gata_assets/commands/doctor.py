@@ -117,7 +117,7 @@ def _examine_engine(settings: Settings) -> Finding:
     try:
         build_engine(settings)
         if settings.interaction_engine is EngineKind.SPARK:
-            from gata_assets.resources.spark_session import require_answer
+            from gata_assets.interactions.engines.spark.session import require_answer
 
             require_answer(settings.spark_remote or settings.spark_master or "")
     except ModuleNotFoundError as error:

@@ -21,7 +21,7 @@ import pytest
 from gata_assets_tests.support.loopback import free_port
 
 if TYPE_CHECKING:
-    from gata_assets.resources.spark_engine import SparkEngine
+    from gata_assets.interactions.engines.spark.engine import SparkEngine
 
 # These machines live for seconds: code that is compiled well pays for itself later than that.
 BRIEF_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
@@ -32,7 +32,7 @@ _START_SECONDS = 60
 @pytest.fixture(scope="session")
 def spark_master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of the cluster of this session; the process's Spark session is ended before it."""
-    from gata_assets.resources.spark_session import close_session
+    from gata_assets.interactions.engines.spark.session import close_session
 
     with standalone_cluster(tmp_path_factory.mktemp("spark")) as url:
         yield url
@@ -42,7 +42,7 @@ def spark_master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def spark_engine(spark_master: str, moto_url: str) -> SparkEngine:
     """The engine on that cluster, whose executors know the S3 endpoint; a part is made from few interactions."""
-    from gata_assets.resources.spark_engine import SparkEngine
+    from gata_assets.interactions.engines.spark.engine import SparkEngine
 
     settings = {
         "spark.driver.extraJavaOptions": BRIEF_JAVA,

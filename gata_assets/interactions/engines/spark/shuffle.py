@@ -21,10 +21,7 @@ from gata_assets.batches import Window
 from gata_assets.curation.layout import TenantPlaces
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.reader import manifest_of_day, read_events
-from gata_assets.interactions.features.events import EventCoder, EventTable, Ids
-from gata_assets.interactions.rules import InteractionType
-from gata_assets.interactions.windows import days_of
-from gata_assets.resources.spark_parts import (
+from gata_assets.interactions.engines.spark.tasks import (
     REPORT,
     Part,
     PerPart,
@@ -37,6 +34,9 @@ from gata_assets.resources.spark_parts import (
     run_tasks,
     unpack,
 )
+from gata_assets.interactions.features.events import EventCoder, EventTable, Ids
+from gata_assets.interactions.rules import InteractionType
+from gata_assets.interactions.windows import days_of
 from gata_assets.storage.parquet_parts import read_part
 from gata_assets.storage.resource import ObjectStore
 

@@ -15,8 +15,8 @@ import pytest
 from dagster_aws.s3 import S3Resource
 
 from gata_assets.errors import EngineError
-from gata_assets.resources.spark_parts import add_up, report_of
-from gata_assets.resources.spark_session import open_session
+from gata_assets.interactions.engines.spark.session import open_session
+from gata_assets.interactions.engines.spark.tasks import add_up, report_of
 from gata_assets.storage.resource import LocalObjectStore
 from gata_assets.storage.s3 import S3ObjectStore
 from gata_assets.tables.outcomes import Outcome
@@ -26,7 +26,7 @@ from gata_assets_tests.support.spark_cluster import connect_server, standalone_c
 _OPEN = """
 import sys
 from gata_assets.errors import EngineError
-from gata_assets.resources.spark_session import open_session
+from gata_assets.interactions.engines.spark.session import open_session
 try:
     open_session(master="local[1]", remote=None, settings={})
 except EngineError as error:
@@ -65,7 +65,7 @@ def test_without_java_it_is_said_that_it_is_needed(tmp_path: Path) -> None:
 _RUN_NOTHING = """
 import sys
 from gata_assets.errors import EngineError
-from gata_assets.resources.spark_session import open_session
+from gata_assets.interactions.engines.spark.session import open_session
 where = dict(master=None, remote=None) | {sys.argv[1]: sys.argv[2]}
 try:
     open_session(**where, settings={}, wait_seconds=5)

@@ -15,6 +15,19 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gata_assets.interactions.engines.spark.positives import Pairs, is_positive
+from gata_assets.interactions.engines.spark.shuffle import FEATURES, Facts, events_of
+from gata_assets.interactions.engines.spark.tasks import (
+    Held,
+    Part,
+    PerPart,
+    as_part,
+    by_part,
+    collect_parts,
+    pack,
+    report_of,
+    unpack,
+)
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling.candidates import choose_candidates
@@ -34,19 +47,6 @@ from gata_assets.interactions.sampling.samples import SampledRows
 from gata_assets.interactions.schema import NegativeSamples
 from gata_assets.resources.interaction_engine import NEGATIVE_SAMPLES, WITH_FEATURES
 from gata_assets.resources.polars_engine import sources_of_rows
-from gata_assets.resources.spark_dealing import FEATURES, Facts, events_of
-from gata_assets.resources.spark_pairs import Pairs, is_positive
-from gata_assets.resources.spark_parts import (
-    Held,
-    Part,
-    PerPart,
-    as_part,
-    by_part,
-    collect_parts,
-    pack,
-    report_of,
-    unpack,
-)
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.outcomes import Outcome
 

@@ -21,6 +21,13 @@ import pytest
 
 from gata_assets.curation.layout import INTERACTIONS_FILE
 from gata_assets.interactions.curated.reader import read_catalogue
+from gata_assets.interactions.engines.spark.engine import SparkEngine
+from gata_assets.interactions.engines.spark.features import FeatureKernel, check_ranges
+from gata_assets.interactions.engines.spark.positives import choose_pairs
+from gata_assets.interactions.engines.spark.samples import Catalogue, SampleKernel, check_dealing
+from gata_assets.interactions.engines.spark.session import open_session
+from gata_assets.interactions.engines.spark.shuffle import Days, deal, survey
+from gata_assets.interactions.engines.spark.tasks import PARTS, PerPart, by_part, hold
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.resources.interaction_engine import (
     ITEM_FEATURES,
@@ -30,13 +37,6 @@ from gata_assets.resources.interaction_engine import (
     WrittenFile,
 )
 from gata_assets.resources.polars_engine import PolarsEngine
-from gata_assets.resources.spark_dealing import Days, deal, survey
-from gata_assets.resources.spark_engine import SparkEngine
-from gata_assets.resources.spark_features import FeatureKernel, check_ranges
-from gata_assets.resources.spark_pairs import choose_pairs
-from gata_assets.resources.spark_parts import PARTS, PerPart, by_part, hold
-from gata_assets.resources.spark_samples import Catalogue, SampleKernel, check_dealing
-from gata_assets.resources.spark_session import open_session
 from gata_assets.storage.parquet_parts import part_keys, read_parts, read_schema
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.tables.columns.arrow_buffers import micros
@@ -298,8 +298,8 @@ def test_a_connect_server_gives_the_same_bytes(
 _ON_CONNECT = """
 import json, sys
 from gata_assets.storage.resource import LocalObjectStore
-from gata_assets.resources.spark_engine import SparkEngine
-from gata_assets_tests.test_spark_engine import CURATED, FEATURES, RULES
+from gata_assets.interactions.engines.spark.engine import SparkEngine
+from gata_assets_tests.interactions.engines.spark.test_engine import CURATED, FEATURES, RULES
 engine = SparkEngine(remote=sys.argv[1], rows_a_part=1_200)
 store = LocalObjectStore(directory=sys.argv[2])
 written = {

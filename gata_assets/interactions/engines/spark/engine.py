@@ -11,6 +11,19 @@ from typing import TYPE_CHECKING
 
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.reader import read_catalogue
+from gata_assets.interactions.engines.spark.features import FeatureKernel, check_items, check_ranges, sum_item_counts
+from gata_assets.interactions.engines.spark.positives import choose_pairs
+from gata_assets.interactions.engines.spark.samples import (
+    WITH_FEATURES_ARE_VALID,
+    Catalogue,
+    SampleKernel,
+    check_dealing,
+    gather_evidence,
+    numbers_of,
+)
+from gata_assets.interactions.engines.spark.session import open_session, spark_errors
+from gata_assets.interactions.engines.spark.shuffle import Days, deal, survey
+from gata_assets.interactions.engines.spark.tasks import PARTS, PerPart, SparkTables, as_part, bucket_count, hold
 from gata_assets.interactions.features.checks import FEATURES_MATCH_THE_EVENTS
 from gata_assets.interactions.features.tables import make_item_features
 from gata_assets.interactions.rules import SamplingRules
@@ -27,19 +40,6 @@ from gata_assets.resources.interaction_engine import (
     MadeTables,
 )
 from gata_assets.resources.polars_engine import source_of_items
-from gata_assets.resources.spark_dealing import Days, deal, survey
-from gata_assets.resources.spark_features import FeatureKernel, check_items, check_ranges, sum_item_counts
-from gata_assets.resources.spark_pairs import choose_pairs
-from gata_assets.resources.spark_parts import PARTS, PerPart, SparkTables, as_part, bucket_count, hold
-from gata_assets.resources.spark_samples import (
-    WITH_FEATURES_ARE_VALID,
-    Catalogue,
-    SampleKernel,
-    check_dealing,
-    gather_evidence,
-    numbers_of,
-)
-from gata_assets.resources.spark_session import open_session, spark_errors
 from gata_assets.storage.parquet_parts import part_keys, read_parts, read_schema
 from gata_assets.storage.resource import ObjectStore
 from gata_assets.tables.columns.arrow_buffers import micros

@@ -15,11 +15,8 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.interactions.features.events import EventTable
-from gata_assets.interactions.rules import SamplingRules, SamplingStrategy
-from gata_assets.interactions.sampling.positives import find_thin
-from gata_assets.resources.spark_dealing import events_of, frame_of, ids_frame, in_buckets
-from gata_assets.resources.spark_parts import (
+from gata_assets.interactions.engines.spark.shuffle import events_of, frame_of, ids_frame, in_buckets
+from gata_assets.interactions.engines.spark.tasks import (
     REPORT,
     Part,
     PerPart,
@@ -30,6 +27,9 @@ from gata_assets.resources.spark_parts import (
     report_of,
     unpack,
 )
+from gata_assets.interactions.features.events import EventTable
+from gata_assets.interactions.rules import SamplingRules, SamplingStrategy
+from gata_assets.interactions.sampling.positives import find_thin
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -1,0 +1,1 @@
+"""The engines that build features and training rows."""
