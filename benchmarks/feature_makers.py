@@ -32,8 +32,8 @@ _TABLES = ("user_features", "item_features", "recent_interactions")
 def with_engine(folder: Path, out: Path) -> None:
     """Ours, with all of its checks."""
     from gata_assets.curation.layout import TenantPlaces
-    from gata_assets.resources.interaction_engine import CuratedWindow
-    from gata_assets.resources.polars_engine import PolarsEngine
+    from gata_assets.interactions.engines.base import CuratedWindow
+    from gata_assets.interactions.engines.polars import PolarsEngine
     from gata_assets.storage.resource import LocalObjectStore
 
     store = LocalObjectStore(directory=str(folder))
@@ -184,7 +184,7 @@ MAKERS = {
 
 
 LIBRARIES = {
-    "engine": ("gata_assets.resources.polars_engine",),
+    "engine": ("gata_assets.interactions.engines.polars",),
     "polars": ("polars",),
     "polars-streaming": ("polars",),
     "pandas": ("pandas", "pyarrow.parquet"),

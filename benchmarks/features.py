@@ -137,7 +137,9 @@ def _making(run: Run) -> float:
 
 def _library_gigabytes() -> float:
     """What a process has in memory before it reads a row. The first such process compiles, as no maker then has to."""
-    load = "import gata_assets.resources.polars_engine; import gata_assets.interactions.warm_up as c; c.warm_up()"
+    load = "import gata_assets.interactions.engines.polars; import gata_assets.interactions.warm_up as c; c.warm_up()"
     run_command([sys.executable, "-c", load], directory=PROJECT)
-    load = "import gata_assets.resources.polars_engine; import gata_assets.tables.columns.jit as c; c.load_compiler()"
+    load = (
+        "import gata_assets.interactions.engines.polars; import gata_assets.tables.columns.jit as c; c.load_compiler()"
+    )
     return run_command([sys.executable, "-c", load], directory=PROJECT, variables=IMAGE_VARIABLES).peak_bytes / 1e9

@@ -25,11 +25,11 @@ from benchmarks.feature_makers import TENANT, WINDOW
 from benchmarks.harness import Cell, Machine, Result, Table, timed
 from benchmarks.interactions import Size, make_interactions
 from gata_assets.curation.layout import TenantPlaces
+from gata_assets.interactions.engines.base import CuratedWindow, InteractionEngine
+from gata_assets.interactions.engines.polars import PolarsEngine
 from gata_assets.interactions.engines.spark.engine import SparkEngine
 from gata_assets.interactions.engines.spark.session import open_session
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
-from gata_assets.resources.interaction_engine import CuratedWindow, InteractionEngine
-from gata_assets.resources.polars_engine import PolarsEngine
 from gata_assets.storage.resource import LocalObjectStore
 
 _CURATED = CuratedWindow(TenantPlaces(TENANT), WINDOW, WINDOW)

@@ -239,7 +239,7 @@ def from_files(folders: list[Path], seconds: dict[str, float]) -> tuple[SampledR
 
 def _write(rows: SampledRows, target: Path) -> None:
     # The process that samples in memory alone is measured without Dagster.
-    from gata_assets.resources.polars_engine import source_of_rows
+    from gata_assets.interactions.engines.polars import source_of_rows
     from gata_assets.storage.objects import LocalObjects
     from gata_assets.storage.parquet_parts import write_tables
 

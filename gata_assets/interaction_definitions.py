@@ -8,11 +8,11 @@ from __future__ import annotations
 import dagster as dg
 
 from gata_assets.assets.interactions import InteractionLineRules, build_interaction_assets
+from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.orchestration.alerting.sensors import build_new_files_sensor
 from gata_assets.orchestration.jobs import PREPARE_INTERACTIONS, build_interaction_jobs
 from gata_assets.orchestration.partitions import day_partitions
 from gata_assets.orchestration.schedules import INTERACTION_SCHEDULE, build_schedule
-from gata_assets.resources.interaction_engine import InteractionEngine
 from gata_assets.setting_values import EngineKind
 from gata_assets.settings import Settings
 from gata_assets.storage.resource import ObjectStore
@@ -65,7 +65,7 @@ def build_engine(settings: Settings) -> InteractionEngine:
     """The engine that the settings choose."""
     match settings.interaction_engine:
         case EngineKind.POLARS:
-            from gata_assets.resources.polars_engine import PolarsEngine
+            from gata_assets.interactions.engines.polars import PolarsEngine
 
             return PolarsEngine()
         case EngineKind.SPARK:

@@ -21,9 +21,9 @@ from dagster_aws.s3 import S3Resource
 from hypothesis import settings
 from moto.server import ThreadedMotoServer
 
+from gata_assets.interactions.engines.base import InteractionEngine
+from gata_assets.interactions.engines.polars import PolarsEngine
 from gata_assets.local.data_api import DataApiServer
-from gata_assets.resources.interaction_engine import InteractionEngine
-from gata_assets.resources.polars_engine import PolarsEngine
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.storage.s3 import S3ObjectStore
 from gata_assets.tickets.sources.base import TicketSource

@@ -19,8 +19,8 @@ from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Intake
 from gata_assets.curation.layout import DataType
 from gata_assets.interactions.curated.curator import Curator
+from gata_assets.interactions.engines.base import CuratedWindow, InteractionEngine, MadeTables
 from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
-from gata_assets.resources.interaction_engine import CuratedWindow, InteractionEngine, MadeTables
 from gata_assets.settings import parse_settings
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets_tests.test_interaction_line import (

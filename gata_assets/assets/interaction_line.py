@@ -25,13 +25,7 @@ from gata_assets.interactions.datasets import (
     TablesOfBatch,
     read_stored,
 )
-from gata_assets.interactions.rules import InteractionRules
-from gata_assets.interactions.staleness import Present, find_differences
-from gata_assets.interactions.windows import InteractionWindows, days_of, windows_from_day_on
-from gata_assets.orchestration import checks
-from gata_assets.orchestration.instances import held_open
-from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
-from gata_assets.resources.interaction_engine import (
+from gata_assets.interactions.engines.base import (
     ITEM_FEATURES,
     NEGATIVE_SAMPLES,
     RECENT_INTERACTIONS,
@@ -41,6 +35,12 @@ from gata_assets.resources.interaction_engine import (
     InteractionEngine,
     MadeTables,
 )
+from gata_assets.interactions.rules import InteractionRules
+from gata_assets.interactions.staleness import Present, find_differences
+from gata_assets.interactions.windows import InteractionWindows, days_of, windows_from_day_on
+from gata_assets.orchestration import checks
+from gata_assets.orchestration.instances import held_open
+from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.storage.resource import ObjectStore
 from gata_assets.tables.outcomes import Outcome
 from gata_assets.tables.written_rows import check_same_rows

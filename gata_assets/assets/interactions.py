@@ -15,6 +15,14 @@ import dagster as dg
 from gata_assets.assets.curation_line import CurationLine
 from gata_assets.assets.interaction_line import TABLES, InteractionLine
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, curation_op
+from gata_assets.interactions.engines.base import (
+    ITEM_FEATURES,
+    NEGATIVE_SAMPLES,
+    RECENT_INTERACTIONS,
+    USER_FEATURES,
+    WITH_FEATURES,
+    InteractionEngine,
+)
 from gata_assets.interactions.rules import CurationRules, InteractionRules, UnknownItems
 from gata_assets.interactions.schema import (
     CuratedInteractions,
@@ -27,14 +35,6 @@ from gata_assets.interactions.schema import (
 )
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.recording import Events, columns
-from gata_assets.resources.interaction_engine import (
-    ITEM_FEATURES,
-    NEGATIVE_SAMPLES,
-    RECENT_INTERACTIONS,
-    USER_FEATURES,
-    WITH_FEATURES,
-    InteractionEngine,
-)
 from gata_assets.storage.resource import ObjectStore
 
 if TYPE_CHECKING:

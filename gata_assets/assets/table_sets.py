@@ -13,7 +13,7 @@ from hashlib import sha256
 from gata_assets.curation.layout import TenantPlaces
 from gata_assets.errors import DeleteDeniedError
 from gata_assets.interactions.datasets import StoredTables, TablesOfBatch, read_stored, withdrawn_manifest
-from gata_assets.resources.interaction_engine import MadeTables, WrittenFile
+from gata_assets.interactions.engines.base import MadeTables, WrittenFile
 from gata_assets.storage.earlier_files import delete_others
 from gata_assets.storage.resource import ObjectStore
 

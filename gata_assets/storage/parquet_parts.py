@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
-from gata_assets.resources.interaction_engine import WrittenFile
+from gata_assets.interactions.engines.base import WrittenFile
 from gata_assets.storage.digests import digest_file
 from gata_assets.storage.earlier_files import delete_others
 from gata_assets.storage.objects import Objects

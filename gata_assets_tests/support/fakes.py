@@ -15,11 +15,11 @@ import pyarrow as pa
 
 from gata_assets.batches import Window
 from gata_assets.errors import AlertError, DeleteDeniedError, SourceError, StoreError
+from gata_assets.interactions.engines.base import WITH_FEATURES, CuratedWindow, MadeTables
+from gata_assets.interactions.engines.polars import ArrowTables, PolarsEngine
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.orchestration.alerting.channels import SnsAlerts
 from gata_assets.orchestration.alerting.message import Alert
-from gata_assets.resources.interaction_engine import WITH_FEATURES, CuratedWindow, MadeTables
-from gata_assets.resources.polars_engine import ArrowTables, PolarsEngine
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.tables.outcomes import Outcome
 from gata_assets.tickets.arrivals.census import DayCensus

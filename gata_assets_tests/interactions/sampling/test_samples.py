@@ -13,10 +13,10 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
+from gata_assets.interactions.engines.polars import source_of_rows
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.interactions.sampling.samples import SampledRows, sample_rows
 from gata_assets.interactions.schema import NegativeSamples
-from gata_assets.resources.polars_engine import source_of_rows
 from gata_assets.storage.parquet_parts import write_groups
 from gata_assets_tests.support.sampling_oracle import available, code, rules_of
 

@@ -11,6 +11,17 @@ from typing import TYPE_CHECKING
 
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.reader import read_catalogue
+from gata_assets.interactions.engines.base import (
+    ITEM_FEATURES,
+    NEGATIVE_SAMPLES,
+    RECENT_INTERACTIONS,
+    USER_FEATURES,
+    WITH_FEATURES,
+    CuratedWindow,
+    InteractionEngine,
+    MadeTables,
+)
+from gata_assets.interactions.engines.polars import source_of_items
 from gata_assets.interactions.engines.spark.features import FeatureKernel, check_items, check_ranges, sum_item_counts
 from gata_assets.interactions.engines.spark.positives import choose_pairs
 from gata_assets.interactions.engines.spark.samples import (
@@ -29,17 +40,6 @@ from gata_assets.interactions.features.tables import make_item_features
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling.evidence import NEGATIVES_WERE_NEVER_INTERACTED, check_samples, weigh_items
 from gata_assets.interactions.sampling.join import check_features_of_items
-from gata_assets.resources.interaction_engine import (
-    ITEM_FEATURES,
-    NEGATIVE_SAMPLES,
-    RECENT_INTERACTIONS,
-    USER_FEATURES,
-    WITH_FEATURES,
-    CuratedWindow,
-    InteractionEngine,
-    MadeTables,
-)
-from gata_assets.resources.polars_engine import source_of_items
 from gata_assets.storage.parquet_parts import part_keys, read_parts, read_schema
 from gata_assets.storage.resource import ObjectStore
 from gata_assets.tables.columns.arrow_buffers import micros

@@ -14,6 +14,8 @@ import polars as pl
 import pyarrow as pa
 
 from gata_assets.batches import Window
+from gata_assets.interactions.engines.base import RECENT_INTERACTIONS, USER_FEATURES
+from gata_assets.interactions.engines.polars import sources_of
 from gata_assets.interactions.engines.spark.shuffle import Facts, events_of, frame_of, ids_frame, in_buckets
 from gata_assets.interactions.engines.spark.tasks import (
     Part,
@@ -31,8 +33,6 @@ from gata_assets.interactions.features.events import EventTable, Ids
 from gata_assets.interactions.features.tables import FeatureTables, ItemCounts, make_item_features, make_user_tables
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.interactions.schema import ItemFeatures
-from gata_assets.resources.interaction_engine import RECENT_INTERACTIONS, USER_FEATURES
-from gata_assets.resources.polars_engine import sources_of
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.columns.hashing import key_ids
 from gata_assets.tables.outcomes import Outcome

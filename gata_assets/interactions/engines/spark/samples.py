@@ -15,6 +15,8 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gata_assets.interactions.engines.base import NEGATIVE_SAMPLES, WITH_FEATURES
+from gata_assets.interactions.engines.polars import sources_of_rows
 from gata_assets.interactions.engines.spark.positives import Pairs, is_positive
 from gata_assets.interactions.engines.spark.shuffle import FEATURES, Facts, events_of
 from gata_assets.interactions.engines.spark.tasks import (
@@ -45,8 +47,6 @@ from gata_assets.interactions.sampling.negatives import gather_histories, sample
 from gata_assets.interactions.sampling.positives import choose_positives
 from gata_assets.interactions.sampling.samples import SampledRows
 from gata_assets.interactions.schema import NegativeSamples
-from gata_assets.resources.interaction_engine import NEGATIVE_SAMPLES, WITH_FEATURES
-from gata_assets.resources.polars_engine import sources_of_rows
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.outcomes import Outcome
 

@@ -21,6 +21,14 @@ import pytest
 
 from gata_assets.curation.layout import INTERACTIONS_FILE
 from gata_assets.interactions.curated.reader import read_catalogue
+from gata_assets.interactions.engines.base import (
+    ITEM_FEATURES,
+    NEGATIVE_SAMPLES,
+    USER_FEATURES,
+    MadeTables,
+    WrittenFile,
+)
+from gata_assets.interactions.engines.polars import PolarsEngine
 from gata_assets.interactions.engines.spark.engine import SparkEngine
 from gata_assets.interactions.engines.spark.features import FeatureKernel, check_ranges
 from gata_assets.interactions.engines.spark.positives import choose_pairs
@@ -29,14 +37,6 @@ from gata_assets.interactions.engines.spark.session import open_session
 from gata_assets.interactions.engines.spark.shuffle import Days, deal, survey
 from gata_assets.interactions.engines.spark.tasks import PARTS, PerPart, by_part, hold
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
-from gata_assets.resources.interaction_engine import (
-    ITEM_FEATURES,
-    NEGATIVE_SAMPLES,
-    USER_FEATURES,
-    MadeTables,
-    WrittenFile,
-)
-from gata_assets.resources.polars_engine import PolarsEngine
 from gata_assets.storage.parquet_parts import part_keys, read_parts, read_schema
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.tables.columns.arrow_buffers import micros

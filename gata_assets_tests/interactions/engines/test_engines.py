@@ -15,15 +15,15 @@ import pytest
 
 from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
-from gata_assets.interactions.rules import InteractionType
-from gata_assets.interactions.schema import ItemFeatures, RecentInteractions, UserFeatures
-from gata_assets.resources.interaction_engine import (
+from gata_assets.interactions.engines.base import (
     ITEM_FEATURES,
     RECENT_INTERACTIONS,
     USER_FEATURES,
     InteractionEngine,
     MadeTables,
 )
+from gata_assets.interactions.rules import InteractionType
+from gata_assets.interactions.schema import ItemFeatures, RecentInteractions, UserFeatures
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.tables.columns.hashing import key_ids
 from gata_assets.tables.outcomes import broken

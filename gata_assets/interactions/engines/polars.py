@@ -10,14 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from gata_assets.interactions.curated.reader import read_catalogue, read_events
-from gata_assets.interactions.features.checks import check_features
-from gata_assets.interactions.features.items import look_up_items
-from gata_assets.interactions.features.tables import FeatureTables, make_features
-from gata_assets.interactions.rules import SamplingRules
-from gata_assets.interactions.sampling.checks import check_negative_samples
-from gata_assets.interactions.sampling.join import JoinedRows
-from gata_assets.interactions.sampling.samples import ROWS_PER_GROUP, SampledRows, sample_rows
-from gata_assets.resources.interaction_engine import (
+from gata_assets.interactions.engines.base import (
     ITEM_FEATURES,
     NEGATIVE_SAMPLES,
     RECENT_INTERACTIONS,
@@ -28,6 +21,13 @@ from gata_assets.resources.interaction_engine import (
     MadeTables,
     WrittenFile,
 )
+from gata_assets.interactions.features.checks import check_features
+from gata_assets.interactions.features.items import look_up_items
+from gata_assets.interactions.features.tables import FeatureTables, make_features
+from gata_assets.interactions.rules import SamplingRules
+from gata_assets.interactions.sampling.checks import check_negative_samples
+from gata_assets.interactions.sampling.join import JoinedRows
+from gata_assets.interactions.sampling.samples import ROWS_PER_GROUP, SampledRows, sample_rows
 from gata_assets.storage.parquet_parts import TableSource, read_parts, write_tables
 from gata_assets.storage.resource import ObjectStore
 from gata_assets.tables.columns.dictionaries import compacted

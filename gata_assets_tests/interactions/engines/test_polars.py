@@ -11,8 +11,8 @@ from random import Random
 
 import pytest
 
+from gata_assets.interactions.engines.polars import PolarsEngine
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
-from gata_assets.resources.polars_engine import PolarsEngine
 from gata_assets.storage.resource import LocalObjectStore
 from gata_assets_tests.support.interaction_worlds import (
     BATCH_ID,
