@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from gata_assets.assets.interactions import InteractionLineRules, build_interaction_assets
+from gata_assets.interactions.assets.definition import InteractionLineRules, build_interaction_assets
 from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.orchestration.alerting.sensors import build_new_files_sensor
 from gata_assets.orchestration.jobs import PREPARE_INTERACTIONS, build_interaction_jobs

@@ -24,8 +24,7 @@ from gata_assets.interactions.curated.reader import read_catalogue, read_events
 from gata_assets.interactions.curated.status import CuratedLayer
 from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.storage.resource import LocalObjectStore
-from gata_assets_tests.support.raw_worlds import curate_day, curator_of, send
-from gata_assets_tests.test_interaction_line import (
+from gata_assets_tests.interactions.assets.test_batch_run import (
     BATCH,
     catalogue,
     curate,
@@ -35,6 +34,7 @@ from gata_assets_tests.test_interaction_line import (
     manifest,
     run,
 )
+from gata_assets_tests.support.raw_worlds import curate_day, curator_of, send
 
 DAY = date(2026, 1, 1)
 WINDOW = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))

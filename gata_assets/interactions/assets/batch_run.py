@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from gata_assets.assets.table_sets import WrittenFiles, WrittenTables, write_tables
 from gata_assets.errors import ChecksFailedError, DamagedTableError, DataRuleError, ObjectNotFoundError, StoreError
+from gata_assets.interactions.assets.write_tables import WrittenFiles, WrittenTables, write_tables
 from gata_assets.interactions.datasets import (
     CURATED_INTERACTIONS,
     CURATED_ITEMS,

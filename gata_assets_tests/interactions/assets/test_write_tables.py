@@ -14,8 +14,7 @@ import pytest
 from gata_assets.interactions.datasets import SetName, TablesOfBatch, digest_days, read_stored, withdrawn_manifest
 from gata_assets.orchestration.jobs import PREPARE_INTERACTIONS
 from gata_assets.storage.resource import LocalObjectStore
-from gata_assets_tests.support.fakes import StoreThatBreaks, StoreWithoutDelete
-from gata_assets_tests.test_interaction_line import (
+from gata_assets_tests.interactions.assets.test_batch_run import (
     BATCH,
     curate,
     deliver,
@@ -26,6 +25,7 @@ from gata_assets_tests.test_interaction_line import (
     manifest,
     run,
 )
+from gata_assets_tests.support.fakes import StoreThatBreaks, StoreWithoutDelete
 
 
 @pytest.fixture

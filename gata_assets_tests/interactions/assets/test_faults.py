@@ -23,7 +23,7 @@ from gata_assets.interactions.engines.base import CuratedWindow, InteractionEngi
 from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.settings import parse_settings
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
-from gata_assets_tests.test_interaction_line import (
+from gata_assets_tests.interactions.assets.test_batch_run import (
     BATCH,
     SETTINGS,
     catalogue,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from gata_assets.assets.curation_line import CurationLine
-from gata_assets.assets.interaction_line import TABLES, InteractionLine
+from gata_assets.interactions.assets.batch_run import TABLES, InteractionLine
+from gata_assets.interactions.assets.curation_run import CurationLine
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, curation_op
 from gata_assets.interactions.engines.base import (
     ITEM_FEATURES,

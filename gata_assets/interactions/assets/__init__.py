@@ -1,0 +1,1 @@
+"""The interaction assets in Dagster."""
