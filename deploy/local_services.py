@@ -26,8 +26,8 @@ import psycopg
 from moto.server import ThreadedMotoServer
 
 from gata_assets.batches import parse_batch_id
-from gata_assets.core.sample_tickets import SAMPLE_FALLBACK_LABEL, generate_tickets
 from gata_assets.local.data_api import DataApiServer
+from gata_assets.sandbox.sample_tickets import SAMPLE_FALLBACK_LABEL, generate_tickets
 from gata_assets.tickets.sources.ddl import insert_postgres
 
 if TYPE_CHECKING:

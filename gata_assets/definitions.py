@@ -11,7 +11,6 @@ from typing import Any
 import dagster as dg
 
 from gata_assets import __version__
-from gata_assets.core.sample_tickets import SAMPLE_FALLBACK_LABEL
 from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.logs import default_logger
 from gata_assets.orchestration.alerting.channels import AlertChannel, LoggedAlerts, SnsAlerts
@@ -24,6 +23,7 @@ from gata_assets.orchestration.alerting.sensors import (
 from gata_assets.orchestration.jobs import PREPARE_TICKETS, build_jobs
 from gata_assets.orchestration.partitions import batch_partitions
 from gata_assets.orchestration.schedules import PREPARE_SCHEDULE, build_schedule
+from gata_assets.sandbox.sample_tickets import SAMPLE_FALLBACK_LABEL
 from gata_assets.setting_values import BackfillPolicy, SourceKind
 from gata_assets.settings import Settings, load_settings
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore

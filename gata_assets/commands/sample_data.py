@@ -11,14 +11,14 @@ import polars as pl
 
 from gata_assets.commands.tenants import open_curator
 from gata_assets.commands.terminal import text_console
-from gata_assets.core.sample_interactions import SampleShop, generate_interactions, generate_items
-from gata_assets.core.sample_tickets import generate_tickets
 from gata_assets.curation.files.formats import FileFormat, RawFormat
 from gata_assets.curation.landing import Intake
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.reports import Report, valid_reports
 from gata_assets.errors import StoreError
 from gata_assets.interactions.curated.curator import Curator
+from gata_assets.sandbox.sample_interactions import SampleShop, generate_interactions, generate_items
+from gata_assets.sandbox.sample_tickets import generate_tickets
 from gata_assets.settings import SAMPLE_TICKETS_FILE, Settings
 from gata_assets.tickets.sources.ddl import create_sqlite
 

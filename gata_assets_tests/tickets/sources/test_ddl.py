@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from gata_assets.core.sample_tickets import generate_tickets
+from gata_assets.sandbox.sample_tickets import generate_tickets
 from gata_assets.tickets.sources.ddl import (
     CHANNELS,
     ROUTERS,

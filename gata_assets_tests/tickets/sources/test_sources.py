@@ -16,8 +16,8 @@ import psycopg
 import pytest
 
 from gata_assets.batches import Window
-from gata_assets.core.sample_tickets import generate_tickets
 from gata_assets.errors import SourceError
+from gata_assets.sandbox.sample_tickets import generate_tickets
 from gata_assets.tables.outcomes import broken
 from gata_assets.tickets.checks import check_table
 from gata_assets.tickets.schema import tickets_schema

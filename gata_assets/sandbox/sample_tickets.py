@@ -16,7 +16,7 @@ from random import Random
 
 import pandas as pd
 
-from gata_assets.core.sample_vocabulary import (
+from gata_assets.sandbox.sample_vocabulary import (
     CLOSINGS,
     GREETINGS,
     QUESTIONS,

@@ -15,13 +15,13 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import train_test_split
 from sklearn.naive_bayes import MultinomialNB
 
-from gata_assets.core.sample_tickets import (
+from gata_assets.sandbox.sample_tickets import (
     MAX_TICKETS_PER_DAY,
     SAMPLE_FALLBACK_LABEL,
     SAMPLE_GROUPS,
     generate_tickets,
 )
-from gata_assets.core.sample_vocabulary import SHARED_TEXTS, SLOTS, VOCABULARY
+from gata_assets.sandbox.sample_vocabulary import SHARED_TEXTS, SLOTS, VOCABULARY
 from gata_assets.tickets.sources.ddl import CHANNELS, ROUTERS, TICKET_COLUMNS
 
 LAST_DAY = date(2026, 1, 1)
