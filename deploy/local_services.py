@@ -26,7 +26,7 @@ import psycopg
 from moto.server import ThreadedMotoServer
 
 from gata_assets.batches import parse_batch_id
-from gata_assets.local.data_api import DataApiServer
+from gata_assets.sandbox.data_api.server import DataApiServer
 from gata_assets.sandbox.sample_tickets import SAMPLE_FALLBACK_LABEL, generate_tickets
 from gata_assets.tickets.sources.ddl import insert_postgres
 

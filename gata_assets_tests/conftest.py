@@ -23,7 +23,7 @@ from moto.server import ThreadedMotoServer
 
 from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.interactions.engines.polars import PolarsEngine
-from gata_assets.local.data_api import DataApiServer
+from gata_assets.sandbox.data_api.server import DataApiServer
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.storage.s3 import S3ObjectStore
 from gata_assets.tickets.sources.base import TicketSource

@@ -8,7 +8,7 @@ import psycopg
 
 from gata_assets.commands.terminal import text_console
 from gata_assets.errors import SourceError
-from gata_assets.local.data_api import DataApiServer, serve
+from gata_assets.sandbox.data_api.server import DataApiServer, serve
 from gata_assets.sandbox.sample_tickets import generate_tickets
 from gata_assets.tickets.sources.ddl import insert_postgres
 

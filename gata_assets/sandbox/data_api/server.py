@@ -21,9 +21,9 @@ from typing import Any
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
-from gata_assets.local.data_api_http import Answer, HttpServer
-from gata_assets.local.data_api_postgres import Outcome, Postgres
-from gata_assets.local.data_api_sql import DataApiError, bad_request, bind, plain_parameters, translate
+from gata_assets.sandbox.data_api.http import Answer, HttpServer
+from gata_assets.sandbox.data_api.postgres import Outcome, Postgres
+from gata_assets.sandbox.data_api.sql import DataApiError, bad_request, bind, plain_parameters, translate
 
 DEFAULT_CLUSTER_ARN = "arn:aws:rds:us-east-1:123456789012:cluster:gata-local"
 DEFAULT_SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:gata-local-A1b2C3"

@@ -17,7 +17,7 @@ from psycopg.adapt import AdaptersMap, Transformer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.string import TextLoader
 
-from gata_assets.local.data_api_sql import (
+from gata_assets.sandbox.data_api.sql import (
     UNSPECIFIED,
     Bound,
     Column,

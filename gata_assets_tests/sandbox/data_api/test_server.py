@@ -22,8 +22,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.local.data_api import ERROR_STATUS, DataApiServer, serve
-from gata_assets.local.data_api_sql import translate
+from gata_assets.sandbox.data_api.server import ERROR_STATUS, DataApiServer, serve
+from gata_assets.sandbox.data_api.sql import translate
 
 if TYPE_CHECKING:
     from types_boto3_rds_data import RDSDataServiceClient
