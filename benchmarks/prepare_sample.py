@@ -26,7 +26,7 @@ _TICKETS = ("--only", "tickets")
 # Imported in the order in which `gata prepare` needs them; each shows what it adds to those before.
 _MODULES = (
     "gata_assets.cli",
-    "gata_assets.settings",
+    "gata_assets.settings.model",
     "dagster",
     "rich.progress",
     "pandas",
@@ -49,7 +49,7 @@ for name in {_MODULES!r}:
     end("import " + name)
 from gata_assets.definitions import build_definitions
 from gata_assets.orchestration.jobs import PREPARE_TICKETS
-from gata_assets.settings import load_settings
+from gata_assets.settings.model import load_settings
 settings = load_settings()
 at = time.perf_counter()
 build_definitions(settings).resolve_job_def(PREPARE_TICKETS)

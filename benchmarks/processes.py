@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from gata_assets.settings import ENV_FILE_VARIABLE, variable_names
+from gata_assets.settings.model import ENV_FILE_VARIABLE, variable_names
 
 ASSETS = ("tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split")
 # What the image sets besides.

@@ -20,7 +20,7 @@ from gata_assets.errors import BatchIdError, GataError, SettingsError
 
 if TYPE_CHECKING:
     from gata_assets.batches import Batch
-    from gata_assets.settings import Settings
+    from gata_assets.settings.model import Settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

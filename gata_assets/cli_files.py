@@ -105,7 +105,7 @@ def quarantine(
 
 
 def _require_tenant(name: str) -> None:
-    from gata_assets.setting_values import TENANT_NAME_RULE, is_tenant_name
+    from gata_assets.settings.values import TENANT_NAME_RULE, is_tenant_name
 
     if not is_tenant_name(name):
         raise click.BadParameter(f"a name is {TENANT_NAME_RULE}, for example acme.", param_hint="--tenant")

@@ -15,7 +15,7 @@ import click
 from gata_assets.errors import SettingsError
 
 if TYPE_CHECKING:
-    from gata_assets.settings import Settings
+    from gata_assets.settings.model import Settings
 
 ENV_FILE = click.option(
     "--env-file",
@@ -62,7 +62,7 @@ def imports_uncollected() -> Iterator[None]:
 
 def load(env_file: Path | None) -> Settings:
     """The settings; a wrong one is a usage error."""
-    from gata_assets.settings import load_settings
+    from gata_assets.settings.model import load_settings
 
     try:
         return load_settings(env_file)

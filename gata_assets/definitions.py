@@ -24,8 +24,8 @@ from gata_assets.orchestration.jobs import PREPARE_TICKETS, build_jobs
 from gata_assets.orchestration.partitions import batch_partitions
 from gata_assets.orchestration.schedules import PREPARE_SCHEDULE, build_schedule
 from gata_assets.sandbox.sample_tickets import SAMPLE_FALLBACK_LABEL
-from gata_assets.setting_values import BackfillPolicy, SourceKind
-from gata_assets.settings import Settings, load_settings
+from gata_assets.settings.model import Settings, load_settings
+from gata_assets.settings.values import BackfillPolicy, SourceKind
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.tickets.arrivals.decision import ArrivalRules
 from gata_assets.tickets.assets.definition import DATASETS, TABLES, build_ticket_assets

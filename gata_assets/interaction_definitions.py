@@ -13,8 +13,8 @@ from gata_assets.orchestration.alerting.sensors import build_new_files_sensor
 from gata_assets.orchestration.jobs import PREPARE_INTERACTIONS, build_interaction_jobs
 from gata_assets.orchestration.partitions import day_partitions
 from gata_assets.orchestration.schedules import INTERACTION_SCHEDULE, build_schedule
-from gata_assets.setting_values import EngineKind
-from gata_assets.settings import Settings
+from gata_assets.settings.model import Settings
+from gata_assets.settings.values import EngineKind
 from gata_assets.storage.resource import ObjectStore
 
 

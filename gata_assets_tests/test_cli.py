@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from gata_assets.cli import main
-from gata_assets.settings import variable_names
+from gata_assets.settings.model import variable_names
 from gata_assets_tests.support.scenario import BATCH_ID
 
 ROOT = Path(__file__).parent.parent

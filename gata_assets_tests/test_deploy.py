@@ -30,7 +30,7 @@ from moto.server import ThreadedMotoServer
 from gata_assets.commands.doctor import PROBE_KEY
 from gata_assets.curation.layout import DataType, TenantPlaces
 from gata_assets.errors import DeleteDeniedError, StoreError
-from gata_assets.settings import parse_settings, variable_names
+from gata_assets.settings.model import parse_settings, variable_names
 from gata_assets.storage.s3 import S3ObjectStore
 from gata_assets.tickets.assets.io_managers import DatasetIOManager
 from gata_assets.tickets.splits import Split

@@ -18,7 +18,7 @@ from gata_assets.cli import main
 from gata_assets.curation.files.formats import COLUMNS, require_columns
 from gata_assets.curation.layout import DataType
 from gata_assets.sandbox.sample_interactions import SampleShop, generate_interactions, generate_items
-from gata_assets.settings import variable_names
+from gata_assets.settings.model import variable_names
 from gata_assets_tests.support.raw_worlds import curator_of, encode, interaction, item
 
 

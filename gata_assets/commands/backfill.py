@@ -21,8 +21,8 @@ from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import open_instance
 from gata_assets.orchestration.jobs import PREPARE_TICKETS, RUN_CONFIG
 from gata_assets.sandbox.sample_tickets import SAMPLE_FALLBACK_LABEL
-from gata_assets.setting_values import SourceKind
-from gata_assets.settings import Settings, dagster_home_is_set
+from gata_assets.settings.model import Settings, dagster_home_is_set
+from gata_assets.settings.values import SourceKind
 from gata_assets.storage.resource import ObjectStore
 from gata_assets.tickets.backfill_estimate import BackfillEstimate, SpanVolume, estimate_backfill
 from gata_assets.tickets.rules import PreparationRules

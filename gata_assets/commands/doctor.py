@@ -15,8 +15,8 @@ from gata_assets.curation.layout import MANIFEST_FILE, DataType, TenantPlaces
 from gata_assets.definitions import build_store, open_source
 from gata_assets.errors import DeleteDeniedError, EngineError, GataError, ObjectNotFoundError, StoreError
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.setting_values import EngineKind
-from gata_assets.settings import Settings
+from gata_assets.settings.model import Settings
+from gata_assets.settings.values import EngineKind
 from gata_assets.storage.objects import Objects
 from gata_assets.storage.resource import ObjectStore
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gata_assets.errors import SettingsError
-from gata_assets.settings import Settings
+from gata_assets.settings.model import Settings
 
 TICKETS, INTERACTIONS = "tickets", "interactions"
 

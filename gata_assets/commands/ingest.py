@@ -16,7 +16,7 @@ from gata_assets.curation.files.formats import FORMATS, FileFormat, is_raw_name,
 from gata_assets.curation.landing import Intake
 from gata_assets.curation.layout import DataType
 from gata_assets.errors import RawFileError
-from gata_assets.settings import Settings
+from gata_assets.settings.model import Settings
 
 STDIN = "-"
 

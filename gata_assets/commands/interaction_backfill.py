@@ -27,7 +27,7 @@ from gata_assets.interactions.staleness import Difference, Lack, Present, Standi
 from gata_assets.interactions.windows import days_of, windows_from_day_on
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import open_instance
-from gata_assets.settings import Settings
+from gata_assets.settings.model import Settings
 from gata_assets.storage.resource import ObjectStore
 
 # Requests for manifests at a time, as in `backfill`.

@@ -24,7 +24,7 @@ from gata_assets.interactions.windows import days_of, from_day_on, interaction_w
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import is_recorded
 from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS, keep_to_days
-from gata_assets.settings import Settings
+from gata_assets.settings.model import Settings
 from gata_assets.storage.resource import ObjectStore
 
 

@@ -15,7 +15,7 @@ from gata_assets.curation.reports import Report, replaced_files
 from gata_assets.curation.validation import Rule
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.settings import Settings
+from gata_assets.settings.model import Settings
 
 _WIDEST = 1_000
 RULES = tuple(rule.label for rule in Rule)

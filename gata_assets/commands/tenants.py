@@ -15,7 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from gata_assets.commands.terminal import text_console
 from gata_assets.curation.reports import Report
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.settings import Settings
+from gata_assets.settings.model import Settings
 from gata_assets.storage.objects import LocalObjects, Objects
 
 # Of fewer rows a rate would tell how long the start took.

@@ -24,7 +24,7 @@ from gata_assets.curation.report_store import StoredReports
 from gata_assets.curation.reports import Report
 from gata_assets.definitions import build_definitions
 from gata_assets.errors import DamagedTableError
-from gata_assets.settings import Settings, parse_settings
+from gata_assets.settings.model import Settings, parse_settings
 from gata_assets.storage.objects import LocalObjects
 from gata_assets.storage.s3 import S3ObjectStore
 from gata_assets_tests.support.fault_proxy import S3_ERROR, FaultProxy, Faults

@@ -24,7 +24,7 @@ from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.windows import days_of, from_day_on, interaction_windows, stretches
 from gata_assets.orchestration.alerting.sensors import build_new_files_sensor
 from gata_assets.orchestration.jobs import CURATE_INTERACTIONS
-from gata_assets.settings import parse_settings
+from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalObjectStore
 from gata_assets_tests.support.fakes import StoreThatIsNotListed
 from gata_assets_tests.support.scenario import BATCH_ID

@@ -22,7 +22,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from gata_assets.settings import variable_names
+from gata_assets.settings.model import variable_names
 from gata_assets.tickets.sources.ddl import insert_postgres
 from gata_assets_tests.support.scenario import database_rows
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from gata_assets.settings import variable_names
+from gata_assets.settings.model import variable_names
 
 ROOT = Path(__file__).parents[2]
 WORKSPACE = ("-w", str(ROOT / "workspace.yaml"))

@@ -14,7 +14,7 @@ import pytest
 
 from gata_assets.definitions import build_definitions
 from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS, PREPARE_TICKETS
-from gata_assets.settings import parse_settings
+from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalObjectStore
 
 BATCH = "2026010203"
@@ -113,7 +113,7 @@ def test_days_wait_for_the_catalogue_where_unknown_items_are_rejected(store: Loc
 def test_definitions_load_no_compiled_kernels() -> None:
     program = (
         "import sys\nfrom gata_assets.definitions import build_definitions\n"
-        f"from gata_assets.settings import parse_settings\nbuild_definitions(parse_settings({SETTINGS!r}))\n"
+        f"from gata_assets.settings.model import parse_settings\nbuild_definitions(parse_settings({SETTINGS!r}))\n"
         "print(*sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -21,7 +21,7 @@ from gata_assets.curation.layout import DataType
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.engines.base import CuratedWindow, InteractionEngine, MadeTables
 from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
-from gata_assets.settings import parse_settings
+from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets_tests.interactions.assets.test_batch_run import (
     BATCH,

@@ -15,7 +15,7 @@ import pytest
 from gata_assets.commands.interactions import InteractionHalf, prepare_interactions
 from gata_assets.definitions import build_definitions
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.settings import Settings, parse_settings
+from gata_assets.settings.model import Settings, parse_settings
 from gata_assets.storage.resource import LocalObjectStore
 
 BATCH = "2026010203"

@@ -28,7 +28,7 @@ from gata_assets.orchestration.alerting.sensors import build_failed_runs_sensor,
 from gata_assets.orchestration.jobs import PREPARE_TICKETS
 from gata_assets.orchestration.partitions import batch_partitions
 from gata_assets.sandbox.data_api.server import DataApiServer
-from gata_assets.settings import parse_settings
+from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalObjectStore
 from gata_assets.tickets.arrivals.decision import ArrivalRules
 from gata_assets.tickets.sources.base import TicketSource

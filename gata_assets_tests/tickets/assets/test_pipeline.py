@@ -27,7 +27,7 @@ from gata_assets.definitions import build_definitions
 from gata_assets.errors import ChecksFailedError
 from gata_assets.orchestration.checks import NO_TICKET_IN_TWO_SPLITS, require_passed
 from gata_assets.orchestration.jobs import PREPARE_TICKETS
-from gata_assets.settings import parse_settings
+from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.storage.s3 import S3ObjectStore
 from gata_assets.tickets.assets.io_managers import ParquetIOManager

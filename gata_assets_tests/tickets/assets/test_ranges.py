@@ -29,7 +29,7 @@ from gata_assets.commands.backfill import find_wanted
 from gata_assets.definitions import build_definitions
 from gata_assets.orchestration.failures import read_failures
 from gata_assets.orchestration.jobs import PREPARE_TICKETS, RUN_CONFIG
-from gata_assets.settings import parse_settings, variable_names
+from gata_assets.settings.model import parse_settings, variable_names
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.storage.s3 import S3ObjectStore
 from gata_assets.tickets.assets.io_managers import ParquetIOManager

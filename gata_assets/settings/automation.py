@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from gata_assets.setting_values import cron, topic
+from gata_assets.settings.values import cron, topic
 
 
 class AutomationSettings(BaseModel):

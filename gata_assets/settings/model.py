@@ -23,11 +23,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from gata_assets.automation_settings import AutomationSettings
-from gata_assets.env_file import read_env_file
 from gata_assets.errors import SettingsError
-from gata_assets.interaction_settings import InteractionSettings
-from gata_assets.setting_values import (
+from gata_assets.settings.automation import AutomationSettings
+from gata_assets.settings.env_file import read_env_file
+from gata_assets.settings.interactions import InteractionSettings
+from gata_assets.settings.values import (
     BackfillPolicy,
     SourceKind,
     arn,

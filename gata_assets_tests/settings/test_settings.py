@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from gata_assets.errors import SettingsError
-from gata_assets.setting_values import SourceKind
-from gata_assets.settings import Settings, load_settings, parse_settings, variable_names
+from gata_assets.settings.model import Settings, load_settings, parse_settings, variable_names
+from gata_assets.settings.values import SourceKind
 
 CLUSTER = "arn:aws:rds:us-east-1:123456789012:cluster:gata"
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:gata"
-EXAMPLE_ENV = Path(__file__).parent.parent / "example.env"
+EXAMPLE_ENV = Path(__file__).parents[2] / "example.env"
 
 
 @pytest.fixture

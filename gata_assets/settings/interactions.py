@@ -19,7 +19,7 @@ from gata_assets.interactions.rules import (
     SamplingStrategy,
     UnknownItems,
 )
-from gata_assets.setting_values import EngineKind, comma_separated, tenant_names
+from gata_assets.settings.values import EngineKind, comma_separated, tenant_names
 
 
 class InteractionSettings(BaseModel):

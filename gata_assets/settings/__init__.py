@@ -1,0 +1,1 @@
+"""Settings: every variable with its type, default and meaning."""
