@@ -111,7 +111,7 @@ def _examine_store(store: ObjectStore) -> Iterator[Finding]:
 
 def _examine_engine(settings: Settings) -> Finding:
     """Whether the engine can be loaded and somebody answers where it runs; what a cluster can do is not asked."""
-    from gata_assets.interaction_definitions import build_engine
+    from gata_assets.definitions.interactions import build_engine
 
     kind = settings.interaction_engine.value
     try:

@@ -117,5 +117,5 @@ def test_definitions_load_no_compiled_kernels() -> None:
         "print(*sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "gata_assets.interaction_definitions" in ran.stdout.split()
+    assert "gata_assets.definitions.interactions" in ran.stdout.split()
     assert "numba" not in ran.stdout.split()

@@ -86,7 +86,7 @@ def build_definitions(
     if not settings.tenants_prepared:
         return line
     # Who prepares tickets alone does not load what interactions need.
-    from gata_assets.interaction_definitions import build_interaction_definitions
+    from gata_assets.definitions.interactions import build_interaction_definitions
 
     interactions = build_interaction_definitions(
         settings,
