@@ -25,7 +25,7 @@ _TICKETS = ("--only", "tickets")
 
 # Imported in the order in which `gata prepare` needs them; each shows what it adds to those before.
 _MODULES = (
-    "gata_assets.cli",
+    "gata_assets.cli.main",
     "gata_assets.settings.model",
     "dagster",
     "rich.progress",

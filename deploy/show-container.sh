@@ -177,7 +177,7 @@ from time import perf_counter
 
 from numba.core.event import install_recorder
 
-from gata_assets.cli import main
+from gata_assets.cli.main import main
 
 started = perf_counter()
 try:

@@ -1,5 +1,5 @@
 """`python -m gata_assets` is `gata`."""
 
-from gata_assets.cli import main
+from gata_assets.cli.main import main
 
 main()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gata_assets.cli_options import ENV_FILE, SUMMARY, imports_uncollected, is_for_people, load
+from gata_assets.cli.options import ENV_FILE, SUMMARY, imports_uncollected, is_for_people, load
 from gata_assets.errors import GataError
 
 _TENANT = click.option("--tenant", required=True, metavar="NAME", help="Whose files they are: 1 to 63 of a-z 0-9 _.")

@@ -28,9 +28,9 @@ from gata_assets.tickets.backfill_estimate import SpanVolume, estimate_backfill
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.shared_read import SharedTickets
 from gata_assets.tickets.windows import BatchWindows, merge_windows, windows_of
+from gata_assets_tests.cli.test_cli import environment
 from gata_assets_tests.conftest import SourceOf
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, RULES, TRAINING_WINDOW, database_rows, world
-from gata_assets_tests.test_cli import environment
 
 SETTINGS = {"LOW_VOLUME_THRESHOLD": "0.1", "LOW_VOLUME_FALLBACK_LABEL": str(FALLBACK_LABEL)}
 FIRST, LAST = BATCH_ID, "2026010208"

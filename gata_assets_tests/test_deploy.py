@@ -27,7 +27,7 @@ import pytest
 from dagster_aws.s3 import S3Resource
 from moto.server import ThreadedMotoServer
 
-from gata_assets.commands.doctor import PROBE_KEY
+from gata_assets.cli.doctor import PROBE_KEY
 from gata_assets.curation.layout import DataType, TenantPlaces
 from gata_assets.errors import DeleteDeniedError, StoreError
 from gata_assets.settings.model import parse_settings, variable_names

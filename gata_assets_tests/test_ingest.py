@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
-from gata_assets.cli import main
+from gata_assets.cli.main import main
 from gata_assets.curation.files.formats import COLUMNS, require_columns
 from gata_assets.curation.layout import DataType
 from gata_assets.sandbox.sample_interactions import SampleShop, generate_interactions, generate_items

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from gata_assets.tickets.sources.ddl import create_sqlite
+from gata_assets_tests.cli.test_cli import environment, gata
 from gata_assets_tests.interactions.assets.test_batch_run import catalogue, interactions
 from gata_assets_tests.support.loopback import free_port
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
-from gata_assets_tests.test_cli import environment, gata
 
 SETTINGS = {
     "TICKETS_URL": "sqlite:///tickets.sqlite",

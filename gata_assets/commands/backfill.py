@@ -11,10 +11,10 @@ import dagster as dg
 from rich.console import Console
 
 from gata_assets.batches import Batch, Window, batches_between, consecutive
+from gata_assets.cli.terminal import text_console
 from gata_assets.commands.backfill_progress import LAST_ASSET, followed
 from gata_assets.commands.halves import INTERACTIONS, TICKETS, require_tenants
 from gata_assets.commands.runs import INTERRUPTED, INTERRUPTED_SAID, find_failures, is_interrupted
-from gata_assets.commands.terminal import text_console
 from gata_assets.definitions import build_definitions, build_store, open_source
 from gata_assets.errors import ObjectNotFoundError
 from gata_assets.orchestration.failures import BatchFailure

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from gata_assets.cli.terminal import text_console
 from gata_assets.commands.halves import INTERACTIONS, TICKETS, require_tenants
 from gata_assets.commands.runs import Written, find_failures, is_interrupted, read_written, run_range
-from gata_assets.commands.terminal import text_console
 from gata_assets.definitions import build_definitions
 from gata_assets.logs import RunEvent, event_logger, write_json_line
 from gata_assets.orchestration.failures import BatchFailure

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from gata_assets.commands.terminal import text_console
+from gata_assets.cli.terminal import text_console
 from gata_assets.curation.reports import Report
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings

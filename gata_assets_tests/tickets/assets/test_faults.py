@@ -24,7 +24,7 @@ import pytest
 from click.testing import CliRunner
 from dagster_aws.s3 import S3Resource
 
-from gata_assets.cli import main
+from gata_assets.cli.main import main
 from gata_assets.definitions import build_definitions
 from gata_assets.orchestration.jobs import PREPARE_TICKETS
 from gata_assets.sandbox.data_api.server import DataApiServer

@@ -16,11 +16,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from gata_assets.cli import main
+from gata_assets.cli.main import main
 from gata_assets.settings.model import variable_names
 from gata_assets_tests.support.scenario import BATCH_ID
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +255,6 @@ def test_no_page_for_readers_has_a_hole() -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     heavy = "('dagster', 'pandas', 'polars', 'numba', 'pyspark', 'pydantic', 'boto3')"
-    code = f"import sys, gata_assets.cli; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, gata_assets.cli.main; print([name for name in {heavy} if name in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert ran.stdout.strip() == "[]"

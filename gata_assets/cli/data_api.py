@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import psycopg
 
-from gata_assets.commands.terminal import text_console
+from gata_assets.cli.terminal import text_console
 from gata_assets.errors import SourceError
 from gata_assets.sandbox.data_api.server import DataApiServer, serve
 from gata_assets.sandbox.sample_tickets import generate_tickets
