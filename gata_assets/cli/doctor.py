@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gata_assets.batches import Window
+from gata_assets.cli.raw_files.quarantine import say_outdated
 from gata_assets.cli.terminal import text_console
-from gata_assets.commands.quarantine import say_outdated
 from gata_assets.curation.backlog import find_waiting
 from gata_assets.curation.layout import MANIFEST_FILE, DataType, TenantPlaces
 from gata_assets.definitions import build_store, open_source

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
+from gata_assets.cli.raw_files.outcomes import open_curator
 from gata_assets.cli.terminal import text_console
-from gata_assets.commands.tenants import open_curator
 from gata_assets.curation.files.formats import FileFormat, RawFormat
 from gata_assets.curation.landing import Intake
 from gata_assets.curation.layout import DataType

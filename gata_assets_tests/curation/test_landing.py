@@ -19,8 +19,8 @@ from gata_assets.curation.validation import digest_settings
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.rules import CurationRules, UnknownItems
 from gata_assets.storage.objects import LocalObjects
+from gata_assets_tests.cli.raw_files.test_ingest import gata, ingest, said, workplace
 from gata_assets_tests.support.raw_worlds import NOW, RULES, STRICT, curator_of, encode, interaction, item, send
-from gata_assets_tests.test_ingest import gata, ingest, said, workplace
 
 __all__ = ["workplace"]
 

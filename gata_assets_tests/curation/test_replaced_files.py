@@ -24,8 +24,8 @@ from gata_assets.curation.reports import (
 )
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.curator import Curator
+from gata_assets_tests.cli.raw_files.test_ingest import ingest, said, workplace
 from gata_assets_tests.support.raw_worlds import NOW, curated_rows, curator_of, encode, interaction, item
-from gata_assets_tests.test_ingest import ingest, said, workplace
 
 __all__ = ["workplace"]
 NAMES = "abcde"

@@ -62,7 +62,7 @@ CURATE = """
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-import gata_assets.commands.ingest
+import gata_assets.cli.raw_files.ingest
 from gata_assets.curation.layout import DataType
 from gata_assets.interactions.rules import CurationRules, UnknownItems
 from gata_assets.interactions.curated.curator import Curator

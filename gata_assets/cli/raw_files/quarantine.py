@@ -8,8 +8,8 @@ from time import perf_counter
 
 from rich.table import Table
 
+from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator, show_outcomes
 from gata_assets.cli.terminal import text_console
-from gata_assets.commands.tenants import FileOutcome, followed, open_curator, show_outcomes
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.reports import Report, replaced_files
 from gata_assets.curation.validation import Rule

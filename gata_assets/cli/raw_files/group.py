@@ -50,7 +50,7 @@ def ingest(
     if replaces and len(files) > 1:
         raise click.UsageError("--replaces goes with one file.")
     with imports_uncollected():
-        from gata_assets.commands import ingest as command
+        from gata_assets.cli.raw_files import ingest as command
     from gata_assets.errors import RawFileError
 
     try:
@@ -89,7 +89,7 @@ def quarantine(
     settings = load(env_file)
     _require_tenant(tenant)
     with imports_uncollected():
-        from gata_assets.commands import quarantine as command
+        from gata_assets.cli.raw_files import quarantine as command
 
     if rule and rule not in command.RULES:
         raise click.BadParameter(f"there are: {', '.join(command.RULES)}.", param_hint="--rule")

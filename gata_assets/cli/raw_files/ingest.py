@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
+from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator, show_outcomes
 from gata_assets.cli.terminal import text_console
-from gata_assets.commands.tenants import FileOutcome, followed, open_curator, show_outcomes
 from gata_assets.curation.files.formats import FORMATS, FileFormat, is_raw_name, parse_format
 from gata_assets.curation.landing import Intake
 from gata_assets.curation.layout import DataType

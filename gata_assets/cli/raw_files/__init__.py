@@ -1,0 +1,1 @@
+"""The commands that take raw files in and show what became of them."""
