@@ -33,7 +33,7 @@ _MODULES = (
     "pandera.pandas",
     "dagster_pandera",
     "pyarrow.parquet",
-    "gata_assets.commands.prepare",
+    "gata_assets.cli.batches.prepare",
     "gata_assets.tickets.sources.sqlite",
 )
 _PROBE = f"""

@@ -51,8 +51,8 @@ def prepare(batch_id: str, summary: str, only: str | None, env_file: Path | None
     settings = load(env_file)
     _existing_batch(batch_id, settings, "BATCH_ID")
     with imports_uncollected():
-        from gata_assets.commands import prepare as command
-        from gata_assets.commands.runs import INTERRUPTED, INTERRUPTED_SAID
+        from gata_assets.cli.batches import prepare as command
+        from gata_assets.cli.batches.runs import INTERRUPTED, INTERRUPTED_SAID
 
     try:
         is_prepared = command.run(settings, batch_id, summary=summary, only=only)
@@ -103,7 +103,7 @@ def backfill(
         )
     every_hours = int(step[1]) * (24 if step[2] == "d" else 1)
     with imports_uncollected():
-        from gata_assets.commands import backfill as command
+        from gata_assets.cli.batches import backfill as command
 
     try:
         code = command.run(settings, start, end, every_hours=every_hours, again=again, only_plan=plan, only=only)

@@ -18,7 +18,7 @@ from dagster_aws.s3 import S3Resource
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.commands.interactions import InteractionHalf, prepare_interactions
+from gata_assets.cli.batches.prepare_interactions import InteractionHalf, prepare_interactions
 from gata_assets.curation.layout import DataType, TenantPlaces
 from gata_assets.curation.report_store import StoredReports
 from gata_assets.curation.reports import Report

@@ -18,7 +18,7 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
-from gata_assets.commands.runs import find_failures, run_range
+from gata_assets.cli.batches.runs import find_failures, run_range
 from gata_assets.definitions import build_definitions
 from gata_assets.interactions.assets.batch_run import TABLES
 from gata_assets.interactions.engines.base import InteractionEngine

@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from gata_assets.commands.interactions import InteractionHalf, prepare_interactions
+from gata_assets.cli.batches.prepare_interactions import InteractionHalf, prepare_interactions
 from gata_assets.definitions import build_definitions
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings, parse_settings

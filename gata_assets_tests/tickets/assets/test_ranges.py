@@ -25,7 +25,7 @@ from dagster._core.loader import LoadingContextForTest
 from dagster_aws.s3 import S3Resource
 
 from gata_assets.batches import batches_between, parse_batch_id
-from gata_assets.commands.backfill import find_wanted
+from gata_assets.cli.batches.backfill import find_wanted
 from gata_assets.definitions import build_definitions
 from gata_assets.orchestration.failures import read_failures
 from gata_assets.orchestration.jobs import PREPARE_TICKETS, RUN_CONFIG

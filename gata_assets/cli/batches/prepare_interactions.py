@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from gata_assets.batches import Window
-from gata_assets.commands.runs import Written, find_failures, is_interrupted, read_written, run_range
+from gata_assets.cli.batches.runs import Written, find_failures, is_interrupted, read_written, run_range
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.reports import replaced_files, valid_reports
 from gata_assets.definitions import build_store

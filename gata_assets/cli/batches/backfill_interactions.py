@@ -14,9 +14,9 @@ from datetime import UTC, date, datetime
 from rich.console import Console
 
 from gata_assets.batches import consecutive
-from gata_assets.commands.backfill_progress import followed, followed_days
-from gata_assets.commands.interactions import InteractionHalf, curate_windows, make_batches
-from gata_assets.commands.runs import INTERRUPTED, INTERRUPTED_SAID
+from gata_assets.cli.batches.prepare_interactions import InteractionHalf, curate_windows, make_batches
+from gata_assets.cli.batches.progress import followed, followed_days
+from gata_assets.cli.batches.runs import INTERRUPTED, INTERRUPTED_SAID
 from gata_assets.curation.layout import TenantPlaces
 from gata_assets.definitions import build_definitions, build_store
 from gata_assets.errors import GataError, ObjectNotFoundError

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gata_assets.batches import Batch, Window, batches_between, consecutive, parse_batch_id
-from gata_assets.commands.backfill import find_wanted
+from gata_assets.cli.batches.backfill import find_wanted
 from gata_assets.storage.resource import LocalObjectStore
 from gata_assets.tickets.backfill_estimate import SpanVolume, estimate_backfill
 from gata_assets.tickets.sources.ddl import create_sqlite

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from gata_assets.cli.batches.halves import INTERACTIONS, TICKETS, require_tenants
+from gata_assets.cli.batches.runs import Written, find_failures, is_interrupted, read_written, run_range
 from gata_assets.cli.terminal import text_console
-from gata_assets.commands.halves import INTERACTIONS, TICKETS, require_tenants
-from gata_assets.commands.runs import Written, find_failures, is_interrupted, read_written, run_range
 from gata_assets.definitions import build_definitions
 from gata_assets.logs import RunEvent, event_logger, write_json_line
 from gata_assets.orchestration.failures import BatchFailure
@@ -66,7 +66,7 @@ def prepare_batch(
                 raise KeyboardInterrupt
         if only != TICKETS and settings.tenants_prepared:
             # Who prepares tickets alone does not load what interactions need.
-            from gata_assets.commands.interactions import prepare_interactions
+            from gata_assets.cli.batches.prepare_interactions import prepare_interactions
 
             half = prepare_interactions(settings, definitions, instance, [batch_id])
             run_ids += half.run_ids

@@ -11,10 +11,10 @@ import dagster as dg
 from rich.console import Console
 
 from gata_assets.batches import Batch, Window, batches_between, consecutive
+from gata_assets.cli.batches.halves import INTERACTIONS, TICKETS, require_tenants
+from gata_assets.cli.batches.progress import LAST_ASSET, followed
+from gata_assets.cli.batches.runs import INTERRUPTED, INTERRUPTED_SAID, find_failures, is_interrupted
 from gata_assets.cli.terminal import text_console
-from gata_assets.commands.backfill_progress import LAST_ASSET, followed
-from gata_assets.commands.halves import INTERACTIONS, TICKETS, require_tenants
-from gata_assets.commands.runs import INTERRUPTED, INTERRUPTED_SAID, find_failures, is_interrupted
 from gata_assets.definitions import build_definitions, build_store, open_source
 from gata_assets.errors import ObjectNotFoundError
 from gata_assets.orchestration.failures import BatchFailure
@@ -127,7 +127,7 @@ def run(
     code = 0 if only == INTERACTIONS else _run_tickets(settings, batch_ids, again=again, only_plan=only_plan)
     if only != TICKETS and settings.tenants_prepared and code != INTERRUPTED:
         # Who prepares tickets alone does not load what interactions need.
-        from gata_assets.commands import interaction_backfill
+        from gata_assets.cli.batches import backfill_interactions as interaction_backfill
 
         ended = interaction_backfill.run(settings, batch_ids, console, again=again, only_plan=only_plan)
         code = max(code, ended)
