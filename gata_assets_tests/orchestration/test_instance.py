@@ -29,9 +29,9 @@ from gata_assets.storage.resource import LocalObjectStore
 from gata_assets.tickets.assets.definition import GROUP
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.sqlite import SqliteTickets
+from gata_assets_tests.deploy.test_compose import Stack, stop, wait_for
 from gata_assets_tests.support.loopback import free_port
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
-from gata_assets_tests.test_compose import Stack, stop, wait_for
 
 ROOT = Path(__file__).parents[2]
 POOL = "ticket_database"

@@ -27,7 +27,7 @@ import pytest
 
 from gata_assets_tests.support.loopback import free_port
 
-CONFIGURATION = Path(__file__).parent.parent / "deploy" / "proxy" / "nginx.conf"
+CONFIGURATION = Path(__file__).parents[2] / "deploy" / "proxy" / "nginx.conf"
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 GOOD = {"Authorization": f"Basic {base64.b64encode(b'ana:a good password').decode()}"}
 BAD = {"Authorization": f"Basic {base64.b64encode(b'ana:a bad password').decode()}"}

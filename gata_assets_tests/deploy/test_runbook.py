@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "deploy").rglob("*.md"))]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 SOURCE = "\n".join(path.read_text() for path in (ROOT / "gata_assets").rglob("*.py"))

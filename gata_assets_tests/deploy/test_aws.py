@@ -41,7 +41,7 @@ from gata_assets.tickets.training_files import CHANNELS, GENERAL_DATASET, channe
 from gata_assets_tests.support.loopback import free_port, relay
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 AWS = ROOT / "deploy" / "aws"
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/gata-assets:0.1.0"
 SOURCES = sorted(AWS.glob("*.tf"))

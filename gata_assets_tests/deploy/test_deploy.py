@@ -44,7 +44,7 @@ from gata_assets.tickets.training_files import (
     table_key,
 )
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 JSON_FILES = tuple(sorted(DEPLOY.glob("*.json")))
 BATCH = "2026010203"

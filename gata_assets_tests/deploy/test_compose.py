@@ -36,7 +36,7 @@ from gata_assets.tickets.training_files import CHANNELS, GENERAL_DATASET, channe
 from gata_assets_tests.support.loopback import free_port, relay
 from gata_assets_tests.support.scenario import BATCH_ID, TRAINING_WINDOW, database_rows, world
 
-DEPLOY = Path(__file__).parent.parent / "deploy"
+DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = ("code-location", "webserver", "daemon")
