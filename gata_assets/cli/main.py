@@ -178,7 +178,7 @@ def sample_data(
     """
     settings = load(env_file)
     with imports_uncollected():
-        from gata_assets.cli.main import sample_data as command
+        from gata_assets.cli import sample_data as command
 
     last = until.date() if until else datetime.now(UTC).date()
     if since.date() > last:
@@ -199,7 +199,7 @@ def doctor(env_file: Path | None) -> None:
     batch could not be prepared as things are.
     """
     settings = load(env_file)
-    from gata_assets.cli.main import doctor as command
+    from gata_assets.cli import doctor as command
 
     if not command.run(settings):
         sys.exit(1)
@@ -215,7 +215,7 @@ def data_api(postgres: str, port: int, sample: bool) -> None:
     Shows the variables that point `gata` at it. Needs the extra `local`.
     """
     try:
-        from gata_assets.cli.main import data_api as command
+        from gata_assets.cli import data_api as command
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is not installed: pip install 'gata-assets[local]'.") from None
     try:

@@ -1,1 +1,0 @@
-"""The software-defined assets: thin shells around `core`, partitioned by batch ID."""

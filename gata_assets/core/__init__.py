@@ -1,1 +1,0 @@
-"""The pure part: rules and data which need no outside world."""

@@ -1,1 +1,0 @@
-"""Stand-ins for local work and tests; nothing here runs in production."""

@@ -1,1 +1,0 @@
-"""The outside world: what reads and writes databases and stores."""

@@ -1,1 +1,0 @@
-"""What every table holds: pandera models, and the rules that their rows keep."""
