@@ -24,8 +24,8 @@ TYPES = ("view", "click", "purchase", "like", "add_to_cart", "dislike")
 def ours(source: Path, target: Path, *, is_curated: bool = True) -> None:
     """Parts by day, quarantine and report; then curated days."""
     from gata_assets.curation.layout import DataType
+    from gata_assets.curation.policy import CurationRules, UnknownItems
     from gata_assets.interactions.curated.curator import Curator
-    from gata_assets.interactions.rules import CurationRules, UnknownItems
     from gata_assets.storage.objects import LocalObjects
 
     rules = CurationRules(EARLIEST, timedelta(hours=24), UnknownItems.WARN)

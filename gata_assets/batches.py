@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from gata_assets.errors import BatchIdError
 
@@ -119,3 +119,28 @@ def require_existing_batch(batch_id: str, *, first_batch_id: str, now: datetime)
             f"{now.astimezone(UTC):%Y-%m-%d %H:%M} UTC)."
         )
     return batch
+
+
+def from_day_on(window: Window, earliest: date) -> Window:
+    """The part of a window from a day on; of one that ends before it, nothing at its end."""
+    first_at = datetime.combine(earliest, datetime.min.time(), UTC)
+    return Window(min(max(window.start_at, first_at), window.end_at), window.end_at)
+
+
+def days_of(window: Window) -> list[date]:
+    """The days that a window touches, in their order."""
+    if window.end_at <= window.start_at:
+        return []
+    first, last = window.start_at.date(), (window.end_at - timedelta(microseconds=1)).date()
+    return [first + timedelta(days=day) for day in range((last - first).days + 1)]
+
+
+def stretches(days: Sequence[date]) -> list[tuple[date, date]]:
+    """Days as spans without a gap, each by its first and last day."""
+    spans: list[tuple[date, date]] = []
+    for day in sorted(set(days)):
+        if spans and day - spans[-1][1] == timedelta(days=1):
+            spans[-1] = spans[-1][0], day
+        else:
+            spans.append((day, day))
+    return spans

@@ -18,7 +18,7 @@ from typing import Any
 
 import dagster as dg
 
-from gata_assets.settings.model import read_log_level
+from gata_assets.environment import read_log_level
 
 # A handler that dagster.yaml names is a beta feature, of which Dagster tells every process in a line that is no JSON.
 warnings.filterwarnings("ignore", message="Handling yaml-defined logging configuration is currently in beta")

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from enum import Enum
 from hashlib import sha256
 
-from gata_assets.interactions.windows import stretches
+from gata_assets.batches import stretches
 
 
 @dataclass(frozen=True)

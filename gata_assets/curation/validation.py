@@ -21,7 +21,8 @@ from gata_assets.curation.files.csv_records import RAGGED, READABLE, UNREADABLE
 from gata_assets.curation.files.formats import COLUMNS, CONTEXT_COLUMNS
 from gata_assets.curation.files.readers import RawRows
 from gata_assets.curation.layout import DataType
-from gata_assets.interactions.rules import CurationRules, InteractionType, UnknownItems
+from gata_assets.curation.policy import CurationRules, UnknownItems
+from gata_assets.interactions.rules import InteractionType
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, micros, numbers_as_arrow
 from gata_assets.tables.columns.utf8 import (
     A_NUMBER,

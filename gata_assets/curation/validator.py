@@ -23,12 +23,12 @@ from gata_assets.curation.backlog import list_raw_keys
 from gata_assets.curation.files.formats import file_id, landed_at, parse_format
 from gata_assets.curation.files.open_files import read_sorted
 from gata_assets.curation.layout import ITEMS_FILE, DataType, TenantPlaces
+from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.report_store import StoredReports
 from gata_assets.curation.reports import Part, Report, put_in_place, valid_reports
 from gata_assets.curation.staged_partitions import StagedWriter, read_spans
 from gata_assets.curation.validation import RowRules, digest_settings
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError, RawFileError
-from gata_assets.interactions.rules import CurationRules
 from gata_assets.storage.digests import digest_file
 from gata_assets.storage.objects import Objects
 

@@ -6,7 +6,6 @@ What shapes the tables belongs here and goes into their manifests; where they ar
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -32,13 +31,6 @@ RECENT_INTERACTIONS = 50
 _CODES = {kind: code for code, kind in enumerate(InteractionType)}
 
 
-class UnknownItems(StrEnum):
-    """What becomes of an interaction with an item that the catalogue does not have."""
-
-    WARN = "warn"
-    REJECT = "reject"
-
-
 class SamplingStrategy(StrEnum):
     """How negatives are drawn from the items that a user has not seen.
 
@@ -47,15 +39,6 @@ class SamplingStrategy(StrEnum):
 
     UNIFORM = "uniform"
     POPULARITY = "popularity"
-
-
-@dataclass(frozen=True)
-class CurationRules:
-    """What a row has to keep to: its time in `[earliest_at, landed + at_most_ahead)`, and items that are known."""
-
-    earliest_at: datetime
-    at_most_ahead: timedelta
-    unknown_items: UnknownItems
 
 
 @dataclass(frozen=True)

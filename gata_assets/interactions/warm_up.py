@@ -15,17 +15,12 @@ import polars as pl
 from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.files.readers import read_blocks
 from gata_assets.curation.layout import DataType
+from gata_assets.curation.policy import CurationRules, UnknownItems
 from gata_assets.curation.validation import RowRules, sort_rows
 from gata_assets.interactions.curated.merge import curate_interactions
 from gata_assets.interactions.features.events import code_events
 from gata_assets.interactions.features.tables import make_features
-from gata_assets.interactions.rules import (
-    CurationRules,
-    InteractionType,
-    SamplingRules,
-    SamplingStrategy,
-    UnknownItems,
-)
+from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.interactions.sampling.evidence import gather_evidence
 from gata_assets.interactions.sampling.samples import sample_rows
 from gata_assets.tables.columns.hashing import key_ids

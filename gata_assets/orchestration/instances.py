@@ -23,7 +23,7 @@ from dagster._core.storage.root import TemporaryLocalArtifactStorage
 from dagster._core.storage.runs import InMemoryRunStorage
 
 from gata_assets.curation.requests import AskedRun, RunState
-from gata_assets.settings.model import dagster_home_is_set
+from gata_assets.environment import dagster_home_is_set
 
 # The tag of a materialization that says which content it is of.
 DATA_VERSION = "dagster/data_version"

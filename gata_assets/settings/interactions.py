@@ -11,14 +11,8 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from gata_assets.interactions.rules import (
-    CurationRules,
-    InteractionRules,
-    InteractionType,
-    SamplingRules,
-    SamplingStrategy,
-    UnknownItems,
-)
+from gata_assets.curation.policy import CurationRules, UnknownItems
+from gata_assets.interactions.rules import InteractionRules, InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.settings.values import EngineKind, comma_separated, tenant_names
 
 

@@ -1,12 +1,11 @@
 """The settings: every variable with its type, default and meaning, read and validated once.
 
-The only reader of environment variables in the project. `parse_settings` is pure; `load_settings` reads the
+`parse_settings` is pure; `load_settings` reads the
 environment and a `.env`-style file (the environment wins) and hands the file's variables on to the AWS SDK.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -23,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from gata_assets.environment import set_default, variables
 from gata_assets.errors import SettingsError
 from gata_assets.settings.automation import AutomationSettings
 from gata_assets.settings.env_file import read_env_file
@@ -270,35 +270,16 @@ def load_settings(env_file: Path | None = None) -> Settings:
     are put into the environment (never over one that is there), so that boto3 and Dagster see them too.
     Raises SettingsError, also for a file that is missing or holds a variable that nobody knows.
     """
-    named = env_file or (Path(os.environ[ENV_FILE_VARIABLE]) if os.environ.get(ENV_FILE_VARIABLE) else None)
+    named = env_file or (Path(variables()[ENV_FILE_VARIABLE]) if variables().get(ENV_FILE_VARIABLE) else None)
     path = named or Path(DEFAULT_ENV_FILE)
     if named and not named.is_file():
         raise SettingsError(f"There is no settings file {named}. Copy example.env to it, or name another.")
     if path.is_file():
         for name, value in read_env_file(path, known=variable_names()).items():
-            _set_default(name, value)
-    settings = parse_settings(os.environ)
-    _set_default("AWS_DEFAULT_REGION", settings.aws_default_region)
+            set_default(name, value)
+    settings = parse_settings(variables())
+    set_default("AWS_DEFAULT_REGION", settings.aws_default_region)
     return settings
-
-
-def read_log_level() -> str:
-    """LOG_LEVEL alone, for processes that need no other setting; raises SettingsError for a level that is none."""
-    return parse_settings({"LOG_LEVEL": os.environ.get("LOG_LEVEL", "")}).log_level
-
-
-def _set_default(name: str, value: str) -> None:
-    """Set a variable that is not there or empty, which counts the same."""
-    if not os.environ.get(name):
-        os.environ[name] = value
-
-
-def dagster_home_is_set() -> bool:
-    """Whether runs are recorded in a Dagster instance of their own; raises SettingsError for one that cannot be."""
-    home = os.environ.get("DAGSTER_HOME")
-    if home and not (Path(home).is_absolute() and Path(home).is_dir()):
-        raise SettingsError(f"DAGSTER_HOME: '{home}' is not the absolute path of a directory that exists.")
-    return bool(home)
 
 
 # Faults in our words, by pydantic's error types; ours are in words already.

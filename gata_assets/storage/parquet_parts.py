@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
-from gata_assets.interactions.engines.base import WrittenFile
 from gata_assets.storage.digests import digest_file
 from gata_assets.storage.earlier_files import delete_others
 from gata_assets.storage.objects import Objects
+from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.row_checksums import add_rows
 
 # A million rows or some MB are a row group: enough for dictionaries of ids to pay, few enough to be held in memory.

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from gata_assets.tables.columns.dictionaries import decoded, plain_type
 from gata_assets.tables.outcomes import Outcome
-from gata_assets.tickets.checks import explain_rule
+from gata_assets.tables.schema_checks import GENERAL_ADVICE, Advice, all_kept, explain_rule
 
 _ROWS_AT_ONCE = 1 << 18
 
@@ -32,7 +32,9 @@ _LIMITS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-def check_arrow_tables(schema: pandera.DataFrameSchema, tables: Iterable[pa.Table]) -> list[Outcome]:
+def check_arrow_tables(
+    schema: pandera.DataFrameSchema, tables: Iterable[pa.Table], advice: Advice = GENERAL_ADVICE
+) -> list[Outcome]:
     """Hold every rule of a schema against a table in pieces, with ids as dictionaries or strings.
 
     Gives one failed outcome a broken rule, or one passed for all. That values are unique is held against each piece
@@ -44,8 +46,8 @@ def check_arrow_tables(schema: pandera.DataFrameSchema, tables: Iterable[pa.Tabl
         if not keeps_every_rule(schema, table):
             broken += _broken(schema, _frames(schema, table))
     if broken:
-        return [explain_rule(column, check, count, rows) for (column, check), count in sorted(broken.items())]
-    return [Outcome(f"every rule of {schema.name}", failed=0, checked=rows, advice="")]
+        return [explain_rule(column, check, count, rows, advice) for (column, check), count in sorted(broken.items())]
+    return [all_kept(str(schema.name), rows)]
 
 
 def keeps_every_rule(schema: pandera.DataFrameSchema, table: pa.Table) -> bool:

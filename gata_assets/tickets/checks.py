@@ -15,32 +15,26 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gata_assets.batches import Window
+from gata_assets.tables import schema_checks
 from gata_assets.tables.outcomes import Outcome
+from gata_assets.tables.schema_checks import Advice
 from gata_assets.tickets.schema import Tickets, TrainingRows
 from gata_assets.tickets.splits import Split
 from gata_assets.tickets.text_groups import largest_test_text, test_quota
 
-# By pandera's names of the rules; a rule without advice of its own gets the last.
-_ADVICE = {
+# By pandera's names of the rules.
+_ADVICE: Advice = {
     "not_nullable": "Fill or remove the missing values in the source",
     "field_uniqueness": "The source returned a row more than once: look at its primary key",
     "closed_inside_the_window": "The source returned rows of another time: look at its clock and at `closed`",
     "str_matches": "The text must be lower-cased and reduced to [a-z0-9?.! ] before it is stored",
     "greater_than_or_equal_to": "A label is a Zendesk group id, 0 or above: look at the group mapping",
-    "column_in_dataframe": "The table lacks a column: compare it with the documented one",
-    "dtype": "A column has another type than documented: compare the tables",
 }
-_OTHER_ADVICE = "Compare the table with the documented schema"
 
 
 def check_table(schema: pa.DataFrameSchema, table: pd.DataFrame) -> list[Outcome]:
-    """Hold every rule of a schema against a table; one failed outcome a broken rule, or one passed for all."""
-    try:
-        schema.validate(table, lazy=True)
-    except pa.errors.SchemaErrors as error:
-        broken = error.failure_cases.groupby(["column", "check"], dropna=False, observed=True).size()
-        return [explain_rule(column, str(check), int(count), len(table)) for (column, check), count in broken.items()]
-    return [_all_kept(str(schema.name), len(table))]
+    """Check every rule of a schema of tickets against a table, see `schema_checks.check_table`."""
+    return schema_checks.check_table(schema, table, _ADVICE)
 
 
 def check_training_rows(rows: pd.DataFrame, *, has_checked_texts: bool) -> list[Outcome]:
@@ -59,19 +53,8 @@ def check_part_of_tickets(part: pd.DataFrame, window: Window) -> list[Outcome]:
     """What is left to check of tickets that were found valid as part of a larger table: that they are the window's."""
     closed = part["closed"].to_numpy(dtype=np.int64)
     outside = int(((closed < window.start) | (closed >= window.end)).sum())
-    inside = explain_rule("closed", "closed_inside_the_window", outside, len(part))
-    return [_all_kept(str(Tickets.to_schema().name), len(part)), inside]
-
-
-def _all_kept(table: str, rows: int) -> Outcome:
-    return Outcome(f"every rule of {table}", failed=0, checked=rows, advice="")
-
-
-def explain_rule(column: object, check: str, failed: int, checked: int) -> Outcome:
-    """What a column's rule said, with what to do when rows break it; rules by pandera's names."""
-    kind = check.split("(")[0]
-    advice = _ADVICE.get(kind, _OTHER_ADVICE)
-    return Outcome(rule=f"{column} {check}", failed=failed, checked=checked, advice=f"{advice}.")
+    inside = schema_checks.explain_rule("closed", "closed_inside_the_window", outside, len(part), _ADVICE)
+    return [schema_checks.all_kept(str(Tickets.to_schema().name), len(part)), inside]
 
 
 def check_counts_add_up(label_counts: pd.DataFrame, tickets: pd.DataFrame) -> list[Outcome]:

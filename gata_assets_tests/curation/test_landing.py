@@ -15,9 +15,9 @@ import pytest
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Intake
 from gata_assets.curation.layout import DataType
+from gata_assets.curation.policy import CurationRules, UnknownItems
 from gata_assets.curation.validation import digest_settings
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.interactions.rules import CurationRules, UnknownItems
 from gata_assets.storage.objects import LocalObjects
 from gata_assets_tests.cli.raw_files.test_ingest import gata, ingest, said, workplace
 from gata_assets_tests.support.raw_worlds import NOW, RULES, STRICT, curator_of, encode, interaction, item, send

@@ -15,13 +15,14 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
+from gata_assets.batches import days_of, from_day_on, stretches
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Intake
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.requests import AskedRun, RunState, ask_again, request_curation
 from gata_assets.definitions import build_definitions
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.interactions.windows import days_of, from_day_on, interaction_windows, stretches
+from gata_assets.interactions.windows import interaction_windows
 from gata_assets.orchestration.alerting.sensors import build_new_files_sensor
 from gata_assets.orchestration.jobs import CURATE_INTERACTIONS
 from gata_assets.settings.model import parse_settings

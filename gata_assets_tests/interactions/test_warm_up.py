@@ -29,7 +29,7 @@ with install_recorder("numba:compile") as compiling:
     from gata_assets.curation.validation import RowRules, sort_rows
     from gata_assets.tables.columns.hashing import key_ids
     from gata_assets.curation.layout import DataType
-    from gata_assets.interactions.rules import CurationRules, UnknownItems
+    from gata_assets.curation.policy import CurationRules, UnknownItems
     from gata_assets.curation.files.formats import RawFormat
     from gata_assets.curation.files.readers import read_blocks
     from gata_assets_tests.support.raw_worlds import encode, interaction, item

@@ -25,11 +25,12 @@ from gata_assets.curation.layout import (
     USERS_FILE,
     TenantPlaces,
 )
-from gata_assets.interactions.engines.base import CuratedWindow, InteractionEngine, WrittenFile
+from gata_assets.interactions.engines.base import CuratedWindow, InteractionEngine
 from gata_assets.interactions.engines.polars import PolarsEngine
 from gata_assets.interactions.features.events import EventTable, code_events
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.columns.hashing import key_ids
 
 BATCH_ID = "2026010203"

@@ -19,9 +19,9 @@ import pyarrow as pa
 from gata_assets.curation.files.formats import COLUMNS, parse_format
 from gata_assets.curation.landing import Intake
 from gata_assets.curation.layout import DataType
+from gata_assets.curation.policy import CurationRules, UnknownItems
 from gata_assets.curation.reports import Report
 from gata_assets.interactions.curated.curator import Curated, Curator
-from gata_assets.interactions.rules import CurationRules, UnknownItems
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 
 Row = Mapping[str, str | None]

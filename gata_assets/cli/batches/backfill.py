@@ -16,12 +16,13 @@ from gata_assets.cli.batches.progress import LAST_ASSET, followed
 from gata_assets.cli.batches.runs import INTERRUPTED, INTERRUPTED_SAID, find_failures, is_interrupted
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions import build_definitions, build_store, open_source
+from gata_assets.environment import dagster_home_is_set
 from gata_assets.errors import ObjectNotFoundError
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import open_instance
 from gata_assets.orchestration.jobs import PREPARE_TICKETS, RUN_CONFIG
 from gata_assets.sandbox.sample_tickets import SAMPLE_FALLBACK_LABEL
-from gata_assets.settings.model import Settings, dagster_home_is_set
+from gata_assets.settings.model import Settings
 from gata_assets.settings.values import SourceKind
 from gata_assets.storage.resource import ObjectStore
 from gata_assets.tickets.backfill_estimate import BackfillEstimate, SpanVolume, estimate_backfill

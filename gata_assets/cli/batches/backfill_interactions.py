@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 
 from rich.console import Console
 
-from gata_assets.batches import consecutive
+from gata_assets.batches import consecutive, days_of
 from gata_assets.cli.batches.prepare_interactions import InteractionHalf, curate_windows, make_batches
 from gata_assets.cli.batches.progress import followed, followed_days
 from gata_assets.cli.batches.runs import INTERRUPTED, INTERRUPTED_SAID
@@ -24,7 +24,7 @@ from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.status import CuratedLayer
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, SetName, StoredTables, read_stored
 from gata_assets.interactions.staleness import Difference, Lack, Present, Standing, judge
-from gata_assets.interactions.windows import days_of, windows_from_day_on
+from gata_assets.interactions.windows import windows_from_day_on
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import open_instance
 from gata_assets.settings.model import Settings

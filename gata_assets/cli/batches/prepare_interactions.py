@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from gata_assets.batches import Window
+from gata_assets.batches import Window, days_of, from_day_on, stretches
 from gata_assets.cli.batches.runs import Written, find_failures, is_interrupted, read_written, run_range
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.reports import replaced_files, valid_reports
@@ -20,7 +20,7 @@ from gata_assets.errors import GataError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.status import CuratedLayer
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS
-from gata_assets.interactions.windows import days_of, from_day_on, interaction_windows, stretches
+from gata_assets.interactions.windows import interaction_windows
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import is_recorded
 from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS, keep_to_days

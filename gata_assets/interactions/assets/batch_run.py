@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from gata_assets.batches import days_of
 from gata_assets.errors import ChecksFailedError, DamagedTableError, DataRuleError, ObjectNotFoundError, StoreError
 from gata_assets.interactions.assets.write_tables import WrittenFiles, WrittenTables, write_tables
 from gata_assets.interactions.datasets import (
@@ -37,7 +38,7 @@ from gata_assets.interactions.engines.base import (
 )
 from gata_assets.interactions.rules import InteractionRules
 from gata_assets.interactions.staleness import Present, find_differences
-from gata_assets.interactions.windows import InteractionWindows, days_of, windows_from_day_on
+from gata_assets.interactions.windows import InteractionWindows, windows_from_day_on
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder

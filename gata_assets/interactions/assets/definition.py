@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from gata_assets.curation.policy import CurationRules, UnknownItems
 from gata_assets.interactions.assets.batch_run import TABLES, InteractionLine
 from gata_assets.interactions.assets.curation_run import CurationLine
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, curation_op
@@ -23,7 +24,7 @@ from gata_assets.interactions.engines.base import (
     WITH_FEATURES,
     InteractionEngine,
 )
-from gata_assets.interactions.rules import CurationRules, InteractionRules, UnknownItems
+from gata_assets.interactions.rules import InteractionRules
 from gata_assets.interactions.schema import (
     CuratedInteractions,
     CuratedItems,

@@ -13,9 +13,10 @@ from hashlib import sha256
 from gata_assets.curation.layout import TenantPlaces
 from gata_assets.errors import DeleteDeniedError
 from gata_assets.interactions.datasets import StoredTables, TablesOfBatch, read_stored, withdrawn_manifest
-from gata_assets.interactions.engines.base import MadeTables, WrittenFile
+from gata_assets.interactions.engines.base import MadeTables
 from gata_assets.storage.earlier_files import delete_others
 from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.written import WrittenFile
 
 WrittenFiles = Mapping[str, Sequence[WrittenFile]]
 

@@ -14,12 +14,11 @@ from typing import NamedTuple
 
 import polars as pl
 
-from gata_assets.batches import Window
+from gata_assets.batches import Window, days_of
 from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE, TenantPlaces
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS
 from gata_assets.interactions.features.events import EventCoder, EventTable
-from gata_assets.interactions.windows import days_of
 from gata_assets.storage.resource import ObjectStore
 from gata_assets.tables.columns.jit import load_compiler
 from gata_assets.tables.curated_manifests import CuratedManifest, read_curated_manifest

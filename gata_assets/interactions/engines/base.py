@@ -16,6 +16,7 @@ from gata_assets.batches import Window
 from gata_assets.curation.layout import TenantPlaces
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.outcomes import Outcome
 
 USER_FEATURES = "user_features"
@@ -36,17 +37,6 @@ class CuratedWindow:
     places: TenantPlaces
     window: Window
     seen_window: Window
-
-
-@dataclass(frozen=True)
-class WrittenFile:
-    """A file of a table: its key, rows, size and SHA-256; of training rows what tells them from others (`row_sums`)."""
-
-    key: str
-    rows: int
-    size: int
-    sha256: str
-    row_sum: int = 0
 
 
 class MadeTables(ABC):

@@ -19,7 +19,6 @@ from gata_assets.interactions.engines.base import (
     CuratedWindow,
     InteractionEngine,
     MadeTables,
-    WrittenFile,
 )
 from gata_assets.interactions.features.checks import check_features
 from gata_assets.interactions.features.items import look_up_items
@@ -30,6 +29,7 @@ from gata_assets.interactions.sampling.join import JoinedRows
 from gata_assets.interactions.sampling.samples import ROWS_PER_GROUP, SampledRows, sample_rows
 from gata_assets.storage.parquet_parts import TableSource, read_parts, write_tables
 from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.columns.dictionaries import compacted
 from gata_assets.tables.outcomes import Outcome
 

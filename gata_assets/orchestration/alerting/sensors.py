@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from gata_assets.batches import Window
+from gata_assets.batches import Window, days_of
 from gata_assets.curation.backlog import find_missing, find_waiting, listing_digest
 from gata_assets.curation.layout import TenantPlaces
+from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.requests import CurationRequest, ask_again, request_curation
 from gata_assets.errors import AlertError, DatabaseResumingError, SourceError, StoreError
-from gata_assets.interactions.rules import CurationRules
-from gata_assets.interactions.windows import days_of
 from gata_assets.orchestration.alerting.channels import AlertChannel
 from gata_assets.orchestration.alerting.message import Alert, compose_alert
 from gata_assets.orchestration.alerting.overdue_check import OverdueRule, is_shown

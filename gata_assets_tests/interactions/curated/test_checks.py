@@ -64,7 +64,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import gata_assets.cli.raw_files.ingest
 from gata_assets.curation.layout import DataType
-from gata_assets.interactions.rules import CurationRules, UnknownItems
+from gata_assets.curation.policy import CurationRules, UnknownItems
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.storage.objects import LocalObjects
 now = datetime(2026, 1, 3, tzinfo=UTC)

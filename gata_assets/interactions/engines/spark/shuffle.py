@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.batches import Window
+from gata_assets.batches import Window, days_of
 from gata_assets.curation.layout import TenantPlaces
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.reader import manifest_of_day, read_events
@@ -36,7 +36,6 @@ from gata_assets.interactions.engines.spark.tasks import (
 )
 from gata_assets.interactions.features.events import EventCoder, EventTable, Ids
 from gata_assets.interactions.rules import InteractionType
-from gata_assets.interactions.windows import days_of
 from gata_assets.storage.parquet_parts import read_part
 from gata_assets.storage.resource import ObjectStore
 

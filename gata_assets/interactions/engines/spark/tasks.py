@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from gata_assets.errors import EngineError
-from gata_assets.interactions.engines.base import MadeTables, WrittenFile
+from gata_assets.interactions.engines.base import MadeTables
 from gata_assets.interactions.engines.spark.session import is_open, noting_the_key, spark_errors
 from gata_assets.storage.earlier_files import delete_others
 from gata_assets.storage.parquet_parts import TableSource, write_groups
 from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.outcomes import Outcome
 
 if TYPE_CHECKING:

@@ -21,13 +21,7 @@ import pytest
 
 from gata_assets.curation.layout import INTERACTIONS_FILE
 from gata_assets.interactions.curated.reader import read_catalogue
-from gata_assets.interactions.engines.base import (
-    ITEM_FEATURES,
-    NEGATIVE_SAMPLES,
-    USER_FEATURES,
-    MadeTables,
-    WrittenFile,
-)
+from gata_assets.interactions.engines.base import ITEM_FEATURES, NEGATIVE_SAMPLES, USER_FEATURES, MadeTables
 from gata_assets.interactions.engines.polars import PolarsEngine
 from gata_assets.interactions.engines.spark.engine import SparkEngine
 from gata_assets.interactions.engines.spark.features import FeatureKernel, check_ranges
@@ -39,6 +33,7 @@ from gata_assets.interactions.engines.spark.tasks import PARTS, PerPart, by_part
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.storage.parquet_parts import part_keys, read_parts, read_schema
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
+from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.columns.arrow_buffers import micros
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.interaction_worlds import (
