@@ -20,6 +20,10 @@ import dagster as dg
 
 from gata_assets.environment import read_log_level
 
+# The tags of a run by which Dagster says of which batches it is.
+PARTITION_TAG = "dagster/partition"
+RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+
 # A handler that dagster.yaml names is a beta feature, of which Dagster tells every process in a line that is no JSON.
 warnings.filterwarnings("ignore", message="Handling yaml-defined logging configuration is currently in beta")
 
@@ -171,8 +175,8 @@ def _read_record(record: logging.LogRecord) -> RunEvent:
 
 def _batches_of_run(tags: Mapping[str, str]) -> str:
     """The run's batch ID; of a run over a range the first and the last one, `2026010200...2026010223`."""
-    first, last = (tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
-    return f"{first}...{last}" if first and last else str(tags.get("dagster/partition", ""))
+    first, last = (tags.get(tag) for tag in RANGE_TAGS)
+    return f"{first}...{last}" if first and last else str(tags.get(PARTITION_TAG, ""))
 
 
 def numbers_of(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, int | float]:

@@ -15,12 +15,7 @@ from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.logs import default_logger
 from gata_assets.orchestration.alerting.channels import AlertChannel, LoggedAlerts, SnsAlerts
 from gata_assets.orchestration.alerting.overdue_check import OverdueRule, build_overdue_check
-from gata_assets.orchestration.alerting.sensors import (
-    build_failed_runs_sensor,
-    build_new_tickets_sensor,
-    build_overdue_sensor,
-)
-from gata_assets.orchestration.jobs import PREPARE_TICKETS, build_jobs
+from gata_assets.orchestration.alerting.sensors import build_failed_runs_sensor, build_overdue_sensor
 from gata_assets.orchestration.partitions import batch_partitions
 from gata_assets.orchestration.schedules import PREPARE_SCHEDULE, build_schedule
 from gata_assets.sandbox.sample_tickets import SAMPLE_FALLBACK_LABEL
@@ -28,8 +23,10 @@ from gata_assets.settings.model import Settings, load_settings
 from gata_assets.settings.values import BackfillPolicy, SourceKind
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.tickets.arrivals.decision import ArrivalRules
+from gata_assets.tickets.arrivals.sensor import build_new_tickets_sensor
 from gata_assets.tickets.assets.definition import DATASETS, TABLES, build_ticket_assets
 from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager
+from gata_assets.tickets.assets.jobs import PREPARE_TICKETS, build_jobs
 from gata_assets.tickets.assets.rules_resource import PreparationRulesResource
 from gata_assets.tickets.sources.base import TicketSource
 from gata_assets.tickets.sources.shared_read import SharedTickets

@@ -1,7 +1,7 @@
-"""The asset checks of both lines: their names, what they say, and how their outcomes reach Dagster.
+"""Asset checks: their specifications, and how outcomes reach Dagster.
 
-A check is evaluated on the value before it is written: where a blocking one fails, it is not. Which rows break which
-rule is counted in `core`.
+A check is evaluated on the value before it is written; where a blocking one fails, it is not written. Which checks
+there are belongs to the domains.
 """
 
 from __future__ import annotations
@@ -18,76 +18,19 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from gata_assets.errors import ChecksFailedError
 from gata_assets.tables.outcomes import Outcome, broken
 
-TICKETS_ARE_VALID = "tickets_are_valid"
-LABEL_COUNTS_ARE_VALID = "label_counts_are_valid"
-COUNTS_SUM_TO_THE_TICKETS = "counts_sum_to_the_tickets"
-LOW_VOLUME_TICKETS_ARE_VALID = "low_volume_tickets_are_valid"
-TRAINING_ROWS_ARE_VALID = "training_rows_are_valid"
-NO_TICKET_IN_TWO_SPLITS = "no_ticket_in_two_splits"
-NO_TEXT_IN_TWO_SPLITS = "no_text_in_two_splits"
-LABEL_SHARES_ARE_KEPT = "label_shares_are_kept"
-TEST_SHARE_IS_TEN_PERCENT = "test_share_is_ten_percent"
-
-CURATED_INTERACTIONS_ARE_VALID = "curated_interactions_are_valid"
-NO_ROW_IS_LOST = "no_row_is_lost"
-EVERY_RAW_FILE_WAS_READ = "every_raw_file_was_read"
-CURATED_ITEMS_ARE_VALID = "curated_items_are_valid"
-USER_FEATURES_ARE_VALID = "user_features_are_valid"
-ITEM_FEATURES_ARE_VALID = "item_features_are_valid"
-RECENT_INTERACTIONS_ARE_VALID = "recent_interactions_are_valid"
-FEATURES_MATCH_THE_EVENTS = "features_match_the_events"
-NOTHING_AFTER_THE_BATCH = "nothing_after_the_batch"
-NEGATIVE_SAMPLES_ARE_VALID = "negative_samples_are_valid"
-NEGATIVES_WERE_NEVER_INTERACTED = "negatives_were_never_interacted"
-NO_NEGATIVE_TWICE = "no_negative_twice"
-RATIO_IS_KEPT_OR_COUNTED_SHORT = "ratio_is_kept_or_counted_short"
-NEGATIVES_COVER_THE_CATALOGUE = "negatives_cover_the_catalogue"
-WITH_FEATURES_ARE_VALID = "with_features_are_valid"
-WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES = "with_features_are_the_negative_samples"
-
-_VALID_TICKETS = (
-    "Types are right, no label or text is missing, every text matches what the fine-tuning job accepts, "
-    "`closed` is inside the window and no id occurs twice."
-)
-DESCRIPTIONS = {
-    TICKETS_ARE_VALID: _VALID_TICKETS,
-    LOW_VOLUME_TICKETS_ARE_VALID: _VALID_TICKETS,
-    LABEL_COUNTS_ARE_VALID: "Types are right, no label occurs twice, counts and shares are in range.",
-    COUNTS_SUM_TO_THE_TICKETS: "The counts sum to the tickets of the window and the shares to 1.",
-    TRAINING_ROWS_ARE_VALID: "Every row has a text that the fine-tuning job accepts and an integer label from 0.",
-    NO_TICKET_IN_TWO_SPLITS: "Every ticket is in train or in test, and none is lost.",
-    NO_TEXT_IN_TWO_SPLITS: "No text is in train and in test.",
-    LABEL_SHARES_ARE_KEPT: "Every label is on both sides, and its test rows are at their quota.",
-    TEST_SHARE_IS_TEN_PERCENT: "A tenth of the rows is tested on, to within rounding by label and indivisible texts.",
-    CURATED_INTERACTIONS_ARE_VALID: "Types, required fields, values and ranges are right, and every row is of its day.",
-    NO_ROW_IS_LOST: "Good rows, bad rows and exact repetitions are as many as the raw rows.",
-    EVERY_RAW_FILE_WAS_READ: "No raw file was refused whole, for wrong columns say.",
-    CURATED_ITEMS_ARE_VALID: "Types, required fields and ranges are right, and every item is there once.",
-    USER_FEATURES_ARE_VALID: "Types and ranges are right, and every user is there once.",
-    ITEM_FEATURES_ARE_VALID: "Types and ranges are right, and every item is there once.",
-    RECENT_INTERACTIONS_ARE_VALID: "Types and values are right, and no user has more than 50 rows.",
-    FEATURES_MATCH_THE_EVENTS: "Rows and sums are those of the interactions of the window.",
-    NOTHING_AFTER_THE_BATCH: "Nothing comes from an interaction or an item of the batch's hour or later.",
-    NEGATIVE_SAMPLES_ARE_VALID: "Types, labels and probabilities are right.",
-    NEGATIVES_WERE_NEVER_INTERACTED: "No user has a negative of which an interaction is in the seen window.",
-    NO_NEGATIVE_TWICE: "No user has a negative twice.",
-    RATIO_IS_KEPT_OR_COUNTED_SHORT: "Every positive has NEGATIVE_SAMPLING_RATIO negatives, or they are counted short.",
-    NEGATIVES_COVER_THE_CATALOGUE: "Negatives fall on the items as the strategy says, by a test statistic.",
-    WITH_FEATURES_ARE_VALID: "Types and ranges of the features that the rows are joined to are right.",
-    WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES: "User, item and label are those of the negative samples, as written.",
-}
-# What SPLIT_METHOD=sklearn does not promise: it reports there, and blocks nothing.
-PROMISED_BY_TEXT_ONLY = frozenset({NO_TEXT_IN_TWO_SPLITS, LABEL_SHARES_ARE_KEPT})
-
 
 def specs(
-    asset: dg.AssetKey, partitions: dg.PartitionsDefinition[str] | None, *names: str, is_blocking: bool = True
+    asset: dg.AssetKey,
+    partitions: dg.PartitionsDefinition[str] | None,
+    descriptions: Mapping[str, str],
+    *names: str,
+    is_blocking: bool = True,
 ) -> list[dg.AssetCheckSpec]:
-    """The specifications of an asset's checks, by partition where it has them."""
+    """The specifications of an asset's checks, by partition where it has them; `descriptions` has one for each name."""
     with without_maturity_warnings():
         return [
             dg.AssetCheckSpec(
-                name, asset=asset, description=DESCRIPTIONS[name], blocking=is_blocking, partitions_def=partitions
+                name, asset=asset, description=descriptions[name], blocking=is_blocking, partitions_def=partitions
             )
             for name in names
         ]

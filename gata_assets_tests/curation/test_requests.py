@@ -21,10 +21,10 @@ from gata_assets.curation.landing import Intake
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.requests import AskedRun, RunState, ask_again, request_curation
 from gata_assets.definitions import build_definitions
+from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS
+from gata_assets.interactions.assets.sensor import build_new_files_sensor
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.windows import interaction_windows
-from gata_assets.orchestration.alerting.sensors import build_new_files_sensor
-from gata_assets.orchestration.jobs import CURATE_INTERACTIONS
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalObjectStore
 from gata_assets_tests.support.fakes import StoreThatIsNotListed

@@ -34,8 +34,8 @@ from dagster_aws.ecs import EcsRunLauncher
 from dagster_aws.s3 import S3ComputeLogManager
 
 from gata_assets.definitions import build_definitions
-from gata_assets.orchestration.jobs import PREPARE_TICKETS
 from gata_assets.settings.model import parse_settings, variable_names
+from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.training_files import CHANNELS, GENERAL_DATASET, channel_key
 from gata_assets_tests.support.loopback import free_port, relay

@@ -29,8 +29,8 @@ import psycopg
 import pytest
 import yaml
 
-from gata_assets.orchestration.jobs import PREPARE_TICKETS
 from gata_assets.settings.model import variable_names
+from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.ddl import insert_postgres
 from gata_assets.tickets.training_files import CHANNELS, GENERAL_DATASET, channel_key
 from gata_assets_tests.support.loopback import free_port, relay

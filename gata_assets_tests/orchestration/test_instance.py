@@ -23,10 +23,10 @@ from dagster._core.events import DagsterEvent, DagsterEventType, JobFailureData,
 from dagster._core.scheduler.instigation import InstigatorType, TickStatus
 
 from gata_assets.definitions import build_definitions
-from gata_assets.orchestration.jobs import PREPARE_TICKETS
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalObjectStore
 from gata_assets.tickets.assets.definition import GROUP
+from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets_tests.deploy.test_compose import Stack, stop, wait_for

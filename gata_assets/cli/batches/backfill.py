@@ -18,13 +18,15 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.definitions import build_definitions, build_store, open_source
 from gata_assets.environment import dagster_home_is_set
 from gata_assets.errors import ObjectNotFoundError
+from gata_assets.logs import RANGE_TAGS
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import open_instance
-from gata_assets.orchestration.jobs import PREPARE_TICKETS, RUN_CONFIG
+from gata_assets.orchestration.jobs import RUN_CONFIG
 from gata_assets.sandbox.sample_tickets import SAMPLE_FALLBACK_LABEL
 from gata_assets.settings.model import Settings
 from gata_assets.settings.values import SourceKind
 from gata_assets.storage.resource import ObjectStore
+from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.backfill_estimate import BackfillEstimate, SpanVolume, estimate_backfill
 from gata_assets.tickets.rules import PreparationRules
 from gata_assets.tickets.sources.base import LabelVolume, TicketSource
@@ -184,10 +186,7 @@ def backfill(
 def _run_range(
     job: dg.JobDefinition, batch_ids: Sequence[str], instance: dg.DagsterInstance, result: BackfillResult
 ) -> None:
-    tags = {
-        "dagster/asset_partition_range_start": batch_ids[0],
-        "dagster/asset_partition_range_end": batch_ids[-1],
-    }
+    tags = dict(zip(RANGE_TAGS, (batch_ids[0], batch_ids[-1]), strict=True))
     ended = job.execute_in_process(run_config=RUN_CONFIG, instance=instance, tags=tags, raise_on_error=False)
     failures = [] if ended.success else find_failures(ended, batch_ids[0])
     if is_interrupted(failures):

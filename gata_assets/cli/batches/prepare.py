@@ -21,8 +21,8 @@ from gata_assets.definitions import build_definitions
 from gata_assets.logs import RunEvent, event_logger, write_json_line
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import open_instance
-from gata_assets.orchestration.jobs import PREPARE_TICKETS
 from gata_assets.settings.model import Settings
+from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 
 
 @dataclass(frozen=True)

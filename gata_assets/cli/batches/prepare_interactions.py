@@ -17,13 +17,13 @@ from gata_assets.curation.layout import DataType
 from gata_assets.curation.reports import replaced_files, valid_reports
 from gata_assets.definitions import build_store
 from gata_assets.errors import GataError
+from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS, keep_to_days
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.status import CuratedLayer
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS
 from gata_assets.interactions.windows import interaction_windows
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import is_recorded
-from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS, keep_to_days
 from gata_assets.settings.model import Settings
 from gata_assets.storage.resource import ObjectStore
 

@@ -16,6 +16,7 @@ import dagster as dg
 
 from gata_assets.batches import days_of
 from gata_assets.errors import ChecksFailedError, DamagedTableError, DataRuleError, ObjectNotFoundError, StoreError
+from gata_assets.interactions.assets import check_names
 from gata_assets.interactions.assets.write_tables import WrittenFiles, WrittenTables, write_tables
 from gata_assets.interactions.datasets import (
     CURATED_INTERACTIONS,
@@ -62,38 +63,46 @@ if TYPE_CHECKING:
 TABLES: Mapping[SetName, Mapping[str, BatchTable]] = {
     SetName.FEATURES: {
         USER_FEATURES: BatchTable(
-            (checks.USER_FEATURES_ARE_VALID, checks.FEATURES_MATCH_THE_EVENTS, checks.NOTHING_AFTER_THE_BATCH),
+            (
+                check_names.USER_FEATURES_ARE_VALID,
+                check_names.FEATURES_MATCH_THE_EVENTS,
+                check_names.NOTHING_AFTER_THE_BATCH,
+            ),
             made_from=(CURATED_INTERACTIONS,),
         ),
         ITEM_FEATURES: BatchTable(
-            (checks.ITEM_FEATURES_ARE_VALID, checks.FEATURES_MATCH_THE_EVENTS),
+            (check_names.ITEM_FEATURES_ARE_VALID, check_names.FEATURES_MATCH_THE_EVENTS),
             made_from=(CURATED_INTERACTIONS, CURATED_ITEMS),
         ),
         RECENT_INTERACTIONS: BatchTable(
-            (checks.RECENT_INTERACTIONS_ARE_VALID, checks.FEATURES_MATCH_THE_EVENTS, checks.NOTHING_AFTER_THE_BATCH),
+            (
+                check_names.RECENT_INTERACTIONS_ARE_VALID,
+                check_names.FEATURES_MATCH_THE_EVENTS,
+                check_names.NOTHING_AFTER_THE_BATCH,
+            ),
             made_from=(CURATED_INTERACTIONS,),
         ),
     },
     SetName.TRAINING_DATA: {
         NEGATIVE_SAMPLES: BatchTable(
             (
-                checks.NEGATIVE_SAMPLES_ARE_VALID,
-                checks.NEGATIVES_WERE_NEVER_INTERACTED,
-                checks.NO_NEGATIVE_TWICE,
-                checks.RATIO_IS_KEPT_OR_COUNTED_SHORT,
-                checks.NEGATIVES_COVER_THE_CATALOGUE,
-                checks.NOTHING_AFTER_THE_BATCH,
+                check_names.NEGATIVE_SAMPLES_ARE_VALID,
+                check_names.NEGATIVES_WERE_NEVER_INTERACTED,
+                check_names.NO_NEGATIVE_TWICE,
+                check_names.RATIO_IS_KEPT_OR_COUNTED_SHORT,
+                check_names.NEGATIVES_COVER_THE_CATALOGUE,
+                check_names.NOTHING_AFTER_THE_BATCH,
             ),
             made_from=(CURATED_INTERACTIONS, CURATED_ITEMS),
         ),
         WITH_FEATURES: BatchTable(
-            (checks.WITH_FEATURES_ARE_VALID, checks.WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES),
+            (check_names.WITH_FEATURES_ARE_VALID, check_names.WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES),
             made_from=(NEGATIVE_SAMPLES, USER_FEATURES, ITEM_FEATURES),
         ),
     },
 }
 # What is said of the files, when they are written and their manifest is not.
-_OF_WRITTEN = checks.WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES
+_OF_WRITTEN = check_names.WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES
 _TO_CURATE = "Materialize it (the job curate_interactions), or use `gata prepare`, which does."
 _REASONS: Mapping[SetName, str] = {
     SetName.FEATURES: "the window has no interactions",

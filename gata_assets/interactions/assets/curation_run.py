@@ -16,6 +16,7 @@ from gata_assets.curation.files.formats import landing_day
 from gata_assets.curation.layout import MANIFEST_FILE, DataType
 from gata_assets.curation.reports import Report, check_no_row_is_lost, replaced_files, valid_reports
 from gata_assets.errors import ChecksFailedError
+from gata_assets.interactions.assets import check_names
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.failures import DAYS, Partitions
@@ -107,9 +108,9 @@ class CurationLine:
         wanted = {*map(date.fromisoformat, asked), *stale}
         lost = self._find_lost(wanted, reports)
         for day, outcomes in lost.items():
-            yield from checks.evaluations(self._key, str(day), {checks.NO_ROW_IS_LOST: outcomes})
+            yield from checks.evaluations(self._key, str(day), {check_names.NO_ROW_IS_LOST: outcomes})
             try:
-                checks.require_passed(self._key.to_user_string(), {checks.NO_ROW_IS_LOST: outcomes})
+                checks.require_passed(self._key.to_user_string(), {check_names.NO_ROW_IS_LOST: outcomes})
             except ChecksFailedError as error:
                 failures.keep(str(day), self._key.to_user_string(), error)
         return sorted(wanted - lost.keys()), files
@@ -126,7 +127,9 @@ class CurationLine:
 
     def _make_catalogue(self, *, as_event: bool) -> Events:
         made = self._curator.curate_items()
-        outcomes = {checks.CURATED_ITEMS_ARE_VALID: [one for of_check in made.outcomes.values() for one in of_check]}
+        outcomes = {
+            check_names.CURATED_ITEMS_ARE_VALID: [one for of_check in made.outcomes.values() for one in of_check]
+        }
         yield from self._record(dg.AssetKey([self._tenant, CURATED_ITEMS]), made, outcomes, as_event=as_event)
 
     def _record(
@@ -176,7 +179,7 @@ class CurationLine:
                 yield from checks.evaluations(
                     self._key,
                     str(day),
-                    {checks.EVERY_RAW_FILE_WAS_READ: [outcome]},
+                    {check_names.EVERY_RAW_FILE_WAS_READ: [outcome]},
                     is_blocking=False,
                     target=recorder.find(self._key, str(day)),
                 )

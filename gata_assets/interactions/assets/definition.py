@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from gata_assets.curation.policy import CurationRules, UnknownItems
+from gata_assets.interactions.assets import check_names
 from gata_assets.interactions.assets.batch_run import TABLES, InteractionLine
 from gata_assets.interactions.assets.curation_run import CurationLine
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, curation_op
@@ -85,7 +86,9 @@ def _build_catalogue(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefin
     @dg.multi_asset(
         name=f"{tenant}_catalogue",
         specs=[_spec(tenant, CURATED_ITEMS, rules, deps=(), kinds={"polars"})],
-        check_specs=checks.specs(dg.AssetKey([tenant, CURATED_ITEMS]), None, checks.CURATED_ITEMS_ARE_VALID),
+        check_specs=checks.specs(
+            dg.AssetKey([tenant, CURATED_ITEMS]), None, check_names.DESCRIPTIONS, check_names.CURATED_ITEMS_ARE_VALID
+        ),
         # Without it, Dagster wants its checks as outputs of the op; here they are events.
         can_subset=True,
         pool=pool_of(tenant),
@@ -123,8 +126,16 @@ def _build_curation(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefini
         name=curation_op(tenant),
         specs=[_spec(tenant, CURATED_INTERACTIONS, rules, deps, kinds={"polars"}, partitions=rules.days)],
         check_specs=[
-            *checks.specs(key, rules.days, checks.CURATED_INTERACTIONS_ARE_VALID, checks.NO_ROW_IS_LOST),
-            *checks.specs(key, rules.days, checks.EVERY_RAW_FILE_WAS_READ, is_blocking=False),
+            *checks.specs(
+                key,
+                rules.days,
+                check_names.DESCRIPTIONS,
+                check_names.CURATED_INTERACTIONS_ARE_VALID,
+                check_names.NO_ROW_IS_LOST,
+            ),
+            *checks.specs(
+                key, rules.days, check_names.DESCRIPTIONS, check_names.EVERY_RAW_FILE_WAS_READ, is_blocking=False
+            ),
         ],
         partitions_def=rules.days,
         can_subset=True,
@@ -158,7 +169,7 @@ def _build_batches(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefinit
         check_specs=[
             spec
             for name, one in tables.items()
-            for spec in checks.specs(dg.AssetKey([tenant, name]), rules.batches, *one.checks)
+            for spec in checks.specs(dg.AssetKey([tenant, name]), rules.batches, check_names.DESCRIPTIONS, *one.checks)
         ],
         partitions_def=rules.batches,
         can_subset=True,

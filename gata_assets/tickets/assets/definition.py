@@ -10,13 +10,14 @@ import dagster as dg
 
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.recording import Events, columns
+from gata_assets.tickets.assets import check_names
 from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager
+from gata_assets.tickets.assets.jobs import GROUP
 from gata_assets.tickets.assets.rules_resource import PreparationRulesResource
 from gata_assets.tickets.assets.run import TicketLine
 from gata_assets.tickets.assets.steps import STEPS, TicketStep
 from gata_assets.tickets.sources.base import TicketSource
 
-GROUP = "tickets"
 TABLES = "parquet_tables"
 DATASETS = "training_datasets"
 # Ops that read the ticket database; dagster.yaml says how many may at once.
@@ -41,7 +42,9 @@ def build_ticket_assets(
         name="ticket_line",
         specs=[_spec(name, step, partitions, code_version, owners) for name, step in STEPS.items()],
         check_specs=[
-            spec for name, step in STEPS.items() for spec in checks.specs(dg.AssetKey(name), partitions, *step.checks)
+            spec
+            for name, step in STEPS.items()
+            for spec in checks.specs(dg.AssetKey(name), partitions, check_names.DESCRIPTIONS, *step.checks)
         ],
         partitions_def=partitions,
         can_subset=True,

@@ -19,8 +19,8 @@ from pandera.pandas import DataFrameModel
 
 from gata_assets.batches import Window
 from gata_assets.errors import NoTicketsError
-from gata_assets.orchestration import checks
 from gata_assets.tables.outcomes import Outcome
+from gata_assets.tickets.assets import check_names
 from gata_assets.tickets.checks import (
     check_counts_add_up,
     check_label_shares,
@@ -139,7 +139,7 @@ def make_tickets(batch: BatchAtWork) -> Made:
     outcome = check_part_of_tickets(table, window) if read.is_valid else check_table(tickets_schema(window), table)
     return Made(
         table,
-        {checks.TICKETS_ARE_VALID: outcome},
+        {check_names.TICKETS_ARE_VALID: outcome},
         _described(table, "Tickets by label", window=str(window)),
     )
 
@@ -153,8 +153,8 @@ def make_label_counts(batch: BatchAtWork) -> Made:
     return Made(
         counts,
         {
-            checks.LABEL_COUNTS_ARE_VALID: check_table(LabelCounts.to_schema(), counts),
-            checks.COUNTS_SUM_TO_THE_TICKETS: check_counts_add_up(counts, tickets),
+            check_names.LABEL_COUNTS_ARE_VALID: check_table(LabelCounts.to_schema(), counts),
+            check_names.COUNTS_SUM_TO_THE_TICKETS: check_counts_add_up(counts, tickets),
         },
         {
             **_described(tickets, "Tickets by label"),
@@ -204,7 +204,7 @@ def make_low_volume_tickets(batch: BatchAtWork) -> Made:
     schema = tickets_schema(windows.training, windows.older)
     return Made(
         table,
-        {checks.LOW_VOLUME_TICKETS_ARE_VALID: check_table(schema, table)},
+        {check_names.LOW_VOLUME_TICKETS_ARE_VALID: check_table(schema, table)},
         {
             **_described(table, "Low-volume tickets by label"),
             "window": str(windows.training),
@@ -248,27 +248,27 @@ class TicketStep:
 
 
 _SPLIT_CHECKS = (
-    checks.TRAINING_ROWS_ARE_VALID,
-    checks.NO_TICKET_IN_TWO_SPLITS,
-    checks.NO_TEXT_IN_TWO_SPLITS,
-    checks.LABEL_SHARES_ARE_KEPT,
-    checks.TEST_SHARE_IS_TEN_PERCENT,
+    check_names.TRAINING_ROWS_ARE_VALID,
+    check_names.NO_TICKET_IN_TWO_SPLITS,
+    check_names.NO_TEXT_IN_TWO_SPLITS,
+    check_names.LABEL_SHARES_ARE_KEPT,
+    check_names.TEST_SHARE_IS_TEN_PERCENT,
 )
 
 # In the order in which they are made.
 STEPS: Mapping[str, TicketStep] = {
-    "tickets": TicketStep(make_tickets, (), Tickets, (checks.TICKETS_ARE_VALID,)),
+    "tickets": TicketStep(make_tickets, (), Tickets, (check_names.TICKETS_ARE_VALID,)),
     "label_counts": TicketStep(
         make_label_counts,
         ("tickets",),
         LabelCounts,
-        (checks.LABEL_COUNTS_ARE_VALID, checks.COUNTS_SUM_TO_THE_TICKETS),
+        (check_names.LABEL_COUNTS_ARE_VALID, check_names.COUNTS_SUM_TO_THE_TICKETS),
     ),
     "general_split": TicketStep(
         make_general_split, ("tickets", "label_counts"), TrainingRows, _SPLIT_CHECKS, is_dataset=True
     ),
     "low_volume_tickets": TicketStep(
-        make_low_volume_tickets, ("tickets", "label_counts"), Tickets, (checks.LOW_VOLUME_TICKETS_ARE_VALID,)
+        make_low_volume_tickets, ("tickets", "label_counts"), Tickets, (check_names.LOW_VOLUME_TICKETS_ARE_VALID,)
     ),
     "low_volume_split": TicketStep(
         make_low_volume_split, ("low_volume_tickets", "label_counts"), TrainingRows, _SPLIT_CHECKS, is_dataset=True
@@ -282,14 +282,14 @@ def _made_dataset(
     all_rows = pd.concat([checked.train, checked.test], ignore_index=True)[["text", "label"]]
     sides = count_sides(checked)
     outcomes: Mapping[str, list[Outcome]] = {
-        checks.TRAINING_ROWS_ARE_VALID: check_training_rows(all_rows, has_checked_texts=is_checked),
-        checks.NO_TICKET_IN_TWO_SPLITS: check_no_ticket_in_two_splits(checked, rows),
-        checks.NO_TEXT_IN_TWO_SPLITS: check_no_text_in_two_splits(checked),
-        checks.LABEL_SHARES_ARE_KEPT: check_label_shares(sides),
-        checks.TEST_SHARE_IS_TEN_PERCENT: check_test_share(sides),
+        check_names.TRAINING_ROWS_ARE_VALID: check_training_rows(all_rows, has_checked_texts=is_checked),
+        check_names.NO_TICKET_IN_TWO_SPLITS: check_no_ticket_in_two_splits(checked, rows),
+        check_names.NO_TEXT_IN_TWO_SPLITS: check_no_text_in_two_splits(checked),
+        check_names.LABEL_SHARES_ARE_KEPT: check_label_shares(sides),
+        check_names.TEST_SHARE_IS_TEN_PERCENT: check_test_share(sides),
     }
     is_sklearn = dataset.rules.split_method is SplitMethod.SKLEARN
-    return Made(dataset, outcomes, metadata, checks.PROMISED_BY_TEXT_ONLY if is_sklearn else frozenset())
+    return Made(dataset, outcomes, metadata, check_names.PROMISED_BY_TEXT_ONLY if is_sklearn else frozenset())
 
 
 def _described(table: pd.DataFrame, title: str, **more: str) -> dict[str, Described]:

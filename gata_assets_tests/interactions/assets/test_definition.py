@@ -13,9 +13,10 @@ import dagster as dg
 import pytest
 
 from gata_assets.definitions import build_definitions
-from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS, PREPARE_TICKETS
+from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 
 BATCH = "2026010203"
 SETTINGS = {

@@ -18,9 +18,9 @@ import pytest
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Intake
 from gata_assets.curation.layout import DataType
+from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.engines.base import CuratedWindow, InteractionEngine, MadeTables
-from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets_tests.interactions.assets.test_batch_run import (

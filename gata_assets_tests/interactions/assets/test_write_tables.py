@@ -11,8 +11,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from gata_assets.interactions.assets.jobs import PREPARE_INTERACTIONS
 from gata_assets.interactions.datasets import SetName, TablesOfBatch, digest_days, read_stored, withdrawn_manifest
-from gata_assets.orchestration.jobs import PREPARE_INTERACTIONS
 from gata_assets.storage.resource import LocalObjectStore
 from gata_assets_tests.interactions.assets.test_batch_run import (
     BATCH,

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from gata_assets.batches import Window
 from gata_assets.curation.layout import DataType
 from gata_assets.errors import DamagedTableError
+from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.interactions.curated.reader import read_catalogue, read_events
 from gata_assets.interactions.curated.status import CuratedLayer
-from gata_assets.orchestration.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.storage.resource import LocalObjectStore
 from gata_assets_tests.interactions.assets.test_batch_run import (
     BATCH,

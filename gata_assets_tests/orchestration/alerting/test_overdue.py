@@ -24,10 +24,11 @@ from gata_assets.orchestration.alerting.overdue_check import (
 )
 from gata_assets.orchestration.alerting.overdue_rule import judge_newest_batch
 from gata_assets.orchestration.alerting.sensors import build_overdue_sensor
-from gata_assets.orchestration.jobs import PREPARE_TICKETS, RUN_CONFIG
+from gata_assets.orchestration.jobs import RUN_CONFIG
 from gata_assets.orchestration.partitions import batch_partitions
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world

@@ -24,13 +24,14 @@ from gata_assets.definitions import build_definitions
 from gata_assets.errors import AlertError, SourceError
 from gata_assets.orchestration.alerting.channels import AlertChannel, LoggedAlerts, SnsAlerts
 from gata_assets.orchestration.alerting.message import MOST_BODY_BYTES, compose_alert
-from gata_assets.orchestration.alerting.sensors import build_failed_runs_sensor, build_new_tickets_sensor
-from gata_assets.orchestration.jobs import PREPARE_TICKETS
+from gata_assets.orchestration.alerting.sensors import build_failed_runs_sensor
 from gata_assets.orchestration.partitions import batch_partitions
 from gata_assets.sandbox.data_api.server import DataApiServer
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalObjectStore
 from gata_assets.tickets.arrivals.decision import ArrivalRules
+from gata_assets.tickets.arrivals.sensor import build_new_tickets_sensor
+from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.base import TicketSource
 from gata_assets.tickets.sources.data_api import DataApiTickets
 from gata_assets.tickets.sources.ddl import create_sqlite

@@ -26,10 +26,10 @@ from dagster_aws.s3 import S3Resource
 
 from gata_assets.cli.main import main
 from gata_assets.definitions import build_definitions
-from gata_assets.orchestration.jobs import PREPARE_TICKETS
 from gata_assets.sandbox.data_api.server import DataApiServer
 from gata_assets.settings.model import parse_settings, variable_names
 from gata_assets.storage.s3 import S3ObjectStore
+from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.data_api import DataApiTickets
 from gata_assets.tickets.sources.ddl import insert_postgres
 from gata_assets_tests.conftest import REGION

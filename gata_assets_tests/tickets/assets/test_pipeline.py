@@ -25,12 +25,13 @@ from dagster_aws.s3 import S3Resource
 
 from gata_assets.definitions import build_definitions
 from gata_assets.errors import ChecksFailedError
-from gata_assets.orchestration.checks import NO_TICKET_IN_TWO_SPLITS, require_passed
-from gata_assets.orchestration.jobs import PREPARE_TICKETS
+from gata_assets.orchestration.checks import require_passed
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.storage.s3 import S3ObjectStore
+from gata_assets.tickets.assets.check_names import NO_TICKET_IN_TWO_SPLITS
 from gata_assets.tickets.assets.io_managers import ParquetIOManager
+from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.checks import check_no_ticket_in_two_splits
 from gata_assets.tickets.provenance import MAKING
 from gata_assets.tickets.sources.base import TicketSource, tickets_from_arrow

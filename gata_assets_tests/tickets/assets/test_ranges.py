@@ -28,11 +28,12 @@ from gata_assets.batches import batches_between, parse_batch_id
 from gata_assets.cli.batches.backfill import find_wanted
 from gata_assets.definitions import build_definitions
 from gata_assets.orchestration.failures import read_failures
-from gata_assets.orchestration.jobs import PREPARE_TICKETS, RUN_CONFIG
+from gata_assets.orchestration.jobs import RUN_CONFIG
 from gata_assets.settings.model import parse_settings, variable_names
 from gata_assets.storage.resource import LocalObjectStore, ObjectStore
 from gata_assets.storage.s3 import S3ObjectStore
 from gata_assets.tickets.assets.io_managers import ParquetIOManager
+from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.base import TicketSource
 from gata_assets_tests.conftest import SourceOf, sqlite_of
 from gata_assets_tests.support.fakes import RecordingTickets, StoreThatBreaks, TicketsOfAnotherTime

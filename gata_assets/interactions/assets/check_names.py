@@ -1,0 +1,39 @@
+"""The asset checks of interactions: their names, and what each says."""
+
+from __future__ import annotations
+
+CURATED_INTERACTIONS_ARE_VALID = "curated_interactions_are_valid"
+NO_ROW_IS_LOST = "no_row_is_lost"
+EVERY_RAW_FILE_WAS_READ = "every_raw_file_was_read"
+CURATED_ITEMS_ARE_VALID = "curated_items_are_valid"
+USER_FEATURES_ARE_VALID = "user_features_are_valid"
+ITEM_FEATURES_ARE_VALID = "item_features_are_valid"
+RECENT_INTERACTIONS_ARE_VALID = "recent_interactions_are_valid"
+FEATURES_MATCH_THE_EVENTS = "features_match_the_events"
+NOTHING_AFTER_THE_BATCH = "nothing_after_the_batch"
+NEGATIVE_SAMPLES_ARE_VALID = "negative_samples_are_valid"
+NEGATIVES_WERE_NEVER_INTERACTED = "negatives_were_never_interacted"
+NO_NEGATIVE_TWICE = "no_negative_twice"
+RATIO_IS_KEPT_OR_COUNTED_SHORT = "ratio_is_kept_or_counted_short"
+NEGATIVES_COVER_THE_CATALOGUE = "negatives_cover_the_catalogue"
+WITH_FEATURES_ARE_VALID = "with_features_are_valid"
+WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES = "with_features_are_the_negative_samples"
+
+DESCRIPTIONS = {
+    CURATED_INTERACTIONS_ARE_VALID: "Types, required fields, values and ranges are right, and every row is of its day.",
+    NO_ROW_IS_LOST: "Good rows, bad rows and exact repetitions are as many as the raw rows.",
+    EVERY_RAW_FILE_WAS_READ: "No raw file was refused whole, for wrong columns say.",
+    CURATED_ITEMS_ARE_VALID: "Types, required fields and ranges are right, and every item is there once.",
+    USER_FEATURES_ARE_VALID: "Types and ranges are right, and every user is there once.",
+    ITEM_FEATURES_ARE_VALID: "Types and ranges are right, and every item is there once.",
+    RECENT_INTERACTIONS_ARE_VALID: "Types and values are right, and no user has more than 50 rows.",
+    FEATURES_MATCH_THE_EVENTS: "Rows and sums are those of the interactions of the window.",
+    NOTHING_AFTER_THE_BATCH: "Nothing comes from an interaction or an item of the batch's hour or later.",
+    NEGATIVE_SAMPLES_ARE_VALID: "Types, labels and probabilities are right.",
+    NEGATIVES_WERE_NEVER_INTERACTED: "No user has a negative of which an interaction is in the seen window.",
+    NO_NEGATIVE_TWICE: "No user has a negative twice.",
+    RATIO_IS_KEPT_OR_COUNTED_SHORT: "Every positive has NEGATIVE_SAMPLING_RATIO negatives, or they are counted short.",
+    NEGATIVES_COVER_THE_CATALOGUE: "Negatives fall on the items as the strategy says, by a test statistic.",
+    WITH_FEATURES_ARE_VALID: "Types and ranges of the features that the rows are joined to are right.",
+    WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES: "User, item and label are those of the negative samples, as written.",
+}

@@ -1,0 +1,31 @@
+"""The asset checks of tickets: their names, and what each says."""
+
+from __future__ import annotations
+
+TICKETS_ARE_VALID = "tickets_are_valid"
+LABEL_COUNTS_ARE_VALID = "label_counts_are_valid"
+COUNTS_SUM_TO_THE_TICKETS = "counts_sum_to_the_tickets"
+LOW_VOLUME_TICKETS_ARE_VALID = "low_volume_tickets_are_valid"
+TRAINING_ROWS_ARE_VALID = "training_rows_are_valid"
+NO_TICKET_IN_TWO_SPLITS = "no_ticket_in_two_splits"
+NO_TEXT_IN_TWO_SPLITS = "no_text_in_two_splits"
+LABEL_SHARES_ARE_KEPT = "label_shares_are_kept"
+TEST_SHARE_IS_TEN_PERCENT = "test_share_is_ten_percent"
+
+_VALID_TICKETS = (
+    "Types are right, no label or text is missing, every text matches what the fine-tuning job accepts, "
+    "`closed` is inside the window and no id occurs twice."
+)
+DESCRIPTIONS = {
+    TICKETS_ARE_VALID: _VALID_TICKETS,
+    LOW_VOLUME_TICKETS_ARE_VALID: _VALID_TICKETS,
+    LABEL_COUNTS_ARE_VALID: "Types are right, no label occurs twice, counts and shares are in range.",
+    COUNTS_SUM_TO_THE_TICKETS: "The counts sum to the tickets of the window and the shares to 1.",
+    TRAINING_ROWS_ARE_VALID: "Every row has a text that the fine-tuning job accepts and an integer label from 0.",
+    NO_TICKET_IN_TWO_SPLITS: "Every ticket is in train or in test, and none is lost.",
+    NO_TEXT_IN_TWO_SPLITS: "No text is in train and in test.",
+    LABEL_SHARES_ARE_KEPT: "Every label is on both sides, and its test rows are at their quota.",
+    TEST_SHARE_IS_TEN_PERCENT: "A tenth of the rows is tested on, to within rounding by label and indivisible texts.",
+}
+# What SPLIT_METHOD=sklearn does not promise: it reports there, and blocks nothing.
+PROMISED_BY_TEXT_ONLY = frozenset({NO_TEXT_IN_TWO_SPLITS, LABEL_SHARES_ARE_KEPT})
