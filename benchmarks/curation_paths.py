@@ -26,10 +26,10 @@ def ours(source: Path, target: Path, *, is_curated: bool = True) -> None:
     from gata_assets.curation.layout import DataType
     from gata_assets.curation.policy import CurationRules, UnknownItems
     from gata_assets.interactions.curated.curator import Curator
-    from gata_assets.storage.objects import LocalObjects
+    from gata_assets.storage.objects import LocalStore
 
     rules = CurationRules(EARLIEST, timedelta(hours=24), UnknownItems.WARN)
-    curator = Curator(LocalObjects(str(target)), "acme", rules, END)
+    curator = Curator(LocalStore(str(target)), "acme", rules, END)
     key = curator.places.raw(DataType.INTERACTIONS, END.date()) + source.name
     (target / key).parent.mkdir(parents=True)
     (target / key).hardlink_to(source)

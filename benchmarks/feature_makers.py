@@ -31,13 +31,13 @@ _TABLES = ("user_features", "item_features", "recent_interactions")
 
 def with_engine(folder: Path, out: Path) -> None:
     """Ours, with all of its checks."""
-    from gata_assets.curation.layout import TenantPlaces
+    from gata_assets.curation.layout import TenantLayout
     from gata_assets.interactions.engines.base import CuratedWindow
     from gata_assets.interactions.engines.polars import PolarsEngine
-    from gata_assets.storage.resource import LocalObjectStore
+    from gata_assets.storage.resource import LocalStoreResource
 
-    store = LocalObjectStore(directory=str(folder))
-    made = PolarsEngine().make_features(CuratedWindow(TenantPlaces(TENANT), WINDOW, WINDOW), store)
+    store = LocalStoreResource(directory=str(folder))
+    made = PolarsEngine().make_features(CuratedWindow(TenantLayout(TENANT), WINDOW, WINDOW), store)
     failed = [
         outcome
         for checks in made.outcomes.values()

@@ -24,15 +24,15 @@ from pathlib import Path
 from benchmarks.feature_makers import TENANT, WINDOW
 from benchmarks.harness import Cell, Machine, Result, Table, timed
 from benchmarks.interactions import Size, make_interactions
-from gata_assets.curation.layout import TenantPlaces
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.interactions.engines.base import CuratedWindow, InteractionEngine
 from gata_assets.interactions.engines.polars import PolarsEngine
 from gata_assets.interactions.engines.spark.engine import SparkEngine
 from gata_assets.interactions.engines.spark.session import open_session
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
-from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 
-_CURATED = CuratedWindow(TenantPlaces(TENANT), WINDOW, WINDOW)
+_CURATED = CuratedWindow(TenantLayout(TENANT), WINDOW, WINDOW)
 _RULES = SamplingRules(
     positive_types=frozenset({InteractionType.CLICK, InteractionType.PURCHASE, InteractionType.LIKE}),
     min_interactions_per_user=5,
@@ -204,7 +204,7 @@ def _make(name: str, folder: Path) -> dict[str, float]:
         settings = {**_SPARK_SETTINGS, "spark.local.dir": str(folder / "spark-local")}
         engine = SparkEngine(master=_MASTER, settings=settings)
         session, _ = timed(lambda: open_session(master=_MASTER, remote=None, settings=settings))
-    store = LocalObjectStore(directory=str(folder))
+    store = LocalStoreResource(directory=str(folder))
     prefix = f"{name}/features/"
     features, _ = timed(lambda: engine.make_features(_CURATED, store).write(prefix))
     training, _ = timed(

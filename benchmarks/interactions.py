@@ -24,12 +24,12 @@ from gata_assets.curation.layout import (
     ITEMS_FILE,
     MANIFEST_FILE,
     USERS_FILE,
-    TenantPlaces,
+    TenantLayout,
 )
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.tables.columns.hashing import key_ids
 
-PLACES = TenantPlaces(TENANT)
+PLACES = TenantLayout(TENANT)
 
 _TYPE_SHARES = [0.62, 0.2, 0.06, 0.06, 0.05, 0.01]
 

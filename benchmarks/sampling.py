@@ -240,10 +240,10 @@ def from_files(folders: list[Path], seconds: dict[str, float]) -> tuple[SampledR
 def _write(rows: SampledRows, target: Path) -> None:
     # The process that samples in memory alone is measured without Dagster.
     from gata_assets.interactions.engines.polars import source_of_rows
-    from gata_assets.storage.objects import LocalObjects
+    from gata_assets.storage.objects import LocalStore
     from gata_assets.storage.parquet_parts import write_tables
 
-    write_tables(LocalObjects(str(target)), "", {_TABLE: source_of_rows(rows, rows.table)}, threads=2)
+    write_tables(LocalStore(str(target)), "", {_TABLE: source_of_rows(rows, rows.table)}, threads=2)
 
 
 def _check(events: EventTable, rows: SampledRows, is_available: NDArray[np.bool_]) -> None:

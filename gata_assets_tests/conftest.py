@@ -24,8 +24,9 @@ from moto.server import ThreadedMotoServer
 from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.interactions.engines.polars import PolarsEngine
 from gata_assets.sandbox.data_api.server import DataApiServer
-from gata_assets.storage.resource import LocalObjectStore, ObjectStore
-from gata_assets.storage.s3 import S3ObjectStore
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.resource import LocalStoreResource
+from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tickets.sources.base import TicketSource
 from gata_assets.tickets.sources.data_api import DataApiTickets
 from gata_assets.tickets.sources.ddl import create_sqlite, insert_postgres
@@ -139,8 +140,8 @@ def bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch, aws_credentials: None
 def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     """Each kind of store in turn, empty."""
     if request.param == "local":
-        return LocalObjectStore(directory=str(tmp_path / "target dir"))
-    return S3ObjectStore(bucket=request.getfixturevalue("bucket"), s3=S3Resource())
+        return LocalStoreResource(directory=str(tmp_path / "target dir"))
+    return S3StoreResource(bucket=request.getfixturevalue("bucket"), s3=S3Resource())
 
 
 @pytest.fixture(params=["polars", pytest.param("spark", marks=pytest.mark.spark)], scope="session")

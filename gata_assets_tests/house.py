@@ -60,8 +60,8 @@ LEVELS: tuple[dict[str, Room], ...] = (
     {
         "tickets": _room(
             "closed tickets to training files",
-            f"{_AWS} adbc_driver_manager adbc_driver_postgresql dagster numpy pandas pandera psycopg pyarrow pydantic sklearn "
-            "tenacity types_boto3_rds_data types_boto3_secretsmanager",
+            f"{_AWS} adbc_driver_manager adbc_driver_postgresql dagster numpy pandas pandera psycopg pyarrow pydantic "
+            "sklearn tenacity types_boto3_rds_data types_boto3_secretsmanager",
         ),
         "interactions": _room(
             "interactions to features and training rows with negative samples",

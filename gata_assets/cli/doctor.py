@@ -11,14 +11,13 @@ from gata_assets.batches import Window
 from gata_assets.cli.raw_files.quarantine import say_outdated
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.backlog import find_waiting
-from gata_assets.curation.layout import MANIFEST_FILE, DataType, TenantPlaces
+from gata_assets.curation.layout import MANIFEST_FILE, DataType, TenantLayout
 from gata_assets.definitions import build_store, open_source
 from gata_assets.errors import DeleteDeniedError, EngineError, GataError, ObjectNotFoundError, StoreError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
 from gata_assets.settings.values import EngineKind
-from gata_assets.storage.objects import Objects
-from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.objects import ObjectStore
 
 # One key that is written over every time: where the role may not delete, at most this one is left.
 PROBE_KEY = "intermediate/doctor/probe"
@@ -151,7 +150,7 @@ def _files(number: int) -> str:
     return f"{number:,} file" if number == 1 else f"{number:,} files"
 
 
-def _count_items(places: TenantPlaces, store: Objects) -> int:
+def _count_items(places: TenantLayout, store: ObjectStore) -> int:
     try:
         return int(json.loads(store.read(places.curated_items() + MANIFEST_FILE))["rows"])
     except (ObjectNotFoundError, ValueError, KeyError):

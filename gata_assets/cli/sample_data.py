@@ -12,7 +12,7 @@ import polars as pl
 from gata_assets.cli.raw_files.outcomes import open_curator
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.formats import FileFormat, RawFormat
-from gata_assets.curation.landing import Intake
+from gata_assets.curation.landing import Landing
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.reports import Report, valid_reports
 from gata_assets.errors import StoreError
@@ -75,8 +75,8 @@ def _ingest(curator: Curator, data: DataType, table: pl.DataFrame) -> Report:
     with TemporaryDirectory(prefix="gata-") as scratch:
         path = Path(scratch, f"{name}.csv")
         table.write_csv(path)
-        intake = Intake(curator)
+        intake = Landing(curator)
         taken = intake.take(data, path.name, path, _CSV)
         earlier = [one.file_id for one in valid_reports(curator.reports(data)) if f"-{name}-" in one.file_id]
         others = [file_id for file_id in earlier if file_id != taken.report.file_id]
-        return curator.put_in_place(taken.report, others)
+        return curator.supersede(taken.report, others)

@@ -14,7 +14,7 @@ from gata_assets.curation.files.formats import FileFormat, content_mark, file_id
 from gata_assets.curation.files.open_files import require_readable
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.reports import Report, counts_instead, replaced_files, require_place
-from gata_assets.curation.validator import FileSorter
+from gata_assets.curation.validator import FileValidator
 from gata_assets.errors import RawFileError
 from gata_assets.storage.digests import digest_file
 
@@ -28,10 +28,10 @@ class Taken:
     replaced_by: str | None = None
 
 
-class Intake:
+class Landing:
     """Takes files in, one after another; what others bring meanwhile is not seen."""
 
-    def __init__(self, sorter: FileSorter) -> None:
+    def __init__(self, sorter: FileValidator) -> None:
         self._sorter = sorter
         self._keys: dict[DataType, dict[str, str]] = {}
         self._replaced: dict[DataType, Mapping[str, str]] = {}
@@ -73,7 +73,7 @@ class Intake:
         if earlier and not replaces and (instead := self._counts_instead(earlier)):
             return Taken(earlier, was_there=True, replaced_by=instead)
         if earlier and not sorter.is_outdated(earlier):
-            report = sorter.put_in_place(earlier, replaces)
+            report = sorter.supersede(earlier, replaces)
         else:
             report = sorter.sort(key, replaces=replaces, progress=progress)
             if earlier and earlier.refused:

@@ -18,7 +18,7 @@ class DataType(StrEnum):
 
 
 @dataclass(frozen=True)
-class TenantPlaces:
+class TenantLayout:
     """The keys below which one tenant's data stands; nobody else's does."""
 
     tenant: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gata_assets.curation.layout import DataType, TenantPlaces
+from gata_assets.curation.layout import DataType, TenantLayout
 from gata_assets.curation.reports import Report
 from gata_assets.errors import ObjectNotFoundError
-from gata_assets.storage.objects import Objects
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 
 
@@ -18,7 +18,7 @@ class _Kept(NamedTuple):
     report: Report
 
 
-class StoredReports:
+class ReportStore:
     """The reports of one tenant, for one run or command: it asks for all of them several times, and between the times
     others may write.
 
@@ -26,7 +26,7 @@ class StoredReports:
     kept takes 25 MB for 10,000 files of three days each; two lists of them, which one run held, took 59 MB.
     """
 
-    def __init__(self, store: Objects, places: TenantPlaces) -> None:
+    def __init__(self, store: ObjectStore, places: TenantLayout) -> None:
         self._store = store
         self._places = places
         self._kept: dict[DataType, dict[str, _Kept]] = {}

@@ -175,7 +175,7 @@ def require_place(data: DataType, name: str, olds: Sequence[str], reports: Itera
         raise DataRuleError(f"{name} counts no more, {instead} does in its place: --replaces {instead} brings it back.")
 
 
-def put_in_place(new: Report, olds: Sequence[str], reports: Iterable[Report]) -> list[Report]:
+def supersede(new: Report, olds: Sequence[str], reports: Iterable[Report]) -> list[Report]:
     """The reports to write, in this order, so that a file takes the place of others; its own is the last of them.
 
     Whatever took its place before does so no more. Raises DataRuleError, see `require_place`.

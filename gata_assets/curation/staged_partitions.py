@@ -31,7 +31,7 @@ _EPOCH = date(1970, 1, 1)
 _COMPRESSION = "lz4"
 
 
-class StagedWriter:
+class StagedPartitionWriter:
     """Writes interactions (`STAGED`) to a file, a day at a time in spans of bytes."""
 
     def __init__(self, path: Path, *, rows_held: int = 125_000) -> None:
@@ -47,7 +47,7 @@ class StagedWriter:
             self._file = opened.enter_context(pa.OSFile(str(path), "wb"))
             self._opened = opened.pop_all()
 
-    def __enter__(self) -> StagedWriter:
+    def __enter__(self) -> StagedPartitionWriter:
         return self
 
     def __exit__(

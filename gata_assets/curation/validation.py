@@ -133,7 +133,7 @@ class RowRules:
 
 
 @dataclass(frozen=True)
-class SortedRows:
+class ValidatedRows:
     """Rows told apart: good ones as `STAGED` says, but for columns that the file does not have, bad ones as
     `quarantine_schema`; and what was counted on the way.
     """
@@ -144,7 +144,7 @@ class SortedRows:
     unknown_items: int
 
 
-def sort_rows(data: DataType, rows: RawRows, rules: RowRules, source_file: str) -> SortedRows:
+def validate_rows(data: DataType, rows: RawRows, rules: RowRules, source_file: str) -> ValidatedRows:
     """Tell the good rows of a block from the bad; every row is in one of the two."""
     broken = np.zeros(len(rows), dtype=np.int32)
     judge = _judge_interactions if data is DataType.INTERACTIONS else _judge_items
@@ -155,7 +155,7 @@ def sort_rows(data: DataType, rows: RawRows, rules: RowRules, source_file: str) 
     is_good = broken == 0
     places = np.flatnonzero(is_good)
     counts = {rule.label: int(((broken & rule) != 0).sum()) for rule in Rule} if not is_good.all() else {}
-    return SortedRows(
+    return ValidatedRows(
         good=make(places),
         bad=_bad_rows(data, rows, broken, source_file),
         bad_by_rule={rule: count for rule, count in counts.items() if count},

@@ -21,32 +21,32 @@ import pyarrow.parquet as pq
 
 from gata_assets.curation.backlog import list_raw_keys
 from gata_assets.curation.files.formats import file_id, landed_at, parse_format
-from gata_assets.curation.files.open_files import read_sorted
-from gata_assets.curation.layout import ITEMS_FILE, DataType, TenantPlaces
+from gata_assets.curation.files.open_files import read_validated
+from gata_assets.curation.layout import ITEMS_FILE, DataType, TenantLayout
 from gata_assets.curation.policy import CurationRules
-from gata_assets.curation.report_store import StoredReports
-from gata_assets.curation.reports import Part, Report, put_in_place, valid_reports
-from gata_assets.curation.staged_partitions import StagedWriter, read_spans
+from gata_assets.curation.report_store import ReportStore
+from gata_assets.curation.reports import Part, Report, supersede, valid_reports
+from gata_assets.curation.staged_partitions import StagedPartitionWriter, read_spans
 from gata_assets.curation.validation import RowRules, digest_settings
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError, RawFileError
 from gata_assets.storage.digests import digest_file
-from gata_assets.storage.objects import Objects
+from gata_assets.storage.objects import ObjectStore
 
 # What is raised for a stored table that is cut off or changed: Arrow has OSError for bytes that cannot be decompressed,
 # and Polars a panic, which is no Exception. Stores themselves raise errors of ours.
 DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 
-class FileSorter:
+class FileValidator:
     """Finds and sorts the raw files of one tenant; what is another's is neither read nor written."""
 
-    def __init__(self, store: Objects, tenant: str, rules: CurationRules, now: datetime) -> None:
+    def __init__(self, store: ObjectStore, tenant: str, rules: CurationRules, now: datetime) -> None:
         """`now` is when files that are first seen landed, at the latest."""
         self.store = store
-        self.places = TenantPlaces(tenant)
+        self.places = TenantLayout(tenant)
         self.rules = rules
         self.now = now
-        self._reports = StoredReports(store, self.places)
+        self._reports = ReportStore(store, self.places)
         self._files = 0
 
     def raw_keys(self, data: DataType) -> list[str]:
@@ -115,7 +115,7 @@ class FileSorter:
             changed = self._in_place(replace(blank, refused=str(error)), claimed)
         return self._write_reports(changed)
 
-    def put_in_place(self, new: Report, olds: Sequence[str]) -> Report:
+    def supersede(self, new: Report, olds: Sequence[str]) -> Report:
         """Have a file take the place of others, which then count no more; a refused one takes nobody's.
 
         Raises DataRuleError, see `curation_reports.require_place`.
@@ -181,8 +181,8 @@ class FileSorter:
         source = report.raw_key.rpartition("/")[2]
         version = sha256(f"{rules.digest}{digest_file(path)}".encode()).hexdigest()[:10]
         name, staged = f"{report.file_id}-{version}", scratch / "staged"
-        with StagedWriter(staged) as writer:
-            for count, one in read_sorted(path, parse_format(report.raw_key), data, rules, source):
+        with StagedPartitionWriter(staged) as writer:
+            for count, one in read_validated(path, parse_format(report.raw_key), data, rules, source):
                 rows += count
                 unknown += one.unknown_items
                 by_rule.update(one.bad_by_rule)
@@ -227,7 +227,7 @@ class FileSorter:
     def _in_place(self, new: Report, olds: Sequence[str]) -> list[Report]:
         if new.refused is not None:
             return [replace(new, replaces=tuple(dict.fromkeys((*new.replaces, *olds))))]
-        return put_in_place(new, olds, self.reports(new.data)) if olds else [new]
+        return supersede(new, olds, self.reports(new.data)) if olds else [new]
 
     def _write_reports(self, changed: Sequence[Report]) -> Report:
         """Write reports one after the other; gives the last."""

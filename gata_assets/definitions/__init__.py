@@ -21,7 +21,7 @@ from gata_assets.orchestration.schedules import PREPARE_SCHEDULE, build_schedule
 from gata_assets.sandbox.sample_tickets import SAMPLE_FALLBACK_LABEL
 from gata_assets.settings.model import Settings, load_settings
 from gata_assets.settings.values import BackfillPolicy, SourceKind
-from gata_assets.storage.resource import LocalObjectStore, ObjectStore
+from gata_assets.storage.resource import LocalStoreResource, ObjectStoreResource
 from gata_assets.tickets.arrivals.decision import ArrivalRules
 from gata_assets.tickets.arrivals.sensor import build_new_tickets_sensor
 from gata_assets.tickets.assets.definition import DATASETS, TABLES, build_ticket_assets
@@ -39,7 +39,7 @@ def build_definitions(
     settings: Settings,
     *,
     ticket_source: TicketSource | SharedTickets | None = None,
-    object_store: ObjectStore | None = None,
+    object_store: ObjectStoreResource | None = None,
     interaction_engine: InteractionEngine | None = None,
     alerts: AlertChannel | None = None,
     logger: dg.LoggerDefinition | None = None,
@@ -153,15 +153,15 @@ def open_source(settings: Settings) -> TicketSource:
     return source
 
 
-def build_store(settings: Settings) -> ObjectStore:
+def build_store(settings: Settings) -> ObjectStoreResource:
     """The target that the settings choose; the AWS SDK is imported when it is needed."""
     if settings.target_bucket is None:
-        return LocalObjectStore(directory=str(settings.target_dir))
+        return LocalStoreResource(directory=str(settings.target_dir))
     from dagster_aws.s3 import S3Resource
 
-    from gata_assets.storage.s3 import S3ObjectStore
+    from gata_assets.storage.s3 import S3StoreResource
 
-    return S3ObjectStore(bucket=settings.target_bucket, s3=S3Resource(region_name=settings.aws_default_region))
+    return S3StoreResource(bucket=settings.target_bucket, s3=S3Resource(region_name=settings.aws_default_region))
 
 
 @dg.definitions

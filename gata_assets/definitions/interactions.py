@@ -15,12 +15,12 @@ from gata_assets.orchestration.partitions import day_partitions
 from gata_assets.orchestration.schedules import INTERACTION_SCHEDULE, build_schedule
 from gata_assets.settings.model import Settings
 from gata_assets.settings.values import EngineKind
-from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.resource import ObjectStoreResource
 
 
 def build_interaction_definitions(
     settings: Settings,
-    store: ObjectStore,
+    store: ObjectStoreResource,
     partitions: dg.HourlyPartitionsDefinition,
     *,
     engine: InteractionEngine | None,

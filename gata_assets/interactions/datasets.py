@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from gata_assets.batches import Window
-from gata_assets.curation.layout import MANIFEST_FILE, TenantPlaces
+from gata_assets.curation.layout import MANIFEST_FILE, TenantLayout
 from gata_assets.tables.manifests import MANIFEST_VERSION, describe_span, encode_manifest, read_manifest, withdraw
 
 # The assets of a tenant that batches are made from.
@@ -32,31 +32,31 @@ Settings = Mapping[str, str | int | float | list[str]]
 _SHAPING_FEATURES = ("INTERACTION_PERIOD",)
 
 
-class SetName(StrEnum):
+class DatasetKind(StrEnum):
     """The two sets of tables, by the folder in which they stand."""
 
     FEATURES = "features"
     TRAINING_DATA = "training_data"
 
-    def prefix(self, places: TenantPlaces, batch_id: str) -> str:
+    def prefix(self, places: TenantLayout, batch_id: str) -> str:
         """The folder of a batch's set."""
-        is_features = self is SetName.FEATURES
+        is_features = self is DatasetKind.FEATURES
         return places.features(batch_id) if is_features else places.training_data(batch_id)
 
-    def manifest_key(self, places: TenantPlaces, batch_id: str) -> str:
+    def manifest_key(self, places: TenantLayout, batch_id: str) -> str:
         """Where the manifest of a batch's set stands."""
         return self.prefix(places, batch_id) + MANIFEST_FILE
 
 
 @dataclass(frozen=True)
-class TablesOfBatch:
+class BatchDataset:
     """A batch's set of tables, or (`is_made` is false) the reason why there is none.
 
     `numbers` are counts by table, `files` what was written (`key`, `rows`, `bytes`, `sha256`) by table, `made_from`
     digests of what it was made from.
     """
 
-    name: SetName
+    name: DatasetKind
     tenant: str
     batch_id: str
     is_made: bool
@@ -86,12 +86,12 @@ class TablesOfBatch:
         )
 
 
-def withdrawn_manifest(name: SetName, tenant: str, batch_id: str) -> bytes:
+def withdrawn_manifest(name: DatasetKind, tenant: str, batch_id: str) -> bytes:
     """What stands in for the manifest of a set while its files are written anew."""
     return withdraw(_which(name, tenant, batch_id))
 
 
-def _which(name: SetName, tenant: str, batch_id: str) -> dict[str, str]:
+def _which(name: DatasetKind, tenant: str, batch_id: str) -> dict[str, str]:
     return {"tables": name.value, "tenant": tenant, "batch_id": batch_id}
 
 
@@ -105,9 +105,9 @@ class StoredTables:
     made_from: Mapping[str, Any]
     sha256: str
 
-    def is_made_with(self, settings: Settings, name: SetName) -> bool:
+    def is_made_with(self, settings: Settings, name: DatasetKind) -> bool:
         """Whether a set of that name was made with the settings that shape it."""
-        shaping = _SHAPING_FEATURES if name is SetName.FEATURES else settings
+        shaping = _SHAPING_FEATURES if name is DatasetKind.FEATURES else settings
         return all(self.settings.get(one) == settings[one] for one in shaping)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, SetName, Settings, StoredTables
+from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, DatasetKind, Settings, StoredTables
 
 
 class Difference(StrEnum):
@@ -44,12 +44,12 @@ class Present:
     `is_to_be_curated`: rows of its window wait in files that have been sorted.
     """
 
-    made_from: Mapping[SetName, Mapping[str, Any]]
+    made_from: Mapping[DatasetKind, Mapping[str, Any]]
     settings: Settings
     is_to_be_curated: bool = False
 
 
-def find_differences(stored: StoredTables, name: SetName, present: Present) -> frozenset[Difference]:
+def find_differences(stored: StoredTables, name: DatasetKind, present: Present) -> frozenset[Difference]:
     """In what a stored set differs. Days of windows of another length cannot be held against each other: settings."""
     found = set()
     then, now = (made_from.get(CURATED_INTERACTIONS, {}) for made_from in (stored.made_from, present.made_from[name]))
@@ -64,9 +64,9 @@ def find_differences(stored: StoredTables, name: SetName, present: Present) -> f
 
 def judge(features: StoredTables | None, training: StoredTables | None, present: Present) -> Standing:
     """How a batch stands: whole are both sets, the training data made from these features."""
-    if features is None or training is None or training.made_from.get(SetName.FEATURES.value) != features.sha256:
+    if features is None or training is None or training.made_from.get(DatasetKind.FEATURES.value) != features.sha256:
         return Standing(Lack.NOT_WHOLE)
-    differences = find_differences(features, SetName.FEATURES, present)
-    differences |= find_differences(training, SetName.TRAINING_DATA, present)
+    differences = find_differences(features, DatasetKind.FEATURES, present)
+    differences |= find_differences(training, DatasetKind.TRAINING_DATA, present)
     is_old = present.is_to_be_curated or Difference.DAYS in differences
     return Standing(Lack.OTHER_ROWS if is_old else None, differences - {Difference.DAYS})

@@ -16,7 +16,7 @@ from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.files.readers import read_blocks
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.policy import CurationRules, UnknownItems
-from gata_assets.curation.validation import RowRules, sort_rows
+from gata_assets.curation.validation import RowRules, validate_rows
 from gata_assets.interactions.curated.merge import curate_interactions
 from gata_assets.interactions.features.events import code_events
 from gata_assets.interactions.features.tables import make_features
@@ -68,7 +68,7 @@ def _sort() -> None:
         (DataType.ITEMS, b"item_id,title,category,price,available_at\na,a,a,1,2026-01-01\n"),
     ):
         for block in read_blocks(BytesIO(rows), RawFormat.CSV, data):
-            good = sort_rows(data, block(), rules, "a").good
+            good = validate_rows(data, block(), rules, "a").good
             if data is DataType.INTERACTIONS:
                 curate_interactions(good, [start.date()])
 

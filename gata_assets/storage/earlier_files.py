@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from gata_assets.errors import DeleteDeniedError
-from gata_assets.storage.objects import Objects
+from gata_assets.storage.objects import ObjectStore
 
 # An error names so many files, and counts all.
 _NAMES_TOLD = 5
 
 
-def delete_others(store: Objects, folder: str, written: Collection[str]) -> None:
+def delete_others(store: ObjectStore, folder: str, written: Collection[str]) -> None:
     """Delete what is in a folder and was not written now; raises DeleteDeniedError, or StoreError."""
     denied = []
     for key in sorted(set(store.list_keys(folder)) - set(written)):

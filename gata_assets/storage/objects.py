@@ -25,8 +25,8 @@ _COPIED_AT_ONCE = 1 << 20
 _LEFT_BEHIND_SECONDS = 3_600
 
 
-class Objects(ABC):
-    """Objects by key: a `/`-separated path without a leading slash."""
+class ObjectStore(ABC):
+    """ObjectStore by key: a `/`-separated path without a leading slash."""
 
     @abstractmethod
     def write(self, key: str, content: bytes) -> None:
@@ -82,15 +82,15 @@ class Objects(ABC):
         """The address at which a browser shows an object to who may see it; None where there is no such page."""
 
 
-class LocalObjects(Objects):
-    """Objects as files below a directory, which is made when the first is written."""
+class LocalStore(ObjectStore):
+    """ObjectStore as files below a directory, which is made when the first is written."""
 
     def __init__(self, directory: str) -> None:
         """`directory` need not be there."""
         self.directory = directory
 
     def write(self, key: str, content: bytes) -> None:
-        """See Objects; written beside, flushed to the disk and renamed."""
+        """See ObjectStore; written beside, flushed to the disk and renamed."""
         path = self._path(key)
         try:
             with self._write_aside(path) as aside:
@@ -99,7 +99,7 @@ class LocalObjects(Objects):
             raise StoreError(f"{path} cannot be written: {error.strerror}. {_ADVICE}") from None
 
     def write_file(self, key: str, path: Path) -> None:
-        """See Objects; copied beside, flushed to the disk and renamed."""
+        """See ObjectStore; copied beside, flushed to the disk and renamed."""
         place = self._path(key)
         try:
             with path.open("rb") as file, self._write_aside(place) as aside:
@@ -109,18 +109,18 @@ class LocalObjects(Objects):
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
-        """See Objects; the object itself, which is not to be changed."""
+        """See ObjectStore; the object itself, which is not to be changed."""
         path = self._path(key)
         if not self.exists(key):
             raise ObjectNotFoundError(f"There is no {path}.")
         yield path
 
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """See Objects; what is being written is not listed."""
+        """See ObjectStore; what is being written is not listed."""
         yield from self._walk(prefix)
 
     def list_versions(self, prefix: str) -> Iterator[tuple[str, str]]:
-        """See Objects; every write is a file of its own. One that went after it was listed is left out."""
+        """See ObjectStore; every write is a file of its own. One that went after it was listed is left out."""
         for key in self._walk(prefix):
             path = self._path(key)
             try:
@@ -147,7 +147,7 @@ class LocalObjects(Objects):
         return sorted(key for key in found if key.startswith(prefix))
 
     def read(self, key: str) -> bytes:
-        """See Objects."""
+        """See ObjectStore."""
         path = self._path(key)
         try:
             return path.read_bytes()
@@ -157,7 +157,7 @@ class LocalObjects(Objects):
             raise StoreError(f"{path} cannot be read: {error.strerror}. {_ADVICE}") from None
 
     def read_part(self, key: str, start: int, size: int) -> bytes:
-        """See Objects."""
+        """See ObjectStore."""
         path = self._path(key)
         try:
             with path.open("rb", buffering=0) as file:
@@ -168,7 +168,7 @@ class LocalObjects(Objects):
             raise StoreError(f"{path} cannot be read: {error.strerror}. {_ADVICE}") from None
 
     def exists(self, key: str) -> bool:
-        """See Objects."""
+        """See ObjectStore."""
         path = self._path(key)
         try:
             return stat.S_ISREG(path.stat().st_mode)
@@ -178,7 +178,7 @@ class LocalObjects(Objects):
             raise StoreError(f"{path} cannot be looked for: {error.strerror}. {_ADVICE}") from None
 
     def delete(self, key: str) -> None:
-        """See Objects."""
+        """See ObjectStore."""
         path = self._path(key)
         try:
             path.unlink(missing_ok=True)
@@ -186,11 +186,11 @@ class LocalObjects(Objects):
             raise StoreError(f"{path} cannot be deleted: {error.strerror}. {_ADVICE}") from None
 
     def uri(self, key: str) -> str:
-        """See Objects."""
+        """See ObjectStore."""
         return str(self._path(key))
 
     def page(self, key: str) -> str | None:  # noqa: ARG002
-        """See Objects; a browser opens no file from a server's page, whichever it is."""
+        """See ObjectStore; a browser opens no file from a server's page, whichever it is."""
         return None
 
     def _path(self, key: str) -> Path:

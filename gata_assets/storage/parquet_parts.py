@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.storage.digests import digest_file
 from gata_assets.storage.earlier_files import delete_others
-from gata_assets.storage.objects import Objects
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.row_checksums import add_rows
 
@@ -48,7 +48,7 @@ class TableSource:
 
 
 def write_tables(
-    store: Objects, prefix: str, tables: Mapping[str, TableSource], *, threads: int
+    store: ObjectStore, prefix: str, tables: Mapping[str, TableSource], *, threads: int
 ) -> dict[str, tuple[WrittenFile, ...]]:
     """Write tables, and delete what is left of an earlier run's parts.
 
@@ -68,7 +68,7 @@ def write_tables(
     return written
 
 
-def part_keys(store: Objects, folder: str) -> list[str]:
+def part_keys(store: ObjectStore, folder: str) -> list[str]:
     """The keys of a table's parts in order; raises ObjectNotFoundError when it has none."""
     keys = [key for key in store.list_keys(folder) if key.endswith(".parquet")]
     if not keys:
@@ -76,7 +76,7 @@ def part_keys(store: Objects, folder: str) -> list[str]:
     return keys
 
 
-def read_parts(store: Objects, folder: str, *, without: str | None = None) -> pa.Table:
+def read_parts(store: ObjectStore, folder: str, *, without: str | None = None) -> pa.Table:
     """A table that was written before, all parts of it, without a column.
 
     Raises ObjectNotFoundError when it has no part, DamagedTableError for a part that is not one.
@@ -84,7 +84,7 @@ def read_parts(store: Objects, folder: str, *, without: str | None = None) -> pa
     return pa.concat_tables([read_part(store, key, without=without) for key in part_keys(store, folder)])
 
 
-def read_part(store: Objects, key: str, *, without: str | None = None) -> pa.Table:
+def read_part(store: ObjectStore, key: str, *, without: str | None = None) -> pa.Table:
     """A part of a table, without a column; raises DamagedTableError for one that is no part."""
     try:
         with store.local_copy(key) as path, pq.ParquetFile(path) as file:
@@ -93,7 +93,7 @@ def read_part(store: Objects, key: str, *, without: str | None = None) -> pa.Tab
         raise DamagedTableError(f"{store.uri(key)} is no Parquet file, or not whole: make it again.") from None
 
 
-def read_schema(store: Objects, key: str, *, without: str) -> pa.Schema:
+def read_schema(store: ObjectStore, key: str, *, without: str) -> pa.Schema:
     """The columns of a part, but for one; raises DamagedTableError for one that is no part."""
     try:
         with store.local_copy(key) as path, pq.ParquetFile(path) as file:
@@ -130,7 +130,7 @@ def write_groups(source: TableSource, groups: Sequence[tuple[int, int]], sink: B
     return rows, row_sum
 
 
-def _write_part(store: Objects, key: str, source: TableSource, part: int, folder: Path) -> WrittenFile:
+def _write_part(store: ObjectStore, key: str, source: TableSource, part: int, folder: Path) -> WrittenFile:
     path = folder / key.replace("/", "-")
     groups = source.groups[part * GROUPS_OF_A_PART : (part + 1) * GROUPS_OF_A_PART]
     with path.open("wb") as sink:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from gata_assets.storage.objects import LocalObjects, Objects
+from gata_assets.storage.objects import LocalStore, ObjectStore
 
 
-class ObjectStore(dg.ConfigurableResource, Objects, ABC):  # type: ignore[type-arg]
-    """Objects by key, as a resource.
+class ObjectStoreResource(dg.ConfigurableResource, ObjectStore, ABC):  # type: ignore[type-arg]
+    """ObjectStore by key, as a resource.
 
     A store can be pickled, as Dagster's resources cannot: a cluster's machines make it anew from its fields.
     """
@@ -25,17 +25,17 @@ class ObjectStore(dg.ConfigurableResource, Objects, ABC):  # type: ignore[type-a
         return _made_anew, _fields_of(self)
 
 
-class LocalObjectStore(ObjectStore, LocalObjects):
-    """Objects as files below a directory, which is made when the first is written."""
+class LocalStoreResource(ObjectStoreResource, LocalStore):
+    """ObjectStore as files below a directory, which is made when the first is written."""
 
     directory: str
 
     def __reduce__(self) -> tuple[object, ...]:
         # Another process may have another working directory.
-        return LocalObjectStore._at, (str(Path(self.directory).absolute()),)
+        return LocalStoreResource._at, (str(Path(self.directory).absolute()),)
 
     @classmethod
-    def _at(cls, directory: str) -> LocalObjectStore:
+    def _at(cls, directory: str) -> LocalStoreResource:
         return cls(directory=directory)
 
 

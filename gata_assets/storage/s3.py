@@ -1,4 +1,4 @@
-"""Objects in an S3 bucket."""
+"""ObjectStore in an S3 bucket."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dagster_aws.s3 import S3Resource
 from pydantic import PrivateAttr
 
 from gata_assets.errors import DeleteDeniedError, ObjectNotFoundError, StoreError
-from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.resource import ObjectStoreResource
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -32,25 +32,25 @@ _COPIED_AT_ONCE = 1 << 20
 _CONSOLE = "s3.console.aws.amazon.com"
 
 
-class S3ObjectStore(ObjectStore):
-    """Objects of one bucket. The AWS SDK's own variables (endpoint, region, credentials) hold."""
+class S3StoreResource(ObjectStoreResource):
+    """ObjectStore of one bucket. The AWS SDK's own variables (endpoint, region, credentials) hold."""
 
     bucket: str
     s3: S3Resource
     _made_client: Any = PrivateAttr(default=None)
 
     def write(self, key: str, content: bytes) -> None:
-        """See Objects; one PutObject, which S3 carries out whole or not at all, with its checksum."""
+        """See ObjectStore; one PutObject, which S3 carries out whole or not at all, with its checksum."""
         with self._errors("written", key, "s3:PutObject"):
             self._client.put_object(Bucket=self.bucket, Key=key, Body=content)
 
     def read(self, key: str) -> bytes:
-        """See Objects."""
+        """See ObjectStore."""
         with self._errors("read", key, "s3:GetObject"):
             return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def read_part(self, key: str, start: int, size: int) -> bytes:
-        """See Objects."""
+        """See ObjectStore."""
         try:
             with self._errors("read", key, "s3:GetObject"):
                 asked = f"bytes={start}-{start + size - 1}"
@@ -59,7 +59,7 @@ class S3ObjectStore(ObjectStore):
             return b""
 
     def write_file(self, key: str, path: Path) -> None:
-        """See Objects; in parts where it is large, which S3 makes one object at the end."""
+        """See ObjectStore; in parts where it is large, which S3 makes one object at the end."""
         try:
             with path.open("rb") as file, self._errors("written", key, "s3:PutObject"):
                 self._client.upload_fileobj(file, self.bucket, key)
@@ -68,7 +68,7 @@ class S3ObjectStore(ObjectStore):
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
-        """See Objects; a copy below the directory of temporary files."""
+        """See ObjectStore; a copy below the directory of temporary files."""
         with TemporaryDirectory(prefix="gata-") as directory:
             path = Path(directory, key.rpartition("/")[2] or "object")
             # One GetObject: boto3's own transfer asks HeadObject first, see `exists`.
@@ -81,11 +81,11 @@ class S3ObjectStore(ObjectStore):
             yield path
 
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """See Objects; a page of 1,000 at a time."""
+        """See ObjectStore; a page of 1,000 at a time."""
         return (one["Key"] for one in self._list(prefix))
 
     def list_versions(self, prefix: str) -> Iterator[tuple[str, str]]:
-        """See Objects; no more calls than `list_keys`: S3 tells the ETag, which is of the content, with each key."""
+        """See ObjectStore; as many calls as `list_keys`: S3 lists the ETag of the content with each key."""
         return ((one["Key"], f"{one['ETag']} {one['LastModified']}") for one in self._list(prefix))
 
     def _list(self, prefix: str) -> Iterator[ObjectTypeDef]:
@@ -97,7 +97,7 @@ class S3ObjectStore(ObjectStore):
                 yield from page.get("Contents", [])
 
     def exists(self, key: str) -> bool:
-        """See Objects.
+        """See ObjectStore.
 
         Asks for a list of one: of the keys that begin with this one it comes first. HeadObject answers 403 and not
         404 to a role that may list some prefixes only, as the one in deploy/.
@@ -109,7 +109,7 @@ class S3ObjectStore(ObjectStore):
         return any(one["Key"] == key for one in found.get("Contents", []))
 
     def delete(self, key: str) -> None:
-        """See Objects."""
+        """See ObjectStore."""
         try:
             with self._errors("deleted", key, "s3:DeleteObject"):
                 self._client.delete_object(Bucket=self.bucket, Key=key)
@@ -117,11 +117,11 @@ class S3ObjectStore(ObjectStore):
             raise DeleteDeniedError(str(error)) from None
 
     def uri(self, key: str) -> str:
-        """See Objects."""
+        """See ObjectStore."""
         return f"s3://{self.bucket}/{key}"
 
     def page(self, key: str) -> str | None:
-        """See Objects; in AWS's console, and none for an endpoint of one's own."""
+        """See ObjectStore; in AWS's console, and none for an endpoint of one's own."""
         meta = self._client.meta
         if not meta.endpoint_url.endswith(_ENDPOINTS_OF_AWS):
             return None

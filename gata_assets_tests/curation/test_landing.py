@@ -13,19 +13,19 @@ from pathlib import Path
 import pytest
 
 from gata_assets.curation.files.formats import parse_format
-from gata_assets.curation.landing import Intake
+from gata_assets.curation.landing import Landing
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.policy import CurationRules, UnknownItems
 from gata_assets.curation.validation import digest_settings
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.storage.objects import LocalObjects
+from gata_assets.storage.objects import LocalStore
 from gata_assets_tests.cli.raw_files.test_ingest import gata, ingest, said, workplace
 from gata_assets_tests.support.raw_worlds import NOW, RULES, STRICT, curator_of, encode, interaction, item, send
 
 __all__ = ["workplace"]
 
 
-class CountingObjects(LocalObjects):
+class CountingObjects(LocalStore):
     """A directory that counts what it is asked for."""
 
     def __init__(self, directory: str) -> None:
@@ -55,7 +55,7 @@ def test_a_directory_takes_as_many_calls_as_it_has_files(data: DataType, tmp_pat
     def count(files: int) -> Counter[str]:
         store = CountingObjects(str(tmp_path / f"store-{files}"))
         for _ in range(2):
-            intake = Intake(Curator(store, "acme", RULES, NOW))
+            intake = Landing(Curator(store, "acme", RULES, NOW))
             for number in range(files):
                 path = tmp_path / f"{number}.csv"
                 row = interaction(user_id=str(number)) if data is DataType.INTERACTIONS else item(item_id=str(number))
@@ -155,7 +155,7 @@ def test_what_was_replaced_is_neither_outdated_nor_sorted_again(
 
 def test_one_content_under_two_names_lands_once_though_both_come_at_once(tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
-    intake = Intake(curator)
+    intake = Landing(curator)
     paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
     for path in paths:
         path.write_bytes(encode([interaction()], "csv"))
@@ -184,7 +184,7 @@ def test_a_file_that_was_refused_takes_its_place_again_as_soon_as_it_can_be_read
     curator.store.write(b.raw_key, b"no,such\ncolumns,1\n")
     assert curator_of(tmp_path / "store", rules=STRICT).sort(b.raw_key).refused
     curator.store.write_file(b.raw_key, paths["b"])
-    intake = Intake(curator)
+    intake = Landing(curator)
     told = [intake.take(DataType.INTERACTIONS, "x.csv", paths[name], parse_format("x.csv")) for name in "aba"]
     assert [one.replaced_by for one in told] == [None, None, b.file_id]
 

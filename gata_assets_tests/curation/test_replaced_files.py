@@ -17,9 +17,9 @@ from gata_assets.curation.layout import DataType
 from gata_assets.curation.reports import (
     Report,
     counts_instead,
-    put_in_place,
     replaced_files,
     require_place,
+    supersede,
     valid_reports,
 )
 from gata_assets.errors import DataRuleError
@@ -108,15 +108,15 @@ def test_a_command_that_is_repeated_changes_nothing(workplace: Path) -> None:
 
 def test_a_file_takes_the_place_of_a_whole_chain_when_all_of_it_is_named() -> None:
     reports = [report_of("a"), report_of("b", ("a",)), report_of("c", ("b",)), report_of("d")]
-    *_, new = put_in_place(reports[3], ["a", "b", "c"], reports)
+    *_, new = supersede(reports[3], ["a", "b", "c"], reports)
     assert new.replaces == ("a", "b", "c")
 
 
 def test_a_file_comes_back_in_the_place_of_the_one_that_counts_instead_and_of_no_other() -> None:
     reports = [report_of("a"), report_of("b", ("a",)), report_of("c", ("b",)), report_of("d")]
     with pytest.raises(DataRuleError, match="a counts no more, c does in its place: --replaces c brings it back"):
-        put_in_place(reports[0], ["d"], reports)
-    written = put_in_place(reports[0], ["d", "c"], reports)
+        supersede(reports[0], ["d"], reports)
+    written = supersede(reports[0], ["d", "c"], reports)
     assert [(one.file_id, one.replaces) for one in written] == [("b", ()), ("a", ("d", "c"))]
 
 
@@ -130,7 +130,7 @@ def test_whoever_takes_the_place_of_others_counts_and_they_do_not(steps: list[tu
     reports = {name: report_of(name) for name in NAMES}
     for new, olds in steps:
         try:
-            changed = put_in_place(reports[new], olds, reports.values())
+            changed = supersede(reports[new], olds, reports.values())
         except DataRuleError:
             with pytest.raises(DataRuleError):
                 require_place(DataType.INTERACTIONS, new, olds, reports.values())

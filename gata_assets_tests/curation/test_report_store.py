@@ -19,24 +19,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gata_assets.cli.batches.prepare_interactions import InteractionHalf, prepare_interactions
-from gata_assets.curation.layout import DataType, TenantPlaces
-from gata_assets.curation.report_store import StoredReports
+from gata_assets.curation.layout import DataType, TenantLayout
+from gata_assets.curation.report_store import ReportStore
 from gata_assets.curation.reports import Report
 from gata_assets.definitions import build_definitions
 from gata_assets.errors import DamagedTableError
 from gata_assets.settings.model import Settings, parse_settings
-from gata_assets.storage.objects import LocalObjects
-from gata_assets.storage.s3 import S3ObjectStore
+from gata_assets.storage.objects import LocalStore
+from gata_assets.storage.s3 import S3StoreResource
 from gata_assets_tests.support.fault_proxy import S3_ERROR, FaultProxy, Faults
 from gata_assets_tests.support.raw_worlds import NOW
 
 BATCH = "2026010203"
 NAMES = "abc"
 KIND = DataType.INTERACTIONS
-PLACES = TenantPlaces("acme")
+PLACES = TenantLayout("acme")
 
 
-class CountingReads(LocalObjects):
+class CountingReads(LocalStore):
     """A directory that counts what is read of it, by key."""
 
     def __init__(self, directory: str) -> None:
@@ -49,7 +49,7 @@ class CountingReads(LocalObjects):
         return super().read(key)
 
 
-class LaggingListing(LocalObjects):
+class LaggingListing(LocalStore):
     """A directory that lists an object in the first version for ever."""
 
     def __init__(self, directory: str) -> None:
@@ -70,21 +70,21 @@ def report_of(name: str, rows: int = 1) -> Report:
 def test_what_is_told_is_what_stands_whoever_wrote_or_removed_it(
     tmp_path_factory: pytest.TempPathFactory, steps: Sequence[tuple[bool, str, int]]
 ) -> None:
-    store = LocalObjects(str(tmp_path_factory.mktemp("target")))
-    mine, others = StoredReports(store, PLACES), StoredReports(store, PLACES)
+    store = LocalStore(str(tmp_path_factory.mktemp("target")))
+    mine, others = ReportStore(store, PLACES), ReportStore(store, PLACES)
     for is_mine, name, rows in steps:
         if rows:
             (mine if is_mine else others).write(report_of(name, rows))
         else:
             store.delete(PLACES.report(KIND, name))
-        stands = StoredReports(store, PLACES).read_all(KIND)
+        stands = ReportStore(store, PLACES).read_all(KIND)
         assert mine.read_all(KIND) == stands
         assert mine.find(KIND, name) == (report_of(name, rows) if rows else None)
 
 
 def test_only_what_was_written_since_is_read_again(tmp_path: Path) -> None:
     store = CountingReads(str(tmp_path))
-    mine, others = StoredReports(store, PLACES), StoredReports(store, PLACES)
+    mine, others = ReportStore(store, PLACES), ReportStore(store, PLACES)
     keys = {name: PLACES.report(KIND, name) for name in NAMES}
     for name in NAMES:
         others.write(report_of(name))
@@ -100,15 +100,15 @@ def test_only_what_was_written_since_is_read_again(tmp_path: Path) -> None:
 
 
 def test_what_it_wrote_itself_is_seen_also_where_the_listing_lags(tmp_path: Path) -> None:
-    mine = StoredReports(LaggingListing(str(tmp_path)), PLACES)
+    mine = ReportStore(LaggingListing(str(tmp_path)), PLACES)
     for rows in (1, 2, 3):
         mine.write(report_of("a", rows))
         assert mine.read_all(KIND) == [report_of("a", rows)]
 
 
 def test_a_damaged_report_is_told_each_time_until_it_is_mended(tmp_path: Path) -> None:
-    store = LocalObjects(str(tmp_path))
-    mine = StoredReports(store, PLACES)
+    store = LocalStore(str(tmp_path))
+    mine = ReportStore(store, PLACES)
     for name in NAMES:
         mine.write(report_of(name))
     mine.read_all(KIND)
@@ -143,7 +143,7 @@ def settings(bucket: str, moto_url: str, faults: Faults, monkeypatch: pytest.Mon
         )
 
 
-def deliver(store: S3ObjectStore, user: str) -> None:
+def deliver(store: S3StoreResource, user: str) -> None:
     rows = f"user_id,item_id,interaction_type,timestamp\n{user},i1,click,2026-01-01T00:00:00Z\n"
     store.write(f"acme/raw/interactions/2026-01-01/{user}.csv", rows.encode())
 
@@ -162,7 +162,7 @@ def reads_of_reports(faults: Faults) -> Counter[str]:
 
 
 def test_a_command_and_each_run_of_it_read_a_report_once(settings: Settings, bucket: str, faults: Faults) -> None:
-    store = S3ObjectStore(bucket=bucket, s3=S3Resource())
+    store = S3StoreResource(bucket=bucket, s3=S3Resource())
     store.write("acme/raw/items/2026-01-01/items.csv", b"item_id,title\ni1,one\n")
     for user in ("u1", "u2", "u3"):
         deliver(store, user)

@@ -17,7 +17,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from gata_assets.batches import days_of, from_day_on, stretches
 from gata_assets.curation.files.formats import parse_format
-from gata_assets.curation.landing import Intake
+from gata_assets.curation.landing import Landing
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.requests import AskedRun, RunState, ask_again, request_curation
 from gata_assets.definitions import build_definitions
@@ -26,7 +26,7 @@ from gata_assets.interactions.assets.sensor import build_new_files_sensor
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.windows import interaction_windows
 from gata_assets.settings.model import parse_settings
-from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.support.fakes import StoreThatIsNotListed
 from gata_assets_tests.support.scenario import BATCH_ID
 
@@ -50,13 +50,13 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> LocalObjectStore:
+def store(tmp_path: Path) -> LocalStoreResource:
     """An empty local store."""
-    return LocalObjectStore(directory=str(tmp_path / "target"))
+    return LocalStoreResource(directory=str(tmp_path / "target"))
 
 
 def tick(
-    instance: dg.DagsterInstance, store: LocalObjectStore, *, later: timedelta = timedelta()
+    instance: dg.DagsterInstance, store: LocalStoreResource, *, later: timedelta = timedelta()
 ) -> tuple[list[dg.RunRequest], str | None]:
     """What the sensor asks for so much later, and why it asks for nothing."""
     result = look(instance, store, later=later)
@@ -64,7 +64,11 @@ def tick(
 
 
 def look(
-    instance: dg.DagsterInstance, store: LocalObjectStore, *, later: timedelta = timedelta(), cursor: str | None = None
+    instance: dg.DagsterInstance,
+    store: LocalStoreResource,
+    *,
+    later: timedelta = timedelta(),
+    cursor: str | None = None,
 ) -> SensorExecutionData:
     """All that a tick gives, so much later and with the cursor of an earlier one."""
     settings = parse_settings(SETTINGS)
@@ -84,7 +88,7 @@ def look(
 
 def run(
     instance: dg.DagsterInstance,
-    store: LocalObjectStore,
+    store: LocalStoreResource,
     requests: Sequence[dg.RunRequest],
     *,
     has_success: bool = True,
@@ -129,7 +133,7 @@ def test_days_of_windows_are_those_that_they_touch() -> None:
 
 
 def test_what_is_asked_for_is_asked_no_more_when_it_was_run(
-    instance: dg.DagsterInstance, store: LocalObjectStore
+    instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     present = datetime.now(UTC).date()
     store.write(f"acme/raw/interactions/{present}/a.csv", CSV)
@@ -169,7 +173,7 @@ def test_a_tenant_that_cannot_be_looked_at_is_said_and_stops_no_other(
 
 
 def test_days_of_a_file_that_was_sorted_by_the_command_are_asked_for_each_time(
-    instance: dg.DagsterInstance, store: LocalObjectStore
+    instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     run(instance, store, tick(instance, store)[0])
     curator = Curator(store, "acme", parse_settings(SETTINGS).curation_rules, datetime.now(UTC))
@@ -189,10 +193,10 @@ def test_days_of_a_file_that_was_sorted_by_the_command_are_asked_for_each_time(
 
 
 def test_days_of_a_file_that_counts_again_are_asked_for_within_the_hour(
-    instance: dg.DagsterInstance, store: LocalObjectStore, tmp_path: Path
+    instance: dg.DagsterInstance, store: LocalStoreResource, tmp_path: Path
 ) -> None:
     curator = Curator(store, "acme", parse_settings(SETTINGS).curation_rules, datetime.now(UTC))
-    path, intake = tmp_path / "clicks.csv", Intake(curator)
+    path, intake = tmp_path / "clicks.csv", Landing(curator)
     ids: list[str] = []
 
     def bring(user: bytes) -> None:
@@ -211,7 +215,7 @@ def test_days_of_a_file_that_counts_again_are_asked_for_within_the_hour(
     assert stale == ["acme"], "at the end of a day, beside the day that begins meanwhile"
 
 
-def test_a_day_in_the_future_waits_until_it_begins(instance: dg.DagsterInstance, store: LocalObjectStore) -> None:
+def test_a_day_in_the_future_waits_until_it_begins(instance: dg.DagsterInstance, store: LocalStoreResource) -> None:
     present = datetime.now(UTC).date()
     late = CSV.replace(b"2026-01-01", str(present + timedelta(days=1)).encode())
     store.write(f"acme/raw/interactions/{present}/a.csv", late)
@@ -257,7 +261,7 @@ def test_a_run_key_is_that_of_the_run_that_went_before() -> None:
 
 
 def test_a_run_that_fails_is_asked_for_again_later_and_at_once_when_another_file_comes(
-    instance: dg.DagsterInstance, store: LocalObjectStore
+    instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     run(instance, store, tick(instance, store)[0])
     store.write("acme/raw/interactions/2026-01-09/a.csv", CSV)
@@ -283,7 +287,7 @@ def test_a_run_that_fails_is_asked_for_again_later_and_at_once_when_another_file
 
 
 def test_nothing_is_asked_for_while_a_run_for_the_tenant_is_underway(
-    instance: dg.DagsterInstance, store: LocalObjectStore
+    instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     status = dg.DagsterRunStatus.STARTED
     instance.add_run(dg.DagsterRun(CURATE_INTERACTIONS, status=status, tags={"gata/tenant": "acme"}))

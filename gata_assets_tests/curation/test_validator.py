@@ -14,9 +14,9 @@ import polars as pl
 import pytest
 
 from gata_assets.curation.files.formats import parse_format
-from gata_assets.curation.landing import Intake
+from gata_assets.curation.landing import Landing
 from gata_assets.curation.layout import DataType
-from gata_assets.curation.staged_partitions import StagedWriter, read_spans
+from gata_assets.curation.staged_partitions import StagedPartitionWriter, read_spans
 from gata_assets.curation.validator import DAMAGED
 from gata_assets.errors import DamagedTableError, DataRuleError, RawFileError
 from gata_assets.tables.outcomes import broken
@@ -114,16 +114,16 @@ def test_only_a_known_file_of_the_same_kind_can_be_replaced(tmp_path: Path) -> N
         (report.file_id, "is the file itself"),
     ):
         with pytest.raises(DataRuleError, match=why):
-            curator.put_in_place(report, [old])
+            curator.supersede(report, [old])
 
 
 def test_the_same_content_lands_once_whatever_it_is_called(tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
     path = tmp_path / "a.csv"
     path.write_bytes(encode([interaction()], "csv"))
-    first = Intake(curator).take(DataType.INTERACTIONS, "../Täg lich!.csv", path, parse_format(path.name))
+    first = Landing(curator).take(DataType.INTERACTIONS, "../Täg lich!.csv", path, parse_format(path.name))
     later = curator_of(tmp_path / "store", now=NOW.replace(day=20))
-    second = Intake(later).take(DataType.INTERACTIONS, "other.csv", path, parse_format(path.name))
+    second = Landing(later).take(DataType.INTERACTIONS, "other.csv", path, parse_format(path.name))
     assert (first.was_there, second.was_there, second.report) == (False, True, first.report)
     assert first.report.raw_key.startswith("acme/raw/interactions/2026-01-10/t-g-lich-")
     assert curator.store.read(first.report.raw_key) == path.read_bytes()
@@ -156,7 +156,7 @@ def test_a_file_with_the_wrong_columns_does_not_land(tmp_path: Path) -> None:
 
 def test_rows_that_do_not_fit_into_memory_are_laid_down_on_the_way_and_come_back_by_day(tmp_path: Path) -> None:
     rows = pl.DataFrame({"timestamp": [datetime(2026, 1, 1 + n % 7, n % 24) for n in range(500)], "n": range(500)})
-    with StagedWriter(tmp_path / "staged", rows_held=120) as writer:
+    with StagedPartitionWriter(tmp_path / "staged", rows_held=120) as writer:
         on_disk = []
         for part in rows.iter_slices(50):
             writer.add(part.to_arrow())

@@ -28,10 +28,10 @@ from dagster_aws.s3 import S3Resource
 from moto.server import ThreadedMotoServer
 
 from gata_assets.cli.doctor import PROBE_KEY
-from gata_assets.curation.layout import DataType, TenantPlaces
+from gata_assets.curation.layout import DataType, TenantLayout
 from gata_assets.errors import DeleteDeniedError, StoreError
 from gata_assets.settings.model import parse_settings, variable_names
-from gata_assets.storage.s3 import S3ObjectStore
+from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tickets.assets.io_managers import DatasetIOManager
 from gata_assets.tickets.splits import Split
 from gata_assets.tickets.training_files import (
@@ -221,7 +221,7 @@ class TestPoliciesAsWritten:
     def test_a_tenants_policy_is_about_its_own_folders_and_changes_no_raw_file(self) -> None:
         written = statements("iam-policy-interactions.json")
         prefix = "arn:aws:s3:::<BUCKET>/<TENANT>/"
-        places = TenantPlaces("<TENANT>")
+        places = TenantLayout("<TENANT>")
         folders = {
             key.split("/")[1]
             for key in (places.report(DataType.ITEMS), places.staged(DataType.ITEMS), places.curated_day())
@@ -282,7 +282,7 @@ class Cloud:
     url: str
     bucket: str
 
-    def store_of(self, *policies: str, bucket: str = "") -> S3ObjectStore:
+    def store_of(self, *policies: str, bucket: str = "") -> S3StoreResource:
         """The project's store for a new role with these policies and nothing else."""
         name = f"gata-task-{uuid4().hex[:12]}"
         with iam_switched_off(self.url):
@@ -292,7 +292,7 @@ class Cloud:
                 iam.put_role_policy(RoleName=name, PolicyName=f"policy-{number}", PolicyDocument=policy)
             role = iam.get_role(RoleName=name)["Role"]["Arn"]
             given = operator(self.url, "sts").assume_role(RoleArn=role, RoleSessionName="task")["Credentials"]
-        return S3ObjectStore(
+        return S3StoreResource(
             bucket=bucket or self.bucket,
             s3=S3Resource(
                 endpoint_url=self.url,
@@ -384,13 +384,13 @@ def task_policy(cloud: Cloud, name: str = "iam-policy.json") -> str:
 
 
 @pytest.fixture
-def store(cloud: Cloud) -> S3ObjectStore:
+def store(cloud: Cloud) -> S3StoreResource:
     """What a task has."""
     return cloud.store_of(task_policy(cloud))
 
 
 @pytest.fixture
-def deleting_store(cloud: Cloud) -> S3ObjectStore:
+def deleting_store(cloud: Cloud) -> S3StoreResource:
     """What a task has with the extra policy."""
     return cloud.store_of(task_policy(cloud), task_policy(cloud, "iam-policy-delete.json"))
 
@@ -398,7 +398,7 @@ def deleting_store(cloud: Cloud) -> S3ObjectStore:
 class TestPoliciesTried:
     """Keys in loops: a role and its client for each of them would take ten seconds more."""
 
-    def test_a_task_may_look_for_write_and_read_every_object_of_a_batch(self, store: S3ObjectStore) -> None:
+    def test_a_task_may_look_for_write_and_read_every_object_of_a_batch(self, store: S3StoreResource) -> None:
         for key in KEYS_OF_A_BATCH:
             assert not store.exists(key)
             store.write(key, b"content")
@@ -406,7 +406,7 @@ class TestPoliciesTried:
             store.write(key, b"other content")
             assert store.read(key) == b"other content"
 
-    def test_a_task_may_not_delete(self, cloud: Cloud, store: S3ObjectStore) -> None:
+    def test_a_task_may_not_delete(self, cloud: Cloud, store: S3StoreResource) -> None:
         keys = {*KEYS_OF_A_BATCH, PROBE_KEY}
         for key in keys:
             store.write(key, b"content")
@@ -414,7 +414,7 @@ class TestPoliciesTried:
                 store.delete(key)
         assert cloud.keys() == keys
 
-    def test_a_task_is_refused_what_is_elsewhere_in_the_bucket(self, cloud: Cloud, store: S3ObjectStore) -> None:
+    def test_a_task_is_refused_what_is_elsewhere_in_the_bucket(self, cloud: Cloud, store: S3StoreResource) -> None:
         for key in ("models/gata-general/model.tar.gz", "training.json", "training"):
             cloud.put(key)
             with pytest.raises(StoreError, match=f"{key} .*the role needs s3:GetObject"):
@@ -436,7 +436,7 @@ class TestPoliciesTried:
             cloud.store_of().exists(KEYS_OF_A_BATCH[0])
 
     def test_the_extra_policy_lets_a_low_volume_dataset_go_and_doctors_probe(
-        self, cloud: Cloud, deleting_store: S3ObjectStore
+        self, cloud: Cloud, deleting_store: S3StoreResource
     ) -> None:
         for key in (*LOW_VOLUME_KEYS, PROBE_KEY):
             deleting_store.write(key, b"content")
@@ -444,7 +444,7 @@ class TestPoliciesTried:
             assert not deleting_store.exists(key)
         assert cloud.keys() == set()
 
-    def test_the_extra_policy_lets_nothing_else_go(self, cloud: Cloud, deleting_store: S3ObjectStore) -> None:
+    def test_the_extra_policy_lets_nothing_else_go(self, cloud: Cloud, deleting_store: S3StoreResource) -> None:
         keys = set(KEYS_OF_A_BATCH) - set(LOW_VOLUME_KEYS)
         for key in keys:
             deleting_store.write(key, b"content")
@@ -503,25 +503,25 @@ def low_volume_dataset() -> Dataset:
     )
 
 
-def write(store: S3ObjectStore, dataset: Dataset) -> None:
+def write(store: S3StoreResource, dataset: Dataset) -> None:
     # As a context manager: the context has a Dagster instance of its own, which is closed with it.
     with dg.build_output_context(asset_key=dg.AssetKey("low_volume_split"), partition_key=BATCH) as context:
         DatasetIOManager(store=store).handle_output(context, dataset)
 
 
 class TestABatchThatIsRunAgain:
-    def test_is_written_over_without_the_right_to_delete(self, store: S3ObjectStore) -> None:
+    def test_is_written_over_without_the_right_to_delete(self, store: S3StoreResource) -> None:
         write(store, low_volume_dataset())
         write(store, replace(low_volume_dataset(), code_version="1"))
         assert json.loads(store.read(manifest_key(LOW_VOLUME_DATASET, BATCH)))["code_version"] == "1"
 
-    def test_fails_without_that_right_when_it_has_no_low_volume_dataset_any_more(self, store: S3ObjectStore) -> None:
+    def test_fails_without_that_right_when_it_has_no_low_volume_dataset_any_more(self, store: S3StoreResource) -> None:
         write(store, low_volume_dataset())
         with pytest.raises(DeleteDeniedError, match="Delete it by hand or give the role the right"):
             write(store, replace(low_volume_dataset(), split=None, reason="no label has enough tickets"))
         assert json.loads(store.read(manifest_key(LOW_VOLUME_DATASET, BATCH)))["is_made"] is False
 
-    def test_withdraws_the_dataset_with_the_extra_policy(self, cloud: Cloud, deleting_store: S3ObjectStore) -> None:
+    def test_withdraws_the_dataset_with_the_extra_policy(self, cloud: Cloud, deleting_store: S3StoreResource) -> None:
         write(deleting_store, low_volume_dataset())
         assert cloud.keys() == set(LOW_VOLUME_KEYS)
         write(deleting_store, replace(low_volume_dataset(), split=None, reason="no label has enough tickets"))

@@ -6,7 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, SetName, StoredTables, digest_days
+from gata_assets.interactions.datasets import (
+    CURATED_INTERACTIONS,
+    CURATED_ITEMS,
+    DatasetKind,
+    StoredTables,
+    digest_days,
+)
 from gata_assets.interactions.staleness import Difference, Lack, Present, Standing, find_differences, judge
 
 SETTINGS: dict[str, str | int | float | list[str]] = {"INTERACTION_PERIOD": 3, "NEGATIVE_SAMPLING_RATIO": 4}
@@ -27,8 +33,8 @@ def present(
 ) -> Present:
     return Present(
         {
-            SetName.FEATURES: {CURATED_INTERACTIONS: days, CURATED_ITEMS: items},
-            SetName.TRAINING_DATA: {CURATED_INTERACTIONS: seen, CURATED_ITEMS: items},
+            DatasetKind.FEATURES: {CURATED_INTERACTIONS: days, CURATED_ITEMS: items},
+            DatasetKind.TRAINING_DATA: {CURATED_INTERACTIONS: seen, CURATED_ITEMS: items},
         },
         {**SETTINGS, **settings},
         is_to_be_curated=waits,
@@ -58,7 +64,7 @@ def test_another_catalogue_and_other_settings_are_said_and_nothing_is_made_for_t
     assert judge(FEATURES, TRAINING, present(items="more")) == Standing(None, frozenset({Difference.CATALOGUE}))
     ratio = present(NEGATIVE_SAMPLING_RATIO=8)
     assert judge(FEATURES, TRAINING, ratio) == Standing(None, frozenset({Difference.SETTINGS}))
-    assert find_differences(FEATURES, SetName.FEATURES, ratio) == frozenset(), "no feature depends on it"
+    assert find_differences(FEATURES, DatasetKind.FEATURES, ratio) == frozenset(), "no feature depends on it"
 
 
 def test_features_that_differ_alone_are_told_beside_training_data_that_do_not() -> None:
@@ -76,4 +82,4 @@ def test_a_window_of_another_length_is_a_matter_of_settings_and_not_of_rows() ->
 
 def test_a_manifest_that_names_no_days_is_not_taken_for_one_of_these() -> None:
     nameless = replace(FEATURES, made_from={})
-    assert find_differences(nameless, SetName.FEATURES, present()) == {Difference.SETTINGS, Difference.CATALOGUE}
+    assert find_differences(nameless, DatasetKind.FEATURES, present()) == {Difference.SETTINGS, Difference.CATALOGUE}

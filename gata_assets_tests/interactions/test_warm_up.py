@@ -26,7 +26,7 @@ with install_recorder("numba:compile") as compiling:
     import gata_assets.tables.columns.utf8 as texts
     import gata_assets_tests.support.sampling_oracle as oracle
     from gata_assets.interactions.curated.merge import curate_interactions
-    from gata_assets.curation.validation import RowRules, sort_rows
+    from gata_assets.curation.validation import RowRules, validate_rows
     from gata_assets.tables.columns.hashing import key_ids
     from gata_assets.curation.layout import DataType
     from gata_assets.curation.policy import CurationRules, UnknownItems
@@ -51,7 +51,7 @@ with install_recorder("numba:compile") as compiling:
         for kind in RawFormat:
             for rows in (1, 3):
                 for block in read_blocks(io.BytesIO(encode([row] * rows, kind)), kind, data):
-                    good = sort_rows(data, block(), RowRules(settings, start, pl.Series(["i1"])), "a").good
+                    good = validate_rows(data, block(), RowRules(settings, start, pl.Series(["i1"])), "a").good
                     if data is DataType.INTERACTIONS:
                         curate_interactions(good, [start.date()])
     for power in (None, 0.75):

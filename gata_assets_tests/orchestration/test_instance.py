@@ -24,7 +24,7 @@ from dagster._core.scheduler.instigation import InstigatorType, TickStatus
 
 from gata_assets.definitions import build_definitions
 from gata_assets.settings.model import parse_settings
-from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tickets.assets.definition import GROUP
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.ddl import create_sqlite
@@ -186,7 +186,7 @@ class TestLogs:
         definitions = build_definitions(
             parse_settings({"LOW_VOLUME_THRESHOLD": "0.1", "LOW_VOLUME_FALLBACK_LABEL": str(FALLBACK_LABEL)}),
             ticket_source=SqliteTickets(path=str(directory / "tickets.sqlite")),
-            object_store=LocalObjectStore(directory=str(directory / "target")),
+            object_store=LocalStoreResource(directory=str(directory / "target")),
         )
         chosen = definitions.resolve_job_def(job)
         # As the UI does, which chooses assets: those of all lines have no partition in common.

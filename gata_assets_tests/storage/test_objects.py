@@ -15,8 +15,9 @@ import pytest
 from dagster_aws.s3 import S3Resource
 
 from gata_assets.errors import ObjectNotFoundError, StoreError
-from gata_assets.storage.resource import LocalObjectStore, ObjectStore
-from gata_assets.storage.s3 import S3ObjectStore
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.resource import LocalStoreResource
+from gata_assets.storage.s3 import S3StoreResource
 from gata_assets_tests.support.fault_proxy import S3_ERROR, FaultProxy, Faults, Manner
 
 KEY = "training/gata-general/2026010203/train/data.json"
@@ -26,8 +27,8 @@ KEY = "training/gata-general/2026010203/train/data.json"
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     """Each kind of store in turn, empty."""
     if request.param == "local":
-        return LocalObjectStore(directory=str(tmp_path / "target dir"))
-    return S3ObjectStore(bucket=request.getfixturevalue("bucket"), s3=S3Resource())
+        return LocalStoreResource(directory=str(tmp_path / "target dir"))
+    return S3StoreResource(bucket=request.getfixturevalue("bucket"), s3=S3Resource())
 
 
 def test_what_was_written_is_read_back(store: ObjectStore) -> None:
@@ -83,7 +84,7 @@ def test_an_object_is_read_as_a_file_that_stays_or_goes_with_its_store(store: Ob
     with store.local_copy(KEY) as path:
         assert path.read_bytes() == b"content"
         assert path.name == "data.json"
-    assert path.exists() == isinstance(store, LocalObjectStore)
+    assert path.exists() == isinstance(store, LocalStoreResource)
     assert store.exists(KEY)
 
 
@@ -142,7 +143,7 @@ def test_a_listing_that_breaks_off_is_not_taken_for_an_empty_one(
     faults = Faults()
     with FaultProxy("s3", moto_url, faults, S3_ERROR) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-        store = S3ObjectStore(bucket=bucket, s3=S3Resource(max_attempts=1))
+        store = S3StoreResource(bucket=bucket, s3=S3Resource(max_attempts=1))
         store.write(KEY, b"x")
         faults.begin(manner, first=1, last=99)
         with pytest.raises(StoreError, match=r"training/.* could not be listed"):
@@ -159,7 +160,7 @@ def test_a_directory_that_may_not_be_read_is_not_taken_for_an_empty_one(
     def deny(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    store = LocalObjectStore(directory=str(tmp_path))
+    store = LocalStoreResource(directory=str(tmp_path))
     store.write(KEY, b"x")
     # Root, as whom containers run tests, may read all.
     monkeypatch.setattr(os, "scandir", deny)
@@ -183,7 +184,7 @@ def test_where_no_console_shows_an_object_there_is_no_page_of_it(store: ObjectSt
 def test_the_page_of_an_object_in_s3_is_the_console_of_its_region(
     region: str, console: str, aws_credentials: None
 ) -> None:
-    store = S3ObjectStore(bucket="training", s3=S3Resource(region_name=region))
+    store = S3StoreResource(bucket="training", s3=S3Resource(region_name=region))
     assert store.page(KEY) == f"https://{console}/s3/object/training?region={region}&prefix={KEY}"
 
 
@@ -195,7 +196,7 @@ def test_deleting_twice_is_as_deleting_once(store: ObjectStore) -> None:
 
 
 def test_a_bucket_that_is_not_there_is_an_error_that_names_it(bucket: str) -> None:
-    missing = S3ObjectStore(bucket=f"{bucket}-other", s3=S3Resource())
+    missing = S3StoreResource(bucket=f"{bucket}-other", s3=S3Resource())
     with pytest.raises(StoreError, match=r"could not be written: NoSuchBucket\. Look at TARGET_BUCKET"):
         missing.write(KEY, b"x")
 
@@ -204,7 +205,7 @@ def test_an_endpoint_with_a_name_is_asked_for_the_bucket_in_the_path(
     bucket: str, moto_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url.replace("127.0.0.1", "localhost"))
-    store = S3ObjectStore(bucket=bucket, s3=S3Resource())
+    store = S3StoreResource(bucket=bucket, s3=S3Resource())
     store.write(KEY, b"x")
     assert store.read(KEY) == b"x"
 
@@ -213,7 +214,7 @@ def test_an_endpoint_that_does_not_answer_is_an_error_that_names_the_object(
     bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    store = S3ObjectStore(bucket=bucket, s3=S3Resource(max_attempts=1))
+    store = S3StoreResource(bucket=bucket, s3=S3Resource(max_attempts=1))
     with pytest.raises(StoreError, match=r"s3://.*data\.json could not be read: .*AWS_ENDPOINT_URL"):
         store.read(KEY)
 
@@ -221,19 +222,19 @@ def test_an_endpoint_that_does_not_answer_is_an_error_that_names_the_object(
 def test_a_directory_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match=r"cannot be written: .* Look at TARGET_DIR"):
-        LocalObjectStore(directory=str(tmp_path / "file")).write(KEY, b"x")
+        LocalStoreResource(directory=str(tmp_path / "file")).write(KEY, b"x")
 
 
 @pytest.mark.parametrize("key", ["/etc/passwd", "../outside", "a/../../b", ""])
 def test_a_key_cannot_lead_out_of_the_directory(key: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is not a key"):
-        LocalObjectStore(directory=str(tmp_path)).write(key, b"x")
+        LocalStoreResource(directory=str(tmp_path)).write(key, b"x")
 
 
 def test_a_local_write_that_fails_leaves_the_old_object_and_nothing_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = LocalObjectStore(directory=str(tmp_path))
+    store = LocalStoreResource(directory=str(tmp_path))
     store.write(KEY, b"old")
     before = files_below(tmp_path)
 
@@ -251,8 +252,8 @@ def test_a_local_write_that_fails_leaves_the_old_object_and_nothing_beside_it(
 def test_writers_of_other_keys_do_not_disturb_one_another(tmp_path: Path) -> None:
     """Two processes, as two runs of a backfill are."""
     code = (
-        "import sys\nfrom gata_assets.storage.resource import LocalObjectStore\n"
-        "s = LocalObjectStore(directory=sys.argv[1])\n"
+        "import sys\nfrom gata_assets.storage.resource import LocalStoreResource\n"
+        "s = LocalStoreResource(directory=sys.argv[1])\n"
         "for n in range(400): s.write(f'{sys.argv[2]}/{n}', b'x')"
     )
     writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in ("a", "b")]
@@ -263,14 +264,14 @@ def test_writers_of_other_keys_do_not_disturb_one_another(tmp_path: Path) -> Non
 def test_a_local_file_has_the_rights_that_the_process_gives_new_files(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        LocalObjectStore(directory=str(tmp_path)).write(KEY, b"x")
+        LocalStoreResource(directory=str(tmp_path)).write(KEY, b"x")
     finally:
         os.umask(before)
     assert (tmp_path / KEY).stat().st_mode & 0o777 == 0o640
 
 
 def test_what_a_killed_process_left_behind_is_swept_and_what_is_being_written_is_not(tmp_path: Path) -> None:
-    store = LocalObjectStore(directory=str(tmp_path))
+    store = LocalStoreResource(directory=str(tmp_path))
     store.write(KEY, b"x")
     old, young = tmp_path / ".staging" / "old", tmp_path / ".staging" / "young"
     for path in (old, young):
@@ -284,7 +285,7 @@ def test_what_a_killed_process_left_behind_is_swept_and_what_is_being_written_is
 
 def test_a_reader_never_sees_a_half_written_local_object(tmp_path: Path) -> None:
     """Writers replace an object while a reader reads it: what is read is always whole."""
-    store = LocalObjectStore(directory=str(tmp_path))
+    store = LocalStoreResource(directory=str(tmp_path))
     contents = [bytes([n]) * 300_000 for n in range(2)]
     store.write(KEY, contents[0])
     done = threading.Event()

@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parquet_parts import GROUPS_OF_A_PART, TableSource, read_parts, write_tables
-from gata_assets.storage.resource import LocalObjectStore, ObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tables.columns.dictionaries import compacted
 from gata_assets_tests.support.fakes import StoreWithoutDelete
 
@@ -52,7 +53,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 def test_all_rows_are_in_the_parts_in_their_order(
     tmp_path_factory: pytest.TempPathFactory, rows: int, of_a_group: int
 ) -> None:
-    store = LocalObjectStore(directory=str(tmp_path_factory.mktemp("target")))
+    store = LocalStoreResource(directory=str(tmp_path_factory.mktemp("target")))
     table = numbers(rows)
     written = write_tables(store, PREFIX, {"numbers": source(table, of_a_group)}, threads=2)["numbers"]
     groups = max(-(-rows // of_a_group), 1)
@@ -67,7 +68,7 @@ def test_the_bytes_are_those_of_one_thread(tmp_path: Path, threads: int) -> None
     tables = {"numbers": source(numbers(1_000), 90), "others": source(numbers(500), 500), "none": source(numbers(0), 9)}
     written = {}
     for name, count in (("one", 1), ("many", threads)):
-        store = LocalObjectStore(directory=str(tmp_path / name))
+        store = LocalStoreResource(directory=str(tmp_path / name))
         written[name] = write_tables(store, PREFIX, tables, threads=count)
     assert written["one"] == written["many"]
     assert contents(tmp_path / "one") == contents(tmp_path / "many")
@@ -75,7 +76,7 @@ def test_the_bytes_are_those_of_one_thread(tmp_path: Path, threads: int) -> None
 
 
 def test_a_group_has_no_value_that_is_not_in_its_rows(tmp_path: Path) -> None:
-    store = LocalObjectStore(directory=str(tmp_path))
+    store = LocalStoreResource(directory=str(tmp_path))
     table = numbers(14).set_column(1, "id", numbers(14)["id"].take(pa.array([0] * 7 + [6] * 7)))
     # By which rows stand comes first, and says alone what is in a group.
     table = table.select(["id", *(name for name in table.column_names if name != "id")])
@@ -122,7 +123,7 @@ def test_who_may_not_delete_may_write_as_many_parts_again(tmp_path: Path) -> Non
 
 
 def test_a_column_is_left_out_of_all_parts(tmp_path: Path) -> None:
-    store = LocalObjectStore(directory=str(tmp_path))
+    store = LocalStoreResource(directory=str(tmp_path))
     write_tables(store, PREFIX, {"numbers": source(numbers(40), 5)}, threads=1)
     assert read_parts(store, FOLDER, without="ids").column_names == ["number", "id"]
 

@@ -15,12 +15,13 @@ import pyarrow as pa
 
 from gata_assets.batches import Window
 from gata_assets.errors import AlertError, DeleteDeniedError, SourceError, StoreError
-from gata_assets.interactions.engines.base import WITH_FEATURES, CuratedWindow, MadeTables
+from gata_assets.interactions.engines.base import WITH_FEATURES, BuiltTables, CuratedWindow
 from gata_assets.interactions.engines.polars import ArrowTables, PolarsEngine
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.orchestration.alerting.channels import SnsAlerts
 from gata_assets.orchestration.alerting.message import Alert
-from gata_assets.storage.resource import LocalObjectStore, ObjectStore
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tables.outcomes import Outcome
 from gata_assets.tickets.arrivals.census import DayCensus
 from gata_assets.tickets.sources.sqlite import SqliteTickets
@@ -45,7 +46,7 @@ class TicketsOfAnotherTime(SqliteTickets):
         return super().read_tickets(Window(window.start_at - more, window.end_at + more), labels)
 
 
-class StoreWithoutDelete(LocalObjectStore):
+class StoreWithoutDelete(LocalStoreResource):
     """A local store whose role may not delete, as that of the existing workflow."""
 
     def delete(self, key: str) -> None:
@@ -53,7 +54,7 @@ class StoreWithoutDelete(LocalObjectStore):
         raise DeleteDeniedError(f"{self.uri(key)} may not be deleted: the role needs s3:DeleteObject on it.")
 
 
-class StoreWithPages(LocalObjectStore):
+class StoreWithPages(LocalStoreResource):
     """A directory whose objects a browser is shown by a server that is not there."""
 
     def page(self, key: str) -> str:
@@ -61,7 +62,7 @@ class StoreWithPages(LocalObjectStore):
         return f"https://pages.example/{key}"
 
 
-class StoreThatBreaks(LocalObjectStore):
+class StoreThatBreaks(LocalStoreResource):
     """A local store whose n-th call that changes something fails, before it has changed it."""
 
     breaks_at: int
@@ -90,7 +91,7 @@ class StoreThatBreaks(LocalObjectStore):
             raise StoreError("the store broke")
 
 
-class StoreThatIsNotListed(LocalObjectStore):
+class StoreThatIsNotListed(LocalStoreResource):
     """A local store whose keys cannot be listed below a prefix."""
 
     prefix: str
@@ -137,17 +138,17 @@ class EngineThatBreaksARule(PolarsEngine):
     check: str
     batch_at: str
 
-    def make_features(self, curated: CuratedWindow, store: ObjectStore) -> MadeTables:
+    def make_features(self, curated: CuratedWindow, store: ObjectStore) -> BuiltTables:
         """Make them, and spoil what a check says."""
         return self._spoil(super().make_features(curated, store), curated)
 
     def make_training_data(
         self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
-    ) -> MadeTables:
+    ) -> BuiltTables:
         """Make them, and spoil what a check says."""
         return self._spoil(super().make_training_data(curated, rules, store, features=features), curated)
 
-    def _spoil(self, made: MadeTables, curated: CuratedWindow) -> MadeTables:
+    def _spoil(self, made: BuiltTables, curated: CuratedWindow) -> BuiltTables:
         if self.table in made.outcomes and curated.window.end_at.isoformat() == self.batch_at:
             of_table = {**made.outcomes[self.table], self.check: [Outcome("a rule", 1, 2, "Mend it")]}
             made.outcomes = {**made.outcomes, self.table: of_table}
@@ -159,7 +160,7 @@ class EngineThatMixesRows(PolarsEngine):
 
     def make_training_data(
         self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
-    ) -> MadeTables:
+    ) -> BuiltTables:
         """Make them, and turn them around."""
         made = super().make_training_data(curated, rules, store, features=features)
         assert isinstance(made, ArrowTables)

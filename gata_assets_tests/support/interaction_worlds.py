@@ -23,13 +23,13 @@ from gata_assets.curation.layout import (
     ITEMS_FILE,
     MANIFEST_FILE,
     USERS_FILE,
-    TenantPlaces,
+    TenantLayout,
 )
 from gata_assets.interactions.engines.base import CuratedWindow, InteractionEngine
 from gata_assets.interactions.engines.polars import PolarsEngine
 from gata_assets.interactions.features.events import EventTable, code_events
 from gata_assets.interactions.rules import InteractionType
-from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.columns.hashing import key_ids
 
@@ -40,7 +40,7 @@ SEEN_PERIOD_DAYS = 5
 B = parse_batch_id(BATCH_ID).starts_at
 WINDOW = Window(B - timedelta(days=PERIOD_DAYS), B)
 SEEN_WINDOW = Window(B - timedelta(days=SEEN_PERIOD_DAYS), B)
-CURATED = CuratedWindow(TenantPlaces(TENANT), WINDOW, SEEN_WINDOW)
+CURATED = CuratedWindow(TenantLayout(TENANT), WINDOW, SEEN_WINDOW)
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def write_curated(world: World, store: ObjectStore, curated: CuratedWindow = CUR
     _write_tables(places.curated_items(), {ITEMS_FILE: catalogue_frame(world.catalogue)}, store, ITEMS_FILE)
 
 
-def _write_day(day: date, events: Sequence[Event], store: ObjectStore, places: TenantPlaces) -> None:
+def _write_day(day: date, events: Sequence[Event], store: ObjectStore, places: TenantLayout) -> None:
     frame = interactions_frame(events).sort("timestamp", "user_id", "item_id", "type_code", maintain_order=True)
     tables = {
         INTERACTIONS_FILE: frame,

@@ -17,12 +17,13 @@ import polars as pl
 import pyarrow as pa
 
 from gata_assets.curation.files.formats import COLUMNS, parse_format
-from gata_assets.curation.landing import Intake
+from gata_assets.curation.landing import Landing
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.policy import CurationRules, UnknownItems
 from gata_assets.curation.reports import Report
 from gata_assets.interactions.curated.curator import Curated, Curator
-from gata_assets.storage.resource import LocalObjectStore, ObjectStore
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 
 Row = Mapping[str, str | None]
 
@@ -69,7 +70,7 @@ def curator_of(
     store: ObjectStore | Path, tenant: str = "acme", rules: CurationRules = RULES, now: datetime = NOW
 ) -> Curator:
     """The curator of a tenant, of a store or a directory."""
-    store = LocalObjectStore(directory=str(store)) if isinstance(store, Path) else store
+    store = LocalStoreResource(directory=str(store)) if isinstance(store, Path) else store
     return Curator(store, tenant, rules, now)
 
 
@@ -86,7 +87,7 @@ def send(
     directory.mkdir(exist_ok=True)
     path = directory / name
     path.write_bytes(rows if isinstance(rows, bytes) else encode(rows, name.partition(".")[2]))
-    return Intake(curator).take(data, name, path, parse_format(name), replaces=replaces).report
+    return Landing(curator).take(data, name, path, parse_format(name), replaces=replaces).report
 
 
 def sort_new(curator: Curator) -> list[Report]:

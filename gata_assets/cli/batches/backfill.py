@@ -25,7 +25,7 @@ from gata_assets.orchestration.jobs import RUN_CONFIG
 from gata_assets.sandbox.sample_tickets import SAMPLE_FALLBACK_LABEL
 from gata_assets.settings.model import Settings
 from gata_assets.settings.values import SourceKind
-from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.backfill_estimate import BackfillEstimate, SpanVolume, estimate_backfill
 from gata_assets.tickets.rules import PreparationRules

@@ -17,18 +17,24 @@ from gata_assets.batches import consecutive, days_of
 from gata_assets.cli.batches.prepare_interactions import InteractionHalf, curate_windows, make_batches
 from gata_assets.cli.batches.progress import followed, followed_days
 from gata_assets.cli.batches.runs import INTERRUPTED, INTERRUPTED_SAID
-from gata_assets.curation.layout import TenantPlaces
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.definitions import build_definitions, build_store
 from gata_assets.errors import GataError, ObjectNotFoundError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.status import CuratedLayer
-from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, SetName, StoredTables, read_stored
+from gata_assets.interactions.datasets import (
+    CURATED_INTERACTIONS,
+    CURATED_ITEMS,
+    DatasetKind,
+    StoredTables,
+    read_stored,
+)
 from gata_assets.interactions.staleness import Difference, Lack, Present, Standing, judge
 from gata_assets.interactions.windows import windows_from_day_on
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import open_instance
 from gata_assets.settings.model import Settings
-from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.objects import ObjectStore
 
 # Requests for manifests at a time, as in `backfill`.
 _MANIFESTS_AT_ONCE = 10
@@ -70,7 +76,7 @@ def find_missing_batches(settings: Settings, tenant: str, batch_ids: Sequence[st
     presents = _present(settings, layer, batch_ids)
 
     def look(batch_id: str) -> Standing:
-        features, training = (_read(store, name, places, batch_id) for name in SetName)
+        features, training = (_read(store, name, places, batch_id) for name in DatasetKind)
         return judge(features, training, presents[batch_id])
 
     with ThreadPoolExecutor(_MANIFESTS_AT_ONCE) as pool:
@@ -96,8 +102,8 @@ def _present(settings: Settings, layer: CuratedLayer, batch_ids: Sequence[str]) 
             days = seen.part(window_days)
             by_days[touched] = Present(
                 {
-                    SetName.FEATURES: {CURATED_INTERACTIONS: days.digest(), CURATED_ITEMS: catalogue},
-                    SetName.TRAINING_DATA: {CURATED_INTERACTIONS: seen.digest(), CURATED_ITEMS: catalogue},
+                    DatasetKind.FEATURES: {CURATED_INTERACTIONS: days.digest(), CURATED_ITEMS: catalogue},
+                    DatasetKind.TRAINING_DATA: {CURATED_INTERACTIONS: seen.digest(), CURATED_ITEMS: catalogue},
                 },
                 wanted,
                 is_to_be_curated=days.has_interactions and seen.is_to_have_other_rows,
@@ -106,7 +112,7 @@ def _present(settings: Settings, layer: CuratedLayer, batch_ids: Sequence[str]) 
     return presents
 
 
-def _read(store: ObjectStore, name: SetName, places: TenantPlaces, batch_id: str) -> StoredTables | None:
+def _read(store: ObjectStore, name: DatasetKind, places: TenantLayout, batch_id: str) -> StoredTables | None:
     try:
         return read_stored(store.read(name.manifest_key(places, batch_id)))
     except ObjectNotFoundError:

@@ -25,7 +25,7 @@ from gata_assets.interactions.windows import interaction_windows
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import is_recorded
 from gata_assets.settings.model import Settings
-from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.objects import ObjectStore
 
 
 @dataclass

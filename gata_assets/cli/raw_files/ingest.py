@@ -13,7 +13,7 @@ from time import perf_counter
 from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator, show_outcomes
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.formats import FORMATS, FileFormat, is_raw_name, parse_format
-from gata_assets.curation.landing import Intake
+from gata_assets.curation.landing import Landing
 from gata_assets.curation.layout import DataType
 from gata_assets.errors import RawFileError
 from gata_assets.settings.model import Settings
@@ -58,7 +58,7 @@ def run(
         if kind is DataType.INTERACTIONS:
             # Items that came before are to be known.
             curator.refresh_catalogue()
-        intake = Intake(curator)
+        intake = Landing(curator)
         outcomes = []
         for one in given:
             display.begin(one.name)
@@ -70,7 +70,7 @@ def run(
 
 
 def ingest_file(
-    intake: Intake, data: DataType, file: _Given, replaces: Sequence[str], progress: Callable[[int], None]
+    intake: Landing, data: DataType, file: _Given, replaces: Sequence[str], progress: Callable[[int], None]
 ) -> FileOutcome:
     """Take one file in, and say what became of it, or of the same content when it came before."""
     started = perf_counter()

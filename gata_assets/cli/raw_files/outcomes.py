@@ -16,7 +16,7 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.curation.reports import Report
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
-from gata_assets.storage.objects import LocalObjects, Objects
+from gata_assets.storage.objects import LocalStore, ObjectStore
 
 # Of fewer rows a rate would tell how long the start took.
 _ROWS_OF_A_RATE = 100_000
@@ -60,10 +60,10 @@ def open_curator(settings: Settings, tenant: str, now: datetime | None = None) -
     return Curator(_open_store(settings), tenant, settings.curation_rules, now or datetime.now(UTC))
 
 
-def _open_store(settings: Settings) -> Objects:
+def _open_store(settings: Settings) -> ObjectStore:
     """The target; where it is a directory, without Dagster, which takes 40 MB and a second."""
     if settings.target_bucket is None:
-        return LocalObjects(str(settings.target_dir))
+        return LocalStore(str(settings.target_dir))
     from gata_assets.definitions import build_store
 
     return build_store(settings)

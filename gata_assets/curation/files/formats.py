@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
-from gata_assets.curation.layout import DataType, TenantPlaces
+from gata_assets.curation.layout import DataType, TenantLayout
 from gata_assets.errors import RawFileError
 
 
@@ -86,7 +86,7 @@ def parse_format(name: str) -> FileFormat:
 
 
 def raw_key(
-    places: TenantPlaces, data: DataType, name: str, file_format: FileFormat, digest: str, landed_on: date
+    places: TenantLayout, data: DataType, name: str, file_format: FileFormat, digest: str, landed_on: date
 ) -> str:
     """Where a file that lands is put: by day, under its name made safe and the start of its SHA-256."""
     return f"{places.raw(data, landed_on)}{_safe_stem(name)}-{content_mark(digest)}.{file_format}"
@@ -110,7 +110,7 @@ def is_raw_name(name: str) -> bool:
     return name.rpartition("/")[2][:1] not in "._"
 
 
-def file_id(places: TenantPlaces, data: DataType, key: str) -> str:
+def file_id(places: TenantLayout, data: DataType, key: str) -> str:
     """A raw file's short name for reports and parts: its day, its name and a digest of its key."""
     below = key.removeprefix(places.raw(data))
     landed_on = landing_day(places, data, key)
@@ -118,7 +118,7 @@ def file_id(places: TenantPlaces, data: DataType, key: str) -> str:
     return "-".join([*([landed_on.isoformat()] if landed_on else []), _safe_stem(below.rpartition("/")[2]), digest])
 
 
-def landing_day(places: TenantPlaces, data: DataType, key: str) -> date | None:
+def landing_day(places: TenantLayout, data: DataType, key: str) -> date | None:
     """The day that a raw file's folder names, None where it names none."""
     folder = key.removeprefix(places.raw(data)).partition("/")[0]
     try:
@@ -127,7 +127,7 @@ def landing_day(places: TenantPlaces, data: DataType, key: str) -> date | None:
         return None
 
 
-def landed_at(places: TenantPlaces, data: DataType, key: str, now: datetime) -> datetime:
+def landed_at(places: TenantLayout, data: DataType, key: str, now: datetime) -> datetime:
     """When a file landed that is first seen now: now, or the end of the day that its folder names if that is past."""
     day = landing_day(places, data, key)
     return min(now, datetime.combine(day + timedelta(days=1), time(), UTC)) if day else now

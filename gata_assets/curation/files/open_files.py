@@ -19,7 +19,7 @@ import pyarrow as pa
 from gata_assets.curation.files.formats import Compression, FileFormat, RawFormat
 from gata_assets.curation.files.readers import Block, read_blocks
 from gata_assets.curation.layout import DataType
-from gata_assets.curation.validation import RowRules, SortedRows, sort_rows
+from gata_assets.curation.validation import RowRules, ValidatedRows, validate_rows
 from gata_assets.errors import RawFileError
 from gata_assets.storage.parallel import map_in_order
 
@@ -34,18 +34,18 @@ def require_readable(path: Path, file_format: FileFormat, data: DataType) -> Non
         next(read_blocks(stream, file_format.format, data), None)
 
 
-def read_sorted(
+def read_validated(
     path: Path, file_format: FileFormat, data: DataType, rules: RowRules, source_file: str
-) -> Iterator[tuple[int, SortedRows]]:
+) -> Iterator[tuple[int, ValidatedRows]]:
     """All rows of a file in order, told apart, with how many there are; raises RawFileError, also on the way."""
 
-    def sort(block: Block) -> tuple[int, SortedRows]:
+    def sort(block: Block) -> tuple[int, ValidatedRows]:
         try:
             rows = block()
         # What Polars itself did not expect of a damaged file is a panic, which is no Exception.
         except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise RawFileError(f"cannot be read: it is damaged ({type(error).__name__}). Send it again.") from None
-        return len(rows), sort_rows(data, rows, rules, source_file)
+        return len(rows), validate_rows(data, rows, rules, source_file)
 
     with _opened(path, file_format) as stream:
         yield from map_in_order(sort, read_blocks(stream, file_format.format, data), _THREADS)

@@ -21,10 +21,10 @@ from gata_assets.interactions.assets.write_tables import WrittenFiles, WrittenTa
 from gata_assets.interactions.datasets import (
     CURATED_INTERACTIONS,
     CURATED_ITEMS,
-    SetName,
+    BatchDataset,
+    DatasetKind,
     Settings,
     StoredTables,
-    TablesOfBatch,
     read_stored,
 )
 from gata_assets.interactions.engines.base import (
@@ -33,9 +33,9 @@ from gata_assets.interactions.engines.base import (
     RECENT_INTERACTIONS,
     USER_FEATURES,
     WITH_FEATURES,
+    BuiltTables,
     CuratedWindow,
     InteractionEngine,
-    MadeTables,
 )
 from gata_assets.interactions.rules import InteractionRules
 from gata_assets.interactions.staleness import Present, find_differences
@@ -43,7 +43,7 @@ from gata_assets.interactions.windows import InteractionWindows, windows_from_da
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
-from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.resource import ObjectStoreResource
 from gata_assets.tables.outcomes import Outcome
 from gata_assets.tables.written_rows import check_same_rows
 
@@ -60,8 +60,8 @@ if TYPE_CHECKING:
     from gata_assets.interactions.curated.status import CuratedLayer, StoredDays
 
 # The tables of each set, in their order; without rows of its first, a set is not made.
-TABLES: Mapping[SetName, Mapping[str, BatchTable]] = {
-    SetName.FEATURES: {
+TABLES: Mapping[DatasetKind, Mapping[str, BatchTable]] = {
+    DatasetKind.FEATURES: {
         USER_FEATURES: BatchTable(
             (
                 check_names.USER_FEATURES_ARE_VALID,
@@ -83,7 +83,7 @@ TABLES: Mapping[SetName, Mapping[str, BatchTable]] = {
             made_from=(CURATED_INTERACTIONS,),
         ),
     },
-    SetName.TRAINING_DATA: {
+    DatasetKind.TRAINING_DATA: {
         NEGATIVE_SAMPLES: BatchTable(
             (
                 check_names.NEGATIVE_SAMPLES_ARE_VALID,
@@ -104,9 +104,9 @@ TABLES: Mapping[SetName, Mapping[str, BatchTable]] = {
 # What is said of the files, when they are written and their manifest is not.
 _OF_WRITTEN = check_names.WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES
 _TO_CURATE = "Materialize it (the job curate_interactions), or use `gata prepare`, which does."
-_REASONS: Mapping[SetName, str] = {
-    SetName.FEATURES: "the window has no interactions",
-    SetName.TRAINING_DATA: "the window has no positives: POSITIVE_INTERACTION_TYPES, MIN_INTERACTIONS_PER_USER and "
+_REASONS: Mapping[DatasetKind, str] = {
+    DatasetKind.FEATURES: "the window has no interactions",
+    DatasetKind.TRAINING_DATA: "the window has no positives: POSITIVE_INTERACTION_TYPES, MIN_INTERACTIONS_PER_USER and "
     "MIN_INTERACTIONS_PER_ITEM say what makes one",
 }
 
@@ -121,14 +121,14 @@ class _Batch:
     seen_days: StoredDays
     catalogue: str | None
 
-    def made_from(self, name: SetName) -> dict[str, Any]:
+    def made_from(self, name: DatasetKind) -> dict[str, Any]:
         """Digests of the curated layer, as a manifest says them."""
-        days = self.days if name is SetName.FEATURES else self.seen_days
+        days = self.days if name is DatasetKind.FEATURES else self.seen_days
         return {CURATED_INTERACTIONS: days.digest(), CURATED_ITEMS: self.catalogue}
 
     def present(self, settings: Settings) -> Present:
         """What the batch would be made from now."""
-        return Present({name: self.made_from(name) for name in SetName}, settings)
+        return Present({name: self.made_from(name) for name in DatasetKind}, settings)
 
 
 class InteractionLine:
@@ -143,7 +143,7 @@ class InteractionLine:
         earliest: date,
         code_version: str,
         engine: InteractionEngine,
-        store: ObjectStore,
+        store: ObjectStoreResource,
     ) -> None:
         batches = len(context.partition_keys)
         self._context = context
@@ -167,7 +167,7 @@ class InteractionLine:
         ended: set[str] = set()
         with held_open(self._context.instance, self._context.run.run_id):
             for batch_id in batch_ids:
-                at_work, features = SetName.FEATURES, None
+                at_work, features = DatasetKind.FEATURES, None
                 try:
                     batch = self._look(batch_id)
                     for at_work in wanted:
@@ -187,10 +187,10 @@ class InteractionLine:
             except StoreError as denied:
                 self._failures.keep(batch_id, f"{self._places.tenant}/{CURATED_INTERACTIONS}", denied)
 
-    def _wanted(self) -> list[SetName]:
+    def _wanted(self) -> list[DatasetKind]:
         """The sets that are selected; raises dagster.Failure for a part of one, since a set has one manifest."""
         selected = {key.path[-1] for key in self._context.selected_asset_keys}
-        wanted = [name for name in SetName if selected.intersection(TABLES[name])]
+        wanted = [name for name in DatasetKind if selected.intersection(TABLES[name])]
         for name in wanted:
             if missing := TABLES[name].keys() - selected:
                 raise dg.Failure(
@@ -224,12 +224,12 @@ class InteractionLine:
         return _Batch(batch_id, windows, days, seen_days, catalogue)
 
     def _make(
-        self, name: SetName, batch: _Batch, features: StoredTables | None
+        self, name: DatasetKind, batch: _Batch, features: StoredTables | None
     ) -> Generator[Event, None, StoredTables]:
         """Make, check, write and record one set; gives what its manifest says."""
         started = perf_counter()
         made_from = batch.made_from(name)
-        if name is SetName.TRAINING_DATA:
+        if name is DatasetKind.TRAINING_DATA:
             features = features or self._read_features(batch)
             made_from["features"] = features.sha256
         made = self._call_engine(name, batch, features)
@@ -248,7 +248,7 @@ class InteractionLine:
         seconds = {"seconds_making": perf_counter() - started}
         main = next(iter(TABLES[name]))
         is_made = made is not None and made.numbers[main]["row_count"] > 0
-        tables = TablesOfBatch(
+        tables = BatchDataset(
             name=name,
             tenant=self._places.tenant,
             batch_id=batch.batch_id,
@@ -273,27 +273,27 @@ class InteractionLine:
         yield from self._record(tables, written, outcomes, seconds)
         return written.stored
 
-    def _call_engine(self, name: SetName, batch: _Batch, features: StoredTables | None) -> MadeTables | None:
+    def _call_engine(self, name: DatasetKind, batch: _Batch, features: StoredTables | None) -> BuiltTables | None:
         """What the engine makes; nothing where there is nothing to make it from."""
         curated = CuratedWindow(self._places, batch.windows.window, batch.windows.seen)
-        if name is SetName.FEATURES:
+        if name is DatasetKind.FEATURES:
             return self._engine.make_features(curated, self._store) if batch.days.has_interactions else None
         if features is None or not features.is_made:
             return None
-        prefix = SetName.FEATURES.prefix(self._places, batch.batch_id)
+        prefix = DatasetKind.FEATURES.prefix(self._places, batch.batch_id)
         return self._engine.make_training_data(curated, self._rules.sampling, self._store, features=prefix)
 
-    def _reason(self, name: SetName, features: StoredTables | None, days: StoredDays) -> str:
+    def _reason(self, name: DatasetKind, features: StoredTables | None, days: StoredDays) -> str:
         if features is not None and not features.is_made:
             return features.reason
-        if name is SetName.FEATURES and not days.staged:
+        if name is DatasetKind.FEATURES and not days.staged:
             # A misspelt tenant looks like this too.
             return f"no file of {self._places.tenant} has any interaction: look at TENANTS, or `gata ingest` one"
         return _REASONS[name]
 
     def _read_features(self, batch: _Batch) -> StoredTables:
         """The batch's stored features; raises DataRuleError for those that were made otherwise than this run would."""
-        key = SetName.FEATURES.manifest_key(self._places, batch.batch_id)
+        key = DatasetKind.FEATURES.manifest_key(self._places, batch.batch_id)
         again = f"Materialize the features of batch {batch.batch_id} first, or together with its training data."
         try:
             stored = read_stored(self._store.read(key))
@@ -301,7 +301,7 @@ class InteractionLine:
             raise ObjectNotFoundError(f"There is no {self._store.uri(key)}. {again}") from None
         if stored is None:
             raise DataRuleError(f"{self._store.uri(key)} is withdrawn: its files are not whole. {again}")
-        if find_differences(stored, SetName.FEATURES, batch.present(self._rules.as_settings())):
+        if find_differences(stored, DatasetKind.FEATURES, batch.present(self._rules.as_settings())):
             raise DataRuleError(
                 f"{self._store.uri(key)}: the features were made from other curated tables than those that are stored "
                 f"now, or with another INTERACTION_PERIOD. {again}"
@@ -310,7 +310,7 @@ class InteractionLine:
 
     def _record(
         self,
-        tables: TablesOfBatch,
+        tables: BatchDataset,
         written: WrittenTables,
         outcomes: Mapping[str, Mapping[str, Sequence[Outcome]]],
         seconds: Mapping[str, float],
@@ -350,7 +350,7 @@ class InteractionLine:
         return dg.AssetKey([self._places.tenant, table])
 
 
-def _outcomes_of(table: str, names: Sequence[str], made: MadeTables | None) -> dict[str, Sequence[Outcome]]:
+def _outcomes_of(table: str, names: Sequence[str], made: BuiltTables | None) -> dict[str, Sequence[Outcome]]:
     """What the engine's checks say of a table; of one that there is nothing to make from, that nothing was checked."""
     outcomes: dict[str, Sequence[Outcome]] = {name: [Outcome(name, failed=0, checked=0, advice="")] for name in names}
     if made is not None:

@@ -37,7 +37,7 @@ from gata_assets.interactions.schema import (
 )
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.recording import Events, columns
-from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.resource import ObjectStoreResource
 
 if TYPE_CHECKING:
     from gata_assets.interactions.curated.curator import Curator
@@ -95,7 +95,7 @@ def _build_catalogue(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefin
         # Before the days of the same run: an item is known when it is in the catalogue.
         op_tags={"dagster/priority": "1"},
     )
-    def catalogue(context: dg.AssetExecutionContext, object_store: ObjectStore) -> Events:
+    def catalogue(context: dg.AssetExecutionContext, object_store: ObjectStoreResource) -> Events:
         """Sort new item files, and take the latest row of each item."""
         yield from _curation_line(context, tenant, object_store, rules).make_catalogue()
 
@@ -142,7 +142,9 @@ def _build_curation(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefini
         backfill_policy=rules.backfill_policy,
         pool=pool_of(tenant),
     )
-    def curation(context: dg.AssetExecutionContext, config: CurationConfig, object_store: ObjectStore) -> Events:
+    def curation(
+        context: dg.AssetExecutionContext, config: CurationConfig, object_store: ObjectStoreResource
+    ) -> Events:
         """Sort new interaction files, and curate the run's days and those that the files touch."""
         line = _curation_line(context, tenant, object_store, rules)
         yield from line.make_days(context.partition_keys, stale_between=config.stale_between())
@@ -178,7 +180,7 @@ def _build_batches(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefinit
     )
     def batches(
         context: dg.AssetExecutionContext,
-        object_store: ObjectStore,
+        object_store: ObjectStoreResource,
         interaction_engine: dg.ResourceParam[InteractionEngine],
     ) -> Events:
         """Make the run's batches, one after the other."""
@@ -199,14 +201,14 @@ def _build_batches(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefinit
 
 
 def _curation_line(
-    context: dg.AssetExecutionContext, tenant: str, store: ObjectStore, rules: InteractionLineRules
+    context: dg.AssetExecutionContext, tenant: str, store: ObjectStoreResource, rules: InteractionLineRules
 ) -> CurationLine:
     return CurationLine(
         context, curator=_curator(tenant, store, rules), days=rules.days, code_version=rules.code_version
     )
 
 
-def _curator(tenant: str, store: ObjectStore, rules: InteractionLineRules) -> "Curator":
+def _curator(tenant: str, store: ObjectStoreResource, rules: InteractionLineRules) -> "Curator":
     # Here, since it loads compiled kernels, and definitions are loaded all the time.
     from gata_assets.interactions.curated.curator import Curator
 

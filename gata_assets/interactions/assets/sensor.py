@@ -10,14 +10,14 @@ import dagster as dg
 
 from gata_assets.batches import Window, days_of
 from gata_assets.curation.backlog import find_missing, find_waiting, listing_digest
-from gata_assets.curation.layout import TenantPlaces
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.requests import CurationRequest, ask_again, request_curation
 from gata_assets.errors import StoreError
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, CURATED
 from gata_assets.logs import RANGE_TAGS
 from gata_assets.orchestration.instances import asked_runs, is_underway
-from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.resource import ObjectStoreResource
 
 if TYPE_CHECKING:
     from gata_assets.interactions.curated.curator import Curator
@@ -56,7 +56,7 @@ def build_new_files_sensor(
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Asks for the curation of raw files without a report, and of days that are missing or out of date.",
     )
-    def new_files(context: dg.SensorEvaluationContext, object_store: ObjectStore) -> dg.SensorResult:
+    def new_files(context: dg.SensorEvaluationContext, object_store: ObjectStoreResource) -> dg.SensorResult:
         present = clock()
         window = Window(present - timedelta(days=window_days), present)
         of_window = [day for day in days_of(window) if days.has_partition_key(str(day))]
@@ -65,7 +65,7 @@ def build_new_files_sensor(
         waits: list[str] = []
         settled: dict[str, str] = json.loads(context.cursor or "{}")
         for tenant in tenants:
-            places = TenantPlaces(tenant)
+            places = TenantLayout(tenant)
             if is_underway(context.instance, _TENANT, tenant):
                 # What is missing becomes less while a run goes on, and would be asked for as something else.
                 waits.append(f"{tenant}: a run is underway.")
@@ -103,7 +103,7 @@ def build_new_files_sensor(
     return new_files
 
 
-def _curator(tenant: str, store: ObjectStore, rules: CurationRules, present: datetime) -> "Curator":
+def _curator(tenant: str, store: ObjectStoreResource, rules: CurationRules, present: datetime) -> "Curator":
     # Here, since it loads compiled kernels, and definitions are loaded all the time.
     from gata_assets.interactions.curated.curator import Curator
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from gata_assets.curation.layout import TenantPlaces
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import DeleteDeniedError
-from gata_assets.interactions.datasets import StoredTables, TablesOfBatch, read_stored, withdrawn_manifest
-from gata_assets.interactions.engines.base import MadeTables
+from gata_assets.interactions.datasets import BatchDataset, StoredTables, read_stored, withdrawn_manifest
+from gata_assets.interactions.engines.base import BuiltTables
 from gata_assets.storage.earlier_files import delete_others
-from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.written import WrittenFile
 
 WrittenFiles = Mapping[str, Sequence[WrittenFile]]
@@ -36,14 +36,18 @@ class WrittenTables:
 
 
 def write_tables(
-    store: ObjectStore, tables: TablesOfBatch, made: MadeTables | None, *, approve: Callable[[WrittenFiles], None]
+    store: ObjectStore,
+    tables: BatchDataset,
+    made: BuiltTables | None,
+    *,
+    approve: Callable[[WrittenFiles], None],
 ) -> WrittenTables:
     """Withdraw an earlier manifest, write the files, remove those of an earlier run that are left, write the manifest.
 
     `approve` is shown what was written, and raises for what is not to have a manifest. Raises DeleteDeniedError when
     files of an earlier run must go and the role may not delete them, or StoreError.
     """
-    places = TenantPlaces(tables.tenant)
+    places = TenantLayout(tables.tenant)
     prefix, manifest_key = (
         tables.name.prefix(places, tables.batch_id),
         tables.name.manifest_key(places, tables.batch_id),

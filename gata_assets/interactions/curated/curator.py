@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE, DataType
 from gata_assets.curation.reports import Part, check_no_part_is_lost, parts_by_day, valid_reports
 from gata_assets.curation.validation import STAGED
-from gata_assets.curation.validator import DAMAGED, FileSorter
+from gata_assets.curation.validator import DAMAGED, FileValidator
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.interactions.curated.checks import check_curated_interactions, check_curated_items
 from gata_assets.interactions.curated.merge import CuratedDay, curate_interactions, curate_items
@@ -73,7 +73,7 @@ class _Prepared(NamedTuple):
     outcomes: Mapping[str, Sequence[Outcome]]
 
 
-class Curator(FileSorter):
+class Curator(FileValidator):
     """Sorts the raw files of one tenant and curates its days and its catalogue."""
 
     def stale_days(self, first: date | None = None, last: date | None = None) -> list[date]:

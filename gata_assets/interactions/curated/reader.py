@@ -15,11 +15,11 @@ from typing import NamedTuple
 import polars as pl
 
 from gata_assets.batches import Window, days_of
-from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE, TenantPlaces
+from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE, TenantLayout
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS
 from gata_assets.interactions.features.events import EventCoder, EventTable
-from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.columns.jit import load_compiler
 from gata_assets.tables.curated_manifests import CuratedManifest, read_curated_manifest
 
@@ -64,7 +64,7 @@ class EventsOfDays(NamedTuple):
     items: pl.DataFrame
 
 
-def read_catalogue(places: TenantPlaces, store: ObjectStore) -> pl.DataFrame:
+def read_catalogue(places: TenantLayout, store: ObjectStore) -> pl.DataFrame:
     """The catalogue: `item_id, item_key, category, price, available_at`, by item_id."""
     folder = places.curated_items()
     manifest = _read_manifest(store, folder, CURATED_ITEMS)
@@ -73,7 +73,7 @@ def read_catalogue(places: TenantPlaces, store: ObjectStore) -> pl.DataFrame:
 
 
 def read_events(
-    places: TenantPlaces,
+    places: TenantLayout,
     window: Window,
     catalogue: pl.DataFrame,
     store: ObjectStore,
@@ -100,7 +100,7 @@ def read_events(
 
 
 def _groups(
-    places: TenantPlaces, window: Window, store: ObjectStore, fetchers: Executor, most: int
+    places: TenantLayout, window: Window, store: ObjectStore, fetchers: Executor, most: int
 ) -> list[dict[date, CuratedManifest]]:
     """The days with their manifests, in groups of not too many rows; those without are left out: they say nothing."""
     days = days_of(window)
@@ -118,7 +118,7 @@ def _groups(
     return groups
 
 
-def manifest_of_day(store: ObjectStore, places: TenantPlaces, day: date) -> CuratedManifest:
+def manifest_of_day(store: ObjectStore, places: TenantLayout, day: date) -> CuratedManifest:
     """What a curated day has to be; raises ObjectNotFoundError for one that was not curated, or DamagedTableError."""
     return _read_manifest(store, places.curated_day(day), CURATED_INTERACTIONS)
 
@@ -135,7 +135,11 @@ def _read_manifest(store: ObjectStore, folder: str, asset: str) -> CuratedManife
 
 
 def _read_days(
-    places: TenantPlaces, days: Mapping[date, CuratedManifest], window: Window, store: ObjectStore, fetchers: Executor
+    places: TenantLayout,
+    days: Mapping[date, CuratedManifest],
+    window: Window,
+    store: ObjectStore,
+    fetchers: Executor,
 ) -> EventsOfDays:
     first, last = min(days), max(days)
     start_at = datetime(first.year, first.month, first.day, tzinfo=UTC)

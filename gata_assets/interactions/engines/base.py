@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import dagster as dg
 
 from gata_assets.batches import Window
-from gata_assets.curation.layout import TenantPlaces
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.interactions.rules import SamplingRules
-from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.outcomes import Outcome
 
@@ -34,12 +34,12 @@ class CuratedWindow:
     Every day that it touches has been curated (an empty one too).
     """
 
-    places: TenantPlaces
+    places: TenantLayout
     window: Window
     seen_window: Window
 
 
-class MadeTables(ABC):
+class BuiltTables(ABC):
     """Tables of a batch that were made and checked, and are not yet written.
 
     `numbers` are counts by table (`row_count` always), for metadata and manifests; `outcomes` are those of the checks,
@@ -58,13 +58,13 @@ class InteractionEngine(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
     """Makes the tables of a batch. Raises DataRuleError for curated tables that break their rules, or StoreError."""
 
     @abstractmethod
-    def make_features(self, curated: CuratedWindow, store: ObjectStore) -> MadeTables:
+    def make_features(self, curated: CuratedWindow, store: ObjectStore) -> BuiltTables:
         """USER_FEATURES, ITEM_FEATURES and RECENT_INTERACTIONS; tables without rows where the window has no events."""
 
     @abstractmethod
     def make_training_data(
         self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
-    ) -> MadeTables:
+    ) -> BuiltTables:
         """NEGATIVE_SAMPLES, and WITH_FEATURES: the same rows joined to the features below the prefix `features`.
 
         Raises DataRuleError where there are positives and the catalogue has no item.

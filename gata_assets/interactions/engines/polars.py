@@ -16,9 +16,9 @@ from gata_assets.interactions.engines.base import (
     RECENT_INTERACTIONS,
     USER_FEATURES,
     WITH_FEATURES,
+    BuiltTables,
     CuratedWindow,
     InteractionEngine,
-    MadeTables,
 )
 from gata_assets.interactions.features.checks import check_features
 from gata_assets.interactions.features.items import look_up_items
@@ -27,8 +27,8 @@ from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling.checks import check_negative_samples
 from gata_assets.interactions.sampling.join import JoinedRows
 from gata_assets.interactions.sampling.samples import ROWS_PER_GROUP, SampledRows, sample_rows
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parquet_parts import TableSource, read_parts, write_tables
-from gata_assets.storage.resource import ObjectStore
 from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.columns.dictionaries import compacted
 from gata_assets.tables.outcomes import Outcome
@@ -38,7 +38,7 @@ _ROWS_OF_A_GROUP = 1 << 20
 _USERS_OF_A_GROUP = 1 << 16
 
 
-class ArrowTables(MadeTables):
+class ArrowTables(BuiltTables):
     """Tables in memory that Arrow writes."""
 
     def __init__(
@@ -54,7 +54,7 @@ class ArrowTables(MadeTables):
         self._store, self._threads = store, threads
 
     def write(self, prefix: str) -> Mapping[str, tuple[WrittenFile, ...]]:
-        """See MadeTables."""
+        """See BuiltTables."""
         return write_tables(self._store, prefix, self.sources, threads=self._threads)
 
 
@@ -66,7 +66,7 @@ class PolarsEngine(InteractionEngine):
 
     threads: int = 0
 
-    def make_features(self, curated: CuratedWindow, store: ObjectStore) -> MadeTables:
+    def make_features(self, curated: CuratedWindow, store: ObjectStore) -> BuiltTables:
         """See InteractionEngine."""
         catalogue = read_catalogue(curated.places, store)
         events = read_events(curated.places, curated.window, catalogue, store)
@@ -81,7 +81,7 @@ class PolarsEngine(InteractionEngine):
 
     def make_training_data(
         self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
-    ) -> MadeTables:
+    ) -> BuiltTables:
         """See InteractionEngine."""
         end_at, threads = curated.window.end_at, self.threads or os.cpu_count() or 1
         catalogue = read_catalogue(curated.places, store)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
-from gata_assets.storage.resource import ObjectStore
+from gata_assets.storage.resource import ObjectStoreResource
 from gata_assets.tickets.provenance import MAKING, SHA256
 from gata_assets.tickets.training_files import Dataset, DatasetFiles, table_key
 
@@ -45,7 +45,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     A table comes with its making in `attrs` (`core.provenance`), which is kept in the file.
     """
 
-    store: ObjectStore
+    store: ObjectStoreResource
 
     def write(self, batch_id: str, asset: str, table: pd.DataFrame) -> Stored:
         """Write one batch's table whole."""
@@ -101,7 +101,7 @@ class DatasetIOManager(dg.ConfigurableIOManager):
     manifest of an earlier run is gone; where the role may not delete, one that says so stands in its place.
     """
 
-    store: ObjectStore
+    store: ObjectStoreResource
 
     def write(self, dataset: Dataset) -> Stored:
         """Withdraw an earlier manifest, write or remove the channel files, write the manifest.
@@ -152,7 +152,7 @@ class DatasetIOManager(dg.ConfigurableIOManager):
             )
 
 
-def _place(store: ObjectStore, name: str, key: str) -> dict[str, dg.MetadataValue[Any]]:
+def _place(store: ObjectStoreResource, name: str, key: str) -> dict[str, dg.MetadataValue[Any]]:
     """Where an object is, to copy; and to click, where a browser can show it."""
     page = store.page(key)
     link = {} if page is None else {f"{name}_in_console": dg.MetadataValue.url(page)}

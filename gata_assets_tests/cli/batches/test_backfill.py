@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from gata_assets.batches import Batch, Window, batches_between, consecutive, parse_batch_id
 from gata_assets.cli.batches.backfill import find_wanted
-from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tickets.backfill_estimate import SpanVolume, estimate_backfill
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.shared_read import SharedTickets
@@ -176,7 +176,7 @@ def test_wrong_arguments_are_explained_and_exit_with_2(arguments: tuple[str, ...
 
 def test_a_withdrawn_manifest_is_no_dataset(tmp_path: Path, workplace: Path) -> None:
     assert backfill(workplace, FIRST, FIRST).returncode == 0
-    store = LocalObjectStore(directory=str(workplace / "gata-data"))
+    store = LocalStoreResource(directory=str(workplace / "gata-data"))
     key = f"training/gata-low-vol/{FIRST}/manifest.json"
     assert find_wanted(store, [FIRST], RULES, again=False).missing == ()
     manifest = json.loads(store.read(key))
@@ -218,7 +218,7 @@ def test_an_interrupted_backfill_says_so_and_leaves_whole_batches(workplace: Pat
     assert process.returncode == 130
     assert "Interrupted. What is written is whole; the same command goes on with the rest." in said
     assert "FAILED" not in said
-    store = LocalObjectStore(directory=str(workplace / "gata-data"))
+    store = LocalStoreResource(directory=str(workplace / "gata-data"))
     batch_ids = [batch.batch_id for batch in batches_between(parse_batch_id(FIRST), parse_batch_id("2026011203"))]
     whole = find_wanted(store, batch_ids, RULES, again=False).whole
     prepared = int(said.split(" batches prepared, 0 failed")[0].split()[-1])

@@ -25,7 +25,7 @@ from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_IN
 from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.settings.model import parse_settings
-from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.support.fakes import EngineThatBreaksARule, EngineThatMixesRows
 
 BATCH, NEXT = "2026010203", "2026010204"
@@ -49,9 +49,9 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> LocalObjectStore:
+def store(tmp_path: Path) -> LocalStoreResource:
     """An empty local store."""
-    return LocalObjectStore(directory=str(tmp_path / "target"))
+    return LocalStoreResource(directory=str(tmp_path / "target"))
 
 
 def interactions(days: Sequence[str], *, users: int = 6, items: int = 9) -> bytes:
@@ -71,11 +71,11 @@ def catalogue(items: int = 40) -> bytes:
     return ("item_id,title\n" + "".join(f"i{number},title {number}\n" for number in range(items))).encode()
 
 
-def deliver(store: LocalObjectStore, tenant: str, kind: str, content: bytes, *, name: str = "a.csv") -> None:
+def deliver(store: LocalStoreResource, tenant: str, kind: str, content: bytes, *, name: str = "a.csv") -> None:
     store.write(f"{tenant}/raw/{kind}/2026-01-01/{name}", content)
 
 
-def fill(store: LocalObjectStore, *tenants: str) -> None:
+def fill(store: LocalStoreResource, *tenants: str) -> None:
     """Three days of clicks and a catalogue."""
     for tenant in tenants:
         deliver(store, tenant, "interactions", interactions(["2025-12-01", "2025-12-02", "2025-12-31"]))
@@ -84,7 +84,7 @@ def fill(store: LocalObjectStore, *tenants: str) -> None:
 
 def run(
     instance: dg.DagsterInstance,
-    store: LocalObjectStore,
+    store: LocalStoreResource,
     job: str,
     first: str,
     last: str | None = None,
@@ -100,7 +100,7 @@ def run(
     return run_range(definitions.resolve_job_def(job), instance, (first, last or first), assets=keys)
 
 
-def curate(instance: dg.DagsterInstance, store: LocalObjectStore, **settings: str) -> dg.ExecuteInProcessResult:
+def curate(instance: dg.DagsterInstance, store: LocalStoreResource, **settings: str) -> dg.ExecuteInProcessResult:
     return run(instance, store, CURATE_INTERACTIONS, *WINDOW, **settings)
 
 
@@ -108,12 +108,12 @@ def failures(result: dg.ExecuteInProcessResult) -> list[BatchFailure]:
     return find_failures(result, "none")
 
 
-def manifest(store: LocalObjectStore, tenant: str, kind: str, batch_id: str = BATCH) -> dict[str, Any]:
+def manifest(store: LocalStoreResource, tenant: str, kind: str, batch_id: str = BATCH) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(store.read(f"{tenant}/{kind}/{batch_id}/manifest.json"))
     return found
 
 
-def is_whole(store: LocalObjectStore, found: dict[str, Any]) -> bool:
+def is_whole(store: LocalStoreResource, found: dict[str, Any]) -> bool:
     """Whether a manifest describes exactly the files that are there."""
     described = {file["key"]: file["sha256"] for files in found["files"].values() for file in files}
     prefix = f"{found['tenant']}/{found['tables']}/{found['batch_id']}/"
@@ -130,7 +130,7 @@ def made(result: dg.ExecuteInProcessResult) -> Counter[tuple[str, str | None]]:
 
 
 def test_a_batch_is_made_from_curated_files_of_each_tenant_and_recorded_with_its_checks(
-    instance: dg.DagsterInstance, store: LocalObjectStore
+    instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme", "globex")
     assert curate(instance, store).success
@@ -162,7 +162,7 @@ def test_a_range_gives_byte_for_byte_what_its_batches_give_one_by_one(
 ) -> None:
     contents = []
     for name, spans in (("together", [(BATCH, NEXT)]), ("apart", [(BATCH, BATCH), (NEXT, NEXT)])):
-        store = LocalObjectStore(directory=str(tmp_path / name))
+        store = LocalStoreResource(directory=str(tmp_path / name))
         fill(store, "acme", "globex")
         assert curate(instance, store).success
         for first, last in spans:
@@ -173,7 +173,7 @@ def test_a_range_gives_byte_for_byte_what_its_batches_give_one_by_one(
     assert {f"acme/features/{batch}/manifest.json" for batch in (BATCH, NEXT)} <= contents[0].keys()
 
 
-def test_each_batch_of_a_range_is_recorded_by_itself(instance: dg.DagsterInstance, store: LocalObjectStore) -> None:
+def test_each_batch_of_a_range_is_recorded_by_itself(instance: dg.DagsterInstance, store: LocalStoreResource) -> None:
     fill(store, "acme")
     assert curate(instance, store).success
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH, NEXT)
@@ -190,7 +190,7 @@ def test_each_batch_of_a_range_is_recorded_by_itself(instance: dg.DagsterInstanc
 
 @pytest.mark.parametrize("last", [BATCH, NEXT], ids=["one", "range"])
 def test_a_batch_is_out_of_date_when_a_day_of_its_window_is_made_of_other_rows(
-    last: str, instance: dg.DagsterInstance, store: LocalObjectStore
+    last: str, instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     def status(table: str) -> str:
         graph = build_definitions(parse_settings(SETTINGS), object_store=store).resolve_asset_graph()
@@ -209,7 +209,7 @@ def test_a_batch_is_out_of_date_when_a_day_of_its_window_is_made_of_other_rows(
     assert {status(name) for name in tables if name != "with_features"} == {"STALE"}
 
 
-def test_a_late_file_makes_its_days_again(instance: dg.DagsterInstance, store: LocalObjectStore) -> None:
+def test_a_late_file_makes_its_days_again(instance: dg.DagsterInstance, store: LocalStoreResource) -> None:
     fill(store, "acme")
     assert curate(instance, store).success
     assert run(instance, store, PREPARE_INTERACTIONS, BATCH).success
@@ -226,7 +226,7 @@ def test_a_late_file_makes_its_days_again(instance: dg.DagsterInstance, store: L
 
 
 def test_a_batch_whose_days_are_missing_fails_and_says_how_many_and_what_to_run(
-    instance: dg.DagsterInstance, store: LocalObjectStore
+    instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme", "globex")
     assert curate(instance, store, TENANTS="acme").success
@@ -244,7 +244,7 @@ def test_a_batch_whose_days_are_missing_fails_and_says_how_many_and_what_to_run(
 
 @pytest.mark.parametrize("has_files", [True, False])
 def test_a_tenant_without_interactions_has_an_explicit_empty_result(
-    has_files: bool, instance: dg.DagsterInstance, store: LocalObjectStore
+    has_files: bool, instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme")
     if has_files:
@@ -273,7 +273,7 @@ def test_a_tenant_without_interactions_has_an_explicit_empty_result(
     ],
 )
 def test_where_a_blocking_check_fails_nothing_of_the_set_is_written_and_the_other_batch_is_made(
-    table: str, check: str, kind: str, instance: dg.DagsterInstance, store: LocalObjectStore
+    table: str, check: str, kind: str, instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme")
     assert curate(instance, store).success
@@ -291,7 +291,7 @@ def test_where_a_blocking_check_fails_nothing_of_the_set_is_written_and_the_othe
 
 
 def test_joined_rows_that_are_not_those_of_the_negative_samples_get_no_manifest(
-    instance: dg.DagsterInstance, store: LocalObjectStore
+    instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme")
     assert curate(instance, store).success
@@ -305,7 +305,7 @@ def test_joined_rows_that_are_not_those_of_the_negative_samples_get_no_manifest(
     assert [one.check_name for one in result.get_asset_check_evaluations() if not one.passed] == [check]
 
 
-def test_one_tenants_bad_file_is_said_and_stops_nobody(instance: dg.DagsterInstance, store: LocalObjectStore) -> None:
+def test_one_tenants_bad_file_is_said_and_stops_nobody(instance: dg.DagsterInstance, store: LocalStoreResource) -> None:
     fill(store, "acme", "globex")
     deliver(store, "acme", "interactions", b"who,what\n1,2\n", name="wrong.csv")
     result = curate(instance, store)
@@ -319,7 +319,7 @@ def test_one_tenants_bad_file_is_said_and_stops_nobody(instance: dg.DagsterInsta
     assert all(manifest(store, tenant, "features")["is_made"] for tenant in ("acme", "globex"))
 
 
-def damage_part(store: LocalObjectStore, tenant: str, day: str) -> None:
+def damage_part(store: LocalStoreResource, tenant: str, day: str) -> None:
     """Overwrite what was staged of a day, in the file of a tenant's that has its rows."""
     [report] = [json.loads(store.read(key)) for key in store.list_keys(f"{tenant}/reports/interactions/")]
     [part] = [part for part in report["parts"] if part["day"] == day]
@@ -330,7 +330,7 @@ def damage_part(store: LocalObjectStore, tenant: str, day: str) -> None:
 
 
 def test_a_day_that_fails_is_reported_and_the_others_are_made(
-    instance: dg.DagsterInstance, store: LocalObjectStore
+    instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme")
     assert curate(instance, store).success
@@ -345,7 +345,7 @@ def test_a_day_that_fails_is_reported_and_the_others_are_made(
     assert days == {"2025-12-01", "2025-12-03"}
 
 
-def test_interactions_without_a_catalogue_fail_clearly(instance: dg.DagsterInstance, store: LocalObjectStore) -> None:
+def test_interactions_without_a_catalogue_fail_clearly(instance: dg.DagsterInstance, store: LocalStoreResource) -> None:
     deliver(store, "acme", "interactions", interactions(["2025-12-01"]))
     assert curate(instance, store).success
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH)
@@ -357,7 +357,7 @@ def test_interactions_without_a_catalogue_fail_clearly(instance: dg.DagsterInsta
 
 
 def test_a_part_of_a_set_is_refused_and_training_data_alone_asks_for_features_of_its_making(
-    instance: dg.DagsterInstance, store: LocalObjectStore
+    instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme")
     assert curate(instance, store).success

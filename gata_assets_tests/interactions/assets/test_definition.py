@@ -15,7 +15,7 @@ import pytest
 from gata_assets.definitions import build_definitions
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.settings.model import parse_settings
-from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 
 BATCH = "2026010203"
@@ -27,12 +27,12 @@ SETTINGS = {
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> LocalObjectStore:
+def store(tmp_path: Path) -> LocalStoreResource:
     """An empty local store."""
-    return LocalObjectStore(directory=str(tmp_path / "target"))
+    return LocalStoreResource(directory=str(tmp_path / "target"))
 
 
-def test_a_batch_depends_on_the_days_that_its_window_touches(store: LocalObjectStore) -> None:
+def test_a_batch_depends_on_the_days_that_its_window_touches(store: LocalStoreResource) -> None:
     settings = parse_settings({**SETTINGS, "SEEN_ITEMS_PERIOD": "120"})
     graph = build_definitions(settings, object_store=store).resolve_asset_graph()
     curated = dg.AssetKey(["acme", "curated_interactions"])
@@ -53,7 +53,7 @@ def test_a_batch_depends_on_the_days_that_its_window_touches(store: LocalObjectS
         assert (keys[0], keys[-1], len(keys)) == (first, last, number)
 
 
-def test_the_lineage_shows_both_halves_and_every_asset_says_what_it_is(store: LocalObjectStore) -> None:
+def test_the_lineage_shows_both_halves_and_every_asset_says_what_it_is(store: LocalStoreResource) -> None:
     definitions = build_definitions(parse_settings(SETTINGS), object_store=store)
     dg.Definitions.validate_loadable(definitions)
     graph = definitions.resolve_asset_graph()
@@ -90,7 +90,7 @@ def test_without_tenants_there_is_the_ticket_line_alone() -> None:
     }
 
 
-def test_each_job_is_one_half_of_all_tenants(store: LocalObjectStore) -> None:
+def test_each_job_is_one_half_of_all_tenants(store: LocalStoreResource) -> None:
     definitions = build_definitions(parse_settings(SETTINGS), object_store=store)
     selected = {
         job: {key.to_user_string() for key in definitions.resolve_job_def(job).asset_layer.selected_asset_keys}
@@ -104,7 +104,7 @@ def test_each_job_is_one_half_of_all_tenants(store: LocalObjectStore) -> None:
     assert not any("/" in name for name in selected[PREPARE_TICKETS])
 
 
-def test_days_wait_for_the_catalogue_where_unknown_items_are_rejected(store: LocalObjectStore) -> None:
+def test_days_wait_for_the_catalogue_where_unknown_items_are_rejected(store: LocalStoreResource) -> None:
     for choice, expected in (("warn", set()), ("reject", {dg.AssetKey(["acme", "curated_items"])})):
         settings = parse_settings({**SETTINGS, "UNKNOWN_ITEMS": choice})
         graph = build_definitions(settings, object_store=store).resolve_asset_graph()

@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from gata_assets.curation.files.formats import parse_format
-from gata_assets.curation.landing import Intake
+from gata_assets.curation.landing import Landing
 from gata_assets.curation.layout import DataType
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.interactions.engines.base import CuratedWindow, InteractionEngine, MadeTables
+from gata_assets.interactions.engines.base import BuiltTables, CuratedWindow, InteractionEngine
 from gata_assets.settings.model import parse_settings
-from gata_assets.storage.resource import LocalObjectStore, ObjectStore
+from gata_assets.storage.resource import LocalStoreResource, ObjectStoreResource
 from gata_assets_tests.interactions.assets.test_batch_run import (
     BATCH,
     SETTINGS,
@@ -42,16 +42,16 @@ __all__ = ["instance", "store"]
 ONE = {"TENANTS": "acme"}
 
 
-def ingest(store: LocalObjectStore, directory: Path, data: DataType, content: bytes, name: str) -> None:
+def ingest(store: LocalStoreResource, directory: Path, data: DataType, content: bytes, name: str) -> None:
     """Land and sort a file as `gata ingest` does, and curate nothing."""
     path = directory / name
     path.write_bytes(content)
     curator = Curator(store, "acme", parse_settings(SETTINGS).curation_rules, datetime.now(UTC))
-    Intake(curator).take(data, name, path, parse_format(name))
+    Landing(curator).take(data, name, path, parse_format(name))
 
 
 def test_rows_lost_from_quarantine_are_told_of_files_that_were_sorted_before(
-    instance: dg.DagsterInstance, store: LocalObjectStore, tmp_path: Path
+    instance: dg.DagsterInstance, store: LocalStoreResource, tmp_path: Path
 ) -> None:
     rows = interactions(["2025-12-01"]) + b"u1,,click,2025-12-01T00:00:00Z\n"
     ingest(store, tmp_path, DataType.INTERACTIONS, rows, "clicks.csv")
@@ -66,7 +66,7 @@ def test_rows_lost_from_quarantine_are_told_of_files_that_were_sorted_before(
 
 
 def test_a_window_of_which_only_unsorted_files_may_know_something_is_no_empty_one(
-    instance: dg.DagsterInstance, store: LocalObjectStore
+    instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     assert run(instance, store, PREPARE_INTERACTIONS, BATCH, **ONE).success, "nothing came, so it is empty"
     deliver(store, "acme", "interactions", interactions(["2025-12-01"]))
@@ -76,7 +76,7 @@ def test_a_window_of_which_only_unsorted_files_may_know_something_is_no_empty_on
 
 
 def test_a_batch_refuses_a_catalogue_that_is_older_than_the_item_files(
-    instance: dg.DagsterInstance, store: LocalObjectStore, tmp_path: Path
+    instance: dg.DagsterInstance, store: LocalStoreResource, tmp_path: Path
 ) -> None:
     fill(store, "acme")
     assert curate(instance, store, **ONE).success
@@ -86,7 +86,7 @@ def test_a_batch_refuses_a_catalogue_that_is_older_than_the_item_files(
 
 
 def test_a_day_whose_rows_are_not_those_of_its_manifest_is_refused(
-    instance: dg.DagsterInstance, store: LocalObjectStore
+    instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme")
     assert curate(instance, store, **ONE).success
@@ -97,7 +97,7 @@ def test_a_day_whose_rows_are_not_those_of_its_manifest_is_refused(
 
 
 def test_a_run_says_how_many_files_count_by_rules_that_were_changed_since(
-    instance: dg.DagsterInstance, store: LocalObjectStore, tmp_path: Path
+    instance: dg.DagsterInstance, store: LocalStoreResource, tmp_path: Path
 ) -> None:
     for name in ("a", "b"):
         ingest(store, tmp_path, DataType.INTERACTIONS, interactions(["2025-12-01"]) + name.encode(), f"{name}.csv")
@@ -113,15 +113,15 @@ class EngineWithAFault(InteractionEngine):
 
     said: str
 
-    def make_features(self, curated: CuratedWindow, store: ObjectStore) -> MadeTables:
+    def make_features(self, curated: CuratedWindow, store: ObjectStoreResource) -> BuiltTables:
         raise ValueError(self.said)
 
-    def make_training_data(self, *_: object, **__: object) -> MadeTables:
+    def make_training_data(self, *_: object, **__: object) -> BuiltTables:
         raise ValueError(self.said)
 
 
 def test_the_words_of_an_unforeseen_error_reach_neither_events_nor_log_lines(
-    instance: dg.DagsterInstance, store: LocalObjectStore, capfd: pytest.CaptureFixture[str]
+    instance: dg.DagsterInstance, store: LocalStoreResource, capfd: pytest.CaptureFixture[str]
 ) -> None:
     fill(store, "acme")
     assert curate(instance, store, **ONE).success

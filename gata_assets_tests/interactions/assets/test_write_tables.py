@@ -12,8 +12,8 @@ import dagster as dg
 import pytest
 
 from gata_assets.interactions.assets.jobs import PREPARE_INTERACTIONS
-from gata_assets.interactions.datasets import SetName, TablesOfBatch, digest_days, read_stored, withdrawn_manifest
-from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.interactions.datasets import BatchDataset, DatasetKind, digest_days, read_stored, withdrawn_manifest
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.interactions.assets.test_batch_run import (
     BATCH,
     curate,
@@ -36,13 +36,13 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> LocalObjectStore:
+def store(tmp_path: Path) -> LocalStoreResource:
     """An empty local store."""
-    return LocalObjectStore(directory=str(tmp_path / "target"))
+    return LocalStoreResource(directory=str(tmp_path / "target"))
 
 
 def test_files_of_an_earlier_run_go_when_a_batch_has_no_interactions_any_more(
-    instance: dg.DagsterInstance, store: LocalObjectStore
+    instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme")
     assert curate(instance, store).success
@@ -67,7 +67,7 @@ def test_where_the_role_may_not_delete_what_is_left_of_an_earlier_run_is_said(
 
 
 def test_whichever_change_breaks_a_manifest_never_describes_other_files(
-    instance: dg.DagsterInstance, store: LocalObjectStore
+    instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme")
     assert curate(instance, store, TENANTS="acme").success
@@ -90,8 +90,8 @@ def test_whichever_change_breaks_a_manifest_never_describes_other_files(
 
 
 def test_a_manifest_says_what_it_was_made_with_and_a_withdrawn_one_nothing() -> None:
-    tables = TablesOfBatch(
-        name=SetName.FEATURES,
+    tables = BatchDataset(
+        name=DatasetKind.FEATURES,
         tenant="acme",
         batch_id=BATCH,
         is_made=True,
@@ -107,9 +107,9 @@ def test_a_manifest_says_what_it_was_made_with_and_a_withdrawn_one_nothing() -> 
     assert stored.is_made
     assert stored.made_from == {"curated_interactions": digest_days(["a", "b"])}
     other_seed = {"INTERACTION_PERIOD": 90, "NEGATIVE_SAMPLING_SEED": 7}
-    assert stored.is_made_with(other_seed, SetName.FEATURES)
-    assert not stored.is_made_with(other_seed, SetName.TRAINING_DATA)
-    assert not stored.is_made_with({"INTERACTION_PERIOD": 60}, SetName.FEATURES)
+    assert stored.is_made_with(other_seed, DatasetKind.FEATURES)
+    assert not stored.is_made_with(other_seed, DatasetKind.TRAINING_DATA)
+    assert not stored.is_made_with({"INTERACTION_PERIOD": 60}, DatasetKind.FEATURES)
     assert digest_days(["a", "b"]) != digest_days(["b", "a"])
-    for content in (withdrawn_manifest(SetName.FEATURES, "acme", BATCH), b"", b"{}", b"[]"):
+    for content in (withdrawn_manifest(DatasetKind.FEATURES, "acme", BATCH), b"", b"{}", b"[]"):
         assert read_stored(content) is None

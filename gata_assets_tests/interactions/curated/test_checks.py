@@ -66,9 +66,9 @@ import gata_assets.cli.raw_files.ingest
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.policy import CurationRules, UnknownItems
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.storage.objects import LocalObjects
+from gata_assets.storage.objects import LocalStore
 now = datetime(2026, 1, 3, tzinfo=UTC)
-curator = Curator(LocalObjects(sys.argv[1]), "acme", CurationRules(now, timedelta(hours=1), UnknownItems.WARN), now)
+curator = Curator(LocalStore(sys.argv[1]), "acme", CurationRules(now, timedelta(hours=1), UnknownItems.WARN), now)
 raw = Path(sys.argv[1], curator.places.raw(DataType.INTERACTIONS), "2026-01-03", "a.csv")
 raw.parent.mkdir(parents=True)
 raw.write_text("user_id,item_id,interaction_type,timestamp,rating\\nu,i,click,2026-01-03T00:30:00Z,4.5\\nu,i,,,\\n")

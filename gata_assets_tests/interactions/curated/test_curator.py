@@ -30,8 +30,8 @@ from gata_assets.errors import DamagedTableError, StoreError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.merge import curate_interactions
 from gata_assets.interactions.rules import InteractionType
-from gata_assets.storage.resource import LocalObjectStore
-from gata_assets.storage.s3 import S3ObjectStore
+from gata_assets.storage.resource import LocalStoreResource
+from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.raw_worlds import (
     ENDINGS,
@@ -181,13 +181,13 @@ def test_a_mended_file_takes_the_place_of_an_earlier_one_and_may_give_it_back(tm
     assert second.replaces == (first.file_id,)
     curate_all(curator)
     assert curated_rows(curator)["user_id"].to_list() == ["right"]
-    assert curator.put_in_place(first, [second.file_id]).replaces == (second.file_id,)
+    assert curator.supersede(first, [second.file_id]).replaces == (second.file_id,)
     curate_all(curator)
     assert curated_rows(curator)["user_id"].to_list() == ["wrong"]
 
 
 def test_tenants_touch_nothing_of_one_another(tmp_path: Path) -> None:
-    store = LocalObjectStore(directory=str(tmp_path / "store"))
+    store = LocalStoreResource(directory=str(tmp_path / "store"))
     good, bad = curator_of(store, "acme"), curator_of(store, "acme_2")
     send(good, [interaction()], tmp_path / "in")
     curate_all(good)
@@ -208,7 +208,7 @@ def send_and_curate(curator: Curator, rows: Sequence[Row], directory: Path) -> N
             pass
 
 
-class FailingStore(LocalObjectStore):
+class FailingStore(LocalStoreResource):
     """A local store whose writes fail after so many."""
 
     writes_left: int
@@ -248,7 +248,7 @@ def test_whichever_write_fails_no_day_is_half_and_all_is_caught_up_with(tmp_path
             assert failing.store.writes_left < 0
         else:
             break
-        curator = curator_of(LocalObjectStore(directory=directory))
+        curator = curator_of(LocalStoreResource(directory=directory))
         stale = curator.stale_days(days[0], days[-1])
         for day in days:
             if day not in stale:
@@ -304,7 +304,7 @@ def test_no_value_of_a_row_stands_in_reports_or_manifests(tmp_path: Path) -> Non
 
 def test_a_bucket_holds_what_a_directory_holds(bucket: str, tmp_path: Path) -> None:
     rows = [interaction(user_id=f"u{n}", timestamp=f"2026-01-0{1 + n % 3}T00:00:00Z") for n in range(30)]
-    local, remote = curator_of(tmp_path / "store"), curator_of(S3ObjectStore(bucket=bucket, s3=S3Resource()))
+    local, remote = curator_of(tmp_path / "store"), curator_of(S3StoreResource(bucket=bucket, s3=S3Resource()))
     for curator in (local, remote):
         send(curator, [*rows, interaction(rating="9")], tmp_path / "in")
         curate_all(curator)

@@ -19,7 +19,8 @@ from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.interactions.curated.reader import read_catalogue, read_events
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import InteractionType
-from gata_assets.storage.resource import LocalObjectStore, ObjectStore
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.support.interaction_worlds import (
     CURATED,
     WINDOW,
@@ -67,7 +68,7 @@ def frame_of(store: ObjectStore, key: str) -> pl.DataFrame:
 def test_days_read_together_are_those_read_one_by_one(
     tmp_path_factory: pytest.TempPathFactory, world: World, rows_at_once: int
 ) -> None:
-    store = LocalObjectStore(directory=str(tmp_path_factory.mktemp("target")))
+    store = LocalStoreResource(directory=str(tmp_path_factory.mktemp("target")))
     write_curated(world, store)
     one, other = events_of(store, 1), events_of(store, rows_at_once)
     for column in ("user", "item", "timestamp", "type_code", "rating"):
@@ -110,7 +111,7 @@ def test_a_column_that_lacks_is_told_by_the_key_of_its_file(any_store: ObjectSto
 
 
 def test_a_changed_byte_anywhere_is_told(tmp_path_factory: pytest.TempPathFactory) -> None:
-    store = LocalObjectStore(directory=str(tmp_path_factory.mktemp("target")))
+    store = LocalStoreResource(directory=str(tmp_path_factory.mktemp("target")))
     write_curated(A_WORLD, store)
     key = PLACES.curated_items() + ITEMS_FILE
     whole = store.read(key)

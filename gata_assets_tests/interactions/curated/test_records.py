@@ -16,7 +16,7 @@ from gata_assets.cli.batches.prepare_interactions import InteractionHalf, prepar
 from gata_assets.definitions import build_definitions
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings, parse_settings
-from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 
 BATCH = "2026010203"
 CSV = b"user_id,item_id,interaction_type,timestamp\nu1,i1,click,2026-01-01T00:00:00Z\n"
@@ -46,7 +46,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 def sort(settings: Settings, kind: str, name: str, content: bytes, *, replaces: str | None = None) -> str:
     """What `gata ingest` does with a file; gives the file's ID."""
-    store = LocalObjectStore(directory=str(settings.target_dir))
+    store = LocalStoreResource(directory=str(settings.target_dir))
     curator = Curator(store, "acme", settings.curation_rules, datetime.now(UTC))
     key = f"acme/raw/{kind}/{LANDED}/{name}"
     store.write(key, content)
@@ -92,7 +92,7 @@ def test_days_that_lie_apart_are_made_by_one_run_and_each_once(
 ) -> None:
     sort(settings, "items", "items.csv", b"item_id,title\ni1,one\n")
     sort(settings, "interactions", "a.csv", CSV)
-    store = LocalObjectStore(directory=str(settings.target_dir))
+    store = LocalStoreResource(directory=str(settings.target_dir))
     prepare(settings, instance)
     apart = ["2025-12-30", "2026-01-01"]
     for day in apart:

@@ -23,7 +23,7 @@ from gata_assets.errors import DamagedTableError
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.interactions.curated.reader import read_catalogue, read_events
 from gata_assets.interactions.curated.status import CuratedLayer
-from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.interactions.assets.test_batch_run import (
     BATCH,
     catalogue,
@@ -74,7 +74,7 @@ class StoreInTurns:
     """A local store whose writes below the curated days wait for their turn."""
 
     def __init__(self, directory: Path, writer: str, turns: Turns) -> None:
-        self._store = LocalObjectStore(directory=str(directory))
+        self._store = LocalStoreResource(directory=str(directory))
         self._writer, self._turns = writer, turns
 
     def __getattr__(self, name: str) -> object:
@@ -113,7 +113,7 @@ def curate_at_once(directory: Path, scratch: Path, turns: list[str]) -> None:
 
 
 def read_users(directory: Path) -> int:
-    store, places = LocalObjectStore(directory=str(directory)), curator_of(directory).places
+    store, places = LocalStoreResource(directory=str(directory)), curator_of(directory).places
     return len(read_events(places, WINDOW, read_catalogue(places, store), store).users)
 
 
@@ -162,7 +162,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def test_a_batch_over_files_of_two_writers_fails_by_their_key_and_the_next_curation_makes_them_anew(
     place: str, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    store = LocalStoreResource(directory=str(tmp_path / "target"))
     fill(store, "acme")
     assert curate(instance, store, TENANTS="acme").success
     key = f"acme/{place}items.parquet"

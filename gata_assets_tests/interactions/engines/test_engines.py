@@ -19,12 +19,13 @@ from gata_assets.interactions.engines.base import (
     ITEM_FEATURES,
     RECENT_INTERACTIONS,
     USER_FEATURES,
+    BuiltTables,
     InteractionEngine,
-    MadeTables,
 )
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.interactions.schema import ItemFeatures, RecentInteractions, UserFeatures
-from gata_assets.storage.resource import LocalObjectStore, ObjectStore
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tables.columns.hashing import key_ids
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.feature_oracle import item_rows, recent_rows, user_rows
@@ -59,7 +60,7 @@ SMALL = World(
 )
 
 
-def assert_features_are_those_of(world: World, made: MadeTables, store: ObjectStore) -> None:
+def assert_features_are_those_of(world: World, made: BuiltTables, store: ObjectStore) -> None:
     written = made.write(FEATURES)
     events = inside(world.events)
     expected = {
@@ -79,7 +80,7 @@ def test_features_are_those_of_the_oracle(
     interaction_engine: InteractionEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     def hold(world: World) -> None:
-        store = LocalObjectStore(directory=str(tmp_path_factory.mktemp("target")))
+        store = LocalStoreResource(directory=str(tmp_path_factory.mktemp("target")))
         write_curated(world, store)
         assert_features_are_those_of(world, interaction_engine.make_features(CURATED, store), store)
 

@@ -13,7 +13,7 @@ import pytest
 
 from gata_assets.interactions.engines.polars import PolarsEngine
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
-from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.support.interaction_worlds import (
     BATCH_ID,
     CURATED,
@@ -44,7 +44,7 @@ def a_world(random: Random) -> World:
 
 
 def written_by(directory: Path, world: World, threads: int, strategy: SamplingStrategy) -> dict[str, bytes]:
-    store, engine = LocalObjectStore(directory=str(directory)), PolarsEngine(threads=threads)
+    store, engine = LocalStoreResource(directory=str(directory)), PolarsEngine(threads=threads)
     write_curated(world, store)
     engine.make_features(CURATED, store).write(FEATURES)
     rules = SamplingRules(frozenset({InteractionType.CLICK, InteractionType.PURCHASE}), 1, 1, 50, 4, strategy, 0.75, 7)

@@ -22,13 +22,14 @@ from gata_assets.interactions.engines.base import (
     NEGATIVE_SAMPLES,
     USER_FEATURES,
     WITH_FEATURES,
+    BuiltTables,
     InteractionEngine,
-    MadeTables,
 )
 from gata_assets.interactions.rules import InteractionType, SamplingRules
 from gata_assets.interactions.sampling.candidates import AliasTable, choose_candidates
 from gata_assets.interactions.schema import NegativeSamples, WithFeatures
-from gata_assets.storage.resource import LocalObjectStore, ObjectStore
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tables.columns.hashing import key_ids
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support import sampling_oracle
@@ -102,7 +103,7 @@ def _microseconds(event: Event) -> int:
 
 def make_all(
     engine: InteractionEngine, world: World, rules: SamplingRules, store: ObjectStore
-) -> tuple[MadeTables, dict[str, pl.DataFrame]]:
+) -> tuple[BuiltTables, dict[str, pl.DataFrame]]:
     """Features and training rows, written; gives the training rows as they were made and as they are read back."""
     write_curated(world, store)
     engine.make_features(CURATED, store).write(FEATURES)
@@ -113,7 +114,7 @@ def make_all(
 
 
 def assert_rows_are_those_of(
-    world: World, rules: SamplingRules, made: MadeTables, tables: dict[str, pl.DataFrame]
+    world: World, rules: SamplingRules, made: BuiltTables, tables: dict[str, pl.DataFrame]
 ) -> None:
     expected = expected_samples(world, rules)
     samples, joined = tables[NEGATIVE_SAMPLES].to_dicts(), tables[WITH_FEATURES].to_dicts()
@@ -143,7 +144,7 @@ def test_training_rows_are_those_of_the_oracle(
     def hold(world: World, rules: SamplingRules) -> None:
         # Without an item there is nothing to draw from; a test of its own says what happens then.
         world = replace(world, catalogue=(*world.catalogue, Item("always there")))
-        store = LocalObjectStore(directory=str(tmp_path_factory.mktemp("target")))
+        store = LocalStoreResource(directory=str(tmp_path_factory.mktemp("target")))
         made, tables = make_all(interaction_engine, world, rules, store)
         assert_rows_are_those_of(world, rules, made, tables)
 
@@ -239,7 +240,7 @@ def test_the_order_in_which_a_day_was_curated_and_other_users_change_no_row(
     Random(7).shuffle(shuffled)
     tables = []
     for events in (SMALL.events, tuple(shuffled), tuple(event for event in SMALL.events if event.user != "u2")):
-        store = LocalObjectStore(directory=str(tmp_path_factory.mktemp("target")))
+        store = LocalStoreResource(directory=str(tmp_path_factory.mktemp("target")))
         _, made = make_all(interaction_engine, replace(SMALL, events=events), rules_of(), store)
         tables.append(made[NEGATIVE_SAMPLES])
     assert tables[0].equals(tables[1])

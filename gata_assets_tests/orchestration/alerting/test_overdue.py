@@ -27,7 +27,7 @@ from gata_assets.orchestration.alerting.sensors import build_overdue_sensor
 from gata_assets.orchestration.jobs import RUN_CONFIG
 from gata_assets.orchestration.partitions import batch_partitions
 from gata_assets.settings.model import parse_settings
-from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.sqlite import SqliteTickets
@@ -189,7 +189,7 @@ def definitions(tmp_path: Path) -> dg.Definitions:
     return build_definitions(
         parse_settings({**SETTINGS, "TICKETS_URL": "sqlite:///tickets.sqlite", "OVERDUE_AFTER_HOURS": "7.5"}),
         ticket_source=SqliteTickets(path=str(tmp_path / "tickets.sqlite")),
-        object_store=LocalObjectStore(directory=str(tmp_path / "target")),
+        object_store=LocalStoreResource(directory=str(tmp_path / "target")),
     )
 
 

@@ -28,7 +28,7 @@ from gata_assets.orchestration.alerting.sensors import build_failed_runs_sensor
 from gata_assets.orchestration.partitions import batch_partitions
 from gata_assets.sandbox.data_api.server import DataApiServer
 from gata_assets.settings.model import parse_settings
-from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tickets.arrivals.decision import ArrivalRules
 from gata_assets.tickets.arrivals.sensor import build_new_tickets_sensor
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
@@ -95,7 +95,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 @pytest.fixture
 def desk_of(instance: dg.DagsterInstance, tmp_path: Path) -> Callable[[TicketSource], Desk]:
     def desk(source: TicketSource) -> Desk:
-        store = LocalObjectStore(directory=str(tmp_path / "target"))
+        store = LocalStoreResource(directory=str(tmp_path / "target"))
         definitions = build_definitions(parse_settings(SETTINGS), ticket_source=source, object_store=store)
         return Desk(source, instance, definitions)
 

@@ -28,7 +28,7 @@ from gata_assets.cli.main import main
 from gata_assets.definitions import build_definitions
 from gata_assets.sandbox.data_api.server import DataApiServer
 from gata_assets.settings.model import parse_settings, variable_names
-from gata_assets.storage.s3 import S3ObjectStore
+from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.data_api import DataApiTickets
 from gata_assets.tickets.sources.ddl import insert_postgres
@@ -81,10 +81,10 @@ class Target:
 @cache
 def shared_client(bucket: str) -> S3Client:
     """The client that a store of the bucket makes, without retries."""
-    return S3ObjectStore(bucket=bucket, s3=S3Resource(max_attempts=0))._client
+    return S3StoreResource(bucket=bucket, s3=S3Resource(max_attempts=0))._client
 
 
-class StoreOfOneClient(S3ObjectStore):
+class StoreOfOneClient(S3StoreResource):
     """A store whose calls are sent once, by a client that all stores of a bucket share: to make one takes 0.4 s."""
 
     @property

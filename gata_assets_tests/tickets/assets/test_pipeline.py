@@ -27,8 +27,9 @@ from gata_assets.definitions import build_definitions
 from gata_assets.errors import ChecksFailedError
 from gata_assets.orchestration.checks import require_passed
 from gata_assets.settings.model import parse_settings
-from gata_assets.storage.resource import LocalObjectStore, ObjectStore
-from gata_assets.storage.s3 import S3ObjectStore
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.resource import LocalStoreResource
+from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tickets.assets.check_names import NO_TICKET_IN_TWO_SPLITS
 from gata_assets.tickets.assets.io_managers import ParquetIOManager
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
@@ -64,9 +65,9 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> LocalObjectStore:
+def store(tmp_path: Path) -> LocalStoreResource:
     """An empty local store."""
-    return LocalObjectStore(directory=str(tmp_path / "target"))
+    return LocalStoreResource(directory=str(tmp_path / "target"))
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def reasons(result: dg.ExecuteInProcessResult) -> str:
 
 
 def test_a_batch_becomes_its_training_files_from_every_source(
-    source_of: SourceOf, store: LocalObjectStore, instance: dg.DagsterInstance
+    source_of: SourceOf, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     result = prepare(instance, source_of(database_rows(world())), store)
     assert result.success
@@ -133,12 +134,12 @@ def test_a_batch_goes_from_the_data_api_to_s3(
     data_api_source: TicketSource,
     fill_postgres: Any,
     bucket: str,
-    store: LocalObjectStore,
+    store: LocalStoreResource,
     tmp_path: Path,
     instance: dg.DagsterInstance,
 ) -> None:
     fill_postgres(database_rows(world()))
-    s3 = S3ObjectStore(bucket=bucket, s3=S3Resource())
+    s3 = S3StoreResource(bucket=bucket, s3=S3Resource())
     assert prepare(instance, data_api_source, s3).success
     assert prepare(instance, sqlite_of(tmp_path, world()), store).success
     for prefix in (GENERAL, LOW_VOLUME):
@@ -147,7 +148,7 @@ def test_a_batch_goes_from_the_data_api_to_s3(
 
 
 def test_running_a_batch_again_changes_no_byte(
-    embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
+    embedded: SqliteTickets, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     def everything() -> dict[str, bytes]:
         return {str(path): path.read_bytes() for path in Path(store.directory).rglob("*") if path.is_file()}
@@ -167,7 +168,7 @@ def test_where_no_low_volume_dataset_is_made_the_batch_says_so_and_earlier_files
     policy: str,
     expected: dict[int, int],
     embedded: SqliteTickets,
-    store: LocalObjectStore,
+    store: LocalStoreResource,
     instance: dg.DagsterInstance,
 ) -> None:
     assert prepare(instance, embedded, store).success
@@ -185,7 +186,7 @@ def test_where_no_low_volume_dataset_is_made_the_batch_says_so_and_earlier_files
 
 
 def test_older_tickets_are_asked_for_by_label_and_only_where_they_are_needed(
-    embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
+    embedded: SqliteTickets, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     source = RecordingTickets(path=embedded.path)
     assert prepare(instance, source, store).success
@@ -198,7 +199,7 @@ def test_older_tickets_are_asked_for_by_label_and_only_where_they_are_needed(
 
 
 def test_the_seed_divides_both_datasets_anew_and_the_revision_goes_into_the_manifests(
-    embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
+    embedded: SqliteTickets, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     tests = []
     for seed in ("1", "2"):
@@ -210,7 +211,7 @@ def test_the_seed_divides_both_datasets_anew_and_the_revision_goes_into_the_mani
 
 
 def test_a_stored_table_that_is_damaged_is_named(
-    embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
+    embedded: SqliteTickets, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     assert prepare(instance, embedded, store).success
     key = f"intermediate/label_counts/{BATCH_ID}.parquet"
@@ -227,7 +228,7 @@ def foreign_parquet() -> bytes:
 
 
 def test_a_router_dataset_asks_the_low_volume_model_by_label_0(
-    embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
+    embedded: SqliteTickets, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     assert prepare(instance, embedded, store, LOW_VOLUME_POLICY="router").success
     assert labels_of(store, GENERAL) == {101: 260, 102: 180, 0: 33}
@@ -255,7 +256,7 @@ def test_whichever_write_breaks_a_manifest_never_describes_other_files(
 ) -> None:
     for breaks_at in range(1, 40):
         directory = str(tmp_path / f"target {breaks_at}")
-        intact = LocalObjectStore(directory=directory)
+        intact = LocalStoreResource(directory=directory)
         if is_rerun:
             assert prepare(instance, embedded, intact, SPLIT_SEED="1").success
         broken = prepare(instance, embedded, StoreThatBreaks(directory=directory, breaks_at=breaks_at))
@@ -278,7 +279,7 @@ BAD_ROWS: dict[str, tuple[dict[str, object], str]] = {
 
 @pytest.mark.parametrize("bad", BAD_ROWS)
 def test_bad_tickets_fail_the_run_by_table_rule_and_count_and_write_nothing(
-    bad: str, tmp_path: Path, store: LocalObjectStore, instance: dg.DagsterInstance
+    bad: str, tmp_path: Path, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     row, expected = BAD_ROWS[bad]
     closed = {"closed": TRAINING_WINDOW.start + 5}
@@ -292,7 +293,7 @@ def test_bad_tickets_fail_the_run_by_table_rule_and_count_and_write_nothing(
 
 
 def test_bad_older_tickets_stop_the_low_volume_line_alone(
-    tmp_path: Path, store: LocalObjectStore, instance: dg.DagsterInstance
+    tmp_path: Path, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     old = {"label": 203, "text": "CAPITALS", "closed": TRAINING_WINDOW.start - 86_400}
     result = prepare(instance, sqlite_of(tmp_path, [*world(), old]), store)
@@ -302,7 +303,7 @@ def test_bad_older_tickets_stop_the_low_volume_line_alone(
 
 
 def test_a_window_without_tickets_is_an_error_that_names_it(
-    tmp_path: Path, store: LocalObjectStore, instance: dg.DagsterInstance
+    tmp_path: Path, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     result = prepare(instance, sqlite_of(tmp_path, [{"closed": 100}]), store)
     assert not result.success
@@ -327,7 +328,7 @@ def test_an_asset_refuses_tables_that_were_made_with_other_settings(
     settings: dict[str, str],
     why: str,
     embedded: SqliteTickets,
-    store: LocalObjectStore,
+    store: LocalStoreResource,
     instance: dg.DagsterInstance,
 ) -> None:
     assert prepare(instance, embedded, store).success
@@ -339,7 +340,7 @@ def test_an_asset_refuses_tables_that_were_made_with_other_settings(
 
 
 def test_an_asset_refuses_a_table_that_was_made_from_another_one(
-    embedded: SqliteTickets, tmp_path: Path, store: LocalObjectStore, instance: dg.DagsterInstance
+    embedded: SqliteTickets, tmp_path: Path, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     assert prepare(instance, embedded, store).success
     assert prepare(instance, embedded, store, selection=["general_split"]).success
@@ -353,7 +354,7 @@ def test_an_asset_refuses_a_table_that_was_made_from_another_one(
 
 
 def test_no_text_and_no_secret_reaches_events_metadata_or_logs(
-    tmp_path: Path, store: LocalObjectStore, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, store: LocalStoreResource, capfd: pytest.CaptureFixture[str]
 ) -> None:
     secret = "zzsecretzz"
     good = [{**row, "text": f"{row['text']} {secret}"} for row in world()]
@@ -371,7 +372,7 @@ def test_no_text_and_no_secret_reaches_events_metadata_or_logs(
 
 
 def test_every_check_is_recorded_for_its_batch(
-    embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
+    embedded: SqliteTickets, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     result = prepare(instance, embedded, store)
     evaluations = result.get_asset_check_evaluations()
@@ -397,7 +398,7 @@ def test_a_split_that_lost_a_ticket_is_not_written() -> None:
 
 
 def test_the_sklearn_method_reports_leaking_texts_and_goes_on(
-    tmp_path: Path, store: LocalObjectStore, instance: dg.DagsterInstance
+    tmp_path: Path, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     rows = [{**row, "text": "the same for all"} if row["label"] == 101 else row for row in world()]
     result = prepare(instance, sqlite_of(tmp_path, rows), store, SPLIT_METHOD="sklearn")
@@ -407,7 +408,7 @@ def test_the_sklearn_method_reports_leaking_texts_and_goes_on(
 
 
 def test_an_output_shows_counts_path_and_picture(
-    embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
+    embedded: SqliteTickets, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     result = prepare(instance, embedded, store)
     for event in result.get_asset_materialization_events():
@@ -466,11 +467,11 @@ def test_dagster_asset_materialize_runs_one_partition(embedded: SqliteTickets, t
         [sys.executable, "-m", "dagster", *command], env=environment, capture_output=True, text=True, timeout=120
     )
     assert ran.returncode == 0, ran.stderr[-2_000:]
-    assert is_whole(LocalObjectStore(directory=str(tmp_path / "target")), GENERAL)
+    assert is_whole(LocalStoreResource(directory=str(tmp_path / "target")), GENERAL)
 
 
 def test_intermediate_tables_keep_their_types(
-    embedded: SqliteTickets, store: LocalObjectStore, instance: dg.DagsterInstance
+    embedded: SqliteTickets, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     assert prepare(instance, embedded, store).success
     tickets = ParquetIOManager(store=store).read(BATCH_ID, "tickets")
@@ -492,6 +493,6 @@ def test_a_table_is_the_same_file_however_it_was_read(tmp_path: Path) -> None:
     for number, table in enumerate((arrow, in_pieces, part_of_more)):
         frame = tickets_from_arrow(table)
         frame.attrs = {MAKING: {}}
-        tables = ParquetIOManager(store=LocalObjectStore(directory=str(tmp_path / str(number))))
+        tables = ParquetIOManager(store=LocalStoreResource(directory=str(tmp_path / str(number))))
         written.add(tables.write(BATCH_ID, "tickets", frame).sha256)
     assert len(written) == 1

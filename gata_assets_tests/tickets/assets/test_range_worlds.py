@@ -17,7 +17,7 @@ import pytest
 from gata_assets.batches import Window, batches_between, parse_batch_id
 from gata_assets.errors import SourceError
 from gata_assets.orchestration.failures import BatchFailure, read_failures
-from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tickets.arrivals.census import DayCensus
 from gata_assets.tickets.sources.base import LabelVolume, SourceReport, TicketSource
 from gata_assets.tickets.sources.sqlite import SqliteTickets
@@ -104,7 +104,7 @@ def random_world(random: Random) -> pd.DataFrame:
 
 
 def prepare(
-    source: TicketSource, store: LocalObjectStore, first: str, last: str, **settings: str
+    source: TicketSource, store: LocalStoreResource, first: str, last: str, **settings: str
 ) -> list[BatchFailure]:
     """Run a range in an instance of its own; what failed of it."""
     with dg.DagsterInstance.ephemeral() as instance:
@@ -125,7 +125,7 @@ def test_a_range_writes_and_refuses_what_its_batches_would_one_by_one(seed: int,
         "LOW_VOLUME_POLICY": random.choice(["documented", "router"]),
         "BACKFILL_CHUNK": random.choice(["3", "744"]),
     }
-    alone, together = (LocalObjectStore(directory=str(tmp_path / name)) for name in ("alone", "together"))
+    alone, together = (LocalStoreResource(directory=str(tmp_path / name)) for name in ("alone", "together"))
     expected = [failure for batch_id in BATCHES for failure in prepare(source, alone, batch_id, batch_id, **settings)]
     found = prepare(source, together, BATCHES[0], BATCHES[-1], **settings)
     assert sorted(map(str, found)) == sorted(map(str, expected))
@@ -136,7 +136,7 @@ def test_a_database_that_breaks_stops_the_run_and_the_batch_before_is_recorded(t
     # Two reads a batch, since each is read by itself: the fifth is the third batch's first.
     path = sqlite_of(tmp_path, world()).path
     source = TicketsUntilARead(path=path, counter=str(tmp_path / "reads"), breaks_at=5)
-    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    store = LocalStoreResource(directory=str(tmp_path / "target"))
     with dg.DagsterInstance.ephemeral() as instance:
         result = run_range(instance, source, store, BATCH_ID, "2026010208", BACKFILL_CHUNK="1")
         recorded = instance.get_materialized_partitions(dg.AssetKey("low_volume_split"))

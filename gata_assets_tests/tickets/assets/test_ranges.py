@@ -30,8 +30,9 @@ from gata_assets.definitions import build_definitions
 from gata_assets.orchestration.failures import read_failures
 from gata_assets.orchestration.jobs import RUN_CONFIG
 from gata_assets.settings.model import parse_settings, variable_names
-from gata_assets.storage.resource import LocalObjectStore, ObjectStore
-from gata_assets.storage.s3 import S3ObjectStore
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.resource import LocalStoreResource
+from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tickets.assets.io_managers import ParquetIOManager
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.base import TicketSource
@@ -81,7 +82,9 @@ def content_of(directory: str | Path) -> dict[str, str]:
     return {str(path.relative_to(root)): sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def one_by_one(source: TicketSource, store: LocalObjectStore, batch_ids: list[str], **settings: str) -> dict[str, str]:
+def one_by_one(
+    source: TicketSource, store: LocalStoreResource, batch_ids: list[str], **settings: str
+) -> dict[str, str]:
     """What the target holds after a run for each batch."""
     for batch_id in batch_ids:
         with dg.DagsterInstance.ephemeral() as instance:
@@ -94,8 +97,8 @@ def test_a_range_gives_byte_for_byte_what_its_batches_give_one_by_one(
     settings: dict[str, str], source_of: SourceOf, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     source = source_of(database_rows(world()))
-    alone = LocalObjectStore(directory=str(tmp_path / "alone"))
-    together = LocalObjectStore(directory=str(tmp_path / "together"))
+    alone = LocalStoreResource(directory=str(tmp_path / "alone"))
+    together = LocalStoreResource(directory=str(tmp_path / "together"))
     asked = BATCHES[::7]
     expected = one_by_one(source, alone, asked, **settings)
     assert run_range(instance, source, together, BACKFILL_CHUNK="10", **settings).success
@@ -110,7 +113,7 @@ def test_assets_of_a_range_that_are_made_apart_are_those_that_are_made_together(
     settings: dict[str, str], tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     source = sqlite_of(tmp_path, world())
-    together, apart = (LocalObjectStore(directory=str(tmp_path / name)) for name in ("together", "apart"))
+    together, apart = (LocalStoreResource(directory=str(tmp_path / name)) for name in ("together", "apart"))
     assert run_range(instance, source, together, last="2026010208", **settings).success
     for name in ASSETS:
         assert run_range(instance, source, apart, last="2026010208", selection=[name], **settings).success
@@ -121,7 +124,7 @@ def test_a_range_goes_to_s3_as_to_files_and_is_found_there(
     tmp_path: Path, bucket: str, instance: dg.DagsterInstance
 ) -> None:
     source = sqlite_of(tmp_path, world())
-    files, s3 = LocalObjectStore(directory=str(tmp_path / "files")), S3ObjectStore(bucket=bucket, s3=S3Resource())
+    files, s3 = LocalStoreResource(directory=str(tmp_path / "files")), S3StoreResource(bucket=bucket, s3=S3Resource())
     asked = BATCHES[:4]
     for store in (files, s3):
         assert find_wanted(store, asked, RULES, again=False).missing == tuple(asked)
@@ -133,7 +136,7 @@ def test_a_range_goes_to_s3_as_to_files_and_is_found_there(
 
 def test_each_ticket_of_a_chunk_is_read_once(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     embedded = sqlite_of(tmp_path, world())
-    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    store = LocalStoreResource(directory=str(tmp_path / "target"))
     assert run_range(instance, RecordingTickets(path=embedded.path), store).success
     training, *older = Path(f"{embedded.path}.reads").read_text().splitlines()
     # From the first batch's start to the end of the last one's; then what lies before, label by label.
@@ -153,7 +156,7 @@ def test_a_batch_whose_data_is_bad_fails_alone_and_the_run_names_it(
     # Closed at 05:30 on the windows' first day: in the window of the batches of 03, 04 and 05 o'clock only.
     bad = {"label": 101, "text": "CAPITALS", "closed": TRAINING_WINDOW.start + 9_000}
     source = sqlite_of(tmp_path, [*world(), bad])
-    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    store = LocalStoreResource(directory=str(tmp_path / "target"))
     result = run_range(instance, source, store)
     assert not result.success
     [failed] = result.filter_events(lambda event: event.is_step_failure)
@@ -167,7 +170,7 @@ def test_a_batch_whose_data_is_bad_fails_alone_and_the_run_names_it(
     others = [batch_id for batch_id in BATCHES if batch_id not in bad_batches]
     for name in ASSETS:
         assert instance.get_materialized_partitions(dg.AssetKey(name)) == set(others)
-    clean = LocalObjectStore(directory=str(tmp_path / "clean"))
+    clean = LocalStoreResource(directory=str(tmp_path / "clean"))
     good = sqlite_of(tmp_path, world())
     with dg.DagsterInstance.ephemeral() as another:
         assert run_range(another, good, clean, others[0]).success
@@ -177,7 +180,7 @@ def test_a_batch_whose_data_is_bad_fails_alone_and_the_run_names_it(
 def test_rows_of_another_time_are_neither_trained_on_nor_dropped(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     late = {"label": 101, "text": "late", "closed": TRAINING_WINDOW.end + 100_000}
     source = TicketsOfAnotherTime(path=sqlite_of(tmp_path, [*world(), late]).path)
-    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    store = LocalStoreResource(directory=str(tmp_path / "target"))
     for last, checks, reason in (
         (BATCH_ID, ("tickets_are_valid",), "closed closed_inside_the_window: 1 of"),
         (LAST, (), "The source returned 1 of"),
@@ -194,7 +197,7 @@ def test_a_batch_without_tickets_fails_alone(tmp_path: Path, instance: dg.Dagste
     # A window of a day and less: that of the second day's first batches holds the one day that has tickets.
     day = TRAINING_WINDOW.end
     rows = [{"label": 101 + n % 2, "text": f"case {n}", "closed": day + 60 * n} for n in range(60)]
-    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    store = LocalStoreResource(directory=str(tmp_path / "target"))
     periods = {"TRAINING_PERIOD": "1", "LOW_VOLUME_PERIOD": "1"}
     source = sqlite_of(tmp_path, rows)
     result = run_range(instance, source, store, "2026010222", "2026010300", **periods)
@@ -208,7 +211,7 @@ def test_a_stored_table_is_checked_again_and_a_damaged_one_is_its_batch_s_alone(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     source = sqlite_of(tmp_path, world())
-    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    store = LocalStoreResource(directory=str(tmp_path / "target"))
     assert run_range(instance, source, store, last="2026010205").success
     tables = ParquetIOManager(store=store)
     spoilt = tables.read("2026010204", "low_volume_tickets")
@@ -227,7 +230,7 @@ def test_a_stored_table_is_checked_again_and_a_damaged_one_is_its_batch_s_alone(
 def test_each_batch_of_a_range_has_its_own_checks_and_none_stays_planned(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    store = LocalStoreResource(directory=str(tmp_path / "target"))
     result = run_range(instance, sqlite_of(tmp_path, world()), store)
     counted = Counter((one.asset_key.path[-1], one.partition) for one in result.get_asset_check_evaluations())
     expected = dict(zip(ASSETS, (1, 2, 5, 1, 5), strict=True))
@@ -243,7 +246,7 @@ def test_each_batch_of_a_range_has_its_own_checks_and_none_stays_planned(
 
 
 def test_materializations_carry_versions_and_numbers(tmp_path: Path, instance: dg.DagsterInstance) -> None:
-    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    store = LocalStoreResource(directory=str(tmp_path / "target"))
     result = run_range(instance, sqlite_of(tmp_path, world()), store, last="2026010204")
     made = [event.step_materialization_data.materialization for event in result.get_asset_materialization_events()]
     assert len(made) == 10
@@ -297,7 +300,7 @@ def test_a_backfill_policy_is_one_run_or_a_run_a_chunk() -> None:
 def test_an_asset_of_ones_own_reads_a_table_as_its_input_and_over_a_range_wants_a_run_of_its_own(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    store = LocalObjectStore(directory=str(tmp_path / "target"))
+    store = LocalStoreResource(directory=str(tmp_path / "target"))
     source = sqlite_of(tmp_path, world())
     ours = build_definitions(parse_settings(SETTINGS), ticket_source=source, object_store=store)
     partitions = ours.resolve_asset_graph().get(dg.AssetKey("tickets")).partitions_def
@@ -376,7 +379,7 @@ def test_a_killed_backfill_loses_the_batch_being_written_at_most_and_the_next_on
     with dg.DagsterInstance.from_config(variables["DAGSTER_HOME"]) as instance:
         recorded = instance.get_materialized_partitions(dg.AssetKey("low_volume_split"))
     assert len(recorded) >= len(BATCHES) - 1
-    undisturbed = LocalObjectStore(directory=str(tmp_path / "undisturbed"))
+    undisturbed = LocalStoreResource(directory=str(tmp_path / "undisturbed"))
     with dg.DagsterInstance.ephemeral() as ephemeral:
         assert run_range(ephemeral, source, undisturbed).success
     assert content_of(target) == content_of(undisturbed.directory)

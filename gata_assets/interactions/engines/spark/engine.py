@@ -17,9 +17,9 @@ from gata_assets.interactions.engines.base import (
     RECENT_INTERACTIONS,
     USER_FEATURES,
     WITH_FEATURES,
+    BuiltTables,
     CuratedWindow,
     InteractionEngine,
-    MadeTables,
 )
 from gata_assets.interactions.engines.polars import source_of_items
 from gata_assets.interactions.engines.spark.features import FeatureKernel, check_items, check_ranges, sum_item_counts
@@ -40,8 +40,8 @@ from gata_assets.interactions.features.tables import make_item_features
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling.evidence import NEGATIVES_WERE_NEVER_INTERACTED, check_samples, weigh_items
 from gata_assets.interactions.sampling.join import check_features_of_items
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parquet_parts import part_keys, read_parts, read_schema
-from gata_assets.storage.resource import ObjectStore
 from gata_assets.tables.columns.arrow_buffers import micros
 from gata_assets.tables.outcomes import Outcome
 
@@ -65,7 +65,7 @@ class SparkEngine(InteractionEngine):
     pairs_on_driver: int = 20_000_000
     wait_seconds: float = 300
 
-    def make_features(self, curated: CuratedWindow, store: ObjectStore) -> MadeTables:
+    def make_features(self, curated: CuratedWindow, store: ObjectStore) -> BuiltTables:
         """See InteractionEngine; raises EngineError too."""
         places, window = curated.places, curated.window
         catalogue = read_catalogue(places, store)
@@ -98,7 +98,7 @@ class SparkEngine(InteractionEngine):
 
     def make_training_data(
         self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
-    ) -> MadeTables:
+    ) -> BuiltTables:
         """See InteractionEngine; raises EngineError too."""
         places, window = curated.places, curated.window
         items = read_catalogue(places, store)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gata_assets.batches import Window, days_of
-from gata_assets.curation.layout import TenantPlaces
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.reader import manifest_of_day, read_events
 from gata_assets.interactions.engines.spark.tasks import (
@@ -36,8 +36,8 @@ from gata_assets.interactions.engines.spark.tasks import (
 )
 from gata_assets.interactions.features.events import EventCoder, EventTable, Ids
 from gata_assets.interactions.rules import InteractionType
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parquet_parts import read_part
-from gata_assets.storage.resource import ObjectStore
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -59,12 +59,12 @@ class Days:
     """The curated days of a window in spans, each of which one task reads through the store; `rows` by manifests."""
 
     store: ObjectStore
-    places: TenantPlaces
+    places: TenantLayout
     spans: tuple[Window, ...]
     rows: int
 
     @classmethod
-    def of(cls, store: ObjectStore, places: TenantPlaces, window: Window, *, rows_a_span: int) -> Days:
+    def of(cls, store: ObjectStore, places: TenantLayout, window: Window, *, rows_a_span: int) -> Days:
         """The days that a window touches and that have rows, in spans of about so many rows; a day is not divided.
 
         Raises as `manifest_of_day`.

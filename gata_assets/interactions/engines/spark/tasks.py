@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from gata_assets.errors import EngineError
-from gata_assets.interactions.engines.base import MadeTables
+from gata_assets.interactions.engines.base import BuiltTables
 from gata_assets.interactions.engines.spark.session import is_open, noting_the_key, spark_errors
 from gata_assets.storage.earlier_files import delete_others
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parquet_parts import TableSource, write_groups
-from gata_assets.storage.resource import ObjectStore
 from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.outcomes import Outcome
 
@@ -269,7 +269,7 @@ def hold(made: DataFrame, tables: Sequence[str], of_nothing: Callable[[], Iterab
     return Held(made, counts, add_up(reports or [here[REPORT]]), here)
 
 
-class SparkTables(MadeTables):
+class SparkTables(BuiltTables):
     """Tables whose parts Spark holds, besides such as are here, each in one part.
 
     What is held is given up when it has been written, or when nobody has these tables any more.
@@ -293,7 +293,7 @@ class SparkTables(MadeTables):
         self._give_up.atexit = False
 
     def write(self, prefix: str) -> Mapping[str, tuple[WrittenFile, ...]]:
-        """See MadeTables."""
+        """See BuiltTables."""
         keys = {
             (name, part): f"{prefix}{name}/part-{number:05d}.parquet"
             for name, counts in self._counts.items()

@@ -21,7 +21,7 @@ import pytest
 
 from gata_assets.curation.layout import INTERACTIONS_FILE
 from gata_assets.interactions.curated.reader import read_catalogue
-from gata_assets.interactions.engines.base import ITEM_FEATURES, NEGATIVE_SAMPLES, USER_FEATURES, MadeTables
+from gata_assets.interactions.engines.base import ITEM_FEATURES, NEGATIVE_SAMPLES, USER_FEATURES, BuiltTables
 from gata_assets.interactions.engines.polars import PolarsEngine
 from gata_assets.interactions.engines.spark.engine import SparkEngine
 from gata_assets.interactions.engines.spark.features import FeatureKernel, check_ranges
@@ -31,8 +31,9 @@ from gata_assets.interactions.engines.spark.session import open_session
 from gata_assets.interactions.engines.spark.shuffle import Days, deal, survey
 from gata_assets.interactions.engines.spark.tasks import PARTS, PerPart, by_part, hold
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parquet_parts import part_keys, read_parts, read_schema
-from gata_assets.storage.resource import LocalObjectStore, ObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.columns.arrow_buffers import micros
 from gata_assets.tables.outcomes import broken
@@ -93,7 +94,7 @@ def engine(spark_engine: SparkEngine) -> SparkEngine:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
     """The large world as curated days, and the features that one machine makes of it."""
-    store = LocalObjectStore(directory=str(tmp_path_factory.mktemp("target")))
+    store = LocalStoreResource(directory=str(tmp_path_factory.mktemp("target")))
     put(large_world(), store)
     return store
 
@@ -108,16 +109,16 @@ def rows_of(store: ObjectStore, files: tuple[WrittenFile, ...]) -> pl.DataFrame:
     return pl.concat([pl.read_parquet(store.read(file.key)) for file in files])
 
 
-def failed(made: MadeTables) -> list[str]:
+def failed(made: BuiltTables) -> list[str]:
     return [str(one) for checks in made.outcomes.values() for outcomes in checks.values() for one in broken(outcomes)]
 
 
-def on_one_machine(store: ObjectStore, rules: SamplingRules) -> MadeTables:
+def on_one_machine(store: ObjectStore, rules: SamplingRules) -> BuiltTables:
     return PolarsEngine().make_training_data(CURATED, rules, store, features=FEATURES)
 
 
 def assert_same_tables(
-    ours: MadeTables, theirs: MadeTables, store: ObjectStore
+    ours: BuiltTables, theirs: BuiltTables, store: ObjectStore
 ) -> Mapping[str, tuple[WrittenFile, ...]]:
     """What was made on Spark is what one machine makes: rows in their order, types, numbers, and what is checked."""
     assert failed(ours) == []
@@ -178,7 +179,7 @@ def test_a_core_that_takes_many_rounds_is_found_here_and_by_the_cluster(
     block = [(f"u{user}", f"i{item}") for user in range(3) for item in range(3)]
     at = B - timedelta(hours=1)
     events = tuple(Event(user, item, InteractionType.CLICK, at) for user, item in (*chain, *block) for _ in range(2))
-    store = LocalObjectStore(directory=str(tmp_path))
+    store = LocalStoreResource(directory=str(tmp_path))
     put(World(events, tuple(Item(f"e{number}") for number in range(9))), store)
     rules = replace(RULES, min_interactions_per_user=2, min_interactions_per_item=2)
     in_ranges = engine.model_copy(update={"pairs_on_driver": most_here, "rows_a_part": 10})
@@ -292,11 +293,11 @@ def test_a_connect_server_gives_the_same_bytes(
 
 _ON_CONNECT = """
 import json, sys
-from gata_assets.storage.resource import LocalObjectStore
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.interactions.engines.spark.engine import SparkEngine
 from gata_assets_tests.interactions.engines.spark.test_engine import CURATED, FEATURES, RULES
 engine = SparkEngine(remote=sys.argv[1], rows_a_part=1_200)
-store = LocalObjectStore(directory=sys.argv[2])
+store = LocalStoreResource(directory=sys.argv[2])
 written = {
     **engine.make_features(CURATED, store).write("connect/"),
     **engine.make_training_data(CURATED, RULES, store, features=FEATURES).write("connect/"),

@@ -17,8 +17,8 @@ from dagster_aws.s3 import S3Resource
 from gata_assets.errors import EngineError
 from gata_assets.interactions.engines.spark.session import open_session
 from gata_assets.interactions.engines.spark.tasks import add_up, report_of
-from gata_assets.storage.resource import LocalObjectStore
-from gata_assets.storage.s3 import S3ObjectStore
+from gata_assets.storage.resource import LocalStoreResource
+from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tables.outcomes import Outcome
 from gata_assets_tests.support.loopback import free_port
 from gata_assets_tests.support.spark_cluster import connect_server, standalone_cluster
@@ -97,7 +97,7 @@ def test_a_directory_goes_to_another_process_with_its_whole_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    store = LocalObjectStore(directory="target")
+    store = LocalStoreResource(directory="target")
     store.write("a/b", b"content")
     packed = pickle.dumps(store)
     monkeypatch.chdir("/")
@@ -105,7 +105,7 @@ def test_a_directory_goes_to_another_process_with_its_whole_path(
 
 
 def test_a_store_goes_to_another_process(bucket: str) -> None:
-    store = S3ObjectStore(bucket=bucket, s3=S3Resource(region_name="us-east-1"))
+    store = S3StoreResource(bucket=bucket, s3=S3Resource(region_name="us-east-1"))
     store.write("a/b", b"content")
     again = pickle.loads(pickle.dumps(store))
     assert again.read("a/b") == b"content"
