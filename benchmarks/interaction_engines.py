@@ -137,9 +137,11 @@ class Growth:
 
 def _say(polars: Growth, spark: Growth, memory_gib: float) -> str:
     said = [
-        f"A further million interactions costs one machine {polars.seconds * 1e6:.1f} s and "
-        f"{polars.bytes * 1e6 / 2**20:,.0f} MiB, and Spark on the same cores {spark.seconds * 1e6:.1f} s, after "
-        f"{spark.fixed:.0f} s that any batch costs it."
+        (
+            f"A further million interactions costs one machine {polars.seconds * 1e6:.1f} s and "
+            f"{polars.bytes * 1e6 / 2**20:,.0f} MiB, and Spark on the same cores {spark.seconds * 1e6:.1f} s, after "
+            f"{spark.fixed:.0f} s that any batch costs it."
+        )
     ]
     for times in (1, *_MORE_CORES):
         where = "On the same cores" if times == 1 else f"With {times} times the cores, if it grew with them,"

@@ -48,15 +48,19 @@ def _header(results: list[dict[str, Any]]) -> str:
         [
             "# Benchmarks",
             "",
-            "Written by `python -m benchmarks --write-docs`; do not edit. `make bench` measures anew "
-            "(benchmarks/results/), all of it on this machine: nothing leaves it, and databases and servers are "
-            "started for the purpose. Seconds are wall-clock; what is compared ran in the same run.",
+            (
+                "Written by `python -m benchmarks --write-docs`; do not edit. `make bench` measures anew "
+                "(benchmarks/results/), all of it on this machine: nothing leaves it, and databases and servers are "
+                "started for the purpose. Seconds are wall-clock; what is compared ran in the same run."
+            ),
             "",
             "| | |",
             "| --- | --- |",
             f"| Date | {machine['at']} |",
-            f"| Machine | {machine['cores']} cores, {machine['memory_gib']} GiB of memory, {machine['cpu']}, "
-            f"{machine['system']} |",
+            (
+                f"| Machine | {machine['cores']} cores, {machine['memory_gib']} GiB of memory, {machine['cpu']}, "
+                f"{machine['system']} |"
+            ),
             f"| Python | {machine['python']} |",
             f"| Libraries | {libraries} |",
             f"| Goals | {len(goals) - missed} of {len(goals)} met |",

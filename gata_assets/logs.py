@@ -71,7 +71,7 @@ def event_logger(
 
     @dg.logger
     def gata(_: dg.InitLoggerContext) -> logging.Logger:
-        logger = logging.Logger("gata_assets", logging.DEBUG)
+        logger = logging.Logger("gata_assets", logging.DEBUG)  # noqa: LOG001 - each run has its own
         logger.addHandler(handler)
         return logger
 

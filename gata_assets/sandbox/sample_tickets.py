@@ -142,7 +142,7 @@ def generate_tickets(
 
 
 def _tickets_of_day(day: date, tickets_per_day: int, seed: int) -> list[_Row]:
-    rng = Random(f"{seed}/{day.isoformat()}")
+    rng = Random(f"{seed}/{day.isoformat()}")  # noqa: S311 - repeatable
     day_number = (day - FIRST_SAMPLE_DAY).days
     midnight = (day - _UNIX_EPOCH).days * _SECONDS_PER_DAY
     groups = _groups_of_day(rng, day, tickets_per_day, seed)
@@ -169,7 +169,7 @@ def _groups_of_day(rng: Random, day: date, tickets_per_day: int, seed: int) -> l
     for group in SAMPLE_GROUPS:
         if group.evenly:
             pace = tickets_per_day * group.weight
-            phase = Random(f"{seed}/{group.label}").random()
+            phase = Random(f"{seed}/{group.label}").random()  # noqa: S311 - repeatable
             groups += [group] * (floor((day_number + 1) * pace + phase) - floor(day_number * pace + phase))
     rng.shuffle(groups)
     return groups

@@ -293,7 +293,7 @@ _FAULTS = {
 
 def _fault(problem: dict[str, object], given: Mapping[str, str]) -> str:
     location = problem["loc"]
-    assert isinstance(location, tuple)
+    assert isinstance(location, tuple)  # noqa: S101 - pydantic's type is wider
     if not location:
         return str(problem["msg"])
     field = str(location[0])

@@ -209,7 +209,7 @@ class LocalStore(ObjectStore):
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(aside, path)
+            aside.replace(path)
         except BaseException:
             aside.unlink(missing_ok=True)
             raise

@@ -24,8 +24,10 @@ def draw_label_chart(counts: Mapping[str, int], *, title: str) -> str:
     height = 24 + len(shown) * (_BAR + _GAP)
     width = _NAME_WIDTH + _BAR_WIDTH + _COUNT_WIDTH
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        'font-family="sans-serif" font-size="11" fill="#444">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+            'font-family="sans-serif" font-size="11" fill="#444">'
+        ),
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
         f'<text x="4" y="15" font-size="12" font-weight="bold">{escape(title)}</text>',
     ]

@@ -176,4 +176,4 @@ def test_a_command_and_each_run_of_it_read_a_report_once(settings: Settings, buc
     reads = reads_of_reports(faults)
     assert {name: reads.pop(name) for name in earlier} == dict.fromkeys(earlier, 1 + len(half.run_ids))
     # It is looked for before it is written, and read once by the command and by each run.
-    assert [count for count in reads.values()] == [2 + len(half.run_ids)]
+    assert list(reads.values()) == [2 + len(half.run_ids)]

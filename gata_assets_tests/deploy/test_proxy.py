@@ -83,7 +83,7 @@ class Proxy:
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    """nginx before a webserver without any code."""
+    """The nginx before a webserver without any code."""
     directory = tmp_path_factory.mktemp("proxy")
     port, webserver_port = free_port(), free_port()
     certificate, key, passwords = (directory / f"gata.{end}" for end in ("crt", "key", "htpasswd"))

@@ -168,8 +168,7 @@ class EngineThatMixesRows(PolarsEngine):
 
         def take(first: int, last: int) -> pa.Table:
             table = joined.take(first, last)
-            turned = table.take(list(reversed(range(len(table))))).combine_chunks()
-            return turned
+            return table.take(list(reversed(range(len(table))))).combine_chunks()
 
         sources = {**made.sources, WITH_FEATURES: replace(joined, take=take)}
         return ArrowTables(store, sources, made.numbers, made.outcomes, 1)

@@ -69,5 +69,5 @@ def write_tables(
     manifest = replace(tables, files=described).encode()
     store.write(manifest_key, manifest)
     stored = read_stored(manifest)
-    assert stored is not None
+    assert stored is not None  # noqa: S101 - it was encoded above
     return WrittenTables(stored, manifest_key, prefix, files)

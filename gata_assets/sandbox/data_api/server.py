@@ -26,7 +26,7 @@ from gata_assets.sandbox.data_api.postgres import Outcome, Postgres
 from gata_assets.sandbox.data_api.sql import DataApiError, bad_request, bind, plain_parameters, translate
 
 DEFAULT_CLUSTER_ARN = "arn:aws:rds:us-east-1:123456789012:cluster:gata-local"
-DEFAULT_SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:gata-local-A1b2C3"
+DEFAULT_SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:gata-local-A1b2C3"  # noqa: S105 - a name
 
 # HTTP status of every error: those of botocore's rds-data model, and two that any AWS service can answer.
 ERROR_STATUS = {

@@ -2,12 +2,11 @@
 
 SQLite and PostgreSQL hold the same columns and indexes. The PostgreSQL table of a live system has one column
 more, a pgvector embedding of the text: nothing here reads it, and leaving it out spares the extension.
-Reading tickets does not belong here, nor does making them up (`core.sample_tickets`).
+Reading tickets does not belong here, nor does making them up (`sandbox.sample_tickets`).
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,7 +141,7 @@ def create_sqlite(path: Path, tickets: pd.DataFrame) -> int:
                 )
         finally:
             connection.close()
-        os.replace(unfinished, path)
+        unfinished.replace(path)
     return len(tickets)
 
 

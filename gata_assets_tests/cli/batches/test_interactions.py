@@ -209,7 +209,7 @@ def test_an_interrupted_backfill_stops_for_all_tenants_and_the_same_command_goes
         stderr=subprocess.DEVNULL,
         text=True,
         # A shell that runs tests in the background lets them ignore it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads yet
     )
     until = time.monotonic() + 120
     while len(list(workplace.glob("gata-data/acme/training_data/*/manifest.json"))) < 3:

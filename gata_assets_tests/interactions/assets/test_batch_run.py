@@ -37,7 +37,7 @@ SETTINGS = {
     "MIN_INTERACTIONS_PER_USER": "2",
     "MIN_INTERACTIONS_PER_ITEM": "2",
 }
-FEATURES = [name for name in TABLES[next(iter(TABLES))]]
+FEATURES = list(TABLES[next(iter(TABLES))])
 HEADER = "user_id,item_id,interaction_type,timestamp"
 
 
