@@ -24,7 +24,8 @@ from benchmarks.harness import PROJECT, Cell, Goal, Result, Table
 from benchmarks.processes import run_command
 from benchmarks.servers import counting_data_api, postgres
 from gata_assets.batches import Batch, batches_between, parse_batch_id
-from gata_assets.sandbox.sample_tickets import SAMPLE_FALLBACK_LABEL, generate_tickets
+from gata_assets.sandbox.sample_tickets import generate_tickets
+from gata_assets.tickets.rules import SAMPLE_FALLBACK_LABEL
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, manifest_key
 

@@ -73,7 +73,7 @@ def run(*, quick: bool) -> Result:
     """Measure; `quick` with few tickets."""
     training, older = (4_000, 12_000) if quick else (100_000, 300_000)
     times = 1 if quick else 3
-    rules = parse_settings({"LOW_VOLUME_FALLBACK_LABEL": _FALLBACK}).rules(sample_fallback_label=FIRST_LABEL)
+    rules = parse_settings({"LOW_VOLUME_FALLBACK_LABEL": _FALLBACK}).tickets.rules
     made = _make_tickets(training, older, rules)
     with TemporaryDirectory() as temporary:
         directory = Path(temporary)

@@ -27,7 +27,8 @@ from moto.server import ThreadedMotoServer
 
 from gata_assets.batches import parse_batch_id
 from gata_assets.sandbox.data_api.server import DataApiServer
-from gata_assets.sandbox.sample_tickets import SAMPLE_FALLBACK_LABEL, generate_tickets
+from gata_assets.sandbox.sample_tickets import generate_tickets
+from gata_assets.tickets.rules import SAMPLE_FALLBACK_LABEL
 from gata_assets.tickets.sources.ddl import insert_postgres
 
 if TYPE_CHECKING:

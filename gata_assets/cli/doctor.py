@@ -48,20 +48,20 @@ def run(settings: Settings) -> bool:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Everything that a run needs, one finding after another."""
-    yield Finding("settings", True, f"{settings.source_kind.value} tickets; {_target(settings)}")
+    yield Finding("settings", True, f"{settings.tickets.source_kind.value} tickets; {_target(settings)}")
     yield from _examine_source(settings)
     store = build_store(settings)
     yield from _examine_store(store)
     if settings.tenants_prepared:
         yield _examine_engine(settings)
         for tenant in settings.tenants_prepared:
-            yield _examine_tenant(Curator(store, tenant, settings.curation_rules, datetime.now(UTC)))
+            yield _examine_tenant(Curator(store, tenant, settings.interactions.curation_rules, datetime.now(UTC)))
 
 
 def _target(settings: Settings) -> str:
-    if settings.target_bucket:
-        return f"target s3://{settings.target_bucket}"
-    return f"target directory {settings.target_dir} (TARGET_BUCKET is unset)"
+    if settings.target.bucket:
+        return f"target s3://{settings.target.bucket}"
+    return f"target directory {settings.target.directory} (TARGET_BUCKET is unset)"
 
 
 def _examine_source(settings: Settings) -> Iterator[Finding]:
@@ -112,13 +112,13 @@ def _examine_engine(settings: Settings) -> Finding:
     """Whether the engine can be loaded and somebody answers where it runs; what a cluster can do is not asked."""
     from gata_assets.definitions.interactions import build_engine
 
-    kind = settings.interaction_engine.value
+    kind = settings.interactions.engine.value
     try:
         build_engine(settings)
-        if settings.interaction_engine is EngineKind.SPARK:
+        if settings.interactions.engine is EngineKind.SPARK:
             from gata_assets.interactions.engines.spark.session import require_answer
 
-            require_answer(settings.spark_remote or settings.spark_master or "")
+            require_answer(settings.interactions.spark_remote or settings.interactions.spark_master or "")
     except ModuleNotFoundError as error:
         return Finding("engine", False, f"{error.name} is not installed: pip install 'gata-assets[{kind}]'")
     except EngineError as error:

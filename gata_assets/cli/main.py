@@ -228,6 +228,6 @@ def _existing_batch(batch_id: str, settings: Settings, argument: str) -> Batch:
     from gata_assets.batches import require_existing_batch
 
     try:
-        return require_existing_batch(batch_id, first_batch_id=settings.first_batch_id, now=datetime.now(UTC))
+        return require_existing_batch(batch_id, first_batch_id=settings.project.first_batch_id, now=datetime.now(UTC))
     except BatchIdError as error:
         raise click.BadParameter(str(error), param_hint=argument) from None

@@ -19,7 +19,8 @@ from gata_assets.errors import StoreError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.sandbox.sample_interactions import SampleShop, generate_interactions, generate_items
 from gata_assets.sandbox.sample_tickets import generate_tickets
-from gata_assets.settings.model import SAMPLE_TICKETS_FILE, Settings
+from gata_assets.settings.model import Settings
+from gata_assets.settings.tickets import SAMPLE_TICKETS_FILE
 from gata_assets.tickets.sources.ddl import create_sqlite
 
 TENANT = "sample"

@@ -16,18 +16,16 @@ from gata_assets.logs import default_logger
 from gata_assets.orchestration.alerting.channels import AlertChannel, LoggedAlerts, SnsAlerts
 from gata_assets.orchestration.alerting.overdue_check import OverdueRule, build_overdue_check
 from gata_assets.orchestration.alerting.sensors import build_failed_runs_sensor, build_overdue_sensor
+from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.partitions import batch_partitions
 from gata_assets.orchestration.schedules import PREPARE_SCHEDULE, build_schedule
-from gata_assets.sandbox.sample_tickets import SAMPLE_FALLBACK_LABEL
 from gata_assets.settings.model import Settings, load_settings
 from gata_assets.settings.values import BackfillPolicy, SourceKind
 from gata_assets.storage.resource import LocalStoreResource, ObjectStoreResource
-from gata_assets.tickets.arrivals.decision import ArrivalRules
 from gata_assets.tickets.arrivals.sensor import build_new_tickets_sensor
 from gata_assets.tickets.assets.definition import DATASETS, TABLES, build_ticket_assets
 from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS, build_jobs
-from gata_assets.tickets.assets.rules_resource import PreparationRulesResource
 from gata_assets.tickets.sources.base import TicketSource
 from gata_assets.tickets.sources.shared_read import SharedTickets
 
@@ -45,71 +43,54 @@ def build_definitions(
     logger: dg.LoggerDefinition | None = None,
 ) -> dg.Definitions:
     """The whole project for these settings; what is given takes the place of what they would choose."""
-    partitions = batch_partitions(settings.first_batch_id)
+    partitions = batch_partitions(settings.project.first_batch_id)
     store = object_store or build_store(settings)
-    rules = settings.rules(sample_fallback_label=SAMPLE_FALLBACK_LABEL)
-    version = "+".join(filter(None, [__version__, settings.gata_revision]))
-    overdue = OverdueRule(_GENERAL, partitions, settings.overdue_after_hours)
-    overdue_check = build_overdue_check(overdue)
-    tickets = build_ticket_assets(
+    options = AssetOptions(
         partitions,
-        code_version=version,
+        code_version="+".join(filter(None, [__version__, settings.project.revision])),
         backfill_policy=_backfill_policy(settings),
-        batches_at_once=settings.backfill_chunk,
-        owners=settings.asset_owners or (),
+        owners=settings.project.asset_owners or (),
     )
-    line = dg.Definitions(
-        assets=[tickets],
+    overdue = OverdueRule(_GENERAL, partitions, settings.automation.overdue_after_hours)
+    overdue_check = build_overdue_check(overdue)
+    assets = build_ticket_assets(settings.tickets.rules, options, batches_at_once=settings.project.backfill_chunk)
+    tickets = dg.Definitions(
+        assets=[assets],
         asset_checks=[overdue_check],
         jobs=build_jobs(without=overdue_check),
         sensors=[
             build_new_tickets_sensor(
-                _arrival_rules(settings), timedelta(minutes=settings.sensor_interval_minutes), partitions, _GENERAL
+                settings.arrival_rules,
+                timedelta(minutes=settings.automation.sensor_interval_minutes),
+                partitions,
+                _GENERAL,
             ),
             build_failed_runs_sensor(),
             build_overdue_sensor(overdue),
         ],
-        schedules=[build_schedule(PREPARE_SCHEDULE, PREPARE_TICKETS, settings.prepare_schedule, partitions)],
+        schedules=[build_schedule(PREPARE_SCHEDULE, PREPARE_TICKETS, settings.automation.prepare_schedule, partitions)],
         resources={
             "alerts": alerts or build_alerts(settings),
             "ticket_source": _as_resource(ticket_source or build_source(settings)),
-            "preparation_rules": PreparationRulesResource.of(rules),
             TABLES: ParquetIOManager(store=store),
             DATASETS: DatasetIOManager(store=store),
         },
-        loggers={"console": logger or default_logger(settings.log_level)},
+        loggers={"console": logger or default_logger(settings.project.log_level)},
         executor=dg.in_process_executor,
     )
     if not settings.tenants_prepared:
-        return line
+        return tickets
     # Who prepares tickets alone does not load what interactions need.
     from gata_assets.definitions.interactions import build_interaction_definitions
 
-    interactions = build_interaction_definitions(
-        settings,
-        store,
-        partitions,
-        engine=interaction_engine,
-        code_version=version,
-        backfill_policy=_backfill_policy(settings),
-    )
-    return dg.Definitions.merge(line, interactions)
+    interactions = build_interaction_definitions(settings, store, options, engine=interaction_engine)
+    return dg.Definitions.merge(tickets, interactions)
 
 
 def _backfill_policy(settings: Settings) -> dg.BackfillPolicy:
-    if settings.backfill_policy is BackfillPolicy.SINGLE_RUN:
+    if settings.project.backfill_policy is BackfillPolicy.SINGLE_RUN:
         return dg.BackfillPolicy.single_run()
-    return dg.BackfillPolicy.multi_run(settings.backfill_chunk)
-
-
-def _arrival_rules(settings: Settings) -> ArrivalRules:
-    return ArrivalRules(
-        training_period_days=settings.training_period,
-        low_volume_period_days=settings.low_volume_period,
-        recent_batch_days=settings.recent_batch_days,
-        min_new_tickets=settings.min_new_tickets,
-        first_batch_id=settings.first_batch_id,
-    )
+    return dg.BackfillPolicy.multi_run(settings.project.backfill_chunk)
 
 
 def _as_resource(source: TicketSource | SharedTickets) -> Any:
@@ -119,11 +100,11 @@ def _as_resource(source: TicketSource | SharedTickets) -> Any:
 
 def build_source(settings: Settings) -> TicketSource:
     """The ticket source that the settings choose; drivers are imported when they are needed."""
-    match settings.source_kind:
+    match settings.tickets.source_kind:
         case SourceKind.SAMPLE | SourceKind.SQLITE:
             from gata_assets.tickets.sources.sqlite import SqliteTickets
 
-            return SqliteTickets(path=str(settings.sqlite_path))
+            return SqliteTickets(path=str(settings.tickets.sqlite_path))
         case SourceKind.POSTGRESQL:
             from gata_assets.tickets.sources.postgres import PostgresTickets
 
@@ -133,35 +114,39 @@ def build_source(settings: Settings) -> TicketSource:
             from gata_assets.tickets.sources.data_api import DataApiTickets
 
             return DataApiTickets(
-                cluster_arn=settings.db_arn or "",
-                secret_arn=settings.db_secret_arn or "",
+                cluster_arn=settings.tickets.db_arn or "",
+                secret_arn=settings.tickets.db_secret_arn or "",
                 # A cluster answers in its own region only, and its ARN says which that is.
-                region=(settings.db_arn or "").split(":")[3],
+                region=(settings.tickets.db_arn or "").split(":")[3],
             )
 
 
 def build_alerts(settings: Settings) -> AlertChannel:
     """Where failed runs are reported to: the topic of the settings, or the log."""
-    return SnsAlerts(topic_arn=settings.alert_topic_arn) if settings.alert_topic_arn else LoggedAlerts()
+    return (
+        SnsAlerts(topic_arn=settings.automation.alert_topic_arn)
+        if settings.automation.alert_topic_arn
+        else LoggedAlerts()
+    )
 
 
 def open_source(settings: Settings) -> TicketSource:
     """The ticket source for use outside of a run, where no variable is resolved by Dagster."""
     source = build_source(settings)
-    if settings.source_kind is SourceKind.POSTGRESQL and settings.tickets_url:
-        return source.model_copy(update={"url": settings.tickets_url.get_secret_value()})
+    if settings.tickets.source_kind is SourceKind.POSTGRESQL and settings.tickets.url:
+        return source.model_copy(update={"url": settings.tickets.url.get_secret_value()})
     return source
 
 
 def build_store(settings: Settings) -> ObjectStoreResource:
     """The target that the settings choose; the AWS SDK is imported when it is needed."""
-    if settings.target_bucket is None:
-        return LocalStoreResource(directory=str(settings.target_dir))
+    if settings.target.bucket is None:
+        return LocalStoreResource(directory=str(settings.target.directory))
     from dagster_aws.s3 import S3Resource
 
     from gata_assets.storage.s3 import S3StoreResource
 
-    return S3StoreResource(bucket=settings.target_bucket, s3=S3Resource(region_name=settings.aws_default_region))
+    return S3StoreResource(bucket=settings.target.bucket, s3=S3Resource(region_name=settings.target.region))
 
 
 @dg.definitions

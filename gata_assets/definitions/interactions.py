@@ -1,16 +1,17 @@
-"""The interaction half of the definitions: the tenants' assets, and the jobs, sensor and schedule over them.
+"""The definitions of interactions: the tenants' assets, and the jobs, sensor and schedule over them.
 
-Assembly only, for `definitions`. The engine is imported when a run makes something with it.
+Assembly only, for `definitions`. The engine is imported when a run builds something with it.
 """
 
 from __future__ import annotations
 
 import dagster as dg
 
-from gata_assets.interactions.assets.definition import InteractionLineRules, build_interaction_assets
+from gata_assets.interactions.assets.definition import InteractionAssetRules, build_interaction_assets
 from gata_assets.interactions.assets.jobs import PREPARE_INTERACTIONS, build_interaction_jobs
 from gata_assets.interactions.assets.sensor import build_new_files_sensor
 from gata_assets.interactions.engines.base import InteractionEngine
+from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.partitions import day_partitions
 from gata_assets.orchestration.schedules import INTERACTION_SCHEDULE, build_schedule
 from gata_assets.settings.model import Settings
@@ -21,24 +22,18 @@ from gata_assets.storage.resource import ObjectStoreResource
 def build_interaction_definitions(
     settings: Settings,
     store: ObjectStoreResource,
-    partitions: dg.HourlyPartitionsDefinition,
+    options: AssetOptions,
     *,
     engine: InteractionEngine | None,
-    code_version: str,
-    backfill_policy: dg.BackfillPolicy,
 ) -> dg.Definitions:
-    """The interaction line of all tenants; what is given takes the place of what the settings would choose."""
-    rules = InteractionLineRules(
-        curation=settings.curation_rules,
-        interactions=settings.interaction_rules,
-        batches=partitions,
-        days=day_partitions(settings.earliest_interaction),
-        code_version=code_version,
-        backfill_policy=backfill_policy,
-        engine=settings.interaction_engine.value,
-        owners=settings.asset_owners or (),
+    """The interactions of all tenants; an engine that is given replaces the one that the settings choose."""
+    rules = InteractionAssetRules(
+        curation=settings.interactions.curation_rules,
+        interactions=settings.interactions.rules,
+        days=day_partitions(settings.interactions.earliest_interaction),
+        engine=settings.interactions.engine.value,
     )
-    assets = {tenant: build_interaction_assets(tenant, rules) for tenant in settings.tenants_prepared}
+    assets = {tenant: build_interaction_assets(tenant, rules, options) for tenant in settings.tenants_prepared}
     curated = [key for catalogue, days, _ in assets.values() for key in (*catalogue.keys, *days.keys)]
     batches = [key for _, _, batches in assets.values() for key in batches.keys]
     return dg.Definitions(
@@ -49,10 +44,14 @@ def build_interaction_definitions(
                 settings.tenants_prepared,
                 rules.days,
                 rules.curation,
-                window_days=settings.interaction_rules.seen_period_days,
+                window_days=rules.interactions.seen_period_days,
             )
         ],
-        schedules=[build_schedule(INTERACTION_SCHEDULE, PREPARE_INTERACTIONS, settings.prepare_schedule, partitions)],
+        schedules=[
+            build_schedule(
+                INTERACTION_SCHEDULE, PREPARE_INTERACTIONS, settings.automation.prepare_schedule, options.batches
+            )
+        ],
         resources={
             "object_store": store,
             "interaction_engine": engine
@@ -63,7 +62,7 @@ def build_interaction_definitions(
 
 def build_engine(settings: Settings) -> InteractionEngine:
     """The engine that the settings choose."""
-    match settings.interaction_engine:
+    match settings.interactions.engine:
         case EngineKind.POLARS:
             from gata_assets.interactions.engines.polars import PolarsEngine
 
@@ -71,4 +70,4 @@ def build_engine(settings: Settings) -> InteractionEngine:
         case EngineKind.SPARK:
             from gata_assets.interactions.engines.spark.engine import SparkEngine
 
-            return SparkEngine(master=settings.spark_master, remote=settings.spark_remote)
+            return SparkEngine(master=settings.interactions.spark_master, remote=settings.interactions.spark_remote)

@@ -25,6 +25,7 @@ from gata_assets.sandbox.sample_vocabulary import (
     SLOTS,
     VOCABULARY,
 )
+from gata_assets.tickets.rules import SAMPLE_FALLBACK_LABEL
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class SampleGroup:
 
 
 SAMPLE_GROUPS: tuple[SampleGroup, ...] = (
-    SampleGroup(25000000000101, "general support", 0.2000, former_id=25000000000009),
+    SampleGroup(SAMPLE_FALLBACK_LABEL, "general support", 0.2000, former_id=25000000000009),
     SampleGroup(25000000000118, "billing and invoices", 0.1450),
     SampleGroup(25000000000126, "delivery and tracking", 0.1180, former_id=25000000000014),
     SampleGroup(25000000000134, "returns and refunds", 0.0970),
@@ -60,7 +61,6 @@ SAMPLE_GROUPS: tuple[SampleGroup, ...] = (
     SampleGroup(25000000000247, "press and partnerships", 0.0014, evenly=True),
     SampleGroup(25000000000255, "product safety", 0.0004, evenly=True),
 )
-SAMPLE_FALLBACK_LABEL = SAMPLE_GROUPS[0].label
 
 FIRST_SAMPLE_DAY = date(2020, 1, 1)
 LAST_SAMPLE_DAY = date(2060, 12, 31)

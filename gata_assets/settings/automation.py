@@ -1,19 +1,17 @@
-"""The settings of what runs by itself: the sensor of new tickets, the schedule, alerts and what is overdue.
-
-A part of `settings.Settings`, which reads and explains them; nothing here reads the environment.
-"""
+"""The settings of what runs by itself: the sensor of new tickets, the schedule, alerts and what is overdue."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, Field
 
+from gata_assets.settings.group import SettingsGroup
 from gata_assets.settings.values import cron, topic
 
 
-class AutomationSettings(BaseModel):
-    """The settings of sensors and schedule."""
+class AutomationSettings(SettingsGroup):
+    """The settings of sensors, schedules and alerts."""
 
     min_new_tickets: int = Field(
         default=1,

@@ -1,265 +1,110 @@
-"""The settings: every variable with its type, default and meaning, read and validated once.
+"""All settings, a group by domain: variables in, validated values out, read and validated once.
 
-`parse_settings` is pure; `load_settings` reads the
-environment and a `.env`-style file (the environment wins) and hands the file's variables on to the AWS SDK.
+`parse_settings` is pure; `load_settings` reads the environment and a `.env`-style file (the environment wins) and
+hands the file's variables on to the AWS SDK. `describe_settings` lists every variable for generated pages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import get_args
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 
 from gata_assets.environment import set_default, variables
 from gata_assets.errors import SettingsError
 from gata_assets.settings.automation import AutomationSettings
 from gata_assets.settings.env_file import read_env_file
 from gata_assets.settings.interactions import InteractionSettings
-from gata_assets.settings.values import (
-    BackfillPolicy,
-    SourceKind,
-    arn,
-    batch_id,
-    bucket_name,
-    owners,
-    readable_url,
-)
-from gata_assets.tickets.rules import LabelFormat, LowVolumePolicy, PreparationRules, SplitMethod
+from gata_assets.settings.project import ProjectSettings
+from gata_assets.settings.target import TargetSettings
+from gata_assets.settings.tickets import TicketSettings
+from gata_assets.settings.values import SourceKind
+from gata_assets.tickets.arrivals.decision import ArrivalRules
 
 DEFAULT_ENV_FILE = "local.env"
 ENV_FILE_VARIABLE = "GATA_ENV_FILE"
-SAMPLE_TICKETS_FILE = Path("gata-sample.sqlite")
 SAMPLE_TENANT = "sample"
 
 
-def _days(default: int, meaning: str) -> int:
-    return Field(default=default, ge=1, le=3660, description=meaning, examples=[str(default)])
-
-
-class Settings(AutomationSettings, InteractionSettings):
-    """All settings; a field's name in capitals is its variable.
-
-    Periods are days, thresholds are shares of 1, labels are Zendesk group ids.
-    """
+class Settings(BaseModel):
+    """All settings by group; which rules follow from more than one group is decided here."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    tickets_url: SecretStr | None = Field(
-        default=None,
-        description="Where tickets are read from: a SQLite file or a PostgreSQL database.",
-        examples=["postgresql://reader@db.example:5432/gata", "sqlite:///tickets.sqlite"],
-    )
-    db_arn: Annotated[str, AfterValidator(arn)] | None = Field(
-        default=None,
-        description="The Aurora cluster to read through the RDS Data API, instead of TICKETS_URL.",
-        examples=["arn:aws:rds:us-east-1:123456789012:cluster:gata"],
-    )
-    db_secret_arn: Annotated[str, AfterValidator(arn)] | None = Field(
-        default=None,
-        description="The Secrets Manager secret of the cluster's reader (JSON: dbname, username, password).",
-        examples=["arn:aws:secretsmanager:us-east-1:123456789012:secret:gata-reader"],
-    )
-    target_bucket: Annotated[str, AfterValidator(bucket_name)] | None = Field(
-        default=None,
-        description="The S3 bucket to write to; unset, files go to TARGET_DIR.",
-        examples=["my-training-data"],
-    )
-    target_dir: Path = Field(
-        default=Path("gata-data"),
-        description="The local directory to write to while TARGET_BUCKET is unset.",
-        examples=["gata-data"],
-    )
-    low_volume_fallback_label: int | None = Field(
-        default=None,
-        ge=0,
-        lt=2**63,
-        description="The group that low-volume tickets are relabelled to; required with a database of your own.",
-        examples=["25000000000101"],
-    )
-    aws_default_region: str = Field(
-        default="us-east-1", description="The AWS region of the services.", examples=["us-east-1"]
-    )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="The least level of log lines that are shown.", examples=["INFO"]
-    )
-    training_period: int = _days(90, "Days of closed tickets in the training window.")
-    low_volume_period: int = _days(365, "Days of closed tickets looked through for low-volume labels.")
-    low_volume_threshold: float = Field(
-        default=0.033,
-        gt=0,
-        lt=1,
-        allow_inf_nan=False,
-        description="A label whose share of the training window is below this is low-volume.",
-        examples=["0.033"],
-    )
-    low_volume_min_count: int = Field(
-        default=10,
-        ge=2,
-        description="The number of tickets that make a low-volume label worth training on.",
-        examples=["10"],
-    )
-    low_volume_policy: LowVolumePolicy = Field(
-        default=LowVolumePolicy.DOCUMENTED,
-        description="What becomes of low-volume tickets in the general dataset.",
-        examples=[policy.value for policy in LowVolumePolicy],
-    )
-    split_method: SplitMethod = Field(
-        default=SplitMethod.BY_TEXT,
-        description="How tickets are divided: by distinct text, or as scikit-learn's train_test_split does.",
-        examples=[method.value for method in SplitMethod],
-    )
-    split_seed: int = Field(
-        default=42,
-        ge=0,
-        lt=2**63,
-        description="The seed of the split by text (the scikit-learn one always uses 42).",
-        examples=["42"],
-    )
-    label_format: LabelFormat = Field(
-        default=LabelFormat.INTEGER,
-        description="How `label` is written into data.json; the fine-tuning job needs integers.",
-        examples=[form.value for form in LabelFormat],
-    )
-    backfill_chunk: int = Field(
-        default=744,
-        ge=1,
-        le=8784,
-        description="The batches of a range that share one read of their tickets.",
-        examples=["744"],
-    )
-    backfill_policy: BackfillPolicy = Field(
-        default=BackfillPolicy.SINGLE_RUN,
-        description="The runs of a range that is launched in Dagster: one, or one a BACKFILL_CHUNK.",
-        examples=[policy.value for policy in BackfillPolicy],
-    )
-    asset_owners: Annotated[tuple[str, ...], BeforeValidator(owners)] | None = Field(
-        default=None,
-        description="Who owns the assets, as the UI shows it: e-mail addresses and team:names, between commas.",
-        examples=["team:routing,ml@example.com"],
-    )
-    gata_revision: str | None = Field(
-        default=None,
-        pattern=r"^[0-9A-Za-z.\-]{1,40}$",
-        description="The commit that an image was built from, for the manifests' code version.",
-        examples=["3f2a9c1"],
-    )
-    first_batch_id: Annotated[str, AfterValidator(batch_id)] = Field(
-        default="2024010100", description="The first batch that exists.", examples=["2024010100"]
-    )
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _in_capitals(cls, value: object) -> object:
-        return value.upper() if isinstance(value, str) else value
-
-    @field_validator("tickets_url")
-    @classmethod
-    def _is_a_known_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None:
-            return None
-        url = value.get_secret_value()
-        if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
-            return value
-        if url.startswith(("postgresql://", "postgres://")):
-            return readable_url(value)
-        raise PydanticCustomError("tickets_url", "is neither sqlite:///path nor postgresql://user@host:port/database")
-
-    @model_validator(mode="after")
-    def _belong_together(self) -> Self:
-        if self.low_volume_period < self.training_period:
-            raise PydanticCustomError(
-                "periods",
-                "LOW_VOLUME_PERIOD ({low}) is shorter than TRAINING_PERIOD ({training}); the low-volume window "
-                "reaches back at least as far. Example: LOW_VOLUME_PERIOD=365",
-                {"low": self.low_volume_period, "training": self.training_period},
-            )
-        if (self.db_arn is None) != (self.db_secret_arn is None):
-            missing, given = ("DB_SECRET_ARN", "DB_ARN") if self.db_arn else ("DB_ARN", "DB_SECRET_ARN")
-            raise PydanticCustomError(
-                "data_api", "{missing} is missing: it goes with {given}", {"missing": missing, "given": given}
-            )
-        if self.db_arn and self.tickets_url:
-            raise PydanticCustomError("source", "TICKETS_URL and DB_ARN are both set; unset one of them")
-        if self.source_kind is not SourceKind.SAMPLE and self.low_volume_fallback_label is None:
-            raise PydanticCustomError(
-                "fallback",
-                "LOW_VOLUME_FALLBACK_LABEL is missing: with a database of your own it must name the group that "
-                "low-volume tickets go to. Example: LOW_VOLUME_FALLBACK_LABEL=25000000000101",
-            )
-        return self
-
-    @property
-    def source_kind(self) -> SourceKind:
-        """Which ticket source the settings choose."""
-        if self.db_arn:
-            return SourceKind.DATA_API
-        if self.tickets_url is None:
-            return SourceKind.SAMPLE
-        if self.tickets_url.get_secret_value().startswith("sqlite:///"):
-            return SourceKind.SQLITE
-        return SourceKind.POSTGRESQL
-
-    @property
-    def sqlite_path(self) -> Path:
-        """The embedded store's file: TICKETS_URL's, or the sample's while it is unset."""
-        if self.tickets_url is None:
-            return SAMPLE_TICKETS_FILE
-        return Path(self.tickets_url.get_secret_value().removeprefix("sqlite:///"))
+    tickets: TicketSettings = Field(description="Where tickets are read from, and what is prepared of them")
+    target: TargetSettings = Field(description="Where files are written to")
+    interactions: InteractionSettings = Field(description="Interactions: features and training rows of recommenders")
+    automation: AutomationSettings = Field(description="What runs by itself, once it is switched on in Dagster's UI")
+    project: ProjectSettings = Field(description="The project as a whole")
 
     @property
     def tenants_prepared(self) -> tuple[str, ...]:
         """Whose interactions are prepared; those of the sample while no tickets and no tenants are named."""
-        if self.tenants is None:
-            return (SAMPLE_TENANT,) if self.source_kind is SourceKind.SAMPLE else ()
-        return self.tenants
+        if self.interactions.tenants is None:
+            return (SAMPLE_TENANT,) if self.tickets.source_kind is SourceKind.SAMPLE else ()
+        return self.interactions.tenants
 
-    def rules(self, *, sample_fallback_label: int) -> PreparationRules:
-        """The part of the settings that shapes the datasets.
-
-        `sample_fallback_label` stands in for LOW_VOLUME_FALLBACK_LABEL with the sample tickets only; every
-        other source has been required to name its own.
-        """
-        fallback = self.low_volume_fallback_label
-        return PreparationRules(
-            training_period_days=self.training_period,
-            low_volume_period_days=self.low_volume_period,
-            low_volume_threshold=self.low_volume_threshold,
-            low_volume_min_count=self.low_volume_min_count,
-            low_volume_policy=self.low_volume_policy,
-            low_volume_fallback_label=sample_fallback_label if fallback is None else fallback,
-            split_method=self.split_method,
-            split_seed=self.split_seed,
-            label_format=self.label_format,
+    @property
+    def arrival_rules(self) -> ArrivalRules:
+        """When new tickets ask for a batch."""
+        return ArrivalRules(
+            training_period_days=self.tickets.training_period,
+            low_volume_period_days=self.tickets.low_volume_period,
+            recent_batch_days=self.automation.recent_batch_days,
+            min_new_tickets=self.automation.min_new_tickets,
+            first_batch_id=self.project.first_batch_id,
         )
 
 
+@dataclass(frozen=True)
+class SettingDescription:
+    """A variable as pages list it; `default` and `example` are written as in a file of settings."""
+
+    variable: str
+    group: str
+    default: str | None
+    description: str
+    example: str
+    is_secret: bool
+
+
+def describe_settings() -> list[SettingDescription]:
+    """Every variable of the project, group by group."""
+    return [
+        SettingDescription(
+            variable,
+            group=str(Settings.model_fields[group].description),
+            default=_written(field.default),
+            description=str(field.description),
+            example=str((field.examples or [""])[0]),
+            is_secret=SecretStr in (field.annotation, *get_args(field.annotation)),
+        )
+        for group, variable, field in _fields()
+    ]
+
+
 def variable_names() -> tuple[str, ...]:
-    """The variables of the project, in the order of their documentation."""
-    return tuple(name.upper() for name in Settings.model_fields)
+    """The variables of the project, group by group."""
+    return tuple(variable for _, variable, _ in _fields())
 
 
 def parse_settings(values: Mapping[str, str]) -> Settings:
-    """Validate variables; an empty value counts as unset, variables that are not ours are passed over.
+    """Validate variables; an empty value counts as unset, variables that are not ours are ignored.
 
     Raises SettingsError, which names each wrong variable, its fault and an example.
     """
-    ours = {name.lower(): values[name].strip() for name in variable_names() if values.get(name, "").strip()}
+    given: dict[str, dict[str, str]] = {group: {} for group in Settings.model_fields}
+    for group, variable, _ in _fields():
+        if value := values.get(variable, "").strip():
+            given[group][variable] = value
     try:
-        return Settings.model_validate(ours)
+        return Settings.model_validate(given)
     except ValidationError as error:
-        faults = [_fault(dict(problem), ours) for problem in error.errors(include_url=False)]
+        faults = [_fault(dict(problem), given) for problem in error.errors(include_url=False)]
         raise SettingsError("Wrong settings:\n" + "\n".join(f"  {fault}" for fault in faults)) from None
 
 
@@ -268,7 +113,7 @@ def load_settings(env_file: Path | None = None) -> Settings:
 
     The file is `env_file`, or the one that GATA_ENV_FILE names, or `local.env` where it exists. Its variables
     are put into the environment (never over one that is there), so that boto3 and Dagster see them too.
-    Raises SettingsError, also for a file that is missing or holds a variable that nobody knows.
+    Raises SettingsError, also for a file that is missing or has a variable that is not known.
     """
     named = env_file or (Path(variables()[ENV_FILE_VARIABLE]) if variables().get(ENV_FILE_VARIABLE) else None)
     path = named or Path(DEFAULT_ENV_FILE)
@@ -278,8 +123,25 @@ def load_settings(env_file: Path | None = None) -> Settings:
         for name, value in read_env_file(path, known=variable_names()).items():
             set_default(name, value)
     settings = parse_settings(variables())
-    set_default("AWS_DEFAULT_REGION", settings.aws_default_region)
+    set_default("AWS_DEFAULT_REGION", settings.target.region)
     return settings
+
+
+def _fields() -> Iterator[tuple[str, str, FieldInfo]]:
+    """Each field with its group and its variable."""
+    for group, of_group in Settings.model_fields.items():
+        model = of_group.annotation
+        assert isinstance(model, type)
+        assert issubclass(model, BaseModel)
+        for field in model.model_fields.values():
+            yield group, str(field.alias), field
+
+
+def _written(default: object) -> str | None:
+    """A default as it is written in a file of settings; None where the variable is unset by default."""
+    if default is None:
+        return None
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 # Faults in our words, by pydantic's error types; ours are in words already.
@@ -291,14 +153,13 @@ _FAULTS = {
 }
 
 
-def _fault(problem: dict[str, object], given: Mapping[str, str]) -> str:
+def _fault(problem: dict[str, object], given: Mapping[str, Mapping[str, str]]) -> str:
     location = problem["loc"]
     assert isinstance(location, tuple)  # noqa: S101 - pydantic's type is wider
-    if not location:
+    if len(location) < 2:
         return str(problem["msg"])
-    field = str(location[0])
-    info = Settings.model_fields[field]
+    group, variable = str(location[0]), str(location[1])
+    described = next(one for one in describe_settings() if one.variable == variable)
     fault = _FAULTS.get(str(problem["type"]), str(problem["msg"]).replace("Input should", "should"))
-    shown = "" if field == "tickets_url" else f"'{given.get(field, '')[:60]}' "
-    example = (info.examples or [""])[0]
-    return f"{field.upper()}: {shown}{fault}. {info.description} Example: {field.upper()}={example}"
+    shown = "" if described.is_secret else f"'{given[group].get(variable, '')[:60]}' "
+    return f"{variable}: {shown}{fault}. {described.description} Example: {variable}={described.example}"

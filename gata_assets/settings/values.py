@@ -120,6 +120,13 @@ def owners(value: object) -> object:
     return owners
 
 
+def module_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Dotted names of Python modules."""
+    if not all(part.isidentifier() for name in names for part in name.split(".")):
+        raise PydanticCustomError("modules", "must be names of Python modules (package.module), with commas between")
+    return names
+
+
 def batch_id(value: str) -> str:
     """A batch ID."""
     try:

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+# The group of the sample tickets that stands in for LOW_VOLUME_FALLBACK_LABEL while no database is named.
+SAMPLE_FALLBACK_LABEL = 25_000_000_000_101
+
 
 class LowVolumePolicy(StrEnum):
     """What becomes of low-volume tickets in the general dataset.

@@ -498,7 +498,7 @@ def low_volume_dataset() -> Dataset:
         split=Split(train=rows.head(1), test=rows.tail(1)),
         reason="",
         windows={},
-        rules=parse_settings({}).rules(sample_fallback_label=1),
+        rules=parse_settings({}).tickets.rules,
         code_version="0",
     )
 

@@ -17,11 +17,11 @@ from sklearn.naive_bayes import MultinomialNB
 
 from gata_assets.sandbox.sample_tickets import (
     MAX_TICKETS_PER_DAY,
-    SAMPLE_FALLBACK_LABEL,
     SAMPLE_GROUPS,
     generate_tickets,
 )
 from gata_assets.sandbox.sample_vocabulary import SHARED_TEXTS, SLOTS, VOCABULARY
+from gata_assets.tickets.rules import SAMPLE_FALLBACK_LABEL
 from gata_assets.tickets.sources.ddl import CHANNELS, ROUTERS, TICKET_COLUMNS
 
 LAST_DAY = date(2026, 1, 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gata_assets.errors import SettingsError
-from gata_assets.settings.model import Settings, load_settings, parse_settings, variable_names
+from gata_assets.settings.model import describe_settings, load_settings, parse_settings, variable_names
 from gata_assets.settings.values import SourceKind
 
 CLUSTER = "arn:aws:rds:us-east-1:123456789012:cluster:gata"
@@ -28,10 +28,14 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_the_defaults_are_those_of_the_documentation() -> None:
     settings = parse_settings({})
-    assert (settings.training_period, settings.low_volume_period, settings.low_volume_threshold) == (90, 365, 0.033)
-    assert (settings.aws_default_region, settings.log_level) == ("us-east-1", "INFO")
-    assert (settings.low_volume_min_count, settings.split_seed) == (10, 42)
-    assert settings.source_kind is SourceKind.SAMPLE
+    assert (
+        settings.tickets.training_period,
+        settings.tickets.low_volume_period,
+        settings.tickets.low_volume_threshold,
+    ) == (90, 365, 0.033)
+    assert (settings.target.region, settings.project.log_level) == ("us-east-1", "INFO")
+    assert (settings.tickets.low_volume_min_count, settings.tickets.split_seed) == (10, 42)
+    assert settings.tickets.source_kind is SourceKind.SAMPLE
 
 
 @pytest.mark.parametrize(
@@ -59,6 +63,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
             "arn:aws:sns:us-east-1:123456789012:gata.fifo",
             "'arn:aws:sns:us-east-1:123456789012:gata.fifo' is not the ARN",
         ),
+        ("TABLE_SPECS", "my tables", "'my tables' must be names of Python modules"),
         ("PREPARE_SCHEDULE", "weekly", "'weekly' is not a schedule: five fields are needed"),
         (
             "PREPARE_SCHEDULE",
@@ -86,7 +91,7 @@ def test_a_wrong_value_names_variable_fault_and_example(variable: str, value: st
 
 @pytest.mark.parametrize("cron", ["0 3 * * 1", "0 */6 * * *", "30 1,13 1-7/2 jan-mar MON-FRI", "5 0 1 12 7"])
 def test_a_schedule_is_any_cron_expression_of_one_minute(cron: str) -> None:
-    assert parse_settings({"PREPARE_SCHEDULE": f"  {cron} "}).prepare_schedule == cron.lower()
+    assert parse_settings({"PREPARE_SCHEDULE": f"  {cron} "}).automation.prepare_schedule == cron.lower()
 
 
 def test_a_wrong_url_is_refused_without_showing_its_password() -> None:
@@ -106,11 +111,12 @@ def test_a_password_that_is_not_percent_encoded_is_refused_and_not_shown(passwor
     assert "Hunt" not in str(caught.value)
 
 
-def test_all_faults_are_said_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
-        parse_settings({"TRAINING_PERIOD": "x", "SPLIT_SEED": "y"})
+        parse_settings({"TRAINING_PERIOD": "x", "SPLIT_SEED": "y", "MAX_HOURS_AHEAD": "z"})
     assert "TRAINING_PERIOD" in str(caught.value)
     assert "SPLIT_SEED" in str(caught.value)
+    assert "MAX_HOURS_AHEAD" in str(caught.value), "of another group"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +139,7 @@ def test_settings_that_do_not_go_together_are_refused(values: dict[str, str], fa
 
 
 def test_an_empty_value_counts_as_unset() -> None:
-    assert parse_settings({"TRAINING_PERIOD": " ", "TARGET_BUCKET": ""}).training_period == 90
+    assert parse_settings({"TRAINING_PERIOD": " ", "TARGET_BUCKET": ""}).tickets.training_period == 90
 
 
 def test_the_file_is_read_below_the_environment(empty_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +148,7 @@ def test_the_file_is_read_below_the_environment(empty_environment: Path, monkeyp
     monkeypatch.setenv("TRAINING_PERIOD", "")
     monkeypatch.setenv("AWS_PROFILE", "")
     settings = load_settings()
-    assert (settings.training_period, settings.split_seed) == (30, 8)
+    assert (settings.tickets.training_period, settings.tickets.split_seed) == (30, 8)
     assert (os.environ["AWS_PROFILE"], os.environ["AWS_DEFAULT_REGION"]) == ("x", "us-east-1")
 
 
@@ -179,8 +185,36 @@ def test_example_env_documents_every_setting_with_its_default() -> None:
         name, separator, value = line.removeprefix("#").partition("=")
         if separator and name.isupper() and " " not in name:
             shown[name] = value
-    assert set(variable_names()) <= set(shown)
-    for name in variable_names():
-        default = Settings.model_fields[name.lower()].default
-        if default is not None:
-            assert shown[name] == (",".join(default) if isinstance(default, tuple) else str(default)), name
+    for one in describe_settings():
+        assert one.variable in shown
+        if one.default is not None:
+            assert shown[one.variable] == one.default, one.variable
+
+
+def test_every_setting_is_listed_with_its_group_meaning_and_example() -> None:
+    listed = {one.variable: one for one in describe_settings()}
+    assert tuple(listed) == variable_names()
+    assert len(listed) == len(describe_settings()), "a variable belongs to one group"
+    assert all(one.group and one.description.endswith(".") and one.example for one in listed.values())
+    assert listed["INTERACTION_PERIOD"].default == "90"
+    assert listed["POSITIVE_INTERACTION_TYPES"].default == "click,purchase,like"
+    assert listed["SPLIT_METHOD"].default == "by-text"
+    assert listed["EARLIEST_INTERACTION"].default == "2020-01-01"
+    assert listed["TARGET_BUCKET"].default is None
+    assert [one.variable for one in listed.values() if one.is_secret] == ["TICKETS_URL"]
+
+
+def test_every_example_of_a_setting_is_accepted() -> None:
+    needed = {"LOW_VOLUME_FALLBACK_LABEL": "1", "DB_ARN": CLUSTER, "DB_SECRET_ARN": SECRET}
+    for one in describe_settings():
+        without = () if one.variable.startswith("DB_") else ("DB_ARN", "DB_SECRET_ARN")
+        beside = {name: value for name, value in needed.items() if name not in without}
+        parse_settings({**beside, one.variable: one.example})
+
+
+def test_a_variable_is_read_into_the_group_of_its_domain() -> None:
+    values = {"TARGET_BUCKET": "my-data", "TENANTS": "acme", "SPLIT_SEED": "7", "ASSET_OWNERS": "team:a,b@c.de"}
+    settings = parse_settings({**values, "MIN_NEW_TICKETS": "3", "SOMETHING_ELSE": "x"})
+    assert (settings.target.bucket, settings.interactions.tenants) == ("my-data", ("acme",))
+    assert (settings.tickets.rules.split_seed, settings.arrival_rules.min_new_tickets) == (7, 3)
+    assert settings.project.asset_owners == ("team:a", "b@c.de")

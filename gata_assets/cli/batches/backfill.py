@@ -22,7 +22,6 @@ from gata_assets.logs import RANGE_TAGS
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import open_instance
 from gata_assets.orchestration.jobs import RUN_CONFIG
-from gata_assets.sandbox.sample_tickets import SAMPLE_FALLBACK_LABEL
 from gata_assets.settings.model import Settings
 from gata_assets.settings.values import SourceKind
 from gata_assets.storage.objects import ObjectStore
@@ -140,9 +139,9 @@ def run(
 
 
 def _run_tickets(settings: Settings, batch_ids: Sequence[str], *, again: bool, only_plan: bool) -> int:
-    rules = settings.rules(sample_fallback_label=SAMPLE_FALLBACK_LABEL)
+    rules = settings.tickets.rules
     wanted = find_wanted(build_store(settings), batch_ids, rules, again=again)
-    chunks = _chunks(wanted.missing, settings.backfill_chunk)
+    chunks = _chunks(wanted.missing, settings.project.backfill_chunk)
     if only_plan:
         source = open_source(settings)
         volumes = [_measure(source, chunk, rules) for chunk in chunks]
@@ -150,13 +149,13 @@ def _run_tickets(settings: Settings, batch_ids: Sequence[str], *, again: bool, o
         estimate = estimate_backfill(
             [one for of_chunk in volumes for one in of_chunk],
             runs=runs,
-            has_pages=settings.source_kind is SourceKind.DATA_API,
+            has_pages=settings.tickets.source_kind is SourceKind.DATA_API,
             is_recorded=dagster_home_is_set(),
         )
         _print_plan(wanted, runs, estimate)
         return 0
     started = perf_counter()
-    with followed(settings.log_level, wanted.missing) as logger:
+    with followed(settings.project.log_level, wanted.missing) as logger:
         result = backfill(settings, chunks, rules, logger=logger)
     _print_result(wanted, result, perf_counter() - started)
     return result.exit_code

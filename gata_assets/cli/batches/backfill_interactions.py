@@ -70,7 +70,7 @@ class TenantBackfill:
 def find_missing_batches(settings: Settings, tenant: str, batch_ids: Sequence[str], *, again: bool) -> TenantBackfill:
     """Look in the target how a tenant's batches stand; with `again`, all are to be made. Raises StoreError."""
     store = build_store(settings)
-    curator = Curator(store, tenant, settings.curation_rules, datetime.now(UTC))
+    curator = Curator(store, tenant, settings.interactions.curation_rules, datetime.now(UTC))
     layer, places = CuratedLayer(curator), curator.places
     # Reads from the store before threads do: they must not set up the AWS SDK at once.
     presents = _present(settings, layer, batch_ids)
@@ -87,9 +87,9 @@ def find_missing_batches(settings: Settings, tenant: str, batch_ids: Sequence[st
 
 def _present(settings: Settings, layer: CuratedLayer, batch_ids: Sequence[str]) -> dict[str, Present]:
     """What each batch would be made from now; days are looked at together, and once."""
-    rules, wanted = settings.interaction_rules, settings.interaction_rules.as_settings()
+    rules, wanted = settings.interactions.rules, settings.interactions.rules.as_settings()
     catalogue = layer.catalogue_digest()
-    windows = {one: windows_from_day_on(one, rules, settings.earliest_interaction) for one in batch_ids}
+    windows = {one: windows_from_day_on(one, rules, settings.interactions.earliest_interaction) for one in batch_ids}
     layer.look(sorted({day for of_batch in windows.values() for day in days_of(of_batch.seen)}))
     presents: dict[str, Present] = {}
     # Batches of one day seldom differ in the days that they touch.
@@ -158,7 +158,7 @@ def _run_tenant(
 def _curate(settings: Settings, tenant: str, batch_ids: Sequence[str]) -> InteractionHalf:
     """Sort the files that came, and make the days of all windows that are missing or out of date."""
     half = InteractionHalf()
-    with followed_days(settings.log_level, tenant) as logger, open_instance() as instance:
+    with followed_days(settings.project.log_level, tenant) as logger, open_instance() as instance:
         definitions = build_definitions(settings, logger=logger)
         curate_windows(settings, definitions, instance, (batch_ids[0], batch_ids[-1]), tenant, half)
     return half
@@ -166,7 +166,10 @@ def _curate(settings: Settings, tenant: str, batch_ids: Sequence[str]) -> Intera
 
 def _prepare(settings: Settings, wanted: TenantBackfill) -> None:
     last_asset = f"{wanted.tenant}/{_LAST_ASSET}"
-    with followed(settings.log_level, wanted.missing, last_asset=last_asset) as logger, open_instance() as instance:
+    with (
+        followed(settings.project.log_level, wanted.missing, last_asset=last_asset) as logger,
+        open_instance() as instance,
+    ):
         definitions = build_definitions(settings, logger=logger)
         for stretch in consecutive(wanted.missing):
             half = InteractionHalf()

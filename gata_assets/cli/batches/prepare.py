@@ -89,7 +89,7 @@ def _name_of(failure: BatchFailure, batch_id: str) -> str:
 
 def run(settings: Settings, batch_id: str, *, summary: str, only: str | None = None) -> bool:
     """Prepare a batch, show it, and say whether it succeeded; `summary` is `table`, `json` or `auto`."""
-    with _followed(settings.log_level) as logger:
+    with _followed(settings.project.log_level) as logger:
         batch = prepare_batch(settings, batch_id, logger=logger, only=only)
     as_table = summary == "table" or (summary == "auto" and sys.stdout.isatty())
     (print_table if as_table else print_json)(batch)

@@ -134,10 +134,10 @@ def _curate(
 ) -> None:
     """Sort a tenant's new files, and curate the catalogue and the days of a window that are missing or stale."""
     first, last = (
-        interaction_windows(batch_id, settings.interaction_rules).seen for batch_id in (stretch[0], stretch[-1])
+        interaction_windows(batch_id, settings.interactions.rules).seen for batch_id in (stretch[0], stretch[-1])
     )
-    window = from_day_on(Window(first.start_at, last.end_at), settings.earliest_interaction)
-    curator = Curator(store, tenant, settings.curation_rules, datetime.now(UTC))
+    window = from_day_on(Window(first.start_at, last.end_at), settings.interactions.earliest_interaction)
+    curator = Curator(store, tenant, settings.interactions.curation_rules, datetime.now(UTC))
     waiting = curator.unsorted()
     keys = {name: dg.AssetKey([tenant, name]) for name in (CURATED_ITEMS, CURATED_INTERACTIONS)}
     layer = CuratedLayer(curator)
@@ -146,7 +146,7 @@ def _curate(
     is_stale = bool(curator.reports(DataType.ITEMS)) and curator.is_catalogue_stale()
     if has_items or is_stale or not is_known:
         half.add(run_range(job, instance, None, assets=[keys[CURATED_ITEMS]]), "catalogue")
-    days = layer.look(days_of(window) or [settings.earliest_interaction])
+    days = layer.look(days_of(window) or [settings.interactions.earliest_interaction])
     due = days.due if days.has_interactions else ()
     if any(key.startswith(curator.places.raw(DataType.INTERACTIONS)) for key in waiting):
         # Which days the new files are of is known when they are sorted, by the run itself.

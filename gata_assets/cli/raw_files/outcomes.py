@@ -57,13 +57,13 @@ def open_curator(settings: Settings, tenant: str, now: datetime | None = None) -
     """The curator of a tenant; says on stderr when nobody prepares the tenant's data."""
     if tenant not in settings.tenants_prepared:
         text_console(stderr=True).print(f"TENANTS does not name {tenant}: its data is kept and sorted, not prepared.")
-    return Curator(_open_store(settings), tenant, settings.curation_rules, now or datetime.now(UTC))
+    return Curator(_open_store(settings), tenant, settings.interactions.curation_rules, now or datetime.now(UTC))
 
 
 def _open_store(settings: Settings) -> ObjectStore:
     """The target; where it is a directory, without Dagster, which takes 40 MB and a second."""
-    if settings.target_bucket is None:
-        return LocalStore(str(settings.target_dir))
+    if settings.target.bucket is None:
+        return LocalStore(str(settings.target.directory))
     from gata_assets.definitions import build_store
 
     return build_store(settings)

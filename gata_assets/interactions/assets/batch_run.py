@@ -131,7 +131,7 @@ class _Batch:
         return Present({name: self.made_from(name) for name in DatasetKind}, settings)
 
 
-class InteractionLine:
+class InteractionRun:
     """The work of one run for one tenant: the sets that it is asked for, and what failed of its batches."""
 
     def __init__(

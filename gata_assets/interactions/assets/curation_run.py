@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gata_assets.interactions.curated.curator import Curated, Curator
 
 
-class CurationLine:
+class CurationRun:
     """The work of one run for one tenant; `days` are the partitions, of which those in the future do not exist yet."""
 
     def __init__(

@@ -14,8 +14,8 @@ import dagster as dg
 
 from gata_assets.curation.policy import CurationRules, UnknownItems
 from gata_assets.interactions.assets import check_names
-from gata_assets.interactions.assets.batch_run import TABLES, InteractionLine
-from gata_assets.interactions.assets.curation_run import CurationLine
+from gata_assets.interactions.assets.batch_run import TABLES, InteractionRun
+from gata_assets.interactions.assets.curation_run import CurationRun
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, curation_op
 from gata_assets.interactions.engines.base import (
     ITEM_FEATURES,
@@ -36,6 +36,7 @@ from gata_assets.interactions.schema import (
     WithFeatures,
 )
 from gata_assets.orchestration import checks
+from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.recording import Events, columns
 from gata_assets.storage.resource import ObjectStoreResource
 
@@ -54,17 +55,13 @@ _MODELS: Mapping[str, type[Any]] = {
 
 
 @dataclass(frozen=True)
-class InteractionLineRules:
-    """What all tenants' assets have in common: rules, partitions, and what is said of them."""
+class InteractionAssetRules:
+    """What all tenants' assets have in common: rules and days, and the engine's name for the UI."""
 
     curation: CurationRules
     interactions: InteractionRules
-    batches: dg.HourlyPartitionsDefinition
     days: dg.DailyPartitionsDefinition
-    code_version: str
-    backfill_policy: dg.BackfillPolicy
     engine: str
-    owners: Sequence[str] = ()
 
 
 def group_of(tenant: str) -> str:
@@ -77,15 +74,17 @@ def pool_of(tenant: str) -> str:
     return f"interactions_{tenant}"
 
 
-def build_interaction_assets(tenant: str, rules: InteractionLineRules) -> list[dg.AssetsDefinition]:
-    """A tenant's assets: `curated_interactions` a day, `curated_items`, and the five tables an hourly batch."""
-    return [_build_catalogue(tenant, rules), _build_curation(tenant, rules), _build_batches(tenant, rules)]
+def build_interaction_assets(
+    tenant: str, rules: InteractionAssetRules, options: AssetOptions
+) -> list[dg.AssetsDefinition]:
+    """A tenant's assets: `curated_interactions` by day, `curated_items`, and the five tables of each hourly batch."""
+    return [build(tenant, rules, options) for build in (_build_catalogue, _build_curation, _build_batches)]
 
 
-def _build_catalogue(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefinition:
+def _build_catalogue(tenant: str, rules: InteractionAssetRules, options: AssetOptions) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=f"{tenant}_catalogue",
-        specs=[_spec(tenant, CURATED_ITEMS, rules, deps=(), kinds={"polars"})],
+        specs=[_spec(tenant, CURATED_ITEMS, options, deps=(), kinds={"polars"})],
         check_specs=checks.specs(
             dg.AssetKey([tenant, CURATED_ITEMS]), None, check_names.DESCRIPTIONS, check_names.CURATED_ITEMS_ARE_VALID
         ),
@@ -97,7 +96,7 @@ def _build_catalogue(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefin
     )
     def catalogue(context: dg.AssetExecutionContext, object_store: ObjectStoreResource) -> Events:
         """Sort new item files, and take the latest row of each item."""
-        yield from _curation_line(context, tenant, object_store, rules).make_catalogue()
+        yield from _curation_run(context, tenant, object_store, rules, options).make_catalogue()
 
     return catalogue
 
@@ -117,14 +116,14 @@ class CurationConfig(dg.Config):
         return date.fromisoformat(self.first_day), date.fromisoformat(self.last_day)
 
 
-def _build_curation(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefinition:
+def _build_curation(tenant: str, rules: InteractionAssetRules, options: AssetOptions) -> dg.AssetsDefinition:
     key = dg.AssetKey([tenant, CURATED_INTERACTIONS])
     rejects_unknown = rules.curation.unknown_items is UnknownItems.REJECT
     deps = [dg.AssetDep(dg.AssetKey([tenant, CURATED_ITEMS]))] if rejects_unknown else []
 
     @dg.multi_asset(
         name=curation_op(tenant),
-        specs=[_spec(tenant, CURATED_INTERACTIONS, rules, deps, kinds={"polars"}, partitions=rules.days)],
+        specs=[_spec(tenant, CURATED_INTERACTIONS, options, deps, kinds={"polars"}, partitions=rules.days)],
         check_specs=[
             *checks.specs(
                 key,
@@ -139,20 +138,20 @@ def _build_curation(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefini
         ],
         partitions_def=rules.days,
         can_subset=True,
-        backfill_policy=rules.backfill_policy,
+        backfill_policy=options.backfill_policy,
         pool=pool_of(tenant),
     )
     def curation(
         context: dg.AssetExecutionContext, config: CurationConfig, object_store: ObjectStoreResource
     ) -> Events:
         """Sort new interaction files, and curate the run's days and those that the files touch."""
-        line = _curation_line(context, tenant, object_store, rules)
-        yield from line.make_days(context.partition_keys, stale_between=config.stale_between())
+        run = _curation_run(context, tenant, object_store, rules, options)
+        yield from run.make_days(context.partition_keys, stale_between=config.stale_between())
 
     return curation
 
 
-def _build_batches(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefinition:
+def _build_batches(tenant: str, rules: InteractionAssetRules, options: AssetOptions) -> dg.AssetsDefinition:
     tables = {name: one for of_set in TABLES.values() for name, one in of_set.items()}
 
     @dg.multi_asset(
@@ -161,21 +160,23 @@ def _build_batches(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefinit
             _spec(
                 tenant,
                 name,
-                rules,
+                options,
                 [_dep(tenant, source, rules) for source in one.made_from],
                 kinds={rules.engine},
-                partitions=rules.batches,
+                partitions=options.batches,
             )
             for name, one in tables.items()
         ],
         check_specs=[
             spec
             for name, one in tables.items()
-            for spec in checks.specs(dg.AssetKey([tenant, name]), rules.batches, check_names.DESCRIPTIONS, *one.checks)
+            for spec in checks.specs(
+                dg.AssetKey([tenant, name]), options.batches, check_names.DESCRIPTIONS, *one.checks
+            )
         ],
-        partitions_def=rules.batches,
+        partitions_def=options.batches,
         can_subset=True,
-        backfill_policy=rules.backfill_policy,
+        backfill_policy=options.backfill_policy,
         pool=pool_of(tenant),
     )
     def batches(
@@ -186,36 +187,40 @@ def _build_batches(tenant: str, rules: InteractionLineRules) -> dg.AssetsDefinit
         """Make the run's batches, one after the other."""
         from gata_assets.interactions.curated.status import CuratedLayer
 
-        line = InteractionLine(
+        run = InteractionRun(
             context,
             layer=CuratedLayer(_curator(tenant, object_store, rules)),
             rules=rules.interactions,
             earliest=rules.curation.earliest_at.date(),
-            code_version=rules.code_version,
+            code_version=options.code_version,
             engine=interaction_engine,
             store=object_store,
         )
-        yield from line.run(context.partition_keys)
+        yield from run.run(context.partition_keys)
 
     return batches
 
 
-def _curation_line(
-    context: dg.AssetExecutionContext, tenant: str, store: ObjectStoreResource, rules: InteractionLineRules
-) -> CurationLine:
-    return CurationLine(
-        context, curator=_curator(tenant, store, rules), days=rules.days, code_version=rules.code_version
+def _curation_run(
+    context: dg.AssetExecutionContext,
+    tenant: str,
+    store: ObjectStoreResource,
+    rules: InteractionAssetRules,
+    options: AssetOptions,
+) -> CurationRun:
+    return CurationRun(
+        context, curator=_curator(tenant, store, rules), days=rules.days, code_version=options.code_version
     )
 
 
-def _curator(tenant: str, store: ObjectStoreResource, rules: InteractionLineRules) -> "Curator":
+def _curator(tenant: str, store: ObjectStoreResource, rules: InteractionAssetRules) -> "Curator":
     # Here, since it loads compiled kernels, and definitions are loaded all the time.
     from gata_assets.interactions.curated.curator import Curator
 
     return Curator(store, tenant, rules.curation, datetime.now(UTC))
 
 
-def _dep(tenant: str, source: str, rules: InteractionLineRules) -> dg.AssetDep:
+def _dep(tenant: str, source: str, rules: InteractionAssetRules) -> dg.AssetDep:
     """A dependency; of a batch on curated days, on exactly those that its window touches."""
     key = dg.AssetKey([tenant, source])
     if source != CURATED_INTERACTIONS:
@@ -233,7 +238,7 @@ def _dep(tenant: str, source: str, rules: InteractionLineRules) -> dg.AssetDep:
 def _spec(
     tenant: str,
     name: str,
-    rules: InteractionLineRules,
+    options: AssetOptions,
     deps: Sequence[dg.AssetDep],
     *,
     kinds: set[str],
@@ -247,8 +252,8 @@ def _spec(
         # Recorded partition by partition, so that Dagster waits for no output of the op's end.
         skippable=True,
         group_name=group_of(tenant),
-        code_version=rules.code_version,
-        owners=rules.owners,
+        code_version=options.code_version,
+        owners=options.owners,
         kinds={*kinds, "parquet"},
         partitions_def=partitions,
     )

@@ -63,7 +63,7 @@ class _NotWritten:
     error: Exception
 
 
-class TicketLine:
+class TicketRun:
     """The work of one run: the steps that it is asked for, and what failed of its batches."""
 
     def __init__(

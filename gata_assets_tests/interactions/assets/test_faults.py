@@ -46,7 +46,7 @@ def ingest(store: LocalStoreResource, directory: Path, data: DataType, content: 
     """Land and sort a file as `gata ingest` does, and curate nothing."""
     path = directory / name
     path.write_bytes(content)
-    curator = Curator(store, "acme", parse_settings(SETTINGS).curation_rules, datetime.now(UTC))
+    curator = Curator(store, "acme", parse_settings(SETTINGS).interactions.curation_rules, datetime.now(UTC))
     Landing(curator).take(data, name, path, parse_format(name))
 
 

@@ -46,8 +46,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 def sort(settings: Settings, kind: str, name: str, content: bytes, *, replaces: str | None = None) -> str:
     """What `gata ingest` does with a file; gives the file's ID."""
-    store = LocalStoreResource(directory=str(settings.target_dir))
-    curator = Curator(store, "acme", settings.curation_rules, datetime.now(UTC))
+    store = LocalStoreResource(directory=str(settings.target.directory))
+    curator = Curator(store, "acme", settings.interactions.curation_rules, datetime.now(UTC))
     key = f"acme/raw/{kind}/{LANDED}/{name}"
     store.write(key, content)
     report = curator.sort(key, replaces=[replaces] if replaces else [])
@@ -92,7 +92,7 @@ def test_days_that_lie_apart_are_made_by_one_run_and_each_once(
 ) -> None:
     sort(settings, "items", "items.csv", b"item_id,title\ni1,one\n")
     sort(settings, "interactions", "a.csv", CSV)
-    store = LocalStoreResource(directory=str(settings.target_dir))
+    store = LocalStoreResource(directory=str(settings.target.directory))
     prepare(settings, instance)
     apart = ["2025-12-30", "2026-01-01"]
     for day in apart:

@@ -1,0 +1,14 @@
+"""What every group of settings has in common: how a field gets its variable, and that values are fixed.
+
+A group is one domain's part of `settings.model.Settings`. Nothing in the groups reads the environment.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class SettingsGroup(BaseModel):
+    """One domain's settings; a field's variable is its alias, which is its name in capitals unless it has another."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, alias_generator=str.upper)

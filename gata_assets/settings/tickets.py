@@ -1,0 +1,160 @@
+"""The settings of tickets: where they are read from, windows, low-volume labels, the split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from gata_assets.settings.group import SettingsGroup
+from gata_assets.settings.values import SourceKind, arn, readable_url
+from gata_assets.tickets.rules import (
+    SAMPLE_FALLBACK_LABEL,
+    LabelFormat,
+    LowVolumePolicy,
+    PreparationRules,
+    SplitMethod,
+)
+
+SAMPLE_TICKETS_FILE = Path("gata-sample.sqlite")
+_SQLITE, _POSTGRESQL = "sqlite:///", ("postgresql://", "postgres://")
+
+
+def _days(default: int, meaning: str) -> int:
+    return Field(default=default, ge=1, le=3660, description=meaning, examples=[str(default)])
+
+
+class TicketSettings(SettingsGroup):
+    """The settings of tickets; periods are days, thresholds are shares of 1, labels are Zendesk group ids."""
+
+    url: SecretStr | None = Field(
+        default=None,
+        alias="TICKETS_URL",
+        description="Where tickets are read from: a SQLite file or a PostgreSQL database.",
+        examples=["postgresql://reader@db.example:5432/gata", "sqlite:///tickets.sqlite"],
+    )
+    db_arn: Annotated[str, AfterValidator(arn)] | None = Field(
+        default=None,
+        description="The Aurora cluster to read through the RDS Data API, instead of TICKETS_URL.",
+        examples=["arn:aws:rds:us-east-1:123456789012:cluster:gata"],
+    )
+    db_secret_arn: Annotated[str, AfterValidator(arn)] | None = Field(
+        default=None,
+        description="The Secrets Manager secret of the cluster's reader (JSON: dbname, username, password).",
+        examples=["arn:aws:secretsmanager:us-east-1:123456789012:secret:gata-reader"],
+    )
+    low_volume_fallback_label: int | None = Field(
+        default=None,
+        ge=0,
+        lt=2**63,
+        description="The group that low-volume tickets are relabelled to; required with a database of your own.",
+        examples=["25000000000101"],
+    )
+    training_period: int = _days(90, "Days of closed tickets in the training window.")
+    low_volume_period: int = _days(365, "Days of closed tickets looked through for low-volume labels.")
+    low_volume_threshold: float = Field(
+        default=0.033,
+        gt=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="A label whose share of the training window is below this is low-volume.",
+        examples=["0.033"],
+    )
+    low_volume_min_count: int = Field(
+        default=10,
+        ge=2,
+        description="The number of tickets that make a low-volume label worth training on.",
+        examples=["10"],
+    )
+    low_volume_policy: LowVolumePolicy = Field(
+        default=LowVolumePolicy.DOCUMENTED,
+        description="What becomes of low-volume tickets in the general dataset.",
+        examples=[policy.value for policy in LowVolumePolicy],
+    )
+    split_method: SplitMethod = Field(
+        default=SplitMethod.BY_TEXT,
+        description="How tickets are divided: by distinct text, or as scikit-learn's train_test_split does.",
+        examples=[method.value for method in SplitMethod],
+    )
+    split_seed: int = Field(
+        default=42,
+        ge=0,
+        lt=2**63,
+        description="The seed of the split by text (the scikit-learn one always uses 42).",
+        examples=["42"],
+    )
+    label_format: LabelFormat = Field(
+        default=LabelFormat.INTEGER,
+        description="How `label` is written into data.json; the fine-tuning job needs integers.",
+        examples=[form.value for form in LabelFormat],
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_known_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        url = value.get_secret_value()
+        if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
+            return value
+        if url.startswith(_POSTGRESQL):
+            return readable_url(value)
+        raise PydanticCustomError("tickets_url", "is neither sqlite:///path nor postgresql://user@host:port/database")
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        if self.low_volume_period < self.training_period:
+            raise PydanticCustomError(
+                "periods",
+                "LOW_VOLUME_PERIOD ({low}) is shorter than TRAINING_PERIOD ({training}); the low-volume window "
+                "reaches back at least as far. Example: LOW_VOLUME_PERIOD=365",
+                {"low": self.low_volume_period, "training": self.training_period},
+            )
+        if (self.db_arn is None) != (self.db_secret_arn is None):
+            missing, given = ("DB_SECRET_ARN", "DB_ARN") if self.db_arn else ("DB_ARN", "DB_SECRET_ARN")
+            raise PydanticCustomError(
+                "data_api", "{missing} is missing: it goes with {given}", {"missing": missing, "given": given}
+            )
+        if self.db_arn and self.url:
+            raise PydanticCustomError("source", "TICKETS_URL and DB_ARN are both set; unset one of them")
+        if self.source_kind is not SourceKind.SAMPLE and self.low_volume_fallback_label is None:
+            raise PydanticCustomError(
+                "fallback",
+                "LOW_VOLUME_FALLBACK_LABEL is missing: with a database of your own it must name the group that "
+                "low-volume tickets go to. Example: LOW_VOLUME_FALLBACK_LABEL=25000000000101",
+            )
+        return self
+
+    @property
+    def source_kind(self) -> SourceKind:
+        """Which ticket source the settings choose."""
+        if self.db_arn:
+            return SourceKind.DATA_API
+        if self.url is None:
+            return SourceKind.SAMPLE
+        return SourceKind.SQLITE if self.url.get_secret_value().startswith(_SQLITE) else SourceKind.POSTGRESQL
+
+    @property
+    def sqlite_path(self) -> Path:
+        """The embedded store's file: TICKETS_URL's, or the sample's while it is unset."""
+        if self.url is None:
+            return SAMPLE_TICKETS_FILE
+        return Path(self.url.get_secret_value().removeprefix(_SQLITE))
+
+    @property
+    def rules(self) -> PreparationRules:
+        """What shapes the datasets; only the sample tickets have a fallback label without naming one."""
+        fallback = self.low_volume_fallback_label
+        return PreparationRules(
+            training_period_days=self.training_period,
+            low_volume_period_days=self.low_volume_period,
+            low_volume_threshold=self.low_volume_threshold,
+            low_volume_min_count=self.low_volume_min_count,
+            low_volume_policy=self.low_volume_policy,
+            low_volume_fallback_label=SAMPLE_FALLBACK_LABEL if fallback is None else fallback,
+            split_method=self.split_method,
+            split_seed=self.split_seed,
+            label_format=self.label_format,
+        )
