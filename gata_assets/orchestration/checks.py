@@ -11,11 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationTargetMaterializationData,
-)
 
 from gata_assets.errors import ChecksFailedError
+from gata_assets.orchestration.dagster_private import target_of
 from gata_assets.tables.outcomes import Outcome, broken
 
 
@@ -78,16 +76,8 @@ def evaluations(
                 **{one.rule: dg.MetadataValue.text(_said(one)) for one in outcome},
             },
             description="; ".join(str(one) for one in failed) or None,
-            target_materialization_data=None if target is None else point_to(target),
+            target_materialization_data=None if target is None else target_of(target),
         )
-
-
-def point_to(record: dg.EventLogRecord) -> AssetCheckEvaluationTargetMaterializationData:
-    """The materialization that an evaluation is of; without it the UI takes the check for one of an earlier."""
-    # Not among Dagster's public names.
-    return AssetCheckEvaluationTargetMaterializationData(
-        storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
-    )
 
 
 def _said(outcome: Outcome) -> str:

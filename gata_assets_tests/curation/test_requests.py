@@ -13,7 +13,6 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from gata_assets.batches import days_of, from_day_on, stretches
 from gata_assets.curation.files.formats import parse_format
@@ -27,6 +26,7 @@ from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.windows import interaction_windows
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalStoreResource
+from gata_assets_tests.support.dagster_private import SensorExecutionData
 from gata_assets_tests.support.fakes import StoreThatIsNotListed
 from gata_assets_tests.support.scenario import BATCH_ID
 
@@ -76,8 +76,8 @@ def look(
     sensor = build_new_files_sensor(
         settings.tenants_prepared,
         definitions.resolve_assets_def(dg.AssetKey(["acme", "curated_interactions"])).partitions_def or NO_DAYS,
-        settings.curation_rules,
-        window_days=settings.interaction_rules.seen_period_days,
+        settings.interactions.curation_rules,
+        window_days=settings.interactions.rules.seen_period_days,
         clock=lambda: datetime.now(UTC) + later,
     )
     with dg.build_sensor_context(
@@ -122,10 +122,10 @@ def test_the_key_is_that_of_the_files_and_the_days_in_any_order() -> None:
 
 def test_days_of_windows_are_those_that_they_touch() -> None:
     settings = parse_settings(SETTINGS)
-    windows = interaction_windows(BATCH_ID, settings.interaction_rules)
+    windows = interaction_windows(BATCH_ID, settings.interactions.rules)
     assert str(windows.window) == "[2025-12-30 03:00, 2026-01-02 03:00) UTC"
     assert days_of(windows.window) == [date(2025, 12, 30), date(2025, 12, 31), FIRST, SECOND]
-    midnight = interaction_windows("2026010200", settings.interaction_rules).window
+    midnight = interaction_windows("2026010200", settings.interactions.rules).window
     assert days_of(midnight) == [date(2025, 12, 30), date(2025, 12, 31), FIRST]
     assert days_of(from_day_on(windows.window, SECOND)) == [SECOND]
     assert days_of(from_day_on(windows.window, FIFTH)) == []
@@ -176,7 +176,7 @@ def test_days_of_a_file_that_was_sorted_by_the_command_are_asked_for_each_time(
     instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     run(instance, store, tick(instance, store)[0])
-    curator = Curator(store, "acme", parse_settings(SETTINGS).curation_rules, datetime.now(UTC))
+    curator = Curator(store, "acme", parse_settings(SETTINGS).interactions.curation_rules, datetime.now(UTC))
     keys = []
     for number in range(2):
         content = CSV.replace(b"u1", f"u{number}".encode())
@@ -195,7 +195,7 @@ def test_days_of_a_file_that_was_sorted_by_the_command_are_asked_for_each_time(
 def test_days_of_a_file_that_counts_again_are_asked_for_within_the_hour(
     instance: dg.DagsterInstance, store: LocalStoreResource, tmp_path: Path
 ) -> None:
-    curator = Curator(store, "acme", parse_settings(SETTINGS).curation_rules, datetime.now(UTC))
+    curator = Curator(store, "acme", parse_settings(SETTINGS).interactions.curation_rules, datetime.now(UTC))
     path, intake = tmp_path / "clicks.csv", Landing(curator)
     ids: list[str] = []
 
@@ -265,7 +265,9 @@ def test_a_run_that_fails_is_asked_for_again_later_and_at_once_when_another_file
 ) -> None:
     run(instance, store, tick(instance, store)[0])
     store.write("acme/raw/interactions/2026-01-09/a.csv", CSV)
-    Curator(store, "acme", parse_settings(SETTINGS).curation_rules, datetime.now(UTC)).sort_new(DataType.INTERACTIONS)
+    Curator(store, "acme", parse_settings(SETTINGS).interactions.curation_rules, datetime.now(UTC)).sort_new(
+        DataType.INTERACTIONS
+    )
     [staged] = store.list_keys("acme/staged/interactions/")
     store.write(staged, bytes(len(store.read(staged))))
     keys = []

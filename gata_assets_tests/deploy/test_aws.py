@@ -27,9 +27,6 @@ import hcl2
 import psycopg
 import pytest
 import yaml
-from dagster._core.code_pointer import ModuleCodePointer
-from dagster._core.launcher import LaunchRunContext
-from dagster._core.origin import DEFAULT_DAGSTER_ENTRY_POINT, JobPythonOrigin, RepositoryPythonOrigin
 from dagster_aws.ecs import EcsRunLauncher
 from dagster_aws.s3 import S3ComputeLogManager
 
@@ -38,6 +35,7 @@ from gata_assets.settings.model import parse_settings, variable_names
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.training_files import CHANNELS, GENERAL_DATASET, channel_key
+from gata_assets_tests.support.dagster_private import LaunchRunContext, job_origin
 from gata_assets_tests.support.loopback import free_port, relay
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
 
@@ -155,13 +153,18 @@ class TestInstance:
             "TARGET_BUCKET": bucket,
         }
         job = build_definitions(parse_settings(settings)).resolve_job_def(PREPARE_TICKETS)
-        pointer = ModuleCodePointer("gata_assets.definitions", "defs")
-        repository = RepositoryPythonOrigin(sys.executable, pointer, IMAGE, entry_point=DEFAULT_DAGSTER_ENTRY_POINT)
+        origin = job_origin(
+            PREPARE_TICKETS,
+            executable=sys.executable,
+            module="gata_assets.definitions",
+            attribute="defs",
+            image=IMAGE,
+        )
         run = instance.create_run_for_job(
             job,
             run_config={"loggers": {"console": {}}},
             tags={"dagster/partition": BATCH_ID},
-            job_code_origin=JobPythonOrigin(PREPARE_TICKETS, repository),
+            job_code_origin=origin,
             status=dg.DagsterRunStatus.STARTING,
         )
         instance.run_launcher.launch_run(LaunchRunContext(dagster_run=run, workspace=None))

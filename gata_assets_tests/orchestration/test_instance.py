@@ -19,8 +19,6 @@ from urllib.request import urlopen
 
 import dagster as dg
 import pytest
-from dagster._core.events import DagsterEvent, DagsterEventType, JobFailureData, RunFailureReason
-from dagster._core.scheduler.instigation import InstigatorType, TickStatus
 
 from gata_assets.definitions import build_definitions
 from gata_assets.settings.model import parse_settings
@@ -30,6 +28,7 @@ from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets_tests.deploy.test_compose import Stack, stop, wait_for
+from gata_assets_tests.support.dagster_private import InstigatorType, JobFailureData, RunFailureReason, TickStatus
 from gata_assets_tests.support.loopback import free_port
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
 
@@ -120,8 +119,8 @@ def failed_run(instance: dg.DagsterInstance, reason: RunFailureReason | None, pa
 
     lineage = {"dagster/parent_run_id": parent, "dagster/root_run_id": parent} if parent else {}
     run = instance.create_run_for_job(prepares, parent_run_id=parent or None, root_run_id=parent or None, tags=lineage)
-    event = DagsterEvent(
-        event_type_value=DagsterEventType.RUN_FAILURE.value,
+    event = dg.DagsterEvent(
+        event_type_value=dg.DagsterEventType.RUN_FAILURE.value,
         job_name="prepares",
         message="",
         event_specific_data=JobFailureData(error=None, failure_reason=reason),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster._core.utils import make_new_run_id
 
 from gata_assets.logs import RANGE_TAGS, numbers_of
+from gata_assets.orchestration.dagster_private import new_run_id
 from gata_assets.orchestration.failures import BatchFailure, read_failures
 from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.jobs import RUN_CONFIG
@@ -43,7 +43,7 @@ def run_range(
     tags = {}
     if span is not None and span[0] != span[1]:
         tags = dict(zip(RANGE_TAGS, span, strict=True))
-    run_id = make_new_run_id()
+    run_id = new_run_id()
     with held_open(instance, run_id):
         return job.execute_in_process(
             run_config={**RUN_CONFIG, **(config or {})},

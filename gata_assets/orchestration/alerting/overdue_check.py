@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from gata_assets.orchestration.alerting.overdue_rule import NewestBatch, judge_newest_batch
-from gata_assets.orchestration.checks import point_to
+from gata_assets.orchestration.dagster_private import target_of
 
 NEWEST_BATCH_IS_NOT_OVERDUE = "newest_batch_is_not_overdue"
 _AGE_HOURS = "age_hours"
@@ -56,7 +56,7 @@ class OverdueRule:
             description=newest.message,
             metadata=_metadata(newest),
             blocking=False,
-            target_materialization_data=point_to(latest[0]) if latest else None,
+            target_materialization_data=target_of(latest[0]) if latest else None,
         )
 
 

@@ -15,8 +15,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.data_version import CachingStaleStatusResolver
-from dagster._core.loader import LoadingContextForTest
 
 from gata_assets.cli.batches.runs import find_failures, run_range
 from gata_assets.definitions import build_definitions
@@ -26,6 +24,7 @@ from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalStoreResource
+from gata_assets_tests.support.dagster_private import stale_status
 from gata_assets_tests.support.fakes import EngineThatBreaksARule, EngineThatMixesRows
 
 BATCH, NEXT = "2026010203", "2026010204"
@@ -193,9 +192,8 @@ def test_a_batch_is_out_of_date_when_a_day_of_its_window_is_made_of_other_rows(
     last: str, instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     def status(table: str) -> str:
-        graph = build_definitions(parse_settings(SETTINGS), object_store=store).resolve_asset_graph()
-        resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
-        return resolver.get_status(dg.AssetKey(["acme", table]), BATCH).value
+        definitions = build_definitions(parse_settings(SETTINGS), object_store=store)
+        return stale_status(instance, definitions, dg.AssetKey(["acme", table]), BATCH)
 
     fill(store, "acme")
     assert curate(instance, store).success

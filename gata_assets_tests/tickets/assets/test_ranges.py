@@ -20,8 +20,6 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.data_version import CachingStaleStatusResolver
-from dagster._core.loader import LoadingContextForTest
 from dagster_aws.s3 import S3Resource
 
 from gata_assets.batches import batches_between, parse_batch_id
@@ -37,6 +35,7 @@ from gata_assets.tickets.assets.io_managers import ParquetIOManager
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.base import TicketSource
 from gata_assets_tests.conftest import SourceOf, sqlite_of
+from gata_assets_tests.support.dagster_private import stale_status
 from gata_assets_tests.support.fakes import RecordingTickets, StoreThatBreaks, TicketsOfAnotherTime
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, RULES, TRAINING_WINDOW, database_rows, world
 
@@ -261,16 +260,16 @@ def test_materializations_carry_versions_and_numbers(tmp_path: Path, instance: d
         assert {"seconds_making", "seconds_writing"} <= set(one.metadata)
     assert "seconds_reading" in tickets.metadata
     # Of the versions that are there now, so that the UI does not call it out of date.
-    resolver = CachingStaleStatusResolver(
-        instance, build_definitions(parse_settings(SETTINGS)).resolve_asset_graph(), LoadingContextForTest(instance)
+    assert (
+        stale_status(instance, build_definitions(parse_settings(SETTINGS)), dg.AssetKey("general_split"), BATCH_ID)
+        == "FRESH"
     )
-    assert resolver.get_status(dg.AssetKey("general_split"), BATCH_ID).value == "FRESH"
     changed = sqlite_of(tmp_path, [*world(), {"closed": TRAINING_WINDOW.end - 5}])
     assert run_range(instance, changed, store, last=BATCH_ID, selection=["tickets"]).success
-    resolver = CachingStaleStatusResolver(
-        instance, build_definitions(parse_settings(SETTINGS)).resolve_asset_graph(), LoadingContextForTest(instance)
+    assert (
+        stale_status(instance, build_definitions(parse_settings(SETTINGS)), dg.AssetKey("general_split"), BATCH_ID)
+        == "STALE"
     )
-    assert resolver.get_status(dg.AssetKey("general_split"), BATCH_ID).value == "STALE"
 
 
 def test_a_target_that_breaks_stops_the_run_after_what_is_whole(tmp_path: Path, instance: dg.DagsterInstance) -> None:

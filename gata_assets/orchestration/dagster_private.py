@@ -1,0 +1,72 @@
+"""Everything that the package uses of Dagster beyond its public interface: imports of `dagster._core` are here alone.
+
+Dagster promises nothing about these names, and its version is pinned. `test_dagster_private.py` says for each of them
+what breaks when it changes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
+from dagster._core.event_api import EventRecordsResult
+from dagster._core.instance import InstanceType
+from dagster._core.launcher.sync_in_memory_run_launcher import SyncInMemoryRunLauncher
+from dagster._core.run_coordinator import DefaultRunCoordinator
+from dagster._core.storage.event_log import InMemoryEventLogStorage, SqliteEventLogStorage
+from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
+from dagster._core.storage.root import TemporaryLocalArtifactStorage
+from dagster._core.storage.runs import InMemoryRunStorage
+from dagster._core.utils import make_new_run_id
+
+
+def new_run_id() -> str:
+    """The ID of a run that is about to start, so that its event log can be opened before."""
+    return make_new_run_id()
+
+
+def target_of(record: dg.EventLogRecord) -> AssetCheckEvaluationTargetMaterializationData:
+    """The materialization that an evaluation is of; without it the UI takes the check for one of an earlier."""
+    return AssetCheckEvaluationTargetMaterializationData(
+        storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+    )
+
+
+def unrecorded_instance() -> dg.DagsterInstance:
+    """`DagsterInstance.ephemeral()` with an event log that keeps nothing, which Dagster lets nobody choose."""
+    return dg.DagsterInstance(
+        instance_type=InstanceType.EPHEMERAL,
+        local_artifact_storage=TemporaryLocalArtifactStorage(),  # type: ignore[no-untyped-call]
+        run_storage=InMemoryRunStorage(),
+        event_storage=_NoEventLog(),
+        compute_log_manager=NoOpComputeLogManager(),
+        run_coordinator=DefaultRunCoordinator(),
+        run_launcher=SyncInMemoryRunLauncher(),
+    )
+
+
+class _NoEventLog(InMemoryEventLogStorage):
+    """An event log that keeps nothing; events reach loggers and the result of a run all the same."""
+
+    def store_event(self, event: object) -> None:
+        """Let it go."""
+
+    def fetch_materializations(self, *_: Any, **__: Any) -> EventRecordsResult:
+        """None."""
+        return EventRecordsResult([], cursor="", has_more=False)
+
+
+def sqlite_event_logs(instance: dg.DagsterInstance, run_id: str) -> list[Path]:
+    """The SQLite files that the events of a run are written to, created where they are missing; of an instance that
+    keeps events elsewhere, none.
+    """
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqliteEventLogStorage):
+        return []
+    # Created by Dagster itself, since the journal that is to be kept open must be its own.
+    with storage.run_connection(run_id):
+        return [Path(storage.path_for_shard(shard)) for shard in ("index", run_id)]
