@@ -27,7 +27,7 @@ from gata_assets.curation.layout import (
     TenantLayout,
 )
 from gata_assets.interactions.rules import InteractionType
-from gata_assets.tables.columns.hashing import key_ids
+from gata_assets.tables.columns.hashing import hash_ids
 
 PLACES = TenantLayout(TENANT)
 
@@ -117,7 +117,7 @@ def _large(kind: pa.DataType) -> pa.DataType:
 
 def _ids(kind: str, count: int) -> pl.DataFrame:
     ids = pl.Series(f"{kind}_id", [f"{kind}-{number:08d}" for number in range(count)])
-    return pl.DataFrame({f"{kind}_id": ids, f"{kind}_key": key_ids(ids)})
+    return pl.DataFrame({f"{kind}_id": ids, f"{kind}_key": hash_ids(ids)})
 
 
 def _zipf(count: int, random: np.random.Generator) -> NDArray[np.float64]:

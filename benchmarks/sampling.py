@@ -28,7 +28,7 @@ from gata_assets.interactions.sampling.evidence import check_samples, gather_evi
 from gata_assets.interactions.sampling.negatives import gather_histories, sample_negatives
 from gata_assets.interactions.sampling.samples import SampledRows, sample_rows
 from gata_assets.interactions.warm_up import warm_up
-from gata_assets.tables.columns.hashing import key_ids
+from gata_assets.tables.columns.hashing import hash_ids
 from gata_assets.tables.outcomes import broken
 
 RATIO = 4
@@ -196,7 +196,7 @@ def write_curated(met: Pairs, users: int, items: int, folder: Path) -> None:
     user_ids = pl.Series("user_id", [f"user-{number:08d}" for number in range(users)])
     item_ids = pl.Series("item_id", [f"item-{number:08d}" for number in range(items)])
     all_users, all_items = (
-        pl.DataFrame([ids, key_ids(ids).alias(f"{ids.name[:4]}_key")]) for ids in (user_ids, item_ids)
+        pl.DataFrame([ids, hash_ids(ids).alias(f"{ids.name[:4]}_key")]) for ids in (user_ids, item_ids)
     )
     all_users.write_parquet(folder / "users.parquet")
     all_items.write_parquet(folder / "items.parquet")

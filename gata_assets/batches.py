@@ -1,7 +1,6 @@
-"""Batch IDs, the windows of time that they stand for, and the partitions made of them.
+"""Batch IDs, their time windows, and ranges of batches and days.
 
-A batch ID is an hour, `YYYYMMDDHH` in UTC. Pure: the present comes in as an argument.
-No database, file or setting belongs here.
+A batch ID is an hour, `YYYYMMDDHH` in UTC. Pure: the current time is an argument; no database, file or setting is read.
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ BATCH_ID_EXAMPLE = "2026010203"
 
 @dataclass(frozen=True, order=True)
 class Window:
-    """A half-open span of time `[start_at, end_at)` in UTC, for `closed` in whole epoch seconds."""
+    """A half-open time range `[start_at, end_at)` in UTC, for `closed` in whole epoch seconds."""
 
     start_at: datetime
     end_at: datetime
 
     @property
     def start(self) -> int:
-        """Epoch seconds of the first instant inside."""
+        """`start_at` in epoch seconds."""
         return int(self.start_at.timestamp())
 
     @property
     def end(self) -> int:
-        """Epoch seconds of the first instant after."""
+        """`end_at` in epoch seconds."""
         return int(self.end_at.timestamp())
 
     def __str__(self) -> str:
@@ -50,15 +49,15 @@ class Batch:
         return self.starts_at.strftime(BATCH_ID_FORMAT)
 
     def training_window(self, period_days: int) -> Window:
-        """`[B - period_days, 00:00 of B's day)`: keeps the batch's hour at its start and ends with the
-        last second of the day before the batch.
+        """`[B - period_days, 00:00 of B's day)`: starts at the batch's hour and ends with the last second of the day
+        before the batch.
         """
         midnight = self.starts_at.replace(hour=0)
         return Window(self.starts_at - timedelta(days=period_days), midnight)
 
     def older_window(self, period_days: int, training_period_days: int) -> Window:
-        """`[B - period_days, B - training_period_days)`: what the low-volume window has beyond the training
-        window. It is empty where the periods are equal.
+        """`[B - period_days, B - training_period_days)`: the low-volume window before the training window; empty if the
+        periods are equal.
         """
         return Window(
             self.starts_at - timedelta(days=period_days),
@@ -67,7 +66,11 @@ class Batch:
 
 
 def parse_batch_id(batch_id: str) -> Batch:
-    """Read `YYYYMMDDHH`; raises BatchIdError for anything else, such as hour 24 or 30 February."""
+    """Parse `YYYYMMDDHH`.
+
+    Raises:
+        BatchIdError: For any other format, or an hour that does not exist, such as hour 24 or 30 February.
+    """
     if not re.fullmatch(r"(19[7-9]|[2-9][0-9]{2})[0-9]{7}", batch_id, flags=re.ASCII):
         raise BatchIdError(
             f"'{batch_id[:40]}' is not a batch ID: ten digits YYYYMMDDHH (UTC, from 1970) are needed, "
@@ -83,13 +86,13 @@ def parse_batch_id(batch_id: str) -> Batch:
 
 
 def batches_between(first: Batch, last: Batch, *, every_hours: int = 1) -> list[Batch]:
-    """The batches from the first to the last, both included where the step meets them."""
+    """The batches from `first` to `last`, every `every_hours` hours; `last` is included if a step falls on it."""
     hours = int((last.starts_at - first.starts_at) / timedelta(hours=1))
     return [Batch(first.starts_at + timedelta(hours=hour)) for hour in range(0, hours + 1, every_hours)]
 
 
 def consecutive(batch_ids: Sequence[str]) -> list[list[str]]:
-    """Batch IDs in their order, cut where an hour is missing between two."""
+    """Group ascending batch IDs into runs of consecutive hours."""
     runs: list[list[str]] = []
     for batch_id in batch_ids:
         starts_at = parse_batch_id(batch_id).starts_at
@@ -101,9 +104,15 @@ def consecutive(batch_ids: Sequence[str]) -> list[list[str]]:
 
 
 def require_existing_batch(batch_id: str, *, first_batch_id: str, now: datetime) -> Batch:
-    """The batch of a well-formed ID that has begun and is not before the first.
+    """Parse a batch ID and require that the batch has started.
 
-    Raises BatchIdError otherwise. `now` is an aware datetime.
+    Args:
+        batch_id: `YYYYMMDDHH`.
+        first_batch_id: The earliest batch allowed.
+        now: The current time, timezone-aware.
+
+    Raises:
+        BatchIdError: If the ID is malformed, in the future or before the first batch.
     """
     batch = parse_batch_id(batch_id)
     first = parse_batch_id(first_batch_id)
@@ -122,25 +131,25 @@ def require_existing_batch(batch_id: str, *, first_batch_id: str, now: datetime)
 
 
 def from_day_on(window: Window, earliest: date) -> Window:
-    """The part of a window from a day on; of one that ends before it, nothing at its end."""
+    """The window's part from a day on; an empty window at its end if it ends before that day."""
     first_at = datetime.combine(earliest, datetime.min.time(), UTC)
     return Window(min(max(window.start_at, first_at), window.end_at), window.end_at)
 
 
 def days_of(window: Window) -> list[date]:
-    """The days that a window touches, in their order."""
+    """The days that overlap the window, ascending."""
     if window.end_at <= window.start_at:
         return []
     first, last = window.start_at.date(), (window.end_at - timedelta(microseconds=1)).date()
     return [first + timedelta(days=day) for day in range((last - first).days + 1)]
 
 
-def stretches(days: Sequence[date]) -> list[tuple[date, date]]:
-    """Days as spans without a gap, each by its first and last day."""
-    spans: list[tuple[date, date]] = []
+def day_ranges(days: Sequence[date]) -> list[tuple[date, date]]:
+    """Group days into ranges without gaps, each given by its first and last day."""
+    ranges: list[tuple[date, date]] = []
     for day in sorted(set(days)):
-        if spans and day - spans[-1][1] == timedelta(days=1):
-            spans[-1] = spans[-1][0], day
+        if ranges and day - ranges[-1][1] == timedelta(days=1):
+            ranges[-1] = ranges[-1][0], day
         else:
-            spans.append((day, day))
-    return spans
+            ranges.append((day, day))
+    return ranges

@@ -1,24 +1,24 @@
 """Every error that the project raises on purpose.
 
     GataError
-    ├── SettingsError           a setting is missing or wrong
-    ├── BatchIdError            the batch ID is malformed, in the future or before the first
+    ├── SettingsError           a setting is missing or invalid
+    ├── BatchIdError            the batch ID is malformed, in the future or before the first batch
     ├── SourceError             the ticket database cannot be read
-    │   ├── NoTicketsError      it can, but the window is empty
-    │   ├── DatabaseResumingError        it wakes up from a pause, and was not to be waited for
-    │   └── DatabaseStillResumingError   it was waited for, in vain
-    ├── DataRuleError           the data breaks a rule of a table
-    │   ├── ChecksFailedError   blocking checks of an asset have failed
-    │   ├── RawFileError        a raw file cannot be read as a table of its columns
-    │   └── SplitError          the tickets cannot be divided into train and test
-    ├── AlertError              what failed could not be reported
-    ├── EngineError             what makes features and training rows is not there, or broke off
+    │   ├── NoTicketsError      it can be read, but the window is empty
+    │   ├── DatabaseResumingError        it is resuming from a pause, and the caller does not wait
+    │   └── DatabaseStillResumingError   it is resuming, and the caller's wait timed out
+    ├── DataRuleError           the data breaks a table's rule
+    │   ├── ChecksFailedError   an asset's blocking checks failed
+    │   ├── RawFileError        a raw file cannot be parsed as a table
+    │   └── SplitError          the tickets cannot be split into train and test
+    ├── AlertError              an alert could not be delivered
+    ├── EngineError             the Spark cluster is unavailable or failed
     └── StoreError              the target cannot be read, written or deleted
         ├── ObjectNotFoundError
         ├── DamagedTableError
         └── DeleteDeniedError
 
-A message says what, where, how many and what to do; never a ticket's text, a person's id or a secret.
+Messages report what, where, how many and what to do; never ticket text, ids of people or secrets.
 """
 
 
@@ -27,11 +27,11 @@ class GataError(Exception):
 
 
 class SettingsError(GataError):
-    """A setting is missing or has a wrong value."""
+    """A setting is missing or has an invalid value."""
 
 
 class BatchIdError(GataError):
-    """A batch ID is malformed, lies in the future or before the first batch."""
+    """A batch ID is malformed, in the future or before the first batch."""
 
 
 class SourceError(GataError):
@@ -43,19 +43,19 @@ class NoTicketsError(SourceError):
 
 
 class DatabaseResumingError(SourceError):
-    """The database is waking up from a pause, and whoever asked does not wait for it."""
+    """The database is resuming from a pause, and the caller does not wait for it."""
 
 
 class DatabaseStillResumingError(SourceError):
-    """The database did not wake up in the time that it was given."""
+    """The database did not resume before the timeout."""
 
 
 class DataRuleError(GataError):
-    """Rows break a rule of their table; nothing was written downstream."""
+    """Rows break their table's rules; nothing was written downstream."""
 
 
 class ChecksFailedError(DataRuleError):
-    """Blocking checks of an asset have failed; `checks` names them."""
+    """An asset's blocking checks failed; `checks` lists their names."""
 
     def __init__(self, message: str, checks: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -63,19 +63,21 @@ class ChecksFailedError(DataRuleError):
 
 
 class RawFileError(DataRuleError):
-    """A raw file cannot be read: its format, its columns or its encoding; the message goes on from the file's name."""
+    """A raw file's format, columns or encoding is invalid; the message continues a sentence that begins with the file's
+    name.
+    """
 
 
 class SplitError(DataRuleError):
-    """The tickets of a label cannot be divided into train and test."""
+    """A label's tickets cannot be split into train and test."""
 
 
 class AlertError(GataError):
-    """A report of what failed did not reach where it was sent to."""
+    """An alert could not be delivered."""
 
 
 class EngineError(GataError):
-    """What makes features and training rows (a Spark cluster) is not there, or broke off."""
+    """The engine that builds features and training rows (a Spark cluster) is unavailable or failed."""
 
 
 class StoreError(GataError):
@@ -83,11 +85,11 @@ class StoreError(GataError):
 
 
 class ObjectNotFoundError(StoreError):
-    """There is no object under this key."""
+    """No object exists under this key."""
 
 
 class DamagedTableError(StoreError):
-    """An object is there, and is no table that this project wrote whole; `key` is its own, where it is one of a set."""
+    """An object exists but is not a complete table of this project; `key` is the object's key in a dataset."""
 
     def __init__(self, message: str, *, key: str | None = None) -> None:
         super().__init__(message)
@@ -95,4 +97,4 @@ class DamagedTableError(StoreError):
 
 
 class DeleteDeniedError(StoreError):
-    """The role may not delete an object that has to go."""
+    """The role lacks permission to delete an object."""

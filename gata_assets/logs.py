@@ -1,8 +1,7 @@
-"""What runs say while they run: JSON lines for machines, events for whoever follows a run.
+"""Logs of runs: JSON lines for machines, `RunEvent` for callers that follow a run.
 
-One line a notable event with batch, asset and run id; no ticket text and no value of a row gets here. Runs that
-this project starts have `event_logger`; whatever else Dagster starts has `JsonLinesHandler`, which dagster.yaml
-names.
+Each notable event is one line with batch, asset and run id; ticket text and row values are never logged. Runs that
+this project starts use `event_logger`; all other runs use `JsonLinesHandler`, configured in dagster.yaml.
 """
 
 from __future__ import annotations
@@ -20,29 +19,29 @@ import dagster as dg
 
 from gata_assets.environment import read_log_level
 
-# The tags of a run by which Dagster says of which batches it is.
+# The run tags in which Dagster stores a run's partition or partition range.
 PARTITION_TAG = "dagster/partition"
 RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 
-# A handler that dagster.yaml names is a beta feature, of which Dagster tells every process in a line that is no JSON.
+# Handlers in dagster.yaml are a beta feature: Dagster warns in every process, in a line that is not JSON.
 warnings.filterwarnings("ignore", message="Handling yaml-defined logging configuration is currently in beta")
 
-# What a record carries that has been written as a line. A run may have both the handler and the logger of ours;
-# Dagster asks the handlers first and copies such attributes to the loggers' records.
+# Marks a record that is already written as a line. A run may have both our handler and our logger; Dagster calls the
+# handlers first and copies such attributes to the loggers' records.
 _IS_WRITTEN = "gata_is_written"
 
-# What Dagster says at the end of an op whose checks were reported batch by batch, and not as its outputs.
+# Dagster logs this at the end of an op that reports its checks batch by batch instead of as outputs.
 _BY_BATCH = "did not yield or return expected outputs"
 
-# Dagster logs its own events at DEBUG; these are worth INFO.
+# Dagster logs its own events at DEBUG; we log these at INFO.
 _NOTABLE_EVENTS = frozenset({"STEP_START", "STEP_SUCCESS", "ASSET_MATERIALIZATION"})
 
 
 @dataclass(frozen=True)
 class RunEvent:
-    """One thing that happened in a run; `event` is the name of its type in Dagster, empty for a plain log line.
+    """An event or log line of a run; `event` is Dagster's event type, empty for a plain log line.
 
-    `batch_id` is the partition, or the span of them: of curation runs days.
+    `batch_id` is the partition or partition range: batches, or days in curation runs.
     """
 
     at: datetime
@@ -59,14 +58,20 @@ class RunEvent:
 
     @property
     def kind(self) -> str:
-        """What `batch_id` names: `day` (days are written with hyphens, batch IDs without) or `batch`."""
+        """What `batch_id` contains: `day` (days are written with hyphens, batch IDs without) or `batch`."""
         return "day" if "-" in self.batch_id else "batch"
 
 
 def event_logger(
     handle: Callable[[RunEvent], None], level: str, *, watch: Callable[[RunEvent], None] | None = None
 ) -> dg.LoggerDefinition:
-    """A Dagster logger that hands on the events and log lines of a run from `level` up; `watch` gets all of them."""
+    """A Dagster logger that passes a run's events and log lines to a callback.
+
+    Args:
+        handle: Receives the events at `level` and above.
+        level: The name of a logging level, such as `INFO`.
+        watch: Receives every event, whatever its level.
+    """
     handler = _EventHandler(handle, logging.getLevelNamesMapping()[level], watch)
 
     @dg.logger
@@ -79,12 +84,12 @@ def event_logger(
 
 
 def default_logger(level: str) -> dg.LoggerDefinition:
-    """The logger of runs that nobody follows: Dagster's coloured one on a terminal, JSON lines elsewhere."""
+    """The logger of runs without a follower: Dagster's colored one on a terminal, JSON lines elsewhere."""
     return dg.colored_console_logger if sys.stderr.isatty() else event_logger(write_json_line, level)
 
 
 def write_json_line(event: RunEvent) -> None:
-    """Write an event as one line of JSON; fields that say nothing are left out."""
+    """Write an event to stderr as a JSON line, without its empty fields."""
     line = {
         "at": event.at.isoformat(timespec="milliseconds"),
         "level": logging.getLevelName(event.level),
@@ -102,14 +107,14 @@ def write_json_line(event: RunEvent) -> None:
 
 
 class _EventHandler(logging.Handler):
-    """Hands on what is worth LOG_LEVEL; `record.levelno` is not asked, since Dagster logs its events at DEBUG."""
+    """Filters by the level of `RunEvent`, not by `record.levelno`, since Dagster logs its events at DEBUG."""
 
     def __init__(
         self, handle: Callable[[RunEvent], None], level: int, watch: Callable[[RunEvent], None] | None = None
     ) -> None:
         super().__init__(logging.DEBUG)
         self._handle = handle
-        self._least = level
+        self._min_level = level
         self._watch = watch
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -117,23 +122,23 @@ class _EventHandler(logging.Handler):
         if self._watch:
             self._watch(event)
         is_written = self._handle is write_json_line and getattr(record, _IS_WRITTEN, False)
-        if event.level >= self._least and not is_written and _BY_BATCH not in event.message:
+        if event.level >= self._min_level and not is_written and _BY_BATCH not in event.message:
             self._handle(event)
 
 
 class JsonLinesHandler(_EventHandler):
-    """Writes the events of any run of a Dagster instance as JSON lines, from LOG_LEVEL up; dagster.yaml names it.
+    """Writes the events of all runs of a Dagster instance at LOG_LEVEL and above as JSON lines; set in dagster.yaml.
 
-    It is silent on a terminal, where somebody looks at the UI or at the display of `gata prepare`.
+    It is silent on a terminal, where the user has the UI or the display of `gata prepare`.
     """
 
     def __init__(self) -> None:
         super().__init__(write_json_line, logging.getLevelNamesMapping()[read_log_level()])
-        # Asked now: during a step Dagster puts a file in the place of stderr.
+        # Checked here because Dagster redirects stderr to a file during a step.
         self._is_silent = sys.stderr.isatty()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record's event, and say so on the record."""
+        """Write the record's event, and mark the record as written."""
         if not self._is_silent:
             super().emit(record)
             setattr(record, _IS_WRITTEN, True)
@@ -144,7 +149,7 @@ def _read_record(record: logging.LogRecord) -> RunEvent:
     event: dg.DagsterEvent | None = meta.get("dagster_event")
     numbers: dict[str, int | float] = {}
     check, has_passed, level = "", None, record.levelno
-    # One step may make several assets of several batches: what an event says of itself goes first.
+    # A step may build several assets for several batches: the event's own asset and partition take precedence.
     asset, batch_id = str(meta.get("step_key") or ""), _batches_of_run(meta.get("job_tags") or {})
     if event and event.event_type_value in _NOTABLE_EVENTS:
         level = max(level, logging.INFO)
@@ -174,13 +179,13 @@ def _read_record(record: logging.LogRecord) -> RunEvent:
 
 
 def _batches_of_run(tags: Mapping[str, str]) -> str:
-    """The run's batch ID; of a run over a range the first and the last one, `2026010200...2026010223`."""
+    """The run's batch ID; for a run over a range its first and last one, `2026010200...2026010223`."""
     first, last = (tags.get(tag) for tag in RANGE_TAGS)
     return f"{first}...{last}" if first and last else str(tags.get(PARTITION_TAG, ""))
 
 
 def numbers_of(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, int | float]:
-    """The metadata that are numbers, without Dagster's prefix."""
+    """The numeric metadata, without Dagster's prefix in their names."""
     return {
         name.removeprefix("dagster/"): value.value
         for name, value in metadata.items()
@@ -189,19 +194,19 @@ def numbers_of(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, int |
 
 
 def failure_reason(event: dg.DagsterEvent) -> str:
-    """Why a step or a run failed, in the words of the error that was raised first."""
+    """The message of the root error that made a step or run fail."""
     if event.is_step_failure:
         failure = event.step_failure_data.user_failure_data
         if failure and failure.description:
             return str(failure.description)
         error = event.step_failure_data.error
     else:
-        # A run that was marked as failed from outside, by Dagster's run monitoring say, has no data.
+        # A run that was marked as failed from outside, for example by Dagster's run monitoring, has no data.
         error = event.job_failure_data.error if event.event_specific_data else None
     while error and error.cause:
         error = error.cause
     if error is None:
         return "no reason is known"
     # "gata_assets.errors.NoTicketsError: tickets: no ticket …": the class is for programmers.
-    name, _, said = error.message.strip().partition(": ")
-    return said if name.startswith("gata_assets.") else f"{name}: {said}" if said else name
+    name, _, message = error.message.strip().partition(": ")
+    return message if name.startswith("gata_assets.") else f"{name}: {message}" if message else name

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from enum import Enum
 from hashlib import sha256
 
-from gata_assets.batches import stretches
+from gata_assets.batches import day_ranges
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def request_curation(
     of other parts than those that count; `listing` is a digest of all parts, which tells one late file from another.
     """
     anew = [present] if waiting else stale[:1]
-    spans = stretches(missing) or [(day, day) for day in anew]
+    spans = day_ranges(missing) or [(day, day) for day in anew]
     requests = []
     for first, last in spans:
         told_apart = [*sorted(waiting), f"{first} {last}", *([listing] if stale else [])]

@@ -23,14 +23,14 @@ from gata_assets.interactions.features.tables import make_features
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.interactions.sampling.evidence import gather_evidence
 from gata_assets.interactions.sampling.samples import sample_rows
-from gata_assets.tables.columns.hashing import key_ids
+from gata_assets.tables.columns.hashing import hash_ids
 
 
 def warm_up() -> None:
     """Sort, curate, key, code, count, sample and check three interactions with each strategy; the result is dropped."""
     _sort()
     ids = pl.Series(["a", "b", "c"])
-    keys = key_ids(ids)
+    keys = hash_ids(ids)
     time = pl.Series([datetime(2026, 1, 1, tzinfo=UTC)] * 3, dtype=pl.Datetime("us", "UTC"))
     events = code_events(
         pl.DataFrame(

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from gata_assets.tables.columns.dictionaries import decoded, plain_type
 from gata_assets.tables.outcomes import Outcome
-from gata_assets.tables.schema_checks import GENERAL_ADVICE, Advice, all_kept, explain_rule
+from gata_assets.tables.schema_checks import GENERAL_ADVICE, Advice, explain_rule, passed_all_rules
 
 _ROWS_AT_ONCE = 1 << 18
 
@@ -47,7 +47,7 @@ def check_arrow_tables(
             broken += _broken(schema, _frames(schema, table))
     if broken:
         return [explain_rule(column, check, count, rows, advice) for (column, check), count in sorted(broken.items())]
-    return [all_kept(str(schema.name), rows)]
+    return [passed_all_rules(str(schema.name), rows)]
 
 
 def keeps_every_rule(schema: pandera.DataFrameSchema, table: pa.Table) -> bool:

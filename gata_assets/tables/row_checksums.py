@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.tables.columns.hashing import key_ids
+from gata_assets.tables.columns.hashing import hash_ids
 
 # An odd number without a pattern: the golden ratio's, as in splitmix64.
 _MIXER = np.uint64(0x9E3779B97F4A7C15)
@@ -35,7 +35,7 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.uint64]:
     """A number for each value: the key of an id, which is worked out once, or the bits of a label."""
     values = column.combine_chunks()
     if isinstance(values, pa.DictionaryArray):
-        keys = key_ids(pl.Series("id", values.dictionary)).to_numpy()
+        keys = hash_ids(pl.Series("id", values.dictionary)).to_numpy()
         numbers: NDArray[np.uint64] = keys[values.indices.to_numpy()]
     else:
         numbers = values.to_numpy().view(np.uint32).astype(np.uint64)

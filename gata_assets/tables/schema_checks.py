@@ -34,10 +34,10 @@ def check_table(schema: pa.DataFrameSchema, table: pd.DataFrame, advice: Advice 
             explain_rule(column, str(check), int(count), len(table), advice)
             for (column, check), count in broken.items()
         ]
-    return [all_kept(str(schema.name), len(table))]
+    return [passed_all_rules(str(schema.name), len(table))]
 
 
-def all_kept(table: str, rows: int) -> Outcome:
+def passed_all_rules(table: str, rows: int) -> Outcome:
     """The outcome of a table that keeps every rule."""
     return Outcome(f"every rule of {table}", failed=0, checked=rows, advice="")
 

@@ -1,6 +1,6 @@
-"""Rules held against tables: how many rows break which rule, and the truths about a whole split.
+"""Checks of the ticket tables and of the train/test split: how many rows break which rule.
 
-Outcomes are names and counts, never the values that failed. What happens to a failed outcome is decided outside.
+Outcomes are rule names and counts, never the failing values. The caller decides what a failed outcome does.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from gata_assets.tickets.schema import Tickets, TrainingRows
 from gata_assets.tickets.splits import Split
 from gata_assets.tickets.text_groups import largest_test_text, test_quota
 
-# By pandera's names of the rules.
+# Keys are pandera's check names.
 _ADVICE: Advice = {
     "not_nullable": "Fill or remove the missing values in the source",
     "field_uniqueness": "The source returned a row more than once: look at its primary key",
-    "closed_inside_the_window": "The source returned rows of another time: look at its clock and at `closed`",
+    "closed_inside_the_window": "The source returned rows outside the window: check its clock and the column `closed`",
     "str_matches": "The text must be lower-cased and reduced to [a-z0-9?.! ] before it is stored",
-    "greater_than_or_equal_to": "A label is a Zendesk group id, 0 or above: look at the group mapping",
+    "greater_than_or_equal_to": "A label is a Zendesk group id, 0 or above: check the group mapping",
 }
 
 
 def check_table(schema: pa.DataFrameSchema, table: pd.DataFrame) -> list[Outcome]:
-    """Check every rule of a schema of tickets against a table, see `schema_checks.check_table`."""
+    """Check a table against a ticket schema, see `schema_checks.check_table`."""
     return schema_checks.check_table(schema, table, _ADVICE)
 
 
 def check_training_rows(rows: pd.DataFrame, *, has_checked_texts: bool) -> list[Outcome]:
-    """Hold the rules of `TrainingRows`; of texts that were checked before as those of tickets, the labels only."""
+    """Check rows against `TrainingRows`; only the labels if the texts passed the ticket checks before."""
     if has_checked_texts:
         return check_table(_labels_schema(), rows[["label"]])
     return check_table(TrainingRows.to_schema(), rows)
@@ -49,18 +49,18 @@ def _labels_schema() -> pa.DataFrameSchema:
     return TrainingRows.to_schema().remove_columns(["text"])
 
 
-def check_part_of_tickets(part: pd.DataFrame, window: Window) -> list[Outcome]:
-    """What is left to check of tickets that were found valid as part of a larger table: that they are the window's."""
-    closed = part["closed"].to_numpy(dtype=np.int64)
+def check_window_of_valid_tickets(tickets: pd.DataFrame, window: Window) -> list[Outcome]:
+    """Check that tickets from a table that passed the schema checks are inside the window."""
+    closed = tickets["closed"].to_numpy(dtype=np.int64)
     outside = int(((closed < window.start) | (closed >= window.end)).sum())
-    inside = schema_checks.explain_rule("closed", "closed_inside_the_window", outside, len(part), _ADVICE)
-    return [schema_checks.all_kept(str(Tickets.to_schema().name), len(part)), inside]
+    inside = schema_checks.explain_rule("closed", "closed_inside_the_window", outside, len(tickets), _ADVICE)
+    return [schema_checks.passed_all_rules(str(Tickets.to_schema().name), len(tickets)), inside]
 
 
 def check_counts_add_up(label_counts: pd.DataFrame, tickets: pd.DataFrame) -> list[Outcome]:
-    """The counts of all labels sum to the tickets, and their shares to 1."""
+    """The labels' counts sum to the number of tickets, and their shares to 1."""
     counted = int(label_counts["count"].sum())
-    advice = "This is a defect of the counting; please report it."
+    advice = "This is a bug in the label counts; please report it."
     outcomes = [Outcome("counts sum to the tickets", abs(counted - len(tickets)), len(tickets), advice)]
     shares_off = abs(float(label_counts["share"].sum()) - 1.0) > 1e-9
     outcomes.append(Outcome("shares sum to 1", int(shares_off), 1, advice, unit="sums"))
@@ -68,9 +68,9 @@ def check_counts_add_up(label_counts: pd.DataFrame, tickets: pd.DataFrame) -> li
 
 
 def check_no_ticket_in_two_splits(split: Split, expected_rows: int) -> list[Outcome]:
-    """Every ticket is on exactly one side: none twice, none lost, none added."""
+    """Every ticket is on exactly one side: no duplicates, none lost, none added."""
     ids = pd.concat([split.train["id"], split.test["id"]])
-    advice = "This is a defect of the split; please report it."
+    advice = "This is a bug in the split; please report it."
     return [
         Outcome("no id is on both sides or twice", int(ids.duplicated().sum()), len(ids), advice),
         Outcome("no ticket is lost or added", abs(len(ids) - expected_rows), expected_rows, advice),
@@ -79,7 +79,7 @@ def check_no_ticket_in_two_splits(split: Split, expected_rows: int) -> list[Outc
 
 def check_no_text_in_two_splits(split: Split) -> list[Outcome]:
     """No text is in train and in test."""
-    # Arrow's kernel: pandas' isin takes ten times as long on Arrow-backed strings.
+    # Arrow's kernel, since pandas' isin takes ten times as long on Arrow-backed strings.
     trained = pc.is_in(pyarrow.array(split.test["text"]), value_set=pyarrow.array(split.train["text"]))
     return [
         Outcome(
@@ -93,13 +93,14 @@ def check_no_text_in_two_splits(split: Split) -> list[Outcome]:
 
 
 def check_label_shares(sides: pd.DataFrame) -> list[Outcome]:
-    """Every label is on both sides, and its test rows are within its indivisible text of its quota.
+    """Every label is on both sides, and its test rows match its quota within its tolerance.
 
-    Takes what `count_sides` gives.
+    Args:
+        sides: The result of `count_sides`.
     """
     missing = (sides["train"] == 0) | (sides["test"] == 0)
     off = (sides["test"] - sides["quota"]).abs() > sides["tolerance"]
-    advice = "This is a defect of the split; please report it."
+    advice = "This is a bug in the split; please report it."
     return [
         Outcome("every label is on both sides", int(missing.sum()), len(sides), advice, unit="labels"),
         Outcome("every label's test rows are at its quota", int(off.sum()), len(sides), advice, unit="labels"),
@@ -107,10 +108,13 @@ def check_label_shares(sides: pd.DataFrame) -> list[Outcome]:
 
 
 def check_test_share(sides: pd.DataFrame) -> list[Outcome]:
-    """The test rows of all labels together are 10 %, to within what rounding and indivisible texts explain.
+    """The test rows of all labels together are 10 %, within the error of rounding and of texts that are never divided.
 
-    A label's quota is rounded (by half a row at most), is at least 1, and its boundary text may lie on either
-    side; the total may be off by the sum of these. Takes what `count_sides` gives.
+    A label's quota is rounded (by at most half a row), is at least 1, and its boundary text may be on either side; the
+    total may be off by the sum of these.
+
+    Args:
+        sides: The result of `count_sides`.
     """
     rows = int(sides["train"].sum() + sides["test"].sum())
     allowed = float((sides["tolerance"] + (sides["quota"] - (sides["train"] + sides["test"]) / 10).abs()).sum())
@@ -118,20 +122,22 @@ def check_test_share(sides: pd.DataFrame) -> list[Outcome]:
     return [
         Outcome(
             "test rows are a tenth of all",
-            # Both are sums of tenths, which floats do not hold exactly.
+            # Both are sums of tenths, which floats do not represent exactly.
             0 if off <= allowed + 1e-6 else round(off),
             rows,
-            "This is a defect of the split; please report it.",
+            "This is a bug in the split; please report it.",
         )
     ]
 
 
 def count_sides(split: Split) -> pd.DataFrame:
-    """One row a label: `train` and `test` rows, `quota` of test rows, and its `tolerance`.
+    """Count each label's rows on both sides.
 
-    The tolerance is what the division by texts may miss the quota by: half of the largest text that may be tested on;
-    the tickets whose text occurs under several labels, since another label may decide on them; and for a label that
-    has fewer small texts of its own than twice its quota, its quota or its largest text.
+    Returns:
+        One row per label: `train` and `test` rows, the `quota` of test rows, and its `tolerance`. The tolerance is how
+        far a split by text may miss the quota, the sum of: half of the largest text allowed in test; the tickets whose
+        text occurs under several labels, since another label may decide their side; and, for a label with fewer small
+        texts of its own than twice its quota, its quota or its largest text.
     """
     tables = (split.train, split.test)
     labels, label = np.unique(
@@ -142,17 +148,17 @@ def count_sides(split: Split) -> pd.DataFrame:
     quota = np.array([test_quota(int(rows)) for rows in train + test], dtype=np.int64)
     limit = np.array([largest_test_text(int(rows)) for rows in quota], dtype=np.int64)
 
-    # Groups of tickets of one label and text.
+    # Tickets grouped by label and text.
     texts, text = np.unique(_text_codes(split), return_inverse=True)
     pairs, tickets = np.unique(label * len(texts) + text, return_counts=True)
     of_label, of_text = np.divmod(pairs, max(len(texts), 1))
     is_shared = np.bincount(of_text, minlength=len(texts))[of_text] > 1
     is_small = tickets <= limit[of_label]
     shared = count(of_label[is_shared], weights=tickets[is_shared])
-    is_thin = count(of_label[is_small & ~is_shared]) < 2 * quota
+    is_sparse = count(of_label[is_small & ~is_shared]) < 2 * quota
     largest = np.zeros(len(labels), dtype=np.int64)
     np.maximum.at(largest, of_label, tickets)
-    tolerance = np.maximum(limit / 2, 1) + shared + np.where(is_thin, np.maximum(largest, quota), 0)
+    tolerance = np.maximum(limit / 2, 1) + shared + np.where(is_sparse, np.maximum(largest, quota), 0)
     return pd.DataFrame(
         {"train": train, "test": test, "quota": quota, "tolerance": tolerance}, index=pd.Index(labels, name="label")
     )

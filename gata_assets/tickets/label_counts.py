@@ -1,6 +1,6 @@
-"""How the training window's tickets fall on labels, and whether that calls for a low-volume dataset.
+"""Tickets per label in the training window, and the decision whether to build a low-volume dataset.
 
-Rules follow the Gata data-prep documentation. Nothing here moves or relabels a ticket.
+Rules follow the Gata data-prep documentation. Relabeling and removing tickets belong to `low_volume`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,14 @@ MIN_LOW_VOLUME_LABELS = 2
 
 
 def count_labels(tickets: pd.DataFrame, *, low_volume_threshold: float) -> pd.DataFrame:
-    """Count tickets by label: a `LabelCounts` table, most tickets first, equal counts by label.
+    """Count tickets by label.
 
-    `share` is count / all tickets; `is_low_volume` is share < `low_volume_threshold` (a share of 1).
+    Args:
+        tickets: Tickets with the column `label`.
+        low_volume_threshold: The share (0 to 1) below which a label is low-volume.
+
+    Returns:
+        A `LabelCounts` table, most tickets first, equal counts by label.
     """
     counts = tickets.groupby("label", observed=True).size().rename("count").reset_index()
     counts["share"] = counts["count"] / len(tickets)
@@ -26,25 +31,26 @@ def count_labels(tickets: pd.DataFrame, *, low_volume_threshold: float) -> pd.Da
 
 @dataclass(frozen=True)
 class LowVolumeDecision:
-    """Whether a low-volume dataset is made, and why."""
+    """Whether to build a low-volume dataset, and why."""
 
-    is_made: bool
+    is_needed: bool
     reason: str
     low_volume_labels: tuple[int, ...]
 
 
 def decide_low_volume(label_counts: pd.DataFrame, *, min_count: int) -> LowVolumeDecision:
-    """A low-volume dataset is made when at least 2 low-volume labels have at least `min_count` tickets in the
-    training window.
+    """Decide whether to build a low-volume dataset: if at least 2 low-volume labels have at least `min_count` tickets
+    in the training window.
 
-    `low_volume_labels` are all low-volume labels, ascending, those below `min_count` too: with the older
-    tickets they may reach it.
+    Returns:
+        The decision. Its `low_volume_labels` (ascending) include labels below `min_count`, since they may reach it with
+        the older tickets.
     """
     low = label_counts[label_counts["is_low_volume"]]
     enough = int((low["count"] >= min_count).sum())
-    is_made = enough >= MIN_LOW_VOLUME_LABELS
+    is_needed = enough >= MIN_LOW_VOLUME_LABELS
     reason = (
         f"{enough} of {len(low)} low-volume labels have at least {min_count} tickets in the training window; "
         f"{MIN_LOW_VOLUME_LABELS} are needed"
     )
-    return LowVolumeDecision(is_made, reason, tuple(sorted(int(label) for label in low["label"])))
+    return LowVolumeDecision(is_needed, reason, tuple(sorted(int(label) for label in low["label"])))

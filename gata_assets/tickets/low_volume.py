@@ -1,6 +1,6 @@
-"""What becomes of low-volume tickets: in the general dataset, and in the one of their own.
+"""Low-volume tickets: the policies for the general dataset, and the selection for the low-volume dataset.
 
-The two policies and the low-volume selection; counting and the decision live in `core.label_counts`.
+Counting and the decision whether to build the dataset belong to `label_counts`.
 """
 
 from __future__ import annotations
@@ -21,48 +21,57 @@ ASK_LOW_VOLUME_LABEL = 0
 
 @dataclass(frozen=True)
 class GeneralTickets:
-    """The tickets of the general dataset, which of the window's they are, and how many were relabelled or removed."""
+    """The general dataset's tickets, and how many were relabeled or removed.
+
+    `is_kept` has one element per ticket of the training window.
+    """
 
     tickets: pd.DataFrame
     is_kept: NDArray[np.bool_]
-    relabelled: int
+    relabeled: int
     removed: int
 
 
 def apply_low_volume_policy(
     tickets: pd.DataFrame, decision: LowVolumeDecision, rules: PreparationRules
 ) -> GeneralTickets:
-    """Relabel or remove the low-volume tickets of the training window, as LOW_VOLUME_POLICY says.
+    """Relabel or remove the training window's low-volume tickets according to LOW_VOLUME_POLICY.
 
-    Takes and gives `Tickets` columns. Raises DataRuleError when fewer than two labels are left to learn.
+    Args:
+        tickets: The training window's tickets, `Tickets` columns.
+        decision: Which labels are low-volume, and whether they get a dataset.
+        rules: The policy and its fallback label.
+
+    Raises:
+        DataRuleError: If fewer than two labels remain.
     """
     is_low_volume = tickets["label"].isin(decision.low_volume_labels)
     affected = int(is_low_volume.sum())
-    new_label = _label_of_low_volume_tickets(decision.is_made, rules)
+    new_label = _label_of_low_volume_tickets(decision.is_needed, rules)
     if new_label is None:
         is_kept = ~is_low_volume.to_numpy(dtype=bool)
-        general = GeneralTickets(tickets[is_kept].reset_index(drop=True), is_kept, relabelled=0, removed=affected)
+        general = GeneralTickets(tickets[is_kept].reset_index(drop=True), is_kept, relabeled=0, removed=affected)
     else:
         labels = tickets["label"].mask(is_low_volume, new_label)
-        all_kept = np.ones(len(tickets), dtype=bool)
-        general = GeneralTickets(tickets.assign(label=labels), all_kept, relabelled=affected, removed=0)
+        is_kept = np.ones(len(tickets), dtype=bool)
+        general = GeneralTickets(tickets.assign(label=labels), is_kept, relabeled=affected, removed=0)
     _require_two_labels(general.tickets, decision, rules)
     return general
 
 
-def _label_of_low_volume_tickets(is_made: bool, rules: PreparationRules) -> int | None:
+def _label_of_low_volume_tickets(has_dataset: bool, rules: PreparationRules) -> int | None:
     if rules.low_volume_policy is LowVolumePolicy.ROUTER:
-        return ASK_LOW_VOLUME_LABEL if is_made else rules.low_volume_fallback_label
-    return rules.low_volume_fallback_label if is_made else None
+        return ASK_LOW_VOLUME_LABEL if has_dataset else rules.low_volume_fallback_label
+    return rules.low_volume_fallback_label if has_dataset else None
 
 
 def _require_two_labels(general: pd.DataFrame, decision: LowVolumeDecision, rules: PreparationRules) -> None:
     labels = general["label"].nunique()
     if labels < 2:
         raise DataRuleError(
-            f"general_split: {labels} label is left of the training window's tickets, and a router needs two. "
+            f"general_split: the training window's tickets have {labels} label left, and a router needs two. "
             f"{len(decision.low_volume_labels)} labels have a share below LOW_VOLUME_THRESHOLD="
-            f"{rules.low_volume_threshold}: lower it, or look at why all tickets carry one label."
+            f"{rules.low_volume_threshold}: lower it, or check why all tickets have the same label."
         )
 
 
@@ -73,13 +82,15 @@ def select_low_volume_tickets(
     *,
     min_count: int,
 ) -> pd.DataFrame:
-    """The low-volume labels' tickets of the training window and of the older one, labels with fewer than
-    `min_count` tickets in all dropped.
+    """Select the low-volume labels' tickets of both windows, without labels that have fewer than `min_count` in total.
 
-    `Tickets` columns, ordered by (`closed`, `id`). A ticket that was written again between the two reads and is
-    in both counts once, with its row of the training window.
+    A ticket that is in both windows, because it was updated between the two reads, counts once, with its row of the
+    training window.
+
+    Returns:
+        `Tickets` columns, ordered by (`closed`, `id`).
     """
-    if not decision.is_made:
+    if not decision.is_needed:
         return training_tickets.iloc[:0].reset_index(drop=True)
     tickets = pd.concat([training_tickets, older_tickets], ignore_index=True)
     tickets = tickets[tickets["label"].isin(decision.low_volume_labels)]

@@ -1,6 +1,7 @@
-"""The rules by which a batch is prepared, as plain values that come in as arguments.
+"""The preparation rules of a batch, as plain values.
 
-What shapes the datasets belongs here and goes into their manifests; where data is read from or written to does not.
+Everything that determines a dataset's content belongs here and is stored in its manifest; the locations of sources and
+targets do not.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ SAMPLE_FALLBACK_LABEL = 25_000_000_000_101
 
 
 class LowVolumePolicy(StrEnum):
-    """What becomes of low-volume tickets in the general dataset.
+    """How the general dataset treats low-volume tickets.
 
-    `documented`: relabelled to the fallback label when the low-volume dataset is made, removed when it is not.
-    `router`: label 0 when it is made (the router then asks the low-volume model), the fallback label when not.
+    `documented`: relabeled to the fallback label if the low-volume dataset is built, otherwise removed.
+    `router`: label 0 if it is built (the router then asks the low-volume model), otherwise the fallback label.
     """
 
     DOCUMENTED = "documented"
@@ -24,7 +25,7 @@ class LowVolumePolicy(StrEnum):
 
 
 class SplitMethod(StrEnum):
-    """How tickets are divided into train and test."""
+    """How tickets are split into train and test."""
 
     BY_TEXT = "by-text"
     SKLEARN = "sklearn"
@@ -39,7 +40,7 @@ class LabelFormat(StrEnum):
 
 @dataclass(frozen=True)
 class PreparationRules:
-    """All that shapes the datasets of a batch; periods are days, the threshold is a share of 1."""
+    """Everything that determines a batch's datasets; periods are days, the threshold is a share (0 to 1)."""
 
     training_period_days: int
     low_volume_period_days: int

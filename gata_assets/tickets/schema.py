@@ -1,7 +1,7 @@
-"""The tables of the ticket line: tickets, label counts and training rows.
+"""The tables of the ticket pipeline: tickets, label counts and training rows.
 
-A model says columns, types and rules; what to do about rows that break one belongs to `core.quality`.
-The rules are those of the systems that read the result: the fine-tuning job's pattern and its integer labels.
+A model defines columns, types and rules; advice about rows that break a rule belongs to `checks`.
+The rules come from the systems that read the result: the fine-tuning job's text pattern and integer labels.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pandera.typing import Series
 
 from gata_assets.batches import Window
 
-# What the fine-tuning job accepts as a text, matched against all of it.
+# The texts that the fine-tuning job accepts; matched against the whole text.
 TEXT_PATTERN = r"^[a-z0-9\s\.\?!]+$"
 
-# Arrow-backed: less memory than Python strings, and the pattern is matched by Arrow's kernel (100,000 texts of
+# Arrow-backed: uses less memory than Python strings, and Arrow's kernel matches the pattern (100,000 texts of
 # 550 characters: the whole table is validated in 0.24 s).
 Text = Annotated[pd.StringDtype, "pyarrow", pd.NA]
 
 
 class Tickets(pa.DataFrameModel):
-    """Closed tickets that train: one row a ticket."""
+    """Closed tickets for training: one row per ticket."""
 
     id: Series[pd.Int64Dtype] = pa.Field(unique=True, description="The Zendesk ticket's id.")
     closed: Series[pd.Int64Dtype] = pa.Field(description="When it was closed, in epoch seconds (UTC).")
@@ -40,7 +40,7 @@ class Tickets(pa.DataFrameModel):
 
 
 class LabelCounts(pa.DataFrameModel):
-    """How the training window's tickets fall on labels: one row a label, most tickets first."""
+    """Tickets per label in the training window: one row per label, most tickets first."""
 
     label: Series[pd.Int64Dtype] = pa.Field(unique=True, ge=0, description="The Zendesk group.")
     count: Series[pd.Int64Dtype] = pa.Field(ge=1, description="Its tickets in the training window.")
@@ -55,7 +55,7 @@ class LabelCounts(pa.DataFrameModel):
 
 
 class TrainingRows(pa.DataFrameModel):
-    """What a training file holds: one row a ticket."""
+    """The rows of a training file: one row per ticket."""
 
     text: Series[Text] = pa.Field(str_matches=TEXT_PATTERN, description="The text to classify, [a-z0-9?.! ] only.")
     label: Series[pd.Int64Dtype] = pa.Field(ge=0, description="The class: a Zendesk group id.")
@@ -68,7 +68,7 @@ class TrainingRows(pa.DataFrameModel):
 
 
 def tickets_schema(*windows: Window) -> pa.DataFrameSchema:
-    """The rules of `Tickets`, and `closed` inside one of the windows."""
+    """The schema of `Tickets`, plus the rule that `closed` is inside one of the windows."""
     inside = pa.Check(lambda closed: _is_inside(closed, windows), name="closed_inside_the_window", ignore_na=True)
     schema = Tickets.to_schema()
     return schema.update_column("closed", checks=[*schema.columns["closed"].checks, inside])

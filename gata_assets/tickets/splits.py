@@ -1,7 +1,7 @@
-"""The division of tickets into train and test.
+"""The train/test split of tickets.
 
-`split_by_text` is the project's own; docs/adr/0001-split.md says why it is as it is. `split_with_sklearn`
-reproduces the tool that this project replaces. What is written where is not decided here.
+`split_by_text` is the project's own method, see docs/adr/0001-split.md. `split_with_sklearn` reproduces the tool that
+this project replaces. Writing the result belongs elsewhere.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ from numpy.typing import NDArray
 
 from gata_assets.errors import SplitError
 from gata_assets.tickets.rules import SplitMethod
-from gata_assets.tickets.text_groups import TextGroups, named
+from gata_assets.tickets.text_groups import TextGroups, format_labels
 
 SKLEARN_SEED = 42
 
 
 @dataclass(frozen=True)
 class Split:
-    """Two tables of the same columns: every ticket is in exactly one.
+    """Two tables with the same columns: every ticket is in exactly one.
 
-    `text_codes`, where they are known, are whole numbers that are equal for equal texts: those of `train`, then those
-    of `test`.
+    `text_codes`, if known, has an integer per row, equal for equal texts: first the rows of `train`, then of `test`.
     """
 
     train: pd.DataFrame
@@ -36,24 +35,31 @@ class Split:
 def split_tickets(
     tickets: pd.DataFrame, *, method: SplitMethod, seed: int, text_ranks: NDArray[np.int64] | None = None
 ) -> Split:
-    """Divide tickets (`id`, `closed`, `label`, `text`) 90/10 by the chosen method; see the two functions below."""
+    """Split tickets (`id`, `closed`, `label`, `text`) 90/10 by the chosen method; see the two functions below."""
     if method is SplitMethod.SKLEARN:
         return split_with_sklearn(tickets)
     return split_by_text(tickets, seed=seed, text_ranks=text_ranks)
 
 
 def split_by_text(tickets: pd.DataFrame, *, seed: int, text_ranks: NDArray[np.int64] | None = None) -> Split:
-    """Divide tickets so that every label's test share is at its quota and equal texts stay together.
+    """Split tickets so that every label's test rows match its quota and equal texts stay together.
 
-    Texts stand in the order of a keyed hash (BLAKE2b of the text, the key is the seed). A label's head is as many of
-    its texts, from the first, as bring its test tickets nearest to `test_quota`, without texts that are larger than
-    `largest_test_text`, and at most half of its texts. A text is tested on if it is in the head of the label that has
-    most of its tickets. Hence: the order of rows changes nothing; and to take one ticket away moves at most the text
-    at the end of its label's head (docs/adr/0001-split.md says when it can be more).
+    Texts are ordered by a keyed hash (BLAKE2b of the text, the key is the seed). A label's head is the shortest prefix
+    of its texts that brings its test tickets nearest to `test_quota`, without texts larger than `largest_test_text`,
+    and at most half of its texts. A text is in test if it is in the head of the label that has most of its tickets.
+    Therefore the order of rows has no effect, and removing a ticket moves at most the text at the end of its label's
+    head (docs/adr/0001-split.md lists the exceptions).
 
-    `text_ranks` are what `rank_texts` gave for these rows, alone or among others. Both sides are ordered by
-    (`closed`, `id`). Raises SplitError naming the labels that have fewer than two distinct texts, or that cannot be
-    on both sides.
+    Args:
+        tickets: `Tickets` columns.
+        seed: The key of the hash.
+        text_ranks: The result of `rank_texts` for these rows, alone or as part of a larger table.
+
+    Returns:
+        Both sides, each ordered by (`closed`, `id`).
+
+    Raises:
+        SplitError: If labels have fewer than two distinct texts or cannot be on both sides; the message lists them.
     """
     ranks = rank_texts(tickets["text"], seed=seed) if text_ranks is None else text_ranks
     order = np.lexsort((tickets["id"].to_numpy(dtype=np.int64), tickets["closed"].to_numpy(dtype=np.int64)))
@@ -68,11 +74,11 @@ def split_by_text(tickets: pd.DataFrame, *, seed: int, text_ranks: NDArray[np.in
 
 
 def rank_texts(texts: pd.Series[str], *, seed: int) -> NDArray[np.int64]:
-    """The place of each row's text, from 0, among the distinct texts in the order of their keyed hashes.
+    """Rank each row's text, from 0, among the distinct texts in the order of their keyed hashes.
 
-    Among fewer rows the places differ and their order does not, so that ranks worked out once serve every part of a
-    table. Texts whose 64-bit hashes collide (in one of 10^9 batches of 100,000 texts) stand in their own order. A
-    missing text has rank -1.
+    In a subset of the rows the ranks differ but their order does not, so ranks computed once serve every part of a
+    table. Texts whose 64-bit hashes collide (one in 10^9 batches of 100,000 texts) are ordered by text. A missing text
+    has rank -1.
     """
     codes, uniques = pd.factorize(texts)
     distinct = uniques.tolist()
@@ -82,18 +88,20 @@ def rank_texts(texts: pd.Series[str], *, seed: int) -> NDArray[np.int64]:
     order = np.argsort(hashes)
     if len(np.unique(hashes)) < len(hashes):
         order = np.array(sorted(order, key=lambda code: (hashes[code], distinct[code])))
-    # One more than there are texts: -1, the code of a missing text, leads to it.
+    # One extra element at the end, which -1, the code of a missing text, selects.
     ranks = np.full(len(order) + 1, -1, dtype=np.int64)
     ranks[order] = np.arange(len(order))
     return ranks[codes]
 
 
 def split_with_sklearn(tickets: pd.DataFrame) -> Split:
-    """Exactly `train_test_split(test_size=0.1, stratify=label, random_state=42)` over the tickets ordered by
-    (`closed`, `id`), its order of rows kept.
+    """Apply `train_test_split(test_size=0.1, stratify=label, random_state=42)` to the tickets ordered by
+    (`closed`, `id`), and keep its row order.
 
-    Equal texts may land on both sides. Raises SplitError for labels with fewer than two tickets, and where a
-    tenth of the tickets is fewer than the labels.
+    Equal texts may be on both sides.
+
+    Raises:
+        SplitError: If labels have fewer than two tickets, or a tenth of the tickets is fewer than the labels.
     """
     from sklearn.model_selection import train_test_split  # 0.6 s to import, for this method alone
 
@@ -104,12 +112,12 @@ def split_with_sklearn(tickets: pd.DataFrame) -> Split:
     if too_few:
         raise SplitError(
             f"{len(too_few)} of {len(names)} labels have fewer than two tickets and cannot be in train and in test: "
-            f"{named(too_few)}. Map these groups to another one, or raise LOW_VOLUME_THRESHOLD."
+            f"{format_labels(too_few)}. Map these groups to another one, or raise LOW_VOLUME_THRESHOLD."
         )
     if -(-len(labels) // 10) < len(names):
         raise SplitError(
             f"A tenth of {len(labels)} tickets is fewer than their {len(names)} labels, so not every label can be "
-            "tested on. Widen TRAINING_PERIOD or LOW_VOLUME_PERIOD."
+            "in test. Widen TRAINING_PERIOD or LOW_VOLUME_PERIOD."
         )
     train, test = train_test_split(np.arange(len(labels)), test_size=0.1, stratify=labels, random_state=SKLEARN_SEED)
     return Split(train=ordered.iloc[train].reset_index(drop=True), test=ordered.iloc[test].reset_index(drop=True))

@@ -1,4 +1,4 @@
-"""The windows of batches under the rules: one batch's two, and the unions of those that overlap."""
+"""The training and older windows of batches, and the unions of windows that overlap."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from gata_assets.tickets.rules import PreparationRules
 
 @dataclass(frozen=True)
 class BatchWindows:
-    """What a batch (or several) trains on, and the older window before it, which may be empty."""
+    """The training window of a batch or of several, and the older window before it, which may be empty."""
 
     training: Window
     older: Window
 
 
 def windows_of(batch_id: str, rules: PreparationRules) -> BatchWindows:
-    """A batch's training window and the older one."""
+    """A batch's training window and older window."""
     batch = parse_batch_id(batch_id)
     return BatchWindows(
         training=batch.training_window(rules.training_period_days),
@@ -27,13 +27,14 @@ def windows_of(batch_id: str, rules: PreparationRules) -> BatchWindows:
 
 
 def merge_windows(batches: Iterable[BatchWindows]) -> list[BatchWindows]:
-    """The unions of training windows that overlap, each with what the older windows reach back beyond it."""
-    spans: list[BatchWindows] = []
-    for one in sorted(batches, key=lambda windows: windows.training):
-        if spans and one.training.start_at <= spans[-1].training.end_at:
-            start_at = spans[-1].training.start_at
-            training = Window(start_at, max(spans[-1].training.end_at, one.training.end_at))
-            spans[-1] = BatchWindows(training, Window(min(spans[-1].older.start_at, one.older.start_at), start_at))
+    """Merge training windows that overlap; each union's older window starts with the earliest older window in it."""
+    merged: list[BatchWindows] = []
+    for batch in sorted(batches, key=lambda windows: windows.training):
+        if merged and batch.training.start_at <= merged[-1].training.end_at:
+            last = merged[-1]
+            training = Window(last.training.start_at, max(last.training.end_at, batch.training.end_at))
+            older = Window(min(last.older.start_at, batch.older.start_at), last.training.start_at)
+            merged[-1] = BatchWindows(training, older)
         else:
-            spans.append(BatchWindows(one.training, Window(one.older.start_at, one.training.start_at)))
-    return spans
+            merged.append(BatchWindows(batch.training, Window(batch.older.start_at, batch.training.start_at)))
+    return merged

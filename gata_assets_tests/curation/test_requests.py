@@ -14,7 +14,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from gata_assets.batches import days_of, from_day_on, stretches
+from gata_assets.batches import day_ranges, days_of, from_day_on
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Landing
 from gata_assets.curation.layout import DataType
@@ -129,7 +129,7 @@ def test_days_of_windows_are_those_that_they_touch() -> None:
     assert days_of(midnight) == [date(2025, 12, 30), date(2025, 12, 31), FIRST]
     assert days_of(from_day_on(windows.window, SECOND)) == [SECOND]
     assert days_of(from_day_on(windows.window, FIFTH)) == []
-    assert stretches([FIFTH, FIRST, SECOND, FIRST]) == [(FIRST, SECOND), (FIFTH, FIFTH)]
+    assert day_ranges([FIFTH, FIRST, SECOND, FIRST]) == [(FIRST, SECOND), (FIFTH, FIFTH)]
 
 
 def test_what_is_asked_for_is_asked_no_more_when_it_was_run(

@@ -27,7 +27,7 @@ with install_recorder("numba:compile") as compiling:
     import gata_assets_tests.support.sampling_oracle as oracle
     from gata_assets.interactions.curated.merge import curate_interactions
     from gata_assets.curation.validation import RowRules, validate_rows
-    from gata_assets.tables.columns.hashing import key_ids
+    from gata_assets.tables.columns.hashing import hash_ids
     from gata_assets.curation.layout import DataType
     from gata_assets.curation.policy import CurationRules, UnknownItems
     from gata_assets.curation.files.formats import RawFormat
@@ -60,14 +60,14 @@ with install_recorder("numba:compile") as compiling:
         assert not world.failed()
     features_of(A_WORLD)
     for ids in ([], [""], ["u1"]):
-        key_ids(pl.Series(ids, dtype=pl.String))
+        hash_ids(pl.Series(ids, dtype=pl.String))
 print(*(event.data["dispatcher"] for _, event in compiling.buffer if event.is_start))
 """
 
 KEY_AN_ID = """
 import polars as pl
-from gata_assets.tables.columns.hashing import key_ids
-print(key_ids(pl.Series([""]))[0])
+from gata_assets.tables.columns.hashing import hash_ids
+print(hash_ids(pl.Series([""]))[0])
 """
 
 

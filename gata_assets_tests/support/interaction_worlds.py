@@ -31,7 +31,7 @@ from gata_assets.interactions.features.events import EventTable, code_events
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.written import WrittenFile
-from gata_assets.tables.columns.hashing import key_ids
+from gata_assets.tables.columns.hashing import hash_ids
 
 BATCH_ID = "2026010203"
 TENANT = "acme"
@@ -178,8 +178,8 @@ def interactions_frame(events: Sequence[Event]) -> pl.DataFrame:
         location=pl.lit(None, pl.String),
         session_id=pl.lit(None, pl.String),
         type_code=pl.Series([event.kind.code for event in events], dtype=pl.UInt8),
-        user_key=key_ids(frame["user_id"]),
-        item_key=key_ids(frame["item_id"]),
+        user_key=hash_ids(frame["user_id"]),
+        item_key=hash_ids(frame["item_id"]),
     )
 
 
@@ -204,7 +204,7 @@ def catalogue_frame(catalogue: Sequence[Item]) -> pl.DataFrame:
         brand=pl.lit(None, pl.String),
         description=pl.lit(None, pl.String),
         available_at="available_at",
-        item_key=key_ids(frame["item_id"]),
+        item_key=hash_ids(frame["item_id"]),
     )
 
 

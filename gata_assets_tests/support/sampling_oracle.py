@@ -17,7 +17,7 @@ from gata_assets.interactions.features.events import EventTable, code_events
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.interactions.sampling.candidates import AliasTable, Candidates
 from gata_assets.interactions.sampling.negatives import Negatives
-from gata_assets.tables.columns.hashing import key_ids
+from gata_assets.tables.columns.hashing import hash_ids
 
 WORD = 2**64
 GOLDEN = 0x9E3779B97F4A7C15
@@ -53,7 +53,7 @@ def code(events: Sequence[Event], catalogue: Sequence[str] = ()) -> EventTable:
 
     def ids(name: str, values: set[str]) -> pl.DataFrame:
         column = pl.Series(f"{name}_id", sorted(values), dtype=pl.String)
-        return pl.DataFrame([column, key_ids(column).alias(f"{name}_key")])
+        return pl.DataFrame([column, hash_ids(column).alias(f"{name}_key")])
 
     users, items = {event[0] for event in events}, {event[1] for event in events} | set(catalogue)
     table = pl.DataFrame(
@@ -72,8 +72,8 @@ def code(events: Sequence[Event], catalogue: Sequence[str] = ()) -> EventTable:
             "rating": pl.Float32,
         },
     ).with_columns(
-        user_key=pl.col("user_id").map_batches(key_ids, return_dtype=pl.UInt64),
-        item_key=pl.col("item_id").map_batches(key_ids, return_dtype=pl.UInt64),
+        user_key=pl.col("user_id").map_batches(hash_ids, return_dtype=pl.UInt64),
+        item_key=pl.col("item_id").map_batches(hash_ids, return_dtype=pl.UInt64),
     )
     return code_events(table, ids("user", users), ids("item", items))
 

@@ -13,9 +13,9 @@ from gata_assets.tickets.checks import (
     check_label_shares,
     check_no_text_in_two_splits,
     check_no_ticket_in_two_splits,
-    check_part_of_tickets,
     check_table,
     check_test_share,
+    check_window_of_valid_tickets,
     count_sides,
 )
 from gata_assets.tickets.label_counts import count_labels
@@ -62,7 +62,7 @@ def test_a_broken_rule_is_named_and_its_rows_counted(tickets: pd.DataFrame, rule
 def test_good_tickets_break_no_rule() -> None:
     [outcome] = check_table(tickets_schema(TRAINING_WINDOW), GOOD)
     assert (outcome.rule, outcome.failed, outcome.checked) == ("every rule of tickets", 0, 60)
-    assert check_part_of_tickets(GOOD, TRAINING_WINDOW)[0] == outcome
+    assert check_window_of_valid_tickets(GOOD, TRAINING_WINDOW)[0] == outcome
 
 
 def test_a_window_of_two_parts_holds_both_and_nothing_between() -> None:

@@ -42,12 +42,12 @@ def test_the_threshold_itself_is_not_low_volume() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "is_made"),
+    ("counts", "is_needed"),
     [({1: 300, 2: 10, 3: 10}, True), ({1: 300, 2: 10, 3: 9}, False), ({1: 300, 2: 100}, False), ({1: 50}, False)],
 )
-def test_two_low_volume_labels_with_enough_tickets_make_a_dataset(counts: dict[int, int], is_made: bool) -> None:
+def test_two_low_volume_labels_with_enough_tickets_make_a_dataset(counts: dict[int, int], is_needed: bool) -> None:
     table = count_labels(frame_of(counts), low_volume_threshold=0.1)
-    assert decide_low_volume(table, min_count=10).is_made is is_made
+    assert decide_low_volume(table, min_count=10).is_needed is is_needed
 
 
 def test_labels_below_the_count_are_low_volume_labels_too() -> None:
@@ -55,8 +55,8 @@ def test_labels_below_the_count_are_low_volume_labels_too() -> None:
     assert decide_low_volume(table, min_count=10).low_volume_labels == (2, 3, 4)
 
 
-MADE = LowVolumeDecision(is_made=True, reason="", low_volume_labels=(2, 3))
-NOT_MADE = replace(MADE, is_made=False)
+MADE = LowVolumeDecision(is_needed=True, reason="", low_volume_labels=(2, 3))
+NOT_MADE = replace(MADE, is_needed=False)
 
 
 @pytest.mark.parametrize(
@@ -74,17 +74,17 @@ def test_low_volume_tickets_become_what_the_policy_says(
     tickets = frame_of({1: 5, 2: 3, 3: 1, 4: 5})
     general = apply_low_volume_policy(tickets, decision, replace(RULES, low_volume_policy=policy))
     assert general.tickets["label"].value_counts().to_dict() == expected
-    assert general.relabelled + general.removed == 4
+    assert general.relabeled + general.removed == 4
     assert general.removed == len(tickets) - len(general.tickets)
 
 
-@given(labels=some_labels, policy=st.sampled_from(LowVolumePolicy), is_made=st.booleans())
+@given(labels=some_labels, policy=st.sampled_from(LowVolumePolicy), is_needed=st.booleans())
 def test_relabelling_touches_labels_only_and_only_of_low_volume_tickets(
-    labels: list[int], policy: LowVolumePolicy, is_made: bool
+    labels: list[int], policy: LowVolumePolicy, is_needed: bool
 ) -> None:
     tickets = tickets_frame([(label, f"t{n}") for n, label in enumerate([*labels, 7, 8])])
     before = tickets.copy(deep=True)
-    decision = replace(MADE, is_made=is_made)
+    decision = replace(MADE, is_needed=is_needed)
     general = apply_low_volume_policy(tickets, decision, replace(RULES, low_volume_policy=policy)).tickets
     pd.testing.assert_frame_equal(tickets, before)
     kept = tickets.set_index("id").loc[general["id"]]

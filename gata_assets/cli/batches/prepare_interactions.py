@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from gata_assets.batches import Window, days_of, from_day_on, stretches
+from gata_assets.batches import Window, day_ranges, days_of, from_day_on
 from gata_assets.cli.batches.runs import Written, find_failures, is_interrupted, read_written, run_range
 from gata_assets.curation.layout import DataType
 from gata_assets.curation.reports import replaced_files, valid_reports
@@ -154,7 +154,7 @@ def _curate(
     within = keep_to_days(tenant, days.days[0], days.days[-1])
     if due:
         # One run, of the first days without a gap: those after a gap it makes too, since they are stale or missing.
-        start, end = stretches(due)[0]
+        start, end = day_ranges(due)[0]
         run = run_range(job, instance, (str(start), str(end)), assets=[keys[CURATED_INTERACTIONS]], config=within)
         half.add(run, str(start))
     reports = curator.reports(DataType.INTERACTIONS)

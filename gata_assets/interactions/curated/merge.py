@@ -21,7 +21,7 @@ from gata_assets.curation.files.formats import CONTEXT_COLUMNS
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, given_of_arrow, numbers_as_arrow, numbers_of_arrow
 from gata_assets.tables.columns.dictionaries import decoded
-from gata_assets.tables.columns.hashing import key_ids
+from gata_assets.tables.columns.hashing import hash_ids
 from gata_assets.tables.columns.id_encoding import CodedIds, code_ids, order_by, places_of
 from gata_assets.tables.columns.utf8 import Texts
 
@@ -147,4 +147,4 @@ def curate_items(parts: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
         rows.filter(rows["item_id"] != rows["item_id"].shift(-1, fill_value=None).fill_null("")) if len(rows) else rows
     )
     latest = latest.drop("file", "source_line")
-    return latest.with_columns(key_ids(latest["item_id"]).alias("item_key")), len(rows) - len(latest)
+    return latest.with_columns(hash_ids(latest["item_id"]).alias("item_key")), len(rows) - len(latest)

@@ -55,7 +55,7 @@ def choose_positives(events: EventTable, *, first: int, rules: SamplingRules) ->
     return Positives(users, new_starts, new_items, len(items) - in_core, in_core - len(new_items))
 
 
-def find_thin(
+def find_below_minimum(
     user: NDArray[np.int64], item: NDArray[np.int64], rules: SamplingRules
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
     """Of distinct pairs the users and items that the minimums leave out, and how many pairs stay.

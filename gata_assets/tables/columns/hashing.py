@@ -25,7 +25,7 @@ _P4 = np.uint64(0x85EBCA77C2B2AE63)
 _P5 = np.uint64(0x27D4EB2F165667C5)
 
 
-def key_ids(ids: pl.Series) -> pl.Series:
+def hash_ids(ids: pl.Series) -> pl.Series:
     """The key of each id of a string column: UInt64, under the same name.
 
     Raises DataRuleError for a missing id.

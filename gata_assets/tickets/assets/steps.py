@@ -26,10 +26,10 @@ from gata_assets.tickets.checks import (
     check_label_shares,
     check_no_text_in_two_splits,
     check_no_ticket_in_two_splits,
-    check_part_of_tickets,
     check_table,
     check_test_share,
     check_training_rows,
+    check_window_of_valid_tickets,
     count_sides,
 )
 from gata_assets.tickets.label_chart import draw_label_chart
@@ -136,7 +136,9 @@ def make_tickets(batch: BatchAtWork) -> Made:
             f"{batch.batch_id}. Check the batch ID, TRAINING_PERIOD, and (`gata doctor`) which database "
             "is read and until when its tickets reach."
         )
-    outcome = check_part_of_tickets(table, window) if read.is_valid else check_table(tickets_schema(window), table)
+    outcome = (
+        check_window_of_valid_tickets(table, window) if read.is_valid else check_table(tickets_schema(window), table)
+    )
     return Made(
         table,
         {check_names.TICKETS_ARE_VALID: outcome},
@@ -160,7 +162,7 @@ def make_label_counts(batch: BatchAtWork) -> Made:
             **_described(tickets, "Tickets by label"),
             "dagster/row_count": len(counts),
             "low_volume_labels": len(decision.low_volume_labels),
-            "makes_low_volume_dataset": decision.is_made,
+            "makes_low_volume_dataset": decision.is_needed,
             "reason": decision.reason,
         },
     )
@@ -188,7 +190,7 @@ def make_general_split(batch: BatchAtWork) -> Made:
     )
     metadata = {
         **_described_split(split),
-        "relabelled_tickets": general.relabelled,
+        "relabelled_tickets": general.relabeled,
         "removed_tickets": general.removed,
     }
     return _made_dataset(dataset, split, len(general.tickets), metadata, is_checked="tickets" in batch.made)
@@ -199,7 +201,7 @@ def make_low_volume_tickets(batch: BatchAtWork) -> Made:
     rules, windows = batch.rules, batch.windows
     tickets = batch.table("tickets")
     decision = batch.decision("tickets")
-    older = batch.source.read_older(windows.older, decision.low_volume_labels) if decision.is_made else no_tickets()
+    older = batch.source.read_older(windows.older, decision.low_volume_labels) if decision.is_needed else no_tickets()
     table = select_low_volume_tickets(tickets, older, decision, min_count=rules.low_volume_min_count)
     schema = tickets_schema(windows.training, windows.older)
     return Made(
@@ -209,7 +211,7 @@ def make_low_volume_tickets(batch: BatchAtWork) -> Made:
             **_described(table, "Low-volume tickets by label"),
             "window": str(windows.training),
             "older_window": str(windows.older),
-            "makes_low_volume_dataset": decision.is_made,
+            "makes_low_volume_dataset": decision.is_needed,
             "reason": decision.reason,
         },
     )
@@ -220,7 +222,7 @@ def make_low_volume_split(batch: BatchAtWork) -> Made:
     rules = batch.rules
     decision = batch.decision()
     tickets = batch.table("low_volume_tickets", "label_counts")
-    split = split_tickets(tickets, method=rules.split_method, seed=rules.split_seed) if decision.is_made else None
+    split = split_tickets(tickets, method=rules.split_method, seed=rules.split_seed) if decision.is_needed else None
     dataset = Dataset(
         name=LOW_VOLUME_DATASET,
         batch_id=batch.batch_id,
@@ -231,7 +233,7 @@ def make_low_volume_split(batch: BatchAtWork) -> Made:
         code_version=batch.code_version,
     )
     described = _described_split(split) if split else {"dagster/row_count": 0}
-    metadata = {**described, "is_made": decision.is_made, "reason": decision.reason}
+    metadata = {**described, "is_made": decision.is_needed, "reason": decision.reason}
     checked = split or Split(tickets, tickets)
     return _made_dataset(dataset, checked, len(tickets), metadata, is_checked="low_volume_tickets" in batch.made)
 

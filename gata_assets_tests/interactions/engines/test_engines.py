@@ -26,7 +26,7 @@ from gata_assets.interactions.rules import InteractionType
 from gata_assets.interactions.schema import ItemFeatures, RecentInteractions, UserFeatures
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
-from gata_assets.tables.columns.hashing import key_ids
+from gata_assets.tables.columns.hashing import hash_ids
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.feature_oracle import item_rows, recent_rows, user_rows
 from gata_assets_tests.support.interaction_worlds import (
@@ -198,7 +198,7 @@ def test_two_ids_with_one_key_on_two_days_are_told(
     write_curated(SMALL, any_store)
     folder = CURATED.places.curated_day((B - timedelta(days=2)).date())
     other = "u1" if kind == "user" else "i2"
-    key = pl.lit(key_ids(pl.Series([other]))[0], pl.UInt64)
+    key = pl.lit(hash_ids(pl.Series([other]))[0], pl.UInt64)
     for file in (INTERACTIONS_FILE, name):
         table = pl.read_parquet(any_store.read(folder + file)).with_columns(key.alias(f"{kind}_key"))
         content = io.BytesIO()

@@ -30,7 +30,7 @@ from gata_assets.interactions.sampling.candidates import AliasTable, choose_cand
 from gata_assets.interactions.schema import NegativeSamples, WithFeatures
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
-from gata_assets.tables.columns.hashing import key_ids
+from gata_assets.tables.columns.hashing import hash_ids
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support import sampling_oracle
 from gata_assets_tests.support.feature_oracle import item_rows, user_rows
@@ -82,7 +82,7 @@ def expected_samples(world: World, rules: SamplingRules) -> list[dict[str, objec
     seen = [(one.user, one.item, _microseconds(one), one.kind) for one in inside(world.events, SEEN_WINDOW)]
     catalogue = [one.item for one in world.catalogue if one.available_at is None or one.available_at < B]
     users = sorted({user for user, *_ in seen})
-    keys = dict(zip(users, key_ids(pl.Series(users, dtype=pl.String)).to_list(), strict=True))
+    keys = dict(zip(users, hash_ids(pl.Series(users, dtype=pl.String)).to_list(), strict=True))
     start = WINDOW.start * 1_000_000
     rows = sampling_oracle.training_rows(
         seen, start, catalogue, rules, keys=keys, table=_alias_table(world, catalogue, rules)

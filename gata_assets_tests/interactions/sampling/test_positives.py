@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gata_assets.interactions.rules import InteractionType, SamplingRules
-from gata_assets.interactions.sampling.positives import choose_positives, find_thin
+from gata_assets.interactions.sampling.positives import choose_positives, find_below_minimum
 from gata_assets_tests.support.sampling_oracle import Event, code, positives_of, rules_of
 
 CLICK, VIEW = InteractionType.CLICK, InteractionType.VIEW
@@ -141,7 +141,7 @@ def test_who_is_thin_is_found_by_taking_thin_users_and_items_out_till_none_is(
             if of_user[pair[0]] >= rules.min_interactions_per_user
             and of_item[pair[1]] >= rules.min_interactions_per_item
         }
-    users, items, count = find_thin(user, item, rules)
+    users, items, count = find_below_minimum(user, item, rules)
     assert count == len(left)
     assert {pair for pair in pairs if pair[0] not in users and pair[1] not in items} == left
     assert set(users) == {pair[0] for pair in pairs} - {pair[0] for pair in left}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.features.events import code_events
-from gata_assets.tables.columns.hashing import key_ids
+from gata_assets.tables.columns.hashing import hash_ids
 
 TEXT = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -55,23 +55,23 @@ OTHER_KEYS = {
 
 def test_keys_are_those_of_xxh64_for_every_length_of_block() -> None:
     ids = pl.Series("user_id", [TEXT[:length] for length in KEYS])
-    assert key_ids(ids).to_list() == list(KEYS.values())
+    assert hash_ids(ids).to_list() == list(KEYS.values())
 
 
 def test_keys_are_of_the_bytes_in_utf_8_and_are_not_normalized() -> None:
-    keys = key_ids(pl.Series("item_id", list(OTHER_KEYS)))
+    keys = hash_ids(pl.Series("item_id", list(OTHER_KEYS)))
     assert keys.to_list() == list(OTHER_KEYS.values())
     assert (keys.name, keys.dtype) == ("item_id", pl.UInt64)
-    assert key_ids(pl.Series(["é", "e\u0301"])).n_unique() == 2
+    assert hash_ids(pl.Series(["é", "e\u0301"])).n_unique() == 2
 
 
 def test_the_key_of_the_empty_id_is_that_of_spark() -> None:
-    assert key_ids(pl.Series([""])).reinterpret(signed=True).to_list() == [-7444071767201028348]
+    assert hash_ids(pl.Series([""])).reinterpret(signed=True).to_list() == [-7444071767201028348]
 
 
 def test_all_keys_of_many_ids_are_those_of_the_package() -> None:
     folded = 0
-    for length, key in enumerate(key_ids(pl.Series(["é" * n + "x" * (n % 7) for n in range(300)])).to_list()):
+    for length, key in enumerate(hash_ids(pl.Series(["é" * n + "x" * (n % 7) for n in range(300)])).to_list()):
         folded ^= key * (length + 1) % 2**64
     assert folded == 0x74C42C7E490BB605
 
@@ -79,23 +79,23 @@ def test_all_keys_of_many_ids_are_those_of_the_package() -> None:
 @given(ids=st.lists(st.text(), min_size=1), start=st.integers(0, 30), length=st.integers(0, 30))
 def test_a_slice_and_a_table_in_pieces_have_the_same_keys(ids: list[str], start: int, length: int) -> None:
     column = pl.Series("id", ids, dtype=pl.String)
-    keys = key_ids(column)
-    assert key_ids(column.slice(start, length)).to_list() == keys.to_list()[start : start + length]
-    assert key_ids(pl.concat([column, column], rechunk=False)).to_list() == keys.to_list() * 2
+    keys = hash_ids(column)
+    assert hash_ids(column.slice(start, length)).to_list() == keys.to_list()[start : start + length]
+    assert hash_ids(pl.concat([column, column], rechunk=False)).to_list() == keys.to_list() * 2
 
 
 def test_no_ids_have_no_keys() -> None:
-    assert key_ids(pl.Series("user_id", [], dtype=pl.String)).to_list() == []
+    assert hash_ids(pl.Series("user_id", [], dtype=pl.String)).to_list() == []
 
 
 def test_a_missing_id_is_an_error_that_counts() -> None:
     with pytest.raises(DataRuleError, match="user_id: 2 of 3 ids are missing"):
-        key_ids(pl.Series("user_id", ["a", None, None]))
+        hash_ids(pl.Series("user_id", ["a", None, None]))
 
 
 def ids_table(kind: str, ids: list[str], keys: list[int] | None = None) -> pl.DataFrame:
     column = pl.Series(f"{kind}_id", ids, dtype=pl.String)
-    key = key_ids(column) if keys is None else pl.Series(keys, dtype=pl.UInt64)
+    key = hash_ids(column) if keys is None else pl.Series(keys, dtype=pl.UInt64)
     return pl.DataFrame([column, key.alias(f"{kind}_key")])
 
 
@@ -104,8 +104,8 @@ def events_table(pairs: list[tuple[str, str]], times: list[int] | None = None) -
     times = list(range(len(pairs))) if times is None else times
     return pl.DataFrame(
         {
-            "user_key": key_ids(pl.Series([user for user, _ in pairs], dtype=pl.String)),
-            "item_key": key_ids(pl.Series([item for _, item in pairs], dtype=pl.String)),
+            "user_key": hash_ids(pl.Series([user for user, _ in pairs], dtype=pl.String)),
+            "item_key": hash_ids(pl.Series([item for _, item in pairs], dtype=pl.String)),
             "timestamp": pl.Series([start + timedelta(microseconds=time) for time in times]).cast(
                 pl.Datetime("us", "UTC")
             ),
@@ -127,7 +127,7 @@ def test_codes_stand_in_the_order_of_the_ids_and_events_in_that_of_time(
     table = code_events(events, ids_table("user", [*users, *users, "never there"]), ids_table("item", [*items, *items]))
     assert table.users.ids.to_list() == sorted(users)
     assert table.items.ids.to_list() == sorted(items)
-    assert table.users.keys.tolist() == key_ids(table.users.ids).to_list()
+    assert table.users.keys.tolist() == hash_ids(table.users.ids).to_list()
     decoded = zip(table.users.ids.gather(table.user), table.items.ids.gather(table.item), strict=True)
     # Those of one time as they came.
     assert list(decoded) == [(user, item) for user, item, _ in sorted(rows, key=lambda row: row[2])]

@@ -12,7 +12,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.tables.columns.hashing import key_ids
+from gata_assets.tables.columns.hashing import hash_ids
 from gata_assets.tables.columns.id_encoding import _number, code_ids, order_by, places_of
 from gata_assets.tables.columns.utf8 import Texts
 
@@ -25,7 +25,7 @@ def test_a_code_is_the_place_of_the_id_among_the_distinct_ones(ids: list[str]) -
     distinct = coded.ids.as_series()
     assert distinct.to_list() == sorted(set(ids), key=str.encode)
     assert distinct.gather(pl.Series(coded.codes)).to_list() == ids
-    assert coded.keys.tolist() == key_ids(distinct).to_list()
+    assert coded.keys.tolist() == hash_ids(distinct).to_list()
 
 
 @given(ids=IDS)

@@ -34,7 +34,7 @@ from gata_assets.interactions.features.tables import FeatureTables, ItemCounts, 
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.interactions.schema import ItemFeatures
 from gata_assets.tables.arrow_checks import check_arrow_tables
-from gata_assets.tables.columns.hashing import key_ids
+from gata_assets.tables.columns.hashing import hash_ids
 from gata_assets.tables.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def sum_item_counts(held: DataFrame, buckets: int, catalogue: pl.DataFrame) -> I
         .sort("item_id")
     )
     return ItemCounts(
-        Ids(whole["item_id"], key_ids(whole["item_id"]).to_numpy()),
+        Ids(whole["item_id"], hash_ids(whole["item_id"]).to_numpy()),
         np.ascontiguousarray(whole.select(_COUNTS).to_numpy().astype(np.uint32).reshape(-1, len(_COUNTS))),
         whole["ratings"].to_numpy(),
         whole["users"].to_numpy(),

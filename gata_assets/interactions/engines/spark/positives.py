@@ -29,7 +29,7 @@ from gata_assets.interactions.engines.spark.tasks import (
 )
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import SamplingRules, SamplingStrategy
-from gata_assets.interactions.sampling.positives import find_thin
+from gata_assets.interactions.sampling.positives import find_below_minimum
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -104,7 +104,7 @@ class PairKernel:
 
 def _find_thin_here(pairs: DataFrame, rules: SamplingRules) -> tuple[NDArray[np.uint64], int]:
     keys = _keys_of(collect_parts(pairs))
-    _, items, count = find_thin(keys["user_key"].to_numpy(), keys["item_key"].to_numpy(), rules)
+    _, items, count = find_below_minimum(keys["user_key"].to_numpy(), keys["item_key"].to_numpy(), rules)
     return items.astype(np.uint64, copy=False), count
 
 
