@@ -1,6 +1,7 @@
-"""The rules by which interactions are curated and turned into training rows, as plain values that come in as arguments.
+"""The rules of features and training rows, as plain values.
 
-What shapes the tables belongs here and goes into their manifests; where they are read from or written to does not.
+Everything that determines a table's content belongs here and is stored in its manifest; the locations of sources and
+targets do not.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from enum import StrEnum
 
 
 class InteractionType(StrEnum):
-    """What a user did with an item; the order is that of the codes 0, 1, 2, … in coded tables."""
+    """What a user did with an item; members are in the order of their codes 0, 1, 2, … in encoded tables."""
 
     VIEW = "view"
     CLICK = "click"
@@ -21,11 +22,11 @@ class InteractionType(StrEnum):
 
     @property
     def code(self) -> int:
-        """The type as a small number."""
+        """The type's code in encoded tables."""
         return _CODES[self]
 
 
-# How many of a user's last interactions `recent_items` and `recent_interactions` hold.
+# The number of a user's latest interactions in `recent_items` and `recent_interactions`.
 RECENT_INTERACTIONS = 50
 
 _CODES = {kind: code for code, kind in enumerate(InteractionType)}
@@ -34,7 +35,7 @@ _CODES = {kind: code for code, kind in enumerate(InteractionType)}
 class SamplingStrategy(StrEnum):
     """How negatives are drawn from the items that a user has not seen.
 
-    `uniform`: each item equally likely. `popularity`: in proportion to (interactions of the window + 1) ** power.
+    `uniform`: each item equally likely. `popularity`: in proportion to (interactions in the window + 1) ** power.
     """
 
     UNIFORM = "uniform"
@@ -43,7 +44,7 @@ class SamplingStrategy(StrEnum):
 
 @dataclass(frozen=True)
 class SamplingRules:
-    """All that shapes the training rows of a batch, but for its windows."""
+    """Everything that determines a batch's training rows, except its windows."""
 
     positive_types: frozenset[InteractionType]
     min_interactions_per_user: int
@@ -57,7 +58,7 @@ class SamplingRules:
 
 @dataclass(frozen=True)
 class InteractionRules:
-    """All that shapes features and training rows; periods are days, `seen_period_days` at least `period_days`."""
+    """Everything that determines features and training rows; `seen_period_days` is at least `period_days`."""
 
     period_days: int
     seen_period_days: int

@@ -1,7 +1,7 @@
-"""Compiling ahead: every loop that is compiled runs once on a tiny table, so that no batch waits for a compiler.
+"""Ahead-of-time compilation: runs every compiled loop once on a tiny table, so that no batch waits for the compiler.
 
-numba keeps what it compiled in NUMBA_CACHE_DIR, or beside the sources where it may write there. An image runs this when
-it is built (`python -m gata_assets.interactions.warm_up`); its processes, which may not write, read what is there then.
+numba caches compiled code in NUMBA_CACHE_DIR, or next to the sources if they are writable. An image runs this at build
+time (`python -m gata_assets.interactions.warm_up`); its processes read that cache from the read-only file system.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from gata_assets.tables.columns.hashing import hash_ids
 
 
 def warm_up() -> None:
-    """Sort, curate, key, code, count, sample and check three interactions with each strategy; the result is dropped."""
-    _sort()
+    """Validate, curate, hash, encode, sample and check three interactions with each strategy; drop the result."""
+    _validate()
     ids = pl.Series(["a", "b", "c"])
     keys = hash_ids(ids)
     time = pl.Series([datetime(2026, 1, 1, tzinfo=UTC)] * 3, dtype=pl.Datetime("us", "UTC"))
@@ -56,7 +56,7 @@ def warm_up() -> None:
             rows.table(0, len(rows.positives.users))
 
 
-def _sort() -> None:
+def _validate() -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     settings = CurationRules(earliest_at=start, at_most_ahead=timedelta(hours=1), unknown_items=UnknownItems.WARN)
     rules = RowRules(settings, start, pl.Series(["a"]))

@@ -1,4 +1,4 @@
-"""The windows of a batch over interactions."""
+"""A batch's windows over interactions."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from gata_assets.interactions.rules import InteractionRules
 
 @dataclass(frozen=True)
 class InteractionWindows:
-    """A batch's interactions, `[B - INTERACTION_PERIOD days, B)`, and those of which no item is a negative."""
+    """A batch's `window` `[B - INTERACTION_PERIOD days, B)`, and the `seen` window, whose items are never negatives."""
 
     window: Window
     seen: Window
 
 
 def interaction_windows(batch_id: str, rules: InteractionRules) -> InteractionWindows:
-    """The windows of a batch; both end where it begins."""
+    """A batch's windows; both end where the batch starts."""
     batch = parse_batch_id(batch_id)
     return InteractionWindows(_before(batch, rules.period_days), _before(batch, rules.seen_period_days))
 
 
 def windows_from_day_on(batch_id: str, rules: InteractionRules, earliest: date) -> InteractionWindows:
-    """The windows of a batch, without days on which nothing counts."""
+    """A batch's windows, without the days before `earliest`, whose interactions do not count."""
     whole = interaction_windows(batch_id, rules)
     return InteractionWindows(from_day_on(whole.window, earliest), from_day_on(whole.seen, earliest))
 

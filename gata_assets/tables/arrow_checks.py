@@ -1,7 +1,7 @@
-"""The rules of a pandera schema held against tables of Arrow: how many rows break which, never the values.
+"""Checks of Arrow tables against pandera schemas: how many rows break which rule, never the failing values.
 
-The tables of a batch are seldom wrong, and far larger as strings. What their extremes and dictionaries show to be
-right is not looked at row by row; only the rest becomes strings, for pandera, which alone counts.
+A batch's tables are rarely invalid, and far larger as strings. Columns whose extremes and dictionaries prove that they
+are valid are not checked row by row; only the others are decoded to strings for pandera, which counts the failures.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gata_assets.tables.schema_checks import GENERAL_ADVICE, Advice, explain_rul
 
 _ROWS_AT_ONCE = 1 << 18
 
-# By pandera's names of the rules: where the limit stands, and how a value that keeps it compares.
+# By pandera's check name: the statistic with the limit, and how a valid value compares to it.
 _LIMITS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "greater_than": ("min_value", gt),
     "greater_than_or_equal_to": ("min_value", ge),
@@ -35,29 +35,34 @@ _LIMITS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
 def check_arrow_tables(
     schema: pandera.DataFrameSchema, tables: Iterable[pa.Table], advice: Advice = GENERAL_ADVICE
 ) -> list[Outcome]:
-    """Hold every rule of a schema against a table in pieces, with ids as dictionaries or strings.
+    """Check a table, given in pieces, against a schema.
 
-    Gives one failed outcome a broken rule, or one passed for all. That values are unique is held against each piece
-    alone.
+    Args:
+        schema: The rules. Uniqueness is checked within each piece only.
+        tables: The table's pieces; ids are dictionaries or strings.
+        advice: What to do about a broken rule, by pandera's check name.
+
+    Returns:
+        One failed outcome per broken rule, or one passed outcome for all of them.
     """
     rows, broken = 0, Counter[tuple[str, str]]()
     for table in tables:
         rows += table.num_rows
-        if not keeps_every_rule(schema, table):
+        if not is_provably_valid(schema, table):
             broken += _broken(schema, _frames(schema, table))
     if broken:
         return [explain_rule(column, check, count, rows, advice) for (column, check), count in sorted(broken.items())]
     return [passed_all_rules(str(schema.name), rows)]
 
 
-def keeps_every_rule(schema: pandera.DataFrameSchema, table: pa.Table) -> bool:
-    """Whether a table is seen to keep every rule at a glance; False too where only pandera can tell."""
+def is_provably_valid(schema: pandera.DataFrameSchema, table: pa.Table) -> bool:
+    """Whether extremes and dictionaries prove that a table is valid; False also if only pandera can decide."""
     if table.column_names != list(schema.columns) or schema.checks or schema.unique:
         return False
-    return all(_keeps_rules(rules, table[name]) for name, rules in schema.columns.items())
+    return all(_is_valid_column(rules, table[name]) for name, rules in schema.columns.items())
 
 
-def _keeps_rules(rules: pandera.Column, column: pa.ChunkedArray) -> bool:
+def _is_valid_column(rules: pandera.Column, column: pa.ChunkedArray) -> bool:
     if rules.dtype is None or rules.dtype.type != _polars_type(column.type):
         return False
     values = [chunk.dictionary if isinstance(chunk, pa.DictionaryArray) else chunk for chunk in column.chunks]
@@ -68,7 +73,7 @@ def _keeps_rules(rules: pandera.Column, column: pa.ChunkedArray) -> bool:
         return False
     if rules.unique and not _is_ascending(column):
         return False
-    return all(_keeps(check, piece) for check in rules.checks for piece in values)
+    return all(_passes(check, piece) for check in rules.checks for piece in values)
 
 
 @cache
@@ -79,15 +84,15 @@ def _polars_type(kind: pa.DataType) -> pl.DataType:
 
 
 def _is_ascending(column: pa.ChunkedArray) -> bool:
-    """Each value greater than the one before, as ids are in their order: none is there twice."""
+    """Whether each value is greater than the one before, as sorted ids are, which proves uniqueness."""
     if column.num_chunks > 1 or pa.types.is_dictionary(column.type) or column.null_count:
         return False
     values = column.combine_chunks()
     return bool(pc.all(pc.less(values[:-1], values[1:]), min_count=0).as_py())
 
 
-def _keeps(check: pandera.Check, values: pa.Array) -> bool:
-    """Whether all values that are not null keep a rule. A dictionary may have more of them than its rows."""
+def _passes(check: pandera.Check, values: pa.Array) -> bool:
+    """Whether all non-null values pass a check. A dictionary may have values that no row has."""
     if pa.types.is_floating(values.type) and pc.any(pc.is_nan(values)).as_py():
         return False
     limits = check.statistics or {}
@@ -109,7 +114,7 @@ def _frames(schema: pandera.DataFrameSchema, table: pa.Table) -> Iterable[pl.Dat
 
 
 def _broken(schema: pandera.DataFrameSchema, frames: Iterable[pl.DataFrame]) -> Counter[tuple[str, str]]:
-    """How many rows break which rule, by column and rule."""
+    """Count the rows that break each rule, by column and check."""
     broken = Counter[tuple[str, str]]()
     for frame in frames:
         try:

@@ -1,7 +1,7 @@
-"""What a rule said of a table, as counts: never the values that failed.
+"""The outcome of a rule on a table, as counts: never the failing values.
 
-Apart from the rules themselves, so that who only hands outcomes on does not load what rules are checked with. What
-happens to a failed outcome is decided outside.
+Separate from the rules, so that modules which only pass outcomes on do not load pandera. The caller decides what a
+failed outcome does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a rule said of a table: how many rows (or labels) break it, of how many, and what to do then."""
+    """How many of the checked rows (or labels, as `unit` says) break a rule, and what to do about it."""
 
     rule: str
     failed: int
@@ -22,7 +22,7 @@ class Outcome:
 
     @property
     def has_passed(self) -> bool:
-        """Whether nothing breaks the rule."""
+        """Whether no row breaks the rule."""
         return self.failed == 0
 
     def __str__(self) -> str:
@@ -30,5 +30,5 @@ class Outcome:
 
 
 def broken(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Those of the outcomes that have failed."""
+    """The failed outcomes."""
     return [outcome for outcome in outcomes if not outcome.has_passed]

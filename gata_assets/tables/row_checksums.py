@@ -1,6 +1,6 @@
-"""A number by which rows of one table are told to be those of another, as they are written: nothing is read back.
+"""A checksum of rows, computed while they are written, to compare two tables without reading either back.
 
-It depends on every row and on the order of the rows. Not a cipher: it finds faults, not forgeries.
+It depends on every row and on their order. It is not cryptographic: it detects errors, not forgeries.
 """
 
 from __future__ import annotations
@@ -14,14 +14,23 @@ from numpy.typing import NDArray
 
 from gata_assets.tables.columns.hashing import hash_ids
 
-# An odd number without a pattern: the golden ratio's, as in splitmix64.
+# The odd constant of splitmix64, from the golden ratio.
 _MIXER = np.uint64(0x9E3779B97F4A7C15)
-# What Parquet and Spark have as a number of 64 bits has a sign.
+# 63 bits, since the 64-bit integers of Parquet and Spark are signed.
 _BITS = (1 << 63) - 1
 
 
 def add_rows(total: int, rows: pa.Table, columns: Sequence[str]) -> int:
-    """The number of all rows so far, of which these come next: by columns of dictionaries of ids, or of Float32."""
+    """Extend a checksum by the next rows.
+
+    Args:
+        total: The checksum of the rows before, 0 at the start.
+        rows: The next rows.
+        columns: The columns to include: dictionaries of ids, or Float32.
+
+    Returns:
+        The checksum of all rows so far, 63 bits.
+    """
     mixed = np.zeros(rows.num_rows, dtype=np.uint64)
     for name in columns:
         mixed ^= _numbers(rows[name])
@@ -32,7 +41,7 @@ def add_rows(total: int, rows: pa.Table, columns: Sequence[str]) -> int:
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.uint64]:
-    """A number for each value: the key of an id, which is worked out once, or the bits of a label."""
+    """A number per value: the hash of an id (computed once per dictionary value), or the bits of a label."""
     values = column.combine_chunks()
     if isinstance(values, pa.DictionaryArray):
         keys = hash_ids(pl.Series("id", values.dictionary)).to_numpy()

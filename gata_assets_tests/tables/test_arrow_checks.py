@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.tables.arrow_checks import check_arrow_tables, keeps_every_rule
+from gata_assets.tables.arrow_checks import check_arrow_tables, is_provably_valid
 from gata_assets.tables.columns.dictionaries import decoded
 
 
@@ -102,7 +102,7 @@ def test_what_breaks_a_rule_is_counted_as_pandera_counts_it(rows: list[tuple[obj
 def test_a_table_that_keeps_every_rule_needs_a_glance_alone(rows: list[tuple[object, ...]], as_codes: bool) -> None:
     table = table_of(rows, as_codes=as_codes)
     assert broken_rows(table) == {}
-    assert keeps_every_rule(SCHEMA, table)
+    assert is_provably_valid(SCHEMA, table)
 
 
 @pytest.mark.parametrize(
@@ -127,18 +127,18 @@ def test_a_table_that_keeps_every_rule_needs_a_glance_alone(rows: list[tuple[obj
 @pytest.mark.parametrize("at", [0, 2])
 def test_no_glance_passes_a_row_with_a_fault(place: int, fault: object, at: int) -> None:
     rows = [(f"{number}", *A_ROW[1:]) for number in range(3)]
-    assert keeps_every_rule(SCHEMA, table_of(rows))
+    assert is_provably_valid(SCHEMA, table_of(rows))
     rows[at] = (*rows[at][:place], fault, *rows[at][place + 1 :])
     for as_codes in (True, False):
         table = table_of(rows, as_codes=as_codes)
-        assert broken_rows(table) and not keeps_every_rule(SCHEMA, table)
+        assert broken_rows(table) and not is_provably_valid(SCHEMA, table)
 
 
 def test_columns_of_another_name_order_or_type_need_more_than_a_glance() -> None:
     table = table_of([A_ROW])
-    assert not keeps_every_rule(SCHEMA, table.rename_columns(["name", "kind", "count", "share", "label", "others"]))
-    assert not keeps_every_rule(SCHEMA, table.select(["kind", "name", "count", "share", "label", "names"]))
-    assert not keeps_every_rule(SCHEMA, table.set_column(2, "count", pa.array([1], pa.int64())))
+    assert not is_provably_valid(SCHEMA, table.rename_columns(["name", "kind", "count", "share", "label", "others"]))
+    assert not is_provably_valid(SCHEMA, table.select(["kind", "name", "count", "share", "label", "names"]))
+    assert not is_provably_valid(SCHEMA, table.set_column(2, "count", pa.array([1], pa.int64())))
     [outcome] = check_arrow_tables(SCHEMA, [table.set_column(2, "count", pa.array([1], pa.int64()))])
     assert not outcome.has_passed
 
@@ -161,7 +161,7 @@ def test_values_that_are_in_a_dictionary_only_break_no_rule() -> None:
 def test_a_null_that_is_in_a_dictionary_is_a_null() -> None:
     codes = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), pa.array(["a", None], pa.large_string()))
     table = table_of([("m", *A_ROW[1:]), A_ROW]).set_column(1, "kind", codes)
-    assert not keeps_every_rule(SCHEMA, table)
+    assert not is_provably_valid(SCHEMA, table)
     [outcome] = check_arrow_tables(SCHEMA, [table])
     assert (outcome.failed, outcome.checked) == (1, 2)
 
@@ -169,7 +169,7 @@ def test_a_null_that_is_in_a_dictionary_is_a_null() -> None:
 def test_values_with_nulls_between_them_are_not_taken_for_ascending() -> None:
     schema = pandera.DataFrameSchema({"name": pandera.Column(pl.String, unique=True, nullable=True)}, name="names")
     twice = pa.table({"name": pa.array(["n", None, "n"], pa.large_string())})
-    assert not keeps_every_rule(schema, twice)
+    assert not is_provably_valid(schema, twice)
     [outcome] = check_arrow_tables(schema, [twice])
     assert outcome.failed == 2
 
@@ -180,9 +180,9 @@ def test_values_with_nulls_between_them_are_not_taken_for_ascending() -> None:
 def test_a_rule_of_several_columns_needs_more_than_a_glance(rule: dict[str, Any]) -> None:
     columns = {name: pandera.Column(pl.Int64) for name in ("one", "other")}
     table = pa.table({"one": [1, 1], "other": [2, 2]})
-    assert keeps_every_rule(pandera.DataFrameSchema(columns), table)
+    assert is_provably_valid(pandera.DataFrameSchema(columns), table)
     schema = pandera.DataFrameSchema(columns, **rule)
-    assert not keeps_every_rule(schema, table)
+    assert not is_provably_valid(schema, table)
     assert not check_arrow_tables(schema, [table])[0].has_passed
 
 

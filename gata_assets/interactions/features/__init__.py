@@ -1,1 +1,1 @@
-"""Features of users and items over a window of interactions."""
+"""User and item features over a window of interactions."""

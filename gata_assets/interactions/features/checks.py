@@ -1,4 +1,4 @@
-"""What must be true of features: that they are the window's, add up to its interactions, and keep to their schemas."""
+"""Checks of the feature tables: they match their schemas, sum to the window's interactions, and stay in the window."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from gata_assets.tables.outcomes import Outcome
 FEATURES_MATCH_THE_EVENTS = "features_match_the_events"
 NOTHING_AFTER_THE_BATCH = "nothing_after_the_batch"
 
-_COUNTS_OF_TYPES = ("num_views", "num_clicks", "num_purchases", "num_likes", "num_add_to_carts", "num_dislikes")
-_DEFECT = "This is a defect of the counting; please report it."
+_TYPE_COUNT_COLUMNS = ("num_views", "num_clicks", "num_purchases", "num_likes", "num_add_to_carts", "num_dislikes")
+_BUG = "This is a bug in the feature computation; please report it."
 
 
 def check_features(tables: FeatureTables, events: EventTable, window: Window) -> dict[str, dict[str, list[Outcome]]]:
-    """All that is held against features, by table and check."""
-    of_users, of_items = check_ratings_match_the_events(tables, events)
+    """Run all checks of the feature tables; returns outcomes by table and check."""
+    user_ratings, item_ratings = check_ratings_match_the_events(tables, events)
     instants = check_nothing_after_the_batch(tables, window)
     return {
         "user_features": {
             "user_features_are_valid": check_arrow_tables(UserFeatures.to_schema(), [tables.user_features]),
-            FEATURES_MATCH_THE_EVENTS: [*check_users_match_the_events(tables, events), *of_users],
+            FEATURES_MATCH_THE_EVENTS: [*check_users_match_the_events(tables, events), *user_ratings],
             NOTHING_AFTER_THE_BATCH: instants[:1],
         },
         "item_features": {
             "item_features_are_valid": check_arrow_tables(ItemFeatures.to_schema(), [tables.item_features]),
-            FEATURES_MATCH_THE_EVENTS: [*check_items_match_the_events(tables, events), *of_items],
+            FEATURES_MATCH_THE_EVENTS: [*check_items_match_the_events(tables, events), *item_ratings],
         },
         "recent_interactions": {
             "recent_interactions_are_valid": check_arrow_tables(
@@ -47,23 +47,23 @@ def check_features(tables: FeatureTables, events: EventTable, window: Window) ->
 
 
 def check_users_match_the_events(tables: FeatureTables, events: EventTable) -> list[Outcome]:
-    """Users have a row each, and what is counted of them sums to the interactions, by type too."""
+    """Every user has a row, and the users' counts sum to the interactions, in total and by type."""
     users = tables.user_features
     by_type = np.bincount(events.type_code, minlength=len(InteractionType))
     expected = np.minimum(users["total_interactions"].to_numpy(), RECENT_INTERACTIONS)
     lengths = pc.list_value_length(users["recent_items"]).to_numpy()
     return [
         _equal("every user has a row", users.num_rows, len(events.users), unit="users"),
-        _equal("interactions of users sum to all", _sum(users, "total_interactions"), len(events)),
+        _equal("the users' interactions sum to the total", _sum(users, "total_interactions"), len(events)),
         *(
-            _equal(f"{column} sum to all of the type", _sum(users, column), int(by_type[code]))
-            for code, column in enumerate(_COUNTS_OF_TYPES)
+            _equal(f"{column} sums to the type's total", _sum(users, column), int(by_type[code]))
+            for code, column in enumerate(_TYPE_COUNT_COLUMNS)
         ),
         Outcome(
-            f"recent_items are the last {RECENT_INTERACTIONS}",
+            f"recent_items are the latest {RECENT_INTERACTIONS}",
             int((lengths != expected).sum()),
             len(lengths),
-            _DEFECT,
+            _BUG,
             unit="users",
         ),
         _equal("the last interaction is the newest", _last(users), int(events.timestamp.max(initial=0)), unit="us"),
@@ -71,19 +71,19 @@ def check_users_match_the_events(tables: FeatureTables, events: EventTable) -> l
 
 
 def check_items_match_the_events(tables: FeatureTables, events: EventTable) -> list[Outcome]:
-    """Items with interactions have a row, and what is counted of them sums to the interactions.
+    """Every item with an interaction has a row, and the items' counts sum to the interactions.
 
-    The distinct pairs are counted by user and by item: both have to be as many.
+    Distinct (user, item) pairs are counted by user and by item, and both counts must be equal.
     """
     items = tables.item_features
-    met = np.zeros(len(events.items), dtype=np.bool_)
-    met[events.item] = True
+    has_interaction = np.zeros(len(events.items), dtype=np.bool_)
+    has_interaction[events.item] = True
     with_interactions = pc.sum(pc.greater(items["total_interactions"], 0)).as_py() or 0
     return [
-        _equal("every item with an interaction has a row", with_interactions, int(met.sum()), unit="items"),
-        _equal("interactions of items sum to all", _sum(items, "total_interactions"), len(events)),
+        _equal("every item with an interaction has a row", with_interactions, int(has_interaction.sum()), unit="items"),
+        _equal("the items' interactions sum to the total", _sum(items, "total_interactions"), len(events)),
         _equal(
-            "users of items and items of users are as many pairs",
+            "the items' users and the users' items are the same number of pairs",
             _sum(items, "unique_users"),
             _sum(tables.user_features, "unique_items"),
             unit="pairs",
@@ -92,7 +92,7 @@ def check_items_match_the_events(tables: FeatureTables, events: EventTable) -> l
 
 
 def check_recent_match_the_events(tables: FeatureTables, events: EventTable) -> list[Outcome]:
-    """There are as many recent interactions as users have, up to 50 each, and each user's are newest first."""
+    """Each user's interactions, up to 50, are among the recent interactions, newest first."""
     recent, users = tables.recent_interactions, tables.user_features
     expected = int(np.minimum(users["total_interactions"].to_numpy(), RECENT_INTERACTIONS).sum())
     position = recent["position"].to_numpy()
@@ -100,19 +100,23 @@ def check_recent_match_the_events(tables: FeatureTables, events: EventTable) -> 
     is_first = position == 1
     disordered = (position[1:] != position[:-1] + 1) | (at[1:] > at[:-1])
     return [
-        _equal("recent interactions are as many as users have", recent.num_rows, expected),
-        _equal("every user has a newest one", int(is_first.sum()), len(events.users), unit="users"),
-        _equal_instants("each user's newest is their last interaction", at[is_first], users["last_interaction"]),
-        Outcome("each user's are newest first", int((disordered & ~is_first[1:]).sum()), len(position), _DEFECT),
+        _equal("every user has all recent interactions", recent.num_rows, expected),
+        _equal("every user has a latest interaction", int(is_first.sum()), len(events.users), unit="users"),
+        _equal_instants("the first recent interaction is the user's last", at[is_first], users["last_interaction"]),
+        Outcome("recent interactions are newest first", int((disordered & ~is_first[1:]).sum()), len(position), _BUG),
     ]
 
 
 def check_ratings_match_the_events(tables: FeatureTables, events: EventTable) -> tuple[list[Outcome], list[Outcome]]:
-    """As many users (and items) have an average as have ratings, and the averages sum to the ratings over these."""
+    """Every user and item with a rating has an average, and the averages over all ratings sum to the ratings.
+
+    Returns:
+        The outcomes of users, and those of items.
+    """
     rated = np.flatnonzero(~np.isnan(events.rating))
     ratings = float(events.rating[rated].sum(dtype=np.float64))
     has_row = pc.is_in(events.items.ids.to_arrow(), value_set=tables.item_features["item_id"])
-    # The row of each item's code; that of an item without one is never looked at.
+    # Row number by item code; the entries of items without a row are never used.
     item_rows = np.maximum(np.cumsum(has_row.to_numpy(zero_copy_only=False)) - 1, 0)
     return (
         _ratings_match("users", tables.user_features, events.user[rated], ratings),
@@ -130,12 +134,12 @@ def _ratings_match(kind: str, table: pa.Table, rows: NDArray[np.integer], rating
     found = len(averages) - table["avg_rating"].null_count
     return [
         _equal(f"{kind} with a rating have an average", found, int(is_rated.sum()), unit=kind),
-        Outcome(f"averages of {kind} sum to the ratings", int(is_off), 1, _DEFECT, unit="sums"),
+        Outcome(f"averages of {kind} sum to the ratings", int(is_off), 1, _BUG, unit="sums"),
     ]
 
 
 def check_nothing_after_the_batch(tables: FeatureTables, window: Window) -> list[Outcome]:
-    """Every instant of users and of recent interactions is in the window."""
+    """Every instant in user features and recent interactions is inside the window."""
     return [
         _inside(tables.user_features, "last_interaction", window),
         _inside(tables.recent_interactions, "timestamp", window),
@@ -143,14 +147,14 @@ def check_nothing_after_the_batch(tables: FeatureTables, window: Window) -> list
 
 
 def _equal(rule: str, found: int, expected: int, unit: str = "rows") -> Outcome:
-    return Outcome(rule, failed=abs(found - expected), checked=expected, advice=_DEFECT, unit=unit)
+    return Outcome(rule, failed=abs(found - expected), checked=expected, advice=_BUG, unit=unit)
 
 
 def _equal_instants(rule: str, found: NDArray[np.int64], expected: pa.ChunkedArray) -> Outcome:
     wanted = expected.cast(pa.int64()).to_numpy()
     rows = min(len(found), len(wanted))
     differing = int((found[:rows] != wanted[:rows]).sum()) + abs(len(found) - len(wanted))
-    return Outcome(rule, differing, len(wanted), _DEFECT, unit="users")
+    return Outcome(rule, differing, len(wanted), _BUG, unit="users")
 
 
 def _sum(table: pa.Table, column: str) -> int:
@@ -165,5 +169,5 @@ def _inside(table: pa.Table, column: str, window: Window) -> Outcome:
     at = table[column].cast(pa.int64()).to_numpy()
     outside = (at < window.start * 1_000_000) | (at >= window.end * 1_000_000)
     return Outcome(
-        f"{column} is in the window", int(outside.sum()), len(at), "This is a defect of the reading; please report it."
+        f"{column} is in the window", int(outside.sum()), len(at), "This is a bug in reading days; please report it."
     )

@@ -1,7 +1,7 @@
-"""Interactions with their ids as small numbers: what features and training rows are made from on one machine.
+"""Interactions with their ids encoded as small integers: the input of features and training rows.
 
-Codes stand in the order of the ids, so that an order by code is an order by id. Made anew for each batch from the keys
-of the curated layer; no dictionary is kept.
+Codes are in the order of the ids, so that sorting by code sorts by id. They are computed for each batch from the
+hashes of the curated days; no dictionary is stored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 @dataclass(frozen=True)
 class Ids:
-    """The distinct ids of a table: `ids` (String, ascending) and the key of each; a code is a place in them."""
+    """A table's distinct ids (String, ascending) and their hashes; a code is an index into them."""
 
     ids: pl.Series
     keys: NDArray[np.uint64]
@@ -33,10 +33,10 @@ class Ids:
 
 @dataclass(frozen=True)
 class EventTable:
-    """Interactions as columns of one length, in ascending order of time.
+    """Interactions as columns of equal length, in ascending order of time.
 
-    `user` and `item` are codes (places in `users` and `items`), `timestamp` microseconds since 1970 (UTC),
-    `type_code` the type's place in InteractionType, `rating` NaN where there is none.
+    `user` and `item` are codes (indexes into `users` and `items`), `timestamp` is microseconds since 1970 (UTC),
+    `type_code` is InteractionType's code, `rating` is NaN if missing.
     """
 
     user: NDArray[np.int32]
@@ -52,11 +52,15 @@ class EventTable:
 
 
 def code_events(events: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame) -> EventTable:
-    """Give the users and items of interactions their codes.
+    """Encode the users and items of interactions.
 
-    `events` has `user_key, item_key, timestamp, type_code, rating` as in CuratedInteractions, in any order; `users` has
-    `user_id, user_key` and `items` has `item_id, item_key`, each at least once for every key of the events; of those
-    that the events lack, users get no code, items do. Raises DataRuleError when two ids have one key, or a key no id.
+    Args:
+        events: `user_key, item_key, timestamp, type_code, rating` as in CuratedInteractions, in any order.
+        users: `user_id, user_key`, at least once for every user key of the events; other users get no code.
+        items: `item_id, item_key`, at least once for every item key of the events; other items get a code too.
+
+    Raises:
+        DataRuleError: If two ids have the same hash, or a hash has no id.
     """
     coder = EventCoder()
     coder.add(events.sort("timestamp", maintain_order=True), users, items)
@@ -64,9 +68,9 @@ def code_events(events: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame) 
 
 
 class EventCoder:
-    """Gives codes to interactions that come a piece at a time, so that the keys of one piece alone are in memory.
+    """Encodes interactions piece by piece, so that only one piece's hashes are in memory.
 
-    Until the last piece is there, codes stand in the order in which their ids came: 21 bytes an interaction.
+    Until `finish`, codes are in the order in which ids arrived. An interaction takes 21 bytes.
     """
 
     def __init__(self) -> None:
@@ -79,9 +83,10 @@ class EventCoder:
         self._last_at = np.iinfo(np.int64).min
 
     def add(self, events: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame) -> None:
-        """Take the next interactions in order of time, and ids; columns and errors as in `code_events`.
+        """Add the next interactions, in order of time, and ids; columns and errors as in `code_events`.
 
-        Raises DataRuleError also for interactions that are not in order of time, or of a type that is not known.
+        Raises:
+            DataRuleError: Also if interactions are not in order of time, or their type is unknown.
         """
         self._users.learn(users)
         self._items.learn(items)
@@ -91,7 +96,10 @@ class EventCoder:
         self._require_order(timestamp)
         unknown = int((type_code >= len(InteractionType)).sum())
         if unknown:
-            raise DataRuleError(f"{unknown:,} of {len(events):,} interactions have a type_code that is not known.")
+            raise DataRuleError(
+                f"{unknown:,} of {len(events):,} curated interactions have an unknown type_code: curate their day "
+                "again."
+            )
         self._user.append(self._users.codes(_column(events["user_key"])))
         self._item.append(self._items.codes(_column(events["item_key"])))
         self._timestamp.append(timestamp)
@@ -99,11 +107,11 @@ class EventCoder:
         self._rating.append(_column(events["rating"].fill_null(float("nan"))))
 
     def add_items(self, items: pl.DataFrame) -> None:
-        """Give codes to items that may be without an interaction: `item_id, item_key`."""
+        """Add items that may have no interaction: `item_id, item_key`."""
         self._items.learn(items)
 
     def finish(self) -> EventTable:
-        """All interactions that were taken, with codes in the order of the ids."""
+        """Return all interactions, with codes in the order of the ids."""
         users, new_users = self._users.in_order(only_used=True)
         items, new_items = self._items.in_order(only_used=False)
         return EventTable(
@@ -127,7 +135,7 @@ class EventCoder:
 
 
 class _IdCoder:
-    """A hash table from keys to codes in the order in which the ids came."""
+    """A hash table from keys to codes, in the order in which ids arrived."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
@@ -137,7 +145,7 @@ class _IdCoder:
         self._slot_keys, self._slot_codes = _empty_slots(1024)
 
     def learn(self, table: pl.DataFrame) -> None:
-        """Give codes to the ids that are new."""
+        """Assign codes to new ids."""
         ids, keys = table[f"{self._kind}_id"], _column(table[f"{self._kind}_key"])
         self._make_room(len(keys))
         codes, new = _learn(keys, len(self._keys), self._slot_keys, self._slot_codes)
@@ -148,19 +156,22 @@ class _IdCoder:
         clashes = int((self._ids.gather(codes) != ids).sum())
         if clashes:
             raise DataRuleError(
-                f"{clashes:,} of {len(ids):,} {self._kind} ids have the key of another (XXH64): rename one of each "
-                "pair."
+                f"{clashes:,} of {len(ids):,} {self._kind} ids have the same hash (XXH64) as another id: rename one of "
+                "each pair."
             )
 
     def codes(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
         """The code of each key."""
         codes, unknown = _find(keys, self._slot_keys, self._slot_codes, self._is_used)
         if unknown:
-            raise DataRuleError(f"{unknown:,} of {len(keys):,} interactions have a {self._kind} key without an id.")
+            raise DataRuleError(
+                f"{unknown:,} of {len(keys):,} curated interactions have a {self._kind} hash without an id: curate "
+                "their day again."
+            )
         return codes
 
     def in_order(self, *, only_used: bool) -> tuple[Ids, NDArray[np.int32]]:
-        """The ids in their own order, and for each code of before the new one."""
+        """Sort the ids; returns them, and the new code of each old code."""
         order = self._ids.arg_sort().to_numpy()
         if only_used:
             order = order[self._is_used[order]]
@@ -169,7 +180,7 @@ class _IdCoder:
         return Ids(self._ids.gather(order), self._keys[order]), new_codes
 
     def _make_room(self, more: int) -> None:
-        # At most half full, so that a search ends after a slot or two.
+        # At most half full, so that a lookup ends after a slot or two.
         needed = 2 * (len(self._keys) + more)
         if needed > len(self._slot_keys):
             self._slot_keys, self._slot_codes = _empty_slots(1 << needed.bit_length())
@@ -185,19 +196,19 @@ def _column(values: pl.Series) -> NDArray[Any]:
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """Never writable, whether it was copied or not: numba would compile its functions for either."""
+    """A read-only view, whether copied or not: numba would compile its functions for both kinds."""
     array = array.view()
     array.flags.writeable = False
     return array
 
 
 def _recoded(pieces: list[NDArray[np.int32]], new_codes: NDArray[np.int32]) -> NDArray[np.int32]:
-    """All pieces as one with new codes; they are let go one by one."""
+    """Concatenate the pieces with new codes, freeing each piece once it is copied."""
     codes = np.empty(sum(len(piece) for piece in pieces), dtype=np.int32)
     at = 0
     while pieces:
         piece = pieces.pop(0)
-        # With `raise`, the mode of old, NumPy would go by a copy.
+        # With the default mode `raise`, NumPy would make a copy.
         np.take(new_codes, piece, out=codes[at : at + len(piece)], mode="clip")
         at += len(piece)
     return codes
@@ -213,7 +224,7 @@ def _joined(pieces: list[NDArray[Scalar]], dtype: type[Scalar]) -> NDArray[Scala
 def _learn(
     keys: NDArray[np.uint64], known: int, slot_keys: NDArray[np.uint64], slot_codes: NDArray[np.int32]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """The code of each key, and the places of those that were not there before; keys are hashes already."""
+    """Look up or assign the code of each key; returns the codes, and the rows of new keys. Keys are hashes already."""
     codes = np.empty(len(keys), dtype=np.int32)
     new = np.empty(len(keys), dtype=np.int64)
     found = 0
@@ -238,7 +249,7 @@ def _find(
     slot_codes: NDArray[np.int32],
     is_used: NDArray[np.bool_],
 ) -> tuple[NDArray[np.int32], int]:
-    """The code of each key, marked as used; and how many keys have none."""
+    """Look up the code of each key and mark it as used; returns the codes, and the number of unknown keys."""
     codes = np.empty(len(keys), dtype=np.int32)
     unknown = 0
     mask = np.uint64(len(slot_keys) - 1)
@@ -256,7 +267,7 @@ def _find(
 
 @compiled
 def renumber(codes: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """Number the codes that occur from 0, in their order, in place; gives which they are."""
+    """Renumber codes in place so that those that occur are 0, 1, 2, … in their order; returns the old codes."""
     number = np.full(count, -1, dtype=np.int32)
     for row in range(len(codes)):
         number[codes[row]] = 0

@@ -1,4 +1,4 @@
-"""The catalogue as a batch sees it: what is known of the items that have codes, and which were there before it."""
+"""The item catalog as of a batch: each encoded item's attributes, and whether it was available before the batch."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ import polars as pl
 from gata_assets.interactions.features.events import Ids
 
 
-def look_up_items(items: Ids, catalogue: pl.DataFrame, *, before: datetime) -> pl.DataFrame:
-    """A row for each item in the order of the codes: `item_id, category, price, is_available`.
+def look_up_items(items: Ids, catalog: pl.DataFrame, *, before: datetime) -> pl.DataFrame:
+    """Join encoded items to the catalog.
 
-    `catalogue` has `item_id, category, price, available_at` as in CuratedItems. An item is available when the catalogue
-    has it with an `available_at` before `before`, or without one.
+    Args:
+        items: The items with codes.
+        catalog: `item_id, category, price, available_at` as in CuratedItems.
+        before: The batch's start. An item is available if the catalog has it with an `available_at` before this
+            instant, or without one.
+
+    Returns:
+        One row per item in the order of the codes: `item_id, category, price, is_available`.
     """
-    known = catalogue.select(
+    known = catalog.select(
         "item_id",
         "category",
         "price",
         is_available=pl.col("available_at").is_null() | (pl.col("available_at") < before),
     )
-    coded = items.ids.rename("item_id").to_frame()
-    return coded.join(known, on="item_id", how="left", maintain_order="left").with_columns(
+    encoded = items.ids.rename("item_id").to_frame()
+    return encoded.join(known, on="item_id", how="left", maintain_order="left").with_columns(
         pl.col("is_available").fill_null(value=False)
     )

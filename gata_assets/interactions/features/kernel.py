@@ -1,6 +1,6 @@
-"""The compiled loops of the features: counts by user and by item, distinct pairs, and everybody's last interactions.
+"""The compiled loops of the features: counts by user and by item, distinct pairs, and each user's latest interactions.
 
-Arrays in, arrays out; each loop looks at an interaction once. What the numbers mean stands in the schemas.
+Arrays in, arrays out; each loop visits an interaction once. The schemas define what the numbers mean.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from gata_assets.tables.columns.jit import compiled
 
-_MICROSECONDS_OF_A_DAY = 86_400_000_000
+_MICROSECONDS_PER_DAY = 86_400_000_000
 
-# Columns of the counts: one a type, by its code, and then these. Eight of four bytes are half a line of the cache.
+# The columns of the counts: one per type, by its code, then these. Eight columns of 4 bytes fill half a cache line.
 RATED = 6
 DAYS = 7
 WIDTH = 8
@@ -27,22 +27,26 @@ def count_by_user(
     rating: NDArray[np.float32],
     users: int,
 ) -> tuple[NDArray[np.uint32], NDArray[np.float64], NDArray[np.int64]]:
-    """Of interactions in order of time, for each user: counts (`WIDTH` columns), sum of ratings, time of the last."""
+    """Aggregate each user's interactions, given in order of time.
+
+    Returns:
+        By user code: counts (`WIDTH` columns), sums of ratings, and the last interaction's time in microseconds.
+    """
     counts = np.zeros((users, WIDTH), dtype=np.uint32)
     ratings = np.zeros(users, dtype=np.float64)
     last_at = np.full(users, -1, dtype=np.int64)
     last_day = np.full(users, -1, dtype=np.int64)
     for row in range(len(user)):
-        one = user[row]
-        counts[one, type_code[row]] += np.uint32(1)
+        code = user[row]
+        counts[code, type_code[row]] += np.uint32(1)
         if not np.isnan(rating[row]):
-            counts[one, RATED] += np.uint32(1)
-            ratings[one] += rating[row]
-        day = timestamp[row] // _MICROSECONDS_OF_A_DAY
-        if day != last_day[one]:
-            counts[one, DAYS] += np.uint32(1)
-            last_day[one] = day
-        last_at[one] = timestamp[row]
+            counts[code, RATED] += np.uint32(1)
+            ratings[code] += rating[row]
+        day = timestamp[row] // _MICROSECONDS_PER_DAY
+        if day != last_day[code]:
+            counts[code, DAYS] += np.uint32(1)
+            last_day[code] = day
+        last_at[code] = timestamp[row]
     return counts, ratings, last_at
 
 
@@ -50,24 +54,24 @@ def count_by_user(
 def count_by_item(
     item: NDArray[np.int32], type_code: NDArray[np.uint8], rating: NDArray[np.float32], items: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:
-    """For each item: counts (`WIDTH` columns, without days) and the sum of ratings."""
+    """Aggregate each item's interactions: counts (`WIDTH` columns, DAYS is 0) and sums of ratings, by item code."""
     counts = np.zeros((items, WIDTH), dtype=np.uint32)
     ratings = np.zeros(items, dtype=np.float64)
     for row in range(len(item)):
-        one = item[row]
-        counts[one, type_code[row]] += np.uint32(1)
+        code = item[row]
+        counts[code, type_code[row]] += np.uint32(1)
         if not np.isnan(rating[row]):
-            counts[one, RATED] += np.uint32(1)
-            ratings[one] += rating[row]
+            counts[code, RATED] += np.uint32(1)
+            ratings[code] += rating[row]
     return counts, ratings
 
 
 @compiled
 def group_by_user(user: NDArray[np.int32], totals: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-    """The rows of each user in their order: `rows[offsets[u]:offsets[u + 1]]` are those of user `u`."""
+    """Group rows by user, in their order: `rows[offsets[u]:offsets[u + 1]]` are the rows of user `u`."""
     offsets = np.zeros(len(totals) + 1, dtype=np.int64)
-    for one in range(len(totals)):
-        offsets[one + 1] = offsets[one] + totals[one]
+    for code in range(len(totals)):
+        offsets[code + 1] = offsets[code] + totals[code]
     nexts = offsets[:-1].copy()
     rows = np.empty(len(user), dtype=np.uint32)
     for row in range(len(user)):
@@ -80,18 +84,18 @@ def group_by_user(user: NDArray[np.int32], totals: NDArray[np.uint32]) -> tuple[
 def count_distinct(
     offsets: NDArray[np.int64], rows: NDArray[np.uint32], item: NDArray[np.int32], items: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Each user's distinct items and each item's distinct users, of rows grouped by user."""
-    of_users = np.zeros(len(offsets) - 1, dtype=np.uint32)
-    of_items = np.zeros(items, dtype=np.uint32)
+    """Count each user's distinct items and each item's distinct users, given rows grouped by user."""
+    items_by_user = np.zeros(len(offsets) - 1, dtype=np.uint32)
+    users_by_item = np.zeros(items, dtype=np.uint32)
     last_user = np.full(items, -1, dtype=np.int32)
     for user in range(len(offsets) - 1):
         for at in range(offsets[user], offsets[user + 1]):
-            one = item[rows[at]]
-            if last_user[one] != user:
-                last_user[one] = user
-                of_users[user] += np.uint32(1)
-                of_items[one] += np.uint32(1)
-    return of_users, of_items
+            code = item[rows[at]]
+            if last_user[code] != user:
+                last_user[code] = user
+                items_by_user[user] += np.uint32(1)
+                users_by_item[code] += np.uint32(1)
+    return items_by_user, users_by_item
 
 
 @compiled
@@ -102,21 +106,21 @@ def choose_recent(
     item: NDArray[np.int32],
     type_code: NDArray[np.uint8],
     rating: NDArray[np.float32],
-    most: int,
+    limit: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-    """The rows of each user's last `most` interactions, newest first, ties by item, type and higher rating.
+    """Choose each user's latest `limit` interactions, newest first, ties by item, type and higher rating.
 
-    Gives offsets by user and the rows, as `group_by_user` does; takes its rows, which are in order of time.
+    Takes the offsets and rows of `group_by_user`, in order of time, and returns the chosen ones in the same form.
     """
     users = len(offsets) - 1
     ends = np.zeros(users + 1, dtype=np.int64)
     for user in range(users):
-        ends[user + 1] = ends[user] + min(offsets[user + 1] - offsets[user], most)
+        ends[user + 1] = ends[user] + min(offsets[user + 1] - offsets[user], limit)
     chosen = np.empty(ends[users], dtype=np.uint32)
     for user in range(users):
         at, end, stop = ends[user], ends[user + 1], offsets[user + 1]
         while at < end:
-            # Interactions of one instant are put in order as far as there is room: linear, however many there are.
+            # Interactions at the same instant are sorted only up to the limit: linear, however many there are.
             start = stop - 1
             while start > offsets[user] and timestamp[rows[start - 1]] == timestamp[rows[stop - 1]]:
                 start -= 1
@@ -125,10 +129,10 @@ def choose_recent(
                 row = rows[place]
                 if filled < end:
                     filled += 1
-                elif not _goes_before(row, chosen[end - 1], item, type_code, rating):
+                elif not _comes_first(row, chosen[end - 1], item, type_code, rating):
                     continue
                 to = filled - 1
-                while to > at and _goes_before(row, chosen[to - 1], item, type_code, rating):
+                while to > at and _comes_first(row, chosen[to - 1], item, type_code, rating):
                     chosen[to] = chosen[to - 1]
                     to -= 1
                 chosen[to] = row
@@ -137,11 +141,11 @@ def choose_recent(
 
 
 @nb.njit(inline="always")
-def _goes_before(
-    one: int, other: int, item: NDArray[np.int32], type_code: NDArray[np.uint8], rating: NDArray[np.float32]
+def _comes_first(
+    row: int, other: int, item: NDArray[np.int32], type_code: NDArray[np.uint8], rating: NDArray[np.float32]
 ) -> bool:
-    if item[one] != item[other]:
-        return bool(item[one] < item[other])
-    if type_code[one] != type_code[other]:
-        return bool(type_code[one] < type_code[other])
-    return bool(rating[one] > rating[other] or (np.isnan(rating[other]) and not np.isnan(rating[one])))
+    if item[row] != item[other]:
+        return bool(item[row] < item[other])
+    if type_code[row] != type_code[other]:
+        return bool(type_code[row] < type_code[other])
+    return bool(rating[row] > rating[other] or (np.isnan(rating[other]) and not np.isnan(rating[row])))

@@ -1,7 +1,7 @@
-"""What users did and what was done with items in a window: the three tables of features.
+"""The three feature tables of a window: user features, item features and recent interactions.
 
-Every formula stands in the column's description in `schemas/interactions.py`, and the loops in `feature_kernel`.
-Tables are Arrow's, with ids as dictionaries of codes: a row takes a few bytes however long the ids are.
+`interactions/schema.py` documents each column's formula; `kernel` has the loops. Tables are Arrow, with ids as
+dictionary codes: a row takes a few bytes however long the ids are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.interactions.features import kernel as kernel
+from gata_assets.interactions.features import kernel
 from gata_assets.interactions.features.events import EventTable, Ids
 from gata_assets.interactions.features.items import look_up_items
 from gata_assets.interactions.rules import RECENT_INTERACTIONS, InteractionType
@@ -29,7 +29,7 @@ _TYPES = len(InteractionType)
 
 @dataclass(frozen=True)
 class FeatureTables:
-    """The tables of `UserFeatures`, `ItemFeatures` and `RecentInteractions`, each in one piece."""
+    """The tables `UserFeatures`, `ItemFeatures` and `RecentInteractions`, with one chunk per column."""
 
     user_features: pa.Table
     item_features: pa.Table
@@ -38,9 +38,9 @@ class FeatureTables:
 
 @dataclass(frozen=True)
 class ItemCounts:
-    """What was done with items, by any group of users; what groups without a common user did adds up.
+    """Aggregates by item code over a group of users; those of disjoint groups can be added.
 
-    `counts` has the columns of `feature_kernel` (without days), `ratings` is the sum of the ratings; by item code.
+    `counts` has the columns of `kernel.count_by_item`, `ratings` the sums of ratings.
     """
 
     items: Ids
@@ -51,32 +51,36 @@ class ItemCounts:
 
 @dataclass(frozen=True)
 class UserTables:
-    """The tables that have a user's rows, and what the users did with items."""
+    """The tables with rows per user, and the aggregates of the same users by item."""
 
     user_features: pa.Table
     recent_interactions: pa.Table
     item_counts: ItemCounts
 
 
-def make_features(events: EventTable, catalogue: pl.DataFrame, *, before: datetime) -> FeatureTables:
-    """Work out the features of a window's interactions.
+def make_features(events: EventTable, catalog: pl.DataFrame, *, before: datetime) -> FeatureTables:
+    """Compute the features of a window's interactions.
 
-    `catalogue` has `item_id, category, price, available_at` as in CuratedItems, of items that all have a code;
-    those available before `before` have a row among the items even without an interaction.
+    Args:
+        events: The window's interactions.
+        catalog: `item_id, category, price, available_at` as in CuratedItems; all its items have a code in `events`.
+        before: The batch's start. Items available before it have a row even without an interaction.
     """
-    made = make_user_tables(events)
+    user_tables = make_user_tables(events)
     return FeatureTables(
-        user_features=made.user_features,
-        item_features=make_item_features(made.item_counts, catalogue, before=before),
-        recent_interactions=made.recent_interactions,
+        user_features=user_tables.user_features,
+        item_features=make_item_features(user_tables.item_counts, catalog, before=before),
+        recent_interactions=user_tables.recent_interactions,
     )
 
 
 def make_user_tables(events: EventTable) -> UserTables:
-    """Work out the features of the users of some interactions, which are all that these users have in the window."""
-    # The loops hold no lock of Python's: what does not wait for another runs beside it.
+    """Compute the user tables of a group of users, given all interactions of these users in the window."""
+    # The loops release the GIL: independent ones run in parallel.
     with ThreadPoolExecutor(2) as pool:
-        of_items = pool.submit(kernel.count_by_item, events.item, events.type_code, events.rating, len(events.items))
+        counted_items = pool.submit(
+            kernel.count_by_item, events.item, events.type_code, events.rating, len(events.items)
+        )
         by_user, user_ratings, last_at = kernel.count_by_user(
             events.user, events.timestamp, events.type_code, events.rating, len(events.users)
         )
@@ -87,12 +91,12 @@ def make_user_tables(events: EventTable) -> UserTables:
             offsets, rows, events.timestamp, events.item, events.type_code, events.rating, RECENT_INTERACTIONS
         )
         unique_items, unique_users = distinct.result()
-        by_item, item_ratings = of_items.result()
+        by_item, item_ratings = counted_items.result()
     del rows, distinct
-    recent_items = coded(events.item[recent], events.items)
+    recent_items = encoded(events.item[recent], events.items)
     return UserTables(
         user_features=_user_features(
-            events.users, by_user, user_totals, unique_items, user_ratings, last_at, list_of(ends, recent_items)
+            events.users, by_user, user_totals, unique_items, user_ratings, last_at, list_array(ends, recent_items)
         ),
         recent_interactions=_recent_interactions(events, ends, recent, recent_items),
         item_counts=ItemCounts(events.items, by_item, item_ratings, unique_users),
@@ -130,23 +134,23 @@ def _user_features(
     )
 
 
-def make_item_features(made: ItemCounts, catalogue: pl.DataFrame, *, before: datetime) -> pa.Table:
-    """Work out the features of items from all that was done with them; catalogue and `before` as in `make_features`."""
-    counts, ratings, unique_users = made.counts, made.ratings, made.unique_users
+def make_item_features(item_counts: ItemCounts, catalog: pl.DataFrame, *, before: datetime) -> pa.Table:
+    """Compute item features from all users' aggregates; `catalog` and `before` as in `make_features`."""
+    counts, ratings, unique_users = item_counts.counts, item_counts.ratings, item_counts.unique_users
     totals = counts[:, :_TYPES].sum(axis=1, dtype=np.uint32)
-    known = look_up_items(made.items, catalogue, before=before)
-    # Items that are in no row: of the catalogue, not yet to be seen, and without an interaction.
+    known = look_up_items(item_counts.items, catalog, before=before)
+    # Catalog items that are neither available yet nor have an interaction get no row.
     kept = np.flatnonzero((totals > 0) | known["is_available"].to_numpy())
     known, counts, totals = known[kept], counts[kept], totals[kept]
     weights = counts[:, :_TYPES].astype(np.uint64) @ ENGAGEMENT_WEIGHTS
-    most = np.full(len(totals), totals.max(initial=0))
+    largest = np.full(len(totals), totals.max(initial=0))
     return pa.table(
         {
             "item_id": known["item_id"].to_arrow(),
             "total_interactions": totals,
             "unique_users": unique_users[kept],
             "avg_rating": ratio(ratings[kept], counts[:, kernel.RATED]),
-            "popularity_score": ratio(totals, most),
+            "popularity_score": ratio(totals, largest),
             "engagement_score": ratio(weights, totals),
             "purchase_rate": ratio(counts[:, InteractionType.PURCHASE.code], totals),
             "click_through_rate": ratio(counts[:, InteractionType.CLICK.code], counts[:, InteractionType.VIEW.code]),
@@ -164,7 +168,7 @@ def _recent_interactions(
     rating = events.rating[recent]
     return pa.table(
         {
-            "user_id": coded(np.repeat(np.arange(len(lengths), dtype=np.int32), lengths), events.users),
+            "user_id": encoded(np.repeat(np.arange(len(lengths), dtype=np.int32), lengths), events.users),
             "position": (np.arange(len(recent)) - np.repeat(ends[:-1], lengths) + 1).astype(np.uint8),
             "item_id": items,
             "interaction_type": pa.DictionaryArray.from_arrays(events.type_code[recent].astype(np.int8), types),
@@ -175,21 +179,21 @@ def _recent_interactions(
 
 
 def ratio(numerators: NDArray[np.generic], denominators: NDArray[np.generic]) -> pa.Array:
-    """The quotients as Float64; null where the denominator is zero."""
+    """Divide as Float64; null where the denominator is zero."""
     is_zero = denominators == 0
     return pa.array(numerators.astype(np.float64) / np.where(is_zero, 1, denominators), mask=is_zero)
 
 
-def coded(codes: NDArray[np.int32], ids: Ids) -> pa.DictionaryArray:
-    """Ids by their codes."""
+def encoded(codes: NDArray[np.int32], ids: Ids) -> pa.DictionaryArray:
+    """A dictionary column of ids, given their codes."""
     return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), ids.ids.to_arrow())
 
 
-def list_of(offsets: NDArray[np.int64], values: pa.Array) -> pa.ListArray:
-    """Lists that stand one after another in `values`; an offset more than there are lists."""
+def list_array(offsets: NDArray[np.int64], values: pa.Array) -> pa.ListArray:
+    """A list column over consecutive `values`; `offsets` has one element more than there are lists."""
     return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values)
 
 
 def _copy(column: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    # Arrow takes columns that lie in one piece.
+    # Arrow requires contiguous columns.
     return np.ascontiguousarray(column)

@@ -1,1 +1,1 @@
-"""Columns of numbers, texts and ids at Arrow's and NumPy's level: hashing, encoding, compiled loops."""
+"""Columns of numbers, texts and ids in Arrow and NumPy: hashing, encoding, compiled loops."""

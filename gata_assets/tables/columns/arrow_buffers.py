@@ -1,7 +1,7 @@
-"""Columns of numbers between NumPy and Arrow, without a copy.
+"""Zero-copy conversion of numeric columns between NumPy and Arrow.
 
-Not by `pa.array` and `to_numpy`: these load pandas where there is one, to look whether they were given something of it,
-which takes 50 MB and 0.3 s. Nor by `pyarrow.compute`, whose functions take 10 MB to load.
+`pa.array` and `to_numpy` are not used: they import pandas if it is installed, to check for its types, which takes 50 MB
+and 0.3 s. Nor is `pyarrow.compute`, which takes 10 MB to load.
 """
 
 from __future__ import annotations
@@ -18,27 +18,33 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def micros(instant: datetime) -> int:
-    """Microseconds since 1970 of an aware datetime, as `timestamp[us]` has them."""
+    """A timezone-aware datetime in microseconds since 1970, as in `timestamp[us]`."""
     return (instant - _EPOCH) // timedelta(microseconds=1)
 
 
 def numbers_as_arrow(
     values: NDArray[Any], kind: pa.DataType | None = None, *, is_given: NDArray[np.bool_] | None = None
 ) -> pa.Array:
-    """Numbers as an Arrow array of their type, or of another of the same width; null where none is given."""
+    """Convert numbers to an Arrow array of their type, or of `kind`, which has the same width.
+
+    Args:
+        values: The numbers.
+        kind: The Arrow type, such as a timestamp for int64.
+        is_given: Whether each value is given; the others become null.
+    """
     values = np.ascontiguousarray(values)
     nulls = None if is_given is None else validity(is_given)
     return pa.Array.from_buffers(kind or pa.from_numpy_dtype(values.dtype), len(values), [nulls, pa.py_buffer(values)])
 
 
 def numbers_of_arrow(column: pa.Array | pa.ChunkedArray, kind: type[np.generic]) -> NDArray[Any]:
-    """A column's numbers, of the same width as `kind`; where one is missing there is anything."""
+    """Read a column's numbers as `kind`, which has the same width; null values are undefined."""
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return np.frombuffer(whole.buffers()[1] or b"", dtype=kind)[whole.offset : whole.offset + len(whole)]
 
 
 def given_of_arrow(array: pa.Array) -> NDArray[np.bool_]:
-    """Which values of an array are given."""
+    """Whether each value of an array is non-null."""
     bits = array.buffers()[0]
     if bits is None:
         return np.ones(len(array), dtype=np.bool_)
@@ -47,5 +53,5 @@ def given_of_arrow(array: pa.Array) -> NDArray[np.bool_]:
 
 
 def validity(is_given: NDArray[np.bool_]) -> pa.Buffer | None:
-    """Which values of an Arrow array are given, as it has it: a bit for each, or nothing where all are."""
+    """The validity bitmap of an Arrow array: a bit per value, or None if all values are given."""
     return None if is_given.all() else pa.py_buffer(np.packbits(is_given, bitorder="little"))

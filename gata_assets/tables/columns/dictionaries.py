@@ -1,4 +1,4 @@
-"""Arrow's dictionaries: ids as codes, cut down to the rows that are written, or as strings again."""
+"""Arrow dictionary columns: compacted to the values of the rows written, or decoded to strings."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pyarrow as pa
 
 
 def compacted(table: pa.Table, start: int, stop: int) -> pa.Table:
-    """The rows `[start, stop)` with dictionaries of just the values that occur, as Parquet keeps them by row group.
+    """Slice the rows `[start, stop)` and drop dictionary values that do not occur: Parquet stores a dictionary per row
+    group.
 
-    The table is in one piece, and no value of a dictionary is null.
+    The table has one chunk per column, and its dictionaries have no nulls.
     """
     piece = table.slice(start, stop - start)
     return pa.table({name: _compacted(piece[name].combine_chunks()) for name in piece.column_names})
@@ -32,7 +33,7 @@ def _compacted(column: pa.Array) -> pa.Array:
 
 
 def decoded(table: pa.Table, rows: int) -> Iterator[pl.DataFrame]:
-    """A table in pieces of so many rows (one at least), with its ids as strings."""
+    """Decode a table's dictionaries to strings, in pieces of `rows` rows; an empty table gives one empty piece."""
     schema = pa.schema([(field.name, plain_type(field.type)) for field in table.schema])
     for start in range(0, max(table.num_rows, 1), max(rows, 1)):
         frame = pl.from_arrow(table.slice(start, rows).cast(schema))
@@ -41,7 +42,7 @@ def decoded(table: pa.Table, rows: int) -> Iterator[pl.DataFrame]:
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """A type with the values of its dictionaries in place of their codes."""
+    """A dictionary's value type, also inside lists; other types unchanged."""
     if pa.types.is_list(kind):
         return pa.list_(plain_type(kind.value_type))
     return kind.value_type if pa.types.is_dictionary(kind) else kind

@@ -1,4 +1,4 @@
-"""How loops are compiled: by numba, without Python's lock, and kept for the next process."""
+"""Compilation of loops with numba: without the GIL, and cached for the next process."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ Loop = TypeVar("Loop", bound=Callable[..., Any])
 
 
 def compiled(loop: Loop) -> Loop:
-    """Compile a function over numbers and arrays when it is first called with their types.
+    """Compile a function over numbers and arrays at its first call with their types.
 
-    What was compiled is kept in NUMBA_CACHE_DIR, beside the source, or in the user's cache. Where none of them can be
-    written, as on an image's read-only file system, what was compiled beside the source when the image was built is
-    read, and each process compiles what is missing there.
+    Compiled code is cached in NUMBA_CACHE_DIR, next to the source, or in the user's cache. If none is writable, as on
+    the read-only file system of an image, the code cached next to the source when the image was built is read, and each
+    process compiles what is missing.
     """
     dispatcher: Any = nb.njit(nogil=True)(loop)
     try:
         dispatcher.enable_caching()
-    except RuntimeError:  # numba's refusal to be without a place to write
+    except RuntimeError:  # numba found no writable cache directory
         dispatcher._cache = _ReadOnlyCache(loop)  # type: ignore[no-untyped-call]
     return cast(Loop, dispatcher)
 
 
 class _BesideTheSource(InTreeCacheLocator):
     def ensure_cache_path(self) -> None:
-        """Ask nothing of the directory: numba's own would want to write to it."""
+        """Do nothing: numba's own method requires a writable directory."""
 
 
 class _BesideTheSourceOnly(CompileResultCacheImpl):
@@ -38,20 +38,19 @@ class _BesideTheSourceOnly(CompileResultCacheImpl):
 
 
 class _ReadOnlyCache(FunctionCache):
-    """Reads what is there and keeps nothing; numba has no such cache, and no public way to give one to a function."""
+    """Reads the cache and never writes; numba has no such cache, and no public way to give one to a function."""
 
     _impl_class = _BesideTheSourceOnly
 
     def save_overload(self, _signature: object, _result: object) -> None:
-        """Let it go: numba's own would fail, and the loop with it."""
+        """Do nothing: numba's own method would fail, and the call of the loop with it."""
 
 
 @cache
 def load_compiler() -> None:
-    """Load what numba leaves to the first call of a loop, some 250 modules, without looking for garbage meanwhile.
+    """Import the 250 or so modules that numba defers to a loop's first call, with garbage collection off.
 
-    Half of the 0.3 s of the first call are Python's walks through all that was imported before, in search of garbage
-    that is not there.
+    Half of the 0.3 s of the first call is garbage collection over everything imported before, which finds nothing.
     """
     was_collecting = gc.isenabled()
     gc.disable()
@@ -64,4 +63,4 @@ def load_compiler() -> None:
 
 @compiled
 def _do_nothing() -> None:
-    """What numba loads, it loads for the least of loops."""
+    """The smallest loop makes numba load everything."""

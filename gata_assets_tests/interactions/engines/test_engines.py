@@ -205,7 +205,7 @@ def test_two_ids_with_one_key_on_two_days_are_told(
         table.write_parquet(content)
         any_store.write(folder + file, content.getvalue())
     write_manifest(any_store, folder, 1, [INTERACTIONS_FILE, USERS_FILE, ITEMS_FILE])
-    with pytest.raises(DataRuleError, match=f"1 of [0-9]+ {kind} ids have the key of another"):
+    with pytest.raises(DataRuleError, match=f"1 of [0-9]+ {kind} ids have the same hash"):
         interaction_engine.make_features(CURATED, any_store)
 
 

@@ -70,7 +70,7 @@ def test_users_without_an_interaction_get_no_code_and_items_do() -> None:
 def test_two_ids_with_one_key_are_told_by_number() -> None:
     frame = interactions_frame([Event("secret-1", "i", VIEW, B), Event("secret-2", "i", VIEW, B)])
     users = ids(frame, "user").with_columns(user_key=pl.lit(frame["user_key"][0], pl.UInt64))
-    with pytest.raises(DataRuleError, match="1 of 2 user ids have the key of another") as error:
+    with pytest.raises(DataRuleError, match="1 of 2 user ids have the same hash") as error:
         code_events(frame, users, ids(frame, "item"))
     assert "secret" not in str(error.value)
 
@@ -80,7 +80,7 @@ def test_two_ids_with_one_key_on_two_days_are_told() -> None:
     frame = frame.with_columns(user_key=pl.lit(frame["user_key"][0], pl.UInt64))
     coder = EventCoder()
     coder.add(frame[:1], ids(frame[:1], "user"), ids(frame[:1], "item"))
-    with pytest.raises(DataRuleError, match="1 of 1 user ids have the key of another"):
+    with pytest.raises(DataRuleError, match="1 of 1 user ids have the same hash"):
         coder.add(frame[1:], ids(frame[1:], "user"), ids(frame[1:], "item"))
 
 
@@ -89,7 +89,7 @@ def test_a_key_without_an_id_is_told(kind: str) -> None:
     frame = interactions_frame([Event("u", "i", VIEW, B), Event("v", "j", VIEW, B)])
     known = {"user": ids(frame, "user"), "item": ids(frame, "item")}
     known[kind] = known[kind].head(1)
-    with pytest.raises(DataRuleError, match=f"1 of 2 interactions have a {kind} key without an id"):
+    with pytest.raises(DataRuleError, match=f"1 of 2 curated interactions have a {kind} hash without an id"):
         code_events(frame, known["user"], known["item"])
 
 
@@ -113,5 +113,5 @@ def test_interactions_of_one_instant_may_come_in_two_pieces() -> None:
 
 def test_a_type_that_is_not_known_is_told() -> None:
     frame = interactions_frame([Event("u", "i", VIEW, B)]).with_columns(type_code=pl.lit(6, pl.UInt8))
-    with pytest.raises(DataRuleError, match="1 of 1 interactions have a type_code that is not known"):
+    with pytest.raises(DataRuleError, match="1 of 1 curated interactions have an unknown type_code"):
         coded(frame)

@@ -228,7 +228,7 @@ def test_an_interaction_of_another_time_is_found(at: datetime) -> None:
     events = event_table([Event("u", "i", VIEW, at), Event("u", "i", VIEW, NOON)])
     checks = check_features(make_features(events, catalogue_frame([]), before=B), events, WINDOW)
     assert [str(outcome) for outcome in broken(checks["recent_interactions"]["nothing_after_the_batch"])] == [
-        "timestamp is in the window: 1 of 2 rows. This is a defect of the reading; please report it."
+        "timestamp is in the window: 1 of 2 rows. This is a bug in reading days; please report it."
     ]
 
 
@@ -276,15 +276,15 @@ def test_a_table_that_does_not_match_the_events_is_found(
             "user_features",
             "last_interaction",
             lambda values: [values[0], values[1] - timedelta(seconds=1)],
-            {"each user's newest is their last interaction"},
+            {"the first recent interaction is the user's last"},
         ),
         (
             "recent_interactions",
             "position",
             lambda _: [1, 2, 3],
-            {"every user has a newest one", "each user's newest is their last interaction"},
+            {"every user has a latest interaction", "the first recent interaction is the user's last"},
         ),
-        ("recent_interactions", "position", lambda _: [1, 3, 1], {"each user's are newest first"}),
+        ("recent_interactions", "position", lambda _: [1, 3, 1], {"recent interactions are newest first"}),
     ],
 )
 def test_what_does_not_match_breaks_the_rules_that_say_so(

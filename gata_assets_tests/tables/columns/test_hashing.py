@@ -148,7 +148,7 @@ def test_codes_of_many_ids_lead_back_to_them() -> None:
 def test_two_ids_with_one_key_are_told_and_not_named() -> None:
     events = events_table([("anna", "x")])
     twice = ids_table("user", ["anna", "otto"], [7, 7])
-    with pytest.raises(DataRuleError, match=r"1 of 2 user ids have the key of another") as error:
+    with pytest.raises(DataRuleError, match=r"1 of 2 user ids have the same hash") as error:
         code_events(events, twice, ids_table("item", ["x"]))
     assert "anna" not in str(error.value) and "otto" not in str(error.value)
 
@@ -156,5 +156,5 @@ def test_two_ids_with_one_key_are_told_and_not_named() -> None:
 @pytest.mark.parametrize("known", [[], ["anna"]])
 def test_a_key_without_an_id_is_told_and_counted(known: list[str]) -> None:
     events = events_table([("anna", "x"), ("otto", "x"), ("otto", "x")])
-    with pytest.raises(DataRuleError, match=rf"{3 if not known else 2} of 3 interactions have a user key"):
+    with pytest.raises(DataRuleError, match=rf"{3 if not known else 2} of 3 curated interactions have a user hash"):
         code_events(events, ids_table("user", known), ids_table("item", ["x"]))
