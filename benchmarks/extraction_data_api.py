@@ -19,7 +19,7 @@ from benchmarks.servers import REGION, data_api, postgres, postgres_version
 from benchmarks.tickets import make_tickets
 from gata_assets.batches import Window
 from gata_assets.sandbox.data_api.server import DEFAULT_CLUSTER_ARN, DEFAULT_SECRET_ARN
-from gata_assets.tickets.sources.base import TICKET_COLUMNS_SQL, TRAINS_SQL
+from gata_assets.tickets.sources.base import TICKET_COLUMNS_SQL, TRAINING_FILTER_SQL
 from gata_assets.tickets.sources.data_api import DataApiTickets
 
 _DAYS = 90
@@ -30,7 +30,7 @@ _PAGE_ROWS = 50
 _LATENCY_SECONDS = 0.010
 _GOAL_RATIO = 40
 _OFFSET_SQL = (
-    f"SELECT {TICKET_COLUMNS_SQL} FROM ticket WHERE closed >= :start AND closed < :end AND {TRAINS_SQL} "
+    f"SELECT {TICKET_COLUMNS_SQL} FROM ticket WHERE closed >= :start AND closed < :end AND {TRAINING_FILTER_SQL} "
     f"ORDER BY closed LIMIT {_PAGE_ROWS} OFFSET :offset"
 )
 

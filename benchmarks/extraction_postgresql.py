@@ -23,7 +23,7 @@ from gata_assets.batches import Window
 from gata_assets.tickets.sources.base import (
     TICKET_COLUMNS_SQL,
     TICKETS_ARROW_SCHEMA,
-    TRAINS_SQL,
+    TRAINING_FILTER_SQL,
     tickets_from_arrow,
 )
 from gata_assets.tickets.sources.postgres import PostgresTickets
@@ -81,7 +81,7 @@ def run(*, quick: bool) -> Result:
 def _readers(url: str, window: Window) -> dict[str, Callable[[], pd.DataFrame]]:
     sql = (
         f"SELECT {TICKET_COLUMNS_SQL} FROM ticket WHERE closed >= {window.start} AND closed < {window.end} "
-        f"AND {TRAINS_SQL} ORDER BY closed, id"
+        f"AND {TRAINING_FILTER_SQL} ORDER BY closed, id"
     )
     return {
         _OURS: lambda: PostgresTickets(url=url).read_tickets(window),

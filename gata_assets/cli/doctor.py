@@ -67,7 +67,7 @@ def _target(settings: Settings) -> str:
 def _examine_source(settings: Settings) -> Iterator[Finding]:
     try:
         source = open_source(settings)
-        report = source.look()
+        report = source.probe()
         if report.last_closed:
             # The very statements of a batch, for the last second in which tickets closed.
             last = datetime.fromtimestamp(report.last_closed, UTC)

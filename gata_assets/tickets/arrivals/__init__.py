@@ -1,1 +1,1 @@
-"""Which batches new, changed and deleted tickets ask for."""
+"""Batch requests for new, changed and deleted tickets."""

@@ -1,7 +1,7 @@
-"""A census of closed tickets: how many a day, and a fingerprint of all that is prepared from them.
+"""A census of closed tickets: their number per day, and a fingerprint of the columns that batches use.
 
-The one definition of the fingerprint in Python; `resources.ticket_source` has the same in PostgreSQL's words, and the
-contract of the ticket sources holds them against each other. Taking a census does not belong here.
+The fingerprint's definition in Python; `sources.base` has the same in PostgreSQL, and the contract tests of the ticket
+sources compare both. Taking a census does not belong here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ SECONDS_PER_DAY = 86_400
 
 @dataclass(frozen=True)
 class DayCensus:
-    """One day (days since 1970, UTC) on which tickets that train were closed: how many, and their fingerprint."""
+    """A day's (days since 1970, UTC) number of closed training tickets, and their fingerprint."""
 
     day: int
     tickets: int
@@ -22,10 +22,10 @@ class DayCensus:
 
 
 def ticket_hash(ticket_id: object, closed: object, label: object, text: object) -> int:
-    """60 bits of the MD5 of `id closed label text`, in UTF-8; what is missing is left out, with its space.
+    """60 bits of the MD5 of `id closed label text` in UTF-8; a null value is omitted together with its space.
 
-    The sum over a day's tickets is its fingerprint, whatever their order. MD5 is no secret's guard here: it is what
-    PostgreSQL has.
+    A day's fingerprint is the sum over its tickets, independent of their order. MD5 because PostgreSQL has it; nothing
+    here depends on its security.
     """
     given = [value for value in (ticket_id, closed, label, text) if value is not None]
     line = b" ".join(value if isinstance(value, bytes) else str(value).encode() for value in given)

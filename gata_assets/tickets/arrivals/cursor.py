@@ -1,6 +1,6 @@
-"""What the sensor of new tickets keeps between its looks, as JSON: small, versioned, and read with suspicion.
+"""The cursor of the sensor of new tickets: small, versioned JSON, validated when it is read.
 
-`arrivals` says what the parts mean for a decision; here is only how they are written and read.
+Only serialization belongs here; `decision` defines how the fields are used.
 """
 
 from __future__ import annotations
@@ -19,70 +19,76 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The table at the last look that succeeded (`at`, epoch seconds), from the day `first_day` on.
+class Snapshot:
+    """The ticket table at the last successful poll (`taken_at`, epoch seconds), from the day `first_day` on.
 
-    `days`: tickets and mark by day. `pending`: for every batch that is known, the changes since it was asked for.
-    `asked`: the digest of what a batch was last asked for with. `unasked`: the changes since a newest batch was last
-    asked for. `askings`: grows by one with every asking; it starts with the instant of the first look, so that it
-    does not come back when a cursor is thrown away.
+    `days`: tickets and mark by day. `pending`: by known batch, the changes since it was last requested. `requested`: by
+    batch, the digest of the content it was last requested with. `unrequested`: the changes since a newest batch was
+    last requested. `request_count` increases with every request; it starts at the first poll's epoch seconds, so that
+    a number is never reused when a cursor is discarded.
     """
 
-    at: int
+    taken_at: int
     first_day: int
-    askings: int
-    unasked: int
+    request_count: int
+    unrequested: int
     pending: Mapping[str, int]
-    asked: Mapping[str, str]
+    requested: Mapping[str, str]
     days: Mapping[int, tuple[int, str]]
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """When the table was last looked at, with or without success, and what was seen of it when it could be read.
+    """The last poll's epoch seconds, successful or not, and the snapshot of the last successful poll.
 
-    `fault` says of a cursor that was there and could not be used why it could not.
+    `fault` is the reason why a stored cursor could not be used.
     """
 
-    looked_at: int | None = None
-    seen: Seen | None = None
+    polled_at: int | None = None
+    snapshot: Snapshot | None = None
     fault: str = ""
 
 
 def mark_of(day: DayCensus) -> str:
-    """A short digest of a day's fingerprint: the cursor is written with every tick, for hundreds of days."""
+    """A short digest of a day's fingerprint, since the cursor has hundreds of days and is written every tick."""
     return sha256(day.fingerprint.encode()).hexdigest()[:8]
 
 
 def write_cursor(cursor: Cursor) -> str:
-    """The cursor as JSON; days are one string, `day:tickets:mark`, where a day that follows on is left out."""
-    content: dict[str, Any] = {"version": VERSION, "looked_at": cursor.looked_at}
-    if seen := cursor.seen:
+    """Format the cursor as JSON; days are a string of `day:tickets:mark`, `day` omitted if it is the next one."""
+    content: dict[str, Any] = {"version": VERSION, "looked_at": cursor.polled_at}
+    if snapshot := cursor.snapshot:
         words = []
-        for day, (tickets, mark) in sorted(seen.days.items()):
-            words.append(f"{'' if day - 1 in seen.days else day}:{tickets}:{mark}")
-        content |= {"at": seen.at, "first_day": seen.first_day, "askings": seen.askings, "unasked": seen.unasked}
-        content |= {"pending": dict(sorted(seen.pending.items())), "asked": dict(sorted(seen.asked.items()))}
-        content["days"] = " ".join(words)
+        for day, (tickets, mark) in sorted(snapshot.days.items()):
+            words.append(f"{'' if day - 1 in snapshot.days else day}:{tickets}:{mark}")
+        content |= {
+            "at": snapshot.taken_at,
+            "first_day": snapshot.first_day,
+            "askings": snapshot.request_count,
+            "unasked": snapshot.unrequested,
+            "pending": dict(sorted(snapshot.pending.items())),
+            "asked": dict(sorted(snapshot.requested.items())),
+            "days": " ".join(words),
+        }
     return json.dumps(content, separators=(",", ":"))
 
 
 def read_cursor(text: str | None) -> Cursor:
-    """The cursor that was written; an empty one, with its fault, for what is damaged or of another version."""
+    """Parse a cursor; an empty one with its fault if it is damaged or has another version."""
     if not text:
         return Cursor()
     try:
         content = json.loads(text)
         if content["version"] != VERSION:
-            return Cursor(fault=f"The cursor is of another version than {VERSION}")
-        seen = _read_seen(content) if "days" in content else None
-        looked_at = content["looked_at"]
-        return Cursor(None if looked_at is None else int(looked_at), seen)
+            return Cursor(fault=f"The cursor's version is not {VERSION}")
+        snapshot = _read_snapshot(content) if "days" in content else None
+        polled_at = content["looked_at"]
+        return Cursor(None if polled_at is None else int(polled_at), snapshot)
     except (KeyError, TypeError, ValueError, AttributeError, BatchIdError):
         return Cursor(fault="The cursor is damaged")
 
 
-def _read_seen(content: Mapping[str, Any]) -> Seen:
+def _read_snapshot(content: Mapping[str, Any]) -> Snapshot:
     days: dict[int, tuple[int, str]] = {}
     last = 0
     for word in content["days"].split():
@@ -90,6 +96,13 @@ def _read_seen(content: Mapping[str, Any]) -> Seen:
         last = int(day) if day else last + 1
         days[last] = (int(tickets), mark)
     pending = {parse_batch_id(batch_id).batch_id: int(count) for batch_id, count in content["pending"].items()}
-    at, first_day, askings, unasked = (int(content[name]) for name in ("at", "first_day", "askings", "unasked"))
-    asked = {str(batch_id): str(digest) for batch_id, digest in content["asked"].items()}
-    return Seen(at, first_day, askings, unasked, pending, asked, days)
+    requested = {str(batch_id): str(digest) for batch_id, digest in content["asked"].items()}
+    return Snapshot(
+        taken_at=int(content["at"]),
+        first_day=int(content["first_day"]),
+        request_count=int(content["askings"]),
+        unrequested=int(content["unasked"]),
+        pending=pending,
+        requested=requested,
+        days=days,
+    )

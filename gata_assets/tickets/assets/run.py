@@ -224,7 +224,7 @@ class _SharedSource:
     def read_training(self, window: Window) -> WindowOfTickets:
         """See TicketsOfBatches."""
         started = perf_counter()
-        if not self._tickets.holds(window):
+        if not self._tickets.is_loaded(window):
             self._whole = self._ranks = None
         whole, part = self._tickets.locate(window)
         if whole is not self._whole:

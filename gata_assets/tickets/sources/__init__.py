@@ -1,1 +1,1 @@
-"""Where tickets are read from: SQLite, PostgreSQL, the RDS Data API."""
+"""Ticket sources: SQLite, PostgreSQL, the RDS Data API."""

@@ -1,7 +1,7 @@
-"""What every ticket source offers, and the one place that says which tickets train.
+"""The interface of ticket sources, and the single definition of which tickets are used for training.
 
-A source reads the `ticket` table and gives `Tickets` columns; it judges no row and writes nothing. Windows, labels
-and everything else that comes from outside reaches the database as bound parameters only.
+A source reads the `ticket` table and returns `Tickets` columns; it validates no row and writes nothing. Windows, labels
+and all other input reach the database as bound parameters only.
 """
 
 from __future__ import annotations
@@ -23,23 +23,24 @@ TICKETS_ARROW_SCHEMA = pa.schema(
 )
 TICKET_COLUMNS_SQL = "id, closed, closed_group_id_mapped AS label, processed_data AS text"
 
-# A ticket that came in through the API with a group was routed by whoever created it, and one that the router
-# routed by a mapping tells nothing of where it belongs: neither trains. A missing group is no group.
-TRAINS_SQL = "NOT (via_channel = 'api' AND COALESCE(initial_group_id, 0) <> 0) AND routed_by <> 'gata-mapped'"
+# Two kinds of tickets are excluded from training: those created through the API with a group, since their creator
+# routed them, and those that the router routed by a mapping, since their group is not informative. A null group counts
+# as no group.
+TRAINING_FILTER_SQL = "NOT (via_channel = 'api' AND COALESCE(initial_group_id, 0) <> 0) AND routed_by <> 'gata-mapped'"
 
-# The parts of a census that PostgreSQL takes, directly and behind the Data API; `core.census` says it in Python.
+# The census in PostgreSQL, direct and through the Data API; `arrivals.census` is the same in Python.
 DAY_SQL = f"closed / {SECONDS_PER_DAY}"
 FINGERPRINT_SQL = (
     "CAST(SUM(CAST(CAST('x' || SUBSTR(MD5(CONCAT_WS(' ', id, closed, closed_group_id_mapped, processed_data)), "
     "1, 15) AS bit(60)) AS bigint)) AS text)"
 )
-# A sensor's tick may take a minute in all; what is not there by then is for the next one.
+# A sensor tick may take a minute in total; a slower census is left to the next tick.
 CENSUS_TIMEOUT_SECONDS = 40
 
-# What `measure` asks for; how bytes are counted is each database's own.
+# The columns of `measure`; each database counts bytes in its own way.
 VOLUME_SQL = "closed_group_id_mapped AS label, COUNT(*) AS tickets, COALESCE(SUM({text_bytes}), 0) AS text_bytes"
 
-# The columns of the `ticket` table that are read.
+# The columns read from the `ticket` table.
 COLUMNS_READ = (
     "id",
     "processed_data",
@@ -53,7 +54,7 @@ COLUMNS_READ = (
 
 @dataclass(frozen=True)
 class SourceReport:
-    """What a look at a source found: what it is, how many closed tickets it holds and since when until when."""
+    """A source's description, its number of closed tickets, and the first and last `closed` in epoch seconds."""
 
     description: str
     closed_tickets: int
@@ -63,7 +64,7 @@ class SourceReport:
 
 @dataclass(frozen=True)
 class LabelVolume:
-    """How much there is of a label in a window: tickets, and bytes of their texts. The label may be missing."""
+    """A label's tickets in a window, and the bytes of their texts. The label may be null."""
 
     label: int | None
     tickets: int
@@ -71,37 +72,49 @@ class LabelVolume:
 
 
 class TicketSource(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
-    """Closed tickets that train, from some database."""
+    """Closed training tickets from a database."""
 
     @abstractmethod
     def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
-        """The tickets that train and were closed inside the window, as of one instant.
+        """Read the training tickets that were closed inside the window, in a consistent snapshot.
 
-        Gives `Tickets` columns ordered by (`closed`, `id`); `labels` keeps those labels only (none of them gives
-        no rows). A label may be missing: it is for the checks to say so. Raises SourceError.
+        Args:
+            window: The range of `closed`.
+            labels: Keep these labels only; an empty sequence returns no rows.
+
+        Returns:
+            `Tickets` columns ordered by (`closed`, `id`). Labels may be null; the checks report that.
+
+        Raises:
+            SourceError: If the database cannot be read.
         """
 
     @abstractmethod
     def take_census(self, window: Window) -> tuple[DayCensus, ...]:
-        """The days of the window on which tickets that train were closed, in order, as of one instant.
+        """Count and fingerprint training tickets by day, ascending, in a consistent snapshot.
 
-        For whoever asks often and has little time: it takes at most CENSUS_TIMEOUT_SECONDS or so, tries nothing
-        twice and waits for no database. Raises DatabaseResumingError at once, and SourceError for all else.
+        Meant for frequent polling: it takes about CENSUS_TIMEOUT_SECONDS at most, and neither retries nor waits for a
+        paused database.
+
+        Raises:
+            DatabaseResumingError: Immediately, if the database is resuming from a pause.
+            SourceError: For all other faults.
         """
 
     @abstractmethod
     def measure(self, window: Window, labels: Sequence[int] | None = None) -> tuple[LabelVolume, ...]:
-        """How much `read_tickets` would read, by label, in one statement; raises SourceError."""
+        """Measure what `read_tickets` would read, by label, in one statement; raises SourceError."""
 
     @abstractmethod
-    def look(self) -> SourceReport:
-        """Whether the database can be reached and the table read; raises SourceError where not."""
+    def probe(self) -> SourceReport:
+        """Check that the database is reachable and the table readable; raises SourceError otherwise."""
 
 
 def tickets_from_arrow(table: pa.Table) -> pd.DataFrame:
-    """An Arrow table with the columns of `Tickets`, in whatever integer and string types, as the frame of them.
+    """Convert an Arrow table with `Tickets` columns, of any integer and string types, to pandas.
 
-    Raises SourceError when a column holds another type.
+    Raises:
+        SourceError: If a column has another type.
     """
     try:
         conformed = table.select(TICKETS_ARROW_SCHEMA.names).cast(TICKETS_ARROW_SCHEMA)
@@ -113,15 +126,15 @@ def tickets_from_arrow(table: pa.Table) -> pd.DataFrame:
 
 
 def arrow_from_columns(columns: Sequence[Sequence[object]]) -> pa.RecordBatch:
-    """Columns of Python values, in the order of `Tickets`, as Arrow.
+    """Convert columns of Python values, in the order of `Tickets`, to Arrow, without rounding or decoding.
 
-    Raises SourceError for a column that holds anything but whole numbers (the text: strings) and missing values;
-    nothing is rounded or decoded.
+    Raises:
+        SourceError: If a column has values other than integers (the text: strings) and nulls.
     """
     arrays = []
     for column, field in zip(columns, TICKETS_ARROW_SCHEMA, strict=True):
-        wanted = str if pa.types.is_large_string(field.type) else int
-        found = {type(value) for value in column} - {wanted, type(None)}
+        expected = str if pa.types.is_large_string(field.type) else int
+        found = {type(value) for value in column} - {expected, type(None)}
         if found:
             raise SourceError(wrong_types(", ".join(sorted(kind.__name__ for kind in found))))
         arrays.append(pa.array(column, type=field.type))
@@ -129,13 +142,13 @@ def arrow_from_columns(columns: Sequence[Sequence[object]]) -> pa.RecordBatch:
 
 
 def no_tickets() -> pd.DataFrame:
-    """The frame of no tickets."""
+    """An empty `Tickets` frame."""
     return tickets_from_arrow(TICKETS_ARROW_SCHEMA.empty_table())
 
 
 def wrong_types(found: str) -> str:
-    """The message about columns of other types than documented."""
+    """The message about columns whose types differ from the documented ones."""
     return (
-        f"Table ticket: among id, closed, closed_group_id_mapped and processed_data there is {found}; three whole "
-        "numbers and a text are needed. Compare the table with the documented one."
+        f"Table ticket: the columns id, closed, closed_group_id_mapped and processed_data contain {found}; three "
+        "integers and a text are required. Compare the table with the documented one."
     )

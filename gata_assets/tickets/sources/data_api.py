@@ -1,9 +1,8 @@
-"""Tickets from Aurora PostgreSQL through the RDS Data API: planned, read in pages, and proved.
+"""Tickets from Aurora PostgreSQL through the RDS Data API: planned, read in pages, and verified.
 
-The service gives no cursor and no snapshot over several calls, and at most 1 MiB a call. So a census (tickets,
-bytes and a fingerprint by day) plans the pages; then keyset pages on (closed, id) are read; then a second census
-proves that what was read is what the table holds. Days that changed in between are read again.
-docs/adr/0002-data-api.md says what was measured.
+The service has no cursor and no snapshot across calls, and returns at most 1 MiB per call. So a census (tickets, bytes
+and a fingerprint per day) plans the pages; keyset pages on (closed, id) are read; then a second census verifies that
+the rows match the table. Days that changed in between are read again. Measurements: docs/adr/0002-data-api.md.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from gata_assets.tickets.sources.base import (
     FINGERPRINT_SQL,
     TICKET_COLUMNS_SQL,
     TICKETS_ARROW_SCHEMA,
-    TRAINS_SQL,
+    TRAINING_FILTER_SQL,
     VOLUME_SQL,
     LabelVolume,
     SourceReport,
@@ -39,7 +38,7 @@ from gata_assets.tickets.sources.base import (
 )
 from gata_assets.tickets.sources.data_api_client import (
     CONNECT_TIMEOUT_SECONDS,
-    MOST_ATTEMPTS,
+    MAX_ATTEMPTS,
     READ_TIMEOUT_SECONDS,
     RESUME_WAIT_SECONDS,
     DataApiClient,
@@ -52,23 +51,23 @@ from gata_assets.tickets.sources.data_api_pages import (
     PagePlan,
     by_day,
     date_of,
-    is_proved,
-    just_before,
+    end_key,
+    is_verified,
     runs_of_days,
 )
 from gata_assets.tickets.sources.postgres import as_array
 
 _RESPONSE_LIMIT_BYTES = 1_048_576
-# What a page aims at: the limit less a margin for days whose texts are longer than the day before's.
+# The target size of a page: the limit minus a margin for days whose texts are longer than the previous day's.
 _PAGE_BYTES = int(_RESPONSE_LIMIT_BYTES * 0.92)
-_MOST_ROUNDS = 5
+_MAX_ROUNDS = 5
 
-# There is no index on `closed` alone. To name all channels lets PostgreSQL use the one on (via_channel, closed),
-# so that a page costs what its own days hold and not a scan of the table. They are named by a subquery, since
-# enum_range() alone is worked out again for every row that a scan looks at (a census took 563 ms instead of 248).
+# There is no index on `closed` alone. Listing all channels lets PostgreSQL use the index on (via_channel, closed), so
+# that a page reads its own days instead of scanning the table. The list is a subquery, since enum_range() alone is
+# evaluated for every scanned row (a census took 563 ms instead of 248).
 _IN_WINDOW = (
     "via_channel = ANY (CAST((SELECT enum_range(CAST(NULL AS channel))) AS channel[])) "
-    f"AND closed >= :start AND closed < :end AND {TRAINS_SQL}"
+    f"AND closed >= :start AND closed < :end AND {TRAINING_FILTER_SQL}"
 )
 _VOLUME_SQL = VOLUME_SQL.format(text_bytes="OCTET_LENGTH(processed_data)")
 _OF_LABELS = " AND closed_group_id_mapped = ANY (CAST(:labels AS bigint[]))"
@@ -77,7 +76,7 @@ _OF_LABELS = " AND closed_group_id_mapped = ANY (CAST(:labels AS bigint[]))"
 class DataApiTickets(TicketSource):
     """The `ticket` table of an Aurora PostgreSQL cluster, through the RDS Data API.
 
-    The database's name comes from the secret. The AWS SDK's own variables (region, endpoints, credentials) hold.
+    The database's name comes from the secret. The AWS SDK's own variables (region, endpoints, credentials) apply.
     """
 
     cluster_arn: str
@@ -89,11 +88,11 @@ class DataApiTickets(TicketSource):
 
     @property
     def calls(self) -> int:
-        """The requests that were sent to the Data API so far."""
+        """The number of requests sent to the Data API so far."""
         return self._calls
 
     def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
-        """See TicketSource; several statements, proved to equal the table as one of them saw it."""
+        """See TicketSource; several statements, verified to match the table as a single statement saw it."""
         if labels is not None and not labels:
             return no_tickets()
         client = self._client()
@@ -103,8 +102,8 @@ class DataApiTickets(TicketSource):
             self._calls += client.calls
 
     def take_census(self, window: Window) -> tuple[DayCensus, ...]:
-        """See TicketSource; one call, which the service itself ends after 45 s."""
-        client = self._client(is_patient=False)
+        """See TicketSource; one call, which the service ends after 45 s."""
+        client = self._client(is_polling=True)
         sql = (
             f"SELECT {DAY_SQL} AS day, COUNT(*) AS tickets, {FINGERPRINT_SQL} AS fingerprint "
             f"FROM ticket WHERE {_IN_WINDOW} GROUP BY 1 ORDER BY 1"
@@ -129,7 +128,7 @@ class DataApiTickets(TicketSource):
             self._calls += client.calls
         return tuple(LabelVolume(**row) for row in found)
 
-    def look(self) -> SourceReport:
+    def probe(self) -> SourceReport:
         """See TicketSource."""
         client = self._client()
         try:
@@ -147,20 +146,20 @@ class DataApiTickets(TicketSource):
             row["last"],
         )
 
-    def _client(self, *, is_patient: bool = True) -> DataApiClient:
+    def _client(self, *, is_polling: bool = False) -> DataApiClient:
         config = Config(
             region_name=self.region,
-            read_timeout=READ_TIMEOUT_SECONDS if is_patient else CENSUS_TIMEOUT_SECONDS,
+            read_timeout=CENSUS_TIMEOUT_SECONDS if is_polling else READ_TIMEOUT_SECONDS,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            # Retries are counted in one place, DataApiClient; two layers of them would multiply.
+            # DataApiClient retries; two layers of retries would multiply.
             retries={"total_max_attempts": 1},
         )
         quick = config.merge(Config(read_timeout=CONNECT_TIMEOUT_SECONDS))
         try:
-            secrets = boto3.client("secretsmanager", config=Config(region_name=self.region) if is_patient else quick)
+            secrets = boto3.client("secretsmanager", config=quick if is_polling else Config(region_name=self.region))
             client = boto3.client("rds-data", config=config)
         except (BotoCoreError, ValueError) as error:
-            raise SourceError(f"The AWS SDK cannot be set up: {error}. Look at the variables AWS_….") from None
+            raise SourceError(f"The AWS SDK cannot be set up: {error}. Check the variables AWS_….") from None
         if self._database is None:
             self._database = read_database_name(secrets, self.secret_arn)
         return DataApiClient(
@@ -168,39 +167,39 @@ class DataApiTickets(TicketSource):
             cluster_arn=self.cluster_arn,
             secret_arn=self.secret_arn,
             database=self._database,
-            resume_wait_seconds=self.resume_wait_seconds if is_patient else 0.0,
-            most_attempts=MOST_ATTEMPTS if is_patient else 1,
+            resume_wait_seconds=0.0 if is_polling else self.resume_wait_seconds,
+            max_attempts=1 if is_polling else MAX_ATTEMPTS,
         )
 
 
 class _Reading:
-    """One read of a window: its census, its pages, its proof."""
+    """One read of a window: its census, its pages, its verification."""
 
     def __init__(self, client: DataApiClient, window: Window, labels: Sequence[int] | None) -> None:
         self._client = client
         self._window = window
         self._where = _IN_WINDOW + ("" if labels is None else _OF_LABELS)
         self._labels = {} if labels is None else {"labels": as_array(labels)}
-        # Bytes of JSON that an estimated byte really takes; follows the answers up and down.
+        # Actual bytes of JSON per estimated byte, adjusted with every response.
         self._scale = 1.0
 
     def run(self) -> pd.DataFrame:
-        """Read until a census proves the rows; raises SourceError when the table changes every time."""
+        """Read until a census verifies the rows; raises SourceError if the table changes during every round."""
         census = self._take_census()
         rows: dict[int, pa.Table] = {}
         spans = [(min(census), max(census))] if census else []
-        for _ in range(_MOST_ROUNDS):
+        for _ in range(_MAX_ROUNDS):
             for first, last in spans:
                 rows.update(self._read_days(first, last, census))
             census = self._take_census()
             rows = {day: table for day, table in rows.items() if day in census}
-            stale = {day for day, count in census.items() if not is_proved(count, rows.get(day))}
+            stale = {day for day, count in census.items() if not is_verified(count, rows.get(day))}
             if not stale:
                 return self._in_order(rows)
             spans = runs_of_days(sorted(stale))
         raise SourceError(
-            f"Tickets closed in {self._window} changed during each of {_MOST_ROUNDS} reads ({len(stale)} days the "
-            "last time). Wait until the writer of the ticket table is done and run the batch again."
+            f"Tickets closed in {self._window} changed during each of {_MAX_ROUNDS} reads ({len(stale)} days in the "
+            "last one). Wait until the writer of the ticket table is done and run the batch again."
         )
 
     def _take_census(self) -> dict[int, DayCount]:
@@ -216,26 +215,30 @@ class _Reading:
         return {"start": start, "end": end, **self._labels}
 
     def _read_days(self, first: int, last: int, census: Mapping[int, DayCount]) -> dict[int, pa.Table]:
-        """All rows of the days `first` to `last`, by day."""
+        """Read all rows of the days `first` to `last`; returns them by day."""
         plan = PagePlan.of([census[day] for day in range(first, last + 1) if day in census])
         end = min(self._window.end, (last + 1) * SECONDS_PER_DAY)
-        after = just_before(max(self._window.start, first * SECONDS_PER_DAY))
+        after = end_key(max(self._window.start, first * SECONDS_PER_DAY))
         pages: list[pa.Table] = []
-        while after < just_before(end):
-            # Where a span has been read to its end, the next row is a second later at the earliest.
+        while after < end_key(end):
+            # After a span's end key, the next row is at least a second later.
             at = after[0] + (after[1] == MAX_ID)
             horizon = min(end, plan.horizon(at, 2 * _PAGE_BYTES / self._scale))
-            rows, most = self._read_page(after, horizon, plan.row_bytes(at))
+            rows, limit = self._read_page(after, horizon, plan.row_bytes(at))
             if rows:
                 pages.append(_as_table(rows))
                 after = (rows[-1]["closed"], rows[-1]["id"])
-            if len(rows) < most:
-                after = just_before(horizon)
+            if len(rows) < limit:
+                after = end_key(horizon)
         return by_day(pages)
 
     def _read_page(self, after: tuple[int, int], horizon: int, row_bytes: float) -> tuple[list[dict[str, Any]], int]:
-        """The rows after a (closed, id) and before the horizon, as many as fit an answer; and how many were asked."""
-        # `closed >= :start` says again what the comparison of pairs says, in a form that every plan can use.
+        """Read the rows after the key (closed, id) and before the horizon, as many as fit a response.
+
+        Returns:
+            The rows, and the limit that was requested.
+        """
+        # `closed >= :start` repeats the comparison of pairs in a form that every query plan can use.
         sql = (
             f"SELECT {TICKET_COLUMNS_SQL} FROM ticket WHERE {self._where} "
             "AND (closed, id) > (:after_closed, :after_id) ORDER BY closed, id LIMIT :most"
@@ -243,20 +246,20 @@ class _Reading:
         keys = {"after_closed": after[0], "after_id": after[1]}
         bounds = self._bounds(max(self._window.start, after[0]), horizon)
         while True:
-            most = max(1, int(_PAGE_BYTES / (row_bytes * self._scale)))
+            limit = max(1, int(_PAGE_BYTES / (row_bytes * self._scale)))
             try:
-                rows, size = self._client.execute(sql, {**bounds, **keys, "most": most})
+                rows, size = self._client.execute(sql, {**bounds, **keys, "most": limit})
             except ResponseTooLargeError:
-                if most == 1:
+                if limit == 1:
                     raise SourceError(
-                        f"Table ticket: a row closed on {date_of(after[0])} or later is over the 1 MiB that the RDS "
-                        "Data API answers at once. Shorten its processed_data."
+                        f"Table ticket: a row closed on {date_of(after[0])} or later is over 1 MiB, the RDS Data "
+                        "API's limit for a response. Shorten its processed_data."
                     ) from None
                 self._scale *= 2
                 continue
             if rows:
                 self._scale = max(size / (len(rows) * row_bytes), self._scale / 2)
-            return rows, most
+            return rows, limit
 
     def _in_order(self, rows: Mapping[int, pa.Table]) -> pd.DataFrame:
         tables = [rows[day] for day in sorted(rows)]

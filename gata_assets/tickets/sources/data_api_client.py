@@ -1,6 +1,6 @@
-"""A client of the RDS Data API that waits for a resuming database and retries what passes by itself.
+"""An RDS Data API client that waits for a resuming database and retries transient errors.
 
-One statement at a time, with bound parameters; what is read with it belongs to `data_api_source`.
+One statement at a time, with bound parameters; the ticket queries belong to `data_api`.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ if TYPE_CHECKING:
     from types_boto3_rds_data.type_defs import SqlParameterTypeDef
     from types_boto3_secretsmanager import SecretsManagerClient
 
-# What passes by itself. A resuming database is waited for apart, for a given time in all.
+# Transient errors. Waiting for a resuming database is separate and limited by a total time.
 RESUMING = "DatabaseResumingException"
 THROTTLED = frozenset({"ThrottlingException", "TooManyRequestsException", "ServiceUnavailableError"})
 TIMED_OUT = frozenset({"StatementTimeoutException"})
-MOST_ATTEMPTS = 6
+MAX_ATTEMPTS = 6
 RESUME_WAIT_SECONDS = 120.0
 
-# The service ends a call after 45 s; to wait a little longer gets its answer instead of our time-out.
+# The service ends a call after 45 s; waiting a little longer returns its error instead of our timeout.
 READ_TIMEOUT_SECONDS = 50
 CONNECT_TIMEOUT_SECONDS = 5
 
 
 class ResponseTooLargeError(SourceError):
-    """The rows of one answer are more than the service gives at once (1 MiB)."""
+    """A response exceeds the service's limit of 1 MiB."""
 
 
-class AnswerCutShortError(SourceError):
-    """The connection broke in the middle of an answer.
+class TruncatedResponseError(SourceError):
+    """The connection broke in the middle of a response.
 
-    The SDK does not say so: it hands on an answer without rows. To take that for "no rows" would lose tickets.
+    The SDK does not report this: it returns a response without rows. Treating it as "no rows" would lose tickets.
     """
 
 
 @dataclass
 class DataApiClient:
-    """Statements on one database through the RDS Data API.
+    """Executes statements on a database through the RDS Data API.
 
-    `resume_wait_seconds` is the time that all waits for a resuming database may take together, counted over the
-    life of the client: make one for each read; 0 waits for none. `calls` counts the requests that were sent.
+    `resume_wait_seconds` limits the total time of all waits for a resuming database over the client's life, so create
+    one per read; 0 never waits. `calls` counts the requests sent.
     """
 
     client: RDSDataServiceClient
@@ -57,24 +57,30 @@ class DataApiClient:
     secret_arn: str
     database: str
     resume_wait_seconds: float = RESUME_WAIT_SECONDS
-    most_attempts: int = MOST_ATTEMPTS
+    max_attempts: int = MAX_ATTEMPTS
     sleep: Callable[[float], None] = sleep
     calls: int = 0
     waited_seconds: float = field(default=0.0, init=False)
     _failures: int = field(default=0, init=False, repr=False)
 
     def execute(self, sql: str, parameters: Mapping[str, int | str]) -> tuple[list[dict[str, Any]], int]:
-        """Run one statement; gives its rows as dicts, and the bytes that they took in the answer.
+        """Run one statement.
 
-        Raises ResponseTooLargeError, DatabaseStillResumingError when the time for that is used up (where there is
-        none: DatabaseResumingError), and SourceError at once for everything that does not pass by itself.
+        Returns:
+            Its rows, and their size in the response in bytes.
+
+        Raises:
+            ResponseTooLargeError: If the rows exceed 1 MiB.
+            DatabaseResumingError: If the database is resuming and `resume_wait_seconds` is 0.
+            DatabaseStillResumingError: If it is still resuming after `resume_wait_seconds`.
+            SourceError: For other errors, after retries if they are transient.
         """
         self._failures = 0
         bound: Sequence[SqlParameterTypeDef] = [_bind(name, value) for name, value in parameters.items()]
         try:
             for attempt in Retrying(
-                retry=retry_if_exception(_passes_by_itself),
-                stop=self._is_hopeless,
+                retry=retry_if_exception(_is_transient),
+                stop=self._should_stop,
                 wait=self._wait_seconds,
                 before_sleep=self._count_wait,
                 sleep=self.sleep,
@@ -82,7 +88,7 @@ class DataApiClient:
             ):
                 with attempt:
                     self.calls += 1
-                    answer = self.client.execute_statement(
+                    response = self.client.execute_statement(
                         resourceArn=self.cluster_arn,
                         secretArn=self.secret_arn,
                         database=self.database,
@@ -90,18 +96,18 @@ class DataApiClient:
                         parameters=bound,
                         formatRecordsAs="JSON",
                     )
-                    if "formattedRecords" not in answer:
-                        raise AnswerCutShortError(
-                            f"The RDS Data API's answer broke off (after {self._tries()}). Run the batch "
-                            "again; if that lasts, look at what is between here and the service."
+                    if "formattedRecords" not in response:
+                        raise TruncatedResponseError(
+                            f"The RDS Data API's response was truncated (after {self._attempts()}). Run the batch "
+                            "again; if it persists, check the network between this host and the service."
                         )
         except (ClientError, BotoCoreError) as error:
-            raise self._in_our_words(error) from None
-        records = answer["formattedRecords"]
+            raise self._source_error(error) from None
+        records = response["formattedRecords"]
         return json.loads(records), len(records.encode())
 
     def _wait_seconds(self, state: RetryCallState) -> float:
-        """Full jitter, doubling up to 8 s; for a resuming database never more than what is left of its time."""
+        """Full jitter, doubling up to 8 s; for a resuming database at most its remaining time."""
         seconds = float(wait_random_exponential(multiplier=0.5, max=8)(state))
         if _code(_raised(state)) == RESUMING:
             return min(seconds + 0.25, self.resume_wait_seconds - self.waited_seconds)
@@ -111,47 +117,47 @@ class DataApiClient:
         if _code(_raised(state)) == RESUMING and state.next_action:
             self.waited_seconds += state.next_action.sleep
 
-    def _is_hopeless(self, state: RetryCallState) -> bool:
+    def _should_stop(self, state: RetryCallState) -> bool:
         if _code(_raised(state)) == RESUMING:
             return self.waited_seconds >= self.resume_wait_seconds
         self._failures += 1
-        return self._failures >= self.most_attempts
+        return self._failures >= self.max_attempts
 
-    def _tries(self) -> str:
-        return f"{self.most_attempts} attempt{'s' if self.most_attempts > 1 else ''}"
+    def _attempts(self) -> str:
+        return f"{self.max_attempts} attempt{'s' if self.max_attempts > 1 else ''}"
 
-    def _in_our_words(self, error: ClientError | BotoCoreError) -> SourceError:
+    def _source_error(self, error: ClientError | BotoCoreError) -> SourceError:
         code = _code(error)
         if code == RESUMING and not self.resume_wait_seconds:
-            return DatabaseResumingError("The Aurora cluster is resuming from a pause; it was not waited for.")
+            return DatabaseResumingError("The Aurora cluster is resuming from a pause; this read does not wait for it.")
         if code == RESUMING:
             return DatabaseStillResumingError(
                 f"The Aurora cluster was still resuming after {self.resume_wait_seconds:.0f} s of waiting. "
-                "Run the batch again; if that lasts, look at the cluster's state and its minimum capacity."
+                "Run the batch again; if it persists, check the cluster's state and its minimum capacity."
             )
         message = _message(error)
         if "response size limit" in message or "response size" in message.lower():
-            return ResponseTooLargeError("An answer of the RDS Data API is over 1 MiB.")
-        tried = f" (after {self._tries()})" if _passes_by_itself(error) else ""
-        return SourceError(f"The RDS Data API refused a statement: {code}{tried}: {_shown(code, message)}")
+            return ResponseTooLargeError("A response of the RDS Data API is over 1 MiB.")
+        attempts = f" (after {self._attempts()})" if _is_transient(error) else ""
+        return SourceError(f"The RDS Data API refused a statement: {code}{attempts}: {_without_values(code, message)}")
 
 
 def read_database_name(client: SecretsManagerClient, secret_arn: str) -> str:
-    """The `dbname` of the cluster's secret (JSON with dbname, username, password); raises SourceError."""
+    """Read `dbname` from the cluster's secret (JSON with dbname, username, password); raises SourceError."""
     try:
         secret = client.get_secret_value(SecretId=secret_arn)["SecretString"]
         name = json.loads(secret)["dbname"]
     except ClientError as error:
         raise SourceError(
             f"The database's secret (DB_SECRET_ARN) cannot be read: {_code(error)}. The role needs "
-            "secretsmanager:GetSecretValue on it, and kms:Decrypt where a key of your own encrypts it."
+            "secretsmanager:GetSecretValue on it, and kms:Decrypt if your own key encrypts it."
         ) from None
     except BotoCoreError as error:
         raise SourceError(f"The database's secret (DB_SECRET_ARN) cannot be read: {error}.") from None
     except (KeyError, TypeError, ValueError):
         raise SourceError(
-            "The database's secret (DB_SECRET_ARN) holds no `dbname`: it must be a JSON object with dbname, "
-            "username and password."
+            "The database's secret (DB_SECRET_ARN) has no `dbname`: it must be a JSON object with dbname, username and "
+            "password."
         ) from None
     return str(name)
 
@@ -178,14 +184,14 @@ def _message(error: ClientError | BotoCoreError) -> str:
     return str(error)
 
 
-def _shown(code: str, message: str) -> str:
-    """A message without what may be a value: PostgreSQL quotes the input that it could not read."""
+def _without_values(code: str, message: str) -> str:
+    """The message, or a general one if it may contain a value: PostgreSQL quotes input that it cannot parse."""
     if "invalid input" in message or "out of range" in message:
-        return "a value has another type than documented"
+        return "a value's type differs from the documented one"
     return message or code
 
 
-def _passes_by_itself(error: BaseException) -> bool:
-    if isinstance(error, ReadTimeoutError | ConnectTimeoutError | AnswerCutShortError):
+def _is_transient(error: BaseException) -> bool:
+    if isinstance(error, ReadTimeoutError | ConnectTimeoutError | TruncatedResponseError):
         return True
     return _code(error) in THROTTLED | TIMED_OUT | {RESUMING}

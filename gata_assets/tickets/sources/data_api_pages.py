@@ -1,6 +1,6 @@
-"""How a window is cut into pages, and how what was read is compared with a census: values only, no database.
+"""Paging of a window, and verification of rows against a census: pure functions, no database.
 
-`data_api_source` takes the census, reads the pages and asks here what comes next.
+`data_api` takes the census and reads the pages.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ import pyarrow as pa
 from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY, DayCensus, ticket_hash
 
 MAX_ID = 2**63 - 1
-# JSON around a text: names, id, closed and label; the first guess, corrected by every answer.
+# JSON around a text: names, id, closed and label; an initial estimate, corrected with every response.
 JSON_OVERHEAD_BYTES = 95
 
 
 @dataclass(frozen=True)
 class DayCount(DayCensus):
-    """One day of a census that plans pages: it knows the bytes of the day's texts as well."""
+    """A day of the census for paging, with the bytes of the day's texts."""
 
     text_bytes: int
 
 
 def fingerprint(rows: pa.Table) -> str:
-    """The fingerprint of rows, as the census's SQL computes it."""
+    """The fingerprint of rows, computed as in the census's SQL."""
     columns = (rows.column(name).to_pylist() for name in ("id", "closed", "label", "text"))
     return str(sum(ticket_hash(*row) for row in zip(*columns, strict=True)))
 
 
 @dataclass(frozen=True)
 class PagePlan:
-    """Estimated JSON bytes by day, summed up, to say how far a page may look ahead."""
+    """Cumulative estimated JSON bytes by day, which determine how far a page may reach."""
 
     days: list[int]
     sums: list[int]
@@ -43,7 +43,7 @@ class PagePlan:
 
     @classmethod
     def of(cls, census: Sequence[DayCount]) -> PagePlan:
-        """The plan for the days of a census, which come in order."""
+        """Plan the days of a census, given in ascending order."""
         sizes = [count.text_bytes + count.tickets * JSON_OVERHEAD_BYTES for count in census]
         return cls(
             days=[count.day for count in census],
@@ -52,11 +52,11 @@ class PagePlan:
         )
 
     def row_bytes(self, closed: int) -> float:
-        """The mean size of the rows of the first day that is not before `closed`'s."""
+        """The mean row size in bytes on the first day at or after `closed`'s day."""
         return self.bytes_per_row[self._position(closed)]
 
     def horizon(self, closed: int, size: float) -> int:
-        """The end of the day (epoch seconds) up to which there are at least `size` bytes from `closed`'s day on."""
+        """The end (epoch seconds) of the day by which at least `size` bytes have accumulated from `closed`'s day on."""
         position = self._position(closed)
         before = self.sums[position - 1] if position else 0
         reached = min(bisect_right(self.sums, before + size), len(self.days) - 1)
@@ -66,21 +66,21 @@ class PagePlan:
         return min(bisect_right(self.days, closed // SECONDS_PER_DAY - 1), len(self.days) - 1)
 
 
-def just_before(instant: int) -> tuple[int, int]:
-    """The key (closed, id) that every row closed before the instant is at or below, and no later row."""
+def end_key(instant: int) -> tuple[int, int]:
+    """The largest possible key (closed, id) of rows closed before the instant."""
     return (instant - 1, MAX_ID)
 
 
 def date_of(closed: int) -> str:
-    """The day of an instant, for people."""
+    """The day of an instant as `YYYY-MM-DD`."""
     return f"{datetime.fromtimestamp(closed, UTC):%Y-%m-%d}"
 
 
-def runs_of_days(days: Sequence[int], most_gap: int = 3) -> list[tuple[int, int]]:
-    """Days as spans: days that are at most `most_gap` apart are read together."""
+def runs_of_days(days: Sequence[int], max_gap: int = 3) -> list[tuple[int, int]]:
+    """Group ascending days into ranges to read together; days at most `max_gap` apart share a range."""
     runs: list[tuple[int, int]] = []
     for day in days:
-        if runs and day - runs[-1][1] <= most_gap:
+        if runs and day - runs[-1][1] <= max_gap:
             runs[-1] = (runs[-1][0], day)
         else:
             runs.append((day, day))
@@ -88,7 +88,7 @@ def runs_of_days(days: Sequence[int], most_gap: int = 3) -> list[tuple[int, int]
 
 
 def by_day(pages: Sequence[pa.Table]) -> dict[int, pa.Table]:
-    """Pages cut into days; rows are ordered by `closed`, so that a day is a slice."""
+    """Split pages by day; rows are ordered by `closed`, so a day is a slice."""
     if not pages:
         return {}
     table = pa.concat_tables(pages)
@@ -102,6 +102,6 @@ def by_day(pages: Sequence[pa.Table]) -> dict[int, pa.Table]:
     return slices
 
 
-def is_proved(count: DayCount, rows: pa.Table | None) -> bool:
-    """Whether what was read of a day is exactly what the census counted."""
+def is_verified(count: DayCount, rows: pa.Table | None) -> bool:
+    """Whether a day's rows match its census exactly."""
     return rows is not None and len(rows) == count.tickets and fingerprint(rows) == count.fingerprint

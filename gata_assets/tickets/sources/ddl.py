@@ -1,8 +1,8 @@
-"""The ticket table: the one home of its definition, and the loaders that fill it with made-up tickets.
+"""The ticket table's definition, and loaders that fill it with sample tickets.
 
-SQLite and PostgreSQL hold the same columns and indexes. The PostgreSQL table of a live system has one column
-more, a pgvector embedding of the text: nothing here reads it, and leaving it out spares the extension.
-Reading tickets does not belong here, nor does making them up (`sandbox.sample_tickets`).
+SQLite and PostgreSQL have the same columns and indexes. In production, the PostgreSQL table also has a pgvector
+embedding of the text: this project does not read it, and omitting it avoids the extension.
+Reading tickets does not belong here, nor does generating them (`sandbox.sample_tickets`).
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ CREATE TABLE ticket (
     probability real NOT NULL CHECK (probability BETWEEN 0 AND 1),
     routed_by text NOT NULL CHECK (routed_by IN ({_listed(ROUTERS)})),
     created integer NOT NULL,         -- epoch seconds
-    initial_group_id integer,         -- 0 or null: not routed at first
+    initial_group_id integer,         -- 0 or null: not routed initially
     initial_group_id_mapped integer,
     closed integer DEFAULT 0,         -- epoch seconds, 0 while open
     closed_group_id integer,
@@ -111,7 +111,7 @@ CREATE TABLE ticket (                 -- without the embedding column, which nee
     probability real NOT NULL CHECK (probability BETWEEN 0 AND 1),
     routed_by router NOT NULL,
     created integer NOT NULL,         -- epoch seconds
-    initial_group_id bigint,          -- 0 or null: not routed at first
+    initial_group_id bigint,          -- 0 or null: not routed initially
     initial_group_id_mapped bigint,
     closed integer DEFAULT 0,         -- epoch seconds, 0 while open
     closed_group_id bigint,
@@ -121,36 +121,52 @@ CREATE TABLE ticket (                 -- without the embedding column, which nee
 
 
 def create_sqlite(path: Path, tickets: pd.DataFrame) -> int:
-    """Write a SQLite file with the ticket table and these tickets, and return the number of rows.
+    """Write a SQLite file with the ticket table and these tickets.
 
-    The file is made beside `path` and renamed over it, so that a reader finds the old file or the whole new
-    one; missing parent directories are made. Raises KeyError for a missing column and sqlite3.IntegrityError
-    for rows that the table refuses; `path` is then left as it was.
+    The file is written to a temporary directory next to `path` and renamed over it, so that readers see the old file or
+    the complete new one. After an error, `path` is unchanged.
+
+    Args:
+        path: The file; missing parent directories are created.
+        tickets: The columns `TICKET_COLUMNS`.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        KeyError: If a column is missing.
+        sqlite3.IntegrityError: If rows violate the table's constraints.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A directory rather than a file: it takes SQLite's journal along when a failure cuts the writing short.
-    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as beside:
-        unfinished = Path(beside) / path.name
-        connection = sqlite3.connect(unfinished)
+    # A directory rather than a file, so that SQLite's journal is removed too if writing fails.
+    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as directory:
+        temporary = Path(directory) / path.name
+        connection = sqlite3.connect(temporary)
         try:
             connection.executescript(SQLITE_DDL)
-            places = ", ".join("?" * len(TICKET_COLUMNS))
+            placeholders = ", ".join("?" * len(TICKET_COLUMNS))
             with connection:
                 connection.executemany(
-                    f"INSERT INTO ticket ({', '.join(TICKET_COLUMNS)}) VALUES ({places})", _rows(tickets)
+                    f"INSERT INTO ticket ({', '.join(TICKET_COLUMNS)}) VALUES ({placeholders})", _rows(tickets)
                 )
         finally:
             connection.close()
-        unfinished.replace(path)
+        temporary.replace(path)
     return len(tickets)
 
 
 def insert_postgres(url: str, tickets: pd.DataFrame) -> int:
-    """Add these tickets to the ticket table of a PostgreSQL database, and return the number of rows.
+    """Insert tickets into the ticket table of a PostgreSQL database, in one transaction.
 
-    Makes the table if the search path has none. All in one transaction: an error leaves the database as it
-    was. Raises ModuleNotFoundError without the extra `local`, KeyError for a missing column, and whatever
-    psycopg.Error the database refuses a row with (an id that exists already, for one).
+    Creates the table if the search path has none. After an error, the database is unchanged.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ModuleNotFoundError: Without the extra `local`.
+        KeyError: If a column is missing.
+        psycopg.Error: If the database rejects a row, for example an id that exists already.
     """
     try:
         import psycopg
@@ -170,8 +186,8 @@ def insert_postgres(url: str, tickets: pd.DataFrame) -> int:
 
 
 def _rows(tickets: pd.DataFrame) -> Iterator[tuple[object, ...]]:
-    """The tickets as plain Python values: SQLite would store a NumPy integer as a blob."""
-    # Nullable, because a column of ids with gaps may come as floats, which COPY does not take for a bigint.
+    """The tickets as Python values: SQLite would store a NumPy integer as a blob."""
+    # Nullable integers, because ids with nulls may arrive as floats, which COPY rejects for a bigint.
     typed = tickets.astype({name: "Int64" for name in TICKET_COLUMNS if "group_id" in name})
     columns = [[None if cell is pd.NA else cell for cell in typed[name].tolist()] for name in TICKET_COLUMNS]
     return zip(*columns, strict=True)

@@ -1,7 +1,7 @@
-"""One read for many batches: the windows of consecutive batches overlap by more than 99 %.
+"""One read shared by many batches: the windows of consecutive batches overlap by more than 99 %.
 
-Holds what was read and cuts each batch's windows out of it. Like a source it judges no row; unlike one it remembers,
-so it lives as long as the batches that share it and no longer.
+Caches the rows and slices each batch's windows out of them. Like a source it validates no row; unlike one it has state,
+so its lifetime is that of the batches that share it.
 """
 
 from __future__ import annotations
@@ -21,48 +21,48 @@ from gata_assets.tickets.windows import BatchWindows, merge_windows
 
 
 class TicketReader(Protocol):
-    """What can read the tickets of a window: a source, or what is shared of one."""
+    """Reads a window's tickets: a source, or a shared read."""
 
     def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
         """See TicketSource."""
 
 
 class SharedTickets:
-    """The tickets of some batches, each read once: a window is read when it is first asked for, together with those of
-    the other batches that it overlaps.
+    """The tickets of several batches, each read once: the first request for a window reads the union of the batches'
+    windows that overlap it.
 
-    Gives what the reader would give; batches are asked for in their order, since only the latest read is held.
+    Returns the same rows as the reader. Request batches in ascending order, since only the latest union is cached.
     """
 
     def __init__(self, reader: TicketReader, batches: Iterable[BatchWindows]) -> None:
         self._reader = reader
         self._spans = merge_windows(batches)
-        self._held: _Held | None = None
+        self._loaded: _LoadedSpan | None = None
 
     def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
-        """See TicketSource. Raises KeyError for a window that is none of the batches'."""
-        return self._hold(window, is_older=labels is not None).read(window, labels)
+        """See TicketSource. Raises KeyError if no batch has the window."""
+        return self._load(window, is_older=labels is not None).read(window, labels)
 
     def locate(self, window: Window) -> tuple[pd.DataFrame, slice]:
-        """The whole table that a training window is part of, and where in it: what is worked out of the whole is good
-        for every window.
+        """The loaded table that contains a training window, and the window's rows in it, so that results computed on
+        the whole table can be reused for every window.
         """
-        held = self._hold(window, is_older=False)
-        return held.training, held.cut(window)
+        loaded = self._load(window, is_older=False)
+        return loaded.training, loaded.cut(window)
 
-    def holds(self, window: Window) -> bool:
-        """Whether a training window is part of what is held, so that nothing has to be read for it."""
-        return self._held is not None and _contains(self._held.span, window, is_older=False)
+    def is_loaded(self, window: Window) -> bool:
+        """Whether a training window is in the loaded table, so that nothing needs to be read for it."""
+        return self._loaded is not None and _contains(self._loaded.span, window, is_older=False)
 
-    def _hold(self, window: Window, *, is_older: bool) -> _Held:
-        if self._held is None or not _contains(self._held.span, window, is_older=is_older):
+    def _load(self, window: Window, *, is_older: bool) -> _LoadedSpan:
+        if self._loaded is None or not _contains(self._loaded.span, window, is_older=is_older):
             span = next((span for span in self._spans if _contains(span, window, is_older=is_older)), None)
             if span is None:
-                raise KeyError(f"{window} is no window of the batches that share a read")
-            # Let go of the one before the next is read: two may not fit into memory.
-            self._held = None
-            self._held = _Held(self._reader, span)
-        return self._held
+                raise KeyError(f"{window} is not a window of the batches that share this read")
+            # Free the previous span before reading the next: both may not fit into memory.
+            self._loaded = None
+            self._loaded = _LoadedSpan(self._reader, span)
+        return self._loaded
 
 
 def _contains(span: BatchWindows, window: Window, *, is_older: bool) -> bool:
@@ -71,8 +71,8 @@ def _contains(span: BatchWindows, window: Window, *, is_older: bool) -> bool:
 
 
 @dataclass
-class _Held:
-    """What was read of one span: its training window whole, older tickets by the labels that were asked for."""
+class _LoadedSpan:
+    """A span's tickets: its training window completely, its older window by the labels requested so far."""
 
     reader: TicketReader
     span: BatchWindows
@@ -87,7 +87,7 @@ class _Held:
         self._older = no_tickets()
 
     def cut(self, window: Window) -> slice:
-        """Where a window is in the training table; all of it for the window that was read, whatever rows came."""
+        """A window's rows in the training table; all rows for the window that was read, whatever they contain."""
         if window == self.span.training:
             return slice(0, len(self._closed))
         self._require_order()
@@ -95,13 +95,13 @@ class _Held:
         return slice(int(first), int(last))
 
     def _require_order(self) -> None:
-        """Raise SourceError for rows out of order or of another time: to cut windows would hide or misplace them."""
+        """Raise SourceError for rows out of order or outside the window: slicing would hide or misplace them."""
         span = self.span.training
         outside = int(((self._closed < span.start) | (self._closed >= span.end)).sum())
         if outside or (np.diff(self._closed) < 0).any():
             raise SourceError(
                 f"The source returned {outside:,} of {len(self._closed):,} rows outside of {span}, or out of order. "
-                "Look at its clock; the checks of a run of one batch say which rule is broken."
+                "Check its clock; run a single batch to see which rule is broken."
             )
 
     def read(self, window: Window, labels: Sequence[int] | None) -> pd.DataFrame:
@@ -116,7 +116,7 @@ class _Held:
         return tickets[tickets["label"].isin(labels)].reset_index(drop=True)
 
     def _recent(self, window: Window) -> pd.DataFrame:
-        """What of an older window the training table holds."""
+        """The rows of an older window that are in the training table."""
         return self.training.iloc[0:0] if window == self.span.older else self.training.iloc[self.cut(window)]
 
     def _read_older(self, labels: Sequence[int]) -> None:

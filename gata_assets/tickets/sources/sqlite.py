@@ -1,4 +1,4 @@
-"""Tickets from a SQLite file: the embedded default, with nothing else installed."""
+"""Tickets from a SQLite file: the default, which needs no database server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gata_assets.tickets.sources.base import (
     DAY_SQL,
     TICKET_COLUMNS_SQL,
     TICKETS_ARROW_SCHEMA,
-    TRAINS_SQL,
+    TRAINING_FILTER_SQL,
     VOLUME_SQL,
     LabelVolume,
     SourceReport,
@@ -28,10 +28,10 @@ from gata_assets.tickets.sources.base import (
     tickets_from_arrow,
 )
 
-# Rows that are Python objects at a time, before they become Arrow.
+# Rows fetched as Python objects at a time, before conversion to Arrow.
 _ROWS_AT_ONCE = 20_000
 
-_IN_WINDOW = f"closed >= :start AND closed < :end AND {TRAINS_SQL}"
+_IN_WINDOW = f"closed >= :start AND closed < :end AND {TRAINING_FILTER_SQL}"
 _VOLUME_SQL = VOLUME_SQL.format(text_bytes="LENGTH(CAST(processed_data AS BLOB))")
 _OF_LABELS = " AND closed_group_id_mapped IN (SELECT value FROM json_each(:labels))"
 
@@ -60,7 +60,7 @@ class SqliteTickets(TicketSource):
         return tickets_from_arrow(pa.Table.from_batches(batches, schema=TICKETS_ARROW_SCHEMA))
 
     def take_census(self, window: Window) -> tuple[DayCensus, ...]:
-        """See TicketSource; one statement. Texts are taken as their bytes, so that none has to be readable."""
+        """See TicketSource; one statement. Texts are hashed as bytes, so that invalid UTF-8 does not fail."""
         sql = (
             f"SELECT {DAY_SQL}, COUNT(*), "
             "ticket_fingerprint(id, closed, closed_group_id_mapped, CAST(processed_data AS BLOB)) "
@@ -78,7 +78,7 @@ class SqliteTickets(TicketSource):
         with self._connect() as connection:
             return tuple(LabelVolume(*row) for row in connection.execute(sql, parameters))
 
-    def look(self) -> SourceReport:
+    def probe(self) -> SourceReport:
         """See TicketSource."""
         with self._connect() as connection:
             connection.execute(f"SELECT {', '.join(COLUMNS_READ)} FROM ticket LIMIT 1").fetchall()
@@ -91,8 +91,8 @@ class SqliteTickets(TicketSource):
         path = Path(self.path)
         if not path.is_file():
             raise SourceError(
-                f"There is no ticket store {self.path}. `gata sample-data` makes one of sample tickets; "
-                "TICKETS_URL or DB_ARN names a database of your own."
+                f"There is no ticket store {self.path}. `gata sample-data` creates one with sample tickets; set "
+                "TICKETS_URL or DB_ARN to use your own database."
             )
         try:
             with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
@@ -102,7 +102,7 @@ class SqliteTickets(TicketSource):
 
 
 class _Fingerprint:
-    """The fingerprint of the rows of a group, as an aggregate of SQLite, whose own sums end at 64 bits."""
+    """A group's fingerprint, as a SQLite aggregate, since SQLite's own sums overflow at 64 bits."""
 
     def __init__(self) -> None:
         self._total = 0
@@ -114,20 +114,20 @@ class _Fingerprint:
         return str(self._total)
 
 
-# What SQLite says in words that name tables, columns and files only, and what helps; other messages may hold a text.
+# SQLite messages that name only tables, columns and files, with advice; other messages may contain row values.
 _REASONS = {
     "no such table": "It needs the documented table `ticket`.",
     "no such column": "Compare its table `ticket` with the documented one.",
-    "file is not a database": "Look at TICKETS_URL.",
-    "unable to open database file": "Look at the rights of the file.",
+    "file is not a database": "Check TICKETS_URL.",
+    "unable to open database file": "Check the file's permissions.",
     "database is locked": "Another program writes to it: wait until it is done.",
 }
 
 
 def _reason(error: sqlite3.Error) -> str:
-    for said, advice in _REASONS.items():
-        if str(error).startswith(said):
+    for message, advice in _REASONS.items():
+        if str(error).startswith(message):
             return f"{error}. {advice}"
     if str(error).startswith("Could not decode"):
-        return "a text is not UTF-8. Compare processed_data with what the writer of the table stores."
+        return "a text is not valid UTF-8. Check what the table's writer stores in processed_data."
     return f"{error.sqlite_errorname if hasattr(error, 'sqlite_errorname') else type(error).__name__}."

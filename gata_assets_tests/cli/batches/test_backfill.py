@@ -323,7 +323,7 @@ def test_what_is_shared_is_what_the_source_gives_and_no_ticket_is_read_twice(
 def test_a_window_of_no_batch_is_refused() -> None:
     windows = windows_of(BATCH_ID, RULES)
     shared = SharedTickets(InMemory(pd.DataFrame()), [windows])
-    with pytest.raises(KeyError, match="no window of the batches"):
+    with pytest.raises(KeyError, match="not a window of the batches"):
         shared.read_tickets(Window(windows.training.start_at, windows.training.end_at + timedelta(hours=1)))
 
 

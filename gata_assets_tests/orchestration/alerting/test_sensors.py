@@ -158,15 +158,15 @@ class TestNewTickets:
     def test_a_tick_says_what_it_saw(self, desk: Desk) -> None:
         desk.tick()
         said = desk.later().tick().skip_message
-        assert said.startswith("Saw 989 tickets of ")
-        assert said.endswith("; nothing has changed. No batch is asked for.")
+        assert said.startswith("Found 989 tickets on ")
+        assert said.endswith("; nothing has changed. No batch requested.")
 
     def test_the_table_is_looked_at_no_more_often_than_the_setting_says(self, desk: Desk) -> None:
         desk.tick()
         seen = desk.cursor
         late_row(desk.later(timedelta(minutes=59)))
         ticked = desk.tick()
-        assert ticked.skip_message == "The next look at the ticket table is at 13:00:00 UTC."
+        assert ticked.skip_message == "The next poll of the ticket table is due at 13:00:00 UTC."
         assert (ticked.run_requests, ticked.cursor) == ([], seen)
         assert desk.later(timedelta(minutes=1)).asked() == [NEWEST]
 
@@ -174,8 +174,8 @@ class TestNewTickets:
         desk.tick()
         table, desk.source = desk.source, TicketsThatBreak(message="the table ticket is gone")
         ticked = desk.later().tick()
-        assert ticked.skip_message == ("Nothing was read, so nothing is known of new tickets: the table ticket is gone")
-        assert "next look" in desk.later(timedelta(minutes=5)).tick().skip_message
+        assert ticked.skip_message == ("Nothing was read, new tickets were not detected: the table ticket is gone")
+        assert "next poll" in desk.later(timedelta(minutes=5)).tick().skip_message
         desk.source = table
         late_row(desk.later())
         assert desk.asked() == [NEWEST]
@@ -199,13 +199,13 @@ class TestNewTickets:
         calls = len(data_api.calls)
         ticked = desk.later().tick()
         assert ticked.skip_message == (
-            "Nothing was read: The Aurora cluster is resuming from a pause; it was not waited for. The next tick looks "
-            "again."
+            "Nothing was read: The Aurora cluster is resuming from a pause; this read does not wait for it. The next "
+            "tick tries again."
         )
         assert len(data_api.calls) == calls + 1
         sensor = desk.definitions.get_repository_def().get_sensor_def("new_tickets_sensor")
         assert sensor.minimum_interval_seconds is not None and sensor.minimum_interval_seconds < 300
-        assert desk.later(timedelta(seconds=240)).tick().skip_message.startswith("Saw 989 tickets")
+        assert desk.later(timedelta(seconds=240)).tick().skip_message.startswith("Found 989 tickets")
 
     @pytest.mark.parametrize("error", ["ThrottlingException", "StatementTimeoutException", "BadRequestException"])
     def test_a_look_through_the_data_api_tries_nothing_twice(

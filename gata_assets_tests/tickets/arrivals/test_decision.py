@@ -19,8 +19,8 @@ from gata_assets.tickets.arrivals.decision import (
     Decision,
     decide,
     is_recent,
-    next_look,
-    note_failed_look,
+    next_poll_at,
+    record_failed_poll,
     watched_window,
 )
 
@@ -80,8 +80,8 @@ def test_the_first_look_asks_for_the_newest_complete_batch_and_for_no_other() ->
     watch = Watch(steady_table())
     watch.existing = {"2026010900"}
     assert watch.look() == ["2026011000"]
-    assert "Watching starts with 3,680 tickets of 368 days, the last 2026-01-09" in watch.decision.message
-    assert "Asked for: 2026011000 (the newest complete batch, with 900 tickets)" in watch.decision.message
+    assert "Baseline: 3,680 tickets on 368 days, the last 2026-01-09" in watch.decision.message
+    assert "Requested: 2026011000 (the newest complete batch, with 900 tickets)" in watch.decision.message
 
 
 def test_the_first_look_asks_for_nothing_when_the_newest_batch_is_there() -> None:
@@ -101,7 +101,7 @@ def test_nothing_is_asked_for_while_nothing_changes() -> None:
     watch = Watch(steady_table())
     watch.look()
     assert [watch.later().look() for _ in range(11)] == [[]] * 11
-    assert "nothing has changed. No batch is asked for." in watch.decision.message
+    assert "nothing has changed. No batch requested." in watch.decision.message
 
 
 def test_a_day_that_is_over_completes_the_batch_of_its_midnight_once() -> None:
@@ -135,7 +135,7 @@ def test_a_late_a_rewritten_and_a_deleted_ticket_change_the_recent_batches_that_
     watch.existing = {"2026010603", "2026010700", "2026010800", "2026010906"}
     watch.look()
     assert watch.later().change(day, more, content).look() == ["2026011000", "2026010906"]
-    assert "(at least 1 ticket of its window came late, changed or went)" in watch.decision.message
+    assert "(at least 1 ticket in its window arrived late, changed or were deleted)" in watch.decision.message
     assert watch.later().look() == []
 
 
@@ -163,7 +163,7 @@ def test_tickets_that_trickle_in_are_counted_until_there_are_enough() -> None:
     watch = Watch(steady_table(), replace(RULES, min_new_tickets=25))
     assert watch.look() == ["2026011000"]
     assert watch.later().change(-1, 8, "a").look() == []
-    assert "8 of MIN_NEW_TICKETS=25 are waiting." in watch.decision.message
+    assert "8 of MIN_NEW_TICKETS=25 are pending." in watch.decision.message
     assert watch.later(timedelta(hours=12)).look() == []  # 8 and the 10 of the day that ended
     assert watch.later().change(-3, 7, "b").look() == ["2026011100"]  # 25 for the newest, 15 for the one before
     assert watch.later().change(-3, 10, "c").look() == ["2026011000"]
@@ -244,11 +244,11 @@ def test_other_periods_keep_what_was_seen_and_count_newly_watched_days_from_then
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda text: text[:-5], "The cursor is damaged: what changed since the last look is not known"),
+        (lambda text: text[:-5], "The cursor is damaged: changes since the last poll are unknown"),
         (lambda text: text.replace('"2026011000"', '"soon"'), "The cursor is damaged"),
         (lambda text: "[]", "The cursor is damaged"),
         (lambda text: json.dumps(json.loads(text) | {"days": "1:2"}), "The cursor is damaged"),
-        (lambda text: json.dumps(json.loads(text) | {"version": 2}), "The cursor is of another version than 1"),
+        (lambda text: json.dumps(json.loads(text) | {"version": 2}), "The cursor's version is not 1"),
     ],
 )
 def test_a_cursor_that_cannot_be_used_is_said_so_and_watching_starts_anew(damage: object, said: str) -> None:
@@ -267,28 +267,28 @@ def test_a_clock_that_was_put_back_compares_nothing_and_loses_nothing() -> None:
     watch.later(timedelta(days=1)).look()
     before = watch.cursor
     assert watch.later(timedelta(days=-2)).look() == []
-    assert "The clock was put back" in watch.decision.message
+    assert "The clock was set back" in watch.decision.message
     assert watch.cursor == before
     assert watch.later(timedelta(days=2)).change(-1, 1, "late").look() == ["2026011100", "2026011000"]
 
 
 def test_the_table_is_looked_at_once_an_interval() -> None:
     watch = Watch(steady_table())
-    assert next_look(None, NOON, HOUR) is None
+    assert next_poll_at(None, NOON, HOUR) is None
     watch.look()
-    assert next_look(watch.cursor, NOON + timedelta(minutes=59), HOUR) == NOON + HOUR
-    assert next_look(watch.cursor, NOON + HOUR, HOUR) is None
-    assert next_look(watch.cursor, NOON - HOUR, HOUR) is None
+    assert next_poll_at(watch.cursor, NOON + timedelta(minutes=59), HOUR) == NOON + HOUR
+    assert next_poll_at(watch.cursor, NOON + HOUR, HOUR) is None
+    assert next_poll_at(watch.cursor, NOON - HOUR, HOUR) is None
 
 
 def test_a_read_that_failed_moves_the_next_look_and_keeps_all_that_was_seen() -> None:
     watch = Watch(steady_table())
     watch.look()
-    watch.cursor = note_failed_look(watch.cursor, watch.later().now)
-    assert next_look(watch.cursor, watch.now + timedelta(minutes=1), HOUR) == watch.now + HOUR
+    watch.cursor = record_failed_poll(watch.cursor, watch.later().now)
+    assert next_poll_at(watch.cursor, watch.now + timedelta(minutes=1), HOUR) == watch.now + HOUR
     assert watch.later().change(-1, 1, "late").look() == ["2026011000"]
-    only_failed = note_failed_look(None, NOON)
-    assert next_look(only_failed, NOON, HOUR) == NOON + HOUR
+    only_failed = record_failed_poll(None, NOON)
+    assert next_poll_at(only_failed, NOON, HOUR) == NOON + HOUR
     watch = Watch(steady_table())
     watch.cursor = only_failed
     assert watch.later().look() == ["2026011000"]

@@ -57,7 +57,7 @@ class TicketsOfAFile(TicketSource):
         """Nobody asks."""
         raise NotImplementedError
 
-    def look(self) -> SourceReport:
+    def probe(self) -> SourceReport:
         """Nobody asks."""
         raise NotImplementedError
 

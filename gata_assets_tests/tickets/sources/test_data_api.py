@@ -29,8 +29,8 @@ from gata_assets.tickets.sources.data_api_pages import (
     DayCount,
     PagePlan,
     by_day,
+    end_key,
     fingerprint,
-    just_before,
     runs_of_days,
 )
 from gata_assets.tickets.sources.postgres import PostgresTickets
@@ -190,7 +190,7 @@ def test_a_table_that_never_rests_is_an_error(
                 connection.execute("UPDATE ticket SET closed_group_id_mapped = closed_group_id_mapped + 1 WHERE id = 5")
 
     data_api.before_execute = before_execute
-    with pytest.raises(SourceError, match=r"changed during each of 5 reads \(1 days the last time\)"):
+    with pytest.raises(SourceError, match=r"changed during each of 5 reads \(1 days in the last one\)"):
         data_api_source.read_tickets(TRAINING_WINDOW)
 
 
@@ -305,7 +305,7 @@ def test_a_horizon_is_a_step_forward_until_the_census_has_ended(
 ) -> None:
     census = [DayCount(day, 1, "", text_bytes=size) for day, size in sorted(sizes.items())]
     horizon = PagePlan.of(census).horizon(closed, ahead)
-    assert just_before(horizon) > just_before(closed) or closed >= (max(sizes) + 1) * DAY
+    assert end_key(horizon) > end_key(closed) or closed >= (max(sizes) + 1) * DAY
 
 
 @given(counts=st.lists(st.integers(0, 7_000), min_size=2, max_size=4).filter(lambda counts: sum(counts) < 9_000))

@@ -98,7 +98,7 @@ def test_texts_come_back_as_they_are(source_of: SourceOf) -> None:
 
 def test_a_look_counts_closed_tickets_and_says_their_span(source_of: SourceOf) -> None:
     start = TRAINING_WINDOW.start
-    report = source_of(database_rows([{"closed": start}, {"closed": start + 60}, {"closed": 0}])).look()
+    report = source_of(database_rows([{"closed": start}, {"closed": start + 60}, {"closed": 0}])).probe()
     assert (report.closed_tickets, report.first_closed, report.last_closed) == (2, start, start + 60)
 
 
@@ -114,27 +114,27 @@ def test_a_missing_table_is_an_error_that_names_it(source_of: SourceOf, request:
     with pytest.raises(SourceError, match="ticket"):
         source.read_tickets(TRAINING_WINDOW)
     with pytest.raises(SourceError, match="ticket"):
-        source.look()
+        source.probe()
 
 
 def test_a_missing_file_is_an_error_that_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="`gata sample-data` makes one"):
+    with pytest.raises(SourceError, match="`gata sample-data` creates one"):
         SqliteTickets(path=str(tmp_path / "none.sqlite")).read_tickets(TRAINING_WINDOW)
 
 
 def test_a_file_that_is_no_database_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "no.sqlite").write_text("not a database, not at all " * 100)
     with pytest.raises(SourceError, match=r"no\.sqlite cannot be read: file is not a database"):
-        SqliteTickets(path=str(tmp_path / "no.sqlite")).look()
+        SqliteTickets(path=str(tmp_path / "no.sqlite")).probe()
 
 
 @pytest.mark.parametrize(
     ("column", "value", "why"),
     [
-        ("closed_group_id_mapped", "'private person'", "there is str; three whole numbers and a text are needed"),
-        ("closed_group_id_mapped", "101.5", "there is float"),
-        ("processed_data", "x'707269766174650a'", "there is bytes"),
-        ("processed_data", "CAST(x'7072697661746580' AS TEXT)", "a text is not UTF-8"),
+        ("closed_group_id_mapped", "'private person'", "contain str; three integers and a text are required"),
+        ("closed_group_id_mapped", "101.5", "contain float"),
+        ("processed_data", "x'707269766174650a'", "contain bytes"),
+        ("processed_data", "CAST(x'7072697661746580' AS TEXT)", "a text is not valid UTF-8"),
     ],
 )
 def test_values_of_another_type_are_an_error_without_the_value(
@@ -164,13 +164,13 @@ def test_a_locked_file_is_an_error_that_says_so(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "tickets.sqlite") as writer:
         writer.execute("BEGIN EXCLUSIVE")
         with pytest.raises(SourceError, match=r"database is locked\. Another program writes to it"):
-            SqliteTickets(path=str(tmp_path / "tickets.sqlite")).look()
+            SqliteTickets(path=str(tmp_path / "tickets.sqlite")).probe()
     writer.close()
 
 
 def test_a_postgresql_that_is_not_there_is_an_error_without_the_password() -> None:
     with pytest.raises(SourceError, match="PostgreSQL cannot be read") as caught:
-        PostgresTickets(url="postgresql://reader:hunter2@127.0.0.1:9/gata").look()
+        PostgresTickets(url="postgresql://reader:hunter2@127.0.0.1:9/gata").probe()
     assert "hunter2" not in str(caught.value)
 
 
