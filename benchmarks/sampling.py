@@ -24,7 +24,8 @@ from benchmarks.processes import IMAGE_VARIABLES, run_command
 from gata_assets.interactions.features.events import EventTable, code_events
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.interactions.sampling.candidates import choose_candidates
-from gata_assets.interactions.sampling.evidence import check_samples, gather_evidence, weigh_items
+from gata_assets.interactions.sampling.checks import check_samples
+from gata_assets.interactions.sampling.evidence import gather_evidence, weigh_items
 from gata_assets.interactions.sampling.negatives import gather_histories, sample_negatives
 from gata_assets.interactions.sampling.samples import SampledRows, sample_rows
 from gata_assets.interactions.warm_up import warm_up

@@ -1,7 +1,7 @@
-"""The items that can be drawn as negatives, and with what weight.
+"""The candidates for negatives: the items that can be drawn, and their weights.
 
-A place is an item's position among the candidates, which stand in the order of their ids: draws are of places, so
-that items that cannot be drawn have no part in them.
+A place is an item's index among the candidates, which are ordered by id. Draws are of places, so that items that cannot
+be drawn do not affect them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from gata_assets.tables.columns.jit import compiled
 
 @dataclass(frozen=True)
 class AliasTable:
-    """Draws in proportion to weights in constant time: a column at random, then it or its alias.
+    """Draws in proportion to weights in constant time: a uniform column, then that column or its alias.
 
-    A column is kept when a random 53-bit number is below its threshold. Source: Vose, "A linear algorithm for
+    The column is chosen if a random 53-bit number is below its threshold. Source: Vose, "A linear algorithm for
     generating random numbers with a given distribution", IEEE Transactions on Software Engineering 17(9), 1991.
     """
 
@@ -29,10 +29,10 @@ class AliasTable:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The items that can be drawn: `items` are their codes, ascending; `place` is each item's place or -1, by code.
+    """The items that can be drawn: `items` are their codes, ascending; `place` has each item's place or -1, by code.
 
-    `weights` (by place) and `table` are there where items are drawn by popularity; `total_weight` is the sum of the
-    weights, or the number of candidates.
+    `weights` (by place) and `table` are set if items are drawn by popularity; `total_weight` is the sum of the weights,
+    otherwise the number of candidates.
     """
 
     items: NDArray[np.int32]
@@ -48,10 +48,12 @@ class Candidates:
 def choose_candidates(
     is_available: NDArray[np.bool_], interactions: NDArray[np.int64], rules: SamplingRules
 ) -> Candidates:
-    """The items that can be drawn, and their weights: (interactions + 1) ** power by popularity, else all alike.
+    """Choose the items that can be drawn, and their weights: (interactions + 1) ** power by popularity, else equal.
 
-    Both arrays are by item code: whether the catalogue has the item before the batch, and the interactions with it in
-    the window, of all types and users.
+    Args:
+        is_available: By item code, whether the item was available before the batch.
+        interactions: By item code, the window's interactions with the item, of all types and users.
+        rules: The strategy and the power.
     """
     items = np.flatnonzero(is_available).astype(np.int32)
     place = np.full(len(is_available), -1, dtype=np.int32)
@@ -68,7 +70,7 @@ def _build_alias_table(
     weights: NDArray[np.float64],
 ) -> tuple[float, NDArray[np.uint64], NDArray[np.int32]]:
     count = len(weights)
-    total = 0.0  # summed one by one: NumPy's order of sums differs between processors
+    total = 0.0  # summed in order, since NumPy's summation order differs between processors
     for place in range(count):
         total += weights[place]
     shares = weights * (count / total) if count else weights.copy()

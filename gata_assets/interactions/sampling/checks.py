@@ -1,8 +1,8 @@
-"""All that is held against the training rows of a batch that were made on one machine, by check."""
+"""The checks of training rows: no seen items, no repetitions, the ratio, coverage of the catalog, and times."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -10,17 +10,18 @@ from numpy.typing import NDArray
 
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import SamplingRules
-from gata_assets.interactions.sampling.evidence import (
-    NOTHING_AFTER_THE_BATCH,
-    check_samples,
-    check_times,
-    gather_evidence,
-    weigh_items,
-)
+from gata_assets.interactions.sampling.coverage import SAMPLING_BUG, check_coverage
+from gata_assets.interactions.sampling.evidence import Evidence, expected_draws, gather_evidence, weigh_items
 from gata_assets.interactions.sampling.samples import SampledRows
 from gata_assets.interactions.schema import NegativeSamples
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.outcomes import Outcome
+
+NEGATIVES_WERE_NEVER_INTERACTED = "negatives_were_never_interacted"
+NO_NEGATIVE_TWICE = "no_negative_twice"
+RATIO_IS_KEPT_OR_COUNTED_SHORT = "ratio_is_kept_or_counted_short"
+NEGATIVES_COVER_THE_CATALOGUE = "negatives_cover_the_catalogue"
+NOTHING_AFTER_THE_BATCH = "nothing_after_the_batch"
 
 
 def check_negative_samples(
@@ -33,9 +34,19 @@ def check_negative_samples(
     end: int,
     threads: int,
 ) -> dict[str, list[Outcome]]:
-    """Hold the truths about training rows and the rules of their schema.
+    """Check a batch's training rows and their schema.
 
-    `first`, `is_available` and `rules` are what the rows were made with; `end` is the batch's instant in microseconds.
+    Args:
+        events: The interactions of the seen window.
+        rows: The training rows.
+        first: As in `sample_rows`.
+        is_available: As in `sample_rows`.
+        rules: As in `sample_rows`.
+        end: The batch's start in microseconds since 1970.
+        threads: The number of threads.
+
+    Returns:
+        Outcomes by check.
     """
     evidence = gather_evidence(events, rows, first=first, is_available=is_available, rules=rules, threads=threads)
     weights = weigh_items(np.bincount(events.item[first:], minlength=len(events.items)), is_available, rules)
@@ -47,6 +58,69 @@ def check_negative_samples(
 
 
 def pieces_of(rows: SampledRows) -> Iterator[pa.Table]:
-    """The rows in pieces, as they are written."""
+    """The rows in the pieces in which they are written."""
     for bounds in rows.ranges() or [(0, 0)]:
         yield rows.table(*bounds)
+
+
+def check_samples(
+    evidence: Evidence, weights: NDArray[np.float64], *, reported_shortfall: int
+) -> dict[str, list[Outcome]]:
+    """Check the evidence of all rows.
+
+    Args:
+        evidence: The evidence of the batch's rows.
+        weights: The result of `weigh_items`.
+        reported_shortfall: The shortfall in the rows' metadata.
+
+    Returns:
+        Outcomes by check, without NOTHING_AFTER_THE_BATCH.
+    """
+    negatives = evidence.negatives
+    return {
+        NEGATIVES_WERE_NEVER_INTERACTED: [
+            Outcome("no negative is an item that its user has seen", evidence.negatives_seen, negatives, SAMPLING_BUG),
+            Outcome(
+                "every positive is an item that its user has seen",
+                evidence.positives_not_seen,
+                evidence.positives,
+                SAMPLING_BUG,
+            ),
+        ],
+        NO_NEGATIVE_TWICE: [
+            Outcome("no user has a repeated negative", evidence.negatives_repeated, negatives, SAMPLING_BUG),
+        ],
+        RATIO_IS_KEPT_OR_COUNTED_SHORT: [
+            Outcome(
+                "every user has the negatives of the ratio, or all unseen items",
+                evidence.users_off_ratio,
+                evidence.users,
+                SAMPLING_BUG,
+                unit="users",
+            ),
+            Outcome(
+                "the shortfall is reported",
+                abs(evidence.shortfall - reported_shortfall),
+                evidence.shortfall + negatives,
+                SAMPLING_BUG,
+            ),
+        ],
+        NEGATIVES_COVER_THE_CATALOGUE: [
+            check_coverage(evidence.drawn, expected_draws(evidence, weights)),
+            Outcome("the probability is that of a single draw", evidence.probabilities_off, negatives, SAMPLING_BUG),
+        ],
+    }
+
+
+def check_times(timestamps: Iterable[NDArray[np.int64]], end: int, evidence: Evidence) -> list[Outcome]:
+    """No interaction is at or after `end` (microseconds since 1970); no negative became available only later."""
+    events = late = 0
+    for piece in timestamps:
+        events, late = events + len(piece), late + int(np.count_nonzero(piece >= end))
+    advice = "This is a bug in reading the window; please report it."
+    return [
+        Outcome("interactions are before the batch", late, events, advice, unit="interactions"),
+        Outcome(
+            "negatives were available before the batch", evidence.negatives_not_available, evidence.negatives, advice
+        ),
+    ]

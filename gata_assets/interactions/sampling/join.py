@@ -1,6 +1,6 @@
-"""Training rows joined to the features of their users and items, by codes: no string is compared row by row.
+"""Training rows joined to user and item features by code: no string is compared row by row.
 
-Columns are dictionaries: a user's or an item's value stands once in a piece, and a row is two numbers.
+Columns are dictionaries: a user's or item's value is stored once per piece, and a row is a code.
 """
 
 from __future__ import annotations
@@ -22,10 +22,15 @@ from gata_assets.tables.outcomes import Outcome
 
 
 class JoinedRows:
-    """The rows of `WithFeatures`: those of `rows` in their order, with the features of their users and items.
+    """The rows of `WithFeatures`: training rows, in their order, with the features of their users and items.
 
-    `users` has the columns of UserFeatures without `recent_items`, `items` those of ItemFeatures, rows in any order.
-    Raises DataRuleError when a user or an item of the rows has no features.
+    Args:
+        rows: The training rows.
+        users: UserFeatures without `recent_items`, in any order.
+        items: ItemFeatures, in any order.
+
+    Raises:
+        DataRuleError: If a user or item of the rows has no features.
     """
 
     def __init__(self, rows: SampledRows, users: pa.Table, items: pa.Table) -> None:
@@ -40,7 +45,7 @@ class JoinedRows:
         _require_all("items", self._item_places[used])
 
     def table(self, first: int, last: int) -> pa.Table:
-        """The rows of the users `[first, last)` (places in `positives.users`)."""
+        """The rows of the users `[first, last)` (indexes into `positives.users`)."""
         columns = self._rows.columns(first, last)
         used = renumber(columns.item, len(self._rows.items))
         joined = {name: column.chunk(0) for name, column in _columns(self._rows.table(first, last))}
@@ -54,17 +59,17 @@ class JoinedRows:
         return pa.table(joined)
 
     def check(self) -> list[Outcome]:
-        """The rules of the features that the rows are joined to; those of the rows are held where they were made."""
+        """Check the joined features against their schemas; `checks` validates the training rows."""
         return [*check_features_of_users(self._users), *check_features_of_items(self._items)]
 
 
 def check_features_of_users(users: pa.Table) -> list[Outcome]:
-    """The rules of UserFeatures, without `recent_items`."""
+    """Check against UserFeatures without `recent_items`."""
     return check_arrow_tables(UserFeatures.to_schema().remove_columns(["recent_items"]), [users])
 
 
 def check_features_of_items(items: pa.Table) -> list[Outcome]:
-    """The rules of ItemFeatures."""
+    """Check against ItemFeatures."""
     return check_arrow_tables(ItemFeatures.to_schema(), [items])
 
 
@@ -73,7 +78,7 @@ def _columns(table: pa.Table) -> Sequence[tuple[str, pa.ChunkedArray]]:
 
 
 def _places(ids: pl.Series, among: pa.ChunkedArray) -> NDArray[np.int64]:
-    """The place of each id, or -1."""
+    """Each id's index, or -1."""
     values = among.cast(pa.large_string()).combine_chunks()
     found = pc.index_in(ids.to_arrow().cast(pa.large_string()), value_set=values)
     places: NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype(np.int64)
@@ -85,14 +90,14 @@ def _require_all(kind: str, places: NDArray[np.int64]) -> None:
     if missing:
         raise DataRuleError(
             f"{missing:,} of {len(places):,} {kind} of the training rows have no features: the curated days have "
-            "changed since the features of the batch were made. Make them again."
+            "changed since the batch's features were built. Build the features again."
         )
 
 
 def _spread(column: pa.ChunkedArray, codes: NDArray[np.int32]) -> pa.DictionaryArray:
-    """A value for each code. Equal values have one number: fewer bits a row, and a null is a number that is null."""
+    """Each code's value, dictionary-encoded: equal values share an index, which takes fewer bits per row."""
     values = column.combine_chunks().dictionary_encode()
-    numbers = pc.fill_null(values.indices, -1).to_numpy()[codes]
+    indices = pc.fill_null(values.indices, -1).to_numpy()[codes]
     return pa.DictionaryArray.from_arrays(
-        pa.array(numbers, mask=numbers < 0 if values.null_count else None), values.dictionary
+        pa.array(indices, mask=indices < 0 if values.null_count else None), values.dictionary
     )

@@ -1,9 +1,9 @@
-"""The compiled draws of negatives: for one user after another, the head of a permutation of what they have not seen.
+"""The compiled draws of negatives: for each user, a prefix of a random permutation of the unseen places.
 
-A user's draws come from a splitmix64 stream that starts at (seed, user key): no user, thread or order of work has a
-part in another's. What they mean stands in `negatives`. Functions that call each other stand in one file, since numba
-renews its cache by the file of the caller alone. Sources: Steele, Lea and Flood, OOPSLA 2014 (splitmix64); Lemire, ACM
-TOMACS 29(1), 2019 (numbers below a bound); Efraimidis and Spirakis, Information Processing Letters 97(5), 2006 (race).
+A user's draws come from a splitmix64 stream seeded by (seed, user key), independent of other users, threads and order.
+`negatives` explains the method. Functions that call each other are in one file, since numba invalidates its cache by
+the caller's file only. Sources: Steele, Lea and Flood, OOPSLA 2014 (splitmix64); Lemire, ACM TOMACS 29(1), 2019
+(numbers below a bound); Efraimidis and Spirakis, Information Processing Letters 97(5), 2006 (race).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def _mix(value: np.uint64) -> np.uint64:
 
 @nb.njit(inline="always")
 def _start_stream(seed: np.uint64, key: np.uint64) -> np.uint64:
-    # One-to-one in the key, so that no two users have the same stream.
+    # Bijective in the key, so that no two users have the same stream.
     return _mix(key + _mix(seed + _GOLDEN))
 
 
 @nb.njit(inline="always")
 def _draw_below(state: np.uint64, bound: np.uint64) -> tuple[np.uint64, np.uint64]:
-    """A number in [0, bound), each equally likely, for a bound below 2^32; and the stream after it."""
+    """A uniform number in [0, bound), for a bound below 2^32, and the stream's next state."""
     least = (np.uint64(1 << 32) - bound) % bound
     state += _GOLDEN
     product = (_mix(state) >> _HALF) * bound
@@ -48,10 +48,11 @@ def _draw_below(state: np.uint64, bound: np.uint64) -> tuple[np.uint64, np.uint6
     return product >> _HALF, state
 
 
-# Places are unsigned where they are indexes: numba then looks for no negative ones, which took a quarter of the time.
+# Places are unsigned when used as indexes: numba then omits the check for negative ones, which took a quarter of the
+# time.
 @nb.njit(inline="always")
 def _mark(taken: NDArray[np.uint64], place: np.uint64) -> bool:
-    """Set a place's bit; gives whether it was free."""
+    """Set a place's bit; returns whether it was free."""
     before = taken[place >> _WORD]
     after = before | (_ONE << (place & _IN_WORD))
     taken[place >> _WORD] = after
@@ -73,7 +74,7 @@ def _mark_all(taken: NDArray[np.uint64], places: NDArray[np.int32]) -> int:
 
 @nb.njit(inline="always")
 def _clear_all(taken: NDArray[np.uint64], places: NDArray[np.int32]) -> None:
-    # The touched words alone: to clear all of them for each user would cost more than the draws.
+    # Only the words used: clearing all of them for each user would cost more than the draws.
     for place in places:
         taken[np.uint64(place) >> _WORD] = np.uint64(0)
 
@@ -82,13 +83,13 @@ def _clear_all(taken: NDArray[np.uint64], places: NDArray[np.int32]) -> None:
 def count_distinct(
     users: NDArray[np.int64], starts: NDArray[np.int64], seen: NDArray[np.int32], places: int
 ) -> NDArray[np.int64]:
-    """Count the distinct places that each of some users has seen."""
+    """Count the distinct places that each of the given users has seen."""
     taken = np.zeros((places + 63) // 64, dtype=np.uint64)
     distinct = np.empty(len(users), dtype=np.int64)
     for at in range(len(users)):
-        met = seen[starts[users[at]] : starts[users[at] + 1]]
-        distinct[at] = _mark_all(taken, met)
-        _clear_all(taken, met)
+        own = seen[starts[users[at]] : starts[users[at] + 1]]
+        distinct[at] = _mark_all(taken, own)
+        _clear_all(taken, own)
     return distinct
 
 
@@ -105,27 +106,27 @@ def draw_uniformly(
     out: NDArray[np.int32],
     unseen_weight: NDArray[np.float64],
 ) -> None:
-    """Draw for the users `[first, last)` into `out`, each place that they have not seen equally likely.
+    """Draw unseen places for the users `[first, last)` into `out`, each equally likely.
 
-    `out_starts` leaves each user room for as many as are wanted, and for no more than there are. `unseen_weight` gets
-    the number of places that each user has not seen.
+    `out_starts` gives each user room for the wanted number, and at most for all unseen places. `unseen_weight` receives
+    the number of each user's unseen places.
     """
     taken = np.zeros((places + 63) // 64, dtype=np.uint64)
     rest = np.empty(places, dtype=np.int32)
     bound = np.uint64(places)
     least = (np.uint64(1 << 32) - bound) % bound
     for user in range(first, last):
-        met, drawn = seen[starts[user] : starts[user + 1]], out[out_starts[user] : out_starts[user + 1]]
-        blocked = _mark_all(taken, met)
+        own, drawn = seen[starts[user] : starts[user + 1]], out[out_starts[user] : out_starts[user + 1]]
+        blocked = _mark_all(taken, own)
         unseen_weight[user] = places - blocked
         state = _start_stream(seed, keys[user])
-        # Up to a half at least every second draw hits; beyond, drawing until one hits would never end.
+        # Up to half of the places, at least every second draw hits; beyond, rejection sampling might not end.
         stop = np.uint64(min(len(drawn), max((places + 1) // 2 - blocked, 0)))
         at = np.uint64(0)
         while at < stop:
             state += _GOLDEN
             both = _mix(state)
-            # A random number makes two draws, of its high half and its low one: a fifth less time.
+            # A random number gives two draws, from its high and its low half: a fifth less time.
             for half in (both >> _HALF, both & _LOW_HALF):
                 product = half * bound
                 if (product & _LOW_HALF) >= least and at < stop and _mark(taken, product >> _HALF):
@@ -133,7 +134,7 @@ def draw_uniformly(
                     at += _ONE
         if at < np.uint64(len(drawn)):
             _shuffle_rest(taken, state, rest, drawn[at:])
-        _clear_all(taken, met)
+        _clear_all(taken, own)
         _clear_all(taken, drawn)
 
 
@@ -141,7 +142,7 @@ def draw_uniformly(
 def _shuffle_rest(
     taken: NDArray[np.uint64], state: np.uint64, rest: NDArray[np.int32], drawn: NDArray[np.int32]
 ) -> None:
-    """Draw from the places that are free, which are enumerated (Fisher and Yates)."""
+    """Enumerate the free places and draw from them (Fisher–Yates)."""
     left = 0
     for place in range(len(rest)):
         if not _is_taken(taken, np.uint64(place)):
@@ -170,18 +171,18 @@ def draw_by_weight(
     out: NDArray[np.int32],
     unseen_weight: NDArray[np.float64],
 ) -> None:
-    """Draw for the users `[first, last)` into `out`, one after another in proportion to the weights of what is left.
+    """Draw unseen places for the users `[first, last)` into `out`, successively in proportion to the remaining weights.
 
-    `thresholds` and `aliases` are those of an alias table of the weights. `unseen_weight` gets the sum of the weights
-    of what each user has not seen.
+    `thresholds` and `aliases` are an alias table of the weights. `unseen_weight` receives the sum of the weights of
+    each user's unseen places.
     """
     taken = np.zeros((len(weights) + 63) // 64, dtype=np.uint64)
     bound = np.uint64(len(weights))
     for user in range(first, last):
-        met, drawn = seen[starts[user] : starts[user + 1]], out[out_starts[user] : out_starts[user + 1]]
-        _mark_all(taken, met)
-        excluded = _sum_distinct(weights, np.sort(met))
-        # A difference of nearly equal sums has no digits left: then what is unseen is summed itself.
+        own, drawn = seen[starts[user] : starts[user + 1]], out[out_starts[user] : out_starts[user + 1]]
+        _mark_all(taken, own)
+        excluded = _sum_distinct(weights, np.sort(own))
+        # The difference of nearly equal sums has no precision: in that case the unseen weights are summed directly.
         unseen_weight[user] = total - excluded if 2 * excluded <= total else _sum_free(weights, taken)
         state = _start_stream(seed, keys[user])
         at, stop = np.uint64(0), np.uint64(len(drawn))
@@ -196,7 +197,7 @@ def draw_by_weight(
                 at += _ONE
         if at < stop:
             _race(taken, weights, _mix(~_start_stream(seed, keys[user])), drawn[at:])
-        _clear_all(taken, met)
+        _clear_all(taken, own)
         _clear_all(taken, drawn)
 
 
@@ -223,10 +224,10 @@ def _sum_free(weights: NDArray[np.float64], taken: NDArray[np.uint64]) -> float:
 def _race(
     taken: NDArray[np.uint64], weights: NDArray[np.float64], start: np.uint64, winners: NDArray[np.int32]
 ) -> None:
-    """The free places whose exponential times, of rates that are their weights, are the least, in their order.
+    """Choose the free places with the smallest exponential times, ascending; a place's rate is its weight.
 
-    A place's time depends on the user's stream and the place alone. That is the order of successive draws, and ends
-    after one pass whatever the weights are. The winners so far are a heap, the last of them at its root.
+    A place's time depends only on the user's stream and the place. The order is that of successive draws, and takes one
+    pass whatever the weights are. The winners so far are a heap with the latest at its root.
     """
     times = np.empty(len(winners), dtype=np.float64)
     size = 0
@@ -239,7 +240,7 @@ def _race(
             times[size], winners[size] = -math.log(chance) / weights[place], place
             _rise(times, winners, size)
             size += 1
-        # -log(x) >= 1 - x: most need no logarithm to lose. The margin is for its rounding.
+        # -log(x) >= 1 - x: most places lose without a logarithm. The margin covers its rounding.
         elif (1.0 - chance) * (1.0 - 1e-12) <= times[0] * weights[place]:
             time = -math.log(chance) / weights[place]
             if time < times[0]:
@@ -253,8 +254,8 @@ def _race(
 
 
 @nb.njit(inline="always")
-def _is_later(times: NDArray[np.float64], places: NDArray[np.int32], one: int, other: int) -> bool:
-    return bool(times[one] > times[other] or (times[one] == times[other] and places[one] > places[other]))
+def _is_later(times: NDArray[np.float64], places: NDArray[np.int32], at: int, other: int) -> bool:
+    return bool(times[at] > times[other] or (times[at] == times[other] and places[at] > places[other]))
 
 
 @compiled

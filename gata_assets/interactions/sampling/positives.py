@@ -1,7 +1,7 @@
-"""Positives: which interactions a recommender is to learn from.
+"""Positives: the interactions that a recommender learns from.
 
-Distinct (user, item) with an interaction of a positive type in the window, at the time of the last one; without thin
-users and items; of each user the newest.
+Distinct (user, item) pairs with an interaction of a positive type in the window, at the time of the last one. Users and
+items below the minimums are removed (k-core); each user keeps the newest pairs.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from gata_assets.tables.columns.jit import compiled
 class Positives:
     """The positives by user: `items[starts[u]:starts[u + 1]]` are item codes of `users[u]`, newest first.
 
-    `users` are codes, ascending, each with a positive; items of one time stand in the order of their codes.
-    `left_out_by_minimum` and `left_out_by_maximum` count the pairs that the thresholds and the limit left out.
+    `users` are codes, ascending, each with at least one positive; items at the same time are in the order of their
+    codes. `left_out_by_minimum` and `left_out_by_maximum` count the pairs removed by the minimums and by the maximum.
     """
 
     users: NDArray[np.int32]
@@ -35,21 +35,23 @@ class Positives:
 
 
 def choose_positives(events: EventTable, *, first: int, rules: SamplingRules) -> Positives:
-    """The positives of the events from the place `first` on, by the rules.
+    """Choose the positives among the events from the index `first` on.
 
-    Users with fewer than `min_interactions_per_user` of them and items with fewer than `min_interactions_per_item` go,
-    until there are none (the largest such set, whatever the order). Then each user keeps the newest
-    `max_interactions_per_user`.
+    Users with fewer than `min_interactions_per_user` pairs and items with fewer than `min_interactions_per_item` are
+    removed repeatedly until none is left; the result is the largest such set, independent of the order. Then each user
+    keeps the newest `max_interactions_per_user` pairs.
     """
-    counts = np.zeros(len(InteractionType), dtype=np.bool_)
-    counts[[kind.code for kind in rules.positive_types]] = True
-    rows = first + np.flatnonzero(counts[events.type_code[first:]])
+    is_positive = np.zeros(len(InteractionType), dtype=np.bool_)
+    is_positive[[kind.code for kind in rules.positive_types]] = True
+    rows = first + np.flatnonzero(is_positive[events.type_code[first:]])
     user, item = events.user[rows], events.item[rows]
     _order_ties(events.timestamp[rows], user, item)
     starts, items = _newest_first(user, item, len(events.users), len(events.items))
     kept = np.ones(len(items), dtype=np.bool_)
     if rules.min_interactions_per_user > 1 or rules.min_interactions_per_item > 1:
-        kept = _core(starts, items, len(events.items), rules.min_interactions_per_user, rules.min_interactions_per_item)
+        kept = _k_core(
+            starts, items, len(events.items), rules.min_interactions_per_user, rules.min_interactions_per_item
+        )
     in_core = int(kept.sum())
     users, new_starts, new_items = _take_newest(starts, items, kept, rules.max_interactions_per_user)
     return Positives(users, new_starts, new_items, len(items) - in_core, in_core - len(new_items))
@@ -58,24 +60,30 @@ def choose_positives(events: EventTable, *, first: int, rules: SamplingRules) ->
 def find_below_minimum(
     user: NDArray[np.int64], item: NDArray[np.int64], rules: SamplingRules
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Of distinct pairs the users and items that the minimums leave out, and how many pairs stay.
+    """Find the users and items that the k-core of distinct pairs does not contain.
 
-    `user` and `item` are any numbers that stand for them. A pair stays where neither of its two is left out.
+    Args:
+        user: Each pair's user, as any integer id.
+        item: Each pair's item, as any integer id.
+        rules: The minimums per user and per item.
+
+    Returns:
+        The users and the items below the minimums, and the number of pairs in the k-core.
     """
-    users, of_user = np.unique(user, return_inverse=True)
-    items, of_item = np.unique(item, return_inverse=True)
-    by_user = np.argsort(of_user, kind="stable")
-    of_user, codes = of_user[by_user], of_item[by_user].astype(np.int32)
-    starts = np.searchsorted(of_user, np.arange(len(users) + 1))
-    kept = _core(starts, codes, len(items), rules.min_interactions_per_user, rules.min_interactions_per_item)
-    thin_users = np.bincount(of_user[kept], minlength=len(users)) == 0
-    thin_items = np.bincount(codes[kept], minlength=len(items)) == 0
-    return users[thin_users], items[thin_items], int(kept.sum())
+    users, user_codes = np.unique(user, return_inverse=True)
+    items, item_codes = np.unique(item, return_inverse=True)
+    by_user = np.argsort(user_codes, kind="stable")
+    user_codes, codes = user_codes[by_user], item_codes[by_user].astype(np.int32)
+    starts = np.searchsorted(user_codes, np.arange(len(users) + 1))
+    kept = _k_core(starts, codes, len(items), rules.min_interactions_per_user, rules.min_interactions_per_item)
+    is_user_below = np.bincount(user_codes[kept], minlength=len(users)) == 0
+    is_item_below = np.bincount(codes[kept], minlength=len(items)) == 0
+    return users[is_user_below], items[is_item_below], int(kept.sum())
 
 
 @compiled
 def _order_ties(timestamp: NDArray[np.int64], user: NDArray[np.int32], item: NDArray[np.int32]) -> None:
-    """Put events of one time in descending order of items, in place: they are read from the end."""
+    """Sort events at the same time by item, descending, in place: `_newest_first` reads them from the end."""
     start = 0
     while start < len(timestamp):
         end = start + 1
@@ -97,101 +105,101 @@ def _order_ties(timestamp: NDArray[np.int64], user: NDArray[np.int32], item: NDA
 def _newest_first(
     user: NDArray[np.int32], item: NDArray[np.int32], users: int, items: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """The distinct items of each user, the last first, from pairs in ascending order of time."""
+    """Each user's distinct items, the latest first, from pairs in ascending order of time."""
     bounds = np.zeros(users + 1, dtype=np.int64)
     for row in range(len(user)):
         bounds[user[row] + 1] += 1
-    for one in range(users):
-        bounds[one + 1] += bounds[one]
+    for code in range(users):
+        bounds[code + 1] += bounds[code]
     nexts = bounds[:users].copy()
     by_user = np.empty(len(user), dtype=np.int32)
     for row in range(len(user) - 1, -1, -1):
         by_user[nexts[user[row]]] = item[row]
         nexts[user[row]] += 1
     starts = np.zeros(users + 1, dtype=np.int64)
-    met_by = np.full(items, -1, dtype=np.int32)
+    last_user = np.full(items, -1, dtype=np.int32)
     kept = 0
-    for one in range(users):
-        for at in range(bounds[one], bounds[one + 1]):
-            met = by_user[at]
-            if met_by[met] != one:
-                met_by[met] = one
-                by_user[kept] = met
+    for code in range(users):
+        for at in range(bounds[code], bounds[code + 1]):
+            item_code = by_user[at]
+            if last_user[item_code] != code:
+                last_user[item_code] = code
+                by_user[kept] = item_code
                 kept += 1
-        starts[one + 1] = kept
+        starts[code + 1] = kept
     return starts, by_user[:kept].copy()
 
 
 @compiled
-def _core(
-    starts: NDArray[np.int64], item: NDArray[np.int32], items: int, least_of_user: int, least_of_item: int
+def _k_core(
+    starts: NDArray[np.int64], item: NDArray[np.int32], items: int, min_per_user: int, min_per_item: int
 ) -> NDArray[np.bool_]:
-    """Whether each pair is in the core; every pair is looked at twice at most."""
+    """Whether each pair is in the k-core; visits every pair at most twice."""
     users = len(starts) - 1
-    # The users of each item: the same pairs the other way round.
+    # The same pairs grouped by item.
     bounds = np.zeros(items + 1, dtype=np.int64)
     for at in range(len(item)):
         bounds[item[at] + 1] += 1
-    for one in range(items):
-        bounds[one + 1] += bounds[one]
+    for code in range(items):
+        bounds[code + 1] += bounds[code]
     nexts = bounds[:items].copy()
     by_item = np.empty(len(item), dtype=np.int32)
-    # Users are the numbers from 0, items those after them.
+    # Nodes are numbered users first, then items.
     degree = np.empty(users + items, dtype=np.int64)
-    for one in range(users):
-        degree[one] = starts[one + 1] - starts[one]
-        for at in range(starts[one], starts[one + 1]):
-            by_item[nexts[item[at]]] = one
+    for code in range(users):
+        degree[code] = starts[code + 1] - starts[code]
+        for at in range(starts[code], starts[code + 1]):
+            by_item[nexts[item[at]]] = code
             nexts[item[at]] += 1
-    is_out = np.zeros(users + items, dtype=np.bool_)
+    is_removed = np.zeros(users + items, dtype=np.bool_)
     queue = np.empty(users + items, dtype=np.int64)
     waiting = 0
     for node in range(users + items):
         if node >= users:
             degree[node] = bounds[node - users + 1] - bounds[node - users]
-        if degree[node] < (least_of_user if node < users else least_of_item):
-            is_out[node] = True
+        if degree[node] < (min_per_user if node < users else min_per_item):
+            is_removed[node] = True
             queue[waiting] = node
             waiting += 1
     while waiting:
         waiting -= 1
         node = queue[waiting]
         is_user = node < users
-        one = node if is_user else node - users
+        code = node if is_user else node - users
         ends = starts if is_user else bounds
-        for at in range(ends[one], ends[one + 1]):
+        for at in range(ends[code], ends[code + 1]):
             other = np.int64(item[at]) + users if is_user else np.int64(by_item[at])
-            if not is_out[other]:
+            if not is_removed[other]:
                 degree[other] -= 1
-                if degree[other] < (least_of_item if is_user else least_of_user):
-                    is_out[other] = True
+                if degree[other] < (min_per_item if is_user else min_per_user):
+                    is_removed[other] = True
                     queue[waiting] = other
                     waiting += 1
     kept = np.empty(len(item), dtype=np.bool_)
-    for one in range(users):
-        for at in range(starts[one], starts[one + 1]):
-            kept[at] = not is_out[one] and not is_out[users + item[at]]
+    for code in range(users):
+        for at in range(starts[code], starts[code + 1]):
+            kept[at] = not is_removed[code] and not is_removed[users + item[at]]
     return kept
 
 
 @compiled
 def _take_newest(
-    starts: NDArray[np.int64], item: NDArray[np.int32], kept: NDArray[np.bool_], most: int
+    starts: NDArray[np.int64], item: NDArray[np.int32], kept: NDArray[np.bool_], limit: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]]:
-    """The users that have a pair left, and of each the first `most` pairs that are kept."""
+    """The users with a kept pair, the starts of their items, and their first `limit` kept items each."""
     users = len(starts) - 1
     with_rows = np.empty(users, dtype=np.int32)
     new_starts = np.zeros(users + 1, dtype=np.int64)
     new_items = np.empty(len(item), dtype=np.int32)
     rows, count = 0, 0
-    for one in range(users):
+    for code in range(users):
         before = rows
-        for at in range(starts[one], starts[one + 1]):
-            if kept[at] and rows - before < most:
+        for at in range(starts[code], starts[code + 1]):
+            if kept[at] and rows - before < limit:
                 new_items[rows] = item[at]
                 rows += 1
         if rows > before:
-            with_rows[count] = one
+            with_rows[count] = code
             count += 1
             new_starts[count] = rows
     return with_rows[:count].copy(), new_starts[: count + 1].copy(), new_items[:rows].copy()

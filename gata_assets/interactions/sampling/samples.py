@@ -1,6 +1,6 @@
-"""Training rows of a recommender: a user's positives and then their negatives.
+"""Training rows of a recommender: each user's positives followed by the user's negatives.
 
-One call makes the rows of a batch on one machine; another engine puts the same pieces together for its groups of users.
+`sample_rows` builds a batch's rows on one machine; other engines combine the same functions for groups of users.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class RowColumns:
-    """Training rows of a range of users: `user` is a place in the range, from 0, ascending; `item` a code.
+    """Training rows of a range of users: `user` is an index into the range, ascending; `item` is a code.
 
-    `label` is 1 for a positive and 0 for a negative, `probability` 0 for a positive.
+    `label` is 1 for a positive and 0 for a negative; `probability` is 0 for a positive.
     """
 
     user: NDArray[np.int32]
@@ -47,7 +47,7 @@ class RowColumns:
 
 @dataclass(frozen=True)
 class SampledRows:
-    """Training rows in the order of NegativeSamples, as numbers; `users` and `items` are what the codes stand for."""
+    """Encoded training rows in the order of NegativeSamples; `users` and `items` map codes to ids."""
 
     users: Ids
     items: Ids
@@ -60,7 +60,7 @@ class SampledRows:
 
     @property
     def starts(self) -> NDArray[np.int64]:
-        """The row at which each user's rows start, and the end: one more than there are users."""
+        """The index of each user's first row, and the end."""
         return self.positives.starts + self.negatives.starts
 
     @property
@@ -80,11 +80,11 @@ class SampledRows:
         }
 
     def ranges(self, rows: int = ROWS_PER_GROUP) -> list[tuple[int, int]]:
-        """Ranges `[first, last)` of users with about so many rows each; a user is never divided."""
+        """Split users into ranges `[first, last)` with about `rows` rows each; a user's rows stay together."""
         return split_evenly(self.starts, max(-(-len(self) // rows), 1)) if len(self) else []
 
     def columns(self, first: int, last: int) -> RowColumns:
-        """The rows of the users `[first, last)` (places in `positives.users`)."""
+        """The rows of the users `[first, last)` (indexes into `positives.users`)."""
         positives, negatives, weights = self.positives, self.negatives, self.candidates.weights
         rows = int(self.starts[last] - self.starts[first])
         columns = RowColumns(
@@ -111,7 +111,7 @@ class SampledRows:
         return columns
 
     def table(self, first: int, last: int) -> pa.Table:
-        """The rows of the users `[first, last)` as `SCHEMA`, with those ids alone that they have."""
+        """The rows of the users `[first, last)` as `SCHEMA`; dictionaries contain only the ids that occur."""
         columns = self.columns(first, last)
         used = renumber(columns.item, len(self.items))
         return pa.table(
@@ -128,18 +128,25 @@ class SampledRows:
 def sample_rows(
     events: EventTable, *, first: int, is_available: NDArray[np.bool_], rules: SamplingRules, threads: int = 1
 ) -> SampledRows:
-    """Make the training rows of a batch from the events of its seen window.
+    """Build a batch's training rows.
 
-    The window of positives starts at the event `first`. `is_available` says of each item code whether the catalogue has
-    it before the batch. Raises DataRuleError where there are positives, and no item that can be drawn.
+    Args:
+        events: The interactions of the seen window.
+        first: The index of the first event in the window of positives.
+        is_available: By item code, whether the item was available before the batch.
+        rules: What is positive, and how negatives are drawn.
+        threads: The number of threads; it has no effect on the rows.
+
+    Raises:
+        DataRuleError: If there are positives, but no item can be drawn.
     """
     positives = choose_positives(events, first=first, rules=rules)
     interactions = np.bincount(events.item[first:], minlength=len(events.items))
     candidates = choose_candidates(is_available, interactions, rules)
     if len(positives) and not len(candidates):
         raise DataRuleError(
-            f"{len(positives):,} positives, and no item of the catalogue that was available before the batch: "
-            "ingest the items, or look at their available_at."
+            f"{len(positives):,} positives, but no catalog item was available before the batch: ingest the items, or "
+            "check their available_at."
         )
     place = np.full(len(events.users), -1, dtype=np.int32)
     place[positives.users] = np.arange(len(positives.users), dtype=np.int32)
@@ -171,17 +178,17 @@ def _lay_out(
     probability: NDArray[np.float64],
 ) -> None:
     row = 0
-    for one in range(first, last):
-        for at in range(positive_starts[one], positive_starts[one + 1]):
-            user[row], item[row], label[row], probability[row] = one - first, positives[at], 1.0, 0.0
+    for index in range(first, last):
+        for at in range(positive_starts[index], positive_starts[index + 1]):
+            user[row], item[row], label[row], probability[row] = index - first, positives[at], 1.0, 0.0
             row += 1
-        for at in range(negative_starts[one], negative_starts[one + 1]):
+        for at in range(negative_starts[index], negative_starts[index + 1]):
             place = negatives[at]
             weight = weights[place] if len(weights) else 1.0
-            user[row], item[row], label[row] = one - first, items[place], 0.0
-            probability[row] = min(weight / unseen_weight[one], 1.0)
+            user[row], item[row], label[row] = index - first, items[place], 0.0
+            probability[row] = min(weight / unseen_weight[index], 1.0)
             row += 1
 
 
-def _dictionary(codes: NDArray[np.int32], of: Ids, used: NDArray[np.integer]) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(codes), of.ids.gather(used).to_arrow().cast(pa.string()))
+def _dictionary(codes: NDArray[np.int32], ids: Ids, used: NDArray[np.integer]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(codes), ids.ids.gather(used).to_arrow().cast(pa.string()))

@@ -180,7 +180,7 @@ def test_a_window_without_interactions_gives_tables_without_rows(
 
 
 def test_positives_without_any_item_are_told(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
-    with pytest.raises(DataRuleError, match="no item of the catalogue"):
+    with pytest.raises(DataRuleError, match="no catalog item was available"):
         make_all(interaction_engine, replace(SMALL, catalogue=()), rules_of(), any_store)
 
 

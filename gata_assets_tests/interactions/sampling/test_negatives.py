@@ -295,7 +295,7 @@ def test_what_is_popular_is_told_by_the_window_alone_and_not_by_what_was_seen_be
 
 
 def test_positives_without_a_catalogue_are_an_error_that_says_what_to_do() -> None:
-    with pytest.raises(DataRuleError, match=r"1 positives, and no item of the catalogue .* ingest the items"):
+    with pytest.raises(DataRuleError, match=r"1 positives, but no catalog item .* ingest the items"):
         sample([("user", "item a", START, CLICK)], [], rules_of())
 
 

@@ -15,20 +15,21 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from gata_assets.interactions.rules import InteractionType, SamplingRules
-from gata_assets.interactions.sampling.evidence import (
+from gata_assets.interactions.sampling.checks import (
     NEGATIVES_COVER_THE_CATALOGUE,
     NEGATIVES_WERE_NEVER_INTERACTED,
     NO_NEGATIVE_TWICE,
     RATIO_IS_KEPT_OR_COUNTED_SHORT,
-    Evidence,
-    check_cover,
     check_samples,
     check_times,
+)
+from gata_assets.interactions.sampling.coverage import check_coverage, measure_coverage
+from gata_assets.interactions.sampling.evidence import (
+    Evidence,
     count_evidence,
     expected_draws,
     gather_evidence,
     group_by_user,
-    measure_cover,
     weigh_items,
 )
 from gata_assets.interactions.sampling.samples import RowColumns, SampledRows, sample_rows
@@ -238,7 +239,7 @@ def test_the_statistic_of_rows_that_are_right_is_that_of_chance(power: float | N
     for seed in range(25):
         world = World(rules_of(power=power, seed=seed), seed=seed)
         evidence = world.evidence()
-        statistic, parts, _ = measure_cover(evidence.drawn, expected_draws(evidence, world.weights))
+        statistic, parts, _ = measure_coverage(evidence.drawn, expected_draws(evidence, world.weights))
         statistics, freedom = statistics + statistic, freedom + parts - 1
     assert freedom > 25 * 5
     assert least < statistics / freedom < 1.2
@@ -248,7 +249,7 @@ def test_the_alarm_is_as_seldom_as_is_said() -> None:
     # Of two parts the statistic is that of one degree of freedom, and 37.3 or more in one of 10^9.
     assert chi2.isf(1e-9, 1) == pytest.approx(37.3, abs=0.05)
     for off, is_alarm in ((136, False), (137, True)):
-        outcome = check_cover(np.array([1_000 + off, 1_000 - off]), np.array([1_000.0, 1_000.0]))
+        outcome = check_coverage(np.array([1_000 + off, 1_000 - off]), np.array([1_000.0, 1_000.0]))
         assert (2 * off**2 / 1_000 > 37.3) == is_alarm
         assert outcome.failed == (off if is_alarm else 0)
 
@@ -271,9 +272,9 @@ def test_rows_that_are_right_pass_where_what_was_seen_has_all_but_the_last_digit
 
 
 def test_few_draws_are_not_tested() -> None:
-    assert not broken([check_cover(np.array([150, 0]), np.array([75.0, 75.0]))])
-    assert broken([check_cover(np.array([250, 0]), np.array([125.0, 125.0]))])
-    assert not broken([check_cover(np.zeros(0, dtype=np.int64), np.zeros(0))])
+    assert not broken([check_coverage(np.array([150, 0]), np.array([75.0, 75.0]))])
+    assert broken([check_coverage(np.array([250, 0]), np.array([125.0, 125.0]))])
+    assert not broken([check_coverage(np.zeros(0, dtype=np.int64), np.zeros(0))])
 
 
 def test_interactions_and_items_of_after_the_batch_are_seen() -> None:
