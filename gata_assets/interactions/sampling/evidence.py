@@ -133,8 +133,8 @@ def expected_draws(evidence: Evidence, weights: NDArray[np.float64]) -> NDArray[
     """The expected number of draws of each item (by code), given the previous draws before each draw.
 
     A draw chooses item i with probability w_i / (sum of the weights that its user has neither seen nor drawn). The sum
-    of these probabilities over all draws is w_i times the sum over the users' draws of 1 / (remaining weight), minus the
-    terms of users that had seen the item, and of the draws after the one that chose it.
+    of these probabilities over all draws is w_i times the sum over the users' draws of 1 / (remaining weight), minus
+    the terms of users that had seen the item, and of the draws after the one that chose it.
     """
     return np.maximum(weights * evidence.chances - evidence.withheld, 0.0)
 
