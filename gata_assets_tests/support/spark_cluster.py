@@ -51,7 +51,7 @@ def spark_engine(spark_master: str, moto_url: str) -> SparkEngine:
         "spark.executorEnv.AWS_SECRET_ACCESS_KEY": "testing",
         "spark.executorEnv.AWS_DEFAULT_REGION": "us-east-1",
     }
-    return SparkEngine(master=spark_master, rows_a_part=200, settings=settings)
+    return SparkEngine(master=spark_master, rows_per_part=200, settings=settings)
 
 
 @contextmanager

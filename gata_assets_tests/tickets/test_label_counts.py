@@ -94,7 +94,7 @@ def test_relabelling_touches_labels_only_and_only_of_low_volume_tickets(
 
 
 def test_a_general_dataset_of_one_label_is_refused() -> None:
-    with pytest.raises(DataRuleError, match=r"1 label left .* LOW_VOLUME_THRESHOLD=0\.1: lower it"):
+    with pytest.raises(DataRuleError, match=r"1 label left.* LOW_VOLUME_THRESHOLD=0\.1: lower it"):
         apply_low_volume_policy(frame_of({1: 5, 2: 3}), NOT_MADE, RULES)
 
 

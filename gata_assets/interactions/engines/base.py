@@ -1,7 +1,7 @@
-"""What makes features and training rows from curated interactions: on one machine, or on a cluster.
+"""The interface of engines, which build features and training rows from curated interactions.
 
-An engine reads the curated days of a window from the store, works out tables and what their checks say, and writes the
-tables when it is told to. Every engine gives the same rows.
+An engine reads a window's curated days from the store, builds and checks tables, and writes them on request. Every
+engine produces the same rows.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ WITH_FEATURES = "with_features"
 
 @dataclass(frozen=True)
 class CuratedWindow:
-    """What a batch is made from: a tenant's curated days and catalogue, and the spans of time that count.
+    """A batch's input: a tenant's curated days and catalog, and the batch's windows.
 
-    `window` is `[B - INTERACTION_PERIOD days, B)`; `seen_window` reaches back at least as far and ends with it.
-    Every day that it touches has been curated (an empty one too).
+    `window` is `[B - INTERACTION_PERIOD days, B)`; `seen_window` starts at the same time or earlier and ends with it.
+    Every day that it overlaps is curated, even if it is empty.
     """
 
     places: TenantLayout
@@ -40,9 +40,9 @@ class CuratedWindow:
 
 
 class BuiltTables(ABC):
-    """Tables of a batch that were made and checked, and are not yet written.
+    """A batch's tables, built and checked but not yet written.
 
-    `numbers` are counts by table (`row_count` always), for metadata and manifests; `outcomes` are those of the checks,
+    `numbers` are counts by table (always with `row_count`) for metadata and manifests; `outcomes` are the check results
     by table and check.
     """
 
@@ -51,21 +51,22 @@ class BuiltTables(ABC):
 
     @abstractmethod
     def write(self, prefix: str) -> Mapping[str, tuple[WrittenFile, ...]]:
-        """Write the tables below a prefix, `{prefix}{table}/part-00000.parquet` and so on; gives the files by table."""
+        """Write the tables below a prefix as `{prefix}{table}/part-00000.parquet` etc.; returns the files by table."""
 
 
 class InteractionEngine(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
-    """Makes the tables of a batch. Raises DataRuleError for curated tables that break their rules, or StoreError."""
+    """Builds a batch's tables; raises DataRuleError if curated tables break their rules, or StoreError."""
 
     @abstractmethod
     def make_features(self, curated: CuratedWindow, store: ObjectStore) -> BuiltTables:
-        """USER_FEATURES, ITEM_FEATURES and RECENT_INTERACTIONS; tables without rows where the window has no events."""
+        """Build USER_FEATURES, ITEM_FEATURES and RECENT_INTERACTIONS; empty tables if the window has no events."""
 
     @abstractmethod
     def make_training_data(
         self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
     ) -> BuiltTables:
-        """NEGATIVE_SAMPLES, and WITH_FEATURES: the same rows joined to the features below the prefix `features`.
+        """Build NEGATIVE_SAMPLES, and WITH_FEATURES: the same rows joined to the features below the prefix `features`.
 
-        Raises DataRuleError where there are positives and the catalogue has no item.
+        Raises:
+            DataRuleError: If there are positives, but no item can be drawn.
         """

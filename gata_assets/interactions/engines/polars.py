@@ -1,4 +1,4 @@
-"""The engine of one machine: curated days become coded arrays, and compiled loops make the tables."""
+"""The single-machine engine: encodes curated days as arrays and builds the tables with compiled loops."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.columns.dictionaries import compacted
 from gata_assets.tables.outcomes import Outcome
 
-_ROWS_OF_A_GROUP = 1 << 20
-# A row of theirs has up to fifty items.
-_USERS_OF_A_GROUP = 1 << 16
+_ROWS_PER_GROUP = 1 << 20
+# Rows of user features have up to fifty items.
+_USERS_PER_GROUP = 1 << 16
 
 
 class ArrowTables(BuiltTables):
-    """Tables in memory that Arrow writes."""
+    """Arrow tables in memory."""
 
     def __init__(
         self,
@@ -59,9 +59,9 @@ class ArrowTables(BuiltTables):
 
 
 class PolarsEngine(InteractionEngine):
-    """Makes a batch's tables in the memory of this process: about 21 bytes an interaction, and the tables.
+    """Builds a batch's tables in this process's memory: about 21 bytes per interaction, plus the tables.
 
-    `threads` is how many draw and write at once; they change nothing of what is written. 0: as many as there are cores.
+    `threads` sample and write in parallel, without effect on the result; 0 means one per core.
     """
 
     threads: int = 0
@@ -77,7 +77,7 @@ class PolarsEngine(InteractionEngine):
             ITEM_FEATURES: {"row_count": tables.item_features.num_rows, "interactions": len(events)},
             RECENT_INTERACTIONS: {"row_count": tables.recent_interactions.num_rows},
         }
-        return ArrowTables(store, sources_of(tables), numbers, outcomes, self.threads or os.cpu_count() or 1)
+        return ArrowTables(store, feature_sources(tables), numbers, outcomes, self.threads or os.cpu_count() or 1)
 
     def make_training_data(
         self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
@@ -107,41 +107,41 @@ class PolarsEngine(InteractionEngine):
             WITH_FEATURES: {"with_features_are_valid": joined.check()},
         }
         numbers = {NEGATIVE_SAMPLES: rows.numbers, WITH_FEATURES: {"row_count": len(rows)}}
-        return ArrowTables(store, sources_of_rows(rows, joined), numbers, outcomes, threads)
+        return ArrowTables(store, row_sources(rows, joined), numbers, outcomes, threads)
 
 
-def sources_of(tables: FeatureTables) -> dict[str, TableSource]:
-    """Features as they are written."""
+def feature_sources(tables: FeatureTables) -> dict[str, TableSource]:
+    """The feature tables, prepared for writing."""
     return {
-        USER_FEATURES: _source(tables.user_features, _USERS_OF_A_GROUP, "user_id", "last_interaction"),
-        ITEM_FEATURES: source_of_items(tables.item_features),
-        RECENT_INTERACTIONS: _source(tables.recent_interactions, _ROWS_OF_A_GROUP, "timestamp"),
+        USER_FEATURES: _source(tables.user_features, _USERS_PER_GROUP, "user_id", "last_interaction"),
+        ITEM_FEATURES: item_source(tables.item_features),
+        RECENT_INTERACTIONS: _source(tables.recent_interactions, _ROWS_PER_GROUP, "timestamp"),
     }
 
 
-def source_of_items(items: pa.Table) -> TableSource:
-    """Item features as they are written."""
-    return _source(items, _ROWS_OF_A_GROUP, "item_id")
+def item_source(items: pa.Table) -> TableSource:
+    """Item features, prepared for writing."""
+    return _source(items, _ROWS_PER_GROUP, "item_id")
 
 
-def sources_of_rows(rows: SampledRows, joined: JoinedRows) -> dict[str, TableSource]:
-    """Training rows as they are written."""
+def row_sources(rows: SampledRows, joined: JoinedRows) -> dict[str, TableSource]:
+    """Training rows, prepared for writing."""
     return {
-        NEGATIVE_SAMPLES: source_of_rows(rows, rows.table),
-        WITH_FEATURES: source_of_rows(rows, joined.table),
+        NEGATIVE_SAMPLES: row_source(rows, rows.table),
+        WITH_FEATURES: row_source(rows, joined.table),
     }
 
 
-def source_of_rows(
-    rows: SampledRows, take: Callable[[int, int], pa.Table], rows_a_group: int = ROWS_PER_GROUP
+def row_source(
+    rows: SampledRows, take: Callable[[int, int], pa.Table], rows_per_group: int = ROWS_PER_GROUP
 ) -> TableSource:
-    """Training rows, or these with more columns, as they are written.
+    """Training rows, possibly with more columns, prepared for writing.
 
-    Rows stand by user_id and a user in one row group, so that a reader streams user by user, and finds one user by the
-    groups' least and greatest user_id.
+    Rows are ordered by user_id and a user's rows are in one row group, so that readers can stream user by user, and
+    find a user by the row groups' minimum and maximum user_id.
     """
     plain, summed = frozenset({"sampling_probability"}), ("user_id", "item_id", "label")
-    return TableSource(rows.ranges(rows_a_group) or [(0, 0)], take, plain, summed)
+    return TableSource(rows.ranges(rows_per_group) or [(0, 0)], take, plain, summed)
 
 
 def _source(table: pa.Table, rows: int, *plain: str) -> TableSource:

@@ -51,13 +51,13 @@ def check_negative_samples(
     evidence = gather_evidence(events, rows, first=first, is_available=is_available, rules=rules, threads=threads)
     weights = weigh_items(np.bincount(events.item[first:], minlength=len(events.items)), is_available, rules)
     return {
-        "negative_samples_are_valid": check_arrow_tables(NegativeSamples.to_schema(), pieces_of(rows)),
+        "negative_samples_are_valid": check_arrow_tables(NegativeSamples.to_schema(), split_rows(rows)),
         **check_samples(evidence, weights, reported_shortfall=rows.numbers["shortfall"]),
         NOTHING_AFTER_THE_BATCH: check_times([events.timestamp], end, evidence),
     }
 
 
-def pieces_of(rows: SampledRows) -> Iterator[pa.Table]:
+def split_rows(rows: SampledRows) -> Iterator[pa.Table]:
     """The rows in the pieces in which they are written."""
     for bounds in rows.ranges() or [(0, 0)]:
         yield rows.table(*bounds)

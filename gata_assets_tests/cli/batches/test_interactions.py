@@ -250,5 +250,5 @@ def test_doctor_says_when_nobody_answers_where_the_engine_runs(workplace: Path) 
     nobody = {"INTERACTION_ENGINE": "spark", "SPARK_MASTER": f"spark://127.0.0.1:{free_port()}"}
     looked = gata(workplace, "doctor", **SETTINGS, **nobody)
     assert looked.returncode == 1
-    assert f"BAD  engine: Nobody answers at {nobody['SPARK_MASTER']}. Look at SPARK_MASTER" in looked.stdout
+    assert f"BAD  engine: No answer from {nobody['SPARK_MASTER']}. Check SPARK_MASTER" in looked.stdout
     assert "A batch cannot be prepared as things are." in looked.stdout

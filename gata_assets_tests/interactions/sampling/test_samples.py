@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from gata_assets.interactions.engines.polars import source_of_rows
+from gata_assets.interactions.engines.polars import row_source
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.interactions.sampling.samples import SampledRows, sample_rows
 from gata_assets.interactions.schema import NegativeSamples
@@ -34,9 +34,9 @@ def sample(users: int, power: float | None = None) -> SampledRows:
     return sample_rows(table, first=0, is_available=available(table, CATALOGUE), rules=rules_of(power=power))
 
 
-def written(rows: SampledRows, rows_a_group: int) -> bytes:
+def written(rows: SampledRows, rows_per_group: int) -> bytes:
     sink = BytesIO()
-    source = source_of_rows(rows, rows.table, rows_a_group)
+    source = row_source(rows, rows.table, rows_per_group)
     write_groups(source, source.groups, sink)
     return sink.getvalue()
 

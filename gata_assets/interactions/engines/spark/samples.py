@@ -1,6 +1,6 @@
-"""Training rows on Spark: our own loops on each range of users, once the thin items of the whole are known.
+"""Training rows on Spark: the compiled loops on each range of users, after the k-core over all ranges is known.
 
-A range has all that its users have seen, so that what is drawn for them is what one machine draws.
+A range has all seen items of its users, so that the draws equal those of the single-machine engine.
 """
 
 from __future__ import annotations
@@ -16,32 +16,35 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gata_assets.interactions.engines.base import NEGATIVE_SAMPLES, WITH_FEATURES
-from gata_assets.interactions.engines.polars import sources_of_rows
-from gata_assets.interactions.engines.spark.positives import Pairs, is_positive
-from gata_assets.interactions.engines.spark.shuffle import FEATURES, Facts, events_of
-from gata_assets.interactions.engines.spark.tasks import (
-    Held,
-    Part,
-    PerPart,
-    as_part,
-    by_part,
-    collect_parts,
-    pack,
+from gata_assets.interactions.engines.polars import row_sources
+from gata_assets.interactions.engines.spark.positives import PositivePairs, is_positive
+from gata_assets.interactions.engines.spark.reports import (
     report_of,
+)
+from gata_assets.interactions.engines.spark.shuffle import (
+    FEATURES,
+    events_of,
+)
+from gata_assets.interactions.engines.spark.survey import (
+    WindowTotals,
+)
+from gata_assets.interactions.engines.spark.task_outputs import (
+    TaskOutput,
+    pack,
+    table_output,
     unpack,
+)
+from gata_assets.interactions.engines.spark.tasks import (
+    CachedOutputs,
+    PerPartition,
+    collect_outputs,
+    repartition_by_part,
 )
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling.candidates import choose_candidates
-from gata_assets.interactions.sampling.checks import pieces_of
-from gata_assets.interactions.sampling.evidence import (
-    NOTHING_AFTER_THE_BATCH,
-    Evidence,
-    check_times,
-    count_evidence,
-    group_by_user,
-    weigh_items,
-)
+from gata_assets.interactions.sampling.checks import NOTHING_AFTER_THE_BATCH, check_times, split_rows
+from gata_assets.interactions.sampling.evidence import Evidence, count_evidence, group_by_user, weigh_items
 from gata_assets.interactions.sampling.join import JoinedRows, check_features_of_users
 from gata_assets.interactions.sampling.negatives import gather_histories, sample_negatives
 from gata_assets.interactions.sampling.positives import choose_positives
@@ -55,15 +58,15 @@ if TYPE_CHECKING:
 
 WITH_FEATURES_ARE_VALID = "with_features_are_valid"
 
-# What the kernel gives besides parts of tables: of items of the catalogue, how often each was drawn, and the like.
+# The kernel's output besides tables: draws by catalog item.
 DRAWS = "draws"
 
 
 @dataclass(frozen=True)
-class Catalogue:
-    """Of the catalogue's items, by item_id: whether each was available before the batch, and its interactions.
+class Catalog:
+    """The catalog's items, by item_id: whether each was available before the batch, and its interactions.
 
-    `items` has `item_id, item_key`. It goes to every executor: 30 bytes an item, or 40 MB for a million.
+    `items` has `item_id, item_key`. It is sent to every executor: 30 bytes per item, or 40 MB for a million.
     """
 
     items: pl.DataFrame
@@ -71,9 +74,9 @@ class Catalogue:
     interactions: NDArray[np.int64]
 
     @classmethod
-    def of(cls, items: pl.DataFrame, is_available: NDArray[np.bool_], met: pl.DataFrame) -> Catalogue:
-        """Of the catalogue's items; `met` has `item_key, rows`, and none for what nobody has met."""
-        counts = items.select("item_key").join(met, on="item_key", how="left", maintain_order="left")["rows"]
+    def of(cls, items: pl.DataFrame, is_available: NDArray[np.bool_], interactions: pl.DataFrame) -> Catalog:
+        """Build from the catalog's items; `interactions` has `item_key, rows` of items with interactions."""
+        counts = items.select("item_key").join(interactions, on="item_key", how="left", maintain_order="left")["rows"]
         return cls(items.select("item_id", "item_key"), is_available, counts.fill_null(0).to_numpy())
 
     def places(self, events: EventTable) -> NDArray[np.int64]:
@@ -87,38 +90,38 @@ class Catalogue:
 class SampleKernel:
     """Draws the negatives of a range's users, and joins the rows to the features.
 
-    `thin_items` are keys, `user_schema` is that of the users' features as they were written, without `recent_items`;
-    `start` and `end` are those of the window, in microseconds since 1970.
+    `items_below_minimum` are keys; `user_schema` is the schema of the written user features without `recent_items`;
+    `start` and `end` are the window's, in microseconds since 1970.
     """
 
     rules: SamplingRules
-    catalogue: Catalogue
-    thin_items: NDArray[np.uint64]
+    catalog: Catalog
+    items_below_minimum: NDArray[np.uint64]
     item_features: pa.Table
     user_schema: pa.Schema
     start: int
     end: int
     buckets: int
 
-    def __call__(self, parts: Sequence[Part]) -> Iterator[Part]:
-        """Everything that is made of a range: rows, what was drawn of the catalogue, and what is said of them."""
+    def __call__(self, parts: Sequence[TaskOutput]) -> Iterator[TaskOutput]:
+        """A range's outputs: a report, rows and draws by catalog item."""
         features = [table for part in parts if part.name == FEATURES for table in unpack(part.content)]
         users = pa.concat_tables(
             [self.user_schema.empty_table(), *(table.cast(self.user_schema) for table in features)]
         )
-        return self.parts_of(parts[0].part, events_of(parts, self.catalogue.items), users)
+        return self.outputs_of(parts[0].part, events_of(parts, self.catalog.items), users)
 
-    def parts_of_nothing(self) -> Iterator[Part]:
-        """The same where there are no interactions, and so no range."""
-        return self.parts_of(0, events_of([], self.catalogue.items), self.user_schema.empty_table())
+    def empty_outputs(self) -> Iterator[TaskOutput]:
+        """The outputs without interactions, and therefore without ranges."""
+        return self.outputs_of(0, events_of([], self.catalog.items), self.user_schema.empty_table())
 
-    def parts_of(self, part: int, events: EventTable, users: pa.Table) -> Iterator[Part]:
-        """The same, of interactions and features."""
-        places = self.catalogue.places(events)
+    def outputs_of(self, part: int, events: EventTable, users: pa.Table) -> Iterator[TaskOutput]:
+        """The outputs of a range's interactions and user features."""
+        places = self.catalog.places(events)
         is_available = np.zeros(len(events.items), dtype=np.bool_)
-        is_available[places] = self.catalogue.is_available
+        is_available[places] = self.catalog.is_available
         interactions = np.zeros(len(events.items), dtype=np.int64)
-        interactions[places] = self.catalogue.interactions
+        interactions[places] = self.catalog.interactions
         rows = self._sample(events, is_available, interactions)
         evidence = self._evidence(rows, events, weigh_items(interactions, is_available, self.rules))
         joined = JoinedRows(rows, users, self.item_features)
@@ -126,7 +129,7 @@ class SampleKernel:
             part,
             {
                 NEGATIVE_SAMPLES: {
-                    "negative_samples_are_valid": check_arrow_tables(NegativeSamples.to_schema(), pieces_of(rows)),
+                    "negative_samples_are_valid": check_arrow_tables(NegativeSamples.to_schema(), split_rows(rows)),
                     NOTHING_AFTER_THE_BATCH: check_times([events.timestamp], self.end, evidence),
                 },
                 WITH_FEATURES: {WITH_FEATURES_ARE_VALID: check_features_of_users(users)},
@@ -143,19 +146,19 @@ class SampleKernel:
                 },
             },
         )
-        for name, source in sources_of_rows(rows, joined).items():
-            yield as_part(name, part, source)
+        for name, source in row_sources(rows, joined).items():
+            yield table_output(name, part, source)
         drawn, withheld = evidence.drawn[places], evidence.withheld[places]
         for bucket, (start, end) in enumerate(_slices(len(places), self.buckets)):
             draws = pa.table({"drawn": drawn[start:end], "withheld": withheld[start:end]})
-            yield Part(DRAWS, bucket, end - start, pack(draws), part)
+            yield TaskOutput(DRAWS, bucket, end - start, pack(draws), part)
 
     def _sample(
         self, events: EventTable, is_available: NDArray[np.bool_], interactions: NDArray[np.int64]
     ) -> SampledRows:
-        is_thin = np.isin(events.items.keys, self.thin_items)
-        pairs = _only(events, is_positive(events, self.rules, self.start) & ~is_thin[events.item])
-        # Thin items are out already, so that who is thin among the users follows from their own rows.
+        is_below = np.isin(events.items.keys, self.items_below_minimum)
+        pairs = _filter(events, is_positive(events, self.rules, self.start) & ~is_below[events.item])
+        # Items below the minimum are removed already, so users below it follow from their own rows.
         positives = choose_positives(pairs, first=0, rules=replace(self.rules, min_interactions_per_item=1))
         candidates = choose_candidates(is_available, interactions, self.rules)
         place = np.full(len(events.users), -1, dtype=np.int32)
@@ -173,68 +176,75 @@ class SampleKernel:
     def _evidence(self, rows: SampledRows, seen: EventTable, weights: NDArray[np.float64]) -> Evidence:
         starts, items = group_by_user(seen.user, seen.item, len(seen.users))
 
-        def of(first: int, last: int) -> Evidence:
+        def gather_range(first: int, last: int) -> Evidence:
             users = rows.positives.users[first:last]
             return count_evidence(rows.columns(first, last), users, starts, items, weights, self.rules.ratio)
 
-        return sum((of(*bounds) for bounds in rows.ranges()), of(0, 0))
+        return sum((gather_range(*bounds) for bounds in rows.ranges()), gather_range(0, 0))
 
 
-def _only(events: EventTable, chosen: NDArray[np.bool_]) -> EventTable:
+def _filter(events: EventTable, chosen: NDArray[np.bool_]) -> EventTable:
     columns = ("user", "item", "timestamp", "type_code", "rating")
     return replace(events, **{name: getattr(events, name)[chosen] for name in columns})
 
 
 def _slices(count: int, pieces: int) -> list[tuple[int, int]]:
-    """The catalogue's places in so many pieces, by their bounds."""
+    """Split the catalog's indexes into pieces, given by their bounds."""
     bounds = [count * piece // pieces for piece in range(pieces + 1)]
     return list(pairwise(bounds))
 
 
-def numbers_of(held: Held, pairs: Pairs, candidates: int) -> dict[str, int]:
-    """The counts of `SampledRows.numbers`, of all ranges."""
-    counts = held.report.counts
+def numbers_of(cached: CachedOutputs, pairs: PositivePairs, candidates: int) -> dict[str, int]:
+    """The sums of `SampledRows.numbers` over all ranges."""
+    counts = cached.report.counts
     sums = {name.removeprefix("numbers."): value for name, value in counts.items() if name.startswith("numbers.")}
     return {**sums, "candidates": candidates, "left_out_by_minimum": pairs.left_out_by_minimum}
 
 
-def sum_draws(held: DataFrame, items: int, buckets: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Of each item of the catalogue what all ranges have drawn, and what is withheld."""
-    summed = by_part(held.where(held["name"] == DRAWS), buckets).mapInArrow(PerPart(_add_up_draws), held.schema)
+def sum_draws(outputs: DataFrame, items: int, buckets: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Sum `drawn` and `withheld` over all ranges, by catalog item."""
+    summed = repartition_by_part(outputs.where(outputs["name"] == DRAWS), buckets).mapInArrow(
+        PerPartition(_sum_draws_of_bucket), outputs.schema
+    )
     drawn, withheld = np.zeros(items, dtype=np.int64), np.zeros(items, dtype=np.float64)
     slices = _slices(items, buckets)
-    for part in collect_parts(summed):
+    for part in collect_outputs(summed):
         [draws] = unpack(part.content)
         start, end = slices[part.part]
         drawn[start:end], withheld[start:end] = draws["drawn"].to_numpy(), draws["withheld"].to_numpy()
     return drawn, withheld
 
 
-def _add_up_draws(parts: Sequence[Part]) -> Iterator[Part]:
+def _sum_draws_of_bucket(parts: Sequence[TaskOutput]) -> Iterator[TaskOutput]:
     tables = [table for part in parts for table in unpack(part.content)]
     sums = {name: np.sum([table[name].to_numpy() for table in tables], axis=0) for name in ("drawn", "withheld")}
-    yield Part(DRAWS, parts[0].part, parts[0].rows, pack(pa.table(sums)))
+    yield TaskOutput(DRAWS, parts[0].part, parts[0].rows, pack(pa.table(sums)))
 
 
-def gather_evidence(held: Held, items: int, buckets: int) -> Evidence:
-    """The evidence of all ranges, by the catalogue's items."""
-    drawn, withheld = sum_draws(held.rows, items, buckets)
+def gather_evidence(cached: CachedOutputs, items: int, buckets: int) -> Evidence:
+    """Sum the evidence of all ranges, by catalog item."""
+    drawn, withheld = sum_draws(cached.rows, items, buckets)
     scalars = {
-        name.removeprefix("evidence."): value for name, value in held.report.counts.items() if name.startswith("evid")
+        name.removeprefix("evidence."): value for name, value in cached.report.counts.items() if name.startswith("evid")
     }
     return Evidence(**scalars, drawn=drawn, withheld=withheld)
 
 
-def check_dealing(counted: Mapping[str, int], facts: Facts, pairs: Pairs) -> list[Outcome]:
-    """What the ranges have is what was counted apart from them, so that their evidence is that of the whole.
+def check_shuffle(counts: Mapping[str, int], totals: WindowTotals, pairs: PositivePairs) -> list[Outcome]:
+    """The ranges' totals equal those of the survey, so that their evidence covers all interactions.
 
-    A user who was dealt out to two ranges counts in both.
+    A user in two ranges counts in both.
     """
     return [
-        Outcome("all that was seen is in one range of users", abs(counted["seen"] - facts.total), facts.total, _DEFECT),
-        Outcome("no user is in two ranges", abs(counted["seen_by"] - facts.users), facts.users, _DEFECT, unit="users"),
-        Outcome("every pair is in one range of users", abs(counted["pairs"] - pairs.count), pairs.count, _DEFECT),
+        Outcome(
+            "every seen interaction is in one range of users",
+            abs(counts["seen"] - totals.interactions),
+            totals.interactions,
+            _BUG,
+        ),
+        Outcome("no user is in two ranges", abs(counts["seen_by"] - totals.users), totals.users, _BUG, unit="users"),
+        Outcome("every pair is in one range of users", abs(counts["pairs"] - pairs.count), pairs.count, _BUG),
     ]
 
 
-_DEFECT = "This is a defect of the dealing; please report it."
+_BUG = "This is a bug in the shuffle; please report it."

@@ -1,7 +1,7 @@
-"""The Spark session of this process: on a master (classic) or on a Spark Connect server, one of them, once.
+"""The process's Spark session: a single one, on a master (classic) or a Spark Connect server.
 
-Sizes of executors and whatever else a cluster needs are the cluster's own settings (spark-defaults.conf); set here is
-what no machine should lay open. Whatever Spark raises leaves here as an error of ours.
+Executor sizes and other cluster settings belong to the cluster (spark-defaults.conf); this module only sets what limits
+exposure on the network. Spark's exceptions are converted to our errors.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 APP_NAME = "gata-assets"
-# A master or a Connect server that is there answers in milliseconds; Spark itself would try for a minute or ten.
+# A reachable master or Connect server answers in milliseconds; Spark itself would retry for one to ten minutes.
 _ANSWER_SECONDS = 10
 _DEFAULT_PORTS = {"spark": 7077, "sc": 15002}
 
-# For classic sessions alone: a Connect server has its own. The UI shows plans to who can reach the machine.
+# For classic sessions only: a Connect server has its own. The UI shows query plans to everyone on the network.
 _CLASSIC_SETTINGS = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR"}
 _LOOPBACK_SETTINGS = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
 _ON_LOOPBACK = re.compile(r"local|spark://(127\.0\.0\.1|localhost)(:[0-9]+)?$")
@@ -38,11 +38,17 @@ _open: dict[str, SparkSession] = {}
 def open_session(
     *, master: str | None, remote: str | None, settings: Mapping[str, str], wait_seconds: float = 300
 ) -> SparkSession:
-    """The session of this process on a master or a Connect server; begun at the first call, ended with the process, or
-    when another address is asked for.
+    """Return the process's session, started at the first call and stopped at exit or when the address changes.
 
-    `settings` are Spark's own, by name, and hold before ours. Raises EngineError: pyspark or Java is missing, nobody
-    answers within seconds, the cluster refuses, or it runs nothing within `wait_seconds`.
+    Args:
+        master: The address of a master; without it and `remote`, `local[*]`.
+        remote: The address of a Connect server.
+        settings: Spark settings by name, which take precedence over ours.
+        wait_seconds: How long the first task may wait for an executor.
+
+    Raises:
+        EngineError: If pyspark or Java is missing, the address does not answer within seconds, the cluster rejects the
+            session, or no task runs within `wait_seconds`.
     """
     where = remote or master or "local[*]"
     if where in _open:
@@ -61,7 +67,7 @@ def open_session(
             loopback = _LOOPBACK_SETTINGS if _ON_LOOPBACK.match(where) else {}
             session = _configured(builder.master(where), {**_CLASSIC_SETTINGS, **loopback, **settings})
             context = session.sparkContext
-            # Without PYSPARK_PYTHON Spark would take the first python3 of the PATH, which lacks this package.
+            # Without PYSPARK_PYTHON, Spark would use the first python3 on the PATH, which lacks this package.
             if context.pythonExec == "python3":
                 context.pythonExec = sys.executable
     _open[where] = session
@@ -71,9 +77,9 @@ def open_session(
 
 
 def _require_executor(session: SparkSession, where: str, wait_seconds: float) -> None:
-    """A task of nothing has run: without an executor Spark itself would wait for one without end, and say so in logs.
+    """Require that an empty task runs: without an executor, Spark itself would wait forever and only log it.
 
-    What an executor is asked for may come later, where executors come and go with the tasks; so it is a task that asks.
+    A task is needed because with dynamic allocation, executors start only when tasks request them.
     """
     with ThreadPoolExecutor(1) as pool:
         ran = pool.submit(session.range(1).collect)
@@ -81,25 +87,24 @@ def _require_executor(session: SparkSession, where: str, wait_seconds: float) ->
             with _starting(where):
                 ran.result(wait_seconds)
         except BaseException as error:
-            # This ends the task, for which the thread would wait else.
+            # Ends the task; otherwise the thread would wait for it.
             close_session()
             if not isinstance(error, TimeoutError):
                 raise
             raise EngineError(
-                f"Nothing ran on {_public(where)} within {wait_seconds:.0f} s: no executor came. The cluster has no "
-                "worker, or none with as many free cores and as much memory as an executor asks for. Look at its "
-                "workers and other applications, or ask for less (spark.executor.memory, spark.executor.cores, "
-                "spark.cores.max)."
+                f"No task ran on {_public(where)} within {wait_seconds:.0f} s: no executor started. The cluster has no "
+                "worker, or none with enough free cores and memory for an executor. Check its workers and other "
+                "applications, or request less (spark.executor.memory, spark.executor.cores, spark.cores.max)."
             ) from None
 
 
 def is_open(session: SparkSession) -> bool:
-    """Whether a session is that of this process still."""
+    """Whether a session is still the process's session."""
     return session in _open.values()
 
 
 def close_session() -> None:
-    """End the session of this process, if it has one."""
+    """Stop the process's session, if it has one."""
     while _open:
         _open.popitem()[1].stop()
 
@@ -109,9 +114,12 @@ atexit.register(close_session)
 
 @contextmanager
 def spark_errors(doing: str) -> Iterator[None]:
-    """What Spark raises becomes an error of ours, without Spark's text: it may hold values of rows.
+    """Convert Spark's exceptions to our errors, without Spark's message, which may contain row values.
 
-    An error of ours that was raised in an executor comes out as itself.
+    Our own errors from an executor are raised again with their class and message.
+
+    Args:
+        doing: The current step, for the message.
     """
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
@@ -128,14 +136,14 @@ def spark_errors(doing: str) -> Iterator[None]:
                 raise DamagedTableError(message.strip(), key=key[1]) from None
             raise _error_class(name)(message.strip()) from None
         raise EngineError(
-            f"Spark broke off while {doing}: {_kind_of(error)}. Look at the logs of the driver and the executors; "
-            "a batch can be run again."
+            f"Spark failed while {doing}: {_kind_of(error)}. Check the logs of the driver and the executors, then run "
+            "the batch again."
         ) from None
 
 
 @contextmanager
 def noting_the_key() -> Iterator[None]:
-    """In a task: the key of a damaged file goes with the error, of which the driver gets the text alone."""
+    """In a task: add a damaged file's key to the error's text, since the driver receives only the text."""
     try:
         yield
     except DamagedTableError as error:
@@ -155,7 +163,7 @@ def _error_class(name: str) -> type[GataError]:
 
 
 def _kind_of(error: Exception) -> str:
-    """What kind of error it is, by Spark's name of it, and by Python's or Java's: the classes, never the text."""
+    """Spark's error condition and the Python or Java exception class, never the message."""
     condition = getattr(error, "getCondition", lambda: None)() or type(error).__name__
     classes = _PYTHON_CLASS.findall(str(error)) or _JAVA_CLASS.findall(str(error))
     return f"{condition} ({classes[-1]})" if classes else str(condition)
@@ -182,15 +190,16 @@ def _starting(where: str) -> Iterator[None]:
         kind = _kind_of(error)
         if "JAVA_GATEWAY_EXITED" in kind:
             raise EngineError(
-                "Spark needs a Java runtime, 17 or later, and could not start one: look at JAVA_HOME and the PATH."
+                "Spark needs Java 17 or later and could not start it: check JAVA_HOME and the PATH."
             ) from None
         raise EngineError(f"No Spark session on {_public(where)}: {kind}. {_ADVICE}") from None
 
 
 def require_answer(where: str) -> None:
-    """See that somebody listens at a master or a Connect server; of masters for one another (with commas), any.
+    """Require that a master or Connect server accepts connections; of several masters (comma-separated), any.
 
-    Raises EngineError.
+    Raises:
+        EngineError: If none accepts a connection within seconds.
     """
     scheme, _, rest = where.partition("://")
     if scheme not in _DEFAULT_PORTS:
@@ -204,12 +213,12 @@ def require_answer(where: str) -> None:
             ),
         ):
             return
-    raise EngineError(f"Nobody answers at {_public(where)}. {_ADVICE}")
+    raise EngineError(f"No answer from {_public(where)}. {_ADVICE}")
 
 
 def _public(where: str) -> str:
-    """An address without its parameters, among which a Connect server's token may be."""
+    """An address without its parameters, which may include a Connect server's token."""
     return where.partition(";")[0].rstrip("/")
 
 
-_ADVICE = "Look at SPARK_MASTER or SPARK_REMOTE, and whether the cluster runs."
+_ADVICE = "Check SPARK_MASTER or SPARK_REMOTE, and that the cluster is running."

@@ -25,11 +25,13 @@ from gata_assets.interactions.engines.base import ITEM_FEATURES, NEGATIVE_SAMPLE
 from gata_assets.interactions.engines.polars import PolarsEngine
 from gata_assets.interactions.engines.spark.engine import SparkEngine
 from gata_assets.interactions.engines.spark.features import FeatureKernel, check_ranges
-from gata_assets.interactions.engines.spark.positives import choose_pairs
-from gata_assets.interactions.engines.spark.samples import Catalogue, SampleKernel, check_dealing
+from gata_assets.interactions.engines.spark.positives import find_positive_pairs
+from gata_assets.interactions.engines.spark.samples import Catalog, SampleKernel, check_shuffle
 from gata_assets.interactions.engines.spark.session import open_session
-from gata_assets.interactions.engines.spark.shuffle import Days, deal, survey
-from gata_assets.interactions.engines.spark.tasks import PARTS, PerPart, by_part, hold
+from gata_assets.interactions.engines.spark.shuffle import Days, repartition_by_user
+from gata_assets.interactions.engines.spark.survey import survey
+from gata_assets.interactions.engines.spark.task_outputs import OUTPUT_COLUMNS
+from gata_assets.interactions.engines.spark.tasks import PerPartition, repartition_by_part, run_and_cache
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parquet_parts import part_keys, read_parts, read_schema
@@ -88,7 +90,7 @@ def large_world() -> World:
 
 @pytest.fixture(scope="module")
 def engine(spark_engine: SparkEngine) -> SparkEngine:
-    return spark_engine.model_copy(update={"rows_a_part": 1_200})
+    return spark_engine.model_copy(update={"rows_per_part": 1_200})
 
 
 @pytest.fixture(scope="module")
@@ -170,9 +172,9 @@ def test_negatives_by_popularity_are_those_of_one_machine_and_the_core_is_found_
     assert [plan for plan in run if "user 0" in plan or "item 1" in plan] == []
 
 
-@pytest.mark.parametrize("most_here", [19, 18])
+@pytest.mark.parametrize("max_on_driver", [19, 18])
 def test_a_core_that_takes_many_rounds_is_found_here_and_by_the_cluster(
-    engine: SparkEngine, tmp_path: Path, most_here: int
+    engine: SparkEngine, tmp_path: Path, max_on_driver: int
 ) -> None:
     """A chain, of which each round takes the ends alone, beside a block that stays; 19 pairs."""
     chain = [(f"c{number}", f"d{number + step}") for number in range(5) for step in range(2)]
@@ -182,7 +184,7 @@ def test_a_core_that_takes_many_rounds_is_found_here_and_by_the_cluster(
     store = LocalStoreResource(directory=str(tmp_path))
     put(World(events, tuple(Item(f"e{number}") for number in range(9))), store)
     rules = replace(RULES, min_interactions_per_user=2, min_interactions_per_item=2)
-    in_ranges = engine.model_copy(update={"pairs_on_driver": most_here, "rows_a_part": 10})
+    in_ranges = engine.model_copy(update={"pairs_on_driver": max_on_driver, "rows_per_part": 10})
     made = in_ranges.make_training_data(CURATED, rules, store, features=FEATURES)
     numbers = made.numbers[NEGATIVE_SAMPLES]
     assert (numbers["positives"], numbers["left_out_by_minimum"]) == (9, 10)
@@ -200,21 +202,21 @@ def plans(engine: SparkEngine) -> Iterator[str]:
         yield executions.apply(place).physicalPlanDescription()
 
 
-def as_it_is(dealt: DataFrame) -> DataFrame:
-    return dealt
+def as_it_is(shuffled: DataFrame) -> DataFrame:
+    return shuffled
 
 
-def with_users_in_two_ranges(dealt: DataFrame) -> DataFrame:
+def with_users_in_two_ranges(shuffled: DataFrame) -> DataFrame:
     """A user's interactions of one span in one range, and those of the next in another; features in both."""
     from pyspark.sql import functions as sf
 
-    events = dealt.where("name = 'events'").withColumn("part", sf.pmod("place", sf.lit(2)).cast("int"))
-    features = [dealt.where("name = 'features'").withColumn("part", sf.lit(part)) for part in range(2)]
-    return by_part(events.union(features[0]).union(features[1]), 2)
+    events = shuffled.where("name = 'events'").withColumn("part", sf.pmod("place", sf.lit(2)).cast("int"))
+    features = [shuffled.where("name = 'features'").withColumn("part", sf.lit(part)) for part in range(2)]
+    return repartition_by_part(events.union(features[0]).union(features[1]), 2)
 
 
-def without_a_span(dealt: DataFrame) -> DataFrame:
-    return dealt.where("place != 1 or name != 'events'")
+def without_a_span(shuffled: DataFrame) -> DataFrame:
+    return shuffled.where("place != 1 or name != 'events'")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,7 @@ def without_a_span(dealt: DataFrame) -> DataFrame:
         (
             without_a_span,
             ["every interaction is in one range of users"],
-            ["all that was seen is in one range of users"],
+            ["every seen interaction is in one range of users"],
         ),
     ],
 )
@@ -238,26 +240,32 @@ def test_rows_that_are_dealt_out_wrongly_are_noticed(
 ) -> None:
     """The engine's own steps, with a fault between the dealing and the kernels."""
     session = session_of(engine)
-    days = Days.of(store, CURATED.places, WINDOW, rows_a_span=1_200)
+    days = Days.of(store, CURATED.places, WINDOW, rows_per_span=1_200)
     # One range: pieces of several that came into one would not stand in order of time, which alone would be told.
-    facts, ranges = survey(session, days, rows_a_range=100_000)
-    dealt = deal_it(deal(session, days, ranges, part_keys(store, f"{FEATURES}{USER_FEATURES}/"))).persist()
+    totals, ranges = survey(session, days, rows_per_range=100_000)
+    shuffled = deal_it(
+        repartition_by_user(session, days, ranges, part_keys(store, f"{FEATURES}{USER_FEATURES}/"))
+    ).persist()
     start, end = micros(WINDOW.start_at), micros(WINDOW.end_at)
 
     of_range = FeatureKernel(WINDOW, 1)
-    held = hold(dealt.mapInArrow(PerPart(of_range), PARTS), [USER_FEATURES], of_range.parts_of_nothing)
-    found = broken(check_ranges(held.report.counts, held.row_count(USER_FEATURES), facts))
+    cached = run_and_cache(
+        shuffled.mapInArrow(PerPartition(of_range), OUTPUT_COLUMNS), [USER_FEATURES], of_range.empty_outputs
+    )
+    found = broken(check_ranges(cached.report.counts, cached.row_count(USER_FEATURES), totals))
     assert [one.rule for one in found][: len(of_features) or 1] == of_features
 
     rules = replace(RULES, min_interactions_per_user=1, min_interactions_per_item=1)
-    pairs = choose_pairs(dealt, rules, start=start, buckets=1, most_here=0)
+    pairs = find_positive_pairs(shuffled, rules, start=start, buckets=1, max_on_driver=0)
     items = read_catalogue(CURATED.places, store)
-    catalogue = Catalogue.of(items, items["available_at"].is_null().to_numpy(), pairs.met)
+    catalogue = Catalog.of(items, items["available_at"].is_null().to_numpy(), pairs.interactions)
     schema = read_schema(store, f"{FEATURES}{USER_FEATURES}/part-00000.parquet", without="recent_items")
     features = read_parts(store, f"{FEATURES}{ITEM_FEATURES}/")
-    samples = SampleKernel(rules, catalogue, pairs.thin_items, features, schema, start, end, 1)
-    held = hold(dealt.mapInArrow(PerPart(samples), PARTS), [NEGATIVE_SAMPLES], samples.parts_of_nothing)
-    found = broken(check_dealing(held.report.counts, facts, pairs))
+    samples = SampleKernel(rules, catalogue, pairs.items_below_minimum, features, schema, start, end, 1)
+    cached = run_and_cache(
+        shuffled.mapInArrow(PerPartition(samples), OUTPUT_COLUMNS), [NEGATIVE_SAMPLES], samples.empty_outputs
+    )
+    found = broken(check_shuffle(cached.report.counts, totals, pairs))
     assert [one.rule for one in found][: len(of_rows) or 1] == of_rows
 
 
@@ -296,7 +304,7 @@ import json, sys
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.interactions.engines.spark.engine import SparkEngine
 from gata_assets_tests.interactions.engines.spark.test_engine import CURATED, FEATURES, RULES
-engine = SparkEngine(remote=sys.argv[1], rows_a_part=1_200)
+engine = SparkEngine(remote=sys.argv[1], rows_per_part=1_200)
 store = LocalStoreResource(directory=sys.argv[2])
 written = {
     **engine.make_features(CURATED, store).write("connect/"),

@@ -15,8 +15,8 @@ import pytest
 from dagster_aws.s3 import S3Resource
 
 from gata_assets.errors import EngineError
+from gata_assets.interactions.engines.spark.reports import report_of, sum_reports
 from gata_assets.interactions.engines.spark.session import open_session
-from gata_assets.interactions.engines.spark.tasks import add_up, report_of
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tables.outcomes import Outcome
@@ -43,7 +43,7 @@ def said(program: str, environment: dict[str, str]) -> str:
 def test_an_address_where_nobody_listens_is_told_at_once_and_without_its_token(address: str) -> None:
     where = address.format(free_port())
     master, remote = (where, None) if where.startswith("spark") else (None, where)
-    with pytest.raises(EngineError, match=r"Nobody answers at s\w+://127\.0\.0\.1:[0-9]+\. Look at SPARK_MASTER"):
+    with pytest.raises(EngineError, match=r"No answer from s\w+://127\.0\.0\.1:[0-9]+\. Check SPARK_MASTER"):
         open_session(master=master, remote=remote, settings={})
 
 
@@ -59,7 +59,7 @@ def test_without_java_it_is_said_that_it_is_needed(tmp_path: Path) -> None:
             if Path(folder, name).exists() and not (tmp_path / name).exists():
                 (tmp_path / name).symlink_to(Path(folder, name))
     message = said(_OPEN, {"PATH": str(tmp_path)})
-    assert message.startswith("Spark needs a Java runtime, 17 or later")
+    assert message.startswith("Spark needs Java 17 or later")
 
 
 _RUN_NOTHING = """
@@ -90,7 +90,7 @@ def test_a_cluster_that_runs_nothing_is_told(tmp_path: Path, setting: str) -> No
             timeout=120,
         )
     message = done.stdout.splitlines()[-1]
-    assert message.startswith(f"Nothing ran on {where} within 5 s: no executor came. The cluster has no worker, or")
+    assert message.startswith(f"No task ran on {where} within 5 s: no executor started. The cluster has no worker, or")
 
 
 def test_a_directory_goes_to_another_process_with_its_whole_path(
@@ -117,6 +117,6 @@ def test_what_ranges_say_adds_up_by_rule() -> None:
         outcomes = {"t": {"c": [Outcome("r", failed, 10, "a", unit="users"), Outcome("s", 0, 1, "")]}}
         return report_of(part, outcomes, {"rows": 5}).content
 
-    total = add_up([said_of(0, 0), said_of(1, 2), said_of(2, 1)])
+    total = sum_reports([said_of(0, 0), said_of(1, 2), said_of(2, 1)])
     assert total.outcomes == {"t": {"c": [Outcome("r", 3, 30, "a", unit="users"), Outcome("s", 0, 3, "")]}}
     assert total.counts == {"rows": 15}
