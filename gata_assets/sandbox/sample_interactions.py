@@ -1,7 +1,8 @@
-"""Sample items and interactions for newcomers: a believable shop, made up from a seed.
+"""Sample items and interactions of a realistic shop, generated from a seed.
 
-Every day has its own random stream keyed by (seed, day): what happened on a day does not depend on the days asked for.
-Tables are as a tenant would send them, all text, with the faults of real files. Pure: no clock, file or global state.
+Every day has its own random stream keyed by (seed, day): a day's interactions do not depend on the requested range.
+Tables look like a tenant's files: all columns are text, with the faults of real files. Pure: no clock, file or global
+state.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from gata_assets.interactions.rules import InteractionType
 
-# Each with words for titles and brands, and about what a thing of it costs.
+# For each category, words for titles, and the mean price.
 CATEGORIES: dict[str, tuple[tuple[str, ...], float]] = {
     "audio": (("headphones", "speaker", "turntable", "microphone"), 90),
     "bicycles": (("bell", "saddle", "lamp", "lock"), 35),
@@ -37,16 +38,16 @@ _BRANDS = ("Alder", "Birch", "Cedar", "Elm", "Fir", "Hazel", "Juniper", "Larch",
 _QUALITIES = ("Compact", "Classic", "Light", "Sturdy", "Quiet", "Folding", "Large", "Small", "Bright", "Plain")
 
 # By type, in the order of InteractionType; by day of the week, Monday first, on average 1; by hour, UTC.
-_CUMULATED_TYPES = np.cumsum([0.60, 0.20, 0.05, 0.05, 0.08, 0.02])[:-1]
+_CUMULATIVE_TYPES = np.cumsum([0.60, 0.20, 0.05, 0.05, 0.08, 0.02])[:-1]
 _RATED_SHARES = np.array([0, 0.02, 0.45, 0.35, 0, 0.5])
 _WEEKDAY_FACTORS = (0.92, 0.90, 0.92, 0.95, 1.02, 1.17, 1.12)
 _HOUR_WEIGHTS = (2, 1, 1, 1, 1, 2, 4, 6, 7, 8, 8, 8, 9, 8, 8, 8, 9, 10, 11, 13, 14, 12, 8, 4)
-_CUMULATED_HOURS = np.cumsum(_HOUR_WEIGHTS)[:-1] / sum(_HOUR_WEIGHTS)
+_CUMULATIVE_HOURS = np.cumsum(_HOUR_WEIGHTS)[:-1] / sum(_HOUR_WEIGHTS)
 _DEVICES = ("mobile", "mobile", "mobile", "desktop", "desktop", "tablet", None)
 _LOCATIONS = ("AT", "BE", "CH", "DE", "DE", "DE", "FR", "IT", "NL", "PL", None, None)
-# Zipf's law with its head made flatter, as in shops: the first user or item has about 1 % of all.
+# Zipf's law with a flatter head, as in shops: the top user or item has about 1 % of all interactions.
 _ZIPF_POWER, _ZIPF_SHIFT = 1.05, 12
-_FAVOURITE_SHARE = 0.6  # of what a user meets, is of the user's own category
+_FAVORITE_SHARE = 0.6  # of a user's items are from the user's favorite category
 _FAULT_SHARE = 0.005
 _REPEAT_SHARE = 0.004
 _RETIRED_SHARE = 0.002
@@ -69,7 +70,7 @@ _FIRST_AVAILABLE = date(2023, 1, 1)
 
 @dataclass(frozen=True)
 class SampleShop:
-    """How many users and items there are, how many interactions a day on the average, and the seed of all."""
+    """The number of users and items, the average number of interactions per day, and the seed."""
 
     users: int = 10_000
     items: int = 5_000
@@ -78,7 +79,7 @@ class SampleShop:
 
 
 def generate_items(shop: SampleShop) -> pl.DataFrame:
-    """The catalogue: the columns of a file of items, as texts, one row in 200 with a fault."""
+    """Generate the item catalog: the columns of an item file, as text; one row in 200 has a fault."""
     rng = default_rng([shop.seed, 1])
     places = np.arange(shop.items)
     names = list(CATEGORIES)
@@ -107,22 +108,22 @@ def generate_items(shop: SampleShop) -> pl.DataFrame:
 
 
 def generate_interactions(shop: SampleShop, first_day: date, last_day: date) -> pl.DataFrame:
-    """What users did from `first_day` to `last_day`, both included: the columns of a file of interactions, as texts.
+    """Generate interactions from `first_day` to `last_day`, inclusive: the columns of an interaction file, as text.
 
-    By time within a day. One row in 200 has a fault, one in 250 comes twice, one in 500 has an item that is not in
-    the catalogue.
+    Rows are ordered by time within a day. One row in 200 has a fault, one in 250 is repeated, and one in 500 has an
+    item that is not in the catalog.
     """
     rng = default_rng([shop.seed, 2])
     users, items = rng.permutation(shop.users), rng.permutation(shop.items)
-    favourites = rng.integers(0, len(CATEGORIES), shop.users)
+    favorites = rng.integers(0, len(CATEGORIES), shop.users)
     shares = (_zipf(shop.users), _zipf(shop.items))
     days = [first_day + timedelta(days=number) for number in range((last_day - first_day).days + 1)]
     drawn = [_draw_day(shop, day, shares) for day in days]
-    draws = {name: np.concatenate([one[name] for one in drawn]) for name in drawn[0]}
+    draws = {name: np.concatenate([day_draws[name] for day_draws in drawn]) for name in drawn[0]}
     user = users[draws["user_rank"]]
     item = items[draws["item_rank"]]
-    # The item of about the same number that is of the user's category.
-    own = item - item % len(CATEGORIES) + favourites[user]
+    # The nearby item number in the user's favorite category.
+    own = item - item % len(CATEGORIES) + favorites[user]
     item = np.where(draws["is_own"] & (own < shop.items), own, item)
     table = pl.DataFrame(
         {"user": user, "item": item, **{name: draws[name] for name in ("retired", "micros", "rating")}}
@@ -149,20 +150,20 @@ def generate_interactions(shop: SampleShop, first_day: date, last_day: date) -> 
 def _draw_day(
     shop: SampleShop, day: date, shares: tuple[NDArray[np.float64], NDArray[np.float64]]
 ) -> dict[str, NDArray[Any]]:
-    """All that is random of a day's interactions, by time."""
+    """Draw a day's interactions, ordered by time."""
     rng = default_rng([shop.seed, 3, day.toordinal()])
     mean = shop.interactions_per_day * _WEEKDAY_FACTORS[day.weekday()] * rng.uniform(0.9, 1.1)
     count = int(mean + rng.random())
-    kind = np.searchsorted(_CUMULATED_TYPES, rng.random(count)).astype(np.uint8)
+    kind = np.searchsorted(_CUMULATIVE_TYPES, rng.random(count)).astype(np.uint8)
     liking = np.where(kind == InteractionType.DISLIKE.code, 1.0, 3.4)
     rating = np.clip(np.round((liking + rng.gamma(2, 0.6, count)) * 2) / 2, 1, 5)
-    hour = np.searchsorted(_CUMULATED_HOURS, rng.random(count))
+    hour = np.searchsorted(_CUMULATIVE_HOURS, rng.random(count))
     midnight = (day - _UNIX_EPOCH).days * 86_400_000
     millis = midnight + hour * 3_600_000 + rng.integers(0, 3_600_000, count)
     return {
         "user_rank": np.searchsorted(shares[0], rng.random(count)),
         "item_rank": np.searchsorted(shares[1], rng.random(count)),
-        "is_own": rng.random(count) < _FAVOURITE_SHARE,
+        "is_own": rng.random(count) < _FAVORITE_SHARE,
         "kind": kind,
         "rating": np.where(rng.random(count) < _RATED_SHARES[kind], rating, np.nan),
         "micros": np.sort(millis) * 1_000,
@@ -175,20 +176,20 @@ def _draw_day(
 
 
 def _zipf(count: int) -> NDArray[np.float64]:
-    """The cumulated shares of `count` ranks."""
+    """The cumulative shares of `count` ranks."""
     weights = (np.arange(count) + 1 + _ZIPF_SHIFT) ** -_ZIPF_POWER
     return np.cumsum(weights / weights.sum())
 
 
 def _draw_faults(rng: Generator, count: int) -> NDArray[np.int64]:
-    """A number that chooses a fault for one row in 200, and -1 for the others."""
+    """A number that selects a fault for one row in 200, and -1 for the others."""
     return np.where(rng.random(count) < _FAULT_SHARE, rng.integers(0, 1_000_000, count), -1)
 
 
 def _with_faults(
     table: pl.DataFrame, chosen: NDArray[np.int64], faults: Mapping[str, tuple[str | None, ...]]
 ) -> pl.DataFrame:
-    """The rows that were chosen with one wrong value each."""
+    """Replace one value in each chosen row with an invalid one."""
     is_chosen = chosen >= 0
     return table.with_columns(
         pl.when(pl.Series(is_chosen & (chosen % len(faults) == place)))

@@ -1,8 +1,8 @@
-"""Sample tickets for newcomers without a database: a believable help desk, made up from a seed.
+"""Sample tickets of a realistic help desk, generated from a seed, for use without a database.
 
-Every day has its own random stream keyed by (seed, day): what closed on a day does not depend on the range
-of days asked for. Pure: no clock, no environment, no file, no global random state. The texts' words live in
-`sample_vocabulary`; the table and how tickets get into a database live in `resources.ticket_table`.
+Every day has its own random stream keyed by (seed, day): a day's tickets do not depend on the requested range. Pure: no
+clock, environment, file or global random state. `sample_vocabulary` has the words; `tickets.sources.ddl` has the table
+and writes tickets into databases.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from gata_assets.tickets.rules import SAMPLE_FALLBACK_LABEL
 class SampleGroup:
     """A group that closes tickets: label, name, share of all tickets, and an older id mapped to the label.
 
-    `evenly` spreads the group's tickets at a fixed pace instead of by chance, so that a rare group stays as
-    rare as it is meant to be under every seed.
+    `evenly` spreads the group's tickets at a fixed rate instead of randomly, so that a rare group has its exact share
+    with every seed.
     """
 
     label: int
@@ -65,7 +65,7 @@ SAMPLE_GROUPS: tuple[SampleGroup, ...] = (
 FIRST_SAMPLE_DAY = date(2020, 1, 1)
 LAST_SAMPLE_DAY = date(2060, 12, 31)
 MAX_TICKETS_PER_DAY = 5_000
-"""Twice as many ids are set aside per day, because a busy day closes up to half as much again."""
+"""Each day reserves twice as many ids, because a busy day closes up to 50 % more tickets."""
 
 _IDS_PER_DAY = 10_000
 _SECONDS_PER_DAY = 86_400
@@ -84,17 +84,17 @@ _CHANNEL_SHARES = {
     "help_center": 0.015,
     "sms": 0.005,
 }
-_API_WITH_GROUP_SHARE = 1 / 3  # of the api tickets, i.e. 4 % of all: their sender had chosen the group
-_UNROUTED_SHARE = 0.10  # of the other channels: no initial group at all
+_API_WITH_GROUP_SHARE = 1 / 3  # of the api tickets, i.e. 4 % of all: their sender chose the group
+_UNROUTED_SHARE = 0.10  # of the other channels: no initial group
 _WELL_ROUTED_SHARE = 0.72
 _FORMER_ID_SHARE = 0.15
 _MAPPED_ROUTER_SHARE = 0.03
 _EXTERNAL_ROUTER_SHARE = 0.25
 _OPEN_SHARE = 0.005
 
-_MAIL_SHARE = 0.08  # fixed mails, which make the duplicates within a group
+_MAIL_SHARE = 0.08  # fixed mails, the duplicates within a group
 _SHARED_TEXT_SHARE = 0.004  # texts that occur in any group
-_STRAY_SHARE = 0.05  # tickets that were closed by a group other than the text suggests
+_STRAY_SHARE = 0.05  # tickets closed by another group than the text suggests
 
 _Cell = int | float | str | None
 _Row = tuple[_Cell, ...]
@@ -121,12 +121,20 @@ def generate_tickets(
     tickets_per_day: int = 40,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Make up the tickets closed (and the few left open) from `first_day` to `last_day`, both inclusive.
+    """Generate the tickets closed (and the few left open) from `first_day` to `last_day`, inclusive.
 
-    Columns: all of the table `ticket` except the embedding; `created` and `closed` in epoch seconds (days are
-    UTC days, `closed` is 0 while a ticket is open), `probability` 0..1, the four group ids nullable. Ordered
-    by id. `tickets_per_day` is the mean over a week. Raises ValueError for days in the wrong order or outside
-    of 2020..2060, and for a rate outside of 1..5000.
+    Args:
+        first_day: The first UTC day, from 2020 on.
+        last_day: The last UTC day, until 2060.
+        tickets_per_day: The mean over a week, 1 to 5000.
+        seed: The seed of all random streams.
+
+    Returns:
+        All columns of the table `ticket` except the embedding, ordered by id: `created` and `closed` in epoch seconds
+        (`closed` is 0 while a ticket is open), `probability` 0..1, and four nullable group ids.
+
+    Raises:
+        ValueError: If the days are out of order or out of range, or the rate is out of range.
     """
     if not FIRST_SAMPLE_DAY <= first_day <= last_day <= LAST_SAMPLE_DAY:
         raise ValueError(
@@ -160,31 +168,31 @@ def _tickets_of_day(day: date, tickets_per_day: int, seed: int) -> list[_Row]:
 
 
 def _groups_of_day(rng: Random, day: date, tickets_per_day: int, seed: int) -> list[SampleGroup]:
-    """The groups of the tickets closed on a day, in random order."""
-    by_chance = [group for group in SAMPLE_GROUPS if not group.evenly]
-    weights = [group.weight for group in by_chance]
+    """The groups of a day's closed tickets, in random order."""
+    random_groups = [group for group in SAMPLE_GROUPS if not group.evenly]
+    weights = [group.weight for group in random_groups]
     mean = tickets_per_day * sum(weights) * _WEEKDAY_FACTORS[day.weekday()]
-    groups = rng.choices(by_chance, weights, k=floor(mean * rng.uniform(0.85, 1.15) + rng.random()))
+    groups = rng.choices(random_groups, weights, k=floor(mean * rng.uniform(0.85, 1.15) + rng.random()))
     day_number = (day - FIRST_SAMPLE_DAY).days
     for group in SAMPLE_GROUPS:
         if group.evenly:
-            pace = tickets_per_day * group.weight
+            rate = tickets_per_day * group.weight
             phase = Random(f"{seed}/{group.label}").random()  # noqa: S311 - repeatable
-            groups += [group] * (floor((day_number + 1) * pace + phase) - floor(day_number * pace + phase))
+            groups += [group] * (floor((day_number + 1) * rate + phase) - floor(day_number * rate + phase))
     rng.shuffle(groups)
     return groups
 
 
 def _handling_seconds(rng: Random) -> int:
-    """From a minute to thirty days, half of the tickets within six hours."""
+    """From a minute to thirty days; the median is six hours."""
     return int(min(max(rng.lognormvariate(log(6 * 3600), 1.2), 60), 30 * _SECONDS_PER_DAY))
 
 
 def _ticket(rng: Random, ticket_id: int, group: SampleGroup, *, created: int, closed: int) -> _Row:
-    """One row of the table; `closed` 0 leaves it open, that is without a closing group."""
+    """A row of the table; with `closed` 0 the ticket is open and has no closing group."""
     channel = rng.choices(tuple(_CHANNEL_SHARES), tuple(_CHANNEL_SHARES.values()))[0]
     routed_to = group if rng.random() < _WELL_ROUTED_SHARE else _any_group(rng)
-    initial_id: int | None = _one_id(rng, routed_to)
+    initial_id: int | None = _group_id(rng, routed_to)
     initial_label: int | None = routed_to.label
     if rng.random() < (1 - _API_WITH_GROUP_SHARE if channel == "api" else _UNROUTED_SHARE):
         initial_id = initial_label = rng.choice((None, 0))
@@ -199,7 +207,7 @@ def _ticket(rng: Random, ticket_id: int, group: SampleGroup, *, created: int, cl
         initial_id,
         initial_label,
         closed,
-        _one_id(rng, group) if closed else None,
+        _group_id(rng, group) if closed else None,
         group.label if closed else None,
     )
 
@@ -211,7 +219,7 @@ def _router(rng: Random) -> str:
     return "external" if chance < _MAPPED_ROUTER_SHARE + _EXTERNAL_ROUTER_SHARE else "gata"
 
 
-def _one_id(rng: Random, group: SampleGroup) -> int:
+def _group_id(rng: Random, group: SampleGroup) -> int:
     return group.former_id if group.former_id and rng.random() < _FORMER_ID_SHARE else group.label
 
 
@@ -220,7 +228,7 @@ def _any_group(rng: Random) -> SampleGroup:
 
 
 class _Words(dict[str, str]):
-    """The slot values of one ticket, drawn when first used, so that a ticket speaks of one item only."""
+    """A ticket's slot values, drawn at first use, so that a ticket mentions a single item."""
 
     def __init__(self, rng: Random) -> None:
         super().__init__()

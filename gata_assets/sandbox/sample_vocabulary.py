@@ -1,7 +1,7 @@
-"""The words the sample tickets are made of: sentences per group, phrases of everybody, slot values.
+"""The vocabulary of sample tickets: sentences per group, phrases shared by all groups, slot values.
 
-Texts only, one sentence per line, already in the form of processed data (lower case, digits, `.`, `?`, `!`).
-How often which sentence is used, and by whom, belongs to `sample_tickets`.
+Texts only, one sentence per line, in the form of processed data (lower case, digits, `.`, `?`, `!`).
+The frequency of sentences belongs to `sample_tickets`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class GroupVocabulary:
-    """What the tickets of one group say: problems and requests with `{slots}`, fixed mails without."""
+    """The sentences of a group's tickets: problems and requests with `{slots}`, fixed mails without."""
 
     problems: tuple[str, ...]
     requests: tuple[str, ...]
@@ -20,13 +20,13 @@ class GroupVocabulary:
 
 
 def _lines(text: str, mark: str = "") -> tuple[str, ...]:
-    """The lines that begin with the mark, without it."""
+    """The lines that start with the mark, without it."""
     lines = (line.strip() for line in text.strip().splitlines())
     return tuple(line.removeprefix(mark) for line in lines if line.startswith(mark))
 
 
 def _group(text: str) -> GroupVocabulary:
-    """Read `-` lines as problems, `?` lines as requests and `@` lines as mails."""
+    """Parse `-` lines as problems, `?` lines as requests and `@` lines as mails."""
     return GroupVocabulary(problems=_lines(text, "- "), requests=_lines(text, "? "), mails=_lines(text, "@ "))
 
 

@@ -1,1 +1,1 @@
-"""An RDS Data API over a PostgreSQL, for tests and for `gata data-api`."""
+"""A local RDS Data API backed by PostgreSQL, for tests and for `gata data-api`."""

@@ -1,6 +1,6 @@
-"""The local Data API's HTTP: keep-alive connections, one thread each, and how an answer is sent.
+"""The local Data API's HTTP server: keep-alive connections, one thread each.
 
-Here: sockets and headers. Not here: what the answer to a request is (data_api).
+Sockets and headers belong here; `server` computes the response to a request.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer; `error` is the AWS error name, None for success."""
+    """An HTTP response; `error` is the AWS error name, None for success."""
 
     status: int
     body: bytes
@@ -27,7 +27,7 @@ class Answer:
 
 
 class HttpServer(ThreadingHTTPServer):
-    """Knows its clients' sockets: kept-alive ones would otherwise be served on after stop()."""
+    """Tracks its clients' sockets: keep-alive connections would otherwise be served after stop()."""
 
     def __init__(self, address: tuple[str, int], answer: Callable[[str, str | None, bytes], Answer]) -> None:
         self.answer = answer
@@ -36,27 +36,27 @@ class HttpServer(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept a client and keep its socket for close_clients()."""
+        """Accept a client and track its socket for close_clients()."""
         client, address = super().get_request()
         with self._clients_lock:
             self._clients.add(client)
         return client, address
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a client that is done."""
+        """Close a client's socket and stop tracking it."""
         with self._clients_lock:
             self._clients.discard(request)
         super().shutdown_request(request)
 
     def close_clients(self) -> None:
-        """Cut the connections that are still open, which ends their threads."""
+        """Shut down the open connections, which ends their threads."""
         with self._clients_lock:
             for client in self._clients:
                 with contextlib.suppress(OSError):
                     client.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Report an error on stderr, unless it is only a client that gave up, after a read timeout say."""
+        """Print an error to stderr, unless the client disconnected, for example after a read timeout."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -80,4 +80,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer.body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
-        """Log nothing: a request line says nothing useful, and the rest may hold values."""
+        """Log nothing: request lines are not informative, and other data may contain values."""

@@ -1,7 +1,7 @@
-"""PostgreSQL behind the local Data API: a pool of connections and one statement run within the limits.
+"""PostgreSQL behind the local Data API: a connection pool, and single statements within the service's limits.
 
-Here: opening, resetting and cancelling connections, streaming a result, the size limits, and database errors
-as AWS errors. Not here: how SQL and values are translated (data_api_sql), HTTP and faults (data_api).
+Opening, resetting and canceling connections, streaming results, size limits, and mapping database errors to AWS errors
+belong here; translation of SQL and values (`sql`), HTTP and faults (`server`) do not.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ ROW_LIMIT_BYTES = 64 * 1024
 OVER_RESPONSE_LIMIT = "Database returned more than the allowed response size limit"
 OVER_ROW_LIMIT = "Database returned more than the allowed row size limit"
 
-# Chunks of 64, 256 and 1000 rows take the same time (11 ms per 0.86 MB), so the least memory wins.
+# Chunks of 64, 256 and 1000 rows take the same time (11 ms per 0.86 MB); 64 needs the least memory.
 _CHUNK_ROWS = 64
 
 _STATEMENT_CANCELLED = "57014"
 _COPY = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)
 
-# What json_column reads: every type as the text PostgreSQL prints, in one fixed spelling.
+# The session settings that json_column relies on: every type as PostgreSQL's text output in a fixed format.
 _SESSION = (
     "-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1"
     " -c standard_conforming_strings=on"
@@ -50,7 +50,7 @@ _AS_TEXT.register_loader(UNSPECIFIED, TextLoader)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a statement gave: columns (None if it returns no rows), the rows as a JSON array, update count."""
+    """A statement's result: columns (None if it returns no rows), rows as a JSON array, and the update count."""
 
     columns: list[Column] | None
     rows_json: str
@@ -58,7 +58,7 @@ class Outcome:
 
 
 class Postgres:
-    """Runs statements on one PostgreSQL server, each in its own transaction; safe to share among threads."""
+    """Runs statements on a PostgreSQL server, each in its own transaction; thread-safe."""
 
     def __init__(self, postgres_url: str) -> None:
         self._url = postgres_url
@@ -71,7 +71,7 @@ class Postgres:
     def run(
         self, database: str, sql: str, parameters: Sequence[Bound], *, as_json: bool, timeout_seconds: float
     ) -> Outcome:
-        """Run one statement and commit it; DataApiError for what the database or the size limits refuse."""
+        """Run and commit a statement; raises DataApiError if the database rejects it or a size limit is exceeded."""
         statement = encode_text(sql)
         connection = self._acquire(database, timeout_seconds)
         try:
@@ -82,12 +82,12 @@ class Postgres:
             self._release(connection, (database, round(timeout_seconds * 1000)))
 
     def close(self) -> None:
-        """Close the idle connections and cancel what the others run; those close when they are done."""
+        """Close the idle connections and cancel the statements of the others, which close afterwards."""
         with self._lock:
             self._closed = True
             idle = [connection for pool in self._idle.values() for connection in pool]
             self._idle.clear()
-            # Under the lock, because a busy connection is only closed once it has left this set.
+            # Under the lock, because a busy connection is closed only after it has left this set.
             for connection in self._busy:
                 connection.pgconn.get_cancel().cancel()
         for connection in idle:
@@ -180,8 +180,8 @@ class Postgres:
         return columns
 
     def _type(self, database: str, oid: int) -> tuple[str, str]:
-        # One catalog query per database, and again for a type made since: the connection at hand is still
-        # sending rows, so it takes another.
+        # One catalog query per database, repeated for a type created later. The current connection is still sending
+        # rows, so this uses another.
         if oid not in self._types.get(database, {}):
             connection = self._acquire(database, 0)
             try:
@@ -211,8 +211,8 @@ def _results(connection: psycopg.Connection[Any]) -> Iterator[pq.abc.PGresult]:
 
 
 def _end(connection: psycopg.Connection[Any]) -> None:
-    # What is left over a limit is cancelled, not read. A COPY never ends by itself: its connection stays
-    # active and is therefore not used again.
+    # Results over a limit are canceled, not read. A COPY never ends by itself: its connection stays active and is
+    # therefore not reused.
     if connection.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
         connection.pgconn.get_cancel().cancel()
         while (result := _next_result(connection)) is not None and result.status not in _COPY:
@@ -251,8 +251,8 @@ def _statement_error(pgconn: pq.abc.PGconn, result: pq.abc.PGresult) -> DataApiE
 
 
 def _connection_error(error: psycopg.OperationalError) -> DataApiError:
-    # libpq gives no SQLSTATE here and puts the address before the server's own words, which start at FATAL.
-    _, found, words = str(error).partition("FATAL:")
+    # libpq gives no SQLSTATE here, and puts the address before the server's message, which starts at FATAL.
+    _, found, message = str(error).partition("FATAL:")
     if not found:
         return DataApiError("DatabaseUnavailableException", "PostgreSQL is not reachable")
-    return bad_request(f"FATAL: {words.strip().splitlines()[0]}")
+    return bad_request(f"FATAL: {message.strip().splitlines()[0]}")

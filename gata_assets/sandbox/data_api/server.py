@@ -1,8 +1,8 @@
-"""A local RDS Data API: boto3's `rds-data` client talks HTTP to it, a real PostgreSQL answers.
+"""A local RDS Data API for boto3's `rds-data` client, backed by a real PostgreSQL.
 
-Here: the requests it takes, GetSecretValue for its one secret, faults on demand and the record of calls.
-Not here: sockets (data_api_http), running statements (data_api_postgres), SQL and values (data_api_sql).
-Signatures are not checked; transactions and batches are refused.
+Requests, GetSecretValue for a single secret, faults on demand and the list of calls belong here; sockets (`http`),
+statements (`postgres`), SQL and values (`sql`), errors and JSON (`protocol`) do not. Signatures are not checked;
+transactions and batches are not supported.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from json.encoder import encode_basestring
 from types import TracebackType
 from typing import Any
 
@@ -22,44 +21,21 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
 from gata_assets.sandbox.data_api.http import Answer, HttpServer
-from gata_assets.sandbox.data_api.postgres import Outcome, Postgres
+from gata_assets.sandbox.data_api.postgres import Postgres
+from gata_assets.sandbox.data_api.protocol import (
+    ERROR_STATUS,
+    FAULT_MESSAGES,
+    error_answer,
+    execute_response,
+    parameter_names,
+    parse_request,
+    secret_answer,
+)
 from gata_assets.sandbox.data_api.sql import DataApiError, bad_request, bind, plain_parameters, translate
 
 DEFAULT_CLUSTER_ARN = "arn:aws:rds:us-east-1:123456789012:cluster:gata-local"
 DEFAULT_SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:gata-local-A1b2C3"  # noqa: S105 - a name
 
-# HTTP status of every error: those of botocore's rds-data model, and two that any AWS service can answer.
-ERROR_STATUS = {
-    "AccessDeniedException": 403,
-    "BadRequestException": 400,
-    "DatabaseErrorException": 400,
-    "DatabaseNotFoundException": 404,
-    "DatabaseResumingException": 400,
-    "DatabaseUnavailableException": 504,
-    "ForbiddenException": 403,
-    "HttpEndpointNotEnabledException": 400,
-    "InternalServerErrorException": 500,
-    "InvalidResourceStateException": 400,
-    "InvalidSecretException": 400,
-    "NotFoundException": 404,
-    "SecretsErrorException": 400,
-    "ServiceUnavailableError": 503,
-    "StatementTimeoutException": 400,
-    "TransactionNotFoundException": 404,
-    "UnsupportedResultException": 400,
-    "ExpiredTokenException": 403,
-    "ThrottlingException": 400,
-}
-_FAULT_MESSAGES = {
-    "DatabaseResumingException": (
-        "The Aurora DB instance is resuming after being auto-paused. Please wait a few seconds and try again."
-    ),
-    "ThrottlingException": "Rate exceeded",
-    "StatementTimeoutException": "ERROR: canceling statement due to statement timeout; SQLState: 57014",
-}
-
-# The documented limit of a request.
-_REQUEST_LIMIT_BYTES = 4 * 1024 * 1024
 _REFUSED_MEMBERS = ("transactionId", "resultSetOptions", "schema", "continueAfterTimeout")
 _REFUSED_PATHS = (
     "/BatchExecute",
@@ -72,7 +48,7 @@ _REFUSED_PATHS = (
 
 @dataclass(frozen=True)
 class Call:
-    """One Execute call that was answered: `seconds` until the answer was ready, without a hang on demand."""
+    """A completed Execute call: `seconds` until the response was ready, without a hang on demand."""
 
     number: int
     sql: str
@@ -83,12 +59,23 @@ class Call:
 
 
 class DataApiServer:
-    """Answers the RDS Data API on `url` from the PostgreSQL at `postgres_url`; start() and stop(), or `with`.
+    """Serves the RDS Data API on `url`, backed by the PostgreSQL at `postgres_url`; use start() and stop(), or `with`.
 
-    `database` is the one named in postgres_url unless given; ValueError if there is neither. Port 0 takes a
-    free one. `latency_seconds` is added to every Execute call. `statement_timeout_seconds` is PostgreSQL's
-    statement_timeout; a statement over it is a StatementTimeoutException. `before_execute(number, sql,
-    parameters)` is called before each statement that is really run. `calls` grows by one per Execute call.
+    `statement_timeout_seconds` is PostgreSQL's statement_timeout; a statement over it is a StatementTimeoutException.
+    `before_execute(number, sql, parameters)` is called before each statement is run. `calls` has an element per Execute
+    call.
+
+    Args:
+        postgres_url: The PostgreSQL server.
+        database: The database; by default the one in `postgres_url`.
+        resource_arn: The ARN that requests must have.
+        secret_arn: The ARN of the secret.
+        host: The address to listen on.
+        port: The port; 0 chooses a free one.
+        latency_seconds: Added to every Execute call.
+
+    Raises:
+        ValueError: If neither `postgres_url` nor `database` has a database.
     """
 
     def __init__(
@@ -102,10 +89,10 @@ class DataApiServer:
         port: int = 0,
         latency_seconds: float = 0.0,
     ) -> None:
-        named = database or conninfo_to_dict(postgres_url).get("dbname")
-        if not named:
+        name = database or conninfo_to_dict(postgres_url).get("dbname")
+        if not name:
             raise ValueError("neither postgres_url nor database names a database")
-        self.database = str(named)
+        self.database = str(name)
         self.resource_arn = resource_arn
         self.secret_arn = secret_arn
         self.latency_seconds = latency_seconds
@@ -125,14 +112,14 @@ class DataApiServer:
 
     @property
     def url(self) -> str:
-        """The endpoint_url for boto3; RuntimeError while the server is not running."""
+        """The endpoint_url for boto3; raises RuntimeError while the server is not running."""
         if self._http is None:
             raise RuntimeError("the server is not running")
         host, port = self._http.server_address[:2]
         return f"http://{host if isinstance(host, str) else host.decode()}:{port}"
 
     def start(self) -> DataApiServer:
-        """Listen and answer in daemon threads; OSError if the port is taken."""
+        """Listen and serve in daemon threads; raises OSError if the port is taken."""
         if self._http is not None:
             raise RuntimeError("the server is already running")
         http = HttpServer(self._address, self.answer)
@@ -143,7 +130,7 @@ class DataApiServer:
         return self
 
     def stop(self) -> None:
-        """Close every connection of clients and of PostgreSQL, cancelling the statements still running."""
+        """Close all connections of clients and of PostgreSQL, canceling running statements."""
         if self._http is None or self._postgres is None:
             return
         http, postgres = self._http, self._postgres
@@ -163,14 +150,17 @@ class DataApiServer:
         self.stop()
 
     def resume_for(self, seconds: float) -> None:
-        """Answer every Execute call of the next `seconds` with DatabaseResumingException."""
+        """Fail every Execute call in the next `seconds` with DatabaseResumingException."""
         with self._lock:
             self._resuming_until = time.monotonic() + seconds
 
     def fail_next(self, error: str, *, times: int = 1, skip: int = 0) -> None:
-        """After `skip` further Execute calls fail `times` of them, statement not run; ValueError if unknown.
+        """Skip `skip` Execute calls, then fail the next `times` without running their statements.
 
-        Calls that are already to fail stay as they are, so two of these fail one after the other.
+        Calls that are already scheduled to fail are not counted, so that failures queue up.
+
+        Raises:
+            ValueError: If the error is not one of the Data API.
         """
         if error not in ERROR_STATUS:
             raise ValueError(f"not an error of the Data API: {error}")
@@ -179,13 +169,13 @@ class DataApiServer:
             self._errors.update(dict.fromkeys(numbers, error))
 
     def hang_next(self, seconds: float, *, times: int = 1) -> None:
-        """Run the next `times` statements but answer `seconds` late, as when only the answer is lost."""
+        """Run the next `times` statements but respond `seconds` late, as if only the response was lost."""
         with self._lock:
             numbers = _next_free(self._hangs, self._number, times)
             self._hangs.update(dict.fromkeys(numbers, seconds))
 
     def answer(self, path: str, target: str | None, body: bytes) -> Answer:
-        """The answer to one POST; for the HTTP handler, which has nothing else to decide."""
+        """Compute the response to a POST request; called by the HTTP handler."""
         if path == "/Execute":
             return self._execute(body)
         try:
@@ -195,7 +185,7 @@ class DataApiServer:
                 raise bad_request(f"{path[1:]} is not supported here")
             raise DataApiError("NotFoundException", f"No such operation: {path}")
         except DataApiError as error:
-            return _error_answer(error)
+            return error_answer(error)
 
     def _execute(self, body: bytes) -> Answer:
         started = time.perf_counter()
@@ -209,13 +199,13 @@ class DataApiServer:
         self._stopping.wait(self.latency_seconds)
         request: dict[str, Any] = {}
         try:
-            request = _json_object(body)
+            request = parse_request(body)
             if fault is not None:
-                raise DataApiError(fault, _FAULT_MESSAGES.get(fault, "Failed on demand"))
+                raise DataApiError(fault, FAULT_MESSAGES.get(fault, "Failed on demand"))
             answer = Answer(200, self._run(number, request))
         except DataApiError as error:
-            answer = _error_answer(error)
-        sql, names = str(request.get("sql", "")), _names(request.get("parameters"))
+            answer = error_answer(error)
+        sql, names = str(request.get("sql", "")), parameter_names(request.get("parameters"))
         seconds = time.perf_counter() - started
         self.calls.append(Call(number, sql, names, answer.error, len(answer.body), seconds))
         self._stopping.wait(hang)
@@ -246,15 +236,15 @@ class DataApiServer:
         outcome = postgres.run(
             database, statement, bound, as_json=form == "JSON", timeout_seconds=self.statement_timeout_seconds
         )
-        return _response(outcome, form == "JSON", request.get("includeResultMetadata") is True)
+        return execute_response(outcome, form == "JSON", request.get("includeResultMetadata") is True)
 
     def _secret(self, target: str, body: bytes) -> Answer:
         if target != "secretsmanager.GetSecretValue":
-            return _secret_answer(400, {"__type": "UnknownOperationException", "message": "Not supported here"})
-        if _json_object(body).get("SecretId") != self.secret_arn:
+            return secret_answer(400, {"__type": "UnknownOperationException", "message": "Not supported here"})
+        if parse_request(body).get("SecretId") != self.secret_arn:
             message = "Secrets Manager can't find the specified secret."
-            return _secret_answer(400, {"__type": "ResourceNotFoundException", "message": message})
-        # libpq's own defaults, PGUSER and PGPASSWORD among them, where the URL says nothing.
+            return secret_answer(400, {"__type": "ResourceNotFoundException", "message": message})
+        # libpq's defaults, such as PGUSER and PGPASSWORD, for what the URL lacks.
         login = {o.keyword.decode(): o.val.decode() for o in pq.Conninfo.get_defaults() if o.val is not None}
         login |= {k: str(v) for k, v in conninfo_to_dict(self._postgres_url).items() if v is not None}
         secret = {
@@ -268,7 +258,7 @@ class DataApiServer:
             "SecretString": json.dumps(secret),
             "VersionStages": ["AWSCURRENT"],
         }
-        return _secret_answer(200, members)
+        return secret_answer(200, members)
 
 
 def serve(
@@ -282,7 +272,7 @@ def serve(
     latency_seconds: float = 0.0,
     on_ready: Callable[[DataApiServer], None] | None = None,
 ) -> None:
-    """Run a server until KeyboardInterrupt; `on_ready` gets it when it listens. OSError: port taken."""
+    """Run a server until KeyboardInterrupt; `on_ready` receives it once it listens. Raises OSError for a used port."""
     server = DataApiServer(
         postgres_url,
         database=database,
@@ -300,42 +290,3 @@ def serve(
 
 def _next_free(taken: Collection[int], after: int, times: int) -> list[int]:
     return list(itertools.islice((n for n in itertools.count(after + 1) if n not in taken), times))
-
-
-def _names(parameters: Any) -> tuple[str, ...]:
-    if not isinstance(parameters, list):
-        return ()
-    return tuple(str(p.get("name")) for p in parameters if isinstance(p, dict))
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    if len(body) > _REQUEST_LIMIT_BYTES:
-        raise bad_request("The request is larger than 4 MiB")
-    try:
-        content = json.loads(body)
-    except ValueError as error:
-        raise bad_request("The request is not JSON") from error
-    if not isinstance(content, dict):
-        raise bad_request("The request is not a JSON object")
-    return content
-
-
-def _response(outcome: Outcome, as_json: bool, with_metadata: bool) -> bytes:
-    # By hand, because the rows are JSON text already and may be a mebibyte.
-    members = ['"generatedFields":[]', f'"numberOfRecordsUpdated":{outcome.updated}']
-    if outcome.columns is not None and as_json:
-        members.append(f'"formattedRecords":{encode_basestring(outcome.rows_json)}')
-    elif outcome.columns is not None:
-        members.append(f'"records":{outcome.rows_json}')
-        if with_metadata:
-            members.append(f'"columnMetadata":{json.dumps([c.metadata() for c in outcome.columns])}')
-    return ("{" + ",".join(members) + "}").encode()
-
-
-def _error_answer(error: DataApiError) -> Answer:
-    body = json.dumps({"message": error.message, **error.extra}).encode()
-    return Answer(ERROR_STATUS[error.name], body, error=error.name)
-
-
-def _secret_answer(status: int, members: dict[str, Any]) -> Answer:
-    return Answer(status, json.dumps(members).encode(), "application/x-amz-json-1.1", members.get("__type"))

@@ -1,7 +1,7 @@
-"""Pure translation between the RDS Data API and PostgreSQL's wire protocol: SQL, values, result JSON.
+"""Translation between the RDS Data API and PostgreSQL's wire protocol: SQL, values and result JSON.
 
-Here: named parameters to `$n`, Field unions to typed text values, fetched columns to JSON text, and the
-error that carries an AWS error name. Not here: connections, HTTP, faults; this module does no I/O.
+Named parameters to `$n`, Field unions to typed text values, fetched columns to JSON text, and the exception with an AWS
+error name belong here; connections, HTTP and faults do not. Pure: no I/O.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 
 class DataApiError(Exception):
-    """An error as the Data API answers it: the AWS error name, a message and further body members."""
+    """A Data API error: the AWS error name, a message and further body members."""
 
     def __init__(self, name: str, message: str, extra: Mapping[str, Any] | None = None) -> None:
         super().__init__(f"{name}: {message}")
@@ -26,7 +26,7 @@ class DataApiError(Exception):
 
 
 def bad_request(message: str) -> DataApiError:
-    """The error for everything the caller did wrong, SQL errors included."""
+    """The error for all client errors, including SQL errors."""
     return DataApiError("BadRequestException", message)
 
 
@@ -35,7 +35,7 @@ BOOL, BYTEA, INT8, INT2, INT4, TEXT, OID, JSON = 16, 17, 20, 21, 23, 25, 26, 114
 FLOAT4, FLOAT8, VARCHAR, DATE, TIME, TIMESTAMP, TIMESTAMPTZ = 700, 701, 1043, 1082, 1083, 1114, 1184
 NUMERIC, UUID, UNSPECIFIED = 1700, 2950, 0
 
-# Columns with no entry are texts, like every type the Data API has no Field for.
+# Other columns are strings, as are all types without a Field in the Data API.
 _FIELD_OF_TYPE = {
     **dict.fromkeys((INT2, INT4, INT8, OID), "longValue"),
     **dict.fromkeys((FLOAT4, FLOAT8), "doubleValue"),
@@ -43,14 +43,14 @@ _FIELD_OF_TYPE = {
     BYTEA: "blobValue",
 }
 
-# java.sql.Types, which is what ColumnMetadata.type holds; 12 (VARCHAR) is also what an enum comes back as.
+# java.sql.Types, the values of ColumnMetadata.type; enums are 12 (VARCHAR) too.
 _JDBC_TYPE = {
     **{BOOL: -7, BYTEA: -2, INT2: 5, INT4: 4, INT8: -5, OID: -5, FLOAT4: 7, FLOAT8: 8, NUMERIC: 2},
     **{DATE: 91, TIME: 92, TIMESTAMP: 93, TIMESTAMPTZ: 93, JSON: 1111, UUID: 1111, 3802: 1111},
 }
 _JDBC_VARCHAR = 12
 
-# A hint's type, and the only spelling the Data API documents for it (None: the database decides).
+# A hint's type, and the only format that the Data API documents for it (None: the database decides).
 _HINTS: dict[str, tuple[int, re.Pattern[str] | None]] = {
     "DATE": (DATE, re.compile(r"\d{4}-\d\d-\d\d")),
     "TIME": (TIME, re.compile(r"\d\d:\d\d:\d\d(\.\d{1,6})?")),
@@ -60,8 +60,8 @@ _HINTS: dict[str, tuple[int, re.Pattern[str] | None]] = {
     "UUID": (UUID, None),
 }
 
-# Identifiers and numbers are tokens of their own so that `a$1`, `$` in names and the e of `some'` are not
-# read as something else. An unterminated literal or comment runs to the end; the database complains then.
+# Identifiers and numbers are separate tokens so that `a$1`, `$` in names and the e of `some'` are not misread. An
+# unterminated literal or comment extends to the end; the database reports it.
 _TOKEN = re.compile(
     r"""
       (?P<escaped>[eE]'(?:[^'\\]|''|\\.)*(?:'(?:\s*\n\s*'(?:[^'\\]|''|\\.)*')*|\Z))
@@ -82,10 +82,15 @@ _BLOCK_EDGE = re.compile(r"/\*|\*/")
 
 
 def translate(sql: str) -> tuple[str, list[str]]:
-    """The SQL with `:name` as `$n`, and the names in order of n; a name used twice keeps one number.
+    """Replace `:name` with `$n`.
 
-    Literals, quoted identifiers, comments and `::` casts are left as they are. Errors: DataApiError for `$1`
-    in the SQL, which would otherwise silently mean the first named parameter.
+    Literals, quoted identifiers, comments and `::` casts are unchanged.
+
+    Returns:
+        The SQL, and the names in the order of n; a name used twice has one number.
+
+    Raises:
+        DataApiError: For `$1` in the SQL, which would otherwise silently mean the first named parameter.
     """
     names: dict[str, int] = {}
     parts: list[str] = []
@@ -113,14 +118,14 @@ def _end_of_block_comment(sql: str, at: int) -> int:
 
 @dataclass(frozen=True)
 class Bound:
-    """One parameter ready for the wire: its type's OID and its text value, None for NULL."""
+    """A parameter for the wire protocol: its type's OID and its text value, None for NULL."""
 
     oid: int
     value: bytes | None
 
 
 def bind(names: Sequence[str], parameters: Any) -> list[Bound]:
-    """The request's `parameters` in the order of `names`; DataApiError if one is missing, double, unused."""
+    """Bind the request's `parameters` in the order of `names`; raises DataApiError if any is missing or superfluous."""
     given: dict[str, Bound] = {}
     for parameter in _list_of_objects(parameters):
         name = parameter.get("name")
@@ -139,7 +144,7 @@ def bind(names: Sequence[str], parameters: Any) -> list[Bound]:
 
 
 def plain_parameters(parameters: Any) -> dict[str, Any]:
-    """The request's `parameters` as a plain dict of Python values, None for NULL."""
+    """The request's `parameters` as a dict of Python values, None for NULL."""
     return {p["name"]: None if "isNull" in p["value"] else next(iter(p["value"].values())) for p in parameters}
 
 
@@ -162,10 +167,10 @@ def _bound(name: str, value: Any, hint: Any) -> Bound:
             return Bound(BOOL, b"true" if content else b"false")
         case "longValue", int() if not isinstance(content, bool):
             return Bound(INT8, str(content).encode())
-        # botocore sends what JSON has no number for as the strings NaN, Infinity and -Infinity.
+        # botocore sends NaN, Infinity and -Infinity as strings, since JSON has no such numbers.
         case "doubleValue", int() | float() | "NaN" | "Infinity" | "-Infinity" if not isinstance(content, bool):
             return Bound(FLOAT8, str(content).encode())
-        # varchar, as the real one binds it: comparing it with an enum or an integer needs a cast.
+        # varchar, as in the real service: comparing it with an enum or an integer needs a cast.
         case "stringValue", str():
             return Bound(VARCHAR, encode_text(content))
         case "blobValue", str():
@@ -187,13 +192,13 @@ def _hinted(name: str, field: str, content: Any, hint: Any) -> Bound:
     if field != "stringValue" or not isinstance(content, str):
         raise bad_request(f"typeHint {hint} needs a stringValue: {name}")
     if spelling is not None and spelling.fullmatch(content) is None:
-        raise bad_request(f"Parameter is not written as typeHint {hint} asks for: {name}")
+        raise bad_request(f"Parameter does not have the format of typeHint {hint}: {name}")
     return Bound(oid, encode_text(content))
 
 
 def encode_text(text: str) -> bytes:
-    """The text as PostgreSQL takes it; DataApiError for NUL and lone surrogates, which it has no room for."""
-    # libpq reads text values up to the first NUL: unchecked, the rest would be cut off silently.
+    """Encode text for PostgreSQL; raises DataApiError for NUL and lone surrogates, which it cannot store."""
+    # libpq reads text values up to the first NUL: unchecked, the rest would be truncated silently.
     if "\0" in text:
         raise bad_request('ERROR: invalid byte sequence for encoding "UTF8": 0x00; SQLState: 22021')
     try:
@@ -204,26 +209,26 @@ def encode_text(text: str) -> bytes:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a result: its label, its type's OID and its type's name."""
+    """A result column: its label, its type's OID and its type's name."""
 
     label: str
     oid: int
     type_name: str
 
     def metadata(self) -> dict[str, Any]:
-        """The ColumnMetadata members that are known here."""
+        """The known members of ColumnMetadata."""
         jdbc = _JDBC_TYPE.get(self.oid, _JDBC_VARCHAR)
         return {"name": self.label, "label": self.label, "type": jdbc, "typeName": self.type_name}
 
 
-# map(table.get, column, column) turns the few texts that JSON spells differently and keeps all others.
+# map(table.get, column, column) replaces the few texts that JSON writes differently and keeps all others.
 _NUMBERS: dict[str | None, str] = {None: "null"}
 _DOUBLES = {None: "null", "NaN": '"NaN"', "Infinity": '"Infinity"', "-Infinity": '"-Infinity"'}
 _BOOLEANS = {None: "null", "t": "true", "f": "false"}
 
 
 def json_column(oid: int, texts: Sequence[str | None]) -> Iterable[str]:
-    """One column's JSON values, from PostgreSQL's text output (UTC, ISO dates, hex bytea)."""
+    """A column's JSON values, from PostgreSQL's text output (UTC, ISO dates, hex bytea)."""
     field = _FIELD_OF_TYPE.get(oid)
     if field == "longValue":
         return map(_NUMBERS.get, texts, texts)  # type: ignore[arg-type]
@@ -234,7 +239,7 @@ def json_column(oid: int, texts: Sequence[str | None]) -> Iterable[str]:
     if field == "blobValue":
         texts = [t if t is None else base64.b64encode(bytes.fromhex(t[2:])).decode() for t in texts]
     elif oid == TIMESTAMPTZ:
-        # The real one gives UTC without an offset.
+        # The real service returns UTC without an offset.
         texts = [t if t is None else t.replace("+00", "") for t in texts]
     if None in texts:
         return ["null" if t is None else encode_basestring(t) for t in texts]
@@ -242,11 +247,11 @@ def json_column(oid: int, texts: Sequence[str | None]) -> Iterable[str]:
 
 
 def json_rows(columns: Sequence[Column], rows: Sequence[Sequence[str | None]]) -> list[str]:
-    """Each row as the compact JSON object of formattedRecords; of equal labels the last one counts."""
-    # 4000 rows of 9 columns (0.86 MB; ids, texts, an enum, float, numeric, timestamp), query included, on
-    # two shared cores: json.dumps over dicts 15 ms (11 ms of it CPU here), these templates 11 ms (6 ms),
-    # row_to_json around the query 12 ms (1.5 ms). Wrapping the query gains nothing and gets numeric, json
-    # and timestamps wrong, breaks INSERT ... RETURNING, and leaves the order of rows to the planner.
+    """Each row as a compact JSON object of formattedRecords; the last of equal labels wins."""
+    # 4000 rows of 9 columns (0.86 MB; ids, texts, an enum, float, numeric, timestamp), including the query, on two
+    # shared cores: json.dumps over dicts 15 ms (11 ms of CPU in this process), these templates 11 ms (6 ms),
+    # row_to_json around the query 12 ms (1.5 ms). Wrapping the query is not faster, formats numeric, json and
+    # timestamps wrongly, breaks INSERT ... RETURNING, and leaves the row order to the planner.
     position = {column.label: index for index, column in enumerate(columns)}
     labels = [encode_basestring(label).replace("%", "%%") for label in position]
     template = "{" + ",".join(f"{label}:%s" for label in labels) + "}"
@@ -258,13 +263,13 @@ def json_rows(columns: Sequence[Column], rows: Sequence[Sequence[str | None]]) -
 
 
 def field_rows(columns: Sequence[Column], rows: Sequence[Sequence[str | None]]) -> list[str]:
-    """Each row as the JSON list of Field unions that `records` holds."""
+    """Each row as a JSON list of Field unions, the format of `records`."""
     if not rows or not columns:
         return ["[]"] * len(rows)
     fields: list[list[str]] = []
     for column, texts in zip(columns, zip(*rows, strict=True), strict=True):
         kind = _FIELD_OF_TYPE.get(column.oid, "stringValue")
         values = json_column(column.oid, texts)
-        # A text that says null is '"null"' here, so a bare null is only ever SQL's.
+        # The text null is '"null"' here, so a bare null is always SQL NULL.
         fields.append([f'{{"{kind}":{v}}}' if v != "null" else '{"isNull":true}' for v in values])
     return ["[" + ",".join(row) + "]" for row in zip(*fields, strict=True)]

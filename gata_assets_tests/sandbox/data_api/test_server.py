@@ -22,7 +22,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.sandbox.data_api.server import ERROR_STATUS, DataApiServer, serve
+from gata_assets.sandbox.data_api.protocol import ERROR_STATUS
+from gata_assets.sandbox.data_api.server import DataApiServer, serve
 from gata_assets.sandbox.data_api.sql import translate
 
 if TYPE_CHECKING:
@@ -313,7 +314,7 @@ def test_names_in_literals_comments_and_casts_are_no_parameters(select: Select) 
         ([parameter("id", "DATE", longValue=1)], "typeHint DATE needs a stringValue: id"),
         (
             [parameter("id", "TIMESTAMP", stringValue="2024-01-31T01:02:03Z")],
-            "Parameter is not written as typeHint TIMESTAMP asks for: id",
+            "Parameter does not have the format of typeHint TIMESTAMP: id",
         ),
     ],
 )

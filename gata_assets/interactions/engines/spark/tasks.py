@@ -43,11 +43,11 @@ _STORED_SCHEMA = pa.schema(
 
 def bucket_count(rows: int, rows_per_part: int) -> int:
     """The number of key buckets for sums by user and item, of which there are fewer than rows."""
-    return min(max(rows // (4 * rows_per_part), 1), _MOST_BUCKETS)
+    return min(max(rows // (4 * rows_per_part), 1), _MAX_BUCKETS)
 
 
 # Each task outputs a piece per bucket.
-_MOST_BUCKETS = 256
+_MAX_BUCKETS = 256
 
 
 @cache
