@@ -11,7 +11,7 @@ SAMPLE = if [ -z "$${TICKETS_URL}$${DB_ARN}" ] && ! grep -qsE '^(TICKETS_URL|DB_
 	&& [ ! -f gata-sample.sqlite ]; then \
 	echo "==> Making a store of sample tickets"; $(BIN)/gata sample-data; fi
 
-.PHONY: run ui test browser java check bench lock clean
+.PHONY: run ui test-fast test soak browser java check bench lock clean
 
 run: $(VENV)/.ready-to-run .dagster/dagster.yaml
 	@$(SAMPLE)
@@ -23,14 +23,27 @@ ui: $(VENV)/.ready-to-run .dagster/dagster.yaml
 	@echo "==> The Dagster UI opens at http://127.0.0.1:3000 (stop it with Ctrl-C)"
 	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
 
-# BROWSER=no and SPARK=no leave out the tests that need a browser or Java.
+# Three tiers: `test-fast` while working, `test` for every change, `soak` with full counts, sizes and matrices.
+# BROWSER=no and SPARK=no leave out the tests that need a browser or Java; ORDER=random shuffles the tests, by a seed
+# that is shown (ORDER=random SEED=1 for a given one); WORKERS is how many processes run them.
+WORKERS ?= 2
 NO_BROWSER = $(filter no,$(BROWSER))
 NO_SPARK = $(filter no,$(SPARK))
-CHOSEN = $(if $(NO_BROWSER),not browser)$(if $(and $(NO_BROWSER),$(NO_SPARK)), and )$(if $(NO_SPARK),not spark)
+WITHOUT = $(if $(NO_BROWSER), and not browser)$(if $(NO_SPARK), and not spark)
+SHUFFLED = $(if $(filter random,$(ORDER)),-p randomly$(if $(SEED), --randomly-seed=$(SEED)))
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(SHUFFLED)
+
+test-fast: $(VENV)/.ready-to-test
+	@echo "==> Running the tests that start no process and no server"
+	@$(PYTEST) -m "not (process or server or spark or browser or soak)"
 
 test: $(VENV)/.ready-to-test $(if $(NO_BROWSER),,browser) $(if $(NO_SPARK),,java)
 	@echo "==> Running the tests"
-	@$(BIN)/python -m pytest -m "$(CHOSEN)"
+	@$(PYTEST) -m "not soak$(WITHOUT)" --durations=25
+
+soak: $(VENV)/.ready-to-test $(if $(NO_BROWSER),,browser) $(if $(NO_SPARK),,java)
+	@echo "==> Running the soak tests: full counts, sizes and matrices"
+	@$(PYTEST) -m "soak$(WITHOUT)" --durations=25
 
 # What the test of the UI clicks in: looked for under the names that test_ui.py knows, installed where that is possible.
 browser:

@@ -32,6 +32,11 @@ from gata_assets.tickets.sources.data_api import DataApiTickets
 from gata_assets.tickets.sources.ddl import create_sqlite, insert_postgres
 from gata_assets.tickets.sources.postgres import PostgresTickets
 from gata_assets.tickets.sources.sqlite import SqliteTickets
+from gata_assets_tests.support.marks import (  # noqa: F401 - hooks
+    pytest_collection_modifyitems,
+    pytest_runtest_call,
+    pytest_runtest_protocol,
+)
 from gata_assets_tests.support.scenario import database_rows
 from gata_assets_tests.support.spark_cluster import spark_engine, spark_master  # noqa: F401 - fixtures
 
@@ -98,7 +103,13 @@ def data_api_source(data_api: DataApiServer) -> DataApiTickets:
     return DataApiTickets(cluster_arn=data_api.resource_arn, secret_arn=data_api.secret_arn, region=REGION)
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "data-api"])
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.server),
+        pytest.param("data-api", marks=pytest.mark.server),
+    ]
+)
 def source_of(request: pytest.FixtureRequest, tmp_path: Path) -> SourceOf:
     """Each kind of ticket source in turn, over a database that holds the given rows."""
 
@@ -136,7 +147,7 @@ def bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch, aws_credentials: None
     return name
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.server)])
 def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     """Each kind of store in turn, empty."""
     if request.param == "local":

@@ -161,6 +161,7 @@ def reads_of_reports(faults: Faults) -> Counter[str]:
     return Counter(path.rpartition("/")[2] for path in paths if "/acme/reports/" in path)
 
 
+@pytest.mark.server
 def test_a_command_and_each_run_of_it_read_a_report_once(settings: Settings, bucket: str, faults: Faults) -> None:
     store = S3StoreResource(bucket=bucket, s3=S3Resource())
     store.write("acme/raw/items/2026-01-01/items.csv", b"item_id,title\ni1,one\n")

@@ -24,7 +24,7 @@ from playwright.sync_api import TimeoutError as BrowserTimeoutError
 from gata_assets_tests.support.dagster_servers import PATIENCE_SECONDS, WORKSPACE, answers, home_in, running, wait_until
 from gata_assets_tests.support.loopback import free_port
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.process]
 
 ASSETS = ("tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split")
 INTERACTION_ASSETS = (

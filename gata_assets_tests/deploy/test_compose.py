@@ -238,6 +238,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+@pytest.mark.process
 class TestStack:
     def test_a_batch_that_the_ui_starts_is_prepared(self, stack: Stack) -> None:
         run = stack.launch()

@@ -131,18 +131,21 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
             process.wait(20)
 
 
+@pytest.mark.process
 def test_nobody_gets_in_without_the_password(proxy: Proxy) -> None:
     for path in ("/", "/graphql", "/server_info"):
         assert proxy.get(path, {})[0] == 401
         assert proxy.get(path, BAD)[0] == 401
 
 
+@pytest.mark.process
 def test_with_the_password_the_ui_is_there(proxy: Proxy) -> None:
     status, body = proxy.get("/server_info", GOOD)
     assert status == 200 and "dagster_webserver_version" in body
     assert "<html" in proxy.get("/", GOOD)[1]
 
 
+@pytest.mark.process
 def test_a_subscription_upgrades_to_a_websocket_for_whoever_may(proxy: Proxy) -> None:
     status, said = proxy.subscribe(GOOD)
     assert " 101 " in status

@@ -68,6 +68,7 @@ defs = dg.Definitions(jobs=[reads])
 
 
 class TestPools:
+    @pytest.mark.process
     def test_two_runs_do_not_read_the_ticket_database_at_once(
         self, instance: dg.DagsterInstance, tmp_path: Path
     ) -> None:

@@ -26,6 +26,8 @@ from gata_assets.settings.model import variable_names
 from gata_assets.tickets.sources.ddl import insert_postgres
 from gata_assets_tests.support.scenario import database_rows
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 SECONDS_TO_WAIT = 60
 

@@ -23,7 +23,7 @@ from gata_assets_tests.support.fault_proxy import S3_ERROR, FaultProxy, Faults, 
 KEY = "training/gata-general/2026010203/train/data.json"
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.server)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     """Each kind of store in turn, empty."""
     if request.param == "local":
@@ -249,6 +249,7 @@ def test_a_local_write_that_fails_leaves_the_old_object_and_nothing_beside_it(
     assert files_below(tmp_path) == before
 
 
+@pytest.mark.process
 def test_writers_of_other_keys_do_not_disturb_one_another(tmp_path: Path) -> None:
     """Two processes, as two runs of a backfill are."""
     code = (

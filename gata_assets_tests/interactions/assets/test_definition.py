@@ -111,6 +111,7 @@ def test_days_wait_for_the_catalogue_where_unknown_items_are_rejected(store: Loc
         assert graph.get(dg.AssetKey(["acme", "curated_interactions"])).parent_keys == expected
 
 
+@pytest.mark.process
 def test_definitions_load_no_compiled_kernels() -> None:
     program = (
         "import sys\nfrom gata_assets.definitions import build_definitions\n"

@@ -79,6 +79,7 @@ print(*sys.modules)
 """
 
 
+@pytest.mark.process
 def test_raw_files_are_sorted_and_curated_without_dagster_pandas_and_pandera(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", CURATE, str(tmp_path)], capture_output=True, text=True, check=True)
     said, modules = done.stdout.splitlines()

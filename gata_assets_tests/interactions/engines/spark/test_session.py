@@ -40,6 +40,7 @@ def said(program: str, environment: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("address", ["spark://127.0.0.1:{}", "sc://127.0.0.1:{}/;token=secret"])
+@pytest.mark.server
 def test_an_address_where_nobody_listens_is_told_at_once_and_without_its_token(address: str) -> None:
     where = address.format(free_port())
     master, remote = (where, None) if where.startswith("spark") else (None, where)
@@ -47,11 +48,13 @@ def test_an_address_where_nobody_listens_is_told_at_once_and_without_its_token(a
         open_session(master=master, remote=remote, settings={})
 
 
+@pytest.mark.process
 def test_without_pyspark_it_is_said_how_to_get_it() -> None:
     program = "import sys; sys.modules['pyspark'] = None\n" + _OPEN
     assert said(program, {}) == "INTERACTION_ENGINE=spark needs pyspark: pip install 'gata-assets[spark]'"
 
 
+@pytest.mark.process
 def test_without_java_it_is_said_that_it_is_needed(tmp_path: Path) -> None:
     """With the tools that Spark's own script calls, and no Java among them."""
     for name in ("bash", "dirname", "ps", "basename", "env", "cat", "sed", "tr"):

@@ -1,0 +1,57 @@
+"""Marks of tests: what a test starts, and that it says so.
+
+A test that takes a fixture of a server is marked `server` here; everything else is marked where it is written. A test
+without its mark fails when it starts a process or takes a port: so `make test-fast` starts none.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+SERVER_FIXTURES = frozenset({"postgres_url", "moto_url", "server_url"})
+_NEEDED = {
+    "subprocess.Popen": ("process", "server", "spark", "browser"),
+    "socket.bind": ("process", "server", "spark", "browser"),
+}
+_running: list[pytest.Item] = []
+_found: set[str] = set()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the servers that their fixtures start."""
+    for item in items:
+        if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
+    """Know which test is running, with its fixtures."""
+    _found.clear()
+    _running.append(item)
+    try:
+        return (yield)
+    finally:
+        _running.pop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[object]:
+    """Fail a test that did without its mark what needs one."""
+    result = yield
+    for event in _found:
+        pytest.fail(f"{event}: this test, or a fixture of it, needs one of the marks {', '.join(_NEEDED[event])}")
+    return result
+
+
+def _note(event: str, _: tuple[object, ...]) -> None:
+    """Nothing is raised here: it would be raised on whatever thread it happens, and leave others waiting."""
+    needed = _NEEDED.get(event)
+    if needed and _running and not set(needed) & {mark.name for mark in _running[-1].iter_markers()}:
+        _found.add(event)
+
+
+sys.addaudithook(_note)
