@@ -16,7 +16,7 @@ _MAX_BARS = 15
 def draw_label_chart(counts: Mapping[str, int], *, title: str) -> str:
     """Draw a horizontal bar per label, largest first; one bar shows the sum of all labels after the first 15."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    shown, rest = ordered[:_MAX_BARS], ordered[_MOST_BARS:]
+    shown, rest = ordered[:_MAX_BARS], ordered[_MAX_BARS:]
     if rest:
         shown.append((f"{len(rest)} more labels", sum(count for _, count in rest)))
     most = max((count for _, count in shown), default=1) or 1

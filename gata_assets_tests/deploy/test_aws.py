@@ -35,9 +35,12 @@ from gata_assets.settings.model import parse_settings, variable_names
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.training_files import CHANNELS, GENERAL_DATASET, channel_key
+from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.dagster_private import LaunchRunContext, job_origin
 from gata_assets_tests.support.loopback import free_port, relay
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
+
+SECRET = canary("a database's password")
 
 ROOT = Path(__file__).parents[2]
 AWS = ROOT / "deploy" / "aws"
@@ -71,7 +74,7 @@ def instance(
         "DAGSTER_PG_PORT": str(port),
         "DAGSTER_PG_DB": database,
         "DAGSTER_PG_USER": "postgres",
-        "DAGSTER_PG_PASSWORD": "p@ss/word",
+        "DAGSTER_PG_PASSWORD": f"p@ss/{SECRET}",
         "DAGSTER_LOGS_BUCKET": bucket,
         "DAGSTER_RUN_TASK": "gata-assets-run",
     }.items():
@@ -119,6 +122,7 @@ def subnets(task: dict[str, Any]) -> list[str]:
 
 
 class TestInstance:
+    @pytest.mark.process
     def test_it_is_what_the_file_says(self, instance: dg.DagsterInstance) -> None:
         assert isinstance(instance.compute_log_manager, S3ComputeLogManager)
         launcher = instance.run_launcher
@@ -126,6 +130,7 @@ class TestInstance:
         assert "task-definition/gata-assets-run:" in (launcher.task_definition or "")
         assert launcher.secrets_tags == []
 
+    @pytest.mark.process
     def test_a_run_is_recorded_in_the_database_and_its_log_in_the_bucket(
         self, instance: dg.DagsterInstance, bucket: str, postgres_url: str
     ) -> None:
@@ -143,6 +148,7 @@ class TestInstance:
         assert key.startswith(f"dagster/storage/{result.run_id}/")
         assert b"counts, and no text" in boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
 
+    @pytest.mark.process
     def test_a_run_is_started_as_a_task_whose_command_prepares_the_batch(
         self, instance: dg.DagsterInstance, daemons_task: str, bucket: str, tmp_path: Path
     ) -> None:
@@ -177,7 +183,7 @@ class TestInstance:
         assert override["name"] == "run"
         # ECS takes 8,192 characters of overrides.
         assert len(json.dumps(task["overrides"])) < 7_000
-        assert "p@ss" not in json.dumps(task)
+        assert SECRET not in json.dumps(task)
 
         [entry_point] = re.findall(r'"aws_ecs_task_definition" "run" .*?entryPoint += (\[.*?\])', CODE, flags=re.DOTALL)
         # Without the name of the task that runs are: the role of a run may do nothing with ECS, so it must not try.
@@ -267,6 +273,7 @@ class TestTerraform:
     def test_no_secret_is_written_down(self) -> None:
         assert not re.findall(r"^\s+(?:password|secret_string) +=", CODE, flags=re.MULTILINE)
 
+    @pytest.mark.process
     def test_terraform_takes_it(self, tmp_path: Path) -> None:
         terraform = shutil.which("terraform")
         if not terraform:

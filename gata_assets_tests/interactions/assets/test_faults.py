@@ -37,6 +37,7 @@ from gata_assets_tests.interactions.assets.test_batch_run import (
     run,
     store,
 )
+from gata_assets_tests.support.canaries import canary
 
 __all__ = ["instance", "store"]
 ONE = {"TENANTS": "acme"}
@@ -125,7 +126,9 @@ def test_the_words_of_an_unforeseen_error_reach_neither_events_nor_log_lines(
 ) -> None:
     fill(store, "acme")
     assert curate(instance, store, **ONE).success
-    result = run(instance, store, PREPARE_INTERACTIONS, BATCH, engine=EngineWithAFault(said="user 4711"), **ONE)
+    result = run(
+        instance, store, PREPARE_INTERACTIONS, BATCH, engine=EngineWithAFault(said=f"user {canary('a user')}"), **ONE
+    )
     assert not result.success
     assert "ValueError, which nobody foresaw" in failures(result)[0].reason
     kept: list[Mapping[str, object]] = [
@@ -133,7 +136,7 @@ def test_the_words_of_an_unforeseen_error_reach_neither_events_nor_log_lines(
         for record in instance.all_logs(result.run_id)
     ]
     assert kept
-    assert "4711" not in json.dumps(kept)
+    assert canary("a user") not in json.dumps(kept)
     logged = capfd.readouterr()
     assert "ValueError" in logged.err
-    assert "4711" not in logged.err + logged.out
+    assert canary("a user") not in logged.err + logged.out

@@ -12,6 +12,7 @@ from hypothesis import given
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.features.events import EventCoder, EventTable, code_events
 from gata_assets.interactions.rules import InteractionType
+from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.interaction_worlds import B, Event, World, any_world, event_table, interactions_frame
 
 VIEW = InteractionType.VIEW
@@ -68,11 +69,12 @@ def test_users_without_an_interaction_get_no_code_and_items_do() -> None:
 
 
 def test_two_ids_with_one_key_are_told_by_number() -> None:
-    frame = interactions_frame([Event("secret-1", "i", VIEW, B), Event("secret-2", "i", VIEW, B)])
+    secret = canary("a user")
+    frame = interactions_frame([Event(f"{secret}1", "i", VIEW, B), Event(f"{secret}2", "i", VIEW, B)])
     users = ids(frame, "user").with_columns(user_key=pl.lit(frame["user_key"][0], pl.UInt64))
     with pytest.raises(DataRuleError, match="1 of 2 user ids have the same hash") as error:
         code_events(frame, users, ids(frame, "item"))
-    assert "secret" not in str(error.value)
+    assert secret not in str(error.value)
 
 
 def test_two_ids_with_one_key_on_two_days_are_told() -> None:

@@ -321,7 +321,7 @@ def test_a_row_that_is_left_out_is_found() -> None:
 def test_a_value_that_breaks_its_schema_is_counted_and_not_told() -> None:
     events = event_table(A_WORLD.events)
     tables = make_features(events, catalogue_frame([]), before=B)
-    spoilt = replace(tables, user_features=replaced(tables.user_features, "avg_rating", lambda _: [77.25]))
+    spoilt = replace(tables, user_features=replaced(tables.user_features, "avg_rating", lambda _: [7_261_943.5]))
     [outcome] = broken(check_features(spoilt, events, WINDOW)["user_features"]["user_features_are_valid"])
     assert "avg_rating" in outcome.rule and outcome.failed == outcome.checked == 1
-    assert "77.25" not in str(outcome)
+    assert "7261943" not in str(outcome)

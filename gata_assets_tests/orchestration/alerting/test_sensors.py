@@ -37,8 +37,11 @@ from gata_assets.tickets.sources.data_api import DataApiTickets
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets_tests.conftest import REGION
+from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.fakes import AlertsThatBreak, TicketsThatBreak
 from gata_assets_tests.support.scenario import FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
+
+SECRET = canary("a text")
 
 RULES = ArrivalRules(90, 365, recent_batch_days=7, min_new_tickets=1, first_batch_id="2024010100")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -314,7 +317,7 @@ class TestFailedRuns:
     def failing(self, desk: Desk) -> Desk:
         """A desk whose batch fails at the checks: a text has a character that the fine-tuning job refuses."""
         assert isinstance(desk.source, SqliteTickets)
-        write(Path(desk.source.path), [*world(), {"text": "PRIVATE Person"}])
+        write(Path(desk.source.path), [*world(), {"text": SECRET.upper()}])
         return desk
 
     def test_a_failed_run_reaches_the_topic_with_batch_asset_check_and_reason_and_no_text(
@@ -335,17 +338,17 @@ class TestFailedRuns:
         assert (failure["batch_id"], failure["asset"]) == ("2026010203", "tickets")
         assert failure["checks"] == ["tickets_are_valid"]
         assert failure["reason"].startswith("tickets breaks 1 rule, and nothing was written.")
-        assert "rivate" not in json.dumps(message).lower()
+        assert SECRET not in json.dumps(message).lower()
 
     def test_what_others_say_of_an_error_is_left_to_the_run(self, desk: Desk, topic: Topic) -> None:
         reporter = Reporter(desk.instance, desk.definitions, SnsAlerts(topic_arn=topic.arn))
         reporter.tick()
         desk.prepare("2026010203")
-        broken = dg.asset(name="tickets")(lambda: [].index("private person"))
+        broken = dg.asset(name="tickets")(lambda: [].index(SECRET))
         dg.materialize([broken], instance=desk.instance, raise_on_error=False)
         reporter.tick()
         [message] = topic.received()
-        assert "private" not in json.dumps(message)
+        assert SECRET not in json.dumps(message)
         [failure] = json.loads(message["Message"])["failures"]
         assert (failure["batch_id"], failure["reason"]) == ("none", "ValueError: see the run")
 

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from gata_assets.sandbox.data_api.protocol import ERROR_STATUS
 from gata_assets.sandbox.data_api.server import DataApiServer, serve
 from gata_assets.sandbox.data_api.sql import translate
+from gata_assets_tests.support.canaries import canary
 
 if TYPE_CHECKING:
     from types_boto3_rds_data import RDSDataServiceClient
@@ -337,9 +338,9 @@ def test_a_nul_in_a_string_is_an_error_not_a_truncation(execute: Execute) -> Non
 def test_a_parameter_is_never_part_of_the_sql_text(select: Select, database: psycopg.Connection[Any]) -> None:
     seen = select(
         "SELECT query AS q FROM pg_stat_activity WHERE pid = pg_backend_pid() AND :a <> ''",
-        parameter("a", stringValue="needle"),
+        parameter("a", stringValue=canary("a value")),
     )
-    assert "$1" in seen[0]["q"] and "needle" not in seen[0]["q"]
+    assert "$1" in seen[0]["q"] and canary("a value") not in seen[0]["q"]
 
 
 _plain = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
@@ -652,17 +653,17 @@ def test_a_hook_changes_rows_between_two_pages(
 
 
 def test_calls_are_recorded_with_names_but_without_values(server: DataApiServer, execute: Execute) -> None:
-    execute("SELECT :secret AS s", parameter("secret", stringValue="needle"))
+    execute("SELECT :secret AS s", parameter("secret", stringValue=canary("a value")))
     refusal(lambda: execute("SELECT 1/0"))
     first, second = server.calls
     assert (first.number, first.sql, first.parameter_names) == (1, "SELECT :secret AS s", ("secret",))
     assert first.error is None and first.response_bytes > 0 and 0 < first.seconds < 5
     assert (second.number, second.error) == (2, "BadRequestException")
-    assert "needle" not in repr(server.calls)
+    assert canary("a value") not in repr(server.calls)
 
 
 def test_nothing_is_logged(execute: Execute, capfd: pytest.CaptureFixture[str]) -> None:
-    execute("SELECT :secret AS s", parameter("secret", stringValue="needle"))
+    execute("SELECT :secret AS s", parameter("secret", stringValue=canary("a value")))
     assert capfd.readouterr() == ("", "")
 
 

@@ -39,6 +39,7 @@ from gata_assets.tickets.sources.base import TicketSource, tickets_from_arrow
 from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets.tickets.splits import Split, split_by_text
 from gata_assets_tests.conftest import SourceOf, sqlite_of
+from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.fakes import RecordingTickets, StoreThatBreaks, StoreWithoutDelete, StoreWithPages
 from gata_assets_tests.support.scenario import (
     BATCH_ID,
@@ -356,7 +357,7 @@ def test_an_asset_refuses_a_table_that_was_made_from_another_one(
 def test_no_text_and_no_secret_reaches_events_metadata_or_logs(
     tmp_path: Path, store: LocalStoreResource, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    secret = "zzsecretzz"
+    secret = canary("a text")
     good = [{**row, "text": f"{row['text']} {secret}"} for row in world()]
     bad = {"text": f"{secret} CAPITALS", "closed": TRAINING_WINDOW.start + 5}
     with dg.DagsterInstance.ephemeral() as instance:
@@ -452,6 +453,7 @@ def test_every_asset_is_described_with_columns_and_checks() -> None:
     assert parents["low_volume_split"] == {"low_volume_tickets", "label_counts"}
 
 
+@pytest.mark.process
 def test_dagster_asset_materialize_runs_one_partition(embedded: SqliteTickets, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
