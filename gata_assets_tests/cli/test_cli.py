@@ -1,6 +1,7 @@
 """The commands of `gata`, as their users call them.
 
-Real: processes, exit codes, terminals (a pseudo-terminal), files, S3 over HTTP. Nothing is faked.
+Real: commands, exit codes, files, S3 over HTTP; a process of its own where JSON lines, a terminal (a pseudo-terminal)
+or a Dagster home is looked at. Nothing is faked.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ import pytest
 from click.testing import CliRunner
 
 from gata_assets.cli.main import main
-from gata_assets.settings.model import variable_names
+from gata_assets_tests.support.canaries import canary
+from gata_assets_tests.support.command import PROGRAM, dagster_home, environment, gata, gata_process
 from gata_assets_tests.support.scenario import BATCH_ID
+
+SECRET = canary("a password")
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,26 +37,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def environment(**variables: str) -> dict[str, str]:
-    mine = {name: value for name, value in os.environ.items() if name not in variable_names()}
-    for name in ("DAGSTER_HOME", "GATA_ENV_FILE"):
-        mine.pop(name, None)
-    return {**mine, **variables}
-
-
-def gata(directory: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "-m", "gata_assets", *arguments],
-        cwd=directory,
-        env=environment(**variables),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
-
+@pytest.mark.process
 def test_prepare_speaks_json_lines_where_there_is_no_terminal(workplace: Path) -> None:
-    ran = gata(workplace, "prepare", BATCH_ID)
+    ran = gata_process(workplace, "prepare", BATCH_ID)
     assert ran.returncode == 0, ran.stderr
     lines = [json.loads(line) for line in ran.stderr.splitlines()]
     assert {line["batch_id"] for line in lines if "batch_id" in line} == {BATCH_ID}
@@ -71,11 +58,15 @@ def test_prepare_speaks_json_lines_where_there_is_no_terminal(workplace: Path) -
     assert all((workplace / place).exists() for place in places)
 
 
+@pytest.mark.process
 def test_prepare_shows_progress_and_a_table_on_a_terminal(workplace: Path) -> None:
     leader, follower = pty.openpty()
-    command = [sys.executable, "-m", "gata_assets", "prepare", BATCH_ID]
     process = subprocess.Popen(
-        command, cwd=workplace, env=environment(TERM="xterm", COLUMNS="140"), stdout=follower, stderr=follower
+        [*PROGRAM, "prepare", BATCH_ID],
+        cwd=workplace,
+        env=environment(TERM="xterm", COLUMNS="140"),
+        stdout=follower,
+        stderr=follower,
     )
     os.close(follower)
     shown = b""
@@ -146,11 +137,10 @@ def test_settings_come_from_a_file(workplace: Path, tmp_path: Path) -> None:
     assert manifest["settings"]["SPLIT_SEED"] == 7
 
 
+@pytest.mark.process
 def test_a_run_is_recorded_where_dagster_home_is_set(workplace: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
-    assert gata(workplace, "prepare", BATCH_ID, DAGSTER_HOME=str(home)).returncode == 0
+    home = dagster_home(tmp_path)
+    assert gata_process(workplace, "prepare", BATCH_ID, DAGSTER_HOME=str(home)).returncode == 0
     code = (
         "import dagster as dg; i = dg.DagsterInstance.get(); "
         "print(i.get_materialized_partitions(dg.AssetKey('general_split')), {r.status.value for r in i.get_runs()}, "
@@ -179,10 +169,10 @@ def test_the_aws_sdk_that_cannot_be_set_up_is_an_error_in_words(workplace: Path)
 
 
 def test_the_local_data_api_says_when_its_database_cannot_be_used(tmp_path: Path) -> None:
-    ran = gata(tmp_path, "data-api", "--postgres", "postgresql://reader:hunter2@127.0.0.1:9/gata")
+    ran = gata(tmp_path, "data-api", "--postgres", f"postgresql://reader:{SECRET}@127.0.0.1:9/gata")
     assert ran.returncode == 1
     assert "The database of --postgres cannot be used: OperationalError" in ran.stderr
-    assert "hunter2" not in ran.stdout + ran.stderr
+    assert SECRET not in ran.stdout + ran.stderr
 
 
 def test_sample_data_does_not_overwrite_without_being_told(workplace: Path) -> None:
@@ -210,12 +200,12 @@ def test_the_doctor_finds_a_healthy_set_up_well(workplace: Path) -> None:
 
 
 def test_the_doctor_says_what_is_wrong_with_the_database_and_still_looks_at_the_target(tmp_path: Path) -> None:
-    url = "postgresql://reader:hunter2@127.0.0.1:9/gata"
+    url = f"postgresql://reader:{SECRET}@127.0.0.1:9/gata"
     ran = gata(tmp_path, "doctor", TICKETS_URL=url, LOW_VOLUME_FALLBACK_LABEL="1")
     assert ran.returncode == 1
     assert "BAD  tickets: PostgreSQL cannot be read" in ran.stdout
     assert "ok   target, delete" in ran.stdout
-    assert "hunter2" not in ran.stdout + ran.stderr
+    assert SECRET not in ran.stdout + ran.stderr
 
 
 def test_the_doctor_says_what_is_wrong_with_the_target(workplace: Path, bucket: str) -> None:
@@ -253,6 +243,7 @@ def test_no_page_for_readers_has_a_hole() -> None:
         assert not {"BENCHMARKS", "TODO", "TBD"} & set(page.read_text().split()), page
 
 
+@pytest.mark.process
 def test_help_loads_nothing_heavy() -> None:
     heavy = "('dagster', 'pandas', 'polars', 'numba', 'pyspark', 'pydantic', 'boto3')"
     code = f"import sys, gata_assets.cli.main; print([name for name in {heavy} if name in sys.modules])"

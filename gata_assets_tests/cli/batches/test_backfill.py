@@ -1,6 +1,6 @@
 """`gata backfill`: what is missing of a range, what it says before and while it works, and how it ends.
 
-Real: the command in a process of its own, SQLite, a Data API over PostgreSQL, files. Nothing is stood in for.
+Real: the command (as a process where it is interrupted), SQLite, a Data API over PostgreSQL, files. Nothing is faked.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
 from datetime import timedelta
 from hashlib import sha256
@@ -28,8 +27,9 @@ from gata_assets.tickets.backfill_estimate import SpanVolume, estimate_backfill
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.shared_read import SharedTickets
 from gata_assets.tickets.windows import BatchWindows, merge_windows, windows_of
-from gata_assets_tests.cli.test_cli import environment
 from gata_assets_tests.conftest import SourceOf
+from gata_assets_tests.support.canaries import canary
+from gata_assets_tests.support.command import PROGRAM, Ran, dagster_home, environment, gata
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, RULES, TRAINING_WINDOW, database_rows, world
 
 SETTINGS = {"LOW_VOLUME_THRESHOLD": "0.1", "LOW_VOLUME_FALLBACK_LABEL": str(FALLBACK_LABEL)}
@@ -43,16 +43,9 @@ def workplace(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def backfill(directory: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def backfill(directory: Path, *arguments: str, **variables: str) -> Ran:
     settings = {"TICKETS_URL": "sqlite:///tickets.sqlite", **SETTINGS, **variables}
-    return subprocess.run(
-        [sys.executable, "-m", "gata_assets", "backfill", *arguments],
-        cwd=directory,
-        env=environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    return gata(directory, "backfill", *arguments, **settings)
 
 
 def files_of(directory: Path) -> dict[str, tuple[str, int]]:
@@ -135,13 +128,13 @@ def test_batches_that_were_made_with_other_settings_are_counted_and_kept(workpla
 
 
 def test_batches_that_fail_are_named_and_the_command_exits_with_1(workplace: Path) -> None:
-    bad = {"text": "CAPITALS", "closed": TRAINING_WINDOW.start + 5}
+    bad = {"text": canary("a text").upper(), "closed": TRAINING_WINDOW.start + 5}
     create_sqlite(workplace / "tickets.sqlite", database_rows([*world(), bad]))
     failed = backfill(workplace, FIRST, LAST)
     assert failed.returncode == 1
     assert "FAILED 2026010203 tickets: tickets breaks 1 rule, and nothing was written." in failed.stdout
     assert "5 batches prepared, 1 failed, in 1 runs" in failed.stdout
-    assert "CAPITALS" not in failed.stdout + failed.stderr
+    assert canary("a text") not in (failed.stdout + failed.stderr).lower()
     assert backfill(workplace, "2026010204", LAST).returncode == 0
 
 
@@ -200,9 +193,10 @@ def test_datasets_of_two_runs_are_no_batch(workplace: Path) -> None:
     assert general.read_bytes() != earlier
 
 
+@pytest.mark.process
 def test_an_interrupted_backfill_says_so_and_leaves_whole_batches(workplace: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "gata_assets", "backfill", FIRST, "2026011203"],
+        [*PROGRAM, "backfill", FIRST, "2026011203"],
         cwd=workplace,
         env=environment(TICKETS_URL="sqlite:///tickets.sqlite", **SETTINGS),
         stdout=subprocess.PIPE,
@@ -328,8 +322,7 @@ def test_a_window_of_no_batch_is_refused() -> None:
 
 
 def test_runs_of_a_backfill_are_recorded_where_dagster_home_is_set(workplace: Path) -> None:
-    home = workplace / "home"
-    home.mkdir()
+    home = dagster_home(workplace)
     assert backfill(workplace, FIRST, "2026010204", DAGSTER_HOME=str(home)).returncode == 0
     with dg.DagsterInstance.from_config(str(home)) as instance:
         [run] = instance.get_runs()

@@ -1,6 +1,6 @@
 """`gata prepare` and `gata backfill` with tenants: both halves of a batch, from files that were ingested.
 
-Real: the commands in processes of their own, SQLite, files. Nothing is faked.
+Real: the commands (as a process where one is interrupted), SQLite, files. Nothing is faked.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from typing import Any
 import pytest
 
 from gata_assets.tickets.sources.ddl import create_sqlite
-from gata_assets_tests.cli.test_cli import environment, gata
 from gata_assets_tests.interactions.assets.test_batch_run import catalogue, interactions
+from gata_assets_tests.support.command import PROGRAM, Ran, environment, gata
 from gata_assets_tests.support.loopback import free_port
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
 
@@ -122,7 +121,7 @@ def test_without_tenants_nothing_of_interactions_is_done(workplace: Path) -> Non
     assert "TENANTS is not set" in ran.stderr
 
 
-def backfill(directory: Path, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
+def backfill(directory: Path, *options: str, **settings: str) -> Ran:
     return gata(directory, "backfill", BATCH_ID, NEXT, *options, **{**SETTINGS, **settings})
 
 
@@ -197,12 +196,13 @@ def test_a_backfill_says_which_batches_are_of_another_catalogue_and_leaves_them(
     assert "2 batches of acme prepared, 0 not." in again.stdout
 
 
+@pytest.mark.process
 def test_an_interrupted_backfill_stops_for_all_tenants_and_the_same_command_goes_on(workplace: Path) -> None:
     for tenant in ("acme", "globex"):
         ingest(workplace, tenant, "interactions", "clicks.csv")
         ingest(workplace, tenant, "items", "items.csv")
     process = subprocess.Popen(
-        [sys.executable, "-m", "gata_assets", "backfill", BATCH_ID, "2026010323", "--only", "interactions"],
+        [*PROGRAM, "backfill", BATCH_ID, "2026010323", "--only", "interactions"],
         cwd=workplace,
         env=environment(**SETTINGS),
         stdout=subprocess.PIPE,
@@ -246,6 +246,7 @@ def test_doctor_says_what_there_is_of_each_tenant_and_whether_the_engine_can_be_
     assert "A batch can be prepared." in found
 
 
+@pytest.mark.server
 def test_doctor_says_when_nobody_answers_where_the_engine_runs(workplace: Path) -> None:
     nobody = {"INTERACTION_ENGINE": "spark", "SPARK_MASTER": f"spark://127.0.0.1:{free_port()}"}
     looked = gata(workplace, "doctor", **SETTINGS, **nobody)

@@ -19,6 +19,7 @@ from gata_assets.curation.files.formats import COLUMNS, require_columns
 from gata_assets.curation.layout import DataType
 from gata_assets.sandbox.sample_interactions import SampleShop, generate_interactions, generate_items
 from gata_assets.settings.model import variable_names
+from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.raw_worlds import curator_of, encode, interaction, item
 
 
@@ -77,7 +78,7 @@ def test_a_directory_and_stdin_are_taken_in(workplace: Path) -> None:
 
 
 def test_a_refused_file_is_told_and_the_others_land(workplace: Path) -> None:
-    (workplace / "bad.csv").write_text("user_id,item_id\nu77,i77\n")
+    (workplace / "bad.csv").write_text(f"user_id,item_id\n{canary('a user')},i7\n")
     (workplace / "good.csv").write_bytes(encode([interaction()], "csv"))
     result = ingest("interactions", "bad.csv", "missing.csv", "good.csv")
     assert result.exit_code == 1
@@ -85,7 +86,7 @@ def test_a_refused_file_is_told_and_the_others_land(workplace: Path) -> None:
     reasons = [str(one["reason"]) for one in said(result)]
     assert "lacks the columns interaction_type, timestamp" in reasons[0]
     assert "cannot be read" in reasons[1]
-    assert "77" not in result.output
+    assert canary("a user") not in result.output
     assert len(list((workplace / "gata-data/sample/raw").rglob("*.csv"))) == 1
 
 
