@@ -1,4 +1,4 @@
-"""The command line, `gata`: options, help texts and exit codes. What the commands do stands in `commands`.
+"""The command line, `gata`: options, help texts and exit codes. What the commands do is in modules of their own.
 
 Everything heavy is imported inside the commands, so that `gata --help` answers at once.
 """
@@ -8,13 +8,16 @@ from __future__ import annotations
 import re
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from gata_assets import __version__
-from gata_assets.cli.options import ENV_FILE, ONLY, imports_uncollected, load
+from gata_assets.batches import batches_between, require_existing_batch
+from gata_assets.cli.batches.registry import build_pipelines
+from gata_assets.cli.options import ENV_FILE, INTERRUPTED, INTERRUPTED_MESSAGE, ONLY, imports_uncollected, load
 from gata_assets.cli.raw_files.group import ingest, quarantine
 from gata_assets.errors import BatchIdError, GataError, SettingsError
 
@@ -43,23 +46,27 @@ def main() -> None:
 def prepare(batch_id: str, summary: str, only: str | None, env_file: Path | None) -> None:
     """Prepare the batch BATCH_ID: an hour in UTC as YYYYMMDDHH, for example 2026010203.
 
-    Makes the training files of tickets and, for each of TENANTS, features and training data of interactions, with the
-    curated days that are missing or stale. What fails of one does not stop the others. Exits with 0 when everything
-    is written and all blocking checks have passed, with 1 when something failed, and with 2 when the batch ID or a
-    setting is wrong.
+    Builds the training files of tickets and, for each of TENANTS, features and training data of interactions, with the
+    curated days that are missing or stale. A pipeline that fails does not stop the others. Exits with 0 when everything
+    is written and all blocking checks have passed, with 1 when something failed, with 2 when the batch ID or a setting
+    is wrong, and with 130 when it was interrupted.
     """
     settings = load(env_file)
     _existing_batch(batch_id, settings, "BATCH_ID")
     with imports_uncollected():
         from gata_assets.cli.batches import prepare as command
-        from gata_assets.cli.batches.runs import INTERRUPTED, INTERRUPTED_SAID
 
     try:
-        is_prepared = command.run(settings, batch_id, summary=summary, only=only)
+        is_prepared = command.run(
+            partial(build_pipelines, settings, only=only),
+            batch_id,
+            log_level=settings.project.log_level,
+            summary=summary,
+        )
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
     except KeyboardInterrupt:
-        click.echo(INTERRUPTED_SAID, err=True)
+        click.echo(INTERRUPTED_MESSAGE, err=True)
         sys.exit(INTERRUPTED)
     if not is_prepared:
         sys.exit(1)
@@ -76,17 +83,17 @@ def prepare(batch_id: str, summary: str, only: str | None, env_file: Path | None
     help="The step from batch to batch, in hours or days: 24h, 7d.",
 )
 @click.option(
-    "--plan", is_flag=True, help="Say what would be done, read and written, and how long it takes; do nothing."
+    "--plan", is_flag=True, help="Show what would be done, read and written, and how long it takes; do nothing."
 )
 @click.option(
-    "--again", is_flag=True, help="Prepare all batches of the range, also those that are whole in the target."
+    "--again", is_flag=True, help="Prepare all batches of the range, also those that are complete in the target."
 )
 @ONLY
 @ENV_FILE
 def backfill(
     first: str, last: str, every: str, plan: bool, again: bool, only: str | None, env_file: Path | None
 ) -> None:
-    """Prepare the batches from FROM to TO (included where --every meets it) that are not whole in the target.
+    """Prepare the batches from FROM to TO (included where --every meets it) that are missing or stale in the target.
 
     Tickets, and interactions of each of TENANTS. A batch that fails stops no other. Run it again after a failure or an
     interruption: it goes on with what is missing. Exits with 0 when nothing failed, with 1 when a batch failed, with 2
@@ -102,11 +109,18 @@ def backfill(
             f"'{every[:40]}' is not a step: hours or days are needed, 24h or 7d.", param_hint="--every"
         )
     every_hours = int(step[1]) * (24 if step[2] == "d" else 1)
+    batch_ids = [batch.batch_id for batch in batches_between(start, end, every_hours=every_hours)]
     with imports_uncollected():
         from gata_assets.cli.batches import backfill as command
 
     try:
-        code = command.run(settings, start, end, every_hours=every_hours, again=again, only_plan=plan, only=only)
+        code = command.run(
+            partial(build_pipelines, settings, only=only),
+            batch_ids,
+            log_level=settings.project.log_level,
+            again=again,
+            only_plan=plan,
+        )
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
     except GataError as error:
@@ -225,8 +239,6 @@ def data_api(postgres: str, port: int, sample: bool) -> None:
 
 
 def _existing_batch(batch_id: str, settings: Settings, argument: str) -> Batch:
-    from gata_assets.batches import require_existing_batch
-
     try:
         return require_existing_batch(batch_id, first_batch_id=settings.project.first_batch_id, now=datetime.now(UTC))
     except BatchIdError as error:

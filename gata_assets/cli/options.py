@@ -1,4 +1,4 @@
-"""What commands share: options, the settings, and imports that are not collected. No command stands here."""
+"""What commands share: options, the settings, and imports that are not garbage-collected. No command is here."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gata_assets.cli.batches.registry import PIPELINES
 from gata_assets.errors import SettingsError
 
 if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
+
+# The exit code of a command that was interrupted from the keyboard, and its last line.
+INTERRUPTED = 130
+INTERRUPTED_MESSAGE = "Interrupted. What is written is complete; the same command goes on with the rest."
 
 ENV_FILE = click.option(
     "--env-file",
@@ -26,8 +31,8 @@ ENV_FILE = click.option(
 
 ONLY = click.option(
     "--only",
-    type=click.Choice(["tickets", "interactions"]),
-    help="One half of a batch. [default: both, where there are tenants]",
+    type=click.Choice(list(PIPELINES)),
+    help="One pipeline alone. [default: all that the settings have]",
 )
 
 
@@ -36,7 +41,7 @@ SUMMARY = click.option(
     type=click.Choice(["auto", "table", "json"]),
     default="auto",
     show_default=True,
-    help="How what became of files is shown; auto is text on a terminal and lines of JSON elsewhere.",
+    help="How the outcome of files is shown; auto is text on a terminal and lines of JSON elsewhere.",
 )
 
 

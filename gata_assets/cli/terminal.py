@@ -1,4 +1,4 @@
-"""How the commands print: text as it is, whatever brackets or colons it holds."""
+"""How the commands print: text as it is, whatever brackets or colons it has."""
 
 from __future__ import annotations
 

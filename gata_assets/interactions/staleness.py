@@ -1,47 +1,20 @@
-"""Whether the tables that a tenant has of a batch are those that it would have now: one decision for all who ask.
-
-Other rows of its days make a batch out of date: a late file is to come into all that it touches. Another catalogue or
-other settings are said, and no more: both may change every day, and all batches would be made again each time.
-"""
+"""Whether a tenant's stored datasets of a batch are those that would be built now: one decision for all who ask."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, DatasetKind, Settings, StoredTables
-
-
-class Difference(StrEnum):
-    """In what a stored set differs from the one that would be made now."""
-
-    DAYS = "rows of its days"
-    CATALOGUE = "catalogue"
-    SETTINGS = "settings"
-
-
-class Lack(StrEnum):
-    """Why a batch is to be made."""
-
-    NOT_WHOLE = "not whole in the target"
-    OTHER_ROWS = "whole, but days of their windows have other rows than they were made from"
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Of one batch: why it is to be made (None where it is not), and what differs of it and is left as it is."""
-
-    lack: Lack | None
-    differences: frozenset[Difference] = frozenset()
+from gata_assets.orchestration.batch_status import MISSING, BatchStatus, Reason
 
 
 @dataclass(frozen=True)
 class Present:
-    """What a batch would be made from now: `made_from` of each set as its manifest would say, but for the features.
+    """What a batch would be built from now: `made_from` of each dataset as a manifest says it, but for features.
 
-    `is_to_be_curated`: rows of its window wait in files that have been sorted.
+    `is_to_be_curated`: files that have been validated bring rows of its window.
     """
 
     made_from: Mapping[DatasetKind, Mapping[str, Any]]
@@ -49,24 +22,26 @@ class Present:
     is_to_be_curated: bool = False
 
 
-def find_differences(stored: StoredTables, name: DatasetKind, present: Present) -> frozenset[Difference]:
-    """In what a stored set differs. Days of windows of another length cannot be held against each other: settings."""
+def find_differences(stored: StoredTables, name: DatasetKind, present: Present) -> frozenset[Reason]:
+    """How a stored dataset differs. Days of windows of different lengths cannot be compared: that is settings."""
     found = set()
     then, now = (made_from.get(CURATED_INTERACTIONS, {}) for made_from in (stored.made_from, present.made_from[name]))
     if then.get("days") != now.get("days") or not stored.is_made_with(present.settings, name):
-        found.add(Difference.SETTINGS)
+        found.add(Reason.SETTINGS)
     if then.get("days") == now.get("days") and then != now:
-        found.add(Difference.DAYS)
+        found.add(Reason.ROWS)
     if stored.made_from.get(CURATED_ITEMS) != present.made_from[name].get(CURATED_ITEMS):
-        found.add(Difference.CATALOGUE)
+        found.add(Reason.CATALOG)
     return frozenset(found)
 
 
-def judge(features: StoredTables | None, training: StoredTables | None, present: Present) -> Standing:
-    """How a batch stands: whole are both sets, the training data made from these features."""
+def batch_status(features: StoredTables | None, training: StoredTables | None, present: Present) -> BatchStatus:
+    """How a batch's two stored datasets compare with what would be built now; None is one that is not complete.
+
+    Training data of other features than those that are stored are no batch.
+    """
     if features is None or training is None or training.made_from.get(DatasetKind.FEATURES.value) != features.sha256:
-        return Standing(Lack.NOT_WHOLE)
+        return MISSING
     differences = find_differences(features, DatasetKind.FEATURES, present)
     differences |= find_differences(training, DatasetKind.TRAINING_DATA, present)
-    is_old = present.is_to_be_curated or Difference.DAYS in differences
-    return Standing(Lack.OTHER_ROWS if is_old else None, differences - {Difference.DAYS})
+    return BatchStatus.of(differences | {Reason.ROWS} if present.is_to_be_curated else differences)

@@ -1,17 +1,20 @@
-"""What an intermediate table was made with and from, so that tables of different makings are not mixed.
+"""What stored tables and datasets were built with and from, and whether that is what a run would use now.
 
 Assets can be materialized one by one, days apart and with other settings. A table carries its making (in `attrs`, and
-in its file), and whoever reads it asks here whether it belongs to the run at hand.
+in its file), and whoever reads it checks here that it belongs to the run at hand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
 from gata_assets.errors import DataRuleError
+from gata_assets.orchestration.batch_status import MISSING, BatchStatus, Reason
 from gata_assets.tickets.rules import PreparationRules
+from gata_assets.tickets.training_files import Origin
 
 MAKING = "making"
 SHA256 = "sha256"
@@ -29,10 +32,20 @@ _SHAPING = {
 }
 
 
+def batch_status(general: Origin | None, low_volume: Origin | None, settings: Mapping[str, Any]) -> BatchStatus:
+    """How a batch's two stored datasets compare with what would be built now; None is a dataset that is not complete.
+
+    A dataset of an earlier run beside one of a later, interrupted run is of other label counts: no batch.
+    """
+    if general is None or low_volume is None or general.label_counts != low_volume.label_counts:
+        return MISSING
+    return BatchStatus.of({Reason.SETTINGS} if general.settings != settings else frozenset())
+
+
 def stamp(
     table: pd.DataFrame, name: str, rules: PreparationRules, made_from: Mapping[str, pd.DataFrame]
 ) -> pd.DataFrame:
-    """The table with its making: the settings that shape it, and the SHA-256 of the files it was made from."""
+    """The table with its making: the settings that shape it, and the SHA-256 of the files it was built from."""
     settings = rules.as_settings()
     stamped = table.copy(deep=False)
     stamped.attrs = {
@@ -47,19 +60,19 @@ def stamp(
 def require_making(
     table: pd.DataFrame, name: str, rules: PreparationRules, made_from: Mapping[str, pd.DataFrame] | None = None
 ) -> None:
-    """Raise DataRuleError unless a table was made with the settings of this run and from the tables at hand."""
+    """Raise DataRuleError unless a table was built with the settings of this run and from the tables at hand."""
     making = table.attrs[MAKING]
     settings = rules.as_settings()
     for setting in _SHAPING[name]:
         value = making["settings"].get(setting, "unknown")
         if settings[setting] != value:
             raise DataRuleError(
-                f"{name}: the stored table was made with {setting}={value}, and this run has {settings[setting]}. "
-                f"Materialize `{name}` again, together with what is made from it."
+                f"{name}: the stored table was built with {setting}={value}, and this run has {settings[setting]}. "
+                f"Materialize `{name}` again, together with what is built from it."
             )
     for source, frame in (made_from or {}).items():
         if making["made_from"].get(source) != frame.attrs[SHA256]:
             raise DataRuleError(
-                f"{name}: the stored table was made from another `{source}` than the one that is stored now. "
-                f"Materialize `{name}` again, together with what is made from it."
+                f"{name}: the stored table was built from another `{source}` than the one that is stored now. "
+                f"Materialize `{name}` again, together with what is built from it."
             )

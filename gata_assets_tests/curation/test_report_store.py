@@ -18,16 +18,16 @@ from dagster_aws.s3 import S3Resource
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.cli.batches.prepare_interactions import InteractionHalf, prepare_interactions
 from gata_assets.curation.layout import DataType, TenantLayout
 from gata_assets.curation.report_store import ReportStore
 from gata_assets.curation.reports import Report
-from gata_assets.definitions import build_definitions
 from gata_assets.errors import DamagedTableError
+from gata_assets.orchestration.runs import Runs
 from gata_assets.settings.model import Settings, parse_settings
 from gata_assets.storage.objects import LocalStore
 from gata_assets.storage.s3 import S3StoreResource
 from gata_assets_tests.support.fault_proxy import S3_ERROR, FaultProxy, Faults
+from gata_assets_tests.support.pipelines import run_pipelines
 from gata_assets_tests.support.raw_worlds import NOW
 
 BATCH = "2026010203"
@@ -148,11 +148,9 @@ def deliver(store: S3StoreResource, user: str) -> None:
     store.write(f"acme/raw/interactions/2026-01-01/{user}.csv", rows.encode())
 
 
-def prepare(settings: Settings) -> InteractionHalf:
+def prepare(settings: Settings) -> Runs:
     with dg.DagsterInstance.ephemeral() as instance:
-        half = prepare_interactions(settings, build_definitions(settings), instance, [BATCH])
-    assert not half.failures
-    return half
+        return run_pipelines(settings, instance, [BATCH], only="interactions")
 
 
 def reads_of_reports(faults: Faults) -> Counter[str]:
@@ -172,9 +170,9 @@ def test_a_command_and_each_run_of_it_read_a_report_once(settings: Settings, buc
     assert len(earlier) == 4
     deliver(store, "u4")
     faults.begin()
-    half = prepare(settings)
-    assert len(half.run_ids) == 2, "the days, and the batch"
+    runs = prepare(settings)
+    assert len(runs.run_ids) == 2, "the days, and the batch"
     reads = reads_of_reports(faults)
-    assert {name: reads.pop(name) for name in earlier} == dict.fromkeys(earlier, 1 + len(half.run_ids))
+    assert {name: reads.pop(name) for name in earlier} == dict.fromkeys(earlier, 1 + len(runs.run_ids))
     # It is looked for before it is written, and read once by the command and by each run.
-    assert list(reads.values()) == [2 + len(half.run_ids)]
+    assert list(reads.values()) == [2 + len(runs.run_ids)]

@@ -1,297 +1,153 @@
-"""`gata backfill`: the batches of a range in this process, those that are missing or all; and what that would cost."""
+"""`gata backfill`: the batches of a range in this process, those that are due or all; and what that would cost."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from time import perf_counter
 
 import dagster as dg
 from rich.console import Console
 
-from gata_assets.batches import Batch, Window, batches_between, consecutive
-from gata_assets.cli.batches.halves import INTERACTIONS, TICKETS, require_tenants
-from gata_assets.cli.batches.progress import LAST_ASSET, followed
-from gata_assets.cli.batches.runs import INTERRUPTED, INTERRUPTED_SAID, find_failures, is_interrupted
+from gata_assets.cli.batches.prepare import PipelinesOf
+from gata_assets.cli.batches.progress import FollowedBackfill
+from gata_assets.cli.options import INTERRUPTED, INTERRUPTED_MESSAGE
 from gata_assets.cli.terminal import text_console
-from gata_assets.definitions import build_definitions, build_store, open_source
-from gata_assets.environment import dagster_home_is_set
-from gata_assets.errors import ObjectNotFoundError
-from gata_assets.logs import RANGE_TAGS
-from gata_assets.orchestration.failures import BatchFailure
+from gata_assets.errors import GataError, SettingsError
+from gata_assets.orchestration.batch_status import Plan, Reason
 from gata_assets.orchestration.instances import open_instance
-from gata_assets.orchestration.jobs import RUN_CONFIG
-from gata_assets.settings.model import Settings
-from gata_assets.settings.values import SourceKind
-from gata_assets.storage.objects import ObjectStore
-from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
-from gata_assets.tickets.backfill_estimate import BackfillEstimate, SpanVolume, estimate_backfill
-from gata_assets.tickets.rules import PreparationRules
-from gata_assets.tickets.sources.base import LabelVolume, TicketSource
-from gata_assets.tickets.sources.shared_read import SharedTickets
-from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Origin, manifest_key, read_origin
-from gata_assets.tickets.windows import BatchWindows, merge_windows, windows_of
+from gata_assets.orchestration.pipelines import Pipeline, describe_duration, run_batches
+from gata_assets.orchestration.runs import Runs
 
-# Requests for manifests at a time, which is how many connections the AWS SDK keeps.
-_MANIFESTS_AT_ONCE = 10
+_MOST_FAILURES = 10
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """The batches of a range: all that were asked for, those that are whole in the target, and those to be made.
+def run(pipelines_of: PipelinesOf, batch_ids: Sequence[str], *, log_level: str, again: bool, only_plan: bool) -> int:
+    """Prepare what is due of a range, pipeline by pipeline, or show what that would cost.
 
-    `of_other_settings` are whole, and were made with other settings than the present ones.
+    A batch that fails stops no other, and a pipeline no other; an interruption stops all.
+
+    Args:
+        pipelines_of: Builds the pipelines, whose runs report to the logger that it is given.
+        batch_ids: The batches of the range, in their order.
+        log_level: The lowest level of log lines that are shown.
+        again: Whether all batches are due.
+        only_plan: Whether nothing is to be done.
+
+    Returns:
+        The exit code: 0 when nothing failed, 1 when something did, 130 after an interruption.
     """
-
-    asked: tuple[str, ...]
-    whole: tuple[str, ...]
-    of_other_settings: tuple[str, ...]
-    missing: tuple[str, ...]
-
-
-def find_wanted(store: ObjectStore, batch_ids: Sequence[str], rules: PreparationRules, *, again: bool) -> Wanted:
-    """Look in the target which batches have both of their datasets, whole and made from the same label counts; with
-    `again`, all are to be made.
-    """
-
-    def origins_of(batch_id: str) -> tuple[Origin | None, Origin | None]:
-        general, low_volume = (_read_origin(store, name, batch_id) for name in (GENERAL_DATASET, LOW_VOLUME_DATASET))
-        return general, low_volume
-
-    # The first alone: it sets up the AWS SDK, which threads must not do at once.
-    first, *others = batch_ids
-    found = {first: origins_of(first)}
-    with ThreadPoolExecutor(_MANIFESTS_AT_ONCE) as pool:
-        found.update(zip(others, pool.map(origins_of, others), strict=True))
-    # A dataset of an earlier run beside one of a later, interrupted one belongs to other label counts.
-    whole = {
-        batch_id: general
-        for batch_id, (general, low_volume) in found.items()
-        if general and low_volume and general.label_counts == low_volume.label_counts
-    }
-    settings = rules.as_settings()
-    return Wanted(
-        asked=tuple(batch_ids),
-        whole=tuple(whole),
-        of_other_settings=tuple(batch_id for batch_id, origin in whole.items() if origin.settings != settings),
-        missing=tuple(batch_ids) if again else tuple(batch_id for batch_id in batch_ids if batch_id not in whole),
-    )
-
-
-def _read_origin(store: ObjectStore, dataset: str, batch_id: str) -> Origin | None:
+    console = text_console()
+    followed = FollowedBackfill(log_level)
+    has_failed = False
     try:
-        return read_origin(store.read(manifest_key(dataset, batch_id)))
-    except ObjectNotFoundError:
-        return None
-
-
-@dataclass
-class BackfillResult:
-    """How a backfill went: the batches prepared, those that failed, and those that were not tried any more."""
-
-    prepared: list[str] = field(default_factory=list)
-    failures: list[BatchFailure] = field(default_factory=list)
-    untried: list[str] = field(default_factory=list)
-    runs: int = 0
-    is_interrupted: bool = False
-
-    @property
-    def exit_code(self) -> int:
-        """0 when nothing failed, 1 when a batch did, 130 after an interruption."""
-        if self.is_interrupted:
-            return INTERRUPTED
-        return 1 if self.failures or self.untried else 0
-
-    @property
-    def failed(self) -> list[str]:
-        """The batches that failed, once each."""
-        return list(dict.fromkeys(failure.batch_id for failure in self.failures))
-
-
-def run(
-    settings: Settings,
-    first: Batch,
-    last: Batch,
-    *,
-    every_hours: int,
-    again: bool,
-    only_plan: bool,
-    only: str | None = None,
-) -> int:
-    """Prepare what is missing of a range, or say what that would cost; returns the exit code.
-
-    Raises SettingsError where `only` asks for interactions and there is no tenant.
-    """
-    require_tenants(settings, only)
-    batch_ids = [batch.batch_id for batch in batches_between(first, last, every_hours=every_hours)]
-    console = text_console()
-    code = 0 if only == INTERACTIONS else _run_tickets(settings, batch_ids, again=again, only_plan=only_plan)
-    if only != TICKETS and settings.tenants_prepared and code != INTERRUPTED:
-        # Who prepares tickets alone does not load what interactions need.
-        from gata_assets.cli.batches import backfill_interactions as interaction_backfill
-
-        ended = interaction_backfill.run(settings, batch_ids, console, again=again, only_plan=only_plan)
-        code = max(code, ended)
-    if only_plan and code != INTERRUPTED:
-        console.print("Nothing was written. Without --plan the batches are prepared.")
-    return code
-
-
-def _run_tickets(settings: Settings, batch_ids: Sequence[str], *, again: bool, only_plan: bool) -> int:
-    rules = settings.tickets.rules
-    wanted = find_wanted(build_store(settings), batch_ids, rules, again=again)
-    chunks = _chunks(wanted.missing, settings.project.backfill_chunk)
+        with open_instance() as instance:
+            for pipeline in pipelines_of(followed.logger):
+                command = _Backfill(pipeline, instance, followed, console)
+                is_done = command.show_plan(batch_ids, again) if only_plan else command.run(batch_ids, again)
+                has_failed = has_failed or not is_done
+    except KeyboardInterrupt:
+        console.print(INTERRUPTED_MESSAGE)
+        return INTERRUPTED
     if only_plan:
-        source = open_source(settings)
-        volumes = [_measure(source, chunk, rules) for chunk in chunks]
-        runs = sum(len(consecutive(chunk)) for chunk in chunks)
-        estimate = estimate_backfill(
-            [one for of_chunk in volumes for one in of_chunk],
-            runs=runs,
-            has_pages=settings.tickets.source_kind is SourceKind.DATA_API,
-            is_recorded=dagster_home_is_set(),
+        console.print("Nothing was written. Without --plan the batches are prepared.")
+    return 1 if has_failed else 0
+
+
+class _Backfill:
+    """The backfill of one pipeline."""
+
+    def __init__(
+        self, pipeline: Pipeline, instance: dg.DagsterInstance, followed: FollowedBackfill, console: Console
+    ) -> None:
+        self._pipeline = pipeline
+        self._runs = Runs(instance)
+        self._followed = followed
+        self._console = console
+
+    def show_plan(self, batch_ids: Sequence[str], again: bool) -> bool:
+        """Show what would be done and what it would cost; returns whether that could be found out."""
+        try:
+            plan = self._pipeline.plan(batch_ids, again=again)
+            self._print_plan(plan)
+            for label, text in self._pipeline.estimate(plan).items():
+                self._print(label, text)
+        except GataError as error:
+            return self._print_error(error)
+        return True
+
+    def run(self, batch_ids: Sequence[str], again: bool) -> bool:
+        """Prepare what is due; returns whether nothing failed. Raises KeyboardInterrupt."""
+        runs, started = self._runs, perf_counter()
+        try:
+            with self._followed.refresh(self._pipeline):
+                is_refreshed = self._pipeline.refresh(runs, batch_ids)
+            plan = self._pipeline.plan(batch_ids, again=again) if is_refreshed else Plan({}, ())
+        except GataError as error:
+            return self._print_error(error)
+        if not is_refreshed:
+            self._print_failures()
+            return False
+        self._print_plan(plan)
+        refreshed = len(runs.run_ids)
+        try:
+            if plan.due:
+                with self._followed.batches(self._pipeline, plan.due):
+                    run_batches(self._pipeline, plan.due, runs)
+        finally:
+            self._print_result(plan, len(runs.run_ids) - refreshed, perf_counter() - started)
+        return not runs.failures
+
+    @property
+    def _of_scope(self) -> str:
+        return f" of {self._pipeline.scope}" if self._pipeline.scope else ""
+
+    def _print(self, label: str, text: str) -> None:
+        self._console.print(f"{label:<18} {text}", markup=False)
+
+    def _print_error(self, error: GataError) -> bool:
+        if isinstance(error, SettingsError):
+            raise error
+        self._console.print(f"FAILED {self._pipeline.scope or self._pipeline.name}: {error}", markup=False)
+        return False
+
+    def _print_plan(self, plan: Plan) -> None:
+        batch_ids, scope = list(plan.statuses), f"{self._pipeline.scope}: " if self._pipeline.scope else ""
+        self._print(
+            self._pipeline.name,
+            f"{scope}{len(batch_ids):,} batches from {batch_ids[0]} to {batch_ids[-1]}: "
+            f"{len(plan.complete):,} are complete in the target, {len(plan.due):,} to prepare",
         )
-        _print_plan(wanted, runs, estimate)
-        return 0
-    started = perf_counter()
-    with followed(settings.project.log_level, wanted.missing) as logger:
-        result = backfill(settings, chunks, rules, logger=logger)
-    _print_result(wanted, result, perf_counter() - started)
-    return result.exit_code
+        if stale := plan.stale:
+            self._print(
+                "other rows",
+                f"{len(stale):,}{self._of_scope} are complete, but {Reason.ROWS}, first {stale[0]}: prepared again",
+            )
+        for reason, label in ((Reason.SETTINGS, "other settings"), (Reason.CATALOG, "other catalog")):
+            if kept := plan.kept(reason):
+                self._print(
+                    label,
+                    f"{len(kept):,} complete batches{self._of_scope} were built with {reason}, first {kept[0]}; "
+                    "--again prepares them again",
+                )
 
+    def _print_failures(self) -> None:
+        failures = self._runs.failures
+        for failure in failures[:_MOST_FAILURES]:
+            self._console.print(f"FAILED {failure.batch_id} {failure.asset}: {failure.reason}", markup=False)
+        if len(failures) > _MOST_FAILURES:
+            self._console.print(f"and {len(failures) - _MOST_FAILURES:,} more failures")
 
-def backfill(
-    settings: Settings, chunks: Sequence[Sequence[str]], rules: PreparationRules, *, logger: dg.LoggerDefinition
-) -> BackfillResult:
-    """Prepare batches, a run for each stretch of consecutive ones; those of a chunk share one read of their tickets.
-
-    Batches that fail do not stop the others; what would fail for every batch does, and the rest is not tried.
-    """
-    result = BackfillResult()
-    source = open_source(settings)
-    with open_instance() as instance:
-        for chunk in chunks:
-            shared = SharedTickets(source, [windows_of(batch_id, rules) for batch_id in chunk])
-            job = build_definitions(settings, ticket_source=shared, logger=logger).resolve_job_def(PREPARE_TICKETS)
-            for batch_ids in consecutive(chunk):
-                if result.is_interrupted or any(failure.would_fail_all for failure in result.failures):
-                    result.untried.extend(batch_ids)
-                else:
-                    _run_range(job, batch_ids, instance, result)
-    return result
-
-
-def _run_range(
-    job: dg.JobDefinition, batch_ids: Sequence[str], instance: dg.DagsterInstance, result: BackfillResult
-) -> None:
-    tags = dict(zip(RANGE_TAGS, (batch_ids[0], batch_ids[-1]), strict=True))
-    ended = job.execute_in_process(run_config=RUN_CONFIG, instance=instance, tags=tags, raise_on_error=False)
-    failures = [] if ended.success else find_failures(ended, batch_ids[0])
-    if is_interrupted(failures):
-        # Dagster names no batch: those that are not written are not tried.
-        result.is_interrupted, failures = True, []
-    events = ended.get_asset_materialization_events()
-    written = {event.partition for event in events if event.asset_key and event.asset_key.path[-1] == LAST_ASSET}
-    failed = {failure.batch_id for failure in failures}
-    result.runs += 1
-    result.failures.extend(failures)
-    for batch_id in batch_ids:
-        if batch_id not in failed:
-            (result.prepared if batch_id in written else result.untried).append(batch_id)
-
-
-def _chunks(batch_ids: Sequence[str], most: int) -> list[Sequence[str]]:
-    return [batch_ids[start : start + most] for start in range(0, len(batch_ids), most)]
-
-
-def _measure(source: TicketSource, batch_ids: Sequence[str], rules: PreparationRules) -> list[SpanVolume]:
-    windows = {batch_id: windows_of(batch_id, rules) for batch_id in batch_ids}
-    return [
-        _measure_span(source, span, [one for one in windows.values() if _is_inside(one.training, span.training)], rules)
-        for span in merge_windows(windows.values())
-    ]
-
-
-def _is_inside(window: Window, span: Window) -> bool:
-    return span.start_at <= window.start_at and window.end_at <= span.end_at
-
-
-def _measure_span(
-    source: TicketSource, span: BatchWindows, batches: Sequence[BatchWindows], rules: PreparationRules
-) -> SpanVolume:
-    training = source.measure(span.training)
-    tickets, text_bytes = _total(training)
-    low_volume = [
-        one.label for one in training if one.label is not None and one.tickets / tickets < rules.low_volume_threshold
-    ]
-    older_tickets, older_bytes = _total(source.measure(span.older, low_volume) if low_volume else ())
-    share = sum(one.training.end - one.training.start for one in batches) / len(batches)
-    share /= span.training.end - span.training.start
-    return SpanVolume(
-        batches=len(batches),
-        training_tickets=tickets,
-        training_bytes=text_bytes,
-        older_tickets=older_tickets,
-        older_bytes=older_bytes,
-        batch_tickets=tickets * share + older_tickets,
-        batch_bytes=text_bytes * share + older_bytes,
-    )
-
-
-def _total(volumes: Sequence[LabelVolume]) -> tuple[int, int]:
-    return sum(one.tickets for one in volumes), sum(one.text_bytes for one in volumes)
-
-
-def _print_plan(wanted: Wanted, runs: int, estimate: BackfillEstimate) -> None:
-    console = text_console()
-    _print_wanted(console, wanted)
-    console.print(f"runs               {runs:,}")
-    console.print(f"tickets read       {estimate.tickets_read:,}, each once a chunk")
-    console.print(f"database calls     about {estimate.database_calls:,}, {_size(estimate.bytes_read)}")
-    console.print(f"written            about {_size(estimate.bytes_written)}")
-    console.print(f"time               about {_duration(estimate.seconds)}")
-
-
-def _print_wanted(console: Console, wanted: Wanted) -> None:
-    console.print(
-        f"batches            {len(wanted.asked):,} from {wanted.asked[0]} to {wanted.asked[-1]}: "
-        f"{len(wanted.whole):,} are whole in the target, {len(wanted.missing):,} to prepare"
-    )
-    kept = [one for one in wanted.of_other_settings if one not in wanted.missing]
-    if kept:
-        console.print(
-            f"other settings     {len(kept):,} whole batches were made with other settings, first {kept[0]}; "
-            "--again makes them anew"
+    def _print_result(self, plan: Plan, runs: int, seconds: float) -> None:
+        self._print_failures()
+        failed = {failure.batch_id for failure in self._runs.failures}
+        last = self._pipeline.last_asset
+        written = {one.partition for one in self._runs.written if one.asset == last}
+        tried = [batch_id for batch_id in plan.due if batch_id in failed or batch_id in written]
+        untried = [batch_id for batch_id in plan.due if batch_id not in failed and batch_id not in written]
+        if untried:
+            self._print("not tried", f"{len(untried):,} batches, from {untried[0]}; run this again")
+        prepared = [batch_id for batch_id in tried if batch_id not in failed]
+        self._console.print(
+            f"{len(prepared):,} batches{self._of_scope} prepared, {len(tried) - len(prepared):,} failed, in {runs:,} "
+            f"runs and {describe_duration(seconds)}."
         )
-
-
-def _print_result(wanted: Wanted, result: BackfillResult, seconds: float) -> None:
-    console = text_console()
-    _print_wanted(console, wanted)
-    for failure in result.failures[:10]:
-        console.print(f"FAILED {failure.batch_id} {failure.asset}: {failure.reason}", markup=False)
-    if len(result.failures) > 10:
-        console.print(f"and {len(result.failures) - 10:,} more failures")
-    if result.is_interrupted:
-        console.print(INTERRUPTED_SAID)
-    if result.untried:
-        console.print(f"not tried          {len(result.untried):,} batches, from {result.untried[0]}; run this again")
-    console.print(
-        f"{len(result.prepared):,} batches prepared, {len(result.failed):,} failed, in {result.runs:,} runs and "
-        f"{_duration(seconds)}."
-    )
-
-
-def _size(size: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1_000:
-            return f"{size:,.0f} {unit}"
-        size /= 1_000
-    return f"{size:,.1f} GB"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:,.0f} min" if seconds < 7_200 else f"{seconds / 3_600:,.1f} h"

@@ -1,33 +1,29 @@
-"""`gata prepare`: both halves of one batch in this process, followed on a terminal or in JSON lines, and summed up."""
+"""`gata prepare`: one batch of every pipeline in this process, followed on a terminal or as JSON lines, summed up."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
 import dagster as dg
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from gata_assets.cli.batches.halves import INTERACTIONS, TICKETS, require_tenants
-from gata_assets.cli.batches.runs import Written, find_failures, is_interrupted, read_written, run_range
+from gata_assets.cli.batches.progress import followed_batch
 from gata_assets.cli.terminal import text_console
-from gata_assets.definitions import build_definitions
-from gata_assets.logs import RunEvent, event_logger, write_json_line
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import open_instance
-from gata_assets.settings.model import Settings
-from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
+from gata_assets.orchestration.pipelines import Pipeline, run_batches
+from gata_assets.orchestration.runs import Runs, Written
+
+PipelinesOf = Callable[[dg.LoggerDefinition], Sequence[Pipeline]]
 
 
 @dataclass(frozen=True)
 class PreparedBatch:
-    """How a batch ended: of both halves of the lineage, what was written and what failed.
+    """How a batch ended: what all pipelines wrote, and what failed.
 
     `run_id` is that of the first run.
     """
@@ -40,38 +36,24 @@ class PreparedBatch:
     failures: dict[str, str]
 
 
-def prepare_batch(
-    settings: Settings, batch_id: str, *, logger: dg.LoggerDefinition, only: str | None = None
-) -> PreparedBatch:
-    """Materialize one batch in this process: the ticket line, and the interaction line of all tenants.
+def prepare_batch(pipelines: Sequence[Pipeline], batch_id: str) -> PreparedBatch:
+    """Materialize one batch of each pipeline in this process; one that fails does not stop another.
 
-    What fails of one does not stop the other. Runs are recorded in the Dagster instance of DAGSTER_HOME, where that is
-    set; otherwise nowhere. Raises SettingsError where `only` asks for interactions and there is no tenant, and
+    Runs are recorded in the Dagster instance of DAGSTER_HOME, where that is set; otherwise nowhere. Raises
     KeyboardInterrupt.
     """
     started = perf_counter()
-    require_tenants(settings, only)
-    definitions = build_definitions(settings, logger=logger)
     run_ids: list[str] = []
     written: list[Written] = []
     failures: list[BatchFailure] = []
     with open_instance() as instance:
-        if only != INTERACTIONS:
-            job = definitions.resolve_job_def(PREPARE_TICKETS)
-            result = run_range(job, instance, (batch_id, batch_id))
-            run_ids.append(result.run_id)
-            written += read_written(result)
-            failures += [] if result.success else find_failures(result, batch_id)
-            if is_interrupted(failures):
-                raise KeyboardInterrupt
-        if only != TICKETS and settings.tenants_prepared:
-            # Who prepares tickets alone does not load what interactions need.
-            from gata_assets.cli.batches.prepare_interactions import prepare_interactions
-
-            half = prepare_interactions(settings, definitions, instance, [batch_id])
-            run_ids += half.run_ids
-            written += half.summed()
-            failures += half.failures
+        for pipeline in pipelines:
+            runs = Runs(instance)
+            if pipeline.refresh(runs, [batch_id]):
+                run_batches(pipeline, [batch_id], runs)
+            run_ids += runs.run_ids
+            written += pipeline.summarize(runs.written)
+            failures += runs.failures
     return PreparedBatch(
         batch_id=batch_id,
         run_id=next(iter(run_ids), ""),
@@ -87,49 +69,20 @@ def _name_of(failure: BatchFailure, batch_id: str) -> str:
     return failure.asset if failure.batch_id == batch_id else f"{failure.asset} {failure.batch_id}"
 
 
-def run(settings: Settings, batch_id: str, *, summary: str, only: str | None = None) -> bool:
-    """Prepare a batch, show it, and say whether it succeeded; `summary` is `table`, `json` or `auto`."""
-    with _followed(settings.project.log_level) as logger:
-        batch = prepare_batch(settings, batch_id, logger=logger, only=only)
+def run(pipelines_of: PipelinesOf, batch_id: str, *, log_level: str, summary: str) -> bool:
+    """Prepare a batch, show it, and return whether it succeeded.
+
+    Args:
+        pipelines_of: Builds the pipelines, whose runs report to the logger that it is given.
+        batch_id: The batch.
+        log_level: The lowest level of log lines that are shown.
+        summary: How the summary is shown: `table`, `json` or `auto`.
+    """
+    with followed_batch(log_level) as logger:
+        batch = prepare_batch(pipelines_of(logger), batch_id)
     as_table = summary == "table" or (summary == "auto" and sys.stdout.isatty())
     (print_table if as_table else print_json)(batch)
     return batch.has_succeeded
-
-
-@contextmanager
-def _followed(level: str) -> Iterator[dg.LoggerDefinition]:
-    """A logger for the run: a progress display on a terminal, JSON lines elsewhere."""
-    if not sys.stderr.isatty():
-        yield event_logger(write_json_line, level)
-        return
-    console = Console(stderr=True, emoji=False)
-    columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        yield event_logger(_Display(progress).show, level)
-
-
-@dataclass
-class _Display:
-    """One line an asset when it is written, below them a spinner while the run goes on; checks that fail are said."""
-
-    progress: Progress
-    _task: TaskID | None = None
-
-    def show(self, event: RunEvent) -> None:
-        if event.event == "STEP_START":
-            self._task = self.progress.add_task(f"{event.kind} {event.batch_id}", total=1)
-        elif event.event == "ASSET_MATERIALIZATION" and event.kind == "day" and self._task is not None:
-            # There are too many for a line each.
-            self.progress.update(self._task, description=f"day {event.batch_id} of {event.asset}")
-        elif event.event == "ASSET_MATERIALIZATION":
-            self.progress.console.print(f"✓ {event.asset}: {event.numbers.get('row_count', 0):,} rows")
-        elif event.event == "ASSET_CHECK_EVALUATION" and not event.has_passed:
-            self.progress.console.print(f"[yellow]check {event.check} of {event.asset} has failed[/yellow]")
-        elif event.event in ("STEP_SUCCESS", "STEP_FAILURE") and self._task is not None:
-            has_succeeded = event.event == "STEP_SUCCESS"
-            what = f"{event.kind} {event.batch_id}"
-            said = what if has_succeeded else f"[red]{what}: failed[/red]"
-            self.progress.update(self._task, completed=1, description=said)
 
 
 def print_table(batch: PreparedBatch) -> None:
@@ -141,22 +94,26 @@ def print_table(batch: PreparedBatch) -> None:
         table.add_column("rows", justify="right")
         table.add_column("labels", justify="right")
         table.add_column("written to", overflow="fold")
-        for one in batch.written:
-            labels = one.numbers.get("labels")
-            places = "\n".join(one.places) + (f"\nnot made: {one.reason}" if one.reason else "")
-            rows = f"{one.numbers.get('row_count', 0):,}"
-            if "days" in one.numbers:
-                rows += f"\nof {one.numbers['days']:,} days"
-            if one.numbers.get("quarantined"):
-                rows += f"\n{one.numbers['quarantined']:,} in quarantine"
-            if "test_rows" in one.numbers:
-                rows = f"{one.numbers['train_rows']:,} train\n{one.numbers['test_rows']:,} test"
-            table.add_row(one.asset, rows, "" if labels is None else str(labels), places)
+        for written in batch.written:
+            labels = written.numbers.get("labels")
+            places = "\n".join(written.places) + (f"\nnot built: {written.reason}" if written.reason else "")
+            table.add_row(written.asset, _rows(written.numbers), "" if labels is None else str(labels), places)
         console.print(table)
     for asset, reason in batch.failures.items():
         console.print(f"FAILED {asset}: {reason}", markup=False, highlight=False, soft_wrap=True)
     outcome = "prepared" if batch.has_succeeded else "FAILED"
     console.print(f"Batch {batch.batch_id} {outcome} in {batch.seconds:.1f} s.", highlight=False)
+
+
+def _rows(numbers: dict[str, int | float]) -> str:
+    if "test_rows" in numbers:
+        return f"{numbers['train_rows']:,} train\n{numbers['test_rows']:,} test"
+    rows = f"{numbers.get('row_count', 0):,}"
+    if "days" in numbers:
+        rows += f"\nof {numbers['days']:,} days"
+    if numbers.get("quarantined"):
+        rows += f"\n{numbers['quarantined']:,} in quarantine"
+    return rows
 
 
 def print_json(batch: PreparedBatch) -> None:
@@ -170,13 +127,13 @@ def print_json(batch: PreparedBatch) -> None:
                 "seconds": round(batch.seconds, 3),
                 "written": [
                     {
-                        "asset": one.asset,
-                        **_tenant_of(one),
-                        **one.numbers,
-                        "places": one.places,
-                        "reason": one.reason or None,
+                        "asset": written.asset,
+                        **_tenant_of(written),
+                        **written.numbers,
+                        "places": written.places,
+                        "reason": written.reason or None,
                     }
-                    for one in batch.written
+                    for written in batch.written
                 ],
                 "failures": batch.failures,
             }

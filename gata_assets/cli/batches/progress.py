@@ -1,4 +1,4 @@
-"""How far a backfill is: a bar with an estimate on a terminal, lines of JSON elsewhere."""
+"""What commands show of their runs: bars and spinners on a terminal, lines of JSON elsewhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
+from typing import Protocol
 
 import dagster as dg
 from rich.console import Console
@@ -22,120 +23,191 @@ from rich.progress import (
 )
 
 from gata_assets.logs import RunEvent, event_logger, write_json_line
-
-# The asset that is written last of a batch.
-LAST_ASSET = "low_volume_split"
+from gata_assets.orchestration.pipelines import Pipeline
 
 
 @contextmanager
-def followed(level: str, batch_ids: Sequence[str], *, last_asset: str = LAST_ASSET) -> Iterator[dg.LoggerDefinition]:
-    """A logger for the runs: a bar with an estimate on a terminal, JSON lines elsewhere.
-
-    `last_asset` is the one that is written last of a batch.
-    """
-    if not sys.stderr.isatty():
-        yield event_logger(write_json_line, level, watch=_JsonProgress(batch_ids, last_asset).show)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True, emoji=False)) as progress:
-        bar = _Bar(progress, progress.add_task("batches", total=len(batch_ids)), batch_ids, last_asset)
-        yield event_logger(bar.say, level, watch=bar.show)
-        progress.update(bar.task, description="batches")
-
-
-@contextmanager
-def followed_days(level: str, tenant: str) -> Iterator[dg.LoggerDefinition]:
-    """A logger for runs that curate a tenant's days: how many are made on a terminal, JSON lines elsewhere."""
+def followed_batch(level: str) -> Iterator[dg.LoggerDefinition]:
+    """A logger for the runs of `gata prepare`: a line per asset on a terminal, JSON lines elsewhere."""
     if not sys.stderr.isatty():
         yield event_logger(write_json_line, level)
         return
-    columns = (SpinnerColumn(finished_text=""), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True, emoji=False), transient=True) as progress:
-        days = _Days(progress, tenant)
-        yield event_logger(days.say, level, watch=days.show)
+    columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=_console()) as progress:
+        yield event_logger(_BatchDisplay(progress).show, level)
 
 
-class _Days:
-    """How many days of a tenant are made; what fails is said above it."""
+class FollowedBackfill:
+    """What `gata backfill` shows, stage by stage, through one logger for all of its runs."""
 
-    def __init__(self, progress: Progress, tenant: str) -> None:
-        self._progress, self._tenant = progress, tenant
-        self._task = progress.add_task(f"looking at the files and days of {tenant}", total=None)
-        self._made = 0
+    def __init__(self, level: str) -> None:
+        self._stage: _Stage | None = None
+        self._is_terminal = sys.stderr.isatty()
+        say = self._say if self._is_terminal else write_json_line
+        self.logger = event_logger(say, level, watch=self._show)
 
-    def show(self, event: RunEvent) -> None:
-        if event.event == "ASSET_MATERIALIZATION" and event.kind == "day":
-            self._made += 1
-            said = f"{self._made:,} days of {self._tenant} curated, {event.batch_id} last"
-            self._progress.update(self._task, description=said)
+    @contextmanager
+    def refresh(self, pipeline: Pipeline) -> Iterator[None]:
+        """While a pipeline brings up to date what its batches are built from: how many days on a terminal."""
+        if not self._is_terminal:
+            yield
+            return
+        columns = (SpinnerColumn(finished_text=""), TextColumn("{task.description}"), TimeElapsedColumn())
+        progress = Progress(*columns, console=_console(), transient=True)
+        with progress, self._at(_Days(progress, pipeline.scope or pipeline.name)):
+            yield
+
+    @contextmanager
+    def batches(self, pipeline: Pipeline, batch_ids: Sequence[str]) -> Iterator[None]:
+        """While a pipeline prepares batches: a bar with an estimate on a terminal, a line per batch elsewhere."""
+        done = _Done(batch_ids, pipeline.last_asset)
+        if not self._is_terminal:
+            with self._at(_JsonProgress(done)):
+                yield
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=_console()) as progress:
+            bar = _Bar(progress, progress.add_task("batches", total=len(batch_ids)), done)
+            with self._at(bar):
+                yield
+            progress.update(bar.task, description="batches")
+
+    @contextmanager
+    def _at(self, stage: _Stage) -> Iterator[None]:
+        self._stage = stage
+        try:
+            yield
+        finally:
+            self._stage = None
+
+    def _show(self, event: RunEvent) -> None:
+        if self._stage:
+            self._stage.show(event)
+
+    def _say(self, event: RunEvent) -> None:
+        if self._stage:
+            self._stage.say(event)
+
+
+class _Stage(Protocol):
+    """What is shown of runs for a while: `show` gets every event, `say` those from the log level up."""
+
+    def show(self, event: RunEvent) -> None: ...
+
+    def say(self, event: RunEvent) -> None: ...
+
+
+class _OnTerminal:
+    """A stage on a terminal: checks that fail and log lines are printed above what moves."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
 
     def say(self, event: RunEvent) -> None:
         if event.event == "ASSET_CHECK_EVALUATION" and not event.has_passed:
             self._progress.console.print(
-                f"[yellow]day {event.batch_id}: check {event.check} of {event.asset} has failed[/yellow]"
+                f"[yellow]{event.kind} {event.batch_id}: check {event.check} of {event.asset} has failed[/yellow]"
             )
         elif not event.event:
             self._progress.console.print(event.message, markup=False)
 
 
-class _Count:
+class _Days(_OnTerminal):
+    """How many days are curated."""
+
+    def __init__(self, progress: Progress, title: str) -> None:
+        super().__init__(progress)
+        self._title = title
+        self._task = progress.add_task(f"looking at the files and days of {title}", total=None)
+        self._days = 0
+
+    def show(self, event: RunEvent) -> None:
+        if event.event == "ASSET_MATERIALIZATION" and event.kind == "day":
+            self._days += 1
+            description = f"{self._days:,} days of {self._title} curated, {event.batch_id} last"
+            self._progress.update(self._task, description=description)
+
+
+class _Bar(_OnTerminal):
+    """The progress bar of batches."""
+
+    def __init__(self, progress: Progress, task: TaskID, done: _Done) -> None:
+        super().__init__(progress)
+        self.task = task
+        self._done = done
+
+    def show(self, event: RunEvent) -> None:
+        if self._done.see(event):
+            self._progress.update(self.task, completed=self._done.number, description=f"batch {event.batch_id}")
+
+
+class _JsonProgress:
+    """A line after every batch: how many are done, and about how long the others will take."""
+
+    def __init__(self, done: _Done) -> None:
+        self._done = done
+        self._started = perf_counter()
+
+    def show(self, event: RunEvent) -> None:
+        if self._done.see(event):
+            number, of = self._done.number, self._done.of
+            left = (perf_counter() - self._started) / number * (of - number)
+            line = {"event": "BACKFILL_PROGRESS", "done": number, "of": of, "seconds_left": round(left)}
+            print(json.dumps(line), file=sys.stderr)
+
+    def say(self, event: RunEvent) -> None:
+        """Nothing: events are lines of JSON already."""
+
+
+class _Done:
     """How many batches are done, by the events of their runs: those before the one of the latest event."""
 
     def __init__(self, batch_ids: Sequence[str], last_asset: str) -> None:
         self._places = {batch_id: place for place, batch_id in enumerate(batch_ids)}
         self._last_asset = last_asset
-        self.done = 0
+        self.of = len(batch_ids)
+        self.number = 0
 
     def see(self, event: RunEvent) -> bool:
         """Take note of an event; returns whether more batches are done than before."""
         if event.batch_id not in self._places:
             return False
         is_last = event.event == "ASSET_MATERIALIZATION" and event.asset == self._last_asset
-        done = self._places[event.batch_id] + is_last
-        is_more = done > self.done
-        self.done = max(done, self.done)
+        number = self._places[event.batch_id] + is_last
+        is_more = number > self.number
+        self.number = max(number, self.number)
         return is_more
 
 
-class _Bar:
-    """The progress bar of a terminal; what fails is said above it."""
+class _BatchDisplay:
+    """A line for each asset when it is written, below them a spinner while the run goes on."""
 
-    def __init__(self, progress: Progress, task: TaskID, batch_ids: Sequence[str], last_asset: str) -> None:
+    def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self.task = task
-        self._count = _Count(batch_ids, last_asset)
+        self._task: TaskID | None = None
 
     def show(self, event: RunEvent) -> None:
-        if self._count.see(event):
-            self._progress.update(self.task, completed=self._count.done, description=f"batch {event.batch_id}")
+        title = f"{event.kind} {event.batch_id}"
+        if event.event == "STEP_START":
+            self._task = self._progress.add_task(title, total=1)
+        elif event.event == "ASSET_MATERIALIZATION" and event.kind == "day" and self._task is not None:
+            # There are too many for a line each.
+            self._progress.update(self._task, description=f"{title} of {event.asset}")
+        elif event.event == "ASSET_MATERIALIZATION":
+            self._progress.console.print(f"✓ {event.asset}: {event.numbers.get('row_count', 0):,} rows")
+        elif event.event == "ASSET_CHECK_EVALUATION" and not event.has_passed:
+            self._progress.console.print(f"[yellow]check {event.check} of {event.asset} has failed[/yellow]")
+        elif event.event in ("STEP_SUCCESS", "STEP_FAILURE") and self._task is not None:
+            description = title if event.event == "STEP_SUCCESS" else f"[red]{title}: failed[/red]"
+            self._progress.update(self._task, completed=1, description=description)
 
-    def say(self, event: RunEvent) -> None:
-        if event.event == "ASSET_CHECK_EVALUATION" and not event.has_passed:
-            self._progress.console.print(
-                f"[yellow]batch {event.batch_id}: check {event.check} of {event.asset} has failed[/yellow]"
-            )
-        elif not event.event:
-            self._progress.console.print(event.message, markup=False)
 
-
-class _JsonProgress:
-    """A line after every batch: how many are done, and about how long the others will take."""
-
-    def __init__(self, batch_ids: Sequence[str], last_asset: str) -> None:
-        self._batches = len(batch_ids)
-        self._count = _Count(batch_ids, last_asset)
-        self._started = perf_counter()
-
-    def show(self, event: RunEvent) -> None:
-        if self._count.see(event):
-            done = self._count.done
-            left = (perf_counter() - self._started) / done * (self._batches - done)
-            line = {"event": "BACKFILL_PROGRESS", "done": done, "of": self._batches, "seconds_left": round(left)}
-            print(json.dumps(line), file=sys.stderr)
+def _console() -> Console:
+    return Console(stderr=True, emoji=False)

@@ -21,7 +21,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gata_assets.batches import Batch, Window, batches_between, consecutive, parse_batch_id
-from gata_assets.cli.batches.backfill import find_wanted
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tickets.backfill_estimate import SpanVolume, estimate_backfill
 from gata_assets.tickets.sources.ddl import create_sqlite
@@ -30,6 +29,7 @@ from gata_assets.tickets.windows import BatchWindows, merge_windows, windows_of
 from gata_assets_tests.conftest import SourceOf
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.command import PROGRAM, Ran, dagster_home, environment, gata
+from gata_assets_tests.support.pipelines import ticket_plan
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, RULES, TRAINING_WINDOW, database_rows, world
 
 SETTINGS = {"LOW_VOLUME_THRESHOLD": "0.1", "LOW_VOLUME_FALLBACK_LABEL": str(FALLBACK_LABEL)}
@@ -60,7 +60,10 @@ def files_of(directory: Path) -> dict[str, tuple[str, int]]:
 def test_a_backfill_prepares_what_is_missing_and_says_how_far_it_is(workplace: Path) -> None:
     first = backfill(workplace, FIRST, "2026010205")
     assert first.returncode == 0, first.stderr[-2_000:]
-    assert "batches            3 from 2026010203 to 2026010205: 0 are whole in the target, 3 to prepare" in first.stdout
+    assert (
+        "tickets            3 batches from 2026010203 to 2026010205: 0 are complete in the target, 3 to prepare"
+        in first.stdout
+    )
     assert "3 batches prepared, 0 failed, in 1 runs and " in first.stdout
     lines = [json.loads(line) for line in first.stderr.splitlines()]
     progress = [line for line in lines if line["event"] == "BACKFILL_PROGRESS"]
@@ -77,7 +80,7 @@ def test_a_backfill_prepares_what_is_missing_and_says_how_far_it_is(workplace: P
     (workplace / "gata-data/training/gata-general/2026010204/manifest.json").unlink()
     second = backfill(workplace, FIRST, LAST)
     assert second.returncode == 0
-    assert "6 from 2026010203 to 2026010208: 2 are whole in the target, 4 to prepare" in second.stdout
+    assert "6 batches from 2026010203 to 2026010208: 2 are complete in the target, 4 to prepare" in second.stdout
     assert "4 batches prepared, 0 failed, in 2 runs" in second.stdout
     after = files_of(workplace / "gata-data")
     for path, (digest, changed_at) in before.items():
@@ -91,9 +94,9 @@ def test_again_prepares_everything_and_a_step_prepares_every_so_many_hours(workp
     made = {path.parent.name for path in workplace.glob("gata-data/training/gata-general/*/manifest.json")}
     assert made == {"2026010100", "2026010200", "2026010300", "2026010400"}
     nothing = backfill(workplace, "2026010100", "2026010400", "--every", "1d")
-    assert "4 are whole in the target, 0 to prepare" in nothing.stdout
+    assert "4 are complete in the target, 0 to prepare" in nothing.stdout
     again = backfill(workplace, "2026010100", "2026010400", "--every", "1d", "--again")
-    assert "4 are whole in the target, 4 to prepare" in again.stdout
+    assert "4 are complete in the target, 4 to prepare" in again.stdout
     assert "4 batches prepared, 0 failed, in 4 runs" in again.stdout
 
 
@@ -101,7 +104,7 @@ def test_a_plan_says_what_it_would_take_and_touches_nothing(workplace: Path) -> 
     planned = backfill(workplace, FIRST, LAST, "--plan")
     assert planned.returncode == 0, planned.stderr
     assert not (workplace / "gata-data").exists()
-    assert "6 from 2026010203 to 2026010208: 0 are whole in the target, 6 to prepare" in planned.stdout
+    assert "6 batches from 2026010203 to 2026010208: 0 are complete in the target, 6 to prepare" in planned.stdout
     for line in (
         "runs               1",
         "tickets read       489, each once",
@@ -113,14 +116,17 @@ def test_a_plan_says_what_it_would_take_and_touches_nothing(workplace: Path) -> 
     assert backfill(workplace, FIRST, LAST).returncode == 0
     before = files_of(workplace)
     planned = backfill(workplace, FIRST, LAST, "--plan")
-    assert "6 are whole in the target, 0 to prepare" in planned.stdout
+    assert "6 are complete in the target, 0 to prepare" in planned.stdout
     assert files_of(workplace) == before
 
 
 def test_batches_that_were_made_with_other_settings_are_counted_and_kept(workplace: Path) -> None:
     assert backfill(workplace, FIRST, "2026010204").returncode == 0
     other = backfill(workplace, FIRST, "2026010205", SPLIT_SEED="7")
-    assert "2 whole batches were made with other settings, first 2026010203; --again makes them anew" in other.stdout
+    assert (
+        "2 complete batches were built with other settings, first 2026010203; --again prepares them again"
+        in other.stdout
+    )
     assert "1 batches prepared" in other.stdout
     again = backfill(workplace, FIRST, "2026010205", "--again", SPLIT_SEED="7")
     assert "other settings" not in again.stdout
@@ -171,13 +177,13 @@ def test_a_withdrawn_manifest_is_no_dataset(tmp_path: Path, workplace: Path) -> 
     assert backfill(workplace, FIRST, FIRST).returncode == 0
     store = LocalStoreResource(directory=str(workplace / "gata-data"))
     key = f"training/gata-low-vol/{FIRST}/manifest.json"
-    assert find_wanted(store, [FIRST], RULES, again=False).missing == ()
+    assert ticket_plan(store, [FIRST]).due == ()
     manifest = json.loads(store.read(key))
     manifest["reason"] = "withdrawn: the files are being written anew; do not read them"
     store.write(key, json.dumps(manifest).encode())
-    assert find_wanted(store, [FIRST], RULES, again=False).missing == (FIRST,)
+    assert ticket_plan(store, [FIRST]).due == (FIRST,)
     store.write(key, b"half a mani")
-    assert find_wanted(store, [FIRST], RULES, again=False).missing == (FIRST,)
+    assert ticket_plan(store, [FIRST]).due == (FIRST,)
 
 
 def test_datasets_of_two_runs_are_no_batch(workplace: Path) -> None:
@@ -189,7 +195,7 @@ def test_datasets_of_two_runs_are_no_batch(workplace: Path) -> None:
     assert backfill(workplace, FIRST, FIRST, "--again").returncode == 0
     general.write_bytes(earlier)
     mixed = backfill(workplace, FIRST, FIRST)
-    assert "0 are whole in the target, 1 to prepare" in mixed.stdout
+    assert "0 are complete in the target, 1 to prepare" in mixed.stdout
     assert general.read_bytes() != earlier
 
 
@@ -210,11 +216,11 @@ def test_an_interrupted_backfill_says_so_and_leaves_whole_batches(workplace: Pat
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Interrupted. What is written is whole; the same command goes on with the rest." in said
+    assert "Interrupted. What is written is complete; the same command goes on with the rest." in said
     assert "FAILED" not in said
     store = LocalStoreResource(directory=str(workplace / "gata-data"))
     batch_ids = [batch.batch_id for batch in batches_between(parse_batch_id(FIRST), parse_batch_id("2026011203"))]
-    whole = find_wanted(store, batch_ids, RULES, again=False).whole
+    whole = ticket_plan(store, batch_ids).complete
     prepared = int(said.split(" batches prepared, 0 failed")[0].split()[-1])
     assert 0 <= len(whole) - prepared <= 2
 
@@ -254,12 +260,12 @@ def hours(numbers: list[int]) -> list[str]:
 
 @given(st.lists(st.integers(0, 400), unique=True, max_size=40).map(sorted))
 def test_stretches_hold_every_batch_once_and_have_no_gap(numbers: list[int]) -> None:
-    stretches = consecutive(hours(numbers))
-    assert [one for stretch in stretches for one in stretch] == hours(numbers)
-    for stretch in stretches:
+    day_ranges = consecutive(hours(numbers))
+    assert [one for stretch in day_ranges for one in stretch] == hours(numbers)
+    for stretch in day_ranges:
         first, last = parse_batch_id(stretch[0]), parse_batch_id(stretch[-1])
         assert [batch.batch_id for batch in batches_between(first, last)] == stretch
-    for before, after in pairwise(stretches):
+    for before, after in pairwise(day_ranges):
         gap = parse_batch_id(after[0]).starts_at - parse_batch_id(before[-1]).starts_at
         assert gap.total_seconds() > 3_600
 

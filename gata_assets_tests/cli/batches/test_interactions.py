@@ -1,4 +1,4 @@
-"""`gata prepare` and `gata backfill` with tenants: both halves of a batch, from files that were ingested.
+"""`gata prepare` and `gata backfill` with tenants: both pipelines, from files that were ingested.
 
 Real: the commands (as a process where one is interrupted), SQLite, files. Nothing is faked.
 """
@@ -62,7 +62,7 @@ def assets(summary: dict[str, Any]) -> set[str]:
     return {one["asset"] for one in summary["written"]}
 
 
-def test_both_halves_are_made_with_the_days_that_are_missing_and_late_ones_again(workplace: Path) -> None:
+def test_both_pipelines_prepare_with_missing_days_and_curate_late_ones_again(workplace: Path) -> None:
     ingest(workplace, "acme", "interactions", "clicks.csv")
     ingest(workplace, "acme", "items", "items.csv")
     first = prepare(workplace)
@@ -87,7 +87,7 @@ def test_both_halves_are_made_with_the_days_that_are_missing_and_late_ones_again
     assert late["acme/user_features"]["row_count"] == written["acme/user_features"]["row_count"] + 2
 
 
-def test_the_table_shows_both_halves(workplace: Path) -> None:
+def test_the_table_shows_both_pipelines(workplace: Path) -> None:
     ingest(workplace, "acme", "interactions", "clicks.csv")
     ingest(workplace, "acme", "items", "items.csv")
     ran = gata(workplace, "prepare", BATCH_ID, "--summary", "table", **{**SETTINGS, "TENANTS": "acme"})
@@ -96,14 +96,14 @@ def test_the_table_shows_both_halves(workplace: Path) -> None:
         assert said in ran.stdout
 
 
-def test_one_half_is_made_alone(workplace: Path) -> None:
+def test_one_pipeline_is_prepared_alone(workplace: Path) -> None:
     assert assets(prepare(workplace, "--only", "tickets")) == TICKETS
     assert not (workplace / "gata-data/acme").exists()
     alone = prepare(workplace, "--only", "interactions", TICKETS_URL="sqlite:///none.sqlite")
     assert assets(alone) == {f"{tenant}/{name}" for tenant in ("acme", "globex") for name in BATCHES}
 
 
-def test_a_half_that_fails_is_said_and_the_other_is_made(workplace: Path) -> None:
+def test_a_pipeline_that_fails_is_reported_and_does_not_stop_the_other(workplace: Path) -> None:
     ingest(workplace, "acme", "interactions", "clicks.csv")
     failed = prepare(workplace, code=1)
     assert assets(failed) >= TICKETS | {f"globex/{name}" for name in BATCHES}
@@ -125,28 +125,37 @@ def backfill(directory: Path, *options: str, **settings: str) -> Ran:
     return gata(directory, "backfill", BATCH_ID, NEXT, *options, **{**SETTINGS, **settings})
 
 
-def test_a_backfill_makes_what_is_missing_of_both_halves(workplace: Path) -> None:
+def test_a_backfill_prepares_what_is_missing_of_both_pipelines(workplace: Path) -> None:
     ingest(workplace, "acme", "interactions", "clicks.csv")
     ingest(workplace, "acme", "items", "items.csv")
     plan = backfill(workplace, "--plan")
-    assert "interactions       acme: 0 batches are whole in the target, 2 to prepare" in plan.stdout
+    assert (
+        "interactions       acme: 2 batches from 2026010203 to 2026010204: 0 are complete in the target, 2 to prepare"
+        in plan.stdout
+    )
     assert plan.stdout.count("Nothing was written.") == 1
     assert not (workplace / "gata-data/acme/features").exists()
     prepare(workplace, "--only", "interactions")
     first = backfill(workplace)
     assert first.returncode == 0, first.stderr[-2_000:]
-    for said in ("2 batches prepared, 0 failed", "acme: 1 batches are whole", "1 batches of acme prepared, 0 not."):
+    for said in (
+        "2 batches prepared, 0 failed",
+        ": 1 are complete in the target",
+        "1 batches of acme prepared, 0 failed",
+    ):
         assert said in first.stdout
     progress = [json.loads(line) for line in first.stderr.splitlines() if "BACKFILL_PROGRESS" in line]
     assert [(one["done"], one["of"]) for one in progress] == [(1, 2), (2, 2), (1, 1), (1, 1)]
     files = {path: path.stat().st_mtime_ns for path in (workplace / "gata-data").rglob("*.parquet")}
     again = backfill(workplace, "--only", "interactions", INTERACTION_PERIOD="30")
     assert again.returncode == 0
-    assert "other settings     2 whole batches of acme were made with other settings, first 2026010203" in again.stdout
+    assert (
+        "other settings     2 complete batches of acme were built with other settings, first 2026010203" in again.stdout
+    )
     assert files == {path: path.stat().st_mtime_ns for path in (workplace / "gata-data").rglob("*.parquet")}
 
 
-def test_a_backfill_makes_batches_again_whose_days_a_late_file_has_touched_and_the_plan_says_why(
+def test_a_backfill_prepares_stale_batches_again_and_the_plan_shows_why(
     workplace: Path,
 ) -> None:
     ingest(workplace, "acme", "interactions", "clicks.csv")
@@ -155,22 +164,22 @@ def test_a_backfill_makes_batches_again_whose_days_a_late_file_has_touched_and_t
     ingest(workplace, "acme", "interactions", "late.csv")
     manifests = {path: path.read_bytes() for path in (workplace / "gata-data/acme").rglob("manifest.json")}
     plan = backfill(workplace, "--only", "interactions", "--plan", TENANTS="acme")
-    why = "days of their windows have other rows than they were made from, first 2026010203: made again"
-    assert "acme: 2 batches are whole in the target, 2 to prepare" in plan.stdout
-    assert f"2 of acme are whole, but {why}" in plan.stdout
+    why = "days of their windows have other rows than they were built from, first 2026010203: prepared again"
+    assert "acme: 2 batches from 2026010203 to 2026010204: 2 are complete in the target, 2 to prepare" in plan.stdout
+    assert f"2 of acme are complete, but {why}" in plan.stdout
     assert manifests == {path: path.read_bytes() for path in manifests}, "a plan writes nothing"
 
     first = backfill(workplace, "--only", "interactions", TENANTS="acme")
     assert why in first.stdout
-    assert "2 batches of acme prepared, 0 not." in first.stdout
+    assert "2 batches of acme prepared, 0 failed, in 1 runs" in first.stdout
     made = json.loads((workplace / f"gata-data/acme/features/{BATCH_ID}/manifest.json").read_text())
     assert made["numbers"]["user_features"]["row_count"] == 8, "with the two users of the late file"
     again = backfill(workplace, "--only", "interactions", TENANTS="acme")
-    assert "acme: 2 batches are whole in the target, 0 to prepare" in again.stdout
+    assert "acme: 2 batches from 2026010203 to 2026010204: 2 are complete in the target, 0 to prepare" in again.stdout
     assert "other rows" not in again.stdout
 
 
-def test_a_backfill_sorts_files_that_lie_in_the_raw_folder_and_its_plan_says_that_they_wait(workplace: Path) -> None:
+def test_a_backfill_validates_files_in_the_raw_folder_and_its_plan_shows_them(workplace: Path) -> None:
     ingest(workplace, "acme", "interactions", "clicks.csv")
     ingest(workplace, "acme", "items", "items.csv")
     assert backfill(workplace, "--only", "interactions", TENANTS="acme").returncode == 0
@@ -178,22 +187,25 @@ def test_a_backfill_sorts_files_that_lie_in_the_raw_folder_and_its_plan_says_tha
     folder.mkdir()
     (workplace / "late.csv").rename(folder / "late.csv")
     plan = backfill(workplace, "--only", "interactions", "--plan", TENANTS="acme")
-    assert "1 raw files of acme wait to be sorted" in plan.stdout
-    assert "2 batches of acme prepared, 0 not." in backfill(workplace, "--only", "interactions", TENANTS="acme").stdout
+    assert "1 raw files of acme wait to be validated" in plan.stdout
+    assert (
+        "2 batches of acme prepared, 0 failed, in 1 runs"
+        in backfill(workplace, "--only", "interactions", TENANTS="acme").stdout
+    )
 
 
-def test_a_backfill_says_which_batches_are_of_another_catalogue_and_leaves_them(workplace: Path) -> None:
+def test_a_backfill_lists_batches_of_another_catalog_and_keeps_them(workplace: Path) -> None:
     ingest(workplace, "acme", "interactions", "clicks.csv")
     ingest(workplace, "acme", "items", "items.csv")
     assert backfill(workplace, "--only", "interactions", TENANTS="acme").returncode == 0
     (workplace / "more.csv").write_bytes(catalogue(50))
     ingest(workplace, "acme", "items", "more.csv")
     ran = backfill(workplace, "--only", "interactions", TENANTS="acme")
-    assert "acme: 2 batches are whole in the target, 0 to prepare" in ran.stdout
-    assert "2 whole batches of acme were made with another catalogue, first 2026010203; --again" in ran.stdout
+    assert "acme: 2 batches from 2026010203 to 2026010204: 2 are complete in the target, 0 to prepare" in ran.stdout
+    assert "2 complete batches of acme were built with another catalog, first 2026010203; --again" in ran.stdout
     again = backfill(workplace, "--only", "interactions", "--again", TENANTS="acme")
-    assert "another catalogue" not in again.stdout
-    assert "2 batches of acme prepared, 0 not." in again.stdout
+    assert "another catalog" not in again.stdout
+    assert "2 batches of acme prepared, 0 failed, in 1 runs" in again.stdout
 
 
 @pytest.mark.process
@@ -218,13 +230,13 @@ def test_an_interrupted_backfill_stops_for_all_tenants_and_the_same_command_goes
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Interrupted. What is written is whole; the same command goes on with the rest." in said
+    assert "Interrupted. What is written is complete; the same command goes on with the rest." in said
     assert "FAILED" not in said
     assert not (workplace / "gata-data/globex/features").exists()
     prepared = int(said.split(" batches of acme prepared")[0].split()[-1])
     assert prepared >= 2
     plan = backfill(workplace, "--only", "interactions", "--plan", TENANTS="acme")
-    assert "acme: 2 batches are whole in the target, 0 to prepare" in plan.stdout
+    assert "acme: 2 batches from 2026010203 to 2026010204: 2 are complete in the target, 0 to prepare" in plan.stdout
 
 
 def test_a_backfill_whose_interactions_fail_exits_with_1_and_says_why(workplace: Path) -> None:
@@ -232,8 +244,8 @@ def test_a_backfill_whose_interactions_fail_exits_with_1_and_says_why(workplace:
     ran = backfill(workplace, "--only", "interactions")
     assert ran.returncode == 1
     assert f"FAILED {BATCH_ID} acme/training_data: " in ran.stdout
-    assert "0 batches of acme prepared, 2 not." in ran.stdout
-    assert "2 batches of globex prepared, 0 not." in ran.stdout
+    assert "0 batches of acme prepared, 2 failed, in 1 runs" in ran.stdout
+    assert "2 batches of globex prepared, 0 failed, in 1 runs" in ran.stdout
 
 
 def test_doctor_says_what_there_is_of_each_tenant_and_whether_the_engine_can_be_loaded(workplace: Path) -> None:

@@ -16,12 +16,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from gata_assets.cli.batches.runs import find_failures, run_range
 from gata_assets.definitions import build_definitions
 from gata_assets.interactions.assets.batch_run import TABLES
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.orchestration.failures import BatchFailure
+from gata_assets.orchestration.runs import find_failures, run_range
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.support.dagster_private import stale_status

@@ -12,11 +12,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from gata_assets.cli.batches.prepare_interactions import InteractionHalf, prepare_interactions
-from gata_assets.definitions import build_definitions
 from gata_assets.interactions.curated.curator import Curator
+from gata_assets.orchestration.runs import Runs
 from gata_assets.settings.model import Settings, parse_settings
 from gata_assets.storage.resource import LocalStoreResource
+from gata_assets_tests.support.pipelines import run_pipelines
 
 BATCH = "2026010203"
 CSV = b"user_id,item_id,interaction_type,timestamp\nu1,i1,click,2026-01-01T00:00:00Z\n"
@@ -55,22 +55,20 @@ def sort(settings: Settings, kind: str, name: str, content: bytes, *, replaces: 
     return report.file_id
 
 
-def prepare(settings: Settings, instance: dg.DagsterInstance) -> InteractionHalf:
+def prepare(settings: Settings, instance: dg.DagsterInstance) -> Runs:
     """Make the batch."""
-    half = prepare_interactions(settings, build_definitions(settings), instance, [BATCH])
-    assert not half.failures
-    return half
+    return run_pipelines(settings, instance, [BATCH], only="interactions")
 
 
-def written(half: InteractionHalf) -> set[str]:
+def written(runs: Runs) -> set[str]:
     """The assets that were written."""
-    return {one.asset for one in half.written}
+    return {one.asset for one in runs.written}
 
 
-def is_green(half: InteractionHalf, instance: dg.DagsterInstance) -> bool:
+def is_green(runs: Runs, instance: dg.DagsterInstance) -> bool:
     """What the check of raw files said of the day on which all of them landed."""
     of_type = dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    records = [one for run in half.run_ids for one in instance.get_records_for_run(run, of_type=of_type).records]
+    records = [one for run_id in runs.run_ids for one in instance.get_records_for_run(run_id, of_type=of_type).records]
     events = [one.event_log_entry.dagster_event for one in records]
     said = [event.asset_check_evaluation_data for event in events if event]
     [of_day] = [one for one in said if (one.check_name, one.partition) == ("every_raw_file_was_read", LANDED)]

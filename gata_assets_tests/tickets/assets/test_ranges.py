@@ -23,7 +23,6 @@ import pytest
 from dagster_aws.s3 import S3Resource
 
 from gata_assets.batches import batches_between, parse_batch_id
-from gata_assets.cli.batches.backfill import find_wanted
 from gata_assets.definitions import build_definitions
 from gata_assets.orchestration.failures import read_failures
 from gata_assets.orchestration.jobs import RUN_CONFIG
@@ -38,7 +37,8 @@ from gata_assets_tests.conftest import SourceOf, sqlite_of
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.dagster_private import stale_status
 from gata_assets_tests.support.fakes import RecordingTickets, StoreThatBreaks, TicketsOfAnotherTime
-from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, RULES, TRAINING_WINDOW, database_rows, world
+from gata_assets_tests.support.pipelines import ticket_plan
+from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
 
 ROOT = Path(__file__).parents[3]
 ASSETS = ("tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split")
@@ -127,9 +127,9 @@ def test_a_range_goes_to_s3_as_to_files_and_is_found_there(
     files, s3 = LocalStoreResource(directory=str(tmp_path / "files")), S3StoreResource(bucket=bucket, s3=S3Resource())
     asked = BATCHES[:4]
     for store in (files, s3):
-        assert find_wanted(store, asked, RULES, again=False).missing == tuple(asked)
+        assert ticket_plan(store, asked).due == tuple(asked)
         assert run_range(instance, source, store, last=asked[-1]).success
-        assert find_wanted(store, asked, RULES, again=False).whole == tuple(asked)
+        assert ticket_plan(store, asked).complete == tuple(asked)
     for path, digest in content_of(files.directory).items():
         assert sha256(s3.read(path)).hexdigest() == digest
 
@@ -376,7 +376,7 @@ def test_a_killed_backfill_loses_the_batch_being_written_at_most_and_the_next_on
 
     ran = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr[-2_000:]
-    assert f"{len(written)} are whole in the target, {len(BATCHES) - len(written)} to prepare" in ran.stdout
+    assert f"{len(written)} are complete in the target, {len(BATCHES) - len(written)} to prepare" in ran.stdout
     with dg.DagsterInstance.from_config(variables["DAGSTER_HOME"]) as instance:
         recorded = instance.get_materialized_partitions(dg.AssetKey("low_volume_split"))
     assert len(recorded) >= len(BATCHES) - 1

@@ -1,9 +1,9 @@
-"""Runs of jobs in this process, for the commands: how they are started, what they wrote and what failed of them."""
+"""Runs of jobs in this process: how they are started, what they wrote and what failed of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -14,15 +14,13 @@ from gata_assets.orchestration.failures import BatchFailure, read_failures
 from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.jobs import RUN_CONFIG
 
-# How a command ends that was interrupted from the keyboard, and what it says.
-INTERRUPTED = 130
-INTERRUPTED_SAID = "Interrupted. What is written is whole; the same command goes on with the rest."
+# By what Dagster calls an interruption from the keyboard, which it takes for a failure.
 _INTERRUPTIONS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
 
 @dataclass(frozen=True)
 class Written:
-    """One output of a run: the asset, its numbers, its reason (where it is empty on purpose) and its places."""
+    """One output of a run: the asset, its numbers, the reason why it is empty on purpose, and where it is."""
 
     asset: str
     partition: str | None
@@ -39,7 +37,7 @@ def run_range(
     assets: Sequence[dg.AssetKey] | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> dg.ExecuteInProcessResult:
-    """Run a job over the partitions from a first to a last one, or over none; of its assets those that are given."""
+    """Run a job over the partitions from a first to a last one, or over none; only the given assets, if any are."""
     tags = {}
     if span is not None and span[0] != span[1]:
         tags = dict(zip(RANGE_TAGS, span, strict=True))
@@ -57,20 +55,48 @@ def run_range(
 
 
 def find_failures(result: dg.ExecuteInProcessResult, batch_id: str) -> list[BatchFailure]:
-    """What failed of a run; where it failed before its step ran, why that was."""
+    """What failed of a run; where it failed before its step ran, why."""
     events = result.filter_events(lambda event: event.is_step_failure) or result.filter_events(
         lambda event: event.event_type is dg.DagsterEventType.RUN_FAILURE
     )
     return [failure for event in events for failure in read_failures(event, batch_id)]
 
 
-def is_interrupted(failures: Sequence[BatchFailure]) -> bool:
-    """Whether a run failed since somebody interrupted it from the keyboard: Dagster takes that for a failure."""
-    return any(name in failure.reason for failure in failures for name in _INTERRUPTIONS)
+@dataclass
+class Runs:
+    """The runs of one pipeline in a Dagster instance: their IDs, what they wrote and what failed of them."""
+
+    instance: dg.DagsterInstance
+    run_ids: list[str] = field(default_factory=list)
+    written: list[Written] = field(default_factory=list)
+    failures: list[BatchFailure] = field(default_factory=list)
+
+    def execute(
+        self,
+        job: dg.JobDefinition,
+        span: tuple[str, str] | None,
+        *,
+        assets: Sequence[dg.AssetKey] | None = None,
+        config: Mapping[str, Any] | None = None,
+        otherwise: str = "",
+    ) -> None:
+        """Run a job over the partitions from a first to a last one, or over none, and note what became of it.
+
+        A failure that names no partition is noted under the first one, or `otherwise`. Raises KeyboardInterrupt
+        where the run was interrupted.
+        """
+        ended = run_range(job, self.instance, span, assets=assets, config=config)
+        self.run_ids.append(ended.run_id)
+        self.written.extend(read_written(ended))
+        failures = [] if ended.success else find_failures(ended, span[0] if span else otherwise)
+        if any(name in failure.reason for failure in failures for name in _INTERRUPTIONS):
+            # Dagster names no batch: what is not written was not tried.
+            raise KeyboardInterrupt
+        self.failures.extend(failures)
 
 
 def read_written(result: dg.ExecuteInProcessResult) -> list[Written]:
-    """What a run wrote, in the order in which it did."""
+    """What a run wrote, in that order."""
     return [
         _read_materialization(event.step_materialization_data.materialization)
         for event in result.get_asset_materialization_events()

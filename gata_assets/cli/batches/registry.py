@@ -1,0 +1,69 @@
+"""The pipelines that there are, by the names that `--only` takes: a new one is a line here.
+
+Not in `definitions`, which loads Dagster: `gata --help` lists the names and answers at once. What builds a pipeline is
+imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gata_assets.errors import SettingsError
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from gata_assets.definitions.pipelines import Workbench
+    from gata_assets.orchestration.pipelines import Pipeline
+    from gata_assets.settings.model import Settings
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How the pipelines of a name are built, and what to report where the settings have none and one is asked for."""
+
+    build: Callable[[Workbench], Sequence[Pipeline]]
+    when_none: str = "there is none with these settings."
+
+
+def _tickets(bench: Workbench) -> Sequence[Pipeline]:
+    from gata_assets.definitions.pipelines import build_ticket_pipelines
+
+    return build_ticket_pipelines(bench)
+
+
+def _interactions(bench: Workbench) -> Sequence[Pipeline]:
+    from gata_assets.definitions.pipelines import build_interaction_pipelines
+
+    return build_interaction_pipelines(bench)
+
+
+PIPELINES: Mapping[str, Entry] = {
+    "tickets": Entry(_tickets),
+    "interactions": Entry(
+        _interactions, "TENANTS is not set: it says whose interactions are prepared. Example: TENANTS=acme,globex"
+    ),
+}
+
+
+def build_pipelines(
+    settings: Settings,
+    logger: dg.LoggerDefinition,
+    *,
+    only: str | None = None,
+    registered: Mapping[str, Entry] = PIPELINES,
+) -> list[Pipeline]:
+    """The pipelines that the settings have, in their order; with `only`, those of that name.
+
+    Raises SettingsError where `only` names one of which the settings have none.
+    """
+    from gata_assets.definitions.pipelines import Workbench
+
+    bench = Workbench(settings, logger)
+    chosen = registered if only is None else {only: registered[only]}
+    pipelines = [pipeline for entry in chosen.values() for pipeline in entry.build(bench)]
+    if only is not None and not pipelines:
+        raise SettingsError(registered[only].when_none)
+    return pipelines

@@ -1,0 +1,77 @@
+"""The pipelines of each domain for these settings, over the jobs of the definitions. Assembly only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import dagster as dg
+
+from gata_assets.definitions import build_definitions, build_store, open_source
+from gata_assets.environment import dagster_home_is_set
+from gata_assets.orchestration.pipelines import Pipeline
+from gata_assets.settings.model import Settings
+from gata_assets.settings.values import SourceKind
+from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
+from gata_assets.tickets.assets.pipeline import TicketPipeline
+from gata_assets.tickets.sources.shared_read import SharedTickets
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """What pipelines are built from: the settings, and the definitions with the logger of whoever follows the runs."""
+
+    settings: Settings
+    logger: dg.LoggerDefinition
+
+    @cached_property
+    def definitions(self) -> dg.Definitions:
+        """The definitions, built when a job is first needed."""
+        return build_definitions(self.settings, logger=self.logger)
+
+    def job(self, name: str) -> dg.JobDefinition:
+        """A job by its name."""
+        return self.definitions.resolve_job_def(name)
+
+    def ticket_job(self, shared: SharedTickets | None) -> dg.JobDefinition:
+        """The job that prepares tickets; with tickets that runs share, one of its own."""
+        if shared is None:
+            return self.job(PREPARE_TICKETS)
+        definitions = build_definitions(self.settings, ticket_source=shared, logger=self.logger)
+        return definitions.resolve_job_def(PREPARE_TICKETS)
+
+
+def build_ticket_pipelines(bench: Workbench) -> list[Pipeline]:
+    """The pipeline of tickets."""
+    settings = bench.settings
+    return [
+        TicketPipeline(
+            store=build_store(settings),
+            rules=settings.tickets.rules,
+            job=bench.ticket_job,
+            open_source=lambda: open_source(settings),
+            chunk=settings.project.backfill_chunk,
+            has_pages=settings.tickets.source_kind is SourceKind.DATA_API,
+            is_recorded=dagster_home_is_set(),
+        )
+    ]
+
+
+def build_interaction_pipelines(bench: Workbench) -> list[Pipeline]:
+    """A pipeline for each tenant; whoever prepares tickets alone does not load what these need."""
+    settings = bench.settings
+    if not settings.tenants_prepared:
+        return []
+    from gata_assets.interactions.assets.pipeline import InteractionPipeline
+
+    store = build_store(settings)
+    return [
+        InteractionPipeline(
+            tenant,
+            store=store,
+            rules=settings.interactions.rules,
+            curation=settings.interactions.curation_rules,
+            job=bench.job,
+        )
+        for tenant in settings.tenants_prepared
+    ]

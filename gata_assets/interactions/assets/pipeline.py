@@ -1,0 +1,184 @@
+"""The pipeline of one tenant's interactions: what is curated first, which batches are due, and the runs.
+
+Runs of the same jobs as in the UI. The decision is pure (`interactions.staleness`); reading manifests is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import ClassVar
+
+import dagster as dg
+
+from gata_assets.batches import Window, consecutive, day_ranges, days_of, from_day_on
+from gata_assets.curation.layout import DataType, TenantLayout
+from gata_assets.curation.policy import CurationRules
+from gata_assets.curation.reports import replaced_files, valid_reports
+from gata_assets.errors import GataError, ObjectNotFoundError
+from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS, keep_to_days
+from gata_assets.interactions.curated.curator import Curator
+from gata_assets.interactions.curated.status import CuratedLayer
+from gata_assets.interactions.datasets import (
+    CURATED_INTERACTIONS,
+    CURATED_ITEMS,
+    DatasetKind,
+    StoredTables,
+    read_stored,
+)
+from gata_assets.interactions.rules import InteractionRules
+from gata_assets.interactions.staleness import Present, batch_status
+from gata_assets.interactions.windows import interaction_windows, windows_from_day_on
+from gata_assets.orchestration.batch_status import BatchStatus, Plan
+from gata_assets.orchestration.failures import BatchFailure
+from gata_assets.orchestration.instances import is_recorded
+from gata_assets.orchestration.pipelines import BatchRun
+from gata_assets.orchestration.runs import Runs, Written
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
+
+
+@dataclass
+class InteractionPipeline:
+    """Raw files of a tenant to features and training data; `job` resolves a job by its name.
+
+    `_quarantined` and `_refused` are the rows in quarantine and the unreadable files, as of the latest refresh.
+    """
+
+    tenant: str
+    store: ObjectStore
+    rules: InteractionRules
+    curation: CurationRules
+    job: Callable[[str], dg.JobDefinition]
+    _quarantined: int = field(default=0, init=False)
+    _refused: int = field(default=0, init=False)
+
+    name: ClassVar[str] = "interactions"
+
+    @property
+    def scope(self) -> str:
+        """The tenant."""
+        return self.tenant
+
+    @property
+    def last_asset(self) -> str:
+        """The training data, joined to their features."""
+        return f"{self.tenant}/with_features"
+
+    def refresh(self, runs: Runs, batch_ids: Sequence[str]) -> bool:
+        """Validate new files, and curate the catalog and the days that the batches read; a day that fails is noted."""
+        try:
+            self._curate(runs, batch_ids)
+        except GataError as error:
+            asset = f"{self.tenant}/{CURATED_INTERACTIONS}"
+            runs.failures.append(BatchFailure(batch_ids[0], asset, (), str(error)))
+            return False
+        return True
+
+    def plan(self, batch_ids: Sequence[str], *, again: bool) -> Plan:
+        """Compare both manifests of each batch with what it would be built from now; raises StoreError."""
+        curator = self._curator()
+        # Reads from the store before threads do: they must not set up the AWS SDK at once.
+        presents = self._present(CuratedLayer(curator), batch_ids)
+
+        def look(batch_id: str) -> BatchStatus:
+            features, training = (self._read(name, curator.places, batch_id) for name in DatasetKind)
+            return batch_status(features, training, presents[batch_id])
+
+        statuses = zip(batch_ids, map_in_order(look, batch_ids, SMALL_CALLS_AT_ONCE), strict=True)
+        return Plan.of(dict(statuses), again=again)
+
+    def estimate(self, plan: Plan) -> Mapping[str, str]:  # noqa: ARG002 (the protocol's)
+        """The files whose rows are not known yet; raises StoreError."""
+        waiting = len(self._curator().unsorted())
+        if not waiting:
+            return {}
+        return {
+            "files": f"{waiting:,} raw files of {self.tenant} wait to be validated; which batches they make stale is "
+            "known then"
+        }
+
+    def runs(self, batch_ids: Sequence[str]) -> Iterator[BatchRun]:
+        """A run for each stretch of consecutive batches."""
+        job = self.job(PREPARE_INTERACTIONS)
+        assets = [key for key in job.asset_layer.selected_asset_keys if key.path[0] == self.tenant]
+        for stretch in consecutive(batch_ids):
+            yield BatchRun(job, stretch, assets)
+
+    def summarize(self, written: Sequence[Written]) -> list[Written]:
+        """All curated days as one row: how many they are, their rows, and what is in quarantine."""
+        asset = f"{self.tenant}/{CURATED_INTERACTIONS}"
+        days = [one for one in written if one.asset == asset]
+        others = [one for one in written if one.asset != asset]
+        if not days:
+            return others
+        numbers = {name: sum(one.numbers[name] for one in days) for name in ("row_count", "duplicates")}
+        numbers |= {"days": len(days), "quarantined": self._quarantined, "refused_files": self._refused}
+        last = max(days, key=lambda one: one.partition or "")
+        return [Written(asset, None, numbers, "", last.places), *others]
+
+    @property
+    def _earliest(self) -> date:
+        return self.curation.earliest_at.date()
+
+    def _curator(self) -> Curator:
+        return Curator(self.store, self.tenant, self.curation, datetime.now(UTC))
+
+    def _curate(self, runs: Runs, batch_ids: Sequence[str]) -> None:
+        first, last = (interaction_windows(batch_id, self.rules).seen for batch_id in (batch_ids[0], batch_ids[-1]))
+        window = from_day_on(Window(first.start_at, last.end_at), self._earliest)
+        curator = self._curator()
+        waiting = curator.unsorted()
+        layer, job = CuratedLayer(curator), self.job(CURATE_INTERACTIONS)
+        catalog, interactions = (dg.AssetKey([self.tenant, name]) for name in (CURATED_ITEMS, CURATED_INTERACTIONS))
+        has_items = any(key.startswith(curator.places.raw(DataType.ITEMS)) for key in waiting)
+        is_known = is_recorded(runs.instance, catalog, layer.catalogue_digest())
+        is_stale = bool(curator.reports(DataType.ITEMS)) and curator.is_catalogue_stale()
+        if has_items or is_stale or not is_known:
+            runs.execute(job, None, assets=[catalog], otherwise="catalogue")
+        days = layer.look(days_of(window) or [self._earliest])
+        due = days.due if days.has_interactions else ()
+        if any(key.startswith(curator.places.raw(DataType.INTERACTIONS)) for key in waiting):
+            # Which days the new files are of is known when they are validated, by the run itself.
+            due = days.due or days.days[-1:]
+        within = keep_to_days(self.tenant, days.days[0], days.days[-1])
+        if due:
+            # One run, of the first days without a gap: it curates those after a gap too, which are stale or missing.
+            start, end = day_ranges(due)[0]
+            runs.execute(job, (str(start), str(end)), assets=[interactions], config=within)
+        reports = curator.reports(DataType.INTERACTIONS)
+        self._quarantined = sum(report.bad for report in valid_reports(reports))
+        replaced = replaced_files(reports)
+        self._refused = sum(one.refused is not None and one.file_id not in replaced for one in reports)
+
+    def _present(self, layer: CuratedLayer, batch_ids: Sequence[str]) -> dict[str, Present]:
+        """What each batch would be built from now; days are looked at together, and once."""
+        settings, catalog = self.rules.as_settings(), layer.catalogue_digest()
+        windows = {one: windows_from_day_on(one, self.rules, self._earliest) for one in batch_ids}
+        layer.look(sorted({day for of_batch in windows.values() for day in days_of(of_batch.seen)}))
+        presents: dict[str, Present] = {}
+        # Batches of one day seldom differ in the days that they touch.
+        by_days: dict[tuple[date, ...], Present] = {}
+        for batch_id, of_batch in windows.items():
+            seen_days, window_days = days_of(of_batch.seen), days_of(of_batch.window)
+            touched = (*seen_days, *window_days)
+            if touched not in by_days:
+                seen = layer.look(seen_days)
+                days = seen.part(window_days)
+                by_days[touched] = Present(
+                    {
+                        DatasetKind.FEATURES: {CURATED_INTERACTIONS: days.digest(), CURATED_ITEMS: catalog},
+                        DatasetKind.TRAINING_DATA: {CURATED_INTERACTIONS: seen.digest(), CURATED_ITEMS: catalog},
+                    },
+                    settings,
+                    is_to_be_curated=days.has_interactions and seen.is_to_have_other_rows,
+                )
+            presents[batch_id] = by_days[touched]
+        return presents
+
+    def _read(self, name: DatasetKind, places: TenantLayout, batch_id: str) -> StoredTables | None:
+        try:
+            return read_stored(self.store.read(name.manifest_key(places, batch_id)))
+        except ObjectNotFoundError:
+            return None

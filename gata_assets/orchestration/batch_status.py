@@ -1,0 +1,77 @@
+"""How stored batches compare with what would be built now: the words that every pipeline decides and reports in.
+
+Plain values; nothing here knows Dagster or a store. Which batch has which status is decided by each domain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What is in the target of a batch."""
+
+    COMPLETE = "complete"
+    STALE = "stale"
+    MISSING = "missing"
+
+
+class Reason(StrEnum):
+    """Why a batch is not up to date."""
+
+    INCOMPLETE = "not all of it is in the target"
+    ROWS = "days of their windows have other rows than they were built from"
+    SETTINGS = "other settings"
+    CATALOG = "another catalog"
+
+
+# Other rows make a batch stale: a late row is to reach all that it touches. Another catalog or other settings are
+# reported and no more: both may change every day, and all batches would be rebuilt each time.
+_MAKES_STALE = frozenset({Reason.ROWS})
+
+
+@dataclass(frozen=True)
+class BatchStatus:
+    """A batch's status, and all reasons for which it is not up to date."""
+
+    status: Status
+    reasons: frozenset[Reason] = frozenset()
+
+    @classmethod
+    def of(cls, differences: Set[Reason]) -> BatchStatus:
+        """The status of a batch whose parts are all there, by what differs."""
+        return cls(Status.STALE if _MAKES_STALE & differences else Status.COMPLETE, frozenset(differences))
+
+
+MISSING = BatchStatus(Status.MISSING, frozenset({Reason.INCOMPLETE}))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The batches that were asked for with their statuses, and those of them that are due: to be prepared."""
+
+    statuses: Mapping[str, BatchStatus]
+    due: tuple[str, ...]
+
+    @classmethod
+    def of(cls, statuses: Mapping[str, BatchStatus], *, again: bool) -> Plan:
+        """Due are batches that are missing or stale; with `again`, all."""
+        is_due = {name: again or one.status is not Status.COMPLETE for name, one in statuses.items()}
+        return cls(statuses, tuple(name for name, due in is_due.items() if due))
+
+    @property
+    def complete(self) -> tuple[str, ...]:
+        """The batches of which everything is in the target, stale or not."""
+        return tuple(name for name, one in self.statuses.items() if one.status is not Status.MISSING)
+
+    @property
+    def stale(self) -> tuple[str, ...]:
+        """The batches that are complete and stale."""
+        return tuple(name for name, one in self.statuses.items() if one.status is Status.STALE)
+
+    def kept(self, reason: Reason) -> tuple[str, ...]:
+        """The batches that are not up to date for a reason, and are left as they are."""
+        due = set(self.due)
+        return tuple(name for name, one in self.statuses.items() if reason in one.reasons and name not in due)
