@@ -54,6 +54,13 @@ def _header(results: list[dict[str, Any]]) -> str:
                 "started for the purpose. Seconds are wall-clock; what is compared ran in the same run."
             ),
             "",
+            (
+                "Two releases are compared by `python -m benchmarks.releases OLD_CHECKOUT [NEW_CHECKOUT]`, each with "
+                "its own `.venv`: both run the same workloads in turns, and it prints medians of the processor time "
+                "(of the process and its children) and of the peak memory, and the ratios of each round's pair. "
+                "`--only` names workloads, `--rounds` says how often they run."
+            ),
+            "",
             "| | |",
             "| --- | --- |",
             f"| Date | {machine['at']} |",
