@@ -88,13 +88,13 @@ class TicketPipeline:
     def runs(self, batch_ids: Sequence[str]) -> Iterator[BatchRun]:
         """A run for each stretch of consecutive batches; those of a chunk share one read of their tickets."""
         for chunk in self._chunks(batch_ids):
-            day_ranges = consecutive(chunk)
+            ranges = consecutive(chunk)
             shared = None
-            if len(day_ranges) > 1:
+            if len(ranges) > 1:
                 shared = SharedTickets(self.open_source(), [windows_of(batch_id, self.rules) for batch_id in chunk])
             # The batches of one run share their read as it is.
             job = self.job(shared)
-            for stretch in day_ranges:
+            for stretch in ranges:
                 yield BatchRun(job, stretch)
 
     def summarize(self, written: Sequence[Written]) -> list[Written]:

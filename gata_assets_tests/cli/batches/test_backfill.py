@@ -260,12 +260,12 @@ def hours(numbers: list[int]) -> list[str]:
 
 @given(st.lists(st.integers(0, 400), unique=True, max_size=40).map(sorted))
 def test_stretches_hold_every_batch_once_and_have_no_gap(numbers: list[int]) -> None:
-    day_ranges = consecutive(hours(numbers))
-    assert [one for stretch in day_ranges for one in stretch] == hours(numbers)
-    for stretch in day_ranges:
+    ranges = consecutive(hours(numbers))
+    assert [one for stretch in ranges for one in stretch] == hours(numbers)
+    for stretch in ranges:
         first, last = parse_batch_id(stretch[0]), parse_batch_id(stretch[-1])
         assert [batch.batch_id for batch in batches_between(first, last)] == stretch
-    for before, after in pairwise(day_ranges):
+    for before, after in pairwise(ranges):
         gap = parse_batch_id(after[0]).starts_at - parse_batch_id(before[-1]).starts_at
         assert gap.total_seconds() > 3_600
 
