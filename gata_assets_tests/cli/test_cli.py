@@ -126,7 +126,7 @@ def test_a_batch_that_fails_exits_with_1_and_says_why(workplace: Path) -> None:
 def test_a_missing_store_exits_with_1_and_says_how_to_make_one(tmp_path: Path) -> None:
     ran = gata(tmp_path, "prepare", BATCH_ID)
     assert ran.returncode == 1
-    assert "`gata sample-data` makes one" in ran.stdout
+    assert "`gata sample-data` creates one" in ran.stdout
 
 
 def test_settings_come_from_a_file(workplace: Path, tmp_path: Path) -> None:
