@@ -1,4 +1,4 @@
-"""The command line: which benchmarks run, and what becomes of their results."""
+"""The command line: selects benchmarks, and prints and saves their results."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _BENCHMARKS = (
 
 
 def main() -> None:
-    """Run the named benchmarks (all of them if none is named), or write the report of the last results."""
+    """Run the given benchmarks (default: all), or write the report of the last results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
-    parser.add_argument("name", nargs="*", help=f"{', '.join(_BENCHMARKS)}, or how some of them begin")
-    parser.add_argument("--quick", action="store_true", help="a few tickets only, to see that it runs; not kept")
-    parser.add_argument("--write-docs", action="store_true", help="measure nothing, write docs/benchmarks.md")
+    parser.add_argument("name", nargs="*", help=f"{', '.join(_BENCHMARKS)}, or a prefix of them")
+    parser.add_argument("--quick", action="store_true", help="small inputs, to check that it runs; results not saved")
+    parser.add_argument("--write-docs", action="store_true", help="only write docs/benchmarks.md")
     arguments = parser.parse_args()
     if arguments.write_docs:
         print(f"Written: {write_docs(list(_BENCHMARKS))}")
         return
-    chosen = [one for one in _BENCHMARKS if not arguments.name or one.startswith(tuple(arguments.name))]
+    chosen = [name for name in _BENCHMARKS if not arguments.name or name.startswith(tuple(arguments.name))]
     if not chosen:
-        parser.error(f"there is no benchmark {' '.join(arguments.name)}; there are {', '.join(_BENCHMARKS)}")
+        parser.error(f"unknown benchmark {' '.join(arguments.name)}; choose from {', '.join(_BENCHMARKS)}")
     goals = []
     for name in chosen:
         run = cast(Callable[..., Result], import_module(f"benchmarks.{name}").run)
@@ -50,7 +50,7 @@ def main() -> None:
         goals += result.goals
     missed = [goal for goal in goals if not goal.is_met]
     if arguments.quick:
-        print("\nThese sizes are too small to say anything of the goals.")
+        print("\nThese inputs are too small to evaluate the goals.")
     print(f"\n{len(goals) - len(missed)} of {len(goals)} goals met.")
     for goal in missed:
         print(goal)

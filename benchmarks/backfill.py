@@ -1,9 +1,9 @@
-"""`gata backfill` of 30 days of hourly batches, against `gata prepare` of the same batches, a process each.
+"""`gata backfill` of 30 days of hourly batches, against a `gata prepare` process per batch.
 
-Whole processes, from a SQLite file and through the local Data API (whose server is another process), with and without
-a record in a Dagster instance (DAGSTER_HOME). Measured: wall time, database calls, peak memory. The peer is run for a
-sample of the batches, half of it before ours and half after, and its total is the median times the batches. What both
-wrote for the sample is compared. Not measured: S3; the files go to a local directory and its disk.
+From a SQLite file and through the local Data API (whose server is another process), recorded in a Dagster instance
+(DAGSTER_HOME) or not. Measured: wall time, database calls, peak memory. The peer runs for a sample of the batches, half
+before ours and half after; its total is the median times the number of batches. The outputs of both for the sample are
+compared. Not measured: S3; files go to a local directory.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, manifest_key
 
 _FIRST, _LAST = parse_batch_id("2026010100"), parse_batch_id("2026013023")
-# All that the windows of these batches reach: 365 days before the first, to the last midnight.
+# The days in the windows of these batches: from 365 days before the first to the last midnight.
 _FIRST_DAY, _LAST_DAY = date(2025, 1, 1), date(2026, 1, 29)
 _GOAL_CALLS = 50
 _GOAL_TIME = 20
@@ -40,7 +40,7 @@ _NEEDED_BYTES = 10_000_000_000
 
 @dataclass(frozen=True)
 class _Measured:
-    """One process, or what several are taken to be."""
+    """A process's measurements, or an extrapolation of several."""
 
     seconds: float
     calls: int
@@ -49,7 +49,7 @@ class _Measured:
 
 @dataclass(frozen=True)
 class _Source:
-    """Where tickets come from, and how a `gata` is run on it so that its calls are counted."""
+    """A ticket source, and how to run `gata` on it and count its calls."""
 
     name: str
     run: Callable[[Sequence[str], Mapping[str, str]], _Measured]
@@ -57,7 +57,7 @@ class _Source:
 
 @dataclass
 class _Pair:
-    """Ours and the peer from one source, both recorded (each in a home of its own) or both not."""
+    """Ours and the peer on a source, both recorded (each in its own DAGSTER_HOME) or both not."""
 
     source: _Source
     home: Path | None = None
@@ -83,7 +83,7 @@ class _Pair:
 
 @dataclass
 class _Bench:
-    """The batches, the sample of them, and the directory where all happens."""
+    """The batches, their sample, and the working directory."""
 
     batches: list[Batch]
     sample: list[str]
@@ -93,7 +93,7 @@ class _Bench:
     only_rows_equal: int = 0
 
     def ours(self, pair: _Pair) -> None:
-        """Run the backfill, and remember what it wrote for the sample."""
+        """Run the backfill, and compare its outputs for the sample."""
         with self._target() as target:
             variables = _variables_of_run(target, pair.home)
             first, last = self.batches[0].batch_id, self.batches[-1].batch_id
@@ -105,7 +105,7 @@ class _Bench:
             self._compare(pair.name, target, self.sample)
 
     def peer(self, pairs: Sequence[_Pair], batch_ids: Sequence[str]) -> None:
-        """Prepare batches of the sample one by one, the pairs in turns."""
+        """Prepare batches of the sample one by one, the pairs interleaved."""
         for batch_id in batch_ids:
             for pair in pairs:
                 with self._target() as target:
@@ -114,7 +114,7 @@ class _Bench:
                     self._compare(f"{pair.name}, one by one", target, [batch_id])
 
     def _compare(self, name: str, target: Path, batch_ids: Sequence[str]) -> None:
-        """Hold what a target has of some batches against what was seen of them before, whoever wrote it."""
+        """Compare a target's files of the given batches with those of the first run that wrote them."""
         for batch_id in batch_ids:
             kept = self.directory / "seen" / batch_id
             found = {path.relative_to(target): path for path in target.rglob("*") if _is_of(path, target, batch_id)}
@@ -124,13 +124,13 @@ class _Bench:
                     shutil.copy(path, kept / relative)
                 continue
             if found.keys() != {path.relative_to(kept) for path in kept.rglob("*") if path.is_file()}:
-                raise RuntimeError(f"{name}: other files than another has written for {batch_id}")
+                raise RuntimeError(f"{name}: wrote other files for {batch_id} than an earlier run")
             for relative, path in found.items():
                 self.compared += 1
                 if path.read_bytes() == (kept / relative).read_bytes():
                     continue
                 if path.suffix != ".parquet" or not pq.read_table(path).equals(pq.read_table(kept / relative)):
-                    raise RuntimeError(f"{name}: other content than another has written for {relative}")
+                    raise RuntimeError(f"{name}: wrote other content to {relative} than an earlier run")
                 self.only_rows_equal += 1
 
     @contextmanager
@@ -165,7 +165,7 @@ def run(*, quick: bool) -> Result:
         embedded = _embedded(path, directory)
         home, peer_home = (_dagster_home(directory, name) for name in ("home-ours", "home-peer"))
         pairs = [_Pair(embedded), _Pair(embedded, home, peer_home)]
-        # The databases of the peer's record are there already when its runs begin.
+        # Creates the databases of the peer's instance before its measured runs.
         bench.peer([_Pair(embedded, None, peer_home)], sample[:1])
         _measure(bench, pairs)
         by_dagster = [_materialize(batch_id, path, peer_home) for batch_id in _evenly(sample, 1 if quick else 3)]
@@ -185,7 +185,7 @@ def run(*, quick: bool) -> Result:
 
 
 def _measure(bench: _Bench, pairs: Sequence[_Pair]) -> None:
-    """Half of the peer's sample, all of ours, the other half: a busy time of the machine meets both."""
+    """Half of the peer's sample, all of ours, the other half: a busy period of the machine affects both."""
     bench.peer(pairs, bench.sample[::2])
     for pair in pairs:
         bench.ours(pair)
@@ -219,7 +219,7 @@ def _embedded(path: Path, directory: Path) -> _Source:
 
 
 def _materialize(batch_id: str, tickets: Path, home: Path) -> float:
-    """The seconds of a batch as a run that Dagster starts: a process that loads the code and runs the five assets."""
+    """The seconds of a batch as a Dagster run: a process that loads the code and runs the five assets."""
     directory = home.parent
     variables = {**_variables_of_sqlite(tickets), **_variables_of_run(directory / "by-dagster", home)}
     command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "gata_assets.definitions"]
@@ -235,7 +235,7 @@ def _dagster_home(directory: Path, name: str) -> Path:
 
 
 def _evenly(batch_ids: Sequence[str], number: int) -> list[str]:
-    """So many of them, each from the middle of an equal part."""
+    """Choose `number` of them, each from the middle of an equal part."""
     return [batch_ids[(2 * place + 1) * len(batch_ids) // (2 * number)] for place in range(number)]
 
 
@@ -267,7 +267,7 @@ def _result(bench: _Bench, pairs: Sequence[_Pair], by_dagster: Sequence[float], 
         [
             "embedded",
             "recorded",
-            "a run of Dagster each (extrapolated)",
+            "a Dagster run each (extrapolated)",
             len(by_dagster),
             a_run,
             a_run * batches,
@@ -281,21 +281,21 @@ def _result(bench: _Bench, pairs: Sequence[_Pair], by_dagster: Sequence[float], 
             f"{batches} hourly batches, {bench.batches[0].batch_id} to {bench.batches[-1].batch_id}, over {tickets} "
             f"({_FIRST_DAY} to {_LAST_DAY}, from the generator of `gata sample-data`), into an empty local directory: "
             f"{bench.written_bytes / 1e9:.2f} GB. Ours: one process of `gata backfill`, run once. Peer: a process of "
-            f"`gata prepare` for each of {len(bench.sample)} batches spread evenly, half of them before ours and half "
-            f"after; its totals are their medians times {batches}, its memory is their highest. Recorded: in "
-            "a Dagster instance of this project's dagster.yaml (SQLite), ours in an empty one, the peer's in one that "
-            "has had a run. Calls: SQL statements that the SQLite file was asked, counted inside of each process; "
-            "ExecuteStatement calls, counted by the server of the Data API, whose memory is not part of the peak. "
-            "A run of Dagster: `dagster asset materialize --partition`, which does what a run does that "
-            "the daemon launches for a backfill of one run a batch, without the daemon's queue. All that was written "
-            "for the sample was compared, ours and the peer's, from both sources."
+            f"`gata prepare` for each of {len(bench.sample)} evenly spread batches, half of them before ours and half "
+            f"after; its totals are their medians times {batches}, its memory is their maximum. Recorded: in "
+            "a Dagster instance with this project's dagster.yaml (SQLite), ours in an empty one, the peer's in one "
+            "with an earlier run. Calls: SQL statements on the SQLite file, counted inside each process; "
+            "ExecuteStatement calls, counted by the Data API's server, whose memory is not included. "
+            "A Dagster run: `dagster asset materialize --partition`, equivalent to a run that the daemon launches for "
+            "a backfill with one run per batch, without the daemon's queue. All outputs for the sample, ours and the "
+            "peer's, from both sources, were compared."
         ),
         says=(
             f"{batches} batches in one process take {pairs[0].ours.seconds:.0f} s embedded, "
-            f"{pairs[1].ours.seconds:.0f} s when they are recorded, and {pairs[2].ours.seconds:.0f} s through the "
+            f"{pairs[1].ours.seconds:.0f} s if recorded, and {pairs[2].ours.seconds:.0f} s through the "
             f"Data API with {pairs[2].ours.calls} calls: {unrecorded:.1f}, {recorded:.1f} and {through_api:.1f} times "
-            f"less than one by one, and {a_run * batches / pairs[1].ours.seconds:.1f} times less (recorded) than with "
-            "a run of Dagster each."
+            f"faster than one by one, and {a_run * batches / pairs[1].ours.seconds:.1f} times faster (recorded) than "
+            "with a Dagster run each."
         ),
         tables=[
             Table(
@@ -305,7 +305,7 @@ def _result(bench: _Bench, pairs: Sequence[_Pair], by_dagster: Sequence[float], 
                     "record",
                     "command",
                     "batches run",
-                    "seconds a batch",
+                    "seconds per batch",
                     f"seconds of {batches}",
                     "database calls",
                     "peak memory (MB)",
@@ -340,9 +340,9 @@ def _result(bench: _Bench, pairs: Sequence[_Pair], by_dagster: Sequence[float], 
         ]
         + [
             Goal(
-                "what was written for the sample is equal byte for byte",
-                f"{bench.compared - bench.only_rows_equal:,} of {bench.compared:,} comparisons of files; "
-                f"{bench.only_rows_equal:,} of tables with equal rows in other bytes",
+                "the outputs for the sample are equal byte for byte",
+                f"{bench.compared - bench.only_rows_equal:,} of {bench.compared:,} compared files; "
+                f"{bench.only_rows_equal:,} tables have equal rows in other bytes",
                 not bench.only_rows_equal,
             )
         ],

@@ -1,8 +1,7 @@
-"""Run `gata` as `python -m gata_assets` does, and write how many SQL statements its ticket store was asked.
+"""Runs `gata` like `python -m gata_assets`, and writes the number of SQL statements on its ticket store to a file.
 
-In the process itself: `sqlite3.connect` gives every connection to the ticket store a callback that SQLite calls for
-each statement. Dagster's own SQLite files are not counted.
-`python counted_gata.py RESULT TICKETS COMMAND…`
+Counted in the process itself: `sqlite3.connect` is wrapped to set a trace callback on connections to the ticket store.
+Dagster's own SQLite files are not counted. `python counted_gata.py RESULT TICKETS COMMAND…`
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def write() -> None:
 
 sqlite3.connect = connect_counted  # type: ignore[assignment]
 atexit.register(write)
-# This script's directory, whose modules are not the package's.
+# Remove this script's directory, whose modules are not the package's.
 sys.path.pop(0)
 sys.argv = ["gata", *command]
 runpy.run_module("gata_assets", run_name="__main__", alter_sys=True)

@@ -1,7 +1,7 @@
-"""What `curation` measures: ways from a CSV file of interactions to what is written, each in a process of its own.
+"""The contenders of `curation`: from a CSV file of interactions to written tables, each run as a process.
 
-Started with a function's name, the file, a small file to warm up with and a directory; prints seconds by the clock and
-of the processor. What a way needs is imported inside of it, so that each process has only its own.
+Arguments: a function's name, the file, a small file to warm up, and a directory; prints wall-clock and CPU seconds.
+Each function imports what it needs, so that a process loads only its own libraries.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def ours(source: Path, target: Path, *, is_curated: bool = True) -> None:
         assert all(made.is_written for made in curator.curate_days(curator.stale_days()))
 
 
-def ours_sorted(source: Path, target: Path) -> None:
+def ours_validated(source: Path, target: Path) -> None:
     """Parts by day, quarantine and report."""
     ours(source, target, is_curated=False)
 
 
 def pandas_split(source: Path, target: Path) -> None:
-    """Good rows in one file; bad ones, with the checks that they fail, in another."""
+    """Valid rows in a file; rejected rows, with the checks that they fail, in another."""
     import pandas as pd
     import pandera.pandas as pa
 
@@ -71,14 +71,14 @@ def pandas_split(source: Path, target: Path) -> None:
 
 
 def polars_split(source: Path, target: Path) -> None:
-    """Good rows in one file; bad ones, with the rules that they break, in another."""
+    """Valid rows in a file; rejected rows, with the rules that they break, in another."""
     good, bad = _judge(source)
     good.write_parquet(target / "good.parquet", compression="zstd", compression_level=1)
     bad.write_parquet(target / "bad.parquet", compression="zstd", compression_level=1)
 
 
 def polars_days(source: Path, target: Path) -> None:
-    """Good rows without repetitions, in order, in a file a day; bad ones, with their rules, in another."""
+    """Valid rows, deduplicated and ordered, in a file per day; rejected rows, with their rules, in another."""
     import polars as pl
 
     good, bad = _judge(source)
@@ -113,7 +113,7 @@ def _judge(source: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 _PATHS: dict[str, Callable[[Path, Path], None]] = {
-    one.__name__: one for one in (ours, ours_sorted, polars_days, polars_split, pandas_split)
+    path.__name__: path for path in (ours, ours_validated, polars_days, polars_split, pandas_split)
 }
 
 if __name__ == "__main__":

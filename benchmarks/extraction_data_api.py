@@ -1,7 +1,7 @@
-"""Tickets through the RDS Data API: the census and keyset pages of the package against LIMIT 50 OFFSET n.
+"""Tickets through the RDS Data API: the package's census and keyset pages against LIMIT 50 OFFSET n.
 
-Both go with boto3 through the same local Data API server to the same PostgreSQL. Measured: seconds, calls and rows
-a second, at windows that hold a quarter, half and all of the tickets, without and with a latency of 10 ms a call.
+Both use boto3 and the same local Data API server and PostgreSQL. Measured: seconds, calls and rows per second, for
+windows with a quarter, half and all of the tickets, without and with a latency of 10 ms per call.
 Not measured: the real service, its network and its throttling.
 """
 
@@ -56,8 +56,7 @@ def run(*, quick: bool) -> Result:
     with postgres(made) as url:
         version = postgres_version(url)
         with data_api(url) as variables, environment(variables):
-            # In turns, so that all of them meet the same machine: each round reads the three windows and a part of
-            # the sample of the OFFSET run's pages.
+            # Interleaved: each round reads the three windows and a part of the sampled OFFSET pages.
             rounds: list[list[_Measured]] = []
             sampled: list[_Measured] = []
             for turn in range(times):
@@ -74,22 +73,22 @@ def run(*, quick: bool) -> Result:
     shorter: list[list[Cell]] = [["ours", "0 ms", m.rows, m.calls, m.seconds, m.rate, ""] for m in ours[:-1]]
     return Result(
         what=(
-            f"{tickets:,} tickets that train (and a tenth more that do not), about 600 characters each, closed over "
-            f"{_DAYS} days, in PostgreSQL {version} with the documented indexes, read through the local Data API. "
-            f"Ours: DataApiTickets, both censuses and the comparison of fingerprints included, median of {times}. "
+            f"{tickets:,} training tickets (and a tenth more that are excluded), about 600 characters each, closed "
+            f"over {_DAYS} days, in PostgreSQL {version} with the documented indexes, read through the local Data API. "
+            f"Ours: DataApiTickets, including both censuses and the comparison of fingerprints, median of {times}. "
             f"Peer: the statement of the tool that this replaces, ORDER BY closed LIMIT {_PAGE_ROWS} OFFSET n until "
-            f"no rows are left. Its {peer.calls:,} calls are estimated from every {every}th of its pages, spread "
-            "evenly over all offsets; the check says how well that does where all pages were read."
+            f"no rows are left. Its {peer.calls:,} calls are estimated from every {every}th page, spread evenly over "
+            "all offsets; the check compares the estimate with complete runs."
         ),
         says=(
             f"Through the Data API a window of {tickets:,} tickets is read in {ours[-1].seconds:.1f} s and "
-            f"{ours[-1].calls} calls, proof included, {ratio:.0f} times as fast as by OFFSET; the rate at all "
-            f"tickets is {linearity:.2f} of that at a quarter of them (1 is exactly linear in rows, 0.25 quadratic)."
+            f"{ours[-1].calls} calls, including verification, {ratio:.0f} times as fast as with OFFSET; the rate at "
+            f"all tickets is {linearity:.2f} of the rate at a quarter of them (1 is linear in rows, 0.25 quadratic)."
         ),
         tables=[
             Table(
-                "Ours, and the whole OFFSET run as estimated:",
-                ["reader", "latency a call", "tickets", "calls", "seconds", "tickets/s", "ratio of rates"],
+                "Ours, and the estimated OFFSET run:",
+                ["reader", "latency per call", "tickets", "calls", "seconds", "tickets/s", "ratio of rates"],
                 [
                     *shorter,
                     ["ours", "0 ms", ours[-1].rows, ours[-1].calls, ours[-1].seconds, ours[-1].rate, ratio],
@@ -99,10 +98,10 @@ def run(*, quick: bool) -> Result:
                 ],
             ),
             Table(
-                "Check of the estimate, on windows of the same table in which OFFSET was run to its end too:",
+                "Check of the estimate, on windows of the same table with a complete OFFSET run:",
                 [
                     "tickets",
-                    "OFFSET run to its end: calls",
+                    "complete OFFSET run: calls",
                     "seconds",
                     "estimated from every 5th page: seconds",
                     "ratio",
@@ -148,7 +147,7 @@ class _OffsetReader:
         self._window = window
 
     def read_page(self, offset: int) -> int:
-        """The number of rows of a page."""
+        """Read a page; returns its number of rows."""
         values = {"start": self._window.start, "end": self._window.end, "offset": offset}
         answer = self._client.execute_statement(
             resourceArn=DEFAULT_CLUSTER_ARN,
@@ -162,7 +161,7 @@ class _OffsetReader:
 
 
 def _check_estimate(window: Window) -> list[Cell]:
-    """A row of the check: the whole run between two halves of the sample."""
+    """A row of the check: the complete run between two halves of the sample."""
     rows = _read_with_ours(window).rows
     samples = [_sample_offset(window, rows=rows, every=10, first=0)]
     whole = _read_with_offset(window)
@@ -172,7 +171,7 @@ def _check_estimate(window: Window) -> list[Cell]:
 
 
 def _read_with_offset(window: Window) -> _Measured:
-    """All pages, the empty one at the end included."""
+    """Read all pages, including the empty one at the end."""
     reader = _OffsetReader(window)
 
     def read() -> tuple[int, int]:
@@ -190,7 +189,7 @@ def _read_with_offset(window: Window) -> _Measured:
 
 
 def _sample_offset(window: Window, *, rows: int, every: int, first: int) -> _Measured:
-    """Every `every`th page from page `first` on."""
+    """Read every `every`th page from page `first` on."""
     reader = _OffsetReader(window)
     pages = range(first, _pages(rows), every)
     reader.read_page(0)
@@ -199,12 +198,12 @@ def _sample_offset(window: Window, *, rows: int, every: int, first: int) -> _Mea
 
 
 def _joined(samples: list[_Measured], rows: int) -> _Measured:
-    """The whole run that samples of its pages stand for."""
+    """Estimate the complete run from samples of its pages."""
     calls = _pages(rows)
     seconds = sum(sample.seconds for sample in samples) / sum(sample.calls for sample in samples) * calls
     return _Measured(rows, calls, seconds)
 
 
 def _pages(rows: int) -> int:
-    """The calls until a page is empty."""
+    """The number of calls until a page is empty."""
     return -(-rows // _PAGE_ROWS) + 1

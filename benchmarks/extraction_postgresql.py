@@ -1,8 +1,7 @@
-"""Tickets from PostgreSQL directly: the package's one ADBC statement against other ways to get the same rows.
+"""Tickets from PostgreSQL directly: the package's ADBC statement against other ways to read the same rows.
 
-All of them send the same statement and end in the same form, the pandas frame that `TicketSource` promises
-(nullable 64-bit integers, Arrow-backed text), and are called in turns. Not measured: a network; the server is on
-a Unix socket. Rows are about 600 characters, so the last reader to parse text pays for each of them.
+All readers send the same statement, return the pandas frame of `TicketSource` (nullable 64-bit integers, Arrow-backed
+text), and are interleaved. Not measured: a network; the server is on a Unix socket. Rows are about 600 characters.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ def run(*, quick: bool) -> Result:
         expected = readers[_OURS]()
         for name, read in readers.items():
             if not _is_same(read(), expected):
-                raise RuntimeError(f"{name} does not give the same rows")
+                raise RuntimeError(f"{name} does not return the same rows")
         seconds = in_turns(readers, times=times)
     rates = {name: len(expected) / taken for name, taken in seconds.items()}
     fastest = max(rates, key=lambda name: rates[name])
@@ -54,11 +53,11 @@ def run(*, quick: bool) -> Result:
     return Result(
         what=(
             f"{len(expected):,} tickets of about 600 characters, PostgreSQL {version} on a Unix socket, one statement "
-            "(closed in the window, trains, ordered by closed and id) to the pandas frame of `TicketSource`, which "
-            f"was compared to be equal; median of {times}, readers in turns after one unmeasured turn."
+            "(training tickets closed in the window, ordered by closed and id) to the pandas frame of `TicketSource`, "
+            f"compared for equality; median of {times}, readers interleaved after one unmeasured round."
         ),
         says=(
-            f"One ADBC statement reads {rates[_OURS]:,.0f} tickets a second; the fastest here is `{fastest}` with "
+            f"One ADBC statement reads {rates[_OURS]:,.0f} tickets/s; the fastest is `{fastest}` with "
             f"{rates[fastest]:,.0f}, {behind:.2f} times ours."
         ),
         tables=[

@@ -1,8 +1,8 @@
-"""Makers of the three tables of features, Parquet to Parquet, each to be run as a process of its own.
+"""Contenders that build the three feature tables, Parquet to Parquet, each run as a process.
 
-`python -m benchmarks.feature_makers NAME FOLDER`: ours from the curated days of the folder, the others from its plain
-files with ids as strings. The others are written as one would who knows them: what can be left out is left out (ties in
-time stay as they come), and no table is checked.
+`python -m benchmarks.feature_makers NAME FOLDER`: ours reads the folder's curated days, the others its plain files with
+ids as strings. The others are written idiomatically and do only what is necessary: ties in time keep their order, and
+no table is checked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from time import perf_counter
 from benchmarks.harness import BATCH
 from gata_assets.batches import Window
 
-# What the makers share stands here, so that none has to load what another needs.
+# Shared constants are here, so that no contender loads another's libraries.
 DAYS = 90
 WINDOW = Window(BATCH.starts_at - timedelta(days=DAYS), BATCH.starts_at)
 TENANT = "bench"
@@ -30,23 +30,23 @@ _TABLES = ("user_features", "item_features", "recent_interactions")
 
 
 def with_engine(folder: Path, out: Path) -> None:
-    """Ours, with all of its checks."""
+    """Ours, with all its checks."""
     from gata_assets.curation.layout import TenantLayout
     from gata_assets.interactions.engines.base import CuratedWindow
     from gata_assets.interactions.engines.polars import PolarsEngine
     from gata_assets.storage.resource import LocalStoreResource
 
     store = LocalStoreResource(directory=str(folder))
-    made = PolarsEngine().make_features(CuratedWindow(TenantLayout(TENANT), WINDOW, WINDOW), store)
+    tables = PolarsEngine().make_features(CuratedWindow(TenantLayout(TENANT), WINDOW, WINDOW), store)
     failed = [
         outcome
-        for checks in made.outcomes.values()
+        for checks in tables.outcomes.values()
         for outcomes in checks.values()
         for outcome in outcomes
         if not outcome.has_passed
     ]
     assert not failed, failed
-    made.write(f"{out.name}/")
+    tables.write(f"{out.name}/")
 
 
 def with_polars(folder: Path, out: Path) -> None:
@@ -59,7 +59,7 @@ def with_polars(folder: Path, out: Path) -> None:
 
 
 def with_polars_streaming(folder: Path, out: Path) -> None:
-    """Polars: three streaming sinks at once."""
+    """Polars: three streaming sinks in one pass."""
     import polars as pl
 
     plans = zip(_TABLES, _polars_plans(folder), strict=True)
@@ -73,9 +73,9 @@ def _polars_plans(folder: Path) -> list:  # type: ignore[type-arg]
     events = pl.scan_parquet(folder / PLAIN_FILE).filter(
         pl.col("timestamp").is_between(WINDOW.start_at, WINDOW.end_at, closed="left")
     )
-    catalogue = pl.scan_parquet(folder / CATALOGUE_FILE).select("item_id", "category", "price")
+    catalog = pl.scan_parquet(folder / CATALOGUE_FILE).select("item_id", "category", "price")
     kind = pl.col("interaction_type")
-    # The file is by time, and groups keep the order of their rows: the newest are the last.
+    # The file is ordered by time and groups keep the row order: the newest are last.
     newest = pl.col("item_id", "interaction_type", "timestamp", "rating").tail(50).reverse()
     users = (
         events.group_by("user_id")
@@ -97,7 +97,7 @@ def _polars_plans(folder: Path) -> list:  # type: ignore[type-arg]
     total = pl.col("total_interactions")
     weights = sum((kind == name).cast(pl.Int64) * weight for name, weight in zip(_TYPES, _WEIGHTS, strict=True))
     items = (
-        catalogue.join(
+        catalog.join(
             events.group_by("item_id").agg(
                 total_interactions=pl.len(),
                 unique_users=pl.col("user_id").n_unique(),
@@ -130,12 +130,12 @@ def _polars_plans(folder: Path) -> list:  # type: ignore[type-arg]
 
 
 def with_pandas(folder: Path, out: Path) -> None:
-    """pandas: groupby with strings of Arrow."""
+    """pandas: groupby with Arrow-backed strings."""
     import pandas as pd
 
     events = pd.read_parquet(folder / PLAIN_FILE, dtype_backend="pyarrow")
     events = events[(events["timestamp"] >= WINDOW.start_at) & (events["timestamp"] < WINDOW.end_at)]
-    catalogue = pd.read_parquet(folder / CATALOGUE_FILE, columns=["item_id", "category", "price"])
+    catalog = pd.read_parquet(folder / CATALOGUE_FILE, columns=["item_id", "category", "price"])
     events["timestamp"] = events["timestamp"].astype("datetime64[us, UTC]")
     events["rating"] = events["rating"].astype("float64")
     events["day"] = events["timestamp"].dt.floor("D")
@@ -166,7 +166,7 @@ def with_pandas(folder: Path, out: Path) -> None:
         clicks=("click", "sum"),
         purchases=("purchase", "sum"),
     )
-    items = catalogue.merge(items, on="item_id", how="outer").fillna({"total_interactions": 0, "unique_users": 0})
+    items = catalog.merge(items, on="item_id", how="outer").fillna({"total_interactions": 0, "unique_users": 0})
     items["popularity_score"] = items["total_interactions"] / items["total_interactions"].max()
     items["purchase_rate"] = items["purchases"] / items["total_interactions"]
     items["click_through_rate"] = (items["clicks"] / items["views"]).where(items["views"] > 0)
@@ -192,14 +192,14 @@ LIBRARIES = {
 
 
 def main() -> None:
-    """Run one maker; writes to `FOLDER/made-NAME`, and its seconds without its imports as JSON to the output."""
+    """Run a contender; writes tables to `FOLDER/made-NAME`, and its seconds without imports as JSON to stdout."""
     name, folder = sys.argv[1], Path(sys.argv[2])
     out = folder / f"made-{name}"
     out.mkdir(exist_ok=True)
     for module in LIBRARIES[name]:
         import_module(module)
     if name == "engine":
-        # What numba leaves to the first call of a loop are imports too.
+        # The modules that numba loads at the first call of a loop count as imports too.
         import_module("gata_assets.tables.columns.jit").load_compiler()
     started = perf_counter()
     MAKERS[name](folder, out)

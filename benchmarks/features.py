@@ -1,10 +1,9 @@
-"""Features of interactions, Parquet to Parquet: ours from the curated days, pandas and Polars from one plain file.
+"""Features of interactions, Parquet to Parquet: ours from curated days, pandas and Polars from a plain file.
 
-Every maker is a process of its own that makes all three tables. Ours also checks them and writes checksums; the others
-do not. Measured, of all in the same way: seconds of the process, those of them that are not imports (goals compare
-these; numba's own loading, 0.25 s once a process, counts among ours), processor seconds of the process, and the peak
-memory with all that was imported. All have the variables of the image.
-Not measured: curating the days, which is done once and not for each batch, and numba's compiling, once a machine.
+Each contender is a process that builds all three tables; only ours also checks them and writes checksums. Measured for
+all alike: seconds of the process, seconds without imports (compared by the goals; numba's loading, 0.25 s per process,
+counts for ours), CPU seconds, and peak memory including imports. All use the image's variables.
+Not measured: curating the days, done once and not per batch, and numba's compilation, once per machine.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ _NAMES = {
     _STREAMING: "Polars, streaming sinks",
 }
 _ITEMS = 50_000
-# No turn begins later than this after the first of its size: pandas takes a minute for ten million.
-_MOST_SECONDS = 300
+# No round starts later than this after the first of its size: pandas takes a minute for ten million.
+_MAX_SECONDS = 300
 
 
 def run(*, quick: bool) -> Result:
@@ -48,15 +47,15 @@ def run(*, quick: bool) -> Result:
         with TemporaryDirectory() as folder:
             make_interactions(Path(folder), Size(count, max(count // 50, 1), _ITEMS), seed=1)
             runs = _run_in_turns(Path(folder), makers, times)
-        seconds[count] = {name: median(_making(one) for one in done) for name, done in runs.items()}
-        peaks[count] = {name: median(one.peak_bytes / 1e9 for one in done) for name, done in runs.items()}
+        seconds[count] = {name: median(_seconds_without_imports(run) for run in done) for name, done in runs.items()}
+        peaks[count] = {name: median(run.peak_bytes / 1e9 for run in done) for name, done in runs.items()}
         rows += [
             [
                 f"{count:,}",
                 _NAMES[name],
                 len(done),
-                median(one.seconds for one in done),
-                median(one.processor_seconds for one in done),
+                median(run.seconds for run in done),
+                median(run.processor_seconds for run in done),
                 seconds[count][name],
                 f"{count / seconds[count][name]:,.0f}",
                 peaks[count][name],
@@ -68,10 +67,10 @@ def run(*, quick: bool) -> Result:
     best_large = min(seconds[large][_POLARS], seconds[large][_STREAMING]) / seconds[large][_OURS]
     return Result(
         what=(
-            f"Interactions over 90 days, a user for every fifty, {_ITEMS:,} items, both chosen by Zipf's law, a fifth "
-            "with a rating; all three tables of features. Seconds and peaks are medians of runs in turns. Ours "
-            f"reads 91 curated days with keys, the others one file with strings. {libraries:.2f} GB of our peak are "
-            "libraries that each process of the project has loaded before it reads a row."
+            f"Interactions over 90 days, one user per fifty interactions, {_ITEMS:,} items, both Zipf-distributed, a "
+            "fifth with a rating; all three feature tables. Seconds and peaks are medians of interleaved runs. Ours "
+            f"reads 91 curated days with hashes, the others one file with strings. {libraries:.2f} GB of our peak are "
+            "libraries that every process of the project loads before it reads a row."
         ),
         says=(
             f"Ours takes {seconds[small][_OURS]:.2f} s for {small:,} interactions, {seconds[large][_OURS]:.1f} s for "
@@ -84,10 +83,10 @@ def run(*, quick: bool) -> Result:
                 "Features:",
                 [
                     "interactions",
-                    "how",
+                    "contender",
                     "runs",
                     "seconds of the process",
-                    "seconds of the processor",
+                    "CPU seconds",
                     "seconds without imports",
                     "rows/s without imports",
                     "peak GB",
@@ -113,17 +112,17 @@ def run(*, quick: bool) -> Result:
 
 
 def _ratios(seconds: dict[str, float]) -> tuple[float, float]:
-    """How many times as fast as pandas, and as the better of the two of Polars, ours is."""
+    """How many times faster ours is than pandas, and than the faster Polars variant."""
     best = min(seconds[_POLARS], seconds[_STREAMING])
     return seconds[_PANDAS] / seconds[_OURS], best / seconds[_OURS]
 
 
 def _run_in_turns(folder: Path, makers: tuple[str, ...], times: int) -> dict[str, list[Run]]:
-    """Run the makers in turns, as often as is asked for or until the time for a size is over."""
+    """Run the contenders in interleaved rounds, up to `times` or until the time limit of a size."""
     runs: dict[str, list[Run]] = {name: [] for name in makers}
     started = perf_counter()
     for _ in range(times):
-        if perf_counter() - started > _MOST_SECONDS:
+        if perf_counter() - started > _MAX_SECONDS:
             break
         for name, done in runs.items():
             command = [sys.executable, "-m", "benchmarks.feature_makers", name, str(folder)]
@@ -131,12 +130,12 @@ def _run_in_turns(folder: Path, makers: tuple[str, ...], times: int) -> dict[str
     return runs
 
 
-def _making(run: Run) -> float:
+def _seconds_without_imports(run: Run) -> float:
     return float(json.loads(run.stdout.splitlines()[-1])["seconds"])
 
 
 def _library_gigabytes() -> float:
-    """What a process has in memory before it reads a row. The first such process compiles, as no maker then has to."""
+    """A process's memory before it reads a row. The first process also compiles, so that no contender has to."""
     load = "import gata_assets.interactions.engines.polars; import gata_assets.interactions.warm_up as c; c.warm_up()"
     run_command([sys.executable, "-c", load], directory=PROJECT)
     load = (

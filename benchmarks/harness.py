@@ -1,7 +1,7 @@
-"""What the benchmarks share: results and goals, timing, and the facts of the machine that they were measured on.
+"""Shared by the benchmarks: results and goals, timing, and a description of the machine.
 
-Times are wall-clock seconds, medians of several runs; what is compared is measured in turns inside one run, so
-that a busy machine slows all of it alike. Servers and processes stand in `servers` and `processes`.
+Times are wall-clock seconds, medians of several runs; compared functions are interleaved in one run, so that a busy
+machine slows all of them equally. `servers` and `processes` start servers and processes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Goal:
-    """What was to be reached, what was, and whether that is enough."""
+    """A goal, the measured value, and whether it meets the goal."""
 
     goal: str
     measured: str
@@ -66,7 +66,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Result:
-    """What one benchmark found; `says` is its sentence for readers, made from the numbers."""
+    """A benchmark's result: `what` was measured, `says` is the summary for readers, built from the numbers."""
 
     what: str
     says: str
@@ -88,7 +88,7 @@ class Machine:
 
     @classmethod
     def this(cls) -> Machine:
-        """The facts of this machine, now."""
+        """Describe this machine."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         return cls(
             at=datetime.now(UTC).isoformat(timespec="minutes"),
@@ -115,14 +115,14 @@ def _cpu_model() -> str:
 
 
 def timed(function: Callable[[], T]) -> tuple[float, T]:
-    """The seconds that a call takes, and its value."""
+    """Call a function; returns its seconds and its value."""
     started = perf_counter()
     value = function()
     return perf_counter() - started, value
 
 
 def in_turns(functions: Mapping[str, Callable[[], object]], *, times: int) -> dict[str, float]:
-    """The median seconds of each function, all of them called in turns, `times` times."""
+    """The median seconds of each function over `times` rounds, each of which calls every function."""
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(times):
         for name, function in functions.items():
@@ -132,7 +132,7 @@ def in_turns(functions: Mapping[str, Callable[[], object]], *, times: int) -> di
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set variables of this process for a while."""
+    """Set environment variables of this process inside the `with` block."""
     before = dict(os.environ)
     os.environ.update(variables)
     try:
@@ -143,7 +143,7 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def shown(cell: Cell) -> str:
-    """A cell for people: thousands separated, fractions to three digits."""
+    """Format a cell: thousands separators, fractions to three digits."""
     if isinstance(cell, str):
         return cell
     if isinstance(cell, int) or abs(cell) >= 100:
@@ -152,7 +152,7 @@ def shown(cell: Cell) -> str:
 
 
 def as_markdown(table: Table) -> str:
-    """A table in Markdown, numbers to the right."""
+    """Format a table in Markdown, with numbers right-aligned."""
     is_text = [all(isinstance(row[i], str) for row in table.rows) for i in range(len(table.columns))]
     lines = [table.columns, ["---" if text else "---:" for text in is_text]]
     lines += [[shown(cell) for cell in row] for row in table.rows]

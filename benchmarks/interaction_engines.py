@@ -1,10 +1,9 @@
-"""How the cost of features and training rows grows on each engine: one machine, and Spark with as many cores.
+"""The cost of features and training rows by engine and size: a single machine, and Spark with the same cores.
 
-Measured: seconds from curated days to written tables with all checks, each engine as a process of its own; for Spark
-apart from the seconds until its session stands; and the most memory that the process and all its children (the JVM,
-the Python beside it) have at once. Spark runs as `local[2]`: on two cores a master and two workers would be four more
-JVMs that take them from the work, and what goes from one worker to the other are packed pieces of some megabytes. Not
-measured: a cluster of several machines, which is what Spark is for.
+Measured: seconds from curated days to written tables with all checks, each engine as a process; for Spark, the seconds
+to start its session separately; and the peak memory of the process with its children (the JVM and Python workers).
+Spark runs as `local[2]`: on two cores, a master and two workers would be four more JVMs competing for them, and workers
+exchange only packed pieces of a few megabytes. Not measured: a cluster of several machines, Spark's actual use case.
 """
 
 from __future__ import annotations
@@ -43,20 +42,20 @@ _RULES = SamplingRules(
     power=0.75,
     seed=42,
 )
-# What a cluster may have of the cores of one machine.
+# A cluster's cores as multiples of the single machine's.
 _MORE_CORES = (8, 16)
 _ENGINES = ("polars", "spark")
 _SIZES = (Size(1_000_000, 20_000, 10_000), Size(10_000_000, 200_000, 50_000), Size(50_000_000, 1_000_000, 100_000))
-# An engine has so long for its process at each size: all of them with their data stay below half an hour.
+# The time limit of a process at each size: all of them with their data stay below half an hour.
 _LIMIT_SECONDS = (120, 240, 480)
 _MASTER = "local[2]"
-# What Spark holds and deals out beyond its memory goes to the folder of the data.
+# Spark spills to the data's folder.
 _SPARK_SETTINGS = {"spark.driver.memory": "6g"}
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One process."""
+    """A process's measurements."""
 
     session: float
     features: float
@@ -65,7 +64,7 @@ class Measured:
 
     @property
     def seconds(self) -> float:
-        """Of both steps; a session is begun once for many batches."""
+        """The seconds of both steps; a session is started once for many batches."""
         return self.features + self.training
 
 
@@ -79,29 +78,29 @@ def run(*, quick: bool) -> Result:
         with tempfile.TemporaryDirectory() as folder:
             make_interactions(Path(folder), size, seed=5)
             for engine in _ENGINES:
-                one = _measure(engine, Path(folder), limit)
-                if one is None:
+                result = _measure(engine, Path(folder), limit)
+                if result is None:
                     stopped.append(f"{engine} with {size.interactions:,} interactions was stopped after {limit} s.")
                     print(stopped[-1], file=sys.stderr, flush=True)
                     continue
-                measured[engine].append((size.interactions, one))
+                measured[engine].append((size.interactions, result))
                 cells = (
-                    one.session,
-                    one.features,
-                    one.training,
-                    size.interactions / one.seconds,
-                    one.peak_bytes / 2**30,
+                    result.session,
+                    result.features,
+                    result.training,
+                    size.interactions / result.seconds,
+                    result.peak_bytes / 2**30,
                 )
                 rows.append([f"{size.interactions:,}", engine, *cells])
-                said = ", ".join(f"{name} {cell:,.1f}" for name, cell in zip(_COLUMNS[2:], cells, strict=True))
-                print(f"{engine} with {size.interactions:,} interactions: {said}", file=sys.stderr, flush=True)
-    can_say = all(len(of_engine) > 1 for of_engine in measured.values())
-    polars, spark = (Growth.of(measured[engine]) if can_say else None for engine in _ENGINES)
-    growth = _say(polars, spark, Machine.this().memory_gib) if polars and spark else "Too few sizes for a line."
+                listed = ", ".join(f"{name} {cell:,.1f}" for name, cell in zip(_COLUMNS[2:], cells, strict=True))
+                print(f"{engine} with {size.interactions:,} interactions: {listed}", file=sys.stderr, flush=True)
+    has_growth = all(len(results) > 1 for results in measured.values())
+    polars, spark = (Growth.of(measured[engine]) if has_growth else None for engine in _ENGINES)
+    growth = _describe(polars, spark, Machine.this().memory_gib) if polars and spark else "Too few sizes for a fit."
     return Result(
         what=(
             "Features and training rows from curated days to written parts, with all checks; Spark as "
-            f"{_MASTER}, so that both engines have the same cores. One run each."
+            f"{_MASTER}, so that both engines use the same cores. One run each."
         ),
         says=" ".join([growth, *stopped]),
         tables=[Table("Cost by engine", list(_COLUMNS), rows)],
@@ -114,7 +113,7 @@ _COLUMNS = ("interactions", "engine", "session s", "features s", "training rows 
 
 @dataclass(frozen=True)
 class Growth:
-    """A line through the smallest and the largest size: seconds of any batch, and seconds and bytes an interaction."""
+    """A linear fit through the smallest and largest size: fixed seconds, and seconds and bytes per interaction."""
 
     fixed: float
     seconds: float
@@ -122,7 +121,7 @@ class Growth:
 
     @classmethod
     def of(cls, measured: Sequence[tuple[int, Measured]]) -> Growth:
-        """The line through what was measured, by the number of interactions."""
+        """Fit measurements by the number of interactions."""
         (few, small), *_, (many, large) = measured
         seconds = (large.seconds - small.seconds) / (many - few)
         return cls(
@@ -130,33 +129,33 @@ class Growth:
         )
 
     def meets(self, other: Growth, *, faster: float) -> float | None:
-        """From how many interactions on this is the quicker one, if it were so many times as fast; None for never."""
+        """The number of interactions from which this, sped up by a factor, is faster than the other; None if never."""
         gained = other.seconds - self.seconds / faster
         return max(self.fixed - other.fixed, 0.0) / gained if gained > 0 else None
 
 
-def _say(polars: Growth, spark: Growth, memory_gib: float) -> str:
-    said = [
+def _describe(polars: Growth, spark: Growth, memory_gib: float) -> str:
+    sentences = [
         (
-            f"A further million interactions costs one machine {polars.seconds * 1e6:.1f} s and "
-            f"{polars.bytes * 1e6 / 2**20:,.0f} MiB, and Spark on the same cores {spark.seconds * 1e6:.1f} s, after "
-            f"{spark.fixed:.0f} s that any batch costs it."
+            f"Each additional million interactions takes {polars.seconds * 1e6:.1f} s and "
+            f"{polars.bytes * 1e6 / 2**20:,.0f} MiB on a single machine, and {spark.seconds * 1e6:.1f} s on Spark with "
+            f"the same cores, which has a fixed cost of {spark.fixed:.0f} s per batch."
         )
     ]
     for times in (1, *_MORE_CORES):
-        where = "On the same cores" if times == 1 else f"With {times} times the cores, if it grew with them,"
+        where = "On the same cores" if times == 1 else f"With {times} times the cores and linear scaling,"
         size = spark.meets(polars, faster=times)
-        said.append(
-            f"{where} Spark is " + ("never quicker." if size is None else f"quicker from {size / 1e6:,.0f} million on.")
+        sentences.append(
+            f"{where} Spark is " + ("never faster." if size is None else f"faster from {size / 1e6:,.0f} million on.")
         )
     if polars.bytes > 0:
-        most = memory_gib * 2**30 / polars.bytes
-        said.append(f"One machine's memory ({memory_gib:.0f} GiB here) ends at about {most / 1e6:,.0f} million.")
-    return " ".join(said)
+        limit = memory_gib * 2**30 / polars.bytes
+        sentences.append(f"A single machine with {memory_gib:.0f} GiB fits about {limit / 1e6:,.0f} million.")
+    return " ".join(sentences)
 
 
 def _measure(engine: str, folder: Path, limit: float) -> Measured | None:
-    """What a process measured; None where it took longer than the limit, and was stopped with its children."""
+    """Measure in a process; None if it exceeded the limit and was stopped with its children."""
     command = [sys.executable, "-m", "benchmarks.interaction_engines", engine, str(folder)]
     peak, deadline = 0, time.monotonic() + limit
     with subprocess.Popen(
@@ -169,7 +168,7 @@ def _measure(engine: str, folder: Path, limit: float) -> Measured | None:
                 peak = max(peak, _memory_of_tree(process.pid))
                 time.sleep(0.1)
         finally:
-            # Its JVM is of its group, and ends the workers; where all went well they have ended.
+            # Its JVM is in its process group and stops the workers; after a success all have ended already.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
         printed = process.stdout.read() if process.stdout else ""
@@ -179,7 +178,7 @@ def _measure(engine: str, folder: Path, limit: float) -> Measured | None:
 
 
 def _memory_of_tree(pid: int) -> int:
-    """The memory of a process and its descendants; what they share is counted once (PSS)."""
+    """The memory of a process and its descendants; shared memory is counted once (PSS)."""
     children: dict[int, list[int]] = {}
     for place in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -189,10 +188,10 @@ def _memory_of_tree(pid: int) -> int:
         children.setdefault(parent, []).append(int(place.parent.name))
     total, waiting = 0, [pid]
     while waiting:
-        one = waiting.pop()
-        waiting += children.get(one, [])
+        descendant = waiting.pop()
+        waiting += children.get(descendant, [])
         try:
-            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+            lines = Path(f"/proc/{descendant}/smaps_rollup").read_text().splitlines()
         except OSError:
             continue
         total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))

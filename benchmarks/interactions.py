@@ -1,7 +1,7 @@
-"""Interactions for benchmarks, from a seed: curated days as this project has them, and one file as anybody may.
+"""Interactions for benchmarks, generated from a seed: curated days, and a plain file with the same rows.
 
-Users and items are chosen by Zipf's law, times evenly; a fifth of the interactions has a rating. Days are made one at a
-time, so that 50 million fit.
+Users and items are Zipf-distributed, times uniform; a fifth of the interactions have a rating. Days are generated one
+at a time, so that 50 million fit into memory.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TYPE_SHARES = [0.62, 0.2, 0.06, 0.06, 0.05, 0.01]
 
 @dataclass(frozen=True)
 class Size:
-    """How much is made."""
+    """The size of a generated input."""
 
     interactions: int
     users: int
@@ -44,9 +44,9 @@ class Size:
 
 
 def make_interactions(folder: Path, size: Size, *, seed: int) -> None:
-    """Write the curated days and the catalogue of a tenant below a folder, and `PLAIN_FILE` and `CATALOGUE_FILE`.
+    """Write a tenant's curated days and catalog below a folder, and `PLAIN_FILE` and `CATALOGUE_FILE`.
 
-    The plain files have the same rows: one file of interactions by time with ids as strings, one of the catalogue.
+    The plain files have the same rows: a file of interactions ordered by time with ids as strings, and the catalog.
     """
     random = np.random.default_rng(seed)
     users, items = _ids("user", size.users), _ids("item", size.items)
@@ -93,7 +93,7 @@ def _day(
             {
                 "user_id": users["user_id"].gather(user),
                 "item_id": items["item_id"].gather(item),
-                "interaction_type": pl.Series([one.value for one in InteractionType]).gather(kind),
+                "interaction_type": pl.Series([member.value for member in InteractionType]).gather(kind),
                 "timestamp": times,
                 "rating": rating.set(pl.Series(random.random(rows) > 0.2), None),
                 "device_type": pl.repeat("phone", rows, eager=True),
@@ -121,7 +121,7 @@ def _ids(kind: str, count: int) -> pl.DataFrame:
 
 
 def _zipf(count: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """The cumulated shares of the ids: by Zipf's law, in an order of their own."""
+    """The ids' cumulative shares by Zipf's law, in random order."""
     weights = random.permutation(1 / np.arange(1, count + 1) ** 0.8)
     shares: NDArray[np.float64] = np.cumsum(weights) / weights.sum()
     shares[-1] = 1.0
@@ -133,7 +133,7 @@ def _catalogue(items: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame
     return items.select(
         "item_id",
         title="item_id",
-        category=pl.Series([f"category {one}" for one in random.integers(0, 12, rows)]),
+        category=pl.Series([f"category {number}" for number in random.integers(0, 12, rows)]),
         price=pl.Series(random.integers(1, 50_000, rows) / 100),
         brand=pl.lit(None, pl.String),
         description=pl.lit(None, pl.String),

@@ -1,9 +1,8 @@
-"""`gata prepare` of interactions alone, as whole processes: features, negative samples and the rows joined to them.
+"""`gata prepare` of interactions only, as processes: features, negative samples and joined rows.
 
-Raw CSV files are taken in by `gata ingest` first. A first batch finds all of its days missing and curates them too;
-the batches of the next hours find them whole, as most batches do. Wall time, time of the processor and peak memory,
-with all imports and all checks. Not measured: S3 (the files go to a local directory), and compiling loops, once a
-machine or image.
+`gata ingest` lands raw CSV files first. The first batch also curates its days; the batches of the next hours find them
+curated, as most batches do. Measured: wall time, CPU time and peak memory, with all imports and checks. Not measured:
+S3 (files go to a local directory), and compilation of loops, once per machine or image.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _VARIABLES = {"TENANTS": "bench", "FIRST_BATCH_ID": "2025010100", "TARGET_DIR": 
 def run(*, quick: bool) -> Result:
     """Measure; `quick` with few rows, and one batch of each kind."""
     sizes = {20_000: 1, 40_000: 1} if quick else {1_000_000: 5, 10_000_000: 2}
-    # As when the image is built.
+    # As in the image's build.
     warm_up()
     rows: list[list[Cell]] = []
     seconds: dict[int, float] = {}
@@ -39,22 +38,22 @@ def run(*, quick: bool) -> Result:
             items = "".join(f"item_{number:06d},An item\n" for number in range(5_000))
             (directory / "items.csv").write_text(f"item_id,title\n{items}")
             _ingest(directory, "items")
-            taken_in = _ingest(directory, "interactions")
+            ingested = _ingest(directory, "interactions")
             first = _prepare(directory, hour=0)
             later = [_prepare(directory, hour=hour) for hour in range(1, times + 1)]
         seconds[size] = median(run.seconds for run in later)
-        made = [
-            ("gata ingest", [taken_in]),
-            ("gata prepare, with its days to curate", [first]),
-            ("gata prepare, of curated days", later),
+        commands = [
+            ("gata ingest", [ingested]),
+            ("gata prepare, including curation", [first]),
+            ("gata prepare, days curated before", later),
         ]
-        rows += [[f"{size:,}", what, *_cells(runs)] for what, runs in made]
+        rows += [[f"{size:,}", what, *_cells(runs)] for what, runs in commands]
     small = min(sizes)
     return Result(
         what=(
-            "Interactions of 10,000 users and 5,000 items (Zipf) over 90 days from one CSV file, one in a hundred of "
-            "its rows bad; default settings, the variables of the image, DAGSTER_HOME unset. Medians of the runs; "
-            "peak memory is the most of them."
+            "Interactions of 10,000 users and 5,000 items (Zipf) over 90 days from one CSV file, one row in a hundred "
+            "invalid; default settings, the image's variables, DAGSTER_HOME unset. Medians of the runs; peak memory is "
+            "their maximum."
         ),
         says=" ".join(
             f"A batch of {size:,} interactions takes {taken:.1f} s as a process." for size, taken in seconds.items()
@@ -62,7 +61,7 @@ def run(*, quick: bool) -> Result:
         tables=[
             Table(
                 "Whole processes:",
-                ["interactions", "command", "runs", "seconds", "processor seconds", "peak memory (MiB)"],
+                ["interactions", "command", "runs", "seconds", "CPU seconds", "peak memory (MiB)"],
                 rows,
             )
         ],
@@ -81,12 +80,12 @@ def _ingest(directory: Path, data: str) -> Run:
 
 
 def _prepare(directory: Path, *, hour: int) -> Run:
-    """Prepare the batch so many hours after the last interaction; raises RuntimeError when a table is missing."""
+    """Prepare the batch `hour` hours after the last interaction; raises RuntimeError if a table is missing."""
     batch = Batch(END + timedelta(hours=hour)).batch_id
     done = run_gata("prepare", batch, "--only", "interactions", directory=directory, variables=_VARIABLES)
-    written = {one["asset"] for one in json.loads(done.stdout)["written"]}
+    written = {entry["asset"] for entry in json.loads(done.stdout)["written"]}
     if not written >= {"bench/user_features", "bench/negative_samples", "bench/with_features"}:
-        raise RuntimeError(f"Batch {batch} has written {', '.join(sorted(written))} only.")
+        raise RuntimeError(f"Batch {batch} wrote only {', '.join(sorted(written))}.")
     return done
 
 

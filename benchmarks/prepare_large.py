@@ -1,8 +1,8 @@
-"""`gata prepare` of a large batch: 100,000 tickets in the training window, 400,000 in the low-volume one.
+"""`gata prepare` of a large batch: 100,000 tickets in the training window, 400,000 in the low-volume window.
 
-Whole processes, from a SQLite file and through the local Data API (whose server is another process): wall time,
-peak memory, the seconds of each asset's step, and what is left of them after the reading of tickets. The reads are
-timed by calling the source alone, in turns with the runs. Not measured: S3; the files go to a local directory.
+Processes, from a SQLite file and through the local Data API (whose server is another process): wall time, peak memory,
+and each asset's seconds with and without reading tickets. Reads are timed by calling the source alone, interleaved with
+the runs. Not measured: S3; files go to a local directory.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _FALLBACK = str(FIRST_LABEL)
 
 @dataclass(frozen=True)
 class _Measured:
-    """Runs of one source, and the seconds of its reads alone (training window; older tickets by labels)."""
+    """A source's runs, and the seconds of its reads alone (training window; older tickets by label)."""
 
     source: str
     runs: list[Run]
@@ -93,14 +93,13 @@ def run(*, quick: bool) -> Result:
         what=(
             f"`gata prepare {BATCH.batch_id}`, {written['tickets']['row_count']:,} tickets of about 600 characters in "
             f"the training window and {older:,} older ones, 25 labels, {low} of them low-volume with {low_tickets:,} "
-            f"tickets ({low_tickets / (training + older):.0%}), 8% repeated texts; medians of {times} whole processes, "
-            "peak memory the highest of them. The server of the Data API is not part of that memory."
+            f"tickets ({low_tickets / (training + older):.0%}), 8% repeated texts; medians of {times} processes, peak "
+            "memory is their maximum, without the Data API's server."
         ),
         says=(
             f"A large batch takes {sqlite.seconds:.0f} s from SQLite and {through_api.seconds:.0f} s through the Data "
-            f"API, with at most {max(sqlite.peak_gib, through_api.peak_gib):.2f} GiB; all that is not the reading of "
-            f"tickets takes {sqlite.after_extraction:.1f} s and {through_api.after_extraction:.1f} s of that in the "
-            "steps."
+            f"API, with at most {max(sqlite.peak_gib, through_api.peak_gib):.2f} GiB; without reading tickets, the "
+            f"steps take {sqlite.after_extraction:.1f} s and {through_api.after_extraction:.1f} s."
         ),
         tables=[
             Table(
@@ -128,7 +127,7 @@ def run(*, quick: bool) -> Result:
                 ],
             ),
             Table(
-                "Seconds by asset (in brackets what reading from the source takes of it, measured alone):",
+                "Seconds by asset (in brackets the seconds of reading from the source, measured alone):",
                 ["asset", *(one.source for one in measured)],
                 [[asset, *(_step(one, asset) for one in measured)] for asset in ASSETS],
             ),
@@ -141,7 +140,7 @@ def _goals(one: _Measured) -> list[Goal]:
     return [
         Goal(f"{one.source}: peak memory under {_GOAL_GIB} GiB", f"{one.peak_gib:.2f} GiB", one.peak_gib < _GOAL_GIB),
         Goal(
-            f"{one.source}: the whole process without the reading of tickets under {_GOAL_SECONDS:.0f} s",
+            f"{one.source}: the process without reading tickets under {_GOAL_SECONDS:.0f} s",
             f"{one.wall_without_reading:.1f} s",
             one.wall_without_reading < _GOAL_SECONDS,
         ),
@@ -192,7 +191,7 @@ def _measure(
 
 
 def _time_reads(source: TicketSource, rules: PreparationRules) -> tuple[float, float]:
-    """The seconds of the two reads of a batch."""
+    """The seconds of a batch's two reads."""
     seconds, tickets = timed(lambda: source.read_tickets(BATCH.training_window(rules.training_period_days)))
     counts = count_labels(tickets, low_volume_threshold=rules.low_volume_threshold)
     labels = decide_low_volume(counts, min_count=rules.low_volume_min_count).low_volume_labels

@@ -1,9 +1,9 @@
-"""`gata prepare` of one batch of the embedded sample: how long a newcomer waits, and for what.
+"""`gata prepare` of a batch of the sample data: the wait of a new user, and its breakdown.
 
-Whole processes: wall time and peak memory, and where the seconds go (interpreter, imports by package in the order
-in which they come, definitions, each asset's step, the rest). Imports and definitions are measured in fresh
-processes of their own, from files that the system has in memory, and with compiled loops: the first run after an
-installation takes longer. The parts are those of tickets alone; both halves are measured as a whole.
+Processes: wall time and peak memory, and the breakdown (interpreter, imports by package in their order, definitions,
+each asset's step, the rest). Imports and definitions are measured in separate new processes, with a warm file cache and
+compiled loops: the first run after an installation takes longer. The breakdown covers tickets only; both pipelines
+together are measured as a process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _GOAL_SECONDS = 6.0
 _GOAL_HELP_SECONDS = 0.5
 _TICKETS = ("--only", "tickets")
 
-# Imported in the order in which `gata prepare` needs them; each shows what it adds to those before.
+# In the order in which `gata prepare` imports them; each is measured as the difference to those before.
 _MODULES = (
     "gata_assets.cli.main",
     "gata_assets.settings.model",
@@ -86,14 +86,14 @@ def run(*, quick: bool) -> Result:
                 homes.append((_prepare(directory, *_TICKETS, home=home), _prepare(directory, *_TICKETS, home=home)))
     seconds = median(run.seconds for run in plain)
     help_seconds = median(run.seconds for run in helps)
-    first, second = [one for one, _ in homes], [two for _, two in homes]
+    first, second = [run for run, _ in homes], [run for _, run in homes]
     parts = {
         "interpreter": median(run.seconds for run in bare),
         **{name: median(probe[name] for probe in probes) for name in probes[0]},
         **{f"step {asset}": taken for asset, taken in median_steps(plain).items()},
     }
     parts["after the last step (summary, end of the process)"] = median(run.closing_seconds for run in plain)
-    parts["rest (start of the run; less the garbage collections that `gata` spares the imports)"] = seconds - sum(
+    parts["rest (start of the run; minus the garbage collections that `gata` avoids during imports)"] = seconds - sum(
         parts.values()
     )
     imports = sum(taken for name, taken in parts.items() if name.startswith("import "))
@@ -101,15 +101,14 @@ def run(*, quick: bool) -> Result:
     tickets = json.loads(plain[0].stdout)["written"][0]["row_count"]
     return Result(
         what=(
-            f"`gata prepare {BATCH.batch_id} {' '.join(_TICKETS)}` on the store that `gata sample-data` makes "
+            f"`gata prepare {BATCH.batch_id} {' '.join(_TICKETS)}` on the store of `gata sample-data` "
             f"({tickets:,} tickets in the training window), DAGSTER_HOME unset, in a temporary directory; medians of "
-            f"{times} (of {len(homes)} with DAGSTER_HOME). An import's seconds are what it adds to those above it."
+            f"{times} (of {len(homes)} with DAGSTER_HOME). An import's seconds are in addition to those above it."
         ),
         says=(
-            f"A batch of the sample's tickets takes {seconds:.1f} s, of which {imports:.1f} s are imports and "
-            f"{steps:.1f} s the five steps; with interactions it takes {median(run.seconds for run in both):.1f} s, "
-            f"the first one, which curates its days, {first_of_both.seconds:.1f} s; `gata --help` answers in "
-            f"{help_seconds:.2f} s."
+            f"A batch of sample tickets takes {seconds:.1f} s: {imports:.1f} s are imports and {steps:.1f} s the five "
+            f"steps; with interactions it takes {median(run.seconds for run in both):.1f} s, and the first one, which "
+            f"also curates its days, {first_of_both.seconds:.1f} s; `gata --help` takes {help_seconds:.2f} s."
         ),
         tables=[
             Table(
@@ -119,13 +118,13 @@ def run(*, quick: bool) -> Result:
                     _row("tickets", plain),
                     _row("tickets, DAGSTER_HOME set, first run in it", first),
                     _row("tickets, DAGSTER_HOME set, next run in it", second),
-                    _row("tickets and interactions, whose days are to be curated", [first_of_both]),
-                    _row("tickets and interactions, of curated days", both),
+                    _row("tickets and interactions, including curation", [first_of_both]),
+                    _row("tickets and interactions, days curated before", both),
                     _row("gata --help", helps),
                 ],
             ),
             Table(
-                "Where the seconds go:",
+                "Breakdown:",
                 ["part", "seconds", "share"],
                 [[name, taken, f"{taken / seconds:.0%}"] for name, taken in parts.items()],
             ),

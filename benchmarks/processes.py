@@ -1,7 +1,7 @@
-"""`gata` as whole processes: their wall time, peak memory, and the seconds that each asset took.
+"""Runs `gata` as processes, and measures wall time, peak memory and each asset's seconds.
 
-These are read from the JSON lines that `gata prepare` writes: what an asset says of its making (with its reads and
-checks) and of its writing. The two overlap between assets only where a run has several batches.
+The assets' seconds come from the JSON lines of `gata prepare`: building (with reads and checks) and writing. They
+overlap between assets only if a run has several batches.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from typing import Any
 from gata_assets.settings.model import ENV_FILE_VARIABLE, variable_names
 
 ASSETS = ("tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split")
-# What the image sets besides.
+# Set in the image.
 IMAGE_VARIABLES = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 _GATA = str(Path(sys.executable).with_name("gata"))
 
 
 @dataclass(frozen=True)
 class Run:
-    """One process that ended well."""
+    """A process that succeeded."""
 
     seconds: float
     ended_at: float
@@ -39,13 +39,13 @@ class Run:
 
     @property
     def step_seconds(self) -> dict[str, float]:
-        """The seconds of each asset: made, checked and written."""
+        """Each asset's seconds: building, checking and writing."""
         written = [event for event in self._events() if event.get("event") == "ASSET_MATERIALIZATION"]
         return {event["asset"]: event["seconds_making"] + event["seconds_writing"] for event in written}
 
     @property
     def closing_seconds(self) -> float:
-        """The seconds from the end of the step to that of the process."""
+        """The seconds from the end of the step to the end of the process."""
         [ended] = [event["at"] for event in self._events() if event.get("event") == "STEP_SUCCESS"]
         return self.ended_at - datetime.fromisoformat(ended).timestamp()
 
@@ -54,12 +54,12 @@ class Run:
 
 
 def run_gata(*arguments: str, directory: Path, variables: Mapping[str, str] | None = None) -> Run:
-    """Run `gata` with no setting but these in a directory; raises RuntimeError when it fails."""
+    """Run `gata` in a directory with only the given settings; raises RuntimeError if it fails."""
     return run_command([_GATA, *arguments], directory=directory, variables=variables)
 
 
 def run_command(command: Sequence[str], *, directory: Path, variables: Mapping[str, str] | None = None) -> Run:
-    """Run a command with no setting but these in a directory; raises RuntimeError when it fails."""
+    """Run a command in a directory with only the given settings; raises RuntimeError if it fails."""
     ours = {*variable_names(), ENV_FILE_VARIABLE, "DAGSTER_HOME"}
     clean = {name: value for name, value in os.environ.items() if name not in ours}
     with tempfile.TemporaryDirectory() as aside:
@@ -87,6 +87,6 @@ def run_command(command: Sequence[str], *, directory: Path, variables: Mapping[s
 
 
 def median_steps(runs: Sequence[Run]) -> dict[str, float]:
-    """The median seconds of each asset's step."""
+    """Each asset's median seconds."""
     steps = [run.step_seconds for run in runs]
     return {asset: median(seconds[asset] for seconds in steps) for asset in ASSETS}

@@ -1,4 +1,4 @@
-"""Results kept as JSON, and docs/benchmarks.md made of them."""
+"""Saves results as JSON, and writes docs/benchmarks.md from them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ DOCS = PROJECT / "docs" / "benchmarks.md"
 
 
 def save(name: str, result: Result, machine: Machine, seconds: float) -> None:
-    """Keep a result in place of an earlier one."""
+    """Save a result, replacing an earlier one."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     content = {"name": name, "machine": machine.as_dict(), "took_seconds": round(seconds, 1), **asdict(result)}
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
 
 
 def print_result(name: str, result: Result, seconds: float) -> None:
-    """Show a result on the terminal."""
+    """Print a result."""
     print(f"\n## {name} ({seconds:.0f} s)\n\n{result.says}\n", flush=True)
     for table in result.tables:
         print(as_markdown(table), end="\n\n")
@@ -29,7 +29,7 @@ def print_result(name: str, result: Result, seconds: float) -> None:
 
 
 def write_docs(names: list[str]) -> Path:
-    """Write docs/benchmarks.md from the results that are there; raises FileNotFoundError for a missing one."""
+    """Write docs/benchmarks.md from the saved results; raises FileNotFoundError for a missing one."""
     results = [json.loads((RESULTS / f"{name}.json").read_text()) for name in names]
     parts = [_header(results), *(_section(result) for result in results)]
     DOCS.parent.mkdir(exist_ok=True)
@@ -40,7 +40,7 @@ def write_docs(names: list[str]) -> Path:
 def _header(results: list[dict[str, Any]]) -> str:
     machine = results[-1]["machine"]
     if len({_without_time(result["machine"]) for result in results}) > 1:
-        raise ValueError("the results are of several machines or library versions: run all benchmarks on one")
+        raise ValueError("the results are from several machines or library versions: run all benchmarks on one machine")
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
     goals = [goal for result in results for goal in result["goals"]]
     missed = sum(not goal["is_met"] for goal in goals)
@@ -49,9 +49,9 @@ def _header(results: list[dict[str, Any]]) -> str:
             "# Benchmarks",
             "",
             (
-                "Written by `python -m benchmarks --write-docs`; do not edit. `make bench` measures anew "
-                "(benchmarks/results/), all of it on this machine: nothing leaves it, and databases and servers are "
-                "started for the purpose. Seconds are wall-clock; what is compared ran in the same run."
+                "Written by `python -m benchmarks --write-docs`; do not edit. `make bench` runs all benchmarks "
+                "(benchmarks/results/) on this machine, with databases and servers started for them. Seconds are "
+                "wall-clock; compared values were measured in the same run."
             ),
             "",
             (

@@ -1,8 +1,8 @@
 """Negative sampling: 5M positives to 20M negatives in memory, and from Parquet to Parquet.
 
-Measured: the seconds from two arrays of codes to two arrays of negatives, of ours and of NumPy's vectorized rejection
-in turns; what each of them gets wrong; seconds from curated files to written training rows, by step; the seconds of
-our checks; peak memory of processes of their own. Not measured: what a recommender learns.
+Measured: seconds from two arrays of codes to two arrays of negatives, ours and vectorized rejection with NumPy
+interleaved; the errors of each; seconds from curated files to written training rows, by step; the seconds of our
+checks; peak memory in separate processes. Not measured: the quality of a recommender.
 """
 
 from __future__ import annotations
@@ -96,26 +96,26 @@ def run(*, quick: bool) -> Result:
     return Result(
         what=(
             f"{pairs:,} distinct positives of {users:,} users and {items:,} items, Zipf-like on both sides; {RATIO} "
-            "negatives for each. In memory: from two arrays of codes in random order to two arrays of codes, grouping "
-            f"by user included. Medians of {times}, NumPy without duplicates of one run. From Parquet to Parquet: a "
-            "curated file with string ids and keys, and its ids; out come the rows of NegativeSamples, as a batch "
-            "writes them, with checksums."
+            "negatives per positive. In memory: from two arrays of codes in random order to two arrays of codes, "
+            f"including grouping by user. Medians of {times}; NumPy without duplicates ran once. From Parquet to "
+            "Parquet: from a curated file with string ids and hashes, and its ids, to the rows of NegativeSamples as a "
+            "batch writes them, with checksums."
         ),
         says=(
             f"{faults[_OURS][0] / seconds[_OURS] / 1e6:.0f}M negatives/s in memory, {ratio:.0f} times NumPy rejection, "
-            f"which draws {faults[_NUMPY][2]:,} duplicates; ours draws none, and nothing that was seen. From Parquet "
+            f"which draws {faults[_NUMPY][2]:,} duplicates; ours draws none, and no seen items. From Parquet "
             f"to Parquet {rate:.1f}M negatives/s ({whole:.2f} s for {len(made):,} rows, {written / len(made):.1f} "
             f"bytes each); our checks of them take {taken_by['our checks']:.2f} s."
         ),
         tables=[
-            Table("In memory:", ["method", "seconds", "M negatives/s", "seen before", "duplicates"], rows),
+            Table("In memory:", ["method", "seconds", "M negatives/s", "seen items", "duplicates"], rows),
             Table("Parquet to Parquet:", ["step", "seconds"], [[name, taken] for name, taken in taken_by.items()]),
             Table("Peak memory of a process:", ["process", "MB"], [[name, peak] for name, peak in peaks.items()]),
         ],
         goals=[
             Goal("at least 15 times NumPy rejection in memory", f"{ratio:.1f} times", ratio >= 15),
             Goal(
-                "no negative that was seen, none twice",
+                "no seen items and no duplicates among the negatives",
                 f"{faults[_OURS][1]} and {faults[_OURS][2]}",
                 faults[_OURS][1:] == (0, 0),
             ),
@@ -126,7 +126,7 @@ def run(*, quick: bool) -> Result:
 
 
 def make_pairs(users: int, items: int, count: int) -> Pairs:
-    """Distinct pairs in random order; the nth user has a part of 1/sqrt(n), the nth item of 1/n."""
+    """Distinct pairs in random order; the nth user's share is proportional to 1/sqrt(n), the nth item's to 1/n."""
     random = np.random.default_rng(11)
     keys = np.zeros(0, dtype=np.int64)
     while len(keys) < count:
@@ -142,7 +142,7 @@ def _zipf(random: np.random.Generator, values: int, exponent: float, size: int) 
 
 
 def sample_in_memory(met: Pairs, users: int, items: int, rules: SamplingRules, *, threads: int) -> Pairs:
-    """Ours: users and items of the negatives."""
+    """Ours: returns the negatives' users and items."""
     user, item = met
     by_popularity = rules.strategy is SamplingStrategy.POPULARITY
     interactions = np.bincount(item, minlength=items) if by_popularity else np.zeros(items, dtype=np.int64)
@@ -159,7 +159,7 @@ def sample_in_memory(met: Pairs, users: int, items: int, rules: SamplingRules, *
 
 
 def reject_with_numpy(met: Pairs, users: int, items: int, *, distinct: bool = False) -> Pairs:
-    """Draw all at once, look each pair up among the sorted seen ones, and draw anew where it is there."""
+    """Draw all negatives at once, look up each pair in the sorted seen pairs, and redraw those found."""
     user, item = met
     random = np.random.default_rng(42)
     seen = np.sort(user.astype(np.int64) * items + item)
@@ -171,9 +171,9 @@ def reject_with_numpy(met: Pairs, users: int, items: int, *, distinct: bool = Fa
         if distinct:
             keys = who.astype(np.int64) * items + drawn
             order = np.argsort(keys, kind="stable")
-            is_bad = _are_in(keys, seen)
-            is_bad[order[1:][keys[order[1:]] == keys[order[:-1]]]] = True
-            left = np.flatnonzero(is_bad)
+            is_rejected = _are_in(keys, seen)
+            is_rejected[order[1:][keys[order[1:]] == keys[order[:-1]]]] = True
+            left = np.flatnonzero(is_rejected)
         else:
             left = left[_are_in(who[left].astype(np.int64) * items + drawn[left], seen)]
     return who, drawn
@@ -186,14 +186,14 @@ def _are_in(keys: NDArray[np.int64], seen: NDArray[np.int64]) -> NDArray[np.bool
 
 
 def count_faults(met: Pairs, drawn: Pairs, items: int) -> tuple[int, int, int]:
-    """The negatives, those of them that were seen, and those that are there twice."""
+    """Count the negatives, the seen items among them, and the duplicates."""
     seen = np.sort(met[0].astype(np.int64) * items + met[1])
     keys = np.sort(drawn[0].astype(np.int64) * items + drawn[1])
     return len(keys), int(_are_in(keys, seen).sum()), int((keys[1:] == keys[:-1]).sum())
 
 
 def write_curated(met: Pairs, users: int, items: int, folder: Path) -> None:
-    """A curated file of clicks a second apart, with the columns that sampling reads and the ids; and the ids' files."""
+    """Write a curated file of clicks a second apart, with ids and the columns that sampling reads, and the id files."""
     user_ids = pl.Series("user_id", [f"user-{number:08d}" for number in range(users)])
     item_ids = pl.Series("item_id", [f"item-{number:08d}" for number in range(items)])
     all_users, all_items = (
@@ -218,7 +218,7 @@ def write_curated(met: Pairs, users: int, items: int, folder: Path) -> None:
 
 
 def from_files(folders: list[Path], seconds: dict[str, float]) -> tuple[SampledRows, EventTable]:
-    """Read curated files, sample, write the table; the seconds of each step go into `seconds`."""
+    """Read curated files, sample, and write the table; adds each step's seconds to `seconds`."""
     source, target = folders
     columns = ["user_key", "item_key", "timestamp", "type_code", "rating"]
     seconds["read"], read = timed(
@@ -239,19 +239,19 @@ def from_files(folders: list[Path], seconds: dict[str, float]) -> tuple[SampledR
 
 
 def _write(rows: SampledRows, target: Path) -> None:
-    # The process that samples in memory alone is measured without Dagster.
-    from gata_assets.interactions.engines.polars import source_of_rows
+    # Imported here: the process that only samples in memory is measured without Dagster.
+    from gata_assets.interactions.engines.polars import row_source
     from gata_assets.storage.objects import LocalStore
     from gata_assets.storage.parquet_parts import write_tables
 
-    write_tables(LocalStore(str(target)), "", {_TABLE: source_of_rows(rows, rows.table)}, threads=2)
+    write_tables(LocalStore(str(target)), "", {_TABLE: row_source(rows, rows.table)}, threads=2)
 
 
 def _check(events: EventTable, rows: SampledRows, is_available: NDArray[np.bool_]) -> None:
     evidence = gather_evidence(events, rows, first=0, is_available=is_available, rules=UNIFORM, threads=2)
     weights = weigh_items(np.bincount(events.item, minlength=len(events.items)), is_available, UNIFORM)
     outcomes = check_samples(evidence, weights, reported_shortfall=rows.numbers["shortfall"])
-    failed = broken(outcome for of_check in outcomes.values() for outcome in of_check)
+    failed = broken(outcome for checked in outcomes.values() for outcome in checked)
     if failed:
         raise RuntimeError(f"{len(failed)} checks have failed: {failed[0]}")
 

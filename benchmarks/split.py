@@ -1,8 +1,8 @@
-"""The division 90/10: by text, as scikit-learn's train_test_split does, and by its StratifiedGroupKFold.
+"""The 90/10 split: by text, with scikit-learn's train_test_split, and with its StratifiedGroupKFold.
 
-Measured: seconds; texts that are on both sides; how far a label's test share is from a tenth; and how many of the
-remaining tickets change sides when one ticket is taken away. Our checks of a split are timed apart. Not measured:
-what either does to a model.
+Measured: seconds; texts on both sides; the largest deviation of a label's test share from a tenth; and the number of
+other tickets that change sides when a ticket is removed. Our checks of a split are timed separately. Not measured: the
+effect on a model.
 """
 
 from __future__ import annotations
@@ -69,16 +69,16 @@ def run(*, quick: bool) -> Result:
     checks = _check_seconds(split_by_text(tickets, seed=42), len(tickets), times)
     return Result(
         what=(
-            f"{count:,} tickets of about 600 characters under 17 labels, {_REPEATED_SHARE:.0%} of them with a text of "
-            f"another ticket (nine in ten of these under the same label). Seconds are medians of {times}, "
-            "those of StratifiedGroupKFold of one run. "
-            "It has texts as groups, shuffles with a fixed seed and gives its first fold of ten as "
-            "test; it is the nearest that scikit-learn has."
+            f"{count:,} tickets of about 600 characters with 17 labels, {_REPEATED_SHARE:.0%} of them with another "
+            f"ticket's text (nine in ten of these with the same label). Seconds are medians of {times}; "
+            "StratifiedGroupKFold ran once. "
+            "It uses texts as groups, shuffles with a fixed seed, and its first fold of ten is the test side; it is "
+            "scikit-learn's closest equivalent."
         ),
         says=(
             f"The split by text keeps all equal texts together ({shared[_SKLEARN]:,} texts are on both sides with "
-            f"train_test_split), and taking one ticket away moves at most {max(moved[_OURS])} of the others instead of "
-            f"{median(moved[_SKLEARN]):,.0f}; it takes {seconds[_OURS]:.2f} s where StratifiedGroupKFold takes "
+            f"train_test_split), and removing a ticket moves at most {max(moved[_OURS])} other tickets instead of "
+            f"{median(moved[_SKLEARN]):,.0f}; it takes {seconds[_OURS]:.2f} s, StratifiedGroupKFold "
             f"{seconds[_FOLD]:.1f} s. Our checks of it take {checks['all']:.2f} s."
         ),
         tables=[
@@ -115,14 +115,14 @@ def _texts_on_both_sides(split: Split) -> int:
 
 
 def _largest_deviation(split: Split) -> float:
-    """The largest distance of a label's test share from a tenth, as a share of 1."""
+    """The largest deviation of a label's test share from a tenth, as a fraction."""
     test, train = split.test["label"].value_counts(), split.train["label"].value_counts()
     shares = test.div(test.add(train, fill_value=0)).fillna(0)
     return float((shares - 0.1).abs().max())
 
 
 def _moved_by_removals(method: Method, tickets: pd.DataFrame, split: Split, removals: int) -> list[int]:
-    """For each random removal of one ticket, how many of the others are on another side than before."""
+    """For random removals of single tickets, the number of other tickets that change sides."""
     before = set(split.test["id"])
     moved = []
     for removed in np.random.default_rng(7).choice(len(tickets), removals, replace=False):
@@ -132,7 +132,7 @@ def _moved_by_removals(method: Method, tickets: pd.DataFrame, split: Split, remo
 
 
 def check_shares(split: Split) -> list[Outcome]:
-    """Both checks of shares, from one count of the sides."""
+    """Both share checks, with a single count of the sides."""
     sides = count_sides(split)
     return [*check_label_shares(sides), *check_test_share(sides)]
 

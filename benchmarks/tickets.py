@@ -1,7 +1,7 @@
-"""Made-up tickets for measuring: as many, as long and as unevenly labelled as asked for, quickly.
+"""Generated tickets for benchmarks: any number, length and label imbalance, quickly.
 
-Not believable to people (`core.sample_tickets` is); but texts have words, lengths vary around 600 characters, ids
-follow creation and not closing, and some texts repeat, a few of them often.
+Not realistic to readers (`sandbox.sample_tickets` is), but texts have words, lengths vary around 600 characters, ids
+follow the creation time instead of the closing time, and some texts repeat, a few of them often.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def make_tickets(
     repeated_share: float = 0.0,
     imbalance: float = 1.0,
 ) -> pd.DataFrame:
-    """Rows of the table `ticket`, ordered by id: so many that train, and a tenth more that do not.
+    """Generate rows of the table `ticket`, ordered by id: `tickets` for training, and a tenth more that are excluded.
 
-    The k-th label's share is proportional to k ** -imbalance. `repeated_share` of the tickets repeat the text of
-    another one, nine in ten of these of the same label.
+    The k-th label's share is proportional to k ** -imbalance. `repeated_share` of the tickets repeat another ticket's
+    text, nine in ten of these with the same label.
     """
     rng = np.random.default_rng(seed)
     count = tickets + round(tickets * NOT_TRAINING_SHARE)
@@ -44,7 +44,7 @@ def make_tickets(
     weights = np.arange(1, labels + 1) ** -imbalance
     label = rng.choice(labels, count, p=weights / weights.sum())
     texts = _texts(rng, count, first_id)
-    _repeat_some(rng, texts, label, repeated_share)
+    _repeat_texts(rng, texts, label, repeated_share)
     channel = rng.choice(np.array(_CHANNELS, dtype=object), count, p=_CHANNEL_SHARES)
     initial = np.where((channel == "api") | (rng.random(count) < 0.1), 0, FIRST_LABEL + rng.integers(0, labels, count))
     router = np.where(rng.random(count) < 0.25, "external", "gata").astype(object)
@@ -68,14 +68,14 @@ def make_tickets(
 
 
 def as_read(tickets: pd.DataFrame) -> pd.DataFrame:
-    """All rows of a made table as a source would give them."""
+    """All rows of a generated table in the form that a source returns."""
     names = {"closed_group_id_mapped": "label", "processed_data": "text"}
     read: pd.DataFrame = tickets.rename(columns=names)[TICKETS_ARROW_SCHEMA.names]
     return read.astype(no_tickets().dtypes.to_dict()).sort_values(["closed", "id"], ignore_index=True)
 
 
 def _texts(rng: np.random.Generator, count: int, first: int) -> NDArray[np.object_]:
-    """Distinct texts: a number of their own, then a piece out of one long text of 20,000 words."""
+    """Distinct texts: a unique number, then a slice of a long text with a vocabulary of 20,000 words."""
     letters = np.array(list("etaoinshrdlcumwfgypbvkjxqz0123456789"))
     words = ["".join(rng.choice(letters[:30], size)) for size in rng.integers(2, 10, 20_000)]
     picked = np.minimum(rng.zipf(1.3, _CORPUS_CHARACTERS // 6), len(words)) - 1
@@ -89,8 +89,8 @@ def _texts(rng: np.random.Generator, count: int, first: int) -> NDArray[np.objec
     return texts
 
 
-def _repeat_some(rng: np.random.Generator, texts: NDArray[np.object_], label: NDArray[np.int64], share: float) -> None:
-    """Overwrite a share of the texts with others; sources are drawn so that a few are drawn often."""
+def _repeat_texts(rng: np.random.Generator, texts: NDArray[np.object_], label: NDArray[np.int64], share: float) -> None:
+    """Overwrite a share of the texts with other texts, a few of which are used often."""
     by_label = np.argsort(label, kind="stable")
     first = np.searchsorted(label[by_label], np.arange(label.max() + 1))
     size = np.bincount(label)
@@ -109,7 +109,7 @@ def _exclude(
     initial: NDArray[np.int64],
     router: NDArray[np.object_],
 ) -> None:
-    """Turn some rows into ones that do not train: half came through the API with a group, half were mapped."""
+    """Turn rows into excluded ones: half created through the API with a group, half routed by a mapping."""
     rows = rng.choice(len(channel), count, replace=False)
     routed, mapped = rows[: count // 2], rows[count // 2 :]
     channel[routed] = "api"

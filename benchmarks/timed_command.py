@@ -1,7 +1,7 @@
-"""Run a command and write its wall and processor time, end, peak memory and exit code to a file, as JSON.
+"""Runs a command and writes its wall and CPU time, end, peak memory and exit code to a file, as JSON.
 
-A process of its own with nothing imported: a child begins with the peak of the process that started it, which
-would be a benchmark that holds a table in memory. `python timed_command.py RESULT COMMAND…`
+A separate process without imports, because a child's peak memory starts at its parent's, and a benchmark may have a
+large table in memory. `python timed_command.py RESULT COMMAND…`
 """
 
 from __future__ import annotations
