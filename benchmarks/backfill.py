@@ -75,9 +75,9 @@ class _Pair:
 
     def whole_peer(self, batches: int) -> _Measured:
         return _Measured(
-            median(one.seconds for one in self.peer) * batches,
-            round(median(one.calls for one in self.peer) * batches),
-            max(one.peak_bytes for one in self.peer),
+            median(run.seconds for run in self.peer) * batches,
+            round(median(run.calls for run in self.peer) * batches),
+            max(run.peak_bytes for run in self.peer),
         )
 
 
@@ -350,5 +350,5 @@ def _result(bench: _Bench, pairs: Sequence[_Pair], by_dagster: Sequence[float], 
 
 
 def _range(pair: _Pair) -> str:
-    seconds = [one.seconds for one in pair.peer]
+    seconds = [run.seconds for run in pair.peer]
     return f"{min(seconds):.2f} to {max(seconds):.2f}"

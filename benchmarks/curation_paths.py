@@ -36,7 +36,7 @@ def ours(source: Path, target: Path, *, is_curated: bool = True) -> None:
     report = curator.sort(key)
     assert report.good + report.bad == report.rows
     if is_curated:
-        assert all(made.is_written for made in curator.curate_days(curator.stale_days()))
+        assert all(day.is_written for day in curator.curate_days(curator.stale_days()))
 
 
 def ours_validated(source: Path, target: Path) -> None:

@@ -52,8 +52,8 @@ def run(*, quick: bool) -> Result:
     times = 1 if quick else 3
     every = 5 if quick else 40
     whole = _last_days(_DAYS)
-    made = make_tickets(whole, tickets, labels=17, seed=1)
-    with postgres(made) as url:
+    tickets_table = make_tickets(whole, tickets, labels=17, seed=1)
+    with postgres(tickets_table) as url:
         version = postgres_version(url)
         with data_api(url) as variables, environment(variables):
             # Interleaved: each round reads the three windows and a part of the sampled OFFSET pages.

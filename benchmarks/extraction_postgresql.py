@@ -38,8 +38,8 @@ def run(*, quick: bool) -> Result:
     """Measure; `quick` with few tickets."""
     tickets, times = (5_000, 1) if quick else (140_000, 5)
     window = BATCH.training_window(_DAYS)
-    made = make_tickets(window, tickets, labels=17, seed=1)
-    with postgres(made) as url:
+    tickets_table = make_tickets(window, tickets, labels=17, seed=1)
+    with postgres(tickets_table) as url:
         version = postgres_version(url)
         readers = _readers(url, window)
         expected = readers[_OURS]()

@@ -51,9 +51,9 @@ def make_interactions(folder: Path, size: Size, *, seed: int) -> None:
     random = np.random.default_rng(seed)
     users, items = _ids("user", size.users), _ids("item", size.items)
     user_shares, item_shares = _zipf(size.users, random), _zipf(size.items, random)
-    catalogue = _catalogue(items, random)
-    _write(folder, PLACES.curated_items(), {ITEMS_FILE: catalogue}, len(catalogue))
-    catalogue.write_parquet(folder / CATALOGUE_FILE)
+    catalog = _catalog(items, random)
+    _write(folder, PLACES.curated_items(), {ITEMS_FILE: catalog}, len(catalog))
+    catalog.write_parquet(folder / CATALOGUE_FILE)
     first = WINDOW.start_at.date()
     writer: pq.ParquetWriter | None = None
     for day in range(DAYS + 1):
@@ -128,7 +128,7 @@ def _zipf(count: int, random: np.random.Generator) -> NDArray[np.float64]:
     return shares
 
 
-def _catalogue(items: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
+def _catalog(items: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
     rows = len(items)
     return items.select(
         "item_id",

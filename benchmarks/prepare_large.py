@@ -85,7 +85,7 @@ def run(*, quick: bool) -> Result:
         with postgres(made) as url, data_api(url) as variables, environment(variables):
             source = DataApiTickets(cluster_arn=DEFAULT_CLUSTER_ARN, secret_arn=DEFAULT_SECRET_ARN, region=REGION)
             measured.append(_measure("Data API", source, variables, rules, times, directory))
-    written = {one["asset"]: one for one in json.loads(measured[0].runs[0].stdout)["written"]}
+    written = {entry["asset"]: entry for entry in json.loads(measured[0].runs[0].stdout)["written"]}
     low = written["label_counts"]["low_volume_labels"]
     low_tickets = written["low_volume_tickets"]["row_count"]
     sqlite, through_api = measured
@@ -115,41 +115,45 @@ def run(*, quick: bool) -> Result:
                 ],
                 [
                     [
-                        one.source,
-                        one.seconds,
-                        max(run.seconds for run in one.runs),
-                        sum(one.reads.values()),
-                        one.after_extraction,
-                        one.wall_without_reading,
-                        one.peak_gib,
+                        measurement.source,
+                        measurement.seconds,
+                        max(run.seconds for run in measurement.runs),
+                        sum(measurement.reads.values()),
+                        measurement.after_extraction,
+                        measurement.wall_without_reading,
+                        measurement.peak_gib,
                     ]
-                    for one in measured
+                    for measurement in measured
                 ],
             ),
             Table(
                 "Seconds by asset (in brackets the seconds of reading from the source, measured alone):",
-                ["asset", *(one.source for one in measured)],
-                [[asset, *(_step(one, asset) for one in measured)] for asset in ASSETS],
+                ["asset", *(measurement.source for measurement in measured)],
+                [[asset, *(_step(measurement, asset) for measurement in measured)] for asset in ASSETS],
             ),
         ],
-        goals=[goal for one in measured for goal in _goals(one)],
+        goals=[goal for measurement in measured for goal in _goals(measurement)],
     )
 
 
-def _goals(one: _Measured) -> list[Goal]:
+def _goals(measurement: _Measured) -> list[Goal]:
     return [
-        Goal(f"{one.source}: peak memory under {_GOAL_GIB} GiB", f"{one.peak_gib:.2f} GiB", one.peak_gib < _GOAL_GIB),
         Goal(
-            f"{one.source}: the process without reading tickets under {_GOAL_SECONDS:.0f} s",
-            f"{one.wall_without_reading:.1f} s",
-            one.wall_without_reading < _GOAL_SECONDS,
+            f"{measurement.source}: peak memory under {_GOAL_GIB} GiB",
+            f"{measurement.peak_gib:.2f} GiB",
+            measurement.peak_gib < _GOAL_GIB,
+        ),
+        Goal(
+            f"{measurement.source}: the process without reading tickets under {_GOAL_SECONDS:.0f} s",
+            f"{measurement.wall_without_reading:.1f} s",
+            measurement.wall_without_reading < _GOAL_SECONDS,
         ),
     ]
 
 
-def _step(one: _Measured, asset: str) -> Cell:
-    seconds = one.steps[asset]
-    return f"{seconds:.2f} ({one.reads[asset]:.2f})" if asset in one.reads else f"{seconds:.2f}"
+def _step(measurement: _Measured, asset: str) -> Cell:
+    seconds = measurement.steps[asset]
+    return f"{seconds:.2f} ({measurement.reads[asset]:.2f})" if asset in measurement.reads else f"{seconds:.2f}"
 
 
 def _make_tickets(training: int, older: int, rules: PreparationRules) -> pd.DataFrame:
@@ -157,13 +161,13 @@ def _make_tickets(training: int, older: int, rules: PreparationRules) -> pd.Data
         (BATCH.older_window(rules.low_volume_period_days, rules.training_period_days), older),
         (BATCH.training_window(rules.training_period_days), training),
     )
-    made: list[pd.DataFrame] = []
+    tables: list[pd.DataFrame] = []
     for window, count in windows:
-        first_id = 1 + sum(len(table) for table in made)
-        made.append(
+        first_id = 1 + sum(len(table) for table in tables)
+        tables.append(
             make_tickets(window, count, labels=25, seed=first_id, first_id=first_id, repeated_share=0.08, imbalance=1.4)
         )
-    return pd.concat(made, ignore_index=True)
+    return pd.concat(tables, ignore_index=True)
 
 
 def _measure(

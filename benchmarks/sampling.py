@@ -57,28 +57,28 @@ def run(*, quick: bool) -> Result:
     """Measure; `quick` with few pairs."""
     users, items, pairs, times = (2_000, 1_000, 50_000, 2) if quick else (100_000, 50_000, 5_000_000, 7)
     warm_up()
-    met = make_pairs(users, items, pairs)
+    positives = make_pairs(users, items, pairs)
     methods: dict[str, Callable[[], Pairs]] = {
-        _OURS: partial(sample_in_memory, met, users, items, UNIFORM, threads=2),
-        _OURS_ALONE: partial(sample_in_memory, met, users, items, UNIFORM, threads=1),
-        _OURS_POPULAR: partial(sample_in_memory, met, users, items, BY_POPULARITY, threads=2),
-        _NUMPY: partial(reject_with_numpy, met, users, items),
+        _OURS: partial(sample_in_memory, positives, users, items, UNIFORM, threads=2),
+        _OURS_ALONE: partial(sample_in_memory, positives, users, items, UNIFORM, threads=1),
+        _OURS_POPULAR: partial(sample_in_memory, positives, users, items, BY_POPULARITY, threads=2),
+        _NUMPY: partial(reject_with_numpy, positives, users, items),
     }
     seconds = in_turns(methods, times=times)
-    methods[_NUMPY_DISTINCT] = partial(reject_with_numpy, met, users, items, distinct=True)
+    methods[_NUMPY_DISTINCT] = partial(reject_with_numpy, positives, users, items, distinct=True)
     faults = {}
     for name, method in methods.items():
         taken, drawn = timed(method)
         seconds.setdefault(name, taken)
-        faults[name] = count_faults(met, drawn, items)
+        faults[name] = count_faults(positives, drawn, items)
     rows: list[list[Cell]] = [
         [name, seconds[name], faults[name][0] / seconds[name] / 1e6, faults[name][1], faults[name][2]]
         for name in methods
     ]
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
-        write_curated(met, users, items, folder)
-        np.save(folder / "pairs.npy", np.stack(met))
+        write_curated(positives, users, items, folder)
+        np.save(folder / "pairs.npy", np.stack(positives))
         ours = [sys.executable, "-m", "benchmarks.sampling"]
         size = [str(users), str(items)]
         peaks = {}
@@ -88,11 +88,11 @@ def run(*, quick: bool) -> Result:
         from_files([folder, folder], {})
         steps: list[dict[str, float]] = [{} for _ in range(times)]
         for step in steps:
-            made, _ = from_files([folder, folder], step)
+            sampled, _ = from_files([folder, folder], step)
         written = sum(path.stat().st_size for path in folder.glob(f"{_TABLE}/part-*.parquet"))
     taken_by = {name: median(step[name] for step in steps) for name in steps[0]}
     whole = median(sum(step[name] for name in step if name != "our checks") for step in steps)
-    ratio, rate = seconds[_NUMPY] / seconds[_OURS], len(made.negatives) / whole / 1e6
+    ratio, rate = seconds[_NUMPY] / seconds[_OURS], len(sampled.negatives) / whole / 1e6
     return Result(
         what=(
             f"{pairs:,} distinct positives of {users:,} users and {items:,} items, Zipf-like on both sides; {RATIO} "
@@ -104,8 +104,8 @@ def run(*, quick: bool) -> Result:
         says=(
             f"{faults[_OURS][0] / seconds[_OURS] / 1e6:.0f}M negatives/s in memory, {ratio:.0f} times NumPy rejection, "
             f"which draws {faults[_NUMPY][2]:,} duplicates; ours draws none, and no seen items. From Parquet "
-            f"to Parquet {rate:.1f}M negatives/s ({whole:.2f} s for {len(made):,} rows, {written / len(made):.1f} "
-            f"bytes each); our checks of them take {taken_by['our checks']:.2f} s."
+            f"to Parquet {rate:.1f}M negatives/s ({whole:.2f} s for {len(sampled):,} rows, "
+            f"{written / len(sampled):.1f} bytes each); our checks of them take {taken_by['our checks']:.2f} s."
         ),
         tables=[
             Table("In memory:", ["method", "seconds", "M negatives/s", "seen items", "duplicates"], rows),
@@ -141,9 +141,9 @@ def _zipf(random: np.random.Generator, values: int, exponent: float, size: int) 
     return random.permutation(values)[np.searchsorted(sums, random.random(size) * sums[-1])]
 
 
-def sample_in_memory(met: Pairs, users: int, items: int, rules: SamplingRules, *, threads: int) -> Pairs:
+def sample_in_memory(positives: Pairs, users: int, items: int, rules: SamplingRules, *, threads: int) -> Pairs:
     """Ours: returns the negatives' users and items."""
-    user, item = met
+    user, item = positives
     by_popularity = rules.strategy is SamplingStrategy.POPULARITY
     interactions = np.bincount(item, minlength=items) if by_popularity else np.zeros(items, dtype=np.int64)
     candidates = choose_candidates(np.ones(items, dtype=np.bool_), interactions, rules)
@@ -158,9 +158,9 @@ def sample_in_memory(met: Pairs, users: int, items: int, rules: SamplingRules, *
     return np.repeat(np.arange(users, dtype=np.int32), np.diff(negatives.starts)), negatives.places
 
 
-def reject_with_numpy(met: Pairs, users: int, items: int, *, distinct: bool = False) -> Pairs:
+def reject_with_numpy(positives: Pairs, users: int, items: int, *, distinct: bool = False) -> Pairs:
     """Draw all negatives at once, look up each pair in the sorted seen pairs, and redraw those found."""
-    user, item = met
+    user, item = positives
     random = np.random.default_rng(42)
     seen = np.sort(user.astype(np.int64) * items + item)
     who = np.repeat(np.arange(users, dtype=np.int32), np.bincount(user, minlength=users) * RATIO)
@@ -185,14 +185,14 @@ def _are_in(keys: NDArray[np.int64], seen: NDArray[np.int64]) -> NDArray[np.bool
     return seen[places] == keys
 
 
-def count_faults(met: Pairs, drawn: Pairs, items: int) -> tuple[int, int, int]:
+def count_faults(positives: Pairs, drawn: Pairs, items: int) -> tuple[int, int, int]:
     """Count the negatives, the seen items among them, and the duplicates."""
-    seen = np.sort(met[0].astype(np.int64) * items + met[1])
+    seen = np.sort(positives[0].astype(np.int64) * items + positives[1])
     keys = np.sort(drawn[0].astype(np.int64) * items + drawn[1])
     return len(keys), int(_are_in(keys, seen).sum()), int((keys[1:] == keys[:-1]).sum())
 
 
-def write_curated(met: Pairs, users: int, items: int, folder: Path) -> None:
+def write_curated(positives: Pairs, users: int, items: int, folder: Path) -> None:
     """Write a curated file of clicks a second apart, with ids and the columns that sampling reads, and the id files."""
     user_ids = pl.Series("user_id", [f"user-{number:08d}" for number in range(users)])
     item_ids = pl.Series("item_id", [f"item-{number:08d}" for number in range(items)])
@@ -203,13 +203,13 @@ def write_curated(met: Pairs, users: int, items: int, folder: Path) -> None:
     all_items.write_parquet(folder / "items.parquet")
     pl.concat(
         [
-            all_users[met[0]],
-            all_items[met[1]],
+            all_users[positives[0]],
+            all_items[positives[1]],
             pl.DataFrame(
                 {
-                    "timestamp": pl.Series(np.arange(len(met[0])) * 10**6).cast(pl.Datetime("us", "UTC")),
-                    "type_code": pl.Series(np.full(len(met[0]), InteractionType.CLICK.code, dtype=np.uint8)),
-                    "rating": pl.Series([None], dtype=pl.Float32).new_from_index(0, len(met[0])),
+                    "timestamp": pl.Series(np.arange(len(positives[0])) * 10**6).cast(pl.Datetime("us", "UTC")),
+                    "type_code": pl.Series(np.full(len(positives[0]), InteractionType.CLICK.code, dtype=np.uint8)),
+                    "rating": pl.Series([None], dtype=pl.Float32).new_from_index(0, len(positives[0])),
                 }
             ),
         ],

@@ -40,10 +40,10 @@ Method = Callable[[pd.DataFrame], Split]
 def run(*, quick: bool) -> Result:
     """Measure; `quick` with few tickets."""
     count, times, removals, slow_removals = (3_000, 1, 3, 1) if quick else (100_000, 3, 20, 2)
-    made = make_tickets(
+    tickets_table = make_tickets(
         BATCH.training_window(90), count, labels=17, seed=3, repeated_share=_REPEATED_SHARE, imbalance=0.9
     )
-    tickets = as_read(made.sample(count, random_state=3))
+    tickets = as_read(tickets_table.sample(count, random_state=3))
     fast: dict[str, Method] = {_OURS: lambda table: split_by_text(table, seed=42), _SKLEARN: split_with_sklearn}
     rows: list[list[Cell]] = []
     shared: dict[str, int] = {}

@@ -25,8 +25,8 @@ def interaction_windows(batch_id: str, rules: InteractionRules) -> InteractionWi
 
 def windows_from_day_on(batch_id: str, rules: InteractionRules, earliest: date) -> InteractionWindows:
     """A batch's windows, without the days before `earliest`, whose interactions do not count."""
-    whole = interaction_windows(batch_id, rules)
-    return InteractionWindows(from_day_on(whole.window, earliest), from_day_on(whole.seen, earliest))
+    windows = interaction_windows(batch_id, rules)
+    return InteractionWindows(from_day_on(windows.window, earliest), from_day_on(windows.seen, earliest))
 
 
 def _before(batch: Batch, period_days: int) -> Window:

@@ -25,7 +25,7 @@ from gata_assets.tickets.text_groups import largest_test_text, test_quota
 # Keys are pandera's check names.
 _ADVICE: Advice = {
     "not_nullable": "Fill or remove the missing values in the source",
-    "field_uniqueness": "The source returned a row more than once: look at its primary key",
+    "field_uniqueness": "The source returned a row more than once: check its primary key",
     "closed_inside_the_window": "The source returned rows outside the window: check its clock and the column `closed`",
     "str_matches": "The text must be lower-cased and reduced to [a-z0-9?.! ] before it is stored",
     "greater_than_or_equal_to": "A label is a Zendesk group id, 0 or above: check the group mapping",

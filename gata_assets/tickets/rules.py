@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-# The group of the sample tickets that stands in for LOW_VOLUME_FALLBACK_LABEL while no database is named.
+# The default of LOW_VOLUME_FALLBACK_LABEL for the sample tickets.
 SAMPLE_FALLBACK_LABEL = 25_000_000_000_101
 
 

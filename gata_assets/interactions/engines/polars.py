@@ -68,9 +68,9 @@ class PolarsEngine(InteractionEngine):
 
     def make_features(self, curated: CuratedWindow, store: ObjectStore) -> BuiltTables:
         """See InteractionEngine."""
-        catalogue = read_catalogue(curated.places, store)
-        events = read_events(curated.places, curated.window, catalogue, store)
-        tables = make_features(events, catalogue, before=curated.window.end_at)
+        catalog = read_catalogue(curated.places, store)
+        events = read_events(curated.places, curated.window, catalog, store)
+        tables = make_features(events, catalog, before=curated.window.end_at)
         outcomes = check_features(tables, events, curated.window)
         numbers: dict[str, dict[str, int | float]] = {
             USER_FEATURES: {"row_count": tables.user_features.num_rows, "interactions": len(events)},
@@ -84,10 +84,10 @@ class PolarsEngine(InteractionEngine):
     ) -> BuiltTables:
         """See InteractionEngine."""
         end_at, threads = curated.window.end_at, self.threads or os.cpu_count() or 1
-        catalogue = read_catalogue(curated.places, store)
-        events = read_events(curated.places, curated.seen_window, catalogue, store)
+        catalog = read_catalogue(curated.places, store)
+        events = read_events(curated.places, curated.seen_window, catalog, store)
         first = int(np.searchsorted(events.timestamp, curated.window.start * 1_000_000))
-        is_available = look_up_items(events.items, catalogue, before=end_at)["is_available"].to_numpy()
+        is_available = look_up_items(events.items, catalog, before=end_at)["is_available"].to_numpy()
         rows = sample_rows(events, first=first, is_available=is_available, rules=rules, threads=threads)
         joined = JoinedRows(
             rows,

@@ -151,10 +151,10 @@ def _equal(rule: str, found: int, expected: int, unit: str = "rows") -> Outcome:
 
 
 def _equal_instants(rule: str, found: NDArray[np.int64], expected: pa.ChunkedArray) -> Outcome:
-    wanted = expected.cast(pa.int64()).to_numpy()
-    rows = min(len(found), len(wanted))
-    differing = int((found[:rows] != wanted[:rows]).sum()) + abs(len(found) - len(wanted))
-    return Outcome(rule, differing, len(wanted), _BUG, unit="users")
+    expected_micros = expected.cast(pa.int64()).to_numpy()
+    rows = min(len(found), len(expected_micros))
+    differing = int((found[:rows] != expected_micros[:rows]).sum()) + abs(len(found) - len(expected_micros))
+    return Outcome(rule, differing, len(expected_micros), _BUG, unit="users")
 
 
 def _sum(table: pa.Table, column: str) -> int:

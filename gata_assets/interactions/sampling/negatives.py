@@ -114,12 +114,12 @@ def sample_negatives(
     """
     places = len(candidates)
     seed = np.uint64(rules.seed)
-    given = users.wanted.copy()
+    counts = users.wanted.copy()
     # Unseen items are counted in advance only for users who may have too few.
-    crowded = np.flatnonzero(np.diff(users.starts) + given > places)
+    crowded = np.flatnonzero(np.diff(users.starts) + counts > places)
     unseen = places - kernel.count_distinct(crowded, users.starts, users.seen, places)
-    given[crowded] = np.minimum(given[crowded], unseen)
-    starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(given)])
+    counts[crowded] = np.minimum(counts[crowded], unseen)
+    starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
     out = np.empty(starts[-1], dtype=np.int32)
     unseen_weight = np.empty(len(users), dtype=np.float64)
     weights, table = candidates.weights, candidates.table
@@ -137,7 +137,7 @@ def sample_negatives(
             list(pool.map(draw, split_evenly(starts + users.starts, _RANGES_PER_THREAD * threads)))
     else:
         unseen_weight[:] = 0
-    return Negatives(starts, out, unseen_weight, users.wanted - given)
+    return Negatives(starts, out, unseen_weight, users.wanted - counts)
 
 
 def split_evenly(starts: NDArray[np.int64], parts: int) -> list[tuple[int, int]]:

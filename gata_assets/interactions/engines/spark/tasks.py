@@ -216,7 +216,7 @@ class PartStorer:
     keys: Mapping[tuple[str, int], str]
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The function of mapInArrow; gives a row an object."""
+        """The function of mapInArrow; outputs a row per object."""
         for one in read_outputs(batches):
             key = self.keys.get((one.name, one.part))
             if key is None:
