@@ -37,7 +37,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         "The Aurora cluster was still resuming after",
         "The RDS Data API refused a statement: ",
         "The database's secret (DB_SECRET_ARN) cannot be read: ",
-        "the stored table was made with",
+        "the stored table was built with",
         "the role needs s3:DeleteObject",
         "Wrong settings:",
         "BATCH_FAILED",
