@@ -314,14 +314,14 @@ def test_a_window_without_tickets_is_an_error_that_names_it(
 @pytest.mark.parametrize(
     ("asset", "settings", "why"),
     [
-        ("general_split", {"TRAINING_PERIOD": "30"}, "tickets: the stored table was made with TRAINING_PERIOD=90"),
+        ("general_split", {"TRAINING_PERIOD": "30"}, "tickets: the stored table was built with TRAINING_PERIOD=90"),
         (
             "general_split",
             {"LOW_VOLUME_THRESHOLD": "0.2"},
-            "label_counts: the stored table was made with LOW_VOL",
+            "label_counts: the stored table was built with LOW_VOL",
         ),
-        ("low_volume_split", NOT_MADE, "low_volume_tickets: the stored table was made with LOW_VOLUME_MIN_COUNT=10"),
-        ("low_volume_split", {"LOW_VOLUME_PERIOD": "200"}, "made with LOW_VOLUME_PERIOD=365, and this run has 200"),
+        ("low_volume_split", NOT_MADE, "low_volume_tickets: the stored table was built with LOW_VOLUME_MIN_COUNT=10"),
+        ("low_volume_split", {"LOW_VOLUME_PERIOD": "200"}, "built with LOW_VOLUME_PERIOD=365, and this run has 200"),
     ],
 )
 def test_an_asset_refuses_tables_that_were_made_with_other_settings(
@@ -348,10 +348,10 @@ def test_an_asset_refuses_a_table_that_was_made_from_another_one(
     changed = sqlite_of(tmp_path, [*world(), {"label": 101, "closed": TRAINING_WINDOW.start + 5}])
     assert prepare(instance, changed, store, selection=["tickets"]).success
     result = prepare(instance, changed, store, selection=["general_split"])
-    assert "label_counts: the stored table was made from another `tickets`" in reasons(result)
+    assert "label_counts: the stored table was built from another `tickets`" in reasons(result)
     assert prepare(instance, changed, store, selection=["label_counts"]).success
     result = prepare(instance, changed, store, selection=["low_volume_split"])
-    assert "low_volume_tickets: the stored table was made from another `label_counts`" in reasons(result)
+    assert "low_volume_tickets: the stored table was built from another `label_counts`" in reasons(result)
 
 
 def test_no_text_and_no_secret_reaches_events_metadata_or_logs(
