@@ -36,9 +36,9 @@ def specs(
 
 @contextmanager
 def without_maturity_warnings() -> Iterator[None]:
-    """Keep Dagster from saying, for every use, that a part of it is in preview or beta.
+    """Silence Dagster's warnings, for every use, that a part of it is in preview or beta.
 
-    Partitioned check specifications and the pandera integration are; the versions are pinned, and tests hold what
+    Partitioned check specifications and the pandera integration are; the versions are pinned, and tests cover what
     is relied upon.
     """
     with warnings.catch_warnings():
@@ -56,9 +56,9 @@ def evaluations(
     is_blocking: bool = True,
     target: dg.EventLogRecord | None = None,
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """What the checks of an asset's partition say, as events; `target` is the record of what was checked, once written.
+    """The outcomes of an asset's checks for a partition, as events; `target` is the record of what was checked.
 
-    An `AssetCheckResult` belongs to a run's only partition or to none; in a run over a range, each of them has its own.
+    An `AssetCheckResult` belongs to a run's only partition or to none; in a run over a range, each needs its own.
     """
     for name, outcome in outcomes.items():
         failed = broken(outcome)
@@ -72,15 +72,15 @@ def evaluations(
             blocking=is_blocking,
             metadata={
                 # A number, which the UI plots over batches.
-                "broken": dg.MetadataValue.int(sum(one.failed for one in outcome)),
-                **{one.rule: dg.MetadataValue.text(_said(one)) for one in outcome},
+                "broken": dg.MetadataValue.int(sum(rule.failed for rule in outcome)),
+                **{rule.rule: dg.MetadataValue.text(_described(rule)) for rule in outcome},
             },
-            description="; ".join(str(one) for one in failed) or None,
+            description="; ".join(map(str, failed)) or None,
             target_materialization_data=None if target is None else target_of(target),
         )
 
 
-def _said(outcome: Outcome) -> str:
+def _described(outcome: Outcome) -> str:
     return f"broken by {outcome.failed:,} of {outcome.checked:,} {outcome.unit}"
 
 
@@ -93,10 +93,10 @@ def require_passed(
 ) -> None:
     """Raise ChecksFailedError if a blocking check has failed: which rules, how many rows break them, what to do.
 
-    `so` ends the sentence: what came of it.
+    `so` ends the sentence: the consequence.
     """
     faults = {name: broken(outcome) for name, outcome in outcomes.items() if name not in only_warned_of}
     rules = [str(fault) for outcome in faults.values() for fault in outcome]
     if rules:
-        said = f"{asset} breaks {len(rules)} rule{'s' if len(rules) > 1 else ''}, {so} "
-        raise ChecksFailedError(said + " | ".join(rules), tuple(name for name, outcome in faults.items() if outcome))
+        message = f"{asset} breaks {len(rules)} rule{'s' if len(rules) > 1 else ''}, {so} "
+        raise ChecksFailedError(message + " | ".join(rules), tuple(name for name, outcome in faults.items() if outcome))

@@ -1,4 +1,4 @@
-"""What failed of a run, batch by batch, in a form that the command line, alerts and logs read alike.
+"""What failed of a run, batch by batch, in one form for the command line, alerts and logs.
 
 A run over several batches goes on after one has failed, and ends with one `dagster.Failure` that lists them all in
 its metadata. Batch IDs, assets, checks and reasons only: no value of a row.
@@ -20,10 +20,10 @@ _MOST_REASONS = 5
 
 @dataclass(frozen=True)
 class Partitions:
-    """What partitions are called: one, and several."""
+    """What partitions are called, in the singular and the plural."""
 
-    one: str
-    several: str
+    singular: str
+    plural: str
 
 
 BATCHES = Partitions("batch", "batches")
@@ -32,9 +32,9 @@ DAYS = Partitions("day", "days")
 
 @dataclass(frozen=True)
 class BatchFailure:
-    """Why one batch failed: at which asset and, where rules were broken, at which checks.
+    """Why a batch failed: at which asset and, where rules were broken, at which checks.
 
-    `would_fail_all` says that it was not the batch: no database or no target, which every other batch would meet.
+    `would_fail_all` says that the cause is not the batch: no database or no target, which fails every other batch too.
     """
 
     batch_id: str
@@ -47,27 +47,27 @@ class BatchFailure:
 def as_failure(
     failures: Sequence[BatchFailure], *, batches: int, untried: int = 0, are: Partitions = BATCHES
 ) -> dg.Failure:
-    """The error that ends a run of so many batches, some of which failed; to try it again would change nothing."""
-    failed = len({one.batch_id for one in failures})
-    reasons = [f"{are.one} {one.batch_id}: {one.reason}" for one in failures[:_MOST_REASONS]]
+    """The error that ends a run of so many batches, some of which failed; a retry would change nothing."""
+    failed = len({failure.batch_id for failure in failures})
+    reasons = [f"{are.singular} {failure.batch_id}: {failure.reason}" for failure in failures[:_MOST_REASONS]]
     if len(failures) > _MOST_REASONS:
         reasons.append(f"and {len(failures) - _MOST_REASONS} more")
-    counted = f"{failed} of {batches} {are.several} failed" + (f", {untried} were not tried" if untried else "")
+    counted = f"{failed} of {batches} {are.plural} failed" + (f", {untried} were not tried" if untried else "")
     return dg.Failure(
         failures[0].reason if len(failures) == batches == 1 else f"{counted}: " + " | ".join(reasons),
-        metadata={_METADATA: dg.MetadataValue.json([asdict(one) for one in failures])},
+        metadata={_METADATA: dg.MetadataValue.json([asdict(failure) for failure in failures])},
         allow_retries=False,
     )
 
 
 def read_failures(event: dg.DagsterEvent, batch_id: str) -> list[BatchFailure]:
-    """What the event of a failed step or run says of its batches.
+    """The failures that the event of a failed step or run lists.
 
-    An event that lists none (the database could not be reached, the process was killed) gives one failure of
-    `batch_id`, at the event's step.
+    An event that lists none (the database could not be reached, the process was killed) is one failure of `batch_id`,
+    at the event's step.
     """
     failure = event.step_failure_data.user_failure_data if event.is_step_failure else None
     if failure and _METADATA in failure.metadata:
         listed: Any = failure.metadata[_METADATA].value
-        return [BatchFailure(**{**one, "checks": tuple(one["checks"])}) for one in listed]
+        return [BatchFailure(**{**failure, "checks": tuple(failure["checks"])}) for failure in listed]
     return [BatchFailure(batch_id, event.step_key or "run", (), failure_reason(event), would_fail_all=True)]

@@ -1,8 +1,7 @@
-"""What a run records of the partitions it works through: each by itself, when it stands in the target.
+"""What a run records of its partitions: each by itself, once it is in the target.
 
-Common to the lines of tickets and of interactions. A result belongs to every partition of its run, so what belongs to
-one of several is recorded as an event, with the tags that Dagster gives to a result: by them it tells what is out
-of date.
+Common to all domains. A result belongs to every partition of its run, so what belongs to one of several is recorded as
+an event, with the tags that Dagster gives to a result: by them it knows what is stale.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ from gata_assets.orchestration.instances import DATA_VERSION
 Event = dg.AssetCheckEvaluation | dg.AssetMaterialization | dg.MaterializeResult[None]
 Events = Iterator[Event]
 
-# A partition that raises one of these fails alone. Any other error (no database, no target) would meet every one.
+# A partition that raises one of these fails alone. Any other error (no database, no target) would fail them all.
 _OF_ONE_PARTITION = (DataRuleError, NoTicketsError, ObjectNotFoundError, DamagedTableError, DeleteDeniedError)
 
-# Tags of a materialization; Dagster writes them for results, and leaves them to us for events.
+# Tags of a materialization; Dagster writes them for results, and we write them for events.
 _CODE_VERSION = "dagster/code_version"
 _IS_OURS = "dagster/data_version_is_user_provided"
 _INPUT_VERSION = "dagster/input_data_version"
@@ -44,7 +43,7 @@ _DIGITS_OF_SECONDS = 4
 
 
 class Recorder:
-    """Gives the events of one run; `as_events` where it makes several partitions, or others than it is asked for."""
+    """The events of one run; `as_events` where it builds several partitions, or others than it was asked for."""
 
     def __init__(self, context: dg.AssetExecutionContext, *, code_version: str, as_events: bool) -> None:
         self._context = context
@@ -53,7 +52,7 @@ class Recorder:
 
     def refuse_readers_in_range(self) -> None:
         """Raise for assets of the same run that read ours: what is recorded by partition is no output of the op, and
-        without one Dagster skips them and calls the run a success.
+        without an output Dagster skips them and calls the run a success.
         """
         layer = self._context.job_def.asset_layer
         ours = self._context.selected_asset_keys
@@ -61,13 +60,13 @@ class Recorder:
         readers = [key.to_user_string() for key in others if self._as_events and layer.get(key).parent_keys & ours]
         if readers:
             raise dg.Failure(
-                f"{', '.join(sorted(readers))}: made from assets of this run, which is over a range of batches. Give "
-                "it a run of its own, after this one.",
+                f"{', '.join(sorted(readers))}: built from assets of this run, which is over a range of batches. Start "
+                "another run for it, after this one.",
                 allow_retries=False,
             )
 
     def find(self, key: dg.AssetKey, partition: str | None) -> dg.EventLogRecord | None:
-        """Dagster's record of an asset's partition as it was last materialized."""
+        """Dagster's record of the latest materialization of an asset's partition."""
         of_partition = dg.AssetRecordsFilter(key, asset_partitions=None if partition is None else [partition])
         return next(iter(self._context.instance.fetch_materializations(of_partition, limit=1).records), None)
 
@@ -78,9 +77,9 @@ class Recorder:
         found = {}
         for key, partition in sources:
             record = self.find(key, partition)
-            made = record.asset_materialization if record else None
-            if record and made and DATA_VERSION in (made.tags or {}):
-                found[key] = str((made.tags or {})[DATA_VERSION]), record.storage_id
+            latest = record.asset_materialization if record else None
+            if record and latest and DATA_VERSION in (latest.tags or {}):
+                found[key] = str((latest.tags or {})[DATA_VERSION]), record.storage_id
         return found
 
     def materialization(
@@ -93,9 +92,9 @@ class Recorder:
         made_from: Mapping[dg.AssetKey, tuple[str, int | None]],
         seconds: Mapping[str, float],
     ) -> dg.MaterializeResult[None] | dg.AssetMaterialization:
-        """One asset of one partition, and of what version it is.
+        """The materialization of an asset's partition, with its version.
 
-        `made_from` is the version of each asset of the same partition that it was made from, and Dagster's record of
+        `made_from` is the version of each asset of the same partition that it was built from, and Dagster's record of
         it; `seconds` are those of its stages.
         """
         metadata = {
@@ -120,43 +119,43 @@ class KeptFailures:
         self._partitions = partitions
         self._are = are
         self._failures: list[BatchFailure] = []
-        self._unforeseen: Exception | None = None
+        self._unexpected: Exception | None = None
 
     def keep(self, partition: str, asset: str, error: Exception) -> None:
-        """Keep a failure; of one that nobody foresaw its kind only, since its words may hold a value."""
+        """Keep a failure; of an unexpected one only its class, since its message may have a value."""
         failed_checks = error.checks if isinstance(error, ChecksFailedError) else ()
-        reason = str(error) if isinstance(error, GataError) else f"{type(error).__name__}, which nobody foresaw"
+        reason = str(error) if isinstance(error, GataError) else f"unexpected {type(error).__name__}"
         would_fail_all = not isinstance(error, _OF_ONE_PARTITION)
         if not isinstance(error, GataError):
-            # Where it was raised, without its words: Dagster keeps and logs what a failure was raised from.
-            self._unforeseen = _UnforeseenError(reason).with_traceback(error.__traceback__)
+            # Where it was raised, without its message: Dagster keeps and logs what a failure was raised from.
+            self._unexpected = _UnexpectedError(reason).with_traceback(error.__traceback__)
         self._failures.append(BatchFailure(partition, asset, failed_checks, reason, would_fail_all))
-        self._log.error(f"{self._are.one.capitalize()} {partition}: {reason}")
+        self._log.error(f"{self._are.singular.capitalize()} {partition}: {reason}")
 
     def stop_if_hopeless(self, *, ended: set[str]) -> None:
-        """Raise dagster.Failure if what failed would fail for every partition; `ended` are those that did not."""
+        """Raise dagster.Failure if what failed would fail for every partition; `ended` are those that did not fail."""
         if any(failure.would_fail_all for failure in self._failures):
             tried = ended.union(failure.batch_id for failure in self._failures)
             untried = self._partitions - len(tried)
             raise as_failure(
                 self._failures, batches=self._partitions, untried=untried, are=self._are
-            ) from self._unforeseen
+            ) from self._unexpected
 
     def stop_at_end(self) -> None:
         """Raise dagster.Failure if anything failed."""
         if self._failures:
-            raise as_failure(self._failures, batches=self._partitions, are=self._are) from self._unforeseen
+            raise as_failure(self._failures, batches=self._partitions, are=self._are) from self._unexpected
 
 
-class _UnforeseenError(Exception):
-    """Stands for an error that is not ours, whose words may hold a value."""
+class _UnexpectedError(Exception):
+    """Replaces an error that is not ours, whose message may have a value."""
 
 
 def columns(model: type[Any]) -> dict[str, Any]:
     """A pandera model's column table for the UI.
 
-    Not as the asset's Dagster type: that would validate every table a second time, and puts failing values into
-    the event log.
+    Not as the asset's Dagster type: that would validate every table a second time, and put failing values into the
+    event log.
     """
     with checks.without_maturity_warnings():
         return {"dagster/column_schema": pandera_schema_to_dagster_type(model).metadata["schema"]}

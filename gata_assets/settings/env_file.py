@@ -1,6 +1,6 @@
 """Reading a `.env`-style file of settings: NAME=value lines, comments, quotes.
 
-Nothing is passed over in silence: a misspelt name or a line that cannot be read is an error.
+Nothing is ignored silently: a misspelled name or a line that cannot be read is an error.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dotenv.parser import parse_stream
 
 from gata_assets.errors import SettingsError
 
-# Variables that a settings file may hold beside ours: they speak to the AWS SDK, to Dagster or to Python.
+# Variables that a settings file may have besides ours: they are for the AWS SDK, Dagster or Python.
 FOREIGN_PREFIXES = ("AWS_", "DAGSTER_", "PYTHON")
 
 
@@ -38,7 +38,7 @@ def _parse(path: Path) -> dict[str, str]:
                 if binding.error or (binding.key and binding.value is None):
                     raise SettingsError(f"{path}, line {binding.original.line}: this is not NAME=value.")
                 if binding.key and "\0" in (binding.value or ""):
-                    raise SettingsError(f"{path}, line {binding.original.line}: the value holds a NUL character.")
+                    raise SettingsError(f"{path}, line {binding.original.line}: the value has a NUL character.")
                 if binding.key:
                     values[binding.key] = (binding.value or "").strip()
     except UnicodeDecodeError:
@@ -48,5 +48,5 @@ def _parse(path: Path) -> dict[str, str]:
 
 def _unknown(name: str, path: Path, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else "example.env lists those that there are."
+    hint = f"did you mean {close[0]}?" if close else "example.env lists all settings."
     return f"{path}: {name} is not a setting; {hint}"

@@ -1,6 +1,6 @@
-"""What a setting's value may be: its kinds, and the rules that a type does not say.
+"""What a setting's value may be: its kinds, and the rules that a type cannot express.
 
-Pure, one value at a time, faults in our words. Which setting has which rule is said in `settings`.
+Pure, one value at a time, faults in our words. Which setting has which rule is declared in its group.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gata_assets.errors import BatchIdError
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-# The fields of a cron expression: name, least, most, and words that stand for numbers.
+# The fields of a cron expression: name, least, most, and words for numbers.
 _FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
     ("minute", 0, 59, []),
     ("hour", 0, 23, []),
@@ -38,14 +38,14 @@ class SourceKind(StrEnum):
 
 
 class BackfillPolicy(StrEnum):
-    """How many runs Dagster makes of a range of batches."""
+    """How many runs Dagster starts for a range of batches."""
 
     SINGLE_RUN = "single-run"
     RUN_PER_CHUNK = "run-per-chunk"
 
 
 class EngineKind(StrEnum):
-    """What makes features and training rows of interactions."""
+    """What builds features and training rows of interactions."""
 
     POLARS = "polars"
     SPARK = "spark"

@@ -1,14 +1,14 @@
-"""What a backfill will cost, before it is begun: reads, calls, bytes and about how long.
+"""What a backfill will cost before it starts: reads, calls, bytes and about how long.
 
-Arithmetic over counts; the constants are measured (docs/benchmarks.md) and stand for an ordinary machine. Estimates,
-to tell an hour from a minute.
+Arithmetic over counts; the constants are measured (docs/benchmarks.md) on an ordinary machine. Rough estimates: an hour
+or a minute.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Of the RDS Data API: what a page holds (docs/adr/0002-data-api.md), and calls that a read makes beside its pages.
+# Of the RDS Data API: the size of a page (docs/adr/0002-data-api.md), and the calls of a read besides its pages.
 _PAGE_BYTES = 900_000
 _CALLS_BESIDE_PAGES = 3
 # A row of a page or of a file is its text and so much more.
@@ -18,18 +18,18 @@ _READS_OF_A_SPAN = 3
 
 _TABLE_SHARE = 0.25
 _MANIFEST_BYTES = 4_000
-_SECONDS_A_RUN = 0.5
-_SECONDS_A_BATCH = 0.05
+_SECONDS_PER_RUN = 0.5
+_SECONDS_PER_BATCH = 0.05
 # Dagster's record of a batch, some thirty events, in a SQLite instance.
-_SECONDS_A_RECORD = 0.2
-_TICKETS_A_SECOND_MADE = 300_000
-_TICKETS_A_SECOND_READ = 50_000
+_SECONDS_PER_RECORD = 0.2
+_TICKETS_PER_SECOND_BUILT = 300_000
+_TICKETS_PER_SECOND_READ = 50_000
 
 
 @dataclass(frozen=True)
 class SpanVolume:
-    """How much the batches of one read have in common: tickets and bytes of their texts, in the training windows
-    together and in the older window (of low-volume labels), and what an average batch's windows hold of them.
+    """The volume of one read, shared by its batches: tickets and bytes of their texts, in the training windows together
+    and in the older window (low-volume labels only), and how much of that an average batch uses.
     """
 
     batches: int
@@ -53,15 +53,15 @@ class BackfillEstimate:
 
 
 def estimate_backfill(spans: list[SpanVolume], *, runs: int, has_pages: bool, is_recorded: bool) -> BackfillEstimate:
-    """Sum what the spans cost; `has_pages` says that tickets come by the RDS Data API, a page a call, and
+    """Sum what the spans cost; `has_pages` says that tickets come by the RDS Data API, a page per call, and
     `is_recorded` that runs are recorded in an instance.
     """
-    seconds_a_batch = _SECONDS_A_BATCH + (_SECONDS_A_RECORD if is_recorded else 0)
+    seconds_per_batch = _SECONDS_PER_BATCH + (_SECONDS_PER_RECORD if is_recorded else 0)
     tickets = sum(span.training_tickets + span.older_tickets for span in spans)
     read = sum(_rows_bytes(span.training_tickets, span.training_bytes) for span in spans)
     read += sum(_rows_bytes(span.older_tickets, span.older_bytes) for span in spans)
     batches = sum(span.batches for span in spans)
-    made = sum(span.batches * span.batch_tickets for span in spans)
+    built = sum(span.batches * span.batch_tickets for span in spans)
     files = sum(span.batches * _rows_bytes(span.batch_tickets, span.batch_bytes) for span in spans)
     reads = len(spans) * _READS_OF_A_SPAN
     calls = reads * _CALLS_BESIDE_PAGES + -(-read // _PAGE_BYTES) if has_pages else reads
@@ -70,10 +70,10 @@ def estimate_backfill(spans: list[SpanVolume], *, runs: int, has_pages: bool, is
         database_calls=int(calls),
         bytes_read=int(read),
         bytes_written=int(files * (1 + _TABLE_SHARE) + 2 * batches * _MANIFEST_BYTES),
-        seconds=runs * _SECONDS_A_RUN
-        + batches * seconds_a_batch
-        + made / _TICKETS_A_SECOND_MADE
-        + tickets / _TICKETS_A_SECOND_READ,
+        seconds=runs * _SECONDS_PER_RUN
+        + batches * seconds_per_batch
+        + built / _TICKETS_PER_SECOND_BUILT
+        + tickets / _TICKETS_PER_SECOND_READ,
     )
 
 

@@ -1,7 +1,7 @@
-"""How a run makes a tenant's batches of features and training data: one by one, each set recorded when it is written.
+"""How a run builds a tenant's batches: one by one, each of their two datasets recorded when it is written.
 
-A set (`core.batch_tables`) is made and checked by the engine, and then written: where a blocking check fails, it is
-not. A batch whose data is bad fails alone, and the run at the end of all of them.
+A dataset is built and checked by the engine, and then written unless a blocking check fails. A batch with invalid data
+fails alone, and the run at the end of all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import dagster as dg
 
 from gata_assets.batches import days_of
 from gata_assets.errors import ChecksFailedError, DamagedTableError, DataRuleError, ObjectNotFoundError, StoreError
-from gata_assets.interactions.assets import check_names
+from gata_assets.interactions.assets.batch_tables import EMPTY_REASONS, OF_WRITTEN, TABLES, BatchTable
 from gata_assets.interactions.assets.write_tables import WrittenFiles, WrittenTables, write_tables
 from gata_assets.interactions.datasets import (
     CURATED_INTERACTIONS,
@@ -28,10 +28,7 @@ from gata_assets.interactions.datasets import (
     read_stored,
 )
 from gata_assets.interactions.engines.base import (
-    ITEM_FEATURES,
     NEGATIVE_SAMPLES,
-    RECENT_INTERACTIONS,
-    USER_FEATURES,
     WITH_FEATURES,
     BuiltTables,
     CuratedWindow,
@@ -47,73 +44,15 @@ from gata_assets.storage.resource import ObjectStoreResource
 from gata_assets.tables.outcomes import Outcome
 from gata_assets.tables.written_rows import check_same_rows
 
-
-@dataclass(frozen=True)
-class BatchTable:
-    """A table of a batch: its checks, and the tables that it is made from."""
-
-    checks: tuple[str, ...]
-    made_from: tuple[str, ...]
-
-
 if TYPE_CHECKING:
     from gata_assets.interactions.curated.status import CuratedLayer, StoredDays
 
-# The tables of each set, in their order; without rows of its first, a set is not made.
-TABLES: Mapping[DatasetKind, Mapping[str, BatchTable]] = {
-    DatasetKind.FEATURES: {
-        USER_FEATURES: BatchTable(
-            (
-                check_names.USER_FEATURES_ARE_VALID,
-                check_names.FEATURES_MATCH_THE_EVENTS,
-                check_names.NOTHING_AFTER_THE_BATCH,
-            ),
-            made_from=(CURATED_INTERACTIONS,),
-        ),
-        ITEM_FEATURES: BatchTable(
-            (check_names.ITEM_FEATURES_ARE_VALID, check_names.FEATURES_MATCH_THE_EVENTS),
-            made_from=(CURATED_INTERACTIONS, CURATED_ITEMS),
-        ),
-        RECENT_INTERACTIONS: BatchTable(
-            (
-                check_names.RECENT_INTERACTIONS_ARE_VALID,
-                check_names.FEATURES_MATCH_THE_EVENTS,
-                check_names.NOTHING_AFTER_THE_BATCH,
-            ),
-            made_from=(CURATED_INTERACTIONS,),
-        ),
-    },
-    DatasetKind.TRAINING_DATA: {
-        NEGATIVE_SAMPLES: BatchTable(
-            (
-                check_names.NEGATIVE_SAMPLES_ARE_VALID,
-                check_names.NEGATIVES_WERE_NEVER_INTERACTED,
-                check_names.NO_NEGATIVE_TWICE,
-                check_names.RATIO_IS_KEPT_OR_COUNTED_SHORT,
-                check_names.NEGATIVES_COVER_THE_CATALOGUE,
-                check_names.NOTHING_AFTER_THE_BATCH,
-            ),
-            made_from=(CURATED_INTERACTIONS, CURATED_ITEMS),
-        ),
-        WITH_FEATURES: BatchTable(
-            (check_names.WITH_FEATURES_ARE_VALID, check_names.WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES),
-            made_from=(NEGATIVE_SAMPLES, USER_FEATURES, ITEM_FEATURES),
-        ),
-    },
-}
-# What is said of the files, when they are written and their manifest is not.
-_OF_WRITTEN = check_names.WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES
 _TO_CURATE = "Materialize it (the job curate_interactions), or use `gata prepare`, which does."
-_REASONS: Mapping[DatasetKind, str] = {
-    DatasetKind.FEATURES: "the window has no interactions",
-    DatasetKind.TRAINING_DATA: "the window has no positives: POSITIVE_INTERACTION_TYPES, MIN_INTERACTIONS_PER_USER and "
-    "MIN_INTERACTIONS_PER_ITEM say what makes one",
-}
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """One batch at work: its windows, and the curated layer that it is made from."""
+    """One batch in progress: its windows, and the curated layer that it is built from."""
 
     batch_id: str
     windows: InteractionWindows
@@ -122,17 +61,17 @@ class _Batch:
     catalogue: str | None
 
     def made_from(self, name: DatasetKind) -> dict[str, Any]:
-        """Digests of the curated layer, as a manifest says them."""
+        """Digests of the curated layer, as in a manifest."""
         days = self.days if name is DatasetKind.FEATURES else self.seen_days
         return {CURATED_INTERACTIONS: days.digest(), CURATED_ITEMS: self.catalogue}
 
     def present(self, settings: Settings) -> Present:
-        """What the batch would be made from now."""
+        """What the batch would be built from now."""
         return Present({name: self.made_from(name) for name in DatasetKind}, settings)
 
 
 class InteractionRun:
-    """The work of one run for one tenant: the sets that it is asked for, and what failed of its batches."""
+    """The work of one run for one tenant: the selected datasets, and what failed of its batches."""
 
     def __init__(
         self,
@@ -158,7 +97,7 @@ class InteractionRun:
         self._failures = KeptFailures(context.log, partitions=batches)
 
     def run(self, batch_ids: Sequence[str]) -> Events:
-        """Make the batches in their order; gives their checks and materializations as they happen.
+        """Build the batches in their order; yields their checks and materializations as they happen.
 
         Raises dagster.Failure: at the end for batches that failed alone, at once for what would fail for every batch.
         """
@@ -167,20 +106,20 @@ class InteractionRun:
         ended: set[str] = set()
         with held_open(self._context.instance, self._context.run.run_id):
             for batch_id in batch_ids:
-                at_work, features = DatasetKind.FEATURES, None
+                kind, features = DatasetKind.FEATURES, None
                 try:
                     batch = self._look(batch_id)
-                    for at_work in wanted:
-                        features = yield from self._make(at_work, batch, features)
+                    for kind in wanted:
+                        features = yield from self._build(kind, batch, features)
                     ended.add(batch_id)
                 except Exception as error:  # noqa: BLE001 (kept as the batch's failure, which ends the run)
-                    self._failures.keep(batch_id, f"{self._places.tenant}/{at_work}", error)
+                    self._failures.keep(batch_id, f"{self._places.tenant}/{kind}", error)
                     self._withdraw_damaged(batch_id, error)
                 self._failures.stop_if_hopeless(ended=ended)
         self._failures.stop_at_end()
 
     def _withdraw_damaged(self, batch_id: str, error: Exception) -> None:
-        """Let the next run curate anew what a batch could not be made from: two writers may have left it so."""
+        """Have the next run rebuild what a batch could not be built from: two writers may have left it damaged."""
         if isinstance(error, DamagedTableError) and error.key is not None:
             try:
                 self._layer.withdraw(error.key)
@@ -188,13 +127,13 @@ class InteractionRun:
                 self._failures.keep(batch_id, f"{self._places.tenant}/{CURATED_INTERACTIONS}", denied)
 
     def _wanted(self) -> list[DatasetKind]:
-        """The sets that are selected; raises dagster.Failure for a part of one, since a set has one manifest."""
+        """The selected datasets; raises dagster.Failure for a part of one, since a dataset has one manifest."""
         selected = {key.path[-1] for key in self._context.selected_asset_keys}
         wanted = [name for name in DatasetKind if selected.intersection(TABLES[name])]
         for name in wanted:
             if missing := TABLES[name].keys() - selected:
                 raise dg.Failure(
-                    f"The tables of {name} are made together: select {', '.join(sorted(missing))} too.",
+                    f"The tables of {name} are built together: select {', '.join(sorted(missing))} too.",
                     allow_retries=False,
                 )
         return wanted
@@ -208,7 +147,7 @@ class InteractionRun:
         if not days.has_interactions and self._layer.files_waiting:
             raise DataRuleError(
                 f"{self._places.tenant}/{CURATED_INTERACTIONS}: nothing is known of {windows.window}, and "
-                f"{self._layer.files_waiting} raw files wait to be sorted. {_TO_CURATE}"
+                f"{self._layer.files_waiting} raw files wait to be validated. {_TO_CURATE}"
             )
         if days.has_interactions:
             seen_days.require_made()
@@ -219,14 +158,14 @@ class InteractionRun:
             if catalogue is None:
                 raise ObjectNotFoundError(
                     f"{self._places.tenant}/{CURATED_ITEMS}: there are interactions in {windows.window}, and there is "
-                    "no catalogue. Bring item files with `gata ingest items`, and materialize it."
+                    "no catalog. Upload item files with `gata ingest items`, and materialize it."
                 )
         return _Batch(batch_id, windows, days, seen_days, catalogue)
 
-    def _make(
+    def _build(
         self, name: DatasetKind, batch: _Batch, features: StoredTables | None
     ) -> Generator[Event, None, StoredTables]:
-        """Make, check, write and record one set; gives what its manifest says."""
+        """Build, check, write and record one dataset; returns what its manifest says."""
         started = perf_counter()
         made_from = batch.made_from(name)
         if name is DatasetKind.TRAINING_DATA:
@@ -241,7 +180,7 @@ class InteractionRun:
                     [(file.rows, file.row_sum) for file in files[table]] for table in (NEGATIVE_SAMPLES, WITH_FEATURES)
                 )
                 said = outcomes[WITH_FEATURES]
-                said[_OF_WRITTEN] = check_same_rows(negatives, joined)
+                said[OF_WRITTEN] = check_same_rows(negatives, joined)
                 asset = f"{self._places.tenant}/{WITH_FEATURES}"
                 checks.require_passed(asset, said, so="and what was written has no manifest.")
 
@@ -274,7 +213,7 @@ class InteractionRun:
         return written.stored
 
     def _call_engine(self, name: DatasetKind, batch: _Batch, features: StoredTables | None) -> BuiltTables | None:
-        """What the engine makes; nothing where there is nothing to make it from."""
+        """What the engine builds; nothing where there is nothing to build it from."""
         curated = CuratedWindow(self._places, batch.windows.window, batch.windows.seen)
         if name is DatasetKind.FEATURES:
             return self._engine.make_features(curated, self._store) if batch.days.has_interactions else None
@@ -287,12 +226,12 @@ class InteractionRun:
         if features is not None and not features.is_made:
             return features.reason
         if name is DatasetKind.FEATURES and not days.staged:
-            # A misspelt tenant looks like this too.
+            # A misspelled tenant looks like this too.
             return f"no file of {self._places.tenant} has any interaction: look at TENANTS, or `gata ingest` one"
-        return _REASONS[name]
+        return EMPTY_REASONS[name]
 
     def _read_features(self, batch: _Batch) -> StoredTables:
-        """The batch's stored features; raises DataRuleError for those that were made otherwise than this run would."""
+        """The batch's stored features; raises DataRuleError where this run would build others."""
         key = DatasetKind.FEATURES.manifest_key(self._places, batch.batch_id)
         again = f"Materialize the features of batch {batch.batch_id} first, or together with its training data."
         try:
@@ -300,10 +239,10 @@ class InteractionRun:
         except ObjectNotFoundError:
             raise ObjectNotFoundError(f"There is no {self._store.uri(key)}. {again}") from None
         if stored is None:
-            raise DataRuleError(f"{self._store.uri(key)} is withdrawn: its files are not whole. {again}")
+            raise DataRuleError(f"{self._store.uri(key)} is withdrawn: its files are not complete. {again}")
         if find_differences(stored, DatasetKind.FEATURES, batch.present(self._rules.as_settings())):
             raise DataRuleError(
-                f"{self._store.uri(key)}: the features were made from other curated tables than those that are stored "
+                f"{self._store.uri(key)}: the features were built from other curated tables than those that are stored "
                 f"now, or with another INTERACTION_PERIOD. {again}"
             )
         return stored
@@ -342,7 +281,7 @@ class InteractionRun:
             )
 
     def _sources(self, table: BatchTable, batch_id: str) -> list[tuple[dg.AssetKey, str | None]]:
-        """What a table was made from, as Dagster looks for what is newer: of many days, after the last one recorded."""
+        """What a table was built from, as Dagster looks for newer versions: of many days, the last one recorded."""
         curated = (CURATED_INTERACTIONS, CURATED_ITEMS)
         return [(self._key(source), None if source in curated else batch_id) for source in table.made_from]
 
@@ -351,8 +290,8 @@ class InteractionRun:
 
 
 def _outcomes_of(table: str, names: Sequence[str], made: BuiltTables | None) -> dict[str, Sequence[Outcome]]:
-    """What the engine's checks say of a table; of one that there is nothing to make from, that nothing was checked."""
+    """The outcomes of the engine's checks of a table; where nothing was built, that nothing was checked."""
     outcomes: dict[str, Sequence[Outcome]] = {name: [Outcome(name, failed=0, checked=0, advice="")] for name in names}
     if made is not None:
-        outcomes.update({name: made.outcomes[table][name] for name in names if name != _OF_WRITTEN})
+        outcomes.update({name: made.outcomes[table][name] for name in names if name != OF_WRITTEN})
     return outcomes

@@ -1,7 +1,6 @@
-"""The interaction line as Dagster sees it: a tenant's curated tables, features and training data, in three ops.
+"""The interaction assets as Dagster sees them: a tenant's curated tables, features and training data, in three ops.
 
-Curated days and the catalogue are made as files come; batches are made of them. How stands in `assets.curation_line`
-and `assets.interaction_line`.
+Curated days and the catalog are built as files arrive (`assets.curation_run`), batches from them (`assets.batch_run`).
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
@@ -14,7 +13,8 @@ import dagster as dg
 
 from gata_assets.curation.policy import CurationRules, UnknownItems
 from gata_assets.interactions.assets import check_names
-from gata_assets.interactions.assets.batch_run import TABLES, InteractionRun
+from gata_assets.interactions.assets.batch_run import InteractionRun
+from gata_assets.interactions.assets.batch_tables import TABLES
 from gata_assets.interactions.assets.curation_run import CurationRun
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, curation_op
 from gata_assets.interactions.engines.base import (
@@ -70,7 +70,7 @@ def group_of(tenant: str) -> str:
 
 
 def pool_of(tenant: str) -> str:
-    """The pool of a tenant's ops: what is written by one must not be written or read by another at the same time."""
+    """The pool of a tenant's ops: what one writes, no other may write or read at the same time."""
     return f"interactions_{tenant}"
 
 
@@ -95,22 +95,22 @@ def _build_catalogue(tenant: str, rules: InteractionAssetRules, options: AssetOp
         op_tags={"dagster/priority": "1"},
     )
     def catalogue(context: dg.AssetExecutionContext, object_store: ObjectStoreResource) -> Events:
-        """Sort new item files, and take the latest row of each item."""
+        """Validate new item files, and keep the latest row of each item."""
         yield from _curation_run(context, tenant, object_store, rules, options).make_catalogue()
 
     return catalogue
 
 
 class CurationConfig(dg.Config):
-    """Days (YYYY-MM-DD, both or none): of those outside of them, only what the run is of is curated; unset, whatever
-    is out of date.
+    """Days (YYYY-MM-DD, both or none): outside of them, only the run's own partitions are curated; unset, all that are
+    stale.
     """
 
     first_day: str | None = None
     last_day: str | None = None
 
     def stale_between(self) -> tuple[date, date] | None:
-        """The days among which those that are out of date are curated too."""
+        """The days among which stale ones are curated too."""
         if self.first_day is None or self.last_day is None:
             return None
         return date.fromisoformat(self.first_day), date.fromisoformat(self.last_day)
@@ -144,7 +144,7 @@ def _build_curation(tenant: str, rules: InteractionAssetRules, options: AssetOpt
     def curation(
         context: dg.AssetExecutionContext, config: CurationConfig, object_store: ObjectStoreResource
     ) -> Events:
-        """Sort new interaction files, and curate the run's days and those that the files touch."""
+        """Validate new interaction files, and curate the run's days and those that the files touch."""
         run = _curation_run(context, tenant, object_store, rules, options)
         yield from run.make_days(context.partition_keys, stale_between=config.stale_between())
 
@@ -184,7 +184,7 @@ def _build_batches(tenant: str, rules: InteractionAssetRules, options: AssetOpti
         object_store: ObjectStoreResource,
         interaction_engine: dg.ResourceParam[InteractionEngine],
     ) -> Events:
-        """Make the run's batches, one after the other."""
+        """Build the run's batches, one after the other."""
         from gata_assets.interactions.curated.status import CuratedLayer
 
         run = InteractionRun(
@@ -214,7 +214,7 @@ def _curation_run(
 
 
 def _curator(tenant: str, store: ObjectStoreResource, rules: InteractionAssetRules) -> "Curator":
-    # Here, since it loads compiled kernels, and definitions are loaded all the time.
+    # Imported here: it loads compiled kernels, and definitions are loaded all the time.
     from gata_assets.interactions.curated.curator import Curator
 
     return Curator(store, tenant, rules.curation, datetime.now(UTC))

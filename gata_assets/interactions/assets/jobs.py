@@ -18,24 +18,23 @@ CURATED = (CURATED_ITEMS, CURATED_INTERACTIONS)
 
 
 def keep_to_days(tenant: str, first: date, last: date) -> dict[str, Any]:
-    """The configuration of a curation run that leaves alone what is out of date outside of these days."""
+    """The configuration of a curation run that leaves stale days outside of these alone."""
     return {"ops": {curation_op(tenant): {"config": {"first_day": str(first), "last_day": str(last)}}}}
 
 
 def build_interaction_jobs(
     curated: Sequence[dg.AssetKey], batches: Sequence[dg.AssetKey]
 ) -> list[dg.UnresolvedAssetJobDefinition]:
-    """The jobs of the interaction line, each for all tenants: `curated` are days and catalogues, `batches` hourly.
+    """The jobs of interactions, each for all tenants: `curated` are days and catalogs, `batches` hourly.
 
-    A job of their own, and not `prepare_tickets`: what fails or waits in one half of the lineage does not hold up the
-    other.
+    Not part of `prepare_tickets`: what fails or waits in one pipeline does not hold up the other.
     """
     return [
         dg.define_asset_job(
             CURATE_INTERACTIONS,
             selection=dg.AssetSelection.assets(*curated),
             config=RUN_CONFIG,
-            description="Sort the raw files that have come, and curate a day or a range of them, and the catalogue.",
+            description="Validate new raw files, and curate a day or a range of days, and the catalog.",
         ),
         dg.define_asset_job(
             PREPARE_INTERACTIONS,

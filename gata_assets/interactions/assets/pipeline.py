@@ -136,7 +136,7 @@ class InteractionPipeline:
         is_known = is_recorded(runs.instance, catalog, layer.catalogue_digest())
         is_stale = bool(curator.reports(DataType.ITEMS)) and curator.is_catalogue_stale()
         if has_items or is_stale or not is_known:
-            runs.execute(job, None, assets=[catalog], otherwise="catalogue")
+            runs.execute(job, None, assets=[catalog], otherwise="catalog")
         days = layer.look(days_of(window) or [self._earliest])
         due = days.due if days.has_interactions else ()
         if any(key.startswith(curator.places.raw(DataType.INTERACTIONS)) for key in waiting):

@@ -1,6 +1,6 @@
 """Where failed runs are reported to: an SNS topic, or the log of the process.
 
-What a report says is composed by `core.alerts`; when one is sent is for the sensor.
+The text is composed in `message`; the sensor decides when to send.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class AlertChannel(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
 
     @abstractmethod
     def send(self, alert: Alert) -> None:
-        """Send one alert; raises AlertError when it has not been taken."""
+        """Send one alert; raises AlertError when it was not accepted."""
 
 
 class SnsAlerts(AlertChannel):

@@ -1,7 +1,7 @@
-"""The check that says when the newest prepared batch is overdue; it is of the dataset, and of no partition.
+"""The check that reports when the newest prepared batch is overdue; it is of the dataset, and of no partition.
 
-It reads which partitions there are, and no table. Not Dagster's FreshnessPolicy: that one looks at when any partition
-was materialized last, so that a backfill of old batches would hide that no new one comes.
+It reads which partitions exist, and no table. Not Dagster's FreshnessPolicy: that looks at when any partition was
+materialized last, so a backfill of old batches would hide that no new one comes.
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of check functions as objects.
@@ -37,15 +37,15 @@ class OverdueRule:
         return dg.AssetKey(self.dataset)
 
     def judge(self, instance: dg.DagsterInstance) -> NewestBatch:
-        """What is to be said now of the newest batch in an instance."""
+        """What to report now about the newest batch in an instance."""
         found = sorted(instance.get_materialized_partitions(self.asset_key), reverse=True)
         # Keys of an earlier FIRST_BATCH_ID, or of no batch at all, stay in the instance.
         newest = next((one for one in found if self.partitions.has_partition_key(one)), None)
         return judge_newest_batch(newest, self.clock(), self.allowed_hours)
 
     def evaluate(self, instance: dg.DagsterInstance) -> dg.AssetCheckEvaluation:
-        """The same as an evaluation of the check that is of no run; it is of the latest materialization."""
-        # Before the look: an evaluation is never taken for one of a materialization that it has not seen.
+        """The same as an evaluation that belongs to no run; its target is the latest materialization."""
+        # Read first: an evaluation must not point to a materialization that it has not seen.
         latest = instance.fetch_materializations(self.asset_key, limit=1).records
         newest = self.judge(instance)
         return dg.AssetCheckEvaluation(
@@ -61,14 +61,14 @@ class OverdueRule:
 
 
 def is_shown(evaluation: dg.AssetCheckEvaluation, instance: dg.DagsterInstance) -> bool:
-    """Whether the UI says this already: outcome, materialization, and age to within an hour.
+    """Whether the UI shows this already: outcome, materialization, and age to within an hour.
 
     It does not where the check was planned since and not executed: in a run of the UI over all assets it is a step of
-    its own, after the ticket line, and is skipped where that one failed, or prepared a range.
+    its own, after the ticket assets, and is skipped where these failed or prepared a range.
     """
     record = instance.get_latest_asset_check_evaluation_record(evaluation.asset_check_key)
     shown = record.evaluation if record else None
-    # Of a check that is planned, Dagster keeps something else there.
+    # For a check that is planned, Dagster keeps something else there.
     if not isinstance(shown, dg.AssetCheckEvaluation):
         return False
     if (shown.passed, shown.target_materialization_data) != (evaluation.passed, evaluation.target_materialization_data):

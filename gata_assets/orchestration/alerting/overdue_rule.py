@@ -1,4 +1,4 @@
-"""Whether the newest prepared batch is overdue, and how to say so.
+"""Whether the newest prepared batch is overdue, and the message.
 
 Finding that batch and the clock do not belong here: both come in as arguments.
 """
@@ -13,7 +13,7 @@ from gata_assets.batches import parse_batch_id
 
 @dataclass(frozen=True)
 class NewestBatch:
-    """What is to be said of the newest prepared batch; both are None where none is prepared."""
+    """The newest prepared batch and its age (None where none is prepared), and what to report."""
 
     batch_id: str | None
     age_hours: float | None
@@ -22,9 +22,9 @@ class NewestBatch:
 
 
 def judge_newest_batch(batch_id: str | None, present: datetime, allowed_hours: float) -> NewestBatch:
-    """Say of the newest prepared batch whether it is older than `allowed_hours`, counted from the hour of its ID.
+    """Decide whether the newest prepared batch is older than `allowed_hours`, counted from the hour of its ID.
 
-    That none is prepared counts as overdue.
+    That no batch is prepared counts as overdue.
     """
     if batch_id is None:
         return NewestBatch(None, None, is_overdue=True, message="No batch is prepared.")
@@ -32,8 +32,11 @@ def judge_newest_batch(batch_id: str | None, present: datetime, allowed_hours: f
     due_at = starts_at + timedelta(hours=allowed_hours)
     age_hours = (present - starts_at) / timedelta(hours=1)
     is_overdue = present > due_at
-    said = f"Batch {batch_id} is the newest that is prepared, and {age_hours:,.1f} hours old; "
-    said += f"overdue {'since' if is_overdue else 'from'} {due_at:%Y-%m-%d %H:%M} UTC"
+    message = f"Batch {batch_id} is the newest that is prepared, and {age_hours:,.1f} hours old; "
+    message += f"overdue {'since' if is_overdue else 'from'} {due_at:%Y-%m-%d %H:%M} UTC"
     return NewestBatch(
-        batch_id, age_hours, is_overdue, f"{said}{'' if is_overdue else ' on'} (OVERDUE_AFTER_HOURS={allowed_hours:g})."
+        batch_id,
+        age_hours,
+        is_overdue,
+        f"{message}{'' if is_overdue else ' on'} (OVERDUE_AFTER_HOURS={allowed_hours:g}).",
     )

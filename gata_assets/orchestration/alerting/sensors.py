@@ -1,4 +1,4 @@
-"""The sensors that report failed runs and show what is overdue. Both are stopped until somebody starts them."""
+"""The sensors that report failed runs and show what is overdue. Both are stopped until they are switched on."""
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of sensor functions as objects.
 from collections import defaultdict
@@ -27,8 +27,8 @@ _OVERDUE_TICK_SECONDS = 300
 def build_overdue_sensor(rule: OverdueRule, *, interval_seconds: int = _OVERDUE_TICK_SECONDS) -> dg.SensorDefinition:
     """The sensor that evaluates the check of the newest batch without a run, so that the UI shows it by itself.
 
-    It reports what the UI does not show yet, and the age again after an hour: ticks are many, and Dagster keeps their
-    events for ever.
+    It reports what the UI does not show yet, and the age again after an hour: there are many ticks, and Dagster keeps
+    their events forever.
     """
 
     @dg.sensor(
@@ -63,7 +63,7 @@ def build_failed_runs_sensor() -> dg.SensorDefinition:
     def failed_runs(context: dg.SensorEvaluationContext, alerts: AlertChannel) -> dg.SensorResult:
         if not context.cursor:
             newest = _failed_runs(context.instance, limit=1, ascending=False)
-            return _told(newest[0].storage_id if newest else 0, "Reporting starts with the next run that fails.")
+            return _reported(newest[0].storage_id if newest else 0, "Reporting starts with the next run that fails.")
         reached = int(context.cursor)
         reported: list[str] = []
         for record in _failed_runs(context.instance, limit=_ALERTS_A_TICK, after_storage_id=reached):
@@ -75,12 +75,12 @@ def build_failed_runs_sensor() -> dg.SensorDefinition:
                 except AlertError as error:
                     if not reported:
                         raise
-                    # What was sent is not sent again; the next tick begins with this one, and fails if it has to.
+                    # What was sent is not sent again; the next tick begins with this one, and fails if it must.
                     context.log.error(str(error))
-                    return _told(reached, f"Reported {', '.join(reported)}; then: {error}")
+                    return _reported(reached, f"Reported {', '.join(reported)}; then: {error}")
                 reported.append(run.run_id)
             reached = record.storage_id
-        return _told(reached, f"Reported {', '.join(reported)}." if reported else "No run has failed.")
+        return _reported(reached, f"Reported {', '.join(reported)}." if reported else "No run has failed.")
 
     return failed_runs
 
@@ -92,7 +92,7 @@ def _failed_runs(
     return instance.fetch_run_status_changes(wanted, limit=limit, ascending=ascending).records
 
 
-def _told(reached: int, message: str) -> dg.SensorResult:
+def _reported(reached: int, message: str) -> dg.SensorResult:
     return dg.SensorResult(skip_reason=message, cursor=str(reached))
 
 
@@ -130,7 +130,7 @@ def _events(instance: dg.DagsterInstance, run: dg.DagsterRun, kind: dg.DagsterEv
 
 
 def _reason(failure: BatchFailure, event: dg.DagsterEvent) -> str:
-    """The reason in the project's own words; of any other error its class, since what it says may hold a value."""
+    """The reason in the project's own words; of any other error only its class, since its message may have a value."""
     if not event.is_step_failure:
         error = event.job_failure_data.error if event.event_specific_data else None
         return f"{_class_of(error)}: see the run" if error else str(event.message)

@@ -1,7 +1,7 @@
 """How a run prepares its batches: one read for all, one batch at a time, each recorded when it is written.
 
-A run over a range reads each ticket once. While a batch is made, the one before it is written by a thread of its own;
-no more than these two are held. A batch whose data is bad fails alone, and the run at the end of all of them.
+A run over a range reads each ticket once. While a batch is built, the one before it is written by a thread of its own;
+no more than these two are in memory. A batch with invalid data fails alone, and the run at the end of all of them.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from gata_assets.orchestration import checks
 from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.tables.outcomes import broken
+from gata_assets.tickets.assets.batch import BatchInProgress, StepResult, WindowOfTickets
 from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager, Stored
-from gata_assets.tickets.assets.steps import BatchAtWork, Made, TicketStep, WindowOfTickets
+from gata_assets.tickets.assets.steps import TicketStep
 from gata_assets.tickets.checks import check_table
 from gata_assets.tickets.provenance import SHA256, stamp
 from gata_assets.tickets.rules import PreparationRules, SplitMethod
@@ -37,17 +38,17 @@ from gata_assets.tickets.windows import windows_of
 
 @dataclass(frozen=True)
 class _Asset:
-    """An asset of a batch that was made and has passed its checks."""
+    """An asset of a batch that was built and has passed its checks."""
 
     name: str
     step: TicketStep
-    made: Made
+    result: StepResult
     seconds: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class _Written:
-    """An asset that stands in the target, with the versions of what it was made from."""
+    """An asset that is in the target, with the versions of what it was built from."""
 
     asset: _Asset
     stored: Stored
@@ -57,14 +58,14 @@ class _Written:
 
 @dataclass(frozen=True)
 class _NotWritten:
-    """An asset that the target did not take."""
+    """An asset that could not be written."""
 
     name: str
     error: Exception
 
 
 class TicketRun:
-    """The work of one run: the steps that it is asked for, and what failed of its batches."""
+    """The work of one run: the selected steps, and what failed of its batches."""
 
     def __init__(
         self,
@@ -89,7 +90,7 @@ class TicketRun:
         self._being_written: tuple[str, Future[list[_Written | _NotWritten]]] | None = None
 
     def run(self, batch_ids: Sequence[str], source: TicketReader, *, batches_at_once: int) -> Events:
-        """Prepare the batches in their order; gives their checks and materializations as they happen.
+        """Prepare the batches in their order; yields their checks and materializations as they happen.
 
         Raises dagster.Failure: at the end for batches that failed alone, at once for what would fail for every batch.
         """
@@ -97,24 +98,24 @@ class TicketRun:
         with held_open(self._context.instance, self._context.run.run_id), ThreadPoolExecutor(max_workers=1) as writer:
             for start in range(0, len(batch_ids), batches_at_once):
                 yield from self._prepare_together(batch_ids[start : start + batches_at_once], source, writer)
-                # So that nothing of this read is held any more when the next one comes.
+                # So that nothing of this read is in memory when the next one comes.
                 yield from self._record_written()
         self._failures.stop_at_end()
 
     def _prepare_together(self, batch_ids: Sequence[str], source: TicketReader, writer: ThreadPoolExecutor) -> Events:
-        """Prepare batches that share a read; the last one may still be being written afterwards."""
+        """Prepare batches that share a read; the last one may still be in writing afterwards."""
         shared = _SharedSource(source, batch_ids, self._rules)
         for batch_id in batch_ids:
-            batch = BatchAtWork(
+            batch = BatchInProgress(
                 batch_id, self._rules, self._code_version, shared, load=partial(self._tables.read, batch_id)
             )
-            assets = yield from self._make(batch)
+            assets = yield from self._build(batch)
             yield from self._record_written()
             self._failures.stop_if_hopeless(ended=self._ended)
             self._being_written = batch_id, writer.submit(self._write, batch, assets)
 
-    def _make(self, batch: BatchAtWork) -> Generator[Event, None, list[_Asset]]:
-        """Make and check the assets of a batch, each unless one that it is made from has failed."""
+    def _build(self, batch: BatchInProgress) -> Generator[Event, None, list[_Asset]]:
+        """Build and check the assets of a batch, each unless one that it is built from has failed."""
         assets: list[_Asset] = []
         failed: set[str] = set()
         for name, step in self._steps.items():
@@ -122,14 +123,14 @@ class TicketRun:
                 failed.add(name)
                 continue
             try:
-                assets.append((yield from _make_asset(name, step, batch)))
+                assets.append((yield from _build_asset(name, step, batch)))
             except Exception as error:  # noqa: BLE001 (kept as the batch's failure, which ends the run)
                 failed.add(name)
                 self._failures.keep(batch.batch_id, name, error)
         return assets
 
-    def _write(self, batch: BatchAtWork, assets: Sequence[_Asset]) -> list[_Written | _NotWritten]:
-        """Write a batch's assets in their order; after one that the target did not take, those not made from it."""
+    def _write(self, batch: BatchInProgress, assets: Sequence[_Asset]) -> list[_Written | _NotWritten]:
+        """Write a batch's assets in their order; after one that could not be written, those not built from it."""
         results: list[_Written | _NotWritten] = []
         missing: set[str] = set()
         for asset in assets:
@@ -143,9 +144,9 @@ class TicketRun:
                 results.append(_NotWritten(asset.name, error))
         return results
 
-    def _write_asset(self, batch: BatchAtWork, asset: _Asset) -> _Written:
+    def _write_asset(self, batch: BatchInProgress, asset: _Asset) -> _Written:
         started = perf_counter()
-        value, sources = asset.made.value, {name: batch.tables[name] for name in asset.step.made_from}
+        value, sources = asset.result.value, {name: batch.tables[name] for name in asset.step.made_from}
         made_from = {name: str(table.attrs[SHA256]) for name, table in sources.items()}
         if isinstance(value, Dataset):
             stored = self._datasets.write(replace(value, made_from=made_from))
@@ -155,62 +156,60 @@ class TicketRun:
         return _Written(asset, stored, made_from, seconds=perf_counter() - started)
 
     def _record_written(self) -> Events:
-        """Wait until the batch that is being written is, and record what of it was, with its checks."""
+        """Wait for the batch that is being written, and record what was written of it, with its checks."""
         if self._being_written is None:
             return
         batch_id, being_written = self._being_written
         self._being_written = None
         pointers: dict[str, int | None] = {}
-        for one in being_written.result():
-            if isinstance(one, _NotWritten):
-                self._failures.keep(batch_id, one.name, one.error)
+        for written in being_written.result():
+            if isinstance(written, _NotWritten):
+                self._failures.keep(batch_id, written.name, written.error)
                 continue
-            name, made = one.asset.name, one.asset.made
-            for source in one.made_from.keys() - pointers.keys():
+            name, result = written.asset.name, written.asset.result
+            for source in written.made_from.keys() - pointers.keys():
                 earlier = self._recorder.find(dg.AssetKey(source), batch_id)
                 pointers[source] = earlier.storage_id if earlier else None
             yield self._recorder.materialization(
                 dg.AssetKey(name),
                 batch_id,
-                {**made.metadata, **one.stored.metadata},
-                version=one.stored.sha256,
+                {**result.metadata, **written.stored.metadata},
+                version=written.stored.sha256,
                 made_from={
-                    dg.AssetKey(source): (version, pointers[source]) for source, version in one.made_from.items()
+                    dg.AssetKey(source): (version, pointers[source]) for source, version in written.made_from.items()
                 },
-                seconds={**one.asset.seconds, "seconds_writing": one.seconds},
+                seconds={**written.asset.seconds, "seconds_writing": written.seconds},
             )
             record = self._recorder.find(dg.AssetKey(name), batch_id)
             pointers[name] = record.storage_id if record else None
             yield from checks.evaluations(
-                dg.AssetKey(name), batch_id, made.outcomes, only_warned_of=made.only_warned_of, target=record
+                dg.AssetKey(name), batch_id, result.outcomes, only_warned_of=result.only_warned_of, target=record
             )
         self._ended.add(batch_id)
         self._failures.stop_if_hopeless(ended=self._ended)
 
 
-def _make_asset(name: str, step: TicketStep, batch: BatchAtWork) -> Generator[Event, None, _Asset]:
-    """Make an asset and hold its checks against it; those of one that breaks them are reported here, and of one that
-    is written when it is.
-    """
+def _build_asset(name: str, step: TicketStep, batch: BatchInProgress) -> Generator[Event, None, _Asset]:
+    """Build an asset and check it; outcomes are reported here where it fails, and otherwise once it is written."""
     started = perf_counter()
-    made = step.make(batch)
+    result = step.make(batch)
     try:
-        checks.require_passed(name, made.outcomes, only_warned_of=made.only_warned_of)
+        checks.require_passed(name, result.outcomes, only_warned_of=result.only_warned_of)
     except ChecksFailedError:
         yield from checks.evaluations(
-            dg.AssetKey(name), batch.batch_id, made.outcomes, only_warned_of=made.only_warned_of
+            dg.AssetKey(name), batch.batch_id, result.outcomes, only_warned_of=result.only_warned_of
         )
         raise
-    if isinstance(made.value, pd.DataFrame):
-        batch.keep(name, made.value)
+    if isinstance(result.value, pd.DataFrame):
+        batch.keep(name, result.value)
     seconds = {"seconds_making": perf_counter() - started}
     if name == "tickets":
         seconds["seconds_reading"] = batch.source.seconds_a_batch
-    return _Asset(name, step, made, seconds)
+    return _Asset(name, step, result, seconds)
 
 
 class _SharedSource:
-    """The tickets of the batches that are read together, and what is worked out once for all of them."""
+    """The tickets of the batches that are read together, and what is computed once for all of them."""
 
     def __init__(self, source: TicketReader, batch_ids: Sequence[str], rules: PreparationRules) -> None:
         self._tickets = SharedTickets(source, [windows_of(batch_id, rules) for batch_id in batch_ids])
@@ -234,7 +233,7 @@ class _SharedSource:
         return WindowOfTickets(whole.iloc[part].reset_index(drop=True), ranks, self._is_valid)
 
     def _look_at(self, whole: pd.DataFrame) -> None:
-        """Work out once what holds for every window of a table."""
+        """Compute once what is valid for every window of a table."""
         is_ranked = self._rules.split_method is SplitMethod.BY_TEXT
         self._whole = whole
         self._ranks = rank_texts(whole["text"], seed=self._rules.split_seed) if is_ranked else None

@@ -1,26 +1,22 @@
-"""The five steps of the ticket line for one batch: which core functions make each asset, and what is shown of it.
+"""The five steps of a batch of tickets: which pure functions build each asset, and what the UI shows of it.
 
-A step reads what it needs through the batch at work, and gives a value with its check outcomes and its metadata. It
-writes nothing and knows no run; `assets.tickets` does. An `if` about data belongs in `core`.
+A step reads what it needs through the batch, and returns a value with its check outcomes and its metadata. It writes
+nothing and knows no run (`assets.run` does). A decision about data belongs in the pure modules of `tickets`.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-import dagster as dg
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pandera.pandas import DataFrameModel
 
-from gata_assets.batches import Window
 from gata_assets.errors import NoTicketsError
 from gata_assets.tables.outcomes import Outcome
 from gata_assets.tickets.assets import check_names
+from gata_assets.tickets.assets.batch import BatchInProgress, StepResult
+from gata_assets.tickets.assets.metadata import Described, describe_split, describe_tickets
 from gata_assets.tickets.checks import (
     check_counts_add_up,
     check_label_shares,
@@ -32,100 +28,16 @@ from gata_assets.tickets.checks import (
     check_window_of_valid_tickets,
     count_sides,
 )
-from gata_assets.tickets.label_chart import draw_label_chart
-from gata_assets.tickets.label_counts import LowVolumeDecision, count_labels, decide_low_volume
+from gata_assets.tickets.label_counts import count_labels, decide_low_volume
 from gata_assets.tickets.low_volume import apply_low_volume_policy, select_low_volume_tickets
-from gata_assets.tickets.provenance import require_making
-from gata_assets.tickets.rules import PreparationRules, SplitMethod
+from gata_assets.tickets.rules import SplitMethod
 from gata_assets.tickets.schema import LabelCounts, Tickets, TrainingRows, tickets_schema
 from gata_assets.tickets.sources.base import no_tickets
 from gata_assets.tickets.splits import Split, split_tickets
 from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Dataset
-from gata_assets.tickets.windows import BatchWindows, windows_of
-
-Described = int | float | str | bool | dg.MarkdownMetadataValue
 
 
-@dataclass(frozen=True)
-class WindowOfTickets:
-    """A training window's tickets, and what is known of them from the larger table that they were read with.
-
-    `text_ranks` are what `rank_texts` gave, where tickets are divided by text; `is_valid` says that all of its rows
-    keep the rules of `Tickets`.
-    """
-
-    table: pd.DataFrame
-    text_ranks: NDArray[np.int64] | None
-    is_valid: bool
-
-
-class TicketsOfBatches(Protocol):
-    """Where a batch's tickets come from, as a step sees it."""
-
-    seconds_a_batch: float
-
-    def read_training(self, window: Window) -> WindowOfTickets:
-        """The window's tickets."""
-
-    def read_older(self, window: Window, labels: Sequence[int]) -> pd.DataFrame:
-        """The older window's tickets of these labels."""
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a step made of a batch: the value, what its checks say and what is shown of it."""
-
-    value: pd.DataFrame | Dataset
-    outcomes: Mapping[str, Sequence[Outcome]]
-    metadata: Mapping[str, Described]
-    only_warned_of: frozenset[str] = frozenset()
-
-
-@dataclass
-class BatchAtWork:
-    """One batch while its assets are made: its rules and windows, and the tables that are there already.
-
-    `load` reads a table that this run does not make.
-    """
-
-    batch_id: str
-    rules: PreparationRules
-    code_version: str
-    source: TicketsOfBatches
-    load: Callable[[str], pd.DataFrame]
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    text_ranks: NDArray[np.int64] | None = None
-    made: set[str] = field(default_factory=set)
-    _decision: LowVolumeDecision | None = None
-
-    @property
-    def windows(self) -> BatchWindows:
-        """The batch's training window and the older one."""
-        return windows_of(self.batch_id, self.rules)
-
-    def table(self, name: str, *made_from: str) -> pd.DataFrame:
-        """A table of this batch; raises DataRuleError for a stored one that was made otherwise."""
-        if name not in self.tables:
-            self.tables[name] = self.load(name)
-        if name not in self.made:
-            sources = {source: self.table(source) for source in made_from}
-            require_making(self.tables[name], name, self.rules, sources)
-        return self.tables[name]
-
-    def keep(self, name: str, table: pd.DataFrame) -> None:
-        """Have a table that was made at hand for what is made from it."""
-        self.tables[name] = table
-        self.made.add(name)
-
-    def decision(self, *made_from: str) -> LowVolumeDecision:
-        """Whether the batch has a low-volume dataset, from its label counts."""
-        counts = self.table("label_counts", *made_from)
-        if self._decision is None:
-            self._decision = decide_low_volume(counts, min_count=self.rules.low_volume_min_count)
-        return self._decision
-
-
-def make_tickets(batch: BatchAtWork) -> Made:
+def make_tickets(batch: BatchInProgress) -> StepResult:
     """The closed tickets of the training window that train: `[B - TRAINING_PERIOD days, 00:00 of B's day)`."""
     window = batch.windows.training
     read = batch.source.read_training(window)
@@ -139,27 +51,27 @@ def make_tickets(batch: BatchAtWork) -> Made:
     outcome = (
         check_window_of_valid_tickets(table, window) if read.is_valid else check_table(tickets_schema(window), table)
     )
-    return Made(
+    return StepResult(
         table,
         {check_names.TICKETS_ARE_VALID: outcome},
-        _described(table, "Tickets by label", window=str(window)),
+        describe_tickets(table, "Tickets by label", window=str(window)),
     )
 
 
-def make_label_counts(batch: BatchAtWork) -> Made:
-    """How the window's tickets fall on labels, which of these are low-volume, and what follows from that."""
+def make_label_counts(batch: BatchInProgress) -> StepResult:
+    """How many of the window's tickets have each label, which labels are low-volume, and what follows from that."""
     rules = batch.rules
     tickets = batch.table("tickets")
     counts = count_labels(tickets, low_volume_threshold=rules.low_volume_threshold)
     decision = decide_low_volume(counts, min_count=rules.low_volume_min_count)
-    return Made(
+    return StepResult(
         counts,
         {
             check_names.LABEL_COUNTS_ARE_VALID: check_table(LabelCounts.to_schema(), counts),
             check_names.COUNTS_SUM_TO_THE_TICKETS: check_counts_add_up(counts, tickets),
         },
         {
-            **_described(tickets, "Tickets by label"),
+            **describe_tickets(tickets, "Tickets by label"),
             "dagster/row_count": len(counts),
             "low_volume_labels": len(decision.low_volume_labels),
             "makes_low_volume_dataset": decision.is_needed,
@@ -168,7 +80,7 @@ def make_label_counts(batch: BatchAtWork) -> Made:
     )
 
 
-def make_general_split(batch: BatchAtWork) -> Made:
+def make_general_split(batch: BatchInProgress) -> StepResult:
     """The general dataset's train and test files: low-volume tickets relabelled or removed, then 90/10."""
     rules = batch.rules
     tickets = batch.table("tickets")
@@ -189,14 +101,14 @@ def make_general_split(batch: BatchAtWork) -> Made:
         code_version=batch.code_version,
     )
     metadata = {
-        **_described_split(split),
+        **describe_split(split),
         "relabelled_tickets": general.relabeled,
         "removed_tickets": general.removed,
     }
-    return _made_dataset(dataset, split, len(general.tickets), metadata, is_checked="tickets" in batch.made)
+    return _dataset_result(dataset, split, len(general.tickets), metadata, is_checked="tickets" in batch.built)
 
 
-def make_low_volume_tickets(batch: BatchAtWork) -> Made:
+def make_low_volume_tickets(batch: BatchInProgress) -> StepResult:
     """The low-volume labels' tickets of the training window and of the older part of LOW_VOLUME_PERIOD."""
     rules, windows = batch.rules, batch.windows
     tickets = batch.table("tickets")
@@ -204,11 +116,11 @@ def make_low_volume_tickets(batch: BatchAtWork) -> Made:
     older = batch.source.read_older(windows.older, decision.low_volume_labels) if decision.is_needed else no_tickets()
     table = select_low_volume_tickets(tickets, older, decision, min_count=rules.low_volume_min_count)
     schema = tickets_schema(windows.training, windows.older)
-    return Made(
+    return StepResult(
         table,
         {check_names.LOW_VOLUME_TICKETS_ARE_VALID: check_table(schema, table)},
         {
-            **_described(table, "Low-volume tickets by label"),
+            **describe_tickets(table, "Low-volume tickets by label"),
             "window": str(windows.training),
             "older_window": str(windows.older),
             "makes_low_volume_dataset": decision.is_needed,
@@ -217,8 +129,8 @@ def make_low_volume_tickets(batch: BatchAtWork) -> Made:
     )
 
 
-def make_low_volume_split(batch: BatchAtWork) -> Made:
-    """The low-volume dataset's train and test files, or the explicit word that this batch has none."""
+def make_low_volume_split(batch: BatchInProgress) -> StepResult:
+    """The low-volume dataset's train and test files, or the explicit statement that this batch has none."""
     rules = batch.rules
     decision = batch.decision()
     tickets = batch.table("low_volume_tickets", "label_counts")
@@ -232,17 +144,17 @@ def make_low_volume_split(batch: BatchAtWork) -> Made:
         rules=rules,
         code_version=batch.code_version,
     )
-    described = _described_split(split) if split else {"dagster/row_count": 0}
+    described = describe_split(split) if split else {"dagster/row_count": 0}
     metadata = {**described, "is_made": decision.is_needed, "reason": decision.reason}
     checked = split or Split(tickets, tickets)
-    return _made_dataset(dataset, checked, len(tickets), metadata, is_checked="low_volume_tickets" in batch.made)
+    return _dataset_result(dataset, checked, len(tickets), metadata, is_checked="low_volume_tickets" in batch.built)
 
 
 @dataclass(frozen=True)
 class TicketStep:
-    """One asset of the line: how it is made, from which others, what its rows are and which checks guard it."""
+    """One ticket asset: how it is built, from which others, what its rows are and which checks guard it."""
 
-    make: Callable[[BatchAtWork], Made]
+    make: Callable[[BatchInProgress], StepResult]
     made_from: tuple[str, ...]
     rows: type[DataFrameModel]
     checks: tuple[str, ...]
@@ -257,7 +169,7 @@ _SPLIT_CHECKS = (
     check_names.TEST_SHARE_IS_TEN_PERCENT,
 )
 
-# In the order in which they are made.
+# In the order in which they are built.
 STEPS: Mapping[str, TicketStep] = {
     "tickets": TicketStep(make_tickets, (), Tickets, (check_names.TICKETS_ARE_VALID,)),
     "label_counts": TicketStep(
@@ -278,9 +190,9 @@ STEPS: Mapping[str, TicketStep] = {
 }
 
 
-def _made_dataset(
+def _dataset_result(
     dataset: Dataset, checked: Split, rows: int, metadata: Mapping[str, Described], *, is_checked: bool
-) -> Made:
+) -> StepResult:
     all_rows = pd.concat([checked.train, checked.test], ignore_index=True)[["text", "label"]]
     sides = count_sides(checked)
     outcomes: Mapping[str, list[Outcome]] = {
@@ -291,34 +203,4 @@ def _made_dataset(
         check_names.TEST_SHARE_IS_TEN_PERCENT: check_test_share(sides),
     }
     is_sklearn = dataset.rules.split_method is SplitMethod.SKLEARN
-    return Made(dataset, outcomes, metadata, check_names.PROMISED_BY_TEXT_ONLY if is_sklearn else frozenset())
-
-
-def _described(table: pd.DataFrame, title: str, **more: str) -> dict[str, Described]:
-    counts = table["label"].value_counts()
-    return {
-        "dagster/row_count": len(table),
-        "tickets": len(table),
-        "labels": len(counts),
-        "label_distribution": _picture(counts, title),
-        **more,
-    }
-
-
-def _described_split(split: Split) -> dict[str, Described]:
-    counts = pd.concat([split.train["label"], split.test["label"]]).value_counts()
-    rows = len(split.train) + len(split.test)
-    return {
-        "dagster/row_count": rows,
-        "train_rows": len(split.train),
-        "test_rows": len(split.test),
-        "test_share": round(len(split.test) / rows, 4),
-        "labels": len(counts),
-        "label_distribution": _picture(counts, "Training rows by label"),
-    }
-
-
-def _picture(counts: pd.Series[int], title: str) -> dg.MarkdownMetadataValue:
-    svg = draw_label_chart({str(label): int(count) for label, count in counts.items()}, title=title)
-    encoded = base64.b64encode(svg.encode()).decode()
-    return dg.MetadataValue.md(f"![{title}](data:image/svg+xml;base64,{encoded})")
+    return StepResult(dataset, outcomes, metadata, check_names.PROMISED_BY_TEXT_ONLY if is_sklearn else frozenset())

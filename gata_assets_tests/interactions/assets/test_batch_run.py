@@ -17,7 +17,7 @@ import dagster as dg
 import pytest
 
 from gata_assets.definitions import build_definitions
-from gata_assets.interactions.assets.batch_run import TABLES
+from gata_assets.interactions.assets.batch_tables import TABLES
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.orchestration.failures import BatchFailure
@@ -351,7 +351,7 @@ def test_interactions_without_a_catalogue_fail_clearly(instance: dg.DagsterInsta
     assert "item" in failures(result)[0].reason
     store.delete("acme/curated/items/manifest.json")
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH)
-    assert "there is no catalogue. Bring item files with `gata ingest items`" in failures(result)[0].reason
+    assert "there is no catalog. Upload item files with `gata ingest items`" in failures(result)[0].reason
 
 
 def test_a_part_of_a_set_is_refused_and_training_data_alone_asks_for_features_of_its_making(
@@ -371,4 +371,4 @@ def test_a_part_of_a_set_is_refused_and_training_data_alone_asks_for_features_of
     deliver(store, "acme", "interactions", interactions(["2025-12-15"]), name="late.csv")
     assert run(instance, store, CURATE_INTERACTIONS, "2026-01-01").success
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH, assets=training)
-    assert "the features were made from other curated tables" in failures(result)[0].reason
+    assert "the features were built from other curated tables" in failures(result)[0].reason

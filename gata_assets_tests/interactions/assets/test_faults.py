@@ -1,7 +1,7 @@
 """What must not pass for a success: lost rows, files nobody sorted, a catalogue that is out of date, mixed days.
 
 Real: definitions, runs, events and checks, a local store, the curator, the engine of one machine. Stood in for: an
-engine with a fault that nobody foresaw.
+engine with an unexpected fault.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def test_a_window_of_which_only_unsorted_files_may_know_something_is_no_empty_on
     deliver(store, "acme", "interactions", interactions(["2025-12-01"]))
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH, **ONE)
     assert not result.success
-    assert "1 raw files wait to be sorted" in failures(result)[0].reason
+    assert "1 raw files wait to be validated" in failures(result)[0].reason
 
 
 def test_a_batch_refuses_a_catalogue_that_is_older_than_the_item_files(
@@ -110,7 +110,7 @@ def test_a_run_says_how_many_files_count_by_rules_that_were_changed_since(
 
 
 class EngineWithAFault(InteractionEngine):
-    """Raises what nobody foresaw, with a value in its words."""
+    """Raises an unexpected error, with a value in its message."""
 
     said: str
 
@@ -130,7 +130,7 @@ def test_the_words_of_an_unforeseen_error_reach_neither_events_nor_log_lines(
         instance, store, PREPARE_INTERACTIONS, BATCH, engine=EngineWithAFault(said=f"user {canary('a user')}"), **ONE
     )
     assert not result.success
-    assert "ValueError, which nobody foresaw" in failures(result)[0].reason
+    assert "unexpected ValueError" in failures(result)[0].reason
     kept: list[Mapping[str, object]] = [
         json.loads(json.dumps({"event": str(record.dagster_event), "said": record.user_message}))
         for record in instance.all_logs(result.run_id)

@@ -321,7 +321,7 @@ def test_an_asset_of_ones_own_reads_a_table_as_its_input_and_over_a_range_wants_
     result = job.execute_in_process(instance=instance, asset_selection=both, tags=tags, raise_on_error=False)
     assert not result.success
     [failed] = result.filter_events(lambda event: event.is_step_failure)
-    assert "tickets_read_again: made from assets of this run, which is over a range" in str(
+    assert "tickets_read_again: built from assets of this run, which is over a range" in str(
         failed.step_failure_data.user_failure_data
     )
 

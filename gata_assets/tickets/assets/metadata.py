@@ -1,0 +1,45 @@
+"""What the UI shows of the tables and datasets of tickets: counts, shares, and a chart of labels."""
+
+from __future__ import annotations
+
+import base64
+
+import dagster as dg
+import pandas as pd
+
+from gata_assets.tickets.label_chart import draw_label_chart
+from gata_assets.tickets.splits import Split
+
+Described = int | float | str | bool | dg.MarkdownMetadataValue
+
+
+def describe_tickets(table: pd.DataFrame, title: str, **more: str) -> dict[str, Described]:
+    """Numbers of a table of tickets, and a chart with that title."""
+    counts = table["label"].value_counts()
+    return {
+        "dagster/row_count": len(table),
+        "tickets": len(table),
+        "labels": len(counts),
+        "label_distribution": _picture(counts, title),
+        **more,
+    }
+
+
+def describe_split(split: Split) -> dict[str, Described]:
+    """Numbers of a train/test split, and a chart of its labels."""
+    counts = pd.concat([split.train["label"], split.test["label"]]).value_counts()
+    rows = len(split.train) + len(split.test)
+    return {
+        "dagster/row_count": rows,
+        "train_rows": len(split.train),
+        "test_rows": len(split.test),
+        "test_share": round(len(split.test) / rows, 4),
+        "labels": len(counts),
+        "label_distribution": _picture(counts, "Training rows by label"),
+    }
+
+
+def _picture(counts: pd.Series[int], title: str) -> dg.MarkdownMetadataValue:
+    svg = draw_label_chart({str(label): int(count) for label, count in counts.items()}, title=title)
+    encoded = base64.b64encode(svg.encode()).decode()
+    return dg.MetadataValue.md(f"![{title}](data:image/svg+xml;base64,{encoded})")
