@@ -5,9 +5,13 @@ tests, which writes a file per batch; the registry that names it is injected.
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
+import io
 import json
+import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +29,7 @@ from gata_assets.errors import DataRuleError, SettingsError, StoreError
 from gata_assets.orchestration.batch_status import MISSING, BatchStatus, Plan, Reason
 from gata_assets.orchestration.failures import BatchFailure, as_failure
 from gata_assets.orchestration.jobs import RUN_CONFIG
-from gata_assets.orchestration.partitions import batch_partitions
+from gata_assets.orchestration.partitions import batch_partitions, day_partitions
 from gata_assets.orchestration.pipelines import BatchRun, describe_duration, describe_size
 from gata_assets.orchestration.runs import Runs, Written
 from gata_assets.settings.model import parse_settings
@@ -45,6 +49,7 @@ class LedgerPipeline:
     fails: Mapping[str, BaseException] = field(default_factory=dict)
     refresh_fails: BatchFailure | None = None
     plan_fails: Exception | None = None
+    curates_days: bool = False
     refreshed: list[str] = field(default_factory=list)
 
     name: str = "ledger"
@@ -52,6 +57,8 @@ class LedgerPipeline:
 
     def refresh(self, runs: Runs, batch_ids: Sequence[str]) -> bool:
         self.refreshed += batch_ids
+        if self.curates_days:
+            runs.execute(self._job_of_days(), ("2026-01-01", "2026-01-02"))
         if self.refresh_fails:
             runs.failures.append(self.refresh_fails)
         return self.refresh_fails is None
@@ -109,6 +116,35 @@ class LedgerPipeline:
             loggers={"console": self.logger},
         )
         return definitions.resolve_job_def("prepare_ledger")
+
+    def _job_of_days(self) -> dg.JobDefinition:
+        @dg.multi_asset(
+            specs=[dg.AssetSpec("days", skippable=True)],
+            partitions_def=day_partitions(date(2026, 1, 1)),
+            backfill_policy=dg.BackfillPolicy.single_run(),
+        )
+        def days(context: dg.AssetExecutionContext) -> Iterator[dg.AssetMaterialization]:
+            context.log.warning("a file of [yesterday] is odd")
+            for day in context.partition_keys:
+                yield dg.AssetMaterialization("days", partition=day)
+
+        definitions = dg.Definitions(
+            assets=[days],
+            jobs=[dg.define_asset_job("curate_days", selection=[days], config=RUN_CONFIG)],
+            loggers={"console": self.logger},
+        )
+        return definitions.resolve_job_def("curate_days")
+
+
+class Terminal(io.StringIO):
+    """What a terminal is taken for by its one answer."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def text(self) -> str:
+        """What was written, without colors and cursor movements."""
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.getvalue())
 
 
 @pytest.fixture(autouse=True)
@@ -181,6 +217,26 @@ def test_a_backfill_prepares_what_is_missing_or_stale_and_keeps_the_rest(
     assert run_backfill(tmp_path, again=True) == 0
     assert "other catalog" not in capsys.readouterr().out
     assert [(tmp_path / one).read_text() for one in BATCHES] == ["rows of today"] * 3
+
+
+def test_a_terminal_shows_days_and_a_bar_of_batches_and_no_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    assert run_backfill(tmp_path, curates_days=True) == 0
+    shown = terminal.text()
+    assert "2 days of ledger curated, 2026-01-02 last" in shown
+    assert "a file of [yesterday] is odd" in shown
+    assert "3/3" in shown
+    assert "batch 2026010206" in shown
+    assert '"event"' not in shown + capsys.readouterr().out
+
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    pipelines_of, _ = built(tmp_path)
+    assert prepare.run(pipelines_of, BATCHES[0], log_level="INFO", summary="json")
+    assert "✓ ledger: 7 rows" in terminal.text()
 
 
 def test_a_batch_that_fails_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
