@@ -1,6 +1,6 @@
 """The Dagster instance of `dagster.yaml`: what it limits, tries again, throws away and writes.
 
-Real: the file as it is, in a home of its own, with Dagster's SQLite storage, runs and their stderr.
+Real: the file as it is (but for what steps print, which is not kept), in a home of its own, with Dagster's SQLite storage, runs and their stderr.
 Stood in for: the assets, in the tests of pools and retries, by one that waits or fails as the test needs.
 `test_compose.py` has a run whose worker is killed.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,21 +27,18 @@ from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets_tests.deploy.test_compose import Stack, stop, wait_for
+from gata_assets_tests.support.command import dagster_home
 from gata_assets_tests.support.dagster_private import InstigatorType, JobFailureData, RunFailureReason, TickStatus
 from gata_assets_tests.support.loopback import free_port
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
 
-ROOT = Path(__file__).parents[2]
 POOL = "ticket_database"
 
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """The instance of one machine, in a home that is gone afterwards."""
-    home = tmp_path / "home"
-    home.mkdir()
-    shutil.copy(ROOT / "dagster.yaml", home)
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with dg.DagsterInstance.from_config(str(dagster_home(tmp_path))) as instance:
         yield instance
 
 

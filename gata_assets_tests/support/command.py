@@ -6,6 +6,7 @@ Both have the directory and the settings that are given, and no others.
 from __future__ import annotations
 
 import gc
+import json
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from click.testing import CliRunner
 
 from gata_assets.cli.main import main
 from gata_assets.settings.model import variable_names
+from gata_assets_tests.support.dagster_private import NO_COMPUTE_LOGS
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-W", "error::UserWarning", "-m", "gata_assets")
@@ -58,11 +60,12 @@ def gata_process(directory: Path, *arguments: str, **variables: str) -> subproce
 
 
 def dagster_home(directory: Path) -> Path:
-    """A Dagster home with the project's instance, but for what steps print: Dagster copies that by processes."""
+    """A new Dagster home with the project's instance, but for what steps print, which nobody keeps."""
     home = directory / "home"
     home.mkdir()
-    unprinted = "compute_logs: {module: dagster._core.storage.noop_compute_log_manager, class: NoOpComputeLogManager}"
-    (home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text() + f"\n{unprinted}\n")
+    # JSON is YAML.
+    [(name, none)] = NO_COMPUTE_LOGS.items()
+    (home / "dagster.yaml").write_text(f"{(ROOT / 'dagster.yaml').read_text()}\n{name}: {json.dumps(none)}\n")
     return home
 
 

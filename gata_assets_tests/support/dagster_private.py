@@ -13,6 +13,7 @@ from dagster._core.origin import DEFAULT_DAGSTER_ENTRY_POINT, JobPythonOrigin, R
 from dagster._core.scheduler.instigation import InstigatorType, TickStatus
 
 __all__ = [
+    "NO_COMPUTE_LOGS",
     "InstigatorType",
     "JobFailureData",
     "LaunchRunContext",
@@ -22,6 +23,15 @@ __all__ = [
     "job_origin",
     "stale_status",
 ]
+
+# What an instance has that keeps runs in files but not what their steps print, which Dagster copies by four processes
+# a step.
+NO_COMPUTE_LOGS = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
 
 
 def stale_status(

@@ -1,7 +1,8 @@
 """Marks of tests: what a test starts, and that it says so.
 
 A test that takes a fixture of a server is marked `server` here; everything else is marked where it is written. A test
-without its mark fails when it starts a process or takes a port: so `make test-fast` starts none.
+that starts a process or takes a port without its mark fails: so `make test-fast` starts none. Of an engine's contract,
+`make test` runs a case of each kind on Spark (`every_engine`), and `make soak` the rest of the matrix.
 """
 
 from __future__ import annotations
@@ -21,10 +22,23 @@ _found: set[str] = set()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the servers that their fixtures start."""
+    """Mark tests by the servers that their fixtures start, and most cases of an engine that takes seconds as soak."""
     for item in items:
         if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
+    on_spark = [item for item in items if _parameters(item).get("interaction_engine") == "spark"]
+    kept: dict[str, pytest.Item] = {}
+    for item in sorted(on_spark, key=lambda item: item.nodeid):
+        mark = item.get_closest_marker("every_engine")
+        if mark and _parameters(item).get("any_store", "local") == mark.kwargs.get("store", "local"):
+            kept.setdefault(item.nodeid.split("[")[0], item)
+    for item in on_spark:
+        if item not in kept.values():
+            item.add_marker("soak")
+
+
+def _parameters(item: pytest.Item) -> dict[str, object]:
+    return item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
 
 
 @pytest.hookimpl(wrapper=True)

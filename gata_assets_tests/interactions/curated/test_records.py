@@ -16,6 +16,7 @@ from gata_assets.interactions.curated.curator import Curator
 from gata_assets.orchestration.runs import Runs
 from gata_assets.settings.model import Settings, parse_settings
 from gata_assets.storage.resource import LocalStoreResource
+from gata_assets_tests.support.dagster_private import NO_COMPUTE_LOGS
 from gata_assets_tests.support.pipelines import run_pipelines
 
 BATCH = "2026010203"
@@ -40,7 +41,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
     """A Dagster instance that keeps what is recorded, and is gone afterwards."""
-    with dg.instance_for_test() as instance:
+    with dg.instance_for_test(overrides=NO_COMPUTE_LOGS) as instance:
         yield instance
 
 

@@ -76,6 +76,7 @@ def assert_features_are_those_of(world: World, made: BuiltTables, store: ObjectS
         assert broken(outcome for outcomes in made.outcomes[name].values() for outcome in outcomes) == []
 
 
+@pytest.mark.every_engine
 def test_features_are_those_of_the_oracle(
     interaction_engine: InteractionEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -87,6 +88,7 @@ def test_features_are_those_of_the_oracle(
     for_each_world(interaction_engine, hold)
 
 
+@pytest.mark.every_engine(store="s3")
 def test_features_go_through_each_store(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
     write_curated(SMALL, any_store)
     assert_features_are_those_of(SMALL, interaction_engine.make_features(CURATED, any_store), any_store)
@@ -103,6 +105,7 @@ def test_what_is_said_of_a_written_file_is_true(interaction_engine: InteractionE
             assert (len(content), sha256(content).hexdigest()) == (file.size, file.sha256)
 
 
+@pytest.mark.every_engine
 def test_the_same_input_gives_the_same_bytes(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
     write_curated(SMALL, any_store)
     first = interaction_engine.make_features(CURATED, any_store).write(FEATURES)
@@ -118,6 +121,7 @@ def test_parts_of_an_earlier_run_are_deleted(interaction_engine: InteractionEngi
     assert any_store.exists(f"{FEATURES}{MANIFEST_FILE}")
 
 
+@pytest.mark.every_engine
 def test_a_window_without_interactions_gives_tables_without_users(
     interaction_engine: InteractionEngine, any_store: ObjectStore
 ) -> None:
@@ -140,6 +144,7 @@ def test_a_day_that_was_not_curated_is_told(interaction_engine: InteractionEngin
         interaction_engine.make_features(CURATED, any_store)
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("content", [b"{}", b"no JSON", b'{"rows": null}'])
 def test_a_damaged_manifest_is_told(
     interaction_engine: InteractionEngine, any_store: ObjectStore, content: bytes
@@ -160,6 +165,7 @@ def test_a_file_of_a_day_that_is_gone_is_told(
         interaction_engine.make_features(CURATED, any_store)
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("name", [INTERACTIONS_FILE, USERS_FILE, ITEMS_FILE])
 def test_a_damaged_file_of_a_day_is_told(
     interaction_engine: InteractionEngine, any_store: ObjectStore, name: str
@@ -190,6 +196,7 @@ def test_a_damaged_catalogue_is_told(interaction_engine: InteractionEngine, any_
         interaction_engine.make_features(CURATED, any_store)
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize(("kind", "name"), [("user", USERS_FILE), ("item", ITEMS_FILE)])
 def test_two_ids_with_one_key_on_two_days_are_told(
     interaction_engine: InteractionEngine, any_store: ObjectStore, kind: str, name: str

@@ -138,6 +138,7 @@ def assert_rows_are_those_of(
         assert broken(outcome for outcomes in made.outcomes[name].values() for outcome in outcomes) == []
 
 
+@pytest.mark.every_engine
 def test_training_rows_are_those_of_the_oracle(
     interaction_engine: InteractionEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -151,6 +152,7 @@ def test_training_rows_are_those_of_the_oracle(
     for_each_world(interaction_engine, hold, rules=any_rules())
 
 
+@pytest.mark.every_engine(store="s3")
 def test_training_rows_go_through_each_store(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
     made, tables = make_all(interaction_engine, SMALL, rules_of(), any_store)
     assert_rows_are_those_of(SMALL, rules_of(), made, tables)
@@ -179,6 +181,7 @@ def test_a_window_without_interactions_gives_tables_without_rows(
     assert_rows_are_those_of(world, rules_of(), made, tables)
 
 
+@pytest.mark.every_engine
 def test_positives_without_any_item_are_told(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
     with pytest.raises(DataRuleError, match="no catalog item was available"):
         make_all(interaction_engine, replace(SMALL, catalogue=()), rules_of(), any_store)
@@ -199,6 +202,7 @@ def test_a_part_of_the_features_that_is_gone_is_told(
         interaction_engine.make_training_data(CURATED, rules_of(), any_store, features=FEATURES)
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("name", [USER_FEATURES, ITEM_FEATURES])
 def test_a_damaged_part_of_the_features_is_told(
     interaction_engine: InteractionEngine, any_store: ObjectStore, name: str
@@ -218,6 +222,7 @@ def test_one_user_who_has_seen_everything_has_positives_alone(
     assert tables[NEGATIVE_SAMPLES]["label"].to_list() == [1.0]
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize(("stale", "what"), [(USER_FEATURES, "1 of 2 users"), (ITEM_FEATURES, "1 of 8 items")])
 def test_features_of_other_interactions_are_told(
     interaction_engine: InteractionEngine, any_store: ObjectStore, stale: str, what: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.sqlite import SqliteTickets
+from gata_assets_tests.support.dagster_private import NO_COMPUTE_LOGS
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
 
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
@@ -43,8 +45,8 @@ SETTINGS = {"LOW_VOLUME_THRESHOLD": "0.1", "LOW_VOLUME_FALLBACK_LABEL": str(FALL
 @pytest.fixture(params=["in memory", "in files"])
 def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """A Dagster instance, of each kind in turn, that is gone afterwards."""
-    kept = dg.DagsterInstance.ephemeral()
-    with kept if request.param == "in memory" else dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+    in_memory, files = dg.DagsterInstance.ephemeral, partial(dg.DagsterInstance.local_temp, overrides=NO_COMPUTE_LOGS)
+    with in_memory() if request.param == "in memory" else files(str(tmp_path)) as instance:
         yield instance
 
 

@@ -38,6 +38,7 @@ from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets_tests.conftest import REGION
 from gata_assets_tests.support.canaries import canary
+from gata_assets_tests.support.dagster_private import NO_COMPUTE_LOGS
 from gata_assets_tests.support.fakes import AlertsThatBreak, TicketsThatBreak
 from gata_assets_tests.support.scenario import FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
 
@@ -389,7 +390,7 @@ class TestFailedRuns:
 
     def test_the_cursor_goes_on_in_an_instance_that_keeps_runs_in_files(self, desk: Desk, tmp_path: Path) -> None:
         """There every run has an event log of its own; the order of failures is kept beside them."""
-        with dg.DagsterInstance.local_temp(str(tmp_path)) as desk.instance:
+        with dg.DagsterInstance.local_temp(str(tmp_path), overrides=NO_COMPUTE_LOGS) as desk.instance:
             alerts = AlertsThatBreak(topic_arn="none", sent=str(tmp_path / "sent"), breaks_at=1)
             reporter = Reporter(desk.instance, desk.definitions, alerts)
             self.failing(desk).prepare("2026010201")

@@ -506,6 +506,7 @@ def test_batches_and_transactions_are_refused(server: DataApiServer, client: RDS
     assert server.calls == []
 
 
+@pytest.mark.server
 def test_a_database_that_is_gone_is_unavailable() -> None:
     with DataApiServer("postgresql://user@127.0.0.1:1/gata") as server:
         client = rds_data(server)

@@ -213,22 +213,30 @@ REPLACED: Runs = ({"SPLIT_SEED": "1"}, {})
 REMOVED: Runs = ({}, {"LOW_VOLUME_MIN_COUNT": "15"})
 
 
+# Every so manieth call from a first one on; by all of the cases, each call.
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.soak)])
 @pytest.mark.parametrize(
-    ("before", "now", "manner", "is_gone_for_good"),
+    ("before", "now", "manner", "is_gone_for_good", "first"),
     [
-        pytest.param(*REPLACED, Manner.UNANSWERED, False, id="replaced-unanswered"),
-        pytest.param(*REPLACED, Manner.CUT_SHORT, False, id="replaced-cut-short"),
-        pytest.param(*EMPTY, Manner.REFUSED, True, id="empty-refused-from-then-on"),
-        pytest.param(*REMOVED, Manner.BODILESS, False, id="removed-bodiless"),
+        pytest.param(*REPLACED, Manner.UNANSWERED, False, 1, id="replaced-unanswered"),
+        pytest.param(*REPLACED, Manner.CUT_SHORT, False, 2, id="replaced-cut-short"),
+        pytest.param(*EMPTY, Manner.REFUSED, True, 3, id="empty-refused-from-then-on"),
+        pytest.param(*REMOVED, Manner.BODILESS, False, 4, id="removed-bodiless"),
     ],
 )
 def test_whichever_call_fails_the_target_holds_no_manifest_or_a_whole_dataset_and_the_next_run_repairs_it(
-    before: dict[str, str] | None, now: dict[str, str], manner: Manner, is_gone_for_good: bool, there: World
+    before: dict[str, str] | None,
+    now: dict[str, str],
+    manner: Manner,
+    is_gone_for_good: bool,
+    first: int,
+    every: int,
+    there: World,
 ) -> None:
     earlier = {} if before is None else there.undisturbed(before)
     expected = there.undisturbed(now)
     claims = []
-    for n in range(1, MOST_CALLS):
+    for n in range(first if every > 1 else 1, MOST_CALLS, every):
         there.target.restore(earlier)
         there.faults.begin(manner, first=n, last=MOST_CALLS if is_gone_for_good else n)
         claims.append(there.prepare(now))
@@ -240,7 +248,7 @@ def test_whichever_call_fails_the_target_holds_no_manifest_or_a_whole_dataset_an
         if not failed:
             break
         there.require_repair(now)
-    assert len(claims) > 15
+    assert len(claims) * every > 15
     assert claims[-1]
     # Some of the faults are healed by the clients' own retries, or hurt nobody: not where a service is gone.
     assert any(claims[:-1]) is not is_gone_for_good

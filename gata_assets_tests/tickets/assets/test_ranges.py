@@ -342,7 +342,13 @@ def environment(directory: Path, **more: str) -> dict[str, str]:
 
 
 @pytest.mark.process
-def test_a_killed_backfill_loses_the_batch_being_written_at_most_and_the_next_one_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "kept", [5, *(pytest.param(number, marks=pytest.mark.soak) for number in (1, 2, 3, 8, 13, 20))]
+)
+def test_a_killed_backfill_loses_the_batch_being_written_at_most_and_the_next_one_goes_on(
+    kept: int, tmp_path: Path
+) -> None:
+    """Killed as soon as so many batches are written."""
     source = sqlite_of(tmp_path, world())
     variables = environment(tmp_path)
     command = [sys.executable, "-m", "gata_assets", "backfill", BATCH_ID, LAST]
@@ -350,7 +356,7 @@ def test_a_killed_backfill_loses_the_batch_being_written_at_most_and_the_next_on
     process = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until = time.monotonic() + 60
-        while len(list(target.glob("training/gata-low-vol/*/manifest.json"))) < 5:
+        while len(list(target.glob("training/gata-low-vol/*/manifest.json"))) < kept:
             assert time.monotonic() < until
             assert process.poll() is None
             time.sleep(0.002)
@@ -367,7 +373,7 @@ def test_a_killed_backfill_loses_the_batch_being_written_at_most_and_the_next_on
         return found
 
     written = whole("gata-low-vol")
-    assert 5 <= len(written) < len(BATCHES)
+    assert kept <= len(written) < len(BATCHES)
     assert len(whole("gata-general") - written) <= 1
     with dg.DagsterInstance.from_config(variables["DAGSTER_HOME"]) as instance:
         recorded = instance.get_materialized_partitions(dg.AssetKey("low_volume_split"))

@@ -172,7 +172,7 @@ def test_negatives_by_popularity_are_those_of_one_machine_and_the_core_is_found_
     assert [plan for plan in run if "user 0" in plan or "item 1" in plan] == []
 
 
-@pytest.mark.parametrize("max_on_driver", [19, 18])
+@pytest.mark.parametrize("max_on_driver", [pytest.param(19, marks=pytest.mark.soak), 18])
 def test_a_core_that_takes_many_rounds_is_found_here_and_by_the_cluster(
     engine: SparkEngine, tmp_path: Path, max_on_driver: int
 ) -> None:
@@ -224,10 +224,11 @@ def without_a_span(shuffled: DataFrame) -> DataFrame:
     [
         (as_it_is, [], []),
         (with_users_in_two_ranges, ["every user has one row"], ["no user is in two ranges"]),
-        (
+        pytest.param(
             without_a_span,
             ["every interaction is in one range of users"],
             ["every seen interaction is in one range of users"],
+            marks=pytest.mark.soak,
         ),
     ],
 )

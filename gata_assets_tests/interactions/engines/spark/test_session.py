@@ -78,7 +78,7 @@ except EngineError as error:
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("setting", ["master", "remote"])
+@pytest.mark.parametrize("setting", ["master", pytest.param("remote", marks=pytest.mark.soak)])
 def test_a_cluster_that_runs_nothing_is_told(tmp_path: Path, setting: str) -> None:
     """A master that no worker has joined, asked by itself and through a Connect server."""
     with ExitStack() as running:
