@@ -16,7 +16,8 @@
     └── StoreError              the target cannot be read, written or deleted
         ├── ObjectNotFoundError
         ├── DamagedTableError
-        └── DeleteDeniedError
+        ├── DeleteDeniedError
+        └── ConflictError       another command changed it meanwhile
 
 Messages report what, where, how many and what to do; never ticket text, ids of people or secrets.
 """
@@ -98,3 +99,7 @@ class DamagedTableError(StoreError):
 
 class DeleteDeniedError(StoreError):
     """The role lacks permission to delete an object."""
+
+
+class ConflictError(StoreError):
+    """Another command changed an object that was to be changed under a condition; nothing was changed here."""

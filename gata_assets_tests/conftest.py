@@ -19,7 +19,6 @@ import psycopg
 import pytest
 from dagster_aws.s3 import S3Resource
 from hypothesis import settings
-from moto.server import ThreadedMotoServer
 
 from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.interactions.engines.polars import PolarsEngine
@@ -37,6 +36,7 @@ from gata_assets_tests.support.marks import (  # noqa: F401 - hooks
     pytest_runtest_call,
     pytest_runtest_protocol,
 )
+from gata_assets_tests.support.s3_server import S3Server
 from gata_assets_tests.support.scenario import database_rows
 from gata_assets_tests.support.spark_cluster import spark_engine, spark_master  # noqa: F401 - fixtures
 
@@ -129,13 +129,8 @@ def source_of(request: pytest.FixtureRequest, tmp_path: Path) -> SourceOf:
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
     """An HTTP server on loopback that answers as S3 does."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
+    with S3Server() as server:
+        yield server.url
 
 
 @pytest.fixture

@@ -1,40 +1,70 @@
-"""Where bytes are kept under keys: what every store offers, and a local directory, laid out as the bucket is.
+"""Where bytes are kept under keys: what every store offers. The local directory is in `local`, the bucket in `s3`.
 
 A store knows nothing of datasets and tables. Nor of Dagster, which takes memory and a second that a command without a
-run has no use for: as resources of runs, stores stand in `object_store` and `s3_store`.
+run has no use for: as resources of runs, stores are in `resource` and `s3`.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from pathlib import Path, PurePosixPath
-from time import time
-from typing import BinaryIO, NoReturn
-from uuid import uuid4
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple, NewType
 
-from gata_assets.errors import ObjectNotFoundError, StoreError
+# What tells an object from every other that was or will be under its key; in S3 its ETag, a digest of its content.
+Version = NewType("Version", str)
+# The version of a key without an object.
+ABSENT = Version("")
 
-_STAGING = ".staging"
-_COPIED_AT_ONCE = 1 << 20
-# No write takes this long: a file in the staging place that is older belongs to nobody.
-_LEFT_BEHIND_SECONDS = 3_600
+
+class Guard(NamedTuple):
+    """Another object that must have a version while a write is carried out."""
+
+    key: str
+    version: Version
 
 
 class ObjectStore(ABC):
     """ObjectStore by key: a `/`-separated path without a leading slash."""
 
+    # Whether a guard is looked at in the same moment as what it guards; where not, it is not looked at.
+    is_guarding: bool = False
+
     @abstractmethod
-    def write(self, key: str, content: bytes) -> None:
-        """Store an object whole or not at all, in place of what was there; raises StoreError."""
+    def write(
+        self,
+        key: str,
+        content: bytes,
+        *,
+        expected: Version | None = None,
+        guard: Guard | None = None,
+        unlike: Collection[Version] = (),
+    ) -> Version:
+        """Store an object whole or not at all, in place of what was there.
+
+        Args:
+            key: Where.
+            content: All bytes of the object.
+            expected: The version that must be under the key (ABSENT: none); None to overwrite whatever is there.
+            guard: Another object that must be as it says, where the store `is_guarding`.
+            unlike: Versions that the object should not get, where the store has a choice.
+
+        Returns:
+            The version that was stored.
+
+        Raises:
+            ConflictError: Another version is there; nothing was written.
+            StoreError: It could not be written.
+        """
 
     @abstractmethod
     def read(self, key: str) -> bytes:
         """An object's bytes; raises ObjectNotFoundError, or StoreError."""
+
+    @abstractmethod
+    def read_versioned(self, key: str) -> tuple[bytes, Version]:
+        """An object's bytes and their version; raises ObjectNotFoundError, or StoreError."""
 
     @abstractmethod
     def read_part(self, key: str, start: int, size: int) -> bytes:
@@ -55,23 +85,30 @@ class ObjectStore(ABC):
         """
 
     @abstractmethod
+    def list_versions(self, prefix: str) -> Iterator[tuple[str, Version]]:
+        """The keys that begin with a prefix, ascending, with their versions; raises StoreError for a partial list."""
+
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """The keys that begin with a prefix, ascending; raises StoreError when they cannot all be told.
+        """The keys that begin with a prefix, ascending; raises StoreError when they cannot all be listed.
 
         Not named `keys`: Dagster takes a resource that has one for a mapping.
         """
+        return (key for key, _ in self.list_versions(prefix))
 
     @abstractmethod
-    def list_versions(self, prefix: str) -> Iterator[tuple[str, str]]:
-        """As `list_keys`, each key with a mark of its object that is another once that was written over."""
+    def version(self, key: str) -> Version:
+        """The version under the key, ABSENT without an object; raises StoreError when that cannot be looked for."""
 
-    @abstractmethod
     def exists(self, key: str) -> bool:
-        """Whether there is an object under the key; raises StoreError when that cannot be told."""
+        """Whether there is an object under the key; raises StoreError when that cannot be looked for."""
+        return self.version(key) != ABSENT
 
     @abstractmethod
-    def delete(self, key: str) -> None:
-        """Remove an object, or find that there is none; raises DeleteDeniedError, or StoreError."""
+    def delete(self, key: str, *, expected: Version | None = None, guard: Guard | None = None) -> None:
+        """Remove an object, or find that there is none; raises DeleteDeniedError, ConflictError or StoreError.
+
+        `expected` and `guard` are as in `write`.
+        """
 
     @abstractmethod
     def uri(self, key: str) -> str:
@@ -80,156 +117,3 @@ class ObjectStore(ABC):
     @abstractmethod
     def page(self, key: str) -> str | None:
         """The address at which a browser shows an object to who may see it; None where there is no such page."""
-
-
-class LocalStore(ObjectStore):
-    """ObjectStore as files below a directory, which is made when the first is written."""
-
-    def __init__(self, directory: str) -> None:
-        """`directory` need not be there."""
-        self.directory = directory
-
-    def write(self, key: str, content: bytes) -> None:
-        """See ObjectStore; written beside, flushed to the disk and renamed."""
-        path = self._path(key)
-        try:
-            with self._write_aside(path) as aside:
-                aside.write(content)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be written: {error.strerror}. {_ADVICE}") from None
-
-    def write_file(self, key: str, path: Path) -> None:
-        """See ObjectStore; copied beside, flushed to the disk and renamed."""
-        place = self._path(key)
-        try:
-            with path.open("rb") as file, self._write_aside(place) as aside:
-                shutil.copyfileobj(file, aside, _COPIED_AT_ONCE)
-        except OSError as error:
-            raise StoreError(f"{place} cannot be written from {path}: {error.strerror}. {_ADVICE}") from None
-
-    @contextmanager
-    def local_copy(self, key: str) -> Iterator[Path]:
-        """See ObjectStore; the object itself, which is not to be changed."""
-        path = self._path(key)
-        if not self.exists(key):
-            raise ObjectNotFoundError(f"There is no {path}.")
-        yield path
-
-    def list_keys(self, prefix: str) -> Iterator[str]:
-        """See ObjectStore; what is being written is not listed."""
-        yield from self._walk(prefix)
-
-    def list_versions(self, prefix: str) -> Iterator[tuple[str, str]]:
-        """See ObjectStore; every write is a file of its own. One that went after it was listed is left out."""
-        for key in self._walk(prefix):
-            path = self._path(key)
-            try:
-                found = path.stat()
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise StoreError(f"{path} cannot be listed: {error.strerror}. {_ADVICE}") from None
-            yield key, f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
-
-    def _walk(self, prefix: str) -> list[str]:
-        root = Path(self.directory)
-        folder, _, _ = prefix.rpartition("/")
-        start = self._path(folder) if folder else root
-        found = []
-        try:
-            if start.is_dir():
-                for place, folders, files in os.walk(start, onerror=_raise):
-                    if Path(place) == root and _STAGING in folders:
-                        folders.remove(_STAGING)
-                    found += [Path(place, name).relative_to(root).as_posix() for name in files]
-        except OSError as error:
-            raise StoreError(f"{start} cannot be listed: {error.strerror}. {_ADVICE}") from None
-        return sorted(key for key in found if key.startswith(prefix))
-
-    def read(self, key: str) -> bytes:
-        """See ObjectStore."""
-        path = self._path(key)
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            raise ObjectNotFoundError(f"There is no {path}.") from None
-        except OSError as error:
-            raise StoreError(f"{path} cannot be read: {error.strerror}. {_ADVICE}") from None
-
-    def read_part(self, key: str, start: int, size: int) -> bytes:
-        """See ObjectStore."""
-        path = self._path(key)
-        try:
-            with path.open("rb", buffering=0) as file:
-                return os.pread(file.fileno(), size, start)
-        except FileNotFoundError:
-            raise ObjectNotFoundError(f"There is no {path}.") from None
-        except OSError as error:
-            raise StoreError(f"{path} cannot be read: {error.strerror}. {_ADVICE}") from None
-
-    def exists(self, key: str) -> bool:
-        """See ObjectStore."""
-        path = self._path(key)
-        try:
-            return stat.S_ISREG(path.stat().st_mode)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError as error:
-            raise StoreError(f"{path} cannot be looked for: {error.strerror}. {_ADVICE}") from None
-
-    def delete(self, key: str) -> None:
-        """See ObjectStore."""
-        path = self._path(key)
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be deleted: {error.strerror}. {_ADVICE}") from None
-
-    def uri(self, key: str) -> str:
-        """See ObjectStore."""
-        return str(self._path(key))
-
-    def page(self, key: str) -> str | None:  # noqa: ARG002
-        """See ObjectStore; a browser opens no file from a server's page, whichever it is."""
-        return None
-
-    def _path(self, key: str) -> Path:
-        parts = PurePosixPath(key)
-        if parts.is_absolute() or ".." in parts.parts or not parts.parts:
-            raise StoreError(f"'{key}' is not a key: a relative path without `..` is needed.")
-        return Path(self.directory, *parts.parts)
-
-    @contextmanager
-    def _write_aside(self, path: Path) -> Iterator[BinaryIO]:
-        """A file to write to, which becomes the path when all went well and is on the disk, and nothing if not."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._staging() / uuid4().hex
-        try:
-            with aside.open("xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
-
-    def _staging(self) -> Path:
-        """A place on the same file system, outside of the folders that readers list; swept of what a killed process
-        left there, since that may be tickets' texts.
-        """
-        staging = Path(self.directory, _STAGING)
-        staging.mkdir(exist_ok=True)
-        for left in staging.iterdir():
-            # Another process may rename its file away between the listing and the look.
-            with suppress(FileNotFoundError):
-                if time() - left.stat().st_mtime > _LEFT_BEHIND_SECONDS:
-                    left.unlink()
-        return staging
-
-
-def _raise(error: OSError) -> NoReturn:
-    raise error
-
-
-_ADVICE = "Look at TARGET_DIR, its rights and the space on the disk."

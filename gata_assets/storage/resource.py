@@ -1,7 +1,6 @@
 """Stores of objects as Dagster's resources: what every one is, and the local directory.
 
-What they do stands in `objects`. The S3 store stands in `s3_store`, so that who writes locally does not load the AWS
-SDK.
+What they do is in `objects` and `local`. The S3 store is in `s3`, so that who writes locally does not load the AWS SDK.
 """
 
 from __future__ import annotations
@@ -12,21 +11,22 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from gata_assets.storage.objects import LocalStore, ObjectStore
+from gata_assets.storage.local import LocalStore
+from gata_assets.storage.objects import ObjectStore
 
 
 class ObjectStoreResource(dg.ConfigurableResource, ObjectStore, ABC):  # type: ignore[type-arg]
     """ObjectStore by key, as a resource.
 
-    A store can be pickled, as Dagster's resources cannot: a cluster's machines make it anew from its fields.
+    A store can be pickled, as Dagster's resources cannot: a cluster's machines build it from its fields.
     """
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _made_anew, _fields_of(self)
+        return _build, _fields_of(self)
 
 
 class LocalStoreResource(ObjectStoreResource, LocalStore):
-    """ObjectStore as files below a directory, which is made when the first is written."""
+    """ObjectStore as files below a directory, which is created when the first is written."""
 
     directory: str
 
@@ -47,10 +47,10 @@ def _fields_of(resource: dg.ConfigurableResource[object]) -> tuple[type, dict[st
     }
 
 
-def _made_anew(kind: type, fields: dict[str, object]) -> object:
+def _build(kind: type, fields: dict[str, object]) -> object:
     return kind(
         **{
-            name: _made_anew(value.kind, value.fields) if isinstance(value, _Described) else value
+            name: _build(value.kind, value.fields) if isinstance(value, _Described) else value
             for name, value in fields.items()
         }
     )

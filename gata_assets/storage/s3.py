@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfileobj
@@ -16,7 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dagster_aws.s3 import S3Resource
 from pydantic import PrivateAttr
 
-from gata_assets.errors import DeleteDeniedError, ObjectNotFoundError, StoreError
+from gata_assets.errors import ConflictError, DeleteDeniedError, ObjectNotFoundError, StoreError
+from gata_assets.storage.objects import ABSENT, Guard, Version
 from gata_assets.storage.resource import ObjectStoreResource
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _DENIED = frozenset({"AccessDenied", "403", "Forbidden"})
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
+# The second is the answer while another request for the object is being carried out.
+_CONFLICT = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
 _ENDPOINTS_OF_AWS = (".amazonaws.com", ".amazonaws.com.cn")
 # The consoles of regions that have one of their own, by what the regions' names begin with.
 _CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
@@ -33,21 +36,73 @@ _CONSOLE = "s3.console.aws.amazon.com"
 
 
 class S3StoreResource(ObjectStoreResource):
-    """ObjectStore of one bucket. The AWS SDK's own variables (endpoint, region, credentials) hold."""
+    """ObjectStore of one bucket. The AWS SDK's own variables (endpoint, region, credentials) hold.
+
+    A version is an ETag. Where the endpoint has no conditional writes (`conditional_writes` is false), versions are
+    compared before a write, and what another process writes between the two is lost.
+    """
 
     bucket: str
     s3: S3Resource
+    conditional_writes: bool = True
     _made_client: Any = PrivateAttr(default=None)
 
-    def write(self, key: str, content: bytes) -> None:
-        """See ObjectStore; one PutObject, which S3 carries out whole or not at all, with its checksum."""
-        with self._errors("written", key, "s3:PutObject"):
-            self._client.put_object(Bucket=self.bucket, Key=key, Body=content)
+    def write(
+        self,
+        key: str,
+        content: bytes,
+        *,
+        expected: Version | None = None,
+        guard: Guard | None = None,  # noqa: ARG002 (S3 compares the object's own version alone)
+        unlike: Collection[Version] = (),
+    ) -> Version:
+        """See ObjectStore; one PutObject, which S3 carries out whole or not at all, with its checksum.
+
+        Where the ETag is not to be the digest of the content, the content is put again as an upload of one part.
+        """
+        place: Any = {"Bucket": self.bucket, "Key": key}
+
+        def put(condition: Any) -> str:
+            return str(self._client.put_object(**place, Body=content, **condition)["ETag"])
+
+        def upload(condition: Any) -> str:
+            begun = place | {"UploadId": self._client.create_multipart_upload(**place)["UploadId"]}
+            tag = self._client.upload_part(**begun, PartNumber=1, Body=content)["ETag"]
+            parts: Any = {"Parts": [{"PartNumber": 1, "ETag": tag}]}
+            return str(self._client.complete_multipart_upload(**begun, MultipartUpload=parts, **condition)["ETag"])
+
+        version = self._write_under(expected, put, key, content)
+        return self._write_under(version, upload, key, content) if version in unlike else version
+
+    def _write_under(
+        self, expected: Version | None, write: Callable[[dict[str, str]], str], key: str, content: bytes
+    ) -> Version:
+        """Write under a condition. A call whose answer was lost is repeated by the SDK, and may then meet what it wrote
+        itself: that is no conflict.
+        """
+        condition = self._condition(key, expected)
+        try:
+            with self._errors("written", key, "s3:PutObject"):
+                return Version(write(condition))
+        except _RepeatedConflictError:
+            found, version = self.read_versioned(key)
+            if found == content:
+                return version
+            raise
+        except ObjectNotFoundError:
+            if condition:
+                raise ConflictError(self._changed(key)) from None
+            raise
 
     def read(self, key: str) -> bytes:
         """See ObjectStore."""
+        return self.read_versioned(key)[0]
+
+    def read_versioned(self, key: str) -> tuple[bytes, Version]:
+        """See ObjectStore."""
         with self._errors("read", key, "s3:GetObject"):
-            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+            found = self._client.get_object(Bucket=self.bucket, Key=key)
+            return found["Body"].read(), Version(found["ETag"])
 
     def read_part(self, key: str, start: int, size: int) -> bytes:
         """See ObjectStore."""
@@ -80,13 +135,9 @@ class S3StoreResource(ObjectStoreResource):
                 raise StoreError(f"{self.uri(key)} cannot be copied to {directory}: {error.strerror}.") from None
             yield path
 
-    def list_keys(self, prefix: str) -> Iterator[str]:
+    def list_versions(self, prefix: str) -> Iterator[tuple[str, Version]]:
         """See ObjectStore; a page of 1,000 at a time."""
-        return (one["Key"] for one in self._list(prefix))
-
-    def list_versions(self, prefix: str) -> Iterator[tuple[str, str]]:
-        """See ObjectStore; as many calls as `list_keys`: S3 lists the ETag of the content with each key."""
-        return ((one["Key"], f"{one['ETag']} {one['LastModified']}") for one in self._list(prefix))
+        return ((found["Key"], Version(found["ETag"])) for found in self._list(prefix))
 
     def _list(self, prefix: str) -> Iterator[ObjectTypeDef]:
         with self._errors("listed", prefix, "s3:ListBucket"):
@@ -96,25 +147,29 @@ class S3StoreResource(ObjectStoreResource):
                     raise self._broken_off(prefix, "listed")
                 yield from page.get("Contents", [])
 
-    def exists(self, key: str) -> bool:
+    def version(self, key: str) -> Version:
         """See ObjectStore.
 
         Asks for a list of one: of the keys that begin with this one it comes first. HeadObject answers 403 and not
         404 to a role that may list some prefixes only, as the one in deploy/.
         """
         with self._errors("looked for", key, "s3:ListBucket"):
-            found = self._client.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1)
-        if "KeyCount" not in found:
+            listed = self._client.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1)
+        if "KeyCount" not in listed:
             raise self._broken_off(key, "looked for")
-        return any(one["Key"] == key for one in found.get("Contents", []))
+        return next((Version(found["ETag"]) for found in listed.get("Contents", []) if found["Key"] == key), ABSENT)
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, *, expected: Version | None = None, guard: Guard | None = None) -> None:  # noqa: ARG002
         """See ObjectStore."""
         try:
+            condition = self._condition(key, expected)
             with self._errors("deleted", key, "s3:DeleteObject"):
-                self._client.delete_object(Bucket=self.bucket, Key=key)
+                self._client.delete_object(Bucket=self.bucket, Key=key, **condition)
         except _AccessDeniedError as error:
             raise DeleteDeniedError(str(error)) from None
+        except ObjectNotFoundError:
+            # Said of a condition on what is gone.
+            return
 
     def uri(self, key: str) -> str:
         """See ObjectStore."""
@@ -143,6 +198,19 @@ class S3StoreResource(ObjectStoreResource):
         client: S3Client = self._made_client
         return client
 
+    def _condition(self, key: str, expected: Version | None) -> Any:
+        """The arguments of a call that is carried out only where there is that version."""
+        if expected is None:
+            return {}
+        if not self.conditional_writes:
+            if self.version(key) != expected:
+                raise ConflictError(self._changed(key))
+            return {}
+        return {"IfNoneMatch": "*"} if expected == ABSENT else {"IfMatch": expected}
+
+    def _changed(self, key: str) -> str:
+        return f"{self.uri(key)} was not changed: another command has changed it meanwhile."
+
     @contextmanager
     def _errors(self, done: str, key: str, action: str) -> Iterator[None]:
         try:
@@ -155,6 +223,9 @@ class S3StoreResource(ObjectStoreResource):
                 raise _AccessDeniedError(
                     f"{self.uri(key)} may not be {done}: the role needs {action} on it (and the use of the KMS key)."
                 ) from None
+            if code in _CONFLICT:
+                is_repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
+                raise (_RepeatedConflictError if is_repeated else ConflictError)(self._changed(key)) from None
             kind = _BeyondTheEndError if code == "InvalidRange" else StoreError
             raise kind(f"{self.uri(key)} could not be {done}: {code}. Look at TARGET_BUCKET and its region.") from None
         except BotoCoreError as error:
@@ -191,6 +262,10 @@ def _console(region: str) -> str:
 
 class _BeyondTheEndError(StoreError):
     """A part of an object was asked for that begins where the object has ended."""
+
+
+class _RepeatedConflictError(ConflictError):
+    """A condition did not hold at a call that the SDK has repeated."""
 
 
 class _AccessDeniedError(StoreError):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -20,7 +21,7 @@ from gata_assets.interactions.engines.polars import ArrowTables, PolarsEngine
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.orchestration.alerting.channels import SnsAlerts
 from gata_assets.orchestration.alerting.message import Alert
-from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.objects import ObjectStore, Version
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tables.outcomes import Outcome
 from gata_assets.tickets.arrivals.census import DayCensus
@@ -49,7 +50,7 @@ class TicketsOfAnotherTime(SqliteTickets):
 class StoreWithoutDelete(LocalStoreResource):
     """A local store whose role may not delete, as that of the existing workflow."""
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, **_: object) -> None:
         """Refuse."""
         raise DeleteDeniedError(f"{self.uri(key)} may not be deleted: the role needs s3:DeleteObject on it.")
 
@@ -67,20 +68,20 @@ class StoreThatBreaks(LocalStoreResource):
 
     breaks_at: int
 
-    def write(self, key: str, content: bytes) -> None:
+    def write(self, key: str, content: bytes, **conditions: Any) -> Version:
         """Write, unless it is this call's turn to fail."""
         self._count()
-        super().write(key, content)
+        return super().write(key, content, **conditions)
 
     def write_file(self, key: str, path: Path) -> None:
         """Write, unless it is this call's turn to fail."""
         self._count()
         super().write_file(key, path)
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, **conditions: Any) -> None:
         """Delete, unless it is this call's turn to fail."""
         self._count()
-        super().delete(key)
+        super().delete(key, **conditions)
 
     def _count(self) -> None:
         # In a file, since Dagster makes a store of its own for every IO manager that has one.

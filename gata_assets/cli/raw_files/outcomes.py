@@ -16,7 +16,8 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.curation.reports import Report
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
-from gata_assets.storage.objects import LocalStore, ObjectStore
+from gata_assets.storage.local import LocalStore
+from gata_assets.storage.objects import ObjectStore
 
 # Of fewer rows a rate would tell how long the start took.
 _ROWS_OF_A_RATE = 100_000

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -30,6 +31,7 @@ from gata_assets.errors import DamagedTableError, StoreError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.merge import curate_interactions
 from gata_assets.interactions.rules import InteractionType
+from gata_assets.storage.objects import Version
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tables.outcomes import broken
@@ -218,9 +220,9 @@ class FailingStore(LocalStoreResource):
         if self.writes_left < 0:
             raise StoreError("The target is away.")
 
-    def write(self, key: str, content: bytes) -> None:
+    def write(self, key: str, content: bytes, **conditions: Any) -> Version:
         self._count()
-        super().write(key, content)
+        return super().write(key, content, **conditions)
 
     def write_file(self, key: str, path: Path) -> None:
         self._count()

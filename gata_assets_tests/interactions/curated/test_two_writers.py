@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Condition
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -23,6 +24,7 @@ from gata_assets.errors import DamagedTableError
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.interactions.curated.reader import read_catalogue, read_events
 from gata_assets.interactions.curated.status import CuratedLayer
+from gata_assets.storage.objects import Version
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.interactions.assets.test_batch_run import (
     BATCH,
@@ -80,11 +82,12 @@ class StoreInTurns:
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
-    def write(self, key: str, content: bytes) -> None:
+    def write(self, key: str, content: bytes, **conditions: Any) -> Version:
         """Write when it is this writer's turn."""
         self._turns.wait_for(self._writer)
-        self._store.write(key, content)
+        version = self._store.write(key, content, **conditions)
         self._turns.end()
+        return version
 
 
 def rows_of_users(users: int) -> bytes:

@@ -1,0 +1,224 @@
+"""Objects as files of a directory, laid out as the bucket is.
+
+A write goes to a hidden staging folder, is flushed to the disk and renamed under a lock, which every process that
+writes to the directory takes: what a condition compares is what the rename replaces.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from time import time, time_ns
+from typing import BinaryIO, NoReturn
+from uuid import uuid4
+
+from gata_assets.errors import ConflictError, ObjectNotFoundError, StoreError
+from gata_assets.storage.objects import ABSENT, Guard, ObjectStore, Version
+
+_STAGING, _LOCK = ".staging", "lock"
+_COPIED_AT_ONCE = 1 << 20
+# No write takes this long: a file in the staging folder that is older belongs to nobody.
+_LEFT_BEHIND_SECONDS = 3_600
+
+
+class LocalStore(ObjectStore):
+    """ObjectStore as files below a directory, which is created when the first is written."""
+
+    is_guarding = True
+
+    def __init__(self, directory: str) -> None:
+        """`directory` need not exist."""
+        self.directory = directory
+
+    def write(
+        self,
+        key: str,
+        content: bytes,
+        *,
+        expected: Version | None = None,
+        guard: Guard | None = None,
+        unlike: Collection[Version] = (),  # noqa: ARG002 (no version comes twice)
+    ) -> Version:
+        """See ObjectStore."""
+        path = self._path(key)
+        try:
+            return self._replace(key, lambda aside: aside.write(content), expected, guard)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written: {error.strerror}. {_ADVICE}") from None
+
+    def write_file(self, key: str, path: Path) -> None:
+        """See ObjectStore."""
+        place = self._path(key)
+        try:
+            with path.open("rb") as file:
+                self._replace(key, lambda aside: shutil.copyfileobj(file, aside, _COPIED_AT_ONCE))
+        except OSError as error:
+            raise StoreError(f"{place} cannot be written from {path}: {error.strerror}. {_ADVICE}") from None
+
+    @contextmanager
+    def local_copy(self, key: str) -> Iterator[Path]:
+        """See ObjectStore; the object itself, which is not to be changed."""
+        path = self._path(key)
+        if not self.exists(key):
+            raise ObjectNotFoundError(f"There is no {path}.")
+        yield path
+
+    def list_keys(self, prefix: str) -> Iterator[str]:
+        """See ObjectStore; what is being written is not listed."""
+        yield from self._walk(prefix)
+
+    def list_versions(self, prefix: str) -> Iterator[tuple[str, Version]]:
+        """See ObjectStore; a file that went after it was listed is left out."""
+        for key in self._walk(prefix):
+            if version := self.version(key):
+                yield key, version
+
+    def version(self, key: str) -> Version:
+        """See ObjectStore; every write is a file of its own, with a time in nanoseconds."""
+        path = self._path(key)
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return ABSENT
+        except OSError as error:
+            raise StoreError(f"{path} cannot be looked for: {error.strerror}. {_ADVICE}") from None
+        return _version(found) if stat.S_ISREG(found.st_mode) else ABSENT
+
+    def _walk(self, prefix: str) -> list[str]:
+        root = Path(self.directory)
+        folder, _, _ = prefix.rpartition("/")
+        start = self._path(folder) if folder else root
+        found = []
+        try:
+            if start.is_dir():
+                for place, folders, files in os.walk(start, onerror=_raise):
+                    if Path(place) == root and _STAGING in folders:
+                        folders.remove(_STAGING)
+                    found += [Path(place, name).relative_to(root).as_posix() for name in files]
+        except OSError as error:
+            raise StoreError(f"{start} cannot be listed: {error.strerror}. {_ADVICE}") from None
+        return sorted(key for key in found if key.startswith(prefix))
+
+    def read(self, key: str) -> bytes:
+        """See ObjectStore."""
+        return self.read_versioned(key)[0]
+
+    def read_versioned(self, key: str) -> tuple[bytes, Version]:
+        """See ObjectStore; of the open file, which no rename exchanges."""
+        with self._open(key) as file:
+            return file.read(), _version(os.fstat(file.fileno()))
+
+    def read_part(self, key: str, start: int, size: int) -> bytes:
+        """See ObjectStore."""
+        with self._open(key) as file:
+            return os.pread(file.fileno(), size, start)
+
+    def delete(self, key: str, *, expected: Version | None = None, guard: Guard | None = None) -> None:
+        """See ObjectStore."""
+        path = self._path(key)
+        if not self.exists(key):
+            return
+        try:
+            self._staging()
+            with self._locked():
+                self._require(key, expected, guard)
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be deleted: {error.strerror}. {_ADVICE}") from None
+
+    def uri(self, key: str) -> str:
+        """See ObjectStore."""
+        return str(self._path(key))
+
+    def page(self, key: str) -> str | None:  # noqa: ARG002
+        """See ObjectStore; a browser opens no file from a server's page, whichever it is."""
+        return None
+
+    def _path(self, key: str) -> Path:
+        parts = PurePosixPath(key)
+        if parts.is_absolute() or ".." in parts.parts or not parts.parts:
+            raise StoreError(f"'{key}' is not a key: a relative path without `..` is needed.")
+        return Path(self.directory, *parts.parts)
+
+    @contextmanager
+    def _open(self, key: str) -> Iterator[BinaryIO]:
+        path = self._path(key)
+        try:
+            with path.open("rb", buffering=0) as file:
+                yield file
+        except FileNotFoundError:
+            raise ObjectNotFoundError(f"There is no {path}.") from None
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error.strerror}. {_ADVICE}") from None
+
+    def _replace(
+        self,
+        key: str,
+        fill: Callable[[BinaryIO], object],
+        expected: Version | None = None,
+        guard: Guard | None = None,
+    ) -> Version:
+        """Fill a file in the staging folder; rename it to the key when it is on the disk and the conditions hold."""
+        path = self._path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = self._staging() / uuid4().hex
+        try:
+            with aside.open("xb") as file:
+                fill(file)
+                file.flush()
+                os.fsync(file.fileno())
+            with self._locked():
+                self._require(key, expected, guard)
+                # The file system's own clock goes by milliseconds, and it soon gives an inode again.
+                now = time_ns()
+                os.utime(aside, ns=(now, now))
+                version = _version(aside.stat())
+                aside.replace(path)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+        return version
+
+    def _require(self, key: str, expected: Version | None, guard: Guard | None) -> None:
+        for place, wanted in ((key, expected), guard or (key, None)):
+            if wanted is not None and self.version(place) != wanted:
+                raise ConflictError(f"{self.uri(key)} was not changed: {self.uri(place)} was, by another command.")
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep all other writers of the directory waiting, in this process and in others."""
+        lock = os.open(Path(self.directory, _STAGING, _LOCK), os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def _staging(self) -> Path:
+        """A folder on the same file system, outside of those that readers list; swept of what a killed process left
+        there, since that may be tickets' texts.
+        """
+        staging = Path(self.directory, _STAGING)
+        staging.mkdir(exist_ok=True)
+        for left in staging.iterdir():
+            # Another process may rename its file away between the listing and the look.
+            with suppress(FileNotFoundError):
+                if left.name != _LOCK and time() - left.stat().st_mtime > _LEFT_BEHIND_SECONDS:
+                    left.unlink()
+        return staging
+
+
+def _version(found: os.stat_result) -> Version:
+    return Version(f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}")
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
+
+
+_ADVICE = "Look at TARGET_DIR, its rights and the space on the disk."
