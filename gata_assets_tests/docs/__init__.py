@@ -1,0 +1,1 @@
+"""Tests of the documentation: commands, snippets, reference pages, links and the site."""

@@ -1,0 +1,29 @@
+"""The generated reference is current, and complete. Real: the pages, the program that they are generated from."""
+
+from __future__ import annotations
+
+import pytest
+
+from gata_assets.cli.main import main
+from gata_assets.definitions import build_definitions
+from gata_assets.settings.model import parse_settings, variable_names
+from gata_assets_tests.docs.pages import ROOT
+from gata_assets_tests.reference import COMMAND, PAGES, REFERENCE, checks_page, commands_page, settings_page
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_reference_page_is_current(name: str) -> None:
+    assert (REFERENCE / name).read_text() == PAGES[name](), f"out of date: {COMMAND}"
+
+
+def test_every_command_setting_and_check_is_in_the_reference() -> None:
+    assert all(f"## gata {name}\n" in commands_page() for name in main.commands)
+    assert all(f"| `{variable}` |" in settings_page() for variable in variable_names())
+    names = {key.name for key in build_definitions(parse_settings({})).resolve_asset_graph().asset_check_keys}
+    assert {name for name in names if f"| `{name}` |" not in checks_page()} == set()
+
+
+def test_example_env_has_every_setting_with_its_default() -> None:
+    example = (ROOT / "example.env").read_text()
+    for variable in variable_names():
+        assert f"\n{variable}=" in example or f"\n#{variable}=" in example, variable
