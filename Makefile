@@ -11,7 +11,7 @@ SAMPLE = if [ -z "$${TICKETS_URL}$${DB_ARN}" ] && ! grep -qsE '^(TICKETS_URL|DB_
 	&& [ ! -f gata-sample.sqlite ]; then \
 	echo "==> Making a store of sample tickets"; $(BIN)/gata sample-data; fi
 
-.PHONY: run ui test-fast test soak browser java check bench lock clean
+.PHONY: run ui test-fast test soak browser java check docs bench lock clean
 
 run: $(VENV)/.ready-to-run .dagster/dagster.yaml
 	@$(SAMPLE)
@@ -77,11 +77,16 @@ java:
 	$$as DEBIAN_FRONTEND=noninteractive apt-get update -qq >/dev/null \
 		&& $$as DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends default-jre-headless >/dev/null
 
-check: $(VENV)/.ready-to-test
-	@echo "==> Format, lint and types"
+check: docs
+	@echo "==> Format, lint, types and spelling"
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/codespell
+
+docs: $(VENV)/.ready-to-test
+	@echo "==> Building the documentation, into site/"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(VENV)/.ready-to-test
 	@echo "==> Measuring (about an hour); results go to benchmarks/results/"
@@ -113,7 +118,7 @@ $(VENV)/.ready-to-test: requirements-dev.lock setup.cfg | $(VENV)/bin/python
 LOCK = uv pip compile setup.cfg --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 lock:
 	$(LOCK) --extra build --extra server -o requirements.lock
-	$(LOCK) --extra build --extra server --extra spark --extra local --extra test --extra dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --extra build --extra server --extra spark --extra local --extra test --extra docs --extra dev -c requirements.lock -o requirements-dev.lock
 
 clean:
-	rm -rf "$(VENV)" .dagster gata-data gata-sample.sqlite
+	rm -rf "$(VENV)" .dagster site gata-data gata-sample.sqlite

@@ -1,6 +1,6 @@
 """Where the tables of the interaction line stand: the keys of a tenant's raw, staged, curated and made tables.
 
-Keys only; what the objects hold is written where they are made. `docs/interactions.md` has the picture.
+Keys only; the content of the objects belongs where they are written. `docs/curation.md` has the list.
 """
 
 from __future__ import annotations

@@ -63,5 +63,27 @@ def test_links_between_folders_are_those_of_the_site() -> None:
     assert site_links("[a](../deploy/README.md)", "deployment.md") == "[a](deploy/containers.md)"
     assert site_links("[a](../../docs/runbook.md#b)", "deploy/aws.md") == "[a](../runbook.md#b)"
     assert site_links("[`a`](../Dockerfile)", "deployment.md") == "`a`"
-    assert site_links("![a](images/a.png) [b](https://b.example)", "a.md") == "![a](images/a.png) [b](https://b.example)"
+    assert (
+        site_links("![a](images/a.png) [b](https://b.example)", "a.md") == "![a](images/a.png) [b](https://b.example)"
+    )
     assert all((ROOT / source).exists() for source in INCLUDED)
+
+
+def test_prose_has_the_words_of_the_glossary() -> None:
+    words = (
+        r"catalogue|anew|mend(?:ed)?|(?:good|bad) (?:row|ticket|file)s?|(?:good|bad) data|halves|told|intake"
+    )
+    avoided = re.compile(rf"\b(?:{words})\b", flags=re.IGNORECASE)
+    found = []
+    for page in pages():
+        if page.parent.name == "reference" or page.name in ("glossary.md", "benchmarks.md"):
+            continue
+        prose = re.sub(r"```.*?```|`[^`\n]*`|\]\([^)]*\)|<!--.*?-->", "", page.read_text(), flags=re.DOTALL)
+        found += [f"{page.relative_to(ROOT)}: {word[0]}" for word in avoided.finditer(prose)]
+    assert found == []
+
+
+def test_every_module_that_a_page_names_exists() -> None:
+    for page in pages():
+        for name in re.findall(r"`((?:gata_assets(?:_tests)?/)?[a-z_]+(?:/[a-z_]+)*/[a-z_]+\.py)`", page.read_text()):
+            assert (ROOT / name).exists() or (ROOT / "gata_assets" / name).exists(), f"{page.relative_to(ROOT)}: {name}"

@@ -38,9 +38,10 @@ def test_the_ticket_of_the_readme_is_in_the_sample(first_batch: Path) -> None:
 
 def test_the_lines_of_the_readme_are_in_the_training_file(first_batch: Path) -> None:
     lines = next(block.text for block in blocks(README) if block.language == "json")
-    assert lines + "\n" in (
-        first_batch / "gata-data" / "training" / "gata-general" / BATCH_ID / "train" / "data.json"
-    ).read_text()
+    assert (
+        lines + "\n"
+        in (first_batch / "gata-data" / "training" / "gata-general" / BATCH_ID / "train" / "data.json").read_text()
+    )
     ticket = tables()[0][0]
     written = {"text": ticket["processed_data"], "label": int(ticket["closed_group_id_mapped"])}
     assert json.loads(lines.splitlines()[1]) == written

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_every_snippet_prints_what_its_page_shows(first_batch: Path, tmp_path: P
     )
     assert ran.returncode == 0, ran.stderr
     printed = dict(zip([block.line for block in snippets], ran.stdout.split(f"{_MARK}\n"), strict=True))
-    for snippet, shown in zip(found, found[1:], strict=False):
+    for snippet, shown in pairwise(found):
         if snippet.language == "python" and shown.language == "text":
             assert matches(shown.text, printed[snippet.line]), f"{snippet.place} prints:\n{printed[snippet.line]}"
 

@@ -1,4 +1,4 @@
-"""The law of training rows in plain Python: sets, lists and whole numbers, as docs/interactions.md says it.
+"""The law of training rows in plain Python: sets, lists and whole numbers, as docs/features-and-samples.md says it.
 
 It shares nothing with the project's loops but the alias table, which has tests of its own.
 """

@@ -106,7 +106,7 @@ def error_of(call: Callable[[], Any]) -> tuple[str, str, int]:
         call()
     response = caught.value.response
     name, message = response["Error"]["Code"], response["Error"]["Message"]
-    # botocore gives the modelled class, so `except client.exceptions.X` works too.
+    # botocore gives the modeled class, so `except client.exceptions.X` works too.
     assert type(caught.value).__name__ in (name, "ClientError")
     return name, message, response["ResponseMetadata"]["HTTPStatusCode"]
 
@@ -581,12 +581,12 @@ def test_every_error_of_the_service_model_can_be_asked_for_with_its_status(
     client: RDSDataServiceClient,
 ) -> None:
     model = client.meta.service_model
-    modelled = {
+    modeled = {
         shape.name: shape.metadata["error"]["httpStatusCode"]
         for operation in model.operation_names
         for shape in model.operation_model(operation).error_shapes
     }
-    assert modelled.items() <= ERROR_STATUS.items()
+    assert modeled.items() <= ERROR_STATUS.items()
 
 
 def _outcomes(execute: Execute, times: int) -> list[str]:
@@ -693,7 +693,7 @@ def test_small_calls_on_one_connection_do_not_stall(server: DataApiServer, execu
     started = time.perf_counter()
     for _ in range(20):
         execute("SELECT 1")
-    # Nagle's algorithm against delayed acknowledgements costs 40 ms a call.
+    # Nagle's algorithm against delayed acknowledgments costs 40 ms a call.
     assert (time.perf_counter() - started) / 20 < 0.03
 
 
