@@ -93,8 +93,8 @@ bench: $(VENV)/.ready-to-test
 	@$(BIN)/python -m benchmarks
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-		|| { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
+		|| { echo "Python 3.11, 3.12, 3.13 or 3.14 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "==> Making the environment $(VENV)"
 	@$(PYTHON) -m venv "$(VENV)" || { rm -rf "$(VENV)"; exit 1; }
 

@@ -53,13 +53,13 @@ for candidate in "${PYTHON:-}" "$dev_python" python3.13 python3.12 python3.11 /u
     /usr/bin/python3.11 /usr/bin/python3; do
     [ -n "$candidate" ] || continue
     found=$("$candidate" -c 'import os, sys; print(os.path.realpath(sys.executable))' 2>/dev/null) || continue
-    if "${as_user[@]}" "$found" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+    if "${as_user[@]}" "$found" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
         2>/dev/null; then
         python=$found
         break
     fi
 done
-[ -n "$python" ] || fail "no Python 3.11 to 3.13 that user $USER_ID may run; name one: PYTHON=… $0"
+[ -n "$python" ] || fail "no Python 3.11 to 3.14 that user $USER_ID may run; name one: PYTHON=… $0"
 
 say "Services: PostgreSQL with sample tickets, RDS Data API, S3 (in the background)"
 # Their own TMPDIR, because the PostgreSQL package keeps a lock file there, which belongs to who came first.

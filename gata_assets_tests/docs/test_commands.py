@@ -19,6 +19,7 @@ FIRST_BATCH = DOCS / "first-batch.md"
 CONTINUED = ("README.md", "backfills.md", "automation.md")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.name)
 def test_every_command_does_what_its_page_shows(page: Path, first_batch: Path, tmp_path: Path) -> None:
     if page == FIRST_BATCH:

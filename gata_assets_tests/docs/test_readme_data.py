@@ -10,9 +10,11 @@ import sqlite3
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from gata_assets_tests.docs.pages import ROOT, blocks
 
+pytestmark = pytest.mark.process
 README = ROOT / "README.md"
 BATCH_ID = "2026010203"
 

@@ -46,4 +46,4 @@ def test_every_snippet_but_definitions_shows_what_it_prints() -> None:
             assert after is not None and after.language == "text", snippet.place
 
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.process, pytest.mark.filterwarnings("default")]
