@@ -1,8 +1,8 @@
 """The Dagster instance of `dagster.yaml`: what it limits, tries again, throws away and writes.
 
-Real: the file as it is (but for what steps print, which is not kept), in a home of its own, with Dagster's SQLite storage, runs and their stderr.
-Stood in for: the assets, in the tests of pools and retries, by one that waits or fails as the test needs.
-`test_compose.py` has a run whose worker is killed.
+Real: the file as it is (but for what steps print, which is not kept), in a home of its own, with Dagster's SQLite
+storage, runs and their stderr. Stood in for: the assets, in the tests of pools and retries, by one that waits or
+fails as the test needs. `test_compose.py` has a run whose worker is killed.
 """
 
 from __future__ import annotations
