@@ -51,7 +51,7 @@ BREAKS_TESTS = {
 @pytest.fixture
 def recorded(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """An instance with SQLite files in a directory of its own."""
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=tests_private.NO_COMPUTE_LOGS) as instance:
         yield instance
 
 

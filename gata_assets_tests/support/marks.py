@@ -17,8 +17,10 @@ _NEEDED = {
     "subprocess.Popen": ("process", "server", "spark", "browser"),
     "socket.bind": ("process", "server", "spark", "browser"),
 }
+# How Python itself learns of its machine, once a process.
+_INNOCENT = (["uname", "-p"],)
 _running: list[pytest.Item] = []
-_found: set[str] = set()
+_found: dict[str, str] = {}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,16 +58,21 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
 def pytest_runtest_call(item: pytest.Item) -> Iterator[object]:
     """Fail a test that did without its mark what needs one."""
     result = yield
-    for event in _found:
-        pytest.fail(f"{event}: this test, or a fixture of it, needs one of the marks {', '.join(_NEEDED[event])}")
+    for event, what in _found.items():
+        pytest.fail(f"{event} of {what}: this test, or a fixture of it, lacks a mark ({', '.join(_NEEDED[event])})")
     return result
 
 
-def _note(event: str, _: tuple[object, ...]) -> None:
+def _note(event: str, arguments: tuple[object, ...]) -> None:
     """Nothing is raised here: it would be raised on whatever thread it happens, and leave others waiting."""
     needed = _NEEDED.get(event)
-    if needed and _running and not set(needed) & {mark.name for mark in _running[-1].iter_markers()}:
-        _found.add(event)
+    if (
+        needed
+        and arguments[1] not in _INNOCENT
+        and _running
+        and not set(needed) & {mark.name for mark in _running[-1].iter_markers()}
+    ):
+        _found[event] = repr(arguments[1])[:300]
 
 
 sys.addaudithook(_note)
