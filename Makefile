@@ -34,8 +34,8 @@ SHUFFLED = $(if $(filter random,$(ORDER)),-p randomly$(if $(SEED), --randomly-se
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(SHUFFLED)
 
 test-fast: $(VENV)/.ready-to-test
-	@echo "==> Running the tests that start no process and no server"
-	@$(PYTEST) -m "not (process or server or spark or browser or soak)"
+	@echo "==> Running the tests that start no process and no server, and take less than two seconds each"
+	@$(PYTEST) -m "not (process or server or spark or browser or slow or soak)"
 
 test: $(VENV)/.ready-to-test $(if $(NO_BROWSER),,browser) $(if $(NO_SPARK),,java)
 	@echo "==> Running the tests"

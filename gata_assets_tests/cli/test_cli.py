@@ -87,6 +87,7 @@ def test_prepare_shows_progress_and_a_table_on_a_terminal(workplace: Path) -> No
     assert f"Batch {BATCH_ID} prepared in" in text
 
 
+@pytest.mark.slow
 def test_the_log_level_is_the_least_that_is_shown(workplace: Path) -> None:
     assert gata(workplace, "prepare", BATCH_ID, LOG_LEVEL="WARNING").stderr == ""
     debug = gata(workplace, "prepare", BATCH_ID, LOG_LEVEL="DEBUG").stderr

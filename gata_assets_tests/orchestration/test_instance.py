@@ -193,6 +193,7 @@ class TestLogs:
 
     # The second one is what "Materialize" in the UI starts, which takes no logger of ours.
     @pytest.mark.parametrize("job", [PREPARE_TICKETS, "__ASSET_JOB"])
+    @pytest.mark.slow
     def test_every_run_writes_each_event_once_as_json_with_its_batch_asset_and_run(
         self, job: str, instance: dg.DagsterInstance, tmp_path: Path, capfd: pytest.CaptureFixture[str]
     ) -> None:

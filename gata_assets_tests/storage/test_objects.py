@@ -110,6 +110,7 @@ def test_keys_below_a_prefix_are_listed_in_order_and_no_others(store: ObjectStor
     assert list(store.list_keys("a/b/c/d/")) == list(store.list_keys("missing/")) == list(store.list_keys("z/z/")) == []
 
 
+@pytest.mark.slow
 def test_more_keys_than_a_page_of_s3_are_all_listed(store: ObjectStore) -> None:
     keys = [f"many/{number:04}" for number in range(1_005)]
     for key in keys:

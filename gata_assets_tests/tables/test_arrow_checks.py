@@ -91,6 +91,7 @@ def broken_rows(table: pa.Table) -> dict[str, int]:
 
 
 @given(rows=st.lists(any_row, max_size=4), as_codes=st.booleans())
+@pytest.mark.slow
 def test_what_breaks_a_rule_is_counted_as_pandera_counts_it(rows: list[tuple[object, ...]], as_codes: bool) -> None:
     table = table_of(rows, as_codes=as_codes)
     outcomes = check_arrow_tables(SCHEMA, [table])

@@ -185,6 +185,7 @@ def moved_by(rows: list[Row], removed: int) -> list[str]:
 
 @settings(max_examples=300)
 @given(rows=own_texts(), data=st.data())
+@pytest.mark.slow
 def test_removing_one_ticket_moves_at_most_the_boundary_text_of_its_label(rows: list[Row], data: st.DataObject) -> None:
     removed = data.draw(st.integers(0, len(rows) - 1))
     moved = moved_by(rows, removed)
@@ -194,6 +195,7 @@ def test_removing_one_ticket_moves_at_most_the_boundary_text_of_its_label(rows: 
 
 @settings(max_examples=300)
 @given(rows=any_texts(), data=st.data())
+@pytest.mark.slow
 def test_where_labels_share_texts_removing_one_ticket_moves_the_boundary_and_its_own_text_at_most(
     rows: list[Row], data: st.DataObject
 ) -> None:

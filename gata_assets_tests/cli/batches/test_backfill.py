@@ -292,6 +292,7 @@ class InMemory:
     st.lists(st.tuples(st.integers(-24 * 40, 24 * 61), st.integers(1, 4)), min_size=1, max_size=60),
     st.data(),
 )
+@pytest.mark.slow
 def test_what_is_shared_is_what_the_source_gives_and_no_ticket_is_read_twice(
     numbers: list[int], periods: tuple[int, int], tickets: list[tuple[int, int]], data: st.DataObject
 ) -> None:
@@ -327,6 +328,7 @@ def test_a_window_of_no_batch_is_refused() -> None:
         shared.read_tickets(Window(windows.training.start_at, windows.training.end_at + timedelta(hours=1)))
 
 
+@pytest.mark.slow
 def test_runs_of_a_backfill_are_recorded_where_dagster_home_is_set(workplace: Path) -> None:
     home = dagster_home(workplace)
     assert backfill(workplace, FIRST, "2026010204", DAGSTER_HOME=str(home)).returncode == 0

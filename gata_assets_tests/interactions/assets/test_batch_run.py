@@ -128,6 +128,7 @@ def made(result: dg.ExecuteInProcessResult) -> Counter[tuple[str, str | None]]:
     )
 
 
+@pytest.mark.slow
 def test_a_batch_is_made_from_curated_files_of_each_tenant_and_recorded_with_its_checks(
     instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
@@ -156,6 +157,7 @@ def test_a_batch_is_made_from_curated_files_of_each_tenant_and_recorded_with_its
         assert training["settings"]["MIN_INTERACTIONS_PER_USER"] == 2
 
 
+@pytest.mark.slow
 def test_a_range_gives_byte_for_byte_what_its_batches_give_one_by_one(
     instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
@@ -172,6 +174,7 @@ def test_a_range_gives_byte_for_byte_what_its_batches_give_one_by_one(
     assert {f"acme/features/{batch}/manifest.json" for batch in (BATCH, NEXT)} <= contents[0].keys()
 
 
+@pytest.mark.slow
 def test_each_batch_of_a_range_is_recorded_by_itself(instance: dg.DagsterInstance, store: LocalStoreResource) -> None:
     fill(store, "acme")
     assert curate(instance, store).success
@@ -188,6 +191,7 @@ def test_each_batch_of_a_range_is_recorded_by_itself(instance: dg.DagsterInstanc
 
 
 @pytest.mark.parametrize("last", [BATCH, NEXT], ids=["one", "range"])
+@pytest.mark.slow
 def test_a_batch_is_out_of_date_when_a_day_of_its_window_is_made_of_other_rows(
     last: str, instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
@@ -207,6 +211,7 @@ def test_a_batch_is_out_of_date_when_a_day_of_its_window_is_made_of_other_rows(
     assert {status(name) for name in tables if name != "with_features"} == {"STALE"}
 
 
+@pytest.mark.slow
 def test_a_late_file_makes_its_days_again(instance: dg.DagsterInstance, store: LocalStoreResource) -> None:
     fill(store, "acme")
     assert curate(instance, store).success
@@ -223,6 +228,7 @@ def test_a_late_file_makes_its_days_again(instance: dg.DagsterInstance, store: L
     assert after["made_from"] != before["made_from"]
 
 
+@pytest.mark.slow
 def test_a_batch_whose_days_are_missing_fails_and_says_how_many_and_what_to_run(
     instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
@@ -241,6 +247,7 @@ def test_a_batch_whose_days_are_missing_fails_and_says_how_many_and_what_to_run(
 
 
 @pytest.mark.parametrize("has_files", [True, False])
+@pytest.mark.slow
 def test_a_tenant_without_interactions_has_an_explicit_empty_result(
     has_files: bool, instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
@@ -270,6 +277,7 @@ def test_a_tenant_without_interactions_has_an_explicit_empty_result(
         ("negative_samples", "negatives_were_never_interacted", "training_data"),
     ],
 )
+@pytest.mark.slow
 def test_where_a_blocking_check_fails_nothing_of_the_set_is_written_and_the_other_batch_is_made(
     table: str, check: str, kind: str, instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
@@ -288,6 +296,7 @@ def test_where_a_blocking_check_fails_nothing_of_the_set_is_written_and_the_othe
     assert failed[0].severity is dg.AssetCheckSeverity.ERROR
 
 
+@pytest.mark.slow
 def test_joined_rows_that_are_not_those_of_the_negative_samples_get_no_manifest(
     instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
@@ -303,6 +312,7 @@ def test_joined_rows_that_are_not_those_of_the_negative_samples_get_no_manifest(
     assert [one.check_name for one in result.get_asset_check_evaluations() if not one.passed] == [check]
 
 
+@pytest.mark.slow
 def test_one_tenants_bad_file_is_said_and_stops_nobody(instance: dg.DagsterInstance, store: LocalStoreResource) -> None:
     fill(store, "acme", "globex")
     deliver(store, "acme", "interactions", b"who,what\n1,2\n", name="wrong.csv")
@@ -327,6 +337,7 @@ def damage_part(store: LocalStoreResource, tenant: str, day: str) -> None:
     store.write(part["key"], bytes(content))
 
 
+@pytest.mark.slow
 def test_a_day_that_fails_is_reported_and_the_others_are_made(
     instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
@@ -343,6 +354,7 @@ def test_a_day_that_fails_is_reported_and_the_others_are_made(
     assert days == {"2025-12-01", "2025-12-03"}
 
 
+@pytest.mark.slow
 def test_interactions_without_a_catalogue_fail_clearly(instance: dg.DagsterInstance, store: LocalStoreResource) -> None:
     deliver(store, "acme", "interactions", interactions(["2025-12-01"]))
     assert curate(instance, store).success
@@ -354,6 +366,7 @@ def test_interactions_without_a_catalogue_fail_clearly(instance: dg.DagsterInsta
     assert "there is no catalog. Upload item files with `gata ingest items`" in failures(result)[0].reason
 
 
+@pytest.mark.slow
 def test_a_part_of_a_set_is_refused_and_training_data_alone_asks_for_features_of_its_making(
     instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:

@@ -82,6 +82,7 @@ def curate_all(curator: Curator) -> None:
 
 @settings(max_examples=25)
 @given(rows=st.lists(ROWS, min_size=1, max_size=30), seed=st.integers(0, 99), files=st.integers(1, 4))
+@pytest.mark.slow
 def test_neither_the_order_of_files_nor_the_division_of_rows_changes_a_byte(
     rows: list[Row], seed: int, files: int
 ) -> None:
@@ -100,6 +101,7 @@ def test_neither_the_order_of_files_nor_the_division_of_rows_changes_a_byte(
 
 @settings(max_examples=25)
 @given(rows=st.lists(ROWS, min_size=1, max_size=30), garbage=st.text(st.sampled_from('a,"\n\r'), max_size=40))
+@pytest.mark.slow
 def test_no_row_is_lost_whatever_stands_in_a_file(rows: list[Row], garbage: str) -> None:
     with a_place() as place:
         curator = curator_of(place / "store")

@@ -76,6 +76,7 @@ def is_green(runs: Runs, instance: dg.DagsterInstance) -> bool:
     return of_day.passed
 
 
+@pytest.mark.slow
 def test_a_catalogue_that_the_command_made_is_recorded_once(settings: Settings, instance: dg.DagsterInstance) -> None:
     sort(settings, "items", "items.csv", b"item_id,title\ni1,one\ni2,two\n")
     sort(settings, "interactions", "a.csv", CSV)
@@ -86,6 +87,7 @@ def test_a_catalogue_that_the_command_made_is_recorded_once(settings: Settings, 
     assert CATALOGUE in written(prepare(settings, instance))
 
 
+@pytest.mark.slow
 def test_days_that_lie_apart_are_made_by_one_run_and_each_once(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
@@ -101,6 +103,7 @@ def test_days_that_lie_apart_are_made_by_one_run_and_each_once(
     assert len(again.run_ids) == 2, "the days, and the batch"
 
 
+@pytest.mark.slow
 def test_a_file_that_the_command_refused_is_red_until_another_took_its_place(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:

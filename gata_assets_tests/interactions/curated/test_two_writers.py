@@ -126,6 +126,7 @@ def read_users(directory: Path) -> int:
 @example(turns=[LATE] * 3 + [EARLY] * 5 + [LATE] * 2)
 @example(turns=[EARLY] * 4 + [LATE] * 5 + [EARLY])
 @example(turns=[EARLY] * 5 + [LATE] * 5)
+@pytest.mark.slow
 def test_a_day_that_two_have_written_is_right_or_stale_or_told_and_is_right_after_the_next_run(
     tmp_path_factory: pytest.TempPathFactory, turns: list[str]
 ) -> None:
@@ -162,6 +163,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.mark.parametrize("place", ["curated/interactions/2025-12-02/", "curated/items/"])
+@pytest.mark.slow
 def test_a_batch_over_files_of_two_writers_fails_by_their_key_and_the_next_curation_makes_them_anew(
     place: str, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:

@@ -77,6 +77,7 @@ def assert_features_are_those_of(world: World, made: BuiltTables, store: ObjectS
 
 
 @pytest.mark.every_engine
+@pytest.mark.slow
 def test_features_are_those_of_the_oracle(
     interaction_engine: InteractionEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

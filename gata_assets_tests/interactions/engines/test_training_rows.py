@@ -139,6 +139,7 @@ def assert_rows_are_those_of(
 
 
 @pytest.mark.every_engine
+@pytest.mark.slow
 def test_training_rows_are_those_of_the_oracle(
     interaction_engine: InteractionEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -202,6 +202,7 @@ def test_a_batch_is_prepared_without_the_check(definitions: dg.Definitions) -> N
     assert len(checked) == 14 and CHECK not in checked
 
 
+@pytest.mark.slow
 def test_a_run_over_all_assets_that_prepares_one_batch_says_at_once_what_is_so(
     definitions: dg.Definitions, watch: Watch
 ) -> None:
@@ -215,6 +216,7 @@ def test_a_run_over_all_assets_that_prepares_one_batch_says_at_once_what_is_so(
     assert watch.shown().passed
 
 
+@pytest.mark.slow
 def test_the_sensor_says_what_is_so_again_after_a_range_over_all_assets_has_skipped_the_check(
     definitions: dg.Definitions, watch: Watch
 ) -> None:
@@ -244,6 +246,7 @@ def test_the_sensor_says_what_is_so_again_after_a_run_over_all_assets_has_failed
     assert watch.shown().metadata["newest_batch"].value == "2026010712"
 
 
+@pytest.mark.slow
 def test_the_setting_reaches_the_check_and_the_sensor(
     definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:

@@ -388,6 +388,7 @@ class TestFailedRuns:
         assert reporter.tick().skip_message == f"Reported {runs[1]}, {runs[2]}."
         assert [json.loads(one["Message"])["run_id"] for one in topic.received()] == runs
 
+    @pytest.mark.slow
     def test_the_cursor_goes_on_in_an_instance_that_keeps_runs_in_files(self, desk: Desk, tmp_path: Path) -> None:
         """There every run has an event log of its own; the order of failures is kept beside them."""
         with dg.DagsterInstance.local_temp(str(tmp_path), overrides=NO_COMPUTE_LOGS) as desk.instance:

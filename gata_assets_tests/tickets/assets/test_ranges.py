@@ -92,7 +92,16 @@ def one_by_one(
     return content_of(store.directory)
 
 
-@pytest.mark.parametrize("settings", [{}, {"SPLIT_METHOD": "sklearn"}, {"LOW_VOLUME_PERIOD": "90"}], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        pytest.param({"SPLIT_METHOD": "sklearn"}, marks=pytest.mark.soak),
+        pytest.param({"LOW_VOLUME_PERIOD": "90"}, marks=pytest.mark.soak),
+    ],
+    ids=str,
+)
+@pytest.mark.slow
 def test_a_range_gives_byte_for_byte_what_its_batches_give_one_by_one(
     settings: dict[str, str], source_of: SourceOf, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
@@ -109,6 +118,7 @@ def test_a_range_gives_byte_for_byte_what_its_batches_give_one_by_one(
 
 
 @pytest.mark.parametrize("settings", [{}, {"LOW_VOLUME_MIN_COUNT": "15"}], ids=["relabelled", "removed"])
+@pytest.mark.slow
 def test_assets_of_a_range_that_are_made_apart_are_those_that_are_made_together(
     settings: dict[str, str], tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
@@ -134,6 +144,7 @@ def test_a_range_goes_to_s3_as_to_files_and_is_found_there(
         assert sha256(s3.read(path)).hexdigest() == digest
 
 
+@pytest.mark.slow
 def test_each_ticket_of_a_chunk_is_read_once(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     embedded = sqlite_of(tmp_path, world())
     store = LocalStoreResource(directory=str(tmp_path / "target"))
@@ -150,6 +161,7 @@ def test_each_ticket_of_a_chunk_is_read_once(tmp_path: Path, instance: dg.Dagste
     assert sorted(labels) == [201, 202, 203, 204]
 
 
+@pytest.mark.slow
 def test_a_batch_whose_data_is_bad_fails_alone_and_the_run_names_it(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
@@ -227,6 +239,7 @@ def test_a_stored_table_is_checked_again_and_a_damaged_one_is_its_batch_s_alone(
     ]
 
 
+@pytest.mark.slow
 def test_each_batch_of_a_range_has_its_own_checks_and_none_stays_planned(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
