@@ -11,6 +11,7 @@
     │   ├── ChecksFailedError   blocking checks of an asset have failed
     │   ├── RawFileError        a raw file cannot be read as a table of its columns
     │   └── SplitError          the tickets cannot be divided into train and test
+    ├── TableSpecError          a table is declared otherwise than tables are
     ├── AlertError              what failed could not be reported
     ├── EngineError             what makes features and training rows is not there, or broke off
     └── StoreError              the target cannot be read, written or deleted
@@ -28,6 +29,10 @@ class GataError(Exception):
 
 class SettingsError(GataError):
     """A setting is missing or has a wrong value."""
+
+
+class TableSpecError(GataError):
+    """A table's declaration says what nobody understands, or contradicts itself."""
 
 
 class BatchIdError(GataError):
