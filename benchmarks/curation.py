@@ -1,4 +1,4 @@
-"""A CSV file of interactions to good and bad rows with reasons, and on to curated days: ours and what others do.
+"""A CSV file of interactions to valid and rejected rows with reasons, and on to curated days: ours and what others do.
 
 Measured: rows a second from the file to what is written (by the clock, and by the processor's time of all threads),
 imports left out, and the peak memory of whole processes, imports included. Each contender (`curation_paths`) runs as a
@@ -21,15 +21,15 @@ from benchmarks.harness import PROJECT, Cell, Goal, Result, Table
 from benchmarks.processes import IMAGE_VARIABLES, run_command
 
 _DAYS = 90
-_BAD_SHARE = 0.01
+_INVALID_SHARE = 0.01
 
 # By the functions of `curation_paths`.
 _CONTENDERS = {
     "ours": "ours: checks, parts by day, quarantine, report, then curated days with ids, keys and manifests",
-    "ours_sorted": "ours, the first half: parts by day, quarantine and report",
-    "polars_days": "Polars: rules with reasons, no repetitions, by time, a file a day and one of bad rows",
-    "polars_split": "Polars: rules with reasons, one file of good rows and one of bad rows",
-    "pandas_split": "pandas and pandera: lazy validation, one file of good rows and one of bad rows",
+    "ours_validated": "ours, the first half: parts by day, quarantine and report",
+    "polars_days": "Polars: rules with reasons, no repetitions, by time, a file a day and one of rejected rows",
+    "polars_split": "Polars: rules with reasons, one file of valid rows and one of rejected rows",
+    "pandas_split": "pandas and pandera: lazy validation, one file of valid rows and one of rejected rows",
 }
 _GOAL_ROWS, _GOAL_MB = 1_500_000, 300
 
@@ -52,14 +52,15 @@ def run(*, quick: bool) -> Result:
     table.append([_CONTENDERS["ours"], f"{more:,}", *large_run])
     return Result(
         what=(
-            f"Interactions of 10,000 users and 5,000 items (Zipf) over {_DAYS} days as CSV, {_BAD_SHARE:.0%} of the "
-            f"rows bad, medians of {times} processes in turns ({more:,} rows: one). Compiled loops are cached. "
+            f"Interactions of 10,000 users and 5,000 items (Zipf) over {_DAYS} days as CSV, {_INVALID_SHARE:.0%} of "
+            f"the rows invalid, medians of {times} processes in turns ({more:,} rows: one). Compiled loops are cached. "
             "Only ours flushes to the disk what it writes."
         ),
         says=(
             f"Ours takes {ours.rate:,.0f} rows/s all the way to {_DAYS} curated days, and "
-            f"{middle['ours_sorted'].rate:,.0f} to good and bad rows; Polars takes {middle['polars_days'].rate:,.0f} "
-            f"to a file a day and {middle['polars_split'].rate:,.0f} to good and bad rows, pandas with pandera "
+            f"{middle['ours_validated'].rate:,.0f} to valid and rejected rows; Polars takes "
+            f"{middle['polars_days'].rate:,.0f} to a file a day and "
+            f"{middle['polars_split'].rate:,.0f} to valid and rejected rows, pandas with pandera "
             f"{middle['pandas_split'].rate:,.0f}."
         ),
         tables=[Table("From a CSV file:", ["path", "rows", "rows/s", "rows a CPU second", "peak MB"], table)],
@@ -82,7 +83,7 @@ def run(*, quick: bool) -> Result:
 def write_interactions(path: Path, rows: int) -> None:
     """A CSV file of interactions in no order, one in a hundred with one fault of five kinds."""
     rng = np.random.default_rng(5)
-    fault = np.where(rng.random(rows) < _BAD_SHARE, rng.integers(0, 5, rows), -1)
+    fault = np.where(rng.random(rows) < _INVALID_SHARE, rng.integers(0, 5, rows), -1)
     seconds = int(END.timestamp()) - 1 - rng.integers(0, _DAYS * 86_400, rows)
     table = pl.DataFrame(
         {

@@ -67,7 +67,12 @@ class CuratedInteractions(pa.DataFrameModel):
         name = "curated_interactions"
         strict = True
         ordered = True
-        metadata = {"table": "interactions", "event_time": "timestamp", "partition_by": "day"}  # noqa: RUF012
+        metadata = {  # noqa: RUF012
+            "table": "interactions",
+            "event_time": "timestamp",
+            "partition_by": "day",
+            "unknown_columns": "reject_row",
+        }
 
 
 class CuratedItems(pa.DataFrameModel):
@@ -92,9 +97,15 @@ class CuratedItems(pa.DataFrameModel):
         name = "curated_items"
         strict = True
         ordered = True
-        metadata = {"table": "items", "key": ["item_id"], "repetitions": "latest"}  # noqa: RUF012
+        metadata = {  # noqa: RUF012
+            "table": "items",
+            "key": ["item_id"],
+            "repetitions": "latest",
+            "unknown_columns": "reject_row",
+        }
 
 
+INTERACTIONS, ITEMS = "interactions", "items"
 TABLES: Mapping[str, TableSpec] = tables_by_name([spec_of(CuratedInteractions), spec_of(CuratedItems)])
 
 

@@ -5,7 +5,7 @@ Here: numbers, booleans, days and instants. What a null means is decided in `row
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -20,7 +20,7 @@ _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _PLAIN = rf"^{_DATE}T{_TIME}:[0-5][0-9]Z$"
 _ANY = rf"^{_DATE}[T ]{_TIME}(?::[0-5][0-9](?:\.[0-9]+)?)?(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?$"
 # Of other years no calendar in use here can tell a day; Polars takes the year 0 for one.
-_FIRST, _LAST = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999)
+_FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
 def convert(texts: pl.Series, column: ColumnSpec) -> pl.Series:
@@ -44,28 +44,24 @@ def convert(texts: pl.Series, column: ColumnSpec) -> pl.Series:
 
 def _instants(texts: pl.Series, formats: tuple[str, ...]) -> pl.Series:
     """Instants in UTC by the first format that fits."""
-    found: pl.Series | None = None
-    for one in formats:
-        read = _read_instants(texts, one)
-        read = read.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if read.dtype != _NAIVE else read
-        found = read if found is None else found.zip_with(found.is_not_null(), read)
-    assert found is not None, "a column of instants has a format"
+    found = pl.select(pl.coalesce([_read_instants(texts, form) for form in formats])).to_series()
     near = found.is_between(pl.lit(_FIRST), pl.lit(_LAST))
-    if not near.all():
-        found = pl.select(pl.when(near).then(found)).to_series()
-    return pl.Series(found.dt.replace_time_zone("UTC"))
+    return found if near.all() else pl.select(pl.when(near).then(found)).to_series()
 
 
 def _read_instants(texts: pl.Series, form: str) -> pl.Series:
     if form == ISO_8601:
-        return _iso_8601(texts)
-    if form == DAY:
-        return _parse(_where(texts, rf"^{_DATE}$"), "%Y-%m-%d")
-    if form in (EPOCH_S, EPOCH_MS):
+        instants = _iso_8601(texts)
+    elif form == DAY:
+        instants = _parse(_where(texts, rf"^{_DATE}$"), "%Y-%m-%d")
+    elif form in (EPOCH_S, EPOCH_MS):
         digits = 6 if form == EPOCH_S else 3
         numbers = _where(texts, rf"^-?[0-9]{{1,{18 - digits}}}(?:\.[0-9]{{1,{digits}}})?$")
-        return (numbers.cast(pl.Decimal(38, digits), strict=False) * 10**digits).cast(pl.Int64).cast(_NAIVE)
-    return texts.str.to_datetime(form, time_unit="us", strict=False)
+        instants = (numbers.cast(pl.Decimal(38, digits), strict=False) * 10**digits).cast(pl.Int64).cast(_NAIVE)
+    else:
+        instants = texts.str.to_datetime(form, time_unit="us", strict=False)
+    is_naive = instants.dtype == _NAIVE
+    return pl.Series(instants.dt.replace_time_zone("UTC") if is_naive else instants.dt.convert_time_zone("UTC"))
 
 
 def _iso_8601(texts: pl.Series) -> pl.Series:

@@ -91,8 +91,8 @@ def row_rule(name: str, expression: pl.Expr) -> Any:
     return pandera.dataframe_check(name=name, statistics={"expression": expression})(holds)
 
 
-def load_specs(module: str) -> dict[str, TableSpec]:
-    """The tables that a module declares, by name: its models of pandera whose Config.metadata names a `table`.
+def load_specs(module: str) -> tuple[TableSpec, ...]:
+    """The tables that a module declares: its models of pandera whose Config.metadata names a `table`.
 
     Raises TableSpecError for a module that is not there, or has no such model.
     """
@@ -104,11 +104,14 @@ def load_specs(module: str) -> dict[str, TableSpec]:
     named = [one for one in models if "table" in (getattr(one.Config, "metadata", None) or {})]
     if not named:
         raise TableSpecError(f"TABLE_SPECS: {module} has no model of pandera whose Config.metadata names a table.")
-    return tables_by_name(map(spec_of, named))
+    return tuple(map(spec_of, named))
 
 
 def tables_by_name(specs: Iterable[TableSpec]) -> dict[str, TableSpec]:
-    """Tables by name, those that others refer to before these; raises TableSpecError where a name is there twice."""
+    """Tables by name, those that others refer to before these.
+
+    Raises TableSpecError where two have one name, or one refers to a table or column that is not there.
+    """
     found: dict[str, TableSpec] = {}
     for spec in specs:
         if spec.table in found:
@@ -118,7 +121,11 @@ def tables_by_name(specs: Iterable[TableSpec]) -> dict[str, TableSpec]:
 
     def add(spec: TableSpec) -> None:
         for reference in spec.references.values():
-            if reference.table in found and reference.table not in ordered and reference.table != spec.table:
+            if reference.table not in found or reference.column not in found[reference.table].curated_schema:
+                raise TableSpecError(
+                    f"{spec.table} refers to {reference.table}.{reference.column}, which is no column."
+                )
+            if reference.table not in ordered and reference.table != spec.table:
                 add(found[reference.table])
         ordered.setdefault(spec.table, spec)
 

@@ -8,7 +8,7 @@ its errors; a test shows that the verdict is the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -66,23 +66,29 @@ def validate_columns(spec: TableSpec, texts: pl.DataFrame, context: RowContext) 
         text = texts[column.name]
         value = convert(text, column)
         found: dict[str, pl.Series] = {}
-        for name, rows in _broken_in_column(spec, column, text, value, context):
-            found[name] = found[name] | rows if name in found else rows
+        _note(found, _broken_in_column(spec, column, text, value, context))
         if found and column.nullable and spec.invalid_optional is InvalidOptional.DISCARD_VALUE:
             is_valid = ~pl.select(pl.any_horizontal(*found.values())).to_series()
             value = pl.select(pl.when(is_valid).then(value).alias(column.name)).to_series()
-            discarded |= found
+            _note(discarded, found.items())
         else:
-            broken |= found
+            _note(broken, found.items())
         values[column.name] = value
     for name, known in context.known.items():
         column = spec.column(name)
         unknown = _given(texts[name]) & values[name].is_not_null() & ~values[name].is_in(known.implode())
         rejects = context.modes.get(name, spec.references[name].mode) is ReferenceMode.REJECT
         if unknown.any():
-            (broken if rejects else warned)[rule_name(spec, column, "reference")] = unknown
+            _note(broken if rejects else warned, [(rule_name(spec, column, "reference"), unknown)])
     frame = pl.DataFrame(values)
-    return ValidatedColumns(frame, broken | dict(_broken_in_rows(spec, frame)), warned, discarded)
+    _note(broken, _broken_in_rows(spec, frame))
+    return ValidatedColumns(frame, broken, warned, discarded)
+
+
+def _note(found: dict[str, pl.Series], rules: Iterable[tuple[str, pl.Series]]) -> None:
+    """Add rows by rule; several checks may share a rule's name."""
+    for name, rows in rules:
+        found[name] = found[name] | rows if name in found else rows
 
 
 def rule_names(spec: TableSpec) -> tuple[str, ...]:
@@ -110,7 +116,7 @@ def rule_name(spec: TableSpec, column: ColumnSpec, kind: str) -> str:
         return f"{column.name}_is_within_reason"
     if kind == "reference":
         return f"{column.name.removesuffix('_id')}_is_known"
-    if kind == "str_length" and _asks_for_something(column):
+    if kind == "str_length" and asks_for_something(column):
         return rule_name(spec, column, "given") if not column.nullable else f"{column.name}_is_not_empty"
     return f"{column.name}_{_check_words(column, kind)}"
 
@@ -125,7 +131,7 @@ def _broken_in_column(
         yield rule_name(spec, column, "given"), missing
     if not is_text and missing is not None and value.null_count():
         yield rule_name(spec, column, "type"), value.is_null() & ~missing
-    checks = [check for check in column.checks if not (check.name == "str_length" and _asks_for_something(column))]
+    checks = [check for check in column.checks if not (check.name == "str_length" and asks_for_something(column))]
     if column.nullable and len(checks) < len(column.checks):
         yield rule_name(spec, column, "str_length"), value.str.len_bytes().eq(0).fill_null(value=False)
     frame = value.alias(column.name).to_frame()
@@ -169,17 +175,21 @@ _EXPRESSIONS: dict[str, Callable[[pl.Expr, Mapping[str, Any]], pl.Expr]] = {
 }
 
 
-def _kept(check: pandera.Check, frame: pl.DataFrame, name: str) -> pl.Series:
-    """Where a check of a column holds; null breaks none. Those without an expression here are pandera's own."""
+def check_expression(check: pandera.Check, name: str) -> pl.Expr | None:
+    """What is true of a column's values that keep a check, as pandera has it; None for a check that it alone knows."""
     expression = _EXPRESSIONS.get(str(check.name))
-    if expression:
-        kept = frame.select(expression(pl.col(name), check.statistics or {}))
-    else:
-        kept = check(frame.lazy(), name).check_output.collect()
-    return kept.to_series().fill_null(value=True)
+    return expression(pl.col(name), check.statistics or {}) if expression else None
 
 
-def _asks_for_something(column: ColumnSpec) -> bool:
+def _kept(check: pandera.Check, frame: pl.DataFrame, name: str) -> pl.Series:
+    """Where a check of a column holds; null breaks none."""
+    expression = check_expression(check, name)
+    # pandera's own, where there is no expression of it here.
+    kept = check(frame.lazy(), name).check_output.collect() if expression is None else frame.select(expression)
+    return pl.Series(kept.to_series().fill_null(value=True))
+
+
+def asks_for_something(column: ColumnSpec) -> bool:
     """Whether the only length that a text must have is one, which is to say that there is one."""
     limits = next((check.statistics or {} for check in column.checks if check.name == "str_length"), {})
     return limits.get("min_value") == 1 and limits.get("max_value") is None

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class UnknownColumns(StrEnum):
-    """What becomes of a column of a raw file that its table does not have; a row has it where it gives a value."""
+    """What becomes of a column of a raw file that its table does not have.
+
+    In CSV and Parquet all rows have the same columns: rejecting a row is refusing the file there.
+    """
 
     IGNORE = "ignore"
     REJECT_ROW = "reject_row"
@@ -191,10 +194,11 @@ class TableSpec:
     @cached_property
     def quarantine_schema(self) -> dict[str, pl.DataType]:
         """The columns of rejected rows: those of the raw file as texts, the whole row where it could not be read, the
-        rules that it breaks, its file and its line.
+        rules that it breaks, its file, its number there (the first is 1) and its line.
         """
         texts = dict.fromkeys([*(column.name for column in self.raw_columns), "row"], pl.String())
-        return {**texts, "rules": pl.List(pl.String()), "source_file": pl.String(), "source_line": pl.Int64()}
+        places = dict.fromkeys(("source_record", "source_line"), pl.Int64())
+        return {**texts, "rules": pl.List(pl.String()), "source_file": pl.String(), **places}
 
     @cached_property
     def references(self) -> dict[str, Reference]:

@@ -13,7 +13,6 @@ import dagster as dg
 
 from gata_assets.batches import Window, days_of, from_day_on, stretches
 from gata_assets.cli.batches.runs import Written, find_failures, is_interrupted, read_written, run_range
-from gata_assets.curation.layout import DataType
 from gata_assets.curation.reports import replaced_files, valid_reports
 from gata_assets.definitions import build_store
 from gata_assets.errors import GataError
@@ -21,6 +20,8 @@ from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_IN
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.status import CuratedLayer
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS
+from gata_assets.interactions.schema import INTERACTIONS as INTERACTIONS_TABLE
+from gata_assets.interactions.schema import ITEMS
 from gata_assets.interactions.windows import interaction_windows
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import is_recorded
@@ -97,7 +98,7 @@ def curate_windows(
     tenant: str,
     half: InteractionHalf,
 ) -> bool:
-    """Sort a tenant's new files and make the days that the batches of a stretch need; notes in `half` what it did.
+    """Validate a tenant's new files and make the days that the batches of a stretch need; notes in `half` what it did.
 
     Gives whether the tenant could be looked at; a day that failed is noted alone.
     """
@@ -132,24 +133,24 @@ def _curate(
     instance: dg.DagsterInstance,
     half: InteractionHalf,
 ) -> None:
-    """Sort a tenant's new files, and curate the catalogue and the days of a window that are missing or stale."""
+    """Validate a tenant's new files, and curate the catalogue and the days of a window that are missing or stale."""
     first, last = (
         interaction_windows(batch_id, settings.interactions.rules).seen for batch_id in (stretch[0], stretch[-1])
     )
     window = from_day_on(Window(first.start_at, last.end_at), settings.interactions.earliest_interaction)
     curator = Curator(store, tenant, settings.interactions.curation_rules, datetime.now(UTC))
-    waiting = curator.unsorted()
+    waiting = curator.unvalidated()
     keys = {name: dg.AssetKey([tenant, name]) for name in (CURATED_ITEMS, CURATED_INTERACTIONS)}
     layer = CuratedLayer(curator)
-    has_items = any(key.startswith(curator.places.raw(DataType.ITEMS)) for key in waiting)
+    has_items = any(key.startswith(curator.places.raw(ITEMS)) for key in waiting)
     is_known = is_recorded(instance, keys[CURATED_ITEMS], layer.catalogue_digest())
-    is_stale = bool(curator.reports(DataType.ITEMS)) and curator.is_catalogue_stale()
+    is_stale = bool(curator.reports(ITEMS)) and curator.is_catalogue_stale()
     if has_items or is_stale or not is_known:
         half.add(run_range(job, instance, None, assets=[keys[CURATED_ITEMS]]), "catalogue")
     days = layer.look(days_of(window) or [settings.interactions.earliest_interaction])
     due = days.due if days.has_interactions else ()
-    if any(key.startswith(curator.places.raw(DataType.INTERACTIONS)) for key in waiting):
-        # Which days the new files are of is known when they are sorted, by the run itself.
+    if any(key.startswith(curator.places.raw(INTERACTIONS_TABLE)) for key in waiting):
+        # Which days the new files are of is known when they are validated, by the run itself.
         due = days.due or days.days[-1:]
     within = keep_to_days(tenant, days.days[0], days.days[-1])
     if due:
@@ -157,7 +158,7 @@ def _curate(
         start, end = stretches(due)[0]
         run = run_range(job, instance, (str(start), str(end)), assets=[keys[CURATED_INTERACTIONS]], config=within)
         half.add(run, str(start))
-    reports = curator.reports(DataType.INTERACTIONS)
-    half.quarantined[tenant] = sum(report.bad for report in valid_reports(reports))
+    reports = curator.reports(INTERACTIONS_TABLE)
+    half.quarantined[tenant] = sum(report.rejected for report in valid_reports(reports))
     replaced = replaced_files(reports)
     half.refused[tenant] = sum(one.refused is not None and one.file_id not in replaced for one in reports)

@@ -14,7 +14,7 @@ _TENANT = click.option("--tenant", required=True, metavar="NAME", help="Whose fi
 
 
 @click.command()
-@click.argument("data", type=click.Choice(["interactions", "items"]))
+@click.argument("table", metavar="TABLE")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @_TENANT
 @click.option(
@@ -24,12 +24,12 @@ _TENANT = click.option("--tenant", required=True, metavar="NAME", help="Whose fi
     "--replaces",
     multiple=True,
     metavar="FILE_ID",
-    help="The file whose place this takes, and which then counts no more (repeatable).",
+    help="The file that this supersedes, and which then counts no more (repeatable).",
 )
 @SUMMARY
 @ENV_FILE
 def ingest(
-    data: str,
+    table: str,
     files: tuple[str, ...],
     tenant: str,
     file_format: str | None,
@@ -37,13 +37,13 @@ def ingest(
     summary: str,
     env_file: Path | None,
 ) -> None:
-    """Take in files of interactions or items: CSV, JSON Lines or Parquet, also with .gz or .zst.
+    """Land files of a table (interactions, items): CSV, JSON Lines or Parquet, also with .gz or .zst.
 
-    FILE may be a directory, or - for stdin. Files are kept as they are; bad rows go to quarantine with the rules that
-    they break. What was sent before is known by its content and not stored again; where another file took its place,
-    it counts no more until it is sent with --replaces of that one. Exits with 0 when the files landed, though rows of
-    them were bad, with 1 when a file could not be read or has the wrong columns (the others land), and with 2 when an
-    argument or a setting is wrong.
+    FILE may be a directory, or - for stdin. Files are kept as they are; invalid rows go to quarantine with the rules
+    that they break. What was sent before is known by its content and not stored again; where another file has
+    superseded it, it counts no more until it is sent with --replaces of that one. Exits with 0 when the files landed,
+    though rows of them were rejected, with 1 when a file could not be read or has the wrong columns (the others land),
+    and with 2 when an argument or a setting is wrong.
     """
     settings = load(env_file)
     _require_tenant(tenant)
@@ -56,7 +56,7 @@ def ingest(
     try:
         is_read = command.run(
             settings,
-            data,
+            table,
             files,
             tenant=tenant,
             file_format=file_format,
@@ -75,7 +75,7 @@ def ingest(
 @_TENANT
 @click.option("--rule", help="Only rows that break this rule.")
 @click.option("--file", "file_id", metavar="FILE_ID", help="Only this file.")
-@click.option("--replay", is_flag=True, help="Sort these files again, by today's rules and catalogue.")
+@click.option("--replay", is_flag=True, help="Validate these files again, by today's rules and catalog.")
 @SUMMARY
 @ENV_FILE
 def quarantine(
@@ -84,17 +84,15 @@ def quarantine(
     """Show how many rows of a tenant break which rule in which file, which files could not be read, and which count by
     rules that were changed since.
 
-    Exits with 1 when a file cannot be read when it is sorted again, and with 2 when an argument is wrong.
+    Exits with 1 when a file cannot be read when it is validated again, and with 2 when an argument is wrong.
     """
     settings = load(env_file)
     _require_tenant(tenant)
     with imports_uncollected():
         from gata_assets.cli.raw_files import quarantine as command
 
-    if rule and rule not in command.RULES:
-        raise click.BadParameter(f"there are: {', '.join(command.RULES)}.", param_hint="--rule")
     if rule and replay:
-        raise click.UsageError("--replay sorts whole files again: --file chooses one, --rule does not go with it.")
+        raise click.UsageError("--replay validates whole files again: --file chooses one, --rule does not go with it.")
     try:
         if not replay:
             command.run(settings, tenant, rule=rule, file_id=file_id, as_table=is_for_people(summary))

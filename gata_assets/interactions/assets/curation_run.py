@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from gata_assets.curation.files.formats import landing_day
-from gata_assets.curation.layout import MANIFEST_FILE, DataType
+from gata_assets.curation.layout import MANIFEST_FILE
 from gata_assets.curation.reports import Report, check_no_row_is_lost, replaced_files, valid_reports
 from gata_assets.errors import ChecksFailedError
 from gata_assets.interactions.assets import check_names
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS
+from gata_assets.interactions.schema import INTERACTIONS, ITEMS
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.failures import DAYS, Partitions
 from gata_assets.orchestration.instances import held_open, is_recorded
@@ -48,12 +49,12 @@ class CurationRun:
         self._key = dg.AssetKey([self._tenant, CURATED_INTERACTIONS])
 
     def make_catalogue(self) -> Events:
-        """Sort new item files and make the catalogue; raises dagster.Failure where it breaks a rule."""
+        """Validate new item files and curate the catalog; raises dagster.Failure where it breaks a rule."""
         if not self._context.selected_asset_keys:
             return
         failures = KeptFailures(self._context.log, partitions=1, are=Partitions("catalogue of", ""))
         try:
-            self._curator.sort_new(DataType.ITEMS)
+            self._curator.validate_new(ITEMS)
             yield from self._make_catalogue(as_event=False)
         except Exception as error:  # noqa: BLE001 (kept as the failure that ends the run)
             failures.keep(self._tenant, f"{self._tenant}/{CURATED_ITEMS}", error)
@@ -92,16 +93,16 @@ class CurationRun:
     def _begin(
         self, asked: Sequence[str], stale_between: tuple[date, date] | None, failures: KeptFailures
     ) -> Generator[Event, None, tuple[list[date], list[Report]]]:
-        """Sort new files; gives the days to make (those that are asked for, and those that are stale) and the files."""
-        self._curator.sort_new(DataType.ITEMS)
+        """Validate new files; gives the days to curate (those that are asked for, and stale ones) and the files."""
+        self._curator.validate_new(ITEMS)
         from gata_assets.interactions.curated.status import CuratedLayer
 
         key = dg.AssetKey([self._tenant, CURATED_ITEMS])
         is_known = is_recorded(self._context.instance, key, CuratedLayer(self._curator).catalogue_digest())
         if self._curator.is_catalogue_due() or not is_known:
             yield from self._make_catalogue(as_event=True)
-        files = self._curator.sort_new(DataType.INTERACTIONS)
-        reports = self._curator.reports(DataType.INTERACTIONS)
+        files = self._curator.validate_new(INTERACTIONS)
+        reports = self._curator.reports(INTERACTIONS)
         self._tell_outdated(reports)
         among = self._curator.stale_days(*(stale_between or (None, None)))
         stale = [day for day in among if self._days.has_partition_key(str(day))]
@@ -164,16 +165,16 @@ class CurationRun:
 
     def _evaluate_files(self, files: Iterable[Report], days: set[date]) -> Events:
         """Say whether all files could be read: of the days that were made, and of each day on which a file landed that
-        is new, or of those days, or that was refused (`gata ingest` sorts files too, and records nothing).
+        is new, or of those days, or that was refused (`gata ingest` validates files too, and records nothing).
         """
-        reports = self._curator.reports(DataType.INTERACTIONS)
+        reports = self._curator.reports(INTERACTIONS)
         of_days = [report for report in reports if report.refused is not None or not days.isdisjoint(report.days)]
         replaced = replaced_files(reports)
         recorder = Recorder(self._context, code_version=self._code_version, as_events=True)
         for day in sorted(days.union(self._landing_day(file) for file in [*files, *of_days])):
             landed = [report for report in reports if self._landing_day(report) == day]
             refused = sum(report.refused is not None and report.file_id not in replaced for report in landed)
-            advice = "`gata quarantine` says which, and why; mend the file and bring it with `--replaces`"
+            advice = "`gata quarantine` says which, and why; fix the file and upload it with `--replaces`"
             outcome = Outcome("no file was refused", refused, len(landed), advice, unit="files")
             if self._days.has_partition_key(str(day)):
                 yield from checks.evaluations(
@@ -186,7 +187,7 @@ class CurationRun:
 
     def _landing_day(self, report: Report) -> date:
         """The day of the file's folder, or on which it was first seen where that names none."""
-        return landing_day(self._curator.places, report.data, report.raw_key) or report.landed_at.date()
+        return landing_day(self._curator.places, report.table, report.raw_key) or report.landed_at.date()
 
     def _find_lost(self, days: Set[date], reports: Iterable[Report]) -> dict[date, list[Outcome]]:
         """Those of the days that have rows of a file whose rows are not all in parts and quarantine; that parts hold

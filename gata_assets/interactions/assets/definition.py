@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from gata_assets.curation.policy import CurationRules, UnknownItems
+from gata_assets.curation.policy import CurationRules
 from gata_assets.interactions.assets import check_names
 from gata_assets.interactions.assets.batch_run import TABLES, InteractionRun
 from gata_assets.interactions.assets.curation_run import CurationRun
@@ -27,6 +27,7 @@ from gata_assets.interactions.engines.base import (
 )
 from gata_assets.interactions.rules import InteractionRules
 from gata_assets.interactions.schema import (
+    INTERACTIONS,
     CuratedInteractions,
     CuratedItems,
     ItemFeatures,
@@ -35,10 +36,12 @@ from gata_assets.interactions.schema import (
     UserFeatures,
     WithFeatures,
 )
+from gata_assets.interactions.schema import TABLES as CURATED_TABLES
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.recording import Events, columns
 from gata_assets.storage.resource import ObjectStoreResource
+from gata_assets.tables.spec import ReferenceMode
 
 if TYPE_CHECKING:
     from gata_assets.interactions.curated.curator import Curator
@@ -118,7 +121,8 @@ class CurationConfig(dg.Config):
 
 def _build_curation(tenant: str, rules: InteractionAssetRules, options: AssetOptions) -> dg.AssetsDefinition:
     key = dg.AssetKey([tenant, CURATED_INTERACTIONS])
-    rejects_unknown = rules.curation.unknown_items is UnknownItems.REJECT
+    references = CURATED_TABLES[INTERACTIONS].references.values()
+    rejects_unknown = any(rules.curation.mode_of(one) is ReferenceMode.REJECT for one in references)
     deps = [dg.AssetDep(dg.AssetKey([tenant, CURATED_ITEMS]))] if rejects_unknown else []
 
     @dg.multi_asset(

@@ -15,6 +15,7 @@ from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.requests import CurationRequest, ask_again, request_curation
 from gata_assets.errors import StoreError
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, CURATED
+from gata_assets.interactions.schema import INTERACTIONS, TABLES
 from gata_assets.logs import RANGE_TAGS
 from gata_assets.orchestration.instances import asked_runs, is_underway
 from gata_assets.storage.resource import ObjectStoreResource
@@ -71,13 +72,16 @@ def build_new_files_sensor(
                 waits.append(f"{tenant}: a run is underway.")
                 continue
             try:
-                waiting, missing = find_waiting(places, object_store), find_missing(places, object_store, of_window)
-                listing = listing_digest(places, object_store)
+                waiting, missing = (
+                    find_waiting(places, object_store, TABLES),
+                    find_missing(places, object_store, of_window),
+                )
+                listing = listing_digest(places, object_store, INTERACTIONS)
                 stale: list[date] = []
                 # A report that was written over and a manifest that was withdrawn have the names of before.
                 looked_at = f"{listing} {present:%Y-%m-%d %H}"
                 if settled.get(tenant) != looked_at:
-                    # Files that `gata ingest` has sorted have their reports, and leave days to be made.
+                    # Files that `gata ingest` has validated have their reports, and leave days to be made.
                     found = _curator(tenant, object_store, rules, present).stale_days()
                     stale = [day for day in found if days.has_partition_key(str(day)) and day not in missing]
             except StoreError as error:

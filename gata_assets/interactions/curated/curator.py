@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from io import BytesIO
 from itertools import chain
@@ -19,21 +19,24 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE, DataType
-from gata_assets.curation.reports import Part, check_no_part_is_lost, parts_by_day, valid_reports
-from gata_assets.curation.validation import STAGED
+from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, USERS_FILE
+from gata_assets.curation.policy import CurationRules
+from gata_assets.curation.reports import StagedPart, check_no_part_is_lost, parts_by_day, valid_reports
 from gata_assets.curation.validator import DAMAGED, FileValidator
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.interactions.curated.checks import check_curated_interactions, check_curated_items
 from gata_assets.interactions.curated.merge import CuratedDay, curate_interactions, curate_items
+from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parallel import CALLS_AT_ONCE, SMALL_CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.curated_manifests import read_curated_manifest
 from gata_assets.tables.outcomes import Outcome, broken
+from gata_assets.tables.spec import TableSpec
 
 # Days are made together while they have no more rows than this, which are held twice. 250,000 take 20 MB more.
 _ROWS_AT_ONCE = 65_536
 _TIME = "timestamp"
-_NO_ROWS = {data: pl.DataFrame(schema=STAGED[data]).to_arrow() for data in DataType}
+_NO_ROWS = {name: pl.DataFrame(schema=spec.staged_schema).to_arrow() for name, spec in TABLES.items()}
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,22 @@ class _Prepared(NamedTuple):
 
     day: date
     made: CuratedDay
-    parts: Sequence[Part]
+    parts: Sequence[StagedPart]
     outcomes: Mapping[str, Sequence[Outcome]]
 
 
 class Curator(FileValidator):
-    """Sorts the raw files of one tenant and curates its days and its catalogue."""
+    """Validates the raw files of one tenant and curates its days and its catalog."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        tenant: str,
+        rules: CurationRules,
+        now: datetime,
+        tables: Mapping[str, TableSpec] = TABLES,
+    ) -> None:
+        super().__init__(store, tenant, rules, now, tables)
 
     def stale_days(self, first: date | None = None, last: date | None = None) -> list[date]:
         """The days whose curated rows are of other parts than those that count, ascending.
@@ -125,10 +138,10 @@ class Curator(FileValidator):
     def curate_items(self) -> Curated:
         """Make the catalogue anew: the latest row of each item, by when its file landed; see `curate_days`."""
         parts = self._item_parts()
-        tables = self._read_staged(parts, DataType.ITEMS)
-        frames = [pl.DataFrame(pl.from_arrow(table)) for table in tables or [_NO_ROWS[DataType.ITEMS]]]
+        tables = self._read_staged(parts, ITEMS)
+        frames = [pl.DataFrame(pl.from_arrow(table)) for table in tables or [_NO_ROWS[ITEMS]]]
         catalogue, earlier = curate_items(frames)
-        self.__dict__.pop("known_items", None)
+        self.forget_keys(ITEMS)
         outcomes = {
             "no_row_is_lost": check_no_part_is_lost(
                 parts, {part.key: rows for part, rows in _rows_of(parts, tables).items()}, len(catalogue), earlier
@@ -143,11 +156,11 @@ class Curator(FileValidator):
             outcomes,
         )
 
-    def _prepare(self, days: Mapping[date, Sequence[Part]]) -> list[_Prepared]:
+    def _prepare(self, days: Mapping[date, Sequence[StagedPart]]) -> list[_Prepared]:
         parts = [part for of_day in days.values() for part in of_day]
-        staged = self._read_staged(parts, DataType.INTERACTIONS)
+        staged = self._read_staged(parts, INTERACTIONS)
         read = _rows_of(parts, staged)
-        rows = pa.concat_tables([*staged, _NO_ROWS[DataType.INTERACTIONS]], promote_options="default")
+        rows = pa.concat_tables([*staged, _NO_ROWS[INTERACTIONS]], promote_options="default")
         made = curate_interactions(rows, list(days))
         valid = check_curated_interactions(made)
         # Arrow keeps what each thread had: 10 to 30 MB of a million rows. Once a day takes a tenth more time than here.
@@ -171,7 +184,7 @@ class Curator(FileValidator):
         self,
         day: date | None,
         tables: Mapping[str, pa.Table],
-        parts: Sequence[Part],
+        parts: Sequence[StagedPart],
         dropped: int,
         outcomes: Mapping[str, Sequence[Outcome]],
     ) -> Curated:
@@ -214,25 +227,25 @@ class Curator(FileValidator):
     def _folder(self, day: date | None) -> str:
         return self.places.curated_day(day) if day else self.places.curated_items()
 
-    def _read_staged(self, parts: Sequence[Part], data: DataType) -> list[pa.Table]:
+    def _read_staged(self, parts: Sequence[StagedPart], table: str) -> list[pa.Table]:
         """The tables of parts; without rows where one is missing or not what was written, which the checks tell."""
-        nothing = _NO_ROWS[data]
+        nothing = _NO_ROWS[table]
 
-        def read(part: Part) -> pa.Table:
+        def read(part: StagedPart) -> pa.Table:
             try:
-                table = self.read_staged(part)
+                rows = self.read_staged(part)
             except (ObjectNotFoundError, DamagedTableError, *DAMAGED):
                 return nothing
-            is_whole = _kinds(table) <= _kinds(nothing) and len(table) == part.rows
-            return table if is_whole else nothing
+            is_complete = _kinds(rows) <= _kinds(nothing) and len(rows) == part.rows
+            return rows if is_complete else nothing
 
         return list(map_in_order(read, parts, CALLS_AT_ONCE))
 
-    def _parts_by_day(self) -> dict[date, list[Part]]:
-        return parts_by_day(self.reports(DataType.INTERACTIONS))
+    def _parts_by_day(self) -> dict[date, list[StagedPart]]:
+        return parts_by_day(self.reports(INTERACTIONS))
 
-    def _item_parts(self) -> list[Part]:
-        reports = sorted(valid_reports(self.reports(DataType.ITEMS)), key=lambda one: (one.landed_at, one.file_id))
+    def _item_parts(self) -> list[StagedPart]:
+        reports = sorted(valid_reports(self.reports(ITEMS)), key=lambda one: (one.landed_at, one.file_id))
         return [part for report in reports for part in report.parts]
 
     def _made_from(self) -> dict[date, tuple[str, ...] | None]:
@@ -257,7 +270,7 @@ class Curator(FileValidator):
             return None
 
 
-def _in_batches(days: Iterable[date], parts: Mapping[date, Sequence[Part]]) -> Iterator[list[date]]:
+def _in_batches(days: Iterable[date], parts: Mapping[date, Sequence[StagedPart]]) -> Iterator[list[date]]:
     """Days that are made together: as many as have few rows, or one."""
     batch: list[date] = []
     rows = 0
@@ -272,7 +285,7 @@ def _in_batches(days: Iterable[date], parts: Mapping[date, Sequence[Part]]) -> I
         yield batch
 
 
-def _rows_of(parts: Sequence[Part], tables: Sequence[pa.Table]) -> dict[Part, int]:
+def _rows_of(parts: Sequence[StagedPart], tables: Sequence[pa.Table]) -> dict[StagedPart, int]:
     return {part: len(table) for part, table in zip(parts, tables, strict=True)}
 
 
