@@ -1,4 +1,4 @@
-"""Curated tables held against the rules of CuratedInteractions and CuratedItems.
+"""A day's curated interactions held against the rules of CuratedInteractions.
 
 Days are looked at together, since a table costs a millisecond however small it is.
 """
@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from datetime import date
 
 import numpy as np
-import polars as pl
 
 from gata_assets.interactions.curated.merge import CuratedDay
-from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
+from gata_assets.interactions.schema import INTERACTIONS, TABLES
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, numbers_of_arrow
 from gata_assets.tables.curated_checks import all_kept, check_curated, keep_every_rule
 from gata_assets.tables.outcomes import Outcome
@@ -32,8 +31,3 @@ def check_curated_interactions(days: Mapping[date, CuratedDay]) -> dict[date, li
         rules = [all_kept(spec, len(instants))] if is_kept else check_curated(spec, curated.interactions)
         outcomes[day] = [*rules, Outcome("timestamp is of the day", outside, len(instants), _ADVICE)]
     return outcomes
-
-
-def check_curated_items(table: pl.DataFrame) -> list[Outcome]:
-    """Every rule of CuratedItems holds."""
-    return check_curated(TABLES[ITEMS], table)

@@ -1,6 +1,6 @@
-"""Curated tables: a day's interactions, and the catalog, from the valid rows of any number of files.
+"""A day's curated interactions from the valid rows of any number of files.
 
-A curated table is a pure function of the set of rows: neither the order of files nor how rows are divided among them
+They are a pure function of the set of rows: neither the order of files nor how rows are divided among them
 changes a byte. What a valid row is says `schema`.
 """
 
@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from gata_assets.interactions.schema import INTERACTION_TYPES, TABLES
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, given_of_arrow, numbers_as_arrow, numbers_of_arrow
 from gata_assets.tables.columns.dictionaries import decoded
-from gata_assets.tables.columns.hashing import key_ids
 from gata_assets.tables.columns.id_encoding import CodedIds, code_ids, order_by, places_of
 
 _EPOCH = date(1970, 1, 1)
@@ -137,17 +136,3 @@ def _in_order(numbers: NDArray[np.float32]) -> NDArray[np.uint64]:
     """Whole numbers that are in the order of these."""
     bits = numbers.view(np.uint32)
     return np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31)).astype(np.uint64)
-
-
-def curate_items(parts: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
-    """The latest row of each item (CuratedItems), and how many earlier rows gave way to it.
-
-    `parts` are staged rows in the order in which their files landed; of one file the last row of an item counts.
-    """
-    numbered = [part.with_columns(file=pl.lit(place, pl.UInt32)) for place, part in enumerate(parts)]
-    rows = pl.concat(numbered).sort("item_id", "file", "source_line")
-    latest = (
-        rows.filter(rows["item_id"] != rows["item_id"].shift(-1, fill_value=None).fill_null("")) if len(rows) else rows
-    )
-    latest = latest.drop("file", "source_line")
-    return latest.with_columns(key_ids(latest["item_id"]).alias("item_key")), len(rows) - len(latest)
