@@ -20,6 +20,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST, validity_check
 from gata_assets.curation.curated.merge import Merge, MergedRows, merge_partitions, staged_rows, table_file
 from gata_assets.curation.layout import MANIFEST_FILE
 from gata_assets.curation.policy import CurationRules
@@ -28,21 +29,14 @@ from gata_assets.curation.validator import DAMAGED, FileValidator
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parallel import CALLS_AT_ONCE, SMALL_CALLS_AT_ONCE, map_in_order
-from gata_assets.tables.curated_manifests import read_curated_manifest
+from gata_assets.tables.curated_manifests import CuratedFile, read_curated_manifest
 from gata_assets.tables.outcomes import Outcome, broken
 from gata_assets.tables.spec import Repetitions, TableSpec
 
 # Days are merged together while they have no more rows than this, which are kept twice. 250,000 take 20 MB more.
 _ROWS_AT_ONCE = 65_536
 
-NO_ROW_IS_LOST = "no_row_is_lost"
-
 Partition = date | None
-
-
-def validity_check(table: str) -> str:
-    """The name of the check that a curated table keeps its rules."""
-    return f"curated_{table}_are_valid"
 
 
 @dataclass(frozen=True)
@@ -147,14 +141,17 @@ class TableCurator(FileValidator):
         """
         if self.stale(table):
             return True
-        folder, name = self.places.curated(table), table_file(table)
+        written = self._written(table)
         try:
-            manifest = read_curated_manifest(self.store.read(folder + MANIFEST_FILE))
-            content = self.store.read(folder + name)
+            content = self.store.read(self.places.curated(table) + table_file(table))
         except ObjectNotFoundError:
             return True
-        written = manifest.files.get(name) if manifest else None
         return written is None or not written.is_of(content)
+
+    def written_digest(self, table: str) -> str | None:
+        """The SHA-256 of an unpartitioned table as it was written; None where there is none."""
+        written = self._written(table)
+        return written.sha256 if written else None
 
     def refresh(self, table: str) -> CuratedPartition | None:
         """Write an unpartitioned table where it is due."""
@@ -166,6 +163,13 @@ class TableCurator(FileValidator):
         for name, spec in reversed(self.tables.items()):
             wanted |= {one.table for one in spec.references.values()} if name in wanted else set()
         return [name for name in self.tables if name in wanted and name != table]
+
+    def _written(self, table: str) -> CuratedFile | None:
+        try:
+            manifest = read_curated_manifest(self.store.read(self.places.curated(table) + MANIFEST_FILE))
+        except ObjectNotFoundError:
+            return None
+        return manifest.files.get(table_file(table)) if manifest else None
 
     def _prepare(self, spec: TableSpec, partitions: Mapping[Partition, Sequence[StagedPart]]) -> list[_Prepared]:
         parts = [part for of_day in partitions.values() for part in of_day]
