@@ -29,18 +29,18 @@ def find_waiting(places: TenantLayout, store: ObjectStore, tables: Iterable[str]
     return waiting
 
 
-def find_missing(places: TenantLayout, store: ObjectStore, days: Sequence[date]) -> list[date]:
+def find_missing(places: TenantLayout, store: ObjectStore, table: str, days: Sequence[date]) -> list[date]:
     """Those of the days that have no curated table; raises StoreError."""
-    curated = {key for key in store.list_keys(places.curated_day()) if key.endswith(f"/{MANIFEST_FILE}")}
-    return [day for day in days if places.curated_day(day) + MANIFEST_FILE not in curated]
+    curated = {key for key in store.list_keys(places.curated(table)) if key.endswith(f"/{MANIFEST_FILE}")}
+    return [day for day in days if places.curated(table, day) + MANIFEST_FILE not in curated]
 
 
-def listing_digest(places: TenantLayout, store: ObjectStore, table: str) -> str:
-    """A digest of the names of a table's reports and staged parts: another when a new file was validated.
+def listing_digest(places: TenantLayout, store: ObjectStore, tables: Iterable[str]) -> str:
+    """A digest of the names of tables' reports and staged parts: another when a new file was validated.
 
     It stays the same where a file supersedes another again, or comes under settings that it had before: both overwrite
     reports, and no name is new.
     """
-    folders = (places.report(table), places.staged(table))
+    folders = [folder for table in tables for folder in (places.report(table), places.staged(table))]
     keys = sorted(key for folder in folders for key in store.list_keys(folder))
     return sha256("\n".join(keys).encode()).hexdigest()

@@ -92,25 +92,33 @@ def row_rule(name: str, expression: pl.Expr) -> Any:
 
 
 def load_specs(module: str) -> tuple[TableSpec, ...]:
-    """The tables that a module declares: its models of pandera whose Config.metadata names a `table`.
+    """The tables that a module declares or imports: its models of pandera whose Config.metadata names a `table`.
 
-    Raises TableSpecError for a module that is not there, or has no such model.
+    Raises TableSpecError for a module that cannot be imported, or has no such model.
     """
     try:
         found = vars(import_module(module)).values()
-    except ImportError as error:
-        raise TableSpecError(f"TABLE_SPECS: {module} cannot be imported: {error}.") from error
-    models = [one for one in found if isinstance(one, type) and issubclass(one, pandera.DataFrameModel)]
+    except Exception as error:
+        # Whatever the module raises; its class is named, since its words may be anything.
+        reason = str(error) if isinstance(error, ImportError) else type(error).__name__
+        raise TableSpecError(
+            f"the module {module} cannot be imported: {reason}. It must be importable where the command and Dagster's "
+            "code server run (installed, or on PYTHONPATH)."
+        ) from error
+    models = {one: None for one in found if isinstance(one, type) and issubclass(one, pandera.DataFrameModel)}
     named = [one for one in models if "table" in (getattr(one.Config, "metadata", None) or {})]
     if not named:
-        raise TableSpecError(f"TABLE_SPECS: {module} has no model of pandera whose Config.metadata names a table.")
+        raise TableSpecError(
+            f"the module {module} has no pandera model (DataFrameModel) whose Config.metadata names a table, such as "
+            '{"table": "visits"}.'
+        )
     return tuple(map(spec_of, named))
 
 
 def tables_by_name(specs: Iterable[TableSpec]) -> dict[str, TableSpec]:
     """Tables by name, those that others refer to before these.
 
-    Raises TableSpecError where two have one name, or one refers to a table or column that is not there.
+    Raises TableSpecError where two have one name, or one refers to a column that is not there, or is curated by day.
     """
     found: dict[str, TableSpec] = {}
     for spec in specs:
@@ -124,6 +132,10 @@ def tables_by_name(specs: Iterable[TableSpec]) -> dict[str, TableSpec]:
             if reference.table not in found or reference.column not in found[reference.table].curated_schema:
                 raise TableSpecError(
                     f"{spec.table} refers to {reference.table}.{reference.column}, which is no column."
+                )
+            if found[reference.table].partition_by:
+                raise TableSpecError(
+                    f"{spec.table} refers to {reference.table}, which is curated by day, not in one file."
                 )
             if reference.table not in ordered and reference.table != spec.table:
                 add(found[reference.table])

@@ -42,6 +42,11 @@ class Repetitions(StrEnum):
     EXACT = "exact"
     LATEST = "latest"
 
+    @property
+    def dropped(self) -> str:
+        """What the rows are called that count no more."""
+        return "duplicates" if self is Repetitions.EXACT else "earlier_rows"
+
 
 class ReferenceMode(StrEnum):
     """What becomes of a row that refers to nothing: it is counted, or rejected."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from gata_assets.cli.options import ENV_FILE, SUMMARY, imports_uncollected, is_for_people, load
-from gata_assets.errors import GataError
+from gata_assets.errors import GataError, SettingsError
 
 _TENANT = click.option("--tenant", required=True, metavar="NAME", help="Whose files they are: 1 to 63 of a-z 0-9 _.")
 
@@ -37,7 +37,9 @@ def ingest(
     summary: str,
     env_file: Path | None,
 ) -> None:
-    """Land files of a table (interactions, items): CSV, JSON Lines or Parquet, also with .gz or .zst.
+    """Land files of a table: CSV, JSON Lines or Parquet, also with .gz or .zst.
+
+    TABLE is interactions, items or one that TABLE_SPECS declares.
 
     FILE may be a directory, or - for stdin. Files are kept as they are; invalid rows go to quarantine with the rules
     that they break. What was sent before is known by its content and not stored again; where another file has
@@ -63,7 +65,7 @@ def ingest(
             replaces=replaces,
             as_table=is_for_people(summary),
         )
-    except RawFileError as error:
+    except (RawFileError, SettingsError) as error:
         raise click.UsageError(str(error)) from None
     except GataError as error:
         raise click.ClickException(str(error)) from None
@@ -98,6 +100,8 @@ def quarantine(
             command.run(settings, tenant, rule=rule, file_id=file_id, as_table=is_for_people(summary))
         elif not command.replay(settings, tenant, file_id=file_id, as_table=is_for_people(summary)):
             sys.exit(1)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
     except GataError as error:
         raise click.ClickException(str(error)) from None
 

@@ -15,7 +15,6 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.formats import FORMATS, FileFormat, is_raw_name, parse_format
 from gata_assets.curation.landing import Landing
 from gata_assets.errors import RawFileError
-from gata_assets.interactions.schema import ITEMS
 from gata_assets.settings.model import Settings
 
 STDIN = "-"
@@ -55,17 +54,15 @@ def run(
             raise RawFileError(f"--replaces goes with one file, and {files[0]} has {len(given):,}.")
         curator = open_curator(settings, tenant)
         _require_table(table, curator.tables)
-        if curator.tables[table].references:
-            # Items that came before are to be known.
-            curator.refresh_catalogue()
+        # What rows refer to, and landed before, is to be known.
+        curator.refresh_referenced(curator.referenced(table))
         landing = Landing(curator)
         outcomes = []
         for one in given:
             display.begin(one.name)
             outcomes.append(ingest_file(landing, table, one, replaces, display.show))
             show_outcomes(outcomes[-1:], as_table=as_table)
-        if table == ITEMS:
-            curator.refresh_catalogue()
+        curator.refresh_referenced([table])
     return not any(outcome.is_refused for outcome in outcomes)
 
 

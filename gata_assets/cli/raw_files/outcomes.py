@@ -16,6 +16,7 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.curation.reports import Report
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
+from gata_assets.settings.table_specs import all_tables
 from gata_assets.storage.objects import LocalStore, ObjectStore
 
 # Of fewer rows a rate would tell how long the start took.
@@ -54,12 +55,15 @@ class FileOutcome:
 
 
 def open_curator(settings: Settings, tenant: str, now: datetime | None = None) -> Curator:
-    """The curator of a tenant; says on stderr when nobody prepares the tenant's data."""
+    """The curator of all tables of a tenant; warns on stderr where nobody prepares the tenant's data."""
     if tenant not in settings.tenants_prepared:
         text_console(stderr=True).print(
             f"TENANTS does not name {tenant}: its data is kept and validated, not prepared."
         )
-    return Curator(_open_store(settings), tenant, settings.interactions.curation_rules, now or datetime.now(UTC))
+    tables = all_tables(settings)
+    return Curator(
+        _open_store(settings), tenant, settings.interactions.curation_rules, now or datetime.now(UTC), tables
+    )
 
 
 def _open_store(settings: Settings) -> ObjectStore:

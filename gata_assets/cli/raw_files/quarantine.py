@@ -14,7 +14,6 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.curation.reports import Report, replaced_files
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.interactions.schema import ITEMS
 from gata_assets.settings.model import Settings
 from gata_assets.tables.row_rules import rule_names
 
@@ -57,7 +56,7 @@ def run(settings: Settings, tenant: str, *, rule: str | None, file_id: str | Non
 def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bool) -> bool:
     """Validate the files again that `find_reports` finds, show each, and say whether all could be read."""
     curator = open_curator(settings, tenant)
-    curator.refresh_catalogue()
+    curator.refresh_referenced(curator.tables)
     outcomes = []
     with followed() as display:
         for report in find_reports(curator, file_id):
@@ -66,8 +65,7 @@ def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bo
             again = curator.validate(report.raw_key, progress=display.show)
             outcomes.append(FileOutcome(report.file_id, again, seconds=perf_counter() - started))
             show_outcomes(outcomes[-1:], as_table=as_table)
-            if again.table == ITEMS:
-                curator.refresh_catalogue()
+            curator.refresh_referenced([again.table])
     if as_table and not outcomes:
         text_console().print("There is nothing in quarantine, and nothing to validate again.")
     return not any(outcome.is_refused for outcome in outcomes)
@@ -103,7 +101,8 @@ def find_reports(curator: Curator, file_id: str | None) -> Sequence[Report]:
 def say_outdated(files: int) -> str:
     """How many files count by rules that hold no more, for people."""
     are = "files count" if files != 1 else "file counts"
-    return f"{files:,} {are} by other rules than those of now (EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS)."
+    settings = "EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS"
+    return f"{files:,} {are} by other rules than those of now (of their table, or {settings})."
 
 
 def _print_tables(rows: Sequence[tuple[str, str, int]], refused: Sequence[Report]) -> None:

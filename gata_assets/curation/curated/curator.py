@@ -110,7 +110,7 @@ class TableCurator(FileValidator):
                 found.setdefault(part.day if spec.partition_by else None, []).append(part)
         if spec.repetitions is Repetitions.EXACT:
             found = {day: sorted(parts) for day, parts in found.items()}
-        return dict(sorted(found.items())) if spec.partition_by else found  # type: ignore[type-var]
+        return dict(sorted(found.items())) if spec.partition_by else found
 
     def stale(self, table: str, first: date | None = None, last: date | None = None) -> list[Partition]:
         """The partitions whose curated rows are of other parts than those that count, ascending.
@@ -157,10 +157,17 @@ class TableCurator(FileValidator):
         """Write an unpartitioned table where it is due."""
         return next(self.curate(table, [None])) if self.is_due(table) else None
 
+    def refresh_referenced(self, tables: Iterable[str]) -> None:
+        """Write those of the tables that rows of any table refer to, where they are due."""
+        referenced = {one.table for spec in self.tables.values() for one in spec.references.values()}
+        for table in tables:
+            if table in referenced:
+                self.refresh(table)
+
     def referenced(self, table: str) -> list[str]:
         """The tables that rows of a table refer to, and those that their rows refer to, before these."""
         wanted = {table}
-        for name, spec in reversed(self.tables.items()):
+        for name, spec in reversed([*self.tables.items()]):
             wanted |= {one.table for one in spec.references.values()} if name in wanted else set()
         return [name for name in self.tables if name in wanted and name != table]
 
@@ -216,7 +223,7 @@ class TableCurator(FileValidator):
             "is_whole": True,
             "window": [f"{day}T00:00:00Z", f"{day + timedelta(days=1)}T00:00:00Z"] if day else None,
             "rows": curated.rows,
-            "repeated": curated.dropped,
+            spec.repetitions.dropped: curated.dropped,
             "reason": curated.reason,
             "parts": [{"key": part.key, "rows": part.rows} for part in prepared.parts],
             "files": {
@@ -249,9 +256,7 @@ class TableCurator(FileValidator):
             return {None: self._read_parts(root)}
         keys = [key for key in self.store.list_keys(root) if key.endswith(f"/{MANIFEST_FILE}")]
         days = [day for key in keys if (day := self._day_of(key, root))]
-        read = map_in_order(
-            lambda day: self._read_parts(self.places.curated(table, day)), days, SMALL_CALLS_AT_ONCE
-        )
+        read = map_in_order(lambda day: self._read_parts(self.places.curated(table, day)), days, SMALL_CALLS_AT_ONCE)
         return dict(zip(days, read, strict=True))
 
     def _day_of(self, key: str, root: str) -> date:

@@ -21,7 +21,7 @@ from gata_assets.curation.policy import CurationRules
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.curated_tables.run import CurationRun, asset_key
-from gata_assets.orchestration.recording import Events, columns
+from gata_assets.orchestration.recording import Events
 from gata_assets.storage.resource import ObjectStoreResource
 from gata_assets.tables.spec import ReferenceMode, TableSpec
 
@@ -65,19 +65,14 @@ def build_curated_asset(
     rejecting = {
         one.table for one in spec.references.values() if rules.curation.mode_of(one) is ReferenceMode.REJECT
     } - {spec.table}
-    asset_spec = dg.AssetSpec(
+    asset_spec = options.table_spec(
         key,
+        spec.model,
+        group=rules.group,
         # Where rows that refer to nothing are rejected, they wait for what they refer to.
-        deps=[asset_key(rules.tenant, table) for table in sorted(rejecting)],
-        description=spec.model.__doc__,
-        metadata=columns(spec.model),
-        # Recorded partition by partition, so that Dagster waits for no output of the op's end.
-        skippable=True,
-        group_name=rules.group,
-        code_version=options.code_version,
-        owners=options.owners,
-        kinds={"polars", "parquet"},
-        partitions_def=days,
+        deps=[dg.AssetDep(asset_key(rules.tenant, table)) for table in sorted(rejecting)],
+        kinds={"polars"},
+        partitions=days,
     )
     blocking = checks.specs(key, days, descriptions, validity_check(spec.table), NO_ROW_IS_LOST)
     decorate = dg.multi_asset(
@@ -107,9 +102,7 @@ def build_curated_asset(
         return table
 
     @decorate
-    def by_day(
-        context: dg.AssetExecutionContext, config: CurationConfig, object_store: ObjectStoreResource
-    ) -> Events:
+    def by_day(context: dg.AssetExecutionContext, config: CurationConfig, object_store: ObjectStoreResource) -> Events:
         """Validate new files, and curate the run's days and those that the files touch."""
         yield from run_of(context, object_store).curate_days(
             context.partition_keys, stale_between=config.stale_between()

@@ -137,7 +137,7 @@ class CurationRun:
             yield from self._record(curated, as_event=as_event)
 
     def _warn_of_outdated(self, reports: Iterable[Report]) -> None:
-        """Log how many files count by rows that were validated by other rules: nothing validates them again by itself."""
+        """Log how many files count by other rules than those of now: nothing validates them again by itself."""
         outdated = self._curator.outdated(reports)
         if outdated:
             self._context.log.warning(
@@ -161,7 +161,7 @@ class CurationRun:
             partition,
             {
                 "dagster/row_count": curated.rows,
-                "repeated": curated.dropped,
+                self._curator.tables[curated.table].repetitions.dropped: curated.dropped,
                 "files": len(curated.parts),
                 "path": dg.MetadataValue.path(self._curator.store.uri(folder)),
                 "manifest": dg.MetadataValue.path(self._curator.store.uri(folder + MANIFEST_FILE)),
@@ -207,7 +207,11 @@ class CurationRun:
             yield from checks.evaluations(
                 self._key,
                 partition,
-                {EVERY_RAW_FILE_WAS_READ: [Outcome("no file was refused", refused, len(reports), advice, unit="files")]},
+                {
+                    EVERY_RAW_FILE_WAS_READ: [
+                        Outcome("no file was refused", refused, len(reports), advice, unit="files")
+                    ]
+                },
                 is_blocking=False,
                 target=recorder.find(self._key, partition),
             )
