@@ -15,7 +15,7 @@ import click
 
 from gata_assets import __version__
 from gata_assets.cli.options import ENV_FILE, ONLY, imports_uncollected, load
-from gata_assets.cli.raw_files.group import ingest, quarantine
+from gata_assets.cli.raw_files.group import ingest, quarantine, tables
 from gata_assets.errors import BatchIdError, GataError, SettingsError
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ def backfill(
 
 main.add_command(ingest)
 main.add_command(quarantine)
+main.add_command(tables)
 
 
 @main.command("sample-data")

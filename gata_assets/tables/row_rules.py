@@ -95,12 +95,18 @@ def rule_names(spec: TableSpec) -> tuple[str, ...]:
     """The names of all rules of a table's raw rows, in the order in which quarantine has them."""
     names = [READABLE_RULE, FITTING_RULE]
     for column in spec.raw_columns:
-        names += [] if column.nullable else [rule_name(spec, column, "given")]
-        names += [] if column.dtype == pl.String() else [rule_name(spec, column, "type")]
-        names += [rule_name(spec, column, str(check.name)) for check in column.checks]
-        names += [rule_name(spec, column, "window")] if column.name == spec.event_time else []
+        names += column_rule_names(spec, column)
     names += [rule.name for rule in spec.frame_rules]
     names += [rule_name(spec, spec.column(name), "reference") for name in spec.references]
+    return tuple(dict.fromkeys(names))
+
+
+def column_rule_names(spec: TableSpec, column: ColumnSpec) -> tuple[str, ...]:
+    """The names of the rules of a column of raw files, without that of a reference."""
+    names = [] if column.nullable else [rule_name(spec, column, "given")]
+    names += [] if column.dtype == pl.String() else [rule_name(spec, column, "type")]
+    names += [rule_name(spec, column, str(check.name)) for check in column.checks]
+    names += [rule_name(spec, column, "window")] if column.name == spec.event_time else []
     return tuple(dict.fromkeys(names))
 
 

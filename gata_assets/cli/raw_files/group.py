@@ -1,4 +1,4 @@
-"""The commands of a tenant's raw files: `gata ingest` and `gata quarantine`. See `cli`, to which they belong."""
+"""The commands of a tenant's raw files: `gata ingest`, `gata quarantine` and `gata tables`. See `cli`, to which they belong."""
 
 from __future__ import annotations
 
@@ -104,6 +104,23 @@ def quarantine(
         raise click.UsageError(str(error)) from None
     except GataError as error:
         raise click.ClickException(str(error)) from None
+
+
+@click.command()
+@click.argument("table", required=False)
+@ENV_FILE
+def tables(table: str | None, env_file: Path | None) -> None:
+    """List the tables that raw files may be of, those of TABLE_SPECS too; or print the page of one in Markdown: its
+    columns, what else raw files may call and write them, and its rules by their names in quarantine.
+    """
+    settings = load(env_file)
+    with imports_uncollected():
+        from gata_assets.cli.raw_files import tables as command
+
+    try:
+        command.run(settings, table)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _require_tenant(name: str) -> None:

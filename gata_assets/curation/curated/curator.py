@@ -78,7 +78,7 @@ class _Prepared(NamedTuple):
 
 
 class TableCurator(FileValidator):
-    """Validates the raw files of one tenant and curates its tables; `merges` are those of tables that have their own."""
+    """Validates the raw files of one tenant and curates its tables, by `merges` those that have a merge of their own."""
 
     def __init__(
         self,
@@ -250,7 +250,7 @@ class TableCurator(FileValidator):
         return list(map_in_order(read, parts, CALLS_AT_ONCE))
 
     def _built_from(self, table: str) -> dict[Partition, tuple[str, ...] | None]:
-        """The parts that every curated partition was built from, None where its manifest was withdrawn or is damaged."""
+        """The parts of every curated partition, None where its manifest was withdrawn or is damaged."""
         root = self.places.curated(table)
         if not self.tables[table].partition_by:
             return {None: self._read_parts(root)}
