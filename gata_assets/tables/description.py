@@ -48,7 +48,6 @@ _LIMITS = {
 
 def describe_table(spec: TableSpec) -> str:
     """The page of a table: its columns, how raw files may write them, and the rules by their names in quarantine."""
-    separator = "" if spec.separator == "," else f"CSV is separated by `{spec.separator}`. "
     parts = [
         f"# {spec.table}",
         re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(spec.model.__doc__ or "")),
@@ -56,8 +55,7 @@ def describe_table(spec: TableSpec) -> str:
         "## Columns",
         _table(("column", "type", "null", "values", "description"), map(_curated_row, spec.columns)),
         "## Raw files",
-        f"{separator}A column that the table does not have: {_UNKNOWN_COLUMNS[spec.unknown_columns]}. An invalid value "
-        f"of a column that may be null: {_INVALID_OPTIONAL[spec.invalid_optional]}.",
+        _how_files_are_read(spec),
         _table(
             ("column", "required", "also named", "written as", "rules in quarantine"),
             (_raw_row(spec, column) for column in spec.raw_columns),
@@ -112,6 +110,13 @@ def _how_rows_count(spec: TableSpec) -> str:
     by_day = f" Each day (UTC) of `{spec.event_time}` is curated by itself." if spec.partition_by else ""
     personal = [column.name for column in spec.columns if column.personal]
     return count + by_day + (f" Personal: {_names(personal)}." if personal else "")
+
+
+def _how_files_are_read(spec: TableSpec) -> str:
+    separator = "" if spec.separator == "," else f"CSV is separated by `{spec.separator}`. "
+    unknown = f"A column that the table does not have: {_UNKNOWN_COLUMNS[spec.unknown_columns]}. "
+    invalid = f"An invalid value of a column that may be null: {_INVALID_OPTIONAL[spec.invalid_optional]}."
+    return separator + unknown + invalid
 
 
 def _curated_row(column: ColumnSpec) -> Sequence[str]:

@@ -16,11 +16,12 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
+from gata_assets.curation.curated.curator import CuratedPartition
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Landing
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.reports import Report
-from gata_assets.interactions.curated.curator import Curated, Curator
+from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
@@ -98,7 +99,7 @@ def validate_new(curator: Curator) -> list[Report]:
     return reports + curator.validate_new(INTERACTIONS)
 
 
-def curate_day(curator: Curator, day: date) -> Curated:
+def curate_day(curator: Curator, day: date) -> CuratedPartition:
     """Curate one day."""
     (made,) = curator.curate_days([day])
     return made

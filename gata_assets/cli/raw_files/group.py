@@ -1,4 +1,4 @@
-"""The commands of a tenant's raw files: `gata ingest`, `gata quarantine` and `gata tables`. See `cli`, to which they belong."""
+"""The commands of raw files: `gata ingest`, `gata quarantine` and `gata tables`. See `cli`, to which they belong."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class _Prepared(NamedTuple):
 
 
 class TableCurator(FileValidator):
-    """Validates the raw files of one tenant and curates its tables, by `merges` those that have a merge of their own."""
+    """Validates the raw files of one tenant and curates its tables; by `merges` those that have one of their own."""
 
     def __init__(
         self,
@@ -121,9 +121,13 @@ class TableCurator(FileValidator):
         counts = {day: tuple(part.key for part in parts) for day, parts in self.parts(table).items()}
         found = {day for day in known.keys() | counts.keys() if known.get(day) != counts.get(day, ())}
         if first and last:
-            days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-            return [day for day in days if day in found or day not in known]
+            return [day for day in self.days_between(first, last) if day in found or day not in known]
         return sorted(found)  # type: ignore[type-var]
+
+    @staticmethod
+    def days_between(first: date, last: date) -> list[date]:
+        """The days from `first` to `last`, both included."""
+        return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
     def curate(self, table: str, partitions: Iterable[Partition]) -> Iterator[CuratedPartition]:
         """Write partitions from the parts that count, ascending, also such as have no rows; a partition whose checks
