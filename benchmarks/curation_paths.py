@@ -23,18 +23,18 @@ TYPES = ("view", "click", "purchase", "like", "add_to_cart", "dislike")
 
 def ours(source: Path, target: Path, *, is_curated: bool = True) -> None:
     """Parts by day, quarantine and report; then curated days."""
-    from gata_assets.curation.layout import DataType
-    from gata_assets.curation.policy import CurationRules, UnknownItems
+    from gata_assets.curation.policy import CurationRules
     from gata_assets.interactions.curated.curator import Curator
+    from gata_assets.interactions.schema import INTERACTIONS
     from gata_assets.storage.objects import LocalStore
 
-    rules = CurationRules(EARLIEST, timedelta(hours=24), UnknownItems.WARN)
+    rules = CurationRules(EARLIEST, timedelta(hours=24))
     curator = Curator(LocalStore(str(target)), "acme", rules, END)
-    key = curator.places.raw(DataType.INTERACTIONS, END.date()) + source.name
+    key = curator.places.raw(INTERACTIONS, END.date()) + source.name
     (target / key).parent.mkdir(parents=True)
     (target / key).hardlink_to(source)
-    report = curator.sort(key)
-    assert report.good + report.bad == report.rows
+    report = curator.validate(key)
+    assert report.valid + report.rejected == report.rows
     if is_curated:
         assert all(day.is_written for day in curator.curate_days(curator.stale_days()))
 
@@ -61,37 +61,39 @@ def pandas_split(source: Path, target: Path) -> None:
     table = pd.read_csv(source)
     instants = pd.to_datetime(table["timestamp"], format="ISO8601", utc=True, errors="coerce")
     table["timestamp"] = instants.astype("datetime64[us, UTC]")
-    bad = pd.DataFrame({"index": [], "rules": []})
+    rejected = pd.DataFrame({"index": [], "rules": []})
     try:
         schema.validate(table, lazy=True)
     except pa.errors.SchemaErrors as error:
-        bad = error.failure_cases.groupby("index")["check"].agg(list).rename("rules").reset_index()
-    table.drop(index=bad["index"]).to_parquet(target / "good.parquet", compression="zstd")
-    table.loc[bad["index"]].assign(rules=bad["rules"].to_numpy()).to_parquet(target / "bad.parquet", compression="zstd")
+        rejected = error.failure_cases.groupby("index")["check"].agg(list).rename("rules").reset_index()
+    table.drop(index=rejected["index"]).to_parquet(target / "valid.parquet", compression="zstd")
+    table.loc[rejected["index"]].assign(rules=rejected["rules"].to_numpy()).to_parquet(
+        target / "rejected.parquet", compression="zstd"
+    )
 
 
 def polars_split(source: Path, target: Path) -> None:
-    """Valid rows in a file; rejected rows, with the rules that they break, in another."""
-    good, bad = _judge(source)
-    good.write_parquet(target / "good.parquet", compression="zstd", compression_level=1)
-    bad.write_parquet(target / "bad.parquet", compression="zstd", compression_level=1)
+    """Valid rows in one file; rejected ones, with the rules that they break, in another."""
+    valid, rejected = _validate(source)
+    valid.write_parquet(target / "valid.parquet", compression="zstd", compression_level=1)
+    rejected.write_parquet(target / "rejected.parquet", compression="zstd", compression_level=1)
 
 
 def polars_days(source: Path, target: Path) -> None:
-    """Valid rows, deduplicated and ordered, in a file per day; rejected rows, with their rules, in another."""
+    """Valid rows without repetitions, in order, in a file a day; rejected ones, with their rules, in another."""
     import polars as pl
 
-    good, bad = _judge(source)
-    bad.write_parquet(target / "bad.parquet", compression="zstd", compression_level=1)
+    valid, rejected = _validate(source)
+    rejected.write_parquet(target / "rejected.parquet", compression="zstd", compression_level=1)
     columns = ["timestamp", "user_id", "item_id", "interaction_type", "rating"]
-    ordered = good.unique().sort(columns).with_columns(pl.col("timestamp").dt.date().alias("day"))
+    ordered = valid.unique().sort(columns).with_columns(pl.col("timestamp").dt.date().alias("day"))
     for (day,), rows in ordered.partition_by("day", as_dict=True, include_key=False, maintain_order=True).items():
         (target / str(day)).mkdir()
         path = target / str(day) / "interactions.parquet"
         rows.write_parquet(path, compression="zstd", compression_level=1)
 
 
-def _judge(source: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _validate(source: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     import polars as pl
 
     table = pl.read_csv(source, infer_schema=False, row_index_name="line")
@@ -106,10 +108,10 @@ def _judge(source: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
         "rating_is_1_to_5": pl.col("rating").is_not_null() & ~rating.is_between(1, 5).fill_null(value=False),
     }
     rules = [pl.when(rule.fill_null(value=False)).then(pl.lit(name)) for name, rule in wrong.items()]
-    judged = table.with_columns(pl.concat_list(rules).list.drop_nulls().alias("rules"))
-    is_good = judged["rules"].list.len() == 0
-    good = judged.filter(is_good).select("user_id", "item_id", "interaction_type", instant, rating)
-    return good, judged.filter(~is_good)
+    validated = table.with_columns(pl.concat_list(rules).list.drop_nulls().alias("rules"))
+    is_valid = validated["rules"].list.len() == 0
+    valid = validated.filter(is_valid).select("user_id", "item_id", "interaction_type", instant, rating)
+    return valid, validated.filter(~is_valid)
 
 
 _PATHS: dict[str, Callable[[Path, Path], None]] = {

@@ -11,6 +11,7 @@
     │   ├── ChecksFailedError   an asset's blocking checks failed
     │   ├── RawFileError        a raw file cannot be parsed as a table
     │   └── SplitError          the tickets cannot be split into train and test
+    ├── TableSpecError          a table is declared in a way that cannot be used
     ├── AlertError              an alert could not be delivered
     ├── EngineError             the Spark cluster is unavailable or failed
     └── StoreError              the target cannot be read, written or deleted
@@ -29,6 +30,10 @@ class GataError(Exception):
 
 class SettingsError(GataError):
     """A setting is missing or has an invalid value."""
+
+
+class TableSpecError(GataError):
+    """A table's declaration is unknown in part or contradicts itself."""
 
 
 class BatchIdError(GataError):

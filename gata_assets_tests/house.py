@@ -50,7 +50,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
             f"{_AWS} dagster dagster_aws pyarrow pydantic types_boto3_s3",
         )
     },
-    {"curation": _room("raw files to valid rows and quarantine, for any table", _ARRAYS)},
+    {"curation": _room("raw files to valid rows, quarantine and curated rows, for any table", f"{_ARRAYS} msgspec")},
     {
         "orchestration": _room(
             "Dagster's nouns that no domain owns: checks, recording, partitions, alerts",
@@ -72,7 +72,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         "settings": _room("every variable: type, default, meaning", "dotenv pydantic pydantic_core"),
         "sandbox": _room("sample data, and a local Data API", "numpy pandas polars psycopg"),
     },
-    {"definitions": _room("assembly: settings in, Dagster definitions out", "dagster dagster_aws pandera")},
+    {"definitions": _room("assembly: settings in, Dagster definitions out", "dagster dagster_aws")},
     {"cli": _room("the commands", "click dagster polars psycopg rich")},
 )
 

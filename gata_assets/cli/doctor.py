@@ -11,7 +11,7 @@ from gata_assets.batches import Window
 from gata_assets.cli.raw_files.quarantine import say_outdated
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.backlog import find_waiting
-from gata_assets.curation.layout import MANIFEST_FILE, DataType, TenantLayout
+from gata_assets.curation.layout import MANIFEST_FILE, TenantLayout
 from gata_assets.definitions import build_store, open_source
 from gata_assets.errors import DeleteDeniedError, EngineError, GataError, ObjectNotFoundError, StoreError
 from gata_assets.interactions.curated.curator import Curator
@@ -131,18 +131,18 @@ def _examine_tenant(curator: Curator) -> Finding:
     places, store = curator.places, curator.store
     subject = f"interactions of {places.tenant}"
     try:
-        waiting = len(find_waiting(places, store))
-        reports = [curator.reports(data) for data in DataType]
+        waiting = len(find_waiting(places, store, curator.tables))
+        reports = [curator.reports(table) for table in curator.tables]
         items = _count_items(places, store)
     except StoreError as error:
         return Finding(subject, False, str(error))
     if not waiting and not any(reports):
         return Finding(subject, None, "there is no file yet; `gata ingest` brings some")
-    found = f"{_files(sum(map(len, reports)))} sorted, {waiting:,} waiting; a catalogue of {items:,} items"
+    found = f"{_files(sum(map(len, reports)))} validated, {waiting:,} waiting; a catalog of {items:,} items"
     if not items:
         found += ". Batches with positives fail without one: gata ingest items"
-    if outdated := sum(len(curator.outdated(of_kind)) for of_kind in reports):
-        found += f". {say_outdated(outdated)} To sort them again: gata quarantine --tenant {places.tenant} --replay"
+    if outdated := sum(len(curator.outdated(of_table)) for of_table in reports):
+        found += f". {say_outdated(outdated)} To validate them again: gata quarantine --tenant {places.tenant} --replay"
     return Finding(subject, True if items and not waiting and not outdated else None, found)
 
 

@@ -18,7 +18,7 @@ from gata_assets import __version__
 from gata_assets.batches import batches_between, require_existing_batch
 from gata_assets.cli.batches.registry import build_pipelines
 from gata_assets.cli.options import ENV_FILE, INTERRUPTED, INTERRUPTED_MESSAGE, ONLY, imports_uncollected, load
-from gata_assets.cli.raw_files.group import ingest, quarantine
+from gata_assets.cli.raw_files.group import ingest, quarantine, tables
 from gata_assets.errors import BatchIdError, GataError, SettingsError
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ def backfill(
 
 main.add_command(ingest)
 main.add_command(quarantine)
+main.add_command(tables)
 
 
 @main.command("sample-data")

@@ -13,10 +13,10 @@ from gata_assets.cli.raw_files.outcomes import open_curator
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.formats import FileFormat, RawFormat
 from gata_assets.curation.landing import Landing
-from gata_assets.curation.layout import DataType
 from gata_assets.curation.reports import Report, valid_reports
 from gata_assets.errors import StoreError
 from gata_assets.interactions.curated.curator import Curator
+from gata_assets.interactions.schema import INTERACTIONS, ITEMS
 from gata_assets.sandbox.sample_interactions import SampleShop, generate_interactions, generate_items
 from gata_assets.sandbox.sample_tickets import generate_tickets
 from gata_assets.settings.model import Settings
@@ -63,21 +63,20 @@ def run(
     since = max(first, last - timedelta(days=sizes.days - 1)) if sizes.days else first
     now = datetime.now(UTC)
     curator = open_curator(settings, TENANT, now if last <= now.date() else datetime.combine(last, time(), UTC))
-    items = _ingest(curator, DataType.ITEMS, generate_items(shop))
+    items = _ingest(curator, ITEMS, generate_items(shop))
     curator.refresh_catalogue()
-    interactions = _ingest(curator, DataType.INTERACTIONS, generate_interactions(shop, since, last))
+    interactions = _ingest(curator, INTERACTIONS, generate_interactions(shop, since, last))
     for what, report in (("items", items), (f"interactions from {since} to {last}", interactions)):
-        bad = f"{report.bad:,} bad ones in quarantine"
-        console.print(f"{report.rows:,} sample {what}, for the tenant {TENANT}; {bad}.", markup=False)
+        rejected = f"{report.rejected:,} rejected rows in quarantine"
+        console.print(f"{report.rows:,} sample {what}, for the tenant {TENANT}; {rejected}.", markup=False)
 
 
-def _ingest(curator: Curator, data: DataType, table: pl.DataFrame) -> Report:
-    name = f"sample-{data}"
+def _ingest(curator: Curator, table: str, rows: pl.DataFrame) -> Report:
+    name = f"sample-{table}"
     with TemporaryDirectory(prefix="gata-") as scratch:
         path = Path(scratch, f"{name}.csv")
-        table.write_csv(path)
-        intake = Landing(curator)
-        taken = intake.take(data, path.name, path, _CSV)
-        earlier = [one.file_id for one in valid_reports(curator.reports(data)) if f"-{name}-" in one.file_id]
-        others = [file_id for file_id in earlier if file_id != taken.report.file_id]
-        return curator.supersede(taken.report, others)
+        rows.write_csv(path)
+        landed = Landing(curator).land(table, path.name, path, _CSV)
+        earlier = [one.file_id for one in valid_reports(curator.reports(table)) if f"-{name}-" in one.file_id]
+        others = [file_id for file_id in earlier if file_id != landed.report.file_id]
+        return curator.supersede(landed.report, others)

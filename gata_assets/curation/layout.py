@@ -1,4 +1,4 @@
-"""Where the tables of the interaction line stand: the keys of a tenant's raw, staged, curated and made tables.
+"""The keys of a tenant's raw files, reports, staged parts, quarantine, curated tables and batches.
 
 Keys only; the content of the objects belongs where they are written. `docs/curation.md` has the list.
 """
@@ -7,45 +7,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
-
-
-class DataType(StrEnum):
-    """What a raw file holds."""
-
-    INTERACTIONS = "interactions"
-    ITEMS = "items"
 
 
 @dataclass(frozen=True)
 class TenantLayout:
-    """The keys below which one tenant's data stands; nobody else's does."""
+    """The keys of one tenant's data, and of nobody else's; a `table` is named as its spec names it."""
 
     tenant: str
 
-    def raw(self, data: DataType, landed_on: date | None = None) -> str:
+    def raw(self, table: str, landed_on: date | None = None) -> str:
         """The folder of raw files, of all days or of one on which they landed."""
-        return f"{self.tenant}/raw/{data}/" + (f"{landed_on:%Y-%m-%d}/" if landed_on else "")
+        return f"{self.tenant}/raw/{table}/" + (f"{landed_on:%Y-%m-%d}/" if landed_on else "")
 
-    def report(self, data: DataType, file_id: str | None = None) -> str:
+    def report(self, table: str, file_id: str | None = None) -> str:
         """What became of a raw file's rows (JSON), or the folder of all such reports."""
-        return f"{self.tenant}/reports/{data}/" + (f"{file_id}.json" if file_id else "")
+        return f"{self.tenant}/reports/{table}/" + (f"{file_id}.json" if file_id else "")
 
-    def staged(self, data: DataType) -> str:
-        """The folder of good rows, an object a raw file; of interactions with a part for each event day."""
-        return f"{self.tenant}/staged/{data}/"
+    def staged(self, table: str) -> str:
+        """The folder of valid rows, an object a raw file; with a part for each event day where days are curated."""
+        return f"{self.tenant}/staged/{table}/"
 
-    def quarantine(self, data: DataType) -> str:
-        """The folder of bad rows, a table a raw file (and the rules by which its rows were judged)."""
-        return f"{self.tenant}/quarantine/{data}/"
+    def quarantine(self, table: str) -> str:
+        """The folder of rejected rows, an object a raw file (and the rules by which its rows were validated)."""
+        return f"{self.tenant}/quarantine/{table}/"
+
+    def curated(self, table: str, day: date | None = None) -> str:
+        """The folder of a curated table, or of an event day of it."""
+        return f"{self.tenant}/curated/{table}/" + (f"{day:%Y-%m-%d}/" if day else "")
 
     def curated_day(self, day: date | None = None) -> str:
         """The folder of an event day's curated interactions, or of all days."""
-        return f"{self.tenant}/curated/interactions/" + (f"{day:%Y-%m-%d}/" if day else "")
+        return self.curated("interactions", day)
 
     def curated_items(self) -> str:
-        """The folder of the catalogue."""
-        return f"{self.tenant}/curated/items/"
+        """The folder of the catalog."""
+        return self.curated("items")
 
     def features(self, batch_id: str, table: str | None = None) -> str:
         """The folder of a batch's features, or of one table of them."""
@@ -56,11 +52,11 @@ class TenantLayout:
         return f"{self.tenant}/training_data/{batch_id}/" + (f"{table}/" if table else "")
 
 
-# The files of a curated day and of the catalogue, and what says that they are whole.
+# The files of a curated day and of the catalog, and what says that they are complete.
 INTERACTIONS_FILE = "interactions.parquet"
 USERS_FILE = "users.parquet"
 ITEMS_FILE = "items.parquet"
 MANIFEST_FILE = "manifest.json"
 
-# The first parts of keys that a tenant's may not be: the ticket line writes there.
+# The first parts of keys that a tenant's may not be: the ticket pipeline writes there.
 RESERVED_NAMES = frozenset({"training", "intermediate"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gata_assets.curation.layout import DataType, TenantLayout
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.reports import Report
 from gata_assets.errors import ObjectNotFoundError
 from gata_assets.storage.objects import ObjectStore
@@ -29,30 +29,30 @@ class ReportStore:
     def __init__(self, store: ObjectStore, places: TenantLayout) -> None:
         self._store = store
         self._places = places
-        self._kept: dict[DataType, dict[str, _Kept]] = {}
+        self._kept: dict[str, dict[str, _Kept]] = {}
 
-    def read_all(self, data: DataType) -> list[Report]:
-        """The reports of a kind of data as they stand, by file id; raises DamagedTableError, or StoreError."""
-        before = self._kept.get(data, {})
+    def read_all(self, table: str) -> list[Report]:
+        """The reports of a table as they are now, by file id; raises DamagedTableError, or StoreError."""
+        before = self._kept.get(table, {})
         # Listed before they are read: what is written over meanwhile is newer than its version, and read again.
-        listed = list(self._store.list_versions(self._places.report(data)))
+        listed = list(self._store.list_versions(self._places.report(table)))
         changed = [key for key, version in listed if key not in before or before[key].version != version]
         read = dict(zip(changed, map_in_order(self._read, changed, SMALL_CALLS_AT_ONCE), strict=True))
-        self._kept[data] = {key: _Kept(version, read[key]) if key in read else before[key] for key, version in listed}
-        return [one.report for one in self._kept[data].values()]
+        self._kept[table] = {key: _Kept(version, read[key]) if key in read else before[key] for key, version in listed}
+        return [kept.report for kept in self._kept[table].values()]
 
-    def find(self, data: DataType, name: str) -> Report | None:
+    def find(self, table: str, name: str) -> Report | None:
         """The report of a file id as it stands, None where there is none; raises DamagedTableError, or StoreError."""
         try:
-            return self._read(self._places.report(data, name))
+            return self._read(self._places.report(table, name))
         except ObjectNotFoundError:
             return None
 
     def write(self, report: Report) -> None:
         """Store a report in place of an earlier one; raises StoreError."""
-        key = self._places.report(report.data, report.file_id)
+        key = self._places.report(report.table, report.file_id)
         # Whatever a listing tells: what was written here is read anew.
-        self._kept.get(report.data, {}).pop(key, None)
+        self._kept.get(report.table, {}).pop(key, None)
         self._store.write(key, report.encode())
 
     def _read(self, key: str) -> Report:

@@ -1,33 +1,34 @@
 """What became of a raw file, and which files count: reports as values and as JSON.
 
-A report is written last, so it makes a file's parts count. A file whose place another took counts no more, nor does
-that one once it was replaced itself. Counts, keys and rule names only; never a value of a row.
+A report is written last, so it makes a file's parts count. A file that another superseded counts no more, nor does
+that one once it was superseded itself. Counts, keys and rule names only; never a value of a row.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from gata_assets.curation.layout import DataType
 from gata_assets.errors import DamagedTableError, DataRuleError
 from gata_assets.tables.outcomes import Outcome
 
+_VERSION = 2
+
 
 class Span(NamedTuple):
-    """Where something stands in an object: its first byte, and how many there are."""
+    """Where something is in an object: its first byte, and how many there are."""
 
     start: int
     size: int
 
 
 @dataclass(frozen=True, order=True)
-class Part:
-    """A stored table of a file's rows: its key, rows and SHA-256; for good interactions their day, and where it stands
-    in the object, which has a part for each day. Without `spans` it is the whole object.
+class StagedPart:
+    """A stored table of a file's rows: its key, rows and SHA-256; of tables that are curated by day its day, and where
+    it is in the object, which has a part for each day. Without `spans` it is the whole object.
     """
 
     key: str
@@ -41,59 +42,63 @@ class Part:
 class Report:
     """What became of the rows of one raw file.
 
-    `rows` were counted as they were read; `parts` hold the good ones and `quarantine` the bad ones (None without any).
-    `bad_by_rule` counts a row under each rule that it breaks. `unknown_items` counts good rows with an item that the
-    catalogue did not have. `refused` says why no row was read, `rules` is the digest of the settings that rows were
-    judged by (`curation_rules.digest_settings`), `replaces` names the files whose place this one takes.
+    `rows` were counted as they were read; `parts` have the valid ones, `quarantine` the rejected ones (None: no row).
+    `rejected_by_rule` counts a row under each rule that it breaks, `unknown_by_rule` valid rows that refer to nothing,
+    `discarded_by_rule` valid rows that lost an invalid value. `refused` says why no row was read, `rules` is the digest
+    of the settings that rows were validated by (`validation.digest_settings`), `replaces` names the files that this one
+    supersedes.
     """
 
-    data: DataType
+    table: str
     file_id: str
     raw_key: str
     landed_at: datetime
     rules: str
     rows: int = 0
-    parts: tuple[Part, ...] = ()
-    quarantine: Part | None = None
-    bad_by_rule: Mapping[str, int] | None = None
-    unknown_items: int = 0
+    parts: tuple[StagedPart, ...] = ()
+    quarantine: StagedPart | None = None
+    rejected_by_rule: Mapping[str, int] = field(default_factory=dict)
+    unknown_by_rule: Mapping[str, int] = field(default_factory=dict)
+    discarded_by_rule: Mapping[str, int] = field(default_factory=dict)
     refused: str | None = None
     replaces: tuple[str, ...] = ()
 
     @property
-    def good(self) -> int:
+    def valid(self) -> int:
         """Rows that were kept."""
         return sum(part.rows for part in self.parts)
 
     @property
-    def bad(self) -> int:
+    def rejected(self) -> int:
         """Rows in quarantine."""
         return self.quarantine.rows if self.quarantine else 0
 
     @property
-    def tables(self) -> tuple[Part, ...]:
+    def tables(self) -> tuple[StagedPart, ...]:
         """All that its rows are in: the parts, and the quarantine if there is one."""
         return (*self.parts, *([self.quarantine] if self.quarantine else []))
 
     @property
     def days(self) -> tuple[date, ...]:
-        """The days that the good rows are of, ascending."""
+        """The days of the valid rows, ascending."""
         return tuple(sorted({part.day for part in self.parts if part.day}))
 
     def encode(self) -> bytes:
         """As JSON, with the counts by day beside the parts for whoever reads it."""
         by_day = {str(part.day): part.rows for part in self.parts if part.day}
-        content = asdict(self) | {"good": self.good, "bad": self.bad, "good_by_day": by_day}
+        counts = {"valid": self.valid, "rejected": self.rejected, "valid_by_day": by_day}
+        content = {"report_version": _VERSION, **asdict(self), **counts}
         return json.dumps(content, default=str, indent=1).encode()
 
     @classmethod
     def decode(cls, content: bytes, place: str) -> Report:
-        """From JSON; raises DamagedTableError for anything else."""
+        """From JSON, also as the release before wrote it; raises DamagedTableError for anything else."""
         try:
             found = json.loads(content)
+            found = found if "report_version" in found else _renamed(found)
             quarantine = found["quarantine"]
             return cls(
-                data=DataType(found["data"]),
+                table=str(found["table"]),
                 file_id=found["file_id"],
                 raw_key=found["raw_key"],
                 landed_at=datetime.fromisoformat(found["landed_at"]),
@@ -101,21 +106,34 @@ class Report:
                 rows=found["rows"],
                 parts=tuple(_part(part) for part in found["parts"]),
                 quarantine=_part(quarantine) if quarantine else None,
-                bad_by_rule=found["bad_by_rule"],
-                unknown_items=found["unknown_items"],
+                rejected_by_rule=dict(found["rejected_by_rule"]),
+                unknown_by_rule=dict(found["unknown_by_rule"]),
+                discarded_by_rule=dict(found["discarded_by_rule"]),
                 refused=found["refused"],
                 replaces=tuple(found["replaces"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             raise DamagedTableError(
-                f"{place} is not a report that this project wrote whole: remove it, and the file is sorted again."
+                f"{place} is not a complete report of this project: remove it, and the file is validated again."
             ) from None
 
 
-def _part(found: Mapping[str, Any]) -> Part:
+def _renamed(found: Mapping[str, Any]) -> dict[str, Any]:
+    """A report without a version, which has other keys: of such, rows refer to nothing but items."""
+    unknown = {"item_is_known": found["unknown_items"]} if found["unknown_items"] else {}
+    return {
+        **found,
+        "table": found["data"],
+        "rejected_by_rule": found["bad_by_rule"] or {},
+        "unknown_by_rule": unknown,
+        "discarded_by_rule": {},
+    }
+
+
+def _part(found: Mapping[str, Any]) -> StagedPart:
     spans = tuple(Span(int(start), int(size)) for start, size in found["spans"])
     day = date.fromisoformat(found["day"]) if found["day"] else None
-    return Part(str(found["key"]), int(found["rows"]), str(found["sha256"]), day, spans)
+    return StagedPart(str(found["key"]), int(found["rows"]), str(found["sha256"]), day, spans)
 
 
 def replaced_files(reports: Iterable[Report]) -> dict[str, str]:
@@ -130,13 +148,13 @@ def replaced_files(reports: Iterable[Report]) -> dict[str, str]:
     looked_at: set[str] = set()
     for start in sorted(replaced):
         path: list[str] = []
-        one = start
-        while one in replaced and one not in looked_at:
-            looked_at.add(one)
-            path.append(one)
-            one = replaced[one]
-        if one in path:
-            del replaced[max(path[path.index(one) :], key=lambda name: landed[name])]
+        current = start
+        while current in replaced and current not in looked_at:
+            looked_at.add(current)
+            path.append(current)
+            current = replaced[current]
+        if current in path:
+            del replaced[max(path[path.index(current) :], key=lambda name: landed[name])]
     return replaced
 
 
@@ -154,11 +172,11 @@ def valid_reports(reports: Iterable[Report]) -> list[Report]:
     return [report for report in found if report.refused is None and report.file_id not in replaced]
 
 
-def require_place(data: DataType, name: str, olds: Sequence[str], reports: Iterable[Report]) -> None:
+def require_place(table: str, name: str, olds: Sequence[str], reports: Iterable[Report]) -> None:
     """See that a file would count in the place of others; raises DataRuleError.
 
     A file that was replaced comes back in the place of the one that counts instead of it, and of no other. `reports`
-    are all of that kind of data.
+    are all of that table.
     """
     found = list(reports)
     known, replaced = {report.file_id for report in found}, replaced_files(found)
@@ -166,7 +184,7 @@ def require_place(data: DataType, name: str, olds: Sequence[str], reports: Itera
         if old == name:
             raise DataRuleError(f"{old} is the file itself, and cannot take its own place.")
         if old not in known:
-            raise DataRuleError(f"There is no file {old} of {data}: `gata ingest` said the id when it came.")
+            raise DataRuleError(f"There is no file {old} of {table}: `gata ingest` said the id when it came.")
         if replaced.get(old, name) not in (name, *olds):
             instead = counts_instead(old, replaced)
             raise DataRuleError(f"{old} counts no more, {instead} does in its place: --replaces {instead} is needed.")
@@ -181,18 +199,18 @@ def supersede(new: Report, olds: Sequence[str], reports: Iterable[Report]) -> li
     Whatever took its place before does so no more. Raises DataRuleError, see `require_place`.
     """
     others = [report for report in reports if report.file_id != new.file_id]
-    require_place(new.data, new.file_id, olds, [*others, new])
+    require_place(new.table, new.file_id, olds, [*others, new])
     freed = [
-        replace(report, replaces=tuple(one for one in report.replaces if one != new.file_id))
+        replace(report, replaces=tuple(old for old in report.replaces if old != new.file_id))
         for report in others
         if new.file_id in report.replaces
     ]
     return [*freed, replace(new, replaces=tuple(dict.fromkeys((*new.replaces, *olds))))]
 
 
-def parts_by_day(reports: Iterable[Report]) -> dict[date, list[Part]]:
-    """The parts of interactions that count, by day and in order."""
-    days: dict[date, list[Part]] = {}
+def parts_by_day(reports: Iterable[Report]) -> dict[date, list[StagedPart]]:
+    """The parts that count of a table that is curated by day, by day and in order."""
+    days: dict[date, list[StagedPart]] = {}
     for report in valid_reports(reports):
         for part in report.parts:
             if part.day:
@@ -200,7 +218,7 @@ def parts_by_day(reports: Iterable[Report]) -> dict[date, list[Part]]:
     return {day: sorted(parts) for day, parts in sorted(days.items())}
 
 
-def check_no_row_is_lost(reports: Iterable[Report], stored_rows: Mapping[Part, int]) -> list[Outcome]:
+def check_no_row_is_lost(reports: Iterable[Report], stored_rows: Mapping[StagedPart, int]) -> list[Outcome]:
     """Of every file that was read, the rows in its stored parts and its quarantine are those that it has.
 
     `stored_rows` has the rows of stored tables, as the tables themselves say; a table that is not there has none.
@@ -209,20 +227,20 @@ def check_no_row_is_lost(reports: Iterable[Report], stored_rows: Mapping[Part, i
     for report in reports:
         lost += abs(report.rows - sum(stored_rows.get(part, 0) for part in report.tables))
         checked += report.rows
-    advice = "A staged part or a quarantine table is missing or changed: `gata quarantine --replay` makes them again."
-    return [Outcome("good + bad = raw", lost, checked, advice)]
+    advice = "A staged part or a quarantine table is missing or changed: `gata quarantine --replay` writes them again."
+    return [Outcome("valid + rejected = raw", lost, checked, advice)]
 
 
 def check_no_part_is_lost(
-    parts: Iterable[Part], read_rows: Mapping[str, int], kept: int, duplicates: int
+    parts: Iterable[StagedPart], read_rows: Mapping[str, int], kept: int, duplicates: int
 ) -> list[Outcome]:
-    """Of a day or the catalogue: every part has the rows that its report says, and kept + dropped rows are theirs."""
+    """Of a day or a table: every part has the rows that its report says, and kept + dropped rows are theirs."""
     expected = {part.key: part.rows for part in parts}
     off = sum(abs(rows - read_rows.get(key, 0)) for key, rows in expected.items())
     total = sum(read_rows.values())
-    advice = "A staged part is missing or changed: `gata quarantine --replay` makes them again."
+    advice = "A staged part is missing or changed: `gata quarantine --replay` writes them again."
     defect = "This is a defect of the curation; please report it."
     return [
-        Outcome("staged parts have the rows that were sorted", off, sum(expected.values()), advice),
+        Outcome("staged parts have the rows that were validated", off, sum(expected.values()), advice),
         Outcome("kept + duplicates = staged", abs(total - kept - duplicates), total, defect),
     ]

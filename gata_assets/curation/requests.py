@@ -1,7 +1,7 @@
-"""When curation is asked for: raw files that nobody has sorted, and days that nobody has curated or that are stale.
+"""When curation is asked for: raw files without a report, and days that were not curated or are stale.
 
-Decided from what is in the store, so that there is no cursor to lose: what is sorted and curated is found no more. What
-a run was asked for and is still found is asked for again, at growing intervals and not for ever.
+Decided from what is in the store, so that there is no cursor to lose: what is validated and curated is found no more.
+What a run was asked for and is still found is asked for again, at growing intervals and not for ever.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gata_assets.batches import day_ranges
 
 @dataclass(frozen=True)
 class CurationRequest:
-    """A tenant's days to curate, from the first to the last; new files are sorted first, whatever days they touch.
+    """A tenant's days to curate, from the first to the last; new files are validated first, whatever days they touch.
 
     `key` carries a digest of the files and the days: it is the same while the same are asked for.
     """
@@ -39,7 +39,7 @@ def request_curation(
     listing: str = "",
 ) -> list[CurationRequest]:
     """Ask for the days that are missing, a request a stretch; for new files alone, for the present day; for stale days
-    alone, for the first of them, since a run makes all that are stale.
+    alone, for the first of them, since a run curates all that are stale.
 
     `waiting` are the keys of the raw files without a report, `missing` the days without a curated table, `stale` those
     of other parts than those that count; `listing` is a digest of all parts, which tells one late file from another.
@@ -74,7 +74,7 @@ class AskedRun:
     ended_at: datetime
 
 
-# A store that is away for a while is back by the third; what is wrong with data is told by the first.
+# A store that is away for a while is back by the third; what is wrong with data is shown by the first.
 _AFTER_FAILURES = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
 # What is found again at once after a run that succeeded would be found for ever.
 _AFTER_SUCCESS = timedelta(hours=1)

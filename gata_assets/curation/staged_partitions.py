@@ -1,6 +1,6 @@
-"""Good rows on their way from a raw file to curated days: one staged file, in which each day can be read by itself.
+"""Valid rows on their way from a raw file to curated days: one staged file, in which each day can be read by itself.
 
-Rows come in blocks that hold a little of many days. They are kept until there are enough, divided by day and added to
+Rows come in blocks that have a few of many days. They are kept until there are enough, divided by day and added to
 the file, each day as an Arrow stream of its own, so that neither memory nor the number of objects grows with the rows.
 Source: https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
 """
@@ -19,26 +19,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from gata_assets.curation.reports import Part, Span
+from gata_assets.curation.reports import Span, StagedPart
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, numbers_of_arrow
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
-_TIME = "timestamp"
 _EPOCH = date(1970, 1, 1)
 # A third of the size, for 60 ms more of a million rows when they are written, and 60 ms when they are read.
 _COMPRESSION = "lz4"
 
 
 class StagedPartitionWriter:
-    """Writes interactions (`STAGED`) to a file, a day at a time in spans of bytes."""
+    """Writes rows to a file, a day at a time in spans of bytes."""
 
-    def __init__(self, path: Path, *, rows_held: int = 125_000) -> None:
-        """`rows_held`: about so many are kept in memory. Twice as many take 5 MB more."""
+    ending = "arrows"
+
+    def __init__(self, path: Path, event_time: str, *, rows_held: int = 125_000) -> None:
+        """`event_time` is the column of a row's instant; about `rows_held` rows are kept in memory, of which twice as
+        many take 5 MB more.
+        """
+        self._event_time = event_time
         self._rows_held = rows_held
         self._held: dict[int, list[pa.RecordBatch]] = {}
-        self._rows_in_hand = 0
+        self._rows_waiting = 0
         self._spans: dict[date, list[Span]] = {}
         self._rows: dict[date, int] = {}
         self._digests: dict[date, Hash] = {}
@@ -58,23 +62,23 @@ class StagedPartitionWriter:
     def add(self, rows: pa.Table) -> None:
         """Take rows of any days in; such as are by day take the least time."""
         for batch in rows.combine_chunks().to_batches():
-            days = numbers_of_arrow(batch[_TIME], np.int64) // MICROS_OF_A_DAY
+            days = numbers_of_arrow(batch[self._event_time], np.int64) // MICROS_OF_A_DAY
             bounds = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
             for first, last in pairwise(bounds):
                 self._held.setdefault(int(days[first]), []).append(batch.slice(first, last - first))
-            self._rows_in_hand += len(days)
-        if self._rows_in_hand >= self._rows_held:
-            self._lay_down()
+            self._rows_waiting += len(days)
+        if self._rows_waiting >= self._rows_held:
+            self._flush()
 
-    def parts(self, key: str) -> tuple[Part, ...]:
+    def parts(self, key: str) -> tuple[StagedPart, ...]:
         """The parts, a day each and ascending, when all rows are in and the file becomes the object of that key."""
-        self._lay_down()
+        self._flush()
         return tuple(
-            Part(key, self._rows[day], self._digests[day].hexdigest(), day, tuple(spans))
+            StagedPart(key, self._rows[day], self._digests[day].hexdigest(), day, tuple(spans))
             for day, spans in sorted(self._spans.items())
         )
 
-    def _lay_down(self) -> None:
+    def _flush(self) -> None:
         for number, pieces in sorted(self._held.items()):
             day, batch, span = _EPOCH + timedelta(days=number), pa.concat_batches(pieces), pa.BufferOutputStream()
             with pa.ipc.new_stream(span, batch.schema, options=self._options) as stream:
@@ -84,7 +88,7 @@ class StagedPartitionWriter:
             self._rows[day] = self._rows.get(day, 0) + len(batch)
             self._digests.setdefault(day, sha256()).update(content)
             self._file.write(content)
-        self._held, self._rows_in_hand = {}, 0
+        self._held, self._rows_waiting = {}, 0
 
 
 def read_spans(spans: Iterable[bytes]) -> tuple[pa.Table, str]:

@@ -1,15 +1,14 @@
-"""What every row of a raw file has to keep to, and the division of rows into good and bad ones.
+"""Blocks of raw rows become valid rows and rejected ones; every row is in one of the two.
 
-A rule has a name that says what is true of a good row. A bad row is kept as it came, with all rules that it breaks,
-its file and its line.
+A rule has a name that says what is true of a valid row. A rejected row is kept as it came, with all rules that it
+breaks, its file, its number and its line. The rules are derived in `tables.row_rules`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from enum import IntFlag
+from functools import cache
 from hashlib import sha256
 
 import numpy as np
@@ -17,189 +16,101 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.curation.files.csv_records import RAGGED, READABLE, UNREADABLE
-from gata_assets.curation.files.formats import COLUMNS, CONTEXT_COLUMNS
-from gata_assets.curation.files.readers import RawRows
-from gata_assets.curation.layout import DataType
-from gata_assets.curation.policy import CurationRules, UnknownItems
-from gata_assets.interactions.rules import InteractionType
-from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, micros, numbers_as_arrow
-from gata_assets.tables.columns.utf8 import (
-    A_NUMBER,
-    NO_NUMBER,
-    NOT_TOLD,
-    Texts,
-    are_given,
-    find_codes,
-    parse_instants,
-    parse_ratings,
-)
-
-
-class Rule(IntFlag):
-    """The rules of rows; the names, in lower case, are those in quarantine and reports."""
-
-    ROW_IS_READABLE = 1
-    ROW_FITS_THE_COLUMNS = 2
-    USER_ID_IS_GIVEN = 4
-    ITEM_ID_IS_GIVEN = 8
-    INTERACTION_TYPE_IS_KNOWN = 16
-    TIMESTAMP_IS_ISO_8601 = 32
-    TIMESTAMP_IS_WITHIN_REASON = 64
-    RATING_IS_1_TO_5 = 128
-    ITEM_IS_KNOWN = 256
-    TITLE_IS_GIVEN = 512
-    PRICE_IS_A_NUMBER = 1024
-    PRICE_IS_NOT_NEGATIVE = 2048
-    AVAILABLE_AT_IS_ISO_8601 = 4096
-
-    @property
-    def label(self) -> str:
-        """The name of one rule."""
-        return str(self.name).lower()
-
-
-# Goes up when rows are judged otherwise than before under the same settings.
-_VERSION = 1
+from gata_assets.curation.files.raw_block import RAGGED, READABLE, UNREADABLE, RawBlock
+from gata_assets.curation.policy import CurationRules
+from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY
+from gata_assets.tables.row_rules import FITTING_RULE, READABLE_RULE, RowContext, rule_names, validate_columns
+from gata_assets.tables.spec import ReferenceMode, Repetitions, TableSpec
 
 # A number beyond that of any day.
 _NO_DAY = 1 << 40
 
-# Makes a table of the rows at some places.
-_Make = Callable[[NDArray[np.int64]], pa.Table]
-
-_INSTANT = pl.Datetime("us", "UTC")
-_STAGED_INTERACTIONS = {
-    "user_id": pl.String(),
-    "item_id": pl.String(),
-    "timestamp": _INSTANT,
-    "type_code": pl.UInt8(),
-    "rating": pl.Float32(),
-    **dict.fromkeys(CONTEXT_COLUMNS, pl.String()),
-}
-_STAGED_ITEMS = {
-    **dict.fromkeys(("item_id", "title", "category"), pl.String()),
-    "price": pl.Float64(),
-    **dict.fromkeys(("brand", "description"), pl.String()),
-    "available_at": _INSTANT,
-    "source_line": pl.Int64(),
-}
-STAGED: Mapping[DataType, Mapping[str, pl.DataType]] = {
-    DataType.INTERACTIONS: _STAGED_INTERACTIONS,
-    DataType.ITEMS: _STAGED_ITEMS,
-}
-
-
-def quarantine_schema(data: DataType) -> dict[str, pl.DataType]:
-    """The columns of a quarantine table: those of the raw file as texts, the whole row where it could not be read,
-    the rules that it breaks, its file and its line.
-    """
-    texts = dict.fromkeys((*COLUMNS[data].all, "row"), pl.String())
-    return {**texts, "rules": pl.List(pl.String()), "source_file": pl.String(), "source_line": pl.Int64()}
-
-
-_QUARANTINE_SCHEMAS = {data: pl.DataFrame(schema=quarantine_schema(data)).to_arrow().schema for data in DataType}
-
-
-def digest_settings(data: DataType, settings: CurationRules) -> str:
-    """Ten characters that differ where the settings could judge rows of such a file otherwise; those of items by none.
-
-    Not of the catalogue, which grows all the time: what it says of a row is told by sorting the file again.
-    """
-    parts: list[object] = [_VERSION]
-    if data is DataType.INTERACTIONS:
-        parts += [settings.earliest_at.isoformat(), settings.at_most_ahead, settings.unknown_items.value]
-    return sha256("\n".join(map(str, parts)).encode()).hexdigest()[:10]
-
-
-@dataclass(frozen=True)
-class RowRules:
-    """What rows of one file are judged by: the settings, when it landed, and the known items' ids (String, sorted)."""
-
-    settings: CurationRules
-    landed_at: datetime
-    known_items: pl.Series
-
-    @property
-    def digest(self) -> str:
-        """Ten characters that differ where a row of the file could be judged otherwise."""
-        settings = self.settings
-        instants = (settings.earliest_at.isoformat(), self.landed_at.isoformat())
-        parts = (_VERSION, *instants, settings.at_most_ahead, settings.unknown_items.value)
-        digest = sha256("\n".join(map(str, parts)).encode())
-        if settings.unknown_items is UnknownItems.REJECT:
-            digest.update("\n".join(self.known_items.to_list()).encode())
-        return digest.hexdigest()[:10]
+# Goes up when rows are validated otherwise than before under the same settings and by the same table.
+_VERSION = 2
 
 
 @dataclass(frozen=True)
 class ValidatedRows:
-    """Rows told apart: good ones as `STAGED` says, but for columns that the file does not have, bad ones as
-    `quarantine_schema`; and what was counted on the way.
+    """Rows of a block: valid ones by the table's `staged_schema`, but for columns that the file does not have, and
+    rejected ones by its `quarantine_schema`; and how many rows broke which rule, valid ones refer to nothing, and valid
+    ones lost a value.
     """
 
-    good: pa.Table
-    bad: pa.Table
-    bad_by_rule: Mapping[str, int]
-    unknown_items: int
+    valid: pa.Table
+    rejected: pa.Table
+    rejected_by_rule: Mapping[str, int]
+    unknown_by_rule: Mapping[str, int]
+    discarded_by_rule: Mapping[str, int]
 
 
-def validate_rows(data: DataType, rows: RawRows, rules: RowRules, source_file: str) -> ValidatedRows:
-    """Tell the good rows of a block from the bad; every row is in one of the two."""
-    broken = np.zeros(len(rows), dtype=np.int32)
-    judge = _judge_interactions if data is DataType.INTERACTIONS else _judge_items
-    make, unknown = judge(rows, rules, broken)
+def digest_settings(spec: TableSpec, rules: CurationRules) -> str:
+    """Ten characters that differ where the table or the settings could judge rows of a file otherwise.
+
+    Not of the rows that others refer to, which grow all the time: what they say is seen by validating the file again.
+    """
+    parts: list[object] = [_VERSION, spec.digest]
+    if spec.event_time:
+        parts += [rules.earliest_at.isoformat(), rules.at_most_ahead]
+    parts += [rules.mode_of(reference) for reference in spec.references.values()]
+    return sha256("\n".join(map(str, parts)).encode()).hexdigest()[:10]
+
+
+def digest_context(spec: TableSpec, context: RowContext) -> str:
+    """Ten characters that differ where a row of one file could be validated otherwise."""
+    modes = {name: context.modes.get(name, reference.mode) for name, reference in spec.references.items()}
+    digest = sha256("\n".join(map(str, [_VERSION, spec.digest, context.start_at, context.end_at, modes])).encode())
+    for name, known in context.known.items():
+        if modes[name] is ReferenceMode.REJECT:
+            digest.update("\n".join(map(str, known)).encode())
+    return digest.hexdigest()[:10]
+
+
+def validate_block(spec: TableSpec, block: RawBlock, context: RowContext, source_file: str) -> ValidatedRows:
+    """Divide the rows of a block into valid and rejected ones."""
+    found = validate_columns(spec, block.texts, context)
+    is_readable = pl.Series(block.faults == READABLE)
     # Of what could not be read no more is said.
-    broken[rows.faults == UNREADABLE] = Rule.ROW_IS_READABLE
-    broken[rows.faults == RAGGED] = Rule.ROW_FITS_THE_COLUMNS
-    is_good = broken == 0
-    places = np.flatnonzero(is_good)
-    counts = {rule.label: int(((broken & rule) != 0).sum()) for rule in Rule} if not is_good.all() else {}
+    broken = {name: rows & is_readable for name, rows in found.broken.items()}
+    for name, fault in ((READABLE_RULE, UNREADABLE), (FITTING_RULE, RAGGED)):
+        if (block.faults == fault).any():
+            broken[name] = pl.Series(block.faults == fault)
+    is_rejected = pl.select(pl.any_horizontal(*broken.values())).to_series() if broken else ~is_readable
+    is_valid = ~is_rejected
+    ordered = {name: broken[name] for name in rule_names(spec) if name in broken}
     return ValidatedRows(
-        good=make(places),
-        bad=_bad_rows(data, rows, broken, source_file),
-        bad_by_rule={rule: count for rule, count in counts.items() if count},
-        unknown_items=int((unknown & is_good).sum()),
+        valid=_stage(spec, found.values, block, is_valid),
+        rejected=_quarantine(spec, block, ordered, is_rejected, source_file),
+        rejected_by_rule=_count(ordered),
+        unknown_by_rule=_count({name: rows & is_valid for name, rows in found.warned.items()}),
+        discarded_by_rule=_count({name: rows & is_valid for name, rows in found.discarded.items()}),
     )
 
 
-def _judge_interactions(rows: RawRows, rules: RowRules, broken: NDArray[np.int32]) -> tuple[_Make, NDArray[np.bool_]]:
-    columns = rows.columns
-    has_item = are_given(columns["item_id"])
-    _note(broken, Rule.USER_ID_IS_GIVEN, ~are_given(columns["user_id"]))
-    _note(broken, Rule.ITEM_ID_IS_GIVEN, ~has_item)
-    codes = find_codes(columns["interaction_type"], [kind.value for kind in InteractionType])
-    _note(broken, Rule.INTERACTION_TYPE_IS_KNOWN, codes == 255)
-    instants, is_instant = parse_instants(columns["timestamp"])
-    _note(broken, Rule.TIMESTAMP_IS_ISO_8601, ~is_instant)
-    start, end = (micros(at) for at in (rules.settings.earliest_at, rules.landed_at + rules.settings.at_most_ahead))
-    _note(broken, Rule.TIMESTAMP_IS_WITHIN_REASON, is_instant & ((instants < start) | (instants >= end)))
-    ratings, has_rating, is_number = _ratings(rows)
-    _note(broken, Rule.RATING_IS_1_TO_5, has_rating & ~(is_number & (ratings >= 1) & (ratings <= 5)))
-    unknown = has_item & ~_are_among(columns["item_id"], rules.known_items)
-    if rules.settings.unknown_items is UnknownItems.REJECT:
-        _note(broken, Rule.ITEM_IS_KNOWN, unknown)
+def _count(rules: Mapping[str, pl.Series]) -> dict[str, int]:
+    return {name: count for name, rows in rules.items() if (count := int(rows.sum()))}
 
-    def make(places: NDArray[np.int64]) -> pa.Table:
-        # By day, of which many share a block: while it is in the processor's cache that costs next to nothing.
-        places = places[_by_day(instants[places])]
 
-        def texts(name: str) -> pa.Array:
-            return columns[name].take(places).as_arrow()
+def _stage(spec: TableSpec, values: pl.DataFrame, block: RawBlock, is_valid: pl.Series) -> pa.Table:
+    """Valid rows by the table's `staged_schema`.
 
-        return pa.table(
-            {
-                "user_id": texts("user_id"),
-                "item_id": texts("item_id"),
-                "timestamp": numbers_as_arrow(instants[places], pa.timestamp("us", "UTC")),
-                "type_code": numbers_as_arrow(codes[places]),
-                "rating": numbers_as_arrow(ratings[places], is_given=is_number[places]),
-                # A column that the file does not have is not made: three of them cost what comes after a tenth.
-                **{name: texts(name) for name in CONTEXT_COLUMNS if name in columns},
-            }
-        )
-
-    return make, unknown
+    By day where each is curated by itself: many days share a block, and while that is in the processor's cache, putting
+    them in order costs next to nothing.
+    """
+    if spec.repetitions is Repetitions.LATEST:
+        values = values.with_columns(pl.Series("source_line", block.lines))
+    valid = values if is_valid.all() else values.filter(is_valid)
+    if spec.partition_by and spec.event_time:
+        valid = valid[_by_day(valid[spec.event_time].to_physical().to_numpy())]
+    for column in spec.columns:
+        if column.code_of in valid.columns:
+            words = pl.Enum(spec.column(column.code_of).allowed_values or ())
+            code = pl.col(column.code_of).cast(words).to_physical().cast(column.dtype)
+            valid = valid.with_columns(code.alias(column.name))
+    # A column that the file does not have is left out where days share a file: three cost what comes after a tenth.
+    kinds = spec.staged_schema
+    absent = [] if spec.partition_by else [pl.lit(None, kinds[name]).alias(name) for name in kinds if name not in valid]
+    staged = valid.with_columns(absent).select(name for name in kinds if spec.partition_by is None or name in valid)
+    return staged.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 def _by_day(instants: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -210,96 +121,29 @@ def _by_day(instants: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.argsort((days - first).astype(np.uint16) if last - first < 1 << 16 else days, kind="stable")
 
 
-def _judge_items(rows: RawRows, rules: RowRules, broken: NDArray[np.int32]) -> tuple[_Make, NDArray[np.bool_]]:  # noqa: ARG001
-    columns = rows.columns
-    _note(broken, Rule.ITEM_ID_IS_GIVEN, ~are_given(columns["item_id"]))
-    _note(broken, Rule.TITLE_IS_GIVEN, ~are_given(columns["title"]))
-    price, has_price = _prices(rows)
-    is_number = price.is_finite().fill_null(value=False).to_numpy()
-    _note(broken, Rule.PRICE_IS_A_NUMBER, has_price & ~is_number)
-    _note(broken, Rule.PRICE_IS_NOT_NEGATIVE, is_number & (price < 0).fill_null(value=False).to_numpy())
-    available = columns.get("available_at") or _no_texts(len(rows))
-    instants, is_instant = parse_instants(available, also_days=True)
-    _note(broken, Rule.AVAILABLE_AT_IS_ISO_8601, are_given(available) & ~is_instant)
-    available_at = pl.Series(instants).cast(_INSTANT).to_frame("at").select(pl.when(pl.Series(is_instant)).then("at"))
-    table = pl.DataFrame(
-        {
-            **{name: _texts_or_none(rows, name) for name in ("item_id", "title", "category")},
-            "price": price,
-            **{name: _texts_or_none(rows, name) for name in ("brand", "description")},
-            "available_at": available_at.to_series(),
-            "source_line": pl.Series(rows.lines),
-        }
-    )
-
-    def make(places: NDArray[np.int64]) -> pa.Table:
-        return table[pl.Series(places)].to_arrow()
-
-    return make, np.zeros(len(rows), dtype=np.bool_)
-
-
-def _bad_rows(data: DataType, rows: RawRows, broken: NDArray[np.int32], source_file: str) -> pa.Table:
-    schema = _QUARANTINE_SCHEMAS[data]
-    places = np.flatnonzero(broken)
-    if not len(places):
+def _quarantine(
+    spec: TableSpec, block: RawBlock, broken: Mapping[str, pl.Series], is_rejected: pl.Series, source_file: str
+) -> pa.Table:
+    schema = _arrow_schema(spec)
+    places = is_rejected.arg_true()
+    if places.is_empty():
         return schema.empty_table()
-    # Of the bad rows alone: columns of all of them take longer than to judge them.
-    texts = {name: texts.take(places).as_arrow() for name, texts in rows.columns.items()}
-    kinds, of_kind = np.unique(broken[places], return_inverse=True)
-    names = [[rule.label for rule in Rule(kind)] for kind in kinds.tolist()]
-    broken_rules = [names[kind] for kind in of_kind.tolist()]
-    ends = np.cumsum([0, *map(len, broken_rules)], dtype=np.int64)
-    faults = Texts.of_many([rows.fault_texts.get(place, "") for place in places.tolist()])
-    columns = {
-        **{name: texts.get(name, pa.nulls(len(places), pa.large_string())) for name in COLUMNS[data].all},
-        "row": faults.as_arrow(rows.faults[places] != READABLE),
-        "rules": pa.LargeListArray.from_arrays(
-            numbers_as_arrow(ends), Texts.of_many([name for some in broken_rules for name in some]).as_arrow()
-        ),
-        "source_file": Texts.of_many([source_file] * len(places)).as_arrow(),
-        "source_line": numbers_as_arrow(rows.lines[places]),
-    }
-    return pa.table([columns[name] for name in schema.names], schema=schema)
+    # Of the rejected rows alone: names for all of them take longer than to validate them.
+    names = [pl.when(rows.gather(places)).then(pl.lit(name)) for name, rows in broken.items()]
+    at = places.to_numpy()
+    faults = [block.fault_texts.get(place) for place in at.tolist()]
+    rows = block.texts.select(pl.all().gather(places)).with_columns(
+        pl.Series("row", faults, dtype=pl.String),
+        pl.select(pl.concat_list(names).list.drop_nulls().alias("rules")).to_series(),
+        pl.lit(source_file).alias("source_file"),
+        pl.Series("source_record", block.records[at]),
+        pl.Series("source_line", block.lines[at]),
+    )
+    absent = [pl.lit(None, pl.String()).alias(name) for name in spec.quarantine_schema if name not in rows.columns]
+    whole = rows.with_columns(absent).select(*spec.quarantine_schema)
+    return whole.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
-def _note(broken: NDArray[np.int32], rule: Rule, is_broken: NDArray[np.bool_]) -> None:
-    broken |= is_broken * np.int32(rule)
-
-
-def _prices(rows: RawRows) -> tuple[pl.Series, NDArray[np.bool_]]:
-    """The prices of rows (null where there is no number), and which rows say anything there."""
-    texts = rows.columns.get("price") or _no_texts(len(rows))
-    return texts.as_series().cast(pl.Float64, strict=False), are_given(texts)
-
-
-def _ratings(rows: RawRows) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
-    """The ratings of rows, which rows say anything there, and which of these say a number."""
-    if "rating" not in rows.columns:
-        nothing = np.zeros(len(rows), dtype=np.bool_)
-        return np.zeros(len(rows), dtype=np.float32), nothing, nothing
-    texts = rows.columns["rating"]
-    ratings, found = parse_ratings(texts)
-    has_rating, is_number = found != NO_NUMBER, found == A_NUMBER
-    # What is not written as ratings are, Polars reads.
-    others = np.flatnonzero(found == NOT_TOLD)
-    if len(others):
-        rest = texts.take(others)
-        numbers = rest.as_series().cast(pl.Float32, strict=False)
-        ratings[others], is_number[others] = numbers.fill_null(0).to_numpy(), numbers.is_not_null().to_numpy()
-        has_rating[others] = are_given(rest)
-    return ratings, has_rating, is_number
-
-
-def _are_among(texts: Texts, known: pl.Series) -> NDArray[np.bool_]:
-    if known.is_empty():
-        return np.zeros(len(texts), dtype=np.bool_)
-    return texts.as_series().is_in(known.implode()).fill_null(value=False).to_numpy()
-
-
-def _texts_or_none(rows: RawRows, name: str) -> pl.Series:
-    texts = rows.columns.get(name)
-    return pl.repeat(None, len(rows), dtype=pl.String, eager=True) if texts is None else texts.as_series()
-
-
-def _no_texts(rows: int) -> Texts:
-    return Texts(np.zeros(rows + 1, dtype=np.int64), np.zeros(1, dtype=np.uint8))
+@cache
+def _arrow_schema(spec: TableSpec) -> pa.Schema:
+    return pl.DataFrame(schema=spec.quarantine_schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema

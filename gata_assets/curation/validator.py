@@ -1,16 +1,15 @@
-"""A tenant's raw files in the store: finding them, and sorting them into staged parts, quarantine and a report.
+"""A tenant's raw files in the store: found, and validated into staged parts, quarantine and a report.
 
-Nothing needs to be deleted: a part's key holds the digest of its file and rules, and what no report names does not
-count. Rules of rows stand in `core.curation_rules`; files land in `intake`, curated tables are made in `curation`.
+Nothing needs to be deleted: a part's key has the digest of its file and rules, and what no report names does not
+count. Files land in `landing`; curated tables are written above, by whoever knows what they are.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,15 +21,18 @@ import pyarrow.parquet as pq
 from gata_assets.curation.backlog import list_raw_keys
 from gata_assets.curation.files.formats import file_id, landed_at, parse_format
 from gata_assets.curation.files.open_files import read_validated
-from gata_assets.curation.layout import ITEMS_FILE, DataType, TenantLayout
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.report_store import ReportStore
-from gata_assets.curation.reports import Part, Report, supersede, valid_reports
-from gata_assets.curation.staged_partitions import StagedPartitionWriter, read_spans
-from gata_assets.curation.validation import RowRules, digest_settings
+from gata_assets.curation.reports import Report, StagedPart, supersede, valid_reports
+from gata_assets.curation.staged_partitions import read_spans
+from gata_assets.curation.validated_files import TableWriter, open_staged_writer
+from gata_assets.curation.validation import digest_context, digest_settings
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError, RawFileError
 from gata_assets.storage.digests import digest_file
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.tables.row_rules import RowContext
+from gata_assets.tables.spec import TableSpec
 
 # What is raised for a stored table that is cut off or changed: Arrow has OSError for bytes that cannot be decompressed,
 # and Polars a panic, which is no Exception. Stores themselves raise errors of ours.
@@ -38,72 +40,78 @@ DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PolarsE
 
 
 class FileValidator:
-    """Finds and sorts the raw files of one tenant; what is another's is neither read nor written."""
+    """Finds and validates the raw files of one tenant; what is another's is neither read nor written."""
 
-    def __init__(self, store: ObjectStore, tenant: str, rules: CurationRules, now: datetime) -> None:
-        """`now` is when files that are first seen landed, at the latest."""
+    def __init__(
+        self, store: ObjectStore, tenant: str, rules: CurationRules, now: datetime, tables: Mapping[str, TableSpec]
+    ) -> None:
+        """`now` is when files that are first seen landed, at the latest; `tables` are by name, those that others refer
+        to before these (`declaration.tables_by_name`).
+        """
         self.store = store
+        self.tables = tables
         self.places = TenantLayout(tenant)
         self.rules = rules
         self.now = now
         self._reports = ReportStore(store, self.places)
         self._files = 0
+        self._keys: dict[tuple[str, str], pl.Series] = {}
 
-    def raw_keys(self, data: DataType) -> list[str]:
+    def raw_keys(self, table: str) -> list[str]:
         """The raw files, of whoever put them there."""
-        return list_raw_keys(self.places, self.store, data)
+        return list_raw_keys(self.places, self.store, table)
 
-    def reports(self, data: DataType) -> list[Report]:
-        """What became of every file that was sorted, by file id; raises DamagedTableError.
+    def reports(self, table: str) -> list[Report]:
+        """What became of every file that was validated, by file id; raises DamagedTableError.
 
-        As it stands now, and yet each report is read once while nobody writes it over.
+        As of now, and yet each report is read once while nobody overwrites it.
         """
-        return self._reports.read_all(data)
+        return self._reports.read_all(table)
 
-    def unsorted(self, kinds: Iterable[DataType] = (DataType.ITEMS, DataType.INTERACTIONS)) -> list[str]:
-        """Raw files without a report, and those that were refused under other settings, kind after kind."""
+    def unvalidated(self, tables: Iterable[str] | None = None) -> list[str]:
+        """Raw files without a report, and those that were refused under other settings, table after table."""
         found = []
-        for data in kinds:
-            reports = {report.raw_key: report for report in self.reports(data)}
-            for key in self.raw_keys(data):
+        for table in self.tables if tables is None else tables:
+            reports = {report.raw_key: report for report in self.reports(table)}
+            for key in self.raw_keys(table):
                 report = reports.get(key)
                 if report is None or (report.refused and self.is_outdated(report)):
                     found.append(key)
         return found
 
     def is_outdated(self, report: Report) -> bool:
-        """Whether the rows of a file were judged by other settings than those of now."""
-        return report.rules != digest_settings(report.data, self.rules)
+        """Whether the rows of a file were validated by other settings than those of now."""
+        return report.rules != digest_settings(self.tables[report.table], self.rules)
 
     def outdated(self, reports: Iterable[Report]) -> list[Report]:
-        """The files that count though their rows were judged by other settings, of all reports of a kind."""
+        """The files that count though their rows were validated by other settings, of all reports of a table."""
         return [report for report in valid_reports(reports) if self.is_outdated(report)]
 
-    def sort_new(self, data: DataType) -> list[Report]:
-        """Sort the raw files of a kind that are `unsorted`."""
-        return [self.sort(key) for key in self.unsorted([data])]
+    def validate_new(self, table: str) -> list[Report]:
+        """Validate the raw files of a table that are `unvalidated`."""
+        return [self.validate(key) for key in self.unvalidated([table])]
 
-    def sort(self, key: str, *, replaces: Sequence[str] = (), progress: Callable[[int], None] | None = None) -> Report:
-        """Tell the good rows of a raw file from the bad ones and store both, the report last.
+    def validate(
+        self, key: str, *, replaces: Sequence[str] = (), progress: Callable[[int], None] | None = None
+    ) -> Report:
+        """Divide the rows of a raw file into valid and rejected ones and store both, the report last.
 
-        A file that cannot be read as a whole gets a report that says so, and none of its rows count. One that was
-        sorted before is sorted again, as of when it landed. `progress` is told how many rows were read so far.
+        A file that cannot be read gets a report that says so, and none of its rows count. One that was validated before
+        is validated again, as of when it landed. `progress` gets the rows that were read so far.
 
-        A refused file takes the place of others when it is read after all; where another has taken it meanwhile, it
-        stays refused.
+        A refused file supersedes others when it is read after all; where another has superseded it meanwhile, it stays
+        refused.
         """
-        data = self._data_of(key)
-        name = file_id(self.places, data, key)
-        earlier = self.find_report(data, name)
-        landed = earlier.landed_at if earlier else self._later(landed_at(self.places, data, key, self.now))
-        rules = RowRules(self.rules, landed, self.known_items)
-        settings = digest_settings(data, self.rules)
-        blank = Report(data, name, key, landed, settings)
+        spec = self.tables[self._table_of(key)]
+        name = file_id(self.places, spec.table, key)
+        earlier = self.find_report(spec.table, name)
+        landed = earlier.landed_at if earlier else self._later(landed_at(self.places, spec.table, key, self.now))
+        blank = Report(spec.table, name, key, landed, digest_settings(spec, self.rules))
         replaced = earlier.replaces if earlier else ()
         is_read_after_all = earlier is not None and earlier.refused is not None
         with self.store.local_copy(key) as path, TemporaryDirectory(prefix="gata-") as scratch:
             try:
-                report = self._sort_rows(blank, path, rules, Path(scratch), progress)
+                report = self._validate_rows(blank, path, spec, Path(scratch), progress)
             except RawFileError as error:
                 report = replace(blank, refused=str(error))
         if not is_read_after_all:
@@ -116,14 +124,14 @@ class FileValidator:
         return self._write_reports(changed)
 
     def supersede(self, new: Report, olds: Sequence[str]) -> Report:
-        """Have a file take the place of others, which then count no more; a refused one takes nobody's.
+        """Have a file supersede others, which then count no more; a refused one supersedes none.
 
-        Raises DataRuleError, see `curation_reports.require_place`.
+        Raises DataRuleError, see `reports.require_place`.
         """
         return self._write_reports(self._in_place(new, olds)) if olds else new
 
     def bring_again(self, report: Report) -> Report:
-        """Count a file of items that came a second time as the one that landed last."""
+        """Count a file that came a second time as the one that landed last."""
         return self._write_reports([replace(report, landed_at=self._later(self.now))])
 
     def _later(self, landed: datetime) -> datetime:
@@ -133,24 +141,24 @@ class FileValidator:
 
     def report_of(self, name: str) -> Report:
         """The report of a file id; raises DataRuleError where there is none."""
-        for data in DataType:
-            if report := self.find_report(data, name):
+        for table in self.tables:
+            if report := self.find_report(table, name):
                 return report
         raise DataRuleError(f"There is no file {name}: `gata quarantine` and `gata ingest` show the files' ids.")
 
-    def find_report(self, data: DataType, name: str) -> Report | None:
+    def find_report(self, table: str, name: str) -> Report | None:
         """The report of a file id, None where there is none; raises DamagedTableError."""
-        return self._reports.find(data, name)
+        return self._reports.find(table, name)
 
-    def stored_rows(self, quarantine: Part) -> tuple[Part, int]:
-        """A quarantine table and its rows as it says itself; none where it is not there or not what was written."""
+    def stored_rows(self, quarantine: StagedPart) -> tuple[StagedPart, int]:
+        """A quarantine table and its rows as it says itself; none where it is missing or not what was written."""
         try:
             with self.store.local_copy(quarantine.key) as path:
                 return quarantine, pq.read_metadata(path).num_rows if digest_file(path) == quarantine.sha256 else 0
         except (ObjectNotFoundError, *DAMAGED):
             return quarantine, 0
 
-    def read_staged(self, part: Part) -> pa.Table:
+    def read_staged(self, part: StagedPart) -> pa.Table:
         """The rows of a part; raises ObjectNotFoundError, one of DAMAGED, or DamagedTableError for other bytes than
         were written, which could be read as other rows.
         """
@@ -163,71 +171,78 @@ class FileValidator:
             raise DamagedTableError(f"{self.store.uri(part.key)} is not what was written: its SHA-256 is another.")
         return table
 
-    @cached_property
-    def known_items(self) -> pl.Series:
-        """The ids of the catalogue as it stands, ascending."""
-        try:
-            with self.store.local_copy(self.places.curated_items() + ITEMS_FILE) as path:
-                return pl.read_parquet(path, columns=["item_id"])["item_id"]
-        except ObjectNotFoundError:
-            return pl.Series("item_id", [], dtype=pl.String)
+    def known_keys(self, table: str, column: str) -> pl.Series:
+        """The values of a column of a curated table that rows refer to, as it is now; none where there is no table."""
+        if (table, column) not in self._keys:
+            key = self.places.curated(table) + f"{table}.parquet"
+            try:
+                with self.store.local_copy(key) as path:
+                    found = pl.read_parquet(path, columns=[column])[column]
+            except ObjectNotFoundError:
+                found = pl.Series(column, [], dtype=self.tables[table].curated_schema[column])
+            self._keys[table, column] = found
+        return self._keys[table, column]
 
-    def _sort_rows(
-        self, report: Report, path: Path, rules: RowRules, scratch: Path, progress: Callable[[int], None] | None
+    def forget_keys(self, table: str) -> None:
+        """Have the values of a curated table read again: it is written anew."""
+        self._keys = {known: keys for known, keys in self._keys.items() if known[0] != table}
+
+    def _context(self, spec: TableSpec, landed: datetime) -> RowContext:
+        is_timed = spec.event_time is not None
+        return RowContext(
+            self.rules.earliest_at if is_timed else None,
+            landed + self.rules.at_most_ahead if is_timed else None,
+            {name: self.known_keys(one.table, one.column) for name, one in spec.references.items()},
+            {name: self.rules.mode_of(one) for name, one in spec.references.items()},
+        )
+
+    def _validate_rows(
+        self, report: Report, path: Path, spec: TableSpec, scratch: Path, progress: Callable[[int], None] | None
     ) -> Report:
-        data, rows, unknown = report.data, 0, 0
-        by_rule: Counter[str] = Counter()
-        items, bad = [], []
+        context = self._context(spec, report.landed_at)
+        rejected, unknown, discarded = Counter[str](), Counter[str](), Counter[str]()
+        rows = 0
+        version = sha256(f"{digest_context(spec, context)}{digest_file(path)}".encode()).hexdigest()[:10]
+        name = f"{report.file_id}-{version}"
         source = report.raw_key.rpartition("/")[2]
-        version = sha256(f"{rules.digest}{digest_file(path)}".encode()).hexdigest()[:10]
-        name, staged = f"{report.file_id}-{version}", scratch / "staged"
-        with StagedPartitionWriter(staged) as writer:
-            for count, one in read_validated(path, parse_format(report.raw_key), data, rules, source):
+        with (
+            open_staged_writer(spec, scratch / "staged") as staged,
+            TableWriter(scratch / "quarantine") as quarantine,
+        ):
+            for count, block in read_validated(path, parse_format(report.raw_key), spec, context, source):
                 rows += count
-                unknown += one.unknown_items
-                by_rule.update(one.bad_by_rule)
-                if len(one.bad):
-                    bad.append(one.bad)
-                if data is DataType.INTERACTIONS:
-                    writer.add(one.good)
-                else:
-                    items.append(one.good)
+                rejected.update(block.rejected_by_rule)
+                unknown.update(block.unknown_by_rule)
+                discarded.update(block.discarded_by_rule)
+                staged.add(block.valid)
+                quarantine.add(block.rejected)
                 if progress:
                     progress(rows)
-            parts = writer.parts(f"{self.places.staged(data)}{name}.arrows")
-        if parts:
-            self.store.write_file(parts[0].key, staged)
-        elif any(map(len, items)):
-            parts = (self._write_table(f"{self.places.staged(data)}{name}.parquet", items, scratch),)
-        quarantine = None
-        if bad:
-            quarantine = self._write_table(f"{self.places.quarantine(data)}{name}.parquet", bad, scratch)
+            parts = staged.parts(f"{self.places.staged(spec.table)}{name}.{staged.ending}")
+            kept = quarantine.parts(f"{self.places.quarantine(spec.table)}{name}.parquet")
+        for file, tables in ((scratch / "staged", parts), (scratch / "quarantine", kept)):
+            if tables:
+                self.store.write_file(tables[0].key, file)
         return replace(
             report,
             rows=rows,
             parts=parts,
-            quarantine=quarantine,
-            bad_by_rule=dict(sorted(by_rule.items())),
-            unknown_items=unknown,
+            quarantine=kept[0] if kept else None,
+            rejected_by_rule=dict(sorted(rejected.items())),
+            unknown_by_rule=dict(sorted(unknown.items())),
+            discarded_by_rule=dict(sorted(discarded.items())),
         )
 
-    def _write_table(self, key: str, tables: list[pa.Table], scratch: Path) -> Part:
-        # Not by Polars, whose writer would be 7 MB of a process that writes days with Arrow's anyway.
-        path, table = scratch / "table", pa.concat_tables(tables)
-        pq.write_table(table, path, compression="zstd", write_statistics=False)
-        self.store.write_file(key, path)
-        return Part(key, len(table), digest_file(path))
-
-    def _data_of(self, key: str) -> DataType:
-        for data in DataType:
-            if key.startswith(self.places.raw(data)):
-                return data
+    def _table_of(self, key: str) -> str:
+        for table in self.tables:
+            if key.startswith(self.places.raw(table)):
+                return table
         raise DataRuleError(f"{key} is not a raw file of {self.places.tenant}.")
 
     def _in_place(self, new: Report, olds: Sequence[str]) -> list[Report]:
         if new.refused is not None:
             return [replace(new, replaces=tuple(dict.fromkeys((*new.replaces, *olds))))]
-        return supersede(new, olds, self.reports(new.data)) if olds else [new]
+        return supersede(new, olds, self.reports(new.table)) if olds else [new]
 
     def _write_reports(self, changed: Sequence[Report]) -> Report:
         """Write reports one after the other; gives the last."""

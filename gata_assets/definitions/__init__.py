@@ -82,9 +82,10 @@ def build_definitions(
         return tickets
     # Who prepares tickets alone does not load what interactions need.
     from gata_assets.definitions.interactions import build_interaction_definitions
+    from gata_assets.definitions.own_tables import build_own_table_definitions
 
     interactions = build_interaction_definitions(settings, store, options, engine=interaction_engine)
-    return dg.Definitions.merge(tickets, interactions)
+    return dg.Definitions.merge(tickets, interactions, build_own_table_definitions(settings, options))
 
 
 def _backfill_policy(settings: Settings) -> dg.BackfillPolicy:

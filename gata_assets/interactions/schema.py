@@ -1,4 +1,4 @@
-"""The tables of the interaction line: curated interactions and items, features and training rows.
+"""The tables of the interaction pipeline: curated interactions and items, features and training rows.
 
 A model says columns, types and rules. Every formula stands once, in the description of its column; a ratio whose
 denominator is zero is null. Instants are UTC, in microseconds.
@@ -6,10 +6,14 @@ denominator is zero is null. Instants are UTC, in microseconds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import pandera.polars as pa
 import polars as pl
+
+from gata_assets.tables.declaration import spec_of, tables_by_name
+from gata_assets.tables.spec import TableSpec
 
 INTERACTION_TYPES = ("view", "click", "purchase", "like", "add_to_cart", "dislike")
 
@@ -19,17 +23,43 @@ Instant = Annotated[pl.Datetime, "us", "UTC"]
 class CuratedInteractions(pa.DataFrameModel):
     """What users did with items on one day (UTC): one row an interaction, by time, then user, item and type."""
 
-    user_id: str = pa.Field(str_length={"min_value": 1}, description="The user, as the tenant names them.")
-    item_id: str = pa.Field(str_length={"min_value": 1}, description="The item, as the tenant names it.")
-    interaction_type: str = pa.Field(isin=INTERACTION_TYPES, description="What the user did.")
-    timestamp: Instant = pa.Field(description="When, in UTC.")
-    rating: pl.Float32 = pa.Field(nullable=True, ge=1, le=5, description="The user's rating, 1 to 5, where given.")
-    device_type: str = pa.Field(nullable=True, description="On what device, where given.")
-    location: str = pa.Field(nullable=True, description="Where, where given.")
-    session_id: str = pa.Field(nullable=True, description="In which session, where given.")
-    type_code: pl.UInt8 = pa.Field(lt=len(INTERACTION_TYPES), description="The type as a number, in the order above.")
-    user_key: pl.UInt64 = pa.Field(description="XXH64 of user_id in UTF-8, seed 42.")
-    item_key: pl.UInt64 = pa.Field(description="XXH64 of item_id in UTF-8, seed 42.")
+    user_id: str = pa.Field(
+        str_length={"min_value": 1}, description="The user, as the tenant names them.", metadata={"personal": True}
+    )
+    item_id: str = pa.Field(
+        str_length={"min_value": 1},
+        description="The item, as the tenant names it.",
+        metadata={"references": "items.item_id"},
+    )
+    interaction_type: str = pa.Field(
+        isin=INTERACTION_TYPES,
+        description="What the user did.",
+        metadata={"rules": {"given": "interaction_type_is_known"}},
+    )
+    timestamp: Instant = pa.Field(description="When, in UTC.", metadata={"rules": {"given": "timestamp_is_iso_8601"}})
+    rating: pl.Float32 = pa.Field(
+        nullable=True,
+        ge=1,
+        le=5,
+        description="The user's rating, 1 to 5, where given.",
+        metadata={"rules": {"type": "rating_is_1_to_5"}},
+    )
+    device_type: str = pa.Field(
+        nullable=True, description="On what device, where given.", metadata={"within": "context"}
+    )
+    location: str = pa.Field(nullable=True, description="Where, where given.", metadata={"within": "context"})
+    session_id: str = pa.Field(
+        nullable=True, description="In which session, where given.", metadata={"within": "context"}
+    )
+    type_code: pl.UInt8 = pa.Field(
+        lt=len(INTERACTION_TYPES),
+        description="The type as a number, in the order above.",
+        metadata={"code_of": "interaction_type"},
+    )
+    user_key: pl.UInt64 = pa.Field(
+        description="XXH64 of user_id in UTF-8, seed 42.", metadata={"key_of": "user_id", "personal": True}
+    )
+    item_key: pl.UInt64 = pa.Field(description="XXH64 of item_id in UTF-8, seed 42.", metadata={"key_of": "item_id"})
 
     class Config:
         """Exactly these columns, in this order."""
@@ -37,10 +67,16 @@ class CuratedInteractions(pa.DataFrameModel):
         name = "curated_interactions"
         strict = True
         ordered = True
+        metadata = {  # noqa: RUF012
+            "table": "interactions",
+            "event_time": "timestamp",
+            "partition_by": "day",
+            "unknown_columns": "reject_row",
+        }
 
 
 class CuratedItems(pa.DataFrameModel):
-    """The catalogue: the latest row of each item, by item_id."""
+    """The catalog: the latest row of each item, by item_id."""
 
     item_id: str = pa.Field(unique=True, str_length={"min_value": 1}, description="The item, as the tenant names it.")
     title: str = pa.Field(str_length={"min_value": 1}, description="Its title.")
@@ -48,8 +84,12 @@ class CuratedItems(pa.DataFrameModel):
     price: float = pa.Field(nullable=True, ge=0, description="Its price, where given.")
     brand: str = pa.Field(nullable=True, description="Its brand, where given.")
     description: str = pa.Field(nullable=True, description="What is said of it, where given.")
-    available_at: Instant = pa.Field(nullable=True, description="From when it could be seen; null: always.")
-    item_key: pl.UInt64 = pa.Field(description="XXH64 of item_id in UTF-8, seed 42.")
+    available_at: Instant = pa.Field(
+        nullable=True,
+        description="From when it could be seen; null: always.",
+        metadata={"instants": ["iso8601", "day"]},
+    )
+    item_key: pl.UInt64 = pa.Field(description="XXH64 of item_id in UTF-8, seed 42.", metadata={"key_of": "item_id"})
 
     class Config:
         """Exactly these columns, in this order."""
@@ -57,6 +97,16 @@ class CuratedItems(pa.DataFrameModel):
         name = "curated_items"
         strict = True
         ordered = True
+        metadata = {  # noqa: RUF012
+            "table": "items",
+            "key": ["item_id"],
+            "repetitions": "latest",
+            "unknown_columns": "reject_row",
+        }
+
+
+INTERACTIONS, ITEMS = "interactions", "items"
+TABLES: Mapping[str, TableSpec] = tables_by_name([spec_of(CuratedInteractions), spec_of(CuratedItems)])
 
 
 class UserFeatures(pa.DataFrameModel):
@@ -90,7 +140,7 @@ class UserFeatures(pa.DataFrameModel):
 
 
 class ItemFeatures(pa.DataFrameModel):
-    """What was done with items in the window: one row an item of it or of the catalogue before B, by item_id."""
+    """What was done with items in the window: one row an item of it or of the catalog before B, by item_id."""
 
     item_id: str = pa.Field(unique=True, description="The item.")
     total_interactions: pl.UInt32 = pa.Field(description="Interactions in the window; 0 for an item without one.")
@@ -110,8 +160,8 @@ class ItemFeatures(pa.DataFrameModel):
         nullable=True, ge=0, le=1, description="Purchases / total_interactions; null without an interaction."
     )
     click_through_rate: float = pa.Field(nullable=True, ge=0, description="Clicks / views; null without a view.")
-    category: str = pa.Field(nullable=True, description="From the catalogue.")
-    price: float = pa.Field(nullable=True, description="From the catalogue.")
+    category: str = pa.Field(nullable=True, description="From the catalog.")
+    price: float = pa.Field(nullable=True, description="From the catalog.")
 
     class Config:
         """Exactly these columns, in this order."""

@@ -6,7 +6,7 @@ time (`python -m gata_assets.interactions.warm_up`); its processes read that cac
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from io import BytesIO
 
 import numpy as np
@@ -14,16 +14,16 @@ import polars as pl
 
 from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.files.readers import read_blocks
-from gata_assets.curation.layout import DataType
-from gata_assets.curation.policy import CurationRules, UnknownItems
-from gata_assets.curation.validation import RowRules, validate_rows
+from gata_assets.curation.validation import validate_block
 from gata_assets.interactions.curated.merge import curate_interactions
 from gata_assets.interactions.features.events import code_events
 from gata_assets.interactions.features.tables import make_features
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.interactions.sampling.evidence import gather_evidence
 from gata_assets.interactions.sampling.samples import sample_rows
+from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
 from gata_assets.tables.columns.hashing import hash_ids
+from gata_assets.tables.row_rules import RowContext
 
 
 def warm_up() -> None:
@@ -58,19 +58,14 @@ def warm_up() -> None:
 
 def _validate() -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    settings = CurationRules(earliest_at=start, at_most_ahead=timedelta(hours=1), unknown_items=UnknownItems.WARN)
-    rules = RowRules(settings, start, pl.Series(["a"]))
-    for data, rows in (
-        (
-            DataType.INTERACTIONS,
-            b"user_id,item_id,interaction_type,timestamp,rating\na,a,click,2026-01-01T00:00:00Z,1\n",
-        ),
-        (DataType.ITEMS, b"item_id,title,category,price,available_at\na,a,a,1,2026-01-01\n"),
+    for table, rows in (
+        (INTERACTIONS, b"user_id,item_id,interaction_type,timestamp,rating\na,a,click,2026-01-01T00:00:00Z,1\n"),
+        (ITEMS, b"item_id,title,category,price,available_at\na,a,a,1,2026-01-01\n"),
     ):
-        for block in read_blocks(BytesIO(rows), RawFormat.CSV, data):
-            good = validate_rows(data, block(), rules, "a").good
-            if data is DataType.INTERACTIONS:
-                curate_interactions(good, [start.date()])
+        for block in read_blocks(BytesIO(rows), RawFormat.CSV, TABLES[table]):
+            valid = validate_block(TABLES[table], block(), RowContext(), "a").valid
+            if table == INTERACTIONS:
+                curate_interactions(valid, [start.date()])
 
 
 if __name__ == "__main__":

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
+
+from gata_assets.orchestration.recording import columns
 
 
 @dataclass(frozen=True)
@@ -21,3 +24,28 @@ class AssetOptions:
     code_version: str
     backfill_policy: dg.BackfillPolicy
     owners: Sequence[str] = ()
+
+    def table_spec(
+        self,
+        key: dg.AssetKey,
+        model: type[Any],
+        *,
+        group: str,
+        deps: Sequence[dg.AssetDep],
+        kinds: set[str],
+        partitions: dg.PartitionsDefinition[str] | None,
+    ) -> dg.AssetSpec:
+        """The specification of an asset that is a table, described by its pandera model."""
+        return dg.AssetSpec(
+            key,
+            deps=deps,
+            description=model.__doc__,
+            metadata=columns(model),
+            # Recorded partition by partition, so that Dagster waits for no output of the op's end.
+            skippable=True,
+            group_name=group,
+            code_version=self.code_version,
+            owners=self.owners,
+            kinds={*kinds, "parquet"},
+            partitions_def=partitions,
+        )

@@ -8,10 +8,11 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from gata_assets.curation.policy import CurationRules, UnknownItems
+from gata_assets.curation.policy import CurationRules
 from gata_assets.interactions.rules import InteractionRules, InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.settings.group import SettingsGroup
 from gata_assets.settings.values import EngineKind, comma_separated, tenant_names
+from gata_assets.tables.spec import ReferenceMode
 
 
 class InteractionSettings(SettingsGroup):
@@ -49,10 +50,10 @@ class InteractionSettings(SettingsGroup):
         description="An interaction that many hours later than its file is invalid.",
         examples=["24"],
     )
-    unknown_items: UnknownItems = Field(
-        default=UnknownItems.WARN,
+    unknown_items: ReferenceMode = Field(
+        default=ReferenceMode.WARN,
         description="What becomes of an interaction with an item that the catalog does not have.",
-        examples=[choice.value for choice in UnknownItems],
+        examples=[choice.value for choice in ReferenceMode],
     )
     positive_interaction_types: Annotated[tuple[InteractionType, ...], BeforeValidator(comma_separated)] = Field(
         default=(InteractionType.CLICK, InteractionType.PURCHASE, InteractionType.LIKE),
@@ -130,7 +131,7 @@ class InteractionSettings(SettingsGroup):
         return CurationRules(
             earliest_at=datetime.combine(self.earliest_interaction, datetime.min.time(), UTC),
             at_most_ahead=timedelta(hours=self.max_hours_ahead),
-            unknown_items=self.unknown_items,
+            references={"items": self.unknown_items},
         )
 
     @property

@@ -1,4 +1,4 @@
-"""Files on their way in: what lands, what is known again, what is judged anew, and how often the store is asked.
+"""Files on their way in: what lands, what is known again, what is validated again, and how often the store is asked.
 
 Real: the command line, files below a directory. Faked: a directory that counts what it is asked for.
 """
@@ -14,11 +14,12 @@ import pytest
 
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Landing
-from gata_assets.curation.layout import DataType
-from gata_assets.curation.policy import CurationRules, UnknownItems
+from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.validation import digest_settings
 from gata_assets.interactions.curated.curator import Curator
+from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
 from gata_assets.storage.objects import LocalStore
+from gata_assets.tables.spec import ReferenceMode
 from gata_assets_tests.cli.raw_files.test_ingest import gata, ingest, said, workplace
 from gata_assets_tests.support.raw_worlds import NOW, RULES, STRICT, curator_of, encode, interaction, item, send
 
@@ -50,17 +51,17 @@ class CountingObjects(LocalStore):
         return super().read(key)
 
 
-@pytest.mark.parametrize("data", DataType)
-def test_a_directory_takes_as_many_calls_as_it_has_files(data: DataType, tmp_path: Path) -> None:
+@pytest.mark.parametrize("data", TABLES)
+def test_a_directory_takes_as_many_calls_as_it_has_files(data: str, tmp_path: Path) -> None:
     def count(files: int) -> Counter[str]:
         store = CountingObjects(str(tmp_path / f"store-{files}"))
         for _ in range(2):
-            intake = Landing(Curator(store, "acme", RULES, NOW))
+            landing = Landing(Curator(store, "acme", RULES, NOW))
             for number in range(files):
                 path = tmp_path / f"{number}.csv"
-                row = interaction(user_id=str(number)) if data is DataType.INTERACTIONS else item(item_id=str(number))
+                row = interaction(user_id=str(number)) if data == INTERACTIONS else item(item_id=str(number))
                 path.write_bytes(encode([row], "csv"))
-                intake.take(data, path.name, path, parse_format(path.name))
+                landing.land(data, path.name, path, parse_format(path.name))
         return store.calls
 
     few, many = count(4), count(12)
@@ -68,7 +69,7 @@ def test_a_directory_takes_as_many_calls_as_it_has_files(data: DataType, tmp_pat
     assert {name: calls for name, calls in many.items() if calls > 3 * few[name]} == {}
 
 
-def test_a_file_that_comes_again_is_judged_by_the_settings_of_now(
+def test_a_file_that_comes_again_is_validated_by_the_settings_of_now(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [interaction(), interaction(timestamp="2025-06-01T00:00:00Z")]
@@ -76,11 +77,11 @@ def test_a_file_that_comes_again_is_judged_by_the_settings_of_now(
     (first,) = said(ingest("interactions", "a.csv"))
     monkeypatch.setenv("EARLIEST_INTERACTION", "2026-01-01")
     (again,) = said(ingest("interactions", "a.csv"))
-    assert [(one["good"], one["was_there"]) for one in (first, again)] == [(2, False), (1, True)]
+    assert [(one["valid"], one["was_there"]) for one in (first, again)] == [(2, False), (1, True)]
     assert again["landed_at"] == first["landed_at"]
 
 
-def test_files_of_other_rules_are_told_and_sorted_again_though_all_their_rows_were_good(
+def test_files_of_other_rules_are_shown_and_validated_again_though_all_rows_were_valid(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in "ab":
@@ -101,11 +102,11 @@ def test_files_of_other_rules_are_told_and_sorted_again_though_all_their_rows_we
     assert "gata quarantine --tenant sample --replay" in shown
     assert "There is nothing in quarantine" in shown
     replayed = said(gata(*place, "--replay"))
-    assert [(one["good"], one["bad"]) for one in replayed] == [(1, 1), (1, 1)]
+    assert [(one["valid"], one["rejected"]) for one in replayed] == [(1, 1), (1, 1)]
     assert [one["event"] for one in said(gata(*place))] == ["ROWS_IN_QUARANTINE"] * 2
     monkeypatch.delenv("EARLIEST_INTERACTION")
     assert [one["event"] for one in said(gata(*place))].count("FILE_OUTDATED") == 2
-    assert [(one["good"], one["bad"]) for one in said(gata(*place, "--replay"))] == [(2, 0), (2, 0)]
+    assert [(one["valid"], one["rejected"]) for one in said(gata(*place, "--replay"))] == [(2, 0), (2, 0)]
     assert said(gata(*place, "--replay")) == []
 
 
@@ -113,10 +114,10 @@ def test_files_of_other_rules_are_told_and_sorted_again_though_all_their_rows_we
 def test_neither_items_that_come_nor_another_day_make_files_outdated(rules: CurationRules, tmp_path: Path) -> None:
     for day in range(1, 4):
         curator = curator_of(tmp_path / "store", rules=rules, now=NOW + timedelta(days=day))
-        send(curator, [item(item_id=f"i{day}")], tmp_path / "in", data=DataType.ITEMS)
+        send(curator, [item(item_id=f"i{day}")], tmp_path / "in", data=ITEMS)
         curator.refresh_catalogue()
         send(curator, [interaction(user_id=f"u{day}")], tmp_path / "in")
-    for data in DataType:
+    for data in TABLES:
         assert len(curator.reports(data)) == 3
         assert curator.outdated(curator.reports(data)) == []
 
@@ -124,14 +125,14 @@ def test_neither_items_that_come_nor_another_day_make_files_outdated(rules: Cura
 @pytest.mark.parametrize(
     "other",
     [
-        CurationRules(RULES.earliest_at + timedelta(days=1), RULES.at_most_ahead, RULES.unknown_items),
-        CurationRules(RULES.earliest_at, RULES.at_most_ahead * 2, RULES.unknown_items),
-        CurationRules(RULES.earliest_at, RULES.at_most_ahead, UnknownItems.REJECT),
+        CurationRules(RULES.earliest_at + timedelta(days=1), RULES.at_most_ahead, RULES.references),
+        CurationRules(RULES.earliest_at, RULES.at_most_ahead * 2, RULES.references),
+        CurationRules(RULES.earliest_at, RULES.at_most_ahead, {ITEMS: ReferenceMode.REJECT}),
     ],
 )
 def test_each_setting_makes_files_of_interactions_outdated_and_none_those_of_items(other: CurationRules) -> None:
-    assert digest_settings(DataType.INTERACTIONS, other) != digest_settings(DataType.INTERACTIONS, RULES)
-    assert digest_settings(DataType.ITEMS, other) == digest_settings(DataType.ITEMS, RULES)
+    assert digest_settings(INTERACTIONS, other) != digest_settings(INTERACTIONS, RULES)
+    assert digest_settings(ITEMS, other) == digest_settings(ITEMS, RULES)
 
 
 def test_what_was_replaced_is_neither_outdated_nor_sorted_again(
@@ -155,13 +156,13 @@ def test_what_was_replaced_is_neither_outdated_nor_sorted_again(
 
 def test_one_content_under_two_names_lands_once_though_both_come_at_once(tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
-    intake = Landing(curator)
+    landing = Landing(curator)
     paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
     for path in paths:
         path.write_bytes(encode([interaction()], "csv"))
-    a, b = (intake.take(DataType.INTERACTIONS, path.name, path, parse_format(path.name)) for path in paths)
+    a, b = (landing.land(INTERACTIONS, path.name, path, parse_format(path.name)) for path in paths)
     assert (a.was_there, b.was_there, b.report) == (False, True, a.report)
-    assert len(list(curator.raw_keys(DataType.INTERACTIONS))) == 1
+    assert len(list(curator.raw_keys(INTERACTIONS))) == 1
 
 
 def test_a_content_that_landed_twice_is_known_as_the_file_that_landed_first(tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ def test_a_content_that_landed_twice_is_known_as_the_file_that_landed_first(tmp_
     assert day in first.raw_key
     again = first.raw_key.replace(day, f"{NOW.date() + timedelta(days=1)}")
     curator.store.write(again, curator.store.read(first.raw_key))
-    assert len(list(curator.raw_keys(DataType.INTERACTIONS))) == 2
+    assert len(list(curator.raw_keys(INTERACTIONS))) == 2
     assert send(curator, [interaction()], tmp_path / "in").file_id == first.file_id
 
 
@@ -182,10 +183,10 @@ def test_a_file_that_was_refused_takes_its_place_again_as_soon_as_it_can_be_read
     a = send(curator, paths["a"].read_bytes(), tmp_path / "in")
     b = send(curator, paths["b"].read_bytes(), tmp_path / "in", replaces=[a.file_id])
     curator.store.write(b.raw_key, b"no,such\ncolumns,1\n")
-    assert curator_of(tmp_path / "store", rules=STRICT).sort(b.raw_key).refused
+    assert curator_of(tmp_path / "store", rules=STRICT).validate(b.raw_key).refused
     curator.store.write_file(b.raw_key, paths["b"])
-    intake = Landing(curator)
-    told = [intake.take(DataType.INTERACTIONS, "x.csv", paths[name], parse_format("x.csv")) for name in "aba"]
+    landing = Landing(curator)
+    told = [landing.land(INTERACTIONS, "x.csv", paths[name], parse_format("x.csv")) for name in "aba"]
     assert [one.replaced_by for one in told] == [None, None, b.file_id]
 
 
@@ -222,7 +223,7 @@ def test_bad_rows_are_told_with_the_table_that_they_stand_in(workplace: Path) ->
     (told,) = said(ingest("interactions", "a.csv"))
     assert (workplace / "gata-data" / str(told["quarantine"])).is_file()
     assert (
-        f"the bad rows: {told['quarantine']} in the target"
+        f"the rejected rows: {told['quarantine']} in the target"
         in ingest("interactions", "a.csv", "--summary", "table").stdout
     )
 
@@ -232,6 +233,6 @@ def test_an_id_is_taken_as_it_stands_and_a_blank_one_for_none(ending: str, tmp_p
     curator = curator_of(tmp_path / "store")
     blanks = [interaction(user_id=blank) for blank in ("", " ", "\t", " \r ")]
     report = send(curator, [interaction(), interaction(user_id=" u1"), *blanks], tmp_path / "in", name=f"a.{ending}")
-    assert report.bad_by_rule == {"user_id_is_given": len(blanks)}
+    assert report.rejected_by_rule == {"user_id_is_given": len(blanks)}
     (part,) = report.parts
     assert sorted(curator.read_staged(part)["user_id"].to_pylist()) == [" u1", "u1"]

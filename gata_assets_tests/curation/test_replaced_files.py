@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.curation.layout import DataType
 from gata_assets.curation.reports import (
     Report,
     counts_instead,
@@ -24,6 +23,7 @@ from gata_assets.curation.reports import (
 )
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.curator import Curator
+from gata_assets.interactions.schema import INTERACTIONS, TABLES
 from gata_assets_tests.cli.raw_files.test_ingest import ingest, said, workplace
 from gata_assets_tests.support.raw_worlds import NOW, curated_rows, curator_of, encode, interaction, item
 
@@ -33,27 +33,27 @@ NAMES = "abcde"
 
 def report_of(name: str, replaces: tuple[str, ...] = (), refused: str | None = None) -> Report:
     landed_at = NOW + timedelta(seconds=ord(name[0]))
-    return Report(DataType.INTERACTIONS, name, f"{name}.csv", landed_at, "rules", replaces=replaces, refused=refused)
+    return Report(INTERACTIONS, name, f"{name}.csv", landed_at, "rules", replaces=replaces, refused=refused)
 
 
-def write(place: Path, data: DataType, name: str) -> None:
+def write(place: Path, data: str, name: str) -> None:
     """A file of one row by which it is known again."""
-    row = interaction(user_id=name) if data is DataType.INTERACTIONS else item(title=name)
+    row = interaction(user_id=name) if data is INTERACTIONS else item(title=name)
     (place / f"{name}.csv").write_bytes(encode([row], "csv"))
 
 
-def counting(curator: Curator, data: DataType) -> list[str]:
+def counting(curator: Curator, data: str) -> list[str]:
     """The names of the files whose rows stand in curated tables."""
-    if data is DataType.INTERACTIONS:
+    if data is INTERACTIONS:
         assert all(made.is_written for made in curator.curate_days(curator.stale_days()))
         return curated_rows(curator)["user_id"].to_list()
     with curator.store.local_copy(curator.places.curated_items() + "items.parquet") as path:
         return pl.read_parquet(path)["title"].to_list()
 
 
-@pytest.mark.parametrize("data", DataType)
+@pytest.mark.parametrize("data", TABLES)
 def test_a_file_that_was_replaced_is_told_so_when_it_is_sent_again_and_comes_back_when_asked(
-    data: DataType, workplace: Path
+    data: str, workplace: Path
 ) -> None:
     curator = curator_of(workplace / "gata-data", "sample")
     for name in "abc":
@@ -69,7 +69,7 @@ def test_a_file_that_was_replaced_is_told_so_when_it_is_sent_again_and_comes_bac
         shown = ingest(data.value, f"{name}.csv", "--summary", "table").stdout
         assert shown.startswith(f"REPLACED {name}.csv")
         assert f"--replaces {c['file_id']}" in shown
-        assert "good" not in shown
+        assert "valid" not in shown
         assert counting(curator, data) == ["c"]
     for wrong in (b, a):
         refused = ingest(data.value, "a.csv", "--replaces", str(wrong["file_id"]))
@@ -89,7 +89,7 @@ def test_a_file_that_was_replaced_is_told_so_when_it_is_sent_again_and_comes_bac
 
 def test_a_new_file_cannot_take_the_place_of_one_that_counts_no_more_and_does_not_land(workplace: Path) -> None:
     for name in "abc":
-        write(workplace, DataType.INTERACTIONS, name)
+        write(workplace, INTERACTIONS, name)
     (a,) = said(ingest("interactions", "a.csv"))
     (b,) = said(ingest("interactions", "b.csv", "--replaces", str(a["file_id"])))
     result = ingest("interactions", "c.csv", "--replaces", str(a["file_id"]))
@@ -99,11 +99,11 @@ def test_a_new_file_cannot_take_the_place_of_one_that_counts_no_more_and_does_no
 
 def test_a_command_that_is_repeated_changes_nothing(workplace: Path) -> None:
     for name in "ab":
-        write(workplace, DataType.INTERACTIONS, name)
+        write(workplace, INTERACTIONS, name)
     (a,) = said(ingest("interactions", "a.csv"))
     told = [said(ingest("interactions", "b.csv", "--replaces", str(a["file_id"])))[0] for _ in range(2)]
     assert [(one["event"], one["replaces"]) for one in told] == [("FILE_SORTED", [a["file_id"]])] * 2
-    assert counting(curator_of(workplace / "gata-data", "sample"), DataType.INTERACTIONS) == ["b"]
+    assert counting(curator_of(workplace / "gata-data", "sample"), INTERACTIONS) == ["b"]
 
 
 def test_a_file_takes_the_place_of_a_whole_chain_when_all_of_it_is_named() -> None:
@@ -133,7 +133,7 @@ def test_whoever_takes_the_place_of_others_counts_and_they_do_not(steps: list[tu
             changed = supersede(reports[new], olds, reports.values())
         except DataRuleError:
             with pytest.raises(DataRuleError):
-                require_place(DataType.INTERACTIONS, new, olds, reports.values())
+                require_place(INTERACTIONS, new, olds, reports.values())
             continue
         for written in changed:
             reports[written.file_id] = written
@@ -166,22 +166,22 @@ def test_a_refused_file_takes_its_place_when_it_is_read_after_all_unless_another
     curator = curator_of(tmp_path / "store")
 
     def sort(name: str, content: bytes, *replaces: str) -> Report:
-        key = f"{curator.places.raw(DataType.INTERACTIONS)}2026-01-09/{name}.csv"
+        key = f"{curator.places.raw(INTERACTIONS)}2026-01-09/{name}.csv"
         curator.store.write(key, content)
-        return curator.sort(key, replaces=replaces)
+        return curator.validate(key, replaces=replaces)
 
-    good = {name: encode([interaction(user_id=name)], "csv") for name in "abc"}
-    a = sort("a", good["a"])
+    contents = {name: encode([interaction(user_id=name)], "csv") for name in "abc"}
+    a = sort("a", contents["a"])
     assert sort("b", b"x,y\n1,2\n", a.file_id).refused
-    assert counting(curator, DataType.INTERACTIONS) == ["a"]
+    assert counting(curator, INTERACTIONS) == ["a"]
     if is_taken:
-        c = sort("c", good["c"], a.file_id)
-        b = sort("b", good["b"])
+        c = sort("c", contents["c"], a.file_id)
+        b = sort("b", contents["b"])
         assert f"--replaces {c.file_id} is needed" in (b.refused or "")
         assert (b.rows, b.parts) == (0, ()), "of a refused file no row is told"
-        assert counting(curator, DataType.INTERACTIONS) == ["c"]
-        b = sort("b", good["b"], c.file_id)
+        assert counting(curator, INTERACTIONS) == ["c"]
+        b = sort("b", contents["b"], c.file_id)
     else:
-        b = sort("b", good["b"])
+        b = sort("b", contents["b"])
     assert b.refused is None
-    assert counting(curator, DataType.INTERACTIONS) == ["b"]
+    assert counting(curator, INTERACTIONS) == ["b"]

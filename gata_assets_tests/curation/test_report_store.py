@@ -18,10 +18,11 @@ from dagster_aws.s3 import S3Resource
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.curation.layout import DataType, TenantLayout
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.report_store import ReportStore
 from gata_assets.curation.reports import Report
 from gata_assets.errors import DamagedTableError
+from gata_assets.interactions.schema import INTERACTIONS, ITEMS
 from gata_assets.orchestration.runs import Runs
 from gata_assets.settings.model import Settings, parse_settings
 from gata_assets.storage.objects import LocalStore
@@ -32,7 +33,7 @@ from gata_assets_tests.support.raw_worlds import NOW
 
 BATCH = "2026010203"
 NAMES = "abc"
-KIND = DataType.INTERACTIONS
+KIND = INTERACTIONS
 PLACES = TenantLayout("acme")
 
 
@@ -90,7 +91,7 @@ def test_only_what_was_written_since_is_read_again(tmp_path: Path) -> None:
         others.write(report_of(name))
     for _ in range(3):
         assert [one.file_id for one in mine.read_all(KIND)] == list(NAMES)
-        assert mine.read_all(DataType.ITEMS) == []
+        assert mine.read_all(ITEMS) == []
     assert store.reads == dict.fromkeys(keys.values(), 1)
     others.write(report_of("a", rows=2))
     mine.write(report_of("b", rows=3))

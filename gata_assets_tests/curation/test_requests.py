@@ -17,12 +17,12 @@ import pytest
 from gata_assets.batches import day_ranges, days_of, from_day_on
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Landing
-from gata_assets.curation.layout import DataType
 from gata_assets.curation.requests import AskedRun, RunState, ask_again, request_curation
 from gata_assets.definitions import build_definitions
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS
 from gata_assets.interactions.assets.sensor import build_new_files_sensor
 from gata_assets.interactions.curated.curator import Curator
+from gata_assets.interactions.schema import INTERACTIONS
 from gata_assets.interactions.windows import interaction_windows
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalStoreResource
@@ -181,7 +181,7 @@ def test_days_of_a_file_that_was_sorted_by_the_command_are_asked_for_each_time(
     for number in range(2):
         content = CSV.replace(b"u1", f"u{number}".encode())
         store.write(f"acme/raw/interactions/2026-01-09/late-{number}.csv", content)
-        curator.sort_new(DataType.INTERACTIONS)
+        curator.validate_new(INTERACTIONS)
         requests, _ = tick(instance, store)
         assert [(one.tags["dagster/asset_partition_range_start"], one.tags["gata/reason"]) for one in requests] == [
             ("2026-01-01", "1 days of other rows than are curated")
@@ -196,13 +196,13 @@ def test_days_of_a_file_that_counts_again_are_asked_for_within_the_hour(
     instance: dg.DagsterInstance, store: LocalStoreResource, tmp_path: Path
 ) -> None:
     curator = Curator(store, "acme", parse_settings(SETTINGS).interactions.curation_rules, datetime.now(UTC))
-    path, intake = tmp_path / "clicks.csv", Landing(curator)
+    path, landing = tmp_path / "clicks.csv", Landing(curator)
     ids: list[str] = []
 
     def bring(user: bytes) -> None:
         path.write_bytes(CSV.replace(b"u1", user))
-        taken = intake.take(DataType.INTERACTIONS, path.name, path, parse_format(path.name), replaces=ids[-1:])
-        ids.append(taken.report.file_id)
+        landed = landing.land(INTERACTIONS, path.name, path, parse_format(path.name), replaces=ids[-1:])
+        ids.append(landed.report.file_id)
 
     for user in (b"one", b"two"):
         bring(user)
@@ -265,8 +265,8 @@ def test_a_run_that_fails_is_asked_for_again_later_and_at_once_when_another_file
 ) -> None:
     run(instance, store, tick(instance, store)[0])
     store.write("acme/raw/interactions/2026-01-09/a.csv", CSV)
-    Curator(store, "acme", parse_settings(SETTINGS).interactions.curation_rules, datetime.now(UTC)).sort_new(
-        DataType.INTERACTIONS
+    Curator(store, "acme", parse_settings(SETTINGS).interactions.curation_rules, datetime.now(UTC)).validate_new(
+        INTERACTIONS
     )
     [staged] = store.list_keys("acme/staged/interactions/")
     store.write(staged, bytes(len(store.read(staged))))

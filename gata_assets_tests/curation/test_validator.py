@@ -1,4 +1,4 @@
-"""Raw files as they land and are sorted: what is kept, what goes to quarantine and why, and what is refused.
+"""Raw files as they land and are validated: what is kept, what goes to quarantine and why, and what is refused.
 
 Real: files in every format, a local store, Parquet. Nothing is faked.
 """
@@ -15,10 +15,10 @@ import pytest
 
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Landing
-from gata_assets.curation.layout import DataType
 from gata_assets.curation.staged_partitions import StagedPartitionWriter, read_spans
 from gata_assets.curation.validator import DAMAGED
 from gata_assets.errors import DamagedTableError, DataRuleError, RawFileError
+from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.raw_worlds import (
     NOW,
@@ -29,14 +29,14 @@ from gata_assets_tests.support.raw_worlds import (
     item,
     quarantined,
     send,
-    sort_new,
+    validate_new,
 )
 
 DAY = date(2026, 1, 2)
 DAY9 = date(2026, 1, 9)
 
 
-def test_a_bad_row_is_kept_as_it_came_with_all_rules_that_it_breaks_and_its_place(tmp_path: Path) -> None:
+def test_a_rejected_row_is_kept_as_it_came_with_all_rules_that_it_breaks_and_its_place(tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
     rows = [
         interaction(),
@@ -44,33 +44,34 @@ def test_a_bad_row_is_kept_as_it_came_with_all_rules_that_it_breaks_and_its_plac
         interaction(item_id=None, timestamp="2019-12-31T23:59:59Z", rating="0.5"),
     ]
     report = send(curator, rows, tmp_path / "in")
-    bad = quarantined(curator, report).to_dicts()
-    assert [row["rules"] for row in bad] == [
+    rejected = quarantined(curator, report).to_dicts()
+    assert [row["rules"] for row in rejected] == [
         ["user_id_is_given", "interaction_type_is_known", "timestamp_is_iso_8601", "rating_is_1_to_5"],
         ["item_id_is_given", "timestamp_is_within_reason", "rating_is_1_to_5"],
     ]
-    assert [(row["timestamp"], row["rating"]) for row in bad] == [("now", "nan"), ("2019-12-31T23:59:59Z", "0.5")]
-    assert [row["source_line"] for row in bad] == [3, 4]
-    assert {row["source_file"] for row in bad} == {report.raw_key.rpartition("/")[2]}
-    assert report.bad_by_rule and report.bad_by_rule["rating_is_1_to_5"] == 2
+    assert [(row["timestamp"], row["rating"]) for row in rejected] == [("now", "nan"), ("2019-12-31T23:59:59Z", "0.5")]
+    assert [row["source_line"] for row in rejected] == [3, 4]
+    assert [row["source_record"] for row in rejected] == [2, 3]
+    assert {row["source_file"] for row in rejected} == {report.raw_key.rpartition("/")[2]}
+    assert report.rejected_by_rule and report.rejected_by_rule["rating_is_1_to_5"] == 2
 
 
 @pytest.mark.parametrize(
-    ("timestamp", "is_good"),
+    ("timestamp", "is_valid"),
     [("2026-01-11T11:59:59.999999Z", True), ("2026-01-11T12:00:00Z", False), ("2020-01-01T00:00:00Z", True)],
 )
-def test_a_row_may_be_so_much_later_than_its_file_and_no_more(timestamp: str, is_good: bool, tmp_path: Path) -> None:
+def test_a_row_may_be_so_much_later_than_its_file_and_no_more(timestamp: str, is_valid: bool, tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
-    assert send(curator, [interaction(timestamp=timestamp)], tmp_path / "in").good == is_good
+    assert send(curator, [interaction(timestamp=timestamp)], tmp_path / "in").valid == is_valid
     later = curator_of(tmp_path / "store", now=datetime(2027, 1, 1, tzinfo=UTC))
-    assert later.sort(later.reports(DataType.INTERACTIONS)[0].raw_key).good == is_good
+    assert later.validate(later.reports(INTERACTIONS)[0].raw_key).valid == is_valid
 
 
-def test_items_are_judged_by_their_rules(tmp_path: Path) -> None:
+def test_items_are_validated_by_their_rules(tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
     rows = [item(), item(item_id=None), item(title=""), item(price="x"), item(price="-0.01"), item(price="inf")]
     rows += [item(item_id="i2", available_at="2026-01-01"), item(available_at="soon")]
-    report = send(curator, rows, tmp_path / "in", data=DataType.ITEMS)
+    report = send(curator, rows, tmp_path / "in", data=ITEMS)
     assert quarantined(curator, report)["rules"].to_list() == [
         ["item_id_is_given"],
         ["title_is_given"],
@@ -80,33 +81,33 @@ def test_items_are_judged_by_their_rules(tmp_path: Path) -> None:
         ["available_at_is_iso_8601"],
     ]
     assert curator.curate_items().rows == 2
-    assert curator.known_items.to_list() == ["i1", "i2"]
+    assert curator.known_keys(ITEMS, "item_id").to_list() == ["i1", "i2"]
 
 
 def test_an_item_that_the_catalogue_lacks_is_counted_or_rejected_and_replayed_when_it_came(tmp_path: Path) -> None:
     rows = [interaction(), interaction(item_id="i9")]
-    assert send(curator_of(tmp_path / "warned"), rows, tmp_path / "in").unknown_items == 2
+    assert send(curator_of(tmp_path / "warned"), rows, tmp_path / "in").unknown_by_rule == {"item_is_known": 2}
     strict = curator_of(tmp_path / "store", rules=STRICT)
     report = send(strict, rows, tmp_path / "in")
-    assert (report.good, report.bad_by_rule) == (0, {"item_is_known": 2})
-    send(strict, [item()], tmp_path / "in", data=DataType.ITEMS, name="items.csv")
+    assert (report.valid, report.rejected_by_rule) == (0, {"item_is_known": 2})
+    send(strict, [item()], tmp_path / "in", data=ITEMS, name="items.csv")
     strict.refresh_catalogue()
-    again = strict.sort(report.raw_key)
-    assert (again.good, again.bad, again.landed_at) == (1, 1, report.landed_at)
+    again = strict.validate(report.raw_key)
+    assert (again.valid, again.rejected, again.landed_at) == (1, 1, report.landed_at)
     assert strict.stale_days() == [DAY]
 
 
 def test_new_items_are_known_to_interactions_that_came_with_them(tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store", rules=STRICT)
-    for data, rows in ((DataType.INTERACTIONS, [interaction()]), (DataType.ITEMS, [item()])):
+    for data, rows in ((INTERACTIONS, [interaction()]), (ITEMS, [item()])):
         curator.store.write(curator.places.raw(data) + "2026-01-05/by hand.csv", encode(rows, "csv"))
-    assert [report.good for report in sort_new(curator)] == [1, 1]
-    assert curator.unsorted() == []
+    assert [report.valid for report in validate_new(curator)] == [1, 1]
+    assert curator.unvalidated() == []
 
 
 def test_only_a_known_file_of_the_same_kind_can_be_replaced(tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
-    items = send(curator, [item()], tmp_path / "in", data=DataType.ITEMS)
+    items = send(curator, [item()], tmp_path / "in", data=ITEMS)
     report = send(curator, [interaction()], tmp_path / "in", name="b.csv")
     for old, why in (
         (items.file_id, "no file"),
@@ -121,9 +122,9 @@ def test_the_same_content_lands_once_whatever_it_is_called(tmp_path: Path) -> No
     curator = curator_of(tmp_path / "store")
     path = tmp_path / "a.csv"
     path.write_bytes(encode([interaction()], "csv"))
-    first = Landing(curator).take(DataType.INTERACTIONS, "../Täg lich!.csv", path, parse_format(path.name))
+    first = Landing(curator).land(INTERACTIONS, "../Täg lich!.csv", path, parse_format(path.name))
     later = curator_of(tmp_path / "store", now=NOW.replace(day=20))
-    second = Landing(later).take(DataType.INTERACTIONS, "other.csv", path, parse_format(path.name))
+    second = Landing(later).land(INTERACTIONS, "other.csv", path, parse_format(path.name))
     assert (first.was_there, second.was_there, second.report) == (False, True, first.report)
     assert first.report.raw_key.startswith("acme/raw/interactions/2026-01-10/t-g-lich-")
     assert curator.store.read(first.report.raw_key) == path.read_bytes()
@@ -134,17 +135,17 @@ def test_the_same_content_lands_once_whatever_it_is_called(tmp_path: Path) -> No
 def test_a_file_that_is_cut_off_is_refused_and_stops_no_other(ending: str, cut: int, tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
     rows = [interaction(user_id=f"u{n * 7919 % 10_007}") for n in range(5_000)]
-    folder = curator.places.raw(DataType.INTERACTIONS, NOW.date())
+    folder = curator.places.raw(INTERACTIONS, NOW.date())
     curator.store.write(f"{folder}a.{ending}", encode(rows, ending)[:cut])
     curator.store.write(f"{folder}b.csv", encode([interaction()], "csv"))
     curator.store.write(f"{folder}c.xls", b"?")
     curator.store.write(f"{folder}_SUCCESS", b"")
-    reports = sort_new(curator)
+    reports = validate_new(curator)
     assert ["damaged" in (one.refused or "") for one in reports] == [True, False, False]
     assert "does not tell the format" in (reports[2].refused or "")
-    assert [one.good for one in reports] == [0, 1, 0]
-    assert curator.unsorted() == []
-    assert len(curator_of(tmp_path / "store", rules=STRICT).unsorted()) == 2
+    assert [one.valid for one in reports] == [0, 1, 0]
+    assert curator.unvalidated() == []
+    assert len(curator_of(tmp_path / "store", rules=STRICT).unvalidated()) == 2
 
 
 def test_a_file_with_the_wrong_columns_does_not_land(tmp_path: Path) -> None:
@@ -154,9 +155,9 @@ def test_a_file_with_the_wrong_columns_does_not_land(tmp_path: Path) -> None:
     assert list(curator.store.list_keys("")) == []
 
 
-def test_rows_that_do_not_fit_into_memory_are_laid_down_on_the_way_and_come_back_by_day(tmp_path: Path) -> None:
+def test_rows_that_do_not_fit_into_memory_are_written_on_the_way_and_come_back_by_day(tmp_path: Path) -> None:
     rows = pl.DataFrame({"timestamp": [datetime(2026, 1, 1 + n % 7, n % 24) for n in range(500)], "n": range(500)})
-    with StagedPartitionWriter(tmp_path / "staged", rows_held=120) as writer:
+    with StagedPartitionWriter(tmp_path / "staged", "timestamp", rows_held=120) as writer:
         on_disk = []
         for part in rows.iter_slices(50):
             writer.add(part.to_arrow())
@@ -185,9 +186,9 @@ def test_a_file_of_many_days_becomes_one_object_of_which_a_day_is_read_by_itself
 
 
 @pytest.mark.parametrize("is_table", [True, False])
-def test_rows_are_judged_by_no_catalogue_of_another_writing_than_its_manifest(is_table: bool, tmp_path: Path) -> None:
+def test_rows_are_validated_by_no_catalog_of_another_writing_than_its_manifest(is_table: bool, tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store", rules=STRICT)
-    send(curator, [item()], tmp_path / "in", data=DataType.ITEMS)
+    send(curator, [item()], tmp_path / "in", data=ITEMS)
     curator.refresh_catalogue()
     assert not curator.is_catalogue_due()
     buffer = io.BytesIO()
@@ -195,7 +196,7 @@ def test_rows_are_judged_by_no_catalogue_of_another_writing_than_its_manifest(is
     curator.store.write("acme/curated/items/items.parquet", buffer.getvalue() if is_table else b"no table")
     later = curator_of(tmp_path / "store", rules=STRICT)
     later.refresh_catalogue()
-    assert send(later, [interaction()], tmp_path / "in").bad == 0
+    assert send(later, [interaction()], tmp_path / "in").rejected == 0
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
@@ -208,10 +209,10 @@ def test_a_staged_object_that_is_cut_off_anywhere_counts_as_lost_rows(share: flo
     assert [one.failed for one in broken(made.outcomes["no_row_is_lost"])] == [500]
 
 
-@pytest.mark.parametrize("data", list(DataType))
-def test_one_changed_byte_of_what_was_staged_counts_as_lost_rows(data: DataType, tmp_path: Path) -> None:
+@pytest.mark.parametrize("data", list(TABLES))
+def test_one_changed_byte_of_what_was_staged_counts_as_lost_rows(data: str, tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
-    make, column = (item, "item_id") if data is DataType.ITEMS else (interaction, "user_id")
+    make, column = (item, "item_id") if data == ITEMS else (interaction, "user_id")
     rows = [make(**{column: f"one {number}"}) for number in range(9)]
     [part] = send(curator, rows, tmp_path / "in", data=data).parts
     content = curator.store.read(part.key)
@@ -219,7 +220,7 @@ def test_one_changed_byte_of_what_was_staged_counts_as_lost_rows(data: DataType,
         curator.store.write(part.key, content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
         with pytest.raises((DamagedTableError, *DAMAGED)):
             curator.read_staged(part)
-    made = curator.curate_items() if data is DataType.ITEMS else next(iter(curator.curate_days([part.day or DAY9])))
+    made = curator.curate_items() if data == ITEMS else next(iter(curator.curate_days([part.day or DAY9])))
     assert [one.failed for one in broken(made.outcomes["no_row_is_lost"])] == [9]
 
 

@@ -28,8 +28,9 @@ from dagster_aws.s3 import S3Resource
 from moto.server import ThreadedMotoServer
 
 from gata_assets.cli.doctor import PROBE_KEY
-from gata_assets.curation.layout import DataType, TenantLayout
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import DeleteDeniedError, StoreError
+from gata_assets.interactions.schema import ITEMS
 from gata_assets.settings.model import parse_settings, variable_names
 from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tickets.assets.io_managers import DatasetIOManager
@@ -222,12 +223,9 @@ class TestPoliciesAsWritten:
         written = statements("iam-policy-interactions.json")
         prefix = "arn:aws:s3:::<BUCKET>/<TENANT>/"
         places = TenantLayout("<TENANT>")
-        folders = {
-            key.split("/")[1]
-            for key in (places.report(DataType.ITEMS), places.staged(DataType.ITEMS), places.curated_day())
-        }
+        folders = {key.split("/")[1] for key in (places.report(ITEMS), places.staged(ITEMS), places.curated_day())}
         folders |= {key.split("/")[1] for key in (places.features("B"), places.training_data("B"))}
-        folders |= {places.quarantine(DataType.ITEMS).split("/")[1]}
+        folders |= {places.quarantine(ITEMS).split("/")[1]}
         assert set(written["WriteTables"]["Resource"]) == {f"{prefix}{folder}/*" for folder in folders}
         assert written["ReadFilesAndTables"]["Resource"] == f"{prefix}*"
         assert written["ListFilesAndTables"]["Condition"] == {"StringLike": {"s3:prefix": "<TENANT>/*"}}

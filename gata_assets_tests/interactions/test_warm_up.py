@@ -20,26 +20,26 @@ ROOT = Path(__file__).parents[2]
 
 MAKE_TABLES = """
 import io, os, tempfile
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 import polars as pl
 from numba.core.event import install_recorder
 with install_recorder("numba:compile") as compiling:
-    import gata_assets.tables.columns.utf8 as texts
+    import gata_assets.tables.columns.hashing as hashing
     import gata_assets_tests.support.sampling_oracle as oracle
     from gata_assets.interactions.curated.merge import curate_interactions
-    from gata_assets.curation.validation import RowRules, validate_rows
+    from gata_assets.curation.validation import validate_block
+    from gata_assets.interactions.schema import TABLES
     from gata_assets.tables.columns.hashing import hash_ids
-    from gata_assets.curation.layout import DataType
-    from gata_assets.curation.policy import CurationRules, UnknownItems
+    from gata_assets.tables.row_rules import RowContext
     from gata_assets.curation.files.formats import RawFormat
     from gata_assets.curation.files.readers import read_blocks
     from gata_assets_tests.support.raw_worlds import encode, interaction, item
     from gata_assets_tests.interactions.features.test_tables import A_WORLD, features_of
     from gata_assets_tests.interactions.sampling.test_truths import World
 
-    directory = Path(texts.__file__).parent
-    assert directory == Path.cwd() / "gata_assets/core"
+    directory = Path(hashing.__file__).parent
+    assert directory == Path.cwd() / "gata_assets/tables/columns"
     try:
         tempfile.TemporaryFile(dir=directory / "__pycache__")
     except OSError:
@@ -48,14 +48,13 @@ with install_recorder("numba:compile") as compiling:
         raise AssertionError("the directory can be written to")
 
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    settings = CurationRules(earliest_at=start, at_most_ahead=timedelta(hours=1), unknown_items=UnknownItems.WARN)
-    for data, row in ((DataType.INTERACTIONS, interaction()), (DataType.ITEMS, item())):
+    for table, row in (("interactions", interaction()), ("items", item())):
         for kind in RawFormat:
             for rows in (1, 3):
-                for block in read_blocks(io.BytesIO(encode([row] * rows, kind)), kind, data):
-                    good = validate_rows(data, block(), RowRules(settings, start, pl.Series(["i1"])), "a").good
-                    if data is DataType.INTERACTIONS:
-                        curate_interactions(good, [start.date()])
+                for block in read_blocks(io.BytesIO(encode([row] * rows, kind)), kind, TABLES[table]):
+                    valid = validate_block(TABLES[table], block(), RowContext(), "a").valid
+                    if table == "interactions":
+                        curate_interactions(valid, [start.date()])
     for power in (None, 0.75):
         world = World(oracle.rules_of(power=power, least=(2, 2)))
         world.rows.table(0, 3)
@@ -119,7 +118,7 @@ def test_what_an_image_compiled_is_read_where_nothing_can_be_written_and_nothing
 ) -> None:
     # The host's own name of the CPU is not that of the next host.
     run(sys.executable, "-m", "gata_assets.interactions.warm_up", directory=package.parent, NUMBA_CPU_NAME="generic")
-    assert list(package.rglob("id_keys.*.nbc"))
+    assert list(package.rglob("hashing.*.nbc"))
     before = {path: path.stat().st_mtime_ns for path in package.rglob("*.nb?")}
     assert run_without_a_place_to_write(MAKE_TABLES, package, NUMBA_CPU_NAME="generic") == ""
     assert {path: path.stat().st_mtime_ns for path in package.rglob("*.nb?")} == before
@@ -127,10 +126,10 @@ def test_what_an_image_compiled_is_read_where_nothing_can_be_written_and_nothing
 
 def test_what_was_compiled_is_kept_where_the_environment_says(tmp_path: Path) -> None:
     run(sys.executable, "-c", KEY_AN_ID, NUMBA_CACHE_DIR=str(tmp_path))
-    assert list(tmp_path.rglob("id_keys.*.nbc"))
+    assert list(tmp_path.rglob("hashing.*.nbc"))
 
 
 def test_without_a_place_to_keep_what_was_compiled_it_is_compiled_anew(package: Path) -> None:
-    (package / "core" / "__pycache__").mkdir()
+    (package / "tables" / "columns" / "__pycache__").mkdir()
     assert int(run_without_a_place_to_write(KEY_AN_ID, package)) == 0x98B1582B0977E704
     assert not list(package.rglob("*.nbc"))

@@ -1,6 +1,6 @@
 """Small worlds of raw files: rows as a tenant would send them, written in every format, and a curator of a directory.
 
-Plain values and files; nothing is faked. The tests that use them stand in test_raw_rows, test_curation and others.
+Plain values and files; nothing is faked. The tests of curation use them.
 """
 
 from __future__ import annotations
@@ -16,33 +16,35 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from gata_assets.curation.files.formats import COLUMNS, parse_format
+from gata_assets.curation.curated.curator import CuratedPartition
+from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Landing
-from gata_assets.curation.layout import DataType
-from gata_assets.curation.policy import CurationRules, UnknownItems
+from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.reports import Report
-from gata_assets.interactions.curated.curator import Curated, Curator
+from gata_assets.interactions.curated.curator import Curator
+from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
+from gata_assets.tables.spec import ReferenceMode
 
 Row = Mapping[str, str | None]
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
-RULES = CurationRules(datetime(2020, 1, 1, tzinfo=UTC), timedelta(hours=24), UnknownItems.WARN)
-STRICT = CurationRules(datetime(2020, 1, 1, tzinfo=UTC), timedelta(hours=24), UnknownItems.REJECT)
+RULES = CurationRules(datetime(2020, 1, 1, tzinfo=UTC), timedelta(hours=24))
+STRICT = CurationRules(datetime(2020, 1, 1, tzinfo=UTC), timedelta(hours=24), {ITEMS: ReferenceMode.REJECT})
 ENDINGS = [f"{kind}{pack}" for kind in ("csv", "jsonl", "parquet") for pack in ("", ".gz", ".zst")]
 
 
 def interaction(**values: str | None) -> dict[str, str | None]:
-    """A good row, but for the values given."""
-    row: dict[str, str | None] = dict.fromkeys(COLUMNS[DataType.INTERACTIONS].all)
+    """A valid row, but for the values given."""
+    row: dict[str, str | None] = dict.fromkeys(column.name for column in TABLES[INTERACTIONS].raw_columns)
     row |= {"user_id": "u1", "item_id": "i1", "interaction_type": "view", "timestamp": "2026-01-02T03:04:05Z"}
     return row | values
 
 
 def item(**values: str | None) -> dict[str, str | None]:
-    """A good row of an item, but for the values given."""
-    row: dict[str, str | None] = dict.fromkeys(COLUMNS[DataType.ITEMS].all)
+    """A valid row of an item, but for the values given."""
+    row: dict[str, str | None] = dict.fromkeys(column.name for column in TABLES[ITEMS].raw_columns)
     return row | {"item_id": "i1", "title": "A thing", "price": "9.50"} | values
 
 
@@ -79,26 +81,26 @@ def send(
     rows: Sequence[Row] | bytes,
     directory: Path,
     *,
-    data: DataType = DataType.INTERACTIONS,
+    data: str = INTERACTIONS,
     name: str = "file.csv",
     replaces: Sequence[str] = (),
 ) -> Report:
-    """Take in a file of rows or bytes, as `gata ingest` does."""
+    """Land a file of rows or bytes, as `gata ingest` does."""
     directory.mkdir(exist_ok=True)
     path = directory / name
     path.write_bytes(rows if isinstance(rows, bytes) else encode(rows, name.partition(".")[2]))
-    return Landing(curator).take(data, name, path, parse_format(name), replaces=replaces).report
+    return Landing(curator).land(data, name, path, parse_format(name), replaces=replaces).report
 
 
-def sort_new(curator: Curator) -> list[Report]:
-    """Sort what others put there as a run does: items first, and the catalogue before interactions."""
-    reports = curator.sort_new(DataType.ITEMS)
+def validate_new(curator: Curator) -> list[Report]:
+    """Validate what others put there as a run does: items first, and the catalog before interactions."""
+    reports = curator.validate_new(ITEMS)
     curator.refresh_catalogue()
-    return reports + curator.sort_new(DataType.INTERACTIONS)
+    return reports + curator.validate_new(INTERACTIONS)
 
 
-def curate_day(curator: Curator, day: date) -> Curated:
-    """Make one day anew."""
+def curate_day(curator: Curator, day: date) -> CuratedPartition:
+    """Curate one day."""
     (made,) = curator.curate_days([day])
     return made
 

@@ -1,10 +1,10 @@
-"""`gata ingest`: raw files of a tenant, landed as they are and sorted into good and bad rows."""
+"""`gata ingest`: raw files of a tenant, landed as they are and validated."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,6 @@ from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curat
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.formats import FORMATS, FileFormat, is_raw_name, parse_format
 from gata_assets.curation.landing import Landing
-from gata_assets.curation.layout import DataType
 from gata_assets.errors import RawFileError
 from gata_assets.settings.model import Settings
 
@@ -32,7 +31,7 @@ class _Given:
 
 def run(
     settings: Settings,
-    data: str,
+    table: str,
     files: Sequence[str],
     *,
     tenant: str,
@@ -40,13 +39,12 @@ def run(
     replaces: Sequence[str],
     as_table: bool,
 ) -> bool:
-    """Land and sort files, show each, and say whether all rows could be read.
+    """Land and validate files, show each, and say whether all rows could be read.
 
     `files` may name directories, of which all files with a known ending are taken, and `-` for stdin. Raises
     RawFileError where there is nothing to take or a format is not known; DataRuleError for a file that cannot be
     replaced, before anything lands.
     """
-    kind = DataType(data)
     known = _require_format(file_format) if file_format else None
     with TemporaryDirectory(prefix="gata-") as scratch, followed() as display:
         given = list(_files(files, known, Path(scratch)))
@@ -55,37 +53,41 @@ def run(
         if replaces and len(given) > 1:
             raise RawFileError(f"--replaces goes with one file, and {files[0]} has {len(given):,}.")
         curator = open_curator(settings, tenant)
-        if kind is DataType.INTERACTIONS:
-            # Items that came before are to be known.
-            curator.refresh_catalogue()
-        intake = Landing(curator)
+        _require_table(table, curator.tables)
+        # What rows refer to, and landed before, is to be known.
+        curator.refresh_referenced(curator.referenced(table))
+        landing = Landing(curator)
         outcomes = []
         for one in given:
             display.begin(one.name)
-            outcomes.append(ingest_file(intake, kind, one, replaces, display.show))
+            outcomes.append(ingest_file(landing, table, one, replaces, display.show))
             show_outcomes(outcomes[-1:], as_table=as_table)
-        if kind is DataType.ITEMS:
-            curator.refresh_catalogue()
+        curator.refresh_referenced([table])
     return not any(outcome.is_refused for outcome in outcomes)
 
 
 def ingest_file(
-    intake: Landing, data: DataType, file: _Given, replaces: Sequence[str], progress: Callable[[int], None]
+    landing: Landing, table: str, file: _Given, replaces: Sequence[str], progress: Callable[[int], None]
 ) -> FileOutcome:
-    """Take one file in, and say what became of it, or of the same content when it came before."""
+    """Land one file, and say what became of it, or of the same content when it came before."""
     started = perf_counter()
     try:
         file_format = file.format or _format_by_name(file.path.name)
-        taken = intake.take(data, file.path.name, file.path, file_format, replaces=replaces, progress=progress)
+        landed = landing.land(table, file.path.name, file.path, file_format, replaces=replaces, progress=progress)
     except RawFileError as error:
         return FileOutcome(file.name, refused=str(error), seconds=perf_counter() - started)
     return FileOutcome(
         file.name,
-        taken.report,
-        was_there=taken.was_there,
-        replaced_by=taken.replaced_by,
+        landed.report,
+        was_there=landed.was_there,
+        replaced_by=landed.replaced_by,
         seconds=perf_counter() - started,
     )
+
+
+def _require_table(table: str, known: Iterable[str]) -> None:
+    if table not in known:
+        raise RawFileError(f"{table} is no table: there are {', '.join(sorted(known))}.")
 
 
 def _files(names: Sequence[str], known: FileFormat | None, scratch: Path) -> Iterator[_Given]:

@@ -16,6 +16,7 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.curation.reports import Report
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
+from gata_assets.settings.table_specs import all_tables
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
 
@@ -51,14 +52,19 @@ class FileOutcome:
         """What became of it, for machines."""
         if self.replaced_by:
             return "FILE_REPLACED"
-        return "FILE_REFUSED" if self.is_refused else "FILE_SORTED"
+        return "FILE_REFUSED" if self.is_refused else "FILE_VALIDATED"
 
 
 def open_curator(settings: Settings, tenant: str, now: datetime | None = None) -> Curator:
-    """The curator of a tenant; says on stderr when nobody prepares the tenant's data."""
+    """The curator of all tables of a tenant; warns on stderr where nobody prepares the tenant's data."""
     if tenant not in settings.tenants_prepared:
-        text_console(stderr=True).print(f"TENANTS does not name {tenant}: its data is kept and sorted, not prepared.")
-    return Curator(_open_store(settings), tenant, settings.interactions.curation_rules, now or datetime.now(UTC))
+        text_console(stderr=True).print(
+            f"TENANTS does not name {tenant}: its data is kept and validated, not prepared."
+        )
+    tables = all_tables(settings)
+    return Curator(
+        _open_store(settings), tenant, settings.interactions.curation_rules, now or datetime.now(UTC), tables
+    )
 
 
 def _open_store(settings: Settings) -> ObjectStore:
@@ -71,7 +77,7 @@ def _open_store(settings: Settings) -> ObjectStore:
 
 
 class Followed:
-    """How far the sorting of files is: a line with rows and rate on a terminal, nothing elsewhere."""
+    """How far the validation of files is: a line with rows and rate on a terminal, nothing elsewhere."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
@@ -83,7 +89,7 @@ class Followed:
         self._name = name
 
     def show(self, rows: int) -> None:
-        """So many rows of it are sorted."""
+        """So many rows of it are validated."""
         self._say(f"{self._name}: {rows:,} rows")
 
     def _say(self, text: str) -> None:
@@ -127,17 +133,21 @@ def _print_outcome(outcome: FileOutcome) -> None:
     rate = f", {report.rows / outcome.seconds:,.0f} rows/s" if is_long else ""
     landed = f"already landed on {report.landed_at:%Y-%m-%d}" if outcome.was_there else "landed"
     console.print(f"{outcome.name}: {landed} as {report.file_id}", markup=False)
-    console.print(f"  {report.rows:,} rows: {report.good:,} good, {report.bad:,} in quarantine{rate}", markup=False)
+    console.print(
+        f"  {report.rows:,} rows: {report.valid:,} valid, {report.rejected:,} in quarantine{rate}", markup=False
+    )
     if report.days:
         console.print(f"  days: {len(report.days)}, from {report.days[0]} to {report.days[-1]}", markup=False)
-    for rule, rows in (report.bad_by_rule or {}).items():
+    for rule, rows in report.rejected_by_rule.items():
         console.print(f"  {rows:,} broke {rule}", markup=False)
     if report.quarantine:
-        console.print(f"  the bad rows: {report.quarantine.key} in the target", markup=False, soft_wrap=True)
-    if report.unknown_items:
-        console.print(f"  {report.unknown_items:,} good rows name items that the catalogue does not have", markup=False)
+        console.print(f"  the rejected rows: {report.quarantine.key} in the target", markup=False, soft_wrap=True)
+    for rule, rows in report.unknown_by_rule.items():
+        console.print(f"  {rows:,} valid rows refer to nothing, as {rule} says", markup=False)
+    for rule, rows in report.discarded_by_rule.items():
+        console.print(f"  {rows:,} valid rows lost a value that broke {rule}", markup=False)
     for old in report.replaces:
-        console.print(f"  takes the place of {old}", markup=False)
+        console.print(f"  supersedes {old}", markup=False)
 
 
 def _describe(outcome: FileOutcome) -> dict[str, object]:
@@ -150,11 +160,12 @@ def _describe(outcome: FileOutcome) -> dict[str, object]:
             "landed_at": report.landed_at.isoformat(),
             "was_there": outcome.was_there,
             "rows": report.rows,
-            "good": report.good,
-            "bad": report.bad,
-            "bad_by_rule": report.bad_by_rule or {},
+            "valid": report.valid,
+            "rejected": report.rejected,
+            "rejected_by_rule": report.rejected_by_rule,
+            "unknown_by_rule": report.unknown_by_rule,
+            "discarded_by_rule": report.discarded_by_rule,
             "quarantine": report.quarantine.key if report.quarantine else None,
-            "unknown_items": report.unknown_items,
             # Their number: a file of years touches thousands.
             "days": len(report.days),
             "first_day": str(report.days[0]) if report.days else None,

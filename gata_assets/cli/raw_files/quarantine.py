@@ -1,4 +1,4 @@
-"""`gata quarantine`: which rows and files of a tenant do not count and why, and sorting them again."""
+"""`gata quarantine`: which rows and files of a tenant do not count and why, and validating them again."""
 
 from __future__ import annotations
 
@@ -6,44 +6,44 @@ import json
 from collections.abc import Sequence
 from time import perf_counter
 
+import click
 from rich.table import Table
 
 from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator, show_outcomes
 from gata_assets.cli.terminal import text_console
-from gata_assets.curation.layout import DataType
 from gata_assets.curation.reports import Report, replaced_files
-from gata_assets.curation.validation import Rule
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
+from gata_assets.tables.row_rules import rule_names
 
 _WIDEST = 1_000
-RULES = tuple(rule.label for rule in Rule)
 
 
 def run(settings: Settings, tenant: str, *, rule: str | None, file_id: str | None, as_table: bool) -> None:
-    """Show bad rows by rule and file, files that were refused, and those that were judged by other settings.
+    """Show rejected rows by rule and file, files that were refused, and those that were validated by other settings.
 
     Raises DataRuleError for an unknown file.
     """
     curator = open_curator(settings, tenant)
+    _require_rule(rule, curator)
     reports = find_reports(curator, file_id)
     rows = [
         (broken, report.file_id, count)
         for report in reports
-        for broken, count in sorted((report.bad_by_rule or {}).items())
+        for broken, count in sorted(report.rejected_by_rule.items())
         if rule in (None, broken)
     ]
     refused = [report for report in reports if report.refused and rule is None]
     outdated = [report for report in reports if curator.is_outdated(report) and not report.refused and rule is None]
     if as_table:
-        if not any(curator.reports(data) for data in DataType):
-            text_console().print(f"No file of {tenant} was sorted so far: `gata ingest` brings some.")
+        if not any(curator.reports(table) for table in curator.tables):
+            text_console().print(f"No file of {tenant} was validated so far: `gata ingest` lands files.")
             return
         _print_tables(sorted(rows), refused)
         if outdated:
             again = f"gata quarantine --tenant {tenant} --replay"
-            text_console().print(f"{say_outdated(len(outdated))} To sort them again: {again}", markup=False)
+            text_console().print(f"{say_outdated(len(outdated))} To validate them again: {again}", markup=False)
         return
     for broken, name, count in sorted(rows):
         print(json.dumps({"event": "ROWS_IN_QUARANTINE", "rule": broken, "file_id": name, "rows": count}))
@@ -54,41 +54,46 @@ def run(settings: Settings, tenant: str, *, rule: str | None, file_id: str | Non
 
 
 def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bool) -> bool:
-    """Sort the files again that `find_reports` finds, show each, and say whether all could be read."""
+    """Validate the files again that `find_reports` finds, show each, and say whether all could be read."""
     curator = open_curator(settings, tenant)
-    curator.refresh_catalogue()
+    curator.refresh_referenced(curator.tables)
     outcomes = []
     with followed() as display:
         for report in find_reports(curator, file_id):
             started = perf_counter()
             display.begin(report.file_id)
-            again = curator.sort(report.raw_key, progress=display.show)
+            again = curator.validate(report.raw_key, progress=display.show)
             outcomes.append(FileOutcome(report.file_id, again, seconds=perf_counter() - started))
             show_outcomes(outcomes[-1:], as_table=as_table)
-            if again.data is DataType.ITEMS:
-                curator.refresh_catalogue()
+            curator.refresh_referenced([again.table])
     if as_table and not outcomes:
-        text_console().print("There is nothing in quarantine, and nothing to sort again.")
+        text_console().print("There is nothing in quarantine, and nothing to validate again.")
     return not any(outcome.is_refused for outcome in outcomes)
 
 
+def _require_rule(rule: str | None, curator: Curator) -> None:
+    known = {name for spec in curator.tables.values() for name in rule_names(spec)}
+    if rule and rule not in known:
+        raise click.BadParameter(f"there are: {', '.join(sorted(known))}.", param_hint="--rule")
+
+
 def find_reports(curator: Curator, file_id: str | None) -> Sequence[Report]:
-    """The files with bad rows, the refused ones and those that were judged by other settings than those of now, items
-    first; or the one asked for. Raises DataRuleError for one that is unknown or was replaced.
+    """The files with rejected rows, the refused ones and those that were validated by other settings than those of now;
+    or the one asked for. Raises DataRuleError for one that is unknown or was replaced.
     """
     if file_id:
         report = curator.report_of(file_id)
-        if instead := replaced_files(curator.reports(report.data)).get(file_id):
-            raise DataRuleError(f"{file_id} counts no more: {instead} took its place.")
+        if instead := replaced_files(curator.reports(report.table)).get(file_id):
+            raise DataRuleError(f"{file_id} counts no more: {instead} has superseded it.")
         return [report]
     found: list[Report] = []
-    for data in (DataType.ITEMS, DataType.INTERACTIONS):
-        reports = curator.reports(data)
+    for table in curator.tables:
+        reports = curator.reports(table)
         replaced = replaced_files(reports)
         found += [
             report
             for report in reports
-            if report.file_id not in replaced and (report.bad or report.refused or curator.is_outdated(report))
+            if report.file_id not in replaced and (report.rejected or report.refused or curator.is_outdated(report))
         ]
     return found
 
@@ -96,7 +101,8 @@ def find_reports(curator: Curator, file_id: str | None) -> Sequence[Report]:
 def say_outdated(files: int) -> str:
     """How many files count by rules that hold no more, for people."""
     are = "files count" if files != 1 else "file counts"
-    return f"{files:,} {are} by other rules than those of now (EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS)."
+    settings = "EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS"
+    return f"{files:,} {are} by other rules than those of now (of their table, or {settings})."
 
 
 def _print_tables(rows: Sequence[tuple[str, str, int]], refused: Sequence[Report]) -> None:

@@ -1,7 +1,7 @@
-"""CSV records in a run of bytes, by RFC 4180: where their fields are, and which cannot be told.
+"""CSV records in a run of bytes, by RFC 4180: where their fields are, and which records are at fault.
 
 A quote opens a field only at its start. No record is lost: one with other fields than the header, with text after a
-closing quote, or with a quote that does not close is told as such, with its line.
+closing quote, or with a quote that does not close is marked as such, with its line.
 Source: https://www.rfc-editor.org/rfc/rfc4180
 """
 
@@ -10,15 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
+from gata_assets.curation.files.raw_block import RAGGED, READABLE, UNREADABLE
+from gata_assets.tables.columns.arrow_buffers import texts_as_series
 from gata_assets.tables.columns.jit import compiled
-from gata_assets.tables.columns.utf8 import Texts
 
 # A record with a quoted field that is longer has a quote that does not close: its first line is taken for the record.
 LONGEST_RECORD = 1 << 20
 
-READABLE, UNREADABLE, RAGGED = 0, 1, 2
+_COMMA = 44
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,14 @@ class Records:
     used: int
     used_lines: int
 
-    def texts(self, data: NDArray[np.uint8], field: int) -> Texts:
-        """One field of all records, without its quotes; empty for a record at fault."""
-        return Texts(*_gather(data, self.bounds, field))
+    def texts(self, data: NDArray[np.uint8], field: int) -> pl.Series:
+        """One field of all records, without its quotes; null for an empty one, and for a record at fault."""
+        return texts_as_series(*_gather(data, self.bounds, field))
+
+    def set_fault(self, places: NDArray[np.int64], fault: int) -> None:
+        """Mark records as being at fault, which then have no fields."""
+        self.faults[places] = fault
+        self.bounds[places] = 0
 
     def fault_texts(self, data: NDArray[np.uint8]) -> dict[int, str]:
         """The records at fault as they came, by their place."""
@@ -46,12 +53,12 @@ class Records:
         return {row: data[slice(*self.spans[row])].tobytes().decode(errors="replace").rstrip("\r") for row in places}
 
 
-def split_records(data: NDArray[np.uint8], fields: int, *, is_last: bool) -> Records:
+def split_records(data: NDArray[np.uint8], fields: int, *, is_last: bool, separator: int = _COMMA) -> Records:
     """Find the whole records of a block that starts with one; of the last block, all."""
     lines = int(np.count_nonzero(data == 10)) + 1
     bounds, spans = np.zeros((lines, fields, 2), dtype=np.int32), np.empty((lines, 2), dtype=np.int32)
     line, faults = np.empty(lines, dtype=np.int64), np.empty(lines, dtype=np.uint8)
-    records, used, used_lines = _split(data, fields, is_last, bounds, spans, line, faults)
+    records, used, used_lines = _split(data, fields, separator, is_last, bounds, spans, line, faults)
     return Records(bounds[:records], spans[:records], line[:records], faults[:records], used, used_lines)
 
 
@@ -66,6 +73,7 @@ def _line_end(data: NDArray[np.uint8], at: int) -> int:
 def _split(
     data: NDArray[np.uint8],
     fields: int,
+    separator: int,
     is_last: bool,
     bounds: NDArray[np.int32],
     spans: NDArray[np.int32],
@@ -99,7 +107,7 @@ def _split(
                     at, line, fault = _line_end(data, begin), first_line, UNREADABLE
                     break
                 at += 1
-                while at < stop and data[at] != 44 and data[at] != 10:
+                while at < stop and data[at] != separator and data[at] != 10:
                     if data[at] != 13 or (at + 1 < stop and data[at + 1] != 10):
                         fault = UNREADABLE
                     at += 1
@@ -109,7 +117,7 @@ def _split(
                     break
             else:
                 start = at
-                while at < stop and data[at] != 44 and data[at] != 10:
+                while at < stop and data[at] != separator and data[at] != 10:
                     at += 1
                 end = at
                 if end > start and data[end - 1] == 13 and (end == stop or data[end] == 10):

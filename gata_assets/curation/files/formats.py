@@ -1,19 +1,17 @@
-"""Raw files: their names, formats and columns.
+"""Raw files: what they are called in the store, and what a name says of the format.
 
-What a file is called in the store, what its name says of its format, and whether it has the columns of its table.
-Its rows are read in `raw_rows`; where it stands is in `interaction_places`.
+Their rows are read in `readers`; where they are is in `layout`, and whether they have a table's columns in `columns`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
-from gata_assets.curation.layout import DataType, TenantLayout
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import RawFileError
 
 
@@ -43,29 +41,6 @@ class FileFormat:
         return f"{self.format}.{self.compression}" if self.compression else str(self.format)
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The columns of a raw table: those that it must have, and those that it may have."""
-
-    required: tuple[str, ...]
-    optional: tuple[str, ...]
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        """All columns, required ones first."""
-        return self.required + self.optional
-
-
-# Optional columns of interactions that may also be fields of one named `context`.
-CONTEXT_COLUMN = "context"
-CONTEXT_COLUMNS = ("device_type", "location", "session_id")
-COLUMNS = {
-    DataType.INTERACTIONS: Columns(
-        ("user_id", "item_id", "interaction_type", "timestamp"), ("rating", *CONTEXT_COLUMNS)
-    ),
-    DataType.ITEMS: Columns(("item_id", "title"), ("category", "price", "brand", "description", "available_at")),
-}
-
 _ENDINGS = {"csv": RawFormat.CSV, "parquet": RawFormat.PARQUET}
 _ENDINGS |= dict.fromkeys(("jsonl", "ndjson"), RawFormat.JSON_LINES)
 _COMPRESSIONS = {"gz": Compression.GZIP, "zst": Compression.ZSTD}
@@ -85,11 +60,9 @@ def parse_format(name: str) -> FileFormat:
     return FileFormat(_ENDINGS[endings[-1]], compression)
 
 
-def raw_key(
-    places: TenantLayout, data: DataType, name: str, file_format: FileFormat, digest: str, landed_on: date
-) -> str:
+def raw_key(places: TenantLayout, table: str, name: str, file_format: FileFormat, digest: str, landed_on: date) -> str:
     """Where a file that lands is put: by day, under its name made safe and the start of its SHA-256."""
-    return f"{places.raw(data, landed_on)}{_safe_stem(name)}-{content_mark(digest)}.{file_format}"
+    return f"{places.raw(table, landed_on)}{_safe_stem(name)}-{content_mark(digest)}.{file_format}"
 
 
 def content_mark(digest: str) -> str:
@@ -110,52 +83,27 @@ def is_raw_name(name: str) -> bool:
     return name.rpartition("/")[2][:1] not in "._"
 
 
-def file_id(places: TenantLayout, data: DataType, key: str) -> str:
+def file_id(places: TenantLayout, table: str, key: str) -> str:
     """A raw file's short name for reports and parts: its day, its name and a digest of its key."""
-    below = key.removeprefix(places.raw(data))
-    landed_on = landing_day(places, data, key)
+    below = key.removeprefix(places.raw(table))
+    landed_on = landing_day(places, table, key)
     digest = sha256(below.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return "-".join([*([landed_on.isoformat()] if landed_on else []), _safe_stem(below.rpartition("/")[2]), digest])
 
 
-def landing_day(places: TenantLayout, data: DataType, key: str) -> date | None:
+def landing_day(places: TenantLayout, table: str, key: str) -> date | None:
     """The day that a raw file's folder names, None where it names none."""
-    folder = key.removeprefix(places.raw(data)).partition("/")[0]
+    folder = key.removeprefix(places.raw(table)).partition("/")[0]
     try:
         return date.fromisoformat(folder) if re.fullmatch(r"\d{4}-\d{2}-\d{2}", folder, re.ASCII) else None
     except ValueError:
         return None
 
 
-def landed_at(places: TenantLayout, data: DataType, key: str, now: datetime) -> datetime:
+def landed_at(places: TenantLayout, table: str, key: str, now: datetime) -> datetime:
     """When a file landed that is first seen now: now, or the end of the day that its folder names if that is past."""
-    day = landing_day(places, data, key)
+    day = landing_day(places, table, key)
     return min(now, datetime.combine(day + timedelta(days=1), time(), UTC)) if day else now
-
-
-def require_columns(data: DataType, found: Iterable[str]) -> None:
-    """See that a table has all required columns and no unknown one; raises RawFileError.
-
-    Names unknown columns only where all required ones are there: else the first row may be data.
-    """
-    names = list(found)
-    wanted = COLUMNS[data]
-    missing = [name for name in wanted.required if name not in names]
-    unknown = [name for name in names if name not in wanted.all]
-    optional = f"A table of {data} has {', '.join(wanted.required)}, and may have {', '.join(wanted.optional)}."
-    if missing:
-        others = f" (of its own, {len(unknown)} are not known)" if unknown else ""
-        raise RawFileError(f"lacks the {_columns(missing)} {', '.join(missing)}{others}. {optional}")
-    if unknown:
-        shown = ", ".join(name if re.fullmatch(r"[A-Za-z_]\w{0,39}", name, re.ASCII) else "…" for name in unknown[:10])
-        raise RawFileError(f"has columns that are not known: {shown}. {optional}")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise RawFileError(f"has columns twice: {', '.join(twice)}.")
-
-
-def _columns(names: Sequence[str]) -> str:
-    return "column" if len(names) == 1 else "columns"
 
 
 def _safe_stem(name: str) -> str:

@@ -1,7 +1,6 @@
-"""Raw files on this machine: opened, decompressed, and their rows told apart on two threads.
+"""Raw files on this machine: opened, decompressed, and their rows validated on two threads.
 
-What rows there are and what a good one is stands in `core.raw_rows` and `core.curation_rules`; where files stand in
-the store, in `file_sorting`.
+How rows are read is in `readers`, what a valid one is in `validation`; where files are in the store, in `validator`.
 """
 
 from __future__ import annotations
@@ -17,38 +16,40 @@ import polars as pl
 import pyarrow as pa
 
 from gata_assets.curation.files.formats import Compression, FileFormat, RawFormat
-from gata_assets.curation.files.readers import Block, read_blocks
-from gata_assets.curation.layout import DataType
-from gata_assets.curation.validation import RowRules, ValidatedRows, validate_rows
+from gata_assets.curation.files.raw_block import PendingBlock
+from gata_assets.curation.files.readers import read_blocks
+from gata_assets.curation.validation import ValidatedRows, validate_block
 from gata_assets.errors import RawFileError
 from gata_assets.storage.parallel import map_in_order
+from gata_assets.tables.row_rules import RowContext
+from gata_assets.tables.spec import TableSpec
 
 _CODECS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
-# A third thread made nothing faster on two cores: the rows of a block are read while two are sorted.
+# A third thread made nothing faster on two cores: the rows of a block are read while two are validated.
 _THREADS = 2
 
 
-def require_readable(path: Path, file_format: FileFormat, data: DataType) -> None:
+def require_readable(path: Path, file_format: FileFormat, spec: TableSpec) -> None:
     """See that a file has the right columns and rows that can be read at its start; raises RawFileError."""
     with _opened(path, file_format) as stream:
-        next(read_blocks(stream, file_format.format, data), None)
+        next(read_blocks(stream, file_format.format, spec), None)
 
 
 def read_validated(
-    path: Path, file_format: FileFormat, data: DataType, rules: RowRules, source_file: str
+    path: Path, file_format: FileFormat, spec: TableSpec, context: RowContext, source_file: str
 ) -> Iterator[tuple[int, ValidatedRows]]:
-    """All rows of a file in order, told apart, with how many there are; raises RawFileError, also on the way."""
+    """All rows of a file in order, validated, with how many there are; raises RawFileError, also on the way."""
 
-    def sort(block: Block) -> tuple[int, ValidatedRows]:
+    def validate(pending: PendingBlock) -> tuple[int, ValidatedRows]:
         try:
-            rows = block()
+            block = pending()
         # What Polars itself did not expect of a damaged file is a panic, which is no Exception.
         except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise RawFileError(f"cannot be read: it is damaged ({type(error).__name__}). Send it again.") from None
-        return len(rows), validate_rows(data, rows, rules, source_file)
+        return len(block), validate_block(spec, block, context, source_file)
 
     with _opened(path, file_format) as stream:
-        yield from map_in_order(sort, read_blocks(stream, file_format.format, data), _THREADS)
+        yield from map_in_order(validate, read_blocks(stream, file_format.format, spec), _THREADS)
 
 
 @contextmanager

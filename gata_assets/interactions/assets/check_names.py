@@ -1,11 +1,7 @@
-"""The asset checks of interactions: their names, and what each says."""
+"""The asset checks of features and training rows: their names, and what each says."""
 
 from __future__ import annotations
 
-CURATED_INTERACTIONS_ARE_VALID = "curated_interactions_are_valid"
-NO_ROW_IS_LOST = "no_row_is_lost"
-EVERY_RAW_FILE_WAS_READ = "every_raw_file_was_read"
-CURATED_ITEMS_ARE_VALID = "curated_items_are_valid"
 USER_FEATURES_ARE_VALID = "user_features_are_valid"
 ITEM_FEATURES_ARE_VALID = "item_features_are_valid"
 RECENT_INTERACTIONS_ARE_VALID = "recent_interactions_are_valid"
@@ -20,10 +16,6 @@ WITH_FEATURES_ARE_VALID = "with_features_are_valid"
 WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES = "with_features_are_the_negative_samples"
 
 DESCRIPTIONS = {
-    CURATED_INTERACTIONS_ARE_VALID: "Types, required fields, values and ranges are right, and every row is of its day.",
-    NO_ROW_IS_LOST: "Good rows, bad rows and exact repetitions are as many as the raw rows.",
-    EVERY_RAW_FILE_WAS_READ: "No raw file was refused whole, for wrong columns say.",
-    CURATED_ITEMS_ARE_VALID: "Types, required fields and ranges are right, and every item is there once.",
     USER_FEATURES_ARE_VALID: "Types and ranges are right, and every user is there once.",
     ITEM_FEATURES_ARE_VALID: "Types and ranges are right, and every item is there once.",
     RECENT_INTERACTIONS_ARE_VALID: "Types and values are right, and no user has more than 50 rows.",

@@ -1,22 +1,22 @@
-"""The interaction assets as Dagster sees them: a tenant's curated tables, features and training data, in three ops.
+"""Interactions as Dagster sees them: a tenant's curated tables, features and training data, in three ops.
 
-Curated days and the catalog are built as files arrive (`assets.curation_run`), batches from them (`assets.batch_run`).
+Curated days and the catalog are written as files land; batches are built from them. What their runs do is in
+`orchestration.curated_tables` and `batch_run`.
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from gata_assets.curation.policy import CurationRules, UnknownItems
+from gata_assets.curation.policy import CurationRules
 from gata_assets.interactions.assets import check_names
 from gata_assets.interactions.assets.batch_run import InteractionRun
 from gata_assets.interactions.assets.batch_tables import TABLES
-from gata_assets.interactions.assets.curation_run import CurationRun
-from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, curation_op
+from gata_assets.interactions.datasets import CURATED_INTERACTIONS, curation_op
 from gata_assets.interactions.engines.base import (
     ITEM_FEATURES,
     NEGATIVE_SAMPLES,
@@ -27,25 +27,25 @@ from gata_assets.interactions.engines.base import (
 )
 from gata_assets.interactions.rules import InteractionRules
 from gata_assets.interactions.schema import (
-    CuratedInteractions,
-    CuratedItems,
+    INTERACTIONS,
+    ITEMS,
     ItemFeatures,
     NegativeSamples,
     RecentInteractions,
     UserFeatures,
     WithFeatures,
 )
+from gata_assets.interactions.schema import TABLES as CURATED_TABLES
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_options import AssetOptions
-from gata_assets.orchestration.recording import Events, columns
+from gata_assets.orchestration.curated_tables.assets import CuratedAssetRules, build_curated_asset
+from gata_assets.orchestration.recording import Events
 from gata_assets.storage.resource import ObjectStoreResource
 
 if TYPE_CHECKING:
     from gata_assets.interactions.curated.curator import Curator
 
 _MODELS: Mapping[str, type[Any]] = {
-    CURATED_INTERACTIONS: CuratedInteractions,
-    CURATED_ITEMS: CuratedItems,
     USER_FEATURES: UserFeatures,
     ITEM_FEATURES: ItemFeatures,
     RECENT_INTERACTIONS: RecentInteractions,
@@ -78,77 +78,19 @@ def build_interaction_assets(
     tenant: str, rules: InteractionAssetRules, options: AssetOptions
 ) -> list[dg.AssetsDefinition]:
     """A tenant's assets: `curated_interactions` by day, `curated_items`, and the five tables of each hourly batch."""
-    return [build(tenant, rules, options) for build in (_build_catalogue, _build_curation, _build_batches)]
-
-
-def _build_catalogue(tenant: str, rules: InteractionAssetRules, options: AssetOptions) -> dg.AssetsDefinition:
-    @dg.multi_asset(
-        name=f"{tenant}_catalogue",
-        specs=[_spec(tenant, CURATED_ITEMS, options, deps=(), kinds={"polars"})],
-        check_specs=checks.specs(
-            dg.AssetKey([tenant, CURATED_ITEMS]), None, check_names.DESCRIPTIONS, check_names.CURATED_ITEMS_ARE_VALID
-        ),
-        # Without it, Dagster wants its checks as outputs of the op; here they are events.
-        can_subset=True,
-        pool=pool_of(tenant),
-        # Before the days of the same run: an item is known when it is in the catalogue.
-        op_tags={"dagster/priority": "1"},
+    curated = CuratedAssetRules(
+        tenant,
+        group_of(tenant),
+        pool_of(tenant),
+        rules.curation,
+        rules.days,
+        lambda store: _curator(tenant, store, rules),
     )
-    def catalogue(context: dg.AssetExecutionContext, object_store: ObjectStoreResource) -> Events:
-        """Validate new item files, and keep the latest row of each item."""
-        yield from _curation_run(context, tenant, object_store, rules, options).make_catalogue()
-
-    return catalogue
-
-
-class CurationConfig(dg.Config):
-    """Days (YYYY-MM-DD, both or none): outside of them, only the run's own partitions are curated; unset, all that are
-    stale.
-    """
-
-    first_day: str | None = None
-    last_day: str | None = None
-
-    def stale_between(self) -> tuple[date, date] | None:
-        """The days among which stale ones are curated too."""
-        if self.first_day is None or self.last_day is None:
-            return None
-        return date.fromisoformat(self.first_day), date.fromisoformat(self.last_day)
-
-
-def _build_curation(tenant: str, rules: InteractionAssetRules, options: AssetOptions) -> dg.AssetsDefinition:
-    key = dg.AssetKey([tenant, CURATED_INTERACTIONS])
-    rejects_unknown = rules.curation.unknown_items is UnknownItems.REJECT
-    deps = [dg.AssetDep(dg.AssetKey([tenant, CURATED_ITEMS]))] if rejects_unknown else []
-
-    @dg.multi_asset(
-        name=curation_op(tenant),
-        specs=[_spec(tenant, CURATED_INTERACTIONS, options, deps, kinds={"polars"}, partitions=rules.days)],
-        check_specs=[
-            *checks.specs(
-                key,
-                rules.days,
-                check_names.DESCRIPTIONS,
-                check_names.CURATED_INTERACTIONS_ARE_VALID,
-                check_names.NO_ROW_IS_LOST,
-            ),
-            *checks.specs(
-                key, rules.days, check_names.DESCRIPTIONS, check_names.EVERY_RAW_FILE_WAS_READ, is_blocking=False
-            ),
-        ],
-        partitions_def=rules.days,
-        can_subset=True,
-        backfill_policy=options.backfill_policy,
-        pool=pool_of(tenant),
-    )
-    def curation(
-        context: dg.AssetExecutionContext, config: CurationConfig, object_store: ObjectStoreResource
-    ) -> Events:
-        """Validate new interaction files, and curate the run's days and those that the files touch."""
-        run = _curation_run(context, tenant, object_store, rules, options)
-        yield from run.make_days(context.partition_keys, stale_between=config.stale_between())
-
-    return curation
+    return [
+        build_curated_asset(CURATED_TABLES[ITEMS], curated, options, op=f"{tenant}_catalogue"),
+        build_curated_asset(CURATED_TABLES[INTERACTIONS], curated, options, op=curation_op(tenant)),
+        _build_batches(tenant, rules, options),
+    ]
 
 
 def _build_batches(tenant: str, rules: InteractionAssetRules, options: AssetOptions) -> dg.AssetsDefinition:
@@ -157,11 +99,11 @@ def _build_batches(tenant: str, rules: InteractionAssetRules, options: AssetOpti
     @dg.multi_asset(
         name=f"{tenant}_batches",
         specs=[
-            _spec(
-                tenant,
-                name,
-                options,
-                [_dep(tenant, source, rules) for source in one.made_from],
+            options.table_spec(
+                dg.AssetKey([tenant, name]),
+                _MODELS[name],
+                group=group_of(tenant),
+                deps=[_dep(tenant, source, rules) for source in one.made_from],
                 kinds={rules.engine},
                 partitions=options.batches,
             )
@@ -201,18 +143,6 @@ def _build_batches(tenant: str, rules: InteractionAssetRules, options: AssetOpti
     return batches
 
 
-def _curation_run(
-    context: dg.AssetExecutionContext,
-    tenant: str,
-    store: ObjectStoreResource,
-    rules: InteractionAssetRules,
-    options: AssetOptions,
-) -> CurationRun:
-    return CurationRun(
-        context, curator=_curator(tenant, store, rules), days=rules.days, code_version=options.code_version
-    )
-
-
 def _curator(tenant: str, store: ObjectStoreResource, rules: InteractionAssetRules) -> "Curator":
     # Imported here: it loads compiled kernels, and definitions are loaded all the time.
     from gata_assets.interactions.curated.curator import Curator
@@ -233,27 +163,3 @@ def _dep(tenant: str, source: str, rules: InteractionAssetRules) -> dg.AssetDep:
             start_offset=-24 * days, end_offset=-1, allow_nonexistent_upstream_partitions=True
         )
     return dg.AssetDep(key, partition_mapping=window)
-
-
-def _spec(
-    tenant: str,
-    name: str,
-    options: AssetOptions,
-    deps: Sequence[dg.AssetDep],
-    *,
-    kinds: set[str],
-    partitions: dg.PartitionsDefinition[str] | None = None,
-) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        dg.AssetKey([tenant, name]),
-        deps=deps,
-        description=_MODELS[name].__doc__,
-        metadata=columns(_MODELS[name]),
-        # Recorded partition by partition, so that Dagster waits for no output of the op's end.
-        skippable=True,
-        group_name=group_of(tenant),
-        code_version=options.code_version,
-        owners=options.owners,
-        kinds={*kinds, "parquet"},
-        partitions_def=partitions,
-    )

@@ -8,13 +8,11 @@ from typing import Any
 
 import dagster as dg
 
-from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, curation_op
+from gata_assets.interactions.datasets import curation_op
 from gata_assets.orchestration.jobs import RUN_CONFIG
 
 CURATE_INTERACTIONS = "curate_interactions"
 PREPARE_INTERACTIONS = "prepare_interactions"
-# The assets of each tenant that CURATE_INTERACTIONS materializes.
-CURATED = (CURATED_ITEMS, CURATED_INTERACTIONS)
 
 
 def keep_to_days(tenant: str, first: date, last: date) -> dict[str, Any]:

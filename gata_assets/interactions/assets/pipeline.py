@@ -13,7 +13,7 @@ from typing import ClassVar
 import dagster as dg
 
 from gata_assets.batches import Window, consecutive, day_ranges, days_of, from_day_on
-from gata_assets.curation.layout import DataType, TenantLayout
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.reports import replaced_files, valid_reports
 from gata_assets.errors import GataError, ObjectNotFoundError
@@ -28,6 +28,7 @@ from gata_assets.interactions.datasets import (
     read_stored,
 )
 from gata_assets.interactions.rules import InteractionRules
+from gata_assets.interactions.schema import INTERACTIONS, ITEMS
 from gata_assets.interactions.staleness import Present, batch_status
 from gata_assets.interactions.windows import interaction_windows, windows_from_day_on
 from gata_assets.orchestration.batch_status import BatchStatus, Plan
@@ -91,7 +92,7 @@ class InteractionPipeline:
 
     def estimate(self, plan: Plan) -> Mapping[str, str]:  # noqa: ARG002 (the protocol's)
         """The files whose rows are not known yet; raises StoreError."""
-        waiting = len(self._curator().unsorted())
+        waiting = len(self._curator().unvalidated())
         if not waiting:
             return {}
         return {
@@ -129,17 +130,17 @@ class InteractionPipeline:
         first, last = (interaction_windows(batch_id, self.rules).seen for batch_id in (batch_ids[0], batch_ids[-1]))
         window = from_day_on(Window(first.start_at, last.end_at), self._earliest)
         curator = self._curator()
-        waiting = curator.unsorted()
+        waiting = curator.unvalidated()
         layer, job = CuratedLayer(curator), self.job(CURATE_INTERACTIONS)
         catalog, interactions = (dg.AssetKey([self.tenant, name]) for name in (CURATED_ITEMS, CURATED_INTERACTIONS))
-        has_items = any(key.startswith(curator.places.raw(DataType.ITEMS)) for key in waiting)
+        has_items = any(key.startswith(curator.places.raw(ITEMS)) for key in waiting)
         is_known = is_recorded(runs.instance, catalog, layer.catalogue_digest())
-        is_stale = bool(curator.reports(DataType.ITEMS)) and curator.is_catalogue_stale()
+        is_stale = bool(curator.reports(ITEMS)) and curator.is_catalogue_stale()
         if has_items or is_stale or not is_known:
             runs.execute(job, None, assets=[catalog], otherwise="catalog")
         days = layer.look(days_of(window) or [self._earliest])
         due = days.due if days.has_interactions else ()
-        if any(key.startswith(curator.places.raw(DataType.INTERACTIONS)) for key in waiting):
+        if any(key.startswith(curator.places.raw(INTERACTIONS)) for key in waiting):
             # Which days the new files are of is known when they are validated, by the run itself.
             due = days.due or days.days[-1:]
         within = keep_to_days(self.tenant, days.days[0], days.days[-1])
@@ -147,8 +148,8 @@ class InteractionPipeline:
             # One run, of the first days without a gap: it curates those after a gap too, which are stale or missing.
             start, end = day_ranges(due)[0]
             runs.execute(job, (str(start), str(end)), assets=[interactions], config=within)
-        reports = curator.reports(DataType.INTERACTIONS)
-        self._quarantined = sum(report.bad for report in valid_reports(reports))
+        reports = curator.reports(INTERACTIONS)
+        self._quarantined = sum(report.rejected for report in valid_reports(reports))
         replaced = replaced_files(reports)
         self._refused = sum(one.refused is not None and one.file_id not in replaced for one in reports)
 

@@ -1,7 +1,7 @@
-"""Curated tables: a day's interactions, and the catalogue, from the good rows of any number of files.
+"""A day's curated interactions from the valid rows of any number of files.
 
-A curated table is a pure function of the set of rows: neither the order of files nor how rows are divided among them
-changes a byte. What a good row is stands in `curation_rules`.
+They are a pure function of the set of rows: neither the order of files nor how rows are divided among them
+changes a byte. What a valid row is says `schema`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,14 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.curation.files.formats import CONTEXT_COLUMNS
-from gata_assets.interactions.rules import InteractionType
+from gata_assets.interactions.schema import INTERACTION_TYPES, TABLES
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, given_of_arrow, numbers_as_arrow, numbers_of_arrow
 from gata_assets.tables.columns.dictionaries import decoded
-from gata_assets.tables.columns.hashing import hash_ids
 from gata_assets.tables.columns.id_encoding import CodedIds, code_ids, order_by, places_of
-from gata_assets.tables.columns.utf8 import Texts
 
 _EPOCH = date(1970, 1, 1)
-_TYPES = Texts.of(pl.Series([kind.value for kind in InteractionType])).as_arrow()
+_CONTEXT = tuple(column.name for column in TABLES["interactions"].columns if column.within)
+_TYPES = pl.Series(INTERACTION_TYPES).to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,8 @@ class CuratedDay:
 def curate_interactions(rows: pa.Table, days: Sequence[date]) -> dict[date, CuratedDay]:
     """Bring the staged rows of some days into order, without exact repetitions; rows of other days are left out.
 
-    `rows` are as `STAGED`; columns that may be null may be missing. The order is by time, user, item, type, rating
-    and context; what is missing comes first.
+    `rows` are as the table's `staged_schema`; columns that may be null may be missing. The order is by time, user,
+    item, type, rating and context; what is missing comes first.
 
     Many small days at once take a third of the time that they take one by one.
     """
@@ -59,11 +57,11 @@ def curate_interactions(rows: pa.Table, days: Sequence[date]) -> dict[date, Cura
     types = numbers_of_arrow(rows["type_code"], np.uint8)
     ratings, is_rated = _ratings(rows)
     # Columns without a value need no order.
-    context = {name: code_ids(_texts(rows, name)) for name in CONTEXT_COLUMNS if _has_values(rows, name)}
+    context = {name: code_ids(_texts(rows, name)) for name in _CONTEXT if _has_values(rows, name)}
     rated = np.where(is_rated, _in_order(ratings) + np.uint64(1), np.uint64(0))
     first = instants.min() if len(instants) else 0
     by = [instants - first, users.codes, items.codes, types, rated]
-    kept, dropped = _order(by + [one.codes for one in context.values()])
+    kept, dropped = _order(by + [column.codes for column in context.values()])
     repeats = dict(zip(*np.unique(instants[dropped] // MICROS_OF_A_DAY, return_counts=True), strict=True))
     instants = instants[kept]
     columns = {
@@ -71,15 +69,15 @@ def curate_interactions(rows: pa.Table, days: Sequence[date]) -> dict[date, Cura
         "timestamp": numbers_as_arrow(instants, pa.timestamp("us", "UTC")),
         "rating": numbers_as_arrow(ratings[kept], is_given=is_rated[kept]),
         **{
-            name: context[name].ids.take(context[name].codes[kept].astype(np.int64)).as_arrow()
+            name: _as_arrow(context[name].ids.gather(context[name].codes[kept]))
             if name in context
             else pa.nulls(len(kept), pa.large_string())
-            for name in CONTEXT_COLUMNS
+            for name in _CONTEXT
         },
         "type_code": numbers_as_arrow(types[kept]),
     }
     user_codes, item_codes = users.codes[kept], items.codes[kept]
-    made = {}
+    curated = {}
     for day in days:
         number = (day - _EPOCH).days
         start, stop = np.searchsorted(instants, [number * MICROS_OF_A_DAY, (number + 1) * MICROS_OF_A_DAY]).tolist()
@@ -87,8 +85,8 @@ def curate_interactions(rows: pa.Table, days: Sequence[date]) -> dict[date, Cura
         item_ids, item_keys, day_items = _ids_of_day(items, item_codes[start:stop], "item")
         of_day = {name: column.slice(start, stop - start) for name, column in columns.items()}
         coded = {"user_id": user_ids, "item_id": item_ids, **of_day, "user_key": user_keys, "item_key": item_keys}
-        made[day] = CuratedDay(pa.table(coded), day_users, day_items, int(repeats.get(number, 0)))
-    return made
+        curated[day] = CuratedDay(pa.table(coded), day_users, day_items, int(repeats.get(number, 0)))
+    return curated
 
 
 def _order(by: Sequence[NDArray[Any]]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -109,7 +107,7 @@ def _order(by: Sequence[NDArray[Any]]) -> tuple[NDArray[np.int32], NDArray[np.in
 def _ids_of_day(known: CodedIds, codes: NDArray[np.int32], kind: str) -> tuple[pa.Array, pa.Array, pa.Table]:
     """The ids and the keys of a day's rows as dictionaries, and the distinct ones as a table."""
     places, local = places_of(codes, len(known.keys))
-    ids, keys = known.ids.take(places).as_arrow(), numbers_as_arrow(known.keys[places])
+    ids, keys = _as_arrow(known.ids.gather(places)), numbers_as_arrow(known.keys[places])
     indices = numbers_as_arrow(local)
     coded = (pa.DictionaryArray.from_arrays(indices, values) for values in (ids, keys))
     return *coded, pa.table({f"{kind}_id": ids, f"{kind}_key": keys})
@@ -119,8 +117,12 @@ def _has_values(rows: pa.Table, name: str) -> bool:
     return name in rows.column_names and rows[name].null_count < len(rows)
 
 
-def _texts(rows: pa.Table, name: str) -> Texts:
-    return Texts.of_arrow(rows[name].combine_chunks())
+def _texts(rows: pa.Table, name: str) -> pl.Series:
+    return pl.Series(pl.from_arrow(rows[name]))
+
+
+def _as_arrow(texts: pl.Series) -> pa.Array:
+    return texts.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 def _ratings(rows: pa.Table) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -134,17 +136,3 @@ def _in_order(numbers: NDArray[np.float32]) -> NDArray[np.uint64]:
     """Whole numbers that are in the order of these."""
     bits = numbers.view(np.uint32)
     return np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31)).astype(np.uint64)
-
-
-def curate_items(parts: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
-    """The latest row of each item (CuratedItems), and how many earlier rows gave way to it.
-
-    `parts` are staged rows in the order in which their files landed; of one file the last row of an item counts.
-    """
-    numbered = [part.with_columns(file=pl.lit(place, pl.UInt32)) for place, part in enumerate(parts)]
-    rows = pl.concat(numbered).sort("item_id", "file", "source_line")
-    latest = (
-        rows.filter(rows["item_id"] != rows["item_id"].shift(-1, fill_value=None).fill_null("")) if len(rows) else rows
-    )
-    latest = latest.drop("file", "source_line")
-    return latest.with_columns(hash_ids(latest["item_id"]).alias("item_key")), len(rows) - len(latest)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE, DataType
+from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE
 from gata_assets.curation.reports import parts_by_day
 from gata_assets.errors import DataRuleError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.datasets import digest_days
+from gata_assets.interactions.schema import INTERACTIONS
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.curated_manifests import read_curated_manifest
 from gata_assets.tables.manifests import encode_manifest
@@ -94,13 +95,13 @@ class CuratedLayer:
             read = map_in_order(lambda day: self._read(day, is_due=day in due), unknown, SMALL_CALLS_AT_ONCE)
             self._found.update(zip(unknown, read, strict=True))
         if self._staged is None:
-            self._staged = frozenset(parts_by_day(self.curator.reports(DataType.INTERACTIONS)))
+            self._staged = frozenset(parts_by_day(self.curator.reports(INTERACTIONS)))
         return StoredDays(self.places.tenant, tuple(self._found[day] for day in days), self._staged)
 
     @cached_property
     def files_waiting(self) -> int:
-        """How many raw files nobody has sorted; raises StoreError."""
-        return len(self.curator.unsorted())
+        """How many raw files are not validated yet; raises StoreError."""
+        return len(self.curator.unvalidated())
 
     @cached_property
     def is_catalogue_stale(self) -> bool:

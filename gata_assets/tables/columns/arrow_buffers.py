@@ -1,4 +1,4 @@
-"""Zero-copy conversion of numeric columns between NumPy and Arrow.
+"""Zero-copy conversion of columns of numbers and texts between NumPy, Arrow and Polars.
 
 `pa.array` and `to_numpy` are not used: they import pandas if it is installed, to check for its types, which takes 50 MB
 and 0.3 s. Nor is `pyarrow.compute`, which takes 10 MB to load.
@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -55,3 +56,21 @@ def given_of_arrow(array: pa.Array) -> NDArray[np.bool_]:
 def validity(is_given: NDArray[np.bool_]) -> pa.Buffer | None:
     """The validity bitmap of an Arrow array: a bit per value, or None if all values are given."""
     return None if is_given.all() else pa.py_buffer(np.packbits(is_given, bitorder="little"))
+
+
+def texts_as_series(ends: NDArray[np.int64], data: NDArray[np.uint8]) -> pl.Series:
+    """UTF-8 texts end to end, text n is `data[ends[n]:ends[n + 1]]`, as a string column; null for an empty one."""
+    buffers = [validity(np.diff(ends) != 0), pa.py_buffer(ends), pa.py_buffer(data)]
+    return pl.Series(pl.from_arrow(pa.Array.from_buffers(pa.large_string(), len(ends) - 1, buffers)))
+
+
+def text_buffers(column: pl.Series | pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """A column of texts without null as compiled loops read it: where each text ends in a run of bytes, and these."""
+    array = column.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()) if isinstance(column, pl.Series) else column
+    _, offsets, content = array.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int64)[array.offset : array.offset + len(array) + 1]
+    data = np.frombuffer(content if content is not None and content.size else bytes(1), dtype=np.uint8)
+    # Wherever they come from: numba would compile its functions for arrays that can be written, and for others.
+    ends.setflags(write=False)
+    data.setflags(write=False)
+    return ends, data

@@ -13,8 +13,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gata_assets.errors import DataRuleError
+from gata_assets.tables.columns.arrow_buffers import text_buffers
 from gata_assets.tables.columns.jit import compiled
-from gata_assets.tables.columns.utf8 import Texts
 
 SEED = 42
 
@@ -32,16 +32,12 @@ def hash_ids(ids: pl.Series) -> pl.Series:
     """
     if ids.null_count():
         raise DataRuleError(f"{ids.name}: {ids.null_count():,} of {len(ids):,} ids are missing, and have no key.")
-    return pl.Series(ids.name, key_texts(Texts.of(ids)))
-
-
-def key_texts(ids: Texts) -> NDArray[np.uint64]:
-    """The key of each text."""
-    return _hash_all(ids.ends, ids.data)
+    return pl.Series(ids.name, hash_texts(*text_buffers(ids)))
 
 
 @compiled
-def _hash_all(ends: NDArray[np.int64], data: NDArray[np.uint8]) -> NDArray[np.uint64]:
+def hash_texts(ends: NDArray[np.int64], data: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """The key of each text of `arrow_buffers.text_buffers`."""
     keys = np.empty(len(ends) - 1, dtype=np.uint64)
     for row in range(len(keys)):
         keys[row] = _hash_one(data, ends[row], ends[row + 1])

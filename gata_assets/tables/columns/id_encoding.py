@@ -1,7 +1,7 @@
 """Ids of a table as small numbers in the order of the ids: what rows are sorted by and written with.
 
 An order by code is an order by id, and a code is a place in the distinct ids, of which there are far fewer than rows.
-Made anew for each table; what lasts are the keys of `id_keys`.
+Each table has codes of its own; what lasts are the keys of `hashing`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from gata_assets.tables.columns.hashing import key_texts
+from gata_assets.tables.columns.arrow_buffers import text_buffers
+from gata_assets.tables.columns.hashing import hash_texts
 from gata_assets.tables.columns.jit import compiled
-from gata_assets.tables.columns.utf8 import Texts
 
 
 @dataclass(frozen=True)
@@ -21,19 +22,21 @@ class CodedIds:
     """`codes` has each row's place in `ids` (distinct, ascending by their bytes), whose keys are `keys`."""
 
     codes: NDArray[np.int32]
-    ids: Texts
+    ids: pl.Series
     keys: NDArray[np.uint64]
 
 
-def code_ids(texts: Texts) -> CodedIds:
-    """Give ids their codes."""
-    keys = key_texts(texts)
-    codes, firsts = _number(texts.ends, texts.data, keys)
-    order = texts.take(firsts).as_series().arg_sort(nulls_last=False).to_numpy()
+def code_ids(texts: pl.Series) -> CodedIds:
+    """Give ids their codes; null, which is the same as the empty text, comes first."""
+    # What is behind a null may be anything.
+    ends, data = text_buffers(texts.fill_null("") if texts.null_count() else texts)
+    keys = hash_texts(ends, data)
+    codes, firsts = _number(ends, data, keys)
+    distinct = texts.gather(firsts)
+    order = distinct.arg_sort(nulls_last=False).to_numpy()
     ranks = np.empty(len(order), dtype=np.int32)
     ranks[order] = np.arange(len(order), dtype=np.int32)
-    in_order = firsts[order]
-    return CodedIds(ranks[codes], texts.take(in_order), keys[in_order])
+    return CodedIds(ranks[codes], distinct.gather(order), keys[firsts[order]])
 
 
 def places_of(codes: NDArray[np.int32], ids: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

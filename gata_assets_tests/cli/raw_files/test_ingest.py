@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gata_assets.cli.main import main
-from gata_assets.curation.files.formats import COLUMNS, require_columns
-from gata_assets.curation.layout import DataType
+from gata_assets.curation.files.columns import match_columns
+from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
 from gata_assets.sandbox.sample_interactions import SampleShop, generate_interactions, generate_items
 from gata_assets.settings.model import variable_names
 from gata_assets_tests.support.canaries import canary
@@ -53,15 +53,18 @@ def test_ingest_says_what_became_of_every_row(workplace: Path) -> None:
     result = ingest("interactions", "a.csv")
     assert result.exit_code == 0
     (told,) = said(result)
-    assert {name: told[name] for name in ("event", "rows", "good", "bad", "bad_by_rule", "unknown_items", "days")} == {
-        **{"event": "FILE_SORTED", "rows": 3, "good": 2, "bad": 1, "bad_by_rule": {"rating_is_1_to_5": 1}},
-        **{"unknown_items": 1, "days": 1},
+    assert {
+        name: told[name]
+        for name in ("event", "rows", "valid", "rejected", "rejected_by_rule", "unknown_by_rule", "days")
+    } == {
+        **{"event": "FILE_VALIDATED", "rows": 3, "valid": 2, "rejected": 1},
+        **{"rejected_by_rule": {"rating_is_1_to_5": 1}, "unknown_by_rule": {"item_is_known": 1}, "days": 1},
     }
     again = said(ingest("interactions", "a.csv"))
     assert [(one["was_there"], one["file_id"]) for one in again] == [(True, told["file_id"])]
     shown = ingest("interactions", "a.csv", "--summary", "table").stdout
     assert "already landed on" in shown
-    assert "3 rows: 2 good, 1 in quarantine" in shown
+    assert "3 rows: 2 valid, 1 in quarantine" in shown
     assert "1 broke rating_is_1_to_5" in shown
 
 
@@ -74,15 +77,15 @@ def test_a_directory_and_stdin_are_taken_in(workplace: Path) -> None:
     assert [one["file"] for one in said(ingest("interactions", "in"))] == ["in/a.csv", "in/deep/b.parquet"]
     stdin = gzip.compress(encode([interaction(user_id="u2")], "jsonl"))
     (told,) = said(ingest("interactions", "-", "--format", "jsonl.gz", stdin=stdin))
-    assert (told["file"], told["good"]) == ("stdin", 1)
+    assert (told["file"], told["valid"]) == ("stdin", 1)
 
 
 def test_a_refused_file_is_told_and_the_others_land(workplace: Path) -> None:
-    (workplace / "bad.csv").write_text(f"user_id,item_id\n{canary('a user')},i7\n")
-    (workplace / "good.csv").write_bytes(encode([interaction()], "csv"))
-    result = ingest("interactions", "bad.csv", "missing.csv", "good.csv")
+    (workplace / "columns.csv").write_text(f"user_id,item_id\n{canary('a user')},i7\n")
+    (workplace / "valid.csv").write_bytes(encode([interaction()], "csv"))
+    result = ingest("interactions", "columns.csv", "missing.csv", "valid.csv")
     assert result.exit_code == 1
-    assert [one["event"] for one in said(result)] == ["FILE_REFUSED", "FILE_REFUSED", "FILE_SORTED"]
+    assert [one["event"] for one in said(result)] == ["FILE_REFUSED", "FILE_REFUSED", "FILE_VALIDATED"]
     reasons = [str(one["reason"]) for one in said(result)]
     assert "lacks the columns interaction_type, timestamp" in reasons[0]
     assert "cannot be read" in reasons[1]
@@ -99,7 +102,7 @@ def test_a_refused_file_is_told_and_the_others_land(workplace: Path) -> None:
         (["interactions", "a.csv", "b.csv", "--tenant", "acme", "--replaces", "x"], "goes with one file"),
         (["interactions", "a.csv", "--tenant", "acme", "--format", "xls"], "--format xls is none: csv"),
         (["interactions", ".", "--tenant", "acme"], "no file in"),
-        (["users", "a.csv", "--tenant", "acme"], "is not one of"),
+        (["users", "a.csv", "--tenant", "acme"], "users is no table: there are interactions, items"),
     ],
 )
 def test_wrong_use_is_told_so(arguments: list[str], message: str) -> None:
@@ -108,7 +111,7 @@ def test_wrong_use_is_told_so(arguments: list[str], message: str) -> None:
     assert message in result.stderr
 
 
-def test_quarantine_lists_by_rule_and_replays_when_a_rule_was_mended(
+def test_quarantine_lists_by_rule_and_replays_when_a_rule_was_changed(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [interaction(), interaction(timestamp="2019-06-01T00:00:00Z"), interaction(rating="9")]
@@ -123,13 +126,13 @@ def test_quarantine_lists_by_rule_and_replays_when_a_rule_was_mended(
     assert "timestamp_is_within_reason" in gata(*place, "--summary", "table").stdout
     monkeypatch.setenv("EARLIEST_INTERACTION", "2019-01-01")
     (again,) = said(gata(*place, "--replay", "--file", str(told["file_id"])))
-    assert (again["good"], again["bad"], again["landed_at"]) == (2, 1, told["landed_at"])
+    assert (again["valid"], again["rejected"], again["landed_at"]) == (2, 1, told["landed_at"])
     assert [one["rule"] for one in said(gata(*place))] == ["rating_is_1_to_5"]
 
 
 def test_quarantine_tells_wrong_use_and_an_empty_place() -> None:
     place = ["quarantine", "--tenant", "sample"]
-    assert "No file of sample was sorted so far" in gata(*place, "--summary", "table").stdout
+    assert "No file of sample was validated so far" in gata(*place, "--summary", "table").stdout
     assert gata(*place).stdout == ""
     assert gata(*place, "--rule", "nonsense").exit_code == 2
     assert gata(*place, "--replay", "--rule", "item_is_known").exit_code == 2
@@ -144,7 +147,7 @@ def test_quarantine_shows_a_files_id_in_one_piece(workplace: Path) -> None:
     assert str(told["file_id"]) in gata("quarantine", "--tenant", "sample", "--summary", "table").stdout
 
 
-def test_a_mended_file_takes_the_place_of_the_earlier_one(workplace: Path) -> None:
+def test_a_corrected_file_supersedes_the_earlier_one(workplace: Path) -> None:
     (workplace / "a.csv").write_bytes(encode([interaction(rating="9")], "csv"))
     (workplace / "b.csv").write_bytes(encode([interaction(rating="5")], "csv"))
     (told,) = said(ingest("interactions", "a.csv"))
@@ -154,8 +157,8 @@ def test_a_mended_file_takes_the_place_of_the_earlier_one(workplace: Path) -> No
     other = ingest("items", "items.csv", "--replaces", str(told["file_id"]))
     assert (other.exit_code, f"There is no file {told['file_id']} of items" in other.stderr) == (1, True)
     assert not (workplace / "gata-data/sample/raw/items").exists(), "it is told before anything lands"
-    (mended,) = said(ingest("interactions", "b.csv", "--replaces", str(told["file_id"])))
-    assert mended["replaces"] == [told["file_id"]]
+    (corrected,) = said(ingest("interactions", "b.csv", "--replaces", str(told["file_id"])))
+    assert corrected["replaces"] == [told["file_id"]]
     assert said(gata("quarantine", "--tenant", "sample")) == []
     gone = gata("quarantine", "--tenant", "sample", "--replay", "--file", str(told["file_id"]))
     assert "counts no more" in gone.stderr
@@ -210,9 +213,9 @@ def test_a_day_of_the_sample_is_the_same_whatever_days_are_asked_for() -> None:
 def test_the_sample_has_the_columns_of_its_tables_popular_items_faults_and_repetitions() -> None:
     shop = SampleShop()
     items, events = generate_items(shop), generate_interactions(shop, date(2026, 1, 1), date(2026, 3, 31))
-    for data, table in ((DataType.ITEMS, items), (DataType.INTERACTIONS, events)):
-        require_columns(data, table.columns)
-        assert set(table.columns) == set(COLUMNS[data].all)
+    for data, table in ((ITEMS, items), (INTERACTIONS, events)):
+        assert len(match_columns(TABLES[data], [(name,) for name in table.columns])) == len(table.columns)
+        assert set(table.columns) == {*TABLES[data].required, *TABLES[data].optional}
     assert (len(items), items["category"].n_unique()) == (5_000, 12)
     assert 95_000 < len(events) < 105_000
     by_item = events["item_id"].value_counts(sort=True)["count"]

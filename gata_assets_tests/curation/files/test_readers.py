@@ -1,6 +1,6 @@
 """Rows of raw files: every record comes out once with its line, in any format and cut anywhere into blocks.
 
-All real, nothing is faked; Python's csv and datetime modules are the oracles.
+All real, nothing is faked; Python's csv module is the oracle.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
-from datetime import UTC, date, datetime
+import resource
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,20 +21,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gata_assets.curation.files.csv_records import LONGEST_RECORD, RAGGED, READABLE, UNREADABLE, split_records
+from gata_assets.curation.files.csv_records import LONGEST_RECORD, split_records
 from gata_assets.curation.files.formats import RawFormat, parse_format
-from gata_assets.curation.files.readers import RawRows, read_blocks
-from gata_assets.curation.layout import DataType
+from gata_assets.curation.files.raw_block import RAGGED, READABLE, UNREADABLE, RawBlock
+from gata_assets.curation.files.readers import read_blocks
 from gata_assets.errors import RawFileError
-from gata_assets.tables.columns.utf8 import (
-    A_NUMBER,
-    NO_NUMBER,
-    NOT_TOLD,
-    Texts,
-    find_codes,
-    parse_instants,
-    parse_ratings,
-)
+from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
+from gata_assets.tables.conversion import convert
+from gata_assets.tables.declaration import mapped
+from gata_assets.tables.spec import RawMapping, TableSpec, UnknownColumns
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.raw_worlds import encode, interaction
 
@@ -42,19 +39,25 @@ HEADER = "user_id,item_id,interaction_type,timestamp\n"
 FIELDS = st.text(st.sampled_from('ab,"\n\r é'), max_size=5)
 
 
-def read(content: bytes, kind: RawFormat = RawFormat.CSV, *, block_bytes: int = 64) -> list[RawRows]:
-    return [block() for block in read_blocks(io.BytesIO(content), kind, DataType.INTERACTIONS, block_bytes=block_bytes)]
+def read(
+    content: bytes,
+    kind: RawFormat = RawFormat.CSV,
+    *,
+    block_bytes: int = 64,
+    spec: TableSpec = TABLES[INTERACTIONS],
+) -> list[RawBlock]:
+    return [block() for block in read_blocks(io.BytesIO(content), kind, spec, block_bytes=block_bytes)]
 
 
-def users(blocks: list[RawRows]) -> list[str]:
-    return [user or "" for block in blocks for user in block.columns["user_id"].as_series()]
+def users(blocks: list[RawBlock]) -> list[str]:
+    return [user or "" for block in blocks for user in block.texts["user_id"]]
 
 
-def lines(blocks: list[RawRows]) -> list[int]:
+def lines(blocks: list[RawBlock]) -> list[int]:
     return [line for block in blocks for line in block.lines.tolist()]
 
 
-def faults(blocks: list[RawRows]) -> list[int]:
+def faults(blocks: list[RawBlock]) -> list[int]:
     return [fault for block in blocks for fault in block.faults.tolist()]
 
 
@@ -65,9 +68,7 @@ def test_what_the_csv_module_writes_is_read_back_however_it_is_cut(rows: list[li
     csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(rows)
     blocks = read(text.getvalue().encode(), block_bytes=block_bytes)
     names = ("user_id", "item_id", "interaction_type", "timestamp")
-    found = [
-        list(row) for block in blocks for row in zip(*(block.columns[name].as_series() for name in names), strict=True)
-    ]
+    found = [list(row) for block in blocks for row in block.texts.select(names).iter_rows()]
     assert [[one or "" for one in row] for row in found] == rows
     starts = [2 + sum(field.count("\n") for earlier in rows[:n] for field in earlier) + n for n in range(len(rows))]
     assert lines(blocks) == starts
@@ -110,15 +111,15 @@ def test_records_that_cannot_be_told_come_with_their_fault_and_text() -> None:
 
 
 def test_a_quote_that_does_not_close_costs_its_line_alone_however_long_the_file_is() -> None:
-    good = "u,i,view,t\n" * (LONGEST_RECORD // 5)
-    blocks = read(f'{HEADER}"u,i,view,t\n{good}'.encode(), block_bytes=3_000_000)
+    valid = "u,i,view,t\n" * (LONGEST_RECORD // 5)
+    blocks = read(f'{HEADER}"u,i,view,t\n{valid}'.encode(), block_bytes=3_000_000)
     assert faults(blocks) == [UNREADABLE] + [READABLE] * (LONGEST_RECORD // 5)
 
 
 @pytest.mark.parametrize("block_bytes", [64, 300, 100_000])
 def test_a_quote_that_does_not_close_costs_its_line_alone_though_a_later_row_has_quotes(block_bytes: int) -> None:
-    good = "u,i,view,t\n" * 20
-    content = f'{HEADER}"u,i,view,t\n{good}"u",i,view,t\n{good}'.encode()
+    valid = "u,i,view,t\n" * 20
+    content = f'{HEADER}"u,i,view,t\n{valid}"u",i,view,t\n{valid}'.encode()
     assert faults(read(content, block_bytes=block_bytes)) == [UNREADABLE] + [READABLE] * 41
 
 
@@ -135,15 +136,15 @@ def test_byte_order_marks_windows_line_ends_and_empty_lines_change_nothing() -> 
 def test_a_missing_value_is_empty_in_every_format(ending: str) -> None:
     content = encode([interaction(user_id=None), interaction(rating="4.5")], ending)
     (rows,) = read(content, parse_format(ending).format, block_bytes=10_000)
-    assert rows.columns["user_id"].as_series().to_list() == [None, "u1"]
-    assert rows.columns["rating"].as_series().to_list() == [None, "4.5"]
+    assert rows.texts["user_id"].to_list() == [None, "u1"]
+    assert rows.texts["rating"].to_list() == [None, "4.5"]
 
 
 def test_json_values_and_what_is_in_a_context_become_texts() -> None:
     row = {"user_id": 7, "item_id": "é", "interaction_type": "view", "timestamp": "t", "rating": 4.5}
     content = json.dumps(row | {"context": {"location": "AT", "device_type": None}})
     (rows,) = read(content.encode(), RawFormat.JSON_LINES, block_bytes=1_000)
-    values = {name: texts.as_series().to_list() for name, texts in rows.columns.items()}
+    values = rows.texts.to_dict(as_series=False)
     assert (values["user_id"], values["item_id"], values["rating"]) == (["7"], ["é"], ["4.5"])
     assert (values["location"], values["device_type"], values["session_id"]) == (["AT"], [None], [None])
 
@@ -164,15 +165,77 @@ def test_json_values_and_what_is_in_a_context_become_texts() -> None:
     ],
 )
 def test_a_json_line_that_is_no_flat_object_is_a_row_at_fault(line: str) -> None:
-    good = encode([interaction()], "jsonl").decode()
-    blocks = read(f"{good}\n{line}\n{good}".encode(), RawFormat.JSON_LINES, block_bytes=1_000_000)
+    valid = encode([interaction()], "jsonl").decode()
+    blocks = read(f"{valid}\n{line}\n{valid}".encode(), RawFormat.JSON_LINES, block_bytes=1_000_000)
     assert faults(blocks) == [READABLE, UNREADABLE, READABLE]
     assert lines(blocks) == [1, 3, 4]
 
 
-def test_a_later_json_line_with_an_unknown_name_is_a_row_at_fault() -> None:
-    content = encode([interaction()] * 1_500, "jsonl") + encode([interaction(colour="red")], "jsonl")
-    assert faults(read(content, RawFormat.JSON_LINES, block_bytes=10**6)) == [READABLE] * 1_500 + [RAGGED]
+@pytest.mark.parametrize("first", [0, 1_500])
+def test_an_unknown_json_field_is_dealt_with_alike_wherever_it_first_occurs(first: int) -> None:
+    rows = [interaction()] * first + [interaction(colour="red"), interaction(user_id="u2")]
+    content = encode(rows, "jsonl")
+    modes = {mode: replace(TABLES[INTERACTIONS], unknown_columns=mode) for mode in UnknownColumns}
+
+    def read_as(mode: UnknownColumns) -> list[RawBlock]:
+        return read(content, RawFormat.JSON_LINES, block_bytes=10**6, spec=modes[mode])
+
+    assert faults(read_as(UnknownColumns.REJECT_ROW)) == [READABLE] * first + [RAGGED, READABLE]
+    ignored = read_as(UnknownColumns.IGNORE)
+    assert faults(ignored) == [READABLE] * (first + 2)
+    assert ignored[0].texts.columns == [column.name for column in TABLES[INTERACTIONS].raw_columns]
+    with pytest.raises(RawFileError, match="not known: colour"):
+        read_as(UnknownColumns.REFUSE_FILE)
+
+
+def test_an_unknown_column_of_a_header_is_ignored_or_the_file_refused() -> None:
+    content = HEADER.replace("\n", ",colour\n").encode() + b"u1,i1,view,t,red\n"
+    ignoring = replace(TABLES[INTERACTIONS], unknown_columns=UnknownColumns.IGNORE)
+    assert users(read(content, spec=ignoring)) == ["u1"]
+    for mode in (UnknownColumns.REJECT_ROW, UnknownColumns.REFUSE_FILE):
+        with pytest.raises(RawFileError, match="not known: colour"):
+            read(content, spec=replace(TABLES[INTERACTIONS], unknown_columns=mode))
+
+
+def test_a_name_that_may_be_a_value_is_not_shown() -> None:
+    content = json.dumps(interaction() | {"ann@example.org": "x"}).encode()
+    spec = replace(TABLES[INTERACTIONS], unknown_columns=UnknownColumns.REFUSE_FILE)
+    with pytest.raises(RawFileError, match="not known: …") as error:
+        read(content, RawFormat.JSON_LINES, spec=spec)
+    assert "ann" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", list(RawFormat))
+def test_other_names_and_another_separator_are_read_in_every_format(kind: RawFormat) -> None:
+    spec = mapped(TABLES[INTERACTIONS], RawMapping(columns={"Customer ID": "user_id"}, separator=";"))
+    row = {"Customer ID": "u1", **{name: value for name, value in interaction().items() if name != "user_id"}}
+    content = encode([row], str(kind))
+    content = content.replace(b",", b";") if kind is RawFormat.CSV else content
+    assert users(read(content, kind, block_bytes=1_000, spec=spec)) == ["u1"]
+
+
+def test_a_later_json_line_may_use_the_other_name_and_none_may_use_both() -> None:
+    spec = mapped(TABLES[INTERACTIONS], RawMapping(columns={"customer": "user_id"}))
+    rows = [interaction(), interaction(user_id=None, customer="u2"), interaction(customer="u3")]
+    blocks = read(encode(rows, "jsonl"), RawFormat.JSON_LINES, block_bytes=10_000, spec=spec)
+    assert users(blocks) == ["u1", "u2", ""]
+    assert faults(blocks) == [READABLE, READABLE, UNREADABLE]
+
+
+@pytest.mark.parametrize("kind", [RawFormat.CSV, RawFormat.JSON_LINES])
+def test_a_byte_that_is_no_utf_8_costs_its_row_alone(kind: RawFormat) -> None:
+    content = encode([interaction(user_id=f"u{number}") for number in range(5)], str(kind))
+    blocks = read(content.replace(b"u2", b"u\xff"), kind, block_bytes=100_000)
+    assert faults(blocks) == [READABLE, READABLE, UNREADABLE, READABLE, READABLE]
+    assert users(blocks) == ["u0", "u1", "", "u3", "u4"]
+    assert "u\ufffd" in blocks[0].fault_texts[2]
+
+
+@pytest.mark.parametrize("kind", list(RawFormat))
+def test_rows_are_numbered_through_the_whole_file(kind: RawFormat) -> None:
+    content = encode([interaction(user_id=f"u{number}" * 9) for number in range(50)], str(kind))
+    blocks = read(content, kind, block_bytes=400)
+    assert [number for block in blocks for number in block.records.tolist()] == list(range(1, 51))
 
 
 def test_instants_and_numbers_of_parquet_become_texts_and_a_context_its_columns() -> None:
@@ -189,7 +252,7 @@ def test_instants_and_numbers_of_parquet_become_texts_and_a_context_its_columns(
     buffer = io.BytesIO()
     table.write_parquet(buffer)
     (rows,) = read(buffer.getvalue(), RawFormat.PARQUET)
-    values = {name: texts.as_series().to_list()[0] for name, texts in rows.columns.items()}
+    values = rows.texts.row(0, named=True)
     assert values == {
         **{"user_id": "1", "item_id": "i", "interaction_type": "view", "timestamp": "2026-01-02T03:00:00.000000Z"},
         **{"rating": "4.5", "device_type": "mobile", "location": None, "session_id": "s"},
@@ -210,7 +273,6 @@ def test_instants_and_numbers_of_parquet_become_texts_and_a_context_its_columns(
         ((HEADER.strip() + ",colour\n").encode(), RawFormat.CSV, "not known: colour"),
         ((HEADER.strip() + ",user_id\n").encode(), RawFormat.CSV, "columns twice: user_id"),
         (HEADER.encode("utf-16"), RawFormat.CSV, "is not UTF-8"),
-        (HEADER.encode() + "é,i,view,t\n".encode("latin-1"), RawFormat.CSV, "is not UTF-8"),
         (b"PAR1 and no more", RawFormat.PARQUET, "damaged or cut off"),
         (f'{{"user_id": "{VALUE}"}}\n'.encode(), RawFormat.JSON_LINES, "lacks the columns item_id"),
         (b"no json\n", RawFormat.JSON_LINES, "not JSON Lines"),
@@ -239,9 +301,9 @@ def test_a_number_of_parquet_that_is_no_instant_is_the_text_of_its_row(kind: pa.
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     (block,) = read(buffer.getvalue(), RawFormat.PARQUET)
-    texts = block.columns["timestamp"]
-    assert texts.as_series().to_list()[0] == str(number)
-    assert parse_instants(texts, also_days=True)[1].tolist() == [False, True]
+    texts = block.texts["timestamp"]
+    assert texts.to_list()[0] == str(number)
+    assert convert(texts, TABLES[ITEMS].column("available_at")).is_null().to_list() == [True, False]
 
 
 def test_a_parquet_file_with_a_column_that_is_not_utf_8_is_refused() -> None:
@@ -254,68 +316,87 @@ def test_a_file_with_columns_alone_has_no_rows() -> None:
     assert users(read(HEADER.encode())) == []
 
 
-@given(instant=st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.just(UTC)))
-def test_an_instant_is_read_as_python_reads_it(instant: datetime) -> None:
-    micros = (instant - datetime(1970, 1, 1, tzinfo=UTC)) // (datetime.resolution)
-    for text in (instant.isoformat(), instant.isoformat(" "), instant.isoformat().replace("+00:00", "Z")):
-        values, are = parse_instants(Texts.of(pl.Series([text])))
-        assert (values[0], are[0]) == (micros, True)
+def parquet(table: pa.Table, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, **options)
+    return buffer.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("text", "same"),
-    [
-        ("2026-01-02T03:04+02:00", "2026-01-02T01:04:00+00:00"),
-        ("2026-01-02T03:04:05-0530", "2026-01-02T08:34:05+00:00"),
-        ("2026-01-02T23:04:05+01", "2026-01-02T22:04:05+00:00"),
-        ("2026-01-02T03:04:05.1234567Z", "2026-01-02T03:04:05.123456+00:00"),
-        ("2024-02-29T00:00:00", "2024-02-29T00:00:00+00:00"),
-    ],
-)
-def test_offsets_and_fine_fractions_are_understood(text: str, same: str) -> None:
-    values, are = parse_instants(Texts.of(pl.Series([text])))
-    assert are[0]
-    assert values[0] == int(datetime.fromisoformat(same).timestamp() * 1_000_000)
+def rows_of(texts: pa.Array) -> pa.Table:
+    """Interactions whose users are these, and whose other values are nothing to speak of."""
+    others = {name: pa.array(["x"] * len(texts)) for name in ("item_id", "interaction_type", "timestamp")}
+    return pa.table({"user_id": texts, **others})
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", "2026-01-02", "2026-02-29T00:00:00Z", "2026-13-01T00:00Z", "0000-01-01T00:00", "20260102T030405Z"),
-        *("2026-01-02T24:00:00Z", "2026-01-02T03:60:00Z", "2026-01-02T03:04:60Z", "2026-01-02T3:04", "2026-1-2T03:04Z"),
-        *(
-            "2026-01-02T03:04:05.Z",
-            "2026-01-02T03:04:05 Z",
-            "2026-01-02T03:04:05+2",
-            "2026-01-02T03:04ZZ",
-            "1767323045",
-        ),
-    ],
-)
-def test_other_texts_are_no_instants(text: str) -> None:
-    assert not parse_instants(Texts.of(pl.Series([text])))[1][0]
+def test_a_long_value_of_a_parquet_dictionary_costs_its_rows_and_no_memory() -> None:
+    codes = np.tile(np.array([0, 1], dtype=np.int32), 50_000)
+    texts = pa.DictionaryArray.from_arrays(codes, pa.array(["x" * 8_000_000, "u1"]))
+    content = parquet(rows_of(texts), compression="zstd")
+    assert len(content) < 100_000
+    before = peak_memory()
+    blocks = read(content, RawFormat.PARQUET)
+    assert faults(blocks) == [UNREADABLE, READABLE] * 50_000
+    assert users(blocks) == ["", "u1"] * 50_000
+    assert peak_memory() - before < 300_000_000
 
 
-def test_a_day_alone_is_an_instant_where_days_are_wanted() -> None:
-    values, are = parse_instants(Texts.of(pl.Series(["2026-01-02", "2026-02-30"])), also_days=True)
-    assert are.tolist() == [True, False]
-    assert values[0] == (date(2026, 1, 2) - date(1970, 1, 1)).days * 86_400_000_000
+def test_a_block_of_parquet_has_no_more_than_some_megabytes_of_texts() -> None:
+    texts = pa.DictionaryArray.from_arrays(np.zeros(2_000, dtype=np.int32), pa.array(["x" * 100_000]))
+    blocks = read(parquet(rows_of(texts)), RawFormat.PARQUET)
+    assert sum(map(len, blocks)) == 2_000
+    assert max(block.texts["user_id"].str.len_bytes().sum() for block in blocks) <= 4_200_000
 
 
-def test_names_are_found_whole() -> None:
-    codes = find_codes(Texts.of(pl.Series(["like", "lik", "likes", "", "view"])), ["view", "like"])
-    assert codes.tolist() == [1, 255, 255, 255, 0]
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY", "PLAIN"])
+def test_texts_without_a_dictionary_are_read_as_they_are(encoding: str) -> None:
+    texts = pa.array([f"user {number // 3}" if number % 5 else None for number in range(1_000)])
+    encodings = {"user_id": encoding}
+    content = parquet(rows_of(texts), use_dictionary=False, column_encoding=encodings)
+    assert users(read(content, RawFormat.PARQUET)) == [text or "" for text in texts.to_pylist()]
 
 
-@given(text=st.from_regex(r"\A[0-9](\.[0-9]{1,2})?\Z") | st.text("0159.,-+ e", max_size=6))
-@example("4.5")
-@example("5.")
-@example(".5")
-@example("1.234")
-def test_a_rating_is_read_as_python_reads_it_or_left_to_who_reads_any_number(text: str) -> None:
-    (rating,), (found,) = parse_ratings(Texts.of(pl.Series([text])))
-    if found == A_NUMBER:
-        assert rating == np.float32(float(text))
-    else:
-        assert found == (NOT_TOLD if text else NO_NUMBER)
-        assert re.fullmatch(r"[0-9](\.[0-9]{1,2})?", text) is None
+def test_prefixes_that_would_be_gigabytes_of_texts_are_read_some_at_once() -> None:
+    texts = pa.array(["x" * 500_000] * 3_000)
+    content = parquet(
+        rows_of(texts), use_dictionary=False, column_encoding={"user_id": "DELTA_BYTE_ARRAY"}, compression="zstd"
+    )
+    assert len(content) < 100_000
+    read_blocks_of = read_blocks(io.BytesIO(content), RawFormat.PARQUET, TABLES[INTERACTIONS])
+    del texts
+    before = peak_memory()
+    assert sum(len(block()) for block in read_blocks_of) == 3_000
+    assert peak_memory() - before < 500_000_000
+
+
+def test_a_parquet_column_too_large_to_decode_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gata_assets.curation.files.parquet_reader._LARGEST_CHUNK", 1_000)
+    texts = pa.array([f"user {number}" for number in range(1_000)])
+    with pytest.raises(RawFileError, match="with smaller row groups"):
+        read(parquet(rows_of(texts), use_dictionary=False), RawFormat.PARQUET)
+
+
+def test_parquet_texts_that_are_no_utf_8_cost_their_rows() -> None:
+    texts = pa.array([b"u1", b"\xff\xfe", b"u3", None]).view(pa.string())
+    for use_dictionary in (True, False):
+        blocks = read(parquet(rows_of(texts), use_dictionary=use_dictionary), RawFormat.PARQUET)
+        assert faults(blocks) == [READABLE, UNREADABLE, READABLE, READABLE]
+        assert users(blocks) == ["u1", "", "u3", ""]
+
+
+def test_instants_of_old_parquet_files_are_read_in_microseconds() -> None:
+    at = pa.array([datetime(2026, 1, 2, 3, 4, 5, 678_900)], pa.timestamp("ns"))
+    table = rows_of(pa.array(["u1"])).set_column(3, "timestamp", at)
+    (block,) = read(parquet(table, use_deprecated_int96_timestamps=True), RawFormat.PARQUET)
+    assert block.texts["timestamp"].to_list() == ["2026-01-02T03:04:05.678900Z"]
+
+
+def test_columns_that_a_table_does_not_have_are_not_decoded() -> None:
+    spec = replace(TABLES[INTERACTIONS], unknown_columns=UnknownColumns.IGNORE)
+    table = rows_of(pa.array(["u1"])).append_column("many", pa.array([list(range(1_000))]))
+    (block,) = read(parquet(table), RawFormat.PARQUET, spec=spec)
+    assert "many" not in block.texts.columns
+
+
+def peak_memory() -> int:
+    """The most memory that this process ever had, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -17,10 +17,10 @@ import pytest
 
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Landing
-from gata_assets.curation.layout import DataType
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.engines.base import BuiltTables, CuratedWindow, InteractionEngine
+from gata_assets.interactions.schema import INTERACTIONS, ITEMS
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalStoreResource, ObjectStoreResource
 from gata_assets_tests.interactions.assets.test_batch_run import (
@@ -43,20 +43,20 @@ __all__ = ["instance", "store"]
 ONE = {"TENANTS": "acme"}
 
 
-def ingest(store: LocalStoreResource, directory: Path, data: DataType, content: bytes, name: str) -> None:
+def ingest(store: LocalStoreResource, directory: Path, data: str, content: bytes, name: str) -> None:
     """Land and sort a file as `gata ingest` does, and curate nothing."""
     path = directory / name
     path.write_bytes(content)
     curator = Curator(store, "acme", parse_settings(SETTINGS).interactions.curation_rules, datetime.now(UTC))
-    Landing(curator).take(data, name, path, parse_format(name))
+    Landing(curator).land(data, name, path, parse_format(name))
 
 
 def test_rows_lost_from_quarantine_are_told_of_files_that_were_sorted_before(
     instance: dg.DagsterInstance, store: LocalStoreResource, tmp_path: Path
 ) -> None:
     rows = interactions(["2025-12-01"]) + b"u1,,click,2025-12-01T00:00:00Z\n"
-    ingest(store, tmp_path, DataType.INTERACTIONS, rows, "clicks.csv")
-    ingest(store, tmp_path, DataType.INTERACTIONS, interactions(["2025-12-02"]), "others.csv")
+    ingest(store, tmp_path, INTERACTIONS, rows, "clicks.csv")
+    ingest(store, tmp_path, INTERACTIONS, interactions(["2025-12-02"]), "others.csv")
     [quarantine] = store.list_keys("acme/quarantine/interactions/")
     store.delete(quarantine)
     result = run(instance, store, CURATE_INTERACTIONS, "2025-12-01", "2025-12-02", **ONE)
@@ -81,7 +81,7 @@ def test_a_batch_refuses_a_catalogue_that_is_older_than_the_item_files(
 ) -> None:
     fill(store, "acme")
     assert curate(instance, store, **ONE).success
-    ingest(store, tmp_path, DataType.ITEMS, catalogue(50), "more.csv")
+    ingest(store, tmp_path, ITEMS, catalogue(50), "more.csv")
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH, **ONE)
     assert "acme/curated_items is older than the item files that came" in failures(result)[0].reason
 
@@ -101,7 +101,7 @@ def test_a_run_says_how_many_files_count_by_rules_that_were_changed_since(
     instance: dg.DagsterInstance, store: LocalStoreResource, tmp_path: Path
 ) -> None:
     for name in ("a", "b"):
-        ingest(store, tmp_path, DataType.INTERACTIONS, interactions(["2025-12-01"]) + name.encode(), f"{name}.csv")
+        ingest(store, tmp_path, INTERACTIONS, interactions(["2025-12-01"]) + name.encode(), f"{name}.csv")
     for settings, told in ((ONE, 0), (ONE | {"MAX_HOURS_AHEAD": "48"}, 1)):
         result = run(instance, store, CURATE_INTERACTIONS, "2025-12-01", **settings)
         assert result.success

@@ -15,11 +15,10 @@ import pandera.polars as pa
 import polars as pl
 import pytest
 
-from gata_assets.curation.layout import DataType
 from gata_assets.curation.validation import STAGED
 from gata_assets.interactions.curated.checks import RULES, ColumnRules, check_curated_interactions
 from gata_assets.interactions.curated.merge import curate_interactions
-from gata_assets.interactions.schema import CuratedInteractions, CuratedItems
+from gata_assets.interactions.schema import INTERACTIONS, ITEMS, CuratedInteractions, CuratedItems
 from gata_assets.tables.outcomes import broken
 
 DAY = date(2026, 1, 2)
@@ -40,10 +39,8 @@ def rules_of(column: Any) -> ColumnRules:
     return ColumnRules(column.dtype.type, column.nullable, column.unique, among=among, **said)
 
 
-@pytest.mark.parametrize(
-    ("data", "model"), [(DataType.INTERACTIONS, CuratedInteractions), (DataType.ITEMS, CuratedItems)]
-)
-def test_the_rules_are_those_of_the_models(data: DataType, model: type[pa.DataFrameModel]) -> None:
+@pytest.mark.parametrize(("data", "model"), [(INTERACTIONS, CuratedInteractions), (ITEMS, CuratedItems)])
+def test_the_rules_are_those_of_the_models(data: str, model: type[pa.DataFrameModel]) -> None:
     schema = model.to_schema()
     assert schema.name == f"curated_{data}"
     assert RULES[data] == {name: rules_of(column) for name, column in schema.columns.items()}
@@ -51,8 +48,8 @@ def test_the_rules_are_those_of_the_models(data: DataType, model: type[pa.DataFr
 
 def test_rows_that_break_the_model_are_told_by_rule_and_count_as_pandera_tells_them() -> None:
     row = {"user_id": "u1", "item_id": "i1", "timestamp": datetime(2026, 1, 2, tzinfo=UTC), "type_code": 0}
-    empty = dict.fromkeys(name for name in STAGED[DataType.INTERACTIONS] if name not in row)
-    rows = pl.DataFrame([row | empty | {"rating": 7.0}, row | empty], schema=STAGED[DataType.INTERACTIONS])
+    empty = dict.fromkeys(name for name in STAGED[INTERACTIONS] if name not in row)
+    rows = pl.DataFrame([row | empty | {"rating": 7.0}, row | empty], schema=STAGED[INTERACTIONS])
     made = curate_interactions(rows.to_arrow(), [DAY])
     (failed,) = broken(check_curated_interactions(made)[DAY])
     assert (failed.rule, failed.failed, failed.checked) == ("rating less_than_or_equal_to", 1, 2)
@@ -63,18 +60,17 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import gata_assets.cli.raw_files.ingest
-from gata_assets.curation.layout import DataType
-from gata_assets.curation.policy import CurationRules, UnknownItems
+from gata_assets.curation.policy import CurationRules
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.storage.objects import LocalStore
 now = datetime(2026, 1, 3, tzinfo=UTC)
-curator = Curator(LocalStore(sys.argv[1]), "acme", CurationRules(now, timedelta(hours=1), UnknownItems.WARN), now)
-raw = Path(sys.argv[1], curator.places.raw(DataType.INTERACTIONS), "2026-01-03", "a.csv")
+curator = Curator(LocalStore(sys.argv[1]), "acme", CurationRules(now, timedelta(hours=1)), now)
+raw = Path(sys.argv[1], curator.places.raw(INTERACTIONS), "2026-01-03", "a.csv")
 raw.parent.mkdir(parents=True)
 raw.write_text("user_id,item_id,interaction_type,timestamp,rating\\nu,i,click,2026-01-03T00:30:00Z,4.5\\nu,i,,,\\n")
-(report,) = curator.sort_new(DataType.INTERACTIONS)
+(report,) = curator.validate_new(INTERACTIONS)
 (made,) = curator.curate_days(curator.stale_days())
-print(report.bad, made.rows, made.is_written)
+print(report.rejected, made.rows, made.is_written)
 print(*sys.modules)
 """
 

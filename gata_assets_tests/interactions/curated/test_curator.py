@@ -25,12 +25,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from gata_assets.curation.files.formats import COLUMNS
-from gata_assets.curation.layout import DataType
 from gata_assets.errors import DamagedTableError, StoreError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.merge import curate_interactions
 from gata_assets.interactions.rules import InteractionType
+from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
 from gata_assets.storage.objects import Version
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.s3 import S3StoreResource
@@ -49,7 +48,7 @@ from gata_assets_tests.support.raw_worlds import (
     item,
     quarantined,
     send,
-    sort_new,
+    validate_new,
 )
 
 DAY = date(2026, 1, 2)
@@ -75,7 +74,7 @@ def a_place() -> Iterator[Path]:
 
 
 def curate_all(curator: Curator) -> None:
-    sort_new(curator)
+    validate_new(curator)
     assert all(made.is_written for made in curator.curate_days(curator.stale_days()))
     assert curator.stale_days() == []
 
@@ -108,11 +107,11 @@ def test_no_row_is_lost_whatever_stands_in_a_file(rows: list[Row], garbage: str)
         content = encode(rows, "csv") + garbage.encode()
         report = send(curator, content, place / "in")
         assert report.refused is None
-        assert report.good + report.bad == report.rows >= len(rows)
+        assert report.valid + report.rejected == report.rows >= len(rows)
         curate_all(curator)
         made = list(curator.curate_days(report.days))
-        assert sum(one.rows + one.dropped for one in made) == report.good
-        assert not report.bad or len(quarantined(curator, report)) == report.bad
+        assert sum(one.rows + one.dropped for one in made) == report.valid
+        assert not report.rejected or len(quarantined(curator, report)) == report.rejected
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -143,8 +142,8 @@ def test_what_is_written_is_what_was_checked_whoever_reads_it(tmp_path: Path) ->
 
 def test_of_an_item_the_row_that_landed_last_counts(tmp_path: Path) -> None:
     early, late = (curator_of(tmp_path / "store", now=NOW.replace(day=day)) for day in (3, 4))
-    send(late, [item(title="new"), item(title="newer")], tmp_path / "in", data=DataType.ITEMS, name="a.csv")
-    send(early, [item(title="old"), item(item_id="i0")], tmp_path / "in", data=DataType.ITEMS, name="b.csv")
+    send(late, [item(title="new"), item(title="newer")], tmp_path / "in", data=ITEMS, name="a.csv")
+    send(early, [item(title="old"), item(item_id="i0")], tmp_path / "in", data=ITEMS, name="b.csv")
     made = late.curate_items()
     assert (made.rows, made.dropped) == (2, 2)
     table = pl.read_parquet(io.BytesIO(late.store.read(late.places.curated_items() + "items.parquet")))
@@ -192,15 +191,15 @@ def test_a_mended_file_takes_the_place_of_an_earlier_one_and_may_give_it_back(tm
 
 def test_tenants_touch_nothing_of_one_another(tmp_path: Path) -> None:
     store = LocalStoreResource(directory=str(tmp_path / "store"))
-    good, bad = curator_of(store, "acme"), curator_of(store, "acme_2")
-    send(good, [interaction()], tmp_path / "in")
-    curate_all(good)
+    valid, damaged = curator_of(store, "acme"), curator_of(store, "acme_2")
+    send(valid, [interaction()], tmp_path / "in")
+    curate_all(valid)
     before = {key: store.read(key) for key in store.list_keys("acme/")}
-    store.write(bad.places.raw(DataType.INTERACTIONS) + "x.parquet", b"garbage")
-    store.write(bad.places.report(DataType.INTERACTIONS) + "x.json", b"garbage")
+    store.write(damaged.places.raw(INTERACTIONS) + "x.parquet", b"garbage")
+    store.write(damaged.places.report(INTERACTIONS) + "x.json", b"garbage")
     with pytest.raises(StoreError, match="is not a report"):
-        sort_new(bad)
-    curate_all(good)
+        validate_new(damaged)
+    curate_all(valid)
     assert {key: store.read(key) for key in store.list_keys("acme/")} == before
 
 
@@ -288,16 +287,16 @@ def test_a_part_that_is_gone_fails_the_check_and_leaves_the_day_as_it_was(tmp_pa
     (lost,) = broken(made.outcomes["no_row_is_lost"])
     assert (lost.rule, lost.failed) == ("staged parts have the rows that were sorted", 1)
     assert not curator.store.exists(curator.places.curated_day(DAY) + "manifest.json")
-    curator.sort(report.raw_key)
+    curator.validate(report.raw_key)
     assert curate_day(curator, DAY).is_written
 
 
 def test_no_value_of_a_row_stands_in_reports_or_manifests(tmp_path: Path) -> None:
     secret = "hidden7719"
     curator = curator_of(tmp_path / "store", rules=STRICT)
-    columns = COLUMNS[DataType.INTERACTIONS].all
+    columns = [column.name for column in TABLES[INTERACTIONS].raw_columns]
     rows: Sequence[Row] = [interaction(**{name: secret}) for name in columns] + [interaction(user_id=secret)]
-    send(curator, [item(item_id=secret), item()], tmp_path / "in", data=DataType.ITEMS)
+    send(curator, [item(item_id=secret), item()], tmp_path / "in", data=ITEMS)
     curator.refresh_catalogue()
     send(curator, rows, tmp_path / "in")
     curate_all(curator)

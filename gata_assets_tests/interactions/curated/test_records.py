@@ -51,7 +51,7 @@ def sort(settings: Settings, kind: str, name: str, content: bytes, *, replaces: 
     curator = Curator(store, "acme", settings.interactions.curation_rules, datetime.now(UTC))
     key = f"acme/raw/{kind}/{LANDED}/{name}"
     store.write(key, content)
-    report = curator.sort(key, replaces=[replaces] if replaces else [])
+    report = curator.validate(key, replaces=[replaces] if replaces else [])
     curator.refresh_catalogue()
     return report.file_id
 

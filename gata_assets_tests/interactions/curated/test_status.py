@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from gata_assets.curation.layout import DataType
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.status import CuratedLayer
+from gata_assets.interactions.schema import INTERACTIONS, ITEMS
 from gata_assets_tests.support.raw_worlds import curate_day, curator_of, interaction, item, send
 
 CURATED, STAGED, QUIET = days = [date(2026, 1, number) for number in (2, 3, 4)]
@@ -60,7 +60,7 @@ def test_a_day_counts_by_rows_that_it_has_or_will_have(
 
 
 def test_a_day_that_loses_its_rows_is_to_have_other_rows(curator: Curator, tmp_path: Path) -> None:
-    [report] = curator.reports(DataType.INTERACTIONS)
+    [report] = curator.reports(INTERACTIONS)
     quiet = interaction(timestamp="2026-01-04T00:00:00Z")
     send(curator, [quiet], tmp_path / "in", name="mended.csv", replaces=[report.file_id])
     found = CuratedLayer(curator).look(days).part([CURATED])
@@ -85,7 +85,7 @@ def test_a_digest_is_of_the_rows_of_days_and_not_of_their_making(curator: Curato
 def test_a_day_and_a_catalogue_that_are_withdrawn_are_due_though_they_were_looked_at(
     curator: Curator, tmp_path: Path
 ) -> None:
-    send(curator, [item()], tmp_path / "in", data=DataType.ITEMS, name="items.csv")
+    send(curator, [item()], tmp_path / "in", data=ITEMS, name="items.csv")
     curator.refresh_catalogue()
     layer = CuratedLayer(curator)
     assert not layer.is_catalogue_stale
@@ -95,5 +95,5 @@ def test_a_day_and_a_catalogue_that_are_withdrawn_are_due_though_they_were_looke
     assert layer.is_catalogue_stale
     assert layer.catalogue_digest() is None
     assert layer.look([CURATED]).due == (CURATED,)
-    layer.withdraw(f"{curator.places.quarantine(DataType.ITEMS)}items.parquet")
+    layer.withdraw(f"{curator.places.quarantine(ITEMS)}items.parquet")
     assert len(list(curator.store.list_keys(curator.places.curated_items()))) == 1

@@ -19,11 +19,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gata_assets.batches import Window
-from gata_assets.curation.layout import DataType
 from gata_assets.errors import DamagedTableError
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.interactions.curated.reader import read_catalogue, read_events
 from gata_assets.interactions.curated.status import CuratedLayer
+from gata_assets.interactions.schema import ITEMS
 from gata_assets.storage.objects import Version
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.interactions.assets.test_batch_run import (
@@ -97,7 +97,7 @@ def rows_of_users(users: int) -> bytes:
 def curate_at_once(directory: Path, scratch: Path, turns: list[str]) -> None:
     """Curate a day with six users, then by two writers: the early one does not know of the two users of a late file."""
     curator = curator_of(directory)
-    send(curator, catalogue(), scratch, data=DataType.ITEMS, name="items.csv")
+    send(curator, catalogue(), scratch, data=ITEMS, name="items.csv")
     curator.refresh_catalogue()
     send(curator, rows_of_users(6), scratch, name="first.csv")
     curate_day(curator, DAY)

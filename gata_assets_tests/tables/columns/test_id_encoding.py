@@ -12,17 +12,17 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gata_assets.tables.columns.arrow_buffers import text_buffers
 from gata_assets.tables.columns.hashing import hash_ids
 from gata_assets.tables.columns.id_encoding import _number, code_ids, order_by, places_of
-from gata_assets.tables.columns.utf8 import Texts
 
 IDS = st.lists(st.text(min_size=1, max_size=20), max_size=60)
 
 
 @given(ids=IDS)
 def test_a_code_is_the_place_of_the_id_among_the_distinct_ones(ids: list[str]) -> None:
-    coded = code_ids(Texts.of(pl.Series(ids, dtype=pl.String)))
-    distinct = coded.ids.as_series()
+    coded = code_ids(pl.Series(ids, dtype=pl.String))
+    distinct = coded.ids
     assert distinct.to_list() == sorted(set(ids), key=str.encode)
     assert distinct.gather(pl.Series(coded.codes)).to_list() == ids
     assert coded.keys.tolist() == hash_ids(distinct).to_list()
@@ -30,8 +30,7 @@ def test_a_code_is_the_place_of_the_id_among_the_distinct_ones(ids: list[str]) -
 
 @given(ids=IDS)
 def test_ids_of_one_key_are_told_apart(ids: list[str]) -> None:
-    texts = Texts.of(pl.Series(ids, dtype=pl.String))
-    codes, firsts = _number(texts.ends, texts.data, np.full(len(ids), 7, dtype=np.uint64))
+    codes, firsts = _number(*text_buffers(pl.Series(ids, dtype=pl.String)), np.full(len(ids), 7, dtype=np.uint64))
     assert [ids[firsts[code]] for code in codes] == ids
     assert len(firsts) == len(set(ids))
 

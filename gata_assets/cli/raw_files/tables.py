@@ -1,0 +1,27 @@
+"""`gata tables`: the tables that raw files may be of, and the reference page of each."""
+
+from __future__ import annotations
+
+import click
+from rich.table import Table
+
+from gata_assets.cli.terminal import text_console
+from gata_assets.settings.model import Settings
+from gata_assets.settings.table_specs import all_tables
+from gata_assets.tables.description import describe_table
+
+
+def run(settings: Settings, table: str | None) -> None:
+    """Print the page of a table in Markdown, or a list of all; raises click.BadParameter for an unknown one."""
+    tables = all_tables(settings)
+    if table is None:
+        shown = Table(title="Tables", title_justify="left")
+        for title in ("table", "required columns", "optional columns"):
+            shown.add_column(title)
+        for name, spec in tables.items():
+            shown.add_row(name, ", ".join(spec.required), ", ".join(spec.optional))
+        text_console().print(shown)
+        return
+    if table not in tables:
+        raise click.BadParameter(f"there are {', '.join(sorted(tables))}.", param_hint="TABLE")
+    click.echo(describe_table(tables[table]), nl=False)

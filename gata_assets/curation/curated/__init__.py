@@ -1,0 +1,1 @@
+"""Valid rows of any table, merged into curated tables."""

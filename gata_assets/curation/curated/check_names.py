@@ -1,0 +1,26 @@
+"""The checks of curated tables: their names, and what each says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gata_assets.tables.spec import TableSpec
+
+NO_ROW_IS_LOST = "no_row_is_lost"
+EVERY_RAW_FILE_WAS_READ = "every_raw_file_was_read"
+
+
+def validity_check(table: str) -> str:
+    """The name of the check that a curated table keeps its rules."""
+    return f"curated_{table}_are_valid"
+
+
+def check_descriptions(spec: TableSpec) -> Mapping[str, str]:
+    """What each check of a curated table says, by its name."""
+    of_day = f", and every row is of its day ({spec.event_time})" if spec.partition_by else ""
+    key = f", and each {', '.join(spec.key)} is there once" if spec.key else ""
+    return {
+        validity_check(spec.table): f"Types, required columns and all rules of the table hold{of_day}{key}.",
+        NO_ROW_IS_LOST: "Valid rows, rejected rows and repetitions are as many as the raw rows.",
+        EVERY_RAW_FILE_WAS_READ: "No raw file was refused as a whole, for wrong columns say.",
+    }

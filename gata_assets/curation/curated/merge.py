@@ -1,0 +1,115 @@
+"""Staged rows of a partition become its curated rows: repetitions resolved, derived columns added, in a fixed order.
+
+Pure functions of the spec and the rows. Where exact repetitions are dropped, neither the order of files nor how rows
+are divided among them changes a row; where the latest row of a key counts, the order of files is what decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+import pyarrow as pa
+
+from gata_assets.tables.columns.hashing import hash_ids
+from gata_assets.tables.curated_checks import check_curated
+from gata_assets.tables.outcomes import Outcome
+from gata_assets.tables.spec import Repetitions, TableSpec
+
+_ADVICE = "This is a defect of the curation; please report it."
+# The place of a row's file among the files in the order in which they landed.
+_FILE, _LINE = "source_file", "source_line"
+
+
+@dataclass(frozen=True)
+class MergedRows:
+    """The curated files of a partition by name, the table's own first; how many rows were dropped as repetitions, and
+    what the rules of the table say of the rest.
+    """
+
+    files: Mapping[str, pa.Table]
+    repeated: int
+    outcomes: Sequence[Outcome]
+
+    @property
+    def rows(self) -> int:
+        """The rows of the table's own file."""
+        return len(next(iter(self.files.values())))
+
+
+# The staged tables of partitions (None: of the whole table) in the order in which their files landed, to curated files.
+Merge = Callable[[Mapping[date | None, Sequence[pa.Table]]], Mapping[date | None, MergedRows]]
+
+
+def table_file(table: str) -> str:
+    """The name of a curated table's own file."""
+    return f"{table}.parquet"
+
+
+def staged_rows(spec: TableSpec) -> pa.Table:
+    """A staged table without rows."""
+    return pl.DataFrame(schema=spec.staged_schema).to_arrow()
+
+
+def merge_partitions(
+    spec: TableSpec, partitions: Mapping[date | None, Sequence[pa.Table]]
+) -> dict[date | None, MergedRows]:
+    """Merge each partition by itself, as the table says; columns of staged rows that may be null may be missing."""
+    merged = {}
+    for day, tables in partitions.items():
+        rows, repeated = merge_rows(spec, [pl.DataFrame(pl.from_arrow(table)) for table in tables])
+        outcomes = [*check_curated(spec, rows), *_check_key(spec, rows), *_check_day(spec, rows, day)]
+        table = rows.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+        merged[day] = MergedRows({table_file(spec.table): table}, repeated, outcomes)
+    return merged
+
+
+def merge_rows(spec: TableSpec, parts: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
+    """The curated rows of staged ones, and how many were dropped as repetitions."""
+    numbered = [part.with_columns(pl.lit(place, pl.UInt32).alias(_FILE)) for place, part in enumerate(parts)]
+    # The first frame gives columns that no part has, and the order of all.
+    nothing = pl.DataFrame(schema={**spec.staged_schema, _FILE: pl.UInt32()})
+    staged = pl.concat([nothing, *numbered], how="diagonal")
+    # Of two zeros that are equal which one stays would be by chance.
+    zeros = [pl.col(name) + 0.0 for name, kind in staged.schema.items() if kind.is_float()]
+    rows = staged.with_columns(zeros)
+    if spec.repetitions is Repetitions.LATEST:
+        rows = rows.sort(*spec.key, _FILE, _LINE).unique(spec.key, keep="last", maintain_order=True)
+        curated = _derive(spec, rows)
+    else:
+        # No two rows are equal then, so that all columns are an order without a tie.
+        curated = _derive(spec, rows.drop(_FILE).unique())
+        first = [spec.event_time] if spec.event_time else []
+        curated = curated.sort(*first, *(name for name in curated.columns if name not in first))
+    return curated, len(staged) - len(curated)
+
+
+def _derive(spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
+    """Add words to codes, and keys to ids; gives the columns of the curated table in its order."""
+    for column in spec.columns:
+        if column.code_of:
+            word = spec.column(column.code_of)
+            codes = list(range(len(word.allowed_values or ())))
+            words = pl.col(column.name).replace_strict(
+                codes, list(word.allowed_values or ()), default=None, return_dtype=word.dtype
+            )
+            rows = rows.with_columns(words.alias(word.name))
+        elif column.key_of:
+            rows = rows.with_columns(hash_ids(rows[column.key_of]).alias(column.name))
+    return rows.select(*spec.curated_schema)
+
+
+def _check_key(spec: TableSpec, rows: pl.DataFrame) -> list[Outcome]:
+    if spec.repetitions is not Repetitions.LATEST:
+        return []
+    twice = len(rows) - rows.n_unique(spec.key) if len(rows) else 0
+    return [Outcome(f"{', '.join(spec.key)} is there once", twice, len(rows), _ADVICE)]
+
+
+def _check_day(spec: TableSpec, rows: pl.DataFrame, day: date | None) -> list[Outcome]:
+    if day is None or spec.event_time is None:
+        return []
+    outside = int((rows[spec.event_time].dt.date() != day).sum())
+    return [Outcome(f"{spec.event_time} is of the day", outside, len(rows), _ADVICE)]

@@ -1,0 +1,65 @@
+"""Whether a raw file has the columns of its table, under whatever names the table allows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from gata_assets.errors import RawFileError
+from gata_assets.tables.spec import TableSpec, UnknownColumns
+
+_SHOWN = 10
+
+
+# `("context", "device_type")` is a field in a field.
+Path = tuple[str, ...]
+
+
+def match_columns(spec: TableSpec, found: Iterable[Path], *, is_header: bool = True) -> dict[Path, str]:
+    """Match a file's columns, by their paths, with the table's; gives those that the table has.
+
+    A header's columns are those of every row: a table that rejects rows with unknown columns refuses the file then.
+    Names unknown columns only where all required ones are there: else the first row may be data.
+
+    Raises RawFileError where a required one is missing, where two are the same, and for an unknown one.
+    """
+    paths = list(found)
+    known = {path: column for path in paths if (column := column_of(spec, path))}
+    names = [known[path] for path in paths if path in known]
+    unknown = [path for path in paths if path not in known]
+    missing = [name for name in spec.required if name not in names]
+    if missing:
+        others = f" (of its own, {len(unknown)} are not known)" if unknown else ""
+        raise RawFileError(f"lacks the {_columns(missing)} {', '.join(missing)}{others}. {describe_columns(spec)}")
+    ignored = UnknownColumns.IGNORE, *(() if is_header else [UnknownColumns.REJECT_ROW])
+    if unknown and spec.unknown_columns not in ignored:
+        raise unknown_columns(spec, unknown)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise RawFileError(f"has columns twice: {', '.join(twice)}.")
+    return known
+
+
+def column_of(spec: TableSpec, path: Path) -> str | None:
+    """The table's column that a file's is, by the path of its name; None for an unknown one."""
+    name = spec.sources.get(path[-1])
+    return name if name and (len(path) == 1 or spec.column(name).within == path[0]) else None
+
+
+def unknown_columns(spec: TableSpec, unknown: Sequence[Path]) -> RawFileError:
+    """The error of a file with unknown columns; a name that may be a value is not shown."""
+    shown = [".".join(name if _is_plain(name) else "…" for name in path) for path in unknown[:_SHOWN]]
+    return RawFileError(f"has columns that are not known: {', '.join(shown)}. {describe_columns(spec)}")
+
+
+def describe_columns(spec: TableSpec) -> str:
+    """What columns a file of the table has, for people."""
+    optional = f", and may have {', '.join(spec.optional)}" if spec.optional else ""
+    return f"A table of {spec.table} has {', '.join(spec.required)}{optional}."
+
+
+def _is_plain(name: str) -> bool:
+    return re.fullmatch(r"[A-Za-z_]\w{0,39}", name, re.ASCII) is not None
+
+
+def _columns(names: Sequence[str]) -> str:
+    return "column" if len(names) == 1 else "columns"

@@ -1,0 +1,110 @@
+"""CSV by RFC 4180, in blocks of whole records: a header, then a record a row.
+
+Where records and fields are is found in `csv_records`; a record with bytes that are no UTF-8 is at fault alone.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gata_assets.curation.files.columns import match_columns
+from gata_assets.curation.files.csv_records import Records, split_records
+from gata_assets.curation.files.raw_block import (
+    BYTE_ORDER_MARK,
+    NOT_UTF_8,
+    UNREADABLE,
+    PendingBlock,
+    RawBlock,
+    pieces,
+    require_short,
+)
+from gata_assets.errors import RawFileError
+from gata_assets.tables.spec import TableSpec
+
+# What programs write where a comma should be, above all spreadsheets of countries whose decimals have a comma.
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def read_csv(stream: BinaryIO, spec: TableSpec, block_bytes: int) -> Iterator[PendingBlock]:
+    """All records of a file, a block at a time; raises RawFileError."""
+    header: list[str] = []
+    fields: dict[str, int] = {}
+    line, record, rest = 1, 1, b""
+    for content, is_last in pieces(stream, block_bytes):
+        block = rest + content
+        if not header:
+            first, end, block = block.removeprefix(BYTE_ORDER_MARK).partition(b"\n")
+            if not end and not is_last:
+                raise RawFileError(f"has a first line of more than {block_bytes:,} bytes: it is not CSV.")
+            header = _read_header(first, spec.separator)
+            known = match_columns(spec, [(name,) for name in header])
+            fields = {column: header.index(path[0]) for path, column in known.items()}
+            line = 2
+        data = np.frombuffer(block, dtype=np.uint8)
+        records = split_records(data, len(header), is_last=is_last, separator=ord(spec.separator))
+        rest = block[records.used :]
+        require_short(rest)
+        if len(records.faults):
+            yield _CsvBlock(data, records, fields, record, line)
+        line += records.used_lines
+        record += len(records.faults)
+
+
+@dataclass(frozen=True)
+class _CsvBlock:
+    """Records of a block, with the fields that the table's columns are."""
+
+    content: NDArray[np.uint8]
+    records: Records
+    fields: dict[str, int]
+    first_record: int
+    first_line: int
+
+    def __call__(self) -> RawBlock:
+        records, content = self.records, self.content
+        if not _is_utf_8(content[: records.used]):
+            spans = enumerate(records.spans.tolist())
+            damaged = [place for place, span in spans if not _is_utf_8(content[slice(*span)])]
+            records.set_fault(np.array(damaged, dtype=np.int64), UNREADABLE)
+        return RawBlock(
+            texts=pl.DataFrame({name: records.texts(content, field) for name, field in self.fields.items()}),
+            records=np.arange(self.first_record, self.first_record + len(records.faults)),
+            lines=records.lines + self.first_line,
+            faults=records.faults,
+            fault_texts=records.fault_texts(content),
+        )
+
+
+def _read_header(line: bytes, separator: str) -> list[str]:
+    if not line.strip():
+        raise RawFileError("is empty, or has an empty line in place of the columns' names.")
+    try:
+        text = line.decode().rstrip("\r")
+        names = [name.strip() for name in next(csv.reader([text], delimiter=separator))]
+    except UnicodeDecodeError:
+        raise RawFileError(NOT_UTF_8) from None
+    except (csv.Error, StopIteration):
+        raise RawFileError("has a first line that does not name columns.") from None
+    for mark, called in _SEPARATORS.items():
+        if len(names) == 1 and mark in text and mark != separator:
+            wanted = _SEPARATORS.get(separator, f'"{separator}"')
+            raise RawFileError(f"has {called} between its columns: save it with {wanted} and send it again.")
+    return names
+
+
+def _is_utf_8(data: NDArray[np.uint8]) -> bool:
+    ends = np.array([0, len(data)], dtype=np.int64)
+    text = pa.Array.from_buffers(pa.large_string(), 1, [None, pa.py_buffer(ends), pa.py_buffer(data)])
+    try:
+        text.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True

@@ -1,0 +1,179 @@
+"""JSON Lines: every line is an object of texts, numbers, booleans and nulls, or of fields that the table nests.
+
+Lines are decoded by a structure derived from the table; a line that does not fit is looked at by itself, which says
+why. A field that the table does not have is dealt with alike wherever it first occurs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from operator import attrgetter
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from gata_assets.curation.files.columns import Path, column_of, match_columns, unknown_columns
+from gata_assets.curation.files.raw_block import (
+    BYTE_ORDER_MARK,
+    RAGGED,
+    READABLE,
+    UNREADABLE,
+    PendingBlock,
+    RawBlock,
+    pieces,
+    require_short,
+)
+from gata_assets.errors import RawFileError
+from gata_assets.tables.spec import TableSpec, UnknownColumns
+
+_LINES_THAT_TELL_COLUMNS = 1_000
+_Value = str | int | float | bool | None
+
+
+def read_json_lines(stream: BinaryIO, spec: TableSpec, block_bytes: int) -> Iterator[PendingBlock]:
+    """All lines of a file with something on them, a block at a time; raises RawFileError."""
+    decode = None
+    line, record, rest = 1, 1, b""
+    for content, is_last in pieces(stream, block_bytes):
+        block = rest + content
+        block = block.removeprefix(BYTE_ORDER_MARK) if line == 1 else block
+        used = len(block) if is_last else block.rfind(b"\n") + 1
+        rest, block = block[used:], block[:used]
+        require_short(rest)
+        rows = [(number, text) for number, text in enumerate(block.split(b"\n"), line) if text.strip()]
+        line += block.count(b"\n")
+        if not rows:
+            continue
+        decode = decode or _Decoder(spec, [text for _, text in rows[:_LINES_THAT_TELL_COLUMNS]])
+        yield partial(decode, rows, record)
+        record += len(rows)
+    if decode is None:
+        raise RawFileError("is empty.")
+
+
+class _Decoder:
+    """Reads lines by the names that the first of them use for the table's columns."""
+
+    def __init__(self, spec: TableSpec, lines: Sequence[bytes]) -> None:
+        self._spec = spec
+        self._nests = {column.within: f"n{number}" for number, column in enumerate(spec.raw_columns) if column.within}
+        paths = {path: column_of(spec, path) for line in lines for path in self._paths(line)}
+        if not paths:
+            raise RawFileError(
+                "is empty, or not JSON Lines: every line is an object such as {…}, with texts, numbers or null."
+            )
+        # A column may have two names in a file, though not in a row.
+        match_columns(spec, {column or path: path for path, column in paths.items()}.values(), is_header=False)
+        called = {column: path for path, column in paths.items() if column}
+        self._fields = {column.name: f"c{number}" for number, column in enumerate(spec.raw_columns)}
+        forbids = spec.unknown_columns is not UnknownColumns.IGNORE
+
+        def structure(name: str, columns: Iterable[str], nests: Mapping[str, Any]) -> type[msgspec.Struct]:
+            names = {self._fields[column]: called.get(column, (column,))[-1] for column in columns}
+            names |= {self._nests[nest]: nest for nest in nests}
+            kinds = {field: nests.get(source, _Value) for field, source in names.items()}
+            fields = [(field, kind, None) for field, kind in kinds.items()]
+            return msgspec.defstruct(name, fields, rename=names, forbid_unknown_fields=forbids, gc=False)
+
+        inner = {
+            nest: structure("Nest", [one.name for one in spec.raw_columns if one.within == nest], {}) | None
+            for nest in self._nests
+        }
+        self._row = structure("Row", self._fields, inner)
+        self._decode = msgspec.json.Decoder(self._row).decode
+
+    def __call__(self, lines: Sequence[tuple[int, bytes]], first_record: int) -> RawBlock:
+        """Decode lines, each with its number."""
+        rows, apart, faults = [], {}, np.zeros(len(lines), dtype=np.uint8)
+        nothing = self._row()
+        for place, (_, line) in enumerate(lines):
+            try:
+                rows.append(self._decode(line))
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                rows.append(nothing)
+                apart[place], faults[place] = self._read_apart(line)
+        columns = {name: list(map(attrgetter(field), rows)) for name, field in self._fields.items()}
+        for nest, field in self._nests.items():
+            within = [column.name for column in self._spec.raw_columns if column.within == nest]
+            for place, row in enumerate(map(attrgetter(field), rows)):
+                for name in within if row is not None else ():
+                    if (value := getattr(row, self._fields[name])) is not None:
+                        if columns[name][place] is not None:
+                            apart[place], faults[place] = {}, UNREADABLE
+                        columns[name][place] = value
+        for place, values in apart.items():
+            for name, column in columns.items():
+                column[place] = values.get(name)
+        return RawBlock(
+            texts=pl.DataFrame([_as_series(name, values) for name, values in columns.items()]),
+            records=np.arange(first_record, first_record + len(lines)),
+            lines=np.array([number for number, _ in lines], dtype=np.int64),
+            faults=faults,
+            fault_texts={
+                place: lines[place][1].decode(errors="replace").rstrip("\r")
+                for place in np.flatnonzero(faults).tolist()
+            },
+        )
+
+    def _read_apart(self, line: bytes) -> tuple[dict[str, object], int]:
+        """The values of a line by column, or its fault; raises RawFileError for a field that no file may have."""
+        values: dict[str, object] = {}
+        fault = READABLE
+        row = _read_object(line)
+        if row is None:
+            return {}, UNREADABLE
+        for path, value in self._walk(row):
+            name = column_of(self._spec, path)
+            if name is None:
+                if self._spec.unknown_columns is UnknownColumns.REFUSE_FILE:
+                    raise unknown_columns(self._spec, [path])
+                if self._spec.unknown_columns is UnknownColumns.REJECT_ROW and value is not None:
+                    # What is nested is of another shape then than that of any row.
+                    fault = max(fault, RAGGED if len(path) == 1 else UNREADABLE)
+            elif isinstance(value, dict | list) or (value is not None and values.get(name) is not None):
+                return {}, UNREADABLE
+            elif value is not None:
+                values[name] = value
+        return ({}, fault) if fault else (values, READABLE)
+
+    def _paths(self, line: bytes) -> Iterator[Path]:
+        for path, _ in self._walk(_read_object(line) or {}):
+            yield path
+
+    def _walk(self, row: Mapping[str, object]) -> Iterator[tuple[Path, object]]:
+        """The values of a row with the paths of their names."""
+        for name, value in row.items():
+            if name not in self._nests:
+                yield (name,), value
+            elif isinstance(value, dict):
+                yield from (((name, inner), within) for inner, within in value.items())
+            elif value is not None:
+                # Where fields are nested is no field itself: no table has it.
+                yield from (((name, column.name), []) for column in self._spec.raw_columns if column.within == name)
+
+
+def _read_object(line: bytes) -> dict[str, Any] | None:
+    """A JSON object whose texts are such; None for anything else."""
+    try:
+        row = json.loads(line)
+        # A lone half of a surrogate pair is no text.
+        json.dumps(row, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _as_series(name: str, values: Sequence[object]) -> pl.Series:
+    try:
+        texts = pl.Series(name, values, dtype=pl.String)
+    except TypeError:
+        texts = pl.Series(name, [_as_text(value) for value in values], dtype=pl.String)
+    return pl.select(pl.when(texts.str.len_bytes() > 0).then(texts).alias(name)).to_series()
+
+
+def _as_text(value: object) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)

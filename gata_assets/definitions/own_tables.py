@@ -1,0 +1,84 @@
+"""The definitions of tables that users declare: each tenant's assets, and the job and sensor over them.
+
+Assembly only, for `definitions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from gata_assets.interactions.assets.definition import group_of, pool_of
+from gata_assets.orchestration.asset_options import AssetOptions
+from gata_assets.orchestration.curated_tables.assets import CuratedAssetRules, build_curated_asset
+from gata_assets.orchestration.curated_tables.run import asset_key
+from gata_assets.orchestration.curated_tables.sensor import WatchedTables, build_files_sensor
+from gata_assets.orchestration.jobs import RUN_CONFIG
+from gata_assets.orchestration.partitions import day_partitions
+from gata_assets.settings.model import Settings
+from gata_assets.settings.table_specs import all_tables, own_tables
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.tables.spec import TableSpec
+
+if TYPE_CHECKING:
+    from gata_assets.curation.curated.curator import TableCurator
+
+CURATE_TABLES = "curate_tables"
+OWN_TABLES_SENSOR = "new_files_of_own_tables_sensor"
+
+
+def build_own_table_definitions(settings: Settings, options: AssetOptions) -> dg.Definitions:
+    """The own tables of all tenants; empty where none is declared. The store is the interactions' resource."""
+    own, tables = own_tables(settings), all_tables(settings)
+    if not own:
+        return dg.Definitions()
+    rules = settings.interactions.curation_rules
+    days = day_partitions(settings.interactions.earliest_interaction)
+
+    def curator(tenant: str, store: ObjectStore, present: datetime | None = None) -> TableCurator:
+        return open_table_curator(settings, tables, tenant, store, present)
+
+    assets = [
+        build_curated_asset(
+            spec,
+            CuratedAssetRules(tenant, group_of(tenant), pool_of(tenant), rules, days, partial(curator, tenant)),
+            options,
+        )
+        for tenant in settings.tenants_prepared
+        for spec in own.values()
+    ]
+    keys = [asset_key(tenant, table) for tenant in settings.tenants_prepared for table in own]
+    has_days = any(spec.partition_by for spec in own.values())
+    watched = WatchedTables(
+        OWN_TABLES_SENSOR, CURATE_TABLES, settings.tenants_prepared, tuple(own), curator, days, has_days=has_days
+    )
+    return dg.Definitions(
+        assets=assets,
+        jobs=[
+            dg.define_asset_job(
+                CURATE_TABLES,
+                selection=dg.AssetSelection.assets(*keys),
+                config=RUN_CONFIG,
+                description="Validate the raw files of own tables (TABLE_SPECS) that have landed, and curate them.",
+            )
+        ],
+        sensors=[build_files_sensor(watched)],
+    )
+
+
+def open_table_curator(
+    settings: Settings,
+    tables: Mapping[str, TableSpec],
+    tenant: str,
+    store: ObjectStore,
+    present: datetime | None = None,
+) -> TableCurator:
+    """The curator of a tenant's tables of every kind but interactions, which are merged by their own rules."""
+    # Here, since it loads compiled kernels, and definitions are loaded all the time.
+    from gata_assets.curation.curated.curator import TableCurator
+
+    return TableCurator(store, tenant, settings.interactions.curation_rules, present or datetime.now(UTC), tables)

@@ -1,0 +1,111 @@
+"""The assets of curated tables, by day or as a whole: an op a table, built from its spec.
+
+What a run does is in `run`. Rules and names come in as values; domains give their own curator where they have one.
+"""
+
+# No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from gata_assets.curation.curated.check_names import (
+    EVERY_RAW_FILE_WAS_READ,
+    NO_ROW_IS_LOST,
+    check_descriptions,
+    validity_check,
+)
+from gata_assets.curation.policy import CurationRules
+from gata_assets.orchestration import checks
+from gata_assets.orchestration.asset_options import AssetOptions
+from gata_assets.orchestration.curated_tables.run import CurationRun, asset_key
+from gata_assets.orchestration.recording import Events
+from gata_assets.storage.resource import ObjectStoreResource
+from gata_assets.tables.spec import ReferenceMode, TableSpec
+
+if TYPE_CHECKING:
+    from gata_assets.curation.curated.curator import TableCurator
+
+
+@dataclass(frozen=True)
+class CuratedAssetRules:
+    """What the curated tables of a tenant have in common: group and pool, rules of rows, days, and who curates."""
+
+    tenant: str
+    group: str
+    pool: str
+    curation: CurationRules
+    days: dg.DailyPartitionsDefinition
+    curator: "Callable[[ObjectStoreResource], TableCurator]"
+
+
+class CurationConfig(dg.Config):
+    """Days (YYYY-MM-DD, both or none): of those outside of them, only what the run is of is curated; unset, whatever
+    is out of date.
+    """
+
+    first_day: str | None = None
+    last_day: str | None = None
+
+    def stale_between(self) -> tuple[date, date] | None:
+        """The days among which those that are out of date are curated too."""
+        if self.first_day is None or self.last_day is None:
+            return None
+        return date.fromisoformat(self.first_day), date.fromisoformat(self.last_day)
+
+
+def build_curated_asset(
+    spec: TableSpec, rules: CuratedAssetRules, options: AssetOptions, *, op: str | None = None
+) -> dg.AssetsDefinition:
+    """The asset of a tenant's curated table; `op` names its op, where that is not named by the table."""
+    days = rules.days if spec.partition_by else None
+    key, descriptions = asset_key(rules.tenant, spec.table), check_descriptions(spec)
+    rejecting = {
+        one.table for one in spec.references.values() if rules.curation.mode_of(one) is ReferenceMode.REJECT
+    } - {spec.table}
+    asset_spec = options.table_spec(
+        key,
+        spec.model,
+        group=rules.group,
+        # Where rows that refer to nothing are rejected, they wait for what they refer to.
+        deps=[dg.AssetDep(asset_key(rules.tenant, table)) for table in sorted(rejecting)],
+        kinds={"polars"},
+        partitions=days,
+    )
+    blocking = checks.specs(key, days, descriptions, validity_check(spec.table), NO_ROW_IS_LOST)
+    decorate = dg.multi_asset(
+        name=op or f"{rules.tenant}_curated_{spec.table}",
+        specs=[asset_spec],
+        check_specs=[*blocking, *checks.specs(key, days, descriptions, EVERY_RAW_FILE_WAS_READ, is_blocking=False)],
+        partitions_def=days,
+        # Without it, Dagster wants its checks as outputs of the op; here they are events.
+        can_subset=True,
+        backfill_policy=options.backfill_policy if days else None,
+        pool=rules.pool,
+        # Before the days of the same run: rows refer to what is in a table as a whole.
+        op_tags=None if days else {"dagster/priority": "1"},
+    )
+
+    def run_of(context: dg.AssetExecutionContext, store: ObjectStoreResource) -> CurationRun:
+        curator = rules.curator(store)
+        return CurationRun(context, curator=curator, table=spec.table, days=days, code_version=options.code_version)
+
+    if days is None:
+
+        @decorate
+        def table(context: dg.AssetExecutionContext, object_store: ObjectStoreResource) -> Events:
+            """Validate new files, and write the table."""
+            yield from run_of(context, object_store).curate_table()
+
+        return table
+
+    @decorate
+    def by_day(context: dg.AssetExecutionContext, config: CurationConfig, object_store: ObjectStoreResource) -> Events:
+        """Validate new files, and curate the run's days and those that the files touch."""
+        yield from run_of(context, object_store).curate_days(
+            context.partition_keys, stale_between=config.stale_between()
+        )
+
+    return by_day

@@ -1,0 +1,242 @@
+"""How a run curates a table: new files are validated, and partitions that they touch or that it is asked for written.
+
+A partition is recorded when it is in the store, also a day that a late file touches and nobody asked for. A day whose
+data is invalid fails alone, and the run at the end of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping, Sequence, Set
+from datetime import date
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from gata_assets.curation.curated.check_names import EVERY_RAW_FILE_WAS_READ, NO_ROW_IS_LOST
+from gata_assets.curation.files.formats import landing_day
+from gata_assets.curation.layout import MANIFEST_FILE
+from gata_assets.curation.reports import Report, check_no_row_is_lost, replaced_files, valid_reports
+from gata_assets.errors import ChecksFailedError
+from gata_assets.orchestration import checks
+from gata_assets.orchestration.failures import DAYS, Partitions
+from gata_assets.orchestration.instances import held_open, is_recorded
+from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
+from gata_assets.tables.outcomes import Outcome, broken
+
+if TYPE_CHECKING:
+    # Only where they are used: they load compiled kernels, and definitions are loaded all the time.
+    from gata_assets.curation.curated.curator import CuratedPartition, TableCurator
+
+_TABLES = Partitions("table of", "")
+
+
+def asset_key(tenant: str, table: str) -> dg.AssetKey:
+    """The asset of a tenant's curated table."""
+    return dg.AssetKey([tenant, f"curated_{table}"])
+
+
+class CurationRun:
+    """The work of one run for one table of a tenant; `days` are its partitions, of which those in the future do not
+    exist yet, and None of a table that has none.
+    """
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        *,
+        curator: TableCurator,
+        table: str,
+        days: dg.PartitionsDefinition[str] | None,
+        code_version: str,
+    ) -> None:
+        self._context = context
+        self._curator = curator
+        self._table = table
+        self._days = days
+        self._tenant = curator.places.tenant
+        self._code_version = code_version
+        self._key = asset_key(self._tenant, table)
+
+    def curate_table(self) -> Events:
+        """Validate new files and write the table; raises dagster.Failure where it breaks a rule."""
+        if not self._context.selected_asset_keys:
+            return
+        failures = KeptFailures(self._context.log, partitions=1, are=_TABLES)
+        try:
+            yield from self._refresh_references()
+            self._curator.validate_new(self._table)
+            reports = self._curator.reports(self._table)
+            self._warn_of_outdated(reports)
+            yield from self._record_lost(None, self._lost_rows(valid_reports(reports)))
+            yield from self._curate_unpartitioned(self._table, as_event=False)
+            yield from self._evaluate_files([None], {None: reports})
+        except Exception as error:  # noqa: BLE001 (kept as the failure that ends the run)
+            failures.keep(self._tenant, self._key.to_user_string(), error)
+        failures.stop_at_end()
+
+    def curate_days(self, asked: Sequence[str], *, stale_between: tuple[date, date] | None = None) -> Events:
+        """Validate new files, and write the days and those that the files touch; gives what it records as it happens.
+
+        With `stale_between`, of the days that nobody asked for only those between the two that are missing or stale.
+
+        Raises dagster.Failure: at the end for days that failed alone, at once for what would fail for every day.
+        """
+        if not self._context.selected_asset_keys:
+            return
+        failures = KeptFailures(self._context.log, partitions=len(asked), are=DAYS)
+        with held_open(self._context.instance, self._context.run.run_id):
+            days: list[date] = []
+            files: list[Report] = []
+            try:
+                days, files = yield from self._begin(asked, stale_between, failures)
+            except Exception as error:  # noqa: BLE001 (kept as the failure that ends the run)
+                failures.keep(asked[0], self._key.to_user_string(), error)
+            looked_at = set(days)
+            while days:
+                try:
+                    for curated in self._curator.curate(self._table, list(days)):
+                        yield from self._record(curated, as_event=True)
+                        days.pop(0)
+                except Exception as error:  # noqa: BLE001 (kept as the day's failure, which ends the run)
+                    failures.keep(str(days.pop(0)), self._key.to_user_string(), error)
+                failures.stop_if_hopeless(ended=set())
+            # After the days, since Dagster takes no account of what a check said before the last materialization.
+            yield from self._evaluate_days(files, looked_at)
+        failures.stop_at_end()
+
+    def _begin(
+        self, asked: Sequence[str], stale_between: tuple[date, date] | None, failures: KeptFailures
+    ) -> Generator[Event, None, tuple[list[date], list[Report]]]:
+        """Validate new files; gives the days to write (those that are asked for, and stale ones) and the files."""
+        yield from self._refresh_references()
+        files = self._curator.validate_new(self._table)
+        reports = self._curator.reports(self._table)
+        self._warn_of_outdated(reports)
+        among = self._curator.stale(self._table, *(stale_between or (None, None)))
+        stale = [day for day in among if day and self._has_day(day)]
+        wanted = {*map(date.fromisoformat, asked), *stale}
+        lost = self._days_with_lost_rows(wanted, reports)
+        for day, outcomes in lost.items():
+            try:
+                yield from self._record_lost(day, outcomes)
+            except ChecksFailedError as error:
+                failures.keep(str(day), self._key.to_user_string(), error)
+        return sorted(wanted - lost.keys()), files
+
+    def _refresh_references(self) -> Events:
+        """Bring up to date what the rows refer to, so that they are validated by what is known now."""
+        for table in self._curator.referenced(self._table):
+            self._curator.validate_new(table)
+            written = self._curator.written_digest(table)
+            is_known = is_recorded(self._context.instance, asset_key(self._tenant, table), written)
+            if self._curator.is_due(table) or not is_known:
+                yield from self._curate_unpartitioned(table, as_event=True)
+
+    def _curate_unpartitioned(self, table: str, *, as_event: bool) -> Events:
+        for curated in self._curator.curate(table, [None]):
+            yield from self._record(curated, as_event=as_event)
+
+    def _warn_of_outdated(self, reports: Iterable[Report]) -> None:
+        """Log how many files count by other rules than those of now: nothing validates them again by itself."""
+        outdated = self._curator.outdated(reports)
+        if outdated:
+            self._context.log.warning(
+                f"{len(outdated):,} files of {self._tenant} count by other rules than those of now (of their table, or "
+                f"EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS). To validate them again: "
+                f"gata quarantine --tenant {self._tenant} --replay"
+            )
+
+    def _record(self, curated: CuratedPartition, *, as_event: bool) -> Events:
+        """Record a partition with its checks; raises ChecksFailedError for one that broke any, and was not written."""
+        key, partition = asset_key(self._tenant, curated.table), str(curated.day) if curated.day else None
+        recorder = Recorder(self._context, code_version=self._code_version, as_events=as_event)
+        try:
+            checks.require_passed(key.to_user_string(), curated.outcomes)
+        except ChecksFailedError:
+            yield from checks.evaluations(key, partition, curated.outcomes)
+            raise
+        folder = self._curator.places.curated(curated.table, curated.day)
+        yield recorder.materialization(
+            key,
+            partition,
+            {
+                "dagster/row_count": curated.rows,
+                self._curator.tables[curated.table].repetitions.dropped: curated.dropped,
+                "files": len(curated.parts),
+                "path": dg.MetadataValue.path(self._curator.store.uri(folder)),
+                "manifest": dg.MetadataValue.path(self._curator.store.uri(folder + MANIFEST_FILE)),
+                **({"reason": curated.reason} if curated.reason else {}),
+            },
+            version=curated.sha256,
+            made_from={},
+            seconds={},
+        )
+        yield from checks.evaluations(key, partition, curated.outcomes, target=recorder.find(key, partition))
+
+    def _record_lost(self, day: date | None, outcomes: Sequence[Outcome]) -> Events:
+        """Record that rows of files are missing; raises ChecksFailedError where they are."""
+        if not broken(outcomes):
+            return
+        found: Mapping[str, Sequence[Outcome]] = {NO_ROW_IS_LOST: outcomes}
+        yield from checks.evaluations(self._key, str(day) if day else None, found)
+        checks.require_passed(self._key.to_user_string(), found)
+
+    def _evaluate_days(self, files: Iterable[Report], days: set[date]) -> Events:
+        """Evaluate whether all files could be read: of the days that were written, and of each day on which a file
+        landed that is new, or of those days, or that was refused (`gata ingest` validates files too, and records
+        nothing).
+        """
+        reports = self._curator.reports(self._table)
+        of_days = [report for report in reports if report.refused is not None or not days.isdisjoint(report.days)]
+        landed: dict[date | None, list[Report]] = {}
+        for report in reports:
+            landed.setdefault(self._landing_day(report), []).append(report)
+        found = days.union(self._landing_day(file) for file in [*files, *of_days])
+        yield from self._evaluate_files([day for day in sorted(found) if self._has_day(day)], landed)
+
+    def _evaluate_files(
+        self, partitions: Sequence[date | None], landed: Mapping[date | None, Sequence[Report]]
+    ) -> Events:
+        replaced = replaced_files(report for reports in landed.values() for report in reports)
+        recorder = Recorder(self._context, code_version=self._code_version, as_events=True)
+        advice = "`gata quarantine` shows which, and why; fix the file and upload it with `--replaces`"
+        for day in partitions:
+            reports = landed.get(day, [])
+            refused = sum(report.refused is not None and report.file_id not in replaced for report in reports)
+            partition = str(day) if day else None
+            yield from checks.evaluations(
+                self._key,
+                partition,
+                {
+                    EVERY_RAW_FILE_WAS_READ: [
+                        Outcome("no file was refused", refused, len(reports), advice, unit="files")
+                    ]
+                },
+                is_blocking=False,
+                target=recorder.find(self._key, partition),
+            )
+
+    def _has_day(self, day: date) -> bool:
+        return self._days is not None and self._days.has_partition_key(str(day))
+
+    def _landing_day(self, report: Report) -> date:
+        """The day of the file's folder, or on which it was first seen where that names none."""
+        return landing_day(self._curator.places, report.table, report.raw_key) or report.landed_at.date()
+
+    def _days_with_lost_rows(self, days: Set[date], reports: Iterable[Report]) -> dict[date, list[Outcome]]:
+        """Those of the days that have rows of a file whose rows are not all in parts and quarantine."""
+        lost: dict[date, list[Outcome]] = {}
+        for file in valid_reports(reports):
+            touched = [day for day in file.days if day in days]
+            outcomes = self._lost_rows([file]) if touched else []
+            for day in touched if broken(outcomes) else []:
+                lost.setdefault(day, []).extend(outcomes)
+        return lost
+
+    def _lost_rows(self, files: Sequence[Report]) -> list[Outcome]:
+        """Whether all rows of files are in parts and quarantine; that parts have what their report says is looked at
+        when a partition is built from them.
+        """
+        rows = {part: part.rows for file in files for part in file.parts}
+        rows.update(self._curator.stored_rows(file.quarantine) for file in files if file.quarantine)
+        return check_no_row_is_lost(files, rows)

@@ -1,0 +1,140 @@
+"""The sensor of new raw files: lists what waits, asks `curation.requests`, and hands the requests to Dagster."""
+
+# No `from __future__ import annotations` here: Dagster reads the annotations of sensor functions as objects.
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from gata_assets.batches import Window, days_of
+from gata_assets.curation.backlog import find_missing, find_waiting, listing_digest
+from gata_assets.curation.layout import TenantLayout
+from gata_assets.curation.requests import CurationRequest, ask_again, request_curation
+from gata_assets.errors import StoreError
+from gata_assets.logs import RANGE_TAGS
+from gata_assets.orchestration.curated_tables.run import asset_key
+from gata_assets.orchestration.instances import asked_runs, is_underway
+from gata_assets.storage.resource import ObjectStoreResource
+
+if TYPE_CHECKING:
+    from gata_assets.curation.curated.curator import TableCurator
+
+# Tags by which the runs of a tenant are found again, and those that were asked for the same.
+_TENANT, _CURATION = "gata/tenant", "gata/curation"
+# A look lists a few folders of each tenant; where another part is in them, it reads manifests too.
+_FILES_TICK_SECONDS = 60
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class WatchedTables:
+    """The tables that a sensor watches: of which tenants, by whose curator, and which job curates them.
+
+    `days` are the partitions of those that are curated by day, `has_days` whether there are any. Batches read
+    `window_days` of `window_table`, so that a day of it without a curated table is asked for though no file has a row
+    of it.
+    """
+
+    sensor: str
+    job: str
+    tenants: Sequence[str]
+    tables: Sequence[str]
+    curator: "Callable[[str, ObjectStoreResource, datetime], TableCurator]"
+    days: dg.PartitionsDefinition[str]
+    has_days: bool = True
+    window_table: str | None = None
+    window_days: int = 0
+
+
+def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] = _now) -> dg.SensorDefinition:
+    """The sensor that asks for the curation of files that landed, and of partitions that are missing or stale.
+
+    A tenant that cannot be looked at is reported, and stops no other. What a run has failed to do is asked for again
+    (`curation.requests.ask_again`), by the runs themselves. The cursor only spares work: it has the listings for which
+    nothing was stale, each for an hour at most, and to find that out takes the reading of all reports and manifests.
+    """
+
+    @dg.sensor(
+        name=watched.sensor,
+        job_name=watched.job,
+        minimum_interval_seconds=_FILES_TICK_SECONDS,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Asks for the curation of raw files without a report, and of days that are missing or out of date.",
+    )
+    def new_files(context: dg.SensorEvaluationContext, object_store: ObjectStoreResource) -> dg.SensorResult:
+        present = clock()
+        requests: list[CurationRequest] = []
+        unread: list[str] = []
+        waits: list[str] = []
+        settled: dict[str, str] = json.loads(context.cursor or "{}")
+        for tenant in watched.tenants:
+            if is_underway(context.instance, _TENANT, tenant):
+                # What is missing becomes less while a run goes on, and would be asked for as something else.
+                waits.append(f"{tenant}: a run is underway.")
+                continue
+            try:
+                asked, settled_by = _requests(watched, tenant, object_store, present, settled.get(tenant))
+            except StoreError as error:
+                unread.append(f"{tenant}: {error}")
+                context.log.error(unread[-1])
+                continue
+            requests += asked
+            settled |= {tenant: settled_by} if settled_by else {}
+        runs: list[dg.RunRequest] = []
+        for request in requests:
+            asking = ask_again(request.key, asked_runs(context.instance, _CURATION, request.key), present)
+            if asking.run_key is None:
+                waits.append(f"{request.tenant}, {request.reason}: {asking.why_not}.")
+            else:
+                runs.append(_curation_run(watched, request, asking.run_key))
+        return dg.SensorResult(
+            run_requests=runs,
+            skip_reason=None if runs else "; ".join(unread + waits) or "No file waits, and no day is missing or stale.",
+            cursor=json.dumps(settled),
+        )
+
+    return new_files
+
+
+def _requests(
+    watched: WatchedTables, tenant: str, store: ObjectStoreResource, present: datetime, settled: str | None
+) -> tuple[list[CurationRequest], str | None]:
+    """What is asked for of a tenant, and the listing by which nothing is stale, if that is so; raises StoreError."""
+    places = TenantLayout(tenant)
+    missing: list[date] = []
+    if watched.window_table:
+        window = days_of(Window(present - timedelta(days=watched.window_days), present))
+        existing = [day for day in window if watched.days.has_partition_key(str(day))]
+        missing = find_missing(places, store, watched.window_table, existing)
+    waiting = find_waiting(places, store, watched.tables)
+    listing = listing_digest(places, store, watched.tables)
+    stale: set[date] = set()
+    # A report that was overwritten and a manifest that was withdrawn have the names of before.
+    looked_at = f"{listing} {present:%Y-%m-%d %H}"
+    if settled != looked_at:
+        # Files that `gata ingest` has validated have their reports, and leave days to be curated.
+        curator = watched.curator(tenant, store, present)
+        found = {day or present.date() for table in watched.tables for day in curator.stale(table)}
+        stale = {day for day in found if watched.days.has_partition_key(str(day)) and day not in missing}
+    asked = request_curation(tenant, waiting, missing, present.date(), stale=sorted(stale), listing=listing)
+    return asked, None if stale else looked_at
+
+
+def _curation_run(watched: WatchedTables, request: CurationRequest, run_key: str) -> dg.RunRequest:
+    first, last = RANGE_TAGS
+    return dg.RunRequest(
+        run_key=run_key,
+        asset_selection=[asset_key(request.tenant, table) for table in watched.tables],
+        tags={
+            **({first: str(request.first), last: str(request.last)} if watched.has_days else {}),
+            "gata/reason": request.reason,
+            _TENANT: request.tenant,
+            _CURATION: request.key,
+        },
+    )

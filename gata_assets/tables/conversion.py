@@ -1,0 +1,106 @@
+"""Raw texts become values of a column's type, strictly: what is not written as the type is null.
+
+Here: numbers, booleans, days and instants. What a null means is decided in `row_rules`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import polars as pl
+
+from gata_assets.tables.spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, ColumnSpec
+
+_NAIVE = pl.Datetime("us")
+_TRUTHS = {"true": True, "True": True, "TRUE": True, "1": True}
+_TRUTHS |= {"false": False, "False": False, "FALSE": False, "0": False}
+
+_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_PLAIN = rf"^{_DATE}T{_TIME}:[0-5][0-9]Z$"
+_ANY = rf"^{_DATE}[T ]{_TIME}(?::[0-5][0-9](?:\.[0-9]+)?)?(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?$"
+# Of other years no calendar in use here can tell a day; Polars takes the year 0 for one.
+_FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+
+
+def convert(texts: pl.Series, column: ColumnSpec) -> pl.Series:
+    """The values of raw texts (null where there is nothing, or where it is not written as the column's type)."""
+    kind = column.dtype
+    if column.words:
+        texts = texts.replace(list(column.words), list(column.words.values()))
+    if kind == pl.String():
+        return texts
+    if isinstance(kind, pl.Datetime | pl.Date):
+        instants = _instants(texts, column.instants)
+        return instants.cast(kind) if isinstance(kind, pl.Date) else instants
+    if kind == pl.Boolean():
+        return texts.replace_strict(list(_TRUTHS), list(_TRUTHS.values()), default=None, return_dtype=pl.Boolean)
+    if isinstance(kind, pl.Decimal):
+        # A cast would round what is finer.
+        return _where(texts, rf"^[+-]?[0-9]+(?:\.[0-9]{{1,{max(kind.scale, 1)}}})?$").cast(kind, strict=False)
+    values = texts.cast(kind, strict=False)
+    return pl.select(pl.when(values.is_finite()).then(values)).to_series() if kind.is_float() else values
+
+
+def _instants(texts: pl.Series, formats: tuple[str, ...]) -> pl.Series:
+    """Instants in UTC by the first format that fits."""
+    found = pl.select(pl.coalesce([_read_instants(texts, form) for form in formats])).to_series()
+    near = found.is_between(pl.lit(_FIRST), pl.lit(_LAST))
+    return found if near.all() else pl.select(pl.when(near).then(found)).to_series()
+
+
+def _read_instants(texts: pl.Series, form: str) -> pl.Series:
+    if form == ISO_8601:
+        instants = _iso_8601(texts)
+    elif form == DAY:
+        instants = _parse(_where(texts, rf"^{_DATE}$"), "%Y-%m-%d")
+    elif form in (EPOCH_S, EPOCH_MS):
+        digits = 6 if form == EPOCH_S else 3
+        numbers = _where(texts, rf"^-?[0-9]{{1,{18 - digits}}}(?:\.[0-9]{{1,{digits}}})?$")
+        instants = (numbers.cast(pl.Decimal(38, digits), strict=False) * 10**digits).cast(pl.Int64).cast(_NAIVE)
+    else:
+        instants = texts.str.to_datetime(form, time_unit="us", strict=False)
+    is_naive = instants.dtype == _NAIVE
+    return pl.Series(instants.dt.replace_time_zone("UTC") if is_naive else instants.dt.convert_time_zone("UTC"))
+
+
+def _iso_8601(texts: pl.Series) -> pl.Series:
+    """A day and a time after `T` or a blank, with or without seconds and a fraction, and `Z`, an offset or nothing,
+    which is UTC. Of a fraction, what is finer than microseconds is cut off.
+    """
+    is_plain = texts.str.contains(_PLAIN)
+    if is_plain.all():
+        return _parse(texts, "%Y-%m-%dT%H:%M:%SZ")
+    plain = _parse(pl.select(pl.when(is_plain).then(texts)).to_series(), "%Y-%m-%dT%H:%M:%SZ")
+    places = (~is_plain).arg_true()
+    text = pl.col("text")
+    part = {
+        name: text.str.extract(rf"^.{{16}}{pattern}").cast(pl.Int64).fill_null(0) for name, pattern in _PARTS.items()
+    }
+    minutes = part["hours"] * 60 + part["minutes"]
+    offset = pl.when(text.str.contains(r"-[0-9:]{2,5}$")).then(-minutes).otherwise(minutes)
+    fraction = text.str.extract(r"\.([0-9]{1,6})").str.pad_end(6, "0").cast(pl.Int64).fill_null(0)
+    minute = (text.str.slice(0, 10) + "T" + text.str.slice(11, 5)).str.to_datetime(
+        "%Y-%m-%dT%H:%M", time_unit="us", strict=False, cache=False
+    )
+    micros = minute.cast(pl.Int64) + (part["seconds"] - offset * 60) * 1_000_000 + fraction
+    others = _where(texts.gather(places), _ANY).alias("text").to_frame().select(micros.cast(_NAIVE)).to_series()
+    return plain.scatter(places, others)
+
+
+# Behind the minute: seconds, and the hours and minutes of an offset.
+_PARTS = {
+    "seconds": ":([0-9]{2})",
+    "hours": r"[0-9:.]*[+-]([0-9]{2})",
+    "minutes": r"[0-9:.]*[+-][0-9]{2}:?([0-9]{2})",
+}
+
+
+def _parse(texts: pl.Series, form: str) -> pl.Series:
+    # A cache of texts takes longer than to read them.
+    return texts.str.to_datetime(form, time_unit="us", strict=False, cache=False)
+
+
+def _where(texts: pl.Series, pattern: str) -> pl.Series:
+    """The texts that fit a pattern, and null for others."""
+    return pl.select(pl.when(texts.str.contains(pattern)).then(texts)).to_series()

@@ -1,0 +1,248 @@
+"""Declarations of tables: pandera models, whose metadata says what pandera has no word for, become `TableSpec`.
+
+Types, bounds, allowed values, uniqueness and descriptions are pandera's own. The keys of metadata are those of
+`ColumnSpec` (of a field) and `TableSpec` (of Config); what nobody understands is refused when a model is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import pandera.polars as pandera
+import polars as pl
+
+from gata_assets.errors import TableSpecError
+from gata_assets.tables.spec import (
+    DAY,
+    EPOCH_MS,
+    EPOCH_S,
+    ISO_8601,
+    ColumnSpec,
+    FrameRule,
+    InvalidOptional,
+    RawMapping,
+    Reference,
+    ReferenceMode,
+    Repetitions,
+    TableSpec,
+    UnknownColumns,
+)
+
+_INSTANT = pl.Datetime("us", "UTC")
+_PANDERA = ("name", "dtype", "nullable", "unique", "description", "checks")
+_COLUMN_KEYS = {one.name for one in fields(ColumnSpec)} - set(_PANDERA)
+_TABLE_KEYS = {one.name for one in fields(TableSpec)} - {"model", "description", "columns", "frame_rules"}
+_TABLE_KINDS: dict[str, Callable[[Any], Any]] = {
+    "key": tuple,
+    "repetitions": Repetitions,
+    "unknown_columns": UnknownColumns,
+    "invalid_optional": InvalidOptional,
+}
+
+
+@cache
+def spec_of(model: type[pandera.DataFrameModel]) -> TableSpec:
+    """Read a table's declaration; raises TableSpecError for one that says what nobody understands."""
+    schema = model.to_schema()
+    table = str(schema.name)
+    columns = []
+    for name, column in schema.columns.items():
+        said = dict(column.metadata or {})
+        _require_known(f"{table}.{name}", "metadata", said, _COLUMN_KEYS)
+        if "references" in said:
+            said["references"] = _reference(f"{table}.{name}", said["references"])
+        said |= {key: tuple(said[key]) for key in ("aliases", "instants") if key in said}
+        if "instants" not in said and isinstance(column.dtype.type, pl.Datetime | pl.Date):
+            said["instants"] = (DAY,) if isinstance(column.dtype.type, pl.Date) else (ISO_8601,)
+        columns.append(
+            ColumnSpec(
+                name=name,
+                dtype=column.dtype.type,
+                nullable=column.nullable,
+                unique=column.unique,
+                description=column.description or "",
+                checks=tuple(column.checks),
+                **said,
+            )
+        )
+    # Of the model's Config: the schema's own metadata is None.
+    said = dict(getattr(model.Config, "metadata", None) or {})
+    _require_known(table, "Config.metadata", said, _TABLE_KEYS)
+    try:
+        said |= {key: kind(said[key]) for key, kind in _TABLE_KINDS.items() if key in said}
+    except ValueError as error:
+        raise TableSpecError(f"{table}: Config.metadata: {error}.") from None
+    rules = tuple(_frame_rule(table, check) for check in schema.checks)
+    description = schema.description or ""
+    return _checked(TableSpec(model, description, tuple(columns), rules, **{"table": table, **said}))
+
+
+def row_rule(name: str, expression: pl.Expr) -> Any:
+    """A rule over several columns of a model, to be given to one of its attributes; true of a row that keeps it."""
+
+    def holds(_model: object, data: pandera.PolarsData) -> pl.LazyFrame:
+        return data.lazyframe.select(expression)
+
+    return pandera.dataframe_check(name=name, statistics={"expression": expression})(holds)
+
+
+def load_specs(module: str) -> tuple[TableSpec, ...]:
+    """The tables that a module declares or imports: its models of pandera whose Config.metadata names a `table`.
+
+    Raises TableSpecError for a module that cannot be imported, or has no such model.
+    """
+    try:
+        found = vars(import_module(module)).values()
+    except Exception as error:
+        # Whatever the module raises; its class is named, since its words may be anything.
+        reason = str(error) if isinstance(error, ImportError) else type(error).__name__
+        raise TableSpecError(
+            f"the module {module} cannot be imported: {reason}. It must be importable where the command and Dagster's "
+            "code server run (installed, or on PYTHONPATH)."
+        ) from error
+    models = {one: None for one in found if isinstance(one, type) and issubclass(one, pandera.DataFrameModel)}
+    named = [one for one in models if "table" in (getattr(one.Config, "metadata", None) or {})]
+    if not named:
+        raise TableSpecError(
+            f"the module {module} has no pandera model (DataFrameModel) whose Config.metadata names a table, such as "
+            '{"table": "visits"}.'
+        )
+    return tuple(map(spec_of, named))
+
+
+def tables_by_name(specs: Iterable[TableSpec]) -> dict[str, TableSpec]:
+    """Tables by name, those that others refer to before these.
+
+    Raises TableSpecError where two have one name, or one refers to a column that is not there, or is curated by day.
+    """
+    found: dict[str, TableSpec] = {}
+    for spec in specs:
+        if spec.table in found:
+            raise TableSpecError(f"two tables are named {spec.table}: {found[spec.table].model} and {spec.model}.")
+        found[spec.table] = spec
+    ordered: dict[str, TableSpec] = {}
+
+    def add(spec: TableSpec) -> None:
+        for reference in spec.references.values():
+            if reference.table not in found or reference.column not in found[reference.table].curated_schema:
+                raise TableSpecError(
+                    f"{spec.table} refers to {reference.table}.{reference.column}, which is no column."
+                )
+            if found[reference.table].partition_by:
+                raise TableSpecError(
+                    f"{spec.table} refers to {reference.table}, which is curated by day, not in one file."
+                )
+            if reference.table not in ordered and reference.table != spec.table:
+                add(found[reference.table])
+        ordered.setdefault(spec.table, spec)
+
+    for spec in found.values():
+        add(spec)
+    return ordered
+
+
+def mapped(spec: TableSpec, mapping: RawMapping) -> TableSpec:
+    """The table as somebody's raw files write it; raises TableSpecError for a column that it does not have."""
+
+    def change(column: ColumnSpec) -> ColumnSpec:
+        names = tuple(name for name, target in mapping.columns.items() if target == column.name)
+        words = {**column.words, **mapping.words.get(column.name, {})}
+        instants = tuple(mapping.instants.get(column.name, column.instants))
+        return replace(column, aliases=(*column.aliases, *names), words=words, instants=instants)
+
+    named = {*mapping.columns.values(), *mapping.words, *mapping.instants}
+    _require_known(spec.table, "columns of the mapping", named, {column.name for column in spec.raw_columns})
+    separator = mapping.separator or spec.separator
+    return _checked(replace(spec, columns=tuple(map(change, spec.columns)), separator=separator))
+
+
+def _reference(place: str, said: str | Mapping[str, str]) -> Reference:
+    if isinstance(said, str):
+        table, _, column = said.partition(".")
+        said = {"table": table, "column": column}
+    try:
+        return Reference(said["table"], said["column"], ReferenceMode(said.get("mode", ReferenceMode.WARN)))
+    except (KeyError, ValueError):
+        raise TableSpecError(f'{place}: references are "table.column", or a table, a column and a mode.') from None
+
+
+def _frame_rule(table: str, check: pandera.Check) -> FrameRule:
+    expression = (check.statistics or {}).get("expression")
+    if not isinstance(expression, pl.Expr) or not check.name:
+        raise TableSpecError(
+            f"{table}: the rule {check.name} over several columns has no expression for raw rows: declare it by "
+            "tables.declaration.row_rule, or give its dataframe_check a name and statistics={'expression': …}."
+        )
+    return FrameRule(check.name, expression)
+
+
+def _checked(spec: TableSpec) -> TableSpec:
+    """The table, when what it says of itself fits together; raises TableSpecError."""
+    names = [column.name for column in spec.columns]
+    _require(spec, re.fullmatch(r"[a-z][a-z0-9_]*", spec.table), "its name is of a-z, 0-9 and _")
+    _require(spec, {*spec.key} <= {*names}, "its key is of its columns")
+    _require(spec, spec.key or spec.repetitions is Repetitions.EXACT, "the latest row is that of a key")
+    event = spec.column(spec.event_time) if spec.event_time in names else None
+    _require(
+        spec,
+        spec.event_time is None or (event and event.dtype == _INSTANT and not event.nullable),
+        "event_time is a column of UTC instants in microseconds that is always given",
+    )
+    _require(spec, spec.partition_by in (None, "day"), 'partition_by is "day" or nothing')
+    _require(spec, spec.partition_by is None or event, "rows are partitioned by the day of their event_time")
+    _require(
+        spec,
+        len(spec.separator) == 1 and spec.separator.isascii() and spec.separator not in '"\n\r',
+        "separator is one ASCII character, no quote and no line end",
+    )
+    written = [name for column in spec.raw_columns for name in (column.name, *column.aliases)]
+    _require(spec, len(written) == len({*written}), "no name in raw files means two columns")
+    for column in spec.columns:
+        _check_column(spec, column, names)
+    return spec
+
+
+def _check_column(spec: TableSpec, column: ColumnSpec, names: list[str]) -> None:
+    def require(holds: object, what: str) -> None:
+        _require(spec, holds, f"{what} ({column.name})")
+
+    kind, allowed = column.dtype, column.allowed_values
+    require(
+        kind in _TYPES or isinstance(kind, pl.Decimal), "columns are texts, numbers, booleans, days or UTC instants"
+    )
+    is_time = kind in (_INSTANT, pl.Date())
+    require(not column.instants or is_time, "instants are of a column of instants or days")
+    require(
+        all(one in (ISO_8601, DAY, EPOCH_S, EPOCH_MS) or "%" in one for one in column.instants),
+        "instants are written as iso8601, day, epoch_s, epoch_ms or a pattern of strptime",
+    )
+    require(not column.words or kind == pl.String(), "other words are for texts")
+    require(allowed is None or {*column.words.values()} <= {*allowed}, "other words mean allowed values")
+    require(column.within not in spec.sources, "within names a field that is no column")
+    require(column.code_of in (None, *names) and column.key_of in (None, *names), "derived columns name another")
+    require(column.code_of is None or spec.column(column.code_of).allowed_values, "codes are of allowed values")
+    require(column.key_of is None or kind == pl.UInt64(), "keys are UInt64")
+    kinds = {"given", "type", "window", "reference", *(str(check.name) for check in column.checks)}
+    _require_known(f"{spec.table}.{column.name}", "rules", column.rules, kinds)
+
+
+_FLOATS, _SIGNED = (pl.Float32(), pl.Float64()), (pl.Int8(), pl.Int16(), pl.Int32(), pl.Int64())
+_UNSIGNED = (pl.UInt8(), pl.UInt16(), pl.UInt32(), pl.UInt64())
+_TYPES = (pl.String(), pl.Boolean(), pl.Date(), _INSTANT, *_FLOATS, *_SIGNED, *_UNSIGNED)
+
+
+def _require(spec: TableSpec, holds: object, what: str) -> None:
+    if not holds:
+        raise TableSpecError(f"The table {spec.table} is declared otherwise than tables are: {what}.")
+
+
+def _require_known(place: str, what: str, found: Iterable[str], known: Iterable[str]) -> None:
+    if unknown := sorted({*found} - {*known}):
+        raise TableSpecError(
+            f"{place}: {what} has unknown keys: {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
+        )

@@ -1,0 +1,155 @@
+"""A table's reference page in Markdown, derived from its spec: what curated rows have, and what raw files may have."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from gata_assets.tables.row_rules import FITTING_RULE, READABLE_RULE, column_rule_names, rule_name
+from gata_assets.tables.spec import (
+    DAY,
+    EPOCH_MS,
+    EPOCH_S,
+    ISO_8601,
+    ColumnSpec,
+    InvalidOptional,
+    ReferenceMode,
+    Repetitions,
+    TableSpec,
+    UnknownColumns,
+)
+
+_INSTANTS = {
+    ISO_8601: "ISO 8601 (without an offset: UTC)",
+    DAY: "a day, `YYYY-MM-DD`",
+    EPOCH_S: "seconds since 1970",
+    EPOCH_MS: "milliseconds since 1970",
+}
+_UNKNOWN_COLUMNS = {
+    UnknownColumns.IGNORE: "ignored",
+    UnknownColumns.REJECT_ROW: "a row that has a value there is rejected",
+    UnknownColumns.REFUSE_FILE: "the file is refused",
+}
+_INVALID_OPTIONAL = {
+    InvalidOptional.REJECT_ROW: "its row is rejected",
+    InvalidOptional.DISCARD_VALUE: "the value is discarded and counted, and the row counts without it",
+}
+_LIMITS = {
+    "greater_than_or_equal_to": "≥ {min_value}",
+    "greater_than": "> {min_value}",
+    "less_than_or_equal_to": "≤ {max_value}",
+    "less_than": "< {max_value}",
+    "in_range": "{min_value} to {max_value}",
+}
+
+
+def describe_table(spec: TableSpec) -> str:
+    """The page of a table: its columns, how raw files may write them, and the rules by their names in quarantine."""
+    parts = [
+        f"# {spec.table}",
+        re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(spec.model.__doc__ or "")),
+        _how_rows_count(spec),
+        "## Columns",
+        _table(("column", "type", "null", "values", "description"), map(_curated_row, spec.columns)),
+        "## Raw files",
+        _how_files_are_read(spec),
+        _table(
+            ("column", "required", "also named", "written as", "rules in quarantine"),
+            (_raw_row(spec, column) for column in spec.raw_columns),
+        ),
+        "Rules of whole rows: " + ", ".join(f"`{name}`" for name in _row_rules(spec)) + ".",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def describe_type(kind: pl.DataType) -> str:
+    """A column's type in a word or two."""
+    if isinstance(kind, pl.Datetime):
+        return "instant (UTC)"
+    return {pl.String(): "text", pl.Date(): "day", pl.Boolean(): "boolean"}.get(kind, str(kind))
+
+
+def describe_values(column: ColumnSpec) -> str:
+    """What values a column may have, besides its type."""
+    found = ["unique"] if column.unique else []
+    for check in column.checks:
+        limits = check.statistics or {}
+        if check.name in _LIMITS:
+            found.append(_LIMITS[check.name].format(**limits))
+        elif check.name == "isin":
+            found.append(", ".join(f"`{value}`" for value in limits["allowed_values"]))
+        elif check.name == "str_matches":
+            found.append(f"`{getattr(limits['pattern'], 'pattern', limits['pattern'])}`")
+        elif check.name == "str_length":
+            found.append(_length(limits.get("min_value"), limits.get("max_value")))
+        else:
+            found.append(str(check.name))
+    if column.code_of:
+        found.append(f"the place among the values of `{column.code_of}`, from 0 on")
+    if column.key_of:
+        found.append(f"the 64-bit key of `{column.key_of}`")
+    if column.references:
+        found.append(f"refers to `{column.references.table}.{column.references.column}`")
+    return "; ".join(found)
+
+
+def _length(least: int | None, most: int | None) -> str:
+    if most is None:
+        return f"at least {least} character{'s' if least != 1 else ''}"
+    return f"at most {most} characters" if least is None else f"{least} to {most} characters"
+
+
+def _how_rows_count(spec: TableSpec) -> str:
+    if spec.repetitions is Repetitions.LATEST:
+        count = f"Of the rows of one {_names(spec.key)} the latest counts: by when its file landed, then by its line."
+    else:
+        count = "Exact repetitions of a row are dropped."
+    by_day = f" Each day (UTC) of `{spec.event_time}` is curated by itself." if spec.partition_by else ""
+    personal = [column.name for column in spec.columns if column.personal]
+    return count + by_day + (f" Personal: {_names(personal)}." if personal else "")
+
+
+def _how_files_are_read(spec: TableSpec) -> str:
+    separator = "" if spec.separator == "," else f"CSV is separated by `{spec.separator}`. "
+    unknown = f"A column that the table does not have: {_UNKNOWN_COLUMNS[spec.unknown_columns]}. "
+    invalid = f"An invalid value of a column that may be null: {_INVALID_OPTIONAL[spec.invalid_optional]}."
+    return separator + unknown + invalid
+
+
+def _curated_row(column: ColumnSpec) -> Sequence[str]:
+    null = "yes" if column.nullable else "no"
+    return f"`{column.name}`", describe_type(column.dtype), null, describe_values(column), column.description
+
+
+def _raw_row(spec: TableSpec, column: ColumnSpec) -> Sequence[str]:
+    rules = [*column_rule_names(spec, column)]
+    if column.references:
+        counted = " (counted)" if column.references.mode is ReferenceMode.WARN else ""
+        rules.append(rule_name(spec, column, "reference") + counted)
+    required = "no" if column.nullable else "yes"
+    also = [*column.aliases, *([f"{column.within}.{column.name}"] if column.within else [])]
+    return f"`{column.name}`", required, _names(also), "; ".join(_written_as(column)), ", ".join(rules)
+
+
+def _written_as(column: ColumnSpec) -> Iterator[str]:
+    for one in column.instants:
+        yield _INSTANTS.get(one, f"`{one}`")
+    for word, value in column.words.items():
+        yield f"`{word}` for `{value}`"
+
+
+def _row_rules(spec: TableSpec) -> Iterator[str]:
+    yield from (READABLE_RULE, FITTING_RULE)
+    yield from (rule.name for rule in spec.frame_rules)
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _table(titles: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)

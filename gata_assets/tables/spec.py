@@ -1,0 +1,233 @@
+"""What a table is, as a value: columns, rules, and how raw files may write them.
+
+It is read from a pandera model by `declaration.spec_of`; what raw rows are validated by is derived in `row_rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from functools import cached_property
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+if TYPE_CHECKING:
+    import pandera.polars as pandera
+
+
+class UnknownColumns(StrEnum):
+    """What becomes of a column of a raw file that its table does not have.
+
+    In CSV and Parquet all rows have the same columns: rejecting a row is refusing the file there.
+    """
+
+    IGNORE = "ignore"
+    REJECT_ROW = "reject_row"
+    REFUSE_FILE = "refuse_file"
+
+
+class InvalidOptional(StrEnum):
+    """What an invalid value of a column that may be null costs: its row, or the value alone, which is counted."""
+
+    REJECT_ROW = "reject_row"
+    DISCARD_VALUE = "discard_value"
+
+
+class Repetitions(StrEnum):
+    """Which rows count: all but exact repetitions, or the latest of each key (by file, then by place in it)."""
+
+    EXACT = "exact"
+    LATEST = "latest"
+
+    @property
+    def dropped(self) -> str:
+        """What the rows are called that count no more."""
+        return "duplicates" if self is Repetitions.EXACT else "earlier_rows"
+
+
+class ReferenceMode(StrEnum):
+    """What becomes of a row that refers to nothing: it is counted, or rejected."""
+
+    WARN = "warn"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A column's values are those of a column of another table."""
+
+    table: str
+    column: str
+    mode: ReferenceMode = ReferenceMode.WARN
+
+
+# How instants may be written; anything else with a percent sign is a pattern of strptime.
+ISO_8601, DAY, EPOCH_S, EPOCH_MS = "iso8601", "day", "epoch_s", "epoch_ms"
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """A column: what pandera says of it, and from `aliases` on the keys of its metadata.
+
+    Attributes:
+        aliases: other names that raw files may give it.
+        words: other words for its values, by the word in the file.
+        instants: how instants and days are written; the first that fits counts.
+        within: the nested field of JSON and Parquet in which it may be too.
+        references: the table and column whose values it has, as `"items.item_id"`, which warns, or
+            `{"table": "items", "column": "item_id", "mode": "reject"}`.
+        personal: whether it says something of a person (or how it is masked).
+        code_of: the column among whose allowed values this one is the place; it is in no raw file.
+        key_of: the column whose 64-bit key this one is; it is in no raw file.
+        rules: names of rules by what they check: `given`, `type`, `window`, `reference`, or pandera's name of a check.
+    """
+
+    name: str
+    dtype: pl.DataType
+    nullable: bool
+    unique: bool
+    description: str
+    checks: tuple[pandera.Check, ...]
+    aliases: tuple[str, ...] = ()
+    words: Mapping[str, str] = field(default_factory=dict)
+    instants: tuple[str, ...] = ()
+    within: str | None = None
+    references: Reference | None = None
+    personal: bool | str = False
+    code_of: str | None = None
+    key_of: str | None = None
+    rules: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether it comes from another column, and from no raw file."""
+        return bool(self.code_of or self.key_of)
+
+    @property
+    def allowed_values(self) -> tuple[Any, ...] | None:
+        """The values that it may have, in the model's order; None where there is no such list."""
+        found = ((check.statistics or {})["allowed_values"] for check in self.checks if check.name == "isin")
+        return next(map(tuple, found), None)
+
+
+@dataclass(frozen=True)
+class FrameRule:
+    """A rule over several columns; the expression is true of a row that keeps it, and null is no fault."""
+
+    name: str
+    expression: pl.Expr
+
+
+@dataclass(frozen=True)
+class RawMapping:
+    """How somebody's raw files differ from what their table allows anyway.
+
+    `columns` has the table's column by the name in the file; `words` and `instants` are by column, see `ColumnSpec`.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    instants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    separator: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TableSpec:
+    """A table: its columns and rules, and from `table` on the keys of its Config's metadata.
+
+    Attributes:
+        table: its name in commands and keys; without it the model's name.
+        key: the columns that tell one row from another, where repetitions are resolved by the latest.
+        event_time: the column of instants that a row's event window and day are told by.
+        partition_by: "day" where each day (UTC) of event_time is curated by itself.
+        unknown_columns: see `UnknownColumns`.
+        invalid_optional: see `InvalidOptional`.
+        separator: what is between the columns of CSV.
+    """
+
+    model: type[pandera.DataFrameModel]
+    description: str
+    columns: tuple[ColumnSpec, ...]
+    frame_rules: tuple[FrameRule, ...]
+    table: str
+    key: tuple[str, ...] = ()
+    event_time: str | None = None
+    repetitions: Repetitions = Repetitions.EXACT
+    partition_by: str | None = None
+    unknown_columns: UnknownColumns = UnknownColumns.REFUSE_FILE
+    invalid_optional: InvalidOptional = InvalidOptional.REJECT_ROW
+    separator: str = ","
+
+    @cached_property
+    def raw_columns(self) -> tuple[ColumnSpec, ...]:
+        """The columns that raw files have, those that they must have first."""
+        found = [column for column in self.columns if not column.is_derived]
+        return tuple(sorted(found, key=lambda column: column.nullable))
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The names of the columns that a raw file must have."""
+        return tuple(column.name for column in self.raw_columns if not column.nullable)
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """The names of the columns that a raw file may have."""
+        return tuple(column.name for column in self.raw_columns if column.nullable)
+
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """The table's column by each name that a raw file may give it."""
+        return {name: column.name for column in self.raw_columns for name in (column.name, *column.aliases)}
+
+    @cached_property
+    def curated_schema(self) -> dict[str, pl.DataType]:
+        """The columns of the curated table."""
+        return {column.name: column.dtype for column in self.columns}
+
+    @cached_property
+    def staged_schema(self) -> dict[str, pl.DataType]:
+        """The columns of valid rows on their way: those of raw files, a code in place of the word where there is one,
+        and the line where the latest row of a file counts.
+        """
+        coded = {column.code_of for column in self.columns}
+        kept = {column.name: column.dtype for column in self.columns if not column.key_of and column.name not in coded}
+        return kept | ({"source_line": pl.Int64()} if self.repetitions is Repetitions.LATEST else {})
+
+    @cached_property
+    def quarantine_schema(self) -> dict[str, pl.DataType]:
+        """The columns of rejected rows: those of the raw file as texts, the whole row where it could not be read, the
+        rules that it breaks, its file, its number there (the first is 1) and its line.
+        """
+        texts = dict.fromkeys([*(column.name for column in self.raw_columns), "row"], pl.String())
+        places = dict.fromkeys(("source_record", "source_line"), pl.Int64())
+        return {**texts, "rules": pl.List(pl.String()), "source_file": pl.String(), **places}
+
+    @cached_property
+    def references(self) -> dict[str, Reference]:
+        """What columns refer to, by column."""
+        return {column.name: column.references for column in self.columns if column.references}
+
+    def column(self, name: str) -> ColumnSpec:
+        """A column by its name."""
+        return next(column for column in self.columns if column.name == name)
+
+    @cached_property
+    def digest(self) -> str:
+        """Ten characters that differ where raw rows could be read or validated otherwise."""
+        said = [
+            [
+                str(getattr(self, one.name))
+                for one in fields(self)
+                if one.name not in ("model", "columns", "frame_rules")
+            ],
+            [
+                [str(getattr(column, one.name)) for one in fields(column) if one.name not in ("description", "checks")]
+                + [f"{check.name} {check.statistics}" for check in column.checks]
+                for column in self.columns
+            ],
+            [f"{rule.name} {rule.expression}" for rule in self.frame_rules],
+        ]
+        return sha256(repr(said).encode()).hexdigest()[:10]
