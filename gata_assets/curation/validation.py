@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from hashlib import sha256
+from operator import or_
 
 import numpy as np
 import polars as pl
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from gata_assets.curation.files.raw_block import RAGGED, READABLE, UNREADABLE, RawBlock
 from gata_assets.curation.policy import CurationRules
-from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY
+from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, numbers_as_arrow
 from gata_assets.tables.row_rules import FITTING_RULE, READABLE_RULE, RowContext, rule_names, validate_columns
 from gata_assets.tables.spec import ReferenceMode, Repetitions, TableSpec
 
@@ -74,7 +75,7 @@ def validate_block(spec: TableSpec, block: RawBlock, context: RowContext, source
     for name, fault in ((READABLE_RULE, UNREADABLE), (FITTING_RULE, RAGGED)):
         if (block.faults == fault).any():
             broken[name] = pl.Series(block.faults == fault)
-    is_rejected = pl.select(pl.any_horizontal(*broken.values())).to_series() if broken else ~is_readable
+    is_rejected = reduce(or_, broken.values(), ~is_readable)
     is_valid = ~is_rejected
     ordered = {name: broken[name] for name in rule_names(spec) if name in broken}
     return ValidatedRows(
@@ -98,18 +99,22 @@ def _stage(spec: TableSpec, values: pl.DataFrame, block: RawBlock, is_valid: pl.
     """
     if spec.repetitions is Repetitions.LATEST:
         values = values.with_columns(pl.Series("source_line", block.lines))
-    valid = values if is_valid.all() else values.filter(is_valid)
+    places = np.flatnonzero(is_valid.to_numpy())
     if spec.partition_by and spec.event_time:
-        valid = valid[_by_day(valid[spec.event_time].to_physical().to_numpy())]
-    for column in spec.columns:
-        if column.code_of in valid.columns:
-            words = pl.Enum(spec.column(column.code_of).allowed_values or ())
-            code = pl.col(column.code_of).cast(words).to_physical().cast(column.dtype)
-            valid = valid.with_columns(code.alias(column.name))
-    # A column that the file does not have is left out where days share a file: three cost what comes after a tenth.
-    kinds = spec.staged_schema
-    absent = [] if spec.partition_by else [pl.lit(None, kinds[name]).alias(name) for name in kinds if name not in valid]
-    staged = valid.with_columns(absent).select(name for name in kinds if spec.partition_by is None or name in valid)
+        instants = values[spec.event_time].to_physical().to_numpy()
+        places = places[_by_day(instants[places])]
+    columns = []
+    for name, kind in spec.staged_schema.items():
+        word = spec.column(name).code_of if name in spec.curated_schema else None
+        if word in values.columns:
+            words = pl.Enum(spec.column(word).allowed_values or ())
+            columns.append(pl.col(word).cast(words, strict=False).to_physical().cast(kind).alias(name))
+        elif name in values.columns:
+            columns.append(pl.col(name))
+        elif not spec.partition_by:
+            # Where days share a file, it is left out: three such columns cost what comes after a tenth.
+            columns.append(pl.lit(None, kind).alias(name))
+    staged = values[places].select(columns)
     return staged.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
@@ -125,23 +130,28 @@ def _quarantine(
     spec: TableSpec, block: RawBlock, broken: Mapping[str, pl.Series], is_rejected: pl.Series, source_file: str
 ) -> pa.Table:
     schema = _arrow_schema(spec)
-    places = is_rejected.arg_true()
-    if places.is_empty():
+    places = np.flatnonzero(is_rejected.to_numpy())
+    if not len(places):
         return schema.empty_table()
     # Of the rejected rows alone: names for all of them take longer than to validate them.
-    names = [pl.when(rows.gather(places)).then(pl.lit(name)) for name, rows in broken.items()]
-    at = places.to_numpy()
-    faults = [block.fault_texts.get(place) for place in at.tolist()]
-    rows = block.texts.select(pl.all().gather(places)).with_columns(
-        pl.Series("row", faults, dtype=pl.String),
-        pl.select(pl.concat_list(names).list.drop_nulls().alias("rules")).to_series(),
-        pl.lit(source_file).alias("source_file"),
-        pl.Series("source_record", block.records[at]),
-        pl.Series("source_line", block.lines[at]),
-    )
-    absent = [pl.lit(None, pl.String()).alias(name) for name in spec.quarantine_schema if name not in rows.columns]
-    whole = rows.with_columns(absent).select(*spec.quarantine_schema)
-    return whole.to_arrow(compat_level=pl.CompatLevel.oldest())
+    found = np.stack([rows.to_numpy()[places] for rows in broken.values()], axis=1)
+    ends = np.concatenate([[0], np.cumsum(found.sum(axis=1))])
+    names = pl.Series(list(broken)).gather(np.nonzero(found)[1])
+    faults = pl.Series([block.fault_texts.get(place) for place in places.tolist()], dtype=pl.String)
+    columns = {
+        **{column.name: _as_arrow(column.gather(places)) for column in block.texts},
+        "row": _as_arrow(faults),
+        "rules": pa.LargeListArray.from_arrays(numbers_as_arrow(ends), _as_arrow(names)),
+        "source_file": _as_arrow(pl.Series([source_file]).new_from_index(0, len(places))),
+        "source_record": numbers_as_arrow(block.records[places]),
+        "source_line": numbers_as_arrow(block.lines[places]),
+    }
+    absent = pa.nulls(len(places), pa.large_string())
+    return pa.table([columns.get(name, absent) for name in schema.names], schema=schema)
+
+
+def _as_arrow(texts: pl.Series) -> pa.Array:
+    return texts.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 @cache

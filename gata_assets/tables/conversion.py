@@ -6,6 +6,7 @@ Here: numbers, booleans, days and instants. What a null means is decided in `row
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import isfinite
 
 import polars as pl
 
@@ -16,10 +17,11 @@ _TRUTHS = {"true": True, "True": True, "TRUE": True, "1": True}
 _TRUTHS |= {"false": False, "False": False, "FALSE": False, "0": False}
 
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
-_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+# Polars takes the year 0 for one.
+_DATE = r"(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}"
 _PLAIN = rf"^{_DATE}T{_TIME}:[0-5][0-9]Z$"
 _ANY = rf"^{_DATE}[T ]{_TIME}(?::[0-5][0-9](?:\.[0-9]+)?)?(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?$"
-# Of other years no calendar in use here can tell a day; Polars takes the year 0 for one.
+# Numbers may be far beyond the calendar, and patterns of any year.
 _FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
@@ -39,14 +41,16 @@ def convert(texts: pl.Series, column: ColumnSpec) -> pl.Series:
         # A cast would round what is finer.
         return _where(texts, rf"^[+-]?[0-9]+(?:\.[0-9]{{1,{max(kind.scale, 1)}}})?$").cast(kind, strict=False)
     values = texts.cast(kind, strict=False)
-    return pl.select(pl.when(values.is_finite()).then(values)).to_series() if kind.is_float() else values
+    # A sum shows whether any is not finite, without looking at each.
+    if kind.is_float() and not isfinite(values.sum()):
+        return pl.select(pl.when(values.is_finite()).then(values)).to_series()
+    return values
 
 
 def _instants(texts: pl.Series, formats: tuple[str, ...]) -> pl.Series:
     """Instants in UTC by the first format that fits."""
-    found = pl.select(pl.coalesce([_read_instants(texts, form) for form in formats])).to_series()
-    near = found.is_between(pl.lit(_FIRST), pl.lit(_LAST))
-    return found if near.all() else pl.select(pl.when(near).then(found)).to_series()
+    found = [_read_instants(texts, form) for form in formats]
+    return found[0] if len(found) == 1 else pl.select(pl.coalesce(found)).to_series()
 
 
 def _read_instants(texts: pl.Series, form: str) -> pl.Series:
@@ -57,22 +61,29 @@ def _read_instants(texts: pl.Series, form: str) -> pl.Series:
     elif form in (EPOCH_S, EPOCH_MS):
         digits = 6 if form == EPOCH_S else 3
         numbers = _where(texts, rf"^-?[0-9]{{1,{18 - digits}}}(?:\.[0-9]{{1,{digits}}})?$")
-        instants = (numbers.cast(pl.Decimal(38, digits), strict=False) * 10**digits).cast(pl.Int64).cast(_NAIVE)
+        micros = (numbers.cast(pl.Decimal(38, digits), strict=False) * 10**digits).cast(pl.Int64)
+        instants = micros.cast(_NAIVE)
     else:
         instants = texts.str.to_datetime(form, time_unit="us", strict=False)
     is_naive = instants.dtype == _NAIVE
-    return pl.Series(instants.dt.replace_time_zone("UTC") if is_naive else instants.dt.convert_time_zone("UTC"))
+    utc = pl.Series(instants.dt.replace_time_zone("UTC") if is_naive else instants.dt.convert_time_zone("UTC"))
+    if form in (ISO_8601, DAY):
+        return utc
+    return pl.select(pl.when(utc.is_between(pl.lit(_FIRST), pl.lit(_LAST))).then(utc)).to_series()
 
 
 def _iso_8601(texts: pl.Series) -> pl.Series:
     """A day and a time after `T` or a blank, with or without seconds and a fraction, and `Z`, an offset or nothing,
     which is UTC. Of a fraction, what is finer than microseconds is cut off.
     """
-    is_plain = texts.str.contains(_PLAIN)
-    if is_plain.all():
-        return _parse(texts, "%Y-%m-%dT%H:%M:%SZ")
-    plain = _parse(pl.select(pl.when(is_plain).then(texts)).to_series(), "%Y-%m-%dT%H:%M:%SZ")
-    places = (~is_plain).arg_true()
+    # Most are written alike, and read fast; only the others are looked at part by part.
+    instants = _parse(texts, "%Y-%m-%dT%H:%M:%SZ")
+    places = (~texts.str.contains(_PLAIN)).arg_true()
+    if places.is_empty():
+        return instants
+    others = _where(texts.gather(places), _ANY)
+    if others.null_count() == len(others):
+        return instants.scatter(places, None)
     text = pl.col("text")
     part = {
         name: text.str.extract(rf"^.{{16}}{pattern}").cast(pl.Int64).fill_null(0) for name, pattern in _PARTS.items()
@@ -84,8 +95,8 @@ def _iso_8601(texts: pl.Series) -> pl.Series:
         "%Y-%m-%dT%H:%M", time_unit="us", strict=False, cache=False
     )
     micros = minute.cast(pl.Int64) + (part["seconds"] - offset * 60) * 1_000_000 + fraction
-    others = _where(texts.gather(places), _ANY).alias("text").to_frame().select(micros.cast(_NAIVE)).to_series()
-    return plain.scatter(places, others)
+    read = others.alias("text").to_frame().select(micros.cast(_NAIVE)).to_series()
+    return instants.scatter(places, read)
 
 
 # Behind the minute: seconds, and the hours and minutes of an offset.

@@ -8,9 +8,10 @@ its errors; a test shows that the verdict is the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -56,39 +57,37 @@ def validate_columns(spec: TableSpec, texts: pl.DataFrame, context: RowContext) 
         texts: a column of texts for each of the table's raw columns that the file has, null where nothing is given.
         context: what only this run knows.
     """
-    values: dict[str, pl.Series] = {}
-    broken: dict[str, pl.Series] = {}
+    present = [column for column in spec.raw_columns if column.name in texts.columns]
+    values = {column.name: convert(texts[column.name], column).alias(column.name) for column in present}
+    given = {_given(column): are_given(texts[column.name]) for column in present if _asks_whether_given(column)}
+    frame = pl.DataFrame({**values, **given})
+    rules = _column_rules(spec, tuple(values)) | _window_rule(spec, context)
+    broken, discarded = _evaluate(frame, rules), dict[str, pl.Series]()
+    if spec.invalid_optional is InvalidOptional.DISCARD_VALUE:
+        for column in present:
+            names = {name for name in _column_rules(spec, (column.name,)) if name in broken} if column.nullable else ()
+            for name in names:
+                discarded[name] = rows = broken.pop(name)
+                kept = pl.when(~pl.lit(rows)).then(pl.col(column.name)).alias(column.name)
+                frame = frame.with_columns(kept)
+    if spec.frame_rules:
+        absent = [pl.lit(None, one.dtype).alias(one.name) for one in spec.raw_columns if one.name not in values]
+        several = {rule.name: ~rule.expression for rule in spec.frame_rules}
+        broken |= _evaluate(frame.with_columns(absent), several)
     warned: dict[str, pl.Series] = {}
-    discarded: dict[str, pl.Series] = {}
-    for column in spec.raw_columns:
-        if column.name not in texts.columns:
-            continue
-        text = texts[column.name]
-        value = convert(text, column)
-        found: dict[str, pl.Series] = {}
-        _note(found, _broken_in_column(spec, column, text, value, context))
-        if found and column.nullable and spec.invalid_optional is InvalidOptional.DISCARD_VALUE:
-            is_valid = ~pl.select(pl.any_horizontal(*found.values())).to_series()
-            value = pl.select(pl.when(is_valid).then(value).alias(column.name)).to_series()
-            _note(discarded, found.items())
-        else:
-            _note(broken, found.items())
-        values[column.name] = value
     for name, known in context.known.items():
-        column = spec.column(name)
-        unknown = _given(texts[name]) & values[name].is_not_null() & ~values[name].is_in(known.implode())
         rejects = context.modes.get(name, spec.references[name].mode) is ReferenceMode.REJECT
-        if unknown.any():
-            _note(broken if rejects else warned, [(rule_name(spec, column, "reference"), unknown)])
-    frame = pl.DataFrame(values)
-    _note(broken, _broken_in_rows(spec, frame))
-    return ValidatedColumns(frame, broken, warned, discarded)
+        unknown = ~frame[name].is_in(known.implode()) & are_given(texts[name])
+        (broken if rejects else warned).update(
+            _evaluate(unknown.alias(name).to_frame(), {rule_name(spec, spec.column(name), "reference"): pl.col(name)})
+        )
+    return ValidatedColumns(frame.select(*values), broken, warned, discarded)
 
 
-def _note(found: dict[str, pl.Series], rules: Iterable[tuple[str, pl.Series]]) -> None:
-    """Add rows by rule; several checks may share a rule's name."""
-    for name, rows in rules:
-        found[name] = found[name] | rows if name in found else rows
+def _evaluate(frame: pl.DataFrame, rules: Mapping[str, pl.Expr]) -> dict[str, pl.Series]:
+    """By rule, the rows that break it; of rules that any row breaks. All at once: each call takes as long as a rule."""
+    found = frame.select(rows.fill_null(value=False).alias(name) for name, rows in rules.items())
+    return {rows.name: rows for rows in found if rows.any()}
 
 
 def rule_names(spec: TableSpec) -> tuple[str, ...]:
@@ -127,48 +126,57 @@ def rule_name(spec: TableSpec, column: ColumnSpec, kind: str) -> str:
     return f"{column.name}_{_check_words(column, kind)}"
 
 
-def _broken_in_column(
-    spec: TableSpec, column: ColumnSpec, text: pl.Series, value: pl.Series, context: RowContext
-) -> Iterator[tuple[str, pl.Series]]:
-    """By rule, the rows that break it; rules that all rows keep may be left out."""
-    is_text = column.dtype == pl.String()
-    missing = ~_given(text) if not column.nullable or value.null_count() > text.null_count() else None
-    if not column.nullable and missing is not None and missing.any():
-        yield rule_name(spec, column, "given"), missing
-    if not is_text and missing is not None and value.null_count():
-        yield rule_name(spec, column, "type"), value.is_null() & ~missing
-    checks = [check for check in column.checks if not (check.name == "str_length" and asks_for_something(column))]
-    if column.nullable and len(checks) < len(column.checks):
-        yield rule_name(spec, column, "str_length"), value.str.len_bytes().eq(0).fill_null(value=False)
-    frame = value.alias(column.name).to_frame()
-    for check in checks:
-        rows = ~_kept(check, frame, column.name)
-        if rows.any():
-            yield rule_name(spec, column, str(check.name)), rows if missing is None else rows & ~missing
-    if column.name == spec.event_time:
-        outside = pl.lit(value=False)
-        if context.start_at:
-            outside |= pl.col(column.name) < context.start_at
-        if context.end_at:
-            outside |= pl.col(column.name) >= context.end_at
-        rows = frame.select(outside.fill_null(value=False).alias("outside")).to_series()
-        if rows.any():
-            yield rule_name(spec, column, "window"), rows
+@cache
+def _column_rules(spec: TableSpec, present: tuple[str, ...]) -> dict[str, pl.Expr]:
+    """By rule of some columns, what is true of a row that breaks it."""
+    found: dict[str, pl.Expr] = {}
+    for column in map(spec.column, present):
+        for kind, broken in _broken(column):
+            name = rule_name(spec, column, kind)
+            found[name] = found[name] | broken if name in found else broken
+    return found
 
 
-def _broken_in_rows(spec: TableSpec, frame: pl.DataFrame) -> Iterator[tuple[str, pl.Series]]:
-    if not spec.frame_rules:
-        return
-    absent = [pl.lit(None, one.dtype).alias(one.name) for one in spec.raw_columns if one.name not in frame.columns]
-    whole = frame.with_columns(absent)
-    for rule in spec.frame_rules:
-        rows = whole.select((~rule.expression).fill_null(value=False).alias("broken")).to_series()
-        if rows.any():
-            yield rule.name, rows
+def _broken(column: ColumnSpec) -> Iterator[tuple[str, pl.Expr]]:
+    value, given = pl.col(column.name), pl.col(_given(column))
+    if not column.nullable:
+        yield "given", ~given
+    if column.dtype != pl.String():
+        yield "type", value.is_null() & given
+    for check in column.checks:
+        if check.name == "str_length" and asks_for_something(column):
+            if column.nullable:
+                yield "str_length", value.str.len_bytes() == 0
+        elif column.nullable or column.dtype != pl.String():
+            yield str(check.name), ~_kept(check, column.name)
+        else:
+            yield str(check.name), ~_kept(check, column.name) & given
 
 
-def _given(texts: pl.Series) -> pl.Series:
+def _window_rule(spec: TableSpec, context: RowContext) -> dict[str, pl.Expr]:
+    if not spec.event_time or not (context.start_at or context.end_at):
+        return {}
+    at, outside = pl.col(spec.event_time), []
+    outside += [at < context.start_at] if context.start_at else []
+    outside += [at >= context.end_at] if context.end_at else []
+    return {rule_name(spec, spec.column(spec.event_time), "window"): pl.any_horizontal(outside)}
+
+
+def _given(column: ColumnSpec) -> str:
+    return f"{column.name} is given"
+
+
+def _asks_whether_given(column: ColumnSpec) -> bool:
+    return not column.nullable or column.dtype != pl.String()
+
+
+def are_given(texts: pl.Series) -> pl.Series:
     """Which texts have something else than white space and control characters."""
+    # Those of which the first byte shows it: nearly all.
+    given = texts >= "!"
+    given = given.fill_null(value=False) if given.null_count() else given
+    if given.sum() == len(texts) - texts.null_count():
+        return given
     return texts.str.contains(r"[^\x00-\x20]").fill_null(value=False)
 
 
@@ -187,12 +195,17 @@ def check_expression(check: pandera.Check, name: str) -> pl.Expr | None:
     return expression(pl.col(name), check.statistics or {}) if expression else None
 
 
-def _kept(check: pandera.Check, frame: pl.DataFrame, name: str) -> pl.Series:
-    """Where a check of a column holds; null breaks none."""
+def _kept(check: pandera.Check, name: str) -> pl.Expr:
+    """What is true of a column's values that keep a check: pandera's own verdict, where there is no expression."""
+
+    def ask(values: pl.Series) -> pl.Series:
+        kept = check(values.alias(name).to_frame().lazy(), name).check_output
+        return pl.Series(kept.collect().to_series())
+
     expression = check_expression(check, name)
-    # pandera's own, where there is no expression of it here.
-    kept = check(frame.lazy(), name).check_output.collect() if expression is None else frame.select(expression)
-    return pl.Series(kept.to_series().fill_null(value=True))
+    kept = pl.col(name).map_batches(ask, return_dtype=pl.Boolean) if expression is None else expression
+    # Null breaks no check.
+    return kept | pl.col(name).is_null()
 
 
 def asks_for_something(column: ColumnSpec) -> bool:
