@@ -159,7 +159,7 @@ variable "target_bucket" {
 }
 
 variable "low_volume_fallback_label" {
-  description = "LOW_VOLUME_FALLBACK_LABEL: the group that low-volume tickets are relabelled to."
+  description = "LOW_VOLUME_FALLBACK_LABEL: the group that low-volume tickets are relabeled to."
   type        = string
 
   validation {

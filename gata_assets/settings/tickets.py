@@ -49,7 +49,7 @@ class TicketSettings(SettingsGroup):
         default=None,
         ge=0,
         lt=2**63,
-        description="The group that low-volume tickets are relabelled to; required with a database of your own.",
+        description="The group that low-volume tickets are relabeled to; required with a database of your own.",
         examples=["25000000000101"],
     )
     training_period: int = _days(90, "Days of closed tickets in the training window.")

@@ -144,6 +144,6 @@ def test_rows_that_arrive_are_prepared_once_and_again_when_late_ones_come(
     assert [run.tags["dagster/partition"] for run in (first, second)] == [batch_id] * 2
     assert [run.is_success for run in (first, second)] == [True, True]
     assert first.tags["dagster/run_key"] != second.tags["dagster/run_key"]
-    assert second.tags["gata/reason"] == "at least 3 tickets in its window arrived late, changed or were deleted"
+    assert second.tags["gata/reason"] == "at least 3 tickets in its window arrived late, changed or disappeared"
     folder = tmp_path / "target" / "training" / "gata-general" / batch_id
     assert sum(len((folder / side / "data.json").read_text().splitlines()) for side in ("train", "test")) == 63

@@ -151,7 +151,7 @@ def _compare(
     for batch_id in sorted(known):
         if state.pending[batch_id] >= rules.min_new_tickets:
             pending = _tickets(state.pending[batch_id])
-            state.request(batch_id, f"at least {pending} in its window arrived late, changed or were deleted")
+            state.request(batch_id, f"at least {pending} in its window arrived late, changed or disappeared")
     state.unrequested = unrequested
     difference = f"at least {_tickets(sum(changes.values()))} new or changed on {_plural(len(changes), 'day')}"
     return state.decision(now, f"Found {_counted(days.values())}; {difference if changes else 'nothing has changed'}.")

@@ -81,7 +81,7 @@ def make_label_counts(batch: BatchInProgress) -> StepResult:
 
 
 def make_general_split(batch: BatchInProgress) -> StepResult:
-    """The general dataset's train and test files: low-volume tickets relabelled or removed, then 90/10."""
+    """The general dataset's train and test files: low-volume tickets relabeled or removed, then 90/10."""
     rules = batch.rules
     tickets = batch.table("tickets")
     general = apply_low_volume_policy(tickets, batch.decision("tickets"), rules)

@@ -135,7 +135,7 @@ def test_a_late_a_rewritten_and_a_deleted_ticket_change_the_recent_batches_that_
     watch.existing = {"2026010603", "2026010700", "2026010800", "2026010906"}
     watch.look()
     assert watch.later().change(day, more, content).look() == ["2026011000", "2026010906"]
-    assert "(at least 1 ticket in its window arrived late, changed or were deleted)" in watch.decision.message
+    assert "(at least 1 ticket in its window arrived late, changed or disappeared)" in watch.decision.message
     assert watch.later().look() == []
 
 
