@@ -20,7 +20,8 @@ from tempfile import TemporaryDirectory
 
 import pyarrow.parquet as pq
 
-from benchmarks.harness import PROJECT, Cell, Goal, Result, Table
+from benchmarks.backfill_report import describe
+from benchmarks.harness import PROJECT, Result
 from benchmarks.processes import run_command
 from benchmarks.servers import counting_data_api, postgres
 from gata_assets.batches import Batch, batches_between, parse_batch_id
@@ -32,14 +33,11 @@ from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATAS
 _FIRST, _LAST = parse_batch_id("2026010100"), parse_batch_id("2026013023")
 # The days in the windows of these batches: from 365 days before the first to the last midnight.
 _FIRST_DAY, _LAST_DAY = date(2025, 1, 1), date(2026, 1, 29)
-_GOAL_CALLS = 50
-_GOAL_TIME = 20
-_GOAL_GB = 1.5
 _NEEDED_BYTES = 10_000_000_000
 
 
 @dataclass(frozen=True)
-class _Measured:
+class Measured:
     """A process's measurements, or an extrapolation of several."""
 
     seconds: float
@@ -48,22 +46,22 @@ class _Measured:
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
     """A ticket source, and how to run `gata` on it and count its calls."""
 
     name: str
-    run: Callable[[Sequence[str], Mapping[str, str]], _Measured]
+    run: Callable[[Sequence[str], Mapping[str, str]], Measured]
 
 
 @dataclass
-class _Pair:
+class Pair:
     """Ours and the peer on a source, both recorded (each in its own DAGSTER_HOME) or both not."""
 
-    source: _Source
+    source: Source
     home: Path | None = None
     peer_home: Path | None = None
-    ours: _Measured = field(init=False)
-    peer: list[_Measured] = field(default_factory=list)
+    ours: Measured = field(init=False)
+    peer: list[Measured] = field(default_factory=list)
 
     @property
     def recorded(self) -> str:
@@ -73,8 +71,8 @@ class _Pair:
     def name(self) -> str:
         return f"{self.source.name}, {self.recorded}"
 
-    def whole_peer(self, batches: int) -> _Measured:
-        return _Measured(
+    def whole_peer(self, batches: int) -> Measured:
+        return Measured(
             median(run.seconds for run in self.peer) * batches,
             round(median(run.calls for run in self.peer) * batches),
             max(run.peak_bytes for run in self.peer),
@@ -82,7 +80,7 @@ class _Pair:
 
 
 @dataclass
-class _Bench:
+class Bench:
     """The batches, their sample, and the working directory."""
 
     batches: list[Batch]
@@ -92,7 +90,7 @@ class _Bench:
     compared: int = 0
     only_rows_equal: int = 0
 
-    def ours(self, pair: _Pair) -> None:
+    def ours(self, pair: Pair) -> None:
         """Run the backfill, and compare its outputs for the sample."""
         with self._target() as target:
             variables = _variables_of_run(target, pair.home)
@@ -104,7 +102,7 @@ class _Bench:
             self.written_bytes = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
             self._compare(pair.name, target, self.sample)
 
-    def peer(self, pairs: Sequence[_Pair], batch_ids: Sequence[str]) -> None:
+    def peer(self, pairs: Sequence[Pair], batch_ids: Sequence[str]) -> None:
         """Prepare batches of the sample one by one, the pairs interleaved."""
         for batch_id in batch_ids:
             for pair in pairs:
@@ -159,32 +157,36 @@ def run(*, quick: bool) -> Result:
         directory = Path(temporary)
         if not quick and shutil.disk_usage(directory).free < _NEEDED_BYTES:
             raise RuntimeError(f"{_NEEDED_BYTES / 1e9:.0f} GB of free space are needed below {directory.parent}")
-        bench = _Bench(batches, sample, directory)
+        bench = Bench(batches, sample, directory)
         path = directory / "tickets.sqlite"
         create_sqlite(path, tickets)
         embedded = _embedded(path, directory)
         home, peer_home = (_dagster_home(directory, name) for name in ("home-ours", "home-peer"))
-        pairs = [_Pair(embedded), _Pair(embedded, home, peer_home)]
+        pairs = [Pair(embedded), Pair(embedded, home, peer_home)]
         # Creates the databases of the peer's instance before its measured runs.
-        bench.peer([_Pair(embedded, None, peer_home)], sample[:1])
+        bench.peer([Pair(embedded, None, peer_home)], sample[:1])
         _measure(bench, pairs)
         by_dagster = [_materialize(batch_id, path, peer_home) for batch_id in _evenly(sample, 1 if quick else 3)]
         with postgres(tickets) as url, counting_data_api(url) as server:
 
-            def through_api(arguments: Sequence[str], variables: Mapping[str, str]) -> _Measured:
+            def through_api(arguments: Sequence[str], variables: Mapping[str, str]) -> Measured:
                 before = server.calls()
                 command = [sys.executable, "-m", "gata_assets", *arguments]
                 done = run_command(command, directory=directory, variables={**server.variables, **_RULES, **variables})
-                return _Measured(done.seconds, server.calls() - before, done.peak_bytes)
+                return Measured(done.seconds, server.calls() - before, done.peak_bytes)
 
-            pairs.append(_Pair(_Source("Data API", through_api)))
+            pairs.append(Pair(Source("Data API", through_api)))
             _measure(bench, pairs[-1:])
     closed = int((tickets["closed"] > 0).sum())
     characters = tickets["processed_data"].str.len().mean()
-    return _result(bench, pairs, by_dagster, f"{closed:,} closed tickets of {characters:.0f} characters on average")
+    described = (
+        f"{closed:,} closed tickets of {characters:.0f} characters on average ({_FIRST_DAY} to {_LAST_DAY}, from the "
+        "generator of `gata sample-data`)"
+    )
+    return describe(bench, pairs, by_dagster, described)
 
 
-def _measure(bench: _Bench, pairs: Sequence[_Pair]) -> None:
+def _measure(bench: Bench, pairs: Sequence[Pair]) -> None:
     """Half of the peer's sample, all of ours, the other half: a busy period of the machine affects both."""
     bench.peer(pairs, bench.sample[::2])
     for pair in pairs:
@@ -203,19 +205,19 @@ def _variables_of_sqlite(path: Path) -> dict[str, str]:
     return {"TICKETS_URL": f"sqlite:///{path}", **_RULES}
 
 
-def _embedded(path: Path, directory: Path) -> _Source:
+def _embedded(path: Path, directory: Path) -> Source:
     counted = str(Path(__file__).with_name("counted_gata.py"))
     aside = directory / "statements.txt"
 
-    def measure(arguments: Sequence[str], variables: Mapping[str, str]) -> _Measured:
+    def measure(arguments: Sequence[str], variables: Mapping[str, str]) -> Measured:
         done = run_command(
             [sys.executable, counted, str(aside), str(path), *arguments],
             directory=directory,
             variables={**_variables_of_sqlite(path), **variables},
         )
-        return _Measured(done.seconds, int(aside.read_text()), done.peak_bytes)
+        return Measured(done.seconds, int(aside.read_text()), done.peak_bytes)
 
-    return _Source("embedded", measure)
+    return Source("embedded", measure)
 
 
 def _materialize(batch_id: str, tickets: Path, home: Path) -> float:
@@ -237,118 +239,3 @@ def _dagster_home(directory: Path, name: str) -> Path:
 def _evenly(batch_ids: Sequence[str], number: int) -> list[str]:
     """Choose `number` of them, each from the middle of an equal part."""
     return [batch_ids[(2 * place + 1) * len(batch_ids) // (2 * number)] for place in range(number)]
-
-
-def _result(bench: _Bench, pairs: Sequence[_Pair], by_dagster: Sequence[float], tickets: str) -> Result:
-    batches = len(bench.batches)
-    peers = [pair.whole_peer(batches) for pair in pairs]
-    times = [peer.seconds / pair.ours.seconds for pair, peer in zip(pairs, peers, strict=True)]
-    calls = [peer.calls / pair.ours.calls for pair, peer in zip(pairs, peers, strict=True)]
-    whole: list[list[Cell]] = []
-    for pair, peer in zip(pairs, peers, strict=True):
-        for how, one, of in (
-            ("gata backfill", pair.ours, batches),
-            ("gata prepare, each (extrapolated)", peer, len(pair.peer)),
-        ):
-            whole.append(
-                [
-                    pair.source.name,
-                    pair.recorded,
-                    how,
-                    of,
-                    one.seconds / batches,
-                    one.seconds,
-                    one.calls,
-                    round(one.peak_bytes / 1e6),
-                ]
-            )
-    a_run = median(by_dagster)
-    whole.append(
-        [
-            "embedded",
-            "recorded",
-            "a Dagster run each (extrapolated)",
-            len(by_dagster),
-            a_run,
-            a_run * batches,
-            "not counted",
-            "not taken",
-        ]
-    )
-    unrecorded, recorded, through_api = times
-    return Result(
-        what=(
-            f"{batches} hourly batches, {bench.batches[0].batch_id} to {bench.batches[-1].batch_id}, over {tickets} "
-            f"({_FIRST_DAY} to {_LAST_DAY}, from the generator of `gata sample-data`), into an empty local directory: "
-            f"{bench.written_bytes / 1e9:.2f} GB. Ours: one process of `gata backfill`, run once. Peer: a process of "
-            f"`gata prepare` for each of {len(bench.sample)} evenly spread batches, half of them before ours and half "
-            f"after; its totals are their medians times {batches}, its memory is their maximum. Recorded: in "
-            "a Dagster instance with this project's dagster.yaml (SQLite), ours in an empty one, the peer's in one "
-            "with an earlier run. Calls: SQL statements on the SQLite file, counted inside each process; "
-            "ExecuteStatement calls, counted by the Data API's server, whose memory is not included. "
-            "A Dagster run: `dagster asset materialize --partition`, equivalent to a run that the daemon launches for "
-            "a backfill with one run per batch, without the daemon's queue. All outputs for the sample, ours and the "
-            "peer's, from both sources, were compared."
-        ),
-        says=(
-            f"{batches} batches in one process take {pairs[0].ours.seconds:.0f} s embedded, "
-            f"{pairs[1].ours.seconds:.0f} s if recorded, and {pairs[2].ours.seconds:.0f} s through the "
-            f"Data API with {pairs[2].ours.calls} calls: {unrecorded:.1f}, {recorded:.1f} and {through_api:.1f} times "
-            f"faster than one by one, and {a_run * batches / pairs[1].ours.seconds:.1f} times faster (recorded) than "
-            "with a Dagster run each."
-        ),
-        tables=[
-            Table(
-                "All batches:",
-                [
-                    "source",
-                    "record",
-                    "command",
-                    "batches run",
-                    "seconds per batch",
-                    f"seconds of {batches}",
-                    "database calls",
-                    "peak memory (MB)",
-                ],
-                whole,
-            ),
-            Table(
-                "One by one / ours:",
-                ["source", "record", "time", "database calls", "fastest and slowest of the sample (s)"],
-                [
-                    [pair.source.name, pair.recorded, time, call, _range(pair)]
-                    for pair, time, call in zip(pairs, times, calls, strict=True)
-                ],
-            ),
-        ],
-        goals=[
-            goal
-            for pair, time, call in zip(pairs, times, calls, strict=True)
-            for goal in (
-                Goal(
-                    f"{pair.name}: at least {_GOAL_CALLS} times fewer database calls",
-                    f"{call:.0f} times",
-                    call >= _GOAL_CALLS,
-                ),
-                Goal(f"{pair.name}: at least {_GOAL_TIME} times less time", f"{time:.1f} times", time >= _GOAL_TIME),
-                Goal(
-                    f"{pair.name}: peak memory under {_GOAL_GB} GB",
-                    f"{pair.ours.peak_bytes / 1e9:.2f} GB",
-                    pair.ours.peak_bytes < _GOAL_GB * 1e9,
-                ),
-            )
-        ]
-        + [
-            Goal(
-                "the outputs for the sample are equal byte for byte",
-                f"{bench.compared - bench.only_rows_equal:,} of {bench.compared:,} compared files; "
-                f"{bench.only_rows_equal:,} tables have equal rows in other bytes",
-                not bench.only_rows_equal,
-            )
-        ],
-    )
-
-
-def _range(pair: _Pair) -> str:
-    seconds = [run.seconds for run in pair.peer]
-    return f"{min(seconds):.2f} to {max(seconds):.2f}"
