@@ -79,7 +79,7 @@ def test_prepare_shows_progress_and_a_table_on_a_terminal(workplace: Path) -> No
             break
         shown += part
     os.close(leader)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=300) == 0
     text = shown.decode()
     assert "general_split: " in text
     assert "written to" in text
@@ -152,7 +152,7 @@ def test_a_run_is_recorded_where_dagster_home_is_set(workplace: Path, tmp_path: 
         env=environment(DAGSTER_HOME=str(home)),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert ran.stdout.strip() == f"{{'{BATCH_ID}'}} {{'SUCCESS'}} True", "runs of each half"
 
@@ -248,5 +248,5 @@ def test_no_page_for_readers_has_a_hole() -> None:
 def test_help_loads_nothing_heavy() -> None:
     heavy = "('dagster', 'pandas', 'polars', 'numba', 'pyspark', 'pydantic', 'boto3')"
     code = f"import sys, gata_assets.cli.main; print([name for name in {heavy} if name in sys.modules])"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert ran.stdout.strip() == "[]"

@@ -30,7 +30,6 @@ WITH_A_BAD_ONE = [BAD, *GOOD_ONES_BESIDE]
 GOOD = [batch.batch_id for batch in batches_between(parse_batch_id("2026010206"), parse_batch_id("2026010211"))]
 # In the first hour of the window of the bad batch, so in no later one's; of a label that no older window is read for.
 SPOILED = {"label": 101, "text": canary("a text").upper(), "closed": instant("2025-10-04T00:10")}
-PATIENCE_SECONDS = 100.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Backfills:
             shown.update(ask(self.url, query, id=backfill)["partitionBackfillOrError"])
             return str(shown["status"]).startswith("COMPLETED")
 
-        wait_until(is_over, f"the backfill {backfill} to end", PATIENCE_SECONDS)
+        wait_until(is_over, f"the backfill {backfill} to end")
         return shown
 
     def partitions(self, asset: str) -> dict[str, str]:

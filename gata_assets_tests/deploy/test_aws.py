@@ -194,7 +194,7 @@ class TestInstance:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         ended = instance.get_run_by_id(run.run_id)
         assert ended and ended.status is dg.DagsterRunStatus.SUCCESS, ran.stderr[-3_000:]

@@ -89,7 +89,7 @@ class TestFile:
         assert {name: compose[name] for name in one_machine} == one_machine
 
 
-def wait_for(what: str, is_so: Callable[[], Any], tries: int = 600) -> Any:
+def wait_for(what: str, is_so: Callable[[], Any], tries: int = 3_000) -> Any:
     """What `is_so` gives as soon as it gives something; errors of what does not listen yet count as nothing."""
     for _ in range(tries):
         with suppress(OSError):
@@ -112,7 +112,7 @@ class Stack:
         """What the UI would ask."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
-        with urlopen(request, timeout=20) as answer:
+        with urlopen(request, timeout=120) as answer:
             return json.load(answer)["data"]
 
     def launch(self, job: str = PREPARE_TICKETS, location: str = "gata_assets", batch_id: str = BATCH_ID) -> str:
@@ -200,10 +200,10 @@ def stack(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
         start("s3", ["moto_server", "-H", "127.0.0.1", "-p", str(ports["s3:5000"])])
         wait_for("S3", lambda: urlopen(f"http://127.0.0.1:{ports['s3:5000']}/moto-api/").status == 200)
-        subprocess.run(command_of("bucket"), env=variables, check=True, timeout=60)
+        subprocess.run(command_of("bucket"), env=variables, check=True, timeout=300)
         start("code-location", command_of("code-location"))
         healthy = [localized(word, ports) for word in SERVICES["code-location"]["healthcheck"]["test"][1:]]
-        wait_for("code", lambda: subprocess.run(healthy, env=variables, capture_output=True).returncode == 0, tries=20)
+        wait_for("code", lambda: subprocess.run(healthy, env=variables, capture_output=True).returncode == 0, tries=60)
         for name in ("webserver", "daemon"):
             start(name, command_of(name))
         url = f"http://127.0.0.1:{ports['web:3000']}"

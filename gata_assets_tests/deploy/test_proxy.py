@@ -46,7 +46,7 @@ class Proxy:
         """Status and body."""
         request = Request(f"https://localhost:{self.port}{path}", headers=headers)
         try:
-            with urlopen(request, context=self.trust(), timeout=20) as answer:
+            with urlopen(request, context=self.trust(), timeout=120) as answer:
                 return answer.status, answer.read().decode()
         except HTTPError as error:
             with error:
@@ -69,7 +69,7 @@ class Proxy:
         ]
         greeting = json.dumps({"type": "connection_init", "payload": {}}).encode()
         with (
-            create_connection(("localhost", self.port), timeout=20) as plain,
+            create_connection(("localhost", self.port), timeout=120) as plain,
             self.trust().wrap_socket(plain, server_hostname="localhost") as wire,
         ):
             wire.sendall("\r\n".join([*lines, "", ""]).encode())

@@ -30,7 +30,7 @@ def test_every_snippet_prints_what_its_page_shows(first_batch: Path, tmp_path: P
         env={**os.environ, **offline},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert ran.returncode == 0, ran.stderr
     printed = dict(zip([block.line for block in snippets], ran.stdout.split(f"{_MARK}\n"), strict=True))

@@ -64,7 +64,7 @@ class Workplace:
         with self._entered(given):
             if words[0] == "gata" and "|" not in words and "<" not in words:
                 return _gata(words[1:])
-            ran = subprocess.run(["bash", "-c", text], capture_output=True, text=True, timeout=60, check=False)
+            ran = subprocess.run(["bash", "-c", text], capture_output=True, text=True, timeout=300, check=False)
             return ran.returncode, ran.stdout + ran.stderr
 
     def _printed(self, text: str) -> str:

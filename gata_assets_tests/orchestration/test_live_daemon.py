@@ -29,7 +29,7 @@ from gata_assets_tests.support.scenario import database_rows
 pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[2]
-SECONDS_TO_WAIT = 60
+SECONDS_TO_WAIT = 300
 
 
 @pytest.fixture

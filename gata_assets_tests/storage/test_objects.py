@@ -259,7 +259,7 @@ def test_writers_of_other_keys_do_not_disturb_one_another(tmp_path: Path) -> Non
         "for n in range(400): s.write(f'{sys.argv[2]}/{n}', b'x')"
     )
     writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in ("a", "b")]
-    assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
+    assert [writer.wait(timeout=300) for writer in writers] == [0, 0]
     assert len(files_below(tmp_path)) == 800 + 1, "and the lock"
 
 

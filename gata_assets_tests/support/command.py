@@ -55,7 +55,7 @@ def gata_process(directory: Path, *arguments: str, **variables: str) -> subproce
         env=environment(**variables),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
 

@@ -152,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_DELETE = do_HEAD = do_POST
 
     def _ask(self, body: bytes) -> Answer:
-        connection = HTTPConnection(self.server.upstream, timeout=30)
+        connection = HTTPConnection(self.server.upstream, timeout=120)
         try:
             connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in _end_to_end(self.headers):

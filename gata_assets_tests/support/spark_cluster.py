@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # These machines live for seconds: code that is compiled well pays for itself later than that.
 BRIEF_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 _DEPLOY = "org.apache.spark.deploy"
-_START_SECONDS = 60
+_START_SECONDS = 300
 
 
 @pytest.fixture(scope="session")

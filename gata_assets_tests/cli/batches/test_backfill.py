@@ -209,12 +209,12 @@ def test_an_interrupted_backfill_says_so_and_leaves_whole_batches(workplace: Pat
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while len(list(workplace.glob("gata-data/training/gata-low-vol/*/manifest.json"))) < 3:
         assert time.monotonic() < until
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Interrupted. What is written is complete; the same command goes on with the rest." in said
     assert "FAILED" not in said

@@ -58,7 +58,7 @@ class Turns:
         with self._changed:
             self.arrived.add(writer)
             self._changed.notify_all()
-            assert self._changed.wait_for(lambda: not self._turns or self._turns[0] == writer, timeout=30)
+            assert self._changed.wait_for(lambda: not self._turns or self._turns[0] == writer, timeout=300)
 
     def end(self) -> None:
         """Give the next writer its turn."""
@@ -69,7 +69,7 @@ class Turns:
     def wait_until_arrived(self, writer: str) -> None:
         """Wait until a writer has read what it makes the day from, and is about to write."""
         with self._changed:
-            assert self._changed.wait_for(lambda: writer in self.arrived, timeout=30)
+            assert self._changed.wait_for(lambda: writer in self.arrived, timeout=300)
 
 
 class StoreInTurns:
@@ -112,7 +112,7 @@ def curate_at_once(directory: Path, scratch: Path, turns: list[str]) -> None:
             if writer == EARLY:
                 send(curator_of(directory), rows_of_users(8), scratch, name="late.csv")
         for one in writers:
-            one.result(timeout=30)
+            one.result(timeout=300)
 
 
 def read_users(directory: Path) -> int:

@@ -613,10 +613,9 @@ def test_an_unknown_fault_is_refused_at_once(server: DataApiServer) -> None:
 
 
 def test_a_resuming_database_answers_again_after_its_time(server: DataApiServer, execute: Execute) -> None:
-    server.resume_for(0.3)
+    server.resume_for(2.0)
     assert _outcomes(execute, 2) == ["DatabaseResuming", "DatabaseResuming"]
-    time.sleep(0.35)
-    assert _outcomes(execute, 1) == ["ok"]
+    _until(lambda: _outcomes(execute, 1) == ["ok"])
 
 
 def test_a_hanging_call_makes_the_client_time_out_though_the_statement_ran(
@@ -628,8 +627,8 @@ def test_a_hanging_call_makes_the_client_time_out_though_the_statement_ran(
     server.hang_next(1.0)
     with pytest.raises(ReadTimeoutError):
         client.execute_statement(**statement(server, insert))
-    assert database.execute("SELECT count(*) FROM person").fetchall() == [(15,)]
-    client.execute_statement(**statement(server, "SELECT 1"))
+    _until(lambda: database.execute("SELECT count(*) FROM person").fetchall() == [(15,)])
+    rds_data(server).execute_statement(**statement(server, "SELECT 1"))
     assert [call.error for call in server.calls] == [None, None]
     time.sleep(0.8)
     assert capfd.readouterr().err == ""
@@ -690,11 +689,13 @@ def test_calls_from_many_threads_run_at_the_same_time(server: DataApiServer, exe
 
 def test_small_calls_on_one_connection_do_not_stall(server: DataApiServer, execute: Execute) -> None:
     execute("SELECT 1")
-    started = time.perf_counter()
-    for _ in range(20):
+    seconds = []
+    for _ in range(40):
+        started = time.perf_counter()
         execute("SELECT 1")
-    # Nagle's algorithm against delayed acknowledgments costs 40 ms a call.
-    assert (time.perf_counter() - started) / 20 < 0.03
+        seconds.append(time.perf_counter() - started)
+    # Nagle's algorithm against delayed acknowledgments costs 40 ms a call; a busy machine, some of the calls.
+    assert sorted(seconds)[10] < 0.03
 
 
 def test_a_stopped_server_answers_nobody_and_can_start_again(postgres_url: str) -> None:
@@ -757,7 +758,7 @@ def test_serve_blocks_until_interrupted_and_stops_the_server(postgres_url: str) 
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -469,7 +469,7 @@ def test_dagster_asset_materialize_runs_one_partition(embedded: SqliteTickets, t
     }
     command = ["asset", "materialize", "-m", "gata_assets.definitions", "--select", "*", "--partition", BATCH_ID]
     ran = subprocess.run(
-        [sys.executable, "-m", "dagster", *command], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "dagster", *command], env=environment, capture_output=True, text=True, timeout=300
     )
     assert ran.returncode == 0, ran.stderr[-2_000:]
     assert is_whole(LocalStoreResource(directory=str(tmp_path / "target")), GENERAL)

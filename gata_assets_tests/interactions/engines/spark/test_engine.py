@@ -292,7 +292,7 @@ def test_a_connect_server_gives_the_same_bytes(
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=600,
         )
     assert done.returncode == 0, done.stderr[-2_000:]
     assert json.loads(done.stdout.splitlines()[-1]) == {

@@ -90,7 +90,7 @@ def test_a_cluster_that_runs_nothing_is_told(tmp_path: Path, setting: str) -> No
             capture_output=True,
             text=True,
             check=True,
-            timeout=120,
+            timeout=300,
         )
     message = done.stdout.splitlines()[-1]
     assert message.startswith(f"No task ran on {where} within 5 s: no executor started. The cluster has no worker, or")
