@@ -42,8 +42,9 @@ test: $(VENV)/.ready-to-test $(if $(NO_BROWSER),,browser) $(if $(NO_SPARK),,java
 	@$(PYTEST) -m "not soak$(WITHOUT)" --durations=25
 
 soak: $(VENV)/.ready-to-test $(if $(NO_BROWSER),,browser) $(if $(NO_SPARK),,java)
-	@echo "==> Running the soak tests: full counts, sizes and matrices"
-	@$(PYTEST) -m "soak$(WITHOUT)" --durations=25
+	@echo "==> Running the soak tests: full counts, sizes and matrices (at most an hour)"
+	@$(PYTEST) -m "soak$(WITHOUT)" --durations=25 --junitxml=benchmarks/results/soak.xml; code=$$?; \
+	$(BIN)/python -m benchmarks.soak; exit $$code
 
 # What the test of the UI clicks in: looked for under the names that test_ui.py knows, installed where that is possible.
 browser:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks import soak
 from benchmarks.harness import PROJECT, RESULTS, Goal, Machine, Result, Table, as_markdown
 
 DOCS = PROJECT / "docs" / "benchmarks.md"
@@ -31,7 +32,7 @@ def print_result(name: str, result: Result, seconds: float) -> None:
 def write_docs(names: list[str]) -> Path:
     """Write docs/benchmarks.md from the saved results; raises FileNotFoundError for a missing one."""
     results = [json.loads((RESULTS / f"{name}.json").read_text()) for name in names]
-    parts = [_header(results), *(_section(result) for result in results)]
+    parts = [_header(results), *(_section(result) for result in results), soak.section()]
     DOCS.parent.mkdir(exist_ok=True)
     DOCS.write_text("\n\n".join(parts) + "\n")
     return DOCS
