@@ -26,7 +26,7 @@ def ours(source: Path, target: Path, *, is_curated: bool = True) -> None:
     from gata_assets.curation.policy import CurationRules
     from gata_assets.interactions.curated.curator import Curator
     from gata_assets.interactions.schema import INTERACTIONS
-    from gata_assets.storage.objects import LocalStore
+    from gata_assets.storage.local import LocalStore
 
     rules = CurationRules(EARLIEST, timedelta(hours=24))
     curator = Curator(LocalStore(str(target)), "acme", rules, END)

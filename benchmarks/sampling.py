@@ -241,7 +241,7 @@ def from_files(folders: list[Path], seconds: dict[str, float]) -> tuple[SampledR
 def _write(rows: SampledRows, target: Path) -> None:
     # Imported here: the process that only samples in memory is measured without Dagster.
     from gata_assets.interactions.engines.polars import row_source
-    from gata_assets.storage.objects import LocalStore
+    from gata_assets.storage.local import LocalStore
     from gata_assets.storage.parquet_parts import write_tables
 
     write_tables(LocalStore(str(target)), "", {_TABLE: row_source(rows, rows.table)}, threads=2)

@@ -25,7 +25,7 @@ from gata_assets.errors import DamagedTableError
 from gata_assets.interactions.schema import INTERACTIONS, ITEMS
 from gata_assets.orchestration.runs import Runs
 from gata_assets.settings.model import Settings, parse_settings
-from gata_assets.storage.objects import LocalStore
+from gata_assets.storage.local import LocalStore
 from gata_assets.storage.s3 import S3StoreResource
 from gata_assets_tests.support.fault_proxy import S3_ERROR, FaultProxy, Faults
 from gata_assets_tests.support.pipelines import run_pipelines

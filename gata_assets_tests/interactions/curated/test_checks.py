@@ -62,7 +62,7 @@ from pathlib import Path
 import gata_assets.cli.raw_files.ingest
 from gata_assets.curation.policy import CurationRules
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.storage.objects import LocalStore
+from gata_assets.storage.local import LocalStore
 now = datetime(2026, 1, 3, tzinfo=UTC)
 curator = Curator(LocalStore(sys.argv[1]), "acme", CurationRules(now, timedelta(hours=1)), now)
 raw = Path(sys.argv[1], curator.places.raw(INTERACTIONS), "2026-01-03", "a.csv")
