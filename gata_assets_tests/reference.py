@@ -42,13 +42,13 @@ def commands_page() -> str:
 
 
 def settings_page() -> str:
-    """Every setting: variable, default, allowed values, meaning, example."""
+    """Every setting: variable, default, allowed values, meaning with an example."""
     intro = (
         "# Settings\n\nEvery setting is an environment variable. `local.env`, or the file named by `--env-file` or "
         "`GATA_ENV_FILE`, gives\nthose that the environment does not; an empty value counts as unset. "
         "[`example.env`](../../example.env) is a file to copy.\n"
     )
-    titles = ("variable", "default", "allowed", "meaning", "example")
+    titles = ("variable", "default", "allowed", "meaning")
     return _page(intro, ((title, _table(titles, rows)) for title, rows in settings_by_group().items()))
 
 
@@ -58,10 +58,10 @@ def settings_by_group() -> dict[str, list[Sequence[str]]]:
     fields = {field.alias: field for model in models for field in getattr(model, "model_fields", {}).values()}
     groups: dict[str, list[Sequence[str]]] = {}
     for setting in describe_settings():
-        cells = (setting.variable, setting.default, None, setting.description, setting.example)
-        row = ["" if cell is None else cell for cell in cells]
-        row = [f"`{cell}`" if cell and number in (0, 1, 4) else cell for number, cell in enumerate(row)]
-        row[2] = _allowed(fields[setting.variable])
+        default = "" if setting.default is None else f"`{setting.default}`"
+        has_example = setting.example and setting.example != setting.default
+        example = f" Example: `{setting.example}`" if has_example else ""
+        row = (f"`{setting.variable}`", default, _allowed(fields[setting.variable]), setting.description + example)
         groups.setdefault(setting.group.rstrip("."), []).append(row)
     return groups
 
