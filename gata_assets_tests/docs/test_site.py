@@ -11,7 +11,7 @@ from mkdocs.config import load_config
 
 from gata_assets_tests.docs.pages import ROOT
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 # What a browser loads by itself; a link is followed by people.
 _LOADED = re.compile(r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"(?P<src>[^\"]+)\"|<link\b(?P<link>[^>]*)>")
 
