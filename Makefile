@@ -1,4 +1,4 @@
-# The commands of the README. `.venv` is made when it is missing or when the lock files have changed.
+# The commands of the README. `.venv` is created when it is missing or when the lock files have changed.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,10 +6,10 @@ BATCH ?= 2026010203
 export DAGSTER_HOME = $(CURDIR)/.dagster
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-# The sample is made where no tickets of one's own are named, in the environment or in local.env.
+# The sample is generated where no tickets of your own are named, in the environment or in local.env.
 SAMPLE = if [ -z "$${TICKETS_URL}$${DB_ARN}" ] && ! grep -qsE '^(TICKETS_URL|DB_ARN)=.' local.env \
 	&& [ ! -f gata-sample.sqlite ]; then \
-	echo "==> Making a store of sample tickets"; $(BIN)/gata sample-data; fi
+	echo "==> Generating a sample"; $(BIN)/gata sample-data; fi
 
 .PHONY: run ui test-fast test soak browser java check docs bench lock clean
 
@@ -96,7 +96,7 @@ bench: $(VENV)/.ready-to-test
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
 		|| { echo "Python 3.11, 3.12, 3.13 or 3.14 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@echo "==> Making the environment $(VENV)"
+	@echo "==> Creating the environment $(VENV)"
 	@$(PYTHON) -m venv "$(VENV)" || { rm -rf "$(VENV)"; exit 1; }
 
 $(VENV)/.ready-to-run: requirements.lock setup.cfg | $(VENV)/bin/python

@@ -102,7 +102,7 @@ variable "proxy_image" {
 # ---- Dagster's own database ---------------------------------------------------------------------------------------
 
 variable "dagster_db_secret_arn" {
-  description = "The secret whose text is the password of Dagster's own database (plain, no JSON); made before this is applied."
+  description = "The secret whose text is the password of Dagster's own database (plain, no JSON); created before this is applied."
   type        = string
 }
 
