@@ -1,7 +1,7 @@
 """Read a window of tickets with the sources of whichever checkout is on the path, for `releases`.
 
-`read_tickets.py sqlite|postgresql PLACE DAYS` prints the number of rows read. A process of its own, run by the
-checkout's own interpreter; it knows where each release keeps its sources.
+`read_tickets.py sqlite|postgresql PLACE DAYS TIMES` prints the number of rows of all reads. A process of its own, run
+by the checkout's own interpreter; it knows where each release keeps its sources.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SOURCES = {
 
 
 def main() -> None:
-    kind, place, days = sys.argv[1:]
+    kind, place, days, times = sys.argv[1:]
     class_name, argument, modules = _SOURCES[kind]
     # A folder that a release does not have is no package to look into.
     found = [
@@ -32,7 +32,8 @@ def main() -> None:
     if not found:
         raise SystemExit(f"No module of {', '.join(modules)} is in this checkout: name its module in {__file__}")
     source = getattr(import_module(found[0]), class_name)(**{argument: place})
-    print(len(source.read_tickets(parse_batch_id(BATCH_ID).training_window(int(days)))))
+    window = parse_batch_id(BATCH_ID).training_window(int(days))
+    print(sum(len(source.read_tickets(window)) for _ in range(int(times))))
 
 
 if __name__ == "__main__":
