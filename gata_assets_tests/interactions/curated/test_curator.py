@@ -168,9 +168,9 @@ def test_days_on_which_nothing_happened_are_curated_with_a_reason(tmp_path: Path
     assert curator.stale_days(*range_) == curator.days_between(*range_)
     made = {one.day: one.reason for one in curator.curate_days(curator.days_between(*range_))}
     assert made == {
-        date(2026, 1, 1): "no file that counts has an interaction of 2026-01-01",
+        date(2026, 1, 1): "no file that counts has a row of interactions on 2026-01-01",
         DAY: None,
-        date(2026, 1, 3): "no file that counts has an interaction of 2026-01-03",
+        date(2026, 1, 3): "no file that counts has a row of interactions on 2026-01-03",
     }
     assert curator.stale_days(*range_) == curator.stale_days() == []
     assert curated_rows(curator).height == 1
