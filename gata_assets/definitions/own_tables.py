@@ -5,7 +5,6 @@ Assembly only, for `definitions`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,7 +21,6 @@ from gata_assets.orchestration.partitions import day_partitions
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables, own_tables
 from gata_assets.storage.objects import ObjectStore
-from gata_assets.tables.spec import TableSpec
 
 if TYPE_CHECKING:
     from gata_assets.curation.curated.curator import TableCurator
@@ -33,14 +31,14 @@ OWN_TABLES_SENSOR = "new_files_of_own_tables_sensor"
 
 def build_own_table_definitions(settings: Settings, options: AssetOptions) -> dg.Definitions:
     """The own tables of all tenants; empty where none is declared. The store is the interactions' resource."""
-    own, tables = own_tables(settings), all_tables(settings)
+    own = own_tables(settings)
     if not own:
         return dg.Definitions()
     rules = settings.interactions.curation_rules
     days = day_partitions(settings.interactions.earliest_interaction)
 
     def curator(tenant: str, store: ObjectStore, present: datetime | None = None) -> TableCurator:
-        return open_table_curator(settings, tables, tenant, store, present)
+        return open_table_curator(settings, tenant, store, present)
 
     assets = [
         build_curated_asset(
@@ -71,14 +69,11 @@ def build_own_table_definitions(settings: Settings, options: AssetOptions) -> dg
 
 
 def open_table_curator(
-    settings: Settings,
-    tables: Mapping[str, TableSpec],
-    tenant: str,
-    store: ObjectStore,
-    present: datetime | None = None,
+    settings: Settings, tenant: str, store: ObjectStore, present: datetime | None = None
 ) -> TableCurator:
     """The curator of a tenant's tables of every kind but interactions, which are merged by their own rules."""
     # Here, since it loads compiled kernels, and definitions are loaded all the time.
     from gata_assets.curation.curated.curator import TableCurator
 
-    return TableCurator(store, tenant, settings.interactions.curation_rules, present or datetime.now(UTC), tables)
+    rules, tables = settings.interactions.curation_rules, all_tables(settings)
+    return TableCurator(store, tenant, rules, present or datetime.now(UTC), tables)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import dagster as dg
 
@@ -54,6 +54,24 @@ def build_ticket_pipelines(bench: Workbench) -> list[Pipeline]:
             has_pages=settings.tickets.source_kind is SourceKind.DATA_API,
             is_recorded=dagster_home_is_set(),
         )
+    ]
+
+
+def build_table_pipelines(bench: Workbench) -> list[Pipeline]:
+    """A pipeline for each tenant, where there are own tables."""
+    settings = bench.settings
+    if not settings.tenants_prepared or not settings.project.table_specs:
+        return []
+    from gata_assets.definitions.own_tables import CURATE_TABLES, open_table_curator
+    from gata_assets.orchestration.curated_tables.pipeline import TablePipeline
+    from gata_assets.settings.table_specs import own_tables
+
+    tables, store = tuple(own_tables(settings)), build_store(settings)
+    return [
+        TablePipeline(
+            tenant, tables, partial(open_table_curator, settings, tenant, store), partial(bench.job, CURATE_TABLES)
+        )
+        for tenant in settings.tenants_prepared
     ]
 
 

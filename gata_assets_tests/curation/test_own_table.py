@@ -178,7 +178,7 @@ def settings(declared: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return load_settings()
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.server)])
 def chain(
     request: pytest.FixtureRequest, declared: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Chain]:
@@ -288,6 +288,23 @@ def test_dagster_shows_an_own_table_with_columns_and_checks(chain: Chain) -> Non
         if event.asset_key == key
     }
     assert counts == {"2026-01-02": 2, "2026-01-03": 1}
+
+
+def test_prepare_brings_own_tables_up_to_date(settings: Settings, tmp_path: Path) -> None:
+    target = tmp_path / "target dir" / "acme"
+    for folder, content in {"shops": SHOPS, "visits": HEADER + VISITS}.items():
+        raw = target / "raw" / folder / "2026-01-04"
+        raw.mkdir(parents=True)
+        (raw / "delivered.csv").write_text(content)
+    first = CliRunner().invoke(main, ["prepare", "2026010500", "--only", "tables", "--summary", "json"])
+    assert first.exit_code == 0, first.output
+    written = {one["asset"]: one for one in json.loads(first.stdout.splitlines()[-1])["written"]}
+    assert {name: one["row_count"] for name, one in written.items()} == {
+        "acme/curated_shops": 2,
+        "acme/curated_visits": 3,
+    }
+    again = CliRunner().invoke(main, ["prepare", "2026010500", "--only", "tables", "--summary", "json"])
+    assert json.loads(again.stdout.splitlines()[-1])["written"] == []
 
 
 def test_a_day_with_a_lost_staged_part_is_not_written(chain: Chain) -> None:

@@ -40,10 +40,21 @@ def _interactions(bench: Workbench) -> Sequence[Pipeline]:
     return build_interaction_pipelines(bench)
 
 
+def _tables(bench: Workbench) -> Sequence[Pipeline]:
+    from gata_assets.definitions.pipelines import build_table_pipelines
+
+    return build_table_pipelines(bench)
+
+
 PIPELINES: Mapping[str, Entry] = {
     "tickets": Entry(_tickets),
     "interactions": Entry(
         _interactions, "TENANTS is not set: it says whose interactions are prepared. Example: TENANTS=acme,globex"
+    ),
+    "tables": Entry(
+        _tables,
+        "TABLE_SPECS and TENANTS are not both set: they say which tables of whom are curated. Example: "
+        "TABLE_SPECS=mycompany.tables",
     ),
 }
 
