@@ -18,10 +18,12 @@ import click
 from pydantic.fields import FieldInfo
 
 from gata_assets.cli.main import main
+from gata_assets.curation.curated.check_names import check_descriptions
 from gata_assets.interactions import schema as interaction_tables
 from gata_assets.interactions.assets import check_names as interaction_checks
 from gata_assets.orchestration.alerting import overdue_check
 from gata_assets.settings.model import Settings, describe_settings
+from gata_assets.tables.description import describe_table
 from gata_assets.tickets import schema as ticket_tables
 from gata_assets.tickets.assets import check_names as ticket_checks
 
@@ -74,6 +76,16 @@ def tables_page() -> str:
     return _page(intro, sections)
 
 
+def raw_files_page() -> str:
+    """Every table that raw files are of: what they may have, and the rules by which their rows are validated."""
+    intro = (
+        "# Raw files\n\nWhat raw files of each table may have, and the rules by their names in quarantine. Of tables "
+        "that you declare (TABLE_SPECS), `gata tables NAME` prints the same.\n"
+    )
+    pages = [describe_table(spec, level=2) for spec in interaction_tables.TABLES.values()]
+    return _page("\n".join([intro, *pages]), ())
+
+
 def columns_table(model: Any) -> str:
     """A model's columns as a table in Markdown."""
     rows = [
@@ -108,6 +120,7 @@ def checks_by_group() -> dict[str, Mapping[str, str]]:
     }
     return {
         "Tickets": ticket_checks.DESCRIPTIONS,
+        **{f"Curated {table}": check_descriptions(spec) for table, spec in reversed(interaction_tables.TABLES.items())},
         "Interactions": interaction_checks.DESCRIPTIONS,
         "Automation": overdue,
     }
@@ -117,6 +130,7 @@ PAGES = {
     "commands.md": commands_page,
     "settings.md": settings_page,
     "tables.md": tables_page,
+    "raw-files.md": raw_files_page,
     "checks.md": checks_page,
 }
 

@@ -46,15 +46,19 @@ _LIMITS = {
 }
 
 
-def describe_table(spec: TableSpec) -> str:
-    """The page of a table: its columns, how raw files may write them, and the rules by their names in quarantine."""
+def describe_table(spec: TableSpec, *, level: int = 1) -> str:
+    """The page of a table: its columns, how raw files may write them, and the rules by their names in quarantine.
+
+    Its title is a heading of that `level`.
+    """
+    heading = "#" * level
     parts = [
-        f"# {spec.table}",
+        f"{heading} {spec.table}",
         re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(spec.model.__doc__ or "")),
         _how_rows_count(spec),
-        "## Columns",
+        f"{heading}# Columns",
         _table(("column", "type", "null", "values", "description"), map(_curated_row, spec.columns)),
-        "## Raw files",
+        f"{heading}# Raw files",
         _how_files_are_read(spec),
         _table(
             ("column", "required", "also named", "written as", "rules in quarantine"),

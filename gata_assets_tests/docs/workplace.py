@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -74,7 +75,7 @@ class Workplace:
     @contextmanager
     def _entered(self, given: dict[str, str]) -> Iterator[None]:
         """This process in the directory, with the page's variables and none of the project's beside them."""
-        before, place = dict(os.environ), Path.cwd()
+        before, place, importable = dict(os.environ), Path.cwd(), list(sys.path)
         known = {*variable_names(), "GATA_ENV_FILE", "DAGSTER_HOME"}
         kept = {name: value for name, value in before.items() if name not in known and not name.startswith("AWS_")}
         path = f"{ROOT / '.venv' / 'bin'}:{before.get('PATH', '')}"
@@ -82,11 +83,15 @@ class Workplace:
             os.chdir(self.directory)
             os.environ.clear()
             os.environ.update({**kept, "PATH": path, **self.variables, **given})
+            # A process of its own would take it from its environment.
+            more = os.environ.get("PYTHONPATH", "").split(":")
+            sys.path[:0] = [str(self.directory / folder) for folder in more if folder]
             yield
         finally:
             os.environ.clear()
             os.environ.update(before)
             os.chdir(place)
+            sys.path[:] = importable
 
 
 def _gata(words: list[str]) -> tuple[int, str]:
