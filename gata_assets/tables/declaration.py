@@ -57,12 +57,14 @@ def spec_of(model: type[pandera.DataFrameModel]) -> TableSpec:
         if "references" in said:
             said["references"] = _reference(f"{table}.{name}", said["references"])
         said |= {key: tuple(said[key]) for key in ("aliases", "instants") if key in said}
-        if "instants" not in said and isinstance(column.dtype.type, pl.Datetime | pl.Date):
-            said["instants"] = (DAY,) if isinstance(column.dtype.type, pl.Date) else (ISO_8601,)
+        # pandera has types without parameters as classes.
+        dtype = column.dtype.type() if isinstance(column.dtype.type, type) else column.dtype.type
+        if "instants" not in said and isinstance(dtype, pl.Datetime | pl.Date):
+            said["instants"] = (DAY,) if isinstance(dtype, pl.Date) else (ISO_8601,)
         columns.append(
             ColumnSpec(
                 name=name,
-                dtype=column.dtype.type,
+                dtype=dtype,
                 nullable=column.nullable,
                 unique=column.unique,
                 description=column.description or "",
@@ -163,8 +165,7 @@ def mapped(spec: TableSpec, mapping: RawMapping) -> TableSpec:
 
 def _reference(place: str, said: str | Mapping[str, str]) -> Reference:
     if isinstance(said, str):
-        table, _, column = said.partition(".")
-        said = {"table": table, "column": column}
+        said = dict(zip(("table", "column"), said.split("."), strict=False))
     try:
         return Reference(said["table"], said["column"], ReferenceMode(said.get("mode", ReferenceMode.WARN)))
     except (KeyError, ValueError):

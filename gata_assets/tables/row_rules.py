@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from gata_assets.tables.conversion import convert
+from gata_assets.tables.columns.conversion import convert
 from gata_assets.tables.spec import DAY, ISO_8601, ColumnSpec, InvalidOptional, ReferenceMode, TableSpec
 
 if TYPE_CHECKING:
