@@ -102,7 +102,7 @@ def write_interactions(path: Path, rows: int) -> None:
     table.select(
         spoilt(0, "", pl.format("user_{}", pl.col("user").cast(pl.String).str.zfill(6))).alias("user_id"),
         pl.format("item_{}", pl.col("item").cast(pl.String).str.zfill(6)).alias("item_id"),
-        spoilt(1, "look", pl.Series(TYPES).gather(table["type"])).alias("interaction_type"),
+        spoilt(1, "look", pl.lit(pl.Series(TYPES).gather(table["type"]))).alias("interaction_type"),
         spoilt(2, "yesterday", spoilt(3, "1999-01-01T00:00:00Z", instant)).alias("timestamp"),
         spoilt(4, "9", pl.when(pl.col("rating") > 0).then(pl.col("rating").cast(pl.String))).alias("rating"),
     ).write_csv(path)

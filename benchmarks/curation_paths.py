@@ -66,7 +66,7 @@ def pandas_split(source: Path, target: Path) -> None:
         schema.validate(table, lazy=True)
     except pa.errors.SchemaErrors as error:
         rejected = error.failure_cases.groupby("index")["check"].agg(list).rename("rules").reset_index()
-    table.drop(index=rejected["index"]).to_parquet(target / "valid.parquet", compression="zstd")
+    table.drop(index=list(rejected["index"])).to_parquet(target / "valid.parquet", compression="zstd")
     table.loc[rejected["index"]].assign(rules=rejected["rules"].to_numpy()).to_parquet(
         target / "rejected.parquet", compression="zstd"
     )

@@ -24,7 +24,7 @@ from benchmarks.harness import BATCH, PROJECT, Cell, Table, as_markdown
 from benchmarks.processes import IMAGE_VARIABLES, Run, run_command
 from benchmarks.servers import postgres
 from benchmarks.tickets import make_tickets
-from gata_assets.sandbox.sample_tickets import SAMPLE_FALLBACK_LABEL
+from gata_assets.tickets.rules import SAMPLE_FALLBACK_LABEL
 from gata_assets.tickets.sources.ddl import create_sqlite
 
 _MIB = 2**20

@@ -138,7 +138,8 @@ def make_pairs(users: int, items: int, count: int) -> Pairs:
 
 def _zipf(random: np.random.Generator, values: int, exponent: float, size: int) -> NDArray[np.int64]:
     sums = np.cumsum(np.arange(1, values + 1) ** -exponent)
-    return random.permutation(values)[np.searchsorted(sums, random.random(size) * sums[-1])]
+    drawn: NDArray[np.int64] = random.permutation(values)[np.searchsorted(sums, random.random(size) * sums[-1])]
+    return drawn
 
 
 def sample_in_memory(positives: Pairs, users: int, items: int, rules: SamplingRules, *, threads: int) -> Pairs:
@@ -182,7 +183,8 @@ def reject_with_numpy(positives: Pairs, users: int, items: int, *, distinct: boo
 def _are_in(keys: NDArray[np.int64], seen: NDArray[np.int64]) -> NDArray[np.bool_]:
     places = np.searchsorted(seen, keys)
     places[places == len(seen)] = 0
-    return seen[places] == keys
+    is_seen: NDArray[np.bool_] = seen[places] == keys
+    return is_seen
 
 
 def count_faults(positives: Pairs, drawn: Pairs, items: int) -> tuple[int, int, int]:

@@ -31,7 +31,12 @@ def save(report: Path) -> dict[str, object]:
     asked = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     commit = asked.stdout.strip()
     rows = [[name, int(tests), int(failed), round(seconds)] for name, (tests, failed, seconds) in modules.items()]
-    saved = {"commit": commit or "unknown", "seed": SEED, "at": Machine.this().at, "rows": sorted(rows)}
+    saved: dict[str, object] = {
+        "commit": commit or "unknown",
+        "seed": SEED,
+        "at": Machine.this().at,
+        "rows": sorted(rows),
+    }
     SAVED.write_text(json.dumps(saved, indent=2) + "\n")
     return saved
 
