@@ -6,10 +6,8 @@ at a time, so that 50 million fit into memory.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +26,7 @@ from gata_assets.curation.layout import (
 )
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.tables.columns.hashing import hash_ids
+from gata_assets.tables.manifests import FileEntry, Manifest
 
 PLACES = TenantLayout(TENANT)
 
@@ -52,7 +51,7 @@ def make_interactions(folder: Path, size: Size, *, seed: int) -> None:
     users, items = _ids("user", size.users), _ids("item", size.items)
     user_shares, item_shares = _zipf(size.users, random), _zipf(size.items, random)
     catalog = _catalog(items, random)
-    _write(folder, PLACES.curated_items(), {ITEMS_FILE: catalog}, len(catalog))
+    _write(folder, PLACES.curated_items(), {ITEMS_FILE: catalog})
     catalog.write_parquet(folder / CATALOGUE_FILE)
     first = WINDOW.start_at.date()
     writer: pq.ParquetWriter | None = None
@@ -67,7 +66,7 @@ def make_interactions(folder: Path, size: Size, *, seed: int) -> None:
             USERS_FILE: users[np.unique(user)],
             ITEMS_FILE: items[np.unique(item)],
         }
-        _write(folder, PLACES.curated_day(midnight), tables, rows)
+        _write(folder, PLACES.curated_day(midnight), tables)
         plain = frame.select("user_id", "item_id", "interaction_type", "timestamp", "rating").to_arrow()
         plain = plain.cast(pa.schema([(field.name, _large(field.type)) for field in plain.schema]))
         writer = writer or pq.ParquetWriter(folder / PLAIN_FILE, plain.schema, compression="zstd")
@@ -142,13 +141,9 @@ def _catalog(items: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
     )
 
 
-def _write(folder: Path, place: str, tables: dict[str, pl.DataFrame], rows: int) -> None:
+def _write(folder: Path, place: str, tables: dict[str, pl.DataFrame]) -> None:
     (folder / place).mkdir(parents=True)
     for name, table in tables.items():
         table.write_parquet(folder / place / name)
-    files = {
-        name: {"rows": len(table), "size": len(content), "sha256": sha256(content).hexdigest()}
-        for name, table in tables.items()
-        if (content := (folder / place / name).read_bytes())
-    }
-    (folder / place / MANIFEST_FILE).write_text(json.dumps({"rows": rows, "files": files}))
+    files = {name: FileEntry.of((folder / place / name).read_bytes(), len(table)) for name, table in tables.items()}
+    (folder / place / MANIFEST_FILE).write_bytes(Manifest("curated", files).encode())

@@ -246,7 +246,7 @@ def _write(rows: SampledRows, target: Path) -> None:
     from gata_assets.storage.local import LocalStore
     from gata_assets.storage.parquet_parts import write_tables
 
-    write_tables(LocalStore(str(target)), "", {_TABLE: row_source(rows, rows.table)}, threads=2)
+    write_tables(LocalStore(str(target)), "", {_TABLE: row_source(rows, rows.table)}, token=_TABLE, threads=2)
 
 
 def _check(events: EventTable, rows: SampledRows, is_available: NDArray[np.bool_]) -> None:

@@ -18,7 +18,8 @@
         ├── ObjectNotFoundError
         ├── DamagedTableError
         ├── DeleteDeniedError
-        └── ConflictError       another command changed it meanwhile
+        ├── ConflictError       another command changed it meanwhile
+        └── ManifestVersionError   a later release wrote it
 
 Messages report what, where, how many and what to do; never ticket text, ids of people or secrets.
 """
@@ -108,3 +109,7 @@ class DeleteDeniedError(StoreError):
 
 class ConflictError(StoreError):
     """Another command changed an object that was to be changed under a condition; nothing was changed here."""
+
+
+class ManifestVersionError(StoreError):
+    """A later release wrote a dataset; this release can neither read it nor know what it would overwrite."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -11,13 +11,14 @@ from gata_assets.batches import Window
 from gata_assets.cli.raw_files.quarantine import say_outdated
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.backlog import find_waiting
-from gata_assets.curation.layout import MANIFEST_FILE, TenantLayout
+from gata_assets.curation.layout import ITEMS_FILE, TenantLayout
 from gata_assets.definitions import build_store, open_source
-from gata_assets.errors import DeleteDeniedError, EngineError, GataError, ObjectNotFoundError, StoreError
+from gata_assets.errors import ConflictError, DeleteDeniedError, EngineError, GataError, StoreError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
 from gata_assets.settings.values import EngineKind
-from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.datasets import find_manifest
+from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 
 # One key that is written over every time: where the role may not delete, at most this one is left.
 PROBE_KEY = "intermediate/doctor/probe"
@@ -91,6 +92,7 @@ def _examine_store(store: ObjectStore) -> Iterator[Finding]:
             yield Finding("target, read", False, f"{place} does not hold what was just written to it.")
             return
         yield Finding("target, read", True, place)
+        yield _examine_conditions(store)
         # Every batch asks for keys that are not there, and a role needs a right of its own for that.
         store.exists(f"{PROBE_KEY}-that-is-never-written")
         yield Finding("target, look", True, "what is not there is told so")
@@ -106,6 +108,27 @@ def _examine_store(store: ObjectStore) -> Iterator[Finding]:
         )
     except StoreError as error:
         yield Finding("target", False, str(error))
+
+
+def _examine_conditions(store: ObjectStore) -> Finding:
+    """Whether of two commands that write one object at once the second is refused."""
+    if not store.has_conditions:
+        return Finding(_CONDITIONS, None, f"CONDITIONAL_WRITES=no. {_WITHOUT_CONDITIONS}")
+    for expected in (ABSENT, Version('"0123456789abcdef0123456789abcdef"')):
+        with suppress(ConflictError):
+            store.write(PROBE_KEY, _PROBE, expected=expected)
+            header = "If-None-Match" if expected == ABSENT else "If-Match"
+            return Finding(
+                _CONDITIONS, False, f"the endpoint ignores {header}: set CONDITIONAL_WRITES=no. {_WITHOUT_CONDITIONS}"
+            )
+    return Finding(_CONDITIONS, True, "of two commands that write the same at once, one is refused")
+
+
+_CONDITIONS = "target, conditions"
+_WITHOUT_CONDITIONS = (
+    "Then two commands at once can leave training files of one with the manifest of the other, replace a dataset or a "
+    "day by an older one, and lose what one noted in a report: run one command at a time, and one run."
+)
 
 
 def _examine_engine(settings: Settings) -> Finding:
@@ -151,10 +174,9 @@ def _files(number: int) -> str:
 
 
 def _count_items(places: TenantLayout, store: ObjectStore) -> int:
-    try:
-        return int(json.loads(store.read(places.curated_items() + MANIFEST_FILE))["rows"])
-    except (ObjectNotFoundError, ValueError, KeyError):
-        return 0
+    manifest = find_manifest(store, places.curated_items()).manifest
+    found = manifest.find(ITEMS_FILE) if manifest else None
+    return found[1].rows if found else 0
 
 
 def _day(closed: int | None) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from gata_assets.tables import manifests
+
 
 @dataclass(frozen=True)
 class TenantLayout:
@@ -56,7 +58,7 @@ class TenantLayout:
 INTERACTIONS_FILE = "interactions.parquet"
 USERS_FILE = "users.parquet"
 ITEMS_FILE = "items.parquet"
-MANIFEST_FILE = "manifest.json"
+MANIFEST_FILE = manifests.MANIFEST_FILE
 
 # The first parts of keys that a tenant's may not be: the ticket pipeline writes there.
 RESERVED_NAMES = frozenset({"training", "intermediate"})

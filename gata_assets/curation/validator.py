@@ -29,6 +29,7 @@ from gata_assets.curation.staged_partitions import read_spans
 from gata_assets.curation.validated_files import TableWriter, open_staged_writer
 from gata_assets.curation.validation import digest_context, digest_settings
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError, RawFileError
+from gata_assets.storage.datasets import find_manifest, read_files
 from gata_assets.storage.digests import digest_file
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.row_rules import RowContext
@@ -174,12 +175,13 @@ class FileValidator:
     def known_keys(self, table: str, column: str) -> pl.Series:
         """The values of a column of a curated table that rows refer to, as it is now; none where there is no table."""
         if (table, column) not in self._keys:
-            key = self.places.curated(table) + f"{table}.parquet"
-            try:
-                with self.store.local_copy(key) as path:
-                    found = pl.read_parquet(path, columns=[column])[column]
-            except ObjectNotFoundError:
+            folder = self.places.curated(table)
+            manifest = find_manifest(self.store, folder).manifest
+            if manifest is None:
                 found = pl.Series(column, [], dtype=self.tables[table].curated_schema[column])
+            else:
+                [(_, content)] = read_files(self.store, folder, [f"{table}.parquet"], manifest)
+                found = pl.read_parquet(content, columns=[column])[column]
             self._keys[table, column] = found
         return self._keys[table, column]
 

@@ -147,7 +147,11 @@ def build_store(settings: Settings) -> ObjectStoreResource:
 
     from gata_assets.storage.s3 import S3StoreResource
 
-    return S3StoreResource(bucket=settings.target.bucket, s3=S3Resource(region_name=settings.target.region))
+    return S3StoreResource(
+        bucket=settings.target.bucket,
+        s3=S3Resource(region_name=settings.target.region),
+        conditional_writes=settings.target.conditional_writes,
+    )
 
 
 @dg.definitions

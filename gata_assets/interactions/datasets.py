@@ -1,20 +1,20 @@
-"""The tables that a batch has of a tenant's interactions, as two sets: features and training data.
+"""The two datasets that a batch has of a tenant's interactions: features and training data.
 
-A set is its files and the manifest that makes them one, as in `core.training_files`; what was made from other curated
-days, another catalogue or with other settings is told by its manifest. Bytes only: written in `assets`.
+A dataset's manifest says from which curated days and catalog, and with which settings it was built. Values only:
+`assets.write_tables` writes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
 from gata_assets.batches import Window
 from gata_assets.curation.layout import MANIFEST_FILE, TenantLayout
-from gata_assets.tables.manifests import MANIFEST_VERSION, describe_span, encode_manifest, read_manifest, withdraw
+from gata_assets.tables.manifests import FileEntry, Manifest, decode_manifest, describe_span
 
 # The assets of a tenant that batches are made from.
 CURATED_INTERACTIONS = "curated_interactions"
@@ -33,27 +33,26 @@ _SHAPING_FEATURES = ("INTERACTION_PERIOD",)
 
 
 class DatasetKind(StrEnum):
-    """The two sets of tables, by the folder in which they stand."""
+    """The two datasets, by the name of their folder."""
 
     FEATURES = "features"
     TRAINING_DATA = "training_data"
 
     def prefix(self, places: TenantLayout, batch_id: str) -> str:
-        """The folder of a batch's set."""
+        """The folder of a batch's dataset."""
         is_features = self is DatasetKind.FEATURES
         return places.features(batch_id) if is_features else places.training_data(batch_id)
 
     def manifest_key(self, places: TenantLayout, batch_id: str) -> str:
-        """Where the manifest of a batch's set stands."""
+        """The key of the manifest of a batch's dataset."""
         return self.prefix(places, batch_id) + MANIFEST_FILE
 
 
 @dataclass(frozen=True)
 class BatchDataset:
-    """A batch's set of tables, or (`is_made` is false) the reason why there is none.
+    """A dataset of a batch, or (`is_made` is false) the reason why there is none.
 
-    `numbers` are counts by table, `files` what was written (`key`, `rows`, `bytes`, `sha256`) by table, `made_from`
-    digests of what it was made from.
+    `numbers` are counts by table, `made_from` digests of what it was built from.
     """
 
     name: DatasetKind
@@ -66,65 +65,56 @@ class BatchDataset:
     settings: Settings
     made_from: Mapping[str, Any]
     code_version: str
-    files: Mapping[str, Sequence[Mapping[str, str | int]]] = field(default_factory=dict)
 
-    def encode(self) -> bytes:
-        """The manifest: the same tables, settings and code give the same bytes."""
-        return encode_manifest(
-            {
-                "manifest_version": MANIFEST_VERSION,
-                **_which(self.name, self.tenant, self.batch_id),
-                "is_made": self.is_made,
-                "reason": self.reason,
-                "windows": {name: describe_span(window) for name, window in self.windows.items()},
-                "files": {table: list(files) for table, files in self.files.items()},
-                "numbers": {table: dict(numbers) for table, numbers in self.numbers.items()},
-                "settings": dict(self.settings),
-                "made_from": dict(self.made_from),
-                "code_version": self.code_version,
-            }
-        )
-
-
-def withdrawn_manifest(name: DatasetKind, tenant: str, batch_id: str) -> bytes:
-    """What stands in for the manifest of a set while its files are written anew."""
-    return withdraw(_which(name, tenant, batch_id))
-
-
-def _which(name: DatasetKind, tenant: str, batch_id: str) -> dict[str, str]:
-    return {"tables": name.value, "tenant": tenant, "batch_id": batch_id}
+    def manifest(self, files: Mapping[str, FileEntry], schema: Mapping[str, Any]) -> Manifest:
+        """Its manifest, when these files are written; `schema` has the columns and their types by table."""
+        details = {
+            "tenant": self.tenant,
+            "batch_id": self.batch_id,
+            "is_made": self.is_made,
+            "reason": self.reason,
+            "windows": {name: describe_span(window) for name, window in self.windows.items()},
+            "numbers": {table: dict(numbers) for table, numbers in self.numbers.items()},
+        }
+        return Manifest(self.name.value, files, schema, self.settings, self.made_from, self.code_version, details)
 
 
 @dataclass(frozen=True)
 class StoredTables:
-    """What a whole set says of itself; `sha256` is that of its manifest, which tells it from any other."""
+    """What a complete dataset says of itself; `sha256` tells its content from any other, `files` are their names."""
 
     is_made: bool
     reason: str
     settings: Mapping[str, Any]
     made_from: Mapping[str, Any]
     sha256: str
+    files: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> StoredTables:
+        """From a manifest; raises KeyError for one that is of no batch."""
+        said = manifest.details
+        names = tuple(sorted(manifest.files))
+        return cls(
+            bool(said["is_made"]), str(said["reason"]), manifest.settings, manifest.made_from, manifest.digest, names
+        )
+
+    def keys(self, prefix: str, table: str) -> list[str]:
+        """The keys of the parts of a table, in their order, below the dataset's folder."""
+        return [prefix + name for name in self.files if name.startswith(f"{table}/")]
 
     def is_made_with(self, settings: Settings, name: DatasetKind) -> bool:
-        """Whether a set of that name was made with the settings that shape it."""
+        """Whether a dataset of that name was built with the settings that shape it."""
         shaping = _SHAPING_FEATURES if name is DatasetKind.FEATURES else settings
-        return all(self.settings.get(one) == settings[one] for one in shaping)
+        return all(self.settings.get(key) == settings[key] for key in shaping)
 
 
 def read_stored(content: bytes) -> StoredTables | None:
-    """What the manifest of a set says; None for one that is withdrawn or is not of this project."""
-    manifest = read_manifest(content)
-    if manifest is None:
-        return None
+    """What a manifest says; None for one that is withdrawn or is of no batch. Raises ManifestVersionError."""
+    manifest = decode_manifest(content)
     try:
-        return StoredTables(
-            is_made=bool(manifest["is_made"]),
-            reason=str(manifest["reason"]),
-            settings=dict(manifest["settings"]),
-            made_from=dict(manifest["made_from"]),
-            sha256=sha256(content).hexdigest(),
-        )
-    except (ValueError, KeyError, TypeError):
+        return StoredTables.of(manifest) if manifest else None
+    except KeyError:
         return None
 
 

@@ -14,10 +14,12 @@ from dagster_pandera import pandera_schema_to_dagster_type
 
 from gata_assets.errors import (
     ChecksFailedError,
+    ConflictError,
     DamagedTableError,
     DataRuleError,
     DeleteDeniedError,
     GataError,
+    ManifestVersionError,
     NoTicketsError,
     ObjectNotFoundError,
 )
@@ -29,7 +31,15 @@ Event = dg.AssetCheckEvaluation | dg.AssetMaterialization | dg.MaterializeResult
 Events = Iterator[Event]
 
 # A partition that raises one of these fails alone. Any other error (no database, no target) would fail them all.
-_OF_ONE_PARTITION = (DataRuleError, NoTicketsError, ObjectNotFoundError, DamagedTableError, DeleteDeniedError)
+_OF_ONE_PARTITION = (
+    DataRuleError,
+    NoTicketsError,
+    ObjectNotFoundError,
+    DamagedTableError,
+    DeleteDeniedError,
+    ConflictError,
+    ManifestVersionError,
+)
 
 # Tags of a materialization; Dagster writes them for results, and we write them for events.
 _CODE_VERSION = "dagster/code_version"

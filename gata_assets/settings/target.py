@@ -26,6 +26,13 @@ class TargetSettings(SettingsGroup):
         description="The local directory to write to while TARGET_BUCKET is unset.",
         examples=["gata-data"],
     )
+    conditional_writes: bool = Field(
+        default=True,
+        alias="CONDITIONAL_WRITES",
+        description="Whether the bucket's endpoint carries out If-Match and If-None-Match, as S3 does. Without them "
+        "only one command may write at a time; `gata doctor` tries it.",
+        examples=["yes"],
+    )
     region: str = Field(
         default="us-east-1",
         alias="AWS_DEFAULT_REGION",

@@ -31,6 +31,11 @@ class ObjectStore(ABC):
     # Whether a guard is looked at in the same moment as what it guards; where not, it is not looked at.
     is_guarding: bool = False
 
+    @property
+    def has_conditions(self) -> bool:
+        """Whether the store itself carries conditions out, so that no other writer comes in between."""
+        return True
+
     @abstractmethod
     def write(
         self,
@@ -102,6 +107,10 @@ class ObjectStore(ABC):
     def exists(self, key: str) -> bool:
         """Whether there is an object under the key; raises StoreError when that cannot be looked for."""
         return self.version(key) != ABSENT
+
+    def versions_of(self, content: bytes) -> frozenset[Version]:  # noqa: ARG002
+        """The versions by which an object is known to have this content; none where versions say nothing of it."""
+        return frozenset()
 
     @abstractmethod
     def delete(self, key: str, *, expected: Version | None = None, guard: Guard | None = None) -> None:

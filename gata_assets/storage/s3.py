@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from hashlib import md5
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryDirectory
@@ -46,6 +47,11 @@ class S3StoreResource(ObjectStoreResource):
     s3: S3Resource
     conditional_writes: bool = True
     _made_client: Any = PrivateAttr(default=None)
+
+    @property
+    def has_conditions(self) -> bool:
+        """See ObjectStore."""
+        return self.conditional_writes
 
     def write(
         self,
@@ -159,6 +165,11 @@ class S3StoreResource(ObjectStoreResource):
             raise self._broken_off(key, "looked for")
         return next((Version(found["ETag"]) for found in listed.get("Contents", []) if found["Key"] == key), ABSENT)
 
+    def versions_of(self, content: bytes) -> frozenset[Version]:
+        """See ObjectStore; of one that is encrypted with a key of KMS, the ETag is neither of them."""
+        digest = md5(content, usedforsecurity=False)
+        return frozenset({Version(f'"{digest.hexdigest()}"'), Version(f'"{_of_one_part(digest.digest())}"')})
+
     def delete(self, key: str, *, expected: Version | None = None, guard: Guard | None = None) -> None:  # noqa: ARG002
         """See ObjectStore."""
         try:
@@ -226,6 +237,11 @@ class S3StoreResource(ObjectStoreResource):
             if code in _CONFLICT:
                 is_repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
                 raise (_RepeatedConflictError if is_repeated else ConflictError)(self._changed(key)) from None
+            if code == "NotImplemented":
+                raise StoreError(
+                    f"{self.uri(key)} could not be {done}: the endpoint knows no conditional writes. With "
+                    "CONDITIONAL_WRITES=no it can be used by one command at a time; see `gata doctor`."
+                ) from None
             kind = _BeyondTheEndError if code == "InvalidRange" else StoreError
             raise kind(f"{self.uri(key)} could not be {done}: {code}. Look at TARGET_BUCKET and its region.") from None
         except BotoCoreError as error:
@@ -254,6 +270,11 @@ def _make_client(s3: S3Resource) -> S3Client:
         aws_session_token=s3.aws_session_token,
         config=client.meta.config.merge(Config(s3={"addressing_style": "path"})),
     )
+
+
+def _of_one_part(digest: bytes) -> str:
+    """The ETag of an upload of one part with that MD5."""
+    return f"{md5(digest, usedforsecurity=False).hexdigest()}-1"
 
 
 def _console(region: str) -> str:

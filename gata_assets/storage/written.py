@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gata_assets.tables.manifests import FileEntry
+
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """A file of a table: its key, rows, size and SHA-256; of training rows what tells them from others (`row_sums`)."""
+    """A file of a table: its key, rows, size and SHA-256; of training rows their checksum (`row_checksums`)."""
 
     key: str
     rows: int
     size: int
     sha256: str
     row_sum: int = 0
+
+    @property
+    def entry(self) -> FileEntry:
+        """What its manifest says of it."""
+        return FileEntry(self.rows, self.size, self.sha256)

@@ -1,7 +1,7 @@
-"""The files of a dataset: JSON Lines for the two channels, and the manifest that makes them one dataset.
+"""The files of a dataset: JSON Lines for the two channels, and the manifest that lists them.
 
-The paths and the format are those that the fine-tuning job and its workflow read. Bytes and keys only: where
-they are stored belongs to `resources`, in which order they are written to `io_managers`.
+The paths and the format are those that the fine-tuning job and its workflow read. Bytes and keys only: `io_managers`
+has them written.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ import pyarrow
 import pyarrow.compute as pc
 
 from gata_assets.batches import Window
-from gata_assets.tables.manifests import MANIFEST_VERSION, describe_span, encode_manifest, read_manifest, withdraw
+from gata_assets.tables.manifests import MANIFEST_FILE, FileEntry, Manifest, decode_manifest, describe_span
 from gata_assets.tickets.rules import LabelFormat, PreparationRules
 from gata_assets.tickets.splits import Split
 
@@ -27,14 +26,23 @@ LOW_VOLUME_DATASET = "gata-low-vol"
 CHANNELS = ("train", "test")
 
 
+# The files of a dataset below its folder; all that is in the folders of channels is downloaded.
+FILES = tuple(f"{channel}/data.json" for channel in CHANNELS)
+
+
+def dataset_folder(dataset: str, batch_id: str) -> str:
+    """Where a dataset's files and manifest are."""
+    return f"training/{dataset}/{batch_id}/"
+
+
 def channel_key(dataset: str, batch_id: str, channel: str) -> str:
-    """Where a channel's file stands in the target: `training/{dataset}/{batch_id}/{channel}/data.json`."""
-    return f"training/{dataset}/{batch_id}/{channel}/data.json"
+    """Where a channel's file is."""
+    return f"{dataset_folder(dataset, batch_id)}{channel}/data.json"
 
 
 def manifest_key(dataset: str, batch_id: str) -> str:
-    """Where the manifest stands: beside the two channel folders, since all that is in them is downloaded."""
-    return f"training/{dataset}/{batch_id}/manifest.json"
+    """Where a dataset's manifest is."""
+    return dataset_folder(dataset, batch_id) + MANIFEST_FILE
 
 
 def table_key(table: str, batch_id: str) -> str:
@@ -44,23 +52,20 @@ def table_key(table: str, batch_id: str) -> str:
 
 @dataclass(frozen=True)
 class Origin:
-    """What a whole dataset was made with and from, as its manifest says."""
+    """What a complete dataset was built with and from, as its manifest says."""
 
     settings: Mapping[str, Any]
     label_counts: str
 
 
-def read_origin(manifest: bytes) -> Origin | None:
-    """The origin of a whole dataset; None where the manifest says that the files are being written anew, or is not of
-    this project.
+def read_origin(content: bytes) -> Origin | None:
+    """The origin of a complete dataset; None where the manifest says that the files are being written, or is not of
+    this project. Raises ManifestVersionError.
     """
-    content = read_manifest(manifest)
-    if content is None:
+    manifest = decode_manifest(content)
+    if manifest is None or "label_counts" not in manifest.made_from:
         return None
-    try:
-        return Origin(dict(content["settings"]), str(content["made_from"]["label_counts"]))
-    except (ValueError, KeyError, TypeError):
-        return None
+    return Origin(manifest.settings, str(manifest.made_from["label_counts"]))
 
 
 @dataclass(frozen=True)
@@ -86,59 +91,46 @@ class Dataset:
         return self.split is not None
 
     def encode(self) -> DatasetFiles:
-        """The dataset as bytes by key, and its manifest."""
-        channels: dict[str, bytes] = {}
+        """The dataset as bytes by file, and its manifest."""
+        contents: dict[str, bytes] = {}
         rows: dict[str, int] = {}
         labels: dict[str, dict[str, int]] = {}
         if self.split is not None:
-            for channel, table in zip(CHANNELS, (self.split.train, self.split.test), strict=True):
-                channels[channel] = encode_json_lines(table, self.rules.label_format)
-                rows[channel] = len(table)
+            for channel, file, table in zip(CHANNELS, FILES, (self.split.train, self.split.test), strict=True):
+                contents[file] = encode_json_lines(table, self.rules.label_format)
+                rows[file] = len(table)
                 for label, count in table["label"].value_counts().sort_index().items():
                     labels.setdefault(str(label), dict.fromkeys(CHANNELS, 0))[channel] = int(count)
-        manifest = {
-            "manifest_version": MANIFEST_VERSION,
-            "dataset": self.name,
-            "batch_id": self.batch_id,
-            "is_made": self.is_made,
-            "reason": self.reason,
-            "windows": {name: describe_span(window) for name, window in self.windows.items()},
-            "files": {
-                channel: {
-                    "key": channel_key(self.name, self.batch_id, channel),
-                    "rows": rows[channel],
-                    "bytes": len(content),
-                    "sha256": sha256(content).hexdigest(),
-                }
-                for channel, content in channels.items()
+        manifest = Manifest(
+            self.name,
+            files={file: FileEntry.of(content, rows[file]) for file, content in contents.items()},
+            schema={"text": "string", "label": self.rules.label_format.value},
+            settings=self.rules.as_settings(),
+            made_from=dict(self.made_from),
+            code_version=self.code_version,
+            details={
+                "batch_id": self.batch_id,
+                "is_made": self.is_made,
+                "reason": self.reason,
+                "windows": {name: describe_span(window) for name, window in self.windows.items()},
+                "labels": {label: labels[label] for label in sorted(labels, key=int)},
             },
-            "labels": {label: labels[label] for label in sorted(labels, key=int)},
-            "settings": self.rules.as_settings(),
-            "made_from": dict(self.made_from),
-            "code_version": self.code_version,
-        }
-        return DatasetFiles(
-            contents={channel_key(self.name, self.batch_id, c): content for c, content in channels.items()},
-            channel_keys=tuple(channel_key(self.name, self.batch_id, channel) for channel in CHANNELS),
-            manifest_key=manifest_key(self.name, self.batch_id),
-            manifest=encode_manifest(manifest),
-            withdrawn_manifest=withdraw({"dataset": self.name, "batch_id": self.batch_id}),
         )
+        return DatasetFiles(dataset_folder(self.name, self.batch_id), contents, manifest)
 
 
 @dataclass(frozen=True)
 class DatasetFiles:
-    """A dataset as bytes.
+    """A dataset as bytes by file below its folder; without files where the dataset does not exist."""
 
-    `contents` holds the channel files by key (none where the dataset is not made); `channel_keys` are the keys
-    that a dataset of this batch can have; `withdrawn_manifest` stands in for a manifest that no longer holds.
-    """
-
+    folder: str
     contents: Mapping[str, bytes]
-    channel_keys: tuple[str, ...]
-    manifest_key: str
-    manifest: bytes
-    withdrawn_manifest: bytes
+    manifest: Manifest
+
+    @property
+    def keys(self) -> list[str]:
+        """Where the files are."""
+        return [self.folder + name for name in self.contents]
 
 
 def encode_json_lines(rows: pd.DataFrame, label_format: LabelFormat) -> bytes:

@@ -26,6 +26,7 @@ from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.schema import INTERACTIONS, TABLES
 from gata_assets_tests.cli.raw_files.test_ingest import ingest, said, workplace
 from gata_assets_tests.support.raw_worlds import NOW, curated_rows, curator_of, encode, interaction, item
+from gata_assets_tests.support.stored_datasets import stored_key
 
 __all__ = ["workplace"]
 NAMES = "abcde"
@@ -47,7 +48,7 @@ def counting(curator: Curator, data: str) -> list[str]:
     if data is INTERACTIONS:
         assert all(made.is_written for made in curator.curate_days(curator.stale_days()))
         return curated_rows(curator)["user_id"].to_list()
-    with curator.store.local_copy(curator.places.curated_items() + "items.parquet") as path:
+    with curator.store.local_copy(stored_key(curator.store, curator.places.curated_items(), "items.parquet")) as path:
         return pl.read_parquet(path)["title"].to_list()
 
 

@@ -31,6 +31,7 @@ from gata_assets_tests.support.raw_worlds import (
     send,
     validate_new,
 )
+from gata_assets_tests.support.stored_datasets import stored_key
 
 DAY = date(2026, 1, 2)
 DAY9 = date(2026, 1, 9)
@@ -193,7 +194,8 @@ def test_rows_are_validated_by_no_catalog_of_another_writing_than_its_manifest(i
     assert not curator.is_catalogue_due()
     buffer = io.BytesIO()
     pl.DataFrame({"item_id": ["another"]}).write_parquet(buffer)
-    curator.store.write("acme/curated/items/items.parquet", buffer.getvalue() if is_table else b"no table")
+    key = stored_key(curator.store, "acme/curated/items/", "items.parquet")
+    curator.store.write(key, buffer.getvalue() if is_table else b"no table")
     later = curator_of(tmp_path / "store", rules=STRICT)
     later.refresh_catalogue()
     assert send(later, [interaction()], tmp_path / "in").rejected == 0

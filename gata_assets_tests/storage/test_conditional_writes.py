@@ -70,6 +70,13 @@ def test_the_same_content_can_be_stored_under_a_version_of_its_own(any_store: Ob
         any_store.write(KEY, b"late", expected=first)
 
 
+def test_the_versions_of_a_content_are_known_where_they_are_digests(any_store: ObjectStore) -> None:
+    first = any_store.write(KEY, b"content")
+    again = any_store.write(KEY, b"content", unlike=[first])
+    known = any_store.versions_of(b"content")
+    assert known == (frozenset() if isinstance(any_store, LocalStoreResource) else {first, again})
+
+
 def test_content_without_bytes_can_be_stored_under_a_version_of_its_own(any_store: ObjectStore) -> None:
     first = any_store.write(KEY, b"")
     assert any_store.write(KEY, b"", unlike=[first]) != first

@@ -15,15 +15,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
+from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parquet_parts import GROUPS_OF_A_PART, TableSource, read_parts, write_tables
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tables.columns.dictionaries import compacted
-from gata_assets_tests.support.fakes import StoreWithoutDelete
 
 PREFIX = "acme/features/2026010203/"
 FOLDER = f"{PREFIX}numbers/"
+TOKEN = "0123456789abcdef"
 
 
 def numbers(rows: int) -> pa.Table:
@@ -55,12 +55,14 @@ def test_all_rows_are_in_the_parts_in_their_order(
 ) -> None:
     store = LocalStoreResource(directory=str(tmp_path_factory.mktemp("target")))
     table = numbers(rows)
-    written = write_tables(store, PREFIX, {"numbers": source(table, of_a_group)}, threads=2)["numbers"]
+    written = write_tables(store, PREFIX, {"numbers": source(table, of_a_group)}, token=TOKEN, threads=2)["numbers"]
     groups = max(-(-rows // of_a_group), 1)
     assert len(written) == -(-groups // GROUPS_OF_A_PART)
-    assert [file.key for file in written] == [f"{FOLDER}part-{part:05d}.parquet" for part in range(len(written))]
+    assert [file.key for file in written] == [
+        f"{FOLDER}part-{part:05d}-{TOKEN}.parquet" for part in range(len(written))
+    ]
     assert sum(file.rows for file in written) == rows
-    assert plain(read_parts(store, FOLDER)) == plain(table)
+    assert plain(read_parts(store, [file.key for file in written])) == plain(table)
 
 
 @pytest.mark.parametrize("threads", [2, 5])
@@ -69,7 +71,7 @@ def test_the_bytes_are_those_of_one_thread(tmp_path: Path, threads: int) -> None
     written = {}
     for name, count in (("one", 1), ("many", threads)):
         store = LocalStoreResource(directory=str(tmp_path / name))
-        written[name] = write_tables(store, PREFIX, tables, threads=count)
+        written[name] = write_tables(store, PREFIX, tables, token=TOKEN, threads=count)
     assert written["one"] == written["many"]
     assert contents(tmp_path / "one") == contents(tmp_path / "many")
     assert len(contents(tmp_path / "one")) == 6 + 1 + 1
@@ -80,7 +82,9 @@ def test_a_group_has_no_value_that_is_not_in_its_rows(tmp_path: Path) -> None:
     table = numbers(14).set_column(1, "id", numbers(14)["id"].take(pa.array([0] * 7 + [6] * 7)))
     # By which rows stand comes first, and says alone what is in a group.
     table = table.select(["id", *(name for name in table.column_names if name != "id")])
-    [written] = write_tables(store, PREFIX, {"numbers": source(table.combine_chunks(), 7)}, threads=1)["numbers"]
+    [written] = write_tables(store, PREFIX, {"numbers": source(table.combine_chunks(), 7)}, token=TOKEN, threads=1)[
+        "numbers"
+    ]
     statistics = pq.ParquetFile(tmp_path / written.key).metadata
     bounds, nothing = (
         [statistics.row_group(group).column(column).statistics for group in range(statistics.num_row_groups)]
@@ -91,53 +95,21 @@ def test_a_group_has_no_value_that_is_not_in_its_rows(tmp_path: Path) -> None:
     assert all(one is None for one in nothing)
 
 
-def test_parts_beyond_those_of_this_run_are_deleted(any_store: ObjectStore) -> None:
-    write_tables(any_store, PREFIX, {"numbers": source(numbers(40), 5)}, threads=2)
-    written = write_tables(any_store, PREFIX, {"numbers": source(numbers(12), 5)}, threads=2)["numbers"]
-    assert list(any_store.list_keys(FOLDER)) == [file.key for file in written]
-    assert plain(read_parts(any_store, FOLDER)) == plain(numbers(12))
-
-
-def test_parts_of_an_earlier_run_that_may_not_be_deleted_are_told_with_what_to_do(tmp_path: Path) -> None:
-    store = StoreWithoutDelete(directory=str(tmp_path))
-    write_tables(store, PREFIX, {"numbers": source(numbers(40), 5)}, threads=1)
-    with pytest.raises(DeleteDeniedError) as caught:
-        write_tables(store, PREFIX, {"numbers": source(numbers(12), 5)}, threads=1)
-    message = str(caught.value)
-    assert message.startswith(f"2 files of an earlier run are left below {store.uri(FOLDER)}")
-    assert "(part-00002.parquet, part-00003.parquet)" in message
-    assert message.endswith("give the role the right (s3:DeleteObject), and run the batch again.")
-
-
-def test_of_very_many_files_that_may_not_be_deleted_a_few_are_named(tmp_path: Path) -> None:
-    store = StoreWithoutDelete(directory=str(tmp_path))
-    write_tables(store, PREFIX, {"numbers": source(numbers(80), 5)}, threads=1)
-    with pytest.raises(DeleteDeniedError, match=r"^7 files .*part-00005\.parquet, …\)"):
-        write_tables(store, PREFIX, {"numbers": source(numbers(8), 5)}, threads=1)
-
-
-def test_who_may_not_delete_may_write_as_many_parts_again(tmp_path: Path) -> None:
-    store = StoreWithoutDelete(directory=str(tmp_path))
-    tables = {"numbers": source(numbers(40), 5)}
-    assert write_tables(store, PREFIX, tables, threads=1) == write_tables(store, PREFIX, tables, threads=2)
-
-
 def test_a_column_is_left_out_of_all_parts(tmp_path: Path) -> None:
     store = LocalStoreResource(directory=str(tmp_path))
-    write_tables(store, PREFIX, {"numbers": source(numbers(40), 5)}, threads=1)
-    assert read_parts(store, FOLDER, without="ids").column_names == ["number", "id"]
+    write_tables(store, PREFIX, {"numbers": source(numbers(40), 5)}, token=TOKEN, threads=1)
+    assert read_parts(store, list(store.list_keys(FOLDER)), without="ids").column_names == ["number", "id"]
 
 
-def test_a_table_without_parts_is_told(any_store: ObjectStore) -> None:
-    any_store.write(f"{FOLDER}notes.txt", b"no part")
-    with pytest.raises(ObjectNotFoundError, match=r"numbers/part-00000\.parquet: make the features first"):
-        read_parts(any_store, FOLDER)
+def test_a_part_that_is_gone_is_told(any_store: ObjectStore) -> None:
+    with pytest.raises(ObjectNotFoundError, match=r"numbers/part-00007\.parquet, which its manifest lists"):
+        read_parts(any_store, [f"{FOLDER}part-00007.parquet"])
 
 
 @pytest.mark.parametrize("content", [b"", b"no Parquet file", None])
 def test_a_damaged_part_is_told_by_its_key(any_store: ObjectStore, content: bytes | None) -> None:
-    write_tables(any_store, PREFIX, {"numbers": source(numbers(40), 5)}, threads=1)
-    key = f"{FOLDER}part-00001.parquet"
+    write_tables(any_store, PREFIX, {"numbers": source(numbers(40), 5)}, token=TOKEN, threads=1)
+    key = f"{FOLDER}part-00001-{TOKEN}.parquet"
     any_store.write(key, any_store.read(key)[:-20] if content is None else content)
-    with pytest.raises(DamagedTableError, match=r"part-00001\.parquet is no Parquet file, or not whole: make it again"):
-        read_parts(any_store, FOLDER)
+    with pytest.raises(DamagedTableError, match=r"part-00001-.*\.parquet is no complete Parquet file: write it again"):
+        read_parts(any_store, [key])

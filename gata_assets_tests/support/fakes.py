@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from gata_assets.batches import Window
 from gata_assets.errors import AlertError, DeleteDeniedError, SourceError, StoreError
-from gata_assets.interactions.engines.base import WITH_FEATURES, BuiltTables, CuratedWindow
+from gata_assets.interactions.engines.base import WITH_FEATURES, BuiltTables, CuratedWindow, FeatureParts
 from gata_assets.interactions.engines.polars import ArrowTables, PolarsEngine
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.orchestration.alerting.channels import SnsAlerts
@@ -144,7 +144,7 @@ class EngineThatBreaksARule(PolarsEngine):
         return self._spoil(super().make_features(curated, store), curated)
 
     def make_training_data(
-        self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
+        self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: FeatureParts
     ) -> BuiltTables:
         """Make them, and spoil what a check says."""
         return self._spoil(super().make_training_data(curated, rules, store, features=features), curated)
@@ -160,7 +160,7 @@ class EngineThatMixesRows(PolarsEngine):
     """The engine of one machine, of whose joined rows those of each group are written from the last to the first."""
 
     def make_training_data(
-        self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
+        self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: FeatureParts
     ) -> BuiltTables:
         """Make them, and turn them around."""
         made = super().make_training_data(curated, rules, store, features=features)

@@ -7,11 +7,9 @@ Values, strategies and what puts a world into a store: nothing here works out a 
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from hashlib import sha256
 
 import polars as pl
 from hypothesis import HealthCheck, Phase, given, settings
@@ -25,13 +23,14 @@ from gata_assets.curation.layout import (
     USERS_FILE,
     TenantLayout,
 )
-from gata_assets.interactions.engines.base import CuratedWindow, InteractionEngine
+from gata_assets.interactions.engines.base import ITEM_FEATURES, USER_FEATURES, CuratedWindow, InteractionEngine
 from gata_assets.interactions.engines.polars import PolarsEngine
 from gata_assets.interactions.features.events import EventTable, code_events
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.columns.hashing import hash_ids
+from gata_assets.tables.manifests import FileEntry, Manifest
 
 BATCH_ID = "2026010203"
 TENANT = "acme"
@@ -243,10 +242,17 @@ def _write_tables(folder: str, tables: dict[str, pl.DataFrame], store: ObjectSto
 
 
 def write_manifest(store: ObjectStore, folder: str, rows: int, names: Sequence[str]) -> None:
-    """Write the manifest that goes with what stands in a folder of the curated layer."""
-    contents = {name: store.read(folder + name) for name in names}
-    files = {name: {"size": len(one), "sha256": sha256(one).hexdigest()} for name, one in contents.items()}
-    store.write(folder + MANIFEST_FILE, json.dumps({"rows": rows, "files": files}).encode())
+    """Write the manifest that goes with the files in a folder of the curated layer."""
+    files = {name: FileEntry.of(store.read(folder + name), rows) for name in names}
+    store.write(folder + MANIFEST_FILE, Manifest("curated", files).encode())
+
+
+def parts_below(store: ObjectStore, prefix: str) -> dict[str, list[str]]:
+    """The keys of the parts of features below a prefix, by table."""
+    parts: dict[str, list[str]] = {USER_FEATURES: [], ITEM_FEATURES: []}
+    for key in store.list_keys(prefix):
+        parts.setdefault(key.split("/")[-2], []).append(key)
+    return parts
 
 
 def read_back(store: ObjectStore, files: Sequence[WrittenFile]) -> pl.DataFrame:

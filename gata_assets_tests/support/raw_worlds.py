@@ -25,6 +25,7 @@ from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
+from gata_assets.tables.manifests import plain_name
 from gata_assets.tables.spec import ReferenceMode
 
 Row = Mapping[str, str | None]
@@ -106,9 +107,9 @@ def curate_day(curator: Curator, day: date) -> CuratedPartition:
 
 
 def curated_bytes(curator: Curator) -> dict[str, bytes]:
-    """The curated files of all days but for the manifests, which name parts."""
+    """The curated files of all days by their keys without tokens, but for the manifests, which name parts."""
     keys = curator.store.list_keys(curator.places.curated_day())
-    return {key: curator.store.read(key) for key in keys if key.endswith(".parquet")}
+    return {plain_name(key): curator.store.read(key) for key in keys if key.endswith(".parquet")}
 
 
 def curated_rows(curator: Curator) -> pl.DataFrame:

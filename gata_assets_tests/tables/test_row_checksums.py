@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gata_assets.tables.manifests import check_same_rows
 from gata_assets.tables.outcomes import broken
 from gata_assets.tables.row_checksums import add_rows
-from gata_assets.tables.written_rows import check_same_rows
 
 Row = tuple[str, str, float]
 ROWS = st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.sampled_from([0.0, 1.0])), max_size=8)

@@ -48,11 +48,11 @@ def test_labels_are_strings_on_request() -> None:
 
 def test_the_files_stand_where_the_consumers_look() -> None:
     files = DATASET.encode()
-    assert list(files.contents) == [
+    assert files.keys == [
         "training/gata-general/2026010203/train/data.json",
         "training/gata-general/2026010203/test/data.json",
     ]
-    assert files.manifest_key == "training/gata-general/2026010203/manifest.json"
+    assert files.folder == "training/gata-general/2026010203/"
 
 
 def test_the_manifest_is_outside_of_both_channel_prefixes() -> None:
@@ -64,10 +64,10 @@ def test_the_manifest_is_outside_of_both_channel_prefixes() -> None:
 
 def test_the_manifest_says_counts_checksums_window_settings_and_version() -> None:
     files = DATASET.encode()
-    manifest = json.loads(files.manifest)
+    manifest = json.loads(files.manifest.encode())
     for channel, table in (("train", SPLIT.train), ("test", SPLIT.test)):
-        described = manifest["files"][channel]
-        content = files.contents[described["key"]]
+        described = manifest["files"][f"{channel}/data.json"]
+        content = files.contents[f"{channel}/data.json"]
         assert described["rows"] == len(table) == content.count(b"\n")
         assert described["bytes"] == len(content)
         assert described["sha256"] == sha256(content).hexdigest()
@@ -83,7 +83,7 @@ def test_the_same_dataset_is_the_same_bytes() -> None:
 
 def test_a_dataset_that_is_not_made_has_a_manifest_with_the_reason_and_no_files() -> None:
     files = replace(DATASET, split=None, reason="one label only").encode()
-    manifest = json.loads(files.manifest)
+    manifest = json.loads(files.manifest.encode())
     assert not files.contents
     assert (manifest["is_made"], manifest["reason"], manifest["files"]) == (False, "one label only", {})
 

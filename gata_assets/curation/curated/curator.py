@@ -7,7 +7,6 @@ decided in `merge`, how files become parts in `curation.validator`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -20,6 +19,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gata_assets import __version__
 from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST, validity_check
 from gata_assets.curation.curated.merge import Merge, MergedRows, merge_partitions, staged_rows, table_file
 from gata_assets.curation.layout import MANIFEST_FILE
@@ -27,9 +27,10 @@ from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.reports import Report, StagedPart, check_no_part_is_lost, valid_reports
 from gata_assets.curation.validator import DAMAGED, FileValidator
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
-from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files
+from gata_assets.storage.objects import ObjectStore, Version
 from gata_assets.storage.parallel import CALLS_AT_ONCE, SMALL_CALLS_AT_ONCE, map_in_order
-from gata_assets.tables.curated_manifests import CuratedFile, read_curated_manifest
+from gata_assets.tables.manifests import FileEntry, Manifest, plain_name
 from gata_assets.tables.outcomes import Outcome, broken
 from gata_assets.tables.spec import Repetitions, TableSpec
 
@@ -43,8 +44,7 @@ Partition = date | None
 class CuratedPartition:
     """A curated partition: its rows, the parts that it was built from, and what its checks say.
 
-    `dropped` are repetitions; `keys` are those of the files, `sha256` that of the rows' own file. It is written when no
-    check has failed.
+    `dropped` are repetitions; `sha256` is that of the rows' own file. It is written when no check has failed.
     """
 
     table: str
@@ -52,7 +52,6 @@ class CuratedPartition:
     rows: int
     dropped: int
     parts: tuple[str, ...]
-    keys: tuple[str, ...]
     sha256: str
     outcomes: Mapping[str, Sequence[Outcome]]
 
@@ -133,11 +132,14 @@ class TableCurator(FileValidator):
         """Write partitions from the parts that count, ascending, also such as have no rows; a partition whose checks
         fail is not written.
         """
-        spec, parts = self.tables[table], self.parts(table)
+        spec = self.tables[table]
+        # Before the reports: whoever publishes a partition from now on may know of files that these do not name.
+        before = self._list_partitions(table)
+        parts = self.parts(table)
         batches = _in_batches(sorted(partitions), parts)  # type: ignore[type-var]
         # The next days are merged while these are written, which waits for the disk.
         ready = map_in_order(lambda days: self._prepare(spec, {day: parts.get(day, []) for day in days}), batches, 1)
-        yield from map_in_order(partial(self._write, spec), chain.from_iterable(ready), CALLS_AT_ONCE)
+        yield from map_in_order(partial(self._write, spec, before), chain.from_iterable(ready), CALLS_AT_ONCE)
 
     def is_due(self, table: str) -> bool:
         """Whether an unpartitioned table is stale, or not what its manifest says: rows that refer to it are validated
@@ -145,12 +147,15 @@ class TableCurator(FileValidator):
         """
         if self.stale(table):
             return True
-        written = self._written(table)
-        try:
-            content = self.store.read(self.places.curated(table) + table_file(table))
-        except ObjectNotFoundError:
+        folder = self.places.curated(table)
+        manifest = find_manifest(self.store, folder).manifest
+        if manifest is None:
             return True
-        return written is None or not written.is_of(content)
+        try:
+            read_files(self.store, folder, [table_file(table)], manifest)
+        except (ObjectNotFoundError, DamagedTableError):
+            return True
+        return False
 
     def written_digest(self, table: str) -> str | None:
         """The SHA-256 of an unpartitioned table as it was written; None where there is none."""
@@ -175,12 +180,17 @@ class TableCurator(FileValidator):
             wanted |= {one.table for one in spec.references.values()} if name in wanted else set()
         return [name for name in self.tables if name in wanted and name != table]
 
-    def _written(self, table: str) -> CuratedFile | None:
-        try:
-            manifest = read_curated_manifest(self.store.read(self.places.curated(table) + MANIFEST_FILE))
-        except ObjectNotFoundError:
-            return None
-        return manifest.files.get(table_file(table)) if manifest else None
+    def _written(self, table: str) -> FileEntry | None:
+        manifest = find_manifest(self.store, self.places.curated(table)).manifest
+        found = manifest.find(table_file(table)) if manifest else None
+        return found[1] if found else None
+
+    def _list_partitions(self, table: str) -> dict[str, dict[str, Version]]:
+        """What is in the folder of each partition, with its versions."""
+        folders: dict[str, dict[str, Version]] = {}
+        for key, version in self.store.list_versions(self.places.curated(table)):
+            folders.setdefault(key.rpartition("/")[0] + "/", {})[key] = version
+        return folders
 
     def _prepare(self, spec: TableSpec, partitions: Mapping[Partition, Sequence[StagedPart]]) -> list[_Prepared]:
         parts = [part for of_day in partitions.values() for part in of_day]
@@ -199,43 +209,40 @@ class TableCurator(FileValidator):
             prepared.append(_Prepared(day, rows, partitions[day], outcomes))
         return prepared
 
-    def _write(self, spec: TableSpec, prepared: _Prepared) -> CuratedPartition:
-        """Write the files of a partition and last their manifest; an earlier manifest is withdrawn before."""
+    def _write(
+        self, spec: TableSpec, before: Mapping[str, Mapping[str, Version]], prepared: _Prepared
+    ) -> CuratedPartition:
+        """Write the files of a partition in place of what was there `before`, unless a check has failed."""
         day, merged = prepared.day, prepared.merged
         folder = self.places.curated(spec.table, day)
         contents = {name: _encode(table, spec.event_time) for name, table in merged.files.items()}
-        digests = {name: sha256(content).hexdigest() for name, content in contents.items()}
         curated = CuratedPartition(
             table=spec.table,
             day=day,
             rows=merged.rows,
             dropped=merged.repeated,
             parts=tuple(part.key for part in prepared.parts),
-            keys=tuple(folder + name for name in contents),
-            sha256=next(iter(digests.values())),
+            sha256=sha256(next(iter(contents.values()))).hexdigest(),
             outcomes=prepared.outcomes,
         )
         if not curated.is_written:
             return curated
-        manifest_key = folder + MANIFEST_FILE
-        if self.store.exists(manifest_key):
-            # Overwritten, not deleted: the role may not have the right to.
-            self.store.write(manifest_key, json.dumps({"is_whole": False}).encode())
-        for name, content in contents.items():
-            self.store.write(folder + name, content)
-        manifest = {
-            "is_whole": True,
-            "window": [f"{day}T00:00:00Z", f"{day + timedelta(days=1)}T00:00:00Z"] if day else None,
-            "rows": curated.rows,
-            spec.repetitions.dropped: curated.dropped,
-            "reason": curated.reason,
-            "parts": [{"key": part.key, "rows": part.rows} for part in prepared.parts],
-            "files": {
-                name: {"rows": len(merged.files[name]), "size": len(content), "sha256": digests[name]}
-                for name, content in contents.items()
-            },
-        }
-        self.store.write(manifest_key, json.dumps(manifest, indent=1).encode())
+        with DatasetWrite(self.store, folder, before=before.get(folder, {})) as write:
+            files = dict(write.write(name, content, len(merged.files[name])) for name, content in contents.items())
+            write.publish(
+                Manifest(
+                    f"curated_{spec.table}",
+                    files,
+                    schema={plain_name(name): _columns_of(merged.files[plain_name(name)]) for name in files},
+                    made_from={"parts": [{"key": part.key, "rows": part.rows} for part in prepared.parts]},
+                    code_version=__version__,
+                    details={
+                        "window": [f"{day}T00:00:00Z", f"{day + timedelta(days=1)}T00:00:00Z"] if day else None,
+                        spec.repetitions.dropped: curated.dropped,
+                        "reason": curated.reason,
+                    },
+                )
+            )
         self.forget_keys(spec.table)
         return curated
 
@@ -270,11 +277,8 @@ class TableCurator(FileValidator):
             raise DamagedTableError(f"{self.store.uri(key)} is of no day, and nothing of ours: remove it.") from None
 
     def _read_parts(self, folder: str) -> tuple[str, ...] | None:
-        try:
-            manifest = json.loads(self.store.read(folder + MANIFEST_FILE))
-            return tuple(part["key"] for part in manifest["parts"])
-        except (ObjectNotFoundError, ValueError, KeyError, TypeError):
-            return None
+        manifest = find_manifest(self.store, folder).manifest
+        return tuple(part["key"] for part in manifest.made_from["parts"]) if manifest else None
 
     def _not_by_day(self, report: Report) -> DataRuleError:
         tenant = self.places.tenant
@@ -303,6 +307,12 @@ def _in_batches(
 
 def _kinds(table: pa.Table) -> set[tuple[str, pa.DataType]]:
     return {(field.name, field.type) for field in table.schema}
+
+
+def _columns_of(table: pa.Table) -> dict[str, str]:
+    """The columns and their types, as readers take them."""
+    types = [(field.name, field.type) for field in table.schema]
+    return {name: str(kind.value_type if pa.types.is_dictionary(kind) else kind) for name, kind in types}
 
 
 def _encode(table: pa.Table, event_time: str | None) -> bytes:

@@ -41,8 +41,8 @@ from gata_assets.orchestration import checks
 from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.storage.resource import ObjectStoreResource
+from gata_assets.tables.manifests import check_same_rows
 from gata_assets.tables.outcomes import Outcome
-from gata_assets.tables.written_rows import check_same_rows
 
 if TYPE_CHECKING:
     from gata_assets.interactions.curated.status import CuratedLayer, StoredDays
@@ -220,7 +220,8 @@ class InteractionRun:
         if features is None or not features.is_made:
             return None
         prefix = DatasetKind.FEATURES.prefix(self._places, batch.batch_id)
-        return self._engine.make_training_data(curated, self._rules.sampling, self._store, features=prefix)
+        parts = {table: features.keys(prefix, table) for table in TABLES[DatasetKind.FEATURES]}
+        return self._engine.make_training_data(curated, self._rules.sampling, self._store, features=parts)
 
     def _reason(self, name: DatasetKind, features: StoredTables | None, days: StoredDays) -> str:
         if features is not None and not features.is_made:
@@ -271,6 +272,7 @@ class InteractionRun:
                     "reason": tables.reason,
                     **place,
                     "manifest": manifest,
+                    **({"files_left": written.files_left} if written.files_left else {}),
                 },
                 version=written.version(table),
                 made_from=self._recorder.versions(self._sources(one, tables.batch_id)),

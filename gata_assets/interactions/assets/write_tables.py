@@ -1,34 +1,55 @@
-"""How a batch's set of tables comes into the store: files first, and last the manifest that makes them one set.
-
-As with the datasets of the ticket line: while files are replaced, the manifest of an earlier run is gone; where the
-role may not delete, one that says so stands in its place.
-"""
+"""How a batch's dataset is written: the engine's files, what is checked of them, and the manifest that lists them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 
 from gata_assets.curation.layout import TenantLayout
-from gata_assets.errors import DeleteDeniedError
-from gata_assets.interactions.datasets import BatchDataset, StoredTables, read_stored, withdrawn_manifest
-from gata_assets.interactions.engines.base import BuiltTables
-from gata_assets.storage.earlier_files import delete_others
+from gata_assets.interactions import schema
+from gata_assets.interactions.datasets import BatchDataset, StoredTables
+from gata_assets.interactions.engines.base import (
+    ITEM_FEATURES,
+    NEGATIVE_SAMPLES,
+    RECENT_INTERACTIONS,
+    USER_FEATURES,
+    WITH_FEATURES,
+    BuiltTables,
+)
+from gata_assets.storage.datasets import DatasetWrite
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.written import WrittenFile
+from gata_assets.tables.manifests import MANIFEST_FILE
 
 WrittenFiles = Mapping[str, Sequence[WrittenFile]]
+
+_MODELS = {
+    USER_FEATURES: schema.UserFeatures,
+    ITEM_FEATURES: schema.ItemFeatures,
+    RECENT_INTERACTIONS: schema.RecentInteractions,
+    NEGATIVE_SAMPLES: schema.NegativeSamples,
+    WITH_FEATURES: schema.WithFeatures,
+}
 
 
 @dataclass(frozen=True)
 class WrittenTables:
-    """A set as it stands in the store: what its manifest says, and the files of each table."""
+    """A dataset that was written: what its manifest says, the files of each table, and files that are left of others.
+
+    Files are left where the role may not delete those of an earlier write; no manifest lists them.
+    """
 
     stored: StoredTables
-    manifest_key: str
     prefix: str
     files: WrittenFiles
+    files_left: int
+
+    @property
+    def manifest_key(self) -> str:
+        """Where its manifest is."""
+        return self.prefix + MANIFEST_FILE
 
     def version(self, table: str) -> str:
         """What tells a table from another: a digest of its files."""
@@ -42,32 +63,20 @@ def write_tables(
     *,
     approve: Callable[[WrittenFiles], None],
 ) -> WrittenTables:
-    """Withdraw an earlier manifest, write the files, remove those of an earlier run that are left, write the manifest.
+    """Write a dataset, in place of an earlier one.
 
-    `approve` is shown what was written, and raises for what is not to have a manifest. Raises DeleteDeniedError when
-    files of an earlier run must go and the role may not delete them, or StoreError.
+    `approve` is shown what was written, and raises for what is not to become visible. Raises ConflictError where
+    another command wrote the dataset meanwhile, or StoreError.
     """
-    places = TenantLayout(tables.tenant)
-    prefix, manifest_key = (
-        tables.name.prefix(places, tables.batch_id),
-        tables.name.manifest_key(places, tables.batch_id),
-    )
-    if store.exists(manifest_key):
-        try:
-            store.delete(manifest_key)
-        except DeleteDeniedError:
-            store.write(manifest_key, withdrawn_manifest(tables.name, tables.tenant, tables.batch_id))
-    files = made.write(prefix) if made else {}
-    delete_others(store, prefix, {manifest_key, *(file.key for of_table in files.values() for file in of_table)})
-    approve(files)
-    described: dict[str, list[Mapping[str, str | int]]] = {
-        table: [
-            {"key": file.key, "rows": file.rows, "bytes": file.size, "sha256": file.sha256} for file in files[table]
-        ]
-        for table in sorted(files)
-    }
-    manifest = replace(tables, files=described).encode()
-    store.write(manifest_key, manifest)
-    stored = read_stored(manifest)
-    assert stored is not None  # noqa: S101 - it was encoded above
-    return WrittenTables(stored, manifest_key, prefix, files)
+    prefix = tables.name.prefix(TenantLayout(tables.tenant), tables.batch_id)
+    with DatasetWrite(store, prefix) as write:
+        files = made.write(prefix, write.token) if made else {}
+        approve(files)
+        entries = {file.key.removeprefix(prefix): file.entry for of_table in files.values() for file in of_table}
+        published = write.publish(tables.manifest(entries, {table: _columns_of(table) for table in files}))
+    return WrittenTables(StoredTables.of(published.manifest), prefix, files, published.files_left)
+
+
+@cache
+def _columns_of(table: str) -> dict[str, str]:
+    return {name: str(column.dtype) for name, column in _MODELS[table].to_schema().columns.items()}

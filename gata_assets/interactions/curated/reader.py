@@ -2,7 +2,7 @@
 interactions, whose keys are enough.
 
 Days are read in groups of some ten thousand rows: what a file costs besides its rows is then seldom paid in Python.
-What is decoded are the very bytes whose digest was held against the manifest, so that nothing can come in between.
+What is decoded are the very bytes whose digest was compared with the manifest's, so that nothing can come in between.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS
 from gata_assets.interactions.features.events import EventCoder, EventTable
+from gata_assets.storage.datasets import read_files, read_manifest
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.columns.jit import load_compiler
-from gata_assets.tables.curated_manifests import CuratedManifest, read_curated_manifest
+from gata_assets.tables.manifests import Manifest
 
 _INSTANT = pl.Datetime("us", "UTC")
 _EVENT_COLUMNS = {
@@ -49,11 +50,6 @@ _CATALOGUE_COLUMNS = {
 _ROWS_OF_A_GROUP = 1 << 16
 # A store far away answers so many requests at once.
 _FETCHERS = 8
-
-
-class _File(NamedTuple):
-    key: str
-    content: bytes
 
 
 class EventsOfDays(NamedTuple):
@@ -101,32 +97,39 @@ def read_events(
 
 def _groups(
     places: TenantLayout, window: Window, store: ObjectStore, fetchers: Executor, most: int
-) -> list[dict[date, CuratedManifest]]:
+) -> list[dict[date, Manifest]]:
     """The days with their manifests, in groups of not too many rows; those without are left out: they say nothing."""
     days = days_of(window)
-    groups: list[dict[date, CuratedManifest]] = []
+    groups: list[dict[date, Manifest]] = []
     room = 0
     manifests = fetchers.map(lambda day: manifest_of_day(store, places, day), days)
     for day, manifest in zip(days, manifests, strict=True):
-        if not manifest.rows:
+        rows = rows_of_day(manifest)
+        if not rows:
             continue
-        if not groups or manifest.rows > room:
+        if not groups or rows > room:
             groups.append({})
             room = most
         groups[-1][day] = manifest
-        room -= manifest.rows
+        room -= rows
     return groups
 
 
-def manifest_of_day(store: ObjectStore, places: TenantLayout, day: date) -> CuratedManifest:
+def manifest_of_day(store: ObjectStore, places: TenantLayout, day: date) -> Manifest:
     """What a curated day has to be; raises ObjectNotFoundError for one that was not curated, or DamagedTableError."""
     return _read_manifest(store, places.curated_day(day), CURATED_INTERACTIONS)
 
 
-def _read_manifest(store: ObjectStore, folder: str, asset: str) -> CuratedManifest:
+def rows_of_day(manifest: Manifest) -> int:
+    """The interactions of a curated day."""
+    found = manifest.find(INTERACTIONS_FILE)
+    return found[1].rows if found else 0
+
+
+def _read_manifest(store: ObjectStore, folder: str, asset: str) -> Manifest:
     key = folder + MANIFEST_FILE
     try:
-        manifest = read_curated_manifest(store.read(key))
+        manifest = read_manifest(store, folder).manifest
     except ObjectNotFoundError:
         raise _missing(store, key, asset) from None
     if manifest is None:
@@ -136,7 +139,7 @@ def _read_manifest(store: ObjectStore, folder: str, asset: str) -> CuratedManife
 
 def _read_days(
     places: TenantLayout,
-    days: Mapping[date, CuratedManifest],
+    days: Mapping[date, Manifest],
     window: Window,
     store: ObjectStore,
     fetchers: Executor,
@@ -158,26 +161,24 @@ def _read_days(
     return EventsOfDays(events, users, items)
 
 
-def _fetch(store: ObjectStore, folder: str, names: Sequence[str], manifest: CuratedManifest, asset: str) -> list[_File]:
-    """Files of a folder, each as its manifest says; raises ObjectNotFoundError, or DamagedTableError."""
-    files = []
-    for name in names:
-        key = folder + name
-        try:
-            content = store.read(key)
-        except ObjectNotFoundError:
-            raise _missing(store, key, asset) from None
-        written = manifest.files.get(name)
-        if written is None or not written.is_of(content):
-            raise damaged(store, key, asset)
-        files.append(_File(key, content))
-    return files
+def _fetch(
+    store: ObjectStore, folder: str, names: Sequence[str], manifest: Manifest, asset: str
+) -> list[tuple[str, bytes]]:
+    """Files of a folder with their keys; raises ObjectNotFoundError, or DamagedTableError."""
+    try:
+        return read_files(store, folder, names, manifest)
+    except ObjectNotFoundError as error:
+        raise ObjectNotFoundError(f"{str(error).removesuffix('.')}: materialize `{asset}` first.") from None
+    except DamagedTableError as error:
+        raise damaged(store, error.key or folder, asset) from None
 
 
-def _decode(store: ObjectStore, files: Sequence[_File], columns: Mapping[str, pl.DataType], asset: str) -> pl.DataFrame:
+def _decode(
+    store: ObjectStore, files: Sequence[tuple[str, bytes]], columns: Mapping[str, pl.DataType], asset: str
+) -> pl.DataFrame:
     """Columns of files as one table; a file that has not these columns, or is no Parquet, is told by its key."""
     try:
-        contents = [file.content for file in files]
+        contents = [content for _, content in files]
         frame = pl.scan_parquet(contents, glob=False, cache=False).select(*columns).collect()
         if dict(frame.schema) == columns:
             return frame
@@ -187,7 +188,7 @@ def _decode(store: ObjectStore, files: Sequence[_File], columns: Mapping[str, pl
     if len(files) > 1:
         for file in files:
             _decode(store, [file], columns, asset)
-    raise damaged(store, files[0].key, asset)
+    raise damaged(store, files[0][0], asset)
 
 
 def _missing(store: ObjectStore, key: str, asset: str) -> ObjectNotFoundError:
@@ -197,7 +198,6 @@ def _missing(store: ObjectStore, key: str, asset: str) -> ObjectNotFoundError:
 def damaged(store: ObjectStore, key: str, asset: str) -> DamagedTableError:
     """The error of a file that is not what its manifest says."""
     return DamagedTableError(
-        f"{store.uri(key)} is not what this project wrote, not whole, or of another writing than its manifest (two "
-        f"commands that ran at once can leave that): materialize `{asset}` again.",
+        f"{store.uri(key)} is damaged, incomplete, or not what its manifest says: materialize `{asset}` again.",
         key=key,
     )

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_FILE
+from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE
 from gata_assets.curation.reports import parts_by_day
-from gata_assets.errors import DataRuleError, DeleteDeniedError, ObjectNotFoundError
+from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.datasets import digest_days
 from gata_assets.interactions.schema import INTERACTIONS
+from gata_assets.storage.datasets import find_manifest, withdraw
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
-from gata_assets.tables.curated_manifests import read_curated_manifest
-from gata_assets.tables.manifests import encode_manifest
 
 
 @dataclass(frozen=True)
@@ -109,16 +108,14 @@ class CuratedLayer:
         return self.curator.is_catalogue_stale()
 
     def withdraw(self, key: str) -> None:
-        """Have the day, or the catalogue, that a curated file is of be made anew by the next run: without its manifest
-        it counts as never made. Of a file of neither nothing is done; raises StoreError.
+        """Have the day, or the catalog, be rebuilt by the next run that a damaged file is of: without its manifest it
+        counts as missing. Of a file of neither nothing is done; raises StoreError.
         """
-        folder = key.rpartition("/")[0] + "/"
+        folder, _, file = key.rpartition("/")
+        folder += "/"
         if folder != self.places.curated_items() and not folder.startswith(self.places.curated_day()):
             return
-        try:
-            self.curator.store.delete(folder + MANIFEST_FILE)
-        except DeleteDeniedError:
-            self.curator.store.write(folder + MANIFEST_FILE, encode_manifest({"is_whole": False}))
+        withdraw(self.curator.store, folder, file)
         self._found.clear()
         self.__dict__.pop("is_catalogue_stale", None)
 
@@ -131,9 +128,6 @@ class CuratedLayer:
         return StoredDay(day, digest, rows, is_due)
 
     def _read_manifest(self, folder: str, file: str) -> tuple[str | None, int]:
-        try:
-            manifest = read_curated_manifest(self.curator.store.read(folder + MANIFEST_FILE))
-        except ObjectNotFoundError:
-            manifest = None
-        found = manifest.files.get(file) if manifest else None
-        return (found.sha256, manifest.rows) if manifest and found else (None, 0)
+        manifest = find_manifest(self.curator.store, folder).manifest
+        found = manifest.find(file) if manifest else None
+        return (found[1].sha256, found[1].rows) if found else (None, 0)

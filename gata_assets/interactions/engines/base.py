@@ -25,6 +25,9 @@ RECENT_INTERACTIONS = "recent_interactions"
 NEGATIVE_SAMPLES = "negative_samples"
 WITH_FEATURES = "with_features"
 
+# The keys of the parts of features, by table.
+FeatureParts = Mapping[str, Sequence[str]]
+
 
 @dataclass(frozen=True)
 class CuratedWindow:
@@ -50,8 +53,8 @@ class BuiltTables(ABC):
     outcomes: Mapping[str, Mapping[str, Sequence[Outcome]]]
 
     @abstractmethod
-    def write(self, prefix: str) -> Mapping[str, tuple[WrittenFile, ...]]:
-        """Write the tables below a prefix as `{prefix}{table}/part-00000.parquet` etc.; returns the files by table."""
+    def write(self, prefix: str, token: str) -> Mapping[str, tuple[WrittenFile, ...]]:
+        """Write the tables below a prefix, under the keys of `parquet_parts.part_key`; returns the files by table."""
 
 
 class InteractionEngine(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
@@ -63,9 +66,9 @@ class InteractionEngine(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
 
     @abstractmethod
     def make_training_data(
-        self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
+        self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: FeatureParts
     ) -> BuiltTables:
-        """Build NEGATIVE_SAMPLES, and WITH_FEATURES: the same rows joined to the features below the prefix `features`.
+        """Build NEGATIVE_SAMPLES, and WITH_FEATURES: the same rows joined to the features in these parts.
 
         Raises:
             DataRuleError: If there are positives, but no item can be drawn.

@@ -18,6 +18,7 @@ from gata_assets.interactions.engines.base import (
     WITH_FEATURES,
     BuiltTables,
     CuratedWindow,
+    FeatureParts,
     InteractionEngine,
 )
 from gata_assets.interactions.features.checks import check_features
@@ -53,9 +54,9 @@ class ArrowTables(BuiltTables):
         self.sources = sources
         self._store, self._threads = store, threads
 
-    def write(self, prefix: str) -> Mapping[str, tuple[WrittenFile, ...]]:
+    def write(self, prefix: str, token: str) -> Mapping[str, tuple[WrittenFile, ...]]:
         """See BuiltTables."""
-        return write_tables(self._store, prefix, self.sources, threads=self._threads)
+        return write_tables(self._store, prefix, self.sources, token=token, threads=self._threads)
 
 
 class PolarsEngine(InteractionEngine):
@@ -80,7 +81,7 @@ class PolarsEngine(InteractionEngine):
         return ArrowTables(store, feature_sources(tables), numbers, outcomes, self.threads or os.cpu_count() or 1)
 
     def make_training_data(
-        self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
+        self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: FeatureParts
     ) -> BuiltTables:
         """See InteractionEngine."""
         end_at, threads = curated.window.end_at, self.threads or os.cpu_count() or 1
@@ -91,8 +92,8 @@ class PolarsEngine(InteractionEngine):
         rows = sample_rows(events, first=first, is_available=is_available, rules=rules, threads=threads)
         joined = JoinedRows(
             rows,
-            read_parts(store, f"{features}{USER_FEATURES}/", without="recent_items"),
-            read_parts(store, f"{features}{ITEM_FEATURES}/"),
+            read_parts(store, features[USER_FEATURES], without="recent_items"),
+            read_parts(store, features[ITEM_FEATURES]),
         )
         outcomes = {
             NEGATIVE_SAMPLES: check_negative_samples(

@@ -1,6 +1,6 @@
 """How asset values become objects in the store: intermediate tables as Parquet, datasets as JSON Lines.
 
-The order in which the objects of a dataset are written is decided here; their bytes in `core.training_files`.
+The order in which files of a dataset are written is decided by `storage.claims`, their bytes by `training_files`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
+from gata_assets.storage.claims import FixedKeysWrite
 from gata_assets.storage.resource import ObjectStoreResource
 from gata_assets.tickets.provenance import MAKING, SHA256
-from gata_assets.tickets.training_files import Dataset, DatasetFiles, table_key
+from gata_assets.tickets.training_files import FILES, Dataset, manifest_key, table_key
 
 _MAKING_KEY = b"gata_assets"
 
@@ -33,7 +34,7 @@ _PANDAS_TYPES = {
 
 @dataclass(frozen=True)
 class Stored:
-    """An object of a batch as it stands in the store: what the UI shows of it, and the SHA-256 that tells it apart."""
+    """An object of a batch in the store: what the UI shows of it, and the SHA-256 that tells it from others."""
 
     sha256: str
     metadata: Mapping[str, dg.MetadataValue[Any]]
@@ -95,30 +96,34 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
 
 class DatasetIOManager(dg.ConfigurableIOManager):
-    """A dataset a partition: two JSON Lines files, and the manifest that makes them one, written last.
+    """A dataset a partition: two JSON Lines files, and the manifest that lists them, written last.
 
-    A reader who finds a manifest whose checksums hold has files of one run. While files are replaced, the
-    manifest of an earlier run is gone; where the role may not delete, one that says so stands in its place.
+    A reader who finds a manifest whose checksums hold has files of one run. While files are replaced, the manifest says
+    so (`storage.claims`).
     """
 
     store: ObjectStoreResource
 
     def write(self, dataset: Dataset) -> Stored:
-        """Withdraw an earlier manifest, write or remove the channel files, write the manifest.
+        """Write or remove the channel files, and the manifest.
 
-        Raises DeleteDeniedError when files of an earlier run must go and the role may not delete them.
+        Raises DeleteDeniedError when files of an earlier run must go and the role may not delete them, ConflictError
+        when another command writes the same dataset.
         """
         files = dataset.encode()
-        self._withdraw_manifest(files)
-        for key, content in files.contents.items():
-            self.store.write(key, content)
-        self._delete_stale([key for key in files.channel_keys if key not in files.contents], dataset)
-        self.store.write(files.manifest_key, files.manifest)
+        try:
+            FixedKeysWrite(self.store, files.folder, FILES).run(files.contents, files.manifest)
+        except DeleteDeniedError as error:
+            raise DeleteDeniedError(
+                f"{error} An earlier run of batch {dataset.batch_id} had {dataset.name} and this one does not "
+                f"({dataset.reason}), so what is left of it must go: while it is there, the workflow trains a model "
+                "from it. Delete it by hand or give the role the right, and run the batch again."
+            ) from None
         metadata = {
-            **_place(self.store, "manifest", files.manifest_key),
-            "paths": dg.MetadataValue.json([self.store.uri(key) for key in files.contents]),
+            **_place(self.store, "manifest", manifest_key(dataset.name, dataset.batch_id)),
+            "paths": dg.MetadataValue.json([self.store.uri(key) for key in files.keys]),
         }
-        return Stored(sha256(files.manifest).hexdigest(), metadata)
+        return Stored(files.manifest.digest, metadata)
 
     def handle_output(self, context: dg.OutputContext, obj: Dataset) -> None:
         """Write the partition that an output is of."""
@@ -127,29 +132,6 @@ class DatasetIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> Dataset:
         """No asset reads a dataset back; its readers are outside."""
         raise dg.DagsterInvariantViolationError(f"{context.asset_key.path[-1]} is read by no asset.")
-
-    def _withdraw_manifest(self, files: DatasetFiles) -> None:
-        if not self.store.exists(files.manifest_key):
-            return
-        try:
-            self.store.delete(files.manifest_key)
-        except DeleteDeniedError:
-            self.store.write(files.manifest_key, files.withdrawn_manifest)
-
-    def _delete_stale(self, keys: list[str], dataset: Dataset) -> None:
-        denied = []
-        for key in keys:
-            try:
-                if self.store.exists(key):
-                    self.store.delete(key)
-            except DeleteDeniedError as error:
-                denied.append(str(error))
-        if denied:
-            raise DeleteDeniedError(
-                f"{' '.join(denied)} An earlier run of batch {dataset.batch_id} made {dataset.name} and this one does "
-                f"not ({dataset.reason}), so what is left of it must go: while it is there, the workflow trains a "
-                "model from it. Delete it by hand or give the role the right, and run the batch again."
-            )
 
 
 def _place(store: ObjectStoreResource, name: str, key: str) -> dict[str, dg.MetadataValue[Any]]:

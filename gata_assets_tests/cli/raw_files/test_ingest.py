@@ -19,8 +19,10 @@ from gata_assets.curation.files.columns import match_columns
 from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
 from gata_assets.sandbox.sample_interactions import SampleShop, generate_interactions, generate_items
 from gata_assets.settings.model import variable_names
+from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.raw_worlds import curator_of, encode, interaction, item
+from gata_assets_tests.support.stored_datasets import stored_key
 
 
 @pytest.fixture(autouse=True)
@@ -169,7 +171,9 @@ def test_of_an_item_the_file_that_was_named_last_counts_also_one_that_came_befor
         (workplace / name).write_bytes(encode([item(price=price)], "csv"))
 
     def price() -> list[float]:
-        return pl.read_parquet(workplace / "gata-data/sample/curated/items/items.parquet")["price"].to_list()
+        store = LocalStoreResource(directory=str(workplace / "gata-data"))
+        key = stored_key(store, "sample/curated/items/", "items.parquet")
+        return pl.read_parquet(workplace / "gata-data" / key)["price"].to_list()
 
     assert ingest("items", "b.csv", "a.csv").exit_code == 0
     assert price() == [2.0]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,11 @@ from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.runs import find_failures, run_range
 from gata_assets.settings.model import parse_settings
+from gata_assets.storage.datasets import read_manifest
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.support.dagster_private import stale_status
 from gata_assets_tests.support.fakes import EngineThatBreaksARule, EngineThatMixesRows
+from gata_assets_tests.support.stored_datasets import is_complete
 
 BATCH, NEXT = "2026010203", "2026010204"
 WINDOW = ("2025-10-04", "2026-01-02")
@@ -112,14 +113,6 @@ def manifest(store: LocalStoreResource, tenant: str, kind: str, batch_id: str = 
     return found
 
 
-def is_whole(store: LocalStoreResource, found: dict[str, Any]) -> bool:
-    """Whether a manifest describes exactly the files that are there."""
-    described = {file["key"]: file["sha256"] for files in found["files"].values() for file in files}
-    prefix = f"{found['tenant']}/{found['tables']}/{found['batch_id']}/"
-    there = [key for key in store.list_keys(prefix) if not key.endswith("manifest.json")]
-    return described == {key: sha256(store.read(key)).hexdigest() for key in there}
-
-
 def made(result: dg.ExecuteInProcessResult) -> Counter[tuple[str, str | None]]:
     return Counter(
         (event.asset_key.to_user_string(), event.partition)
@@ -145,15 +138,15 @@ def test_a_batch_is_made_from_curated_files_of_each_tenant_and_recorded_with_its
     assert all(one.passed and one.partition == BATCH for one in result.get_asset_check_evaluations())
     for tenant in ("acme", "globex"):
         features, training = manifest(store, tenant, "features"), manifest(store, tenant, "training_data")
-        assert is_whole(store, features)
-        assert is_whole(store, training)
+        assert is_complete(store, f"{tenant}/features/{BATCH}/")
+        assert is_complete(store, f"{tenant}/training_data/{BATCH}/")
         assert features["is_made"]
         assert training["is_made"]
         assert features["numbers"]["user_features"]["row_count"] == 6
         assert features["windows"]["interactions"]["start_at"] == "2025-10-04T03:00:00+00:00"
         assert features["made_from"]["curated_interactions"]["days"] == 91
-        features_sha = sha256(store.read(f"{tenant}/features/{BATCH}/manifest.json")).hexdigest()
-        assert training["made_from"]["features"] == features_sha
+        stored = read_manifest(store, f"{tenant}/features/{BATCH}/").manifest
+        assert training["made_from"]["features"] == stored.digest
         assert training["settings"]["MIN_INTERACTIONS_PER_USER"] == 2
 
 
@@ -290,7 +283,7 @@ def test_where_a_blocking_check_fails_nothing_of_the_set_is_written_and_the_othe
     assert (failure.batch_id, failure.asset, failure.checks) == (BATCH, f"acme/{kind}", (check,))
     assert f"acme/{table} breaks 1 rule, and nothing was written" in failure.reason
     assert not any(store.list_keys(f"acme/{kind}/{BATCH}/"))
-    assert is_whole(store, manifest(store, "acme", kind, NEXT))
+    assert is_complete(store, f"acme/{kind}/{NEXT}/")
     failed = [one for one in result.get_asset_check_evaluations() if not one.passed]
     assert [(one.asset_key.path[-1], one.check_name, one.partition) for one in failed] == [(table, check, BATCH)]
     assert failed[0].severity is dg.AssetCheckSeverity.ERROR

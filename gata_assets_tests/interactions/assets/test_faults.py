@@ -38,6 +38,7 @@ from gata_assets_tests.interactions.assets.test_batch_run import (
     store,
 )
 from gata_assets_tests.support.canaries import canary
+from gata_assets_tests.support.stored_datasets import stored_key
 
 __all__ = ["instance", "store"]
 ONE = {"TENANTS": "acme"}
@@ -91,7 +92,8 @@ def test_a_day_whose_rows_are_not_those_of_its_manifest_is_refused(
 ) -> None:
     fill(store, "acme")
     assert curate(instance, store, **ONE).success
-    path = Path(store.directory, "acme/curated/interactions/2025-12-02/interactions.parquet")
+    key = stored_key(store, "acme/curated/interactions/2025-12-02/", "interactions.parquet")
+    path = Path(store.directory, key)
     pq.write_table(pq.read_table(path).slice(0, 5), path)
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH, **ONE)
     assert "materialize `curated_interactions` again" in failures(result)[0].reason

@@ -12,20 +12,20 @@ import dagster as dg
 import pytest
 
 from gata_assets.interactions.assets.jobs import PREPARE_INTERACTIONS
-from gata_assets.interactions.datasets import BatchDataset, DatasetKind, digest_days, read_stored, withdrawn_manifest
+from gata_assets.interactions.datasets import BatchDataset, DatasetKind, StoredTables, digest_days, read_stored
 from gata_assets.storage.resource import LocalStoreResource
+from gata_assets.tables.manifests import withdrawn
 from gata_assets_tests.interactions.assets.test_batch_run import (
     BATCH,
     curate,
     deliver,
-    failures,
     fill,
     interactions,
-    is_whole,
     manifest,
     run,
 )
 from gata_assets_tests.support.fakes import StoreThatBreaks, StoreWithoutDelete
+from gata_assets_tests.support.stored_datasets import is_complete, is_readable
 
 
 @pytest.fixture
@@ -54,18 +54,19 @@ def test_files_of_an_earlier_run_go_when_a_batch_has_no_interactions_any_more(
 
 
 @pytest.mark.slow
-def test_where_the_role_may_not_delete_what_is_left_of_an_earlier_run_is_said(
+def test_where_the_role_may_not_delete_files_that_are_left_are_counted_and_not_listed(
     instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
     store = StoreWithoutDelete(directory=str(tmp_path / "target"))
     fill(store, "acme")
-    assert curate(instance, store).success
-    assert run(instance, store, PREPARE_INTERACTIONS, BATCH).success
-    assert run(instance, store, PREPARE_INTERACTIONS, BATCH).success, "the same files are only written over"
-    result = run(instance, store, PREPARE_INTERACTIONS, BATCH, INTERACTION_PERIOD="1")
-    assert [failure.asset for failure in failures(result)] == ["acme/features"]
-    assert "3 files of an earlier run" in failures(result)[0].reason
-    assert manifest(store, "acme", "features")["reason"].startswith("withdrawn")
+    assert curate(instance, store, TENANTS="acme").success
+    assert run(instance, store, PREPARE_INTERACTIONS, BATCH, TENANTS="acme").success
+    result = run(instance, store, PREPARE_INTERACTIONS, BATCH, TENANTS="acme", INTERACTION_PERIOD="1")
+    assert result.success
+    assert manifest(store, "acme", "features")["files"] == {}
+    assert len(list(store.list_keys(f"acme/features/{BATCH}/"))) == 1 + 3
+    recorded = [event.materialization.metadata for event in result.get_asset_materialization_events()]
+    assert [one["files_left"].value for one in recorded] == [3, 3, 3, 2, 2]
 
 
 @pytest.mark.parametrize("every", [2, pytest.param(1, marks=pytest.mark.soak)])
@@ -79,17 +80,18 @@ def test_whichever_change_breaks_a_manifest_never_describes_other_files(
     deliver(store, "acme", "interactions", interactions(["2025-12-15"], users=8), name="late.csv")
     assert curate(instance, store, TENANTS="acme").success
     outcomes = []
-    for breaks_at in range(1, 20, every):
+    # Three files and their manifest, three deletions, two files and their manifest, two deletions.
+    for breaks_at in range(1, 14, every):
         Path(f"{store.directory}.changes").unlink(missing_ok=True)
         breaking = StoreThatBreaks(directory=store.directory, breaks_at=breaks_at)
         outcomes.append(run(instance, breaking, PREPARE_INTERACTIONS, BATCH, TENANTS="acme").success)
         for kind in ("features", "training_data"):
-            if store.exists(f"acme/{kind}/{BATCH}/manifest.json"):
-                assert is_whole(store, manifest(store, "acme", kind))
-        if outcomes[-1]:
-            break
-    assert outcomes[-1], "in the end nothing breaks any more"
-    assert outcomes.count(False) * every >= 4
+            assert is_readable(store, f"acme/{kind}/{BATCH}/")
+    assert outcomes.count(False) * every >= 6
+    assert outcomes.count(True) * every >= 5, "a file that could not be deleted is left, and listed by no manifest"
+    assert run(instance, store, PREPARE_INTERACTIONS, BATCH, TENANTS="acme").success
+    for kind in ("features", "training_data"):
+        assert is_complete(store, f"acme/{kind}/{BATCH}/"), "and goes with the next write"
     assert manifest(store, "acme", "features")["numbers"]["user_features"]["row_count"] == 8
 
 
@@ -106,8 +108,8 @@ def test_a_manifest_says_what_it_was_made_with_and_a_withdrawn_one_nothing() -> 
         made_from={"curated_interactions": digest_days(["a", "b"])},
         code_version="1",
     )
-    stored = read_stored(tables.encode())
-    assert stored is not None
+    stored = StoredTables.of(tables.manifest({}, {}))
+    assert stored == read_stored(tables.manifest({}, {}).encode(write="token"))
     assert stored.is_made
     assert stored.made_from == {"curated_interactions": digest_days(["a", "b"])}
     other_seed = {"INTERACTION_PERIOD": 90, "NEGATIVE_SAMPLING_SEED": 7}
@@ -115,5 +117,5 @@ def test_a_manifest_says_what_it_was_made_with_and_a_withdrawn_one_nothing() -> 
     assert not stored.is_made_with(other_seed, DatasetKind.TRAINING_DATA)
     assert not stored.is_made_with({"INTERACTION_PERIOD": 60}, DatasetKind.FEATURES)
     assert digest_days(["a", "b"]) != digest_days(["b", "a"])
-    for content in (withdrawn_manifest(DatasetKind.FEATURES, "acme", BATCH), b"", b"{}", b"[]"):
+    for content in (withdrawn("features"), b"", b"{}", b"[]"):
         assert read_stored(content) is None

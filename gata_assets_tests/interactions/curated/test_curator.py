@@ -7,7 +7,6 @@ given call on.
 from __future__ import annotations
 
 import io
-import json
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +32,7 @@ from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
 from gata_assets.storage.objects import Version
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.s3 import S3StoreResource
+from gata_assets.tables.manifests import decode_manifest, plain_name
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.raw_worlds import (
     ENDINGS,
@@ -50,6 +50,7 @@ from gata_assets_tests.support.raw_worlds import (
     send,
     validate_new,
 )
+from gata_assets_tests.support.stored_datasets import stored_key
 
 DAY = date(2026, 1, 2)
 
@@ -131,11 +132,12 @@ def test_what_is_written_is_what_was_checked_whoever_reads_it(tmp_path: Path) ->
     report = send(curator, [*sent, interaction(timestamp="2026-01-03T00:00:00Z")], tmp_path / "in")
     curate_all(curator)
     made = curate_interactions(pa.concat_tables(map(curator.read_staged, report.parts)), report.days)[DAY]
-    with curator.store.local_copy(curator.places.curated_day(DAY) + "interactions.parquet") as path:
+    folder = curator.places.curated_day(DAY)
+    with curator.store.local_copy(stored_key(curator.store, folder, "interactions.parquet")) as path:
         assert_frame_equal(pl.read_parquet(path), made.interactions)
         assert_frame_equal(pl.DataFrame(pl.from_arrow(pq.read_table(path))), made.interactions)
     for kind, name in (("user", "users"), ("item", "items")):
-        with curator.store.local_copy(curator.places.curated_day(DAY) + f"{name}.parquet") as path:
+        with curator.store.local_copy(stored_key(curator.store, folder, f"{name}.parquet")) as path:
             expected = made.interactions.select(f"{kind}_id", f"{kind}_key").unique().sort(f"{kind}_id")
             assert_frame_equal(pl.read_parquet(path), expected)
 
@@ -146,7 +148,9 @@ def test_of_an_item_the_row_that_landed_last_counts(tmp_path: Path) -> None:
     send(early, [item(title="old"), item(item_id="i0")], tmp_path / "in", data=ITEMS, name="b.csv")
     made = late.curate_items()
     assert (made.rows, made.dropped) == (2, 2)
-    table = pl.read_parquet(io.BytesIO(late.store.read(late.places.curated_items() + "items.parquet")))
+    table = pl.read_parquet(
+        io.BytesIO(late.store.read(stored_key(late.store, late.places.curated_items(), "items.parquet")))
+    )
     assert table["title"].to_list() == ["A thing", "newer"]
 
 
@@ -232,7 +236,7 @@ class FailingStore(LocalStoreResource):
 
 def files_of_day(curator: Curator, day: date) -> dict[str, bytes]:
     folder = curator.places.curated_day(day)
-    return {key: curator.store.read(key) for key in curator.store.list_keys(folder)}
+    return {plain_name(key): curator.store.read(key) for key in curator.store.list_keys(folder)}
 
 
 def test_whichever_write_fails_no_day_is_half_and_all_is_caught_up_with(tmp_path: Path) -> None:
@@ -255,7 +259,13 @@ def test_whichever_write_fails_no_day_is_half_and_all_is_caught_up_with(tmp_path
         stale = curator.stale_days(days[0], days[-1])
         for day in days:
             if day not in stale:
-                assert files_of_day(curator, day) == files_of_day(expected, day)
+                found, wanted = files_of_day(curator, day), files_of_day(expected, day)
+                manifests = [
+                    decode_manifest(files.pop(f"{curator.places.curated_day(day)}manifest.json"))
+                    for files in (found, wanted)
+                ]
+                assert found == wanted
+                assert [manifest and manifest.digest for manifest in manifests] == [manifests[0].digest] * 2
         whole_days.append(len(days) - len(stale))
         send(curator, rows, tmp_path / "in")
         curate_all(curator)
@@ -266,15 +276,16 @@ def test_whichever_write_fails_no_day_is_half_and_all_is_caught_up_with(tmp_path
     assert whole_days.count(0) > whole_days.count(1) >= 4
 
 
-def test_a_day_whose_manifest_was_withdrawn_is_stale(tmp_path: Path) -> None:
+def test_a_day_that_could_not_be_rebuilt_stays_as_it_was_and_is_stale(tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
     send(curator, [interaction()], tmp_path / "in")
     curate_all(curator)
+    before = files_of_day(curator, DAY)
     send(curator, [interaction(user_id="u2")], tmp_path / "in", name="b.csv")
     failing = curator_of(FailingStore(directory=str(tmp_path / "store"), writes_left=2))
     with pytest.raises(StoreError):
         curate_day(failing, DAY)
-    assert json.loads(curator.store.read(curator.places.curated_day(DAY) + "manifest.json")) == {"is_whole": False}
+    assert files_of_day(curator, DAY) == before
     assert curator.stale_days() == [DAY]
 
 
@@ -311,7 +322,8 @@ def test_a_bucket_holds_what_a_directory_holds(bucket: str, tmp_path: Path) -> N
     for curator in (local, remote):
         send(curator, [*rows, interaction(rating="9")], tmp_path / "in")
         curate_all(curator)
-    assert list(local.store.list_keys("acme/")) == list(remote.store.list_keys("acme/"))
+    local_keys, remote_keys = (map(plain_name, curator.store.list_keys("acme/")) for curator in (local, remote))
+    assert sorted(local_keys) == sorted(remote_keys)
     assert curated_bytes(local) == curated_bytes(remote)
 
 

@@ -15,6 +15,7 @@ from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.status import CuratedLayer
 from gata_assets.interactions.schema import INTERACTIONS, ITEMS
 from gata_assets_tests.support.raw_worlds import curate_day, curator_of, interaction, item, send
+from gata_assets_tests.support.stored_datasets import stored_key
 
 CURATED, STAGED, QUIET = days = [date(2026, 1, number) for number in (2, 3, 4)]
 
@@ -91,9 +92,9 @@ def test_a_day_and_a_catalogue_that_are_withdrawn_are_due_though_they_were_looke
     assert not layer.is_catalogue_stale
     assert layer.look([CURATED]).due == ()
     for folder in (curator.places.curated_items(), curator.places.curated_day(CURATED)):
-        layer.withdraw(f"{folder}items.parquet")
+        layer.withdraw(stored_key(curator.store, folder, "items.parquet"))
     assert layer.is_catalogue_stale
     assert layer.catalogue_digest() is None
     assert layer.look([CURATED]).due == (CURATED,)
     layer.withdraw(f"{curator.places.quarantine(ITEMS)}items.parquet")
-    assert len(list(curator.store.list_keys(curator.places.curated_items()))) == 1
+    assert len(list(curator.store.list_keys(curator.places.curated_items()))) == 2

@@ -1,30 +1,26 @@
 """Two writers of one tenant at once: whatever comes first and last, no mixed table is taken for a right one.
 
-Real: two curators on threads that write one day into one directory, a schedule that says whose turn each write is,
-runs of Dagster over what they leave. Nothing is faked; the store only waits for its turn.
+Real: two curators on threads in turns before every call of the store (a directory, S3 over HTTP on loopback), runs of
+Dagster over damaged files. Nothing is faked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
+from itertools import product
 from pathlib import Path
-from threading import Condition
 from typing import Any
 
 import dagster as dg
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from gata_assets.batches import Window
-from gata_assets.errors import DamagedTableError
+from gata_assets.errors import ConflictError, StoreError
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.interactions.curated.reader import read_catalogue, read_events
-from gata_assets.interactions.curated.status import CuratedLayer
 from gata_assets.interactions.schema import ITEMS
-from gata_assets.storage.objects import Version
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.interactions.assets.test_batch_run import (
     BATCH,
@@ -36,123 +32,93 @@ from gata_assets_tests.interactions.assets.test_batch_run import (
     manifest,
     run,
 )
+from gata_assets_tests.support.interleaving import run_in_turns
 from gata_assets_tests.support.raw_worlds import curate_day, curator_of, send
+from gata_assets_tests.support.stored_datasets import stored_key
 
 DAY = date(2026, 1, 1)
 WINDOW = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
-# The manifest is withdrawn, three files are written, and the manifest.
-WRITES = 5
-EARLY, LATE = "early", "late"
-
-
-class Turns:
-    """Whose turn it is to write; who has no turn left writes when all turns are over."""
-
-    def __init__(self, turns: list[str]) -> None:
-        self._turns = turns
-        self._changed = Condition()
-        self.arrived: set[str] = set()
-
-    def wait_for(self, writer: str) -> None:
-        """Wait until all writes before are done."""
-        with self._changed:
-            self.arrived.add(writer)
-            self._changed.notify_all()
-            assert self._changed.wait_for(lambda: not self._turns or self._turns[0] == writer, timeout=300)
-
-    def end(self) -> None:
-        """Give the next writer its turn."""
-        with self._changed:
-            del self._turns[:1]
-            self._changed.notify_all()
-
-    def wait_until_arrived(self, writer: str) -> None:
-        """Wait until a writer has read what it makes the day from, and is about to write."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: writer in self.arrived, timeout=300)
-
-
-class StoreInTurns:
-    """A local store whose writes below the curated days wait for their turn."""
-
-    def __init__(self, directory: Path, writer: str, turns: Turns) -> None:
-        self._store = LocalStoreResource(directory=str(directory))
-        self._writer, self._turns = writer, turns
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
-
-    def write(self, key: str, content: bytes, **conditions: Any) -> Version:
-        """Write when it is this writer's turn."""
-        self._turns.wait_for(self._writer)
-        version = self._store.write(key, content, **conditions)
-        self._turns.end()
-        return version
+NEVER = float("inf")
 
 
 def rows_of_users(users: int) -> bytes:
     return interactions([str(DAY)], users=users)
 
 
-def curate_at_once(directory: Path, scratch: Path, turns: list[str]) -> None:
-    """Curate a day with six users, then by two writers: the early one does not know of the two users of a late file."""
-    curator = curator_of(directory)
-    send(curator, catalogue(), scratch, data=ITEMS, name="items.csv")
-    curator.refresh_catalogue()
-    send(curator, rows_of_users(6), scratch, name="first.csv")
-    curate_day(curator, DAY)
-    send(curator, rows_of_users(7), scratch, name="second.csv")
-    order = Turns(turns)
-    with ThreadPoolExecutor(2) as pool:
-        writers = []
-        for writer in (EARLY, LATE):
-            store = StoreInTurns(directory, writer, order)
-            writers.append(pool.submit(curate_day, curator_of(store), DAY))
-            order.wait_until_arrived(writer)
-            if writer == EARLY:
-                send(curator_of(directory), rows_of_users(8), scratch, name="late.csv")
-        for one in writers:
-            one.result(timeout=300)
-
-
-def read_users(directory: Path) -> int:
-    store, places = LocalStoreResource(directory=str(directory)), curator_of(directory).places
+def read_users(store: ObjectStore, tenant: str) -> int:
+    places = curator_of(store, tenant).places
     return len(read_events(places, WINDOW, read_catalogue(places, store), store).users)
 
 
-@settings(max_examples=20, deadline=None)
-@given(turns=st.permutations([EARLY] * WRITES + [LATE] * WRITES))
-@example(turns=[LATE] * 4 + [EARLY] * 5 + [LATE])
-@example(turns=[LATE] * 3 + [EARLY] * 5 + [LATE] * 2)
-@example(turns=[EARLY] * 4 + [LATE] * 5 + [EARLY])
-@example(turns=[EARLY] * 5 + [LATE] * 5)
-@pytest.mark.slow
-def test_a_day_that_two_have_written_is_right_or_stale_or_told_and_is_right_after_the_next_run(
-    tmp_path_factory: pytest.TempPathFactory, turns: list[str]
+@pytest.mark.parametrize("pauses", [1, 2])
+@pytest.mark.parametrize("every", [31, pytest.param(5, marks=pytest.mark.soak)])
+def test_of_two_that_curate_a_day_one_is_read_and_the_day_is_right_or_stale(
+    pauses: int, every: int, any_store: ObjectStore, tmp_path: Path
 ) -> None:
-    directory, scratch = tmp_path_factory.mktemp("target"), tmp_path_factory.mktemp("files")
-    curate_at_once(directory, scratch, list(turns))
-    curator = curator_of(directory)
-    layer = CuratedLayer(curator)
-    is_due = bool(layer.look([DAY]).due)
-    try:
-        users = read_users(directory)
-    except DamagedTableError as error:
-        layer.withdraw(error.key or "")
-    else:
-        assert users == 8 or (is_due and users == 7), "never a mixture, and what is old is known to be"
-    for day in curator.stale_days(DAY, DAY):
-        curate_day(curator, day)
-    assert read_users(directory) == 8
+    """The early one does not know of the two users of a file that comes while it is paused."""
+    calls = range(1, 25)
+    for first, second in product(calls, calls if pauses == 2 else [NEVER]):
+        if pauses == 2 and (first + 3 * second) % every:
+            continue
+        tenant, scratch = f"t{first}-{second}", tmp_path / f"{first}-{second}"
+        curator = curator_of(any_store, tenant)
+        send(curator, catalogue(), scratch, data=ITEMS, name="items.csv")
+        curator.refresh_catalogue()
+        send(curator, rows_of_users(6), scratch, name="first.csv")
+        curate_day(curator, DAY)
+
+        def late(paced: Any, tenant: str = tenant, scratch: Path = scratch) -> None:
+            send(curator_of(any_store, tenant), rows_of_users(8), scratch, name="late.csv")
+            curate_day(curator_of(paced, tenant), DAY)
+
+        def look(ends: list[StoreError | None], tenant: str = tenant) -> None:
+            assert read_users(any_store, tenant) in (6, 8), "never a mixture"
+
+        ends, made = run_in_turns(
+            any_store,
+            lambda paced, tenant=tenant: curate_day(curator_of(paced, tenant), DAY),
+            late,
+            pause_first=first,
+            pause_second=second,
+            after_each=look,
+        )
+        assert None in ends
+        assert all(end is None or isinstance(end, ConflictError) for end in ends)
+        present = curator_of(any_store, tenant)
+        is_due = present.stale_days(DAY, DAY) == [DAY]
+        assert read_users(any_store, tenant) == (6 if is_due else 8)
+        for day in present.stale_days(DAY, DAY):
+            curate_day(present, day)
+        assert read_users(any_store, tenant) == 8
+        if made[0] < first and pauses == 1:
+            return
+    assert pauses == 2, "all calls were tried"
 
 
-def test_the_worst_turns_leave_files_of_one_with_the_manifest_of_the_other_which_rows_alone_would_not_tell(
-    tmp_path: Path,
-) -> None:
-    curate_at_once(tmp_path / "target", tmp_path / "files", [LATE] * 4 + [EARLY] * 5 + [LATE])
-    assert CuratedLayer(curator_of(tmp_path / "target")).look([DAY]).due == (), "the manifest names what counts"
-    with pytest.raises(DamagedTableError, match="two commands that ran at once"):
-        read_users(tmp_path / "target")
+def test_of_two_that_build_the_catalog_one_is_read(any_store: ObjectStore, tmp_path: Path) -> None:
+    for pause in range(1, 25):
+        tenant, scratch = f"t{pause}", tmp_path / str(pause)
+        send(curator_of(any_store, tenant), catalogue(3), scratch, data=ITEMS, name="items.csv")
+
+        def late(paced: Any, tenant: str = tenant, scratch: Path = scratch) -> None:
+            send(curator_of(any_store, tenant), catalogue(5), scratch, data=ITEMS, name="more.csv")
+            curator_of(paced, tenant).curate_items()
+
+        ends, made = run_in_turns(
+            any_store,
+            lambda paced, tenant=tenant: curator_of(paced, tenant).curate_items(),
+            late,
+            pause_first=pause,
+            after_each=lambda _: None,
+        )
+        assert ends[1] is None
+        assert ends[0] is None or isinstance(ends[0], ConflictError)
+        present = curator_of(any_store, tenant)
+        items = len(read_catalogue(present.places, any_store))
+        assert items == (3 if present.is_catalogue_due() else 5)
+        if made[0] < pause:
+            return
+    pytest.fail("not all calls were tried")
 
 
 @pytest.fixture
@@ -170,7 +136,7 @@ def test_a_batch_over_files_of_two_writers_fails_by_their_key_and_the_next_curat
     store = LocalStoreResource(directory=str(tmp_path / "target"))
     fill(store, "acme")
     assert curate(instance, store, TENANTS="acme").success
-    key = f"acme/{place}items.parquet"
+    key = stored_key(store, f"acme/{place}", "items.parquet")
     content = store.read(key)
     store.write(key, content[:-20] + bytes(8) + content[-12:])
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH, TENANTS="acme")
@@ -180,6 +146,6 @@ def test_a_batch_over_files_of_two_writers_fails_by_their_key_and_the_next_curat
     assert not store.exists(f"acme/features/{BATCH}/manifest.json")
     # Any day: what is stale is made too.
     assert run(instance, store, CURATE_INTERACTIONS, "2025-12-05", TENANTS="acme").success
-    assert store.read(key) == content
+    assert store.read(stored_key(store, f"acme/{place}", "items.parquet")) == content
     assert run(instance, store, PREPARE_INTERACTIONS, BATCH, TENANTS="acme").success
     assert manifest(store, "acme", "training_data")["is_made"]

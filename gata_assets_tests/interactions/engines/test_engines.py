@@ -61,7 +61,7 @@ SMALL = World(
 
 
 def assert_features_are_those_of(world: World, made: BuiltTables, store: ObjectStore) -> None:
-    written = made.write(FEATURES)
+    written = made.write(FEATURES, "token")
     events = inside(world.events)
     expected = {
         USER_FEATURES: user_rows(events),
@@ -97,7 +97,7 @@ def test_features_go_through_each_store(interaction_engine: InteractionEngine, a
 
 def test_what_is_said_of_a_written_file_is_true(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
     write_curated(SMALL, any_store)
-    written = interaction_engine.make_features(CURATED, any_store).write(FEATURES)
+    written = interaction_engine.make_features(CURATED, any_store).write(FEATURES, "token")
     assert {file.key for files in written.values() for file in files} == set(any_store.list_keys(FEATURES))
     for name, files in written.items():
         for file in files:
@@ -109,17 +109,17 @@ def test_what_is_said_of_a_written_file_is_true(interaction_engine: InteractionE
 @pytest.mark.every_engine
 def test_the_same_input_gives_the_same_bytes(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
     write_curated(SMALL, any_store)
-    first = interaction_engine.make_features(CURATED, any_store).write(FEATURES)
-    assert interaction_engine.make_features(CURATED, any_store).write(FEATURES) == first
+    first = interaction_engine.make_features(CURATED, any_store).write(FEATURES, "token")
+    assert interaction_engine.make_features(CURATED, any_store).write(FEATURES, "token") == first
 
 
-def test_parts_of_an_earlier_run_are_deleted(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
+def test_parts_of_another_write_are_left_alone(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
     write_curated(SMALL, any_store)
-    any_store.write(f"{FEATURES}{USER_FEATURES}/part-00007.parquet", b"of an earlier run")
-    any_store.write(f"{FEATURES}{MANIFEST_FILE}", b"{}")
-    interaction_engine.make_features(CURATED, any_store).write(FEATURES)
-    assert not any_store.exists(f"{FEATURES}{USER_FEATURES}/part-00007.parquet")
-    assert any_store.exists(f"{FEATURES}{MANIFEST_FILE}")
+    others = interaction_engine.make_features(CURATED, any_store).write(FEATURES, "other")
+    written = interaction_engine.make_features(CURATED, any_store).write(FEATURES, "token")
+    both = [file for tables in (others, written) for files in tables.values() for file in files]
+    assert {file.key for file in both} == set(any_store.list_keys(FEATURES))
+    assert len({file.sha256 for file in both}) * 2 == len(both), "the same bytes under other names"
 
 
 @pytest.mark.every_engine
@@ -146,7 +146,7 @@ def test_a_day_that_was_not_curated_is_told(interaction_engine: InteractionEngin
 
 
 @pytest.mark.every_engine
-@pytest.mark.parametrize("content", [b"{}", b"no JSON", b'{"rows": null}'])
+@pytest.mark.parametrize("content", [b"{}", b"no JSON", b'{"files": null}'])
 def test_a_damaged_manifest_is_told(
     interaction_engine: InteractionEngine, any_store: ObjectStore, content: bytes
 ) -> None:
@@ -173,7 +173,7 @@ def test_a_damaged_file_of_a_day_is_told(
 ) -> None:
     write_curated(SMALL, any_store)
     any_store.write(LAST_DAY + name, any_store.read(LAST_DAY + name)[:-9])
-    with pytest.raises(DamagedTableError, match=rf"{name} is not what .* materialize .curated_interactions. again"):
+    with pytest.raises(DamagedTableError, match=rf"{name} is damaged, .* materialize .curated_interactions. again"):
         interaction_engine.make_features(CURATED, any_store)
 
 

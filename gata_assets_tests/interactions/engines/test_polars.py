@@ -22,6 +22,7 @@ from gata_assets_tests.support.interaction_worlds import (
     Event,
     Item,
     World,
+    parts_below,
     write_curated,
 )
 
@@ -46,9 +47,9 @@ def a_world(random: Random) -> World:
 def written_by(directory: Path, world: World, threads: int, strategy: SamplingStrategy) -> dict[str, bytes]:
     store, engine = LocalStoreResource(directory=str(directory)), PolarsEngine(threads=threads)
     write_curated(world, store)
-    engine.make_features(CURATED, store).write(FEATURES)
+    engine.make_features(CURATED, store).write(FEATURES, "token")
     rules = SamplingRules(frozenset({InteractionType.CLICK, InteractionType.PURCHASE}), 1, 1, 50, 4, strategy, 0.75, 7)
-    engine.make_training_data(CURATED, rules, store, features=FEATURES).write(TRAINING)
+    engine.make_training_data(CURATED, rules, store, features=parts_below(store, FEATURES)).write(TRAINING, "token")
     keys = [*store.list_keys(FEATURES), *store.list_keys(TRAINING)]
     return {key: store.read(key) for key in keys}
 

@@ -45,6 +45,7 @@ from gata_assets_tests.support.interaction_worlds import (
     World,
     for_each_world,
     inside,
+    parts_below,
     read_back,
     write_curated,
 )
@@ -106,9 +107,9 @@ def make_all(
 ) -> tuple[BuiltTables, dict[str, pl.DataFrame]]:
     """Features and training rows, written; gives the training rows as they were made and as they are read back."""
     write_curated(world, store)
-    engine.make_features(CURATED, store).write(FEATURES)
-    made = engine.make_training_data(CURATED, rules, store, features=FEATURES)
-    written = made.write(TRAINING_DATA)
+    engine.make_features(CURATED, store).write(FEATURES, "token")
+    made = engine.make_training_data(CURATED, rules, store, features=parts_below(store, FEATURES))
+    written = made.write(TRAINING_DATA, "token")
     assert {file.key for files in written.values() for file in files} == set(store.list_keys(TRAINING_DATA))
     return made, {name: read_back(store, files) for name, files in written.items()}
 
@@ -188,19 +189,14 @@ def test_positives_without_any_item_are_told(interaction_engine: InteractionEngi
         make_all(interaction_engine, replace(SMALL, catalogue=()), rules_of(), any_store)
 
 
-def test_training_rows_without_features_are_told(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
-    write_curated(SMALL, any_store)
-    with pytest.raises(ObjectNotFoundError, match=r"There is no .*user_features/part-00000\.parquet"):
-        interaction_engine.make_training_data(CURATED, rules_of(), any_store, features=FEATURES)
-
-
 def test_a_part_of_the_features_that_is_gone_is_told(
     interaction_engine: InteractionEngine, any_store: ObjectStore
 ) -> None:
     make_all(interaction_engine, SMALL, rules_of(), any_store)
-    any_store.delete(f"{FEATURES}{ITEM_FEATURES}/part-00000.parquet")
-    with pytest.raises(ObjectNotFoundError, match=r"item_features/part-00000\.parquet: make the features first"):
-        interaction_engine.make_training_data(CURATED, rules_of(), any_store, features=FEATURES)
+    parts = parts_below(any_store, FEATURES)
+    any_store.delete(parts[ITEM_FEATURES][0])
+    with pytest.raises(ObjectNotFoundError, match=r"item_features/part-00000-token\.parquet, which its manifest lists"):
+        interaction_engine.make_training_data(CURATED, rules_of(), any_store, features=parts)
 
 
 @pytest.mark.every_engine
@@ -209,9 +205,10 @@ def test_a_damaged_part_of_the_features_is_told(
     interaction_engine: InteractionEngine, any_store: ObjectStore, name: str
 ) -> None:
     make_all(interaction_engine, SMALL, rules_of(), any_store)
-    any_store.write(f"{FEATURES}{name}/part-00001.parquet", b"no Parquet")
-    with pytest.raises(DamagedTableError, match=rf"{name}/part-00001\.parquet is no Parquet file, or not whole"):
-        interaction_engine.make_training_data(CURATED, rules_of(), any_store, features=FEATURES)
+    any_store.write(f"{FEATURES}{name}/part-00001-token.parquet", b"no Parquet")
+    parts = parts_below(any_store, FEATURES)
+    with pytest.raises(DamagedTableError, match=rf"{name}/part-00001-token\.parquet is no complete Parquet file"):
+        interaction_engine.make_training_data(CURATED, rules_of(), any_store, features=parts)
 
 
 def test_one_user_who_has_seen_everything_has_positives_alone(
@@ -229,14 +226,15 @@ def test_features_of_other_interactions_are_told(
     interaction_engine: InteractionEngine, any_store: ObjectStore, stale: str, what: str
 ) -> None:
     make_all(interaction_engine, SMALL, rules_of(ratio=9), any_store)
-    key = f"{FEATURES}{stale}/part-00000.parquet"
+    parts = parts_below(any_store, FEATURES)
+    [key] = parts[stale]
     with any_store.local_copy(key) as path:
         table = pl.read_parquet(path, memory_map=False)
     fewer = io.BytesIO()
     table.slice(1).write_parquet(fewer)
     any_store.write(key, fewer.getvalue())
     with pytest.raises(DataRuleError, match=f"{what} of the training rows have no features"):
-        interaction_engine.make_training_data(CURATED, rules_of(ratio=9), any_store, features=FEATURES)
+        interaction_engine.make_training_data(CURATED, rules_of(ratio=9), any_store, features=parts)
 
 
 def test_the_order_in_which_a_day_was_curated_and_other_users_change_no_row(

@@ -190,7 +190,7 @@ def fault_of(content: Content, dataset: str) -> str:
     manifest = json.loads(content[f"{dataset}manifest.json"])
     if manifest["reason"].startswith("withdrawn"):
         return "" if not manifest["is_made"] and not manifest["files"] else "withdrawn, and yet it names files"
-    described = {one["key"]: one["sha256"] for one in manifest["files"].values()}
+    described = {dataset + name: one["sha256"] for name, one in manifest["files"].items()}
     found = {
         key: sha256(body).hexdigest()
         for key, body in content.items()

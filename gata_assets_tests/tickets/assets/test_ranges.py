@@ -380,13 +380,17 @@ def test_a_killed_backfill_loses_the_batch_being_written_at_most_and_the_next_on
     def whole(dataset: str) -> set[str]:
         found = set()
         for path in target.glob(f"training/{dataset}/*/manifest.json"):
-            for file in json.loads(path.read_text())["files"].values():
-                assert sha256((target / file["key"]).read_bytes()).hexdigest() == file["sha256"]
+            manifest = json.loads(path.read_text())
+            if manifest["reason"].startswith("withdrawn"):
+                continue
+            for name, file in manifest["files"].items():
+                assert sha256((path.parent / name).read_bytes()).hexdigest() == file["sha256"]
             found.add(path.parent.name)
         return found
 
     written = whole("gata-low-vol")
-    assert kept <= len(written) < len(BATCHES)
+    # The last of the manifests may be a claim.
+    assert kept - 1 <= len(written) < len(BATCHES)
     assert len(whole("gata-general") - written) <= 1
     with dg.DagsterInstance.from_config(variables["DAGSTER_HOME"]) as instance:
         recorded = instance.get_materialized_partitions(dg.AssetKey("low_volume_split"))

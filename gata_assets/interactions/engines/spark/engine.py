@@ -19,6 +19,7 @@ from gata_assets.interactions.engines.base import (
     WITH_FEATURES,
     BuiltTables,
     CuratedWindow,
+    FeatureParts,
     InteractionEngine,
 )
 from gata_assets.interactions.engines.polars import item_source
@@ -44,7 +45,7 @@ from gata_assets.interactions.sampling.checks import NEGATIVES_WERE_NEVER_INTERA
 from gata_assets.interactions.sampling.evidence import weigh_items
 from gata_assets.interactions.sampling.join import check_features_of_items
 from gata_assets.storage.objects import ObjectStore
-from gata_assets.storage.parquet_parts import part_keys, read_parts, read_schema
+from gata_assets.storage.parquet_parts import read_parts, read_schema
 from gata_assets.tables.columns.arrow_buffers import micros
 from gata_assets.tables.outcomes import Outcome
 
@@ -104,13 +105,13 @@ class SparkEngine(InteractionEngine):
         return SparkTables(store, cached, (USER_FEATURES, RECENT_INTERACTIONS), local, numbers, outcomes)
 
     def make_training_data(
-        self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: str
+        self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: FeatureParts
     ) -> BuiltTables:
         """See InteractionEngine; also raises EngineError."""
         places, window = curated.places, curated.window
         items = read_catalogue(places, store)
-        user_parts = part_keys(store, f"{features}{USER_FEATURES}/")
-        item_features = read_parts(store, f"{features}{ITEM_FEATURES}/")
+        user_parts = features[USER_FEATURES]
+        item_features = read_parts(store, features[ITEM_FEATURES])
         user_schema = read_schema(store, user_parts[0], without="recent_items")
         is_available = (items["available_at"].is_null() | (items["available_at"] < window.end_at)).to_numpy()
         days = Days.of(store, places, curated.seen_window, rows_per_span=self.rows_per_part)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gata_assets.batches import Window, days_of
 from gata_assets.curation.layout import TenantLayout
-from gata_assets.interactions.curated.reader import manifest_of_day, read_events
+from gata_assets.interactions.curated.reader import manifest_of_day, read_events, rows_of_day
 from gata_assets.interactions.engines.spark.task_outputs import TaskOutput, pack, unpack
 from gata_assets.interactions.engines.spark.tasks import repartition_by_part, run_tasks
 from gata_assets.interactions.features.events import EventCoder, EventTable, Ids
@@ -56,7 +56,7 @@ class Days:
         total = room = 0
         days = days_of(window)
         with ThreadPoolExecutor(_FETCHERS) as fetchers:
-            counted = list(fetchers.map(lambda day: manifest_of_day(store, places, day).rows, days))
+            counted = list(fetchers.map(lambda day: rows_of_day(manifest_of_day(store, places, day)), days))
         for day, rows in zip(days, counted, strict=True):
             total += rows
             if not rows:

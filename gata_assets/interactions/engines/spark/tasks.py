@@ -21,8 +21,8 @@ from gata_assets.interactions.engines.base import BuiltTables
 from gata_assets.interactions.engines.spark.reports import REPORT, Outcomes, Report, sum_reports
 from gata_assets.interactions.engines.spark.session import is_open, noting_the_key, spark_errors
 from gata_assets.interactions.engines.spark.task_outputs import OUTPUT_COLUMNS, TaskOutput, read_outputs, to_batch
-from gata_assets.storage.earlier_files import delete_others
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.parquet_parts import part_key
 from gata_assets.storage.written import WrittenFile
 
 if TYPE_CHECKING:
@@ -176,10 +176,10 @@ class SparkTables(BuiltTables):
         self._release = weakref.finalize(self, cached.release)
         self._release.atexit = False
 
-    def write(self, prefix: str) -> Mapping[str, tuple[WrittenFile, ...]]:
+    def write(self, prefix: str, token: str) -> Mapping[str, tuple[WrittenFile, ...]]:
         """See BuiltTables."""
         keys = {
-            (name, part): f"{prefix}{name}/part-{number:05d}.parquet"
+            (name, part): part_key(prefix, name, number, token)
             for name, counts in self._counts.items()
             for number, part in enumerate(sorted(counts))
         }
@@ -193,12 +193,10 @@ class SparkTables(BuiltTables):
                 raise EngineError(f"Not every part of {name} was written: {prefix} is not to be used. Run it again.")
         tables = {name: tuple(files[part] for part in sorted(files)) for name, files in by_table.items()}
         for name, content in self._here.items():
-            key = f"{prefix}{name}/part-00000.parquet"
+            key = part_key(prefix, name, 0, token)
             self._store.write(key, content)
             rows = int(self.numbers[name]["row_count"])
             tables[name] = (WrittenFile(key, rows, len(content), hashlib.sha256(content).hexdigest()),)
-        for name, files_of_table in tables.items():
-            delete_others(self._store, f"{prefix}{name}/", [file.key for file in files_of_table])
         self._release()
         return tables
 

@@ -34,7 +34,7 @@ from gata_assets.interactions.engines.spark.task_outputs import OUTPUT_COLUMNS
 from gata_assets.interactions.engines.spark.tasks import PerPartition, repartition_by_part, run_and_cache
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.storage.objects import ObjectStore
-from gata_assets.storage.parquet_parts import part_keys, read_parts, read_schema
+from gata_assets.storage.parquet_parts import read_parts, read_schema
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.columns.arrow_buffers import micros
@@ -48,6 +48,7 @@ from gata_assets_tests.support.interaction_worlds import (
     Event,
     Item,
     World,
+    parts_below,
     write_curated,
 )
 from gata_assets_tests.support.spark_cluster import connect_server
@@ -104,7 +105,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
 def put(world: World, store: ObjectStore) -> None:
     """A world as curated days, and its features, which one machine made."""
     write_curated(world, store)
-    PolarsEngine().make_features(CURATED, store).write(FEATURES)
+    PolarsEngine().make_features(CURATED, store).write(FEATURES, "token")
 
 
 def rows_of(store: ObjectStore, files: tuple[WrittenFile, ...]) -> pl.DataFrame:
@@ -116,7 +117,7 @@ def failed(made: BuiltTables) -> list[str]:
 
 
 def on_one_machine(store: ObjectStore, rules: SamplingRules) -> BuiltTables:
-    return PolarsEngine().make_training_data(CURATED, rules, store, features=FEATURES)
+    return PolarsEngine().make_training_data(CURATED, rules, store, features=parts_below(store, FEATURES))
 
 
 def assert_same_tables(
@@ -128,7 +129,7 @@ def assert_same_tables(
     assert {table: set(checks) for table, checks in ours.outcomes.items()} == {
         table: set(checks) for table, checks in theirs.outcomes.items()
     }
-    written, expected = ours.write("spark/"), theirs.write("one/")
+    written, expected = ours.write("spark/", "token"), theirs.write("one/", "token")
     for table, files in written.items():
         rows, of_one = rows_of(store, files), rows_of(store, expected[table])
         assert rows.schema == of_one.schema
@@ -141,7 +142,7 @@ def assert_same_tables(
 def written(engine: SparkEngine, store: ObjectStore) -> Mapping[str, tuple[WrittenFile, ...]]:
     """Features and training rows of the large world, made on the cluster, and found to be those of one machine."""
     features = engine.make_features(CURATED, store)
-    made = engine.make_training_data(CURATED, RULES, store, features=FEATURES)
+    made = engine.make_training_data(CURATED, RULES, store, features=parts_below(store, FEATURES))
     return {
         **assert_same_tables(features, PolarsEngine().make_features(CURATED, store), store),
         **assert_same_tables(made, on_one_machine(store, RULES), store),
@@ -164,7 +165,7 @@ def test_negatives_by_popularity_are_those_of_one_machine_and_the_core_is_found_
     """After the tables of `written`: plans of all kinds have then run."""
     rules = replace(RULES, strategy=SamplingStrategy.POPULARITY)
     by_rounds = engine.model_copy(update={"pairs_on_driver": 0})
-    made = by_rounds.make_training_data(CURATED, rules, store, features=FEATURES)
+    made = by_rounds.make_training_data(CURATED, rules, store, features=parts_below(store, FEATURES))
     assert_same_tables(made, on_one_machine(store, rules), store)
     run = list(plans(engine))
     assert any("MapInArrow" in plan for plan in run)
@@ -185,7 +186,7 @@ def test_a_core_that_takes_many_rounds_is_found_here_and_by_the_cluster(
     put(World(events, tuple(Item(f"e{number}") for number in range(9))), store)
     rules = replace(RULES, min_interactions_per_user=2, min_interactions_per_item=2)
     in_ranges = engine.model_copy(update={"pairs_on_driver": max_on_driver, "rows_per_part": 10})
-    made = in_ranges.make_training_data(CURATED, rules, store, features=FEATURES)
+    made = in_ranges.make_training_data(CURATED, rules, store, features=parts_below(store, FEATURES))
     numbers = made.numbers[NEGATIVE_SAMPLES]
     assert (numbers["positives"], numbers["left_out_by_minimum"]) == (9, 10)
     assert_same_tables(made, on_one_machine(store, rules), store)
@@ -245,7 +246,7 @@ def test_rows_that_are_dealt_out_wrongly_are_noticed(
     # One range: pieces of several that came into one would not stand in order of time, which alone would be told.
     totals, ranges = survey(session, days, rows_per_range=100_000)
     shuffled = deal_it(
-        repartition_by_user(session, days, ranges, part_keys(store, f"{FEATURES}{USER_FEATURES}/"))
+        repartition_by_user(session, days, ranges, parts_below(store, FEATURES)[USER_FEATURES])
     ).persist()
     start, end = micros(WINDOW.start_at), micros(WINDOW.end_at)
 
@@ -260,8 +261,8 @@ def test_rows_that_are_dealt_out_wrongly_are_noticed(
     pairs = find_positive_pairs(shuffled, rules, start=start, buckets=1, max_on_driver=0)
     items = read_catalogue(CURATED.places, store)
     catalogue = Catalog.of(items, items["available_at"].is_null().to_numpy(), pairs.interactions)
-    schema = read_schema(store, f"{FEATURES}{USER_FEATURES}/part-00000.parquet", without="recent_items")
-    features = read_parts(store, f"{FEATURES}{ITEM_FEATURES}/")
+    schema = read_schema(store, parts_below(store, FEATURES)[USER_FEATURES][0], without="recent_items")
+    features = read_parts(store, parts_below(store, FEATURES)[ITEM_FEATURES])
     samples = SampleKernel(rules, catalogue, pairs.items_below_minimum, features, schema, start, end, 1)
     cached = run_and_cache(
         shuffled.mapInArrow(PerPartition(samples), OUTPUT_COLUMNS), [NEGATIVE_SAMPLES], samples.empty_outputs
@@ -304,12 +305,13 @@ _ON_CONNECT = """
 import json, sys
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.interactions.engines.spark.engine import SparkEngine
-from gata_assets_tests.interactions.engines.spark.test_engine import CURATED, FEATURES, RULES
+from gata_assets_tests.interactions.engines.spark.test_engine import CURATED, FEATURES, RULES, parts_below
 engine = SparkEngine(remote=sys.argv[1], rows_per_part=1_200)
 store = LocalStoreResource(directory=sys.argv[2])
+parts = parts_below(store, FEATURES)
 written = {
-    **engine.make_features(CURATED, store).write("connect/"),
-    **engine.make_training_data(CURATED, RULES, store, features=FEATURES).write("connect/"),
+    **engine.make_features(CURATED, store).write("connect/", "token"),
+    **engine.make_training_data(CURATED, RULES, store, features=parts).write("connect/", "token"),
 }
 print(json.dumps({table: [file.sha256 for file in files] for table, files in written.items()}))
 """

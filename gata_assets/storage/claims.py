@@ -1,0 +1,153 @@
+"""Writes datasets whose keys are fixed, since their consumers read them without a manifest: claim, write, publish.
+
+A writer claims the dataset by writing over its manifest, which says so while files are replaced. From then on it alone
+can change the files: others who claimed before hold versions that are no more. Whoever claims last goes on. How that
+follows, also where S3 gives a version twice, is in docs/adr/0007-writers.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from secrets import token_hex
+from typing import Any
+
+from gata_assets.errors import ConflictError, DeleteDeniedError, StoreError
+from gata_assets.storage.datasets import NO_MANIFEST, find_manifest
+from gata_assets.storage.objects import ABSENT, Guard, ObjectStore, Version
+from gata_assets.tables.manifests import MANIFEST_FILE, Manifest, notes_of, withdrawn
+
+# So often a writer begins again because of others; each time means that one more of them was about to write.
+_MOST_ATTEMPTS = 20
+
+
+class FixedKeysWrite:
+    """One write of the files of a folder under names that are always the same."""
+
+    def __init__(self, store: ObjectStore, folder: str, names: Sequence[str]) -> None:
+        """`names` are all that the dataset can have below the folder of its manifest."""
+        self._store, self._folder, self._names = store, folder, names
+        self._key = folder + MANIFEST_FILE
+        self._token = token_hex(8)
+        self._claim: Version | None = None
+        self._seen: dict[str, Version] = {}
+        self._kept: set[str] = set()
+        self._unresolved: dict[str, set[Version]] = {}
+
+    def run(self, contents: Mapping[str, bytes], manifest: Manifest) -> None:
+        """Write files by name, delete those that the dataset has no more, and last the manifest.
+
+        Raises:
+            ConflictError: Another command has claimed the dataset meanwhile, which is to be run again if its settings
+                differ; nothing more was changed.
+            DeleteDeniedError: Files have to go that the role may not delete.
+            StoreError: The target failed.
+        """
+        for _ in range(_MOST_ATTEMPTS):
+            self._claim_it(contents, manifest)
+            try:
+                stored = {name: self._store_file(name, content) for name, content in contents.items()}
+                stored |= self._remove([name for name in self._names if name not in contents])
+            except ConflictError:
+                # By a writer whose claim is over and who was faster, or by one who has claimed: claiming again tells.
+                continue
+            if self._versions() == stored:
+                self._publish(manifest)
+                return
+        raise ConflictError(f"{self._store.uri(self._folder)} is being written by other commands: run it again later.")
+
+    def _claim_it(self, contents: Mapping[str, bytes], manifest: Manifest) -> None:
+        """Write the claim, with the versions of the files that it is to replace, until these are what is there."""
+        for _ in range(_MOST_ATTEMPTS):
+            listed = dict(self._store.list_versions(self._folder))
+            seen = self._of_files(listed)
+            found = find_manifest(self._store, self._folder) if self._key in listed else NO_MANIFEST
+            notes = notes_of(found.content)
+            claim = notes.get("claim", {})
+            if claim.get("token") != self._token:
+                if self._claim is not None:
+                    raise self._superseded()
+                self._note_unresolved({name: [version] for name, version in claim.get("seen", {}).items()})
+            self._note_unresolved(notes.get("unresolved", {}))
+            # A store that guards lets nobody write whose claim is over, whatever version they have seen.
+            self._kept = {name for name in contents if self._is_settled(name, contents[name], seen[name])}
+            held = {} if self._store.is_guarding else {n: seen[n] for n in self._names if n not in self._kept}
+            claim = {"token": self._token, "seen": held}
+            try:
+                content = withdrawn(manifest.kind, is_made=False, claim=claim, **self._notes())
+                self._claim = self._store.write(self._key, content, expected=found.version)
+            except ConflictError:
+                continue
+            if self._store.is_guarding or self._versions() == seen:
+                self._seen = seen
+                return
+        raise ConflictError(f"{self._store.uri(self._folder)} is claimed by other commands: run it again later.")
+
+    def _is_settled(self, name: str, content: bytes, version: Version) -> bool:
+        """Whether a file has its content already, under a version that nobody holds: then it is left as it is."""
+        return version in self._store.versions_of(content) - self._unresolved.get(name, set())
+
+    def _store_file(self, name: str, content: bytes) -> Version:
+        """Store a file under a version that nobody holds."""
+        if name in self._kept:
+            return self._seen[name]
+        avoided = self._unresolved.get(name, set())
+        version = self._store.write(self._folder + name, content, unlike=avoided, **self._conditions(name))
+        if version in avoided:
+            raise self._ambiguous(name)
+        return version
+
+    def _remove(self, names: Sequence[str]) -> dict[str, Version]:
+        """See that there are no such files."""
+        denied = []
+        for name in names:
+            if ABSENT in self._unresolved.get(name, set()):
+                raise self._ambiguous(name)
+            try:
+                if self._seen[name] != ABSENT:
+                    self._store.delete(self._folder + name, **self._conditions(name))
+            except DeleteDeniedError as error:
+                denied.append(str(error))
+        if denied:
+            raise DeleteDeniedError(" ".join(denied))
+        return dict.fromkeys(names, ABSENT)
+
+    def _publish(self, manifest: Manifest) -> None:
+        try:
+            self._store.write(self._key, manifest.encode(**self._notes()), expected=self._claim)
+        except ConflictError:
+            raise self._superseded() from None
+
+    def _conditions(self, name: str) -> dict[str, Any]:
+        if self._store.is_guarding:
+            return {"guard": Guard(self._key, self._claim or ABSENT)}
+        return {"expected": self._seen[name]}
+
+    def _versions(self) -> dict[str, Version]:
+        """The versions of the files as they are."""
+        return self._of_files(dict(self._store.list_versions(self._folder)))
+
+    def _of_files(self, listed: Mapping[str, Version]) -> dict[str, Version]:
+        return {name: listed.get(self._folder + name, ABSENT) for name in self._names}
+
+    def _note_unresolved(self, versions: Mapping[str, Sequence[str]]) -> None:
+        # Of a target that was copied from a bucket into a directory nobody holds versions.
+        for name, held in () if self._store.is_guarding else versions.items():
+            self._unresolved.setdefault(name, set()).update(map(Version, held))
+
+    def _notes(self) -> dict[str, Any]:
+        """What is noted in every manifest from now on: the versions that writers hold whose claims were superseded."""
+        held = {name: sorted(versions) for name, versions in sorted(self._unresolved.items())}
+        return {"unresolved": held} if held else {}
+
+    def _superseded(self) -> ConflictError:
+        return ConflictError(
+            f"Another command has begun to write {self._store.uri(self._folder)} meanwhile, and this one has stopped: "
+            "run it again if its settings differ."
+        )
+
+    def _ambiguous(self, name: str) -> StoreError:
+        return StoreError(
+            f"{self._store.uri(self._folder + name)} cannot be written so that an earlier command that was interrupted "
+            "could not change it any more. See that no other command writes this batch, delete "
+            f"{self._store.uri(self._key)} and run it again."
+        )

@@ -1,0 +1,189 @@
+"""The one writer of datasets: files under names that no other writer uses, and last the manifest that lists them.
+
+Two may write one dataset at once. Each notes the version of the manifest when it begins, and replaces that version
+alone: of the two exactly one becomes visible, complete. Readers go by the manifest. Datasets whose keys are fixed are
+claimed first: `claims`. Why nothing that counts is ever deleted is in docs/adr/0007-writers.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from secrets import token_hex
+from types import TracebackType
+from typing import NamedTuple
+
+from gata_assets.errors import (
+    ConflictError,
+    DamagedTableError,
+    ManifestVersionError,
+    ObjectNotFoundError,
+    StoreError,
+)
+from gata_assets.storage.objects import ABSENT, ObjectStore, Version
+from gata_assets.tables.manifests import MANIFEST_FILE, FileEntry, Manifest, decode_manifest, withdrawn
+
+
+class StoredManifest(NamedTuple):
+    """What is under the key of a manifest; `manifest` is None where it is absent, withdrawn, claimed or damaged."""
+
+    manifest: Manifest | None
+    content: bytes
+    version: Version
+
+
+NO_MANIFEST = StoredManifest(None, b"", ABSENT)
+
+
+def read_manifest(store: ObjectStore, folder: str) -> StoredManifest:
+    """The manifest of a folder; raises ObjectNotFoundError, ManifestVersionError or StoreError."""
+    key = folder + MANIFEST_FILE
+    content, version = store.read_versioned(key)
+    try:
+        return StoredManifest(decode_manifest(content), content, version)
+    except ManifestVersionError as error:
+        raise ManifestVersionError(f"{store.uri(key)}: {error}.") from None
+
+
+def find_manifest(store: ObjectStore, folder: str) -> StoredManifest:
+    """As `read_manifest`, also of a folder without one."""
+    try:
+        return read_manifest(store, folder)
+    except ObjectNotFoundError:
+        return NO_MANIFEST
+
+
+@dataclass(frozen=True)
+class Published:
+    """A dataset that was written: its manifest, and how many files of earlier writes could not be deleted."""
+
+    manifest: Manifest
+    files_left: int = 0
+
+
+class DatasetWrite:
+    """One write of a dataset, for as long as a `with` lasts; without `publish`, what it wrote is removed at its end."""
+
+    def __init__(self, store: ObjectStore, folder: str, *, before: Mapping[str, Version] | None = None) -> None:
+        """Note what is in the folder.
+
+        Args:
+            store: The target.
+            folder: The key of the manifest without its name.
+            before: The keys below the folder with their versions, where they were listed before now, as early as the
+                first of what the dataset is made from was read.
+        """
+        self.token = token_hex(8)
+        self._store, self._folder = store, folder
+        self._before = dict(store.list_versions(folder)) if before is None else before
+        self._may_be_visible = False
+        if folder + MANIFEST_FILE in self._before:
+            find_manifest(store, folder)
+
+    def __enter__(self) -> DatasetWrite:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._may_be_visible:
+            self._remove_own_files()
+
+    def name(self, name: str) -> str:
+        """The name that a file has in this write: `items.parquet` becomes `items-{token}.parquet`."""
+        stem, dot, ending = name.rpartition(".")
+        return f"{stem}-{self.token}{dot}{ending}"
+
+    def write(self, name: str, content: bytes, rows: int) -> tuple[str, FileEntry]:
+        """Store a file; gives its own name and its entry in the manifest."""
+        own = self.name(name)
+        self._store.write(self._folder + own, content)
+        return own, FileEntry.of(content, rows)
+
+    def publish(self, manifest: Manifest) -> Published:
+        """Make the dataset visible: replace the manifest that was there when this write began, and delete its files.
+
+        Where another write became visible meanwhile, this one does not, and is as good as that one if both have the
+        same content.
+
+        Raises:
+            ConflictError: Another command wrote other content meanwhile; nothing of this one is visible.
+            StoreError: The target failed.
+        """
+        key = self._folder + MANIFEST_FILE
+        content = manifest.encode(write=self.token)
+        # From here on it may be visible even where the answer is lost.
+        self._may_be_visible = True
+        try:
+            self._store.write(key, content, expected=self._before.get(key, ABSENT))
+        except ConflictError:
+            self._may_be_visible = False
+            other = find_manifest(self._store, self._folder).manifest
+            if other and other.digest == manifest.digest:
+                return Published(other)
+            raise ConflictError(
+                f"Another command wrote {self._store.uri(self._folder)} meanwhile, and nothing of this one is visible: "
+                "run it again if its settings or files differ."
+            ) from None
+        own = {self._folder + name for name in manifest.files}
+        return Published(manifest, self._delete([found for found in self._before if found not in {key, *own}]))
+
+    def _delete(self, keys: Sequence[str]) -> int:
+        """Delete files that no manifest lists any more; gives how many are left, which no reader takes for its own."""
+        left = 0
+        for key in keys:
+            try:
+                self._store.delete(key)
+            except StoreError:
+                left += 1
+        return left
+
+    def _remove_own_files(self) -> None:
+        with suppress(StoreError):
+            self._delete([key for key in self._store.list_keys(self._folder) if f"-{self.token}." in key])
+
+
+def withdraw(store: ObjectStore, folder: str, file: str) -> bool:
+    """Have a dataset count as missing whose file is not what its manifest says; gives whether it does.
+
+    Where the manifest lists that file no more, another command has written the dataset meanwhile, which stays.
+    """
+    found = find_manifest(store, folder)
+    if found.manifest is None or file not in found.manifest.files:
+        return False
+    try:
+        store.write(folder + MANIFEST_FILE, withdrawn(found.manifest.kind), expected=found.version)
+    except ConflictError:
+        return False
+    return True
+
+
+def read_files(store: ObjectStore, folder: str, names: Sequence[str], manifest: Manifest) -> list[tuple[str, bytes]]:
+    """The keys and bytes of files of a dataset, by their names without tokens, each as its manifest says.
+
+    Where one is missing because another write was published meanwhile, all are read from that.
+
+    Raises:
+        ObjectNotFoundError: A file is missing that the manifest lists.
+        DamagedTableError: A file is not listed, or not what the manifest says; `key` is its own.
+        StoreError: The target failed.
+    """
+    try:
+        return _read_files(store, folder, names, manifest)
+    except ObjectNotFoundError:
+        present = find_manifest(store, folder).manifest
+        if present is None or present.files == manifest.files:
+            raise
+        return _read_files(store, folder, names, present)
+
+
+def _read_files(store: ObjectStore, folder: str, names: Sequence[str], manifest: Manifest) -> list[tuple[str, bytes]]:
+    files = []
+    for name in names:
+        own, entry = manifest.find(name) or (name, None)
+        content = store.read(folder + own)
+        if entry is None or not entry.matches(content):
+            raise DamagedTableError(f"{store.uri(folder + own)} is not what its manifest says", key=folder + own)
+        files.append((folder + own, content))
+    return files

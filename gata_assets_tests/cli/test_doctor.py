@@ -1,0 +1,52 @@
+"""What `gata doctor` finds of a target's conditional writes.
+
+Real: the examination, a directory, S3 over HTTP on loopback. Stood in for: an endpoint that ignores conditions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from dagster_aws.s3 import S3Resource
+
+from gata_assets.cli.doctor import Finding, _examine_store
+from gata_assets.storage.objects import ABSENT, ObjectStore, Version
+from gata_assets.storage.resource import LocalStoreResource
+from gata_assets.storage.s3 import S3StoreResource
+
+
+class StoreThatIgnoresConditions(LocalStoreResource):
+    """A store that writes whatever is there: in any case, or only where an object is to be replaced."""
+
+    ignores_all: bool
+
+    def write(self, key: str, content: bytes, *, expected: Version | None = None, **conditions: Any) -> Version:
+        """Write."""
+        held = expected if expected == ABSENT and not self.ignores_all else None
+        return super().write(key, content, expected=held, **conditions)
+
+
+def conditions_of(store: ObjectStore) -> Finding:
+    [found] = [finding for finding in _examine_store(store) if finding.subject == "target, conditions"]
+    return found
+
+
+def test_a_store_that_refuses_the_second_of_two_writers_is_well(any_store: ObjectStore) -> None:
+    assert conditions_of(any_store).is_well
+
+
+@pytest.mark.parametrize(("ignores_all", "header"), [(True, "If-None-Match"), (False, "If-Match")])
+def test_a_store_that_ignores_conditions_is_named_with_what_no_longer_holds(
+    ignores_all: bool, header: str, tmp_path: Any
+) -> None:
+    found = conditions_of(StoreThatIgnoresConditions(directory=str(tmp_path), ignores_all=ignores_all))
+    assert found.is_well is False
+    assert f"ignores {header}: set CONDITIONAL_WRITES=no" in found.found
+    assert "run one command at a time" in found.found
+
+
+def test_a_store_whose_conditions_are_switched_off_is_a_note(bucket: str) -> None:
+    found = conditions_of(S3StoreResource(bucket=bucket, s3=S3Resource(), conditional_writes=False))
+    assert found.is_well is None
+    assert "run one command at a time" in found.found
