@@ -140,10 +140,15 @@ def replaced_files(reports: Iterable[Report]) -> dict[str, str]:
     """The ids of files that count no more, each with that of the file that took its place (which may have been
     replaced itself).
 
-    Two commands at once could have files take each other's place: of such a circle the one that landed last counts.
+    Two commands at once could have files take each other's place, or the place of the same file: of such a circle, and
+    of such rivals, the one that landed last counts.
     """
     found = list(reports)
-    replaced = {old: report.file_id for report in found if report.refused is None for old in report.replaces}
+    rivals: dict[str, list[str]] = {}
+    for report in found:
+        for old in report.replaces if report.refused is None else ():
+            rivals.setdefault(old, []).append(report.file_id)
+    replaced = {old: names[-1] for old, names in rivals.items()}
     landed = {report.file_id: (report.landed_at, report.file_id) for report in found}
     looked_at: set[str] = set()
     for start in sorted(replaced):
@@ -155,6 +160,10 @@ def replaced_files(reports: Iterable[Report]) -> dict[str, str]:
             current = replaced[current]
         if current in path:
             del replaced[max(path[path.index(current) :], key=lambda name: landed[name])]
+    for old in sorted(rivals):
+        counting = {counts_instead(name, replaced) for name in rivals[old]}
+        last = max(counting, key=lambda name: landed[name])
+        replaced |= dict.fromkeys(counting - {last}, last)
     return replaced
 
 

@@ -108,32 +108,38 @@ class FileValidator:
         earlier = self.find_report(spec.table, name)
         landed = earlier.landed_at if earlier else self._later(landed_at(self.places, spec.table, key, self.now))
         blank = Report(spec.table, name, key, landed, digest_settings(spec, self.rules))
-        replaced = earlier.replaces if earlier else ()
-        is_read_after_all = earlier is not None and earlier.refused is not None
         with self.store.local_copy(key) as path, TemporaryDirectory(prefix="gata-") as scratch:
             try:
                 report = self._validate_rows(blank, path, spec, Path(scratch), progress)
             except RawFileError as error:
                 report = replace(blank, refused=str(error))
-        if not is_read_after_all:
-            return self._write_reports(self._in_place(replace(report, replaces=replaced), replaces))
-        claimed = (*replaced, *replaces)
-        try:
-            changed = self._in_place(report, claimed)
-        except DataRuleError as error:
-            changed = self._in_place(replace(blank, refused=str(error)), claimed)
-        return self._write_reports(changed)
+
+        def work_out(present: Report | None) -> list[Report]:
+            before = present or blank
+            is_refused = before.refused is not None
+            olds = (*before.replaces, *replaces) if is_refused else replaces
+            new = replace(report, landed_at=before.landed_at, replaces=() if is_refused else before.replaces)
+            try:
+                return self._in_place(new, olds)
+            except DataRuleError as error:
+                if present and not is_refused:
+                    raise
+                # Another file has taken the place meanwhile. Without a report this one would count beside that.
+                return self._in_place(replace(blank, landed_at=before.landed_at, refused=str(error)), olds)
+
+        return self._reports.change(earlier, report, work_out)
 
     def supersede(self, new: Report, olds: Sequence[str]) -> Report:
         """Have a file supersede others, which then count no more; a refused one supersedes none.
 
         Raises DataRuleError, see `reports.require_place`.
         """
-        return self._write_reports(self._in_place(new, olds)) if olds else new
+        return self._reports.change(new, new, lambda present: self._in_place(present or new, olds)) if olds else new
 
     def bring_again(self, report: Report) -> Report:
         """Count a file that came a second time as the one that landed last."""
-        return self._write_reports([replace(report, landed_at=self._later(self.now))])
+        landed = self._later(self.now)
+        return self._reports.change(report, report, lambda present: [replace(present or report, landed_at=landed)])
 
     def _later(self, landed: datetime) -> datetime:
         """An instant a little after that of the file before: of files that come together the last is the latest."""
@@ -245,9 +251,3 @@ class FileValidator:
         if new.refused is not None:
             return [replace(new, replaces=tuple(dict.fromkeys((*new.replaces, *olds))))]
         return supersede(new, olds, self.reports(new.table)) if olds else [new]
-
-    def _write_reports(self, changed: Sequence[Report]) -> Report:
-        """Write reports one after the other; gives the last."""
-        for report in changed:
-            self._reports.write(report)
-        return changed[-1]
