@@ -48,7 +48,7 @@ for name in {_MODULES!r}:
     importlib.import_module(name)
     end("import " + name)
 from gata_assets.definitions import build_definitions
-from gata_assets.orchestration.jobs import PREPARE_TICKETS
+from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.settings.model import load_settings
 settings = load_settings()
 at = time.perf_counter()

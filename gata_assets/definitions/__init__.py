@@ -1,4 +1,4 @@
-"""Assembly only: settings in, Dagster definitions out. Imported by the entry points and by nobody else.
+"""Assembly only: settings in, Dagster definitions out. Imported by entry points alone.
 
 `defs` is what `workspace.yaml` loads; it reads the settings when it is first asked for.
 """
@@ -42,7 +42,7 @@ def build_definitions(
     alerts: AlertChannel | None = None,
     logger: dg.LoggerDefinition | None = None,
 ) -> dg.Definitions:
-    """The whole project for these settings; what is given takes the place of what they would choose."""
+    """The whole project for these settings; an argument that is given replaces what they would choose."""
     partitions = batch_partitions(settings.project.first_batch_id)
     store = object_store or build_store(settings)
     options = AssetOptions(
@@ -80,7 +80,7 @@ def build_definitions(
     )
     if not settings.tenants_prepared:
         return tickets
-    # Who prepares tickets alone does not load what interactions need.
+    # Where tickets alone are prepared, what interactions need is not loaded.
     from gata_assets.definitions.interactions import build_interaction_definitions
     from gata_assets.definitions.own_tables import build_own_table_definitions
 

@@ -38,7 +38,7 @@ class Pipeline(Protocol):
 
     @property
     def last_asset(self) -> str:
-        """The asset that is written last of a batch: progress counts it, and a batch is prepared when it is written."""
+        """The asset that is written last of a batch: progress counts it, and with it a batch is prepared."""
 
     def refresh(self, runs: Runs, batch_ids: Sequence[str]) -> bool:
         """Bring up to date what batches are built from, before it is decided which are due.

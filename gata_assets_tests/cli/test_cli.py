@@ -154,7 +154,7 @@ def test_a_run_is_recorded_where_dagster_home_is_set(workplace: Path, tmp_path: 
         text=True,
         timeout=300,
     )
-    assert ran.stdout.strip() == f"{{'{BATCH_ID}'}} {{'SUCCESS'}} True", "runs of each half"
+    assert ran.stdout.strip() == f"{{'{BATCH_ID}'}} {{'SUCCESS'}} True", "runs of each pipeline"
 
 
 def test_a_dagster_home_that_is_not_there_exits_with_2_and_says_so(workplace: Path) -> None:

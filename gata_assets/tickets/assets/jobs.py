@@ -12,7 +12,7 @@ GROUP = "tickets"
 
 
 def build_jobs(*, without: dg.AssetChecksDefinition) -> list[dg.UnresolvedAssetJobDefinition]:
-    """The jobs of the ticket line; their partitions are those of their assets.
+    """The jobs of tickets; their partitions are those of their assets.
 
     `without` is a check of the dataset that is of no batch: each batch's run would execute it as a step of its own.
     """

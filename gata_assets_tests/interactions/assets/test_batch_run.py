@@ -1,4 +1,4 @@
-"""The interaction line through Dagster: from raw files to a batch's features and training data, and what stops it.
+"""The interaction assets through Dagster: from raw files to a batch's features and training data, and what stops it.
 
 Real: definitions, runs, events and checks, a local store, the curator, the engine of one machine. Stood in for: what a
 failing check says, by `fakes`.
@@ -122,7 +122,7 @@ def made(result: dg.ExecuteInProcessResult) -> Counter[tuple[str, str | None]]:
 
 
 @pytest.mark.slow
-def test_a_batch_is_made_from_curated_files_of_each_tenant_and_recorded_with_its_checks(
+def test_a_batch_of_each_tenant_is_built_and_recorded_with_its_checks(
     instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme", "globex")
@@ -185,7 +185,7 @@ def test_each_batch_of_a_range_is_recorded_by_itself(instance: dg.DagsterInstanc
 
 @pytest.mark.parametrize("last", [BATCH, NEXT], ids=["one", "range"])
 @pytest.mark.slow
-def test_a_batch_is_out_of_date_when_a_day_of_its_window_is_made_of_other_rows(
+def test_a_batch_is_stale_when_a_day_of_its_window_has_other_rows(
     last: str, instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     def status(table: str) -> str:
@@ -205,7 +205,7 @@ def test_a_batch_is_out_of_date_when_a_day_of_its_window_is_made_of_other_rows(
 
 
 @pytest.mark.slow
-def test_a_late_file_makes_its_days_again(instance: dg.DagsterInstance, store: LocalStoreResource) -> None:
+def test_a_late_file_rebuilds_its_days(instance: dg.DagsterInstance, store: LocalStoreResource) -> None:
     fill(store, "acme")
     assert curate(instance, store).success
     assert run(instance, store, PREPARE_INTERACTIONS, BATCH).success
@@ -222,7 +222,7 @@ def test_a_late_file_makes_its_days_again(instance: dg.DagsterInstance, store: L
 
 
 @pytest.mark.slow
-def test_a_batch_whose_days_are_missing_fails_and_says_how_many_and_what_to_run(
+def test_a_batch_of_missing_days_fails_with_their_number_and_what_to_run(
     instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme", "globex")
@@ -271,7 +271,7 @@ def test_a_tenant_without_interactions_has_an_explicit_empty_result(
     ],
 )
 @pytest.mark.slow
-def test_where_a_blocking_check_fails_nothing_of_the_set_is_written_and_the_other_batch_is_made(
+def test_a_failed_blocking_check_stops_the_dataset_and_no_other_batch(
     table: str, check: str, kind: str, instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme")
@@ -306,7 +306,9 @@ def test_joined_rows_that_are_not_those_of_the_negative_samples_get_no_manifest(
 
 
 @pytest.mark.slow
-def test_one_tenants_bad_file_is_said_and_stops_nobody(instance: dg.DagsterInstance, store: LocalStoreResource) -> None:
+def test_a_refused_file_of_a_tenant_is_reported_and_stops_no_other(
+    instance: dg.DagsterInstance, store: LocalStoreResource
+) -> None:
     fill(store, "acme", "globex")
     deliver(store, "acme", "interactions", b"who,what\n1,2\n", name="wrong.csv")
     result = curate(instance, store)
@@ -331,7 +333,7 @@ def damage_part(store: LocalStoreResource, tenant: str, day: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_day_that_fails_is_reported_and_the_others_are_made(
+def test_a_day_that_fails_is_reported_and_the_others_are_curated(
     instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme")
@@ -348,7 +350,7 @@ def test_a_day_that_fails_is_reported_and_the_others_are_made(
 
 
 @pytest.mark.slow
-def test_interactions_without_a_catalogue_fail_clearly(instance: dg.DagsterInstance, store: LocalStoreResource) -> None:
+def test_interactions_without_a_catalog_fail_clearly(instance: dg.DagsterInstance, store: LocalStoreResource) -> None:
     deliver(store, "acme", "interactions", interactions(["2025-12-01"]))
     assert curate(instance, store).success
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH)
@@ -360,7 +362,7 @@ def test_interactions_without_a_catalogue_fail_clearly(instance: dg.DagsterInsta
 
 
 @pytest.mark.slow
-def test_a_part_of_a_set_is_refused_and_training_data_alone_asks_for_features_of_its_making(
+def test_a_part_of_a_dataset_is_refused_and_training_data_need_their_features(
     instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme")

@@ -1,4 +1,4 @@
-"""The interaction half of the definitions: lineage, partitions, jobs, and what is loaded for them.
+"""The definitions of interactions: lineage, partitions, jobs, and what is loaded for them.
 
 Real: definitions, and processes that import them. Nothing is run, and nothing is faked.
 """
@@ -53,7 +53,7 @@ def test_a_batch_depends_on_the_days_that_its_window_touches(store: LocalStoreRe
         assert (keys[0], keys[-1], len(keys)) == (first, last, number)
 
 
-def test_the_lineage_shows_both_halves_and_every_asset_says_what_it_is(store: LocalStoreResource) -> None:
+def test_the_lineage_shows_both_pipelines_and_every_asset_is_described(store: LocalStoreResource) -> None:
     definitions = build_definitions(parse_settings(SETTINGS), object_store=store)
     dg.Definitions.validate_loadable(definitions)
     graph = definitions.resolve_asset_graph()
@@ -78,7 +78,7 @@ def test_the_lineage_shows_both_halves_and_every_asset_says_what_it_is(store: Lo
         assert "parquet" in graph.get(key).kinds or "json" in graph.get(key).kinds
 
 
-def test_without_tenants_there_is_the_ticket_line_alone() -> None:
+def test_without_tenants_there_are_ticket_assets_alone() -> None:
     settings = {name: value for name, value in SETTINGS.items() if name != "TENANTS"}
     definitions = build_definitions(parse_settings(settings))
     assert {key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys()} == {
@@ -90,7 +90,7 @@ def test_without_tenants_there_is_the_ticket_line_alone() -> None:
     }
 
 
-def test_each_job_is_one_half_of_all_tenants(store: LocalStoreResource) -> None:
+def test_each_job_of_interactions_is_of_all_tenants(store: LocalStoreResource) -> None:
     definitions = build_definitions(parse_settings(SETTINGS), object_store=store)
     selected = {
         job: {key.to_user_string() for key in definitions.resolve_job_def(job).asset_layer.selected_asset_keys}
@@ -104,7 +104,7 @@ def test_each_job_is_one_half_of_all_tenants(store: LocalStoreResource) -> None:
     assert not any("/" in name for name in selected[PREPARE_TICKETS])
 
 
-def test_days_wait_for_the_catalogue_where_unknown_items_are_rejected(store: LocalStoreResource) -> None:
+def test_days_wait_for_the_catalog_where_unknown_items_are_rejected(store: LocalStoreResource) -> None:
     for choice, expected in (("warn", set()), ("reject", {dg.AssetKey(["acme", "curated_items"])})):
         settings = parse_settings({**SETTINGS, "UNKNOWN_ITEMS": choice})
         graph = build_definitions(settings, object_store=store).resolve_asset_graph()

@@ -157,7 +157,7 @@ def test_running_a_batch_again_changes_no_byte(
     ("policy", "expected"),
     [("documented", {101: 260, 102: 180}), ("router", {101: 260, 102: 180, FALLBACK_LABEL: 33})],
 )
-def test_where_no_low_volume_dataset_is_made_the_batch_says_so_and_earlier_files_are_gone(
+def test_without_a_low_volume_dataset_the_batch_says_so_and_earlier_files_go(
     policy: str,
     expected: dict[int, int],
     embedded: SqliteTickets,
@@ -191,7 +191,7 @@ def test_older_tickets_are_asked_for_by_label_and_only_where_they_are_needed(
     ]
 
 
-def test_the_seed_divides_both_datasets_anew_and_the_revision_goes_into_the_manifests(
+def test_another_seed_divides_both_datasets_otherwise_and_manifests_say_so(
     embedded: SqliteTickets, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     tests = []
@@ -276,7 +276,7 @@ BAD_ROWS: dict[str, tuple[dict[str, object], str]] = {
 
 
 @pytest.mark.parametrize("bad", BAD_ROWS)
-def test_bad_tickets_fail_the_run_by_table_rule_and_count_and_write_nothing(
+def test_invalid_tickets_fail_the_run_by_rule_and_count_and_write_nothing(
     bad: str, tmp_path: Path, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     row, expected = BAD_ROWS[bad]
@@ -290,7 +290,7 @@ def test_bad_tickets_fail_the_run_by_table_rule_and_count_and_write_nothing(
     assert (evaluation.check_name, evaluation.passed, evaluation.partition) == ("tickets_are_valid", False, BATCH_ID)
 
 
-def test_bad_older_tickets_stop_the_low_volume_line_alone(
+def test_invalid_older_tickets_stop_the_low_volume_dataset_alone(
     tmp_path: Path, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     old = {"label": 203, "text": "CAPITALS", "closed": TRAINING_WINDOW.start - 86_400}
@@ -321,7 +321,7 @@ def test_a_window_without_tickets_is_an_error_that_names_it(
         ("low_volume_split", {"LOW_VOLUME_PERIOD": "200"}, "built with LOW_VOLUME_PERIOD=365, and this run has 200"),
     ],
 )
-def test_an_asset_refuses_tables_that_were_made_with_other_settings(
+def test_an_asset_refuses_tables_that_were_built_with_other_settings(
     asset: str,
     settings: dict[str, str],
     why: str,
@@ -337,7 +337,7 @@ def test_an_asset_refuses_tables_that_were_made_with_other_settings(
     assert store.read(f"{GENERAL}/manifest.json") == before
 
 
-def test_an_asset_refuses_a_table_that_was_made_from_another_one(
+def test_an_asset_refuses_a_table_that_was_built_from_another(
     embedded: SqliteTickets, tmp_path: Path, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     assert prepare(instance, embedded, store).success

@@ -119,7 +119,7 @@ def test_a_range_gives_byte_for_byte_what_its_batches_give_one_by_one(
 
 @pytest.mark.parametrize("settings", [{}, {"LOW_VOLUME_MIN_COUNT": "15"}], ids=["relabelled", "removed"])
 @pytest.mark.slow
-def test_assets_of_a_range_that_are_made_apart_are_those_that_are_made_together(
+def test_assets_of_a_range_are_the_same_built_apart_or_together(
     settings: dict[str, str], tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     source = sqlite_of(tmp_path, world())
@@ -162,7 +162,7 @@ def test_each_ticket_of_a_chunk_is_read_once(tmp_path: Path, instance: dg.Dagste
 
 
 @pytest.mark.slow
-def test_a_batch_whose_data_is_bad_fails_alone_and_the_run_names_it(
+def test_a_batch_with_invalid_data_fails_alone_and_the_run_names_it(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     # Closed at 05:30 on the windows' first day: in the window of the batches of 03, 04 and 05 o'clock only.
@@ -286,7 +286,9 @@ def test_materializations_carry_versions_and_numbers(tmp_path: Path, instance: d
     )
 
 
-def test_a_target_that_breaks_stops_the_run_after_what_is_whole(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+def test_a_target_that_breaks_stops_the_run_after_complete_batches(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
     store = StoreThatBreaks(directory=str(tmp_path / "target"), breaks_at=24)
     result = run_range(instance, sqlite_of(tmp_path, world()), store)
     assert not result.success
@@ -300,7 +302,7 @@ def test_a_target_that_breaks_stops_the_run_after_what_is_whole(tmp_path: Path, 
     )
 
 
-def test_a_backfill_policy_is_one_run_or_a_run_a_chunk() -> None:
+def test_a_backfill_policy_is_one_run_or_a_run_per_chunk() -> None:
     def policies(**settings: str) -> set[int | None]:
         definitions = build_definitions(parse_settings(settings))
         nodes = definitions.resolve_asset_graph().asset_nodes
@@ -310,7 +312,7 @@ def test_a_backfill_policy_is_one_run_or_a_run_a_chunk() -> None:
     assert policies(BACKFILL_POLICY="run-per-chunk", BACKFILL_CHUNK="24") == {24}
 
 
-def test_an_asset_of_ones_own_reads_a_table_as_its_input_and_over_a_range_wants_a_run_of_its_own(
+def test_an_own_asset_reads_a_table_and_needs_another_run_over_a_range(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     store = LocalStoreResource(directory=str(tmp_path / "target"))
@@ -358,9 +360,7 @@ def environment(directory: Path, **more: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     "kept", [5, *(pytest.param(number, marks=pytest.mark.soak) for number in (1, 2, 3, 8, 13, 20))]
 )
-def test_a_killed_backfill_loses_the_batch_being_written_at_most_and_the_next_one_goes_on(
-    kept: int, tmp_path: Path
-) -> None:
+def test_a_killed_backfill_loses_at_most_the_batch_being_written(kept: int, tmp_path: Path) -> None:
     """Killed as soon as so many batches are written."""
     source = sqlite_of(tmp_path, world())
     variables = environment(tmp_path)
