@@ -46,7 +46,7 @@ def with_engine(folder: Path, out: Path) -> None:
         if not outcome.has_passed
     ]
     assert not failed, failed
-    tables.write(f"{out.name}/")
+    tables.write(f"{out.name}/", "token")
 
 
 def with_polars(folder: Path, out: Path) -> None:

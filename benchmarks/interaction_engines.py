@@ -206,10 +206,12 @@ def _make(name: str, folder: Path) -> dict[str, float]:
         engine = SparkEngine(master=_MASTER, settings=settings)
         session, _ = timed(lambda: open_session(master=_MASTER, remote=None, settings=settings))
     store = LocalStoreResource(directory=str(folder))
-    prefix = f"{name}/features/"
-    features, _ = timed(lambda: engine.make_features(_CURATED, store).write(prefix))
+    features, written = timed(lambda: engine.make_features(_CURATED, store).write(f"{name}/features/", "token"))
+    parts = {table: [file.key for file in files] for table, files in written.items()}
     training, _ = timed(
-        lambda: engine.make_training_data(_CURATED, _RULES, store, features=prefix).write(f"{name}/training_data/")
+        lambda: engine.make_training_data(_CURATED, _RULES, store, features=parts).write(
+            f"{name}/training_data/", "token"
+        )
     )
     return {"session": session, "features": features, "training": training}
 
