@@ -131,11 +131,11 @@ def test_neither_items_that_come_nor_another_day_make_files_outdated(rules: Cura
     ],
 )
 def test_each_setting_makes_files_of_interactions_outdated_and_none_those_of_items(other: CurationRules) -> None:
-    assert digest_settings(INTERACTIONS, other) != digest_settings(INTERACTIONS, RULES)
-    assert digest_settings(ITEMS, other) == digest_settings(ITEMS, RULES)
+    assert digest_settings(TABLES[INTERACTIONS], other) != digest_settings(TABLES[INTERACTIONS], RULES)
+    assert digest_settings(TABLES[ITEMS], other) == digest_settings(TABLES[ITEMS], RULES)
 
 
-def test_what_was_replaced_is_neither_outdated_nor_sorted_again(
+def test_what_was_superseded_is_neither_outdated_nor_validated_again(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in "ab":
@@ -145,13 +145,13 @@ def test_what_was_replaced_is_neither_outdated_nor_sorted_again(
     monkeypatch.setenv("MAX_HOURS_AHEAD", "48")
     monkeypatch.setenv("TENANTS", "sample")
     doctor = " ".join(gata("doctor").stdout.split())
-    assert "interactions of sample: 2 files sorted, 0 waiting; a catalogue of 0 items. " in doctor
+    assert "interactions of sample: 2 files validated, 0 waiting; a catalog of 0 items. " in doctor
     assert "1 file counts by other" in doctor
     assert "gata quarantine --tenant sample --replay" in doctor
     assert [one["file_id"] for one in said(gata("quarantine", "--tenant", "sample"))] == [b["file_id"]]
     assert [one["event"] for one in said(ingest("interactions", "a.csv"))] == ["FILE_REPLACED"]
     alone = gata("quarantine", "--tenant", "sample", "--replay", "--file", str(a["file_id"]))
-    assert (alone.exit_code, f"{b['file_id']} took its place" in alone.stderr) == (1, True)
+    assert (alone.exit_code, f"{b['file_id']} has superseded it" in alone.stderr) == (1, True)
 
 
 def test_one_content_under_two_names_lands_once_though_both_come_at_once(tmp_path: Path) -> None:

@@ -59,29 +59,29 @@ def test_a_file_that_was_replaced_is_told_so_when_it_is_sent_again_and_comes_bac
     curator = curator_of(workplace / "gata-data", "sample")
     for name in "abc":
         write(workplace, data, name)
-    (a,) = said(ingest(data.value, "a.csv"))
-    (b,) = said(ingest(data.value, "b.csv", "--replaces", str(a["file_id"])))
-    (c,) = said(ingest(data.value, "c.csv", "--replaces", str(b["file_id"])))
+    (a,) = said(ingest(data, "a.csv"))
+    (b,) = said(ingest(data, "b.csv", "--replaces", str(a["file_id"])))
+    (c,) = said(ingest(data, "c.csv", "--replaces", str(b["file_id"])))
     assert counting(curator, data) == ["c"]
     for name in "ab":
-        again = ingest(data.value, f"{name}.csv")
+        again = ingest(data, f"{name}.csv")
         assert again.exit_code == 0
         assert [(one["event"], one["replaced_by"]) for one in said(again)] == [("FILE_REPLACED", c["file_id"])]
-        shown = ingest(data.value, f"{name}.csv", "--summary", "table").stdout
+        shown = ingest(data, f"{name}.csv", "--summary", "table").stdout
         assert shown.startswith(f"REPLACED {name}.csv")
         assert f"--replaces {c['file_id']}" in shown
         assert "valid" not in shown
         assert counting(curator, data) == ["c"]
     for wrong in (b, a):
-        refused = ingest(data.value, "a.csv", "--replaces", str(wrong["file_id"]))
+        refused = ingest(data, "a.csv", "--replaces", str(wrong["file_id"]))
         assert refused.exit_code == 1
         assert wrong is a or f"--replaces {c['file_id']}" in refused.stderr
         assert counting(curator, data) == ["c"]
-    (back,) = said(ingest(data.value, "a.csv", "--replaces", str(c["file_id"])))
-    assert (back["event"], back["file_id"], back["replaced_by"]) == ("FILE_SORTED", a["file_id"], None)
+    (back,) = said(ingest(data, "a.csv", "--replaces", str(c["file_id"])))
+    assert (back["event"], back["file_id"], back["replaced_by"]) == ("FILE_VALIDATED", a["file_id"], None)
     assert counting(curator, data) == ["a"]
-    assert [one["event"] for one in said(ingest(data.value, "a.csv", "b.csv", "c.csv"))] == [
-        "FILE_SORTED",
+    assert [one["event"] for one in said(ingest(data, "a.csv", "b.csv", "c.csv"))] == [
+        "FILE_VALIDATED",
         "FILE_REPLACED",
         "FILE_REPLACED",
     ]
@@ -103,7 +103,7 @@ def test_a_command_that_is_repeated_changes_nothing(workplace: Path) -> None:
         write(workplace, INTERACTIONS, name)
     (a,) = said(ingest("interactions", "a.csv"))
     told = [said(ingest("interactions", "b.csv", "--replaces", str(a["file_id"])))[0] for _ in range(2)]
-    assert [(one["event"], one["replaces"]) for one in told] == [("FILE_SORTED", [a["file_id"]])] * 2
+    assert [(one["event"], one["replaces"]) for one in told] == [("FILE_VALIDATED", [a["file_id"]])] * 2
     assert counting(curator_of(workplace / "gata-data", "sample"), INTERACTIONS) == ["b"]
 
 

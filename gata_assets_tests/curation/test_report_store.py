@@ -115,7 +115,7 @@ def test_a_damaged_report_is_told_each_time_until_it_is_mended(tmp_path: Path) -
     mine.read_all(KIND)
     store.write(PLACES.report(KIND, "b"), b"{}")
     for _ in range(2):
-        with pytest.raises(DamagedTableError, match=r"b\.json is not a report"):
+        with pytest.raises(DamagedTableError, match=r"b\.json is not a complete report"):
             mine.read_all(KIND)
     mended = replace(report_of("b"), rows=5)
     mine.write(mended)

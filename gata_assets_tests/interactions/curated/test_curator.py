@@ -201,7 +201,7 @@ def test_tenants_touch_nothing_of_one_another(tmp_path: Path) -> None:
     before = {key: store.read(key) for key in store.list_keys("acme/")}
     store.write(damaged.places.raw(INTERACTIONS) + "x.parquet", b"garbage")
     store.write(damaged.places.report(INTERACTIONS) + "x.json", b"garbage")
-    with pytest.raises(StoreError, match="is not a report"):
+    with pytest.raises(StoreError, match="is not a complete report"):
         validate_new(damaged)
     curate_all(valid)
     assert {key: store.read(key) for key in store.list_keys("acme/")} == before
@@ -296,7 +296,7 @@ def test_a_part_that_is_gone_fails_the_check_and_leaves_the_day_as_it_was(tmp_pa
     made = curate_day(curator, DAY)
     assert not made.is_written
     (lost,) = broken(made.outcomes["no_row_is_lost"])
-    assert (lost.rule, lost.failed) == ("staged parts have the rows that were sorted", 1)
+    assert (lost.rule, lost.failed) == ("staged parts have the rows that were validated", 1)
     assert not curator.store.exists(curator.places.curated_day(DAY) + "manifest.json")
     curator.validate(report.raw_key)
     assert curate_day(curator, DAY).is_written
