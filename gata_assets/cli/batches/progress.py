@@ -145,7 +145,8 @@ class _Bar(_OnTerminal):
 
     def show(self, event: RunEvent) -> None:
         if self._done.see(event):
-            self._progress.update(self.task, completed=self._done.number, description=f"batch {event.batch_id}")
+            batch = f"batch {event.batch_id}"
+            self._progress.update(self.task, completed=self._done.number, description=batch, refresh=True)
 
 
 class _JsonProgress:
