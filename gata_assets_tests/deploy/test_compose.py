@@ -269,5 +269,10 @@ class TestStack:
         insert_postgres(stack.postgres, database_rows([bad]))
         failing = stack.launch()
         assert stack.wait_for(failing, "SUCCESS", "FAILURE") == "FAILURE"
-        tags = next({t["key"]: t["value"] for t in run["tags"]} for run in stack.runs() if run["id"] == failing)
-        assert tags["dagster/will_retry"] == "false"
+        # Dagster says it a moment after it has said that the run failed.
+
+        def will_retry() -> list[str]:
+            tags = [tag for run in stack.runs() if run["id"] == failing for tag in run["tags"]]
+            return [tag["value"] for tag in tags if tag["key"] == "dagster/will_retry"]
+
+        assert wait_for("word on a retry", will_retry) == ["false"]
