@@ -29,6 +29,7 @@ from gata_assets.settings.model import Settings, load_settings, variable_names
 from gata_assets.settings.table_specs import own_tables
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.description import describe_table
+from gata_assets_tests.support.stored_datasets import stored_key
 
 DECLARATION = '''
 """The tables of a chain of shops."""
@@ -153,7 +154,7 @@ class Chain:
     def rows(self, table: str, day: date | None = None) -> pl.DataFrame:
         """The curated rows."""
         folder = f"acme/curated/{table}/" + (f"{day}/" if day else "")
-        return pl.read_parquet(BytesIO(self.store.read(f"{folder}{table}.parquet")))
+        return pl.read_parquet(BytesIO(self.store.read(stored_key(self.store, folder, f"{table}.parquet"))))
 
 
 @pytest.fixture
