@@ -308,6 +308,23 @@ def test_prepare_brings_own_tables_up_to_date(settings: Settings, tmp_path: Path
     assert json.loads(again.stdout.splitlines()[-1])["written"] == []
 
 
+def test_a_file_of_an_own_table_with_a_lost_part_fails_prepare_and_nothing_else(
+    settings: Settings, tmp_path: Path
+) -> None:
+    for name, content in {"shops": SHOPS, "visits": HEADER + VISITS}.items():
+        (tmp_path / f"{name}.csv").write_text(content)
+        assert CliRunner().invoke(main, ["ingest", name, f"{name}.csv", "--tenant", "acme"]).exit_code == 0
+    plan = CliRunner().invoke(main, ["backfill", "2026010500", "2026010501", "--only", "tables", "--plan"])
+    assert (plan.exit_code, "0 to prepare" in plan.output) == (0, True)
+    (part,) = (tmp_path / "target dir" / "acme" / "staged" / "visits").iterdir()
+    part.write_bytes(b"other bytes")
+    result = CliRunner().invoke(main, ["prepare", "2026010500", "--only", "tables", "--summary", "json"])
+    assert result.exit_code == 1
+    failures = json.loads(result.stdout.splitlines()[-1])["failures"]
+    assert {asset.split()[0] for asset in failures} == {"acme/curated_visits"}
+    assert all("staged parts have the rows that were validated" in reason for reason in failures.values())
+
+
 def test_a_day_with_a_lost_staged_part_is_not_written(chain: Chain) -> None:
     chain.ingest("shops", "shops.csv", SHOPS)
     chain.ingest("visits", "visits.csv", HEADER + VISITS)

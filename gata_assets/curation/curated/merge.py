@@ -72,18 +72,22 @@ def merge_rows(spec: TableSpec, parts: Sequence[pl.DataFrame]) -> tuple[pl.DataF
     # The first frame gives columns that no part has, and the order of all.
     nothing = pl.DataFrame(schema={**spec.staged_schema, _FILE: pl.UInt32()})
     staged = pl.concat([nothing, *numbered], how="diagonal")
-    # Of two zeros that are equal which one stays would be by chance.
-    zeros = [pl.col(name) + 0.0 for name, kind in staged.schema.items() if kind.is_float()]
-    rows = staged.with_columns(zeros)
     if spec.repetitions is Repetitions.LATEST:
-        rows = rows.sort(*spec.key, _FILE, _LINE).unique(spec.key, keep="last", maintain_order=True)
+        rows = staged.sort(*spec.key, _FILE, _LINE).unique(spec.key, keep="last", maintain_order=True)
         curated = _derive(spec, rows)
     else:
         # No two rows are equal then, so that all columns are an order without a tie.
-        curated = _derive(spec, rows.drop(_FILE).unique())
+        curated = _derive(spec, _with_plain_zeros(staged.drop(_FILE)).unique())
         first = [spec.event_time] if spec.event_time else []
         curated = curated.sort(*first, *(name for name in curated.columns if name not in first))
     return curated, len(staged) - len(curated)
+
+
+def _with_plain_zeros(rows: pl.DataFrame) -> pl.DataFrame:
+    """0.0 for -0.0, which is equal: which of the two stays would be by chance. Polars leaves out an added zero."""
+    floats = {name: kind for name, kind in rows.schema.items() if kind.is_float()}
+    plain = (pl.when(pl.col(name) == 0).then(0.0).otherwise(pl.col(name)).alias(name) for name in floats)
+    return rows.with_columns(plain).cast(floats)
 
 
 def _derive(spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:

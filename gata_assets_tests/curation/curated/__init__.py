@@ -1,0 +1,1 @@
+"""Tests of curated tables of any kind."""
