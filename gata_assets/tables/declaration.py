@@ -120,7 +120,8 @@ def load_specs(module: str) -> tuple[TableSpec, ...]:
 def tables_by_name(specs: Iterable[TableSpec]) -> dict[str, TableSpec]:
     """Tables by name, those that others refer to before these.
 
-    Raises TableSpecError where two have one name, or one refers to a column that is not there, or is curated by day.
+    Raises TableSpecError where two have one name, tables refer to one another in a circle, or one refers to a column
+    that is not there, of another type, or curated by day.
     """
     found: dict[str, TableSpec] = {}
     for spec in specs:
@@ -129,23 +130,29 @@ def tables_by_name(specs: Iterable[TableSpec]) -> dict[str, TableSpec]:
         found[spec.table] = spec
     ordered: dict[str, TableSpec] = {}
 
-    def add(spec: TableSpec) -> None:
-        for reference in spec.references.values():
-            if reference.table not in found or reference.column not in found[reference.table].curated_schema:
-                raise TableSpecError(
-                    f"{spec.table} refers to {reference.table}.{reference.column}, which is no column."
-                )
-            if found[reference.table].partition_by:
-                raise TableSpecError(
-                    f"{spec.table} refers to {reference.table}, which is curated by day, not in one file."
-                )
-            if reference.table not in ordered and reference.table != spec.table:
-                add(found[reference.table])
+    def add(spec: TableSpec, path: tuple[str, ...] = ()) -> None:
+        if spec.table in path:
+            raise TableSpecError(f"tables refer to one another in a circle: {' → '.join((*path, spec.table))}.")
+        for name, reference in spec.references.items():
+            target = found.get(reference.table)
+            _require_reference(spec.column(name), f"{spec.table}.{name}", reference, target)
+            if target and target.table not in ordered and target is not spec:
+                add(target, (*path, spec.table))
         ordered.setdefault(spec.table, spec)
 
     for spec in found.values():
         add(spec)
     return ordered
+
+
+def _require_reference(column: ColumnSpec, place: str, reference: Reference, target: TableSpec | None) -> None:
+    to = f"{reference.table}.{reference.column}"
+    if target is None or reference.column not in target.curated_schema:
+        raise TableSpecError(f"{place} refers to {to}, which is no column.")
+    if target.partition_by:
+        raise TableSpecError(f"{place} refers to {to}, which is curated by day, not in one file.")
+    if (kind := target.curated_schema[reference.column]) != column.dtype:
+        raise TableSpecError(f"{place} is {column.dtype}, and refers to {to}, which is {kind}.")
 
 
 def mapped(spec: TableSpec, mapping: RawMapping) -> TableSpec:
@@ -186,6 +193,7 @@ def _checked(spec: TableSpec) -> TableSpec:
     """The table, when what it says of itself fits together; raises TableSpecError."""
     names = [column.name for column in spec.columns]
     _require(spec, re.fullmatch(r"[a-z][a-z0-9_]*", spec.table), "its name is of a-z, 0-9 and _")
+    _require(spec, not {*names} & _RESERVED, f"no column is named {', '.join(sorted(_RESERVED))}")
     _require(spec, {*spec.key} <= {*names}, "its key is of its columns")
     _require(spec, spec.key or spec.repetitions is Repetitions.EXACT, "the latest row is that of a key")
     event = spec.column(spec.event_time) if spec.event_time in names else None
@@ -228,10 +236,14 @@ def _check_column(spec: TableSpec, column: ColumnSpec, names: list[str]) -> None
     require(column.code_of in (None, *names) and column.key_of in (None, *names), "derived columns name another")
     require(column.code_of is None or spec.column(column.code_of).allowed_values, "codes are of allowed values")
     require(column.key_of is None or kind == pl.UInt64(), "keys are UInt64")
+    source = spec.column(column.key_of) if column.key_of else None
+    require(source is None or (source.dtype == pl.String() and not source.nullable), "keys are of texts always given")
     kinds = {"given", "type", "window", "reference", *(str(check.name) for check in column.checks)}
     _require_known(f"{spec.table}.{column.name}", "rules", column.rules, kinds)
 
 
+# What quarantine and staged rows have beside the columns.
+_RESERVED = frozenset({"row", "rules", "source_file", "source_record", "source_line"})
 _FLOATS, _SIGNED = (pl.Float32(), pl.Float64()), (pl.Int8(), pl.Int16(), pl.Int32(), pl.Int64())
 _UNSIGNED = (pl.UInt8(), pl.UInt16(), pl.UInt32(), pl.UInt64())
 _TYPES = (pl.String(), pl.Boolean(), pl.Date(), _INSTANT, *_FLOATS, *_SIGNED, *_UNSIGNED)

@@ -105,4 +105,4 @@ def test_a_table_that_takes_the_name_of_another_is_refused(module: Callable[[str
 
 
 def test_a_reference_to_a_table_that_is_curated_by_day_is_refused(module: Callable[[str], str]) -> None:
-    assert "returns refers to orders, which is curated by day" in refused(module(BY_DAY))
+    assert "returns.order_id refers to orders.order_id, which is curated by day" in refused(module(BY_DAY))

@@ -83,6 +83,8 @@ TEXT, NUMBER, AT = str, float, Instant
         ({}, {"a": (pl.UInt8, {"metadata": {"code_of": "b"}})}, "derived columns name another"),
         ({}, {"a": (pl.UInt8, {"metadata": {"code_of": "b"}}), "b": (TEXT, {})}, "codes are of allowed values"),
         ({}, {"a": (pl.Int64, {"metadata": {"key_of": "b"}}), "b": (TEXT, {})}, "keys are UInt64"),
+        ({}, {"a": (pl.UInt64, {"metadata": {"key_of": "b"}}), "b": (NUMBER, {})}, "keys are of texts always given"),
+        ({}, {"a": (TEXT, {}), "source_line": (pl.Int64, {})}, "no column is named row, rules, source_file"),
         ({}, {"a": (TEXT, {"metadata": {"references": "items"}})}, "references are"),
         ({}, {"a": (TEXT, {"metadata": {"rules": {"isin": "a_is_known"}}})}, "rules has unknown keys: isin"),
     ],
@@ -136,8 +138,15 @@ def test_tables_come_after_those_that_they_refer_to() -> None:
     sales = declared({"table": "sales"}, item_id=(TEXT, {"metadata": strict}))
     assert list(tables_by_name([sales, items])) == ["items", "sales"]
     assert sales.references == {"item_id": Reference("items", "item_id", ReferenceMode.REJECT)}
-    with pytest.raises(TableSpecError, match=r"sales refers to items\.item_id"):
+    with pytest.raises(TableSpecError, match=r"sales\.item_id refers to items\.item_id, which is no"):
         tables_by_name([sales])
+    numbered = declared({"table": "numbered"}, item_id=(pl.Int64, {"metadata": strict}))
+    with pytest.raises(TableSpecError, match=r"numbered\.item_id is Int64, and refers to items\.item_id"):
+        tables_by_name([numbered, items])
+    first = declared({"table": "first"}, a=(TEXT, {"metadata": {"references": "second.a"}}))
+    second = declared({"table": "second"}, a=(TEXT, {"metadata": {"references": "first.a"}}))
+    with pytest.raises(TableSpecError, match="in a circle: first → second → first"):
+        tables_by_name([first, second])
     with pytest.raises(TableSpecError, match="two tables are named items"):
         tables_by_name([items, declared({"table": "items"}, item_id=(TEXT, {}))])
 

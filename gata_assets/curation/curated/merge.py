@@ -73,14 +73,15 @@ def merge_rows(spec: TableSpec, parts: Sequence[pl.DataFrame]) -> tuple[pl.DataF
     nothing = pl.DataFrame(schema={**spec.staged_schema, _FILE: pl.UInt32()})
     staged = pl.concat([nothing, *numbered], how="diagonal")
     if spec.repetitions is Repetitions.LATEST:
-        rows = staged.sort(*spec.key, _FILE, _LINE).unique(spec.key, keep="last", maintain_order=True)
-        curated = _derive(spec, rows)
+        # The key may be of words that codes stand for in staged rows.
+        ordered = _derive(spec, staged).sort(*spec.key, _FILE, _LINE)
+        curated = ordered.unique(spec.key, keep="last", maintain_order=True)
     else:
         # No two rows are equal then, so that all columns are an order without a tie.
         curated = _derive(spec, _with_plain_zeros(staged.drop(_FILE)).unique())
         first = [spec.event_time] if spec.event_time else []
-        curated = curated.sort(*first, *(name for name in curated.columns if name not in first))
-    return curated, len(staged) - len(curated)
+        curated = curated.sort(*first, *(name for name in spec.curated_schema if name not in first))
+    return curated.select(*spec.curated_schema), len(staged) - len(curated)
 
 
 def _with_plain_zeros(rows: pl.DataFrame) -> pl.DataFrame:
@@ -91,7 +92,7 @@ def _with_plain_zeros(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _derive(spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
-    """Add words to codes, and keys to ids; gives the columns of the curated table in its order."""
+    """Add words to codes, and keys to ids."""
     for column in spec.columns:
         if column.code_of:
             word = spec.column(column.code_of)
@@ -102,7 +103,7 @@ def _derive(spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
             rows = rows.with_columns(words.alias(word.name))
         elif column.key_of:
             rows = rows.with_columns(hash_ids(rows[column.key_of]).alias(column.name))
-    return rows.select(*spec.curated_schema)
+    return rows
 
 
 def _check_key(spec: TableSpec, rows: pl.DataFrame) -> list[Outcome]:

@@ -58,8 +58,9 @@ class Prices(pa.DataFrameModel):
     """The latest price of each article in each currency."""
 
     article: str
-    currency: str
+    currency: str = pa.Field(isin=("EUR", "SEK"))
     price: pl.Float32 = pa.Field(nullable=True)
+    currency_code: pl.UInt8 = pa.Field(metadata={"code_of": "currency"})
 
     class Config:
         """Exactly these columns, in this order."""
@@ -118,12 +119,12 @@ def test_words_come_back_from_codes_and_keys_from_ids() -> None:
 
 
 def test_the_latest_row_of_a_key_is_that_of_the_last_file_and_line() -> None:
-    first = staged(PRICES, [("pen", "EUR", 1.0, 2), ("pen", "EUR", 2.0, 9), ("pen", "SEK", 20.0, 3)])
-    second = staged(PRICES, [("pen", "EUR", None, 2), ("ink", "EUR", None, 3)], "price")
+    first = staged(PRICES, [("pen", 1.0, 0, 2), ("pen", 2.0, 0, 9), ("pen", 20.0, 1, 3)])
+    second = staged(PRICES, [("pen", None, 0, 2), ("ink", None, 0, 3)], "price")
     curated, dropped = merge_rows(PRICES, [first, second])
-    assert curated.rows() == [("ink", "EUR", None), ("pen", "EUR", None), ("pen", "SEK", 20.0)]
+    assert curated.rows() == [("ink", "EUR", None, 0), ("pen", "EUR", None, 0), ("pen", "SEK", 20.0, 1)]
     assert dropped == 2
-    assert merge_rows(PRICES, [second, first])[0].rows()[1] == ("pen", "EUR", 2.0)
+    assert merge_rows(PRICES, [second, first])[0].rows()[1] == ("pen", "EUR", 2.0, 0)
     assert merge_rows(PRICES, [])[0].schema == pl.Schema(PRICES.curated_schema)
 
 
