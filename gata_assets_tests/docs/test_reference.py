@@ -7,7 +7,7 @@ import pytest
 from gata_assets.cli.main import main
 from gata_assets.definitions import build_definitions
 from gata_assets.settings.model import parse_settings, variable_names
-from gata_assets_tests.docs.pages import ROOT
+from gata_assets_tests.docs.pages import DOCS, ROOT
 from gata_assets_tests.reference import COMMAND, PAGES, REFERENCE, checks_page, commands_page, settings_page
 
 
@@ -27,3 +27,10 @@ def test_example_env_has_every_setting_with_its_default() -> None:
     example = (ROOT / "example.env").read_text()
     for variable in variable_names():
         assert f"\n{variable}=" in example or f"\n#{variable}=" in example, variable
+
+
+def test_every_sensor_and_schedule_is_on_the_page_about_automation() -> None:
+    page = (DOCS / "automation.md").read_text()
+    repository = build_definitions(parse_settings({})).get_repository_def()
+    names = {one.name for one in (*repository.sensor_defs, *repository.schedule_defs)}
+    assert {name for name in names if f"`{name}`" not in page} == set()
