@@ -87,8 +87,10 @@ def merge_rows(spec: TableSpec, parts: Sequence[pl.DataFrame]) -> tuple[pl.DataF
 def _with_plain_zeros(rows: pl.DataFrame) -> pl.DataFrame:
     """0.0 for -0.0, which is equal: which of the two stays would be by chance. Polars leaves out an added zero."""
     floats = {name: kind for name, kind in rows.schema.items() if kind.is_float()}
-    plain = (pl.when(pl.col(name) == 0).then(0.0).otherwise(pl.col(name)).alias(name) for name in floats)
-    return rows.with_columns(plain).cast(floats)
+    return rows.with_columns(
+        pl.when(pl.col(name) == 0).then(0.0).otherwise(pl.col(name)).cast(kind).alias(name)
+        for name, kind in floats.items()
+    )
 
 
 def _derive(spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
