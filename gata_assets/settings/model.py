@@ -141,6 +141,8 @@ def _written(default: object) -> str | None:
     """A default as it is written in a file of settings; None where the variable is unset by default."""
     if default is None:
         return None
+    if isinstance(default, bool):
+        return "yes" if default else "no"
     return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
