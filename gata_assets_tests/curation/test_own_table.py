@@ -247,13 +247,13 @@ def test_an_own_table_goes_from_raw_files_to_curated_rows_and_back_for_correctio
     assert chain.rows("visits", date(2026, 1, 3)).is_empty()
 
     # The missing shop comes after its visitors: replay validates them again.
-    chain.ingest("shops", "later.csv", "shop_id\ns9\n")
+    chain.ingest("shops", "again.csv", "shop_id,city\ns9,\ns2,Milan\n")
     (again,) = chain.quarantine("--replay")
     assert (again["file_id"], again["valid"], again["rejected"]) == (second["file_id"], 5, 1)
     assert chain.curate("visits", days=("2026-01-02", "2026-01-02")).success
     assert chain.rows("visits", date(2026, 1, 2)).filter(shop_id="s9")["customer_id"].to_list() == ["c3"]
     # What visits refer to was brought up to date by the run, and recorded.
-    assert chain.rows("shops")["shop_id"].to_list() == ["s1", "s2", "s9"]
+    assert chain.rows("shops").rows() == [("s1", "Paris"), ("s2", "Milan"), ("s9", None)]
 
 
 def test_dagster_shows_an_own_table_with_columns_and_checks(chain: Chain) -> None:
@@ -357,6 +357,10 @@ def test_the_sensor_asks_for_own_tables_whose_files_wait_or_are_stale(chain: Cha
     assert chain.curate("shops", "visits", days=(asked.tags[RANGE_TAGS[0]], asked.tags[RANGE_TAGS[1]])).success
     assert chain.rows("visits", date(2026, 1, 2)).height == 2
     assert tick() == []
+    # What a command has validated waits no more, and leaves a day stale.
+    chain.ingest("visits", "more.csv", HEADER + f"s1,c9,{FIRST},look,,1,0\n")
+    (asked,) = tick()
+    assert asked.tags[RANGE_TAGS[0]] == "2026-01-02"
 
 
 def test_commands_list_the_tables_and_print_the_page_of_one(settings: Settings) -> None:
