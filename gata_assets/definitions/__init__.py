@@ -1,6 +1,6 @@
-"""Assembly only: settings in, Dagster definitions out. Imported by entry points alone.
+"""Assembles Dagster's definitions from settings, and nothing else. Only entry points import it.
 
-`defs` is what `workspace.yaml` loads; it reads the settings when it is first asked for.
+`defs` is what `workspace.yaml` loads; it reads the settings when it is first accessed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from gata_assets.tickets.assets.jobs import PREPARE_TICKETS, build_jobs
 from gata_assets.tickets.sources.base import TicketSource
 from gata_assets.tickets.sources.shared_read import SharedTickets
 
-# A batch is prepared when its general dataset is.
+# A batch counts as prepared when its general dataset is.
 _GENERAL = "general_split"
 
 
@@ -42,7 +42,7 @@ def build_definitions(
     alerts: AlertChannel | None = None,
     logger: dg.LoggerDefinition | None = None,
 ) -> dg.Definitions:
-    """The whole project for these settings; an argument that is given replaces what they would choose."""
+    """The project's definitions for these settings; a given argument replaces what they would choose."""
     partitions = batch_partitions(settings.project.first_batch_id)
     store = object_store or build_store(settings)
     options = AssetOptions(
@@ -80,7 +80,7 @@ def build_definitions(
     )
     if not settings.tenants_prepared:
         return tickets
-    # Where tickets alone are prepared, what interactions need is not loaded.
+    # Where only tickets are prepared, the modules of interactions are not loaded.
     from gata_assets.definitions.interactions import build_interaction_definitions
     from gata_assets.definitions.own_tables import build_own_table_definitions
 
@@ -95,7 +95,7 @@ def _backfill_policy(settings: Settings) -> dg.BackfillPolicy:
 
 
 def _as_resource(source: TicketSource | SharedTickets) -> Any:
-    # What is shared between runs must not be copied by each of them.
+    # Runs share these tickets, so Dagster must not copy them for each run.
     return dg.ResourceDefinition.hardcoded_resource(source) if isinstance(source, SharedTickets) else source
 
 
@@ -109,7 +109,7 @@ def build_source(settings: Settings) -> TicketSource:
         case SourceKind.POSTGRESQL:
             from gata_assets.tickets.sources.postgres import PostgresTickets
 
-            # By name, so that the password is not part of the configuration that the UI shows.
+            # By name, so that the configuration in the UI does not contain the password.
             return PostgresTickets(url=dg.EnvVar("TICKETS_URL"))
         case SourceKind.DATA_API:
             from gata_assets.tickets.sources.data_api import DataApiTickets
@@ -117,13 +117,13 @@ def build_source(settings: Settings) -> TicketSource:
             return DataApiTickets(
                 cluster_arn=settings.tickets.db_arn or "",
                 secret_arn=settings.tickets.db_secret_arn or "",
-                # A cluster answers in its own region only, and its ARN says which that is.
+                # A cluster answers only in its own region, which its ARN names.
                 region=(settings.tickets.db_arn or "").split(":")[3],
             )
 
 
 def build_alerts(settings: Settings) -> AlertChannel:
-    """Where failed runs are reported to: the topic of the settings, or the log."""
+    """The channel to which failed runs are reported: the topic of the settings, or the log."""
     return (
         SnsAlerts(topic_arn=settings.automation.alert_topic_arn)
         if settings.automation.alert_topic_arn
@@ -132,7 +132,7 @@ def build_alerts(settings: Settings) -> AlertChannel:
 
 
 def open_source(settings: Settings) -> TicketSource:
-    """The ticket source for use outside of a run, where no variable is resolved by Dagster."""
+    """The ticket source for use outside of a run, where Dagster resolves no variables."""
     source = build_source(settings)
     if settings.tickets.source_kind is SourceKind.POSTGRESQL and settings.tickets.url:
         return source.model_copy(update={"url": settings.tickets.url.get_secret_value()})

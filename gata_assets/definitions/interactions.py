@@ -26,7 +26,7 @@ def build_interaction_definitions(
     *,
     engine: InteractionEngine | None,
 ) -> dg.Definitions:
-    """The interactions of all tenants; an engine that is given replaces the one that the settings choose."""
+    """The interactions of all tenants; a given engine replaces the one that the settings choose."""
     rules = InteractionAssetRules(
         curation=settings.interactions.curation_rules,
         interactions=settings.interactions.rules,
@@ -34,10 +34,10 @@ def build_interaction_definitions(
         engine=settings.interactions.engine.value,
     )
     assets = {tenant: build_interaction_assets(tenant, rules, options) for tenant in settings.tenants_prepared}
-    curated = [key for catalogue, days, _ in assets.values() for key in (*catalogue.keys, *days.keys)]
+    curated = [key for catalog, days, _ in assets.values() for key in (*catalog.keys, *days.keys)]
     batches = [key for _, _, batches in assets.values() for key in batches.keys]
     return dg.Definitions(
-        assets=[one for of_tenant in assets.values() for one in of_tenant],
+        assets=[asset for tenant_assets in assets.values() for asset in tenant_assets],
         jobs=build_interaction_jobs(curated, batches),
         sensors=[
             build_new_files_sensor(

@@ -30,7 +30,7 @@ OWN_TABLES_SENSOR = "new_files_of_own_tables_sensor"
 
 
 def build_own_table_definitions(settings: Settings, options: AssetOptions) -> dg.Definitions:
-    """The own tables of all tenants; empty where none is declared. The store is the interactions' resource."""
+    """The own tables of all tenants; empty if none is declared. The store is the interactions' resource."""
     own = own_tables(settings)
     if not own:
         return dg.Definitions()
@@ -72,7 +72,7 @@ def open_table_curator(
     settings: Settings, tenant: str, store: ObjectStore, present: datetime | None = None
 ) -> TableCurator:
     """The curator of a tenant's tables of every kind but interactions, which are merged by their own rules."""
-    # Here, since it loads compiled kernels, and definitions are loaded all the time.
+    # Imported here, since it loads compiled kernels and definitions are loaded often.
     from gata_assets.curation.curated.curator import TableCurator
 
     rules, tables = settings.interactions.curation_rules, all_tables(settings)

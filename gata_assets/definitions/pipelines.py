@@ -19,7 +19,7 @@ from gata_assets.tickets.sources.shared_read import SharedTickets
 
 @dataclass(frozen=True)
 class Workbench:
-    """What pipelines are built from: the settings, and the definitions with the logger of whoever follows the runs."""
+    """What pipelines are built from: the settings, and the definitions with the logger of the command."""
 
     settings: Settings
     logger: dg.LoggerDefinition
@@ -34,7 +34,7 @@ class Workbench:
         return self.definitions.resolve_job_def(name)
 
     def ticket_job(self, shared: SharedTickets | None) -> dg.JobDefinition:
-        """The job that prepares tickets; with tickets that runs share, one of its own."""
+        """The job that prepares tickets; a separate one if runs share their tickets."""
         if shared is None:
             return self.job(PREPARE_TICKETS)
         definitions = build_definitions(self.settings, ticket_source=shared, logger=self.logger)
@@ -58,7 +58,7 @@ def build_ticket_pipelines(bench: Workbench) -> list[Pipeline]:
 
 
 def build_table_pipelines(bench: Workbench) -> list[Pipeline]:
-    """A pipeline for each tenant, where there are own tables."""
+    """A pipeline for each tenant, if there are own tables."""
     settings = bench.settings
     if not settings.tenants_prepared or not settings.project.table_specs:
         return []
@@ -76,7 +76,7 @@ def build_table_pipelines(bench: Workbench) -> list[Pipeline]:
 
 
 def build_interaction_pipelines(bench: Workbench) -> list[Pipeline]:
-    """A pipeline for each tenant; whoever prepares tickets alone does not load what these need."""
+    """A pipeline for each tenant; where only tickets are prepared, the modules of interactions are not loaded."""
     settings = bench.settings
     if not settings.tenants_prepared:
         return []

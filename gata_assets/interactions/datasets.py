@@ -1,6 +1,6 @@
-"""The two datasets that a batch has of a tenant's interactions: features and training data.
+"""The two datasets of a batch of a tenant's interactions: features and training data.
 
-A dataset's manifest says from which curated days and catalog, and with which settings it was built. Values only:
+A dataset's manifest records the curated days, the catalog and the settings that it was built from. Values only:
 `assets.write_tables` writes them.
 """
 
@@ -16,7 +16,7 @@ from gata_assets.batches import Window
 from gata_assets.curation.layout import MANIFEST_FILE, TenantLayout
 from gata_assets.tables.manifests import FileEntry, Manifest, decode_manifest, describe_span
 
-# The assets of a tenant that batches are made from.
+# The assets of a tenant that batches are built from.
 CURATED_INTERACTIONS = "curated_interactions"
 CURATED_ITEMS = "curated_items"
 
@@ -52,7 +52,7 @@ class DatasetKind(StrEnum):
 class BatchDataset:
     """A dataset of a batch, or (`is_made` is false) the reason why there is none.
 
-    `numbers` are counts by table, `made_from` digests of what it was built from.
+    `numbers` are counts by table, `made_from` are digests of what it was built from.
     """
 
     name: DatasetKind
@@ -67,7 +67,7 @@ class BatchDataset:
     code_version: str
 
     def manifest(self, files: Mapping[str, FileEntry], schema: Mapping[str, Any]) -> Manifest:
-        """Its manifest, when these files are written; `schema` has the columns and their types by table."""
+        """The manifest for these written files; `schema` has the columns and their types by table."""
         details = {
             "tenant": self.tenant,
             "batch_id": self.batch_id,
@@ -81,7 +81,7 @@ class BatchDataset:
 
 @dataclass(frozen=True)
 class StoredTables:
-    """What a complete dataset says of itself; `sha256` tells its content from any other, `files` are their names."""
+    """The content of a complete dataset's manifest; `sha256` identifies the dataset, `files` are its file names."""
 
     is_made: bool
     reason: str
@@ -92,25 +92,30 @@ class StoredTables:
 
     @classmethod
     def of(cls, manifest: Manifest) -> StoredTables:
-        """From a manifest; raises KeyError for one that is of no batch."""
-        said = manifest.details
+        """From a manifest; raises KeyError for one that belongs to no batch."""
+        details = manifest.details
         names = tuple(sorted(manifest.files))
         return cls(
-            bool(said["is_made"]), str(said["reason"]), manifest.settings, manifest.made_from, manifest.digest, names
+            bool(details["is_made"]),
+            str(details["reason"]),
+            manifest.settings,
+            manifest.made_from,
+            manifest.digest,
+            names,
         )
 
     def keys(self, prefix: str, table: str) -> list[str]:
-        """The keys of the parts of a table, in their order, below the dataset's folder."""
+        """The keys of a table's parts, in order; `prefix` is the dataset's folder."""
         return [prefix + name for name in self.files if name.startswith(f"{table}/")]
 
     def is_made_with(self, settings: Settings, name: DatasetKind) -> bool:
-        """Whether a dataset of that name was built with the settings that shape it."""
+        """Whether it was built with the settings that shape the dataset of that name."""
         shaping = _SHAPING_FEATURES if name is DatasetKind.FEATURES else settings
         return all(self.settings.get(key) == settings[key] for key in shaping)
 
 
 def read_stored(content: bytes) -> StoredTables | None:
-    """What a manifest says; None for one that is withdrawn or is of no batch. Raises ManifestVersionError."""
+    """The content of a manifest; None if it is withdrawn or belongs to no batch. Raises ManifestVersionError."""
     manifest = decode_manifest(content)
     try:
         return StoredTables.of(manifest) if manifest else None
@@ -119,5 +124,5 @@ def read_stored(content: bytes) -> StoredTables | None:
 
 
 def digest_days(digests: Sequence[str]) -> dict[str, str | int]:
-    """So many curated days as one digest, in their order."""
+    """The digests of curated days, in order, as one digest with the number of days."""
     return {"days": len(digests), "sha256": sha256("\n".join(digests).encode()).hexdigest()}

@@ -1,7 +1,7 @@
 """The tables of the interaction pipeline: curated interactions and items, features and training rows.
 
-A model says columns, types and rules. Every formula stands once, in the description of its column; a ratio whose
-denominator is zero is null. Instants are UTC, in microseconds.
+A model defines columns, types and rules. Every formula is written once, in the description of its column; a ratio with
+a zero denominator is null. Instants are UTC, in microseconds.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ class NegativeSamples(pa.DataFrameModel):
 
 
 def _as_in(table: type[pa.DataFrameModel], column: str) -> str:
-    """What another table's column is said to hold, with the table's name."""
+    """The description of another table's column, with the table's name."""
     schema = table.to_schema()
     return f"As in {schema.name}: {schema.columns[column].description}"
 

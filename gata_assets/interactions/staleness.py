@@ -1,4 +1,4 @@
-"""Whether a tenant's stored datasets of a batch are those that would be built now: one decision for all who ask."""
+"""Whether a tenant's stored datasets of a batch equal those that would be built now: one decision for all callers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from gata_assets.orchestration.batch_status import MISSING, BatchStatus, Reason
 
 @dataclass(frozen=True)
 class Present:
-    """What a batch would be built from now: `made_from` of each dataset as a manifest says it, but for features.
+    """What a batch would be built from now: `made_from` of each dataset as in its manifest, except for features.
 
-    `is_to_be_curated`: files that have been validated bring rows of its window.
+    `is_to_be_curated`: curating files that have been validated will change the rows of its window.
     """
 
     made_from: Mapping[DatasetKind, Mapping[str, Any]]
@@ -23,7 +23,7 @@ class Present:
 
 
 def find_differences(stored: StoredTables, name: DatasetKind, present: Present) -> frozenset[Reason]:
-    """How a stored dataset differs. Days of windows of different lengths cannot be compared: that is settings."""
+    """How a stored dataset differs; windows of different lengths differ in settings, and rows cannot be compared."""
     found = set()
     then, now = (made_from.get(CURATED_INTERACTIONS, {}) for made_from in (stored.made_from, present.made_from[name]))
     if then.get("days") != now.get("days") or not stored.is_made_with(present.settings, name):
@@ -36,9 +36,9 @@ def find_differences(stored: StoredTables, name: DatasetKind, present: Present) 
 
 
 def batch_status(features: StoredTables | None, training: StoredTables | None, present: Present) -> BatchStatus:
-    """How a batch's two stored datasets compare with what would be built now; None is one that is not complete.
+    """How a batch's two stored datasets compare with what would be built now; None is an incomplete dataset.
 
-    Training data of other features than those that are stored are no batch.
+    Training data built from other features than the stored ones are not a complete batch.
     """
     if features is None or training is None or training.made_from.get(DatasetKind.FEATURES.value) != features.sha256:
         return MISSING

@@ -1,4 +1,4 @@
-"""The settings of what runs by itself: the sensor of new tickets, the schedule, alerts and what is overdue."""
+"""The settings of automation: the sensor of new tickets, the schedule, alerts and what is overdue."""
 
 from __future__ import annotations
 

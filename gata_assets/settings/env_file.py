@@ -1,4 +1,4 @@
-"""Reading a `.env`-style file of settings: NAME=value lines, comments, quotes.
+"""Reads a `.env`-style file of settings: NAME=value lines, comments, quotes.
 
 Nothing is ignored silently: a misspelled name or a line that cannot be read is an error.
 """
@@ -13,7 +13,7 @@ from dotenv.parser import parse_stream
 
 from gata_assets.errors import SettingsError
 
-# Variables that a settings file may have besides ours: they are for the AWS SDK, Dagster or Python.
+# Prefixes of other variables that a settings file may have: those of the AWS SDK, Dagster and Python.
 FOREIGN_PREFIXES = ("AWS_", "DAGSTER_", "PYTHON")
 
 
@@ -21,7 +21,7 @@ def read_env_file(path: Path, *, known: Sequence[str]) -> dict[str, str]:
     """The variables of a file that are not empty.
 
     Raises SettingsError for a line that is not NAME=value, for a file that is not text, and for a variable that is
-    neither among the known ones nor of the AWS SDK, of Dagster or of Python.
+    neither known nor one of the AWS SDK, Dagster or Python.
     """
     values = _parse(path)
     unknown = [name for name in values if name not in known and not name.startswith(FOREIGN_PREFIXES)]

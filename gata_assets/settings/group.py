@@ -1,4 +1,4 @@
-"""What every group of settings has in common: how a field gets its variable, and that values are fixed.
+"""What all groups of settings share: how a field gets its variable, and that values are immutable.
 
 A group is one domain's part of `settings.model.Settings`. Nothing in the groups reads the environment.
 """
@@ -9,6 +9,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class SettingsGroup(BaseModel):
-    """One domain's settings; a field's variable is its alias, which is its name in capitals unless it has another."""
+    """One domain's settings; a field's variable is its alias, by default its name in capitals."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, alias_generator=str.upper)

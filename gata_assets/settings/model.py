@@ -31,7 +31,7 @@ SAMPLE_TENANT = "sample"
 
 
 class Settings(BaseModel):
-    """All settings by group; which rules follow from more than one group is decided here."""
+    """All settings by group; rules that depend on more than one group are derived here."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -43,14 +43,14 @@ class Settings(BaseModel):
 
     @property
     def tenants_prepared(self) -> tuple[str, ...]:
-        """Whose interactions are prepared; those of the sample while no tickets and no tenants are named."""
+        """The tenants whose interactions are prepared; the sample's while no tickets and no tenants are configured."""
         if self.interactions.tenants is None:
             return (SAMPLE_TENANT,) if self.tickets.source_kind is SourceKind.SAMPLE else ()
         return self.interactions.tenants
 
     @property
     def arrival_rules(self) -> ArrivalRules:
-        """When new tickets ask for a batch."""
+        """When new tickets request a batch."""
         return ArrivalRules(
             training_period_days=self.tickets.training_period,
             low_volume_period_days=self.tickets.low_volume_period,
@@ -62,7 +62,7 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True)
 class SettingDescription:
-    """A variable as pages list it; `default` and `example` are written as in a file of settings."""
+    """A variable as pages list it; `default` and `example` are written as in a settings file."""
 
     variable: str
     group: str
@@ -112,8 +112,8 @@ def load_settings(env_file: Path | None = None) -> Settings:
     """The settings of this process: the environment, and below it a `.env`-style file.
 
     The file is `env_file`, or the one that GATA_ENV_FILE names, or `local.env` where it exists. Its variables
-    are put into the environment (never over one that is there), so that boto3 and Dagster see them too.
-    Raises SettingsError, also for a file that is missing or has a variable that is not known.
+    are added to the environment (never replacing one that is set), so that boto3 and Dagster see them too.
+    Raises SettingsError, also for a file that is missing or has an unknown variable.
     """
     named = env_file or (Path(variables()[ENV_FILE_VARIABLE]) if variables().get(ENV_FILE_VARIABLE) else None)
     path = named or Path(DEFAULT_ENV_FILE)
@@ -129,8 +129,8 @@ def load_settings(env_file: Path | None = None) -> Settings:
 
 def _fields() -> Iterator[tuple[str, str, FieldInfo]]:
     """Each field with its group and its variable."""
-    for group, of_group in Settings.model_fields.items():
-        model = of_group.annotation
+    for group, group_field in Settings.model_fields.items():
+        model = group_field.annotation
         assert isinstance(model, type)  # noqa: S101 - pydantic's type is wider
         assert issubclass(model, BaseModel)  # noqa: S101 - the same
         for field in model.model_fields.values():
@@ -138,7 +138,7 @@ def _fields() -> Iterator[tuple[str, str, FieldInfo]]:
 
 
 def _written(default: object) -> str | None:
-    """A default as it is written in a file of settings; None where the variable is unset by default."""
+    """A default as written in a settings file; None if the variable is unset by default."""
     if default is None:
         return None
     if isinstance(default, bool):
@@ -146,7 +146,7 @@ def _written(default: object) -> str | None:
     return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
-# Faults in our words, by pydantic's error types; ours are in words already.
+# Our messages for pydantic's error types; errors of our own validators have messages already.
 _FAULTS = {
     "int_parsing": "is not a whole number",
     "int_from_float": "is not a whole number",
@@ -161,7 +161,7 @@ def _fault(problem: dict[str, object], given: Mapping[str, Mapping[str, str]]) -
     if len(location) < 2:
         return str(problem["msg"])
     group, variable = str(location[0]), str(location[1])
-    described = next(one for one in describe_settings() if one.variable == variable)
+    described = next(setting for setting in describe_settings() if setting.variable == variable)
     fault = _FAULTS.get(str(problem["type"]), str(problem["msg"]).replace("Input should", "should"))
     shown = "" if described.is_secret else f"'{given[group].get(variable, '')[:60]}' "
     return f"{variable}: {shown}{fault}. {described.description} Example: {variable}={described.example}"

@@ -1,4 +1,4 @@
-"""What concerns the project as a whole: log lines, the first batch, ranges, owners, revision, tables of users."""
+"""The settings of the whole project: logs, the first batch, ranges, owners, revision, tables of users."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ from gata_assets.tables.spec import TableSpec
 
 
 def all_tables(settings: Settings) -> dict[str, TableSpec]:
-    """All tables by name, those that others refer to before these; raises SettingsError for a wrong declaration."""
+    """All tables by name, referenced tables first; raises SettingsError for a wrong declaration."""
     try:
         declared = [spec for module in settings.project.table_specs or () for spec in load_specs(module)]
-        # A table that a module imports from another is the same one.
+        # A table that one module imports from another is the same object, and counts once.
         return tables_by_name(dict.fromkeys([*TABLES.values(), *declared]))
     except TableSpecError as error:
         raise SettingsError(f"TABLE_SPECS: {error}") from error

@@ -1,4 +1,4 @@
-"""Where files are written to: a bucket, or a directory of this machine."""
+"""The settings of the target that files are written to: a bucket or a local directory."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class TicketSettings(SettingsGroup):
 
     @property
     def rules(self) -> PreparationRules:
-        """What shapes the datasets; only the sample tickets have a fallback label without naming one."""
+        """What shapes the datasets; only the sample tickets have a default fallback label."""
         fallback = self.low_volume_fallback_label
         return PreparationRules(
             training_period_days=self.training_period,

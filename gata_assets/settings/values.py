@@ -1,6 +1,6 @@
-"""What a setting's value may be: its kinds, and the rules that a type cannot express.
+"""The kinds of values that settings have, and the rules that a type cannot express.
 
-Pure, one value at a time, faults in our words. Which setting has which rule is declared in its group.
+Pure: one value at a time, with our own error messages. Each group declares which setting has which rule.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gata_assets.errors import BatchIdError
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-# The fields of a cron expression: name, least, most, and words for numbers.
+# The fields of a cron expression: name, minimum, maximum, and names for numbers.
 _FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
     ("minute", 0, 59, []),
     ("hour", 0, 23, []),
@@ -52,7 +52,7 @@ class EngineKind(StrEnum):
 
 
 def readable_url(value: SecretStr) -> SecretStr:
-    """A database URL that can be taken apart."""
+    """A database URL that can be parsed."""
     url = value.get_secret_value()
     try:
         is_readable = url.split("?")[0].count("@") <= 1 and urlsplit(url).port != 0
@@ -85,7 +85,7 @@ def arn(value: str) -> str:
 
 
 def comma_separated(value: object) -> object:
-    """The parts of a text with commas between them."""
+    """The parts of a comma-separated text."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
@@ -93,7 +93,7 @@ TENANT_NAME_RULE = f"1 to 63 of a-z 0-9 _, other than {' and '.join(sorted(RESER
 
 
 def tenant_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of tenants, each once, that can be the first part of a key and of an asset's."""
+    """Names of tenants, without repetitions, that can be the first part of a storage key and of an asset key."""
     for name in names:
         if not is_tenant_name(name):
             raise PydanticCustomError(
@@ -112,7 +112,7 @@ def is_tenant_name(name: str) -> bool:
 
 
 def owners(value: object) -> object:
-    """E-mail addresses and team:names, from a text with commas between them."""
+    """E-mail addresses and team:names, from a comma-separated text."""
     owners = comma_separated(value)
     for owner in owners if isinstance(owners, list) else ():
         if not re.fullmatch(r"team:[A-Za-z0-9_.\-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):

@@ -1,19 +1,19 @@
-"""What a backfill will cost before it starts: reads, calls, bytes and about how long.
+"""Estimates the cost of a backfill before it starts: reads, calls, bytes and approximate time.
 
-Arithmetic over counts; the constants are measured (docs/benchmarks.md) on an ordinary machine. Rough estimates: an hour
-or a minute.
+Arithmetic over counts; the constants are measured (docs/benchmarks.md) on an ordinary machine. The estimates are rough:
+they tell an hour from a minute.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Of the RDS Data API: the size of a page (docs/adr/0002-data-api.md), and the calls of a read besides its pages.
+# The RDS Data API: the size of a page (docs/adr/0002-data-api.md), and the calls of a read besides its pages.
 _PAGE_BYTES = 900_000
 _CALLS_BESIDE_PAGES = 3
-# A row of a page or of a file is its text and so much more.
+# The size of a row in a page or in a file, without its text.
 _ROW_BYTES = 40
-# Reads of older tickets: labels turn low-volume in some batches and not in others.
+# Includes the reads of older tickets: labels turn low-volume in some batches and not in others.
 _READS_OF_A_SPAN = 3
 
 _TABLE_SHARE = 0.25
@@ -28,8 +28,10 @@ _TICKETS_PER_SECOND_READ = 50_000
 
 @dataclass(frozen=True)
 class SpanVolume:
-    """The volume of one read, shared by its batches: tickets and bytes of their texts, in the training windows together
-    and in the older window (low-volume labels only), and how much of that an average batch uses.
+    """The volume of one read, shared by its batches.
+
+    Tickets, and bytes of their texts: in all training windows together, in the older window (low-volume labels only),
+    and what an average batch uses of them.
     """
 
     batches: int
@@ -43,7 +45,7 @@ class SpanVolume:
 
 @dataclass(frozen=True)
 class BackfillEstimate:
-    """About what a backfill costs."""
+    """The approximate cost of a backfill."""
 
     tickets_read: int
     database_calls: int
@@ -53,8 +55,13 @@ class BackfillEstimate:
 
 
 def estimate_backfill(spans: list[SpanVolume], *, runs: int, has_pages: bool, is_recorded: bool) -> BackfillEstimate:
-    """Sum what the spans cost; `has_pages` says that tickets come by the RDS Data API, a page per call, and
-    `is_recorded` that runs are recorded in an instance.
+    """Sum the costs of the spans.
+
+    Args:
+        spans: The volume of each read.
+        runs: How many runs there are.
+        has_pages: Whether tickets come from the RDS Data API, one page per call.
+        is_recorded: Whether an instance records the runs.
     """
     seconds_per_batch = _SECONDS_PER_BATCH + (_SECONDS_PER_RECORD if is_recorded else 0)
     tickets = sum(span.training_tickets + span.older_tickets for span in spans)

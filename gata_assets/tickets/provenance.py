@@ -1,7 +1,7 @@
 """What stored tables and datasets were built with and from, and whether that is what a run would use now.
 
-Assets can be materialized one by one, days apart and with other settings. A table carries its making (in `attrs`, and
-in its file), and whoever reads it checks here that it belongs to the run at hand.
+Assets can be materialized one by one, days apart and with other settings. A table carries its provenance (in `attrs`,
+and in its file), and each reader checks here that it matches the current run.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _SHAPING = {
 
 
 def batch_status(general: Origin | None, low_volume: Origin | None, settings: Mapping[str, Any]) -> BatchStatus:
-    """How a batch's two stored datasets compare with what would be built now; None is a dataset that is not complete.
+    """How a batch's two stored datasets compare with what would be built now; None is an incomplete dataset.
 
-    A dataset of an earlier run beside one of a later, interrupted run is of other label counts: no batch.
+    A dataset of an earlier run next to one of a later, interrupted run has other label counts: the batch is missing.
     """
     if general is None or low_volume is None or general.label_counts != low_volume.label_counts:
         return MISSING
@@ -45,7 +45,7 @@ def batch_status(general: Origin | None, low_volume: Origin | None, settings: Ma
 def stamp(
     table: pd.DataFrame, name: str, rules: PreparationRules, made_from: Mapping[str, pd.DataFrame]
 ) -> pd.DataFrame:
-    """The table with its making: the settings that shape it, and the SHA-256 of the files it was built from."""
+    """The table with its provenance: the settings that shape it, and the SHA-256 of the files it was built from."""
     settings = rules.as_settings()
     stamped = table.copy(deep=False)
     stamped.attrs = {
@@ -60,7 +60,7 @@ def stamp(
 def require_making(
     table: pd.DataFrame, name: str, rules: PreparationRules, made_from: Mapping[str, pd.DataFrame] | None = None
 ) -> None:
-    """Raise DataRuleError unless a table was built with the settings of this run and from the tables at hand."""
+    """Raise DataRuleError unless a table was built with the settings of this run and from the given tables."""
     making = table.attrs[MAKING]
     settings = rules.as_settings()
     for setting in _SHAPING[name]:

@@ -1,7 +1,7 @@
 """The files of a dataset: JSON Lines for the two channels, and the manifest that lists them.
 
 The paths and the format are those that the fine-tuning job and its workflow read. Bytes and keys only: `io_managers`
-has them written.
+writes them.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ LOW_VOLUME_DATASET = "gata-low-vol"
 CHANNELS = ("train", "test")
 
 
-# The files of a dataset below its folder; all that is in the folders of channels is downloaded.
+# The files of a dataset below its folder; the training job downloads everything in the folders of channels.
 FILES = tuple(f"{channel}/data.json" for channel in CHANNELS)
 
 
 def dataset_folder(dataset: str, batch_id: str) -> str:
-    """Where a dataset's files and manifest are."""
+    """The folder of a dataset's files and manifest."""
     return f"training/{dataset}/{batch_id}/"
 
 
 def channel_key(dataset: str, batch_id: str, channel: str) -> str:
-    """Where a channel's file is."""
+    """The key of a channel's file."""
     return f"{dataset_folder(dataset, batch_id)}{channel}/data.json"
 
 
 def manifest_key(dataset: str, batch_id: str) -> str:
-    """Where a dataset's manifest is."""
+    """The key of a dataset's manifest."""
     return dataset_folder(dataset, batch_id) + MANIFEST_FILE
 
 
 def table_key(table: str, batch_id: str) -> str:
-    """Where an intermediate table stands: `intermediate/{table}/{batch_id}.parquet`."""
+    """The key of an intermediate table: `intermediate/{table}/{batch_id}.parquet`."""
     return f"intermediate/{table}/{batch_id}.parquet"
 
 
@@ -59,8 +59,9 @@ class Origin:
 
 
 def read_origin(content: bytes) -> Origin | None:
-    """The origin of a complete dataset; None where the manifest says that the files are being written, or is not of
-    this project. Raises ManifestVersionError.
+    """The origin of a complete dataset; raises ManifestVersionError.
+
+    None if the manifest says that the files are being written, or was not written by this project.
     """
     manifest = decode_manifest(content)
     if manifest is None or "label_counts" not in manifest.made_from:
@@ -72,8 +73,8 @@ def read_origin(content: bytes) -> Origin | None:
 class Dataset:
     """What a batch has of one dataset: a split, or (`split` is None) the reason why there is none.
 
-    `made_from` are the SHA-256 of the tables that it was made from: by that of `label_counts` the two datasets of a
-    batch are told to belong together.
+    `made_from` are the SHA-256 of the tables that it was built from: the two datasets of a batch belong together if
+    that of `label_counts` is the same.
     """
 
     name: str
@@ -87,7 +88,7 @@ class Dataset:
 
     @property
     def is_made(self) -> bool:
-        """Whether there are files."""
+        """Whether the dataset has files."""
         return self.split is not None
 
     def encode(self) -> DatasetFiles:
@@ -129,12 +130,12 @@ class DatasetFiles:
 
     @property
     def keys(self) -> list[str]:
-        """Where the files are."""
+        """The keys of the files."""
         return [self.folder + name for name in self.contents]
 
 
 def encode_json_lines(rows: pd.DataFrame, label_format: LabelFormat) -> bytes:
-    """One JSON object a line with exactly `text` and `label`, UTF-8, in the rows' order."""
+    """One JSON object per line with exactly `text` and `label`, UTF-8, in the rows' order."""
     if rows.empty:
         return b""
     quote = '"' if label_format is LabelFormat.STRING else ""
@@ -146,15 +147,15 @@ def encode_json_lines(rows: pd.DataFrame, label_format: LabelFormat) -> bytes:
     return content
 
 
-# Bytes that stand for themselves in a JSON string of ASCII characters; the others are left to `json`.
+# Bytes that need no escape in a JSON string of ASCII characters; `json` escapes the others.
 _PLAIN = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')
 _NEEDS_ESCAPING = r'[^\x20-\x7e]|["\\]'
 
 
 def _escape(texts: pd.Series[str]) -> pyarrow.Array:
-    """Texts as they stand between the quotes of a JSON string."""
+    """Texts as escaped between the quotes of a JSON string."""
     array = pyarrow.concat_arrays(pyarrow.chunked_array(pyarrow.array(texts)).chunks).cast(pyarrow.large_string())
-    # One look at all bytes takes a tenth of the time that the pattern takes.
+    # Scanning all bytes takes a tenth of the time of the pattern.
     if array.buffers()[2].to_pybytes().translate(None, delete=_PLAIN):
         is_escaped = pc.match_substring_regex(array, _NEEDS_ESCAPING)
         encoded = [json.dumps(text)[1:-1] for text in array.filter(is_escaped).to_pylist()]

@@ -1,7 +1,7 @@
-"""How a run builds a tenant's batches: one by one, each of their two datasets recorded when it is written.
+"""Builds a tenant's batches in a run, one after the other, and records each of their two datasets once it is written.
 
-A dataset is built and checked by the engine, and then written unless a blocking check fails. A batch with invalid data
-fails alone, and the run at the end of all of them.
+The engine builds and checks a dataset, which is then written unless a blocking check fails. A batch with invalid data
+fails alone, and the run fails after the last batch.
 """
 
 from __future__ import annotations
@@ -52,18 +52,18 @@ _TO_CURATE = "Materialize it (the job curate_interactions), or use `gata prepare
 
 @dataclass(frozen=True)
 class _Batch:
-    """One batch in progress: its windows, and the curated layer that it is built from."""
+    """A batch in progress: its windows, and the curated layer that it is built from."""
 
     batch_id: str
     windows: InteractionWindows
     days: StoredDays
     seen_days: StoredDays
-    catalogue: str | None
+    catalog: str | None
 
     def made_from(self, name: DatasetKind) -> dict[str, Any]:
         """Digests of the curated layer, as in a manifest."""
         days = self.days if name is DatasetKind.FEATURES else self.seen_days
-        return {CURATED_INTERACTIONS: days.digest(), CURATED_ITEMS: self.catalogue}
+        return {CURATED_INTERACTIONS: days.digest(), CURATED_ITEMS: self.catalog}
 
     def present(self, settings: Settings) -> Present:
         """What the batch would be built from now."""
@@ -71,7 +71,7 @@ class _Batch:
 
 
 class InteractionRun:
-    """The work of one run for one tenant: the selected datasets, and what failed of its batches."""
+    """Builds the selected datasets of one tenant in one run, and keeps the failures of its batches."""
 
     def __init__(
         self,
@@ -97,9 +97,10 @@ class InteractionRun:
         self._failures = KeptFailures(context.log, partitions=batches)
 
     def run(self, batch_ids: Sequence[str]) -> Events:
-        """Build the batches in their order; yields their checks and materializations as they happen.
+        """Build the batches in order; yields their checks and materializations as they happen.
 
-        Raises dagster.Failure: at the end for batches that failed alone, at once for what would fail for every batch.
+        Raises:
+            dagster.Failure: At the end for batches that failed alone, at once for a fault that would fail every batch.
         """
         self._recorder.refuse_readers_in_range()
         wanted = self._wanted()
@@ -119,7 +120,7 @@ class InteractionRun:
         self._failures.stop_at_end()
 
     def _withdraw_damaged(self, batch_id: str, error: Exception) -> None:
-        """Have the next run rebuild what a batch could not be built from: two writers may have left it damaged."""
+        """Withdraw a damaged table that a batch reads, so that the next run rebuilds it: two writers can damage one."""
         if isinstance(error, DamagedTableError) and error.key is not None:
             try:
                 self._layer.withdraw(error.key)
@@ -127,7 +128,7 @@ class InteractionRun:
                 self._failures.keep(batch_id, f"{self._places.tenant}/{CURATED_INTERACTIONS}", denied)
 
     def _wanted(self) -> list[DatasetKind]:
-        """The selected datasets; raises dagster.Failure for a part of one, since a dataset has one manifest."""
+        """The selected datasets; raises dagster.Failure for a partly selected one, as it has one manifest."""
         selected = {key.path[-1] for key in self._context.selected_asset_keys}
         wanted = [name for name in DatasetKind if selected.intersection(TABLES[name])]
         for name in wanted:
@@ -139,11 +140,11 @@ class InteractionRun:
         return wanted
 
     def _look(self, batch_id: str) -> _Batch:
-        """The curated layer as the batch sees it; raises DataRuleError where days of it are missing or stale."""
+        """The curated layer as the batch reads it; raises DataRuleError if any of its days is missing or stale."""
         windows = windows_from_day_on(batch_id, self._rules, self._earliest)
         seen_days = self._layer.look(days_of(windows.seen))
         days = seen_days.part(days_of(windows.window))
-        catalogue = self._layer.catalogue_digest()
+        catalog = self._layer.catalogue_digest()
         if not days.has_interactions and self._layer.files_waiting:
             raise DataRuleError(
                 f"{self._places.tenant}/{CURATED_INTERACTIONS}: nothing is known of {windows.window}, and "
@@ -151,16 +152,16 @@ class InteractionRun:
             )
         if days.has_interactions:
             seen_days.require_made()
-            if catalogue is not None and self._layer.is_catalogue_stale:
+            if catalog is not None and self._layer.is_catalogue_stale:
                 raise DataRuleError(
                     f"{self._places.tenant}/{CURATED_ITEMS} is older than the item files that came. {_TO_CURATE}"
                 )
-            if catalogue is None:
+            if catalog is None:
                 raise ObjectNotFoundError(
                     f"{self._places.tenant}/{CURATED_ITEMS}: there are interactions in {windows.window}, and there is "
                     "no catalog. Upload item files with `gata ingest items`, and materialize it."
                 )
-        return _Batch(batch_id, windows, days, seen_days, catalogue)
+        return _Batch(batch_id, windows, days, seen_days, catalog)
 
     def _build(
         self, name: DatasetKind, batch: _Batch, features: StoredTables | None
@@ -171,22 +172,22 @@ class InteractionRun:
         if name is DatasetKind.TRAINING_DATA:
             features = features or self._read_features(batch)
             made_from["features"] = features.sha256
-        made = self._call_engine(name, batch, features)
-        outcomes = {table: _outcomes_of(table, one.checks, made) for table, one in TABLES[name].items()}
+        built = self._call_engine(name, batch, features)
+        outcomes = {table: _outcomes_of(table, spec.checks, built) for table, spec in TABLES[name].items()}
 
         def approve(files: WrittenFiles) -> None:
             if WITH_FEATURES in files:
                 negatives, joined = (
                     [(file.rows, file.row_sum) for file in files[table]] for table in (NEGATIVE_SAMPLES, WITH_FEATURES)
                 )
-                said = outcomes[WITH_FEATURES]
-                said[OF_WRITTEN] = check_same_rows(negatives, joined)
+                joined_outcomes = outcomes[WITH_FEATURES]
+                joined_outcomes[OF_WRITTEN] = check_same_rows(negatives, joined)
                 asset = f"{self._places.tenant}/{WITH_FEATURES}"
-                checks.require_passed(asset, said, so="and what was written has no manifest.")
+                checks.require_passed(asset, joined_outcomes, so="and what was written has no manifest.")
 
         seconds = {"seconds_making": perf_counter() - started}
         main = next(iter(TABLES[name]))
-        is_made = made is not None and made.numbers[main]["row_count"] > 0
+        is_made = built is not None and built.numbers[main]["row_count"] > 0
         tables = BatchDataset(
             name=name,
             tenant=self._places.tenant,
@@ -194,7 +195,7 @@ class InteractionRun:
             is_made=is_made,
             reason="" if is_made else self._reason(name, features, batch.days),
             windows={"interactions": batch.windows.window, "seen": batch.windows.seen},
-            numbers=made.numbers if made is not None else {table: {"row_count": 0} for table in TABLES[name]},
+            numbers=built.numbers if built is not None else {table: {"row_count": 0} for table in TABLES[name]},
             settings=self._rules.as_settings(),
             made_from=made_from,
             code_version=self._code_version,
@@ -203,7 +204,7 @@ class InteractionRun:
             for table in TABLES[name]:
                 checks.require_passed(f"{self._places.tenant}/{table}", outcomes[table])
             started = perf_counter()
-            written = write_tables(self._store, tables, made if is_made else None, approve=approve)
+            written = write_tables(self._store, tables, built if is_made else None, approve=approve)
         except ChecksFailedError:
             for table in TABLES[name]:
                 yield from checks.evaluations(self._key(table), batch.batch_id, outcomes[table])
@@ -213,7 +214,7 @@ class InteractionRun:
         return written.stored
 
     def _call_engine(self, name: DatasetKind, batch: _Batch, features: StoredTables | None) -> BuiltTables | None:
-        """What the engine builds; nothing where there is nothing to build it from."""
+        """What the engine builds; None if there is nothing to build from."""
         curated = CuratedWindow(self._places, batch.windows.window, batch.windows.seen)
         if name is DatasetKind.FEATURES:
             return self._engine.make_features(curated, self._store) if batch.days.has_interactions else None
@@ -232,7 +233,7 @@ class InteractionRun:
         return EMPTY_REASONS[name]
 
     def _read_features(self, batch: _Batch) -> StoredTables:
-        """The batch's stored features; raises DataRuleError where this run would build others."""
+        """The batch's stored features; raises DataRuleError if this run would build different ones."""
         key = DatasetKind.FEATURES.manifest_key(self._places, batch.batch_id)
         again = f"Materialize the features of batch {batch.batch_id} first, or together with its training data."
         try:
@@ -256,7 +257,7 @@ class InteractionRun:
         seconds: Mapping[str, float],
     ) -> Events:
         manifest = dg.MetadataValue.path(self._store.uri(written.manifest_key))
-        for table, one in TABLES[tables.name].items():
+        for table, spec in TABLES[tables.name].items():
             key, files = self._key(table), written.files.get(table, ())
             numbers = {name: value for name, value in tables.numbers[table].items() if name != "row_count"}
             place = {"path": dg.MetadataValue.path(self._store.uri(f"{written.prefix}{table}/"))} if files else {}
@@ -275,7 +276,7 @@ class InteractionRun:
                     **({"files_left": written.files_left} if written.files_left else {}),
                 },
                 version=written.version(table),
-                made_from=self._recorder.versions(self._sources(one, tables.batch_id)),
+                made_from=self._recorder.versions(self._sources(spec, tables.batch_id)),
                 seconds=seconds,
             )
             yield from checks.evaluations(
@@ -283,7 +284,7 @@ class InteractionRun:
             )
 
     def _sources(self, table: BatchTable, batch_id: str) -> list[tuple[dg.AssetKey, str | None]]:
-        """What a table was built from, as Dagster looks for newer versions: of many days, the last one recorded."""
+        """What a table was built from, for Dagster's lookup of newer versions; for days, the last one recorded."""
         curated = (CURATED_INTERACTIONS, CURATED_ITEMS)
         return [(self._key(source), None if source in curated else batch_id) for source in table.made_from]
 
@@ -291,9 +292,9 @@ class InteractionRun:
         return dg.AssetKey([self._places.tenant, table])
 
 
-def _outcomes_of(table: str, names: Sequence[str], made: BuiltTables | None) -> dict[str, Sequence[Outcome]]:
-    """The outcomes of the engine's checks of a table; where nothing was built, that nothing was checked."""
+def _outcomes_of(table: str, names: Sequence[str], built: BuiltTables | None) -> dict[str, Sequence[Outcome]]:
+    """The outcomes of the engine's checks of a table; if nothing was built, they have no rows checked."""
     outcomes: dict[str, Sequence[Outcome]] = {name: [Outcome(name, failed=0, checked=0, advice="")] for name in names}
-    if made is not None:
-        outcomes.update({name: made.outcomes[table][name] for name in names if name != OF_WRITTEN})
+    if built is not None:
+        outcomes.update({name: built.outcomes[table][name] for name in names if name != OF_WRITTEN})
     return outcomes

@@ -24,7 +24,7 @@ class BatchTable:
     made_from: tuple[str, ...]
 
 
-# The tables of each dataset, in their order; without rows of its first, a dataset is empty.
+# The tables of each dataset, in order; a dataset is empty when its first table has no rows.
 TABLES: Mapping[DatasetKind, Mapping[str, BatchTable]] = {
     DatasetKind.FEATURES: {
         USER_FEATURES: BatchTable(
@@ -66,7 +66,7 @@ TABLES: Mapping[DatasetKind, Mapping[str, BatchTable]] = {
         ),
     },
 }
-# The check of the written files, while their manifest is not written yet.
+# The check of the written files, made before their manifest is written.
 OF_WRITTEN = check_names.WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES
 # Why a dataset is empty.
 EMPTY_REASONS: Mapping[DatasetKind, str] = {

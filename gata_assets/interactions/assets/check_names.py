@@ -1,4 +1,4 @@
-"""The asset checks of features and training rows: their names, and what each says."""
+"""The asset checks of features and training rows: their names and descriptions."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Interactions as Dagster sees them: a tenant's curated tables, features and training data, in three ops.
+"""The Dagster assets of interactions: a tenant's curated tables, features and training data, in three ops.
 
-Curated days and the catalog are written as files land; batches are built from them. What their runs do is in
+Curated days and the catalog are written as files land; batches are built from them. The work of their runs is in
 `orchestration.curated_tables` and `batch_run`.
 """
 
@@ -56,7 +56,7 @@ _MODELS: Mapping[str, type[Any]] = {
 
 @dataclass(frozen=True)
 class InteractionAssetRules:
-    """What all tenants' assets have in common: rules and days, and the engine's name for the UI."""
+    """What all tenants' assets share: rules, days, and the engine's name for the UI."""
 
     curation: CurationRules
     interactions: InteractionRules
@@ -70,7 +70,7 @@ def group_of(tenant: str) -> str:
 
 
 def pool_of(tenant: str) -> str:
-    """The pool of a tenant's ops: what one writes, no other may write or read at the same time."""
+    """The pool of a tenant's ops: while one writes a table, no other may read or write it."""
     return f"interactions_{tenant}"
 
 
@@ -94,7 +94,7 @@ def build_interaction_assets(
 
 
 def _build_batches(tenant: str, rules: InteractionAssetRules, options: AssetOptions) -> dg.AssetsDefinition:
-    tables = {name: one for of_set in TABLES.values() for name, one in of_set.items()}
+    tables = {name: table for dataset in TABLES.values() for name, table in dataset.items()}
 
     @dg.multi_asset(
         name=f"{tenant}_batches",
@@ -103,17 +103,17 @@ def _build_batches(tenant: str, rules: InteractionAssetRules, options: AssetOpti
                 dg.AssetKey([tenant, name]),
                 _MODELS[name],
                 group=group_of(tenant),
-                deps=[_dep(tenant, source, rules) for source in one.made_from],
+                deps=[_dep(tenant, source, rules) for source in table.made_from],
                 kinds={rules.engine},
                 partitions=options.batches,
             )
-            for name, one in tables.items()
+            for name, table in tables.items()
         ],
         check_specs=[
             spec
-            for name, one in tables.items()
+            for name, table in tables.items()
             for spec in checks.specs(
-                dg.AssetKey([tenant, name]), options.batches, check_names.DESCRIPTIONS, *one.checks
+                dg.AssetKey([tenant, name]), options.batches, check_names.DESCRIPTIONS, *table.checks
             )
         ],
         partitions_def=options.batches,
@@ -144,19 +144,19 @@ def _build_batches(tenant: str, rules: InteractionAssetRules, options: AssetOpti
 
 
 def _curator(tenant: str, store: ObjectStoreResource, rules: InteractionAssetRules) -> "Curator":
-    # Imported here: it loads compiled kernels, and definitions are loaded all the time.
+    # Imported here, since it loads compiled kernels and definitions are loaded often.
     from gata_assets.interactions.curated.curator import Curator
 
     return Curator(store, tenant, rules.curation, datetime.now(UTC))
 
 
 def _dep(tenant: str, source: str, rules: InteractionAssetRules) -> dg.AssetDep:
-    """A dependency; of a batch on curated days, on exactly those that its window touches."""
+    """A dependency; a batch depends on exactly the curated days that its window covers."""
     key = dg.AssetKey([tenant, source])
     if source != CURATED_INTERACTIONS:
         return dg.AssetDep(key)
-    # In the batch's own unit, hours: from so many days before it to the hour before it. One op depends on an asset in
-    # one way only, so features are shown to depend on the whole of the seen window too.
+    # Offsets count in the batch's unit, hours: from `days` days before it to the hour before it. An op has one mapping
+    # for each asset, so the UI shows features, too, as depending on the complete seen window.
     days = rules.interactions.seen_period_days
     with checks.without_maturity_warnings():
         window = dg.TimeWindowPartitionMapping(

@@ -16,16 +16,16 @@ PREPARE_INTERACTIONS = "prepare_interactions"
 
 
 def keep_to_days(tenant: str, first: date, last: date) -> dict[str, Any]:
-    """The configuration of a curation run that leaves stale days outside of these alone."""
+    """The configuration of a curation run that skips stale days outside this range."""
     return {"ops": {curation_op(tenant): {"config": {"first_day": str(first), "last_day": str(last)}}}}
 
 
 def build_interaction_jobs(
     curated: Sequence[dg.AssetKey], batches: Sequence[dg.AssetKey]
 ) -> list[dg.UnresolvedAssetJobDefinition]:
-    """The jobs of interactions, each for all tenants: `curated` are days and catalogs, `batches` hourly.
+    """The jobs of interactions, each for all tenants: `curated` are days and catalogs, `batches` are hourly assets.
 
-    Not part of `prepare_tickets`: what fails or waits in one pipeline does not hold up the other.
+    They are not part of `prepare_tickets`, so that a failure or a wait in one pipeline does not delay the other.
     """
     return [
         dg.define_asset_job(

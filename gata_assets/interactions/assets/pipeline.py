@@ -1,6 +1,6 @@
 """The pipeline of one tenant's interactions: what is curated first, which batches are due, and the runs.
 
-Runs of the same jobs as in the UI. The decision is pure (`interactions.staleness`); reading manifests is here.
+It runs the same jobs as the UI. The decision is pure (`interactions.staleness`); this module reads the manifests.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 
 @dataclass
 class InteractionPipeline:
-    """Raw files of a tenant to features and training data; `job` resolves a job by its name.
+    """From a tenant's raw files to features and training data; `job` resolves a job by its name.
 
-    `_quarantined` and `_refused` are the rows in quarantine and the unreadable files, as of the latest refresh.
+    `_quarantined` and `_refused` count the rows in quarantine and the unreadable files, as of the latest refresh.
     """
 
     tenant: str
@@ -68,7 +68,7 @@ class InteractionPipeline:
         return f"{self.tenant}/with_features"
 
     def refresh(self, runs: Runs, batch_ids: Sequence[str]) -> bool:
-        """Validate new files, and curate the catalog and the days that the batches read; a day that fails is noted."""
+        """Validate new files, and curate the catalog and the days that the batches read; keeps a failure in `runs`."""
         try:
             self._curate(runs, batch_ids)
         except GataError as error:
@@ -78,9 +78,9 @@ class InteractionPipeline:
         return True
 
     def plan(self, batch_ids: Sequence[str], *, again: bool) -> Plan:
-        """Compare both manifests of each batch with what it would be built from now; raises StoreError."""
+        """Compare both manifests of each batch with what would be built now; raises StoreError."""
         curator = self._curator()
-        # Reads from the store before threads do: they must not set up the AWS SDK at once.
+        # Reads from the store before any thread does: threads must not set up the AWS SDK concurrently.
         presents = self._present(CuratedLayer(curator), batch_ids)
 
         def look(batch_id: str) -> BatchStatus:
@@ -91,7 +91,7 @@ class InteractionPipeline:
         return Plan.of(dict(statuses), again=again)
 
     def estimate(self, plan: Plan) -> Mapping[str, str]:  # noqa: ARG002 (the protocol's)
-        """The files whose rows are not known yet; raises StoreError."""
+        """The number of raw files not validated yet, whose rows are unknown; raises StoreError."""
         waiting = len(self._curator().unvalidated())
         if not waiting:
             return {}
@@ -101,22 +101,22 @@ class InteractionPipeline:
         }
 
     def runs(self, batch_ids: Sequence[str]) -> Iterator[BatchRun]:
-        """A run for each stretch of consecutive batches."""
+        """A run for each range of consecutive batches."""
         job = self.job(PREPARE_INTERACTIONS)
         assets = [key for key in job.asset_layer.selected_asset_keys if key.path[0] == self.tenant]
         for stretch in consecutive(batch_ids):
             yield BatchRun(job, stretch, assets)
 
     def summarize(self, written: Sequence[Written]) -> list[Written]:
-        """All curated days as one row: how many they are, their rows, and what is in quarantine."""
+        """Combine all curated days in one row: their number, their rows, and what is in quarantine."""
         asset = f"{self.tenant}/{CURATED_INTERACTIONS}"
-        days = [one for one in written if one.asset == asset]
-        others = [one for one in written if one.asset != asset]
+        days = [table for table in written if table.asset == asset]
+        others = [table for table in written if table.asset != asset]
         if not days:
             return others
-        numbers = {name: sum(one.numbers[name] for one in days) for name in ("row_count", "duplicates")}
+        numbers = {name: sum(day.numbers[name] for day in days) for name in ("row_count", "duplicates")}
         numbers |= {"days": len(days), "quarantined": self._quarantined, "refused_files": self._refused}
-        last = max(days, key=lambda one: one.partition or "")
+        last = max(days, key=lambda day: day.partition or "")
         return [Written(asset, None, numbers, "", last.places), *others]
 
     @property
@@ -141,25 +141,25 @@ class InteractionPipeline:
         days = layer.look(days_of(window) or [self._earliest])
         due = days.due if days.has_interactions else ()
         if any(key.startswith(curator.places.raw(INTERACTIONS)) for key in waiting):
-            # Which days the new files are of is known when they are validated, by the run itself.
+            # The days of the new files are known once the run itself has validated them.
             due = days.due or days.days[-1:]
         within = keep_to_days(self.tenant, days.days[0], days.days[-1])
         if due:
-            # One run, of the first days without a gap: it curates those after a gap too, which are stale or missing.
+            # One run, of the first days up to a gap: it curates the stale or missing days after the gap too.
             start, end = day_ranges(due)[0]
             runs.execute(job, (str(start), str(end)), assets=[interactions], config=within)
         reports = curator.reports(INTERACTIONS)
         self._quarantined = sum(report.rejected for report in valid_reports(reports))
         replaced = replaced_files(reports)
-        self._refused = sum(one.refused is not None and one.file_id not in replaced for one in reports)
+        self._refused = sum(report.refused is not None and report.file_id not in replaced for report in reports)
 
     def _present(self, layer: CuratedLayer, batch_ids: Sequence[str]) -> dict[str, Present]:
-        """What each batch would be built from now; days are looked at together, and once."""
+        """What each batch would be built from now; all days are read together, and once."""
         settings, catalog = self.rules.as_settings(), layer.catalogue_digest()
-        windows = {one: windows_from_day_on(one, self.rules, self._earliest) for one in batch_ids}
+        windows = {batch_id: windows_from_day_on(batch_id, self.rules, self._earliest) for batch_id in batch_ids}
         layer.look(sorted({day for of_batch in windows.values() for day in days_of(of_batch.seen)}))
         presents: dict[str, Present] = {}
-        # Batches of one day seldom differ in the days that they touch.
+        # Batches of the same day rarely differ in the days that their windows cover.
         by_days: dict[tuple[date, ...], Present] = {}
         for batch_id, of_batch in windows.items():
             seen_days, window_days = days_of(of_batch.seen), days_of(of_batch.window)

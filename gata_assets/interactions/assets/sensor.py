@@ -1,4 +1,4 @@
-"""The sensor of raw files of interactions and items, and of days that batches read."""
+"""The sensor for raw files of interactions and items, and for missing or stale days that batches read."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def build_new_files_sensor(
     window_days: int,
     clock: Callable[[], datetime] = _now,
 ) -> dg.SensorDefinition:
-    """The sensor that asks for the curation of files that landed, and of days that are missing or stale.
+    """The sensor that requests the curation of files that landed, and of days that are missing or stale.
 
-    `window_days` is how far back batches read.
+    `window_days` is how many days back batches read.
     """
 
     def curator(tenant: str, store: ObjectStoreResource, present: datetime) -> Curator:
-        # Here, since it loads compiled kernels, and definitions are loaded all the time.
+        # Imported here, since it loads compiled kernels and definitions are loaded often.
         from gata_assets.interactions.curated.curator import Curator
 
         return Curator(store, tenant, rules, present)

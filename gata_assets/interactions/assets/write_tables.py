@@ -1,4 +1,4 @@
-"""How a batch's dataset is written: the engine's files, what is checked of them, and the manifest that lists them."""
+"""Writes a batch's dataset: the engine's files, then, once they are checked, the manifest that lists them."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _MODELS = {
 
 @dataclass(frozen=True)
 class WrittenTables:
-    """A dataset that was written: what its manifest says, the files of each table, and files that are left of others.
+    """A written dataset: the content of its manifest, the files of each table, and the number of earlier files left.
 
-    Files are left where the role may not delete those of an earlier write; no manifest lists them.
+    Files of an earlier write are left where the role may not delete them; no manifest lists them.
     """
 
     stored: StoredTables
@@ -48,31 +48,38 @@ class WrittenTables:
 
     @property
     def manifest_key(self) -> str:
-        """Where its manifest is."""
+        """The key of the dataset's manifest."""
         return self.prefix + MANIFEST_FILE
 
     def version(self, table: str) -> str:
-        """What tells a table from another: a digest of its files."""
+        """The version of a table: a digest of its files."""
         return sha256("\n".join(file.sha256 for file in self.files.get(table, ())).encode()).hexdigest()
 
 
 def write_tables(
     store: ObjectStore,
     tables: BatchDataset,
-    made: BuiltTables | None,
+    built: BuiltTables | None,
     *,
     approve: Callable[[WrittenFiles], None],
 ) -> WrittenTables:
-    """Write a dataset, in place of an earlier one.
+    """Write a dataset, which supersedes an earlier one.
 
-    `approve` is shown what was written, and raises for what is not to become visible. Raises ConflictError where
-    another command wrote the dataset meanwhile, or StoreError.
+    Args:
+        store: The target.
+        tables: What the manifest says of the dataset.
+        built: The engine's tables; None for an empty dataset.
+        approve: Called with the written files before they become visible; raises if they must not.
+
+    Raises:
+        ConflictError: Another command wrote the dataset meanwhile.
+        StoreError: The store failed.
     """
     prefix = tables.name.prefix(TenantLayout(tables.tenant), tables.batch_id)
     with DatasetWrite(store, prefix) as write:
-        files = made.write(prefix, write.token) if made else {}
+        files = built.write(prefix, write.token) if built else {}
         approve(files)
-        entries = {file.key.removeprefix(prefix): file.entry for of_table in files.values() for file in of_table}
+        entries = {file.key.removeprefix(prefix): file.entry for table_files in files.values() for file in table_files}
         published = write.publish(tables.manifest(entries, {table: _columns_of(table) for table in files}))
     return WrittenTables(StoredTables.of(published.manifest), prefix, files, published.files_left)
 

@@ -1,6 +1,6 @@
-"""A day's curated interactions held against the rules of CuratedInteractions.
+"""Checks the curated interactions of days against the rules of CuratedInteractions.
 
-Days are looked at together, since a table costs a millisecond however small it is.
+Days are checked together, since each table checked costs a millisecond however small it is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ADVICE = "This is a defect of the curation; please report it."
 
 
 def check_curated_interactions(days: Mapping[date, CuratedDay]) -> dict[date, list[Outcome]]:
-    """For each day: every rule of CuratedInteractions holds, and every interaction is of the day."""
+    """Check for each day that every rule of CuratedInteractions holds and that every interaction is on the day."""
     spec = TABLES[INTERACTIONS]
     is_kept = keep_every_rule(spec, [curated.coded for curated in days.values()])
     outcomes = {}

@@ -1,7 +1,7 @@
 """A tenant's curated interactions and items in the store, as batches need them: by day, and as a catalog.
 
-What every table has in common is in `curation.curated`; here is how a day's interactions are merged, with the ids of
-its users and items in files of their own.
+What all tables share is in `curation.curated`; this module merges a day's interactions, and puts the ids of its users
+and items into separate files.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from gata_assets.tables.spec import TableSpec
 
 
 def merge_days(partitions: Mapping[Partition, Sequence[pa.Table]]) -> dict[Partition, MergedRows]:
-    """Merge the interactions of some days; many small days at once take a third of the time of one by one."""
-    tables = [table for of_day in partitions.values() for table in of_day]
+    """Merge the interactions of several days; many small days together take a third of the time of one by one."""
+    tables = [table for day_tables in partitions.values() for table in day_tables]
     rows = pa.concat_tables([*tables, staged_rows(TABLES[INTERACTIONS])], promote_options="default")
     days = curate_interactions(rows, [day for day in partitions if day])
     outcomes = check_curated_interactions(days)
@@ -63,17 +63,17 @@ class Curator(TableCurator):
         return self.curate(INTERACTIONS, days)
 
     def is_catalogue_stale(self) -> bool:
-        """Whether the catalog was built from other parts than those that count, or never."""
+        """Whether the catalog was built from other parts than the current ones, or never."""
         return bool(self.stale(ITEMS))
 
     def is_catalogue_due(self) -> bool:
-        """Whether the catalog is stale, or not what its manifest says."""
+        """Whether the catalog is stale, or differs from its manifest."""
         return self.is_due(ITEMS)
 
     def refresh_catalogue(self) -> CuratedPartition | None:
-        """Write the catalog where it is due."""
+        """Write the catalog if it is due."""
         return self.refresh(ITEMS)
 
     def curate_items(self) -> CuratedPartition:
-        """Write the catalog: the latest row of each item, by when its file landed."""
+        """Write the catalog: the latest row of each item, by the landing time of its file."""
         return next(self.curate(ITEMS, [None]))

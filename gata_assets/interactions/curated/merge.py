@@ -1,7 +1,7 @@
 """A day's curated interactions from the valid rows of any number of files.
 
-They are a pure function of the set of rows: neither the order of files nor how rows are divided among them
-changes a byte. What a valid row is says `schema`.
+They are a pure function of the set of rows: neither the order of files nor the distribution of rows among them
+changes a byte. `schema` defines valid rows.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ _TYPES = pl.Series(INTERACTION_TYPES).to_arrow(compat_level=pl.CompatLevel.oldes
 
 @dataclass(frozen=True)
 class CuratedDay:
-    """A day's interactions as CuratedInteractions, with ids, keys and types as dictionaries; its distinct
-    `user_id, user_key` and `item_id, item_key` by id; and how many exact repetitions were dropped.
+    """A day's curated interactions.
+
+    `coded` are its CuratedInteractions, with ids, keys and types as dictionaries; `users` and `items` its distinct
+    `user_id, user_key` and `item_id, item_key`, by id; `duplicates` counts the exact repetitions that were dropped.
     """
 
     coded: pa.Table
@@ -40,23 +42,27 @@ class CuratedDay:
 
     @cached_property
     def interactions(self) -> pl.DataFrame:
-        """The interactions, with texts and numbers in place of dictionaries."""
+        """The interactions, with texts and numbers instead of dictionaries."""
         return next(decoded(self.coded, len(self.coded)))
 
 
 def curate_interactions(rows: pa.Table, days: Sequence[date]) -> dict[date, CuratedDay]:
-    """Bring the staged rows of some days into order, without exact repetitions; rows of other days are left out.
+    """Order the staged rows of several days and drop exact repetitions; rows of other days are left out.
 
-    `rows` are as the table's `staged_schema`; columns that may be null may be missing. The order is by time, user,
-    item, type, rating and context; what is missing comes first.
+    Many small days together take a third of the time that they take one by one.
 
-    Many small days at once take a third of the time that they take one by one.
+    Args:
+        rows: The columns of the table's `staged_schema`; nullable ones may be missing.
+        days: The days to curate.
+
+    Returns:
+        Each day's rows by time, user, item, type, rating and context; missing values come first.
     """
     users, items = code_ids(_texts(rows, "user_id")), code_ids(_texts(rows, "item_id"))
     instants = numbers_of_arrow(rows["timestamp"], np.int64)
     types = numbers_of_arrow(rows["type_code"], np.uint8)
     ratings, is_rated = _ratings(rows)
-    # Columns without a value need no order.
+    # Columns without any value do not affect the order.
     context = {name: code_ids(_texts(rows, name)) for name in _CONTEXT if _has_values(rows, name)}
     rated = np.where(is_rated, _in_order(ratings) + np.uint64(1), np.uint64(0))
     first = instants.min() if len(instants) else 0
@@ -83,14 +89,14 @@ def curate_interactions(rows: pa.Table, days: Sequence[date]) -> dict[date, Cura
         start, stop = np.searchsorted(instants, [number * MICROS_OF_A_DAY, (number + 1) * MICROS_OF_A_DAY]).tolist()
         user_ids, user_keys, day_users = _ids_of_day(users, user_codes[start:stop], "user")
         item_ids, item_keys, day_items = _ids_of_day(items, item_codes[start:stop], "item")
-        of_day = {name: column.slice(start, stop - start) for name, column in columns.items()}
-        coded = {"user_id": user_ids, "item_id": item_ids, **of_day, "user_key": user_keys, "item_key": item_keys}
+        day_columns = {name: column.slice(start, stop - start) for name, column in columns.items()}
+        coded = {"user_id": user_ids, "item_id": item_ids, **day_columns, "user_key": user_keys, "item_key": item_keys}
         curated[day] = CuratedDay(pa.table(coded), day_users, day_items, int(repeats.get(number, 0)))
     return curated
 
 
 def _order(by: Sequence[NDArray[Any]]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The places of rows in the order of columns of numbers from 0 on, and those that repeat the row before."""
+    """The row indices ordered by these columns of numbers >= 0: of distinct rows, and of rows that repeat another."""
     order = np.arange(len(by[0]), dtype=np.int32)
     for numbers in reversed(by):
         order = order_by(order, numbers.astype(np.uint64))
@@ -105,7 +111,7 @@ def _order(by: Sequence[NDArray[Any]]) -> tuple[NDArray[np.int32], NDArray[np.in
 
 
 def _ids_of_day(known: CodedIds, codes: NDArray[np.int32], kind: str) -> tuple[pa.Array, pa.Array, pa.Table]:
-    """The ids and the keys of a day's rows as dictionaries, and the distinct ones as a table."""
+    """The ids and keys of a day's rows as dictionaries, and the distinct ones as a table."""
     places, local = places_of(codes, len(known.keys))
     ids, keys = _as_arrow(known.ids.gather(places)), numbers_as_arrow(known.keys[places])
     indices = numbers_as_arrow(local)
@@ -133,6 +139,6 @@ def _ratings(rows: pa.Table) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
 
 
 def _in_order(numbers: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """Whole numbers that are in the order of these."""
+    """Unsigned integers in the same order as these numbers."""
     bits = numbers.view(np.uint32)
     return np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31)).astype(np.uint64)

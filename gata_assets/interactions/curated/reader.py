@@ -1,8 +1,8 @@
-"""Reads the curated days and the catalogue of a tenant from a store: the columns that a batch needs, and no ids of
-interactions, whose keys are enough.
+"""Reads a tenant's curated days and catalog from a store: only the columns that a batch needs.
 
-Days are read in groups of some ten thousand rows: what a file costs besides its rows is then seldom paid in Python.
-What is decoded are the very bytes whose digest was compared with the manifest's, so that nothing can come in between.
+Interactions are read without ids, as their keys are enough. Days are read in groups of some ten thousand rows, so that
+the fixed cost of a file is rarely paid in Python. The bytes decoded are the very ones whose digest was compared with
+the manifest's, so that nothing can change in between.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _DAY_FILES: Mapping[str, Mapping[str, pl.DataType]] = {
     USERS_FILE: {"user_id": pl.String(), "user_key": pl.UInt64()},
     ITEMS_FILE: {"item_id": pl.String(), "item_key": pl.UInt64()},
 }
-_CATALOGUE_COLUMNS = {
+_CATALOG_COLUMNS = {
     "item_id": pl.String(),
     "item_key": pl.UInt64(),
     "category": pl.String(),
@@ -45,15 +45,15 @@ _CATALOGUE_COLUMNS = {
     "available_at": _INSTANT,
 }
 
-# A file of a day takes Arrow 0.5 ms and Polars alone 0.8 ms, but 0.3 ms as one of many in a plan of Polars, where no
-# thread waits for Python. Groups four times as large take 43 MB more and are no faster.
-_ROWS_OF_A_GROUP = 1 << 16
-# A store far away answers so many requests at once.
+# A day's file takes 0.5 ms with Arrow and 0.8 ms with Polars alone, but 0.3 ms as one of many in a Polars plan, where
+# no thread waits for Python. Groups four times as large take 43 MB more and are no faster.
+_ROWS_PER_GROUP = 1 << 16
+# Concurrent requests to a remote store.
 _FETCHERS = 8
 
 
 class EventsOfDays(NamedTuple):
-    """The interactions of some days within the window, and their ids, which come again for each day."""
+    """The interactions of several days within the window, and their ids, repeated for each day."""
 
     events: pl.DataFrame
     users: pl.DataFrame
@@ -61,34 +61,34 @@ class EventsOfDays(NamedTuple):
 
 
 def read_catalogue(places: TenantLayout, store: ObjectStore) -> pl.DataFrame:
-    """The catalogue: `item_id, item_key, category, price, available_at`, by item_id."""
+    """The catalog: `item_id, item_key, category, price, available_at`, by item_id."""
     folder = places.curated_items()
     manifest = _read_manifest(store, folder, CURATED_ITEMS)
     [file] = _fetch(store, folder, [ITEMS_FILE], manifest, CURATED_ITEMS)
-    return _decode(store, [file], _CATALOGUE_COLUMNS, CURATED_ITEMS)
+    return _decode(store, [file], _CATALOG_COLUMNS, CURATED_ITEMS)
 
 
 def read_events(
     places: TenantLayout,
     window: Window,
-    catalogue: pl.DataFrame,
+    catalog: pl.DataFrame,
     store: ObjectStore,
     *,
-    rows_at_once: int = _ROWS_OF_A_GROUP,
+    rows_at_once: int = _ROWS_PER_GROUP,
 ) -> EventTable:
-    """The interactions of a window, with codes for the items of the catalogue too.
+    """The interactions of a window, with codes for the items of the catalog too.
 
-    Days are read together up to so many rows, which changes nothing of what comes out. Raises ObjectNotFoundError for a
+    Days are read together up to `rows_at_once` rows, which does not affect the result. Raises ObjectNotFoundError for a
     day that was not curated, DamagedTableError, or DataRuleError.
     """
     coder = EventCoder()
     with ThreadPoolExecutor(_FETCHERS) as fetchers, ThreadPoolExecutor(1) as reader:
         groups = _groups(places, window, store, fetchers, rows_at_once)
-        # One group ahead of the one that gets its codes, and the first of them while Python gets ready.
+        # Each group is read while the one before it is coded, and the first while the compiler loads.
         reads = (reader.submit(_read_days, places, days, window, store, fetchers) for days in groups)
         coming = next(reads, None)
         load_compiler()
-        coder.add_items(catalogue)
+        coder.add_items(catalog)
         while coming is not None:
             days, coming = coming.result(), next(reads, None)
             coder.add(*days)
@@ -96,9 +96,9 @@ def read_events(
 
 
 def _groups(
-    places: TenantLayout, window: Window, store: ObjectStore, fetchers: Executor, most: int
+    places: TenantLayout, window: Window, store: ObjectStore, fetchers: Executor, max_rows: int
 ) -> list[dict[date, Manifest]]:
-    """The days with their manifests, in groups of not too many rows; those without are left out: they say nothing."""
+    """The days with their manifests, in groups of `max_rows` rows or one larger day; days without rows are left out."""
     days = days_of(window)
     groups: list[dict[date, Manifest]] = []
     room = 0
@@ -109,19 +109,19 @@ def _groups(
             continue
         if not groups or rows > room:
             groups.append({})
-            room = most
+            room = max_rows
         groups[-1][day] = manifest
         room -= rows
     return groups
 
 
 def manifest_of_day(store: ObjectStore, places: TenantLayout, day: date) -> Manifest:
-    """What a curated day has to be; raises ObjectNotFoundError for one that was not curated, or DamagedTableError."""
+    """The manifest of a curated day; raises ObjectNotFoundError for a day not curated, or DamagedTableError."""
     return _read_manifest(store, places.curated_day(day), CURATED_INTERACTIONS)
 
 
 def rows_of_day(manifest: Manifest) -> int:
-    """The interactions of a curated day."""
+    """The number of interactions of a curated day."""
     found = manifest.find(INTERACTIONS_FILE)
     return found[1].rows if found else 0
 
@@ -176,13 +176,13 @@ def _fetch(
 def _decode(
     store: ObjectStore, files: Sequence[tuple[str, bytes]], columns: Mapping[str, pl.DataType], asset: str
 ) -> pl.DataFrame:
-    """Columns of files as one table; a file that has not these columns, or is no Parquet, is told by its key."""
+    """These columns of files as one table; raises DamagedTableError with the key of a file that does not have them."""
     try:
         contents = [content for _, content in files]
         frame = pl.scan_parquet(contents, glob=False, cache=False).select(*columns).collect()
         if dict(frame.schema) == columns:
             return frame
-    # What Polars itself did not expect of a damaged file is a panic, which is no Exception.
+    # On a damaged file that it did not expect, Polars panics; PanicException is no subclass of Exception.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
         pass
     if len(files) > 1:
@@ -196,7 +196,7 @@ def _missing(store: ObjectStore, key: str, asset: str) -> ObjectNotFoundError:
 
 
 def damaged(store: ObjectStore, key: str, asset: str) -> DamagedTableError:
-    """The error of a file that is not what its manifest says."""
+    """The error for a file that differs from its manifest."""
     return DamagedTableError(
         f"{store.uri(key)} is damaged, incomplete, or not what its manifest says: materialize `{asset}` again.",
         key=key,

@@ -1,4 +1,4 @@
-"""A tenant's curated layer as batches see it: which days stand, of what content, and which are to be made first."""
+"""A tenant's curated layer as batches read it: which days exist, their content, and which must be curated first."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 
 @dataclass(frozen=True)
 class StoredDay:
-    """One day: the SHA-256 and the rows of its table (None where there is no whole one), and whether it is to be made.
+    """A day's curated table: its SHA-256 (None without a complete table), its rows, and whether it must be curated.
 
-    `is_due` says that it was made from other parts than those that count, or never.
+    `is_due` says that it was built from other parts than the current ones, or never.
     """
 
     day: date
@@ -32,7 +32,7 @@ class StoredDay:
 
 @dataclass(frozen=True)
 class StoredDays:
-    """The days of a window, in their order; `staged` are those of which any file that counts has a row."""
+    """The days of a window, in order; `staged` are the days for which any current file has a row."""
 
     tenant: str
     found: tuple[StoredDay, ...]
@@ -40,32 +40,32 @@ class StoredDays:
 
     @property
     def days(self) -> tuple[date, ...]:
-        """All of them."""
-        return tuple(one.day for one in self.found)
+        """All days."""
+        return tuple(stored.day for stored in self.found)
 
     @property
     def due(self) -> tuple[date, ...]:
-        """Those that are to be made before a batch can be."""
-        return tuple(one.day for one in self.found if one.is_due)
+        """The days that must be curated before a batch can be built."""
+        return tuple(stored.day for stored in self.found if stored.is_due)
 
     @property
     def has_interactions(self) -> bool:
-        """Whether there is any interaction on these days, in a curated table or in a file that counts."""
-        return any(one.rows or one.day in self.staged for one in self.found)
+        """Whether there is any interaction on these days, in a curated table or in a current file."""
+        return any(stored.rows or stored.day in self.staged for stored in self.found)
 
     def part(self, days: Iterable[date]) -> StoredDays:
-        """Those of the days that are among these."""
+        """The subset of these days that is in `days`."""
         wanted = set(days)
-        return StoredDays(self.tenant, tuple(one for one in self.found if one.day in wanted), self.staged)
+        return StoredDays(self.tenant, tuple(stored for stored in self.found if stored.day in wanted), self.staged)
 
     def digest(self) -> dict[str, str | int]:
-        """Of what content they are, as a manifest says it: a day without rows is one, curated or not."""
-        return digest_days([f"{one.day} {one.sha256 if one.rows else None}" for one in self.found])
+        """The digest of the days' content for a manifest; days without rows are equal, curated or not."""
+        return digest_days([f"{stored.day} {stored.sha256 if stored.rows else None}" for stored in self.found])
 
     @property
     def is_to_have_other_rows(self) -> bool:
-        """Whether a day that is to be made has rows, or had: making it changes what a batch is made from."""
-        return any(one.is_due and (one.rows or one.day in self.staged) for one in self.found)
+        """Whether a day that must be curated has or had rows: curating it changes what a batch is built from."""
+        return any(stored.is_due and (stored.rows or stored.day in self.staged) for stored in self.found)
 
     def require_made(self) -> None:
         """Raise DataRuleError where days are missing or stale: how many, and what to run."""
@@ -78,7 +78,7 @@ class StoredDays:
 
 
 class CuratedLayer:
-    """Reads what stands, once; it is for one run, or one command."""
+    """Reads the state of the curated layer, once; an instance serves one run or one command."""
 
     def __init__(self, curator: Curator) -> None:
         self.curator = curator
@@ -87,7 +87,7 @@ class CuratedLayer:
         self._staged: frozenset[date] | None = None
 
     def look(self, days: Sequence[date]) -> StoredDays:
-        """What stands of these days; raises StoreError."""
+        """The stored state of these days; raises StoreError."""
         unknown = [day for day in days if day not in self._found]
         if unknown:
             due = set(self.curator.stale_days(unknown[0], unknown[-1]))
@@ -99,17 +99,18 @@ class CuratedLayer:
 
     @cached_property
     def files_waiting(self) -> int:
-        """How many raw files are not validated yet; raises StoreError."""
+        """The number of raw files that are not validated yet; raises StoreError."""
         return len(self.curator.unvalidated())
 
     @cached_property
     def is_catalogue_stale(self) -> bool:
-        """Whether the catalogue was made from other files than those that count; raises StoreError."""
+        """Whether the catalog was built from other files than the current ones; raises StoreError."""
         return self.curator.is_catalogue_stale()
 
     def withdraw(self, key: str) -> None:
-        """Have the day, or the catalog, be rebuilt by the next run that a damaged file is of: without its manifest it
-        counts as missing. Of a file of neither nothing is done; raises StoreError.
+        """Withdraw the manifest of the day or catalog that a damaged file belongs to.
+
+        It then counts as missing, and the next run rebuilds it. Any other file is ignored. Raises StoreError.
         """
         folder, _, file = key.rpartition("/")
         folder += "/"
@@ -120,7 +121,7 @@ class CuratedLayer:
         self.__dict__.pop("is_catalogue_stale", None)
 
     def catalogue_digest(self) -> str | None:
-        """The SHA-256 of the catalogue; None where there is none. Raises StoreError."""
+        """The SHA-256 of the catalog; None if there is none. Raises StoreError."""
         return self._read_manifest(self.places.curated_items(), ITEMS_FILE)[0]
 
     def _read(self, day: date, *, is_due: bool) -> StoredDay:

@@ -1,6 +1,6 @@
-"""One batch while its assets are built: rules, windows, the tables that exist already, and what a step returns.
+"""A batch while its assets are built: rules, windows, the tables that exist already, and the result of a step.
 
-Knows no run and writes nothing; where tickets come from is a protocol here.
+It is independent of runs and writes nothing; the source of tickets is a protocol here.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from gata_assets.tickets.windows import BatchWindows, windows_of
 
 @dataclass(frozen=True)
 class WindowOfTickets:
-    """A training window's tickets, and what is known of them from the larger table that they were read with.
+    """A training window's tickets, and what was computed for the larger table that they were read with.
 
-    `text_ranks` come from `rank_texts`, where tickets are divided by text; `is_valid` says that all rows are valid
+    `text_ranks` come from `rank_texts`, if tickets are split by text; `is_valid` says that all rows are valid
     `Tickets`.
     """
 
@@ -37,7 +37,7 @@ class WindowOfTickets:
 
 
 class TicketsOfBatches(Protocol):
-    """Where a batch's tickets come from, as a step sees it."""
+    """The source of a batch's tickets for a step."""
 
     seconds_a_batch: float
 
@@ -50,7 +50,7 @@ class TicketsOfBatches(Protocol):
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step built of a batch: the value, the outcomes of its checks and what the UI shows of it."""
+    """What a step built for a batch: the value, the outcomes of its checks, and the metadata for the UI."""
 
     value: pd.DataFrame | Dataset
     outcomes: Mapping[str, Sequence[Outcome]]
@@ -60,9 +60,9 @@ class StepResult:
 
 @dataclass
 class BatchInProgress:
-    """One batch while its assets are built: its rules and windows, and the tables that exist already.
+    """A batch while its assets are built: its rules and windows, and the tables that exist already.
 
-    `load` reads a table that this run does not build; `built` are the names of those that it has.
+    `load` reads a table that this run does not build; `built` are the names of those that it has built.
     """
 
     batch_id: str
@@ -81,7 +81,7 @@ class BatchInProgress:
         return windows_of(self.batch_id, self.rules)
 
     def table(self, name: str, *made_from: str) -> pd.DataFrame:
-        """A table of this batch; raises DataRuleError for a stored one that was built otherwise."""
+        """A table of this batch; raises DataRuleError for a stored one that this run would build differently."""
         if name not in self.tables:
             self.tables[name] = self.load(name)
         if name not in self.built:
@@ -90,7 +90,7 @@ class BatchInProgress:
         return self.tables[name]
 
     def keep(self, name: str, table: pd.DataFrame) -> None:
-        """Keep a table that was built, for what is built from it."""
+        """Keep a table that this run built, for the steps that use it."""
         self.tables[name] = table
         self.built.add(name)
 

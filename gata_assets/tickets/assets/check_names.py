@@ -1,4 +1,4 @@
-"""The asset checks of tickets: their names, and what each says."""
+"""The asset checks of tickets: their names and descriptions."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ DESCRIPTIONS = {
     LABEL_SHARES_ARE_KEPT: "Every label is on both sides, and its test rows are at their quota.",
     TEST_SHARE_IS_TEN_PERCENT: "A tenth of the rows is tested on, to within rounding by label and indivisible texts.",
 }
-# What SPLIT_METHOD=sklearn does not promise: it reports there, and blocks nothing.
+# SPLIT_METHOD=sklearn does not guarantee these: with it they report and do not block.
 PROMISED_BY_TEXT_ONLY = frozenset({NO_TEXT_IN_TWO_SPLITS, LABEL_SHARES_ARE_KEPT})

@@ -1,6 +1,6 @@
-"""The ticket assets as Dagster sees them: five assets of one op, with their checks, columns, owners and policies.
+"""The ticket assets in Dagster: five assets of one op, with their checks, columns, owners and policies.
 
-How the op prepares batches is in `assets.run`, what each asset is built from in `assets.steps`.
+`assets.run` prepares the batches, `assets.steps` defines what each asset is built from.
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
@@ -19,7 +19,7 @@ from gata_assets.tickets.sources.base import TicketSource
 
 TABLES = "parquet_tables"
 DATASETS = "training_datasets"
-# Ops that read the ticket database; dagster.yaml says how many may at once.
+# The pool of ops that read the ticket database; dagster.yaml limits how many run concurrently.
 DATABASE_POOL = "ticket_database"
 
 
@@ -28,7 +28,7 @@ def build_ticket_assets(rules: PreparationRules, options: AssetOptions, *, batch
 
     Args:
         rules: What shapes the datasets.
-        options: What all assets have in common.
+        options: What all assets share.
         batches_at_once: The batches of a range whose tickets are read together; a run's memory grows with them.
     """
 
@@ -71,7 +71,7 @@ def _spec(name: str, step: TicketStep, rules: PreparationRules, options: AssetOp
         deps=step.made_from,
         description=step.make.__doc__,
         metadata={**columns(step.rows), "settings": dg.MetadataValue.json(rules.as_settings())},
-        # Recorded batch by batch, so that Dagster waits for no output of the op's end.
+        # Assets are recorded batch by batch, so Dagster expects no output when the op ends.
         skippable=True,
         group_name=GROUP,
         code_version=options.code_version,

@@ -1,6 +1,6 @@
-"""How asset values become objects in the store: intermediate tables as Parquet, datasets as JSON Lines.
+"""Stores asset values as objects: intermediate tables as Parquet, datasets as JSON Lines.
 
-The order in which files of a dataset are written is decided by `storage.claims`, their bytes by `training_files`.
+`storage.claims` decides the order in which a dataset's files are written, `training_files` their bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gata_assets.tickets.training_files import FILES, Dataset, manifest_key, tab
 
 _MAKING_KEY = b"gata_assets"
 
-# As the schemas want them; pandas' own metadata would give strings that are Python objects.
+# The types that the schemas require; pandas' own metadata would give strings as Python objects.
 _PANDAS_TYPES = {
     pa.int64(): pd.Int64Dtype(),
     pa.string(): pd.StringDtype("pyarrow"),
@@ -34,38 +34,38 @@ _PANDAS_TYPES = {
 
 @dataclass(frozen=True)
 class Stored:
-    """An object of a batch in the store: what the UI shows of it, and the SHA-256 that tells it from others."""
+    """An object of a batch in the store: its SHA-256, which identifies it, and the metadata for the UI."""
 
     sha256: str
     metadata: Mapping[str, dg.MetadataValue[Any]]
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):
-    """A pandas table a partition, at `intermediate/{asset}/{batch_id}.parquet`, compressed with zstd.
+    """Stores one pandas table per partition at `intermediate/{asset}/{batch_id}.parquet`, compressed with zstd.
 
-    A table comes with its making in `attrs` (`core.provenance`), which is kept in the file.
+    A table has its provenance in `attrs` (`tickets.provenance`), which is kept in the file.
     """
 
     store: ObjectStoreResource
 
     def write(self, batch_id: str, asset: str, table: pd.DataFrame) -> Stored:
-        """Write one batch's table whole."""
+        """Write one batch's table."""
         key = table_key(asset, batch_id)
-        # In one piece: where a column is cut, Parquet cuts its pages, and the bytes would tell how tickets were read.
+        # In one chunk: Parquet starts a page at each chunk, so the bytes would depend on how tickets were read.
         arrow = pa.Table.from_pandas(table, preserve_index=False).combine_chunks()
         making = {_MAKING_KEY: json.dumps(table.attrs[MAKING]).encode()}
         buffer = pa.BufferOutputStream()
-        # Texts seldom repeat: a dictionary of them costs a fifth of the time and a seventh of the size.
+        # Texts rarely repeat: a dictionary for them would cost a fifth of the time and a seventh of the size.
         pq.write_table(arrow.replace_schema_metadata(making), buffer, compression="zstd", use_dictionary=["label"])
         content = buffer.getvalue().to_pybytes()
         self.store.write(key, content)
         return Stored(sha256(content).hexdigest(), _place(self.store, "path", key))
 
     def read(self, batch_id: str, asset: str) -> pd.DataFrame:
-        """Read one batch's table, with its making and its file's SHA-256 in `attrs`.
+        """Read one batch's table, with its provenance and its file's SHA-256 in `attrs`.
 
-        Raises ObjectNotFoundError when its asset has not been materialized, DamagedTableError for a file that is
-        damaged or somebody else's.
+        Raises ObjectNotFoundError if its asset has not been materialized, DamagedTableError for a file that is damaged
+        or was not written by this project.
         """
         key = table_key(asset, batch_id)
         try:
@@ -87,18 +87,18 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         return table
 
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
-        """Write the partition that an output is of."""
+        """Write the partition of an output."""
         context.add_output_metadata(self.write(context.partition_key, context.asset_key.path[-1], obj).metadata)
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
-        """Read the partition that an input asks for."""
+        """Read the partition of an input."""
         return self.read(context.partition_key, context.asset_key.path[-1])
 
 
 class DatasetIOManager(dg.ConfigurableIOManager):
-    """A dataset a partition: two JSON Lines files, and the manifest that lists them, written last.
+    """Stores one dataset per partition: two JSON Lines files, and the manifest that lists them, written last.
 
-    A reader who finds a manifest whose checksums hold has files of one run. While files are replaced, the manifest says
+    Files that match the checksums of their manifest are of a single run. While files are replaced, the manifest says
     so (`storage.claims`).
     """
 
@@ -126,16 +126,16 @@ class DatasetIOManager(dg.ConfigurableIOManager):
         return Stored(files.manifest.digest, metadata)
 
     def handle_output(self, context: dg.OutputContext, obj: Dataset) -> None:
-        """Write the partition that an output is of."""
+        """Write the partition of an output."""
         context.add_output_metadata(self.write(obj).metadata)
 
     def load_input(self, context: dg.InputContext) -> Dataset:
-        """No asset reads a dataset back; its readers are outside."""
+        """Refuse: no asset reads a dataset; its readers are outside of Dagster."""
         raise dg.DagsterInvariantViolationError(f"{context.asset_key.path[-1]} is read by no asset.")
 
 
 def _place(store: ObjectStoreResource, name: str, key: str) -> dict[str, dg.MetadataValue[Any]]:
-    """Where an object is, to copy; and to click, where a browser can show it."""
+    """An object's location as a path to copy and, if a browser can show it, as a link."""
     page = store.page(key)
     link = {} if page is None else {f"{name}_in_console": dg.MetadataValue.url(page)}
     return {name: dg.MetadataValue.path(store.uri(key)), **link}

@@ -14,7 +14,7 @@ GROUP = "tickets"
 def build_jobs(*, without: dg.AssetChecksDefinition) -> list[dg.UnresolvedAssetJobDefinition]:
     """The jobs of tickets; their partitions are those of their assets.
 
-    `without` is a check of the dataset that is of no batch: each batch's run would execute it as a step of its own.
+    `without` is a check of the dataset that belongs to no batch: each batch's run would execute it as an extra step.
     """
     return [
         dg.define_asset_job(

@@ -1,4 +1,4 @@
-"""What the UI shows of the tables and datasets of tickets: counts, shares, and a chart of labels."""
+"""The metadata of ticket tables and datasets for the UI: counts, shares, and a chart of labels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Described = int | float | str | bool | dg.MarkdownMetadataValue
 
 
 def describe_tickets(table: pd.DataFrame, title: str, **more: str) -> dict[str, Described]:
-    """Numbers of a table of tickets, and a chart with that title."""
+    """Counts of a ticket table, and a chart of its labels with that title."""
     counts = table["label"].value_counts()
     return {
         "dagster/row_count": len(table),
@@ -26,7 +26,7 @@ def describe_tickets(table: pd.DataFrame, title: str, **more: str) -> dict[str, 
 
 
 def describe_split(split: Split) -> dict[str, Described]:
-    """Numbers of a train/test split, and a chart of its labels."""
+    """Counts of a train/test split, and a chart of its labels."""
     counts = pd.concat([split.train["label"], split.test["label"]]).value_counts()
     rows = len(split.train) + len(split.test)
     return {

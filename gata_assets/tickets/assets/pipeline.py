@@ -1,6 +1,6 @@
 """The pipeline of tickets: which batches are due by their manifests, what they cost, and the runs that prepare them.
 
-The decision is pure (`tickets.provenance`), and so is the estimate; reading manifests and volumes is here.
+The decision (`tickets.provenance`) and the estimate are pure; this module reads the manifests and volumes.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from gata_assets.tickets.windows import BatchWindows, merge_windows, windows_of
 
 @dataclass(frozen=True)
 class TicketPipeline:
-    """Closed tickets to training files, of all tickets at once.
+    """From closed tickets to training files, for all tickets together.
 
     `job` resolves the job that prepares tickets, from the source of the settings or from tickets that several runs
-    share; `chunk` batches share a read. `has_pages` and `is_recorded` are for the estimate: whether tickets come by the
-    RDS Data API, and whether runs are recorded in an instance.
+    share; `chunk` batches share a read. `has_pages` and `is_recorded` are for the estimate: whether tickets come from
+    the RDS Data API, and whether an instance records the runs.
     """
 
     store: ObjectStore
@@ -49,7 +49,7 @@ class TicketPipeline:
     last_asset: ClassVar[str] = "low_volume_split"
 
     def refresh(self, runs: Runs, batch_ids: Sequence[str]) -> bool:  # noqa: ARG002 (the protocol's)
-        """Nothing: tickets are read when a batch is prepared."""
+        """Nothing to refresh: tickets are read when a batch is prepared."""
         return True
 
     def plan(self, batch_ids: Sequence[str], *, again: bool) -> Plan:
@@ -60,7 +60,7 @@ class TicketPipeline:
             general, low_volume = (self._read_origin(name, batch_id) for name in (GENERAL_DATASET, LOW_VOLUME_DATASET))
             return batch_status(general, low_volume, settings)
 
-        # The first alone: it sets up the AWS SDK, which threads must not do at once.
+        # The first before any thread starts: it sets up the AWS SDK, which threads must not do concurrently.
         first, *others = batch_ids
         statuses = {first: look(first)}
         statuses.update(zip(others, map_in_order(look, others, SMALL_CALLS_AT_ONCE), strict=True))
@@ -86,19 +86,19 @@ class TicketPipeline:
         }
 
     def runs(self, batch_ids: Sequence[str]) -> Iterator[BatchRun]:
-        """A run for each stretch of consecutive batches; those of a chunk share one read of their tickets."""
+        """A run for each range of consecutive batches; those of a chunk share one read of their tickets."""
         for chunk in self._chunks(batch_ids):
             ranges = consecutive(chunk)
             shared = None
             if len(ranges) > 1:
                 shared = SharedTickets(self.open_source(), [windows_of(batch_id, self.rules) for batch_id in chunk])
-            # The batches of one run share their read as it is.
+            # The batches of a single run share their read in any case.
             job = self.job(shared)
             for stretch in ranges:
                 yield BatchRun(job, stretch)
 
     def summarize(self, written: Sequence[Written]) -> list[Written]:
-        """All of it: a batch has five assets."""
+        """Every asset as it is: a batch has only five."""
         return list(written)
 
     def _read_origin(self, dataset: str, batch_id: str) -> Origin | None:
@@ -113,7 +113,7 @@ class TicketPipeline:
     def _measure(self, source: TicketSource, batch_ids: Sequence[str]) -> Iterator[SpanVolume]:
         windows = [windows_of(batch_id, self.rules) for batch_id in batch_ids]
         for span in merge_windows(windows):
-            inside = [one.training for one in windows if _is_inside(one.training, span.training)]
+            inside = [batch.training for batch in windows if _is_inside(batch.training, span.training)]
             yield self._measure_span(source, span, inside)
 
     def _measure_span(self, source: TicketSource, span: BatchWindows, batches: Sequence[Window]) -> SpanVolume:

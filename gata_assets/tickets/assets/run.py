@@ -1,7 +1,7 @@
-"""How a run prepares its batches: one read for all, one batch at a time, each recorded when it is written.
+"""Prepares the batches of a run: one read for all, one batch at a time, each recorded once it is written.
 
-A run over a range reads each ticket once. While a batch is built, the one before it is written by a thread of its own;
-no more than these two are in memory. A batch with invalid data fails alone, and the run at the end of all of them.
+A run over a range reads each ticket once. While a batch is built, a separate thread writes the one before it; no more
+than these two are in memory. A batch with invalid data fails alone, and the run fails after the last batch.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from gata_assets.tickets.windows import windows_of
 
 @dataclass(frozen=True)
 class _Asset:
-    """An asset of a batch that was built and has passed its checks."""
+    """An asset of a batch that has been built and has passed its checks."""
 
     name: str
     step: TicketStep
@@ -48,7 +48,7 @@ class _Asset:
 
 @dataclass(frozen=True)
 class _Written:
-    """An asset that is in the target, with the versions of what it was built from."""
+    """An asset that has been written, with the versions of what it was built from."""
 
     asset: _Asset
     stored: Stored
@@ -65,7 +65,7 @@ class _NotWritten:
 
 
 class TicketRun:
-    """The work of one run: the selected steps, and what failed of its batches."""
+    """Runs the selected steps for the batches of one run, and keeps their failures."""
 
     def __init__(
         self,
@@ -90,20 +90,21 @@ class TicketRun:
         self._being_written: tuple[str, Future[list[_Written | _NotWritten]]] | None = None
 
     def run(self, batch_ids: Sequence[str], source: TicketReader, *, batches_at_once: int) -> Events:
-        """Prepare the batches in their order; yields their checks and materializations as they happen.
+        """Prepare the batches in order; yields their checks and materializations as they happen.
 
-        Raises dagster.Failure: at the end for batches that failed alone, at once for what would fail for every batch.
+        Raises:
+            dagster.Failure: At the end for batches that failed alone, at once for a fault that would fail every batch.
         """
         self._recorder.refuse_readers_in_range()
         with held_open(self._context.instance, self._context.run.run_id), ThreadPoolExecutor(max_workers=1) as writer:
             for start in range(0, len(batch_ids), batches_at_once):
                 yield from self._prepare_together(batch_ids[start : start + batches_at_once], source, writer)
-                # So that nothing of this read is in memory when the next one comes.
+                # Frees the memory of this read before the next one.
                 yield from self._record_written()
         self._failures.stop_at_end()
 
     def _prepare_together(self, batch_ids: Sequence[str], source: TicketReader, writer: ThreadPoolExecutor) -> Events:
-        """Prepare batches that share a read; the last one may still be in writing afterwards."""
+        """Prepare batches that share a read; its last batch may still be unwritten on return."""
         shared = _SharedSource(source, batch_ids, self._rules)
         for batch_id in batch_ids:
             batch = BatchInProgress(
@@ -115,7 +116,7 @@ class TicketRun:
             self._being_written = batch_id, writer.submit(self._write, batch, assets)
 
     def _build(self, batch: BatchInProgress) -> Generator[Event, None, list[_Asset]]:
-        """Build and check the assets of a batch, each unless one that it is built from has failed."""
+        """Build and check the assets of a batch, except those built from one that failed."""
         assets: list[_Asset] = []
         failed: set[str] = set()
         for name, step in self._steps.items():
@@ -130,7 +131,7 @@ class TicketRun:
         return assets
 
     def _write(self, batch: BatchInProgress, assets: Sequence[_Asset]) -> list[_Written | _NotWritten]:
-        """Write a batch's assets in their order; after one that could not be written, those not built from it."""
+        """Write a batch's assets in order, except those built from one that could not be written."""
         results: list[_Written | _NotWritten] = []
         missing: set[str] = set()
         for asset in assets:
@@ -156,7 +157,7 @@ class TicketRun:
         return _Written(asset, stored, made_from, seconds=perf_counter() - started)
 
     def _record_written(self) -> Events:
-        """Wait for the batch that is being written, and record what was written of it, with its checks."""
+        """Wait for the batch that is being written, and record its written assets with their checks."""
         if self._being_written is None:
             return
         batch_id, being_written = self._being_written
@@ -190,7 +191,7 @@ class TicketRun:
 
 
 def _build_asset(name: str, step: TicketStep, batch: BatchInProgress) -> Generator[Event, None, _Asset]:
-    """Build an asset and check it; outcomes are reported here where it fails, and otherwise once it is written."""
+    """Build an asset and check it; outcomes are reported here if it fails, and otherwise once it is written."""
     started = perf_counter()
     result = step.make(batch)
     try:
@@ -209,13 +210,13 @@ def _build_asset(name: str, step: TicketStep, batch: BatchInProgress) -> Generat
 
 
 class _SharedSource:
-    """The tickets of the batches that are read together, and what is computed once for all of them."""
+    """The tickets of batches that are read together, and what is computed once for all of them."""
 
     def __init__(self, source: TicketReader, batch_ids: Sequence[str], rules: PreparationRules) -> None:
         self._tickets = SharedTickets(source, [windows_of(batch_id, rules) for batch_id in batch_ids])
         self._rules = rules
         self._batches = len(batch_ids)
-        self._whole: pd.DataFrame | None = None
+        self._table: pd.DataFrame | None = None
         self._ranks: NDArray[np.int64] | None = None
         self._is_valid = False
         self.seconds_a_batch = 0.0
@@ -224,20 +225,20 @@ class _SharedSource:
         """See TicketsOfBatches."""
         started = perf_counter()
         if not self._tickets.is_loaded(window):
-            self._whole = self._ranks = None
-        whole, part = self._tickets.locate(window)
-        if whole is not self._whole:
+            self._table = self._ranks = None
+        table, part = self._tickets.locate(window)
+        if table is not self._table:
             self.seconds_a_batch = (perf_counter() - started) / self._batches
-            self._look_at(whole)
+            self._analyze(table)
         ranks = None if self._ranks is None else self._ranks[part]
-        return WindowOfTickets(whole.iloc[part].reset_index(drop=True), ranks, self._is_valid)
+        return WindowOfTickets(table.iloc[part].reset_index(drop=True), ranks, self._is_valid)
 
-    def _look_at(self, whole: pd.DataFrame) -> None:
-        """Compute once what is valid for every window of a table."""
+    def _analyze(self, table: pd.DataFrame) -> None:
+        """Rank the texts and validate the rows once, for all windows of the table."""
         is_ranked = self._rules.split_method is SplitMethod.BY_TEXT
-        self._whole = whole
-        self._ranks = rank_texts(whole["text"], seed=self._rules.split_seed) if is_ranked else None
-        self._is_valid = not broken(check_table(Tickets.to_schema(), whole))
+        self._table = table
+        self._ranks = rank_texts(table["text"], seed=self._rules.split_seed) if is_ranked else None
+        self._is_valid = not broken(check_table(Tickets.to_schema(), table))
 
     def read_older(self, window: Window, labels: Sequence[int]) -> pd.DataFrame:
         """See TicketsOfBatches."""

@@ -1,7 +1,7 @@
 """The five steps of a batch of tickets: which pure functions build each asset, and what the UI shows of it.
 
 A step reads what it needs through the batch, and returns a value with its check outcomes and its metadata. It writes
-nothing and knows no run (`assets.run` does). A decision about data belongs in the pure modules of `tickets`.
+nothing and is independent of runs (`assets.run`). A decision about data belongs in the pure modules of `tickets`.
 """
 
 from __future__ import annotations
