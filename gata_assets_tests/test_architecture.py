@@ -99,6 +99,18 @@ def test_every_package_that_is_imported_is_declared_and_every_declared_one_impor
     assert outside - {"pydantic_core", "botocore", "py4j"} == shipped
 
 
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_every_package_that_setup_cfg_names_is_in_the_lock(lock: str) -> None:
+    configuration = configparser.ConfigParser(interpolation=None)
+    configuration.read(PACKAGE.parent / "setup.cfg")
+    extras = configuration["options.extras_require"]
+    chosen = extras if lock == "requirements-dev.lock" else ("build", "server")
+    lines = [configuration["options"]["install_requires"], *(extras[extra] for extra in chosen)]
+    named = {re.split(r"[\[<>=~]", name)[0].replace("_", "-") for line in lines for name in line.split()}
+    locked = set(re.findall(r"^([a-z0-9.-]+)(?:\[[a-z0-9,-]+\])?==", (PACKAGE.parent / lock).read_text(), re.MULTILINE))
+    assert named - locked == set(), "make lock"
+
+
 def test_stores_and_sources_know_dagster_by_its_resource_class_alone() -> None:
     used = set()
     for folder in ("storage", "tickets/sources", "interactions/engines"):
