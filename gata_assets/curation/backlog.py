@@ -1,6 +1,6 @@
-"""What waits in a tenant's place of the store, by the names of its objects alone.
+"""What waits in a tenant's part of the store, by the names of its objects alone.
 
-Cheap enough to ask every minute; nothing is read.
+Cheap enough for every minute; no object is read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gata_assets.storage.objects import ObjectStore
 
 
 def list_raw_keys(places: TenantLayout, store: ObjectStore, table: str) -> list[str]:
-    """The keys of a tenant's raw files, of whoever put them there; raises StoreError."""
+    """The keys of a tenant's raw files, whoever stored them; raises StoreError."""
     return [key for key in store.list_keys(places.raw(table)) if is_raw_name(key)]
 
 
@@ -30,16 +30,16 @@ def find_waiting(places: TenantLayout, store: ObjectStore, tables: Iterable[str]
 
 
 def find_missing(places: TenantLayout, store: ObjectStore, table: str, days: Sequence[date]) -> list[date]:
-    """Those of the days that have no curated table; raises StoreError."""
+    """The days without a curated table; raises StoreError."""
     curated = {key for key in store.list_keys(places.curated(table)) if key.endswith(f"/{MANIFEST_FILE}")}
     return [day for day in days if places.curated(table, day) + MANIFEST_FILE not in curated]
 
 
 def listing_digest(places: TenantLayout, store: ObjectStore, tables: Iterable[str]) -> str:
-    """A digest of the names of tables' reports and staged parts: another when a new file was validated.
+    """A digest of the names of tables' reports and staged parts: it changes when a new file was validated.
 
-    It stays the same where a file supersedes another again, or comes under settings that it had before: both overwrite
-    reports, and no name is new.
+    It stays the same if a file supersedes another again, or is validated with settings that it had before: both
+    overwrite reports, and no name is new.
     """
     folders = [folder for table in tables for folder in (places.report(table), places.staged(table))]
     keys = sorted(key for folder in folders for key in store.list_keys(folder))

@@ -1,7 +1,7 @@
-"""Files on their way into a tenant's raw folder: stored and validated when they are new, found when they came before.
+"""Lands files in a tenant's raw folder: new ones are stored and validated, known ones are found by their content.
 
-For one command: the folder is listed once, and the reports are read once when a file comes again, so that a directory
-takes as long as its files. What becomes of rows is decided in `validator`.
+For one command: the folder is listed once, and the reports are read once when a known file arrives, so the time for a
+directory is that of its files. `validator` decides what happens to rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gata_assets.tables.spec import Repetitions
 
 @dataclass(frozen=True)
 class LandedFile:
-    """What became of a file: its report, whether its content was there before, and which file has superseded it."""
+    """The outcome of a file: its report, whether its content was known before, and which file has superseded it."""
 
     report: Report
     was_there: bool
@@ -29,7 +29,7 @@ class LandedFile:
 
 
 class Landing:
-    """Lands files one after another; what others land meanwhile is not seen."""
+    """Lands files one after another; files that other writers land meanwhile are not seen."""
 
     def __init__(self, validator: FileValidator) -> None:
         self._validator = validator
@@ -46,10 +46,10 @@ class Landing:
         replaces: Sequence[str] = (),
         progress: Callable[[int], None] | None = None,
     ) -> LandedFile:
-        """Store a file's bytes as they are, by the day and its name, and validate them; or find the same content.
+        """Store a file's bytes unchanged, by day and name, and validate them; or find the same content.
 
-        What came before is validated again where that was by other settings, and counts as the one that came last where
-        the latest rows count. A file that another superseded stays as it is, unless it supersedes that one.
+        Known content is validated again if that was with other settings, and counts as the last to land where the
+        latest rows count. A superseded file stays superseded, unless it supersedes the file that superseded it.
 
         Raises RawFileError for a file that is empty, unreadable or has the wrong columns, and DataRuleError for one
         that cannot supersede others: it does not land.
@@ -78,14 +78,14 @@ class Landing:
         else:
             report = validator.validate(key, replaces=replaces, progress=progress)
             if earlier and earlier.refused:
-                # What it supersedes counts no more from now on.
+                # The files that it supersedes no longer count from now on.
                 self._replaced.pop(table, None)
         if earlier and spec.repetitions is Repetitions.LATEST:
             report = validator.bring_again(report)
         return LandedFile(report, was_there=there is not None)
 
     def _raw_keys(self, table: str) -> dict[str, str]:
-        """The raw files that landed, by the mark of their content."""
+        """The landed raw files, by the mark of their content."""
         if table not in self._keys:
             marks: dict[str, str] = {}
             for key in self._validator.raw_keys(table):
@@ -95,7 +95,7 @@ class Landing:
         return self._keys[table]
 
     def _counts_instead(self, report: Report) -> str | None:
-        """The file that has superseded one and counts; None where none has."""
+        """The file that counts instead of a superseded one; None if the file is not superseded."""
         if report.table not in self._replaced:
             self._replaced[report.table] = replaced_files(self._validator.reports(report.table))
         instead = counts_instead(report.file_id, self._replaced[report.table])

@@ -1,6 +1,6 @@
 """The keys of a tenant's raw files, reports, staged parts, quarantine, curated tables and batches.
 
-Keys only; the content of the objects belongs where they are written. `docs/curation.md` has the list.
+Keys only; the modules that write the objects define their content. `docs/curation.md` has the list.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from gata_assets.tables import manifests
 
 @dataclass(frozen=True)
 class TenantLayout:
-    """The keys of one tenant's data, and of nobody else's; a `table` is named as its spec names it."""
+    """The keys of one tenant's data; a `table` has the name of its spec."""
 
     tenant: str
 
     def raw(self, table: str, landed_on: date | None = None) -> str:
-        """The folder of raw files, of all days or of one on which they landed."""
+        """The folder of raw files, of all days or of one landing day."""
         return f"{self.tenant}/raw/{table}/" + (f"{landed_on:%Y-%m-%d}/" if landed_on else "")
 
     def report(self, table: str, file_id: str | None = None) -> str:
-        """What became of a raw file's rows (JSON), or the folder of all such reports."""
+        """The report on a raw file's rows (JSON), or the folder of all reports."""
         return f"{self.tenant}/reports/{table}/" + (f"{file_id}.json" if file_id else "")
 
     def staged(self, table: str) -> str:
-        """The folder of valid rows, an object a raw file; with a part for each event day where days are curated."""
+        """The folder of valid rows, one object per raw file; with a part per event day where days are curated."""
         return f"{self.tenant}/staged/{table}/"
 
     def quarantine(self, table: str) -> str:
-        """The folder of rejected rows, an object a raw file (and the rules by which its rows were validated)."""
+        """The folder of rejected rows, one object per raw file (and set of rules that validated its rows)."""
         return f"{self.tenant}/quarantine/{table}/"
 
     def curated(self, table: str, day: date | None = None) -> str:
@@ -54,11 +54,11 @@ class TenantLayout:
         return f"{self.tenant}/training_data/{batch_id}/" + (f"{table}/" if table else "")
 
 
-# The files of a curated day and of the catalog, and what says that they are complete.
+# The files of a curated day and of the catalog, and the manifest that marks them as complete.
 INTERACTIONS_FILE = "interactions.parquet"
 USERS_FILE = "users.parquet"
 ITEMS_FILE = "items.parquet"
 MANIFEST_FILE = manifests.MANIFEST_FILE
 
-# The first parts of keys that a tenant's may not be: the ticket pipeline writes there.
+# Key prefixes that no tenant may have: the ticket pipeline writes there.
 RESERVED_NAMES = frozenset({"training", "intermediate"})

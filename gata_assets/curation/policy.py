@@ -1,4 +1,4 @@
-"""The settings by which rows of raw files are validated, as plain values that come in as arguments."""
+"""The settings for validating rows of raw files, as plain values passed as arguments."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from gata_assets.tables.spec import Reference, ReferenceMode
 
 @dataclass(frozen=True)
 class CurationRules:
-    """What a row has to keep to, besides its table's rules: its event time in `[earliest_at, landed + at_most_ahead)`,
-    and by the name of a table that rows refer to, what becomes of those that refer to nothing there.
+    """Rules for rows besides their table's: the event time is in `[earliest_at, landed + at_most_ahead)`, and by the
+    name of a referenced table, what happens to rows whose reference it does not contain.
     """
 
     earliest_at: datetime
@@ -20,5 +20,5 @@ class CurationRules:
     references: Mapping[str, ReferenceMode] = field(default_factory=dict)
 
     def mode_of(self, reference: Reference) -> ReferenceMode:
-        """What becomes of rows that refer to nothing: as it is set, or else as their table says."""
+        """What happens to rows with an unknown reference: by the settings, else by their table."""
         return self.references.get(reference.table, reference.mode)

@@ -1,7 +1,7 @@
-"""What became of a raw file, and which files count: reports as values and as JSON.
+"""The outcome of each raw file, and which files count: reports as values and as JSON.
 
-A report is written last, so it makes a file's parts count. A file that another superseded counts no more, nor does
-that one once it was superseded itself. Counts, keys and rule names only; never a value of a row.
+A report is written last, so it makes a file's parts count. A file that another superseded no longer counts, nor does
+the other once it is superseded itself. Counts, keys and rule names only; never a value of a row.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _VERSION = 2
 
 
 class Span(NamedTuple):
-    """Where something is in an object: its first byte, and how many there are."""
+    """A range of bytes in an object: the first byte and the size."""
 
     start: int
     size: int
@@ -27,8 +27,8 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, order=True)
 class StagedPart:
-    """A stored table of a file's rows: its key, rows and SHA-256; of tables that are curated by day its day, and where
-    it is in the object, which has a part for each day. Without `spans` it is the whole object.
+    """A stored table of a file's rows: its key, rows and SHA-256; for tables curated by day also its day and its spans
+    in the object, which has a part per day. Without `spans` it is the entire object.
     """
 
     key: str
@@ -40,13 +40,13 @@ class StagedPart:
 
 @dataclass(frozen=True)
 class Report:
-    """What became of the rows of one raw file.
+    """The outcome of the rows of one raw file.
 
-    `rows` were counted as they were read; `parts` have the valid ones, `quarantine` the rejected ones (None: no row).
-    `rejected_by_rule` counts a row under each rule that it breaks, `unknown_by_rule` valid rows that refer to nothing,
-    `discarded_by_rule` valid rows that lost an invalid value. `refused` says why no row was read, `rules` is the digest
-    of the settings that rows were validated by (`validation.digest_settings`), `replaces` names the files that this one
-    supersedes.
+    `rows` counts the rows read; `parts` contain the valid ones, `quarantine` the rejected ones (None: no row).
+    `rejected_by_rule` counts a row under each rule that it breaks, `unknown_by_rule` valid rows with an unknown
+    reference, `discarded_by_rule` valid rows that lost an invalid value. `refused` is the reason why no row was read,
+    `rules` the digest of the settings that validated the rows (`validation.digest_settings`); `replaces` names the
+    files that this one supersedes.
     """
 
     table: str
@@ -75,7 +75,7 @@ class Report:
 
     @property
     def tables(self) -> tuple[StagedPart, ...]:
-        """All that its rows are in: the parts, and the quarantine if there is one."""
+        """All tables with its rows: the parts, and the quarantine if it exists."""
         return (*self.parts, *([self.quarantine] if self.quarantine else []))
 
     @property
@@ -84,7 +84,7 @@ class Report:
         return tuple(sorted({part.day for part in self.parts if part.day}))
 
     def encode(self) -> bytes:
-        """As JSON, with the counts by day beside the parts for whoever reads it."""
+        """As JSON, with the counts by day beside the parts for readers."""
         by_day = {str(part.day): part.rows for part in self.parts if part.day}
         counts = {"valid": self.valid, "rejected": self.rejected, "valid_by_day": by_day}
         content = {"report_version": _VERSION, **asdict(self), **counts}
@@ -92,7 +92,7 @@ class Report:
 
     @classmethod
     def decode(cls, content: bytes, place: str) -> Report:
-        """From JSON, also as the release before wrote it; raises DamagedTableError for anything else."""
+        """From JSON, including that of the previous release; raises DamagedTableError for anything else."""
         try:
             found = json.loads(content)
             found = found if "report_version" in found else _renamed(found)
@@ -119,7 +119,7 @@ class Report:
 
 
 def _renamed(found: Mapping[str, Any]) -> dict[str, Any]:
-    """A report without a version, which has other keys: of such, rows refer to nothing but items."""
+    """Rename the keys of a report without a version; its rows refer to items only."""
     unknown = {"item_is_known": found["unknown_items"]} if found["unknown_items"] else {}
     return {
         **found,
@@ -137,11 +137,10 @@ def _part(found: Mapping[str, Any]) -> StagedPart:
 
 
 def replaced_files(reports: Iterable[Report]) -> dict[str, str]:
-    """The ids of files that count no more, each with that of the file that took its place (which may have been
-    replaced itself).
+    """The ids of superseded files, each with the id of the file that superseded it (which may be superseded itself).
 
-    Two commands at once could have files take each other's place, or the place of the same file: of such a circle, and
-    of such rivals, the one that landed last counts.
+    Two concurrent commands can make files supersede each other, or both supersede the same file: in such a cycle, and
+    among such rivals, the file that landed last counts.
     """
     found = list(reports)
     rivals: dict[str, list[str]] = {}
@@ -168,24 +167,24 @@ def replaced_files(reports: Iterable[Report]) -> dict[str, str]:
 
 
 def counts_instead(name: str, replaced: Mapping[str, str]) -> str:
-    """The id of the file at the end of those that took the place of one; its own where none did."""
+    """The id of the file at the end of the chain that superseded a file; its own if none did."""
     while name in replaced:
         name = replaced[name]
     return name
 
 
 def valid_reports(reports: Iterable[Report]) -> list[Report]:
-    """The reports of files that count: read, and not replaced."""
+    """The reports of files that count: read, and not superseded."""
     found = list(reports)
     replaced = replaced_files(found)
     return [report for report in found if report.refused is None and report.file_id not in replaced]
 
 
 def require_place(table: str, name: str, olds: Sequence[str], reports: Iterable[Report]) -> None:
-    """See that a file would count in the place of others; raises DataRuleError.
+    """Check that a file can supersede others; raises DataRuleError.
 
-    A file that was replaced comes back in the place of the one that counts instead of it, and of no other. `reports`
-    are all of that table.
+    A superseded file can come back only by superseding the one that counts instead of it. `reports` are all of that
+    table.
     """
     found = list(reports)
     known, replaced = {report.file_id for report in found}, replaced_files(found)
@@ -203,9 +202,9 @@ def require_place(table: str, name: str, olds: Sequence[str], reports: Iterable[
 
 
 def supersede(new: Report, olds: Sequence[str], reports: Iterable[Report]) -> list[Report]:
-    """The reports to write, in this order, so that a file takes the place of others; its own is the last of them.
+    """The reports to write, in this order, so that a file supersedes others; its own is the last of them.
 
-    Whatever took its place before does so no more. Raises DataRuleError, see `require_place`.
+    Files that superseded it before no longer do. Raises DataRuleError, see `require_place`.
     """
     others = [report for report in reports if report.file_id != new.file_id]
     require_place(new.table, new.file_id, olds, [*others, new])
@@ -218,7 +217,7 @@ def supersede(new: Report, olds: Sequence[str], reports: Iterable[Report]) -> li
 
 
 def parts_by_day(reports: Iterable[Report]) -> dict[date, list[StagedPart]]:
-    """The parts that count of a table that is curated by day, by day and in order."""
+    """The parts that count of a table curated by day, by day and in order."""
     days: dict[date, list[StagedPart]] = {}
     for report in valid_reports(reports):
         for part in report.parts:
@@ -228,9 +227,9 @@ def parts_by_day(reports: Iterable[Report]) -> dict[date, list[StagedPart]]:
 
 
 def check_no_row_is_lost(reports: Iterable[Report], stored_rows: Mapping[StagedPart, int]) -> list[Outcome]:
-    """Of every file that was read, the rows in its stored parts and its quarantine are those that it has.
+    """Check that the stored parts and quarantine of every file that was read have all of its rows.
 
-    `stored_rows` has the rows of stored tables, as the tables themselves say; a table that is not there has none.
+    `stored_rows` has the number of rows in each stored table itself; a missing table has none.
     """
     lost = checked = 0
     for report in reports:
@@ -243,7 +242,7 @@ def check_no_row_is_lost(reports: Iterable[Report], stored_rows: Mapping[StagedP
 def check_no_part_is_lost(
     parts: Iterable[StagedPart], read_rows: Mapping[str, int], kept: int, duplicates: int
 ) -> list[Outcome]:
-    """Of a day or a table: every part has the rows that its report says, and kept + dropped rows are theirs."""
+    """Check a day or table: every part has the rows of its report, and kept + dropped rows are their sum."""
     expected = {part.key: part.rows for part in parts}
     off = sum(abs(rows - read_rows.get(key, 0)) for key, rows in expected.items())
     total = sum(read_rows.values())

@@ -1,7 +1,7 @@
-"""When curation is asked for: raw files without a report, and days that were not curated or are stale.
+"""When curation is requested: for raw files without a report, and for days that are missing or stale.
 
-Decided from what is in the store, so that there is no cursor to lose: what is validated and curated is found no more.
-What a run was asked for and is still found is asked for again, at growing intervals and not for ever.
+Decided from the contents of the store, so there is no cursor to lose: what is validated and curated is not found again.
+Work that a run was requested for and that is still found is requested again, at growing intervals, not forever.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gata_assets.batches import day_ranges
 class CurationRequest:
     """A tenant's days to curate, from the first to the last; new files are validated first, whatever days they touch.
 
-    `key` carries a digest of the files and the days: it is the same while the same are asked for.
+    `key` contains a digest of the files and the days: equal requests have equal keys.
     """
 
     tenant: str
@@ -38,18 +38,19 @@ def request_curation(
     stale: Sequence[date] = (),
     listing: str = "",
 ) -> list[CurationRequest]:
-    """Ask for the days that are missing, a request a stretch; for new files alone, for the present day; for stale days
-    alone, for the first of them, since a run curates all that are stale.
+    """Request the missing days, one request per contiguous range. Without missing days: the present day if there are
+    new files, else the first stale day, since a run curates all stale days.
 
-    `waiting` are the keys of the raw files without a report, `missing` the days without a curated table, `stale` those
-    of other parts than those that count; `listing` is a digest of all parts, which tells one late file from another.
+    `waiting` are the keys of the raw files without a report, `missing` the days without a curated table, `stale` the
+    days built from other parts than those that count; `listing` is a digest of all parts, so that different late files
+    give different keys.
     """
-    anew = [present] if waiting else stale[:1]
-    spans = day_ranges(missing) or [(day, day) for day in anew]
+    rebuilt = [present] if waiting else stale[:1]
+    spans = day_ranges(missing) or [(day, day) for day in rebuilt]
     requests = []
     for first, last in spans:
-        told_apart = [*sorted(waiting), f"{first} {last}", *([listing] if stale else [])]
-        digest = sha256("\n".join(told_apart).encode()).hexdigest()[:16]
+        distinguishing = [*sorted(waiting), f"{first} {last}", *([listing] if stale else [])]
+        digest = sha256("\n".join(distinguishing).encode()).hexdigest()[:16]
         reasons = [f"{len(waiting)} new files"] if waiting else []
         reasons += [f"no curated table from {first} to {last}"] if missing else []
         reasons += [f"{len(stale)} days of other rows than are curated"] if stale else []
@@ -58,7 +59,7 @@ def request_curation(
 
 
 class RunState(Enum):
-    """How a run that was asked for has ended."""
+    """How a requested run has ended."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -67,31 +68,31 @@ class RunState(Enum):
 
 @dataclass(frozen=True)
 class AskedRun:
-    """A run that was asked for, and is over."""
+    """A requested run that has ended."""
 
     run_id: str
     state: RunState
     ended_at: datetime
 
 
-# A store that is away for a while is back by the third; what is wrong with data is shown by the first.
+# A store that is unavailable for a while is back by the third; the first shows faults of the data.
 _AFTER_FAILURES = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
-# What is found again at once after a run that succeeded would be found for ever.
+# Work that is found again right after a run that succeeded would be found forever.
 _AFTER_SUCCESS = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Asking:
-    """Whether to ask for a run now: with the `run_key` where it is, and why not where that is None."""
+    """Whether to request a run now: its `run_key`, or None and the reason why not."""
 
     run_key: str | None
     why_not: str = ""
 
 
 def ask_again(key: str, runs: Sequence[AskedRun], present: datetime) -> Asking:
-    """Decide by the runs that were asked for with the same key and are over, the newest first.
+    """Decide by the ended runs that were requested with the same key, the newest first.
 
-    A run key stands for the run that went before, since Dagster starts none for a key that it has seen.
+    A run key names the run before it, since Dagster starts no run for a key that it has seen.
     """
     if not runs:
         return Asking(f"{key}:first")

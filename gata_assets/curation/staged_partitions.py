@@ -1,7 +1,7 @@
-"""Valid rows on their way from a raw file to curated days: one staged file, in which each day can be read by itself.
+"""The valid rows of a raw file as one staged file in which each day can be read by itself.
 
-Rows come in blocks that have a few of many days. They are kept until there are enough, divided by day and added to
-the file, each day as an Arrow stream of its own, so that neither memory nor the number of objects grows with the rows.
+Rows arrive in blocks with a few rows of many days. They are kept until there are enough, partitioned by day and
+appended to the file, each day as its own Arrow stream: neither memory nor the number of objects grows with the rows.
 Source: https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
 _EPOCH = date(1970, 1, 1)
-# A third of the size, for 60 ms more of a million rows when they are written, and 60 ms when they are read.
+# A third of the size, for 60 ms more when a million rows are written, and 60 ms when they are read.
 _COMPRESSION = "lz4"
 
 
@@ -36,8 +36,8 @@ class StagedPartitionWriter:
     ending = "arrows"
 
     def __init__(self, path: Path, event_time: str, *, rows_held: int = 125_000) -> None:
-        """`event_time` is the column of a row's instant; about `rows_held` rows are kept in memory, of which twice as
-        many take 5 MB more.
+        """`event_time` is the column of a row's instant; about `rows_held` rows are kept in memory (twice as many take
+        5 MB more).
         """
         self._event_time = event_time
         self._rows_held = rows_held
@@ -60,7 +60,7 @@ class StagedPartitionWriter:
         self._opened.close()
 
     def add(self, rows: pa.Table) -> None:
-        """Take rows of any days in; such as are by day take the least time."""
+        """Add rows of any days; rows ordered by day take the least time."""
         for batch in rows.combine_chunks().to_batches():
             days = numbers_of_arrow(batch[self._event_time], np.int64) // MICROS_OF_A_DAY
             bounds = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
@@ -71,7 +71,7 @@ class StagedPartitionWriter:
             self._flush()
 
     def parts(self, key: str) -> tuple[StagedPart, ...]:
-        """The parts, a day each and ascending, when all rows are in and the file becomes the object of that key."""
+        """The parts, one per day in ascending order, once all rows are added and the file is stored under that key."""
         self._flush()
         return tuple(
             StagedPart(key, self._rows[day], self._digests[day].hexdigest(), day, tuple(spans))
@@ -92,10 +92,10 @@ class StagedPartitionWriter:
 
 
 def read_spans(spans: Iterable[bytes]) -> tuple[pa.Table, str]:
-    """The rows of spans of a staged file, at least one, and their SHA-256; raises one of Arrow's errors, or OSError,
-    for bytes that are none.
+    """The rows of at least one span of a staged file, and their SHA-256; raises an Arrow error or OSError for bytes
+    that are not an Arrow stream.
 
-    Bytes that were changed may well be read as other rows, or as texts that end beyond their column.
+    Changed bytes may be read as other rows, or as texts that end beyond their column.
     """
     options = pa.ipc.IpcReadOptions(use_threads=False)
     digest = sha256()

@@ -1,4 +1,4 @@
-"""Files of validated rows as they are written, a block at a time: memory does not grow with the rows."""
+"""Writes files of validated rows block by block: memory does not grow with the number of rows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TableWriter:
         self._path = path
         self._held: list[pa.Table] = []
         self._rows = self._bytes_held = 0
-        # Not by Polars, whose writer would be 7 MB of a process that writes days with Arrow's anyway.
+        # Not by Polars: its writer would add 7 MB to a process that writes days with Arrow's anyway.
         self._writer: pq.ParquetWriter | None = None
 
     def __enter__(self) -> TableWriter:
@@ -39,7 +39,7 @@ class TableWriter:
             self._writer.close()
 
     def add(self, rows: pa.Table) -> None:
-        """Take rows in; columns that may be null may be missing only where they are in no block."""
+        """Add rows; a nullable column may be missing only if no block has it."""
         if len(rows):
             self._held.append(rows)
             self._rows += len(rows)
@@ -48,7 +48,7 @@ class TableWriter:
             self._flush()
 
     def parts(self, key: str) -> tuple[StagedPart, ...]:
-        """The file as a part, when all rows are in and it becomes the object of that key; none without rows."""
+        """The file as a part, once all rows are added and it is stored under that key; none without rows."""
         self._flush()
         if self._writer is None:
             return ()
@@ -66,7 +66,7 @@ class TableWriter:
 
 
 def open_staged_writer(spec: TableSpec, path: Path) -> TableWriter | StagedPartitionWriter:
-    """What writes the valid rows of a table: by day where days are curated by themselves."""
+    """The writer of a table's valid rows: by day if each day is curated by itself."""
     if spec.partition_by and spec.event_time:
         return StagedPartitionWriter(path, spec.event_time)
     return TableWriter(path)

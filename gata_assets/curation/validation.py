@@ -1,7 +1,7 @@
-"""Blocks of raw rows become valid rows and rejected ones; every row is in one of the two.
+"""Validates blocks of raw rows: every row is either valid or rejected.
 
-A rule has a name that says what is true of a valid row. A rejected row is kept as it came, with all rules that it
-breaks, its file, its number and its line. The rules are derived in `tables.row_rules`.
+The name of a rule states what is true of a valid row. A rejected row is kept unchanged, with all rules that it breaks,
+its file, its number and its line. The rules are derived in `tables.row_rules`.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, numbers_as
 from gata_assets.tables.row_rules import FITTING_RULE, READABLE_RULE, RowContext, rule_names, validate_columns
 from gata_assets.tables.spec import ReferenceMode, Repetitions, TableSpec
 
-# A number beyond that of any day.
+# A number greater than that of any day.
 _NO_DAY = 1 << 40
 
-# Goes up when rows are validated otherwise than before under the same settings and by the same table.
+# Goes up when the same settings and table validate rows differently than before.
 _VERSION = 2
 
 
 @dataclass(frozen=True)
 class ValidatedRows:
-    """Rows of a block: valid ones by the table's `staged_schema`, but for columns that the file does not have, and
-    rejected ones by its `quarantine_schema`; and how many rows broke which rule, valid ones refer to nothing, and valid
-    ones lost a value.
+    """Rows of a block: valid ones in the table's `staged_schema`, without columns that the file lacks, and rejected
+    ones in its `quarantine_schema`; and by rule, how many rows broke it, how many valid rows have an unknown reference,
+    and how many valid rows lost a value.
     """
 
     valid: pa.Table
@@ -45,9 +45,9 @@ class ValidatedRows:
 
 
 def digest_settings(spec: TableSpec, rules: CurationRules) -> str:
-    """Ten characters that differ where the table or the settings could judge rows of a file otherwise.
+    """Ten characters that differ if the table or the settings could validate rows of a file differently.
 
-    Not of the rows that others refer to, which grow all the time: what they say is seen by validating the file again.
+    Referenced rows are not included, since they grow all the time: validating the file again shows their effect.
     """
     parts: list[object] = [_VERSION, spec.digest]
     if spec.event_time:
@@ -57,7 +57,7 @@ def digest_settings(spec: TableSpec, rules: CurationRules) -> str:
 
 
 def digest_context(spec: TableSpec, context: RowContext) -> str:
-    """Ten characters that differ where a row of one file could be validated otherwise."""
+    """Ten characters that differ if a row of the same file could be validated differently."""
     modes = {name: context.modes.get(name, reference.mode) for name, reference in spec.references.items()}
     digest = sha256("\n".join(map(str, [_VERSION, spec.digest, context.start_at, context.end_at, modes])).encode())
     for name, known in context.known.items():
@@ -67,10 +67,10 @@ def digest_context(spec: TableSpec, context: RowContext) -> str:
 
 
 def validate_block(spec: TableSpec, block: RawBlock, context: RowContext, source_file: str) -> ValidatedRows:
-    """Divide the rows of a block into valid and rejected ones."""
+    """Split the rows of a block into valid and rejected ones."""
     found = validate_columns(spec, block.texts, context)
     is_readable = pl.Series(block.faults == READABLE)
-    # Of what could not be read no more is said.
+    # An unreadable row breaks no other rule.
     broken = {name: rows & is_readable for name, rows in found.broken.items()}
     for name, fault in ((READABLE_RULE, UNREADABLE), (FITTING_RULE, RAGGED)):
         if (block.faults == fault).any():
@@ -92,10 +92,10 @@ def _count(rules: Mapping[str, pl.Series]) -> dict[str, int]:
 
 
 def _stage(spec: TableSpec, values: pl.DataFrame, block: RawBlock, is_valid: pl.Series) -> pa.Table:
-    """Valid rows by the table's `staged_schema`.
+    """Valid rows in the table's `staged_schema`.
 
-    By day where each is curated by itself: many days share a block, and while that is in the processor's cache, putting
-    them in order costs next to nothing.
+    Ordered by day if each day is curated by itself: many days share a block, and while it is in the processor's cache,
+    ordering costs next to nothing.
     """
     if spec.repetitions is Repetitions.LATEST:
         values = values.with_columns(pl.Series("source_line", block.lines))
@@ -112,17 +112,17 @@ def _stage(spec: TableSpec, values: pl.DataFrame, block: RawBlock, is_valid: pl.
         elif name in values.columns:
             columns.append(pl.col(name))
         elif not spec.partition_by:
-            # Where days share a file, it is left out: three such columns cost what comes after a tenth.
+            # Left out where days share a file: three such columns slow the following steps by a tenth.
             columns.append(pl.lit(None, kind).alias(name))
     staged = values[places].select(columns)
     return staged.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 def _by_day(instants: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The places of instants by day, those of a day as they come."""
+    """The positions of instants ordered by day, stable within a day."""
     days = instants // MICROS_OF_A_DAY
     first, last = days.min(initial=_NO_DAY), days.max(initial=-_NO_DAY)
-    # NumPy puts numbers of 16 bits in order without comparing any.
+    # NumPy orders 16-bit numbers without comparisons (radix sort).
     return np.argsort((days - first).astype(np.uint16) if last - first < 1 << 16 else days, kind="stable")
 
 
@@ -133,7 +133,7 @@ def _quarantine(
     places = np.flatnonzero(is_rejected.to_numpy())
     if not len(places):
         return schema.empty_table()
-    # Of the rejected rows alone: names for all of them take longer than to validate them.
+    # For rejected rows only: building names for all rows takes longer than validating them.
     found = np.stack([rows.to_numpy()[places] for rows in broken.values()], axis=1)
     ends = np.concatenate([[0], np.cumsum(found.sum(axis=1))])
     names = pl.Series(list(broken)).gather(np.nonzero(found)[1])

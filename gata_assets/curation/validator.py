@@ -1,7 +1,7 @@
-"""A tenant's raw files in the store: found, and validated into staged parts, quarantine and a report.
+"""Finds a tenant's raw files in the store and validates them into staged parts, quarantine and a report.
 
-Nothing needs to be deleted: a part's key has the digest of its file and rules, and what no report names does not
-count. Files land in `landing`; curated tables are written above, by whoever knows what they are.
+Nothing needs to be deleted: a part's key has the digest of its file and rules, and parts that no report names do not
+count. `landing` stores new files; `curated` writes curated tables.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
 
-# What is raised for a stored table that is cut off or changed: Arrow has OSError for bytes that cannot be decompressed,
-# and Polars a panic, which is no Exception. Stores themselves raise errors of ours.
+# Raised for a stored table that is truncated or changed: Arrow raises OSError for bytes that cannot be decompressed,
+# and Polars panics, which is no Exception. Stores raise errors of this package.
 DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 
 class FileValidator:
-    """Finds and validates the raw files of one tenant; what is another's is neither read nor written."""
+    """Finds and validates the raw files of one tenant; data of other tenants is neither read nor written."""
 
     def __init__(
         self, store: ObjectStore, tenant: str, rules: CurationRules, now: datetime, tables: Mapping[str, TableSpec]
     ) -> None:
-        """`now` is when files that are first seen landed, at the latest; `tables` are by name, those that others refer
-        to before these (`declaration.tables_by_name`).
+        """`now` is the latest landing time of files that are first seen; `tables` are by name, referenced tables before
+        those that refer to them (`declaration.tables_by_name`).
         """
         self.store = store
         self.tables = tables
@@ -59,18 +59,18 @@ class FileValidator:
         self._keys: dict[tuple[str, str], pl.Series] = {}
 
     def raw_keys(self, table: str) -> list[str]:
-        """The raw files, of whoever put them there."""
+        """The keys of the raw files, whoever stored them."""
         return list_raw_keys(self.places, self.store, table)
 
     def reports(self, table: str) -> list[Report]:
-        """What became of every file that was validated, by file id; raises DamagedTableError.
+        """The reports of all validated files, by file id; raises DamagedTableError.
 
-        As of now, and yet each report is read once while nobody overwrites it.
+        They are current, yet each is read only once unless it is overwritten.
         """
         return self._reports.read_all(table)
 
     def unvalidated(self, tables: Iterable[str] | None = None) -> list[str]:
-        """Raw files without a report, and those that were refused under other settings, table after table."""
+        """Raw files without a report, and those that were refused under other settings, table by table."""
         found = []
         for table in self.tables if tables is None else tables:
             reports = {report.raw_key: report for report in self.reports(table)}
@@ -81,11 +81,11 @@ class FileValidator:
         return found
 
     def is_outdated(self, report: Report) -> bool:
-        """Whether the rows of a file were validated by other settings than those of now."""
+        """Whether the rows of a file were validated with other settings than the present ones."""
         return report.rules != digest_settings(self.tables[report.table], self.rules)
 
     def outdated(self, reports: Iterable[Report]) -> list[Report]:
-        """The files that count though their rows were validated by other settings, of all reports of a table."""
+        """The files that count though their rows were validated with other settings, among a table's reports."""
         return [report for report in valid_reports(reports) if self.is_outdated(report)]
 
     def validate_new(self, table: str) -> list[Report]:
@@ -95,13 +95,12 @@ class FileValidator:
     def validate(
         self, key: str, *, replaces: Sequence[str] = (), progress: Callable[[int], None] | None = None
     ) -> Report:
-        """Divide the rows of a raw file into valid and rejected ones and store both, the report last.
+        """Split the rows of a raw file into valid and rejected ones and store both, the report last.
 
-        A file that cannot be read gets a report that says so, and none of its rows count. One that was validated before
-        is validated again, as of when it landed. `progress` gets the rows that were read so far.
+        An unreadable file gets a report with the reason, and none of its rows count. A file that was validated before
+        is validated again, as of when it landed. `progress` gets the number of rows read so far.
 
-        A refused file supersedes others when it is read after all; where another has superseded it meanwhile, it stays
-        refused.
+        A refused file supersedes others once it can be read; if another has superseded it meanwhile, it stays refused.
         """
         spec = self.tables[self._table_of(key)]
         name = file_id(self.places, spec.table, key)
@@ -124,41 +123,41 @@ class FileValidator:
             except DataRuleError as error:
                 if present and not is_refused:
                     raise
-                # Another file has taken the place meanwhile. Without a report this one would count beside that.
+                # Another file has superseded the same one meanwhile. Without a report both would count.
                 return self._in_place(replace(blank, landed_at=before.landed_at, refused=str(error)), olds)
 
         return self._reports.change(earlier, report, work_out)
 
     def supersede(self, new: Report, olds: Sequence[str]) -> Report:
-        """Have a file supersede others, which then count no more; a refused one supersedes none.
+        """Let a file supersede others, which then no longer count; a refused file supersedes none.
 
         Raises DataRuleError, see `reports.require_place`.
         """
         return self._reports.change(new, new, lambda present: self._in_place(present or new, olds)) if olds else new
 
     def bring_again(self, report: Report) -> Report:
-        """Count a file that came a second time as the one that landed last."""
+        """Count a file that arrived a second time as the last that landed."""
         landed = self._later(self.now)
         return self._reports.change(report, report, lambda present: [replace(present or report, landed_at=landed)])
 
     def _later(self, landed: datetime) -> datetime:
-        """An instant a little after that of the file before: of files that come together the last is the latest."""
+        """An instant just after that of the file before: among files that arrive together the last is the latest."""
         self._files += 1
         return landed + timedelta(microseconds=self._files - 1)
 
     def report_of(self, name: str) -> Report:
-        """The report of a file id; raises DataRuleError where there is none."""
+        """The report of a file id; raises DataRuleError if it does not exist."""
         for table in self.tables:
             if report := self.find_report(table, name):
                 return report
         raise DataRuleError(f"There is no file {name}: `gata quarantine` and `gata ingest` show the files' ids.")
 
     def find_report(self, table: str, name: str) -> Report | None:
-        """The report of a file id, None where there is none; raises DamagedTableError."""
+        """The report of a file id, None if it does not exist; raises DamagedTableError."""
         return self._reports.find(table, name)
 
     def stored_rows(self, quarantine: StagedPart) -> tuple[StagedPart, int]:
-        """A quarantine table and its rows as it says itself; none where it is missing or not what was written."""
+        """A quarantine table and its own row count; 0 if it is missing or differs from what was written."""
         try:
             with self.store.local_copy(quarantine.key) as path:
                 return quarantine, pq.read_metadata(path).num_rows if digest_file(path) == quarantine.sha256 else 0
@@ -166,8 +165,8 @@ class FileValidator:
             return quarantine, 0
 
     def read_staged(self, part: StagedPart) -> pa.Table:
-        """The rows of a part; raises ObjectNotFoundError, one of DAMAGED, or DamagedTableError for other bytes than
-        were written, which could be read as other rows.
+        """The rows of a part; raises ObjectNotFoundError, one of DAMAGED, or DamagedTableError for bytes that differ
+        from those written, since they could be read as other rows.
         """
         if part.spans:
             table, digest = read_spans(self.store.read_part(part.key, *span) for span in part.spans)
@@ -179,7 +178,7 @@ class FileValidator:
         return table
 
     def known_keys(self, table: str, column: str) -> pl.Series:
-        """The values of a column of a curated table that rows refer to, as it is now; none where there is no table."""
+        """The present values of a referenced column of a curated table; none if the table does not exist."""
         if (table, column) not in self._keys:
             folder = self.places.curated(table)
             manifest = find_manifest(self.store, folder).manifest
@@ -192,7 +191,7 @@ class FileValidator:
         return self._keys[table, column]
 
     def forget_keys(self, table: str) -> None:
-        """Have the values of a curated table read again: it is written anew."""
+        """Forget the cached values of a curated table, since it was rewritten."""
         self._keys = {known: keys for known, keys in self._keys.items() if known[0] != table}
 
     def _context(self, spec: TableSpec, landed: datetime) -> RowContext:
@@ -200,8 +199,8 @@ class FileValidator:
         return RowContext(
             self.rules.earliest_at if is_timed else None,
             landed + self.rules.at_most_ahead if is_timed else None,
-            {name: self.known_keys(one.table, one.column) for name, one in spec.references.items()},
-            {name: self.rules.mode_of(one) for name, one in spec.references.items()},
+            {name: self.known_keys(target.table, target.column) for name, target in spec.references.items()},
+            {name: self.rules.mode_of(target) for name, target in spec.references.items()},
         )
 
     def _validate_rows(

@@ -1,4 +1,4 @@
-"""The checks of curated tables: their names, and what each says."""
+"""The checks of curated tables: their names and descriptions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def validity_check(table: str) -> str:
 
 
 def check_descriptions(spec: TableSpec) -> Mapping[str, str]:
-    """What each check of a curated table says, by its name."""
+    """The description of each check of a curated table, by its name."""
     of_day = f", and every row is of its day ({spec.event_time})" if spec.partition_by else ""
     key = f", and each {', '.join(spec.key)} is there once" if spec.key else ""
     return {

@@ -1,7 +1,7 @@
 """Staged rows of a partition become its curated rows: repetitions resolved, derived columns added, in a fixed order.
 
 Pure functions of the spec and the rows. Where exact repetitions are dropped, neither the order of files nor how rows
-are divided among them changes a row; where the latest row of a key counts, the order of files is what decides.
+are divided among them changes a row; where the latest row of a key counts, the order of files decides.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _FILE, _LINE = "source_file", "source_line"
 
 @dataclass(frozen=True)
 class MergedRows:
-    """The curated files of a partition by name, the table's own first; how many rows were dropped as repetitions, and
-    what the rules of the table say of the rest.
+    """The curated files of a partition by name, the table's own first; the number of rows dropped as repetitions, and
+    the outcomes of the table's rules for the other rows.
     """
 
     files: Mapping[str, pa.Table]
@@ -39,7 +39,8 @@ class MergedRows:
         return len(next(iter(self.files.values())))
 
 
-# The staged tables of partitions (None: of the whole table) in the order in which their files landed, to curated files.
+# From the staged tables of partitions (None: the entire table), in the order in which their files landed, to curated
+# files.
 Merge = Callable[[Mapping[date | None, Sequence[pa.Table]]], Mapping[date | None, MergedRows]]
 
 
@@ -56,7 +57,7 @@ def staged_rows(spec: TableSpec) -> pa.Table:
 def merge_partitions(
     spec: TableSpec, partitions: Mapping[date | None, Sequence[pa.Table]]
 ) -> dict[date | None, MergedRows]:
-    """Merge each partition by itself, as the table says; columns of staged rows that may be null may be missing."""
+    """Merge each partition by itself, as its spec defines; nullable columns of staged rows may be missing."""
     merged = {}
     for day, tables in partitions.items():
         rows, repeated = merge_rows(spec, [pl.DataFrame(pl.from_arrow(table)) for table in tables])
@@ -69,15 +70,15 @@ def merge_partitions(
 def merge_rows(spec: TableSpec, parts: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
     """The curated rows of staged ones, and how many were dropped as repetitions."""
     numbered = [part.with_columns(pl.lit(place, pl.UInt32).alias(_FILE)) for place, part in enumerate(parts)]
-    # The first frame gives columns that no part has, and the order of all.
-    nothing = pl.DataFrame(schema={**spec.staged_schema, _FILE: pl.UInt32()})
-    staged = pl.concat([nothing, *numbered], how="diagonal")
+    # The first frame gives the columns that no part has, and the order of all columns.
+    no_rows = pl.DataFrame(schema={**spec.staged_schema, _FILE: pl.UInt32()})
+    staged = pl.concat([no_rows, *numbered], how="diagonal")
     if spec.repetitions is Repetitions.LATEST:
-        # The key may be of words that codes stand for in staged rows.
+        # The key may be a column of words, which staged rows have as codes.
         ordered = _derive(spec, staged).sort(*spec.key, _FILE, _LINE)
         curated = ordered.unique(spec.key, keep="last", maintain_order=True)
     else:
-        # No two rows are equal then, so that all columns are an order without a tie.
+        # No two rows are equal then, so ordering by all columns leaves no ties.
         curated = _derive(spec, _with_plain_zeros(staged.drop(_FILE)).unique())
         first = [spec.event_time] if spec.event_time else []
         curated = curated.sort(*first, *(name for name in spec.curated_schema if name not in first))
@@ -85,7 +86,7 @@ def merge_rows(spec: TableSpec, parts: Sequence[pl.DataFrame]) -> tuple[pl.DataF
 
 
 def _with_plain_zeros(rows: pl.DataFrame) -> pl.DataFrame:
-    """0.0 for -0.0, which is equal: which of the two stays would be by chance. Polars leaves out an added zero."""
+    """Replace -0.0 by 0.0: they are equal, and which of them is kept would be chance. Polars optimizes `+ 0.0` away."""
     floats = {name: kind for name, kind in rows.schema.items() if kind.is_float()}
     return rows.with_columns(
         pl.when(pl.col(name) == 0).then(0.0).otherwise(pl.col(name)).cast(kind).alias(name)

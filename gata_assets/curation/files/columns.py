@@ -11,17 +11,17 @@ from gata_assets.tables.spec import TableSpec, UnknownColumns
 _SHOWN = 10
 
 
-# `("context", "device_type")` is a field in a field.
+# `("context", "device_type")` is a nested field.
 Path = tuple[str, ...]
 
 
 def match_columns(spec: TableSpec, found: Iterable[Path], *, is_header: bool = True) -> dict[Path, str]:
-    """Match a file's columns, by their paths, with the table's; gives those that the table has.
+    """Match a file's columns, by their paths, to the table's; returns those that the table has.
 
-    A header's columns are those of every row: a table that rejects rows with unknown columns refuses the file then.
-    Names unknown columns only where all required ones are there: else the first row may be data.
+    A header's columns apply to every row: a table that rejects rows with unknown columns refuses the file then.
+    Unknown columns are named only if all required ones are present: else the first row may be data.
 
-    Raises RawFileError where a required one is missing, where two are the same, and for an unknown one.
+    Raises RawFileError for a missing required column, a repeated column or an unknown column.
     """
     paths = list(found)
     known = {path: column for path in paths if (column := column_of(spec, path))}
@@ -40,7 +40,7 @@ def match_columns(spec: TableSpec, found: Iterable[Path], *, is_header: bool = T
 
 
 def column_of(spec: TableSpec, path: Path) -> str | None:
-    """The table's column that a file's is, by the path of its name; None for an unknown one."""
+    """The table's column for a path in a file; None for an unknown one."""
     name = spec.sources.get(path[-1])
     return name if name and (len(path) == 1 or spec.column(name).within == path[0]) else None
 
@@ -52,7 +52,7 @@ def unknown_columns(spec: TableSpec, unknown: Sequence[Path]) -> RawFileError:
 
 
 def describe_columns(spec: TableSpec) -> str:
-    """What columns a file of the table has, for people."""
+    """The columns of the table's files, for people."""
     optional = f", and may have {', '.join(spec.optional)}" if spec.optional else ""
     return f"A table of {spec.table} has {', '.join(spec.required)}{optional}."
 

@@ -1,6 +1,6 @@
-"""CSV by RFC 4180, in blocks of whole records: a header, then a record a row.
+"""CSV by RFC 4180, in blocks of complete records: a header, then one record per row.
 
-Where records and fields are is found in `csv_records`; a record with bytes that are no UTF-8 is at fault alone.
+`csv_records` finds records and fields; a record with bytes that are not UTF-8 is faulty alone.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from gata_assets.curation.files.raw_block import (
 from gata_assets.errors import RawFileError
 from gata_assets.tables.spec import TableSpec
 
-# What programs write where a comma should be, above all spreadsheets of countries whose decimals have a comma.
+# What programs write instead of a comma, above all spreadsheets in countries with decimal commas.
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def read_csv(stream: BinaryIO, spec: TableSpec, block_bytes: int) -> Iterator[PendingBlock]:
-    """All records of a file, a block at a time; raises RawFileError."""
+    """All records of a file, block by block; raises RawFileError."""
     header: list[str] = []
     fields: dict[str, int] = {}
     line, record, rest = 1, 1, b""
@@ -60,7 +60,7 @@ def read_csv(stream: BinaryIO, spec: TableSpec, block_bytes: int) -> Iterator[Pe
 
 @dataclass(frozen=True)
 class _CsvBlock:
-    """Records of a block, with the fields that the table's columns are."""
+    """Records of a block, with the fields of the table's columns."""
 
     content: NDArray[np.uint8]
     records: Records

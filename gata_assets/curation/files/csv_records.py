@@ -1,7 +1,7 @@
 """CSV records in a run of bytes, by RFC 4180: where their fields are, and which records are at fault.
 
 A quote opens a field only at its start. No record is lost: one with other fields than the header, with text after a
-closing quote, or with a quote that does not close is marked as such, with its line.
+closing quote, or with an unclosed quote is marked as such, with its line.
 Source: https://www.rfc-editor.org/rfc/rfc4180
 """
 
@@ -17,7 +17,7 @@ from gata_assets.curation.files.raw_block import RAGGED, READABLE, UNREADABLE
 from gata_assets.tables.columns.arrow_buffers import texts_as_series
 from gata_assets.tables.columns.jit import compiled
 
-# A record with a quoted field that is longer has a quote that does not close: its first line is taken for the record.
+# A record with a longer quoted field has an unclosed quote: its first line is taken for the record.
 LONGEST_RECORD = 1 << 20
 
 _COMMA = 44
@@ -25,10 +25,10 @@ _COMMA = 44
 
 @dataclass(frozen=True)
 class Records:
-    """Records of a block: `bounds` (record, field, start and end), `spans` of whole records, `lines`, and `faults`.
+    """Records of a block: `bounds` (record, field, start and end), `spans` of complete records, `lines`, and `faults`.
 
-    Lines are counted from the start of the block, and empty ones are no records. `faults` are READABLE, UNREADABLE or
-    RAGGED. `used` bytes and `used_lines` lines belong to whole records; what follows goes with the next block.
+    Lines are counted from the start of the block; empty lines are not records. `faults` are READABLE, UNREADABLE or
+    RAGGED. `used` bytes and `used_lines` lines belong to complete records; the rest belongs to the next block.
     """
 
     bounds: NDArray[np.int32]
@@ -43,18 +43,18 @@ class Records:
         return texts_as_series(*_gather(data, self.bounds, field))
 
     def set_fault(self, places: NDArray[np.int64], fault: int) -> None:
-        """Mark records as being at fault, which then have no fields."""
+        """Mark records as faulty; they then have no fields."""
         self.faults[places] = fault
         self.bounds[places] = 0
 
     def fault_texts(self, data: NDArray[np.uint8]) -> dict[int, str]:
-        """The records at fault as they came, by their place."""
+        """The raw texts of the faulty records, by position."""
         places = np.flatnonzero(self.faults).tolist()
         return {row: data[slice(*self.spans[row])].tobytes().decode(errors="replace").rstrip("\r") for row in places}
 
 
 def split_records(data: NDArray[np.uint8], fields: int, *, is_last: bool, separator: int = _COMMA) -> Records:
-    """Find the whole records of a block that starts with one; of the last block, all."""
+    """Find the complete records of a block that starts with a record; in the last block, all records."""
     lines = int(np.count_nonzero(data == 10)) + 1
     bounds, spans = np.zeros((lines, fields, 2), dtype=np.int32), np.empty((lines, 2), dtype=np.int32)
     line, faults = np.empty(lines, dtype=np.int64), np.empty(lines, dtype=np.uint8)
@@ -112,7 +112,7 @@ def _split(
                         fault = UNREADABLE
                     at += 1
                 if fault == UNREADABLE and line > first_line:
-                    # The quote was closed by one of a later row: a line alone is lost, not all up to there.
+                    # A quote of a later row closed it: only this line is lost, not all lines up to that one.
                     at, line = _line_end(data, begin), first_line
                     break
             else:
@@ -146,7 +146,7 @@ def _split(
 def _gather(
     data: NDArray[np.uint8], bounds: NDArray[np.int32], field: int
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    # Not two slices of the bounds: of a single record they are another type to numba than of many.
+    # Not two slices of the bounds: for a single record numba sees another type than for many.
     starts, ends = bounds[:, field, 0], bounds[:, field, 1]
     rows, size = len(starts), 0
     for row in range(rows):

@@ -1,6 +1,6 @@
-"""Raw files: what they are called in the store, and what a name says of the format.
+"""The names of raw files in the store, and the format that a name implies.
 
-Their rows are read in `readers`; where they are is in `layout`, and whether they have a table's columns in `columns`.
+`readers` reads their rows, `layout` has their folders, and `columns` checks their columns.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class RawFormat(StrEnum):
 
 
 class Compression(StrEnum):
-    """What a raw file is compressed with as a whole."""
+    """The compression of an entire raw file."""
 
     GZIP = "gz"
     ZSTD = "zst"
@@ -32,7 +32,7 @@ class Compression(StrEnum):
 
 @dataclass(frozen=True)
 class FileFormat:
-    """Format and compression; as text, the end of a file's name: `csv`, `jsonl.gz`."""
+    """Format and compression; as text, the suffix of a file's name: `csv`, `jsonl.gz`."""
 
     format: RawFormat
     compression: Compression | None = None
@@ -50,7 +50,7 @@ FORMATS = "csv, jsonl (or ndjson) or parquet, each alone or with .gz or .zst"
 
 
 def parse_format(name: str) -> FileFormat:
-    """The format that a file's name, or its end alone, tells; raises RawFileError for another."""
+    """The format of a file's name or suffix; raises RawFileError for an unknown one."""
     endings = name.lower().split(".")
     compression = _COMPRESSIONS.get(endings[-1])
     if compression:
@@ -61,24 +61,24 @@ def parse_format(name: str) -> FileFormat:
 
 
 def raw_key(places: TenantLayout, table: str, name: str, file_format: FileFormat, digest: str, landed_on: date) -> str:
-    """Where a file that lands is put: by day, under its name made safe and the start of its SHA-256."""
+    """The key of a landing file: by day, its name in safe characters and the start of its SHA-256."""
     return f"{places.raw(table, landed_on)}{_safe_stem(name)}-{content_mark(digest)}.{file_format}"
 
 
 def content_mark(digest: str) -> str:
-    """The start of a content's SHA-256, by which a file that landed is known again under whatever name."""
+    """The start of a content's SHA-256, which identifies a landed file under any name."""
     return digest[:_MARK]
 
 
 def mark_of(key: str) -> str | None:
-    """The `content_mark` in a raw file's key; None in that of one that did not land by `raw_key`."""
+    """The `content_mark` in a raw file's key; None if the key is not from `raw_key`."""
     found = re.fullmatch(rf".*-([0-9a-f]{{{_MARK}}})\.[a-z.]+", key.rpartition("/")[2], re.ASCII)
     return found[1] if found else None
 
 
 def is_raw_name(name: str) -> bool:
-    """Whether a key or a file may be a raw file by its name: those that begin with `.` or `_` are of files that are
-    still being written, and of what tools leave behind.
+    """Whether a key or file name can be a raw file's: names that begin with `.` or `_` are files that are still being
+    written, or leftovers of tools.
     """
     return name.rpartition("/")[2][:1] not in "._"
 
@@ -92,7 +92,7 @@ def file_id(places: TenantLayout, table: str, key: str) -> str:
 
 
 def landing_day(places: TenantLayout, table: str, key: str) -> date | None:
-    """The day that a raw file's folder names, None where it names none."""
+    """The day that a raw file's folder names; None if it names none."""
     folder = key.removeprefix(places.raw(table)).partition("/")[0]
     try:
         return date.fromisoformat(folder) if re.fullmatch(r"\d{4}-\d{2}-\d{2}", folder, re.ASCII) else None
@@ -101,7 +101,7 @@ def landing_day(places: TenantLayout, table: str, key: str) -> date | None:
 
 
 def landed_at(places: TenantLayout, table: str, key: str, now: datetime) -> datetime:
-    """When a file landed that is first seen now: now, or the end of the day that its folder names if that is past."""
+    """When a file landed that is first seen now: now, or the end of the day of its folder if that is past."""
     day = landing_day(places, table, key)
     return min(now, datetime.combine(day + timedelta(days=1), time(), UTC)) if day else now
 

@@ -1,7 +1,7 @@
-"""JSON Lines: every line is an object of texts, numbers, booleans and nulls, or of fields that the table nests.
+"""JSON Lines: every line is an object of texts, numbers, booleans and nulls, or of the table's nested fields.
 
-Lines are decoded by a structure derived from the table; a line that does not fit is looked at by itself, which says
-why. A field that the table does not have is dealt with alike wherever it first occurs.
+Lines are decoded with a structure derived from the table; a line that does not fit is decoded by itself to find the
+reason. A field that the table does not have is treated the same wherever it first occurs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _Value = str | int | float | bool | None
 
 
 def read_json_lines(stream: BinaryIO, spec: TableSpec, block_bytes: int) -> Iterator[PendingBlock]:
-    """All lines of a file with something on them, a block at a time; raises RawFileError."""
+    """All lines of a file that are not blank, block by block; raises RawFileError."""
     decode = None
     line, record, rest = 1, 1, b""
     for content, is_last in pieces(stream, block_bytes):
@@ -56,7 +56,7 @@ def read_json_lines(stream: BinaryIO, spec: TableSpec, block_bytes: int) -> Iter
 
 
 class _Decoder:
-    """Reads lines by the names that the first of them use for the table's columns."""
+    """Decodes lines by the names that the first lines use for the table's columns."""
 
     def __init__(self, spec: TableSpec, lines: Sequence[bytes]) -> None:
         self._spec = spec
@@ -66,7 +66,7 @@ class _Decoder:
             raise RawFileError(
                 "is empty, or not JSON Lines: every line is an object such as {…}, with texts, numbers or null."
             )
-        # A column may have two names in a file, though not in a row.
+        # A column may have two names in a file, but not in a row.
         match_columns(spec, {column or path: path for path, column in paths.items()}.values(), is_header=False)
         called = {column: path for path, column in paths.items() if column}
         self._fields = {column.name: f"c{number}" for number, column in enumerate(spec.raw_columns)}
@@ -80,7 +80,7 @@ class _Decoder:
             return msgspec.defstruct(name, fields, rename=names, forbid_unknown_fields=forbids, gc=False)
 
         inner = {
-            nest: structure("Nest", [one.name for one in spec.raw_columns if one.within == nest], {}) | None
+            nest: structure("Nest", [column.name for column in spec.raw_columns if column.within == nest], {}) | None
             for nest in self._nests
         }
         self._row = structure("Row", self._fields, inner)
@@ -89,12 +89,12 @@ class _Decoder:
     def __call__(self, lines: Sequence[tuple[int, bytes]], first_record: int) -> RawBlock:
         """Decode lines, each with its number."""
         rows, apart, faults = [], {}, np.zeros(len(lines), dtype=np.uint8)
-        nothing = self._row()
+        empty_row = self._row()
         for place, (_, line) in enumerate(lines):
             try:
                 rows.append(self._decode(line))
             except (msgspec.MsgspecError, ValueError, RecursionError):
-                rows.append(nothing)
+                rows.append(empty_row)
                 apart[place], faults[place] = self._read_apart(line)
         columns = {name: list(map(attrgetter(field), rows)) for name, field in self._fields.items()}
         for nest, field in self._nests.items():
@@ -132,7 +132,7 @@ class _Decoder:
                 if self._spec.unknown_columns is UnknownColumns.REFUSE_FILE:
                     raise unknown_columns(self._spec, [path])
                 if self._spec.unknown_columns is UnknownColumns.REJECT_ROW and value is not None:
-                    # What is nested is of another shape then than that of any row.
+                    # The nested value then has another shape than in any row.
                     fault = max(fault, RAGGED if len(path) == 1 else UNREADABLE)
             elif isinstance(value, dict | list) or (value is not None and values.get(name) is not None):
                 return {}, UNREADABLE
@@ -152,15 +152,15 @@ class _Decoder:
             elif isinstance(value, dict):
                 yield from (((name, inner), within) for inner, within in value.items())
             elif value is not None:
-                # Where fields are nested is no field itself: no table has it.
+                # A field that contains fields is not a column: no table has it.
                 yield from (((name, column.name), []) for column in self._spec.raw_columns if column.within == name)
 
 
 def _read_object(line: bytes) -> dict[str, Any] | None:
-    """A JSON object whose texts are such; None for anything else."""
+    """A JSON object with valid Unicode texts; None for anything else."""
     try:
         row = json.loads(line)
-        # A lone half of a surrogate pair is no text.
+        # A lone surrogate is not valid text.
         json.dumps(row, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None

@@ -1,6 +1,6 @@
 """Raw files on this machine: opened, decompressed, and their rows validated on two threads.
 
-How rows are read is in `readers`, what a valid one is in `validation`; where files are in the store, in `validator`.
+`readers` reads rows, `validation` defines valid ones, and `validator` finds files in the store.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
 
 _CODECS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
-# A third thread made nothing faster on two cores: the rows of a block are read while two are validated.
+# A third thread brought no speed on two cores: a block is read while two are validated.
 _THREADS = 2
 
 
 def require_readable(path: Path, file_format: FileFormat, spec: TableSpec) -> None:
-    """See that a file has the right columns and rows that can be read at its start; raises RawFileError."""
+    """Check that a file has the right columns and readable rows at its start; raises RawFileError."""
     with _opened(path, file_format) as stream:
         next(read_blocks(stream, file_format.format, spec), None)
 
@@ -38,12 +38,12 @@ def require_readable(path: Path, file_format: FileFormat, spec: TableSpec) -> No
 def read_validated(
     path: Path, file_format: FileFormat, spec: TableSpec, context: RowContext, source_file: str
 ) -> Iterator[tuple[int, ValidatedRows]]:
-    """All rows of a file in order, validated, with how many there are; raises RawFileError, also on the way."""
+    """All rows of a file in order, validated, with their number; raises RawFileError, also midway."""
 
     def validate(pending: PendingBlock) -> tuple[int, ValidatedRows]:
         try:
             block = pending()
-        # What Polars itself did not expect of a damaged file is a panic, which is no Exception.
+        # A damaged file can make Polars panic, and a panic is no Exception.
         except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise RawFileError(f"cannot be read: it is damaged ({type(error).__name__}). Send it again.") from None
         return len(block), validate_block(spec, block, context, source_file)
@@ -68,10 +68,10 @@ def _opened(path: Path, file_format: FileFormat) -> Iterator[BinaryIO]:
                 if file_format.format is not RawFormat.PARQUET:
                     yield cast(BinaryIO, plain)
                     return
-                # Parquet is read from its end: what is compressed as a whole has to be whole first.
-                with TemporaryFile(prefix="gata-") as whole:
-                    copyfileobj(plain, whole)
-                    yield cast(BinaryIO, whole)
+                # Parquet is read from its end: a compressed file is decompressed completely first.
+                with TemporaryFile(prefix="gata-") as decompressed:
+                    copyfileobj(plain, decompressed)
+                    yield cast(BinaryIO, decompressed)
     except (pa.ArrowException, OSError) as error:
         raise RawFileError(
             f"cannot be read to its end: it is damaged or cut off ({type(error).__name__}). Send it again."

@@ -1,7 +1,7 @@
-"""Parquet, of which a few bytes may be gigabytes of values: only the table's columns are read, in slices by bytes.
+"""Parquet, where a few bytes may be gigabytes of values: only the table's columns are read, in slices limited by bytes.
 
-Texts are read as dictionaries, and what is too long, or no UTF-8, is found in these: before rows are made of them.
-Numbers, booleans, days and instants become texts as they would be written in CSV.
+Texts are read as dictionaries; texts that are too long or not UTF-8 are found there, before rows are built from them.
+Numbers, booleans, days and instants become texts as in CSV.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gata_assets.tables.spec import TableSpec
 
 _ROWS_AT_ONCE = 131_072
 _BYTES_AT_ONCE = 4_000_000
-# Of a column in a row group, decompressed. With prefixes in place of texts every value may be as long as all of that.
+# For a column in a row group, decompressed. With prefix encoding every value may be as long as all of that.
 _LARGEST_CHUNK = 1 << 28
 _LARGEST_OF_PREFIXES = 1 << 25
 _DECODED_PREFIXES = 1 << 27
@@ -34,7 +34,7 @@ _WITHOUT_DICTIONARY = {"DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"}
 
 
 def read_parquet(stream: BinaryIO, spec: TableSpec) -> Iterator[PendingBlock]:
-    """All rows of a file, a block at a time; raises RawFileError."""
+    """All rows of a file, block by block; raises RawFileError."""
     described = pq.ParquetFile(stream)
     kinds = dict(_leaves(described.schema_arrow, spec))
     columns = match_columns(spec, kinds)
@@ -62,7 +62,7 @@ def read_parquet(stream: BinaryIO, spec: TableSpec) -> Iterator[PendingBlock]:
 
 
 def _leaves(schema: pa.Schema, spec: TableSpec) -> Iterator[tuple[Path, pa.DataType]]:
-    """The columns of a file by their paths, with those in fields that the table nests."""
+    """The columns of a file by their paths, including those in the table's nested fields."""
     nests = {column.within for column in spec.raw_columns if column.within}
     for column in schema:
         if column.name in nests and pa.types.is_struct(column.type):
@@ -83,7 +83,7 @@ def _is_readable(kind: pa.DataType) -> bool:
 
 
 def _plan(metadata: pq.FileMetaData, paths: set[str], texts: set[str]) -> tuple[set[str], int]:
-    """Which columns are read as dictionaries, and how many rows at once; raises RawFileError for what is too large."""
+    """Which columns are read as dictionaries, and how many rows at once; raises RawFileError for too large a file."""
     coded, rows = set(texts), _ROWS_AT_ONCE
     for group in range(metadata.num_row_groups):
         for place in range(metadata.num_columns):
@@ -115,8 +115,8 @@ def _arrays(batch: pa.RecordBatch) -> Iterator[tuple[Path, pa.Array]]:
 
 @dataclass(frozen=True)
 class _Values:
-    """A column of a batch: its array, or distinct texts and each row's place among them; the bytes of each row's text,
-    and which rows' text is too long or no UTF-8, which is blank.
+    """A column of a batch: its array, or distinct texts and each row's position among them; the bytes of each row's
+    text, and which rows' text is too long or not UTF-8 (it is left blank).
     """
 
     array: pa.Array | None
@@ -127,14 +127,14 @@ class _Values:
 
     @classmethod
     def of(cls, array: pa.Array) -> _Values:
-        """Look at a column without making texts of its rows."""
+        """Inspect a column without building the texts of its rows."""
         rows = len(array)
         if not _is_text(array.type):
-            nothing = np.zeros(rows, dtype=np.bool_)
-            return cls(array, pl.Series([]), np.zeros(0, dtype=np.int64), np.full(rows, 8), nothing)
+            none_invalid = np.zeros(rows, dtype=np.bool_)
+            return cls(array, pl.Series([]), np.zeros(0, dtype=np.int64), np.full(rows, 8), none_invalid)
         if pa.types.is_dictionary(array.type):
             distinct, indices = array.dictionary, array.indices.cast(pa.int64())
-            # Rows without a value are at the place behind all others.
+            # Rows without a value have the position after all others.
             places = np.where(given_of_arrow(indices), numbers_of_arrow(indices, np.int64), len(distinct))
         else:
             distinct, places = array, np.arange(rows)
@@ -144,7 +144,7 @@ class _Values:
         if is_faulty.any() or not _is_utf_8(distinct):
             is_faulty |= [not _is_utf_8(distinct[place : place + 1]) for place in range(len(distinct))]
             distinct = distinct.filter(pa.array(~is_faulty))
-            # Behind the others there is nothing, as for rows without a value.
+            # The position after the others is empty, for rows without a value.
             moved = np.where(is_faulty, len(distinct), np.cumsum(~is_faulty) - 1)
         else:
             moved = np.arange(len(sizes))
@@ -153,7 +153,7 @@ class _Values:
         return cls(None, texts, moved[places], sizes[places], np.append(is_faulty, [False])[places])
 
     def rows(self, start: int, stop: int) -> pl.Series:
-        """The texts of some rows, null for an empty one."""
+        """The texts of a range of rows; null for an empty text."""
         if self.array is not None:
             return _as_text(pl.Series(pl.from_arrow(self.array[start:stop])))
         texts = self.texts.gather(pl.Series(self.places[start:stop]))
@@ -170,7 +170,7 @@ def _is_utf_8(texts: pa.Array) -> bool:
 
 @dataclass(frozen=True)
 class _ParquetBlock:
-    """Some rows of a batch."""
+    """A range of rows of a batch."""
 
     values: Mapping[Path, _Values]
     columns: Mapping[Path, str]
@@ -194,13 +194,13 @@ def _as_text(column: pl.Series) -> pl.Series:
     return column.cast(pl.String)
 
 
-# The days from 1970 to the last of the year 9999, as units of Parquet: of instants far beyond, Polars panics.
+# The days from 1970 to the last of the year 9999, as units of Parquet: Polars panics on instants far beyond.
 _MOST_DAYS = 2_932_896
 _UNITS_OF_A_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 
 
 def _instants_as_text(column: pl.Series) -> pl.Series:
-    """Instants and days as ISO 8601; of a number that is far beyond the calendar, the number, which no rule takes."""
+    """Instants and days as ISO 8601; a number far beyond the calendar stays a number, which no rule accepts."""
     kind, numbers = column.dtype, column.to_physical()
     units = _UNITS_OF_A_DAY[kind.time_unit] if isinstance(kind, pl.Datetime) else 1
     most = min(_MOST_DAYS * units, (1 << 63) - 1)

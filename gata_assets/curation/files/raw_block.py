@@ -1,4 +1,4 @@
-"""What every reader gives: rows of a raw file as texts, a block at a time, and what is common to text formats."""
+"""What every reader yields: rows of a raw file as texts, block by block, and what text formats share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gata_assets.errors import RawFileError
 
-# What became of a record: read, not readable, or of other columns than the file.
+# The state of a record: read, not readable, or with other columns than the file.
 READABLE, RAGGED, UNREADABLE = 0, 1, 2
 
 
@@ -38,7 +38,7 @@ class RawBlock:
         return len(self.lines)
 
 
-# Rows that are still to be decoded, on whichever thread.
+# Rows that are not decoded yet; any thread can decode them.
 PendingBlock = Callable[[], RawBlock]
 
 # Bytes of a text format that are read at once. 2 MB held 15 MB more.
@@ -49,13 +49,13 @@ NOT_UTF_8 = "is not UTF-8: save it as UTF-8 (in Excel: CSV UTF-8) and send it ag
 
 
 def pieces(stream: BinaryIO, block_bytes: int) -> Iterator[tuple[bytes, bool]]:
-    """What a stream has, and with the last piece (which may be empty) that it is the last."""
+    """The bytes of a stream in pieces, each with whether it is the last one, which may be empty."""
     while content := stream.read(block_bytes):
         yield content, False
     yield b"", True
 
 
 def require_short(rest: bytes) -> None:
-    """See that a line that goes on in the next block is none without an end; raises RawFileError."""
+    """Check that a line that continues in the next block is not endless; raises RawFileError."""
     if len(rest) > LONGEST_LINE:
         raise RawFileError(f"has a line of more than {LONGEST_LINE:,} bytes.")

@@ -1,7 +1,7 @@
-"""The rows of raw files, as texts: CSV, JSON Lines and Parquet all come out alike, a block at a time.
+"""The rows of raw files as texts: CSV, JSON Lines and Parquet give the same blocks.
 
-Every row of a file comes out once, with its number and line; one that cannot be read comes with its fault. What its
-values have to be is decided in `validation`. A stream comes in as an argument; nothing here opens a file.
+Every row of a file is yielded once, with its number and line; an unreadable row has a fault. `validation` decides which
+values are valid. Streams are arguments; nothing here opens a file.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from gata_assets.tables.spec import TableSpec
 def read_blocks(
     stream: BinaryIO, file_format: RawFormat, spec: TableSpec, *, block_bytes: int = BLOCK_BYTES
 ) -> Iterator[PendingBlock]:
-    """All rows of a raw file (decompressed) in order, a block at a time, of about `block_bytes` or a few times that.
+    """All rows of a raw file (decompressed) in order, in blocks of about `block_bytes` or a few times that.
 
-    Raises RawFileError, at first or on the way, for a file that is empty, damaged, or has the wrong columns; its
-    message goes on from the file's name. So does a block when it is decoded.
+    Raises RawFileError, at the start or midway, for a file that is empty, damaged, or has the wrong columns; its
+    message continues the file's name. Decoding a block raises it too.
     """
     try:
         if file_format is RawFormat.PARQUET:
@@ -35,7 +35,7 @@ def read_blocks(
             yield from read_csv(stream, spec, block_bytes)
         else:
             yield from read_json_lines(stream, spec, block_bytes)
-    # Names of columns that are not UTF-8 are met when they are read, and refused by Python itself.
+    # Python itself refuses column names that are not UTF-8 when they are read.
     except (pa.ArrowException, EOFError, OSError, UnicodeDecodeError) as error:
         raise RawFileError(
             f"cannot be read to its end: it is damaged or cut off ({type(error).__name__}). Send it again."

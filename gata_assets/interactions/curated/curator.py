@@ -11,8 +11,9 @@ from datetime import date, datetime
 
 import pyarrow as pa
 
-from gata_assets.curation.curated.curator import CuratedPartition, Partition, TableCurator
+from gata_assets.curation.curated.curator import CuratedPartition, TableCurator
 from gata_assets.curation.curated.merge import Merge, MergedRows, staged_rows
+from gata_assets.curation.curated.staleness import Partition
 from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, USERS_FILE
 from gata_assets.curation.policy import CurationRules
 from gata_assets.interactions.curated.checks import check_curated_interactions
