@@ -1,8 +1,8 @@
 """Writes datasets whose keys are fixed, since their consumers read them without a manifest: claim, write, publish.
 
-A writer claims the dataset by writing over its manifest, which says so while files are replaced. From then on it alone
-can change the files: others who claimed before hold versions that are no more. Whoever claims last goes on. How that
-follows, also where S3 gives a version twice, is in docs/adr/0007-writers.md.
+A writer claims the dataset by overwriting its manifest with a claim while files are replaced. From then on only it can
+change the files: the versions that earlier claimants know no longer exist. The last claimant continues. The proof, also
+for the case that S3 assigns a version twice, is in docs/adr/0007-writers.md.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from gata_assets.storage.datasets import NO_MANIFEST, find_manifest
 from gata_assets.storage.objects import ABSENT, Guard, ObjectStore, Version
 from gata_assets.tables.manifests import MANIFEST_FILE, Manifest, notes_of, withdrawn
 
-# So often a writer begins again because of others; each time means that one more of them was about to write.
+# How often a writer restarts because of others; each time means that one more of them was about to write.
 _MOST_ATTEMPTS = 20
 
 
 class FixedKeysWrite:
-    """One write of the files of a folder under names that are always the same."""
+    """One write of a folder's files under fixed names."""
 
     def __init__(self, store: ObjectStore, folder: str, names: Sequence[str]) -> None:
-        """`names` are all that the dataset can have below the folder of its manifest."""
+        """`names` are all file names that the dataset can have below the folder of its manifest."""
         self._store, self._folder, self._names = store, folder, names
         self._key = folder + MANIFEST_FILE
         self._token = token_hex(8)
@@ -34,12 +34,12 @@ class FixedKeysWrite:
         self._unresolved: dict[str, set[Version]] = {}
 
     def run(self, contents: Mapping[str, bytes], manifest: Manifest) -> None:
-        """Write files by name, delete those that the dataset has no more, and last the manifest.
+        """Write files by name, delete those that the dataset no longer has, then write the manifest.
 
         Raises:
             ConflictError: Another command has claimed the dataset meanwhile, which is to be run again if its settings
                 differ; nothing more was changed.
-            DeleteDeniedError: Files have to go that the role may not delete.
+            DeleteDeniedError: The role may not delete files that the dataset no longer has.
             StoreError: The target failed.
         """
         for _ in range(_MOST_ATTEMPTS):
@@ -48,7 +48,7 @@ class FixedKeysWrite:
                 stored = {name: self._store_file(name, content) for name, content in contents.items()}
                 stored |= self._remove([name for name in self._names if name not in contents])
             except ConflictError:
-                # By a writer whose claim is over and who was faster, or by one who has claimed: claiming again tells.
+                # By a faster writer whose claim has ended, or by a new claimant: claiming again shows which.
                 continue
             if self._versions() == stored:
                 self._publish(manifest)
@@ -56,7 +56,7 @@ class FixedKeysWrite:
         raise ConflictError(f"{self._store.uri(self._folder)} is being written by other commands: run it again later.")
 
     def _claim_it(self, contents: Mapping[str, bytes], manifest: Manifest) -> None:
-        """Write the claim, with the versions of the files that it is to replace, until these are what is there."""
+        """Write the claim with the versions of the files that it will replace, until they match the stored files."""
         for _ in range(_MOST_ATTEMPTS):
             listed = dict(self._store.list_versions(self._folder))
             seen = self._of_files(listed)
@@ -68,7 +68,7 @@ class FixedKeysWrite:
                     raise self._superseded()
                 self._note_unresolved({name: [version] for name, version in claim.get("seen", {}).items()})
             self._note_unresolved(notes.get("unresolved", {}))
-            # A store that guards lets nobody write whose claim is over, whatever version they have seen.
+            # A guarding store refuses writers whose claim has ended, whatever version they have seen.
             self._kept = {name for name in contents if self._is_settled(name, contents[name], seen[name])}
             held = {} if self._store.is_guarding else {n: seen[n] for n in self._names if n not in self._kept}
             claim = {"token": self._token, "seen": held}
@@ -83,11 +83,11 @@ class FixedKeysWrite:
         raise ConflictError(f"{self._store.uri(self._folder)} is claimed by other commands: run it again later.")
 
     def _is_settled(self, name: str, content: bytes, version: Version) -> bool:
-        """Whether a file has its content already, under a version that nobody holds: then it is left as it is."""
+        """Whether a file already has its content, under a version that no other writer knows: then it is kept."""
         return version in self._store.versions_of(content) - self._unresolved.get(name, set())
 
     def _store_file(self, name: str, content: bytes) -> Version:
-        """Store a file under a version that nobody holds."""
+        """Store a file under a version that no other writer knows."""
         if name in self._kept:
             return self._seen[name]
         avoided = self._unresolved.get(name, set())
@@ -97,7 +97,7 @@ class FixedKeysWrite:
         return version
 
     def _remove(self, names: Sequence[str]) -> dict[str, Version]:
-        """See that there are no such files."""
+        """Ensure that none of these files exists."""
         denied = []
         for name in names:
             if ABSENT in self._unresolved.get(name, set()):
@@ -123,19 +123,19 @@ class FixedKeysWrite:
         return {"expected": self._seen[name]}
 
     def _versions(self) -> dict[str, Version]:
-        """The versions of the files as they are."""
+        """The present versions of the files."""
         return self._of_files(dict(self._store.list_versions(self._folder)))
 
     def _of_files(self, listed: Mapping[str, Version]) -> dict[str, Version]:
         return {name: listed.get(self._folder + name, ABSENT) for name in self._names}
 
     def _note_unresolved(self, versions: Mapping[str, Sequence[str]]) -> None:
-        # Of a target that was copied from a bucket into a directory nobody holds versions.
+        # No writer knows versions of a target that was copied from a bucket into a directory.
         for name, held in () if self._store.is_guarding else versions.items():
             self._unresolved.setdefault(name, set()).update(map(Version, held))
 
     def _notes(self) -> dict[str, Any]:
-        """What is noted in every manifest from now on: the versions that writers hold whose claims were superseded."""
+        """The notes in every manifest from now on: the versions that writers with superseded claims know."""
         held = {name: sorted(versions) for name, versions in sorted(self._unresolved.items())}
         return {"unresolved": held} if held else {}
 

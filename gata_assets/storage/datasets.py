@@ -1,8 +1,8 @@
-"""The one writer of datasets: files under names that no other writer uses, and last the manifest that lists them.
+"""The single writer of datasets: files under names that no other writer uses, then the manifest that lists them.
 
-Two may write one dataset at once. Each notes the version of the manifest when it begins, and replaces that version
-alone: of the two exactly one becomes visible, complete. Readers go by the manifest. Datasets whose keys are fixed are
-claimed first: `claims`. Why nothing that counts is ever deleted is in docs/adr/0007-writers.md.
+Two commands may write the same dataset at once. Each notes the version of the manifest at its start and replaces only
+that version: exactly one of them becomes visible, and complete. Readers use the manifest. Datasets with fixed keys are
+claimed first: `claims`. docs/adr/0007-writers.md explains why nothing that counts is ever deleted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gata_assets.tables.manifests import MANIFEST_FILE, FileEntry, Manifest, dec
 
 
 class StoredManifest(NamedTuple):
-    """What is under the key of a manifest; `manifest` is None where it is absent, withdrawn, claimed or damaged."""
+    """The content of a manifest's key; `manifest` is None if it is absent, withdrawn, claimed or damaged."""
 
     manifest: Manifest | None
     content: bytes
@@ -47,7 +47,7 @@ def read_manifest(store: ObjectStore, folder: str) -> StoredManifest:
 
 
 def find_manifest(store: ObjectStore, folder: str) -> StoredManifest:
-    """As `read_manifest`, also of a folder without one."""
+    """As `read_manifest`, but a folder may have no manifest."""
     try:
         return read_manifest(store, folder)
     except ObjectNotFoundError:
@@ -63,16 +63,16 @@ class Published:
 
 
 class DatasetWrite:
-    """One write of a dataset, for as long as a `with` lasts; without `publish`, what it wrote is removed at its end."""
+    """One write of a dataset, as a context manager; without `publish`, its files are removed at the end."""
 
     def __init__(self, store: ObjectStore, folder: str, *, before: Mapping[str, Version] | None = None) -> None:
-        """Note what is in the folder.
+        """Note the contents of the folder.
 
         Args:
             store: The target.
             folder: The key of the manifest without its name.
-            before: The keys below the folder with their versions, where they were listed before now, as early as the
-                first of what the dataset is made from was read.
+            before: The keys below the folder with their versions, if they were listed earlier, before the first input
+                of the dataset was read.
         """
         self.token = token_hex(8)
         self._store, self._folder = store, folder
@@ -91,12 +91,12 @@ class DatasetWrite:
             self._remove_own_files()
 
     def name(self, name: str) -> str:
-        """The name that a file has in this write: `items.parquet` becomes `items-{token}.parquet`."""
+        """The name of a file in this write: `items.parquet` becomes `items-{token}.parquet`."""
         stem, dot, ending = name.rpartition(".")
         return f"{stem}-{self.token}{dot}{ending}"
 
     def write(self, name: str, content: bytes, rows: int) -> tuple[str, FileEntry]:
-        """Store a file; gives its own name and its entry in the manifest."""
+        """Store a file; returns its own name and its entry in the manifest."""
         own = self.name(name)
         self._store.write(self._folder + own, content)
         return own, FileEntry.of(content, rows)
@@ -104,8 +104,7 @@ class DatasetWrite:
     def publish(self, manifest: Manifest) -> Published:
         """Make the dataset visible: replace the manifest that was there when this write began, and delete its files.
 
-        Where another write became visible meanwhile, this one does not, and is as good as that one if both have the
-        same content.
+        If another write became visible meanwhile, this one does not; that is a success if both have the same content.
 
         Raises:
             ConflictError: Another command wrote other content meanwhile; nothing of this one is visible.
@@ -113,7 +112,7 @@ class DatasetWrite:
         """
         key = self._folder + MANIFEST_FILE
         content = manifest.encode(write=self.token)
-        # From here on it may be visible even where the answer is lost.
+        # From here on it may be visible even if the response is lost.
         self._may_be_visible = True
         try:
             self._store.write(key, content, expected=self._before.get(key, ABSENT))
@@ -130,7 +129,7 @@ class DatasetWrite:
         return Published(manifest, self._delete([found for found in self._before if found not in {key, *own}]))
 
     def _delete(self, keys: Sequence[str]) -> int:
-        """Delete files that no manifest lists any more; gives how many are left, which no reader takes for its own."""
+        """Delete files that no manifest lists any longer; returns how many are left, which no reader uses."""
         left = 0
         for key in keys:
             try:
@@ -145,9 +144,9 @@ class DatasetWrite:
 
 
 def withdraw(store: ObjectStore, folder: str, file: str) -> bool:
-    """Have a dataset count as missing whose file is not what its manifest says; gives whether it does.
+    """Mark a dataset as missing if its file differs from its manifest; returns whether it was marked.
 
-    Where the manifest lists that file no more, another command has written the dataset meanwhile, which stays.
+    If the manifest no longer lists the file, another command has written the dataset meanwhile, which is kept.
     """
     found = find_manifest(store, folder)
     if found.manifest is None or file not in found.manifest.files:
@@ -160,13 +159,13 @@ def withdraw(store: ObjectStore, folder: str, file: str) -> bool:
 
 
 def read_files(store: ObjectStore, folder: str, names: Sequence[str], manifest: Manifest) -> list[tuple[str, bytes]]:
-    """The keys and bytes of files of a dataset, by their names without tokens, each as its manifest says.
+    """The keys and bytes of files of a dataset, by their names without tokens, each verified by its manifest.
 
-    Where one is missing because another write was published meanwhile, all are read from that.
+    If a file is missing because another write was published meanwhile, all are read from that write.
 
     Raises:
         ObjectNotFoundError: A file is missing that the manifest lists.
-        DamagedTableError: A file is not listed, or not what the manifest says; `key` is its own.
+        DamagedTableError: A file is not listed, or differs from the manifest; `key` is its key.
         StoreError: The target failed.
     """
     try:

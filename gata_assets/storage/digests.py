@@ -1,4 +1,4 @@
-"""By what bytes on this machine are known again."""
+"""Digests of local files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Objects as files of a directory, laid out as the bucket is.
 
 A write goes to a hidden staging folder, is flushed to the disk and renamed under a lock, which every process that
-writes to the directory takes: what a condition compares is what the rename replaces.
+writes to the directory takes: the rename replaces exactly the version that the condition compared.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gata_assets.storage.objects import ABSENT, Guard, ObjectStore, Version
 
 _STAGING, _LOCK = ".staging", "lock"
 _COPIED_AT_ONCE = 1 << 20
-# No write takes this long: a file in the staging folder that is older belongs to nobody.
+# No write takes this long: an older file in the staging folder is a leftover.
 _LEFT_BEHIND_SECONDS = 3_600
 
 
@@ -69,17 +69,17 @@ class LocalStore(ObjectStore):
         yield path
 
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """See ObjectStore; what is being written is not listed."""
+        """See ObjectStore; unfinished writes are not listed."""
         yield from self._walk(prefix)
 
     def list_versions(self, prefix: str) -> Iterator[tuple[str, Version]]:
-        """See ObjectStore; a file that went after it was listed is left out."""
+        """See ObjectStore; a file that was deleted after it was listed is left out."""
         for key in self._walk(prefix):
             if version := self.version(key):
                 yield key, version
 
     def version(self, key: str) -> Version:
-        """See ObjectStore; every write is a file of its own, with a time in nanoseconds."""
+        """See ObjectStore; every write creates a new file, with a time in nanoseconds."""
         path = self._path(key)
         try:
             found = path.stat()
@@ -109,7 +109,7 @@ class LocalStore(ObjectStore):
         return self.read_versioned(key)[0]
 
     def read_versioned(self, key: str) -> tuple[bytes, Version]:
-        """See ObjectStore; of the open file, which no rename exchanges."""
+        """See ObjectStore; the version is that of the open file, which no rename replaces."""
         with self._open(key) as file:
             return file.read(), _version(os.fstat(file.fileno()))
 
@@ -136,7 +136,7 @@ class LocalStore(ObjectStore):
         return str(self._path(key))
 
     def page(self, key: str) -> str | None:  # noqa: ARG002
-        """See ObjectStore; a browser opens no file from a server's page, whichever it is."""
+        """See ObjectStore; browsers open no local file from a server's page."""
         return None
 
     def _path(self, key: str) -> Path:
@@ -163,7 +163,7 @@ class LocalStore(ObjectStore):
         expected: Version | None = None,
         guard: Guard | None = None,
     ) -> Version:
-        """Fill a file in the staging folder; rename it to the key when it is on the disk and the conditions hold."""
+        """Write a file in the staging folder; rename it to the key once it is on disk and the conditions hold."""
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = self._staging() / uuid4().hex
@@ -174,7 +174,7 @@ class LocalStore(ObjectStore):
                 os.fsync(file.fileno())
             with self._locked():
                 self._require(key, expected, guard)
-                # The file system's own clock goes by milliseconds, and it soon gives an inode again.
+                # The file system's own clock has milliseconds, and inodes are soon reused.
                 now = time_ns()
                 os.utime(aside, ns=(now, now))
                 version = _version(aside.stat())
@@ -185,13 +185,13 @@ class LocalStore(ObjectStore):
         return version
 
     def _require(self, key: str, expected: Version | None, guard: Guard | None) -> None:
-        for place, wanted in ((key, expected), guard or (key, None)):
-            if wanted is not None and self.version(place) != wanted:
+        for place, required in ((key, expected), guard or (key, None)):
+            if required is not None and self.version(place) != required:
                 raise ConflictError(f"{self.uri(key)} was not changed: {self.uri(place)} was, by another command.")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep all other writers of the directory waiting, in this process and in others."""
+        """Block all other writers of the directory, in this process and in others."""
         lock = os.open(Path(self.directory, _STAGING, _LOCK), os.O_CREAT | os.O_RDWR, 0o666)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -200,13 +200,13 @@ class LocalStore(ObjectStore):
             os.close(lock)
 
     def _staging(self) -> Path:
-        """A folder on the same file system, outside of those that readers list; swept of what a killed process left
-        there, since that may be tickets' texts.
+        """A folder on the same file system that readers do not list; leftovers of killed processes are deleted, since
+        they may contain texts of tickets.
         """
         staging = Path(self.directory, _STAGING)
         staging.mkdir(exist_ok=True)
         for left in staging.iterdir():
-            # Another process may rename its file away between the listing and the look.
+            # Another process may rename its file away between the listing and the check.
             with suppress(FileNotFoundError):
                 if left.name != _LOCK and time() - left.stat().st_mtime > _LEFT_BEHIND_SECONDS:
                     left.unlink()

@@ -1,7 +1,7 @@
-"""Where bytes are kept under keys: what every store offers. The local directory is in `local`, the bucket in `s3`.
+"""The interface of object stores: bytes under keys. `local` has the directory, `s3` the bucket.
 
-A store knows nothing of datasets and tables. Nor of Dagster, which takes memory and a second that a command without a
-run has no use for: as resources of runs, stores are in `resource` and `s3`.
+A store knows neither datasets nor tables. Nor Dagster, which costs memory and a second that a command without a run
+need not spend: `resource` and `s3` have stores as resources of runs.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, NewType
 
-# What tells an object from every other that was or will be under its key; in S3 its ETag, a digest of its content.
+# Distinguishes an object from every other past or future one under its key; in S3 its ETag, a digest of its content.
 Version = NewType("Version", str)
 # The version of a key without an object.
 ABSENT = Version("")
 
 
 class Guard(NamedTuple):
-    """Another object that must have a version while a write is carried out."""
+    """Another object that must have a given version during a write."""
 
     key: str
     version: Version
@@ -28,12 +28,12 @@ class Guard(NamedTuple):
 class ObjectStore(ABC):
     """ObjectStore by key: a `/`-separated path without a leading slash."""
 
-    # Whether a guard is looked at in the same moment as what it guards; where not, it is not looked at.
+    # Whether a guard is checked atomically with the object that it guards; if not, it is not checked at all.
     is_guarding: bool = False
 
     @property
     def has_conditions(self) -> bool:
-        """Whether the store itself carries conditions out, so that no other writer comes in between."""
+        """Whether the store itself enforces conditions, so that no other writer can interfere."""
         return True
 
     @abstractmethod
@@ -46,20 +46,20 @@ class ObjectStore(ABC):
         guard: Guard | None = None,
         unlike: Collection[Version] = (),
     ) -> Version:
-        """Store an object whole or not at all, in place of what was there.
+        """Store an object atomically, replacing the one under its key.
 
         Args:
-            key: Where.
+            key: The key.
             content: All bytes of the object.
-            expected: The version that must be under the key (ABSENT: none); None to overwrite whatever is there.
-            guard: Another object that must be as it says, where the store `is_guarding`.
-            unlike: Versions that the object should not get, where the store has a choice.
+            expected: The version that must be under the key (ABSENT: none); None to overwrite any version.
+            guard: Another object that must have its version, if the store `is_guarding`.
+            unlike: Versions that the object should not get, if the store has a choice.
 
         Returns:
             The version that was stored.
 
         Raises:
-            ConflictError: Another version is there; nothing was written.
+            ConflictError: The key has another version; nothing was written.
             StoreError: It could not be written.
         """
 
@@ -73,18 +73,18 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def read_part(self, key: str, start: int, size: int) -> bytes:
-        """So many bytes of an object from `start` on (counted from 0), fewer where it ends before.
+        """`size` bytes of an object from `start` on (counted from 0), fewer if it ends before.
 
         Raises ObjectNotFoundError, or StoreError.
         """
 
     @abstractmethod
     def write_file(self, key: str, path: Path) -> None:
-        """Store a file's bytes whole or not at all, however large, in place of what was there; raises StoreError."""
+        """Store a file's bytes atomically, however large, replacing the object under the key; raises StoreError."""
 
     @abstractmethod
     def local_copy(self, key: str) -> AbstractContextManager[Path]:
-        """An object as a file to be read while the context lasts: itself, or a copy that is removed at the end.
+        """An object as a readable file during the context: the object itself, or a copy that is removed at the end.
 
         Raises ObjectNotFoundError, or StoreError.
         """
@@ -96,25 +96,25 @@ class ObjectStore(ABC):
     def list_keys(self, prefix: str) -> Iterator[str]:
         """The keys that begin with a prefix, ascending; raises StoreError when they cannot all be listed.
 
-        Not named `keys`: Dagster takes a resource that has one for a mapping.
+        Not named `keys`: Dagster treats a resource with that method as a mapping.
         """
         return (key for key, _ in self.list_versions(prefix))
 
     @abstractmethod
     def version(self, key: str) -> Version:
-        """The version under the key, ABSENT without an object; raises StoreError when that cannot be looked for."""
+        """The version under the key, ABSENT without an object; raises StoreError if that cannot be found out."""
 
     def exists(self, key: str) -> bool:
-        """Whether there is an object under the key; raises StoreError when that cannot be looked for."""
+        """Whether the key has an object; raises StoreError if that cannot be found out."""
         return self.version(key) != ABSENT
 
     def versions_of(self, content: bytes) -> frozenset[Version]:  # noqa: ARG002
-        """The versions by which an object is known to have this content; none where versions say nothing of it."""
+        """The versions that prove that an object has this content; none if versions do not depend on content."""
         return frozenset()
 
     @abstractmethod
     def delete(self, key: str, *, expected: Version | None = None, guard: Guard | None = None) -> None:
-        """Remove an object, or find that there is none; raises DeleteDeniedError, ConflictError or StoreError.
+        """Delete an object if it exists; raises DeleteDeniedError, ConflictError or StoreError.
 
         `expected` and `guard` are as in `write`.
         """
@@ -125,4 +125,4 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def page(self, key: str) -> str | None:
-        """The address at which a browser shows an object to who may see it; None where there is no such page."""
+        """The URL of a page that shows an object to users with access; None if there is no such page."""

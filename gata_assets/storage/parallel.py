@@ -1,4 +1,4 @@
-"""Work on several threads with little in hand: results come in order, and what waits is as little as the threads."""
+"""Work on several threads with little memory: results in order, and no more waiting items than threads."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-# Calls of the store at once, where each brings or takes a table.
+# Concurrent calls of the store that each read or write a table.
 CALLS_AT_ONCE = 2
-# Where each brings a little JSON and is waited for. 2,000 reports at 10 ms a call: 14 s by 2, 2.8 s by 10 and by 16
-# (one core is busy then), and 1 MB more; the SDK keeps 10 connections.
+# Concurrent calls that each read a little JSON. 2,000 reports at 10 ms a call: 14 s with 2, 2.8 s with 10 and with 16
+# (a core is busy then), and 1 MB more; the SDK keeps 10 connections.
 SMALL_CALLS_AT_ONCE = 10
 
 Given = TypeVar("Given")
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
-def map_in_order(call: Callable[[Given], Made], given: Iterable[Given], threads: int) -> Iterator[Made]:
-    """`map`, on threads; takes from `given` only what is worked on, where Executor.map takes all at once.
+def map_in_order(call: Callable[[Given], Result], given: Iterable[Given], threads: int) -> Iterator[Result]:
+    """`map` on threads; takes only the items in progress from `given`, while Executor.map takes all at once.
 
-    What `given` raises comes in its order too: after the results of all that it gave before.
+    An error that `given` raises keeps its order too: it follows the results of all earlier items.
     """
     with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Made]] = deque()
+        waiting: deque[Future[Result]] = deque()
         broken_off: Exception | None = None
         coming = iter(given)
         while True:
             try:
-                one = next(coming)
+                item = next(coming)
             except StopIteration:
                 break
             except Exception as error:  # noqa: BLE001 (raised below, when its turn comes)
                 broken_off = error
                 break
-            waiting.append(pool.submit(call, one))
+            waiting.append(pool.submit(call, item))
             if len(waiting) > threads:
                 yield waiting.popleft().result()
         while waiting:

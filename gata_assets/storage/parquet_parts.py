@@ -1,8 +1,8 @@
 """Writes (and reads) tables as Parquet parts: `{prefix}{table}/part-00000-{token}.parquet` and so on.
 
-Row groups are cut where the rows say, and a part is written by one thread: the bytes depend on the rows and nothing
-else. A row group is what a reader takes at once or, by its least and greatest id, skips. zstd at level 1: higher levels
-save little of what are codes already.
+The rows alone determine row groups, and a single thread writes a part: the bytes depend only on the rows. A reader
+reads a row group at once or, by its least and greatest id, skips it. zstd at level 1: higher levels save little, since
+the values are codes already.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.row_checksums import add_rows
 
-# A million rows or some MB are a row group: enough for dictionaries of ids to pay, few enough to be held in memory.
-# Two are a part, so that several readers, and the threads that write, have something to share.
+# A million rows or some MB are a row group: enough for dictionaries of ids to pay, few enough to keep in memory. Two
+# are a part, so that the work can be divided among several readers and the writing threads.
 GROUPS_OF_A_PART = 2
 
-# Row groups are cut before.
+# Row groups end before this.
 _NO_LIMIT = 1 << 62
 
 
 @dataclass(frozen=True)
 class TableSource:
-    """A table to be written: its row groups (one at least) as ranges, and a function that gives the rows of a range.
+    """A table to write: its row groups (at least one) as ranges, and a function that returns the rows of a range.
 
-    Rows are in the order of their first column. `plain` are columns whose values seldom repeat, which a dictionary
-    would only enlarge; `summed` are those of the rows' checksum (`row_checksums`).
+    Rows are in the order of their first column. `plain` are columns whose values seldom repeat, so that a
+    dictionary would only enlarge them; `summed` are the columns of the rows' checksum (`row_checksums`).
     """
 
     groups: Sequence[tuple[int, int]]
@@ -47,7 +47,7 @@ class TableSource:
 
 
 def part_key(prefix: str, table: str, part: int, token: str) -> str:
-    """Where a part of a table is stored by the write of that token."""
+    """The key of a part of a table in the write with that token."""
     return f"{prefix}{table}/part-{part:05d}-{token}.parquet"
 
 
@@ -74,7 +74,7 @@ def read_parts(store: ObjectStore, keys: Sequence[str], *, without: str | None =
 def read_part(store: ObjectStore, key: str, *, without: str | None = None) -> pa.Table:
     """A part of a table, without a column.
 
-    Raises ObjectNotFoundError when it is missing, DamagedTableError for what is no part, or StoreError.
+    Raises ObjectNotFoundError when it is missing, DamagedTableError if it is not a part, or StoreError.
     """
     with _open_part(store, key) as file:
         return file.read(columns=[name for name in file.schema_arrow.names if name != without])
@@ -101,7 +101,7 @@ def _open_part(store: ObjectStore, key: str) -> Iterator[pq.ParquetFile]:
 
 
 def write_groups(source: TableSource, groups: Sequence[tuple[int, int]], sink: BinaryIO) -> tuple[int, int]:
-    """Write row groups (one at least) as a Parquet file; gives its rows, and their checksum."""
+    """Write row groups (at least one) as a Parquet file; returns the number of rows and their checksum."""
     table = source.take(*groups[0])
     rows: int = table.num_rows
     row_sum = add_rows(0, table, source.summed) if source.summed else 0
@@ -112,13 +112,13 @@ def write_groups(source: TableSource, groups: Sequence[tuple[int, int]], sink: B
         compression_level=1,
         use_dictionary=[name for name in table.column_names if name not in source.plain],
         dictionary_pagesize_limit=1 << 26,
-        # Of the column that rows are ordered by. Those of others let a reader skip nothing, and those of items, which
-        # are anywhere in a group, took more than half of the time.
+        # Only for the column that orders the rows. Statistics of others let a reader skip nothing, and those of items,
+        # which are anywhere in a group, took more than 50 % of the time.
         write_statistics=table.column_names[:1],
-        # Arrow's own notes of types: those of Parquet say all, and of dictionaries no reader should know.
+        # Not Arrow's own schema: Parquet's types are sufficient, and readers should not see dictionaries.
         store_schema=False,
     ) as writer:
-        # A table without rows has a row group without rows, which has its columns.
+        # A table without rows has an empty row group with its columns.
         writer.write_table(table, row_group_size=_NO_LIMIT)
         for group in groups[1:]:
             table = source.take(*group)

@@ -1,6 +1,6 @@
-"""Stores of objects as Dagster's resources: what every one is, and the local directory.
+"""Object stores as Dagster resources: their base class, and the local directory.
 
-What they do is in `objects` and `local`. The S3 store is in `s3`, so that who writes locally does not load the AWS SDK.
+`objects` and `local` define what they do. The S3 store is in `s3`, so that local writers do not load the AWS SDK.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _build(kind: type, fields: dict[str, object]) -> object:
 
 
 class _Described(NamedTuple):
-    """A resource that another one holds, as its class and fields."""
+    """A resource nested in another, as its class and fields."""
 
     kind: type
     fields: dict[str, object]

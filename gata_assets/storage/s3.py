@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 _DENIED = frozenset({"AccessDenied", "403", "Forbidden"})
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
-# The second is the answer while another request for the object is being carried out.
+# S3 sends the second while another request for the object is in progress.
 _CONFLICT = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
 _ENDPOINTS_OF_AWS = (".amazonaws.com", ".amazonaws.com.cn")
-# The consoles of regions that have one of their own, by what the regions' names begin with.
+# The consoles of regions that have their own, by the prefix of the regions' names.
 _CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
 _COPIED_AT_ONCE = 1 << 20
 _CONSOLE = "s3.console.aws.amazon.com"
@@ -62,9 +62,9 @@ class S3StoreResource(ObjectStoreResource):
         guard: Guard | None = None,  # noqa: ARG002 (S3 compares the object's own version alone)
         unlike: Collection[Version] = (),
     ) -> Version:
-        """See ObjectStore; one PutObject, which S3 carries out whole or not at all, with its checksum.
+        """See ObjectStore; one PutObject, which S3 performs atomically, with its checksum.
 
-        Where the ETag is not to be the digest of the content, the content is put again as an upload of one part.
+        If the ETag must not be the digest of the content, the content is uploaded again as a single part.
         """
         place: Any = {"Bucket": self.bucket, "Key": key}
 
@@ -83,8 +83,8 @@ class S3StoreResource(ObjectStoreResource):
     def _write_under(
         self, expected: Version | None, write: Callable[[dict[str, str]], str], key: str, content: bytes
     ) -> Version:
-        """Write under a condition. A call whose answer was lost is repeated by the SDK, and may then meet what it wrote
-        itself: that is no conflict.
+        """Write under a condition. The SDK repeats a call whose response was lost, which may then find its own write:
+        that is no conflict.
         """
         condition = self._condition(key, expected)
         try:
@@ -114,13 +114,13 @@ class S3StoreResource(ObjectStoreResource):
         """See ObjectStore."""
         try:
             with self._errors("read", key, "s3:GetObject"):
-                asked = f"bytes={start}-{start + size - 1}"
-                return self._client.get_object(Bucket=self.bucket, Key=key, Range=asked)["Body"].read()
+                byte_range = f"bytes={start}-{start + size - 1}"
+                return self._client.get_object(Bucket=self.bucket, Key=key, Range=byte_range)["Body"].read()
         except _BeyondTheEndError:
             return b""
 
     def write_file(self, key: str, path: Path) -> None:
-        """See ObjectStore; in parts where it is large, which S3 makes one object at the end."""
+        """See ObjectStore; a large file in parts, which S3 joins at the end."""
         try:
             with path.open("rb") as file, self._errors("written", key, "s3:PutObject"):
                 self._client.upload_fileobj(file, self.bucket, key)
@@ -129,10 +129,10 @@ class S3StoreResource(ObjectStoreResource):
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
-        """See ObjectStore; a copy below the directory of temporary files."""
+        """See ObjectStore; a copy in the directory for temporary files."""
         with TemporaryDirectory(prefix="gata-") as directory:
             path = Path(directory, key.rpartition("/")[2] or "object")
-            # One GetObject: boto3's own transfer asks HeadObject first, see `exists`.
+            # One GetObject: boto3's own transfer calls HeadObject first, see `exists`.
             try:
                 with path.open("xb") as file, self._errors("read", key, "s3:GetObject"):
                     body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
@@ -156,8 +156,8 @@ class S3StoreResource(ObjectStoreResource):
     def version(self, key: str) -> Version:
         """See ObjectStore.
 
-        Asks for a list of one: of the keys that begin with this one it comes first. HeadObject answers 403 and not
-        404 to a role that may list some prefixes only, as the one in deploy/.
+        Lists a single key: among the keys with this prefix it comes first. HeadObject responds with 403, not 404, to a
+        role that may list only some prefixes, such as the one in deploy/.
         """
         with self._errors("looked for", key, "s3:ListBucket"):
             listed = self._client.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1)
@@ -166,7 +166,7 @@ class S3StoreResource(ObjectStoreResource):
         return next((Version(found["ETag"]) for found in listed.get("Contents", []) if found["Key"] == key), ABSENT)
 
     def versions_of(self, content: bytes) -> frozenset[Version]:
-        """See ObjectStore; of one that is encrypted with a key of KMS, the ETag is neither of them."""
+        """See ObjectStore; the ETag of an object encrypted with a KMS key is neither of them."""
         digest = md5(content, usedforsecurity=False)
         return frozenset({Version(f'"{digest.hexdigest()}"'), Version(f'"{_of_one_part(digest.digest())}"')})
 
@@ -179,7 +179,7 @@ class S3StoreResource(ObjectStoreResource):
         except _AccessDeniedError as error:
             raise DeleteDeniedError(str(error)) from None
         except ObjectNotFoundError:
-            # Said of a condition on what is gone.
+            # The response to a condition on a deleted object.
             return
 
     def uri(self, key: str) -> str:
@@ -187,7 +187,7 @@ class S3StoreResource(ObjectStoreResource):
         return f"s3://{self.bucket}/{key}"
 
     def page(self, key: str) -> str | None:
-        """See ObjectStore; in AWS's console, and none for an endpoint of one's own."""
+        """See ObjectStore; in AWS's console; None for a custom endpoint."""
         meta = self._client.meta
         if not meta.endpoint_url.endswith(_ENDPOINTS_OF_AWS):
             return None
@@ -195,12 +195,12 @@ class S3StoreResource(ObjectStoreResource):
         return f"https://{_console(meta.region_name)}/s3/object/{self.bucket}?{query}"
 
     def _broken_off(self, key: str, done: str) -> StoreError:
-        """The SDK hands on an answer that broke off before its body as one that lists nothing, without a KeyCount."""
+        """The SDK passes on a response that broke off before its body as an empty listing without a KeyCount."""
         return StoreError(f"{self.uri(key)} could not be {done}: the answer of S3 broke off. Run it again.")
 
     @property
     def _client(self) -> S3Client:
-        # S3Resource makes a client (and its connections) at every call.
+        # S3Resource creates a client (and its connections) at every call.
         if self._made_client is None:
             try:
                 self._made_client = _make_client(self.s3)
@@ -210,7 +210,7 @@ class S3StoreResource(ObjectStoreResource):
         return client
 
     def _condition(self, key: str, expected: Version | None) -> Any:
-        """The arguments of a call that is carried out only where there is that version."""
+        """The arguments for a call that S3 performs only if the key has that version."""
         if expected is None:
             return {}
         if not self.conditional_writes:
@@ -252,9 +252,9 @@ class S3StoreResource(ObjectStoreResource):
 
 
 def _make_client(s3: S3Resource) -> S3Client:
-    """The resource's client on AWS; for an endpoint of one's own, the same with the bucket in the path.
+    """The resource's client on AWS; for a custom endpoint, the same with the bucket in the path.
 
-    As part of the host's name it would have to be resolved: `bucket.localhost` is not, on most machines.
+    In the host name it would have to be resolved: most machines do not resolve `bucket.localhost`.
     """
     client: S3Client = s3.get_client()
     if client.meta.endpoint_url.endswith(_ENDPOINTS_OF_AWS):
@@ -282,11 +282,11 @@ def _console(region: str) -> str:
 
 
 class _BeyondTheEndError(StoreError):
-    """A part of an object was asked for that begins where the object has ended."""
+    """The requested part of an object begins after its end."""
 
 
 class _RepeatedConflictError(ConflictError):
-    """A condition did not hold at a call that the SDK has repeated."""
+    """A condition failed in a call that the SDK repeated."""
 
 
 class _AccessDeniedError(StoreError):

@@ -1,4 +1,4 @@
-"""What is known of a file once it is written."""
+"""What is known about a file once it is written."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ class WrittenFile:
 
     @property
     def entry(self) -> FileEntry:
-        """What its manifest says of it."""
+        """Its entry in the manifest."""
         return FileEntry(self.rows, self.size, self.sha256)

@@ -1,7 +1,7 @@
-"""Curated tables held against their models: at a glance where that is enough, and else by pandera.
+"""Checks curated tables against their models: by a fast expression first, and by pandera only if that fails.
 
-pandera takes 10 ms a table, however small. So all rules of a column are an expression first, over the values of its
-dictionary where it is one, and over many tables at once; of what does not keep them, pandera counts the rows by rule.
+pandera takes 10 ms per table, however small. So all rules of a column are one expression, over the values of its
+dictionary if it has one, and over many tables at once; for tables that fail it, pandera counts the rows by rule.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _ADVICE = "Staged rows were changed by hand, or it is a defect of the curation; 
 
 
 def check_curated(spec: TableSpec, table: pl.DataFrame) -> list[Outcome]:
-    """Hold the rules against a table: one outcome for all, or a failed one a broken rule; counts, and never a value."""
+    """Check a table: one outcome if it is valid, else a failed one per broken rule; counts, never values."""
     if keep_every_rule(spec, [table.to_arrow(compat_level=pl.CompatLevel.oldest())]):
         return [all_kept(spec, len(table))]
     import pandera.polars as pandera
 
     try:
-        # A DataFrame: of a LazyFrame pandera looks at the schema alone.
+        # A DataFrame: pandera checks only the schema of a LazyFrame.
         spec.model.to_schema().validate(table, lazy=True)
     except pandera.errors.SchemaErrors as error:
         broken = error.failure_cases.group_by("column", "check").len().sort("column", "check")
@@ -38,17 +38,17 @@ def check_curated(spec: TableSpec, table: pl.DataFrame) -> list[Outcome]:
 
 
 def all_kept(spec: TableSpec, rows: int) -> Outcome:
-    """The outcome of a table that keeps every rule."""
+    """The outcome of a valid table."""
     return Outcome(f"every rule of {spec.model.to_schema().name}", 0, rows, advice="")
 
 
 def keep_every_rule(spec: TableSpec, tables: Sequence[pa.Table]) -> bool:
-    """Whether tables, each alone, are seen to keep every rule; False too where only pandera can tell."""
+    """Whether tables, each by itself, provably keep every rule; False also if only pandera can decide."""
     if spec.frame_rules or spec.model.to_schema().unique:
         return False
     kinds = pl.DataFrame(schema=spec.curated_schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-    wanted = [(field.name, field.type) for field in kinds]
-    if any([(field.name, plain_type(field.type)) for field in table.schema] != wanted for table in tables):
+    expected = [(field.name, field.type) for field in kinds]
+    if any([(field.name, plain_type(field.type)) for field in table.schema] != expected for table in tables):
         return False
     return all(_keeps_rules(column, [table[column.name] for table in tables]) for column in spec.columns)
 

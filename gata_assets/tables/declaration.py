@@ -1,7 +1,7 @@
-"""Declarations of tables: pandera models, whose metadata says what pandera has no word for, become `TableSpec`.
+"""Declarations of tables: pandera models become `TableSpec`; their metadata has what pandera cannot express.
 
 Types, bounds, allowed values, uniqueness and descriptions are pandera's own. The keys of metadata are those of
-`ColumnSpec` (of a field) and `TableSpec` (of Config); what nobody understands is refused when a model is read.
+`ColumnSpec` (of a field) and `TableSpec` (of Config); unknown keys are refused when a model is read.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from gata_assets.tables.spec import (
 
 _INSTANT = pl.Datetime("us", "UTC")
 _PANDERA = ("name", "dtype", "nullable", "unique", "description", "checks")
-_COLUMN_KEYS = {one.name for one in fields(ColumnSpec)} - set(_PANDERA)
-_TABLE_KEYS = {one.name for one in fields(TableSpec)} - {"model", "description", "columns", "frame_rules"}
+_COLUMN_KEYS = {key.name for key in fields(ColumnSpec)} - set(_PANDERA)
+_TABLE_KEYS = {key.name for key in fields(TableSpec)} - {"model", "description", "columns", "frame_rules"}
 _TABLE_KINDS: dict[str, Callable[[Any], Any]] = {
     "key": tuple,
     "repetitions": Repetitions,
@@ -47,20 +47,20 @@ _TABLE_KINDS: dict[str, Callable[[Any], Any]] = {
 
 @cache
 def spec_of(model: type[pandera.DataFrameModel]) -> TableSpec:
-    """Read a table's declaration; raises TableSpecError for one that says what nobody understands."""
+    """Read a table's declaration; raises TableSpecError for an invalid one."""
     schema = model.to_schema()
     table = str(schema.name)
     columns = []
     for name, column in schema.columns.items():
-        said = dict(column.metadata or {})
-        _require_known(f"{table}.{name}", "metadata", said, _COLUMN_KEYS)
-        if "references" in said:
-            said["references"] = _reference(f"{table}.{name}", said["references"])
-        said |= {key: tuple(said[key]) for key in ("aliases", "instants") if key in said}
-        # pandera has types without parameters as classes.
+        metadata = dict(column.metadata or {})
+        _require_known(f"{table}.{name}", "metadata", metadata, _COLUMN_KEYS)
+        if "references" in metadata:
+            metadata["references"] = _reference(f"{table}.{name}", metadata["references"])
+        metadata |= {key: tuple(metadata[key]) for key in ("aliases", "instants") if key in metadata}
+        # pandera represents types without parameters as classes.
         dtype = column.dtype.type() if isinstance(column.dtype.type, type) else column.dtype.type
-        if "instants" not in said and isinstance(dtype, pl.Datetime | pl.Date):
-            said["instants"] = (DAY,) if isinstance(dtype, pl.Date) else (ISO_8601,)
+        if "instants" not in metadata and isinstance(dtype, pl.Datetime | pl.Date):
+            metadata["instants"] = (DAY,) if isinstance(dtype, pl.Date) else (ISO_8601,)
         columns.append(
             ColumnSpec(
                 name=name,
@@ -69,23 +69,23 @@ def spec_of(model: type[pandera.DataFrameModel]) -> TableSpec:
                 unique=column.unique,
                 description=column.description or "",
                 checks=tuple(column.checks),
-                **said,
+                **metadata,
             )
         )
-    # Of the model's Config: the schema's own metadata is None.
-    said = dict(getattr(model.Config, "metadata", None) or {})
-    _require_known(table, "Config.metadata", said, _TABLE_KEYS)
+    # From the model's Config: the schema's own metadata is None.
+    metadata = dict(getattr(model.Config, "metadata", None) or {})
+    _require_known(table, "Config.metadata", metadata, _TABLE_KEYS)
     try:
-        said |= {key: kind(said[key]) for key, kind in _TABLE_KINDS.items() if key in said}
+        metadata |= {key: kind(metadata[key]) for key, kind in _TABLE_KINDS.items() if key in metadata}
     except ValueError as error:
         raise TableSpecError(f"{table}: Config.metadata: {error}.") from None
     rules = tuple(_frame_rule(table, check) for check in schema.checks)
     description = schema.description or ""
-    return _checked(TableSpec(model, description, tuple(columns), rules, **{"table": table, **said}))
+    return _checked(TableSpec(model, description, tuple(columns), rules, **{"table": table, **metadata}))
 
 
 def row_rule(name: str, expression: pl.Expr) -> Any:
-    """A rule over several columns of a model, to be given to one of its attributes; true of a row that keeps it."""
+    """A rule over several columns of a model, assigned to one of its attributes; true for a row that keeps it."""
 
     def holds(_model: object, data: pandera.PolarsData) -> pl.LazyFrame:
         return data.lazyframe.select(expression)
@@ -101,14 +101,14 @@ def load_specs(module: str) -> tuple[TableSpec, ...]:
     try:
         found = vars(import_module(module)).values()
     except Exception as error:
-        # Whatever the module raises; its class is named, since its words may be anything.
+        # A module can raise anything; only the class is named, since the message may contain anything.
         reason = str(error) if isinstance(error, ImportError) else type(error).__name__
         raise TableSpecError(
             f"the module {module} cannot be imported: {reason}. It must be importable where the command and Dagster's "
             "code server run (installed, or on PYTHONPATH)."
         ) from error
-    models = {one: None for one in found if isinstance(one, type) and issubclass(one, pandera.DataFrameModel)}
-    named = [one for one in models if "table" in (getattr(one.Config, "metadata", None) or {})]
+    models = {kind: None for kind in found if isinstance(kind, type) and issubclass(kind, pandera.DataFrameModel)}
+    named = [model for model in models if "table" in (getattr(model.Config, "metadata", None) or {})]
     if not named:
         raise TableSpecError(
             f"the module {module} has no pandera model (DataFrameModel) whose Config.metadata names a table, such as "
@@ -118,10 +118,10 @@ def load_specs(module: str) -> tuple[TableSpec, ...]:
 
 
 def tables_by_name(specs: Iterable[TableSpec]) -> dict[str, TableSpec]:
-    """Tables by name, those that others refer to before these.
+    """Tables by name, referenced tables before those that refer to them.
 
-    Raises TableSpecError where two have one name, tables refer to one another in a circle, or one refers to a column
-    that is not there, of another type, or curated by day.
+    Raises TableSpecError if two tables have the same name, tables refer to one another in a cycle, or a reference is to
+    a column that is missing, has another type, or belongs to a table curated by day.
     """
     found: dict[str, TableSpec] = {}
     for spec in specs:
@@ -156,7 +156,7 @@ def _require_reference(column: ColumnSpec, place: str, reference: Reference, tar
 
 
 def mapped(spec: TableSpec, mapping: RawMapping) -> TableSpec:
-    """The table as somebody's raw files write it; raises TableSpecError for a column that it does not have."""
+    """The table with a mapping of raw files applied; raises TableSpecError for a column that it does not have."""
 
     def change(column: ColumnSpec) -> ColumnSpec:
         names = tuple(name for name, target in mapping.columns.items() if target == column.name)
@@ -170,11 +170,11 @@ def mapped(spec: TableSpec, mapping: RawMapping) -> TableSpec:
     return _checked(replace(spec, columns=tuple(map(change, spec.columns)), separator=separator))
 
 
-def _reference(place: str, said: str | Mapping[str, str]) -> Reference:
-    if isinstance(said, str):
-        said = dict(zip(("table", "column"), said.split("."), strict=False))
+def _reference(place: str, declared: str | Mapping[str, str]) -> Reference:
+    if isinstance(declared, str):
+        declared = dict(zip(("table", "column"), declared.split("."), strict=False))
     try:
-        return Reference(said["table"], said["column"], ReferenceMode(said.get("mode", ReferenceMode.WARN)))
+        return Reference(declared["table"], declared["column"], ReferenceMode(declared.get("mode", ReferenceMode.WARN)))
     except (KeyError, ValueError):
         raise TableSpecError(f'{place}: references are "table.column", or a table, a column and a mode.') from None
 
@@ -190,7 +190,7 @@ def _frame_rule(table: str, check: pandera.Check) -> FrameRule:
 
 
 def _checked(spec: TableSpec) -> TableSpec:
-    """The table, when what it says of itself fits together; raises TableSpecError."""
+    """The table, if its declaration is consistent; raises TableSpecError."""
     names = [column.name for column in spec.columns]
     _require(spec, re.fullmatch(r"[a-z][a-z0-9_]*", spec.table), "its name is of a-z, 0-9 and _")
     _require(spec, not {*names} & _RESERVED, f"no column is named {', '.join(sorted(_RESERVED))}")
@@ -227,7 +227,7 @@ def _check_column(spec: TableSpec, column: ColumnSpec, names: list[str]) -> None
     is_time = kind in (_INSTANT, pl.Date())
     require(not column.instants or is_time, "instants are of a column of instants or days")
     require(
-        all(one in (ISO_8601, DAY, EPOCH_S, EPOCH_MS) or "%" in one for one in column.instants),
+        all(form in (ISO_8601, DAY, EPOCH_S, EPOCH_MS) or "%" in form for form in column.instants),
         "instants are written as iso8601, day, epoch_s, epoch_ms or a pattern of strptime",
     )
     require(not column.words or kind == pl.String(), "other words are for texts")
@@ -242,7 +242,7 @@ def _check_column(spec: TableSpec, column: ColumnSpec, names: list[str]) -> None
     _require_known(f"{spec.table}.{column.name}", "rules", column.rules, kinds)
 
 
-# What quarantine and staged rows have beside the columns.
+# Further columns of quarantine and staged rows.
 _RESERVED = frozenset({"row", "rules", "source_file", "source_record", "source_line"})
 _FLOATS, _SIGNED = (pl.Float32(), pl.Float64()), (pl.Int8(), pl.Int16(), pl.Int32(), pl.Int64())
 _UNSIGNED = (pl.UInt8(), pl.UInt16(), pl.UInt32(), pl.UInt64())

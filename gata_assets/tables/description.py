@@ -1,4 +1,4 @@
-"""A table's reference page in Markdown, derived from its spec: what curated rows have, and what raw files may have."""
+"""A table's reference page in Markdown, derived from its spec: curated columns and accepted raw columns."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def describe_type(kind: pl.DataType) -> str:
 
 
 def describe_values(column: ColumnSpec) -> str:
-    """What values a column may have, besides its type."""
+    """The values that a column allows, besides its type."""
     found = ["unique"] if column.unique else []
     for check in column.checks:
         limits = check.statistics or {}
@@ -139,8 +139,8 @@ def _raw_row(spec: TableSpec, column: ColumnSpec) -> Sequence[str]:
 
 
 def _written_as(column: ColumnSpec) -> Iterator[str]:
-    for one in column.instants:
-        yield _INSTANTS.get(one, f"`{one}`")
+    for form in column.instants:
+        yield _INSTANTS.get(form, f"`{form}`")
     for word, value in column.words.items():
         yield f"`{word}` for `{value}`"
 

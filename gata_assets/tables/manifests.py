@@ -1,7 +1,7 @@
-"""What every manifest says: of which kind a dataset is, its files, and what it was made with and from.
+"""The manifest of a dataset: its kind, its files, and the settings, inputs and code that it was built with.
 
-One format for training files, curated days, the catalog, features and training rows; `details` is what a kind says
-besides. Manifests of the release before are read too. Values and bytes only: `storage.datasets` writes them.
+One format for training files, curated days, the catalog, features and training rows; `details` has the further fields
+of a kind. Manifests of the previous release are read too. Values and bytes only: `storage.datasets` writes them.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from gata_assets.tables.outcomes import Outcome
 MANIFEST_FILE = "manifest.json"
 MANIFEST_VERSION = 2
 
-# The reason in a manifest whose files are not to be read; the release before knows it by this text.
+# The reason in a manifest whose files must not be read; the previous release recognizes it by this text.
 WITHDRAWN = "withdrawn: the files are being written anew; do not read them"
 
-# What a writer puts into the names of its files, so that no other writes them.
+# The token that a writer puts into the names of its files, so that no other writer uses them.
 _TOKEN = re.compile(r"-[0-9a-f]{16}(?=\.[a-z]+$)")
 _OWN_FIELDS = ("manifest_version", "kind", "files", "schema", "settings", "made_from", "code_version")
-# What writers note in manifests, which is no part of the dataset.
+# Notes of writers in manifests, which are no part of the dataset.
 _NOTES = ("write", "claim", "unresolved")
 
 # `bytes` is a field below.
@@ -43,7 +43,7 @@ class FileEntry:
 
     @classmethod
     def of(cls, content: Content, rows: int) -> FileEntry:
-        """The entry of bytes that have so many rows."""
+        """The entry of bytes with that number of rows."""
         return cls(rows, len(content), sha256(content).hexdigest())
 
     def matches(self, content: Content) -> bool:
@@ -55,8 +55,8 @@ class FileEntry:
 class Manifest:
     """A complete dataset.
 
-    `files` are by name below the manifest's folder, `details` what the kind says besides (counts, windows, `reason`).
-    `digest` tells the dataset from others: it is the same for the same content, whatever the files are called.
+    `files` are by name below the manifest's folder, `details` the kind's further fields (counts, windows,
+    `reason`). `digest` identifies the dataset: it is equal for equal content, whatever the files are called.
     """
 
     kind: str
@@ -70,16 +70,16 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of what it says, without the writers' tokens; of one of the release before, of its bytes."""
+        """The SHA-256 of its fields without the writers' tokens; for the previous release's formats, of its bytes."""
         files = {plain_name(name): entry for name, entry in self.files.items()}
         return self.digest_before or sha256(_encode(self._fields(files))).hexdigest()
 
     def encode(self, **more: Any) -> bytes:
-        """As JSON for machines and people; `more` is what a writer notes in it, which is no part of the dataset."""
+        """As JSON for machines and people; `more` are a writer's notes, which are no part of the dataset."""
         return _encode(self._fields(self.files) | more)
 
     def find(self, name: str) -> tuple[str, FileEntry] | None:
-        """The file of a name without a token: the name that it has, and its entry."""
+        """Find a file by its name without a token: its full name and its entry."""
         return next(((found, entry) for found, entry in self.files.items() if plain_name(found) == name), None)
 
     def _fields(self, files: Mapping[str, FileEntry]) -> dict[str, Any]:
@@ -101,14 +101,14 @@ def plain_name(name: str) -> str:
 
 
 def withdrawn(kind: str, **more: Any) -> bytes:
-    """What is written in place of a manifest whose files are not to be read."""
+    """The content that replaces a manifest whose files must not be read."""
     return _encode({"manifest_version": MANIFEST_VERSION, "kind": kind, "reason": WITHDRAWN, "files": {}, **more})
 
 
 def decode_manifest(content: bytes) -> Manifest | None:
-    """The dataset of a manifest, None for one that is withdrawn or damaged; raises ManifestVersionError.
+    """The dataset of a manifest, None if it is withdrawn or damaged; raises ManifestVersionError.
 
-    What a writer noted in it is not given.
+    Notes of writers are left out.
     """
     try:
         found = json.loads(content)
@@ -126,7 +126,7 @@ def decode_manifest(content: bytes) -> Manifest | None:
 
 
 def notes_of(content: bytes) -> Mapping[str, Any]:
-    """All fields of a manifest, also of one that is withdrawn; none of a damaged one."""
+    """All fields of a manifest, including a withdrawn one; none of a damaged one."""
     try:
         return dict(json.loads(content))
     except (ValueError, TypeError):
@@ -148,7 +148,7 @@ def _decode(found: Mapping[str, Any]) -> Manifest:
 
 
 def _decode_before(found: Mapping[str, Any], content: bytes) -> Manifest | None:
-    """A manifest of the release before this one, of which there were three formats; to go with the next release."""
+    """A manifest of the previous release, which had three formats; to be removed with the next release."""
     digest = sha256(content).hexdigest()
     if "is_whole" in found or "parts" in found:
         if not found["is_whole"]:
@@ -158,7 +158,7 @@ def _decode_before(found: Mapping[str, Any], content: bytes) -> Manifest | None:
         return Manifest("curated", files, made_from={"parts": found["parts"]}, details=details, digest_before=digest)
     listed = found["files"].values()
     entries = [entry for entries in listed for entry in (entries if isinstance(entries, list) else [entries])]
-    # The last two parts of a key are its place below the folder of the manifest.
+    # The last two parts of a key are its path below the folder of the manifest.
     files = {"/".join(str(entry["key"]).split("/")[-2:]): _entry(entry, "bytes") for entry in entries}
     kind = str(found["dataset"] if "dataset" in found else found["tables"])
     details = {name: value for name, value in found.items() if name not in (*_OWN_FIELDS, "tables")}
@@ -192,7 +192,7 @@ def describe_span(window: Window) -> dict[str, str | int]:
 
 
 def check_same_rows(table: Sequence[tuple[int, int]], twin: Sequence[tuple[int, int]]) -> list[Outcome]:
-    """That two tables, by the rows and the checksum of each part, have the same rows in the same order."""
+    """Check by the rows and checksum of each part that two tables have the same rows in the same order."""
     rows, others = (sum(count for count, _ in parts) for parts in (table, twin))
     parts = max(len(table), len(twin))
     same = sum(part == other for part, other in zip(table, twin, strict=False))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many of the checked rows (or labels, as `unit` says) break a rule, and what to do about it."""
+    """How many of the checked rows (or labels, by `unit`) break a rule, and what to do about it."""
 
     rule: str
     failed: int

@@ -1,8 +1,8 @@
-"""What a table's raw rows are validated by: rules with names, derived from its spec, as columns of booleans.
+"""Validates a table's raw rows by named rules, derived from its spec, as columns of booleans.
 
-In this order: is a value given, is it of its type, the checks of its column, the event window, rules over several
-columns, and references. Not by pandera's validate(), which would hide values behind its casts and keep whole rows in
-its errors; a test shows that the verdict is the same.
+In this order: is a value given, does it have its type, the checks of its column, the event window, rules over several
+columns, and references. Not by pandera's validate(), which would hide values behind its casts and keep entire rows in
+its errors; a test shows that the results agree.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ READABLE_RULE, FITTING_RULE = "row_is_readable", "row_fits_the_columns"
 
 @dataclass(frozen=True)
 class RowContext:
-    """What a run knows when it validates rows: the event window `[start_at, end_at)`, and by column the values of the
-    table that it refers to, with what becomes of others.
+    """The context of a run that validates rows: the event window `[start_at, end_at)`, and by column the values of the
+    referenced table and what happens to rows with other values.
     """
 
     start_at: datetime | None = None
@@ -39,8 +39,8 @@ class RowContext:
 
 @dataclass(frozen=True)
 class ValidatedColumns:
-    """`values` of the raw columns by type, and by rule what breaks it: of `broken` the row is rejected, of `warned` it
-    is counted, and of `discarded` the value was dropped.
+    """`values` of the raw columns by type, and by rule the rows that break it: `broken` rows are rejected, `warned`
+    rows are counted, and `discarded` rows lost the value.
     """
 
     values: pl.DataFrame
@@ -50,12 +50,12 @@ class ValidatedColumns:
 
 
 def validate_columns(spec: TableSpec, texts: pl.DataFrame, context: RowContext) -> ValidatedColumns:
-    """Hold the rules against raw rows.
+    """Validate raw rows by the rules.
 
     Args:
         spec: the table.
         texts: a column of texts for each of the table's raw columns that the file has, null where nothing is given.
-        context: what only this run knows.
+        context: the values that depend on the run.
     """
     present = [column for column in spec.raw_columns if column.name in texts.columns]
     values = {column.name: convert(texts[column.name], column).alias(column.name) for column in present}
@@ -71,7 +71,7 @@ def validate_columns(spec: TableSpec, texts: pl.DataFrame, context: RowContext) 
                 kept = pl.when(~pl.lit(rows)).then(pl.col(column.name)).alias(column.name)
                 frame = frame.with_columns(kept)
     if spec.frame_rules:
-        absent = [pl.lit(None, one.dtype).alias(one.name) for one in spec.raw_columns if one.name not in values]
+        absent = [pl.lit(None, raw.dtype).alias(raw.name) for raw in spec.raw_columns if raw.name not in values]
         several = {rule.name: ~rule.expression for rule in spec.frame_rules}
         broken |= _evaluate(frame.with_columns(absent), several)
     warned: dict[str, pl.Series] = {}
@@ -85,7 +85,7 @@ def validate_columns(spec: TableSpec, texts: pl.DataFrame, context: RowContext) 
 
 
 def _evaluate(frame: pl.DataFrame, rules: Mapping[str, pl.Expr]) -> dict[str, pl.Series]:
-    """By rule, the rows that break it; of rules that any row breaks. All at once: each call takes as long as a rule."""
+    """The rows that break each rule, for broken rules only. All at once: each call takes as long as a rule."""
     found = frame.select(rows.fill_null(value=False).alias(name) for name, rows in rules.items())
     return {rows.name: rows for rows in found if rows.any()}
 
@@ -110,7 +110,7 @@ def column_rule_names(spec: TableSpec, column: ColumnSpec) -> tuple[str, ...]:
 
 
 def rule_name(spec: TableSpec, column: ColumnSpec, kind: str) -> str:
-    """The name of a column's rule, which says what is true of a valid row; `kind` as in `ColumnSpec.rules`."""
+    """The name of a column's rule, which states what is true of a valid row; `kind` as in `ColumnSpec.rules`."""
     if kind in column.rules:
         return column.rules[kind]
     if kind == "given":
@@ -128,7 +128,7 @@ def rule_name(spec: TableSpec, column: ColumnSpec, kind: str) -> str:
 
 @cache
 def _column_rules(spec: TableSpec, present: tuple[str, ...]) -> dict[str, pl.Expr]:
-    """By rule of some columns, what is true of a row that breaks it."""
+    """By rule of the present columns, an expression that is true for a row that breaks it."""
     found: dict[str, pl.Expr] = {}
     for column in map(spec.column, present):
         for kind, broken in _broken(column):
@@ -171,8 +171,8 @@ def _asks_whether_given(column: ColumnSpec) -> bool:
 
 
 def are_given(texts: pl.Series) -> pl.Series:
-    """Which texts have something else than white space and control characters."""
-    # Those of which the first byte shows it: nearly all.
+    """Which texts contain more than white space and control characters."""
+    # The first byte shows it for nearly all texts.
     given = texts >= "!"
     given = given.fill_null(value=False) if given.null_count() else given
     if given.sum() == len(texts) - texts.null_count():
@@ -190,13 +190,13 @@ _EXPRESSIONS: dict[str, Callable[[pl.Expr, Mapping[str, Any]], pl.Expr]] = {
 
 
 def check_expression(check: pandera.Check, name: str) -> pl.Expr | None:
-    """What is true of a column's values that keep a check, as pandera has it; None for a check that it alone knows."""
+    """An expression that is true for values that keep a check; None for a check that only pandera can evaluate."""
     expression = _EXPRESSIONS.get(str(check.name))
     return expression(pl.col(name), check.statistics or {}) if expression else None
 
 
 def _kept(check: pandera.Check, name: str) -> pl.Expr:
-    """What is true of a column's values that keep a check: pandera's own verdict, where there is no expression."""
+    """An expression that is true for values that keep a check; pandera evaluates it if there is no own expression."""
 
     def ask(values: pl.Series) -> pl.Series:
         kept = check(values.alias(name).to_frame().lazy(), name).check_output
@@ -209,7 +209,7 @@ def _kept(check: pandera.Check, name: str) -> pl.Expr:
 
 
 def asks_for_something(column: ColumnSpec) -> bool:
-    """Whether the only length that a text must have is one, which is to say that there is one."""
+    """Whether the only required length of a text is at least 1, which means that it must not be empty."""
     limits = next((check.statistics or {} for check in column.checks if check.name == "str_length"), {})
     return limits.get("min_value") == 1 and limits.get("max_value") is None
 

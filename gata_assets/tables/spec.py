@@ -1,6 +1,6 @@
 """What a table is, as a value: columns, rules, and how raw files may write them.
 
-It is read from a pandera model by `declaration.spec_of`; what raw rows are validated by is derived in `row_rules`.
+`declaration.spec_of` reads it from a pandera model; `row_rules` derives the rules that validate raw rows.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class UnknownColumns(StrEnum):
-    """What becomes of a column of a raw file that its table does not have.
+    """What happens to a column of a raw file that its table does not have.
 
-    In CSV and Parquet all rows have the same columns: rejecting a row is refusing the file there.
+    In CSV and Parquet all rows have the same columns: rejecting rows there means refusing the file.
     """
 
     IGNORE = "ignore"
@@ -30,26 +30,26 @@ class UnknownColumns(StrEnum):
 
 
 class InvalidOptional(StrEnum):
-    """What an invalid value of a column that may be null costs: its row, or the value alone, which is counted."""
+    """What an invalid value of a nullable column rejects: its row, or only the value, which is counted."""
 
     REJECT_ROW = "reject_row"
     DISCARD_VALUE = "discard_value"
 
 
 class Repetitions(StrEnum):
-    """Which rows count: all but exact repetitions, or the latest of each key (by file, then by place in it)."""
+    """Which rows count: all but exact repetitions, or the latest of each key (by file, then by position in it)."""
 
     EXACT = "exact"
     LATEST = "latest"
 
     @property
     def dropped(self) -> str:
-        """What the rows are called that count no more."""
+        """The name for rows that no longer count."""
         return "duplicates" if self is Repetitions.EXACT else "earlier_rows"
 
 
 class ReferenceMode(StrEnum):
-    """What becomes of a row that refers to nothing: it is counted, or rejected."""
+    """What happens to a row with an unknown reference: it is counted, or rejected."""
 
     WARN = "warn"
     REJECT = "reject"
@@ -70,19 +70,19 @@ ISO_8601, DAY, EPOCH_S, EPOCH_MS = "iso8601", "day", "epoch_s", "epoch_ms"
 
 @dataclass(frozen=True)
 class ColumnSpec:
-    """A column: what pandera says of it, and from `aliases` on the keys of its metadata.
+    """A column: its declaration in pandera and, from `aliases` on, the keys of its metadata.
 
     Attributes:
         aliases: other names that raw files may give it.
-        words: other words for its values, by the word in the file.
+        words: the value by the word that files may use for it.
         instants: how instants and days are written; the first that fits counts.
-        within: the nested field of JSON and Parquet in which it may be too.
+        within: the nested field of JSON and Parquet that may contain it too.
         references: the table and column whose values it has, as `"items.item_id"`, which warns, or
             `{"table": "items", "column": "item_id", "mode": "reject"}`.
-        personal: whether it says something of a person (or how it is masked).
-        code_of: the column among whose allowed values this one is the place; it is in no raw file.
+        personal: whether it contains personal data (or how it is masked).
+        code_of: the column whose value this one encodes as its position in the allowed values; it is in no raw file.
         key_of: the column whose 64-bit key this one is; it is in no raw file.
-        rules: names of rules by what they check: `given`, `type`, `window`, `reference`, or pandera's name of a check.
+        rules: names of rules by kind: `given`, `type`, `window`, `reference`, or pandera's name of a check.
     """
 
     name: str
@@ -103,19 +103,19 @@ class ColumnSpec:
 
     @property
     def is_derived(self) -> bool:
-        """Whether it comes from another column, and from no raw file."""
+        """Whether it is derived from another column, so that no raw file has it."""
         return bool(self.code_of or self.key_of)
 
     @property
     def allowed_values(self) -> tuple[Any, ...] | None:
-        """The values that it may have, in the model's order; None where there is no such list."""
+        """The values that it may have, in the model's order; None without such a list."""
         found = ((check.statistics or {})["allowed_values"] for check in self.checks if check.name == "isin")
         return next(map(tuple, found), None)
 
 
 @dataclass(frozen=True)
 class FrameRule:
-    """A rule over several columns; the expression is true of a row that keeps it, and null is no fault."""
+    """A rule over several columns; the expression is true for a row that keeps it; null passes."""
 
     name: str
     expression: pl.Expr
@@ -123,7 +123,7 @@ class FrameRule:
 
 @dataclass(frozen=True)
 class RawMapping:
-    """How somebody's raw files differ from what their table allows anyway.
+    """How particular raw files differ from what their table accepts anyway.
 
     `columns` has the table's column by the name in the file; `words` and `instants` are by column, see `ColumnSpec`.
     """
@@ -140,12 +140,12 @@ class TableSpec:
 
     Attributes:
         table: its name in commands and keys; without it the model's name.
-        key: the columns that tell one row from another, where repetitions are resolved by the latest.
-        event_time: the column of instants that a row's event window and day are told by.
+        key: the columns that identify a row, where the latest repetition counts.
+        event_time: the column of instants that determines a row's event window and day.
         partition_by: "day" where each day (UTC) of event_time is curated by itself.
         unknown_columns: see `UnknownColumns`.
         invalid_optional: see `InvalidOptional`.
-        separator: what is between the columns of CSV.
+        separator: the character between columns of CSV.
     """
 
     model: type[pandera.DataFrameModel]
@@ -163,7 +163,7 @@ class TableSpec:
 
     @cached_property
     def raw_columns(self) -> tuple[ColumnSpec, ...]:
-        """The columns that raw files have, those that they must have first."""
+        """The columns of raw files, required ones first."""
         found = [column for column in self.columns if not column.is_derived]
         return tuple(sorted(found, key=lambda column: column.nullable))
 
@@ -189,8 +189,8 @@ class TableSpec:
 
     @cached_property
     def staged_schema(self) -> dict[str, pl.DataType]:
-        """The columns of valid rows on their way: those of raw files, a code in place of the word where there is one,
-        and the line where the latest row of a file counts.
+        """The columns of staged rows: those of raw files, with codes instead of words where a column has codes, and the
+        line where the latest row counts.
         """
         coded = {column.code_of for column in self.columns}
         kept = {column.name: column.dtype for column in self.columns if not column.key_of and column.name not in coded}
@@ -198,8 +198,8 @@ class TableSpec:
 
     @cached_property
     def quarantine_schema(self) -> dict[str, pl.DataType]:
-        """The columns of rejected rows: those of the raw file as texts, the whole row where it could not be read, the
-        rules that it breaks, its file, its number there (the first is 1) and its line.
+        """The columns of rejected rows: those of the raw file as texts, the entire row if it could not be read, the
+        rules that it breaks, its file, its number there (from 1) and its line.
         """
         texts = dict.fromkeys([*(column.name for column in self.raw_columns), "row"], pl.String())
         places = dict.fromkeys(("source_record", "source_line"), pl.Int64())
@@ -207,7 +207,7 @@ class TableSpec:
 
     @cached_property
     def references(self) -> dict[str, Reference]:
-        """What columns refer to, by column."""
+        """The references of columns, by column."""
         return {column.name: column.references for column in self.columns if column.references}
 
     def column(self, name: str) -> ColumnSpec:
@@ -216,18 +216,18 @@ class TableSpec:
 
     @cached_property
     def digest(self) -> str:
-        """Ten characters that differ where raw rows could be read or validated otherwise."""
-        said = [
+        """Ten characters that differ if raw rows could be read or validated differently."""
+        identity = [
             [
-                str(getattr(self, one.name))
-                for one in fields(self)
-                if one.name not in ("model", "columns", "frame_rules")
+                str(getattr(self, attribute.name))
+                for attribute in fields(self)
+                if attribute.name not in ("model", "columns", "frame_rules")
             ],
             [
-                [str(getattr(column, one.name)) for one in fields(column) if one.name not in ("description", "checks")]
+                [str(getattr(column, key.name)) for key in fields(column) if key.name not in ("description", "checks")]
                 + [f"{check.name} {check.statistics}" for check in column.checks]
                 for column in self.columns
             ],
             [f"{rule.name} {rule.expression}" for rule in self.frame_rules],
         ]
-        return sha256(repr(said).encode()).hexdigest()[:10]
+        return sha256(repr(identity).encode()).hexdigest()[:10]

@@ -40,8 +40,8 @@ def numbers_as_arrow(
 
 def numbers_of_arrow(column: pa.Array | pa.ChunkedArray, kind: type[np.generic]) -> NDArray[Any]:
     """Read a column's numbers as `kind`, which has the same width; null values are undefined."""
-    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return np.frombuffer(whole.buffers()[1] or b"", dtype=kind)[whole.offset : whole.offset + len(whole)]
+    chunk = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return np.frombuffer(chunk.buffers()[1] or b"", dtype=kind)[chunk.offset : chunk.offset + len(chunk)]
 
 
 def given_of_arrow(array: pa.Array) -> NDArray[np.bool_]:
@@ -65,7 +65,7 @@ def texts_as_series(ends: NDArray[np.int64], data: NDArray[np.uint8]) -> pl.Seri
 
 
 def text_buffers(column: pl.Series | pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """A column of texts without null as compiled loops read it: where each text ends in a run of bytes, and these."""
+    """A column of texts without null as compiled loops read it: where each text ends in the bytes, and the bytes."""
     array = column.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()) if isinstance(column, pl.Series) else column
     _, offsets, content = array.buffers()
     ends = np.frombuffer(offsets, dtype=np.int64)[array.offset : array.offset + len(array) + 1]

@@ -1,6 +1,6 @@
-"""Raw texts become values of a column's type, strictly: what is not written as the type is null.
+"""Converts raw texts to values of a column's type, strictly: a text that is not written as the type becomes null.
 
-Here: numbers, booleans, days and instants. What a null means is decided in `row_rules`.
+Numbers, booleans, days and instants. `row_rules` decides what a null means.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ _TRUTHS = {"true": True, "True": True, "TRUE": True, "1": True}
 _TRUTHS |= {"false": False, "False": False, "FALSE": False, "0": False}
 
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
-# Polars takes the year 0 for one.
+# Polars accepts the year 0.
 _DATE = r"(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}"
 _PLAIN = rf"^{_DATE}T{_TIME}:[0-5][0-9]Z$"
 _ANY = rf"^{_DATE}[T ]{_TIME}(?::[0-5][0-9](?:\.[0-9]+)?)?(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?$"
-# Numbers may be far beyond the calendar, and patterns of any year.
+# Numbers may be far beyond the calendar, and patterns accept any year.
 _FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
 def convert(texts: pl.Series, column: ColumnSpec) -> pl.Series:
-    """The values of raw texts (null where there is nothing, or where it is not written as the column's type)."""
+    """The values of raw texts; null for an empty text, or one that is not written as the column's type."""
     kind = column.dtype
     if column.words:
         texts = texts.replace(list(column.words), list(column.words.values()))
@@ -38,10 +38,10 @@ def convert(texts: pl.Series, column: ColumnSpec) -> pl.Series:
     if kind == pl.Boolean():
         return texts.replace_strict(list(_TRUTHS), list(_TRUTHS.values()), default=None, return_dtype=pl.Boolean)
     if isinstance(kind, pl.Decimal):
-        # A cast would round what is finer.
+        # A cast would round values of higher precision.
         return _where(texts, rf"^[+-]?[0-9]+(?:\.[0-9]{{1,{max(kind.scale, 1)}}})?$").cast(kind, strict=False)
     values = texts.cast(kind, strict=False)
-    # A sum shows whether any is not finite, without looking at each.
+    # A sum shows whether any value is not finite, without a test of each.
     if kind.is_float() and not isfinite(values.sum()):
         return pl.select(pl.when(values.is_finite()).then(values)).to_series()
     return values
@@ -74,9 +74,9 @@ def _read_instants(texts: pl.Series, form: str) -> pl.Series:
 
 def _iso_8601(texts: pl.Series) -> pl.Series:
     """A day and a time after `T` or a blank, with or without seconds and a fraction, and `Z`, an offset or nothing,
-    which is UTC. Of a fraction, what is finer than microseconds is cut off.
+    which means UTC. Fractions are truncated to microseconds.
     """
-    # Most are written alike, and read fast; only the others are looked at part by part.
+    # Most are in the same format and parsed fast; only the others are parsed part by part.
     instants = _parse(texts, "%Y-%m-%dT%H:%M:%SZ")
     places = (~texts.str.contains(_PLAIN)).arg_true()
     if places.is_empty():
@@ -99,7 +99,7 @@ def _iso_8601(texts: pl.Series) -> pl.Series:
     return instants.scatter(places, read)
 
 
-# Behind the minute: seconds, and the hours and minutes of an offset.
+# After the minute: seconds, and the hours and minutes of an offset.
 _PARTS = {
     "seconds": ":([0-9]{2})",
     "hours": r"[0-9:.]*[+-]([0-9]{2})",
@@ -108,7 +108,7 @@ _PARTS = {
 
 
 def _parse(texts: pl.Series, form: str) -> pl.Series:
-    # A cache of texts takes longer than to read them.
+    # A cache of texts takes longer than parsing them.
     return texts.str.to_datetime(form, time_unit="us", strict=False, cache=False)
 
 

@@ -1,7 +1,7 @@
-"""Ids of users and items as 64-bit keys: what tables are joined and grouped by, and what random streams start from.
+"""Ids of users and items as 64-bit keys: tables are joined and grouped by them, and they seed random streams.
 
 A key is XXH64 of the id's UTF-8 bytes with seed 42, as Apache Spark's `xxhash64(column)` gives it. It depends on the
-id alone: no dictionary has to be kept, and every engine and every machine has the same.
+id alone: no dictionary has to be kept, and every engine and machine computes the same.
 Source: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
 """
 
@@ -71,15 +71,15 @@ def _merge(accumulated: np.uint64, lane: np.uint64) -> np.uint64:
 def _hash_one(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
     at, seed = start, np.uint64(SEED)
     if end - start >= 32:
-        one, two, three, four = seed + _P1 + _P2, seed + _P2, seed, seed - _P1
+        lane_1, lane_2, lane_3, lane_4 = seed + _P1 + _P2, seed + _P2, seed, seed - _P1
         while at + 32 <= end:
-            one = _round(one, _read_8(data, at))
-            two = _round(two, _read_8(data, at + 8))
-            three = _round(three, _read_8(data, at + 16))
-            four = _round(four, _read_8(data, at + 24))
+            lane_1 = _round(lane_1, _read_8(data, at))
+            lane_2 = _round(lane_2, _read_8(data, at + 8))
+            lane_3 = _round(lane_3, _read_8(data, at + 16))
+            lane_4 = _round(lane_4, _read_8(data, at + 24))
             at += 32
-        key = _rotate(one, 1) + _rotate(two, 7) + _rotate(three, 12) + _rotate(four, 18)
-        key = _merge(_merge(_merge(_merge(key, one), two), three), four)
+        key = _rotate(lane_1, 1) + _rotate(lane_2, 7) + _rotate(lane_3, 12) + _rotate(lane_4, 18)
+        key = _merge(_merge(_merge(_merge(key, lane_1), lane_2), lane_3), lane_4)
     else:
         key = seed + _P5
     key += np.uint64(end - start)
@@ -87,10 +87,10 @@ def _hash_one(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
         key = _rotate(key ^ _round(np.uint64(0), _read_8(data, at)), 27) * _P1 + _P4
         at += 8
     if at + 4 <= end:
-        half = np.uint64(0)
+        word = np.uint64(0)
         for byte in range(4):
-            half |= np.uint64(data[at + byte]) << np.uint64(8 * byte)
-        key = _rotate(key ^ (half * _P1), 23) * _P2 + _P3
+            word |= np.uint64(data[at + byte]) << np.uint64(8 * byte)
+        key = _rotate(key ^ (word * _P1), 23) * _P2 + _P3
         at += 4
     while at < end:
         key = _rotate(key ^ (np.uint64(data[at]) * _P5), 11) * _P1

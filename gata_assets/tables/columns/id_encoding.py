@@ -1,7 +1,7 @@
-"""Ids of a table as small numbers in the order of the ids: what rows are sorted by and written with.
+"""Encodes the ids of a table as small numbers in the order of the ids, to order and write rows by them.
 
-An order by code is an order by id, and a code is a place in the distinct ids, of which there are far fewer than rows.
-Each table has codes of its own; what lasts are the keys of `hashing`.
+An order by code is an order by id, and a code is a position in the distinct ids, which are far fewer than the rows.
+Each table has its own codes; only the keys of `hashing` are permanent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gata_assets.tables.columns.jit import compiled
 
 @dataclass(frozen=True)
 class CodedIds:
-    """`codes` has each row's place in `ids` (distinct, ascending by their bytes), whose keys are `keys`."""
+    """`codes` has each row's position in `ids` (distinct, ascending by their bytes), whose keys are `keys`."""
 
     codes: NDArray[np.int32]
     ids: pl.Series
@@ -27,8 +27,8 @@ class CodedIds:
 
 
 def code_ids(texts: pl.Series) -> CodedIds:
-    """Give ids their codes; null, which is the same as the empty text, comes first."""
-    # What is behind a null may be anything.
+    """Encode ids; null, which equals the empty text, comes first."""
+    # The bytes behind a null are undefined.
     ends, data = text_buffers(texts.fill_null("") if texts.null_count() else texts)
     keys = hash_texts(ends, data)
     codes, firsts = _number(ends, data, keys)
@@ -40,7 +40,7 @@ def code_ids(texts: pl.Series) -> CodedIds:
 
 
 def places_of(codes: NDArray[np.int32], ids: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Of some rows' codes: the ones that occur, ascending, and each row's place among them; `ids` is how many exist."""
+    """The codes that occur in rows, ascending, and each row's position among them; `ids` is the number of all ids."""
     occurs = np.zeros(ids, dtype=np.bool_)
     occurs[codes] = True
     places = np.flatnonzero(occurs)
@@ -51,9 +51,9 @@ def places_of(codes: NDArray[np.int32], ids: int) -> tuple[NDArray[np.int64], ND
 
 @compiled
 def order_by(order: NDArray[np.int32], numbers: NDArray[np.uint64]) -> NDArray[np.int32]:
-    """Put places in the order of the numbers there; of equal ones the order stays.
+    """Order positions by their numbers; the order of equal numbers is kept.
 
-    Eleven bits at a time, from the least: as fast for many equal numbers as for few.
+    A radix sort by eleven bits, least significant first: as fast for many equal numbers as for few.
     """
     rows = len(order)
     most = np.uint64(0)
@@ -80,9 +80,9 @@ def order_by(order: NDArray[np.int32], numbers: NDArray[np.uint64]) -> NDArray[n
 def _number(
     ends: NDArray[np.int64], data: NDArray[np.uint8], keys: NDArray[np.uint64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Number texts as they first occur: the number of each, and where each number occurs first."""
+    """Number texts by first occurrence: the number of each text, and where each number occurs first."""
     rows, size = len(keys), 1024
-    # As large as the distinct texts need, which the processor's cache then holds, and not as all rows would.
+    # As large as the distinct texts need, not all rows, so that it fits the processor's cache.
     slots, mask = np.full(size, -1, dtype=np.int32), np.uint64(size - 1)
     codes, firsts, found = np.empty(rows, dtype=np.int32), np.empty(rows, dtype=np.int64), 0
     for row in range(rows):
@@ -104,7 +104,7 @@ def _number(
                 break
             first = firsts[code]
             if keys[first] == keys[row] and ends[first + 1] - ends[first] == length:
-                # Ids of one key are told apart: the key is no proof.
+                # Ids with the same key are compared: equal keys do not prove equal ids.
                 at, same = ends[first], 0
                 while same < length and data[at + same] == data[start + same]:
                     same += 1

@@ -50,7 +50,7 @@ class _ReadOnlyCache(FunctionCache):
 def load_compiler() -> None:
     """Import the 250 or so modules that numba defers to a loop's first call, with garbage collection off.
 
-    Half of the 0.3 s of the first call is garbage collection over everything imported before, which finds nothing.
+    50 % of the 0.3 s of the first call is garbage collection over everything imported before, which finds nothing.
     """
     was_collecting = gc.isenabled()
     gc.disable()
