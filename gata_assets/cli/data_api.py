@@ -16,7 +16,7 @@ _SAMPLE_SINCE = date(2025, 1, 1)
 
 
 def run(postgres_url: str, port: int, *, with_sample: bool) -> None:
-    """Serve on 127.0.0.1, after having filled the table where that is asked for."""
+    """Serve on 127.0.0.1; with `with_sample`, fill the table first."""
     console = text_console()
     try:
         psycopg.connect(postgres_url, connect_timeout=5).close()

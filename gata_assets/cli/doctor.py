@@ -1,4 +1,4 @@
-"""`gata doctor`: can a batch be prepared with these settings, and if not, what puts it right?"""
+"""`gata doctor`: can a batch be prepared with these settings, and if not, what fixes it?"""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from gata_assets.settings.values import EngineKind
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 
-# One key that is written over every time: where the role may not delete, at most this one is left.
+# A fixed key that is overwritten every time: if the role may not delete, at most this object remains.
 PROBE_KEY = "intermediate/doctor/probe"
 _PROBE = b"written by gata doctor; may be deleted\n"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, whether it is well (None: it may be, read on), and what was found."""
+    """What was checked, whether it is in order (None: undecided, see the text), and what was found."""
 
     subject: str
     is_well: bool | None
@@ -35,7 +35,7 @@ class Finding:
 
 
 def run(settings: Settings) -> bool:
-    """Look at everything, show each finding as it comes, and say whether a batch can be prepared."""
+    """Check everything, show each finding as it occurs, and return whether a batch can be prepared."""
     console = text_console()
     marks = {True: "[green]ok  [/green]", False: "[red]BAD [/red]", None: "[yellow]note[/yellow]"}
     is_well = True
@@ -48,7 +48,7 @@ def run(settings: Settings) -> bool:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Everything that a run needs, one finding after another."""
+    """Check everything that a run needs; yields a finding per check."""
     yield Finding("settings", True, f"{settings.tickets.source_kind.value} tickets; {_target(settings)}")
     yield from _examine_source(settings)
     store = build_store(settings)
@@ -70,7 +70,7 @@ def _examine_source(settings: Settings) -> Iterator[Finding]:
         source = open_source(settings)
         report = source.probe()
         if report.last_closed:
-            # The very statements of a batch, for the last second in which tickets closed.
+            # The same statements as in a batch, for the last second in which tickets closed.
             last = datetime.fromtimestamp(report.last_closed, UTC)
             source.read_tickets(Window(last, last + timedelta(seconds=1)))
     except GataError as error:
@@ -93,7 +93,7 @@ def _examine_store(store: ObjectStore) -> Iterator[Finding]:
             return
         yield Finding("target, read", True, place)
         yield _examine_conditions(store)
-        # Every batch asks for keys that are not there, and a role needs a right of its own for that.
+        # Every batch looks up keys that do not exist, and a role needs a separate permission for that.
         store.exists(f"{PROBE_KEY}-that-is-never-written")
         yield Finding("target, look", True, "what is not there is told so")
         store.delete(PROBE_KEY)
@@ -111,7 +111,7 @@ def _examine_store(store: ObjectStore) -> Iterator[Finding]:
 
 
 def _examine_conditions(store: ObjectStore) -> Finding:
-    """Whether of two commands that write one object at once the second is refused."""
+    """Whether the store refuses the second of two concurrent writes of the same object."""
     if not store.has_conditions:
         return Finding(_CONDITIONS, None, f"CONDITIONAL_WRITES=no. {_WITHOUT_CONDITIONS}")
     for expected in (ABSENT, Version('"0123456789abcdef0123456789abcdef"')):
@@ -132,7 +132,7 @@ _WITHOUT_CONDITIONS = (
 
 
 def _examine_engine(settings: Settings) -> Finding:
-    """Whether the engine can be loaded and somebody answers where it runs; what a cluster can do is not asked."""
+    """Whether the engine can be loaded and its host responds; the capacity of a cluster is not checked."""
     from gata_assets.definitions.interactions import build_engine
 
     kind = settings.interactions.engine.value
@@ -150,7 +150,7 @@ def _examine_engine(settings: Settings) -> Finding:
 
 
 def _examine_tenant(curator: Curator) -> Finding:
-    """What there is of a tenant's interactions; without any, batches have none, which is no fault."""
+    """The state of a tenant's interactions; without any, batches are empty, which is no fault."""
     places, store = curator.places, curator.store
     subject = f"interactions of {places.tenant}"
     try:

@@ -1,6 +1,6 @@
-"""The command line, `gata`: options, help texts and exit codes. What the commands do is in modules of their own.
+"""The command line, `gata`: options, help texts and exit codes. Other modules implement the commands.
 
-Everything heavy is imported inside the commands, so that `gata --help` answers at once.
+Heavy modules are imported inside the commands, so that `gata --help` responds at once.
 """
 
 from __future__ import annotations

@@ -24,14 +24,14 @@ from gata_assets.settings.tickets import SAMPLE_TICKETS_FILE
 from gata_assets.tickets.sources.ddl import create_sqlite
 
 TENANT = "sample"
-# `--interactions` is told for so many days.
+# The number of days that `--interactions` counts for.
 DAYS_OF_INTERACTIONS = 90
 _CSV = FileFormat(RawFormat.CSV)
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is made: tickets a day, users, items, interactions in 90 days, and their days (None: as tickets)."""
+    """How much to generate: tickets per day, users, items, interactions in 90 days, their days (None: as tickets)."""
 
     tickets_per_day: int
     users: int
@@ -45,7 +45,7 @@ def run(
 ) -> None:
     """Generate what happened from `first` to `last` and write it; raises StoreError.
 
-    Tickets go to a SQLite file; items and interactions are ingested for the tenant `sample`, in place of earlier ones.
+    Tickets go to a SQLite file; items and interactions are ingested for the tenant `sample` and supersede earlier ones.
     """
     path = output or SAMPLE_TICKETS_FILE
     if path.exists() and not force:
@@ -77,6 +77,6 @@ def _ingest(curator: Curator, table: str, rows: pl.DataFrame) -> Report:
         path = Path(scratch, f"{name}.csv")
         rows.write_csv(path)
         landed = Landing(curator).land(table, path.name, path, _CSV)
-        earlier = [one.file_id for one in valid_reports(curator.reports(table)) if f"-{name}-" in one.file_id]
+        earlier = [report.file_id for report in valid_reports(curator.reports(table)) if f"-{name}-" in report.file_id]
         others = [file_id for file_id in earlier if file_id != landed.report.file_id]
         return curator.supersede(landed.report, others)

@@ -1,4 +1,4 @@
-"""How the commands print: text as it is, whatever brackets or colons it has."""
+"""How the commands print: text unchanged, with any brackets or colons."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from rich.console import Console
 
 
 def text_console(*, width: int | None = None, stderr: bool = False) -> Console:
-    """A console that does not wrap, highlight or turn `:secret:` of an ARN into a picture."""
+    """A console that does not wrap, highlight or turn `:secret:` of an ARN into an emoji."""
     return Console(highlight=False, soft_wrap=width is None, emoji=False, width=width, stderr=stderr)

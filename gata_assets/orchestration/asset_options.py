@@ -1,4 +1,4 @@
-"""What the assets of every domain have in common, as a value that is handed to whoever builds them.
+"""The options that assets of every domain share, as a value passed to their builders.
 
 Rules reach assets in the same way: each builder takes them as a value. Not as a Dagster resource, since the lineage
 itself depends on them (which days a batch reads, whether days wait for the catalog), so that a run with other rules
@@ -35,13 +35,13 @@ class AssetOptions:
         kinds: set[str],
         partitions: dg.PartitionsDefinition[str] | None,
     ) -> dg.AssetSpec:
-        """The specification of an asset that is a table, described by its pandera model."""
+        """The specification of a table asset, described by its pandera model."""
         return dg.AssetSpec(
             key,
             deps=deps,
             description=model.__doc__,
             metadata=columns(model),
-            # Recorded partition by partition, so that Dagster waits for no output of the op's end.
+            # Recorded partition by partition, so Dagster expects no output at the end of the op.
             skippable=True,
             group_name=group,
             code_version=self.code_version,

@@ -1,6 +1,6 @@
-"""How stored batches compare with what would be built now: the words that every pipeline decides and reports in.
+"""How stored batches compare with a build from present inputs: the terms in which every pipeline decides and reports.
 
-Plain values; nothing here knows Dagster or a store. Which batch has which status is decided by each domain.
+Plain values; nothing here knows Dagster or a store. Each domain decides which batch has which status.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """What is in the target of a batch."""
+    """The state of a batch in the target."""
 
     COMPLETE = "complete"
     STALE = "stale"
@@ -27,21 +27,21 @@ class Reason(StrEnum):
     CATALOG = "another catalog"
 
 
-# Other rows make a batch stale: a late row is to reach all that it touches. Another catalog or other settings are
-# reported and no more: both may change every day, and all batches would be rebuilt each time.
+# Other rows make a batch stale: a late row must reach everything that depends on it. Another catalog or other settings
+# are only reported: both may change every day, and all batches would be rebuilt each time.
 _MAKES_STALE = frozenset({Reason.ROWS})
 
 
 @dataclass(frozen=True)
 class BatchStatus:
-    """A batch's status, and all reasons for which it is not up to date."""
+    """A batch's status, and all reasons why it is not up to date."""
 
     status: Status
     reasons: frozenset[Reason] = frozenset()
 
     @classmethod
     def of(cls, differences: Set[Reason]) -> BatchStatus:
-        """The status of a batch whose parts are all there, by what differs."""
+        """The status of a batch with all parts, by its differences."""
         return cls(Status.STALE if _MAKES_STALE & differences else Status.COMPLETE, frozenset(differences))
 
 
@@ -50,7 +50,7 @@ MISSING = BatchStatus(Status.MISSING, frozenset({Reason.INCOMPLETE}))
 
 @dataclass(frozen=True)
 class Plan:
-    """The batches that were asked for with their statuses, and those of them that are due: to be prepared."""
+    """The requested batches with their statuses, and those that are due to be prepared."""
 
     statuses: Mapping[str, BatchStatus]
     due: tuple[str, ...]
@@ -58,20 +58,20 @@ class Plan:
     @classmethod
     def of(cls, statuses: Mapping[str, BatchStatus], *, again: bool) -> Plan:
         """Due are batches that are missing or stale; with `again`, all."""
-        is_due = {name: again or one.status is not Status.COMPLETE for name, one in statuses.items()}
+        is_due = {name: again or batch.status is not Status.COMPLETE for name, batch in statuses.items()}
         return cls(statuses, tuple(name for name, due in is_due.items() if due))
 
     @property
     def complete(self) -> tuple[str, ...]:
-        """The batches of which everything is in the target, stale or not."""
-        return tuple(name for name, one in self.statuses.items() if one.status is not Status.MISSING)
+        """The batches that exist completely in the target, stale or not."""
+        return tuple(name for name, batch in self.statuses.items() if batch.status is not Status.MISSING)
 
     @property
     def stale(self) -> tuple[str, ...]:
         """The batches that are complete and stale."""
-        return tuple(name for name, one in self.statuses.items() if one.status is Status.STALE)
+        return tuple(name for name, batch in self.statuses.items() if batch.status is Status.STALE)
 
     def kept(self, reason: Reason) -> tuple[str, ...]:
-        """The batches that are not up to date for a reason, and are left as they are."""
+        """The batches that are not up to date for a reason, but not due."""
         due = set(self.due)
-        return tuple(name for name, one in self.statuses.items() if reason in one.reasons and name not in due)
+        return tuple(name for name, batch in self.statuses.items() if reason in batch.reasons and name not in due)

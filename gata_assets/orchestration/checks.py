@@ -1,7 +1,7 @@
 """Asset checks: their specifications, and how outcomes reach Dagster.
 
-A check is evaluated on the value before it is written; where a blocking one fails, it is not written. Which checks
-there are belongs to the domains.
+A check is evaluated on the value before it is written; if a blocking check fails, the value is not written. Domains
+define their checks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def specs(
     *names: str,
     is_blocking: bool = True,
 ) -> list[dg.AssetCheckSpec]:
-    """The specifications of an asset's checks, by partition where it has them; `descriptions` has one for each name."""
+    """The specifications of an asset's checks, by partition if it has partitions; `descriptions` are by name."""
     with without_maturity_warnings():
         return [
             dg.AssetCheckSpec(
@@ -36,7 +36,7 @@ def specs(
 
 @contextmanager
 def without_maturity_warnings() -> Iterator[None]:
-    """Silence Dagster's warnings, for every use, that a part of it is in preview or beta.
+    """Silence Dagster's warnings, at every use, about features in preview or beta.
 
     Partitioned check specifications and the pandera integration are; the versions are pinned, and tests cover what
     is relied upon.

@@ -1,7 +1,7 @@
-"""Everything that the package uses of Dagster beyond its public interface: imports of `dagster._core` are here alone.
+"""Everything that the package uses of Dagster beyond its public interface: only this module imports `dagster._core`.
 
-Dagster promises nothing about these names, and its version is pinned. `test_dagster_private.py` says for each of them
-what breaks when it changes.
+Dagster does not guarantee these names, and its version is pinned. `test_dagster_private.py` documents for each of them
+what breaks if it changes.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def new_run_id() -> str:
 
 
 def target_of(record: dg.EventLogRecord) -> AssetCheckEvaluationTargetMaterializationData:
-    """The materialization that an evaluation is of; without it the UI takes the check for one of an earlier."""
+    """The materialization that an evaluation belongs to; without it the UI shows the check for an earlier one."""
     return AssetCheckEvaluationTargetMaterializationData(
         storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
     )
 
 
 def unrecorded_instance() -> dg.DagsterInstance:
-    """`DagsterInstance.ephemeral()` with an event log that keeps nothing, which Dagster lets nobody choose."""
+    """`DagsterInstance.ephemeral()` with an event log that keeps nothing; Dagster has no option for that."""
     return dg.DagsterInstance(
         instance_type=InstanceType.EPHEMERAL,
         local_artifact_storage=TemporaryLocalArtifactStorage(),  # type: ignore[no-untyped-call]
@@ -50,23 +50,23 @@ def unrecorded_instance() -> dg.DagsterInstance:
 
 
 class _NoEventLog(InMemoryEventLogStorage):
-    """An event log that keeps nothing; events reach loggers and the result of a run all the same."""
+    """An event log that keeps nothing; events still reach loggers and the result of a run."""
 
     def store_event(self, event: object) -> None:
-        """Let it go."""
+        """Drop the event."""
 
     def fetch_materializations(self, *_: Any, **__: Any) -> EventRecordsResult:
-        """None."""
+        """No records."""
         return EventRecordsResult([], cursor="", has_more=False)
 
 
 def sqlite_event_logs(instance: dg.DagsterInstance, run_id: str) -> list[Path]:
-    """The SQLite files that the events of a run are written to, created where they are missing; of an instance that
-    keeps events elsewhere, none.
+    """The SQLite files that the events of a run are written to, created if missing; none for an instance that keeps
+    events elsewhere.
     """
     storage = instance.event_log_storage
     if not isinstance(storage, SqliteEventLogStorage):
         return []
-    # Created by Dagster itself, since the journal that is to be kept open must be its own.
+    # Created by Dagster itself, since the journal to keep open must be its own.
     with storage.run_connection(run_id):
         return [Path(storage.path_for_shard(shard)) for shard in ("index", run_id)]

@@ -1,6 +1,6 @@
-"""What failed of a run, batch by batch, in one form for the command line, alerts and logs.
+"""The failures of a run, batch by batch, in one form for the command line, alerts and logs.
 
-A run over several batches goes on after one has failed, and ends with one `dagster.Failure` that lists them all in
+A run over several batches continues after a failed one, and ends with a single `dagster.Failure` that lists all in
 its metadata. Batch IDs, assets, checks and reasons only: no value of a row.
 """
 
@@ -20,7 +20,7 @@ _MOST_REASONS = 5
 
 @dataclass(frozen=True)
 class Partitions:
-    """What partitions are called, in the singular and the plural."""
+    """The word for partitions, in the singular and the plural."""
 
     singular: str
     plural: str
@@ -32,9 +32,9 @@ DAYS = Partitions("day", "days")
 
 @dataclass(frozen=True)
 class BatchFailure:
-    """Why a batch failed: at which asset and, where rules were broken, at which checks.
+    """Why a batch failed: at which asset and, if rules were broken, at which checks.
 
-    `would_fail_all` says that the cause is not the batch: no database or no target, which fails every other batch too.
+    `would_fail_all`: the cause is not the batch but, say, no database or no target, which fails every other batch too.
     """
 
     batch_id: str
@@ -47,7 +47,7 @@ class BatchFailure:
 def as_failure(
     failures: Sequence[BatchFailure], *, batches: int, untried: int = 0, are: Partitions = BATCHES
 ) -> dg.Failure:
-    """The error that ends a run of so many batches, some of which failed; a retry would change nothing."""
+    """The error that ends a run of several batches with failed ones; a retry would change nothing."""
     failed = len({failure.batch_id for failure in failures})
     reasons = [f"{are.singular} {failure.batch_id}: {failure.reason}" for failure in failures[:_MOST_REASONS]]
     if len(failures) > _MOST_REASONS:

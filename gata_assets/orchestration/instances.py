@@ -1,4 +1,4 @@
-"""The Dagster instances that commands run in, what they have recorded, and fast event logs.
+"""The Dagster instances of commands, their records, and fast event logs.
 
 A batch has some thirty events. Measured on 48 batches (docs/adr/0004-ranges.md); nothing here changes what is recorded.
 """
@@ -16,7 +16,7 @@ from gata_assets.curation.requests import AskedRun, RunState
 from gata_assets.environment import dagster_home_is_set
 from gata_assets.orchestration.dagster_private import sqlite_event_logs, unrecorded_instance
 
-# The tag of a materialization that says which content it is of.
+# The tag of a materialization that identifies its content.
 DATA_VERSION = "dagster/data_version"
 UNDERWAY = [
     dg.DagsterRunStatus.QUEUED,
@@ -29,23 +29,23 @@ _STATES = {
     dg.DagsterRunStatus.FAILURE: RunState.FAILED,
     dg.DagsterRunStatus.CANCELED: RunState.CANCELED,
 }
-# More than a sensor tries one after the other, with those that Dagster has tried again by itself.
+# More than the consecutive attempts of a sensor, including those that Dagster retried by itself.
 _RUNS_LOOKED_AT = 25
 
 
 @contextmanager
 def open_instance() -> Iterator[dg.DagsterInstance]:
-    """The instance of DAGSTER_HOME, where that is set; otherwise one that ends with the command.
+    """The instance of DAGSTER_HOME, if set; otherwise one that ends with the command.
 
-    Nobody can look at the latter's events, so it keeps none: to keep them in memory took a third of a backfill's time.
+    Nobody can see the events of the latter, so it keeps none: keeping them in memory took a third of a backfill's time.
     """
     with dg.DagsterInstance.get() if dagster_home_is_set() else unrecorded_instance() as instance:
         yield instance
 
 
 def is_recorded(instance: dg.DagsterInstance, key: dg.AssetKey, version: str | None) -> bool:
-    """Whether Dagster has recorded the version of an unpartitioned asset that is in the store (None: nothing is there);
-    of an instance that keeps nothing, always.
+    """Whether Dagster has recorded the stored version of an unpartitioned asset (None: the asset does not exist);
+    always true for an instance that keeps no events.
     """
     if instance.is_ephemeral:
         return True
@@ -59,13 +59,13 @@ def held_open(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
     """Keep the files of a SQLite event log open during a run.
 
     Dagster opens and closes them for each event, and SQLite writes its journal back whenever the last connection
-    closes: with a second one there is no last (48 batches took 52 s instead of 103). The file of a run that has not
+    closes: a second connection avoids that (48 batches took 52 s instead of 103). The file of a run that has not
     started is created: planning a run over 91 days took 0.7 s instead of 4.5.
     """
     with ExitStack() as stack:
         for path in sqlite_event_logs(instance, run_id):
             connection = stack.enter_context(closing(sqlite3.connect(path)))
-            # SQLite opens a file when it is first read.
+            # SQLite opens a file at its first read.
             connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()
         yield
 
@@ -76,13 +76,13 @@ def is_underway(instance: dg.DagsterInstance, tag: str, value: str) -> bool:
 
 
 def asked_runs(instance: dg.DagsterInstance, tag: str, value: str) -> list[AskedRun]:
-    """The runs with a tag that are over, the newest first."""
+    """The ended runs with a tag, the newest first."""
     ended = dg.RunsFilter(statuses=list(_STATES), tags={tag: value})
     return [
         AskedRun(
             record.dagster_run.run_id,
             _STATES[record.dagster_run.status],
-            # A run that never started has no end.
+            # A run that never started has no end time.
             datetime.fromtimestamp(record.end_time, UTC)
             if record.end_time
             else record.update_timestamp.replace(tzinfo=UTC),

@@ -1,7 +1,7 @@
-"""One protocol for every way from batch IDs to training data: what is due, what it costs, the runs, the summary.
+"""The protocol of pipelines from batch IDs to training data: what is due, its cost, the runs, the summary.
 
-Domains implement `Pipeline`; commands go through the pipelines that are registered and know none by name. A pipeline
-is of one scope, such as a tenant: it is planned, run and reported by itself, and its failure stops no other.
+Domains implement `Pipeline`; commands iterate over the registered pipelines and know none by name. A pipeline has a
+scope, such as a tenant: it is planned, run and reported by itself, and its failure stops no other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gata_assets.orchestration.runs import Runs, Written
 
 @dataclass(frozen=True)
 class BatchRun:
-    """One run over consecutive batches: of a job, all assets or those that are named."""
+    """A run over consecutive batches: of a job, with all assets or the named ones."""
 
     job: dg.JobDefinition
     batch_ids: Sequence[str]
@@ -26,47 +26,47 @@ class BatchRun:
 
 
 class Pipeline(Protocol):
-    """One way from batch IDs to training data."""
+    """A pipeline from batch IDs to training data."""
 
     @property
     def name(self) -> str:
-        """What `--only` calls it."""
+        """Its name for `--only`."""
 
     @property
     def scope(self) -> str:
-        """The tenant or other part that it is of; empty where it is of all."""
+        """The tenant or other part that it prepares; empty if it prepares all."""
 
     @property
     def last_asset(self) -> str:
-        """The asset that is written last of a batch: progress counts it, and with it a batch is prepared."""
+        """The asset of a batch that is written last: progress counts it, and it completes the batch."""
 
     def refresh(self, runs: Runs, batch_ids: Sequence[str]) -> bool:
-        """Bring up to date what batches are built from, before it is decided which are due.
+        """Bring the inputs of batches up to date, before deciding which batches are due.
 
-        Returns whether batches can be prepared; if not, `runs` has the failure that says why.
+        Returns whether batches can be prepared; if not, `runs` has the failure with the reason.
         """
 
     def plan(self, batch_ids: Sequence[str], *, again: bool) -> Plan:
-        """Look in the target which batches are missing, stale or complete; with `again`, all are due.
+        """Find out from the target which batches are missing, stale or complete; with `again`, all are due.
 
-        Raises GataError where that cannot be found out.
+        Raises GataError if that cannot be found out.
         """
 
     def estimate(self, plan: Plan) -> Mapping[str, str]:
-        """What preparing the due batches would cost, and what else only a plan shows, by short labels."""
+        """The cost of preparing the due batches, and other facts for a plan, by short labels."""
 
     def runs(self, batch_ids: Sequence[str]) -> Iterator[BatchRun]:
-        """The runs that prepare batches, each given when the one before it has ended."""
+        """The runs that prepare batches, each yielded once the previous one has ended."""
 
     def summarize(self, written: Sequence[Written]) -> list[Written]:
-        """What was written as people want to see it: a row per asset rather than per partition."""
+        """What was written, for people: a row per asset rather than per partition."""
 
 
 def run_batches(pipeline: Pipeline, batch_ids: Sequence[str], runs: Runs) -> None:
-    """Prepare batches, and note in `runs` what became of them.
+    """Prepare batches, and record their outcomes in `runs`.
 
-    Batches that fail do not stop the others; what would fail for every batch does, and the rest is not tried. Raises
-    KeyboardInterrupt where a run was interrupted.
+    A failed batch does not stop the others; an error that would fail every batch does, and the rest is not tried.
+    Raises KeyboardInterrupt if a run was interrupted.
     """
     earlier = len(runs.failures)
     for run in pipeline.runs(batch_ids):
@@ -76,7 +76,7 @@ def run_batches(pipeline: Pipeline, batch_ids: Sequence[str], runs: Runs) -> Non
 
 
 def describe_size(size: float) -> str:
-    """Bytes as an estimate gives them: three digits or so, and a unit."""
+    """Bytes for an estimate: about three digits, and a unit."""
     for unit in ("bytes", "kB", "MB"):
         if size < 1_000:
             return f"{size:,.0f} {unit}"
@@ -85,7 +85,7 @@ def describe_size(size: float) -> str:
 
 
 def describe_duration(seconds: float) -> str:
-    """Seconds as an estimate gives them: with a unit that suits them."""
+    """Seconds for an estimate, in a suitable unit."""
     if seconds < 120:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:,.0f} min" if seconds < 7_200 else f"{seconds / 3_600:,.1f} h"

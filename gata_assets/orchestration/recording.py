@@ -1,7 +1,7 @@
-"""What a run records of its partitions: each by itself, once it is in the target.
+"""Records a run's partitions: each by itself, once the target contains it.
 
-Common to all domains. A result belongs to every partition of its run, so what belongs to one of several is recorded as
-an event, with the tags that Dagster gives to a result: by them it knows what is stale.
+Common to all domains. A result belongs to every partition of its run, so a single one of several is recorded as an
+event, with the tags that Dagster adds to a result: Dagster finds stale assets by them.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ _INPUT_VERSION = "dagster/input_data_version"
 _INPUT_EVENT = "dagster/input_event_pointer"
 _BACKFILL = "dagster/backfill"
 
-# A stage takes milliseconds; more digits only fill the page.
+# A stage takes milliseconds; more digits are noise.
 _DIGITS_OF_SECONDS = 4
 
 
 class Recorder:
-    """The events of one run; `as_events` where it builds several partitions, or others than it was asked for."""
+    """The events of one run; `as_events` if it builds several partitions, or other than the requested ones."""
 
     def __init__(self, context: dg.AssetExecutionContext, *, code_version: str, as_events: bool) -> None:
         self._context = context
@@ -61,8 +61,8 @@ class Recorder:
         self._as_events = as_events
 
     def refuse_readers_in_range(self) -> None:
-        """Raise for assets of the same run that read ours: what is recorded by partition is no output of the op, and
-        without an output Dagster skips them and calls the run a success.
+        """Raise for assets of the same run that read this one: records by partition are no outputs of the op, and
+        without an output Dagster skips the readers and reports the run as a success.
         """
         layer = self._context.job_def.asset_layer
         ours = self._context.selected_asset_keys
@@ -83,7 +83,7 @@ class Recorder:
     def versions(
         self, sources: Iterable[tuple[dg.AssetKey, str | None]]
     ) -> Mapping[dg.AssetKey, tuple[str, int | None]]:
-        """The recorded versions of assets' partitions, for `made_from` below; without those that have none."""
+        """The recorded versions of assets' partitions, for `made_from` below; assets without a version are left out."""
         found = {}
         for key, partition in sources:
             record = self.find(key, partition)
@@ -105,7 +105,7 @@ class Recorder:
         """The materialization of an asset's partition, with its version.
 
         `made_from` is the version of each asset of the same partition that it was built from, and Dagster's record of
-        it; `seconds` are those of its stages.
+        it; `seconds` is the time of each stage.
         """
         metadata = {
             **metadata,
@@ -122,7 +122,7 @@ class Recorder:
 
 
 class KeptFailures:
-    """What failed of a run's partitions, kept until its end unless it would fail for all."""
+    """The failures of a run's partitions, kept until its end unless they would fail all partitions."""
 
     def __init__(self, log: dg.DagsterLogManager, *, partitions: int, are: Partitions = BATCHES) -> None:
         self._log = log
@@ -132,18 +132,18 @@ class KeptFailures:
         self._unexpected: Exception | None = None
 
     def keep(self, partition: str, asset: str, error: Exception) -> None:
-        """Keep a failure; of an unexpected one only its class, since its message may have a value."""
+        """Keep a failure; of an unexpected error only its class, since its message may contain a value."""
         failed_checks = error.checks if isinstance(error, ChecksFailedError) else ()
         reason = str(error) if isinstance(error, GataError) else f"unexpected {type(error).__name__}"
         would_fail_all = not isinstance(error, _OF_ONE_PARTITION)
         if not isinstance(error, GataError):
-            # Where it was raised, without its message: Dagster keeps and logs what a failure was raised from.
+            # Its traceback without its message: Dagster keeps and logs the cause of a failure.
             self._unexpected = _UnexpectedError(reason).with_traceback(error.__traceback__)
         self._failures.append(BatchFailure(partition, asset, failed_checks, reason, would_fail_all))
         self._log.error(f"{self._are.singular.capitalize()} {partition}: {reason}")
 
     def stop_if_hopeless(self, *, ended: set[str]) -> None:
-        """Raise dagster.Failure if what failed would fail for every partition; `ended` are those that did not fail."""
+        """Raise dagster.Failure if a failure would fail every partition; `ended` are those that did not fail."""
         if any(failure.would_fail_all for failure in self._failures):
             tried = ended.union(failure.batch_id for failure in self._failures)
             untried = self._partitions - len(tried)
@@ -158,7 +158,7 @@ class KeptFailures:
 
 
 class _UnexpectedError(Exception):
-    """Replaces an error that is not ours, whose message may have a value."""
+    """Replaces an error from outside this package, whose message may contain a value."""
 
 
 def columns(model: type[Any]) -> dict[str, Any]:

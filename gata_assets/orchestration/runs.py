@@ -1,4 +1,4 @@
-"""Runs of jobs in this process: how they are started, what they wrote and what failed of them."""
+"""Runs of jobs in this process: starting them, their outputs and their failures."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from gata_assets.orchestration.failures import BatchFailure, read_failures
 from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.jobs import RUN_CONFIG
 
-# By what Dagster calls an interruption from the keyboard, which it takes for a failure.
+# Dagster's class names of an interruption from the keyboard, which it treats as a failure.
 _INTERRUPTIONS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
 
 @dataclass(frozen=True)
 class Written:
-    """One output of a run: the asset, its numbers, the reason why it is empty on purpose, and where it is."""
+    """An output of a run: the asset, its numbers, the reason if it is empty on purpose, and its places."""
 
     asset: str
     partition: str | None
@@ -37,7 +37,7 @@ def run_range(
     assets: Sequence[dg.AssetKey] | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> dg.ExecuteInProcessResult:
-    """Run a job over the partitions from a first to a last one, or over none; only the given assets, if any are."""
+    """Run a job over a range of partitions, or over none; only the given assets, if there are any."""
     tags = {}
     if span is not None and span[0] != span[1]:
         tags = dict(zip(RANGE_TAGS, span, strict=True))
@@ -55,7 +55,7 @@ def run_range(
 
 
 def find_failures(result: dg.ExecuteInProcessResult, batch_id: str) -> list[BatchFailure]:
-    """What failed of a run; where it failed before its step ran, why."""
+    """The failures of a run; if it failed before its step, the failure of the run itself."""
     events = result.filter_events(lambda event: event.is_step_failure) or result.filter_events(
         lambda event: event.event_type is dg.DagsterEventType.RUN_FAILURE
     )
@@ -64,7 +64,7 @@ def find_failures(result: dg.ExecuteInProcessResult, batch_id: str) -> list[Batc
 
 @dataclass
 class Runs:
-    """The runs of one pipeline in a Dagster instance: their IDs, what they wrote and what failed of them."""
+    """The runs of one pipeline in a Dagster instance: their IDs, outputs and failures."""
 
     instance: dg.DagsterInstance
     run_ids: list[str] = field(default_factory=list)
@@ -80,23 +80,23 @@ class Runs:
         config: Mapping[str, Any] | None = None,
         otherwise: str = "",
     ) -> None:
-        """Run a job over the partitions from a first to a last one, or over none, and note what became of it.
+        """Run a job over a range of partitions, or over none, and record its outcome.
 
-        A failure that names no partition is noted under the first one, or `otherwise`. Raises KeyboardInterrupt
-        where the run was interrupted.
+        A failure that names no partition is recorded under the first one, or `otherwise`. Raises KeyboardInterrupt if
+        the run was interrupted.
         """
         ended = run_range(job, self.instance, span, assets=assets, config=config)
         self.run_ids.append(ended.run_id)
         self.written.extend(read_written(ended))
         failures = [] if ended.success else find_failures(ended, span[0] if span else otherwise)
         if any(name in failure.reason for failure in failures for name in _INTERRUPTIONS):
-            # Dagster names no batch: what is not written was not tried.
+            # Dagster names no batch: batches that were not written were not tried.
             raise KeyboardInterrupt
         self.failures.extend(failures)
 
 
 def read_written(result: dg.ExecuteInProcessResult) -> list[Written]:
-    """What a run wrote, in that order."""
+    """The outputs of a run, in the order in which they were written."""
     return [
         _read_materialization(event.step_materialization_data.materialization)
         for event in result.get_asset_materialization_events()

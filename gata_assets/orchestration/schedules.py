@@ -1,4 +1,4 @@
-"""The schedules: the batch of the hour, at a fixed cadence. They are stopped until they are switched on."""
+"""The schedules: the batch of the hour, at fixed times. They are stopped until they are switched on."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""`gata backfill`: the batches of a range in this process, those that are due or all; and what that would cost."""
+"""`gata backfill`: prepares the due or all batches of a range in this process, or estimates the cost."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _MOST_FAILURES = 10
 
 
 def run(pipelines_of: PipelinesOf, batch_ids: Sequence[str], *, log_level: str, again: bool, only_plan: bool) -> int:
-    """Prepare what is due of a range, pipeline by pipeline, or show what that would cost.
+    """Prepare the due batches of a range, pipeline by pipeline, or show the estimated cost.
 
-    A batch that fails stops no other, and a pipeline no other; an interruption stops all.
+    A failed batch or pipeline stops no other; an interruption stops all.
 
     Args:
         pipelines_of: Builds the pipelines, whose runs report to the logger that it is given.
         batch_ids: The batches of the range, in their order.
         log_level: The lowest level of log lines that are shown.
         again: Whether all batches are due.
-        only_plan: Whether nothing is to be done.
+        only_plan: Whether to show the plan only.
 
     Returns:
         The exit code: 0 when nothing failed, 1 when something did, 130 after an interruption.
@@ -65,7 +65,7 @@ class _Backfill:
         self._console = console
 
     def show_plan(self, batch_ids: Sequence[str], again: bool) -> bool:
-        """Show what would be done and what it would cost; returns whether that could be found out."""
+        """Show the plan and its cost; returns whether they could be determined."""
         try:
             plan = self._pipeline.plan(batch_ids, again=again)
             self._print_plan(plan)
@@ -76,7 +76,7 @@ class _Backfill:
         return True
 
     def run(self, batch_ids: Sequence[str], again: bool) -> bool:
-        """Prepare what is due; returns whether nothing failed. Raises KeyboardInterrupt."""
+        """Prepare the due batches; returns whether nothing failed. Raises KeyboardInterrupt."""
         runs, started = self._runs, perf_counter()
         try:
             with self._followed.refresh(self._pipeline):
@@ -141,7 +141,7 @@ class _Backfill:
         self._print_failures()
         failed = {failure.batch_id for failure in self._runs.failures}
         last = self._pipeline.last_asset
-        written = {one.partition for one in self._runs.written if one.asset == last}
+        written = {output.partition for output in self._runs.written if output.asset == last}
         tried = [batch_id for batch_id in plan.due if batch_id in failed or batch_id in written]
         untried = [batch_id for batch_id in plan.due if batch_id not in failed and batch_id not in written]
         if untried:

@@ -1,4 +1,4 @@
-"""`gata prepare`: one batch of every pipeline in this process, followed on a terminal or as JSON lines, summed up."""
+"""`gata prepare`: a batch of every pipeline in this process, with progress and a summary for people or as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PipelinesOf = Callable[[dg.LoggerDefinition], Sequence[Pipeline]]
 
 @dataclass(frozen=True)
 class PreparedBatch:
-    """How a batch ended: what all pipelines wrote, and what failed.
+    """The result of a batch: the outputs of all pipelines, and the failures.
 
     `run_id` is that of the first run.
     """
@@ -37,9 +37,9 @@ class PreparedBatch:
 
 
 def prepare_batch(pipelines: Sequence[Pipeline], batch_id: str) -> PreparedBatch:
-    """Materialize one batch of each pipeline in this process; one that fails does not stop another.
+    """Materialize a batch of each pipeline in this process; a failed pipeline does not stop the others.
 
-    Runs are recorded in the Dagster instance of DAGSTER_HOME, where that is set; otherwise nowhere. Raises
+    Runs are recorded in the Dagster instance of DAGSTER_HOME, if set; otherwise nowhere. Raises
     KeyboardInterrupt.
     """
     started = perf_counter()
@@ -65,7 +65,7 @@ def prepare_batch(pipelines: Sequence[Pipeline], batch_id: str) -> PreparedBatch
 
 
 def _name_of(failure: BatchFailure, batch_id: str) -> str:
-    """The asset, and its partition where that is not the batch."""
+    """The asset, and its partition if that is not the batch."""
     return failure.asset if failure.batch_id == batch_id else f"{failure.asset} {failure.batch_id}"
 
 
@@ -86,7 +86,7 @@ def run(pipelines_of: PipelinesOf, batch_id: str, *, log_level: str, summary: st
 
 
 def print_table(batch: PreparedBatch) -> None:
-    """Show what was written and where, or what failed, for people."""
+    """Show outputs with their places, or failures, for people."""
     console = text_console(width=None if sys.stdout.isatty() else 130)
     if batch.written:
         table = Table(title=f"Batch {batch.batch_id}", title_justify="left")
@@ -117,7 +117,7 @@ def _rows(numbers: dict[str, int | float]) -> str:
 
 
 def print_json(batch: PreparedBatch) -> None:
-    """Write what was written and where, or what failed, as one line of JSON."""
+    """Print outputs with their places, or failures, as a line of JSON."""
     print(
         json.dumps(
             {

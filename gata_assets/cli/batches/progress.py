@@ -1,4 +1,4 @@
-"""What commands show of their runs: bars and spinners on a terminal, lines of JSON elsewhere."""
+"""The progress that commands show: bars and spinners on a terminal, lines of JSON elsewhere."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class FollowedBackfill:
 
     @contextmanager
     def refresh(self, pipeline: Pipeline) -> Iterator[None]:
-        """While a pipeline brings up to date what its batches are built from: how many days on a terminal."""
+        """Show the progress of bringing a pipeline's inputs up to date: the number of days on a terminal."""
         if not self._is_terminal:
             yield
             return
@@ -59,7 +59,7 @@ class FollowedBackfill:
 
     @contextmanager
     def batches(self, pipeline: Pipeline, batch_ids: Sequence[str]) -> Iterator[None]:
-        """While a pipeline prepares batches: a bar with an estimate on a terminal, a line per batch elsewhere."""
+        """Show the progress of batches: a bar with an estimate on a terminal, a line per batch elsewhere."""
         done = _Done(batch_ids, pipeline.last_asset)
         if not self._is_terminal:
             with self._at(_JsonProgress(done)):
@@ -97,7 +97,7 @@ class FollowedBackfill:
 
 
 class _Stage(Protocol):
-    """What is shown of runs for a while: `show` gets every event, `say` those from the log level up."""
+    """A display for a stage of runs: `show` gets every event, `say` those from the log level up."""
 
     def show(self, event: RunEvent) -> None: ...
 
@@ -105,7 +105,7 @@ class _Stage(Protocol):
 
 
 class _OnTerminal:
-    """A stage on a terminal: checks that fail and log lines are printed above what moves."""
+    """A stage on a terminal: failed checks and log lines are printed above the moving part."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -120,7 +120,7 @@ class _OnTerminal:
 
 
 class _Days(_OnTerminal):
-    """How many days are curated."""
+    """The number of curated days."""
 
     def __init__(self, progress: Progress, title: str) -> None:
         super().__init__(progress)
@@ -150,7 +150,7 @@ class _Bar(_OnTerminal):
 
 
 class _JsonProgress:
-    """A line after every batch: how many are done, and about how long the others will take."""
+    """A line after every batch: the number of finished batches, and an estimate for the others."""
 
     def __init__(self, done: _Done) -> None:
         self._done = done
@@ -164,11 +164,11 @@ class _JsonProgress:
             print(json.dumps(line), file=sys.stderr)
 
     def say(self, event: RunEvent) -> None:
-        """Nothing: events are lines of JSON already."""
+        """Do nothing: events are lines of JSON already."""
 
 
 class _Done:
-    """How many batches are done, by the events of their runs: those before the one of the latest event."""
+    """Counts finished batches by the events of their runs: those before the batch of the latest event."""
 
     def __init__(self, batch_ids: Sequence[str], last_asset: str) -> None:
         self._places = {batch_id: place for place, batch_id in enumerate(batch_ids)}
@@ -177,7 +177,7 @@ class _Done:
         self.number = 0
 
     def see(self, event: RunEvent) -> bool:
-        """Take note of an event; returns whether more batches are done than before."""
+        """Count an event; returns whether more batches are finished than before."""
         if event.batch_id not in self._places:
             return False
         is_last = event.event == "ASSET_MATERIALIZATION" and event.asset == self._last_asset
@@ -188,7 +188,7 @@ class _Done:
 
 
 class _BatchDisplay:
-    """A line for each asset when it is written, below them a spinner while the run goes on."""
+    """A line for each written asset, and below a spinner during the run."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -199,7 +199,7 @@ class _BatchDisplay:
         if event.event == "STEP_START":
             self._task = self._progress.add_task(title, total=1)
         elif event.event == "ASSET_MATERIALIZATION" and event.kind == "day" and self._task is not None:
-            # There are too many for a line each.
+            # There are too many for separate lines.
             self._progress.update(self._task, description=f"{title} of {event.asset}")
         elif event.event == "ASSET_MATERIALIZATION":
             self._progress.console.print(f"✓ {event.asset}: {event.numbers.get('row_count', 0):,} rows")

@@ -1,7 +1,7 @@
-"""The pipelines that there are, by the names that `--only` takes: a new one is a line here.
+"""The registered pipelines, by the names that `--only` accepts: a new one is an entry here.
 
-Not in `definitions`, which loads Dagster: `gata --help` lists the names and answers at once. What builds a pipeline is
-imported when it is asked for.
+Not in `definitions`, which loads Dagster: `gata --help` lists the names and responds at once. The module that builds a
+pipeline is imported on demand.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """How the pipelines of a name are built, and what to report where the settings have none and one is asked for."""
+    """How to build the pipelines of a name, and the error if they are requested but the settings have none."""
 
     build: Callable[[Workbench], Sequence[Pipeline]]
     when_none: str = "there is none with these settings."
@@ -68,7 +68,7 @@ def build_pipelines(
 ) -> list[Pipeline]:
     """The pipelines that the settings have, in their order; with `only`, those of that name.
 
-    Raises SettingsError where `only` names one of which the settings have none.
+    Raises SettingsError if the settings have no pipeline named `only`.
     """
     from gata_assets.definitions.pipelines import Workbench
 

@@ -1,4 +1,4 @@
-"""`gata ingest`: raw files of a tenant, landed as they are and validated."""
+"""`gata ingest`: lands raw files of a tenant unchanged and validates them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STDIN = "-"
 
 @dataclass(frozen=True)
 class _Given:
-    """A file that was asked for: what it is called, where it is, and its format where the name does not say it."""
+    """A requested file: its name, its path, and its format if the name does not imply it."""
 
     name: str
     path: Path
@@ -39,10 +39,10 @@ def run(
     replaces: Sequence[str],
     as_table: bool,
 ) -> bool:
-    """Land and validate files, show each, and say whether all rows could be read.
+    """Land and validate files, show each, and return whether all rows could be read.
 
-    `files` may name directories, of which all files with a known ending are taken, and `-` for stdin. Raises
-    RawFileError where there is nothing to take or a format is not known; DataRuleError for a file that cannot be
+    `files` may name directories, whose files with a known suffix are landed, and `-` for stdin. Raises
+    RawFileError if no file is found or a format is unknown; DataRuleError for a file that cannot be
     replaced, before anything lands.
     """
     known = _require_format(file_format) if file_format else None
@@ -54,13 +54,13 @@ def run(
             raise RawFileError(f"--replaces goes with one file, and {files[0]} has {len(given):,}.")
         curator = open_curator(settings, tenant)
         _require_table(table, curator.tables)
-        # What rows refer to, and landed before, is to be known.
+        # Referenced tables must contain the rows that landed before.
         curator.refresh_referenced(curator.referenced(table))
         landing = Landing(curator)
         outcomes = []
-        for one in given:
-            display.begin(one.name)
-            outcomes.append(ingest_file(landing, table, one, replaces, display.show))
+        for file in given:
+            display.begin(file.name)
+            outcomes.append(ingest_file(landing, table, file, replaces, display.show))
             show_outcomes(outcomes[-1:], as_table=as_table)
         curator.refresh_referenced([table])
     return not any(outcome.is_refused for outcome in outcomes)
@@ -69,7 +69,7 @@ def run(
 def ingest_file(
     landing: Landing, table: str, file: _Given, replaces: Sequence[str], progress: Callable[[int], None]
 ) -> FileOutcome:
-    """Land one file, and say what became of it, or of the same content when it came before."""
+    """Land a file, and return its outcome, or that of the same content if it is known."""
     started = perf_counter()
     try:
         file_format = file.format or _format_by_name(file.path.name)
@@ -101,14 +101,14 @@ def _files(names: Sequence[str], known: FileFormat | None, scratch: Path) -> Ite
                 shutil.copyfileobj(sys.stdin.buffer, file)
             yield _Given("stdin", path, known)
         elif path.is_dir():
-            found = sorted(one for one in path.rglob("*") if one.is_file() and is_raw_name(one.name))
-            taken = [one for one in found if _has_known_format(one.name)]
+            found = sorted(child for child in path.rglob("*") if child.is_file() and is_raw_name(child.name))
+            taken = [child for child in found if _has_known_format(child.name)]
             if len(taken) < len(found):
                 left = (
                     f"{name}: {len(found) - len(taken):,} of {len(found):,} files are left alone, since their names do"
                 )
                 text_console(stderr=True).print(f"{left} not end as a raw file's does.", markup=False)
-            yield from (_Given(str(one), one) for one in taken)
+            yield from (_Given(str(child), child) for child in taken)
         else:
             yield _Given(name, path, known)
 

@@ -1,4 +1,4 @@
-"""What the commands of a tenant's raw files share: the curator, the files named, and how a file's outcome is shown."""
+"""Shared by the commands for a tenant's raw files: the curator, the named files, and showing the outcome of a file."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from gata_assets.settings.table_specs import all_tables
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
 
-# Of fewer rows a rate would tell how long the start took.
+# With fewer rows a rate would mainly show how long the start took.
 _ROWS_OF_A_RATE = 100_000
 
 
 @dataclass(frozen=True)
 class FileOutcome:
-    """What became of one file that was asked for: its report, or why it did not land; which file counts in its place,
-    where one does; and how long it took.
+    """The outcome of a requested file: its report, or why it did not land; the file that supersedes it, if any; and how
+    long it took.
     """
 
     name: str
@@ -39,24 +39,24 @@ class FileOutcome:
 
     @property
     def is_refused(self) -> bool:
-        """Whether it should count and cannot be read."""
+        """Whether it should count but cannot be read."""
         return self.reason is not None and self.replaced_by is None
 
     @property
     def reason(self) -> str | None:
-        """Why it cannot be read; goes on from the file's name."""
+        """Why it cannot be read; continues the file's name."""
         return self.refused or (self.report.refused if self.report else None)
 
     @property
     def event(self) -> str:
-        """What became of it, for machines."""
+        """Its outcome, for machines."""
         if self.replaced_by:
             return "FILE_REPLACED"
         return "FILE_REFUSED" if self.is_refused else "FILE_VALIDATED"
 
 
 def open_curator(settings: Settings, tenant: str, now: datetime | None = None) -> Curator:
-    """The curator of all tables of a tenant; warns on stderr where nobody prepares the tenant's data."""
+    """The curator of all tables of a tenant; warns on stderr if the tenant's data is not prepared."""
     if tenant not in settings.tenants_prepared:
         text_console(stderr=True).print(
             f"TENANTS does not name {tenant}: its data is kept and validated, not prepared."
@@ -68,7 +68,7 @@ def open_curator(settings: Settings, tenant: str, now: datetime | None = None) -
 
 
 def _open_store(settings: Settings) -> ObjectStore:
-    """The target; where it is a directory, without Dagster, which takes 40 MB and a second."""
+    """The target; a directory without Dagster, which takes 40 MB and a second."""
     if settings.target.bucket is None:
         return LocalStore(str(settings.target.directory))
     from gata_assets.definitions import build_store
@@ -77,19 +77,19 @@ def _open_store(settings: Settings) -> ObjectStore:
 
 
 class Followed:
-    """How far the validation of files is: a line with rows and rate on a terminal, nothing elsewhere."""
+    """The progress of validating files: a line with rows and rate on a terminal, nothing elsewhere."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
         self._task = progress.add_task("", total=None) if progress else None
 
     def begin(self, name: str) -> None:
-        """A file is next."""
+        """Begin the next file."""
         self._say(f"{name}: reading")
         self._name = name
 
     def show(self, rows: int) -> None:
-        """So many rows of it are validated."""
+        """Show the number of its validated rows."""
         self._say(f"{self._name}: {rows:,} rows")
 
     def _say(self, text: str) -> None:
@@ -99,7 +99,7 @@ class Followed:
 
 @contextmanager
 def followed() -> Iterator[Followed]:
-    """Show progress while the context lasts."""
+    """Show progress during the context."""
     if not sys.stderr.isatty():
         yield Followed(None)
         return
@@ -109,7 +109,7 @@ def followed() -> Iterator[Followed]:
 
 
 def show_outcomes(outcomes: Sequence[FileOutcome], *, as_table: bool) -> None:
-    """Say what became of files: for people, or a line of JSON a file."""
+    """Show the outcomes of files: for people, or a line of JSON per file."""
     for outcome in outcomes:
         if as_table:
             _print_outcome(outcome)
@@ -166,7 +166,7 @@ def _describe(outcome: FileOutcome) -> dict[str, object]:
             "unknown_by_rule": report.unknown_by_rule,
             "discarded_by_rule": report.discarded_by_rule,
             "quarantine": report.quarantine.key if report.quarantine else None,
-            # Their number: a file of years touches thousands.
+            # Only their number: a file with years of rows has thousands.
             "days": len(report.days),
             "first_day": str(report.days[0]) if report.days else None,
             "last_day": str(report.days[-1]) if report.days else None,

@@ -1,4 +1,4 @@
-"""`gata quarantine`: which rows and files of a tenant do not count and why, and validating them again."""
+"""`gata quarantine`: a tenant's rejected rows and refused files with their reasons, and validating files again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WIDEST = 1_000
 
 
 def run(settings: Settings, tenant: str, *, rule: str | None, file_id: str | None, as_table: bool) -> None:
-    """Show rejected rows by rule and file, files that were refused, and those that were validated by other settings.
+    """Show rejected rows by rule and file, refused files, and files that were validated with other settings.
 
     Raises DataRuleError for an unknown file.
     """
@@ -54,7 +54,7 @@ def run(settings: Settings, tenant: str, *, rule: str | None, file_id: str | Non
 
 
 def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bool) -> bool:
-    """Validate the files again that `find_reports` finds, show each, and say whether all could be read."""
+    """Validate the files of `find_reports` again, show each, and return whether all could be read."""
     curator = open_curator(settings, tenant)
     curator.refresh_referenced(curator.tables)
     outcomes = []
@@ -78,8 +78,8 @@ def _require_rule(rule: str | None, curator: Curator) -> None:
 
 
 def find_reports(curator: Curator, file_id: str | None) -> Sequence[Report]:
-    """The files with rejected rows, the refused ones and those that were validated by other settings than those of now;
-    or the one asked for. Raises DataRuleError for one that is unknown or was replaced.
+    """The files with rejected rows, the refused ones and those that were validated with other settings;
+    or the requested file. Raises DataRuleError if that is unknown or superseded.
     """
     if file_id:
         report = curator.report_of(file_id)
@@ -99,7 +99,7 @@ def find_reports(curator: Curator, file_id: str | None) -> Sequence[Report]:
 
 
 def say_outdated(files: int) -> str:
-    """How many files count by rules that hold no more, for people."""
+    """How many files count by outdated rules, for people."""
     are = "files count" if files != 1 else "file counts"
     settings = "EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS"
     return f"{files:,} {are} by other rules than those of now (of their table, or {settings})."
@@ -114,7 +114,7 @@ def _print_tables(rows: Sequence[tuple[str, str, int]], refused: Sequence[Report
         table.add_column("rows", justify="right")
         for rule, name, count in rows:
             table.add_row(rule, name, f"{count:,}")
-        # As wide as it is, also on a narrow terminal: an id in two pieces cannot be copied.
+        # Not wrapped, even on a narrow terminal: a wrapped id cannot be copied.
         text_console(width=_WIDEST).print(table)
     for report in refused:
         console.print(f"REFUSED {report.file_id} {report.refused}", markup=False)

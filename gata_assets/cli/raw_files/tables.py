@@ -1,4 +1,4 @@
-"""`gata tables`: the tables that raw files may be of, and the reference page of each."""
+"""`gata tables`: the tables that accept raw files, and their reference pages."""
 
 from __future__ import annotations
 

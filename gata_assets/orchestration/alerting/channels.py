@@ -1,6 +1,6 @@
-"""Where failed runs are reported to: an SNS topic, or the log of the process.
+"""The channels that report failed runs: an SNS topic, or the log of the process.
 
-The text is composed in `message`; the sensor decides when to send.
+`message` composes the text; the sensor decides when to send.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from gata_assets.errors import AlertError
 from gata_assets.orchestration.alerting.message import Alert
 
-# A tick may take a minute in all, and sends several alerts.
+# A tick may take a minute in total, and sends several alerts.
 _TIMEOUT_SECONDS = 5
 
 

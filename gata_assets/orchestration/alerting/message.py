@@ -1,6 +1,6 @@
-"""The report of a failed run, for people and for machines alike: JSON, of a size that a topic takes.
+"""The report of a failed run, for people and machines: JSON, within the size limit of a topic.
 
-What failed comes in as plain values; how it is sent, and to whom, does not belong here.
+Failures are plain values; how a report is sent, and to whom, does not belong here.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-# SNS takes 100 characters of ASCII, and 256 KiB in all; subject and attributes want a little room.
+# SNS takes 100 characters of ASCII, and 256 KiB in all; subject and attributes need a little room.
 MOST_SUBJECT_CHARACTERS = 100
 MOST_BODY_BYTES = 250_000
 _MOST_REASON_CHARACTERS = 2_000
@@ -26,18 +26,18 @@ class Alert:
 def compose_alert(*, run_id: str, job: str, failed_at: str, failures: Sequence[Mapping[str, object]]) -> Alert:
     """One alert for one failed run.
 
-    `failures` have the fields of `failures.BatchFailure`. What is too long is cut and says so: reasons at 2,000
-    characters, the list where the body would be over 250,000 bytes (`not_listed` counts the rest).
+    `failures` have the fields of `failures.BatchFailure`. Long texts are visibly truncated: reasons at 2,000
+    characters, the list where the body would exceed 250,000 bytes (`not_listed` counts the rest).
     """
-    batches = sorted({str(one["batch_id"]) for one in failures})
+    batches = sorted({str(failure["batch_id"]) for failure in failures})
     which = f"batch {batches[0]}" if len(batches) == 1 else f"{len(batches)} batches"
-    assets = sorted({str(one["asset"]) for one in failures})
+    assets = sorted({str(failure["asset"]) for failure in failures})
     subject = f"Failed: {which}, {', '.join(assets)}".encode("ascii", "replace").decode()
-    listed = [{**one, "reason": _cut(str(one["reason"]), _MOST_REASON_CHARACTERS)} for one in failures]
+    listed = [{**failure, "reason": _cut(str(failure["reason"]), _MOST_REASON_CHARACTERS)} for failure in failures]
     content = {"event": "RUN_FAILED", "run_id": run_id, "job": job, "failed_at": failed_at, "batches": len(batches)}
     size, most = 1_000, 0
-    for one in listed:
-        size += len(json.dumps(one, indent=2).encode()) + 100
+    for failure in listed:
+        size += len(json.dumps(failure, indent=2).encode()) + 100
         if size > MOST_BODY_BYTES:
             break
         most += 1

@@ -1,7 +1,7 @@
-"""The check that reports when the newest prepared batch is overdue; it is of the dataset, and of no partition.
+"""The check that reports when the newest prepared batch is overdue; it checks the dataset, not a partition.
 
-It reads which partitions exist, and no table. Not Dagster's FreshnessPolicy: that looks at when any partition was
-materialized last, so a backfill of old batches would hide that no new one comes.
+It reads which partitions exist, and no table. Not Dagster's FreshnessPolicy: that uses the time at which any partition
+was last materialized, so a backfill of old batches would hide that new ones are missing.
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of check functions as objects.
@@ -24,7 +24,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True)
 class OverdueRule:
-    """When the newest batch is overdue; one is prepared when its partition of `dataset` is materialized."""
+    """When the newest batch is overdue; a batch is prepared when its partition of `dataset` is materialized."""
 
     dataset: str
     partitions: dg.PartitionsDefinition[str]
@@ -33,19 +33,19 @@ class OverdueRule:
 
     @property
     def asset_key(self) -> dg.AssetKey:
-        """The asset that is checked."""
+        """The checked asset."""
         return dg.AssetKey(self.dataset)
 
     def judge(self, instance: dg.DagsterInstance) -> NewestBatch:
         """What to report now about the newest batch in an instance."""
         found = sorted(instance.get_materialized_partitions(self.asset_key), reverse=True)
         # Keys of an earlier FIRST_BATCH_ID, or of no batch at all, stay in the instance.
-        newest = next((one for one in found if self.partitions.has_partition_key(one)), None)
+        newest = next((key for key in found if self.partitions.has_partition_key(key)), None)
         return judge_newest_batch(newest, self.clock(), self.allowed_hours)
 
     def evaluate(self, instance: dg.DagsterInstance) -> dg.AssetCheckEvaluation:
-        """The same as an evaluation that belongs to no run; its target is the latest materialization."""
-        # Read first: an evaluation must not point to a materialization that it has not seen.
+        """The result as an evaluation that belongs to no run; its target is the latest materialization."""
+        # Read first: an evaluation must not refer to a materialization that it has not seen.
         latest = instance.fetch_materializations(self.asset_key, limit=1).records
         newest = self.judge(instance)
         return dg.AssetCheckEvaluation(
@@ -63,12 +63,12 @@ class OverdueRule:
 def is_shown(evaluation: dg.AssetCheckEvaluation, instance: dg.DagsterInstance) -> bool:
     """Whether the UI shows this already: outcome, materialization, and age to within an hour.
 
-    It does not where the check was planned since and not executed: in a run of the UI over all assets it is a step of
-    its own, after the ticket assets, and is skipped where these failed or prepared a range.
+    It does not if the check was planned since but not executed: in a run of the UI over all assets it is its own step,
+    after the ticket assets, and is skipped if these failed or prepared a range.
     """
     record = instance.get_latest_asset_check_evaluation_record(evaluation.asset_check_key)
     shown = record.evaluation if record else None
-    # For a check that is planned, Dagster keeps something else there.
+    # For a planned check, Dagster keeps another type there.
     if not isinstance(shown, dg.AssetCheckEvaluation):
         return False
     if (shown.passed, shown.target_materialization_data) != (evaluation.passed, evaluation.target_materialization_data):
@@ -77,7 +77,7 @@ def is_shown(evaluation: dg.AssetCheckEvaluation, instance: dg.DagsterInstance) 
 
 
 def build_overdue_check(rule: OverdueRule) -> dg.AssetChecksDefinition:
-    """The check as it is executed by itself in the UI."""
+    """The check that the UI can execute by itself."""
 
     @dg.asset_check(
         asset=rule.asset_key,

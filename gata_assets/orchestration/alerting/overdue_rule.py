@@ -1,6 +1,6 @@
 """Whether the newest prepared batch is overdue, and the message.
 
-Finding that batch and the clock do not belong here: both come in as arguments.
+Finding that batch and reading the clock do not belong here: both are arguments.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from gata_assets.batches import parse_batch_id
 
 @dataclass(frozen=True)
 class NewestBatch:
-    """The newest prepared batch and its age (None where none is prepared), and what to report."""
+    """The newest prepared batch and its age (None if no batch is prepared), and the message."""
 
     batch_id: str | None
     age_hours: float | None

@@ -1,4 +1,4 @@
-"""The sensors that report failed runs and show what is overdue. Both are stopped until they are switched on."""
+"""The sensors that report failed runs and overdue batches. Both are stopped until they are switched on."""
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of sensor functions as objects.
 from collections import defaultdict
@@ -20,7 +20,7 @@ FAILED_RUNS_SENSOR = "failed_runs_sensor"
 OVERDUE_SENSOR = "overdue_sensor"
 
 _ALERTS_A_TICK = 5
-# How soon the UI shows what has changed. A look takes a fraction of a second, also where 40,000 batches are prepared.
+# How soon the UI shows a change. A tick takes a fraction of a second, even with 40,000 prepared batches.
 _OVERDUE_TICK_SECONDS = 300
 
 
@@ -48,10 +48,10 @@ def build_overdue_sensor(rule: OverdueRule, *, interval_seconds: int = _OVERDUE_
 
 
 def build_failed_runs_sensor() -> dg.SensorDefinition:
-    """The sensor that reports the failed runs of this code location, one alert a run, in the order of their failing.
+    """The sensor that reports the failed runs of this code location, one alert per run, in order of failure.
 
-    Not Dagster's own run_failure_sensor: that one goes on to the next run when its function raises, and the alert
-    would be lost. Here a run is behind the cursor only when its alert has been taken.
+    Not Dagster's own run_failure_sensor: that continues with the next run when its function raises, and the alert would
+    be lost. Here the cursor passes a run only once its alert has been accepted.
     """
 
     @dg.sensor(
@@ -75,7 +75,7 @@ def build_failed_runs_sensor() -> dg.SensorDefinition:
                 except AlertError as error:
                     if not reported:
                         raise
-                    # What was sent is not sent again; the next tick begins with this one, and fails if it must.
+                    # Sent alerts are not sent again; the next tick starts with this one, and may fail.
                     context.log.error(str(error))
                     return _reported(reached, f"Reported {', '.join(reported)}; then: {error}")
                 reported.append(run.run_id)
@@ -88,8 +88,8 @@ def build_failed_runs_sensor() -> dg.SensorDefinition:
 def _failed_runs(
     instance: dg.DagsterInstance, *, limit: int, after_storage_id: int | None = None, ascending: bool = True
 ) -> Sequence[dg.EventLogRecord]:
-    wanted = dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=after_storage_id)
-    return instance.fetch_run_status_changes(wanted, limit=limit, ascending=ascending).records
+    filters = dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=after_storage_id)
+    return instance.fetch_run_status_changes(filters, limit=limit, ascending=ascending).records
 
 
 def _reported(reached: int, message: str) -> dg.SensorResult:
@@ -97,7 +97,7 @@ def _reported(reached: int, message: str) -> dg.SensorResult:
 
 
 def _is_ours(run: dg.DagsterRun, context: dg.SensorEvaluationContext) -> bool:
-    """Whether a run is of this code location, or of a command on this instance, which has none."""
+    """Whether a run belongs to this code location, or to a command on this instance, which has none."""
     origin, own = run.remote_job_origin, context.code_location_origin
     return not (origin and own) or origin.location_name == own.location_name
 
@@ -107,8 +107,8 @@ def _alert(instance: dg.DagsterInstance, run: dg.DagsterRun, event: dg.DagsterEv
     batch_id = run.tags.get(PARTITION_TAG) or (f"{first}...{last}" if first else "none")
     steps = _events(instance, run, dg.DagsterEventType.STEP_FAILURE)
     checks = defaultdict(list)
-    for one in _events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
-        evaluation = one.asset_check_evaluation_data
+    for checked in _events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        evaluation = checked.asset_check_evaluation_data
         if not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR:
             checks[evaluation.asset_key.to_user_string()].append(evaluation.check_name)
     failures = [
@@ -126,11 +126,11 @@ def _alert(instance: dg.DagsterInstance, run: dg.DagsterRun, event: dg.DagsterEv
 
 def _events(instance: dg.DagsterInstance, run: dg.DagsterRun, kind: dg.DagsterEventType) -> list[dg.DagsterEvent]:
     records = instance.get_records_for_run(run_id=run.run_id, of_type=kind).records
-    return [one.event_log_entry.dagster_event for one in records if one.event_log_entry.dagster_event]
+    return [record.event_log_entry.dagster_event for record in records if record.event_log_entry.dagster_event]
 
 
 def _reason(failure: BatchFailure, event: dg.DagsterEvent) -> str:
-    """The reason in the project's own words; of any other error only its class, since its message may have a value."""
+    """The reason of this package's errors; of any other only its class, since its message may contain a value."""
     if not event.is_step_failure:
         error = event.job_failure_data.error if event.event_specific_data else None
         return f"{_class_of(error)}: see the run" if error else str(event.message)

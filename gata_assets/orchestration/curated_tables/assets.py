@@ -1,6 +1,6 @@
-"""The assets of curated tables, by day or as a whole: an op a table, built from its spec.
+"""The assets of curated tables, by day or unpartitioned: an op per table, built from its spec.
 
-What a run does is in `run`. Rules and names come in as values; domains give their own curator where they have one.
+`run` defines what a run does. Rules and names are arguments; domains pass their own curator if they have one.
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CuratedAssetRules:
-    """What the curated tables of a tenant have in common: group and pool, rules of rows, days, and who curates."""
+    """The options that a tenant's curated tables share: group and pool, rules of rows, days, and the curator."""
 
     tenant: str
     group: str
@@ -50,7 +50,7 @@ class CurationConfig(dg.Config):
     last_day: str | None = None
 
     def stale_between(self) -> tuple[date, date] | None:
-        """The days among which those that are out of date are curated too."""
+        """The range in which missing and stale days are curated too."""
         if self.first_day is None or self.last_day is None:
             return None
         return date.fromisoformat(self.first_day), date.fromisoformat(self.last_day)
@@ -59,17 +59,19 @@ class CurationConfig(dg.Config):
 def build_curated_asset(
     spec: TableSpec, rules: CuratedAssetRules, options: AssetOptions, *, op: str | None = None
 ) -> dg.AssetsDefinition:
-    """The asset of a tenant's curated table; `op` names its op, where that is not named by the table."""
+    """The asset of a tenant's curated table; `op` names its op if the table's name should not."""
     days = rules.days if spec.partition_by else None
     key, descriptions = asset_key(rules.tenant, spec.table), check_descriptions(spec)
     rejecting = {
-        one.table for one in spec.references.values() if rules.curation.mode_of(one) is ReferenceMode.REJECT
+        reference.table
+        for reference in spec.references.values()
+        if rules.curation.mode_of(reference) is ReferenceMode.REJECT
     } - {spec.table}
     asset_spec = options.table_spec(
         key,
         spec.model,
         group=rules.group,
-        # Where rows that refer to nothing are rejected, they wait for what they refer to.
+        # If rows with unknown references are rejected, the table waits for the referenced one.
         deps=[dg.AssetDep(asset_key(rules.tenant, table)) for table in sorted(rejecting)],
         kinds={"polars"},
         partitions=days,
@@ -80,11 +82,11 @@ def build_curated_asset(
         specs=[asset_spec],
         check_specs=[*blocking, *checks.specs(key, days, descriptions, EVERY_RAW_FILE_WAS_READ, is_blocking=False)],
         partitions_def=days,
-        # Without it, Dagster wants its checks as outputs of the op; here they are events.
+        # Without it, Dagster expects its checks as outputs of the op; here they are events.
         can_subset=True,
         backfill_policy=options.backfill_policy if days else None,
         pool=rules.pool,
-        # Before the days of the same run: rows refer to what is in a table as a whole.
+        # Before the days of the same run: rows refer to the entire table.
         op_tags=None if days else {"dagster/priority": "1"},
     )
 

@@ -1,4 +1,4 @@
-"""The pipeline of one tenant's own tables: no batches are built from them, so all of it is to bring them up to date."""
+"""The pipeline of one tenant's own tables: no batches are built from them, so it only brings them up to date."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TablePipeline:
-    """Raw files of a tenant's own tables to curated tables; `open_curator` has them as of now, `job` curates them."""
+    """Curates a tenant's own tables from raw files by `job`; `open_curator` opens their present state."""
 
     tenant: str
     tables: Sequence[str]
@@ -44,7 +44,7 @@ class TablePipeline:
         return asset_key(self.tenant, self.tables[-1]).to_user_string()
 
     def refresh(self, runs: Runs, batch_ids: Sequence[str]) -> bool:
-        """Validate new files, and write what is stale, tables that others refer to first; a failure is noted."""
+        """Validate new files, and write stale tables, referenced ones first; failures are recorded in `runs`."""
         earlier = len(runs.failures)
         for table in self.tables:
             try:
@@ -59,24 +59,24 @@ class TablePipeline:
         return Plan(dict.fromkeys(batch_ids, BatchStatus(Status.COMPLETE)), ())
 
     def estimate(self, plan: Plan) -> Mapping[str, str]:  # noqa: ARG002 (the protocol's)
-        """The files whose rows are not known yet; raises StoreError."""
+        """The files that are not validated yet; raises StoreError."""
         waiting = len(self.open_curator().unvalidated(self.tables))
         return {"files": f"{waiting:,} raw files of {self.tenant} wait to be validated"} if waiting else {}
 
     def runs(self, batch_ids: Sequence[str]) -> Iterator[BatchRun]:  # noqa: ARG002 (the protocol's)
-        """There are none."""
+        """No runs: no batch is due."""
         yield from ()
 
     def summarize(self, written: Sequence[Written]) -> list[Written]:
-        """All days of a table as one row: how many they are, and their rows."""
+        """All days of a table as one row: the number of days, and their rows."""
         assets: dict[str, list[Written]] = {}
-        for one in written:
-            assets.setdefault(one.asset, []).append(one)
+        for output in written:
+            assets.setdefault(output.asset, []).append(output)
         found = []
         for asset, partitions in assets.items():
-            last = max(partitions, key=lambda one: one.partition or "")
+            last = max(partitions, key=lambda output: output.partition or "")
             names = last.numbers.keys() - {"files"}
-            numbers = {name: sum(one.numbers.get(name, 0) for one in partitions) for name in sorted(names)}
+            numbers = {name: sum(output.numbers.get(name, 0) for output in partitions) for name in sorted(names)}
             days = {"days": len(partitions)} if last.partition else {}
             found.append(Written(asset, None, numbers | days, "", last.places))
         return found
@@ -88,8 +88,8 @@ class TablePipeline:
             if is_waiting or stale or not is_recorded(runs.instance, key, curator.written_digest(table)):
                 runs.execute(self.job(), None, assets=[key], otherwise=table)
             return
-        # Which days new files are of is known when they are validated, by the run itself, which curates all that are
-        # stale: it is asked for the first of them, or for the present day.
+        # The days of new files are known once the run has validated them; it curates all stale days. So the first stale
+        # day is requested, or the present day.
         present = [datetime.now(UTC).date()] if is_waiting else []
         days = [day for day in stale if day] or present
         if days:

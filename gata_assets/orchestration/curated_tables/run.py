@@ -1,7 +1,7 @@
-"""How a run curates a table: new files are validated, and partitions that they touch or that it is asked for written.
+"""How a run curates a table: it validates new files, and writes the requested partitions and those that files touch.
 
-A partition is recorded when it is in the store, also a day that a late file touches and nobody asked for. A day whose
-data is invalid fails alone, and the run at the end of all of them.
+A partition is recorded once it is stored, including a day that was not requested but touched by a late file. A day with
+invalid data fails alone; the run fails after all days.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def asset_key(tenant: str, table: str) -> dg.AssetKey:
 
 
 class CurationRun:
-    """The work of one run for one table of a tenant; `days` are its partitions, of which those in the future do not
-    exist yet, and None of a table that has none.
+    """The work of one run for one table of a tenant; `days` are its partitions (future ones do not exist yet), None for
+    an unpartitioned table.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class CurationRun:
         self._key = asset_key(self._tenant, table)
 
     def curate_table(self) -> Events:
-        """Validate new files and write the table; raises dagster.Failure where it breaks a rule."""
+        """Validate new files and write the table; raises dagster.Failure if it breaks a rule."""
         if not self._context.selected_asset_keys:
             return
         failures = KeptFailures(self._context.log, partitions=1, are=_TABLES)
@@ -75,11 +75,11 @@ class CurationRun:
         failures.stop_at_end()
 
     def curate_days(self, asked: Sequence[str], *, stale_between: tuple[date, date] | None = None) -> Events:
-        """Validate new files, and write the days and those that the files touch; gives what it records as it happens.
+        """Validate new files, and write the requested days and those that the files touch; yields events as they occur.
 
-        With `stale_between`, of the days that nobody asked for only those between the two that are missing or stale.
+        With `stale_between`, other days are written only if they are in that range and missing or stale.
 
-        Raises dagster.Failure: at the end for days that failed alone, at once for what would fail for every day.
+        Raises dagster.Failure: at the end for days that failed alone, at once for errors that would fail every day.
         """
         if not self._context.selected_asset_keys:
             return
@@ -100,31 +100,31 @@ class CurationRun:
                 except Exception as error:  # noqa: BLE001 (kept as the day's failure, which ends the run)
                     failures.keep(str(days.pop(0)), self._key.to_user_string(), error)
                 failures.stop_if_hopeless(ended=set())
-            # After the days, since Dagster takes no account of what a check said before the last materialization.
+            # After the days, since Dagster ignores check results from before the last materialization.
             yield from self._evaluate_days(files, looked_at)
         failures.stop_at_end()
 
     def _begin(
         self, asked: Sequence[str], stale_between: tuple[date, date] | None, failures: KeptFailures
     ) -> Generator[Event, None, tuple[list[date], list[Report]]]:
-        """Validate new files; gives the days to write (those that are asked for, and stale ones) and the files."""
+        """Validate new files; returns the days to write (requested and stale ones) and the files."""
         yield from self._refresh_references()
         files = self._curator.validate_new(self._table)
         reports = self._curator.reports(self._table)
         self._warn_of_outdated(reports)
         among = self._curator.stale(self._table, *(stale_between or (None, None)))
         stale = [day for day in among if day and self._has_day(day)]
-        wanted = {*map(date.fromisoformat, asked), *stale}
-        lost = self._days_with_lost_rows(wanted, reports)
+        due = {*map(date.fromisoformat, asked), *stale}
+        lost = self._days_with_lost_rows(due, reports)
         for day, outcomes in lost.items():
             try:
                 yield from self._record_lost(day, outcomes)
             except ChecksFailedError as error:
                 failures.keep(str(day), self._key.to_user_string(), error)
-        return sorted(wanted - lost.keys()), files
+        return sorted(due - lost.keys()), files
 
     def _refresh_references(self) -> Events:
-        """Bring up to date what the rows refer to, so that they are validated by what is known now."""
+        """Bring referenced tables up to date, so that rows are validated against their present values."""
         for table in self._curator.referenced(self._table):
             self._curator.validate_new(table)
             written = self._curator.written_digest(table)
@@ -137,7 +137,7 @@ class CurationRun:
             yield from self._record(curated, as_event=as_event)
 
     def _warn_of_outdated(self, reports: Iterable[Report]) -> None:
-        """Log how many files count by other rules than those of now: nothing validates them again by itself."""
+        """Log how many files count by other rules than the present ones: they are not validated again automatically."""
         outdated = self._curator.outdated(reports)
         if outdated:
             self._context.log.warning(
@@ -147,7 +147,7 @@ class CurationRun:
             )
 
     def _record(self, curated: CuratedPartition, *, as_event: bool) -> Events:
-        """Record a partition with its checks; raises ChecksFailedError for one that broke any, and was not written."""
+        """Record a partition with its checks; raises ChecksFailedError if it failed any and was not written."""
         key, partition = asset_key(self._tenant, curated.table), str(curated.day) if curated.day else None
         recorder = Recorder(self._context, code_version=self._code_version, as_events=as_event)
         try:
@@ -174,7 +174,7 @@ class CurationRun:
         yield from checks.evaluations(key, partition, curated.outcomes, target=recorder.find(key, partition))
 
     def _record_lost(self, day: date | None, outcomes: Sequence[Outcome]) -> Events:
-        """Record that rows of files are missing; raises ChecksFailedError where they are."""
+        """Record whether rows of files are missing; raises ChecksFailedError if so."""
         if not broken(outcomes):
             return
         found: Mapping[str, Sequence[Outcome]] = {NO_ROW_IS_LOST: outcomes}
@@ -182,9 +182,8 @@ class CurationRun:
         checks.require_passed(self._key.to_user_string(), found)
 
     def _evaluate_days(self, files: Iterable[Report], days: set[date]) -> Events:
-        """Evaluate whether all files could be read: of the days that were written, and of each day on which a file
-        landed that is new, or of those days, or that was refused (`gata ingest` validates files too, and records
-        nothing).
+        """Evaluate whether all files could be read: for the written days, and for each landing day of a file that is
+        new, has rows of those days, or was refused (`gata ingest` validates files too, and records nothing).
         """
         reports = self._curator.reports(self._table)
         of_days = [report for report in reports if report.refused is not None or not days.isdisjoint(report.days)]
@@ -220,11 +219,11 @@ class CurationRun:
         return self._days is not None and self._days.has_partition_key(str(day))
 
     def _landing_day(self, report: Report) -> date:
-        """The day of the file's folder, or on which it was first seen where that names none."""
+        """The day of the file's folder, or the day it was first seen if the folder names none."""
         return landing_day(self._curator.places, report.table, report.raw_key) or report.landed_at.date()
 
     def _days_with_lost_rows(self, days: Set[date], reports: Iterable[Report]) -> dict[date, list[Outcome]]:
-        """Those of the days that have rows of a file whose rows are not all in parts and quarantine."""
+        """The days with rows of a file whose parts and quarantine do not contain all of its rows."""
         lost: dict[date, list[Outcome]] = {}
         for file in valid_reports(reports):
             touched = [day for day in file.days if day in days]
@@ -234,8 +233,8 @@ class CurationRun:
         return lost
 
     def _lost_rows(self, files: Sequence[Report]) -> list[Outcome]:
-        """Whether all rows of files are in parts and quarantine; that parts have what their report says is looked at
-        when a partition is built from them.
+        """Check that parts and quarantine contain all rows of files; whether parts match their report is checked when a
+        partition is built from them.
         """
         rows = {part: part.rows for file in files for part in file.parts}
         rows.update(self._curator.stored_rows(file.quarantine) for file in files if file.quarantine)

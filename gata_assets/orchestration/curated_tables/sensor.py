@@ -1,4 +1,4 @@
-"""The sensor of new raw files: lists what waits, asks `curation.requests`, and hands the requests to Dagster."""
+"""The sensor of new raw files: lists waiting files, calls `curation.requests`, and passes the requests to Dagster."""
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of sensor functions as objects.
 import json
@@ -22,9 +22,9 @@ from gata_assets.storage.resource import ObjectStoreResource
 if TYPE_CHECKING:
     from gata_assets.curation.curated.curator import TableCurator
 
-# Tags by which the runs of a tenant are found again, and those that were asked for the same.
+# Tags to find the runs of a tenant, and those with the same request.
 _TENANT, _CURATION = "gata/tenant", "gata/curation"
-# A look lists a few folders of each tenant; where another part is in them, it reads manifests too.
+# A tick lists a few folders of each tenant; if they contain a new part, it reads manifests too.
 _FILES_TICK_SECONDS = 60
 
 
@@ -34,11 +34,10 @@ def _now() -> datetime:
 
 @dataclass(frozen=True)
 class WatchedTables:
-    """The tables that a sensor watches: of which tenants, by whose curator, and which job curates them.
+    """The tables that a sensor watches: their tenants, their curator, and the job that curates them.
 
-    `days` are the partitions of those that are curated by day, `has_days` whether there are any. Batches read
-    `window_days` of `window_table`, so that a day of it without a curated table is asked for though no file has a row
-    of it.
+    `days` are the partitions of tables curated by day, `has_days` whether there are any. Batches read `window_days` of
+    `window_table`, so a day of it without a curated table is requested even if no file has a row of it.
     """
 
     sensor: str
@@ -53,11 +52,11 @@ class WatchedTables:
 
 
 def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] = _now) -> dg.SensorDefinition:
-    """The sensor that asks for the curation of files that landed, and of partitions that are missing or stale.
+    """The sensor that requests the curation of landed files, and of missing or stale partitions.
 
-    A tenant that cannot be looked at is reported, and stops no other. What a run has failed to do is asked for again
-    (`curation.requests.ask_again`), by the runs themselves. The cursor only spares work: it has the listings for which
-    nothing was stale, each for an hour at most, and to find that out takes the reading of all reports and manifests.
+    A tenant whose store fails is reported, and stops no other. Work that a run failed to do is requested again
+    (`curation.requests.ask_again`), decided by the runs themselves. The cursor only saves work: it has the listings for
+    which nothing was stale, each for an hour at most; to find that out, all reports and manifests must be read.
     """
 
     @dg.sensor(
@@ -75,16 +74,16 @@ def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] 
         settled: dict[str, str] = json.loads(context.cursor or "{}")
         for tenant in watched.tenants:
             if is_underway(context.instance, _TENANT, tenant):
-                # What is missing becomes less while a run goes on, and would be asked for as something else.
+                # Missing days decrease during a run, so they would be requested under another key.
                 waits.append(f"{tenant}: a run is underway.")
                 continue
             try:
-                asked, settled_by = _requests(watched, tenant, object_store, present, settled.get(tenant))
+                found, settled_by = _requests(watched, tenant, object_store, present, settled.get(tenant))
             except StoreError as error:
                 unread.append(f"{tenant}: {error}")
                 context.log.error(unread[-1])
                 continue
-            requests += asked
+            requests += found
             settled |= {tenant: settled_by} if settled_by else {}
         runs: list[dg.RunRequest] = []
         for request in requests:
@@ -105,7 +104,7 @@ def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] 
 def _requests(
     watched: WatchedTables, tenant: str, store: ObjectStoreResource, present: datetime, settled: str | None
 ) -> tuple[list[CurationRequest], str | None]:
-    """What is asked for of a tenant, and the listing by which nothing is stale, if that is so; raises StoreError."""
+    """A tenant's requests, and its listing if nothing is stale; raises StoreError."""
     places = TenantLayout(tenant)
     missing: list[date] = []
     if watched.window_table:
@@ -115,15 +114,15 @@ def _requests(
     waiting = find_waiting(places, store, watched.tables)
     listing = listing_digest(places, store, watched.tables)
     stale: set[date] = set()
-    # A report that was overwritten and a manifest that was withdrawn have the names of before.
+    # An overwritten report and a withdrawn manifest keep their names.
     looked_at = f"{listing} {present:%Y-%m-%d %H}"
     if settled != looked_at:
-        # Files that `gata ingest` has validated have their reports, and leave days to be curated.
+        # Files that `gata ingest` has validated have reports, but their days must still be curated.
         curator = watched.curator(tenant, store, present)
         found = {day or present.date() for table in watched.tables for day in curator.stale(table)}
         stale = {day for day in found if watched.days.has_partition_key(str(day)) and day not in missing}
-    asked = request_curation(tenant, waiting, missing, present.date(), stale=sorted(stale), listing=listing)
-    return asked, None if stale else looked_at
+    requests = request_curation(tenant, waiting, missing, present.date(), stale=sorted(stale), listing=listing)
+    return requests, None if stale else looked_at
 
 
 def _curation_run(watched: WatchedTables, request: CurationRequest, run_key: str) -> dg.RunRequest:
