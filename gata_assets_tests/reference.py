@@ -155,7 +155,7 @@ def _plain_default(default: str, option: click.Option) -> str:
 
 
 def _allowed(field: FieldInfo) -> str:
-    values = list(_enum_values(field.annotation))
+    values = ["yes", "no"] if field.annotation is bool else list(_enum_values(field.annotation))
     if values:
         return ", ".join(f"`{value}`" for value in values)
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
