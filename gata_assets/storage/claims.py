@@ -68,6 +68,10 @@ class FixedKeysWrite:
                     raise self._superseded()
                 self._note_unresolved({name: [version] for name, version in claim.get("seen", {}).items()})
             self._note_unresolved(notes.get("unresolved", {}))
+            # Before the claim, so that the dataset that is there stays visible.
+            for name in self._names:
+                if name not in contents and ABSENT in self._unresolved.get(name, set()):
+                    raise self._ambiguous(name)
             # A guarding store refuses writers whose claim has ended, whatever version they have seen.
             self._kept = {name for name in contents if self._is_settled(name, contents[name], seen[name])}
             held = {} if self._store.is_guarding else {n: seen[n] for n in self._names if n not in self._kept}
@@ -100,8 +104,6 @@ class FixedKeysWrite:
         """Ensure that none of these files exists."""
         denied = []
         for name in names:
-            if ABSENT in self._unresolved.get(name, set()):
-                raise self._ambiguous(name)
             try:
                 if self._seen[name] != ABSENT:
                     self._store.delete(self._folder + name, **self._conditions(name))

@@ -291,6 +291,7 @@ def test_dagster_shows_an_own_table_with_columns_and_checks(chain: Chain) -> Non
     assert counts == {"2026-01-02": 2, "2026-01-03": 1}
 
 
+@pytest.mark.process
 def test_prepare_brings_own_tables_up_to_date(settings: Settings, tmp_path: Path) -> None:
     target = tmp_path / "target dir" / "acme"
     for folder, content in {"shops": SHOPS, "visits": HEADER + VISITS}.items():
@@ -308,6 +309,7 @@ def test_prepare_brings_own_tables_up_to_date(settings: Settings, tmp_path: Path
     assert json.loads(again.stdout.splitlines()[-1])["written"] == []
 
 
+@pytest.mark.process
 def test_a_file_of_an_own_table_with_a_lost_part_fails_prepare_and_nothing_else(
     settings: Settings, tmp_path: Path
 ) -> None:

@@ -146,7 +146,7 @@ class World:
         if state not in self._repaired:
             self.faults.begin()
             assert self.prepare(settings)
-            assert self.target.content() == self.undisturbed(settings)
+            assert without_notes(self.target.content()) == without_notes(self.undisturbed(settings))
             self._repaired.add(state)
 
 
@@ -181,6 +181,16 @@ def there(servers: World, aws_credentials: None, monkeypatch: pytest.MonkeyPatch
     # Of the calls that the SDK itself repeats (the secret's): once, after less than a second.
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     return servers
+
+
+def without_notes(content: Content) -> Content:
+    """The objects without what manifests note of the versions that interrupted writers hold."""
+    return {
+        key: json.dumps({name: value for name, value in json.loads(body).items() if name != "unresolved"}).encode()
+        if key.endswith("/manifest.json")
+        else body
+        for key, body in content.items()
+    }
 
 
 def fault_of(content: Content, dataset: str) -> str:
@@ -244,7 +254,9 @@ def test_whichever_call_fails_the_target_holds_no_manifest_or_a_whole_dataset_an
         found = there.target.content()
         for dataset in DATASETS:
             assert fault_of(found, dataset) == "", f"{dataset} after call {n}: {failed}"
-        assert not claims[-1] or found == expected, f"success is claimed after call {n}: {failed}"
+        assert not claims[-1] or without_notes(found) == without_notes(expected), (
+            f"success is claimed after call {n}: {failed}"
+        )
         if not failed:
             break
         there.require_repair(now)
@@ -261,9 +273,9 @@ CALLS: dict[str, tuple[str, str, Manner, bool]] = {
     "a statement, an error": ("POST", r"^/Execute$", Manner.ERROR, False),
     "a statement, cut short": ("POST", r"^/Execute$", Manner.CUT_SHORT, True),
     "a write, unanswered": ("PUT", r"/train/data\.json$", Manner.UNANSWERED, True),
-    "a look, an error": ("GET", r"prefix=.*/manifest\.json", Manner.ERROR, True),
-    "a look, bodiless": ("GET", r"prefix=.*/manifest\.json", Manner.BODILESS, False),
-    "a deletion, refused": ("DELETE", r"/manifest\.json$", Manner.REFUSED, True),
+    "a look, an error": ("GET", r"prefix=training/", Manner.ERROR, True),
+    "a look, bodiless": ("GET", r"prefix=training/", Manner.BODILESS, False),
+    "a deletion, refused": ("DELETE", r"/data\.json$", Manner.REFUSED, True),
 }
 
 
@@ -272,7 +284,7 @@ def test_the_exit_code_of_prepare_tells_whether_the_target_is_whole(
     fault: str, there: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     method, path, manner, is_healed = CALLS[fault]
-    before, now = REPLACED
+    before, now = REMOVED if method == "DELETE" else REPLACED
     assert before is not None
     expected = there.undisturbed(now)
     there.target.restore(there.undisturbed(before))
@@ -282,10 +294,12 @@ def test_the_exit_code_of_prepare_tells_whether_the_target_is_whole(
     there.target.restore(there.undisturbed(before))
     there.faults.begin(manner, first=like[-1], last=like[-1])
     there.point(monkeypatch)
+    for name, value in now.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     ran = CliRunner().invoke(main, ["prepare", BATCH_ID, "--summary", "json"])
     [failed] = there.faults.failed
     assert is_like(failed, method, path)
     outcome = json.loads(ran.stdout.splitlines()[-1])
     assert (ran.exit_code, outcome["event"]) == ((0, "BATCH_PREPARED") if is_healed else (1, "BATCH_FAILED"))
-    assert (there.target.content() == expected) is is_healed
+    assert (without_notes(there.target.content()) == without_notes(expected)) is is_healed
