@@ -23,7 +23,7 @@ from gata_assets.interactions import schema as interaction_tables
 from gata_assets.interactions.assets import check_names as interaction_checks
 from gata_assets.orchestration.alerting import overdue_check
 from gata_assets.settings.model import Settings, describe_settings
-from gata_assets.tables.description import describe_table
+from gata_assets.tables.description import describe_checks, describe_table
 from gata_assets.tickets import schema as ticket_tables
 from gata_assets.tickets.assets import check_names as ticket_checks
 
@@ -89,7 +89,13 @@ def raw_files_page() -> str:
 def columns_table(model: Any) -> str:
     """A model's columns as a table in Markdown."""
     rows = [
-        (f"`{name}`", f"`{column.dtype}`", "yes" if column.nullable else "no", _rules(column), column.description or "")
+        (
+            f"`{name}`",
+            f"`{column.dtype}`",
+            "yes" if column.nullable else "no",
+            "; ".join(describe_checks(column.checks, unique=column.unique)),
+            column.description or "",
+        )
         for name, column in model.to_schema().columns.items()
     ]
     return _table(("column", "type", "null", "rules", "description"), rows)
@@ -180,31 +186,6 @@ def _enum_values(annotation: Any) -> Iterator[str]:
 
 def _number(value: Any) -> str:
     return "2^63" if value == 2**63 else f"{value:,}" if isinstance(value, int) else str(value)
-
-
-_SIGNS = {
-    "greater_than_or_equal_to": "≥ {min_value}",
-    "greater_than": "> {min_value}",
-    "less_than_or_equal_to": "≤ {max_value}",
-    "less_than": "< {max_value}",
-}
-
-
-def _rules(column: Any) -> str:
-    found = ["unique"] if column.unique else []
-    for check in column.checks:
-        statistics = check.statistics or {}
-        if check.name in _SIGNS:
-            found.append(_SIGNS[check.name].format(**statistics))
-        elif check.name == "isin":
-            found.append(", ".join(f"`{value}`" for value in statistics["allowed_values"]))
-        elif check.name == "str_matches":
-            found.append(f"`{getattr(statistics['pattern'], 'pattern', statistics['pattern'])}`")
-        elif check.name == "str_length":
-            found.append(f"at least {statistics['min_value']} character")
-        else:
-            found.append(str(check.name))
-    return "; ".join(found)
 
 
 def _prose(text: str | None) -> str:

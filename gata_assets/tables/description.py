@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -78,8 +79,20 @@ def describe_type(kind: pl.DataType) -> str:
 
 def describe_values(column: ColumnSpec) -> str:
     """The values that a column allows, besides its type."""
-    found = ["unique"] if column.unique else []
-    for check in column.checks:
+    found = describe_checks(column.checks, unique=column.unique)
+    if column.code_of:
+        found.append(f"the place among the values of `{column.code_of}`, from 0 on")
+    if column.key_of:
+        found.append(f"the 64-bit key of `{column.key_of}`")
+    if column.references:
+        found.append(f"refers to `{column.references.table}.{column.references.column}`")
+    return "; ".join(found)
+
+
+def describe_checks(checks: Iterable[Any], *, unique: bool) -> list[str]:
+    """What pandera's checks of a column allow, a text each; a check without a text of its own by its name."""
+    found = ["unique"] if unique else []
+    for check in checks:
         limits = check.statistics or {}
         if check.name in _LIMITS:
             found.append(_LIMITS[check.name].format(**limits))
@@ -91,13 +104,7 @@ def describe_values(column: ColumnSpec) -> str:
             found.append(_length(limits.get("min_value"), limits.get("max_value")))
         else:
             found.append(str(check.name))
-    if column.code_of:
-        found.append(f"the place among the values of `{column.code_of}`, from 0 on")
-    if column.key_of:
-        found.append(f"the 64-bit key of `{column.key_of}`")
-    if column.references:
-        found.append(f"refers to `{column.references.table}.{column.references.column}`")
-    return "; ".join(found)
+    return found
 
 
 def _length(least: int | None, most: int | None) -> str:
