@@ -25,7 +25,7 @@ def ours(source: Path, target: Path, *, is_curated: bool = True) -> None:
     """Parts by day, quarantine and report; then curated days."""
     from gata_assets.curation.policy import CurationRules
     from gata_assets.interactions.curated.curator import Curator
-    from gata_assets.interactions.schema import INTERACTIONS
+    from gata_assets.interactions.tables import INTERACTIONS
     from gata_assets.storage.local import LocalStore
 
     rules = CurationRules(EARLIEST, timedelta(hours=24))

@@ -41,7 +41,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
     {"logs": _room("log lines of runs", "dagster")},
     {
         "tables": _room(
-            "what a table is: schema checks, outcomes, manifests, checksums", f"{_ARRAYS} numba pandas pandera"
+            "what a table is: schema checks, outcomes, manifests, checksums", f"{_ARRAYS} msgspec numba pandas pandera"
         )
     },
     {

@@ -1,4 +1,4 @@
-"""The reference pages, docs/reference/*.md, from what the program itself says.
+"""The reference pages, docs/reference/*.md, from what the program itself says, and interactions/tables.json.
 
 `python -m gata_assets_tests.reference` writes them: commands from click, settings from the pydantic model, tables from
 the pandera models, checks from the modules of check names. `docs/test_reference.py` fails while a page is out of date.
@@ -21,13 +21,17 @@ from gata_assets.cli.main import main
 from gata_assets.curation.curated.check_names import check_descriptions
 from gata_assets.interactions import schema as interaction_tables
 from gata_assets.interactions.assets import check_names as interaction_checks
+from gata_assets.interactions.tables import TABLES
 from gata_assets.orchestration.alerting import overdue_check
 from gata_assets.settings.model import Settings, describe_settings
+from gata_assets.tables.declaration import check_of, read_model, spec_of, tables_by_name
 from gata_assets.tables.description import describe_checks, describe_table
+from gata_assets.tables.spec import tables_as_json
 from gata_assets.tickets import schema as ticket_tables
 from gata_assets.tickets.assets import check_names as ticket_checks
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+TABLES_FILE = Path(interaction_tables.__file__).with_name("tables.json")
 COMMAND = "python -m gata_assets_tests.reference"
 
 
@@ -82,7 +86,7 @@ def raw_files_page() -> str:
         "# Raw files\n\nWhat raw files of each table may have, and the rules by their names in quarantine. Of tables "
         "that you declare (TABLE_SPECS), `gata tables NAME` prints the same.\n"
     )
-    pages = [describe_table(spec, level=2) for spec in interaction_tables.TABLES.values()]
+    pages = [describe_table(spec, level=2) for spec in TABLES.values()]
     return _page("\n".join([intro, *pages]), ())
 
 
@@ -93,7 +97,7 @@ def columns_table(model: Any) -> str:
             f"`{name}`",
             f"`{column.dtype}`",
             "yes" if column.nullable else "no",
-            "; ".join(describe_checks(column.checks, unique=column.unique)),
+            "; ".join(describe_checks(map(check_of, column.checks), unique=column.unique)),
             column.description or "",
         )
         for name, column in model.to_schema().columns.items()
@@ -126,10 +130,16 @@ def checks_by_group() -> dict[str, Mapping[str, str]]:
     }
     return {
         "Tickets": ticket_checks.DESCRIPTIONS,
-        **{f"Curated {table}": check_descriptions(spec) for table, spec in reversed(interaction_tables.TABLES.items())},
+        **{f"Curated {table}": check_descriptions(spec) for table, spec in reversed(TABLES.items())},
         "Interactions": interaction_checks.DESCRIPTIONS,
         "Automation": overdue,
     }
+
+
+def tables_file() -> bytes:
+    """The tables of interactions as JSON, from their pandera models."""
+    tables_by_name(map(spec_of, (interaction_tables.CuratedInteractions, interaction_tables.CuratedItems)))
+    return tables_as_json({spec.name: spec for spec in map(read_model, models(interaction_tables))})
 
 
 PAGES = {
@@ -203,3 +213,4 @@ if __name__ == "__main__":
     REFERENCE.mkdir(exist_ok=True)
     for name, page in PAGES.items():
         (REFERENCE / name).write_text(page())
+    TABLES_FILE.write_bytes(tables_file())

@@ -16,7 +16,7 @@ from gata_assets.curation.landing import Landing
 from gata_assets.curation.reports import Report, valid_reports
 from gata_assets.errors import StoreError
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.interactions.schema import INTERACTIONS, ITEMS
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS
 from gata_assets.sandbox.sample_interactions import SampleShop, generate_interactions, generate_items
 from gata_assets.sandbox.sample_tickets import generate_tickets
 from gata_assets.settings.model import Settings

@@ -6,16 +6,14 @@ a zero denominator is null. Instants are UTC, in microseconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
 import pandera.polars as pa
 import polars as pl
 
-from gata_assets.tables.declaration import spec_of, tables_by_name
-from gata_assets.tables.spec import TableSpec
+from gata_assets.interactions.rules import InteractionType
 
-INTERACTION_TYPES = ("view", "click", "purchase", "like", "add_to_cart", "dislike")
+INTERACTION_TYPES = tuple(kind.value for kind in InteractionType)
 
 Instant = Annotated[pl.Datetime, "us", "UTC"]
 
@@ -103,10 +101,6 @@ class CuratedItems(pa.DataFrameModel):
             "repetitions": "latest",
             "unknown_columns": "reject_row",
         }
-
-
-INTERACTIONS, ITEMS = "interactions", "items"
-TABLES: Mapping[str, TableSpec] = tables_by_name([spec_of(CuratedInteractions), spec_of(CuratedItems)])
 
 
 class UserFeatures(pa.DataFrameModel):

@@ -21,7 +21,7 @@ from gata_assets.interactions.features.tables import make_features
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.interactions.sampling.evidence import gather_evidence
 from gata_assets.interactions.sampling.samples import sample_rows
-from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.tables.columns.hashing import hash_ids
 from gata_assets.tables.row_rules import RowContext
 

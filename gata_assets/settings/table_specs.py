@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from gata_assets.errors import SettingsError, TableSpecError
-from gata_assets.interactions.schema import TABLES
+from gata_assets.interactions.tables import TABLES
 from gata_assets.settings.model import Settings
-from gata_assets.tables.declaration import load_specs, tables_by_name
 from gata_assets.tables.spec import TableSpec
 
 
 def all_tables(settings: Settings) -> dict[str, TableSpec]:
     """All tables by name, referenced tables first; raises SettingsError for a wrong declaration."""
+    if not settings.project.table_specs:
+        return dict(TABLES)
+    # Loads pandera.
+    from gata_assets.tables.declaration import load_specs, tables_by_name
+
     try:
-        declared = [spec for module in settings.project.table_specs or () for spec in load_specs(module)]
+        declared = [spec for module in settings.project.table_specs for spec in load_specs(module)]
         # A table that one module imports from another is the same object, and counts once.
         return tables_by_name(dict.fromkeys([*TABLES.values(), *declared]))
     except TableSpecError as error:

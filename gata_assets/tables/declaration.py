@@ -6,6 +6,7 @@ Types, bounds, allowed values, uniqueness and descriptions are pandera's own. Th
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
@@ -22,6 +23,7 @@ from gata_assets.tables.spec import (
     EPOCH_MS,
     EPOCH_S,
     ISO_8601,
+    Check,
     ColumnSpec,
     FrameRule,
     InvalidOptional,
@@ -36,7 +38,8 @@ from gata_assets.tables.spec import (
 _INSTANT = pl.Datetime("us", "UTC")
 _PANDERA = ("name", "dtype", "nullable", "unique", "description", "checks")
 _COLUMN_KEYS = {key.name for key in fields(ColumnSpec)} - set(_PANDERA)
-_TABLE_KEYS = {key.name for key in fields(TableSpec)} - {"model", "description", "columns", "frame_rules"}
+_DECLARED = {"name", "declared_by", "description", "unique_together", "columns", "frame_rules"}
+_TABLE_KEYS = {key.name for key in fields(TableSpec)} - _DECLARED
 _TABLE_KINDS: dict[str, Callable[[Any], Any]] = {
     "key": tuple,
     "repetitions": Repetitions,
@@ -47,7 +50,12 @@ _TABLE_KINDS: dict[str, Callable[[Any], Any]] = {
 
 @cache
 def spec_of(model: type[pandera.DataFrameModel]) -> TableSpec:
-    """Read a table's declaration; raises TableSpecError for an invalid one."""
+    """Read the declaration of a table that has raw files; raises TableSpecError for an invalid one."""
+    return _checked(read_model(model))
+
+
+def read_model(model: type[pandera.DataFrameModel]) -> TableSpec:
+    """Read the declaration of any table; raises TableSpecError for unknown metadata."""
     schema = model.to_schema()
     table = str(schema.name)
     columns = []
@@ -68,7 +76,7 @@ def spec_of(model: type[pandera.DataFrameModel]) -> TableSpec:
                 nullable=column.nullable,
                 unique=column.unique,
                 description=column.description or "",
-                checks=tuple(column.checks),
+                checks=tuple(map(check_of, column.checks)),
                 **metadata,
             )
         )
@@ -80,8 +88,22 @@ def spec_of(model: type[pandera.DataFrameModel]) -> TableSpec:
     except ValueError as error:
         raise TableSpecError(f"{table}: Config.metadata: {error}.") from None
     rules = tuple(_frame_rule(table, check) for check in schema.checks)
-    description = schema.description or ""
-    return _checked(TableSpec(model, description, tuple(columns), rules, **{"table": table, **metadata}))
+    description = inspect.cleandoc(model.__doc__ or "")
+    metadata = {"table": table, **metadata}
+    return TableSpec(table, model, description, bool(schema.unique), tuple(columns), rules, **metadata)
+
+
+def check_of(check: pandera.Check) -> Check:
+    """A check of pandera as a value."""
+    limits = {name: value for name, value in (check.statistics or {}).items() if value is not None}
+    if "allowed_values" in limits:
+        limits["allowed_values"] = list(limits["allowed_values"])
+
+    def evaluate(values: pl.LazyFrame, column: str) -> pl.LazyFrame:
+        kept: pl.LazyFrame = check(values, column).check_output
+        return kept
+
+    return Check(str(check.name), limits, evaluate)
 
 
 def row_rule(name: str, expression: pl.Expr) -> Any:
@@ -126,7 +148,9 @@ def tables_by_name(specs: Iterable[TableSpec]) -> dict[str, TableSpec]:
     found: dict[str, TableSpec] = {}
     for spec in specs:
         if spec.table in found:
-            raise TableSpecError(f"two tables are named {spec.table}: {found[spec.table].model} and {spec.model}.")
+            raise TableSpecError(
+                f"two tables are named {spec.table}: {found[spec.table].declared_by} and {spec.declared_by}."
+            )
         found[spec.table] = spec
     ordered: dict[str, TableSpec] = {}
 

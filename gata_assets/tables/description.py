@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import polars as pl
 
@@ -15,6 +13,7 @@ from gata_assets.tables.spec import (
     EPOCH_MS,
     EPOCH_S,
     ISO_8601,
+    Check,
     ColumnSpec,
     InvalidOptional,
     ReferenceMode,
@@ -55,7 +54,7 @@ def describe_table(spec: TableSpec, *, level: int = 1) -> str:
     heading = "#" * level
     parts = [
         f"{heading} {spec.table}",
-        re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(spec.model.__doc__ or "")),
+        re.sub(r"(?<!\n)\n(?!\n)", " ", spec.description),
         _how_rows_count(spec),
         f"{heading}# Columns",
         _table(("column", "type", "null", "values", "description"), map(_curated_row, spec.columns)),
@@ -89,11 +88,11 @@ def describe_values(column: ColumnSpec) -> str:
     return "; ".join(found)
 
 
-def describe_checks(checks: Iterable[Any], *, unique: bool) -> list[str]:
-    """What pandera's checks of a column allow, a text each; a check without a text of its own by its name."""
+def describe_checks(checks: Iterable[Check], *, unique: bool) -> list[str]:
+    """What a column's checks allow, a text each; a check without a text of its own by its name."""
     found = ["unique"] if unique else []
     for check in checks:
-        limits = check.statistics or {}
+        limits = check.limits
         if check.name in _LIMITS:
             found.append(_LIMITS[check.name].format(**limits))
         elif check.name == "isin":
@@ -103,7 +102,7 @@ def describe_checks(checks: Iterable[Any], *, unique: bool) -> list[str]:
         elif check.name == "str_length":
             found.append(_length(limits.get("min_value"), limits.get("max_value")))
         else:
-            found.append(str(check.name))
+            found.append(check.name)
     return found
 
 

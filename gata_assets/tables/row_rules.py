@@ -12,15 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from gata_assets.tables.columns.conversion import convert
-from gata_assets.tables.spec import DAY, ISO_8601, ColumnSpec, InvalidOptional, ReferenceMode, TableSpec
-
-if TYPE_CHECKING:
-    import pandera.polars as pandera
+from gata_assets.tables.spec import DAY, ISO_8601, Check, ColumnSpec, InvalidOptional, ReferenceMode, TableSpec
 
 READABLE_RULE, FITTING_RULE = "row_is_readable", "row_fits_the_columns"
 
@@ -104,7 +101,7 @@ def column_rule_names(spec: TableSpec, column: ColumnSpec) -> tuple[str, ...]:
     """The names of the rules of a column of raw files, without that of a reference."""
     names = [] if column.nullable else [rule_name(spec, column, "given")]
     names += [] if column.dtype == pl.String() else [rule_name(spec, column, "type")]
-    names += [rule_name(spec, column, str(check.name)) for check in column.checks]
+    names += [rule_name(spec, column, check.name) for check in column.checks]
     names += [rule_name(spec, column, "window")] if column.name == spec.event_time else []
     return tuple(dict.fromkeys(names))
 
@@ -148,9 +145,9 @@ def _broken(column: ColumnSpec) -> Iterator[tuple[str, pl.Expr]]:
             if column.nullable:
                 yield "str_length", value.str.len_bytes() == 0
         elif column.nullable or column.dtype != pl.String():
-            yield str(check.name), ~_kept(check, column.name)
+            yield check.name, ~_kept(check, column.name)
         else:
-            yield str(check.name), ~_kept(check, column.name) & given
+            yield check.name, ~_kept(check, column.name) & given
 
 
 def _window_rule(spec: TableSpec, context: RowContext) -> dict[str, pl.Expr]:
@@ -189,18 +186,18 @@ _EXPRESSIONS: dict[str, Callable[[pl.Expr, Mapping[str, Any]], pl.Expr]] = {
 }
 
 
-def check_expression(check: pandera.Check, name: str) -> pl.Expr | None:
+def check_expression(check: Check, name: str) -> pl.Expr | None:
     """An expression that is true for values that keep a check; None for a check that only pandera can evaluate."""
-    expression = _EXPRESSIONS.get(str(check.name))
-    return expression(pl.col(name), check.statistics or {}) if expression else None
+    expression = _EXPRESSIONS.get(check.name)
+    return expression(pl.col(name), check.limits) if expression else None
 
 
-def _kept(check: pandera.Check, name: str) -> pl.Expr:
+def _kept(check: Check, name: str) -> pl.Expr:
     """An expression that is true for values that keep a check; pandera evaluates it if there is no own expression."""
 
     def ask(values: pl.Series) -> pl.Series:
-        kept = check(values.alias(name).to_frame().lazy(), name).check_output
-        return pl.Series(kept.collect().to_series())
+        assert check.evaluate is not None  # noqa: S101 - only a check with an expression may come without pandera
+        return pl.Series(check.evaluate(values.alias(name).to_frame().lazy(), name).collect().to_series())
 
     expression = check_expression(check, name)
     kept = pl.col(name).map_batches(ask, return_dtype=pl.Boolean) if expression is None else expression
@@ -210,7 +207,7 @@ def _kept(check: pandera.Check, name: str) -> pl.Expr:
 
 def asks_for_something(column: ColumnSpec) -> bool:
     """Whether the only required length of a text is at least 1, which means that it must not be empty."""
-    limits = next((check.statistics or {} for check in column.checks if check.name == "str_length"), {})
+    limits = next((check.limits for check in column.checks if check.name == "str_length"), {})
     return limits.get("min_value") == 1 and limits.get("max_value") is None
 
 
@@ -226,7 +223,7 @@ def _type_words(column: ColumnSpec) -> str:
 
 
 def _check_words(column: ColumnSpec, kind: str) -> str:
-    limits = {str(check.name): check.statistics or {} for check in column.checks}
+    limits = {check.name: check.limits for check in column.checks}
     low = _number(limits.get("greater_than_or_equal_to", limits.get("in_range", {})).get("min_value"))
     high = _number(limits.get("less_than_or_equal_to", limits.get("in_range", {})).get("max_value"))
     if kind in ("greater_than_or_equal_to", "less_than_or_equal_to", "in_range") and low and high:

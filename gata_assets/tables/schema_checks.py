@@ -5,20 +5,10 @@ What to do about a broken rule differs by domain: callers pass their advice, by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 import pandera.pandas as pa
 
-from gata_assets.tables.outcomes import Outcome
-
-Advice = Mapping[str, str]
-
-GENERAL_ADVICE: Advice = {
-    "column_in_dataframe": "The table lacks a column: compare it with the documented table",
-    "dtype": "A column's type differs from the documented one: compare the tables",
-}
-_OTHER_ADVICE = "Compare the table with the documented schema"
+from gata_assets.tables.outcomes import GENERAL_ADVICE, Advice, Outcome, explain_rule, passed_all_rules
 
 
 def check_table(schema: pa.DataFrameSchema, table: pd.DataFrame, advice: Advice = GENERAL_ADVICE) -> list[Outcome]:
@@ -41,15 +31,3 @@ def check_table(schema: pa.DataFrameSchema, table: pd.DataFrame, advice: Advice 
             for (column, check), count in broken.items()
         ]
     return [passed_all_rules(str(schema.name), len(table))]
-
-
-def passed_all_rules(table: str, rows: int) -> Outcome:
-    """The outcome of a valid table."""
-    return Outcome(f"every rule of {table}", failed=0, checked=rows, advice="")
-
-
-def explain_rule(column: object, check: str, failed: int, checked: int, advice: Advice = GENERAL_ADVICE) -> Outcome:
-    """The outcome of a column's broken rule, with the advice for pandera's check name."""
-    kind = check.split("(")[0]
-    advised = advice.get(kind, GENERAL_ADVICE.get(kind, _OTHER_ADVICE))
-    return Outcome(rule=f"{column} {check}", failed=failed, checked=checked, advice=f"{advised}.")

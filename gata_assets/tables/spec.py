@@ -1,21 +1,21 @@
 """What a table is, as a value: columns, rules, and how raw files may write them.
 
-`declaration.spec_of` reads it from a pandera model; `row_rules` derives the rules that validate raw rows.
+`declaration.spec_of` reads it from a pandera model; `row_rules` derives the rules that validate raw rows. As JSON it
+comes without pandera, whose import takes as long as reading a million rows, and 75 MB.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
-
-if TYPE_CHECKING:
-    import pandera.polars as pandera
+from msgspec import json
 
 
 class UnknownColumns(StrEnum):
@@ -69,6 +69,15 @@ ISO_8601, DAY, EPOCH_S, EPOCH_MS = "iso8601", "day", "epoch_s", "epoch_ms"
 
 
 @dataclass(frozen=True)
+class Check:
+    """A rule of a column, by pandera's name and limits; `evaluate` is pandera's own check, where it is loaded."""
+
+    name: str
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    evaluate: Callable[[pl.LazyFrame, str], Any] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
 class ColumnSpec:
     """A column: its declaration in pandera and, from `aliases` on, the keys of its metadata.
 
@@ -87,10 +96,10 @@ class ColumnSpec:
 
     name: str
     dtype: pl.DataType
-    nullable: bool
-    unique: bool
-    description: str
-    checks: tuple[pandera.Check, ...]
+    nullable: bool = False
+    unique: bool = False
+    description: str = ""
+    checks: tuple[Check, ...] = ()
     aliases: tuple[str, ...] = ()
     words: Mapping[str, str] = field(default_factory=dict)
     instants: tuple[str, ...] = ()
@@ -109,8 +118,7 @@ class ColumnSpec:
     @property
     def allowed_values(self) -> tuple[Any, ...] | None:
         """The values that it may have, in the model's order; None without such a list."""
-        found = ((check.statistics or {})["allowed_values"] for check in self.checks if check.name == "isin")
-        return next(map(tuple, found), None)
+        return next((tuple(check.limits["allowed_values"]) for check in self.checks if check.name == "isin"), None)
 
 
 @dataclass(frozen=True)
@@ -139,6 +147,9 @@ class TableSpec:
     """A table: its columns and rules, and from `table` on the keys of its Config's metadata.
 
     Attributes:
+        name: its name in pandera.
+        declared_by: its pandera model, or where that is, as `module:Class`.
+        unique_together: whether several columns together are unique, which only pandera checks.
         table: its name in commands and keys; without it the model's name.
         key: the columns that identify a row, where the latest repetition counts.
         event_time: the column of instants that determines a row's event window and day.
@@ -148,8 +159,10 @@ class TableSpec:
         separator: the character between columns of CSV.
     """
 
-    model: type[pandera.DataFrameModel]
+    name: str
+    declared_by: Any
     description: str
+    unique_together: bool
     columns: tuple[ColumnSpec, ...]
     frame_rules: tuple[FrameRule, ...]
     table: str
@@ -160,6 +173,11 @@ class TableSpec:
     unknown_columns: UnknownColumns = UnknownColumns.REFUSE_FILE
     invalid_optional: InvalidOptional = InvalidOptional.REJECT_ROW
     separator: str = ","
+
+    @property
+    def model(self) -> Any:
+        """Its pandera model, which is loaded if needed."""
+        return pkgutil.resolve_name(self.declared_by) if isinstance(self.declared_by, str) else self.declared_by
 
     @cached_property
     def raw_columns(self) -> tuple[ColumnSpec, ...]:
@@ -217,17 +235,46 @@ class TableSpec:
     @cached_property
     def digest(self) -> str:
         """Ten characters that differ if raw rows could be read or validated differently."""
+        left_out = ("name", "declared_by", "description", "unique_together", "columns", "frame_rules")
         identity = [
-            [
-                str(getattr(self, attribute.name))
-                for attribute in fields(self)
-                if attribute.name not in ("model", "columns", "frame_rules")
-            ],
+            [str(getattr(self, key.name)) for key in fields(self) if key.name not in left_out],
             [
                 [str(getattr(column, key.name)) for key in fields(column) if key.name not in ("description", "checks")]
-                + [f"{check.name} {check.statistics}" for check in column.checks]
+                + [f"{check.name} {check.limits}" for check in column.checks]
                 for column in self.columns
             ],
             [f"{rule.name} {rule.expression}" for rule in self.frame_rules],
         ]
         return sha256(repr(identity).encode()).hexdigest()[:10]
+
+
+def tables_as_json(tables: Mapping[str, TableSpec]) -> bytes:
+    """Tables by name as JSON, without defaults; raises TypeError for rules over several columns."""
+
+    def encode(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: encode(item) for key, item in value.items() if item is not None}
+        if isinstance(value, tuple | list):
+            return [encode(item) for item in value]
+        if isinstance(value, pl.DataType):
+            return {"type": type(value).__name__, **encode(vars(value))}
+        if isinstance(value, type):
+            return f"{value.__module__}:{value.__qualname__}"
+        if is_dataclass(value):
+            kept = [key.name for key in fields(value) if key.compare and getattr(value, key.name) != key.default]
+            return encode({name: getattr(value, name) for name in kept})
+        return value
+
+    return json.format(json.encode(encode(tables)))
+
+
+def tables_from_json(content: bytes) -> dict[str, TableSpec]:
+    """The tables of `tables_as_json`, by name."""
+
+    def decode(kind: type, value: Any) -> Any:
+        if kind is not pl.DataType:
+            return value
+        parameters = {key: decode(kind, item) if key == "inner" else item for key, item in value.items()}
+        return getattr(pl, parameters.pop("type"))(**parameters)
+
+    return json.decode(content, type=dict[str, TableSpec], dec_hook=decode)

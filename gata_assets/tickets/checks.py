@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from gata_assets.batches import Window
 from gata_assets.tables import schema_checks
-from gata_assets.tables.outcomes import Outcome
-from gata_assets.tables.schema_checks import Advice
+from gata_assets.tables.outcomes import Advice, Outcome, explain_rule, passed_all_rules
 from gata_assets.tickets.schema import Tickets, TrainingRows
 from gata_assets.tickets.splits import Split
 from gata_assets.tickets.text_groups import largest_test_text, test_quota
@@ -53,8 +52,8 @@ def check_window_of_valid_tickets(tickets: pd.DataFrame, window: Window) -> list
     """Check that tickets from a table that passed the schema checks are inside the window."""
     closed = tickets["closed"].to_numpy(dtype=np.int64)
     outside = int(((closed < window.start) | (closed >= window.end)).sum())
-    inside = schema_checks.explain_rule("closed", "closed_inside_the_window", outside, len(tickets), _ADVICE)
-    return [schema_checks.passed_all_rules(str(Tickets.to_schema().name), len(tickets)), inside]
+    inside = explain_rule("closed", "closed_inside_the_window", outside, len(tickets), _ADVICE)
+    return [passed_all_rules(str(Tickets.to_schema().name), len(tickets)), inside]
 
 
 def check_counts_add_up(label_counts: pd.DataFrame, tickets: pd.DataFrame) -> list[Outcome]:

@@ -17,7 +17,7 @@ from gata_assets.curation.landing import Landing
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.validation import digest_settings
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.storage.local import LocalStore
 from gata_assets.tables.spec import ReferenceMode
 from gata_assets_tests.cli.raw_files.test_ingest import gata, ingest, said, workplace

@@ -23,7 +23,7 @@ from gata_assets.curation.reports import (
 )
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.interactions.schema import INTERACTIONS, TABLES
+from gata_assets.interactions.tables import INTERACTIONS, TABLES
 from gata_assets_tests.cli.raw_files.test_ingest import ingest, said, workplace
 from gata_assets_tests.support.raw_worlds import NOW, curated_rows, curator_of, encode, interaction, item
 from gata_assets_tests.support.stored_datasets import stored_key
@@ -39,13 +39,13 @@ def report_of(name: str, replaces: tuple[str, ...] = (), refused: str | None = N
 
 def write(place: Path, data: str, name: str) -> None:
     """A file of one row by which it is known again."""
-    row = interaction(user_id=name) if data is INTERACTIONS else item(title=name)
+    row = interaction(user_id=name) if data == INTERACTIONS else item(title=name)
     (place / f"{name}.csv").write_bytes(encode([row], "csv"))
 
 
 def counting(curator: Curator, data: str) -> list[str]:
     """The names of the files whose rows stand in curated tables."""
-    if data is INTERACTIONS:
+    if data == INTERACTIONS:
         assert all(made.is_written for made in curator.curate_days(curator.stale_days()))
         return curated_rows(curator)["user_id"].to_list()
     with curator.store.local_copy(stored_key(curator.store, curator.places.curated_items(), "items.parquet")) as path:

@@ -22,7 +22,7 @@ from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.report_store import ReportStore
 from gata_assets.curation.reports import Report
 from gata_assets.errors import DamagedTableError
-from gata_assets.interactions.schema import INTERACTIONS, ITEMS
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS
 from gata_assets.orchestration.runs import Runs
 from gata_assets.settings.model import Settings, parse_settings
 from gata_assets.storage.local import LocalStore

@@ -22,7 +22,7 @@ from gata_assets.definitions import build_definitions
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS
 from gata_assets.interactions.assets.sensor import build_new_files_sensor
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.interactions.schema import INTERACTIONS
+from gata_assets.interactions.tables import INTERACTIONS
 from gata_assets.interactions.windows import interaction_windows
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalStoreResource

@@ -15,7 +15,7 @@ import pytest
 
 from gata_assets.curation.reports import replaced_files, valid_reports
 from gata_assets.errors import DataRuleError
-from gata_assets.interactions.schema import INTERACTIONS
+from gata_assets.interactions.tables import INTERACTIONS
 from gata_assets.storage.objects import ObjectStore
 from gata_assets_tests.support.interleaving import run_in_turns
 from gata_assets_tests.support.raw_worlds import curator_of, interaction, send

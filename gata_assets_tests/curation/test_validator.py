@@ -18,7 +18,7 @@ from gata_assets.curation.landing import Landing
 from gata_assets.curation.staged_partitions import StagedPartitionWriter, read_spans
 from gata_assets.curation.validator import DAMAGED
 from gata_assets.errors import DamagedTableError, DataRuleError, RawFileError
-from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.raw_worlds import (
     NOW,

@@ -30,7 +30,7 @@ from moto.server import ThreadedMotoServer
 from gata_assets.cli.doctor import PROBE_KEY
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import DeleteDeniedError, StoreError
-from gata_assets.interactions.schema import ITEMS
+from gata_assets.interactions.tables import ITEMS
 from gata_assets.settings.model import parse_settings, variable_names
 from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tickets.assets.io_managers import DatasetIOManager

@@ -8,12 +8,25 @@ from gata_assets.cli.main import main
 from gata_assets.definitions import build_definitions
 from gata_assets.settings.model import parse_settings, variable_names
 from gata_assets_tests.docs.pages import DOCS, ROOT
-from gata_assets_tests.reference import COMMAND, PAGES, REFERENCE, checks_page, commands_page, settings_page
+from gata_assets_tests.reference import (
+    COMMAND,
+    PAGES,
+    REFERENCE,
+    TABLES_FILE,
+    checks_page,
+    commands_page,
+    settings_page,
+    tables_file,
+)
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_reference_page_is_current(name: str) -> None:
     assert (REFERENCE / name).read_text() == PAGES[name](), f"out of date: {COMMAND}"
+
+
+def test_the_tables_as_json_are_those_of_the_models() -> None:
+    assert TABLES_FILE.read_bytes() == tables_file(), f"out of date: {COMMAND}"
 
 
 def test_every_command_setting_and_check_is_in_the_reference() -> None:

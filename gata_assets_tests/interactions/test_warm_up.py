@@ -29,7 +29,7 @@ with install_recorder("numba:compile") as compiling:
     import gata_assets_tests.support.sampling_oracle as oracle
     from gata_assets.interactions.curated.merge import curate_interactions
     from gata_assets.curation.validation import validate_block
-    from gata_assets.interactions.schema import TABLES
+    from gata_assets.interactions.tables import TABLES
     from gata_assets.tables.columns.hashing import hash_ids
     from gata_assets.tables.row_rules import RowContext
     from gata_assets.curation.files.formats import RawFormat

@@ -22,7 +22,7 @@ from gata_assets.curation.landing import Landing
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.reports import Report
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tables.manifests import plain_name

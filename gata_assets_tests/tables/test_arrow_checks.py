@@ -16,8 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.tables.arrow_checks import check_arrow_tables, is_provably_valid
+from gata_assets.tables.arrow_checks import check_arrow_tables, keep_every_rule
 from gata_assets.tables.columns.dictionaries import decoded
+from gata_assets.tables.declaration import read_model, row_rule
+from gata_assets.tables.spec import TableSpec
 
 
 class Shelf(pandera.DataFrameModel):
@@ -39,6 +41,7 @@ class Shelf(pandera.DataFrameModel):
 
 
 SCHEMA = Shelf.to_schema()
+SHELF = read_model(Shelf)
 NAN = float("nan")
 A_ROW = ("n", "a", 1, 0.5, 0.0, ["x"])
 
@@ -94,7 +97,7 @@ def broken_rows(table: pa.Table) -> dict[str, int]:
 @pytest.mark.slow
 def test_what_breaks_a_rule_is_counted_as_pandera_counts_it(rows: list[tuple[object, ...]], as_codes: bool) -> None:
     table = table_of(rows, as_codes=as_codes)
-    outcomes = check_arrow_tables(SCHEMA, [table])
+    outcomes = check_arrow_tables(SHELF, [table])
     assert {one.rule: one.failed for one in outcomes if not one.has_passed} == broken_rows(table)
     assert all(one.checked == len(rows) for one in outcomes)
 
@@ -103,7 +106,7 @@ def test_what_breaks_a_rule_is_counted_as_pandera_counts_it(rows: list[tuple[obj
 def test_a_table_that_keeps_every_rule_needs_a_glance_alone(rows: list[tuple[object, ...]], as_codes: bool) -> None:
     table = table_of(rows, as_codes=as_codes)
     assert broken_rows(table) == {}
-    assert is_provably_valid(SCHEMA, table)
+    assert keep_every_rule(SHELF, [table])
 
 
 @pytest.mark.parametrize(
@@ -128,80 +131,94 @@ def test_a_table_that_keeps_every_rule_needs_a_glance_alone(rows: list[tuple[obj
 @pytest.mark.parametrize("at", [0, 2])
 def test_no_glance_passes_a_row_with_a_fault(place: int, fault: object, at: int) -> None:
     rows = [(f"{number}", *A_ROW[1:]) for number in range(3)]
-    assert is_provably_valid(SCHEMA, table_of(rows))
+    assert keep_every_rule(SHELF, [table_of(rows)])
     rows[at] = (*rows[at][:place], fault, *rows[at][place + 1 :])
     for as_codes in (True, False):
         table = table_of(rows, as_codes=as_codes)
-        assert broken_rows(table) and not is_provably_valid(SCHEMA, table)
+        assert broken_rows(table) and not keep_every_rule(SHELF, [table])
 
 
 def test_columns_of_another_name_order_or_type_need_more_than_a_glance() -> None:
     table = table_of([A_ROW])
-    assert not is_provably_valid(SCHEMA, table.rename_columns(["name", "kind", "count", "share", "label", "others"]))
-    assert not is_provably_valid(SCHEMA, table.select(["kind", "name", "count", "share", "label", "names"]))
-    assert not is_provably_valid(SCHEMA, table.set_column(2, "count", pa.array([1], pa.int64())))
-    [outcome] = check_arrow_tables(SCHEMA, [table.set_column(2, "count", pa.array([1], pa.int64()))])
+    assert not keep_every_rule(SHELF, [table.rename_columns(["name", "kind", "count", "share", "label", "others"])])
+    assert not keep_every_rule(SHELF, [table.select(["kind", "name", "count", "share", "label", "names"])])
+    assert not keep_every_rule(SHELF, [table.set_column(2, "count", pa.array([1], pa.int64()))])
+    [outcome] = check_arrow_tables(SHELF, [table.set_column(2, "count", pa.array([1], pa.int64()))])
     assert not outcome.has_passed
 
 
 def test_rows_of_all_pieces_are_counted() -> None:
     pieces = [table_of([A_ROW]), table_of([("m", "c", *A_ROW[2:])]), table_of([("l", "d", *A_ROW[2:]), A_ROW])]
-    [outcome] = check_arrow_tables(SCHEMA, pieces)
+    [outcome] = check_arrow_tables(SHELF, pieces)
     assert (outcome.failed, outcome.checked) == (2, 4)
-    [outcome] = check_arrow_tables(SCHEMA, pieces[:1] * 3)
+    [outcome] = check_arrow_tables(SHELF, pieces[:1] * 3)
     assert outcome.has_passed and outcome.checked == 3
 
 
 def test_values_that_are_in_a_dictionary_only_break_no_rule() -> None:
     table = table_of([A_ROW])
     spare = pa.DictionaryArray.from_arrays(pa.array([1], pa.int32()), pa.array(["c", "a"], pa.large_string()))
-    [outcome] = check_arrow_tables(SCHEMA, [table.set_column(1, "kind", spare)])
+    [outcome] = check_arrow_tables(SHELF, [table.set_column(1, "kind", spare)])
     assert outcome.has_passed
 
 
 def test_a_null_that_is_in_a_dictionary_is_a_null() -> None:
     codes = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), pa.array(["a", None], pa.large_string()))
     table = table_of([("m", *A_ROW[1:]), A_ROW]).set_column(1, "kind", codes)
-    assert not is_provably_valid(SCHEMA, table)
-    [outcome] = check_arrow_tables(SCHEMA, [table])
+    assert not keep_every_rule(SHELF, [table])
+    [outcome] = check_arrow_tables(SHELF, [table])
     assert (outcome.failed, outcome.checked) == (1, 2)
 
 
-def test_values_with_nulls_between_them_are_not_taken_for_ascending() -> None:
-    schema = pandera.DataFrameSchema({"name": pandera.Column(pl.String, unique=True, nullable=True)}, name="names")
-    twice = pa.table({"name": pa.array(["n", None, "n"], pa.large_string())})
-    assert not is_provably_valid(schema, twice)
-    [outcome] = check_arrow_tables(schema, [twice])
+def spec_of_fields(fields: dict[str, Any], **config: object) -> TableSpec:
+    """A table of whole numbers with these fields and this Config."""
+    columns = {name: field or pandera.Field() for name, field in fields.items()}
+    hints = {"__annotations__": dict.fromkeys(columns, pl.Int64)}
+    return read_model(
+        type("Numbers", (pandera.DataFrameModel,), {**hints, **columns, "Config": type("Config", (), config)})
+    )
+
+
+def test_a_value_that_is_there_twice_is_found_between_nulls() -> None:
+    spec = spec_of_fields({"name": pandera.Field(unique=True, nullable=True)})
+    twice = pa.table({"name": [1, None, 1]})
+    assert not keep_every_rule(spec, [twice])
+    [outcome] = check_arrow_tables(spec, [twice])
     assert outcome.failed == 2
 
 
-@pytest.mark.parametrize(
-    "rule", [{"unique": ["one", "other"]}, {"checks": pandera.Check(lambda data: data.lazyframe.select(pl.lit(False)))}]
-)
-def test_a_rule_of_several_columns_needs_more_than_a_glance(rule: dict[str, Any]) -> None:
-    columns = {name: pandera.Column(pl.Int64) for name in ("one", "other")}
+def test_several_columns_that_are_unique_together_are_checked_by_pandera() -> None:
     table = pa.table({"one": [1, 1], "other": [2, 2]})
-    assert is_provably_valid(pandera.DataFrameSchema(columns), table)
-    schema = pandera.DataFrameSchema(columns, **rule)
-    assert not is_provably_valid(schema, table)
-    assert not check_arrow_tables(schema, [table])[0].has_passed
+    assert keep_every_rule(spec_of_fields({"one": None, "other": None}), [table])
+    spec = spec_of_fields({"one": None, "other": None}, unique=["one", "other"])
+    assert not keep_every_rule(spec, [table])
+    assert not check_arrow_tables(spec, [table])[0].has_passed
 
 
-def test_rows_far_apart_are_held_against_each_other_and_those_of_one_rule_are_counted_together() -> None:
+def test_a_rule_over_several_columns_is_checked_by_pandera() -> None:
+    class Pairs(pandera.DataFrameModel):
+        one: int
+        other: int
+        is_less = row_rule("one_is_less", pl.col("one") < pl.col("other"))
+
+    spec, table = read_model(Pairs), pa.table({"one": [1, 3], "other": [2, 2]})
+    assert not keep_every_rule(spec, [table.slice(0, 1)])
+    assert check_arrow_tables(spec, [table.slice(0, 1)])[0].has_passed
+    assert check_arrow_tables(spec, [table])[0].failed == 1
+
+
+def test_rows_far_apart_are_compared_and_those_of_one_rule_are_counted_together() -> None:
     rows = 1 << 19
     table = pa.table({"name": np.arange(rows, dtype=np.int64), "count": np.ones(rows, dtype=np.int64)})
-    names = pandera.Column(pl.Int64, unique=True)
-    counts = pandera.Column(pl.Int64, pandera.Check.ge(1))
+    spec = spec_of_fields({"name": pandera.Field(unique=True), "count": pandera.Field(ge=1)})
+    assert check_arrow_tables(spec, [table])[0].has_passed
     far = np.arange(rows, dtype=np.int64)
     far[-1] = 0
-    [outcome] = check_arrow_tables(
-        pandera.DataFrameSchema({"name": names, "count": counts}), [table.set_column(0, "name", pa.array(far))]
-    )
+    [outcome] = check_arrow_tables(spec, [table.set_column(0, "name", pa.array(far))])
     assert (outcome.failed, outcome.checked) == (2, rows)
     few = np.ones(rows, dtype=np.int64)
     few[[0, -1]] = 0
     [outcome] = check_arrow_tables(
-        pandera.DataFrameSchema({"name": pandera.Column(pl.Int64), "count": counts}),
-        [table.set_column(1, "count", pa.array(few))],
+        spec_of_fields({"name": None, "count": pandera.Field(ge=1)}), [table.set_column(1, "count", pa.array(few))]
     )
     assert (outcome.failed, outcome.checked) == (2, rows)

@@ -13,8 +13,8 @@ from datetime import date
 import polars as pl
 import pyarrow as pa
 
+from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.columns.hashing import hash_ids
-from gata_assets.tables.curated_checks import check_curated
 from gata_assets.tables.outcomes import Outcome
 from gata_assets.tables.spec import Repetitions, TableSpec
 
@@ -61,8 +61,8 @@ def merge_partitions(
     merged = {}
     for day, tables in partitions.items():
         rows, repeated = merge_rows(spec, [pl.DataFrame(pl.from_arrow(table)) for table in tables])
-        outcomes = [*check_curated(spec, rows), *_check_key(spec, rows), *_check_day(spec, rows, day)]
         table = rows.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+        outcomes = [*check_arrow_tables(spec, [table]), *_check_key(spec, rows), *_check_day(spec, rows, day)]
         merged[day] = MergedRows({table_file(spec.table): table}, repeated, outcomes)
     return merged
 

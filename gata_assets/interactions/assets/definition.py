@@ -5,10 +5,9 @@ Curated days and the catalog are written as files land; batches are built from t
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -18,24 +17,11 @@ from gata_assets.interactions.assets.batch_run import InteractionRun
 from gata_assets.interactions.assets.batch_tables import TABLES
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, curation_op
 from gata_assets.interactions.engines.base import (
-    ITEM_FEATURES,
-    NEGATIVE_SAMPLES,
-    RECENT_INTERACTIONS,
-    USER_FEATURES,
-    WITH_FEATURES,
     InteractionEngine,
 )
 from gata_assets.interactions.rules import InteractionRules
-from gata_assets.interactions.schema import (
-    INTERACTIONS,
-    ITEMS,
-    ItemFeatures,
-    NegativeSamples,
-    RecentInteractions,
-    UserFeatures,
-    WithFeatures,
-)
-from gata_assets.interactions.schema import TABLES as CURATED_TABLES
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS, SPECS
+from gata_assets.interactions.tables import TABLES as CURATED_TABLES
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.curated_tables.assets import CuratedAssetRules, build_curated_asset
@@ -44,14 +30,6 @@ from gata_assets.storage.resource import ObjectStoreResource
 
 if TYPE_CHECKING:
     from gata_assets.interactions.curated.curator import Curator
-
-_MODELS: Mapping[str, type[Any]] = {
-    USER_FEATURES: UserFeatures,
-    ITEM_FEATURES: ItemFeatures,
-    RECENT_INTERACTIONS: RecentInteractions,
-    NEGATIVE_SAMPLES: NegativeSamples,
-    WITH_FEATURES: WithFeatures,
-}
 
 
 @dataclass(frozen=True)
@@ -101,7 +79,7 @@ def _build_batches(tenant: str, rules: InteractionAssetRules, options: AssetOpti
         specs=[
             options.table_spec(
                 dg.AssetKey([tenant, name]),
-                _MODELS[name],
+                SPECS[name].model,
                 group=group_of(tenant),
                 deps=[_dep(tenant, source, rules) for source in table.made_from],
                 kinds={rules.engine},

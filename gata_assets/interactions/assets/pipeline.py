@@ -28,8 +28,8 @@ from gata_assets.interactions.datasets import (
     read_stored,
 )
 from gata_assets.interactions.rules import InteractionRules
-from gata_assets.interactions.schema import INTERACTIONS, ITEMS
 from gata_assets.interactions.staleness import Present, batch_status
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS
 from gata_assets.interactions.windows import interaction_windows, windows_from_day_on
 from gata_assets.orchestration.batch_status import BatchStatus, Plan
 from gata_assets.orchestration.failures import BatchFailure

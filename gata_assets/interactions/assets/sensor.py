@@ -10,7 +10,7 @@ import dagster as dg
 
 from gata_assets.curation.policy import CurationRules
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS
-from gata_assets.interactions.schema import INTERACTIONS, TABLES
+from gata_assets.interactions.tables import INTERACTIONS, TABLES
 from gata_assets.orchestration.curated_tables.sensor import WatchedTables, build_files_sensor
 from gata_assets.storage.resource import ObjectStoreResource
 

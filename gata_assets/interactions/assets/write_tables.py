@@ -8,30 +8,17 @@ from functools import cache
 from hashlib import sha256
 
 from gata_assets.curation.layout import TenantLayout
-from gata_assets.interactions import schema
 from gata_assets.interactions.datasets import BatchDataset, StoredTables
 from gata_assets.interactions.engines.base import (
-    ITEM_FEATURES,
-    NEGATIVE_SAMPLES,
-    RECENT_INTERACTIONS,
-    USER_FEATURES,
-    WITH_FEATURES,
     BuiltTables,
 )
+from gata_assets.interactions.tables import SPECS
 from gata_assets.storage.datasets import DatasetWrite
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.manifests import MANIFEST_FILE
 
 WrittenFiles = Mapping[str, Sequence[WrittenFile]]
-
-_MODELS = {
-    USER_FEATURES: schema.UserFeatures,
-    ITEM_FEATURES: schema.ItemFeatures,
-    RECENT_INTERACTIONS: schema.RecentInteractions,
-    NEGATIVE_SAMPLES: schema.NegativeSamples,
-    WITH_FEATURES: schema.WithFeatures,
-}
 
 
 @dataclass(frozen=True)
@@ -86,4 +73,4 @@ def write_tables(
 
 @cache
 def _columns_of(table: str) -> dict[str, str]:
-    return {name: str(column.dtype) for name, column in _MODELS[table].to_schema().columns.items()}
+    return {name: str(kind) for name, kind in SPECS[table].curated_schema.items()}

@@ -11,10 +11,10 @@ from datetime import date
 import numpy as np
 
 from gata_assets.interactions.curated.merge import CuratedDay
-from gata_assets.interactions.schema import INTERACTIONS, TABLES
+from gata_assets.interactions.tables import INTERACTIONS, TABLES
+from gata_assets.tables.arrow_checks import check_arrow_tables, keep_every_rule
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, numbers_of_arrow
-from gata_assets.tables.curated_checks import all_kept, check_curated, keep_every_rule
-from gata_assets.tables.outcomes import Outcome
+from gata_assets.tables.outcomes import Outcome, passed_all_rules
 
 _EPOCH = date(1970, 1, 1)
 _ADVICE = "This is a defect of the curation; please report it."
@@ -28,6 +28,6 @@ def check_curated_interactions(days: Mapping[date, CuratedDay]) -> dict[date, li
     for day, curated in days.items():
         instants = numbers_of_arrow(curated.coded["timestamp"], np.int64)
         outside = int((instants // MICROS_OF_A_DAY != (day - _EPOCH).days).sum())
-        rules = [all_kept(spec, len(instants))] if is_kept else check_curated(spec, curated.interactions)
+        rules = [passed_all_rules(spec.name, len(instants))] if is_kept else check_arrow_tables(spec, [curated.coded])
         outcomes[day] = [*rules, Outcome("timestamp is of the day", outside, len(instants), _ADVICE)]
     return outcomes

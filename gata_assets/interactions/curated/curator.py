@@ -18,7 +18,7 @@ from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, USERS_FIL
 from gata_assets.curation.policy import CurationRules
 from gata_assets.interactions.curated.checks import check_curated_interactions
 from gata_assets.interactions.curated.merge import curate_interactions
-from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.spec import TableSpec
 

@@ -17,14 +17,15 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.interactions.schema import INTERACTION_TYPES, TABLES
+from gata_assets.interactions.rules import InteractionType
+from gata_assets.interactions.tables import TABLES
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, given_of_arrow, numbers_as_arrow, numbers_of_arrow
 from gata_assets.tables.columns.dictionaries import decoded
 from gata_assets.tables.columns.id_encoding import CodedIds, code_ids, order_by, places_of
 
 _EPOCH = date(1970, 1, 1)
 _CONTEXT = tuple(column.name for column in TABLES["interactions"].columns if column.within)
-_TYPES = pl.Series(INTERACTION_TYPES).to_arrow(compat_level=pl.CompatLevel.oldest())
+_TYPES = pl.Series([kind.value for kind in InteractionType]).to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from gata_assets.curation.reports import parts_by_day
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.datasets import digest_days
-from gata_assets.interactions.schema import INTERACTIONS
+from gata_assets.interactions.tables import INTERACTIONS
 from gata_assets.storage.datasets import find_manifest, withdraw
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 

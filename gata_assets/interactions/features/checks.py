@@ -11,7 +11,7 @@ from gata_assets.batches import Window
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.features.tables import FeatureTables
 from gata_assets.interactions.rules import RECENT_INTERACTIONS, InteractionType
-from gata_assets.interactions.schema import ItemFeatures, RecentInteractions, UserFeatures
+from gata_assets.interactions.tables import SPECS
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.outcomes import Outcome
 
@@ -28,17 +28,17 @@ def check_features(tables: FeatureTables, events: EventTable, window: Window) ->
     instants = check_nothing_after_the_batch(tables, window)
     return {
         "user_features": {
-            "user_features_are_valid": check_arrow_tables(UserFeatures.to_schema(), [tables.user_features]),
+            "user_features_are_valid": check_arrow_tables(SPECS["user_features"], [tables.user_features]),
             FEATURES_MATCH_THE_EVENTS: [*check_users_match_the_events(tables, events), *user_ratings],
             NOTHING_AFTER_THE_BATCH: instants[:1],
         },
         "item_features": {
-            "item_features_are_valid": check_arrow_tables(ItemFeatures.to_schema(), [tables.item_features]),
+            "item_features_are_valid": check_arrow_tables(SPECS["item_features"], [tables.item_features]),
             FEATURES_MATCH_THE_EVENTS: [*check_items_match_the_events(tables, events), *item_ratings],
         },
         "recent_interactions": {
             "recent_interactions_are_valid": check_arrow_tables(
-                RecentInteractions.to_schema(), [tables.recent_interactions]
+                SPECS["recent_interactions"], [tables.recent_interactions]
             ),
             FEATURES_MATCH_THE_EVENTS: check_recent_match_the_events(tables, events),
             NOTHING_AFTER_THE_BATCH: instants[1:],

@@ -13,7 +13,7 @@ from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling.coverage import SAMPLING_BUG, check_coverage
 from gata_assets.interactions.sampling.evidence import Evidence, expected_draws, gather_evidence, weigh_items
 from gata_assets.interactions.sampling.samples import SampledRows
-from gata_assets.interactions.schema import NegativeSamples
+from gata_assets.interactions.tables import SPECS
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.outcomes import Outcome
 
@@ -51,7 +51,7 @@ def check_negative_samples(
     evidence = gather_evidence(events, rows, first=first, is_available=is_available, rules=rules, threads=threads)
     weights = weigh_items(np.bincount(events.item[first:], minlength=len(events.items)), is_available, rules)
     return {
-        "negative_samples_are_valid": check_arrow_tables(NegativeSamples.to_schema(), split_rows(rows)),
+        "negative_samples_are_valid": check_arrow_tables(SPECS["negative_samples"], split_rows(rows)),
         **check_samples(evidence, weights, reported_shortfall=rows.numbers["shortfall"]),
         NOTHING_AFTER_THE_BATCH: check_times([events.timestamp], end, evidence),
     }

@@ -6,6 +6,7 @@ Columns are dictionaries: a user's or item's value is stored once per piece, and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -16,9 +17,14 @@ from numpy.typing import NDArray
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.features.events import renumber
 from gata_assets.interactions.sampling.samples import SampledRows
-from gata_assets.interactions.schema import ItemFeatures, UserFeatures
+from gata_assets.interactions.tables import SPECS
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.outcomes import Outcome
+
+_USERS = replace(
+    SPECS["user_features"],
+    columns=tuple(column for column in SPECS["user_features"].columns if column.name != "recent_items"),
+)
 
 
 class JoinedRows:
@@ -65,12 +71,12 @@ class JoinedRows:
 
 def check_features_of_users(users: pa.Table) -> list[Outcome]:
     """Check against UserFeatures without `recent_items`."""
-    return check_arrow_tables(UserFeatures.to_schema().remove_columns(["recent_items"]), [users])
+    return check_arrow_tables(_USERS, [users])
 
 
 def check_features_of_items(items: pa.Table) -> list[Outcome]:
     """Check against ItemFeatures."""
-    return check_arrow_tables(ItemFeatures.to_schema(), [items])
+    return check_arrow_tables(SPECS["item_features"], [items])
 
 
 def _columns(table: pa.Table) -> Sequence[tuple[str, pa.ChunkedArray]]:

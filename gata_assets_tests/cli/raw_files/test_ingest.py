@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from gata_assets.cli.main import main
 from gata_assets.curation.files.columns import match_columns
-from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.sandbox.sample_interactions import SampleShop, generate_interactions, generate_items
 from gata_assets.settings.model import variable_names
 from gata_assets.storage.resource import LocalStoreResource

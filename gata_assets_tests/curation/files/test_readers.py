@@ -26,7 +26,7 @@ from gata_assets.curation.files.formats import RawFormat, parse_format
 from gata_assets.curation.files.raw_block import RAGGED, READABLE, UNREADABLE, RawBlock
 from gata_assets.curation.files.readers import read_blocks
 from gata_assets.errors import RawFileError
-from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.tables.columns.conversion import convert
 from gata_assets.tables.declaration import mapped
 from gata_assets.tables.spec import RawMapping, TableSpec, UnknownColumns

@@ -20,7 +20,7 @@ from gata_assets.curation.landing import Landing
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.engines.base import BuiltTables, CuratedWindow, InteractionEngine
-from gata_assets.interactions.schema import INTERACTIONS, ITEMS
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalStoreResource, ObjectStoreResource
 from gata_assets_tests.interactions.assets.test_batch_run import (

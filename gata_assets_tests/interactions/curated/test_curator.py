@@ -28,7 +28,7 @@ from gata_assets.errors import DamagedTableError, StoreError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.merge import curate_interactions
 from gata_assets.interactions.rules import InteractionType
-from gata_assets.interactions.schema import INTERACTIONS, ITEMS, TABLES
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.storage.objects import Version
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.s3 import S3StoreResource

@@ -13,7 +13,7 @@ import pytest
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.status import CuratedLayer
-from gata_assets.interactions.schema import INTERACTIONS, ITEMS
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS
 from gata_assets_tests.support.raw_worlds import curate_day, curator_of, interaction, item, send
 from gata_assets_tests.support.stored_datasets import stored_key
 

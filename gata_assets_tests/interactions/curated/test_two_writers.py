@@ -19,7 +19,7 @@ from gata_assets.batches import Window
 from gata_assets.errors import ConflictError, StoreError
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.interactions.curated.reader import read_catalogue, read_events
-from gata_assets.interactions.schema import ITEMS
+from gata_assets.interactions.tables import ITEMS
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.interactions.assets.test_batch_run import (

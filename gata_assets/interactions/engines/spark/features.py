@@ -44,7 +44,7 @@ from gata_assets.interactions.features.checks import FEATURES_MATCH_THE_EVENTS, 
 from gata_assets.interactions.features.events import EventTable, Ids
 from gata_assets.interactions.features.tables import FeatureTables, ItemCounts, make_item_features, make_user_tables
 from gata_assets.interactions.rules import InteractionType
-from gata_assets.interactions.schema import ItemFeatures
+from gata_assets.interactions.tables import SPECS
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.columns.hashing import hash_ids
 from gata_assets.tables.outcomes import Outcome
@@ -157,7 +157,7 @@ def check_items(items: pa.Table, totals: WindowTotals, pairs: int) -> dict[str, 
     users = items["unique_users"].to_numpy().astype(np.int64)
     averages = items["avg_rating"]
     return {
-        "item_features_are_valid": check_arrow_tables(ItemFeatures.to_schema(), [items]),
+        "item_features_are_valid": check_arrow_tables(SPECS["item_features"], [items]),
         FEATURES_MATCH_THE_EVENTS: [
             equal(
                 "every item with an interaction has a row", int((interactions > 0).sum()), totals.items, unit="items"

@@ -49,7 +49,7 @@ from gata_assets.interactions.sampling.join import JoinedRows, check_features_of
 from gata_assets.interactions.sampling.negatives import gather_histories, sample_negatives
 from gata_assets.interactions.sampling.positives import choose_positives
 from gata_assets.interactions.sampling.samples import SampledRows
-from gata_assets.interactions.schema import NegativeSamples
+from gata_assets.interactions.tables import SPECS
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.outcomes import Outcome
 
@@ -129,7 +129,7 @@ class SampleKernel:
             part,
             {
                 NEGATIVE_SAMPLES: {
-                    "negative_samples_are_valid": check_arrow_tables(NegativeSamples.to_schema(), split_rows(rows)),
+                    "negative_samples_are_valid": check_arrow_tables(SPECS["negative_samples"], split_rows(rows)),
                     NOTHING_AFTER_THE_BATCH: check_times([events.timestamp], self.end, evidence),
                 },
                 WITH_FEATURES: {WITH_FEATURES_ARE_VALID: check_features_of_users(users)},
