@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from typing import Any, TypeVar, cast
 
 import numba as nb
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCacheLocator
+from numba.np import linalg
 
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 
@@ -26,6 +28,22 @@ def compiled(loop: Loop) -> Loop:
     except RuntimeError:  # numba found no writable cache directory
         dispatcher._cache = _ReadOnlyCache(loop)  # type: ignore[no-untyped-call]
     return cast(Loop, dispatcher)
+
+
+def _leave_out_linear_algebra() -> None:
+    """Keep numba from importing SciPy for loops with linear algebra, which there are none of: 0.14 s and 17 MB."""
+
+    def has_no_blas() -> None:
+        raise ImportError("linear algebra is left out")
+
+    find_blas, linalg.ensure_blas = linalg.ensure_blas, has_no_blas
+    try:
+        import_module("numba.np.arraymath")
+    finally:
+        linalg.ensure_blas = find_blas
+
+
+_leave_out_linear_algebra()
 
 
 class _BesideTheSource(InTreeCacheLocator):
