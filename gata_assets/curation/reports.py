@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
+import msgspec
+
 from gata_assets.errors import DamagedTableError, DataRuleError
 from gata_assets.tables.outcomes import Outcome
 
@@ -95,23 +97,7 @@ class Report:
         """From JSON, including that of the previous release; raises DamagedTableError for anything else."""
         try:
             found = json.loads(content)
-            found = found if "report_version" in found else _renamed(found)
-            quarantine = found["quarantine"]
-            return cls(
-                table=str(found["table"]),
-                file_id=found["file_id"],
-                raw_key=found["raw_key"],
-                landed_at=datetime.fromisoformat(found["landed_at"]),
-                rules=found["rules"],
-                rows=found["rows"],
-                parts=tuple(_part(part) for part in found["parts"]),
-                quarantine=_part(quarantine) if quarantine else None,
-                rejected_by_rule=dict(found["rejected_by_rule"]),
-                unknown_by_rule=dict(found["unknown_by_rule"]),
-                discarded_by_rule=dict(found["discarded_by_rule"]),
-                refused=found["refused"],
-                replaces=tuple(found["replaces"]),
-            )
+            return msgspec.convert(found if "report_version" in found else _renamed(found), cls)
         except (ValueError, KeyError, TypeError, AttributeError):
             raise DamagedTableError(
                 f"{place} is not a complete report of this project: remove it, and the file is validated again."
@@ -128,12 +114,6 @@ def _renamed(found: Mapping[str, Any]) -> dict[str, Any]:
         "unknown_by_rule": unknown,
         "discarded_by_rule": {},
     }
-
-
-def _part(found: Mapping[str, Any]) -> StagedPart:
-    spans = tuple(Span(int(start), int(size)) for start, size in found["spans"])
-    day = date.fromisoformat(found["day"]) if found["day"] else None
-    return StagedPart(str(found["key"]), int(found["rows"]), str(found["sha256"]), day, spans)
 
 
 def replaced_files(reports: Iterable[Report]) -> dict[str, str]:
@@ -214,16 +194,6 @@ def supersede(new: Report, olds: Sequence[str], reports: Iterable[Report]) -> li
         if new.file_id in report.replaces
     ]
     return [*freed, replace(new, replaces=tuple(dict.fromkeys((*new.replaces, *olds))))]
-
-
-def parts_by_day(reports: Iterable[Report]) -> dict[date, list[StagedPart]]:
-    """The parts that count of a table curated by day, by day and in order."""
-    days: dict[date, list[StagedPart]] = {}
-    for report in valid_reports(reports):
-        for part in report.parts:
-            if part.day:
-                days.setdefault(part.day, []).append(part)
-    return {day: sorted(parts) for day, parts in sorted(days.items())}
 
 
 def check_no_row_is_lost(reports: Iterable[Report], stored_rows: Mapping[StagedPart, int]) -> list[Outcome]:

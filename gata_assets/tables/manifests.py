@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+import msgspec
+
 from gata_assets.batches import Window
 from gata_assets.errors import ManifestVersionError
 from gata_assets.tables.outcomes import Outcome
@@ -135,16 +137,7 @@ def notes_of(content: bytes) -> Mapping[str, Any]:
 
 def _decode(found: Mapping[str, Any]) -> Manifest:
     details = {name: value for name, value in found.items() if name not in (*_OWN_FIELDS, *_NOTES)}
-    files = {str(name): _entry(entry, "bytes") for name, entry in found["files"].items()}
-    return Manifest(
-        str(found["kind"]),
-        files,
-        dict(found["schema"]),
-        dict(found["settings"]),
-        dict(found["made_from"]),
-        str(found["code_version"]),
-        details,
-    )
+    return msgspec.convert({name: found[name] for name in _OWN_FIELDS[1:]} | {"details": details}, Manifest)
 
 
 def _decode_before(found: Mapping[str, Any], content: bytes) -> Manifest | None:

@@ -8,7 +8,6 @@ from datetime import date
 from functools import cached_property
 
 from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE
-from gata_assets.curation.reports import parts_by_day
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.datasets import digest_days
@@ -94,7 +93,7 @@ class CuratedLayer:
             read = map_in_order(lambda day: self._read(day, is_due=day in due), unknown, SMALL_CALLS_AT_ONCE)
             self._found.update(zip(unknown, read, strict=True))
         if self._staged is None:
-            self._staged = frozenset(parts_by_day(self.curator.reports(INTERACTIONS)))
+            self._staged = frozenset(day for day in self.curator.parts(INTERACTIONS) if day)
         return StoredDays(self.places.tenant, tuple(self._found[day] for day in days), self._staged)
 
     @cached_property
