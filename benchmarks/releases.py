@@ -19,8 +19,8 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from benchmarks.curation import write_interactions
 from benchmarks.harness import BATCH, PROJECT, Cell, Table, as_markdown
+from benchmarks.interactions.curation import write_interactions
 from benchmarks.processes import IMAGE_VARIABLES, Run, run_command
 from benchmarks.servers import postgres
 from benchmarks.tickets import make_tickets
@@ -39,9 +39,11 @@ make_interactions(Path(sys.argv[1]), Size(count, max(count // 50, 1), 50_000), s
 """
 _MAKE_PAIRS = """
 import sys
+from importlib import import_module
 from pathlib import Path
 import numpy as np
-from benchmarks.sampling import make_pairs, write_curated
+sampling = import_module(sys.argv.pop())
+make_pairs, write_curated = sampling.make_pairs, sampling.write_curated
 folder, users, items, count = Path(sys.argv[1]), *map(int, sys.argv[2:])
 met = make_pairs(users, items, count)
 np.save(folder / "pairs.npy", np.stack(met))
@@ -61,6 +63,11 @@ class Checkout:
         ours = {"PYTHONPATH": str(self.path), "PYTHONSAFEPATH": "1", **IMAGE_VARIABLES}
         command = [str(self.path / ".venv" / "bin" / "python"), *arguments]
         return run_command(command, directory=directory or self.path, variables={**ours, **variables})
+
+    def module(self, name: str) -> str:
+        """The module of its benchmarks of that name, whatever folder it is in."""
+        [path] = (self.path / "benchmarks").rglob(f"{name}.py")
+        return ".".join(path.relative_to(self.path).with_suffix("").parts)
 
     def gata(self, *arguments: str, directory: Path, **variables: str) -> Run:
         """Run this checkout's `gata` in a directory."""
@@ -216,7 +223,7 @@ def _postgres_of_tickets(_folder: Path) -> AbstractContextManager[str]:
 def _extract(kind: str) -> Callable[[Checkout, Path, int, str], Run]:
     def run(checkout: Checkout, folder: Path, times: int, served: str) -> Run:
         arguments = (kind, served, str(_DAYS), str(times))
-        done = checkout.run(str(PROJECT / "benchmarks" / "read_tickets.py"), *arguments, directory=folder)
+        done = checkout.run(str(PROJECT / "benchmarks" / "tickets" / "read_tickets.py"), *arguments, directory=folder)
         if int(done.stdout) != times * _TICKETS:
             raise RuntimeError(f"{checkout.path} read {done.stdout.strip()} tickets in place of {times * _TICKETS}")
         return done
@@ -230,7 +237,7 @@ def _make_interactions(checkout: Checkout, folder: Path, size: int) -> None:
 
 def _features(checkout: Checkout, folder: Path, _size: int, _served: str) -> Run:
     with _empty(folder / "made-engine"):
-        return checkout.run("-m", "benchmarks.feature_makers", "engine", str(folder))
+        return checkout.run("-m", checkout.module("feature_makers"), "engine", str(folder))
 
 
 def _users_and_items(pairs: int) -> tuple[str, str]:
@@ -238,12 +245,12 @@ def _users_and_items(pairs: int) -> tuple[str, str]:
 
 
 def _make_pairs(checkout: Checkout, folder: Path, size: int) -> None:
-    checkout.run("-c", _MAKE_PAIRS, str(folder), *_users_and_items(size), str(size))
+    checkout.run("-c", _MAKE_PAIRS, str(folder), *_users_and_items(size), str(size), checkout.module("sampling"))
 
 
 def _negatives(mode: str) -> Callable[[Checkout, Path, int, str], Run]:
     return lambda checkout, folder, size, _served: checkout.run(
-        "-m", "benchmarks.sampling", mode, str(folder), *_users_and_items(size)
+        "-m", checkout.module("sampling"), mode, str(folder), *_users_and_items(size)
     )
 
 
@@ -255,7 +262,7 @@ def _make_csv(_checkout: Checkout, folder: Path, size: int) -> None:
 def _curate(checkout: Checkout, folder: Path, _size: int, _served: str) -> Run:
     files = (str(folder / "interactions.csv"), str(folder / "warm.csv"))
     with _empty(folder / "target") as target:
-        return checkout.run("-m", "benchmarks.curation_paths", "ours", *files, str(target))
+        return checkout.run("-m", checkout.module("curation_paths"), "ours", *files, str(target))
 
 
 def _ingest(checkout: Checkout, folder: Path, size: int, _served: str) -> Run:

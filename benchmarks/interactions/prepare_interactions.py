@@ -13,9 +13,9 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from benchmarks.curation import write_interactions
-from benchmarks.curation_paths import END
 from benchmarks.harness import Cell, Goal, Result, Table
+from benchmarks.interactions.curation import write_interactions
+from benchmarks.interactions.curation_paths import END
 from benchmarks.processes import IMAGE_VARIABLES, Run, run_gata
 from gata_assets.batches import Batch
 from gata_assets.interactions.warm_up import warm_up

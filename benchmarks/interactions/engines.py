@@ -20,9 +20,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.feature_makers import TENANT, WINDOW
 from benchmarks.harness import Cell, Machine, Result, Table, timed
 from benchmarks.interactions import Size, make_interactions
+from benchmarks.interactions.feature_makers import TENANT, WINDOW
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.interactions.engines.base import CuratedWindow, InteractionEngine
 from gata_assets.interactions.engines.polars import PolarsEngine
@@ -156,7 +156,7 @@ def _describe(polars: Growth, spark: Growth, memory_gib: float) -> str:
 
 def _measure(engine: str, folder: Path, limit: float) -> Measured | None:
     """Measure in a process; None if it exceeded the limit and was stopped with its children."""
-    command = [sys.executable, "-m", "benchmarks.interaction_engines", engine, str(folder)]
+    command = [sys.executable, "-m", "benchmarks.interactions.engines", engine, str(folder)]
     peak, deadline = 0, time.monotonic() + limit
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True

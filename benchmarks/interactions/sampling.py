@@ -79,7 +79,7 @@ def run(*, quick: bool) -> Result:
         folder = Path(directory)
         write_curated(positives, users, items, folder)
         np.save(folder / "pairs.npy", np.stack(positives))
-        ours = [sys.executable, "-m", "benchmarks.sampling"]
+        ours = [sys.executable, "-m", "benchmarks.interactions.sampling"]
         size = [str(users), str(items)]
         peaks = {}
         for mode in ("memory", "parquet"):

@@ -20,10 +20,10 @@ from tempfile import TemporaryDirectory
 
 import pyarrow.parquet as pq
 
-from benchmarks.backfill_report import describe
 from benchmarks.harness import PROJECT, Result
 from benchmarks.processes import run_command
 from benchmarks.servers import counting_data_api, postgres
+from benchmarks.tickets.backfill_report import describe
 from gata_assets.batches import Batch, batches_between, parse_batch_id
 from gata_assets.sandbox.sample_tickets import generate_tickets
 from gata_assets.tickets.rules import SAMPLE_FALLBACK_LABEL
@@ -206,7 +206,7 @@ def _variables_of_sqlite(path: Path) -> dict[str, str]:
 
 
 def _embedded(path: Path, directory: Path) -> Source:
-    counted = str(Path(__file__).with_name("counted_gata.py"))
+    counted = str(PROJECT / "benchmarks" / "counted_gata.py")
     aside = directory / "statements.txt"
 
     def measure(arguments: Sequence[str], variables: Mapping[str, str]) -> Measured:

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from benchmarks.curation_paths import END, TYPES
 from benchmarks.harness import PROJECT, Cell, Goal, Result, Table
+from benchmarks.interactions.curation_paths import END, TYPES
 from benchmarks.processes import IMAGE_VARIABLES, run_command
 
 _DAYS = 90
@@ -117,7 +117,7 @@ class _Figures(NamedTuple):
 def _measure(name: str, source: Path, rows: int, warm: Path, place: Path) -> _Figures:
     """Rows per second by the contender's wall-clock and CPU time, and its process's peak memory in MB."""
     with tempfile.TemporaryDirectory(dir=place) as target:
-        command = [sys.executable, "-m", "benchmarks.curation_paths", name, str(source), str(warm), target]
+        command = [sys.executable, "-m", "benchmarks.interactions.curation_paths", name, str(source), str(warm), target]
         done = run_command(command, directory=PROJECT, variables=IMAGE_VARIABLES)
     seconds, cpu_seconds = map(float, done.stdout.split())
     return _Figures(rows / seconds, rows / cpu_seconds, done.peak_bytes / 1e6)

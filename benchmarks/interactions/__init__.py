@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from benchmarks.feature_makers import CATALOGUE_FILE, DAYS, PLAIN_FILE, TENANT, WINDOW
+from benchmarks.interactions.feature_makers import CATALOGUE_FILE, DAYS, PLAIN_FILE, TENANT, WINDOW
 from gata_assets.curation.layout import (
     INTERACTIONS_FILE,
     ITEMS_FILE,

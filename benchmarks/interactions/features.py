@@ -125,7 +125,7 @@ def _run_in_turns(folder: Path, makers: tuple[str, ...], times: int) -> dict[str
         if perf_counter() - started > _MAX_SECONDS:
             break
         for name, done in runs.items():
-            command = [sys.executable, "-m", "benchmarks.feature_makers", name, str(folder)]
+            command = [sys.executable, "-m", "benchmarks.interactions.feature_makers", name, str(folder)]
             done.append(run_command(command, directory=PROJECT, variables=IMAGE_VARIABLES))
     return runs
 

@@ -1,8 +1,8 @@
 """Contenders that build the three feature tables, Parquet to Parquet, each run as a process.
 
-`python -m benchmarks.feature_makers NAME FOLDER`: ours reads the folder's curated days, the others its plain files with
-ids as strings. The others are written idiomatically and do only what is necessary: ties in time keep their order, and
-no table is checked.
+`python -m benchmarks.interactions.feature_makers NAME FOLDER`: ours reads the folder's curated days, the others its
+plain files with ids as strings. The others are written idiomatically and do only what is necessary: ties in time keep
+their order, and no table is checked.
 """
 
 from __future__ import annotations

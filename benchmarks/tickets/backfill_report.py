@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from benchmarks.harness import Cell, Goal, Result, Table
 
 if TYPE_CHECKING:
-    from benchmarks.backfill import Bench, Pair
+    from benchmarks.tickets.backfill import Bench, Pair
 
 _GOAL_CALLS = 50
 _GOAL_TIME = 20
