@@ -6,6 +6,7 @@ a zero denominator is null. Instants are UTC, in microseconds.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Annotated
 
 import pandera.polars as pa
@@ -205,49 +206,19 @@ class NegativeSamples(pa.DataFrameModel):
         ordered = True
 
 
-def _as_in(table: type[pa.DataFrameModel], column: str) -> str:
-    """The description of another table's column, with the table's name."""
-    schema = table.to_schema()
-    return f"As in {schema.name}: {schema.columns[column].description}"
-
-
-class WithFeatures(pa.DataFrameModel):
+class WithFeatures(NegativeSamples):
     """The rows of negative_samples in their order, each with the features of its user and of its item."""
 
-    user_id: str = pa.Field(description="The user.")
-    item_id: str = pa.Field(description="The item.")
-    label: pl.Float32 = pa.Field(isin=(0.0, 1.0), description=_as_in(NegativeSamples, "label"))
-    sampling_probability: float = pa.Field(
-        nullable=True, gt=0, le=1, description=_as_in(NegativeSamples, "sampling_probability")
-    )
-    user_total_interactions: pl.UInt32 = pa.Field(ge=1, description=_as_in(UserFeatures, "total_interactions"))
-    user_unique_items: pl.UInt32 = pa.Field(ge=1, description=_as_in(UserFeatures, "unique_items"))
-    user_avg_rating: float = pa.Field(nullable=True, ge=1, le=5, description=_as_in(UserFeatures, "avg_rating"))
-    user_last_interaction: Instant = pa.Field(description=_as_in(UserFeatures, "last_interaction"))
-    user_days_active: pl.UInt32 = pa.Field(ge=1, description=_as_in(UserFeatures, "days_active"))
-    user_interactions_per_day: float = pa.Field(ge=1, description=_as_in(UserFeatures, "interactions_per_day"))
-    user_num_views: pl.UInt32 = pa.Field(description=_as_in(UserFeatures, "num_views"))
-    user_num_clicks: pl.UInt32 = pa.Field(description=_as_in(UserFeatures, "num_clicks"))
-    user_num_purchases: pl.UInt32 = pa.Field(description=_as_in(UserFeatures, "num_purchases"))
-    user_num_likes: pl.UInt32 = pa.Field(description=_as_in(UserFeatures, "num_likes"))
-    user_num_add_to_carts: pl.UInt32 = pa.Field(description=_as_in(UserFeatures, "num_add_to_carts"))
-    user_num_dislikes: pl.UInt32 = pa.Field(description=_as_in(UserFeatures, "num_dislikes"))
-    user_conversion_rate: float = pa.Field(ge=0, le=1, description=_as_in(UserFeatures, "conversion_rate"))
-    item_total_interactions: pl.UInt32 = pa.Field(description=_as_in(ItemFeatures, "total_interactions"))
-    item_unique_users: pl.UInt32 = pa.Field(description=_as_in(ItemFeatures, "unique_users"))
-    item_avg_rating: float = pa.Field(nullable=True, ge=1, le=5, description=_as_in(ItemFeatures, "avg_rating"))
-    item_popularity_score: float = pa.Field(
-        nullable=True, ge=0, le=1, description=_as_in(ItemFeatures, "popularity_score")
-    )
-    item_engagement_score: float = pa.Field(
-        nullable=True, ge=0, le=5, description=_as_in(ItemFeatures, "engagement_score")
-    )
-    item_purchase_rate: float = pa.Field(nullable=True, ge=0, le=1, description=_as_in(ItemFeatures, "purchase_rate"))
-    item_click_through_rate: float = pa.Field(
-        nullable=True, ge=0, description=_as_in(ItemFeatures, "click_through_rate")
-    )
-    item_category: str = pa.Field(nullable=True, description=_as_in(ItemFeatures, "category"))
-    item_price: float = pa.Field(nullable=True, description=_as_in(ItemFeatures, "price"))
+    @classmethod
+    def to_schema(cls) -> pa.DataFrameSchema:
+        """The columns of negative_samples, and those of both feature tables but ids and `recent_items`."""
+        added = {}
+        for prefix, features in (("user_", UserFeatures.to_schema()), ("item_", ItemFeatures.to_schema())):
+            for name, declared in features.columns.items():
+                if name not in ("user_id", "item_id", "recent_items"):
+                    added[prefix + name] = column = deepcopy(declared)
+                    column.description = f"As in {features.name}: {column.description}"
+        return super().to_schema().add_columns(added)
 
     class Config:
         """Exactly these columns, in this order."""
