@@ -36,7 +36,7 @@ def ours(source: Path, target: Path, *, is_curated: bool = True) -> None:
     report = curator.validate(key)
     assert report.valid + report.rejected == report.rows
     if is_curated:
-        assert all(day.is_written for day in curator.curate_days(curator.stale_days()))
+        assert all(day.is_written for day in curator.curate(INTERACTIONS, curator.stale(INTERACTIONS)))
 
 
 def ours_validated(source: Path, target: Path) -> None:

@@ -64,7 +64,7 @@ def run(
     now = datetime.now(UTC)
     curator = open_curator(settings, TENANT, now if last <= now.date() else datetime.combine(last, time(), UTC))
     items = _ingest(curator, ITEMS, generate_items(shop))
-    curator.refresh_catalogue()
+    curator.refresh(ITEMS)
     interactions = _ingest(curator, INTERACTIONS, generate_interactions(shop, since, last))
     for what, report in (("items", items), (f"interactions from {since} to {last}", interactions)):
         rejected = f"{report.rejected:,} rejected rows in quarantine"

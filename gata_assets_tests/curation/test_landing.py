@@ -115,7 +115,7 @@ def test_neither_items_that_come_nor_another_day_make_files_outdated(rules: Cura
     for day in range(1, 4):
         curator = curator_of(tmp_path / "store", rules=rules, now=NOW + timedelta(days=day))
         send(curator, [item(item_id=f"i{day}")], tmp_path / "in", data=ITEMS)
-        curator.refresh_catalogue()
+        curator.refresh(ITEMS)
         send(curator, [interaction(user_id=f"u{day}")], tmp_path / "in")
     for data in TABLES:
         assert len(curator.reports(data)) == 3

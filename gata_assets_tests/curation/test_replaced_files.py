@@ -46,7 +46,7 @@ def write(place: Path, data: str, name: str) -> None:
 def counting(curator: Curator, data: str) -> list[str]:
     """The names of the files whose rows stand in curated tables."""
     if data == INTERACTIONS:
-        assert all(made.is_written for made in curator.curate_days(curator.stale_days()))
+        assert all(made.is_written for made in curator.curate(INTERACTIONS, curator.stale(INTERACTIONS)))
         return curated_rows(curator)["user_id"].to_list()
     with curator.store.local_copy(stored_key(curator.store, curator.places.curated_items(), "items.parquet")) as path:
         return pl.read_parquet(path)["title"].to_list()

@@ -81,7 +81,7 @@ def test_items_are_validated_by_their_rules(tmp_path: Path) -> None:
         ["price_is_a_number"],
         ["available_at_is_iso_8601"],
     ]
-    assert curator.curate_items().rows == 2
+    assert next(curator.curate(ITEMS, [None])).rows == 2
     assert curator.known_keys(ITEMS, "item_id").to_list() == ["i1", "i2"]
 
 
@@ -92,10 +92,10 @@ def test_an_item_that_the_catalogue_lacks_is_counted_or_rejected_and_replayed_wh
     report = send(strict, rows, tmp_path / "in")
     assert (report.valid, report.rejected_by_rule) == (0, {"item_is_known": 2})
     send(strict, [item()], tmp_path / "in", data=ITEMS, name="items.csv")
-    strict.refresh_catalogue()
+    strict.refresh(ITEMS)
     again = strict.validate(report.raw_key)
     assert (again.valid, again.rejected, again.landed_at) == (1, 1, report.landed_at)
-    assert strict.stale_days() == [DAY]
+    assert strict.stale(INTERACTIONS) == [DAY]
 
 
 def test_new_items_are_known_to_interactions_that_came_with_them(tmp_path: Path) -> None:
@@ -190,14 +190,14 @@ def test_a_file_of_many_days_becomes_one_object_of_which_a_day_is_read_by_itself
 def test_rows_are_validated_by_no_catalog_of_another_writing_than_its_manifest(is_table: bool, tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store", rules=STRICT)
     send(curator, [item()], tmp_path / "in", data=ITEMS)
-    curator.refresh_catalogue()
-    assert not curator.is_catalogue_due()
+    curator.refresh(ITEMS)
+    assert not curator.is_due(ITEMS)
     buffer = io.BytesIO()
     pl.DataFrame({"item_id": ["another"]}).write_parquet(buffer)
     key = stored_key(curator.store, "acme/curated/items/", "items.parquet")
     curator.store.write(key, buffer.getvalue() if is_table else b"no table")
     later = curator_of(tmp_path / "store", rules=STRICT)
-    later.refresh_catalogue()
+    later.refresh(ITEMS)
     assert send(later, [interaction()], tmp_path / "in").rejected == 0
 
 
@@ -207,7 +207,7 @@ def test_a_staged_object_that_is_cut_off_anywhere_counts_as_lost_rows(share: flo
     report = send(curator, [interaction(user_id=f"u{number}") for number in range(500)], tmp_path / "in")
     content = curator.store.read(report.parts[0].key)
     curator.store.write(report.parts[0].key, content[: int(len(content) * share)])
-    [made] = curator.curate_days(report.days)
+    [made] = curator.curate(INTERACTIONS, report.days)
     assert [one.failed for one in broken(made.outcomes["no_row_is_lost"])] == [500]
 
 
@@ -222,7 +222,11 @@ def test_one_changed_byte_of_what_was_staged_counts_as_lost_rows(data: str, tmp_
         curator.store.write(part.key, content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
         with pytest.raises((DamagedTableError, *DAMAGED)):
             curator.read_staged(part)
-    made = curator.curate_items() if data == ITEMS else next(iter(curator.curate_days([part.day or DAY9])))
+    made = (
+        next(curator.curate(ITEMS, [None]))
+        if data == ITEMS
+        else next(iter(curator.curate(INTERACTIONS, [part.day or DAY9])))
+    )
     assert [one.failed for one in broken(made.outcomes["no_row_is_lost"])] == [9]
 
 
@@ -242,6 +246,6 @@ def test_a_staged_object_that_is_damaged_counts_as_lost_rows(damage: bytes, tmp_
     curator = curator_of(tmp_path / "store")
     report = send(curator, [interaction(), interaction(timestamp="2026-01-03T00:00:00Z")], tmp_path / "in")
     curator.store.write(report.parts[0].key, damage)
-    made = list(curator.curate_days(report.days))
+    made = list(curator.curate(INTERACTIONS, report.days))
     assert [one.is_written for one in made] == [False, False]
     assert [one.failed for day in made for one in broken(day.outcomes["no_row_is_lost"])] == [1, 1]

@@ -96,13 +96,13 @@ def send(
 def validate_new(curator: Curator) -> list[Report]:
     """Validate what others put there as a run does: items first, and the catalog before interactions."""
     reports = curator.validate_new(ITEMS)
-    curator.refresh_catalogue()
+    curator.refresh(ITEMS)
     return reports + curator.validate_new(INTERACTIONS)
 
 
 def curate_day(curator: Curator, day: date) -> CuratedPartition:
     """Curate one day."""
-    (made,) = curator.curate_days([day])
+    (made,) = curator.curate(INTERACTIONS, [day])
     return made
 
 

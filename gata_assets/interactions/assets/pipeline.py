@@ -135,7 +135,7 @@ class InteractionPipeline:
         catalog, interactions = (dg.AssetKey([self.tenant, name]) for name in (CURATED_ITEMS, CURATED_INTERACTIONS))
         has_items = any(key.startswith(curator.places.raw(ITEMS)) for key in waiting)
         is_known = is_recorded(runs.instance, catalog, layer.catalogue_digest())
-        is_stale = bool(curator.reports(ITEMS)) and curator.is_catalogue_stale()
+        is_stale = bool(curator.reports(ITEMS)) and bool(curator.stale(ITEMS))
         if has_items or is_stale or not is_known:
             runs.execute(job, None, assets=[catalog], otherwise="catalog")
         days = layer.look(days_of(window) or [self._earliest])

@@ -6,19 +6,19 @@ and items into separate files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import pyarrow as pa
 
-from gata_assets.curation.curated.curator import CuratedPartition, TableCurator
+from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.curated.merge import Merge, MergedRows, staged_rows
 from gata_assets.curation.curated.staleness import Partition
 from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, USERS_FILE
 from gata_assets.curation.policy import CurationRules
 from gata_assets.interactions.curated.checks import check_curated_interactions
 from gata_assets.interactions.curated.merge import curate_interactions
-from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
+from gata_assets.interactions.tables import INTERACTIONS, TABLES
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.spec import TableSpec
 
@@ -54,27 +54,3 @@ class Curator(TableCurator):
         tables: Mapping[str, TableSpec] = TABLES,
     ) -> None:
         super().__init__(store, tenant, rules, now, tables, MERGES)
-
-    def stale_days(self, first: date | None = None, last: date | None = None) -> list[date]:
-        """The days whose interactions are stale, see `TableCurator.stale`."""
-        return [day for day in self.stale(INTERACTIONS, first, last) if day]
-
-    def curate_days(self, days: Iterable[date]) -> Iterator[CuratedPartition]:
-        """Write days, see `TableCurator.curate`."""
-        return self.curate(INTERACTIONS, days)
-
-    def is_catalogue_stale(self) -> bool:
-        """Whether the catalog was built from other parts than the current ones, or never."""
-        return bool(self.stale(ITEMS))
-
-    def is_catalogue_due(self) -> bool:
-        """Whether the catalog is stale, or differs from its manifest."""
-        return self.is_due(ITEMS)
-
-    def refresh_catalogue(self) -> CuratedPartition | None:
-        """Write the catalog if it is due."""
-        return self.refresh(ITEMS)
-
-    def curate_items(self) -> CuratedPartition:
-        """Write the catalog: the latest row of each item, by the landing time of its file."""
-        return next(self.curate(ITEMS, [None]))

@@ -11,7 +11,7 @@ from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.datasets import digest_days
-from gata_assets.interactions.tables import INTERACTIONS
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS
 from gata_assets.storage.datasets import find_manifest, withdraw
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 
@@ -89,7 +89,7 @@ class CuratedLayer:
         """The stored state of these days; raises StoreError."""
         unknown = [day for day in days if day not in self._found]
         if unknown:
-            due = set(self.curator.stale_days(unknown[0], unknown[-1]))
+            due = set(self.curator.stale(INTERACTIONS, unknown[0], unknown[-1]))
             read = map_in_order(lambda day: self._read(day, is_due=day in due), unknown, SMALL_CALLS_AT_ONCE)
             self._found.update(zip(unknown, read, strict=True))
         if self._staged is None:
@@ -104,7 +104,7 @@ class CuratedLayer:
     @cached_property
     def is_catalogue_stale(self) -> bool:
         """Whether the catalog was built from other files than the current ones; raises StoreError."""
-        return self.curator.is_catalogue_stale()
+        return bool(self.curator.stale(ITEMS))
 
     def withdraw(self, key: str) -> None:
         """Withdraw the manifest of the day or catalog that a damaged file belongs to.

@@ -198,12 +198,12 @@ def test_sample_data_makes_a_tenant_and_other_seeds_take_its_place(workplace: Pa
     second = gata("sample-data", *sizes, "--interactions", "9000", "--seed", "1", "--force")
     assert second.exit_code == 0
     curator = curator_of(workplace / "gata-data", "sample")
-    made = list(curator.curate_days(curator.stale_days()))
+    made = list(curator.curate(INTERACTIONS, curator.stale(INTERACTIONS)))
     assert [one.day for one in made if one.rows] == curator.days_between(date(2026, 1, 1), date(2026, 1, 4))
     assert 200 < sum(one.rows for one in made) < 500
     again = gata("sample-data", *sizes, "--interactions", "9000", "--seed", "1", "--force")
     assert again.stdout == second.stdout
-    assert curator.stale_days() == []
+    assert curator.stale(INTERACTIONS) == []
 
 
 def test_a_day_of_the_sample_is_the_same_whatever_days_are_asked_for() -> None:

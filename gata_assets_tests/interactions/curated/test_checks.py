@@ -110,7 +110,7 @@ raw = Path(sys.argv[1], curator.places.raw(INTERACTIONS), "2026-01-03", "a.csv")
 raw.parent.mkdir(parents=True)
 raw.write_text("user_id,item_id,interaction_type,timestamp,rating\\nu,i,click,2026-01-03T00:30:00Z,4.5\\nu,i,,,\\n")
 (report,) = curator.validate_new(INTERACTIONS)
-(made,) = curator.curate_days(curator.stale_days())
+(made,) = curator.curate(INTERACTIONS, curator.stale(INTERACTIONS))
 print(report.rejected, made.rows, made.is_written)
 print(*sys.modules)
 """

@@ -76,8 +76,8 @@ def a_place() -> Iterator[Path]:
 
 def curate_all(curator: Curator) -> None:
     validate_new(curator)
-    assert all(made.is_written for made in curator.curate_days(curator.stale_days()))
-    assert curator.stale_days() == []
+    assert all(made.is_written for made in curator.curate(INTERACTIONS, curator.stale(INTERACTIONS)))
+    assert curator.stale(INTERACTIONS) == []
 
 
 @settings(max_examples=25)
@@ -110,7 +110,7 @@ def test_no_row_is_lost_whatever_stands_in_a_file(rows: list[Row], garbage: str)
         assert report.refused is None
         assert report.valid + report.rejected == report.rows >= len(rows)
         curate_all(curator)
-        made = list(curator.curate_days(report.days))
+        made = list(curator.curate(INTERACTIONS, report.days))
         assert sum(one.rows + one.dropped for one in made) == report.valid
         assert not report.rejected or len(quarantined(curator, report)) == report.rejected
 
@@ -146,7 +146,7 @@ def test_of_an_item_the_row_that_landed_last_counts(tmp_path: Path) -> None:
     early, late = (curator_of(tmp_path / "store", now=NOW.replace(day=day)) for day in (3, 4))
     send(late, [item(title="new"), item(title="newer")], tmp_path / "in", data=ITEMS, name="a.csv")
     send(early, [item(title="old"), item(item_id="i0")], tmp_path / "in", data=ITEMS, name="b.csv")
-    made = late.curate_items()
+    made = next(late.curate(ITEMS, [None]))
     assert (made.rows, made.dropped) == (2, 2)
     table = pl.read_parquet(
         io.BytesIO(late.store.read(stored_key(late.store, late.places.curated_items(), "items.parquet")))
@@ -159,24 +159,24 @@ def test_a_late_file_makes_just_its_days_stale(tmp_path: Path) -> None:
     send(curator, [interaction(), interaction(timestamp="2026-01-03T00:00:00Z")], tmp_path / "in")
     curate_all(curator)
     send(curator, [interaction(user_id="late"), interaction()], tmp_path / "in", name="late.csv")
-    assert curator.stale_days() == [DAY]
+    assert curator.stale(INTERACTIONS) == [DAY]
     made = curate_day(curator, DAY)
     assert (made.rows, made.dropped) == (2, 1)
-    assert curator.stale_days() == []
+    assert curator.stale(INTERACTIONS) == []
 
 
 def test_days_on_which_nothing_happened_are_curated_with_a_reason(tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
     send(curator, [interaction()], tmp_path / "in")
     range_ = (date(2026, 1, 1), date(2026, 1, 3))
-    assert curator.stale_days(*range_) == curator.days_between(*range_)
-    made = {one.day: one.reason for one in curator.curate_days(curator.days_between(*range_))}
+    assert curator.stale(INTERACTIONS, *range_) == curator.days_between(*range_)
+    made = {one.day: one.reason for one in curator.curate(INTERACTIONS, curator.days_between(*range_))}
     assert made == {
         date(2026, 1, 1): "no file that counts has a row of interactions on 2026-01-01",
         DAY: None,
         date(2026, 1, 3): "no file that counts has a row of interactions on 2026-01-03",
     }
-    assert curator.stale_days(*range_) == curator.stale_days() == []
+    assert curator.stale(INTERACTIONS, *range_) == curator.stale(INTERACTIONS) == []
     assert curated_rows(curator).height == 1
 
 
@@ -210,8 +210,8 @@ def test_tenants_touch_nothing_of_one_another(tmp_path: Path) -> None:
 def send_and_curate(curator: Curator, rows: Sequence[Row], directory: Path) -> None:
     send(curator, rows, directory)
     # One after the other: of two that are written at once, either may be the one that fails.
-    for day in curator.stale_days():
-        for _ in curator.curate_days([day]):
+    for day in curator.stale(INTERACTIONS):
+        for _ in curator.curate(INTERACTIONS, [day]):
             pass
 
 
@@ -256,7 +256,7 @@ def test_whichever_write_fails_no_day_is_half_and_all_is_caught_up_with(tmp_path
         else:
             break
         curator = curator_of(LocalStoreResource(directory=directory))
-        stale = curator.stale_days(days[0], days[-1])
+        stale = curator.stale(INTERACTIONS, days[0], days[-1])
         for day in days:
             if day not in stale:
                 found, wanted = files_of_day(curator, day), files_of_day(expected, day)
@@ -286,7 +286,7 @@ def test_a_day_that_could_not_be_rebuilt_stays_as_it_was_and_is_stale(tmp_path: 
     with pytest.raises(StoreError):
         curate_day(failing, DAY)
     assert files_of_day(curator, DAY) == before
-    assert curator.stale_days() == [DAY]
+    assert curator.stale(INTERACTIONS) == [DAY]
 
 
 def test_a_part_that_is_gone_fails_the_check_and_leaves_the_day_as_it_was(tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ def test_no_value_of_a_row_stands_in_reports_or_manifests(tmp_path: Path) -> Non
     columns = [column.name for column in TABLES[INTERACTIONS].raw_columns]
     rows: Sequence[Row] = [interaction(**{name: secret}) for name in columns] + [interaction(user_id=secret)]
     send(curator, [item(item_id=secret), item()], tmp_path / "in", data=ITEMS)
-    curator.refresh_catalogue()
+    curator.refresh(ITEMS)
     send(curator, rows, tmp_path / "in")
     curate_all(curator)
     told = [key for key in curator.store.list_keys("") if key.endswith(".json")]
@@ -331,4 +331,4 @@ def test_what_is_of_no_day_is_told_by_its_key(tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
     curator.store.write(f"{curator.places.curated_day()}old/manifest.json", b"{}")
     with pytest.raises(DamagedTableError, match=r"acme/curated/interactions/old/manifest.json is of no day"):
-        curator.stale_days()
+        curator.stale(INTERACTIONS)

@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 
 from gata_assets.interactions.curated.curator import Curator
+from gata_assets.interactions.tables import ITEMS
 from gata_assets.orchestration.runs import Runs
 from gata_assets.settings.model import Settings, parse_settings
 from gata_assets.storage.resource import LocalStoreResource
@@ -52,7 +53,7 @@ def sort(settings: Settings, kind: str, name: str, content: bytes, *, replaces: 
     key = f"acme/raw/{kind}/{LANDED}/{name}"
     store.write(key, content)
     report = curator.validate(key, replaces=[replaces] if replaces else [])
-    curator.refresh_catalogue()
+    curator.refresh(ITEMS)
     return report.file_id
 
 

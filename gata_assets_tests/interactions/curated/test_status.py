@@ -87,7 +87,7 @@ def test_a_day_and_a_catalogue_that_are_withdrawn_are_due_though_they_were_looke
     curator: Curator, tmp_path: Path
 ) -> None:
     send(curator, [item()], tmp_path / "in", data=ITEMS, name="items.csv")
-    curator.refresh_catalogue()
+    curator.refresh(ITEMS)
     layer = CuratedLayer(curator)
     assert not layer.is_catalogue_stale
     assert layer.look([CURATED]).due == ()

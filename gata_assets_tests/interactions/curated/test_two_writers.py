@@ -19,7 +19,7 @@ from gata_assets.batches import Window
 from gata_assets.errors import ConflictError, StoreError
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.interactions.curated.reader import read_catalogue, read_events
-from gata_assets.interactions.tables import ITEMS
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.interactions.assets.test_batch_run import (
@@ -63,7 +63,7 @@ def test_of_two_that_curate_a_day_one_is_read_and_the_day_is_right_or_stale(
         tenant, scratch = f"t{first}-{second}", tmp_path / f"{first}-{second}"
         curator = curator_of(any_store, tenant)
         send(curator, catalogue(), scratch, data=ITEMS, name="items.csv")
-        curator.refresh_catalogue()
+        curator.refresh(ITEMS)
         send(curator, rows_of_users(6), scratch, name="first.csv")
         curate_day(curator, DAY)
 
@@ -85,9 +85,9 @@ def test_of_two_that_curate_a_day_one_is_read_and_the_day_is_right_or_stale(
         assert None in ends
         assert all(end is None or isinstance(end, ConflictError) for end in ends)
         present = curator_of(any_store, tenant)
-        is_due = present.stale_days(DAY, DAY) == [DAY]
+        is_due = present.stale(INTERACTIONS, DAY, DAY) == [DAY]
         assert read_users(any_store, tenant) == (6 if is_due else 8)
-        for day in present.stale_days(DAY, DAY):
+        for day in present.stale(INTERACTIONS, DAY, DAY):
             curate_day(present, day)
         assert read_users(any_store, tenant) == 8
         if made[0] < first and pauses == 1:
@@ -102,11 +102,11 @@ def test_of_two_that_build_the_catalog_one_is_read(any_store: ObjectStore, tmp_p
 
         def late(paced: Any, tenant: str = tenant, scratch: Path = scratch) -> None:
             send(curator_of(any_store, tenant), catalogue(5), scratch, data=ITEMS, name="more.csv")
-            curator_of(paced, tenant).curate_items()
+            next(curator_of(paced, tenant).curate(ITEMS, [None]))
 
         ends, made = run_in_turns(
             any_store,
-            lambda paced, tenant=tenant: curator_of(paced, tenant).curate_items(),
+            lambda paced, tenant=tenant: next(curator_of(paced, tenant).curate(ITEMS, [None])),
             late,
             pause_first=pause,
             after_each=lambda _: None,
@@ -115,7 +115,7 @@ def test_of_two_that_build_the_catalog_one_is_read(any_store: ObjectStore, tmp_p
         assert ends[0] is None or isinstance(ends[0], ConflictError)
         present = curator_of(any_store, tenant)
         items = len(read_catalogue(present.places, any_store))
-        assert items == (3 if present.is_catalogue_due() else 5)
+        assert items == (3 if present.is_due(ITEMS) else 5)
         if made[0] < pause:
             return
     pytest.fail("not all calls were tried")
