@@ -100,7 +100,8 @@ PURE = (
     "interactions/sampling/*",
     "interactions/curated/merge",
     "interactions/curated/checks",
-    "sandbox/sample_*",
+    "sandbox/sample_tickets",
+    "sandbox/sample_interactions",
 )
 MOST_FILES = 12
 MOST_LINES = 300

@@ -99,6 +99,15 @@ def test_every_package_that_is_imported_is_declared_and_every_declared_one_impor
     assert outside - {"pydantic_core", "botocore", "py4j"} == shipped
 
 
+def test_every_file_that_is_no_module_is_installed_with_the_package() -> None:
+    configuration = configparser.ConfigParser(interpolation=None)
+    configuration.read(PACKAGE.parent / "setup.cfg")
+    patterns = configuration["options.package_data"]["gata_assets"].split()
+    declared = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
+    others = {path for path in PACKAGE.rglob("*.*") if path.suffix not in (".py", ".pyc", ".nbi", ".nbc")}
+    assert others == declared
+
+
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
 def test_every_package_that_setup_cfg_names_is_in_the_lock(lock: str) -> None:
     configuration = configparser.ConfigParser(interpolation=None)

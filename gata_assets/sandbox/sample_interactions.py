@@ -7,7 +7,7 @@ state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -18,24 +18,11 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
 from gata_assets.interactions.rules import InteractionType
+from gata_assets.sandbox.sample_data import SHOP
 
-# For each category, words for titles, and the mean price.
-CATEGORIES: dict[str, tuple[tuple[str, ...], float]] = {
-    "audio": (("headphones", "speaker", "turntable", "microphone"), 90),
-    "bicycles": (("bell", "saddle", "lamp", "lock"), 35),
-    "books": (("novel", "atlas", "cookbook", "guide"), 18),
-    "coffee": (("grinder", "kettle", "beans", "press"), 40),
-    "garden": (("shears", "hose", "planter", "rake"), 30),
-    "kitchen": (("pan", "knife", "board", "scale"), 45),
-    "lighting": (("lamp", "lantern", "bulb", "dimmer"), 38),
-    "office": (("desk", "chair", "notebook", "stapler"), 110),
-    "outdoor": (("tent", "backpack", "stove", "compass"), 85),
-    "pets": (("leash", "bowl", "basket", "brush"), 22),
-    "sports": (("ball", "racket", "mat", "weights"), 33),
-    "toys": (("puzzle", "blocks", "robot", "kite"), 27),
-}
-_BRANDS = ("Alder", "Birch", "Cedar", "Elm", "Fir", "Hazel", "Juniper", "Larch", "Maple", "Oak", "Pine", "Rowan")
-_QUALITIES = ("Compact", "Classic", "Light", "Sturdy", "Quiet", "Folding", "Large", "Small", "Bright", "Plain")
+_CATEGORIES: Mapping[str, Mapping[str, Any]] = SHOP["categories"]
+_BRANDS: Sequence[str] = SHOP["brands"]
+_QUALITIES: Sequence[str] = SHOP["qualities"]
 
 # By type, in the order of InteractionType; by day of the week, Monday first, on average 1; by hour, UTC.
 _CUMULATIVE_TYPES = np.cumsum([0.60, 0.20, 0.05, 0.05, 0.08, 0.02])[:-1]
@@ -82,9 +69,9 @@ def generate_items(shop: SampleShop) -> pl.DataFrame:
     """Generate the item catalog: the columns of an item file, as text; one row in 200 has a fault."""
     rng = default_rng([shop.seed, 1])
     places = np.arange(shop.items)
-    names = list(CATEGORIES)
-    words = [CATEGORIES[names[place % len(names)]][0] for place in places.tolist()]
-    means = np.array([CATEGORIES[name][1] for name in names])[places % len(names)]
+    names = list(_CATEGORIES)
+    words = [_CATEGORIES[names[place % len(names)]]["words"] for place in places.tolist()]
+    means = np.array([category["price"] for category in _CATEGORIES.values()])[places % len(names)]
     word, quality, brand = (rng.integers(0, size, shop.items) for size in (4, len(_QUALITIES), len(_BRANDS)))
     days = rng.integers(0, 700, shop.items)
     has_date = rng.random(shop.items) < _WITH_DATE_SHARE
@@ -115,7 +102,7 @@ def generate_interactions(shop: SampleShop, first_day: date, last_day: date) -> 
     """
     rng = default_rng([shop.seed, 2])
     users, items = rng.permutation(shop.users), rng.permutation(shop.items)
-    favorites = rng.integers(0, len(CATEGORIES), shop.users)
+    favorites = rng.integers(0, len(_CATEGORIES), shop.users)
     shares = (_zipf(shop.users), _zipf(shop.items))
     days = [first_day + timedelta(days=number) for number in range((last_day - first_day).days + 1)]
     drawn = [_draw_day(shop, day, shares) for day in days]
@@ -123,7 +110,7 @@ def generate_interactions(shop: SampleShop, first_day: date, last_day: date) -> 
     user = users[draws["user_rank"]]
     item = items[draws["item_rank"]]
     # The nearby item number in the user's favorite category.
-    own = item - item % len(CATEGORIES) + favorites[user]
+    own = item - item % len(_CATEGORIES) + favorites[user]
     item = np.where(draws["is_own"] & (own < shop.items), own, item)
     table = pl.DataFrame(
         {"user": user, "item": item, **{name: draws[name] for name in ("retired", "micros", "rating")}}

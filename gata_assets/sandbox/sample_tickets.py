@@ -1,8 +1,8 @@
 """Sample tickets of a realistic help desk, generated from a seed, for use without a database.
 
 Every day has its own random stream keyed by (seed, day): a day's tickets do not depend on the requested range. Pure: no
-clock, environment, file or global random state. `sample_vocabulary` has the words; `tickets.sources.ddl` has the table
-and writes tickets into databases.
+clock, environment, file or global random state. `sample_data` has the groups and words; `tickets.sources.ddl` has the
+table and writes tickets into databases.
 """
 
 from __future__ import annotations
@@ -16,51 +16,33 @@ from random import Random
 
 import pandas as pd
 
-from gata_assets.sandbox.sample_vocabulary import (
-    CLOSINGS,
-    GREETINGS,
-    QUESTIONS,
-    REMARKS,
-    SHARED_TEXTS,
-    SLOTS,
-    VOCABULARY,
-)
-from gata_assets.tickets.rules import SAMPLE_FALLBACK_LABEL
+from gata_assets.sandbox.sample_data import HELP_DESK
 
 
 @dataclass(frozen=True)
 class SampleGroup:
-    """A group that closes tickets: label, name, share of all tickets, and an older id mapped to the label.
+    """A group that closes tickets: label, name, share of all tickets, its sentences, and an older id of the label.
 
-    `evenly` spreads the group's tickets at a fixed rate instead of randomly, so that a rare group has its exact share
-    with every seed.
+    Problems and requests have `{slots}`; mails are complete texts. `evenly` spreads the group's tickets at a fixed rate
+    instead of randomly, so that a rare group has its exact share with every seed.
     """
 
     label: int
     name: str
     weight: float
+    problems: Sequence[str]
+    requests: Sequence[str]
+    mails: Sequence[str]
     former_id: int | None = None
     evenly: bool = False
 
 
-SAMPLE_GROUPS: tuple[SampleGroup, ...] = (
-    SampleGroup(SAMPLE_FALLBACK_LABEL, "general support", 0.2000, former_id=25000000000009),
-    SampleGroup(25000000000118, "billing and invoices", 0.1450),
-    SampleGroup(25000000000126, "delivery and tracking", 0.1180, former_id=25000000000014),
-    SampleGroup(25000000000134, "returns and refunds", 0.0970),
-    SampleGroup(25000000000142, "account access", 0.0840, former_id=25000000000027),
-    SampleGroup(25000000000159, "app and website problems", 0.0740),
-    SampleGroup(25000000000167, "order changes", 0.0660),
-    SampleGroup(25000000000175, "warranty and repairs", 0.0590, former_id=25000000000033),
-    SampleGroup(25000000000183, "subscriptions", 0.0530),
-    SampleGroup(25000000000191, "payments", 0.0480),
-    SampleGroup(25000000000206, "vouchers and loyalty", 0.0230),
-    SampleGroup(25000000000214, "business customers", 0.0150, former_id=25000000000041),
-    SampleGroup(25000000000222, "stores and pickup", 0.0092),
-    SampleGroup(25000000000239, "privacy requests", 0.0070),
-    SampleGroup(25000000000247, "press and partnerships", 0.0014, evenly=True),
-    SampleGroup(25000000000255, "product safety", 0.0004, evenly=True),
-)
+SAMPLE_GROUPS = tuple(SampleGroup(**group) for group in HELP_DESK["groups"])
+SLOTS: Mapping[str, Sequence[str]] = {
+    **HELP_DESK["slots"],
+    "days": [str(number) for number in range(2, 22)],
+    "amount": [f"{number} euros" for number in range(9, 490)],
+}
 
 FIRST_SAMPLE_DAY = date(2020, 1, 1)
 LAST_SAMPLE_DAY = date(2060, 12, 31)
@@ -73,17 +55,6 @@ _UNIX_EPOCH = date(1970, 1, 1)
 
 _WEEKDAY_FACTORS = (1.30, 1.22, 1.18, 1.14, 1.06, 0.60, 0.50)  # Monday first; on average 1
 _HOUR_WEIGHTS = (1, 1, 1, 1, 1, 2, 4, 8, 14, 16, 16, 15, 12, 13, 15, 15, 14, 11, 7, 5, 4, 3, 2, 1)  # UTC
-_CHANNEL_SHARES = {
-    "email": 0.38,
-    "web": 0.23,
-    "api": 0.12,
-    "chat": 0.11,
-    "mobile": 0.08,
-    "voice": 0.04,
-    "messaging": 0.02,
-    "help_center": 0.015,
-    "sms": 0.005,
-}
 _API_WITH_GROUP_SHARE = 1 / 3  # of the api tickets, i.e. 4 % of all: their sender chose the group
 _UNROUTED_SHARE = 0.10  # of the other channels: no initial group
 _WELL_ROUTED_SHARE = 0.72
@@ -96,31 +67,16 @@ _MAIL_SHARE = 0.08  # fixed mails, the duplicates within a group
 _SHARED_TEXT_SHARE = 0.004  # texts that occur in any group
 _STRAY_SHARE = 0.05  # tickets closed by another group than the text suggests
 
-_Cell = int | float | str | None
-_Row = tuple[_Cell, ...]
+_Row = tuple[int | float | str | None, ...]
 
 _COLUMN_TYPES: Mapping[str, str] = {
-    "id": "int64",
-    "processed_data": "object",
-    "via_channel": "object",
-    "probability": "float64",
-    "routed_by": "object",
-    "created": "int64",
-    "initial_group_id": "Int64",
-    "initial_group_id_mapped": "Int64",
-    "closed": "int64",
-    "closed_group_id": "Int64",
-    "closed_group_id_mapped": "Int64",
+    **{"id": "int64", "processed_data": "object", "via_channel": "object", "probability": "float64"},
+    **{"routed_by": "object", "created": "int64", "initial_group_id": "Int64", "initial_group_id_mapped": "Int64"},
+    **{"closed": "int64", "closed_group_id": "Int64", "closed_group_id_mapped": "Int64"},
 }
 
 
-def generate_tickets(
-    first_day: date,
-    last_day: date,
-    *,
-    tickets_per_day: int = 40,
-    seed: int = 0,
-) -> pd.DataFrame:
+def generate_tickets(first_day: date, last_day: date, *, tickets_per_day: int = 40, seed: int = 0) -> pd.DataFrame:
     """Generate the tickets closed (and the few left open) from `first_day` to `last_day`, inclusive.
 
     Args:
@@ -190,7 +146,8 @@ def _handling_seconds(rng: Random) -> int:
 
 def _ticket(rng: Random, ticket_id: int, group: SampleGroup, *, created: int, closed: int) -> _Row:
     """A row of the table; with `closed` 0 the ticket is open and has no closing group."""
-    channel = rng.choices(tuple(_CHANNEL_SHARES), tuple(_CHANNEL_SHARES.values()))[0]
+    shares: dict[str, float] = HELP_DESK["channel_shares"]
+    channel = rng.choices(tuple(shares), tuple(shares.values()))[0]
     routed_to = group if rng.random() < _WELL_ROUTED_SHARE else _any_group(rng)
     initial_id: int | None = _group_id(rng, routed_to)
     initial_label: int | None = routed_to.label
@@ -243,20 +200,20 @@ class _Words(dict[str, str]):
 def _text(rng: Random, group: SampleGroup) -> str:
     chance = rng.random()
     if chance < _MAIL_SHARE:
-        return rng.choice(VOCABULARY[group.name].mails)
+        return rng.choice(group.mails)
     if chance < _MAIL_SHARE + _SHARED_TEXT_SHARE:
-        return rng.choice(SHARED_TEXTS)
-    topic = VOCABULARY[(_any_group(rng) if rng.random() < _STRAY_SHARE else group).name]
+        return str(rng.choice(HELP_DESK["shared_texts"]))
+    topic = _any_group(rng) if rng.random() < _STRAY_SHARE else group
     first_problem, second_problem = rng.sample(topic.problems, 2)
-    sentences = [*_perhaps(rng, 0.6, GREETINGS), first_problem]
+    sentences = [*_perhaps(rng, 0.6, HELP_DESK["greetings"]), first_problem]
     if rng.random() < 0.45:
         sentences.append(second_problem)
     if rng.random() < 0.15:
-        sentences.append(rng.choice(VOCABULARY[_any_group(rng).name].problems))
+        sentences.append(rng.choice(_any_group(rng).problems))
     else:
-        sentences += _perhaps(rng, 0.5, REMARKS)
-    sentences += _perhaps(rng, 0.8, topic.requests if rng.random() < 0.4 else QUESTIONS)
-    sentences += _perhaps(rng, 0.5, CLOSINGS)
+        sentences += _perhaps(rng, 0.5, HELP_DESK["remarks"])
+    sentences += _perhaps(rng, 0.8, topic.requests if rng.random() < 0.4 else HELP_DESK["questions"])
+    sentences += _perhaps(rng, 0.5, HELP_DESK["closings"])
     return " ".join(sentences).format_map(_Words(rng))
 
 

@@ -1,7 +1,7 @@
 """The sample tickets: reproducible by day, shaped like a help desk, and learnable.
 
-All real: the generator runs as shipped, and a scikit-learn classifier learns from what it makes. What does
-not train is told apart here with pandas on purpose, independently of the sources' SQL.
+All real: the generator runs as shipped, and a scikit-learn classifier learns from what it generates. What
+does not train is found here with pandas on purpose, independently of the sources' SQL.
 """
 
 from __future__ import annotations
@@ -15,12 +15,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import train_test_split
 from sklearn.naive_bayes import MultinomialNB
 
-from gata_assets.sandbox.sample_tickets import (
-    MAX_TICKETS_PER_DAY,
-    SAMPLE_GROUPS,
-    generate_tickets,
-)
-from gata_assets.sandbox.sample_vocabulary import SHARED_TEXTS, SLOTS, VOCABULARY
+from gata_assets.sandbox.sample_data import HELP_DESK
+from gata_assets.sandbox.sample_tickets import MAX_TICKETS_PER_DAY, SAMPLE_GROUPS, SLOTS, generate_tickets
 from gata_assets.tickets.rules import SAMPLE_FALLBACK_LABEL
 from gata_assets.tickets.sources.ddl import CHANNELS, ROUTERS, TICKET_COLUMNS
 
@@ -224,9 +220,9 @@ def test_texts_have_the_form_of_processed_data(year: pd.DataFrame) -> None:
 
 def test_even_the_shortest_text_that_can_be_drawn_has_forty_characters() -> None:
     shortest = {slot: min(values, key=len) for slot, values in SLOTS.items()} | {"number": "12345678"}
-    texts = list(SHARED_TEXTS)
-    for vocabulary in VOCABULARY.values():
-        texts += [*vocabulary.problems, *vocabulary.mails]
+    texts = list(HELP_DESK["shared_texts"])
+    for group in SAMPLE_GROUPS:
+        texts += [*group.problems, *group.mails]
     assert [text for text in texts if len(text.format_map(shortest)) < 40] == []
 
 
