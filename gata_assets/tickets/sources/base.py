@@ -1,14 +1,16 @@
 """The interface of ticket sources, and the single definition of which tickets are used for training.
 
 A source reads the `ticket` table and returns `Tickets` columns; it validates no row and writes nothing. Windows, labels
-and all other input reach the database as bound parameters only.
+and all other input reach the database as bound parameters only. `SqlTicketSource` has the statements that all databases
+share.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import dagster as dg
 import pandas as pd
@@ -28,28 +30,13 @@ TICKET_COLUMNS_SQL = "id, closed, closed_group_id_mapped AS label, processed_dat
 # as no group.
 TRAINING_FILTER_SQL = "NOT (via_channel = 'api' AND COALESCE(initial_group_id, 0) <> 0) AND routed_by <> 'gata-mapped'"
 
-# The census in PostgreSQL, direct and through the Data API; `arrivals.census` is the same in Python.
-DAY_SQL = f"closed / {SECONDS_PER_DAY}"
-FINGERPRINT_SQL = (
-    "CAST(SUM(CAST(CAST('x' || SUBSTR(MD5(CONCAT_WS(' ', id, closed, closed_group_id_mapped, processed_data)), "
-    "1, 15) AS bit(60)) AS bigint)) AS text)"
-)
 # A sensor tick may take a minute in total; a slower census is left to the next tick.
 CENSUS_TIMEOUT_SECONDS = 40
 
-# The columns of `measure`; each database counts bytes in its own way.
-VOLUME_SQL = "closed_group_id_mapped AS label, COUNT(*) AS tickets, COALESCE(SUM({text_bytes}), 0) AS text_bytes"
-
 # The columns read from the `ticket` table.
-COLUMNS_READ = (
-    "id",
-    "processed_data",
-    "via_channel",
-    "routed_by",
-    "initial_group_id",
-    "closed",
-    "closed_group_id_mapped",
-)
+COLUMNS_READ = "id, processed_data, via_channel, routed_by, initial_group_id, closed, closed_group_id_mapped"
+
+Parameters = Mapping[str, int | str]
 
 
 @dataclass(frozen=True)
@@ -108,6 +95,69 @@ class TicketSource(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
     @abstractmethod
     def probe(self) -> SourceReport:
         """Check that the database is reachable and the table readable; raises SourceError otherwise."""
+
+
+class SqlTicketSource(TicketSource, ABC):
+    """The statements of a ticket source, and their parts that differ from database to database.
+
+    The parts are PostgreSQL's here, direct and through the Data API. `:name` is a parameter, `:labels` is a PostgreSQL
+    array literal.
+    """
+
+    in_window_sql: ClassVar[str] = f"closed >= :start AND closed < :end AND {TRAINING_FILTER_SQL}"
+    has_label_sql: ClassVar[str] = "closed_group_id_mapped = ANY (CAST(:labels AS bigint[]))"
+    text_bytes_sql: ClassVar[str] = "OCTET_LENGTH(processed_data)"
+    # `arrivals.census` is the same in Python.
+    fingerprint_sql: ClassVar[str] = (
+        "CAST(SUM(CAST(CAST('x' || SUBSTR(MD5(CONCAT_WS(' ', id, closed, closed_group_id_mapped, processed_data)), "
+        "1, 15) AS bit(60)) AS bigint)) AS text)"
+    )
+
+    @abstractmethod
+    def fetch(self, sql: str, parameters: Parameters, *, is_polling: bool = False) -> list[dict[str, Any]]:
+        """Run a statement that returns few rows; `is_polling` as in `take_census`."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """What the database is, after it was read."""
+
+    @classmethod
+    def select(cls, window: Window, labels: Sequence[int] | None) -> tuple[str, dict[str, int | str]]:
+        """The condition for a window's training tickets with these labels, and its parameters."""
+        parameters: dict[str, int | str] = {"start": window.start, "end": window.end}
+        if labels is None:
+            return cls.in_window_sql, parameters
+        listed = ",".join(str(int(label)) for label in labels)
+        return f"{cls.in_window_sql} AND {cls.has_label_sql}", {**parameters, "labels": f"{{{listed}}}"}
+
+    @classmethod
+    def census_sql(cls, where: str, *more_columns: str) -> str:
+        """The statement that counts and fingerprints the selected tickets by day."""
+        columns = (f"closed / {SECONDS_PER_DAY} AS day", "COUNT(*) AS tickets", f"{cls.fingerprint_sql} AS fingerprint")
+        return f"SELECT {', '.join(columns + more_columns)} FROM ticket WHERE {where} GROUP BY 1 ORDER BY 1"
+
+    def take_census(self, window: Window) -> tuple[DayCensus, ...]:
+        """See TicketSource; one statement."""
+        where, parameters = self.select(window, None)
+        return tuple(DayCensus(**row) for row in self.fetch(self.census_sql(where), parameters, is_polling=True))
+
+    def measure(self, window: Window, labels: Sequence[int] | None = None) -> tuple[LabelVolume, ...]:
+        """See TicketSource."""
+        where, parameters = self.select(window, labels)
+        sql = (
+            "SELECT closed_group_id_mapped AS label, COUNT(*) AS tickets, "
+            f"COALESCE(SUM({self.text_bytes_sql}), 0) AS text_bytes FROM ticket WHERE {where} GROUP BY 1 ORDER BY 1"
+        )
+        return tuple(LabelVolume(**row) for row in self.fetch(sql, parameters))
+
+    def probe(self) -> SourceReport:
+        """See TicketSource; one statement, which names every column that is read."""
+        sql = (
+            "SELECT COUNT(*) AS closed_tickets, MIN(closed) AS first_closed, MAX(closed) AS last_closed "
+            f"FROM (SELECT {COLUMNS_READ} FROM ticket) AS ticket WHERE closed > 0"
+        )
+        [row] = self.fetch(sql, {})
+        return SourceReport(self.describe(), **row)
 
 
 def tickets_from_arrow(table: pa.Table) -> pd.DataFrame:

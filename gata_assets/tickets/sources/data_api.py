@@ -8,7 +8,7 @@ the rows match the table. Days that changed in between are read again. Measureme
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 import pandas as pd
@@ -19,61 +19,18 @@ from pydantic import PrivateAttr
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
-from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY, DayCensus
-from gata_assets.tickets.sources.base import (
-    CENSUS_TIMEOUT_SECONDS,
-    COLUMNS_READ,
-    DAY_SQL,
-    FINGERPRINT_SQL,
-    TICKET_COLUMNS_SQL,
-    TICKETS_ARROW_SCHEMA,
-    TRAINING_FILTER_SQL,
-    VOLUME_SQL,
-    LabelVolume,
-    SourceReport,
-    TicketSource,
-    arrow_from_columns,
-    no_tickets,
-    tickets_from_arrow,
-)
-from gata_assets.tickets.sources.data_api_client import (
-    CONNECT_TIMEOUT_SECONDS,
-    MAX_ATTEMPTS,
-    READ_TIMEOUT_SECONDS,
-    RESUME_WAIT_SECONDS,
-    DataApiClient,
-    ResponseTooLargeError,
-    read_database_name,
-)
-from gata_assets.tickets.sources.data_api_pages import (
-    MAX_ID,
-    DayCount,
-    PagePlan,
-    by_day,
-    date_of,
-    end_key,
-    is_verified,
-    runs_of_days,
-)
-from gata_assets.tickets.sources.postgres import as_array
+from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY
+from gata_assets.tickets.sources import base, data_api_client, data_api_pages
+from gata_assets.tickets.sources.data_api_client import DataApiClient, ResponseTooLargeError
+from gata_assets.tickets.sources.data_api_pages import DayCount, PagePlan, end_key
 
 _RESPONSE_LIMIT_BYTES = 1_048_576
 # The target size of a page: the limit minus a margin for days whose texts are longer than the previous day's.
 _PAGE_BYTES = int(_RESPONSE_LIMIT_BYTES * 0.92)
 _MAX_ROUNDS = 5
 
-# There is no index on `closed` alone. Listing all channels lets PostgreSQL use the index on (via_channel, closed), so
-# that a page reads its own days instead of scanning the table. The list is a subquery, since enum_range() alone is
-# evaluated for every scanned row (a census took 563 ms instead of 248).
-_IN_WINDOW = (
-    "via_channel = ANY (CAST((SELECT enum_range(CAST(NULL AS channel))) AS channel[])) "
-    f"AND closed >= :start AND closed < :end AND {TRAINING_FILTER_SQL}"
-)
-_VOLUME_SQL = VOLUME_SQL.format(text_bytes="OCTET_LENGTH(processed_data)")
-_OF_LABELS = " AND closed_group_id_mapped = ANY (CAST(:labels AS bigint[]))"
 
-
-class DataApiTickets(TicketSource):
+class DataApiTickets(base.SqlTicketSource):
     """The `ticket` table of an Aurora PostgreSQL cluster, through the RDS Data API.
 
     The database's name comes from the secret. The AWS SDK's own variables (region, endpoints, credentials) apply.
@@ -82,93 +39,55 @@ class DataApiTickets(TicketSource):
     cluster_arn: str
     secret_arn: str
     region: str
-    resume_wait_seconds: float = RESUME_WAIT_SECONDS
+    resume_wait_seconds: float = data_api_client.RESUME_WAIT_SECONDS
     _database: str | None = PrivateAttr(default=None)
-    _calls: int = PrivateAttr(default=0)
 
-    @property
-    def calls(self) -> int:
-        """The number of requests sent to the Data API so far."""
-        return self._calls
+    # There is no index on `closed` alone. Listing all channels lets PostgreSQL use the index on (via_channel, closed),
+    # so that a page reads its own days instead of scanning the table. The list is a subquery, since enum_range() alone
+    # is evaluated for every scanned row (a census took 563 ms instead of 248).
+    in_window_sql: ClassVar[str] = (
+        "via_channel = ANY (CAST((SELECT enum_range(CAST(NULL AS channel))) AS channel[])) "
+        f"AND {base.SqlTicketSource.in_window_sql}"
+    )
 
     def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
         """See TicketSource; several statements, verified to match the table as a single statement saw it."""
         if labels is not None and not labels:
-            return no_tickets()
-        client = self._client()
-        try:
-            return _Reading(client, window, labels).run()
-        finally:
-            self._calls += client.calls
+            return base.no_tickets()
+        return _Reading(self._client(), window, labels).run()
 
-    def take_census(self, window: Window) -> tuple[DayCensus, ...]:
-        """See TicketSource; one call, which the service ends after 45 s."""
-        client = self._client(is_polling=True)
-        sql = (
-            f"SELECT {DAY_SQL} AS day, COUNT(*) AS tickets, {FINGERPRINT_SQL} AS fingerprint "
-            f"FROM ticket WHERE {_IN_WINDOW} GROUP BY 1 ORDER BY 1"
-        )
-        try:
-            found, _ = client.execute(sql, {"start": window.start, "end": window.end})
-        finally:
-            self._calls += client.calls
-        return tuple(DayCensus(**row) for row in found)
+    def fetch(self, sql: str, parameters: base.Parameters, *, is_polling: bool = False) -> list[dict[str, Any]]:
+        """See SqlTicketSource; one call, which the service ends after 45 s."""
+        rows, _ = self._client(is_polling=is_polling).execute(sql, parameters)
+        return rows
 
-    def measure(self, window: Window, labels: Sequence[int] | None = None) -> tuple[LabelVolume, ...]:
-        """See TicketSource; one call."""
-        where = _IN_WINDOW + ("" if labels is None else _OF_LABELS)
-        bounds: dict[str, int | str] = {"start": window.start, "end": window.end}
-        client = self._client()
-        try:
-            found, _ = client.execute(
-                f"SELECT {_VOLUME_SQL} FROM ticket WHERE {where} GROUP BY 1 ORDER BY 1",
-                bounds if labels is None else {**bounds, "labels": as_array(labels)},
-            )
-        finally:
-            self._calls += client.calls
-        return tuple(LabelVolume(**row) for row in found)
-
-    def probe(self) -> SourceReport:
-        """See TicketSource."""
-        client = self._client()
-        try:
-            client.execute(f"SELECT {', '.join(COLUMNS_READ)} FROM ticket LIMIT 1", {})
-            [row], _ = client.execute(
-                "SELECT COUNT(*) AS count, MIN(closed) AS first, MAX(closed) AS last FROM ticket WHERE closed > :open",
-                {"open": 0},
-            )
-        finally:
-            self._calls += client.calls
-        return SourceReport(
-            f"Aurora PostgreSQL, database {client.database}, through the RDS Data API",
-            row["count"],
-            row["first"],
-            row["last"],
-        )
+    def describe(self) -> str:
+        """See SqlTicketSource."""
+        return f"Aurora PostgreSQL, database {self._database}, through the RDS Data API"
 
     def _client(self, *, is_polling: bool = False) -> DataApiClient:
         config = Config(
             region_name=self.region,
-            read_timeout=CENSUS_TIMEOUT_SECONDS if is_polling else READ_TIMEOUT_SECONDS,
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=base.CENSUS_TIMEOUT_SECONDS if is_polling else data_api_client.READ_TIMEOUT_SECONDS,
+            connect_timeout=data_api_client.CONNECT_TIMEOUT_SECONDS,
             # DataApiClient retries; two layers of retries would multiply.
             retries={"total_max_attempts": 1},
         )
-        quick = config.merge(Config(read_timeout=CONNECT_TIMEOUT_SECONDS))
+        quick = config.merge(Config(read_timeout=data_api_client.CONNECT_TIMEOUT_SECONDS))
         try:
             secrets = boto3.client("secretsmanager", config=quick if is_polling else Config(region_name=self.region))
             client = boto3.client("rds-data", config=config)
         except (BotoCoreError, ValueError) as error:
             raise SourceError(f"The AWS SDK cannot be set up: {error}. Check the variables AWS_….") from None
         if self._database is None:
-            self._database = read_database_name(secrets, self.secret_arn)
+            self._database = data_api_client.read_database_name(secrets, self.secret_arn)
         return DataApiClient(
             client=client,
             cluster_arn=self.cluster_arn,
             secret_arn=self.secret_arn,
             database=self._database,
             resume_wait_seconds=0.0 if is_polling else self.resume_wait_seconds,
-            max_attempts=1 if is_polling else MAX_ATTEMPTS,
+            max_attempts=1 if is_polling else data_api_client.MAX_ATTEMPTS,
         )
 
 
@@ -178,8 +97,7 @@ class _Reading:
     def __init__(self, client: DataApiClient, window: Window, labels: Sequence[int] | None) -> None:
         self._client = client
         self._window = window
-        self._where = _IN_WINDOW + ("" if labels is None else _OF_LABELS)
-        self._labels = {} if labels is None else {"labels": as_array(labels)}
+        self._where, self._parameters = DataApiTickets.select(window, labels)
         # Actual bytes of JSON per estimated byte, adjusted with every response.
         self._scale = 1.0
 
@@ -193,26 +111,19 @@ class _Reading:
                 rows.update(self._read_days(first, last, census))
             census = self._take_census()
             rows = {day: table for day, table in rows.items() if day in census}
-            stale = {day for day, count in census.items() if not is_verified(count, rows.get(day))}
+            stale = {day for day, count in census.items() if not data_api_pages.is_verified(count, rows.get(day))}
             if not stale:
                 return self._in_order(rows)
-            spans = runs_of_days(sorted(stale))
+            spans = data_api_pages.runs_of_days(sorted(stale))
         raise SourceError(
             f"Tickets closed in {self._window} changed during each of {_MAX_ROUNDS} reads ({len(stale)} days in the "
             "last one). Wait until the writer of the ticket table is done and run the batch again."
         )
 
     def _take_census(self) -> dict[int, DayCount]:
-        sql = (
-            f"SELECT {DAY_SQL} AS day, COUNT(*) AS tickets, "
-            f"SUM(OCTET_LENGTH(processed_data)) AS text_bytes, {FINGERPRINT_SQL} AS fingerprint "
-            f"FROM ticket WHERE {self._where} GROUP BY 1 ORDER BY 1"
-        )
-        found, _ = self._client.execute(sql, self._bounds(self._window.start, self._window.end))
+        sql = DataApiTickets.census_sql(self._where, f"SUM({DataApiTickets.text_bytes_sql}) AS text_bytes")
+        found, _ = self._client.execute(sql, self._parameters)
         return {row["day"]: DayCount(**row) for row in found}
-
-    def _bounds(self, start: int, end: int) -> dict[str, int | str]:
-        return {"start": start, "end": end, **self._labels}
 
     def _read_days(self, first: int, last: int, census: Mapping[int, DayCount]) -> dict[int, pa.Table]:
         """Read all rows of the days `first` to `last`; returns them by day."""
@@ -222,7 +133,7 @@ class _Reading:
         pages: list[pa.Table] = []
         while after < end_key(end):
             # After a span's end key, the next row is at least a second later.
-            at = after[0] + (after[1] == MAX_ID)
+            at = after[0] + (after[1] == data_api_pages.MAX_ID)
             horizon = min(end, plan.horizon(at, 2 * _PAGE_BYTES / self._scale))
             rows, limit = self._read_page(after, horizon, plan.row_bytes(at))
             if rows:
@@ -230,7 +141,7 @@ class _Reading:
                 after = (rows[-1]["closed"], rows[-1]["id"])
             if len(rows) < limit:
                 after = end_key(horizon)
-        return by_day(pages)
+        return data_api_pages.by_day(pages)
 
     def _read_page(self, after: tuple[int, int], horizon: int, row_bytes: float) -> tuple[list[dict[str, Any]], int]:
         """Read the rows after the key (closed, id) and before the horizon, as many as fit a response.
@@ -240,20 +151,23 @@ class _Reading:
         """
         # `closed >= :start` repeats the comparison of pairs in a form that every query plan can use.
         sql = (
-            f"SELECT {TICKET_COLUMNS_SQL} FROM ticket WHERE {self._where} "
+            f"SELECT {base.TICKET_COLUMNS_SQL} FROM ticket WHERE {self._where} "
             "AND (closed, id) > (:after_closed, :after_id) ORDER BY closed, id LIMIT :most"
         )
-        keys = {"after_closed": after[0], "after_id": after[1]}
-        bounds = self._bounds(max(self._window.start, after[0]), horizon)
+        parameters = {
+            **self._parameters,
+            **{"start": max(self._window.start, after[0]), "end": horizon},
+            **{"after_closed": after[0], "after_id": after[1]},
+        }
         while True:
             limit = max(1, int(_PAGE_BYTES / (row_bytes * self._scale)))
             try:
-                rows, size = self._client.execute(sql, {**bounds, **keys, "most": limit})
+                rows, size = self._client.execute(sql, {**parameters, "most": limit})
             except ResponseTooLargeError:
                 if limit == 1:
                     raise SourceError(
-                        f"Table ticket: a row closed on {date_of(after[0])} or later is over 1 MiB, the RDS Data "
-                        "API's limit for a response. Shorten its processed_data."
+                        f"Table ticket: a row closed on {data_api_pages.date_of(after[0])} or later is over 1 MiB, the "
+                        "RDS Data API's limit for a response. Shorten its processed_data."
                     ) from None
                 self._scale *= 2
                 continue
@@ -263,10 +177,10 @@ class _Reading:
 
     def _in_order(self, rows: Mapping[int, pa.Table]) -> pd.DataFrame:
         tables = [rows[day] for day in sorted(rows)]
-        table = pa.concat_tables(tables) if tables else TICKETS_ARROW_SCHEMA.empty_table()
-        return tickets_from_arrow(table)
+        table = pa.concat_tables(tables) if tables else base.TICKETS_ARROW_SCHEMA.empty_table()
+        return base.tickets_from_arrow(table)
 
 
 def _as_table(rows: list[dict[str, Any]]) -> pa.Table:
-    columns = [[row[name] for row in rows] for name in TICKETS_ARROW_SCHEMA.names]
-    return pa.Table.from_batches([arrow_from_columns(columns)])
+    columns = [[row[name] for row in rows] for name in base.TICKETS_ARROW_SCHEMA.names]
+    return pa.Table.from_batches([base.arrow_from_columns(columns)])

@@ -6,7 +6,7 @@ One statement at a time, with bound parameters; the ticket queries belong to `da
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import sleep
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Transient errors. Waiting for a resuming database is separate and limited by a total time.
 RESUMING = "DatabaseResumingException"
 THROTTLED = frozenset({"ThrottlingException", "TooManyRequestsException", "ServiceUnavailableError"})
-TIMED_OUT = frozenset({"StatementTimeoutException"})
+TIMED_OUT = "StatementTimeoutException"
 MAX_ATTEMPTS = 6
 RESUME_WAIT_SECONDS = 120.0
 
@@ -49,7 +49,7 @@ class DataApiClient:
     """Executes statements on a database through the RDS Data API.
 
     `resume_wait_seconds` limits the total time of all waits for a resuming database over the client's life, so create
-    one per read; 0 never waits. `calls` counts the requests sent.
+    one per read; 0 never waits.
     """
 
     client: RDSDataServiceClient
@@ -59,7 +59,6 @@ class DataApiClient:
     resume_wait_seconds: float = RESUME_WAIT_SECONDS
     max_attempts: int = MAX_ATTEMPTS
     sleep: Callable[[float], None] = sleep
-    calls: int = 0
     waited_seconds: float = field(default=0.0, init=False)
     _failures: int = field(default=0, init=False, repr=False)
 
@@ -76,7 +75,10 @@ class DataApiClient:
             SourceError: For other errors, after retries if they are transient.
         """
         self._failures = 0
-        bound: Sequence[SqlParameterTypeDef] = [_bind(name, value) for name, value in parameters.items()]
+        bound: list[SqlParameterTypeDef] = [
+            {"name": name, "value": {"longValue": value} if isinstance(value, int) else {"stringValue": value}}
+            for name, value in parameters.items()
+        ]
         try:
             for attempt in Retrying(
                 retry=retry_if_exception(_is_transient),
@@ -87,7 +89,6 @@ class DataApiClient:
                 reraise=True,
             ):
                 with attempt:
-                    self.calls += 1
                     response = self.client.execute_statement(
                         resourceArn=self.cluster_arn,
                         secretArn=self.secret_arn,
@@ -109,16 +110,16 @@ class DataApiClient:
     def _wait_seconds(self, state: RetryCallState) -> float:
         """Full jitter, doubling up to 8 s; for a resuming database at most its remaining time."""
         seconds = float(wait_random_exponential(multiplier=0.5, max=8)(state))
-        if _code(_raised(state)) == RESUMING:
+        if _is_resuming(state):
             return min(seconds + 0.25, self.resume_wait_seconds - self.waited_seconds)
         return seconds
 
     def _count_wait(self, state: RetryCallState) -> None:
-        if _code(_raised(state)) == RESUMING and state.next_action:
+        if _is_resuming(state) and state.next_action:
             self.waited_seconds += state.next_action.sleep
 
     def _should_stop(self, state: RetryCallState) -> bool:
-        if _code(_raised(state)) == RESUMING:
+        if _is_resuming(state):
             return self.waited_seconds >= self.resume_wait_seconds
         self._failures += 1
         return self._failures >= self.max_attempts
@@ -135,8 +136,8 @@ class DataApiClient:
                 f"The Aurora cluster was still resuming after {self.resume_wait_seconds:.0f} s of waiting. "
                 "Run the batch again; if it persists, check the cluster's state and its minimum capacity."
             )
-        message = _message(error)
-        if "response size limit" in message or "response size" in message.lower():
+        message = error.response.get("Error", {}).get("Message", "") if isinstance(error, ClientError) else str(error)
+        if "response size" in message.lower():
             return ResponseTooLargeError("A response of the RDS Data API is over 1 MiB.")
         attempts = f" (after {self._attempts()})" if _is_transient(error) else ""
         return SourceError(f"The RDS Data API refused a statement: {code}{attempts}: {_without_values(code, message)}")
@@ -162,26 +163,14 @@ def read_database_name(client: SecretsManagerClient, secret_arn: str) -> str:
     return str(name)
 
 
-def _bind(name: str, value: int | str) -> SqlParameterTypeDef:
-    if isinstance(value, int):
-        return {"name": name, "value": {"longValue": value}}
-    return {"name": name, "value": {"stringValue": value}}
-
-
-def _raised(state: RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
+def _is_resuming(state: RetryCallState) -> bool:
+    return state.outcome is not None and _code(state.outcome.exception()) == RESUMING
 
 
 def _code(error: BaseException | None) -> str:
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", ""))
     return type(error).__name__
-
-
-def _message(error: ClientError | BotoCoreError) -> str:
-    if isinstance(error, ClientError):
-        return str(error.response.get("Error", {}).get("Message", ""))
-    return str(error)
 
 
 def _without_values(code: str, message: str) -> str:
@@ -194,4 +183,4 @@ def _without_values(code: str, message: str) -> str:
 def _is_transient(error: BaseException) -> bool:
     if isinstance(error, ReadTimeoutError | ConnectTimeoutError | TruncatedResponseError):
         return True
-    return _code(error) in THROTTLED | TIMED_OUT | {RESUMING}
+    return _code(error) in THROTTLED | {TIMED_OUT, RESUMING}

@@ -9,70 +9,26 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
 
 CHANNELS: tuple[str, ...] = (
-    "answer_bot",
-    "any_channel",
-    "api",
-    "business_messaging",
-    "chat",
-    "chat_offline_message",
-    "closed_ticket",
-    "community_post",
-    "email",
-    "facebook",
-    "facebook_messenger",
-    "feedback_tab",
-    "forum_topic",
-    "group_change",
-    "group_deletion",
-    "help_center",
-    "import",
-    "instagram_direct",
-    "line",
-    "macro",
-    "merge",
-    "messaging",
-    "mobile",
-    "mobile_sdk",
-    "mobile_sdk_messaging",
-    "phone_call_inbound",
-    "phone_call_outbound",
-    "rule",
-    "sample_ticket",
-    "satisfaction_prediction",
-    "side_conversation",
-    "sms",
-    "suspended_ticket",
-    "system",
-    "ticket_sharing",
-    "twitter",
-    "twitter_direct_message",
-    "voice",
-    "voicemail",
-    "web",
-    "web_form",
-    "web_widget",
-    "whatsapp",
+    *("answer_bot", "any_channel", "api", "business_messaging", "chat", "chat_offline_message"),
+    *("closed_ticket", "community_post", "email", "facebook", "facebook_messenger", "feedback_tab"),
+    *("forum_topic", "group_change", "group_deletion", "help_center", "import", "instagram_direct", "line"),
+    *("macro", "merge", "messaging", "mobile", "mobile_sdk", "mobile_sdk_messaging", "phone_call_inbound"),
+    *("phone_call_outbound", "rule", "sample_ticket", "satisfaction_prediction", "side_conversation", "sms"),
+    *("suspended_ticket", "system", "ticket_sharing", "twitter", "twitter_direct_message", "voice"),
+    *("voicemail", "web", "web_form", "web_widget", "whatsapp"),
 )
 ROUTERS: tuple[str, ...] = ("external", "gata", "gata-mapped")
 
 TICKET_COLUMNS: tuple[str, ...] = (
-    "id",
-    "processed_data",
-    "via_channel",
-    "probability",
-    "routed_by",
-    "created",
-    "initial_group_id",
-    "initial_group_id_mapped",
-    "closed",
-    "closed_group_id",
-    "closed_group_id_mapped",
+    *("id", "processed_data", "via_channel", "probability", "routed_by", "created"),
+    *("initial_group_id", "initial_group_id_mapped", "closed", "closed_group_id", "closed_group_id_mapped"),
 )
 
 
@@ -80,44 +36,36 @@ def _listed(values: tuple[str, ...]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
 
-_INDEXES = """\
+def _table(channel: str, router: str, group_id: str) -> str:
+    """The table and its indexes, given the types in which the databases differ."""
+    return f"""\
+CREATE TABLE ticket (
+    id integer PRIMARY KEY,
+    processed_data text NOT NULL,
+    via_channel {channel},
+    probability real NOT NULL CHECK (probability BETWEEN 0 AND 1),
+    routed_by {router},
+    created integer NOT NULL,         -- epoch seconds
+    initial_group_id {group_id},         -- 0 or null: not routed initially
+    initial_group_id_mapped {group_id},
+    closed integer DEFAULT 0,         -- epoch seconds, 0 while open
+    closed_group_id {group_id},
+    closed_group_id_mapped {group_id}    -- the label
+);
 CREATE INDEX ticket_via_channel_closed ON ticket (via_channel, closed);
 CREATE INDEX ticket_via_channel_label_closed ON ticket (via_channel, closed_group_id_mapped, closed);
 """
 
-SQLITE_DDL: str = f"""\
-CREATE TABLE ticket (
-    id integer PRIMARY KEY,
-    processed_data text NOT NULL,
-    via_channel text NOT NULL CHECK (via_channel IN ({_listed(CHANNELS)})),
-    probability real NOT NULL CHECK (probability BETWEEN 0 AND 1),
-    routed_by text NOT NULL CHECK (routed_by IN ({_listed(ROUTERS)})),
-    created integer NOT NULL,         -- epoch seconds
-    initial_group_id integer,         -- 0 or null: not routed initially
-    initial_group_id_mapped integer,
-    closed integer DEFAULT 0,         -- epoch seconds, 0 while open
-    closed_group_id integer,
-    closed_group_id_mapped integer    -- the label
-);
-{_INDEXES}"""
 
-POSTGRES_DDL: str = f"""\
-CREATE TYPE channel AS ENUM ({_listed(CHANNELS)});
-CREATE TYPE router AS ENUM ({_listed(ROUTERS)});
-CREATE TABLE ticket (                 -- without the embedding column, which needs pgvector
-    id integer PRIMARY KEY,
-    processed_data text NOT NULL,
-    via_channel channel NOT NULL,
-    probability real NOT NULL CHECK (probability BETWEEN 0 AND 1),
-    routed_by router NOT NULL,
-    created integer NOT NULL,         -- epoch seconds
-    initial_group_id bigint,          -- 0 or null: not routed initially
-    initial_group_id_mapped bigint,
-    closed integer DEFAULT 0,         -- epoch seconds, 0 while open
-    closed_group_id bigint,
-    closed_group_id_mapped bigint     -- the label
-);
-{_INDEXES}"""
+SQLITE_DDL = _table(
+    f"text NOT NULL CHECK (via_channel IN ({_listed(CHANNELS)}))",
+    f"text NOT NULL CHECK (routed_by IN ({_listed(ROUTERS)}))",
+    "integer",
+)
+POSTGRES_DDL = (
+    f"CREATE TYPE channel AS ENUM ({_listed(CHANNELS)});\nCREATE TYPE router AS ENUM ({_listed(ROUTERS)});\n"
+    + _table("channel NOT NULL", "router NOT NULL", "bigint")
+)
 
 
 def create_sqlite(path: Path, tickets: pd.DataFrame) -> int:
@@ -141,16 +89,11 @@ def create_sqlite(path: Path, tickets: pd.DataFrame) -> int:
     # A directory rather than a file, so that SQLite's journal is removed too if writing fails.
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as directory:
         temporary = Path(directory) / path.name
-        connection = sqlite3.connect(temporary)
-        try:
+        placeholders = ", ".join("?" * len(TICKET_COLUMNS))
+        insert = f"INSERT INTO ticket ({', '.join(TICKET_COLUMNS)}) VALUES ({placeholders})"
+        with closing(sqlite3.connect(temporary)) as connection, connection:
             connection.executescript(SQLITE_DDL)
-            placeholders = ", ".join("?" * len(TICKET_COLUMNS))
-            with connection:
-                connection.executemany(
-                    f"INSERT INTO ticket ({', '.join(TICKET_COLUMNS)}) VALUES ({placeholders})", _rows(tickets)
-                )
-        finally:
-            connection.close()
+            connection.executemany(insert, _rows(tickets))
         temporary.replace(path)
     return len(tickets)
 

@@ -2,89 +2,59 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pandas as pd
 import pyarrow as pa
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
-from gata_assets.tickets.arrivals.census import DayCensus, ticket_hash
-from gata_assets.tickets.sources.base import (
-    COLUMNS_READ,
-    DAY_SQL,
-    TICKET_COLUMNS_SQL,
-    TICKETS_ARROW_SCHEMA,
-    TRAINING_FILTER_SQL,
-    VOLUME_SQL,
-    LabelVolume,
-    SourceReport,
-    TicketSource,
-    arrow_from_columns,
-    tickets_from_arrow,
-)
+from gata_assets.tickets.arrivals.census import ticket_hash
+from gata_assets.tickets.sources import base
 
 # Rows fetched as Python objects at a time, before conversion to Arrow.
 _ROWS_AT_ONCE = 20_000
 
-_IN_WINDOW = f"closed >= :start AND closed < :end AND {TRAINING_FILTER_SQL}"
-_VOLUME_SQL = VOLUME_SQL.format(text_bytes="LENGTH(CAST(processed_data AS BLOB))")
-_OF_LABELS = " AND closed_group_id_mapped IN (SELECT value FROM json_each(:labels))"
 
-
-def _where(window: Window, labels: Sequence[int] | None) -> tuple[str, dict[str, object]]:
-    parameters: dict[str, object] = {"start": window.start, "end": window.end}
-    if labels is None:
-        return _IN_WINDOW, parameters
-    return _IN_WINDOW + _OF_LABELS, {**parameters, "labels": json.dumps([int(label) for label in labels])}
-
-
-class SqliteTickets(TicketSource):
+class SqliteTickets(base.SqlTicketSource):
     """The `ticket` table of a SQLite file, opened read-only."""
 
     path: str
 
+    has_label_sql: ClassVar[str] = (
+        "closed_group_id_mapped IN (SELECT value FROM json_each('[' || TRIM(:labels, '{}') || ']'))"
+    )
+    # Texts as bytes, so that invalid UTF-8 does not fail.
+    text_bytes_sql: ClassVar[str] = "LENGTH(CAST(processed_data AS BLOB))"
+    fingerprint_sql: ClassVar[str] = (
+        "ticket_fingerprint(id, closed, closed_group_id_mapped, CAST(processed_data AS BLOB))"
+    )
+
     def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
         """See TicketSource; one statement, hence one snapshot."""
-        where, parameters = _where(window, labels)
-        sql = f"SELECT {TICKET_COLUMNS_SQL} FROM ticket WHERE {where} ORDER BY closed, id"
+        where, parameters = self.select(window, labels)
+        sql = f"SELECT {base.TICKET_COLUMNS_SQL} FROM ticket WHERE {where} ORDER BY closed, id"
         batches = []
         with self._connect() as connection:
             cursor = connection.execute(sql, parameters)
             while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-                batches.append(arrow_from_columns(list(zip(*rows, strict=True))))
-        return tickets_from_arrow(pa.Table.from_batches(batches, schema=TICKETS_ARROW_SCHEMA))
+                batches.append(base.arrow_from_columns(list(zip(*rows, strict=True))))
+        return base.tickets_from_arrow(pa.Table.from_batches(batches, schema=base.TICKETS_ARROW_SCHEMA))
 
-    def take_census(self, window: Window) -> tuple[DayCensus, ...]:
-        """See TicketSource; one statement. Texts are hashed as bytes, so that invalid UTF-8 does not fail."""
-        sql = (
-            f"SELECT {DAY_SQL}, COUNT(*), "
-            "ticket_fingerprint(id, closed, closed_group_id_mapped, CAST(processed_data AS BLOB)) "
-            f"FROM ticket WHERE {_IN_WINDOW} GROUP BY 1 ORDER BY 1"
-        )
+    def fetch(self, sql: str, parameters: base.Parameters, *, is_polling: bool = False) -> list[dict[str, Any]]:  # noqa: ARG002 (a file needs no timeout)
+        """See SqlTicketSource."""
         with self._connect() as connection:
+            connection.row_factory = sqlite3.Row
             connection.create_aggregate("ticket_fingerprint", 4, _Fingerprint)  # type: ignore[arg-type]
-            rows = connection.execute(sql, {"start": window.start, "end": window.end}).fetchall()
-        return tuple(DayCensus(*row) for row in rows)
+            return [dict(row) for row in connection.execute(sql, parameters)]
 
-    def measure(self, window: Window, labels: Sequence[int] | None = None) -> tuple[LabelVolume, ...]:
-        """See TicketSource."""
-        where, parameters = _where(window, labels)
-        sql = f"SELECT {_VOLUME_SQL} FROM ticket WHERE {where} GROUP BY 1 ORDER BY 1"
-        with self._connect() as connection:
-            return tuple(LabelVolume(*row) for row in connection.execute(sql, parameters))
-
-    def probe(self) -> SourceReport:
-        """See TicketSource."""
-        with self._connect() as connection:
-            connection.execute(f"SELECT {', '.join(COLUMNS_READ)} FROM ticket LIMIT 1").fetchall()
-            row = connection.execute("SELECT count(*), min(closed), max(closed) FROM ticket WHERE closed > 0")
-            count, first, last = row.fetchone()
-        return SourceReport(f"SQLite file {self.path}", count, first, last)
+    def describe(self) -> str:
+        """See SqlTicketSource."""
+        return f"SQLite file {self.path}"
 
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:

@@ -81,7 +81,6 @@ def test_pages_fill_the_limit_and_never_pass_it(
     pages = [call.response_bytes for call in data_api.calls if "LIMIT" in call.sql]
     assert min(pages[:-1]) > 0.8 * ONE_MEBIBYTE
     assert max(pages) <= ONE_MEBIBYTE
-    assert data_api_source.calls == len(data_api.calls)
 
 
 def test_page_sizes_follow_texts_that_grow_and_shrink(
@@ -251,7 +250,7 @@ def test_an_answer_that_comes_too_late_is_asked_for_again(data_api: DataApiServe
     data_api.hang_next(3)
     rows, _ = client.execute("SELECT 1 AS one", {})
     assert rows == [{"one": 1}]
-    assert client.calls == 2
+    assert len(data_api.calls) == 2
 
 
 def test_throttling_that_lasts_ends_in_an_error_that_counts_the_attempts(
