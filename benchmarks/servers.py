@@ -121,7 +121,8 @@ def _serve(postgres_url: str, latency_seconds: float, pipe: Connection) -> None:
                 pipe.send(len(server.calls))
 
     def begin(server: DataApiServer) -> None:
+        server.latency_seconds = latency_seconds
         pipe.send(server.url)
         threading.Thread(target=report_calls, args=(server,), daemon=True).start()
 
-    serve(postgres_url, port=0, latency_seconds=latency_seconds, on_ready=begin)
+    serve(postgres_url, port=0, on_ready=begin)

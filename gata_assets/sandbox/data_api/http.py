@@ -1,11 +1,12 @@
-"""The local Data API's HTTP server: keep-alive connections, one thread each.
+"""The local Data API over HTTP: keep-alive connections, one thread each, and requests and responses as JSON.
 
-Sockets and headers belong here; `server` computes the response to a request.
+Sockets, headers, and errors with their status belong here; `server` computes the response to a request.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import sys
 import threading
@@ -14,6 +15,37 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from gata_assets.sandbox.data_api.sql import DataApiError, bad_request
+
+# The HTTP status of each error: those of botocore's rds-data model, and two that every AWS service can return.
+ERROR_STATUS = {
+    **dict.fromkeys(("BadRequestException", "DatabaseErrorException", "DatabaseResumingException"), 400),
+    **dict.fromkeys(("HttpEndpointNotEnabledException", "InvalidResourceStateException", "ThrottlingException"), 400),
+    **dict.fromkeys(("InvalidSecretException", "SecretsErrorException", "StatementTimeoutException"), 400),
+    **dict.fromkeys(("UnsupportedResultException",), 400),
+    **dict.fromkeys(("AccessDeniedException", "ForbiddenException", "ExpiredTokenException"), 403),
+    **dict.fromkeys(("DatabaseNotFoundException", "NotFoundException", "TransactionNotFoundException"), 404),
+    "InternalServerErrorException": 500,
+    "ServiceUnavailableError": 503,
+    "DatabaseUnavailableException": 504,
+}
+
+# The documented limit of a request.
+_REQUEST_LIMIT_BYTES = 4 * 1024 * 1024
+
+
+def parse_request(body: bytes) -> dict[str, Any]:
+    """Parse a request's JSON object; raises DataApiError."""
+    if len(body) > _REQUEST_LIMIT_BYTES:
+        raise bad_request("The request is larger than 4 MiB")
+    try:
+        content = json.loads(body)
+    except ValueError as error:
+        raise bad_request("The request is not JSON") from error
+    if not isinstance(content, dict):
+        raise bad_request("The request is not a JSON object")
+    return content
 
 
 @dataclass(frozen=True)
@@ -24,6 +56,17 @@ class Answer:
     body: bytes
     content_type: str = "application/json"
     error: str | None = None
+
+    @classmethod
+    def of_error(cls, error: DataApiError) -> Answer:
+        """The response for an error."""
+        body = json.dumps({"message": error.message, **error.extra}).encode()
+        return cls(ERROR_STATUS[error.name], body, error=error.name)
+
+    @classmethod
+    def of_secret(cls, status: int, members: dict[str, Any]) -> Answer:
+        """A response of Secrets Manager."""
+        return cls(status, json.dumps(members).encode(), "application/x-amz-json-1.1", members.get("__type"))
 
 
 class HttpServer(ThreadingHTTPServer):

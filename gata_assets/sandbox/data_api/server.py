@@ -1,7 +1,7 @@
 """A local RDS Data API for boto3's `rds-data` client, backed by a real PostgreSQL.
 
-Requests, GetSecretValue for a single secret, faults on demand and the list of calls belong here; sockets (`http`),
-statements (`postgres`), SQL and values (`sql`), errors and JSON (`protocol`) do not. Signatures are not checked;
+Requests, GetSecretValue for a single secret, faults on demand and the list of calls belong here; sockets,
+JSON and errors (`http`), statements (`postgres`), SQL and values (`sql`) do not. Signatures are not checked;
 transactions and batches are not supported.
 """
 
@@ -14,36 +14,27 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
-from gata_assets.sandbox.data_api.http import Answer, HttpServer
+from gata_assets.sandbox.data_api.http import ERROR_STATUS, Answer, HttpServer, parse_request
 from gata_assets.sandbox.data_api.postgres import Postgres
-from gata_assets.sandbox.data_api.protocol import (
-    ERROR_STATUS,
-    FAULT_MESSAGES,
-    error_answer,
-    execute_response,
-    parameter_names,
-    parse_request,
-    secret_answer,
-)
 from gata_assets.sandbox.data_api.sql import DataApiError, bad_request, bind, plain_parameters, translate
 
 DEFAULT_CLUSTER_ARN = "arn:aws:rds:us-east-1:123456789012:cluster:gata-local"
 DEFAULT_SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:gata-local-A1b2C3"  # noqa: S105 - a name
 
 _REFUSED_MEMBERS = ("transactionId", "resultSetOptions", "schema", "continueAfterTimeout")
-_REFUSED_PATHS = (
-    "/BatchExecute",
-    "/BeginTransaction",
-    "/CommitTransaction",
-    "/RollbackTransaction",
-    "/ExecuteSql",
-)
+_REFUSED_PATHS = ("/BatchExecute", "/BeginTransaction", "/CommitTransaction", "/RollbackTransaction", "/ExecuteSql")
+_FAULT_MESSAGES = {
+    "DatabaseResumingException": (
+        "The Aurora DB instance is resuming after being auto-paused. Please wait a few seconds and try again."
+    ),
+    "ThrottlingException": "Rate exceeded",
+    "StatementTimeoutException": "ERROR: canceling statement due to statement timeout; SQLState: 57014",
+}
 
 
 @dataclass(frozen=True)
@@ -62,45 +53,30 @@ class DataApiServer:
     """Serves the RDS Data API on `url`, backed by the PostgreSQL at `postgres_url`; use start() and stop(), or `with`.
 
     `statement_timeout_seconds` is PostgreSQL's statement_timeout; a statement over it is a StatementTimeoutException.
-    `before_execute(number, sql, parameters)` is called before each statement is run. `calls` has an element per Execute
-    call.
+    `latency_seconds` are added to every Execute call. `before_execute(number, sql, parameters)` is called before each
+    statement is run. `calls` has an element per Execute call.
 
     Args:
-        postgres_url: The PostgreSQL server.
-        database: The database; by default the one in `postgres_url`.
-        resource_arn: The ARN that requests must have.
-        secret_arn: The ARN of the secret.
-        host: The address to listen on.
-        port: The port; 0 chooses a free one.
-        latency_seconds: Added to every Execute call.
+        postgres_url: The PostgreSQL server and its database.
+        port: The port on loopback; 0 chooses a free one.
 
     Raises:
-        ValueError: If neither `postgres_url` nor `database` has a database.
+        ValueError: If `postgres_url` has no database.
     """
 
-    def __init__(
-        self,
-        postgres_url: str,
-        *,
-        database: str | None = None,
-        resource_arn: str = DEFAULT_CLUSTER_ARN,
-        secret_arn: str = DEFAULT_SECRET_ARN,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        latency_seconds: float = 0.0,
-    ) -> None:
-        name = database or conninfo_to_dict(postgres_url).get("dbname")
-        if not name:
-            raise ValueError("neither postgres_url nor database names a database")
-        self.database = str(name)
-        self.resource_arn = resource_arn
-        self.secret_arn = secret_arn
-        self.latency_seconds = latency_seconds
+    resource_arn = DEFAULT_CLUSTER_ARN
+    secret_arn = DEFAULT_SECRET_ARN
+
+    def __init__(self, postgres_url: str, *, port: int = 0) -> None:
+        self.database = str(conninfo_to_dict(postgres_url).get("dbname") or "")
+        if not self.database:
+            raise ValueError("postgres_url names no database")
+        self.latency_seconds = 0.0
         self.statement_timeout_seconds = 45.0
         self.before_execute: Callable[[int, str, dict[str, Any]], None] | None = None
         self.calls: list[Call] = []
         self._postgres_url = postgres_url
-        self._address = (host, port)
+        self._port = port
         self._lock = threading.Lock()
         self._number = 0
         self._errors: dict[int, str] = {}
@@ -115,14 +91,13 @@ class DataApiServer:
         """The endpoint_url for boto3; raises RuntimeError while the server is not running."""
         if self._http is None:
             raise RuntimeError("the server is not running")
-        host, port = self._http.server_address[:2]
-        return f"http://{host if isinstance(host, str) else host.decode()}:{port}"
+        return f"http://127.0.0.1:{self._http.server_port}"
 
     def start(self) -> DataApiServer:
         """Listen and serve in daemon threads; raises OSError if the port is taken."""
         if self._http is not None:
             raise RuntimeError("the server is already running")
-        http = HttpServer(self._address, self.answer)
+        http = HttpServer(("127.0.0.1", self._port), self.answer)
         self._stopping.clear()
         self._postgres = Postgres(self._postgres_url)
         self._http = http
@@ -144,9 +119,7 @@ class DataApiServer:
     def __enter__(self) -> DataApiServer:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def resume_for(self, seconds: float) -> None:
@@ -185,7 +158,7 @@ class DataApiServer:
                 raise bad_request(f"{path[1:]} is not supported here")
             raise DataApiError("NotFoundException", f"No such operation: {path}")
         except DataApiError as error:
-            return error_answer(error)
+            return Answer.of_error(error)
 
     def _execute(self, body: bytes) -> Answer:
         started = time.perf_counter()
@@ -201,11 +174,13 @@ class DataApiServer:
         try:
             request = parse_request(body)
             if fault is not None:
-                raise DataApiError(fault, FAULT_MESSAGES.get(fault, "Failed on demand"))
+                raise DataApiError(fault, _FAULT_MESSAGES.get(fault, "Failed on demand"))
             answer = Answer(200, self._run(number, request))
         except DataApiError as error:
-            answer = error_answer(error)
-        sql, names = str(request.get("sql", "")), parameter_names(request.get("parameters"))
+            answer = Answer.of_error(error)
+        parameters = request.get("parameters")
+        given = parameters if isinstance(parameters, list) else []
+        sql, names = str(request.get("sql", "")), tuple(str(p.get("name")) for p in given if isinstance(p, dict))
         seconds = time.perf_counter() - started
         self.calls.append(Call(number, sql, names, answer.error, len(answer.body), seconds))
         self._stopping.wait(hang)
@@ -236,55 +211,31 @@ class DataApiServer:
         outcome = postgres.run(
             database, statement, bound, as_json=form == "JSON", timeout_seconds=self.statement_timeout_seconds
         )
-        return execute_response(outcome, form == "JSON", request.get("includeResultMetadata") is True)
+        return outcome.as_body(as_json=form == "JSON", with_metadata=request.get("includeResultMetadata") is True)
 
     def _secret(self, target: str, body: bytes) -> Answer:
         if target != "secretsmanager.GetSecretValue":
-            return secret_answer(400, {"__type": "UnknownOperationException", "message": "Not supported here"})
+            return Answer.of_secret(400, {"__type": "UnknownOperationException", "message": "Not supported here"})
         if parse_request(body).get("SecretId") != self.secret_arn:
             message = "Secrets Manager can't find the specified secret."
-            return secret_answer(400, {"__type": "ResourceNotFoundException", "message": message})
+            return Answer.of_secret(400, {"__type": "ResourceNotFoundException", "message": message})
         # libpq's defaults, such as PGUSER and PGPASSWORD, for what the URL lacks.
         login = {o.keyword.decode(): o.val.decode() for o in pq.Conninfo.get_defaults() if o.val is not None}
         login |= {k: str(v) for k, v in conninfo_to_dict(self._postgres_url).items() if v is not None}
-        secret = {
-            "dbname": self.database,
-            "username": login["user"],
-            "password": login.get("password", ""),
-        }
+        secret = {"dbname": self.database, "username": login["user"], "password": login.get("password", "")}
         members = {
             "ARN": self.secret_arn,
             "Name": self.secret_arn.rpartition(":")[2],
             "SecretString": json.dumps(secret),
             "VersionStages": ["AWSCURRENT"],
         }
-        return secret_answer(200, members)
+        return Answer.of_secret(200, members)
 
 
-def serve(
-    postgres_url: str,
-    host: str = "127.0.0.1",
-    port: int = 8080,
-    *,
-    database: str | None = None,
-    resource_arn: str = DEFAULT_CLUSTER_ARN,
-    secret_arn: str = DEFAULT_SECRET_ARN,
-    latency_seconds: float = 0.0,
-    on_ready: Callable[[DataApiServer], None] | None = None,
-) -> None:
+def serve(postgres_url: str, *, port: int, on_ready: Callable[[DataApiServer], None]) -> None:
     """Run a server until KeyboardInterrupt; `on_ready` receives it once it listens. Raises OSError for a used port."""
-    server = DataApiServer(
-        postgres_url,
-        database=database,
-        resource_arn=resource_arn,
-        secret_arn=secret_arn,
-        host=host,
-        port=port,
-        latency_seconds=latency_seconds,
-    )
-    with server, contextlib.suppress(KeyboardInterrupt):
-        if on_ready is not None:
-            on_ready(server)
+    with DataApiServer(postgres_url, port=port) as server, contextlib.suppress(KeyboardInterrupt):
+        on_ready(server)
         threading.Event().wait()
 
 

@@ -126,8 +126,10 @@ class Bound:
 
 def bind(names: Sequence[str], parameters: Any) -> list[Bound]:
     """Bind the request's `parameters` in the order of `names`; raises DataApiError if any is missing or superfluous."""
+    if not isinstance(parameters, list) or not all(isinstance(p, dict) for p in parameters):
+        raise bad_request("parameters must be a list of objects")
     given: dict[str, Bound] = {}
-    for parameter in _list_of_objects(parameters):
+    for parameter in parameters:
         name = parameter.get("name")
         if not isinstance(name, str) or not name:
             raise bad_request("Every parameter needs a name")
@@ -146,12 +148,6 @@ def bind(names: Sequence[str], parameters: Any) -> list[Bound]:
 def plain_parameters(parameters: Any) -> dict[str, Any]:
     """The request's `parameters` as a dict of Python values, None for NULL."""
     return {p["name"]: None if "isNull" in p["value"] else next(iter(p["value"].values())) for p in parameters}
-
-
-def _list_of_objects(parameters: Any) -> list[dict[str, Any]]:
-    if not isinstance(parameters, list) or not all(isinstance(p, dict) for p in parameters):
-        raise bad_request("parameters must be a list of objects")
-    return parameters
 
 
 def _bound(name: str, value: Any, hint: Any) -> Bound:

@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.sandbox.data_api.protocol import ERROR_STATUS
+from gata_assets.sandbox.data_api.http import ERROR_STATUS
 from gata_assets.sandbox.data_api.server import DataApiServer, serve
 from gata_assets.sandbox.data_api.sql import translate
 from gata_assets_tests.support.canaries import canary
@@ -523,10 +523,10 @@ def test_a_connection_that_is_cut_is_an_error_once(
     assert len(execute("SELECT 1")["records"]) == 1
 
 
-def test_a_url_without_a_database_needs_one() -> None:
-    with pytest.raises(ValueError, match="names a database"):
+def test_a_url_without_a_database_is_refused() -> None:
+    with pytest.raises(ValueError, match="names no database"):
         DataApiServer("postgresql://user@127.0.0.1:1")
-    assert DataApiServer("postgresql://user@127.0.0.1:1", database="gata").database == "gata"
+    assert DataApiServer("postgresql://user@127.0.0.1:1/gata").database == "gata"
 
 
 # The secret
