@@ -33,6 +33,10 @@ class Window:
         """`end_at` in epoch seconds."""
         return int(self.end_at.timestamp())
 
+    def contains(self, other: Window) -> bool:
+        """Whether the other window is inside this one."""
+        return self.start_at <= other.start_at and other.end_at <= self.end_at
+
     def __str__(self) -> str:
         return f"[{self.start_at:%Y-%m-%d %H:%M}, {self.end_at:%Y-%m-%d %H:%M}) UTC"
 

@@ -27,20 +27,38 @@ _TICKETS_PER_SECOND_READ = 50_000
 
 
 @dataclass(frozen=True)
+class Volume:
+    """Tickets, and the bytes of their texts."""
+
+    tickets: float
+    text_bytes: float
+
+    @property
+    def size(self) -> float:
+        """The bytes of their rows in a page or in a file."""
+        return self.text_bytes + self.tickets * _ROW_BYTES
+
+
+@dataclass(frozen=True)
 class SpanVolume:
     """The volume of one read, shared by its batches.
 
-    Tickets, and bytes of their texts: in all training windows together, in the older window (low-volume labels only),
-    and what an average batch uses of them.
+    All training windows together, the older window (low-volume labels only), and the share (0 to 1) of the training
+    windows that an average batch uses.
     """
 
     batches: int
-    training_tickets: int
-    training_bytes: int
-    older_tickets: int
-    older_bytes: int
-    batch_tickets: float
-    batch_bytes: float
+    training: Volume
+    older: Volume
+    batch_share: float
+
+    @property
+    def batch(self) -> Volume:
+        """What an average batch uses."""
+        return Volume(
+            self.training.tickets * self.batch_share + self.older.tickets,
+            self.training.text_bytes * self.batch_share + self.older.text_bytes,
+        )
 
 
 @dataclass(frozen=True)
@@ -64,16 +82,15 @@ def estimate_backfill(spans: list[SpanVolume], *, runs: int, has_pages: bool, is
         is_recorded: Whether an instance records the runs.
     """
     seconds_per_batch = _SECONDS_PER_BATCH + (_SECONDS_PER_RECORD if is_recorded else 0)
-    tickets = sum(span.training_tickets + span.older_tickets for span in spans)
-    read = sum(_rows_bytes(span.training_tickets, span.training_bytes) for span in spans)
-    read += sum(_rows_bytes(span.older_tickets, span.older_bytes) for span in spans)
+    tickets = sum(span.training.tickets + span.older.tickets for span in spans)
+    read = sum(span.training.size + span.older.size for span in spans)
     batches = sum(span.batches for span in spans)
-    built = sum(span.batches * span.batch_tickets for span in spans)
-    files = sum(span.batches * _rows_bytes(span.batch_tickets, span.batch_bytes) for span in spans)
+    built = sum(span.batches * span.batch.tickets for span in spans)
+    files = sum(span.batches * span.batch.size for span in spans)
     reads = len(spans) * _READS_OF_A_SPAN
     calls = reads * _CALLS_BESIDE_PAGES + -(-read // _PAGE_BYTES) if has_pages else reads
     return BackfillEstimate(
-        tickets_read=tickets,
+        tickets_read=int(tickets),
         database_calls=int(calls),
         bytes_read=int(read),
         bytes_written=int(files * (1 + _TABLE_SHARE) + 2 * batches * _MANIFEST_BYTES),
@@ -82,7 +99,3 @@ def estimate_backfill(spans: list[SpanVolume], *, runs: int, has_pages: bool, is
         + built / _TICKETS_PER_SECOND_BUILT
         + tickets / _TICKETS_PER_SECOND_READ,
     )
-
-
-def _rows_bytes(tickets: float, text_bytes: float) -> float:
-    return text_bytes + tickets * _ROW_BYTES

@@ -13,8 +13,8 @@ import pandas as pd
 
 from gata_assets.errors import DataRuleError
 from gata_assets.orchestration.batch_status import MISSING, BatchStatus, Reason
+from gata_assets.tables.manifests import Manifest
 from gata_assets.tickets.rules import PreparationRules
-from gata_assets.tickets.training_files import Origin
 
 MAKING = "making"
 SHA256 = "sha256"
@@ -23,21 +23,19 @@ SHA256 = "sha256"
 _SHAPING = {
     "tickets": ("TRAINING_PERIOD",),
     "label_counts": ("TRAINING_PERIOD", "LOW_VOLUME_THRESHOLD"),
-    "low_volume_tickets": (
-        "TRAINING_PERIOD",
-        "LOW_VOLUME_PERIOD",
-        "LOW_VOLUME_THRESHOLD",
-        "LOW_VOLUME_MIN_COUNT",
-    ),
+    "low_volume_tickets": ("TRAINING_PERIOD", "LOW_VOLUME_PERIOD", "LOW_VOLUME_THRESHOLD", "LOW_VOLUME_MIN_COUNT"),
 }
 
 
-def batch_status(general: Origin | None, low_volume: Origin | None, settings: Mapping[str, Any]) -> BatchStatus:
+def batch_status(general: Manifest | None, low_volume: Manifest | None, settings: Mapping[str, Any]) -> BatchStatus:
     """How a batch's two stored datasets compare with what would be built now; None is an incomplete dataset.
 
     A dataset of an earlier run next to one of a later, interrupted run has other label counts: the batch is missing.
     """
-    if general is None or low_volume is None or general.label_counts != low_volume.label_counts:
+    if general is None or low_volume is None:
+        return MISSING
+    counts, other_counts = (manifest.made_from.get("label_counts") for manifest in (general, low_volume))
+    if counts is None or counts != other_counts:
         return MISSING
     return BatchStatus.of({Reason.SETTINGS} if general.settings != settings else frozenset())
 
@@ -57,7 +55,7 @@ def stamp(
     return stamped
 
 
-def require_making(
+def require_provenance(
     table: pd.DataFrame, name: str, rules: PreparationRules, made_from: Mapping[str, pd.DataFrame] | None = None
 ) -> None:
     """Raise DataRuleError unless a table was built with the settings of this run and from the given tables."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,15 +16,13 @@ import pyarrow
 import pyarrow.compute as pc
 
 from gata_assets.batches import Window
-from gata_assets.tables.manifests import MANIFEST_FILE, FileEntry, Manifest, decode_manifest, describe_span
+from gata_assets.tables.manifests import MANIFEST_FILE, FileEntry, Manifest, describe_span
 from gata_assets.tickets.rules import LabelFormat, PreparationRules
 from gata_assets.tickets.splits import Split
 
 GENERAL_DATASET = "gata-general"
 LOW_VOLUME_DATASET = "gata-low-vol"
 CHANNELS = ("train", "test")
-
-
 # The files of a dataset below its folder; the training job downloads everything in the folders of channels.
 FILES = tuple(f"{channel}/data.json" for channel in CHANNELS)
 
@@ -33,11 +30,6 @@ FILES = tuple(f"{channel}/data.json" for channel in CHANNELS)
 def dataset_folder(dataset: str, batch_id: str) -> str:
     """The folder of a dataset's files and manifest."""
     return f"training/{dataset}/{batch_id}/"
-
-
-def channel_key(dataset: str, batch_id: str, channel: str) -> str:
-    """The key of a channel's file."""
-    return f"{dataset_folder(dataset, batch_id)}{channel}/data.json"
 
 
 def manifest_key(dataset: str, batch_id: str) -> str:
@@ -48,25 +40,6 @@ def manifest_key(dataset: str, batch_id: str) -> str:
 def table_key(table: str, batch_id: str) -> str:
     """The key of an intermediate table: `intermediate/{table}/{batch_id}.parquet`."""
     return f"intermediate/{table}/{batch_id}.parquet"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a complete dataset was built with and from, as its manifest says."""
-
-    settings: Mapping[str, Any]
-    label_counts: str
-
-
-def read_origin(content: bytes) -> Origin | None:
-    """The origin of a complete dataset; raises ManifestVersionError.
-
-    None if the manifest says that the files are being written, or was not written by this project.
-    """
-    manifest = decode_manifest(content)
-    if manifest is None or "label_counts" not in manifest.made_from:
-        return None
-    return Origin(manifest.settings, str(manifest.made_from["label_counts"]))
 
 
 @dataclass(frozen=True)
@@ -87,12 +60,12 @@ class Dataset:
     made_from: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def is_made(self) -> bool:
-        """Whether the dataset has files."""
-        return self.split is not None
+    def folder(self) -> str:
+        """The folder of its files and its manifest."""
+        return dataset_folder(self.name, self.batch_id)
 
-    def encode(self) -> DatasetFiles:
-        """The dataset as bytes by file, and its manifest."""
+    def encode(self) -> tuple[dict[str, bytes], Manifest]:
+        """The dataset as bytes by file below its folder (none if it does not exist), and its manifest."""
         contents: dict[str, bytes] = {}
         rows: dict[str, int] = {}
         labels: dict[str, dict[str, int]] = {}
@@ -111,27 +84,13 @@ class Dataset:
             code_version=self.code_version,
             details={
                 "batch_id": self.batch_id,
-                "is_made": self.is_made,
+                "is_made": self.split is not None,
                 "reason": self.reason,
                 "windows": {name: describe_span(window) for name, window in self.windows.items()},
                 "labels": {label: labels[label] for label in sorted(labels, key=int)},
             },
         )
-        return DatasetFiles(dataset_folder(self.name, self.batch_id), contents, manifest)
-
-
-@dataclass(frozen=True)
-class DatasetFiles:
-    """A dataset as bytes by file below its folder; without files where the dataset does not exist."""
-
-    folder: str
-    contents: Mapping[str, bytes]
-    manifest: Manifest
-
-    @property
-    def keys(self) -> list[str]:
-        """The keys of the files."""
-        return [self.folder + name for name in self.contents]
+        return contents, manifest
 
 
 def encode_json_lines(rows: pd.DataFrame, label_format: LabelFormat) -> bytes:

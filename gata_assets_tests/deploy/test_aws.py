@@ -34,7 +34,7 @@ from gata_assets.definitions import build_definitions
 from gata_assets.settings.model import parse_settings, variable_names
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.ddl import create_sqlite
-from gata_assets.tickets.training_files import CHANNELS, GENERAL_DATASET, channel_key
+from gata_assets.tickets.training_files import FILES, GENERAL_DATASET, dataset_folder
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.dagster_private import LaunchRunContext, job_origin
 from gata_assets_tests.support.loopback import free_port, relay
@@ -199,7 +199,7 @@ class TestInstance:
         ended = instance.get_run_by_id(run.run_id)
         assert ended and ended.status is dg.DagsterRunStatus.SUCCESS, ran.stderr[-3_000:]
         keys = {one["Key"] for one in boto3.client("s3").list_objects_v2(Bucket=bucket)["Contents"]}
-        assert {channel_key(GENERAL_DATASET, BATCH_ID, channel) for channel in CHANNELS} <= keys
+        assert {dataset_folder(GENERAL_DATASET, BATCH_ID) + name for name in FILES} <= keys
         said = [json.loads(line) for line in ran.stderr.splitlines()]
         assert {(one["batch_id"], one["run_id"]) for one in said} == {(BATCH_ID, run.run_id)}
 

@@ -32,7 +32,7 @@ import yaml
 from gata_assets.settings.model import variable_names
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.ddl import insert_postgres
-from gata_assets.tickets.training_files import CHANNELS, GENERAL_DATASET, channel_key
+from gata_assets.tickets.training_files import FILES, GENERAL_DATASET, dataset_folder
 from gata_assets_tests.support.loopback import free_port, relay
 from gata_assets_tests.support.scenario import BATCH_ID, TRAINING_WINDOW, database_rows, world
 
@@ -245,7 +245,7 @@ class TestStack:
         assert stack.wait_for(run, "SUCCESS", "FAILURE") == "SUCCESS", stack.messages(run)
         listed = stack.s3.list_objects_v2(Bucket=ENVIRONMENT["TARGET_BUCKET"])["Contents"]
         keys = {one["Key"] for one in listed}
-        assert {channel_key(GENERAL_DATASET, BATCH_ID, channel) for channel in CHANNELS} <= keys
+        assert {dataset_folder(GENERAL_DATASET, BATCH_ID) + name for name in FILES} <= keys
         # What its steps said is where the UI looks for it.
         [log] = [key for key in keys if key.startswith(f"dagster/storage/{run}/") and key.endswith(".err")][:1]
         said = stack.s3.get_object(Bucket=ENVIRONMENT["TARGET_BUCKET"], Key=log)["Body"].read().decode()

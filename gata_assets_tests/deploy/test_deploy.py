@@ -36,11 +36,11 @@ from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tickets.assets.io_managers import DatasetIOManager
 from gata_assets.tickets.splits import Split
 from gata_assets.tickets.training_files import (
-    CHANNELS,
+    FILES,
     GENERAL_DATASET,
     LOW_VOLUME_DATASET,
     Dataset,
-    channel_key,
+    dataset_folder,
     manifest_key,
     table_key,
 )
@@ -56,11 +56,11 @@ WORKFLOW_ENVIRONMENT = {"DB_ARN", "DB_SECRET_ARN", "LOG_LEVEL", "LOW_VOLUME_FALL
 
 KEYS_OF_A_BATCH = (
     table_key("tickets", BATCH),
-    *(channel_key(dataset, BATCH, c) for dataset in (GENERAL_DATASET, LOW_VOLUME_DATASET) for c in CHANNELS),
+    *(dataset_folder(dataset, BATCH) + name for dataset in (GENERAL_DATASET, LOW_VOLUME_DATASET) for name in FILES),
     *(manifest_key(dataset, BATCH) for dataset in (GENERAL_DATASET, LOW_VOLUME_DATASET)),
 )
 LOW_VOLUME_KEYS = (
-    *(channel_key(LOW_VOLUME_DATASET, BATCH, channel) for channel in CHANNELS),
+    *(dataset_folder(LOW_VOLUME_DATASET, BATCH) + name for name in FILES),
     manifest_key(LOW_VOLUME_DATASET, BATCH),
 )
 

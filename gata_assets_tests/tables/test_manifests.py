@@ -19,7 +19,6 @@ from gata_assets.tables.manifests import (
     plain_name,
     withdrawn,
 )
-from gata_assets.tickets.training_files import read_origin
 
 ENTRY = FileEntry(3, 7, "ab" * 32)
 TOKENS = ("0123456789abcdef", "fedcba9876543210")
@@ -123,9 +122,7 @@ def test_training_files_of_the_release_before_are_read() -> None:
     assert manifest
     assert manifest.files == {"train/data.json": ENTRY, "test/data.json": ENTRY}
     assert (manifest.kind, manifest.digest) == ("gata-general", sha256(content).hexdigest())
-    origin = read_origin(content)
-    assert origin
-    assert (origin.label_counts, origin.settings) == ("cd" * 32, {"SPLIT_SEED": 7})
+    assert (manifest.made_from, manifest.settings) == ({"label_counts": "cd" * 32}, {"SPLIT_SEED": 7})
 
 
 def test_features_of_the_release_before_are_read() -> None:
@@ -165,7 +162,6 @@ def test_a_day_of_the_release_before_is_read() -> None:
 def test_what_is_withdrawn_or_damaged_is_no_dataset(content: bytes) -> None:
     assert decode_manifest(content) is None
     assert read_stored(content) is None
-    assert read_origin(content) is None
 
 
 def test_a_manifest_of_a_later_release_is_refused_with_what_to_do() -> None:

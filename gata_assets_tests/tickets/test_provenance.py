@@ -9,13 +9,14 @@ import pytest
 
 from gata_assets.errors import DataRuleError
 from gata_assets.orchestration.batch_status import MISSING, BatchStatus, Reason, Status
-from gata_assets.tickets.provenance import MAKING, SHA256, batch_status, require_making, stamp
-from gata_assets.tickets.training_files import Origin
+from gata_assets.tables.manifests import Manifest
+from gata_assets.tickets.provenance import MAKING, SHA256, batch_status, require_provenance, stamp
 from gata_assets_tests.support.scenario import RULES
 
 SETTINGS = RULES.as_settings()
-GENERAL = Origin(SETTINGS, label_counts="digest of the counts")
-LOW_VOLUME = Origin(SETTINGS, label_counts="digest of the counts")
+GENERAL = Manifest("gata-general", settings=SETTINGS, made_from={"label_counts": "digest of the counts"})
+LOW_VOLUME = replace(GENERAL, kind="gata-low-vol")
+NO_COUNTS = replace(GENERAL, made_from={})
 
 
 def test_datasets_of_the_same_label_counts_are_a_complete_batch() -> None:
@@ -24,10 +25,16 @@ def test_datasets_of_the_same_label_counts_are_a_complete_batch() -> None:
 
 @pytest.mark.parametrize(
     ("general", "low_volume"),
-    [(None, LOW_VOLUME), (GENERAL, None), (None, None), (GENERAL, replace(LOW_VOLUME, label_counts="others"))],
+    [
+        (None, LOW_VOLUME),
+        (GENERAL, None),
+        (None, None),
+        (GENERAL, replace(LOW_VOLUME, made_from={"label_counts": "others"})),
+        (NO_COUNTS, NO_COUNTS),
+    ],
 )
 def test_a_missing_dataset_and_datasets_of_two_runs_are_no_batch(
-    general: Origin | None, low_volume: Origin | None
+    general: Manifest | None, low_volume: Manifest | None
 ) -> None:
     assert batch_status(general, low_volume, SETTINGS) == MISSING
 
@@ -42,8 +49,8 @@ def test_a_table_is_accepted_with_the_settings_that_shape_it_and_the_tables_it_w
     tickets.attrs, other.attrs = {SHA256: "of tickets"}, {SHA256: "of others"}
     counts = stamp(pd.DataFrame({"label": [101]}), "label_counts", RULES, {"tickets": tickets})
     assert counts.attrs[MAKING]["made_from"] == {"tickets": "of tickets"}
-    require_making(counts, "label_counts", replace(RULES, split_seed=7), {"tickets": tickets})
+    require_provenance(counts, "label_counts", replace(RULES, split_seed=7), {"tickets": tickets})
     with pytest.raises(DataRuleError, match=r"label_counts: the stored table was built with TRAINING_PERIOD=90, and"):
-        require_making(counts, "label_counts", replace(RULES, training_period_days=30), {"tickets": tickets})
+        require_provenance(counts, "label_counts", replace(RULES, training_period_days=30), {"tickets": tickets})
     with pytest.raises(DataRuleError, match="label_counts: the stored table was built from another `tickets`"):
-        require_making(counts, "label_counts", RULES, {"tickets": other})
+        require_provenance(counts, "label_counts", RULES, {"tickets": other})

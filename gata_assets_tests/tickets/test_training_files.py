@@ -46,13 +46,10 @@ def test_labels_are_strings_on_request() -> None:
     assert encode_json_lines(tickets_frame([(7, "a")]), LabelFormat.STRING) == b'{"text": "a", "label": "7"}\n'
 
 
-def test_the_files_stand_where_the_consumers_look() -> None:
-    files = DATASET.encode()
-    assert files.keys == [
-        "training/gata-general/2026010203/train/data.json",
-        "training/gata-general/2026010203/test/data.json",
-    ]
-    assert files.folder == "training/gata-general/2026010203/"
+def test_the_files_are_where_the_consumers_look() -> None:
+    contents, _ = DATASET.encode()
+    assert list(contents) == ["train/data.json", "test/data.json"]
+    assert DATASET.folder == "training/gata-general/2026010203/"
 
 
 def test_the_manifest_is_outside_of_both_channel_prefixes() -> None:
@@ -63,11 +60,11 @@ def test_the_manifest_is_outside_of_both_channel_prefixes() -> None:
 
 
 def test_the_manifest_says_counts_checksums_window_settings_and_version() -> None:
-    files = DATASET.encode()
-    manifest = json.loads(files.manifest.encode())
+    contents, encoded = DATASET.encode()
+    manifest = json.loads(encoded.encode())
     for channel, table in (("train", SPLIT.train), ("test", SPLIT.test)):
         described = manifest["files"][f"{channel}/data.json"]
-        content = files.contents[f"{channel}/data.json"]
+        content = contents[f"{channel}/data.json"]
         assert described["rows"] == len(table) == content.count(b"\n")
         assert described["bytes"] == len(content)
         assert described["sha256"] == sha256(content).hexdigest()
@@ -81,10 +78,10 @@ def test_the_same_dataset_is_the_same_bytes() -> None:
     assert DATASET.encode() == replace(DATASET).encode()
 
 
-def test_a_dataset_that_is_not_made_has_a_manifest_with_the_reason_and_no_files() -> None:
-    files = replace(DATASET, split=None, reason="one label only").encode()
-    manifest = json.loads(files.manifest.encode())
-    assert not files.contents
+def test_a_dataset_that_does_not_exist_has_a_manifest_with_the_reason_and_no_files() -> None:
+    contents, encoded = replace(DATASET, split=None, reason="one label only").encode()
+    manifest = json.loads(encoded.encode())
+    assert not contents
     assert (manifest["is_made"], manifest["reason"], manifest["files"]) == (False, "one label only", {})
 
 

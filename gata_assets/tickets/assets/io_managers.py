@@ -79,7 +79,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             making = json.loads((stored.schema.metadata or {})[_MAKING_KEY])
         except (pa.ArrowException, OSError, ValueError, KeyError):
             raise DamagedTableError(
-                f"{self.store.uri(key)} is not a table that this project wrote whole: materialize `{asset}` for batch "
+                f"{self.store.uri(key)} is not a complete table of this project: materialize `{asset}` for batch "
                 f"{batch_id} again."
             ) from None
         table: pd.DataFrame = stored.to_pandas(types_mapper=_PANDAS_TYPES.get, ignore_metadata=True)
@@ -110,9 +110,9 @@ class DatasetIOManager(dg.ConfigurableIOManager):
         Raises DeleteDeniedError when files of an earlier run must go and the role may not delete them, ConflictError
         when another command writes the same dataset.
         """
-        files = dataset.encode()
+        contents, manifest = dataset.encode()
         try:
-            FixedKeysWrite(self.store, files.folder, FILES).run(files.contents, files.manifest)
+            FixedKeysWrite(self.store, dataset.folder, FILES).run(contents, manifest)
         except DeleteDeniedError as error:
             raise DeleteDeniedError(
                 f"{error} An earlier run of batch {dataset.batch_id} had {dataset.name} and this one does not "
@@ -121,9 +121,9 @@ class DatasetIOManager(dg.ConfigurableIOManager):
             ) from None
         metadata = {
             **_place(self.store, "manifest", manifest_key(dataset.name, dataset.batch_id)),
-            "paths": dg.MetadataValue.json([self.store.uri(key) for key in files.keys]),
+            "paths": dg.MetadataValue.json([self.store.uri(dataset.folder + name) for name in contents]),
         }
-        return Stored(files.manifest.digest, metadata)
+        return Stored(manifest.digest, metadata)
 
     def handle_output(self, context: dg.OutputContext, obj: Dataset) -> None:
         """Write the partition of an output."""

@@ -11,20 +11,20 @@ from typing import ClassVar
 
 import dagster as dg
 
-from gata_assets.batches import Window, consecutive
-from gata_assets.errors import ObjectNotFoundError
+from gata_assets.batches import consecutive
 from gata_assets.orchestration.batch_status import BatchStatus, Plan
 from gata_assets.orchestration.pipelines import BatchRun, describe_duration, describe_size
 from gata_assets.orchestration.runs import Runs, Written
+from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
-from gata_assets.tickets.backfill_estimate import SpanVolume, estimate_backfill
+from gata_assets.tickets.backfill_estimate import SpanVolume, Volume, estimate_backfill
 from gata_assets.tickets.provenance import batch_status
 from gata_assets.tickets.rules import PreparationRules
 from gata_assets.tickets.sources.base import LabelVolume, TicketSource
 from gata_assets.tickets.sources.shared_read import SharedTickets
-from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Origin, manifest_key, read_origin
-from gata_assets.tickets.windows import BatchWindows, merge_windows, windows_of
+from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, dataset_folder
+from gata_assets.tickets.windows import merge_windows, windows_of
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ class TicketPipeline:
         settings = self.rules.as_settings()
 
         def look(batch_id: str) -> BatchStatus:
-            general, low_volume = (self._read_origin(name, batch_id) for name in (GENERAL_DATASET, LOW_VOLUME_DATASET))
+            folders = (dataset_folder(name, batch_id) for name in (GENERAL_DATASET, LOW_VOLUME_DATASET))
+            general, low_volume = (find_manifest(self.store, folder).manifest for folder in folders)
             return batch_status(general, low_volume, settings)
 
         # The first before any thread starts: it sets up the AWS SDK, which threads must not do concurrently.
@@ -101,46 +102,25 @@ class TicketPipeline:
         """Every asset as it is: a batch has only five."""
         return list(written)
 
-    def _read_origin(self, dataset: str, batch_id: str) -> Origin | None:
-        try:
-            return read_origin(self.store.read(manifest_key(dataset, batch_id)))
-        except ObjectNotFoundError:
-            return None
-
     def _chunks(self, batch_ids: Sequence[str]) -> list[Sequence[str]]:
         return [batch_ids[start : start + self.chunk] for start in range(0, len(batch_ids), self.chunk)]
 
     def _measure(self, source: TicketSource, batch_ids: Sequence[str]) -> Iterator[SpanVolume]:
         windows = [windows_of(batch_id, self.rules) for batch_id in batch_ids]
         for span in merge_windows(windows):
-            inside = [batch.training for batch in windows if _is_inside(batch.training, span.training)]
-            yield self._measure_span(source, span, inside)
-
-    def _measure_span(self, source: TicketSource, span: BatchWindows, batches: Sequence[Window]) -> SpanVolume:
-        volumes = source.measure(span.training)
-        tickets, text_bytes = _total(volumes)
-        low_volume = [
-            volume.label
-            for volume in volumes
-            if volume.label is not None and volume.tickets / tickets < self.rules.low_volume_threshold
-        ]
-        older_tickets, older_bytes = _total(source.measure(span.older, low_volume) if low_volume else ())
-        share = sum(window.end - window.start for window in batches) / len(batches)
-        share /= span.training.end - span.training.start
-        return SpanVolume(
-            batches=len(batches),
-            training_tickets=tickets,
-            training_bytes=text_bytes,
-            older_tickets=older_tickets,
-            older_bytes=older_bytes,
-            batch_tickets=tickets * share + older_tickets,
-            batch_bytes=text_bytes * share + older_bytes,
-        )
+            volumes = source.measure(span.training)
+            training = _total(volumes)
+            low_volume = [
+                volume.label
+                for volume in volumes
+                if volume.label is not None and volume.tickets / training.tickets < self.rules.low_volume_threshold
+            ]
+            older = _total(source.measure(span.older, low_volume) if low_volume else ())
+            inside = [batch.training for batch in windows if span.training.contains(batch.training)]
+            seconds = sum(window.end - window.start for window in inside) / len(inside)
+            share = seconds / (span.training.end - span.training.start)
+            yield SpanVolume(len(inside), training, older, share)
 
 
-def _is_inside(window: Window, span: Window) -> bool:
-    return span.start_at <= window.start_at and window.end_at <= span.end_at
-
-
-def _total(volumes: Sequence[LabelVolume]) -> tuple[int, int]:
-    return sum(volume.tickets for volume in volumes), sum(volume.text_bytes for volume in volumes)
+def _total(volumes: Sequence[LabelVolume]) -> Volume:
+    return Volume(sum(volume.tickets for volume in volumes), sum(volume.text_bytes for volume in volumes))

@@ -14,20 +14,10 @@ from pandera.pandas import DataFrameModel
 
 from gata_assets.errors import NoTicketsError
 from gata_assets.tables.outcomes import Outcome
+from gata_assets.tickets import checks
 from gata_assets.tickets.assets import check_names
 from gata_assets.tickets.assets.batch import BatchInProgress, StepResult
 from gata_assets.tickets.assets.metadata import Described, describe_split, describe_tickets
-from gata_assets.tickets.checks import (
-    check_counts_add_up,
-    check_label_shares,
-    check_no_text_in_two_splits,
-    check_no_ticket_in_two_splits,
-    check_table,
-    check_test_share,
-    check_training_rows,
-    check_window_of_valid_tickets,
-    count_sides,
-)
 from gata_assets.tickets.label_counts import count_labels, decide_low_volume
 from gata_assets.tickets.low_volume import apply_low_volume_policy, select_low_volume_tickets
 from gata_assets.tickets.rules import SplitMethod
@@ -48,14 +38,12 @@ def make_tickets(batch: BatchInProgress) -> StepResult:
             f"{batch.batch_id}. Check the batch ID, TRAINING_PERIOD, and (`gata doctor`) which database "
             "is read and until when its tickets reach."
         )
-    outcome = (
-        check_window_of_valid_tickets(table, window) if read.is_valid else check_table(tickets_schema(window), table)
-    )
-    return StepResult(
-        table,
-        {check_names.TICKETS_ARE_VALID: outcome},
-        describe_tickets(table, "Tickets by label", window=str(window)),
-    )
+    if read.is_valid:
+        outcome = checks.check_window_of_valid_tickets(table, window)
+    else:
+        outcome = checks.check_table(tickets_schema(window), table)
+    described = describe_tickets(table, "Tickets by label", window=str(window))
+    return StepResult(table, {check_names.TICKETS_ARE_VALID: outcome}, described)
 
 
 def make_label_counts(batch: BatchInProgress) -> StepResult:
@@ -67,8 +55,8 @@ def make_label_counts(batch: BatchInProgress) -> StepResult:
     return StepResult(
         counts,
         {
-            check_names.LABEL_COUNTS_ARE_VALID: check_table(LabelCounts.to_schema(), counts),
-            check_names.COUNTS_SUM_TO_THE_TICKETS: check_counts_add_up(counts, tickets),
+            check_names.LABEL_COUNTS_ARE_VALID: checks.check_table(LabelCounts.to_schema(), counts),
+            check_names.COUNTS_SUM_TO_THE_TICKETS: checks.check_counts_add_up(counts, tickets),
         },
         {
             **describe_tickets(tickets, "Tickets by label"),
@@ -91,21 +79,13 @@ def make_general_split(batch: BatchInProgress) -> StepResult:
         seed=rules.split_seed,
         text_ranks=None if batch.text_ranks is None else batch.text_ranks[general.is_kept],
     )
-    dataset = Dataset(
-        name=GENERAL_DATASET,
-        batch_id=batch.batch_id,
-        split=split,
-        reason="the general dataset is made of every batch",
-        windows={"training": batch.windows.training},
-        rules=rules,
-        code_version=batch.code_version,
-    )
     metadata = {
         **describe_split(split),
         "relabelled_tickets": general.relabeled,
         "removed_tickets": general.removed,
     }
-    return _dataset_result(dataset, split, len(general.tickets), metadata, is_checked="tickets" in batch.built)
+    reason = "the general dataset is made of every batch"
+    return _dataset_result(batch, GENERAL_DATASET, "tickets", general.tickets, split, reason, metadata)
 
 
 def make_low_volume_tickets(batch: BatchInProgress) -> StepResult:
@@ -118,7 +98,7 @@ def make_low_volume_tickets(batch: BatchInProgress) -> StepResult:
     schema = tickets_schema(windows.training, windows.older)
     return StepResult(
         table,
-        {check_names.LOW_VOLUME_TICKETS_ARE_VALID: check_table(schema, table)},
+        {check_names.LOW_VOLUME_TICKETS_ARE_VALID: checks.check_table(schema, table)},
         {
             **describe_tickets(table, "Low-volume tickets by label"),
             "window": str(windows.training),
@@ -135,19 +115,40 @@ def make_low_volume_split(batch: BatchInProgress) -> StepResult:
     decision = batch.decision()
     tickets = batch.table("low_volume_tickets", "label_counts")
     split = split_tickets(tickets, method=rules.split_method, seed=rules.split_seed) if decision.is_needed else None
-    dataset = Dataset(
-        name=LOW_VOLUME_DATASET,
-        batch_id=batch.batch_id,
-        split=split,
-        reason=decision.reason,
-        windows={"training": batch.windows.training, "older": batch.windows.older},
-        rules=rules,
-        code_version=batch.code_version,
-    )
     described = describe_split(split) if split else {"dagster/row_count": 0}
     metadata = {**described, "is_made": decision.is_needed, "reason": decision.reason}
+    return _dataset_result(batch, LOW_VOLUME_DATASET, "low_volume_tickets", tickets, split, decision.reason, metadata)
+
+
+def _dataset_result(
+    batch: BatchInProgress,
+    name: str,
+    source: str,
+    tickets: pd.DataFrame,
+    split: Split | None,
+    reason: str,
+    metadata: Mapping[str, Described],
+) -> StepResult:
+    """The dataset of a split of tickets (None: it does not exist, for that reason) with its checks.
+
+    `source` is the table that the tickets come from: its texts are not checked again if this run has built it.
+    """
+    windows = {"training": batch.windows.training}
+    if name == LOW_VOLUME_DATASET:
+        windows["older"] = batch.windows.older
+    dataset = Dataset(name, batch.batch_id, split, reason, windows, batch.rules, batch.code_version)
     checked = split or Split(tickets, tickets)
-    return _dataset_result(dataset, checked, len(tickets), metadata, is_checked="low_volume_tickets" in batch.built)
+    rows = pd.concat([checked.train, checked.test], ignore_index=True)[["text", "label"]]
+    sides = checks.count_sides(checked)
+    outcomes: Mapping[str, list[Outcome]] = {
+        check_names.TRAINING_ROWS_ARE_VALID: checks.check_training_rows(rows, has_checked_texts=source in batch.built),
+        check_names.NO_TICKET_IN_TWO_SPLITS: checks.check_no_ticket_in_two_splits(checked, len(tickets)),
+        check_names.NO_TEXT_IN_TWO_SPLITS: checks.check_no_text_in_two_splits(checked),
+        check_names.LABEL_SHARES_ARE_KEPT: checks.check_label_shares(sides),
+        check_names.TEST_SHARE_IS_TEN_PERCENT: checks.check_test_share(sides),
+    }
+    is_sklearn = batch.rules.split_method is SplitMethod.SKLEARN
+    return StepResult(dataset, outcomes, metadata, check_names.PROMISED_BY_TEXT_ONLY if is_sklearn else frozenset())
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,8 @@ _SPLIT_CHECKS = (
     check_names.TEST_SHARE_IS_TEN_PERCENT,
 )
 
+_SOURCES = ("tickets", "label_counts")
+
 # In the order in which they are built.
 STEPS: Mapping[str, TicketStep] = {
     "tickets": TicketStep(make_tickets, (), Tickets, (check_names.TICKETS_ARE_VALID,)),
@@ -178,29 +181,11 @@ STEPS: Mapping[str, TicketStep] = {
         LabelCounts,
         (check_names.LABEL_COUNTS_ARE_VALID, check_names.COUNTS_SUM_TO_THE_TICKETS),
     ),
-    "general_split": TicketStep(
-        make_general_split, ("tickets", "label_counts"), TrainingRows, _SPLIT_CHECKS, is_dataset=True
-    ),
+    "general_split": TicketStep(make_general_split, _SOURCES, TrainingRows, _SPLIT_CHECKS, is_dataset=True),
     "low_volume_tickets": TicketStep(
-        make_low_volume_tickets, ("tickets", "label_counts"), Tickets, (check_names.LOW_VOLUME_TICKETS_ARE_VALID,)
+        make_low_volume_tickets, _SOURCES, Tickets, (check_names.LOW_VOLUME_TICKETS_ARE_VALID,)
     ),
     "low_volume_split": TicketStep(
         make_low_volume_split, ("low_volume_tickets", "label_counts"), TrainingRows, _SPLIT_CHECKS, is_dataset=True
     ),
 }
-
-
-def _dataset_result(
-    dataset: Dataset, checked: Split, rows: int, metadata: Mapping[str, Described], *, is_checked: bool
-) -> StepResult:
-    all_rows = pd.concat([checked.train, checked.test], ignore_index=True)[["text", "label"]]
-    sides = count_sides(checked)
-    outcomes: Mapping[str, list[Outcome]] = {
-        check_names.TRAINING_ROWS_ARE_VALID: check_training_rows(all_rows, has_checked_texts=is_checked),
-        check_names.NO_TICKET_IN_TWO_SPLITS: check_no_ticket_in_two_splits(checked, rows),
-        check_names.NO_TEXT_IN_TWO_SPLITS: check_no_text_in_two_splits(checked),
-        check_names.LABEL_SHARES_ARE_KEPT: check_label_shares(sides),
-        check_names.TEST_SHARE_IS_TEN_PERCENT: check_test_share(sides),
-    }
-    is_sklearn = dataset.rules.split_method is SplitMethod.SKLEARN
-    return StepResult(dataset, outcomes, metadata, check_names.PROMISED_BY_TEXT_ONLY if is_sklearn else frozenset())

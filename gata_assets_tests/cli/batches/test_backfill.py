@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from gata_assets.batches import Batch, Window, batches_between, consecutive, parse_batch_id
 from gata_assets.storage.resource import LocalStoreResource
-from gata_assets.tickets.backfill_estimate import SpanVolume, estimate_backfill
+from gata_assets.tickets.backfill_estimate import SpanVolume, Volume, estimate_backfill
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.shared_read import SharedTickets
 from gata_assets.tickets.windows import BatchWindows, merge_windows, windows_of
@@ -239,8 +239,8 @@ def test_a_source_measures_what_it_would_read(source_of: SourceOf) -> None:
 
 
 def test_an_estimate_grows_with_what_is_read_and_written() -> None:
-    small = SpanVolume(10, 1_000, 600_000, 100, 60_000, 900.0, 540_000.0)
-    large = SpanVolume(720, 120_000, 72_000_000, 4_000, 2_400_000, 90_000.0, 54_000_000.0)
+    small = SpanVolume(10, Volume(1_000, 600_000), Volume(100, 60_000), batch_share=0.8)
+    large = SpanVolume(720, Volume(120_000, 72_000_000), Volume(4_000, 2_400_000), batch_share=0.72)
     one = estimate_backfill([small], runs=1, has_pages=True, is_recorded=False)
     two = estimate_backfill([small, large], runs=2, has_pages=True, is_recorded=False)
     assert one.tickets_read == 1_100

@@ -211,7 +211,7 @@ def test_a_stored_table_that_is_damaged_is_named(
     for content in (store.read(key)[:100], b"", foreign_parquet()):
         store.write(key, content)
         result = prepare(instance, embedded, store, selection=["general_split"])
-        assert "is not a table that this project wrote whole: materialize `label_counts`" in reasons(result)
+        assert "is not a complete table of this project: materialize `label_counts`" in reasons(result)
 
 
 def foreign_parquet() -> bytes:
