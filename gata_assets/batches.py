@@ -6,14 +6,17 @@ A batch ID is an hour, `YYYYMMDDHH` in UTC. Pure: the current time is an argumen
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar
 
 from gata_assets.errors import BatchIdError
 
 BATCH_ID_FORMAT = "%Y%m%d%H"
 BATCH_ID_EXAMPLE = "2026010203"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, order=True)
@@ -63,10 +66,8 @@ class Batch:
         """`[B - period_days, B - training_period_days)`: the low-volume window before the training window; empty if the
         periods are equal.
         """
-        return Window(
-            self.starts_at - timedelta(days=period_days),
-            self.starts_at - timedelta(days=training_period_days),
-        )
+        start_at, end_at = (self.starts_at - timedelta(days=days) for days in (period_days, training_period_days))
+        return Window(start_at, end_at)
 
 
 def parse_batch_id(batch_id: str) -> Batch:
@@ -95,16 +96,22 @@ def batches_between(first: Batch, last: Batch, *, every_hours: int = 1) -> list[
     return [Batch(first.starts_at + timedelta(hours=hour)) for hour in range(0, hours + 1, every_hours)]
 
 
+def group_runs(items: Iterable[T], is_next: Callable[[T, T], bool]) -> list[list[T]]:
+    """Group ascending items into runs, in each of which an item is the next one after the item before it."""
+    runs: list[list[T]] = []
+    for item in items:
+        if runs and is_next(runs[-1][-1], item):
+            runs[-1].append(item)
+        else:
+            runs.append([item])
+    return runs
+
+
 def consecutive(batch_ids: Sequence[str]) -> list[list[str]]:
     """Group ascending batch IDs into runs of consecutive hours."""
-    runs: list[list[str]] = []
-    for batch_id in batch_ids:
-        starts_at = parse_batch_id(batch_id).starts_at
-        if runs and starts_at - parse_batch_id(runs[-1][-1]).starts_at == timedelta(hours=1):
-            runs[-1].append(batch_id)
-        else:
-            runs.append([batch_id])
-    return runs
+    instants = [parse_batch_id(batch_id).starts_at for batch_id in batch_ids]
+    runs = group_runs(instants, lambda instant, other: other - instant == timedelta(hours=1))
+    return [[Batch(instant).batch_id for instant in run] for run in runs]
 
 
 def require_existing_batch(batch_id: str, *, first_batch_id: str, now: datetime) -> Batch:
@@ -150,10 +157,5 @@ def days_of(window: Window) -> list[date]:
 
 def day_ranges(days: Sequence[date]) -> list[tuple[date, date]]:
     """Group days into ranges without gaps, each given by its first and last day."""
-    ranges: list[tuple[date, date]] = []
-    for day in sorted(set(days)):
-        if ranges and day - ranges[-1][1] == timedelta(days=1):
-            ranges[-1] = ranges[-1][0], day
-        else:
-            ranges.append((day, day))
-    return ranges
+    runs = group_runs(sorted(set(days)), lambda day, other: other - day == timedelta(days=1))
+    return [(run[0], run[-1]) for run in runs]

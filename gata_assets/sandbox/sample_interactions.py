@@ -68,28 +68,25 @@ class SampleShop:
 def generate_items(shop: SampleShop) -> pl.DataFrame:
     """Generate the item catalog: the columns of an item file, as text; one row in 200 has a fault."""
     rng = default_rng([shop.seed, 1])
-    places = np.arange(shop.items)
-    names = list(_CATEGORIES)
-    words = [_CATEGORIES[names[place % len(names)]]["words"] for place in places.tolist()]
-    means = np.array([category["price"] for category in _CATEGORIES.values()])[places % len(names)]
+    category = np.arange(shop.items) % len(_CATEGORIES)
+    means = np.array([entry["price"] for entry in _CATEGORIES.values()])[category]
+    words = pl.Series([entry["words"] for entry in _CATEGORIES.values()])
     word, quality, brand = (rng.integers(0, size, shop.items) for size in (4, len(_QUALITIES), len(_BRANDS)))
     days = rng.integers(0, 700, shop.items)
     has_date = rng.random(shop.items) < _WITH_DATE_SHARE
     prices = np.round(means * rng.lognormal(0, 0.5, shop.items), 2)
-    titles = [f"{_QUALITIES[q]} {kinds[w]}" for q, kinds, w in zip(quality, words, word, strict=True)]
-    table = pl.DataFrame(
-        {
-            "item_id": [f"item_{place:05}" for place in places.tolist()],
-            "title": titles,
-            "category": [names[place % len(names)] for place in places.tolist()],
-            "price": [f"{price:.2f}" for price in prices.tolist()],
-            "brand": [_BRANDS[place] for place in brand.tolist()],
-            "description": [f"{title}, made by {_BRANDS[b]}." for title, b in zip(titles, brand.tolist(), strict=True)],
-            "available_at": [
-                (_FIRST_AVAILABLE + timedelta(days=int(day))).isoformat() if has else None
-                for day, has in zip(days, has_date, strict=True)
-            ],
-        }
+    dates = pl.lit(_FIRST_AVAILABLE) + pl.duration(days=pl.lit(pl.Series(days)))
+    table = pl.select(
+        pl.format("item_{}", pl.Series(range(shop.items)).cast(pl.String).str.zfill(5)).alias("item_id"),
+        pl.format(
+            "{} {}", pl.Series(_QUALITIES).gather(quality), words.gather(category).list.get(pl.Series(word))
+        ).alias("title"),
+        pl.Series(list(_CATEGORIES)).gather(category).alias("category"),
+        pl.Series("price", [f"{price:.2f}" for price in prices.tolist()]),
+        pl.Series(_BRANDS).gather(brand).alias("brand"),
+    ).with_columns(
+        pl.format("{}, made by {}.", "title", "brand").alias("description"),
+        pl.when(pl.Series(has_date)).then(dates.cast(pl.String)).alias("available_at"),
     )
     return _with_faults(table, _draw_faults(rng, shop.items), _ITEM_FAULTS)
 

@@ -29,6 +29,7 @@ _ADVICE: Advice = {
     "str_matches": "The text must be lower-cased and reduced to [a-z0-9?.! ] before it is stored",
     "greater_than_or_equal_to": "A label is a Zendesk group id, 0 or above: check the group mapping",
 }
+_BUG_IN_SPLIT = "This is a bug in the split; please report it."
 
 
 def check_table(schema: pa.DataFrameSchema, table: pd.DataFrame) -> list[Outcome]:
@@ -60,19 +61,19 @@ def check_counts_add_up(label_counts: pd.DataFrame, tickets: pd.DataFrame) -> li
     """The labels' counts sum to the number of tickets, and their shares to 1."""
     counted = int(label_counts["count"].sum())
     advice = "This is a bug in the label counts; please report it."
-    outcomes = [Outcome("counts sum to the tickets", abs(counted - len(tickets)), len(tickets), advice)]
-    shares_off = abs(float(label_counts["share"].sum()) - 1.0) > 1e-9
-    outcomes.append(Outcome("shares sum to 1", int(shares_off), 1, advice, unit="sums"))
-    return outcomes
+    is_share_off = abs(float(label_counts["share"].sum()) - 1.0) > 1e-9
+    return [
+        Outcome("counts sum to the tickets", abs(counted - len(tickets)), len(tickets), advice),
+        Outcome("shares sum to 1", int(is_share_off), 1, advice, unit="sums"),
+    ]
 
 
 def check_no_ticket_in_two_splits(split: Split, expected_rows: int) -> list[Outcome]:
     """Every ticket is on exactly one side: no duplicates, none lost, none added."""
     ids = pd.concat([split.train["id"], split.test["id"]])
-    advice = "This is a bug in the split; please report it."
     return [
-        Outcome("no id is on both sides or twice", int(ids.duplicated().sum()), len(ids), advice),
-        Outcome("no ticket is lost or added", abs(len(ids) - expected_rows), expected_rows, advice),
+        Outcome("no id is on both sides or twice", int(ids.duplicated().sum()), len(ids), _BUG_IN_SPLIT),
+        Outcome("no ticket is lost or added", abs(len(ids) - expected_rows), expected_rows, _BUG_IN_SPLIT),
     ]
 
 
@@ -80,15 +81,9 @@ def check_no_text_in_two_splits(split: Split) -> list[Outcome]:
     """No text is in train and in test."""
     # Arrow's kernel, since pandas' isin takes ten times as long on Arrow-backed strings.
     trained = pc.is_in(pyarrow.array(split.test["text"]), value_set=pyarrow.array(split.train["text"]))
-    return [
-        Outcome(
-            "no text is on both sides",
-            pc.sum(trained).as_py() or 0,
-            len(split.test),
-            "SPLIT_METHOD=by-text keeps equal texts together.",
-            unit="test rows",
-        )
-    ]
+    repeated = pc.sum(trained).as_py() or 0
+    advice = "SPLIT_METHOD=by-text keeps equal texts together."
+    return [Outcome("no text is on both sides", repeated, len(split.test), advice, unit="test rows")]
 
 
 def check_label_shares(sides: pd.DataFrame) -> list[Outcome]:
@@ -99,10 +94,9 @@ def check_label_shares(sides: pd.DataFrame) -> list[Outcome]:
     """
     missing = (sides["train"] == 0) | (sides["test"] == 0)
     off = (sides["test"] - sides["quota"]).abs() > sides["tolerance"]
-    advice = "This is a bug in the split; please report it."
     return [
-        Outcome("every label is on both sides", int(missing.sum()), len(sides), advice, unit="labels"),
-        Outcome("every label's test rows are at its quota", int(off.sum()), len(sides), advice, unit="labels"),
+        Outcome("every label is on both sides", int(missing.sum()), len(sides), _BUG_IN_SPLIT, unit="labels"),
+        Outcome("every label's test rows are at its quota", int(off.sum()), len(sides), _BUG_IN_SPLIT, unit="labels"),
     ]
 
 
@@ -118,15 +112,9 @@ def check_test_share(sides: pd.DataFrame) -> list[Outcome]:
     rows = int(sides["train"].sum() + sides["test"].sum())
     allowed = float((sides["tolerance"] + (sides["quota"] - (sides["train"] + sides["test"]) / 10).abs()).sum())
     off = abs(float(sides["test"].sum()) - rows / 10)
-    return [
-        Outcome(
-            "test rows are a tenth of all",
-            # Both are sums of tenths, which floats do not represent exactly.
-            0 if off <= allowed + 1e-6 else round(off),
-            rows,
-            "This is a bug in the split; please report it.",
-        )
-    ]
+    # Both are sums of tenths, which floats do not represent exactly.
+    failed = 0 if off <= allowed + 1e-6 else round(off)
+    return [Outcome("test rows are a tenth of all", failed, rows, _BUG_IN_SPLIT)]
 
 
 def count_sides(split: Split) -> pd.DataFrame:

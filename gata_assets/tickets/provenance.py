@@ -16,7 +16,7 @@ from gata_assets.orchestration.batch_status import MISSING, BatchStatus, Reason
 from gata_assets.tables.manifests import Manifest
 from gata_assets.tickets.rules import PreparationRules
 
-MAKING = "making"
+PROVENANCE = "provenance"
 SHA256 = "sha256"
 
 # The settings that shape a table, by table.
@@ -47,7 +47,7 @@ def stamp(
     settings = rules.as_settings()
     stamped = table.copy(deep=False)
     stamped.attrs = {
-        MAKING: {
+        PROVENANCE: {
             "settings": {setting: settings[setting] for setting in _SHAPING[name]},
             "made_from": {source: frame.attrs[SHA256] for source, frame in made_from.items()},
         }
@@ -59,17 +59,17 @@ def require_provenance(
     table: pd.DataFrame, name: str, rules: PreparationRules, made_from: Mapping[str, pd.DataFrame] | None = None
 ) -> None:
     """Raise DataRuleError unless a table was built with the settings of this run and from the given tables."""
-    making = table.attrs[MAKING]
+    provenance = table.attrs[PROVENANCE]
     settings = rules.as_settings()
     for setting in _SHAPING[name]:
-        value = making["settings"].get(setting, "unknown")
+        value = provenance["settings"].get(setting, "unknown")
         if settings[setting] != value:
             raise DataRuleError(
                 f"{name}: the stored table was built with {setting}={value}, and this run has {settings[setting]}. "
                 f"Materialize `{name}` again, together with what is built from it."
             )
     for source, frame in (made_from or {}).items():
-        if making["made_from"].get(source) != frame.attrs[SHA256]:
+        if provenance["made_from"].get(source) != frame.attrs[SHA256]:
             raise DataRuleError(
                 f"{name}: the stored table was built from another `{source}` than the one that is stored now. "
                 f"Materialize `{name}` again, together with what is built from it."

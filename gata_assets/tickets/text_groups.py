@@ -12,13 +12,10 @@ from numpy.typing import NDArray
 
 from gata_assets.errors import SplitError
 
-# A tenth of every label is in test.
-TEST_TENTHS = 1
-
 
 def test_quota(tickets: int) -> int:
     """The number of test rows for a label with this many tickets: a tenth, halves rounded up, at least one."""
-    return max(1, (tickets * TEST_TENTHS + 5) // 10)
+    return max(1, (tickets + 5) // 10)
 
 
 def largest_test_text(quota: int) -> int:

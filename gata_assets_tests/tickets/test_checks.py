@@ -18,7 +18,7 @@ from gata_assets.tickets.checks import (
     check_window_of_valid_tickets,
     count_sides,
 )
-from gata_assets.tickets.label_counts import count_labels
+from gata_assets.tickets.low_volume import count_labels
 from gata_assets.tickets.schema import TrainingRows, tickets_schema
 from gata_assets.tickets.splits import Split, split_by_text
 from gata_assets_tests.support.canaries import canary

@@ -10,7 +10,7 @@ import pytest
 from gata_assets.errors import DataRuleError
 from gata_assets.orchestration.batch_status import MISSING, BatchStatus, Reason, Status
 from gata_assets.tables.manifests import Manifest
-from gata_assets.tickets.provenance import MAKING, SHA256, batch_status, require_provenance, stamp
+from gata_assets.tickets.provenance import PROVENANCE, SHA256, batch_status, require_provenance, stamp
 from gata_assets_tests.support.scenario import RULES
 
 SETTINGS = RULES.as_settings()
@@ -48,7 +48,7 @@ def test_a_table_is_accepted_with_the_settings_that_shape_it_and_the_tables_it_w
     tickets, other = pd.DataFrame({"id": [1]}), pd.DataFrame({"id": [2]})
     tickets.attrs, other.attrs = {SHA256: "of tickets"}, {SHA256: "of others"}
     counts = stamp(pd.DataFrame({"label": [101]}), "label_counts", RULES, {"tickets": tickets})
-    assert counts.attrs[MAKING]["made_from"] == {"tickets": "of tickets"}
+    assert counts.attrs[PROVENANCE]["made_from"] == {"tickets": "of tickets"}
     require_provenance(counts, "label_counts", replace(RULES, split_seed=7), {"tickets": tickets})
     with pytest.raises(DataRuleError, match=r"label_counts: the stored table was built with TRAINING_PERIOD=90, and"):
         require_provenance(counts, "label_counts", replace(RULES, training_period_days=30), {"tickets": tickets})

@@ -16,6 +16,8 @@ from gata_assets.errors import BatchIdError
 from gata_assets.tickets.arrivals.census import DayCensus
 
 VERSION = 1
+# The snapshot's numbers, by their names in the stored cursor.
+_NUMBERS = {"at": "taken_at", "first_day": "first_day", "askings": "request_count", "unasked": "unrequested"}
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,7 @@ def write_cursor(cursor: Cursor) -> str:
         for day, (tickets, mark) in sorted(snapshot.days.items()):
             words.append(f"{'' if day - 1 in snapshot.days else day}:{tickets}:{mark}")
         content |= {
-            "at": snapshot.taken_at,
-            "first_day": snapshot.first_day,
-            "askings": snapshot.request_count,
-            "unasked": snapshot.unrequested,
+            **{name: getattr(snapshot, number) for name, number in _NUMBERS.items()},
             "pending": dict(sorted(snapshot.pending.items())),
             "asked": dict(sorted(snapshot.requested.items())),
             "days": " ".join(words),
@@ -95,14 +94,9 @@ def _read_snapshot(content: Mapping[str, Any]) -> Snapshot:
         day, tickets, mark = word.split(":")
         last = int(day) if day else last + 1
         days[last] = (int(tickets), mark)
-    pending = {parse_batch_id(batch_id).batch_id: int(count) for batch_id, count in content["pending"].items()}
-    requested = {str(batch_id): str(digest) for batch_id, digest in content["asked"].items()}
     return Snapshot(
-        taken_at=int(content["at"]),
-        first_day=int(content["first_day"]),
-        request_count=int(content["askings"]),
-        unrequested=int(content["unasked"]),
-        pending=pending,
-        requested=requested,
+        **{number: int(content[name]) for name, number in _NUMBERS.items()},
+        pending={parse_batch_id(batch_id).batch_id: int(count) for batch_id, count in content["pending"].items()},
+        requested={str(batch_id): str(digest) for batch_id, digest in content["asked"].items()},
         days=days,
     )

@@ -73,11 +73,7 @@ def record_failed_poll(cursor: str | None, now: datetime) -> str:
 
 
 def decide(
-    cursor: str | None,
-    census: Sequence[DayCensus],
-    existing: Iterable[str],
-    now: datetime,
-    rules: ArrivalRules,
+    cursor: str | None, census: Sequence[DayCensus], existing: Iterable[str], now: datetime, rules: ArrivalRules
 ) -> Decision:
     """Compare a census with the previous snapshot, and request the batches that it completes or changes.
 

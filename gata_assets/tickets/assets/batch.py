@@ -17,7 +17,7 @@ from gata_assets.batches import Window
 from gata_assets.tables.outcomes import Outcome, broken
 from gata_assets.tickets.assets.metadata import Described
 from gata_assets.tickets.checks import check_table
-from gata_assets.tickets.label_counts import LowVolumeDecision, decide_low_volume
+from gata_assets.tickets.low_volume import LowVolumeDecision, decide_low_volume
 from gata_assets.tickets.provenance import require_provenance
 from gata_assets.tickets.rules import PreparationRules, SplitMethod
 from gata_assets.tickets.schema import Tickets

@@ -69,7 +69,7 @@ def _spec(name: str, step: TicketStep, rules: PreparationRules, options: AssetOp
     spec = dg.AssetSpec(
         name,
         deps=step.made_from,
-        description=step.make.__doc__,
+        description=step.build.__doc__,
         metadata={**columns(step.rows), "settings": dg.MetadataValue.json(rules.as_settings())},
         # Assets are recorded batch by batch, so Dagster expects no output when the op ends.
         skippable=True,

@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.storage.claims import FixedKeysWrite
 from gata_assets.storage.resource import ObjectStoreResource
-from gata_assets.tickets.provenance import MAKING, SHA256
+from gata_assets.tickets.provenance import PROVENANCE, SHA256
 from gata_assets.tickets.training_files import FILES, Dataset, manifest_key, table_key
 
-_MAKING_KEY = b"gata_assets"
+_FILE_KEY = b"gata_assets"
 
 # The types that the schemas require; pandas' own metadata would give strings as Python objects.
 _PANDAS_TYPES = {
@@ -53,10 +53,10 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         key = table_key(asset, batch_id)
         # In one chunk: Parquet starts a page at each chunk, so the bytes would depend on how tickets were read.
         arrow = pa.Table.from_pandas(table, preserve_index=False).combine_chunks()
-        making = {_MAKING_KEY: json.dumps(table.attrs[MAKING]).encode()}
+        provenance = {_FILE_KEY: json.dumps(table.attrs[PROVENANCE]).encode()}
         buffer = pa.BufferOutputStream()
         # Texts rarely repeat: a dictionary for them would cost a fifth of the time and a seventh of the size.
-        pq.write_table(arrow.replace_schema_metadata(making), buffer, compression="zstd", use_dictionary=["label"])
+        pq.write_table(arrow.replace_schema_metadata(provenance), buffer, compression="zstd", use_dictionary=["label"])
         content = buffer.getvalue().to_pybytes()
         self.store.write(key, content)
         return Stored(sha256(content).hexdigest(), _place(self.store, "path", key))
@@ -76,14 +76,14 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             ) from None
         try:
             stored = pq.read_table(pa.BufferReader(content))
-            making = json.loads((stored.schema.metadata or {})[_MAKING_KEY])
+            provenance = json.loads((stored.schema.metadata or {})[_FILE_KEY])
         except (pa.ArrowException, OSError, ValueError, KeyError):
             raise DamagedTableError(
                 f"{self.store.uri(key)} is not a complete table of this project: materialize `{asset}` for batch "
                 f"{batch_id} again."
             ) from None
         table: pd.DataFrame = stored.to_pandas(types_mapper=_PANDAS_TYPES.get, ignore_metadata=True)
-        table.attrs = {MAKING: making, SHA256: sha256(content).hexdigest()}
+        table.attrs = {PROVENANCE: provenance, SHA256: sha256(content).hexdigest()}
         return table
 
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:

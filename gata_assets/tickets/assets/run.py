@@ -171,7 +171,7 @@ class TicketRun:
 def _build_asset(name: str, step: TicketStep, batch: BatchInProgress) -> Generator[Event, None, _Asset]:
     """Build an asset and check it; outcomes are reported here if it fails, and otherwise once it is written."""
     started = perf_counter()
-    result = step.make(batch)
+    result = step.build(batch)
     try:
         checks.require_passed(name, result.outcomes, only_warned_of=result.only_warned_of)
     except ChecksFailedError:

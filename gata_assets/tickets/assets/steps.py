@@ -14,12 +14,10 @@ from pandera.pandas import DataFrameModel
 
 from gata_assets.errors import NoTicketsError
 from gata_assets.tables.outcomes import Outcome
-from gata_assets.tickets import checks
+from gata_assets.tickets import checks, low_volume
 from gata_assets.tickets.assets import check_names
 from gata_assets.tickets.assets.batch import BatchInProgress, StepResult
 from gata_assets.tickets.assets.metadata import Described, describe_split, describe_tickets
-from gata_assets.tickets.label_counts import count_labels, decide_low_volume
-from gata_assets.tickets.low_volume import apply_low_volume_policy, select_low_volume_tickets
 from gata_assets.tickets.rules import SplitMethod
 from gata_assets.tickets.schema import LabelCounts, Tickets, TrainingRows, tickets_schema
 from gata_assets.tickets.sources.base import no_tickets
@@ -27,7 +25,7 @@ from gata_assets.tickets.splits import Split, split_tickets
 from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Dataset
 
 
-def make_tickets(batch: BatchInProgress) -> StepResult:
+def build_tickets(batch: BatchInProgress) -> StepResult:
     """The closed tickets of the training window that train: `[B - TRAINING_PERIOD days, 00:00 of B's day)`."""
     window = batch.windows.training
     read = batch.source.read_training(window)
@@ -46,12 +44,12 @@ def make_tickets(batch: BatchInProgress) -> StepResult:
     return StepResult(table, {check_names.TICKETS_ARE_VALID: outcome}, described)
 
 
-def make_label_counts(batch: BatchInProgress) -> StepResult:
+def build_label_counts(batch: BatchInProgress) -> StepResult:
     """How many of the window's tickets have each label, which labels are low-volume, and what follows from that."""
     rules = batch.rules
     tickets = batch.table("tickets")
-    counts = count_labels(tickets, low_volume_threshold=rules.low_volume_threshold)
-    decision = decide_low_volume(counts, min_count=rules.low_volume_min_count)
+    counts = low_volume.count_labels(tickets, low_volume_threshold=rules.low_volume_threshold)
+    decision = low_volume.decide_low_volume(counts, min_count=rules.low_volume_min_count)
     return StepResult(
         counts,
         {
@@ -68,33 +66,29 @@ def make_label_counts(batch: BatchInProgress) -> StepResult:
     )
 
 
-def make_general_split(batch: BatchInProgress) -> StepResult:
+def build_general_split(batch: BatchInProgress) -> StepResult:
     """The general dataset's train and test files: low-volume tickets relabeled or removed, then 90/10."""
     rules = batch.rules
     tickets = batch.table("tickets")
-    general = apply_low_volume_policy(tickets, batch.decision("tickets"), rules)
+    general = low_volume.apply_low_volume_policy(tickets, batch.decision("tickets"), rules)
     split = split_tickets(
         general.tickets,
         method=rules.split_method,
         seed=rules.split_seed,
         text_ranks=None if batch.text_ranks is None else batch.text_ranks[general.is_kept],
     )
-    metadata = {
-        **describe_split(split),
-        "relabelled_tickets": general.relabeled,
-        "removed_tickets": general.removed,
-    }
+    metadata = {**describe_split(split), "relabelled_tickets": general.relabeled, "removed_tickets": general.removed}
     reason = "the general dataset is made of every batch"
     return _dataset_result(batch, GENERAL_DATASET, "tickets", general.tickets, split, reason, metadata)
 
 
-def make_low_volume_tickets(batch: BatchInProgress) -> StepResult:
+def build_low_volume_tickets(batch: BatchInProgress) -> StepResult:
     """The low-volume labels' tickets of the training window and of the older part of LOW_VOLUME_PERIOD."""
     rules, windows = batch.rules, batch.windows
     tickets = batch.table("tickets")
     decision = batch.decision("tickets")
     older = batch.source.read_older(windows.older, decision.low_volume_labels) if decision.is_needed else no_tickets()
-    table = select_low_volume_tickets(tickets, older, decision, min_count=rules.low_volume_min_count)
+    table = low_volume.select_low_volume_tickets(tickets, older, decision, min_count=rules.low_volume_min_count)
     schema = tickets_schema(windows.training, windows.older)
     return StepResult(
         table,
@@ -109,7 +103,7 @@ def make_low_volume_tickets(batch: BatchInProgress) -> StepResult:
     )
 
 
-def make_low_volume_split(batch: BatchInProgress) -> StepResult:
+def build_low_volume_split(batch: BatchInProgress) -> StepResult:
     """The low-volume dataset's train and test files, or the explicit statement that this batch has none."""
     rules = batch.rules
     decision = batch.decision()
@@ -155,7 +149,7 @@ def _dataset_result(
 class TicketStep:
     """One ticket asset: how it is built, from which others, what its rows are and which checks guard it."""
 
-    make: Callable[[BatchInProgress], StepResult]
+    build: Callable[[BatchInProgress], StepResult]
     made_from: tuple[str, ...]
     rows: type[DataFrameModel]
     checks: tuple[str, ...]
@@ -174,18 +168,18 @@ _SOURCES = ("tickets", "label_counts")
 
 # In the order in which they are built.
 STEPS: Mapping[str, TicketStep] = {
-    "tickets": TicketStep(make_tickets, (), Tickets, (check_names.TICKETS_ARE_VALID,)),
+    "tickets": TicketStep(build_tickets, (), Tickets, (check_names.TICKETS_ARE_VALID,)),
     "label_counts": TicketStep(
-        make_label_counts,
+        build_label_counts,
         ("tickets",),
         LabelCounts,
         (check_names.LABEL_COUNTS_ARE_VALID, check_names.COUNTS_SUM_TO_THE_TICKETS),
     ),
-    "general_split": TicketStep(make_general_split, _SOURCES, TrainingRows, _SPLIT_CHECKS, is_dataset=True),
+    "general_split": TicketStep(build_general_split, _SOURCES, TrainingRows, _SPLIT_CHECKS, is_dataset=True),
     "low_volume_tickets": TicketStep(
-        make_low_volume_tickets, _SOURCES, Tickets, (check_names.LOW_VOLUME_TICKETS_ARE_VALID,)
+        build_low_volume_tickets, _SOURCES, Tickets, (check_names.LOW_VOLUME_TICKETS_ARE_VALID,)
     ),
     "low_volume_split": TicketStep(
-        make_low_volume_split, ("low_volume_tickets", "label_counts"), TrainingRows, _SPLIT_CHECKS, is_dataset=True
+        build_low_volume_split, ("low_volume_tickets", "label_counts"), TrainingRows, _SPLIT_CHECKS, is_dataset=True
     ),
 }

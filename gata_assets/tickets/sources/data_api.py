@@ -113,7 +113,8 @@ class _Reading:
             rows = {day: table for day, table in rows.items() if day in census}
             stale = {day for day, count in census.items() if not data_api_pages.is_verified(count, rows.get(day))}
             if not stale:
-                return self._in_order(rows)
+                tables = [rows[day] for day in sorted(rows)] or [base.TICKETS_ARROW_SCHEMA.empty_table()]
+                return base.tickets_from_arrow(pa.concat_tables(tables))
             spans = data_api_pages.runs_of_days(sorted(stale))
         raise SourceError(
             f"Tickets closed in {self._window} changed during each of {_MAX_ROUNDS} reads ({len(stale)} days in the "
@@ -137,7 +138,8 @@ class _Reading:
             horizon = min(end, plan.horizon(at, 2 * _PAGE_BYTES / self._scale))
             rows, limit = self._read_page(after, horizon, plan.row_bytes(at))
             if rows:
-                pages.append(_as_table(rows))
+                columns = [[row[name] for row in rows] for name in base.TICKETS_ARROW_SCHEMA.names]
+                pages.append(pa.Table.from_batches([base.arrow_from_columns(columns)]))
                 after = (rows[-1]["closed"], rows[-1]["id"])
             if len(rows) < limit:
                 after = end_key(horizon)
@@ -174,13 +176,3 @@ class _Reading:
             if rows:
                 self._scale = max(size / (len(rows) * row_bytes), self._scale / 2)
             return rows, limit
-
-    def _in_order(self, rows: Mapping[int, pa.Table]) -> pd.DataFrame:
-        tables = [rows[day] for day in sorted(rows)]
-        table = pa.concat_tables(tables) if tables else base.TICKETS_ARROW_SCHEMA.empty_table()
-        return base.tickets_from_arrow(table)
-
-
-def _as_table(rows: list[dict[str, Any]]) -> pa.Table:
-    columns = [[row[name] for row in rows] for name in base.TICKETS_ARROW_SCHEMA.names]
-    return pa.Table.from_batches([base.arrow_from_columns(columns)])

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from itertools import accumulate
 
 import pyarrow as pa
 
+from gata_assets.batches import group_runs
 from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY, DayCensus, ticket_hash
 
 MAX_ID = 2**63 - 1
@@ -78,13 +80,7 @@ def date_of(closed: int) -> str:
 
 def runs_of_days(days: Sequence[int], max_gap: int = 3) -> list[tuple[int, int]]:
     """Group ascending days into ranges to read together; days at most `max_gap` apart share a range."""
-    runs: list[tuple[int, int]] = []
-    for day in days:
-        if runs and day - runs[-1][1] <= max_gap:
-            runs[-1] = (runs[-1][0], day)
-        else:
-            runs.append((day, day))
-    return runs
+    return [(run[0], run[-1]) for run in group_runs(days, lambda day, other: other - day <= max_gap)]
 
 
 def by_day(pages: Sequence[pa.Table]) -> dict[int, pa.Table]:
@@ -92,14 +88,9 @@ def by_day(pages: Sequence[pa.Table]) -> dict[int, pa.Table]:
     if not pages:
         return {}
     table = pa.concat_tables(pages)
-    days = [closed // SECONDS_PER_DAY for closed in table.column("closed").to_pylist()]
-    slices: dict[int, pa.Table] = {}
-    start = 0
-    while start < len(days):
-        stop = bisect_right(days, days[start])
-        slices[days[start]] = table.slice(start, stop - start)
-        start = stop
-    return slices
+    tickets = Counter(closed // SECONDS_PER_DAY for closed in table.column("closed").to_pylist())
+    starts = accumulate(tickets.values(), initial=0)
+    return {day: table.slice(start, count) for (day, count), start in zip(tickets.items(), starts, strict=False)}
 
 
 def is_verified(count: DayCount, rows: pa.Table | None) -> bool:

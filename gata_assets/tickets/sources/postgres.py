@@ -18,16 +18,10 @@ from adbc_driver_postgresql import dbapi
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
-from gata_assets.tickets.sources.base import (
-    CENSUS_TIMEOUT_SECONDS,
-    TICKET_COLUMNS_SQL,
-    Parameters,
-    SqlTicketSource,
-    tickets_from_arrow,
-)
+from gata_assets.tickets.sources import base
 
 
-class PostgresTickets(SqlTicketSource):
+class PostgresTickets(base.SqlTicketSource):
     """The `ticket` table of a PostgreSQL database, given by its libpq URL (`postgresql://…`)."""
 
     url: str
@@ -35,10 +29,10 @@ class PostgresTickets(SqlTicketSource):
     def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
         """See TicketSource; one statement, hence one snapshot."""
         where, parameters = self.select(window, labels)
-        sql = f"SELECT {TICKET_COLUMNS_SQL} FROM ticket WHERE {where} ORDER BY closed, id"
-        return tickets_from_arrow(self._query(sql, parameters))
+        sql = f"SELECT {base.TICKET_COLUMNS_SQL} FROM ticket WHERE {where} ORDER BY closed, id"
+        return base.tickets_from_arrow(self._query(sql, parameters))
 
-    def fetch(self, sql: str, parameters: Parameters, *, is_polling: bool = False) -> list[dict[str, Any]]:
+    def fetch(self, sql: str, parameters: base.Parameters, *, is_polling: bool = False) -> list[dict[str, Any]]:
         """See SqlTicketSource."""
         rows: list[dict[str, Any]] = self._query(sql, parameters, is_polling=is_polling).to_pylist()
         return rows
@@ -47,7 +41,7 @@ class PostgresTickets(SqlTicketSource):
         """See SqlTicketSource."""
         return "PostgreSQL"
 
-    def _query(self, sql: str, parameters: Parameters, *, is_polling: bool = False) -> pa.Table:
+    def _query(self, sql: str, parameters: base.Parameters, *, is_polling: bool = False) -> pa.Table:
         # ADBC knows parameters by their numbers alone.
         for number, name in enumerate(parameters, start=1):
             sql = sql.replace(f":{name}", f"${number}")
@@ -55,7 +49,7 @@ class PostgresTickets(SqlTicketSource):
         try:
             with closing(dbapi.connect(url)) as connection, closing(connection.cursor()) as cursor:
                 if is_polling:
-                    cursor.execute(f"SET statement_timeout = {CENSUS_TIMEOUT_SECONDS * 1_000}")
+                    cursor.execute(f"SET statement_timeout = {base.CENSUS_TIMEOUT_SECONDS * 1_000}")
                 cursor.execute(sql, tuple(parameters.values()) or None)
                 return cursor.fetch_arrow_table()
         except AdbcError as error:

@@ -105,19 +105,14 @@ class _LoadedSpan:
             )
 
     def read(self, window: Window, labels: Sequence[int] | None) -> pd.DataFrame:
-        recent = self.training.iloc[self.cut(window)] if labels is None else self._recent(window)
         if labels is None:
-            return recent.reset_index(drop=True)
+            return self.training.iloc[self.cut(window)].reset_index(drop=True)
         self._read_older(labels)
-        older = self._older
+        tickets = self._older
         if window != self.span.older:
-            older = older[older["closed"].between(window.start, window.end, inclusive="left")]
-        tickets = pd.concat([older, recent], ignore_index=True)
+            older = self._older[self._older["closed"].between(window.start, window.end, inclusive="left")]
+            tickets = pd.concat([older, self.training.iloc[self.cut(window)]], ignore_index=True)
         return tickets[tickets["label"].isin(labels)].reset_index(drop=True)
-
-    def _recent(self, window: Window) -> pd.DataFrame:
-        """The rows of an older window that are in the training table."""
-        return self.training.iloc[0:0] if window == self.span.older else self.training.iloc[self.cut(window)]
 
     def _read_older(self, labels: Sequence[int]) -> None:
         new = tuple(label for label in labels if label not in self._labels)

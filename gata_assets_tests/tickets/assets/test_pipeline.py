@@ -34,7 +34,7 @@ from gata_assets.tickets.assets.check_names import NO_TICKET_IN_TWO_SPLITS
 from gata_assets.tickets.assets.io_managers import ParquetIOManager
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.checks import check_no_ticket_in_two_splits
-from gata_assets.tickets.provenance import MAKING
+from gata_assets.tickets.provenance import PROVENANCE
 from gata_assets.tickets.sources.base import TicketSource, tickets_from_arrow
 from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets.tickets.splits import Split, split_by_text
@@ -491,7 +491,7 @@ def test_a_table_is_the_same_file_however_it_was_read(tmp_path: Path) -> None:
     written = set()
     for number, table in enumerate((arrow, in_pieces, part_of_more)):
         frame = tickets_from_arrow(table)
-        frame.attrs = {MAKING: {}}
+        frame.attrs = {PROVENANCE: {}}
         tables = ParquetIOManager(store=LocalStoreResource(directory=str(tmp_path / str(number))))
         written.add(tables.write(BATCH_ID, "tickets", frame).sha256)
     assert len(written) == 1

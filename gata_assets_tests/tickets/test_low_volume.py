@@ -12,8 +12,13 @@ from hypothesis import strategies as st
 from gata_assets.errors import DataRuleError
 from gata_assets.tables.outcomes import broken
 from gata_assets.tickets.checks import check_counts_add_up, check_table
-from gata_assets.tickets.label_counts import LowVolumeDecision, count_labels, decide_low_volume
-from gata_assets.tickets.low_volume import apply_low_volume_policy, select_low_volume_tickets
+from gata_assets.tickets.low_volume import (
+    LowVolumeDecision,
+    apply_low_volume_policy,
+    count_labels,
+    decide_low_volume,
+    select_low_volume_tickets,
+)
 from gata_assets.tickets.rules import LowVolumePolicy
 from gata_assets.tickets.schema import LabelCounts
 from gata_assets_tests.support.scenario import FALLBACK_LABEL, OLDER_WINDOW, RULES, tickets_frame
@@ -121,7 +126,7 @@ def test_a_ticket_that_both_reads_saw_counts_once() -> None:
     assert OLDER_WINDOW.start not in set(selected["closed"])
 
 
-def test_nothing_is_selected_when_no_dataset_is_made() -> None:
+def test_nothing_is_selected_without_a_low_volume_dataset() -> None:
     selected = select_low_volume_tickets(frame_of({2: 20, 3: 20}), frame_of({}), NOT_MADE, min_count=10)
     assert selected.empty
     assert list(selected.columns) == ["id", "closed", "label", "text"]
