@@ -105,7 +105,7 @@ def test_every_file_that_is_no_module_is_installed_with_the_package() -> None:
     patterns = configuration["options.package_data"]["gata_assets"].split()
     declared = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
     others = {path for path in PACKAGE.rglob("*.*") if path.suffix not in (".py", ".pyc", ".nbi", ".nbc")}
-    assert others == declared
+    assert others == declared, "setup.cfg: options.package_data"
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])

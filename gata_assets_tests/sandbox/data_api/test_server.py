@@ -173,7 +173,7 @@ def test_equal_labels_keep_the_last_value_in_json_and_both_in_records(execute: E
     assert execute("SELECT 1 AS a, 2 AS a")["records"] == [[{"longValue": 1}, {"longValue": 2}]]
 
 
-def test_a_label_may_hold_percent_signs_and_quotes(select: Select) -> None:
+def test_a_label_may_contain_percent_signs_and_quotes(select: Select) -> None:
     assert select('SELECT 1 AS "a%s ""b"" %"') == [{'a%s "b" %': 1}]
 
 
@@ -538,7 +538,7 @@ def secrets(server: DataApiServer) -> SecretsManagerClient:
     return boto3.client("secretsmanager", endpoint_url=server.url, config=config, **CREDENTIALS)  # type: ignore[call-overload, no-any-return]
 
 
-def test_the_secret_holds_the_login_of_the_database(server: DataApiServer, secrets: SecretsManagerClient) -> None:
+def test_the_secret_contains_the_login_of_the_database(server: DataApiServer, secrets: SecretsManagerClient) -> None:
     answer = secrets.get_secret_value(SecretId=server.secret_arn)
     secret = json.loads(answer["SecretString"])
     assert answer["ARN"] == server.secret_arn

@@ -1,7 +1,7 @@
-"""Reading through the RDS Data API: pages, proof, waiting and retrying.
+"""Reading through the RDS Data API: pages, verification, waiting and retrying.
 
-Real: PostgreSQL, boto3, HTTP. Stood in for: Aurora's Data API, by the project's own server, which also brings the
-faults and changes rows while a client pages.
+Real: PostgreSQL, boto3, HTTP. Faked: Aurora's Data API, by the project's own server, which also injects faults and
+changes rows while a client pages.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def tickets_over_days(count: int, *, days: int = 40, text_bytes: int = 600) -> p
 
 @pytest.fixture
 def client(data_api: DataApiServer) -> DataApiClient:
-    """A client that tries again after a hundredth of a second."""
+    """A client that retries after a hundredth of a second."""
     return client_of(data_api, read_timeout_seconds=60)
 
 
@@ -151,7 +151,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("at_call", [2, 4, 6])
-def test_what_changes_while_we_page_is_neither_lost_nor_doubled(
+def test_rows_that_change_between_pages_are_neither_lost_nor_duplicated(
     change: str, at_call: int, data_api: DataApiServer, data_api_source: DataApiTickets, fill_postgres: Fill
 ) -> None:
     url = fill_postgres(tickets_over_days(6_000))
@@ -183,7 +183,7 @@ def test_only_the_days_that_changed_are_read_again(
     assert data_api.calls[-2].response_bytes < 0.2 * ONE_MEBIBYTE
 
 
-def test_a_table_that_never_rests_is_an_error(
+def test_a_table_that_keeps_changing_is_an_error(
     data_api: DataApiServer, data_api_source: DataApiTickets, fill_postgres: Fill
 ) -> None:
     url = fill_postgres(tickets_over_days(100))
@@ -199,7 +199,7 @@ def test_a_table_that_never_rests_is_an_error(
 
 
 @pytest.mark.parametrize("error", ["DatabaseResumingException", "ThrottlingException", "StatementTimeoutException"])
-def test_what_passes_by_itself_is_outlasted_on_every_call(
+def test_transient_errors_are_retried_on_every_call(
     error: str, data_api: DataApiServer, data_api_source: DataApiTickets, fill_postgres: Fill
 ) -> None:
     url = fill_postgres(tickets_over_days(3_000))
@@ -245,7 +245,7 @@ def test_two_minutes_are_waited_in_all_with_jitter(data_api: DataApiServer, clie
     assert max(waits) <= 8.25
 
 
-def test_an_answer_that_comes_too_late_is_asked_for_again(data_api: DataApiServer) -> None:
+def test_a_response_that_comes_too_late_is_requested_again(data_api: DataApiServer) -> None:
     client = client_of(data_api, read_timeout_seconds=2)
     data_api.hang_next(3)
     rows, _ = client.execute("SELECT 1 AS one", {})
@@ -262,7 +262,7 @@ def test_throttling_that_lasts_ends_in_an_error_that_counts_the_attempts(
     assert len(data_api.calls) == 6
 
 
-def test_a_database_that_wakes_up_throttled_is_outlasted(data_api: DataApiServer, client: DataApiClient) -> None:
+def test_throttling_after_a_resume_is_retried(data_api: DataApiServer, client: DataApiClient) -> None:
     data_api.fail_next("DatabaseResumingException", times=8)
     data_api.fail_next("ThrottlingException", times=3, skip=8)
     assert client.execute("SELECT 1 AS one", {})[0] == [{"one": 1}]
@@ -276,7 +276,7 @@ def test_anything_else_fails_at_once(error: str, data_api: DataApiServer, client
     assert len(data_api.calls) == 1
 
 
-def test_an_answer_over_the_limit_is_told_apart(client: DataApiClient) -> None:
+def test_a_response_over_the_limit_has_an_error_of_its_own(client: DataApiClient) -> None:
     with pytest.raises(ResponseTooLargeError):
         client.execute("SELECT repeat('x', 60000) AS text FROM generate_series(1, 30)", {})
 
@@ -316,7 +316,7 @@ def test_a_horizon_is_a_step_forward_until_the_census_has_ended(
 @given(counts=st.lists(st.integers(0, 7_000), min_size=2, max_size=4).filter(lambda counts: sum(counts) < 9_000))
 @settings(max_examples=12)
 def test_days_of_any_size_one_after_another_are_read_once(counts: list[int]) -> None:
-    """The page logic alone, over a database that is a sorted list: a step that stands still would never end."""
+    """The page logic alone, over a database that is a sorted list: a step that does not advance would never end."""
     rows = [
         {"id": day * 10_000 + n, "closed": TRAINING_WINDOW.start + day * DAY + n % DAY, "label": 1, "text": "x" * 600}
         for day, count in enumerate(counts)

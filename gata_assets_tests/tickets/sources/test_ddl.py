@@ -1,4 +1,4 @@
-"""The ticket table: what the loaders write can be read back, and bad rows are refused.
+"""The ticket table: what the loaders write can be read back, and invalid rows are rejected.
 
 Real: SQLite files and a PostgreSQL server (fixture `postgres_url`), in a schema of this module's own, so that
 a table `ticket` of other tests is neither seen nor touched. Faked: psycopg's absence, by hiding the module.
@@ -59,7 +59,7 @@ def with_cell(tickets: pd.DataFrame, column: str, value: object) -> pd.DataFrame
     return changed
 
 
-def test_a_sqlite_file_holds_every_ticket_as_generated(tmp_path: Path, tickets: pd.DataFrame) -> None:
+def test_a_sqlite_file_contains_every_ticket_as_generated(tmp_path: Path, tickets: pd.DataFrame) -> None:
     path = tmp_path / "sample.sqlite"
     assert create_sqlite(path, tickets) == len(tickets) > 1000
     assert rows_of_sqlite(path) == as_plain_rows(tickets)
@@ -77,7 +77,7 @@ def test_sqlite_stores_integers_and_nulls_as_such(tmp_path: Path, tickets: pd.Da
     assert types["probability"] == {"real"}
 
 
-def test_missing_parent_directories_are_made(tmp_path: Path, tickets: pd.DataFrame) -> None:
+def test_missing_parent_directories_are_created(tmp_path: Path, tickets: pd.DataFrame) -> None:
     path = tmp_path / "a" / "b" / "sample.sqlite"
     create_sqlite(path, tickets.head(3))
     assert len(rows_of_sqlite(path)) == 3
@@ -146,7 +146,7 @@ def test_sqlite_looks_tickets_up_by_index(condition: str, index: str) -> None:
     assert index in plan[0][-1]
 
 
-def test_postgresql_holds_every_ticket_as_generated(empty_schema_url: str, tickets: pd.DataFrame) -> None:
+def test_postgresql_contains_every_ticket_as_generated(empty_schema_url: str, tickets: pd.DataFrame) -> None:
     assert insert_postgres(empty_schema_url, tickets) == len(tickets)
     with psycopg.connect(empty_schema_url) as connection:
         rows = connection.execute(SELECT).fetchall()

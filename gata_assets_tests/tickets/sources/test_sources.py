@@ -1,7 +1,7 @@
-"""The contract of a ticket source, held by each: SQLite, PostgreSQL, and Aurora through the RDS Data API.
+"""The contract that every ticket source meets: SQLite, PostgreSQL, and Aurora through the RDS Data API.
 
-Real: a SQLite file, a PostgreSQL server, boto3 over HTTP. Stood in for: Aurora's Data API, by the project's own
-server over that PostgreSQL.
+Real: a SQLite file, a PostgreSQL server, boto3 over HTTP. Faked: Aurora's Data API, by the project's own server over
+that PostgreSQL.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def test_exactly_the_tickets_that_train_are_read(source_of: SourceOf) -> None:
     assert list(read["text"]) == ["by mail", "api group 0", "api no group", "web with a group", "routed elsewhere"]
 
 
-def test_the_window_holds_its_first_second_and_not_its_last(source_of: SourceOf) -> None:
+def test_a_window_includes_its_first_second_and_not_its_end(source_of: SourceOf) -> None:
     start, end = TRAINING_WINDOW.start, TRAINING_WINDOW.end
     source = source_of(database_rows([{"closed": at} for at in (start - 1, start, end - 1, end)]))
     assert list(source.read_tickets(TRAINING_WINDOW)["closed"]) == [start, end - 1]
@@ -77,7 +77,7 @@ def test_labels_select_and_no_label_selects_nothing(source_of: SourceOf) -> None
     assert broken(check_table(tickets_schema(TRAINING_WINDOW), nothing)) == []
 
 
-def test_a_missing_label_is_handed_on_for_the_checks_to_see(source_of: SourceOf) -> None:
+def test_a_missing_label_is_left_to_the_checks(source_of: SourceOf) -> None:
     read = source_of(database_rows([{"label": None}, {"label": 101}])).read_tickets(TRAINING_WINDOW)
     assert [outcome.rule for outcome in check_table(tickets_schema(TRAINING_WINDOW), read)] == ["label not_nullable"]
 
@@ -100,7 +100,7 @@ def test_texts_come_back_as_they_are(source_of: SourceOf) -> None:
     assert list(read["text"]) == texts
 
 
-def test_a_look_counts_closed_tickets_and_says_their_span(source_of: SourceOf) -> None:
+def test_a_probe_counts_closed_tickets_and_reports_their_span(source_of: SourceOf) -> None:
     start = TRAINING_WINDOW.start
     report = source_of(database_rows([{"closed": start}, {"closed": start + 60}, {"closed": 0}])).probe()
     assert (report.closed_tickets, report.first_closed, report.last_closed) == (2, start, start + 60)
@@ -121,7 +121,7 @@ def test_a_missing_table_is_an_error_that_names_it(source_of: SourceOf, request:
         source.probe()
 
 
-def test_a_missing_file_is_an_error_that_says_how_to_make_one(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error_that_says_how_to_create_one(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="`gata sample-data` creates one"):
         SqliteTickets(path=str(tmp_path / "none.sqlite")).read_tickets(TRAINING_WINDOW)
 
@@ -172,13 +172,13 @@ def test_a_locked_file_is_an_error_that_says_so(tmp_path: Path) -> None:
     writer.close()
 
 
-def test_a_postgresql_that_is_not_there_is_an_error_without_the_password() -> None:
+def test_an_unreachable_postgresql_is_an_error_without_the_password() -> None:
     with pytest.raises(SourceError, match="PostgreSQL cannot be read") as caught:
         PostgresTickets(url=f"postgresql://reader:{SECRET}@127.0.0.1:9/gata").probe()
     assert SECRET not in str(caught.value)
 
 
-def test_what_postgresql_says_of_a_value_is_not_repeated(fill_postgres: Callable[[pd.DataFrame], str]) -> None:
+def test_a_message_of_postgresql_with_a_value_is_not_repeated(fill_postgres: Callable[[pd.DataFrame], str]) -> None:
     url = fill_postgres(database_rows([{}]))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP TABLE ticket")
