@@ -6,21 +6,20 @@ hands the file's variables on to the AWS SDK. `describe_settings` lists every va
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from dotenv.parser import parse_stream
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from gata_assets.environment import set_default, variables
 from gata_assets.errors import SettingsError
-from gata_assets.settings.automation import AutomationSettings
-from gata_assets.settings.env_file import read_env_file
 from gata_assets.settings.interactions import InteractionSettings
-from gata_assets.settings.project import ProjectSettings
-from gata_assets.settings.target import TargetSettings
+from gata_assets.settings.project import AutomationSettings, ProjectSettings, TargetSettings
 from gata_assets.settings.tickets import TicketSettings
 from gata_assets.settings.values import SourceKind
 from gata_assets.tickets.arrivals.decision import ArrivalRules
@@ -28,6 +27,8 @@ from gata_assets.tickets.arrivals.decision import ArrivalRules
 DEFAULT_ENV_FILE = "local.env"
 ENV_FILE_VARIABLE = "GATA_ENV_FILE"
 SAMPLE_TENANT = "sample"
+# Prefixes of other variables that a settings file may have: those of the AWS SDK, Dagster and Python.
+_FOREIGN_PREFIXES = ("AWS_", "DAGSTER_", "PYTHON")
 
 
 class Settings(BaseModel):
@@ -35,10 +36,12 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    tickets: TicketSettings = Field(description="Where tickets are read from, and what is prepared of them")
+    tickets: TicketSettings = Field(description="Where tickets are read from, and how they are prepared")
     target: TargetSettings = Field(description="Where files are written to")
     interactions: InteractionSettings = Field(description="Interactions: features and training rows of recommenders")
-    automation: AutomationSettings = Field(description="What runs by itself, once it is switched on in Dagster's UI")
+    automation: AutomationSettings = Field(
+        description="What runs automatically, once it is switched on in Dagster's UI"
+    )
     project: ProjectSettings = Field(description="The project as a whole")
 
     @property
@@ -79,8 +82,8 @@ def describe_settings() -> list[SettingDescription]:
             variable,
             group=str(Settings.model_fields[group].description),
             default=_written(field.default),
-            description=str(field.description),
-            example=str((field.examples or [""])[0]),
+            description=" ".join(str(field.description).split()),
+            example=str(field.examples[0]) if field.examples else _written(field.default) or "",
             is_secret=SecretStr in (field.annotation, *get_args(field.annotation)),
         )
         for group, variable, field in _fields()
@@ -120,11 +123,41 @@ def load_settings(env_file: Path | None = None) -> Settings:
     if named and not named.is_file():
         raise SettingsError(f"There is no settings file {named}. Copy example.env to it, or name another.")
     if path.is_file():
-        for name, value in read_env_file(path, known=variable_names()).items():
+        for name, value in _read_env_file(path).items():
             set_default(name, value)
     settings = parse_settings(variables())
     set_default("AWS_DEFAULT_REGION", settings.target.region)
     return settings
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    """The variables of a file of NAME=value lines, comments and quotes that are not empty.
+
+    Nothing is ignored silently: a line that cannot be read or a misspelled name raises SettingsError.
+    """
+    given, known = {}, variable_names()
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for binding in parse_stream(lines):
+                if binding.error or (binding.key and binding.value is None):
+                    raise SettingsError(f"{path}, line {binding.original.line}: this is not NAME=value.")
+                if binding.key and "\0" in (binding.value or ""):
+                    raise SettingsError(f"{path}, line {binding.original.line}: the value has a NUL character.")
+                if binding.key:
+                    given[binding.key] = (binding.value or "").strip()
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not UTF-8 text.") from None
+    values = {name: value for name, value in given.items() if value}
+    unknown = [name for name in values if name not in known and not name.startswith(_FOREIGN_PREFIXES)]
+    if unknown:
+        raise SettingsError("\n".join(_unknown(name, path, known) for name in unknown))
+    return values
+
+
+def _unknown(name: str, path: Path, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else "example.env lists all settings."
+    return f"{path}: {name} is not a setting; {hint}"
 
 
 def _fields() -> Iterator[tuple[str, str, FieldInfo]]:

@@ -8,88 +8,44 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from gata_assets.settings.group import SettingsGroup
-from gata_assets.settings.values import SourceKind, arn, readable_url
-from gata_assets.tickets.rules import (
-    SAMPLE_FALLBACK_LABEL,
-    LabelFormat,
-    LowVolumePolicy,
-    PreparationRules,
-    SplitMethod,
-)
+from gata_assets.settings.values import Seed, SettingsGroup, SourceKind, arn, readable_url
+from gata_assets.tickets.rules import SAMPLE_FALLBACK_LABEL, LabelFormat, LowVolumePolicy, PreparationRules, SplitMethod
 
 SAMPLE_TICKETS_FILE = Path("gata-sample.sqlite")
 _SQLITE, _POSTGRESQL = "sqlite:///", ("postgresql://", "postgres://")
-
-
-def _days(default: int, meaning: str) -> int:
-    return Field(default=default, ge=1, le=3660, description=meaning, examples=[str(default)])
+_Arn = Annotated[str, AfterValidator(arn)]
+_Days = Annotated[int, Field(ge=1, le=3660)]
 
 
 class TicketSettings(SettingsGroup):
     """The settings of tickets; periods are days, thresholds are shares of 1, labels are Zendesk group ids."""
 
-    url: SecretStr | None = Field(
-        default=None,
-        alias="TICKETS_URL",
-        description="Where tickets are read from: a SQLite file or a PostgreSQL database.",
-        examples=["postgresql://reader@db.example:5432/gata", "sqlite:///tickets.sqlite"],
+    url: SecretStr | None = Field(None, alias="TICKETS_URL", examples=["postgresql://reader@db.example:5432/gata"])
+    """Where tickets are read from: a SQLite file or a PostgreSQL database."""
+    db_arn: _Arn | None = Field(None, examples=["arn:aws:rds:us-east-1:123456789012:cluster:gata"])
+    """The Aurora cluster to read through the RDS Data API, instead of TICKETS_URL."""
+    db_secret_arn: _Arn | None = Field(
+        None, examples=["arn:aws:secretsmanager:us-east-1:123456789012:secret:gata-reader"]
     )
-    db_arn: Annotated[str, AfterValidator(arn)] | None = Field(
-        default=None,
-        description="The Aurora cluster to read through the RDS Data API, instead of TICKETS_URL.",
-        examples=["arn:aws:rds:us-east-1:123456789012:cluster:gata"],
-    )
-    db_secret_arn: Annotated[str, AfterValidator(arn)] | None = Field(
-        default=None,
-        description="The Secrets Manager secret of the cluster's reader (JSON: dbname, username, password).",
-        examples=["arn:aws:secretsmanager:us-east-1:123456789012:secret:gata-reader"],
-    )
-    low_volume_fallback_label: int | None = Field(
-        default=None,
-        ge=0,
-        lt=2**63,
-        description="The group that low-volume tickets are relabeled to; required with a database of your own.",
-        examples=["25000000000101"],
-    )
-    training_period: int = _days(90, "Days of closed tickets in the training window.")
-    low_volume_period: int = _days(365, "Days of closed tickets looked through for low-volume labels.")
-    low_volume_threshold: float = Field(
-        default=0.033,
-        gt=0,
-        lt=1,
-        allow_inf_nan=False,
-        description="A label whose share of the training window is below this is low-volume.",
-        examples=["0.033"],
-    )
-    low_volume_min_count: int = Field(
-        default=10,
-        ge=2,
-        description="The number of tickets that make a low-volume label worth training on.",
-        examples=["10"],
-    )
-    low_volume_policy: LowVolumePolicy = Field(
-        default=LowVolumePolicy.DOCUMENTED,
-        description="What becomes of low-volume tickets in the general dataset.",
-        examples=[policy.value for policy in LowVolumePolicy],
-    )
-    split_method: SplitMethod = Field(
-        default=SplitMethod.BY_TEXT,
-        description="How tickets are divided: by distinct text, or as scikit-learn's train_test_split does.",
-        examples=[method.value for method in SplitMethod],
-    )
-    split_seed: int = Field(
-        default=42,
-        ge=0,
-        lt=2**63,
-        description="The seed of the split by text (the scikit-learn one always uses 42).",
-        examples=["42"],
-    )
-    label_format: LabelFormat = Field(
-        default=LabelFormat.INTEGER,
-        description="How `label` is written into data.json; the fine-tuning job needs integers.",
-        examples=[form.value for form in LabelFormat],
-    )
+    """The Secrets Manager secret of the cluster's reader (JSON: dbname, username, password)."""
+    low_volume_fallback_label: int | None = Field(None, ge=0, lt=2**63, examples=["25000000000101"])
+    """The group that low-volume tickets are relabeled to; required with a database of your own."""
+    training_period: _Days = 90
+    """Days of closed tickets in the training window."""
+    low_volume_period: _Days = 365
+    """Days of closed tickets that are searched for low-volume labels."""
+    low_volume_threshold: float = Field(0.033, gt=0, lt=1)
+    """A label whose share of the training window is below this is low-volume."""
+    low_volume_min_count: int = Field(10, ge=2)
+    """The minimum number of tickets for a low-volume label to be trained on."""
+    low_volume_policy: LowVolumePolicy = LowVolumePolicy.DOCUMENTED
+    """What happens to low-volume tickets in the general dataset."""
+    split_method: SplitMethod = SplitMethod.BY_TEXT
+    """How tickets are divided: by distinct text, or as scikit-learn's train_test_split does."""
+    split_seed: Seed = 42
+    """The seed of the split by text (the scikit-learn one always uses 42)."""
+    label_format: LabelFormat = LabelFormat.INTEGER
+    """How `label` is written into data.json; the fine-tuning job needs integers."""
 
     @field_validator("url")
     @classmethod
@@ -114,9 +70,7 @@ class TicketSettings(SettingsGroup):
             )
         if (self.db_arn is None) != (self.db_secret_arn is None):
             missing, given = ("DB_SECRET_ARN", "DB_ARN") if self.db_arn else ("DB_ARN", "DB_SECRET_ARN")
-            raise PydanticCustomError(
-                "data_api", "{missing} is missing: it goes with {given}", {"missing": missing, "given": given}
-            )
+            raise PydanticCustomError("data_api", f"{missing} is missing: it goes with {given}")
         if self.db_arn and self.url:
             raise PydanticCustomError("source", "TICKETS_URL and DB_ARN are both set; unset one of them")
         if self.source_kind is not SourceKind.SAMPLE and self.low_volume_fallback_label is None:

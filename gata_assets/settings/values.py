@@ -1,4 +1,4 @@
-"""The kinds of values that settings have, and the rules that a type cannot express.
+"""What groups of settings are declared with: their base class, kinds of values, and rules that a type cannot express.
 
 Pure: one value at a time, with our own error messages. Each group declares which setting has which rule.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
 from gata_assets.batches import parse_batch_id
@@ -26,6 +27,26 @@ _FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
     ("month", 1, 12, ["", *_MONTHS]),
     ("day of the week", 0, 7, _WEEKDAYS),
 )
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class SettingsGroup(BaseModel):
+    """One domain's part of `settings.model.Settings`.
+
+    A field's variable is its alias, by default its name in capitals. The text below a field is its description; its
+    example is its default if it has one.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        alias_generator=str.upper,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
 
 
 class SourceKind(StrEnum):
@@ -96,11 +117,7 @@ def tenant_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Names of tenants, without repetitions, that can be the first part of a storage key and of an asset key."""
     for name in names:
         if not is_tenant_name(name):
-            raise PydanticCustomError(
-                "tenants",
-                "must be names of {rule}, with commas between them",
-                {"rule": TENANT_NAME_RULE},
-            )
+            raise PydanticCustomError("tenants", f"must be names of {TENANT_NAME_RULE}, with commas between them")
     if len(set(names)) < len(names):
         raise PydanticCustomError("tenants", "names a tenant twice")
     return names
