@@ -11,16 +11,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from secrets import token_hex
-from types import TracebackType
 from typing import NamedTuple
 
-from gata_assets.errors import (
-    ConflictError,
-    DamagedTableError,
-    ManifestVersionError,
-    ObjectNotFoundError,
-    StoreError,
-)
+from gata_assets import errors
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 from gata_assets.tables.manifests import MANIFEST_FILE, FileEntry, Manifest, decode_manifest, withdrawn
 
@@ -42,15 +35,15 @@ def read_manifest(store: ObjectStore, folder: str) -> StoredManifest:
     content, version = store.read_versioned(key)
     try:
         return StoredManifest(decode_manifest(content), content, version)
-    except ManifestVersionError as error:
-        raise ManifestVersionError(f"{store.uri(key)}: {error}.") from None
+    except errors.ManifestVersionError as error:
+        raise errors.ManifestVersionError(f"{store.uri(key)}: {error}.") from None
 
 
 def find_manifest(store: ObjectStore, folder: str) -> StoredManifest:
     """As `read_manifest`, but a folder may have no manifest."""
     try:
         return read_manifest(store, folder)
-    except ObjectNotFoundError:
+    except errors.ObjectNotFoundError:
         return NO_MANIFEST
 
 
@@ -84,9 +77,7 @@ class DatasetWrite:
     def __enter__(self) -> DatasetWrite:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if not self._may_be_visible:
             self._remove_own_files()
 
@@ -116,12 +107,12 @@ class DatasetWrite:
         self._may_be_visible = True
         try:
             self._store.write(key, content, expected=self._before.get(key, ABSENT))
-        except ConflictError:
+        except errors.ConflictError:
             self._may_be_visible = False
             other = find_manifest(self._store, self._folder).manifest
             if other and other.digest == manifest.digest:
                 return Published(other)
-            raise ConflictError(
+            raise errors.ConflictError(
                 f"Another command wrote {self._store.uri(self._folder)} meanwhile, and nothing of this one is visible: "
                 "run it again if its settings or files differ."
             ) from None
@@ -134,12 +125,12 @@ class DatasetWrite:
         for key in keys:
             try:
                 self._store.delete(key)
-            except StoreError:
+            except errors.StoreError:
                 left += 1
         return left
 
     def _remove_own_files(self) -> None:
-        with suppress(StoreError):
+        with suppress(errors.StoreError):
             self._delete([key for key in self._store.list_keys(self._folder) if f"-{self.token}." in key])
 
 
@@ -153,7 +144,7 @@ def withdraw(store: ObjectStore, folder: str, file: str) -> bool:
         return False
     try:
         store.write(folder + MANIFEST_FILE, withdrawn(found.manifest.kind), expected=found.version)
-    except ConflictError:
+    except errors.ConflictError:
         return False
     return True
 
@@ -170,7 +161,7 @@ def read_files(store: ObjectStore, folder: str, names: Sequence[str], manifest: 
     """
     try:
         return _read_files(store, folder, names, manifest)
-    except ObjectNotFoundError:
+    except errors.ObjectNotFoundError:
         present = find_manifest(store, folder).manifest
         if present is None or present.files == manifest.files:
             raise
@@ -183,6 +174,6 @@ def _read_files(store: ObjectStore, folder: str, names: Sequence[str], manifest:
         own, entry = manifest.find(name) or (name, None)
         content = store.read(folder + own)
         if entry is None or not entry.matches(content):
-            raise DamagedTableError(f"{store.uri(folder + own)} is not what its manifest says", key=folder + own)
+            raise errors.DamagedTableError(f"{store.uri(folder + own)} is not what its manifest says", key=folder + own)
         files.append((folder + own, content))
     return files

@@ -45,20 +45,13 @@ class LocalStore(ObjectStore):
         unlike: Collection[Version] = (),  # noqa: ARG002 (no version comes twice)
     ) -> Version:
         """See ObjectStore."""
-        path = self._path(key)
-        try:
+        with _errors("written", self._path(key)):
             return self._replace(key, lambda aside: aside.write(content), expected, guard)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be written: {error.strerror}. {_ADVICE}") from None
 
     def write_file(self, key: str, path: Path) -> None:
         """See ObjectStore."""
-        place = self._path(key)
-        try:
-            with path.open("rb") as file:
-                self._replace(key, lambda aside: shutil.copyfileobj(file, aside, _COPIED_AT_ONCE))
-        except OSError as error:
-            raise StoreError(f"{place} cannot be written from {path}: {error.strerror}. {_ADVICE}") from None
+        with _errors(f"written from {path}", self._path(key)), path.open("rb") as file:
+            self._replace(key, lambda aside: shutil.copyfileobj(file, aside, _COPIED_AT_ONCE))
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
@@ -70,43 +63,33 @@ class LocalStore(ObjectStore):
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """See ObjectStore; unfinished writes are not listed."""
-        yield from self._walk(prefix)
+        root = Path(self.directory)
+        folder, _, _ = prefix.rpartition("/")
+        start = self._path(folder) if folder else root
+        found = []
+        with _errors("listed", start):
+            if start.is_dir():
+                for place, folders, files in os.walk(start, onerror=_raise):
+                    if Path(place) == root and _STAGING in folders:
+                        folders.remove(_STAGING)
+                    found += [Path(place, name).relative_to(root).as_posix() for name in files]
+        yield from sorted(key for key in found if key.startswith(prefix))
 
     def list_versions(self, prefix: str) -> Iterator[tuple[str, Version]]:
         """See ObjectStore; a file that was deleted after it was listed is left out."""
-        for key in self._walk(prefix):
+        for key in self.list_keys(prefix):
             if version := self.version(key):
                 yield key, version
 
     def version(self, key: str) -> Version:
         """See ObjectStore; every write creates a new file, with a time in nanoseconds."""
         path = self._path(key)
-        try:
-            found = path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return ABSENT
-        except OSError as error:
-            raise StoreError(f"{path} cannot be looked for: {error.strerror}. {_ADVICE}") from None
+        with _errors("looked for", path):
+            try:
+                found = path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return ABSENT
         return _version(found) if stat.S_ISREG(found.st_mode) else ABSENT
-
-    def _walk(self, prefix: str) -> list[str]:
-        root = Path(self.directory)
-        folder, _, _ = prefix.rpartition("/")
-        start = self._path(folder) if folder else root
-        found = []
-        try:
-            if start.is_dir():
-                for place, folders, files in os.walk(start, onerror=_raise):
-                    if Path(place) == root and _STAGING in folders:
-                        folders.remove(_STAGING)
-                    found += [Path(place, name).relative_to(root).as_posix() for name in files]
-        except OSError as error:
-            raise StoreError(f"{start} cannot be listed: {error.strerror}. {_ADVICE}") from None
-        return sorted(key for key in found if key.startswith(prefix))
-
-    def read(self, key: str) -> bytes:
-        """See ObjectStore."""
-        return self.read_versioned(key)[0]
 
     def read_versioned(self, key: str) -> tuple[bytes, Version]:
         """See ObjectStore; the version is that of the open file, which no rename replaces."""
@@ -123,13 +106,11 @@ class LocalStore(ObjectStore):
         path = self._path(key)
         if not self.exists(key):
             return
-        try:
+        with _errors("deleted", path):
             self._staging()
             with self._locked():
                 self._require(key, expected, guard)
                 path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be deleted: {error.strerror}. {_ADVICE}") from None
 
     def uri(self, key: str) -> str:
         """See ObjectStore."""
@@ -148,13 +129,12 @@ class LocalStore(ObjectStore):
     @contextmanager
     def _open(self, key: str) -> Iterator[BinaryIO]:
         path = self._path(key)
-        try:
-            with path.open("rb", buffering=0) as file:
-                yield file
-        except FileNotFoundError:
-            raise ObjectNotFoundError(f"There is no {path}.") from None
-        except OSError as error:
-            raise StoreError(f"{path} cannot be read: {error.strerror}. {_ADVICE}") from None
+        with _errors("read", path):
+            try:
+                with path.open("rb", buffering=0) as file:
+                    yield file
+            except FileNotFoundError:
+                raise ObjectNotFoundError(f"There is no {path}.") from None
 
     def _replace(
         self,
@@ -221,4 +201,11 @@ def _raise(error: OSError) -> NoReturn:
     raise error
 
 
-_ADVICE = "Look at TARGET_DIR, its rights and the space on the disk."
+@contextmanager
+def _errors(done: str, path: Path) -> Iterator[None]:
+    """Raise an error of the file system as a StoreError that says what could not be done."""
+    try:
+        yield
+    except OSError as error:
+        advice = "Look at TARGET_DIR, its rights and the space on the disk."
+        raise StoreError(f"{path} cannot be {done}: {error.strerror}. {advice}") from None

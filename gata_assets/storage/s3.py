@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from hashlib import md5
 from pathlib import Path
 from shutil import copyfileobj
@@ -15,7 +16,6 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from dagster_aws.s3 import S3Resource
-from pydantic import PrivateAttr
 
 from gata_assets.errors import ConflictError, DeleteDeniedError, ObjectNotFoundError, StoreError
 from gata_assets.storage.objects import ABSENT, Guard, Version
@@ -30,10 +30,9 @@ _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 # S3 sends the second while another request for the object is in progress.
 _CONFLICT = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
 _ENDPOINTS_OF_AWS = (".amazonaws.com", ".amazonaws.com.cn")
-# The consoles of regions that have their own, by the prefix of the regions' names.
-_CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
+# The consoles, by the prefix of the names of their regions.
+_CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com", "": "s3.console.aws.amazon.com"}
 _COPIED_AT_ONCE = 1 << 20
-_CONSOLE = "s3.console.aws.amazon.com"
 
 
 class S3StoreResource(ObjectStoreResource):
@@ -46,7 +45,10 @@ class S3StoreResource(ObjectStoreResource):
     bucket: str
     s3: S3Resource
     conditional_writes: bool = True
-    _made_client: Any = PrivateAttr(default=None)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        nested = {name: getattr(self.s3, name) for name in type(self.s3).model_fields}
+        return _build, (self.bucket, nested, self.conditional_writes)
 
     @property
     def has_conditions(self) -> bool:
@@ -100,10 +102,6 @@ class S3StoreResource(ObjectStoreResource):
                 raise ConflictError(self._changed(key)) from None
             raise
 
-    def read(self, key: str) -> bytes:
-        """See ObjectStore."""
-        return self.read_versioned(key)[0]
-
     def read_versioned(self, key: str) -> tuple[bytes, Version]:
         """See ObjectStore."""
         with self._errors("read", key, "s3:GetObject"):
@@ -145,12 +143,13 @@ class S3StoreResource(ObjectStoreResource):
         """See ObjectStore; a page of 1,000 at a time."""
         return ((found["Key"], Version(found["ETag"])) for found in self._list(prefix))
 
-    def _list(self, prefix: str) -> Iterator[ObjectTypeDef]:
-        with self._errors("listed", prefix, "s3:ListBucket"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-            for page in pages:
+    def _list(self, prefix: str, done: str = "listed", **limit: Any) -> Iterator[ObjectTypeDef]:
+        with self._errors(done, prefix, "s3:ListBucket"):
+            paginator = self._client.get_paginator("list_objects_v2")
+            for page in paginator.paginate(Bucket=self.bucket, Prefix=prefix, **limit):
+                # The SDK passes on a response that broke off before its body as an empty one without a KeyCount.
                 if "KeyCount" not in page:
-                    raise self._broken_off(prefix, "listed")
+                    raise StoreError(f"{self.uri(prefix)} could not be {done}: S3's response broke off. Run it again.")
                 yield from page.get("Contents", [])
 
     def version(self, key: str) -> Version:
@@ -159,16 +158,14 @@ class S3StoreResource(ObjectStoreResource):
         Lists a single key: among the keys with this prefix it comes first. HeadObject responds with 403, not 404, to a
         role that may list only some prefixes, such as the one in deploy/.
         """
-        with self._errors("looked for", key, "s3:ListBucket"):
-            listed = self._client.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1)
-        if "KeyCount" not in listed:
-            raise self._broken_off(key, "looked for")
-        return next((Version(found["ETag"]) for found in listed.get("Contents", []) if found["Key"] == key), ABSENT)
+        first = next(self._list(key, "looked for", MaxKeys=1), None)
+        return Version(first["ETag"]) if first and first["Key"] == key else ABSENT
 
     def versions_of(self, content: bytes) -> frozenset[Version]:
         """See ObjectStore; the ETag of an object encrypted with a KMS key is neither of them."""
         digest = md5(content, usedforsecurity=False)
-        return frozenset({Version(f'"{digest.hexdigest()}"'), Version(f'"{_of_one_part(digest.digest())}"')})
+        of_one_part = md5(digest.digest(), usedforsecurity=False)
+        return frozenset({Version(f'"{digest.hexdigest()}"'), Version(f'"{of_one_part.hexdigest()}-1"')})
 
     def delete(self, key: str, *, expected: Version | None = None, guard: Guard | None = None) -> None:  # noqa: ARG002
         """See ObjectStore."""
@@ -191,23 +188,17 @@ class S3StoreResource(ObjectStoreResource):
         meta = self._client.meta
         if not meta.endpoint_url.endswith(_ENDPOINTS_OF_AWS):
             return None
+        console = next(host for start, host in _CONSOLES.items() if meta.region_name.startswith(start))
         query = urlencode({"region": meta.region_name, "prefix": key}, safe="/")
-        return f"https://{_console(meta.region_name)}/s3/object/{self.bucket}?{query}"
+        return f"https://{console}/s3/object/{self.bucket}?{query}"
 
-    def _broken_off(self, key: str, done: str) -> StoreError:
-        """The SDK passes on a response that broke off before its body as an empty listing without a KeyCount."""
-        return StoreError(f"{self.uri(key)} could not be {done}: the answer of S3 broke off. Run it again.")
-
-    @property
+    @cached_property
     def _client(self) -> S3Client:
         # S3Resource creates a client (and its connections) at every call.
-        if self._made_client is None:
-            try:
-                self._made_client = _make_client(self.s3)
-            except (BotoCoreError, ValueError) as error:
-                raise StoreError(f"The AWS SDK cannot be set up: {error}. Look at the variables AWS_….") from None
-        client: S3Client = self._made_client
-        return client
+        try:
+            return _open_client(self.s3)
+        except (BotoCoreError, ValueError) as error:
+            raise StoreError(f"The AWS SDK cannot be set up: {error}. Look at the variables AWS_….") from None
 
     def _condition(self, key: str, expected: Version | None) -> Any:
         """The arguments for a call that S3 performs only if the key has that version."""
@@ -251,7 +242,7 @@ class S3StoreResource(ObjectStoreResource):
             ) from None
 
 
-def _make_client(s3: S3Resource) -> S3Client:
+def _open_client(s3: S3Resource) -> S3Client:
     """The resource's client on AWS; for a custom endpoint, the same with the bucket in the path.
 
     In the host name it would have to be resolved: most machines do not resolve `bucket.localhost`.
@@ -272,13 +263,8 @@ def _make_client(s3: S3Resource) -> S3Client:
     )
 
 
-def _of_one_part(digest: bytes) -> str:
-    """The ETag of an upload of one part with that MD5."""
-    return f"{md5(digest, usedforsecurity=False).hexdigest()}-1"
-
-
-def _console(region: str) -> str:
-    return next((console for start, console in _CONSOLES.items() if region.startswith(start)), _CONSOLE)
+def _build(bucket: str, s3: dict[str, Any], conditional_writes: bool) -> S3StoreResource:
+    return S3StoreResource(bucket=bucket, s3=S3Resource(**s3), conditional_writes=conditional_writes)
 
 
 class _BeyondTheEndError(StoreError):
