@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,11 +11,13 @@ from gata_assets.batches import Window
 from gata_assets.cli.raw_files.quarantine import say_outdated
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.backlog import find_waiting
-from gata_assets.curation.layout import ITEMS_FILE, TenantLayout
+from gata_assets.curation.layout import ITEMS_FILE
 from gata_assets.definitions import build_store, open_source
-from gata_assets.errors import ConflictError, DeleteDeniedError, EngineError, GataError, StoreError
+from gata_assets.errors import ConflictError, DeleteDeniedError, EngineError, GataError, SettingsError, StoreError
 from gata_assets.interactions.curated.curator import Curator
+from gata_assets.interactions.schema import ITEMS, TABLES
 from gata_assets.settings.model import Settings
+from gata_assets.settings.table_specs import all_tables
 from gata_assets.settings.values import EngineKind
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
@@ -49,20 +51,26 @@ def run(settings: Settings) -> bool:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Check everything that a run needs; yields a finding per check."""
-    yield Finding("settings", True, f"{settings.tickets.source_kind.value} tickets; {_target(settings)}")
+    target = f"directory {settings.target.directory} (TARGET_BUCKET is unset)"
+    target = f"s3://{settings.target.bucket}" if settings.target.bucket else target
+    yield Finding("settings", True, f"{settings.tickets.source_kind.value} tickets; target {target}")
     yield from _examine_source(settings)
     store = build_store(settings)
     yield from _examine_store(store)
     if settings.tenants_prepared:
         yield _examine_engine(settings)
-        for tenant in settings.tenants_prepared:
-            yield _examine_tenant(Curator(store, tenant, settings.interactions.curation_rules, datetime.now(UTC)))
-
-
-def _target(settings: Settings) -> str:
-    if settings.target.bucket:
-        return f"target s3://{settings.target.bucket}"
-    return f"target directory {settings.target.directory} (TARGET_BUCKET is unset)"
+    try:
+        tables = all_tables(settings)
+    except SettingsError as error:
+        yield Finding("tables", False, str(error))
+        return
+    own = [table for table in tables if table not in TABLES]
+    if own and not settings.tenants_prepared:
+        yield Finding("tables", None, f"{', '.join(own)}: TENANTS is not set, so they are not curated")
+    for tenant in settings.tenants_prepared:
+        curator = Curator(store, tenant, settings.interactions.curation_rules, datetime.now(UTC), tables)
+        yield _examine_files(curator, f"interactions of {tenant}", list(TABLES))
+        yield from (_examine_files(curator, f"table {table} of {tenant}", [table]) for table in own)
 
 
 def _examine_source(settings: Settings) -> Iterator[Finding]:
@@ -89,16 +97,16 @@ def _examine_store(store: ObjectStore) -> Iterator[Finding]:
         store.write(PROBE_KEY, _PROBE)
         yield Finding("target, write", True, place)
         if store.read(PROBE_KEY) != _PROBE:
-            yield Finding("target, read", False, f"{place} does not hold what was just written to it.")
+            yield Finding("target, read", False, f"{place} does not contain what was just written to it.")
             return
         yield Finding("target, read", True, place)
         yield _examine_conditions(store)
         # Every batch looks up keys that do not exist, and a role needs a separate permission for that.
         store.exists(f"{PROBE_KEY}-that-is-never-written")
-        yield Finding("target, look", True, "what is not there is told so")
+        yield Finding("target, look", True, "what is missing is reported as missing")
         store.delete(PROBE_KEY)
         is_gone = not store.exists(PROBE_KEY)
-        yield Finding("target, delete", is_gone, place if is_gone else f"{place} is still there after a delete.")
+        yield Finding("target, delete", is_gone, place if is_gone else f"{place} still exists after a delete.")
     except DeleteDeniedError as error:
         yield Finding(
             "target, delete",
@@ -146,35 +154,36 @@ def _examine_engine(settings: Settings) -> Finding:
         return Finding("engine", False, f"{error.name} is not installed: pip install 'gata-assets[{kind}]'")
     except EngineError as error:
         return Finding("engine", False, str(error))
-    return Finding("engine", True, f"{kind} makes features and training data of interactions")
+    return Finding("engine", True, f"{kind} builds features and training data of interactions")
 
 
-def _examine_tenant(curator: Curator) -> Finding:
-    """The state of a tenant's interactions; without any, batches are empty, which is no fault."""
-    places, store = curator.places, curator.store
-    subject = f"interactions of {places.tenant}"
+def _examine_files(curator: Curator, subject: str, tables: Sequence[str]) -> Finding:
+    """The state of a tenant's files of some tables; without any, nothing is curated, which is no fault."""
+    tenant = curator.places.tenant
     try:
-        waiting = len(find_waiting(places, store, curator.tables))
-        reports = [curator.reports(table) for table in curator.tables]
-        items = _count_items(places, store)
+        waiting = len(find_waiting(curator.places, curator.store, tables))
+        for key in [key for table in tables for key in curator.raw_keys(table)[:1]]:
+            # A role may list files that it may not read.
+            curator.store.read_part(key, 0, 1)
+        reports = [curator.reports(table) for table in tables]
+        items = _count_items(curator) if ITEMS in tables else None
     except StoreError as error:
         return Finding(subject, False, str(error))
-    if not waiting and not any(reports):
-        return Finding(subject, None, "there is no file yet; `gata ingest` brings some")
-    found = f"{_files(sum(map(len, reports)))} validated, {waiting:,} waiting; a catalog of {items:,} items"
-    if not items:
+    validated = sum(map(len, reports))
+    if not waiting and not validated:
+        return Finding(subject, None, "there is no file yet; `gata ingest` lands some")
+    found = f"{validated:,} {'file' if validated == 1 else 'files'} validated, {waiting:,} waiting"
+    if items is not None:
+        found += f"; a catalog of {items:,} items"
+    if items == 0:
         found += ". Batches with positives fail without one: gata ingest items"
     if outdated := sum(len(curator.outdated(of_table)) for of_table in reports):
-        found += f". {say_outdated(outdated)} To validate them again: gata quarantine --tenant {places.tenant} --replay"
-    return Finding(subject, True if items and not waiting and not outdated else None, found)
+        found += f". {say_outdated(outdated)} To validate them again: gata quarantine --tenant {tenant} --replay"
+    return Finding(subject, None if items == 0 or waiting or outdated else True, found)
 
 
-def _files(number: int) -> str:
-    return f"{number:,} file" if number == 1 else f"{number:,} files"
-
-
-def _count_items(places: TenantLayout, store: ObjectStore) -> int:
-    manifest = find_manifest(store, places.curated_items()).manifest
+def _count_items(curator: Curator) -> int:
+    manifest = find_manifest(curator.store, curator.places.curated_items()).manifest
     found = manifest.find(ITEMS_FILE) if manifest else None
     return found[1].rows if found else 0
 

@@ -1,19 +1,24 @@
-"""What `gata doctor` finds of a target's conditional writes.
+"""What `gata doctor` finds of a target's conditional writes, and of files that may not be listed.
 
-Real: the examination, a directory, S3 over HTTP on loopback. Stood in for: an endpoint that ignores conditions.
+Real: the examination, a directory, S3 over HTTP on loopback. Stood in for: an endpoint that ignores conditions, and a
+role that may not list a prefix.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from dagster_aws.s3 import S3Resource
 
-from gata_assets.cli.doctor import Finding, _examine_store
+from gata_assets.cli.doctor import Finding, _examine_files, _examine_store
+from gata_assets.errors import StoreError
+from gata_assets.interactions.schema import INTERACTIONS, ITEMS
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.s3 import S3StoreResource
+from gata_assets_tests.support.raw_worlds import curator_of
 
 
 class StoreThatIgnoresConditions(LocalStoreResource):
@@ -25,6 +30,16 @@ class StoreThatIgnoresConditions(LocalStoreResource):
         """Write."""
         held = expected if expected == ABSENT and not self.ignores_all else None
         return super().write(key, content, expected=held, **conditions)
+
+
+class StoreWithADeniedPrefix(LocalStoreResource):
+    """A store that may not list the raw files of interactions."""
+
+    def list_keys(self, prefix: str) -> Iterator[str]:
+        """List."""
+        if "/raw/interactions" in prefix:
+            raise StoreError(f"{prefix} may not be listed")
+        return super().list_keys(prefix)
 
 
 def conditions_of(store: ObjectStore) -> Finding:
@@ -50,3 +65,10 @@ def test_a_store_whose_conditions_are_switched_off_is_a_note(bucket: str) -> Non
     found = conditions_of(S3StoreResource(bucket=bucket, s3=S3Resource(), conditional_writes=False))
     assert found.is_well is None
     assert "run one command at a time" in found.found
+
+
+def test_raw_files_that_may_not_be_listed_are_reported_with_their_prefix(tmp_path: Any) -> None:
+    curator = curator_of(StoreWithADeniedPrefix(directory=str(tmp_path)), "acme")
+    denied = _examine_files(curator, "table interactions of acme", [INTERACTIONS])
+    assert (denied.is_well, denied.found) == (False, "acme/raw/interactions/ may not be listed")
+    assert _examine_files(curator, "table items of acme", [ITEMS]).is_well is None

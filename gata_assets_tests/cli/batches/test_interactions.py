@@ -251,8 +251,8 @@ def test_a_backfill_whose_interactions_fail_exits_with_1_and_says_why(workplace:
 def test_doctor_says_what_there_is_of_each_tenant_and_whether_the_engine_can_be_loaded(workplace: Path) -> None:
     ingest(workplace, "acme", "interactions", "clicks.csv")
     found = gata(workplace, "doctor", **SETTINGS).stdout
-    assert "ok   engine: polars makes features and training data of interactions" in found
-    assert "note interactions of globex: there is no file yet; `gata ingest` brings some" in found
+    assert "ok   engine: polars builds features and training data of interactions" in found
+    assert "note interactions of globex: there is no file yet; `gata ingest` lands some" in found
     assert "note interactions of acme: 1 file validated, 0 waiting; a catalog of 0 items" in found
     assert "a catalog of 0 items. Batches with positives fail without one" in found
     assert "A batch can be prepared." in found
