@@ -1,4 +1,4 @@
-"""Shared by commands: options, the settings, and imports without garbage collection. No command belongs here."""
+"""Shared by commands: options, errors as exit codes, imports without garbage collection. No command belongs here."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gata_assets.cli.batches.registry import PIPELINES
-from gata_assets.errors import SettingsError
+from gata_assets.errors import GataError, SettingsError
 
 if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
@@ -22,32 +22,51 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 INTERRUPTED_MESSAGE = "Interrupted. What is written is complete; the same command goes on with the rest."
 
-ENV_FILE = click.option(
+
+class Command(click.Command):
+    """A command that returns whether it succeeded (None: it did); an error of ours is shown by its message alone.
+
+    Exits with 2 for a wrong setting, with 1 for any other failure.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See click.Command."""
+        try:
+            if super().invoke(ctx) is False:
+                ctx.exit(1)
+        except SettingsError as error:
+            raise click.UsageError(str(error), ctx) from None
+        except GataError as error:
+            raise click.ClickException(str(error)) from None
+
+
+def _load(_: click.Context, __: click.Parameter, env_file: Path | None) -> Settings:
+    from gata_assets.settings.model import load_settings
+
+    try:
+        return load_settings(env_file)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
+
+
+SETTINGS = click.option(
     "--env-file",
+    "settings",
     type=click.Path(path_type=Path, dir_okay=False),
+    callback=_load,
     help="A file of settings, below the environment. [default: local.env, where there is one]",
 )
-
-
 ONLY = click.option(
-    "--only",
-    type=click.Choice(list(PIPELINES)),
-    help="One pipeline alone. [default: all that the settings have]",
+    "--only", type=click.Choice(list(PIPELINES)), help="One pipeline alone. [default: all that the settings have]"
 )
-
-
 SUMMARY = click.option(
     "--summary",
+    "as_table",
     type=click.Choice(["auto", "table", "json"]),
     default="auto",
-    show_default=True,
-    help="How the outcome of files is shown; auto is text on a terminal and lines of JSON elsewhere.",
+    callback=lambda _, __, value: value == "table" or (value == "auto" and sys.stdout.isatty()),
+    help="How the result is shown; auto is text on a terminal and JSON elsewhere.",
 )
-
-
-def is_for_people(summary: str) -> bool:
-    """Whether a summary is shown for people."""
-    return summary == "table" or (summary == "auto" and sys.stdout.isatty())
 
 
 @contextmanager
@@ -63,13 +82,3 @@ def imports_uncollected() -> Iterator[None]:
         gc.freeze()
         gc.enable()
         atexit.register(gc.freeze)
-
-
-def load(env_file: Path | None) -> Settings:
-    """The settings; an invalid one is a usage error."""
-    from gata_assets.settings.model import load_settings
-
-    try:
-        return load_settings(env_file)
-    except SettingsError as error:
-        raise click.UsageError(str(error)) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,44 +28,45 @@ DAYS_OF_INTERACTIONS = 90
 _CSV = FileFormat(RawFormat.CSV)
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """How much to generate: tickets per day, users, items, interactions in 90 days, their days (None: as tickets)."""
-
-    tickets_per_day: int
-    users: int
-    items: int
-    interactions: int
-    days: int | None
-
-
 def run(
-    settings: Settings, output: Path | None, first: date, last: date, *, sizes: Sizes, seed: int, force: bool
+    settings: Settings,
+    *,
+    output: str | None,
+    first: date,
+    last: date,
+    tickets_per_day: int,
+    users: int,
+    items: int,
+    interactions: int,
+    days: int | None,
+    seed: int,
+    force: bool,
 ) -> None:
     """Generate what happened from `first` to `last` and write it; raises StoreError.
 
     Tickets go to a SQLite file; items and interactions are ingested for the tenant `sample` and supersede earlier ones.
+    There are as many `interactions` in 90 days, on the last `days` (None: on all).
     """
-    path = output or SAMPLE_TICKETS_FILE
+    path = Path(output or SAMPLE_TICKETS_FILE)
     if path.exists() and not force:
         raise StoreError(f"{path} is there already. --force replaces it; --output names another file.")
-    tickets = generate_tickets(first, last, tickets_per_day=sizes.tickets_per_day, seed=seed)
+    tickets = generate_tickets(first, last, tickets_per_day=tickets_per_day, seed=seed)
     try:
         rows = create_sqlite(path, tickets)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}.") from None
     console = text_console()
     console.print(f"{rows:,} sample tickets, closed from {first} to {last}, written to {path}.", markup=False)
-    if not sizes.interactions:
+    if not interactions:
         return
-    shop = SampleShop(sizes.users, sizes.items, sizes.interactions / DAYS_OF_INTERACTIONS, seed)
-    since = max(first, last - timedelta(days=sizes.days - 1)) if sizes.days else first
+    shop = SampleShop(users, items, interactions / DAYS_OF_INTERACTIONS, seed)
+    since = max(first, last - timedelta(days=days - 1)) if days else first
     now = datetime.now(UTC)
     curator = open_curator(settings, TENANT, now if last <= now.date() else datetime.combine(last, time(), UTC))
-    items = _ingest(curator, ITEMS, generate_items(shop))
+    of_items = _ingest(curator, ITEMS, generate_items(shop))
     curator.refresh(ITEMS)
-    interactions = _ingest(curator, INTERACTIONS, generate_interactions(shop, since, last))
-    for what, report in (("items", items), (f"interactions from {since} to {last}", interactions)):
+    of_interactions = _ingest(curator, INTERACTIONS, generate_interactions(shop, since, last))
+    for what, report in (("items", of_items), (f"interactions from {since} to {last}", of_interactions)):
         rejected = f"{report.rejected:,} rejected rows in quarantine"
         console.print(f"{report.rows:,} sample {what}, for the tenant {TENANT}; {rejected}.", markup=False)
 

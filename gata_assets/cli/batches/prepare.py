@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
 import dagster as dg
@@ -21,47 +20,45 @@ from gata_assets.orchestration.runs import Runs, Written
 PipelinesOf = Callable[[dg.LoggerDefinition], Sequence[Pipeline]]
 
 
-@dataclass(frozen=True)
-class PreparedBatch:
-    """The result of a batch: the outputs of all pipelines, and the failures.
+def run(pipelines_of: PipelinesOf, batch_id: str, *, log_level: str, as_table: bool) -> bool:
+    """Materialize a batch of each pipeline in this process, show it, and return whether all succeeded.
 
-    `run_id` is that of the first run.
-    """
+    A failed pipeline does not stop the others. Runs are recorded in the Dagster instance of DAGSTER_HOME, if set;
+    otherwise nowhere. Raises KeyboardInterrupt.
 
-    batch_id: str
-    run_id: str
-    has_succeeded: bool
-    seconds: float
-    written: tuple[Written, ...]
-    failures: dict[str, str]
-
-
-def prepare_batch(pipelines: Sequence[Pipeline], batch_id: str) -> PreparedBatch:
-    """Materialize a batch of each pipeline in this process; a failed pipeline does not stop the others.
-
-    Runs are recorded in the Dagster instance of DAGSTER_HOME, if set; otherwise nowhere. Raises
-    KeyboardInterrupt.
+    Args:
+        pipelines_of: Builds the pipelines, whose runs report to the logger that it is given.
+        batch_id: The batch.
+        log_level: The lowest level of log lines that are shown.
+        as_table: Whether the summary is for people; otherwise it is a line of JSON.
     """
     started = perf_counter()
     run_ids: list[str] = []
     written: list[Written] = []
     failures: list[BatchFailure] = []
-    with open_instance() as instance:
-        for pipeline in pipelines:
+    with followed_batch(log_level) as logger, open_instance() as instance:
+        for pipeline in pipelines_of(logger):
             runs = Runs(instance)
             if pipeline.refresh(runs, [batch_id]):
                 run_batches(pipeline, [batch_id], runs)
             run_ids += runs.run_ids
             written += pipeline.summarize(runs.written)
             failures += runs.failures
-    return PreparedBatch(
-        batch_id=batch_id,
-        run_id=next(iter(run_ids), ""),
-        has_succeeded=not failures,
-        seconds=perf_counter() - started,
-        written=tuple(written),
-        failures={_name_of(failure, batch_id): failure.reason for failure in failures},
-    )
+    seconds = perf_counter() - started
+    reasons = {_name_of(failure, batch_id): failure.reason for failure in failures}
+    if as_table:
+        _print_table(batch_id, written, reasons, seconds)
+    else:
+        summary = {
+            "event": "BATCH_FAILED" if reasons else "BATCH_PREPARED",
+            "batch_id": batch_id,
+            "run_id": next(iter(run_ids), ""),
+            "seconds": round(seconds, 3),
+            "written": [_describe(output) for output in written],
+            "failures": reasons,
+        }
+        print(json.dumps(summary))
+    return not failures
 
 
 def _name_of(failure: BatchFailure, batch_id: str) -> str:
@@ -69,40 +66,21 @@ def _name_of(failure: BatchFailure, batch_id: str) -> str:
     return failure.asset if failure.batch_id == batch_id else f"{failure.asset} {failure.batch_id}"
 
 
-def run(pipelines_of: PipelinesOf, batch_id: str, *, log_level: str, summary: str) -> bool:
-    """Prepare a batch, show it, and return whether it succeeded.
-
-    Args:
-        pipelines_of: Builds the pipelines, whose runs report to the logger that it is given.
-        batch_id: The batch.
-        log_level: The lowest level of log lines that are shown.
-        summary: How the summary is shown: `table`, `json` or `auto`.
-    """
-    with followed_batch(log_level) as logger:
-        batch = prepare_batch(pipelines_of(logger), batch_id)
-    as_table = summary == "table" or (summary == "auto" and sys.stdout.isatty())
-    (print_table if as_table else print_json)(batch)
-    return batch.has_succeeded
-
-
-def print_table(batch: PreparedBatch) -> None:
+def _print_table(batch_id: str, outputs: Sequence[Written], failures: Mapping[str, str], seconds: float) -> None:
     """Show outputs with their places, or failures, for people."""
     console = text_console(width=None if sys.stdout.isatty() else 130)
-    if batch.written:
-        table = Table(title=f"Batch {batch.batch_id}", title_justify="left")
-        table.add_column("asset")
+    if outputs:
+        table = Table("asset", title=f"Batch {batch_id}", title_justify="left")
         table.add_column("rows", justify="right")
         table.add_column("labels", justify="right")
         table.add_column("written to", overflow="fold")
-        for written in batch.written:
-            labels = written.numbers.get("labels")
-            places = "\n".join(written.places) + (f"\nnot built: {written.reason}" if written.reason else "")
-            table.add_row(written.asset, _rows(written.numbers), "" if labels is None else str(labels), places)
+        for output in outputs:
+            places = "\n".join(output.places) + (f"\nnot built: {output.reason}" if output.reason else "")
+            table.add_row(output.asset, _rows(output.numbers), str(output.numbers.get("labels", "")), places)
         console.print(table)
-    for asset, reason in batch.failures.items():
-        console.print(f"FAILED {asset}: {reason}", markup=False, highlight=False, soft_wrap=True)
-    outcome = "prepared" if batch.has_succeeded else "FAILED"
-    console.print(f"Batch {batch.batch_id} {outcome} in {batch.seconds:.1f} s.", highlight=False)
+    for asset, reason in failures.items():
+        console.print(f"FAILED {asset}: {reason}", markup=False, soft_wrap=True)
+    console.print(f"Batch {batch_id} {'FAILED' if failures else 'prepared'} in {seconds:.1f} s.")
 
 
 def _rows(numbers: dict[str, int | float]) -> str:
@@ -116,31 +94,13 @@ def _rows(numbers: dict[str, int | float]) -> str:
     return rows
 
 
-def print_json(batch: PreparedBatch) -> None:
-    """Print outputs with their places, or failures, as a line of JSON."""
-    print(
-        json.dumps(
-            {
-                "event": "BATCH_PREPARED" if batch.has_succeeded else "BATCH_FAILED",
-                "batch_id": batch.batch_id,
-                "run_id": batch.run_id,
-                "seconds": round(batch.seconds, 3),
-                "written": [
-                    {
-                        "asset": written.asset,
-                        **_tenant_of(written),
-                        **written.numbers,
-                        "places": written.places,
-                        "reason": written.reason or None,
-                    }
-                    for written in batch.written
-                ],
-                "failures": batch.failures,
-            }
-        )
-    )
-
-
-def _tenant_of(written: Written) -> dict[str, str]:
-    tenant, has_tenant, _ = written.asset.partition("/")
-    return {"tenant": tenant} if has_tenant else {}
+def _describe(output: Written) -> dict[str, object]:
+    tenant, has_tenant, _ = output.asset.partition("/")
+    of_tenant = {"tenant": tenant} if has_tenant else {}
+    return {
+        "asset": output.asset,
+        **of_tenant,
+        **output.numbers,
+        "places": output.places,
+        "reason": output.reason or None,
+    }

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from gata_assets.cli.options import ENV_FILE, SUMMARY, imports_uncollected, is_for_people, load
-from gata_assets.errors import GataError, SettingsError
+from gata_assets.cli.options import SETTINGS, SUMMARY, Command, imports_uncollected
+from gata_assets.errors import RawFileError
 
-_TENANT = click.option("--tenant", required=True, metavar="NAME", help="Whose files they are: 1 to 63 of a-z 0-9 _.")
+if TYPE_CHECKING:
+    from gata_assets.settings.model import Settings
 
 
-@click.command()
+def _tenant_name(_: click.Context, __: click.Parameter, name: str) -> str:
+    from gata_assets.settings.values import TENANT_NAME_RULE, is_tenant_name
+
+    if not is_tenant_name(name):
+        raise click.BadParameter(f"a name is {TENANT_NAME_RULE}, for example acme.")
+    return name
+
+
+_TENANT = click.option(
+    "--tenant",
+    required=True,
+    metavar="NAME",
+    callback=_tenant_name,
+    help="Whose files they are: 1 to 63 of a-z 0-9 _.",
+)
+
+
+@click.command(cls=Command)
 @click.argument("table", metavar="TABLE")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @_TENANT
@@ -27,16 +44,16 @@ _TENANT = click.option("--tenant", required=True, metavar="NAME", help="Whose fi
     help="The file that this supersedes, and which then counts no more (repeatable).",
 )
 @SUMMARY
-@ENV_FILE
+@SETTINGS
 def ingest(
     table: str,
     files: tuple[str, ...],
     tenant: str,
     file_format: str | None,
     replaces: tuple[str, ...],
-    summary: str,
-    env_file: Path | None,
-) -> None:
+    as_table: bool,
+    settings: Settings,
+) -> bool:
     """Land files of a table: CSV, JSON Lines or Parquet, also with .gz or .zst.
 
     TABLE is interactions, items or one that TABLE_SPECS declares.
@@ -47,84 +64,53 @@ def ingest(
     though rows of them were rejected, with 1 when a file could not be read or has the wrong columns (the others land),
     and with 2 when an argument or a setting is wrong.
     """
-    settings = load(env_file)
-    _require_tenant(tenant)
     if replaces and len(files) > 1:
         raise click.UsageError("--replaces goes with one file.")
     with imports_uncollected():
         from gata_assets.cli.raw_files import ingest as command
-    from gata_assets.errors import RawFileError
 
     try:
-        is_read = command.run(
-            settings,
-            table,
-            files,
-            tenant=tenant,
-            file_format=file_format,
-            replaces=replaces,
-            as_table=is_for_people(summary),
+        return command.run(
+            settings, table, files, tenant=tenant, file_format=file_format, replaces=replaces, as_table=as_table
         )
-    except (RawFileError, SettingsError) as error:
+    except RawFileError as error:
         raise click.UsageError(str(error)) from None
-    except GataError as error:
-        raise click.ClickException(str(error)) from None
-    if not is_read:
-        sys.exit(1)
 
 
-@click.command()
+@click.command(cls=Command)
 @_TENANT
 @click.option("--rule", help="Only rows that break this rule.")
 @click.option("--file", "file_id", metavar="FILE_ID", help="Only this file.")
 @click.option("--replay", is_flag=True, help="Validate these files again, by today's rules and catalog.")
 @SUMMARY
-@ENV_FILE
+@SETTINGS
 def quarantine(
-    tenant: str, rule: str | None, file_id: str | None, replay: bool, summary: str, env_file: Path | None
-) -> None:
+    tenant: str, rule: str | None, file_id: str | None, replay: bool, as_table: bool, settings: Settings
+) -> bool:
     """Show how many rows of a tenant break which rule in which file, which files could not be read, and which count by
     rules that were changed since.
 
     Exits with 1 when a file cannot be read when it is validated again, and with 2 when an argument is wrong.
     """
-    settings = load(env_file)
-    _require_tenant(tenant)
     with imports_uncollected():
         from gata_assets.cli.raw_files import quarantine as command
 
-    if rule and replay:
+    if replay and rule:
         raise click.UsageError("--replay validates whole files again: --file chooses one, --rule does not go with it.")
-    try:
-        if not replay:
-            command.run(settings, tenant, rule=rule, file_id=file_id, as_table=is_for_people(summary))
-        elif not command.replay(settings, tenant, file_id=file_id, as_table=is_for_people(summary)):
-            sys.exit(1)
-    except SettingsError as error:
-        raise click.UsageError(str(error)) from None
-    except GataError as error:
-        raise click.ClickException(str(error)) from None
+    if replay:
+        return command.replay(settings, tenant, file_id=file_id, as_table=as_table)
+    command.run(settings, tenant, rule=rule, file_id=file_id, as_table=as_table)
+    return True
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("table", required=False)
-@ENV_FILE
-def tables(table: str | None, env_file: Path | None) -> None:
+@SETTINGS
+def tables(table: str | None, settings: Settings) -> None:
     """List the tables that raw files may be of, those of TABLE_SPECS too; or print the page of one in Markdown: its
     columns, what else raw files may call and write them, and its rules by their names in quarantine.
     """
-    settings = load(env_file)
     with imports_uncollected():
         from gata_assets.cli.raw_files import tables as command
 
-    try:
-        command.run(settings, table)
-    except SettingsError as error:
-        raise click.UsageError(str(error)) from None
-
-
-def _require_tenant(name: str) -> None:
-    from gata_assets.settings.values import TENANT_NAME_RULE, is_tenant_name
-
-    if not is_tenant_name(name):
-        raise click.BadParameter(f"a name is {TENANT_NAME_RULE}, for example acme.", param_hint="--tenant")
+    command.run(settings, table)

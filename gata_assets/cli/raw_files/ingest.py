@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator, show_outcomes
+from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.formats import FORMATS, FileFormat, is_raw_name, parse_format
 from gata_assets.curation.landing import Landing
@@ -45,49 +45,37 @@ def run(
     RawFileError if no file is found or a format is unknown; DataRuleError for a file that cannot be
     replaced, before anything lands.
     """
-    known = _require_format(file_format) if file_format else None
-    with TemporaryDirectory(prefix="gata-") as scratch, followed() as display:
+    known = _parse_format(file_format, f"--format {file_format} is none: {FORMATS}.") if file_format else None
+    with TemporaryDirectory(prefix="gata-") as scratch:
         given = list(_files(files, known, Path(scratch)))
         if not given:
             raise RawFileError(f"no file in {', '.join(files)} ends as a raw file does (.csv, .jsonl, .parquet …).")
         if replaces and len(given) > 1:
             raise RawFileError(f"--replaces goes with one file, and {files[0]} has {len(given):,}.")
         curator = open_curator(settings, tenant)
-        _require_table(table, curator.tables)
+        if table not in curator.tables:
+            raise RawFileError(f"{table} is no table: there are {', '.join(sorted(curator.tables))}.")
         # Referenced tables must contain the rows that landed before.
         curator.refresh_referenced(curator.referenced(table))
         landing = Landing(curator)
         outcomes = []
         for file in given:
-            display.begin(file.name)
-            outcomes.append(ingest_file(landing, table, file, replaces, display.show))
-            show_outcomes(outcomes[-1:], as_table=as_table)
+            outcomes.append(_ingest(landing, table, file, replaces))
+            outcomes[-1].show(as_table=as_table)
         curator.refresh_referenced([table])
     return not any(outcome.is_refused for outcome in outcomes)
 
 
-def ingest_file(
-    landing: Landing, table: str, file: _Given, replaces: Sequence[str], progress: Callable[[int], None]
-) -> FileOutcome:
+def _ingest(landing: Landing, table: str, file: _Given, replaces: Sequence[str]) -> FileOutcome:
     """Land a file, and return its outcome, or that of the same content if it is known."""
     started = perf_counter()
     try:
-        file_format = file.format or _format_by_name(file.path.name)
-        landed = landing.land(table, file.path.name, file.path, file_format, replaces=replaces, progress=progress)
+        file_format = file.format or _parse_format(file.path.name)
+        with followed(file.name) as show:
+            landed = landing.land(table, file.path.name, file.path, file_format, replaces=replaces, progress=show)
     except RawFileError as error:
         return FileOutcome(file.name, refused=str(error), seconds=perf_counter() - started)
-    return FileOutcome(
-        file.name,
-        landed.report,
-        was_there=landed.was_there,
-        replaced_by=landed.replaced_by,
-        seconds=perf_counter() - started,
-    )
-
-
-def _require_table(table: str, known: Iterable[str]) -> None:
-    if table not in known:
-        raise RawFileError(f"{table} is no table: there are {', '.join(sorted(known))}.")
+    return FileOutcome(file.name, **vars(landed), seconds=perf_counter() - started)
 
 
 def _files(names: Sequence[str], known: FileFormat | None, scratch: Path) -> Iterator[_Given]:
@@ -103,28 +91,19 @@ def _files(names: Sequence[str], known: FileFormat | None, scratch: Path) -> Ite
         elif path.is_dir():
             found = sorted(child for child in path.rglob("*") if child.is_file() and is_raw_name(child.name))
             taken = [child for child in found if _has_known_format(child.name)]
-            if len(taken) < len(found):
-                left = (
-                    f"{name}: {len(found) - len(taken):,} of {len(found):,} files are left alone, since their names do"
-                )
-                text_console(stderr=True).print(f"{left} not end as a raw file's does.", markup=False)
+            if left := len(found) - len(taken):
+                warning = f"{name}: {left:,} of {len(found):,} files are left alone, since their names do not end as a "
+                text_console(stderr=True).print(f"{warning}raw file's does.", markup=False)
             yield from (_Given(str(child), child) for child in taken)
         else:
             yield _Given(name, path, known)
 
 
-def _require_format(end: str) -> FileFormat:
-    try:
-        return parse_format(end)
-    except RawFileError:
-        raise RawFileError(f"--format {end} is none: {FORMATS}.") from None
-
-
-def _format_by_name(name: str) -> FileFormat:
+def _parse_format(name: str, advice: str = "") -> FileFormat:
     try:
         return parse_format(name)
     except RawFileError as error:
-        raise RawFileError(f"{error} Name it so, or say what it is with --format.") from None
+        raise RawFileError(advice or f"{error} Name it so, or say what it is with --format.") from None
 
 
 def _has_known_format(name: str) -> bool:

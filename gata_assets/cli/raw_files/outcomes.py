@@ -1,18 +1,16 @@
-"""Shared by the commands for a tenant's raw files: the curator, the named files, and showing the outcome of a file."""
+"""Shared by the commands for a tenant's raw files: the curator, progress, and showing the outcome of a file."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from gata_assets.cli.terminal import text_console
+from gata_assets.cli.terminal import progress_on_terminal, text_console
 from gata_assets.curation.reports import Report
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
@@ -22,6 +20,7 @@ from gata_assets.storage.objects import ObjectStore
 
 # With fewer rows a rate would mainly show how long the start took.
 _ROWS_OF_A_RATE = 100_000
+_COUNTS = ("rows", "valid", "rejected", "rejected_by_rule", "unknown_by_rule", "discarded_by_rule")
 
 
 @dataclass(frozen=True)
@@ -47,24 +46,21 @@ class FileOutcome:
         """Why it cannot be read; continues the file's name."""
         return self.refused or (self.report.refused if self.report else None)
 
-    @property
-    def event(self) -> str:
-        """Its outcome, for machines."""
-        if self.replaced_by:
-            return "FILE_REPLACED"
-        return "FILE_REFUSED" if self.is_refused else "FILE_VALIDATED"
+    def show(self, *, as_table: bool) -> None:
+        """Show it, for people or as a line of JSON."""
+        if as_table:
+            text_console().print("\n".join(_describe(self)), markup=False)
+        else:
+            print(json.dumps(_as_json(self)))
 
 
 def open_curator(settings: Settings, tenant: str, now: datetime | None = None) -> Curator:
     """The curator of all tables of a tenant; warns on stderr if the tenant's data is not prepared."""
     if tenant not in settings.tenants_prepared:
-        text_console(stderr=True).print(
-            f"TENANTS does not name {tenant}: its data is kept and validated, not prepared."
-        )
-    tables = all_tables(settings)
-    return Curator(
-        _open_store(settings), tenant, settings.interactions.curation_rules, now or datetime.now(UTC), tables
-    )
+        warning = f"TENANTS does not name {tenant}: its data is kept and validated, not prepared."
+        text_console(stderr=True).print(warning)
+    rules, tables = settings.interactions.curation_rules, all_tables(settings)
+    return Curator(_open_store(settings), tenant, rules, now or datetime.now(UTC), tables)
 
 
 def _open_store(settings: Settings) -> ObjectStore:
@@ -76,95 +72,55 @@ def _open_store(settings: Settings) -> ObjectStore:
     return build_store(settings)
 
 
-class Followed:
-    """The progress of validating files: a line with rows and rate on a terminal, nothing elsewhere."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress
-        self._task = progress.add_task("", total=None) if progress else None
-
-    def begin(self, name: str) -> None:
-        """Begin the next file."""
-        self._say(f"{name}: reading")
-        self._name = name
-
-    def show(self, rows: int) -> None:
-        """Show the number of its validated rows."""
-        self._say(f"{self._name}: {rows:,} rows")
-
-    def _say(self, text: str) -> None:
-        if self._progress and self._task is not None:
-            self._progress.update(self._task, description=text)
-
-
 @contextmanager
-def followed() -> Iterator[Followed]:
-    """Show progress during the context."""
-    if not sys.stderr.isatty():
-        yield Followed(None)
-        return
+def followed(name: str) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal that a file is being validated, and the number of rows that the context reports."""
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True, emoji=False), transient=True) as progress:
-        yield Followed(progress)
+    with progress_on_terminal(*columns, transient=True) as progress:
+        task = progress.add_task(f"{name}: reading", total=None)
+        yield lambda rows: progress.update(task, description=f"{name}: {rows:,} rows")
 
 
-def show_outcomes(outcomes: Sequence[FileOutcome], *, as_table: bool) -> None:
-    """Show the outcomes of files: for people, or a line of JSON per file."""
-    for outcome in outcomes:
-        if as_table:
-            _print_outcome(outcome)
-        else:
-            print(json.dumps(_describe(outcome)))
-
-
-def _print_outcome(outcome: FileOutcome) -> None:
-    console = text_console()
+def _describe(outcome: FileOutcome) -> list[str]:
+    """The lines about a file for people."""
     report = outcome.report
     if report and outcome.replaced_by:
-        console.print(f"REPLACED {outcome.name} (file {report.file_id}) counts no more:", markup=False, soft_wrap=True)
-        console.print(f"  {outcome.replaced_by} counts in its place", markup=False)
-        console.print(f"  to bring it back: --replaces {outcome.replaced_by}", markup=False, soft_wrap=True)
-        return
+        return [
+            f"REPLACED {outcome.name} (file {report.file_id}) counts no more:",
+            f"  {outcome.replaced_by} counts in its place",
+            f"  to bring it back: --replaces {outcome.replaced_by}",
+        ]
     if report is None or outcome.reason:
         where = f" (file {report.file_id})" if report else " Nothing landed."
-        console.print(f"REFUSED {outcome.name} {outcome.reason}{where}", markup=False)
-        return
+        return [f"REFUSED {outcome.name} {outcome.reason}{where}"]
     is_long = outcome.seconds > 1 and report.rows >= _ROWS_OF_A_RATE
     rate = f", {report.rows / outcome.seconds:,.0f} rows/s" if is_long else ""
     landed = f"already landed on {report.landed_at:%Y-%m-%d}" if outcome.was_there else "landed"
-    console.print(f"{outcome.name}: {landed} as {report.file_id}", markup=False)
-    console.print(
-        f"  {report.rows:,} rows: {report.valid:,} valid, {report.rejected:,} in quarantine{rate}", markup=False
-    )
+    lines = [
+        f"{outcome.name}: {landed} as {report.file_id}",
+        f"  {report.rows:,} rows: {report.valid:,} valid, {report.rejected:,} in quarantine{rate}",
+    ]
     if report.days:
-        console.print(f"  days: {len(report.days)}, from {report.days[0]} to {report.days[-1]}", markup=False)
-    for rule, rows in report.rejected_by_rule.items():
-        console.print(f"  {rows:,} broke {rule}", markup=False)
+        lines.append(f"  days: {len(report.days)}, from {report.days[0]} to {report.days[-1]}")
+    lines += [f"  {rows:,} broke {rule}" for rule, rows in report.rejected_by_rule.items()]
     if report.quarantine:
-        console.print(f"  the rejected rows: {report.quarantine.key} in the target", markup=False, soft_wrap=True)
-    for rule, rows in report.unknown_by_rule.items():
-        console.print(f"  {rows:,} valid rows refer to nothing, as {rule} says", markup=False)
-    for rule, rows in report.discarded_by_rule.items():
-        console.print(f"  {rows:,} valid rows lost a value that broke {rule}", markup=False)
-    for old in report.replaces:
-        console.print(f"  supersedes {old}", markup=False)
+        lines.append(f"  the rejected rows: {report.quarantine.key} in the target")
+    unknown, discarded = report.unknown_by_rule, report.discarded_by_rule
+    lines += [f"  {rows:,} valid rows refer to nothing, as {rule} says" for rule, rows in unknown.items()]
+    lines += [f"  {rows:,} valid rows lost a value that broke {rule}" for rule, rows in discarded.items()]
+    return lines + [f"  supersedes {old}" for old in report.replaces]
 
 
-def _describe(outcome: FileOutcome) -> dict[str, object]:
-    report = outcome.report
-    found: dict[str, object] = {"event": outcome.event, "file": outcome.name}
-    if report:
+def _as_json(outcome: FileOutcome) -> dict[str, object]:
+    event = "FILE_REFUSED" if outcome.is_refused else "FILE_VALIDATED"
+    found: dict[str, object] = {"event": "FILE_REPLACED" if outcome.replaced_by else event, "file": outcome.name}
+    if report := outcome.report:
         found |= {
             "file_id": report.file_id,
             "raw": report.raw_key,
             "landed_at": report.landed_at.isoformat(),
             "was_there": outcome.was_there,
-            "rows": report.rows,
-            "valid": report.valid,
-            "rejected": report.rejected,
-            "rejected_by_rule": report.rejected_by_rule,
-            "unknown_by_rule": report.unknown_by_rule,
-            "discarded_by_rule": report.discarded_by_rule,
+            **{name: getattr(report, name) for name in _COUNTS},
             "quarantine": report.quarantine.key if report.quarantine else None,
             # Only their number: a file with years of rows has thousands.
             "days": len(report.days),

@@ -9,7 +9,7 @@ from time import perf_counter
 import click
 from rich.table import Table
 
-from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator, show_outcomes
+from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.reports import Report, replaced_files
 from gata_assets.errors import DataRuleError
@@ -26,31 +26,34 @@ def run(settings: Settings, tenant: str, *, rule: str | None, file_id: str | Non
     Raises DataRuleError for an unknown file.
     """
     curator = open_curator(settings, tenant)
-    _require_rule(rule, curator)
+    rules = {name for spec in curator.tables.values() for name in rule_names(spec)}
+    if rule and rule not in rules:
+        raise click.BadParameter(f"there are: {', '.join(sorted(rules))}.", param_hint="--rule")
     reports = find_reports(curator, file_id)
-    rows = [
+    rows = sorted(
         (broken, report.file_id, count)
         for report in reports
-        for broken, count in sorted(report.rejected_by_rule.items())
+        for broken, count in report.rejected_by_rule.items()
         if rule in (None, broken)
-    ]
+    )
     refused = [report for report in reports if report.refused and rule is None]
     outdated = [report for report in reports if curator.is_outdated(report) and not report.refused and rule is None]
-    if as_table:
-        if not any(curator.reports(table) for table in curator.tables):
-            text_console().print(f"No file of {tenant} was validated so far: `gata ingest` lands files.")
-            return
-        _print_tables(sorted(rows), refused)
+    if not as_table:
+        events: list[dict[str, object]] = [
+            {"event": "ROWS_IN_QUARANTINE", "rule": broken, "file_id": name, "rows": count}
+            for broken, name, count in rows
+        ]
+        events += [{"event": "FILE_REFUSED", "file_id": file.file_id, "reason": file.refused} for file in refused]
+        events += [{"event": "FILE_OUTDATED", "file_id": file.file_id, "rows": file.rows} for file in outdated]
+        for event in events:
+            print(json.dumps(event))
+    elif any(curator.reports(table) for table in curator.tables):
+        _print_tables(rows, refused)
         if outdated:
             again = f"gata quarantine --tenant {tenant} --replay"
             text_console().print(f"{say_outdated(len(outdated))} To validate them again: {again}", markup=False)
-        return
-    for broken, name, count in sorted(rows):
-        print(json.dumps({"event": "ROWS_IN_QUARANTINE", "rule": broken, "file_id": name, "rows": count}))
-    for report in refused:
-        print(json.dumps({"event": "FILE_REFUSED", "file_id": report.file_id, "reason": report.refused}))
-    for report in outdated:
-        print(json.dumps({"event": "FILE_OUTDATED", "file_id": report.file_id, "rows": report.rows}))
+    else:
+        text_console().print(f"No file of {tenant} was validated so far: `gata ingest` lands files.")
 
 
 def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bool) -> bool:
@@ -58,23 +61,16 @@ def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bo
     curator = open_curator(settings, tenant)
     curator.refresh_referenced(curator.tables)
     outcomes = []
-    with followed() as display:
-        for report in find_reports(curator, file_id):
-            started = perf_counter()
-            display.begin(report.file_id)
-            again = curator.validate(report.raw_key, progress=display.show)
-            outcomes.append(FileOutcome(report.file_id, again, seconds=perf_counter() - started))
-            show_outcomes(outcomes[-1:], as_table=as_table)
-            curator.refresh_referenced([again.table])
+    for report in find_reports(curator, file_id):
+        started = perf_counter()
+        with followed(report.file_id) as show:
+            again = curator.validate(report.raw_key, progress=show)
+        outcomes.append(FileOutcome(report.file_id, again, seconds=perf_counter() - started))
+        outcomes[-1].show(as_table=as_table)
+        curator.refresh_referenced([again.table])
     if as_table and not outcomes:
         text_console().print("There is nothing in quarantine, and nothing to validate again.")
     return not any(outcome.is_refused for outcome in outcomes)
-
-
-def _require_rule(rule: str | None, curator: Curator) -> None:
-    known = {name for spec in curator.tables.values() for name in rule_names(spec)}
-    if rule and rule not in known:
-        raise click.BadParameter(f"there are: {', '.join(sorted(known))}.", param_hint="--rule")
 
 
 def find_reports(curator: Curator, file_id: str | None) -> Sequence[Report]:
@@ -90,11 +86,8 @@ def find_reports(curator: Curator, file_id: str | None) -> Sequence[Report]:
     for table in curator.tables:
         reports = curator.reports(table)
         replaced = replaced_files(reports)
-        found += [
-            report
-            for report in reports
-            if report.file_id not in replaced and (report.rejected or report.refused or curator.is_outdated(report))
-        ]
+        counting = [report for report in reports if report.file_id not in replaced]
+        found += [one for one in counting if one.rejected or one.refused or curator.is_outdated(one)]
     return found
 
 
@@ -108,9 +101,7 @@ def say_outdated(files: int) -> str:
 def _print_tables(rows: Sequence[tuple[str, str, int]], refused: Sequence[Report]) -> None:
     console = text_console()
     if rows:
-        table = Table(title="Rows in quarantine", title_justify="left")
-        table.add_column("rule")
-        table.add_column("file")
+        table = Table("rule", "file", title="Rows in quarantine", title_justify="left")
         table.add_column("rows", justify="right")
         for rule, name, count in rows:
             table.add_row(rule, name, f"{count:,}")

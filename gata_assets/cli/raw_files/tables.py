@@ -15,9 +15,7 @@ def run(settings: Settings, table: str | None) -> None:
     """Print the page of a table in Markdown, or a list of all; raises click.BadParameter for an unknown one."""
     tables = all_tables(settings)
     if table is None:
-        shown = Table(title="Tables", title_justify="left")
-        for title in ("table", "required columns", "optional columns"):
-            shown.add_column(title)
+        shown = Table("table", "required columns", "optional columns", title="Tables", title_justify="left")
         for name, spec in tables.items():
             shown.add_row(name, ", ".join(spec.required), ", ".join(spec.optional))
         text_console().print(shown)

@@ -11,7 +11,7 @@ import dagster as dg
 
 from gata_assets.batches import day_ranges
 from gata_assets.errors import GataError
-from gata_assets.orchestration.batch_status import BatchStatus, Plan, Status
+from gata_assets.orchestration.batch_status import Plan
 from gata_assets.orchestration.curated_tables.run import asset_key
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import is_recorded
@@ -55,8 +55,8 @@ class TablePipeline:
         return len(runs.failures) == earlier
 
     def plan(self, batch_ids: Sequence[str], *, again: bool) -> Plan:  # noqa: ARG002 (the protocol's)
-        """No batch is due."""
-        return Plan(dict.fromkeys(batch_ids, BatchStatus(Status.COMPLETE)), ())
+        """No plan: there are no batches."""
+        return Plan({}, ())
 
     def estimate(self, plan: Plan) -> Mapping[str, str]:  # noqa: ARG002 (the protocol's)
         """The files that are not validated yet; raises StoreError."""

@@ -174,14 +174,14 @@ def run_backfill(
 
 def test_a_third_pipeline_is_prepared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pipelines_of, pipelines = built(tmp_path / "ledger")
-    assert prepare.run(pipelines_of, BATCHES[0], log_level="INFO", summary="json")
+    assert prepare.run(pipelines_of, BATCHES[0], log_level="INFO", as_table=False)
     [line] = capsys.readouterr().out.splitlines()
     summary = json.loads(line)
     [written] = summary["written"]
     assert (summary["event"], written["asset"], written["row_count"]) == ("BATCH_PREPARED", "ledger", 7)
     assert [Path(place).read_text() for place in written["places"]] == ["rows of today"]
     assert pipelines[0].refreshed == BATCHES[:1]
-    assert prepare.run(pipelines_of, BATCHES[0], log_level="INFO", summary="table")
+    assert prepare.run(pipelines_of, BATCHES[0], log_level="INFO", as_table=True)
     assert f"Batch {BATCHES[0]} prepared in" in capsys.readouterr().out
 
 
@@ -235,7 +235,7 @@ def test_a_terminal_shows_days_and_a_bar_of_batches_and_no_json(
 
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     pipelines_of, _ = built(tmp_path)
-    assert prepare.run(pipelines_of, BATCHES[0], log_level="INFO", summary="json")
+    assert prepare.run(pipelines_of, BATCHES[0], log_level="INFO", as_table=False)
     assert "✓ ledger: 7 rows" in terminal.text()
 
 
@@ -266,7 +266,7 @@ def test_an_interruption_ends_with_130_and_what_was_prepared(
     assert "FAILED" not in shown
     pipelines_of, _ = built(tmp_path, fails={BATCHES[0]: KeyboardInterrupt()})
     with pytest.raises(KeyboardInterrupt):
-        prepare.run(pipelines_of, BATCHES[0], log_level="INFO", summary="json")
+        prepare.run(pipelines_of, BATCHES[0], log_level="INFO", as_table=False)
 
 
 def test_a_pipeline_that_cannot_be_refreshed_or_planned_is_reported_and_the_next_runs(
@@ -287,7 +287,7 @@ def test_a_pipeline_that_cannot_be_refreshed_or_planned_is_reported_and_the_next
         assert "ledger             b: 3 batches from 2026010203 to 2026010206: 3 are complete" in shown
 
     pipelines_of, _ = built(tmp_path / "one", refresh_fails=failure)
-    assert not prepare.run(pipelines_of, BATCHES[0], log_level="INFO", summary="json")
+    assert not prepare.run(pipelines_of, BATCHES[0], log_level="INFO", as_table=False)
     assert json.loads(capsys.readouterr().out)["failures"] == {"ledger": "no files can be listed"}
 
 
