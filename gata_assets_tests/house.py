@@ -47,7 +47,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
     {
         "storage": _room(
             "objects by key (directory, S3), Parquet parts",
-            f"{_AWS} dagster dagster_aws pyarrow pydantic types_boto3_s3",
+            f"{_AWS} dagster dagster_aws pyarrow types_boto3_s3",
         )
     },
     {"curation": _room("raw files to valid rows, quarantine and curated rows, for any table", f"{_ARRAYS} msgspec")},

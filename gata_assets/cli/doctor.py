@@ -13,7 +13,7 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.curation.backlog import find_waiting
 from gata_assets.curation.layout import ITEMS_FILE
 from gata_assets.definitions import build_store, open_source
-from gata_assets.errors import ConflictError, DeleteDeniedError, EngineError, GataError, SettingsError, StoreError
+from gata_assets.errors import ConflictError, DeleteDeniedError, GataError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.schema import ITEMS, TABLES
 from gata_assets.settings.model import Settings
@@ -54,40 +54,33 @@ def examine(settings: Settings) -> Iterator[Finding]:
     target = f"directory {settings.target.directory} (TARGET_BUCKET is unset)"
     target = f"s3://{settings.target.bucket}" if settings.target.bucket else target
     yield Finding("settings", True, f"{settings.tickets.source_kind.value} tickets; target {target}")
-    yield from _examine_source(settings)
+    yield from _ended_by_error("tickets", _examine_source(settings))
     store = build_store(settings)
-    yield from _examine_store(store)
+    yield from _ended_by_error("target", _examine_store(store))
     if settings.tenants_prepared:
-        yield _examine_engine(settings)
+        yield from _ended_by_error("engine", _examine_engine(settings))
+    yield from _ended_by_error("tables", _examine_tables(settings, store))
+
+
+def _ended_by_error(subject: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings of a check; an error that ends it is the last of them."""
     try:
-        tables = all_tables(settings)
-    except SettingsError as error:
-        yield Finding("tables", False, str(error))
-        return
-    own = [table for table in tables if table not in TABLES]
-    if own and not settings.tenants_prepared:
-        yield Finding("tables", None, f"{', '.join(own)}: TENANTS is not set, so they are not curated")
-    for tenant in settings.tenants_prepared:
-        curator = Curator(store, tenant, settings.interactions.curation_rules, datetime.now(UTC), tables)
-        yield _examine_files(curator, f"interactions of {tenant}", list(TABLES))
-        yield from (_examine_files(curator, f"table {table} of {tenant}", [table]) for table in own)
+        yield from findings
+    except GataError as error:
+        yield Finding(subject, False, str(error))
 
 
 def _examine_source(settings: Settings) -> Iterator[Finding]:
-    try:
-        source = open_source(settings)
-        report = source.probe()
-        if report.last_closed:
-            # The same statements as in a batch, for the last second in which tickets closed.
-            last = datetime.fromtimestamp(report.last_closed, UTC)
-            source.read_tickets(Window(last, last + timedelta(seconds=1)))
-    except GataError as error:
-        yield Finding("tickets", False, str(error))
-        return
-    if report.closed_tickets == 0:
+    source = open_source(settings)
+    report = source.probe()
+    if not report.last_closed:
         yield Finding("tickets", False, f"{report.description} has no closed ticket. Is it the right database?")
         return
-    span = f"{_day(report.first_closed)} to {_day(report.last_closed)}"
+    # The same statements as in a batch, for the last second in which tickets closed.
+    last = datetime.fromtimestamp(report.last_closed, UTC)
+    source.read_tickets(Window(last, last + timedelta(seconds=1)))
+    first = datetime.fromtimestamp(report.first_closed or 0, UTC)
+    span = f"{first:%Y-%m-%d %H:%M} UTC to {last:%Y-%m-%d %H:%M} UTC"
     yield Finding("tickets", True, f"{report.description}: {report.closed_tickets:,} closed tickets, {span}")
 
 
@@ -108,14 +101,7 @@ def _examine_store(store: ObjectStore) -> Iterator[Finding]:
         is_gone = not store.exists(PROBE_KEY)
         yield Finding("target, delete", is_gone, place if is_gone else f"{place} still exists after a delete.")
     except DeleteDeniedError as error:
-        yield Finding(
-            "target, delete",
-            None,
-            f"{error} Batches can be prepared without it; only a batch that is run again and then has no low-volume "
-            "dataset any more fails, because the earlier one's files must go.",
-        )
-    except StoreError as error:
-        yield Finding("target", False, str(error))
+        yield Finding("target, delete", None, f"{error} {_WITHOUT_DELETING}")
 
 
 def _examine_conditions(store: ObjectStore) -> Finding:
@@ -126,12 +112,15 @@ def _examine_conditions(store: ObjectStore) -> Finding:
         with suppress(ConflictError):
             store.write(PROBE_KEY, _PROBE, expected=expected)
             header = "If-None-Match" if expected == ABSENT else "If-Match"
-            return Finding(
-                _CONDITIONS, False, f"the endpoint ignores {header}: set CONDITIONAL_WRITES=no. {_WITHOUT_CONDITIONS}"
-            )
+            advice = f"set CONDITIONAL_WRITES=no. {_WITHOUT_CONDITIONS}"
+            return Finding(_CONDITIONS, False, f"the endpoint ignores {header}: {advice}")
     return Finding(_CONDITIONS, True, "of two commands that write the same at once, one is refused")
 
 
+_WITHOUT_DELETING = (
+    "Batches can be prepared without it; only a batch that is run again and then has no low-volume dataset any more "
+    "fails, because the earlier one's files must go."
+)
 _CONDITIONS = "target, conditions"
 _WITHOUT_CONDITIONS = (
     "Then two commands at once can leave training files of one with the manifest of the other, replace a dataset or a "
@@ -139,7 +128,7 @@ _WITHOUT_CONDITIONS = (
 )
 
 
-def _examine_engine(settings: Settings) -> Finding:
+def _examine_engine(settings: Settings) -> Iterator[Finding]:
     """Whether the engine can be loaded and its host responds; the capacity of a cluster is not checked."""
     from gata_assets.definitions.interactions import build_engine
 
@@ -151,42 +140,48 @@ def _examine_engine(settings: Settings) -> Finding:
 
             require_answer(settings.interactions.spark_remote or settings.interactions.spark_master or "")
     except ModuleNotFoundError as error:
-        return Finding("engine", False, f"{error.name} is not installed: pip install 'gata-assets[{kind}]'")
-    except EngineError as error:
-        return Finding("engine", False, str(error))
-    return Finding("engine", True, f"{kind} builds features and training data of interactions")
+        yield Finding("engine", False, f"{error.name} is not installed: pip install 'gata-assets[{kind}]'")
+    else:
+        yield Finding("engine", True, f"{kind} builds features and training data of interactions")
 
 
-def _examine_files(curator: Curator, subject: str, tables: Sequence[str]) -> Finding:
+def _examine_tables(settings: Settings, store: ObjectStore) -> Iterator[Finding]:
+    """The files of each tenant's interactions and items, and of each own table."""
+    tables = all_tables(settings)
+    own = [table for table in tables if table not in TABLES]
+    if own and not settings.tenants_prepared:
+        yield Finding("tables", None, f"{', '.join(own)}: TENANTS is not set, so they are not curated")
+    for tenant in settings.tenants_prepared:
+        curator = Curator(store, tenant, settings.interactions.curation_rules, datetime.now(UTC), tables)
+        subjects = {f"interactions of {tenant}": list(TABLES)} | {f"table {name} of {tenant}": [name] for name in own}
+        for subject, names in subjects.items():
+            yield from _ended_by_error(subject, _examine_files(curator, subject, names))
+
+
+def _examine_files(curator: Curator, subject: str, tables: Sequence[str]) -> Iterator[Finding]:
     """The state of a tenant's files of some tables; without any, nothing is curated, which is no fault."""
     tenant = curator.places.tenant
-    try:
-        waiting = len(find_waiting(curator.places, curator.store, tables))
-        for key in [key for table in tables for key in curator.raw_keys(table)[:1]]:
-            # A role may list files that it may not read.
-            curator.store.read_part(key, 0, 1)
-        reports = [curator.reports(table) for table in tables]
-        items = _count_items(curator) if ITEMS in tables else None
-    except StoreError as error:
-        return Finding(subject, False, str(error))
+    waiting = len(find_waiting(curator.places, curator.store, tables))
+    for key in [key for table in tables for key in curator.raw_keys(table)[:1]]:
+        # A role may list files that it may not read.
+        curator.store.read_part(key, 0, 1)
+    reports = [curator.reports(table) for table in tables]
     validated = sum(map(len, reports))
     if not waiting and not validated:
-        return Finding(subject, None, "there is no file yet; `gata ingest` lands some")
+        yield Finding(subject, None, "there is no file yet; `gata ingest` lands some")
+        return
     found = f"{validated:,} {'file' if validated == 1 else 'files'} validated, {waiting:,} waiting"
+    items = _count_items(curator) if ITEMS in tables else None
     if items is not None:
         found += f"; a catalog of {items:,} items"
     if items == 0:
         found += ". Batches with positives fail without one: gata ingest items"
     if outdated := sum(len(curator.outdated(of_table)) for of_table in reports):
         found += f". {say_outdated(outdated)} To validate them again: gata quarantine --tenant {tenant} --replay"
-    return Finding(subject, None if items == 0 or waiting or outdated else True, found)
+    yield Finding(subject, None if items == 0 or waiting or outdated else True, found)
 
 
 def _count_items(curator: Curator) -> int:
     manifest = find_manifest(curator.store, curator.places.curated_items()).manifest
     found = manifest.find(ITEMS_FILE) if manifest else None
     return found[1].rows if found else 0
-
-
-def _day(closed: int | None) -> str:
-    return f"{datetime.fromtimestamp(closed or 0, UTC):%Y-%m-%d %H:%M} UTC"

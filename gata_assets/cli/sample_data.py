@@ -49,7 +49,7 @@ def run(
     """
     path = Path(output or SAMPLE_TICKETS_FILE)
     if path.exists() and not force:
-        raise StoreError(f"{path} is there already. --force replaces it; --output names another file.")
+        raise StoreError(f"{path} exists already. --force replaces it; --output names another file.")
     tickets = generate_tickets(first, last, tickets_per_day=tickets_per_day, seed=seed)
     try:
         rows = create_sqlite(path, tickets)

@@ -6,11 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from gata_assets.curation.policy import CurationRules
 from gata_assets.interactions.rules import InteractionRules, InteractionType, SamplingRules, SamplingStrategy
-from gata_assets.settings.values import EngineKind, Seed, SettingsGroup, comma_separated, tenant_names
+from gata_assets.settings.values import EngineKind, Seed, SettingsGroup, comma_separated, tenant_names, wrong
 from gata_assets.tables.spec import ReferenceMode
 
 _Count = Annotated[int, Field(ge=1, le=10**6)]
@@ -65,17 +64,13 @@ class InteractionSettings(SettingsGroup):
     @model_validator(mode="after")
     def _interactions_belong_together(self) -> Self:
         if self.seen_items_period is not None and self.seen_items_period < self.period:
-            raise PydanticCustomError(
-                "seen_items",
-                "SEEN_ITEMS_PERIOD ({seen}) is shorter than INTERACTION_PERIOD ({period}); what a user has seen in the "
-                "window is never a negative. Example: SEEN_ITEMS_PERIOD=365",
-                {"seen": self.seen_items_period, "period": self.period},
+            raise wrong(
+                f"SEEN_ITEMS_PERIOD ({self.seen_items_period}) is shorter than INTERACTION_PERIOD ({self.period}); "
+                "what a user has seen in the window is never a negative. Example: SEEN_ITEMS_PERIOD=365"
             )
         if self.engine is EngineKind.SPARK and (self.spark_master is None) == (self.spark_remote is None):
-            raise PydanticCustomError(
-                "engine",
-                "INTERACTION_ENGINE=spark needs SPARK_MASTER or SPARK_REMOTE, one of them. Example: "
-                "SPARK_MASTER=local[2]",
+            raise wrong(
+                "INTERACTION_ENGINE=spark needs either SPARK_MASTER or SPARK_REMOTE. Example: SPARK_MASTER=local[2]"
             )
         return self
 

@@ -10,11 +10,12 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 from dotenv.parser import parse_stream
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from gata_assets.environment import set_default, variables
 from gata_assets.errors import SettingsError
@@ -107,7 +108,7 @@ def parse_settings(values: Mapping[str, str]) -> Settings:
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        faults = [_fault(dict(problem), given) for problem in error.errors(include_url=False)]
+        faults = [_fault(problem, given) for problem in error.errors(include_url=False)]
         raise SettingsError("Wrong settings:\n" + "\n".join(f"  {fault}" for fault in faults)) from None
 
 
@@ -163,9 +164,7 @@ def _unknown(name: str, path: Path, known: Sequence[str]) -> str:
 def _fields() -> Iterator[tuple[str, str, FieldInfo]]:
     """Each field with its group and its variable."""
     for group, group_field in Settings.model_fields.items():
-        model = group_field.annotation
-        assert isinstance(model, type)  # noqa: S101 - pydantic's type is wider
-        assert issubclass(model, BaseModel)  # noqa: S101 - the same
+        model = cast("type[BaseModel]", group_field.annotation)
         for field in model.model_fields.values():
             yield group, str(field.alias), field
 
@@ -188,13 +187,11 @@ _FAULTS = {
 }
 
 
-def _fault(problem: dict[str, object], given: Mapping[str, Mapping[str, str]]) -> str:
-    location = problem["loc"]
-    assert isinstance(location, tuple)  # noqa: S101 - pydantic's type is wider
-    if len(location) < 2:
-        return str(problem["msg"])
-    group, variable = str(location[0]), str(location[1])
+def _fault(problem: ErrorDetails, given: Mapping[str, Mapping[str, str]]) -> str:
+    if len(problem["loc"]) < 2:
+        return problem["msg"]
+    group, variable = map(str, problem["loc"][:2])
     described = next(setting for setting in describe_settings() if setting.variable == variable)
-    fault = _FAULTS.get(str(problem["type"]), str(problem["msg"]).replace("Input should", "should"))
+    fault = _FAULTS.get(problem["type"], problem["msg"].replace("Input should", "should"))
     shown = "" if described.is_secret else f"'{given[group].get(variable, '')[:60]}' "
     return f"{variable}: {shown}{fault}. {described.description} Example: {variable}={described.example}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
-from gata_assets.settings.values import Seed, SettingsGroup, SourceKind, arn, readable_url
+from gata_assets.settings.values import Seed, SettingsGroup, SourceKind, arn, readable_url, wrong
 from gata_assets.tickets.rules import SAMPLE_FALLBACK_LABEL, LabelFormat, LowVolumePolicy, PreparationRules, SplitMethod
 
 SAMPLE_TICKETS_FILE = Path("gata-sample.sqlite")
@@ -57,27 +57,24 @@ class TicketSettings(SettingsGroup):
             return value
         if url.startswith(_POSTGRESQL):
             return readable_url(value)
-        raise PydanticCustomError("tickets_url", "is neither sqlite:///path nor postgresql://user@host:port/database")
+        raise wrong("is neither sqlite:///path nor postgresql://user@host:port/database")
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
         if self.low_volume_period < self.training_period:
-            raise PydanticCustomError(
-                "periods",
-                "LOW_VOLUME_PERIOD ({low}) is shorter than TRAINING_PERIOD ({training}); the low-volume window "
-                "reaches back at least as far. Example: LOW_VOLUME_PERIOD=365",
-                {"low": self.low_volume_period, "training": self.training_period},
+            raise wrong(
+                f"LOW_VOLUME_PERIOD ({self.low_volume_period}) is shorter than TRAINING_PERIOD "
+                f"({self.training_period}): the low-volume window reaches back as far. Example: LOW_VOLUME_PERIOD=365"
             )
         if (self.db_arn is None) != (self.db_secret_arn is None):
             missing, given = ("DB_SECRET_ARN", "DB_ARN") if self.db_arn else ("DB_ARN", "DB_SECRET_ARN")
-            raise PydanticCustomError("data_api", f"{missing} is missing: it goes with {given}")
+            raise wrong(f"{missing} is missing: it goes with {given}")
         if self.db_arn and self.url:
-            raise PydanticCustomError("source", "TICKETS_URL and DB_ARN are both set; unset one of them")
+            raise wrong("TICKETS_URL and DB_ARN are both set; unset one of them")
         if self.source_kind is not SourceKind.SAMPLE and self.low_volume_fallback_label is None:
-            raise PydanticCustomError(
-                "fallback",
+            raise wrong(
                 "LOW_VOLUME_FALLBACK_LABEL is missing: with a database of your own it must name the group that "
-                "low-volume tickets go to. Example: LOW_VOLUME_FALLBACK_LABEL=25000000000101",
+                "low-volume tickets go to. Example: LOW_VOLUME_FALLBACK_LABEL=25000000000101"
             )
         return self
 
@@ -100,15 +97,7 @@ class TicketSettings(SettingsGroup):
     @property
     def rules(self) -> PreparationRules:
         """What shapes the datasets; only the sample tickets have a default fallback label."""
-        fallback = self.low_volume_fallback_label
-        return PreparationRules(
-            training_period_days=self.training_period,
-            low_volume_period_days=self.low_volume_period,
-            low_volume_threshold=self.low_volume_threshold,
-            low_volume_min_count=self.low_volume_min_count,
-            low_volume_policy=self.low_volume_policy,
-            low_volume_fallback_label=SAMPLE_FALLBACK_LABEL if fallback is None else fallback,
-            split_method=self.split_method,
-            split_seed=self.split_seed,
-            label_format=self.label_format,
-        )
+        fallback = SAMPLE_FALLBACK_LABEL if self.low_volume_fallback_label is None else self.low_volume_fallback_label
+        same = self.model_dump(include={field.name for field in fields(PreparationRules)})
+        renamed = {"training_period_days": self.training_period, "low_volume_period_days": self.low_volume_period}
+        return PreparationRules(**same | renamed | {"low_volume_fallback_label": fallback})

@@ -17,15 +17,13 @@ from gata_assets.batches import parse_batch_id
 from gata_assets.curation.layout import RESERVED_NAMES
 from gata_assets.errors import BatchIdError
 
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 # The fields of a cron expression: name, minimum, maximum, and names for numbers.
 _FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
     ("minute", 0, 59, []),
     ("hour", 0, 23, []),
     ("day of the month", 1, 31, []),
-    ("month", 1, 12, ["", *_MONTHS]),
-    ("day of the week", 0, 7, _WEEKDAYS),
+    ("month", 1, 12, ["", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]),
+    ("day of the week", 0, 7, ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
 )
 
 
@@ -47,6 +45,11 @@ class SettingsGroup(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
+
+
+def wrong(message: str) -> PydanticCustomError:
+    """The error of a value or of values that do not go together."""
+    return PydanticCustomError("setting", "{message}", {"message": message})
 
 
 class SourceKind(StrEnum):
@@ -80,10 +83,9 @@ def readable_url(value: SecretStr) -> SecretStr:
     except ValueError:
         is_readable = False
     if not is_readable:
-        raise PydanticCustomError(
-            "tickets_url",
+        raise wrong(
             "cannot be read: in a user's name or password, characters such as @ : / [ # are to be written "
-            "as %40 %3A %2F %5B %23",
+            "as %40 %3A %2F %5B %23"
         )
     return value
 
@@ -91,9 +93,9 @@ def readable_url(value: SecretStr) -> SecretStr:
 def bucket_name(value: str) -> str:
     """A bucket's name, without a scheme or a path."""
     if value.startswith("s3://") or "/" in value:
-        raise PydanticCustomError("bucket", "must be a bucket's name alone, without s3:// and without a slash")
+        raise wrong("must be a bucket's name alone, without s3:// and without a slash")
     if not re.fullmatch(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]", value):
-        raise PydanticCustomError("bucket", "is not a bucket's name (3 to 63 of a-z 0-9 . -)")
+        raise wrong("is not a bucket's name (3 to 63 of a-z 0-9 . -)")
     return value
 
 
@@ -101,7 +103,7 @@ def arn(value: str) -> str:
     """An Amazon Resource Name with a region."""
     parts = value.split(":")
     if parts[0] != "arn" or len(parts) < 7 or not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-[0-9]+", parts[3]):
-        raise PydanticCustomError("arn", "is not an ARN (arn:aws:service:region:account:kind:name)")
+        raise wrong("is not an ARN (arn:aws:service:region:account:kind:name)")
     return value
 
 
@@ -117,9 +119,9 @@ def tenant_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Names of tenants, without repetitions, that can be the first part of a storage key and of an asset key."""
     for name in names:
         if not is_tenant_name(name):
-            raise PydanticCustomError("tenants", f"must be names of {TENANT_NAME_RULE}, with commas between them")
+            raise wrong(f"must be names of {TENANT_NAME_RULE}, with commas between them")
     if len(set(names)) < len(names):
-        raise PydanticCustomError("tenants", "names a tenant twice")
+        raise wrong("names a tenant twice")
     return names
 
 
@@ -133,14 +135,14 @@ def owners(value: object) -> object:
     owners = comma_separated(value)
     for owner in owners if isinstance(owners, list) else ():
         if not re.fullmatch(r"team:[A-Za-z0-9_.\-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
-            raise PydanticCustomError("owners", "must be e-mail addresses or team:names, with commas between them")
+            raise wrong("must be e-mail addresses or team:names, with commas between them")
     return owners
 
 
 def module_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Dotted names of Python modules."""
     if not all(part.isidentifier() for name in names for part in name.split(".")):
-        raise PydanticCustomError("modules", "must be names of Python modules (package.module), with commas between")
+        raise wrong("must be names of Python modules (package.module), with commas between")
     return names
 
 
@@ -149,25 +151,19 @@ def batch_id(value: str) -> str:
     try:
         return parse_batch_id(value).batch_id
     except BatchIdError:
-        raise PydanticCustomError("batch_id", "is not a batch ID (YYYYMMDDHH, an hour in UTC)") from None
+        raise wrong("is not a batch ID (YYYYMMDDHH, an hour in UTC)") from None
 
 
 def cron(value: str) -> str:
     """A cron expression of five fields that names one minute."""
     fields = value.lower().split()
     if len(fields) != len(_FIELDS):
-        raise PydanticCustomError(
-            "cron", "is not a schedule: five fields are needed, minute hour day month weekday (cron, in UTC)"
-        )
+        raise wrong("is not a schedule: five fields are needed, minute hour day month weekday (cron, in UTC)")
     for written, (name, least, most, words) in zip(fields, _FIELDS, strict=True):
         if not all(_is_cron_part(part, least, most, words) for part in written.split(",")):
-            raise PydanticCustomError(
-                "cron",
-                "is not a schedule: its {name} is to be *, a number from {least} to {most}, a range or a step",
-                {"name": name, "least": least, "most": most},
-            )
+            raise wrong(f"is not a schedule: its {name} is to be *, a number from {least} to {most}, a range or a step")
     if not fields[0].isdigit():
-        raise PydanticCustomError("cron", "may come several times an hour: a batch is an hour, so name one minute")
+        raise wrong("may come several times an hour: a batch is an hour, so name one minute")
     return " ".join(fields)
 
 
@@ -186,5 +182,5 @@ def _is_cron_part(part: str, least: int, most: int, words: list[str]) -> bool:
 def topic(value: str) -> str:
     """The ARN of a standard SNS topic."""
     if not re.fullmatch(r"arn:aws[a-z-]*:sns:[a-z]{2}(-[a-z]+)+-[0-9]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}", value):
-        raise PydanticCustomError("topic", "is not the ARN of a standard SNS topic (arn:aws:sns:region:account:name)")
+        raise wrong("is not the ARN of a standard SNS topic (arn:aws:sns:region:account:name)")
     return value

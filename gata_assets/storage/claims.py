@@ -51,7 +51,10 @@ class FixedKeysWrite:
                 # By a faster writer whose claim has ended, or by a new claimant: claiming again shows which.
                 continue
             if self._versions() == stored:
-                self._publish(manifest)
+                try:
+                    self._store.write(self._key, manifest.encode(**self._notes()), expected=self._claim)
+                except ConflictError:
+                    raise self._superseded() from None
                 return
         raise ConflictError(f"{self._store.uri(self._folder)} is being written by other commands: run it again later.")
 
@@ -112,12 +115,6 @@ class FixedKeysWrite:
         if denied:
             raise DeleteDeniedError(" ".join(denied))
         return dict.fromkeys(names, ABSENT)
-
-    def _publish(self, manifest: Manifest) -> None:
-        try:
-            self._store.write(self._key, manifest.encode(**self._notes()), expected=self._claim)
-        except ConflictError:
-            raise self._superseded() from None
 
     def _conditions(self, name: str) -> dict[str, Any]:
         if self._store.is_guarding:

@@ -116,10 +116,6 @@ class LocalStore(ObjectStore):
         """See ObjectStore."""
         return str(self._path(key))
 
-    def page(self, key: str) -> str | None:  # noqa: ARG002
-        """See ObjectStore; browsers open no local file from a server's page."""
-        return None
-
     def _path(self, key: str) -> Path:
         parts = PurePosixPath(key)
         if parts.is_absolute() or ".." in parts.parts or not parts.parts:
@@ -137,11 +133,7 @@ class LocalStore(ObjectStore):
                 raise ObjectNotFoundError(f"There is no {path}.") from None
 
     def _replace(
-        self,
-        key: str,
-        fill: Callable[[BinaryIO], object],
-        expected: Version | None = None,
-        guard: Guard | None = None,
+        self, key: str, fill: Callable[[BinaryIO], object], expected: Version | None = None, guard: Guard | None = None
     ) -> Version:
         """Write a file in the staging folder; rename it to the key once it is on disk and the conditions hold."""
         path = self._path(key)

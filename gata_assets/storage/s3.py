@@ -36,7 +36,7 @@ _COPIED_AT_ONCE = 1 << 20
 
 
 class S3StoreResource(ObjectStoreResource):
-    """ObjectStore of one bucket. The AWS SDK's own variables (endpoint, region, credentials) hold.
+    """ObjectStore of one bucket. The AWS SDK's own variables (endpoint, region, credentials) apply.
 
     A version is an ETag. Where the endpoint has no conditional writes (`conditional_writes` is false), versions are
     compared before a write, and what another process writes between the two is lost.
@@ -230,7 +230,7 @@ class S3StoreResource(ObjectStoreResource):
                 raise (_RepeatedConflictError if is_repeated else ConflictError)(self._changed(key)) from None
             if code == "NotImplemented":
                 raise StoreError(
-                    f"{self.uri(key)} could not be {done}: the endpoint knows no conditional writes. With "
+                    f"{self.uri(key)} could not be {done}: the endpoint does not support conditional writes. With "
                     "CONDITIONAL_WRITES=no it can be used by one command at a time; see `gata doctor`."
                 ) from None
             kind = _BeyondTheEndError if code == "InvalidRange" else StoreError
@@ -250,16 +250,11 @@ def _open_client(s3: S3Resource) -> S3Client:
     client: S3Client = s3.get_client()
     if client.meta.endpoint_url.endswith(_ENDPOINTS_OF_AWS):
         return client
+    names = ("use_ssl", "verify", "aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    same: dict[str, Any] = {name: getattr(s3, name) for name in names}
+    meta, by_path = client.meta, Config(s3={"addressing_style": "path"})
     return boto3.Session(profile_name=s3.profile_name).client(
-        "s3",
-        region_name=client.meta.region_name,
-        endpoint_url=client.meta.endpoint_url,
-        use_ssl=s3.use_ssl,
-        verify=s3.verify,
-        aws_access_key_id=s3.aws_access_key_id,
-        aws_secret_access_key=s3.aws_secret_access_key,
-        aws_session_token=s3.aws_session_token,
-        config=client.meta.config.merge(Config(s3={"addressing_style": "path"})),
+        "s3", meta.region_name, endpoint_url=meta.endpoint_url, config=meta.config.merge(by_path), **same
     )
 
 

@@ -179,7 +179,7 @@ def test_the_local_data_api_says_when_its_database_cannot_be_used(tmp_path: Path
 def test_sample_data_does_not_overwrite_without_being_told(workplace: Path) -> None:
     again = gata(workplace, "sample-data")
     assert again.returncode == 1
-    assert "is there already. --force replaces it" in again.stderr
+    assert "exists already. --force replaces it" in again.stderr
 
 
 def test_sample_data_takes_sizes_and_seed(tmp_path: Path) -> None:

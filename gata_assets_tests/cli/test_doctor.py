@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from dagster_aws.s3 import S3Resource
 
-from gata_assets.cli.doctor import Finding, _examine_files, _examine_store
+from gata_assets.cli.doctor import Finding, _ended_by_error, _examine_files, _examine_store
 from gata_assets.errors import StoreError
 from gata_assets.interactions.schema import INTERACTIONS, ITEMS
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
@@ -69,6 +69,7 @@ def test_a_store_whose_conditions_are_switched_off_is_a_note(bucket: str) -> Non
 
 def test_raw_files_that_may_not_be_listed_are_reported_with_their_prefix(tmp_path: Any) -> None:
     curator = curator_of(StoreWithADeniedPrefix(directory=str(tmp_path)), "acme")
-    denied = _examine_files(curator, "table interactions of acme", [INTERACTIONS])
+    [denied] = _ended_by_error("table", _examine_files(curator, "table", [INTERACTIONS]))
     assert (denied.is_well, denied.found) == (False, "acme/raw/interactions/ may not be listed")
-    assert _examine_files(curator, "table items of acme", [ITEMS]).is_well is None
+    [allowed] = _examine_files(curator, "table", [ITEMS])
+    assert allowed.is_well is None

@@ -42,13 +42,15 @@ def run(pipelines_of: PipelinesOf, batch_ids: Sequence[str], *, log_level: str, 
             for pipeline in pipelines_of(followed.logger):
                 command = _Backfill(pipeline, instance, followed)
                 try:
-                    is_done = command.show_plan(batch_ids, again) if only_plan else command.run(batch_ids, again)
+                    if only_plan:
+                        command.show_plan(batch_ids, again)
+                    elif not command.run(batch_ids, again):
+                        has_failed = True
                 except SettingsError:
                     raise
                 except GataError as error:
                     _print(f"FAILED {pipeline.scope or pipeline.name}: {error}")
-                    is_done = False
-                has_failed = has_failed or not is_done
+                    has_failed = True
     except KeyboardInterrupt:
         _print(INTERRUPTED_MESSAGE)
         return INTERRUPTED
@@ -70,13 +72,12 @@ class _Backfill:
         self._followed = followed
         self._of_scope = f" of {pipeline.scope}" if pipeline.scope else ""
 
-    def show_plan(self, batch_ids: Sequence[str], again: bool) -> bool:
+    def show_plan(self, batch_ids: Sequence[str], again: bool) -> None:
         """Show the plan and its cost; raises GataError if they cannot be determined."""
         plan = self._pipeline.plan(batch_ids, again=again)
         self._print_plan(plan)
         for label, text in self._pipeline.estimate(plan).items():
             _print(text, label)
-        return True
 
     def run(self, batch_ids: Sequence[str], again: bool) -> bool:
         """Prepare the due batches; returns whether nothing failed. Raises KeyboardInterrupt, and GataError before."""

@@ -1,1 +1,1 @@
-"""The commands that take raw files in and show what became of them."""
+"""The commands that land raw files and show their outcomes."""

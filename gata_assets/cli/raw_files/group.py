@@ -22,11 +22,7 @@ def _tenant_name(_: click.Context, __: click.Parameter, name: str) -> str:
 
 
 _TENANT = click.option(
-    "--tenant",
-    required=True,
-    metavar="NAME",
-    callback=_tenant_name,
-    help="Whose files they are: 1 to 63 of a-z 0-9 _.",
+    "--tenant", required=True, metavar="NAME", callback=_tenant_name, help="Whose files they are: 1 to 63 of a-z 0-9 _."
 )
 
 

@@ -45,7 +45,9 @@ def run(
     RawFileError if no file is found or a format is unknown; DataRuleError for a file that cannot be
     replaced, before anything lands.
     """
-    known = _parse_format(file_format, f"--format {file_format} is none: {FORMATS}.") if file_format else None
+    known = _find_format(file_format) if file_format else None
+    if file_format and known is None:
+        raise RawFileError(f"--format {file_format} is none: {FORMATS}.")
     with TemporaryDirectory(prefix="gata-") as scratch:
         given = list(_files(files, known, Path(scratch)))
         if not given:
@@ -70,11 +72,13 @@ def _ingest(landing: Landing, table: str, file: _Given, replaces: Sequence[str])
     """Land a file, and return its outcome, or that of the same content if it is known."""
     started = perf_counter()
     try:
-        file_format = file.format or _parse_format(file.path.name)
+        file_format = file.format or parse_format(file.path.name)
         with followed(file.name) as show:
             landed = landing.land(table, file.path.name, file.path, file_format, replaces=replaces, progress=show)
     except RawFileError as error:
-        return FileOutcome(file.name, refused=str(error), seconds=perf_counter() - started)
+        has_format = file.format or _find_format(file.path.name)
+        reason = str(error) if has_format else f"{error} Name it so, or say what it is with --format."
+        return FileOutcome(file.name, refused=reason, seconds=perf_counter() - started)
     return FileOutcome(file.name, **vars(landed), seconds=perf_counter() - started)
 
 
@@ -90,7 +94,7 @@ def _files(names: Sequence[str], known: FileFormat | None, scratch: Path) -> Ite
             yield _Given("stdin", path, known)
         elif path.is_dir():
             found = sorted(child for child in path.rglob("*") if child.is_file() and is_raw_name(child.name))
-            taken = [child for child in found if _has_known_format(child.name)]
+            taken = [child for child in found if _find_format(child.name)]
             if left := len(found) - len(taken):
                 warning = f"{name}: {left:,} of {len(found):,} files are left alone, since their names do not end as a "
                 text_console(stderr=True).print(f"{warning}raw file's does.", markup=False)
@@ -99,16 +103,8 @@ def _files(names: Sequence[str], known: FileFormat | None, scratch: Path) -> Ite
             yield _Given(name, path, known)
 
 
-def _parse_format(name: str, advice: str = "") -> FileFormat:
+def _find_format(name: str) -> FileFormat | None:
     try:
         return parse_format(name)
-    except RawFileError as error:
-        raise RawFileError(advice or f"{error} Name it so, or say what it is with --format.") from None
-
-
-def _has_known_format(name: str) -> bool:
-    try:
-        parse_format(name)
     except RawFileError:
-        return False
-    return True
+        return None
