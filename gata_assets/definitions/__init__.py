@@ -51,23 +51,16 @@ def build_definitions(
         backfill_policy=_backfill_policy(settings),
         owners=settings.project.asset_owners or (),
     )
-    overdue = OverdueRule(_GENERAL, partitions, settings.automation.overdue_after_hours)
+    overdue = OverdueRule(dg.AssetKey(_GENERAL), partitions, settings.automation.overdue_after_hours)
     overdue_check = build_overdue_check(overdue)
     assets = build_ticket_assets(settings.tickets.rules, options, batches_at_once=settings.project.backfill_chunk)
+    interval = timedelta(minutes=settings.automation.sensor_interval_minutes)
+    new_tickets = build_new_tickets_sensor(settings.arrival_rules, interval, partitions, _GENERAL)
     tickets = dg.Definitions(
         assets=[assets],
         asset_checks=[overdue_check],
         jobs=build_jobs(without=overdue_check),
-        sensors=[
-            build_new_tickets_sensor(
-                settings.arrival_rules,
-                timedelta(minutes=settings.automation.sensor_interval_minutes),
-                partitions,
-                _GENERAL,
-            ),
-            build_failed_runs_sensor(),
-            build_overdue_sensor(overdue),
-        ],
+        sensors=[new_tickets, build_failed_runs_sensor(), build_overdue_sensor(overdue)],
         schedules=[build_schedule(PREPARE_SCHEDULE, PREPARE_TICKETS, settings.automation.prepare_schedule, partitions)],
         resources={
             "alerts": alerts or build_alerts(settings),
@@ -84,7 +77,7 @@ def build_definitions(
     from gata_assets.definitions.interactions import build_interaction_definitions
     from gata_assets.definitions.own_tables import build_own_table_definitions
 
-    interactions = build_interaction_definitions(settings, store, options, engine=interaction_engine)
+    interactions = build_interaction_definitions(settings, store, options, interaction_engine)
     return dg.Definitions.merge(tickets, interactions, build_own_table_definitions(settings, options))
 
 
@@ -114,21 +107,15 @@ def build_source(settings: Settings) -> TicketSource:
         case SourceKind.DATA_API:
             from gata_assets.tickets.sources.data_api import DataApiTickets
 
-            return DataApiTickets(
-                cluster_arn=settings.tickets.db_arn or "",
-                secret_arn=settings.tickets.db_secret_arn or "",
-                # A cluster answers only in its own region, which its ARN names.
-                region=(settings.tickets.db_arn or "").split(":")[3],
-            )
+            cluster, secret = settings.tickets.db_arn or "", settings.tickets.db_secret_arn or ""
+            # A cluster answers only in its own region, which its ARN names.
+            return DataApiTickets(cluster_arn=cluster, secret_arn=secret, region=cluster.split(":")[3])
 
 
 def build_alerts(settings: Settings) -> AlertChannel:
     """The channel to which failed runs are reported: the topic of the settings, or the log."""
-    return (
-        SnsAlerts(topic_arn=settings.automation.alert_topic_arn)
-        if settings.automation.alert_topic_arn
-        else LoggedAlerts()
-    )
+    topic_arn = settings.automation.alert_topic_arn
+    return SnsAlerts(topic_arn=topic_arn) if topic_arn else LoggedAlerts()
 
 
 def open_source(settings: Settings) -> TicketSource:
@@ -141,17 +128,15 @@ def open_source(settings: Settings) -> TicketSource:
 
 def build_store(settings: Settings) -> ObjectStoreResource:
     """The target that the settings choose; the AWS SDK is imported when it is needed."""
-    if settings.target.bucket is None:
-        return LocalStoreResource(directory=str(settings.target.directory))
+    target = settings.target
+    if target.bucket is None:
+        return LocalStoreResource(directory=str(target.directory))
     from dagster_aws.s3 import S3Resource
 
     from gata_assets.storage.s3 import S3StoreResource
 
-    return S3StoreResource(
-        bucket=settings.target.bucket,
-        s3=S3Resource(region_name=settings.target.region),
-        conditional_writes=settings.target.conditional_writes,
-    )
+    s3 = S3Resource(region_name=target.region)
+    return S3StoreResource(bucket=target.bucket, s3=s3, conditional_writes=target.conditional_writes)
 
 
 @dg.definitions

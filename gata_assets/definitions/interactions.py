@@ -20,11 +20,7 @@ from gata_assets.storage.resource import ObjectStoreResource
 
 
 def build_interaction_definitions(
-    settings: Settings,
-    store: ObjectStoreResource,
-    options: AssetOptions,
-    *,
-    engine: InteractionEngine | None,
+    settings: Settings, store: ObjectStoreResource, options: AssetOptions, engine: InteractionEngine | None
 ) -> dg.Definitions:
     """The interactions of all tenants; a given engine replaces the one that the settings choose."""
     rules = InteractionAssetRules(
@@ -36,27 +32,16 @@ def build_interaction_definitions(
     assets = {tenant: build_interaction_assets(tenant, rules, options) for tenant in settings.tenants_prepared}
     curated = [key for catalog, days, _ in assets.values() for key in (*catalog.keys, *days.keys)]
     batches = [key for _, _, batches in assets.values() for key in batches.keys]
+    window_days, cron = rules.interactions.seen_period_days, settings.automation.prepare_schedule
+    build = dg.ResourceDefinition(lambda _: build_engine(settings), description="Imported when it is needed.")
     return dg.Definitions(
         assets=[asset for tenant_assets in assets.values() for asset in tenant_assets],
         jobs=build_interaction_jobs(curated, batches),
         sensors=[
-            build_new_files_sensor(
-                settings.tenants_prepared,
-                rules.days,
-                rules.curation,
-                window_days=rules.interactions.seen_period_days,
-            )
+            build_new_files_sensor(settings.tenants_prepared, rules.days, rules.curation, window_days=window_days)
         ],
-        schedules=[
-            build_schedule(
-                INTERACTION_SCHEDULE, PREPARE_INTERACTIONS, settings.automation.prepare_schedule, options.batches
-            )
-        ],
-        resources={
-            "object_store": store,
-            "interaction_engine": engine
-            or dg.ResourceDefinition(lambda _: build_engine(settings), description="Imported when it is needed."),
-        },
+        schedules=[build_schedule(INTERACTION_SCHEDULE, PREPARE_INTERACTIONS, cron, options.batches)],
+        resources={"object_store": store, "interaction_engine": engine or build},
     )
 
 

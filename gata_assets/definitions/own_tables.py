@@ -14,9 +14,8 @@ import dagster as dg
 from gata_assets.interactions.assets.definition import group_of, pool_of
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.curated_tables.assets import CuratedAssetRules, build_curated_asset
-from gata_assets.orchestration.curated_tables.run import asset_key
 from gata_assets.orchestration.curated_tables.sensor import WatchedTables, build_files_sensor
-from gata_assets.orchestration.jobs import RUN_CONFIG
+from gata_assets.orchestration.jobs import build_job
 from gata_assets.orchestration.partitions import day_partitions
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables, own_tables
@@ -37,9 +36,7 @@ def build_own_table_definitions(settings: Settings, options: AssetOptions) -> dg
     rules = settings.interactions.curation_rules
     days = day_partitions(settings.interactions.earliest_interaction)
 
-    def curator(tenant: str, store: ObjectStore, present: datetime | None = None) -> TableCurator:
-        return open_table_curator(settings, tenant, store, present)
-
+    curator = partial(open_table_curator, settings)
     assets = [
         build_curated_asset(
             spec,
@@ -49,21 +46,14 @@ def build_own_table_definitions(settings: Settings, options: AssetOptions) -> dg
         for tenant in settings.tenants_prepared
         for spec in own.values()
     ]
-    keys = [asset_key(tenant, table) for tenant in settings.tenants_prepared for table in own]
     has_days = any(spec.partition_by for spec in own.values())
     watched = WatchedTables(
         OWN_TABLES_SENSOR, CURATE_TABLES, settings.tenants_prepared, tuple(own), curator, days, has_days=has_days
     )
+    description = "Validate the raw files of own tables (TABLE_SPECS) that have landed, and curate them."
     return dg.Definitions(
         assets=assets,
-        jobs=[
-            dg.define_asset_job(
-                CURATE_TABLES,
-                selection=dg.AssetSelection.assets(*keys),
-                config=RUN_CONFIG,
-                description="Validate the raw files of own tables (TABLE_SPECS) that have landed, and curate them.",
-            )
-        ],
+        jobs=[build_job(CURATE_TABLES, [key for asset in assets for key in asset.keys], description)],
         sensors=[build_files_sensor(watched)],
     )
 

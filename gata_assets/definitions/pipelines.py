@@ -9,6 +9,7 @@ import dagster as dg
 
 from gata_assets.definitions import build_definitions, build_store, open_source
 from gata_assets.environment import dagster_home_is_set
+from gata_assets.orchestration.partitions import day_partitions
 from gata_assets.orchestration.pipelines import Pipeline
 from gata_assets.settings.model import Settings
 from gata_assets.settings.values import SourceKind
@@ -44,15 +45,11 @@ class Workbench:
 def build_ticket_pipelines(bench: Workbench) -> list[Pipeline]:
     """The pipeline of tickets."""
     settings = bench.settings
+    source, chunk = partial(open_source, settings), settings.project.backfill_chunk
+    has_pages, is_recorded = settings.tickets.source_kind is SourceKind.DATA_API, dagster_home_is_set()
     return [
         TicketPipeline(
-            store=build_store(settings),
-            rules=settings.tickets.rules,
-            job=bench.ticket_job,
-            open_source=lambda: open_source(settings),
-            chunk=settings.project.backfill_chunk,
-            has_pages=settings.tickets.source_kind is SourceKind.DATA_API,
-            is_recorded=dagster_home_is_set(),
+            build_store(settings), settings.tickets.rules, bench.ticket_job, source, chunk, has_pages, is_recorded
         )
     ]
 
@@ -66,11 +63,10 @@ def build_table_pipelines(bench: Workbench) -> list[Pipeline]:
     from gata_assets.orchestration.curated_tables.pipeline import TablePipeline
     from gata_assets.settings.table_specs import own_tables
 
-    tables, store = tuple(own_tables(settings)), build_store(settings)
+    tables, store, job = tuple(own_tables(settings)), build_store(settings), partial(bench.job, CURATE_TABLES)
+    days = day_partitions(settings.interactions.earliest_interaction)
     return [
-        TablePipeline(
-            tenant, tables, partial(open_table_curator, settings, tenant, store), partial(bench.job, CURATE_TABLES)
-        )
+        TablePipeline(tenant, tables, days, partial(open_table_curator, settings, tenant, store), job)
         for tenant in settings.tenants_prepared
     ]
 
@@ -82,14 +78,5 @@ def build_interaction_pipelines(bench: Workbench) -> list[Pipeline]:
         return []
     from gata_assets.interactions.assets.pipeline import InteractionPipeline
 
-    store = build_store(settings)
-    return [
-        InteractionPipeline(
-            tenant,
-            store=store,
-            rules=settings.interactions.rules,
-            curation=settings.interactions.curation_rules,
-            job=bench.job,
-        )
-        for tenant in settings.tenants_prepared
-    ]
+    store, rules, curation = build_store(settings), settings.interactions.rules, settings.interactions.curation_rules
+    return [InteractionPipeline(tenant, store, rules, curation, bench.job) for tenant in settings.tenants_prepared]

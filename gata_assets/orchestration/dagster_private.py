@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationTargetMaterializationData,
+    AssetCheckEvaluationTargetMaterializationData as Target,
 )
 from dagster._core.event_api import EventRecordsResult
 from dagster._core.instance import InstanceType
@@ -29,11 +29,9 @@ def new_run_id() -> str:
     return make_new_run_id()
 
 
-def target_of(record: dg.EventLogRecord) -> AssetCheckEvaluationTargetMaterializationData:
+def target_of(record: dg.EventLogRecord) -> Target:
     """The materialization that an evaluation belongs to; without it the UI shows the check for an earlier one."""
-    return AssetCheckEvaluationTargetMaterializationData(
-        storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
-    )
+    return Target(storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp)
 
 
 def unrecorded_instance() -> dg.DagsterInstance:

@@ -18,16 +18,12 @@ from gata_assets.orchestration.dagster_private import sqlite_event_logs, unrecor
 
 # The tag of a materialization that identifies its content.
 DATA_VERSION = "dagster/data_version"
-UNDERWAY = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
+_Status = dg.DagsterRunStatus
+UNDERWAY = [_Status.QUEUED, _Status.NOT_STARTED, _Status.STARTING, _Status.STARTED]
 _STATES = {
-    dg.DagsterRunStatus.SUCCESS: RunState.SUCCEEDED,
-    dg.DagsterRunStatus.FAILURE: RunState.FAILED,
-    dg.DagsterRunStatus.CANCELED: RunState.CANCELED,
+    _Status.SUCCESS: RunState.SUCCEEDED,
+    _Status.FAILURE: RunState.FAILED,
+    _Status.CANCELED: RunState.CANCELED,
 }
 # More than the consecutive attempts of a sensor, including those that Dagster retried by itself.
 _RUNS_LOOKED_AT = 25

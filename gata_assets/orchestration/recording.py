@@ -7,22 +7,13 @@ event, with the tags that Dagster adds to a result: Dagster finds stale assets b
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
 from dagster_pandera import pandera_schema_to_dagster_type
 
-from gata_assets.errors import (
-    ChecksFailedError,
-    ConflictError,
-    DamagedTableError,
-    DataRuleError,
-    DeleteDeniedError,
-    GataError,
-    ManifestVersionError,
-    NoTicketsError,
-    ObjectNotFoundError,
-)
+from gata_assets import errors
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.failures import BATCHES, BatchFailure, Partitions, as_failure
 from gata_assets.orchestration.instances import DATA_VERSION
@@ -32,13 +23,13 @@ Events = Iterator[Event]
 
 # A partition that raises one of these fails alone. Any other error (no database, no target) would fail them all.
 _OF_ONE_PARTITION = (
-    DataRuleError,
-    NoTicketsError,
-    ObjectNotFoundError,
-    DamagedTableError,
-    DeleteDeniedError,
-    ConflictError,
-    ManifestVersionError,
+    errors.DataRuleError,
+    errors.NoTicketsError,
+    errors.ObjectNotFoundError,
+    errors.DamagedTableError,
+    errors.DeleteDeniedError,
+    errors.ConflictError,
+    errors.ManifestVersionError,
 )
 
 # Tags of a materialization; Dagster writes them for results, and we write them for events.
@@ -99,18 +90,15 @@ class Recorder:
         metadata: Mapping[str, Any],
         *,
         version: str,
-        made_from: Mapping[dg.AssetKey, tuple[str, int | None]],
-        seconds: Mapping[str, float],
+        made_from: Mapping[dg.AssetKey, tuple[str, int | None]] = MappingProxyType({}),
+        seconds: Mapping[str, float] = MappingProxyType({}),
     ) -> dg.MaterializeResult[None] | dg.AssetMaterialization:
         """The materialization of an asset's partition, with its version.
 
         `made_from` is the version of each asset of the same partition that it was built from, and Dagster's record of
         it; `seconds` is the time of each stage.
         """
-        metadata = {
-            **metadata,
-            **{stage: round(spent, _DIGITS_OF_SECONDS) for stage, spent in seconds.items()},
-        }
+        metadata = {**metadata, **{stage: round(spent, _DIGITS_OF_SECONDS) for stage, spent in seconds.items()}}
         if not self._as_events:
             return dg.MaterializeResult(asset_key=key, metadata=metadata, data_version=dg.DataVersion(version))
         tags = {_CODE_VERSION: self._code_version, DATA_VERSION: version, _IS_OURS: "true"}
@@ -133,10 +121,10 @@ class KeptFailures:
 
     def keep(self, partition: str, asset: str, error: Exception) -> None:
         """Keep a failure; of an unexpected error only its class, since its message may contain a value."""
-        failed_checks = error.checks if isinstance(error, ChecksFailedError) else ()
-        reason = str(error) if isinstance(error, GataError) else f"unexpected {type(error).__name__}"
+        failed_checks = error.checks if isinstance(error, errors.ChecksFailedError) else ()
+        reason = str(error) if isinstance(error, errors.GataError) else f"unexpected {type(error).__name__}"
         would_fail_all = not isinstance(error, _OF_ONE_PARTITION)
-        if not isinstance(error, GataError):
+        if not isinstance(error, errors.GataError):
             # Its traceback without its message: Dagster keeps and logs the cause of a failure.
             self._unexpected = _UnexpectedError(reason).with_traceback(error.__traceback__)
         self._failures.append(BatchFailure(partition, asset, failed_checks, reason, would_fail_all))
@@ -145,16 +133,13 @@ class KeptFailures:
     def stop_if_hopeless(self, *, ended: set[str]) -> None:
         """Raise dagster.Failure if a failure would fail every partition; `ended` are those that did not fail."""
         if any(failure.would_fail_all for failure in self._failures):
-            tried = ended.union(failure.batch_id for failure in self._failures)
-            untried = self._partitions - len(tried)
-            raise as_failure(
-                self._failures, batches=self._partitions, untried=untried, are=self._are
-            ) from self._unexpected
+            self.stop_at_end(untried=self._partitions - len(ended.union(kept.batch_id for kept in self._failures)))
 
-    def stop_at_end(self) -> None:
+    def stop_at_end(self, *, untried: int = 0) -> None:
         """Raise dagster.Failure if anything failed."""
         if self._failures:
-            raise as_failure(self._failures, batches=self._partitions, are=self._are) from self._unexpected
+            failure = as_failure(self._failures, batches=self._partitions, untried=untried, are=self._are)
+            raise failure from self._unexpected
 
 
 class _UnexpectedError(Exception):

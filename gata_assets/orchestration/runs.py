@@ -104,21 +104,12 @@ def read_written(result: dg.ExecuteInProcessResult) -> list[Written]:
 
 
 def _read_materialization(materialization: dg.AssetMaterialization) -> Written:
-    metadata = materialization.metadata
-    places = [_value(metadata, "path"), *_values(metadata, "paths"), _value(metadata, "manifest")]
-    is_made = _value(metadata, "is_made")
+    metadata: dict[str, Any] = {name: entry.value for name, entry in materialization.metadata.items()}
+    places = [metadata.get("path"), *(metadata.get("paths") or []), metadata.get("manifest")]
     return Written(
         asset=materialization.asset_key.to_user_string(),
         partition=materialization.partition,
-        numbers=numbers_of(metadata),
-        reason=str(_value(metadata, "reason")) if is_made is False else "",
+        numbers=numbers_of(materialization.metadata),
+        reason=str(metadata.get("reason")) if metadata.get("is_made") is False else "",
         places=tuple(str(place) for place in places if place),
     )
-
-
-def _value(metadata: Any, name: str) -> Any:
-    return metadata[name].value if name in metadata else None
-
-
-def _values(metadata: Any, name: str) -> list[Any]:
-    return list(_value(metadata, name) or [])

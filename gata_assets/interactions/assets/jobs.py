@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from gata_assets.interactions.datasets import curation_op
-from gata_assets.orchestration.jobs import RUN_CONFIG
+from gata_assets.orchestration.jobs import build_job
 
 CURATE_INTERACTIONS = "curate_interactions"
 PREPARE_INTERACTIONS = "prepare_interactions"
@@ -27,17 +27,6 @@ def build_interaction_jobs(
 
     They are not part of `prepare_tickets`, so that a failure or a wait in one pipeline does not delay the other.
     """
-    return [
-        dg.define_asset_job(
-            CURATE_INTERACTIONS,
-            selection=dg.AssetSelection.assets(*curated),
-            config=RUN_CONFIG,
-            description="Validate new raw files, and curate a day or a range of days, and the catalog.",
-        ),
-        dg.define_asset_job(
-            PREPARE_INTERACTIONS,
-            selection=dg.AssetSelection.assets(*batches),
-            config=RUN_CONFIG,
-            description="Prepare one batch or a range of them: from curated days to features and training data.",
-        ),
-    ]
+    curate = "Validate new raw files, and curate a day or a range of days, and the catalog."
+    prepare = "Prepare one batch or a range of them: from curated days to features and training data."
+    return [build_job(CURATE_INTERACTIONS, curated, curate), build_job(PREPARE_INTERACTIONS, batches, prepare)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -20,17 +20,13 @@ if TYPE_CHECKING:
 NEW_FILES_SENSOR = "new_files_sensor"
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 def build_new_files_sensor(
     tenants: Sequence[str],
     days: dg.PartitionsDefinition[str],
     rules: CurationRules,
     *,
     window_days: int,
-    clock: Callable[[], datetime] = _now,
+    clock: Callable[[], datetime] | None = None,
 ) -> dg.SensorDefinition:
     """The sensor that requests the curation of files that landed, and of days that are missing or stale.
 

@@ -30,7 +30,7 @@ class AlertChannel(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
 
 
 class SnsAlerts(AlertChannel):
-    """A standard SNS topic, in its own region. The AWS SDK's other variables (endpoint, credentials) hold."""
+    """A standard SNS topic, in its own region. The AWS SDK's other variables (endpoint, credentials) apply."""
 
     topic_arn: str
 

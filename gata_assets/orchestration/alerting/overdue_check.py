@@ -7,11 +7,12 @@ was last materialized, so a backfill of old batches would hide that new ones are
 # No `from __future__ import annotations` here: Dagster reads the annotations of check functions as objects.
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 
-from gata_assets.orchestration.alerting.overdue_rule import NewestBatch, judge_newest_batch
+from gata_assets.batches import parse_batch_id
 from gata_assets.orchestration.dagster_private import target_of
 
 NEWEST_BATCH_IS_NOT_OVERDUE = "newest_batch_is_not_overdue"
@@ -23,18 +24,49 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True)
-class OverdueRule:
-    """When the newest batch is overdue; a batch is prepared when its partition of `dataset` is materialized."""
+class NewestBatch:
+    """The newest prepared batch and its age (None if no batch is prepared), and the message."""
 
-    dataset: str
+    batch_id: str | None
+    age_hours: float | None
+    is_overdue: bool
+    message: str
+
+    def as_result(self) -> dict[str, Any]:
+        """The fields of a check's result and of its evaluation."""
+        metadata: dict[str, dg.MetadataValue] = {}
+        if self.batch_id and self.age_hours is not None:
+            metadata["newest_batch"] = dg.MetadataValue.text(self.batch_id)
+            # A number, which the UI plots over evaluations.
+            metadata[_AGE_HOURS] = dg.MetadataValue.float(round(self.age_hours, 2))
+        severity = dg.AssetCheckSeverity.ERROR
+        return {"passed": not self.is_overdue, "severity": severity, "description": self.message, "metadata": metadata}
+
+
+def judge_newest_batch(batch_id: str | None, present: datetime, allowed_hours: float) -> NewestBatch:
+    """Decide whether the newest prepared batch is older than `allowed_hours`, counted from the hour of its ID.
+
+    That no batch is prepared counts as overdue.
+    """
+    if batch_id is None:
+        return NewestBatch(None, None, is_overdue=True, message="No batch is prepared.")
+    starts_at = parse_batch_id(batch_id).starts_at
+    due_at = starts_at + timedelta(hours=allowed_hours)
+    age_hours = (present - starts_at) / timedelta(hours=1)
+    is_overdue = present > due_at
+    since = f"since {due_at:%Y-%m-%d %H:%M} UTC" if is_overdue else f"from {due_at:%Y-%m-%d %H:%M} UTC on"
+    message = f"Batch {batch_id} is the newest that is prepared, and {age_hours:,.1f} hours old; overdue {since} "
+    return NewestBatch(batch_id, age_hours, is_overdue, f"{message}(OVERDUE_AFTER_HOURS={allowed_hours:g}).")
+
+
+@dataclass(frozen=True)
+class OverdueRule:
+    """When the newest batch is overdue; a batch is prepared when its partition of the asset is materialized."""
+
+    asset_key: dg.AssetKey
     partitions: dg.PartitionsDefinition[str]
     allowed_hours: float
     clock: Callable[[], datetime] = _now
-
-    @property
-    def asset_key(self) -> dg.AssetKey:
-        """The checked asset."""
-        return dg.AssetKey(self.dataset)
 
     def judge(self, instance: dg.DagsterInstance) -> NewestBatch:
         """What to report now about the newest batch in an instance."""
@@ -47,14 +79,10 @@ class OverdueRule:
         """The result as an evaluation that belongs to no run; its target is the latest materialization."""
         # Read first: an evaluation must not refer to a materialization that it has not seen.
         latest = instance.fetch_materializations(self.asset_key, limit=1).records
-        newest = self.judge(instance)
         return dg.AssetCheckEvaluation(
+            **self.judge(instance).as_result(),
             asset_key=self.asset_key,
             check_name=NEWEST_BATCH_IS_NOT_OVERDUE,
-            passed=not newest.is_overdue,
-            severity=dg.AssetCheckSeverity.ERROR,
-            description=newest.message,
-            metadata=_metadata(newest),
             blocking=False,
             target_materialization_data=target_of(latest[0]) if latest else None,
         )
@@ -86,25 +114,9 @@ def build_overdue_check(rule: OverdueRule) -> dg.AssetChecksDefinition:
         "(OVERDUE_AFTER_HOURS), counted from the hour of its ID.",
     )
     def newest_batch_is_not_overdue(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        newest = rule.judge(context.instance)
-        return dg.AssetCheckResult(
-            passed=not newest.is_overdue,
-            severity=dg.AssetCheckSeverity.ERROR,
-            description=newest.message,
-            metadata=_metadata(newest),
-        )
+        return dg.AssetCheckResult(**rule.judge(context.instance).as_result())
 
     return newest_batch_is_not_overdue
-
-
-def _metadata(newest: NewestBatch) -> dict[str, dg.MetadataValue]:
-    if newest.batch_id is None or newest.age_hours is None:
-        return {}
-    return {
-        "newest_batch": dg.MetadataValue.text(newest.batch_id),
-        # A number, which the UI plots over evaluations.
-        _AGE_HOURS: dg.MetadataValue.float(round(newest.age_hours, 2)),
-    }
 
 
 def _age_hours(evaluation: dg.AssetCheckEvaluation) -> float:

@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from gata_assets.curation.curated.check_names import (
-    EVERY_RAW_FILE_WAS_READ,
-    NO_ROW_IS_LOST,
-    check_descriptions,
-    validity_check,
-)
+from gata_assets.curation.curated import check_names
 from gata_assets.curation.policy import CurationRules
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_options import AssetOptions
-from gata_assets.orchestration.curated_tables.run import CurationRun, asset_key
+from gata_assets.orchestration.curated_tables.due import asset_key
+from gata_assets.orchestration.curated_tables.run import CurationRun
 from gata_assets.orchestration.recording import Events
 from gata_assets.storage.resource import ObjectStoreResource
 from gata_assets.tables.spec import ReferenceMode, TableSpec
@@ -61,7 +57,7 @@ def build_curated_asset(
 ) -> dg.AssetsDefinition:
     """The asset of a tenant's curated table; `op` names its op if the table's name should not."""
     days = rules.days if spec.partition_by else None
-    key, descriptions = asset_key(rules.tenant, spec.table), check_descriptions(spec)
+    key, descriptions = asset_key(rules.tenant, spec.table), check_names.check_descriptions(spec)
     rejecting = {
         reference.table
         for reference in spec.references.values()
@@ -76,11 +72,14 @@ def build_curated_asset(
         kinds={"polars"},
         partitions=days,
     )
-    blocking = checks.specs(key, days, descriptions, validity_check(spec.table), NO_ROW_IS_LOST)
+    blocking = checks.specs(key, days, descriptions, check_names.validity_check(spec.table), check_names.NO_ROW_IS_LOST)
     decorate = dg.multi_asset(
         name=op or f"{rules.tenant}_curated_{spec.table}",
         specs=[asset_spec],
-        check_specs=[*blocking, *checks.specs(key, days, descriptions, EVERY_RAW_FILE_WAS_READ, is_blocking=False)],
+        check_specs=[
+            *blocking,
+            *checks.specs(key, days, descriptions, check_names.EVERY_RAW_FILE_WAS_READ, is_blocking=False),
+        ],
         partitions_def=days,
         # Without it, Dagster expects its checks as outputs of the op; here they are events.
         can_subset=True,

@@ -6,7 +6,7 @@ invalid data fails alone; the run fails after all days.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,9 @@ from gata_assets.curation.layout import MANIFEST_FILE
 from gata_assets.curation.reports import Report, check_no_row_is_lost, replaced_files, valid_reports
 from gata_assets.errors import ChecksFailedError
 from gata_assets.orchestration import checks
+from gata_assets.orchestration.curated_tables.due import asset_key, due_days, is_table_due
 from gata_assets.orchestration.failures import DAYS, Partitions
-from gata_assets.orchestration.instances import held_open, is_recorded
+from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.tables.outcomes import Outcome, broken
 
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
     from gata_assets.curation.curated.curator import CuratedPartition, TableCurator
 
 _TABLES = Partitions("table of", "")
-
-
-def asset_key(tenant: str, table: str) -> dg.AssetKey:
-    """The asset of a tenant's curated table."""
-    return dg.AssetKey([tenant, f"curated_{table}"])
 
 
 class CurationRun:
@@ -56,6 +52,7 @@ class CurationRun:
         self._tenant = curator.places.tenant
         self._code_version = code_version
         self._key = asset_key(self._tenant, table)
+        self._events = Recorder(context, code_version=code_version, as_events=True)
 
     def curate_table(self) -> Events:
         """Validate new files and write the table; raises dagster.Failure if it breaks a rule."""
@@ -63,12 +60,11 @@ class CurationRun:
             return
         failures = KeptFailures(self._context.log, partitions=1, are=_TABLES)
         try:
-            yield from self._refresh_references()
-            self._curator.validate_new(self._table)
+            yield from self._validate()
             reports = self._curator.reports(self._table)
-            self._warn_of_outdated(reports)
             yield from self._record_lost(None, self._lost_rows(valid_reports(reports)))
-            yield from self._curate_unpartitioned(self._table, as_event=False)
+            result = Recorder(self._context, code_version=self._code_version, as_events=False)
+            yield from self._curate_unpartitioned(self._table, result)
             yield from self._evaluate_files([None], {None: reports})
         except Exception as error:  # noqa: BLE001 (kept as the failure that ends the run)
             failures.keep(self._tenant, self._key.to_user_string(), error)
@@ -88,14 +84,15 @@ class CurationRun:
             days: list[date] = []
             files: list[Report] = []
             try:
-                days, files = yield from self._begin(asked, stale_between, failures)
+                files = yield from self._validate()
+                days = yield from self._find_days(asked, stale_between, failures)
             except Exception as error:  # noqa: BLE001 (kept as the failure that ends the run)
                 failures.keep(asked[0], self._key.to_user_string(), error)
             looked_at = set(days)
             while days:
                 try:
                     for curated in self._curator.curate(self._table, list(days)):
-                        yield from self._record(curated, as_event=True)
+                        yield from self._record(curated, self._events)
                         days.pop(0)
                 except Exception as error:  # noqa: BLE001 (kept as the day's failure, which ends the run)
                     failures.keep(str(days.pop(0)), self._key.to_user_string(), error)
@@ -104,82 +101,73 @@ class CurationRun:
             yield from self._evaluate_days(files, looked_at)
         failures.stop_at_end()
 
-    def _begin(
-        self, asked: Sequence[str], stale_between: tuple[date, date] | None, failures: KeptFailures
-    ) -> Generator[Event, None, tuple[list[date], list[Report]]]:
-        """Validate new files; returns the days to write (requested and stale ones) and the files."""
-        yield from self._refresh_references()
-        files = self._curator.validate_new(self._table)
-        reports = self._curator.reports(self._table)
-        self._warn_of_outdated(reports)
-        among = self._curator.stale(self._table, *(stale_between or (None, None)))
-        stale = [day for day in among if day and self._has_day(day)]
-        due = {*map(date.fromisoformat, asked), *stale}
-        lost = self._days_with_lost_rows(due, reports)
-        for day, outcomes in lost.items():
-            try:
-                yield from self._record_lost(day, outcomes)
-            except ChecksFailedError as error:
-                failures.keep(str(day), self._key.to_user_string(), error)
-        return sorted(due - lost.keys()), files
+    def _validate(self) -> Generator[Event, None, list[Report]]:
+        """Validate new files against the present values of referenced tables, which are brought up to date before.
 
-    def _refresh_references(self) -> Events:
-        """Bring referenced tables up to date, so that rows are validated against their present values."""
+        Files that count by other rules than the present ones are not validated again automatically: they are logged.
+        """
         for table in self._curator.referenced(self._table):
             self._curator.validate_new(table)
-            written = self._curator.written_digest(table)
-            is_known = is_recorded(self._context.instance, asset_key(self._tenant, table), written)
-            if self._curator.is_due(table) or not is_known:
-                yield from self._curate_unpartitioned(table, as_event=True)
-
-    def _curate_unpartitioned(self, table: str, *, as_event: bool) -> Events:
-        for curated in self._curator.curate(table, [None]):
-            yield from self._record(curated, as_event=as_event)
-
-    def _warn_of_outdated(self, reports: Iterable[Report]) -> None:
-        """Log how many files count by other rules than the present ones: they are not validated again automatically."""
-        outdated = self._curator.outdated(reports)
-        if outdated:
+            if is_table_due(self._curator, table, self._context.instance):
+                yield from self._curate_unpartitioned(table, self._events)
+        files = self._curator.validate_new(self._table)
+        if outdated := self._curator.outdated(self._curator.reports(self._table)):
             self._context.log.warning(
                 f"{len(outdated):,} files of {self._tenant} count by other rules than those of now (of their table, or "
                 f"EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS). To validate them again: "
                 f"gata quarantine --tenant {self._tenant} --replay"
             )
+        return files
 
-    def _record(self, curated: CuratedPartition, *, as_event: bool) -> Events:
+    def _find_days(
+        self, asked: Sequence[str], stale_between: tuple[date, date] | None, failures: KeptFailures
+    ) -> Generator[Event, None, list[date]]:
+        """The days to write: requested and stale ones, without those with rows of a file that has lost rows."""
+        stale = due_days(self._curator, self._table, self._days, stale_between) if self._days else []
+        due = {*map(date.fromisoformat, asked), *stale}
+        lost: dict[date, list[Outcome]] = {}
+        for file in valid_reports(self._curator.reports(self._table)):
+            touched = due.intersection(file.days)
+            outcomes = self._lost_rows([file]) if touched else []
+            for day in touched if broken(outcomes) else ():
+                lost.setdefault(day, []).extend(outcomes)
+        for day, outcomes in sorted(lost.items()):
+            try:
+                yield from self._record_lost(day, outcomes)
+            except ChecksFailedError as error:
+                failures.keep(str(day), self._key.to_user_string(), error)
+        return sorted(due - lost.keys())
+
+    def _curate_unpartitioned(self, table: str, recorder: Recorder) -> Events:
+        for curated in self._curator.curate(table, [None]):
+            yield from self._record(curated, recorder)
+
+    def _record(self, curated: CuratedPartition, recorder: Recorder) -> Events:
         """Record a partition with its checks; raises ChecksFailedError if it failed any and was not written."""
-        key, partition = asset_key(self._tenant, curated.table), str(curated.day) if curated.day else None
-        recorder = Recorder(self._context, code_version=self._code_version, as_events=as_event)
+        key, partition = asset_key(self._tenant, curated.table), _partition_of(curated.day)
         try:
             checks.require_passed(key.to_user_string(), curated.outcomes)
         except ChecksFailedError:
             yield from checks.evaluations(key, partition, curated.outcomes)
             raise
         folder = self._curator.places.curated(curated.table, curated.day)
-        yield recorder.materialization(
-            key,
-            partition,
-            {
-                "dagster/row_count": curated.rows,
-                self._curator.tables[curated.table].repetitions.dropped: curated.dropped,
-                "files": len(curated.parts),
-                "path": dg.MetadataValue.path(self._curator.store.uri(folder)),
-                "manifest": dg.MetadataValue.path(self._curator.store.uri(folder + MANIFEST_FILE)),
-                **({"reason": curated.reason} if curated.reason else {}),
-            },
-            version=curated.sha256,
-            made_from={},
-            seconds={},
-        )
+        metadata = {
+            "dagster/row_count": curated.rows,
+            self._curator.tables[curated.table].repetitions.dropped: curated.dropped,
+            "files": len(curated.parts),
+            "path": dg.MetadataValue.path(self._curator.store.uri(folder)),
+            "manifest": dg.MetadataValue.path(self._curator.store.uri(folder + MANIFEST_FILE)),
+            **({"reason": curated.reason} if curated.reason else {}),
+        }
+        yield recorder.materialization(key, partition, metadata, version=curated.sha256)
         yield from checks.evaluations(key, partition, curated.outcomes, target=recorder.find(key, partition))
 
     def _record_lost(self, day: date | None, outcomes: Sequence[Outcome]) -> Events:
         """Record whether rows of files are missing; raises ChecksFailedError if so."""
-        if not broken(outcomes):
-            return
-        found: Mapping[str, Sequence[Outcome]] = {NO_ROW_IS_LOST: outcomes}
-        yield from checks.evaluations(self._key, str(day) if day else None, found)
-        checks.require_passed(self._key.to_user_string(), found)
+        if broken(outcomes):
+            found: Mapping[str, Sequence[Outcome]] = {NO_ROW_IS_LOST: outcomes}
+            yield from checks.evaluations(self._key, _partition_of(day), found)
+            checks.require_passed(self._key.to_user_string(), found)
 
     def _evaluate_days(self, files: Iterable[Report], days: set[date]) -> Events:
         """Evaluate whether all files could be read: for the written days, and for each landing day of a file that is
@@ -191,46 +179,24 @@ class CurationRun:
         for report in reports:
             landed.setdefault(self._landing_day(report), []).append(report)
         found = days.union(self._landing_day(file) for file in [*files, *of_days])
-        yield from self._evaluate_files([day for day in sorted(found) if self._has_day(day)], landed)
+        existing = [day for day in sorted(found) if self._days and self._days.has_partition_key(str(day))]
+        yield from self._evaluate_files(existing, landed)
 
     def _evaluate_files(
-        self, partitions: Sequence[date | None], landed: Mapping[date | None, Sequence[Report]]
+        self, partitions: Collection[date | None], landed: Mapping[date | None, Sequence[Report]]
     ) -> Events:
         replaced = replaced_files(report for reports in landed.values() for report in reports)
-        recorder = Recorder(self._context, code_version=self._code_version, as_events=True)
         advice = "`gata quarantine` shows which, and why; fix the file and upload it with `--replaces`"
         for day in partitions:
-            reports = landed.get(day, [])
+            reports, partition = landed.get(day, []), _partition_of(day)
             refused = sum(report.refused is not None and report.file_id not in replaced for report in reports)
-            partition = str(day) if day else None
-            yield from checks.evaluations(
-                self._key,
-                partition,
-                {
-                    EVERY_RAW_FILE_WAS_READ: [
-                        Outcome("no file was refused", refused, len(reports), advice, unit="files")
-                    ]
-                },
-                is_blocking=False,
-                target=recorder.find(self._key, partition),
-            )
-
-    def _has_day(self, day: date) -> bool:
-        return self._days is not None and self._days.has_partition_key(str(day))
+            outcome = Outcome("no file was refused", refused, len(reports), advice, unit="files")
+            found, target = {EVERY_RAW_FILE_WAS_READ: [outcome]}, self._events.find(self._key, partition)
+            yield from checks.evaluations(self._key, partition, found, is_blocking=False, target=target)
 
     def _landing_day(self, report: Report) -> date:
         """The day of the file's folder, or the day it was first seen if the folder names none."""
         return landing_day(self._curator.places, report.table, report.raw_key) or report.landed_at.date()
-
-    def _days_with_lost_rows(self, days: Set[date], reports: Iterable[Report]) -> dict[date, list[Outcome]]:
-        """The days with rows of a file whose parts and quarantine do not contain all of its rows."""
-        lost: dict[date, list[Outcome]] = {}
-        for file in valid_reports(reports):
-            touched = [day for day in file.days if day in days]
-            outcomes = self._lost_rows([file]) if touched else []
-            for day in touched if broken(outcomes) else []:
-                lost.setdefault(day, []).extend(outcomes)
-        return lost
 
     def _lost_rows(self, files: Sequence[Report]) -> list[Outcome]:
         """Check that parts and quarantine contain all rows of files; whether parts match their report is checked when a
@@ -239,3 +205,7 @@ class CurationRun:
         rows = {part: part.rows for file in files for part in file.parts}
         rows.update(self._curator.stored_rows(file.quarantine) for file in files if file.quarantine)
         return check_no_row_is_lost(files, rows)
+
+
+def _partition_of(day: date | None) -> str | None:
+    return str(day) if day else None

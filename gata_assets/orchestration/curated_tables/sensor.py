@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from gata_assets.batches import Window, days_of
-from gata_assets.curation.backlog import find_missing, find_waiting, listing_digest
+from gata_assets.batches import Window
+from gata_assets.curation.backlog import find_waiting, listing_digest
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.requests import CurationRequest, ask_again, request_curation
 from gata_assets.errors import StoreError
 from gata_assets.logs import RANGE_TAGS
-from gata_assets.orchestration.curated_tables.run import asset_key
+from gata_assets.orchestration.curated_tables.due import asset_key, due_days, missing_days
 from gata_assets.orchestration.instances import asked_runs, is_underway
 from gata_assets.storage.resource import ObjectStoreResource
 
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 _TENANT, _CURATION = "gata/tenant", "gata/curation"
 # A tick lists a few folders of each tenant; if they contain a new part, it reads manifests too.
 _FILES_TICK_SECONDS = 60
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class WatchedTables:
     window_days: int = 0
 
 
-def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] = _now) -> dg.SensorDefinition:
+def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] | None = None) -> dg.SensorDefinition:
     """The sensor that requests the curation of landed files, and of missing or stale partitions.
 
     A tenant whose store fails is reported, and stops no other. Work that a run failed to do is requested again
@@ -67,7 +63,7 @@ def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] 
         description="Asks for the curation of raw files without a report, and of days that are missing or out of date.",
     )
     def new_files(context: dg.SensorEvaluationContext, object_store: ObjectStoreResource) -> dg.SensorResult:
-        present = clock()
+        present = clock() if clock else datetime.now(UTC)
         requests: list[CurationRequest] = []
         unread: list[str] = []
         waits: list[str] = []
@@ -90,8 +86,12 @@ def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] 
             asking = ask_again(request.key, asked_runs(context.instance, _CURATION, request.key), present)
             if asking.run_key is None:
                 waits.append(f"{request.tenant}, {request.reason}: {asking.why_not}.")
-            else:
-                runs.append(_curation_run(watched, request, asking.run_key))
+                continue
+            of_days = dict(zip(RANGE_TAGS, (str(request.first), str(request.last)), strict=True))
+            tags = {"gata/reason": request.reason, _TENANT: request.tenant, _CURATION: request.key}
+            assets = [asset_key(request.tenant, table) for table in watched.tables]
+            tags |= of_days if watched.has_days else {}
+            runs.append(dg.RunRequest(run_key=asking.run_key, asset_selection=assets, tags=tags))
         return dg.SensorResult(
             run_requests=runs,
             skip_reason=None if runs else "; ".join(unread + waits) or "No file waits, and no day is missing or stale.",
@@ -108,32 +108,17 @@ def _requests(
     places = TenantLayout(tenant)
     missing: list[date] = []
     if watched.window_table:
-        window = days_of(Window(present - timedelta(days=watched.window_days), present))
-        existing = [day for day in window if watched.days.has_partition_key(str(day))]
-        missing = find_missing(places, store, watched.window_table, existing)
+        window = Window(present - timedelta(days=watched.window_days), present)
+        missing = missing_days(places, store, watched.window_table, watched.days, window)
     waiting = find_waiting(places, store, watched.tables)
     listing = listing_digest(places, store, watched.tables)
-    stale: set[date] = set()
+    stale: list[date] = []
     # An overwritten report and a withdrawn manifest keep their names.
     looked_at = f"{listing} {present:%Y-%m-%d %H}"
     if settled != looked_at:
         # Files that `gata ingest` has validated have reports, but their days must still be curated.
         curator = watched.curator(tenant, store, present)
-        found = {day or present.date() for table in watched.tables for day in curator.stale(table)}
-        stale = {day for day in found if watched.days.has_partition_key(str(day)) and day not in missing}
-    requests = request_curation(tenant, waiting, missing, present.date(), stale=sorted(stale), listing=listing)
+        found = {day for table in watched.tables for day in due_days(curator, table, watched.days)}
+        stale = sorted(found.difference(missing))
+    requests = request_curation(tenant, waiting, missing, present.date(), stale=stale, listing=listing)
     return requests, None if stale else looked_at
-
-
-def _curation_run(watched: WatchedTables, request: CurationRequest, run_key: str) -> dg.RunRequest:
-    first, last = RANGE_TAGS
-    return dg.RunRequest(
-        run_key=run_key,
-        asset_selection=[asset_key(request.tenant, table) for table in watched.tables],
-        tags={
-            **({first: str(request.first), last: str(request.last)} if watched.has_days else {}),
-            "gata/reason": request.reason,
-            _TENANT: request.tenant,
-            _CURATION: request.key,
-        },
-    )

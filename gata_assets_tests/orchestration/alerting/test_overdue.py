@@ -22,8 +22,8 @@ from gata_assets.orchestration.alerting.overdue_check import (
     NEWEST_BATCH_IS_NOT_OVERDUE,
     OverdueRule,
     build_overdue_check,
+    judge_newest_batch,
 )
-from gata_assets.orchestration.alerting.overdue_rule import judge_newest_batch
 from gata_assets.orchestration.alerting.sensors import build_overdue_sensor
 from gata_assets.orchestration.jobs import RUN_CONFIG
 from gata_assets.orchestration.partitions import batch_partitions
@@ -60,7 +60,7 @@ class Watch:
 
     @property
     def rule(self) -> OverdueRule:
-        return OverdueRule("general_split", PARTITIONS, 48, clock=lambda: self.now)
+        return OverdueRule(GENERAL, PARTITIONS, 48, clock=lambda: self.now)
 
     def tick(self) -> str:
         """One tick, whose events are recorded as the daemon does; gives what the tick says."""
@@ -286,5 +286,5 @@ def test_the_newest_of_many_batches_is_found_by_two_questions_whether_one_is_a_p
     days = batches_between(parse_batch_id("2026010100"), parse_batch_id("2026010900"), every_hours=24)
     watch.prepare("9999123123", *[day.batch_id for day in days])
     counted = Counted(start_date="2024010100", fmt="%Y%m%d%H", end_offset=1)
-    assert OverdueRule("general_split", counted, 48, clock=lambda: NOON).judge(instance).batch_id == "2026010900"
+    assert OverdueRule(GENERAL, counted, 48, clock=lambda: NOON).judge(instance).batch_id == "2026010900"
     assert asked == ["9999123123", "2026010900"]
