@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from gata_assets.settings import values
 from gata_assets.settings.values import BackfillPolicy, SettingsGroup
@@ -49,7 +49,7 @@ class AutomationSettings(SettingsGroup):
 class ProjectSettings(SettingsGroup):
     """The settings of the whole project: logs, the first batch, ranges, owners, revision, tables of users."""
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = "INFO"
     """The lowest level of log lines that are shown."""
     first_batch_id: Annotated[str, AfterValidator(values.batch_id)] = "2024010100"
     """The first batch that exists."""
@@ -67,8 +67,3 @@ class ProjectSettings(SettingsGroup):
     """Python modules with pandera models of your own tables, separated by commas."""
     revision: str | None = Field(None, alias="GATA_REVISION", pattern=r"^[0-9A-Za-z.\-]{1,40}$", examples=["3f2a9c1"])
     """The commit that an image was built from, for the manifests' code version."""
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _in_capitals(cls, value: object) -> object:
-        return value.upper() if isinstance(value, str) else value

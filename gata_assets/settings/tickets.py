@@ -6,13 +6,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from gata_assets.settings.values import Seed, SettingsGroup, SourceKind, arn, readable_url, wrong
+from gata_assets.settings.values import SQLITE, Seed, SettingsGroup, SourceKind, arn, ticket_url, wrong
 from gata_assets.tickets.rules import SAMPLE_FALLBACK_LABEL, LabelFormat, LowVolumePolicy, PreparationRules, SplitMethod
 
 SAMPLE_TICKETS_FILE = Path("gata-sample.sqlite")
-_SQLITE, _POSTGRESQL = "sqlite:///", ("postgresql://", "postgres://")
 _Arn = Annotated[str, AfterValidator(arn)]
 _Days = Annotated[int, Field(ge=1, le=3660)]
 
@@ -20,7 +19,9 @@ _Days = Annotated[int, Field(ge=1, le=3660)]
 class TicketSettings(SettingsGroup):
     """The settings of tickets; periods are days, thresholds are shares of 1, labels are Zendesk group ids."""
 
-    url: SecretStr | None = Field(None, alias="TICKETS_URL", examples=["postgresql://reader@db.example:5432/gata"])
+    url: Annotated[SecretStr | None, AfterValidator(ticket_url)] = Field(
+        None, alias="TICKETS_URL", examples=["postgresql://reader@db.example:5432/gata"]
+    )
     """Where tickets are read from: a SQLite file or a PostgreSQL database."""
     db_arn: _Arn | None = Field(None, examples=["arn:aws:rds:us-east-1:123456789012:cluster:gata"])
     """The Aurora cluster to read through the RDS Data API, instead of TICKETS_URL."""
@@ -46,18 +47,6 @@ class TicketSettings(SettingsGroup):
     """The seed of the split by text (the scikit-learn one always uses 42)."""
     label_format: LabelFormat = LabelFormat.INTEGER
     """How `label` is written into data.json; the fine-tuning job needs integers."""
-
-    @field_validator("url")
-    @classmethod
-    def _is_a_known_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None:
-            return None
-        url = value.get_secret_value()
-        if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
-            return value
-        if url.startswith(_POSTGRESQL):
-            return readable_url(value)
-        raise wrong("is neither sqlite:///path nor postgresql://user@host:port/database")
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
@@ -85,14 +74,14 @@ class TicketSettings(SettingsGroup):
             return SourceKind.DATA_API
         if self.url is None:
             return SourceKind.SAMPLE
-        return SourceKind.SQLITE if self.url.get_secret_value().startswith(_SQLITE) else SourceKind.POSTGRESQL
+        return SourceKind.SQLITE if self.url.get_secret_value().startswith(SQLITE) else SourceKind.POSTGRESQL
 
     @property
     def sqlite_path(self) -> Path:
         """The embedded store's file: TICKETS_URL's, or the sample's while it is unset."""
         if self.url is None:
             return SAMPLE_TICKETS_FILE
-        return Path(self.url.get_secret_value().removeprefix(_SQLITE))
+        return Path(self.url.get_secret_value().removeprefix(SQLITE))
 
     @property
     def rules(self) -> PreparationRules:

@@ -27,6 +27,7 @@ _FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
 )
 
 
+SQLITE = "sqlite:///"
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -75,9 +76,13 @@ class EngineKind(StrEnum):
     SPARK = "spark"
 
 
-def readable_url(value: SecretStr) -> SecretStr:
-    """A database URL that can be parsed."""
+def ticket_url(value: SecretStr) -> SecretStr:
+    """The URL of a SQLite file or a PostgreSQL database."""
     url = value.get_secret_value()
+    if url.startswith(SQLITE) and len(url) > len(SQLITE):
+        return value
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise wrong("is neither sqlite:///path nor postgresql://user@host:port/database")
     try:
         is_readable = url.split("?")[0].count("@") <= 1 and urlsplit(url).port != 0
     except ValueError:
