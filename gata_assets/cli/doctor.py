@@ -15,7 +15,7 @@ from gata_assets.curation.layout import ITEMS_FILE
 from gata_assets.definitions import build_store, open_source
 from gata_assets.errors import ConflictError, DeleteDeniedError, GataError
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.interactions.schema import ITEMS, TABLES
+from gata_assets.interactions.tables import ITEMS, TABLES
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables
 from gata_assets.settings.values import EngineKind
