@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pandas as pd
@@ -63,6 +64,9 @@ class StoreWithPages(LocalStoreResource):
         return f"https://pages.example/{key}"
 
 
+_COUNTING = Lock()
+
+
 class StoreThatBreaks(LocalStoreResource):
     """A local store whose n-th call that changes something fails, before it has changed it."""
 
@@ -84,10 +88,12 @@ class StoreThatBreaks(LocalStoreResource):
         super().delete(key, **conditions)
 
     def _count(self) -> None:
-        # In a file, since Dagster makes a store of its own for every IO manager that has one.
+        # In a file, since Dagster makes a store of its own for every IO manager that has one; under a lock, since
+        # threads write the files of a table at once.
         counter = Path(f"{self.directory}.changes")
-        changes = int(counter.read_text()) + 1 if counter.exists() else 1
-        counter.write_text(str(changes))
+        with _COUNTING:
+            changes = int(counter.read_text()) + 1 if counter.exists() else 1
+            counter.write_text(str(changes))
         if changes == self.breaks_at:
             raise StoreError("the store broke")
 
