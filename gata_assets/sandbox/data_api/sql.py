@@ -145,11 +145,6 @@ def bind(names: Sequence[str], parameters: Any) -> list[Bound]:
     return [given[name] for name in names]
 
 
-def plain_parameters(parameters: Any) -> dict[str, Any]:
-    """The request's `parameters` as a dict of Python values, None for NULL."""
-    return {p["name"]: None if "isNull" in p["value"] else next(iter(p["value"].values())) for p in parameters}
-
-
 def _bound(name: str, value: Any, hint: Any) -> Bound:
     if not isinstance(value, dict) or len(value) != 1:
         raise bad_request(f"Parameter needs exactly one value: {name}")

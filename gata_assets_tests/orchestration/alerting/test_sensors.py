@@ -26,7 +26,6 @@ from gata_assets.orchestration.alerting.channels import AlertChannel, LoggedAler
 from gata_assets.orchestration.alerting.message import MOST_BODY_BYTES, compose_alert
 from gata_assets.orchestration.alerting.sensors import build_failed_runs_sensor
 from gata_assets.orchestration.partitions import batch_partitions
-from gata_assets.sandbox.data_api.server import DataApiServer
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tickets.arrivals.decision import ArrivalRules
@@ -39,6 +38,7 @@ from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets_tests.conftest import REGION
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.dagster_private import NO_COMPUTE_LOGS
+from gata_assets_tests.support.data_api import FaultyDataApi
 from gata_assets_tests.support.fakes import AlertsThatBreak, TicketsThatBreak
 from gata_assets_tests.support.scenario import FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
 
@@ -192,7 +192,7 @@ class TestNewTickets:
     def test_a_resuming_database_is_left_for_the_next_tick_which_comes_before_it_pauses_again(
         self,
         desk_of: Callable[[TicketSource], Desk],
-        data_api: DataApiServer,
+        data_api: FaultyDataApi,
         data_api_source: DataApiTickets,
         fill_postgres: Callable[[pd.DataFrame], str],
     ) -> None:
@@ -213,7 +213,7 @@ class TestNewTickets:
 
     @pytest.mark.parametrize("error", ["ThrottlingException", "StatementTimeoutException", "BadRequestException"])
     def test_a_look_through_the_data_api_tries_nothing_twice(
-        self, error: str, data_api: DataApiServer, data_api_source: DataApiTickets
+        self, error: str, data_api: FaultyDataApi, data_api_source: DataApiTickets
     ) -> None:
         data_api.fail_next(error, times=9)
         with pytest.raises(SourceError, match=error):

@@ -26,6 +26,7 @@ from gata_assets.sandbox.data_api.http import ERROR_STATUS
 from gata_assets.sandbox.data_api.server import DataApiServer, serve
 from gata_assets.sandbox.data_api.sql import translate
 from gata_assets_tests.support.canaries import canary
+from gata_assets_tests.support.data_api import FaultyDataApi
 
 if TYPE_CHECKING:
     from types_boto3_rds_data import RDSDataServiceClient
@@ -58,19 +59,19 @@ def database(postgres_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 @pytest.fixture
-def server(postgres_url: str, database: psycopg.Connection[Any]) -> Iterator[DataApiServer]:
+def server(postgres_url: str, database: psycopg.Connection[Any]) -> Iterator[FaultyDataApi]:
     database.execute("TRUNCATE person")
-    with DataApiServer(postgres_url) as running:
+    with FaultyDataApi(postgres_url) as running:
         yield running
 
 
 @pytest.fixture
-def client(server: DataApiServer) -> RDSDataServiceClient:
+def client(server: FaultyDataApi) -> RDSDataServiceClient:
     return rds_data(server)
 
 
 @pytest.fixture
-def execute(server: DataApiServer, client: RDSDataServiceClient) -> Execute:
+def execute(server: FaultyDataApi, client: RDSDataServiceClient) -> Execute:
     def run(sql: str, *parameters: dict[str, Any], **more: Any) -> dict[str, Any]:
         request: dict[str, Any] = {
             "resourceArn": server.resource_arn,
@@ -93,7 +94,7 @@ def select(execute: Execute) -> Select:
     return run
 
 
-def statement(server: DataApiServer, sql: str) -> dict[str, Any]:
+def statement(server: FaultyDataApi, sql: str) -> dict[str, Any]:
     return {"resourceArn": server.resource_arn, "secretArn": server.secret_arn, "sql": sql}
 
 
@@ -407,7 +408,7 @@ def test_records_have_the_same_limit(execute: Execute) -> None:
     assert message == "Database returned more than the allowed response size limit"
 
 
-def test_an_endless_result_is_stopped_at_the_limit(server: DataApiServer, execute: Execute) -> None:
+def test_an_endless_result_is_stopped_at_the_limit(server: FaultyDataApi, execute: Execute) -> None:
     endless = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT 1 FROM n) SELECT i FROM n"
     refusal(lambda: execute(endless, formatRecordsAs="JSON"))
     assert server.calls[-1].seconds < 5
@@ -442,7 +443,7 @@ def test_several_statements_in_one_call_are_refused(execute: Execute) -> None:
     assert "SQLState: 42601" in refusal(lambda: execute("SELECT 1; SELECT 2"))
 
 
-def test_a_statement_over_the_timeout_is_cancelled(server: DataApiServer, execute: Execute) -> None:
+def test_a_statement_over_the_timeout_is_cancelled(server: FaultyDataApi, execute: Execute) -> None:
     server.statement_timeout_seconds = 0.2
     with pytest.raises(ClientError) as caught:
         execute("SELECT pg_sleep(20)")
@@ -493,7 +494,7 @@ def test_a_request_that_cannot_be_served_says_why(execute: Execute, change: dict
     assert len(execute("SELECT 1")["records"]) == 1
 
 
-def test_batches_and_transactions_are_refused(server: DataApiServer, client: RDSDataServiceClient) -> None:
+def test_batches_and_transactions_are_refused(server: FaultyDataApi, client: RDSDataServiceClient) -> None:
     arns: dict[str, Any] = {"resourceArn": server.resource_arn, "secretArn": server.secret_arn}
     calls: list[Callable[[], Any]] = [
         lambda: client.batch_execute_statement(**arns, sql="SELECT 1"),
@@ -538,7 +539,7 @@ def secrets(server: DataApiServer) -> SecretsManagerClient:
     return boto3.client("secretsmanager", endpoint_url=server.url, config=config, **CREDENTIALS)  # type: ignore[call-overload, no-any-return]
 
 
-def test_the_secret_contains_the_login_of_the_database(server: DataApiServer, secrets: SecretsManagerClient) -> None:
+def test_the_secret_contains_the_login_of_the_database(server: FaultyDataApi, secrets: SecretsManagerClient) -> None:
     answer = secrets.get_secret_value(SecretId=server.secret_arn)
     secret = json.loads(answer["SecretString"])
     assert answer["ARN"] == server.secret_arn
@@ -570,7 +571,7 @@ def test_another_secret_is_not_found(secrets: SecretsManagerClient) -> None:
     ],
 )
 def test_a_fault_is_raised_by_boto3_under_its_name(
-    server: DataApiServer, execute: Execute, error: str, status: int
+    server: FaultyDataApi, execute: Execute, error: str, status: int
 ) -> None:
     server.fail_next(error)
     assert error_of(lambda: execute("SELECT 1"))[::2] == (error, status)
@@ -600,26 +601,26 @@ def _outcomes(execute: Execute, times: int) -> list[str]:
     return seen
 
 
-def test_faults_come_after_the_calls_to_skip_and_one_after_the_other(server: DataApiServer, execute: Execute) -> None:
+def test_faults_come_after_the_calls_to_skip_and_one_after_the_other(server: FaultyDataApi, execute: Execute) -> None:
     execute("SELECT 1")
     server.fail_next("ThrottlingException", times=2, skip=1)
     server.fail_next("ForbiddenException", times=2)
     assert _outcomes(execute, 6) == ["Forbidden", "Throttling", "Throttling", "Forbidden", "ok", "ok"]
 
 
-def test_an_unknown_fault_is_refused_at_once(server: DataApiServer) -> None:
+def test_an_unknown_fault_is_refused_at_once(server: FaultyDataApi) -> None:
     with pytest.raises(ValueError, match=r"DatabaseResuming$"):
         server.fail_next("DatabaseResuming")
 
 
-def test_a_resuming_database_answers_again_after_its_time(server: DataApiServer, execute: Execute) -> None:
+def test_a_resuming_database_answers_again_after_its_time(server: FaultyDataApi, execute: Execute) -> None:
     server.resume_for(2.0)
     assert _outcomes(execute, 2) == ["DatabaseResuming", "DatabaseResuming"]
     _until(lambda: _outcomes(execute, 1) == ["ok"])
 
 
 def test_a_hanging_call_makes_the_client_time_out_though_the_statement_ran(
-    server: DataApiServer, database: psycopg.Connection[Any], capfd: pytest.CaptureFixture[str]
+    server: FaultyDataApi, database: psycopg.Connection[Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
     client = rds_data(server, read_timeout=0.3)
     # Large enough that the late answer breaks off at the socket the client has closed.
@@ -635,7 +636,7 @@ def test_a_hanging_call_makes_the_client_time_out_though_the_statement_ran(
 
 
 def test_a_hook_changes_rows_between_two_pages(
-    server: DataApiServer, select: Select, database: psycopg.Connection[Any]
+    server: FaultyDataApi, select: Select, database: psycopg.Connection[Any]
 ) -> None:
     database.execute("INSERT INTO person (id) VALUES (1), (2)")
     seen: list[tuple[int, str, dict[str, Any]]] = []
@@ -652,7 +653,7 @@ def test_a_hook_changes_rows_between_two_pages(
     assert seen == [(1, page, {"after": 0}), (2, page, {"after": 2})]
 
 
-def test_calls_are_recorded_with_names_but_without_values(server: DataApiServer, execute: Execute) -> None:
+def test_calls_are_recorded_with_names_but_without_values(server: FaultyDataApi, execute: Execute) -> None:
     execute("SELECT :secret AS s", parameter("secret", stringValue=canary("a value")))
     refusal(lambda: execute("SELECT 1/0"))
     first, second = server.calls
@@ -667,16 +668,10 @@ def test_nothing_is_logged(execute: Execute, capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr() == ("", "")
 
 
-def test_latency_is_added_to_every_call(server: DataApiServer, execute: Execute) -> None:
-    server.latency_seconds = 0.2
-    execute("SELECT 1")
-    assert server.calls[0].seconds >= 0.2
-
-
 # Running it
 
 
-def test_calls_from_many_threads_run_at_the_same_time(server: DataApiServer, execute: Execute) -> None:
+def test_calls_from_many_threads_run_at_the_same_time(server: FaultyDataApi, execute: Execute) -> None:
     threads = [threading.Thread(target=execute, args=("SELECT pg_sleep(0.5)",)) for _ in range(8)]
     started = time.perf_counter()
     for thread in threads:
@@ -687,7 +682,7 @@ def test_calls_from_many_threads_run_at_the_same_time(server: DataApiServer, exe
     assert sorted(call.number for call in server.calls) == list(range(1, 9))
 
 
-def test_small_calls_on_one_connection_do_not_stall(server: DataApiServer, execute: Execute) -> None:
+def test_small_calls_on_one_connection_do_not_stall(server: FaultyDataApi, execute: Execute) -> None:
     execute("SELECT 1")
     seconds = []
     for _ in range(40):
@@ -736,7 +731,7 @@ def test_stopping_cancels_what_is_still_running(postgres_url: str, database: psy
 
 
 def test_the_environment_variable_points_boto3_at_the_server(
-    server: DataApiServer, monkeypatch: pytest.MonkeyPatch
+    server: FaultyDataApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_RDS_DATA", server.url)
     client = boto3.client("rds-data", **CREDENTIALS)  # type: ignore[call-overload]

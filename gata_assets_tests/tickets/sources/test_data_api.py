@@ -21,7 +21,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gata_assets.errors import DatabaseStillResumingError, SourceError
-from gata_assets.sandbox.data_api.server import DataApiServer
 from gata_assets.tickets.sources.base import TICKETS_ARROW_SCHEMA
 from gata_assets.tickets.sources.data_api import DataApiTickets, _Reading
 from gata_assets.tickets.sources.data_api_client import DataApiClient, ResponseTooLargeError, read_database_name
@@ -36,6 +35,7 @@ from gata_assets.tickets.sources.data_api_pages import (
 from gata_assets.tickets.sources.postgres import PostgresTickets
 from gata_assets_tests.conftest import REGION
 from gata_assets_tests.support.canaries import canary
+from gata_assets_tests.support.data_api import FaultyDataApi
 from gata_assets_tests.support.scenario import TRAINING_WINDOW, database_rows
 
 Fill = Callable[[pd.DataFrame], str]
@@ -55,12 +55,12 @@ def tickets_over_days(count: int, *, days: int = 40, text_bytes: int = 600) -> p
 
 
 @pytest.fixture
-def client(data_api: DataApiServer) -> DataApiClient:
+def client(data_api: FaultyDataApi) -> DataApiClient:
     """A client that retries after a hundredth of a second."""
     return client_of(data_api, read_timeout_seconds=60)
 
 
-def client_of(data_api: DataApiServer, read_timeout_seconds: float) -> DataApiClient:
+def client_of(data_api: FaultyDataApi, read_timeout_seconds: float) -> DataApiClient:
     config = Config(read_timeout=read_timeout_seconds, retries={"total_max_attempts": 1})
     return DataApiClient(
         client=boto3.client("rds-data", config=config),
@@ -72,7 +72,7 @@ def client_of(data_api: DataApiServer, read_timeout_seconds: float) -> DataApiCl
 
 
 def test_pages_fill_the_limit_and_never_pass_it(
-    data_api: DataApiServer, data_api_source: DataApiTickets, fill_postgres: Fill
+    data_api: FaultyDataApi, data_api_source: DataApiTickets, fill_postgres: Fill
 ) -> None:
     url = fill_postgres(tickets_over_days(6_000))
     read = data_api_source.read_tickets(TRAINING_WINDOW)
@@ -84,7 +84,7 @@ def test_pages_fill_the_limit_and_never_pass_it(
 
 
 def test_page_sizes_follow_texts_that_grow_and_shrink(
-    data_api: DataApiServer, data_api_source: DataApiTickets, fill_postgres: Fill
+    data_api: FaultyDataApi, data_api_source: DataApiTickets, fill_postgres: Fill
 ) -> None:
     # Within one day, which the plan by days cannot know: long texts in bursts, of characters that double in JSON.
     sizes = [100] * 3_000 + [20_000] * 120 + [100] * 3_000
@@ -102,7 +102,7 @@ def test_page_sizes_follow_texts_that_grow_and_shrink(
 
 
 def test_days_without_tickets_cost_no_call(
-    data_api: DataApiServer, data_api_source: DataApiTickets, fill_postgres: Fill
+    data_api: FaultyDataApi, data_api_source: DataApiTickets, fill_postgres: Fill
 ) -> None:
     fill_postgres(database_rows([{"closed": TRAINING_WINDOW.start + n * 10 * DAY} for n in range(8)]))
     assert len(data_api_source.read_tickets(TRAINING_WINDOW)) == 8
@@ -110,7 +110,7 @@ def test_days_without_tickets_cost_no_call(
 
 
 def test_an_empty_window_costs_the_censuses_alone(
-    data_api: DataApiServer, data_api_source: DataApiTickets, fill_postgres: Fill
+    data_api: FaultyDataApi, data_api_source: DataApiTickets, fill_postgres: Fill
 ) -> None:
     fill_postgres(database_rows([{"closed": 5}]))
     assert data_api_source.read_tickets(TRAINING_WINDOW).empty
@@ -118,7 +118,7 @@ def test_an_empty_window_costs_the_censuses_alone(
 
 
 def test_every_value_from_outside_is_a_bound_parameter(
-    data_api: DataApiServer, data_api_source: DataApiTickets, fill_postgres: Fill
+    data_api: FaultyDataApi, data_api_source: DataApiTickets, fill_postgres: Fill
 ) -> None:
     fill_postgres(tickets_over_days(50))
     data_api_source.read_tickets(TRAINING_WINDOW, [101, 102])
@@ -152,7 +152,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("at_call", [2, 4, 6])
 def test_rows_that_change_between_pages_are_neither_lost_nor_duplicated(
-    change: str, at_call: int, data_api: DataApiServer, data_api_source: DataApiTickets, fill_postgres: Fill
+    change: str, at_call: int, data_api: FaultyDataApi, data_api_source: DataApiTickets, fill_postgres: Fill
 ) -> None:
     url = fill_postgres(tickets_over_days(6_000))
 
@@ -167,7 +167,7 @@ def test_rows_that_change_between_pages_are_neither_lost_nor_duplicated(
 
 
 def test_only_the_days_that_changed_are_read_again(
-    data_api: DataApiServer, data_api_source: DataApiTickets, fill_postgres: Fill
+    data_api: FaultyDataApi, data_api_source: DataApiTickets, fill_postgres: Fill
 ) -> None:
     url = fill_postgres(tickets_over_days(6_000))
 
@@ -184,7 +184,7 @@ def test_only_the_days_that_changed_are_read_again(
 
 
 def test_a_table_that_keeps_changing_is_an_error(
-    data_api: DataApiServer, data_api_source: DataApiTickets, fill_postgres: Fill
+    data_api: FaultyDataApi, data_api_source: DataApiTickets, fill_postgres: Fill
 ) -> None:
     url = fill_postgres(tickets_over_days(100))
 
@@ -200,7 +200,7 @@ def test_a_table_that_keeps_changing_is_an_error(
 
 @pytest.mark.parametrize("error", ["DatabaseResumingException", "ThrottlingException", "StatementTimeoutException"])
 def test_transient_errors_are_retried_on_every_call(
-    error: str, data_api: DataApiServer, data_api_source: DataApiTickets, fill_postgres: Fill
+    error: str, data_api: FaultyDataApi, data_api_source: DataApiTickets, fill_postgres: Fill
 ) -> None:
     url = fill_postgres(tickets_over_days(3_000))
     for skip in range(0, 20, 2):
@@ -212,7 +212,7 @@ def test_transient_errors_are_retried_on_every_call(
 
 
 def test_a_database_that_resumes_for_a_while_is_waited_for(
-    data_api: DataApiServer, data_api_source: DataApiTickets, fill_postgres: Fill
+    data_api: FaultyDataApi, data_api_source: DataApiTickets, fill_postgres: Fill
 ) -> None:
     fill_postgres(tickets_over_days(10))
     data_api.resume_for(1.5)
@@ -221,7 +221,7 @@ def test_a_database_that_resumes_for_a_while_is_waited_for(
 
 
 def test_waiting_for_a_resuming_database_ends_when_its_time_in_all_is_used_up(
-    data_api: DataApiServer, fill_postgres: Fill
+    data_api: FaultyDataApi, fill_postgres: Fill
 ) -> None:
     fill_postgres(tickets_over_days(10))
     source = DataApiTickets(
@@ -234,7 +234,7 @@ def test_waiting_for_a_resuming_database_ends_when_its_time_in_all_is_used_up(
     assert time.monotonic() - started < 10
 
 
-def test_two_minutes_are_waited_in_all_with_jitter(data_api: DataApiServer, client: DataApiClient) -> None:
+def test_two_minutes_are_waited_in_all_with_jitter(data_api: FaultyDataApi, client: DataApiClient) -> None:
     waits: list[float] = []
     client.sleep = waits.append
     data_api.resume_for(60)
@@ -245,7 +245,7 @@ def test_two_minutes_are_waited_in_all_with_jitter(data_api: DataApiServer, clie
     assert max(waits) <= 8.25
 
 
-def test_a_response_that_comes_too_late_is_requested_again(data_api: DataApiServer) -> None:
+def test_a_response_that_comes_too_late_is_requested_again(data_api: FaultyDataApi) -> None:
     client = client_of(data_api, read_timeout_seconds=2)
     data_api.hang_next(3)
     rows, _ = client.execute("SELECT 1 AS one", {})
@@ -254,7 +254,7 @@ def test_a_response_that_comes_too_late_is_requested_again(data_api: DataApiServ
 
 
 def test_throttling_that_lasts_ends_in_an_error_that_counts_the_attempts(
-    data_api: DataApiServer, client: DataApiClient
+    data_api: FaultyDataApi, client: DataApiClient
 ) -> None:
     data_api.fail_next("ThrottlingException", times=99)
     with pytest.raises(SourceError, match=r"ThrottlingException \(after 6 attempts\)"):
@@ -262,14 +262,14 @@ def test_throttling_that_lasts_ends_in_an_error_that_counts_the_attempts(
     assert len(data_api.calls) == 6
 
 
-def test_throttling_after_a_resume_is_retried(data_api: DataApiServer, client: DataApiClient) -> None:
+def test_throttling_after_a_resume_is_retried(data_api: FaultyDataApi, client: DataApiClient) -> None:
     data_api.fail_next("DatabaseResumingException", times=8)
     data_api.fail_next("ThrottlingException", times=3, skip=8)
     assert client.execute("SELECT 1 AS one", {})[0] == [{"one": 1}]
 
 
 @pytest.mark.parametrize("error", ["BadRequestException", "ForbiddenException", "InternalServerErrorException"])
-def test_anything_else_fails_at_once(error: str, data_api: DataApiServer, client: DataApiClient) -> None:
+def test_anything_else_fails_at_once(error: str, data_api: FaultyDataApi, client: DataApiClient) -> None:
     data_api.fail_next(error, times=99)
     with pytest.raises(SourceError, match=error):
         client.execute("SELECT 1 AS one", {})
@@ -287,7 +287,7 @@ def test_a_statement_that_fails_shows_no_value(client: DataApiClient) -> None:
     assert canary("a label") not in str(caught.value)
 
 
-def test_a_secret_that_cannot_be_read_says_which_right_is_missing(data_api: DataApiServer) -> None:
+def test_a_secret_that_cannot_be_read_says_which_right_is_missing(data_api: FaultyDataApi) -> None:
     with pytest.raises(SourceError, match=r"ResourceNotFoundException.*secretsmanager:GetSecretValue"):
         read_database_name(boto3.client("secretsmanager"), data_api.secret_arn + "-other")
 
@@ -352,7 +352,7 @@ class ListClient:
 
 
 def test_a_day_of_many_pages_before_another_day_is_read(
-    data_api: DataApiServer, data_api_source: DataApiTickets, fill_postgres: Fill
+    data_api: FaultyDataApi, data_api_source: DataApiTickets, fill_postgres: Fill
 ) -> None:
     rows = [{"closed": TRAINING_WINDOW.start + n, "text": f"{n} " + "x" * 600} for n in range(6_000)]
     rows += [{"closed": TRAINING_WINDOW.start + 2 * DAY + n} for n in range(50)]
