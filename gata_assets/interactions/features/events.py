@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.rules import InteractionType
+from gata_assets.tables.columns.id_encoding import KeyTable, read_only
 from gata_assets.tables.columns.jit import compiled
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -135,24 +136,19 @@ class EventCoder:
 
 
 class _IdCoder:
-    """A hash table from keys to codes, in the order in which ids arrived."""
+    """Codes of ids by their keys, in the order in which ids arrived."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
         self._ids = pl.Series("id", [], pl.String)
-        self._keys = np.empty(0, dtype=np.uint64)
-        self._is_used = np.empty(0, dtype=np.bool_)
-        self._slot_keys, self._slot_codes = _empty_slots(1024)
+        self._table = KeyTable()
 
     def learn(self, table: pl.DataFrame) -> None:
         """Assign codes to new ids."""
-        ids, keys = table[f"{self._kind}_id"], _column(table[f"{self._kind}_key"])
-        self._make_room(len(keys))
-        codes, new = _learn(keys, len(self._keys), self._slot_keys, self._slot_codes)
+        ids = table[f"{self._kind}_id"]
+        codes, new = self._table.learn(table[f"{self._kind}_key"].to_numpy())
         if len(new):
             self._ids = pl.concat([self._ids, ids.gather(new).rename("id")]).rechunk()
-            self._keys = np.concatenate([self._keys, keys[new]])
-            self._is_used = np.concatenate([self._is_used, np.zeros(len(new), dtype=np.bool_)])
         clashes = int((self._ids.gather(codes) != ids).sum())
         if clashes:
             raise DataRuleError(
@@ -162,7 +158,8 @@ class _IdCoder:
 
     def codes(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
         """The code of each key."""
-        codes, unknown = _find(keys, self._slot_keys, self._slot_codes, self._is_used)
+        codes = self._table.find(keys)
+        unknown = int((codes < 0).sum())
         if unknown:
             raise DataRuleError(
                 f"{unknown:,} of {len(keys):,} curated interactions have a {self._kind} hash without an id: curate "
@@ -174,32 +171,14 @@ class _IdCoder:
         """Sort the ids; returns them, and the new code of each old code."""
         order = self._ids.arg_sort().to_numpy()
         if only_used:
-            order = order[self._is_used[order]]
-        new_codes = np.full(len(self._keys), -1, dtype=np.int32)
+            order = order[self._table.is_found[order]]
+        new_codes = np.full(len(self._ids), -1, dtype=np.int32)
         new_codes[order] = np.arange(len(order), dtype=np.int32)
-        return Ids(self._ids.gather(order), self._keys[order]), new_codes
-
-    def _make_room(self, more: int) -> None:
-        # At most half full, so that a lookup ends after a slot or two.
-        needed = 2 * (len(self._keys) + more)
-        if needed > len(self._slot_keys):
-            self._slot_keys, self._slot_codes = _empty_slots(1 << needed.bit_length())
-            _learn(_read_only(self._keys), 0, self._slot_keys, self._slot_codes)
-
-
-def _empty_slots(count: int) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
-    return np.zeros(count, dtype=np.uint64), np.full(count, -1, dtype=np.int32)
+        return Ids(self._ids.gather(order), self._table.keys[order]), new_codes
 
 
 def _column(values: pl.Series) -> NDArray[Any]:
-    return _read_only(values.to_numpy())
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """A read-only view, whether copied or not: numba would compile its functions for both kinds."""
-    array = array.view()
-    array.flags.writeable = False
-    return array
+    return read_only(values.to_numpy())
 
 
 def _recoded(pieces: list[NDArray[np.int32]], new_codes: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -218,51 +197,6 @@ def _joined(pieces: list[NDArray[Scalar]], dtype: type[Scalar]) -> NDArray[Scala
     joined = np.concatenate(pieces, dtype=dtype) if pieces else np.empty(0, dtype=dtype)
     pieces.clear()
     return joined
-
-
-@compiled
-def _learn(
-    keys: NDArray[np.uint64], known: int, slot_keys: NDArray[np.uint64], slot_codes: NDArray[np.int32]
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Look up or assign the code of each key; returns the codes, and the rows of new keys. Keys are hashes already."""
-    codes = np.empty(len(keys), dtype=np.int32)
-    new = np.empty(len(keys), dtype=np.int64)
-    found = 0
-    mask = np.uint64(len(slot_keys) - 1)
-    for row in range(len(keys)):
-        slot = keys[row] & mask
-        while slot_codes[slot] >= 0 and slot_keys[slot] != keys[row]:
-            slot = (slot + np.uint64(1)) & mask
-        if slot_codes[slot] < 0:
-            slot_keys[slot] = keys[row]
-            slot_codes[slot] = known + found
-            new[found] = row
-            found += 1
-        codes[row] = slot_codes[slot]
-    return codes, new[:found].copy()
-
-
-@compiled
-def _find(
-    keys: NDArray[np.uint64],
-    slot_keys: NDArray[np.uint64],
-    slot_codes: NDArray[np.int32],
-    is_used: NDArray[np.bool_],
-) -> tuple[NDArray[np.int32], int]:
-    """Look up the code of each key and mark it as used; returns the codes, and the number of unknown keys."""
-    codes = np.empty(len(keys), dtype=np.int32)
-    unknown = 0
-    mask = np.uint64(len(slot_keys) - 1)
-    for row in range(len(keys)):
-        slot = keys[row] & mask
-        while slot_codes[slot] >= 0 and slot_keys[slot] != keys[row]:
-            slot = (slot + np.uint64(1)) & mask
-        codes[row] = slot_codes[slot]
-        if slot_codes[slot] < 0:
-            unknown += 1
-        else:
-            is_used[slot_codes[slot]] = True
-    return codes, unknown
 
 
 @compiled

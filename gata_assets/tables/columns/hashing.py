@@ -32,15 +32,15 @@ def hash_ids(ids: pl.Series) -> pl.Series:
     """
     if ids.null_count():
         raise DataRuleError(f"{ids.name}: {ids.null_count():,} of {len(ids):,} ids are missing, and have no key.")
-    return pl.Series(ids.name, hash_texts(*text_buffers(ids)))
+    return pl.Series(ids.name, hash_texts(*text_buffers(ids), SEED))
 
 
 @compiled
-def hash_texts(ends: NDArray[np.int64], data: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """The key of each text of `arrow_buffers.text_buffers`."""
+def hash_texts(ends: NDArray[np.int64], data: NDArray[np.uint8], seed: int) -> NDArray[np.uint64]:
+    """The hash of each text of `arrow_buffers.text_buffers`; with SEED, its key."""
     keys = np.empty(len(ends) - 1, dtype=np.uint64)
     for row in range(len(keys)):
-        keys[row] = _hash_one(data, ends[row], ends[row + 1])
+        keys[row] = _hash_one(data, ends[row], ends[row + 1], np.uint64(seed))
     return keys
 
 
@@ -50,9 +50,9 @@ def _rotate(value: np.uint64, bits: int) -> np.uint64:
 
 
 @nb.njit(inline="always")
-def _read_8(data: NDArray[np.uint8], at: int) -> np.uint64:
+def _read(data: NDArray[np.uint8], at: int, size: int) -> np.uint64:
     value = np.uint64(0)
-    for byte in range(8):
+    for byte in range(size):
         value |= np.uint64(data[at + byte]) << np.uint64(8 * byte)
     return value
 
@@ -68,15 +68,15 @@ def _merge(accumulated: np.uint64, lane: np.uint64) -> np.uint64:
 
 
 @compiled
-def _hash_one(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
-    at, seed = start, np.uint64(SEED)
+def _hash_one(data: NDArray[np.uint8], start: int, end: int, seed: np.uint64) -> np.uint64:
+    at = start
     if end - start >= 32:
         lane_1, lane_2, lane_3, lane_4 = seed + _P1 + _P2, seed + _P2, seed, seed - _P1
         while at + 32 <= end:
-            lane_1 = _round(lane_1, _read_8(data, at))
-            lane_2 = _round(lane_2, _read_8(data, at + 8))
-            lane_3 = _round(lane_3, _read_8(data, at + 16))
-            lane_4 = _round(lane_4, _read_8(data, at + 24))
+            lane_1 = _round(lane_1, _read(data, at, 8))
+            lane_2 = _round(lane_2, _read(data, at + 8, 8))
+            lane_3 = _round(lane_3, _read(data, at + 16, 8))
+            lane_4 = _round(lane_4, _read(data, at + 24, 8))
             at += 32
         key = _rotate(lane_1, 1) + _rotate(lane_2, 7) + _rotate(lane_3, 12) + _rotate(lane_4, 18)
         key = _merge(_merge(_merge(_merge(key, lane_1), lane_2), lane_3), lane_4)
@@ -84,13 +84,10 @@ def _hash_one(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
         key = seed + _P5
     key += np.uint64(end - start)
     while at + 8 <= end:
-        key = _rotate(key ^ _round(np.uint64(0), _read_8(data, at)), 27) * _P1 + _P4
+        key = _rotate(key ^ _round(np.uint64(0), _read(data, at, 8)), 27) * _P1 + _P4
         at += 8
     if at + 4 <= end:
-        word = np.uint64(0)
-        for byte in range(4):
-            word |= np.uint64(data[at + byte]) << np.uint64(8 * byte)
-        key = _rotate(key ^ (word * _P1), 23) * _P2 + _P3
+        key = _rotate(key ^ (_read(data, at, 4) * _P1), 23) * _P2 + _P3
         at += 4
     while at < end:
         key = _rotate(key ^ (np.uint64(data[at]) * _P5), 11) * _P1

@@ -7,13 +7,16 @@ Each table has its own codes; only the keys of `hashing` are permanent.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
+from typing import Any
 
+import numba as nb
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from gata_assets.tables.columns.arrow_buffers import text_buffers
-from gata_assets.tables.columns.hashing import hash_texts
+from gata_assets.tables.columns.hashing import SEED, hash_texts
 from gata_assets.tables.columns.jit import compiled
 
 
@@ -30,7 +33,7 @@ def code_ids(texts: pl.Series) -> CodedIds:
     """Encode ids; null, which equals the empty text, comes first."""
     # The bytes behind a null are undefined.
     ends, data = text_buffers(texts.fill_null("") if texts.null_count() else texts)
-    keys = hash_texts(ends, data)
+    keys = hash_texts(ends, data, SEED)
     codes, firsts = _number(ends, data, keys)
     distinct = texts.gather(firsts)
     order = distinct.arg_sort(nulls_last=False).to_numpy()
@@ -76,40 +79,127 @@ def order_by(order: NDArray[np.int32], numbers: NDArray[np.uint64]) -> NDArray[n
     return now
 
 
-@compiled
 def _number(
     ends: NDArray[np.int64], data: NDArray[np.uint8], keys: NDArray[np.uint64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Number texts by first occurrence: the number of each text, and where each number occurs first."""
-    rows, size = len(keys), 1024
-    # As large as the distinct texts need, not all rows, so that it fits the processor's cache.
-    slots, mask = np.full(size, -1, dtype=np.int32), np.uint64(size - 1)
-    codes, firsts, found = np.empty(rows, dtype=np.int32), np.empty(rows, dtype=np.int64), 0
-    for row in range(rows):
-        slot = keys[row] & mask
-        start, length = ends[row], ends[row + 1] - ends[row]
-        while True:
-            code = slots[slot]
-            if code < 0:
-                slots[slot], firsts[found], codes[row] = found, row, found
-                found += 1
-                if 2 * found > size:
-                    size *= 4
-                    slots, mask = np.full(size, -1, dtype=np.int32), np.uint64(size - 1)
-                    for other in range(found):
-                        slot = keys[firsts[other]] & mask
-                        while slots[slot] >= 0:
-                            slot = (slot + np.uint64(1)) & mask
-                        slots[slot] = other
-                break
-            first = firsts[code]
-            if keys[first] == keys[row] and ends[first + 1] - ends[first] == length:
-                # Ids with the same key are compared: equal keys do not prove equal ids.
-                at, same = ends[first], 0
-                while same < length and data[at + same] == data[start + same]:
-                    same += 1
-                if same == length:
-                    codes[row] = code
-                    break
-            slot = (slot + np.uint64(1)) & mask
-    return codes, firsts[:found].copy()
+    """Number texts by first occurrence: the number of each text, and where each number occurs first.
+
+    Equal keys do not prove equal texts: where two texts have the same, all are numbered by hashes with other seeds.
+    """
+    for seed in count(SEED + 1):
+        codes, firsts = KeyTable().learn(keys)
+        if _are_texts_of(codes, firsts, ends, data):
+            break
+        keys = hash_texts(ends, data, seed)
+    return codes, firsts
+
+
+@compiled
+def _are_texts_of(
+    codes: NDArray[np.int32], firsts: NDArray[np.int64], ends: NDArray[np.int64], data: NDArray[np.uint8]
+) -> bool:
+    """Whether each text equals the first with its number."""
+    for row in range(len(codes)):
+        first = firsts[codes[row]]
+        start, other, length = ends[row], ends[first], ends[row + 1] - ends[row]
+        different = length ^ (ends[first + 1] - other)
+        for at in range(0 if different else length):
+            different |= data[start + at] ^ data[other + at]
+        if different:
+            return False
+    return True
+
+
+class KeyTable:
+    """A hash table from keys, which are hashes already, to codes 0, 1, 2, … in the order in which keys arrive.
+
+    `keys` are those of the codes, `is_found` says which of them `find` was asked for. The table is as large as they
+    need, not all rows, so that it fits the processor's cache; it is at most half full, so that a lookup ends after a
+    slot or two.
+    """
+
+    def __init__(self) -> None:
+        self.keys, self.is_found = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.bool_)
+        self._set_slots(1024)
+
+    def learn(self, keys: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Look up or assign the code of each key; returns the codes, and the rows of new keys."""
+        keys = read_only(keys)
+        codes, new = np.empty(len(keys), dtype=np.int32), np.empty(len(keys), dtype=np.int64)
+        known, row, found = len(self.keys), 0, 0
+        while row < len(keys):
+            row, found = _learn(keys, row, known, found, codes, new, self._slot_keys, self._slot_codes)
+            if 2 * (known + found) >= len(self._slot_keys):
+                self._grow(np.concatenate([self.keys, keys[new[:found]]]))
+        new = new[:found].copy()
+        self.keys = np.concatenate([self.keys, keys[new]])
+        self.is_found = np.concatenate([self.is_found, np.zeros(found, dtype=np.bool_)])
+        return codes, new
+
+    def _set_slots(self, size: int) -> None:
+        self._slot_keys, self._slot_codes = np.zeros(size, dtype=np.uint64), np.full(size, -1, dtype=np.int32)
+
+    def _grow(self, keys: NDArray[np.uint64]) -> None:
+        self._set_slots(4 * len(self._slot_keys))
+        codes, new = np.empty(len(keys), dtype=np.int32), np.empty(len(keys), dtype=np.int64)
+        _learn(read_only(keys), 0, 0, 0, codes, new, self._slot_keys, self._slot_codes)
+
+    def find(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """The code of each key, -1 for an unknown one."""
+        return _find(read_only(keys), self._slot_keys, self._slot_codes, self.is_found)
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """A read-only view, whether copied or not: numba would compile its functions for both kinds."""
+    array = array.view()
+    array.flags.writeable = False
+    return array
+
+
+@nb.njit(inline="always")
+def _slot_of(key: np.uint64, slot_keys: NDArray[np.uint64], slot_codes: NDArray[np.int32]) -> np.uint64:
+    """The slot of a key, or the empty one where it belongs."""
+    mask = np.uint64(len(slot_keys) - 1)
+    slot = key & mask
+    while slot_codes[slot] >= 0 and slot_keys[slot] != key:
+        slot = (slot + np.uint64(1)) & mask
+    return slot
+
+
+@compiled
+def _learn(
+    keys: NDArray[np.uint64],
+    start: int,
+    known: int,
+    found: int,
+    codes: NDArray[np.int32],
+    new: NDArray[np.int64],
+    slot_keys: NDArray[np.uint64],
+    slot_codes: NDArray[np.int32],
+) -> tuple[int, int]:
+    """Code the keys from the row `start` until the table is half full; returns the next row, and all keys found."""
+    for row in range(start, len(keys)):
+        if 2 * (known + found) >= len(slot_keys):
+            return row, found
+        slot = _slot_of(keys[row], slot_keys, slot_codes)
+        if slot_codes[slot] < 0:
+            slot_keys[slot], slot_codes[slot], new[found] = keys[row], known + found, row
+            found += 1
+        codes[row] = slot_codes[slot]
+    return len(keys), found
+
+
+@compiled
+def _find(
+    keys: NDArray[np.uint64],
+    slot_keys: NDArray[np.uint64],
+    slot_codes: NDArray[np.int32],
+    is_found: NDArray[np.bool_],
+) -> NDArray[np.int32]:
+    codes = np.empty(len(keys), dtype=np.int32)
+    for row in range(len(keys)):
+        code = slot_codes[_slot_of(keys[row], slot_keys, slot_codes)]
+        codes[row] = code
+        if code >= 0:
+            is_found[code] = True
+    return codes

@@ -29,7 +29,7 @@ def test_a_code_is_the_place_of_the_id_among_the_distinct_ones(ids: list[str]) -
 
 
 @given(ids=IDS)
-def test_ids_of_one_key_are_told_apart(ids: list[str]) -> None:
+def test_ids_with_the_same_key_get_different_codes(ids: list[str]) -> None:
     codes, firsts = _number(*text_buffers(pl.Series(ids, dtype=pl.String)), np.full(len(ids), 7, dtype=np.uint64))
     assert [ids[firsts[code]] for code in codes] == ids
     assert len(firsts) == len(set(ids))
