@@ -44,11 +44,7 @@ class WrittenTables:
 
 
 def write_tables(
-    store: ObjectStore,
-    tables: BatchDataset,
-    built: BuiltTables | None,
-    *,
-    approve: Callable[[WrittenFiles], None],
+    store: ObjectStore, tables: BatchDataset, built: BuiltTables | None, *, approve: Callable[[WrittenFiles], None]
 ) -> WrittenTables:
     """Write a dataset, which supersedes an earlier one.
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.interactions.tables import TABLES
+from gata_assets.tables.columns.arrays import Bools, Float32s, Int32s, UInt64s
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, given_of_arrow, numbers_as_arrow, numbers_of_arrow
 from gata_assets.tables.columns.dictionaries import decoded
 from gata_assets.tables.columns.id_encoding import CodedIds, code_ids, order_by, places_of
@@ -96,7 +97,7 @@ def curate_interactions(rows: pa.Table, days: Sequence[date]) -> dict[date, Cura
     return curated
 
 
-def _order(by: Sequence[NDArray[Any]]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _order(by: Sequence[NDArray[Any]]) -> tuple[Int32s, Int32s]:
     """The row indices ordered by these columns of numbers >= 0: of distinct rows, and of rows that repeat another."""
     order = np.arange(len(by[0]), dtype=np.int32)
     for numbers in reversed(by):
@@ -111,7 +112,7 @@ def _order(by: Sequence[NDArray[Any]]) -> tuple[NDArray[np.int32], NDArray[np.in
     return order[~repeats], order[repeats]
 
 
-def _ids_of_day(known: CodedIds, codes: NDArray[np.int32], kind: str) -> tuple[pa.Array, pa.Array, pa.Table]:
+def _ids_of_day(known: CodedIds, codes: Int32s, kind: str) -> tuple[pa.Array, pa.Array, pa.Table]:
     """The ids and keys of a day's rows as dictionaries, and the distinct ones as a table."""
     places, local = places_of(codes, len(known.keys))
     ids, keys = _as_arrow(known.ids.gather(places)), numbers_as_arrow(known.keys[places])
@@ -132,14 +133,14 @@ def _as_arrow(texts: pl.Series) -> pa.Array:
     return texts.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
-def _ratings(rows: pa.Table) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _ratings(rows: pa.Table) -> tuple[Float32s, Bools]:
     if not _has_values(rows, "rating"):
         return np.zeros(len(rows), dtype=np.float32), np.zeros(len(rows), dtype=np.bool_)
     column = rows["rating"].combine_chunks()
     return numbers_of_arrow(column, np.float32), given_of_arrow(column)
 
 
-def _in_order(numbers: NDArray[np.float32]) -> NDArray[np.uint64]:
+def _in_order(numbers: Float32s) -> UInt64s:
     """Unsigned integers in the same order as these numbers."""
     bits = numbers.view(np.uint32)
     return np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31)).astype(np.uint64)

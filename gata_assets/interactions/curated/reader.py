@@ -138,11 +138,7 @@ def _read_manifest(store: ObjectStore, folder: str, asset: str) -> Manifest:
 
 
 def _read_days(
-    places: TenantLayout,
-    days: Mapping[date, Manifest],
-    window: Window,
-    store: ObjectStore,
-    fetchers: Executor,
+    places: TenantLayout, days: Mapping[date, Manifest], window: Window, store: ObjectStore, fetchers: Executor
 ) -> EventsOfDays:
     first, last = min(days), max(days)
     start_at = datetime(first.year, first.month, first.day, tzinfo=UTC)
@@ -198,6 +194,5 @@ def _missing(store: ObjectStore, key: str, asset: str) -> ObjectNotFoundError:
 def damaged(store: ObjectStore, key: str, asset: str) -> DamagedTableError:
     """The error for a file that differs from its manifest."""
     return DamagedTableError(
-        f"{store.uri(key)} is damaged, incomplete, or not what its manifest says: materialize `{asset}` again.",
-        key=key,
+        f"{store.uri(key)} is damaged, incomplete, or not what its manifest says: materialize `{asset}` again.", key=key
     )

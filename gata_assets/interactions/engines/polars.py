@@ -127,10 +127,7 @@ def item_source(items: pa.Table) -> TableSource:
 
 def row_sources(rows: SampledRows, joined: JoinedRows) -> dict[str, TableSource]:
     """Training rows, prepared for writing."""
-    return {
-        NEGATIVE_SAMPLES: row_source(rows, rows.table),
-        WITH_FEATURES: row_source(rows, joined.table),
-    }
+    return {NEGATIVE_SAMPLES: row_source(rows, rows.table), WITH_FEATURES: row_source(rows, joined.table)}
 
 
 def row_source(

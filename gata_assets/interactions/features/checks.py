@@ -13,6 +13,7 @@ from gata_assets.interactions.features.tables import FeatureTables
 from gata_assets.interactions.rules import RECENT_INTERACTIONS, InteractionType
 from gata_assets.interactions.tables import SPECS
 from gata_assets.tables.arrow_checks import check_arrow_tables
+from gata_assets.tables.columns.arrays import Int64s
 from gata_assets.tables.outcomes import Outcome
 
 FEATURES_MATCH_THE_EVENTS = "features_match_the_events"
@@ -150,7 +151,7 @@ def _equal(rule: str, found: int, expected: int, unit: str = "rows") -> Outcome:
     return Outcome(rule, failed=abs(found - expected), checked=expected, advice=_BUG, unit=unit)
 
 
-def _equal_instants(rule: str, found: NDArray[np.int64], expected: pa.ChunkedArray) -> Outcome:
+def _equal_instants(rule: str, found: Int64s, expected: pa.ChunkedArray) -> Outcome:
     expected_micros = expected.cast(pa.int64()).to_numpy()
     rows = min(len(found), len(expected_micros))
     differing = int((found[:rows] != expected_micros[:rows]).sum()) + abs(len(found) - len(expected_micros))

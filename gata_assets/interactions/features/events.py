@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.rules import InteractionType
+from gata_assets.tables.columns.arrays import Float32s, Int32s, Int64s, UInt8s, UInt64s
 from gata_assets.tables.columns.id_encoding import KeyTable, read_only
 from gata_assets.tables.columns.jit import compiled
 
@@ -26,7 +27,7 @@ class Ids:
     """A table's distinct ids (String, ascending) and their hashes; a code is an index into them."""
 
     ids: pl.Series
-    keys: NDArray[np.uint64]
+    keys: UInt64s
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -40,11 +41,11 @@ class EventTable:
     `type_code` is InteractionType's code, `rating` is NaN if missing.
     """
 
-    user: NDArray[np.int32]
-    item: NDArray[np.int32]
-    timestamp: NDArray[np.int64]
-    type_code: NDArray[np.uint8]
-    rating: NDArray[np.float32]
+    user: Int32s
+    item: Int32s
+    timestamp: Int64s
+    type_code: UInt8s
+    rating: Float32s
     users: Ids
     items: Ids
 
@@ -76,11 +77,11 @@ class EventCoder:
 
     def __init__(self) -> None:
         self._users, self._items = _IdCoder("user"), _IdCoder("item")
-        self._user: list[NDArray[np.int32]] = []
-        self._item: list[NDArray[np.int32]] = []
-        self._timestamp: list[NDArray[np.int64]] = []
-        self._type_code: list[NDArray[np.uint8]] = []
-        self._rating: list[NDArray[np.float32]] = []
+        self._user: list[Int32s] = []
+        self._item: list[Int32s] = []
+        self._timestamp: list[Int64s] = []
+        self._type_code: list[UInt8s] = []
+        self._rating: list[Float32s] = []
         self._last_at = np.iinfo(np.int64).min
 
     def add(self, events: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame) -> None:
@@ -125,7 +126,7 @@ class EventCoder:
             items=items,
         )
 
-    def _require_order(self, timestamp: NDArray[np.int64]) -> None:
+    def _require_order(self, timestamp: Int64s) -> None:
         disordered = int((timestamp[1:] < timestamp[:-1]).sum()) + int(timestamp[0] < self._last_at)
         if disordered:
             raise DataRuleError(
@@ -156,7 +157,7 @@ class _IdCoder:
                 "each pair."
             )
 
-    def codes(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
+    def codes(self, keys: UInt64s) -> Int32s:
         """The code of each key."""
         codes = self._table.find(keys)
         unknown = int((codes < 0).sum())
@@ -167,7 +168,7 @@ class _IdCoder:
             )
         return codes
 
-    def in_order(self, *, only_used: bool) -> tuple[Ids, NDArray[np.int32]]:
+    def in_order(self, *, only_used: bool) -> tuple[Ids, Int32s]:
         """Sort the ids; returns them, and the new code of each old code."""
         order = self._ids.arg_sort().to_numpy()
         if only_used:
@@ -181,7 +182,7 @@ def _column(values: pl.Series) -> NDArray[Any]:
     return read_only(values.to_numpy())
 
 
-def _recoded(pieces: list[NDArray[np.int32]], new_codes: NDArray[np.int32]) -> NDArray[np.int32]:
+def _recoded(pieces: list[Int32s], new_codes: Int32s) -> Int32s:
     """Concatenate the pieces with new codes, freeing each piece once it is copied."""
     codes = np.empty(sum(len(piece) for piece in pieces), dtype=np.int32)
     at = 0
@@ -200,7 +201,7 @@ def _joined(pieces: list[NDArray[Scalar]], dtype: type[Scalar]) -> NDArray[Scala
 
 
 @compiled
-def renumber(codes: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+def renumber(codes: Int32s, count: int) -> Int64s:
     """Renumber codes in place so that those that occur are 0, 1, 2, … in their order; returns the old codes."""
     number = np.full(count, -1, dtype=np.int32)
     for row in range(len(codes)):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numba as nb
 import numpy as np
-from numpy.typing import NDArray
 
+from gata_assets.tables.columns.arrays import Float32s, Float64s, Int32s, Int64s, UInt8s, UInt32s
 from gata_assets.tables.columns.jit import compiled
 
 _MICROSECONDS_PER_DAY = 86_400_000_000
@@ -21,12 +21,8 @@ WIDTH = 8
 
 @compiled
 def count_by_user(
-    user: NDArray[np.int32],
-    timestamp: NDArray[np.int64],
-    type_code: NDArray[np.uint8],
-    rating: NDArray[np.float32],
-    users: int,
-) -> tuple[NDArray[np.uint32], NDArray[np.float64], NDArray[np.int64]]:
+    user: Int32s, timestamp: Int64s, type_code: UInt8s, rating: Float32s, users: int
+) -> tuple[UInt32s, Float64s, Int64s]:
     """Aggregate each user's interactions, given in order of time.
 
     Returns:
@@ -51,9 +47,7 @@ def count_by_user(
 
 
 @compiled
-def count_by_item(
-    item: NDArray[np.int32], type_code: NDArray[np.uint8], rating: NDArray[np.float32], items: int
-) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:
+def count_by_item(item: Int32s, type_code: UInt8s, rating: Float32s, items: int) -> tuple[UInt32s, Float64s]:
     """Aggregate each item's interactions: counts (`WIDTH` columns, DAYS is 0) and sums of ratings, by item code."""
     counts = np.zeros((items, WIDTH), dtype=np.uint32)
     ratings = np.zeros(items, dtype=np.float64)
@@ -67,7 +61,7 @@ def count_by_item(
 
 
 @compiled
-def group_by_user(user: NDArray[np.int32], totals: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+def group_by_user(user: Int32s, totals: UInt32s) -> tuple[Int64s, UInt32s]:
     """Group rows by user, in their order: `rows[offsets[u]:offsets[u + 1]]` are the rows of user `u`."""
     offsets = np.zeros(len(totals) + 1, dtype=np.int64)
     for code in range(len(totals)):
@@ -81,9 +75,7 @@ def group_by_user(user: NDArray[np.int32], totals: NDArray[np.uint32]) -> tuple[
 
 
 @compiled
-def count_distinct(
-    offsets: NDArray[np.int64], rows: NDArray[np.uint32], item: NDArray[np.int32], items: int
-) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+def count_distinct(offsets: Int64s, rows: UInt32s, item: Int32s, items: int) -> tuple[UInt32s, UInt32s]:
     """Count each user's distinct items and each item's distinct users, given rows grouped by user."""
     items_by_user = np.zeros(len(offsets) - 1, dtype=np.uint32)
     users_by_item = np.zeros(items, dtype=np.uint32)
@@ -100,14 +92,8 @@ def count_distinct(
 
 @compiled
 def choose_recent(
-    offsets: NDArray[np.int64],
-    rows: NDArray[np.uint32],
-    timestamp: NDArray[np.int64],
-    item: NDArray[np.int32],
-    type_code: NDArray[np.uint8],
-    rating: NDArray[np.float32],
-    limit: int,
-) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    offsets: Int64s, rows: UInt32s, timestamp: Int64s, item: Int32s, type_code: UInt8s, rating: Float32s, limit: int
+) -> tuple[Int64s, UInt32s]:
     """Choose each user's latest `limit` interactions, newest first, ties by item, type and higher rating.
 
     Takes the offsets and rows of `group_by_user`, in order of time, and returns the chosen ones in the same form.
@@ -141,9 +127,7 @@ def choose_recent(
 
 
 @nb.njit(inline="always")
-def _comes_first(
-    row: int, other: int, item: NDArray[np.int32], type_code: NDArray[np.uint8], rating: NDArray[np.float32]
-) -> bool:
+def _comes_first(row: int, other: int, item: Int32s, type_code: UInt8s, rating: Float32s) -> bool:
     if item[row] != item[other]:
         return bool(item[row] < item[other])
     if type_code[row] != type_code[other]:

@@ -19,6 +19,7 @@ from gata_assets.interactions.features import kernel
 from gata_assets.interactions.features.events import EventTable, Ids
 from gata_assets.interactions.features.items import look_up_items
 from gata_assets.interactions.rules import RECENT_INTERACTIONS, InteractionType
+from gata_assets.tables.columns.arrays import Float64s, Int32s, Int64s, UInt32s
 
 # By InteractionType: view, click, purchase, like, add_to_cart, dislike.
 ENGAGEMENT_WEIGHTS = np.array([1, 2, 5, 3, 4, 0], dtype=np.uint64)
@@ -44,9 +45,9 @@ class ItemCounts:
     """
 
     items: Ids
-    counts: NDArray[np.uint32]
-    ratings: NDArray[np.float64]
-    unique_users: NDArray[np.uint32]
+    counts: UInt32s
+    ratings: Float64s
+    unique_users: UInt32s
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,11 @@ def make_user_tables(events: EventTable) -> UserTables:
 
 def _user_features(
     users: Ids,
-    counts: NDArray[np.uint32],
-    totals: NDArray[np.uint32],
-    unique_items: NDArray[np.uint32],
-    ratings: NDArray[np.float64],
-    last_at: NDArray[np.int64],
+    counts: UInt32s,
+    totals: UInt32s,
+    unique_items: UInt32s,
+    ratings: Float64s,
+    last_at: Int64s,
     recent_items: pa.Array,
 ) -> pa.Table:
     days = counts[:, kernel.DAYS]
@@ -160,9 +161,7 @@ def make_item_features(item_counts: ItemCounts, catalog: pl.DataFrame, *, before
     )
 
 
-def _recent_interactions(
-    events: EventTable, ends: NDArray[np.int64], recent: NDArray[np.uint32], items: pa.DictionaryArray
-) -> pa.Table:
+def _recent_interactions(events: EventTable, ends: Int64s, recent: UInt32s, items: pa.DictionaryArray) -> pa.Table:
     lengths = np.diff(ends)
     types = pa.array([kind.value for kind in InteractionType], pa.large_string())
     rating = events.rating[recent]
@@ -184,16 +183,16 @@ def ratio(numerators: NDArray[np.generic], denominators: NDArray[np.generic]) ->
     return pa.array(numerators.astype(np.float64) / np.where(is_zero, 1, denominators), mask=is_zero)
 
 
-def encoded(codes: NDArray[np.int32], ids: Ids) -> pa.DictionaryArray:
+def encoded(codes: Int32s, ids: Ids) -> pa.DictionaryArray:
     """A dictionary column of ids, given their codes."""
     return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), ids.ids.to_arrow())
 
 
-def list_array(offsets: NDArray[np.int64], values: pa.Array) -> pa.ListArray:
+def list_array(offsets: Int64s, values: pa.Array) -> pa.ListArray:
     """A list column over consecutive `values`; `offsets` has one element more than there are lists."""
     return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values)
 
 
-def _copy(column: NDArray[np.uint32]) -> NDArray[np.uint32]:
+def _copy(column: UInt32s) -> UInt32s:
     # Arrow requires contiguous columns.
     return np.ascontiguousarray(column)

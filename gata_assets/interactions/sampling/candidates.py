@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gata_assets.interactions.rules import SamplingRules, SamplingStrategy
+from gata_assets.tables.columns.arrays import Bools, Float64s, Int32s, Int64s, UInt64s
 from gata_assets.tables.columns.jit import compiled
 
 
@@ -23,8 +23,8 @@ class AliasTable:
     generating random numbers with a given distribution", IEEE Transactions on Software Engineering 17(9), 1991.
     """
 
-    thresholds: NDArray[np.uint64]
-    aliases: NDArray[np.int32]
+    thresholds: UInt64s
+    aliases: Int32s
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,17 @@ class Candidates:
     otherwise the number of candidates.
     """
 
-    items: NDArray[np.int32]
-    place: NDArray[np.int32]
+    items: Int32s
+    place: Int32s
     total_weight: float
-    weights: NDArray[np.float64] | None = None
+    weights: Float64s | None = None
     table: AliasTable | None = None
 
     def __len__(self) -> int:
         return len(self.items)
 
 
-def choose_candidates(
-    is_available: NDArray[np.bool_], interactions: NDArray[np.int64], rules: SamplingRules
-) -> Candidates:
+def choose_candidates(is_available: Bools, interactions: Int64s, rules: SamplingRules) -> Candidates:
     """Choose the items that can be drawn, and their weights: (interactions + 1) ** power by popularity, else equal.
 
     Args:
@@ -66,9 +64,7 @@ def choose_candidates(
 
 
 @compiled
-def _build_alias_table(
-    weights: NDArray[np.float64],
-) -> tuple[float, NDArray[np.uint64], NDArray[np.int32]]:
+def _build_alias_table(weights: Float64s) -> tuple[float, UInt64s, Int32s]:
     count = len(weights)
     total = 0.0  # summed in order, since NumPy's summation order differs between processors
     for place in range(count):

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import SamplingRules
@@ -15,6 +14,7 @@ from gata_assets.interactions.sampling.evidence import Evidence, expected_draws,
 from gata_assets.interactions.sampling.samples import SampledRows
 from gata_assets.interactions.tables import SPECS
 from gata_assets.tables.arrow_checks import check_arrow_tables
+from gata_assets.tables.columns.arrays import Bools, Float64s, Int64s
 from gata_assets.tables.outcomes import Outcome
 
 NEGATIVES_WERE_NEVER_INTERACTED = "negatives_were_never_interacted"
@@ -29,7 +29,7 @@ def check_negative_samples(
     rows: SampledRows,
     *,
     first: int,
-    is_available: NDArray[np.bool_],
+    is_available: Bools,
     rules: SamplingRules,
     end: int,
     threads: int,
@@ -63,9 +63,7 @@ def split_rows(rows: SampledRows) -> Iterator[pa.Table]:
         yield rows.table(*bounds)
 
 
-def check_samples(
-    evidence: Evidence, weights: NDArray[np.float64], *, reported_shortfall: int
-) -> dict[str, list[Outcome]]:
+def check_samples(evidence: Evidence, weights: Float64s, *, reported_shortfall: int) -> dict[str, list[Outcome]]:
     """Check the evidence of all rows.
 
     Args:
@@ -88,7 +86,7 @@ def check_samples(
             ),
         ],
         NO_NEGATIVE_TWICE: [
-            Outcome("no user has a repeated negative", evidence.negatives_repeated, negatives, SAMPLING_BUG),
+            Outcome("no user has a repeated negative", evidence.negatives_repeated, negatives, SAMPLING_BUG)
         ],
         RATIO_IS_KEPT_OR_COUNTED_SHORT: [
             Outcome(
@@ -112,7 +110,7 @@ def check_samples(
     }
 
 
-def check_times(timestamps: Iterable[NDArray[np.int64]], end: int, evidence: Evidence) -> list[Outcome]:
+def check_times(timestamps: Iterable[Int64s], end: int, evidence: Evidence) -> list[Outcome]:
     """No interaction is at or after `end` (microseconds since 1970); no negative became available only later."""
     events = late = 0
     for piece in timestamps:

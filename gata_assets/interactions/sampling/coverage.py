@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gata_assets.tables.columns.arrays import Float64s, Int64s
 from gata_assets.tables.outcomes import Outcome
 
 # Of batches with valid rows.
@@ -16,7 +16,7 @@ _MIN_DRAWS = 100.0
 SAMPLING_BUG = "This is a bug in the sampling; please report it."
 
 
-def check_coverage(drawn: NDArray[np.int64], expected: NDArray[np.float64]) -> Outcome:
+def check_coverage(drawn: Int64s, expected: Float64s) -> Outcome:
     """Compare draws with their expected number, in parts of the catalog that are contiguous by item_id.
 
     Valid rows fail in at most one of 10^9 batches. Fewer than 200 draws are not tested.
@@ -36,7 +36,7 @@ def check_coverage(drawn: NDArray[np.int64], expected: NDArray[np.float64]) -> O
     return Outcome(rule, misplaced if chdtrc(parts - 1, statistic) < _FALSE_POSITIVE_RATE else 0, draws, SAMPLING_BUG)
 
 
-def measure_coverage(drawn: NDArray[np.int64], expected: NDArray[np.float64]) -> tuple[float, int, int]:
+def measure_coverage(drawn: Int64s, expected: Float64s) -> tuple[float, int, int]:
     """Pearson's chi-square over up to 100 parts with about equally many expected draws.
 
     Expectations are conditional on the previous draws, so the differences are a martingale whose covariance is at most
@@ -55,7 +55,7 @@ def measure_coverage(drawn: NDArray[np.int64], expected: NDArray[np.float64]) ->
     return float((differences**2 / expected_by_part).sum()), len(starts), misplaced
 
 
-def _divide(expected: NDArray[np.float64]) -> list[int]:
+def _divide(expected: Float64s) -> list[int]:
     """The first items of contiguous parts, each with an equal share of the expected draws, or a single larger item."""
     sums = np.cumsum(expected)
     total = float(sums[-1]) if len(sums) else 0.0

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import SamplingRules, SamplingStrategy
 from gata_assets.interactions.sampling.samples import RowColumns, SampledRows
+from gata_assets.tables.columns.arrays import Bools, Float32s, Float64s, Int32s, Int64s
 from gata_assets.tables.columns.jit import compiled
 
 # Draws are tested while at least this share of the weights is left: smaller sums have too little precision.
@@ -40,16 +40,14 @@ class Evidence:
     users_off_ratio: int
     shortfall: int
     chances: float
-    drawn: NDArray[np.int64]
-    withheld: NDArray[np.float64]
+    drawn: Int64s
+    withheld: Float64s
 
     def __add__(self, other: Evidence) -> Evidence:
         return Evidence(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
 
-def weigh_items(
-    interactions: NDArray[np.int64], is_available: NDArray[np.bool_], rules: SamplingRules
-) -> NDArray[np.float64]:
+def weigh_items(interactions: Int64s, is_available: Bools, rules: SamplingRules) -> Float64s:
     """The weight of each item (by code) in draws, 0 if it was not available."""
     by_popularity = rules.strategy is SamplingStrategy.POPULARITY
     weights = (interactions + 1.0) ** rules.power if by_popularity else np.ones(len(interactions))
@@ -57,13 +55,7 @@ def weigh_items(
 
 
 def gather_evidence(
-    events: EventTable,
-    rows: SampledRows,
-    *,
-    first: int,
-    is_available: NDArray[np.bool_],
-    rules: SamplingRules,
-    threads: int = 1,
+    events: EventTable, rows: SampledRows, *, first: int, is_available: Bools, rules: SamplingRules, threads: int = 1
 ) -> Evidence:
     """Gather the evidence of a batch's rows; the arguments are those of `sample_rows`."""
     weights = weigh_items(np.bincount(events.item[first:], minlength=len(events.items)), is_available, rules)
@@ -80,12 +72,7 @@ def gather_evidence(
 
 
 def count_evidence(
-    columns: RowColumns,
-    users: NDArray[np.int32],
-    starts: NDArray[np.int64],
-    seen: NDArray[np.int32],
-    weights: NDArray[np.float64],
-    ratio: int,
+    columns: RowColumns, users: Int32s, starts: Int64s, seen: Int32s, weights: Float64s, ratio: int
 ) -> Evidence:
     """Count the evidence in the rows of a group of users.
 
@@ -129,7 +116,7 @@ def count_evidence(
     )
 
 
-def expected_draws(evidence: Evidence, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def expected_draws(evidence: Evidence, weights: Float64s) -> Float64s:
     """The expected number of draws of each item (by code), given the previous draws before each draw.
 
     A draw chooses item i with probability w_i / (sum of the weights that its user has neither seen nor drawn). The sum
@@ -140,9 +127,7 @@ def expected_draws(evidence: Evidence, weights: NDArray[np.float64]) -> NDArray[
 
 
 @compiled
-def group_by_user(
-    user: NDArray[np.int32], item: NDArray[np.int32], users: int
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def group_by_user(user: Int32s, item: Int32s, users: int) -> tuple[Int64s, Int32s]:
     """Group items by user, `items[starts[u]:starts[u + 1]]`, from interactions in any order, possibly repeated."""
     ends = np.zeros(users + 1, dtype=np.int64)
     for row in range(len(user)):
@@ -158,19 +143,19 @@ def group_by_user(
 
 @compiled
 def _count(
-    row_user: NDArray[np.int32],
-    row_item: NDArray[np.int32],
-    label: NDArray[np.float32],
-    probability: NDArray[np.float64],
-    users: NDArray[np.int32],
-    starts: NDArray[np.int64],
-    seen: NDArray[np.int32],
-    weights: NDArray[np.float64],
+    row_user: Int32s,
+    row_item: Int32s,
+    label: Float32s,
+    probability: Float64s,
+    users: Int32s,
+    starts: Int64s,
+    seen: Int32s,
+    weights: Float64s,
     ratio: int,
     min_share: float,
-    drawn: NDArray[np.int64],
-    withheld: NDArray[np.float64],
-) -> tuple[NDArray[np.int64], float]:
+    drawn: Int64s,
+    withheld: Float64s,
+) -> tuple[Int64s, float]:
     all_positives = all_negatives = not_seen = was_seen = repeated = not_available = off = off_ratio = shortfall = 0
     chances, total, available = 0.0, 0.0, 0
     for weight in weights:

@@ -12,13 +12,13 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.features.events import renumber
 from gata_assets.interactions.sampling.samples import SampledRows
 from gata_assets.interactions.tables import SPECS
 from gata_assets.tables.arrow_checks import check_arrow_tables
+from gata_assets.tables.columns.arrays import Int32s, Int64s
 from gata_assets.tables.outcomes import Outcome
 
 _USERS = replace(
@@ -83,15 +83,15 @@ def _columns(table: pa.Table) -> Sequence[tuple[str, pa.ChunkedArray]]:
     return list(zip(table.column_names, table.columns, strict=True))
 
 
-def _places(ids: pl.Series, among: pa.ChunkedArray) -> NDArray[np.int64]:
+def _places(ids: pl.Series, among: pa.ChunkedArray) -> Int64s:
     """Each id's index, or -1."""
     values = among.cast(pa.large_string()).combine_chunks()
     found = pc.index_in(ids.to_arrow().cast(pa.large_string()), value_set=values)
-    places: NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype(np.int64)
+    places: Int64s = pc.fill_null(found, -1).to_numpy().astype(np.int64)
     return places
 
 
-def _require_all(kind: str, places: NDArray[np.int64]) -> None:
+def _require_all(kind: str, places: Int64s) -> None:
     missing = int((places < 0).sum())
     if missing:
         raise DataRuleError(
@@ -100,7 +100,7 @@ def _require_all(kind: str, places: NDArray[np.int64]) -> None:
         )
 
 
-def _spread(column: pa.ChunkedArray, codes: NDArray[np.int32]) -> pa.DictionaryArray:
+def _spread(column: pa.ChunkedArray, codes: Int32s) -> pa.DictionaryArray:
     """Each code's value, dictionary-encoded: equal values share an index, which takes fewer bits per row."""
     values = column.combine_chunks().dictionary_encode()
     indices = pc.fill_null(values.indices, -1).to_numpy()[codes]

@@ -12,8 +12,8 @@ import math
 
 import numba as nb
 import numpy as np
-from numpy.typing import NDArray
 
+from gata_assets.tables.columns.arrays import Float64s, Int32s, Int64s, UInt64s
 from gata_assets.tables.columns.jit import compiled
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -51,7 +51,7 @@ def _draw_below(state: np.uint64, bound: np.uint64) -> tuple[np.uint64, np.uint6
 # Places are unsigned when used as indexes: numba then omits the check for negative ones, which took a quarter of the
 # time.
 @nb.njit(inline="always")
-def _mark(taken: NDArray[np.uint64], place: np.uint64) -> bool:
+def _mark(taken: UInt64s, place: np.uint64) -> bool:
     """Set a place's bit; returns whether it was free."""
     before = taken[place >> _WORD]
     after = before | (_ONE << (place & _IN_WORD))
@@ -60,12 +60,12 @@ def _mark(taken: NDArray[np.uint64], place: np.uint64) -> bool:
 
 
 @nb.njit(inline="always")
-def _is_taken(taken: NDArray[np.uint64], place: np.uint64) -> bool:
+def _is_taken(taken: UInt64s, place: np.uint64) -> bool:
     return bool((taken[place >> _WORD] >> (place & _IN_WORD)) & _ONE)
 
 
 @nb.njit(inline="always")
-def _mark_all(taken: NDArray[np.uint64], places: NDArray[np.int32]) -> int:
+def _mark_all(taken: UInt64s, places: Int32s) -> int:
     distinct = 0
     for place in places:
         distinct += int(_mark(taken, np.uint64(place)))
@@ -73,16 +73,14 @@ def _mark_all(taken: NDArray[np.uint64], places: NDArray[np.int32]) -> int:
 
 
 @nb.njit(inline="always")
-def _clear_all(taken: NDArray[np.uint64], places: NDArray[np.int32]) -> None:
+def _clear_all(taken: UInt64s, places: Int32s) -> None:
     # Only the words used: clearing all of them for each user would cost more than the draws.
     for place in places:
         taken[np.uint64(place) >> _WORD] = np.uint64(0)
 
 
 @compiled
-def count_distinct(
-    users: NDArray[np.int64], starts: NDArray[np.int64], seen: NDArray[np.int32], places: int
-) -> NDArray[np.int64]:
+def count_distinct(users: Int64s, starts: Int64s, seen: Int32s, places: int) -> Int64s:
     """Count the distinct places that each of the given users has seen."""
     taken = np.zeros((places + 63) // 64, dtype=np.uint64)
     distinct = np.empty(len(users), dtype=np.int64)
@@ -97,14 +95,14 @@ def count_distinct(
 def draw_uniformly(
     first: int,
     last: int,
-    keys: NDArray[np.uint64],
-    starts: NDArray[np.int64],
-    seen: NDArray[np.int32],
+    keys: UInt64s,
+    starts: Int64s,
+    seen: Int32s,
     seed: np.uint64,
     places: int,
-    out_starts: NDArray[np.int64],
-    out: NDArray[np.int32],
-    unseen_weight: NDArray[np.float64],
+    out_starts: Int64s,
+    out: Int32s,
+    unseen_weight: Float64s,
 ) -> None:
     """Draw unseen places for the users `[first, last)` into `out`, each equally likely.
 
@@ -139,9 +137,7 @@ def draw_uniformly(
 
 
 @nb.njit(inline="always")
-def _shuffle_rest(
-    taken: NDArray[np.uint64], state: np.uint64, rest: NDArray[np.int32], drawn: NDArray[np.int32]
-) -> None:
+def _shuffle_rest(taken: UInt64s, state: np.uint64, rest: Int32s, drawn: Int32s) -> None:
     """Enumerate the free places and draw from them (Fisher–Yates)."""
     left = 0
     for place in range(len(rest)):
@@ -159,17 +155,17 @@ def _shuffle_rest(
 def draw_by_weight(
     first: int,
     last: int,
-    keys: NDArray[np.uint64],
-    starts: NDArray[np.int64],
-    seen: NDArray[np.int32],
+    keys: UInt64s,
+    starts: Int64s,
+    seen: Int32s,
     seed: np.uint64,
-    weights: NDArray[np.float64],
+    weights: Float64s,
     total: float,
-    thresholds: NDArray[np.uint64],
-    aliases: NDArray[np.int32],
-    out_starts: NDArray[np.int64],
-    out: NDArray[np.int32],
-    unseen_weight: NDArray[np.float64],
+    thresholds: UInt64s,
+    aliases: Int32s,
+    out_starts: Int64s,
+    out: Int32s,
+    unseen_weight: Float64s,
 ) -> None:
     """Draw unseen places for the users `[first, last)` into `out`, successively in proportion to the remaining weights.
 
@@ -202,7 +198,7 @@ def draw_by_weight(
 
 
 @nb.njit(inline="always")
-def _sum_distinct(weights: NDArray[np.float64], ascending: NDArray[np.int32]) -> float:
+def _sum_distinct(weights: Float64s, ascending: Int32s) -> float:
     total, before = 0.0, np.int32(-1)
     for place in ascending:
         if place != before:
@@ -212,7 +208,7 @@ def _sum_distinct(weights: NDArray[np.float64], ascending: NDArray[np.int32]) ->
 
 
 @nb.njit(inline="always")
-def _sum_free(weights: NDArray[np.float64], taken: NDArray[np.uint64]) -> float:
+def _sum_free(weights: Float64s, taken: UInt64s) -> float:
     total = 0.0
     for place in range(len(weights)):
         if not _is_taken(taken, np.uint64(place)):
@@ -221,9 +217,7 @@ def _sum_free(weights: NDArray[np.float64], taken: NDArray[np.uint64]) -> float:
 
 
 @compiled
-def _race(
-    taken: NDArray[np.uint64], weights: NDArray[np.float64], start: np.uint64, winners: NDArray[np.int32]
-) -> None:
+def _race(taken: UInt64s, weights: Float64s, start: np.uint64, winners: Int32s) -> None:
     """Choose the free places with the smallest exponential times, ascending; a place's rate is its weight.
 
     A place's time depends only on the user's stream and the place. The order is that of successive draws, and takes one
@@ -254,12 +248,12 @@ def _race(
 
 
 @nb.njit(inline="always")
-def _is_later(times: NDArray[np.float64], places: NDArray[np.int32], at: int, other: int) -> bool:
+def _is_later(times: Float64s, places: Int32s, at: int, other: int) -> bool:
     return bool(times[at] > times[other] or (times[at] == times[other] and places[at] > places[other]))
 
 
 @compiled
-def _rise(times: NDArray[np.float64], places: NDArray[np.int32], at: int) -> None:
+def _rise(times: Float64s, places: Int32s, at: int) -> None:
     while at > 0 and _is_later(times, places, at, (at - 1) // 2):
         above = (at - 1) // 2
         times[at], times[above] = times[above], times[at]
@@ -268,7 +262,7 @@ def _rise(times: NDArray[np.float64], places: NDArray[np.int32], at: int) -> Non
 
 
 @compiled
-def _sink(times: NDArray[np.float64], places: NDArray[np.int32], size: int) -> None:
+def _sink(times: Float64s, places: Int32s, size: int) -> None:
     at = 0
     while 2 * at + 1 < size:
         below = 2 * at + 1

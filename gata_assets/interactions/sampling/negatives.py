@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling import kernel
 from gata_assets.interactions.sampling.candidates import Candidates
+from gata_assets.tables.columns.arrays import Float64s, Int32s, Int64s, UInt64s
 from gata_assets.tables.columns.jit import compiled
 
 # User ranges per thread: few enough to cost nothing, enough that no thread waits long for another.
@@ -30,10 +30,10 @@ class UserHistories:
     are the user keys, `wanted` the counts.
     """
 
-    keys: NDArray[np.uint64]
-    starts: NDArray[np.int64]
-    seen: NDArray[np.int32]
-    wanted: NDArray[np.int64]
+    keys: UInt64s
+    starts: Int64s
+    seen: Int32s
+    wanted: Int64s
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -47,22 +47,17 @@ class Negatives:
     items than wanted gets all of them; `shortfall` counts the missing ones.
     """
 
-    starts: NDArray[np.int64]
-    places: NDArray[np.int32]
-    unseen_weight: NDArray[np.float64]
-    shortfall: NDArray[np.int64]
+    starts: Int64s
+    places: Int32s
+    unseen_weight: Float64s
+    shortfall: Int64s
 
     def __len__(self) -> int:
         return len(self.places)
 
 
 def gather_histories(
-    user: NDArray[np.int32],
-    item: NDArray[np.int32],
-    candidates: Candidates,
-    *,
-    keys: NDArray[np.uint64],
-    wanted: NDArray[np.int64],
+    user: Int32s, item: Int32s, candidates: Candidates, *, keys: UInt64s, wanted: Int64s
 ) -> UserHistories:
     """Group interactions, in any order, by user.
 
@@ -83,9 +78,7 @@ def gather_histories(
 
 
 @compiled
-def _gather(
-    user: NDArray[np.int32], item: NDArray[np.int32], place: NDArray[np.int32], users: int
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def _gather(user: Int32s, item: Int32s, place: Int32s, users: int) -> tuple[Int64s, Int32s]:
     starts = np.zeros(users + 1, dtype=np.int64)
     for row in range(len(user)):
         if user[row] >= 0 and place[item[row]] >= 0:
@@ -140,7 +133,7 @@ def sample_negatives(
     return Negatives(starts, out, unseen_weight, users.wanted - counts)
 
 
-def split_evenly(starts: NDArray[np.int64], parts: int) -> list[tuple[int, int]]:
+def split_evenly(starts: Int64s, parts: int) -> list[tuple[int, int]]:
     """Split users into ranges `[first, last)` of about equal work; `starts` is ascending, with an element more than
     there are users.
     """

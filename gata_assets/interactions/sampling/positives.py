@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import InteractionType, SamplingRules
+from gata_assets.tables.columns.arrays import Bools, Int32s, Int64s
 from gata_assets.tables.columns.jit import compiled
 
 
@@ -24,9 +24,9 @@ class Positives:
     codes. `left_out_by_minimum` and `left_out_by_maximum` count the pairs removed by the minimums and by the maximum.
     """
 
-    users: NDArray[np.int32]
-    starts: NDArray[np.int64]
-    items: NDArray[np.int32]
+    users: Int32s
+    starts: Int64s
+    items: Int32s
     left_out_by_minimum: int
     left_out_by_maximum: int
 
@@ -57,9 +57,7 @@ def choose_positives(events: EventTable, *, first: int, rules: SamplingRules) ->
     return Positives(users, new_starts, new_items, len(items) - in_core, in_core - len(new_items))
 
 
-def find_below_minimum(
-    user: NDArray[np.int64], item: NDArray[np.int64], rules: SamplingRules
-) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+def find_below_minimum(user: Int64s, item: Int64s, rules: SamplingRules) -> tuple[Int64s, Int64s, int]:
     """Find the users and items that the k-core of distinct pairs does not contain.
 
     Args:
@@ -82,7 +80,7 @@ def find_below_minimum(
 
 
 @compiled
-def _order_ties(timestamp: NDArray[np.int64], user: NDArray[np.int32], item: NDArray[np.int32]) -> None:
+def _order_ties(timestamp: Int64s, user: Int32s, item: Int32s) -> None:
     """Sort events at the same time by item, descending, in place: `_newest_first` reads them from the end."""
     start = 0
     while start < len(timestamp):
@@ -102,9 +100,7 @@ def _order_ties(timestamp: NDArray[np.int64], user: NDArray[np.int32], item: NDA
 
 
 @compiled
-def _newest_first(
-    user: NDArray[np.int32], item: NDArray[np.int32], users: int, items: int
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def _newest_first(user: Int32s, item: Int32s, users: int, items: int) -> tuple[Int64s, Int32s]:
     """Each user's distinct items, the latest first, from pairs in ascending order of time."""
     bounds = np.zeros(users + 1, dtype=np.int64)
     for row in range(len(user)):
@@ -131,9 +127,7 @@ def _newest_first(
 
 
 @compiled
-def _k_core(
-    starts: NDArray[np.int64], item: NDArray[np.int32], items: int, min_per_user: int, min_per_item: int
-) -> NDArray[np.bool_]:
+def _k_core(starts: Int64s, item: Int32s, items: int, min_per_user: int, min_per_item: int) -> Bools:
     """Whether each pair is in the k-core; visits every pair at most twice."""
     users = len(starts) - 1
     # The same pairs grouped by item.
@@ -183,9 +177,7 @@ def _k_core(
 
 
 @compiled
-def _take_newest(
-    starts: NDArray[np.int64], item: NDArray[np.int32], kept: NDArray[np.bool_], limit: int
-) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]]:
+def _take_newest(starts: Int64s, item: Int32s, kept: Bools, limit: int) -> tuple[Int32s, Int64s, Int32s]:
     """The users with a kept pair, the starts of their items, and their first `limit` kept items each."""
     users = len(starts) - 1
     with_rows = np.empty(users, dtype=np.int32)

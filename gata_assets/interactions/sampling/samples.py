@@ -18,6 +18,7 @@ from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling.candidates import Candidates, choose_candidates
 from gata_assets.interactions.sampling.negatives import Negatives, gather_histories, sample_negatives, split_evenly
 from gata_assets.interactions.sampling.positives import Positives, choose_positives
+from gata_assets.tables.columns.arrays import Bools, Float32s, Float64s, Int32s, Int64s
 from gata_assets.tables.columns.jit import compiled
 
 ROWS_PER_GROUP = 1 << 20
@@ -39,10 +40,10 @@ class RowColumns:
     `label` is 1 for a positive and 0 for a negative; `probability` is 0 for a positive.
     """
 
-    user: NDArray[np.int32]
-    item: NDArray[np.int32]
-    label: NDArray[np.float32]
-    probability: NDArray[np.float64]
+    user: Int32s
+    item: Int32s
+    label: Float32s
+    probability: Float64s
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class SampledRows:
         return len(self.positives) + len(self.negatives)
 
     @property
-    def starts(self) -> NDArray[np.int64]:
+    def starts(self) -> Int64s:
         """The index of each user's first row, and the end."""
         return self.positives.starts + self.negatives.starts
 
@@ -126,7 +127,7 @@ class SampledRows:
 
 
 def sample_rows(
-    events: EventTable, *, first: int, is_available: NDArray[np.bool_], rules: SamplingRules, threads: int = 1
+    events: EventTable, *, first: int, is_available: Bools, rules: SamplingRules, threads: int = 1
 ) -> SampledRows:
     """Build a batch's training rows.
 
@@ -165,17 +166,17 @@ def sample_rows(
 def _lay_out(
     first: int,
     last: int,
-    positive_starts: NDArray[np.int64],
-    positives: NDArray[np.int32],
-    negative_starts: NDArray[np.int64],
-    negatives: NDArray[np.int32],
-    items: NDArray[np.int32],
-    weights: NDArray[np.float64],
-    unseen_weight: NDArray[np.float64],
-    user: NDArray[np.int32],
-    item: NDArray[np.int32],
-    label: NDArray[np.float32],
-    probability: NDArray[np.float64],
+    positive_starts: Int64s,
+    positives: Int32s,
+    negative_starts: Int64s,
+    negatives: Int32s,
+    items: Int32s,
+    weights: Float64s,
+    unseen_weight: Float64s,
+    user: Int32s,
+    item: Int32s,
+    label: Float32s,
+    probability: Float64s,
 ) -> None:
     row = 0
     for index in range(first, last):
@@ -190,5 +191,5 @@ def _lay_out(
             row += 1
 
 
-def _dictionary(codes: NDArray[np.int32], ids: Ids, used: NDArray[np.integer]) -> pa.DictionaryArray:
+def _dictionary(codes: Int32s, ids: Ids, used: NDArray[np.integer]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(codes), ids.ids.gather(used).to_arrow().cast(pa.string()))

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from gata_assets.errors import DataRuleError
+from gata_assets.tables.columns.arrays import Int64s, UInt8s, UInt64s
 from gata_assets.tables.columns.arrow_buffers import text_buffers
 from gata_assets.tables.columns.jit import compiled
 
@@ -36,7 +36,7 @@ def hash_ids(ids: pl.Series) -> pl.Series:
 
 
 @compiled
-def hash_texts(ends: NDArray[np.int64], data: NDArray[np.uint8], seed: int) -> NDArray[np.uint64]:
+def hash_texts(ends: Int64s, data: UInt8s, seed: int) -> UInt64s:
     """The hash of each text of `arrow_buffers.text_buffers`; with SEED, its key."""
     keys = np.empty(len(ends) - 1, dtype=np.uint64)
     for row in range(len(keys)):
@@ -50,7 +50,7 @@ def _rotate(value: np.uint64, bits: int) -> np.uint64:
 
 
 @nb.njit(inline="always")
-def _read(data: NDArray[np.uint8], at: int, size: int) -> np.uint64:
+def _read(data: UInt8s, at: int, size: int) -> np.uint64:
     value = np.uint64(0)
     for byte in range(size):
         value |= np.uint64(data[at + byte]) << np.uint64(8 * byte)
@@ -68,7 +68,7 @@ def _merge(accumulated: np.uint64, lane: np.uint64) -> np.uint64:
 
 
 @compiled
-def _hash_one(data: NDArray[np.uint8], start: int, end: int, seed: np.uint64) -> np.uint64:
+def _hash_one(data: UInt8s, start: int, end: int, seed: np.uint64) -> np.uint64:
     at = start
     if end - start >= 32:
         lane_1, lane_2, lane_3, lane_4 = seed + _P1 + _P2, seed + _P2, seed, seed - _P1

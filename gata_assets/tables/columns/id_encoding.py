@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gata_assets.tables.columns.arrays import Bools, Int32s, Int64s, UInt8s, UInt64s
 from gata_assets.tables.columns.arrow_buffers import text_buffers
 from gata_assets.tables.columns.hashing import SEED, hash_texts
 from gata_assets.tables.columns.jit import compiled
@@ -24,9 +25,9 @@ from gata_assets.tables.columns.jit import compiled
 class CodedIds:
     """`codes` has each row's position in `ids` (distinct, ascending by their bytes), whose keys are `keys`."""
 
-    codes: NDArray[np.int32]
+    codes: Int32s
     ids: pl.Series
-    keys: NDArray[np.uint64]
+    keys: UInt64s
 
 
 def code_ids(texts: pl.Series) -> CodedIds:
@@ -42,7 +43,7 @@ def code_ids(texts: pl.Series) -> CodedIds:
     return CodedIds(ranks[codes], distinct.gather(order), keys[firsts[order]])
 
 
-def places_of(codes: NDArray[np.int32], ids: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def places_of(codes: Int32s, ids: int) -> tuple[Int64s, Int32s]:
     """The codes that occur in rows, ascending, and each row's position among them; `ids` is the number of all ids."""
     occurs = np.zeros(ids, dtype=np.bool_)
     occurs[codes] = True
@@ -53,7 +54,7 @@ def places_of(codes: NDArray[np.int32], ids: int) -> tuple[NDArray[np.int64], ND
 
 
 @compiled
-def order_by(order: NDArray[np.int32], numbers: NDArray[np.uint64]) -> NDArray[np.int32]:
+def order_by(order: Int32s, numbers: UInt64s) -> Int32s:
     """Order positions by their numbers; the order of equal numbers is kept.
 
     A radix sort by eleven bits, least significant first: as fast for many equal numbers as for few.
@@ -79,9 +80,7 @@ def order_by(order: NDArray[np.int32], numbers: NDArray[np.uint64]) -> NDArray[n
     return now
 
 
-def _number(
-    ends: NDArray[np.int64], data: NDArray[np.uint8], keys: NDArray[np.uint64]
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def _number(ends: Int64s, data: UInt8s, keys: UInt64s) -> tuple[Int32s, Int64s]:
     """Number texts by first occurrence: the number of each text, and where each number occurs first.
 
     Equal keys do not prove equal texts: where two texts have the same, all are numbered by hashes with other seeds.
@@ -95,9 +94,7 @@ def _number(
 
 
 @compiled
-def _are_texts_of(
-    codes: NDArray[np.int32], firsts: NDArray[np.int64], ends: NDArray[np.int64], data: NDArray[np.uint8]
-) -> bool:
+def _are_texts_of(codes: Int32s, firsts: Int64s, ends: Int64s, data: UInt8s) -> bool:
     """Whether each text equals the first with its number."""
     for row in range(len(codes)):
         first = firsts[codes[row]]
@@ -122,7 +119,7 @@ class KeyTable:
         self.keys, self.is_found = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.bool_)
         self._set_slots(1024)
 
-    def learn(self, keys: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    def learn(self, keys: UInt64s) -> tuple[Int32s, Int64s]:
         """Look up or assign the code of each key; returns the codes, and the rows of new keys."""
         keys = read_only(keys)
         codes, new = np.empty(len(keys), dtype=np.int32), np.empty(len(keys), dtype=np.int64)
@@ -139,12 +136,12 @@ class KeyTable:
     def _set_slots(self, size: int) -> None:
         self._slot_keys, self._slot_codes = np.zeros(size, dtype=np.uint64), np.full(size, -1, dtype=np.int32)
 
-    def _grow(self, keys: NDArray[np.uint64]) -> None:
+    def _grow(self, keys: UInt64s) -> None:
         self._set_slots(4 * len(self._slot_keys))
         codes, new = np.empty(len(keys), dtype=np.int32), np.empty(len(keys), dtype=np.int64)
         _learn(read_only(keys), 0, 0, 0, codes, new, self._slot_keys, self._slot_codes)
 
-    def find(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
+    def find(self, keys: UInt64s) -> Int32s:
         """The code of each key, -1 for an unknown one."""
         return _find(read_only(keys), self._slot_keys, self._slot_codes, self.is_found)
 
@@ -157,7 +154,7 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
 
 
 @nb.njit(inline="always")
-def _slot_of(key: np.uint64, slot_keys: NDArray[np.uint64], slot_codes: NDArray[np.int32]) -> np.uint64:
+def _slot_of(key: np.uint64, slot_keys: UInt64s, slot_codes: Int32s) -> np.uint64:
     """The slot of a key, or the empty one where it belongs."""
     mask = np.uint64(len(slot_keys) - 1)
     slot = key & mask
@@ -168,14 +165,14 @@ def _slot_of(key: np.uint64, slot_keys: NDArray[np.uint64], slot_codes: NDArray[
 
 @compiled
 def _learn(
-    keys: NDArray[np.uint64],
+    keys: UInt64s,
     start: int,
     known: int,
     found: int,
-    codes: NDArray[np.int32],
-    new: NDArray[np.int64],
-    slot_keys: NDArray[np.uint64],
-    slot_codes: NDArray[np.int32],
+    codes: Int32s,
+    new: Int64s,
+    slot_keys: UInt64s,
+    slot_codes: Int32s,
 ) -> tuple[int, int]:
     """Code the keys from the row `start` until the table is half full; returns the next row, and all keys found."""
     for row in range(start, len(keys)):
@@ -190,12 +187,7 @@ def _learn(
 
 
 @compiled
-def _find(
-    keys: NDArray[np.uint64],
-    slot_keys: NDArray[np.uint64],
-    slot_codes: NDArray[np.int32],
-    is_found: NDArray[np.bool_],
-) -> NDArray[np.int32]:
+def _find(keys: UInt64s, slot_keys: UInt64s, slot_codes: Int32s, is_found: Bools) -> Int32s:
     codes = np.empty(len(keys), dtype=np.int32)
     for row in range(len(keys)):
         code = slot_codes[_slot_of(keys[row], slot_keys, slot_codes)]

@@ -16,29 +16,11 @@ import pyarrow as pa
 from gata_assets.batches import Window
 from gata_assets.interactions.engines.base import RECENT_INTERACTIONS, USER_FEATURES
 from gata_assets.interactions.engines.polars import feature_sources
-from gata_assets.interactions.engines.spark.reports import (
-    report_of,
-)
-from gata_assets.interactions.engines.spark.shuffle import (
-    events_of,
-    ids_frame,
-    in_buckets,
-    to_polars,
-)
-from gata_assets.interactions.engines.spark.survey import (
-    WindowTotals,
-)
-from gata_assets.interactions.engines.spark.task_outputs import (
-    TaskOutput,
-    pack,
-    table_output,
-    unpack,
-)
-from gata_assets.interactions.engines.spark.tasks import (
-    PerPartition,
-    collect_outputs,
-    repartition_by_part,
-)
+from gata_assets.interactions.engines.spark.reports import report_of
+from gata_assets.interactions.engines.spark.shuffle import events_of, ids_frame, in_buckets, to_polars
+from gata_assets.interactions.engines.spark.survey import WindowTotals
+from gata_assets.interactions.engines.spark.task_outputs import TaskOutput, pack, table_output, unpack
+from gata_assets.interactions.engines.spark.tasks import PerPartition, collect_outputs, repartition_by_part
 from gata_assets.interactions.features import kernel as feature_kernel
 from gata_assets.interactions.features.checks import FEATURES_MATCH_THE_EVENTS, check_features
 from gata_assets.interactions.features.events import EventTable, Ids

@@ -13,32 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from gata_assets.interactions.engines.spark.reports import (
-    REPORT,
-    report_of,
-    sum_reports,
-)
-from gata_assets.interactions.engines.spark.shuffle import (
-    events_of,
-    ids_frame,
-    in_buckets,
-    to_polars,
-)
-from gata_assets.interactions.engines.spark.task_outputs import (
-    TaskOutput,
-    pack,
-    unpack,
-)
-from gata_assets.interactions.engines.spark.tasks import (
-    PerPartition,
-    collect_outputs,
-    repartition_by_part,
-)
+from gata_assets.interactions.engines.spark.reports import REPORT, report_of, sum_reports
+from gata_assets.interactions.engines.spark.shuffle import events_of, ids_frame, in_buckets, to_polars
+from gata_assets.interactions.engines.spark.task_outputs import TaskOutput, pack, unpack
+from gata_assets.interactions.engines.spark.tasks import PerPartition, collect_outputs, repartition_by_part
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import SamplingRules, SamplingStrategy
 from gata_assets.interactions.sampling.positives import find_below_minimum
+from gata_assets.tables.columns.arrays import Bools, UInt64s
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -55,7 +38,7 @@ class PositivePairs:
     rows`, the window's interactions by item; it is empty if the strategy does not need them.
     """
 
-    items_below_minimum: NDArray[np.uint64]
+    items_below_minimum: UInt64s
     count: int
     left_out_by_minimum: int
     interactions: pl.DataFrame
@@ -89,7 +72,7 @@ def find_positive_pairs(
     return PositivePairs(below, count, total - count, interactions)
 
 
-def is_positive(events: EventTable, rules: SamplingRules, start: int) -> NDArray[np.bool_]:
+def is_positive(events: EventTable, rules: SamplingRules, start: int) -> Bools:
     """Whether each interaction has a positive type and is in the window."""
     codes = [kind.code for kind in rules.positive_types]
     return np.isin(events.type_code, codes) & (events.timestamp >= start)
@@ -117,7 +100,7 @@ class PairKernel:
                 yield TaskOutput(_INTERACTIONS, bucket, len(piece), pack(piece.to_arrow()), part)
 
 
-def _k_core_on_driver(pairs: DataFrame, rules: SamplingRules) -> tuple[NDArray[np.uint64], int]:
+def _k_core_on_driver(pairs: DataFrame, rules: SamplingRules) -> tuple[UInt64s, int]:
     keys = _keys_of(collect_outputs(pairs))
     _, items, count = find_below_minimum(keys["user_key"].to_numpy(), keys["item_key"].to_numpy(), rules)
     return items.astype(np.uint64, copy=False), count
@@ -127,7 +110,7 @@ def _keys_of(parts: Sequence[TaskOutput]) -> pl.DataFrame:
     return pl.concat([_NO_KEYS, *(to_polars(table) for part in parts for table in unpack(part.content))])
 
 
-def _k_core_by_rounds(pairs: DataFrame, rules: SamplingRules, buckets: int) -> tuple[NDArray[np.uint64], int]:
+def _k_core_by_rounds(pairs: DataFrame, rules: SamplingRules, buckets: int) -> tuple[UInt64s, int]:
     """Find the items below the minimum in rounds; the round that finds no new item is the last."""
     below = np.empty(0, dtype=np.uint64)
     while True:
@@ -150,7 +133,7 @@ class FilterRound:
     """
 
     rules: SamplingRules
-    below: NDArray[np.uint64]
+    below: UInt64s
     buckets: int
 
     def __call__(self, parts: Sequence[TaskOutput]) -> Iterator[TaskOutput]:

@@ -13,27 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from gata_assets.interactions.engines.base import NEGATIVE_SAMPLES, WITH_FEATURES
 from gata_assets.interactions.engines.polars import row_sources
 from gata_assets.interactions.engines.spark.positives import PositivePairs, is_positive
-from gata_assets.interactions.engines.spark.reports import (
-    report_of,
-)
-from gata_assets.interactions.engines.spark.shuffle import (
-    FEATURES,
-    events_of,
-)
-from gata_assets.interactions.engines.spark.survey import (
-    WindowTotals,
-)
-from gata_assets.interactions.engines.spark.task_outputs import (
-    TaskOutput,
-    pack,
-    table_output,
-    unpack,
-)
+from gata_assets.interactions.engines.spark.reports import report_of
+from gata_assets.interactions.engines.spark.shuffle import FEATURES, events_of
+from gata_assets.interactions.engines.spark.survey import WindowTotals
+from gata_assets.interactions.engines.spark.task_outputs import TaskOutput, pack, table_output, unpack
 from gata_assets.interactions.engines.spark.tasks import (
     CachedOutputs,
     PerPartition,
@@ -51,6 +38,7 @@ from gata_assets.interactions.sampling.positives import choose_positives
 from gata_assets.interactions.sampling.samples import SampledRows
 from gata_assets.interactions.tables import SPECS
 from gata_assets.tables.arrow_checks import check_arrow_tables
+from gata_assets.tables.columns.arrays import Bools, Float64s, Int64s, UInt64s
 from gata_assets.tables.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -70,16 +58,16 @@ class Catalog:
     """
 
     items: pl.DataFrame
-    is_available: NDArray[np.bool_]
-    interactions: NDArray[np.int64]
+    is_available: Bools
+    interactions: Int64s
 
     @classmethod
-    def of(cls, items: pl.DataFrame, is_available: NDArray[np.bool_], interactions: pl.DataFrame) -> Catalog:
+    def of(cls, items: pl.DataFrame, is_available: Bools, interactions: pl.DataFrame) -> Catalog:
         """Build from the catalog's items; `interactions` has `item_key, rows` of items with interactions."""
         counts = items.select("item_key").join(interactions, on="item_key", how="left", maintain_order="left")["rows"]
         return cls(items.select("item_id", "item_key"), is_available, counts.fill_null(0).to_numpy())
 
-    def places(self, events: EventTable) -> NDArray[np.int64]:
+    def places(self, events: EventTable) -> Int64s:
         """The code of each item."""
         by_key = np.argsort(events.items.keys)
         found = np.searchsorted(events.items.keys, self.items["item_key"].to_numpy(), sorter=by_key)
@@ -96,7 +84,7 @@ class SampleKernel:
 
     rules: SamplingRules
     catalog: Catalog
-    items_below_minimum: NDArray[np.uint64]
+    items_below_minimum: UInt64s
     item_features: pa.Table
     user_schema: pa.Schema
     start: int
@@ -153,9 +141,7 @@ class SampleKernel:
             draws = pa.table({"drawn": drawn[start:end], "withheld": withheld[start:end]})
             yield TaskOutput(DRAWS, bucket, end - start, pack(draws), part)
 
-    def _sample(
-        self, events: EventTable, is_available: NDArray[np.bool_], interactions: NDArray[np.int64]
-    ) -> SampledRows:
+    def _sample(self, events: EventTable, is_available: Bools, interactions: Int64s) -> SampledRows:
         is_below = np.isin(events.items.keys, self.items_below_minimum)
         pairs = _filter(events, is_positive(events, self.rules, self.start) & ~is_below[events.item])
         # Items below the minimum are removed already, so users below it follow from their own rows.
@@ -173,7 +159,7 @@ class SampleKernel:
         negatives = sample_negatives(histories, candidates, self.rules)
         return SampledRows(events.users, events.items, positives, negatives, candidates)
 
-    def _evidence(self, rows: SampledRows, seen: EventTable, weights: NDArray[np.float64]) -> Evidence:
+    def _evidence(self, rows: SampledRows, seen: EventTable, weights: Float64s) -> Evidence:
         starts, items = group_by_user(seen.user, seen.item, len(seen.users))
 
         def gather_range(first: int, last: int) -> Evidence:
@@ -183,7 +169,7 @@ class SampleKernel:
         return sum((gather_range(*bounds) for bounds in rows.ranges()), gather_range(0, 0))
 
 
-def _filter(events: EventTable, chosen: NDArray[np.bool_]) -> EventTable:
+def _filter(events: EventTable, chosen: Bools) -> EventTable:
     columns = ("user", "item", "timestamp", "type_code", "rating")
     return replace(events, **{name: getattr(events, name)[chosen] for name in columns})
 
@@ -201,7 +187,7 @@ def numbers_of(cached: CachedOutputs, pairs: PositivePairs, candidates: int) -> 
     return {**sums, "candidates": candidates, "left_out_by_minimum": pairs.left_out_by_minimum}
 
 
-def sum_draws(outputs: DataFrame, items: int, buckets: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def sum_draws(outputs: DataFrame, items: int, buckets: int) -> tuple[Int64s, Float64s]:
     """Sum `drawn` and `withheld` over all ranges, by catalog item."""
     summed = repartition_by_part(outputs.where(outputs["name"] == DRAWS), buckets).mapInArrow(
         PerPartition(_sum_draws_of_bucket), outputs.schema

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from gata_assets.batches import Window, days_of
 from gata_assets.curation.layout import TenantLayout
@@ -25,6 +24,7 @@ from gata_assets.interactions.engines.spark.tasks import repartition_by_part, ru
 from gata_assets.interactions.features.events import EventCoder, EventTable, Ids
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parquet_parts import read_part
+from gata_assets.tables.columns.arrays import Int64s
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -88,7 +88,7 @@ class UserRanges:
     def __len__(self) -> int:
         return len(self.firsts) + 1
 
-    def of(self, ids: pl.Series) -> NDArray[np.int64]:
+    def of(self, ids: pl.Series) -> Int64s:
         """Each id's range."""
         if not self.firsts:
             return np.zeros(len(ids), dtype=np.int64)
@@ -157,9 +157,7 @@ class UserShuffle:
             yield TaskOutput(FEATURES, part, end - start, pack(table.take(pa.array(order[start:end]))), number)
 
 
-def _range_slices(
-    row_ranges: NDArray[np.int64], user_ranges: NDArray[np.int64]
-) -> Iterator[tuple[int, tuple[int, int], tuple[int, int]]]:
+def _range_slices(row_ranges: Int64s, user_ranges: Int64s) -> Iterator[tuple[int, tuple[int, int], tuple[int, int]]]:
     """Each range that occurs, with its bounds among rows and among users, both sorted by range."""
     for part in np.unique(user_ranges):
         rows, users = (np.searchsorted(ranges, [part, part + 1]) for ranges in (row_ranges, user_ranges))
