@@ -250,8 +250,8 @@ def _write(rows: SampledRows, target: Path) -> None:
 
 
 def _check(events: EventTable, rows: SampledRows, is_available: NDArray[np.bool_]) -> None:
-    evidence = gather_evidence(events, rows, first=0, is_available=is_available, rules=UNIFORM, threads=2)
     weights = weigh_items(np.bincount(events.item, minlength=len(events.items)), is_available, UNIFORM)
+    evidence = gather_evidence(events, rows, weights, UNIFORM.ratio, threads=2)
     outcomes = check_samples(evidence, weights, reported_shortfall=rows.numbers["shortfall"])
     failed = broken(outcome for checked in outcomes.values() for outcome in checked)
     if failed:

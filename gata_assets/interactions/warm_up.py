@@ -52,7 +52,7 @@ def warm_up() -> None:
         for least in (1, 2):
             rules = SamplingRules(frozenset({InteractionType.CLICK}), least, least, 1, 2, strategy, 1.0, 0)
             rows = sample_rows(events, first=0, is_available=is_available, rules=rules)
-            gather_evidence(events, rows, first=0, is_available=is_available, rules=rules)
+            gather_evidence(events, rows, np.ones(3), rules.ratio)
             rows.table(0, len(rows.positives.users))
 
 

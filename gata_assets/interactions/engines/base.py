@@ -25,6 +25,9 @@ RECENT_INTERACTIONS = "recent_interactions"
 NEGATIVE_SAMPLES = "negative_samples"
 WITH_FEATURES = "with_features"
 
+# Counts by table, and check results by table and check.
+Numbers = Mapping[str, Mapping[str, int | float]]
+Outcomes = Mapping[str, Mapping[str, Sequence[Outcome]]]
 # The keys of the parts of features, by table.
 FeatureParts = Mapping[str, Sequence[str]]
 
@@ -49,8 +52,8 @@ class BuiltTables(ABC):
     by table and check.
     """
 
-    numbers: Mapping[str, Mapping[str, int | float]]
-    outcomes: Mapping[str, Mapping[str, Sequence[Outcome]]]
+    numbers: Numbers
+    outcomes: Outcomes
 
     @abstractmethod
     def write(self, prefix: str, token: str) -> Mapping[str, tuple[WrittenFile, ...]]:

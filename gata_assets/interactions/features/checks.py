@@ -54,10 +54,10 @@ def check_users_match_the_events(tables: FeatureTables, events: EventTable) -> l
     expected = np.minimum(users["total_interactions"].to_numpy(), RECENT_INTERACTIONS)
     lengths = pc.list_value_length(users["recent_items"]).to_numpy()
     return [
-        _equal("every user has a row", users.num_rows, len(events.users), unit="users"),
-        _equal("the users' interactions sum to the total", _sum(users, "total_interactions"), len(events)),
+        equal("every user has a row", users.num_rows, len(events.users), unit="users"),
+        equal("the users' interactions sum to the total", _sum(users, "total_interactions"), len(events)),
         *(
-            _equal(f"{column} sums to the type's total", _sum(users, column), int(by_type[code]))
+            equal(f"{column} sums to the type's total", _sum(users, column), int(by_type[code]))
             for code, column in enumerate(_TYPE_COUNT_COLUMNS)
         ),
         Outcome(
@@ -67,7 +67,7 @@ def check_users_match_the_events(tables: FeatureTables, events: EventTable) -> l
             _BUG,
             unit="users",
         ),
-        _equal("the last interaction is the newest", _last(users), int(events.timestamp.max(initial=0)), unit="us"),
+        equal("the last interaction is the newest", _last(users), int(events.timestamp.max(initial=0)), unit="us"),
     ]
 
 
@@ -81,9 +81,9 @@ def check_items_match_the_events(tables: FeatureTables, events: EventTable) -> l
     has_interaction[events.item] = True
     with_interactions = pc.sum(pc.greater(items["total_interactions"], 0)).as_py() or 0
     return [
-        _equal("every item with an interaction has a row", with_interactions, int(has_interaction.sum()), unit="items"),
-        _equal("the items' interactions sum to the total", _sum(items, "total_interactions"), len(events)),
-        _equal(
+        equal("every item with an interaction has a row", with_interactions, int(has_interaction.sum()), unit="items"),
+        equal("the items' interactions sum to the total", _sum(items, "total_interactions"), len(events)),
+        equal(
             "the items' users and the users' items are the same number of pairs",
             _sum(items, "unique_users"),
             _sum(tables.user_features, "unique_items"),
@@ -101,8 +101,8 @@ def check_recent_match_the_events(tables: FeatureTables, events: EventTable) -> 
     is_first = position == 1
     disordered = (position[1:] != position[:-1] + 1) | (at[1:] > at[:-1])
     return [
-        _equal("every user has all recent interactions", recent.num_rows, expected),
-        _equal("every user has a latest interaction", int(is_first.sum()), len(events.users), unit="users"),
+        equal("every user has all recent interactions", recent.num_rows, expected),
+        equal("every user has a latest interaction", int(is_first.sum()), len(events.users), unit="users"),
         _equal_instants("the first recent interaction is the user's last", at[is_first], users["last_interaction"]),
         Outcome("recent interactions are newest first", int((disordered & ~is_first[1:]).sum()), len(position), _BUG),
     ]
@@ -134,7 +134,7 @@ def _ratings_match(kind: str, table: pa.Table, rows: NDArray[np.integer], rating
     is_off = not abs(float(found_by_row[rows].sum()) - ratings) <= 1e-9 * ratings
     found = len(averages) - table["avg_rating"].null_count
     return [
-        _equal(f"{kind} with a rating have an average", found, int(is_rated.sum()), unit=kind),
+        equal(f"{kind} with a rating have an average", found, int(is_rated.sum()), unit=kind),
         Outcome(f"averages of {kind} sum to the ratings", int(is_off), 1, _BUG, unit="sums"),
     ]
 
@@ -147,7 +147,8 @@ def check_nothing_after_the_batch(tables: FeatureTables, window: Window) -> list
     ]
 
 
-def _equal(rule: str, found: int, expected: int, unit: str = "rows") -> Outcome:
+def equal(rule: str, found: int, expected: int, unit: str = "rows") -> Outcome:
+    """The outcome of two counts that must be equal."""
     return Outcome(rule, failed=abs(found - expected), checked=expected, advice=_BUG, unit=unit)
 
 

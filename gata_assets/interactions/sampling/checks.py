@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -48,12 +48,12 @@ def check_negative_samples(
     Returns:
         Outcomes by check.
     """
-    evidence = gather_evidence(events, rows, first=first, is_available=is_available, rules=rules, threads=threads)
     weights = weigh_items(np.bincount(events.item[first:], minlength=len(events.items)), is_available, rules)
+    evidence = gather_evidence(events, rows, weights, rules.ratio, threads=threads)
     return {
         "negative_samples_are_valid": check_arrow_tables(SPECS["negative_samples"], split_rows(rows)),
         **check_samples(evidence, weights, reported_shortfall=rows.numbers["shortfall"]),
-        NOTHING_AFTER_THE_BATCH: check_times([events.timestamp], end, evidence),
+        NOTHING_AFTER_THE_BATCH: check_times(events.timestamp, end, evidence),
     }
 
 
@@ -110,14 +110,12 @@ def check_samples(evidence: Evidence, weights: Float64s, *, reported_shortfall: 
     }
 
 
-def check_times(timestamps: Iterable[Int64s], end: int, evidence: Evidence) -> list[Outcome]:
+def check_times(timestamp: Int64s, end: int, evidence: Evidence) -> list[Outcome]:
     """No interaction is at or after `end` (microseconds since 1970); no negative became available only later."""
-    events = late = 0
-    for piece in timestamps:
-        events, late = events + len(piece), late + int(np.count_nonzero(piece >= end))
+    late = int(np.count_nonzero(timestamp >= end))
     advice = "This is a bug in reading the window; please report it."
     return [
-        Outcome("interactions are before the batch", late, events, advice, unit="interactions"),
+        Outcome("interactions are before the batch", late, len(timestamp), advice, unit="interactions"),
         Outcome(
             "negatives were available before the batch", evidence.negatives_not_available, evidence.negatives, advice
         ),

@@ -55,19 +55,18 @@ def weigh_items(interactions: Int64s, is_available: Bools, rules: SamplingRules)
 
 
 def gather_evidence(
-    events: EventTable, rows: SampledRows, *, first: int, is_available: Bools, rules: SamplingRules, threads: int = 1
+    events: EventTable, rows: SampledRows, weights: Float64s, ratio: int, *, threads: int = 1
 ) -> Evidence:
-    """Gather the evidence of a batch's rows; the arguments are those of `sample_rows`."""
-    weights = weigh_items(np.bincount(events.item[first:], minlength=len(events.items)), is_available, rules)
+    """Gather the evidence of rows; `events` are those of the seen window, `weights` and `ratio` as below."""
     starts, seen = group_by_user(events.user, events.item, len(events.users))
 
     def gather_range(bounds: tuple[int, int]) -> Evidence:
         users = rows.positives.users[bounds[0] : bounds[1]]
-        return count_evidence(rows.columns(*bounds), users, starts, seen, weights, rules.ratio)
+        return count_evidence(rows.columns(*bounds), users, starts, seen, weights, ratio)
 
     with ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(gather_range, rows.ranges()))
-    empty = count_evidence(rows.columns(0, 0), rows.positives.users[:0], starts, seen, weights, rules.ratio)
+    empty = count_evidence(rows.columns(0, 0), rows.positives.users[:0], starts, seen, weights, ratio)
     return sum(parts, empty)
 
 

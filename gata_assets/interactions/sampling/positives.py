@@ -34,16 +34,25 @@ class Positives:
         return len(self.items)
 
 
-def choose_positives(events: EventTable, *, first: int, rules: SamplingRules) -> Positives:
+def find_positives(events: EventTable, first: int, rules: SamplingRules) -> Int64s:
+    """The indexes of the events of a positive type, from the index `first` on."""
+    is_positive = np.zeros(len(InteractionType), dtype=np.bool_)
+    is_positive[[kind.code for kind in rules.positive_types]] = True
+    return first + np.flatnonzero(is_positive[events.type_code[first:]])
+
+
+def choose_positives(
+    events: EventTable, *, first: int, rules: SamplingRules, below_minimum: Bools | None = None
+) -> Positives:
     """Choose the positives among the events from the index `first` on.
 
     Users with fewer than `min_interactions_per_user` pairs and items with fewer than `min_interactions_per_item` are
     removed repeatedly until none is left; the result is the largest such set, independent of the order. Then each user
-    keeps the newest `max_interactions_per_user` pairs.
+    keeps the newest `max_interactions_per_user` pairs. The items `below_minimum` (by code) are removed before.
     """
-    is_positive = np.zeros(len(InteractionType), dtype=np.bool_)
-    is_positive[[kind.code for kind in rules.positive_types]] = True
-    rows = first + np.flatnonzero(is_positive[events.type_code[first:]])
+    rows = find_positives(events, first, rules)
+    if below_minimum is not None:
+        rows = rows[~below_minimum[events.item[rows]]]
     user, item = events.user[rows], events.item[rows]
     _order_ties(events.timestamp[rows], user, item)
     starts, items = _newest_first(user, item, len(events.users), len(events.items))

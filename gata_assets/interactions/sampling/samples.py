@@ -144,11 +144,23 @@ def sample_rows(
     positives = choose_positives(events, first=first, rules=rules)
     interactions = np.bincount(events.item[first:], minlength=len(events.items))
     candidates = choose_candidates(is_available, interactions, rules)
-    if len(positives) and not len(candidates):
+    require_candidates(len(positives), len(candidates))
+    return draw_rows(events, positives, candidates, rules, threads=threads)
+
+
+def require_candidates(positives: int, candidates: int) -> None:
+    """Raise DataRuleError if there are positives, but no item can be drawn."""
+    if positives and not candidates:
         raise DataRuleError(
-            f"{len(positives):,} positives, but no catalog item was available before the batch: ingest the items, or "
-            "check their available_at."
+            f"{positives:,} positives, but no catalog item was available before the batch: ingest the items, or check "
+            "their available_at."
         )
+
+
+def draw_rows(
+    events: EventTable, positives: Positives, candidates: Candidates, rules: SamplingRules, *, threads: int = 1
+) -> SampledRows:
+    """Draw the negatives of users from what they have not seen in `events`, for their positives."""
     place = np.full(len(events.users), -1, dtype=np.int32)
     place[positives.users] = np.arange(len(positives.users), dtype=np.int32)
     histories = gather_histories(

@@ -85,7 +85,10 @@ class World:
 def evidence_of(rows: SampledRows, events: list[Event], catalogue: list[str], rules: SamplingRules) -> Evidence:
     table = code(events, catalogue)
     first = int(np.searchsorted(table.timestamp, START))
-    return gather_evidence(table, rows, first=first, is_available=available(table, catalogue), rules=rules, threads=2)
+    weights = weigh_items(
+        np.bincount(table.item[first:], minlength=len(table.items)), available(table, catalogue), rules
+    )
+    return gather_evidence(table, rows, weights, rules.ratio, threads=2)
 
 
 @given(events=events_of_worlds, catalogue=catalogues, rules=all_rules)

@@ -6,10 +6,8 @@ data of the interactions' size is never in one place, except the keys of positiv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.reader import read_catalogue
 from gata_assets.interactions.engines.base import (
     ITEM_FEATURES,
@@ -30,24 +28,24 @@ from gata_assets.interactions.engines.spark.samples import (
     Catalog,
     SampleKernel,
     check_shuffle,
-    gather_evidence,
     numbers_of,
+    sum_evidence,
 )
 from gata_assets.interactions.engines.spark.session import open_session, spark_errors
 from gata_assets.interactions.engines.spark.shuffle import Days, repartition_by_user
 from gata_assets.interactions.engines.spark.survey import survey
-from gata_assets.interactions.engines.spark.task_outputs import OUTPUT_COLUMNS, table_output
-from gata_assets.interactions.engines.spark.tasks import PerPartition, SparkTables, bucket_count, run_and_cache
+from gata_assets.interactions.engines.spark.task_outputs import table_output
+from gata_assets.interactions.engines.spark.tasks import SparkTables, bucket_count, run_and_cache
 from gata_assets.interactions.features.checks import FEATURES_MATCH_THE_EVENTS
 from gata_assets.interactions.features.tables import make_item_features
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling.checks import NEGATIVES_WERE_NEVER_INTERACTED, check_samples
 from gata_assets.interactions.sampling.evidence import weigh_items
 from gata_assets.interactions.sampling.join import check_features_of_items
+from gata_assets.interactions.sampling.samples import require_candidates
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parquet_parts import read_parts, read_schema
 from gata_assets.tables.columns.arrow_buffers import micros
-from gata_assets.tables.outcomes import Outcome
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -83,26 +81,21 @@ class SparkEngine(InteractionEngine):
         with spark_errors("building features"):
             totals, ranges = survey(session, days, rows_per_range=self.rows_per_part)
             shuffled = repartition_by_user(session, days, ranges)
-            kernel = FeatureKernel(window, buckets)
-            outputs = shuffled.mapInArrow(PerPartition(kernel), OUTPUT_COLUMNS)
-            cached = run_and_cache(outputs, (USER_FEATURES, RECENT_INTERACTIONS), kernel.empty_outputs)
+            cached = run_and_cache(shuffled, FeatureKernel(window, buckets), (USER_FEATURES, RECENT_INTERACTIONS))
             item_counts = sum_item_counts(cached.rows, buckets, catalog)
         items = make_item_features(item_counts, catalog, before=window.end_at)
         users, counts = cached.row_count(USER_FEATURES), cached.report.counts
-        outcomes: dict[str, dict[str, Sequence[Outcome]]] = {
-            table: dict(checks) for table, checks in cached.report.outcomes.items()
-        }
+        outcomes = cached.report.outcomes
         range_outcomes = check_ranges(counts, users, totals)
         for table in (USER_FEATURES, RECENT_INTERACTIONS):
             outcomes[table][FEATURES_MATCH_THE_EVENTS] = [*range_outcomes, *outcomes[table][FEATURES_MATCH_THE_EVENTS]]
-        outcomes[ITEM_FEATURES] = dict(check_items(items, totals, counts["pairs"]))
+        outcomes[ITEM_FEATURES] = check_items(items, totals, counts["pairs"])
         numbers: dict[str, dict[str, int | float]] = {
             USER_FEATURES: {"row_count": users, "interactions": totals.interactions},
             ITEM_FEATURES: {"row_count": items.num_rows, "interactions": totals.interactions},
             RECENT_INTERACTIONS: {"row_count": cached.row_count(RECENT_INTERACTIONS)},
         }
-        local = {ITEM_FEATURES: table_output(ITEM_FEATURES, 0, item_source(items)).content}
-        return SparkTables(store, cached, (USER_FEATURES, RECENT_INTERACTIONS), local, numbers, outcomes)
+        return SparkTables(store, cached, numbers, outcomes, table_output(ITEM_FEATURES, 0, item_source(items)))
 
     def make_training_data(
         self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: FeatureParts
@@ -124,11 +117,7 @@ class SparkEngine(InteractionEngine):
                 pairs = find_positive_pairs(
                     shuffled, rules, start=micros(window.start_at), buckets=buckets, max_on_driver=self.pairs_on_driver
                 )
-                if pairs.count and not is_available.any():
-                    raise DataRuleError(
-                        f"{pairs.count:,} positives, but no catalog item was available before the batch: ingest the "
-                        "items, or check their available_at."
-                    )
+                require_candidates(pairs.count, int(is_available.sum()))
                 catalog = Catalog.of(items, is_available, pairs.interactions)
                 kernel = SampleKernel(
                     rules,
@@ -140,24 +129,21 @@ class SparkEngine(InteractionEngine):
                     micros(window.end_at),
                     buckets,
                 )
-                outputs = shuffled.mapInArrow(PerPartition(kernel), OUTPUT_COLUMNS)
-                cached = run_and_cache(outputs, (NEGATIVE_SAMPLES, WITH_FEATURES), kernel.empty_outputs)
+                cached = run_and_cache(shuffled, kernel, (NEGATIVE_SAMPLES, WITH_FEATURES))
             finally:
                 shuffled.unpersist()
-            evidence = gather_evidence(cached, len(items), buckets)
+            evidence = sum_evidence(cached, len(items), buckets)
         numbers = numbers_of(cached, pairs, int(is_available.sum()))
         weights = weigh_items(catalog.interactions, is_available, rules)
         checked = check_samples(evidence, weights, reported_shortfall=numbers["shortfall"])
-        reported = cached.report.outcomes
-        valid = [*reported[WITH_FEATURES][WITH_FEATURES_ARE_VALID], *check_features_of_items(item_features)]
+        outcomes = cached.report.outcomes
         range_outcomes = check_shuffle(cached.report.counts, totals, pairs)
         checked[NEGATIVES_WERE_NEVER_INTERACTED] = [*range_outcomes, *checked[NEGATIVES_WERE_NEVER_INTERACTED]]
-        outcomes: dict[str, dict[str, Sequence[Outcome]]] = {
-            NEGATIVE_SAMPLES: {**reported[NEGATIVE_SAMPLES], **checked},
-            WITH_FEATURES: {WITH_FEATURES_ARE_VALID: valid},
-        }
+        outcomes[NEGATIVE_SAMPLES] |= checked
+        valid = outcomes[WITH_FEATURES][WITH_FEATURES_ARE_VALID]
+        outcomes[WITH_FEATURES][WITH_FEATURES_ARE_VALID] = [*valid, *check_features_of_items(item_features)]
         by_table = {NEGATIVE_SAMPLES: numbers, WITH_FEATURES: {"row_count": numbers["row_count"]}}
-        return SparkTables(store, cached, (NEGATIVE_SAMPLES, WITH_FEATURES), {}, by_table, outcomes)
+        return SparkTables(store, cached, by_table, outcomes)
 
     def _session(self) -> SparkSession:
         return open_session(

@@ -16,19 +16,17 @@ import pyarrow as pa
 from gata_assets.batches import Window
 from gata_assets.interactions.engines.base import RECENT_INTERACTIONS, USER_FEATURES
 from gata_assets.interactions.engines.polars import feature_sources
-from gata_assets.interactions.engines.spark.reports import report_of
-from gata_assets.interactions.engines.spark.shuffle import events_of, ids_frame, in_buckets, to_polars
+from gata_assets.interactions.engines.spark.shuffle import events_of, ids_frame
 from gata_assets.interactions.engines.spark.survey import WindowTotals
-from gata_assets.interactions.engines.spark.task_outputs import TaskOutput, pack, table_output, unpack
-from gata_assets.interactions.engines.spark.tasks import PerPartition, collect_outputs, repartition_by_part
+from gata_assets.interactions.engines.spark.task_outputs import TaskOutput, pack_buckets, report_of, table_output
+from gata_assets.interactions.engines.spark.tasks import sum_rows
 from gata_assets.interactions.features import kernel as feature_kernel
-from gata_assets.interactions.features.checks import FEATURES_MATCH_THE_EVENTS, check_features
-from gata_assets.interactions.features.events import EventTable, Ids
+from gata_assets.interactions.features.checks import FEATURES_MATCH_THE_EVENTS, check_features, equal
+from gata_assets.interactions.features.events import Ids
 from gata_assets.interactions.features.tables import FeatureTables, ItemCounts, make_item_features, make_user_tables
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.interactions.tables import SPECS
 from gata_assets.tables.arrow_checks import check_arrow_tables
-from gata_assets.tables.columns.hashing import hash_ids
 from gata_assets.tables.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -51,16 +49,9 @@ class FeatureKernel:
     window: Window
     buckets: int
 
-    def __call__(self, parts: Sequence[TaskOutput]) -> Iterator[TaskOutput]:
+    def __call__(self, part: int, parts: Sequence[TaskOutput]) -> Iterator[TaskOutput]:
         """A range's outputs: a report, two tables and aggregates by item."""
-        return self.outputs_of(parts[0].part, events_of(parts))
-
-    def empty_outputs(self) -> Iterator[TaskOutput]:
-        """The outputs without interactions, and therefore without ranges."""
-        return self.outputs_of(0, events_of([]))
-
-    def outputs_of(self, part: int, events: EventTable) -> Iterator[TaskOutput]:
-        """The outputs of a range's interactions."""
+        events = events_of(parts)
         user_tables = make_user_tables(events)
         items = make_item_features(user_tables.item_counts, _NO_CATALOG, before=self.window.end_at)
         tables = FeatureTables(user_tables.user_features, items, user_tables.recent_interactions)
@@ -74,50 +65,27 @@ class FeatureKernel:
         sources = feature_sources(tables)
         for name in (USER_FEATURES, RECENT_INTERACTIONS):
             yield table_output(name, part, sources[name])
-        for bucket, counts in in_buckets(_counts_frame(user_tables.item_counts), "item_key", self.buckets).items():
-            yield TaskOutput(ITEM_COUNTS, bucket, len(counts), pack(counts.to_arrow()), part)
-
-
-def _counts_frame(item_counts: ItemCounts) -> pl.DataFrame:
-    return ids_frame("item", item_counts.items).with_columns(
-        **{name: pl.Series(item_counts.counts[:, at]) for at, name in enumerate(_COUNTS)},
-        ratings=pl.Series(item_counts.ratings),
-        users=pl.Series(item_counts.unique_users),
-    )
+        item_counts = user_tables.item_counts
+        counts = ids_frame("item", item_counts.items).with_columns(
+            **{name: pl.Series(item_counts.counts[:, at]) for at, name in enumerate(_COUNTS)},
+            ratings=pl.Series(item_counts.ratings),
+            users=pl.Series(item_counts.unique_users),
+        )
+        yield from pack_buckets(ITEM_COUNTS, counts, "item_key", self.buckets, part)
 
 
 def sum_item_counts(outputs: DataFrame, buckets: int, catalog: pl.DataFrame) -> ItemCounts:
     """Sum the aggregates by item over all ranges; zero for a catalog item without interactions."""
-    parts = repartition_by_part(outputs.where(outputs["name"] == ITEM_COUNTS), buckets).mapInArrow(
-        PerPartition(_sum_counts), outputs.schema
-    )
-    known = {"item_id": pl.String, **dict.fromkeys(_COUNTS, pl.UInt32), "ratings": pl.Float64, "users": pl.UInt32}
-    summed = pl.concat(
-        [
-            pl.DataFrame(schema=known),
-            *(to_polars(table) for part in collect_outputs(parts) for table in unpack(part.content)),
-        ]
-    )
-    whole = (
-        pl.concat([summed.select("item_id"), catalog.select("item_id")])
-        .unique()
-        .join(summed, on="item_id", how="left")
-        .fill_null(0)
-        .sort("item_id")
-    )
+    values = {**dict.fromkeys(_COUNTS, pl.UInt32), "ratings": pl.Float64, "users": pl.UInt32}
+    summed = sum_rows(outputs, ITEM_COUNTS, buckets, by={"item_id": pl.String, "item_key": pl.UInt64}, values=values)
+    ids = pl.concat([summed.select("item_id", "item_key"), catalog.select("item_id", "item_key")]).unique()
+    items = ids.join(summed, on=["item_id", "item_key"], how="left").fill_null(0).sort("item_id")
     return ItemCounts(
-        Ids(whole["item_id"], hash_ids(whole["item_id"]).to_numpy()),
-        np.ascontiguousarray(whole.select(_COUNTS).to_numpy().astype(np.uint32).reshape(-1, len(_COUNTS))),
-        whole["ratings"].to_numpy(),
-        whole["users"].to_numpy(),
+        Ids(items["item_id"], items["item_key"].to_numpy()),
+        np.ascontiguousarray(items.select(_COUNTS).to_numpy().astype(np.uint32).reshape(-1, len(_COUNTS))),
+        items["ratings"].to_numpy(),
+        items["users"].to_numpy(),
     )
-
-
-def _sum_counts(parts: Sequence[TaskOutput]) -> Iterator[TaskOutput]:
-    """A bucket's sums, added in the order of the ranges, so that a sum of ratings is deterministic."""
-    rows = pl.concat([to_polars(table) for part in parts for table in unpack(part.content)])
-    sums = rows.group_by("item_id", maintain_order=True).agg(pl.col(*_COUNTS, "ratings", "users").sum())
-    yield TaskOutput(ITEM_COUNTS, parts[0].part, len(sums), pack(sums.to_arrow()))
 
 
 def check_ranges(counts: Mapping[str, int], users: int, totals: WindowTotals) -> list[Outcome]:
@@ -129,12 +97,8 @@ def check_ranges(counts: Mapping[str, int], users: int, totals: WindowTotals) ->
     ]
 
 
-def check_items(items: pa.Table, totals: WindowTotals, pairs: int) -> dict[str, list[Outcome]]:
+def check_items(items: pa.Table, totals: WindowTotals, pairs: int) -> dict[str, Sequence[Outcome]]:
     """Check item features against their schema and the survey's totals; returns outcomes by check."""
-
-    def equal(rule: str, found: int, expected: int, unit: str = "rows") -> Outcome:
-        return Outcome(rule, abs(found - expected), expected, _BUG, unit=unit)
-
     interactions = items["total_interactions"].to_numpy().astype(np.int64)
     users = items["unique_users"].to_numpy().astype(np.int64)
     averages = items["avg_rating"]

@@ -14,20 +14,27 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from gata_assets.interactions.engines.spark.reports import REPORT, report_of, sum_reports
-from gata_assets.interactions.engines.spark.shuffle import events_of, ids_frame, in_buckets, to_polars
-from gata_assets.interactions.engines.spark.task_outputs import TaskOutput, pack, unpack
-from gata_assets.interactions.engines.spark.tasks import PerPartition, collect_outputs, repartition_by_part
-from gata_assets.interactions.features.events import EventTable
+from gata_assets.interactions.engines.spark.shuffle import events_of, ids_frame
+from gata_assets.interactions.engines.spark.task_outputs import (
+    REPORT,
+    TaskOutput,
+    pack,
+    pack_buckets,
+    report_of,
+    sum_reports,
+    unpack_rows,
+)
+from gata_assets.interactions.engines.spark.tasks import collect_outputs, run_kernel, sum_rows
 from gata_assets.interactions.rules import SamplingRules, SamplingStrategy
-from gata_assets.interactions.sampling.positives import find_below_minimum
-from gata_assets.tables.columns.arrays import Bools, UInt64s
+from gata_assets.interactions.sampling.positives import find_below_minimum, find_positives
+from gata_assets.tables.columns.arrays import UInt64s
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _PAIRS, _INTERACTIONS, _DEGREES = "pairs", "interactions", "degrees"
-_NO_KEYS = pl.DataFrame(schema={"user_key": pl.UInt64, "item_key": pl.UInt64})
+_PAIR_COLUMNS = {"user_key": pl.UInt64, "item_key": pl.UInt64}
+_BY_ITEM, _ROWS = {"item_key": pl.UInt64}, {"rows": pl.Int64}
 
 
 @dataclass(frozen=True)
@@ -57,25 +64,19 @@ def find_positive_pairs(
         max_on_driver: Up to this number of pairs, their keys are collected (16 bytes each) and the driver computes the
             k-core; with more, the ranges do, in rounds.
     """
-    outputs = shuffled.mapInArrow(PerPartition(PairKernel(rules, start, buckets)), shuffled.schema).persist()
+    outputs = run_kernel(shuffled, PairKernel(rules, start, buckets)).persist()
     try:
-        total = sum(row.rows for row in outputs.where(outputs["name"] == _PAIRS).select("rows").collect())
-        interactions = _sum_rows(outputs, _INTERACTIONS, buckets)
+        pairs = outputs.where(outputs["name"] == _PAIRS)
+        total = sum(row.rows for row in pairs.select("rows").collect())
+        interactions = sum_rows(outputs, _INTERACTIONS, buckets, by=_BY_ITEM, values=_ROWS)
         if not total or max(rules.min_interactions_per_user, rules.min_interactions_per_item) <= 1:
             return PositivePairs(np.empty(0, dtype=np.uint64), total, 0, interactions)
-        pairs = outputs.where(outputs["name"] == _PAIRS)
         below, count = (
             _k_core_on_driver(pairs, rules) if total <= max_on_driver else _k_core_by_rounds(pairs, rules, buckets)
         )
     finally:
         outputs.unpersist()
     return PositivePairs(below, count, total - count, interactions)
-
-
-def is_positive(events: EventTable, rules: SamplingRules, start: int) -> Bools:
-    """Whether each interaction has a positive type and is in the window."""
-    codes = [kind.code for kind in rules.positive_types]
-    return np.isin(events.type_code, codes) & (events.timestamp >= start)
 
 
 @dataclass(frozen=True)
@@ -86,38 +87,35 @@ class PairKernel:
     start: int
     buckets: int
 
-    def __call__(self, parts: Sequence[TaskOutput]) -> Iterator[TaskOutput]:
+    def __call__(self, part: int, parts: Sequence[TaskOutput]) -> Iterator[TaskOutput]:
         """Process a range."""
-        part, events = parts[0].part, events_of(parts)
-        rows = is_positive(events, self.rules, self.start)
+        events = events_of(parts)
+        first = int(np.searchsorted(events.timestamp, self.start))
+        rows = find_positives(events, first, self.rules)
         pairs = np.unique((events.user[rows].astype(np.int64) << 32) | events.item[rows])
         keys = {"user_key": events.users.keys[pairs >> 32], "item_key": events.items.keys[pairs & 0xFFFFFFFF]}
         yield TaskOutput(_PAIRS, part, len(pairs), pack(pa.table(keys)))
         if self.rules.strategy is SamplingStrategy.POPULARITY:
-            counts = np.bincount(events.item[events.timestamp >= self.start], minlength=len(events.items))
+            counts = np.bincount(events.item[first:], minlength=len(events.items))
             by_item = ids_frame("item", events.items).select("item_key", rows=pl.Series(counts))
-            for bucket, piece in in_buckets(by_item, "item_key", self.buckets).items():
-                yield TaskOutput(_INTERACTIONS, bucket, len(piece), pack(piece.to_arrow()), part)
+            yield from pack_buckets(_INTERACTIONS, by_item, "item_key", self.buckets, part)
 
 
 def _k_core_on_driver(pairs: DataFrame, rules: SamplingRules) -> tuple[UInt64s, int]:
-    keys = _keys_of(collect_outputs(pairs))
+    keys = unpack_rows(collect_outputs(pairs), _PAIRS, _PAIR_COLUMNS)
     _, items, count = find_below_minimum(keys["user_key"].to_numpy(), keys["item_key"].to_numpy(), rules)
     return items.astype(np.uint64, copy=False), count
-
-
-def _keys_of(parts: Sequence[TaskOutput]) -> pl.DataFrame:
-    return pl.concat([_NO_KEYS, *(to_polars(table) for part in parts for table in unpack(part.content))])
 
 
 def _k_core_by_rounds(pairs: DataFrame, rules: SamplingRules, buckets: int) -> tuple[UInt64s, int]:
     """Find the items below the minimum in rounds; the round that finds no new item is the last."""
     below = np.empty(0, dtype=np.uint64)
     while True:
-        remaining = pairs.mapInArrow(PerPartition(FilterRound(rules, below, buckets)), pairs.schema).persist()
+        remaining = run_kernel(pairs, FilterRound(rules, below, buckets)).persist()
         try:
             reports = collect_outputs(remaining.where(remaining["name"] == REPORT))
-            found = _sum_rows(remaining, _DEGREES, buckets, limit=rules.min_interactions_per_item - 1)
+            limit = rules.min_interactions_per_item - 1
+            found = sum_rows(remaining, _DEGREES, buckets, by=_BY_ITEM, values=_ROWS, limit=limit)
         finally:
             remaining.unpersist()
         if found.is_empty():
@@ -136,35 +134,11 @@ class FilterRound:
     below: UInt64s
     buckets: int
 
-    def __call__(self, parts: Sequence[TaskOutput]) -> Iterator[TaskOutput]:
+    def __call__(self, part: int, parts: Sequence[TaskOutput]) -> Iterator[TaskOutput]:
         """Process a range."""
-        pairs = _keys_of(parts)
+        pairs = unpack_rows(parts, _PAIRS, _PAIR_COLUMNS)
         pairs = pairs.filter(~pl.Series(np.isin(pairs["item_key"].to_numpy(), self.below)))
         is_left = pl.len().over("user_key") >= self.rules.min_interactions_per_user
         degrees = pairs.with_columns(left=is_left).group_by("item_key").agg(rows=pl.sum("left").cast(pl.Int64))
-        yield report_of(parts[0].part, {}, {"pairs": int(degrees["rows"].sum())})
-        for bucket, piece in in_buckets(degrees, "item_key", self.buckets).items():
-            yield TaskOutput(_DEGREES, bucket, len(piece), pack(piece.to_arrow()), parts[0].part)
-
-
-def _sum_rows(outputs: DataFrame, name: str, buckets: int, *, limit: int | None = None) -> pl.DataFrame:
-    """The sums `item_key, rows` over all ranges, up to `limit`."""
-    named = repartition_by_part(outputs.where(outputs["name"] == name), buckets)
-    parts = collect_outputs(named.mapInArrow(PerPartition(SumRows(limit)), outputs.schema))
-    empty = pl.DataFrame(schema={"item_key": pl.UInt64, "rows": pl.Int64})
-    return pl.concat([empty, *(to_polars(table) for part in parts for table in unpack(part.content))])
-
-
-@dataclass(frozen=True)
-class SumRows:
-    """Sums `rows` by item in a bucket, and outputs the sums up to `limit`."""
-
-    limit: int | None
-
-    def __call__(self, parts: Sequence[TaskOutput]) -> Iterator[TaskOutput]:
-        """Process a bucket."""
-        rows = pl.concat([to_polars(table) for part in parts for table in unpack(part.content)])
-        sums = rows.group_by("item_key").agg(pl.sum("rows"))
-        if self.limit is not None:
-            sums = sums.filter(pl.col("rows") <= self.limit)
-        yield TaskOutput(parts[0].name, parts[0].part, len(sums), pack(sums.to_arrow()))
+        yield report_of(part, {}, {"pairs": int(degrees["rows"].sum())})
+        yield from pack_buckets(_DEGREES, degrees, "item_key", self.buckets, part)

@@ -53,12 +53,11 @@ class Days:
         Raises the errors of `manifest_of_day`.
         """
         spans: list[Window] = []
-        total = room = 0
+        room = 0
         days = days_of(window)
         with ThreadPoolExecutor(_FETCHERS) as fetchers:
             counted = list(fetchers.map(lambda day: rows_of_day(manifest_of_day(store, places, day)), days))
         for day, rows in zip(days, counted, strict=True):
-            total += rows
             if not rows:
                 continue
             inside = _span(day, window)
@@ -67,7 +66,7 @@ class Days:
             else:
                 spans.append(inside)
                 room = rows_per_span - rows
-        return cls(store, places, tuple(spans), total)
+        return cls(store, places, tuple(spans), sum(counted))
 
     def read(self, number: int) -> EventTable:
         """Read a span's interactions; raises the errors of `read_events`."""
@@ -171,7 +170,7 @@ def events_of(parts: Sequence[TaskOutput], items: pl.DataFrame = _NO_ITEMS) -> E
     for part in parts:
         if part.name != EVENTS:
             continue
-        rows, users, part_items = map(to_polars, unpack(part.content))
+        rows, users, part_items = map(pl.DataFrame, unpack(part.content))
         coder.add(
             rows.select(
                 "timestamp",
@@ -189,18 +188,3 @@ def events_of(parts: Sequence[TaskOutput], items: pl.DataFrame = _NO_ITEMS) -> E
 def ids_frame(kind: str, ids: Ids) -> pl.DataFrame:
     """Ids and their keys as a frame."""
     return pl.DataFrame({f"{kind}_id": ids.ids, f"{kind}_key": pl.Series(ids.keys)})
-
-
-def in_buckets(rows: pl.DataFrame, key: str, buckets: int) -> dict[int, pl.DataFrame]:
-    """Divide rows into buckets by key, the same on every machine; empty buckets are omitted."""
-    if buckets == 1:
-        return {0: rows}
-    divided = rows.with_columns(bucket=pl.col(key) % buckets).partition_by("bucket", as_dict=True, include_key=False)
-    return {int(bucket): piece for (bucket,), piece in divided.items()}
-
-
-def to_polars(table: pa.Table) -> pl.DataFrame:
-    """Convert an Arrow table to Polars."""
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - Polars' type is wider
-    return frame

@@ -13,14 +13,14 @@ import numpy as np
 import polars as pl
 
 from gata_assets.errors import DataRuleError
-from gata_assets.interactions.engines.spark.reports import REPORT, report_of, sum_reports
-from gata_assets.interactions.engines.spark.shuffle import Days, UserRanges, ids_frame, in_buckets, to_polars
-from gata_assets.interactions.engines.spark.task_outputs import TaskOutput, pack, unpack
+from gata_assets.interactions.engines.spark import task_outputs
+from gata_assets.interactions.engines.spark.shuffle import Days, UserRanges, ids_frame
+from gata_assets.interactions.engines.spark.task_outputs import REPORT, TaskOutput, report_of, sum_reports
 from gata_assets.interactions.engines.spark.tasks import (
-    PerPartition,
     bucket_count,
     collect_outputs,
     repartition_by_part,
+    run_kernel,
     run_tasks,
 )
 from gata_assets.interactions.rules import InteractionType
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 _SAMPLED_ROWS = 1_000_000
 _MAX_RANGES = 4_096
 
-_SURVEY, _SAMPLE = "survey", "sample"
+_USERS, _ITEMS, _SAMPLE = "users", "items", "sample"
+_USER_COLUMNS = {"user_id": pl.String, "user_key": pl.UInt64, "rows": pl.Int64}
+_ITEM_COLUMNS = {"item_id": pl.String, "item_key": pl.UInt64, "ratings": pl.Int64}
+_SAMPLE_COLUMNS = {"user_id": pl.String, "rows": pl.Int64}
 
 
 @dataclass(frozen=True)
@@ -61,19 +64,14 @@ def survey(session: SparkSession, days: Days, *, rows_per_range: int) -> tuple[W
     buckets = bucket_count(days.rows, rows_per_range)
     every = max(days.rows // _SAMPLED_ROWS, 1)
     tasks = run_tasks(session, SpanCounter(days, buckets), len(days.spans))
-    parts = collect_outputs(
-        repartition_by_part(tasks, buckets).mapInArrow(PerPartition(BucketCounter(every)), tasks.schema)
-    )
+    parts = collect_outputs(run_kernel(repartition_by_part(tasks, buckets), BucketCounter(every)))
     counts = sum_reports(part.content for part in parts if part.name == REPORT).counts
     for kind in ("user", "item"):
         _require_own_keys(kind, counts[f"{kind}s"], counts[f"{kind}_keys"])
     by_type = tuple(counts[f"type_{code}"] for code in range(len(InteractionType)))
     totals = WindowTotals(counts["users"], counts["items"], counts["rated_items"], by_type)
-    sampled = [to_polars(table) for part in parts if part.name == _SAMPLE for table in unpack(part.content)]
     count = min(-(-totals.interactions // rows_per_range), _MAX_RANGES)
-    if count <= 1 or not sampled:
-        return totals, UserRanges(())
-    return totals, _divide(pl.concat(sampled).sort("user_id"), count)
+    return totals, _divide(task_outputs.unpack_rows(parts, _SAMPLE, _SAMPLE_COLUMNS).sort("user_id"), count)
 
 
 def _require_own_keys(kind: str, ids: int, keys: int) -> None:
@@ -85,7 +83,7 @@ def _require_own_keys(kind: str, ids: int, keys: int) -> None:
 
 def _divide(sampled: pl.DataFrame, count: int) -> UserRanges:
     """Choose `count` ranges with about equally many rows each; `sampled` has `user_id` (ascending) and `rows`."""
-    if sampled.is_empty():
+    if sampled.is_empty() or count <= 1:
         return UserRanges(())
     ends = sampled["rows"].cum_sum().to_numpy()
     cuts = np.unique(np.searchsorted(ends, ends[-1] * np.arange(1, count) / count) + 1)
@@ -108,18 +106,12 @@ class SpanCounter:
         users = ids_frame("user", events.users).with_columns(
             rows=pl.Series(np.bincount(events.user, minlength=len(events.users)))
         )
-        items = (
-            ids_frame("item", events.items)
-            .with_columns(
-                rows=pl.Series(np.bincount(events.item, minlength=len(events.items))),
-                ratings=pl.Series(np.bincount(events.item[is_rated], minlength=len(events.items))),
-            )
-            .filter(pl.col("rows") > 0)
+        items = ids_frame("item", events.items).with_columns(
+            ratings=pl.Series(np.bincount(events.item[is_rated], minlength=len(events.items)))
         )
-        by_user, by_item = in_buckets(users, "user_key", self.buckets), in_buckets(items, "item_key", self.buckets)
-        for bucket in range(self.buckets):
-            pieces = by_user.get(bucket, users.clear()), by_item.get(bucket, items.clear())
-            yield TaskOutput(_SURVEY, bucket, 0, pack(*(piece.to_arrow() for piece in pieces)), number)
+        items = items[np.unique(events.item)]
+        yield from task_outputs.pack_buckets(_USERS, users, "user_key", self.buckets, number)
+        yield from task_outputs.pack_buckets(_ITEMS, items, "item_key", self.buckets, number)
 
 
 @dataclass(frozen=True)
@@ -128,14 +120,14 @@ class BucketCounter:
 
     every: int
 
-    def __call__(self, parts: Sequence[TaskOutput]) -> Iterator[TaskOutput]:
+    def __call__(self, part: int, parts: Sequence[TaskOutput]) -> Iterator[TaskOutput]:
         """Process a bucket."""
-        yield from (part for part in parts if part.name == REPORT)
-        pieces = [tuple(map(to_polars, unpack(part.content))) for part in parts if part.name == _SURVEY]
-        if not pieces:
-            return
-        users = pl.concat([piece for piece, _ in pieces]).group_by("user_id", "user_key").agg(pl.sum("rows"))
-        items = pl.concat([piece for _, piece in pieces]).group_by("item_id", "item_key").agg(pl.sum("ratings"))
+        yield from (output for output in parts if output.name == REPORT)
+        users = (
+            task_outputs.unpack_rows(parts, _USERS, _USER_COLUMNS).group_by("user_id", "user_key").agg(pl.sum("rows"))
+        )
+        items = task_outputs.unpack_rows(parts, _ITEMS, _ITEM_COLUMNS)
+        items = items.group_by("item_id", "item_key").agg(pl.sum("ratings"))
         counts = {
             "users": len(users),
             "user_keys": users["user_key"].n_unique(),
@@ -145,4 +137,4 @@ class BucketCounter:
         }
         yield report_of(0, {}, counts)
         sampled = users.filter(pl.col("user_key") % self.every == 0).select("user_id", "rows")
-        yield TaskOutput(_SAMPLE, parts[0].part, len(sampled), pack(sampled.to_arrow()))
+        yield TaskOutput(_SAMPLE, part, len(sampled), task_outputs.pack(sampled.to_arrow()))

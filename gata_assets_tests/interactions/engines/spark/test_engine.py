@@ -30,8 +30,7 @@ from gata_assets.interactions.engines.spark.samples import Catalog, SampleKernel
 from gata_assets.interactions.engines.spark.session import open_session
 from gata_assets.interactions.engines.spark.shuffle import Days, repartition_by_user
 from gata_assets.interactions.engines.spark.survey import survey
-from gata_assets.interactions.engines.spark.task_outputs import OUTPUT_COLUMNS
-from gata_assets.interactions.engines.spark.tasks import PerPartition, repartition_by_part, run_and_cache
+from gata_assets.interactions.engines.spark.tasks import repartition_by_part, run_and_cache
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parquet_parts import read_parts, read_schema
@@ -250,10 +249,7 @@ def test_rows_that_are_dealt_out_wrongly_are_noticed(
     ).persist()
     start, end = micros(WINDOW.start_at), micros(WINDOW.end_at)
 
-    of_range = FeatureKernel(WINDOW, 1)
-    cached = run_and_cache(
-        shuffled.mapInArrow(PerPartition(of_range), OUTPUT_COLUMNS), [USER_FEATURES], of_range.empty_outputs
-    )
+    cached = run_and_cache(shuffled, FeatureKernel(WINDOW, 1), [USER_FEATURES])
     found = broken(check_ranges(cached.report.counts, cached.row_count(USER_FEATURES), totals))
     assert [one.rule for one in found][: len(of_features) or 1] == of_features
 
@@ -264,9 +260,7 @@ def test_rows_that_are_dealt_out_wrongly_are_noticed(
     schema = read_schema(store, parts_below(store, FEATURES)[USER_FEATURES][0], without="recent_items")
     features = read_parts(store, parts_below(store, FEATURES)[ITEM_FEATURES])
     samples = SampleKernel(rules, catalogue, pairs.items_below_minimum, features, schema, start, end, 1)
-    cached = run_and_cache(
-        shuffled.mapInArrow(PerPartition(samples), OUTPUT_COLUMNS), [NEGATIVE_SAMPLES], samples.empty_outputs
-    )
+    cached = run_and_cache(shuffled, samples, [NEGATIVE_SAMPLES])
     found = broken(check_shuffle(cached.report.counts, totals, pairs))
     assert [one.rule for one in found][: len(of_rows) or 1] == of_rows
 

@@ -15,8 +15,8 @@ import pytest
 from dagster_aws.s3 import S3Resource
 
 from gata_assets.errors import EngineError
-from gata_assets.interactions.engines.spark.reports import report_of, sum_reports
 from gata_assets.interactions.engines.spark.session import open_session
+from gata_assets.interactions.engines.spark.task_outputs import report_of, sum_reports
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tables.outcomes import Outcome
