@@ -92,7 +92,7 @@ def run(*, quick: bool) -> Result:
         written = sum(path.stat().st_size for path in folder.glob(f"{_TABLE}/part-*.parquet"))
     taken_by = {name: median(step[name] for step in steps) for name in steps[0]}
     whole = median(sum(step[name] for name in step if name != "our checks") for step in steps)
-    ratio, rate = seconds[_NUMPY] / seconds[_OURS], len(sampled.negatives) / whole / 1e6
+    ratio, rate = seconds[_NUMPY] / seconds[_OURS], len(sampled.negatives.places) / whole / 1e6
     return Result(
         what=(
             f"{pairs:,} distinct positives of {users:,} users and {items:,} items, Zipf-like on both sides; {RATIO} "

@@ -17,7 +17,6 @@ from gata_assets.errors import DataRuleError
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.tables.columns.arrays import Float32s, Int32s, Int64s, UInt8s, UInt64s
 from gata_assets.tables.columns.id_encoding import KeyTable, read_only
-from gata_assets.tables.columns.jit import compiled
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -198,17 +197,3 @@ def _joined(pieces: list[NDArray[Scalar]], dtype: type[Scalar]) -> NDArray[Scala
     joined = np.concatenate(pieces, dtype=dtype) if pieces else np.empty(0, dtype=dtype)
     pieces.clear()
     return joined
-
-
-@compiled
-def renumber(codes: Int32s, count: int) -> Int64s:
-    """Renumber codes in place so that those that occur are 0, 1, 2, … in their order; returns the old codes."""
-    number = np.full(count, -1, dtype=np.int32)
-    for row in range(len(codes)):
-        number[codes[row]] = 0
-    used = np.flatnonzero(number == 0)
-    for at in range(len(used)):
-        number[used[at]] = at
-    for row in range(len(codes)):
-        codes[row] = number[codes[row]]
-    return used

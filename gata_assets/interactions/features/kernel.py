@@ -61,22 +61,8 @@ def count_by_item(item: Int32s, type_code: UInt8s, rating: Float32s, items: int)
 
 
 @compiled
-def group_by_user(user: Int32s, totals: UInt32s) -> tuple[Int64s, UInt32s]:
-    """Group rows by user, in their order: `rows[offsets[u]:offsets[u + 1]]` are the rows of user `u`."""
-    offsets = np.zeros(len(totals) + 1, dtype=np.int64)
-    for code in range(len(totals)):
-        offsets[code + 1] = offsets[code] + totals[code]
-    nexts = offsets[:-1].copy()
-    rows = np.empty(len(user), dtype=np.uint32)
-    for row in range(len(user)):
-        rows[nexts[user[row]]] = row
-        nexts[user[row]] += 1
-    return offsets, rows
-
-
-@compiled
 def count_distinct(offsets: Int64s, rows: UInt32s, item: Int32s, items: int) -> tuple[UInt32s, UInt32s]:
-    """Count each user's distinct items and each item's distinct users, given rows grouped by user."""
+    """Count each user's distinct items and each item's distinct users, given the rows by user."""
     items_by_user = np.zeros(len(offsets) - 1, dtype=np.uint32)
     users_by_item = np.zeros(items, dtype=np.uint32)
     last_user = np.full(items, -1, dtype=np.int32)
@@ -96,7 +82,7 @@ def choose_recent(
 ) -> tuple[Int64s, UInt32s]:
     """Choose each user's latest `limit` interactions, newest first, ties by item, type and higher rating.
 
-    Takes the offsets and rows of `group_by_user`, in order of time, and returns the chosen ones in the same form.
+    Takes rows grouped by user, in order of time, and returns the chosen ones in the same form.
     """
     users = len(offsets) - 1
     ends = np.zeros(users + 1, dtype=np.int64)

@@ -20,6 +20,7 @@ from gata_assets.interactions.features.events import EventTable, Ids
 from gata_assets.interactions.features.items import look_up_items
 from gata_assets.interactions.rules import RECENT_INTERACTIONS, InteractionType
 from gata_assets.tables.columns.arrays import Float64s, Int32s, Int64s, UInt32s
+from gata_assets.tables.columns.id_encoding import group_by
 
 # By InteractionType: view, click, purchase, like, add_to_cart, dislike.
 ENGAGEMENT_WEIGHTS = np.array([1, 2, 5, 3, 4, 0], dtype=np.uint64)
@@ -86,7 +87,7 @@ def make_user_tables(events: EventTable) -> UserTables:
             events.user, events.timestamp, events.type_code, events.rating, len(events.users)
         )
         user_totals = by_user[:, :_TYPES].sum(axis=1, dtype=np.uint32)
-        offsets, rows = kernel.group_by_user(events.user, user_totals)
+        offsets, rows = group_by(events.user, np.arange(len(events), dtype=np.uint32), len(events.users))
         distinct = pool.submit(kernel.count_distinct, offsets, rows, events.item, len(events.items))
         ends, recent = kernel.choose_recent(
             offsets, rows, events.timestamp, events.item, events.type_code, events.rating, RECENT_INTERACTIONS

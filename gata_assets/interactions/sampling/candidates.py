@@ -7,6 +7,7 @@ be drawn do not affect them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +16,7 @@ from gata_assets.tables.columns.arrays import Bools, Float64s, Int32s, Int64s, U
 from gata_assets.tables.columns.jit import compiled
 
 
-@dataclass(frozen=True)
-class AliasTable:
+class AliasTable(NamedTuple):
     """Draws in proportion to weights in constant time: a uniform column, then that column or its alias.
 
     The column is chosen if a random 53-bit number is below its threshold. Source: Vose, "A linear algorithm for

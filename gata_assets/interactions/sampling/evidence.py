@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import SamplingRules, SamplingStrategy
 from gata_assets.interactions.sampling.samples import RowColumns, SampledRows
-from gata_assets.tables.columns.arrays import Bools, Float32s, Float64s, Int32s, Int64s
+from gata_assets.tables.columns.arrays import Bools, Float64s, Int32s, Int64s
+from gata_assets.tables.columns.id_encoding import group_by
 from gata_assets.tables.columns.jit import compiled
 
 # Draws are tested while at least this share of the weights is left: smaller sums have too little precision.
@@ -58,7 +60,7 @@ def gather_evidence(
     events: EventTable, rows: SampledRows, weights: Float64s, ratio: int, *, threads: int = 1
 ) -> Evidence:
     """Gather the evidence of rows; `events` are those of the seen window, `weights` and `ratio` as below."""
-    starts, seen = group_by_user(events.user, events.item, len(events.users))
+    starts, seen = group_by(events.user, events.item, len(events.users))
 
     def gather_range(bounds: tuple[int, int]) -> Evidence:
         users = rows.positives.users[bounds[0] : bounds[1]]
@@ -84,35 +86,9 @@ def count_evidence(
         ratio: The number of negatives per positive.
     """
     drawn, withheld = np.zeros(len(weights), dtype=np.int64), np.zeros(len(weights), dtype=np.float64)
-    (positives, negatives, not_seen, was_seen, repeated, not_available, off, off_ratio, shortfall), chances = _count(
-        columns.user,
-        columns.item,
-        columns.label,
-        columns.probability,
-        users,
-        starts,
-        seen,
-        weights,
-        ratio,
-        _MIN_WEIGHT_SHARE,
-        drawn,
-        withheld,
-    )
-    return Evidence(
-        users=len(users),
-        positives=int(positives),
-        negatives=int(negatives),
-        positives_not_seen=int(not_seen),
-        negatives_seen=int(was_seen),
-        negatives_repeated=int(repeated),
-        negatives_not_available=int(not_available),
-        probabilities_off=int(off),
-        users_off_ratio=int(off_ratio),
-        shortfall=int(shortfall),
-        chances=float(chances),
-        drawn=drawn,
-        withheld=withheld,
-    )
+    counts, chances = _count(columns, users, starts, seen, weights, ratio, _MIN_WEIGHT_SHARE, drawn, withheld)
+    values: list[Any] = [len(users), *counts.tolist(), chances, drawn, withheld]
+    return Evidence(*values)
 
 
 def expected_draws(evidence: Evidence, weights: Float64s) -> Float64s:
@@ -126,26 +102,8 @@ def expected_draws(evidence: Evidence, weights: Float64s) -> Float64s:
 
 
 @compiled
-def group_by_user(user: Int32s, item: Int32s, users: int) -> tuple[Int64s, Int32s]:
-    """Group items by user, `items[starts[u]:starts[u + 1]]`, from interactions in any order, possibly repeated."""
-    ends = np.zeros(users + 1, dtype=np.int64)
-    for row in range(len(user)):
-        ends[user[row]] += 1
-    for code in range(1, users + 1):
-        ends[code] += ends[code - 1]
-    items = np.empty(len(item), dtype=np.int32)
-    for row in range(len(user)):
-        ends[user[row]] -= 1
-        items[ends[user[row]]] = item[row]
-    return ends, items
-
-
-@compiled
 def _count(
-    row_user: Int32s,
-    row_item: Int32s,
-    label: Float32s,
-    probability: Float64s,
+    columns: RowColumns,
     users: Int32s,
     starts: Int64s,
     seen: Int32s,
@@ -155,6 +113,8 @@ def _count(
     drawn: Int64s,
     withheld: Float64s,
 ) -> tuple[Int64s, float]:
+    """Count what Evidence says of rows, in the order of its fields, and the sum of their chances."""
+    row_user, row_item, label, probability = columns
     all_positives = all_negatives = not_seen = was_seen = repeated = not_available = off = off_ratio = shortfall = 0
     chances, total, available = 0.0, 0.0, 0
     for weight in weights:

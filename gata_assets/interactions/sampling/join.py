@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gata_assets.errors import DataRuleError
-from gata_assets.interactions.features.events import renumber
 from gata_assets.interactions.sampling.samples import SampledRows
 from gata_assets.interactions.tables import SPECS
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.columns.arrays import Int32s, Int64s
+from gata_assets.tables.columns.id_encoding import places_of
 from gata_assets.tables.outcomes import Outcome
 
 _USERS = replace(
@@ -53,11 +53,11 @@ class JoinedRows:
     def table(self, first: int, last: int) -> pa.Table:
         """The rows of the users `[first, last)` (indexes into `positives.users`)."""
         columns = self._rows.columns(first, last)
-        used = renumber(columns.item, len(self._rows.items))
+        used, item = places_of(columns.item, len(self._rows.items))
         joined = {name: column.chunk(0) for name, column in _columns(self._rows.table(first, last))}
         for prefix, features, codes, places in (
             ("user_", self._users, columns.user, self._user_places[first:last]),
-            ("item_", self._items, columns.item, self._item_places[used]),
+            ("item_", self._items, item, self._item_places[used]),
         ):
             piece = features.take(pa.array(places)).combine_chunks()
             for name, column in _columns(piece.drop_columns([f"{prefix}id"])):

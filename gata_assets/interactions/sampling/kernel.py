@@ -9,10 +9,12 @@ the caller's file only. Sources: Steele, Lea and Flood, OOPSLA 2014 (splitmix64)
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
 
+from gata_assets.interactions.sampling.candidates import AliasTable
 from gata_assets.tables.columns.arrays import Float64s, Int32s, Int64s, UInt64s
 from gata_assets.tables.columns.jit import compiled
 
@@ -21,6 +23,32 @@ _LOW_HALF = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _ONE = np.uint64(1)
 _WORD, _IN_WORD = np.uint64(6), np.uint64(63)
+
+
+class UserHistories(NamedTuple):
+    """A group of users: the candidates that each has seen, and the number of negatives wanted for each.
+
+    `seen[starts[u]:starts[u + 1]]` are user u's places among the candidates, in any order, possibly repeated. `keys`
+    are the user keys, `wanted` the counts.
+    """
+
+    keys: UInt64s
+    starts: Int64s
+    seen: Int32s
+    wanted: Int64s
+
+
+class Negatives(NamedTuple):
+    """The negatives of a group of users, in drawing order: `places[starts[u]:starts[u + 1]]` among the candidates.
+
+    `unseen_weight` is the sum of the weights (or the number) of each user's unseen candidates. A user with fewer unseen
+    items than wanted gets all of them; `shortfall` counts the missing ones.
+    """
+
+    starts: Int64s
+    places: Int32s
+    unseen_weight: Float64s
+    shortfall: Int64s
 
 
 @nb.njit(inline="always")
@@ -93,22 +121,15 @@ def count_distinct(users: Int64s, starts: Int64s, seen: Int32s, places: int) -> 
 
 @compiled
 def draw_uniformly(
-    first: int,
-    last: int,
-    keys: UInt64s,
-    starts: Int64s,
-    seen: Int32s,
-    seed: np.uint64,
-    places: int,
-    out_starts: Int64s,
-    out: Int32s,
-    unseen_weight: Float64s,
+    first: int, last: int, users: UserHistories, seed: np.uint64, places: int, negatives: Negatives
 ) -> None:
-    """Draw unseen places for the users `[first, last)` into `out`, each equally likely.
+    """Draw unseen places for the users `[first, last)` into `negatives`, each equally likely.
 
-    `out_starts` gives each user room for the wanted number, and at most for all unseen places. `unseen_weight` receives
-    the number of each user's unseen places.
+    `negatives.starts` gives each user room for the wanted number, and at most for all unseen places. `unseen_weight`
+    receives the number of each user's unseen places.
     """
+    keys, starts, seen, _ = users
+    out_starts, out, unseen_weight, _ = negatives
     taken = np.zeros((places + 63) // 64, dtype=np.uint64)
     rest = np.empty(places, dtype=np.int32)
     bound = np.uint64(places)
@@ -155,23 +176,20 @@ def _shuffle_rest(taken: UInt64s, state: np.uint64, rest: Int32s, drawn: Int32s)
 def draw_by_weight(
     first: int,
     last: int,
-    keys: UInt64s,
-    starts: Int64s,
-    seen: Int32s,
+    users: UserHistories,
     seed: np.uint64,
     weights: Float64s,
     total: float,
-    thresholds: UInt64s,
-    aliases: Int32s,
-    out_starts: Int64s,
-    out: Int32s,
-    unseen_weight: Float64s,
+    table: AliasTable,
+    negatives: Negatives,
 ) -> None:
-    """Draw unseen places for the users `[first, last)` into `out`, successively in proportion to the remaining weights.
+    """Draw unseen places for the users `[first, last)` into `negatives`, in proportion to the remaining weights.
 
-    `thresholds` and `aliases` are an alias table of the weights. `unseen_weight` receives the sum of the weights of
-    each user's unseen places.
+    `table` is the alias table of the weights. `unseen_weight` receives the sum of the weights of each user's unseen
+    places.
     """
+    keys, starts, seen, _ = users
+    out_starts, out, unseen_weight, _ = negatives
     taken = np.zeros((len(weights) + 63) // 64, dtype=np.uint64)
     bound = np.uint64(len(weights))
     for user in range(first, last):
@@ -185,8 +203,8 @@ def draw_by_weight(
         while at < stop and 2 * excluded <= total:
             place, state = _draw_below(state, bound)
             state += _GOLDEN
-            if (_mix(state) >> np.uint64(11)) >= thresholds[place]:
-                place = np.uint64(aliases[place])
+            if (_mix(state) >> np.uint64(11)) >= table.thresholds[place]:
+                place = np.uint64(table.aliases[place])
             if _mark(taken, place):
                 drawn[at] = place
                 excluded += weights[place]

@@ -7,7 +7,6 @@ negatives depend only on (seed, user key, the user's seen items, the candidates)
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -15,45 +14,12 @@ import numpy as np
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling import kernel
 from gata_assets.interactions.sampling.candidates import Candidates
-from gata_assets.tables.columns.arrays import Float64s, Int32s, Int64s, UInt64s
+from gata_assets.interactions.sampling.kernel import Negatives, UserHistories
+from gata_assets.tables.columns.arrays import Int32s, Int64s, UInt64s
 from gata_assets.tables.columns.jit import compiled
 
 # User ranges per thread: few enough to cost nothing, enough that no thread waits long for another.
 _RANGES_PER_THREAD = 8
-
-
-@dataclass(frozen=True)
-class UserHistories:
-    """A group of users: the candidates that each has seen, and the number of negatives wanted for each.
-
-    `seen[starts[u]:starts[u + 1]]` are user u's places among the candidates, in any order, possibly repeated. `keys`
-    are the user keys, `wanted` the counts.
-    """
-
-    keys: UInt64s
-    starts: Int64s
-    seen: Int32s
-    wanted: Int64s
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-
-@dataclass(frozen=True)
-class Negatives:
-    """The negatives of a group of users, in drawing order: `places[starts[u]:starts[u + 1]]` among the candidates.
-
-    `unseen_weight` is the sum of the weights (or the number) of each user's unseen candidates. A user with fewer unseen
-    items than wanted gets all of them; `shortfall` counts the missing ones.
-    """
-
-    starts: Int64s
-    places: Int32s
-    unseen_weight: Float64s
-    shortfall: Int64s
-
-    def __len__(self) -> int:
-        return len(self.places)
 
 
 def gather_histories(
@@ -113,24 +79,20 @@ def sample_negatives(
     unseen = places - kernel.count_distinct(crowded, users.starts, users.seen, places)
     counts[crowded] = np.minimum(counts[crowded], unseen)
     starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
-    out = np.empty(starts[-1], dtype=np.int32)
-    unseen_weight = np.empty(len(users), dtype=np.float64)
+    shortfall = users.wanted - counts
+    drawn = Negatives(starts, np.empty(starts[-1], dtype=np.int32), np.zeros(len(counts), dtype=np.float64), shortfall)
     weights, table = candidates.weights, candidates.table
 
     def draw(bounds: tuple[int, int]) -> None:
-        histories = (*bounds, users.keys, users.starts, users.seen, seed)
         if weights is None or table is None:
-            kernel.draw_uniformly(*histories, places, starts, out, unseen_weight)
+            kernel.draw_uniformly(*bounds, users, seed, places, drawn)
         else:
-            distribution = (weights, candidates.total_weight, table.thresholds, table.aliases)
-            kernel.draw_by_weight(*histories, *distribution, starts, out, unseen_weight)
+            kernel.draw_by_weight(*bounds, users, seed, weights, candidates.total_weight, table, drawn)
 
     if places:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(draw, split_evenly(starts + users.starts, _RANGES_PER_THREAD * threads)))
-    else:
-        unseen_weight[:] = 0
-    return Negatives(starts, out, unseen_weight, users.wanted - counts)
+    return drawn
 
 
 def split_evenly(starts: Int64s, parts: int) -> list[tuple[int, int]]:

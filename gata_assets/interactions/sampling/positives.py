@@ -6,18 +6,18 @@ items below the minimums are removed (k-core); each user keeps the newest pairs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import InteractionType, SamplingRules
 from gata_assets.tables.columns.arrays import Bools, Int32s, Int64s
+from gata_assets.tables.columns.id_encoding import group_by
 from gata_assets.tables.columns.jit import compiled
 
 
-@dataclass(frozen=True)
-class Positives:
+class Positives(NamedTuple):
     """The positives by user: `items[starts[u]:starts[u + 1]]` are item codes of `users[u]`, newest first.
 
     `users` are codes, ascending, each with at least one positive; items at the same time are in the order of their
@@ -29,9 +29,6 @@ class Positives:
     items: Int32s
     left_out_by_minimum: int
     left_out_by_maximum: int
-
-    def __len__(self) -> int:
-        return len(self.items)
 
 
 def find_positives(events: EventTable, first: int, rules: SamplingRules) -> Int64s:
@@ -55,12 +52,10 @@ def choose_positives(
         rows = rows[~below_minimum[events.item[rows]]]
     user, item = events.user[rows], events.item[rows]
     _order_ties(events.timestamp[rows], user, item)
-    starts, items = _newest_first(user, item, len(events.users), len(events.items))
+    starts, items = _newest_first(*group_by(user, item, len(events.users)), len(events.items))
     kept = np.ones(len(items), dtype=np.bool_)
     if rules.min_interactions_per_user > 1 or rules.min_interactions_per_item > 1:
-        kept = _k_core(
-            starts, items, len(events.items), rules.min_interactions_per_user, rules.min_interactions_per_item
-        )
+        kept = _k_core(starts, items, len(events.items), rules)
     in_core = int(kept.sum())
     users, new_starts, new_items = _take_newest(starts, items, kept, rules.max_interactions_per_user)
     return Positives(users, new_starts, new_items, len(items) - in_core, in_core - len(new_items))
@@ -82,7 +77,7 @@ def find_below_minimum(user: Int64s, item: Int64s, rules: SamplingRules) -> tupl
     by_user = np.argsort(user_codes, kind="stable")
     user_codes, codes = user_codes[by_user], item_codes[by_user].astype(np.int32)
     starts = np.searchsorted(user_codes, np.arange(len(users) + 1))
-    kept = _k_core(starts, codes, len(items), rules.min_interactions_per_user, rules.min_interactions_per_item)
+    kept = _k_core(starts, codes, len(items), rules)
     is_user_below = np.bincount(user_codes[kept], minlength=len(users)) == 0
     is_item_below = np.bincount(codes[kept], minlength=len(items)) == 0
     return users[is_user_below], items[is_item_below], int(kept.sum())
@@ -109,57 +104,40 @@ def _order_ties(timestamp: Int64s, user: Int32s, item: Int32s) -> None:
 
 
 @compiled
-def _newest_first(user: Int32s, item: Int32s, users: int, items: int) -> tuple[Int64s, Int32s]:
-    """Each user's distinct items, the latest first, from pairs in ascending order of time."""
-    bounds = np.zeros(users + 1, dtype=np.int64)
-    for row in range(len(user)):
-        bounds[user[row] + 1] += 1
-    for code in range(users):
-        bounds[code + 1] += bounds[code]
-    nexts = bounds[:users].copy()
-    by_user = np.empty(len(user), dtype=np.int32)
-    for row in range(len(user) - 1, -1, -1):
-        by_user[nexts[user[row]]] = item[row]
-        nexts[user[row]] += 1
+def _newest_first(bounds: Int64s, by_user: Int32s, items: int) -> tuple[Int64s, Int32s]:
+    """Each user's distinct items, the latest first, from items grouped by user in ascending order of time."""
+    users, newest = len(bounds) - 1, np.empty_like(by_user)
     starts = np.zeros(users + 1, dtype=np.int64)
     last_user = np.full(items, -1, dtype=np.int32)
     kept = 0
     for code in range(users):
-        for at in range(bounds[code], bounds[code + 1]):
+        for at in range(bounds[code + 1] - 1, bounds[code] - 1, -1):
             item_code = by_user[at]
             if last_user[item_code] != code:
                 last_user[item_code] = code
-                by_user[kept] = item_code
+                newest[kept] = item_code
                 kept += 1
         starts[code + 1] = kept
-    return starts, by_user[:kept].copy()
+    return starts, newest[:kept].copy()
+
+
+def _k_core(starts: Int64s, item: Int32s, items: int, rules: SamplingRules) -> Bools:
+    """Whether each pair is in the k-core."""
+    user = np.repeat(np.arange(len(starts) - 1, dtype=np.int32), np.diff(starts))
+    minimums = rules.min_interactions_per_user, rules.min_interactions_per_item
+    return _peel(starts, item, *group_by(item, user, items), *minimums)
 
 
 @compiled
-def _k_core(starts: Int64s, item: Int32s, items: int, min_per_user: int, min_per_item: int) -> Bools:
-    """Whether each pair is in the k-core; visits every pair at most twice."""
-    users = len(starts) - 1
-    # The same pairs grouped by item.
-    bounds = np.zeros(items + 1, dtype=np.int64)
-    for at in range(len(item)):
-        bounds[item[at] + 1] += 1
-    for code in range(items):
-        bounds[code + 1] += bounds[code]
-    nexts = bounds[:items].copy()
-    by_item = np.empty(len(item), dtype=np.int32)
+def _peel(starts: Int64s, item: Int32s, bounds: Int64s, by_item: Int32s, min_per_user: int, min_per_item: int) -> Bools:
+    """Whether each pair is in the k-core, given the pairs by user and by item; visits every pair at most twice."""
+    users, items = len(starts) - 1, len(bounds) - 1
     # Nodes are numbered users first, then items.
-    degree = np.empty(users + items, dtype=np.int64)
-    for code in range(users):
-        degree[code] = starts[code + 1] - starts[code]
-        for at in range(starts[code], starts[code + 1]):
-            by_item[nexts[item[at]]] = code
-            nexts[item[at]] += 1
+    degree = np.concatenate((np.diff(starts), np.diff(bounds)))
     is_removed = np.zeros(users + items, dtype=np.bool_)
     queue = np.empty(users + items, dtype=np.int64)
     waiting = 0
     for node in range(users + items):
-        if node >= users:
-            degree[node] = bounds[node - users + 1] - bounds[node - users]
         if degree[node] < (min_per_user if node < users else min_per_item):
             is_removed[node] = True
             queue[waiting] = node

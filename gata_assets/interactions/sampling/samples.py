@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from gata_assets.errors import DataRuleError
-from gata_assets.interactions.features.events import EventTable, Ids, renumber
+from gata_assets.interactions.features.events import EventTable, Ids
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling.candidates import Candidates, choose_candidates
-from gata_assets.interactions.sampling.negatives import Negatives, gather_histories, sample_negatives, split_evenly
+from gata_assets.interactions.sampling.kernel import Negatives
+from gata_assets.interactions.sampling.negatives import gather_histories, sample_negatives, split_evenly
 from gata_assets.interactions.sampling.positives import Positives, choose_positives
 from gata_assets.tables.columns.arrays import Bools, Float32s, Float64s, Int32s, Int64s
+from gata_assets.tables.columns.id_encoding import places_of
 from gata_assets.tables.columns.jit import compiled
 
 ROWS_PER_GROUP = 1 << 20
@@ -33,8 +36,7 @@ SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class RowColumns:
+class RowColumns(NamedTuple):
     """Training rows of a range of users: `user` is an index into the range, ascending; `item` is a code.
 
     `label` is 1 for a positive and 0 for a negative; `probability` is 0 for a positive.
@@ -57,7 +59,7 @@ class SampledRows:
     candidates: Candidates
 
     def __len__(self) -> int:
-        return len(self.positives) + len(self.negatives)
+        return len(self.positives.items) + len(self.negatives.places)
 
     @property
     def starts(self) -> Int64s:
@@ -71,8 +73,8 @@ class SampledRows:
         return {
             "row_count": len(self),
             "users": len(self.positives.users),
-            "positives": len(self.positives),
-            "negatives": len(self.negatives),
+            "positives": len(self.positives.items),
+            "negatives": len(self.negatives.places),
             "candidates": len(self.candidates),
             "shortfall": int(shortfall.sum()),
             "users_with_shortfall": int(np.count_nonzero(shortfall)),
@@ -86,39 +88,23 @@ class SampledRows:
 
     def columns(self, first: int, last: int) -> RowColumns:
         """The rows of the users `[first, last)` (indexes into `positives.users`)."""
-        positives, negatives, weights = self.positives, self.negatives, self.candidates.weights
         rows = int(self.starts[last] - self.starts[first])
         columns = RowColumns(
-            np.empty(rows, dtype=np.int32),
-            np.empty(rows, dtype=np.int32),
-            np.empty(rows, dtype=np.float32),
-            np.empty(rows, dtype=np.float64),
+            np.empty(rows, np.int32), np.empty(rows, np.int32), np.empty(rows, np.float32), np.empty(rows, np.float64)
         )
-        _lay_out(
-            first,
-            last,
-            positives.starts,
-            positives.items,
-            negatives.starts,
-            negatives.places,
-            self.candidates.items,
-            np.empty(0) if weights is None else weights,
-            negatives.unseen_weight,
-            columns.user,
-            columns.item,
-            columns.label,
-            columns.probability,
-        )
+        weights = self.candidates.weights
+        weights = np.empty(0) if weights is None else weights
+        _lay_out(first, last, self.positives, self.negatives, self.candidates.items, weights, columns)
         return columns
 
     def table(self, first: int, last: int) -> pa.Table:
         """The rows of the users `[first, last)` as `SCHEMA`; dictionaries contain only the ids that occur."""
         columns = self.columns(first, last)
-        used = renumber(columns.item, len(self.items))
+        used, item = places_of(columns.item, len(self.items))
         return pa.table(
             {
                 "user_id": _dictionary(columns.user, self.users, self.positives.users[first:last]),
-                "item_id": _dictionary(columns.item, self.items, used),
+                "item_id": _dictionary(item, self.items, used),
                 "label": columns.label,
                 "sampling_probability": pa.array(columns.probability, mask=columns.label == 1.0),
             },
@@ -144,7 +130,7 @@ def sample_rows(
     positives = choose_positives(events, first=first, rules=rules)
     interactions = np.bincount(events.item[first:], minlength=len(events.items))
     candidates = choose_candidates(is_available, interactions, rules)
-    require_candidates(len(positives), len(candidates))
+    require_candidates(len(positives.items), len(candidates))
     return draw_rows(events, positives, candidates, rules, threads=threads)
 
 
@@ -178,28 +164,23 @@ def draw_rows(
 def _lay_out(
     first: int,
     last: int,
-    positive_starts: Int64s,
-    positives: Int32s,
-    negative_starts: Int64s,
-    negatives: Int32s,
+    positives: Positives,
+    negatives: Negatives,
     items: Int32s,
     weights: Float64s,
-    unseen_weight: Float64s,
-    user: Int32s,
-    item: Int32s,
-    label: Float32s,
-    probability: Float64s,
+    columns: RowColumns,
 ) -> None:
+    user, item, label, probability = columns
     row = 0
     for index in range(first, last):
-        for at in range(positive_starts[index], positive_starts[index + 1]):
-            user[row], item[row], label[row], probability[row] = index - first, positives[at], 1.0, 0.0
+        for at in range(positives.starts[index], positives.starts[index + 1]):
+            user[row], item[row], label[row], probability[row] = index - first, positives.items[at], 1.0, 0.0
             row += 1
-        for at in range(negative_starts[index], negative_starts[index + 1]):
-            place = negatives[at]
+        for at in range(negatives.starts[index], negatives.starts[index + 1]):
+            place = negatives.places[at]
             weight = weights[place] if len(weights) else 1.0
             user[row], item[row], label[row] = index - first, items[place], 0.0
-            probability[row] = min(weight / unseen_weight[index], 1.0)
+            probability[row] = min(weight / negatives.unseen_weight[index], 1.0)
             row += 1
 
 

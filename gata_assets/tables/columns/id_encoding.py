@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 import numba as nb
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gata_assets.tables.columns.arrays import Bools, Int32s, Int64s, UInt8s, UInt64s
+from gata_assets.tables.columns.arrays import Bools, Int32s, Int64s, UInt8s, UInt32s, UInt64s
 from gata_assets.tables.columns.arrow_buffers import text_buffers
 from gata_assets.tables.columns.hashing import SEED, hash_texts
 from gata_assets.tables.columns.jit import compiled
+
+Values = TypeVar("Values", Int32s, UInt32s)
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,21 @@ def places_of(codes: Int32s, ids: int) -> tuple[Int64s, Int32s]:
     local = np.empty(ids, dtype=np.int32)
     local[places] = np.arange(len(places), dtype=np.int32)
     return places, local[codes]
+
+
+@compiled
+def group_by(codes: Int32s, values: Values, count: int) -> tuple[Int64s, Values]:
+    """Group values by code, in their order: `grouped[starts[c]:starts[c + 1]]` are the values of the code `c`."""
+    starts = np.zeros(count + 1, dtype=np.int64)
+    for code in codes:
+        starts[code + 1] += 1
+    for code in range(count):
+        starts[code + 1] += starts[code]
+    nexts, grouped = starts[:-1].copy(), np.empty_like(values)
+    for row in range(len(codes)):
+        grouped[nexts[codes[row]]] = values[row]
+        nexts[codes[row]] += 1
+    return starts, grouped
 
 
 @compiled

@@ -72,13 +72,13 @@ def test_every_pair_is_kept_or_counted_under_the_rule_that_left_it_out(
     table = code(events)
     positives = choose_positives(table, first=int(np.searchsorted(table.timestamp, START)), rules=rules)
     pairs = {(event[0], event[1]) for event in events if event[2] >= START and event[3] in rules.positive_types}
-    assert len(positives) + positives.left_out_by_minimum + positives.left_out_by_maximum == len(pairs)
+    assert len(positives.items) + positives.left_out_by_minimum + positives.left_out_by_maximum == len(pairs)
     unlimited = rules_of(
         types=tuple(rules.positive_types),
         least=(rules.min_interactions_per_user, rules.min_interactions_per_item),
         most=10**6,
     )
-    assert len(positives) + positives.left_out_by_maximum == sum(map(len, choose(events, unlimited).values()))
+    assert len(positives.items) + positives.left_out_by_maximum == sum(map(len, choose(events, unlimited).values()))
 
 
 def test_thin_users_and_items_fall_one_after_the_other_until_none_is_left() -> None:

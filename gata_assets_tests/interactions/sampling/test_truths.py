@@ -29,10 +29,10 @@ from gata_assets.interactions.sampling.evidence import (
     count_evidence,
     expected_draws,
     gather_evidence,
-    group_by_user,
     weigh_items,
 )
 from gata_assets.interactions.sampling.samples import RowColumns, SampledRows, sample_rows
+from gata_assets.tables.columns.id_encoding import group_by
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.interactions.sampling.test_negatives import START, all_rules, catalogues, events_of_worlds
 from gata_assets_tests.support.sampling_oracle import Event, available, code, rules_of
@@ -62,7 +62,7 @@ class World:
         self.columns = self.rows.columns(0, len(self.rows.positives.users))
 
     def evidence(self, columns: RowColumns | None = None) -> Evidence:
-        starts, seen = group_by_user(self.events.user, self.events.item, len(self.events.users))
+        starts, seen = group_by(self.events.user, self.events.item, len(self.events.users))
         users = self.rows.positives.users
         return count_evidence(columns or self.columns, users, starts, seen, self.weights, self.rules.ratio)
 
@@ -79,7 +79,7 @@ class World:
         """The rows, with another item in one of them."""
         items = self.columns.item.copy()
         items[row] = item
-        return replace(self.columns, item=items)
+        return self.columns._replace(item=items)
 
 
 def evidence_of(rows: SampledRows, events: list[Event], catalogue: list[str], rules: SamplingRules) -> Evidence:
@@ -101,7 +101,7 @@ def test_rows_that_are_right_pass_every_check(events: list[Event], catalogue: li
     weights = weigh_items(np.bincount(table.item[first:], minlength=len(table.items)), is_available, rules)
     outcomes = check_samples(evidence, weights, reported_shortfall=rows.numbers["shortfall"])
     assert [broken(of_check) for of_check in outcomes.values()] == [[]] * 4
-    assert (evidence.positives, evidence.negatives) == (len(rows.positives), len(rows.negatives))
+    assert (evidence.positives, evidence.negatives) == (len(rows.positives.items), len(rows.negatives.places))
     assert expected_draws(evidence, weights).sum() == pytest.approx(evidence.drawn.sum())
 
 
@@ -113,7 +113,7 @@ def test_evidence_of_groups_of_users_adds_up(
     is_available = available(table, catalogue)
     rows = sample_rows(table, first=0, is_available=is_available, rules=rules)
     weights = weigh_items(np.bincount(table.item, minlength=len(table.items)), is_available, rules)
-    starts, seen = group_by_user(table.user, table.item, len(table.users))
+    starts, seen = group_by(table.user, table.item, len(table.users))
     users = rows.positives.users
     ends = [0, min(cut, len(users)), len(users)]
 
@@ -193,7 +193,7 @@ def test_a_wrong_probability_is_seen() -> None:
     world = World(rules_of(power=0.75))
     probability = world.columns.probability.copy()
     probability[world.negatives()[0]] *= 1.001
-    assert world.failed(replace(world.columns, probability=probability)) == {NEGATIVES_COVER_THE_CATALOGUE}
+    assert world.failed(world.columns._replace(probability=probability)) == {NEGATIVES_COVER_THE_CATALOGUE}
 
 
 def redraw(world: World, choose: Callable[[np.ndarray, int, np.random.Generator], np.ndarray]) -> RowColumns:
@@ -203,7 +203,7 @@ def redraw(world: World, choose: Callable[[np.ndarray, int, np.random.Generator]
         unseen = np.setdiff1d(np.arange(ITEMS), world.events.item[world.events.user == user])
         rows = np.flatnonzero((world.columns.user == place) & (world.columns.label == 0))
         items[rows] = choose(unseen, len(rows), random)
-    return replace(world.columns, item=items)
+    return world.columns._replace(item=items)
 
 
 def test_a_sampler_that_takes_most_from_the_lower_half_of_the_ids_is_seen() -> None:
@@ -227,7 +227,7 @@ def test_a_sampler_that_sorts_what_it_draws_is_seen_where_much_is_drawn() -> Non
 @pytest.mark.parametrize(("made", "claimed"), [(None, 0.75), (0.75, None), (0.5, 1.0)])
 def test_draws_of_another_law_than_the_claimed_are_seen(made: float | None, claimed: float | None) -> None:
     world, other = World(rules_of(power=claimed), users=200), World(rules_of(power=made), users=200)
-    columns = replace(world.columns, item=other.columns.item)
+    columns = world.columns._replace(item=other.columns.item)
     outcomes = check_samples(world.evidence(columns), world.weights, reported_shortfall=0)
     assert broken(outcomes[NEGATIVES_COVER_THE_CATALOGUE][:1])
 
@@ -284,9 +284,9 @@ def test_interactions_and_items_of_after_the_batch_are_seen() -> None:
     world = World(rules_of())
     evidence = world.evidence()
     end = int(world.events.timestamp.max()) + 1
-    assert not broken(check_times([world.events.timestamp], end, evidence))
-    late, _ = check_times([world.events.timestamp], end - 1, evidence)
+    assert not broken(check_times(world.events.timestamp, end, evidence))
+    late, _ = check_times(world.events.timestamp, end - 1, evidence)
     assert late.failed == int((world.events.timestamp == end - 1).sum())
     world.weights[world.columns.item[world.negatives()[0]]] = 0
-    _, items = check_times([world.events.timestamp], end, world.evidence())
+    _, items = check_times(world.events.timestamp, end, world.evidence())
     assert items.failed > 0

@@ -122,7 +122,7 @@ class SampleKernel:
             {
                 "seen": len(events),
                 "seen_by": len(events.users),
-                "pairs": len(rows.positives) + rows.positives.left_out_by_maximum,
+                "pairs": len(rows.positives.items) + rows.positives.left_out_by_maximum,
                 **{f"numbers.{name}": value for name, value in rows.numbers.items()},
                 **{
                     f"evidence.{name}": value
