@@ -92,6 +92,7 @@ PURE = (
     "tickets/arrivals/decision",
     "tickets/arrivals/cursor",
     "interactions/rules",
+    "interactions/check_names",
     "interactions/windows",
     "interactions/schema",
     "interactions/datasets",

@@ -19,8 +19,8 @@ from pydantic.fields import FieldInfo
 
 from gata_assets.cli.main import main
 from gata_assets.curation.curated.check_names import check_descriptions
+from gata_assets.interactions import check_names as interaction_checks
 from gata_assets.interactions import schema as interaction_tables
-from gata_assets.interactions.assets import check_names as interaction_checks
 from gata_assets.interactions.tables import TABLES
 from gata_assets.orchestration.alerting import overdue_check
 from gata_assets.settings.model import Settings, describe_settings

@@ -21,6 +21,21 @@ class Present:
     settings: Settings
     is_to_be_curated: bool = False
 
+    @classmethod
+    def of(
+        cls,
+        days: Mapping[str, Any],
+        seen_days: Mapping[str, Any],
+        catalog: str | None,
+        settings: Settings,
+        *,
+        is_to_be_curated: bool = False,
+    ) -> Present:
+        """From the digests of the window's days, of the seen window's days and of the catalog."""
+        digests = {DatasetKind.FEATURES: days, DatasetKind.TRAINING_DATA: seen_days}
+        made_from = {name: {CURATED_INTERACTIONS: digest, CURATED_ITEMS: catalog} for name, digest in digests.items()}
+        return cls(made_from, settings, is_to_be_curated)
+
 
 def find_differences(stored: StoredTables, name: DatasetKind, present: Present) -> frozenset[Reason]:
     """How a stored dataset differs; windows of different lengths differ in settings, and rows cannot be compared."""

@@ -10,7 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -23,17 +23,10 @@ from gata_assets.interactions.datasets import (
     CURATED_ITEMS,
     BatchDataset,
     DatasetKind,
-    Settings,
     StoredTables,
     read_stored,
 )
-from gata_assets.interactions.engines.base import (
-    NEGATIVE_SAMPLES,
-    WITH_FEATURES,
-    BuiltTables,
-    CuratedWindow,
-    InteractionEngine,
-)
+from gata_assets.interactions.engines import base
 from gata_assets.interactions.rules import InteractionRules
 from gata_assets.interactions.staleness import Present, find_differences
 from gata_assets.interactions.windows import InteractionWindows, windows_from_day_on
@@ -52,22 +45,12 @@ _TO_CURATE = "Materialize it (the job curate_interactions), or use `gata prepare
 
 @dataclass(frozen=True)
 class _Batch:
-    """A batch in progress: its windows, and the curated layer that it is built from."""
+    """A batch in progress: its windows, the days of its window, and what it is built from."""
 
     batch_id: str
     windows: InteractionWindows
     days: StoredDays
-    seen_days: StoredDays
-    catalog: str | None
-
-    def made_from(self, name: DatasetKind) -> dict[str, Any]:
-        """Digests of the curated layer, as in a manifest."""
-        days = self.days if name is DatasetKind.FEATURES else self.seen_days
-        return {CURATED_INTERACTIONS: days.digest(), CURATED_ITEMS: self.catalog}
-
-    def present(self, settings: Settings) -> Present:
-        """What the batch would be built from now."""
-        return Present({name: self.made_from(name) for name in DatasetKind}, settings)
+    present: Present
 
 
 class InteractionRun:
@@ -81,7 +64,7 @@ class InteractionRun:
         rules: InteractionRules,
         earliest: date,
         code_version: str,
-        engine: InteractionEngine,
+        engine: base.InteractionEngine,
         store: ObjectStoreResource,
     ) -> None:
         batches = len(context.partition_keys)
@@ -161,14 +144,15 @@ class InteractionRun:
                     f"{self._places.tenant}/{CURATED_ITEMS}: there are interactions in {windows.window}, and there is "
                     "no catalog. Upload item files with `gata ingest items`, and materialize it."
                 )
-        return _Batch(batch_id, windows, days, seen_days, catalog)
+        present = Present.of(days.digest(), seen_days.digest(), catalog, self._rules.as_settings())
+        return _Batch(batch_id, windows, days, present)
 
     def _build(
         self, name: DatasetKind, batch: _Batch, features: StoredTables | None
     ) -> Generator[Event, None, StoredTables]:
         """Build, check, write and record one dataset; returns what its manifest says."""
         started = perf_counter()
-        made_from = batch.made_from(name)
+        made_from = dict(batch.present.made_from[name])
         if name is DatasetKind.TRAINING_DATA:
             features = features or self._read_features(batch)
             made_from["features"] = features.sha256
@@ -176,13 +160,14 @@ class InteractionRun:
         outcomes = {table: _outcomes_of(table, spec.checks, built) for table, spec in TABLES[name].items()}
 
         def approve(files: WrittenFiles) -> None:
-            if WITH_FEATURES in files:
+            if base.WITH_FEATURES in files:
                 negatives, joined = (
-                    [(file.rows, file.row_sum) for file in files[table]] for table in (NEGATIVE_SAMPLES, WITH_FEATURES)
+                    [(file.rows, file.row_sum) for file in files[table]]
+                    for table in (base.NEGATIVE_SAMPLES, base.WITH_FEATURES)
                 )
-                joined_outcomes = outcomes[WITH_FEATURES]
+                joined_outcomes = outcomes[base.WITH_FEATURES]
                 joined_outcomes[OF_WRITTEN] = check_same_rows(negatives, joined)
-                asset = f"{self._places.tenant}/{WITH_FEATURES}"
+                asset = f"{self._places.tenant}/{base.WITH_FEATURES}"
                 checks.require_passed(asset, joined_outcomes, so="and what was written has no manifest.")
 
         seconds = {"seconds_making": perf_counter() - started}
@@ -196,7 +181,7 @@ class InteractionRun:
             reason="" if is_made else self._reason(name, features, batch.days),
             windows={"interactions": batch.windows.window, "seen": batch.windows.seen},
             numbers=built.numbers if built is not None else {table: {"row_count": 0} for table in TABLES[name]},
-            settings=self._rules.as_settings(),
+            settings=batch.present.settings,
             made_from=made_from,
             code_version=self._code_version,
         )
@@ -213,9 +198,9 @@ class InteractionRun:
         yield from self._record(tables, written, outcomes, seconds)
         return written.stored
 
-    def _call_engine(self, name: DatasetKind, batch: _Batch, features: StoredTables | None) -> BuiltTables | None:
+    def _call_engine(self, name: DatasetKind, batch: _Batch, features: StoredTables | None) -> base.BuiltTables | None:
         """What the engine builds; None if there is nothing to build from."""
-        curated = CuratedWindow(self._places, batch.windows.window, batch.windows.seen)
+        curated = base.CuratedWindow(self._places, batch.windows.window, batch.windows.seen)
         if name is DatasetKind.FEATURES:
             return self._engine.make_features(curated, self._store) if batch.days.has_interactions else None
         if features is None or not features.is_made:
@@ -242,7 +227,7 @@ class InteractionRun:
             raise ObjectNotFoundError(f"There is no {self._store.uri(key)}. {again}") from None
         if stored is None:
             raise DataRuleError(f"{self._store.uri(key)} is withdrawn: its files are not complete. {again}")
-        if find_differences(stored, DatasetKind.FEATURES, batch.present(self._rules.as_settings())):
+        if find_differences(stored, DatasetKind.FEATURES, batch.present):
             raise DataRuleError(
                 f"{self._store.uri(key)}: the features were built from other curated tables than those that are stored "
                 f"now, or with another INTERACTION_PERIOD. {again}"
@@ -292,7 +277,7 @@ class InteractionRun:
         return dg.AssetKey([self._places.tenant, table])
 
 
-def _outcomes_of(table: str, names: Sequence[str], built: BuiltTables | None) -> dict[str, Sequence[Outcome]]:
+def _outcomes_of(table: str, names: Sequence[str], built: base.BuiltTables | None) -> dict[str, Sequence[Outcome]]:
     """The outcomes of the engine's checks of a table; if nothing was built, they have no rows checked."""
     outcomes: dict[str, Sequence[Outcome]] = {name: [Outcome(name, failed=0, checked=0, advice="")] for name in names}
     if built is not None:

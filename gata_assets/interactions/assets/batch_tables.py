@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gata_assets.interactions.assets import check_names
+from gata_assets.interactions import check_names
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, DatasetKind
-from gata_assets.interactions.engines.base import (
-    ITEM_FEATURES,
-    NEGATIVE_SAMPLES,
-    RECENT_INTERACTIONS,
-    USER_FEATURES,
-    WITH_FEATURES,
-)
+from gata_assets.interactions.engines import base
 
 
 @dataclass(frozen=True)
@@ -24,45 +18,33 @@ class BatchTable:
     made_from: tuple[str, ...]
 
 
+_MATCH, _NOTHING_AFTER = check_names.FEATURES_MATCH_THE_EVENTS, check_names.NOTHING_AFTER_THE_BATCH
+
 # The tables of each dataset, in order; a dataset is empty when its first table has no rows.
 TABLES: Mapping[DatasetKind, Mapping[str, BatchTable]] = {
     DatasetKind.FEATURES: {
-        USER_FEATURES: BatchTable(
-            (
-                check_names.USER_FEATURES_ARE_VALID,
-                check_names.FEATURES_MATCH_THE_EVENTS,
-                check_names.NOTHING_AFTER_THE_BATCH,
-            ),
-            made_from=(CURATED_INTERACTIONS,),
-        ),
-        ITEM_FEATURES: BatchTable(
-            (check_names.ITEM_FEATURES_ARE_VALID, check_names.FEATURES_MATCH_THE_EVENTS),
-            made_from=(CURATED_INTERACTIONS, CURATED_ITEMS),
-        ),
-        RECENT_INTERACTIONS: BatchTable(
-            (
-                check_names.RECENT_INTERACTIONS_ARE_VALID,
-                check_names.FEATURES_MATCH_THE_EVENTS,
-                check_names.NOTHING_AFTER_THE_BATCH,
-            ),
-            made_from=(CURATED_INTERACTIONS,),
+        base.USER_FEATURES: BatchTable(("user_features_are_valid", _MATCH, _NOTHING_AFTER), (CURATED_INTERACTIONS,)),
+        base.ITEM_FEATURES: BatchTable(("item_features_are_valid", _MATCH), (CURATED_INTERACTIONS, CURATED_ITEMS)),
+        base.RECENT_INTERACTIONS: BatchTable(
+            ("recent_interactions_are_valid", _MATCH, _NOTHING_AFTER),
+            (CURATED_INTERACTIONS,),
         ),
     },
     DatasetKind.TRAINING_DATA: {
-        NEGATIVE_SAMPLES: BatchTable(
+        base.NEGATIVE_SAMPLES: BatchTable(
             (
-                check_names.NEGATIVE_SAMPLES_ARE_VALID,
+                "negative_samples_are_valid",
                 check_names.NEGATIVES_WERE_NEVER_INTERACTED,
                 check_names.NO_NEGATIVE_TWICE,
                 check_names.RATIO_IS_KEPT_OR_COUNTED_SHORT,
                 check_names.NEGATIVES_COVER_THE_CATALOGUE,
-                check_names.NOTHING_AFTER_THE_BATCH,
+                _NOTHING_AFTER,
             ),
-            made_from=(CURATED_INTERACTIONS, CURATED_ITEMS),
+            (CURATED_INTERACTIONS, CURATED_ITEMS),
         ),
-        WITH_FEATURES: BatchTable(
+        base.WITH_FEATURES: BatchTable(
             (check_names.WITH_FEATURES_ARE_VALID, check_names.WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES),
-            made_from=(NEGATIVE_SAMPLES, USER_FEATURES, ITEM_FEATURES),
+            (base.NEGATIVE_SAMPLES, base.USER_FEATURES, base.ITEM_FEATURES),
         ),
     },
 }

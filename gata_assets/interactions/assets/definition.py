@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from gata_assets.curation.policy import CurationRules
-from gata_assets.interactions.assets import check_names
+from gata_assets.interactions import check_names
 from gata_assets.interactions.assets.batch_run import InteractionRun
 from gata_assets.interactions.assets.batch_tables import TABLES
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, curation_op

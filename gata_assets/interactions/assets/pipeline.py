@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import ClassVar
 
 import dagster as dg
@@ -17,16 +18,11 @@ from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.reports import replaced_files, valid_reports
 from gata_assets.errors import GataError, ObjectNotFoundError
+from gata_assets.interactions import datasets
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS, keep_to_days
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.status import CuratedLayer
-from gata_assets.interactions.datasets import (
-    CURATED_INTERACTIONS,
-    CURATED_ITEMS,
-    DatasetKind,
-    StoredTables,
-    read_stored,
-)
+from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, DatasetKind
 from gata_assets.interactions.rules import InteractionRules
 from gata_assets.interactions.staleness import Present, batch_status
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS
@@ -158,28 +154,22 @@ class InteractionPipeline:
         settings, catalog = self.rules.as_settings(), layer.catalogue_digest()
         windows = {batch_id: windows_from_day_on(batch_id, self.rules, self._earliest) for batch_id in batch_ids}
         layer.look(sorted({day for of_batch in windows.values() for day in days_of(of_batch.seen)}))
-        presents: dict[str, Present] = {}
-        # Batches of the same day rarely differ in the days that their windows cover.
-        by_days: dict[tuple[date, ...], Present] = {}
-        for batch_id, of_batch in windows.items():
-            seen_days, window_days = days_of(of_batch.seen), days_of(of_batch.window)
-            touched = (*seen_days, *window_days)
-            if touched not in by_days:
-                seen = layer.look(seen_days)
-                days = seen.part(window_days)
-                by_days[touched] = Present(
-                    {
-                        DatasetKind.FEATURES: {CURATED_INTERACTIONS: days.digest(), CURATED_ITEMS: catalog},
-                        DatasetKind.TRAINING_DATA: {CURATED_INTERACTIONS: seen.digest(), CURATED_ITEMS: catalog},
-                    },
-                    settings,
-                    is_to_be_curated=days.has_interactions and seen.is_to_have_other_rows,
-                )
-            presents[batch_id] = by_days[touched]
-        return presents
 
-    def _read(self, name: DatasetKind, places: TenantLayout, batch_id: str) -> StoredTables | None:
+        # Batches of the same day rarely differ in the days that their windows cover.
+        @cache
+        def present_of(seen_days: tuple[date, ...], window_days: tuple[date, ...]) -> Present:
+            seen = layer.look(seen_days)
+            days = seen.part(window_days)
+            is_to_be_curated = days.has_interactions and seen.is_to_have_other_rows
+            return Present.of(days.digest(), seen.digest(), catalog, settings, is_to_be_curated=is_to_be_curated)
+
+        return {
+            batch_id: present_of(tuple(days_of(of_batch.seen)), tuple(days_of(of_batch.window)))
+            for batch_id, of_batch in windows.items()
+        }
+
+    def _read(self, name: DatasetKind, places: TenantLayout, batch_id: str) -> datasets.StoredTables | None:
         try:
-            return read_stored(self.store.read(name.manifest_key(places, batch_id)))
+            return datasets.read_stored(self.store.read(name.manifest_key(places, batch_id)))
         except ObjectNotFoundError:
             return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
 
 from gata_assets.curation.layout import TenantLayout
@@ -63,10 +62,6 @@ def write_tables(
         files = built.write(prefix, write.token) if built else {}
         approve(files)
         entries = {file.key.removeprefix(prefix): file.entry for table_files in files.values() for file in table_files}
-        published = write.publish(tables.manifest(entries, {table: _columns_of(table) for table in files}))
+        columns = {table: {name: str(kind) for name, kind in SPECS[table].curated_schema.items()} for table in files}
+        published = write.publish(tables.manifest(entries, columns))
     return WrittenTables(StoredTables.of(published.manifest), prefix, files, published.files_left)
-
-
-@cache
-def _columns_of(table: str) -> dict[str, str]:
-    return {name: str(kind) for name, kind in SPECS[table].curated_schema.items()}

@@ -10,17 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from gata_assets.interactions.curated.reader import read_catalogue, read_events
-from gata_assets.interactions.engines.base import (
-    ITEM_FEATURES,
-    NEGATIVE_SAMPLES,
-    RECENT_INTERACTIONS,
-    USER_FEATURES,
-    WITH_FEATURES,
-    BuiltTables,
-    CuratedWindow,
-    FeatureParts,
-    InteractionEngine,
-)
+from gata_assets.interactions.engines import base
 from gata_assets.interactions.features.checks import check_features
 from gata_assets.interactions.features.items import look_up_items
 from gata_assets.interactions.features.tables import FeatureTables, make_features
@@ -39,7 +29,7 @@ _ROWS_PER_GROUP = 1 << 20
 _USERS_PER_GROUP = 1 << 16
 
 
-class ArrowTables(BuiltTables):
+class ArrowTables(base.BuiltTables):
     """Arrow tables in memory."""
 
     def __init__(
@@ -55,11 +45,11 @@ class ArrowTables(BuiltTables):
         self._store, self._threads = store, threads
 
     def write(self, prefix: str, token: str) -> Mapping[str, tuple[WrittenFile, ...]]:
-        """See BuiltTables."""
+        """See base.BuiltTables."""
         return write_tables(self._store, prefix, self.sources, token=token, threads=self._threads)
 
 
-class PolarsEngine(InteractionEngine):
+class PolarsEngine(base.InteractionEngine):
     """Builds a batch's tables in this process's memory: about 21 bytes per interaction, plus the tables.
 
     `threads` sample and write in parallel, without effect on the result; 0 means one per core.
@@ -67,23 +57,23 @@ class PolarsEngine(InteractionEngine):
 
     threads: int = 0
 
-    def make_features(self, curated: CuratedWindow, store: ObjectStore) -> BuiltTables:
-        """See InteractionEngine."""
+    def make_features(self, curated: base.CuratedWindow, store: ObjectStore) -> base.BuiltTables:
+        """See base.InteractionEngine."""
         catalog = read_catalogue(curated.places, store)
         events = read_events(curated.places, curated.window, catalog, store)
         tables = make_features(events, catalog, before=curated.window.end_at)
         outcomes = check_features(tables, events, curated.window)
         numbers: dict[str, dict[str, int | float]] = {
-            USER_FEATURES: {"row_count": tables.user_features.num_rows, "interactions": len(events)},
-            ITEM_FEATURES: {"row_count": tables.item_features.num_rows, "interactions": len(events)},
-            RECENT_INTERACTIONS: {"row_count": tables.recent_interactions.num_rows},
+            base.USER_FEATURES: {"row_count": tables.user_features.num_rows, "interactions": len(events)},
+            base.ITEM_FEATURES: {"row_count": tables.item_features.num_rows, "interactions": len(events)},
+            base.RECENT_INTERACTIONS: {"row_count": tables.recent_interactions.num_rows},
         }
         return ArrowTables(store, feature_sources(tables), numbers, outcomes, self.threads or os.cpu_count() or 1)
 
     def make_training_data(
-        self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: FeatureParts
-    ) -> BuiltTables:
-        """See InteractionEngine."""
+        self, curated: base.CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: base.FeatureParts
+    ) -> base.BuiltTables:
+        """See base.InteractionEngine."""
         end_at, threads = curated.window.end_at, self.threads or os.cpu_count() or 1
         catalog = read_catalogue(curated.places, store)
         events = read_events(curated.places, curated.seen_window, catalog, store)
@@ -92,11 +82,11 @@ class PolarsEngine(InteractionEngine):
         rows = sample_rows(events, first=first, is_available=is_available, rules=rules, threads=threads)
         joined = JoinedRows(
             rows,
-            read_parts(store, features[USER_FEATURES], without="recent_items"),
-            read_parts(store, features[ITEM_FEATURES]),
+            read_parts(store, features[base.USER_FEATURES], without="recent_items"),
+            read_parts(store, features[base.ITEM_FEATURES]),
         )
         outcomes = {
-            NEGATIVE_SAMPLES: check_negative_samples(
+            base.NEGATIVE_SAMPLES: check_negative_samples(
                 events,
                 rows,
                 first=first,
@@ -105,18 +95,18 @@ class PolarsEngine(InteractionEngine):
                 end=curated.window.end * 1_000_000,
                 threads=threads,
             ),
-            WITH_FEATURES: {"with_features_are_valid": joined.check()},
+            base.WITH_FEATURES: {"with_features_are_valid": joined.check()},
         }
-        numbers = {NEGATIVE_SAMPLES: rows.numbers, WITH_FEATURES: {"row_count": len(rows)}}
+        numbers = {base.NEGATIVE_SAMPLES: rows.numbers, base.WITH_FEATURES: {"row_count": len(rows)}}
         return ArrowTables(store, row_sources(rows, joined), numbers, outcomes, threads)
 
 
 def feature_sources(tables: FeatureTables) -> dict[str, TableSource]:
     """The feature tables, prepared for writing."""
     return {
-        USER_FEATURES: _source(tables.user_features, _USERS_PER_GROUP, "user_id", "last_interaction"),
-        ITEM_FEATURES: item_source(tables.item_features),
-        RECENT_INTERACTIONS: _source(tables.recent_interactions, _ROWS_PER_GROUP, "timestamp"),
+        base.USER_FEATURES: _source(tables.user_features, _USERS_PER_GROUP, "user_id", "last_interaction"),
+        base.ITEM_FEATURES: item_source(tables.item_features),
+        base.RECENT_INTERACTIONS: _source(tables.recent_interactions, _ROWS_PER_GROUP, "timestamp"),
     }
 
 
@@ -127,7 +117,7 @@ def item_source(items: pa.Table) -> TableSource:
 
 def row_sources(rows: SampledRows, joined: JoinedRows) -> dict[str, TableSource]:
     """Training rows, prepared for writing."""
-    return {NEGATIVE_SAMPLES: row_source(rows, rows.table), WITH_FEATURES: row_source(rows, joined.table)}
+    return {base.NEGATIVE_SAMPLES: row_source(rows, rows.table), base.WITH_FEATURES: row_source(rows, joined.table)}
 
 
 def row_source(

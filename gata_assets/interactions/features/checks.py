@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gata_assets.batches import Window
+from gata_assets.interactions.check_names import FEATURES_MATCH_THE_EVENTS, NOTHING_AFTER_THE_BATCH
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.features.tables import FeatureTables
 from gata_assets.interactions.rules import RECENT_INTERACTIONS, InteractionType
@@ -15,9 +16,6 @@ from gata_assets.interactions.tables import SPECS
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.columns.arrays import Int64s
 from gata_assets.tables.outcomes import Outcome
-
-FEATURES_MATCH_THE_EVENTS = "features_match_the_events"
-NOTHING_AFTER_THE_BATCH = "nothing_after_the_batch"
 
 _TYPE_COUNT_COLUMNS = ("num_views", "num_clicks", "num_purchases", "num_likes", "num_add_to_carts", "num_dislikes")
 _BUG = "This is a bug in the feature computation; please report it."

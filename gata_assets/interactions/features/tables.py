@@ -96,43 +96,24 @@ def make_user_tables(events: EventTable) -> UserTables:
         by_item, item_ratings = counted_items.result()
     del rows, distinct
     recent_items = encoded(events.item[recent], events.items)
+    days = by_user[:, kernel.DAYS]
+    user_features = {
+        "user_id": events.users.ids.to_arrow(),
+        "total_interactions": user_totals,
+        "unique_items": unique_items,
+        "avg_rating": ratio(user_ratings, by_user[:, kernel.RATED]),
+        "last_interaction": pa.array(last_at, pa.int64()).cast(_INSTANT),
+        # Arrow requires contiguous columns.
+        "days_active": np.ascontiguousarray(days),
+        "interactions_per_day": ratio(user_totals, days),
+        **{f"num_{kind}s": np.ascontiguousarray(by_user[:, kind.code]) for kind in InteractionType},
+        "conversion_rate": ratio(by_user[:, InteractionType.PURCHASE.code], user_totals),
+        "recent_items": pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), recent_items),
+    }
     return UserTables(
-        user_features=_user_features(
-            events.users, by_user, user_totals, unique_items, user_ratings, last_at, list_array(ends, recent_items)
-        ),
+        user_features=pa.table(user_features),
         recent_interactions=_recent_interactions(events, ends, recent, recent_items),
         item_counts=ItemCounts(events.items, by_item, item_ratings, unique_users),
-    )
-
-
-def _user_features(
-    users: Ids,
-    counts: UInt32s,
-    totals: UInt32s,
-    unique_items: UInt32s,
-    ratings: Float64s,
-    last_at: Int64s,
-    recent_items: pa.Array,
-) -> pa.Table:
-    days = counts[:, kernel.DAYS]
-    return pa.table(
-        {
-            "user_id": users.ids.to_arrow(),
-            "total_interactions": totals,
-            "unique_items": unique_items,
-            "avg_rating": ratio(ratings, counts[:, kernel.RATED]),
-            "last_interaction": pa.array(last_at, pa.int64()).cast(_INSTANT),
-            "days_active": _copy(days),
-            "interactions_per_day": ratio(totals, days),
-            "num_views": _copy(counts[:, InteractionType.VIEW.code]),
-            "num_clicks": _copy(counts[:, InteractionType.CLICK.code]),
-            "num_purchases": _copy(counts[:, InteractionType.PURCHASE.code]),
-            "num_likes": _copy(counts[:, InteractionType.LIKE.code]),
-            "num_add_to_carts": _copy(counts[:, InteractionType.ADD_TO_CART.code]),
-            "num_dislikes": _copy(counts[:, InteractionType.DISLIKE.code]),
-            "conversion_rate": ratio(counts[:, InteractionType.PURCHASE.code], totals),
-            "recent_items": recent_items,
-        }
     )
 
 
@@ -187,13 +168,3 @@ def ratio(numerators: NDArray[np.generic], denominators: NDArray[np.generic]) ->
 def encoded(codes: Int32s, ids: Ids) -> pa.DictionaryArray:
     """A dictionary column of ids, given their codes."""
     return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), ids.ids.to_arrow())
-
-
-def list_array(offsets: Int64s, values: pa.Array) -> pa.ListArray:
-    """A list column over consecutive `values`; `offsets` has one element more than there are lists."""
-    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values)
-
-
-def _copy(column: UInt32s) -> UInt32s:
-    # Arrow requires contiguous columns.
-    return np.ascontiguousarray(column)

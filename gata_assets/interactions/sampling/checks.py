@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from gata_assets.interactions import check_names
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling.coverage import SAMPLING_BUG, check_coverage
@@ -16,12 +17,6 @@ from gata_assets.interactions.tables import SPECS
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.columns.arrays import Bools, Float64s, Int64s
 from gata_assets.tables.outcomes import Outcome
-
-NEGATIVES_WERE_NEVER_INTERACTED = "negatives_were_never_interacted"
-NO_NEGATIVE_TWICE = "no_negative_twice"
-RATIO_IS_KEPT_OR_COUNTED_SHORT = "ratio_is_kept_or_counted_short"
-NEGATIVES_COVER_THE_CATALOGUE = "negatives_cover_the_catalogue"
-NOTHING_AFTER_THE_BATCH = "nothing_after_the_batch"
 
 
 def check_negative_samples(
@@ -53,7 +48,7 @@ def check_negative_samples(
     return {
         "negative_samples_are_valid": check_arrow_tables(SPECS["negative_samples"], split_rows(rows)),
         **check_samples(evidence, weights, reported_shortfall=rows.numbers["shortfall"]),
-        NOTHING_AFTER_THE_BATCH: check_times(events.timestamp, end, evidence),
+        check_names.NOTHING_AFTER_THE_BATCH: check_times(events.timestamp, end, evidence),
     }
 
 
@@ -72,40 +67,33 @@ def check_samples(evidence: Evidence, weights: Float64s, *, reported_shortfall: 
         reported_shortfall: The shortfall in the rows' metadata.
 
     Returns:
-        Outcomes by check, without NOTHING_AFTER_THE_BATCH.
+        Outcomes by check, without `nothing_after_the_batch`.
     """
-    negatives = evidence.negatives
+
+    def rule(text: str, failed: int, checked: int, unit: str = "rows") -> Outcome:
+        return Outcome(text, failed, checked, SAMPLING_BUG, unit=unit)
+
+    negatives, shortfall = evidence.negatives, evidence.shortfall
     return {
-        NEGATIVES_WERE_NEVER_INTERACTED: [
-            Outcome("no negative is an item that its user has seen", evidence.negatives_seen, negatives, SAMPLING_BUG),
-            Outcome(
-                "every positive is an item that its user has seen",
-                evidence.positives_not_seen,
-                evidence.positives,
-                SAMPLING_BUG,
-            ),
+        check_names.NEGATIVES_WERE_NEVER_INTERACTED: [
+            rule("no negative is an item that its user has seen", evidence.negatives_seen, negatives),
+            rule("every positive is an item that its user has seen", evidence.positives_not_seen, evidence.positives),
         ],
-        NO_NEGATIVE_TWICE: [
-            Outcome("no user has a repeated negative", evidence.negatives_repeated, negatives, SAMPLING_BUG)
+        check_names.NO_NEGATIVE_TWICE: [
+            rule("no user has a repeated negative", evidence.negatives_repeated, negatives),
         ],
-        RATIO_IS_KEPT_OR_COUNTED_SHORT: [
-            Outcome(
+        check_names.RATIO_IS_KEPT_OR_COUNTED_SHORT: [
+            rule(
                 "every user has the negatives of the ratio, or all unseen items",
                 evidence.users_off_ratio,
                 evidence.users,
-                SAMPLING_BUG,
                 unit="users",
             ),
-            Outcome(
-                "the shortfall is reported",
-                abs(evidence.shortfall - reported_shortfall),
-                evidence.shortfall + negatives,
-                SAMPLING_BUG,
-            ),
+            rule("the shortfall is reported", abs(shortfall - reported_shortfall), shortfall + negatives),
         ],
-        NEGATIVES_COVER_THE_CATALOGUE: [
+        check_names.NEGATIVES_COVER_THE_CATALOGUE: [
             check_coverage(evidence.drawn, expected_draws(evidence, weights)),
-            Outcome("the probability is that of a single draw", evidence.probabilities_off, negatives, SAMPLING_BUG),
+            rule("the probability is that of a single draw", evidence.probabilities_off, negatives),
         ],
     }
 

@@ -14,15 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from gata_assets.interactions.rules import InteractionType, SamplingRules
-from gata_assets.interactions.sampling.checks import (
+from gata_assets.interactions.check_names import (
     NEGATIVES_COVER_THE_CATALOGUE,
     NEGATIVES_WERE_NEVER_INTERACTED,
     NO_NEGATIVE_TWICE,
     RATIO_IS_KEPT_OR_COUNTED_SHORT,
-    check_samples,
-    check_times,
 )
+from gata_assets.interactions.rules import InteractionType, SamplingRules
+from gata_assets.interactions.sampling.checks import check_samples, check_times
 from gata_assets.interactions.sampling.coverage import check_coverage, measure_coverage
 from gata_assets.interactions.sampling.evidence import (
     Evidence,

@@ -8,23 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gata_assets.interactions.curated.reader import read_catalogue
-from gata_assets.interactions.engines.base import (
-    ITEM_FEATURES,
-    NEGATIVE_SAMPLES,
-    RECENT_INTERACTIONS,
-    USER_FEATURES,
-    WITH_FEATURES,
-    BuiltTables,
-    CuratedWindow,
-    FeatureParts,
-    InteractionEngine,
+from gata_assets.interactions.check_names import (
+    FEATURES_MATCH_THE_EVENTS,
+    NEGATIVES_WERE_NEVER_INTERACTED,
+    WITH_FEATURES_ARE_VALID,
 )
+from gata_assets.interactions.curated.reader import read_catalogue
+from gata_assets.interactions.engines import base
 from gata_assets.interactions.engines.polars import item_source
 from gata_assets.interactions.engines.spark.features import FeatureKernel, check_items, check_ranges, sum_item_counts
 from gata_assets.interactions.engines.spark.positives import find_positive_pairs
 from gata_assets.interactions.engines.spark.samples import (
-    WITH_FEATURES_ARE_VALID,
     Catalog,
     SampleKernel,
     check_shuffle,
@@ -36,10 +30,9 @@ from gata_assets.interactions.engines.spark.shuffle import Days, repartition_by_
 from gata_assets.interactions.engines.spark.survey import survey
 from gata_assets.interactions.engines.spark.task_outputs import table_output
 from gata_assets.interactions.engines.spark.tasks import SparkTables, bucket_count, run_and_cache
-from gata_assets.interactions.features.checks import FEATURES_MATCH_THE_EVENTS
 from gata_assets.interactions.features.tables import make_item_features
 from gata_assets.interactions.rules import SamplingRules
-from gata_assets.interactions.sampling.checks import NEGATIVES_WERE_NEVER_INTERACTED, check_samples
+from gata_assets.interactions.sampling.checks import check_samples
 from gata_assets.interactions.sampling.evidence import weigh_items
 from gata_assets.interactions.sampling.join import check_features_of_items
 from gata_assets.interactions.sampling.samples import require_candidates
@@ -51,7 +44,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-class SparkEngine(InteractionEngine):
+_USER_TABLES = (base.USER_FEATURES, base.RECENT_INTERACTIONS)
+
+
+class SparkEngine(base.InteractionEngine):
     """Builds a batch's tables on a Spark cluster.
 
     Attributes:
@@ -71,8 +67,8 @@ class SparkEngine(InteractionEngine):
     pairs_on_driver: int = 20_000_000
     wait_seconds: float = 300
 
-    def make_features(self, curated: CuratedWindow, store: ObjectStore) -> BuiltTables:
-        """See InteractionEngine; also raises EngineError."""
+    def make_features(self, curated: base.CuratedWindow, store: ObjectStore) -> base.BuiltTables:
+        """See base.InteractionEngine; also raises EngineError."""
         places, window = curated.places, curated.window
         catalog = read_catalogue(places, store)
         days = Days.of(store, places, window, rows_per_span=self.rows_per_part)
@@ -81,30 +77,30 @@ class SparkEngine(InteractionEngine):
         with spark_errors("building features"):
             totals, ranges = survey(session, days, rows_per_range=self.rows_per_part)
             shuffled = repartition_by_user(session, days, ranges)
-            cached = run_and_cache(shuffled, FeatureKernel(window, buckets), (USER_FEATURES, RECENT_INTERACTIONS))
+            cached = run_and_cache(shuffled, FeatureKernel(window, buckets), _USER_TABLES)
             item_counts = sum_item_counts(cached.rows, buckets, catalog)
         items = make_item_features(item_counts, catalog, before=window.end_at)
-        users, counts = cached.row_count(USER_FEATURES), cached.report.counts
+        users, counts = cached.row_count(base.USER_FEATURES), cached.report.counts
         outcomes = cached.report.outcomes
         range_outcomes = check_ranges(counts, users, totals)
-        for table in (USER_FEATURES, RECENT_INTERACTIONS):
+        for table in _USER_TABLES:
             outcomes[table][FEATURES_MATCH_THE_EVENTS] = [*range_outcomes, *outcomes[table][FEATURES_MATCH_THE_EVENTS]]
-        outcomes[ITEM_FEATURES] = check_items(items, totals, counts["pairs"])
+        outcomes[base.ITEM_FEATURES] = check_items(items, totals, counts["pairs"])
         numbers: dict[str, dict[str, int | float]] = {
-            USER_FEATURES: {"row_count": users, "interactions": totals.interactions},
-            ITEM_FEATURES: {"row_count": items.num_rows, "interactions": totals.interactions},
-            RECENT_INTERACTIONS: {"row_count": cached.row_count(RECENT_INTERACTIONS)},
+            base.USER_FEATURES: {"row_count": users, "interactions": totals.interactions},
+            base.ITEM_FEATURES: {"row_count": items.num_rows, "interactions": totals.interactions},
+            base.RECENT_INTERACTIONS: {"row_count": cached.row_count(base.RECENT_INTERACTIONS)},
         }
-        return SparkTables(store, cached, numbers, outcomes, table_output(ITEM_FEATURES, 0, item_source(items)))
+        return SparkTables(store, cached, numbers, outcomes, table_output(base.ITEM_FEATURES, 0, item_source(items)))
 
     def make_training_data(
-        self, curated: CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: FeatureParts
-    ) -> BuiltTables:
-        """See InteractionEngine; also raises EngineError."""
+        self, curated: base.CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: base.FeatureParts
+    ) -> base.BuiltTables:
+        """See base.InteractionEngine; also raises EngineError."""
         places, window = curated.places, curated.window
         items = read_catalogue(places, store)
-        user_parts = features[USER_FEATURES]
-        item_features = read_parts(store, features[ITEM_FEATURES])
+        user_parts = features[base.USER_FEATURES]
+        item_features = read_parts(store, features[base.ITEM_FEATURES])
         user_schema = read_schema(store, user_parts[0], without="recent_items")
         is_available = (items["available_at"].is_null() | (items["available_at"] < window.end_at)).to_numpy()
         days = Days.of(store, places, curated.seen_window, rows_per_span=self.rows_per_part)
@@ -129,7 +125,7 @@ class SparkEngine(InteractionEngine):
                     micros(window.end_at),
                     buckets,
                 )
-                cached = run_and_cache(shuffled, kernel, (NEGATIVE_SAMPLES, WITH_FEATURES))
+                cached = run_and_cache(shuffled, kernel, (base.NEGATIVE_SAMPLES, base.WITH_FEATURES))
             finally:
                 shuffled.unpersist()
             evidence = sum_evidence(cached, len(items), buckets)
@@ -139,10 +135,10 @@ class SparkEngine(InteractionEngine):
         outcomes = cached.report.outcomes
         range_outcomes = check_shuffle(cached.report.counts, totals, pairs)
         checked[NEGATIVES_WERE_NEVER_INTERACTED] = [*range_outcomes, *checked[NEGATIVES_WERE_NEVER_INTERACTED]]
-        outcomes[NEGATIVE_SAMPLES] |= checked
-        valid = outcomes[WITH_FEATURES][WITH_FEATURES_ARE_VALID]
-        outcomes[WITH_FEATURES][WITH_FEATURES_ARE_VALID] = [*valid, *check_features_of_items(item_features)]
-        by_table = {NEGATIVE_SAMPLES: numbers, WITH_FEATURES: {"row_count": numbers["row_count"]}}
+        outcomes[base.NEGATIVE_SAMPLES] |= checked
+        valid = outcomes[base.WITH_FEATURES][WITH_FEATURES_ARE_VALID]
+        outcomes[base.WITH_FEATURES][WITH_FEATURES_ARE_VALID] = [*valid, *check_features_of_items(item_features)]
+        by_table = {base.NEGATIVE_SAMPLES: numbers, base.WITH_FEATURES: {"row_count": numbers["row_count"]}}
         return SparkTables(store, cached, by_table, outcomes)
 
     def _session(self) -> SparkSession:

@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from gata_assets.batches import Window
+from gata_assets.interactions.check_names import FEATURES_MATCH_THE_EVENTS
 from gata_assets.interactions.engines.base import RECENT_INTERACTIONS, USER_FEATURES
 from gata_assets.interactions.engines.polars import feature_sources
 from gata_assets.interactions.engines.spark.shuffle import events_of, ids_frame
@@ -21,7 +22,7 @@ from gata_assets.interactions.engines.spark.survey import WindowTotals
 from gata_assets.interactions.engines.spark.task_outputs import TaskOutput, pack_buckets, report_of, table_output
 from gata_assets.interactions.engines.spark.tasks import sum_rows
 from gata_assets.interactions.features import kernel as feature_kernel
-from gata_assets.interactions.features.checks import FEATURES_MATCH_THE_EVENTS, check_features, equal
+from gata_assets.interactions.features.checks import check_features, equal
 from gata_assets.interactions.features.events import Ids
 from gata_assets.interactions.features.tables import FeatureTables, ItemCounts, make_item_features, make_user_tables
 from gata_assets.interactions.rules import InteractionType

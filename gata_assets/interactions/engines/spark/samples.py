@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from gata_assets.interactions.check_names import NOTHING_AFTER_THE_BATCH, WITH_FEATURES_ARE_VALID
 from gata_assets.interactions.engines.base import NEGATIVE_SAMPLES, WITH_FEATURES
 from gata_assets.interactions.engines.polars import row_sources
 from gata_assets.interactions.engines.spark.positives import PositivePairs
@@ -28,18 +29,15 @@ from gata_assets.interactions.engines.spark.tasks import CachedOutputs, sum_rows
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling.candidates import choose_candidates
-from gata_assets.interactions.sampling.checks import NOTHING_AFTER_THE_BATCH, check_times, split_rows
+from gata_assets.interactions.sampling.checks import check_times, split_rows
 from gata_assets.interactions.sampling.evidence import Evidence, gather_evidence, weigh_items
 from gata_assets.interactions.sampling.join import JoinedRows, check_features_of_users
 from gata_assets.interactions.sampling.positives import choose_positives
-from gata_assets.interactions.sampling.samples import SampledRows
-from gata_assets.interactions.tables import SPECS
 from gata_assets.interactions.sampling.samples import draw_rows
+from gata_assets.interactions.tables import SPECS
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.columns.arrays import Bools, Int64s, UInt64s
 from gata_assets.tables.outcomes import Outcome
-
-WITH_FEATURES_ARE_VALID = "with_features_are_valid"
 
 # The kernel's output besides tables: draws by catalog item.
 DRAWS = "draws"

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-USER_FEATURES_ARE_VALID = "user_features_are_valid"
-ITEM_FEATURES_ARE_VALID = "item_features_are_valid"
-RECENT_INTERACTIONS_ARE_VALID = "recent_interactions_are_valid"
 FEATURES_MATCH_THE_EVENTS = "features_match_the_events"
 NOTHING_AFTER_THE_BATCH = "nothing_after_the_batch"
-NEGATIVE_SAMPLES_ARE_VALID = "negative_samples_are_valid"
 NEGATIVES_WERE_NEVER_INTERACTED = "negatives_were_never_interacted"
 NO_NEGATIVE_TWICE = "no_negative_twice"
 RATIO_IS_KEPT_OR_COUNTED_SHORT = "ratio_is_kept_or_counted_short"
@@ -16,12 +12,12 @@ WITH_FEATURES_ARE_VALID = "with_features_are_valid"
 WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES = "with_features_are_the_negative_samples"
 
 DESCRIPTIONS = {
-    USER_FEATURES_ARE_VALID: "Types and ranges are right, and every user is there once.",
-    ITEM_FEATURES_ARE_VALID: "Types and ranges are right, and every item is there once.",
-    RECENT_INTERACTIONS_ARE_VALID: "Types and values are right, and no user has more than 50 rows.",
+    "user_features_are_valid": "Types and ranges are right, and every user is there once.",
+    "item_features_are_valid": "Types and ranges are right, and every item is there once.",
+    "recent_interactions_are_valid": "Types and values are right, and no user has more than 50 rows.",
     FEATURES_MATCH_THE_EVENTS: "Rows and sums are those of the interactions of the window.",
     NOTHING_AFTER_THE_BATCH: "Nothing comes from an interaction or an item of the batch's hour or later.",
-    NEGATIVE_SAMPLES_ARE_VALID: "Types, labels and probabilities are right.",
+    "negative_samples_are_valid": "Types, labels and probabilities are right.",
     NEGATIVES_WERE_NEVER_INTERACTED: "No user has a negative of which an interaction is in the seen window.",
     NO_NEGATIVE_TWICE: "No user has a negative twice.",
     RATIO_IS_KEPT_OR_COUNTED_SHORT: "Every positive has NEGATIVE_SAMPLING_RATIO negatives, or they are counted short.",
