@@ -127,14 +127,14 @@ class InteractionRun:
         windows = windows_from_day_on(batch_id, self._rules, self._earliest)
         seen_days = self._layer.look(days_of(windows.seen))
         days = seen_days.part(days_of(windows.window))
-        catalog = self._layer.catalogue_digest()
+        catalog = self._layer.catalog_digest()
         if not days.has_interactions and self._layer.files_waiting:
             raise DataRuleError(
                 f"{self._places.tenant}/{CURATED_INTERACTIONS}: nothing is known of {windows.window}, and "
                 f"{self._layer.files_waiting} raw files wait to be validated. {_TO_CURATE}"
             )
         if days.has_interactions:
-            seen_days.require_made()
+            seen_days.require_up_to_date()
             if catalog is not None and self._layer.is_catalogue_stale:
                 raise DataRuleError(
                     f"{self._places.tenant}/{CURATED_ITEMS} is older than the item files that came. {_TO_CURATE}"

@@ -130,7 +130,7 @@ class InteractionPipeline:
         layer, job = CuratedLayer(curator), self.job(CURATE_INTERACTIONS)
         catalog, interactions = (dg.AssetKey([self.tenant, name]) for name in (CURATED_ITEMS, CURATED_INTERACTIONS))
         has_items = any(key.startswith(curator.places.raw(ITEMS)) for key in waiting)
-        is_known = is_recorded(runs.instance, catalog, layer.catalogue_digest())
+        is_known = is_recorded(runs.instance, catalog, layer.catalog_digest())
         is_stale = bool(curator.reports(ITEMS)) and bool(curator.stale(ITEMS))
         if has_items or is_stale or not is_known:
             runs.execute(job, None, assets=[catalog], otherwise="catalog")
@@ -151,7 +151,7 @@ class InteractionPipeline:
 
     def _present(self, layer: CuratedLayer, batch_ids: Sequence[str]) -> dict[str, Present]:
         """What each batch would be built from now; all days are read together, and once."""
-        settings, catalog = self.rules.as_settings(), layer.catalogue_digest()
+        settings, catalog = self.rules.as_settings(), layer.catalog_digest()
         windows = {batch_id: windows_from_day_on(batch_id, self.rules, self._earliest) for batch_id in batch_ids}
         layer.look(sorted({day for of_batch in windows.values() for day in days_of(of_batch.seen)}))
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
 
 import polars as pl
 
@@ -52,15 +51,7 @@ _ROWS_PER_GROUP = 1 << 16
 _FETCHERS = 8
 
 
-class EventsOfDays(NamedTuple):
-    """The interactions of several days within the window, and their ids, repeated for each day."""
-
-    events: pl.DataFrame
-    users: pl.DataFrame
-    items: pl.DataFrame
-
-
-def read_catalogue(places: TenantLayout, store: ObjectStore) -> pl.DataFrame:
+def read_catalog(places: TenantLayout, store: ObjectStore) -> pl.DataFrame:
     """The catalog: `item_id, item_key, category, price, available_at`, by item_id."""
     folder = places.curated_items()
     manifest = _read_manifest(store, folder, CURATED_ITEMS)
@@ -131,7 +122,7 @@ def _read_manifest(store: ObjectStore, folder: str, asset: str) -> Manifest:
     try:
         manifest = read_manifest(store, folder).manifest
     except ObjectNotFoundError:
-        raise _missing(store, key, asset) from None
+        raise ObjectNotFoundError(f"There is no {store.uri(key)}: materialize `{asset}` first.") from None
     if manifest is None:
         raise damaged(store, key, asset)
     return manifest
@@ -139,7 +130,8 @@ def _read_manifest(store: ObjectStore, folder: str, asset: str) -> Manifest:
 
 def _read_days(
     places: TenantLayout, days: Mapping[date, Manifest], window: Window, store: ObjectStore, fetchers: Executor
-) -> EventsOfDays:
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """The interactions of several days within the window, and their users and items, repeated for each day."""
     first, last = min(days), max(days)
     start_at = datetime(first.year, first.month, first.day, tzinfo=UTC)
     end_at = datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1)
@@ -154,7 +146,7 @@ def _read_days(
     )
     if start_at < window.start_at or end_at > window.end_at:
         events = events.filter(pl.col("timestamp").is_between(window.start_at, window.end_at, closed="left"))
-    return EventsOfDays(events, users, items)
+    return events, users, items
 
 
 def _fetch(
@@ -185,10 +177,6 @@ def _decode(
         for file in files:
             _decode(store, [file], columns, asset)
     raise damaged(store, files[0][0], asset)
-
-
-def _missing(store: ObjectStore, key: str, asset: str) -> ObjectNotFoundError:
-    return ObjectNotFoundError(f"There is no {store.uri(key)}: materialize `{asset}` first.")
 
 
 def damaged(store: ObjectStore, key: str, asset: str) -> DamagedTableError:

@@ -66,7 +66,7 @@ class StoredDays:
         """Whether a day that must be curated has or had rows: curating it changes what a batch is built from."""
         return any(stored.is_due and (stored.rows or stored.day in self.staged) for stored in self.found)
 
-    def require_made(self) -> None:
+    def require_up_to_date(self) -> None:
         """Raise DataRuleError where days are missing or stale: how many, and what to run."""
         if due := self.due:
             raise DataRuleError(
@@ -119,7 +119,7 @@ class CuratedLayer:
         self._found.clear()
         self.__dict__.pop("is_catalogue_stale", None)
 
-    def catalogue_digest(self) -> str | None:
+    def catalog_digest(self) -> str | None:
         """The SHA-256 of the catalog; None if there is none. Raises StoreError."""
         return self._read_manifest(self.places.curated_items(), ITEMS_FILE)[0]
 

@@ -9,11 +9,10 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from gata_assets.interactions.curated.reader import read_catalogue, read_events
+from gata_assets.interactions.curated.reader import read_catalog, read_events
 from gata_assets.interactions.engines import base
 from gata_assets.interactions.features.checks import check_features
-from gata_assets.interactions.features.items import look_up_items
-from gata_assets.interactions.features.tables import FeatureTables, make_features
+from gata_assets.interactions.features.tables import FeatureTables, look_up_items, make_features
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling.checks import check_negative_samples
 from gata_assets.interactions.sampling.join import JoinedRows
@@ -59,7 +58,7 @@ class PolarsEngine(base.InteractionEngine):
 
     def make_features(self, curated: base.CuratedWindow, store: ObjectStore) -> base.BuiltTables:
         """See base.InteractionEngine."""
-        catalog = read_catalogue(curated.places, store)
+        catalog = read_catalog(curated.places, store)
         events = read_events(curated.places, curated.window, catalog, store)
         tables = make_features(events, catalog, before=curated.window.end_at)
         outcomes = check_features(tables, events, curated.window)
@@ -75,7 +74,7 @@ class PolarsEngine(base.InteractionEngine):
     ) -> base.BuiltTables:
         """See base.InteractionEngine."""
         end_at, threads = curated.window.end_at, self.threads or os.cpu_count() or 1
-        catalog = read_catalogue(curated.places, store)
+        catalog = read_catalog(curated.places, store)
         events = read_events(curated.places, curated.seen_window, catalog, store)
         first = int(np.searchsorted(events.timestamp, curated.window.start * 1_000_000))
         is_available = look_up_items(events.items, catalog, before=end_at)["is_available"].to_numpy()

@@ -17,7 +17,6 @@ from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.columns.arrays import Int64s
 from gata_assets.tables.outcomes import Outcome
 
-_TYPE_COUNT_COLUMNS = ("num_views", "num_clicks", "num_purchases", "num_likes", "num_add_to_carts", "num_dislikes")
 _BUG = "This is a bug in the feature computation; please report it."
 
 
@@ -55,8 +54,8 @@ def check_users_match_the_events(tables: FeatureTables, events: EventTable) -> l
         equal("every user has a row", users.num_rows, len(events.users), unit="users"),
         equal("the users' interactions sum to the total", _sum(users, "total_interactions"), len(events)),
         *(
-            equal(f"{column} sums to the type's total", _sum(users, column), int(by_type[code]))
-            for code, column in enumerate(_TYPE_COUNT_COLUMNS)
+            equal(f"num_{kind}s sums to the type's total", _sum(users, f"num_{kind}s"), int(by_type[kind.code]))
+            for kind in InteractionType
         ),
         Outcome(
             f"recent_items are the latest {RECENT_INTERACTIONS}",

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from gata_assets.interactions.features import kernel
 from gata_assets.interactions.features.events import EventTable, Ids
-from gata_assets.interactions.features.items import look_up_items
 from gata_assets.interactions.rules import RECENT_INTERACTIONS, InteractionType
 from gata_assets.tables.columns.arrays import Float64s, Int32s, Int64s, UInt32s
 from gata_assets.tables.columns.id_encoding import group_by
@@ -140,6 +139,30 @@ def make_item_features(item_counts: ItemCounts, catalog: pl.DataFrame, *, before
             "category": known["category"].to_arrow(),
             "price": known["price"].to_arrow(),
         }
+    )
+
+
+def look_up_items(items: Ids, catalog: pl.DataFrame, *, before: datetime) -> pl.DataFrame:
+    """Join encoded items to the catalog.
+
+    Args:
+        items: The items with codes.
+        catalog: `item_id, category, price, available_at` as in CuratedItems.
+        before: The batch's start. An item is available if the catalog has it with an `available_at` before this
+            instant, or without one.
+
+    Returns:
+        One row per item in the order of the codes: `item_id, category, price, is_available`.
+    """
+    known = catalog.select(
+        "item_id",
+        "category",
+        "price",
+        is_available=pl.col("available_at").is_null() | (pl.col("available_at") < before),
+    )
+    encoded = items.ids.rename("item_id").to_frame()
+    return encoded.join(known, on="item_id", how="left", maintain_order="left").with_columns(
+        pl.col("is_available").fill_null(value=False)
     )
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, USERS_FILE
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
-from gata_assets.interactions.curated.reader import read_catalogue, read_events
+from gata_assets.interactions.curated.reader import read_catalog, read_events
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import InteractionType
 from gata_assets.storage.objects import ObjectStore
@@ -48,7 +48,7 @@ A_WORLD = World(
 
 
 def events_of(store: ObjectStore, rows_at_once: int = 1 << 16) -> EventTable:
-    return read_events(PLACES, WINDOW, read_catalogue(PLACES, store), store, rows_at_once=rows_at_once)
+    return read_events(PLACES, WINDOW, read_catalog(PLACES, store), store, rows_at_once=rows_at_once)
 
 
 def replace_file(store: ObjectStore, key: str, frame: pl.DataFrame) -> None:
@@ -118,7 +118,7 @@ def test_a_changed_byte_anywhere_is_told(tmp_path_factory: pytest.TempPathFactor
     for at in range(0, len(whole), 7):
         store.write(key, whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
         with pytest.raises(DamagedTableError, match="curated/items"):
-            read_catalogue(PLACES, store)
+            read_catalog(PLACES, store)
 
 
 @pytest.mark.parametrize("name", DAY_FILES)

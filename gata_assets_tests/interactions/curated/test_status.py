@@ -39,8 +39,8 @@ def test_days_are_told_with_their_rows_and_those_that_are_due(curator: Curator) 
         (0, True, True),
     ]
     with pytest.raises(DataRuleError, match=r"2 of 3 days of the window .* from 2026-01-03 to 2026-01-04"):
-        found.require_made()
-    found.part([CURATED]).require_made()
+        found.require_up_to_date()
+    found.part([CURATED]).require_up_to_date()
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_day_and_a_catalogue_that_are_withdrawn_are_due_though_they_were_looke
     for folder in (curator.places.curated_items(), curator.places.curated_day(CURATED)):
         layer.withdraw(stored_key(curator.store, folder, "items.parquet"))
     assert layer.is_catalogue_stale
-    assert layer.catalogue_digest() is None
+    assert layer.catalog_digest() is None
     assert layer.look([CURATED]).due == (CURATED,)
     layer.withdraw(f"{curator.places.quarantine(ITEMS)}items.parquet")
     assert len(list(curator.store.list_keys(curator.places.curated_items()))) == 2

@@ -18,7 +18,7 @@ import pytest
 from gata_assets.batches import Window
 from gata_assets.errors import ConflictError, StoreError
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
-from gata_assets.interactions.curated.reader import read_catalogue, read_events
+from gata_assets.interactions.curated.reader import read_catalog, read_events
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
@@ -47,7 +47,7 @@ def rows_of_users(users: int) -> bytes:
 
 def read_users(store: ObjectStore, tenant: str) -> int:
     places = curator_of(store, tenant).places
-    return len(read_events(places, WINDOW, read_catalogue(places, store), store).users)
+    return len(read_events(places, WINDOW, read_catalog(places, store), store).users)
 
 
 @pytest.mark.parametrize("pauses", [1, 2])
@@ -114,7 +114,7 @@ def test_of_two_that_build_the_catalog_one_is_read(any_store: ObjectStore, tmp_p
         assert ends[1] is None
         assert ends[0] is None or isinstance(ends[0], ConflictError)
         present = curator_of(any_store, tenant)
-        items = len(read_catalogue(present.places, any_store))
+        items = len(read_catalog(present.places, any_store))
         assert items == (3 if present.is_due(ITEMS) else 5)
         if made[0] < pause:
             return

@@ -13,7 +13,7 @@ from gata_assets.interactions.check_names import (
     NEGATIVES_WERE_NEVER_INTERACTED,
     WITH_FEATURES_ARE_VALID,
 )
-from gata_assets.interactions.curated.reader import read_catalogue
+from gata_assets.interactions.curated.reader import read_catalog
 from gata_assets.interactions.engines import base
 from gata_assets.interactions.engines.polars import item_source
 from gata_assets.interactions.engines.spark.features import FeatureKernel, check_items, check_ranges, sum_item_counts
@@ -70,7 +70,7 @@ class SparkEngine(base.InteractionEngine):
     def make_features(self, curated: base.CuratedWindow, store: ObjectStore) -> base.BuiltTables:
         """See base.InteractionEngine; also raises EngineError."""
         places, window = curated.places, curated.window
-        catalog = read_catalogue(places, store)
+        catalog = read_catalog(places, store)
         days = Days.of(store, places, window, rows_per_span=self.rows_per_part)
         buckets = bucket_count(days.rows, self.rows_per_part)
         session = self._session()
@@ -98,7 +98,7 @@ class SparkEngine(base.InteractionEngine):
     ) -> base.BuiltTables:
         """See base.InteractionEngine; also raises EngineError."""
         places, window = curated.places, curated.window
-        items = read_catalogue(places, store)
+        items = read_catalog(places, store)
         user_parts = features[base.USER_FEATURES]
         item_features = read_parts(store, features[base.ITEM_FEATURES])
         user_schema = read_schema(store, user_parts[0], without="recent_items")

@@ -20,7 +20,7 @@ import polars as pl
 import pytest
 
 from gata_assets.curation.layout import INTERACTIONS_FILE
-from gata_assets.interactions.curated.reader import read_catalogue
+from gata_assets.interactions.curated.reader import read_catalog
 from gata_assets.interactions.engines.base import ITEM_FEATURES, NEGATIVE_SAMPLES, USER_FEATURES, BuiltTables
 from gata_assets.interactions.engines.polars import PolarsEngine
 from gata_assets.interactions.engines.spark.engine import SparkEngine
@@ -255,7 +255,7 @@ def test_rows_that_are_dealt_out_wrongly_are_noticed(
 
     rules = replace(RULES, min_interactions_per_user=1, min_interactions_per_item=1)
     pairs = find_positive_pairs(shuffled, rules, start=start, buckets=1, max_on_driver=0)
-    items = read_catalogue(CURATED.places, store)
+    items = read_catalog(CURATED.places, store)
     catalogue = Catalog.of(items, items["available_at"].is_null().to_numpy(), pairs.interactions)
     schema = read_schema(store, parts_below(store, FEATURES)[USER_FEATURES][0], without="recent_items")
     features = read_parts(store, parts_below(store, FEATURES)[ITEM_FEATURES])
