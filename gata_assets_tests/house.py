@@ -41,7 +41,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
     {"logs": _room("log lines of runs", "dagster")},
     {
         "tables": _room(
-            "what a table is: schema checks, outcomes, manifests, checksums", f"{_ARRAYS} msgspec numba pandas pandera"
+            "what a table is: schema checks, outcomes, manifests, checksums", f"{_ARRAYS} msgspec numba pandera"
         )
     },
     {
@@ -100,7 +100,6 @@ PURE = (
     "interactions/features/*",
     "interactions/sampling/*",
     "interactions/curated/merge",
-    "interactions/curated/checks",
     "sandbox/sample_tickets",
     "sandbox/sample_interactions",
 )

@@ -9,12 +9,15 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
 
 import click
+import polars as pl
+from msgspec import json
 from pydantic.fields import FieldInfo
 
 from gata_assets.cli.main import main
@@ -26,7 +29,7 @@ from gata_assets.orchestration.alerting import overdue_check
 from gata_assets.settings.model import Settings, describe_settings
 from gata_assets.tables.declaration import check_of, read_model, spec_of, tables_by_name
 from gata_assets.tables.description import describe_checks, describe_table
-from gata_assets.tables.spec import tables_as_json
+from gata_assets.tables.spec import TableSpec
 from gata_assets.tickets import schema as ticket_tables
 from gata_assets.tickets.assets import check_names as ticket_checks
 
@@ -90,6 +93,25 @@ def raw_files_page() -> str:
     return _page("\n".join([intro, *pages]), ())
 
 
+def _tables_as_json(tables: Mapping[str, TableSpec]) -> bytes:
+
+    def encode(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: encode(item) for key, item in value.items() if item is not None}
+        if isinstance(value, tuple | list):
+            return [encode(item) for item in value]
+        if isinstance(value, pl.DataType):
+            return {"type": type(value).__name__, **encode(vars(value))}
+        if isinstance(value, type):
+            return f"{value.__module__}:{value.__qualname__}"
+        if is_dataclass(value):
+            kept = [key.name for key in fields(value) if key.compare and getattr(value, key.name) != key.default]
+            return encode({name: getattr(value, name) for name in kept})
+        return value
+
+    return json.format(json.encode(encode(tables)))
+
+
 def columns_table(model: Any) -> str:
     """A model's columns as a table in Markdown."""
     rows = [
@@ -110,7 +132,7 @@ def models(module: ModuleType) -> list[Any]:
     declared = [
         value for value in vars(module).values() if inspect.isclass(value) and value.__module__ == module.__name__
     ]
-    return [value for value in declared if hasattr(value, "to_schema")]
+    return [value for value in declared if hasattr(value, "to_schema") and not value.__name__.startswith("_")]
 
 
 def checks_page() -> str:
@@ -139,7 +161,7 @@ def checks_by_group() -> dict[str, Mapping[str, str]]:
 def tables_file() -> bytes:
     """The tables of interactions as JSON, from their pandera models."""
     tables_by_name(map(spec_of, (interaction_tables.CuratedInteractions, interaction_tables.CuratedItems)))
-    return tables_as_json({spec.name: spec for spec in map(read_model, models(interaction_tables))})
+    return _tables_as_json({spec.name: spec for spec in map(read_model, models(interaction_tables))})
 
 
 PAGES = {

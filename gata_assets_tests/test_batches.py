@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gata_assets.batches import Batch, parse_batch_id, require_existing_batch
 from gata_assets.errors import BatchIdError
-from gata_assets.orchestration.partitions import batch_partitions
+from gata_assets.orchestration.jobs import batch_partitions
 from gata_assets_tests.support.scenario import instant
 
 NOW = datetime(2026, 1, 2, 3, 30, tzinfo=UTC)

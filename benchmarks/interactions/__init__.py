@@ -51,7 +51,7 @@ def make_interactions(folder: Path, size: Size, *, seed: int) -> None:
     users, items = _ids("user", size.users), _ids("item", size.items)
     user_shares, item_shares = _zipf(size.users, random), _zipf(size.items, random)
     catalog = _catalog(items, random)
-    _write(folder, PLACES.curated_items(), {ITEMS_FILE: catalog})
+    _write(folder, PLACES.curated("items"), {ITEMS_FILE: catalog})
     catalog.write_parquet(folder / CATALOGUE_FILE)
     first = WINDOW.start_at.date()
     writer: pq.ParquetWriter | None = None
@@ -66,7 +66,7 @@ def make_interactions(folder: Path, size: Size, *, seed: int) -> None:
             USERS_FILE: users[np.unique(user)],
             ITEMS_FILE: items[np.unique(item)],
         }
-        _write(folder, PLACES.curated_day(midnight), tables)
+        _write(folder, PLACES.curated("interactions", midnight), tables)
         plain = frame.select("user_id", "item_id", "interaction_type", "timestamp", "rating").to_arrow()
         plain = plain.cast(pa.schema([(field.name, _large(field.type)) for field in plain.schema]))
         writer = writer or pq.ParquetWriter(folder / PLAIN_FILE, plain.schema, compression="zstd")

@@ -182,6 +182,6 @@ def _examine_files(curator: Curator, subject: str, tables: Sequence[str]) -> Ite
 
 
 def _count_items(curator: Curator) -> int:
-    manifest = find_manifest(curator.store, curator.places.curated_items()).manifest
+    manifest = find_manifest(curator.store, curator.places.curated(ITEMS)).manifest
     found = manifest.find(ITEMS_FILE) if manifest else None
     return found[1].rows if found else 0

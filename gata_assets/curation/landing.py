@@ -15,7 +15,7 @@ from gata_assets.curation.files.open_files import require_readable
 from gata_assets.curation.reports import Report, counts_instead, replaced_files, require_place
 from gata_assets.curation.validator import FileValidator
 from gata_assets.errors import RawFileError
-from gata_assets.storage.digests import digest_file
+from gata_assets.storage.files import digest_file
 from gata_assets.tables.spec import Repetitions
 
 

@@ -37,14 +37,6 @@ class TenantLayout:
         """The folder of a curated table, or of an event day of it."""
         return f"{self.tenant}/curated/{table}/" + (f"{day:%Y-%m-%d}/" if day else "")
 
-    def curated_day(self, day: date | None = None) -> str:
-        """The folder of an event day's curated interactions, or of all days."""
-        return self.curated("interactions", day)
-
-    def curated_items(self) -> str:
-        """The folder of the catalog."""
-        return self.curated("items")
-
     def features(self, batch_id: str, table: str | None = None) -> str:
         """The folder of a batch's features, or of one table of them."""
         return f"{self.tenant}/features/{batch_id}/" + (f"{table}/" if table else "")

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from gata_assets.curation.reports import StagedPart
 from gata_assets.curation.staged_partitions import StagedPartitionWriter
-from gata_assets.storage.digests import digest_file
+from gata_assets.storage.files import digest_file
 from gata_assets.tables.spec import TableSpec
 
 # Few rows make row groups of a few kilobytes; many of them stay in memory.

@@ -30,7 +30,7 @@ from gata_assets.curation.validated_files import TableWriter, open_staged_writer
 from gata_assets.curation.validation import digest_context, digest_settings
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError, RawFileError
 from gata_assets.storage.datasets import find_manifest, read_files
-from gata_assets.storage.digests import digest_file
+from gata_assets.storage.files import digest_file
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
@@ -43,14 +43,20 @@ DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PolarsE
 class FileValidator:
     """Finds and validates the raw files of one tenant; data of other tenants is neither read nor written."""
 
+    # By name, referenced tables before those that refer to them (`declaration.tables_by_name`).
+    tables: Mapping[str, TableSpec] = {}
+
     def __init__(
-        self, store: ObjectStore, tenant: str, rules: CurationRules, now: datetime, tables: Mapping[str, TableSpec]
+        self,
+        store: ObjectStore,
+        tenant: str,
+        rules: CurationRules,
+        now: datetime,
+        tables: Mapping[str, TableSpec] | None = None,
     ) -> None:
-        """`now` is the latest landing time of files that are first seen; `tables` are by name, referenced tables before
-        those that refer to them (`declaration.tables_by_name`).
-        """
+        """`now` is the latest landing time of files that are first seen; `tables` replace those of the class."""
         self.store = store
-        self.tables = tables
+        self.tables = self.tables if tables is None else tables
         self.places = TenantLayout(tenant)
         self.rules = rules
         self.now = now

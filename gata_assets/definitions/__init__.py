@@ -17,15 +17,14 @@ from gata_assets.orchestration.alerting.channels import AlertChannel, LoggedAler
 from gata_assets.orchestration.alerting.overdue_check import OverdueRule, build_overdue_check
 from gata_assets.orchestration.alerting.sensors import build_failed_runs_sensor, build_overdue_sensor
 from gata_assets.orchestration.asset_options import AssetOptions
-from gata_assets.orchestration.partitions import batch_partitions
-from gata_assets.orchestration.schedules import PREPARE_SCHEDULE, build_schedule
+from gata_assets.orchestration.jobs import PREPARE_SCHEDULE, batch_partitions, build_schedule
 from gata_assets.settings.model import Settings, load_settings
 from gata_assets.settings.values import BackfillPolicy, SourceKind
 from gata_assets.storage.resource import LocalStoreResource, ObjectStoreResource
 from gata_assets.tickets.arrivals.sensor import build_new_tickets_sensor
 from gata_assets.tickets.assets.definition import DATASETS, TABLES, build_ticket_assets
 from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager
-from gata_assets.tickets.assets.jobs import PREPARE_TICKETS, build_jobs
+from gata_assets.tickets.assets.jobs import PREPARE_TICKETS, build_ticket_job
 from gata_assets.tickets.sources.base import TicketSource
 from gata_assets.tickets.sources.shared_read import SharedTickets
 
@@ -59,7 +58,7 @@ def build_definitions(
     tickets = dg.Definitions(
         assets=[assets],
         asset_checks=[overdue_check],
-        jobs=build_jobs(without=overdue_check),
+        jobs=[build_ticket_job(without=overdue_check)],
         sensors=[new_tickets, build_failed_runs_sensor(), build_overdue_sensor(overdue)],
         schedules=[build_schedule(PREPARE_SCHEDULE, PREPARE_TICKETS, settings.automation.prepare_schedule, partitions)],
         resources={

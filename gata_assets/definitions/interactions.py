@@ -8,12 +8,10 @@ from __future__ import annotations
 import dagster as dg
 
 from gata_assets.interactions.assets.definition import InteractionAssetRules, build_interaction_assets
-from gata_assets.interactions.assets.jobs import PREPARE_INTERACTIONS, build_interaction_jobs
-from gata_assets.interactions.assets.sensor import build_new_files_sensor
+from gata_assets.interactions.assets.jobs import PREPARE_INTERACTIONS, build_interaction_jobs, build_new_files_sensor
 from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.orchestration.asset_options import AssetOptions
-from gata_assets.orchestration.partitions import day_partitions
-from gata_assets.orchestration.schedules import INTERACTION_SCHEDULE, build_schedule
+from gata_assets.orchestration.jobs import INTERACTION_SCHEDULE, build_schedule, day_partitions
 from gata_assets.settings.model import Settings
 from gata_assets.settings.values import EngineKind
 from gata_assets.storage.resource import ObjectStoreResource

@@ -15,8 +15,7 @@ from gata_assets.interactions.assets.definition import group_of, pool_of
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.curated_tables.assets import CuratedAssetRules, build_curated_asset
 from gata_assets.orchestration.curated_tables.sensor import WatchedTables, build_files_sensor
-from gata_assets.orchestration.jobs import build_job
-from gata_assets.orchestration.partitions import day_partitions
+from gata_assets.orchestration.jobs import build_job, day_partitions
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables, own_tables
 from gata_assets.storage.objects import ObjectStore
@@ -53,7 +52,7 @@ def build_own_table_definitions(settings: Settings, options: AssetOptions) -> dg
     description = "Validate the raw files of own tables (TABLE_SPECS) that have landed, and curate them."
     return dg.Definitions(
         assets=assets,
-        jobs=[build_job(CURATE_TABLES, [key for asset in assets for key in asset.keys], description)],
+        jobs=[build_job(CURATE_TABLES, dg.AssetSelection.assets(*assets), description)],
         sensors=[build_files_sensor(watched)],
     )
 

@@ -9,7 +9,7 @@ import dagster as dg
 
 from gata_assets.definitions import build_definitions, build_store, open_source
 from gata_assets.environment import dagster_home_is_set
-from gata_assets.orchestration.partitions import day_partitions
+from gata_assets.orchestration.jobs import day_partitions
 from gata_assets.orchestration.pipelines import Pipeline
 from gata_assets.settings.model import Settings
 from gata_assets.settings.values import SourceKind

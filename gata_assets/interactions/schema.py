@@ -19,7 +19,15 @@ INTERACTION_TYPES = tuple(kind.value for kind in InteractionType)
 Instant = Annotated[pl.Datetime, "us", "UTC"]
 
 
-class CuratedInteractions(pa.DataFrameModel):
+class _Exact(pa.DataFrameModel):
+    class Config:
+        """Exactly the model's columns, in its order."""
+
+        strict = True
+        ordered = True
+
+
+class CuratedInteractions(_Exact):
     """What users did with items on one day (UTC): one row an interaction, by time, then user, item and type."""
 
     user_id: str = pa.Field(
@@ -61,11 +69,7 @@ class CuratedInteractions(pa.DataFrameModel):
     item_key: pl.UInt64 = pa.Field(description="XXH64 of item_id in UTF-8, seed 42.", metadata={"key_of": "item_id"})
 
     class Config:
-        """Exactly these columns, in this order."""
-
         name = "curated_interactions"
-        strict = True
-        ordered = True
         metadata = {  # noqa: RUF012
             "table": "interactions",
             "event_time": "timestamp",
@@ -74,7 +78,7 @@ class CuratedInteractions(pa.DataFrameModel):
         }
 
 
-class CuratedItems(pa.DataFrameModel):
+class CuratedItems(_Exact):
     """The catalog: the latest row of each item, by item_id."""
 
     item_id: str = pa.Field(unique=True, str_length={"min_value": 1}, description="The item, as the tenant names it.")
@@ -91,11 +95,7 @@ class CuratedItems(pa.DataFrameModel):
     item_key: pl.UInt64 = pa.Field(description="XXH64 of item_id in UTF-8, seed 42.", metadata={"key_of": "item_id"})
 
     class Config:
-        """Exactly these columns, in this order."""
-
         name = "curated_items"
-        strict = True
-        ordered = True
         metadata = {  # noqa: RUF012
             "table": "items",
             "key": ["item_id"],
@@ -104,7 +104,7 @@ class CuratedItems(pa.DataFrameModel):
         }
 
 
-class UserFeatures(pa.DataFrameModel):
+class UserFeatures(_Exact):
     """What users did in the window: one row a user with an interaction, by user_id."""
 
     user_id: str = pa.Field(unique=True, description="The user.")
@@ -127,14 +127,10 @@ class UserFeatures(pa.DataFrameModel):
     )
 
     class Config:
-        """Exactly these columns, in this order."""
-
         name = "user_features"
-        strict = True
-        ordered = True
 
 
-class ItemFeatures(pa.DataFrameModel):
+class ItemFeatures(_Exact):
     """What was done with items in the window: one row an item of it or of the catalog before B, by item_id."""
 
     item_id: str = pa.Field(unique=True, description="The item.")
@@ -159,14 +155,10 @@ class ItemFeatures(pa.DataFrameModel):
     price: float = pa.Field(nullable=True, description="From the catalog.")
 
     class Config:
-        """Exactly these columns, in this order."""
-
         name = "item_features"
-        strict = True
-        ordered = True
 
 
-class RecentInteractions(pa.DataFrameModel):
+class RecentInteractions(_Exact):
     """Every user's last 50 interactions: by user_id, then newest first (ties: item_id, type, higher rating first)."""
 
     user_id: str = pa.Field(description="The user.")
@@ -177,14 +169,10 @@ class RecentInteractions(pa.DataFrameModel):
     rating: pl.Float32 = pa.Field(nullable=True, ge=1, le=5, description="The user's rating, where given.")
 
     class Config:
-        """Exactly these columns, in this order."""
-
         name = "recent_interactions"
-        strict = True
-        ordered = True
 
 
-class NegativeSamples(pa.DataFrameModel):
+class NegativeSamples(_Exact):
     """Training rows: by user_id, a user's positives (newest first, ties: item_id) and then negatives as drawn."""
 
     user_id: str = pa.Field(description="The user.")
@@ -199,11 +187,7 @@ class NegativeSamples(pa.DataFrameModel):
     )
 
     class Config:
-        """Exactly these columns, in this order."""
-
         name = "negative_samples"
-        strict = True
-        ordered = True
 
 
 class WithFeatures(NegativeSamples):
@@ -221,8 +205,4 @@ class WithFeatures(NegativeSamples):
         return super().to_schema().add_columns(added)
 
     class Config:
-        """Exactly these columns, in this order."""
-
         name = "with_features"
-        strict = True
-        ordered = True

@@ -19,9 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
-from gata_assets.storage.digests import digest_file
+from gata_assets.storage.files import WrittenFile, digest_file
 from gata_assets.storage.objects import ObjectStore
-from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.row_checksums import add_rows
 
 # A million rows or some MB are a row group: enough for dictionaries of ids to pay, few enough to keep in memory. Two

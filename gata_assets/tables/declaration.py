@@ -23,6 +23,7 @@ from gata_assets.tables.spec import (
     EPOCH_MS,
     EPOCH_S,
     ISO_8601,
+    NOT_METADATA,
     Check,
     ColumnSpec,
     FrameRule,
@@ -38,8 +39,7 @@ from gata_assets.tables.spec import (
 _INSTANT = pl.Datetime("us", "UTC")
 _PANDERA = ("name", "dtype", "nullable", "unique", "description", "checks")
 _COLUMN_KEYS = {key.name for key in fields(ColumnSpec)} - set(_PANDERA)
-_DECLARED = {"name", "declared_by", "description", "unique_together", "columns", "frame_rules"}
-_TABLE_KEYS = {key.name for key in fields(TableSpec)} - _DECLARED
+_TABLE_KEYS = {key.name for key in fields(TableSpec)} - {*NOT_METADATA}
 _TABLE_KINDS: dict[str, Callable[[Any], Any]] = {
     "key": tuple,
     "repetitions": Repetitions,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
@@ -142,6 +142,10 @@ class RawMapping:
     separator: str | None = None
 
 
+# The fields of a table that are not keys of its Config's metadata.
+NOT_METADATA = ("name", "declared_by", "description", "unique_together", "columns", "frame_rules")
+
+
 @dataclass(frozen=True, eq=False)
 class TableSpec:
     """A table: its columns and rules, and from `table` on the keys of its Config's metadata.
@@ -235,9 +239,8 @@ class TableSpec:
     @cached_property
     def digest(self) -> str:
         """Ten characters that differ if raw rows could be read or validated differently."""
-        left_out = ("name", "declared_by", "description", "unique_together", "columns", "frame_rules")
         identity = [
-            [str(getattr(self, key.name)) for key in fields(self) if key.name not in left_out],
+            [str(getattr(self, key.name)) for key in fields(self) if key.name not in NOT_METADATA],
             [
                 [str(getattr(column, key.name)) for key in fields(column) if key.name not in ("description", "checks")]
                 + [f"{check.name} {check.limits}" for check in column.checks]
@@ -248,28 +251,8 @@ class TableSpec:
         return sha256(repr(identity).encode()).hexdigest()[:10]
 
 
-def tables_as_json(tables: Mapping[str, TableSpec]) -> bytes:
-    """Tables by name as JSON, without defaults; raises TypeError for rules over several columns."""
-
-    def encode(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: encode(item) for key, item in value.items() if item is not None}
-        if isinstance(value, tuple | list):
-            return [encode(item) for item in value]
-        if isinstance(value, pl.DataType):
-            return {"type": type(value).__name__, **encode(vars(value))}
-        if isinstance(value, type):
-            return f"{value.__module__}:{value.__qualname__}"
-        if is_dataclass(value):
-            kept = [key.name for key in fields(value) if key.compare and getattr(value, key.name) != key.default]
-            return encode({name: getattr(value, name) for name in kept})
-        return value
-
-    return json.format(json.encode(encode(tables)))
-
-
 def tables_from_json(content: bytes) -> dict[str, TableSpec]:
-    """The tables of `tables_as_json`, by name."""
+    """Tables by name, from the JSON that `gata_assets_tests.reference` writes: without defaults."""
 
     def decode(kind: type, value: Any) -> Any:
         if kind is not pl.DataType:

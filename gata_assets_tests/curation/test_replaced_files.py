@@ -48,7 +48,7 @@ def counting(curator: Curator, data: str) -> list[str]:
     if data == INTERACTIONS:
         assert all(made.is_written for made in curator.curate(INTERACTIONS, curator.stale(INTERACTIONS)))
         return curated_rows(curator)["user_id"].to_list()
-    with curator.store.local_copy(stored_key(curator.store, curator.places.curated_items(), "items.parquet")) as path:
+    with curator.store.local_copy(stored_key(curator.store, curator.places.curated("items"), "items.parquet")) as path:
         return pl.read_parquet(path)["title"].to_list()
 
 

@@ -19,8 +19,7 @@ from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Landing
 from gata_assets.curation.requests import AskedRun, RunState, ask_again, request_curation
 from gata_assets.definitions import build_definitions
-from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS
-from gata_assets.interactions.assets.sensor import build_new_files_sensor
+from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, build_new_files_sensor
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import INTERACTIONS
 from gata_assets.interactions.windows import interaction_windows

@@ -223,7 +223,9 @@ class TestPoliciesAsWritten:
         written = statements("iam-policy-interactions.json")
         prefix = "arn:aws:s3:::<BUCKET>/<TENANT>/"
         places = TenantLayout("<TENANT>")
-        folders = {key.split("/")[1] for key in (places.report(ITEMS), places.staged(ITEMS), places.curated_day())}
+        folders = {
+            key.split("/")[1] for key in (places.report(ITEMS), places.staged(ITEMS), places.curated("interactions"))
+        }
         folders |= {key.split("/")[1] for key in (places.features("B"), places.training_data("B"))}
         folders |= {places.quarantine(ITEMS).split("/")[1]}
         assert set(written["WriteTables"]["Resource"]) == {f"{prefix}{folder}/*" for folder in folders}

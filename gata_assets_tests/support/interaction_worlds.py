@@ -27,8 +27,8 @@ from gata_assets.interactions.engines.base import ITEM_FEATURES, USER_FEATURES, 
 from gata_assets.interactions.engines.polars import PolarsEngine
 from gata_assets.interactions.features.events import EventTable, code_events
 from gata_assets.interactions.rules import InteractionType
+from gata_assets.storage.files import WrittenFile
 from gata_assets.storage.objects import ObjectStore
-from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.columns.hashing import hash_ids
 from gata_assets.tables.manifests import FileEntry, Manifest
 
@@ -220,7 +220,7 @@ def write_curated(world: World, store: ObjectStore, curated: CuratedWindow = CUR
     days = (window.end_at.date() - window.start_at.date()).days
     for day in (window.start_at.date() + timedelta(days=n) for n in range(days + 1)):
         _write_day(day, [event for event in world.events if event.at.date() == day], store, places)
-    _write_tables(places.curated_items(), {ITEMS_FILE: catalogue_frame(world.catalogue)}, store, ITEMS_FILE)
+    _write_tables(places.curated("items"), {ITEMS_FILE: catalogue_frame(world.catalogue)}, store, ITEMS_FILE)
 
 
 def _write_day(day: date, events: Sequence[Event], store: ObjectStore, places: TenantLayout) -> None:
@@ -230,7 +230,7 @@ def _write_day(day: date, events: Sequence[Event], store: ObjectStore, places: T
         USERS_FILE: frame.select("user_id", "user_key").unique().sort("user_id"),
         ITEMS_FILE: frame.select("item_id", "item_key").unique().sort("item_id"),
     }
-    _write_tables(places.curated_day(day), tables, store, INTERACTIONS_FILE)
+    _write_tables(places.curated("interactions", day), tables, store, INTERACTIONS_FILE)
 
 
 def _write_tables(folder: str, tables: dict[str, pl.DataFrame], store: ObjectStore, counted: str) -> None:

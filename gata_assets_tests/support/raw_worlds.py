@@ -108,7 +108,7 @@ def curate_day(curator: Curator, day: date) -> CuratedPartition:
 
 def curated_bytes(curator: Curator) -> dict[str, bytes]:
     """The curated files of all days by their keys without tokens, but for the manifests, which name parts."""
-    keys = curator.store.list_keys(curator.places.curated_day())
+    keys = curator.store.list_keys(curator.places.curated("interactions"))
     return {plain_name(key): curator.store.read(key) for key in keys if key.endswith(".parquet")}
 
 

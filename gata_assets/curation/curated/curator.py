@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from hashlib import sha256
 from io import BytesIO
@@ -22,12 +22,11 @@ from gata_assets import __version__
 from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST, validity_check
 from gata_assets.curation.curated.merge import Merge, MergedRows, merge_partitions, staged_rows
 from gata_assets.curation.curated.staleness import Partition, StalePartitionFinder
-from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.reports import StagedPart, check_no_part_is_lost
 from gata_assets.curation.validator import DAMAGED
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.storage.datasets import DatasetWrite
-from gata_assets.storage.objects import ObjectStore, Version
+from gata_assets.storage.objects import Version
 from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.manifests import Manifest, plain_name
 from gata_assets.tables.outcomes import Outcome, broken
@@ -76,17 +75,7 @@ class _Prepared(NamedTuple):
 class TableCurator(StalePartitionFinder):
     """Validates the raw files of one tenant and curates its tables; `merges` are merges of their own, by table."""
 
-    def __init__(
-        self,
-        store: ObjectStore,
-        tenant: str,
-        rules: CurationRules,
-        now: datetime,
-        tables: Mapping[str, TableSpec],
-        merges: Mapping[str, Merge] | None = None,
-    ) -> None:
-        super().__init__(store, tenant, rules, now, tables)
-        self._merges = merges or {}
+    merges: Mapping[str, Merge] = {}
 
     def curate(self, table: str, partitions: Iterable[Partition]) -> Iterator[CuratedPartition]:
         """Write partitions from the parts that count, in ascending order, including partitions without rows.
@@ -123,7 +112,7 @@ class TableCurator(StalePartitionFinder):
     def _prepare(self, spec: TableSpec, partitions: Mapping[Partition, Sequence[StagedPart]]) -> list[_Prepared]:
         parts = [part for of_day in partitions.values() for part in of_day]
         staged = dict(zip(parts, self._read_staged(parts, spec), strict=True))
-        merge = self._merges.get(spec.table, partial(merge_partitions, spec))
+        merge = self.merges.get(spec.table, partial(merge_partitions, spec))
         merged = merge({day: [staged[part] for part in of_day] for day, of_day in partitions.items()})
         # Arrow keeps the memory of each thread: 10 to 30 MB for a million rows. Releasing it once per day would take a
         # tenth more time than here.

@@ -6,8 +6,7 @@ Curated days and the catalog are written as files land; batches are built from t
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from functools import partial
 
 import dagster as dg
 
@@ -15,6 +14,7 @@ from gata_assets.curation.policy import CurationRules
 from gata_assets.interactions import check_names
 from gata_assets.interactions.assets.batch_run import InteractionRun
 from gata_assets.interactions.assets.batch_tables import TABLES
+from gata_assets.interactions.assets.jobs import open_curator
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, curation_op
 from gata_assets.interactions.engines.base import (
     InteractionEngine,
@@ -27,9 +27,6 @@ from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.curated_tables.assets import CuratedAssetRules, build_curated_asset
 from gata_assets.orchestration.recording import Events
 from gata_assets.storage.resource import ObjectStoreResource
-
-if TYPE_CHECKING:
-    from gata_assets.interactions.curated.curator import Curator
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ def build_interaction_assets(
         pool_of(tenant),
         rules.curation,
         rules.days,
-        lambda store: _curator(tenant, store, rules),
+        partial(open_curator, rules.curation, tenant),
     )
     return [
         build_curated_asset(CURATED_TABLES[ITEMS], curated, options, op=f"{tenant}_catalogue"),
@@ -109,7 +106,7 @@ def _build_batches(tenant: str, rules: InteractionAssetRules, options: AssetOpti
 
         run = InteractionRun(
             context,
-            layer=CuratedLayer(_curator(tenant, object_store, rules)),
+            layer=CuratedLayer(open_curator(rules.curation, tenant, object_store)),
             rules=rules.interactions,
             earliest=rules.curation.earliest_at.date(),
             code_version=options.code_version,
@@ -119,13 +116,6 @@ def _build_batches(tenant: str, rules: InteractionAssetRules, options: AssetOpti
         yield from run.run(context.partition_keys)
 
     return batches
-
-
-def _curator(tenant: str, store: ObjectStoreResource, rules: InteractionAssetRules) -> "Curator":
-    # Imported here, since it loads compiled kernels and definitions are loaded often.
-    from gata_assets.interactions.curated.curator import Curator
-
-    return Curator(store, tenant, rules.curation, datetime.now(UTC))
 
 
 def _dep(tenant: str, source: str, rules: InteractionAssetRules) -> dg.AssetDep:

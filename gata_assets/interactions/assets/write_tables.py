@@ -13,8 +13,8 @@ from gata_assets.interactions.engines.base import (
 )
 from gata_assets.interactions.tables import SPECS
 from gata_assets.storage.datasets import DatasetWrite
+from gata_assets.storage.files import WrittenFile
 from gata_assets.storage.objects import ObjectStore
-from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.manifests import MANIFEST_FILE
 
 WrittenFiles = Mapping[str, Sequence[WrittenFile]]

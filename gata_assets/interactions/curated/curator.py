@@ -7,20 +7,15 @@ and items into separate files.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 import pyarrow as pa
 
 from gata_assets.curation.curated.curator import TableCurator
-from gata_assets.curation.curated.merge import Merge, MergedRows, staged_rows
+from gata_assets.curation.curated.merge import MergedRows, staged_rows
 from gata_assets.curation.curated.staleness import Partition
 from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, USERS_FILE
-from gata_assets.curation.policy import CurationRules
-from gata_assets.interactions.curated.checks import check_curated_interactions
-from gata_assets.interactions.curated.merge import curate_interactions
+from gata_assets.interactions.curated.merge import check_curated_interactions, curate_interactions
 from gata_assets.interactions.tables import INTERACTIONS, TABLES
-from gata_assets.storage.objects import ObjectStore
-from gata_assets.tables.spec import TableSpec
 
 
 def merge_days(partitions: Mapping[Partition, Sequence[pa.Table]]) -> dict[Partition, MergedRows]:
@@ -39,18 +34,8 @@ def merge_days(partitions: Mapping[Partition, Sequence[pa.Table]]) -> dict[Parti
     }
 
 
-MERGES: Mapping[str, Merge] = {INTERACTIONS: merge_days}
-
-
 class Curator(TableCurator):
     """Validates the raw files of one tenant and curates its days and its catalog."""
 
-    def __init__(
-        self,
-        store: ObjectStore,
-        tenant: str,
-        rules: CurationRules,
-        now: datetime,
-        tables: Mapping[str, TableSpec] = TABLES,
-    ) -> None:
-        super().__init__(store, tenant, rules, now, tables, MERGES)
+    tables = TABLES
+    merges = {INTERACTIONS: merge_days}  # noqa: RUF012

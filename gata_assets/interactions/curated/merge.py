@@ -6,10 +6,9 @@ changes a byte. `schema` defines valid rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,14 +17,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gata_assets.interactions.rules import InteractionType
-from gata_assets.interactions.tables import TABLES
+from gata_assets.interactions.tables import INTERACTIONS, TABLES
+from gata_assets.tables.arrow_checks import check_arrow_tables, keep_every_rule
 from gata_assets.tables.columns.arrays import Bools, Float32s, Int32s, UInt64s
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, given_of_arrow, numbers_as_arrow, numbers_of_arrow
-from gata_assets.tables.columns.dictionaries import decoded
 from gata_assets.tables.columns.id_encoding import CodedIds, code_ids, order_by, places_of
+from gata_assets.tables.outcomes import Outcome, passed_all_rules
 
 _EPOCH = date(1970, 1, 1)
-_CONTEXT = tuple(column.name for column in TABLES["interactions"].columns if column.within)
+_ADVICE = "This is a defect of the curation; please report it."
+_CONTEXT = tuple(column.name for column in TABLES[INTERACTIONS].columns if column.within)
 _TYPES = pl.Series([kind.value for kind in InteractionType]).to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
@@ -41,11 +42,6 @@ class CuratedDay:
     users: pa.Table
     items: pa.Table
     duplicates: int
-
-    @cached_property
-    def interactions(self) -> pl.DataFrame:
-        """The interactions, with texts and numbers instead of dictionaries."""
-        return next(decoded(self.coded, len(self.coded)))
 
 
 def curate_interactions(rows: pa.Table, days: Sequence[date]) -> dict[date, CuratedDay]:
@@ -95,6 +91,22 @@ def curate_interactions(rows: pa.Table, days: Sequence[date]) -> dict[date, Cura
         coded = {"user_id": user_ids, "item_id": item_ids, **day_columns, "user_key": user_keys, "item_key": item_keys}
         curated[day] = CuratedDay(pa.table(coded), day_users, day_items, int(repeats.get(number, 0)))
     return curated
+
+
+def check_curated_interactions(days: Mapping[date, CuratedDay]) -> dict[date, list[Outcome]]:
+    """Check for each day that every rule of CuratedInteractions holds, and that every interaction is on the day.
+
+    Days are checked together, since each table checked costs a millisecond however small it is.
+    """
+    spec = TABLES[INTERACTIONS]
+    is_kept = keep_every_rule(spec, [curated.coded for curated in days.values()])
+    outcomes = {}
+    for day, curated in days.items():
+        instants = numbers_of_arrow(curated.coded["timestamp"], np.int64)
+        outside = int((instants // MICROS_OF_A_DAY != (day - _EPOCH).days).sum())
+        rules = [passed_all_rules(spec.name, len(instants))] if is_kept else check_arrow_tables(spec, [curated.coded])
+        outcomes[day] = [*rules, Outcome("timestamp is of the day", outside, len(instants), _ADVICE)]
+    return outcomes
 
 
 def _order(by: Sequence[NDArray[Any]]) -> tuple[Int32s, Int32s]:

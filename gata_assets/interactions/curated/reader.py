@@ -18,6 +18,7 @@ from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE, MANIFEST_
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS
 from gata_assets.interactions.features.events import EventCoder, EventTable
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS
 from gata_assets.storage.datasets import read_files, read_manifest
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.columns.jit import load_compiler
@@ -53,7 +54,7 @@ _FETCHERS = 8
 
 def read_catalog(places: TenantLayout, store: ObjectStore) -> pl.DataFrame:
     """The catalog: `item_id, item_key, category, price, available_at`, by item_id."""
-    folder = places.curated_items()
+    folder = places.curated(ITEMS)
     manifest = _read_manifest(store, folder, CURATED_ITEMS)
     [file] = _fetch(store, folder, [ITEMS_FILE], manifest, CURATED_ITEMS)
     return _decode(store, [file], _CATALOG_COLUMNS, CURATED_ITEMS)
@@ -108,7 +109,7 @@ def _groups(
 
 def manifest_of_day(store: ObjectStore, places: TenantLayout, day: date) -> Manifest:
     """The manifest of a curated day; raises ObjectNotFoundError for a day not curated, or DamagedTableError."""
-    return _read_manifest(store, places.curated_day(day), CURATED_INTERACTIONS)
+    return _read_manifest(store, places.curated(INTERACTIONS, day), CURATED_INTERACTIONS)
 
 
 def rows_of_day(manifest: Manifest) -> int:
@@ -136,7 +137,9 @@ def _read_days(
     start_at = datetime(first.year, first.month, first.day, tzinfo=UTC)
     end_at = datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1)
     fetched = [
-        fetchers.submit(_fetch, store, places.curated_day(day), tuple(_DAY_FILES), manifest, CURATED_INTERACTIONS)
+        fetchers.submit(
+            _fetch, store, places.curated(INTERACTIONS, day), tuple(_DAY_FILES), manifest, CURATED_INTERACTIONS
+        )
         for day, manifest in days.items()
     ]
     files = [day.result() for day in fetched]

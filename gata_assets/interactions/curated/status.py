@@ -113,7 +113,7 @@ class CuratedLayer:
         """
         folder, _, file = key.rpartition("/")
         folder += "/"
-        if folder != self.places.curated_items() and not folder.startswith(self.places.curated_day()):
+        if folder != self.places.curated(ITEMS) and not folder.startswith(self.places.curated(INTERACTIONS)):
             return
         withdraw(self.curator.store, folder, file)
         self._found.clear()
@@ -121,10 +121,10 @@ class CuratedLayer:
 
     def catalog_digest(self) -> str | None:
         """The SHA-256 of the catalog; None if there is none. Raises StoreError."""
-        return self._read_manifest(self.places.curated_items(), ITEMS_FILE)[0]
+        return self._read_manifest(self.places.curated(ITEMS), ITEMS_FILE)[0]
 
     def _read(self, day: date, *, is_due: bool) -> StoredDay:
-        digest, rows = self._read_manifest(self.places.curated_day(day), INTERACTIONS_FILE)
+        digest, rows = self._read_manifest(self.places.curated(INTERACTIONS, day), INTERACTIONS_FILE)
         return StoredDay(day, digest, rows, is_due)
 
     def _read_manifest(self, folder: str, file: str) -> tuple[str | None, int]:

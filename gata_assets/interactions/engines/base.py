@@ -15,8 +15,8 @@ import dagster as dg
 from gata_assets.batches import Window
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.interactions.rules import SamplingRules
+from gata_assets.storage.files import WrittenFile
 from gata_assets.storage.objects import ObjectStore
-from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.outcomes import Outcome
 
 USER_FEATURES = "user_features"

@@ -17,9 +17,9 @@ from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling.checks import check_negative_samples
 from gata_assets.interactions.sampling.join import JoinedRows
 from gata_assets.interactions.sampling.samples import ROWS_PER_GROUP, SampledRows, sample_rows
+from gata_assets.storage.files import WrittenFile
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parquet_parts import TableSource, read_parts, write_tables
-from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.columns.dictionaries import compacted
 from gata_assets.tables.outcomes import Outcome
 

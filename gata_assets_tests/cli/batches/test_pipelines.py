@@ -28,8 +28,7 @@ from gata_assets.definitions.pipelines import Workbench
 from gata_assets.errors import DataRuleError, SettingsError, StoreError
 from gata_assets.orchestration.batch_status import MISSING, BatchStatus, Plan, Reason
 from gata_assets.orchestration.failures import BatchFailure, as_failure
-from gata_assets.orchestration.jobs import RUN_CONFIG
-from gata_assets.orchestration.partitions import batch_partitions, day_partitions
+from gata_assets.orchestration.jobs import RUN_CONFIG, batch_partitions, day_partitions
 from gata_assets.orchestration.pipelines import BatchRun, describe_duration, describe_size
 from gata_assets.orchestration.runs import Runs, Written
 from gata_assets.settings.model import parse_settings

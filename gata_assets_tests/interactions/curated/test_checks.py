@@ -16,8 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.interactions.curated.checks import check_curated_interactions
-from gata_assets.interactions.curated.merge import curate_interactions
+from gata_assets.interactions.curated.merge import check_curated_interactions, curate_interactions
 from gata_assets.interactions.schema import CuratedInteractions
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.tables.arrow_checks import check_arrow_tables, keep_every_rule

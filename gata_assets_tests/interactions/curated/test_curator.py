@@ -32,6 +32,7 @@ from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.storage.objects import Version
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.s3 import S3StoreResource
+from gata_assets.tables.columns.dictionaries import decoded
 from gata_assets.tables.manifests import decode_manifest, plain_name
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.raw_worlds import (
@@ -132,13 +133,14 @@ def test_what_is_written_is_what_was_checked_whoever_reads_it(tmp_path: Path) ->
     report = send(curator, [*sent, interaction(timestamp="2026-01-03T00:00:00Z")], tmp_path / "in")
     curate_all(curator)
     made = curate_interactions(pa.concat_tables(map(curator.read_staged, report.parts)), report.days)[DAY]
-    folder = curator.places.curated_day(DAY)
+    rows = next(decoded(made.coded, len(made.coded)))
+    folder = curator.places.curated("interactions", DAY)
     with curator.store.local_copy(stored_key(curator.store, folder, "interactions.parquet")) as path:
-        assert_frame_equal(pl.read_parquet(path), made.interactions)
-        assert_frame_equal(pl.DataFrame(pl.from_arrow(pq.read_table(path))), made.interactions)
+        assert_frame_equal(pl.read_parquet(path), rows)
+        assert_frame_equal(pl.DataFrame(pl.from_arrow(pq.read_table(path))), rows)
     for kind, name in (("user", "users"), ("item", "items")):
         with curator.store.local_copy(stored_key(curator.store, folder, f"{name}.parquet")) as path:
-            expected = made.interactions.select(f"{kind}_id", f"{kind}_key").unique().sort(f"{kind}_id")
+            expected = rows.select(f"{kind}_id", f"{kind}_key").unique().sort(f"{kind}_id")
             assert_frame_equal(pl.read_parquet(path), expected)
 
 
@@ -149,7 +151,7 @@ def test_of_an_item_the_row_that_landed_last_counts(tmp_path: Path) -> None:
     made = next(late.curate(ITEMS, [None]))
     assert (made.rows, made.dropped) == (2, 2)
     table = pl.read_parquet(
-        io.BytesIO(late.store.read(stored_key(late.store, late.places.curated_items(), "items.parquet")))
+        io.BytesIO(late.store.read(stored_key(late.store, late.places.curated("items"), "items.parquet")))
     )
     assert table["title"].to_list() == ["A thing", "newer"]
 
@@ -235,7 +237,7 @@ class FailingStore(LocalStoreResource):
 
 
 def files_of_day(curator: Curator, day: date) -> dict[str, bytes]:
-    folder = curator.places.curated_day(day)
+    folder = curator.places.curated("interactions", day)
     return {plain_name(key): curator.store.read(key) for key in curator.store.list_keys(folder)}
 
 
@@ -261,7 +263,7 @@ def test_whichever_write_fails_no_day_is_half_and_all_is_caught_up_with(tmp_path
             if day not in stale:
                 found, wanted = files_of_day(curator, day), files_of_day(expected, day)
                 manifests = [
-                    decode_manifest(files.pop(f"{curator.places.curated_day(day)}manifest.json"))
+                    decode_manifest(files.pop(f"{curator.places.curated('interactions', day)}manifest.json"))
                     for files in (found, wanted)
                 ]
                 assert found == wanted
@@ -297,7 +299,7 @@ def test_a_part_that_is_gone_fails_the_check_and_leaves_the_day_as_it_was(tmp_pa
     assert not made.is_written
     (lost,) = broken(made.outcomes["no_row_is_lost"])
     assert (lost.rule, lost.failed) == ("staged parts have the rows that were validated", 1)
-    assert not curator.store.exists(curator.places.curated_day(DAY) + "manifest.json")
+    assert not curator.store.exists(curator.places.curated("interactions", DAY) + "manifest.json")
     curator.validate(report.raw_key)
     assert curate_day(curator, DAY).is_written
 
@@ -329,6 +331,6 @@ def test_a_bucket_holds_what_a_directory_holds(bucket: str, tmp_path: Path) -> N
 
 def test_what_is_of_no_day_is_told_by_its_key(tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
-    curator.store.write(f"{curator.places.curated_day()}old/manifest.json", b"{}")
+    curator.store.write(f"{curator.places.curated('interactions')}old/manifest.json", b"{}")
     with pytest.raises(DamagedTableError, match=r"acme/curated/interactions/old/manifest.json is of no day"):
         curator.stale(INTERACTIONS)

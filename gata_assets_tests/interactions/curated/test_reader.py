@@ -84,7 +84,7 @@ def test_a_damaged_file_is_told_by_its_key(
     any_store: ObjectStore, name: str, content: bytes | None, rows_at_once: int
 ) -> None:
     write_curated(A_WORLD, any_store)
-    key = PLACES.curated_day(DAYS[2]) + name
+    key = PLACES.curated("interactions", DAYS[2]) + name
     any_store.write(key, any_store.read(key)[:-9] if content is None else content)
     with pytest.raises(DamagedTableError) as caught:
         events_of(any_store, rows_at_once)
@@ -94,7 +94,7 @@ def test_a_damaged_file_is_told_by_its_key(
 
 def test_a_column_of_another_type_is_told_by_the_key_of_its_file(any_store: ObjectStore) -> None:
     write_curated(A_WORLD, any_store)
-    key = PLACES.curated_day(DAYS[2]) + USERS_FILE
+    key = PLACES.curated("interactions", DAYS[2]) + USERS_FILE
     replace_file(any_store, key, frame_of(any_store, key).with_columns(pl.col("user_key").cast(pl.Float64)))
     with pytest.raises(DamagedTableError) as caught:
         events_of(any_store)
@@ -103,7 +103,7 @@ def test_a_column_of_another_type_is_told_by_the_key_of_its_file(any_store: Obje
 
 def test_a_column_that_lacks_is_told_by_the_key_of_its_file(any_store: ObjectStore) -> None:
     write_curated(A_WORLD, any_store)
-    key = PLACES.curated_day(DAYS[3]) + INTERACTIONS_FILE
+    key = PLACES.curated("interactions", DAYS[3]) + INTERACTIONS_FILE
     replace_file(any_store, key, frame_of(any_store, key).drop("rating"))
     with pytest.raises(DamagedTableError) as caught:
         events_of(any_store)
@@ -113,7 +113,7 @@ def test_a_column_that_lacks_is_told_by_the_key_of_its_file(any_store: ObjectSto
 def test_a_changed_byte_anywhere_is_told(tmp_path_factory: pytest.TempPathFactory) -> None:
     store = LocalStoreResource(directory=str(tmp_path_factory.mktemp("target")))
     write_curated(A_WORLD, store)
-    key = PLACES.curated_items() + ITEMS_FILE
+    key = PLACES.curated("items") + ITEMS_FILE
     whole = store.read(key)
     for at in range(0, len(whole), 7):
         store.write(key, whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
@@ -126,7 +126,7 @@ def test_a_whole_file_of_another_writing_than_the_manifest_is_told_by_its_key(
     any_store: ObjectStore, name: str
 ) -> None:
     write_curated(A_WORLD, any_store)
-    key = PLACES.curated_day(DAYS[2]) + name
+    key = PLACES.curated("interactions", DAYS[2]) + name
     rows = len(frame_of(any_store, key))
     frame = frame_of(any_store, key)
     ids = next(column for column in frame.columns if column.endswith("_id"))
@@ -141,7 +141,7 @@ def test_a_whole_file_of_another_writing_than_the_manifest_is_told_by_its_key(
 
 def test_a_file_that_the_manifest_does_not_name_is_told(any_store: ObjectStore) -> None:
     write_curated(A_WORLD, any_store)
-    write_manifest(any_store, PLACES.curated_items(), 2, [])
+    write_manifest(any_store, PLACES.curated("items"), 2, [])
     with pytest.raises(DamagedTableError, match="materialize `curated_items` again"):
         events_of(any_store)
 
@@ -149,7 +149,7 @@ def test_a_file_that_the_manifest_does_not_name_is_told(any_store: ObjectStore) 
 @pytest.mark.parametrize("name", DAY_FILES)
 def test_a_file_that_is_not_there_is_told(any_store: ObjectStore, name: str) -> None:
     write_curated(A_WORLD, any_store)
-    key = PLACES.curated_day(DAYS[2]) + name
+    key = PLACES.curated("interactions", DAYS[2]) + name
     any_store.delete(key)
     with pytest.raises(ObjectNotFoundError) as caught:
         events_of(any_store)
@@ -160,5 +160,5 @@ def test_the_files_of_a_day_without_rows_are_not_read(any_store: ObjectStore) ->
     write_curated(A_WORLD, any_store)
     empty: date = DAYS[0]
     for name in DAY_FILES:
-        any_store.delete(PLACES.curated_day(empty) + name)
+        any_store.delete(PLACES.curated("interactions", empty) + name)
     assert len(events_of(any_store)) == len(A_WORLD.events)

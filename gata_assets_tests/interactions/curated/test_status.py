@@ -91,10 +91,10 @@ def test_a_day_and_a_catalogue_that_are_withdrawn_are_due_though_they_were_looke
     layer = CuratedLayer(curator)
     assert not layer.is_catalogue_stale
     assert layer.look([CURATED]).due == ()
-    for folder in (curator.places.curated_items(), curator.places.curated_day(CURATED)):
+    for folder in (curator.places.curated("items"), curator.places.curated("interactions", CURATED)):
         layer.withdraw(stored_key(curator.store, folder, "items.parquet"))
     assert layer.is_catalogue_stale
     assert layer.catalog_digest() is None
     assert layer.look([CURATED]).due == (CURATED,)
     layer.withdraw(f"{curator.places.quarantine(ITEMS)}items.parquet")
-    assert len(list(curator.store.list_keys(curator.places.curated_items()))) == 2
+    assert len(list(curator.store.list_keys(curator.places.curated("items")))) == 2

@@ -47,7 +47,7 @@ from gata_assets_tests.support.interaction_worlds import (
 
 FEATURES = CURATED.places.features(BATCH_ID)
 # The day before the batch's, on which two of the small world's interactions are.
-LAST_DAY = CURATED.places.curated_day((B - timedelta(hours=1)).date())
+LAST_DAY = CURATED.places.curated("interactions", (B - timedelta(hours=1)).date())
 MODELS = {USER_FEATURES: UserFeatures, ITEM_FEATURES: ItemFeatures, RECENT_INTERACTIONS: RecentInteractions}
 
 SMALL = World(
@@ -140,7 +140,7 @@ def test_an_empty_catalogue_and_no_interactions_give_tables_without_rows(
 
 def test_a_day_that_was_not_curated_is_told(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
     write_curated(SMALL, any_store)
-    any_store.delete(CURATED.places.curated_day(WINDOW.start_at.date()) + MANIFEST_FILE)
+    any_store.delete(CURATED.places.curated("interactions", WINDOW.start_at.date()) + MANIFEST_FILE)
     with pytest.raises(ObjectNotFoundError, match=r"manifest\.json: materialize `curated_interactions` first"):
         interaction_engine.make_features(CURATED, any_store)
 
@@ -151,7 +151,7 @@ def test_a_damaged_manifest_is_told(
     interaction_engine: InteractionEngine, any_store: ObjectStore, content: bytes
 ) -> None:
     write_curated(SMALL, any_store)
-    any_store.write(CURATED.places.curated_day(WINDOW.start_at.date()) + MANIFEST_FILE, content)
+    any_store.write(CURATED.places.curated("interactions", WINDOW.start_at.date()) + MANIFEST_FILE, content)
     with pytest.raises(DamagedTableError, match="materialize `curated_interactions` again"):
         interaction_engine.make_features(CURATED, any_store)
 
@@ -192,7 +192,7 @@ def test_interactions_of_another_writing_than_their_manifest_are_told_by_their_k
 
 def test_a_damaged_catalogue_is_told(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
     write_curated(SMALL, any_store)
-    any_store.write(CURATED.places.curated_items() + ITEMS_FILE, b"no Parquet")
+    any_store.write(CURATED.places.curated("items") + ITEMS_FILE, b"no Parquet")
     with pytest.raises(DamagedTableError, match="materialize `curated_items` again"):
         interaction_engine.make_features(CURATED, any_store)
 
@@ -204,7 +204,7 @@ def test_two_ids_with_one_key_on_two_days_are_told(
 ) -> None:
     """A user (and an item) of the first day gets the key of another of the last."""
     write_curated(SMALL, any_store)
-    folder = CURATED.places.curated_day((B - timedelta(days=2)).date())
+    folder = CURATED.places.curated("interactions", (B - timedelta(days=2)).date())
     other = "u1" if kind == "user" else "i2"
     key = pl.lit(hash_ids(pl.Series([other]))[0], pl.UInt64)
     for file in (INTERACTIONS_FILE, name):

@@ -25,8 +25,7 @@ from gata_assets.orchestration.alerting.overdue_check import (
     judge_newest_batch,
 )
 from gata_assets.orchestration.alerting.sensors import build_overdue_sensor
-from gata_assets.orchestration.jobs import RUN_CONFIG
-from gata_assets.orchestration.partitions import batch_partitions
+from gata_assets.orchestration.jobs import RUN_CONFIG, batch_partitions
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS

@@ -25,7 +25,7 @@ from gata_assets.errors import AlertError, SourceError
 from gata_assets.orchestration.alerting.channels import AlertChannel, LoggedAlerts, SnsAlerts
 from gata_assets.orchestration.alerting.message import MOST_BODY_BYTES, compose_alert
 from gata_assets.orchestration.alerting.sensors import build_failed_runs_sensor
-from gata_assets.orchestration.partitions import batch_partitions
+from gata_assets.orchestration.jobs import batch_partitions
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tickets.arrivals.decision import ArrivalRules

@@ -16,7 +16,7 @@ from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.schema import INTERACTIONS, ITEMS
 from gata_assets.orchestration.curated_tables.due import asset_key, due_days, is_table_due, missing_days
 from gata_assets.orchestration.instances import DATA_VERSION
-from gata_assets.orchestration.partitions import day_partitions
+from gata_assets.orchestration.jobs import day_partitions
 from gata_assets_tests.support.raw_worlds import NOW, curate_day, curator_of, interaction, item, send
 from gata_assets_tests.support.stored_datasets import stored_key
 

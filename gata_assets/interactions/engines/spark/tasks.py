@@ -23,9 +23,9 @@ from gata_assets.interactions.engines.base import BuiltTables, Numbers, Outcomes
 from gata_assets.interactions.engines.spark import task_outputs
 from gata_assets.interactions.engines.spark.session import is_open, noting_the_key, spark_errors
 from gata_assets.interactions.engines.spark.task_outputs import OUTPUT_COLUMNS, REPORT, TaskOutput
+from gata_assets.storage.files import WrittenFile
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parquet_parts import part_key
-from gata_assets.storage.written import WrittenFile
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -32,10 +32,10 @@ from gata_assets.interactions.engines.spark.shuffle import Days, repartition_by_
 from gata_assets.interactions.engines.spark.survey import survey
 from gata_assets.interactions.engines.spark.tasks import repartition_by_part, run_and_cache
 from gata_assets.interactions.rules import InteractionType, SamplingRules, SamplingStrategy
+from gata_assets.storage.files import WrittenFile
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parquet_parts import read_parts, read_schema
 from gata_assets.storage.resource import LocalStoreResource
-from gata_assets.storage.written import WrittenFile
 from gata_assets.tables.columns.arrow_buffers import micros
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.interaction_worlds import (
@@ -269,7 +269,7 @@ def test_the_keys_of_the_curated_layer_are_those_of_spark(engine: SparkEngine, s
     from pyspark.sql import functions as sf
 
     session = session_of(engine)
-    day = CURATED.places.curated_day(WINDOW.start_at.date()) + INTERACTIONS_FILE
+    day = CURATED.places.curated("interactions", WINDOW.start_at.date()) + INTERACTIONS_FILE
     rows = session.read.parquet(store.uri(day))
     unsigned = sf.xxhash64("user_id").cast("decimal(20,0)")
     key = sf.when(unsigned < 0, unsigned + sf.lit(str(2**64)).cast("decimal(20,0)")).otherwise(unsigned)

@@ -1,10 +1,18 @@
-"""What is known about a file once it is written."""
+"""Local files, and files of a dataset once they are written."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
 
 from gata_assets.tables.manifests import FileEntry
+
+
+def digest_file(path: Path) -> str:
+    """The SHA-256 of a file; raises OSError."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
