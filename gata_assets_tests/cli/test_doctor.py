@@ -14,7 +14,7 @@ from dagster_aws.s3 import S3Resource
 
 from gata_assets.cli.doctor import Finding, _ended_by_error, _examine_files, _examine_store
 from gata_assets.errors import StoreError
-from gata_assets.interactions.schema import INTERACTIONS, ITEMS
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.s3 import S3StoreResource

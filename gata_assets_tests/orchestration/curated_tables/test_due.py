@@ -13,7 +13,7 @@ import pytest
 
 from gata_assets.batches import Window
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.interactions.schema import INTERACTIONS, ITEMS
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS
 from gata_assets.orchestration.curated_tables.due import asset_key, due_days, is_table_due, missing_days
 from gata_assets.orchestration.instances import DATA_VERSION
 from gata_assets.orchestration.jobs import day_partitions
