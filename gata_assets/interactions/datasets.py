@@ -50,7 +50,7 @@ class DatasetKind(StrEnum):
 
 @dataclass(frozen=True)
 class BatchDataset:
-    """A dataset of a batch, or (`is_made` is false) the reason why there is none.
+    """A dataset of a batch, or (`has_rows` is false) the reason why there is none.
 
     `numbers` are counts by table, `made_from` are digests of what it was built from.
     """
@@ -58,7 +58,7 @@ class BatchDataset:
     name: DatasetKind
     tenant: str
     batch_id: str
-    is_made: bool
+    has_rows: bool
     reason: str
     windows: Mapping[str, Window]
     numbers: Mapping[str, Mapping[str, int | float]]
@@ -71,7 +71,7 @@ class BatchDataset:
         details = {
             "tenant": self.tenant,
             "batch_id": self.batch_id,
-            "is_made": self.is_made,
+            "is_made": self.has_rows,
             "reason": self.reason,
             "windows": {name: describe_span(window) for name, window in self.windows.items()},
             "numbers": {table: dict(numbers) for table, numbers in self.numbers.items()},
@@ -83,7 +83,7 @@ class BatchDataset:
 class StoredTables:
     """The content of a complete dataset's manifest; `sha256` identifies the dataset, `files` are its file names."""
 
-    is_made: bool
+    has_rows: bool
     reason: str
     settings: Mapping[str, Any]
     made_from: Mapping[str, Any]
@@ -108,7 +108,7 @@ class StoredTables:
         """The keys of a table's parts, in order; `prefix` is the dataset's folder."""
         return [prefix + name for name in self.files if name.startswith(f"{table}/")]
 
-    def is_made_with(self, settings: Settings, name: DatasetKind) -> bool:
+    def was_built_with(self, settings: Settings, name: DatasetKind) -> bool:
         """Whether it was built with the settings that shape the dataset of that name."""
         shaping = _SHAPING_FEATURES if name is DatasetKind.FEATURES else settings
         return all(self.settings.get(key) == settings[key] for key in shaping)

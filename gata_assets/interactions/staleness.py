@@ -41,7 +41,7 @@ def find_differences(stored: StoredTables, name: DatasetKind, present: Present) 
     """How a stored dataset differs; windows of different lengths differ in settings, and rows cannot be compared."""
     found = set()
     then, now = (made_from.get(CURATED_INTERACTIONS, {}) for made_from in (stored.made_from, present.made_from[name]))
-    if then.get("days") != now.get("days") or not stored.is_made_with(present.settings, name):
+    if then.get("days") != now.get("days") or not stored.was_built_with(present.settings, name):
         found.add(Reason.SETTINGS)
     if then.get("days") == now.get("days") and then != now:
         found.add(Reason.ROWS)

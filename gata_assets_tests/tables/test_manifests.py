@@ -133,7 +133,7 @@ def test_features_of_the_release_before_are_read() -> None:
     stored = read_stored(content)
     assert stored
     assert stored.keys(folder, "user_features") == [f"{folder}user_features/part-0000{n}.parquet" for n in range(2)]
-    assert stored.is_made
+    assert stored.has_rows
     assert stored.sha256 == sha256(content).hexdigest(), "as its training rows name it"
     assert stored.files == ("user_features/part-00000.parquet", "user_features/part-00001.parquet")
 

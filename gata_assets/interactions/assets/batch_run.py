@@ -135,7 +135,7 @@ class InteractionRun:
             )
         if days.has_interactions:
             seen_days.require_up_to_date()
-            if catalog is not None and self._layer.is_catalogue_stale:
+            if catalog is not None and self._layer.is_catalog_stale:
                 raise DataRuleError(
                     f"{self._places.tenant}/{CURATED_ITEMS} is older than the item files that came. {_TO_CURATE}"
                 )
@@ -172,13 +172,13 @@ class InteractionRun:
 
         seconds = {"seconds_making": perf_counter() - started}
         main = next(iter(TABLES[name]))
-        is_made = built is not None and built.numbers[main]["row_count"] > 0
+        has_rows = built is not None and built.numbers[main]["row_count"] > 0
         tables = BatchDataset(
             name=name,
             tenant=self._places.tenant,
             batch_id=batch.batch_id,
-            is_made=is_made,
-            reason="" if is_made else self._reason(name, features, batch.days),
+            has_rows=has_rows,
+            reason="" if has_rows else self._reason(name, features, batch.days),
             windows={"interactions": batch.windows.window, "seen": batch.windows.seen},
             numbers=built.numbers if built is not None else {table: {"row_count": 0} for table in TABLES[name]},
             settings=batch.present.settings,
@@ -189,7 +189,7 @@ class InteractionRun:
             for table in TABLES[name]:
                 checks.require_passed(f"{self._places.tenant}/{table}", outcomes[table])
             started = perf_counter()
-            written = write_tables(self._store, tables, built if is_made else None, approve=approve)
+            written = write_tables(self._store, tables, built if has_rows else None, approve=approve)
         except ChecksFailedError:
             for table in TABLES[name]:
                 yield from checks.evaluations(self._key(table), batch.batch_id, outcomes[table])
@@ -203,14 +203,14 @@ class InteractionRun:
         curated = base.CuratedWindow(self._places, batch.windows.window, batch.windows.seen)
         if name is DatasetKind.FEATURES:
             return self._engine.make_features(curated, self._store) if batch.days.has_interactions else None
-        if features is None or not features.is_made:
+        if features is None or not features.has_rows:
             return None
         prefix = DatasetKind.FEATURES.prefix(self._places, batch.batch_id)
         parts = {table: features.keys(prefix, table) for table in TABLES[DatasetKind.FEATURES]}
         return self._engine.make_training_data(curated, self._rules.sampling, self._store, features=parts)
 
     def _reason(self, name: DatasetKind, features: StoredTables | None, days: StoredDays) -> str:
-        if features is not None and not features.is_made:
+        if features is not None and not features.has_rows:
             return features.reason
         if name is DatasetKind.FEATURES and not days.staged:
             # A misspelled tenant looks like this too.
@@ -254,7 +254,7 @@ class InteractionRun:
                     **numbers,
                     "bytes": sum(file.size for file in files),
                     "window": str(tables.windows["interactions"]),
-                    "is_made": tables.is_made,
+                    "is_made": tables.has_rows,
                     "reason": tables.reason,
                     **place,
                     "manifest": manifest,

@@ -102,7 +102,7 @@ class CuratedLayer:
         return len(self.curator.unvalidated())
 
     @cached_property
-    def is_catalogue_stale(self) -> bool:
+    def is_catalog_stale(self) -> bool:
         """Whether the catalog was built from other files than the current ones; raises StoreError."""
         return bool(self.curator.stale(ITEMS))
 
@@ -117,7 +117,7 @@ class CuratedLayer:
             return
         withdraw(self.curator.store, folder, file)
         self._found.clear()
-        self.__dict__.pop("is_catalogue_stale", None)
+        self.__dict__.pop("is_catalog_stale", None)
 
     def catalog_digest(self) -> str | None:
         """The SHA-256 of the catalog; None if there is none. Raises StoreError."""

@@ -100,7 +100,7 @@ def test_a_manifest_says_what_it_was_made_with_and_a_withdrawn_one_nothing() -> 
         name=DatasetKind.FEATURES,
         tenant="acme",
         batch_id=BATCH,
-        is_made=True,
+        has_rows=True,
         reason="",
         windows={},
         numbers={},
@@ -110,12 +110,12 @@ def test_a_manifest_says_what_it_was_made_with_and_a_withdrawn_one_nothing() -> 
     )
     stored = StoredTables.of(tables.manifest({}, {}))
     assert stored == read_stored(tables.manifest({}, {}).encode(write="token"))
-    assert stored.is_made
+    assert stored.has_rows
     assert stored.made_from == {"curated_interactions": digest_days(["a", "b"])}
     other_seed = {"INTERACTION_PERIOD": 90, "NEGATIVE_SAMPLING_SEED": 7}
-    assert stored.is_made_with(other_seed, DatasetKind.FEATURES)
-    assert not stored.is_made_with(other_seed, DatasetKind.TRAINING_DATA)
-    assert not stored.is_made_with({"INTERACTION_PERIOD": 60}, DatasetKind.FEATURES)
+    assert stored.was_built_with(other_seed, DatasetKind.FEATURES)
+    assert not stored.was_built_with(other_seed, DatasetKind.TRAINING_DATA)
+    assert not stored.was_built_with({"INTERACTION_PERIOD": 60}, DatasetKind.FEATURES)
     assert digest_days(["a", "b"]) != digest_days(["b", "a"])
     for content in (withdrawn("features"), b"", b"{}", b"[]"):
         assert read_stored(content) is None

@@ -89,11 +89,11 @@ def test_a_day_and_a_catalogue_that_are_withdrawn_are_due_though_they_were_looke
     send(curator, [item()], tmp_path / "in", data=ITEMS, name="items.csv")
     curator.refresh(ITEMS)
     layer = CuratedLayer(curator)
-    assert not layer.is_catalogue_stale
+    assert not layer.is_catalog_stale
     assert layer.look([CURATED]).due == ()
     for folder in (curator.places.curated("items"), curator.places.curated("interactions", CURATED)):
         layer.withdraw(stored_key(curator.store, folder, "items.parquet"))
-    assert layer.is_catalogue_stale
+    assert layer.is_catalog_stale
     assert layer.catalog_digest() is None
     assert layer.look([CURATED]).due == (CURATED,)
     layer.withdraw(f"{curator.places.quarantine(ITEMS)}items.parquet")
