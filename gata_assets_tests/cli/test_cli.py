@@ -176,7 +176,7 @@ def test_the_local_data_api_says_when_its_database_cannot_be_used(tmp_path: Path
     assert SECRET not in ran.stdout + ran.stderr
 
 
-def test_sample_data_does_not_overwrite_without_being_told(workplace: Path) -> None:
+def test_sample_data_does_not_overwrite_unless_forced(workplace: Path) -> None:
     again = gata(workplace, "sample-data")
     assert again.returncode == 1
     assert "exists already. --force replaces it" in again.stderr
@@ -224,7 +224,7 @@ def test_prepare_writes_to_the_bucket(workplace: Path, bucket: str) -> None:
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in main.commands)])
-def test_every_command_has_help_that_stands_in_the_readme(command: tuple[str, ...]) -> None:
+def test_every_command_has_help_that_is_in_the_readme(command: tuple[str, ...]) -> None:
     shown = CliRunner().invoke(main, [*command, "--help"])
     assert shown.exit_code == 0
     assert shown.output.startswith("Usage:")

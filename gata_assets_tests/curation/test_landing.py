@@ -207,7 +207,7 @@ def test_a_file_that_is_not_there_is_not_called_damaged(workplace: Path) -> None
         assert str(told["reason"]).startswith(f"cannot be read: {why}")
 
 
-def test_a_target_that_cannot_be_written_is_told_and_nothing_lands(
+def test_a_target_that_cannot_be_written_is_reported_and_nothing_lands(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (workplace / "a.csv").write_bytes(encode([interaction()], "csv"))
@@ -218,7 +218,7 @@ def test_a_target_that_cannot_be_written_is_told_and_nothing_lands(
     assert "Look at TARGET_DIR" in result.stderr
 
 
-def test_bad_rows_are_told_with_the_table_that_they_stand_in(workplace: Path) -> None:
+def test_rejected_rows_are_reported_with_the_table_that_they_are_in(workplace: Path) -> None:
     (workplace / "a.csv").write_bytes(encode([interaction(rating="9")], "csv"))
     (told,) = said(ingest("interactions", "a.csv"))
     assert (workplace / "gata-data" / str(told["quarantine"])).is_file()
@@ -229,7 +229,7 @@ def test_bad_rows_are_told_with_the_table_that_they_stand_in(workplace: Path) ->
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
-def test_an_id_is_taken_as_it_stands_and_a_blank_one_for_none(ending: str, tmp_path: Path) -> None:
+def test_an_id_is_taken_as_it_is_and_a_blank_one_for_none(ending: str, tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
     blanks = [interaction(user_id=blank) for blank in ("", " ", "\t", " \r ")]
     report = send(curator, [interaction(), interaction(user_id=" u1"), *blanks], tmp_path / "in", name=f"a.{ending}")

@@ -53,7 +53,7 @@ def counting(curator: Curator, data: str) -> list[str]:
 
 
 @pytest.mark.parametrize("data", TABLES)
-def test_a_file_that_was_replaced_is_told_so_when_it_is_sent_again_and_comes_back_when_asked(
+def test_a_file_that_was_replaced_is_reported_when_it_is_sent_again_and_comes_back_when_asked(
     data: str, workplace: Path
 ) -> None:
     curator = curator_of(workplace / "gata-data", "sample")

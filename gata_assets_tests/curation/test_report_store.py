@@ -73,7 +73,7 @@ def write(reports: ReportStore, report: Report) -> None:
 
 
 @given(steps=st.lists(st.tuples(st.booleans(), st.sampled_from(NAMES), st.integers(0, 3)), max_size=12))
-def test_what_is_told_is_what_stands_whoever_wrote_or_removed_it(
+def test_what_is_reported_is_what_is_stored_whoever_wrote_or_removed_it(
     tmp_path_factory: pytest.TempPathFactory, steps: Sequence[tuple[bool, str, int]]
 ) -> None:
     store = LocalStore(str(tmp_path_factory.mktemp("target")))
@@ -112,7 +112,7 @@ def test_what_it_wrote_itself_is_seen_also_where_the_listing_lags(tmp_path: Path
         assert mine.read_all(KIND) == [report_of("a", rows)]
 
 
-def test_a_damaged_report_is_told_each_time_until_it_is_mended(tmp_path: Path) -> None:
+def test_a_damaged_report_is_reported_each_time_until_it_is_repaired(tmp_path: Path) -> None:
     store = LocalStore(str(tmp_path))
     mine = ReportStore(store, PLACES)
     for name in NAMES:

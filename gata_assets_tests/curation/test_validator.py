@@ -85,7 +85,7 @@ def test_items_are_validated_by_their_rules(tmp_path: Path) -> None:
     assert curator.known_keys(ITEMS, "item_id").to_list() == ["i1", "i2"]
 
 
-def test_an_item_that_the_catalogue_lacks_is_counted_or_rejected_and_replayed_when_it_came(tmp_path: Path) -> None:
+def test_an_item_that_the_catalog_lacks_is_counted_or_rejected_and_replayed_when_it_came(tmp_path: Path) -> None:
     rows = [interaction(), interaction(item_id="i9")]
     assert send(curator_of(tmp_path / "warned"), rows, tmp_path / "in").unknown_by_rule == {"item_is_known": 2}
     strict = curator_of(tmp_path / "store", rules=STRICT)

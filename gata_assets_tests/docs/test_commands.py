@@ -57,7 +57,7 @@ def test_an_output_matches_with_any_lines_and_characters_left_out() -> None:
     assert not matches("1.5", "1x5")
 
 
-def test_commands_and_outputs_of_a_block_are_told_apart() -> None:
+def test_commands_and_outputs_of_a_block_are_distinguished() -> None:
     block = Block(FIRST_BATCH, 1, "console", "", "$ export A=b\n$ gata x \\\n    --plan\none\ntwo\n$ ls")
     assert [(command.text, command.output) for command in commands(block)] == [
         ("export A=b", None),

@@ -129,7 +129,7 @@ def test_what_was_compiled_is_kept_where_the_environment_says(tmp_path: Path) ->
     assert list(tmp_path.rglob("hashing.*.nbc"))
 
 
-def test_without_a_place_to_keep_what_was_compiled_it_is_compiled_anew(package: Path) -> None:
+def test_without_a_place_to_keep_what_was_compiled_it_is_compiled_again(package: Path) -> None:
     (package / "tables" / "columns" / "__pycache__").mkdir()
     assert int(run_without_a_place_to_write(KEY_AN_ID, package)) == 0x98B1582B0977E704
     assert not list(package.rglob("*.nbc"))

@@ -168,7 +168,7 @@ class TestRetention:
         assert set(instance.get_tick_retention_settings(InstigatorType.SCHEDULE).values()) == {90}
 
 
-def test_nothing_is_told_to_dagsters_makers(instance: dg.DagsterInstance) -> None:
+def test_nothing_is_passed_to_dagsters_makers(instance: dg.DagsterInstance) -> None:
     assert not instance.telemetry_enabled
     assert not instance.nux_enabled
 

@@ -50,7 +50,7 @@ def test_an_empty_object_exists(store: ObjectStore) -> None:
     assert store.read(KEY) == b""
 
 
-def test_what_is_not_there_is_told_so(store: ObjectStore) -> None:
+def test_what_is_not_there_is_reported(store: ObjectStore) -> None:
     assert not store.exists(KEY)
     with pytest.raises(ObjectNotFoundError, match=r"There is no .*train/data\.json"):
         store.read(KEY)
@@ -96,7 +96,7 @@ def test_a_part_of_an_object_is_read_by_itself(store: ObjectStore, start: int, s
         store.read_part(f"{KEY}.not", start, size)
 
 
-def test_a_local_copy_of_what_is_not_there_is_told_so(store: ObjectStore) -> None:
+def test_a_local_copy_of_what_is_not_there_is_reported(store: ObjectStore) -> None:
     with pytest.raises(ObjectNotFoundError, match=r"There is no .*train/data\.json"), store.local_copy(KEY):
         pytest.fail("there is something")
 

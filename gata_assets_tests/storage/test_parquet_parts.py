@@ -101,13 +101,13 @@ def test_a_column_is_left_out_of_all_parts(tmp_path: Path) -> None:
     assert read_parts(store, list(store.list_keys(FOLDER)), without="ids").column_names == ["number", "id"]
 
 
-def test_a_part_that_is_gone_is_told(any_store: ObjectStore) -> None:
+def test_a_part_that_is_gone_is_reported(any_store: ObjectStore) -> None:
     with pytest.raises(ObjectNotFoundError, match=r"numbers/part-00007\.parquet, which its manifest lists"):
         read_parts(any_store, [f"{FOLDER}part-00007.parquet"])
 
 
 @pytest.mark.parametrize("content", [b"", b"no Parquet file", None])
-def test_a_damaged_part_is_told_by_its_key(any_store: ObjectStore, content: bytes | None) -> None:
+def test_a_damaged_part_is_reported_by_its_key(any_store: ObjectStore, content: bytes | None) -> None:
     write_tables(any_store, PREFIX, {"numbers": source(numbers(40), 5)}, token=TOKEN, threads=1)
     key = f"{FOLDER}part-00001-{TOKEN}.parquet"
     any_store.write(key, any_store.read(key)[:-20] if content is None else content)

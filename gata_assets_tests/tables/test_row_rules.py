@@ -104,7 +104,7 @@ def test_whatever_texts_there_are_rows_that_break_no_rule_keep_the_model(rows: l
     assert row_is_valid(kept)
 
 
-def test_what_no_value_can_break_is_told_by_its_own_rule() -> None:
+def test_what_no_value_can_break_is_reported_by_its_own_rule() -> None:
     assert broken(
         ROW | {"bike_id": None, "plan": " ", "began_at": "soon", "price": None, "seats": "1.0", "is_paid": "ja"},
         ROW | {"price": "nan", "tip": "inf", "birthday": "1.1.2000", "discount": " "},
@@ -128,7 +128,7 @@ def test_rules_over_several_columns_are_broken_by_rows_that_have_both_values() -
     ]
 
 
-def test_the_event_window_is_told_by_the_run() -> None:
+def test_the_event_window_is_reported_by_the_run() -> None:
     start, end = datetime(2026, 1, 2, 3, tzinfo=UTC), datetime(2026, 1, 2, 4, tzinfo=UTC)
     at = [ROW | {"began_at": f"2026-01-02T0{hour}:00:00Z"} for hour in (2, 3, 4)]
     rule = {"began_at_is_within_reason"}

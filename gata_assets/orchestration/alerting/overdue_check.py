@@ -43,7 +43,7 @@ class NewestBatch:
         return {"passed": not self.is_overdue, "severity": severity, "description": self.message, "metadata": metadata}
 
 
-def judge_newest_batch(batch_id: str | None, present: datetime, allowed_hours: float) -> NewestBatch:
+def assess_newest_batch(batch_id: str | None, present: datetime, allowed_hours: float) -> NewestBatch:
     """Decide whether the newest prepared batch is older than `allowed_hours`, counted from the hour of its ID.
 
     That no batch is prepared counts as overdue.
@@ -68,19 +68,19 @@ class OverdueRule:
     allowed_hours: float
     clock: Callable[[], datetime] = _now
 
-    def judge(self, instance: dg.DagsterInstance) -> NewestBatch:
+    def assess(self, instance: dg.DagsterInstance) -> NewestBatch:
         """What to report now about the newest batch in an instance."""
         found = sorted(instance.get_materialized_partitions(self.asset_key), reverse=True)
         # Keys of an earlier FIRST_BATCH_ID, or of no batch at all, stay in the instance.
         newest = next((key for key in found if self.partitions.has_partition_key(key)), None)
-        return judge_newest_batch(newest, self.clock(), self.allowed_hours)
+        return assess_newest_batch(newest, self.clock(), self.allowed_hours)
 
     def evaluate(self, instance: dg.DagsterInstance) -> dg.AssetCheckEvaluation:
         """The result as an evaluation that belongs to no run; its target is the latest materialization."""
         # Read first: an evaluation must not refer to a materialization that it has not seen.
         latest = instance.fetch_materializations(self.asset_key, limit=1).records
         return dg.AssetCheckEvaluation(
-            **self.judge(instance).as_result(),
+            **self.assess(instance).as_result(),
             asset_key=self.asset_key,
             check_name=NEWEST_BATCH_IS_NOT_OVERDUE,
             blocking=False,
@@ -114,7 +114,7 @@ def build_overdue_check(rule: OverdueRule) -> dg.AssetChecksDefinition:
         "(OVERDUE_AFTER_HOURS), counted from the hour of its ID.",
     )
     def newest_batch_is_not_overdue(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        return dg.AssetCheckResult(**rule.judge(context.instance).as_result())
+        return dg.AssetCheckResult(**rule.assess(context.instance).as_result())
 
     return newest_batch_is_not_overdue
 

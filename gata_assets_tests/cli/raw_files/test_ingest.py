@@ -82,7 +82,7 @@ def test_a_directory_and_stdin_are_taken_in(workplace: Path) -> None:
     assert (told["file"], told["valid"]) == ("stdin", 1)
 
 
-def test_a_refused_file_is_told_and_the_others_land(workplace: Path) -> None:
+def test_a_refused_file_is_reported_and_the_others_land(workplace: Path) -> None:
     (workplace / "columns.csv").write_text(f"user_id,item_id\n{canary('a user')},i7\n")
     (workplace / "valid.csv").write_bytes(encode([interaction()], "csv"))
     result = ingest("interactions", "columns.csv", "missing.csv", "valid.csv")
@@ -107,7 +107,7 @@ def test_a_refused_file_is_told_and_the_others_land(workplace: Path) -> None:
         (["users", "a.csv", "--tenant", "acme"], "users is no table: there are interactions, items"),
     ],
 )
-def test_wrong_use_is_told_so(arguments: list[str], message: str) -> None:
+def test_wrong_use_is_reported(arguments: list[str], message: str) -> None:
     result = gata("ingest", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
@@ -183,7 +183,7 @@ def test_of_an_item_the_file_that_was_named_last_counts_also_one_that_came_befor
     assert (again["was_there"], price()) == (True, [1.0])
 
 
-def test_a_tenant_that_nobody_prepares_is_told_so(workplace: Path) -> None:
+def test_a_tenant_that_nobody_prepares_is_reported(workplace: Path) -> None:
     (workplace / "a.csv").write_bytes(encode([interaction()], "csv"))
     result = gata("ingest", "interactions", "a.csv", "--tenant", "globex")
     assert result.exit_code == 0

@@ -100,7 +100,7 @@ def test_every_line_with_something_on_it_belongs_to_a_record(content: bytes) -> 
     assert set(np.unique(data[~covered[:-1]])) <= {10, 13}
 
 
-def test_records_that_cannot_be_told_come_with_their_fault_and_text() -> None:
+def test_records_that_cannot_be_read_come_with_their_fault_and_text() -> None:
     rows = 'u1,i1,view,t\nu2,i2\nu3,i3,view,t,more\n"u4"x,i4,view,t\nu5,i5,view,"not closed\nu6,i6,view,t\n'
     blocks = read((HEADER + rows).encode(), block_bytes=1_000)
     assert faults(blocks) == [READABLE, RAGGED, RAGGED, UNREADABLE, UNREADABLE, READABLE]

@@ -52,7 +52,7 @@ def ingest(store: LocalStoreResource, directory: Path, data: str, content: bytes
     Landing(curator).land(data, name, path, parse_format(name))
 
 
-def test_rows_lost_from_quarantine_are_told_of_files_that_were_sorted_before(
+def test_rows_lost_from_quarantine_are_reported_of_files_that_were_validated_before(
     instance: dg.DagsterInstance, store: LocalStoreResource, tmp_path: Path
 ) -> None:
     rows = interactions(["2025-12-01"]) + b"u1,,click,2025-12-01T00:00:00Z\n"
@@ -77,7 +77,7 @@ def test_a_window_of_which_only_unsorted_files_may_know_something_is_no_empty_on
     assert "1 raw files wait to be validated" in failures(result)[0].reason
 
 
-def test_a_batch_refuses_a_catalogue_that_is_older_than_the_item_files(
+def test_a_batch_refuses_a_catalog_that_is_older_than_the_item_files(
     instance: dg.DagsterInstance, store: LocalStoreResource, tmp_path: Path
 ) -> None:
     fill(store, "acme")

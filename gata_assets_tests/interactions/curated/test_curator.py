@@ -103,7 +103,7 @@ def test_neither_the_order_of_files_nor_the_division_of_rows_changes_a_byte(
 @settings(max_examples=25)
 @given(rows=st.lists(ROWS, min_size=1, max_size=30), garbage=st.text(st.sampled_from('a,"\n\r'), max_size=40))
 @pytest.mark.slow
-def test_no_row_is_lost_whatever_stands_in_a_file(rows: list[Row], garbage: str) -> None:
+def test_no_row_is_lost_whatever_is_in_a_file(rows: list[Row], garbage: str) -> None:
     with a_place() as place:
         curator = curator_of(place / "store")
         content = encode(rows, "csv") + garbage.encode()
@@ -182,7 +182,7 @@ def test_days_on_which_nothing_happened_are_curated_with_a_reason(tmp_path: Path
     assert curated_rows(curator).height == 1
 
 
-def test_a_mended_file_takes_the_place_of_an_earlier_one_and_may_give_it_back(tmp_path: Path) -> None:
+def test_a_corrected_file_takes_the_place_of_an_earlier_one_and_may_give_it_back(tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
     first = send(curator, [interaction(user_id="wrong"), interaction(user_id=None)], tmp_path / "in")
     curate_all(curator)
@@ -304,7 +304,7 @@ def test_a_part_that_is_gone_fails_the_check_and_leaves_the_day_as_it_was(tmp_pa
     assert curate_day(curator, DAY).is_written
 
 
-def test_no_value_of_a_row_stands_in_reports_or_manifests(tmp_path: Path) -> None:
+def test_no_value_of_a_row_is_in_reports_or_manifests(tmp_path: Path) -> None:
     secret = "hidden7719"
     curator = curator_of(tmp_path / "store", rules=STRICT)
     columns = [column.name for column in TABLES[INTERACTIONS].raw_columns]
@@ -329,7 +329,7 @@ def test_a_bucket_holds_what_a_directory_holds(bucket: str, tmp_path: Path) -> N
     assert curated_bytes(local) == curated_bytes(remote)
 
 
-def test_what_is_of_no_day_is_told_by_its_key(tmp_path: Path) -> None:
+def test_what_is_of_no_day_is_reported_by_its_key(tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
     curator.store.write(f"{curator.places.curated('interactions')}old/manifest.json", b"{}")
     with pytest.raises(DamagedTableError, match=r"acme/curated/interactions/old/manifest.json is of no day"):

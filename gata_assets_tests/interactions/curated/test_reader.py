@@ -80,7 +80,7 @@ def test_days_read_together_are_those_read_one_by_one(
 @pytest.mark.parametrize("rows_at_once", [1, 1 << 16])
 @pytest.mark.parametrize("name", DAY_FILES)
 @pytest.mark.parametrize("content", [b"", b"no Parquet file", None])
-def test_a_damaged_file_is_told_by_its_key(
+def test_a_damaged_file_is_reported_by_its_key(
     any_store: ObjectStore, name: str, content: bytes | None, rows_at_once: int
 ) -> None:
     write_curated(A_WORLD, any_store)
@@ -92,7 +92,7 @@ def test_a_damaged_file_is_told_by_its_key(
     assert "materialize `curated_interactions` again" in str(caught.value)
 
 
-def test_a_column_of_another_type_is_told_by_the_key_of_its_file(any_store: ObjectStore) -> None:
+def test_a_column_of_another_type_is_reported_by_the_key_of_its_file(any_store: ObjectStore) -> None:
     write_curated(A_WORLD, any_store)
     key = PLACES.curated("interactions", DAYS[2]) + USERS_FILE
     replace_file(any_store, key, frame_of(any_store, key).with_columns(pl.col("user_key").cast(pl.Float64)))
@@ -101,7 +101,7 @@ def test_a_column_of_another_type_is_told_by_the_key_of_its_file(any_store: Obje
     assert any_store.uri(key) in str(caught.value)
 
 
-def test_a_column_that_lacks_is_told_by_the_key_of_its_file(any_store: ObjectStore) -> None:
+def test_a_column_that_lacks_is_reported_by_the_key_of_its_file(any_store: ObjectStore) -> None:
     write_curated(A_WORLD, any_store)
     key = PLACES.curated("interactions", DAYS[3]) + INTERACTIONS_FILE
     replace_file(any_store, key, frame_of(any_store, key).drop("rating"))
@@ -110,7 +110,7 @@ def test_a_column_that_lacks_is_told_by_the_key_of_its_file(any_store: ObjectSto
     assert any_store.uri(key) in str(caught.value)
 
 
-def test_a_changed_byte_anywhere_is_told(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_changed_byte_anywhere_is_reported(tmp_path_factory: pytest.TempPathFactory) -> None:
     store = LocalStoreResource(directory=str(tmp_path_factory.mktemp("target")))
     write_curated(A_WORLD, store)
     key = PLACES.curated("items") + ITEMS_FILE
@@ -122,7 +122,7 @@ def test_a_changed_byte_anywhere_is_told(tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.parametrize("name", DAY_FILES)
-def test_a_whole_file_of_another_writing_than_the_manifest_is_told_by_its_key(
+def test_a_whole_file_of_another_writing_than_the_manifest_is_reported_by_its_key(
     any_store: ObjectStore, name: str
 ) -> None:
     write_curated(A_WORLD, any_store)
@@ -139,7 +139,7 @@ def test_a_whole_file_of_another_writing_than_the_manifest_is_told_by_its_key(
     assert any_store.uri(key) in str(caught.value)
 
 
-def test_a_file_that_the_manifest_does_not_name_is_told(any_store: ObjectStore) -> None:
+def test_a_file_that_the_manifest_does_not_name_is_reported(any_store: ObjectStore) -> None:
     write_curated(A_WORLD, any_store)
     write_manifest(any_store, PLACES.curated("items"), 2, [])
     with pytest.raises(DamagedTableError, match="materialize `curated_items` again"):
@@ -147,7 +147,7 @@ def test_a_file_that_the_manifest_does_not_name_is_told(any_store: ObjectStore) 
 
 
 @pytest.mark.parametrize("name", DAY_FILES)
-def test_a_file_that_is_not_there_is_told(any_store: ObjectStore, name: str) -> None:
+def test_a_file_that_is_not_there_is_reported(any_store: ObjectStore, name: str) -> None:
     write_curated(A_WORLD, any_store)
     key = PLACES.curated("interactions", DAYS[2]) + name
     any_store.delete(key)

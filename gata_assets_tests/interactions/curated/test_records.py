@@ -78,7 +78,7 @@ def is_green(runs: Runs, instance: dg.DagsterInstance) -> bool:
 
 
 @pytest.mark.slow
-def test_a_catalogue_that_the_command_made_is_recorded_once(settings: Settings, instance: dg.DagsterInstance) -> None:
+def test_a_catalog_that_the_command_made_is_recorded_once(settings: Settings, instance: dg.DagsterInstance) -> None:
     sort(settings, "items", "items.csv", b"item_id,title\ni1,one\ni2,two\n")
     sort(settings, "interactions", "a.csv", CSV)
     assert CATALOGUE in written(prepare(settings, instance))

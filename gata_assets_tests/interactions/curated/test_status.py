@@ -30,7 +30,7 @@ def curator(tmp_path: Path) -> Curator:
     return curator
 
 
-def test_days_are_told_with_their_rows_and_those_that_are_due(curator: Curator) -> None:
+def test_days_are_reported_with_their_rows_and_those_that_are_due(curator: Curator) -> None:
     found = CuratedLayer(curator).look(days)
     assert found.days == tuple(days)
     assert [(one.rows, one.sha256 is None, one.is_due) for one in found.found] == [
@@ -83,7 +83,7 @@ def test_a_digest_is_of_the_rows_of_days_and_not_of_their_making(curator: Curato
     assert CuratedLayer(curator).look(days).digest() != before.digest()
 
 
-def test_a_day_and_a_catalogue_that_are_withdrawn_are_due_though_they_were_looked_at(
+def test_a_day_and_a_catalog_that_are_withdrawn_are_due_though_they_were_looked_at(
     curator: Curator, tmp_path: Path
 ) -> None:
     send(curator, [item()], tmp_path / "in", data=ITEMS, name="items.csv")

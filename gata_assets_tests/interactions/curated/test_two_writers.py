@@ -130,7 +130,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.mark.parametrize("place", ["curated/interactions/2025-12-02/", "curated/items/"])
 @pytest.mark.slow
-def test_a_batch_over_files_of_two_writers_fails_by_their_key_and_the_next_curation_makes_them_anew(
+def test_a_batch_over_files_of_two_writers_fails_by_their_key_and_the_next_curation_rebuilds_them(
     place: str, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
     store = LocalStoreResource(directory=str(tmp_path / "target"))

@@ -131,14 +131,14 @@ def test_a_window_without_interactions_gives_tables_without_users(
     assert_features_are_those_of(world, interaction_engine.make_features(CURATED, any_store), any_store)
 
 
-def test_an_empty_catalogue_and_no_interactions_give_tables_without_rows(
+def test_an_empty_catalog_and_no_interactions_give_tables_without_rows(
     interaction_engine: InteractionEngine, any_store: ObjectStore
 ) -> None:
     write_curated(World((), ()), any_store)
     assert_features_are_those_of(World((), ()), interaction_engine.make_features(CURATED, any_store), any_store)
 
 
-def test_a_day_that_was_not_curated_is_told(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
+def test_a_day_that_was_not_curated_is_reported(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
     write_curated(SMALL, any_store)
     any_store.delete(CURATED.places.curated("interactions", WINDOW.start_at.date()) + MANIFEST_FILE)
     with pytest.raises(ObjectNotFoundError, match=r"manifest\.json: materialize `curated_interactions` first"):
@@ -147,7 +147,7 @@ def test_a_day_that_was_not_curated_is_told(interaction_engine: InteractionEngin
 
 @pytest.mark.every_engine
 @pytest.mark.parametrize("content", [b"{}", b"no JSON", b'{"files": null}'])
-def test_a_damaged_manifest_is_told(
+def test_a_damaged_manifest_is_reported(
     interaction_engine: InteractionEngine, any_store: ObjectStore, content: bytes
 ) -> None:
     write_curated(SMALL, any_store)
@@ -157,7 +157,7 @@ def test_a_damaged_manifest_is_told(
 
 
 @pytest.mark.parametrize("name", [INTERACTIONS_FILE, USERS_FILE, ITEMS_FILE])
-def test_a_file_of_a_day_that_is_gone_is_told(
+def test_a_file_of_a_day_that_is_gone_is_reported(
     interaction_engine: InteractionEngine, any_store: ObjectStore, name: str
 ) -> None:
     write_curated(SMALL, any_store)
@@ -168,7 +168,7 @@ def test_a_file_of_a_day_that_is_gone_is_told(
 
 @pytest.mark.every_engine
 @pytest.mark.parametrize("name", [INTERACTIONS_FILE, USERS_FILE, ITEMS_FILE])
-def test_a_damaged_file_of_a_day_is_told(
+def test_a_damaged_file_of_a_day_is_reported(
     interaction_engine: InteractionEngine, any_store: ObjectStore, name: str
 ) -> None:
     write_curated(SMALL, any_store)
@@ -177,7 +177,7 @@ def test_a_damaged_file_of_a_day_is_told(
         interaction_engine.make_features(CURATED, any_store)
 
 
-def test_interactions_of_another_writing_than_their_manifest_are_told_by_their_key(
+def test_interactions_of_another_writing_than_their_manifest_are_reported_by_their_key(
     interaction_engine: InteractionEngine, any_store: ObjectStore
 ) -> None:
     write_curated(SMALL, any_store)
@@ -190,7 +190,7 @@ def test_interactions_of_another_writing_than_their_manifest_are_told_by_their_k
     assert caught.value.key == key
 
 
-def test_a_damaged_catalogue_is_told(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
+def test_a_damaged_catalog_is_reported(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
     write_curated(SMALL, any_store)
     any_store.write(CURATED.places.curated("items") + ITEMS_FILE, b"no Parquet")
     with pytest.raises(DamagedTableError, match="materialize `curated_items` again"):
@@ -199,7 +199,7 @@ def test_a_damaged_catalogue_is_told(interaction_engine: InteractionEngine, any_
 
 @pytest.mark.every_engine
 @pytest.mark.parametrize(("kind", "name"), [("user", USERS_FILE), ("item", ITEMS_FILE)])
-def test_two_ids_with_one_key_on_two_days_are_told(
+def test_two_ids_with_one_key_on_two_days_are_reported(
     interaction_engine: InteractionEngine, any_store: ObjectStore, kind: str, name: str
 ) -> None:
     """A user (and an item) of the first day gets the key of another of the last."""

@@ -184,12 +184,12 @@ def test_a_window_without_interactions_gives_tables_without_rows(
 
 
 @pytest.mark.every_engine
-def test_positives_without_any_item_are_told(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
+def test_positives_without_any_item_are_reported(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
     with pytest.raises(DataRuleError, match="no catalog item was available"):
         make_all(interaction_engine, replace(SMALL, catalogue=()), rules_of(), any_store)
 
 
-def test_a_part_of_the_features_that_is_gone_is_told(
+def test_a_part_of_the_features_that_is_gone_is_reported(
     interaction_engine: InteractionEngine, any_store: ObjectStore
 ) -> None:
     make_all(interaction_engine, SMALL, rules_of(), any_store)
@@ -201,7 +201,7 @@ def test_a_part_of_the_features_that_is_gone_is_told(
 
 @pytest.mark.every_engine
 @pytest.mark.parametrize("name", [USER_FEATURES, ITEM_FEATURES])
-def test_a_damaged_part_of_the_features_is_told(
+def test_a_damaged_part_of_the_features_is_reported(
     interaction_engine: InteractionEngine, any_store: ObjectStore, name: str
 ) -> None:
     make_all(interaction_engine, SMALL, rules_of(), any_store)
@@ -222,7 +222,7 @@ def test_one_user_who_has_seen_everything_has_positives_alone(
 
 @pytest.mark.every_engine
 @pytest.mark.parametrize(("stale", "what"), [(USER_FEATURES, "1 of 2 users"), (ITEM_FEATURES, "1 of 8 items")])
-def test_features_of_other_interactions_are_told(
+def test_features_of_other_interactions_are_reported(
     interaction_engine: InteractionEngine, any_store: ObjectStore, stale: str, what: str
 ) -> None:
     make_all(interaction_engine, SMALL, rules_of(ratio=9), any_store)

@@ -28,7 +28,7 @@ def coded(frame: pl.DataFrame) -> EventTable:
 
 
 @given(world=any_world)
-def test_codes_stand_for_the_ids_in_the_order_of_their_bytes(world: World) -> None:
+def test_codes_are_for_the_ids_in_the_order_of_their_bytes(world: World) -> None:
     table = event_table(world.events, world.catalogue)
     by_time = sorted(world.events, key=lambda event: event.at)
     assert table.users.ids.gather(table.user).to_list() == [event.user for event in by_time]
@@ -68,7 +68,7 @@ def test_users_without_an_interaction_get_no_code_and_items_do() -> None:
     assert table.items.ids.to_list() == ["a", "i"]
 
 
-def test_two_ids_with_one_key_are_told_by_number() -> None:
+def test_two_ids_with_one_key_are_reported_by_number() -> None:
     secret = canary("a user")
     frame = interactions_frame([Event(f"{secret}1", "i", VIEW, B), Event(f"{secret}2", "i", VIEW, B)])
     users = ids(frame, "user").with_columns(user_key=pl.lit(frame["user_key"][0], pl.UInt64))
@@ -77,7 +77,7 @@ def test_two_ids_with_one_key_are_told_by_number() -> None:
     assert secret not in str(error.value)
 
 
-def test_two_ids_with_one_key_on_two_days_are_told() -> None:
+def test_two_ids_with_one_key_on_two_days_are_reported() -> None:
     frame = interactions_frame([Event("u", "i", VIEW, B), Event("v", "i", VIEW, B + timedelta(days=1))])
     frame = frame.with_columns(user_key=pl.lit(frame["user_key"][0], pl.UInt64))
     coder = EventCoder()
@@ -87,7 +87,7 @@ def test_two_ids_with_one_key_on_two_days_are_told() -> None:
 
 
 @pytest.mark.parametrize("kind", ["user", "item"])
-def test_a_key_without_an_id_is_told(kind: str) -> None:
+def test_a_key_without_an_id_is_reported(kind: str) -> None:
     frame = interactions_frame([Event("u", "i", VIEW, B), Event("v", "j", VIEW, B)])
     known = {"user": ids(frame, "user"), "item": ids(frame, "item")}
     known[kind] = known[kind].head(1)
@@ -95,7 +95,7 @@ def test_a_key_without_an_id_is_told(kind: str) -> None:
         code_events(frame, known["user"], known["item"])
 
 
-def test_interactions_that_are_not_in_order_of_time_are_told() -> None:
+def test_interactions_that_are_not_in_order_of_time_are_reported() -> None:
     frame = interactions_frame([Event("u", "i", VIEW, B), Event("u", "i", VIEW, B - timedelta(hours=1))])
     with pytest.raises(DataRuleError, match="1 of 2 curated interactions are earlier"):
         EventCoder().add(frame, ids(frame, "user"), ids(frame, "item"))
@@ -113,7 +113,7 @@ def test_interactions_of_one_instant_may_come_in_two_pieces() -> None:
     assert coder.finish().timestamp.tolist() == coded(frame).timestamp.tolist()
 
 
-def test_a_type_that_is_not_known_is_told() -> None:
+def test_a_type_that_is_not_known_is_reported() -> None:
     frame = interactions_frame([Event("u", "i", VIEW, B)]).with_columns(type_code=pl.lit(6, pl.UInt8))
     with pytest.raises(DataRuleError, match="1 of 1 curated interactions have an unknown type_code"):
         coded(frame)

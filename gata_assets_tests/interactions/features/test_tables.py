@@ -92,7 +92,7 @@ def the_only(table: pa.Table) -> dict[str, object]:
     return row
 
 
-def test_a_window_without_interactions_has_the_items_of_the_catalogue_with_zeros_and_nulls() -> None:
+def test_a_window_without_interactions_has_the_items_of_the_catalog_with_zeros_and_nulls() -> None:
     features = features_of(World((), (Item("i", "books", 9.5),)))
     assert features.user_features.num_rows == features.recent_interactions.num_rows == 0
     assert the_only(features.item_features) == {
@@ -318,7 +318,7 @@ def test_a_row_that_is_left_out_is_found() -> None:
         assert broken(check_features(spoilt, events, WINDOW)[name]["features_match_the_events"]), name
 
 
-def test_a_value_that_breaks_its_schema_is_counted_and_not_told() -> None:
+def test_a_value_that_breaks_its_schema_is_counted_and_not_reported() -> None:
     events = event_table(A_WORLD.events)
     tables = make_features(events, catalogue_frame([]), before=B)
     spoilt = replace(tables, user_features=replaced(tables.user_features, "avg_rating", lambda _: [7_261_943.5]))

@@ -287,14 +287,14 @@ def test_the_only_unseen_item_has_the_probability_one(power: float | None) -> No
     assert rows_of(sampled)[1:] == [("user", "item b", 0.0, 1.0)]
 
 
-def test_what_is_popular_is_told_by_the_window_alone_and_not_by_what_was_seen_before() -> None:
+def test_what_is_popular_is_reported_by_the_window_alone_and_not_by_what_was_seen_before() -> None:
     earlier = [(f"user {number}", "item b", START - 1, CLICK) for number in range(8)]
     sampled = sample([*earlier, ("user", "item a", START, CLICK)], ITEMS[:3], rules_of(power=1.0))
     # Each with a weight of one: nobody met them in the window.
     assert sorted(rows_of(sampled)[1:]) == [("user", "item b", 0.0, 0.5), ("user", "item c", 0.0, 0.5)]
 
 
-def test_positives_without_a_catalogue_are_an_error_that_says_what_to_do() -> None:
+def test_positives_without_a_catalog_are_an_error_that_says_what_to_do() -> None:
     with pytest.raises(DataRuleError, match=r"1 positives, but no catalog item .* ingest the items"):
         sample([("user", "item a", START, CLICK)], [], rules_of())
 

@@ -105,7 +105,7 @@ def test_a_pair_counts_once_at_its_last_time() -> None:
     assert choose(events, rules_of(least=(3, 1))) == {}
 
 
-def test_items_of_one_time_stand_in_the_order_of_their_ids_and_the_lesser_are_kept() -> None:
+def test_items_of_one_time_are_in_the_order_of_their_ids_and_the_lesser_are_kept() -> None:
     events = [(user, f"item {letter}", START, CLICK) for letter in "dbeac" for user in ("u", "v")]
     assert choose(events, rules_of(most=3)) == {user: ["item a", "item b", "item c"] for user in ("u", "v")}
 

@@ -50,7 +50,7 @@ def test_a_reader_gets_the_documented_table(power: float | None) -> None:
     assert table["user_id"].is_sorted()
 
 
-def test_a_user_stands_in_one_group_which_says_whom_it_has() -> None:
+def test_a_user_is_in_one_group_which_says_whom_it_has() -> None:
     file = pq.ParquetFile(BytesIO(written(sample(12), 100)))
     groups = [file.metadata.row_group(at).column(0).statistics for at in range(file.num_row_groups)]
     assert len(groups) > 3

@@ -149,7 +149,7 @@ def test_a_negative_that_is_there_twice_is_seen() -> None:
     assert world.failed(world.with_item(one, int(world.columns.item[other]))) == {NO_NEGATIVE_TWICE}
 
 
-def test_a_missing_row_and_a_shortfall_that_is_not_told_are_seen() -> None:
+def test_a_missing_row_and_a_shortfall_that_is_not_reported_are_seen() -> None:
     world = World(rules_of())
     keep = np.arange(len(world.columns.user)) != world.negatives()[0]
     columns = world.columns
@@ -158,7 +158,7 @@ def test_a_missing_row_and_a_shortfall_that_is_not_told_are_seen() -> None:
     assert world.failed(shortfall=3) == {RATIO_IS_KEPT_OR_COUNTED_SHORT}
 
 
-def test_a_user_whose_rows_stand_apart_is_seen() -> None:
+def test_a_user_whose_rows_are_apart_is_seen() -> None:
     world = World(rules_of())
     order = np.argsort(world.columns.label, kind="stable")
     columns = world.columns
@@ -179,7 +179,7 @@ def test_a_row_after_those_of_the_last_user_is_seen() -> None:
 
 
 @pytest.mark.parametrize(("told", "off"), [(3, 3), (0, 0)])
-def test_a_shortfall_is_off_by_what_it_is_told_too_high_or_too_low(told: int, off: int) -> None:
+def test_a_shortfall_is_off_by_what_it_is_reported_too_high_or_too_low(told: int, off: int) -> None:
     world = World(rules_of())
     _, counted = check_samples(world.evidence(), world.weights, reported_shortfall=told)[RATIO_IS_KEPT_OR_COUNTED_SHORT]
     assert counted.failed == off

@@ -22,7 +22,7 @@ from gata_assets.orchestration.alerting.overdue_check import (
     NEWEST_BATCH_IS_NOT_OVERDUE,
     OverdueRule,
     build_overdue_check,
-    judge_newest_batch,
+    assess_newest_batch,
 )
 from gata_assets.orchestration.alerting.sensors import build_overdue_sensor
 from gata_assets.orchestration.jobs import RUN_CONFIG, batch_partitions
@@ -107,13 +107,13 @@ def test_a_batch_is_overdue_when_more_hours_than_allowed_have_gone_since_its_own
     minutes: int, is_overdue: bool, said: str
 ) -> None:
     present = datetime(2026, 1, 10, 11, tzinfo=UTC) + timedelta(minutes=minutes)
-    newest = judge_newest_batch("2026010911", present, 24)
+    newest = assess_newest_batch("2026010911", present, 24)
     assert (newest.is_overdue, newest.age_hours) == (is_overdue, 24 + minutes / 60)
     assert newest.message == f"Batch 2026010911 is the newest that is prepared, and {said}"
 
 
 def test_where_no_batch_is_prepared_that_is_said() -> None:
-    newest = judge_newest_batch(None, NOON, 24)
+    newest = assess_newest_batch(None, NOON, 24)
     assert (newest.is_overdue, newest.message) == (True, "No batch is prepared.")
 
 

@@ -120,7 +120,7 @@ def events_table(pairs: list[tuple[str, str]], times: list[int] | None = None) -
     rows=st.lists(st.tuples(st.sampled_from("aßcdé"), st.sampled_from("vwxyz"), st.integers(0, 9)), max_size=40),
     more=st.sets(st.sampled_from("mnop")),
 )
-def test_codes_stand_in_the_order_of_the_ids_and_events_in_that_of_time(
+def test_codes_are_in_the_order_of_the_ids_and_events_in_that_of_time(
     rows: list[tuple[str, str, int]], more: set[str]
 ) -> None:
     events = events_table([(user, item) for user, item, _ in rows], [time for _, _, time in rows])
@@ -146,7 +146,7 @@ def test_codes_of_many_ids_lead_back_to_them() -> None:
     assert table.items.ids.gather(table.item).to_list() == [item for _, item in pairs]
 
 
-def test_two_ids_with_one_key_are_told_and_not_named() -> None:
+def test_two_ids_with_one_key_are_reported_and_not_named() -> None:
     first, second = canary("a user"), canary("another user")
     events = events_table([(first, "x")])
     twice = ids_table("user", [first, second], [7, 7])
@@ -156,7 +156,7 @@ def test_two_ids_with_one_key_are_told_and_not_named() -> None:
 
 
 @pytest.mark.parametrize("known", [[], ["anna"]])
-def test_a_key_without_an_id_is_told_and_counted(known: list[str]) -> None:
+def test_a_key_without_an_id_is_reported_and_counted(known: list[str]) -> None:
     events = events_table([("anna", "x"), ("otto", "x"), ("otto", "x")])
     with pytest.raises(DataRuleError, match=rf"{3 if not known else 2} of 3 curated interactions have a user hash"):
         code_events(events, ids_table("user", known), ids_table("item", ["x"]))

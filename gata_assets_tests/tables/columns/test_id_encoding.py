@@ -36,7 +36,7 @@ def test_ids_with_the_same_key_get_different_codes(ids: list[str]) -> None:
 
 
 @given(codes=st.lists(st.integers(0, 19), max_size=30))
-def test_of_some_rows_the_codes_that_occur_are_numbered_anew(codes: list[int]) -> None:
+def test_of_some_rows_the_codes_that_occur_are_numbered_again(codes: list[int]) -> None:
     places, local = places_of(np.array(codes, dtype=np.int32), 20)
     assert places.tolist() == sorted(set(codes))
     assert places[local].tolist() == codes

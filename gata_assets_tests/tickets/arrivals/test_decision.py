@@ -251,7 +251,7 @@ def test_other_periods_keep_what_was_seen_and_count_newly_watched_days_from_then
         (lambda text: json.dumps(json.loads(text) | {"version": 2}), "The cursor's version is not 1"),
     ],
 )
-def test_a_cursor_that_cannot_be_used_is_said_so_and_watching_starts_anew(damage: object, said: str) -> None:
+def test_a_cursor_that_cannot_be_used_is_reported_and_watching_starts_again(damage: object, said: str) -> None:
     watch = Watch(steady_table())
     watch.look()
     watch.cursor = damage(watch.cursor)  # type: ignore[operator]

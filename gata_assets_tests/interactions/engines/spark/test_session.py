@@ -41,7 +41,7 @@ def said(program: str, environment: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("address", ["spark://127.0.0.1:{}", "sc://127.0.0.1:{}/;token=secret"])
 @pytest.mark.server
-def test_an_address_where_nobody_listens_is_told_at_once_and_without_its_token(address: str) -> None:
+def test_an_address_where_nobody_listens_is_reported_at_once_and_without_its_token(address: str) -> None:
     where = address.format(free_port())
     master, remote = (where, None) if where.startswith("spark") else (None, where)
     with pytest.raises(EngineError, match=r"No answer from s\w+://127\.0\.0\.1:[0-9]+\. Check SPARK_MASTER"):
@@ -79,7 +79,7 @@ except EngineError as error:
 
 @pytest.mark.spark
 @pytest.mark.parametrize("setting", ["master", pytest.param("remote", marks=pytest.mark.soak)])
-def test_a_cluster_that_runs_nothing_is_told(tmp_path: Path, setting: str) -> None:
+def test_a_cluster_that_runs_nothing_is_reported(tmp_path: Path, setting: str) -> None:
     """A master that no worker has joined, asked by itself and through a Connect server."""
     with ExitStack() as running:
         where = running.enter_context(standalone_cluster(tmp_path, workers=0))
