@@ -21,8 +21,8 @@ from gata_assets.definitions import build_definitions
 from gata_assets.orchestration.alerting.overdue_check import (
     NEWEST_BATCH_IS_NOT_OVERDUE,
     OverdueRule,
-    build_overdue_check,
     assess_newest_batch,
+    build_overdue_check,
 )
 from gata_assets.orchestration.alerting.sensors import build_overdue_sensor
 from gata_assets.orchestration.jobs import RUN_CONFIG, batch_partitions
@@ -176,7 +176,7 @@ def test_the_check_is_executed_by_itself_and_loads_nothing(watch: Watch) -> None
         result = job.execute_in_process(instance=watch.instance)
         [evaluation] = result.get_asset_check_evaluations()
         assert (result.success, evaluation.passed) == (True, expected)
-        assert evaluation.description == watch.rule.judge(watch.instance).message
+        assert evaluation.description == watch.rule.assess(watch.instance).message
         watch.tick()
         watch.prepare("2026010912")
     # The sensor had nothing to add to the first; the second is of before what was prepared last.
@@ -285,5 +285,5 @@ def test_the_newest_of_many_batches_is_found_by_two_questions_whether_one_is_a_p
     days = batches_between(parse_batch_id("2026010100"), parse_batch_id("2026010900"), every_hours=24)
     watch.prepare("9999123123", *[day.batch_id for day in days])
     counted = Counted(start_date="2024010100", fmt="%Y%m%d%H", end_offset=1)
-    assert OverdueRule(GENERAL, counted, 48, clock=lambda: NOON).judge(instance).batch_id == "2026010900"
+    assert OverdueRule(GENERAL, counted, 48, clock=lambda: NOON).assess(instance).batch_id == "2026010900"
     assert asked == ["9999123123", "2026010900"]
