@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gata_assets.errors import DamagedTableError, ManifestVersionError, ObjectNotFoundError
 from gata_assets.storage.claims import FixedKeysWrite
 from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files, withdraw
-from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.local import LocalStore
+from gata_assets.storage.objects import ObjectStore, Version
 from gata_assets.tables.manifests import MANIFEST_FILE, FileEntry, Manifest
 from gata_assets_tests.storage.test_two_writers import (
     FOLDER,
@@ -111,6 +113,27 @@ def test_only_the_write_that_a_damaged_file_is_of_is_withdrawn(any_store: Object
     assert not withdraw(any_store, FOLDER, next(iter(new.files)))
     write_named(any_store, OLD)
     assert read(any_store) == OLD
+
+
+def test_a_write_that_is_published_while_another_is_withdrawn_stays(tmp_path: Path) -> None:
+    store = StoreThatIsOvertaken(str(tmp_path))
+    write_named(store, OLD)
+    [name, _] = find_manifest(store, FOLDER).manifest.files  # type: ignore[union-attr]
+    store.is_overtaken = True
+    assert not withdraw(store, FOLDER, name)
+    assert read(store) == NEW
+
+
+class StoreThatIsOvertaken(LocalStore):
+    """A store in which another writer publishes just before a write."""
+
+    is_overtaken = False
+
+    def write(self, key: str, content: bytes, **conditions: Any) -> Version:
+        """Write after the other."""
+        if self.is_overtaken:
+            write_named(LocalStore(self.directory), NEW)
+        return super().write(key, content, **conditions)
 
 
 def test_the_same_training_files_are_the_same_bytes_again(any_store: ObjectStore) -> None:
