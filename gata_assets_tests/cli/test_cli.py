@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,17 +29,24 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a space in its name that holds the sample tickets of some months."""
-    directory = tmp_path_factory.mktemp("work place")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the sample data of some months, in which nothing is prepared."""
+    directory = tmp_path_factory.mktemp("sample")
     ran = gata(directory, "sample-data", "--since", "2025-08-01", "--until", "2026-01-03")
     assert ran.returncode == 0, ran.stderr
     assert "sample tickets, closed from 2025-08-01 to 2026-01-03, written to gata-sample.sqlite." in ran.stdout
     return directory
 
 
+@pytest.fixture(scope="module")
+def workplace(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a space in its name and the sample data; tests prepare batches in it, in any order."""
+    return shutil.copytree(sample, tmp_path_factory.mktemp("work place"), dirs_exist_ok=True)
+
+
 @pytest.mark.process
-def test_prepare_speaks_json_lines_where_there_is_no_terminal(workplace: Path) -> None:
+def test_prepare_speaks_json_lines_where_there_is_no_terminal(sample: Path, tmp_path: Path) -> None:
+    workplace = shutil.copytree(sample, tmp_path / "work place")
     ran = gata_process(workplace, "prepare", BATCH_ID)
     assert ran.returncode == 0, ran.stderr
     lines = [json.loads(line) for line in ran.stderr.splitlines()]

@@ -267,8 +267,12 @@ class TestStack:
 
         bad = {"id": 1_000_000, "text": "CAPITALS", "closed": TRAINING_WINDOW.start + 5}
         insert_postgres(stack.postgres, database_rows([bad]))
-        failing = stack.launch()
-        assert stack.wait_for(failing, "SUCCESS", "FAILURE") == "FAILURE"
+        try:
+            failing = stack.launch()
+            assert stack.wait_for(failing, "SUCCESS", "FAILURE") == "FAILURE"
+        finally:
+            with psycopg.connect(stack.postgres) as connection:
+                connection.execute("DELETE FROM ticket WHERE id = %s", (bad["id"],))
         # Dagster says it a moment after it has said that the run failed.
 
         def will_retry() -> list[str]:
