@@ -52,7 +52,7 @@ def prepare(batch_id: str, as_table: bool, only: str | None, settings: Settings)
     with options.imports_uncollected():
         from gata_assets.cli.batches import prepare as command
 
-    pipelines_of = partial(build_pipelines, settings, only=only)
+    pipelines_of = partial(options.uncollected, build_pipelines, settings, only=only)
     try:
         return command.run(pipelines_of, batch_id, log_level=settings.project.log_level, as_table=as_table)
     except KeyboardInterrupt:
@@ -99,7 +99,7 @@ def backfill(first: str, last: str, every: int, plan: bool, again: bool, only: s
     with options.imports_uncollected():
         from gata_assets.cli.batches import backfill as command
 
-    pipelines_of = partial(build_pipelines, settings, only=only)
+    pipelines_of = partial(options.uncollected, build_pipelines, settings, only=only)
     sys.exit(command.run(pipelines_of, batch_ids, log_level=settings.project.log_level, again=again, only_plan=plan))
 
 

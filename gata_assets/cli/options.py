@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,3 +82,9 @@ def imports_uncollected() -> Iterator[None]:
         gc.freeze()
         gc.enable()
         atexit.register(gc.freeze)
+
+
+def uncollected(build: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Call a function that imports much, see `imports_uncollected`."""
+    with imports_uncollected():
+        return build(*arguments, **named)

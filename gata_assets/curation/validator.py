@@ -218,10 +218,7 @@ class FileValidator:
         version = sha256(f"{digest_context(spec, context)}{digest_file(path)}".encode()).hexdigest()[:10]
         name = f"{report.file_id}-{version}"
         source = report.raw_key.rpartition("/")[2]
-        with (
-            open_staged_writer(spec, scratch / "staged") as staged,
-            TableWriter(scratch / "quarantine") as quarantine,
-        ):
+        with open_staged_writer(spec, scratch / "staged") as staged, TableWriter(scratch / "quarantine") as quarantine:
             for count, block in read_validated(path, parse_format(report.raw_key), spec, context, source):
                 rows += count
                 rejected.update(block.rejected_by_rule)

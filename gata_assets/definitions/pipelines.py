@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
+from importlib import import_module
 
 import dagster as dg
 
@@ -24,6 +25,11 @@ class Workbench:
 
     settings: Settings
     logger: dg.LoggerDefinition
+
+    def __post_init__(self) -> None:
+        # With the other imports of a command, not when a job is first needed.
+        for name in ("interactions", "own_tables") if self.settings.tenants_prepared else ():
+            import_module(f"gata_assets.definitions.{name}")
 
     @cached_property
     def definitions(self) -> dg.Definitions:

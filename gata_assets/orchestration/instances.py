@@ -20,11 +20,7 @@ from gata_assets.orchestration.dagster_private import sqlite_event_logs, unrecor
 DATA_VERSION = "dagster/data_version"
 _Status = dg.DagsterRunStatus
 UNDERWAY = [_Status.QUEUED, _Status.NOT_STARTED, _Status.STARTING, _Status.STARTED]
-_STATES = {
-    _Status.SUCCESS: RunState.SUCCEEDED,
-    _Status.FAILURE: RunState.FAILED,
-    _Status.CANCELED: RunState.CANCELED,
-}
+_STATES = {_Status.SUCCESS: RunState.SUCCEEDED, _Status.FAILURE: RunState.FAILED, _Status.CANCELED: RunState.CANCELED}
 # More than the consecutive attempts of a sensor, including those that Dagster retried by itself.
 _RUNS_LOOKED_AT = 25
 

@@ -26,8 +26,7 @@ TABLES: Mapping[DatasetKind, Mapping[str, BatchTable]] = {
         base.USER_FEATURES: BatchTable(("user_features_are_valid", _MATCH, _NOTHING_AFTER), (CURATED_INTERACTIONS,)),
         base.ITEM_FEATURES: BatchTable(("item_features_are_valid", _MATCH), (CURATED_INTERACTIONS, CURATED_ITEMS)),
         base.RECENT_INTERACTIONS: BatchTable(
-            ("recent_interactions_are_valid", _MATCH, _NOTHING_AFTER),
-            (CURATED_INTERACTIONS,),
+            ("recent_interactions_are_valid", _MATCH, _NOTHING_AFTER), (CURATED_INTERACTIONS,)
         ),
     },
     DatasetKind.TRAINING_DATA: {

@@ -16,9 +16,7 @@ from gata_assets.interactions.assets.batch_run import InteractionRun
 from gata_assets.interactions.assets.batch_tables import TABLES
 from gata_assets.interactions.assets.jobs import open_curator
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, curation_op
-from gata_assets.interactions.engines.base import (
-    InteractionEngine,
-)
+from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.interactions.rules import InteractionRules
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS, SPECS
 from gata_assets.interactions.tables import TABLES as CURATED_TABLES

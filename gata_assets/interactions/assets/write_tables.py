@@ -8,9 +8,7 @@ from hashlib import sha256
 
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.interactions.datasets import BatchDataset, StoredTables
-from gata_assets.interactions.engines.base import (
-    BuiltTables,
-)
+from gata_assets.interactions.engines.base import BuiltTables
 from gata_assets.interactions.tables import SPECS
 from gata_assets.storage.datasets import DatasetWrite
 from gata_assets.storage.files import WrittenFile

@@ -80,7 +80,7 @@ def check_samples(evidence: Evidence, weights: Float64s, *, reported_shortfall: 
             rule("every positive is an item that its user has seen", evidence.positives_not_seen, evidence.positives),
         ],
         check_names.NO_NEGATIVE_TWICE: [
-            rule("no user has a repeated negative", evidence.negatives_repeated, negatives),
+            rule("no user has a repeated negative", evidence.negatives_repeated, negatives)
         ],
         check_names.RATIO_IS_KEPT_OR_COUNTED_SHORT: [
             rule(

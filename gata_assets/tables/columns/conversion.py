@@ -100,11 +100,7 @@ def _iso_8601(texts: pl.Series) -> pl.Series:
 
 
 # After the minute: seconds, and the hours and minutes of an offset.
-_PARTS = {
-    "seconds": ":([0-9]{2})",
-    "hours": r"[0-9:.]*[+-]([0-9]{2})",
-    "minutes": r"[0-9:.]*[+-][0-9]{2}:?([0-9]{2})",
-}
+_PARTS = {"seconds": ":([0-9]{2})", "hours": r"[0-9:.]*[+-]([0-9]{2})", "minutes": r"[0-9:.]*[+-][0-9]{2}:?([0-9]{2})"}
 
 
 def _parse(texts: pl.Series, form: str) -> pl.Series:
