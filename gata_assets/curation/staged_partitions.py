@@ -35,7 +35,7 @@ class StagedPartitionWriter:
 
     ending = "arrows"
 
-    def __init__(self, path: Path, event_time: str, *, rows_held: int = 125_000) -> None:
+    def __init__(self, path: Path, event_time: str, *, rows_held: int = 62_500) -> None:
         """`event_time` is the column of a row's instant; about `rows_held` rows are kept in memory (twice as many take
         5 MB more).
         """

@@ -32,8 +32,8 @@ from gata_assets.tables.manifests import Manifest, plain_name
 from gata_assets.tables.outcomes import Outcome, broken
 from gata_assets.tables.spec import TableSpec
 
-# Days are merged together while they have no more rows than this, which are kept twice. 250,000 take 20 MB more.
-_ROWS_AT_ONCE = 65_536
+# Days are merged together while they have no more rows than this, which are kept twice. Twice as many take 5 MB more.
+_ROWS_AT_ONCE = 32_768
 
 
 @dataclass(frozen=True)
