@@ -184,7 +184,8 @@ MAKERS = {
 
 
 LIBRARIES = {
-    "engine": ("gata_assets.interactions.engines.polars",),
+    # Arrow loads pandas at the first conversion; in a run it is there.
+    "engine": ("gata_assets.interactions.engines.polars", "pandas"),
     "polars": ("polars",),
     "polars-streaming": ("polars",),
     "pandas": ("pandas", "pyarrow.parquet"),
