@@ -44,6 +44,9 @@ from gata_assets_tests.support.spark_cluster import spark_engine, spark_master  
 settings.register_profile("project", deadline=None, derandomize=True)
 settings.load_profile("project")
 
+# Commands in process would record their runs there if the folder exists: what is due then depends on earlier tests.
+os.environ.pop("DAGSTER_HOME", None)
+
 REGION = "us-east-1"
 SourceOf = Callable[[pd.DataFrame], TicketSource]
 

@@ -6,9 +6,11 @@ lost on its way.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from dagster_aws.s3 import S3Resource
@@ -94,6 +96,19 @@ def test_a_directory_holds_a_guard_and_the_write_in_one_moment(tmp_path: Path) -
         store.delete("file", guard=Guard(KEY, claim))
     assert store.read("file") == b"1"
     assert [path.name for path in (tmp_path / ".staging").iterdir()] == ["lock"]
+
+
+def test_a_directory_deletes_under_its_lock(tmp_path: Path) -> None:
+    store = LocalStoreResource(directory=str(tmp_path))
+    version = store.write(KEY, b"content")
+    deleting = Thread(target=store.delete, args=(KEY,), kwargs={"expected": version})
+    with (tmp_path / ".staging" / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        deleting.start()
+        deleting.join(timeout=0.3)
+        assert deleting.is_alive() and store.exists(KEY)
+    deleting.join()
+    assert not store.exists(KEY)
 
 
 def test_no_version_of_a_directory_comes_twice(tmp_path: Path) -> None:

@@ -187,6 +187,34 @@ def test_a_value_that_is_there_twice_is_found_between_nulls() -> None:
     assert outcome.failed == 2
 
 
+def test_a_value_that_is_there_twice_is_found_in_a_dictionary_and_across_tables() -> None:
+    spec = read_model(
+        type("Names", (pandera.DataFrameModel,), {"__annotations__": {"name": str}, "name": pandera.Field(unique=True)})
+    )
+    names = pa.array(["n", "m"], pa.large_string())
+    distinct = pa.table({"name": names})
+    assert keep_every_rule(spec, [distinct])
+    twice = pa.table({"name": pa.DictionaryArray.from_arrays(pa.array([0, 1, 0], pa.int32()), names)})
+    assert not keep_every_rule(spec, [twice])
+    assert check_arrow_tables(spec, [twice])[0].failed == 2
+    # Each by itself is valid, together they may not be: that is left to the caller.
+    assert not keep_every_rule(spec, [distinct, distinct])
+
+
+def test_a_rule_without_an_expression_is_checked_by_pandera() -> None:
+    class Numbers(pandera.DataFrameModel):
+        count: int = pandera.Field(ge=1)
+
+        @pandera.check("count", name="is_odd")
+        def is_odd(cls, data: pandera.PolarsData) -> pl.LazyFrame:  # noqa: N805 (pandera makes it a class method)
+            return data.lazyframe.select(pl.col(data.key) % 2 == 1)
+
+    spec = read_model(Numbers)
+    assert not keep_every_rule(spec, [pa.table({"count": [1, 2]})])
+    assert check_arrow_tables(spec, [pa.table({"count": [1, 2]})])[0].failed == 1
+    assert check_arrow_tables(spec, [pa.table({"count": [1, 3]})])[0].has_passed
+
+
 def test_several_columns_that_are_unique_together_are_checked_by_pandera() -> None:
     table = pa.table({"one": [1, 1], "other": [2, 2]})
     assert keep_every_rule(spec_of_fields({"one": None, "other": None}), [table])
