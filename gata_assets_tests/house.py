@@ -60,8 +60,8 @@ LEVELS: tuple[dict[str, Room], ...] = (
     {
         "tickets": _room(
             "closed tickets to training files",
-            f"{_AWS} adbc_driver_manager adbc_driver_postgresql dagster numpy pandas pandera psycopg pyarrow pydantic "
-            "sklearn tenacity types_boto3_rds_data types_boto3_secretsmanager",
+            f"{_AWS} adbc_driver_manager adbc_driver_postgresql dagster numpy pandas pandera polars psycopg pyarrow "
+            "pydantic rensa scipy sklearn tenacity types_boto3_rds_data types_boto3_secretsmanager",
         ),
         "interactions": _room(
             "interactions to features and training rows with negative samples",
@@ -88,6 +88,8 @@ PURE = (
     "curation/layout",
     "curation/requests",
     "tickets/*",
+    "tickets/splitting/*",
+    "tickets/sources/table_layout",
     "tickets/arrivals/census",
     "tickets/arrivals/decision",
     "tickets/arrivals/cursor",

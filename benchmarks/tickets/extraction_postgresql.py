@@ -19,12 +19,7 @@ from benchmarks.harness import BATCH, Goal, Result, Table, in_turns
 from benchmarks.servers import postgres, postgres_version
 from benchmarks.tickets import make_tickets
 from gata_assets.batches import Window
-from gata_assets.tickets.sources.base import (
-    TICKET_COLUMNS_SQL,
-    TICKETS_ARROW_SCHEMA,
-    TRAINING_FILTER_SQL,
-    tickets_from_arrow,
-)
+from gata_assets.tickets.sources.base import TICKETS_ARROW_SCHEMA, tickets_from_arrow
 from gata_assets.tickets.sources.postgres import PostgresTickets
 
 _DAYS = 90
@@ -78,12 +73,11 @@ def run(*, quick: bool) -> Result:
 
 
 def _readers(url: str, window: Window) -> dict[str, Callable[[], pd.DataFrame]]:
-    sql = (
-        f"SELECT {TICKET_COLUMNS_SQL} FROM ticket WHERE closed >= {window.start} AND closed < {window.end} "
-        f"AND {TRAINING_FILTER_SQL} ORDER BY closed, id"
-    )
+    source = PostgresTickets(url=url)
+    where = f"closed >= {window.start} AND closed < {window.end} AND ({source.reason_sql()}) IS NULL"
+    sql = f"{source.tickets_sql(where)} ORDER BY closed, id"
     return {
-        _OURS: lambda: PostgresTickets(url=url).read_tickets(window),
+        _OURS: lambda: source.read_tickets(window),
         "ADBC, literals in the SQL": lambda: _read_with_adbc(url, sql),
         "psycopg, server-side cursor": lambda: _read_with_cursor(url, sql),
         "psycopg, COPY binary to Python rows": lambda: _read_with_copy_binary(url, sql),

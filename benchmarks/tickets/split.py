@@ -27,7 +27,7 @@ from gata_assets.tickets.checks import (
     count_sides,
 )
 from gata_assets.tickets.schema import TrainingRows
-from gata_assets.tickets.splits import SKLEARN_SEED, Split, split_by_text, split_with_sklearn
+from gata_assets.tickets.splitting.splits import SKLEARN_SEED, Split, split_by_text, split_with_sklearn
 
 _REPEATED_SHARE = 0.08
 _OURS = "by text (ours)"

@@ -93,22 +93,28 @@ def _as_resource(source: TicketSource | SharedTickets) -> Any:
 
 def build_source(settings: Settings) -> TicketSource:
     """The ticket source that the settings choose; drivers are imported when they are needed."""
+    largest_text = settings.tickets.max_ticket_bytes
     match settings.tickets.source_kind:
         case SourceKind.SAMPLE | SourceKind.SQLITE:
             from gata_assets.tickets.sources.sqlite import SqliteTickets
 
-            return SqliteTickets(path=str(settings.tickets.sqlite_path))
+            return SqliteTickets(path=str(settings.tickets.sqlite_path), largest_text=largest_text)
         case SourceKind.POSTGRESQL:
             from gata_assets.tickets.sources.postgres import PostgresTickets
 
             # By name, so that the configuration in the UI does not contain the password.
-            return PostgresTickets(url=dg.EnvVar("TICKETS_URL"))
+            return PostgresTickets(
+                url=dg.EnvVar("TICKETS_URL"),
+                largest_text=largest_text,
+                statement_seconds=settings.tickets.statement_seconds,
+            )
         case SourceKind.DATA_API:
             from gata_assets.tickets.sources.data_api import DataApiTickets
 
             cluster, secret = settings.tickets.db_arn or "", settings.tickets.db_secret_arn or ""
             # A cluster answers only in its own region, which its ARN names.
-            return DataApiTickets(cluster_arn=cluster, secret_arn=secret, region=cluster.split(":")[3])
+            region = cluster.split(":")[3]
+            return DataApiTickets(cluster_arn=cluster, secret_arn=secret, region=region, largest_text=largest_text)
 
 
 def build_alerts(settings: Settings) -> AlertChannel:

@@ -9,7 +9,15 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from gata_assets.settings.values import SQLITE, Seed, SettingsGroup, SourceKind, arn, ticket_url, wrong
-from gata_assets.tickets.rules import SAMPLE_FALLBACK_LABEL, LabelFormat, LowVolumePolicy, PreparationRules, SplitMethod
+from gata_assets.tickets.rules import (
+    SAMPLE_FALLBACK_LABEL,
+    LabelFormat,
+    LowVolumePolicy,
+    NearDuplicatePolicy,
+    OnInvalidTickets,
+    PreparationRules,
+    SplitMethod,
+)
 
 SAMPLE_TICKETS_FILE = Path("gata-sample.sqlite")
 _Arn = Annotated[str, AfterValidator(arn)]
@@ -47,6 +55,19 @@ class TicketSettings(SettingsGroup):
     """The seed of the split by text (the scikit-learn one always uses 42)."""
     label_format: LabelFormat = LabelFormat.INTEGER
     """How `label` is written into data.json; the fine-tuning job needs integers."""
+
+    on_invalid_tickets: OnInvalidTickets = OnInvalidTickets.FAIL
+    """Whether a ticket that cannot train fails its batch, or is left out, counted and kept in quarantine."""
+    max_ticket_bytes: int | None = Field(None, ge=1, examples=["60000"])
+    """Tickets with a longer text are left out, counted; the RDS Data API reads no row over 64 KB."""
+    near_duplicates: NearDuplicatePolicy = NearDuplicatePolicy.COUNT
+    """Whether near-duplicate texts on both sides of the split are counted, or kept on one side (group)."""
+    near_duplicate_similarity: float = Field(0.8, ge=0.5, le=1)
+    """The Jaccard similarity of two texts' word 3-grams from which they are near-duplicates."""
+    max_twin_share: float = Field(0.05, ge=0, le=1)
+    """A greater share of test rows with a near-duplicate in train is a warning."""
+    statement_seconds: int = Field(600, ge=1, le=86_400, alias="STATEMENT_TIMEOUT_SECONDS")
+    """The longest time that a statement may take in the PostgreSQL of TICKETS_URL."""
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from gata_assets.batches import Window
 from gata_assets.tables.outcomes import Advice, Outcome, explain_rule, passed_all_rules
 from gata_assets.tickets.schema import Tickets, TrainingRows
-from gata_assets.tickets.splits import Split
-from gata_assets.tickets.text_groups import largest_test_text, test_quota
+from gata_assets.tickets.splitting.splits import Split
+from gata_assets.tickets.splitting.text_groups import largest_test_text, test_quota
 
 # Keys are pandera's check names.
 _ADVICE: Advice = {
@@ -26,6 +26,7 @@ _ADVICE: Advice = {
     "field_uniqueness": "The source returned a row more than once: check its primary key",
     "closed_inside_the_window": "The source returned rows outside the window: check its clock and the column `closed`",
     "str_matches": "The text must be lower-cased and reduced to [a-z0-9?.! ] before it is stored",
+    "str_contains": "A text without a letter or digit cannot train; see `gata tickets check`",
     "greater_than_or_equal_to": "A label is a Zendesk group id, 0 or above: check the group mapping",
 }
 _BUG_IN_SPLIT = "This is a bug in the split; please report it."
@@ -143,7 +144,7 @@ def count_sides(split: Split) -> pd.DataFrame:
     limit = np.array([largest_test_text(int(rows)) for rows in quota], dtype=np.int64)
 
     # Tickets grouped by label and text.
-    texts, text = np.unique(_text_codes(split), return_inverse=True)
+    texts, text = np.unique(_group_codes(split), return_inverse=True)
     pairs, tickets = np.unique(label * len(texts) + text, return_counts=True)
     of_label, of_text = np.divmod(pairs, max(len(texts), 1))
     is_shared = np.bincount(of_text, minlength=len(texts))[of_text] > 1
@@ -158,8 +159,8 @@ def count_sides(split: Split) -> pd.DataFrame:
     )
 
 
-def _text_codes(split: Split) -> NDArray[np.int64]:
-    if split.text_codes is not None:
-        return split.text_codes
+def _group_codes(split: Split) -> NDArray[np.int64]:
+    if split.group_codes is not None:
+        return split.group_codes
     codes, _ = pd.factorize(pd.concat([split.train["text"], split.test["text"]]))
     return np.asarray(codes, dtype=np.int64)

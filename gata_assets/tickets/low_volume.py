@@ -120,21 +120,41 @@ def _require_two_labels(general: pd.DataFrame, decision: LowVolumeDecision, rule
         )
 
 
+@dataclass(frozen=True)
+class LowVolumeTickets:
+    """The low-volume dataset's tickets, and how many of the given ones were left out: `other_labels` have a label
+    that is not low-volume, `read_twice` are in both windows, and `below_min_count` have a label with too few tickets.
+    """
+
+    tickets: pd.DataFrame
+    other_labels: int
+    read_twice: int
+    below_min_count: int
+
+
 def select_low_volume_tickets(
     training_tickets: pd.DataFrame, older_tickets: pd.DataFrame, decision: LowVolumeDecision, *, min_count: int
-) -> pd.DataFrame:
+) -> LowVolumeTickets:
     """Select the low-volume labels' tickets of both windows, without labels that have fewer than `min_count` in total.
 
     A ticket that is in both windows, because it was updated between the two reads, counts once, with its row of the
-    training window.
+    training window. Without a low-volume dataset there are none.
 
     Returns:
-        `Tickets` columns, ordered by (`closed`, `id`).
+        `Tickets` columns, ordered by (`closed`, `id`), and the counts.
     """
+    given = len(training_tickets) + len(older_tickets)
     if not decision.is_needed:
-        return training_tickets.iloc[:0].reset_index(drop=True)
-    tickets = pd.concat([training_tickets, older_tickets], ignore_index=True)
-    tickets = tickets[tickets["label"].isin(decision.low_volume_labels)]
-    tickets = tickets.drop_duplicates("id", keep="first")
-    counts = tickets["label"].map(tickets["label"].value_counts())
-    return tickets[counts >= min_count].sort_values(["closed", "id"], ignore_index=True)
+        return LowVolumeTickets(training_tickets.iloc[:0].reset_index(drop=True), given, 0, 0)
+    training = training_tickets[training_tickets["label"].isin(decision.low_volume_labels)]
+    older = older_tickets[older_tickets["label"].isin(decision.low_volume_labels)]
+    tickets = pd.concat([training, older], ignore_index=True)
+    distinct = tickets.drop_duplicates("id", keep="first")
+    counts = distinct["label"].map(distinct["label"].value_counts())
+    kept = distinct[counts >= min_count].sort_values(["closed", "id"], ignore_index=True)
+    return LowVolumeTickets(
+        kept,
+        other_labels=given - len(tickets),
+        read_twice=len(tickets) - len(distinct),
+        below_min_count=len(distinct) - len(kept),
+    )

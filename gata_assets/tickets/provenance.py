@@ -7,27 +7,28 @@ and in its file), and each reader checks here that it matches the current run.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
 from gata_assets.errors import DataRuleError
 from gata_assets.orchestration.batch_status import MISSING, BatchStatus, Reason
 from gata_assets.tables.manifests import Manifest
-from gata_assets.tickets.rules import PreparationRules
+from gata_assets.tickets.accounting import TicketAccount
+from gata_assets.tickets.rules import NEW_SETTINGS, PreparationRules
 
 PROVENANCE = "provenance"
 SHA256 = "sha256"
 
 # The settings that shape a table, by table.
+_OF_TICKETS = ("TRAINING_PERIOD", "ON_INVALID_TICKETS", "MAX_TICKET_BYTES")
 _SHAPING = {
-    "tickets": ("TRAINING_PERIOD",),
-    "label_counts": ("TRAINING_PERIOD", "LOW_VOLUME_THRESHOLD"),
-    "low_volume_tickets": ("TRAINING_PERIOD", "LOW_VOLUME_PERIOD", "LOW_VOLUME_THRESHOLD", "LOW_VOLUME_MIN_COUNT"),
+    "tickets": _OF_TICKETS,
+    "label_counts": (*_OF_TICKETS, "LOW_VOLUME_THRESHOLD"),
+    "low_volume_tickets": (*_OF_TICKETS, "LOW_VOLUME_PERIOD", "LOW_VOLUME_THRESHOLD", "LOW_VOLUME_MIN_COUNT"),
 }
 
 
-def batch_status(general: Manifest | None, low_volume: Manifest | None, settings: Mapping[str, Any]) -> BatchStatus:
+def batch_status(general: Manifest | None, low_volume: Manifest | None, rules: PreparationRules) -> BatchStatus:
     """How a batch's two stored datasets compare with what would be built now; None is an incomplete dataset.
 
     A dataset of an earlier run next to one of a later, interrupted run has other label counts: the batch is missing.
@@ -37,22 +38,40 @@ def batch_status(general: Manifest | None, low_volume: Manifest | None, settings
     counts, other_counts = (manifest.made_from.get("label_counts") for manifest in (general, low_volume))
     if counts is None or counts != other_counts:
         return MISSING
-    return BatchStatus.of({Reason.SETTINGS} if general.settings != settings else frozenset())
+    return BatchStatus.of({Reason.SETTINGS} if rules.differ_from(general.settings) else frozenset())
 
 
 def stamp(
-    table: pd.DataFrame, name: str, rules: PreparationRules, made_from: Mapping[str, pd.DataFrame]
+    table: pd.DataFrame,
+    name: str,
+    rules: PreparationRules,
+    made_from: Mapping[str, pd.DataFrame],
+    account: TicketAccount | None = None,
 ) -> pd.DataFrame:
-    """The table with its provenance: the settings that shape it, and the SHA-256 of the files it was built from."""
+    """The table with its provenance: the settings that shape it, the SHA-256 of the files it was built from, and the
+    account of its tickets.
+    """
     settings = rules.as_settings()
     stamped = table.copy(deep=False)
     stamped.attrs = {
         PROVENANCE: {
             "settings": {setting: settings[setting] for setting in _SHAPING[name]},
             "made_from": {source: frame.attrs[SHA256] for source, frame in made_from.items()},
+            **({"tickets": account.as_json()} if account else {}),
         }
     }
     return stamped
+
+
+def stored_account(table: pd.DataFrame, name: str) -> TicketAccount:
+    """The account in a stored table's provenance; raises DataRuleError without one."""
+    try:
+        return TicketAccount.from_json(table.attrs[PROVENANCE]["tickets"])
+    except (KeyError, TypeError, ValueError):
+        raise DataRuleError(
+            f"{name}: the stored table does not say how many tickets were left out, since an earlier release wrote it. "
+            f"Materialize `{name}` again, together with what is built from it."
+        ) from None
 
 
 def require_provenance(
@@ -62,7 +81,7 @@ def require_provenance(
     provenance = table.attrs[PROVENANCE]
     settings = rules.as_settings()
     for setting in _SHAPING[name]:
-        value = provenance["settings"].get(setting, "unknown")
+        value = provenance["settings"].get(setting, NEW_SETTINGS.get(setting, "unknown"))
         if settings[setting] != value:
             raise DataRuleError(
                 f"{name}: the stored table was built with {setting}={value}, and this run has {settings[setting]}. "

@@ -6,6 +6,7 @@ targets do not.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -38,9 +39,30 @@ class LabelFormat(StrEnum):
     STRING = "string"
 
 
+class OnInvalidTickets(StrEnum):
+    """What a ticket that cannot train does to its batch."""
+
+    FAIL = "fail"
+    QUARANTINE = "quarantine"
+
+
+class NearDuplicatePolicy(StrEnum):
+    """What is done about near-duplicate texts on both sides of the split.
+
+    `count`: they are counted. `group`: near-duplicates stay on one side, where their label has others.
+    """
+
+    OFF = "off"
+    COUNT = "count"
+    GROUP = "group"
+
+
 @dataclass(frozen=True)
 class PreparationRules:
-    """Everything that determines a batch's datasets; periods are days, the threshold is a share (0 to 1)."""
+    """Everything that determines a batch's datasets; periods are days, thresholds are shares (0 to 1).
+
+    `max_twin_share` is for a check alone and shapes no dataset.
+    """
 
     training_period_days: int
     low_volume_period_days: int
@@ -51,8 +73,28 @@ class PreparationRules:
     split_method: SplitMethod
     split_seed: int
     label_format: LabelFormat
+    on_invalid_tickets: OnInvalidTickets = OnInvalidTickets.FAIL
+    max_ticket_bytes: int | None = None
+    near_duplicates: NearDuplicatePolicy = NearDuplicatePolicy.COUNT
+    near_duplicate_similarity: float = 0.8
+    max_twin_share: float = 0.05
 
-    def as_settings(self) -> dict[str, str | int | float]:
+    def as_settings(self) -> dict[str, str | int | float | None]:
         """The rules under the names of their settings, for a manifest."""
         renamed = {"training_period_days": "TRAINING_PERIOD", "low_volume_period_days": "LOW_VOLUME_PERIOD"}
-        return {renamed.get(name, name.upper()): value for name, value in asdict(self).items()}
+        shaping = {name: value for name, value in asdict(self).items() if name != "max_twin_share"}
+        return {renamed.get(name, name.upper()): value for name, value in shaping.items()}
+
+    def differ_from(self, settings: Mapping[str, object]) -> bool:
+        """Whether a manifest's settings differ from these; one that an earlier release did not have had its default."""
+        defaults = {name: value for name, value in NEW_SETTINGS.items() if name not in settings}
+        return {**defaults, **settings} != self.as_settings()
+
+
+# Settings that were added after the first manifests, with what earlier releases did.
+NEW_SETTINGS: Mapping[str, object] = {
+    "ON_INVALID_TICKETS": OnInvalidTickets.FAIL,
+    "MAX_TICKET_BYTES": None,
+    "NEAR_DUPLICATES": NearDuplicatePolicy.COUNT,
+    "NEAR_DUPLICATE_SIMILARITY": 0.8,
+}

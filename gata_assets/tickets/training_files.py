@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from gata_assets.batches import Window
 from gata_assets.tables.manifests import MANIFEST_FILE, FileEntry, Manifest, describe_span
 from gata_assets.tickets.rules import LabelFormat, PreparationRules
-from gata_assets.tickets.splits import Split
+from gata_assets.tickets.splitting.splits import Split
 
 GENERAL_DATASET = "gata-general"
 LOW_VOLUME_DATASET = "gata-low-vol"
@@ -37,6 +37,11 @@ def manifest_key(dataset: str, batch_id: str) -> str:
     return dataset_folder(dataset, batch_id) + MANIFEST_FILE
 
 
+def quarantine_key(table: str, batch_id: str) -> str:
+    """The key of a table's invalid tickets: `intermediate/{table}_quarantine/{batch_id}.parquet`."""
+    return table_key(f"{table}_quarantine", batch_id)
+
+
 def table_key(table: str, batch_id: str) -> str:
     """The key of an intermediate table: `intermediate/{table}/{batch_id}.parquet`."""
     return f"intermediate/{table}/{batch_id}.parquet"
@@ -46,8 +51,8 @@ def table_key(table: str, batch_id: str) -> str:
 class Dataset:
     """What a batch has of one dataset: a split, or (`split` is None) the reason why there is none.
 
-    `made_from` are the SHA-256 of the tables that it was built from: the two datasets of a batch belong together if
-    that of `label_counts` is the same.
+    `details` are further fields of the manifest. `made_from` are the SHA-256 of the tables that it was built from: the
+    two datasets of a batch belong together if that of `label_counts` is the same.
     """
 
     name: str
@@ -57,6 +62,7 @@ class Dataset:
     windows: Mapping[str, Window]
     rules: PreparationRules
     code_version: str
+    details: Mapping[str, object] = field(default_factory=dict)
     made_from: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -88,6 +94,7 @@ class Dataset:
                 "reason": self.reason,
                 "windows": {name: describe_span(window) for name, window in self.windows.items()},
                 "labels": {label: labels[label] for label in sorted(labels, key=int)},
+                **self.details,
             },
         )
         return contents, manifest

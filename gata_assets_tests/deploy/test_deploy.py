@@ -34,7 +34,7 @@ from gata_assets.interactions.tables import ITEMS
 from gata_assets.settings.model import parse_settings, variable_names
 from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tickets.assets.io_managers import DatasetIOManager
-from gata_assets.tickets.splits import Split
+from gata_assets.tickets.splitting.splits import Split
 from gata_assets.tickets.training_files import (
     FILES,
     GENERAL_DATASET,

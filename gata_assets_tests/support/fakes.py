@@ -25,27 +25,38 @@ from gata_assets.orchestration.alerting.message import Alert
 from gata_assets.storage.objects import ObjectStore, Version
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tables.outcomes import Outcome
+from gata_assets.tickets.accounting import SECONDS_PER_HOUR, HourlyCounts
 from gata_assets.tickets.arrivals.census import DayCensus
+from gata_assets.tickets.sources.base import WindowRead
 from gata_assets.tickets.sources.sqlite import SqliteTickets
+
+
+def window_read(tickets: pd.DataFrame, window: Window, labels: Sequence[int] | None) -> WindowRead:
+    """What a source reads of a window whose tickets (`Tickets` columns) all train."""
+    inside = tickets[tickets["closed"].between(window.start, window.end, inclusive="left")]
+    hours = (inside["closed"] // SECONDS_PER_HOUR).value_counts().sort_index()
+    rows = [{"hour": int(hour), "reason": None, "tickets": int(count)} for hour, count in hours.items()]
+    selected = inside if labels is None else inside[inside["label"].isin(labels)]
+    return WindowRead(selected.sort_values(["closed", "id"], ignore_index=True), HourlyCounts.of(rows))
 
 
 class RecordingTickets(SqliteTickets):
     """The tickets of a SQLite file, and a file beside it that says what was asked for, a line a read."""
 
-    def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
+    def read_window(self, window: Window, labels: Sequence[int] | None = None) -> WindowRead:
         """Record, then read."""
         with Path(f"{self.path}.reads").open("a") as reads:
             reads.write(f"{window} {labels}\n")
-        return super().read_tickets(window, labels)
+        return super().read_window(window, labels)
 
 
 class TicketsOfAnotherTime(SqliteTickets):
     """The tickets of a SQLite file, of five days too many on each side of the window that is asked for."""
 
-    def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
+    def read_window(self, window: Window, labels: Sequence[int] | None = None) -> WindowRead:
         """Read too much."""
         more = timedelta(days=5)
-        return super().read_tickets(Window(window.start_at - more, window.end_at + more), labels)
+        return super().read_window(Window(window.start_at - more, window.end_at + more), labels)
 
 
 class StoreWithoutDelete(LocalStoreResource):

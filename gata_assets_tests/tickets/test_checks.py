@@ -20,7 +20,7 @@ from gata_assets.tickets.checks import (
 )
 from gata_assets.tickets.low_volume import count_labels
 from gata_assets.tickets.schema import TrainingRows, tickets_schema
-from gata_assets.tickets.splits import Split, split_by_text
+from gata_assets.tickets.splitting.splits import Split, split_by_text
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.scenario import TRAINING_WINDOW, tickets_frame
 

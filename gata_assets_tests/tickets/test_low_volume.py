@@ -107,26 +107,29 @@ def test_the_low_volume_dataset_has_the_training_windows_own_tickets_and_the_old
     training, older = frame_of({1: 50, 2: 8, 3: 10}), frame_of({2: 4, 3: 1, 9: 30}, OLDER_WINDOW)
     older["id"] += 1_000
     selected = select_low_volume_tickets(training, older, MADE, min_count=10)
-    assert selected["label"].value_counts().to_dict() == {2: 12, 3: 11}
-    assert selected["closed"].is_monotonic_increasing
+    assert selected.tickets["label"].value_counts().to_dict() == {2: 12, 3: 11}
+    assert (selected.other_labels, selected.read_twice, selected.below_min_count) == (80, 0, 0)
+    assert selected.tickets["closed"].is_monotonic_increasing
 
 
 def test_labels_with_fewer_than_the_count_in_all_are_dropped() -> None:
     older = frame_of({2: 1}, OLDER_WINDOW)
     older["id"] += 1_000
     selected = select_low_volume_tickets(frame_of({1: 50, 2: 8, 3: 10}), older, MADE, min_count=10)
-    assert set(selected["label"]) == {3}
+    assert set(selected.tickets["label"]) == {3}
+    assert (selected.other_labels, selected.below_min_count) == (50, 9)
 
 
 def test_a_ticket_that_both_reads_saw_counts_once() -> None:
     training = frame_of({2: 10, 3: 10})
     older = training.iloc[:3].assign(closed=OLDER_WINDOW.start)
     selected = select_low_volume_tickets(training, older, MADE, min_count=10)
-    assert sorted(selected["id"]) == list(range(1, 21))
-    assert OLDER_WINDOW.start not in set(selected["closed"])
+    assert sorted(selected.tickets["id"]) == list(range(1, 21))
+    assert OLDER_WINDOW.start not in set(selected.tickets["closed"])
+    assert selected.read_twice == 3
 
 
 def test_nothing_is_selected_without_a_low_volume_dataset() -> None:
     selected = select_low_volume_tickets(frame_of({2: 20, 3: 20}), frame_of({}), NOT_MADE, min_count=10)
-    assert selected.empty
-    assert list(selected.columns) == ["id", "closed", "label", "text"]
+    assert selected.tickets.empty and selected.other_labels == 40
+    assert list(selected.tickets.columns) == ["id", "closed", "label", "text"]

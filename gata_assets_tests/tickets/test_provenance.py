@@ -10,7 +10,9 @@ import pytest
 from gata_assets.errors import DataRuleError
 from gata_assets.orchestration.batch_status import MISSING, BatchStatus, Reason, Status
 from gata_assets.tables.manifests import Manifest
-from gata_assets.tickets.provenance import PROVENANCE, SHA256, batch_status, require_provenance, stamp
+from gata_assets.tickets.accounting import TicketAccount
+from gata_assets.tickets.provenance import PROVENANCE, SHA256, batch_status, require_provenance, stamp, stored_account
+from gata_assets.tickets.rules import NEW_SETTINGS, NearDuplicatePolicy
 from gata_assets_tests.support.scenario import RULES
 
 SETTINGS = RULES.as_settings()
@@ -20,7 +22,7 @@ NO_COUNTS = replace(GENERAL, made_from={})
 
 
 def test_datasets_of_the_same_label_counts_are_a_complete_batch() -> None:
-    assert batch_status(GENERAL, LOW_VOLUME, SETTINGS) == BatchStatus(Status.COMPLETE)
+    assert batch_status(GENERAL, LOW_VOLUME, RULES) == BatchStatus(Status.COMPLETE)
 
 
 @pytest.mark.parametrize(
@@ -36,12 +38,28 @@ def test_datasets_of_the_same_label_counts_are_a_complete_batch() -> None:
 def test_a_missing_dataset_and_datasets_of_two_runs_are_no_batch(
     general: Manifest | None, low_volume: Manifest | None
 ) -> None:
-    assert batch_status(general, low_volume, SETTINGS) == MISSING
+    assert batch_status(general, low_volume, RULES) == MISSING
 
 
 def test_other_settings_are_reported_and_make_nothing_stale() -> None:
-    other = replace(RULES, split_seed=7).as_settings()
+    other = replace(RULES, split_seed=7)
     assert batch_status(GENERAL, LOW_VOLUME, other) == BatchStatus(Status.COMPLETE, frozenset({Reason.SETTINGS}))
+
+
+def test_a_setting_that_an_earlier_release_did_not_have_had_its_default() -> None:
+    earlier = {name: value for name, value in SETTINGS.items() if name not in NEW_SETTINGS}
+    general, low_volume = replace(GENERAL, settings=earlier), replace(LOW_VOLUME, settings=earlier)
+    assert batch_status(general, low_volume, RULES) == BatchStatus(Status.COMPLETE)
+    grouped = replace(RULES, near_duplicates=NearDuplicatePolicy.GROUP)
+    assert batch_status(general, low_volume, grouped).reasons == {Reason.SETTINGS}
+    assert batch_status(GENERAL, LOW_VOLUME, replace(RULES, max_twin_share=0.5)) == BatchStatus(Status.COMPLETE)
+
+
+def test_a_stored_table_keeps_the_account_of_its_tickets() -> None:
+    account = TicketAccount(5, 3, {"routed_by_api": 2})
+    assert stored_account(stamp(pd.DataFrame({"id": [1]}), "tickets", RULES, {}, account), "tickets") == account
+    with pytest.raises(DataRuleError, match="tickets: the stored table does not say how many tickets were left out"):
+        stored_account(stamp(pd.DataFrame({"id": [1]}), "tickets", RULES, {}), "tickets")
 
 
 def test_a_table_is_accepted_with_the_settings_that_shape_it_and_the_tables_it_was_built_from() -> None:

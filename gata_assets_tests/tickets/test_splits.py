@@ -25,8 +25,8 @@ from gata_assets.tickets.checks import (
     count_sides,
 )
 from gata_assets.tickets.rules import SplitMethod
-from gata_assets.tickets.splits import Split, split_by_text, split_tickets, split_with_sklearn
-from gata_assets.tickets.text_groups import largest_test_text, test_quota
+from gata_assets.tickets.splitting.splits import Split, split_by_text, split_tickets, split_with_sklearn
+from gata_assets.tickets.splitting.text_groups import largest_test_text, test_quota
 from gata_assets_tests.support.scenario import TRAINING_WINDOW, tickets_frame
 
 test_quota.__test__ = False  # type: ignore[attr-defined]  # a function of the project, not a test

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gata_assets.tickets.label_chart import draw_label_chart
 from gata_assets.tickets.rules import LabelFormat
-from gata_assets.tickets.splits import split_by_text
+from gata_assets.tickets.splitting.splits import split_by_text
 from gata_assets.tickets.training_files import (
     GENERAL_DATASET,
     Dataset,

@@ -14,7 +14,7 @@ from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOMa
 from gata_assets.tickets.assets.jobs import GROUP
 from gata_assets.tickets.assets.run import TicketRun
 from gata_assets.tickets.assets.steps import STEPS, TicketStep
-from gata_assets.tickets.rules import PreparationRules
+from gata_assets.tickets.rules import NearDuplicatePolicy, PreparationRules
 from gata_assets.tickets.sources.base import TicketSource
 
 TABLES = "parquet_tables"
@@ -38,7 +38,9 @@ def build_ticket_assets(rules: PreparationRules, options: AssetOptions, *, batch
         check_specs=[
             spec
             for name, step in STEPS.items()
-            for spec in checks.specs(dg.AssetKey(name), options.batches, check_names.DESCRIPTIONS, *step.checks)
+            for spec in checks.specs(
+                dg.AssetKey(name), options.batches, check_names.DESCRIPTIONS, *_checks_of(step, rules)
+            )
         ],
         partitions_def=options.batches,
         can_subset=True,
@@ -63,6 +65,12 @@ def build_ticket_assets(rules: PreparationRules, options: AssetOptions, *, batch
         yield from run.run(context.partition_keys, ticket_source, batches_at_once=batches_at_once)
 
     return ticket_line
+
+
+def _checks_of(step: TicketStep, rules: PreparationRules) -> list[str]:
+    """The checks of a step that are evaluated by these rules."""
+    left_out = {check_names.FEW_TEST_ROWS_HAVE_A_TWIN} if rules.near_duplicates is NearDuplicatePolicy.OFF else set()
+    return [check for check in step.checks if check not in left_out]
 
 
 def _spec(name: str, step: TicketStep, rules: PreparationRules, options: AssetOptions) -> dg.AssetSpec:

@@ -20,7 +20,7 @@ from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFo
 from gata_assets.storage.claims import FixedKeysWrite
 from gata_assets.storage.resource import ObjectStoreResource
 from gata_assets.tickets.provenance import PROVENANCE, SHA256
-from gata_assets.tickets.training_files import FILES, Dataset, manifest_key, table_key
+from gata_assets.tickets.training_files import FILES, Dataset, manifest_key, quarantine_key, table_key
 
 _FILE_KEY = b"gata_assets"
 
@@ -60,6 +60,12 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         content = buffer.getvalue().to_pybytes()
         self.store.write(key, content)
         return Stored(sha256(content).hexdigest(), _place(self.store, "path", key))
+
+    def write_quarantine(self, batch_id: str, asset: str, tickets: pd.DataFrame) -> None:
+        """Write the invalid tickets of a table, with the rules that each breaks, for nobody but the owner."""
+        buffer = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_pandas(tickets, preserve_index=False), buffer, compression="zstd")
+        self.store.write(quarantine_key(asset, batch_id), buffer.getvalue().to_pybytes())
 
     def read(self, batch_id: str, asset: str) -> pd.DataFrame:
         """Read one batch's table, with its provenance and its file's SHA-256 in `attrs`.

@@ -7,13 +7,15 @@ import base64
 import dagster as dg
 import pandas as pd
 
+from gata_assets.tickets.accounting import TicketAccount
 from gata_assets.tickets.label_chart import draw_label_chart
-from gata_assets.tickets.splits import Split
+from gata_assets.tickets.splitting.splits import Split
+from gata_assets.tickets.splitting.twins import Twins
 
-Described = int | float | str | bool | dg.MarkdownMetadataValue
+Described = int | float | str | bool | dg.MarkdownMetadataValue | dg.JsonMetadataValue
 
 
-def describe_tickets(table: pd.DataFrame, title: str, **more: str) -> dict[str, Described]:
+def describe_tickets(table: pd.DataFrame, account: TicketAccount, title: str, **more: str) -> dict[str, Described]:
     """Counts of a ticket table, and a chart of its labels with that title."""
     counts = table["label"].value_counts()
     return {
@@ -21,7 +23,27 @@ def describe_tickets(table: pd.DataFrame, title: str, **more: str) -> dict[str, 
         "tickets": len(table),
         "labels": len(counts),
         "label_distribution": _picture(counts, title),
+        **describe_account(account),
         **more,
+    }
+
+
+def describe_account(account: TicketAccount) -> dict[str, Described]:
+    """The tickets in the window, and those excluded: in all, and by reason."""
+    return {
+        "tickets_in_window": account.in_window,
+        "tickets_excluded": sum(account.excluded.values()),
+        "excluded_by_reason": dg.MetadataValue.json(dict(account.excluded)),
+    }
+
+
+def describe_twins(twins: Twins) -> dict[str, Described]:
+    """The test rows that have a twin in train: in all, as a share, and by label."""
+    by_label = {str(label): rows for label, rows in twins.by_label.items()}
+    return {
+        "test_rows_with_twin": twins.with_twin,
+        "twin_share": round(twins.share, 4),
+        "twins_by_label": dg.MetadataValue.json(by_label),
     }
 
 

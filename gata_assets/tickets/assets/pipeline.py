@@ -54,12 +54,11 @@ class TicketPipeline:
 
     def plan(self, batch_ids: Sequence[str], *, again: bool) -> Plan:
         """Read both manifests of each batch; raises StoreError."""
-        settings = self.rules.as_settings()
 
         def look(batch_id: str) -> BatchStatus:
             folders = (dataset_folder(name, batch_id) for name in (GENERAL_DATASET, LOW_VOLUME_DATASET))
             general, low_volume = (find_manifest(self.store, folder).manifest for folder in folders)
-            return batch_status(general, low_volume, settings)
+            return batch_status(general, low_volume, self.rules)
 
         # The first before any thread starts: it sets up the AWS SDK, which threads must not do concurrently.
         first, *others = batch_ids

@@ -13,15 +13,15 @@ from functools import partial
 from time import perf_counter
 
 import dagster as dg
-import pandas as pd
 
 from gata_assets.errors import ChecksFailedError
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
-from gata_assets.tickets.assets.batch import BatchInProgress, StepResult, TicketsOfBatches
+from gata_assets.tickets.assets.batch import BatchInProgress, StepResult
 from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager, Stored
 from gata_assets.tickets.assets.steps import TicketStep
+from gata_assets.tickets.assets.windows_read import TicketsOfBatches
 from gata_assets.tickets.provenance import SHA256, stamp
 from gata_assets.tickets.rules import PreparationRules
 from gata_assets.tickets.sources.shared_read import TicketReader
@@ -127,7 +127,9 @@ class TicketRun:
         if isinstance(value, Dataset):
             asset.stored = self.datasets.write(replace(value, made_from=asset.made_from))
         else:
-            stamped = stamp(value, asset.name, self.rules, sources)
+            stamped = stamp(value, asset.name, self.rules, sources, asset.result.account)
+            if asset.result.quarantined is not None:
+                self.tables.write_quarantine(batch.batch_id, asset.name, asset.result.quarantined)
             asset.stored = self.tables.write(batch.batch_id, asset.name, stamped)
             value.attrs[SHA256] = asset.stored.sha256
         asset.seconds["seconds_writing"] = perf_counter() - started
@@ -179,8 +181,7 @@ def _build_asset(name: str, step: TicketStep, batch: BatchInProgress) -> Generat
             dg.AssetKey(name), batch.batch_id, result.outcomes, only_warned_of=result.only_warned_of
         )
         raise
-    if isinstance(result.value, pd.DataFrame):
-        batch.keep(name, result.value)
+    batch.keep(name, result)
     seconds = {"seconds_making": perf_counter() - started}
     if name == "tickets":
         seconds["seconds_reading"] = batch.source.seconds_per_batch

@@ -8,40 +8,67 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pandera.pandas import DataFrameModel
 
 from gata_assets.errors import NoTicketsError
 from gata_assets.tables.outcomes import Outcome
-from gata_assets.tickets import checks, low_volume
+from gata_assets.tickets import accounting, checks, low_volume
+from gata_assets.tickets.accounting import TicketAccount
 from gata_assets.tickets.assets import check_names
 from gata_assets.tickets.assets.batch import BatchInProgress, StepResult
-from gata_assets.tickets.assets.metadata import Described, describe_split, describe_tickets
-from gata_assets.tickets.rules import SplitMethod
+from gata_assets.tickets.assets.metadata import (
+    Described,
+    describe_account,
+    describe_split,
+    describe_tickets,
+    describe_twins,
+)
+from gata_assets.tickets.rules import NearDuplicatePolicy, PreparationRules, SplitMethod
 from gata_assets.tickets.schema import LabelCounts, Tickets, TrainingRows, tickets_schema
 from gata_assets.tickets.sources.base import no_tickets
-from gata_assets.tickets.splits import Split, split_tickets
+from gata_assets.tickets.splitting.near_duplicates import NearDuplicates, distinct_texts
+from gata_assets.tickets.splitting.splits import Split, rank_texts, split_tickets
+from gata_assets.tickets.splitting.twins import Twins, count_twins
 from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Dataset
 
 
 def build_tickets(batch: BatchInProgress) -> StepResult:
     """The closed tickets of the training window that train: `[B - TRAINING_PERIOD days, 00:00 of B's day)`."""
     window = batch.windows.training
-    read = batch.source.read_training(window)
-    table, batch.text_ranks = read.table, read.text_ranks
+    read = batch.read = batch.source.read_training(window)
+    table = read.table
     if table.empty:
-        raise NoTicketsError(
-            f"tickets: no ticket that trains was closed in {window}, the training window of batch "
-            f"{batch.batch_id}. Check the batch ID, TRAINING_PERIOD, and (`gata doctor`) which database "
-            "is read and until when its tickets reach."
-        )
+        raise NoTicketsError(_explain_no_tickets(batch, read.account))
     if read.is_valid:
         outcome = checks.check_window_of_valid_tickets(table, window)
     else:
         outcome = checks.check_table(tickets_schema(window), table)
-    described = describe_tickets(table, "Tickets by label", window=str(window))
-    return StepResult(table, {check_names.TICKETS_ARE_VALID: outcome}, described)
+    described = describe_tickets(table, read.account, "Tickets by label", window=str(window))
+    outcomes: dict[str, list[Outcome]] = {
+        check_names.TICKETS_ARE_VALID: outcome,
+        check_names.EVERY_TICKET_IS_ACCOUNTED_FOR: read.account.check(len(table)),
+    }
+    return StepResult(table, outcomes, described, account=read.account, quarantined=read.quarantined)
+
+
+def _explain_no_tickets(batch: BatchInProgress, account: TicketAccount) -> str:
+    """Why a batch has no tickets: all of its window are excluded, or none was closed in it."""
+    where = f"{batch.windows.training}, the training window of batch {batch.batch_id}"
+    if account.in_window:
+        excluded = ", ".join(f"{tickets:,} {reason}" for reason, tickets in account.excluded.items())
+        return f"tickets: none of the {account.in_window:,} tickets closed in {where} trains. Excluded: {excluded}."
+    report = batch.source.probe()
+    found = f"{report.description} has no closed ticket"
+    if report.last_closed is not None:
+        first, last = (datetime.fromtimestamp(at or 0, UTC) for at in (report.first_closed, report.last_closed))
+        found = f"{report.description} has {report.closed_tickets:,} closed tickets, closed from {first:%Y-%m-%d} to "
+        found += f"{last:%Y-%m-%d}"
+    return f"tickets: no ticket was closed in {where}. {found}. Check the batch ID, TRAINING_PERIOD and TICKETS_URL."
 
 
 def build_label_counts(batch: BatchInProgress) -> StepResult:
@@ -57,7 +84,7 @@ def build_label_counts(batch: BatchInProgress) -> StepResult:
             check_names.COUNTS_SUM_TO_THE_TICKETS: checks.check_counts_add_up(counts, tickets),
         },
         {
-            **describe_tickets(tickets, "Tickets by label"),
+            **describe_tickets(tickets, batch.account("tickets"), "Tickets by label"),
             "dagster/row_count": len(counts),
             "low_volume_labels": len(decision.low_volume_labels),
             "makes_low_volume_dataset": decision.is_needed,
@@ -71,15 +98,37 @@ def build_general_split(batch: BatchInProgress) -> StepResult:
     rules = batch.rules
     tickets = batch.table("tickets")
     general = low_volume.apply_low_volume_policy(tickets, batch.decision("tickets"), rules)
-    split = split_tickets(
-        general.tickets,
-        method=rules.split_method,
-        seed=rules.split_seed,
-        text_ranks=None if batch.text_ranks is None else batch.text_ranks[general.is_kept],
-    )
+    ranks, near = (batch.read.text_ranks, batch.read.near) if batch.read else (None, None)
+    split, twins = _split(general.tickets, rules, None if ranks is None else ranks[general.is_kept], near)
     metadata = {**describe_split(split), "relabelled_tickets": general.relabeled, "removed_tickets": general.removed}
+    account = batch.account("tickets").exclude({accounting.LOW_VOLUME: general.removed})
     reason = "the general dataset is made of every batch"
-    return _dataset_result(batch, GENERAL_DATASET, "tickets", general.tickets, split, reason, metadata)
+    return _dataset_result(
+        batch, GENERAL_DATASET, "tickets", general.tickets, split, reason, metadata, account=account, twins=twins
+    )
+
+
+def _split(
+    tickets: pd.DataFrame,
+    rules: PreparationRules,
+    ranks: NDArray[np.int64] | None = None,
+    near: NearDuplicates | None = None,
+) -> tuple[Split, Twins | None]:
+    """Split tickets by the rules, and count the twins across the split; ranks and near-duplicates that are not known
+    are worked out.
+    """
+    policy = rules.near_duplicates
+    if ranks is None and (policy is not NearDuplicatePolicy.OFF or rules.split_method is SplitMethod.BY_TEXT):
+        ranks = rank_texts(tickets["text"], seed=rules.split_seed)
+    if ranks is not None and near is None and policy is not NearDuplicatePolicy.OFF:
+        near = NearDuplicates(distinct_texts(tickets["text"], ranks), similarity=rules.near_duplicate_similarity)
+    clusters = None
+    if ranks is not None and near is not None and policy is NearDuplicatePolicy.GROUP:
+        clusters = near.among(ranks).clusters(near.texts)
+    split = split_tickets(
+        tickets, method=rules.split_method, seed=rules.split_seed, text_ranks=ranks, clusters=clusters
+    )
+    return split, count_twins(split, near) if near else None
 
 
 def build_low_volume_tickets(batch: BatchInProgress) -> StepResult:
@@ -87,19 +136,37 @@ def build_low_volume_tickets(batch: BatchInProgress) -> StepResult:
     rules, windows = batch.rules, batch.windows
     tickets = batch.table("tickets")
     decision = batch.decision("tickets")
-    older = batch.source.read_older(windows.older, decision.low_volume_labels) if decision.is_needed else no_tickets()
-    table = low_volume.select_low_volume_tickets(tickets, older, decision, min_count=rules.low_volume_min_count)
+    older = batch.source.read_older(windows.older, decision.low_volume_labels) if decision.is_needed else None
+    selected = low_volume.select_low_volume_tickets(
+        tickets, older.table if older else no_tickets(), decision, min_count=rules.low_volume_min_count
+    )
+    table = selected.tickets
+    account = batch.account("tickets")
+    if older:
+        not_read = older.account.kept - len(older.table)
+        account = account.plus(older.account.exclude({accounting.OTHER_LABELS: not_read}))
+    left_out = {
+        accounting.OTHER_LABELS: selected.other_labels,
+        accounting.READ_TWICE: selected.read_twice,
+        accounting.BELOW_MIN_COUNT: selected.below_min_count,
+    }
+    account = account.exclude(left_out)
     schema = tickets_schema(windows.training, windows.older)
     return StepResult(
         table,
-        {check_names.LOW_VOLUME_TICKETS_ARE_VALID: checks.check_table(schema, table)},
         {
-            **describe_tickets(table, "Low-volume tickets by label"),
+            check_names.LOW_VOLUME_TICKETS_ARE_VALID: checks.check_table(schema, table),
+            check_names.EVERY_TICKET_IS_ACCOUNTED_FOR: account.check(len(table)),
+        },
+        {
+            **describe_tickets(table, account, "Low-volume tickets by label"),
             "window": str(windows.training),
             "older_window": str(windows.older),
             "makes_low_volume_dataset": decision.is_needed,
             "reason": decision.reason,
         },
+        account=account,
+        quarantined=older.quarantined if older else None,
     )
 
 
@@ -108,10 +175,21 @@ def build_low_volume_split(batch: BatchInProgress) -> StepResult:
     rules = batch.rules
     decision = batch.decision()
     tickets = batch.table("low_volume_tickets", "label_counts")
-    split = split_tickets(tickets, method=rules.split_method, seed=rules.split_seed) if decision.is_needed else None
+    split, twins = _split(tickets, rules) if decision.is_needed else (None, None)
     described = describe_split(split) if split else {"dagster/row_count": 0}
     metadata = {**described, "is_made": decision.is_needed, "reason": decision.reason}
-    return _dataset_result(batch, LOW_VOLUME_DATASET, "low_volume_tickets", tickets, split, decision.reason, metadata)
+    account = batch.account("low_volume_tickets")
+    return _dataset_result(
+        batch,
+        LOW_VOLUME_DATASET,
+        "low_volume_tickets",
+        tickets,
+        split,
+        decision.reason,
+        metadata,
+        account=account,
+        twins=twins,
+    )
 
 
 def _dataset_result(
@@ -122,6 +200,9 @@ def _dataset_result(
     split: Split | None,
     reason: str,
     metadata: Mapping[str, Described],
+    *,
+    account: TicketAccount,
+    twins: Twins | None,
 ) -> StepResult:
     """The dataset of a split of tickets (None: it does not exist, for that reason) with its checks.
 
@@ -130,19 +211,31 @@ def _dataset_result(
     windows = {"training": batch.windows.training}
     if name == LOW_VOLUME_DATASET:
         windows["older"] = batch.windows.older
-    dataset = Dataset(name, batch.batch_id, split, reason, windows, batch.rules, batch.code_version)
+    rules = batch.rules
+    details = {"tickets": account.as_json(), **({"near_duplicates": twins.as_json()} if twins else {})}
+    dataset = Dataset(name, batch.batch_id, split, reason, windows, rules, batch.code_version, details)
     checked = split or Split(tickets, tickets)
     rows = pd.concat([checked.train, checked.test], ignore_index=True)[["text", "label"]]
     sides = checks.count_sides(checked)
-    outcomes: Mapping[str, list[Outcome]] = {
+    outcomes: dict[str, list[Outcome]] = {
         check_names.TRAINING_ROWS_ARE_VALID: checks.check_training_rows(rows, has_checked_texts=source in batch.built),
         check_names.NO_TICKET_IN_TWO_SPLITS: checks.check_no_ticket_in_two_splits(checked, len(tickets)),
         check_names.NO_TEXT_IN_TWO_SPLITS: checks.check_no_text_in_two_splits(checked),
         check_names.LABEL_SHARES_ARE_KEPT: checks.check_label_shares(sides),
         check_names.TEST_SHARE_IS_TEN_PERCENT: checks.check_test_share(sides),
+        check_names.EVERY_TICKET_IS_ACCOUNTED_FOR: account.check(len(rows)),
     }
-    is_sklearn = batch.rules.split_method is SplitMethod.SKLEARN
-    return StepResult(dataset, outcomes, metadata, check_names.PROMISED_BY_TEXT_ONLY if is_sklearn else frozenset())
+    is_grouped = rules.near_duplicates is NearDuplicatePolicy.GROUP and rules.split_method is SplitMethod.BY_TEXT
+    if rules.near_duplicates is not NearDuplicatePolicy.OFF:
+        # Without a dataset there are no rows, as in the other checks.
+        counted = twins or Twins.of_no_rows(rules.near_duplicate_similarity)
+        found = counted.check(most_share=rules.max_twin_share, is_grouped=is_grouped)
+        outcomes[check_names.FEW_TEST_ROWS_HAVE_A_TWIN] = found
+    warned = {check_names.FEW_TEST_ROWS_HAVE_A_TWIN}
+    if rules.split_method is SplitMethod.SKLEARN:
+        warned |= check_names.PROMISED_BY_TEXT_ONLY
+    described = {**metadata, **describe_account(account), **(describe_twins(twins) if twins else {})}
+    return StepResult(dataset, outcomes, described, frozenset(warned))
 
 
 @dataclass(frozen=True)
@@ -162,13 +255,17 @@ _SPLIT_CHECKS = (
     check_names.NO_TEXT_IN_TWO_SPLITS,
     check_names.LABEL_SHARES_ARE_KEPT,
     check_names.TEST_SHARE_IS_TEN_PERCENT,
+    check_names.EVERY_TICKET_IS_ACCOUNTED_FOR,
+    check_names.FEW_TEST_ROWS_HAVE_A_TWIN,
 )
 
 _SOURCES = ("tickets", "label_counts")
 
 # In the order in which they are built.
 STEPS: Mapping[str, TicketStep] = {
-    "tickets": TicketStep(build_tickets, (), Tickets, (check_names.TICKETS_ARE_VALID,)),
+    "tickets": TicketStep(
+        build_tickets, (), Tickets, (check_names.TICKETS_ARE_VALID, check_names.EVERY_TICKET_IS_ACCOUNTED_FOR)
+    ),
     "label_counts": TicketStep(
         build_label_counts,
         ("tickets",),
@@ -177,7 +274,10 @@ STEPS: Mapping[str, TicketStep] = {
     ),
     "general_split": TicketStep(build_general_split, _SOURCES, TrainingRows, _SPLIT_CHECKS, is_dataset=True),
     "low_volume_tickets": TicketStep(
-        build_low_volume_tickets, _SOURCES, Tickets, (check_names.LOW_VOLUME_TICKETS_ARE_VALID,)
+        build_low_volume_tickets,
+        _SOURCES,
+        Tickets,
+        (check_names.LOW_VOLUME_TICKETS_ARE_VALID, check_names.EVERY_TICKET_IS_ACCOUNTED_FOR),
     ),
     "low_volume_split": TicketStep(
         build_low_volume_split, ("low_volume_tickets", "label_counts"), TrainingRows, _SPLIT_CHECKS, is_dataset=True

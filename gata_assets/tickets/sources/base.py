@@ -1,16 +1,14 @@
-"""The interface of ticket sources, and the single definition of which tickets are used for training.
+"""The interface of ticket sources, and the conversion of what they read.
 
-A source reads the `ticket` table and returns `Tickets` columns; it validates no row and writes nothing. Windows, labels
-and all other input reach the database as bound parameters only. `SqlTicketSource` has the statements that all databases
-share.
+A source reads the `ticket` table and returns `Tickets` columns, with the counts of the tickets that it leaves out; it
+validates no row and writes nothing. `sql` has the statements.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import dagster as dg
 import pandas as pd
@@ -18,63 +16,71 @@ import pyarrow as pa
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
-from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY, DayCensus
+from gata_assets.tickets.accounting import HourlyCounts
+from gata_assets.tickets.arrivals.census import DayCensus
 
 TICKETS_ARROW_SCHEMA = pa.schema(
     [("id", pa.int64()), ("closed", pa.int64()), ("label", pa.int64()), ("text", pa.large_string())]
 )
-TICKET_COLUMNS_SQL = "id, closed, closed_group_id_mapped AS label, processed_data AS text"
-
-# Two kinds of tickets are excluded from training: those created through the API with a group, since their creator
-# routed them, and those that the router routed by a mapping, since their group is not informative. A null group counts
-# as no group.
-TRAINING_FILTER_SQL = "NOT (via_channel = 'api' AND COALESCE(initial_group_id, 0) <> 0) AND routed_by <> 'gata-mapped'"
 
 # A sensor tick may take a minute in total; a slower census is left to the next tick.
 CENSUS_TIMEOUT_SECONDS = 40
 
-# The columns read from the `ticket` table.
-COLUMNS_READ = "id, processed_data, via_channel, routed_by, initial_group_id, closed, closed_group_id_mapped"
-
-Parameters = Mapping[str, int | str]
-
 
 @dataclass(frozen=True)
 class SourceReport:
-    """A source's description, its number of closed tickets, and the first and last `closed` in epoch seconds."""
+    """A source's description, its number of closed tickets, the first and last `closed` in epoch seconds, and the size
+    of its largest text in bytes.
+    """
 
     description: str
     closed_tickets: int
     first_closed: int | None
     last_closed: int | None
+    largest_text: int
 
 
 @dataclass(frozen=True)
 class LabelVolume:
-    """A label's tickets in a window, and the bytes of their texts. The label may be null."""
+    """A label's tickets in a window, the bytes of their texts and of the largest text. The label may be null."""
 
     label: int | None
     tickets: int
     text_bytes: int
+    largest_text: int = 0
+
+
+@dataclass(frozen=True)
+class WindowRead:
+    """A window as it was in one snapshot: the tickets that train (`Tickets` columns), and the counts of all tickets in
+    the window by hour and reason, whatever their labels.
+    """
+
+    tickets: pd.DataFrame
+    counts: HourlyCounts
 
 
 class TicketSource(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
     """Closed training tickets from a database."""
 
     @abstractmethod
-    def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
-        """Read the training tickets that were closed inside the window, in a consistent snapshot.
+    def read_window(self, window: Window, labels: Sequence[int] | None = None) -> WindowRead:
+        """Read the training tickets that were closed inside the window, in a consistent snapshot, and count all others.
 
         Args:
             window: The range of `closed`.
             labels: Keep these labels only; an empty sequence returns no rows.
 
         Returns:
-            `Tickets` columns ordered by (`closed`, `id`). Labels may be null; the checks report that.
+            The tickets ordered by (`closed`, `id`). Labels may be null; the checks report that.
 
         Raises:
             SourceError: If the database cannot be read.
         """
+
+    def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
+        """The tickets of `read_window`."""
+        return self.read_window(window, labels).tickets
 
     @abstractmethod
     def take_census(self, window: Window) -> tuple[DayCensus, ...]:
@@ -95,69 +101,6 @@ class TicketSource(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
     @abstractmethod
     def probe(self) -> SourceReport:
         """Check that the database is reachable and the table readable; raises SourceError otherwise."""
-
-
-class SqlTicketSource(TicketSource, ABC):
-    """The statements of a ticket source, and their parts that differ from database to database.
-
-    The parts are PostgreSQL's here, direct and through the Data API. `:name` is a parameter, `:labels` is a PostgreSQL
-    array literal.
-    """
-
-    in_window_sql: ClassVar[str] = f"closed >= :start AND closed < :end AND {TRAINING_FILTER_SQL}"
-    has_label_sql: ClassVar[str] = "closed_group_id_mapped = ANY (CAST(:labels AS bigint[]))"
-    text_bytes_sql: ClassVar[str] = "OCTET_LENGTH(processed_data)"
-    # `arrivals.census` is the same in Python.
-    fingerprint_sql: ClassVar[str] = (
-        "CAST(SUM(CAST(CAST('x' || SUBSTR(MD5(CONCAT_WS(' ', id, closed, closed_group_id_mapped, processed_data)), "
-        "1, 15) AS bit(60)) AS bigint)) AS text)"
-    )
-
-    @abstractmethod
-    def fetch(self, sql: str, parameters: Parameters, *, is_polling: bool = False) -> list[dict[str, Any]]:
-        """Run a statement that returns few rows; `is_polling` as in `take_census`."""
-
-    @abstractmethod
-    def describe(self) -> str:
-        """What the database is, after it was read."""
-
-    @classmethod
-    def select(cls, window: Window, labels: Sequence[int] | None) -> tuple[str, dict[str, int | str]]:
-        """The condition for a window's training tickets with these labels, and its parameters."""
-        parameters: dict[str, int | str] = {"start": window.start, "end": window.end}
-        if labels is None:
-            return cls.in_window_sql, parameters
-        listed = ",".join(str(int(label)) for label in labels)
-        return f"{cls.in_window_sql} AND {cls.has_label_sql}", {**parameters, "labels": f"{{{listed}}}"}
-
-    @classmethod
-    def census_sql(cls, where: str, *more_columns: str) -> str:
-        """The statement that counts and fingerprints the selected tickets by day."""
-        columns = (f"closed / {SECONDS_PER_DAY} AS day", "COUNT(*) AS tickets", f"{cls.fingerprint_sql} AS fingerprint")
-        return f"SELECT {', '.join(columns + more_columns)} FROM ticket WHERE {where} GROUP BY 1 ORDER BY 1"
-
-    def take_census(self, window: Window) -> tuple[DayCensus, ...]:
-        """See TicketSource; one statement."""
-        where, parameters = self.select(window, None)
-        return tuple(DayCensus(**row) for row in self.fetch(self.census_sql(where), parameters, is_polling=True))
-
-    def measure(self, window: Window, labels: Sequence[int] | None = None) -> tuple[LabelVolume, ...]:
-        """See TicketSource."""
-        where, parameters = self.select(window, labels)
-        sql = (
-            "SELECT closed_group_id_mapped AS label, COUNT(*) AS tickets, "
-            f"COALESCE(SUM({self.text_bytes_sql}), 0) AS text_bytes FROM ticket WHERE {where} GROUP BY 1 ORDER BY 1"
-        )
-        return tuple(LabelVolume(**row) for row in self.fetch(sql, parameters))
-
-    def probe(self) -> SourceReport:
-        """See TicketSource; one statement, which names every column that is read."""
-        sql = (
-            "SELECT COUNT(*) AS closed_tickets, MIN(closed) AS first_closed, MAX(closed) AS last_closed "
-            f"FROM (SELECT {COLUMNS_READ} FROM ticket) AS ticket WHERE closed > 0"
-        )
-        [row] = self.fetch(sql, {})
-        return SourceReport(self.describe(), **row)
 
 
 def tickets_from_arrow(table: pa.Table) -> pd.DataFrame:

@@ -7,11 +7,10 @@ the rows match the table. Days that changed in between are read again. Measureme
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import boto3
-import pandas as pd
 import pyarrow as pa
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
@@ -19,18 +18,28 @@ from pydantic import PrivateAttr
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
+from gata_assets.tickets.accounting import HourlyCounts
 from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY
 from gata_assets.tickets.sources import base, data_api_client, data_api_pages
 from gata_assets.tickets.sources.data_api_client import DataApiClient, ResponseTooLargeError
 from gata_assets.tickets.sources.data_api_pages import DayCount, PagePlan, end_key
+from gata_assets.tickets.sources.sql import Parameters, Result, SqlTicketSource
+from gata_assets.tickets.sources.table_layout import LAYOUT_SQL, TableLayoutError
 
 _RESPONSE_LIMIT_BYTES = 1_048_576
 # The target size of a page: the limit minus a margin for days whose texts are longer than the previous day's.
 _PAGE_BYTES = int(_RESPONSE_LIMIT_BYTES * 0.92)
 _MAX_ROUNDS = 5
+# An hour has a row of 60 bytes for each reason: at most 650 KB.
+_DAYS_COUNTED_AT_ONCE = 90
+_CHANNEL_TYPE_SQL = (
+    "SELECT quote_ident(n.nspname) || '.' || quote_ident(t.typname) AS name FROM pg_attribute a "
+    "JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace n ON n.oid = t.typnamespace "
+    "WHERE a.attrelid = to_regclass('ticket') AND a.attname = 'via_channel' AND t.typtype = 'e'"
+)
 
 
-class DataApiTickets(base.SqlTicketSource):
+class DataApiTickets(SqlTicketSource):
     """The `ticket` table of an Aurora PostgreSQL cluster, through the RDS Data API.
 
     The database's name comes from the secret. The AWS SDK's own variables (region, endpoints, credentials) apply.
@@ -41,25 +50,44 @@ class DataApiTickets(base.SqlTicketSource):
     region: str
     resume_wait_seconds: float = data_api_client.RESUME_WAIT_SECONDS
     _database: str | None = PrivateAttr(default=None)
+    # The enum of `via_channel`; the documented one until the table turns out to have another, or none.
+    _channel_type: str | None = PrivateAttr(default="channel")
 
-    # There is no index on `closed` alone. Listing all channels lets PostgreSQL use the index on (via_channel, closed),
-    # so that a page reads its own days instead of scanning the table. The list is a subquery, since enum_range() alone
-    # is evaluated for every scanned row (a census took 563 ms instead of 248).
-    in_window_sql: ClassVar[str] = (
-        "via_channel = ANY (CAST((SELECT enum_range(CAST(NULL AS channel))) AS channel[])) "
-        f"AND {base.SqlTicketSource.in_window_sql}"
-    )
+    def window_sql(self) -> str:
+        """See SqlTicketSource.
 
-    def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
-        """See TicketSource; several statements, verified to match the table as a single statement saw it."""
-        if labels is not None and not labels:
-            return base.no_tickets()
-        return _Reading(self._client(), window, labels).run()
+        There is no index on `closed` alone. Listing all channels lets PostgreSQL use the index on (via_channel,
+        closed), so that a page reads its own days instead of scanning the table. The list is a subquery, since
+        enum_range() alone is evaluated for every scanned row (a census took 563 ms instead of 248).
+        """
+        if self._channel_type is None:
+            return super().window_sql()
+        listed = f"CAST((SELECT enum_range(CAST(NULL AS {self._channel_type}))) AS {self._channel_type}[])"
+        return f"(via_channel = ANY ({listed}) OR via_channel IS NULL) AND {super().window_sql()}"
 
-    def fetch(self, sql: str, parameters: base.Parameters, *, is_polling: bool = False) -> list[dict[str, Any]]:
+    def _read(self, window: Window, labels: Sequence[int] | None) -> base.WindowRead:
+        """Read in several statements, verified to match the table as a single statement saw it."""
+        return _Reading(self, self._client(), window, labels).run()
+
+    def fetch(self, sql: str, parameters: Parameters, *, is_polling: bool = False) -> list[dict[str, Any]]:
         """See SqlTicketSource; one call, which the service ends after 45 s."""
         rows, _ = self._client(is_polling=is_polling).execute(sql, parameters)
         return rows
+
+    def read_layout(self) -> dict[str, str]:
+        """See SqlTicketSource."""
+        return {row["name"]: row["type"] for row in self.fetch(LAYOUT_SQL, {})}
+
+    def _explained(self, run: Callable[[], Result]) -> Result:
+        """Run statements again without the documented enum if the table has none of that name."""
+        try:
+            return super()._explained(run)
+        except TableLayoutError:
+            [found] = self.fetch(_CHANNEL_TYPE_SQL, {}) or [{"name": None}]
+            if found["name"] == self._channel_type:
+                raise
+            self._channel_type = found["name"]
+        return super()._explained(run)
 
     def describe(self) -> str:
         """See SqlTicketSource."""
@@ -92,17 +120,23 @@ class DataApiTickets(base.SqlTicketSource):
 
 
 class _Reading:
-    """One read of a window: its census, its pages, its verification."""
+    """One read of a window: its census, its pages, its verification, and the counts of all tickets."""
 
-    def __init__(self, client: DataApiClient, window: Window, labels: Sequence[int] | None) -> None:
+    def __init__(
+        self, source: DataApiTickets, client: DataApiClient, window: Window, labels: Sequence[int] | None
+    ) -> None:
+        self._source = source
         self._client = client
         self._window = window
-        self._where, self._parameters = DataApiTickets.select(window, labels)
+        self._labels = labels
+        self._where, self._parameters = source.select(window, labels)
         # Actual bytes of JSON per estimated byte, adjusted with every response.
         self._scale = 1.0
 
-    def run(self) -> pd.DataFrame:
+    def run(self) -> base.WindowRead:
         """Read until a census verifies the rows; raises SourceError if the table changes during every round."""
+        if self._labels is not None and not self._labels:
+            return base.WindowRead(base.no_tickets(), self._count())
         census = self._take_census()
         rows: dict[int, pa.Table] = {}
         spans = [(min(census), max(census))] if census else []
@@ -113,18 +147,30 @@ class _Reading:
             rows = {day: table for day, table in rows.items() if day in census}
             stale = {day for day, count in census.items() if not data_api_pages.is_verified(count, rows.get(day))}
             if not stale:
+                counts = self._count()
+                # With labels, the census is of these alone, and cannot verify the counts of all.
+                stale = set() if self._labels is not None else data_api_pages.differing_days(counts, census)
+            if not stale:
                 tables = [rows[day] for day in sorted(rows)] or [base.TICKETS_ARROW_SCHEMA.empty_table()]
-                return base.tickets_from_arrow(pa.concat_tables(tables))
-            spans = data_api_pages.runs_of_days(sorted(stale))
+                return base.WindowRead(base.tickets_from_arrow(pa.concat_tables(tables)), counts)
+            spans = data_api_pages.runs_of_days(sorted(stale & census.keys()))
         raise SourceError(
             f"Tickets closed in {self._window} changed during each of {_MAX_ROUNDS} reads ({len(stale)} days in the "
             "last one). Wait until the writer of the ticket table is done and run the batch again."
         )
 
     def _take_census(self) -> dict[int, DayCount]:
-        sql = DataApiTickets.census_sql(self._where, f"SUM({DataApiTickets.text_bytes_sql}) AS text_bytes")
+        sql = self._source.census_sql(self._where, f"SUM({self._source.text_bytes_sql}) AS text_bytes")
         found, _ = self._client.execute(sql, self._parameters)
         return {row["day"]: DayCount(**row) for row in found}
+
+    def _count(self) -> HourlyCounts:
+        """Count all tickets of the window by hour and reason, in parts whose rows fit a response."""
+        rows: list[dict[str, Any]] = []
+        for part in data_api_pages.parts_of(self._window, _DAYS_COUNTED_AT_ONCE):
+            found, _ = self._client.execute(*self._source.counts_sql(part))
+            rows += found
+        return HourlyCounts.of(rows)
 
     def _read_days(self, first: int, last: int, census: Mapping[int, DayCount]) -> dict[int, pa.Table]:
         """Read all rows of the days `first` to `last`; returns them by day."""
@@ -153,8 +199,8 @@ class _Reading:
         """
         # `closed >= :start` repeats the comparison of pairs in a form that every query plan can use.
         sql = (
-            f"SELECT {base.TICKET_COLUMNS_SQL} FROM ticket WHERE {self._where} "
-            "AND (closed, id) > (:after_closed, :after_id) ORDER BY closed, id LIMIT :most"
+            f"{self._source.tickets_sql(self._where)} AND (closed, id) > (:after_closed, :after_id) "
+            "ORDER BY closed, id LIMIT :most"
         )
         parameters = {
             **self._parameters,
@@ -167,12 +213,26 @@ class _Reading:
                 rows, size = self._client.execute(sql, {**parameters, "most": limit})
             except ResponseTooLargeError:
                 if limit == 1:
-                    raise SourceError(
-                        f"Table ticket: a row closed on {data_api_pages.date_of(after[0])} or later is over 1 MiB, the "
-                        "RDS Data API's limit for a response. Shorten its processed_data."
-                    ) from None
+                    raise self._too_large(after, horizon) from None
                 self._scale *= 2
                 continue
             if rows:
                 self._scale = max(size / (len(rows) * row_bytes), self._scale / 2)
             return rows, limit
+
+    def _too_large(self, after: tuple[int, int], horizon: int) -> SourceError:
+        """The error about a row that no response can contain: the day of the largest text, and what to do."""
+        sql = (
+            f"SELECT closed, {self._source.text_bytes_sql} AS text_bytes FROM ticket WHERE {self._where} "
+            "AND (closed, id) > (:after_closed, :after_id) ORDER BY 2 DESC, 1 LIMIT 1"
+        )
+        keys = {"start": max(self._window.start, after[0]), "end": horizon}
+        found, _ = self._client.execute(
+            sql, {**self._parameters, **keys, "after_closed": after[0], "after_id": after[1]}
+        )
+        day = data_api_pages.date_of(found[0]["closed"]) if found else "an unknown day"
+        size = f"{found[0]['text_bytes']:,}" if found else "too many"
+        return SourceError(
+            f"Table ticket: a text of {size} bytes, of a ticket closed on {day}, is over the RDS Data API's limit for "
+            "a row (64 KB). Shorten its processed_data; or leave such tickets out, counted: MAX_TICKET_BYTES=60000."
+        )

@@ -6,6 +6,7 @@ One statement at a time, with bound parameters; the ticket queries belong to `da
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import sleep
@@ -15,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from gata_assets.errors import DatabaseResumingError, DatabaseStillResumingError, SourceError
+from gata_assets.tickets.sources.table_layout import TableLayoutError
 
 if TYPE_CHECKING:
     from types_boto3_rds_data import RDSDataServiceClient
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 RESUMING = "DatabaseResumingException"
 THROTTLED = frozenset({"ThrottlingException", "TooManyRequestsException", "ServiceUnavailableError"})
 TIMED_OUT = "StatementTimeoutException"
+_SIZE_LIMITS = ("response size", "row size")
+# An undefined table, column, type or operator, and a type that does not fit.
+_LAYOUT_STATES = re.compile(r"SQLState: (42P01|42703|42704|42883|42804|42846)")
 MAX_ATTEMPTS = 6
 RESUME_WAIT_SECONDS = 120.0
 
@@ -137,10 +142,11 @@ class DataApiClient:
                 "Run the batch again; if it persists, check the cluster's state and its minimum capacity."
             )
         message = error.response.get("Error", {}).get("Message", "") if isinstance(error, ClientError) else str(error)
-        if "response size" in message.lower():
-            return ResponseTooLargeError("A response of the RDS Data API is over 1 MiB.")
+        if any(limit in message.lower() for limit in _SIZE_LIMITS):
+            return ResponseTooLargeError("A response of the RDS Data API is over 1 MiB, or one of its rows over 64 KB.")
         attempts = f" (after {self._attempts()})" if _is_transient(error) else ""
-        return SourceError(f"The RDS Data API refused a statement: {code}{attempts}: {_without_values(code, message)}")
+        kind = TableLayoutError if _LAYOUT_STATES.search(message) else SourceError
+        return kind(f"The RDS Data API refused a statement: {code}{attempts}: {_without_values(code, message)}")
 
 
 def read_database_name(client: SecretsManagerClient, secret_arn: str) -> str:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 
 import pyarrow as pa
 
-from gata_assets.batches import group_runs
+from gata_assets.batches import Window, group_runs
+from gata_assets.tickets.accounting import SECONDS_PER_HOUR, HourlyCounts
 from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY, DayCensus, ticket_hash
 
 MAX_ID = 2**63 - 1
@@ -96,3 +97,21 @@ def by_day(pages: Sequence[pa.Table]) -> dict[int, pa.Table]:
 def is_verified(count: DayCount, rows: pa.Table | None) -> bool:
     """Whether a day's rows match its census exactly."""
     return rows is not None and len(rows) == count.tickets and fingerprint(rows) == count.fingerprint
+
+
+def parts_of(window: Window, days: int) -> Iterator[Window]:
+    """A window in parts of at most that many days."""
+    start_at = window.start_at
+    while start_at < window.end_at:
+        end_at = min(start_at + timedelta(days=days), window.end_at)
+        yield Window(start_at, end_at)
+        start_at = end_at
+
+
+def differing_days(counts: HourlyCounts, census: Mapping[int, DayCensus]) -> set[int]:
+    """The days whose number of training tickets differs between the counts and the census."""
+    trains = counts.reasons == ""
+    found = Counter[int]()
+    for hour, tickets in zip(counts.hours[trains].tolist(), counts.tickets[trains].tolist(), strict=True):
+        found[hour * SECONDS_PER_HOUR // SECONDS_PER_DAY] += tickets
+    return {day for day in found.keys() | census.keys() if found[day] != (census[day].tickets if day in census else 0)}

@@ -7,67 +7,116 @@ tickets of 600 characters (docs/benchmarks.md).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from threading import Event, Thread
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 from adbc_driver_manager import Error as AdbcError
 from adbc_driver_postgresql import dbapi
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
+from gata_assets.tickets.accounting import HourlyCounts
 from gata_assets.tickets.sources import base
+from gata_assets.tickets.sources.sql import Parameters, SqlTicketSource
+from gata_assets.tickets.sources.table_layout import LAYOUT_SQL, TableLayoutError
 
 
-class PostgresTickets(base.SqlTicketSource):
-    """The `ticket` table of a PostgreSQL database, given by its libpq URL (`postgresql://…`)."""
+class PostgresTickets(SqlTicketSource):
+    """The `ticket` table of a PostgreSQL database, given by its libpq URL (`postgresql://…`).
+
+    Connecting takes `connect_seconds` at most (for each host of the URL), a statement `statement_seconds`.
+    """
 
     url: str
+    connect_seconds: int = 10
+    statement_seconds: int = 600
 
-    def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
-        """See TicketSource; one statement, hence one snapshot."""
+    def _read(self, window: Window, labels: Sequence[int] | None) -> base.WindowRead:
+        """Read tickets and counts in one transaction, hence one snapshot."""
         where, parameters = self.select(window, labels)
-        sql = f"SELECT {base.TICKET_COLUMNS_SQL} FROM ticket WHERE {where} ORDER BY closed, id"
-        return base.tickets_from_arrow(self._query(sql, parameters))
+        statements = [self.counts_sql(window), (f"{self.tickets_sql(where)} ORDER BY closed, id", parameters)]
+        counts, tickets = self._query(statements, self.statement_seconds)
+        return base.WindowRead(base.tickets_from_arrow(tickets), HourlyCounts.of(counts.to_pylist()))
 
-    def fetch(self, sql: str, parameters: base.Parameters, *, is_polling: bool = False) -> list[dict[str, Any]]:
+    def fetch(self, sql: str, parameters: Parameters, *, is_polling: bool = False) -> list[dict[str, Any]]:
         """See SqlTicketSource."""
-        rows: list[dict[str, Any]] = self._query(sql, parameters, is_polling=is_polling).to_pylist()
+        seconds = min(self.statement_seconds, base.CENSUS_TIMEOUT_SECONDS) if is_polling else self.statement_seconds
+        rows: list[dict[str, Any]] = self._query([(sql, parameters)], seconds)[0].to_pylist()
         return rows
 
     def describe(self) -> str:
         """See SqlTicketSource."""
         return "PostgreSQL"
 
-    def _query(self, sql: str, parameters: base.Parameters, *, is_polling: bool = False) -> pa.Table:
-        # ADBC knows parameters by their numbers alone.
-        for number, name in enumerate(parameters, start=1):
-            sql = sql.replace(f":{name}", f"${number}")
-        url = _with_connect_timeout(self.url) if is_polling else self.url
-        try:
-            with closing(dbapi.connect(url)) as connection, closing(connection.cursor()) as cursor:
-                if is_polling:
-                    cursor.execute(f"SET statement_timeout = {base.CENSUS_TIMEOUT_SECONDS * 1_000}")
-                cursor.execute(sql, tuple(parameters.values()) or None)
-                return cursor.fetch_arrow_table()
-        except AdbcError as error:
-            raise SourceError(f"PostgreSQL cannot be read: {_reason(error)}. {_ADVICE}") from None
+    def read_layout(self) -> dict[str, str]:
+        """See SqlTicketSource."""
+        return {row["name"]: row["type"] for row in self.fetch(LAYOUT_SQL, {})}
+
+    def _query(self, statements: Sequence[tuple[str, Parameters]], seconds: int) -> list[pa.Table]:
+        """Run statements in one transaction, in a thread of its own: a server that stops answering in the middle of a
+        statement leaves libpq waiting, and the thread is left to the end of the process.
+        """
+        tables: list[pa.Table] = []
+        errors: list[Exception] = []
+        is_done = Event()
+
+        def run() -> None:
+            try:
+                with self._cursor(seconds) as cursor:
+                    for sql, parameters in statements:
+                        cursor.execute(_numbered(sql, parameters), tuple(parameters.values()) or None)
+                        tables.append(cursor.fetch_arrow_table())
+            except Exception as error:  # noqa: BLE001 (raised again by the caller's thread)
+                errors.append(error)
+            finally:
+                is_done.set()
+
+        Thread(target=run, name="postgresql", daemon=True).start()
+        # The server ends a statement by itself; a connection attempt tries each host in turn.
+        hosts = self.url.partition("@")[2].partition("/")[0].count(",") + 1
+        limit = hosts * self.connect_seconds + len(statements) * seconds + _GRACE_SECONDS
+        if not is_done.wait(limit):
+            raise SourceError(f"PostgreSQL accepted the connection and did not answer within {limit} s. {_ADVICE}.")
+        for error in errors:
+            if isinstance(error, AdbcError):
+                kind = TableLayoutError if (error.sqlstate or "").startswith(_OF_THE_LAYOUT) else SourceError
+                raise kind(f"PostgreSQL cannot be read: {_reason(error)}. {_ADVICE}.") from None
+            raise error
+        return tables
+
+    @contextmanager
+    def _cursor(self, seconds: int) -> Iterator[dbapi.Cursor]:
+        url = _with_connect_timeout(self.url, self.connect_seconds)
+        with closing(dbapi.connect(url)) as connection, closing(connection.cursor()) as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            cursor.execute(f"SET statement_timeout = {seconds * 1_000}")
+            yield cursor
 
 
-def _with_connect_timeout(url: str) -> str:
+def _numbered(sql: str, parameters: Parameters) -> str:
+    """The statement with numbers for the names of its parameters: ADBC knows no names."""
+    for number, name in enumerate(parameters, start=1):
+        sql = sql.replace(f":{name}", f"${number}")
+    return sql
+
+
+def _with_connect_timeout(url: str, seconds: int) -> str:
     """Add a connect timeout to the URL, unless it has one."""
     if "connect_timeout=" in url:
         return url
-    return f"{url}{'&' if '?' in url else '?'}connect_timeout={_CONNECT_TIMEOUT_SECONDS}"
+    return f"{url}{'&' if '?' in url else '?'}connect_timeout={seconds}"
 
 
-_CONNECT_TIMEOUT_SECONDS = 10
+_GRACE_SECONDS = 5
 _ADVICE = "Check TICKETS_URL, its user's rights (SELECT on ticket), and the documented table"
 
 # SQLSTATE classes whose messages name database objects (tables, columns, roles), never values.
 _CLASSES_WITHOUT_VALUES = ("08", "28", "3D", "42", "53", "57")
+# An undefined table, column, type or operator, and a type that does not fit.
+_OF_THE_LAYOUT = ("42P01", "42703", "42704", "42883", "42804", "42846")
 
 # libpq's message after a connection attempt. Its message about a malformed URL may contain part of a password.
 _NO_CONNECTION = re.compile(r"connection to server .*? failed: (.*)", re.DOTALL)

@@ -16,14 +16,18 @@ from numpy.typing import NDArray
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
-from gata_assets.tickets.sources.base import no_tickets
+from gata_assets.tickets.accounting import HourlyCounts
+from gata_assets.tickets.sources.base import SourceReport, WindowRead, no_tickets
 from gata_assets.tickets.windows import BatchWindows, merge_windows
 
 
 class TicketReader(Protocol):
     """Reads a window's tickets: a source, or a shared read."""
 
-    def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
+    def read_window(self, window: Window, labels: Sequence[int] | None = None) -> WindowRead:
+        """See TicketSource."""
+
+    def probe(self) -> SourceReport:
         """See TicketSource."""
 
 
@@ -39,16 +43,20 @@ class SharedTickets:
         self._spans = merge_windows(batches)
         self._loaded: _LoadedSpan | None = None
 
-    def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
+    def read_window(self, window: Window, labels: Sequence[int] | None = None) -> WindowRead:
         """See TicketSource. Raises KeyError if no batch has the window."""
         return self._load(window, is_older=labels is not None).read(window, labels)
 
-    def locate(self, window: Window) -> tuple[pd.DataFrame, slice]:
-        """The loaded table that contains a training window, and the window's rows in it, so that results computed on
-        the whole table can be reused for every window.
+    def probe(self) -> SourceReport:
+        """See TicketSource."""
+        return self._reader.probe()
+
+    def locate(self, window: Window) -> tuple[pd.DataFrame, slice, HourlyCounts]:
+        """The loaded table that contains a training window, the window's rows in it, so that results computed on the
+        whole table can be reused for every window, and the counts of all tickets in the window.
         """
         loaded = self._load(window, is_older=False)
-        return loaded.training, loaded.cut(window)
+        return loaded.training.tickets, loaded.cut(window), loaded.training.counts.cut(window)
 
     def is_loaded(self, window: Window) -> bool:
         """Whether a training window is in the loaded table, so that nothing needs to be read for it."""
@@ -76,14 +84,15 @@ class _LoadedSpan:
 
     reader: TicketReader
     span: BatchWindows
-    training: pd.DataFrame = field(init=False)
+    training: WindowRead = field(init=False)
     _closed: NDArray[np.int64] = field(init=False)
     _older: pd.DataFrame = field(init=False)
+    _older_counts: HourlyCounts | None = None
     _labels: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.training = self.reader.read_tickets(self.span.training)
-        self._closed = self.training["closed"].to_numpy(dtype=np.int64)
+        self.training = self.reader.read_window(self.span.training)
+        self._closed = self.training.tickets["closed"].to_numpy(dtype=np.int64)
         self._older = no_tickets()
 
     def cut(self, window: Window) -> slice:
@@ -104,21 +113,30 @@ class _LoadedSpan:
                 "Check its clock; run a single batch to see which rule is broken."
             )
 
-    def read(self, window: Window, labels: Sequence[int] | None) -> pd.DataFrame:
+    def read(self, window: Window, labels: Sequence[int] | None) -> WindowRead:
         if labels is None:
-            return self.training.iloc[self.cut(window)].reset_index(drop=True)
-        self._read_older(labels)
+            return WindowRead(self._rows_of(window), self.training.counts.cut(window))
+        counts = self._read_older(labels)
         tickets = self._older
         if window != self.span.older:
             older = self._older[self._older["closed"].between(window.start, window.end, inclusive="left")]
-            tickets = pd.concat([older, self.training.iloc[self.cut(window)]], ignore_index=True)
-        return tickets[tickets["label"].isin(labels)].reset_index(drop=True)
+            tickets = pd.concat([older, self._rows_of(window)], ignore_index=True)
+            counts = counts.joined(self.training.counts).cut(window)
+        return WindowRead(tickets[tickets["label"].isin(labels)].reset_index(drop=True), counts)
 
-    def _read_older(self, labels: Sequence[int]) -> None:
+    def _rows_of(self, window: Window) -> pd.DataFrame:
+        return self.training.tickets.iloc[self.cut(window)].reset_index(drop=True)
+
+    def _read_older(self, labels: Sequence[int]) -> HourlyCounts:
+        """Read the labels that were not read so far; returns the counts of the latest read."""
         new = tuple(label for label in labels if label not in self._labels)
         window = self.span.older
-        if not new or window.start >= window.end:
-            return
-        read = self.reader.read_tickets(window, new)
-        self._older = pd.concat([self._older, read], ignore_index=True).sort_values(["closed", "id"], ignore_index=True)
-        self._labels.update(new)
+        if window.start >= window.end:
+            return HourlyCounts.of(())
+        if new or self._older_counts is None:
+            read = self.reader.read_window(window, new)
+            joined = pd.concat([self._older, read.tickets], ignore_index=True)
+            self._older = joined.sort_values(["closed", "id"], ignore_index=True)
+            self._labels.update(new)
+            self._older_counts = read.counts
+        return self._older_counts

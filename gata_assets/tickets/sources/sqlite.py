@@ -8,49 +8,61 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pandas as pd
 import pyarrow as pa
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
+from gata_assets.tickets.accounting import HourlyCounts
 from gata_assets.tickets.arrivals.census import ticket_hash
 from gata_assets.tickets.sources import base
+from gata_assets.tickets.sources.sql import Parameters, SqlTicketSource
+from gata_assets.tickets.sources.table_layout import TableLayoutError
 
 # Rows fetched as Python objects at a time, before conversion to Arrow.
 _ROWS_AT_ONCE = 20_000
 
 
-class SqliteTickets(base.SqlTicketSource):
-    """The `ticket` table of a SQLite file, opened read-only."""
+class SqliteTickets(SqlTicketSource):
+    """The `ticket` table of a SQLite file, opened read-only.
+
+    A column may contain values of any type, and files imported from CSV have empty texts where numbers are missing.
+    """
 
     path: str
 
+    label_sql: ClassVar[str] = "CASE WHEN TRIM(closed_group_id_mapped) <> '' THEN closed_group_id_mapped END"
     has_label_sql: ClassVar[str] = (
         "closed_group_id_mapped IN (SELECT value FROM json_each('[' || TRIM(:labels, '{}') || ']'))"
     )
+    has_group_sql: ClassVar[str] = "COALESCE(TRIM(initial_group_id), '') NOT IN ('', '0', '0.0')"
     # Texts as bytes, so that invalid UTF-8 does not fail.
     text_bytes_sql: ClassVar[str] = "LENGTH(CAST(processed_data AS BLOB))"
     fingerprint_sql: ClassVar[str] = (
         "ticket_fingerprint(id, closed, closed_group_id_mapped, CAST(processed_data AS BLOB))"
     )
 
-    def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
-        """See TicketSource; one statement, hence one snapshot."""
+    def _read(self, window: Window, labels: Sequence[int] | None) -> base.WindowRead:
+        """Read tickets and counts in one transaction, hence one snapshot."""
         where, parameters = self.select(window, labels)
-        sql = f"SELECT {base.TICKET_COLUMNS_SQL} FROM ticket WHERE {where} ORDER BY closed, id"
         batches = []
         with self._connect() as connection:
-            cursor = connection.execute(sql, parameters)
+            connection.execute("BEGIN")
+            counts = _rows_of(connection, *self.counts_sql(window))
+            cursor = connection.execute(f"{self.tickets_sql(where)} ORDER BY closed, id", parameters)
             while rows := cursor.fetchmany(_ROWS_AT_ONCE):
                 batches.append(base.arrow_from_columns(list(zip(*rows, strict=True))))
-        return base.tickets_from_arrow(pa.Table.from_batches(batches, schema=base.TICKETS_ARROW_SCHEMA))
+        table = pa.Table.from_batches(batches, schema=base.TICKETS_ARROW_SCHEMA)
+        return base.WindowRead(base.tickets_from_arrow(table), HourlyCounts.of(counts))
 
-    def fetch(self, sql: str, parameters: base.Parameters, *, is_polling: bool = False) -> list[dict[str, Any]]:  # noqa: ARG002 (a file needs no timeout)
+    def fetch(self, sql: str, parameters: Parameters, *, is_polling: bool = False) -> list[dict[str, Any]]:  # noqa: ARG002 (a file needs no timeout)
         """See SqlTicketSource."""
         with self._connect() as connection:
-            connection.row_factory = sqlite3.Row
             connection.create_aggregate("ticket_fingerprint", 4, _Fingerprint)  # type: ignore[arg-type]
-            return [dict(row) for row in connection.execute(sql, parameters)]
+            return _rows_of(connection, sql, parameters)
+
+    def read_layout(self) -> dict[str, str]:
+        """See SqlTicketSource; without types, since a column of SQLite may contain values of any."""
+        return {row["name"]: "" for row in self.fetch("SELECT name FROM pragma_table_info('ticket')", {})}
 
     def describe(self) -> str:
         """See SqlTicketSource."""
@@ -68,7 +80,14 @@ class SqliteTickets(base.SqlTicketSource):
             with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
                 yield connection
         except sqlite3.Error as error:
-            raise SourceError(f"The ticket store {self.path} cannot be read: {_reason(error)}") from None
+            kind = TableLayoutError if str(error).startswith(_OF_THE_LAYOUT) else SourceError
+            raise kind(f"The ticket store {self.path} cannot be read: {_reason(error)}") from None
+
+
+def _rows_of(connection: sqlite3.Connection, sql: str, parameters: Parameters) -> list[dict[str, Any]]:
+    cursor = connection.execute(sql, parameters)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 class _Fingerprint:
@@ -85,6 +104,7 @@ class _Fingerprint:
 
 
 # SQLite messages that name only tables, columns and files, with advice; other messages may contain row values.
+_OF_THE_LAYOUT = ("no such table", "no such column")
 _REASONS = {
     "no such table": "It needs the documented table `ticket`.",
     "no such column": "Compare its table `ticket` with the documented one.",

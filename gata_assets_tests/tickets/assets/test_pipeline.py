@@ -37,7 +37,7 @@ from gata_assets.tickets.checks import check_no_ticket_in_two_splits
 from gata_assets.tickets.provenance import PROVENANCE
 from gata_assets.tickets.sources.base import TicketSource, tickets_from_arrow
 from gata_assets.tickets.sources.sqlite import SqliteTickets
-from gata_assets.tickets.splits import Split, split_by_text
+from gata_assets.tickets.splitting.splits import Split, split_by_text
 from gata_assets_tests.conftest import SourceOf, sqlite_of
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.fakes import RecordingTickets, StoreThatBreaks, StoreWithoutDelete, StoreWithPages
@@ -286,8 +286,11 @@ def test_invalid_tickets_fail_the_run_by_rule_and_count_and_write_nothing(
     assert "tickets breaks 1 rule, and nothing was written." in reasons(result)
     assert expected in reasons(result)
     assert not Path(store.directory).exists()
-    [evaluation] = result.get_asset_check_evaluations()
-    assert (evaluation.check_name, evaluation.passed, evaluation.partition) == ("tickets_are_valid", False, BATCH_ID)
+    found = {one.check_name: (one.passed, one.partition) for one in result.get_asset_check_evaluations()}
+    assert found == {
+        "tickets_are_valid": (False, BATCH_ID),
+        "every_ticket_is_accounted_for": (True, BATCH_ID),
+    }
 
 
 def test_invalid_older_tickets_stop_the_low_volume_dataset_alone(
@@ -303,9 +306,29 @@ def test_invalid_older_tickets_stop_the_low_volume_dataset_alone(
 def test_a_window_without_tickets_is_an_error_that_names_it(
     tmp_path: Path, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
-    result = prepare(instance, sqlite_of(tmp_path, [{"closed": 100}]), store)
+    source = sqlite_of(tmp_path, [{"closed": TRAINING_WINDOW.start - 86_400}])
+    result = prepare(instance, source, store)
     assert not result.success
-    assert "no ticket that trains was closed in [2025-10-04 03:00, 2026-01-02 00:00) UTC" in reasons(result)
+    assert "no ticket was closed in [2025-10-04 03:00, 2026-01-02 00:00) UTC" in reasons(result)
+    assert "has 1 closed tickets, closed from 2025-10-03 to 2025-10-03." in reasons(result)
+
+
+def test_a_window_whose_tickets_are_all_excluded_is_an_error_that_counts_them(
+    tmp_path: Path, store: LocalStoreResource, instance: dg.DagsterInstance
+) -> None:
+    mapped = {"closed": TRAINING_WINDOW.start, "routed_by": "gata-mapped"}
+    result = prepare(instance, sqlite_of(tmp_path, [mapped, mapped]), store)
+    assert not result.success
+    assert "none of the 2 tickets closed in [2025-10-04 03:00, 2026-01-02 00:00) UTC" in reasons(result)
+    assert "Excluded: 2 routed_by_mapping." in reasons(result)
+
+
+def test_times_in_milliseconds_are_named_and_not_taken_for_an_empty_window(
+    tmp_path: Path, store: LocalStoreResource, instance: dg.DagsterInstance
+) -> None:
+    result = prepare(instance, sqlite_of(tmp_path, [{"closed": TRAINING_WINDOW.start * 1_000}]), store)
+    assert not result.success
+    assert "closed looks like milliseconds. Whole seconds since 1970 (UTC) are needed" in reasons(result)
 
 
 @pytest.mark.parametrize(
@@ -377,11 +400,11 @@ def test_every_check_is_recorded_for_its_batch(
     assert all(evaluation.passed and evaluation.partition == BATCH_ID for evaluation in evaluations)
     recorded = Counter(evaluation.asset_key.path[-1] for evaluation in evaluations)
     assert recorded == {
-        "tickets": 1,
+        "tickets": 2,
         "label_counts": 2,
-        "general_split": 5,
-        "low_volume_tickets": 1,
-        "low_volume_split": 5,
+        "general_split": 7,
+        "low_volume_tickets": 2,
+        "low_volume_split": 7,
     }
 
 

@@ -19,8 +19,9 @@ from gata_assets.errors import SourceError
 from gata_assets.orchestration.failures import BatchFailure, read_failures
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tickets.arrivals.census import DayCensus
-from gata_assets.tickets.sources.base import LabelVolume, SourceReport, TicketSource
+from gata_assets.tickets.sources.base import LabelVolume, SourceReport, TicketSource, WindowRead
 from gata_assets.tickets.sources.sqlite import SqliteTickets
+from gata_assets_tests.support.fakes import window_read
 from gata_assets_tests.support.scenario import BATCH_ID, world
 from gata_assets_tests.tickets.assets.test_ranges import content_of, run_range, sqlite_of
 
@@ -40,14 +41,11 @@ class TicketsOfAFile(TicketSource):
 
     path: str
 
-    def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
+    def read_window(self, window: Window, labels: Sequence[int] | None = None) -> WindowRead:
         """See TicketSource."""
         tickets = pd.read_parquet(self.path, dtype_backend="numpy_nullable")
         tickets = tickets.astype({"text": "string[pyarrow]"})
-        tickets = tickets[tickets["closed"].between(window.start, window.end, inclusive="left")]
-        if labels is not None:
-            tickets = tickets[tickets["label"].isin(labels)]
-        return tickets.sort_values(["closed", "id"], ignore_index=True)
+        return window_read(tickets, window, labels)
 
     def take_census(self, window: Window) -> tuple[DayCensus, ...]:
         """Nobody asks."""
@@ -68,13 +66,13 @@ class TicketsUntilARead(SqliteTickets):
     counter: str
     breaks_at: int
 
-    def read_tickets(self, window: Window, labels: Sequence[int] | None = None) -> pd.DataFrame:
+    def read_window(self, window: Window, labels: Sequence[int] | None = None) -> WindowRead:
         """Read, until it is this call's turn to fail."""
         with Path(self.counter).open("a") as file:
             file.write("x")
         if Path(self.counter).stat().st_size >= self.breaks_at:
             raise SourceError("the database broke")
-        return super().read_tickets(window, labels)
+        return super().read_window(window, labels)
 
 
 def random_world(random: Random) -> pd.DataFrame:

@@ -183,7 +183,8 @@ def test_a_batch_with_invalid_data_fails_alone_and_the_run_names_it(
     for name in ASSETS:
         assert instance.get_materialized_partitions(dg.AssetKey(name)) == set(others)
     clean = LocalStoreResource(directory=str(tmp_path / "clean"))
-    good = sqlite_of(tmp_path, world())
+    # Batches after these count the ticket among those of other labels.
+    good = sqlite_of(tmp_path, [*world(), {**bad, "text": "a valid text"}])
     with dg.DagsterInstance.ephemeral() as another:
         assert run_range(another, good, clean, others[0]).success
     assert content_of(store.directory) == content_of(clean.directory)
@@ -194,7 +195,7 @@ def test_rows_of_another_time_are_neither_trained_on_nor_dropped(tmp_path: Path,
     source = TicketsOfAnotherTime(path=sqlite_of(tmp_path, [*world(), late]).path)
     store = LocalStoreResource(directory=str(tmp_path / "target"))
     for last, checks, reason in (
-        (BATCH_ID, ("tickets_are_valid",), "closed closed_inside_the_window: 1 of"),
+        (BATCH_ID, ("tickets_are_valid", "every_ticket_is_accounted_for"), "closed closed_inside_the_window: 1 of"),
         (LAST, (), "The source returned 1 of"),
     ):
         result = run_range(instance, source, store, last=last)
@@ -246,11 +247,11 @@ def test_each_batch_of_a_range_has_its_own_checks_and_none_stays_planned(
     store = LocalStoreResource(directory=str(tmp_path / "target"))
     result = run_range(instance, sqlite_of(tmp_path, world()), store)
     counted = Counter((one.asset_key.path[-1], one.partition) for one in result.get_asset_check_evaluations())
-    expected = dict(zip(ASSETS, (1, 2, 5, 1, 5), strict=True))
+    expected = dict(zip(ASSETS, (2, 2, 7, 2, 7), strict=True))
     assert counted == {(name, batch_id): checks for name, checks in expected.items() for batch_id in BATCHES}
     job = build_definitions(parse_settings(SETTINGS)).resolve_job_def(PREPARE_TICKETS)
     graph = job.asset_layer.asset_graph
-    assert len(graph.asset_check_keys) == 14
+    assert len(graph.asset_check_keys) == 20
     for key in graph.asset_check_keys:
         records = instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
         assert {(record.partition, record.status.value) for record in records} == {(b, "SUCCEEDED") for b in BATCHES}

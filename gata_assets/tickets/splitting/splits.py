@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gata_assets.errors import SplitError
 from gata_assets.tickets.rules import SplitMethod
-from gata_assets.tickets.text_groups import TextGroups, format_labels
+from gata_assets.tickets.splitting.text_groups import TextGroups, format_labels
 
 SKLEARN_SEED = 42
 
@@ -24,24 +24,39 @@ SKLEARN_SEED = 42
 class Split:
     """Two tables with the same columns: every ticket is in exactly one.
 
-    `text_codes`, if known, has an integer per row, equal for equal texts: first the rows of `train`, then of `test`.
+    The arrays have an element per row, first for `train`, then for `test`: `group_codes` are equal for rows that stay
+    together, `text_ranks` for equal texts. `divided_texts` is the number of near-duplicate texts that could not stay
+    together.
     """
 
     train: pd.DataFrame
     test: pd.DataFrame
-    text_codes: NDArray[np.int64] | None = None
+    group_codes: NDArray[np.int64] | None = None
+    text_ranks: NDArray[np.int64] | None = None
+    divided_texts: int = 0
 
 
 def split_tickets(
-    tickets: pd.DataFrame, *, method: SplitMethod, seed: int, text_ranks: NDArray[np.int64] | None = None
+    tickets: pd.DataFrame,
+    *,
+    method: SplitMethod,
+    seed: int,
+    text_ranks: NDArray[np.int64] | None = None,
+    clusters: NDArray[np.int64] | None = None,
 ) -> Split:
     """Split tickets (`id`, `closed`, `label`, `text`) 90/10 by the chosen method; see the two functions below."""
     if method is SplitMethod.SKLEARN:
-        return split_with_sklearn(tickets)
-    return split_by_text(tickets, seed=seed, text_ranks=text_ranks)
+        return split_with_sklearn(tickets, text_ranks=text_ranks)
+    return split_by_text(tickets, seed=seed, text_ranks=text_ranks, clusters=clusters)
 
 
-def split_by_text(tickets: pd.DataFrame, *, seed: int, text_ranks: NDArray[np.int64] | None = None) -> Split:
+def split_by_text(
+    tickets: pd.DataFrame,
+    *,
+    seed: int,
+    text_ranks: NDArray[np.int64] | None = None,
+    clusters: NDArray[np.int64] | None = None,
+) -> Split:
     """Split tickets so that every label's test rows match its quota and equal texts stay together.
 
     Texts are ordered by a keyed hash (BLAKE2b of the text, the key is the seed). A label's head is the shortest prefix
@@ -50,10 +65,14 @@ def split_by_text(tickets: pd.DataFrame, *, seed: int, text_ranks: NDArray[np.in
     Therefore the order of rows has no effect, and removing a ticket moves at most the text at the end of its label's
     head (docs/adr/0001-split.md lists the exceptions).
 
+    With `clusters`, each cluster of near-duplicate texts is treated as one text, at the place of its first one. Where
+    that leaves a label with a single cluster, the texts of this cluster are treated one by one.
+
     Args:
         tickets: `Tickets` columns.
         seed: The key of the hash.
         text_ranks: The result of `rank_texts` for these rows, alone or as part of a larger table.
+        clusters: By rank, the lowest rank in the text's cluster.
 
     Returns:
         Both sides, each ordered by (`closed`, `id`).
@@ -65,12 +84,33 @@ def split_by_text(tickets: pd.DataFrame, *, seed: int, text_ranks: NDArray[np.in
     order = np.lexsort((tickets["id"].to_numpy(dtype=np.int64), tickets["closed"].to_numpy(dtype=np.int64)))
     ranks = ranks[order]
     label_codes, labels = pd.factorize(tickets["label"].to_numpy(dtype=np.int64)[order], sort=True)
-    is_test = TextGroups.of(ranks, label_codes, np.asarray(labels, dtype=np.int64)).choose_test_texts()[ranks]
+    groups, divided = (ranks, 0) if clusters is None else _divide_only_groups(clusters[ranks], ranks, label_codes)
+    is_test = TextGroups.of(groups, label_codes, np.asarray(labels, dtype=np.int64)).choose_test_texts()[groups]
     return Split(
         train=tickets.iloc[order[~is_test]].reset_index(drop=True),
         test=tickets.iloc[order[is_test]].reset_index(drop=True),
-        text_codes=np.concatenate([ranks[~is_test], ranks[is_test]]),
+        group_codes=np.concatenate([groups[~is_test], groups[is_test]]),
+        text_ranks=np.concatenate([ranks[~is_test], ranks[is_test]]),
+        divided_texts=divided,
     )
+
+
+def _divide_only_groups(
+    groups: NDArray[np.int64], ranks: NDArray[np.int64], label_codes: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], int]:
+    """Divide the clusters of labels that have a single one and several texts into their texts.
+
+    Returns:
+        The groups of the rows, and the number of texts in the clusters that were divided.
+    """
+    divided = groups
+    while True:
+        groups_of = np.bincount(np.unique(np.stack([label_codes, divided]), axis=1)[0])
+        texts_of = np.bincount(np.unique(np.stack([label_codes, ranks]), axis=1)[0])
+        needed = divided[((groups_of < 2) & (texts_of > 1))[label_codes]]
+        if not len(needed):
+            return divided, len(np.unique(ranks[divided != groups]))
+        divided = np.where(np.isin(divided, needed), ranks, divided)
 
 
 def rank_texts(texts: pd.Series[str], *, seed: int) -> NDArray[np.int64]:
@@ -94,7 +134,7 @@ def rank_texts(texts: pd.Series[str], *, seed: int) -> NDArray[np.int64]:
     return ranks[codes]
 
 
-def split_with_sklearn(tickets: pd.DataFrame) -> Split:
+def split_with_sklearn(tickets: pd.DataFrame, *, text_ranks: NDArray[np.int64] | None = None) -> Split:
     """Apply `train_test_split(test_size=0.1, stratify=label, random_state=42)` to the tickets ordered by
     (`closed`, `id`), and keep its row order.
 
@@ -105,7 +145,8 @@ def split_with_sklearn(tickets: pd.DataFrame) -> Split:
     """
     from sklearn.model_selection import train_test_split  # 0.6 s to import, for this method alone
 
-    ordered = tickets.sort_values(["closed", "id"], ignore_index=True)
+    order = np.lexsort((tickets["id"].to_numpy(dtype=np.int64), tickets["closed"].to_numpy(dtype=np.int64)))
+    ordered = tickets.iloc[order]
     labels = ordered["label"].to_numpy(dtype=np.int64)
     names, counts = np.unique(labels, return_counts=True)
     too_few = [int(name) for name in names[counts < 2]]
@@ -120,4 +161,8 @@ def split_with_sklearn(tickets: pd.DataFrame) -> Split:
             "in test. Widen TRAINING_PERIOD or LOW_VOLUME_PERIOD."
         )
     train, test = train_test_split(np.arange(len(labels)), test_size=0.1, stratify=labels, random_state=SKLEARN_SEED)
-    return Split(train=ordered.iloc[train].reset_index(drop=True), test=ordered.iloc[test].reset_index(drop=True))
+    return Split(
+        train=ordered.iloc[train].reset_index(drop=True),
+        test=ordered.iloc[test].reset_index(drop=True),
+        text_ranks=None if text_ranks is None else text_ranks[order[np.concatenate([train, test])]],
+    )

@@ -1,0 +1,117 @@
+"""Every ticket in a window is kept, or excluded for one reason: the counts that sources take and datasets report.
+
+Pure arithmetic over counts; `sources` counts tickets, `invalid` finds the invalid ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gata_assets.batches import Window
+from gata_assets.tables.outcomes import Outcome
+
+SECONDS_PER_HOUR = 3_600
+
+# Why a source does not return a ticket, in the order in which the reasons are tried: a ticket counts under the first.
+ROUTED_BY_API = "routed_by_api"
+ROUTED_BY_MAPPING = "routed_by_mapping"
+TOO_LARGE = "too_large"
+# Why a dataset does not contain a ticket that the source returned, or that has another label than those read.
+LOW_VOLUME = "low_volume"
+OTHER_LABELS = "other_labels"
+BELOW_MIN_COUNT = "below_min_count"
+READ_TWICE = "read_twice"
+
+
+@dataclass(frozen=True)
+class HourlyCounts:
+    """Tickets of a window by hour and reason; windows of batches begin and end with an hour.
+
+    Arrays have an element per hour and reason: `hours` since 1970 (UTC), `tickets`, and the `reasons`, which are empty
+    for tickets that train.
+    """
+
+    hours: NDArray[np.int64]
+    reasons: NDArray[np.object_]
+    tickets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, int | str | None]]) -> HourlyCounts:
+        """From rows with `hour`, `reason` (null for tickets that train) and `tickets`."""
+        found = [(row["hour"], row["reason"] or "", row["tickets"]) for row in rows]
+        hours, reasons, tickets = zip(*found, strict=True) if found else ((), (), ())
+        return cls(np.array(hours, np.int64), np.array(reasons, np.object_), np.array(tickets, np.int64))
+
+    def cut(self, window: Window) -> HourlyCounts:
+        """The hours of a window."""
+        first, last = window.start // SECONDS_PER_HOUR, -(-window.end // SECONDS_PER_HOUR)
+        inside = (self.hours >= first) & (self.hours < last)
+        return HourlyCounts(self.hours[inside], self.reasons[inside], self.tickets[inside])
+
+    def joined(self, other: HourlyCounts) -> HourlyCounts:
+        """The counts of both, which are of different windows."""
+        return HourlyCounts(
+            np.concatenate([self.hours, other.hours]),
+            np.concatenate([self.reasons, other.reasons]),
+            np.concatenate([self.tickets, other.tickets]),
+        )
+
+    def account(self) -> TicketAccount:
+        """The account of the window: tickets that train are kept."""
+        by_reason: dict[str, int] = {}
+        for reason, tickets in zip(self.reasons.tolist(), self.tickets.tolist(), strict=True):
+            by_reason[reason] = by_reason.get(reason, 0) + tickets
+        kept = by_reason.pop("", 0)
+        return TicketAccount(kept + sum(by_reason.values()), kept, dict(sorted(by_reason.items())))
+
+
+@dataclass(frozen=True)
+class TicketAccount:
+    """The tickets in a window: how many are kept, and how many are excluded, by reason."""
+
+    in_window: int
+    kept: int
+    excluded: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, object]) -> TicketAccount:
+        """From `as_json`; raises TypeError, ValueError or KeyError for anything else."""
+        in_window, kept, excluded = found["in_window"], found["kept"], found["excluded"]
+        if not (isinstance(in_window, int) and isinstance(kept, int) and isinstance(excluded, Mapping)):
+            raise TypeError("an account has numbers")
+        return cls(in_window, kept, {str(reason): int(tickets) for reason, tickets in excluded.items()})
+
+    def as_json(self) -> dict[str, object]:
+        """As in manifests and in metadata."""
+        return {"in_window": self.in_window, "kept": self.kept, "excluded": dict(self.excluded)}
+
+    def exclude(self, reasons: Mapping[str, int]) -> TicketAccount:
+        """The account after tickets that were kept are excluded, by reason."""
+        return TicketAccount(self.in_window, self.kept - sum(reasons.values()), _sum(self.excluded, reasons))
+
+    def plus(self, other: TicketAccount) -> TicketAccount:
+        """The account of two windows together."""
+        excluded = _sum(self.excluded, other.excluded)
+        return TicketAccount(self.in_window + other.in_window, self.kept + other.kept, excluded)
+
+    def check(self, rows: int) -> list[Outcome]:
+        """Check that the rows of a table are the tickets that are kept, and that no ticket is without a reason."""
+        advice = "Tickets changed while they were read: run the batch again."
+        unexplained = abs(self.in_window - self.kept - sum(self.excluded.values()))
+        return [
+            Outcome("kept + excluded = in the window", unexplained, self.in_window, _DEFECT, unit="tickets"),
+            Outcome("the rows are the tickets that are kept", abs(self.kept - rows), max(rows, 0), advice),
+        ]
+
+
+_DEFECT = "This is a defect of the accounting; please report it."
+
+
+def _sum(counts: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
+    """The sums by reason, ascending, without reasons that no ticket has."""
+    sums = {reason: counts.get(reason, 0) + others.get(reason, 0) for reason in sorted({*counts, *others})}
+    return {reason: tickets for reason, tickets in sums.items() if tickets}

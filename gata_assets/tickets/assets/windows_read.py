@@ -1,0 +1,127 @@
+"""The tickets of batches that are read together, and what is computed once for all of them.
+
+Texts are normalized, ranked and compared, and rows are validated, for the table that the batches share; each batch gets
+its part. It writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from gata_assets.batches import Window
+from gata_assets.tables.outcomes import broken
+from gata_assets.tickets.accounting import TicketAccount
+from gata_assets.tickets.checks import check_table
+from gata_assets.tickets.invalid import InvalidTickets, find_invalid
+from gata_assets.tickets.rules import NearDuplicatePolicy, OnInvalidTickets, PreparationRules, SplitMethod
+from gata_assets.tickets.schema import Tickets
+from gata_assets.tickets.sources.base import SourceReport
+from gata_assets.tickets.sources.shared_read import SharedTickets, TicketReader
+from gata_assets.tickets.splitting.near_duplicates import NearDuplicates, distinct_texts
+from gata_assets.tickets.splitting.splits import rank_texts
+from gata_assets.tickets.texts import normalize_texts
+from gata_assets.tickets.windows import windows_of
+
+
+@dataclass(frozen=True)
+class TicketsOfWindow:
+    """The tickets of a window: those that are kept, those in quarantine, and the account of all.
+
+    For a training window also what was computed for the larger table that it was read with: `text_ranks` (`rank_texts`)
+    and `near` duplicates, if the rules need them, and `is_valid`: all rows of that table are valid `Tickets`.
+    """
+
+    table: pd.DataFrame
+    account: TicketAccount
+    quarantined: pd.DataFrame | None = None
+    text_ranks: NDArray[np.int64] | None = None
+    near: NearDuplicates | None = None
+    is_valid: bool = False
+
+
+@dataclass(frozen=True)
+class _Analyzed:
+    """A table that batches share, with normalized texts."""
+
+    raw: pd.DataFrame
+    table: pd.DataFrame
+    invalid: InvalidTickets | None
+    ranks: NDArray[np.int64] | None
+    near: NearDuplicates | None
+    is_valid: bool
+
+
+class TicketsOfBatches:
+    """The tickets of batches that are read together."""
+
+    def __init__(self, source: TicketReader, batch_ids: Sequence[str], rules: PreparationRules) -> None:
+        self._tickets = SharedTickets(source, [windows_of(batch_id, rules) for batch_id in batch_ids])
+        self._rules = rules
+        self._batches = len(batch_ids)
+        self._shared: _Analyzed | None = None
+        self.seconds_per_batch = 0.0
+
+    def probe(self) -> SourceReport:
+        """What the source contains; raises SourceError."""
+        return self._tickets.probe()
+
+    def read_training(self, window: Window) -> TicketsOfWindow:
+        """The training window's tickets."""
+        started = perf_counter()
+        if not self._tickets.is_loaded(window):
+            # Free their memory before the next read.
+            self._shared = None
+        raw, part, counts = self._tickets.locate(window)
+        if self._shared is None or raw is not self._shared.raw:
+            self.seconds_per_batch = (perf_counter() - started) / self._batches
+            self._shared = self._analyze(raw)
+        shared = self._shared
+        invalid = None if shared.invalid is None else shared.invalid.cut(part)
+        read = _without_invalid(shared.table.iloc[part].reset_index(drop=True), counts.account(), invalid)
+        ranks = None if shared.ranks is None else shared.ranks[part]
+        if invalid is not None and ranks is not None:
+            ranks = ranks[~invalid.rows]
+        return replace(read, text_ranks=ranks, near=shared.near, is_valid=shared.is_valid)
+
+    def read_older(self, window: Window, labels: Sequence[int]) -> TicketsOfWindow:
+        """The older window's tickets of these labels."""
+        read = self._tickets.read_window(window, labels)
+        table = read.tickets.assign(text=normalize_texts(read.tickets["text"]))
+        return _without_invalid(table, read.counts.account(), self._find_invalid(table))
+
+    def _analyze(self, raw: pd.DataFrame) -> _Analyzed:
+        """Normalize and rank the texts, and validate the rows, once for all windows of the table."""
+        rules = self._rules
+        table = raw.assign(text=normalize_texts(raw["text"]))
+        invalid = self._find_invalid(table)
+        kept = table if invalid is None else table[~invalid.rows]
+        is_valid = not broken(check_table(Tickets.to_schema(), kept))
+        compares = rules.near_duplicates is not NearDuplicatePolicy.OFF
+        ranks = near = None
+        if compares or rules.split_method is SplitMethod.BY_TEXT:
+            ranks = rank_texts(table["text"], seed=rules.split_seed)
+        if compares and ranks is not None:
+            texts = distinct_texts(table["text"], ranks)
+            near = NearDuplicates(texts, similarity=rules.near_duplicate_similarity)
+        return _Analyzed(raw, table, invalid, ranks, near, is_valid)
+
+    def _find_invalid(self, table: pd.DataFrame) -> InvalidTickets | None:
+        """The invalid rows if they go to quarantine; otherwise the checks find them, and the batch fails."""
+        if self._rules.on_invalid_tickets is OnInvalidTickets.FAIL:
+            return None
+        found = find_invalid(table)
+        return found if found.rows.any() else None
+
+
+def _without_invalid(table: pd.DataFrame, account: TicketAccount, invalid: InvalidTickets | None) -> TicketsOfWindow:
+    """A window's valid tickets, with its account and its quarantine."""
+    if invalid is None:
+        return TicketsOfWindow(table, account)
+    valid, quarantined = table[~invalid.rows].reset_index(drop=True), invalid.quarantine(table)
+    return TicketsOfWindow(valid, account.exclude(invalid.by_reason()), quarantined)

@@ -1,0 +1,81 @@
+"""Tickets that cannot train: which rules each breaks, and the table that keeps them.
+
+A rule states what is wrong with one ticket. What is wrong with a table (an id that occurs twice, a row outside of the
+window) is found by `checks` and fails the batch whatever the settings say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from gata_assets.tickets.texts import as_arrow
+
+# The rules with the column that breaks them, in the order in which a ticket is counted: under the first that it breaks.
+RULES: Mapping[str, str] = {
+    "no_label": "label",
+    "negative_label": "label",
+    "no_text": "text",
+    "invalid_characters": "text",
+    "no_letter_or_digit": "text",
+}
+
+
+@dataclass(frozen=True)
+class InvalidTickets:
+    """Which rows of a table of tickets break which rule; `broken` has an array of booleans for each of RULES."""
+
+    broken: Mapping[str, NDArray[np.bool_]]
+
+    @property
+    def rows(self) -> NDArray[np.bool_]:
+        """Whether each row breaks a rule."""
+        found: NDArray[np.bool_] = np.logical_or.reduce(list(self.broken.values()))
+        return found
+
+    def cut(self, part: slice) -> InvalidTickets:
+        """The same for a part of the rows."""
+        return InvalidTickets({rule: rows[part] for rule, rows in self.broken.items()})
+
+    def by_reason(self) -> dict[str, int]:
+        """The number of invalid tickets by the first rule that they break."""
+        counted = np.zeros(len(self.rows), dtype=np.bool_)
+        found = {}
+        for rule, rows in self.broken.items():
+            if tickets := int((rows & ~counted).sum()):
+                found[rule] = tickets
+            counted |= rows
+        return found
+
+    def quarantine(self, tickets: pd.DataFrame) -> pd.DataFrame:
+        """The invalid tickets with a column `rules`, which lists the rules that each breaks."""
+        places = np.flatnonzero(self.rows)
+        rules = [[rule for rule, rows in self.broken.items() if rows[place]] for place in places.tolist()]
+        kept = tickets.iloc[places].reset_index(drop=True)
+        return kept.assign(rules=pd.Series(rules, dtype=pd.ArrowDtype(pa.list_(pa.string()))))
+
+
+def find_invalid(tickets: pd.DataFrame) -> InvalidTickets:
+    """Find the rows of a ticket table (`Tickets` columns, with normalized texts) that break a rule."""
+    label, text = pa.array(tickets["label"]), as_arrow(tickets["text"])
+    return InvalidTickets(
+        {
+            "no_label": _true(pc.is_null(label)),
+            "negative_label": _true(pc.less(label, 0)),
+            "no_text": _true(pc.is_null(text)),
+            "invalid_characters": _true(pc.match_substring_regex(text, r"[^a-z0-9\s.?!]")),
+            "no_letter_or_digit": ~_true(pc.match_substring_regex(text, "[^ .?!]")) & ~_true(pc.is_null(text)),
+        }
+    )
+
+
+def _true(rows: Any) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = pc.fill_null(rows, fill_value=False).to_numpy(zero_copy_only=False)
+    return found

@@ -1,0 +1,88 @@
+"""Twins across the split: test rows whose text, or a near-duplicate of it, is in train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from gata_assets.tables.outcomes import Outcome
+from gata_assets.tickets.splitting.near_duplicates import MOST_COMPARED, NearDuplicates
+from gata_assets.tickets.splitting.splits import Split
+
+
+@dataclass(frozen=True)
+class Twins:
+    """The test rows of a split that have a twin in train: their number, in all and by label.
+
+    `in_large_groups` texts are in groups of similar texts that are too large to compare all pairs: then the number may
+    be too low. `divided_texts` is the number of texts whose cluster could not stay on one side.
+    """
+
+    similarity: float
+    test_rows: int
+    with_twin: int
+    by_label: Mapping[int, int]
+    in_large_groups: int
+    divided_texts: int
+
+    @classmethod
+    def of_no_rows(cls, similarity: float) -> Twins:
+        """The twins of a dataset that does not exist."""
+        return cls(similarity, 0, 0, {}, 0, 0)
+
+    @property
+    def share(self) -> float:
+        """The share of test rows with a twin, 0 to 1."""
+        return self.with_twin / self.test_rows if self.test_rows else 0.0
+
+    def as_json(self) -> dict[str, object]:
+        """As in manifests."""
+        return {
+            "similarity": self.similarity,
+            "test_rows": self.test_rows,
+            "test_rows_with_twin": self.with_twin,
+            "share": round(self.share, 6),
+            "by_label": {str(label): rows for label, rows in self.by_label.items()},
+            "texts_in_large_groups": self.in_large_groups,
+            "divided_texts": self.divided_texts,
+        }
+
+    def check(self, *, most_share: float, is_grouped: bool) -> list[Outcome]:
+        """Check that at most that share of the test rows has a twin; where near-duplicates are grouped, that none has
+        but those of clusters that had to be divided.
+        """
+        rule = f"at most {most_share:.1%} of the test rows have a near-duplicate in train"
+        advice = "NEAR_DUPLICATES=group keeps near-duplicates on one side."
+        if is_grouped:
+            rule, most_share = "no test row has a near-duplicate in train", 0.0
+            advice = (
+                f"{self.divided_texts:,} texts are of labels that have near-duplicates only: map these labels to "
+                "another one, or lower NEAR_DUPLICATE_SIMILARITY to see fewer as near-duplicates."
+                if self.divided_texts
+                else "This is a bug in the split; please report it."
+            )
+        failed = self.with_twin if self.share > most_share else 0
+        outcomes = [Outcome(rule, failed, self.test_rows, advice, unit="test rows")]
+        if self.in_large_groups:
+            compared = (
+                f"texts in groups of more than {MOST_COMPARED} similar texts were compared with some of these only"
+            )
+            outcomes.append(Outcome(compared, 0, self.in_large_groups, "", unit="texts"))
+        return outcomes
+
+
+def count_twins(split: Split, near: NearDuplicates) -> Twins:
+    """Count the test rows with a twin in train; the split has `text_ranks`, which are those of `near`."""
+    assert split.text_ranks is not None  # noqa: S101 - the caller has ranked the texts
+    ranks = split.text_ranks
+    train, test = ranks[: len(split.train)], ranks[len(split.train) :]
+    pairs = near.among(ranks)
+    is_test, is_train = (np.zeros(near.texts, dtype=np.bool_) for _ in range(2))
+    is_test[test] = is_train[train] = True
+    has_twin = pairs.have_twin(is_test, is_train)[test]
+    labels = split.test["label"].to_numpy(dtype=np.int64)[has_twin]
+    names, rows = np.unique(labels, return_counts=True)
+    by_label = dict(zip(names.tolist(), rows.tolist(), strict=True))
+    return Twins(near.similarity, len(test), int(has_twin.sum()), by_label, pairs.in_large_groups, split.divided_texts)
