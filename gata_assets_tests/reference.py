@@ -41,13 +41,22 @@ COMMAND = "python -m gata_assets_tests.reference"
 def commands_page() -> str:
     """Every command: usage, description, arguments and options."""
     sections = []
-    for name, command in main.commands.items():
+    for name, command in _commands(main):
         context = click.Context(command, info_name=f"gata {name}")
         usage = " ".join(command.get_usage(context).removeprefix("Usage: ").split())
         rows = [_option(option, context) for option in command.params if isinstance(option, click.Option)]
         options = _table(("option", "default", "meaning"), rows)
         sections.append((f"gata {name}", f"```text\n{usage}\n```\n\n{_prose(command.help)}\n\n{options}"))
     return _page("# Commands\n\n`gata COMMAND --help` shows the same. Exit codes are in each description.\n", sections)
+
+
+def _commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    """The commands of a group and of the groups in it, by their full names."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
 
 
 def settings_page() -> str:

@@ -18,9 +18,10 @@ from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import ITEMS, TABLES
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables
-from gata_assets.settings.values import EngineKind
+from gata_assets.settings.values import EngineKind, SourceKind
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
+from gata_assets.tickets.sources.data_api_pages import LARGEST_TEXT, say_too_large
 
 # A fixed key that is overwritten every time: if the role may not delete, at most this object remains.
 PROBE_KEY = "intermediate/doctor/probe"
@@ -82,6 +83,13 @@ def _examine_source(settings: Settings) -> Iterator[Finding]:
     first = datetime.fromtimestamp(report.first_closed or 0, UTC)
     span = f"{first:%Y-%m-%d %H:%M} UTC to {last:%Y-%m-%d %H:%M} UTC"
     yield Finding("tickets", True, f"{report.description}: {report.closed_tickets:,} closed tickets, {span}")
+    limit = settings.tickets.max_ticket_bytes
+    if settings.tickets.source_kind is SourceKind.DATA_API and report.largest_text > LARGEST_TEXT:
+        is_left_out = limit is not None and limit <= LARGEST_TEXT
+        found = f"texts of up to {report.largest_text:,} bytes are left out, counted (MAX_TICKET_BYTES={limit})"
+        yield Finding(
+            "tickets, size", is_left_out or None, found if is_left_out else say_too_large(report.largest_text)
+        )
 
 
 def _examine_store(store: ObjectStore) -> Iterator[Finding]:

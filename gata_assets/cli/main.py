@@ -103,6 +103,28 @@ def backfill(first: str, last: str, every: int, plan: bool, again: bool, only: s
     sys.exit(command.run(pipelines_of, batch_ids, log_level=settings.project.log_level, again=again, only_plan=plan))
 
 
+@main.group(cls=_Commands)
+def tickets() -> None:
+    """Look at the tickets of a batch, on this machine."""
+
+
+@tickets.command("check")
+@click.argument("batch_id")
+@options.SUMMARY
+@options.SETTINGS
+def check_tickets(batch_id: str, as_table: bool, settings: Settings) -> bool:
+    """List the tickets of the batch BATCH_ID that cannot train: id, column and rule, without their texts.
+
+    Also counts all tickets in its windows, with those that are left out by reason. Writes nothing. Exits with 1 when a
+    ticket is invalid, and with 2 when the batch ID or a setting is wrong.
+    """
+    _existing_batch(batch_id, settings, "BATCH_ID")
+    with options.imports_uncollected():
+        from gata_assets.cli import tickets as command
+
+    return command.check(settings, batch_id, as_table=as_table)
+
+
 main.add_command(ingest)
 main.add_command(quarantine)
 main.add_command(tables)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_core import PydanticCustomError
@@ -76,21 +75,25 @@ class EngineKind(StrEnum):
     SPARK = "spark"
 
 
+# A host, an IPv6 address in brackets or nothing, and a port or none.
+_HOST_AND_PORT = re.compile(r"(\[[^\]/@]*\]|[^:/@\[\]]*)(:[0-9]{0,5})?")
+
+
 def ticket_url(value: SecretStr) -> SecretStr:
-    """The URL of a SQLite file or a PostgreSQL database."""
+    """The URL of a SQLite file, or of a PostgreSQL database as libpq takes it: also of several hosts, of a socket's
+    directory, without a host.
+    """
     url = value.get_secret_value()
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
         return value
     if not url.startswith(("postgresql://", "postgres://")):
         raise wrong("is neither sqlite:///path nor postgresql://user@host:port/database")
-    try:
-        is_readable = url.split("?")[0].count("@") <= 1 and urlsplit(url).port != 0
-    except ValueError:
-        is_readable = False
-    if not is_readable:
+    authority, _, path = url.partition("?")[0].partition("//")[2].partition("/")
+    hosts = authority.rpartition("@")[2].split(",")
+    if authority.count("@") > 1 or "@" in path or not all(map(_HOST_AND_PORT.fullmatch, hosts)):
         raise wrong(
-            "cannot be read: in a user's name or password, characters such as @ : / [ # are to be written "
-            "as %40 %3A %2F %5B %23"
+            "cannot be read: in a user's name or password, characters such as @ : / [ are to be written "
+            "as %40 %3A %2F %5B"
         )
     return value
 

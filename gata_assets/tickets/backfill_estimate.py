@@ -28,10 +28,11 @@ _TICKETS_PER_SECOND_READ = 50_000
 
 @dataclass(frozen=True)
 class Volume:
-    """Tickets, and the bytes of their texts."""
+    """Tickets, the bytes of their texts, and of the largest text."""
 
     tickets: float
     text_bytes: float
+    largest_text: int = 0
 
     @property
     def size(self) -> float:

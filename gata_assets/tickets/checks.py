@@ -5,6 +5,7 @@ Outcomes are rule names and counts, never the failing values. The caller decides
 
 from __future__ import annotations
 
+import warnings
 from functools import cache, partial
 
 import numpy as np
@@ -20,14 +21,16 @@ from gata_assets.tickets.schema import Tickets, TrainingRows
 from gata_assets.tickets.splitting.splits import Split
 from gata_assets.tickets.splitting.text_groups import largest_test_text, test_quota
 
+_LISTED = "`gata tickets check` lists the tickets"
+
 # Keys are pandera's check names.
 _ADVICE: Advice = {
-    "not_nullable": "Fill or remove the missing values in the source",
+    "not_nullable": f"Fill or remove the missing values in the source; {_LISTED}",
     "field_uniqueness": "The source returned a row more than once: check its primary key",
     "closed_inside_the_window": "The source returned rows outside the window: check its clock and the column `closed`",
-    "str_matches": "The text must be lower-cased and reduced to [a-z0-9?.! ] before it is stored",
-    "str_contains": "A text without a letter or digit cannot train; see `gata tickets check`",
-    "greater_than_or_equal_to": "A label is a Zendesk group id, 0 or above: check the group mapping",
+    "str_matches": f"The text must be lower-cased and reduced to [a-z0-9?.! ] before it is stored; {_LISTED}",
+    "str_contains": f"A text without a letter or digit cannot train; {_LISTED}",
+    "greater_than_or_equal_to": f"A label is a Zendesk group id, 0 or above: check the group mapping; {_LISTED}",
 }
 _BUG_IN_SPLIT = "This is a bug in the split; please report it."
 
@@ -35,7 +38,10 @@ _BUG_IN_SPLIT = "This is a bug in the split; please report it."
 def check_table(schema: pa.DataFrameSchema, table: pd.DataFrame) -> list[Outcome]:
     """Check a table against a ticket schema: a failed outcome per broken rule, or a passed one for all of them."""
     try:
-        schema.validate(table, lazy=True)
+        with warnings.catch_warnings():
+            # pandera concatenates failures of which some columns are all null.
+            warnings.simplefilter("ignore", FutureWarning)
+            schema.validate(table, lazy=True)
     except pa.errors.SchemaErrors as error:
         broken = error.failure_cases.groupby(["column", "check"], dropna=False, observed=True).size()
         return [

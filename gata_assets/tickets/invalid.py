@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -74,6 +74,28 @@ def find_invalid(tickets: pd.DataFrame) -> InvalidTickets:
             "no_letter_or_digit": ~_true(pc.match_substring_regex(text, "[^ .?!]")) & ~_true(pc.is_null(text)),
         }
     )
+
+
+class InvalidTicket(NamedTuple):
+    """A rule that a ticket breaks, and the column that breaks it; the id may be missing."""
+
+    id: int | None
+    column: str
+    rule: str
+
+
+def list_invalid(tickets: pd.DataFrame) -> list[InvalidTicket]:
+    """Each rule that a ticket breaks, in the order of rows; an id that occurs again is listed too."""
+    broken = dict(find_invalid(tickets).broken)
+    ids = tickets["id"]
+    broken["repeated_id"] = ids.duplicated().to_numpy() & ids.notna().to_numpy()
+    broken["no_id"] = ids.isna().to_numpy()
+    columns = {**RULES, "repeated_id": "id", "no_id": "id"}
+    found = []
+    for place in np.flatnonzero(np.logical_or.reduce(list(broken.values()))).tolist():
+        ticket = None if pd.isna(ids.iloc[place]) else int(ids.iloc[place])
+        found += [InvalidTicket(ticket, columns[rule], rule) for rule, rows in broken.items() if rows[place]]
+    return found
 
 
 def _true(rows: Any) -> NDArray[np.bool_]:

@@ -206,7 +206,7 @@ def test_a_rule_without_an_expression_is_checked_by_pandera() -> None:
         count: int = pandera.Field(ge=1)
 
         @pandera.check("count", name="is_odd")
-        def is_odd(cls, data: pandera.PolarsData) -> pl.LazyFrame:  # noqa: N805 (pandera makes it a class method)
+        def is_odd(cls, data: pandera.PolarsData) -> pl.LazyFrame:
             return data.lazyframe.select(pl.col(data.key) % 2 == 1)
 
     spec = read_model(Numbers)

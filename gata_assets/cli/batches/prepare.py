@@ -85,8 +85,13 @@ def _print_table(batch_id: str, outputs: Sequence[Written], failures: Mapping[st
 
 def _rows(numbers: dict[str, int | float]) -> str:
     if "test_rows" in numbers:
-        return f"{numbers['train_rows']:,} train\n{numbers['test_rows']:,} test"
+        rows = f"{numbers['train_rows']:,} train\n{numbers['test_rows']:,} test"
+        if twins := numbers.get("test_rows_with_twin"):
+            rows += f"\n{twins:,} with a twin"
+        return rows
     rows = f"{numbers.get('row_count', 0):,}"
+    if excluded := numbers.get("tickets_excluded"):
+        rows += f"\n{excluded:,} excluded"
     if "days" in numbers:
         rows += f"\nof {numbers['days']:,} days"
     if numbers.get("quarantined"):

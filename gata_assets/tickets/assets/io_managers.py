@@ -65,7 +65,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         """Write the invalid tickets of a table, with the rules that each breaks, for nobody but the owner."""
         buffer = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pandas(tickets, preserve_index=False), buffer, compression="zstd")
-        self.store.write(quarantine_key(asset, batch_id), buffer.getvalue().to_pybytes())
+        self.store.write(quarantine_key(asset, batch_id), buffer.getvalue().to_pybytes(), is_private=True)
 
     def read(self, batch_id: str, asset: str) -> pd.DataFrame:
         """Read one batch's table, with its provenance and its file's SHA-256 in `attrs`.

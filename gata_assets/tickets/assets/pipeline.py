@@ -22,6 +22,7 @@ from gata_assets.tickets.backfill_estimate import SpanVolume, Volume, estimate_b
 from gata_assets.tickets.provenance import batch_status
 from gata_assets.tickets.rules import PreparationRules
 from gata_assets.tickets.sources.base import LabelVolume, TicketSource
+from gata_assets.tickets.sources.data_api_pages import LARGEST_TEXT, say_too_large
 from gata_assets.tickets.sources.shared_read import SharedTickets
 from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, dataset_folder
 from gata_assets.tickets.windows import merge_windows, windows_of
@@ -71,8 +72,10 @@ class TicketPipeline:
         chunks = self._chunks(plan.due)
         source = self.open_source()
         runs = sum(len(consecutive(chunk)) for chunk in chunks)
+        spans = [volume for chunk in chunks for volume in self._measure(source, chunk)]
+        largest = max((max(span.training.largest_text, span.older.largest_text) for span in spans), default=0)
         estimate = estimate_backfill(
-            [volume for chunk in chunks for volume in self._measure(source, chunk)],
+            spans,
             runs=runs,
             has_pages=self.has_pages,
             is_recorded=self.is_recorded,
@@ -83,6 +86,7 @@ class TicketPipeline:
             "database calls": f"about {estimate.database_calls:,}, {describe_size(estimate.bytes_read)}",
             "written": f"about {describe_size(estimate.bytes_written)}",
             "time": f"about {describe_duration(estimate.seconds)}",
+            **({"too large": say_too_large(largest)} if self.has_pages and largest > LARGEST_TEXT else {}),
         }
 
     def runs(self, batch_ids: Sequence[str]) -> Iterator[BatchRun]:
@@ -122,4 +126,8 @@ class TicketPipeline:
 
 
 def _total(volumes: Sequence[LabelVolume]) -> Volume:
-    return Volume(sum(volume.tickets for volume in volumes), sum(volume.text_bytes for volume in volumes))
+    return Volume(
+        sum(volume.tickets for volume in volumes),
+        sum(volume.text_bytes for volume in volumes),
+        max((volume.largest_text for volume in volumes), default=0),
+    )

@@ -22,7 +22,7 @@ from gata_assets.tickets.accounting import HourlyCounts
 from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY
 from gata_assets.tickets.sources import base, data_api_client, data_api_pages
 from gata_assets.tickets.sources.data_api_client import DataApiClient, ResponseTooLargeError
-from gata_assets.tickets.sources.data_api_pages import DayCount, PagePlan, end_key
+from gata_assets.tickets.sources.data_api_pages import LARGEST_TEXT, DayCount, PagePlan, end_key
 from gata_assets.tickets.sources.sql import Parameters, Result, SqlTicketSource
 from gata_assets.tickets.sources.table_layout import LAYOUT_SQL, TableLayoutError
 
@@ -230,9 +230,6 @@ class _Reading:
         found, _ = self._client.execute(
             sql, {**self._parameters, **keys, "after_closed": after[0], "after_id": after[1]}
         )
-        day = data_api_pages.date_of(found[0]["closed"]) if found else "an unknown day"
-        size = f"{found[0]['text_bytes']:,}" if found else "too many"
-        return SourceError(
-            f"Table ticket: a text of {size} bytes, of a ticket closed on {day}, is over the RDS Data API's limit for "
-            "a row (64 KB). Shorten its processed_data; or leave such tickets out, counted: MAX_TICKET_BYTES=60000."
-        )
+        [row] = found or [{"closed": after[0], "text_bytes": LARGEST_TEXT}]
+        day = data_api_pages.date_of(row["closed"])
+        return SourceError(f"Table ticket, closed on {day}: {data_api_pages.say_too_large(row['text_bytes'])}.")

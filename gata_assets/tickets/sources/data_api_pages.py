@@ -23,6 +23,18 @@ MAX_ID = 2**63 - 1
 JSON_OVERHEAD_BYTES = 95
 
 
+# A row of the RDS Data API has at most 64 KB: this many bytes of a text fit with the other columns.
+LARGEST_TEXT = 65_000
+
+
+def say_too_large(text_bytes: int) -> str:
+    """What is wrong with a text over the limit, and what to do."""
+    return (
+        f"a text of {text_bytes:,} bytes is over the RDS Data API's limit for a row (64 KB): shorten its "
+        "processed_data; or leave such tickets out, counted: MAX_TICKET_BYTES=60000"
+    )
+
+
 @dataclass(frozen=True)
 class DayCount(DayCensus):
     """A day of the census for paging, with the bytes of the day's texts."""

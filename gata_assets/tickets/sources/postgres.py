@@ -76,7 +76,7 @@ class PostgresTickets(SqlTicketSource):
 
         Thread(target=run, name="postgresql", daemon=True).start()
         # The server ends a statement by itself; a connection attempt tries each host in turn.
-        hosts = self.url.partition("@")[2].partition("/")[0].count(",") + 1
+        hosts = self.url.count(",") + 1
         limit = hosts * self.connect_seconds + len(statements) * seconds + _GRACE_SECONDS
         if not is_done.wait(limit):
             raise SourceError(f"PostgreSQL accepted the connection and did not answer within {limit} s. {_ADVICE}.")

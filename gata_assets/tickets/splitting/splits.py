@@ -109,7 +109,7 @@ def _divide_only_groups(
         texts_of = np.bincount(np.unique(np.stack([label_codes, ranks]), axis=1)[0])
         needed = divided[((groups_of < 2) & (texts_of > 1))[label_codes]]
         if not len(needed):
-            return divided, len(np.unique(ranks[divided != groups]))
+            return divided, len(np.unique(ranks[np.isin(groups, groups[divided != groups])]))
         divided = np.where(np.isin(divided, needed), ranks, divided)
 
 

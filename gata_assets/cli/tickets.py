@@ -1,0 +1,84 @@
+"""`gata tickets`: looks at the tickets of a batch on this machine. Ids go to the terminal alone, never to a log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+from rich.table import Table
+
+from gata_assets.cli.terminal import text_console
+from gata_assets.definitions import open_source
+from gata_assets.settings.model import Settings
+from gata_assets.tickets.accounting import TicketAccount
+from gata_assets.tickets.invalid import InvalidTicket, find_invalid, list_invalid
+from gata_assets.tickets.low_volume import count_labels, decide_low_volume
+from gata_assets.tickets.sources.base import TicketSource, WindowRead
+from gata_assets.tickets.texts import normalize_texts
+from gata_assets.tickets.windows import windows_of
+
+
+def check(settings: Settings, batch_id: str, *, as_table: bool) -> bool:
+    """List the batch's tickets that cannot train (id, column, rule), and count those in its windows; returns whether
+    there are none.
+
+    The older window is read for the labels that are low-volume among the valid tickets, as in a batch. Raises
+    SourceError.
+    """
+    found: list[InvalidTicket] = []
+    for name, read in _windows(open_source(settings), settings, batch_id):
+        tickets = read.tickets.assign(text=normalize_texts(read.tickets["text"]))
+        invalid = list_invalid(tickets)
+        found += invalid
+        account = read.counts.account()
+        if as_table:
+            _print_window(name, account, invalid)
+        else:
+            for ticket in invalid:
+                print(json.dumps({"event": "TICKET_INVALID", "window": name, **ticket._asdict()}))
+            counted = {"window": name, **account.as_json(), "invalid": len({ticket.id for ticket in invalid})}
+            print(json.dumps({"event": "TICKETS_CHECKED", "batch_id": batch_id, **counted}))
+    return not found
+
+
+def _windows(source: TicketSource, settings: Settings, batch_id: str) -> Iterator[tuple[str, WindowRead]]:
+    """The training window, and the older one if the batch has low-volume labels."""
+    rules = settings.tickets.rules
+    windows = windows_of(batch_id, rules)
+    training = source.read_window(windows.training)
+    yield "training", training
+    valid = _valid(training.tickets)
+    if valid.empty:
+        return
+    counts = count_labels(valid, low_volume_threshold=rules.low_volume_threshold)
+    decision = decide_low_volume(counts, min_count=rules.low_volume_min_count)
+    if decision.is_needed:
+        yield "older", source.read_window(windows.older, decision.low_volume_labels)
+
+
+def _valid(tickets: pd.DataFrame) -> pd.DataFrame:
+    normalized = tickets.assign(text=normalize_texts(tickets["text"]))
+    return normalized[~find_invalid(normalized).rows]
+
+
+def _print_window(name: str, account: TicketAccount, invalid: Sequence[InvalidTicket]) -> None:
+    console = text_console()
+    if invalid:
+        table = Table("id", "column", "rule", title=f"Invalid tickets of the {name} window", title_justify="left")
+        for ticket in invalid:
+            table.add_row(str(ticket.id), ticket.column, ticket.rule)
+        console.print(table)
+    excluded = "".join(f", {tickets:,} {reason}" for reason, tickets in account.excluded.items())
+    rows = len({ticket.id for ticket in invalid})
+    console.print(
+        f"The {name} window has {account.in_window:,} tickets: {account.kept:,} that train{excluded}. "
+        f"{rows:,} of those that train {'is' if rows == 1 else 'are'} invalid.",
+        markup=False,
+    )
+    if rows:
+        console.print(
+            "Correct them in the ticket table, or leave them out, counted and kept in quarantine: "
+            "ON_INVALID_TICKETS=quarantine",
+            markup=False,
+        )
