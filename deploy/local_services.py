@@ -26,6 +26,7 @@ import psycopg
 from moto.server import ThreadedMotoServer
 
 from gata_assets.batches import parse_batch_id
+from gata_assets.sandbox.data_api.access import ACCESS_KEY_ID
 from gata_assets.sandbox.data_api.server import DataApiServer
 from gata_assets.sandbox.sample_tickets import generate_tickets
 from gata_assets.tickets.rules import SAMPLE_FALLBACK_LABEL
@@ -69,6 +70,8 @@ def serve(batch_id: str, bucket: str, ready: Path) -> None:
             places = {
                 "TICKETS": count,
                 "DATA_API_URL": data_api.url,
+                "DATA_API_KEY_ID": ACCESS_KEY_ID,
+                "DATA_API_SECRET_KEY": data_api.secret_key,
                 "CLUSTER_ARN": data_api.resource_arn,
                 "SECRET_ARN": data_api.secret_arn,
                 "S3_URL": s3_url,
@@ -76,6 +79,7 @@ def serve(batch_id: str, bucket: str, ready: Path) -> None:
             }
             # Renamed, so that who waits for the file finds it whole.
             unfinished = ready.with_suffix(".part")
+            unfinished.touch(mode=0o600)
             unfinished.write_text("".join(f"{name}={value}\n" for name, value in places.items()))
             unfinished.rename(ready)
             while os.getppid() == parent:

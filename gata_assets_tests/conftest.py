@@ -22,6 +22,7 @@ from hypothesis import settings
 
 from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.interactions.engines.polars import PolarsEngine
+from gata_assets.sandbox.data_api.access import ACCESS_KEY_ID
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.s3 import S3StoreResource
@@ -30,7 +31,7 @@ from gata_assets.tickets.sources.data_api import DataApiTickets
 from gata_assets.tickets.sources.ddl import create_sqlite, insert_postgres
 from gata_assets.tickets.sources.postgres import PostgresTickets
 from gata_assets.tickets.sources.sqlite import SqliteTickets
-from gata_assets_tests.support.data_api import FaultyDataApi
+from gata_assets_tests.support.data_api import SECRET_KEY, FaultyDataApi
 from gata_assets_tests.support.marks import (  # noqa: F401 - hooks
     pytest_collection_modifyitems,
     pytest_runtest_call,
@@ -84,8 +85,9 @@ def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Credentials and a region that mean nothing, and no configuration of this machine's user."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    # Those of the local Data API: boto3's default session keeps the first that it sees, and S3's stand-in takes any.
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)

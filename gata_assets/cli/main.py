@@ -188,20 +188,48 @@ def doctor(settings: Settings) -> bool:
     return command.run(settings)
 
 
+def _token(_: click.Context, __: click.Parameter, token: str | None) -> str | None:
+    if token is not None and not re.fullmatch(r"[!-~]{20,200}", token):
+        raise click.BadParameter("it needs 20 to 200 characters of ASCII without blanks: `openssl rand -hex 32`.")
+    return token
+
+
 @main.command("data-api")
 @click.option("--postgres", required=True, metavar="URL", help="The PostgreSQL database, postgresql://user@host/name.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, help="0 takes a free one.")
+@click.option("--host", default="127.0.0.1", help="The address to listen on.")
+@click.option(
+    "--allow-remote",
+    is_flag=True,
+    help="Allow a --host that other machines can reach. The connection is not encrypted.",
+)
+@click.option(
+    "--token",
+    envvar="GATA_DATA_API_TOKEN",
+    show_envvar=True,
+    metavar="SECRET",
+    callback=_token,
+    help="The secret key that clients sign with (AWS_SECRET_ACCESS_KEY); in the variable, no list of processes shows "
+    "it. [default: a new one at each start]",
+)
 @click.option("--sample", is_flag=True, help="Insert sample tickets first (once; ids would clash).")
-def data_api(postgres: str, port: int, sample: bool) -> None:
+def data_api(postgres: str, port: int, host: str, allow_remote: bool, token: str | None, sample: bool) -> None:
     """Answer the RDS Data API on loopback from a PostgreSQL, for local work.
 
-    Shows the variables that point `gata` at it. Needs the extra `local`.
+    Shows the variables that point `gata` at it, with the secret key that each request must be signed with. Statements
+    run with the rights of the PostgreSQL user. Needs the extra `local`.
     """
     try:
         from gata_assets.cli import data_api as command
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is not installed: pip install 'gata-assets[local]'.") from None
-    command.run(postgres, port, with_sample=sample)
+    if not (allow_remote or command.is_loopback(host)):
+        raise click.BadParameter(
+            f"{host[:80]} is not an address of loopback: other machines could reach the database through it. Leave it "
+            "out, or add --allow-remote.",
+            param_hint="--host",
+        )
+    command.run(postgres, port, with_sample=sample, host=host, secret_key=token, allow_remote=allow_remote)
 
 
 def _existing_batch(batch_id: str, settings: Settings, argument: str) -> Batch:

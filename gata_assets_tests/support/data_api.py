@@ -22,6 +22,9 @@ _MESSAGES = {
 }
 
 
+SECRET_KEY = "testing"
+
+
 @dataclass(frozen=True)
 class Call:
     """A completed Execute call: `seconds` until the response was ready, without a hang on demand."""
@@ -40,7 +43,7 @@ class FaultyDataApi(DataApiServer):
     """
 
     def __init__(self, postgres_url: str) -> None:
-        super().__init__(postgres_url)
+        super().__init__(postgres_url, secret_key=SECRET_KEY)
         self.before_execute: Callable[[int, str, dict[str, Any]], None] | None = None
         self.calls: list[Call] = []
         self._lock = threading.Lock()

@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConn
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gata_assets.sandbox.data_api.access import ACCESS_KEY_ID
 from gata_assets.sandbox.data_api.http import ERROR_STATUS
 from gata_assets.sandbox.data_api.server import DataApiServer, serve
 from gata_assets.sandbox.data_api.sql import translate
@@ -36,16 +37,19 @@ Execute = Callable[..., dict[str, Any]]
 Select = Callable[..., list[dict[str, Any]]]
 
 MEBIBYTE = 1_048_576
-CREDENTIALS: dict[str, str] = {
-    "region_name": "us-east-1",
-    "aws_access_key_id": "test",
-    "aws_secret_access_key": "test",
-}
+
+
+def credentials(server: DataApiServer) -> dict[str, str]:
+    return {
+        "region_name": "us-east-1",
+        "aws_access_key_id": ACCESS_KEY_ID,
+        "aws_secret_access_key": server.secret_key,
+    }
 
 
 def rds_data(server: DataApiServer, *, read_timeout: float = 30) -> RDSDataServiceClient:
     config = Config(retries={"total_max_attempts": 1}, read_timeout=read_timeout, max_pool_connections=20)
-    return boto3.client("rds-data", endpoint_url=server.url, config=config, **CREDENTIALS)  # type: ignore[call-overload, no-any-return]
+    return boto3.client("rds-data", endpoint_url=server.url, config=config, **credentials(server))  # type: ignore[call-overload, no-any-return]
 
 
 @pytest.fixture(scope="module")
@@ -536,7 +540,7 @@ def test_a_url_without_a_database_is_refused() -> None:
 @pytest.fixture
 def secrets(server: DataApiServer) -> SecretsManagerClient:
     config = Config(retries={"total_max_attempts": 1})
-    return boto3.client("secretsmanager", endpoint_url=server.url, config=config, **CREDENTIALS)  # type: ignore[call-overload, no-any-return]
+    return boto3.client("secretsmanager", endpoint_url=server.url, config=config, **credentials(server))  # type: ignore[call-overload, no-any-return]
 
 
 def test_the_secret_contains_the_login_of_the_database(server: FaultyDataApi, secrets: SecretsManagerClient) -> None:
@@ -734,7 +738,7 @@ def test_the_environment_variable_points_boto3_at_the_server(
     server: FaultyDataApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_RDS_DATA", server.url)
-    client = boto3.client("rds-data", **CREDENTIALS)  # type: ignore[call-overload]
+    client = boto3.client("rds-data", **credentials(server))  # type: ignore[call-overload]
     client.execute_statement(**statement(server, "SELECT 1"))
     assert len(server.calls) == 1
 
@@ -747,7 +751,7 @@ def test_serve_blocks_until_interrupted_and_stops_the_server(postgres_url: str) 
         seen.append(server)
         raise KeyboardInterrupt
 
-    serve(postgres_url, port=0, on_ready=interrupt)
+    serve(DataApiServer(postgres_url), on_ready=interrupt)
     with pytest.raises(RuntimeError, match="not running"):
         _ = seen[0].url
 

@@ -14,7 +14,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import boto3
@@ -33,6 +33,7 @@ from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.data_api import DataApiTickets
 from gata_assets.tickets.sources.ddl import insert_postgres
 from gata_assets_tests.conftest import REGION
+from gata_assets_tests.support.data_api import SECRET_KEY
 from gata_assets_tests.support.fault_proxy import JSON_ERROR, S3_ERROR, Call, FaultProxy, Faults, Manner
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
 
@@ -163,12 +164,14 @@ def servers(postgres_url: str, moto_url: str) -> Iterator[World]:
     client.create_bucket(Bucket=bucket)
     faults = Faults()
     with (
-        DataApiServer(postgres_url) as api,
+        DataApiServer(postgres_url, secret_key=SECRET_KEY) as api,
         FaultProxy(DATA_API, api.url, faults, JSON_ERROR) as data_api,
         FaultProxy(S3, moto_url, faults, S3_ERROR) as s3,
         dg.DagsterInstance.ephemeral() as instance,
     ):
         source = DataApiTickets(cluster_arn=api.resource_arn, secret_arn=api.secret_arn, region=REGION)
+        # The proxy passes on the Host header that the client signed.
+        api.hosts.add(urlsplit(data_api.url).netloc)
         yield World(Target(client, bucket), faults, source, instance, data_api.url, s3.url)
 
 
