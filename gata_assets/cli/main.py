@@ -33,6 +33,11 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="gata")
 def main() -> None:
     """Prepare training data from closed support tickets and from what users do with items, batch by batch."""
+    from gata_assets.storage import same_directory, scratch
+
+    # The rows that a killed command left are not kept until another needs space of its own.
+    scratch.sweep_scratch()
+    same_directory.forget()
 
 
 @main.command()

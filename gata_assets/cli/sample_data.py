@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import polars as pl
 
@@ -20,6 +19,7 @@ from gata_assets.sandbox.sample_interactions import SampleShop, generate_interac
 from gata_assets.sandbox.sample_tickets import generate_tickets
 from gata_assets.settings.model import Settings
 from gata_assets.settings.tickets import SAMPLE_TICKETS_FILE
+from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tickets.sources.ddl import create_sqlite
 
 TENANT = "sample"
@@ -73,8 +73,8 @@ def run(
 
 def _ingest(curator: Curator, table: str, rows: pl.DataFrame) -> Report:
     name = f"sample-{table}"
-    with TemporaryDirectory(prefix="gata-") as scratch:
-        path = Path(scratch, f"{name}.csv")
+    with scratch_directory() as scratch:
+        path = scratch / f"{name}.csv"
         rows.write_csv(path)
         landed = Landing(curator).land(table, path.name, path, _CSV)
         earlier = [report.file_id for report in valid_reports(curator.reports(table)) if f"-{name}-" in report.file_id]

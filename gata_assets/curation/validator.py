@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import polars as pl
 import pyarrow as pa
@@ -32,6 +31,7 @@ from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundE
 from gata_assets.storage.datasets import find_manifest, read_files
 from gata_assets.storage.files import digest_file
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
 
@@ -113,9 +113,9 @@ class FileValidator:
         earlier = self.find_report(spec.table, name)
         landed = earlier.landed_at if earlier else self._later(landed_at(self.places, spec.table, key, self.now))
         blank = Report(spec.table, name, key, landed, digest_settings(spec, self.rules))
-        with self.store.local_copy(key) as path, TemporaryDirectory(prefix="gata-") as scratch:
+        with self.store.local_copy(key) as path, scratch_directory() as scratch:
             try:
-                report = self._validate_rows(blank, path, spec, Path(scratch), progress)
+                report = self._validate_rows(blank, path, spec, scratch, progress)
             except RawFileError as error:
                 report = replace(blank, refused=str(error))
 
@@ -232,7 +232,7 @@ class FileValidator:
             kept = quarantine.parts(f"{self.places.quarantine(spec.table)}{name}.parquet")
         for file, tables in ((scratch / "staged", parts), (scratch / "quarantine", kept)):
             if tables:
-                self.store.write_file(tables[0].key, file)
+                self.store.write_file(tables[0].key, file, is_private=tables is kept)
         return replace(
             report,
             rows=rows,

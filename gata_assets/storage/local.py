@@ -1,7 +1,8 @@
 """Objects as files of a directory, laid out as the bucket is.
 
 A write goes to a hidden staging folder, is flushed to the disk and renamed under a lock, which every process that
-writes to the directory takes: the rename replaces exactly the version that the condition compared.
+writes to the directory takes: the rename replaces exactly the version that the condition compared. No result counts
+that comes from another directory than the one that the process began with (`same_directory`).
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ import stat
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from time import time, time_ns
+from time import time_ns
 from typing import BinaryIO, NoReturn
 from uuid import uuid4
 
 from gata_assets.errors import ConflictError, ObjectNotFoundError, StoreError
+from gata_assets.storage import same_directory
 from gata_assets.storage.objects import ABSENT, Guard, ObjectStore, Version
 
 _STAGING, _LOCK = ".staging", "lock"
 _COPIED_AT_ONCE = 1 << 20
-# No write takes this long: an older file in the staging folder is a leftover.
-_LEFT_BEHIND_SECONDS = 3_600
+_NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_PRIVATE_FILE, _PRIVATE_FOLDER, _OTHERS = 0o600, 0o700, 0o077
+_MOST_ATTEMPTS = 20
 
 
 class LocalStore(ObjectStore):
@@ -43,15 +46,16 @@ class LocalStore(ObjectStore):
         expected: Version | None = None,
         guard: Guard | None = None,
         unlike: Collection[Version] = (),  # noqa: ARG002 (no version comes twice)
+        is_private: bool = False,
     ) -> Version:
         """See ObjectStore."""
-        with _errors("written", self._path(key)):
-            return self._replace(key, lambda aside: aside.write(content), expected, guard)
+        with self._errors("written", self._path(key)):
+            return self._replace(key, lambda aside: aside.write(content), expected, guard, is_private=is_private)
 
-    def write_file(self, key: str, path: Path) -> None:
+    def write_file(self, key: str, path: Path, *, is_private: bool = False) -> None:
         """See ObjectStore."""
-        with _errors(f"written from {path}", self._path(key)), path.open("rb") as file:
-            self._replace(key, lambda aside: shutil.copyfileobj(file, aside, _COPIED_AT_ONCE))
+        with self._errors(f"written from {path}", self._path(key)), path.open("rb") as file:
+            self._replace(key, lambda aside: shutil.copyfileobj(file, aside, _COPIED_AT_ONCE), is_private=is_private)
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
@@ -59,7 +63,12 @@ class LocalStore(ObjectStore):
         path = self._path(key)
         if not self.exists(key):
             raise ObjectNotFoundError(f"There is no {path}.")
-        yield path
+        try:
+            yield path
+        except Exception:
+            # What could not be read because the directory is gone is not damaged.
+            with self._errors("read", path):
+                raise
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """See ObjectStore; unfinished writes are not listed."""
@@ -67,7 +76,7 @@ class LocalStore(ObjectStore):
         folder, _, _ = prefix.rpartition("/")
         start = self._path(folder) if folder else root
         found = []
-        with _errors("listed", start):
+        with self._errors("listed", start):
             if start.is_dir():
                 for place, folders, files in os.walk(start, onerror=_raise):
                     if Path(place) == root and _STAGING in folders:
@@ -84,7 +93,7 @@ class LocalStore(ObjectStore):
     def version(self, key: str) -> Version:
         """See ObjectStore; every write creates a new file, with a time in nanoseconds."""
         path = self._path(key)
-        with _errors("looked for", path):
+        with self._errors("looked for", path):
             try:
                 found = path.stat()
             except (FileNotFoundError, NotADirectoryError):
@@ -106,7 +115,7 @@ class LocalStore(ObjectStore):
         path = self._path(key)
         if not self.exists(key):
             return
-        with _errors("deleted", path):
+        with self._errors("deleted", path):
             self._staging()
             with self._locked():
                 self._require(key, expected, guard)
@@ -125,7 +134,7 @@ class LocalStore(ObjectStore):
     @contextmanager
     def _open(self, key: str) -> Iterator[BinaryIO]:
         path = self._path(key)
-        with _errors("read", path):
+        with self._errors("read", path):
             try:
                 with path.open("rb", buffering=0) as file:
                     yield file
@@ -133,28 +142,51 @@ class LocalStore(ObjectStore):
                 raise ObjectNotFoundError(f"There is no {path}.") from None
 
     def _replace(
-        self, key: str, fill: Callable[[BinaryIO], object], expected: Version | None = None, guard: Guard | None = None
+        self,
+        key: str,
+        fill: Callable[[BinaryIO], object],
+        expected: Version | None = None,
+        guard: Guard | None = None,
+        *,
+        is_private: bool = False,
     ) -> Version:
         """Write a file in the staging folder; rename it to the key once it is on disk and the conditions hold."""
         path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._staging() / uuid4().hex
+        same_directory.create(self.directory)
+        self._make_folder(path.parent, is_private=is_private)
+        staging = self._staging()
+        aside, file = _open_aside(staging)
         try:
-            with aside.open("xb") as file:
+            # The file stays open, and so locked, until it is renamed.
+            with file:
                 fill(file)
+                os.fchmod(file.fileno(), _PRIVATE_FILE if is_private else _usual_mode(staging))
                 file.flush()
                 os.fsync(file.fileno())
-            with self._locked():
-                self._require(key, expected, guard)
-                # The file system's own clock has milliseconds, and inodes are soon reused.
-                now = time_ns()
-                os.utime(aside, ns=(now, now))
-                version = _version(aside.stat())
-                aside.replace(path)
+                with self._locked():
+                    self._require(key, expected, guard)
+                    # The file system's own clock has milliseconds, and inodes are soon reused.
+                    now = time_ns()
+                    os.utime(aside, ns=(now, now))
+                    version = _version(aside.stat())
+                    aside.replace(path)
         except BaseException:
             aside.unlink(missing_ok=True)
             raise
         return version
+
+    def _make_folder(self, folder: Path, *, is_private: bool) -> None:
+        """Create the folder of a key, but not the store's directory, which may have been unmounted."""
+        if not folder.is_dir():
+            place = Path(self.directory)
+            for name in folder.relative_to(place).parts:
+                place /= name
+                with suppress(FileExistsError):
+                    place.mkdir()
+        # Also one of an earlier release. Another user's folder stays as it is: its files are private by themselves.
+        if is_private and folder.stat().st_mode & _OTHERS:
+            with suppress(PermissionError):
+                folder.chmod(_PRIVATE_FOLDER)
 
     def _require(self, key: str, expected: Version | None, guard: Guard | None) -> None:
         for place, required in ((key, expected), guard or (key, None)):
@@ -172,17 +204,70 @@ class LocalStore(ObjectStore):
             os.close(lock)
 
     def _staging(self) -> Path:
-        """A folder on the same file system that readers do not list; leftovers of killed processes are deleted, since
-        they may contain texts of tickets.
+        """A folder on the same file system that readers do not list, without what killed processes left in it: they may
+        be texts of tickets.
         """
         staging = Path(self.directory, _STAGING)
         staging.mkdir(exist_ok=True)
         for left in staging.iterdir():
-            # Another process may rename its file away between the listing and the check.
-            with suppress(FileNotFoundError):
-                if left.name != _LOCK and time() - left.stat().st_mtime > _LEFT_BEHIND_SECONDS:
-                    left.unlink()
+            if left.name != _LOCK:
+                with suppress(OSError):
+                    _remove_unlocked(left)
         return staging
+
+    @contextmanager
+    def _errors(self, done: str, path: Path) -> Iterator[None]:
+        """Raise an error of the file system as a StoreError that says what could not be done.
+
+        Nothing counts, no result and no absence, if the directory was removed or replaced meanwhile.
+        """
+        advice = "Look at TARGET_DIR, its rights and the space on the disk."
+        try:
+            try:
+                yield
+            except Exception:
+                same_directory.is_present(self.directory)
+                raise
+            same_directory.is_present(self.directory)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be {done}: {error.strerror}. {advice}") from None
+
+
+def _open_aside(staging: Path) -> tuple[Path, BinaryIO]:
+    """A new file that nobody else can read, locked for as long as it is open."""
+    for _ in range(_MOST_ATTEMPTS):
+        aside = staging / uuid4().hex
+        file = os.fdopen(os.open(aside, _NEW | os.O_RDWR, _PRIVATE_FILE), "wb")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(file.fileno()).st_nlink:
+                return aside, file
+        except BlockingIOError:
+            pass
+        # Another process took it for a leftover before it was locked.
+        file.close()
+    raise StoreError(f"No file can be written in {staging}: others delete it at once.")
+
+
+def _remove_unlocked(left: Path) -> None:
+    """Delete a file of a process that was killed: who writes it holds its lock."""
+    file = os.open(left, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        left.unlink()
+    finally:
+        os.close(file)
+
+
+def _usual_mode(staging: Path) -> int:
+    """The mode that a new file has there by the umask and the folder's access list."""
+    probe = staging / uuid4().hex
+    file = os.open(probe, _NEW | os.O_WRONLY, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(file).st_mode)
+    finally:
+        os.close(file)
+        probe.unlink(missing_ok=True)
 
 
 def _version(found: os.stat_result) -> Version:
@@ -191,13 +276,3 @@ def _version(found: os.stat_result) -> Version:
 
 def _raise(error: OSError) -> NoReturn:
     raise error
-
-
-@contextmanager
-def _errors(done: str, path: Path) -> Iterator[None]:
-    """Raise an error of the file system as a StoreError that says what could not be done."""
-    try:
-        yield
-    except OSError as error:
-        advice = "Look at TARGET_DIR, its rights and the space on the disk."
-        raise StoreError(f"{path} cannot be {done}: {error.strerror}. {advice}") from None

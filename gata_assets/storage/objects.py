@@ -45,6 +45,7 @@ class ObjectStore(ABC):
         expected: Version | None = None,
         guard: Guard | None = None,
         unlike: Collection[Version] = (),
+        is_private: bool = False,
     ) -> Version:
         """Store an object atomically, replacing the one under its key.
 
@@ -54,6 +55,8 @@ class ObjectStore(ABC):
             expected: The version that must be under the key (ABSENT: none); None to overwrite any version.
             guard: Another object that must have its version, if the store `is_guarding`.
             unlike: Versions that the object should not get, if the store has a choice.
+            is_private: Whether a directory lets its owner alone read the object and its folder, which has private
+                objects only; in a bucket, policies say who reads what.
 
         Returns:
             The version that was stored.
@@ -79,8 +82,11 @@ class ObjectStore(ABC):
         """
 
     @abstractmethod
-    def write_file(self, key: str, path: Path) -> None:
-        """Store a file's bytes atomically, however large, replacing the object under the key; raises StoreError."""
+    def write_file(self, key: str, path: Path, *, is_private: bool = False) -> None:
+        """Store a file's bytes atomically, however large, replacing the object under the key; raises StoreError.
+
+        `is_private` is as in `write`.
+        """
 
     @abstractmethod
     def local_copy(self, key: str) -> AbstractContextManager[Path]:

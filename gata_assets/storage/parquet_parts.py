@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.storage.files import WrittenFile, digest_file
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.row_checksums import add_rows
 
 # A million rows or some MB are a row group: enough for dictionaries of ids to pay, few enough to keep in memory. Two
@@ -54,10 +54,10 @@ def write_tables(
     store: ObjectStore, prefix: str, tables: Mapping[str, TableSource], *, token: str, threads: int
 ) -> dict[str, tuple[WrittenFile, ...]]:
     """Write the parts of tables; raises StoreError."""
-    with TemporaryDirectory() as folder, ThreadPoolExecutor(threads) as pool:
+    with scratch_directory() as folder, ThreadPoolExecutor(threads) as pool:
         coming = {
             name: [
-                pool.submit(_write_part, store, part_key(prefix, name, part, token), source, part, Path(folder))
+                pool.submit(_write_part, store, part_key(prefix, name, part, token), source, part, folder)
                 for part in range(-(-len(source.groups) // GROUPS_OF_A_PART))
             ]
             for name, source in tables.items()

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from abc import ABC
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
+from gata_assets.storage import same_directory
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
 
@@ -28,5 +29,16 @@ class LocalStoreResource(ObjectStoreResource, LocalStore):
     directory: str
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Another process may have another working directory.
-        return partial(LocalStoreResource, directory=str(Path(self.directory).absolute())), ()
+        # Another process may have another working directory, and must not create what this one has seen.
+        return _build, (str(Path(self.directory).absolute()), same_directory.is_known(self.directory))
+
+    def setup_for_execution(self, context: Any) -> None:
+        """Begin to look at the directory anew in a sensor's tick: its process outlives many commands."""
+        if context.run is None:
+            same_directory.forget(self.directory)
+
+
+def _build(directory: str, is_known: bool) -> LocalStoreResource:
+    if is_known:
+        same_directory.expect(directory)
+    return LocalStoreResource(directory=directory)

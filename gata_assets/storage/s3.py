@@ -8,7 +8,6 @@ from functools import cached_property
 from hashlib import md5
 from pathlib import Path
 from shutil import copyfileobj
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -20,6 +19,7 @@ from dagster_aws.s3 import S3Resource
 from gata_assets.errors import ConflictError, DeleteDeniedError, ObjectNotFoundError, StoreError
 from gata_assets.storage.objects import ABSENT, Guard, Version
 from gata_assets.storage.resource import ObjectStoreResource
+from gata_assets.storage.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -63,6 +63,7 @@ class S3StoreResource(ObjectStoreResource):
         expected: Version | None = None,
         guard: Guard | None = None,  # noqa: ARG002 (S3 compares the object's own version alone)
         unlike: Collection[Version] = (),
+        is_private: bool = False,  # noqa: ARG002 (the bucket's policies)
     ) -> Version:
         """See ObjectStore; one PutObject, which S3 performs atomically, with its checksum.
 
@@ -117,7 +118,7 @@ class S3StoreResource(ObjectStoreResource):
         except _BeyondTheEndError:
             return b""
 
-    def write_file(self, key: str, path: Path) -> None:
+    def write_file(self, key: str, path: Path, *, is_private: bool = False) -> None:  # noqa: ARG002
         """See ObjectStore; a large file in parts, which S3 joins at the end."""
         try:
             with path.open("rb") as file, self._errors("written", key, "s3:PutObject"):
@@ -128,8 +129,8 @@ class S3StoreResource(ObjectStoreResource):
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
         """See ObjectStore; a copy in the directory for temporary files."""
-        with TemporaryDirectory(prefix="gata-") as directory:
-            path = Path(directory, key.rpartition("/")[2] or "object")
+        with scratch_directory() as directory:
+            path = directory / (key.rpartition("/")[2] or "object")
             # One GetObject: boto3's own transfer calls HeadObject first, see `exists`.
             try:
                 with path.open("xb") as file, self._errors("read", key, "s3:GetObject"):

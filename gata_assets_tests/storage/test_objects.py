@@ -5,10 +5,12 @@ Real: files, and S3 over HTTP on loopback (an S3 server for tests, which does no
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -272,17 +274,77 @@ def test_a_local_file_has_the_rights_that_the_process_gives_new_files(tmp_path: 
     assert (tmp_path / KEY).stat().st_mode & 0o777 == 0o640
 
 
-def test_what_a_killed_process_left_behind_is_swept_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+def test_an_unfinished_local_file_of_a_killed_process_is_swept_and_one_in_progress_is_not(tmp_path: Path) -> None:
     store = LocalStoreResource(directory=str(tmp_path))
     store.write(KEY, b"x")
-    old, young = tmp_path / ".staging" / "old", tmp_path / ".staging" / "young"
-    for path in (old, young):
+    left, written = tmp_path / ".staging" / "left", tmp_path / ".staging" / "written"
+    for path in (left, written):
         path.write_bytes(b"half a text")
-    assert list(store.list_keys("")) == [KEY]
-    os.utime(old, (0, 0))
-    store.write(KEY, b"y")
-    assert not old.exists()
-    assert young.exists()
+    with written.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert list(store.list_keys("")) == [KEY]
+        store.write(KEY, b"y")
+        assert not left.exists()
+        assert written.exists()
+    store.delete(KEY)
+    assert not written.exists()
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_a_private_local_object_and_its_folder_are_its_owners_alone(tmp_path: Path, umask: int) -> None:
+    (tmp_path / "file").write_bytes(b"rows")
+    store = LocalStoreResource(directory=str(tmp_path / "target"))
+    before = os.umask(umask)
+    try:
+        store.write("acme/quarantine/t/1", b"rows", is_private=True)
+        store.write_file("acme/quarantine/u/1", tmp_path / "file", is_private=True)
+        store.write("acme/staged/t/1", b"rows")
+    finally:
+        os.umask(before)
+    target = tmp_path / "target"
+    for table in "tu":
+        assert mode(target / f"acme/quarantine/{table}") == 0o700
+        assert mode(target / f"acme/quarantine/{table}/1") == 0o600
+    assert mode(target / "acme/staged/t/1") == 0o666 & ~umask
+    assert mode(target / "acme/staged/t") == mode(target / "acme") == 0o777 & ~umask
+
+
+def test_a_private_local_object_of_an_earlier_release_is_tightened_when_it_is_written_again(tmp_path: Path) -> None:
+    store = LocalStoreResource(directory=str(tmp_path))
+    store.write("acme/quarantine/t/1", b"rows")
+    (tmp_path / "acme/quarantine/t").chmod(0o755)
+    (tmp_path / "acme/quarantine/t/1").chmod(0o644)
+    store.write("acme/quarantine/t/1", b"rows", is_private=True)
+    assert mode(tmp_path / "acme/quarantine/t") == 0o700
+    assert mode(tmp_path / "acme/quarantine/t/1") == 0o600
+
+
+def test_nobody_else_can_read_a_local_file_that_is_being_written(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "slow")
+    store = LocalStoreResource(directory=str(tmp_path / "target"))
+    writer = threading.Thread(target=store.write_file, args=(KEY, tmp_path / "slow"))
+    writer.start()
+    with (tmp_path / "slow").open("wb") as slow:
+        slow.write(b"rows")
+        slow.flush()
+        staging = tmp_path / "target" / ".staging"
+        deadline = time.monotonic() + 60
+        while not (found := [path for path in staging.glob("*") if path.name != "lock"]):
+            assert time.monotonic() < deadline
+        assert [mode(path) for path in found] == [0o600]
+    writer.join()
+    assert store.read(KEY) == b"rows"
+
+
+def test_private_objects_of_any_store_are_written_and_read(store: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"file")
+    store.write("quarantine/1", b"content", is_private=True)
+    store.write_file("quarantine/2", tmp_path / "file", is_private=True)
+    assert [store.read(key) for key in store.list_keys("quarantine/")] == [b"content", b"file"]
 
 
 def test_a_reader_never_sees_a_half_written_local_object(tmp_path: Path) -> None:

@@ -88,10 +88,10 @@ class StoreThatBreaks(LocalStoreResource):
         self._count()
         return super().write(key, content, **conditions)
 
-    def write_file(self, key: str, path: Path) -> None:
+    def write_file(self, key: str, path: Path, **more: Any) -> None:
         """Write, unless it is this call's turn to fail."""
         self._count()
-        super().write_file(key, path)
+        super().write_file(key, path, **more)
 
     def delete(self, key: str, **conditions: Any) -> None:
         """Delete, unless it is this call's turn to fail."""

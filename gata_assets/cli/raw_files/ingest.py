@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator
@@ -16,6 +15,7 @@ from gata_assets.curation.files.formats import FORMATS, FileFormat, is_raw_name,
 from gata_assets.curation.landing import Landing
 from gata_assets.errors import RawFileError
 from gata_assets.settings.model import Settings
+from gata_assets.storage.scratch import scratch_directory
 
 STDIN = "-"
 
@@ -48,8 +48,8 @@ def run(
     known = _find_format(file_format) if file_format else None
     if file_format and known is None:
         raise RawFileError(f"--format {file_format} is none: {FORMATS}.")
-    with TemporaryDirectory(prefix="gata-") as scratch:
-        given = list(_files(files, known, Path(scratch)))
+    with scratch_directory() as scratch:
+        given = list(_files(files, known, scratch))
         if not given:
             raise RawFileError(f"no file in {', '.join(files)} ends as a raw file does (.csv, .jsonl, .parquet …).")
         if replaces and len(given) > 1:

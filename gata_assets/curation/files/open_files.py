@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfileobj
-from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
 import polars as pl
@@ -21,6 +20,7 @@ from gata_assets.curation.files.readers import read_blocks
 from gata_assets.curation.validation import ValidatedRows, validate_block
 from gata_assets.errors import RawFileError
 from gata_assets.storage.parallel import map_in_order
+from gata_assets.storage.scratch import scratch_file
 from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
 
@@ -69,9 +69,9 @@ def _opened(path: Path, file_format: FileFormat) -> Iterator[BinaryIO]:
                     yield cast(BinaryIO, plain)
                     return
                 # Parquet is read from its end: a compressed file is decompressed completely first.
-                with TemporaryFile(prefix="gata-") as decompressed:
+                with scratch_file() as decompressed:
                     copyfileobj(plain, decompressed)
-                    yield cast(BinaryIO, decompressed)
+                    yield decompressed
     except (pa.ArrowException, OSError) as error:
         raise RawFileError(
             f"cannot be read to its end: it is damaged or cut off ({type(error).__name__}). Send it again."

@@ -231,9 +231,9 @@ class FailingStore(LocalStoreResource):
         self._count()
         return super().write(key, content, **conditions)
 
-    def write_file(self, key: str, path: Path) -> None:
+    def write_file(self, key: str, path: Path, **more: Any) -> None:
         self._count()
-        super().write_file(key, path)
+        super().write_file(key, path, **more)
 
 
 def files_of_day(curator: Curator, day: date) -> dict[str, bytes]:
