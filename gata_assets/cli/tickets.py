@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-import pandas as pd
 from rich.table import Table
 
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions import open_source
 from gata_assets.settings.model import Settings
 from gata_assets.tickets.accounting import TicketAccount
-from gata_assets.tickets.invalid import InvalidTicket, find_invalid, list_invalid
+from gata_assets.tickets.invalid import InvalidTicket, list_invalid, valid_tickets
 from gata_assets.tickets.low_volume import count_labels, decide_low_volume
 from gata_assets.tickets.sources.base import TicketSource, WindowRead
-from gata_assets.tickets.texts import normalize_texts
 from gata_assets.tickets.windows import windows_of
 
 
@@ -28,8 +26,7 @@ def check(settings: Settings, batch_id: str, *, as_table: bool) -> bool:
     """
     found: list[InvalidTicket] = []
     for name, read in _windows(open_source(settings), settings, batch_id):
-        tickets = read.tickets.assign(text=normalize_texts(read.tickets["text"]))
-        invalid = list_invalid(tickets)
+        invalid = list_invalid(read.tickets)
         found += invalid
         account = read.counts.account()
         if as_table:
@@ -48,18 +45,13 @@ def _windows(source: TicketSource, settings: Settings, batch_id: str) -> Iterato
     windows = windows_of(batch_id, rules)
     training = source.read_window(windows.training)
     yield "training", training
-    valid = _valid(training.tickets)
+    valid = valid_tickets(training.tickets)
     if valid.empty:
         return
     counts = count_labels(valid, low_volume_threshold=rules.low_volume_threshold)
     decision = decide_low_volume(counts, min_count=rules.low_volume_min_count)
     if decision.is_needed:
         yield "older", source.read_window(windows.older, decision.low_volume_labels)
-
-
-def _valid(tickets: pd.DataFrame) -> pd.DataFrame:
-    normalized = tickets.assign(text=normalize_texts(tickets["text"]))
-    return normalized[~find_invalid(normalized).rows]
 
 
 def _print_window(name: str, account: TicketAccount, invalid: Sequence[InvalidTicket]) -> None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from gata_assets.tickets.texts import as_arrow
+from gata_assets.tickets.texts import as_arrow, normalize_texts
 
 # The rules with the column that breaks them, in the order in which a ticket is counted: under the first that it breaks.
 RULES: Mapping[str, str] = {
@@ -84,9 +84,15 @@ class InvalidTicket(NamedTuple):
     rule: str
 
 
+def valid_tickets(tickets: pd.DataFrame) -> pd.DataFrame:
+    """The valid ones of tickets as they were read, with normalized texts."""
+    normalized = _normalized(tickets)
+    return normalized[~find_invalid(normalized).rows]
+
+
 def list_invalid(tickets: pd.DataFrame) -> list[InvalidTicket]:
-    """Each rule that a ticket breaks, in the order of rows; an id that occurs again is listed too."""
-    broken = dict(find_invalid(tickets).broken)
+    """Each rule that a ticket breaks, as it was read, in the order of rows; an id that occurs again is listed too."""
+    broken = dict(find_invalid(_normalized(tickets)).broken)
     ids = tickets["id"]
     broken["repeated_id"] = ids.duplicated().to_numpy() & ids.notna().to_numpy()
     broken["no_id"] = ids.isna().to_numpy()
@@ -96,6 +102,10 @@ def list_invalid(tickets: pd.DataFrame) -> list[InvalidTicket]:
         ticket = None if pd.isna(ids.iloc[place]) else int(ids.iloc[place])
         found += [InvalidTicket(ticket, columns[rule], rule) for rule, rows in broken.items() if rows[place]]
     return found
+
+
+def _normalized(tickets: pd.DataFrame) -> pd.DataFrame:
+    return tickets.assign(text=normalize_texts(tickets["text"]))
 
 
 def _true(rows: Any) -> NDArray[np.bool_]:

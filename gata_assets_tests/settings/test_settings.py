@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from gata_assets.errors import SettingsError
 from gata_assets.settings.model import describe_settings, load_settings, parse_settings, variable_names
@@ -107,7 +108,26 @@ def test_a_wrong_url_is_refused_without_showing_its_password() -> None:
     assert SECRET not in repr(settings)
 
 
-@pytest.mark.parametrize("password", [f"{SECRET}@x", f"{SECRET}/x", f"{SECRET}[x", f"{SECRET}:9x@x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p@h1:5432,h2:5432/db",
+        "postgresql://u:p@h1,h2/db?target_session_attrs=read-write",
+        "postgres://u@[2001:db8::1]:5432/db",
+        "postgresql://u@[2001:db8::1],h2/db",
+        "postgresql:///db?host=/var/run/postgresql",
+        "postgresql://u:p[#x@h/db",
+        "postgresql://u:p%40x@h/db?sslmode=require&options=-csearch_path%3Dhelpdesk",
+        "postgresql://",
+        "postgresql://h:/db",
+    ],
+)
+def test_every_url_that_libpq_takes_is_taken(url: str) -> None:
+    conninfo_to_dict(url)
+    assert parse_settings({"TICKETS_URL": url, "LOW_VOLUME_FALLBACK_LABEL": "1"}).tickets.url
+
+
+@pytest.mark.parametrize("password", [f"{SECRET}@x", f"{SECRET}/x", f"{SECRET}:9x@x"])
 def test_a_password_that_is_not_percent_encoded_is_refused_and_not_shown(password: str) -> None:
     with pytest.raises(SettingsError, match="are to be written as %40") as caught:
         parse_settings(
