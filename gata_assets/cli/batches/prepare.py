@@ -90,7 +90,8 @@ def _rows(numbers: dict[str, int | float]) -> str:
             rows += f"\n{twins:,} with a twin"
         return rows
     rows = f"{numbers.get('row_count', 0):,}"
-    if excluded := numbers.get("tickets_excluded"):
+    excluded = numbers.get("tickets_excluded")
+    if excluded and numbers.get("tickets") == numbers.get("row_count"):
         rows += f"\n{excluded:,} excluded"
     if "days" in numbers:
         rows += f"\nof {numbers['days']:,} days"
