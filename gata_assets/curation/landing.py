@@ -56,7 +56,7 @@ class Landing:
         """
         validator, spec = self._validator, self._validator.tables[table]
         try:
-            require_readable(path, file_format, spec)
+            require_readable(path, file_format, spec, max_decoded_bytes=validator.rules.max_decoded_bytes)
             digest = digest_file(path)
         except OSError as error:
             raise RawFileError(f"cannot be read: {error.strerror}.") from None

@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 
-from gata_assets.tables.spec import Reference, ReferenceMode
+from gata_assets.tables.spec import InvalidOptional, Reference, ReferenceMode, TableSpec
+
+MAX_DECODED_BYTES = 64_000_000_000
 
 
 @dataclass(frozen=True)
 class CurationRules:
-    """Rules for rows besides their table's: the event time is in `[earliest_at, landed + at_most_ahead)`, and by the
-    name of a referenced table, what happens to rows whose reference it does not contain.
+    """Rules for rows besides their table's: the event time is in `[earliest_at, landed + at_most_ahead)`.
+
+    By the name of a referenced table, what happens to rows whose reference it does not contain; by the name of a table,
+    what an invalid value of a nullable column rejects, where that differs from its declaration. A file whose values are
+    more than `max_decoded_bytes` is refused.
     """
 
     earliest_at: datetime
     at_most_ahead: timedelta
     references: Mapping[str, ReferenceMode] = field(default_factory=dict)
+    invalid_optional: Mapping[str, InvalidOptional] = field(default_factory=dict)
+    max_decoded_bytes: int = MAX_DECODED_BYTES
 
     def mode_of(self, reference: Reference) -> ReferenceMode:
         """What happens to rows with an unknown reference: by the settings, else by their table."""
         return self.references.get(reference.table, reference.mode)
+
+    def applied_to(self, tables: Mapping[str, TableSpec]) -> dict[str, TableSpec]:
+        """Tables by name, with the contract that the settings give them."""
+        modes = self.invalid_optional
+        return {name: _with_mode(spec, modes.get(name, spec.invalid_optional)) for name, spec in tables.items()}
+
+
+@cache
+def _with_mode(spec: TableSpec, mode: InvalidOptional) -> TableSpec:
+    # Cached, since what is derived from a table is kept by its identity.
+    return spec if spec.invalid_optional is mode else replace(spec, invalid_optional=mode)

@@ -56,7 +56,7 @@ class FileValidator:
     ) -> None:
         """`now` is the latest landing time of files that are first seen; `tables` replace those of the class."""
         self.store = store
-        self.tables = self.tables if tables is None else tables
+        self.tables = rules.applied_to(self.tables if tables is None else tables)
         self.places = TenantLayout(tenant)
         self.rules = rules
         self.now = now
@@ -219,7 +219,8 @@ class FileValidator:
         name = f"{report.file_id}-{version}"
         source = report.raw_key.rpartition("/")[2]
         with open_staged_writer(spec, scratch / "staged") as staged, TableWriter(scratch / "quarantine") as quarantine:
-            for count, block in read_validated(path, parse_format(report.raw_key), spec, context, source):
+            form, most = parse_format(report.raw_key), self.rules.max_decoded_bytes
+            for count, block in read_validated(path, form, spec, context, source, max_decoded_bytes=most):
                 rows += count
                 rejected.update(block.rejected_by_rule)
                 unknown.update(block.unknown_by_rule)

@@ -9,8 +9,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gata_assets.curation.policy import CurationRules
 from gata_assets.interactions.rules import InteractionRules, InteractionType, SamplingRules, SamplingStrategy
+from gata_assets.interactions.tables import TABLES
 from gata_assets.settings.values import EngineKind, Seed, SettingsGroup, comma_separated, tenant_names, wrong
-from gata_assets.tables.spec import ReferenceMode
+from gata_assets.tables.spec import InvalidOptional, ReferenceMode
 
 _Count = Annotated[int, Field(ge=1, le=10**6)]
 
@@ -32,6 +33,12 @@ class InteractionSettings(SettingsGroup):
     """An interaction that is more than this many hours later than its file is invalid."""
     unknown_items: ReferenceMode = ReferenceMode.WARN
     """What happens to an interaction with an item that the catalog does not have."""
+    invalid_optional_values: InvalidOptional = InvalidOptional.REJECT_ROW
+    """What an invalid value of a column that may be empty (a rating, a price) rejects, in interactions and items: its
+    row, or only the value, which is counted.
+    """
+    max_decoded_gigabytes: float = Field(64, gt=0, le=10**6)
+    """A raw file whose values are more than this many gigabytes, however small it is compressed, is refused."""
     positive_interaction_types: Annotated[tuple[InteractionType, ...], BeforeValidator(comma_separated)] = Field(
         (InteractionType.CLICK, InteractionType.PURCHASE, InteractionType.LIKE), min_length=1
     )
@@ -81,6 +88,8 @@ class InteractionSettings(SettingsGroup):
             earliest_at=datetime.combine(self.earliest_interaction, datetime.min.time(), UTC),
             at_most_ahead=timedelta(hours=self.max_hours_ahead),
             references={"items": self.unknown_items},
+            invalid_optional=dict.fromkeys(TABLES, self.invalid_optional_values),
+            max_decoded_bytes=round(self.max_decoded_gigabytes * 1e9),
         )
 
     @property

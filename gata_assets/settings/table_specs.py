@@ -9,16 +9,19 @@ from gata_assets.tables.spec import TableSpec
 
 
 def all_tables(settings: Settings) -> dict[str, TableSpec]:
-    """All tables by name, referenced tables first; raises SettingsError for a wrong declaration."""
+    """All tables by name, referenced tables first, with the contracts of the settings; raises SettingsError for a wrong
+    declaration.
+    """
+    rules = settings.interactions.curation_rules
     if not settings.project.table_specs:
-        return dict(TABLES)
+        return rules.applied_to(TABLES)
     # Loads pandera.
     from gata_assets.tables.declaration import load_specs, tables_by_name
 
     try:
         declared = [spec for module in settings.project.table_specs for spec in load_specs(module)]
         # A table that one module imports from another is the same object, and counts once.
-        return tables_by_name(dict.fromkeys([*TABLES.values(), *declared]))
+        return rules.applied_to(tables_by_name(dict.fromkeys([*TABLES.values(), *declared])))
     except TableSpecError as error:
         raise SettingsError(f"TABLE_SPECS: {error}") from error
 

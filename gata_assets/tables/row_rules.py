@@ -167,14 +167,19 @@ def _asks_whether_given(column: ColumnSpec) -> bool:
     return not column.nullable or column.dtype != pl.String()
 
 
+# A character that can be seen: none of white space, controls and formats (such as zero-width ones), nor a filler.
+_VISIBLE = r"[^\s\p{Z}\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u{2800}]"
+
+
 def are_given(texts: pl.Series) -> pl.Series:
-    """Which texts contain more than white space and control characters."""
-    # The first byte shows it for nearly all texts.
-    given = texts >= "!"
+    """Which texts contain more than white space and characters that cannot be seen, of Unicode."""
+    # The first byte, if it is of visible ASCII, shows it for nearly all texts.
+    given = (texts >= "!") & (texts < "\x7f")
     given = given.fill_null(value=False) if given.null_count() else given
     if given.sum() == len(texts) - texts.null_count():
         return given
-    return texts.str.contains(r"[^\x00-\x20]").fill_null(value=False)
+    others = (~given & texts.is_not_null()).arg_true()
+    return given.scatter(others, texts.gather(others).str.contains(_VISIBLE))
 
 
 _EXPRESSIONS: dict[str, Callable[[pl.Expr, Mapping[str, Any]], pl.Expr]] = {

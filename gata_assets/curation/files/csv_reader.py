@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import BinaryIO
 
 import numpy as np
@@ -16,15 +17,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gata_assets.curation.files.columns import match_columns
-from gata_assets.curation.files.csv_records import Records, split_records
+from gata_assets.curation.files.csv_records import LONGEST_RECORD, Records, split_records
+from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.files.raw_block import (
-    BYTE_ORDER_MARK,
     NOT_UTF_8,
     UNREADABLE,
     PendingBlock,
     RawBlock,
     pieces,
+    require_line_ends,
     require_short,
+    without_mark,
 )
 from gata_assets.errors import RawFileError
 from gata_assets.tables.spec import TableSpec
@@ -33,29 +36,45 @@ from gata_assets.tables.spec import TableSpec
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
-def read_csv(stream: BinaryIO, spec: TableSpec, block_bytes: int) -> Iterator[PendingBlock]:
+def read_csv(stream: BinaryIO, spec: TableSpec, block_bytes: int, max_decoded_bytes: int) -> Iterator[PendingBlock]:
     """All records of a file, block by block; raises RawFileError."""
-    header: list[str] = []
-    fields: dict[str, int] = {}
-    line, record, rest = 1, 1, b""
-    for content, is_last in pieces(stream, block_bytes):
+    coming = pieces(stream, RawFormat.CSV, block_bytes, max_decoded_bytes)
+    first, rest, is_last = _first_line(coming)
+    header = _read_header(first, spec.separator)
+    known = match_columns(spec, [(name,) for name in header])
+    fields = {column: header.index(path[0]) for path, column in known.items()}
+    line, record = 2, 1
+    # What was read after the header is the first block.
+    for content, is_end in chain([(b"", is_last)] if rest or is_last else [], coming):
         block = rest + content
-        if not header:
-            first, end, block = block.removeprefix(BYTE_ORDER_MARK).partition(b"\n")
-            if not end and not is_last:
-                raise RawFileError(f"has a first line of more than {block_bytes:,} bytes: it is not CSV.")
-            header = _read_header(first, spec.separator)
-            known = match_columns(spec, [(name,) for name in header])
-            fields = {column: header.index(path[0]) for path, column in known.items()}
-            line = 2
         data = np.frombuffer(block, dtype=np.uint8)
-        records = split_records(data, len(header), is_last=is_last, separator=ord(spec.separator))
+        records = split_records(data, len(header), is_last=is_end, separator=ord(spec.separator))
         rest = block[records.used :]
         require_short(rest)
         if len(records.faults):
             yield _CsvBlock(data, records, fields, record, line)
         line += records.used_lines
         record += len(records.faults)
+
+
+def _first_line(coming: Iterator[tuple[bytes, bool]]) -> tuple[bytes, bytes, bool]:
+    """The line of the columns' names, what was read after it, and whether that is all; raises RawFileError."""
+    block = b""
+    for content, is_last in coming:
+        block += content
+        line, end, rest = block.partition(b"\n")
+        if not end and not is_last and len(block) <= LONGEST_RECORD:
+            continue
+        line = without_mark(line)
+        require_line_ends(line)
+        if not end and not is_last:
+            raise RawFileError(f"has a first line of more than {LONGEST_RECORD:,} bytes: it is not CSV.")
+        if not line.strip():
+            has_more = rest.strip() or any(content.strip() for content, _ in coming)
+            what = "has an empty line in place of the columns' names" if has_more else "is empty but for blank lines"
+            raise RawFileError(f"{what}.")
+        return line, rest, is_last
+    raise AssertionError("The last piece ends the loop.")
 
 
 @dataclass(frozen=True)
@@ -84,8 +103,6 @@ class _CsvBlock:
 
 
 def _read_header(line: bytes, separator: str) -> list[str]:
-    if not line.strip():
-        raise RawFileError("is empty, or has an empty line in place of the columns' names.")
     try:
         text = line.decode().rstrip("\r")
         names = [name.strip() for name in next(csv.reader([text], delimiter=separator))]

@@ -1,7 +1,8 @@
-"""CSV records in a run of bytes, by RFC 4180: where their fields are, and which records are at fault.
+r"""CSV records in a run of bytes, by RFC 4180: where their fields are, and which records are at fault.
 
-A quote opens a field only at its start. No record is lost: one with other fields than the header, with text after a
-closing quote, or with an unclosed quote is marked as such, with its line.
+A quote opens a field only at its start. A line ends with `\n`, after any number of `\r`. No record is lost: one with
+other fields than the header, with text (or a `\r`) after a closing quote, with a field that ends with `\r` before the
+last one, or with an unclosed quote is marked as such, with its line.
 Source: https://www.rfc-editor.org/rfc/rfc4180
 """
 
@@ -70,6 +71,13 @@ def _line_end(data: NDArray[np.uint8], at: int) -> int:
 
 
 @compiled
+def _after_returns(data: NDArray[np.uint8], at: int) -> int:
+    while at < len(data) and data[at] == 13:
+        at += 1
+    return at
+
+
+@compiled
 def _split(
     data: NDArray[np.uint8],
     fields: int,
@@ -82,8 +90,9 @@ def _split(
 ) -> tuple[int, int, int]:
     stop, at, line, record = len(data), 0, 0, 0
     while at < stop:
-        if data[at] == 10 or (data[at] == 13 and at + 1 < stop and data[at + 1] == 10):
-            at += 1 if data[at] == 10 else 2
+        end = _after_returns(data, at)
+        if (end == stop and is_last) or (end < stop and data[end] == 10):
+            at = end + 1
             line += 1
             continue
         begin, first_line, field, fault = at, line, 0, READABLE
@@ -106,12 +115,13 @@ def _split(
                 if at >= stop or data[at] != 34:
                     at, line, fault = _line_end(data, begin), first_line, UNREADABLE
                     break
-                at += 1
+                at = _after_returns(data, at + 1)
+                is_closed = at >= stop or data[at] == 10 or (data[at] == separator and at == end + 1)
                 while at < stop and data[at] != separator and data[at] != 10:
-                    if data[at] != 13 or (at + 1 < stop and data[at + 1] != 10):
-                        fault = UNREADABLE
                     at += 1
-                if fault == UNREADABLE and line > first_line:
+                if not is_closed:
+                    fault = UNREADABLE
+                if not is_closed and line > first_line:
                     # A quote of a later row closed it: only this line is lost, not all lines up to that one.
                     at, line = _line_end(data, begin), first_line
                     break
@@ -120,8 +130,10 @@ def _split(
                 while at < stop and data[at] != separator and data[at] != 10:
                     at += 1
                 end = at
-                if end > start and data[end - 1] == 13 and (end == stop or data[end] == 10):
+                while end > start and data[end - 1] == 13:
                     end -= 1
+                if end < at and at < stop and data[at] == separator:
+                    fault = UNREADABLE
             if field < fields:
                 bounds[record, field, 0], bounds[record, field, 1] = start, end
             field += 1

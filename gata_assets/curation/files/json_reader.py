@@ -7,6 +7,7 @@ reason. A field that the table does not have is treated the same wherever it fir
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
@@ -17,16 +18,19 @@ import numpy as np
 import polars as pl
 
 from gata_assets.curation.files.columns import Path, column_of, match_columns, unknown_columns
+from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.files.raw_block import (
-    BYTE_ORDER_MARK,
     RAGGED,
     READABLE,
     UNREADABLE,
     PendingBlock,
     RawBlock,
     pieces,
+    require_line_ends,
     require_short,
+    without_mark,
 )
+from gata_assets.curation.files.signatures import is_json_array
 from gata_assets.errors import RawFileError
 from gata_assets.tables.spec import TableSpec, UnknownColumns
 
@@ -34,13 +38,15 @@ _LINES_THAT_TELL_COLUMNS = 1_000
 _Value = str | int | float | bool | None
 
 
-def read_json_lines(stream: BinaryIO, spec: TableSpec, block_bytes: int) -> Iterator[PendingBlock]:
+def read_json_lines(
+    stream: BinaryIO, spec: TableSpec, block_bytes: int, max_decoded_bytes: int
+) -> Iterator[PendingBlock]:
     """All lines of a file that are not blank, block by block; raises RawFileError."""
     decode = None
     line, record, rest = 1, 1, b""
-    for content, is_last in pieces(stream, block_bytes):
+    for content, is_last in pieces(stream, RawFormat.JSON_LINES, block_bytes, max_decoded_bytes):
         block = rest + content
-        block = block.removeprefix(BYTE_ORDER_MARK) if line == 1 else block
+        block = without_mark(block) if line == 1 else block
         used = len(block) if is_last else block.rfind(b"\n") + 1
         rest, block = block[used:], block[:used]
         require_short(rest)
@@ -52,7 +58,7 @@ def read_json_lines(stream: BinaryIO, spec: TableSpec, block_bytes: int) -> Iter
         yield partial(decode, rows, record)
         record += len(rows)
     if decode is None:
-        raise RawFileError("is empty.")
+        raise RawFileError("is empty but for blank lines.")
 
 
 class _Decoder:
@@ -63,9 +69,7 @@ class _Decoder:
         self._nests = {column.within: f"n{number}" for number, column in enumerate(spec.raw_columns) if column.within}
         paths = {path: column_of(spec, path) for line in lines for path in self._paths(line)}
         if not paths:
-            raise RawFileError(
-                "is empty, or not JSON Lines: every line is an object such as {…}, with texts, numbers or null."
-            )
+            raise _not_json_lines(spec, lines[0])
         # A column may have two names in a file, but not in a row.
         match_columns(spec, {column or path: path for path, column in paths.items()}.values(), is_header=False)
         called = {column: path for path, column in paths.items() if column}
@@ -132,8 +136,7 @@ class _Decoder:
                 if self._spec.unknown_columns is UnknownColumns.REFUSE_FILE:
                     raise unknown_columns(self._spec, [path])
                 if self._spec.unknown_columns is UnknownColumns.REJECT_ROW and value is not None:
-                    # The nested value then has another shape than in any row.
-                    fault = max(fault, RAGGED if len(path) == 1 else UNREADABLE)
+                    fault = RAGGED
             elif isinstance(value, dict | list) or (value is not None and values.get(name) is not None):
                 return {}, UNREADABLE
             elif value is not None:
@@ -165,6 +168,27 @@ def _read_object(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None
+
+
+def _not_json_lines(spec: TableSpec, line: bytes) -> RawFileError:
+    """The error of a file none of whose first lines is an object, by the first of them."""
+    line = line.strip()
+    if line.startswith(b"["):
+        return is_json_array()
+    require_line_ends(line)
+    names = {name.strip(' "') for name in re.split(r"[,;\t|]", line.decode(errors="replace"))}
+    if not line.startswith(b"{") and names & {*spec.sources}:
+        return RawFileError(
+            "is CSV, and its name (or --format) says JSON Lines: name it .csv, or send it with --format csv."
+        )
+    if _read_object(line.rstrip(b",")) is not None:
+        return RawFileError("is not JSON Lines: its lines end with commas. Remove them and send it again.")
+    if line.startswith(b"{") and line.count(b"{") > line.count(b"}"):
+        return RawFileError(
+            "is JSON over several lines, not JSON Lines: write each object on a line of its own (jq -c .) and send it "
+            "again."
+        )
+    return RawFileError("is not JSON Lines: every line is an object such as {…}, with texts, numbers or null.")
 
 
 def _as_series(name: str, values: Sequence[object]) -> pl.Series:

@@ -1,6 +1,7 @@
 """Raw files on this machine: opened, decompressed, and their rows validated on two threads.
 
-`readers` reads rows, `validation` defines valid ones, and `validator` finds files in the store.
+`readers` reads rows, `validation` defines valid ones, `faults` says whose fault an error is, and `validator` finds
+files in the store.
 """
 
 from __future__ import annotations
@@ -8,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from shutil import copyfileobj
+from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
-import polars as pl
 import pyarrow as pa
 
+from gata_assets.curation.files.faults import attributed_faults
 from gata_assets.curation.files.formats import Compression, FileFormat, RawFormat
-from gata_assets.curation.files.raw_block import PendingBlock
+from gata_assets.curation.files.parquet_reader import measure_parquet
+from gata_assets.curation.files.raw_block import BLOCK_BYTES, PendingBlock, require_decodable
 from gata_assets.curation.files.readers import read_blocks
+from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of, require_format
+from gata_assets.curation.policy import MAX_DECODED_BYTES
 from gata_assets.curation.validation import ValidatedRows, validate_block
-from gata_assets.errors import RawFileError
 from gata_assets.storage.parallel import map_in_order
-from gata_assets.storage.scratch import scratch_file
 from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
 
@@ -29,50 +31,65 @@ _CODECS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
 _THREADS = 2
 
 
-def require_readable(path: Path, file_format: FileFormat, spec: TableSpec) -> None:
-    """Check that a file has the right columns and readable rows at its start; raises RawFileError."""
-    with _opened(path, file_format) as stream:
-        next(read_blocks(stream, file_format.format, spec), None)
+def require_readable(
+    path: Path, file_format: FileFormat, spec: TableSpec, *, max_decoded_bytes: int = MAX_DECODED_BYTES
+) -> None:
+    """Check that a file has the right columns and readable rows at its start, and that it does not decode to more than
+    `max_decoded_bytes`, as far as that can be known without reading its rows.
+
+    Raises RawFileError; OSError if the path cannot be opened; StoreError for another fault of the machine.
+    """
+    with path.open("rb") as file, attributed_faults(), _decompressed(file, file_format, max_decoded_bytes) as stream:
+        next(read_blocks(stream, file_format.format, spec, max_decoded_bytes=max_decoded_bytes), None)
+        if file_format.format is RawFormat.PARQUET:
+            measure_parquet(stream, spec, max_decoded_bytes)
 
 
 def read_validated(
-    path: Path, file_format: FileFormat, spec: TableSpec, context: RowContext, source_file: str
+    path: Path,
+    file_format: FileFormat,
+    spec: TableSpec,
+    context: RowContext,
+    source_file: str,
+    *,
+    max_decoded_bytes: int = MAX_DECODED_BYTES,
 ) -> Iterator[tuple[int, ValidatedRows]]:
-    """All rows of a file in order, validated, with their number; raises RawFileError, also midway."""
+    """All rows of a file in order, validated, with their number; raises RawFileError, also midway, and StoreError for a
+    fault of the machine.
+    """
 
     def validate(pending: PendingBlock) -> tuple[int, ValidatedRows]:
-        try:
+        with attributed_faults(is_decoding=True):
             block = pending()
-        # A damaged file can make Polars panic, and a panic is no Exception.
-        except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-            raise RawFileError(f"cannot be read: it is damaged ({type(error).__name__}). Send it again.") from None
         return len(block), validate_block(spec, block, context, source_file)
 
-    with _opened(path, file_format) as stream:
-        yield from map_in_order(validate, read_blocks(stream, file_format.format, spec), _THREADS)
+    with (
+        attributed_faults(),
+        path.open("rb") as file,
+        _decompressed(file, file_format, max_decoded_bytes) as stream,
+    ):
+        blocks = read_blocks(stream, file_format.format, spec, max_decoded_bytes=max_decoded_bytes)
+        yield from map_in_order(validate, blocks, _THREADS)
 
 
 @contextmanager
-def _opened(path: Path, file_format: FileFormat) -> Iterator[BinaryIO]:
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise RawFileError(f"cannot be read: {error.strerror}.") from None
-    try:
-        with file:
-            if file_format.compression is None:
-                yield file
-                return
-            plain = pa.CompressedInputStream(pa.PythonFile(file, "rb"), _CODECS[file_format.compression])
-            with plain:
-                if file_format.format is not RawFormat.PARQUET:
-                    yield cast(BinaryIO, plain)
-                    return
-                # Parquet is read from its end: a compressed file is decompressed completely first.
-                with scratch_file() as decompressed:
-                    copyfileobj(plain, decompressed)
-                    yield decompressed
-    except (pa.ArrowException, OSError) as error:
-        raise RawFileError(
-            f"cannot be read to its end: it is damaged or cut off ({type(error).__name__}). Send it again."
-        ) from None
+def _decompressed(file: BinaryIO, file_format: FileFormat, max_decoded_bytes: int) -> Iterator[BinaryIO]:
+    """The content of a file, decompressed by what it is and not by what its name says."""
+    head = file.read(HEAD_BYTES)
+    file.seek(0)
+    compression = compression_of(head)
+    if compression is None:
+        yield file
+        return
+    with pa.CompressedInputStream(pa.PythonFile(file, "rb"), _CODECS[compression]) as plain:
+        if file_format.format is not RawFormat.PARQUET:
+            yield cast(BinaryIO, plain)
+            return
+        # Parquet is read from its end: a compressed file is decompressed completely first.
+        with TemporaryFile(prefix="gata-") as decompressed:
+            while content := plain.read(BLOCK_BYTES):
+                if not decompressed.tell():
+                    require_format(content[:HEAD_BYTES], RawFormat.PARQUET)
+                decompressed.write(content)
+                require_decodable(decompressed.tell(), max_decoded_bytes)
+            yield cast(BinaryIO, decompressed)

@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gata_assets.curation.files.formats import RawFormat
+from gata_assets.curation.files.signatures import BYTE_ORDER_MARK, HEAD_BYTES, require_format
 from gata_assets.errors import RawFileError
 
 # The state of a record: read, not readable, or with other columns than the file.
@@ -44,18 +46,54 @@ PendingBlock = Callable[[], RawBlock]
 # Bytes of a text format that are read at once. 2 MB held 15 MB more.
 BLOCK_BYTES = 1_000_000
 LONGEST_LINE = 16_000_000
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 NOT_UTF_8 = "is not UTF-8: save it as UTF-8 (in Excel: CSV UTF-8) and send it again."
 
 
-def pieces(stream: BinaryIO, block_bytes: int) -> Iterator[tuple[bytes, bool]]:
-    """The bytes of a stream in pieces, each with whether it is the last one, which may be empty."""
+def without_mark(content: bytes) -> bytes:
+    """The start of a file without its byte order mark."""
+    return content.removeprefix(BYTE_ORDER_MARK)
+
+
+def pieces(
+    stream: BinaryIO, file_format: RawFormat, block_bytes: int, max_decoded_bytes: int
+) -> Iterator[tuple[bytes, bool]]:
+    """The bytes of a file of texts in pieces, each with whether it is the last one, which may be empty.
+
+    Raises RawFileError if it begins as another format does, or is longer than `max_decoded_bytes`.
+    """
+    size = 0
     while content := stream.read(block_bytes):
+        if not size:
+            require_format(content[:HEAD_BYTES], file_format)
+        size += len(content)
+        require_decodable(size, max_decoded_bytes)
         yield content, False
+    if not size:
+        require_format(b"", file_format)
     yield b"", True
+
+
+def require_decodable(size: int, max_decoded_bytes: int) -> None:
+    """Check the bytes that were decoded so far; raises RawFileError for too many."""
+    if size > max_decoded_bytes:
+        raise RawFileError(
+            f"decodes to {size:,} bytes or more, and at most {max_decoded_bytes / 1e9:,g} GB are read: split it into "
+            "several files, or raise MAX_DECODED_GIGABYTES, and send it again (a file that landed: gata quarantine "
+            "--replay)."
+        )
 
 
 def require_short(rest: bytes) -> None:
     """Check that a line that continues in the next block is not endless; raises RawFileError."""
     if len(rest) > LONGEST_LINE:
+        require_line_ends(rest)
         raise RawFileError(f"has a line of more than {LONGEST_LINE:,} bytes.")
+
+
+def require_line_ends(line: bytes) -> None:
+    """Check that a line has no carriage returns but at its end; raises RawFileError."""
+    if b"\r" in line.rstrip(b"\r"):
+        raise RawFileError(
+            "has lines that end with a carriage return alone (\\r), as on old Macs: save it with line ends of Unix or "
+            "Windows (\\n or \\r\\n) and send it again."
+        )

@@ -9,34 +9,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-import pyarrow as pa
-
 from gata_assets.curation.files.csv_reader import read_csv
+from gata_assets.curation.files.faults import attributed_faults
 from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.files.json_reader import read_json_lines
 from gata_assets.curation.files.parquet_reader import read_parquet
 from gata_assets.curation.files.raw_block import BLOCK_BYTES, PendingBlock
-from gata_assets.errors import RawFileError
+from gata_assets.curation.policy import MAX_DECODED_BYTES
 from gata_assets.tables.spec import TableSpec
 
 
 def read_blocks(
-    stream: BinaryIO, file_format: RawFormat, spec: TableSpec, *, block_bytes: int = BLOCK_BYTES
+    stream: BinaryIO,
+    file_format: RawFormat,
+    spec: TableSpec,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+    max_decoded_bytes: int = MAX_DECODED_BYTES,
 ) -> Iterator[PendingBlock]:
     """All rows of a raw file (decompressed) in order, in blocks of about `block_bytes` or a few times that.
 
-    Raises RawFileError, at the start or midway, for a file that is empty, damaged, or has the wrong columns; its
-    message continues the file's name. Decoding a block raises it too.
+    Raises RawFileError, at the start or midway, for a file that is empty, damaged, or has the wrong columns, or whose
+    values are more than `max_decoded_bytes`; its message continues the file's name. Decoding a block raises it too.
+    Raises StoreError for a fault of the machine.
     """
-    try:
+    with attributed_faults():
         if file_format is RawFormat.PARQUET:
-            yield from read_parquet(stream, spec)
+            yield from read_parquet(stream, spec, max_decoded_bytes)
         elif file_format is RawFormat.CSV:
-            yield from read_csv(stream, spec, block_bytes)
+            yield from read_csv(stream, spec, block_bytes, max_decoded_bytes)
         else:
-            yield from read_json_lines(stream, spec, block_bytes)
-    # Python itself refuses column names that are not UTF-8 when they are read.
-    except (pa.ArrowException, EOFError, OSError, UnicodeDecodeError) as error:
-        raise RawFileError(
-            f"cannot be read to its end: it is damaged or cut off ({type(error).__name__}). Send it again."
-        ) from None
+            yield from read_json_lines(stream, spec, block_bytes, max_decoded_bytes)

@@ -1,0 +1,114 @@
+"""The values of a column of Parquet as texts: those of CSV, whatever their type.
+
+Texts are read as dictionaries; those that are too long or not UTF-8 are found there, before rows are built from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gata_assets.curation.files.csv_records import LONGEST_RECORD
+from gata_assets.tables.columns.arrow_buffers import given_of_arrow, numbers_of_arrow
+
+_TEXTS = (pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(), pa.binary_view())
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values are texts, or bytes that may be: some programs write texts so. Each is checked to be UTF-8."""
+    values = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return values in _TEXTS
+
+
+@dataclass(frozen=True)
+class ColumnValues:
+    """A column of a batch: its array, or distinct texts and each row's position among them; the bytes of each row's
+    text, and which rows' text is too long or not UTF-8 (it is left blank).
+    """
+
+    array: pa.Array | None
+    texts: pl.Series
+    places: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    is_faulty: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, array: pa.Array) -> ColumnValues:
+        """Inspect a column without building the texts of its rows."""
+        rows = len(array)
+        if not is_text(array.type):
+            none_invalid = np.zeros(rows, dtype=np.bool_)
+            return cls(array, pl.Series([]), np.zeros(0, dtype=np.int64), np.full(rows, 8), none_invalid)
+        if pa.types.is_dictionary(array.type):
+            distinct, indices = array.dictionary, array.indices.cast(pa.int64())
+            # Rows without a value have the position after all others.
+            places = np.where(given_of_arrow(indices), numbers_of_arrow(indices, np.int64), len(distinct))
+        else:
+            distinct, places = array, np.arange(rows)
+        if not pa.types.is_large_string(distinct.type):
+            distinct = distinct.cast(pa.large_binary()).view(pa.large_string())
+        sizes = np.diff(np.frombuffer(distinct.buffers()[1], np.int64)[distinct.offset :][: len(distinct) + 1])
+        is_faulty = sizes > LONGEST_RECORD
+        if is_faulty.any() or not _is_utf_8(distinct):
+            is_faulty |= [not _is_utf_8(distinct[place : place + 1]) for place in range(len(distinct))]
+            distinct = distinct.filter(pa.array(~is_faulty))
+            # The position after the others is empty, for rows without a value.
+            moved = np.where(is_faulty, len(distinct), np.cumsum(~is_faulty) - 1)
+        else:
+            moved = np.arange(len(sizes))
+        moved, sizes = np.append(moved, len(distinct)), np.append(np.where(is_faulty, 0, sizes), 0)
+        texts = pl.Series(pl.from_arrow(distinct), dtype=pl.String).append(pl.Series([None], dtype=pl.String))
+        return cls(None, texts, moved[places], sizes[places], np.append(is_faulty, [False])[places])
+
+    def rows(self, start: int, stop: int) -> pl.Series:
+        """The texts of a range of rows; null for an empty text."""
+        if self.array is not None:
+            texts = _as_text(_known_to_polars(self.array[start:stop]))
+            is_faulty = pl.Series(self.is_faulty[start:stop])
+            return pl.select(pl.when(~is_faulty).then(texts)).to_series() if is_faulty.any() else texts
+        texts = self.texts.gather(pl.Series(self.places[start:stop]))
+        return pl.select(pl.when(texts.str.len_bytes() > 0).then(texts)).to_series()
+
+
+def _is_utf_8(texts: pa.Array) -> bool:
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _known_to_polars(array: pa.Array) -> pl.Series:
+    """An array of numbers, booleans, days or instants, without what Polars refuses or panics on."""
+    if pa.types.is_timestamp(array.type):
+        # They are of UTC; their time zone is for display, and may be unknown here.
+        array = array.cast(pa.timestamp(array.type.unit))
+    elif pa.types.is_decimal256(array.type):
+        array = array.cast(pa.string())
+    return pl.Series(pl.from_arrow(array))
+
+
+def _as_text(column: pl.Series) -> pl.Series:
+    if isinstance(column.dtype, pl.Datetime | pl.Date):
+        return _instants_as_text(column)
+    return column.cast(pl.String)
+
+
+# The days from 1970 to the last of the year 9999, as units of Parquet: Polars panics on instants far beyond.
+_MOST_DAYS = 2_932_896
+_UNITS_OF_A_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+
+
+def _instants_as_text(column: pl.Series) -> pl.Series:
+    """Instants and days as ISO 8601; a number far beyond the calendar stays a number, which no rule accepts."""
+    kind, numbers = column.dtype, column.to_physical()
+    units = _UNITS_OF_A_DAY[kind.time_unit] if isinstance(kind, pl.Datetime) else 1
+    most = min((_MOST_DAYS + 1) * units, 1 << 63) - 1
+    near = pl.select(pl.when(numbers.is_between(-most, most)).then(column)).to_series()
+    form = "%Y-%m-%dT%H:%M:%S%.6fZ" if isinstance(kind, pl.Datetime) else "%Y-%m-%d"
+    texts = near.dt.strftime(form)
+    return pl.select(pl.coalesce(texts, numbers.cast(pl.String))).to_series()
