@@ -47,6 +47,10 @@ def read_csv(stream: BinaryIO, spec: TableSpec, block_bytes: int, max_decoded_by
     # What was read after the header is the first block.
     for content, is_end in chain([(b"", is_last)] if rest or is_last else [], coming):
         block = rest + content
+        if block.endswith(b"\n") and not block.strip(b"\r\n"):
+            # Gigabytes of empty lines may be kilobytes of a file.
+            line, rest = line + block.count(b"\n"), b""
+            continue
         data = np.frombuffer(block, dtype=np.uint8)
         records = split_records(data, len(header), is_last=is_end, separator=ord(spec.separator))
         rest = block[records.used :]

@@ -32,19 +32,25 @@ from gata_assets.tables.spec import TableSpec
 _BYTES_OF_A_VALUE = 8
 _ROWS_AT_ONCE = 131_072
 _BYTES_AT_ONCE = 4_000_000
+# A file of which one batch has more than such a share of what may be decoded is measured first.
+_BATCHES_OF_A_FILE = 16
 # For a column in a row group, decompressed. With prefix encoding every value may be as long as all of that.
 _LARGEST_CHUNK = 1 << 28
 _LARGEST_OF_PREFIXES = 1 << 25
-_DECODED_PREFIXES = 1 << 27
+_DECODED_PREFIXES = 1 << 26
 _WITHOUT_DICTIONARY = {"DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"}
 
 
 def read_parquet(stream: BinaryIO, spec: TableSpec, max_decoded_bytes: int) -> Iterator[PendingBlock]:
     """All rows of a file, block by block; raises RawFileError."""
     file = _ParquetRows.open(stream, spec, max_decoded_bytes)
-    first_row = 1
+    first_row, is_measured = 1, False
     for values, sizes in file.batches():
         ends = np.cumsum(sizes)
+        if not is_measured and sizes.sum() > max_decoded_bytes // _BATCHES_OF_A_FILE:
+            # Before minutes of work on rows of a file that is refused then.
+            measure_parquet(stream, spec, max_decoded_bytes)
+            is_measured = True
         cuts = np.flatnonzero(np.diff(ends // _BYTES_AT_ONCE)) + 1
         for start, stop in pairwise([0, *cuts.tolist(), len(sizes)]):
             yield _ParquetBlock(values, file.columns, first_row, start, stop)
@@ -118,6 +124,8 @@ class _ParquetRows:
             decoded += int(sizes.sum()) + len(sizes) * len(values) * _BYTES_OF_A_VALUE
             require_decodable(decoded, self.max_decoded_bytes)
             yield values, sizes
+        if first != self.rows:
+            raise pa.ArrowInvalid("There are other rows than the metadata claim.")
 
 
 def _int96_columns(metadata: pq.FileMetaData) -> set[str]:

@@ -47,6 +47,8 @@ class ColumnValues:
             distinct, indices = array.dictionary, array.indices.cast(pa.int64())
             # Rows without a value have the position after all others.
             places = np.where(given_of_arrow(indices), numbers_of_arrow(indices, np.int64), len(distinct))
+            if rows and not 0 <= places.min() <= places.max() <= len(distinct):
+                raise pa.ArrowInvalid("A position of the dictionary is out of its range.")
         else:
             distinct, places = array, np.arange(rows)
         if not pa.types.is_large_string(distinct.type):

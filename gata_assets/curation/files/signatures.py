@@ -52,7 +52,7 @@ _OTHERS = (
     _Signature(rb"PARE", "encrypted Parquet", "write it without encryption and send it again"),
     _Signature(rb"ORC", "ORC", _REWRITE),
     _Signature(rb"Obj\x01", "Avro", _REWRITE),
-    _Signature(rb"(ARROW1|FEA1|\xff\xff\xff\xff[^\x00].{2}\x00\x10\x00)", "an Arrow or Feather file", _REWRITE),
+    _Signature(rb"(ARROW1|FEA1|\xff{4}.{2}\x00\x00[\x04\x10]\x00\x00\x00)", "an Arrow or Feather file", _REWRITE),
     _Signature(rb"\x89HDF\r\n", "HDF5", _REWRITE),
     _Signature(rb"\x93NUMPY", "a NumPy array", _REWRITE),
     _Signature(rb"\x80[\x02-\x05](\x95|[\]}c(X])", "a pickle of Python", _REWRITE),

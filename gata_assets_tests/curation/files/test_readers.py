@@ -8,10 +8,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-import resource
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -170,20 +169,25 @@ def test_a_json_line_that_is_no_flat_object_is_a_row_at_fault(line: str) -> None
     assert lines(blocks) == [1, 3, 4]
 
 
-@pytest.mark.parametrize("first", [0, 1_500])
-def test_an_unknown_json_field_is_dealt_with_alike_wherever_it_first_occurs(first: int) -> None:
-    rows = [interaction()] * first + [interaction(colour="red"), interaction(user_id="u2")]
-    content = encode(rows, "jsonl")
+@pytest.mark.parametrize("is_nested", [False, True])
+@pytest.mark.parametrize(("first", "block_bytes"), [(0, 10**6), (1_500, 10**6), (1_500, 2_000)])
+def test_an_unknown_json_field_is_dealt_with_alike_wherever_it_first_occurs(
+    first: int, block_bytes: int, is_nested: bool
+) -> None:
+    unknown: Mapping[str, object] = {"context": {"colour": "red"}} if is_nested else {"colour": "red"}
+    rows: list[Mapping[str, object]] = [*[interaction()] * first, interaction() | unknown, interaction(user_id="u2")]
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
     modes = {mode: replace(TABLES[INTERACTIONS], unknown_columns=mode) for mode in UnknownColumns}
 
     def read_as(mode: UnknownColumns) -> list[RawBlock]:
-        return read(content, RawFormat.JSON_LINES, block_bytes=10**6, spec=modes[mode])
+        return read(content, RawFormat.JSON_LINES, block_bytes=block_bytes, spec=modes[mode])
 
     assert faults(read_as(UnknownColumns.REJECT_ROW)) == [READABLE] * first + [RAGGED, READABLE]
     ignored = read_as(UnknownColumns.IGNORE)
     assert faults(ignored) == [READABLE] * (first + 2)
     assert ignored[0].texts.columns == [column.name for column in TABLES[INTERACTIONS].raw_columns]
-    with pytest.raises(RawFileError, match="not known: colour"):
+    named = "context.colour" if is_nested else "colour"
+    with pytest.raises(RawFileError, match=f"not known: {named}"):
         read_as(UnknownColumns.REFUSE_FILE)
 
 
@@ -228,6 +232,58 @@ def test_a_byte_that_is_no_utf_8_costs_its_row_alone(kind: RawFormat) -> None:
     assert faults(blocks) == [READABLE, READABLE, UNREADABLE, READABLE, READABLE]
     assert users(blocks) == ["u0", "u1", "", "u3", "u4"]
     assert "u\ufffd" in blocks[0].fault_texts[2]
+
+
+def test_a_record_of_several_lines_with_a_byte_that_is_no_utf_8_costs_itself_alone() -> None:
+    content = HEADER.encode() + b'u1,i1,view,t\n"u\n\xff2",i1,view,t\nu3,i1,view,t\n'
+    blocks = read(content, block_bytes=1_000)
+    assert faults(blocks) == [READABLE, UNREADABLE, READABLE]
+    assert lines(blocks) == [2, 3, 5]
+
+
+def test_a_header_that_is_no_utf_8_refuses_the_file() -> None:
+    with pytest.raises(RawFileError, match="is not UTF-8"):
+        read(HEADER.encode().replace(b"user_id", b"us\xe9r_id") + b"u1,i1,view,t\n")
+
+
+@pytest.mark.parametrize("returns", ["", "\r", "\r\r", "\r\r\r"])
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize("end", ["\n", ""])
+@pytest.mark.parametrize("block_bytes", [64, 65, 66, 67, 1_000])
+def test_a_line_ends_after_any_number_of_carriage_returns(returns: str, quote: str, end: str, block_bytes: int) -> None:
+    rows = [f"i{n},view,t,{quote}u{n}{quote}" for n in range(4)]
+    text = f"{returns}\n".join(["item_id,interaction_type,timestamp,user_id", *rows]) + returns + end
+    blocks = read(text.encode(), block_bytes=block_bytes)
+    assert (users(blocks), lines(blocks)) == (["u0", "u1", "u2", "u3"], [2, 3, 4, 5])
+    assert faults(blocks) == [READABLE] * 4
+    as_json = f"{returns}\n".join(json.dumps(interaction(user_id=f"u{n}")) for n in range(4)) + returns + end
+    assert users(read(as_json.encode(), RawFormat.JSON_LINES)) == ["u0", "u1", "u2", "u3"]
+
+
+@pytest.mark.parametrize("row", ["u0\r,i1,view,t", "u0\r\r,i1,view,t", '"u0"\r,i1,view,t'])
+def test_a_carriage_return_before_a_comma_makes_no_other_user(row: str) -> None:
+    assert faults(read(f"{HEADER}u0,i1,view,t\n{row}\nu1,i1,view,t\n".encode())) == [READABLE, UNREADABLE, READABLE]
+
+
+def test_blank_lines_are_no_rows_and_count_as_lines() -> None:
+    content = HEADER + "\n" * 200_000 + "u1,i1,view,t\r\n" + "\r\n" * 100_000 + "\r\r\nu2,i1,view,t\n\r"
+    for block_bytes in (1_000, 1_000_000):
+        blocks = read(content.encode(), block_bytes=block_bytes)
+        assert (users(blocks), lines(blocks)) == (["u1", "u2"], [200_002, 300_004])
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\r\n", "\n\n", "\r"])
+@pytest.mark.parametrize("block_bytes", [20, 1_000])
+def test_a_header_alone_has_no_rows_whatever_it_ends_with(end: str, block_bytes: int) -> None:
+    assert users(read((HEADER.strip() + end).encode(), block_bytes=block_bytes)) == []
+
+
+@pytest.mark.parametrize("kind", [RawFormat.CSV, RawFormat.JSON_LINES])
+def test_many_short_lines_are_blocks_of_a_limited_number_of_rows(kind: RawFormat) -> None:
+    first = {RawFormat.CSV: HEADER.encode(), RawFormat.JSON_LINES: encode([interaction()], "jsonl")}[kind]
+    blocks = read(first + b"x\n" * 250_000, kind, block_bytes=1_000_000)
+    assert sum(map(len, blocks)) == 250_000 + (kind is RawFormat.JSON_LINES)
+    assert max(map(len, blocks)) <= 60_000
 
 
 @pytest.mark.parametrize("kind", list(RawFormat))
@@ -309,93 +365,3 @@ def test_a_parquet_file_with_a_column_that_is_not_utf_8_is_refused() -> None:
     content = encode([interaction()], "parquet").replace(b"session_id", b"session_\xff\xff")
     with pytest.raises(RawFileError, match="damaged"):
         read(content, RawFormat.PARQUET)
-
-
-def test_a_file_with_columns_alone_has_no_rows() -> None:
-    assert users(read(HEADER.encode())) == []
-
-
-def parquet(table: pa.Table, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, **options)
-    return buffer.getvalue()
-
-
-def rows_of(texts: pa.Array) -> pa.Table:
-    """Interactions whose users are these, and whose other values are nothing to speak of."""
-    others = {name: pa.array(["x"] * len(texts)) for name in ("item_id", "interaction_type", "timestamp")}
-    return pa.table({"user_id": texts, **others})
-
-
-def test_a_long_value_of_a_parquet_dictionary_costs_its_rows_and_no_memory() -> None:
-    codes = np.tile(np.array([0, 1], dtype=np.int32), 50_000)
-    texts = pa.DictionaryArray.from_arrays(codes, pa.array(["x" * 8_000_000, "u1"]))
-    content = parquet(rows_of(texts), compression="zstd")
-    assert len(content) < 100_000
-    before = peak_memory()
-    blocks = read(content, RawFormat.PARQUET)
-    assert faults(blocks) == [UNREADABLE, READABLE] * 50_000
-    assert users(blocks) == ["", "u1"] * 50_000
-    assert peak_memory() - before < 300_000_000
-
-
-def test_a_block_of_parquet_has_no_more_than_some_megabytes_of_texts() -> None:
-    texts = pa.DictionaryArray.from_arrays(np.zeros(2_000, dtype=np.int32), pa.array(["x" * 100_000]))
-    blocks = read(parquet(rows_of(texts)), RawFormat.PARQUET)
-    assert sum(map(len, blocks)) == 2_000
-    assert max(block.texts["user_id"].str.len_bytes().sum() for block in blocks) <= 4_200_000
-
-
-@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY", "PLAIN"])
-def test_texts_without_a_dictionary_are_read_as_they_are(encoding: str) -> None:
-    texts = pa.array([f"user {number // 3}" if number % 5 else None for number in range(1_000)])
-    encodings = {"user_id": encoding}
-    content = parquet(rows_of(texts), use_dictionary=False, column_encoding=encodings)
-    assert users(read(content, RawFormat.PARQUET)) == [text or "" for text in texts.to_pylist()]
-
-
-def test_prefixes_that_would_be_gigabytes_of_texts_are_read_some_at_once() -> None:
-    texts = pa.array(["x" * 500_000] * 3_000)
-    content = parquet(
-        rows_of(texts), use_dictionary=False, column_encoding={"user_id": "DELTA_BYTE_ARRAY"}, compression="zstd"
-    )
-    assert len(content) < 100_000
-    read_blocks_of = read_blocks(io.BytesIO(content), RawFormat.PARQUET, TABLES[INTERACTIONS])
-    del texts
-    before = peak_memory()
-    assert sum(len(block()) for block in read_blocks_of) == 3_000
-    assert peak_memory() - before < 500_000_000
-
-
-def test_a_parquet_column_too_large_to_decode_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gata_assets.curation.files.parquet_reader._LARGEST_CHUNK", 1_000)
-    texts = pa.array([f"user {number}" for number in range(1_000)])
-    with pytest.raises(RawFileError, match="with smaller row groups"):
-        read(parquet(rows_of(texts), use_dictionary=False), RawFormat.PARQUET)
-
-
-def test_parquet_texts_that_are_no_utf_8_cost_their_rows() -> None:
-    texts = pa.array([b"u1", b"\xff\xfe", b"u3", None]).view(pa.string())
-    for use_dictionary in (True, False):
-        blocks = read(parquet(rows_of(texts), use_dictionary=use_dictionary), RawFormat.PARQUET)
-        assert faults(blocks) == [READABLE, UNREADABLE, READABLE, READABLE]
-        assert users(blocks) == ["u1", "", "u3", ""]
-
-
-def test_instants_of_old_parquet_files_are_read_in_microseconds() -> None:
-    at = pa.array([datetime(2026, 1, 2, 3, 4, 5, 678_900)], pa.timestamp("ns"))
-    table = rows_of(pa.array(["u1"])).set_column(3, "timestamp", at)
-    (block,) = read(parquet(table, use_deprecated_int96_timestamps=True), RawFormat.PARQUET)
-    assert block.texts["timestamp"].to_list() == ["2026-01-02T03:04:05.678900Z"]
-
-
-def test_columns_that_a_table_does_not_have_are_not_decoded() -> None:
-    spec = replace(TABLES[INTERACTIONS], unknown_columns=UnknownColumns.IGNORE)
-    table = rows_of(pa.array(["u1"])).append_column("many", pa.array([list(range(1_000))]))
-    (block,) = read(parquet(table), RawFormat.PARQUET, spec=spec)
-    assert "many" not in block.texts.columns
-
-
-def peak_memory() -> int:
-    """The most memory that this process ever had, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
