@@ -11,11 +11,12 @@ from typing import Annotated
 
 import pandera.polars as pa
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gata_assets.tables.declaration import row_rule, spec_of
-from gata_assets.tables.row_rules import RowContext, rule_names, validate_columns
+from gata_assets.tables.row_rules import RowContext, are_given, rule_names, validate_columns
 from gata_assets.tables.spec import InvalidOptional, ReferenceMode
 
 
@@ -169,3 +170,21 @@ def test_an_invalid_optional_value_is_dropped_and_counted_where_the_table_says_s
 def test_every_rule_that_rows_break_is_among_the_names() -> None:
     rows = [ROW | dict.fromkeys(ROW, text) for text in ("", " ", "x", "-9", "9" * 30)]
     assert {name for row in broken(*rows) for name in row} <= {*rule_names(RENTALS)}
+
+
+@pytest.mark.parametrize("blank", [" ", "\t\r\n", "\0", "\x7f", "\x85", "\xa0", "\u2003", "\u3000", "\u2028"])
+@pytest.mark.parametrize("other", ["", "\u200b", "\u200d\ufeff", "\xad", "\u202e", "\u3164", "\u2800", "\ufe0f"])
+def test_an_id_of_nothing_that_can_be_seen_is_not_given(blank: str, other: str) -> None:
+    texts = [blank + other, other + blank, f"{blank}é{other}", f"{other}b1", "b1"]
+    assert are_given(pl.Series(texts)).to_list() == [False, False, True, True, True]
+    assert [not rules for rules in broken(*(ROW | {"bike_id": text} for text in texts))] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
+def test_a_missing_text_is_not_given() -> None:
+    assert are_given(pl.Series([None, "", "a", "\xa0", "é"])).to_list() == [False, False, True, False, True]

@@ -62,11 +62,11 @@ def repeated(value: str, rows: int) -> pa.Array:
 
 
 def test_a_long_value_of_a_dictionary_costs_its_rows_and_no_memory() -> None:
-    codes = np.tile(np.array([0, 1], dtype=np.int32), 50_000)
+    codes = np.tile(np.array([0, 1], dtype=np.int32), 300)
     texts = pa.DictionaryArray.from_arrays(codes, pa.array(["x" * 1_100_000, "u1"]))
     blocks = read(parquet(rows_of(texts), compression="zstd"))
-    assert faults(blocks) == [UNREADABLE, READABLE] * 50_000
-    assert users(blocks) == ["", "u1"] * 50_000
+    assert faults(blocks) == [UNREADABLE, READABLE] * 300
+    assert users(blocks) == ["", "u1"] * 300
     # They count as empty texts, and so are no reason to refuse the file.
     assert len(blocks) == 1
 
@@ -100,6 +100,13 @@ def test_what_later_batches_decode_to_is_known_before_the_file_lands(tmp_path: P
         require_readable(path, parse_format(path.name), SPEC, max_decoded_bytes=15_000_000)
 
 
+def test_a_file_whose_first_rows_are_large_is_measured_before_they_are_built() -> None:
+    content = parquet(rows_of(pa.concat_arrays([repeated("u" * 100, 200_000), repeated("x", 100_000)])))
+    blocks = read_blocks(io.BytesIO(content), RawFormat.PARQUET, SPEC, max_decoded_bytes=30_000_000)
+    with pytest.raises(RawFileError, match=r"at most 0\.03 GB are read"):
+        next(blocks)
+
+
 def test_the_rows_that_metadata_claim_are_refused_if_their_values_alone_are_too_many() -> None:
     content = parquet(
         rows_of(repeated("u", 100_000), **dict.fromkeys(("item_id", "timestamp"), repeated("x", 100_000)))
@@ -130,14 +137,16 @@ def test_the_lengths_of_many_texts_of_no_bytes_count_as_large(monkeypatch: pytes
         read(content)
 
 
-PEAK = """
-import resource, sys
+PEAK = r"""
+import re, sys
+from pathlib import Path
 from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.files.readers import read_blocks
 from gata_assets.interactions.tables import TABLES
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Of this program alone: ru_maxrss is inherited from the process that started it.
+    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
 
 with open(sys.argv[1], "rb") as stream:
     blocks = read_blocks(stream, RawFormat.PARQUET, TABLES["interactions"])
@@ -240,6 +249,30 @@ def test_columns_that_a_table_does_not_have_are_not_decoded() -> None:
     table = rows_of(pa.array(["u1"])).append_column("many", pa.array([list(range(1_000))]))
     (block,) = read(parquet(table), spec=spec)
     assert "many" not in block.texts.columns
+
+
+def test_a_file_with_other_rows_than_its_metadata_claim_is_refused() -> None:
+    content = parquet(rows_of(pa.array(["u"] * 300)))
+    # The number of the file's rows, as Thrift writes it: 300 becomes 302.
+    claimed = content.replace(b"\x16\xd8\x04", b"\x16\xdc\x04", 1)
+    assert pq.read_metadata(io.BytesIO(claimed)).num_rows == 302
+    with pytest.raises(RawFileError, match="damaged or cut off"):
+        read(claimed)
+
+
+def test_a_position_beyond_a_dictionary_refuses_the_file() -> None:
+    content = parquet(rows_of(pa.array(["a", "b", "c"] * 100)), compression="none")
+    chunk = pq.read_metadata(io.BytesIO(content)).row_group(0).column(0)
+    refused = 0
+    for place in range(chunk.data_page_offset, chunk.dictionary_page_offset + chunk.total_compressed_size, 3):
+        damaged = bytearray(content)
+        # Two bits are a position, and there is no fourth text.
+        damaged[place] = 0xFF
+        try:
+            read(bytes(damaged))
+        except RawFileError:
+            refused += 1
+    assert refused > 10
 
 
 @pytest.mark.parametrize("seed", range(20))
