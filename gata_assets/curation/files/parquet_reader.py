@@ -6,7 +6,7 @@ built from them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -25,6 +25,7 @@ from gata_assets.curation.files.parquet_values import ColumnValues, is_text
 from gata_assets.curation.files.raw_block import READABLE, UNREADABLE, PendingBlock, RawBlock, require_decodable
 from gata_assets.curation.files.signatures import HEAD_BYTES, require_format
 from gata_assets.errors import RawFileError
+from gata_assets.storage.parquet_footer import ColumnChunk, read_chunks
 from gata_assets.tables.columns.arrow_buffers import given_of_arrow, numbers_of_arrow
 from gata_assets.tables.spec import TableSpec
 
@@ -94,7 +95,7 @@ class _ParquetRows:
                 raise RawFileError(f"has a column {path[-1]} of type {kind}: text, numbers or instants are needed.")
         require_decodable(described.metadata.num_rows * len(columns) * _BYTES_OF_A_VALUE, max_decoded_bytes)
         texts = {".".join(path) for path in columns if is_text(kinds[path])}
-        coded, rows_at_once = _plan(described.metadata, {".".join(path) for path in columns}, texts)
+        coded, rows_at_once = _plan(read_chunks(stream), {".".join(path) for path in columns}, texts)
         file = partial(pq.ParquetFile, stream, metadata=described.metadata, buffer_size=1 << 16)
         old = [path for path in columns if ".".join(path) in _int96_columns(described.metadata)]
         return cls(
@@ -164,29 +165,26 @@ def _is_readable(kind: pa.DataType) -> bool:
     return is_text(kind) or types.is_timestamp(kind) or types.is_null(kind) or any(other(kind) for other in others)
 
 
-def _plan(metadata: pq.FileMetaData, paths: set[str], texts: set[str]) -> tuple[set[str], int]:
+def _plan(chunks: Iterable[ColumnChunk], paths: set[str], texts: set[str]) -> tuple[set[str], int]:
     """Which columns are read as dictionaries, and how many rows at once; raises RawFileError for too large a file."""
     coded, rows = set(texts), _ROWS_AT_ONCE
-    for group in range(metadata.num_row_groups):
-        for place in range(metadata.num_columns):
-            chunk = metadata.row_group(group).column(place)
-            if chunk.path_in_schema not in paths:
-                continue
-            size = chunk.total_uncompressed_size
-            if _WITHOUT_DICTIONARY & {*chunk.encodings}:
-                # The lengths of all texts of a page are decoded at once.
-                size = max(size, chunk.num_values * _BYTES_OF_A_VALUE)
-            has_prefixes = "DELTA_BYTE_ARRAY" in chunk.encodings and chunk.path_in_schema in texts
-            most = _LARGEST_OF_PREFIXES if has_prefixes else _LARGEST_CHUNK
-            if size > most:
-                raise RawFileError(
-                    f"has {size:,} bytes of a column in one row group, and at most {most:,} can be read at once: write "
-                    "it with smaller row groups and send it again."
-                )
-            if has_prefixes:
-                rows = min(rows, max(_DECODED_PREFIXES // max(size, 1), 1))
-            if _WITHOUT_DICTIONARY & {*chunk.encodings}:
-                coded.discard(chunk.path_in_schema)
+    for chunk in chunks:
+        if chunk.path not in paths:
+            continue
+        size = chunk.uncompressed_size
+        if _WITHOUT_DICTIONARY & chunk.encodings:
+            coded.discard(chunk.path)
+            # The lengths of all texts of a page are decoded at once.
+            size = max(size, chunk.num_values * _BYTES_OF_A_VALUE)
+        has_prefixes = "DELTA_BYTE_ARRAY" in chunk.encodings and chunk.path in texts
+        most = _LARGEST_OF_PREFIXES if has_prefixes else _LARGEST_CHUNK
+        if size > most:
+            raise RawFileError(
+                f"has {size:,} bytes of a column in one row group, and at most {most:,} can be read at once: write "
+                "it with smaller row groups and send it again."
+            )
+        if has_prefixes:
+            rows = min(rows, max(_DECODED_PREFIXES // max(size, 1), 1))
     return coded, rows
 
 
