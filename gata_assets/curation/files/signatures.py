@@ -14,7 +14,9 @@ from gata_assets.errors import RawFileError
 # Enough for all signatures.
 HEAD_BYTES = 512
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_PARQUET = b"PAR1"
+# Not the beginning of a column's name in a header, such as PARENT_ID or ORCID.
+_NO_NAME = rb"(?![\w ,;|\t\"'.-])"
+_PARQUET = re.compile(rb"PAR1" + _NO_NAME)
 _COMPRESSED = (
     (re.compile(rb"\x1f\x8b"), Compression.GZIP),
     (re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), Compression.ZSTD),
@@ -39,7 +41,7 @@ _OTHERS = (
     _Signature(rb"PK(\x03\x04|\x05\x06).{26,40}(\[Content_Types\]|xl/|_rels/)", "an Excel workbook", _SPREADSHEET),
     _Signature(rb"PK(\x03\x04|\x05\x06|\x07\x08)", "a ZIP archive (or an Excel workbook)", _EXTRACT),
     _Signature(rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document", _SPREADSHEET),
-    _Signature(rb"BZh[1-9]", "compressed with bzip2", _UNPACK),
+    _Signature(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", "compressed with bzip2", _UNPACK),
     _Signature(rb"\xfd7zXZ\x00", "compressed with xz", _UNPACK),
     _Signature(rb"\x5d\x00\x00[\x00-\xff]{2}(\xff{8}|[\x00-\xff]{5}\x00{3})", "compressed with LZMA", _UNPACK),
     _Signature(rb"\x04\x22\x4d\x18", "compressed with lz4", _UNPACK),
@@ -48,17 +50,21 @@ _OTHERS = (
     _Signature(rb"LZIP\x01", "compressed with lzip", _UNPACK),
     _Signature(rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _EXTRACT),
     _Signature(rb"Rar!\x1a\x07", "a RAR archive", _EXTRACT),
-    _Signature(rb".{257}ustar", "a tar archive", _EXTRACT),
-    _Signature(rb"PARE", "encrypted Parquet", "write it without encryption and send it again"),
-    _Signature(rb"ORC", "ORC", _REWRITE),
+    _Signature(rb".{257}ustar(\x0000|  \x00)", "a tar archive", _EXTRACT),
+    _Signature(rb"PARE" + _NO_NAME, "encrypted Parquet", "write it without encryption and send it again"),
+    _Signature(rb"ORC" + _NO_NAME, "ORC", _REWRITE),
     _Signature(rb"Obj\x01", "Avro", _REWRITE),
-    _Signature(rb"(ARROW1|FEA1|\xff{4}.{2}\x00\x00[\x04\x10]\x00\x00\x00)", "an Arrow or Feather file", _REWRITE),
+    _Signature(
+        rb"(ARROW1\x00\x00|FEA1" + _NO_NAME + rb"|\xff{4}.{2}\x00\x00[\x04\x10]\x00\x00\x00)",
+        "an Arrow or Feather file",
+        _REWRITE,
+    ),
     _Signature(rb"\x89HDF\r\n", "HDF5", _REWRITE),
     _Signature(rb"\x93NUMPY", "a NumPy array", _REWRITE),
     _Signature(rb"\x80[\x02-\x05](\x95|[\]}c(X])", "a pickle of Python", _REWRITE),
     _Signature(rb"SQLite format 3\x00", "a SQLite database", _EXPORT),
-    _Signature(rb".{8}DUCK", "a DuckDB database", _EXPORT),
-    _Signature(rb"PGDMP", "a dump of PostgreSQL", _EXPORT),
+    _Signature(rb".{8}DUCK.\x00{7}", "a DuckDB database", _EXPORT),
+    _Signature(rb"PGDMP" + _NO_NAME, "a dump of PostgreSQL", _EXPORT),
     _Signature(rb"%PDF-", "a PDF document", _EXPORT),
     _Signature(rb"\{\\rtf", "an RTF document", _EXPORT),
     _Signature(rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a", "an image", _EXPORT),
@@ -90,7 +96,7 @@ def require_format(head: bytes, expected: RawFormat) -> None:
     if again := compression_of(head):
         name = "gzip" if again is Compression.GZIP else "zstd"
         raise RawFileError(f"is compressed with {name} and then once more: decompress it once and send it again.")
-    is_parquet = head.startswith(_PARQUET)
+    is_parquet = _PARQUET.match(head) is not None or (expected is RawFormat.PARQUET and head.startswith(b"PAR1"))
     if is_parquet and expected is not RawFormat.PARQUET:
         raise _is_other("Parquet", expected, RawFormat.PARQUET)
     if is_parquet:

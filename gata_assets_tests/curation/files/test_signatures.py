@@ -23,8 +23,9 @@ import pyarrow.feather
 import pyarrow.orc
 import pytest
 
-from gata_assets.curation.files.formats import parse_format
+from gata_assets.curation.files.formats import RawFormat, parse_format
 from gata_assets.curation.files.open_files import read_validated, require_readable
+from gata_assets.curation.files.signatures import require_format
 from gata_assets.errors import RawFileError
 from gata_assets.interactions.tables import INTERACTIONS, TABLES
 from gata_assets.tables.row_rules import RowContext
@@ -62,6 +63,16 @@ def refusal(content: bytes, ending: str, folder: Path) -> str:
 def test_compression_is_recognized_whatever_the_name_says(named: str, packed: str, tmp_path: Path) -> None:
     content = encode(ROWS, named.partition(".")[0] + packed)
     assert valid_rows(content, named, tmp_path) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    "name", ["PARENT_ID", "PAR1", "ORCID", "ORC", "FEA1", "ARROW1", "BZh9", "MZ", "PGDMP2", "PK", "GIF8"]
+)
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_a_column_whose_name_begins_as_a_signature_does_is_a_column(name: str, separator: str) -> None:
+    require_format(f"{name}{separator}user_id\n".encode(), RawFormat.CSV)
+    require_format(f"user_id{separator}DUCKS\n".encode(), RawFormat.CSV)
+    require_format(f'"{name}"{separator}[user]{separator}{{item}}\n'.encode(), RawFormat.CSV)
 
 
 def test_several_compressed_files_end_to_end_are_one(tmp_path: Path) -> None:
