@@ -5,6 +5,9 @@ Real: settings, files, a local store. Nothing is faked.
 
 from __future__ import annotations
 
+import gzip
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,3 +92,37 @@ def test_settings_reach_every_curator_of_a_project(mode: str, valid: int, tmp_pa
     assert {name for name, spec in all_tables(settings).items() if words[mode] in describe_table(spec)} == {*TABLES}
     default = parse_settings({})
     assert all_tables(default) == dict(TABLES)
+
+
+PEAK = r"""
+import re, sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from gata_assets.curation.policy import CurationRules
+from gata_assets.interactions.curated.curator import Curator
+from gata_assets.storage.local import LocalStore
+
+def peak():
+    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+
+rules = CurationRules(datetime(2020, 1, 1, tzinfo=UTC), timedelta(hours=24))
+curator = Curator(LocalStore(sys.argv[1]), "acme", rules, datetime(2026, 1, 10, tzinfo=UTC))
+few, many = curator.unvalidated(["interactions"])
+curator.validate(few)
+before = peak()
+print(curator.validate(many).rejected, peak() - before)
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("row", ["u,i,look,soon\n", "x\n"])
+def test_rejected_rows_take_no_more_memory_the_more_they_are(row: str, tmp_path: Path) -> None:
+    folder, header = tmp_path / "acme/raw/interactions/2026-01-05", "user_id,item_id,interaction_type,timestamp\n"
+    folder.mkdir(parents=True)
+    for name, rows in (("a", 200_000), ("b", 2_000_000)):
+        (folder / f"{name}.csv.gz").write_bytes(gzip.compress((header + row * rows).encode(), 1))
+    command = [sys.executable, "-c", PEAK, str(tmp_path)]
+    rejected, grown = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert int(rejected) == 2_000_000
+    # Kept all at once they are 300 MB and more.
+    assert int(grown) < 100_000_000

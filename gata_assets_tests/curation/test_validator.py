@@ -177,6 +177,19 @@ def test_rows_that_do_not_fit_into_memory_are_written_on_the_way_and_come_back_b
     assert sorted(n for table in days.values() for n in table["n"].to_pylist()) == list(range(500))
 
 
+def test_rows_with_long_texts_are_written_before_they_are_many(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"timestamp": [datetime(2026, 1, 1)] * 10, "text": ["x" * 1_000_000] * 10}).to_arrow()
+    with StagedPartitionWriter(tmp_path / "staged", "timestamp") as writer:
+        on_disk = []
+        for _ in range(8):
+            writer.add(rows)
+            on_disk.append((tmp_path / "staged").stat().st_size)
+        (part,) = writer.parts("key")
+    # Each time when more than 33 MB are kept.
+    assert [before < after for before, after in pairwise([0, *on_disk])] == [False, False, False, True] * 2
+    assert (part.rows, len(part.spans)) == (80, 2)
+
+
 def test_a_file_of_many_days_becomes_one_object_of_which_a_day_is_read_by_itself(tmp_path: Path) -> None:
     curator = curator_of(tmp_path / "store")
     rows = [interaction(user_id=f"u{n}" * 20, timestamp=f"2026-01-0{1 + n % 9}T00:00:00Z") for n in range(90)]
