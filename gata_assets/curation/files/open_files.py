@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
 import pyarrow as pa
@@ -23,6 +22,7 @@ from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of, re
 from gata_assets.curation.policy import MAX_DECODED_BYTES
 from gata_assets.curation.validation import ValidatedRows, validate_block
 from gata_assets.storage.parallel import map_in_order
+from gata_assets.storage.scratch import scratch_file
 from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
 
@@ -86,10 +86,10 @@ def _decompressed(file: BinaryIO, file_format: FileFormat, max_decoded_bytes: in
             yield cast(BinaryIO, plain)
             return
         # Parquet is read from its end: a compressed file is decompressed completely first.
-        with TemporaryFile(prefix="gata-") as decompressed:
+        with scratch_file() as decompressed:
             while content := plain.read(BLOCK_BYTES):
                 if not decompressed.tell():
                     require_format(content[:HEAD_BYTES], RawFormat.PARQUET)
                 decompressed.write(content)
                 require_decodable(decompressed.tell(), max_decoded_bytes)
-            yield cast(BinaryIO, decompressed)
+            yield decompressed
