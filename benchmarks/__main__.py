@@ -18,6 +18,7 @@ _BENCHMARKS = {
     "prepare_large": "tickets.prepare_large",
     "backfill": "tickets.backfill",
     "split": "tickets.split",
+    "near_duplicates": "tickets.near_duplicates",
     "prepare_interactions": "interactions.prepare_interactions",
     "features": "interactions.features",
     "interaction_engines": "interactions.engines",
