@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from dagster_aws.s3 import S3Resource
@@ -40,15 +41,21 @@ class S3StoreResource(ObjectStoreResource):
 
     A version is an ETag. Where the endpoint has no conditional writes (`conditional_writes` is false), versions are
     compared before a write, and what another process writes between the two is lost.
+
+    An endpoint that accepts connections and never answers ends a call after `read_seconds` for each attempt, with the
+    pauses of the SDK between them: 5 retries (`s3.max_attempts`) of 60 s are 6 to 8 minutes at most.
     """
 
     bucket: str
     s3: S3Resource
     conditional_writes: bool = True
+    connect_seconds: float = 10
+    read_seconds: float = 60
 
     def __reduce__(self) -> tuple[object, ...]:
         nested = {name: getattr(self.s3, name) for name in type(self.s3).model_fields}
-        return _build, (self.bucket, nested, self.conditional_writes)
+        limits = self.connect_seconds, self.read_seconds
+        return _build, (self.bucket, nested, self.conditional_writes, limits)
 
     @property
     def has_conditions(self) -> bool:
@@ -197,7 +204,7 @@ class S3StoreResource(ObjectStoreResource):
     def _client(self) -> S3Client:
         # S3Resource creates a client (and its connections) at every call.
         try:
-            return _open_client(self.s3)
+            return _open_client(self.s3, self.connect_seconds, self.read_seconds)
         except (BotoCoreError, ValueError) as error:
             raise StoreError(f"The AWS SDK cannot be set up: {error}. Look at the variables AWS_….") from None
 
@@ -243,24 +250,37 @@ class S3StoreResource(ObjectStoreResource):
             ) from None
 
 
-def _open_client(s3: S3Resource) -> S3Client:
-    """The resource's client on AWS; for a custom endpoint, the same with the bucket in the path.
+def _open_client(s3: S3Resource, connect_seconds: float, read_seconds: float) -> S3Client:
+    """A client with the resource's settings and time limits; for a custom endpoint, with the bucket in the path.
 
     In the host name it would have to be resolved: most machines do not resolve `bucket.localhost`.
     """
-    client: S3Client = s3.get_client()
-    if client.meta.endpoint_url.endswith(_ENDPOINTS_OF_AWS):
-        return client
     names = ("use_ssl", "verify", "aws_access_key_id", "aws_secret_access_key", "aws_session_token")
     same: dict[str, Any] = {name: getattr(s3, name) for name in names}
+    config = Config(
+        connect_timeout=connect_seconds,
+        read_timeout=read_seconds,
+        retries={"max_attempts": s3.max_attempts, "mode": "standard"},
+        signature_version=UNSIGNED if s3.use_unsigned_session else None,
+    )
+    session = boto3.Session(profile_name=s3.profile_name)
+    client: S3Client = session.client("s3", s3.region_name, endpoint_url=s3.endpoint_url, config=config, **same)
     meta, by_path = client.meta, Config(s3={"addressing_style": "path"})
-    return boto3.Session(profile_name=s3.profile_name).client(
+    if meta.endpoint_url.endswith(_ENDPOINTS_OF_AWS):
+        return client
+    return session.client(
         "s3", meta.region_name, endpoint_url=meta.endpoint_url, config=meta.config.merge(by_path), **same
     )
 
 
-def _build(bucket: str, s3: dict[str, Any], conditional_writes: bool) -> S3StoreResource:
-    return S3StoreResource(bucket=bucket, s3=S3Resource(**s3), conditional_writes=conditional_writes)
+def _build(bucket: str, s3: dict[str, Any], conditional_writes: bool, limits: tuple[float, float]) -> S3StoreResource:
+    return S3StoreResource(
+        bucket=bucket,
+        s3=S3Resource(**s3),
+        conditional_writes=conditional_writes,
+        connect_seconds=limits[0],
+        read_seconds=limits[1],
+    )
 
 
 class _BeyondTheEndError(StoreError):

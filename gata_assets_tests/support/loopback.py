@@ -15,6 +15,36 @@ def free_port() -> int:
 
 
 @contextmanager
+def silent_server() -> Iterator[int]:
+    """The port of a server that accepts connections, reads what comes, and never answers."""
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listening.accept()
+                opened.append(client)
+                Thread(target=read, args=(client,), daemon=True).start()
+
+    def read(client: socket.socket) -> None:
+        with suppress(OSError):
+            while client.recv(65_536):
+                pass
+
+    opened: list[socket.socket] = []
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield int(listening.getsockname()[1])
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join()
+        for client in opened:
+            client.close()
+
+
+@contextmanager
 def relay(port: int, path: str) -> Iterator[None]:
     """Connections to a port of loopback go to a Unix socket."""
 

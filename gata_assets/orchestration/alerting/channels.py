@@ -17,9 +17,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from gata_assets.errors import AlertError
 from gata_assets.orchestration.alerting.message import Alert
 
-# A tick may take a minute in total, and sends several alerts.
-_TIMEOUT_SECONDS = 5
-
 
 class AlertChannel(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
     """Somewhere that alerts are sent to."""
@@ -33,13 +30,15 @@ class SnsAlerts(AlertChannel):
     """A standard SNS topic, in its own region. The AWS SDK's other variables (endpoint, credentials) apply."""
 
     topic_arn: str
+    # A tick may take a minute in total, and sends several alerts.
+    timeout_seconds: float = 5
 
     def send(self, alert: Alert) -> None:
         """See AlertChannel; one Publish."""
         config = Config(
             region_name=self.topic_arn.split(":")[3],
-            connect_timeout=_TIMEOUT_SECONDS,
-            read_timeout=_TIMEOUT_SECONDS,
+            connect_timeout=self.timeout_seconds,
+            read_timeout=self.timeout_seconds,
             retries={"total_max_attempts": 2},
         )
         try:

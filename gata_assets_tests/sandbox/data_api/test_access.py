@@ -31,6 +31,7 @@ from gata_assets.cli.main import main
 from gata_assets.sandbox.data_api import access
 from gata_assets.sandbox.data_api.server import DataApiServer, is_loopback
 from gata_assets_tests.support.canaries import canary
+from gata_assets_tests.support.loopback import silent_server
 
 pytestmark = pytest.mark.server
 
@@ -504,3 +505,11 @@ def _until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_database_that_never_answers_is_unavailable() -> None:
+    with silent_server() as port:
+        url = f"postgresql://user@127.0.0.1:{port}/gata?connect_timeout=1"
+        with DataApiServer(url) as server:
+            body = statement(server)
+            assert send(server, sign(server, body), body) == ADMITTED

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import re
 import socket
+import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 APP_NAME = "gata-assets"
 # A reachable master or Connect server answers in milliseconds; Spark itself would retry for one to ten minutes.
 _ANSWER_SECONDS = 10
+# What an HTTP/2 client begins with: the preface, and its settings, of which there are none.
+_HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _DEFAULT_PORTS = {"spark": 7077, "sc": 15002}
 
 # For classic sessions only: a Connect server has its own. The UI shows query plans to everyone on the network.
@@ -195,25 +198,41 @@ def _starting(where: str) -> Iterator[None]:
         raise EngineError(f"No Spark session on {_public(where)}: {kind}. {_ADVICE}") from None
 
 
-def require_answer(where: str) -> None:
-    """Require that a master or Connect server accepts connections; of several masters (comma-separated), any.
+def require_answer(where: str, seconds: float = _ANSWER_SECONDS) -> None:
+    """Require that a master accepts connections, or that a Connect server answers; of several masters, any.
 
     Raises:
-        EngineError: If none accepts a connection within seconds.
+        EngineError: If none does within seconds.
     """
     scheme, _, rest = where.partition("://")
     if scheme not in _DEFAULT_PORTS:
         return
+    _, _, parameters = rest.partition("/")
     for place in rest.partition("/")[0].split(","):
         parts = urlsplit(f"//{place}")
         with (
             suppress(OSError),
             socket.create_connection(
-                (parts.hostname or "", parts.port or _DEFAULT_PORTS[scheme]), timeout=_ANSWER_SECONDS
-            ),
+                (parts.hostname or "", parts.port or _DEFAULT_PORTS[scheme]), timeout=seconds
+            ) as connection,
         ):
-            return
+            if scheme == "spark" or _speaks(connection, is_encrypted="use_ssl=true" in parameters.lower()):
+                return
     raise EngineError(f"No answer from {_public(where)}. {_ADVICE}")
+
+
+def _speaks(connection: socket.socket, *, is_encrypted: bool) -> bool:
+    """Whether a gRPC server says anything: pyspark's client would wait for it for minutes."""
+    if is_encrypted:
+        context = ssl.create_default_context()
+        # Nothing is sent here; pyspark's own connection verifies the certificate.
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        # An error of TLS is an answer too, which pyspark explains.
+        with suppress(ssl.SSLError):
+            context.wrap_socket(connection).close()
+        return True
+    connection.sendall(_HTTP2_PREFACE)
+    return connection.recv(1) != b""
 
 
 def _public(where: str) -> str:
