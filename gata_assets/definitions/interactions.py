@@ -26,6 +26,7 @@ def build_interaction_definitions(
         interactions=settings.interactions.rules,
         days=day_partitions(settings.interactions.earliest_interaction),
         engine=settings.interactions.engine.value,
+        catalog=settings.interactions.catalog_rules,
     )
     assets = {tenant: build_interaction_assets(tenant, rules, options) for tenant in settings.tenants_prepared}
     curated = [key for catalog, days, _ in assets.values() for key in (*catalog.keys, *days.keys)]

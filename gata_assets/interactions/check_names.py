@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 FEATURES_MATCH_THE_EVENTS = "features_match_the_events"
+ITEMS_ARE_IN_THE_CATALOGUE = "items_are_in_the_catalogue"
 NOTHING_AFTER_THE_BATCH = "nothing_after_the_batch"
 NEGATIVES_WERE_NEVER_INTERACTED = "negatives_were_never_interacted"
 NO_NEGATIVE_TWICE = "no_negative_twice"
@@ -16,6 +17,7 @@ DESCRIPTIONS = {
     "item_features_are_valid": "Types and ranges are right, and every item is there once.",
     "recent_interactions_are_valid": "Types and values are right, and no user has more than 50 rows.",
     FEATURES_MATCH_THE_EVENTS: "Rows and sums are those of the interactions of the window.",
+    ITEMS_ARE_IN_THE_CATALOGUE: "The catalog has the items of interactions, but for MAX_UNKNOWN_ITEMS_SHARE of them.",
     NOTHING_AFTER_THE_BATCH: "Nothing comes from an interaction or an item of the batch's hour or later.",
     "negative_samples_are_valid": "Types, labels and probabilities are right.",
     NEGATIVES_WERE_NEVER_INTERACTED: "No user has a negative of which an interaction is in the seen window.",

@@ -56,6 +56,21 @@ class SamplingRules:
     seed: int
 
 
+class UnknownItemsAction(StrEnum):
+    """What happens when too many interactions have an item that the catalog lacks: a warning, or the batch fails."""
+
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class CatalogRules:
+    """Up to which share of a window's interactions the catalog may lack the item; it shapes no table."""
+
+    max_unknown_share: float = 0.1
+    action: UnknownItemsAction = UnknownItemsAction.WARN
+
+
 @dataclass(frozen=True)
 class InteractionRules:
     """Everything that determines features and training rows; `seen_period_days` is at least `period_days`."""

@@ -10,6 +10,14 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from gata_assets.curation.policy import CurationRules
 from gata_assets.interactions.rules import InteractionRules, InteractionType, SamplingRules, SamplingStrategy
 from gata_assets.interactions.tables import TABLES
+from gata_assets.interactions.rules import (
+    CatalogRules,
+    InteractionRules,
+    InteractionType,
+    SamplingRules,
+    SamplingStrategy,
+    UnknownItemsAction,
+)
 from gata_assets.settings.values import EngineKind, Seed, SettingsGroup, comma_separated, tenant_names, wrong
 from gata_assets.tables.spec import InvalidOptional, ReferenceMode
 
@@ -39,6 +47,10 @@ class InteractionSettings(SettingsGroup):
     """
     max_decoded_gigabytes: float = Field(64, gt=0, le=10**6)
     """A raw file whose values are more than this many gigabytes, however small it is compressed, is refused."""
+    max_unknown_items_share: float = Field(0.1, ge=0, le=1)
+    """The share of a window's interactions whose item the catalog may lack; above it, ON_UNKNOWN_ITEMS applies."""
+    on_unknown_items: UnknownItemsAction = UnknownItemsAction.WARN
+    """What happens to a batch above MAX_UNKNOWN_ITEMS_SHARE: it is written with a warning, or fails."""
     positive_interaction_types: Annotated[tuple[InteractionType, ...], BeforeValidator(comma_separated)] = Field(
         (InteractionType.CLICK, InteractionType.PURCHASE, InteractionType.LIKE), min_length=1
     )
@@ -91,6 +103,11 @@ class InteractionSettings(SettingsGroup):
             invalid_optional=dict.fromkeys(TABLES, self.invalid_optional_values),
             max_decoded_bytes=round(self.max_decoded_gigabytes * 1e9),
         )
+
+    @property
+    def catalog_rules(self) -> CatalogRules:
+        """How many interactions may have an item that the catalog lacks."""
+        return CatalogRules(self.max_unknown_items_share, self.on_unknown_items)
 
     @property
     def rules(self) -> InteractionRules:

@@ -97,6 +97,8 @@ def _rows(numbers: dict[str, int | float]) -> str:
         rows += f"\nof {numbers['days']:,} days"
     if numbers.get("quarantined"):
         rows += f"\n{numbers['quarantined']:,} in quarantine"
+    if numbers.get("unknown_item_interactions"):
+        rows += f"\n{numbers['unknown_item_interactions']:,} interactions with unknown items"
     return rows
 
 

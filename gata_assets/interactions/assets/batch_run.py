@@ -16,8 +16,9 @@ import dagster as dg
 
 from gata_assets.batches import days_of
 from gata_assets.errors import ChecksFailedError, DamagedTableError, DataRuleError, ObjectNotFoundError, StoreError
-from gata_assets.interactions.assets.batch_tables import EMPTY_REASONS, OF_WRITTEN, TABLES, BatchTable
+from gata_assets.interactions.assets.batch_tables import EMPTY_REASONS, OF_WRITTEN, TABLES, BatchTable, outcomes_of
 from gata_assets.interactions.assets.write_tables import WrittenFiles, WrittenTables, write_tables
+from gata_assets.interactions.check_names import ITEMS_ARE_IN_THE_CATALOGUE
 from gata_assets.interactions.datasets import (
     CURATED_INTERACTIONS,
     CURATED_ITEMS,
@@ -27,7 +28,7 @@ from gata_assets.interactions.datasets import (
     read_stored,
 )
 from gata_assets.interactions.engines import base
-from gata_assets.interactions.rules import InteractionRules
+from gata_assets.interactions.rules import CatalogRules, InteractionRules, UnknownItemsAction
 from gata_assets.interactions.staleness import Present, find_differences
 from gata_assets.interactions.windows import InteractionWindows, windows_from_day_on
 from gata_assets.orchestration import checks
@@ -62,6 +63,7 @@ class InteractionRun:
         *,
         layer: CuratedLayer,
         rules: InteractionRules,
+        catalog_rules: CatalogRules,
         earliest: date,
         code_version: str,
         engine: base.InteractionEngine,
@@ -72,6 +74,9 @@ class InteractionRun:
         self._layer = layer
         self._places = layer.places
         self._rules = rules
+        self._catalog_rules = catalog_rules
+        is_warning = catalog_rules.action is UnknownItemsAction.WARN
+        self._only_warned_of = frozenset({ITEMS_ARE_IN_THE_CATALOGUE} if is_warning else ())
         self._earliest = earliest
         self._code_version = code_version
         self._engine = engine
@@ -157,7 +162,7 @@ class InteractionRun:
             features = features or self._read_features(batch)
             made_from["features"] = features.sha256
         built = self._call_engine(name, batch, features)
-        outcomes = {table: _outcomes_of(table, spec.checks, built) for table, spec in TABLES[name].items()}
+        outcomes = {table: outcomes_of(table, self._catalog_rules, built) for table in TABLES[name]}
 
         def approve(files: WrittenFiles) -> None:
             if base.WITH_FEATURES in files:
@@ -187,12 +192,16 @@ class InteractionRun:
         )
         try:
             for table in TABLES[name]:
-                checks.require_passed(f"{self._places.tenant}/{table}", outcomes[table])
+                checks.require_passed(
+                    f"{self._places.tenant}/{table}", outcomes[table], only_warned_of=self._only_warned_of
+                )
             started = perf_counter()
             written = write_tables(self._store, tables, built if has_rows else None, approve=approve)
         except ChecksFailedError:
             for table in TABLES[name]:
-                yield from checks.evaluations(self._key(table), batch.batch_id, outcomes[table])
+                yield from checks.evaluations(
+                    self._key(table), batch.batch_id, outcomes[table], only_warned_of=self._only_warned_of
+                )
             raise
         seconds["seconds_writing"] = perf_counter() - started
         yield from self._record(tables, written, outcomes, seconds)
@@ -264,8 +273,9 @@ class InteractionRun:
                 made_from=self._recorder.versions(self._sources(spec, tables.batch_id)),
                 seconds=seconds,
             )
+            record = self._recorder.find(key, tables.batch_id)
             yield from checks.evaluations(
-                key, tables.batch_id, outcomes[table], target=self._recorder.find(key, tables.batch_id)
+                key, tables.batch_id, outcomes[table], only_warned_of=self._only_warned_of, target=record
             )
 
     def _sources(self, table: BatchTable, batch_id: str) -> list[tuple[dg.AssetKey, str | None]]:
@@ -275,11 +285,3 @@ class InteractionRun:
 
     def _key(self, table: str) -> dg.AssetKey:
         return dg.AssetKey([self._places.tenant, table])
-
-
-def _outcomes_of(table: str, names: Sequence[str], built: base.BuiltTables | None) -> dict[str, Sequence[Outcome]]:
-    """The outcomes of the engine's checks of a table; if nothing was built, they have no rows checked."""
-    outcomes: dict[str, Sequence[Outcome]] = {name: [Outcome(name, failed=0, checked=0, advice="")] for name in names}
-    if built is not None:
-        outcomes.update({name: built.outcomes[table][name] for name in names if name != OF_WRITTEN})
-    return outcomes

@@ -1,13 +1,16 @@
-"""The tables of a batch's two datasets as data: their order, checks and what each is built from."""
+"""The tables of a batch's two datasets as data: their order, checks with outcomes, and what each is built from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gata_assets.interactions import check_names
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, DatasetKind
 from gata_assets.interactions.engines import base
+from gata_assets.interactions.features.unknown_items import check_unknown_items
+from gata_assets.interactions.rules import CatalogRules
+from gata_assets.tables.outcomes import Outcome
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,10 @@ _MATCH, _NOTHING_AFTER = check_names.FEATURES_MATCH_THE_EVENTS, check_names.NOTH
 TABLES: Mapping[DatasetKind, Mapping[str, BatchTable]] = {
     DatasetKind.FEATURES: {
         base.USER_FEATURES: BatchTable(("user_features_are_valid", _MATCH, _NOTHING_AFTER), (CURATED_INTERACTIONS,)),
-        base.ITEM_FEATURES: BatchTable(("item_features_are_valid", _MATCH), (CURATED_INTERACTIONS, CURATED_ITEMS)),
+        base.ITEM_FEATURES: BatchTable(
+            ("item_features_are_valid", _MATCH, check_names.ITEMS_ARE_IN_THE_CATALOGUE),
+            (CURATED_INTERACTIONS, CURATED_ITEMS),
+        ),
         base.RECENT_INTERACTIONS: BatchTable(
             ("recent_interactions_are_valid", _MATCH, _NOTHING_AFTER), (CURATED_INTERACTIONS,)
         ),
@@ -55,3 +61,15 @@ EMPTY_REASONS: Mapping[DatasetKind, str] = {
     DatasetKind.TRAINING_DATA: "the window has no positives: POSITIVE_INTERACTION_TYPES, MIN_INTERACTIONS_PER_USER and "
     "MIN_INTERACTIONS_PER_ITEM say what makes one",
 }
+
+
+def outcomes_of(table: str, rules: CatalogRules, built: base.BuiltTables | None) -> dict[str, Sequence[Outcome]]:
+    """The outcomes of a table's checks before it is written; if nothing was built, they have no rows checked."""
+    [names] = [tables[table].checks for tables in TABLES.values() if table in tables]
+    outcomes: dict[str, Sequence[Outcome]] = {name: [Outcome(name, failed=0, checked=0, advice="")] for name in names}
+    if built is not None:
+        made_here = (OF_WRITTEN, check_names.ITEMS_ARE_IN_THE_CATALOGUE)
+        outcomes.update({name: built.outcomes[table][name] for name in names if name not in made_here})
+        if check_names.ITEMS_ARE_IN_THE_CATALOGUE in names and built.unknown_items is not None:
+            outcomes[check_names.ITEMS_ARE_IN_THE_CATALOGUE] = [check_unknown_items(built.unknown_items, rules)]
+    return outcomes

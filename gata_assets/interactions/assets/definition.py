@@ -17,7 +17,7 @@ from gata_assets.interactions.assets.batch_tables import TABLES
 from gata_assets.interactions.assets.jobs import open_curator
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, curation_op
 from gata_assets.interactions.engines.base import InteractionEngine
-from gata_assets.interactions.rules import InteractionRules
+from gata_assets.interactions.rules import CatalogRules, InteractionRules
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS, SPECS
 from gata_assets.interactions.tables import TABLES as CURATED_TABLES
 from gata_assets.orchestration import checks
@@ -35,6 +35,7 @@ class InteractionAssetRules:
     interactions: InteractionRules
     days: dg.DailyPartitionsDefinition
     engine: str
+    catalog: CatalogRules
 
 
 def group_of(tenant: str) -> str:
@@ -106,6 +107,7 @@ def _build_batches(tenant: str, rules: InteractionAssetRules, options: AssetOpti
             context,
             layer=CuratedLayer(open_curator(rules.curation, tenant, object_store)),
             rules=rules.interactions,
+            catalog_rules=rules.catalog,
             earliest=rules.curation.earliest_at.date(),
             code_version=options.code_version,
             engine=interaction_engine,

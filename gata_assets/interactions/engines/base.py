@@ -14,6 +14,7 @@ import dagster as dg
 
 from gata_assets.batches import Window
 from gata_assets.curation.layout import TenantLayout
+from gata_assets.interactions.features.unknown_items import UnknownItems
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.storage.files import WrittenFile
 from gata_assets.storage.objects import ObjectStore
@@ -49,11 +50,12 @@ class BuiltTables(ABC):
     """A batch's tables, built and checked but not yet written.
 
     `numbers` are counts by table (always with `row_count`) for metadata and manifests; `outcomes` are the check results
-    by table and check.
+    by table and check. `unknown_items` are those of the window, with features.
     """
 
     numbers: Numbers
     outcomes: Outcomes
+    unknown_items: UnknownItems | None = None
 
     @abstractmethod
     def write(self, prefix: str, token: str) -> Mapping[str, tuple[WrittenFile, ...]]:

@@ -13,6 +13,7 @@ from gata_assets.interactions.curated.reader import read_catalog, read_events
 from gata_assets.interactions.engines import base
 from gata_assets.interactions.features.checks import check_features
 from gata_assets.interactions.features.tables import FeatureTables, look_up_items, make_features
+from gata_assets.interactions.features.unknown_items import find_unknown_items
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling.checks import check_negative_samples
 from gata_assets.interactions.sampling.join import JoinedRows
@@ -62,12 +63,19 @@ class PolarsEngine(base.InteractionEngine):
         events = read_events(curated.places, curated.window, catalog, store)
         tables = make_features(events, catalog, before=curated.window.end_at)
         outcomes = check_features(tables, events, curated.window)
+        unknown = find_unknown_items(tables.item_counts, catalog) if tables.item_counts else None
         numbers: dict[str, dict[str, int | float]] = {
             base.USER_FEATURES: {"row_count": tables.user_features.num_rows, "interactions": len(events)},
-            base.ITEM_FEATURES: {"row_count": tables.item_features.num_rows, "interactions": len(events)},
+            base.ITEM_FEATURES: {
+                "row_count": tables.item_features.num_rows,
+                "interactions": len(events),
+                **(unknown.numbers if unknown else {}),
+            },
             base.RECENT_INTERACTIONS: {"row_count": tables.recent_interactions.num_rows},
         }
-        return ArrowTables(store, feature_sources(tables), numbers, outcomes, self.threads or os.cpu_count() or 1)
+        built = ArrowTables(store, feature_sources(tables), numbers, outcomes, self.threads or os.cpu_count() or 1)
+        built.unknown_items = unknown
+        return built
 
     def make_training_data(
         self, curated: base.CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: base.FeatureParts

@@ -30,11 +30,15 @@ _TYPES = len(InteractionType)
 
 @dataclass(frozen=True)
 class FeatureTables:
-    """The tables `UserFeatures`, `ItemFeatures` and `RecentInteractions`, with one chunk per column."""
+    """The tables `UserFeatures`, `ItemFeatures` and `RecentInteractions`, with one chunk per column.
+
+    `item_counts` are the aggregates that item features were computed from, where they are of all users.
+    """
 
     user_features: pa.Table
     item_features: pa.Table
     recent_interactions: pa.Table
+    item_counts: ItemCounts | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ def make_features(events: EventTable, catalog: pl.DataFrame, *, before: datetime
         user_features=user_tables.user_features,
         item_features=make_item_features(user_tables.item_counts, catalog, before=before),
         recent_interactions=user_tables.recent_interactions,
+        item_counts=user_tables.item_counts,
     )
 
 

@@ -31,6 +31,7 @@ from gata_assets.interactions.engines.spark.survey import survey
 from gata_assets.interactions.engines.spark.task_outputs import table_output
 from gata_assets.interactions.engines.spark.tasks import SparkTables, bucket_count, run_and_cache
 from gata_assets.interactions.features.tables import make_item_features
+from gata_assets.interactions.features.unknown_items import find_unknown_items
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling.checks import check_samples
 from gata_assets.interactions.sampling.evidence import weigh_items
@@ -80,6 +81,7 @@ class SparkEngine(base.InteractionEngine):
             cached = run_and_cache(shuffled, FeatureKernel(window, buckets), _USER_TABLES)
             item_counts = sum_item_counts(cached.rows, buckets, catalog)
         items = make_item_features(item_counts, catalog, before=window.end_at)
+        unknown = find_unknown_items(item_counts, catalog)
         users, counts = cached.row_count(base.USER_FEATURES), cached.report.counts
         outcomes = cached.report.outcomes
         range_outcomes = check_ranges(counts, users, totals)
@@ -88,10 +90,16 @@ class SparkEngine(base.InteractionEngine):
         outcomes[base.ITEM_FEATURES] = check_items(items, totals, counts["pairs"])
         numbers: dict[str, dict[str, int | float]] = {
             base.USER_FEATURES: {"row_count": users, "interactions": totals.interactions},
-            base.ITEM_FEATURES: {"row_count": items.num_rows, "interactions": totals.interactions},
+            base.ITEM_FEATURES: {
+                "row_count": items.num_rows,
+                "interactions": totals.interactions,
+                **unknown.numbers,
+            },
             base.RECENT_INTERACTIONS: {"row_count": cached.row_count(base.RECENT_INTERACTIONS)},
         }
-        return SparkTables(store, cached, numbers, outcomes, table_output(base.ITEM_FEATURES, 0, item_source(items)))
+        built = SparkTables(store, cached, numbers, outcomes, table_output(base.ITEM_FEATURES, 0, item_source(items)))
+        built.unknown_items = unknown
+        return built
 
     def make_training_data(
         self, curated: base.CuratedWindow, rules: SamplingRules, store: ObjectStore, *, features: base.FeatureParts
