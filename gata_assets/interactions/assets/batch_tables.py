@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from gata_assets.interactions import check_names
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, DatasetKind
 from gata_assets.interactions.engines import base
-from gata_assets.interactions.features.unknown_items import check_unknown_items
 from gata_assets.interactions.rules import CatalogRules
 from gata_assets.tables.outcomes import Outcome
 
@@ -71,5 +70,8 @@ def outcomes_of(table: str, rules: CatalogRules, built: base.BuiltTables | None)
         made_here = (OF_WRITTEN, check_names.ITEMS_ARE_IN_THE_CATALOGUE)
         outcomes.update({name: built.outcomes[table][name] for name in names if name not in made_here})
         if check_names.ITEMS_ARE_IN_THE_CATALOGUE in names and built.unknown_items is not None:
+            # Definitions load no Polars.
+            from gata_assets.interactions.features.unknown_items import check_unknown_items
+
             outcomes[check_names.ITEMS_ARE_IN_THE_CATALOGUE] = [check_unknown_items(built.unknown_items, rules)]
     return outcomes

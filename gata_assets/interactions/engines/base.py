@@ -9,16 +9,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from gata_assets.batches import Window
 from gata_assets.curation.layout import TenantLayout
-from gata_assets.interactions.features.unknown_items import UnknownItems
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.storage.files import WrittenFile
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from gata_assets.interactions.features.unknown_items import UnknownItems
 
 USER_FEATURES = "user_features"
 ITEM_FEATURES = "item_features"

@@ -7,12 +7,15 @@ drawn as negatives. No id is shown, only its shape.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from gata_assets.interactions.features.tables import ItemCounts
 from gata_assets.interactions.rules import CatalogRules, InteractionType
 from gata_assets.tables.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from gata_assets.interactions.features.tables import ItemCounts
 
 _TYPES = len(InteractionType)
 # Shapes are counted in a sample of the ids, evenly spaced, and shown up to a length.
