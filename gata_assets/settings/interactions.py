@@ -32,6 +32,8 @@ class InteractionSettings(SettingsGroup):
     """An interaction that is more than this many hours later than its file is invalid."""
     unknown_items: ReferenceMode = ReferenceMode.WARN
     """What happens to an interaction with an item that the catalog does not have."""
+    max_rejected_share: float = Field(0.1, ge=0, le=1)
+    """The greatest share of a file's rows, and of a landing day's, that may be rejected before a check fails."""
     positive_interaction_types: Annotated[tuple[InteractionType, ...], BeforeValidator(comma_separated)] = Field(
         (InteractionType.CLICK, InteractionType.PURCHASE, InteractionType.LIKE), min_length=1
     )
@@ -81,6 +83,7 @@ class InteractionSettings(SettingsGroup):
             earliest_at=datetime.combine(self.earliest_interaction, datetime.min.time(), UTC),
             at_most_ahead=timedelta(hours=self.max_hours_ahead),
             references={"items": self.unknown_items},
+            max_rejected_share=self.max_rejected_share,
         )
 
     @property

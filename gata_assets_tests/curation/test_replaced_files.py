@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.curation.reports import (
-    Report,
+from gata_assets.curation.reports import Report
+from gata_assets.curation.superseding import (
     counts_instead,
     replaced_files,
     require_place,
@@ -118,7 +118,10 @@ def test_a_file_comes_back_in_the_place_of_the_one_that_counts_instead_and_of_no
     with pytest.raises(DataRuleError, match="a counts no more, c does in its place: --replaces c brings it back"):
         supersede(reports[0], ["d"], reports)
     written = supersede(reports[0], ["d", "c"], reports)
-    assert [(one.file_id, one.replaces) for one in written] == [("b", ()), ("a", ("d", "c"))]
+    assert [(one.file_id, one.replaces, one.replaced_by) for one in written] == [
+        *[("c", ("b",), "a"), ("d", (), "a")],
+        *[("a", ("d", "c"), None), ("b", (), None)],
+    ]
 
 
 def test_a_refused_file_takes_nobodys_place() -> None:
@@ -136,10 +139,13 @@ def test_whoever_takes_the_place_of_others_counts_and_they_do_not(steps: list[tu
             with pytest.raises(DataRuleError):
                 require_place(INTERACTIONS, new, olds, reports.values())
             continue
+        counted = [{one.file_id for one in valid_reports(reports.values())}]
         for written in changed:
             reports[written.file_id] = written
-            # Though the command broke off after any of its writes.
-            assert valid_reports(reports.values())
+            counted.append({one.file_id for one in valid_reports(reports.values())})
+        # Wherever the command breaks off, nothing has changed yet, or all has.
+        own = [written.file_id for written in changed].index(new) + 1
+        assert counted == [counted[0]] * own + [counted[-1]] * (len(counted) - own)
         counts = {one.file_id for one in valid_reports(reports.values())}
         assert new in counts
         assert counts.isdisjoint(olds)

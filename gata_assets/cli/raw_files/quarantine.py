@@ -11,7 +11,8 @@ from rich.table import Table
 
 from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator
 from gata_assets.cli.terminal import text_console
-from gata_assets.curation.reports import Report, replaced_files
+from gata_assets.curation.reports import Report
+from gata_assets.curation.superseding import replaced_files
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
