@@ -20,7 +20,8 @@ from typing import BinaryIO
 
 from gata_assets.curation.files.formats import FileFormat, file_id, mark_of, marks_of, raw_key
 from gata_assets.curation.files.open_files import require_readable
-from gata_assets.curation.files.raw_objects import digest_raw_object, unforeseen_errors_refuse
+from gata_assets.curation.files.raw_objects import digest_raw_object
+from gata_assets.curation.files.unforeseen import unforeseen_errors_refuse
 from gata_assets.curation.reports import Report
 from gata_assets.curation.superseding import claimed_by, counts_instead, replaced_files
 from gata_assets.curation.validator import FileValidator

@@ -1,11 +1,15 @@
-"""Files of validated rows: written block by block, so that memory does not grow with the number of rows, and read; and
-the rows of other tables that rows are validated against.
+"""A tenant's validated rows in files: written block by block, so that memory does not grow with their number, and read.
+
+Also the curated tables that rows of other tables refer to. `validator` finds raw files and decides what they become.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 
@@ -13,10 +17,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gata_assets.curation.files.formats import parse_format, printable
+from gata_assets.curation.files.open_files import read_validated
+from gata_assets.curation.files.unforeseen import unforeseen_errors_refuse
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.policy import CurationRules
-from gata_assets.curation.reports import StagedPart
+from gata_assets.curation.reports import Report, StagedPart
 from gata_assets.curation.staged_partitions import StagedPartitionWriter, read_spans
+from gata_assets.curation.validation import digest_context
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.storage.datasets import find_manifest, read_files
 from gata_assets.storage.files import digest_file
@@ -30,6 +38,8 @@ DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PolarsE
 
 # Few rows make row groups of a few kilobytes; many of them stay in memory.
 _BYTES_HELD = 4_000_000
+# Hexadecimal digits in the names of parts, of the digest of their file and rules.
+_DIGITS = 32
 
 
 class TableWriter:
@@ -150,3 +160,46 @@ class TenantTables:
             {name: self.known_keys(target.table, target.column) for name, target in spec.references.items()},
             {name: self.rules.mode_of(target) for name, target in spec.references.items()},
         )
+
+    def validate_rows(
+        self, report: Report, path: Path, spec: TableSpec, scratch: Path, progress: Callable[[int], None] | None
+    ) -> Report:
+        """The outcome of a file's rows, which are written to `scratch`; raises RawFileError."""
+        context = self.context_of(spec, report.landed_at)
+        rejected, unknown, discarded = Counter[str](), Counter[str](), Counter[str]()
+        rows = 0
+        digest = sha256(f"{digest_context(spec, context)}{report.raw_sha256}".encode()).hexdigest()
+        name = f"{report.file_id}-{digest[:_DIGITS]}"
+        source = printable(report.raw_key.rpartition("/")[2])
+        with (
+            unforeseen_errors_refuse(),
+            open_staged_writer(spec, scratch / "staged") as staged,
+            TableWriter(scratch / "quarantine") as quarantine,
+        ):
+            for count, block in read_validated(path, parse_format(report.raw_key), spec, context, source):
+                rows += count
+                rejected.update(block.rejected_by_rule)
+                unknown.update(block.unknown_by_rule)
+                discarded.update(block.discarded_by_rule)
+                staged.add(block.valid)
+                quarantine.add(block.rejected)
+                if progress:
+                    progress(rows)
+            parts = staged.parts(f"{self.places.staged(spec.table)}{name}.{staged.ending}")
+            kept = quarantine.parts(f"{self.places.quarantine(spec.table)}{name}.parquet")
+        return replace(
+            report,
+            rows=rows,
+            parts=parts,
+            quarantine=kept[0] if kept else None,
+            rejected_by_rule=dict(sorted(rejected.items())),
+            unknown_by_rule=dict(sorted(unknown.items())),
+            discarded_by_rule=dict(sorted(discarded.items())),
+        )
+
+    def store_rows(self, report: Report, scratch: Path) -> None:
+        """Store what `validate_rows` has written; without the report it does not count."""
+        if report.parts:
+            self.store.write_file(report.parts[0].key, scratch / "staged")
+        if report.quarantine:
+            self.store.write_file(report.quarantine.key, scratch / "quarantine")

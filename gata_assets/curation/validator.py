@@ -6,30 +6,24 @@ count. `landing` stores new files; `curated` writes curated tables.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gata_assets.curation.files.formats import file_id, landed_at, parse_format, printable
-from gata_assets.curation.files.open_files import read_validated
-from gata_assets.curation.files.raw_objects import list_raw_objects, read_raw_object, unforeseen_errors_refuse
+from gata_assets.curation.files.formats import file_id, landed_at, printable
+from gata_assets.curation.files.raw_objects import digest_raw_object, list_raw_objects, read_raw_object
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.report_store import ReportStore
 from gata_assets.curation.reports import RawContent, Report
 from gata_assets.curation.superseding import claimed_by, supersede, valid_reports
-from gata_assets.curation.validated_files import TableWriter, TenantTables, open_staged_writer
-from gata_assets.curation.validation import digest_context, digest_settings
+from gata_assets.curation.validated_files import TenantTables
+from gata_assets.curation.validation import digest_settings
 from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileChangedError, RawFileError
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 from gata_assets.tables.spec import TableSpec
-
-# Hexadecimal digits in the names of parts, of the digest of their file and rules.
-_DIGITS = 32
 
 
 class FileValidator(TenantTables):
@@ -64,16 +58,28 @@ class FileValidator(TenantTables):
         """
         return self._reports.read_all(table)
 
-    def unvalidated(self, tables: Iterable[str] | None = None) -> list[str]:
+    def unvalidated(self, tables: Iterable[str] | None = None, *, is_compared: bool = False) -> list[str]:
         """Raw files without a report, those that changed since, and those that were refused under other settings, table
         by table.
+
+        A file of another version counts as changed, or with `is_compared` if its bytes did, which are read.
         """
         found = []
         for table in self.tables if tables is None else tables:
             reports = {report.raw_key: report for report in self.reports(table)}
             objects = self.raw_objects(table)
-            found += [key for key, version in objects.items() if self._is_waiting(reports.get(key), version)]
+            waiting = [key for key, version in objects.items() if self._is_waiting(reports.get(key), version)]
+            found += [key for key in waiting if not (is_compared and self._is_same(key, reports.get(key)))]
         return found
+
+    def _is_same(self, key: str, report: Report | None) -> bool:
+        """Whether only the version of a file differs from that of its report."""
+        if report is None or report.raw_sha256 is None or self._is_to_be_tried_again(report):
+            return False
+        try:
+            return digest_raw_object(self.store, key).sha256 == report.raw_sha256
+        except (RawFileChangedError, ObjectNotFoundError):
+            return False
 
     def _is_waiting(self, report: Report | None, version: Version) -> bool:
         # Reports of earlier releases do not say which version was read.
@@ -161,7 +167,7 @@ class FileValidator(TenantTables):
             def read(path: Path, content: RawContent) -> Report:
                 if is_known and earlier and earlier.raw_sha256 == content.sha256:
                     return earlier
-                return self._validate_rows(blank(content, earlier), path, spec, Path(scratch), progress)
+                return self.validate_rows(blank(content, earlier), path, spec, Path(scratch), progress)
 
             result, content = read_raw_object(self.store, key, read)
             if result is earlier:
@@ -172,7 +178,7 @@ class FileValidator(TenantTables):
                 report = replace(blank(content, earlier), refused=str(result))
             else:
                 report = result
-                self._store_rows(report, Path(scratch))
+                self.store_rows(report, Path(scratch))
 
         def work_out(present: Report | None) -> list[Report]:
             empty = blank(content, present)
@@ -230,48 +236,6 @@ class FileValidator(TenantTables):
     def find_report(self, table: str, raw_key: str) -> Report | None:
         """The report of a raw file, None if it does not exist; raises DamagedTableError."""
         return self._reports.find_raw(table, raw_key)
-
-    def _validate_rows(
-        self, report: Report, path: Path, spec: TableSpec, scratch: Path, progress: Callable[[int], None] | None
-    ) -> Report:
-        """The outcome of a file's rows, which are written to `scratch`."""
-        context = self.context_of(spec, report.landed_at)
-        rejected, unknown, discarded = Counter[str](), Counter[str](), Counter[str]()
-        rows = 0
-        digest = sha256(f"{digest_context(spec, context)}{report.raw_sha256}".encode()).hexdigest()
-        name = f"{report.file_id}-{digest[:_DIGITS]}"
-        source = printable(report.raw_key.rpartition("/")[2])
-        with (
-            unforeseen_errors_refuse(),
-            open_staged_writer(spec, scratch / "staged") as staged,
-            TableWriter(scratch / "quarantine") as quarantine,
-        ):
-            for count, block in read_validated(path, parse_format(report.raw_key), spec, context, source):
-                rows += count
-                rejected.update(block.rejected_by_rule)
-                unknown.update(block.unknown_by_rule)
-                discarded.update(block.discarded_by_rule)
-                staged.add(block.valid)
-                quarantine.add(block.rejected)
-                if progress:
-                    progress(rows)
-            parts = staged.parts(f"{self.places.staged(spec.table)}{name}.{staged.ending}")
-            kept = quarantine.parts(f"{self.places.quarantine(spec.table)}{name}.parquet")
-        return replace(
-            report,
-            rows=rows,
-            parts=parts,
-            quarantine=kept[0] if kept else None,
-            rejected_by_rule=dict(sorted(rejected.items())),
-            unknown_by_rule=dict(sorted(unknown.items())),
-            discarded_by_rule=dict(sorted(discarded.items())),
-        )
-
-    def _store_rows(self, report: Report, scratch: Path) -> None:
-        if report.parts:
-            self.store.write_file(report.parts[0].key, scratch / "staged")
-        if report.quarantine:
-            self.store.write_file(report.quarantine.key, scratch / "quarantine")
 
     def _table_of(self, key: str) -> str:
         for table in self.tables:

@@ -108,7 +108,7 @@ def test_a_report_that_is_damaged_or_removed_is_none_of_the_sensors_business(tmp
 
 def test_the_same_files_of_other_versions_are_another_request() -> None:
     day = datetime(2026, 1, 5, tzinfo=UTC).date()
-    keys = {request_curation("acme", {"a": version}, [], day)[0].key for version in ("1", "2", "1")}
+    keys = {request_curation("acme", {"caf\udce9.csv": version}, [], day)[0].key for version in ("1", "2", "1")}
     assert len(keys) == 2
 
 

@@ -1,7 +1,7 @@
 """Odd things in the folder of raw files: each is refused alone, with its reason, and stops no other file.
 
-Real: validation, curation, the commands, a directory, and S3 over HTTP on loopback. Faked: a reader that breaks, since
-no file is known that breaks one; it is injected by a table whose own rule raises.
+Real: validation, the commands, a directory, and S3 over HTTP on loopback. Faked: what breaks while rows are read, since
+no file is known that breaks a reader.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -18,14 +17,14 @@ import pyarrow as pa
 import pytest
 
 from gata_assets.curation.files.formats import is_hidden, printable
-from gata_assets.curation.files.raw_objects import unforeseen_errors_refuse
+from gata_assets.curation.files.unforeseen import unforeseen_errors_refuse
 from gata_assets.curation.reports import Report
-from gata_assets.errors import DataRuleError, GataError, RawFileError, StoreError
+from gata_assets.errors import DataRuleError, RawFileError, StoreError
 from gata_assets.interactions.tables import INTERACTIONS
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
 from gata_assets_tests.cli.raw_files.test_ingest import gata, ingest, said, workplace
-from gata_assets_tests.support.raw_worlds import NOW, curated_rows, curator_of, encode, interaction, quarantined
+from gata_assets_tests.support.raw_worlds import NOW, curator_of, encode, interaction, quarantined
 
 __all__ = ["workplace"]
 
@@ -188,56 +187,30 @@ def test_a_panic_of_polars_refuses_the_file() -> None:
         raise pl.exceptions.PanicException("of a damaged file")
 
 
-class BrokenCopies(LocalStore):
-    """A directory of which the copy of one raw file is of a kind that no reader expects."""
+def breaking(error: BaseException) -> Callable[[int], None]:
+    """Whoever is told how many rows were read, and breaks."""
 
-    def __init__(self, directory: str, error: Exception) -> None:
-        super().__init__(directory)
-        self.error = error
+    def progress(_: int) -> None:
+        raise error
 
-    @contextmanager
-    def local_copy(self, key: str) -> Iterator[Path]:
-        """Give a path that breaks when it is opened to be read as rows."""
-        with super().local_copy(key) as path:
-            yield BreakingPath(path, self.error) if "broken" in key else path
+    return progress
 
 
-class BreakingPath(type(Path())):  # type: ignore[misc]
-    """A path that can be opened once, to work out its digest; then it raises."""
-
-    def __new__(cls, path: Path, error: Exception) -> BreakingPath:
-        """Remember the error."""
-        made: BreakingPath = super().__new__(cls, path)
-        made.error, made.opened = error, 0
-        return made
-
-    def open(self, *arguments: object, **options: object) -> object:
-        """Open the file, once."""
-        self.opened += 1
-        if self.opened > 1:
-            raise self.error
-        return Path(str(self)).open(*arguments, **options)  # type: ignore[call-overload]
+def test_an_error_that_nobody_foresaw_while_rows_are_read_is_the_reason_in_the_report(any_store: ObjectStore) -> None:
+    any_store.write(f"{FOLDER}broken.csv", VALID)
+    report = curator_of(any_store).validate(f"{FOLDER}broken.csv", progress=breaking(ValueError("u77")))
+    assert "cannot be read (ValueError at test_odd_files.py:" in (report.refused or "")
+    assert (report.rows, report.parts) == (0, ())
+    assert curator_of(any_store).unvalidated() == []
 
 
-def test_a_file_that_breaks_its_reader_stops_no_other(tmp_path: Path) -> None:
-    store = BrokenCopies(str(tmp_path), ValueError("u77"))
-    for name in ("broken.csv", "valid.csv"):
-        store.write(FOLDER + name, VALID)
-    reports = validate(store)
-    assert "cannot be read (ValueError at" in (reports["broken.csv"].refused or "")
-    assert reports["valid.csv"].valid == 1
-    curator = curator_of(store)
-    assert all(day.is_written for day in curator.curate(INTERACTIONS, curator.stale(INTERACTIONS)))
-    assert len(curated_rows(curator)) == 1
-
-
-@pytest.mark.parametrize("error", [MemoryError(), StoreError("the target is away")])
-def test_a_fault_of_the_environment_fails_the_run_and_leaves_no_report(error: Exception, tmp_path: Path) -> None:
-    store = BrokenCopies(str(tmp_path), error)
-    store.write(f"{FOLDER}broken.csv", VALID)
-    with pytest.raises((GataError, MemoryError)):
-        curator_of(store).validate_new(INTERACTIONS)
-    assert curator_of(store).reports(INTERACTIONS) == []
+@pytest.mark.parametrize("error", [MemoryError(), OSError(28, "No space left"), StoreError("the target is away")])
+def test_a_fault_of_the_environment_leaves_no_report(error: Exception, any_store: ObjectStore) -> None:
+    any_store.write(f"{FOLDER}a.csv", VALID)
+    with pytest.raises(type(error)):
+        curator_of(any_store).validate(f"{FOLDER}a.csv", progress=breaking(error))
+    assert curator_of(any_store).reports(INTERACTIONS) == []
+    assert [report.valid for report in validate(any_store).values()] == [1]
 
 
 def test_printable_names_are_as_they_were() -> None:

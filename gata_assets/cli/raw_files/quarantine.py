@@ -14,7 +14,7 @@ from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curat
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.reports import Report
 from gata_assets.curation.superseding import replaced_files
-from gata_assets.errors import DataRuleError, ObjectNotFoundError
+from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileChangedError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
 from gata_assets.tables.row_rules import rule_names
@@ -78,6 +78,8 @@ def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bo
 def _validate_again(curator: Curator, report: Report, show: Callable[[int], None]) -> FileOutcome:
     try:
         return FileOutcome(report.file_id, curator.validate(report.raw_key, progress=show))
+    except RawFileChangedError:
+        return FileOutcome(report.file_id, refused="cannot be validated again: it changes while it is read.")
     except ObjectNotFoundError:
         if curator.store.exists(report.raw_key):
             raise

@@ -6,19 +6,14 @@ or be seen while still copying it.
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import polars as pl
-import pyarrow as pa
-
-from gata_assets.curation.files.formats import is_raw_key
+from gata_assets.curation.files.formats import is_raw_key, printable
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.reports import RawContent
-from gata_assets.errors import GataError, ObjectNotFoundError, RawFileChangedError, RawFileError, StoreError
+from gata_assets.errors import ObjectNotFoundError, RawFileChangedError, RawFileError, StoreError
 from gata_assets.storage.files import digest_file
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 
@@ -58,7 +53,7 @@ def read_raw_object(
         version = store.version(key)
         if version == ABSENT:
             if key not in store.list_keys(key):
-                raise ObjectNotFoundError(f"There is no {store.uri(key)}.")
+                raise ObjectNotFoundError(f"There is no {printable(store.uri(key))}.")
             return RawFileError(_ODD), RawContent(ABSENT, 0, None)
         with store.local_copy(key) as path:
             content = RawContent(version, *_identify(store, key, path))
@@ -68,7 +63,9 @@ def read_raw_object(
                 result = error
         if store.version(key) == version:
             return result, content
-    raise RawFileChangedError(f"{store.uri(key)} changed each time that it was read: it is left to the next run.")
+    raise RawFileChangedError(
+        f"{printable(store.uri(key))} changed each time that it was read: it is left to the next run."
+    )
 
 
 def digest_raw_object(store: ObjectStore, key: str) -> RawContent:
@@ -76,34 +73,10 @@ def digest_raw_object(store: ObjectStore, key: str) -> RawContent:
     return read_raw_object(store, key, lambda _, content: content)[1]
 
 
-@contextmanager
-def unforeseen_errors_refuse() -> Iterator[None]:
-    """Raise what nobody foresaw about a raw file's bytes as a RawFileError, so that the file stops no other.
-
-    Errors of the environment pass: the file may be read when they are over.
-    """
-    try:
-        yield
-    except (GataError, MemoryError, pa.ArrowCancelled):
-        raise
-    # A damaged file can make Polars panic, and a panic is no Exception.
-    except (Exception, pl.exceptions.PanicException) as error:
-        # Arrow's own errors about the bytes have no number.
-        if (isinstance(error, OSError) and error.errno is not None) or "start new thread" in str(error):
-            raise
-        raise RawFileError(f"cannot be read ({_describe(error)}), which nobody foresaw: please report it.") from None
-
-
 def _identify(store: ObjectStore, key: str, path: Path) -> tuple[int, str]:
     try:
         return path.stat().st_size, digest_file(path)
     except FileNotFoundError:
-        raise ObjectNotFoundError(f"There is no {store.uri(key)}.") from None
+        raise ObjectNotFoundError(f"There is no {printable(store.uri(key))}.") from None
     except OSError as error:
-        raise StoreError(f"{store.uri(key)} cannot be read: {error.strerror}.") from None
-
-
-def _describe(error: BaseException) -> str:
-    """The type of an error and where it was raised; its message may contain values."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+        raise StoreError(f"{printable(store.uri(key))} cannot be read: {error.strerror}.") from None

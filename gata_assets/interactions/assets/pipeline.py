@@ -88,7 +88,7 @@ class InteractionPipeline:
 
     def estimate(self, plan: Plan) -> Mapping[str, str]:  # noqa: ARG002 (the protocol's)
         """The number of raw files not validated yet, whose rows are unknown; raises StoreError."""
-        waiting = len(self._curator().unvalidated())
+        waiting = len(self._curator().unvalidated(is_compared=True))
         if not waiting:
             return {}
         return {
