@@ -116,7 +116,8 @@ class FileValidator(TenantTables):
             except RawFileChangedError as error:
                 warn(str(error))
             except ObjectNotFoundError as error:
-                if self.store.exists(key):
+                # Listed, since a target that is away has no objects either.
+                if key in self.store.list_keys(key):
                     raise
                 warn(str(error))
         return validated

@@ -81,7 +81,7 @@ def _validate_again(curator: Curator, report: Report, show: Callable[[int], None
     except RawFileChangedError:
         return FileOutcome(report.file_id, refused="cannot be validated again: it changes while it is read.")
     except ObjectNotFoundError:
-        if curator.store.exists(report.raw_key):
+        if report.raw_key in curator.store.list_keys(report.raw_key):
             raise
         # Its rows count as before.
         return FileOutcome(report.file_id, refused="cannot be validated again: its raw file was removed.")
