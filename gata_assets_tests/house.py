@@ -87,6 +87,7 @@ PURE = (
     "curation/policy",
     "curation/layout",
     "curation/requests",
+    "curation/superseding",
     "tickets/*",
     "tickets/arrivals/census",
     "tickets/arrivals/decision",
