@@ -19,6 +19,7 @@
         ├── DamagedTableError
         ├── DeleteDeniedError
         ├── ConflictError       another command changed it meanwhile
+        │   └── RawFileChangedError   a raw file changes while it is read
         └── ManifestVersionError   a later release wrote it
 
 Messages report what, where, how many and what to do; never ticket text, ids of people or secrets.
@@ -109,6 +110,10 @@ class DeleteDeniedError(StoreError):
 
 class ConflictError(StoreError):
     """Another command changed an object that was to be changed under a condition; nothing was changed here."""
+
+
+class RawFileChangedError(ConflictError):
+    """A raw file changed each time that it was read; it is left to the next run."""
 
 
 class ManifestVersionError(StoreError):

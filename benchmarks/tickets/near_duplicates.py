@@ -1,8 +1,8 @@
 """Near-duplicates across the split: processor time, memory and recall, by number of tickets, and what a backfill costs.
 
-Each size runs in a process of its own; "more" is what its peak memory is above that of a process that only reads the same
-texts. The peer, and the oracle of recall, is a comparison of all pairs that share a 3-gram, at the sizes where that
-ends.
+Each size runs in a process of its own; "more" is what its peak memory is above that of a process that only reads the
+same texts. The peer, and the oracle of recall, is a comparison of all pairs that share a 3-gram, where that ends in
+minutes.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from gata_assets.cli.raw_files.outcomes import open_curator
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.formats import FileFormat, RawFormat
 from gata_assets.curation.landing import Landing
-from gata_assets.curation.reports import Report, valid_reports
+from gata_assets.curation.reports import Report
+from gata_assets.curation.superseding import valid_reports
 from gata_assets.errors import StoreError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS

@@ -1,22 +1,35 @@
 """Lands files in a tenant's raw folder: new ones are stored and validated, known ones are found by their content.
 
-For one command: the folder is listed once, and the reports are read once when a known file arrives, so the time for a
-directory is that of its files. `validator` decides what happens to rows.
+A file is read once, into a private copy, so what is stored is what was read. For one command: the folder is listed
+once, and the reports are read once when a known file arrives, so the time for a directory is that of its files.
+`validator` decides what happens to rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
+from itertools import count
 from pathlib import Path
+from typing import BinaryIO
 
-from gata_assets.curation.files.formats import FileFormat, content_mark, file_id, mark_of, raw_key
+from gata_assets.curation.files.formats import FileFormat, file_id, mark_of, marks_of, raw_key
 from gata_assets.curation.files.open_files import require_readable
-from gata_assets.curation.reports import Report, counts_instead, replaced_files, require_place
+from gata_assets.curation.files.raw_objects import digest_raw_object
+from gata_assets.curation.readers.faults import unforeseen_errors_refuse
+from gata_assets.curation.reports import Report
+from gata_assets.curation.superseding import claimed_by, counts_instead, replaced_files
 from gata_assets.curation.validator import FileValidator
-from gata_assets.errors import RawFileError
-from gata_assets.storage.files import digest_file
+from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileError, StoreError
+from gata_assets.storage.objects import Version
+from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.spec import Repetitions
+
+_READ_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -33,14 +46,15 @@ class Landing:
 
     def __init__(self, validator: FileValidator) -> None:
         self._validator = validator
-        self._keys: dict[str, dict[str, str]] = {}
+        self._versions: dict[str, dict[str, Version]] = {}
+        self._keys: dict[str, dict[str, list[str]]] = {}
         self._replaced: dict[str, Mapping[str, str]] = {}
 
     def land(
         self,
         table: str,
         name: str,
-        path: Path,
+        source: Path | BinaryIO,
         file_format: FileFormat,
         *,
         replaces: Sequence[str] = (),
@@ -48,51 +62,90 @@ class Landing:
     ) -> LandedFile:
         """Store a file's bytes unchanged, by day and name, and validate them; or find the same content.
 
-        Known content is validated again if that was with other settings, and counts as the last to land where the
-        latest rows count. A superseded file stays superseded, unless it supersedes the file that superseded it.
+        The source is read once, from its start to its end: it may be a FIFO. Known content is validated again if that
+        was with other settings, and counts as the last to land where the latest rows count. A superseded file stays
+        superseded, unless it supersedes the file that superseded it.
 
-        Raises RawFileError for a file that is empty, unreadable or has the wrong columns, and DataRuleError for one
-        that cannot supersede others: it does not land.
+        Raises:
+            RawFileError: The file is empty, unreadable, has the wrong columns or changed while it was read; it does not
+                land.
+            DataRuleError: It cannot supersede those files, and does not land; or another file has superseded it
+                meanwhile.
+            StoreError: The target failed, or the private copy cannot be written.
         """
         validator, spec = self._validator, self._validator.tables[table]
-        try:
-            require_readable(path, file_format, spec, max_decoded_bytes=validator.rules.max_decoded_bytes)
-            digest = digest_file(path)
-        except OSError as error:
-            raise RawFileError(f"cannot be read: {error.strerror}.") from None
-        mark = content_mark(digest)
-        there = self._raw_keys(table).get(mark)
-        key = there or raw_key(validator.places, table, name, file_format, digest, validator.now.date())
-        known_as = file_id(validator.places, table, key)
-        if replaces:
-            # Before anything is written.
-            require_place(table, known_as, replaces, validator.reports(table))
-        if there is None:
-            validator.store.write_file(key, path)
-            self._raw_keys(table)[mark] = key
-        earlier = validator.find_report(table, known_as)
+        with scratch_directory() as scratch:
+            path = scratch / "file"
+            digest = _copy(source, path)
+            with unforeseen_errors_refuse():
+                require_readable(path, file_format, spec, max_decoded_bytes=validator.rules.max_decoded_bytes)
+            there, earlier = self._find(table, digest)
+            key = there or self._new_key(table, name, file_format, digest)
+            known_as = earlier.file_id if earlier else file_id(validator.places, table, key)
+            if replaces:
+                # Before anything is stored.
+                validator.claim(table, known_as, replaces)
+            if there is None:
+                validator.store.write_file(key, path)
         if earlier and not replaces and (instead := self._counts_instead(earlier)):
             return LandedFile(earlier, was_there=True, replaced_by=instead)
-        if earlier and not validator.is_outdated(earlier):
+        if earlier and earlier.raw_sha256 == digest and not validator.is_outdated(earlier):
             report = validator.supersede(earlier, replaces)
         else:
+            if there and earlier is None and not replaces:
+                # An interrupted command may have landed it to supersede others.
+                replaces = claimed_by(known_as, validator.reports(table))
             report = validator.validate(key, replaces=replaces, progress=progress)
-            if earlier and earlier.refused:
+            if replaces or (earlier and earlier.refused):
                 # The files that it supersedes no longer count from now on.
                 self._replaced.pop(table, None)
+        self._remember(table, key, Version(report.raw_version or ""))
+        if replaces and report.refused is None:
+            self._require_count(report)
         if earlier and spec.repetitions is Repetitions.LATEST:
             report = validator.bring_again(report)
         return LandedFile(report, was_there=there is not None)
 
-    def _raw_keys(self, table: str) -> dict[str, str]:
+    def _find(self, table: str, digest: str) -> tuple[str | None, Report | None]:
+        """The raw file with this content, and its report; None for what does not exist.
+
+        The name of an object says what was stored in it; what it has now is known by its report, or else read.
+        """
+        validator = self._validator
+        for key in [key for mark in marks_of(digest) for key in self._raw_keys(table).get(mark, [])]:
+            report = validator.find_report(table, key)
+            if report and (report.raw_sha256, report.raw_version) == (digest, self._versions[table][key]):
+                return key, report
+            try:
+                content = digest_raw_object(validator.store, key)
+            except ObjectNotFoundError:
+                continue
+            if content.sha256 == digest:
+                is_read = report is not None and report.raw_sha256 in (None, digest)
+                return key, validator.record_content(report, content) if report and is_read else report
+        return None, None
+
+    def _new_key(self, table: str, name: str, file_format: FileFormat, digest: str) -> str:
+        """A key for new content without an object."""
+        validator, day = self._validator, self._validator.now.date()
+        keys = (
+            raw_key(validator.places, table, name, file_format, digest, day, number=number) for number in count(start=1)
+        )
+        return next(key for key in keys if key not in self._versions[table])
+
+    def _raw_keys(self, table: str) -> dict[str, list[str]]:
         """The landed raw files, by the mark of their content."""
         if table not in self._keys:
-            marks: dict[str, str] = {}
-            for key in self._validator.raw_keys(table):
-                if mark := mark_of(key):
-                    marks.setdefault(mark, key)
-            self._keys[table] = marks
+            self._versions[table], self._keys[table] = {}, {}
+            for key, version in self._validator.raw_objects(table).items():
+                self._remember(table, key, version)
         return self._keys[table]
+
+    def _remember(self, table: str, key: str, version: Version) -> None:
+        mark = mark_of(key)
+        if mark and key not in self._versions[table]:
+            self._keys[table].setdefault(mark, []).append(key)
+        self._versions[table][key] = version
 
     def _counts_instead(self, report: Report) -> str | None:
         """The file that counts instead of a superseded one; None if the file is not superseded."""
@@ -100,3 +153,77 @@ class Landing:
             self._replaced[report.table] = replaced_files(self._validator.reports(report.table))
         instead = counts_instead(report.file_id, self._replaced[report.table])
         return None if instead == report.file_id else instead
+
+    def _require_count(self, report: Report) -> None:
+        """Check that no other command has superseded the file meanwhile; raises DataRuleError."""
+        self._replaced.pop(report.table, None)
+        if instead := self._counts_instead(report):
+            raise DataRuleError(
+                f"{report.file_id} landed, and counts no more: {instead} has taken its place meanwhile."
+            )
+
+
+def _copy(source: Path | BinaryIO, to: Path) -> str:
+    """Copy what is read of a source, once; returns the SHA-256 of the copy."""
+    digest = sha256()
+    with _opened(source) as stream:
+        before = _identity(stream)
+        try:
+            with to.open("wb") as copy:
+                while block := _read(stream):
+                    digest.update(block)
+                    copy.write(block)
+        except OSError as error:
+            advice = "Look at the space on the disk of temporary files (TMPDIR)."
+            raise StoreError(
+                f"The copy of the file cannot be written to {to.parent}: {error.strerror}. {advice}"
+            ) from None
+        if before and isinstance(source, Path):
+            is_same = before == _identity(stream) == _identity(source) and before.size == to.stat().st_size
+        else:
+            is_same = before == _identity(stream)
+        if not is_same:
+            raise RawFileError("changed while it was read: send it again when it is complete.")
+    return digest.hexdigest()
+
+
+@contextmanager
+def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
+    if not isinstance(source, Path):
+        yield source
+        return
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise RawFileError(f"cannot be read: {error.strerror}.") from None
+    with file:
+        yield file
+
+
+def _read(stream: BinaryIO) -> bytes:
+    try:
+        return stream.read(_READ_AT_ONCE)
+    except OSError as error:
+        raise RawFileError(f"cannot be read: {error.strerror}.") from None
+
+
+@dataclass(frozen=True)
+class _Identity:
+    """What distinguishes a regular file from every other, and from itself once it is changed."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+
+
+def _identity(source: Path | BinaryIO) -> _Identity | None:
+    """The identity of a regular file; None for anything else, such as a FIFO."""
+    try:
+        found = source.stat() if isinstance(source, Path) else os.fstat(source.fileno())
+    except OSError:
+        # io.UnsupportedOperation too, of a stream that is no file.
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return _Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)

@@ -18,7 +18,8 @@ class CurationRules:
 
     By the name of a referenced table, what happens to rows whose reference it does not contain; by the name of a table,
     what an invalid value of a nullable column rejects, where that differs from its declaration. A file whose values are
-    more than `max_decoded_bytes` is refused.
+    more than `max_decoded_bytes` is refused. Of a file, and of the files of a landing day, more than
+    `max_rejected_share` of the rows must not be rejected; this changes no row.
     """
 
     earliest_at: datetime
@@ -26,6 +27,7 @@ class CurationRules:
     references: Mapping[str, ReferenceMode] = field(default_factory=dict)
     invalid_optional: Mapping[str, InvalidOptional] = field(default_factory=dict)
     max_decoded_bytes: int = MAX_DECODED_BYTES
+    max_rejected_share: float = 0.1
 
     def mode_of(self, reference: Reference) -> ReferenceMode:
         """What happens to rows with an unknown reference: by the settings, else by their table."""

@@ -1,23 +1,23 @@
-"""The outcome of each raw file, and which files count: reports as values and as JSON.
+"""The outcome of each raw file as a value and as JSON.
 
-A report is written last, so it makes a file's parts count. A file that another superseded no longer counts, nor does
-the other once it is superseded itself. Counts, keys and rule names only; never a value of a row.
+A report is written last, so it makes a file's parts count, unless another file has superseded it (`superseding`).
+Counts, keys and rule names only; never a value of a row.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
-from gata_assets.errors import DamagedTableError, DataRuleError
+from gata_assets.errors import DamagedTableError, ManifestVersionError
 from gata_assets.tables.outcomes import Outcome
 
-_VERSION = 2
+_VERSION = 3
 
 
 class Span(NamedTuple):
@@ -40,6 +40,14 @@ class StagedPart:
     spans: tuple[Span, ...] = ()
 
 
+class RawContent(NamedTuple):
+    """What was read of a raw object: its version in the store, its size in bytes and its SHA-256."""
+
+    version: str
+    size: int
+    sha256: str | None
+
+
 @dataclass(frozen=True)
 class Report:
     """The outcome of the rows of one raw file.
@@ -47,8 +55,14 @@ class Report:
     `rows` counts the rows read; `parts` contain the valid ones, `quarantine` the rejected ones (None: no row).
     `rejected_by_rule` counts a row under each rule that it breaks, `unknown_by_rule` valid rows with an unknown
     reference, `discarded_by_rule` valid rows that lost an invalid value. `refused` is the reason why no row was read,
-    `rules` the digest of the settings that validated the rows (`validation.digest_settings`); `replaces` names the
-    files that this one supersedes.
+    `rules` the digest of the settings that validated the rows (`validation.digest_settings`).
+
+    `raw_version`, `raw_size` and `raw_sha256` are of the raw object whose bytes were read, and make it one file: an
+    object with another version is another one. Reports of earlier releases have none of them; without `raw_sha256`
+    nobody has read the bytes under that version.
+
+    `replaces` names the files that this one supersedes; `replaced_by` the file that alone may supersede this one, which
+    it does once its report says so too.
     """
 
     table: str
@@ -64,6 +78,14 @@ class Report:
     discarded_by_rule: Mapping[str, int] = field(default_factory=dict)
     refused: str | None = None
     replaces: tuple[str, ...] = ()
+    replaced_by: str | None = None
+    raw_version: str | None = None
+    raw_size: int | None = None
+    raw_sha256: str | None = None
+
+    def of_raw(self, content: RawContent) -> Report:
+        """The same outcome of that content."""
+        return replace(self, raw_version=content.version, raw_size=content.size, raw_sha256=content.sha256)
 
     @property
     def valid(self) -> int:
@@ -94,9 +116,14 @@ class Report:
 
     @classmethod
     def decode(cls, content: bytes, place: str) -> Report:
-        """From JSON, including that of the previous release; raises DamagedTableError for anything else."""
+        """From JSON, including that of earlier releases.
+
+        Raises ManifestVersionError for a report of a later release, and DamagedTableError for anything else.
+        """
         try:
             found = json.loads(content)
+            if found.get("report_version", 1) > _VERSION:
+                raise ManifestVersionError(f"{place} was written by a later release: this one cannot read it.")
             return msgspec.convert(found if "report_version" in found else _renamed(found), cls)
         except (ValueError, KeyError, TypeError, AttributeError):
             raise DamagedTableError(
@@ -116,86 +143,6 @@ def _renamed(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def replaced_files(reports: Iterable[Report]) -> dict[str, str]:
-    """The ids of superseded files, each with the id of the file that superseded it (which may be superseded itself).
-
-    Two concurrent commands can make files supersede each other, or both supersede the same file: in such a cycle, and
-    among such rivals, the file that landed last counts.
-    """
-    found = list(reports)
-    rivals: dict[str, list[str]] = {}
-    for report in found:
-        for old in report.replaces if report.refused is None else ():
-            rivals.setdefault(old, []).append(report.file_id)
-    replaced = {old: names[-1] for old, names in rivals.items()}
-    landed = {report.file_id: (report.landed_at, report.file_id) for report in found}
-    looked_at: set[str] = set()
-    for start in sorted(replaced):
-        path: list[str] = []
-        current = start
-        while current in replaced and current not in looked_at:
-            looked_at.add(current)
-            path.append(current)
-            current = replaced[current]
-        if current in path:
-            del replaced[max(path[path.index(current) :], key=lambda name: landed[name])]
-    for old in sorted(rivals):
-        counting = {counts_instead(name, replaced) for name in rivals[old]}
-        last = max(counting, key=lambda name: landed[name])
-        replaced |= dict.fromkeys(counting - {last}, last)
-    return replaced
-
-
-def counts_instead(name: str, replaced: Mapping[str, str]) -> str:
-    """The id of the file at the end of the chain that superseded a file; its own if none did."""
-    while name in replaced:
-        name = replaced[name]
-    return name
-
-
-def valid_reports(reports: Iterable[Report]) -> list[Report]:
-    """The reports of files that count: read, and not superseded."""
-    found = list(reports)
-    replaced = replaced_files(found)
-    return [report for report in found if report.refused is None and report.file_id not in replaced]
-
-
-def require_place(table: str, name: str, olds: Sequence[str], reports: Iterable[Report]) -> None:
-    """Check that a file can supersede others; raises DataRuleError.
-
-    A superseded file can come back only by superseding the one that counts instead of it. `reports` are all of that
-    table.
-    """
-    found = list(reports)
-    known, replaced = {report.file_id for report in found}, replaced_files(found)
-    for old in olds:
-        if old == name:
-            raise DataRuleError(f"{old} is the file itself, and cannot take its own place.")
-        if old not in known:
-            raise DataRuleError(f"There is no file {old} of {table}: `gata ingest` said the id when it came.")
-        if replaced.get(old, name) not in (name, *olds):
-            instead = counts_instead(old, replaced)
-            raise DataRuleError(f"{old} counts no more, {instead} does in its place: --replaces {instead} is needed.")
-    instead = counts_instead(name, replaced)
-    if olds and instead not in (name, *olds):
-        raise DataRuleError(f"{name} counts no more, {instead} does in its place: --replaces {instead} brings it back.")
-
-
-def supersede(new: Report, olds: Sequence[str], reports: Iterable[Report]) -> list[Report]:
-    """The reports to write, in this order, so that a file supersedes others; its own is the last of them.
-
-    Files that superseded it before no longer do. Raises DataRuleError, see `require_place`.
-    """
-    others = [report for report in reports if report.file_id != new.file_id]
-    require_place(new.table, new.file_id, olds, [*others, new])
-    freed = [
-        replace(report, replaces=tuple(old for old in report.replaces if old != new.file_id))
-        for report in others
-        if new.file_id in report.replaces
-    ]
-    return [*freed, replace(new, replaces=tuple(dict.fromkeys((*new.replaces, *olds))))]
-
-
 def check_no_row_is_lost(reports: Iterable[Report], stored_rows: Mapping[StagedPart, int]) -> list[Outcome]:
     """Check that the stored parts and quarantine of every file that was read have all of its rows.
 
@@ -207,6 +154,19 @@ def check_no_row_is_lost(reports: Iterable[Report], stored_rows: Mapping[StagedP
         checked += report.rows
     advice = "A staged part or a quarantine table is missing or changed: `gata quarantine --replay` writes them again."
     return [Outcome("valid + rejected = raw", lost, checked, advice)]
+
+
+def check_few_rows_are_rejected(reports: Iterable[Report], max_share: float) -> list[Outcome]:
+    """Check the shares of rejected rows of files that count, and of all their rows together."""
+    found = [report for report in reports if report.rows]
+    over = sum(report.rejected > max_share * report.rows for report in found)
+    rows, rejected = sum(report.rows for report in found), sum(report.rejected for report in found)
+    advice = "`gata quarantine` shows which rules they break in which file. MAX_REJECTED_SHARE is the greatest share."
+    most = f"at most {max_share:.4g} of"
+    return [
+        Outcome(f"{most} each file's rows are rejected", over, len(found), advice, unit="files"),
+        Outcome(f"{most} all rows are rejected", rejected if rejected > max_share * rows else 0, rows, advice),
+    ]
 
 
 def check_no_part_is_lost(

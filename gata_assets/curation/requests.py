@@ -1,4 +1,4 @@
-"""When curation is requested: for raw files without a report, and for days that are missing or stale.
+"""When curation is requested: for raw files that are new or changed, and for days that are missing or stale.
 
 Decided from the contents of the store, so there is no cursor to lose: what is validated and curated is not found again.
 Work that a run was requested for and that is still found is requested again, at growing intervals, not forever.
@@ -6,7 +6,7 @@ Work that a run was requested for and that is still found is requested again, at
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
@@ -31,7 +31,7 @@ class CurationRequest:
 
 def request_curation(
     tenant: str,
-    waiting: Sequence[str],
+    waiting: Mapping[str, str],
     missing: Sequence[date],
     present: date,
     *,
@@ -41,16 +41,17 @@ def request_curation(
     """Request the missing days, one request per contiguous range. Without missing days: the present day if there are
     new files, else the first stale day, since a run curates all stale days.
 
-    `waiting` are the keys of the raw files without a report, `missing` the days without a curated table, `stale` the
-    days built from other parts than those that count; `listing` is a digest of all parts, so that different late files
-    give different keys.
+    `waiting` are the keys of the raw files that are new or changed, with their versions, `missing` the days without a
+    curated table, `stale` the days built from other parts than those that count; `listing` is a digest of all parts, so
+    that different late files give different keys.
     """
     rebuilt = [present] if waiting else stale[:1]
     spans = day_ranges(missing) or [(day, day) for day in rebuilt]
     requests = []
     for first, last in spans:
-        distinguishing = [*sorted(waiting), f"{first} {last}", *([listing] if stale else [])]
-        digest = sha256("\n".join(distinguishing).encode()).hexdigest()[:16]
+        files = [f"{key} {version}" for key, version in sorted(waiting.items())]
+        distinguishing = [*files, f"{first} {last}", *([listing] if stale else [])]
+        digest = sha256("\n".join(distinguishing).encode(errors="surrogatepass")).hexdigest()[:32]
         reasons = [f"{len(waiting)} new files"] if waiting else []
         reasons += [f"no curated table from {first} to {last}"] if missing else []
         reasons += [f"{len(stale)} days of other rows than are curated"] if stale else []

@@ -1,20 +1,45 @@
-"""Writes files of validated rows block by block: memory does not grow with the number of rows."""
+"""A tenant's validated rows in files: written block by block, so that memory does not grow with their number, and read.
+
+Also the curated tables that rows of other tables refer to. `validator` finds raw files and decides what they become.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gata_assets.curation.reports import StagedPart
-from gata_assets.curation.staged_partitions import StagedPartitionWriter
+from gata_assets.curation.files.formats import parse_format, printable
+from gata_assets.curation.files.open_files import read_validated
+from gata_assets.curation.layout import TenantLayout
+from gata_assets.curation.policy import CurationRules
+from gata_assets.curation.readers.faults import unforeseen_errors_refuse
+from gata_assets.curation.reports import Report, StagedPart
+from gata_assets.curation.staged_partitions import StagedPartitionWriter, read_spans
+from gata_assets.curation.validation import digest_context
+from gata_assets.errors import DamagedTableError, ObjectNotFoundError
+from gata_assets.storage.datasets import find_manifest, read_files
 from gata_assets.storage.files import digest_file
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
+
+# Raised for a stored table that is truncated or changed: Arrow raises OSError for bytes that cannot be decompressed,
+# and Polars panics, which is no Exception. Stores raise errors of this package.
+DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 # Few rows make row groups of a few kilobytes; many of them stay in memory.
 _BYTES_HELD = 4_000_000
+# Hexadecimal digits in the names of parts, of the digest of their file and rules.
+_DIGITS = 32
 
 
 class TableWriter:
@@ -70,3 +95,112 @@ def open_staged_writer(spec: TableSpec, path: Path) -> TableWriter | StagedParti
     if spec.partition_by and spec.event_time:
         return StagedPartitionWriter(path, spec.event_time)
     return TableWriter(path)
+
+
+class TenantTables:
+    """The stored rows of one tenant: staged parts, quarantine, and curated tables that others refer to."""
+
+    # By name, referenced tables before those that refer to them (`declaration.tables_by_name`).
+    tables: Mapping[str, TableSpec] = {}
+
+    def __init__(
+        self, store: ObjectStore, tenant: str, rules: CurationRules, tables: Mapping[str, TableSpec] | None
+    ) -> None:
+        """`tables` replace those of the class."""
+        self.store = store
+        self.tables = rules.applied_to(self.tables if tables is None else tables)
+        self.places = TenantLayout(tenant)
+        self.rules = rules
+        self._keys: dict[tuple[str, str], pl.Series] = {}
+
+    def stored_rows(self, quarantine: StagedPart) -> tuple[StagedPart, int]:
+        """A quarantine table and its own row count; 0 if it is missing or differs from what was written."""
+        try:
+            with self.store.local_copy(quarantine.key) as path:
+                return quarantine, pq.read_metadata(path).num_rows if digest_file(path) == quarantine.sha256 else 0
+        except (ObjectNotFoundError, *DAMAGED):
+            return quarantine, 0
+
+    def read_staged(self, part: StagedPart) -> pa.Table:
+        """The rows of a part; raises ObjectNotFoundError, one of DAMAGED, or DamagedTableError for bytes that differ
+        from those written, since they could be read as other rows.
+        """
+        if part.spans:
+            table, digest = read_spans(self.store.read_part(part.key, *span) for span in part.spans)
+        else:
+            with self.store.local_copy(part.key) as path:
+                table, digest = pl.read_parquet(path).to_arrow(), digest_file(path)
+        if digest != part.sha256:
+            raise DamagedTableError(f"{self.store.uri(part.key)} is not what was written: its SHA-256 is another.")
+        return table
+
+    def known_keys(self, table: str, column: str) -> pl.Series:
+        """The present values of a referenced column of a curated table; none if the table does not exist."""
+        if (table, column) not in self._keys:
+            folder = self.places.curated(table)
+            manifest = find_manifest(self.store, folder).manifest
+            if manifest is None:
+                found = pl.Series(column, [], dtype=self.tables[table].curated_schema[column])
+            else:
+                [(_, content)] = read_files(self.store, folder, [f"{table}.parquet"], manifest)
+                found = pl.read_parquet(content, columns=[column])[column]
+            self._keys[table, column] = found
+        return self._keys[table, column]
+
+    def forget_keys(self, table: str) -> None:
+        """Forget the cached values of a curated table, since it was rewritten."""
+        self._keys = {known: keys for known, keys in self._keys.items() if known[0] != table}
+
+    def context_of(self, spec: TableSpec, landed: datetime) -> RowContext:
+        """What the rows of a file that landed then are validated against."""
+        is_timed = spec.event_time is not None
+        return RowContext(
+            self.rules.earliest_at if is_timed else None,
+            landed + self.rules.at_most_ahead if is_timed else None,
+            {name: self.known_keys(target.table, target.column) for name, target in spec.references.items()},
+            {name: self.rules.mode_of(target) for name, target in spec.references.items()},
+        )
+
+    def validate_rows(
+        self, report: Report, path: Path, spec: TableSpec, scratch: Path, progress: Callable[[int], None] | None
+    ) -> Report:
+        """The outcome of a file's rows, which are written to `scratch`; raises RawFileError."""
+        context = self.context_of(spec, report.landed_at)
+        rejected, unknown, discarded = Counter[str](), Counter[str](), Counter[str]()
+        rows = 0
+        digest = sha256(f"{digest_context(spec, context)}{report.raw_sha256}".encode()).hexdigest()
+        name = f"{report.file_id}-{digest[:_DIGITS]}"
+        source = printable(report.raw_key.rpartition("/")[2])
+        with (
+            unforeseen_errors_refuse(),
+            open_staged_writer(spec, scratch / "staged") as staged,
+            TableWriter(scratch / "quarantine") as quarantine,
+        ):
+            form, most = parse_format(report.raw_key), self.rules.max_decoded_bytes
+            for count, block in read_validated(path, form, spec, context, source, max_decoded_bytes=most):
+                rows += count
+                rejected.update(block.rejected_by_rule)
+                unknown.update(block.unknown_by_rule)
+                discarded.update(block.discarded_by_rule)
+                staged.add(block.valid)
+                quarantine.add(block.rejected)
+                if progress:
+                    progress(rows)
+            parts = staged.parts(f"{self.places.staged(spec.table)}{name}.{staged.ending}")
+            kept = quarantine.parts(f"{self.places.quarantine(spec.table)}{name}.parquet")
+        return replace(
+            report,
+            rows=rows,
+            parts=parts,
+            quarantine=kept[0] if kept else None,
+            rejected_by_rule=dict(sorted(rejected.items())),
+            unknown_by_rule=dict(sorted(unknown.items())),
+            discarded_by_rule=dict(sorted(discarded.items())),
+        )
+
+    def store_rows(self, report: Report, scratch: Path) -> None:
+        """Store what `validate_rows` has written; without the report it does not count."""
+        if report.parts:
+            self.store.write_file(report.parts[0].key, scratch / "staged")
+        if report.quarantine:
+            self.store.write_file(report.quarantine.key, scratch / "quarantine", is_private=True)

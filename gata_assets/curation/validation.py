@@ -17,8 +17,8 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.curation.files.raw_block import RAGGED, READABLE, UNREADABLE, RawBlock
 from gata_assets.curation.policy import CurationRules
+from gata_assets.curation.readers.raw_block import RAGGED, READABLE, UNREADABLE, RawBlock
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, numbers_as_arrow
 from gata_assets.tables.row_rules import FITTING_RULE, READABLE_RULE, RowContext, rule_names, validate_columns
 from gata_assets.tables.spec import ReferenceMode, Repetitions, TableSpec
@@ -45,7 +45,7 @@ class ValidatedRows:
 
 
 def digest_settings(spec: TableSpec, rules: CurationRules) -> str:
-    """Ten characters that differ if the table or the settings could validate rows of a file differently.
+    """Digits that differ if the table or the settings could validate rows of a file differently.
 
     Referenced rows are not included, since they grow all the time: validating the file again shows their effect.
     """
@@ -53,17 +53,17 @@ def digest_settings(spec: TableSpec, rules: CurationRules) -> str:
     if spec.event_time:
         parts += [rules.earliest_at.isoformat(), rules.at_most_ahead]
     parts += [rules.mode_of(reference) for reference in spec.references.values()]
-    return sha256("\n".join(map(str, parts)).encode()).hexdigest()[:10]
+    return sha256("\n".join(map(str, parts)).encode()).hexdigest()[:32]
 
 
 def digest_context(spec: TableSpec, context: RowContext) -> str:
-    """Ten characters that differ if a row of the same file could be validated differently."""
+    """Digits that differ if a row of the same file could be validated differently."""
     modes = {name: context.modes.get(name, reference.mode) for name, reference in spec.references.items()}
     digest = sha256("\n".join(map(str, [_VERSION, spec.digest, context.start_at, context.end_at, modes])).encode())
     for name, known in context.known.items():
         if modes[name] is ReferenceMode.REJECT:
             digest.update("\n".join(map(str, known)).encode())
-    return digest.hexdigest()[:10]
+    return digest.hexdigest()[:32]
 
 
 def validate_block(spec: TableSpec, block: RawBlock, context: RowContext, source_file: str) -> ValidatedRows:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from gata_assets.curation.files.formats import RawFormat
-from gata_assets.curation.files.readers import read_blocks
+from gata_assets.curation.readers.readers import read_blocks
 from gata_assets.curation.validation import validate_block
 from gata_assets.interactions.curated.merge import curate_interactions
 from gata_assets.interactions.features.events import code_events

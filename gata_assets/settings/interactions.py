@@ -8,8 +8,6 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gata_assets.curation.policy import CurationRules
-from gata_assets.interactions.rules import InteractionRules, InteractionType, SamplingRules, SamplingStrategy
-from gata_assets.interactions.tables import TABLES
 from gata_assets.interactions.rules import (
     CatalogRules,
     InteractionRules,
@@ -18,6 +16,7 @@ from gata_assets.interactions.rules import (
     SamplingStrategy,
     UnknownItemsAction,
 )
+from gata_assets.interactions.tables import TABLES
 from gata_assets.settings.values import EngineKind, Seed, SettingsGroup, comma_separated, tenant_names, wrong
 from gata_assets.tables.spec import InvalidOptional, ReferenceMode
 
@@ -51,6 +50,8 @@ class InteractionSettings(SettingsGroup):
     """The share of a window's interactions whose item the catalog may lack; above it, ON_UNKNOWN_ITEMS applies."""
     on_unknown_items: UnknownItemsAction = UnknownItemsAction.WARN
     """What happens to a batch above MAX_UNKNOWN_ITEMS_SHARE: it is written with a warning, or fails."""
+    max_rejected_share: float = Field(0.1, ge=0, le=1)
+    """The greatest share of a file's rows, and of a landing day's, that may be rejected before a check fails."""
     positive_interaction_types: Annotated[tuple[InteractionType, ...], BeforeValidator(comma_separated)] = Field(
         (InteractionType.CLICK, InteractionType.PURCHASE, InteractionType.LIKE), min_length=1
     )
@@ -102,6 +103,7 @@ class InteractionSettings(SettingsGroup):
             references={"items": self.unknown_items},
             invalid_optional=dict.fromkeys(TABLES, self.invalid_optional_values),
             max_decoded_bytes=round(self.max_decoded_gigabytes * 1e9),
+            max_rejected_share=self.max_rejected_share,
         )
 
     @property

@@ -13,6 +13,7 @@ import shutil
 import stat
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from errno import ELOOP, ENOENT, ENOTDIR
 from pathlib import Path, PurePosixPath
 from time import time_ns
 from typing import BinaryIO, NoReturn
@@ -33,6 +34,7 @@ class LocalStore(ObjectStore):
     """ObjectStore as files below a directory, which is created when the first is written."""
 
     is_guarding = True
+    lists_odd_files = True
 
     def __init__(self, directory: str) -> None:
         """`directory` need not exist."""
@@ -96,7 +98,9 @@ class LocalStore(ObjectStore):
         with self._errors("looked for", path):
             try:
                 found = path.stat()
-            except (FileNotFoundError, NotADirectoryError):
+            except OSError as error:
+                if error.errno not in (ENOENT, ENOTDIR, ELOOP):
+                    raise
                 return ABSENT
         return _version(found) if stat.S_ISREG(found.st_mode) else ABSENT
 

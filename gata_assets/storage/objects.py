@@ -30,6 +30,8 @@ class ObjectStore(ABC):
 
     # Whether a guard is checked atomically with the object that it guards; if not, it is not checked at all.
     is_guarding: bool = False
+    # Whether `list_keys` may list names without an object, such as a FIFO; their version is ABSENT.
+    lists_odd_files: bool = False
 
     @property
     def has_conditions(self) -> bool:

@@ -137,7 +137,8 @@ class S3StoreResource(ObjectStoreResource):
     def local_copy(self, key: str) -> Iterator[Path]:
         """See ObjectStore; a copy in the directory for temporary files."""
         with scratch_directory() as directory:
-            path = directory / (key.rpartition("/")[2] or "object")
+            # A key may have 1,024 bytes, and a file's name 255.
+            path = directory / (key.rpartition("/")[2][-60:] or "object")
             # One GetObject: boto3's own transfer calls HeadObject first, see `exists`.
             try:
                 with path.open("xb") as file, self._errors("read", key, "s3:GetObject"):

@@ -238,7 +238,7 @@ class TableSpec:
 
     @cached_property
     def digest(self) -> str:
-        """Ten characters that differ if raw rows could be read or validated differently."""
+        """Digits that differ if raw rows could be read or validated differently."""
         identity = [
             [str(getattr(self, key.name)) for key in fields(self) if key.name not in NOT_METADATA],
             [
@@ -248,7 +248,7 @@ class TableSpec:
             ],
             [f"{rule.name} {rule.expression}" for rule in self.frame_rules],
         ]
-        return sha256(repr(identity).encode()).hexdigest()[:10]
+        return sha256(repr(identity).encode()).hexdigest()[:32]
 
 
 def tables_from_json(content: bytes) -> dict[str, TableSpec]:

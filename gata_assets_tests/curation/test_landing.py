@@ -196,7 +196,10 @@ def test_what_a_directory_has_besides_raw_files_is_said(workplace: Path) -> None
         (workplace / "in" / name).write_bytes(encode([interaction(user_id=name)], "csv"))
     result = ingest("interactions", "in")
     assert [one["file"] for one in said(result)] == ["in/a.csv", "in/b.csv"]
-    assert "in: 1 of 3 files are left alone" in " ".join(result.stderr.split())
+    assert (
+        "in: 3 of 5 files are left alone: 2 hidden (in a folder or with a name that begins with . or _), 1 with"
+        in " ".join(result.stderr.split())
+    )
     several = ingest("interactions", "in", "--replaces", "x")
     assert (several.exit_code, "goes with one file, and in has 2" in several.stderr) == (2, True)
 

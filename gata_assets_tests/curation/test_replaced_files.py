@@ -5,6 +5,7 @@ Real: the command line, files below a directory, curated rows. Nothing is faked.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.curation.reports import (
-    Report,
+from gata_assets.curation.reports import Report
+from gata_assets.curation.superseding import (
     counts_instead,
     replaced_files,
     require_place,
@@ -118,7 +119,10 @@ def test_a_file_comes_back_in_the_place_of_the_one_that_counts_instead_and_of_no
     with pytest.raises(DataRuleError, match="a counts no more, c does in its place: --replaces c brings it back"):
         supersede(reports[0], ["d"], reports)
     written = supersede(reports[0], ["d", "c"], reports)
-    assert [(one.file_id, one.replaces) for one in written] == [("b", ()), ("a", ("d", "c"))]
+    assert [(one.file_id, one.replaces, one.replaced_by) for one in written] == [
+        *[("c", ("b",), "a"), ("d", (), "a")],
+        *[("a", ("d", "c"), None), ("b", (), None)],
+    ]
 
 
 def test_a_refused_file_takes_nobodys_place() -> None:
@@ -136,10 +140,13 @@ def test_whoever_takes_the_place_of_others_counts_and_they_do_not(steps: list[tu
             with pytest.raises(DataRuleError):
                 require_place(INTERACTIONS, new, olds, reports.values())
             continue
+        counted = [{one.file_id for one in valid_reports(reports.values())}]
         for written in changed:
             reports[written.file_id] = written
-            # Though the command broke off after any of its writes.
-            assert valid_reports(reports.values())
+            counted.append({one.file_id for one in valid_reports(reports.values())})
+        # Wherever the command breaks off, nothing has changed yet, or all has.
+        own = [written.file_id for written in changed].index(new) + 1
+        assert counted == [counted[0]] * own + [counted[-1]] * (len(counted) - own)
         counts = {one.file_id for one in valid_reports(reports.values())}
         assert new in counts
         assert counts.isdisjoint(olds)
@@ -147,12 +154,39 @@ def test_whoever_takes_the_place_of_others_counts_and_they_do_not(steps: list[tu
         assert {counts_instead(name, replaced) for name in NAMES} == counts
 
 
-@given(st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), max_size=8))
-def test_whatever_took_the_place_of_whatever_at_once_one_file_counts(pairs: list[tuple[str, str]]) -> None:
-    reports = [report_of(name, tuple(old for new, old in pairs if new == name != old)) for name in NAMES]
+PAIRS = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), max_size=8)
+
+
+@given(PAIRS, st.dictionaries(st.sampled_from(NAMES), st.sampled_from([*NAMES, "without a report"])))
+def test_whatever_took_the_place_of_whatever_at_once_one_file_counts(
+    pairs: list[tuple[str, str]], claims: dict[str, str]
+) -> None:
+    reports = [
+        replace(report_of(name, tuple(old for new, old in pairs if new == name != old)), replaced_by=claims.get(name))
+        for name in NAMES
+    ]
     assert valid_reports(reports)
     replaced = replaced_files(reports)
     assert all(counts_instead(name, replaced) not in replaced for name in NAMES)
+
+
+def test_of_files_that_replaced_the_same_one_that_with_the_claim_counts() -> None:
+    old, first, last = report_of("a"), report_of("b", ("a",)), report_of("c", ("a",))
+    for claimant, counts in (("b", "b"), ("c", "c"), (None, "c"), ("e", "c")):
+        reports = [replace(old, replaced_by=claimant), first, last]
+        assert [one.file_id for one in valid_reports(reports)] == [counts]
+
+
+def test_a_claim_of_a_file_without_a_report_or_of_a_refused_one_changes_nothing() -> None:
+    old = replace(report_of("a"), replaced_by="b")
+    assert [one.file_id for one in valid_reports([old])] == ["a"]
+    refused = report_of("b", ("a",), refused="is damaged")
+    assert [one.file_id for one in valid_reports([old, refused])] == ["a"]
+    with pytest.raises(DataRuleError, match="take its place with --replaces a --replaces b"):
+        require_place(INTERACTIONS, "c", ["a"], [old])
+    require_place(INTERACTIONS, "c", ["a", "b"], [old])
+    require_place(INTERACTIONS, "b", ["a"], [old])
+    require_place(INTERACTIONS, "c", ["a"], [old, refused])
 
 
 def test_of_files_in_a_circle_the_one_that_landed_last_counts() -> None:

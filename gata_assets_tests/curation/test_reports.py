@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from gata_assets.curation.reports import Report, Span, StagedPart
-from gata_assets.errors import DamagedTableError
+from gata_assets.errors import DamagedTableError, ManifestVersionError
 
 OLD = """
 {
@@ -78,10 +78,33 @@ def test_a_report_is_read_as_it_was_written() -> None:
         rejected_by_rule={"seen_is_given": 3},
         unknown_by_rule={"shop_is_known": 1},
         discarded_by_rule={"minutes_is_not_negative": 2},
+        replaced_by="b",
+        raw_version='"etag"',
+        raw_size=12,
+        raw_sha256="22",
     )
     content = json.loads(report.encode())
     assert Report.decode(report.encode(), "a place") == report
     assert (content["valid"], content["rejected"], content["valid_by_day"]) == (4, 3, {"2026-01-01": 4})
+
+
+def test_a_report_of_version_2_says_nothing_of_what_was_read_nor_of_a_claim() -> None:
+    report = Report("visits", "a", "acme/raw/visits/a.csv", datetime(2026, 1, 2, tzinfo=UTC), "rules", replaces=("b",))
+    new = ("replaced_by", "raw_version", "raw_size", "raw_sha256")
+    content = {name: value for name, value in json.loads(report.encode()).items() if name not in new}
+    assert Report.decode(json.dumps(content | {"report_version": 2}).encode(), "a place") == report
+
+
+def test_a_report_of_a_later_release_is_not_read() -> None:
+    content = json.loads(OLD) | {"report_version": 4}
+    with pytest.raises(ManifestVersionError, match="a place was written by a later release"):
+        Report.decode(json.dumps(content).encode(), "a place")
+
+
+@pytest.mark.parametrize("name", ["caf\udce9.csv", "a\nb.csv", "\x00"])
+def test_a_name_that_is_not_utf_8_is_read_as_it_was_written(name: str) -> None:
+    report = Report("visits", "a", name, datetime(2026, 1, 2, tzinfo=UTC), "rules")
+    assert Report.decode(report.encode(), "a place") == report
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", OLD.encode()[:-20], b'{"report_version": 2}'])

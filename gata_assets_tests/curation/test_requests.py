@@ -103,16 +103,16 @@ def run(
 
 
 def test_stretches_are_asked_for_one_by_one_and_files_alone_for_the_present_day() -> None:
-    asked = request_curation("acme", ["b", "a"], [FIRST, SECOND, FIFTH], FIFTH)
+    asked = request_curation("acme", {"b": "1", "a": "1"}, [FIRST, SECOND, FIFTH], FIFTH)
     assert [(one.first, one.last) for one in asked] == [(FIRST, SECOND), (FIFTH, FIFTH)]
-    assert [(one.first, one.last) for one in request_curation("acme", ["a"], [], FIFTH)] == [(FIFTH, FIFTH)]
-    assert request_curation("acme", [], [], FIFTH) == []
+    assert [(one.first, one.last) for one in request_curation("acme", {"a": "1"}, [], FIFTH)] == [(FIFTH, FIFTH)]
+    assert request_curation("acme", {}, [], FIFTH) == []
     assert asked[0].reason == "2 new files; no curated table from 2026-01-01 to 2026-01-02"
 
 
 def test_the_key_is_that_of_the_files_and_the_days_in_any_order() -> None:
     def key(waiting: list[str], missing: list[date], tenant: str = "acme") -> str:
-        return request_curation(tenant, waiting, missing, FIFTH)[0].key
+        return request_curation(tenant, dict.fromkeys(waiting, "1"), missing, FIFTH)[0].key
 
     assert key(["a", "b"], [FIRST]) == key(["b", "a"], [FIRST])
     keys = [key(["a"], [FIRST]), key(["a", "b"], [FIRST]), key(["a"], [FIRST, SECOND]), key(["a"], [SECOND])]

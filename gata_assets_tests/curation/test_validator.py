@@ -16,7 +16,7 @@ import pytest
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Landing
 from gata_assets.curation.staged_partitions import StagedPartitionWriter, read_spans
-from gata_assets.curation.validator import DAMAGED
+from gata_assets.curation.validated_files import DAMAGED
 from gata_assets.errors import DamagedTableError, DataRuleError, RawFileError
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.tables.outcomes import broken

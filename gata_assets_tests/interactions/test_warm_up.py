@@ -33,7 +33,7 @@ with install_recorder("numba:compile") as compiling:
     from gata_assets.tables.columns.hashing import hash_ids
     from gata_assets.tables.row_rules import RowContext
     from gata_assets.curation.files.formats import RawFormat
-    from gata_assets.curation.files.readers import read_blocks
+    from gata_assets.curation.readers.readers import read_blocks
     from gata_assets_tests.support.raw_worlds import encode, interaction, item
     from gata_assets_tests.interactions.features.test_tables import A_WORLD, features_of
     from gata_assets_tests.interactions.sampling.test_truths import World

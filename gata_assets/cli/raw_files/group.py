@@ -56,9 +56,10 @@ def ingest(
 
     FILE may be a directory, or - for stdin. Files are kept as they are; invalid rows go to quarantine with the rules
     that they break. What was sent before is known by its content and not stored again; where another file has
-    superseded it, it counts no more until it is sent with --replaces of that one. Exits with 0 when the files landed,
-    though rows of them were rejected, with 1 when a file could not be read or has the wrong columns (the others land),
-    and with 2 when an argument or a setting is wrong.
+    superseded it, it counts no more until it is sent with --replaces of that one. A file is read once, from its start
+    to its end, so FIFOs and <(...) work; one that changes meanwhile is refused. Exits with 0 when the files landed,
+    though rows of them were rejected, with 1 when a file could not be read, has the wrong columns, has rows of which
+    none is valid, or may not replace another (the other files land), and with 2 when an argument or a setting is wrong.
     """
     if replaces and len(files) > 1:
         raise click.UsageError("--replaces goes with one file.")

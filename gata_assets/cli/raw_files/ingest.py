@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import BinaryIO, NoReturn
 
 from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator
 from gata_assets.cli.terminal import text_console
-from gata_assets.curation.files.formats import FORMATS, FileFormat, is_raw_name, parse_format
+from gata_assets.curation.files.formats import FORMATS, FileFormat, is_hidden, parse_format, printable
 from gata_assets.curation.landing import Landing
 from gata_assets.errors import RawFileError
 from gata_assets.settings.model import Settings
-from gata_assets.storage.scratch import scratch_directory
 
 STDIN = "-"
 
 
 @dataclass(frozen=True)
 class _Given:
-    """A requested file: its name, its path, and its format if the name does not imply it."""
+    """A requested file: its name, what it is read from, and its format if the name does not imply it."""
 
     name: str
-    path: Path
+    source: Path | BinaryIO
     format: FileFormat | None = None
+
+    @property
+    def own_name(self) -> str:
+        """Its name without folders."""
+        return self.source.name if isinstance(self.source, Path) else self.name
 
 
 def run(
@@ -39,7 +45,7 @@ def run(
     replaces: Sequence[str],
     as_table: bool,
 ) -> bool:
-    """Land and validate files, show each, and return whether all rows could be read.
+    """Land and validate files, show each, and return whether all could be read and have a valid row, if any.
 
     `files` may name directories, whose files with a known suffix are landed, and `-` for stdin. Raises
     RawFileError if no file is found or a format is unknown; DataRuleError for a file that cannot be
@@ -48,59 +54,78 @@ def run(
     known = _find_format(file_format) if file_format else None
     if file_format and known is None:
         raise RawFileError(f"--format {file_format} is none: {FORMATS}.")
-    with scratch_directory() as scratch:
-        given = list(_files(files, known, scratch))
-        if not given:
-            raise RawFileError(f"no file in {', '.join(files)} ends as a raw file does (.csv, .jsonl, .parquet …).")
-        if replaces and len(given) > 1:
-            raise RawFileError(f"--replaces goes with one file, and {files[0]} has {len(given):,}.")
-        curator = open_curator(settings, tenant)
-        if table not in curator.tables:
-            raise RawFileError(f"{table} is no table: there are {', '.join(sorted(curator.tables))}.")
-        # Referenced tables must contain the rows that landed before.
-        curator.refresh_referenced(curator.referenced(table))
-        landing = Landing(curator)
-        outcomes = []
-        for file in given:
-            outcomes.append(_ingest(landing, table, file, replaces))
-            outcomes[-1].show(as_table=as_table)
-        curator.refresh_referenced([table])
-    return not any(outcome.is_refused for outcome in outcomes)
+    given = list(_files(files, known))
+    if not given:
+        named = ", ".join(map(printable, files))
+        raise RawFileError(f"no file in {named} ends as a raw file does (.csv, .jsonl, .parquet …).")
+    if replaces and len(given) > 1:
+        raise RawFileError(f"--replaces goes with one file, and {printable(files[0])} has {len(given):,}.")
+    curator = open_curator(settings, tenant)
+    if table not in curator.tables:
+        raise RawFileError(f"{table} is no table: there are {', '.join(sorted(curator.tables))}.")
+    # Referenced tables must contain the rows that landed before.
+    curator.refresh_referenced(curator.referenced(table))
+    landing = Landing(curator)
+    outcomes = []
+    for file in given:
+        outcomes.append(_ingest(landing, table, file, replaces))
+        outcomes[-1].show(as_table=as_table)
+    curator.refresh_referenced([table])
+    return not any(outcome.has_failed for outcome in outcomes)
 
 
 def _ingest(landing: Landing, table: str, file: _Given, replaces: Sequence[str]) -> FileOutcome:
     """Land a file, and return its outcome, or that of the same content if it is known."""
     started = perf_counter()
+    name = printable(file.name)
     try:
-        file_format = file.format or parse_format(file.path.name)
-        with followed(file.name) as show:
-            landed = landing.land(table, file.path.name, file.path, file_format, replaces=replaces, progress=show)
+        file_format = file.format or parse_format(file.own_name)
+        with followed(name) as show:
+            landed = landing.land(table, file.own_name, file.source, file_format, replaces=replaces, progress=show)
     except RawFileError as error:
-        has_format = file.format or _find_format(file.path.name)
+        has_format = file.format or _find_format(file.own_name)
         reason = str(error) if has_format else f"{error} Name it so, or say what it is with --format."
-        return FileOutcome(file.name, refused=reason, seconds=perf_counter() - started)
-    return FileOutcome(file.name, **vars(landed), seconds=perf_counter() - started)
+        return FileOutcome(name, refused=reason, seconds=perf_counter() - started)
+    return FileOutcome(name, **vars(landed), seconds=perf_counter() - started)
 
 
-def _files(names: Sequence[str], known: FileFormat | None, scratch: Path) -> Iterator[_Given]:
+def _files(names: Sequence[str], known: FileFormat | None) -> Iterator[_Given]:
     for name in names:
         path = Path(name)
         if name == STDIN:
             if known is None:
                 raise RawFileError("what comes from stdin has no name: --format says what it is, csv or jsonl.gz.")
-            path = scratch / f"stdin.{known}"
-            with path.open("wb") as file:
-                shutil.copyfileobj(sys.stdin.buffer, file)
-            yield _Given("stdin", path, known)
+            yield _Given("stdin", sys.stdin.buffer, known)
         elif path.is_dir():
-            found = sorted(child for child in path.rglob("*") if child.is_file() and is_raw_name(child.name))
-            taken = [child for child in found if _find_format(child.name)]
-            if left := len(found) - len(taken):
-                warning = f"{name}: {left:,} of {len(found):,} files are left alone, since their names do not end as a "
-                text_console(stderr=True).print(f"{warning}raw file's does.", markup=False)
+            taken, left = _look_into(path)
+            if left:
+                reasons = ", ".join(f"{files:,} {reason}" for reason, files in sorted(left.items()))
+                found = f"{left.total():,} of {left.total() + len(taken):,} files are left alone: {reasons}."
+                text_console(stderr=True).print(f"{printable(name)}: {found}", markup=False)
             yield from (_Given(str(child), child) for child in taken)
         else:
             yield _Given(name, path, known)
+
+
+def _look_into(directory: Path) -> tuple[list[Path], Counter[str]]:
+    """The raw files below a directory, in order, and how many others there are for which reason."""
+    taken: list[Path] = []
+    left: Counter[str] = Counter()
+    for place, _, names in os.walk(directory, onerror=_raise):
+        for child in (Path(place, name) for name in names):
+            if is_hidden(child.relative_to(directory).as_posix()):
+                left["hidden (in a folder or with a name that begins with . or _)"] += 1
+            elif not child.is_file():
+                left["not regular files (a link to nothing, a FIFO or a socket)"] += 1
+            elif not _find_format(child.name):
+                left["with a name that does not end as a raw file's does"] += 1
+            else:
+                taken.append(child)
+    return sorted(taken), left
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise RawFileError(f"{printable(str(error.filename))} cannot be listed: {error.strerror}.")
 
 
 def _find_format(name: str) -> FileFormat | None:

@@ -39,11 +39,19 @@ class FileOutcome:
     @property
     def is_refused(self) -> bool:
         """Whether it should count but cannot be read."""
+        return bool(self.refused or (self.report and self.report.refused)) and self.replaced_by is None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it should count but no row of it does, though it has rows or cannot be read."""
         return self.reason is not None and self.replaced_by is None
 
     @property
     def reason(self) -> str | None:
-        """Why it cannot be read; continues the file's name."""
+        """Why it cannot be read, or why none of its rows is valid; continues the file's name."""
+        if self.report and self.report.rows and not self.report.valid:
+            rules = ", ".join(f"{rows:,} broke {rule}" for rule, rows in self.report.rejected_by_rule.items())
+            return f"has no valid row among its {self.report.rows:,}: {rules}."
         return self.refused or (self.report.refused if self.report else None)
 
     def show(self, *, as_table: bool) -> None:
@@ -90,7 +98,7 @@ def _describe(outcome: FileOutcome) -> list[str]:
             f"  {outcome.replaced_by} counts in its place",
             f"  to bring it back: --replaces {outcome.replaced_by}",
         ]
-    if report is None or outcome.reason:
+    if report is None or outcome.is_refused:
         where = f" (file {report.file_id})" if report else " Nothing landed."
         return [f"REFUSED {outcome.name} {outcome.reason}{where}"]
     is_long = outcome.seconds > 1 and report.rows >= _ROWS_OF_A_RATE
@@ -103,6 +111,8 @@ def _describe(outcome: FileOutcome) -> list[str]:
     if report.days:
         lines.append(f"  days: {len(report.days)}, from {report.days[0]} to {report.days[-1]}")
     lines += [f"  {rows:,} broke {rule}" for rule, rows in report.rejected_by_rule.items()]
+    if outcome.has_failed:
+        lines.append("  NOTHING VALID: correct the file and send it with --replaces " + report.file_id)
     if report.quarantine:
         lines.append(f"  the rejected rows: {report.quarantine.key} in the target")
     unknown, discarded = report.unknown_by_rule, report.discarded_by_rule

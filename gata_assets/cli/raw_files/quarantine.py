@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import perf_counter
 
 import click
@@ -11,8 +12,9 @@ from rich.table import Table
 
 from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator
 from gata_assets.cli.terminal import text_console
-from gata_assets.curation.reports import Report, replaced_files
-from gata_assets.errors import DataRuleError
+from gata_assets.curation.reports import Report
+from gata_assets.curation.superseding import replaced_files
+from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileChangedError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
 from gata_assets.tables.row_rules import rule_names
@@ -64,13 +66,25 @@ def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bo
     for report in find_reports(curator, file_id):
         started = perf_counter()
         with followed(report.file_id) as show:
-            again = curator.validate(report.raw_key, progress=show)
-        outcomes.append(FileOutcome(report.file_id, again, seconds=perf_counter() - started))
+            outcome = _validate_again(curator, report, show)
+        outcomes.append(replace(outcome, seconds=perf_counter() - started))
         outcomes[-1].show(as_table=as_table)
-        curator.refresh_referenced([again.table])
+        curator.refresh_referenced([report.table])
     if as_table and not outcomes:
         text_console().print("There is nothing in quarantine, and nothing to validate again.")
     return not any(outcome.is_refused for outcome in outcomes)
+
+
+def _validate_again(curator: Curator, report: Report, show: Callable[[int], None]) -> FileOutcome:
+    try:
+        return FileOutcome(report.file_id, curator.validate(report.raw_key, progress=show))
+    except RawFileChangedError:
+        return FileOutcome(report.file_id, refused="cannot be validated again: it changes while it is read.")
+    except ObjectNotFoundError:
+        if report.raw_key in curator.store.list_keys(report.raw_key):
+            raise
+        # Its rows count as before.
+        return FileOutcome(report.file_id, refused="cannot be validated again: its raw file was removed.")
 
 
 def find_reports(curator: Curator, file_id: str | None) -> Sequence[Report]:

@@ -8,6 +8,9 @@ from gata_assets.tables.spec import TableSpec
 
 NO_ROW_IS_LOST = "no_row_is_lost"
 EVERY_RAW_FILE_WAS_READ = "every_raw_file_was_read"
+FEW_ROWS_WERE_REJECTED = "few_rows_were_rejected"
+# They are about the files that landed on a day, and stop nothing.
+ABOUT_RAW_FILES = (EVERY_RAW_FILE_WAS_READ, FEW_ROWS_WERE_REJECTED)
 
 
 def validity_check(table: str) -> str:
@@ -23,4 +26,5 @@ def check_descriptions(spec: TableSpec) -> Mapping[str, str]:
         validity_check(spec.table): f"Types, required columns and all rules of the table hold{of_day}{key}.",
         NO_ROW_IS_LOST: "Valid rows, rejected rows and repetitions are as many as the raw rows.",
         EVERY_RAW_FILE_WAS_READ: "No raw file was refused as a whole, for wrong columns say.",
+        FEW_ROWS_WERE_REJECTED: "Neither of a raw file nor of all together too great a share of rows was rejected.",
     }

@@ -23,7 +23,7 @@ from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST, validity_ch
 from gata_assets.curation.curated.merge import Merge, MergedRows, merge_partitions, staged_rows
 from gata_assets.curation.curated.staleness import Partition, StalePartitionFinder
 from gata_assets.curation.reports import StagedPart, check_no_part_is_lost
-from gata_assets.curation.validator import DAMAGED
+from gata_assets.curation.validated_files import DAMAGED
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.storage.datasets import DatasetWrite
 from gata_assets.storage.objects import Version

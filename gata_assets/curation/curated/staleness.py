@@ -10,7 +10,8 @@ from datetime import date, timedelta
 
 from gata_assets.curation.curated.merge import table_file
 from gata_assets.curation.layout import MANIFEST_FILE
-from gata_assets.curation.reports import Report, StagedPart, valid_reports
+from gata_assets.curation.reports import Report, StagedPart
+from gata_assets.curation.superseding import valid_reports
 from gata_assets.curation.validator import FileValidator
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
 from gata_assets.storage.datasets import find_manifest, read_files

@@ -45,7 +45,8 @@ _ENDINGS = {"csv": RawFormat.CSV, "parquet": RawFormat.PARQUET}
 _ENDINGS |= dict.fromkeys(("jsonl", "ndjson"), RawFormat.JSON_LINES)
 _COMPRESSIONS = {"gz": Compression.GZIP, "zst": Compression.ZSTD}
 _LONGEST_STEM = 80
-_MARK = 12
+# Hexadecimal digits of digests in names: 128 bits. The release before had 48 in marks and 32 in ids.
+_DIGITS, _DIGITS_OF_OLD_MARKS, _DIGITS_OF_OLD_IDS = 32, 12, 8
 FORMATS = "csv, jsonl (or ndjson) or parquet, each alone or with .gz or .zst"
 
 
@@ -60,35 +61,85 @@ def parse_format(name: str) -> FileFormat:
     return FileFormat(_ENDINGS[endings[-1]], compression)
 
 
-def raw_key(places: TenantLayout, table: str, name: str, file_format: FileFormat, digest: str, landed_on: date) -> str:
-    """The key of a landing file: by day, its name in safe characters and the start of its SHA-256."""
-    return f"{places.raw(table, landed_on)}{_safe_stem(name)}-{content_mark(digest)}.{file_format}"
+def raw_key(
+    places: TenantLayout,
+    table: str,
+    name: str,
+    file_format: FileFormat,
+    digest: str,
+    landed_on: date,
+    *,
+    number: int = 1,
+) -> str:
+    """The key of a landing file: by day, its name in safe characters and the start of its SHA-256.
+
+    `number` distinguishes it from an object that was overwritten with other content.
+    """
+    stem = _safe_stem(name) + (f"-{number}" if number > 1 else "")
+    return f"{places.raw(table, landed_on)}{stem}-{content_mark(digest)}.{file_format}"
 
 
 def content_mark(digest: str) -> str:
     """The start of a content's SHA-256, which identifies a landed file under any name."""
-    return digest[:_MARK]
+    return digest[:_DIGITS]
+
+
+def marks_of(digest: str) -> tuple[str, str]:
+    """The marks that a key of this content may have: of this release, and the short one of the release before, which
+    other content may have too.
+    """
+    return content_mark(digest), digest[:_DIGITS_OF_OLD_MARKS]
 
 
 def mark_of(key: str) -> str | None:
-    """The `content_mark` in a raw file's key; None if the key is not from `raw_key`."""
-    found = re.fullmatch(rf".*-([0-9a-f]{{{_MARK}}})\.[a-z.]+", key.rpartition("/")[2], re.ASCII)
+    """The mark in a raw file's key, of either release; None if the key is not from `raw_key`."""
+    marks = rf"[0-9a-f]{{{_DIGITS}}}|[0-9a-f]{{{_DIGITS_OF_OLD_MARKS}}}"
+    found = re.fullmatch(rf".*-({marks})\.[a-z.]+", key.rpartition("/")[2], re.ASCII)
     return found[1] if found else None
 
 
-def is_raw_name(name: str) -> bool:
-    """Whether a key or file name can be a raw file's: names that begin with `.` or `_` are files that are still being
-    written, or leftovers of tools.
+def has_long_mark(key: str) -> bool:
+    """Whether a raw file landed by `gata ingest` of this release."""
+    return len(mark_of(key) or "") == _DIGITS
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a path below a folder of raw files is none of them: a name or folder that begins with `.` or `_` is of a
+    tool, or still being written; a path that ends with `/` is a folder in a bucket.
     """
-    return name.rpartition("/")[2][:1] not in "._"
+    return path.endswith("/") or any(part[:1] in (".", "_") for part in path.split("/"))
+
+
+def is_raw_key(places: TenantLayout, table: str, key: str) -> bool:
+    """Whether a key in the folder of raw files is one."""
+    return not is_hidden(key.removeprefix(places.raw(table)))
+
+
+def printable(name: str) -> str:
+    """A name for people, logs and tables: bytes that are not UTF-8 and control characters are escaped."""
+    escapes = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)
+    return "".join(escapes).replace("\\udc", "\\x")
 
 
 def file_id(places: TenantLayout, table: str, key: str) -> str:
-    """A raw file's short name for reports and parts: its day, its name and a digest of its key."""
+    """A raw file's name for reports and parts: its day, its name and a digest of its key."""
+    return _file_id(places, table, key, _DIGITS)
+
+
+def old_file_id(places: TenantLayout, table: str, key: str) -> str:
+    """The id that the release before gave a raw file; another file may have the same."""
+    return _file_id(places, table, key, _DIGITS_OF_OLD_IDS)
+
+
+def _file_id(places: TenantLayout, table: str, key: str, digits: int) -> str:
     below = key.removeprefix(places.raw(table))
     landed_on = landing_day(places, table, key)
-    digest = sha256(below.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    return "-".join([*([landed_on.isoformat()] if landed_on else []), _safe_stem(below.rpartition("/")[2]), digest])
+    digest = sha256(below.encode("utf-8", "surrogateescape")).hexdigest()[:digits]
+    name = below.rpartition("/")[2]
+    if digits == _DIGITS and has_long_mark(name):
+        # The digest is of the key, so of the mark too: an id without it can be read and copied.
+        name = name[: name.rindex("-")]
+    return "-".join([*([landed_on.isoformat()] if landed_on else []), _safe_stem(name), digest])
 
 
 def landing_day(places: TenantLayout, table: str, key: str) -> date | None:
@@ -103,7 +154,9 @@ def landing_day(places: TenantLayout, table: str, key: str) -> date | None:
 def landed_at(places: TenantLayout, table: str, key: str, now: datetime) -> datetime:
     """When a file landed that is first seen now: now, or the end of the day of its folder if that is past."""
     day = landing_day(places, table, key)
-    return min(now, datetime.combine(day + timedelta(days=1), time(), UTC)) if day else now
+    # The last day of the calendar has no end.
+    is_past = day is not None and day < now.date()
+    return min(now, datetime.combine(day + timedelta(days=1), time(), UTC)) if day and is_past else now
 
 
 def _safe_stem(name: str) -> str:

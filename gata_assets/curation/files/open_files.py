@@ -13,13 +13,13 @@ from typing import BinaryIO, cast
 
 import pyarrow as pa
 
-from gata_assets.curation.files.faults import attributed_faults
 from gata_assets.curation.files.formats import Compression, FileFormat, RawFormat
-from gata_assets.curation.files.parquet_reader import measure_parquet
-from gata_assets.curation.files.raw_block import BLOCK_BYTES, PendingBlock, require_decodable
-from gata_assets.curation.files.readers import read_blocks
 from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of, require_format
 from gata_assets.curation.policy import MAX_DECODED_BYTES
+from gata_assets.curation.readers.faults import attributed_faults
+from gata_assets.curation.readers.parquet_reader import measure_parquet
+from gata_assets.curation.readers.raw_block import BLOCK_BYTES, PendingBlock, require_decodable
+from gata_assets.curation.readers.readers import read_blocks
 from gata_assets.curation.validation import ValidatedRows, validate_block
 from gata_assets.storage.parallel import map_in_order
 from gata_assets.storage.scratch import scratch_file

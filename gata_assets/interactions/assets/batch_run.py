@@ -222,8 +222,7 @@ class InteractionRun:
         if features is not None and not features.has_rows:
             return features.reason
         if name is DatasetKind.FEATURES and not days.staged:
-            # A misspelled tenant looks like this too.
-            return f"no file of {self._places.tenant} has any interaction: look at TENANTS, or `gata ingest` one"
+            return self._layer.why_no_rows()
         return EMPTY_REASONS[name]
 
     def _read_features(self, batch: _Batch) -> StoredTables:

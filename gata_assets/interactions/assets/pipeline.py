@@ -16,7 +16,7 @@ import dagster as dg
 from gata_assets.batches import Window, consecutive, day_ranges, days_of, from_day_on
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.policy import CurationRules
-from gata_assets.curation.reports import replaced_files, valid_reports
+from gata_assets.curation.superseding import replaced_files, valid_reports
 from gata_assets.errors import GataError, ObjectNotFoundError
 from gata_assets.interactions import datasets
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS, keep_to_days
@@ -88,7 +88,7 @@ class InteractionPipeline:
 
     def estimate(self, plan: Plan) -> Mapping[str, str]:  # noqa: ARG002 (the protocol's)
         """The number of raw files not validated yet, whose rows are unknown; raises StoreError."""
-        waiting = len(self._curator().unvalidated())
+        waiting = len(self._curator().unvalidated(is_compared=True))
         if not waiting:
             return {}
         return {

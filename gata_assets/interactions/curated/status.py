@@ -8,6 +8,7 @@ from datetime import date
 from functools import cached_property
 
 from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE
+from gata_assets.curation.superseding import replaced_files
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.datasets import digest_days
@@ -105,6 +106,21 @@ class CuratedLayer:
     def is_catalog_stale(self) -> bool:
         """Whether the catalog was built from other files than the current ones; raises StoreError."""
         return bool(self.curator.stale(ITEMS))
+
+    def why_no_rows(self) -> str:
+        """Why no file has a row that counts: there is none, or where its rows are. Raises StoreError."""
+        tenant, reports = self.places.tenant, self.curator.reports(INTERACTIONS)
+        if not reports:
+            # A misspelled tenant looks like this too.
+            return f"there is no file of interactions of {tenant}: look at TENANTS, or `gata ingest` one"
+        replaced = replaced_files(reports)
+        counting = [report for report in reports if report.file_id not in replaced]
+        refused = sum(report.refused is not None for report in counting)
+        rejected = sum(report.rejected for report in counting)
+        return (
+            f"no file of {tenant} has a valid interaction: of {len(counting):,} files {refused:,} were refused, and "
+            f"{rejected:,} rows are in quarantine. `gata quarantine --tenant {tenant}` shows why"
+        )
 
     def withdraw(self, key: str) -> None:
         """Withdraw the manifest of the day or catalog that a damaged file belongs to.

@@ -78,7 +78,7 @@ def build_curated_asset(
         specs=[asset_spec],
         check_specs=[
             *blocking,
-            *checks.specs(key, days, descriptions, check_names.EVERY_RAW_FILE_WAS_READ, is_blocking=False),
+            *checks.specs(key, days, descriptions, *check_names.ABOUT_RAW_FILES, is_blocking=False),
         ],
         partitions_def=days,
         # Without it, Dagster expects its checks as outputs of the op; here they are events.

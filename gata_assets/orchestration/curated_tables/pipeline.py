@@ -51,7 +51,7 @@ class TablePipeline:
 
     def estimate(self, plan: Plan) -> Mapping[str, str]:  # noqa: ARG002 (the protocol's)
         """The files that are not validated yet; raises StoreError."""
-        waiting = len(self.open_curator().unvalidated(self.tables))
+        waiting = len(self.open_curator().unvalidated(self.tables, is_compared=True))
         return {"files": f"{waiting:,} raw files of {self.scope} wait to be validated"} if waiting else {}
 
     def runs(self, batch_ids: Sequence[str]) -> Iterator[BatchRun]:  # noqa: ARG002 (the protocol's)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from gata_assets.curation.curated.check_names import EVERY_RAW_FILE_WAS_READ, NO_ROW_IS_LOST
+from gata_assets.curation.curated.check_names import EVERY_RAW_FILE_WAS_READ, FEW_ROWS_WERE_REJECTED, NO_ROW_IS_LOST
 from gata_assets.curation.files.formats import landing_day
 from gata_assets.curation.layout import MANIFEST_FILE
-from gata_assets.curation.reports import Report, check_no_row_is_lost, replaced_files, valid_reports
+from gata_assets.curation.reports import Report, check_few_rows_are_rejected, check_no_row_is_lost
+from gata_assets.curation.superseding import replaced_files, valid_reports
 from gata_assets.errors import ChecksFailedError
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.curated_tables.due import asset_key, due_days, is_table_due
@@ -107,10 +108,10 @@ class CurationRun:
         Files that count by other rules than the present ones are not validated again automatically: they are logged.
         """
         for table in self._curator.referenced(self._table):
-            self._curator.validate_new(table)
+            self._curator.validate_new(table, warn=self._context.log.warning)
             if is_table_due(self._curator, table, self._context.instance):
                 yield from self._curate_unpartitioned(table, self._events)
-        files = self._curator.validate_new(self._table)
+        files = self._curator.validate_new(self._table, warn=self._context.log.warning)
         if outdated := self._curator.outdated(self._curator.reports(self._table)):
             self._context.log.warning(
                 f"{len(outdated):,} files of {self._tenant} count by other rules than those of now (of their table, or "
@@ -170,11 +171,15 @@ class CurationRun:
             checks.require_passed(self._key.to_user_string(), found)
 
     def _evaluate_days(self, files: Iterable[Report], days: set[date]) -> Events:
-        """Evaluate whether all files could be read: for the written days, and for each landing day of a file that is
-        new, has rows of those days, or was refused (`gata ingest` validates files too, and records nothing).
+        """Evaluate the files that landed: on the written days, and on the landing days of files that are new, have rows
+        of those days, were refused or have too many rejected rows (`gata ingest` validates too, and records nothing).
         """
-        reports = self._curator.reports(self._table)
-        of_days = [report for report in reports if report.refused is not None or not days.isdisjoint(report.days)]
+        reports, most = self._curator.reports(self._table), self._curator.rules.max_rejected_share
+        of_days = [
+            report
+            for report in reports
+            if report.refused is not None or report.rejected > most * report.rows or not days.isdisjoint(report.days)
+        ]
         landed: dict[date | None, list[Report]] = {}
         for report in reports:
             landed.setdefault(self._landing_day(report), []).append(report)
@@ -189,14 +194,24 @@ class CurationRun:
         advice = "`gata quarantine` shows which, and why; fix the file and upload it with `--replaces`"
         for day in partitions:
             reports, partition = landed.get(day, []), _partition_of(day)
-            refused = sum(report.refused is not None and report.file_id not in replaced for report in reports)
-            outcome = Outcome("no file was refused", refused, len(reports), advice, unit="files")
-            found, target = {EVERY_RAW_FILE_WAS_READ: [outcome]}, self._events.find(self._key, partition)
+            counting = [report for report in reports if report.file_id not in replaced]
+            refused = sum(report.refused is not None for report in counting)
+            found = {
+                EVERY_RAW_FILE_WAS_READ: [Outcome("no file was refused", refused, len(reports), advice, unit="files")],
+                FEW_ROWS_WERE_REJECTED: check_few_rows_are_rejected(counting, self._curator.rules.max_rejected_share),
+            }
+            target = self._events.find(self._key, partition)
             yield from checks.evaluations(self._key, partition, found, is_blocking=False, target=target)
 
     def _landing_day(self, report: Report) -> date:
-        """The day of the file's folder, or the day it was first seen if the folder names none."""
-        return landing_day(self._curator.places, report.table, report.raw_key) or report.landed_at.date()
+        """The day of the file's folder, or the day it was first seen if the folder names none, or one that is no
+        partition; for files before the first partition that one.
+        """
+        day = landing_day(self._curator.places, report.table, report.raw_key) or report.landed_at.date()
+        if self._days is None or self._days.has_partition_key(str(day)):
+            return day
+        first = date.fromisoformat(self._days.get_first_partition_key() or str(day))
+        return max(min(day, report.landed_at.date()), first)
 
     def _lost_rows(self, files: Sequence[Report]) -> list[Outcome]:
         """Check that parts and quarantine contain all rows of files; whether parts match their report is checked when a

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from gata_assets.batches import Window
-from gata_assets.curation.backlog import find_waiting, listing_digest
+from gata_assets.curation.backlog import Backlog, listing_digest
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.requests import CurationRequest, ask_again, request_curation
 from gata_assets.errors import StoreError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Tags to find the runs of a tenant, and those with the same request.
 _TENANT, _CURATION = "gata/tenant", "gata/curation"
-# A tick lists a few folders of each tenant; if they contain a new part, it reads manifests too.
+# A tick lists a few folders of each tenant and reads reports that changed; for a new part it reads manifests too.
 _FILES_TICK_SECONDS = 60
 
 
@@ -52,18 +52,21 @@ def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] 
 
     A tenant whose store fails is reported, and stops no other. Work that a run failed to do is requested again
     (`curation.requests.ask_again`), decided by the runs themselves. The cursor only saves work: it has the listings for
-    which nothing was stale, each for an hour at most; to find that out, all reports and manifests must be read.
+    which nothing was stale, each for an hour at most; to find that out, all reports and manifests must be read. So does
+    what is remembered of reports while the process lives.
     """
+    backlog = Backlog()
 
     @dg.sensor(
         name=watched.sensor,
         job_name=watched.job,
         minimum_interval_seconds=_FILES_TICK_SECONDS,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description="Asks for the curation of raw files without a report, and of days that are missing or out of date.",
+        description="Asks for the curation of new and changed raw files, and of days that are missing or stale.",
     )
     def new_files(context: dg.SensorEvaluationContext, object_store: ObjectStoreResource) -> dg.SensorResult:
         present = clock() if clock else datetime.now(UTC)
+        backlog.begin()
         requests: list[CurationRequest] = []
         unread: list[str] = []
         waits: list[str] = []
@@ -74,7 +77,7 @@ def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] 
                 waits.append(f"{tenant}: a run is underway.")
                 continue
             try:
-                found, settled_by = _requests(watched, tenant, object_store, present, settled.get(tenant))
+                found, settled_by = _requests(watched, tenant, object_store, present, settled.get(tenant), backlog)
             except StoreError as error:
                 unread.append(f"{tenant}: {error}")
                 context.log.error(unread[-1])
@@ -102,7 +105,12 @@ def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] 
 
 
 def _requests(
-    watched: WatchedTables, tenant: str, store: ObjectStoreResource, present: datetime, settled: str | None
+    watched: WatchedTables,
+    tenant: str,
+    store: ObjectStoreResource,
+    present: datetime,
+    settled: str | None,
+    backlog: Backlog,
 ) -> tuple[list[CurationRequest], str | None]:
     """A tenant's requests, and its listing if nothing is stale; raises StoreError."""
     places = TenantLayout(tenant)
@@ -110,7 +118,7 @@ def _requests(
     if watched.window_table:
         window = Window(present - timedelta(days=watched.window_days), present)
         missing = missing_days(places, store, watched.window_table, watched.days, window)
-    waiting = find_waiting(places, store, watched.tables)
+    waiting = backlog.find_waiting(places, store, watched.tables)
     listing = listing_digest(places, store, watched.tables)
     stale: list[date] = []
     # An overwritten report and a withdrawn manifest keep their names.

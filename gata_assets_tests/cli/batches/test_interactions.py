@@ -74,7 +74,7 @@ def test_both_pipelines_prepare_with_missing_days_and_curate_late_ones_again(wor
     assert not (workplace / "gata-data/acme/curated/interactions/2025-06-01").exists(), "no batch asked for it"
     assert written["acme/negative_samples"]["row_count"] > 0
     assert written["globex/negative_samples"]["reason"].startswith(
-        "no file of globex has any interaction: look at TENANTS"
+        "there is no file of interactions of globex: look at TENANTS"
     )
     assert all((workplace / place).exists() for one in first["written"] for place in one["places"])
 

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gata_assets.cli.main import main
-from gata_assets.curation.files.columns import match_columns
+from gata_assets.curation.readers.columns import match_columns
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.sandbox.sample_interactions import SampleShop, generate_interactions, generate_items
 from gata_assets.settings.model import variable_names
@@ -93,6 +93,40 @@ def test_a_refused_file_is_reported_and_the_others_land(workplace: Path) -> None
     assert "cannot be read" in reasons[1]
     assert canary("a user") not in result.output
     assert len(list((workplace / "gata-data/sample/raw").rglob("*.csv"))) == 1
+
+
+def test_a_file_of_which_no_row_is_valid_is_an_error_after_it_landed(workplace: Path) -> None:
+    rows = [interaction(timestamp="1767312100"), interaction(timestamp="1767312100", rating="9")]
+    (workplace / "bad.csv").write_bytes(encode(rows, "csv"))
+    (workplace / "half.csv").write_bytes(encode([interaction(), *rows], "csv"))
+    (workplace / "none.csv").write_bytes(encode(rows, "csv").partition(b"\n")[0] + b"\n")
+    assert ingest("interactions", "half.csv", "none.csv").exit_code == 0
+    for _ in range(2):
+        result = ingest("interactions", "bad.csv")
+        (told,) = said(result)
+        assert (result.exit_code, told["event"], told["rejected"]) == (1, "FILE_VALIDATED", 2)
+        why = "2 broke timestamp_is_iso_8601"
+        assert str(told["reason"]) == f"has no valid row among its 2: 1 broke rating_is_1_to_5, {why}."
+    shown = ingest("interactions", "bad.csv", "--summary", "table")
+    assert (shown.exit_code, "2 rows: 0 valid, 2 in quarantine" in shown.stdout) == (1, True)
+    assert f"NOTHING VALID: correct the file and send it with --replaces {told['file_id']}" in shown.stdout
+    (workplace / "good.csv").write_bytes(encode([interaction(user_id="u9")], "csv"))
+    assert ingest("interactions", "good.csv", "--replaces", str(told["file_id"])).exit_code == 0
+    assert ingest("interactions", "bad.csv").exit_code == 0, "it counts no more"
+
+
+def test_a_file_that_was_removed_from_the_target_stops_no_other_replay(workplace: Path) -> None:
+    told = []
+    for name in ("a.csv", "b.csv"):
+        (workplace / name).write_bytes(encode([interaction(user_id=name), interaction(rating="9")], "csv"))
+        told += said(ingest("interactions", name))
+    (workplace / "gata-data" / str(told[0]["raw"])).unlink()
+    result = gata("quarantine", "--tenant", "sample", "--replay")
+    assert result.exit_code == 1
+    assert [(one["event"], one["reason"]) for one in said(result)] == [
+        ("FILE_REFUSED", "cannot be validated again: its raw file was removed."),
+        ("FILE_VALIDATED", None),
+    ]
 
 
 @pytest.mark.parametrize(

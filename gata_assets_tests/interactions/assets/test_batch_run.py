@@ -264,7 +264,9 @@ def test_a_tenant_without_interactions_has_an_explicit_empty_result(
     for kind in ("features", "training_data"):
         found = manifest(store, "globex", kind)
         assert (found["is_made"], found["files"]) == (False, {})
-        assert found["reason"].startswith("the window has no" if has_files else "no file of globex has any interaction")
+        assert found["reason"].startswith(
+            "the window has no" if has_files else "there is no file of interactions of globex"
+        )
     shown = [
         event.materialization.metadata
         for event in result.get_asset_materialization_events()

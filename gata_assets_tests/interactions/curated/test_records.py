@@ -16,6 +16,7 @@ from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import ITEMS
 from gata_assets.orchestration.runs import Runs
 from gata_assets.settings.model import Settings, parse_settings
+from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.support.dagster_private import NO_COMPUTE_LOGS
 from gata_assets_tests.support.pipelines import run_pipelines
@@ -116,3 +117,20 @@ def test_a_file_that_the_command_refused_is_red_until_another_took_its_place(
     assert not is_green(prepare(settings, instance), instance)
     sort(settings, "interactions", "mended.csv", CSV.replace(b"u1", b"u3"), replaces=refused)
     assert is_green(prepare(settings, instance), instance)
+
+
+@pytest.mark.slow
+def test_a_file_that_was_prepared_while_it_was_copied_is_prepared_again(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    store = LocalStoreResource(directory=str(settings.target.directory))
+    store.write("acme/raw/items/items.csv", b"item_id,title\ni1,one\n")
+    rows = [f"u{number},i1,click,2026-01-01T00:00:00Z\n".encode() for number in range(9)]
+    for count in (4, 9, 9):
+        header = CSV[: CSV.index(b"\n") + 1]
+        store.write(f"acme/raw/interactions/{LANDED}/a.csv", header + b"".join(rows[:count]))
+        runs = prepare(settings, instance)
+        assert not runs.failures
+        manifest = find_manifest(store, "acme/curated/interactions/2026-01-01/").manifest
+        assert manifest
+        assert [file.rows for name, file in manifest.files.items() if name.startswith("interactions")] == [count]

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gata_assets.curation.files.raw_block import RAGGED, READABLE, UNREADABLE
+from gata_assets.curation.readers.raw_block import RAGGED, READABLE, UNREADABLE
 from gata_assets.tables.columns.arrow_buffers import texts_as_series
 from gata_assets.tables.columns.jit import compiled
 

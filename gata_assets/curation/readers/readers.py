@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from gata_assets.curation.files.csv_reader import read_csv
-from gata_assets.curation.files.faults import attributed_faults
 from gata_assets.curation.files.formats import RawFormat
-from gata_assets.curation.files.json_reader import read_json_lines
-from gata_assets.curation.files.parquet_reader import read_parquet
-from gata_assets.curation.files.raw_block import BLOCK_BYTES, PendingBlock
 from gata_assets.curation.policy import MAX_DECODED_BYTES
+from gata_assets.curation.readers.csv_reader import read_csv
+from gata_assets.curation.readers.faults import attributed_faults
+from gata_assets.curation.readers.json_reader import read_json_lines
+from gata_assets.curation.readers.parquet_reader import read_parquet
+from gata_assets.curation.readers.raw_block import BLOCK_BYTES, PendingBlock
 from gata_assets.tables.spec import TableSpec
 
 

@@ -20,10 +20,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gata_assets.curation.files.csv_records import LONGEST_RECORD, split_records
 from gata_assets.curation.files.formats import RawFormat, parse_format
-from gata_assets.curation.files.raw_block import RAGGED, READABLE, UNREADABLE, RawBlock
-from gata_assets.curation.files.readers import read_blocks
+from gata_assets.curation.readers.csv_records import LONGEST_RECORD, split_records
+from gata_assets.curation.readers.raw_block import RAGGED, READABLE, UNREADABLE, RawBlock
+from gata_assets.curation.readers.readers import read_blocks
 from gata_assets.errors import RawFileError
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.tables.columns.conversion import convert

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gata_assets.storage.parquet_footer import read_chunks
+from gata_assets.curation.readers.parquet_footer import read_chunks
 
 DELTA = {"a": "DELTA_BYTE_ARRAY", "b.c": "DELTA_LENGTH_BYTE_ARRAY", "d": "PLAIN"}
 TABLE = pa.table(

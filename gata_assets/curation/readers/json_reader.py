@@ -17,9 +17,10 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from gata_assets.curation.files.columns import Path, column_of, match_columns, unknown_columns
 from gata_assets.curation.files.formats import RawFormat
-from gata_assets.curation.files.raw_block import (
+from gata_assets.curation.files.signatures import is_json_array
+from gata_assets.curation.readers.columns import Path, column_of, match_columns, unknown_columns
+from gata_assets.curation.readers.raw_block import (
     RAGGED,
     READABLE,
     UNREADABLE,
@@ -30,7 +31,6 @@ from gata_assets.curation.files.raw_block import (
     require_short,
     without_mark,
 )
-from gata_assets.curation.files.signatures import is_json_array
 from gata_assets.errors import RawFileError
 from gata_assets.tables.spec import TableSpec, UnknownColumns
 

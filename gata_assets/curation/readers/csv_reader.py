@@ -16,10 +16,10 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.curation.files.columns import match_columns
-from gata_assets.curation.files.csv_records import LONGEST_RECORD, Records, split_records
 from gata_assets.curation.files.formats import RawFormat
-from gata_assets.curation.files.raw_block import (
+from gata_assets.curation.readers.columns import match_columns
+from gata_assets.curation.readers.csv_records import LONGEST_RECORD, Records, split_records
+from gata_assets.curation.readers.raw_block import (
     NOT_UTF_8,
     UNREADABLE,
     PendingBlock,

@@ -21,14 +21,14 @@ import pytest
 
 from gata_assets.curation.files.formats import RawFormat, parse_format
 from gata_assets.curation.files.open_files import require_readable
-from gata_assets.curation.files.raw_block import READABLE, UNREADABLE, RawBlock
-from gata_assets.curation.files.readers import read_blocks
+from gata_assets.curation.readers.raw_block import READABLE, UNREADABLE, RawBlock
+from gata_assets.curation.readers.readers import read_blocks
 from gata_assets.errors import RawFileError
 from gata_assets.interactions.tables import INTERACTIONS, TABLES
 from gata_assets.tables.spec import TableSpec, UnknownColumns
 
 SPEC = TABLES[INTERACTIONS]
-READER = "gata_assets.curation.files.parquet_reader"
+READER = "gata_assets.curation.readers.parquet_reader"
 
 
 def read(content: bytes, *, spec: TableSpec = SPEC, max_decoded_bytes: int = 10**12) -> list[RawBlock]:
@@ -141,7 +141,7 @@ PEAK = r"""
 import re, sys
 from pathlib import Path
 from gata_assets.curation.files.formats import RawFormat
-from gata_assets.curation.files.readers import read_blocks
+from gata_assets.curation.readers.readers import read_blocks
 from gata_assets.interactions.tables import TABLES
 
 def peak():

@@ -20,10 +20,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from gata_assets.curation.files.faults import attributed_faults
 from gata_assets.curation.files.formats import RawFormat, parse_format
 from gata_assets.curation.files.open_files import read_validated, require_readable
-from gata_assets.curation.files.readers import read_blocks
+from gata_assets.curation.readers.faults import attributed_faults
+from gata_assets.curation.readers.readers import read_blocks
 from gata_assets.errors import RawFileError, StoreError
 from gata_assets.interactions.tables import INTERACTIONS, TABLES
 from gata_assets.tables.row_rules import RowContext

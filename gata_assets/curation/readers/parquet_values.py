@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gata_assets.curation.files.csv_records import LONGEST_RECORD
+from gata_assets.curation.readers.csv_records import LONGEST_RECORD
 from gata_assets.tables.columns.arrow_buffers import given_of_arrow, numbers_of_arrow
 
 _TEXTS = (pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(), pa.binary_view())

@@ -18,14 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from gata_assets.curation.files.columns import Path, match_columns
-from gata_assets.curation.files.csv_records import LONGEST_RECORD
 from gata_assets.curation.files.formats import RawFormat
-from gata_assets.curation.files.parquet_values import ColumnValues, is_text
-from gata_assets.curation.files.raw_block import READABLE, UNREADABLE, PendingBlock, RawBlock, require_decodable
 from gata_assets.curation.files.signatures import HEAD_BYTES, require_format
+from gata_assets.curation.readers.columns import Path, match_columns
+from gata_assets.curation.readers.csv_records import LONGEST_RECORD
+from gata_assets.curation.readers.parquet_footer import ColumnChunk, read_chunks
+from gata_assets.curation.readers.parquet_values import ColumnValues, is_text
+from gata_assets.curation.readers.raw_block import READABLE, UNREADABLE, PendingBlock, RawBlock, require_decodable
 from gata_assets.errors import RawFileError
-from gata_assets.storage.parquet_footer import ColumnChunk, read_chunks
 from gata_assets.tables.columns.arrow_buffers import given_of_arrow, numbers_of_arrow
 from gata_assets.tables.spec import TableSpec
 

@@ -1,0 +1,82 @@
+"""Raw objects in the store: which there are, and reading one so that what was read is what is recorded.
+
+An object is identified by its key, its version and the SHA-256 of its bytes: whoever delivers files may overwrite one,
+or be seen while still copying it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from gata_assets.curation.files.formats import is_raw_key, printable
+from gata_assets.curation.layout import TenantLayout
+from gata_assets.curation.reports import RawContent
+from gata_assets.errors import ObjectNotFoundError, RawFileChangedError, RawFileError, StoreError
+from gata_assets.storage.files import digest_file
+from gata_assets.storage.objects import ABSENT, ObjectStore, Version
+
+# How often an object is read that changes meanwhile, before it is left to the next run.
+_MOST_READS = 3
+_ODD = "is no regular file: a link to nothing, a FIFO or a socket cannot be read. Replace it by a file, or remove it."
+
+Result = TypeVar("Result")
+
+
+def list_raw_objects(places: TenantLayout, store: ObjectStore, table: str) -> dict[str, Version]:
+    """A tenant's raw files with their versions, whoever stored them; ABSENT for names that are no regular files.
+
+    Raises StoreError.
+    """
+    folder = places.raw(table)
+    if store.lists_odd_files:
+        listed = ((key, store.version(key)) for key in store.list_keys(folder) if is_raw_key(places, table, key))
+        return dict(listed)
+    return {key: version for key, version in store.list_versions(folder) if is_raw_key(places, table, key)}
+
+
+def read_raw_object(
+    store: ObjectStore, key: str, read: Callable[[Path, RawContent], Result]
+) -> tuple[Result | RawFileError, RawContent]:
+    """Read a raw object; again, if it changes meanwhile.
+
+    Returns:
+        What `read` returned, or the RawFileError that says why the object is refused; and what was read.
+
+    Raises:
+        RawFileChangedError: It keeps changing.
+        ObjectNotFoundError: There is no such object.
+        StoreError: The target failed.
+    """
+    for _ in range(_MOST_READS):
+        version = store.version(key)
+        if version == ABSENT:
+            if key not in store.list_keys(key):
+                raise ObjectNotFoundError(f"There is no {printable(store.uri(key))}.")
+            return RawFileError(_ODD), RawContent(ABSENT, 0, None)
+        with store.local_copy(key) as path:
+            content = RawContent(version, *_identify(store, key, path))
+            try:
+                result: Result | RawFileError = read(path, content)
+            except RawFileError as error:
+                result = error
+        if store.version(key) == version:
+            return result, content
+    raise RawFileChangedError(
+        f"{printable(store.uri(key))} changed each time that it was read: it is left to the next run."
+    )
+
+
+def digest_raw_object(store: ObjectStore, key: str) -> RawContent:
+    """What a raw object contains; raises as `read_raw_object` does."""
+    return read_raw_object(store, key, lambda _, content: content)[1]
+
+
+def _identify(store: ObjectStore, key: str, path: Path) -> tuple[int, str]:
+    try:
+        return path.stat().st_size, digest_file(path)
+    except FileNotFoundError:
+        raise ObjectNotFoundError(f"There is no {printable(store.uri(key))}.") from None
+    except OSError as error:
+        raise StoreError(f"{printable(store.uri(key))} cannot be read: {error.strerror}.") from None

@@ -1,0 +1,218 @@
+"""Odd things in the folder of raw files: each is refused alone, with its reason, and stops no other file.
+
+Real: validation, the commands, a directory, and S3 over HTTP on loopback. Faked: what breaks while rows are read, since
+no file is known that breaks a reader.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from gata_assets.curation.files.formats import is_hidden, printable
+from gata_assets.curation.readers.faults import unforeseen_errors_refuse
+from gata_assets.curation.reports import Report
+from gata_assets.errors import DataRuleError, RawFileError, StoreError
+from gata_assets.interactions.tables import INTERACTIONS
+from gata_assets.storage.local import LocalStore
+from gata_assets.storage.objects import ObjectStore
+from gata_assets_tests.cli.raw_files.test_ingest import gata, ingest, said, workplace
+from gata_assets_tests.support.raw_worlds import NOW, curator_of, encode, interaction, quarantined
+
+__all__ = ["workplace"]
+
+FOLDER = "acme/raw/interactions/"
+VALID = encode([interaction()], "csv")
+
+
+def validate(store: ObjectStore | Path) -> dict[str, Report]:
+    """What a run makes of the raw files, by key; and that nothing is left to be done."""
+    reports = curator_of(store).validate_new(INTERACTIONS)
+    assert curator_of(store).unvalidated() == []
+    assert curator_of(store).validate_new(INTERACTIONS) == []
+    return {report.raw_key.removeprefix(FOLDER): report for report in reports}
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["9999-12-31", "0000-00-00", "0000-01-01", "2026-02-30", "9999-99-99", "x.csv", "+999-01-01", "٢٠٢٦-01-01"],
+)
+def test_a_file_in_an_odd_folder_is_validated_as_any_other(folder: str, any_store: ObjectStore) -> None:
+    any_store.write(f"{FOLDER}{folder}/a.csv", VALID)
+    [report] = validate(any_store).values()
+    assert (report.valid, report.landed_at) == (1, NOW)
+
+
+def test_names_that_are_no_regular_files_are_refused_with_the_reason(tmp_path: Path) -> None:
+    folder = tmp_path / FOLDER
+    (folder / "x.csv").mkdir(parents=True)
+    (folder / "x.csv" / "valid.csv").write_bytes(VALID)
+    (folder / "link.csv").symlink_to(tmp_path / "nowhere.csv")
+    (folder / "circle.csv").symlink_to(folder / "circle.csv")
+    os.mkfifo(folder / "fifo.csv")
+    os.mknod(folder / "socket.csv", stat.S_IFSOCK | 0o600)
+    reports = validate(tmp_path)
+    refused = ["circle.csv", "fifo.csv", "link.csv", "socket.csv"]
+    assert sorted(name for name, report in reports.items() if report.refused) == refused
+    assert all("is no regular file" in (reports[name].refused or "") for name in refused)
+    assert reports["x.csv/valid.csv"].valid == 1
+    (folder / "link.csv").unlink()
+    (folder / "link.csv").write_bytes(VALID)
+    assert [report.valid for report in curator_of(tmp_path).validate_new(INTERACTIONS)] == [1]
+
+
+def test_refused_odd_files_are_listed_by_the_command(workplace: Path) -> None:
+    folder = workplace / "gata-data/sample/raw/interactions"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "fifo.csv")
+    (folder / "valid.csv").write_bytes(VALID)
+    curator_of(workplace / "gata-data", "sample").validate_new(INTERACTIONS)
+    [refused] = said(gata("quarantine", "--tenant", "sample"))
+    assert "is no regular file" in str(refused["reason"])
+    replayed = gata("quarantine", "--tenant", "sample", "--replay")
+    assert (replayed.exit_code, [one["event"] for one in said(replayed)]) == (1, ["FILE_REFUSED"])
+
+
+@pytest.mark.server
+def test_a_key_that_is_too_long_for_a_file_name_is_validated(bucket: str, request: pytest.FixtureRequest) -> None:
+    from dagster_aws.s3 import S3Resource
+
+    from gata_assets.storage.s3 import S3StoreResource
+
+    store = S3StoreResource(bucket=bucket, s3=S3Resource())
+    store.write(f"{FOLDER}{'long-' * 80}.csv", VALID)
+    store.write(f"{FOLDER}folder/", b"")
+    store.write(f"{FOLDER}a//b.csv", VALID)
+    assert [report.valid for report in validate(store).values()] == [1, 1]
+
+
+def test_a_name_that_is_not_utf_8_crashes_nothing(workplace: Path) -> None:
+    folder = workplace / "gata-data/sample/raw/interactions"
+    folder.mkdir(parents=True)
+    name = os.fsdecode(b"caf\xe9\n.csv")
+    (folder / name).write_bytes(encode([interaction(), interaction(rating="9")], "csv"))
+    curator = curator_of(workplace / "gata-data", "sample")
+    [report] = curator.validate_new(INTERACTIONS)
+    assert (report.valid, report.rejected, curator.unvalidated()) == (1, 1, [])
+    assert quarantined(curator, report)["source_file"].to_list() == [r"caf\xe9\n.csv"]
+    assert curator_of(workplace / "gata-data", "sample").reports(INTERACTIONS) == [report]
+    (workplace / "in").mkdir()
+    (workplace / "in" / name).write_bytes(VALID)
+    for summary in ("table", "json"):
+        for given in ("in", f"in/{name}"):
+            result = ingest("interactions", given, "--summary", summary)
+            assert result.exit_code == 0
+            assert r"in/caf\xe9\n.csv" in result.stdout.replace(r"\\", "\\")
+    unknown = ingest("interactions", os.fsdecode(b"in/caf\xe9.txt"))
+    assert unknown.exit_code == 1
+    assert r"in/caf\\xe9.txt" in unknown.stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "is_not_raw"),
+    [
+        ("a.csv", False),
+        ("2026-01-01/a.csv", False),
+        ("a//b.csv", False),
+        ("a_b/c.d.csv", False),
+        (".a.csv", True),
+        ("_SUCCESS", True),
+        (".ipynb_checkpoints/a.csv", True),
+        ("2026-01-01/_temporary/0/part-0.csv", True),
+        ("folder/", True),
+    ],
+)
+def test_hidden_paths_below_the_raw_folder_are_ignored(path: str, is_not_raw: bool, tmp_path: Path) -> None:
+    assert is_hidden(path) is is_not_raw
+    if not path.endswith("/"):
+        store = LocalStore(str(tmp_path))
+        store.write(f"_own/raw/interactions/{path}", VALID)
+        assert len(curator_of(store, "_own").unvalidated()) == (not is_not_raw)
+
+
+def test_what_a_directory_has_besides_raw_files_is_counted_by_reason(workplace: Path) -> None:
+    for name in ("a.csv", "notes.txt", ".b.csv", ".ipynb_checkpoints/a.csv", "_temporary/0/part-0.csv"):
+        (workplace / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (workplace / "in" / name).write_bytes(VALID)
+    os.mkfifo(workplace / "in" / "fifo.csv")
+    (workplace / "in" / "link.csv").symlink_to("nowhere.csv")
+    result = ingest("interactions", "in")
+    assert [one["file"] for one in said(result)] == ["in/a.csv"]
+    words = " ".join(result.stderr.split())
+    assert "in: 6 of 7 files are left alone: 3 hidden" in words
+    assert "2 not regular files (a link to nothing, a FIFO or a socket)" in words
+    assert "1 with a name that does not end as a raw file's does" in words
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(ValueError("u77"), OverflowError(), KeyError("u77"), RuntimeError("u77"), pl.exceptions.ComputeError("u77")),
+        *(OSError("of Arrow, without a number"), pa.ArrowInvalid("u77"), RecursionError(), AssertionError()),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_nobody_foresaw_refuses_the_file_without_its_values(error: Exception) -> None:
+    with pytest.raises(RawFileError) as refused, unforeseen_errors_refuse():
+        raise error
+    message = str(refused.value)
+    assert message.startswith(f"cannot be read ({type(error).__name__} at test_odd_files.py:")
+    assert "please report it" in message
+    assert "u77" not in message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(OSError(28, "No space left on device"), PermissionError(13, "denied"), MemoryError(), pa.ArrowMemoryError()),
+        *(StoreError("away"), DataRuleError("other"), RuntimeError("can't start new thread"), KeyboardInterrupt()),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_faults_of_the_environment_refuse_nothing(error: BaseException) -> None:
+    with pytest.raises(type(error)) as raised, unforeseen_errors_refuse():
+        raise error
+    assert raised.value is error
+
+
+def test_a_panic_of_polars_refuses_the_file() -> None:
+    with pytest.raises(RawFileError, match="PanicException"), unforeseen_errors_refuse():
+        raise pl.exceptions.PanicException("of a damaged file")
+
+
+def breaking(error: BaseException) -> Callable[[int], None]:
+    """Whoever is told how many rows were read, and breaks."""
+
+    def progress(_: int) -> None:
+        raise error
+
+    return progress
+
+
+def test_an_error_that_nobody_foresaw_while_rows_are_read_is_the_reason_in_the_report(any_store: ObjectStore) -> None:
+    any_store.write(f"{FOLDER}broken.csv", VALID)
+    report = curator_of(any_store).validate(f"{FOLDER}broken.csv", progress=breaking(ValueError("u77")))
+    assert "cannot be read (ValueError at test_odd_files.py:" in (report.refused or "")
+    assert (report.rows, report.parts) == (0, ())
+    assert curator_of(any_store).unvalidated() == []
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(28, "No space left"), StoreError("the target is away")])
+def test_a_fault_of_the_environment_leaves_no_report(error: Exception, any_store: ObjectStore) -> None:
+    any_store.write(f"{FOLDER}a.csv", VALID)
+    with pytest.raises(type(error)):
+        curator_of(any_store).validate(f"{FOLDER}a.csv", progress=breaking(error))
+    assert curator_of(any_store).reports(INTERACTIONS) == []
+    assert [report.valid for report in validate(any_store).values()] == [1]
+
+
+def test_printable_names_are_as_they_were() -> None:
+    assert printable("Täg lich (1).csv") == "Täg lich (1).csv"
+    assert json.loads(json.dumps(printable(os.fsdecode(b"\xff\x1b[31m")))) == r"\xff\x1b[31m"
