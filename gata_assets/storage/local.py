@@ -68,9 +68,10 @@ class LocalStore(ObjectStore):
         try:
             yield path
         except Exception:
-            # What could not be read because the directory is gone is not damaged.
+            # What could not be read because the directory is gone is not damaged; other errors are the caller's own.
             with self._errors("read", path):
-                raise
+                pass
+            raise
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """See ObjectStore; unfinished writes are not listed."""

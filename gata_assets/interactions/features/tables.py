@@ -7,7 +7,7 @@ dictionary codes: a row takes a few bytes however long the ids are.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -38,7 +38,7 @@ class FeatureTables:
     user_features: pa.Table
     item_features: pa.Table
     recent_interactions: pa.Table
-    item_counts: ItemCounts | None = None
+    item_counts: ItemCounts | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

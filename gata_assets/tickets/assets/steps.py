@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -31,10 +32,12 @@ from gata_assets.tickets.assets.metadata import (
 from gata_assets.tickets.rules import NearDuplicatePolicy, PreparationRules, SplitMethod
 from gata_assets.tickets.schema import LabelCounts, Tickets, TrainingRows, tickets_schema
 from gata_assets.tickets.sources.base import no_tickets
-from gata_assets.tickets.splitting.near_duplicates import NearDuplicates, distinct_texts
 from gata_assets.tickets.splitting.splits import Split, rank_texts, split_tickets
-from gata_assets.tickets.splitting.twins import Twins, count_twins
+from gata_assets.tickets.splitting.twins import Twins, count_twins, find_near_duplicates
 from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Dataset
+
+if TYPE_CHECKING:
+    from gata_assets.tickets.splitting.near_duplicates import NearDuplicates
 
 
 def build_tickets(batch: BatchInProgress) -> StepResult:
@@ -121,7 +124,7 @@ def _split(
     if ranks is None and (policy is not NearDuplicatePolicy.OFF or rules.split_method is SplitMethod.BY_TEXT):
         ranks = rank_texts(tickets["text"], seed=rules.split_seed)
     if ranks is not None and near is None and policy is not NearDuplicatePolicy.OFF:
-        near = NearDuplicates(distinct_texts(tickets["text"], ranks), similarity=rules.near_duplicate_similarity)
+        near = find_near_duplicates(tickets["text"], ranks, similarity=rules.near_duplicate_similarity)
     clusters = None
     if ranks is not None and near is not None and policy is NearDuplicatePolicy.GROUP:
         clusters = near.among(ranks).clusters(near.texts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,10 +24,13 @@ from gata_assets.tickets.rules import NearDuplicatePolicy, OnInvalidTickets, Pre
 from gata_assets.tickets.schema import Tickets
 from gata_assets.tickets.sources.base import SourceReport
 from gata_assets.tickets.sources.shared_read import SharedTickets, TicketReader
-from gata_assets.tickets.splitting.near_duplicates import NearDuplicates, distinct_texts
 from gata_assets.tickets.splitting.splits import rank_texts
+from gata_assets.tickets.splitting.twins import find_near_duplicates
 from gata_assets.tickets.texts import normalize_texts
 from gata_assets.tickets.windows import windows_of
+
+if TYPE_CHECKING:
+    from gata_assets.tickets.splitting.near_duplicates import NearDuplicates
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,7 @@ class TicketsOfBatches:
         if compares or rules.split_method is SplitMethod.BY_TEXT:
             ranks = rank_texts(table["text"], seed=rules.split_seed)
         if compares and ranks is not None:
-            texts = distinct_texts(table["text"], ranks)
-            near = NearDuplicates(texts, similarity=rules.near_duplicate_similarity)
+            near = find_near_duplicates(table["text"], ranks, similarity=rules.near_duplicate_similarity)
         return _Analyzed(raw, table, invalid, ranks, near, is_valid)
 
     def _find_invalid(self, table: pd.DataFrame) -> InvalidTickets | None:
