@@ -98,7 +98,7 @@ def _rows(numbers: dict[str, int | float]) -> str:
     if numbers.get("quarantined"):
         rows += f"\n{numbers['quarantined']:,} in quarantine"
     if numbers.get("unknown_item_interactions"):
-        rows += f"\n{numbers['unknown_item_interactions']:,} interactions with unknown items"
+        rows += f"\n{numbers['unknown_item_interactions']:,} not in catalog"
     return rows
 
 
