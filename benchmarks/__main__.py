@@ -24,6 +24,7 @@ _BENCHMARKS = {
     "interaction_engines": "interactions.engines",
     "sampling": "interactions.sampling",
     "curation": "interactions.curation",
+    "byte_bounds": "interactions.byte_bounds",
 }
 
 
