@@ -1,4 +1,4 @@
-"""What `gata doctor` finds of a target's conditional writes, and of files that may not be listed.
+"""What `gata doctor` finds of a target's conditional writes, of files that may not be listed, and of foreign tickets.
 
 Real: the examination, a directory, S3 over HTTP on loopback. Stood in for: an endpoint that ignores conditions, and a
 role that may not list a prefix.
@@ -6,19 +6,25 @@ role that may not list a prefix.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from dagster_aws.s3 import S3Resource
 
-from gata_assets.cli.doctor import Finding, _ended_by_error, _examine_files, _examine_store
+from gata_assets.cli.doctor import Finding, _ended_by_error, _examine_files, _examine_source, _examine_store
 from gata_assets.errors import StoreError
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS
+from gata_assets.settings.model import parse_settings
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.s3 import S3StoreResource
+from gata_assets.tickets.sources.ddl import create_sqlite
+from gata_assets_tests.support.data_api import FaultyDataApi
 from gata_assets_tests.support.raw_worlds import curator_of
+from gata_assets_tests.support.scenario import TRAINING_WINDOW, database_rows
 
 
 class StoreThatIgnoresConditions(LocalStoreResource):
@@ -73,3 +79,27 @@ def test_raw_files_that_may_not_be_listed_are_reported_with_their_prefix(tmp_pat
     assert (denied.is_well, denied.found) == (False, "acme/raw/interactions/ may not be listed")
     [allowed] = _examine_files(curator, "table", [ITEMS])
     assert allowed.is_well is None
+
+
+def tickets_found(settings: dict[str, str]) -> list[Finding]:
+    given = parse_settings({"LOW_VOLUME_FALLBACK_LABEL": "1", **settings})
+    return list(_ended_by_error("tickets", _examine_source(given)))
+
+
+def test_tickets_closed_in_milliseconds_are_named_and_not_blamed_on_the_batch(tmp_path: Path) -> None:
+    create_sqlite(tmp_path / "t.sqlite", database_rows([{"closed": TRAINING_WINDOW.start * 1_000}]))
+    [found] = tickets_found({"TICKETS_URL": f"sqlite:///{tmp_path}/t.sqlite"})
+    assert (found.is_well, found.subject) == (False, "tickets")
+    assert "closed looks like milliseconds" in found.found
+
+
+@pytest.mark.parametrize(("limit", "is_well"), [("", None), ("60000", True), ("70000", None)])
+def test_a_text_over_the_data_apis_limit_is_found_unless_it_is_left_out(
+    limit: str, is_well: bool | None, fill_postgres: Callable[[pd.DataFrame], str], data_api: FaultyDataApi
+) -> None:
+    fill_postgres(database_rows([{}, {"text": "x" * 66_000, "closed": TRAINING_WINDOW.start}]))
+    settings = {"DB_ARN": data_api.resource_arn, "DB_SECRET_ARN": data_api.secret_arn, "MAX_TICKET_BYTES": limit}
+    [found] = [one for one in tickets_found(settings) if one.subject == "tickets, size"]
+    assert (found.is_well, "66,000 bytes" in found.found) == (is_well, True)
+    # The window of a batch may be without it: then batches can be prepared.
+    assert ("or leave such tickets out" in found.found) == (is_well is None)

@@ -101,9 +101,10 @@ class DataApiTickets(SqlTicketSource):
             # DataApiClient retries; two layers of retries would multiply.
             retries={"total_max_attempts": 1},
         )
+        patient = config.merge(Config(retries={"mode": "standard", "total_max_attempts": 3}))
         quick = config.merge(Config(read_timeout=data_api_client.CONNECT_TIMEOUT_SECONDS))
         try:
-            secrets = boto3.client("secretsmanager", config=quick if is_polling else Config(region_name=self.region))
+            secrets = boto3.client("secretsmanager", config=quick if is_polling else patient)
             client = boto3.client("rds-data", config=config)
         except (BotoCoreError, ValueError) as error:
             raise SourceError(f"The AWS SDK cannot be set up: {error}. Check the variables AWS_….") from None
