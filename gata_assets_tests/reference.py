@@ -41,7 +41,7 @@ COMMAND = "python -m gata_assets_tests.reference"
 def commands_page() -> str:
     """Every command: usage, description, arguments and options."""
     sections = []
-    for name, command in _commands(main):
+    for name, command in all_commands().items():
         context = click.Context(command, info_name=f"gata {name}")
         usage = " ".join(command.get_usage(context).removeprefix("Usage: ").split())
         rows = [_option(option, context) for option in command.params if isinstance(option, click.Option)]
@@ -50,8 +50,12 @@ def commands_page() -> str:
     return _page("# Commands\n\n`gata COMMAND --help` shows the same. Exit codes are in each description.\n", sections)
 
 
+def all_commands() -> dict[str, click.Command]:
+    """Every command by its name after `gata`: `tickets check`."""
+    return dict(_commands(main))
+
+
 def _commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
-    """The commands of a group and of the groups in it, by their full names."""
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from _commands(command, f"{prefix}{name} ")

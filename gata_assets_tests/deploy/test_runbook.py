@@ -16,7 +16,7 @@ SOURCE = "\n".join(path.read_text() for path in (ROOT / "gata_assets").rglob("*.
     "message",
     [
         "and nothing was written.",
-        "no ticket that trains was closed in",
+        "no ticket was closed in",
         "The Aurora cluster was still resuming after",
         "The RDS Data API refused a statement: ",
         "The database's secret (DB_SECRET_ARN) cannot be read: ",

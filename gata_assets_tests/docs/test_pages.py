@@ -34,6 +34,8 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_command_and_option_exists(page: Path) -> None:
     for name, rest in re.findall(r"\bgata ([a-z]+(?:-[a-z]+)*)((?: +[^\s`|]+)*)", page.read_text()):
         command = main.commands.get(name)
+        if isinstance(command, click.Group):
+            command = command.commands[rest.split()[0]]
         if command is None:
             # A word after the program's name in a sentence has no options.
             assert " --" not in rest, f"gata {name}{rest}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from gata_assets.cli.main import main
 from gata_assets.definitions import build_definitions
 from gata_assets.settings.model import parse_settings, variable_names
 from gata_assets_tests.docs.pages import DOCS, ROOT
@@ -13,6 +12,7 @@ from gata_assets_tests.reference import (
     PAGES,
     REFERENCE,
     TABLES_FILE,
+    all_commands,
     checks_page,
     commands_page,
     settings_page,
@@ -30,7 +30,7 @@ def test_the_tables_as_json_are_those_of_the_models() -> None:
 
 
 def test_every_command_setting_and_check_is_in_the_reference() -> None:
-    assert all(f"## gata {name}\n" in commands_page() for name in main.commands)
+    assert all(f"## gata {name}\n" in commands_page() for name in all_commands())
     assert all(f"| `{variable}` |" in settings_page() for variable in variable_names())
     names = {key.name for key in build_definitions(parse_settings({})).resolve_asset_graph().asset_check_keys}
     assert {name for name in names if f"| `{name}` |" not in checks_page()} == set()

@@ -96,7 +96,9 @@ class Workplace:
 
 def _gata(words: list[str]) -> tuple[int, str]:
     """A command of `gata` in this process, with its summary as a terminal shows it."""
-    command = main.commands.get(words[0]) if words else None
+    command: click.Command | None = main
+    for word in words:
+        command = command.commands.get(word) if isinstance(command, click.Group) else command
     options = {option for one in (command.params if command else ()) for option in one.opts}
     if "--summary" in options and "--summary" not in words:
         words = [*words, "--summary", "table"]
