@@ -23,6 +23,7 @@ TOO_LARGE = "too_large"
 # Why a dataset does not contain a ticket that the source returned, or that has another label than those read.
 LOW_VOLUME = "low_volume"
 OTHER_LABELS = "other_labels"
+NO_DATASET = "no_dataset"
 BELOW_MIN_COUNT = "below_min_count"
 READ_TWICE = "read_twice"
 

@@ -122,8 +122,10 @@ def _require_two_labels(general: pd.DataFrame, decision: LowVolumeDecision, rule
 
 @dataclass(frozen=True)
 class LowVolumeTickets:
-    """The low-volume dataset's tickets, and how many of the given ones were left out: `other_labels` have a label
-    that is not low-volume, `read_twice` are in both windows, and `below_min_count` have a label with too few tickets.
+    """The low-volume dataset's tickets, and how many of the given ones were left out.
+
+    `other_labels` have a label that is not low-volume (all of them, without a dataset), `read_twice` are in both
+    windows, and `below_min_count` have a label with too few tickets.
     """
 
     tickets: pd.DataFrame

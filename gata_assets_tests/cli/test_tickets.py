@@ -122,6 +122,16 @@ def test_an_invalid_ticket_fails_its_batch_unless_it_goes_to_quarantine(director
         assert TEXT not in output.lower()
 
 
+def test_a_quarantine_of_an_earlier_run_is_emptied(directory: Path) -> None:
+    for rows in ([*world(), *INVALID], world()):
+        create_sqlite(directory / "tickets.sqlite", database_rows(rows))
+        assert gata(directory, "prepare", BATCH_ID, ON_INVALID_TICKETS="quarantine").returncode == 0
+    assert pq.read_table(directory / f"target/intermediate/tickets_quarantine/{BATCH_ID}.parquet").num_rows == 0
+    create_sqlite(directory / "tickets.sqlite", database_rows(world()))
+    assert gata(directory, "prepare", BATCH_ID, ON_INVALID_TICKETS="quarantine", TARGET_DIR="new").returncode == 0
+    assert not (directory / "new/intermediate/tickets_quarantine").exists()
+
+
 def test_the_training_files_are_those_of_the_valid_tickets_alone(directory: Path) -> None:
     assert gata(directory, "prepare", BATCH_ID, ON_INVALID_TICKETS="quarantine").returncode == 0
     create_sqlite(directory / "tickets.sqlite", database_rows(world()))

@@ -19,7 +19,9 @@ import pyarrow.parquet as pq
 from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.storage.claims import FixedKeysWrite
 from gata_assets.storage.resource import ObjectStoreResource
+from gata_assets.tickets.invalid import find_invalid
 from gata_assets.tickets.provenance import PROVENANCE, SHA256
+from gata_assets.tickets.sources.base import no_tickets
 from gata_assets.tickets.training_files import FILES, Dataset, manifest_key, quarantine_key, table_key
 
 _FILE_KEY = b"gata_assets"
@@ -61,11 +63,19 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         self.store.write(key, content)
         return Stored(sha256(content).hexdigest(), _place(self.store, "path", key))
 
-    def write_quarantine(self, batch_id: str, asset: str, tickets: pd.DataFrame) -> None:
-        """Write the invalid tickets of a table, with the rules that each breaks, for nobody but the owner."""
+    def write_quarantine(self, batch_id: str, asset: str, tickets: pd.DataFrame | None) -> None:
+        """Write the invalid tickets of a table, with the rules that each breaks, for nobody but the owner.
+
+        Without any, nothing is written, unless an earlier run had some.
+        """
+        key = quarantine_key(asset, batch_id)
+        if tickets is None:
+            if not self.store.exists(key):
+                return
+            tickets = find_invalid(no_tickets()).quarantine(no_tickets())
         buffer = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pandas(tickets, preserve_index=False), buffer, compression="zstd")
-        self.store.write(quarantine_key(asset, batch_id), buffer.getvalue().to_pybytes(), is_private=True)
+        self.store.write(key, buffer.getvalue().to_pybytes(), is_private=True)
 
     def read(self, batch_id: str, asset: str) -> pd.DataFrame:
         """Read one batch's table, with its provenance and its file's SHA-256 in `attrs`.

@@ -149,7 +149,7 @@ def build_low_volume_tickets(batch: BatchInProgress) -> StepResult:
         not_read = older.account.kept - len(older.table)
         account = account.plus(older.account.exclude({accounting.OTHER_LABELS: not_read}))
     left_out = {
-        accounting.OTHER_LABELS: selected.other_labels,
+        accounting.OTHER_LABELS if decision.is_needed else accounting.NO_DATASET: selected.other_labels,
         accounting.READ_TWICE: selected.read_twice,
         accounting.BELOW_MIN_COUNT: selected.below_min_count,
     }
