@@ -110,7 +110,7 @@ def _with_connect_timeout(url: str, seconds: int) -> str:
     return f"{url}{'&' if '?' in url else '?'}connect_timeout={seconds}"
 
 
-_GRACE_SECONDS = 5
+_GRACE_SECONDS = 2
 _ADVICE = "Check TICKETS_URL, its user's rights (SELECT on ticket), and the documented table"
 
 # SQLSTATE classes whose messages name database objects (tables, columns, roles), never values.

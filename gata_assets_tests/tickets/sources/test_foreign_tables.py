@@ -8,8 +8,10 @@ from __future__ import annotations
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
+from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 import psycopg
@@ -240,6 +242,49 @@ def test_a_server_that_accepts_and_never_answers_ends_in_an_error(silent_port: i
     for read in (source.probe, lambda: source.take_census(TRAINING_WINDOW)):
         with pytest.raises(SourceError, match=r"timeout expired|did not answer within"):
             read()
+
+
+@pytest.fixture
+def mute_port(postgres_url: str) -> Iterator[int]:
+    """A port on loopback that passes everything to PostgreSQL and back, and nothing more once tickets are counted."""
+    [directory] = parse_qs(urlsplit(postgres_url).query)["host"]
+    opened: list[socket.socket] = []
+    is_mute = Event()
+
+    def copy(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while content := source.recv(65_536):
+                if b"COUNT(*)" in content:
+                    is_mute.set()
+                if not is_mute.is_set():
+                    target.sendall(content)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                client, database = server.accept()[0], socket.socket(socket.AF_UNIX)
+                database.connect(f"{directory}/.s.PGSQL.5432")
+                opened.extend((client, database))
+                for source, target in ((client, database), (database, client)):
+                    Thread(target=copy, args=(source, target), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Thread(target=accept, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+    for connection in opened:
+        connection.close()
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_a_server_that_falls_silent_in_the_middle_of_a_statement_ends_in_an_error(
+    mute_port: int, fill_postgres: Callable[[pd.DataFrame], str]
+) -> None:
+    fill_postgres(database_rows([{}]))
+    url = f"postgresql://postgres@127.0.0.1:{mute_port}/gata"
+    with pytest.raises(SourceError, match="accepted the connection and did not answer within 5 s"):
+        PostgresTickets(url=url, connect_seconds=1, statement_seconds=1).read_window(TRAINING_WINDOW)
 
 
 @pytest.mark.server
