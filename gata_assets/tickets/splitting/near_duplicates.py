@@ -19,7 +19,13 @@ from rensa import RMinHash
 
 from gata_assets.tables.columns.arrow_buffers import text_buffers
 from gata_assets.tables.columns.hashing import hash_texts
-from gata_assets.tickets.splitting.shingles import combine_words, compare_candidates, distinct_in_rows
+from gata_assets.tickets.splitting.shingles import (
+    combine_words,
+    compare_candidates,
+    compare_sharing,
+    distinct_in_rows,
+    rarest_in_rows,
+)
 from gata_assets.tickets.texts import as_arrow
 
 _HASHES = 128
@@ -28,25 +34,28 @@ _LEAST_RECALL = 0.999
 # Texts at once: their words take 16 bytes each while they are hashed. Signatures pass through Python numbers.
 _TEXTS_AT_ONCE = 10_000
 _SIGNATURES_AT_ONCE = 2_000
-# In a band, a text is compared with that many of the texts that follow it. Groups of more similar texts are rare, and
-# comparing all of their pairs would take time and memory with the square of their number.
+# With how many of the texts that follow it a text is compared, in a band and for a rare shingle. All pairs of a group
+# of copies of a form letter would take time and memory with the square of their number.
 MOST_COMPARED = 128
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of near-duplicate texts, by their positions, `first` < `second`; in groups of more than MOST_COMPARED texts
-    not all pairs were compared: `in_large_groups` is the number of texts in such groups.
+    """Pairs of near-duplicate texts, by their positions, `first` < `second`.
+
+    `are_all` says that every pair that shares a band was compared. Otherwise `uncertain` texts have fewer than
+    MOST_COMPARED near-duplicates, and share rare 3-grams with more texts than they were compared with.
     """
 
     first: NDArray[np.int32]
     second: NDArray[np.int32]
-    in_large_groups: int
+    are_all: bool
+    uncertain: int
 
     def among(self, present: NDArray[np.bool_]) -> Pairs:
         """The pairs of which both texts are present."""
         kept = present[self.first] & present[self.second]
-        return Pairs(self.first[kept], self.second[kept], self.in_large_groups)
+        return Pairs(self.first[kept], self.second[kept], self.are_all, self.uncertain)
 
     def clusters(self, texts: int) -> NDArray[np.int64]:
         """For each of `texts` texts, the lowest position among those that it is connected to by pairs."""
@@ -102,7 +111,7 @@ class Sketches:
     def find_pairs(self, texts: NDArray[np.int64] | None = None) -> Pairs:
         """Find the near-duplicates among all texts, or among those at the given ascending positions."""
         among = np.arange(len(self.keys)) if texts is None else texts
-        found = []
+        found = [np.zeros((0, 2), np.int32)]
         is_large = np.zeros(len(self.keys), dtype=np.bool_)
         for band in range(self.keys.shape[1]):
             # Stable, so that texts of a group are in the order of their positions.
@@ -112,9 +121,38 @@ class Sketches:
                     order, self.keys, band, self.shingles, self.ends, self.similarity, MOST_COMPARED, is_large
                 )
             )
-        pairs = np.concatenate(found) if found else np.zeros((0, 2), np.int32)
-        pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
-        return Pairs(pairs[:, 0], pairs[:, 1], int(is_large.sum()))
+        is_capped = np.zeros(len(self.keys), dtype=np.bool_)
+        if is_large.any():
+            similar = np.bincount(np.concatenate(found).ravel(), minlength=len(self.keys))
+            found.append(self._compare_rarest(np.flatnonzero(is_large), similar, is_capped))
+        pairs = np.unique(np.concatenate(found), axis=0)
+        return Pairs(pairs[:, 0], pairs[:, 1], not is_large.any(), int(is_capped.sum()))
+
+    def _compare_rarest(
+        self, texts: NDArray[np.int64], similar: NDArray[np.int64], is_capped: NDArray[np.bool_]
+    ) -> NDArray[np.int32]:
+        """Compare texts of large groups that share one of their rarest shingles.
+
+        Mail with a common signature is in groups of thousands without being similar: in such a group a text would be
+        compared with others only.
+        """
+        sizes = self.ends[texts + 1] - self.ends[texts]
+        ends = np.concatenate([[0], np.cumsum(sizes)])
+        places = np.repeat(self.ends[texts] - ends[:-1], sizes) + np.arange(ends[-1])
+        shingles = self.shingles[places]
+        _, code, texts_with = np.unique(shingles, return_inverse=True, return_counts=True)
+        values, rows = rarest_in_rows(shingles, texts_with[code], ends, self.similarity)
+        order = np.argsort(values, kind="stable")
+        return compare_sharing(
+            values[order],
+            texts[rows[order]],
+            similar,
+            self.shingles,
+            self.ends,
+            self.similarity,
+            MOST_COMPARED,
+            is_capped,
+        )
 
 
 class NearDuplicates:
@@ -128,8 +166,8 @@ class NearDuplicates:
         self.texts = len(texts)
         sketches = Sketches.of(texts, similarity=similarity)
         self._pairs = sketches.find_pairs()
-        # In large groups, which pairs are compared depends on the other texts: parts are compared by themselves.
-        self._sketches = sketches if self._pairs.in_large_groups else None
+        # Which pairs of large groups are compared depends on the other texts: parts are compared by themselves.
+        self._sketches = None if self._pairs.are_all else sketches
 
     def among(self, ranks: NDArray[np.int64]) -> Pairs:
         """The pairs among the texts with these ranks."""

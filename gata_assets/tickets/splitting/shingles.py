@@ -113,6 +113,77 @@ def compare_candidates(
 
 
 @compiled
+def rarest_in_rows(
+    values: NDArray[np.uint64], counts: NDArray[np.int64], ends: NDArray[np.int64], similarity: float
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """The rarest values of each row, and their rows: two rows with that similarity share at least one of them.
+
+    Sets of at least a Jaccard similarity t share one of the first n - ceil(t * n) + 1 values in any order that is the
+    same for all sets. `counts` has the number of rows with each value; values are ascending per row.
+    Source: Bayardo, Ma, Srikant, Scaling up all pairs similarity search (2007).
+    """
+    found, rows, at = np.empty(len(values), dtype=np.uint64), np.empty(len(values), dtype=np.int64), 0
+    for row in range(len(ends) - 1):
+        start, size = ends[row], ends[row + 1] - ends[row]
+        order = np.argsort(counts[start : start + size], kind="mergesort")
+        for place in range(size - int(np.ceil(similarity * size - 1e-9)) + 1):
+            found[at], rows[at] = values[start + order[place]], row
+            at += 1
+    return found[:at].copy(), rows[:at].copy()
+
+
+@compiled
+def compare_sharing(
+    values: NDArray[np.uint64],
+    texts: NDArray[np.int64],
+    similar: NDArray[np.int64],
+    shingles: NDArray[np.uint64],
+    ends: NDArray[np.int64],
+    similarity: float,
+    most: int,
+    is_capped: NDArray[np.bool_],
+) -> NDArray[np.int32]:
+    """The similar pairs among texts that share a value; pairs may be repeated.
+
+    Args:
+        values: Values of texts, ascending.
+        texts: The text of each.
+        similar: How many similar texts each text is known to have; with `most` of them, it is not compared again.
+        shingles: Distinct shingles of all texts, ascending per text.
+        ends: Where those of each text end.
+        similarity: The least Jaccard similarity.
+        most: With how many of the texts after it a text is compared, for each value.
+        is_capped: Changed: whether each text was not compared with all that share a value.
+
+    Returns:
+        A row per pair: the lower position, the higher one.
+    """
+    pairs, found = np.empty((1_024, 2), dtype=np.int32), 0
+    start = 0
+    while start < len(values):
+        stop = start + 1
+        while stop < len(values) and values[stop] == values[start]:
+            stop += 1
+        for place in range(start, stop):
+            text = texts[place]
+            if stop - start > most + 1 and similar[text] < most:
+                is_capped[text] = True
+            for other_place in range(place + 1, min(place + 1 + most, stop)):
+                other = texts[other_place]
+                if similar[text] >= most and similar[other] >= most:
+                    continue
+                if _are_similar(shingles, ends, text, other, similarity):
+                    if found == len(pairs):
+                        longer = np.empty((2 * found, 2), dtype=np.int32)
+                        longer[:found] = pairs
+                        pairs = longer
+                    pairs[found, 0], pairs[found, 1] = min(text, other), max(text, other)
+                    found += 1
+        start = stop
+    return pairs[:found].copy()
+
+
+@compiled
 def _share_earlier_band(keys: NDArray[np.uint64], text: int, other: int, band: int) -> bool:
     for earlier in range(band):  # noqa: SIM110 (numba compiles no generators)
         if keys[text, earlier] == keys[other, earlier]:

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 class Twins:
     """The test rows of a split that have a twin in train: their number, in all and by label.
 
-    `in_large_groups` texts are in groups of similar texts that are too large to compare all pairs: then the number may
-    be too low. `divided_texts` is the number of texts whose cluster could not stay on one side.
+    `uncertain_texts` were not compared with all texts that they share rare 3-grams with: the number may be too low by
+    their rows. `divided_texts` is the number of texts whose cluster could not stay on one side.
     """
 
     similarity: float
     test_rows: int
     with_twin: int
     by_label: Mapping[int, int]
-    in_large_groups: int
+    uncertain_texts: int
     divided_texts: int
 
     @classmethod
@@ -50,7 +50,7 @@ class Twins:
             "test_rows_with_twin": self.with_twin,
             "share": round(self.share, 6),
             "by_label": {str(label): rows for label, rows in self.by_label.items()},
-            "texts_in_large_groups": self.in_large_groups,
+            "uncertain_texts": self.uncertain_texts,
             "divided_texts": self.divided_texts,
         }
 
@@ -61,7 +61,7 @@ class Twins:
         rule = f"at most {most_share:.1%} of the test rows have a near-duplicate in train"
         advice = "NEAR_DUPLICATES=group keeps near-duplicates on one side."
         if is_grouped:
-            rule, most_share = "no test row has a near-duplicate in train", 0.0
+            rule, most_share = "no test row has a near-duplicate in train that was found", 0.0
             advice = (
                 f"{self.divided_texts:,} texts are of labels that have near-duplicates only: map these labels to "
                 "another one, or lower NEAR_DUPLICATE_SIMILARITY to see fewer as near-duplicates."
@@ -70,9 +70,9 @@ class Twins:
             )
         failed = self.with_twin if self.share > most_share else 0
         outcomes = [Outcome(rule, failed, self.test_rows, advice, unit="test rows")]
-        if self.in_large_groups:
-            compared = "texts in large groups of similar texts were compared with some of these only"
-            outcomes.append(Outcome(compared, 0, self.in_large_groups, "", unit="texts"))
+        rule = "every text is compared with all that share rare words with it"
+        advice = "The number of test rows with a twin may be too low by the rows of these texts."
+        outcomes.append(Outcome(rule, self.uncertain_texts, max(self.uncertain_texts, 1), advice, unit="texts"))
         return outcomes
 
 
@@ -96,4 +96,4 @@ def count_twins(split: Split, near: NearDuplicates) -> Twins:
     labels = split.test["label"].to_numpy(dtype=np.int64)[has_twin]
     names, rows = np.unique(labels, return_counts=True)
     by_label = dict(zip(names.tolist(), rows.tolist(), strict=True))
-    return Twins(near.similarity, len(test), int(has_twin.sum()), by_label, pairs.in_large_groups, split.divided_texts)
+    return Twins(near.similarity, len(test), int(has_twin.sum()), by_label, pairs.uncertain, split.divided_texts)
