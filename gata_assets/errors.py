@@ -77,7 +77,11 @@ class RawFileError(DataRuleError):
 
 
 class SplitError(DataRuleError):
-    """A label's tickets cannot be split into train and test."""
+    """A label's tickets cannot be split into train and test; `label` is the one that shares its texts with others."""
+
+    def __init__(self, message: str, *, label: int | None = None) -> None:
+        super().__init__(message)
+        self.label = label
 
 
 class AlertError(GataError):

@@ -135,7 +135,7 @@ def _compare(texts: pl.Series, *, with_recall: bool) -> dict[str, float]:
     near = NearDuplicates(texts, similarity=_SIMILARITY)
     pairs = near.among(np.arange(len(texts)))
     found: dict[str, float] = {"seconds": process_time() - started, "peak_megabytes": _peak_megabytes()}
-    found |= {"pairs": len(pairs.first), "uncertain": pairs.uncertain}
+    found |= {"pairs": len(pairs.first), "uncertain": int(pairs.is_uncertain.sum())}
     if with_recall:
         started = process_time()
         expected = _all_pairs(texts.to_list())

@@ -11,7 +11,7 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.definitions import open_source
 from gata_assets.settings.model import Settings
 from gata_assets.tickets.accounting import TicketAccount
-from gata_assets.tickets.invalid import InvalidTicket, list_invalid, valid_tickets
+from gata_assets.tickets.invalid import RULES, InvalidTicket, list_invalid, valid_tickets
 from gata_assets.tickets.low_volume import count_labels, decide_low_volume
 from gata_assets.tickets.sources.base import TicketSource, WindowRead
 from gata_assets.tickets.windows import windows_of
@@ -33,8 +33,9 @@ def check(settings: Settings, batch_id: str, *, as_table: bool) -> bool:
             _print_window(name, account, invalid)
         else:
             for ticket in invalid:
-                print(json.dumps({"event": "TICKET_INVALID", "window": name, **ticket._asdict()}))
-            counted = {"window": name, **account.as_json(), "invalid": len({ticket.id for ticket in invalid})}
+                shown = {"id": ticket.id, "column": ticket.column, "rule": ticket.rule}
+                print(json.dumps({"event": "TICKET_INVALID", "window": name, **shown}))
+            counted = {"window": name, **account.as_json(), "invalid": _rows(invalid)}
             print(json.dumps({"event": "TICKETS_CHECKED", "batch_id": batch_id, **counted}))
     return not found
 
@@ -62,15 +63,21 @@ def _print_window(name: str, account: TicketAccount, invalid: Sequence[InvalidTi
             table.add_row(str(ticket.id), ticket.column, ticket.rule)
         console.print(table)
     excluded = "".join(f", {tickets:,} {reason}" for reason, tickets in account.excluded.items())
-    rows = len({ticket.id for ticket in invalid})
+    rows = _rows(invalid)
     console.print(
         f"The {name} window has {account.in_window:,} tickets: {account.kept:,} that train{excluded}. "
         f"{rows:,} of those that train {'is' if rows == 1 else 'are'} invalid.",
         markup=False,
     )
-    if rows:
+    if any(ticket.rule not in RULES for ticket in invalid):
+        console.print("An id must be there, and once: correct the table or its view.", markup=False)
+    if any(ticket.rule in RULES for ticket in invalid):
         console.print(
-            "Correct them in the ticket table, or leave them out, counted and kept in quarantine: "
+            "Correct tickets in the ticket table, or leave them out, counted and kept in quarantine: "
             "ON_INVALID_TICKETS=quarantine",
             markup=False,
         )
+
+
+def _rows(invalid: Sequence[InvalidTicket]) -> int:
+    return len({ticket.row for ticket in invalid})

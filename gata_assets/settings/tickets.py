@@ -58,6 +58,8 @@ class TicketSettings(SettingsGroup):
 
     on_invalid_tickets: OnInvalidTickets = OnInvalidTickets.FAIL
     """Whether a ticket that cannot train fails its batch, or is left out, counted and kept in quarantine."""
+    max_invalid_share: float = Field(0.1, ge=0, le=1, alias="MAX_INVALID_TICKETS_SHARE")
+    """A greater share of invalid tickets in a window is a warning."""
     max_ticket_bytes: int | None = Field(None, ge=1, examples=["60000"])
     """Tickets with a longer text are left out, counted; the RDS Data API reads no row over 64 KB."""
     near_duplicates: NearDuplicatePolicy = NearDuplicatePolicy.COUNT

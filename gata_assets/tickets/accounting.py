@@ -103,9 +103,10 @@ class TicketAccount:
         """Check that the rows of a table are the tickets that are kept, and that no ticket is without a reason."""
         advice = "Tickets changed while they were read: run the batch again."
         unexplained = abs(self.in_window - self.kept - sum(self.excluded.values()))
+        negative = sum(tickets for tickets in (self.kept, *self.excluded.values()) if tickets < 0)
         return [
             Outcome("kept + excluded = in the window", unexplained, self.in_window, _DEFECT, unit="tickets"),
-            Outcome("the rows are the tickets that are kept", abs(self.kept - rows), max(rows, 0), advice),
+            Outcome("the rows are the tickets that are kept", abs(self.kept - rows) - negative, rows, advice),
         ]
 
 

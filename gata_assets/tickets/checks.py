@@ -26,7 +26,7 @@ _LISTED = "`gata tickets check` lists the tickets"
 # Keys are pandera's check names.
 _ADVICE: Advice = {
     "not_nullable": f"Fill or remove the missing values in the source; {_LISTED}",
-    "field_uniqueness": "The source returned a row more than once: check its primary key",
+    "field_uniqueness": f"The source returned a row more than once: check its primary key; {_LISTED}",
     "closed_inside_the_window": "The source returned rows outside the window: check its clock and the column `closed`",
     "str_matches": f"The text must be lower-cased and reduced to [a-z0-9?.! ] before it is stored; {_LISTED}",
     "str_contains": f"A text without a letter or digit cannot train; {_LISTED}",

@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from gata_assets.tables.outcomes import Outcome
+from gata_assets.tickets.accounting import TicketAccount
 from gata_assets.tickets.texts import as_arrow, normalize_texts
 
 # The rules with the column that breaks them, in the order in which a ticket is counted: under the first that it breaks.
@@ -76,9 +78,19 @@ def find_invalid(tickets: pd.DataFrame) -> InvalidTickets:
     )
 
 
-class InvalidTicket(NamedTuple):
-    """A rule that a ticket breaks, and the column that breaks it; the id may be missing."""
+def check_few_are_invalid(account: TicketAccount, *, most_share: float) -> list[Outcome]:
+    """Check that at most that share of the tickets which would train are invalid and in quarantine."""
+    invalid = sum(account.excluded.get(rule, 0) for rule in RULES)
+    tickets = account.kept + invalid
+    failed = invalid if invalid > most_share * tickets else 0
+    advice = "`gata tickets check` lists them with the rules that they break."
+    return [Outcome(f"at most {most_share:.1%} of the tickets are invalid", failed, tickets, advice, unit="tickets")]
 
+
+class InvalidTicket(NamedTuple):
+    """A rule that a row breaks, and the column that breaks it; the id may be missing or repeated."""
+
+    row: int
     id: int | None
     column: str
     rule: str
@@ -100,7 +112,7 @@ def list_invalid(tickets: pd.DataFrame) -> list[InvalidTicket]:
     found = []
     for place in np.flatnonzero(np.logical_or.reduce(list(broken.values()))).tolist():
         ticket = None if pd.isna(ids.iloc[place]) else int(ids.iloc[place])
-        found += [InvalidTicket(ticket, columns[rule], rule) for rule, rows in broken.items() if rows[place]]
+        found += [InvalidTicket(place, ticket, columns[rule], rule) for rule, rows in broken.items() if rows[place]]
     return found
 
 

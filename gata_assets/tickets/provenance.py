@@ -38,7 +38,9 @@ def batch_status(general: Manifest | None, low_volume: Manifest | None, rules: P
     counts, other_counts = (manifest.made_from.get("label_counts") for manifest in (general, low_volume))
     if counts is None or counts != other_counts:
         return MISSING
-    return BatchStatus.of({Reason.SETTINGS} if rules.differ_from(general.settings) else frozenset())
+    # Earlier releases wrote texts as they were, and did not say how many tickets they left out.
+    is_earlier = any("tickets" not in manifest.details for manifest in (general, low_volume))
+    return BatchStatus.of({Reason.SETTINGS} if is_earlier or rules.differ_from(general.settings) else frozenset())
 
 
 def stamp(

@@ -61,7 +61,7 @@ class NearDuplicatePolicy(StrEnum):
 class PreparationRules:
     """Everything that determines a batch's datasets; periods are days, thresholds are shares (0 to 1).
 
-    `max_twin_share` is for a check alone and shapes no dataset.
+    `max_twin_share` and `max_invalid_share` are for checks alone and shape no dataset.
     """
 
     training_period_days: int
@@ -78,18 +78,25 @@ class PreparationRules:
     near_duplicates: NearDuplicatePolicy = NearDuplicatePolicy.COUNT
     near_duplicate_similarity: float = 0.8
     max_twin_share: float = 0.05
+    max_invalid_share: float = 0.1
 
     def as_settings(self) -> dict[str, str | int | float | None]:
         """The rules under the names of their settings, for a manifest."""
         renamed = {"training_period_days": "TRAINING_PERIOD", "low_volume_period_days": "LOW_VOLUME_PERIOD"}
-        shaping = {name: value for name, value in asdict(self).items() if name != "max_twin_share"}
+        shaping = {name: value for name, value in asdict(self).items() if name not in _FOR_CHECKS}
         return {renamed.get(name, name.upper()): value for name, value in shaping.items()}
 
     def differ_from(self, settings: Mapping[str, object]) -> bool:
         """Whether a manifest's settings differ from these; one that an earlier release did not have had its default."""
-        defaults = {name: value for name, value in NEW_SETTINGS.items() if name not in settings}
-        return {**defaults, **settings} != self.as_settings()
+        theirs, ours = {**NEW_SETTINGS, **settings}, self.as_settings()
+        if NearDuplicatePolicy.GROUP not in (theirs["NEAR_DUPLICATES"], ours["NEAR_DUPLICATES"]):
+            # They are counted or not: that changes no file.
+            for name in ("NEAR_DUPLICATES", "NEAR_DUPLICATE_SIMILARITY"):
+                del theirs[name], ours[name]
+        return theirs != ours
 
+
+_FOR_CHECKS = ("max_twin_share", "max_invalid_share")
 
 # Settings that were added after the first manifests, with what earlier releases did.
 NEW_SETTINGS: Mapping[str, object] = {

@@ -24,7 +24,7 @@ from gata_assets_tests.support.scenario import FALLBACK_LABEL, database_rows, in
 
 pytestmark = [pytest.mark.process, pytest.mark.server]
 
-CHECKS = {"tickets": 2, "label_counts": 2, "general_split": 7, "low_volume_tickets": 2, "low_volume_split": 7}
+CHECKS = {"tickets": 3, "label_counts": 2, "general_split": 7, "low_volume_tickets": 2, "low_volume_split": 7}
 BAD, GOOD_ONES_BESIDE = "2026010200", ["2026010201", "2026010202", "2026010203", "2026010204", "2026010205"]
 WITH_A_BAD_ONE = [BAD, *GOOD_ONES_BESIDE]
 GOOD = [batch.batch_id for batch in batches_between(parse_batch_id("2026010206"), parse_batch_id("2026010211"))]

@@ -55,6 +55,7 @@ def test_an_account_survives_json_and_nothing_else_is_one() -> None:
     ("account", "rows", "rule"),
     [
         (TicketAccount(10, 7, {"routed_by_api": 2}), 7, "kept + excluded = in the window"),
+        (TicketAccount(35, 36, {"other_labels": -1}), 36, "the rows are the tickets that are kept"),
         (TicketAccount(10, 7, {"routed_by_api": 3}), 8, "the rows are the tickets that are kept"),
     ],
 )

@@ -16,7 +16,12 @@ from gata_assets.tickets.rules import NEW_SETTINGS, NearDuplicatePolicy
 from gata_assets_tests.support.scenario import RULES
 
 SETTINGS = RULES.as_settings()
-GENERAL = Manifest("gata-general", settings=SETTINGS, made_from={"label_counts": "digest of the counts"})
+GENERAL = Manifest(
+    "gata-general",
+    settings=SETTINGS,
+    made_from={"label_counts": "digest of the counts"},
+    details={"tickets": {"in_window": 1, "kept": 1, "excluded": {}}},
+)
 LOW_VOLUME = replace(GENERAL, kind="gata-low-vol")
 NO_COUNTS = replace(GENERAL, made_from={})
 
@@ -53,6 +58,12 @@ def test_a_setting_that_an_earlier_release_did_not_have_had_its_default() -> Non
     grouped = replace(RULES, near_duplicates=NearDuplicatePolicy.GROUP)
     assert batch_status(general, low_volume, grouped).reasons == {Reason.SETTINGS}
     assert batch_status(GENERAL, LOW_VOLUME, replace(RULES, max_twin_share=0.5)) == BatchStatus(Status.COMPLETE)
+    off = replace(RULES, near_duplicates=NearDuplicatePolicy.OFF, near_duplicate_similarity=0.7)
+    assert batch_status(GENERAL, LOW_VOLUME, off) == BatchStatus(Status.COMPLETE)
+
+
+def test_a_manifest_without_an_account_is_of_an_earlier_release_and_reported() -> None:
+    assert batch_status(replace(GENERAL, details={}), LOW_VOLUME, RULES).reasons == {Reason.SETTINGS}
 
 
 def test_a_stored_table_keeps_the_account_of_its_tickets() -> None:

@@ -72,4 +72,4 @@ def test_what_is_wrong_with_a_ticket_is_listed_and_the_checks_agree(
 def test_a_repeated_and_a_missing_id_are_listed() -> None:
     table = tickets_frame([(1, "a"), (1, "b"), (1, "c")])
     table["id"] = pd.array([5, 5, None], "Int64")
-    assert [tuple(one) for one in list_invalid(table)] == [(5, "id", "repeated_id"), (None, "id", "no_id")]
+    assert [tuple(one) for one in list_invalid(table)] == [(1, 5, "id", "repeated_id"), (2, None, "id", "no_id")]

@@ -90,9 +90,9 @@ def _rows(numbers: dict[str, int | float]) -> str:
             rows += f"\n{twins:,} with a twin"
         return rows
     rows = f"{numbers.get('row_count', 0):,}"
-    excluded = numbers.get("tickets_excluded")
-    if excluded and numbers.get("tickets") == numbers.get("row_count"):
-        rows += f"\n{excluded:,} excluded"
+    if numbers.get("tickets") == numbers.get("row_count"):
+        reasons = {name.removeprefix("excluded_"): count for name, count in numbers.items() if "excluded_" in name}
+        rows += "".join(f"\n{count:,} {reason}" for reason, count in sorted(reasons.items()))
     if "days" in numbers:
         rows += f"\nof {numbers['days']:,} days"
     if numbers.get("quarantined"):

@@ -33,7 +33,7 @@ def describe_account(account: TicketAccount) -> dict[str, Described]:
     return {
         "tickets_in_window": account.in_window,
         "tickets_excluded": sum(account.excluded.values()),
-        "excluded_by_reason": dg.MetadataValue.json(dict(account.excluded)),
+        **{f"excluded_{reason}": tickets for reason, tickets in account.excluded.items()},
     }
 
 

@@ -23,7 +23,7 @@ from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOMa
 from gata_assets.tickets.assets.steps import TicketStep
 from gata_assets.tickets.assets.windows_read import TicketsOfBatches
 from gata_assets.tickets.provenance import SHA256, stamp
-from gata_assets.tickets.rules import OnInvalidTickets, PreparationRules
+from gata_assets.tickets.rules import PreparationRules
 from gata_assets.tickets.sources.shared_read import TicketReader
 from gata_assets.tickets.training_files import Dataset
 
@@ -128,7 +128,7 @@ class TicketRun:
             asset.stored = self.datasets.write(replace(value, made_from=asset.made_from))
         else:
             stamped = stamp(value, asset.name, self.rules, sources, asset.result.account)
-            if self.rules.on_invalid_tickets is OnInvalidTickets.QUARANTINE and asset.result.account:
+            if asset.result.account:
                 self.tables.write_quarantine(batch.batch_id, asset.name, asset.result.quarantined)
             asset.stored = self.tables.write(batch.batch_id, asset.name, stamped)
             value.attrs[SHA256] = asset.stored.sha256

@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pandera.pandas import DataFrameModel
 
 from gata_assets.errors import NoTicketsError
@@ -29,15 +26,14 @@ from gata_assets.tickets.assets.metadata import (
     describe_tickets,
     describe_twins,
 )
-from gata_assets.tickets.rules import NearDuplicatePolicy, PreparationRules, SplitMethod
+from gata_assets.tickets.invalid import check_few_are_invalid
+from gata_assets.tickets.rules import NearDuplicatePolicy, SplitMethod
 from gata_assets.tickets.schema import LabelCounts, Tickets, TrainingRows, tickets_schema
 from gata_assets.tickets.sources.base import no_tickets
-from gata_assets.tickets.splitting.splits import Split, rank_texts, split_tickets
-from gata_assets.tickets.splitting.twins import Twins, count_twins, find_near_duplicates
+from gata_assets.tickets.splitting.by_rules import split_by_rules
+from gata_assets.tickets.splitting.splits import Split
+from gata_assets.tickets.splitting.twins import Twins
 from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Dataset
-
-if TYPE_CHECKING:
-    from gata_assets.tickets.splitting.near_duplicates import NearDuplicates
 
 
 def build_tickets(batch: BatchInProgress) -> StepResult:
@@ -55,8 +51,12 @@ def build_tickets(batch: BatchInProgress) -> StepResult:
     outcomes: dict[str, list[Outcome]] = {
         check_names.TICKETS_ARE_VALID: outcome,
         check_names.EVERY_TICKET_IS_ACCOUNTED_FOR: read.account.check(len(table)),
+        check_names.FEW_TICKETS_ARE_INVALID: check_few_are_invalid(
+            read.account, most_share=batch.rules.max_invalid_share
+        ),
     }
-    return StepResult(table, outcomes, described, account=read.account, quarantined=read.quarantined)
+    warned = frozenset({check_names.FEW_TICKETS_ARE_INVALID})
+    return StepResult(table, outcomes, described, warned, account=read.account, quarantined=read.quarantined)
 
 
 def _explain_no_tickets(batch: BatchInProgress, account: TicketAccount) -> str:
@@ -64,7 +64,8 @@ def _explain_no_tickets(batch: BatchInProgress, account: TicketAccount) -> str:
     where = f"{batch.windows.training}, the training window of batch {batch.batch_id}"
     if account.in_window:
         excluded = ", ".join(f"{tickets:,} {reason}" for reason, tickets in account.excluded.items())
-        return f"tickets: none of the {account.in_window:,} tickets closed in {where} trains. Excluded: {excluded}."
+        message = f"tickets: none of the {account.in_window:,} tickets closed in {where} trains. Excluded: {excluded}. "
+        return message + f"`gata tickets check {batch.batch_id}` lists invalid ones."
     report = batch.source.probe()
     found = f"{report.description} has no closed ticket"
     if report.last_closed is not None:
@@ -102,36 +103,13 @@ def build_general_split(batch: BatchInProgress) -> StepResult:
     tickets = batch.table("tickets")
     general = low_volume.apply_low_volume_policy(tickets, batch.decision("tickets"), rules)
     ranks, near = (batch.read.text_ranks, batch.read.near) if batch.read else (None, None)
-    split, twins = _split(general.tickets, rules, None if ranks is None else ranks[general.is_kept], near)
+    split, twins = split_by_rules(general.tickets, rules, None if ranks is None else ranks[general.is_kept], near)
     metadata = {**describe_split(split), "relabelled_tickets": general.relabeled, "removed_tickets": general.removed}
     account = batch.account("tickets").exclude({accounting.LOW_VOLUME: general.removed})
     reason = "the general dataset is made of every batch"
     return _dataset_result(
         batch, GENERAL_DATASET, "tickets", general.tickets, split, reason, metadata, account=account, twins=twins
     )
-
-
-def _split(
-    tickets: pd.DataFrame,
-    rules: PreparationRules,
-    ranks: NDArray[np.int64] | None = None,
-    near: NearDuplicates | None = None,
-) -> tuple[Split, Twins | None]:
-    """Split tickets by the rules, and count the twins across the split; ranks and near-duplicates that are not known
-    are worked out.
-    """
-    policy = rules.near_duplicates
-    if ranks is None and (policy is not NearDuplicatePolicy.OFF or rules.split_method is SplitMethod.BY_TEXT):
-        ranks = rank_texts(tickets["text"], seed=rules.split_seed)
-    if ranks is not None and near is None and policy is not NearDuplicatePolicy.OFF:
-        near = find_near_duplicates(tickets["text"], ranks, similarity=rules.near_duplicate_similarity)
-    clusters = None
-    if ranks is not None and near is not None and policy is NearDuplicatePolicy.GROUP:
-        clusters = near.among(ranks).clusters(near.texts)
-    split = split_tickets(
-        tickets, method=rules.split_method, seed=rules.split_seed, text_ranks=ranks, clusters=clusters
-    )
-    return split, count_twins(split, near) if near else None
 
 
 def build_low_volume_tickets(batch: BatchInProgress) -> StepResult:
@@ -178,7 +156,7 @@ def build_low_volume_split(batch: BatchInProgress) -> StepResult:
     rules = batch.rules
     decision = batch.decision()
     tickets = batch.table("low_volume_tickets", "label_counts")
-    split, twins = _split(tickets, rules) if decision.is_needed else (None, None)
+    split, twins = split_by_rules(tickets, rules) if decision.is_needed else (None, None)
     described = describe_split(split) if split else {"dagster/row_count": 0}
     metadata = {**described, "is_made": decision.is_needed, "reason": decision.reason}
     account = batch.account("low_volume_tickets")
@@ -267,7 +245,14 @@ _SOURCES = ("tickets", "label_counts")
 # In the order in which they are built.
 STEPS: Mapping[str, TicketStep] = {
     "tickets": TicketStep(
-        build_tickets, (), Tickets, (check_names.TICKETS_ARE_VALID, check_names.EVERY_TICKET_IS_ACCOUNTED_FOR)
+        build_tickets,
+        (),
+        Tickets,
+        (
+            check_names.TICKETS_ARE_VALID,
+            check_names.EVERY_TICKET_IS_ACCOUNTED_FOR,
+            check_names.FEW_TICKETS_ARE_INVALID,
+        ),
     ),
     "label_counts": TicketStep(
         build_label_counts,

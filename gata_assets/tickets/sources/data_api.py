@@ -24,7 +24,7 @@ from gata_assets.tickets.sources import base, data_api_client, data_api_pages
 from gata_assets.tickets.sources.data_api_client import DataApiClient, ResponseTooLargeError
 from gata_assets.tickets.sources.data_api_pages import LARGEST_TEXT, DayCount, PagePlan, end_key
 from gata_assets.tickets.sources.sql import Parameters, Result, SqlTicketSource
-from gata_assets.tickets.sources.table_layout import LAYOUT_SQL, TableLayoutError
+from gata_assets.tickets.sources.table_layout import LAYOUT_SQL, TableLayoutError, require_no_odd
 
 _RESPONSE_LIMIT_BYTES = 1_048_576
 # The target size of a page: the limit minus a margin for days whose texts are longer than the previous day's.
@@ -156,17 +156,20 @@ class _Reading:
                 return base.WindowRead(base.tickets_from_arrow(pa.concat_tables(tables)), counts)
             spans = data_api_pages.runs_of_days(sorted(stale & census.keys()))
         raise SourceError(
-            f"Tickets closed in {self._window} changed during each of {_MAX_ROUNDS} reads ({len(stale)} days in the "
-            "last one). Wait until the writer of the ticket table is done and run the batch again."
+            f"Tickets closed in {self._window} differed from their counts in each of {_MAX_ROUNDS} reads ({len(stale)} "
+            "days in the last one). If the ticket table is being written, wait until that is done and run the batch "
+            "again; if not, ids are missing or not unique (`gata tickets check` lists them)."
         )
 
     def _take_census(self) -> dict[int, DayCount]:
-        sql = self._source.census_sql(self._where, f"SUM({self._source.text_bytes_sql}) AS text_bytes")
+        sql = self._source.census_sql(self._where, f"COALESCE(SUM({self._source.text_bytes_sql}), 0) AS text_bytes")
         found, _ = self._client.execute(sql, self._parameters)
         return {row["day"]: DayCount(**row) for row in found}
 
     def _count(self) -> HourlyCounts:
         """Count all tickets of the window by hour and reason, in parts whose rows fit a response."""
+        [odd], _ = self._client.execute(self._source.odd_sql(), {})
+        require_no_odd(odd["odd"])
         rows: list[dict[str, Any]] = []
         for part in data_api_pages.parts_of(self._window, _DAYS_COUNTED_AT_ONCE):
             found, _ = self._client.execute(*self._source.counts_sql(part))
@@ -224,7 +227,7 @@ class _Reading:
     def _too_large(self, after: tuple[int, int], horizon: int) -> SourceError:
         """The error about a row that no response can contain: the day of the largest text, and what to do."""
         sql = (
-            f"SELECT closed, {self._source.text_bytes_sql} AS text_bytes FROM ticket WHERE {self._where} "
+            f"SELECT closed, COALESCE({self._source.text_bytes_sql}, 0) AS text_bytes FROM ticket WHERE {self._where} "
             "AND (closed, id) > (:after_closed, :after_id) ORDER BY 2 DESC, 1 LIMIT 1"
         )
         keys = {"start": max(self._window.start, after[0]), "end": horizon}

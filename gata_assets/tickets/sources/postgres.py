@@ -21,7 +21,7 @@ from gata_assets.errors import SourceError
 from gata_assets.tickets.accounting import HourlyCounts
 from gata_assets.tickets.sources import base
 from gata_assets.tickets.sources.sql import Parameters, SqlTicketSource
-from gata_assets.tickets.sources.table_layout import LAYOUT_SQL, TableLayoutError
+from gata_assets.tickets.sources.table_layout import LAYOUT_SQL, TableLayoutError, require_no_odd
 
 
 class PostgresTickets(SqlTicketSource):
@@ -37,8 +37,13 @@ class PostgresTickets(SqlTicketSource):
     def _read(self, window: Window, labels: Sequence[int] | None) -> base.WindowRead:
         """Read tickets and counts in one transaction, hence one snapshot."""
         where, parameters = self.select(window, labels)
-        statements = [self.counts_sql(window), (f"{self.tickets_sql(where)} ORDER BY closed, id", parameters)]
-        counts, tickets = self._query(statements, self.statement_seconds)
+        statements = [
+            (self.odd_sql(), {}),
+            self.counts_sql(window),
+            (f"{self.tickets_sql(where)} ORDER BY closed, id", parameters),
+        ]
+        odd, counts, tickets = self._query(statements, self.statement_seconds)
+        require_no_odd(odd["odd"][0].as_py())
         return base.WindowRead(base.tickets_from_arrow(tickets), HourlyCounts.of(counts.to_pylist()))
 
     def fetch(self, sql: str, parameters: Parameters, *, is_polling: bool = False) -> list[dict[str, Any]]:

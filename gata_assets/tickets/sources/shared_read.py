@@ -135,7 +135,9 @@ class _LoadedSpan:
             return HourlyCounts.of(())
         if new or self._older_counts is None:
             read = self.reader.read_window(window, new)
-            joined = pd.concat([self._older, read.tickets], ignore_index=True)
+            # A ticket whose label changed meanwhile is in both reads.
+            earlier = self._older[~self._older["id"].isin(read.tickets["id"])]
+            joined = pd.concat([earlier, read.tickets], ignore_index=True)
             self._older = joined.sort_values(["closed", "id"], ignore_index=True)
             self._labels.update(new)
             self._older_counts = read.counts

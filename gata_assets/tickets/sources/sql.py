@@ -10,12 +10,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
+from pydantic import PrivateAttr
+
 from gata_assets.batches import Window
 from gata_assets.tickets import accounting
 from gata_assets.tickets.accounting import SECONDS_PER_HOUR
 from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY, DayCensus
 from gata_assets.tickets.sources.base import LabelVolume, SourceReport, TicketSource, WindowRead
-from gata_assets.tickets.sources.table_layout import COLUMNS, TableLayoutError, describe_faults, require_seconds
+from gata_assets.tickets.sources.table_layout import (
+    COLUMNS,
+    LAST_PLAUSIBLE,
+    TableLayoutError,
+    describe_faults,
+    require_seconds,
+)
 
 Parameters = Mapping[str, int | str]
 Result = TypeVar("Result")
@@ -28,7 +36,11 @@ class SqlTicketSource(TicketSource, ABC):
     """
 
     largest_text: int | None = None
+    _has_right_types: bool = PrivateAttr(default=False)
 
+    closed_sql: ClassVar[str] = "closed"
+    # Values of `closed` that are in no window and yet no sign of an open ticket.
+    odd_closed_sql: ClassVar[str] = f"closed >= {LAST_PLAUSIBLE}"
     label_sql: ClassVar[str] = "closed_group_id_mapped"
     has_label_sql: ClassVar[str] = "closed_group_id_mapped = ANY (CAST(:labels AS bigint[]))"
     # A group of 0 or null is none.
@@ -94,6 +106,10 @@ class SqlTicketSource(TicketSource, ABC):
         columns = f"id, closed, {self.label_sql} AS label, processed_data AS text"
         return f"SELECT {columns} FROM ticket WHERE {where}"
 
+    def odd_sql(self) -> str:
+        """The statement that counts tickets whose `closed` cannot be in seconds."""
+        return f"SELECT COUNT(*) AS odd FROM ticket WHERE {self.odd_closed_sql}"
+
     def counts_sql(self, window: Window) -> tuple[str, Parameters]:
         """The statement that counts a window's tickets by hour and reason, for `HourlyCounts`, and its parameters."""
         sql = (
@@ -137,9 +153,9 @@ class SqlTicketSource(TicketSource, ABC):
     def probe(self) -> SourceReport:
         """See TicketSource; one statement, which names every column that is read."""
         sql = (
-            "SELECT COUNT(*) AS closed_tickets, MIN(closed) AS first_closed, MAX(closed) AS last_closed, "
-            f"COALESCE(MAX({self.text_bytes_sql}), 0) AS largest_text "
-            f"FROM (SELECT {', '.join(COLUMNS)} FROM ticket) AS ticket WHERE closed > 0"
+            f"SELECT COUNT(*) AS closed_tickets, MIN({self.closed_sql}) AS first_closed, "
+            f"MAX({self.closed_sql}) AS last_closed, COALESCE(MAX({self.text_bytes_sql}), 0) AS largest_text "
+            f"FROM (SELECT {', '.join(COLUMNS)} FROM ticket) AS ticket WHERE {self.closed_sql} > 0"
         )
         [row] = self._explained(lambda: self.fetch(sql, {}))
         require_seconds(row["first_closed"], row["last_closed"])
@@ -150,10 +166,19 @@ class SqlTicketSource(TicketSource, ABC):
         return {"start": window.start, "end": window.end, **size}
 
     def _explained(self, run: Callable[[], Result]) -> Result:
-        """Run statements; a table that differs from the documented one is explained by all of its differences."""
+        """Run statements; a table that differs from the documented one is explained by all of its differences.
+
+        A number of another type than an integer would be read as other values, by each source in its own way.
+        """
+        if not self._has_right_types:
+            self._require_layout()
+            self._has_right_types = True
         try:
             return run()
         except TableLayoutError as error:
-            if faults := describe_faults(self.read_layout(), self.describe()):
-                raise TableLayoutError(faults) from None
+            self._require_layout()
             raise error from None
+
+    def _require_layout(self) -> None:
+        if faults := describe_faults(self.read_layout(), self.describe()):
+            raise TableLayoutError(faults)

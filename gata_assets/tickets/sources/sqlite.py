@@ -16,7 +16,7 @@ from gata_assets.tickets.accounting import HourlyCounts
 from gata_assets.tickets.arrivals.census import ticket_hash
 from gata_assets.tickets.sources import base
 from gata_assets.tickets.sources.sql import Parameters, SqlTicketSource
-from gata_assets.tickets.sources.table_layout import TableLayoutError
+from gata_assets.tickets.sources.table_layout import LAST_PLAUSIBLE, TableLayoutError, require_no_odd
 
 # Rows fetched as Python objects at a time, before conversion to Arrow.
 _ROWS_AT_ONCE = 20_000
@@ -30,6 +30,10 @@ class SqliteTickets(SqlTicketSource):
 
     path: str
 
+    closed_sql: ClassVar[str] = "CASE WHEN TRIM(closed) <> '' THEN closed END"
+    odd_closed_sql: ClassVar[str] = (
+        f"TRIM(closed) <> '' AND (typeof(closed) <> 'integer' OR closed >= {LAST_PLAUSIBLE})"
+    )
     label_sql: ClassVar[str] = "CASE WHEN TRIM(closed_group_id_mapped) <> '' THEN closed_group_id_mapped END"
     has_label_sql: ClassVar[str] = (
         "closed_group_id_mapped IN (SELECT value FROM json_each('[' || TRIM(:labels, '{}') || ']'))"
@@ -47,6 +51,8 @@ class SqliteTickets(SqlTicketSource):
         batches = []
         with self._connect() as connection:
             connection.execute("BEGIN")
+            [odd] = _rows_of(connection, self.odd_sql(), {})
+            require_no_odd(odd["odd"])
             counts = _rows_of(connection, *self.counts_sql(window))
             cursor = connection.execute(f"{self.tickets_sql(where)} ORDER BY closed, id", parameters)
             while rows := cursor.fetchmany(_ROWS_AT_ONCE):

@@ -24,23 +24,25 @@ COLUMNS: Mapping[str, str] = {
 # The columns' types by the names that PostgreSQL gives them; an enum is a text.
 _TYPES = {
     NUMBER: frozenset({"smallint", "integer", "bigint"}),
-    TEXT: frozenset({"text", "character varying", "character", "enum"}),
+    TEXT: frozenset({"text", "character varying", "character", "name", "citext", "enum"}),
 }
-# PostgreSQL: the columns of the table that the search path finds; the type of an enum is `enum`.
+# PostgreSQL: the columns of the table that the search path finds; the type of an enum is `enum`, a domain
+# has its base type.
 LAYOUT_SQL = (
-    "SELECT a.attname AS name, CASE WHEN t.typtype = 'e' THEN 'enum' ELSE format_type(a.atttypid, NULL) END AS type "
-    "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
+    "SELECT a.attname AS name, CASE WHEN COALESCE(b.typtype, t.typtype) = 'e' THEN 'enum' "
+    "ELSE format_type(COALESCE(b.oid, t.oid), NULL) END AS type "
+    "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type b ON b.oid = NULLIF(t.typbasetype, 0) "
     "WHERE a.attrelid = to_regclass('ticket') AND a.attnum > 0 AND NOT a.attisdropped"
 )
 
 _DOCUMENTED = 'The page "Your own tickets" of the documentation describes the table; a view named ticket will do.'
 
 # `closed` in seconds is between these for every helpdesk: 1973 and 5138.
-_FIRST_PLAUSIBLE, _LAST_PLAUSIBLE = 10**8, 10**11
+_FIRST_PLAUSIBLE, LAST_PLAUSIBLE = 10**8, 10**11
 _LARGER_UNITS = (
     (10**17, "nanoseconds", 10**9),
     (10**14, "microseconds", 10**6),
-    (_LAST_PLAUSIBLE, "milliseconds", 1_000),
+    (LAST_PLAUSIBLE, "milliseconds", 1_000),
 )
 
 
@@ -85,6 +87,12 @@ def require_seconds(first_closed: object, last_closed: object) -> None:
     if last_closed < _FIRST_PLAUSIBLE:
         day = datetime.fromtimestamp(last_closed, UTC)
         raise SourceError(f"Table ticket: closed reaches to {day:%Y-%m-%d} at most: it is not in seconds. {_SECONDS}")
+
+
+def require_no_odd(tickets: int) -> None:
+    """Check that no ticket has a `closed` that cannot be in seconds: it would be in no window, without a word."""
+    if tickets:
+        raise SourceError(f"Table ticket: closed is not in whole seconds in {tickets:,} rows. {_SECONDS}")
 
 
 _SECONDS = "Whole seconds since 1970 (UTC) are needed, and 0 or null while a ticket is open."

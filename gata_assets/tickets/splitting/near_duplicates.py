@@ -34,28 +34,30 @@ _LEAST_RECALL = 0.999
 # Texts at once: their words take 16 bytes each while they are hashed. Signatures pass through Python numbers.
 _TEXTS_AT_ONCE = 10_000
 _SIGNATURES_AT_ONCE = 2_000
-# With how many of the texts that follow it a text is compared, in a band and for a rare shingle. All pairs of a group
-# of copies of a form letter would take time and memory with the square of their number.
+# With how many of the texts that follow it a text is compared, in a band, and for each of its rarest shingles in large
+# groups. All pairs of a group of copies of a form letter would take time and memory with the square of their number.
 MOST_COMPARED = 128
+MOST_SHARING = 32
 
 
 @dataclass(frozen=True)
 class Pairs:
     """Pairs of near-duplicate texts, by their positions, `first` < `second`.
 
-    `are_all` says that every pair that shares a band was compared. Otherwise `uncertain` texts have fewer than
-    MOST_COMPARED near-duplicates, and share rare 3-grams with more texts than they were compared with.
+    `are_all` says that every pair that shares a band was compared. Otherwise texts are uncertain (`is_uncertain` has an
+    element per text) that have fewer than MOST_COMPARED near-duplicates, and share rare 3-grams with more texts than
+    they were compared with.
     """
 
     first: NDArray[np.int32]
     second: NDArray[np.int32]
     are_all: bool
-    uncertain: int
+    is_uncertain: NDArray[np.bool_]
 
     def among(self, present: NDArray[np.bool_]) -> Pairs:
         """The pairs of which both texts are present."""
         kept = present[self.first] & present[self.second]
-        return Pairs(self.first[kept], self.second[kept], self.are_all, self.uncertain)
+        return Pairs(self.first[kept], self.second[kept], self.are_all, self.is_uncertain & present)
 
     def clusters(self, texts: int) -> NDArray[np.int64]:
         """For each of `texts` texts, the lowest position among those that it is connected to by pairs."""
@@ -126,7 +128,7 @@ class Sketches:
             similar = np.bincount(np.concatenate(found).ravel(), minlength=len(self.keys))
             found.append(self._compare_rarest(np.flatnonzero(is_large), similar, is_capped))
         pairs = np.unique(np.concatenate(found), axis=0)
-        return Pairs(pairs[:, 0], pairs[:, 1], not is_large.any(), int(is_capped.sum()))
+        return Pairs(pairs[:, 0], pairs[:, 1], not is_large.any(), is_capped)
 
     def _compare_rarest(
         self, texts: NDArray[np.int64], similar: NDArray[np.int64], is_capped: NDArray[np.bool_]
@@ -151,14 +153,13 @@ class Sketches:
             self.ends,
             self.similarity,
             MOST_COMPARED,
+            MOST_SHARING,
             is_capped,
         )
 
 
 class NearDuplicates:
-    """The near-duplicates among the texts of a table, for any of its parts: each part gets the same pairs as if it were
-    compared alone.
-    """
+    """The near-duplicates among the texts of a table, for any of its parts."""
 
     def __init__(self, texts: pl.Series, *, similarity: float) -> None:
         """`texts` are distinct and have single spaces; the position of a text is its rank."""
@@ -166,16 +167,19 @@ class NearDuplicates:
         self.texts = len(texts)
         sketches = Sketches.of(texts, similarity=similarity)
         self._pairs = sketches.find_pairs()
-        # Which pairs of large groups are compared depends on the other texts: parts are compared by themselves.
         self._sketches = None if self._pairs.are_all else sketches
 
-    def among(self, ranks: NDArray[np.int64]) -> Pairs:
-        """The pairs among the texts with these ranks."""
+    def among(self, ranks: NDArray[np.int64], *, are_alone: bool = False) -> Pairs:
+        """The pairs among the texts with these ranks.
+
+        In large groups, which pairs are compared depends on the other texts. With `are_alone` these texts are then
+        compared by themselves, so that the result is that of a table which has no others.
+        """
         present = np.zeros(self.texts, dtype=np.bool_)
         present[ranks] = True
-        if self._sketches is None or present.all():
-            return self._pairs.among(present)
-        return self._sketches.find_pairs(np.flatnonzero(present))
+        if are_alone and self._sketches and not present.all():
+            return self._sketches.find_pairs(np.flatnonzero(present))
+        return self._pairs.among(present)
 
 
 def rows_per_band(similarity: float) -> int:

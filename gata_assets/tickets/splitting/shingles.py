@@ -140,6 +140,7 @@ def compare_sharing(
     shingles: NDArray[np.uint64],
     ends: NDArray[np.int64],
     similarity: float,
+    enough: int,
     most: int,
     is_capped: NDArray[np.bool_],
 ) -> NDArray[np.int32]:
@@ -148,10 +149,11 @@ def compare_sharing(
     Args:
         values: Values of texts, ascending.
         texts: The text of each.
-        similar: How many similar texts each text is known to have; with `most` of them, it is not compared again.
+        similar: How many similar texts each text is known to have; with `enough` of them, it is not compared again.
         shingles: Distinct shingles of all texts, ascending per text.
         ends: Where those of each text end.
         similarity: The least Jaccard similarity.
+        enough: See `similar`.
         most: With how many of the texts after it a text is compared, for each value.
         is_capped: Changed: whether each text was not compared with all that share a value.
 
@@ -166,11 +168,11 @@ def compare_sharing(
             stop += 1
         for place in range(start, stop):
             text = texts[place]
-            if stop - start > most + 1 and similar[text] < most:
+            if stop - start > most + 1 and similar[text] < enough:
                 is_capped[text] = True
             for other_place in range(place + 1, min(place + 1 + most, stop)):
                 other = texts[other_place]
-                if similar[text] >= most and similar[other] >= most:
+                if similar[text] >= enough and similar[other] >= enough:
                     continue
                 if _are_similar(shingles, ends, text, other, similarity):
                     if found == len(pairs):

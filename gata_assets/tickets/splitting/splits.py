@@ -66,7 +66,7 @@ def split_by_text(
     head (docs/adr/0001-split.md lists the exceptions).
 
     With `clusters`, each cluster of near-duplicate texts is treated as one text, at the place of its first one. Where
-    that leaves a label with a single cluster, the texts of this cluster are treated one by one.
+    that leaves a label with a single cluster, or no split, the texts of the label's clusters are treated one by one.
 
     Args:
         tickets: `Tickets` columns.
@@ -84,8 +84,20 @@ def split_by_text(
     order = np.lexsort((tickets["id"].to_numpy(dtype=np.int64), tickets["closed"].to_numpy(dtype=np.int64)))
     ranks = ranks[order]
     label_codes, labels = pd.factorize(tickets["label"].to_numpy(dtype=np.int64)[order], sort=True)
-    groups, divided = (ranks, 0) if clusters is None else _divide_only_groups(clusters[ranks], ranks, label_codes)
-    is_test = TextGroups.of(groups, label_codes, np.asarray(labels, dtype=np.int64)).choose_test_texts()[groups]
+    names = np.asarray(labels, dtype=np.int64)
+    clustered = groups = ranks if clusters is None else clusters[ranks]
+    while True:
+        groups = _divide_only_groups(groups, ranks, label_codes)
+        try:
+            is_test = TextGroups.of(groups, label_codes, names).choose_test_texts()[groups]
+            break
+        except SplitError as error:
+            # Labels that share clusters may leave no split: then the texts of the label's clusters are divided.
+            of_label = names[label_codes] == error.label
+            if not (groups[of_label] != ranks[of_label]).any():
+                raise
+            groups = np.where(np.isin(groups, groups[of_label]), ranks, groups)
+    divided = len(np.unique(ranks[np.isin(clustered, clustered[groups != clustered])]))
     return Split(
         train=tickets.iloc[order[~is_test]].reset_index(drop=True),
         test=tickets.iloc[order[is_test]].reset_index(drop=True),
@@ -97,11 +109,11 @@ def split_by_text(
 
 def _divide_only_groups(
     groups: NDArray[np.int64], ranks: NDArray[np.int64], label_codes: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], int]:
+) -> NDArray[np.int64]:
     """Divide the clusters of labels that have a single one and several texts into their texts.
 
     Returns:
-        The groups of the rows, and the number of texts in the clusters that were divided.
+        The groups of the rows.
     """
     divided = groups
     while True:
@@ -109,7 +121,7 @@ def _divide_only_groups(
         texts_of = np.bincount(np.unique(np.stack([label_codes, ranks]), axis=1)[0])
         needed = divided[((groups_of < 2) & (texts_of > 1))[label_codes]]
         if not len(needed):
-            return divided, len(np.unique(ranks[np.isin(groups, groups[divided != groups])]))
+            return divided
         divided = np.where(np.isin(divided, needed), ranks, divided)
 
 

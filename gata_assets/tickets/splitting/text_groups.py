@@ -127,7 +127,8 @@ class _Repair:
             if repaired is None:
                 raise SplitError(
                     f"Label {self.groups.label_names[label]} shares its {texts} texts with other labels, and no split "
-                    "was found in which each of them has texts in train and in test. Map these groups to one another."
+                    "was found in which each of them has texts in train and in test. Map these groups to one another.",
+                    label=int(self.groups.label_names[label]),
                 )
             is_test = repaired
         return is_test

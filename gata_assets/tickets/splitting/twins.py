@@ -14,7 +14,7 @@ from gata_assets.tables.outcomes import Outcome
 from gata_assets.tickets.splitting.splits import Split
 
 if TYPE_CHECKING:
-    from gata_assets.tickets.splitting.near_duplicates import NearDuplicates
+    from gata_assets.tickets.splitting.near_duplicates import NearDuplicates, Pairs
 
 
 @dataclass(frozen=True)
@@ -84,16 +84,17 @@ def find_near_duplicates(texts: pd.Series[str], ranks: NDArray[np.int64], *, sim
     return NearDuplicates(distinct_texts(texts, ranks), similarity=similarity)
 
 
-def count_twins(split: Split, near: NearDuplicates) -> Twins:
-    """Count the test rows with a twin in train; the split has `text_ranks`, which are those of `near`."""
+def count_twins(split: Split, pairs: Pairs, *, texts: int, similarity: float) -> Twins:
+    """Count the test rows with a twin in train; `pairs` are of the split's `text_ranks`, below `texts`."""
     assert split.text_ranks is not None  # noqa: S101 - the caller has ranked the texts
     ranks = split.text_ranks
     train, test = ranks[: len(split.train)], ranks[len(split.train) :]
-    pairs = near.among(ranks)
-    is_test, is_train = (np.zeros(near.texts, dtype=np.bool_) for _ in range(2))
+    is_test, is_train = (np.zeros(texts, dtype=np.bool_) for _ in range(2))
     is_test[test] = is_train[train] = True
     has_twin = pairs.have_twin(is_test, is_train)[test]
     labels = split.test["label"].to_numpy(dtype=np.int64)[has_twin]
     names, rows = np.unique(labels, return_counts=True)
     by_label = dict(zip(names.tolist(), rows.tolist(), strict=True))
-    return Twins(near.similarity, len(test), int(has_twin.sum()), by_label, pairs.uncertain, split.divided_texts)
+    return Twins(
+        similarity, len(test), int(has_twin.sum()), by_label, int(pairs.is_uncertain.sum()), split.divided_texts
+    )

@@ -198,7 +198,7 @@ def test_a_batch_is_prepared_without_the_check(definitions: dg.Definitions) -> N
     job = definitions.resolve_job_def(PREPARE_TICKETS)
     assert [node.name for node in job.graph.nodes] == ["ticket_line"]
     checked = job.asset_layer.asset_graph.asset_check_keys
-    assert len(checked) == 20 and CHECK not in checked
+    assert len(checked) == 21 and CHECK not in checked
 
 
 @pytest.mark.slow

@@ -290,6 +290,7 @@ def test_invalid_tickets_fail_the_run_by_rule_and_count_and_write_nothing(
     assert found == {
         "tickets_are_valid": (False, BATCH_ID),
         "every_ticket_is_accounted_for": (True, BATCH_ID),
+        "few_tickets_are_invalid": (True, BATCH_ID),
     }
 
 
@@ -400,7 +401,7 @@ def test_every_check_is_recorded_for_its_batch(
     assert all(evaluation.passed and evaluation.partition == BATCH_ID for evaluation in evaluations)
     recorded = Counter(evaluation.asset_key.path[-1] for evaluation in evaluations)
     assert recorded == {
-        "tickets": 2,
+        "tickets": 3,
         "label_counts": 2,
         "general_split": 7,
         "low_volume_tickets": 2,

@@ -247,11 +247,11 @@ def test_each_batch_of_a_range_has_its_own_checks_and_none_stays_planned(
     store = LocalStoreResource(directory=str(tmp_path / "target"))
     result = run_range(instance, sqlite_of(tmp_path, world()), store)
     counted = Counter((one.asset_key.path[-1], one.partition) for one in result.get_asset_check_evaluations())
-    expected = dict(zip(ASSETS, (2, 2, 7, 2, 7), strict=True))
+    expected = dict(zip(ASSETS, (3, 2, 7, 2, 7), strict=True))
     assert counted == {(name, batch_id): checks for name, checks in expected.items() for batch_id in BATCHES}
     job = build_definitions(parse_settings(SETTINGS)).resolve_job_def(PREPARE_TICKETS)
     graph = job.asset_layer.asset_graph
-    assert len(graph.asset_check_keys) == 20
+    assert len(graph.asset_check_keys) == 21
     for key in graph.asset_check_keys:
         records = instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
         assert {(record.partition, record.status.value) for record in records} == {(b, "SUCCEEDED") for b in BATCHES}

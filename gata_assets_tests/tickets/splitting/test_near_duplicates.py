@@ -123,19 +123,44 @@ def test_a_part_of_a_table_has_the_pairs_that_it_has_alone_also_in_large_groups(
     copies = [" ".join([*template[:-1], f"copy{number}"]) for number in range(3 * MOST_COMPARED)]
     rows = [(1, text) for text in copies] + [(1, f"text {n} is like no other {n * 7}") for n in range(50)]
     near, ranks = near_of(rows)
-    assert near.among(ranks).in_large_groups == len(copies)
+    whole = near.among(ranks)
+    # Each has as many near-duplicates as it was compared with: that it has some is certain.
+    assert not whole.are_all and not whole.is_uncertain.any()
     texts = distinct_texts(tickets_frame(rows)["text"], ranks).to_list()
     for part in (ranks[::2], ranks[: len(copies) // 4]):
         alone = NearDuplicates(pl.Series([texts[rank] for rank in sorted(part)]), similarity=0.8)
-        expected, found = alone.among(np.arange(len(part))), near.among(part)
+        expected, found = alone.among(np.arange(len(part))), near.among(part, are_alone=True)
         places = np.array(sorted(part))
         assert places[expected.first].tolist() == found.first.tolist()
         assert places[expected.second].tolist() == found.second.tolist()
-        assert expected.in_large_groups == found.in_large_groups
+
+
+@pytest.mark.parametrize(("common", "own"), [(60, 20), (80, 16)])
+@pytest.mark.slow
+def test_twins_among_mail_with_a_common_signature_are_found(common: int, own: int) -> None:
+    random, signature = Random(1), [f"s{number}" for number in range(common)]
+    mail = [[f"w{random.randrange(30_000)}" for _ in range(own)] for _ in range(3_000)]
+    for letter in mail[:200]:
+        twin = list(letter)
+        twin[random.randrange(own)] = f"n{random.randrange(10**6)}"
+        mail.append(twin)
+    texts = [" ".join([*signature, *letter]) for letter in mail]
+    order = random.sample(range(len(texts)), len(texts))
+    place_of = {text: place for place, text in enumerate(order)}
+    shuffled = [texts[text] for text in order]
+    found = Sketches.of(pl.Series(shuffled), similarity=0.8).find_pairs()
+    assert not found.are_all
+    pairs = set(zip(found.first.tolist(), found.second.tolist(), strict=True))
+    twins = [(text, 3_000 + text) for text in range(200) if similarity(texts[text], texts[3_000 + text]) >= 0.8]
+    expected = {tuple(sorted((place_of[text], place_of[twin]))) for text, twin in twins}
+    assert len(pairs & expected) >= 0.99 * len(expected) > 150
+    assert all(similarity(shuffled[text], shuffled[other]) >= 0.8 - 1e-9 for text, other in pairs)
 
 
 def twins_of(split: Split, near: NearDuplicates) -> Twins:
-    return count_twins(split, near)
+    assert split.text_ranks is not None
+    pairs = near.among(split.text_ranks)
+    return count_twins(split, pairs, texts=near.texts, similarity=near.similarity)
 
 
 @pytest.mark.parametrize("method", ["by text", "sklearn"])
@@ -227,5 +252,20 @@ def test_a_share_above_the_setting_warns_and_one_at_it_does_not() -> None:
     assert (outcome.failed, outcome.checked, outcome.unit) == (5, 100, "test rows")
     [outcome] = broken(twins.check(most_share=1, is_grouped=True))
     assert "bug in the split" in outcome.advice
-    outcomes = Twins(0.8, 100, 5, {1: 5}, 400, 0).check(most_share=1, is_grouped=False)
-    assert [outcome.checked for outcome in outcomes] == [100, 400]
+    [outcome] = broken(Twins(0.8, 100, 5, {1: 5}, 400, 0).check(most_share=1, is_grouped=False))
+    assert (outcome.failed, outcome.unit) == (400, "texts")
+
+
+def test_labels_that_share_their_clusters_are_divided_where_no_split_is_left() -> None:
+    """Three labels with two of three clusters each: whichever cluster is in test, a label is on one side."""
+    letters_of = {name: " ".join(f"{name}{number}" for number in range(40)) for name in "abc"}
+    rows = [
+        (label, f"{letters_of[name]} {label}{number}")
+        for label, names in ((1, "ab"), (2, "bc"), (3, "ca"))
+        for name in names
+        for number in range(10)
+    ]
+    split, near = grouped(rows)
+    assert set(split.train["label"]) == set(split.test["label"]) == {1, 2, 3}
+    assert split.divided_texts > 0
+    assert twins_of(split, near).with_twin > 0
