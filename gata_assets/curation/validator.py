@@ -13,7 +13,12 @@ from functools import cache
 from pathlib import Path
 
 from gata_assets.curation.files.formats import file_id, landed_at, printable
-from gata_assets.curation.files.raw_objects import digest_raw_object, list_raw_objects, read_raw_object
+from gata_assets.curation.files.raw_objects import (
+    digest_raw_object,
+    is_to_be_read,
+    list_raw_objects,
+    read_raw_object,
+)
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.report_store import ReportStore
 from gata_assets.curation.reports import RawContent, Report
@@ -82,8 +87,9 @@ class FileValidator(TenantTables):
             return False
 
     def _is_waiting(self, report: Report | None, version: Version) -> bool:
-        # Reports of earlier releases do not say which version was read.
-        return report is None or report.raw_version not in (None, version) or self._is_to_be_tried_again(report)
+        if report is None or self._is_to_be_tried_again(report):
+            return True
+        return is_to_be_read(report.raw_version, version, was_refused=report.refused is not None)
 
     def _is_to_be_tried_again(self, report: Report) -> bool:
         return report.refused is not None and self.is_outdated(report)
@@ -100,13 +106,17 @@ class FileValidator(TenantTables):
         """Validate the raw files of a table that are `unvalidated`; if their content is the same, nothing but their
         version is recorded.
 
-        A file that changes all the time, or was removed since it was listed, is left out, with a warning.
+        A file that changes all the time, or was removed since it was listed, is left out, with a warning; so is a name
+        that was one of a file whose rows count, and is now one of nothing that can be read.
         """
         reports = {report.raw_key: report for report in self.reports(table)}
         objects = self.raw_objects(table)
         # Reports of earlier releases: from now on another version is seen.
-        unknown = [report for report in reports.values() if report.raw_version is None and report.raw_key in objects]
+        unknown = [report for report in reports.values() if report.raw_version is None and objects.get(report.raw_key)]
         self._reports.adopt(replace(report, raw_version=objects[report.raw_key]) for report in unknown)
+        for key, report in reports.items():
+            if objects.get(key) == ABSENT and report.refused is None:
+                warn(str(self._is_odd_now(key)))
         validated = []
         for key in [key for key, version in objects.items() if self._is_waiting(reports.get(key), version)]:
             # An interrupted command may have landed it to supersede others.
@@ -140,7 +150,7 @@ class FileValidator(TenantTables):
         A refused file supersedes others once it can be read; if another has superseded it meanwhile, it stays refused.
 
         Raises:
-            RawFileChangedError: The file changed each time that it was read.
+            RawFileChangedError: The file changed each time that it was read, or had rows and is no regular file any more.
             ObjectNotFoundError: There is no such file.
             DataRuleError: It cannot supersede those files.
             StoreError: The target failed.
@@ -175,6 +185,8 @@ class FileValidator(TenantTables):
                 return self._reports.change(
                     earlier, earlier, lambda present: [_seen_again(present or earlier, content)]
                 )
+            if content.version == ABSENT and earlier and earlier.refused is None:
+                raise self._is_odd_now(key)
             if isinstance(result, RawFileError):
                 report = replace(blank(content, earlier), refused=str(result))
             else:
@@ -221,6 +233,12 @@ class FileValidator(TenantTables):
     def record_content(self, report: Report, content: RawContent) -> Report:
         """Record what is known to be the content that a file was validated from."""
         return self._reports.change(report, report, lambda present: [(present or report).of_raw(content)])
+
+    def _is_odd_now(self, key: str) -> RawFileChangedError:
+        return RawFileChangedError(
+            f"{printable(self.store.uri(key))} is no regular file any more (a link to nothing, a FIFO or a socket): "
+            "what was read of it before counts on."
+        )
 
     def _later(self, landed: datetime) -> datetime:
         """An instant just after that of the file before: among files that arrive together the last is the latest."""

@@ -10,16 +10,18 @@ import json
 import os
 import stat
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pytest
 
+from gata_assets.curation.backlog import find_waiting
 from gata_assets.curation.files.formats import is_hidden, printable
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse
 from gata_assets.curation.reports import Report
-from gata_assets.errors import DataRuleError, RawFileError, StoreError
+from gata_assets.errors import DataRuleError, RawFileChangedError, RawFileError, StoreError
 from gata_assets.interactions.tables import INTERACTIONS
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
@@ -66,6 +68,33 @@ def test_names_that_are_no_regular_files_are_refused_with_the_reason(tmp_path: P
     (folder / "link.csv").unlink()
     (folder / "link.csv").write_bytes(VALID)
     assert [report.valid for report in curator_of(tmp_path).validate_new(INTERACTIONS)] == [1]
+
+
+@pytest.mark.parametrize("odd", ["link", "fifo"])
+def test_a_file_that_is_none_for_a_while_keeps_its_rows_and_the_time_at_which_it_landed(
+    odd: str, tmp_path: Path
+) -> None:
+    folder, away = tmp_path / "store" / FOLDER, tmp_path / "away.csv"
+    folder.mkdir(parents=True)
+    away.write_bytes(VALID)
+    (folder / "a.csv").symlink_to(away)
+    [before] = validate(tmp_path / "store").values()
+    away.unlink()
+    if odd == "fifo":
+        os.mkfifo(away)
+    curator, warnings = curator_of(tmp_path / "store", now=NOW + timedelta(days=1)), list[str]()
+    assert (curator.unvalidated(), find_waiting(curator.places, curator.store, [INTERACTIONS])) == ([], [])
+    assert curator.validate_new(INTERACTIONS, warnings.append) == []
+    assert [warning.count("a.csv is no regular file any more") for warning in warnings] == [1]
+    with pytest.raises(RawFileChangedError, match="counts on"):
+        curator.validate(before.raw_key)
+    assert curator.reports(INTERACTIONS) == [before]
+    away.unlink(missing_ok=True)
+    away.write_bytes(VALID)
+    curator.validate_new(INTERACTIONS)
+    [after] = curator.reports(INTERACTIONS)
+    assert (after.landed_at, after.raw_sha256, after.parts) == (before.landed_at, before.raw_sha256, before.parts)
+    assert curator.unvalidated() == []
 
 
 def test_refused_odd_files_are_listed_by_the_command(workplace: Path) -> None:

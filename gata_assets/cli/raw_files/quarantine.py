@@ -78,8 +78,8 @@ def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bo
 def _validate_again(curator: Curator, report: Report, show: Callable[[int], None]) -> FileOutcome:
     try:
         return FileOutcome(report.file_id, curator.validate(report.raw_key, progress=show))
-    except RawFileChangedError:
-        return FileOutcome(report.file_id, refused="cannot be validated again: it changes while it is read.")
+    except RawFileChangedError as error:
+        return FileOutcome(report.file_id, refused=f"cannot be validated again: {error}")
     except ObjectNotFoundError:
         if report.raw_key in curator.store.list_keys(report.raw_key):
             raise

@@ -68,6 +68,14 @@ def read_raw_object(
     )
 
 
+def is_to_be_read(seen: str | None, now: Version, *, was_refused: bool) -> bool:
+    """Whether an object with a report has another version than the one that was read, if the report says which.
+
+    A name without a regular file is as a removed file: what was read of it before counts.
+    """
+    return seen not in (None, now) and (now != ABSENT or was_refused)
+
+
 def digest_raw_object(store: ObjectStore, key: str) -> RawContent:
     """What a raw object contains; raises as `read_raw_object` does."""
     return read_raw_object(store, key, lambda _, content: content)[1]
