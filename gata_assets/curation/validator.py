@@ -25,10 +25,13 @@ from gata_assets.curation.reports import RawContent, Report
 from gata_assets.curation.superseding import claimed_by, supersede, valid_reports
 from gata_assets.curation.validated_files import TenantTables
 from gata_assets.curation.validation import digest_settings
-from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileChangedError, RawFileError
+from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileChangedError, RawFileError, StoreError
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.spec import TableSpec
+
+# Files that cannot be read before the rest is left to the next run: so many are no fault of single files.
+_MOST_FAULTS = 20
 
 
 class FileValidator(TenantTables):
@@ -83,7 +86,8 @@ class FileValidator(TenantTables):
             return False
         try:
             return digest_raw_object(self.store, key).sha256 == report.raw_sha256
-        except (RawFileChangedError, ObjectNotFoundError):
+        except StoreError:
+            # It changes, is gone or may not be read, of which a run complains.
             return False
 
     def _is_waiting(self, report: Report | None, version: Version) -> bool:
@@ -107,7 +111,12 @@ class FileValidator(TenantTables):
         version is recorded.
 
         A file that changes all the time, or was removed since it was listed, is left out, with a warning; so is a name
-        that was one of a file whose rows count, and is now one of nothing that can be read.
+        that was one of a file whose rows count, and is now one of nothing that can be read. A file that a fault of the
+        machine keeps from being read is raised when all others are validated.
+
+        Raises:
+            DamagedTableError: A report is damaged.
+            StoreError: The target failed, or some of the files could not be read.
         """
         reports = {report.raw_key: report for report in self.reports(table)}
         objects = self.raw_objects(table)
@@ -117,7 +126,8 @@ class FileValidator(TenantTables):
         for key, report in reports.items():
             if objects.get(key) == ABSENT and report.refused is None:
                 warn(str(self._is_odd_now(key)))
-        validated = []
+        validated: list[Report] = []
+        faults: list[StoreError] = []
         for key in [key for key, version in objects.items() if self._is_waiting(reports.get(key), version)]:
             # An interrupted command may have landed it to supersede others.
             claimed = claimed_by(file_id(self.places, table, key), reports.values()) if key not in reports else []
@@ -128,8 +138,19 @@ class FileValidator(TenantTables):
             except ObjectNotFoundError as error:
                 # Listed, since a target that is away has no objects either.
                 if key in self.store.list_keys(key):
-                    raise
-                warn(str(error))
+                    faults.append(error)
+                else:
+                    warn(str(error))
+            except StoreError as error:
+                faults.append(error)
+                # Raises if the whole target is away.
+                self.store.exists(key)
+            if len(faults) == _MOST_FAULTS:
+                break
+        if len(faults) > 1:
+            raise StoreError(f"{faults[0]} So it is with {len(faults) - 1:,} others of {table}.") from faults[0]
+        if faults:
+            raise faults[0]
         return validated
 
     def validate(
@@ -150,7 +171,7 @@ class FileValidator(TenantTables):
         A refused file supersedes others once it can be read; if another has superseded it meanwhile, it stays refused.
 
         Raises:
-            RawFileChangedError: The file changed each time that it was read, or had rows and is no regular file any more.
+            RawFileChangedError: The file changed each time that it was read, or is no regular file any more.
             ObjectNotFoundError: There is no such file.
             DataRuleError: It cannot supersede those files.
             StoreError: The target failed.

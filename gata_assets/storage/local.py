@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from errno import ELOOP, ENOENT, ENOTDIR
 from pathlib import Path, PurePosixPath
 from time import time_ns
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 from uuid import uuid4
 
 from gata_assets.errors import ConflictError, ObjectNotFoundError, StoreError
@@ -74,14 +74,14 @@ class LocalStore(ObjectStore):
             raise
 
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """See ObjectStore; unfinished writes are not listed."""
+        """See ObjectStore; unfinished writes are not listed, nor hidden folders that may not be read (`.snapshot`)."""
         root = Path(self.directory)
         folder, _, _ = prefix.rpartition("/")
         start = self._path(folder) if folder else root
         found = []
         with self._errors("listed", start):
             if start.is_dir():
-                for place, folders, files in os.walk(start, onerror=_raise):
+                for place, folders, files in os.walk(start, onerror=_raise_below(start)):
                     if Path(place) == root and _STAGING in folders:
                         folders.remove(_STAGING)
                     found += [Path(place, name).relative_to(root).as_posix() for name in files]
@@ -279,5 +279,12 @@ def _version(found: os.stat_result) -> Version:
     return Version(f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}")
 
 
-def _raise(error: OSError) -> NoReturn:
-    raise error
+def _raise_below(start: Path) -> Callable[[OSError], None]:
+    """What to do about a folder that cannot be listed: no object of ours is in a hidden folder below a start."""
+
+    def handle(error: OSError) -> None:
+        below = Path(error.filename).relative_to(start).parts
+        if not (isinstance(error, PermissionError) and any(name[0] in "._" for name in below)):
+            raise error
+
+    return handle

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -95,6 +96,88 @@ def test_a_file_that_is_none_for_a_while_keeps_its_rows_and_the_time_at_which_it
     [after] = curator.reports(INTERACTIONS)
     assert (after.landed_at, after.raw_sha256, after.parts) == (before.landed_at, before.raw_sha256, before.parts)
     assert curator.unvalidated() == []
+
+
+class ClosedFiles(LocalStore):
+    """A directory with raw files of another user, which may not be read."""
+
+    @contextmanager
+    def local_copy(self, key: str) -> Iterator[Path]:
+        """Refuse, as a file of mode 0600 does when its bytes are read."""
+        if "closed" in key:
+            raise StoreError(f"{key} cannot be read: Permission denied.")
+        with super().local_copy(key) as path:
+            yield path
+
+
+@pytest.mark.parametrize(("closed", "read"), [(1, 2), (3, 2), (30, 0)])
+def test_files_that_may_not_be_read_fail_the_run_once_the_others_are_validated(
+    closed: int, read: int, tmp_path: Path
+) -> None:
+    store = ClosedFiles(str(tmp_path))
+    for name in ("a", "z", *(f"closed-{number}" for number in range(closed))):
+        store.write(f"{FOLDER}{name if read or name != 'a' else 'y'}.csv", VALID)
+    with pytest.raises(StoreError, match=r"closed-0\.csv cannot be read: Permission denied") as raised:
+        curator_of(store).validate_new(INTERACTIONS)
+    others = {1: None, 3: "So it is with 2 others", 30: "So it is with 19 others"}[closed]
+    assert others is None or others in str(raised.value)
+    assert len(curator_of(store).reports(INTERACTIONS)) == read
+    assert len(curator_of(store).unvalidated(is_compared=True)) == closed + 2 - read
+
+
+def closed_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no folder with `closed` in its name be listed, whoever runs the tests."""
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if "closed" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+
+def test_hidden_folders_that_may_not_be_listed_are_ignored_and_others_are_not(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (workplace / "store" / FOLDER, workplace / "in"):
+        (folder / ".closed").mkdir(parents=True)
+        (folder / "a.csv").write_bytes(VALID)
+    closed_folders(monkeypatch)
+    assert [report.valid for report in validate(workplace / "store").values()] == [1]
+    result = ingest("interactions", "in")
+    assert result.exit_code == 0
+    assert "1 of 2 files are left alone: 1 hidden" in " ".join(result.stderr.split())
+    for folder in (workplace / "store" / FOLDER, workplace / "in"):
+        (folder / "closed").mkdir()
+    with pytest.raises(StoreError, match="Permission denied"):
+        curator_of(workplace / "store").unvalidated()
+    result = ingest("interactions", "in")
+    assert (result.exit_code, "cannot be listed: Permission denied" in result.stderr) == (2, True)
+
+
+def test_a_path_that_may_not_be_looked_at_or_is_too_long_is_refused(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workplace / "in").mkdir()
+    (workplace / "in" / "closed.csv").write_bytes(VALID)
+    real_stat, real_open = Path.stat, Path.open
+
+    def closed(real: Callable[..., object]) -> Callable[..., object]:
+        def call(self: Path, *arguments: object, **options: object) -> object:
+            if self.name == "closed.csv":
+                raise PermissionError(13, "Permission denied", str(self))
+            return real(self, *arguments, **options)
+
+        return call
+
+    monkeypatch.setattr(Path, "stat", closed(real_stat))
+    monkeypatch.setattr(Path, "open", closed(real_open))
+    for given in ("in", "in/closed.csv", f"{'long' * 75}.csv"):
+        result = ingest("interactions", given)
+        [refused] = said(result)
+        assert (result.exit_code, refused["event"]) == (1, "FILE_REFUSED")
+        assert ("File name too long" if "long" in given else "Permission denied") in str(refused["reason"])
 
 
 def test_refused_odd_files_are_listed_by_the_command(workplace: Path) -> None:
