@@ -96,11 +96,11 @@ class Landing:
                 # An interrupted command may have landed it to supersede others.
                 replaces = claimed_by(known_as, validator.reports(table))
             report = validator.validate(key, replaces=replaces, progress=progress)
-            if replaces or (earlier and earlier.refused):
+            if replaces or (earlier and earlier.is_void):
                 # The files that it supersedes no longer count from now on.
                 self._replaced.pop(table, None)
         self._remember(table, key, Version(report.raw_version or ""))
-        if replaces and report.refused is None:
+        if replaces and not report.is_void:
             self._require_count(report)
         if earlier and spec.repetitions is Repetitions.LATEST:
             report = validator.bring_again(report)

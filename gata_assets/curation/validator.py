@@ -168,7 +168,8 @@ class FileValidator(TenantTables):
         `even_if_same`, a file of the same content is not validated again, unless it was refused under other settings.
         `progress` gets the number of rows read so far.
 
-        A refused file supersedes others once it can be read; if another has superseded it meanwhile, it stays refused.
+        A file that `is_void` supersedes others once it has valid rows; if another has superseded it meanwhile, it stays
+        refused.
 
         Raises:
             RawFileChangedError: The file changed each time that it was read, or is no regular file any more.
@@ -217,14 +218,13 @@ class FileValidator(TenantTables):
         def work_out(present: Report | None) -> list[Report]:
             empty = blank(content, present)
             before = present or empty
-            is_refused = before.refused is not None
-            olds = (*before.replaces, *replaces) if is_refused else replaces
+            olds = (*before.replaces, *replaces) if before.is_void else replaces
             empty = replace(empty, replaced_by=before.replaced_by)
             new = replace(report, landed_at=empty.landed_at, replaced_by=empty.replaced_by)
             try:
-                return self._in_place(replace(new, replaces=() if is_refused else before.replaces), olds)
+                return self._in_place(replace(new, replaces=() if before.is_void else before.replaces), olds)
             except DataRuleError as error:
-                if present and not is_refused:
+                if present and not present.is_void:
                     raise
                 # Another file has superseded the same one meanwhile. Without a report both would count.
                 return self._in_place(replace(empty, refused=str(error)), olds)
@@ -236,13 +236,13 @@ class FileValidator(TenantTables):
         self._reports.claim(table, name, olds)
 
     def supersede(self, new: Report, olds: Sequence[str]) -> Report:
-        """Let a file supersede others, which then no longer count; a refused file supersedes none.
+        """Let a file supersede others, which then no longer count; a file that `is_void` supersedes none.
 
         Raises DataRuleError, see `superseding.require_place`.
         """
         if not olds:
             return new
-        if new.refused is None:
+        if not new.is_void:
             self.claim(new.table, new.file_id, olds)
         return self._reports.change(new, new, lambda present: self._in_place(present or new, olds))
 
@@ -284,7 +284,7 @@ class FileValidator(TenantTables):
         raise DataRuleError(f"{printable(key)} is not a raw file of {self.places.tenant}.")
 
     def _in_place(self, new: Report, olds: Sequence[str]) -> list[Report]:
-        if new.refused is not None:
+        if new.is_void:
             return [replace(new, replaces=tuple(dict.fromkeys((*new.replaces, *olds))))]
         return supersede(new, olds, self.reports(new.table)) if olds else [new]
 

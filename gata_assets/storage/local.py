@@ -283,7 +283,7 @@ def _raise_below(start: Path) -> Callable[[OSError], None]:
     """What to do about a folder that cannot be listed: no object of ours is in a hidden folder below a start."""
 
     def handle(error: OSError) -> None:
-        below = Path(error.filename).relative_to(start).parts
+        below = Path(error.filename or start).relative_to(start).parts
         if not (isinstance(error, PermissionError) and any(name[0] in "._" for name in below)):
             raise error
 
