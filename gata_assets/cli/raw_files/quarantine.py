@@ -108,8 +108,9 @@ def find_reports(curator: Curator, file_id: str | None) -> Sequence[Report]:
 def say_outdated(files: int) -> str:
     """How many files count by outdated rules, for people."""
     are = "files count" if files != 1 else "file counts"
-    settings = "EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS"
-    return f"{files:,} {are} by other rules than those of now (of their table, or {settings})."
+    settings = "EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS, INVALID_OPTIONAL_VALUES"
+    why = f"of their table, which a new release may have changed, or {settings}"
+    return f"{files:,} {are} by other rules than those of now ({why})."
 
 
 def _print_tables(rows: Sequence[tuple[str, str, int]], refused: Sequence[Report]) -> None:
