@@ -24,12 +24,15 @@ _MOST_READS = 2_000
 
 
 class _Read(NamedTuple):
-    """What a report said when it had that version: its raw file, and the version that was read of it."""
+    """What a report said when it had that version: its raw file, and the version that was read of it; whether it still
+    has that version.
+    """
 
     version: Version
     raw_key: str
     raw_version: str | None
     is_refused: bool
+    is_current: bool = True
 
 
 class Backlog:
@@ -58,7 +61,9 @@ class Backlog:
             for key, version in list_raw_objects(places, store, table).items():
                 if key in known:
                     seen = known[key]
-                    is_waiting = is_to_be_read(seen.raw_version, version, was_refused=seen.is_refused)
+                    is_waiting = seen.is_current and is_to_be_read(
+                        key, seen.raw_version, version, was_refused=seen.is_refused
+                    )
                 else:
                     names = (places.report(table, make(places, table, key)) for make in (file_id, old_file_id))
                     is_waiting = not any(
@@ -82,7 +87,7 @@ class Backlog:
             if report
         }
         # What a report says that changed and is not read again yet is unknown, but for its file.
-        unread = {key: before[key]._replace(raw_version=None) for key in listed if key in before and key not in read}
+        unread = {key: before[key]._replace(is_current=False) for key in listed if key in before and key not in read}
         same = {key: before[key] for key in unread if before[key].version == listed[key]}
         self._read[folder] = {**unread, **same, **read}
         return {entry.raw_key: entry for entry in self._read[folder].values()}

@@ -93,7 +93,7 @@ class FileValidator(TenantTables):
     def _is_waiting(self, report: Report | None, version: Version) -> bool:
         if report is None or self._is_to_be_tried_again(report):
             return True
-        return is_to_be_read(report.raw_version, version, was_refused=report.refused is not None)
+        return is_to_be_read(report.raw_key, report.raw_version, version, was_refused=report.refused is not None)
 
     def _is_to_be_tried_again(self, report: Report) -> bool:
         return report.refused is not None and self.is_outdated(report)
@@ -120,8 +120,9 @@ class FileValidator(TenantTables):
         """
         reports = {report.raw_key: report for report in self.reports(table)}
         objects = self.raw_objects(table)
-        # Reports of earlier releases: from now on another version is seen.
-        unknown = [report for report in reports.values() if report.raw_version is None and objects.get(report.raw_key)]
+        # Reports of earlier releases on files that nobody overwrites: from now on another version is seen.
+        old = [report for key, report in reports.items() if report.raw_version is None and objects.get(key)]
+        unknown = [report for report in old if not self._is_waiting(report, objects[report.raw_key])]
         self._reports.adopt(replace(report, raw_version=objects[report.raw_key]) for report in unknown)
         for key, report in reports.items():
             if objects.get(key) == ABSENT and report.refused is None:

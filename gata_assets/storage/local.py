@@ -95,6 +95,16 @@ class LocalStore(ObjectStore):
 
     def version(self, key: str) -> Version:
         """See ObjectStore; every write creates a new file, with a time in nanoseconds."""
+        found = self._look_at(key)
+        return _version(found) if found else ABSENT
+
+    def delivered_version(self, key: str) -> Version:
+        """See ObjectStore; with the time of the last change, which nobody can set back as that of the content."""
+        found = self._look_at(key)
+        return Version(f"{_version(found)}-{found.st_ctime_ns}") if found else ABSENT
+
+    def _look_at(self, key: str) -> os.stat_result | None:
+        """What is known of a regular file; None if there is none."""
         path = self._path(key)
         with self._errors("looked for", path):
             try:
@@ -102,8 +112,8 @@ class LocalStore(ObjectStore):
             except OSError as error:
                 if error.errno not in (ENOENT, ENOTDIR, ELOOP):
                     raise
-                return ABSENT
-        return _version(found) if stat.S_ISREG(found.st_mode) else ABSENT
+                return None
+        return found if stat.S_ISREG(found.st_mode) else None
 
     def read_versioned(self, key: str) -> tuple[bytes, Version]:
         """See ObjectStore; the version is that of the open file, which no rename replaces."""

@@ -112,6 +112,10 @@ class ObjectStore(ABC):
     def version(self, key: str) -> Version:
         """The version under the key, ABSENT without an object; raises StoreError if that cannot be found out."""
 
+    def delivered_version(self, key: str) -> Version:
+        """The version of an object that others than this project may overwrite, also in place; as `version` else."""
+        return self.version(key)
+
     def exists(self, key: str) -> bool:
         """Whether the key has an object; raises StoreError if that cannot be found out."""
         return self.version(key) != ABSENT

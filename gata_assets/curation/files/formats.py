@@ -103,6 +103,12 @@ def has_long_mark(key: str) -> bool:
     return len(mark_of(key) or "") == _DIGITS
 
 
+def is_of_ingest(key: str) -> bool:
+    """Whether `gata ingest` of either release landed a raw file, as its name says; digits alone may be a time."""
+    mark = mark_of(key)
+    return mark is not None and not mark.isdecimal()
+
+
 def is_hidden(path: str) -> bool:
     """Whether a path below a folder of raw files is none of them: a name or folder that begins with `.` or `_` is of a
     tool, or still being written; a path that ends with `/` is a folder in a bucket.
