@@ -75,15 +75,15 @@ class LocalStore(ObjectStore):
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """See ObjectStore; unfinished writes are not listed, nor hidden folders that may not be read (`.snapshot`)."""
-        root = Path(self.directory)
+        found, root = list[str](), Path(self.directory)
         folder, _, _ = prefix.rpartition("/")
         start = self._path(folder) if folder else root
-        found = []
         with self._errors("listed", start):
             if start.is_dir():
                 for place, folders, files in os.walk(start, onerror=_raise_below(start)):
                     if Path(place) == root and _STAGING in folders:
                         folders.remove(_STAGING)
+                    files += [name for name in folders if Path(place, name).is_symlink()]
                     found += [Path(place, name).relative_to(root).as_posix() for name in files]
         yield from sorted(key for key in found if key.startswith(prefix))
 

@@ -30,7 +30,8 @@ class ObjectStore(ABC):
 
     # Whether a guard is checked atomically with the object that it guards; if not, it is not checked at all.
     is_guarding: bool = False
-    # Whether `list_keys` may list names without an object, such as a FIFO; their version is ABSENT.
+    # Whether `list_keys` may list names without an object, such as a FIFO or a link to a folder; their version is
+    # ABSENT, their URI a path.
     lists_odd_files: bool = False
 
     @property

@@ -98,6 +98,32 @@ def test_a_file_that_is_none_for_a_while_keeps_its_rows_and_the_time_at_which_it
     assert curator.unvalidated() == []
 
 
+def test_links_to_folders_are_refused_and_counted_as_left_alone(workplace: Path) -> None:
+    other = workplace / "other"
+    other.mkdir()
+    (other / "b.csv").write_bytes(VALID)
+    for folder in (workplace / "store" / FOLDER, workplace / "in"):
+        folder.mkdir(parents=True)
+        (folder / "a.csv").write_bytes(VALID)
+        for name in ("linked", ".hidden"):
+            (folder / name).symlink_to(other)
+    reports = validate(workplace / "store")
+    assert sorted(reports) == ["a.csv", "linked"]
+    assert "is a link to a folder, which is not followed" in (reports["linked"].refused or "")
+    result = ingest("interactions", "in")
+    assert [one["file"] for one in said(result)] == ["in/a.csv"]
+    words = " ".join(result.stderr.split())
+    assert (
+        "2 of 3 files are left alone: 1 hidden (in a folder or with a name that begins with . or _), 1 links to folders"
+        in words
+    )
+    curator = curator_of(LocalStore(str(workplace / "store")))
+    (workplace / "store" / FOLDER / "linked").unlink()
+    (workplace / "store" / FOLDER / "linked").mkdir()
+    (workplace / "store" / FOLDER / "linked" / "b.csv").write_bytes(VALID)
+    assert [report.valid for report in curator.validate_new(INTERACTIONS)] == [1]
+
+
 class ClosedFiles(LocalStore):
     """A directory with raw files of another user, which may not be read."""
 

@@ -20,6 +20,7 @@ from gata_assets.errors import RawFileError
 from gata_assets.settings.model import Settings
 
 STDIN = "-"
+_LINKS = "links to folders, which are not followed"
 _HIDDEN = "hidden (in a folder or with a name that begins with . or _)"
 
 
@@ -121,7 +122,10 @@ def _look_into(directory: Path) -> tuple[list[Path], Counter[str]]:
             raise RawFileError(f"{printable(str(error.filename))} cannot be listed: {error.strerror}.")
         left[_HIDDEN] += 1
 
-    for place, _, names in os.walk(directory, onerror=handle):
+    for place, folders, names in os.walk(directory, onerror=handle):
+        links = [Path(place, name) for name in folders if Path(place, name).is_symlink()]
+        for link in links:
+            left[_HIDDEN if is_hidden(link.relative_to(directory).as_posix()) else _LINKS] += 1
         for child in (Path(place, name) for name in names):
             if is_hidden(child.relative_to(directory).as_posix()):
                 left[_HIDDEN] += 1

@@ -20,6 +20,7 @@ from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 # How often an object is read that changes meanwhile, before it is left to the next run.
 _MOST_READS = 3
 _ODD = "is no regular file: a link to nothing, a FIFO or a socket cannot be read. Replace it by a file, or remove it."
+_LINKED = "is a link to a folder, which is not followed. Put the files themselves there, or mount the folder."
 
 Result = TypeVar("Result")
 
@@ -54,7 +55,8 @@ def read_raw_object(
         if version == ABSENT:
             if key not in store.list_keys(key):
                 raise ObjectNotFoundError(f"There is no {printable(store.uri(key))}.")
-            return RawFileError(_ODD), RawContent(ABSENT, 0, None)
+            is_folder = store.lists_odd_files and Path(store.uri(key)).is_dir()
+            return RawFileError(_LINKED if is_folder else _ODD), RawContent(ABSENT, 0, None)
         with store.local_copy(key) as path:
             content = RawContent(version, *_identify(store, key, path))
             try:
