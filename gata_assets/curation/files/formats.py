@@ -148,6 +148,16 @@ def _file_id(places: TenantLayout, table: str, key: str, digits: int) -> str:
     return "-".join([*([landed_on.isoformat()] if landed_on else []), _safe_stem(name), digest])
 
 
+def claimed_key(places: TenantLayout, table: str, name: str, file_format: FileFormat, digest: str) -> str | None:
+    """The key that a file id of `gata ingest` was made of, if that was for this content; None if it was not."""
+    found = re.fullmatch(rf"(\d{{4}}-\d\d-\d\d)-(.+)-[0-9a-f]{{{_DIGITS}}}", name, re.ASCII)
+    if not found:
+        return None
+    folder, stem = f"{places.raw(table)}{found[1]}/", f"{found[2]}-{content_mark(digest)}"
+    keys = (f"{folder}{stem}.{FileFormat(file_format.format, pack)}" for pack in (None, *Compression))
+    return next((key for key in keys if file_id(places, table, key) == name), None)
+
+
 def landing_day(places: TenantLayout, table: str, key: str) -> date | None:
     """The day that a raw file's folder names; None if it names none."""
     folder = key.removeprefix(places.raw(table)).partition("/")[0]
