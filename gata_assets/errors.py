@@ -117,7 +117,7 @@ class ConflictError(StoreError):
 
 
 class RawFileChangedError(ConflictError):
-    """A raw file changed each time that it was read; it is left to the next run."""
+    """A raw file changed each time that it was read, or is no regular file any more; it is left to the next run."""
 
 
 class ManifestVersionError(StoreError):

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from gata_assets.curation.files.formats import file_id, old_file_id
-from gata_assets.curation.files.raw_objects import list_raw_objects
+from gata_assets.curation.files.raw_objects import is_to_be_read, list_raw_objects
 from gata_assets.curation.layout import MANIFEST_FILE, TenantLayout
 from gata_assets.curation.reports import Report
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
@@ -24,11 +24,15 @@ _MOST_READS = 2_000
 
 
 class _Read(NamedTuple):
-    """What a report said when it had that version: its raw file, and the version that was read of it."""
+    """What a report said when it had that version: its raw file, and the version that was read of it; whether it still
+    has that version.
+    """
 
     version: Version
     raw_key: str
     raw_version: str | None
+    is_refused: bool
+    is_current: bool = True
 
 
 class Backlog:
@@ -56,8 +60,10 @@ class Backlog:
             known = self._bring_up_to_date(store, places.report(table), listed)
             for key, version in list_raw_objects(places, store, table).items():
                 if key in known:
-                    # Reports of the release before do not say what they have read.
-                    is_waiting = known[key] not in (None, version)
+                    seen = known[key]
+                    is_waiting = seen.is_current and is_to_be_read(
+                        key, seen.raw_version, version, was_refused=seen.is_refused
+                    )
                 else:
                     names = (places.report(table, make(places, table, key)) for make in (file_id, old_file_id))
                     is_waiting = not any(
@@ -67,10 +73,8 @@ class Backlog:
                     waiting[key] = version
         return waiting
 
-    def _bring_up_to_date(
-        self, store: ObjectStore, folder: str, listed: Mapping[str, Version]
-    ) -> dict[str, str | None]:
-        """The versions of raw files that were read, by their keys, as far as reports are known."""
+    def _bring_up_to_date(self, store: ObjectStore, folder: str, listed: Mapping[str, Version]) -> dict[str, _Read]:
+        """What was read of raw files, by their keys, as far as reports are known."""
         before = self._read.get(folder, {})
         changed = [key for key, version in listed.items() if key not in before or before[key].version != version]
         if self._reads_left is not None:
@@ -78,15 +82,15 @@ class Backlog:
             self._reads_left -= len(changed)
         found = map_in_order(lambda key: _read_report(store, key), changed, SMALL_CALLS_AT_ONCE)
         read = {
-            key: _Read(listed[key], report.raw_key, report.raw_version)
+            key: _Read(listed[key], report.raw_key, report.raw_version, report.refused is not None)
             for key, report in zip(changed, found, strict=True)
             if report
         }
         # What a report says that changed and is not read again yet is unknown, but for its file.
-        unread = {key: before[key]._replace(raw_version=None) for key in listed if key in before and key not in read}
+        unread = {key: before[key]._replace(is_current=False) for key in listed if key in before and key not in read}
         same = {key: before[key] for key in unread if before[key].version == listed[key]}
         self._read[folder] = {**unread, **same, **read}
-        return {entry.raw_key: entry.raw_version for entry in self._read[folder].values()}
+        return {entry.raw_key: entry for entry in self._read[folder].values()}
 
 
 def find_waiting(places: TenantLayout, store: ObjectStore, tables: Iterable[str]) -> list[str]:

@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-from gata_assets.curation.files.formats import FileFormat, file_id, mark_of, marks_of, raw_key
+from gata_assets.curation.files.formats import FileFormat, claimed_key, file_id, mark_of, marks_of, raw_key
 from gata_assets.curation.files.open_files import require_readable
 from gata_assets.curation.files.raw_objects import digest_raw_object
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse
@@ -80,7 +80,8 @@ class Landing:
             with unforeseen_errors_refuse():
                 require_readable(path, file_format, spec, max_decoded_bytes=validator.rules.max_decoded_bytes)
             there, earlier = self._find(table, digest)
-            key = there or self._new_key(table, name, file_format, digest)
+            claimed = None if there else self._find_claimed(table, file_format, digest, replaces)
+            key = there or claimed or self._new_key(table, name, file_format, digest)
             known_as = earlier.file_id if earlier else file_id(validator.places, table, key)
             if replaces:
                 # Before anything is stored.
@@ -96,13 +97,14 @@ class Landing:
                 # An interrupted command may have landed it to supersede others.
                 replaces = claimed_by(known_as, validator.reports(table))
             report = validator.validate(key, replaces=replaces, progress=progress)
-            if replaces or (earlier and earlier.refused):
+            if replaces or (earlier and earlier.is_void):
                 # The files that it supersedes no longer count from now on.
                 self._replaced.pop(table, None)
         self._remember(table, key, Version(report.raw_version or ""))
-        if replaces and report.refused is None:
+        if replaces and not report.is_void:
             self._require_count(report)
-        if earlier and spec.repetitions is Repetitions.LATEST:
+        # Or an interrupted command has named it by an earlier day.
+        if (there or claimed) and spec.repetitions is Repetitions.LATEST:
             report = validator.bring_again(report)
         return LandedFile(report, was_there=there is not None)
 
@@ -124,6 +126,14 @@ class Landing:
                 is_read = report is not None and report.raw_sha256 in (None, digest)
                 return key, validator.record_content(report, content) if report and is_read else report
         return None, None
+
+    def _find_claimed(self, table: str, file_format: FileFormat, digest: str, replaces: Sequence[str]) -> str | None:
+        """The key of this content in whose name an interrupted command has claimed one of those files."""
+        validator = self._validator
+        reports = validator.reports(table) if replaces else []
+        claimants = [report.replaced_by for report in reports if report.replaced_by and report.file_id in replaces]
+        keys = (claimed_key(validator.places, table, name, file_format, digest) for name in claimants)
+        return next((key for key in keys if key and key not in self._versions[table]), None)
 
     def _new_key(self, table: str, name: str, file_format: FileFormat, digest: str) -> str:
         """A key for new content without an object."""

@@ -61,8 +61,8 @@ class Report:
     object with another version is another one. Reports of earlier releases have none of them; without `raw_sha256`
     nobody has read the bytes under that version.
 
-    `replaces` names the files that this one supersedes; `replaced_by` the file that alone may supersede this one, which
-    it does once its report says so too.
+    `replaces` names the files that this one supersedes, unless it `is_void`; `replaced_by` the file that alone may
+    supersede this one, which it does once its report says so too.
     """
 
     table: str
@@ -91,6 +91,11 @@ class Report:
     def valid(self) -> int:
         """Rows that were kept."""
         return sum(part.rows for part in self.parts)
+
+    @property
+    def is_void(self) -> bool:
+        """Whether it was refused, or has rows of which none is valid: it supersedes no other file."""
+        return self.refused is not None or (self.rows > 0 and self.valid == 0)
 
     @property
     def rejected(self) -> int:

@@ -23,7 +23,7 @@ def replaced_files(reports: Iterable[Report]) -> dict[str, str]:
     found = {report.file_id: report for report in reports}
     rivals: dict[str, list[str]] = {}
     for report in found.values():
-        for old in report.replaces if report.refused is None else ():
+        for old in () if report.is_void else report.replaces:
             rivals.setdefault(old, []).append(report.file_id)
     claimed = {old: claimant for old in rivals if (claimant := _claimant(found, old)) in rivals[old]}
     replaced = {old: claimed.get(old, names[-1]) for old, names in rivals.items()}
@@ -134,6 +134,6 @@ def supersede(new: Report, olds: Sequence[str], reports: Iterable[Report]) -> li
 
 
 def _claimant(found: Mapping[str, Report], old: str) -> str | None:
-    """The file that alone may supersede another one; a file that cannot be read has no claim."""
+    """The file that alone may supersede another one; a file that `is_void` has no claim."""
     name = found[old].replaced_by if old in found else None
-    return None if name and name in found and found[name].refused is not None else name
+    return None if name and name in found and found[name].is_void else name

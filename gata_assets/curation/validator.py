@@ -13,17 +13,25 @@ from functools import cache
 from pathlib import Path
 
 from gata_assets.curation.files.formats import file_id, landed_at, printable
-from gata_assets.curation.files.raw_objects import digest_raw_object, list_raw_objects, read_raw_object
+from gata_assets.curation.files.raw_objects import (
+    digest_raw_object,
+    is_to_be_read,
+    list_raw_objects,
+    read_raw_object,
+)
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.report_store import ReportStore
 from gata_assets.curation.reports import RawContent, Report
 from gata_assets.curation.superseding import claimed_by, supersede, valid_reports
 from gata_assets.curation.validated_files import TenantTables
 from gata_assets.curation.validation import digest_settings
-from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileChangedError, RawFileError
+from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileChangedError, RawFileError, StoreError
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.spec import TableSpec
+
+# Files that cannot be read before the rest is left to the next run: so many are no fault of single files.
+_MOST_FAULTS = 20
 
 
 class FileValidator(TenantTables):
@@ -78,12 +86,14 @@ class FileValidator(TenantTables):
             return False
         try:
             return digest_raw_object(self.store, key).sha256 == report.raw_sha256
-        except (RawFileChangedError, ObjectNotFoundError):
+        except StoreError:
+            # It changes, is gone or may not be read, of which a run complains.
             return False
 
     def _is_waiting(self, report: Report | None, version: Version) -> bool:
-        # Reports of earlier releases do not say which version was read.
-        return report is None or report.raw_version not in (None, version) or self._is_to_be_tried_again(report)
+        if report is None or self._is_to_be_tried_again(report):
+            return True
+        return is_to_be_read(report.raw_key, report.raw_version, version, was_refused=report.refused is not None)
 
     def _is_to_be_tried_again(self, report: Report) -> bool:
         return report.refused is not None and self.is_outdated(report)
@@ -100,14 +110,25 @@ class FileValidator(TenantTables):
         """Validate the raw files of a table that are `unvalidated`; if their content is the same, nothing but their
         version is recorded.
 
-        A file that changes all the time, or was removed since it was listed, is left out, with a warning.
+        A file that changes all the time, or was removed since it was listed, is left out, with a warning; so is a name
+        that was one of a file whose rows count, and is now one of nothing that can be read. A file that a fault of the
+        machine keeps from being read is raised when all others are validated.
+
+        Raises:
+            DamagedTableError: A report is damaged.
+            StoreError: The target failed, or some of the files could not be read.
         """
         reports = {report.raw_key: report for report in self.reports(table)}
         objects = self.raw_objects(table)
-        # Reports of earlier releases: from now on another version is seen.
-        unknown = [report for report in reports.values() if report.raw_version is None and report.raw_key in objects]
+        # Reports of earlier releases on files that nobody overwrites: from now on another version is seen.
+        old = [report for key, report in reports.items() if report.raw_version is None and objects.get(key)]
+        unknown = [report for report in old if not self._is_waiting(report, objects[report.raw_key])]
         self._reports.adopt(replace(report, raw_version=objects[report.raw_key]) for report in unknown)
-        validated = []
+        for key, report in reports.items():
+            if objects.get(key) == ABSENT and report.refused is None:
+                warn(str(self._is_odd_now(key)))
+        validated: list[Report] = []
+        faults: list[StoreError] = []
         for key in [key for key, version in objects.items() if self._is_waiting(reports.get(key), version)]:
             # An interrupted command may have landed it to supersede others.
             claimed = claimed_by(file_id(self.places, table, key), reports.values()) if key not in reports else []
@@ -118,8 +139,19 @@ class FileValidator(TenantTables):
             except ObjectNotFoundError as error:
                 # Listed, since a target that is away has no objects either.
                 if key in self.store.list_keys(key):
-                    raise
-                warn(str(error))
+                    faults.append(error)
+                else:
+                    warn(str(error))
+            except StoreError as error:
+                faults.append(error)
+                # Raises if the whole target is away.
+                self.store.exists(key)
+            if len(faults) == _MOST_FAULTS:
+                break
+        if len(faults) > 1:
+            raise StoreError(f"{faults[0]} So it is with {len(faults) - 1:,} others of {table}.") from faults[0]
+        if faults:
+            raise faults[0]
         return validated
 
     def validate(
@@ -137,10 +169,11 @@ class FileValidator(TenantTables):
         `even_if_same`, a file of the same content is not validated again, unless it was refused under other settings.
         `progress` gets the number of rows read so far.
 
-        A refused file supersedes others once it can be read; if another has superseded it meanwhile, it stays refused.
+        A file that `is_void` supersedes others once it has valid rows; if another has superseded it meanwhile, it stays
+        refused.
 
         Raises:
-            RawFileChangedError: The file changed each time that it was read.
+            RawFileChangedError: The file changed each time that it was read, or is no regular file any more.
             ObjectNotFoundError: There is no such file.
             DataRuleError: It cannot supersede those files.
             StoreError: The target failed.
@@ -175,6 +208,8 @@ class FileValidator(TenantTables):
                 return self._reports.change(
                     earlier, earlier, lambda present: [_seen_again(present or earlier, content)]
                 )
+            if content.version == ABSENT and earlier and earlier.refused is None:
+                raise self._is_odd_now(key)
             if isinstance(result, RawFileError):
                 report = replace(blank(content, earlier), refused=str(result))
             else:
@@ -184,14 +219,13 @@ class FileValidator(TenantTables):
         def work_out(present: Report | None) -> list[Report]:
             empty = blank(content, present)
             before = present or empty
-            is_refused = before.refused is not None
-            olds = (*before.replaces, *replaces) if is_refused else replaces
+            olds = (*before.replaces, *replaces) if before.is_void else replaces
             empty = replace(empty, replaced_by=before.replaced_by)
             new = replace(report, landed_at=empty.landed_at, replaced_by=empty.replaced_by)
             try:
-                return self._in_place(replace(new, replaces=() if is_refused else before.replaces), olds)
+                return self._in_place(replace(new, replaces=() if before.is_void else before.replaces), olds)
             except DataRuleError as error:
-                if present and not is_refused:
+                if present and not present.is_void:
                     raise
                 # Another file has superseded the same one meanwhile. Without a report both would count.
                 return self._in_place(replace(empty, refused=str(error)), olds)
@@ -203,13 +237,13 @@ class FileValidator(TenantTables):
         self._reports.claim(table, name, olds)
 
     def supersede(self, new: Report, olds: Sequence[str]) -> Report:
-        """Let a file supersede others, which then no longer count; a refused file supersedes none.
+        """Let a file supersede others, which then no longer count; a file that `is_void` supersedes none.
 
         Raises DataRuleError, see `superseding.require_place`.
         """
         if not olds:
             return new
-        if new.refused is None:
+        if not new.is_void:
             self.claim(new.table, new.file_id, olds)
         return self._reports.change(new, new, lambda present: self._in_place(present or new, olds))
 
@@ -221,6 +255,12 @@ class FileValidator(TenantTables):
     def record_content(self, report: Report, content: RawContent) -> Report:
         """Record what is known to be the content that a file was validated from."""
         return self._reports.change(report, report, lambda present: [(present or report).of_raw(content)])
+
+    def _is_odd_now(self, key: str) -> RawFileChangedError:
+        return RawFileChangedError(
+            f"{printable(self.store.uri(key))} is no regular file any more (a link to nothing, a FIFO or a socket): "
+            "what was read of it before counts on."
+        )
 
     def _later(self, landed: datetime) -> datetime:
         """An instant just after that of the file before: among files that arrive together the last is the latest."""
@@ -245,7 +285,7 @@ class FileValidator(TenantTables):
         raise DataRuleError(f"{printable(key)} is not a raw file of {self.places.tenant}.")
 
     def _in_place(self, new: Report, olds: Sequence[str]) -> list[Report]:
-        if new.refused is not None:
+        if new.is_void:
             return [replace(new, replaces=tuple(dict.fromkeys((*new.replaces, *olds))))]
         return supersede(new, olds, self.reports(new.table)) if olds else [new]
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from errno import ELOOP, ENOENT, ENOTDIR
 from pathlib import Path, PurePosixPath
 from time import time_ns
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 from uuid import uuid4
 
 from gata_assets.errors import ConflictError, ObjectNotFoundError, StoreError
@@ -74,16 +74,16 @@ class LocalStore(ObjectStore):
             raise
 
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """See ObjectStore; unfinished writes are not listed."""
-        root = Path(self.directory)
+        """See ObjectStore; unfinished writes are not listed, nor hidden folders that may not be read (`.snapshot`)."""
+        found, root = list[str](), Path(self.directory)
         folder, _, _ = prefix.rpartition("/")
         start = self._path(folder) if folder else root
-        found = []
         with self._errors("listed", start):
             if start.is_dir():
-                for place, folders, files in os.walk(start, onerror=_raise):
+                for place, folders, files in os.walk(start, onerror=_raise_below(start)):
                     if Path(place) == root and _STAGING in folders:
                         folders.remove(_STAGING)
+                    files += [name for name in folders if Path(place, name).is_symlink()]
                     found += [Path(place, name).relative_to(root).as_posix() for name in files]
         yield from sorted(key for key in found if key.startswith(prefix))
 
@@ -95,6 +95,16 @@ class LocalStore(ObjectStore):
 
     def version(self, key: str) -> Version:
         """See ObjectStore; every write creates a new file, with a time in nanoseconds."""
+        found = self._look_at(key)
+        return _version(found) if found else ABSENT
+
+    def delivered_version(self, key: str) -> Version:
+        """See ObjectStore; with the time of the last change, which nobody can set back as that of the content."""
+        found = self._look_at(key)
+        return Version(f"{_version(found)}-{found.st_ctime_ns}") if found else ABSENT
+
+    def _look_at(self, key: str) -> os.stat_result | None:
+        """What is known of a regular file; None if there is none."""
         path = self._path(key)
         with self._errors("looked for", path):
             try:
@@ -102,8 +112,8 @@ class LocalStore(ObjectStore):
             except OSError as error:
                 if error.errno not in (ENOENT, ENOTDIR, ELOOP):
                     raise
-                return ABSENT
-        return _version(found) if stat.S_ISREG(found.st_mode) else ABSENT
+                return None
+        return found if stat.S_ISREG(found.st_mode) else None
 
     def read_versioned(self, key: str) -> tuple[bytes, Version]:
         """See ObjectStore; the version is that of the open file, which no rename replaces."""
@@ -279,5 +289,12 @@ def _version(found: os.stat_result) -> Version:
     return Version(f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}")
 
 
-def _raise(error: OSError) -> NoReturn:
-    raise error
+def _raise_below(start: Path) -> Callable[[OSError], None]:
+    """What to do about a folder that cannot be listed: no object of ours is in a hidden folder below a start."""
+
+    def handle(error: OSError) -> None:
+        below = Path(error.filename or start).relative_to(start).parts
+        if not (isinstance(error, PermissionError) and any(name[0] in "._" for name in below)):
+            raise error
+
+    return handle

@@ -30,7 +30,8 @@ class ObjectStore(ABC):
 
     # Whether a guard is checked atomically with the object that it guards; if not, it is not checked at all.
     is_guarding: bool = False
-    # Whether `list_keys` may list names without an object, such as a FIFO; their version is ABSENT.
+    # Whether `list_keys` may list names without an object, such as a FIFO or a link to a folder; their version is
+    # ABSENT, their URI a path.
     lists_odd_files: bool = False
 
     @property
@@ -111,6 +112,10 @@ class ObjectStore(ABC):
     @abstractmethod
     def version(self, key: str) -> Version:
         """The version under the key, ABSENT without an object; raises StoreError if that cannot be found out."""
+
+    def delivered_version(self, key: str) -> Version:
+        """The version of an object that others than this project may overwrite, also in place; as `version` else."""
+        return self.version(key)
 
     def exists(self, key: str) -> bool:
         """Whether the key has an object; raises StoreError if that cannot be found out."""

@@ -22,7 +22,7 @@ from gata_assets.interactions.tables import INTERACTIONS, TABLES
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
-from gata_assets_tests.curation.test_changed_files import FULL, forget_content, half
+from gata_assets_tests.curation.test_changed_files import FULL, MARKED, forget_content, half
 from gata_assets_tests.curation.test_report_store import CountingReads
 from gata_assets_tests.curation.test_requests import NO_DAYS, SETTINGS
 from gata_assets_tests.support.raw_worlds import curator_of, encode, interaction
@@ -50,17 +50,23 @@ def test_a_file_waits_until_it_is_validated_and_again_when_it_changes(any_store:
         assert sorted(found) == sorted(find_waiting(PLACES, any_store, TABLES)), "as one that remembers nothing"
         return dict(found)
 
-    first = any_store.write(KEY, half(FULL))
-    assert waiting() == {KEY: first}
+    any_store.write(KEY, half(FULL))
+    assert waiting() == {KEY: any_store.delivered_version(KEY)}
     curator_of(any_store).validate_new(INTERACTIONS)
     assert waiting() == {}
-    second = any_store.write(KEY, FULL)
-    assert waiting() == {KEY: second}
+    any_store.write(KEY, FULL)
+    assert waiting() == {KEY: any_store.delivered_version(KEY)}
     curator_of(any_store).validate_new(INTERACTIONS)
     assert waiting() == {}
     [report] = curator_of(any_store).reports(INTERACTIONS)
     forget_content(any_store, report)
-    assert waiting() == {}, "the release before did not say what it has read"
+    assert [*waiting()] == [KEY], "the release before did not say what it has read"
+    curator_of(any_store).validate_new(INTERACTIONS)
+    assert waiting() == {}
+    any_store.write(MARKED, FULL)
+    for report in curator_of(any_store).validate_new(INTERACTIONS):
+        forget_content(any_store, report)
+    assert waiting() == {}, "nobody overwrites what `gata ingest` landed"
 
 
 def test_a_report_is_read_once_for_each_of_its_versions_and_no_raw_file_is(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ whenever it is read, by another writer.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,7 +73,8 @@ def test_a_file_that_was_seen_while_it_was_copied_is_validated_again(any_store: 
 
 
 def test_a_report_says_which_bytes_were_read(any_store: ObjectStore) -> None:
-    version = any_store.write(KEY, FULL)
+    any_store.write(KEY, FULL)
+    version = any_store.delivered_version(KEY)
     [report] = validate(curator_of(any_store))
     content = sha256(FULL).hexdigest()
     assert (report.raw_version, report.raw_size, report.raw_sha256) == (version, len(FULL), content)
@@ -146,17 +148,52 @@ def forget_content(store: ObjectStore, report: Report) -> None:
     store.write(key, json.dumps(stored).encode())
 
 
+MARKED = KEY.replace("by hand", "a-0123456789ab")
+
+
 def test_a_report_of_the_release_before_adopts_the_version_of_now_and_sees_later_ones(any_store: ObjectStore) -> None:
-    any_store.write(KEY, half(FULL))
+    any_store.write(MARKED, half(FULL))
     [first] = validate(curator_of(any_store))
     forget_content(any_store, first)
     assert curator_of(any_store).unvalidated() == validate(curator_of(any_store, now=LATER)) == []
     [adopted] = curator_of(any_store).reports(INTERACTIONS)
     assert adopted == replace(first, raw_size=None, raw_sha256=None)
-    any_store.write(KEY, FULL)
+    any_store.write(MARKED, FULL)
     [second] = validate(curator_of(any_store, now=LATER))
     assert (second.valid, second.landed_at) == (9, first.landed_at), "whether it changed is not known: it may be a copy"
     assert second.raw_sha256
+
+
+@pytest.mark.parametrize("key", [KEY, KEY.replace("by hand", "export-202601090000")])
+def test_what_others_delivered_to_the_release_before_is_validated_once_in_place(
+    key: str, any_store: ObjectStore
+) -> None:
+    any_store.write(key, half(FULL))
+    [first] = validate(curator_of(any_store))
+    any_store.write(key, FULL)
+    forget_content(any_store, first)
+    later = curator_of(any_store, now=LATER)
+    assert later.unvalidated() == later.unvalidated(is_compared=True) == [key]
+    [second] = validate(later)
+    assert (second.valid, second.file_id, second.landed_at) == (9, first.file_id, first.landed_at)
+    assert later.unvalidated() == validate(later) == []
+    assert later.reports(INTERACTIONS) == [second]
+
+
+def test_a_file_that_is_overwritten_in_place_with_its_old_time_and_size_is_seen(tmp_path: Path) -> None:
+    store = LocalStore(str(tmp_path))
+    store.write(KEY, FULL)
+    validate(curator_of(store))
+    path = tmp_path / KEY
+    time = path.stat().st_mtime_ns
+    path.write_bytes(FULL.replace(b"u8", b"v8"))
+    os.utime(path, ns=(time, time))
+    assert curator_of(store).unvalidated() == [KEY]
+    [report] = validate(curator_of(store))
+    assert report.raw_sha256 == sha256(FULL.replace(b"u8", b"v8")).hexdigest()
+    path.chmod(0o600)
+    assert curator_of(store).unvalidated(is_compared=True) == [], "another time of change alone costs a digest"
+    assert validate(curator_of(store)) == [replace(report, raw_version=store.delivered_version(KEY))]
 
 
 class OverwrittenWhileRead(LocalStore):
@@ -191,7 +228,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(at: str, tmp_path: P
     store.write(KEY, half(FULL))
     [report] = validate(curator_of(store))
     assert (report.valid, report.raw_sha256) == (9, sha256(FULL).hexdigest())
-    assert report.raw_version == store.version(KEY)
+    assert report.raw_version == store.delivered_version(KEY)
 
 
 def test_a_file_that_keeps_changing_is_left_to_the_next_run_and_stops_no_other(tmp_path: Path) -> None:

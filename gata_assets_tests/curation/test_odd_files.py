@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pytest
 
+from gata_assets.curation.backlog import find_waiting
 from gata_assets.curation.files.formats import is_hidden, printable
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse
 from gata_assets.curation.reports import Report
-from gata_assets.errors import DataRuleError, RawFileError, StoreError
+from gata_assets.errors import DataRuleError, RawFileChangedError, RawFileError, StoreError
 from gata_assets.interactions.tables import INTERACTIONS
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
@@ -66,6 +69,141 @@ def test_names_that_are_no_regular_files_are_refused_with_the_reason(tmp_path: P
     (folder / "link.csv").unlink()
     (folder / "link.csv").write_bytes(VALID)
     assert [report.valid for report in curator_of(tmp_path).validate_new(INTERACTIONS)] == [1]
+
+
+@pytest.mark.parametrize("odd", ["link", "fifo"])
+def test_a_file_that_is_none_for_a_while_keeps_its_rows_and_the_time_at_which_it_landed(
+    odd: str, tmp_path: Path
+) -> None:
+    folder, away = tmp_path / "store" / FOLDER, tmp_path / "away.csv"
+    folder.mkdir(parents=True)
+    away.write_bytes(VALID)
+    (folder / "a.csv").symlink_to(away)
+    [before] = validate(tmp_path / "store").values()
+    away.unlink()
+    if odd == "fifo":
+        os.mkfifo(away)
+    curator, warnings = curator_of(tmp_path / "store", now=NOW + timedelta(days=1)), list[str]()
+    assert (curator.unvalidated(), find_waiting(curator.places, curator.store, [INTERACTIONS])) == ([], [])
+    assert curator.validate_new(INTERACTIONS, warnings.append) == []
+    assert [warning.count("a.csv is no regular file any more") for warning in warnings] == [1]
+    with pytest.raises(RawFileChangedError, match="counts on"):
+        curator.validate(before.raw_key)
+    assert curator.reports(INTERACTIONS) == [before]
+    away.unlink(missing_ok=True)
+    away.write_bytes(VALID)
+    curator.validate_new(INTERACTIONS)
+    [after] = curator.reports(INTERACTIONS)
+    assert (after.landed_at, after.raw_sha256, after.parts) == (before.landed_at, before.raw_sha256, before.parts)
+    assert curator.unvalidated() == []
+
+
+def test_links_to_folders_are_refused_and_counted_as_left_alone(workplace: Path) -> None:
+    other = workplace / "other"
+    other.mkdir()
+    (other / "b.csv").write_bytes(VALID)
+    for folder in (workplace / "store" / FOLDER, workplace / "in"):
+        folder.mkdir(parents=True)
+        (folder / "a.csv").write_bytes(VALID)
+        for name in ("linked", ".hidden"):
+            (folder / name).symlink_to(other)
+    reports = validate(workplace / "store")
+    assert sorted(reports) == ["a.csv", "linked"]
+    assert "is a link to a folder, which is not followed" in (reports["linked"].refused or "")
+    result = ingest("interactions", "in")
+    assert [one["file"] for one in said(result)] == ["in/a.csv"]
+    words = " ".join(result.stderr.split())
+    assert (
+        "2 of 3 files are left alone: 1 hidden (in a folder or with a name that begins with . or _), 1 links to folders"
+        in words
+    )
+    curator = curator_of(LocalStore(str(workplace / "store")))
+    (workplace / "store" / FOLDER / "linked").unlink()
+    (workplace / "store" / FOLDER / "linked").mkdir()
+    (workplace / "store" / FOLDER / "linked" / "b.csv").write_bytes(VALID)
+    assert [report.valid for report in curator.validate_new(INTERACTIONS)] == [1]
+
+
+class ClosedFiles(LocalStore):
+    """A directory with raw files of another user, which may not be read."""
+
+    @contextmanager
+    def local_copy(self, key: str) -> Iterator[Path]:
+        """Refuse, as a file of mode 0600 does when its bytes are read."""
+        if "closed" in key:
+            raise StoreError(f"{key} cannot be read: Permission denied.")
+        with super().local_copy(key) as path:
+            yield path
+
+
+@pytest.mark.parametrize(("closed", "read"), [(1, 2), (3, 2), (30, 0)])
+def test_files_that_may_not_be_read_fail_the_run_once_the_others_are_validated(
+    closed: int, read: int, tmp_path: Path
+) -> None:
+    store = ClosedFiles(str(tmp_path))
+    for name in ("a", "z", *(f"closed-{number}" for number in range(closed))):
+        store.write(f"{FOLDER}{name if read or name != 'a' else 'y'}.csv", VALID)
+    with pytest.raises(StoreError, match=r"closed-0\.csv cannot be read: Permission denied") as raised:
+        curator_of(store).validate_new(INTERACTIONS)
+    others = {1: None, 3: "So it is with 2 others", 30: "So it is with 19 others"}[closed]
+    assert others is None or others in str(raised.value)
+    assert len(curator_of(store).reports(INTERACTIONS)) == read
+    assert len(curator_of(store).unvalidated(is_compared=True)) == closed + 2 - read
+
+
+def closed_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no folder with `closed` in its name be listed, whoever runs the tests."""
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if "closed" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+
+def test_hidden_folders_that_may_not_be_listed_are_ignored_and_others_are_not(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (workplace / "store" / FOLDER, workplace / "in"):
+        (folder / ".closed").mkdir(parents=True)
+        (folder / "a.csv").write_bytes(VALID)
+    closed_folders(monkeypatch)
+    assert [report.valid for report in validate(workplace / "store").values()] == [1]
+    result = ingest("interactions", "in")
+    assert result.exit_code == 0
+    assert "1 of 2 files are left alone: 1 hidden" in " ".join(result.stderr.split())
+    for folder in (workplace / "store" / FOLDER, workplace / "in"):
+        (folder / "closed").mkdir()
+    with pytest.raises(StoreError, match="Permission denied"):
+        curator_of(workplace / "store").unvalidated()
+    result = ingest("interactions", "in")
+    assert (result.exit_code, "cannot be listed: Permission denied" in result.stderr) == (2, True)
+
+
+def test_a_path_that_may_not_be_looked_at_or_is_too_long_is_refused(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workplace / "in").mkdir()
+    (workplace / "in" / "closed.csv").write_bytes(VALID)
+    real_stat, real_open = Path.stat, Path.open
+
+    def closed(real: Callable[..., object]) -> Callable[..., object]:
+        def call(self: Path, *arguments: object, **options: object) -> object:
+            if self.name == "closed.csv":
+                raise PermissionError(13, "Permission denied", str(self))
+            return real(self, *arguments, **options)
+
+        return call
+
+    monkeypatch.setattr(Path, "stat", closed(real_stat))
+    monkeypatch.setattr(Path, "open", closed(real_open))
+    for given in ("in", "in/closed.csv", f"{'long' * 75}.csv"):
+        result = ingest("interactions", given)
+        [refused] = said(result)
+        assert (result.exit_code, refused["event"]) == (1, "FILE_REFUSED")
+        assert ("File name too long" if "long" in given else "Permission denied") in str(refused["reason"])
 
 
 def test_refused_odd_files_are_listed_by_the_command(workplace: Path) -> None:

@@ -7,6 +7,7 @@ the store. Nothing is faked.
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ import pytest
 from gata_assets.curation.reports import Report
 from gata_assets.curation.superseding import replaced_files, valid_reports
 from gata_assets.errors import DataRuleError
-from gata_assets.interactions.tables import INTERACTIONS
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS
 from gata_assets.storage.objects import ObjectStore
 from gata_assets_tests.support.interleaving import run_in_turns
-from gata_assets_tests.support.raw_worlds import curator_of, interaction, send
+from gata_assets_tests.support.raw_worlds import NOW, curator_of, interaction, item, send
 
 NEVER = float("inf")
 
@@ -199,6 +200,34 @@ def test_a_command_that_is_killed_leaves_what_counted_until_somebody_completes_i
             curator_of(any_store, tenant).validate_new(INTERACTIONS)
             assert counting(any_store, tenant) == ["third"]
         assert curator_of(any_store, tenant).validate_new(INTERACTIONS) == []
+
+
+@pytest.mark.parametrize("data", [INTERACTIONS, ITEMS])
+def test_the_same_content_completes_a_killed_command_on_another_day_and_under_another_name(
+    data: str, any_store: ObjectStore, tmp_path: Path
+) -> None:
+    later = NOW + timedelta(days=2)
+    for calls in range(4):
+        tenant = f"t{calls}"
+        old, new, other = (
+            [interaction(user_id=name) if data == INTERACTIONS else item(title=name)]
+            for name in ("old", "new", "other")
+        )
+        first = send(curator_of(any_store, tenant), old, tmp_path / "in", data=data, name="old.csv")
+        dying = curator_of(killed_after(any_store, calls), tenant)
+        with pytest.raises(Killed):
+            send(dying, new, tmp_path / "in", data=data, name="new.csv", replaces=[first.file_id])
+        curator = curator_of(any_store, tenant, now=later)
+        if calls:
+            with pytest.raises(DataRuleError, match="send its file again with --replaces"):
+                send(curator, other, tmp_path / "in", data=data, name="other.csv", replaces=[first.file_id])
+        report = send(curator, new, tmp_path / "in", data=data, name="renamed.csv", replaces=[first.file_id])
+        assert replaced_files(curator.reports(data)) == {first.file_id: report.file_id}
+        assert len(curator.raw_keys(data)) == 2
+        assert ("-new-" if calls else "-renamed-") in report.file_id
+        if data == ITEMS:
+            assert report.landed_at >= later, "as what lands now"
+        assert curator_of(any_store, tenant).validate_new(data) == []
 
 
 def test_a_command_that_is_refused_leaves_no_claim(any_store: ObjectStore, tmp_path: Path) -> None:

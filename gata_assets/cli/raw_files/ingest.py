@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator
 from gata_assets.cli.terminal import text_console
@@ -19,6 +20,8 @@ from gata_assets.errors import RawFileError
 from gata_assets.settings.model import Settings
 
 STDIN = "-"
+_LINKS = "links to folders, which are not followed"
+_HIDDEN = "hidden (in a folder or with a name that begins with . or _)"
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def _files(names: Sequence[str], known: FileFormat | None) -> Iterator[_Given]:
             if known is None:
                 raise RawFileError("what comes from stdin has no name: --format says what it is, csv or jsonl.gz.")
             yield _Given("stdin", sys.stdin.buffer, known)
-        elif path.is_dir():
+        elif os.path.isdir(name):  # noqa: PTH112 (Path.is_dir raises for what may not be looked at, or is too long)
             taken, left = _look_into(path)
             if left:
                 reasons = ", ".join(f"{files:,} {reason}" for reason, files in sorted(left.items()))
@@ -111,11 +114,22 @@ def _look_into(directory: Path) -> tuple[list[Path], Counter[str]]:
     """The raw files below a directory, in order, and how many others there are for which reason."""
     taken: list[Path] = []
     left: Counter[str] = Counter()
-    for place, _, names in os.walk(directory, onerror=_raise):
+
+    def handle(error: OSError) -> None:
+        if not isinstance(error, PermissionError) or not is_hidden(
+            Path(error.filename).relative_to(directory).as_posix()
+        ):
+            raise RawFileError(f"{printable(str(error.filename))} cannot be listed: {error.strerror}.")
+        left[_HIDDEN] += 1
+
+    for place, folders, names in os.walk(directory, onerror=handle):
+        links = [Path(place, name) for name in folders if Path(place, name).is_symlink()]
+        for link in links:
+            left[_HIDDEN if is_hidden(link.relative_to(directory).as_posix()) else _LINKS] += 1
         for child in (Path(place, name) for name in names):
             if is_hidden(child.relative_to(directory).as_posix()):
-                left["hidden (in a folder or with a name that begins with . or _)"] += 1
-            elif not child.is_file():
+                left[_HIDDEN] += 1
+            elif _is_odd(child):
                 left["not regular files (a link to nothing, a FIFO or a socket)"] += 1
             elif not _find_format(child.name):
                 left["with a name that does not end as a raw file's does"] += 1
@@ -124,8 +138,14 @@ def _look_into(directory: Path) -> tuple[list[Path], Counter[str]]:
     return sorted(taken), left
 
 
-def _raise(error: OSError) -> NoReturn:
-    raise RawFileError(f"{printable(str(error.filename))} cannot be listed: {error.strerror}.")
+def _is_odd(path: Path) -> bool:
+    """Whether a name is known to be no regular file; reading one that may not be looked at says why."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except PermissionError:
+        return False
+    except OSError:
+        return True
 
 
 def _find_format(name: str) -> FileFormat | None:

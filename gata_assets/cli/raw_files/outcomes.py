@@ -51,8 +51,9 @@ class FileOutcome:
         """Why it cannot be read, or why none of its rows is valid; continues the file's name."""
         if self.report and self.report.rows and not self.report.valid:
             rules = ", ".join(f"{rows:,} broke {rule}" for rule, rows in self.report.rejected_by_rule.items())
-            return f"has no valid row among its {self.report.rows:,}: {rules}."
-        return self.refused or (self.report.refused if self.report else None)
+            return f"has no valid row among its {self.report.rows:,}: {rules}.{_say_counting(self.report)}"
+        refused = self.refused or (self.report.refused if self.report else None)
+        return refused + _say_counting(self.report) if refused and self.report else refused
 
     def show(self, *, as_table: bool) -> None:
         """Show it, for people or as a line of JSON."""
@@ -89,6 +90,12 @@ def followed(name: str) -> Iterator[Callable[[int], None]]:
         yield lambda rows: progress.update(task, description=f"{name}: {rows:,} rows")
 
 
+def _say_counting(report: Report) -> str:
+    """That the files count which a file was to supersede that cannot."""
+    olds = " and ".join(report.replaces)
+    return f" It supersedes nothing: as before, what counts is {olds}." if olds else ""
+
+
 def _describe(outcome: FileOutcome) -> list[str]:
     """The lines about a file for people."""
     report = outcome.report
@@ -112,13 +119,15 @@ def _describe(outcome: FileOutcome) -> list[str]:
         lines.append(f"  days: {len(report.days)}, from {report.days[0]} to {report.days[-1]}")
     lines += [f"  {rows:,} broke {rule}" for rule, rows in report.rejected_by_rule.items()]
     if outcome.has_failed:
-        lines.append("  NOTHING VALID: correct the file and send it with --replaces " + report.file_id)
+        olds = " ".join(f"--replaces {old}" for old in (*report.replaces, report.file_id))
+        lines.append(f"  NOTHING VALID: correct the file and send it with {olds}")
     if report.quarantine:
         lines.append(f"  the rejected rows: {report.quarantine.key} in the target")
     unknown, discarded = report.unknown_by_rule, report.discarded_by_rule
     lines += [f"  {rows:,} valid rows refer to nothing, as {rule} says" for rule, rows in unknown.items()]
     lines += [f"  {rows:,} valid rows lost a value that broke {rule}" for rule, rows in discarded.items()]
-    return lines + [f"  supersedes {old}" for old in report.replaces]
+    superseding = "supersedes nothing: as before, what counts is" if report.is_void else "supersedes"
+    return lines + [f"  {superseding} {old}" for old in report.replaces]
 
 
 def _as_json(outcome: FileOutcome) -> dict[str, object]:
@@ -136,7 +145,7 @@ def _as_json(outcome: FileOutcome) -> dict[str, object]:
             "days": len(report.days),
             "first_day": str(report.days[0]) if report.days else None,
             "last_day": str(report.days[-1]) if report.days else None,
-            "replaces": report.replaces,
+            "replaces": () if report.is_void else report.replaces,
             "replaced_by": outcome.replaced_by,
         }
     return found | {"reason": outcome.reason, "seconds": round(outcome.seconds, 3)}

@@ -78,8 +78,8 @@ def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bo
 def _validate_again(curator: Curator, report: Report, show: Callable[[int], None]) -> FileOutcome:
     try:
         return FileOutcome(report.file_id, curator.validate(report.raw_key, progress=show))
-    except RawFileChangedError:
-        return FileOutcome(report.file_id, refused="cannot be validated again: it changes while it is read.")
+    except RawFileChangedError as error:
+        return FileOutcome(report.file_id, refused=f"cannot be validated again: {error}")
     except ObjectNotFoundError:
         if report.raw_key in curator.store.list_keys(report.raw_key):
             raise
@@ -108,8 +108,9 @@ def find_reports(curator: Curator, file_id: str | None) -> Sequence[Report]:
 def say_outdated(files: int) -> str:
     """How many files count by outdated rules, for people."""
     are = "files count" if files != 1 else "file counts"
-    settings = "EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS"
-    return f"{files:,} {are} by other rules than those of now (of their table, or {settings})."
+    settings = "EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS, INVALID_OPTIONAL_VALUES"
+    why = f"of their table, which a new release may have changed, or {settings}"
+    return f"{files:,} {are} by other rules than those of now ({why})."
 
 
 def _print_tables(rows: Sequence[tuple[str, str, int]], refused: Sequence[Report]) -> None:

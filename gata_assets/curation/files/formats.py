@@ -103,6 +103,12 @@ def has_long_mark(key: str) -> bool:
     return len(mark_of(key) or "") == _DIGITS
 
 
+def is_of_ingest(key: str) -> bool:
+    """Whether `gata ingest` of either release landed a raw file, as its name says; digits alone may be a time."""
+    mark = mark_of(key)
+    return mark is not None and not mark.isdecimal()
+
+
 def is_hidden(path: str) -> bool:
     """Whether a path below a folder of raw files is none of them: a name or folder that begins with `.` or `_` is of a
     tool, or still being written; a path that ends with `/` is a folder in a bucket.
@@ -140,6 +146,16 @@ def _file_id(places: TenantLayout, table: str, key: str, digits: int) -> str:
         # The digest is of the key, so of the mark too: an id without it can be read and copied.
         name = name[: name.rindex("-")]
     return "-".join([*([landed_on.isoformat()] if landed_on else []), _safe_stem(name), digest])
+
+
+def claimed_key(places: TenantLayout, table: str, name: str, file_format: FileFormat, digest: str) -> str | None:
+    """The key that a file id of `gata ingest` was made of, if that was for this content; None if it was not."""
+    found = re.fullmatch(rf"(\d{{4}}-\d\d-\d\d)-(.+)-[0-9a-f]{{{_DIGITS}}}", name, re.ASCII)
+    if not found:
+        return None
+    folder, stem = f"{places.raw(table)}{found[1]}/", f"{found[2]}-{content_mark(digest)}"
+    keys = (f"{folder}{stem}.{FileFormat(file_format.format, pack)}" for pack in (None, *Compression))
+    return next((key for key in keys if file_id(places, table, key) == name), None)
 
 
 def landing_day(places: TenantLayout, table: str, key: str) -> date | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from gata_assets.curation.files.formats import is_raw_key, printable
+from gata_assets.curation.files.formats import is_of_ingest, is_raw_key, printable
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.reports import RawContent
 from gata_assets.errors import ObjectNotFoundError, RawFileChangedError, RawFileError, StoreError
@@ -20,6 +20,7 @@ from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 # How often an object is read that changes meanwhile, before it is left to the next run.
 _MOST_READS = 3
 _ODD = "is no regular file: a link to nothing, a FIFO or a socket cannot be read. Replace it by a file, or remove it."
+_LINKED = "is a link to a folder, which is not followed. Put the files themselves there, or mount the folder."
 
 Result = TypeVar("Result")
 
@@ -31,8 +32,8 @@ def list_raw_objects(places: TenantLayout, store: ObjectStore, table: str) -> di
     """
     folder = places.raw(table)
     if store.lists_odd_files:
-        listed = ((key, store.version(key)) for key in store.list_keys(folder) if is_raw_key(places, table, key))
-        return dict(listed)
+        keys = (key for key in store.list_keys(folder) if is_raw_key(places, table, key))
+        return {key: store.delivered_version(key) for key in keys}
     return {key: version for key, version in store.list_versions(folder) if is_raw_key(places, table, key)}
 
 
@@ -50,22 +51,34 @@ def read_raw_object(
         StoreError: The target failed.
     """
     for _ in range(_MOST_READS):
-        version = store.version(key)
+        version = store.delivered_version(key)
         if version == ABSENT:
             if key not in store.list_keys(key):
                 raise ObjectNotFoundError(f"There is no {printable(store.uri(key))}.")
-            return RawFileError(_ODD), RawContent(ABSENT, 0, None)
+            is_folder = store.lists_odd_files and Path(store.uri(key)).is_dir()
+            return RawFileError(_LINKED if is_folder else _ODD), RawContent(ABSENT, 0, None)
         with store.local_copy(key) as path:
             content = RawContent(version, *_identify(store, key, path))
             try:
                 result: Result | RawFileError = read(path, content)
             except RawFileError as error:
                 result = error
-        if store.version(key) == version:
+        if store.delivered_version(key) == version:
             return result, content
     raise RawFileChangedError(
         f"{printable(store.uri(key))} changed each time that it was read: it is left to the next run."
     )
+
+
+def is_to_be_read(key: str, seen: str | None, now: Version, *, was_refused: bool) -> bool:
+    """Whether an object with a report has another version than the one that was read.
+
+    Reports of the release before do not say which that was: what others delivered is read once more, since it may have
+    been overwritten. A name without a regular file is as a removed file: what was read of it before counts.
+    """
+    if now == ABSENT and not was_refused:
+        return False
+    return seen != now if seen is not None else not is_of_ingest(key)
 
 
 def digest_raw_object(store: ObjectStore, key: str) -> RawContent:

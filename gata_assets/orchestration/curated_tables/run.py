@@ -114,9 +114,9 @@ class CurationRun:
         files = self._curator.validate_new(self._table, warn=self._context.log.warning)
         if outdated := self._curator.outdated(self._curator.reports(self._table)):
             self._context.log.warning(
-                f"{len(outdated):,} files of {self._tenant} count by other rules than those of now (of their table, or "
-                f"EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS). To validate them again: "
-                f"gata quarantine --tenant {self._tenant} --replay"
+                f"{len(outdated):,} files of {self._tenant} count by other rules than those of now (of their table, "
+                "which a new release may have changed, or EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS, "
+                f"INVALID_OPTIONAL_VALUES). To validate them again: gata quarantine --tenant {self._tenant} --replay"
             )
         return files
 

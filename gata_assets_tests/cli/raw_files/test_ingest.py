@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from gata_assets.cli.main import main
 from gata_assets.curation.readers.columns import match_columns
+from gata_assets.curation.superseding import valid_reports
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.sandbox.sample_interactions import SampleShop, generate_interactions, generate_items
 from gata_assets.settings.model import variable_names
@@ -113,6 +114,31 @@ def test_a_file_of_which_no_row_is_valid_is_an_error_after_it_landed(workplace: 
     (workplace / "good.csv").write_bytes(encode([interaction(user_id="u9")], "csv"))
     assert ingest("interactions", "good.csv", "--replaces", str(told["file_id"])).exit_code == 0
     assert ingest("interactions", "bad.csv").exit_code == 0, "it counts no more"
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["new", "known"])
+def test_a_file_of_which_no_row_is_valid_supersedes_none_and_says_so(is_known: bool, workplace: Path) -> None:
+    (workplace / "a.csv").write_bytes(encode([interaction()], "csv"))
+    (workplace / "bad.csv").write_bytes(encode([interaction(rating="9")], "csv"))
+    (workplace / "good.csv").write_bytes(encode([interaction(rating="5")], "csv"))
+    [first] = said(ingest("interactions", "a.csv"))
+    if is_known:
+        ingest("interactions", "bad.csv")
+    result = ingest("interactions", "bad.csv", "--replaces", str(first["file_id"]))
+    [told] = said(result)
+    assert (result.exit_code, told["replaces"]) == (1, [])
+    assert str(told["reason"]).endswith(f"It supersedes nothing: as before, what counts is {first['file_id']}.")
+    curator = curator_of(workplace / "gata-data", "sample")
+    counting = {report.file_id for report in valid_reports(curator.reports("interactions"))}
+    assert counting == {first["file_id"], told["file_id"]}
+    shown = ingest("interactions", "bad.csv", "--summary", "table").stdout
+    assert f"what counts is {first['file_id']}" in shown
+    olds = ["--replaces", str(first["file_id"]), "--replaces", str(told["file_id"])]
+    assert f"send it with {' '.join(olds)}\n" in shown
+    result = ingest("interactions", "good.csv", *olds)
+    assert result.exit_code == 0
+    counting = {report.file_id for report in valid_reports(curator.reports("interactions"))}
+    assert counting == {said(result)[0]["file_id"]}
 
 
 def test_a_file_that_was_removed_from_the_target_stops_no_other_replay(workplace: Path) -> None:
