@@ -22,7 +22,7 @@ from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.files.signatures import HEAD_BYTES, require_format
 from gata_assets.curation.readers.columns import Path, match_columns
 from gata_assets.curation.readers.csv_records import LONGEST_RECORD
-from gata_assets.curation.readers.parquet_footer import ColumnChunk, read_chunks
+from gata_assets.curation.readers.parquet_footer import ColumnChunk, read_chunks, require_small_footer
 from gata_assets.curation.readers.parquet_values import ColumnValues, is_text
 from gata_assets.curation.readers.raw_block import READABLE, UNREADABLE, PendingBlock, RawBlock, require_decodable
 from gata_assets.errors import RawFileError
@@ -86,6 +86,7 @@ class _ParquetRows:
         """Match the columns, and check what the metadata show; raises RawFileError."""
         stream.seek(0)
         require_format(stream.read(HEAD_BYTES), RawFormat.PARQUET)
+        require_small_footer(stream)
         described = pq.ParquetFile(stream)
         kinds = dict(_leaves(described.schema_arrow, spec))
         columns = match_columns(spec, kinds)
