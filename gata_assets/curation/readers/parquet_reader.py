@@ -39,6 +39,9 @@ _BATCHES_OF_A_FILE = 16
 _LARGEST_CHUNK = 1 << 28
 _LARGEST_OF_PREFIXES = 1 << 25
 _DECODED_PREFIXES = 1 << 26
+# Each batch of a row group may copy the dictionaries of the group's other columns.
+_MOST_BATCHES_OF_A_GROUP = 4_096
+_MOST_BATCHES_OF_PREFIXES = 100_000
 _WITHOUT_DICTIONARY = {"DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"}
 
 
@@ -168,24 +171,33 @@ def _is_readable(kind: pa.DataType) -> bool:
 
 def _plan(chunks: Iterable[ColumnChunk], paths: set[str], texts: set[str]) -> tuple[set[str], int]:
     """Which columns are read as dictionaries, and how many rows at once; raises RawFileError for too large a file."""
-    coded, rows = set(texts), _ROWS_AT_ONCE
+    coded, rows, largest = set(texts), _ROWS_AT_ONCE, 0
+    totals = dict.fromkeys(paths, 0)
     for chunk in chunks:
         if chunk.path not in paths:
             continue
+        largest = max(largest, chunk.num_values)
+        totals[chunk.path] += chunk.num_values
         size = chunk.uncompressed_size
+        has_prefixes = "DELTA_BYTE_ARRAY" in chunk.encodings and chunk.path in texts
+        if has_prefixes:
+            rows = min(rows, max(_DECODED_PREFIXES // max(size, 1), 1))
         if _WITHOUT_DICTIONARY & chunk.encodings:
             coded.discard(chunk.path)
             # The lengths of all texts of a page are decoded at once.
             size = max(size, chunk.num_values * _BYTES_OF_A_VALUE)
-        has_prefixes = "DELTA_BYTE_ARRAY" in chunk.encodings and chunk.path in texts
         most = _LARGEST_OF_PREFIXES if has_prefixes else _LARGEST_CHUNK
         if size > most:
             raise RawFileError(
                 f"has {size:,} bytes of a column in one row group, and at most {most:,} can be read at once: write "
                 "it with smaller row groups and send it again."
             )
-        if has_prefixes:
-            rows = min(rows, max(_DECODED_PREFIXES // max(size, 1), 1))
+    total = max(totals.values(), default=0)
+    if rows < _ROWS_AT_ONCE and (largest > rows * _MOST_BATCHES_OF_A_GROUP or total > rows * _MOST_BATCHES_OF_PREFIXES):
+        raise RawFileError(
+            f"has texts of which only {rows:,} of {largest:,} in one row group can be read at once, since each may be "
+            "as long as all of them (DELTA_BYTE_ARRAY): write it with smaller row groups and send it again."
+        )
     return coded, rows
 
 
