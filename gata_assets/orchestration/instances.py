@@ -67,8 +67,8 @@ def is_underway(instance: dg.DagsterInstance, tag: str, value: str) -> bool:
     return bool(instance.get_run_ids(dg.RunsFilter(statuses=UNDERWAY, tags={tag: value}), limit=1))
 
 
-def asked_runs(instance: dg.DagsterInstance, tag: str, value: str) -> list[AskedRun]:
-    """The ended runs with a tag, the newest first."""
+def asked_runs(instance: dg.DagsterInstance, tag: str, value: str, *, versions: str) -> list[AskedRun]:
+    """The ended runs with a tag, the newest first; `versions` is the tag of the versions of their files."""
     ended = dg.RunsFilter(statuses=list(_STATES), tags={tag: value})
     return [
         AskedRun(
@@ -78,6 +78,7 @@ def asked_runs(instance: dg.DagsterInstance, tag: str, value: str) -> list[Asked
             datetime.fromtimestamp(record.end_time, UTC)
             if record.end_time
             else record.update_timestamp.replace(tzinfo=UTC),
+            record.dagster_run.tags.get(versions, ""),
         )
         for record in instance.get_run_records(ended, limit=_RUNS_LOOKED_AT)
     ]

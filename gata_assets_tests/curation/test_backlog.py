@@ -112,10 +112,11 @@ def test_a_report_that_is_damaged_or_removed_is_none_of_the_sensors_business(tmp
     assert [*backlog.find_waiting(PLACES, store, TABLES)] == [key_of(1)]
 
 
-def test_the_same_files_of_other_versions_are_another_request() -> None:
+def test_the_same_files_of_other_versions_are_the_same_request_with_other_versions() -> None:
     day = datetime(2026, 1, 5, tzinfo=UTC).date()
-    keys = {request_curation("acme", {"caf\udce9.csv": version}, [], day)[0].key for version in ("1", "2", "1")}
-    assert len(keys) == 2
+    requests = [request_curation("acme", {"caf\udce9.csv": version}, [], day)[0] for version in ("1", "2", "1")]
+    assert len({request.key for request in requests}) == 1
+    assert len({request.versions for request in requests}) == 2
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 from gata_assets.batches import day_ranges, days_of, from_day_on
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Landing
-from gata_assets.curation.requests import AskedRun, RunState, ask_again, request_curation
+from gata_assets.curation.requests import AskedRun, CurationRequest, RunState, ask_again, request_curation
 from gata_assets.definitions import build_definitions
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, build_new_files_sensor
 from gata_assets.interactions.curated.curator import Curator
@@ -117,6 +117,18 @@ def test_the_key_is_that_of_the_files_and_the_days_in_any_order() -> None:
     assert key(["a", "b"], [FIRST]) == key(["b", "a"], [FIRST])
     keys = [key(["a"], [FIRST]), key(["a", "b"], [FIRST]), key(["a"], [FIRST, SECOND]), key(["a"], [SECOND])]
     assert len({*keys, key(["a"], [FIRST], "globex")}) == 5
+
+
+def test_a_version_is_not_in_the_key_nor_are_parts_of_files_that_change() -> None:
+    def request(version: str, listing: str) -> CurationRequest:
+        [found] = request_curation("acme", {"a": version}, [], FIFTH, stale=[FIRST], listing=listing)
+        return found
+
+    found = [request("1", "x"), request("2", "x"), request("1", "y")]
+    assert len({one.key for one in found}) == 1
+    assert len({one.versions for one in found}) == 3
+    without = [request_curation("acme", {}, [], FIFTH, stale=[FIRST], listing=listing)[0].key for listing in "xy"]
+    assert len(set(without)) == 2
 
 
 def test_days_of_windows_are_those_that_they_touch() -> None:
@@ -252,6 +264,47 @@ def test_what_failed_is_asked_for_again_at_growing_intervals_and_not_for_ever(
     asking = ask_again("key", runs, NOW)
     assert (asking.run_key is not None) is is_asked
     assert why_not in asking.why_not
+
+
+@pytest.mark.parametrize(
+    ("runs", "is_asked", "why_not"),
+    [
+        (
+            [ended(RunState.SUCCEEDED, 4)],
+            False,
+            "03:01 UTC, after one that left something to do, and the files have ch",
+        ),
+        ([ended(RunState.SUCCEEDED, 5)], True, ""),
+        ([ended(RunState.CANCELED, 5)], True, ""),
+        ([ended(RunState.FAILED, 4)] * 3, False, "at 2026-01-02 03:01 UTC, after 3 failed, and the files have changed"),
+        ([ended(RunState.FAILED, 5)] * 3, True, ""),
+        ([ended(RunState.FAILED, 119)] * 4, False, "at 2026-01-02 03:01 UTC, after 4 failed"),
+        ([ended(RunState.FAILED, 120)] * 4, True, ""),
+    ],
+)
+def test_files_that_have_changed_are_asked_for_again_at_the_first_interval(
+    runs: list[AskedRun], is_asked: bool, why_not: str
+) -> None:
+    asking = ask_again("key", runs, NOW, "other versions")
+    assert (asking.run_key is not None) is is_asked
+    assert why_not in asking.why_not
+
+
+def test_a_file_that_keeps_changing_is_asked_for_every_five_minutes_at_most(
+    instance: dg.DagsterInstance, store: LocalStoreResource
+) -> None:
+    run(instance, store, tick(instance, store)[0])
+    present, asked = datetime.now(UTC).date(), []
+    for minute in range(12):
+        store.write(f"acme/raw/interactions/{present}/a.csv", CSV.replace(b"u1", b"u" * (minute + 1)))
+        requests, _ = tick(instance, store, later=timedelta(minutes=minute))
+        asked += [minute] * len(requests)
+        # It changes while it is read: the run leaves it to the next one. Its end is by the clock of this machine.
+        for request in requests if not minute else ():
+            instance.add_run(
+                dg.DagsterRun(CURATE_INTERACTIONS, status=dg.DagsterRunStatus.SUCCESS, tags=dict(request.tags))
+            )
+    assert asked == [0, *range(5, 12)], "after five minutes, until a run has ended again"
 
 
 def test_a_run_key_is_that_of_the_run_that_went_before() -> None:

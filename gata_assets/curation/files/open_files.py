@@ -6,6 +6,7 @@ files in the store.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from gata_assets.curation.readers.parquet_reader import measure_parquet
 from gata_assets.curation.readers.raw_block import BLOCK_BYTES, PendingBlock, require_decodable
 from gata_assets.curation.readers.readers import read_blocks
 from gata_assets.curation.validation import ValidatedRows, validate_block
+from gata_assets.errors import RawFileError, StoreError
 from gata_assets.storage.parallel import map_in_order
 from gata_assets.storage.scratch import scratch_file
 from gata_assets.tables.row_rules import RowContext
@@ -29,6 +31,10 @@ from gata_assets.tables.spec import TableSpec
 _CODECS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
 # A third thread brought no speed on two cores: a block is read while two are validated.
 _THREADS = 2
+# Of a compressed Parquet file, decompressed on disk: a few kilobytes may be gigabytes.
+_MOST_UNPACKED = 4_000_000_000
+# So much needs no more free space than it takes: that a disk is nearly full is not the file's fault.
+_LITTLE_UNPACKED = 100_000_000
 
 
 def require_readable(
@@ -90,6 +96,41 @@ def _decompressed(file: BinaryIO, file_format: FileFormat, max_decoded_bytes: in
             while content := plain.read(BLOCK_BYTES):
                 if not decompressed.tell():
                     require_format(content[:HEAD_BYTES], RawFormat.PARQUET)
-                decompressed.write(content)
+                _unpack(content, decompressed)
                 require_decodable(decompressed.tell(), max_decoded_bytes)
             yield decompressed
+
+
+def _unpack(content: bytes, scratch: BinaryIO) -> None:
+    """Write the next bytes of a compressed Parquet file, at most `_MOST_UNPACKED` in all and half of the free space.
+
+    Raises RawFileError for more, and StoreError if they cannot be written.
+    """
+    size = scratch.tell() + len(content)
+    if size > _MOST_UNPACKED:
+        raise _packed_too_much(size, f"at most {_MOST_UNPACKED:,} are decompressed of one")
+    free = _free_bytes(scratch)
+    if size > max(free, _LITTLE_UNPACKED):
+        raise _packed_too_much(size, f"{free:,} more are free for temporary files, of which one may take half")
+    try:
+        scratch.write(content)
+        scratch.flush()
+    except OSError as error:
+        raise StoreError(
+            f"A compressed Parquet file could not be decompressed on this machine: {error.strerror}, after "
+            f"{size - len(content):,} bytes. It was not refused: free space for temporary files (see TMPDIR) and run "
+            "it again, or send it without .gz or .zst, since Parquet compresses itself."
+        ) from error
+
+
+def _packed_too_much(size: int, limit: str) -> RawFileError:
+    return RawFileError(
+        f"is compressed Parquet and decompresses to {size:,} bytes or more; {limit}. Parquet compresses itself: send "
+        "it without .gz or .zst."
+    )
+
+
+def _free_bytes(file: BinaryIO) -> int:
+    """The free space where a file is."""
+    found = os.fstatvfs(file.fileno())
+    return found.f_bavail * found.f_frsize

@@ -34,6 +34,7 @@ from gata_assets.tables.spec import TableSpec
 
 # What programs write instead of a comma, above all spreadsheets in countries with decimal commas.
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_MOST_COLUMNS = 10_000
 
 
 def read_csv(stream: BinaryIO, spec: TableSpec, block_bytes: int, max_decoded_bytes: int) -> Iterator[PendingBlock]:
@@ -42,7 +43,8 @@ def read_csv(stream: BinaryIO, spec: TableSpec, block_bytes: int, max_decoded_by
     first, rest, is_last = _first_line(coming)
     header = _read_header(first, spec.separator)
     known = match_columns(spec, [(name,) for name in header])
-    fields = {column: header.index(path[0]) for path, column in known.items()}
+    wanted = [header.index(path[0]) for path in known]
+    fields = {column: number for number, column in enumerate(known.values())}
     line, record = 2, 1
     # What was read after the header is the first block.
     for content, is_end in chain([(b"", is_last)] if rest or is_last else [], coming):
@@ -52,7 +54,7 @@ def read_csv(stream: BinaryIO, spec: TableSpec, block_bytes: int, max_decoded_by
             line, rest = line + block.count(b"\n"), b""
             continue
         data = np.frombuffer(block, dtype=np.uint8)
-        records = split_records(data, len(header), is_last=is_end, separator=ord(spec.separator))
+        records = split_records(data, len(header), is_last=is_end, separator=ord(spec.separator), wanted=wanted)
         rest = block[records.used :]
         require_short(rest)
         if len(records.faults):
@@ -83,7 +85,7 @@ def _first_line(coming: Iterator[tuple[bytes, bool]]) -> tuple[bytes, bytes, boo
 
 @dataclass(frozen=True)
 class _CsvBlock:
-    """Records of a block, with the fields of the table's columns."""
+    """Records of a block, with the places of the table's columns among the wanted fields."""
 
     content: NDArray[np.uint8]
     records: Records
@@ -118,6 +120,11 @@ def _read_header(line: bytes, separator: str) -> list[str]:
         if len(names) == 1 and mark in text and mark != separator:
             wanted = _SEPARATORS.get(separator, f'"{separator}"')
             raise RawFileError(f"has {called} between its columns: save it with {wanted} and send it again.")
+    if len(names) > _MOST_COLUMNS:
+        raise RawFileError(
+            f"has {len(names):,} columns, and at most {_MOST_COLUMNS:,} are read: send it again with the columns of "
+            "the table alone."
+        )
     return names
 
 

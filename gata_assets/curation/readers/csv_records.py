@@ -8,6 +8,7 @@ Source: https://www.rfc-editor.org/rfc/rfc4180
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,7 @@ _COMMA = 44
 
 @dataclass(frozen=True)
 class Records:
-    """Records of a block: `bounds` (record, field, start and end), `spans` of complete records, `lines`, and `faults`.
+    """Records of a block: `bounds` (record, wanted field, start and end), `spans` of complete ones, `lines`, `faults`.
 
     Lines are counted from the start of the block; empty lines are not records. `faults` are READABLE, UNREADABLE or
     RAGGED. `used` bytes and `used_lines` lines belong to complete records; the rest belongs to the next block.
@@ -40,7 +41,7 @@ class Records:
     used_lines: int
 
     def texts(self, data: NDArray[np.uint8], field: int) -> pl.Series:
-        """One field of all records, without its quotes; null for an empty one, and for a record at fault."""
+        """One wanted field of all records, without its quotes; null for an empty one, and for a record at fault."""
         return texts_as_series(*_gather(data, self.bounds, field))
 
     def set_fault(self, places: NDArray[np.int64], fault: int) -> None:
@@ -54,12 +55,25 @@ class Records:
         return {row: data[slice(*self.spans[row])].tobytes().decode(errors="replace").rstrip("\r") for row in places}
 
 
-def split_records(data: NDArray[np.uint8], fields: int, *, is_last: bool, separator: int = _COMMA) -> Records:
-    """Find the complete records of a block that starts with a record; in the last block, all records."""
+def split_records(
+    data: NDArray[np.uint8],
+    fields: int,
+    *,
+    is_last: bool,
+    separator: int = _COMMA,
+    wanted: Sequence[int] | None = None,
+) -> Records:
+    """Find the complete records of a block that starts with a record; in the last block, all records.
+
+    Where the `wanted` of the `fields` are is kept, in this order: all of a wide file would take more than its bytes.
+    """
     lines = int(np.count_nonzero(data == 10)) + 1
-    bounds, spans = np.zeros((lines, fields, 2), dtype=np.int32), np.empty((lines, 2), dtype=np.int32)
+    kept = np.full(fields, -1, dtype=np.int32)
+    places = range(fields) if wanted is None else wanted
+    kept[list(places)] = np.arange(len(places))
+    bounds, spans = np.zeros((lines, len(places), 2), dtype=np.int32), np.empty((lines, 2), dtype=np.int32)
     line, faults = np.empty(lines, dtype=np.int64), np.empty(lines, dtype=np.uint8)
-    records, used, used_lines = _split(data, fields, separator, is_last, bounds, spans, line, faults)
+    records, used, used_lines = _split(data, kept, separator, is_last, bounds, spans, line, faults)
     return Records(bounds[:records], spans[:records], line[:records], faults[:records], used, used_lines)
 
 
@@ -80,7 +94,7 @@ def _after_returns(data: NDArray[np.uint8], at: int) -> int:
 @compiled
 def _split(
     data: NDArray[np.uint8],
-    fields: int,
+    kept: NDArray[np.int32],
     separator: int,
     is_last: bool,
     bounds: NDArray[np.int32],
@@ -88,7 +102,7 @@ def _split(
     lines: NDArray[np.int64],
     faults: NDArray[np.uint8],
 ) -> tuple[int, int, int]:
-    stop, at, line, record = len(data), 0, 0, 0
+    stop, at, line, record, fields = len(data), 0, 0, 0, len(kept)
     while at < stop:
         end = _after_returns(data, at)
         if (end == stop and is_last) or (end < stop and data[end] == 10):
@@ -134,8 +148,8 @@ def _split(
                     end -= 1
                 if end < at and at < stop and data[at] == separator:
                     fault = UNREADABLE
-            if field < fields:
-                bounds[record, field, 0], bounds[record, field, 1] = start, end
+            if field < fields and kept[field] >= 0:
+                bounds[record, kept[field], 0], bounds[record, kept[field], 1] = start, end
             field += 1
             if at >= stop or data[at] == 10:
                 break

@@ -62,7 +62,7 @@ def read_json_lines(
 
 
 class _Decoder:
-    """Decodes lines by the names that the first lines use for the table's columns."""
+    """Decodes lines by all names that the table's columns may have; the first lines tell whether they are its."""
 
     def __init__(self, spec: TableSpec, lines: Sequence[bytes]) -> None:
         self._spec = spec
@@ -72,12 +72,15 @@ class _Decoder:
             raise _not_json_lines(spec, lines[0])
         # A column may have two names in a file, but not in a row.
         match_columns(spec, {column or path: path for path, column in paths.items()}.values(), is_header=False)
-        called = {column: path for path, column in paths.items() if column}
-        self._fields = {column.name: f"c{number}" for number, column in enumerate(spec.raw_columns)}
+        # A field of each name: with one of two, the values of the other would be those of an unknown column.
+        self._fields = {
+            column.name: {f"c{number}_{place}": name for place, name in enumerate((column.name, *column.aliases))}
+            for number, column in enumerate(spec.raw_columns)
+        }
         forbids = spec.unknown_columns is not UnknownColumns.IGNORE
 
         def structure(name: str, columns: Iterable[str], nests: Mapping[str, Any]) -> type[msgspec.Struct]:
-            names = {self._fields[column]: called.get(column, (column,))[-1] for column in columns}
+            names = {field: source for column in columns for field, source in self._fields[column].items()}
             names |= {self._nests[nest]: nest for nest in nests}
             kinds = {field: nests.get(source, _Value) for field, source in names.items()}
             fields = [(field, kind, None) for field, kind in kinds.items()]
@@ -100,15 +103,20 @@ class _Decoder:
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 rows.append(empty_row)
                 apart[place], faults[place] = self._read_apart(line)
-        columns = {name: list(map(attrgetter(field), rows)) for name, field in self._fields.items()}
-        for nest, field in self._nests.items():
+        columns: dict[str, list[Any]] = {}
+        twice: set[int] = set()
+        for name, (first, *others) in self._fields.items():
+            columns[name] = list(map(attrgetter(first), rows))
+            for field in others:
+                twice |= _fill(columns[name], map(attrgetter(field), rows))
+        for nest, nest_field in self._nests.items():
             within = [column.name for column in self._spec.raw_columns if column.within == nest]
-            for place, row in enumerate(map(attrgetter(field), rows)):
-                for name in within if row is not None else ():
-                    if (value := getattr(row, self._fields[name])) is not None:
-                        if columns[name][place] is not None:
-                            apart[place], faults[place] = {}, UNREADABLE
-                        columns[name][place] = value
+            nested = list(map(attrgetter(nest_field), rows))
+            for name in within if any(row is not None for row in nested) else ():
+                for field in self._fields[name]:
+                    twice |= _fill(columns[name], (None if row is None else getattr(row, field) for row in nested))
+        for place in twice:
+            apart[place], faults[place] = {}, UNREADABLE
         for place, values in apart.items():
             for name, column in columns.items():
                 column[place] = values.get(name)
@@ -157,6 +165,17 @@ class _Decoder:
             elif value is not None:
                 # A field that contains fields is not a column: no table has it.
                 yield from (((name, column.name), []) for column in self._spec.raw_columns if column.within == name)
+
+
+def _fill(column: list[Any], values: Iterable[Any]) -> set[int]:
+    """Fill the values of a column with those under another name; returns the places that have both."""
+    twice = set()
+    for place, value in enumerate(values):
+        if value is not None:
+            if column[place] is not None:
+                twice.add(place)
+            column[place] = value
+    return twice
 
 
 def _read_object(line: bytes) -> dict[str, Any] | None:

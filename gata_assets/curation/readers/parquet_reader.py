@@ -22,7 +22,7 @@ from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.files.signatures import HEAD_BYTES, require_format
 from gata_assets.curation.readers.columns import Path, match_columns
 from gata_assets.curation.readers.csv_records import LONGEST_RECORD
-from gata_assets.curation.readers.parquet_footer import ColumnChunk, read_chunks
+from gata_assets.curation.readers.parquet_footer import ColumnChunk, read_chunks, require_small_footer
 from gata_assets.curation.readers.parquet_values import ColumnValues, is_text
 from gata_assets.curation.readers.raw_block import READABLE, UNREADABLE, PendingBlock, RawBlock, require_decodable
 from gata_assets.errors import RawFileError
@@ -39,6 +39,9 @@ _BATCHES_OF_A_FILE = 16
 _LARGEST_CHUNK = 1 << 28
 _LARGEST_OF_PREFIXES = 1 << 25
 _DECODED_PREFIXES = 1 << 26
+# Each batch of a row group may copy the dictionaries of the group's other columns.
+_MOST_BATCHES_OF_A_GROUP = 4_096
+_MOST_BATCHES_OF_PREFIXES = 100_000
 _WITHOUT_DICTIONARY = {"DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"}
 
 
@@ -86,6 +89,7 @@ class _ParquetRows:
         """Match the columns, and check what the metadata show; raises RawFileError."""
         stream.seek(0)
         require_format(stream.read(HEAD_BYTES), RawFormat.PARQUET)
+        require_small_footer(stream)
         described = pq.ParquetFile(stream)
         kinds = dict(_leaves(described.schema_arrow, spec))
         columns = match_columns(spec, kinds)
@@ -167,24 +171,33 @@ def _is_readable(kind: pa.DataType) -> bool:
 
 def _plan(chunks: Iterable[ColumnChunk], paths: set[str], texts: set[str]) -> tuple[set[str], int]:
     """Which columns are read as dictionaries, and how many rows at once; raises RawFileError for too large a file."""
-    coded, rows = set(texts), _ROWS_AT_ONCE
+    coded, rows, largest = set(texts), _ROWS_AT_ONCE, 0
+    totals = dict.fromkeys(paths, 0)
     for chunk in chunks:
         if chunk.path not in paths:
             continue
+        largest = max(largest, chunk.num_values)
+        totals[chunk.path] += chunk.num_values
         size = chunk.uncompressed_size
+        has_prefixes = "DELTA_BYTE_ARRAY" in chunk.encodings and chunk.path in texts
+        if has_prefixes:
+            rows = min(rows, max(_DECODED_PREFIXES // max(size, 1), 1))
         if _WITHOUT_DICTIONARY & chunk.encodings:
             coded.discard(chunk.path)
             # The lengths of all texts of a page are decoded at once.
             size = max(size, chunk.num_values * _BYTES_OF_A_VALUE)
-        has_prefixes = "DELTA_BYTE_ARRAY" in chunk.encodings and chunk.path in texts
         most = _LARGEST_OF_PREFIXES if has_prefixes else _LARGEST_CHUNK
         if size > most:
             raise RawFileError(
                 f"has {size:,} bytes of a column in one row group, and at most {most:,} can be read at once: write "
                 "it with smaller row groups and send it again."
             )
-        if has_prefixes:
-            rows = min(rows, max(_DECODED_PREFIXES // max(size, 1), 1))
+    total = max(totals.values(), default=0)
+    if rows < _ROWS_AT_ONCE and (largest > rows * _MOST_BATCHES_OF_A_GROUP or total > rows * _MOST_BATCHES_OF_PREFIXES):
+        raise RawFileError(
+            f"has texts of which only {rows:,} of {largest:,} in one row group can be read at once, since each may be "
+            "as long as all of them (DELTA_BYTE_ARRAY): write it with smaller row groups and send it again."
+        )
     return coded, rows
 
 

@@ -21,8 +21,19 @@ _TYPES = len(InteractionType)
 # Shapes are counted in a sample of the ids, evenly spaced, and shown up to a length.
 _SAMPLED_IDS = 10_000
 _MAX_SHAPE = 24
-# No word of an id is left: letters and digits of any script, then all that is not ASCII.
-_SHAPES = ((r"\p{N}+", "9"), (r"[\p{L}\p{M}]+", "a"), (r"[^ -~]+", "?"), (r"(?:\s)+", " "))
+# No word of an id is left: letters and digits of any script, then all that is not ASCII. Zeros come last, when all else
+# is ASCII: `ø` stands for digits with leading ones, and a zero alone is a digit as others are.
+_SHAPES = (
+    (r"[\p{N}--0]\p{N}*", "9"),
+    (r"(?:[\p{Lu}\p{Lt}]\p{M}*)+", "A"),
+    (r"[\p{L}\p{M}--\p{Lu}\p{Lt}]+", "a"),
+    (r"[^ -~]+", "?"),
+    (r"(?:\s)+", " "),
+    ("0+9|00+", "ø"),
+    ("0", "9"),
+    ("ø", "09"),
+)
+_LEGEND = "9: digits, 09: with leading zeros, A: capital letters, a: other letters"
 
 
 @dataclass(frozen=True)
@@ -65,11 +76,12 @@ def check_unknown_items(found: UnknownItems, rules: CatalogRules) -> Outcome:
     if share <= rules.max_unknown_share:
         return Outcome(rule, 0, found.interactions, "", unit="interactions")
     seen, known = common_shape(found.unknown_ids), common_shape(found.catalog_ids)
-    shapes = (
-        f"The catalog has no item. The unknown ids look like `{seen}`"
-        if known is None
-        else f"They look like `{seen}`, the catalog's like `{known}` (9: digits, a: letters)"
-    )
+    if known is None:
+        shapes = f"The catalog has no item. The unknown ids look like `{seen}`"
+    elif seen == known:
+        shapes = f"They look like `{seen}`, as the catalog's do ({_LEGEND}): their shapes do not explain it"
+    else:
+        shapes = f"They look like `{seen}`, the catalog's like `{known}` ({_LEGEND})"
     advice = (
         f"{len(found.unknown_ids):,} of {found.items:,} items are unknown, and may be drawn as negatives of users who "
         f"have met them. {shapes}. If an item is written in two ways, write it in one (whole numbers that were read as "
@@ -80,7 +92,8 @@ def check_unknown_items(found: UnknownItems, rules: CatalogRules) -> Outcome:
 
 
 def common_shape(ids: pl.Series) -> str | None:
-    """The most common shape of ids: digits as 9, letters as a, repetitions once; None without ids.
+    """The most common shape of ids: digits as 9 (09 with leading zeros), capitals as A, other letters as a, repetitions
+    once; None without ids.
 
     Of equally common ones the first in the order of texts.
     """

@@ -22,8 +22,8 @@ from gata_assets.storage.resource import ObjectStoreResource
 if TYPE_CHECKING:
     from gata_assets.curation.curated.curator import TableCurator
 
-# Tags to find the runs of a tenant, and those with the same request.
-_TENANT, _CURATION = "gata/tenant", "gata/curation"
+# Tags to find the runs of a tenant, those with the same request, and the versions of the files that they were for.
+_TENANT, _CURATION, _VERSIONS = "gata/tenant", "gata/curation", "gata/versions"
 # A tick lists a few folders of each tenant and reads reports that changed; for a new part it reads manifests too.
 _FILES_TICK_SECONDS = 60
 
@@ -86,12 +86,14 @@ def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] 
             settled |= {tenant: settled_by} if settled_by else {}
         runs: list[dg.RunRequest] = []
         for request in requests:
-            asking = ask_again(request.key, asked_runs(context.instance, _CURATION, request.key), present)
+            asked = asked_runs(context.instance, _CURATION, request.key, versions=_VERSIONS)
+            asking = ask_again(request.key, asked, present, request.versions)
             if asking.run_key is None:
                 waits.append(f"{request.tenant}, {request.reason}: {asking.why_not}.")
                 continue
             of_days = dict(zip(RANGE_TAGS, (str(request.first), str(request.last)), strict=True))
-            tags = {"gata/reason": request.reason, _TENANT: request.tenant, _CURATION: request.key}
+            tags = {"gata/reason": request.reason, _TENANT: request.tenant}
+            tags |= {_CURATION: request.key, _VERSIONS: request.versions}
             assets = [asset_key(request.tenant, table) for table in watched.tables]
             tags |= of_days if watched.has_days else {}
             runs.append(dg.RunRequest(run_key=asking.run_key, asset_selection=assets, tags=tags))

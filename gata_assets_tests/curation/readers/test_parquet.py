@@ -137,6 +137,33 @@ def test_the_lengths_of_many_texts_of_no_bytes_count_as_large(monkeypatch: pytes
         read(content)
 
 
+def prefixed(texts: pa.Array, **options: Any) -> bytes:
+    encodings = {"user_id": "DELTA_BYTE_ARRAY"}
+    return parquet(rows_of(texts), use_dictionary=["item_id"], column_encoding=encodings, **options)
+
+
+def test_short_texts_with_prefixes_are_read_in_few_blocks() -> None:
+    blocks = read(prefixed(pa.array(["user"] * 300_000)))
+    assert users(blocks) == ["user"] * 300_000
+    # By the memory of their lengths they would be 10,714.
+    assert len(blocks) < 200
+
+
+def test_texts_with_prefixes_that_need_too_many_blocks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = pa.array([f"user {number * 7919 % 100_003}" for number in range(20_000)])
+    monkeypatch.setattr(f"{READER}._DECODED_PREFIXES", 1 << 17)
+    with pytest.raises(RawFileError, match=r"only 1 of 20,000 in one row group .* with smaller row groups and send it"):
+        read(prefixed(texts))
+    # As is advised; then each block has more rows.
+    content = prefixed(texts, row_group_size=100)
+    blocks = read(content)
+    assert users(blocks) == texts.to_pylist()
+    assert len(blocks) < 500
+    monkeypatch.setattr(f"{READER}._MOST_BATCHES_OF_PREFIXES", 10)
+    with pytest.raises(RawFileError, match="with smaller row groups"):
+        read(content)
+
+
 PEAK = r"""
 import re, sys
 from pathlib import Path

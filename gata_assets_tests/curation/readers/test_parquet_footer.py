@@ -6,6 +6,7 @@ Real: files that pyarrow and Polars write. Nothing is faked; Arrow is the oracle
 from __future__ import annotations
 
 import io
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from gata_assets.curation.readers.parquet_footer import read_chunks
+from gata_assets.curation.readers.parquet_reader import read_parquet
+from gata_assets.errors import RawFileError
+from gata_assets.interactions.tables import INTERACTIONS, TABLES
 
 DELTA = {"a": "DELTA_BYTE_ARRAY", "b.c": "DELTA_LENGTH_BYTE_ARRAY", "d": "PLAIN"}
 TABLE = pa.table(
@@ -74,3 +78,61 @@ def test_a_damaged_footer_raises_one_error(seed: int) -> None:
             list(read_chunks(io.BytesIO(cut)))
         except EOFError:
             continue
+
+
+def with_field(content: bytes, field: bytes) -> bytes:
+    """A file with one more field, whose number is 100, at the end of its footer."""
+    size = int.from_bytes(content[-8:-4], "little")
+    assert content[-9:-8] == b"\0", "the end of the struct"
+    return content[:-9] + field + b"\0" + (size + len(field)).to_bytes(4, "little") + b"PAR1"
+
+
+def list_field(kind: int, count: int, values: bytes) -> bytes:
+    size = b""
+    while count >= 128:
+        size, count = size + bytes([count & 127 | 128]), count >> 7
+    return b"\x09\xc8\x01" + bytes([0xF0 | kind]) + size + bytes([count]) + values
+
+
+@pytest.mark.parametrize(
+    ("field", "is_damaged"),
+    [
+        (list_field(3, 1_000_000, bytes(1_000_000)), False),
+        (list_field(12, 300_000, bytes(300_000)), False),
+        (list_field(5, 300_000, bytes(300_000)), False),
+        (list_field(8, 300_000, bytes(300_000)), False),
+        (list_field(7, 10, bytes(80)), False),
+        (list_field(9, 2, b"\x23ab\x10"), True),
+        (list_field(9, 2, b"\x23ab\x13c"), False),
+        (b"\x01\xc8\x01", False),
+        (list_field(7, 100_000_000, b""), True),
+        (list_field(7, 100, bytes(200)), True),
+        (list_field(12, 100_000_000, b""), True),
+        (b"\x06\xc8\x01" + b"\xff" * 1_000_000 + b"\0", True),
+        (b"\x0c\xc8\x01" + b"\x1c" * 100_000, True),
+    ],
+)
+def test_fields_that_are_not_wanted_are_skipped_and_not_built(field: bytes, is_damaged: bool) -> None:
+    content = io.BytesIO(with_field(written(), field))
+    expected = list(read_chunks(io.BytesIO(written())))
+    tracemalloc.start()
+    try:
+        if is_damaged:
+            with pytest.raises(EOFError):
+                list(read_chunks(content))
+        else:
+            assert list(read_chunks(content)) == expected
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(field) + 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_large_footer_is_refused_before_arrow_builds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gata_assets.curation.readers.parquet_footer._LARGEST_FOOTER", 100)
+    content = io.BytesIO(written())
+    monkeypatch.setattr(pq, "ParquetFile", None)
+    for look in (lambda: list(read_parquet(content, TABLES[INTERACTIONS], 10**9)), lambda: list(read_chunks(content))):
+        with pytest.raises(
+            RawFileError, match=r"has a footer of [\d,]+ bytes, .* 100 are read: write it with fewer row"
+        ):
+            look()

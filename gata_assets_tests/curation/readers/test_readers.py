@@ -217,12 +217,36 @@ def test_other_names_and_another_separator_are_read_in_every_format(kind: RawFor
     assert users(read(content, kind, block_bytes=1_000, spec=spec)) == ["u1"]
 
 
-def test_a_later_json_line_may_use_the_other_name_and_none_may_use_both() -> None:
-    spec = mapped(TABLES[INTERACTIONS], RawMapping(columns={"customer": "user_id"}))
+@pytest.mark.parametrize("unknown", list(UnknownColumns))
+def test_a_later_json_line_may_use_the_other_name_and_none_may_use_both(unknown: UnknownColumns) -> None:
+    spec = replace(mapped(TABLES[INTERACTIONS], RawMapping(columns={"customer": "user_id"})), unknown_columns=unknown)
     rows = [interaction(), interaction(user_id=None, customer="u2"), interaction(customer="u3")]
     blocks = read(encode(rows, "jsonl"), RawFormat.JSON_LINES, block_bytes=10_000, spec=spec)
     assert users(blocks) == ["u1", "u2", ""]
     assert faults(blocks) == [READABLE, READABLE, UNREADABLE]
+    assert blocks[0].fault_texts == {2: encode(rows[2:], "jsonl").decode().rstrip()}
+
+
+@pytest.mark.parametrize("unknown", list(UnknownColumns))
+@pytest.mark.parametrize("first", ["location", "place"])
+def test_names_that_come_after_those_of_the_first_lines_lose_nothing(unknown: UnknownColumns, first: str) -> None:
+    spec = replace(mapped(TABLES[INTERACTIONS], RawMapping(columns={"place": "location"})), unknown_columns=unknown)
+    given: list[tuple[dict[str, object], str | None]] = [
+        *[({first: f"L{number}"}, f"L{number}") for number in range(1_500)],
+        ({"location": "AT"}, "AT"),
+        ({"place": "DE"}, "DE"),
+        ({"place": "IT", "location": None}, "IT"),
+        ({"context": {"location": "FR"}}, "FR"),
+        ({"context": {"place": "CH"}}, "CH"),
+        ({"context": {"place": "CH", "location": "CH"}}, None),
+        ({"context": {"location": "CH"}, "place": "CH"}, None),
+        ({"location": "CH", "place": "CH"}, None),
+        ({"context": None, "place": 7}, "7"),
+    ]
+    content = "".join(json.dumps(interaction() | values) + "\n" for values, _ in given).encode()
+    blocks = read(content, RawFormat.JSON_LINES, block_bytes=50_000, spec=spec)
+    assert [text for block in blocks for text in block.texts["location"]] == [text for _, text in given]
+    assert faults(blocks) == [READABLE if text else UNREADABLE for _, text in given]
 
 
 @pytest.mark.parametrize("kind", [RawFormat.CSV, RawFormat.JSON_LINES])

@@ -72,7 +72,10 @@ def test_the_message_has_counts_shapes_and_what_to_do() -> None:
         "at most 10 % of the window's interactions have an item that the catalog lacks: 1,200 of 1,200 interactions. "
         "40 of 40 items are unknown"
     )
-    assert "They look like `9.9`, the catalog's like `9` (9: digits, a: letters)" in message
+    assert (
+        "They look like `9.9`, the catalog's like `9` (9: digits, 09: with leading zeros, A: capital letters, a: "
+        in message
+    )
     assert "`gata ingest … --replaces`" in message
     assert "MAX_UNKNOWN_ITEMS_SHARE" in message
 
@@ -87,7 +90,17 @@ def test_a_catalog_without_items_is_said_to_be_empty() -> None:
     [
         (["7.0", "12.0"], "9.9"),
         (["7", "12"], "9"),
-        (["sku-000123", "SKU-1"], "a-9"),
+        (["sku-000123", "sku-01"], "a-09"),
+        (["SKU-1", "SKU-20"], "A-9"),
+        (["Sku-1"], "Aa-9"),
+        (["007", "010"], "09"),
+        (["0", "7", "100"], "9"),
+        (["00"], "09"),
+        (["0x007a"], "9a09a"),
+        (["1.00"], "9.09"),
+        (["٠٧"], "9"),
+        (["É", "E\u0301T", "Ǆ"], "A"),
+        (["ø", "ø0"], "a"),
         (["７", "٣"], "9"),
         (["é", "日本"], "a"),
         ([" 7"], " 9"),
@@ -113,8 +126,22 @@ def test_the_shape_of_many_ids_is_that_of_a_sample() -> None:
 def test_a_shape_has_no_letter_or_digit_of_an_id(ids: list[str]) -> None:
     shape = common_shape(pl.Series(ids, dtype=pl.String))
     assert shape is not None
-    assert re.fullmatch(r"[a9?!-/:-@\[-`{-~ ]*…?", shape)
-    assert "aa" not in shape and "99" not in shape
+    assert re.fullmatch(r"[Aa90?!-/:-@\[-`{-~ ]*…?", shape)
+    assert not any(twice in shape for twice in ("AA", "aa", "99", "00", "90"))
+
+
+@pytest.mark.parametrize(
+    ("unknown", "known", "said"),
+    [
+        ("007", "7", "They look like `09`, the catalog's like `9` ("),
+        ("sku-1", "SKU-1", "They look like `a-9`, the catalog's like `A-9` ("),
+        ("b12", "a7", "They look like `a9`, as the catalog's do (9: digits, "),
+    ],
+)
+def test_shapes_differ_where_spellings_do_and_equal_ones_explain_nothing(unknown: str, known: str, said: str) -> None:
+    message = str(check_unknown_items(find_unknown_items(counts_of({unknown: 5}), catalog_of(known)), CatalogRules()))
+    assert said in message
+    assert ("their shapes do not explain it" in message) == ("as the catalog's do" in said)
 
 
 def test_no_id_is_in_the_message() -> None:
