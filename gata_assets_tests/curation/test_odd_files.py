@@ -153,14 +153,20 @@ def test_files_that_may_not_be_read_fail_the_run_once_the_others_are_validated(
 
 def closed_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no folder with `closed` in its name be listed, whoever runs the tests."""
-    real = os.scandir
+    real, real_stat = os.scandir, os.stat
 
     def scandir(path: str) -> object:
         if "closed" in str(path):
             raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 
+    def look_at(path: str, *, follow_symlinks: bool = False, **options: int) -> os.stat_result:
+        if "half/closed" in str(path) and not follow_symlinks:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real_stat(path, follow_symlinks=follow_symlinks, **options)
+
     monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "lstat", look_at)
 
 
 def test_hidden_folders_that_may_not_be_listed_are_ignored_and_others_are_not(
@@ -168,12 +174,13 @@ def test_hidden_folders_that_may_not_be_listed_are_ignored_and_others_are_not(
 ) -> None:
     for folder in (workplace / "store" / FOLDER, workplace / "in"):
         (folder / ".closed").mkdir(parents=True)
+        (folder / ".half/closed").mkdir(parents=True)
         (folder / "a.csv").write_bytes(VALID)
     closed_folders(monkeypatch)
     assert [report.valid for report in validate(workplace / "store").values()] == [1]
     result = ingest("interactions", "in")
     assert result.exit_code == 0
-    assert "1 of 2 files are left alone: 1 hidden" in " ".join(result.stderr.split())
+    assert "2 of 3 files are left alone: 2 hidden" in " ".join(result.stderr.split())
     for folder in (workplace / "store" / FOLDER, workplace / "in"):
         (folder / "closed").mkdir()
     with pytest.raises(StoreError, match="Permission denied"):

@@ -123,7 +123,8 @@ def _look_into(directory: Path) -> tuple[list[Path], Counter[str]]:
         left[_HIDDEN] += 1
 
     for place, folders, names in os.walk(directory, onerror=handle):
-        links = [Path(place, name) for name in folders if Path(place, name).is_symlink()]
+        # Path.is_symlink raises for what may not be looked at.
+        links = [Path(place, name) for name in folders if os.path.islink(f"{place}/{name}")]  # noqa: PTH114
         for link in links:
             left[_HIDDEN if is_hidden(link.relative_to(directory).as_posix()) else _LINKS] += 1
         for child in (Path(place, name) for name in names):

@@ -51,9 +51,15 @@ class FileOutcome:
         """Why it cannot be read, or why none of its rows is valid; continues the file's name."""
         if self.report and self.report.rows and not self.report.valid:
             rules = ", ".join(f"{rows:,} broke {rule}" for rule, rows in self.report.rejected_by_rule.items())
-            return f"has no valid row among its {self.report.rows:,}: {rules}.{_say_counting(self.report)}"
+            return f"has no valid row among its {self.report.rows:,}: {rules}.{self._counting}"
         refused = self.refused or (self.report.refused if self.report else None)
-        return refused + _say_counting(self.report) if refused and self.report else refused
+        return refused + self._counting if refused else None
+
+    @property
+    def _counting(self) -> str:
+        """That the files count which this one was to supersede and cannot."""
+        olds = self.report.replaces if self.report and self.replaced_by is None else ()
+        return f" It supersedes nothing: as before, what counts is {' and '.join(olds)}." if olds else ""
 
     def show(self, *, as_table: bool) -> None:
         """Show it, for people or as a line of JSON."""
@@ -88,12 +94,6 @@ def followed(name: str) -> Iterator[Callable[[int], None]]:
     with progress_on_terminal(*columns, transient=True) as progress:
         task = progress.add_task(f"{name}: reading", total=None)
         yield lambda rows: progress.update(task, description=f"{name}: {rows:,} rows")
-
-
-def _say_counting(report: Report) -> str:
-    """That the files count which a file was to supersede that cannot."""
-    olds = " and ".join(report.replaces)
-    return f" It supersedes nothing: as before, what counts is {olds}." if olds else ""
 
 
 def _describe(outcome: FileOutcome) -> list[str]:

@@ -139,6 +139,8 @@ def test_a_file_of_which_no_row_is_valid_supersedes_none_and_says_so(is_known: b
     assert result.exit_code == 0
     counting = {report.file_id for report in valid_reports(curator.reports("interactions"))}
     assert counting == {said(result)[0]["file_id"]}
+    [again] = said(ingest("interactions", "bad.csv"))
+    assert (again["event"], "supersedes nothing" in str(again["reason"])) == ("FILE_REPLACED", False)
 
 
 def test_a_file_that_was_removed_from_the_target_stops_no_other_replay(workplace: Path) -> None:
