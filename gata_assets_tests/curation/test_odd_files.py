@@ -27,11 +27,13 @@ from gata_assets.interactions.tables import INTERACTIONS
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
 from gata_assets_tests.cli.raw_files.test_ingest import gata, ingest, said, workplace
+from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.raw_worlds import NOW, curator_of, encode, interaction, quarantined
 
 __all__ = ["workplace"]
 
 FOLDER = "acme/raw/interactions/"
+USER = canary("a user")
 VALID = encode([interaction()], "csv")
 
 
@@ -299,8 +301,8 @@ def test_what_a_directory_has_besides_raw_files_is_counted_by_reason(workplace: 
 @pytest.mark.parametrize(
     "error",
     [
-        *(ValueError("u77"), OverflowError(), KeyError("u77"), RuntimeError("u77"), pl.exceptions.ComputeError("u77")),
-        *(OSError("of Arrow, without a number"), pa.ArrowInvalid("u77"), RecursionError(), AssertionError()),
+        *(ValueError(USER), OverflowError(), KeyError(USER), RuntimeError(USER), pl.exceptions.ComputeError(USER)),
+        *(OSError("of Arrow, without a number"), pa.ArrowInvalid(USER), RecursionError(), AssertionError()),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -310,7 +312,7 @@ def test_what_nobody_foresaw_refuses_the_file_without_its_values(error: Exceptio
     message = str(refused.value)
     assert message.startswith(f"cannot be read ({type(error).__name__} at test_odd_files.py:")
     assert "please report it" in message
-    assert "u77" not in message
+    assert USER not in message
 
 
 @pytest.mark.parametrize(

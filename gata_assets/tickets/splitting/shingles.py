@@ -102,10 +102,7 @@ def compare_candidates(
                 if _share_earlier_band(keys, text, other, band):
                     continue
                 if _are_similar(shingles, ends, text, other, similarity):
-                    if found == len(pairs):
-                        longer = np.empty((2 * found, 2), dtype=np.int32)
-                        longer[:found] = pairs
-                        pairs = longer
+                    pairs = _with_room(pairs, found)
                     pairs[found, 0], pairs[found, 1] = min(text, other), max(text, other)
                     found += 1
         start = stop
@@ -175,14 +172,21 @@ def compare_sharing(
                 if similar[text] >= enough and similar[other] >= enough:
                     continue
                 if _are_similar(shingles, ends, text, other, similarity):
-                    if found == len(pairs):
-                        longer = np.empty((2 * found, 2), dtype=np.int32)
-                        longer[:found] = pairs
-                        pairs = longer
+                    pairs = _with_room(pairs, found)
                     pairs[found, 0], pairs[found, 1] = min(text, other), max(text, other)
                     found += 1
         start = stop
     return pairs[:found].copy()
+
+
+@compiled
+def _with_room(pairs: NDArray[np.int32], found: int) -> NDArray[np.int32]:
+    """The pairs, in twice the space if it is full."""
+    if found < len(pairs):
+        return pairs
+    longer = np.empty((2 * found, 2), dtype=np.int32)
+    longer[:found] = pairs
+    return longer
 
 
 @compiled
