@@ -78,16 +78,16 @@ class DataApiTickets(SqlTicketSource):
         """See SqlTicketSource."""
         return {row["name"]: row["type"] for row in self.fetch(LAYOUT_SQL, {})}
 
-    def _explained(self, run: Callable[[], Result]) -> Result:
+    def _explained(self, run: Callable[[], Result], *, is_checked: bool = True) -> Result:
         """Run statements again without the documented enum if the table has none of that name."""
         try:
-            return super()._explained(run)
+            return super()._explained(run, is_checked=is_checked)
         except TableLayoutError:
             [found] = self.fetch(_CHANNEL_TYPE_SQL, {}) or [{"name": None}]
             if found["name"] == self._channel_type:
                 raise
             self._channel_type = found["name"]
-        return super()._explained(run)
+        return super()._explained(run, is_checked=is_checked)
 
     def describe(self) -> str:
         """See SqlTicketSource."""
@@ -169,7 +169,7 @@ class _Reading:
     def _count(self) -> HourlyCounts:
         """Count all tickets of the window by hour and reason, in parts whose rows fit a response."""
         [odd], _ = self._client.execute(self._source.odd_sql(), {})
-        require_no_odd(odd["odd"])
+        require_no_odd(odd["odd"], odd["greatest"])
         rows: list[dict[str, Any]] = []
         for part in data_api_pages.parts_of(self._window, _DAYS_COUNTED_AT_ONCE):
             found, _ = self._client.execute(*self._source.counts_sql(part))

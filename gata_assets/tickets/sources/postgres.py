@@ -43,7 +43,7 @@ class PostgresTickets(SqlTicketSource):
             (f"{self.tickets_sql(where)} ORDER BY closed, id", parameters),
         ]
         odd, counts, tickets = self._query(statements, self.statement_seconds)
-        require_no_odd(odd["odd"][0].as_py())
+        require_no_odd(**odd.to_pylist()[0])
         return base.WindowRead(base.tickets_from_arrow(tickets), HourlyCounts.of(counts.to_pylist()))
 
     def fetch(self, sql: str, parameters: Parameters, *, is_polling: bool = False) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ class SqliteTickets(SqlTicketSource):
         with self._connect() as connection:
             connection.execute("BEGIN")
             [odd] = _rows_of(connection, self.odd_sql(), {})
-            require_no_odd(odd["odd"])
+            require_no_odd(odd["odd"], odd["greatest"])
             counts = _rows_of(connection, *self.counts_sql(window))
             cursor = connection.execute(f"{self.tickets_sql(where)} ORDER BY closed, id", parameters)
             while rows := cursor.fetchmany(_ROWS_AT_ONCE):

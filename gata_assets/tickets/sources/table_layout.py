@@ -81,18 +81,27 @@ def require_seconds(first_closed: object, last_closed: object) -> None:
         if not isinstance(value, int):
             raise SourceError(f"Table ticket: closed contains values of type {type(value).__name__}. {_SECONDS}")
     assert isinstance(last_closed, int)  # noqa: S101 - for the type checker
-    for least, unit, factor in _LARGER_UNITS:
-        if last_closed >= least:
-            raise SourceError(f"Table ticket: closed looks like {unit}. {_SECONDS} Divide it by {factor:,} in a view.")
+    if larger := _larger_unit(last_closed):
+        unit, factor = larger
+        raise SourceError(f"Table ticket: closed looks like {unit}. {_SECONDS} Divide it by {factor:,} in a view.")
     if last_closed < _FIRST_PLAUSIBLE:
         day = datetime.fromtimestamp(last_closed, UTC)
         raise SourceError(f"Table ticket: closed reaches to {day:%Y-%m-%d} at most: it is not in seconds. {_SECONDS}")
 
 
-def require_no_odd(tickets: int) -> None:
-    """Check that no ticket has a `closed` that cannot be in seconds: it would be in no window, without a word."""
-    if tickets:
-        raise SourceError(f"Table ticket: closed is not in whole seconds in {tickets:,} rows. {_SECONDS}")
+def require_no_odd(odd: int, greatest: object) -> None:
+    """Check that no ticket has a `closed` that cannot be in seconds: it would be in no window, without a word.
+
+    `odd` is the number of those that have, `greatest` their greatest value.
+    """
+    if odd:
+        unit = _larger_unit(greatest) if isinstance(greatest, int) else None
+        looks = f"looks like {unit[0]}" if unit else "is not in whole seconds"
+        raise SourceError(f"Table ticket: closed {looks} in {odd:,} rows. {_SECONDS}")
+
+
+def _larger_unit(closed: int) -> tuple[str, int] | None:
+    return next(((unit, factor) for least, unit, factor in _LARGER_UNITS if closed >= least), None)
 
 
 _SECONDS = "Whole seconds since 1970 (UTC) are needed, and 0 or null while a ticket is open."

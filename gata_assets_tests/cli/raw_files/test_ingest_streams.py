@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -159,7 +160,9 @@ def test_a_pipe_that_the_shell_passes_is_read_once(of_reader: bool, workplace: P
 @pytest.mark.process
 def test_bash_may_pass_the_output_of_a_command(workplace: Path) -> None:
     (workplace / "a.csv").write_bytes(CONTENT)
-    command = f"{sys.executable} -m gata_assets ingest interactions <(cat a.csv) --format csv --tenant sample"
+    command = (
+        f"{shlex.quote(sys.executable)} -m gata_assets ingest interactions <(cat a.csv) --format csv --tenant sample"
+    )
     done = subprocess.run(["bash", "-c", command], cwd=workplace, capture_output=True, text=True, check=False)
     assert '"valid": 40000' in done.stdout, done.stderr
 

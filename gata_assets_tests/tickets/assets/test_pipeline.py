@@ -329,7 +329,7 @@ def test_times_in_milliseconds_are_named_and_not_taken_for_an_empty_window(
 ) -> None:
     result = prepare(instance, sqlite_of(tmp_path, [{"closed": TRAINING_WINDOW.start * 1_000}]), store)
     assert not result.success
-    assert "closed looks like milliseconds. Whole seconds since 1970 (UTC) are needed" in reasons(result)
+    assert "closed looks like milliseconds in 1 rows. Whole seconds since 1970 (UTC) are needed" in reasons(result)
 
 
 @pytest.mark.parametrize(

@@ -283,7 +283,7 @@ def test_a_server_that_falls_silent_in_the_middle_of_a_statement_ends_in_an_erro
 ) -> None:
     fill_postgres(database_rows([{}]))
     url = f"postgresql://postgres@127.0.0.1:{mute_port}/gata"
-    with pytest.raises(SourceError, match="accepted the connection and did not answer within 5 s"):
+    with pytest.raises(SourceError, match="accepted the connection and did not answer within 6 s"):
         PostgresTickets(url=url, connect_seconds=1, statement_seconds=1).read_window(TRAINING_WINDOW)
 
 
