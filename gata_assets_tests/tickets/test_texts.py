@@ -36,6 +36,11 @@ def test_every_white_space_of_unicode_is_a_space() -> None:
     assert set(normalize_texts(series([f"a{space}b" for space in WHITE_SPACE]))) == {"a b"}
 
 
+@pytest.mark.parametrize("text", ["a  b", " a b", "a b ", "a\tb"])
+def test_a_plain_text_with_one_fault_is_seen_beside_texts_without_any(text: str) -> None:
+    assert list(normalize_texts(series(["x y", text, "z"]))) == ["x y", "a b", "z"]
+
+
 @pytest.mark.parametrize(
     ("label", "text", "rules"),
     [
