@@ -18,6 +18,8 @@ from statistics import median
 from time import perf_counter
 from typing import TypeVar
 
+import boto3
+
 from gata_assets.batches import Batch, parse_batch_id
 
 BATCH: Batch = parse_batch_id("2026010203")
@@ -132,14 +134,16 @@ def in_turns(functions: Mapping[str, Callable[[], object]], *, times: int) -> di
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables of this process inside the `with` block."""
+    """Set environment variables of this process inside the `with` block, also for boto3, whose session keeps them."""
     before = dict(os.environ)
     os.environ.update(variables)
+    boto3.DEFAULT_SESSION = None
     try:
         yield
     finally:
         os.environ.clear()
         os.environ.update(before)
+        boto3.DEFAULT_SESSION = None
 
 
 def shown(cell: Cell) -> str:
