@@ -9,6 +9,7 @@ from functools import lru_cache
 import polars as pl
 
 from gata_assets.errors import MappingError, TableSpecError
+from gata_assets.tables.columns.conversion import convert
 from gata_assets.tables.consistency import require_consistent
 from gata_assets.tables.raw_mapping import RawMapping, decode_mapping, encode_mapping
 from gata_assets.tables.spec import ColumnSpec, TableSpec, UnknownColumns
@@ -71,8 +72,8 @@ def _require_readable(spec: TableSpec, mapping: RawMapping) -> None:
     for name, (low, high) in mapping.scales.items():
         if not low < high:
             raise MappingError(f"the scale of {name} is from the least to the greatest value, such as 0.5:5.")
-        if None in bounds_of(spec.column(name)):
-            raise MappingError(f"{name} has no bounds that a scale could mean.")
+        if None in bounds_of(spec.column(name)) or not spec.column(name).dtype.is_float():
+            raise MappingError(f"{name} has no decimals between two bounds, which a scale could mean.")
 
 
 def _is_pattern(form: str) -> bool:
@@ -107,15 +108,15 @@ def _as_whole_numbers(name: str) -> pl.Expr:
     return pl.col(name).str.replace(r"^([+-]?[0-9]+)\.0*$", "$1")
 
 
-def rescale(values: pl.Series, column: ColumnSpec, mapping: RawMapping) -> pl.Series:
-    """Values of the scale of files on the column's own: its least value is that of the scale, and its greatest too.
+def read_values(texts: pl.Series, column: ColumnSpec, mapping: RawMapping) -> pl.Series:
+    """The values of raw texts, as `convert`; those of another scale at the same place on the column's own.
 
     Linear: `low + (x - least) / (greatest - least) * (high - low)`. What is outside of the one scale stays outside.
     """
     if column.name not in mapping.scales:
-        return values
+        return convert(texts, column)
     least, greatest = mapping.scales[column.name]
     low, high = bounds_of(column)
     assert low is not None and high is not None  # noqa: S101, PT018 - a mapping of it is refused otherwise
-    wide = values.cast(pl.Float64)
-    return (low + (wide - least) / (greatest - least) * (high - low)).cast(values.dtype)
+    values = convert(texts, replace(column, dtype=pl.Float64()))
+    return (low + (values - least) / (greatest - least) * (high - low)).cast(column.dtype)

@@ -16,8 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from gata_assets.tables.columns.conversion import convert
-from gata_assets.tables.mapped_table import map_texts, rescale
+from gata_assets.tables.mapped_table import map_texts, read_values
 from gata_assets.tables.raw_mapping import NO_MAPPING
 from gata_assets.tables.spec import (
     DAY,
@@ -67,10 +66,7 @@ def validate_columns(spec: TableSpec, texts: pl.DataFrame, context: RowContext) 
     mapping = spec.mapping
     texts = texts if mapping is NO_MAPPING else map_texts(texts, mapping)
     present = [column for column in spec.raw_columns if column.name in texts.columns]
-    values = {
-        column.name: rescale(convert(texts[column.name], column), column, mapping).alias(column.name)
-        for column in present
-    }
+    values = {column.name: read_values(texts[column.name], column, mapping).alias(column.name) for column in present}
     given = {_given(column): are_given(texts[column.name]) for column in present if _asks_whether_given(column)}
     frame = pl.DataFrame({**values, **given})
     rules = _column_rules(spec, tuple(values)) | _window_rule(spec, context)

@@ -49,8 +49,7 @@ class MappingStore:
     def saved(self, table: str) -> list[SavedMapping]:
         """The saved mappings of a table by name; raises DamagedTableError or StoreError."""
         if table not in self._saved:
-            folder = self._places.mapping(table)
-            keys = [key for key in self._store.list_keys(folder) if "/" not in key.removeprefix(folder)]
+            keys = list(self._store.list_keys(self._places.mapping(table)))
             self._saved[table] = [self._read_saved(table, key) for key in keys]
         return self._saved[table]
 

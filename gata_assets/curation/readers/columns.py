@@ -19,7 +19,7 @@ def match_columns(spec: TableSpec, found: Iterable[Path], *, is_header: bool = T
     """Match a file's columns, by their paths, to the table's; returns those that the table has.
 
     A header's columns apply to every row: a table that rejects rows with unknown columns refuses the file then.
-    Unknown columns are named only if all required ones are present: else the first row may be data.
+    Unknown columns of a header are named only if some are known: else they may be the values of a first row.
 
     Raises RawFileError for a missing required column, a repeated column or an unknown column.
     """
@@ -37,6 +37,8 @@ def match_columns(spec: TableSpec, found: Iterable[Path], *, is_header: bool = T
         shown = f": {_shown(unknown)}" if known or not is_header else ""
         others = f" (of its own, {len(unknown)} are not known{shown})" if unknown else ""
         raise RawFileError(f"lacks the {_columns(missing)} {', '.join(lacks)}{others}. {describe_columns(spec)}")
+    if given := sorted({path[0] for path in unknown if len(path) == 1} & spec.mapping.filled):
+        raise RawFileError(f"has columns that the mapping gives itself: {', '.join(given)}. Choose one of both.")
     ignored = UnknownColumns.IGNORE, *(() if is_header else [UnknownColumns.REJECT_ROW])
     if unknown and spec.unknown_columns not in ignored:
         raise unknown_columns(spec, unknown)
