@@ -145,6 +145,6 @@ def test_a_refused_file_names_what_is_missing_and_what_is_not_known(workplace: P
     (outcome,) = said(gata("ingest", "interactions", "ratings.csv", "--tenant", "acme"))
     assert outcome["reason"] == (
         "lacks the columns user_id, item_id, interaction_type (of its own, 2 are not known: userId, movieId). A table "
-        "of interactions has user_id, item_id, interaction_type, timestamp, and may have rating, device_type, location, "
-        "session_id. `gata ingest interactions FILE --explain` proposes how to read it."
+        "of interactions has user_id, item_id, interaction_type, timestamp, and may have rating, device_type, "
+        "location, session_id. `gata ingest interactions FILE --explain` proposes how to read it."
     )
