@@ -147,7 +147,8 @@ class InteractionRun:
             if catalog is None:
                 raise ObjectNotFoundError(
                     f"{self._places.tenant}/{CURATED_ITEMS}: there are interactions in {windows.window}, and there is "
-                    "no catalog. Upload item files with `gata ingest items`, and materialize it."
+                    "no catalog. Upload item files with `gata ingest items` (or derive items from interactions: `gata "
+                    "ingest interactions … --derive-items`), and materialize it."
                 )
         present = Present.of(days.digest(), seen_days.digest(), catalog, self._rules.as_settings())
         return _Batch(batch_id, windows, days, present)
