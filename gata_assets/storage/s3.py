@@ -154,7 +154,7 @@ class S3StoreResource(ObjectStoreResource):
     def list_folders(self, prefix: str) -> Iterator[str]:
         """See ObjectStore; a page of 1,000 at a time, whatever is in them."""
         folders = self._list(prefix, kind="CommonPrefixes", Delimiter="/")
-        return (found["Prefix"].removeprefix(prefix).removesuffix("/") for found in folders)
+        return iter(sorted(found["Prefix"].removeprefix(prefix).removesuffix("/") for found in folders))
 
     def _list(self, prefix: str, done: str = "listed", kind: str = "Contents", **limit: Any) -> Iterator[Any]:
         with self._errors(done, prefix, "s3:ListBucket"):

@@ -262,11 +262,12 @@ def test_of_an_item_the_file_that_was_named_last_counts_also_one_that_came_befor
     assert (again["was_there"], price()) == (True, [1.0])
 
 
-def test_a_tenant_that_nobody_prepares_is_reported(workplace: Path) -> None:
+def test_a_tenant_that_nobody_prepares_is_reported(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (workplace / "a.csv").write_bytes(encode([interaction()], "csv"))
-    result = gata("ingest", "interactions", "a.csv", "--tenant", "globex")
-    assert result.exit_code == 0
-    assert "TENANTS does not name globex" in result.stderr
+    for named, is_warned in (("", False), ("acme,globex", False), ("acme", True), ("none", True)):
+        monkeypatch.setenv("TENANTS", named)
+        result = gata("ingest", "interactions", "a.csv", "--tenant", "globex")
+        assert (result.exit_code, "TENANTS does not name globex" in result.stderr) == (0, is_warned), named
 
 
 def test_sample_data_makes_a_tenant_and_other_seeds_take_its_place(workplace: Path) -> None:
