@@ -11,13 +11,15 @@ from gata_assets.batches import Window
 from gata_assets.cli.raw_files.quarantine import say_outdated
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.backlog import find_waiting
+from gata_assets.curation.files.raw_objects import require_listed
 from gata_assets.curation.layout import ITEMS_FILE
 from gata_assets.definitions import build_store, open_source
-from gata_assets.errors import ConflictError, DeleteDeniedError, GataError
+from gata_assets.errors import ConflictError, DeleteDeniedError, GataError, StoreError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import ITEMS, TABLES
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables
+from gata_assets.settings.tenants import tenants_prepared
 from gata_assets.settings.values import EngineKind, SourceKind
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
@@ -58,9 +60,15 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _ended_by_error("tickets", _examine_source(settings))
     store = build_store(settings)
     yield from _ended_by_error("target", _examine_store(store))
-    if settings.tenants_prepared:
+    try:
+        tenants = tenants_prepared(settings, store)
+    except StoreError as error:
+        yield Finding("tenants", False, str(error))
+        return
+    yield _describe_tenants(settings, tenants)
+    if tenants:
         yield from _ended_by_error("engine", _examine_engine(settings))
-    yield from _ended_by_error("tables", _examine_tables(settings, store))
+    yield from _ended_by_error("tables", _examine_tables(settings, tenants, store))
 
 
 def _ended_by_error(subject: str, findings: Iterator[Finding]) -> Iterator[Finding]:
@@ -136,6 +144,16 @@ _WITHOUT_CONDITIONS = (
 )
 
 
+def _describe_tenants(settings: Settings, tenants: Sequence[str]) -> Finding:
+    """Whose interactions are prepared, and why."""
+    if settings.interactions.tenants is not None:
+        return Finding("tenants", True, f"{', '.join(tenants) or 'nobody'}, as TENANTS says")
+    if not tenants:
+        return Finding("tenants", None, "none has raw files in the target (TENANTS is unset); `gata ingest` lands some")
+    loaded = "Dagster lists them when it loads the code location: reload it after a tenant's first file"
+    return Finding("tenants", True, f"{', '.join(tenants)}: those with raw files (TENANTS is unset). {loaded}")
+
+
 def _examine_engine(settings: Settings) -> Iterator[Finding]:
     """Whether the engine can be loaded and its host responds; the capacity of a cluster is not checked."""
     from gata_assets.definitions.interactions import build_engine
@@ -153,13 +171,13 @@ def _examine_engine(settings: Settings) -> Iterator[Finding]:
         yield Finding("engine", True, f"{kind} builds features and training data of interactions")
 
 
-def _examine_tables(settings: Settings, store: ObjectStore) -> Iterator[Finding]:
+def _examine_tables(settings: Settings, tenants: Sequence[str], store: ObjectStore) -> Iterator[Finding]:
     """The files of each tenant's interactions and items, and of each own table."""
     tables = all_tables(settings)
     own = [table for table in tables if table not in TABLES]
-    if own and not settings.tenants_prepared:
-        yield Finding("tables", None, f"{', '.join(own)}: TENANTS is not set, so they are not curated")
-    for tenant in settings.tenants_prepared:
+    if own and not tenants:
+        yield Finding("tables", None, f"{', '.join(own)}: there is no tenant, so they are not curated")
+    for tenant in tenants:
         curator = Curator(store, tenant, settings.interactions.curation_rules, datetime.now(UTC), tables)
         subjects = {f"interactions of {tenant}": list(TABLES)} | {f"table {name} of {tenant}": [name] for name in own}
         for subject, names in subjects.items():
@@ -169,7 +187,10 @@ def _examine_tables(settings: Settings, store: ObjectStore) -> Iterator[Finding]
 def _examine_files(curator: Curator, subject: str, tables: Sequence[str]) -> Iterator[Finding]:
     """The state of a tenant's files of some tables; without any, nothing is curated, which is no fault."""
     tenant = curator.places.tenant
-    waiting = len(find_waiting(curator.places, curator.store, tables))
+    found_waiting = find_waiting(curator.places, curator.store, tables)
+    for key in found_waiting:
+        require_listed(curator.store, key)
+    waiting = len(found_waiting)
     for key in [key for table in tables for key in curator.raw_keys(table)[:1]]:
         # A role may list files that it may not read.
         curator.store.read_part(key, 0, 1)

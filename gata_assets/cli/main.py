@@ -48,10 +48,10 @@ def main() -> None:
 def prepare(batch_id: str, as_table: bool, only: str | None, settings: Settings) -> bool:
     """Prepare the batch BATCH_ID: an hour in UTC as YYYYMMDDHH, for example 2026010203.
 
-    Builds the training files of tickets and, for each of TENANTS, features and training data of interactions, with the
-    curated days that are missing or stale. A pipeline that fails does not stop the others. Exits with 0 when everything
-    is written and all blocking checks have passed, with 1 when something failed, with 2 when the batch ID or a setting
-    is wrong, and with 130 when it was interrupted.
+    Builds the training files of tickets and, for each tenant, features and training data of interactions, with the
+    curated days that are missing or stale. Tenants are those with raw files, or those of TENANTS. A pipeline that fails
+    does not stop the others. Exits with 0 when everything is written and all blocking checks have passed, with 1 when
+    something failed, with 2 when the batch ID or a setting is wrong, and with 130 when it was interrupted.
     """
     _existing_batch(batch_id, settings, "BATCH_ID")
     with options.imports_uncollected():
@@ -93,7 +93,7 @@ def _hours_of_step(_: click.Context, __: click.Parameter, step: str) -> int:
 def backfill(first: str, last: str, every: int, plan: bool, again: bool, only: str | None, settings: Settings) -> None:
     """Prepare the batches from FROM to TO (included where --every meets it) that are missing or stale in the target.
 
-    Tickets, and interactions of each of TENANTS. A batch that fails stops no other. Run it again after a failure or an
+    Tickets, and interactions of each tenant. A batch that fails stops no other. Run it again after a failure or an
     interruption: it goes on with what is missing. Exits with 0 when nothing failed, with 1 when a batch failed, with 2
     when an argument or a setting is wrong, and with 130 when it was interrupted.
     """

@@ -23,7 +23,7 @@ from gata_assets.curation.files.raw_objects import digest_raw_object
 from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse
 from gata_assets.curation.reports import Report
-from gata_assets.curation.superseding import claimed_by, counts_instead, replaced_files
+from gata_assets.curation.superseding import claimed_by, counting_instead, counts_instead, replaced_files
 from gata_assets.curation.validator import FileValidator
 from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileError, StoreError
 from gata_assets.storage.objects import Version
@@ -36,11 +36,14 @@ _READ_AT_ONCE = 1 << 20
 
 @dataclass(frozen=True)
 class LandedFile:
-    """The outcome of a file: its report, whether its content was known before, and which file has superseded it."""
+    """The outcome of a file: its report, whether its content was known before, which file has superseded it, and the
+    files that count because it is void.
+    """
 
     report: Report
     was_there: bool
     replaced_by: str | None = None
+    counting: tuple[str, ...] = ()
 
 
 class Landing:
@@ -121,7 +124,19 @@ class Landing:
         # Or an interrupted command has named it by an earlier day.
         if (there or claimed) and spec.repetitions is Repetitions.LATEST:
             report = validator.bring_again(report)
-        return LandedFile(report, was_there=there is not None)
+        counting = counting_instead(report, validator.reports(table)) if report.is_void and report.replaces else ()
+        return LandedFile(report, was_there=there is not None, counting=counting)
+
+    def validate_again(self, report: Report, progress: Callable[[int], None] | None = None) -> LandedFile:
+        """Validate a file again that has landed, since the rows that it refers to have changed; raises as
+        `FileValidator.validate` does.
+        """
+        again = self._validator.validate(report.raw_key, progress=progress)
+        if report.is_void and not again.is_void:
+            # It supersedes others from now on.
+            self._replaced.pop(report.table, None)
+        counting = counting_instead(again, self._validator.reports(report.table)) if again.is_void else ()
+        return LandedFile(again, was_there=True, counting=counting)
 
     def _find(self, table: str, digest: str) -> tuple[str | None, Report | None]:
         """The raw file with this content, and its report; None for what does not exist.

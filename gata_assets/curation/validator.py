@@ -134,7 +134,7 @@ class FileValidator(MappedTables):
                 warn(str(error))
             except ObjectNotFoundError as error:
                 # Listed, since a target that is away has no objects either.
-                if key in self.store.list_keys(key):
+                if key in self.store.list_delivered(key):
                     faults.append(error)
                 else:
                     warn(str(error))

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
 from gata_assets.batches import parse_batch_id
-from gata_assets.curation.layout import RESERVED_NAMES
+from gata_assets.curation.layout import NOBODY, RESERVED_NAMES, is_tenant_name
 from gata_assets.errors import BatchIdError
 
 # The fields of a cron expression: name, minimum, maximum, and names for numbers.
@@ -120,22 +120,19 @@ def comma_separated(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-TENANT_NAME_RULE = f"1 to 63 of a-z 0-9 _, other than {' and '.join(sorted(RESERVED_NAMES))}"
+TENANT_NAME_RULE = f"1 to 63 of a-z 0-9 _, other than {', '.join(sorted(RESERVED_NAMES | {NOBODY}))}"
 
 
 def tenant_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Names of tenants, without repetitions, that can be the first part of a storage key and of an asset key."""
+    if names == (NOBODY,):
+        return ()
     for name in names:
         if not is_tenant_name(name):
             raise wrong(f"must be names of {TENANT_NAME_RULE}, with commas between them")
     if len(set(names)) < len(names):
         raise wrong("names a tenant twice")
     return names
-
-
-def is_tenant_name(name: str) -> bool:
-    """Whether a tenant can have this name."""
-    return bool(re.fullmatch(r"[a-z0-9][a-z0-9_]{0,62}", name)) and name not in RESERVED_NAMES
 
 
 def owners(value: object) -> object:

@@ -47,6 +47,10 @@ class StoreWithADeniedPrefix(LocalStoreResource):
             raise StoreError(f"{prefix} may not be listed")
         return super().list_keys(prefix)
 
+    def list_delivered(self, prefix: str) -> Iterator[str]:
+        """As `list_keys`."""
+        return self.list_keys(prefix)
+
 
 def conditions_of(store: ObjectStore) -> Finding:
     [found] = [finding for finding in _examine_store(store) if finding.subject == "target, conditions"]

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def _tenant_name(_: click.Context, __: click.Parameter, name: str) -> str:
-    from gata_assets.settings.values import TENANT_NAME_RULE, is_tenant_name
+    from gata_assets.curation.layout import is_tenant_name
+    from gata_assets.settings.values import TENANT_NAME_RULE
 
     if not is_tenant_name(name):
         raise click.BadParameter(f"a name is {TENANT_NAME_RULE}, for example acme.")
@@ -40,6 +41,12 @@ _TENANT = click.option(
     metavar="FILE_ID",
     help="The file that this supersedes, and which then counts no more (repeatable).",
 )
+@click.option(
+    "--derive-items",
+    "derives_items",
+    is_flag=True,
+    help="Add the items of interactions that the catalog lacks to it, with their id as title.",
+)
 @takes_mapping
 @SUMMARY
 @SETTINGS
@@ -49,6 +56,7 @@ def ingest(
     tenant: str,
     file_format: str | None,
     replaces: tuple[str, ...],
+    derives_items: bool,
     mapping: MappingOptions,
     as_table: bool,
     settings: Settings,
@@ -71,6 +79,8 @@ def ingest(
     """
     if replaces and len(files) > 1:
         raise click.UsageError("--replaces goes with one file.")
+    if derives_items and table != "interactions":
+        raise click.UsageError("--derive-items goes with interactions: other tables refer to no items.")
     with imports_uncollected():
         from gata_assets.cli.raw_files import ingest as command
 
@@ -84,6 +94,7 @@ def ingest(
             replaces=replaces,
             options=mapping,
             as_table=as_table,
+            derives_items=derives_items,
         )
     except RawFileError as error:
         raise click.UsageError(str(error)) from None

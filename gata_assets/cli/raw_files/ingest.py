@@ -17,9 +17,11 @@ from gata_assets.cli.raw_files.mappings import choose
 from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.formats import FORMATS, FileFormat, is_hidden, parse_format, printable
-from gata_assets.curation.landing import Landing
+from gata_assets.curation.landing import LandedFile, Landing
 from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.errors import RawFileError
+from gata_assets.interactions.curated.curator import Curator
+from gata_assets.interactions.curated.derived_items import derive_items
 from gata_assets.settings.model import Settings
 
 STDIN = "-"
@@ -29,11 +31,15 @@ _HIDDEN = "hidden (in a folder or with a name that begins with . or _)"
 
 @dataclass(frozen=True)
 class _Given:
-    """A requested file: its name, what it is read from, and its format if the name does not imply it."""
+    """A requested file: its name, what it is read from, and its format if the name does not imply it.
+
+    `refused` says why the files below a folder are not known.
+    """
 
     name: str
     source: Path | BinaryIO
     format: FileFormat | None = None
+    refused: str | None = None
 
     @property
     def own_name(self) -> str:
@@ -51,12 +57,15 @@ def run(
     replaces: Sequence[str],
     options: MappingOptions,
     as_table: bool,
+    derives_items: bool = False,
 ) -> bool:
     """Land and validate files, show each, and return whether all could be read and have a valid row, if any.
 
-    `files` may name directories, whose files with a known suffix are landed, and `-` for stdin. Raises
-    RawFileError if no file is found or a format is unknown; DataRuleError for a file that cannot be
-    replaced, before anything lands.
+    With `derives_items`, the catalog gets the items of each file that it lacks, see `derived_items`.
+
+    `files` may name directories, whose files with a known suffix are landed, and `-` for stdin; a folder that may not
+    be listed is refused, and the others land. Raises RawFileError if no file is found or a format is unknown;
+    DataRuleError for a file that cannot be replaced, before anything lands.
     """
     known = _find_format(file_format, MappingChoice()) if file_format else None
     if file_format and known is None:
@@ -73,15 +82,16 @@ def run(
     if not given:
         named = ", ".join(map(printable, files))
         raise RawFileError(f"no file in {named} ends as a raw file does (.csv, .jsonl, .parquet …).")
-    if replaces and len(given) > 1:
-        raise RawFileError(f"--replaces goes with one file, and {printable(files[0])} has {len(given):,}.")
+    if replaces and (found := sum(file.refused is None for file in given)) > 1:
+        raise RawFileError(f"--replaces goes with one file, and {printable(files[0])} has {found:,}.")
     # Referenced tables must contain the rows that landed before.
     curator.refresh_referenced(curator.referenced(table))
     landing = Landing(curator)
     outcomes = []
     for file in given:
         form = file.format or _find_format(file.own_name, mapping_of(file.own_name))
-        outcomes.append(_ingest(landing, table, replace(file, format=form), replaces, chosen))
+        outcome = _ingest(landing, table, replace(file, format=form), replaces, chosen)
+        outcomes.append(_with_items(curator, landing, outcome) if derives_items else outcome)
         outcomes[-1].show(as_table=as_table)
     curator.refresh_referenced([table])
     return not any(outcome.has_failed for outcome in outcomes)
@@ -93,6 +103,8 @@ def _ingest(
     """Land a file, and return its outcome, or that of the same content if it is known."""
     started = perf_counter()
     name = printable(file.name)
+    if file.refused:
+        return FileOutcome(name, refused=file.refused)
     try:
         file_format = file.format or parse_format(file.own_name)
         with followed(name) as show:
@@ -105,6 +117,23 @@ def _ingest(
     return FileOutcome(name, **vars(landed), seconds=perf_counter() - started)
 
 
+def _with_items(curator: Curator, landing: Landing, outcome: FileOutcome) -> FileOutcome:
+    """The outcome of a file once the catalog has its items."""
+    if outcome.report is None:
+        return outcome
+    started = perf_counter()
+    landed = LandedFile(outcome.report, outcome.was_there, outcome.replaced_by, outcome.counting)
+    with followed(outcome.name) as show:
+        derived = derive_items(curator, landing, landed, show)
+    return replace(
+        outcome,
+        **vars(derived.landed),
+        derived_items=derived.count,
+        items_file=derived.file_id,
+        seconds=outcome.seconds + perf_counter() - started,
+    )
+
+
 def _files(
     names: Sequence[str], known: FileFormat | None, find_format: Callable[[str], FileFormat | None]
 ) -> Iterator[_Given]:
@@ -115,27 +144,34 @@ def _files(
                 raise RawFileError("what comes from stdin has no name: --format says what it is, csv or jsonl.gz.")
             yield _Given("stdin", sys.stdin.buffer, known)
         elif os.path.isdir(name):  # noqa: PTH112 (Path.is_dir raises for what may not be looked at, or is too long)
-            taken, left = _look_into(path, find_format)
+            taken, left, closed = _look_into(path, find_format)
             if left:
                 reasons = ", ".join(f"{files:,} {reason}" for reason, files in sorted(left.items()))
                 found = f"{left.total():,} of {left.total() + len(taken):,} files are left alone: {reasons}."
                 text_console(stderr=True).print(f"{printable(name)}: {found}", markup=False)
             yield from (_Given(str(child), child) for child in taken)
+            yield from (_Given(str(folder), folder, refused=reason) for folder, reason in sorted(closed.items()))
         else:
             yield _Given(name, path, known)
 
 
-def _look_into(directory: Path, find_format: Callable[[str], FileFormat | None]) -> tuple[list[Path], Counter[str]]:
-    """The raw files below a directory, in order, and how many others there are for which reason."""
+def _look_into(
+    directory: Path, find_format: Callable[[str], FileFormat | None]
+) -> tuple[list[Path], Counter[str], dict[Path, str]]:
+    """The raw files below a directory, in order; how many others there are for which reason; and the folders that
+    cannot be listed, each with the reason.
+    """
     taken: list[Path] = []
     left: Counter[str] = Counter()
+    closed: dict[Path, str] = {}
 
     def handle(error: OSError) -> None:
-        if not isinstance(error, PermissionError) or not is_hidden(
-            Path(error.filename).relative_to(directory).as_posix()
-        ):
-            raise RawFileError(f"{printable(str(error.filename))} cannot be listed: {error.strerror}.")
-        left[_HIDDEN] += 1
+        folder = Path(error.filename)
+        below = folder.relative_to(directory).parts
+        if isinstance(error, PermissionError) and below and is_hidden("/".join(below)):
+            left[_HIDDEN] += 1
+        else:
+            closed[folder] = f"cannot be listed: {error.strerror}."
 
     for place, folders, names in os.walk(directory, onerror=handle):
         # Path.is_symlink raises for what may not be looked at.
@@ -151,7 +187,7 @@ def _look_into(directory: Path, find_format: Callable[[str], FileFormat | None])
                 left["with a name that does not end as a raw file's does"] += 1
             else:
                 taken.append(child)
-    return sorted(taken), left
+    return sorted(taken), left, closed
 
 
 def _is_odd(path: Path) -> bool:

@@ -35,7 +35,9 @@ class MappedTables(TenantTables):
 
     def choose_mapping(self, table: str, key: str, report: Report | None) -> MappingChoice:
         """What a raw file is read by now; raises DamagedTableError or StoreError."""
-        if report is None and (own := self.mappings.of_file(table, file_id(self.places, table, key))):
+        # A report does not say whether a file was sent without a mapping on purpose.
+        is_said = report is not None and (report.mapping, report.mapping_name) != (None, None)
+        if not is_said and (own := self.mappings.of_file(table, file_id(self.places, table, key))):
             return own if own.name is None else self._latest(table, own)
         if report and report.mapping_name is not None:
             return self._latest(table, MappingChoice(report.mapping or NO_MAPPING, report.mapping_name))
