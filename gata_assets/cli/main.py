@@ -17,7 +17,7 @@ from gata_assets import __version__
 from gata_assets.batches import batches_between, require_existing_batch
 from gata_assets.cli import options
 from gata_assets.cli.batches.registry import build_pipelines
-from gata_assets.cli.raw_files.group import ingest, quarantine, tables
+from gata_assets.cli.raw_files.group import ingest, mapping, quarantine, tables
 from gata_assets.errors import BatchIdError
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ def check_tickets(batch_id: str, as_table: bool, settings: Settings) -> bool:
 
 
 main.add_command(ingest)
+main.add_command(mapping)
 main.add_command(quarantine)
 main.add_command(tables)
 

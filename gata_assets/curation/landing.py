@@ -20,6 +20,7 @@ from typing import BinaryIO
 from gata_assets.curation.files.formats import FileFormat, claimed_key, file_id, mark_of, marks_of, raw_key
 from gata_assets.curation.files.open_files import require_readable
 from gata_assets.curation.files.raw_objects import digest_raw_object
+from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse
 from gata_assets.curation.reports import Report
 from gata_assets.curation.superseding import claimed_by, counts_instead, replaced_files
@@ -27,6 +28,7 @@ from gata_assets.curation.validator import FileValidator
 from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileError, StoreError
 from gata_assets.storage.objects import Version
 from gata_assets.storage.scratch import scratch_directory
+from gata_assets.tables.raw_mapping import NO_MAPPING
 from gata_assets.tables.spec import Repetitions
 
 _READ_AT_ONCE = 1 << 20
@@ -59,9 +61,11 @@ class Landing:
         *,
         replaces: Sequence[str] = (),
         progress: Callable[[int], None] | None = None,
+        mapping: MappingChoice | None = None,
     ) -> LandedFile:
         """Store a file's bytes unchanged, by day and name, and validate them; or find the same content.
 
+        A file that is sent with a `mapping` keeps it; others have their earlier one, or the saved one for their name.
         The source is read once, from its start to its end: it may be a FIFO. Known content is validated again if that
         was with other settings, and counts as the last to land where the latest rows count. A superseded file stays
         superseded, unless it supersedes the file that superseded it.
@@ -77,26 +81,37 @@ class Landing:
         with scratch_directory() as scratch:
             path = scratch / "file"
             digest = _copy(source, path)
-            with unforeseen_errors_refuse():
-                require_readable(path, file_format, spec, max_decoded_bytes=validator.rules.max_decoded_bytes)
             there, earlier = self._find(table, digest)
+            choice = mapping or (
+                validator.choose_mapping(table, there, earlier) if there else validator.mappings.choose(table, name)
+            )
+            with unforeseen_errors_refuse():
+                require_readable(
+                    path,
+                    file_format,
+                    validator.mapped_table(table, choice),
+                    max_decoded_bytes=validator.rules.max_decoded_bytes,
+                )
             claimed = None if there else self._find_claimed(table, file_format, digest, replaces)
             key = there or claimed or self._new_key(table, name, file_format, digest)
             known_as = earlier.file_id if earlier else file_id(validator.places, table, key)
             if replaces:
                 # Before anything is stored.
                 validator.claim(table, known_as, replaces)
+            if mapping:
+                validator.mappings.keep_for_file(table, known_as, mapping)
             if there is None:
                 validator.store.write_file(key, path)
         if earlier and not replaces and (instead := self._counts_instead(earlier)):
             return LandedFile(earlier, was_there=True, replaced_by=instead)
-        if earlier and earlier.raw_sha256 == digest and not validator.is_outdated(earlier):
+        is_read_so = mapping is None or (earlier is not None and _is_read_by(earlier, mapping))
+        if earlier and earlier.raw_sha256 == digest and is_read_so and not validator.is_outdated(earlier):
             report = validator.supersede(earlier, replaces)
         else:
             if there and earlier is None and not replaces:
                 # An interrupted command may have landed it to supersede others.
                 replaces = claimed_by(known_as, validator.reports(table))
-            report = validator.validate(key, replaces=replaces, progress=progress)
+            report = validator.validate(key, replaces=replaces, progress=progress, mapping=mapping)
             if replaces or (earlier and earlier.is_void):
                 # The files that it supersedes no longer count from now on.
                 self._replaced.pop(table, None)
@@ -171,6 +186,10 @@ class Landing:
             raise DataRuleError(
                 f"{report.file_id} landed, and counts no more: {instead} has taken its place meanwhile."
             )
+
+
+def _is_read_by(report: Report, choice: MappingChoice) -> bool:
+    return (report.mapping or NO_MAPPING, report.mapping_name) == choice
 
 
 def _copy(source: Path | BinaryIO, to: Path) -> str:

@@ -25,6 +25,14 @@ class TenantLayout:
         """The report on a raw file's rows (JSON), or the folder of all reports."""
         return f"{self.tenant}/reports/{table}/" + (f"{file_id}.json" if file_id else "")
 
+    def mapping(self, table: str, name: str | None = None) -> str:
+        """A saved mapping of a table's raw files (JSON), or the folder of all of them."""
+        return f"{self.tenant}/mappings/{table}/" + (f"{name}.json" if name else "")
+
+    def mapping_of_file(self, table: str, file_id: str | None = None) -> str:
+        """The mapping of a single raw file (JSON), or the folder of all of them."""
+        return f"{self.tenant}/file_mappings/{table}/" + (f"{file_id}.json" if file_id else "")
+
     def staged(self, table: str) -> str:
         """The folder of valid rows, one object per raw file; with a part per event day where days are curated."""
         return f"{self.tenant}/staged/{table}/"

@@ -1,4 +1,4 @@
-"""The commands of raw files: `gata ingest`, `gata quarantine` and `gata tables`. See `cli`, to which they belong."""
+"""The commands of raw files: `gata ingest`, `gata mapping`, `gata quarantine` and `gata tables`, see `cli`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gata_assets.cli.options import SETTINGS, SUMMARY, Command, imports_uncollected
+from gata_assets.cli.raw_files.mapping_options import MappingOptions, takes_mapping
 from gata_assets.errors import RawFileError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _TENANT = click.option(
     metavar="FILE_ID",
     help="The file that this supersedes, and which then counts no more (repeatable).",
 )
+@takes_mapping
 @SUMMARY
 @SETTINGS
 def ingest(
@@ -47,6 +49,7 @@ def ingest(
     tenant: str,
     file_format: str | None,
     replaces: tuple[str, ...],
+    mapping: MappingOptions,
     as_table: bool,
     settings: Settings,
 ) -> bool:
@@ -56,7 +59,12 @@ def ingest(
 
     FILE may be a directory, or - for stdin. Files are kept as they are; invalid rows go to quarantine with the rules
     that they break. What was sent before is known by its content and not stored again; where another file has
-    superseded it, it counts no more until it is sent with --replaces of that one. A file is read once, from its start
+    superseded it, it counts no more until it is sent with --replaces of that one.
+
+    A file with other names, words or formats needs no script: --map and the options after it say how it is read, and
+    stay with the file; `gata mapping save` keeps them for all files of a name.
+
+    A file is read once, from its start
     to its end, so FIFOs and <(...) work; one that changes meanwhile is refused. Exits with 0 when the files landed,
     though rows of them were rejected, with 1 when a file could not be read, has the wrong columns, has rows of which
     none is valid, or may not replace another (the other files land), and with 2 when an argument or a setting is wrong.
@@ -68,7 +76,14 @@ def ingest(
 
     try:
         return command.run(
-            settings, table, files, tenant=tenant, file_format=file_format, replaces=replaces, as_table=as_table
+            settings,
+            table,
+            files,
+            tenant=tenant,
+            file_format=file_format,
+            replaces=replaces,
+            options=mapping,
+            as_table=as_table,
         )
     except RawFileError as error:
         raise click.UsageError(str(error)) from None
@@ -111,3 +126,58 @@ def tables(table: str | None, settings: Settings) -> None:
         from gata_assets.cli.raw_files import tables as command
 
     command.run(settings, table)
+
+
+class _Commands(click.Group):
+    command_class = Command
+
+
+@click.group(cls=_Commands)
+def mapping() -> None:
+    """Save how a tenant's raw files differ from what their table accepts: names, words, formats."""
+
+
+_TABLE = click.argument("table", metavar="TABLE")
+_NAME = click.argument("name", metavar="NAME")
+
+
+@mapping.command("save")
+@_TABLE
+@_NAME
+@_TENANT
+@click.option("--files", metavar="PATTERN", default="*", help="The names of its files: in lower case, without ending.")
+@takes_mapping
+@SETTINGS
+def save_mapping(table: str, name: str, tenant: str, files: str, mapping: MappingOptions, settings: Settings) -> None:
+    """Save the mapping NAME for files of TABLE whose name matches --files, also those that others put into raw/.
+
+    A file is read by the mapping that it was sent with; else by that with the longest pattern that its name matches.
+    Files that were read otherwise are validated again by `gata quarantine --replay`, and refused ones by the next run.
+    Exits with 2 when the mapping does not fit the table.
+    """
+    from gata_assets.cli.raw_files import mappings as command
+
+    command.save(settings, table, name, tenant=tenant, files=files, options=mapping)
+
+
+@mapping.command("list")
+@_TENANT
+@SUMMARY
+@SETTINGS
+def list_mappings(tenant: str, as_table: bool, settings: Settings) -> None:
+    """List a tenant's saved mappings."""
+    from gata_assets.cli.raw_files import mappings as command
+
+    command.list_all(settings, tenant=tenant, as_table=as_table)
+
+
+@mapping.command("show")
+@_TABLE
+@_NAME
+@_TENANT
+@SETTINGS
+def show_mapping(table: str, name: str, tenant: str, settings: Settings) -> None:
+    """Print a saved mapping as JSON, which --mapping-file reads."""
+    from gata_assets.cli.raw_files import mappings as command
+
+    command.show(settings, table, name, tenant=tenant)

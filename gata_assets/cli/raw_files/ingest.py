@@ -6,16 +6,19 @@ import os
 import stat
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import BinaryIO
 
+from gata_assets.cli.raw_files.mapping_options import MappingOptions
+from gata_assets.cli.raw_files.mappings import choose
 from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.formats import FORMATS, FileFormat, is_hidden, parse_format, printable
 from gata_assets.curation.landing import Landing
+from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.errors import RawFileError
 from gata_assets.settings.model import Settings
 
@@ -46,6 +49,7 @@ def run(
     tenant: str,
     file_format: str | None,
     replaces: Sequence[str],
+    options: MappingOptions,
     as_table: bool,
 ) -> bool:
     """Land and validate files, show each, and return whether all could be read and have a valid row, if any.
@@ -54,45 +58,56 @@ def run(
     RawFileError if no file is found or a format is unknown; DataRuleError for a file that cannot be
     replaced, before anything lands.
     """
-    known = _find_format(file_format) if file_format else None
+    known = _find_format(file_format, MappingChoice()) if file_format else None
     if file_format and known is None:
         raise RawFileError(f"--format {file_format} is none: {FORMATS}.")
-    given = list(_files(files, known))
+    curator = open_curator(settings, tenant)
+    if table not in curator.tables:
+        raise RawFileError(f"{table} is no table: there are {', '.join(sorted(curator.tables))}.")
+    chosen = choose(curator, table, options)
+
+    def mapping_of(name: str) -> MappingChoice:
+        return chosen or curator.mappings.choose(table, name)
+
+    given = list(_files(files, known, lambda name: _find_format(name, mapping_of(name))))
     if not given:
         named = ", ".join(map(printable, files))
         raise RawFileError(f"no file in {named} ends as a raw file does (.csv, .jsonl, .parquet …).")
     if replaces and len(given) > 1:
         raise RawFileError(f"--replaces goes with one file, and {printable(files[0])} has {len(given):,}.")
-    curator = open_curator(settings, tenant)
-    if table not in curator.tables:
-        raise RawFileError(f"{table} is no table: there are {', '.join(sorted(curator.tables))}.")
     # Referenced tables must contain the rows that landed before.
     curator.refresh_referenced(curator.referenced(table))
     landing = Landing(curator)
     outcomes = []
     for file in given:
-        outcomes.append(_ingest(landing, table, file, replaces))
+        form = file.format or _find_format(file.own_name, mapping_of(file.own_name))
+        outcomes.append(_ingest(landing, table, replace(file, format=form), replaces, chosen))
         outcomes[-1].show(as_table=as_table)
     curator.refresh_referenced([table])
     return not any(outcome.has_failed for outcome in outcomes)
 
 
-def _ingest(landing: Landing, table: str, file: _Given, replaces: Sequence[str]) -> FileOutcome:
+def _ingest(
+    landing: Landing, table: str, file: _Given, replaces: Sequence[str], mapping: MappingChoice | None
+) -> FileOutcome:
     """Land a file, and return its outcome, or that of the same content if it is known."""
     started = perf_counter()
     name = printable(file.name)
     try:
         file_format = file.format or parse_format(file.own_name)
         with followed(name) as show:
-            landed = landing.land(table, file.own_name, file.source, file_format, replaces=replaces, progress=show)
+            landed = landing.land(
+                table, file.own_name, file.source, file_format, replaces=replaces, progress=show, mapping=mapping
+            )
     except RawFileError as error:
-        has_format = file.format or _find_format(file.own_name)
-        reason = str(error) if has_format else f"{error} Name it so, or say what it is with --format."
+        reason = str(error) if file.format else f"{error} Name it so, or say what it is with --format."
         return FileOutcome(name, refused=reason, seconds=perf_counter() - started)
     return FileOutcome(name, **vars(landed), seconds=perf_counter() - started)
 
 
-def _files(names: Sequence[str], known: FileFormat | None) -> Iterator[_Given]:
+def _files(
+    names: Sequence[str], known: FileFormat | None, find_format: Callable[[str], FileFormat | None]
+) -> Iterator[_Given]:
     for name in names:
         path = Path(name)
         if name == STDIN:
@@ -100,7 +115,7 @@ def _files(names: Sequence[str], known: FileFormat | None) -> Iterator[_Given]:
                 raise RawFileError("what comes from stdin has no name: --format says what it is, csv or jsonl.gz.")
             yield _Given("stdin", sys.stdin.buffer, known)
         elif os.path.isdir(name):  # noqa: PTH112 (Path.is_dir raises for what may not be looked at, or is too long)
-            taken, left = _look_into(path)
+            taken, left = _look_into(path, find_format)
             if left:
                 reasons = ", ".join(f"{files:,} {reason}" for reason, files in sorted(left.items()))
                 found = f"{left.total():,} of {left.total() + len(taken):,} files are left alone: {reasons}."
@@ -110,7 +125,7 @@ def _files(names: Sequence[str], known: FileFormat | None) -> Iterator[_Given]:
             yield _Given(name, path, known)
 
 
-def _look_into(directory: Path) -> tuple[list[Path], Counter[str]]:
+def _look_into(directory: Path, find_format: Callable[[str], FileFormat | None]) -> tuple[list[Path], Counter[str]]:
     """The raw files below a directory, in order, and how many others there are for which reason."""
     taken: list[Path] = []
     left: Counter[str] = Counter()
@@ -132,7 +147,7 @@ def _look_into(directory: Path) -> tuple[list[Path], Counter[str]]:
                 left[_HIDDEN] += 1
             elif _is_odd(child):
                 left["not regular files (a link to nothing, a FIFO or a socket)"] += 1
-            elif not _find_format(child.name):
+            elif not find_format(child.name):
                 left["with a name that does not end as a raw file's does"] += 1
             else:
                 taken.append(child)
@@ -149,8 +164,8 @@ def _is_odd(path: Path) -> bool:
         return True
 
 
-def _find_format(name: str) -> FileFormat | None:
+def _find_format(name: str, choice: MappingChoice) -> FileFormat | None:
     try:
-        return parse_format(name)
+        return parse_format(name, choice.mapping.endings)
     except RawFileError:
         return None

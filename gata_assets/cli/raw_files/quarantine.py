@@ -28,10 +28,12 @@ def run(settings: Settings, tenant: str, *, rule: str | None, file_id: str | Non
     Raises DataRuleError for an unknown file.
     """
     curator = open_curator(settings, tenant)
+    reports = find_reports(curator, file_id)
     rules = {name for spec in curator.tables.values() for name in rule_names(spec)}
+    # A mapping may have files read by other rules: instants that are not ISO 8601.
+    rules |= {name for report in reports for name in report.rejected_by_rule}
     if rule and rule not in rules:
         raise click.BadParameter(f"there are: {', '.join(sorted(rules))}.", param_hint="--rule")
-    reports = find_reports(curator, file_id)
     rows = sorted(
         (broken, report.file_id, count)
         for report in reports

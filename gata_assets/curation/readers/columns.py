@@ -19,7 +19,7 @@ def match_columns(spec: TableSpec, found: Iterable[Path], *, is_header: bool = T
     """Match a file's columns, by their paths, to the table's; returns those that the table has.
 
     A header's columns apply to every row: a table that rejects rows with unknown columns refuses the file then.
-    Unknown columns are named only if all required ones are present: else the first row may be data.
+    Unknown columns of a header are named only if some are known: else they may be the values of a first row.
 
     Raises RawFileError for a missing required column, a repeated column or an unknown column.
     """
@@ -27,10 +27,18 @@ def match_columns(spec: TableSpec, found: Iterable[Path], *, is_header: bool = T
     known = {path: column for path in paths if (column := column_of(spec, path))}
     names = [known[path] for path in paths if path in known]
     unknown = [path for path in paths if path not in known]
-    missing = [name for name in spec.required if name not in names]
+    missing = [name for name in spec.required if name not in names and name not in spec.mapping.filled]
     if missing:
-        others = f" (of its own, {len(unknown)} are not known)" if unknown else ""
-        raise RawFileError(f"lacks the {_columns(missing)} {', '.join(missing)}{others}. {describe_columns(spec)}")
+        lacks = [
+            f"{name} ({' or '.join(spec.names_of(spec.column(name)))})" if name in spec.mapping.columns else name
+            for name in missing
+        ]
+        # Without a known name, those of a header may be values of a first row.
+        shown = f": {_shown(unknown)}" if known or not is_header else ""
+        others = f" (of its own, {len(unknown)} are not known{shown})" if unknown else ""
+        raise RawFileError(f"lacks the {_columns(missing)} {', '.join(lacks)}{others}. {describe_columns(spec)}")
+    if given := sorted({path[0] for path in unknown if len(path) == 1} & spec.mapping.filled):
+        raise RawFileError(f"has columns that the mapping gives itself: {', '.join(given)}. Choose one of both.")
     ignored = UnknownColumns.IGNORE, *(() if is_header else [UnknownColumns.REJECT_ROW])
     if unknown and spec.unknown_columns not in ignored:
         raise unknown_columns(spec, unknown)
@@ -47,14 +55,19 @@ def column_of(spec: TableSpec, path: Path) -> str | None:
 
 def unknown_columns(spec: TableSpec, unknown: Sequence[Path]) -> RawFileError:
     """The error of a file with unknown columns; a name that may be a value is not shown."""
-    shown = [".".join(name if _is_plain(name) else "…" for name in path) for path in unknown[:_SHOWN]]
-    return RawFileError(f"has columns that are not known: {', '.join(shown)}. {describe_columns(spec)}")
+    return RawFileError(f"has columns that are not known: {_shown(unknown)}. {describe_columns(spec)}")
+
+
+def _shown(unknown: Sequence[Path]) -> str:
+    names = [".".join(name if _is_plain(name) else "…" for name in path) for path in unknown[:_SHOWN]]
+    return ", ".join([*names, *([f"and {len(unknown) - _SHOWN:,} more"] if len(unknown) > _SHOWN else [])])
 
 
 def describe_columns(spec: TableSpec) -> str:
     """The columns of the table's files, for people."""
     optional = f", and may have {', '.join(spec.optional)}" if spec.optional else ""
-    return f"A table of {spec.table} has {', '.join(spec.required)}{optional}."
+    explained = f"`gata ingest {spec.table} FILE --explain` proposes how to read it."
+    return f"A table of {spec.table} has {', '.join(spec.required)}{optional}. {explained}"
 
 
 def _is_plain(name: str) -> bool:

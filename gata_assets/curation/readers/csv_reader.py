@@ -30,6 +30,7 @@ from gata_assets.curation.readers.raw_block import (
     without_mark,
 )
 from gata_assets.errors import RawFileError
+from gata_assets.tables.raw_mapping import own_names
 from gata_assets.tables.spec import TableSpec
 
 # What programs write instead of a comma, above all spreadsheets in countries with decimal commas.
@@ -41,11 +42,15 @@ def read_csv(stream: BinaryIO, spec: TableSpec, block_bytes: int, max_decoded_by
     """All records of a file, block by block; raises RawFileError."""
     coming = pieces(stream, RawFormat.CSV, block_bytes, max_decoded_bytes)
     first, rest, is_last = _first_line(coming)
-    header = _read_header(first, spec.separator)
+    line, record = 2, 1
+    if spec.mapping.header:
+        header = list(spec.mapping.header)
+        rest, line = first + (b"" if is_last and not rest else b"\n") + rest, 1
+    else:
+        header = own_names(_read_header(first, spec.separator), spec.mapping)
     known = match_columns(spec, [(name,) for name in header])
     wanted = [header.index(path[0]) for path in known]
     fields = {column: number for number, column in enumerate(known.values())}
-    line, record = 2, 1
     # What was read after the header is the first block.
     for content, is_end in chain([(b"", is_last)] if rest or is_last else [], coming):
         block = rest + content

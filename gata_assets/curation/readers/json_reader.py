@@ -74,8 +74,9 @@ class _Decoder:
         match_columns(spec, {column or path: path for path, column in paths.items()}.values(), is_header=False)
         # A field of each name: with one of two, the values of the other would be those of an unknown column.
         self._fields = {
-            column.name: {f"c{number}_{place}": name for place, name in enumerate((column.name, *column.aliases))}
+            column.name: {f"c{number}_{place}": name for place, name in enumerate(spec.names_of(column))}
             for number, column in enumerate(spec.raw_columns)
+            if spec.names_of(column)
         }
         forbids = spec.unknown_columns is not UnknownColumns.IGNORE
 
@@ -86,10 +87,7 @@ class _Decoder:
             fields = [(field, kind, None) for field, kind in kinds.items()]
             return msgspec.defstruct(name, fields, rename=names, forbid_unknown_fields=forbids, gc=False)
 
-        inner = {
-            nest: structure("Nest", [column.name for column in spec.raw_columns if column.within == nest], {}) | None
-            for nest in self._nests
-        }
+        inner = {nest: structure("Nest", self._within(nest), {}) | None for nest in self._nests}
         self._row = structure("Row", self._fields, inner)
         self._decode = msgspec.json.Decoder(self._row).decode
 
@@ -110,9 +108,8 @@ class _Decoder:
             for field in others:
                 twice |= _fill(columns[name], map(attrgetter(field), rows))
         for nest, nest_field in self._nests.items():
-            within = [column.name for column in self._spec.raw_columns if column.within == nest]
             nested = list(map(attrgetter(nest_field), rows))
-            for name in within if any(row is not None for row in nested) else ():
+            for name in self._within(nest) if any(row is not None for row in nested) else ():
                 for field in self._fields[name]:
                     twice |= _fill(columns[name], (None if row is None else getattr(row, field) for row in nested))
         for place in twice:
@@ -130,6 +127,12 @@ class _Decoder:
                 for place in np.flatnonzero(faults).tolist()
             },
         )
+
+    def _within(self, nest: str) -> list[str]:
+        """The columns that a nested field may contain."""
+        return [
+            column.name for column in self._spec.raw_columns if column.within == nest and column.name in self._fields
+        ]
 
     def _read_apart(self, line: bytes) -> tuple[dict[str, object], int]:
         """The values of a line by column, or its fault; raises RawFileError for a field that no file may have."""
