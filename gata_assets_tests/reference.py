@@ -33,6 +33,7 @@ from gata_assets.tables.description import describe_checks, describe_table
 from gata_assets.tables.spec import TableSpec
 from gata_assets.tickets import schema as ticket_tables
 from gata_assets.tickets.assets import check_names as ticket_checks
+from gata_assets.tickets.raw_files.raw_tickets import raw_ticket_table
 from gata_assets.tickets.sources.ticket_table import TICKET_TABLE, TYPES, TicketColumn, postgres_ddl, sqlite_ddl
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
@@ -104,7 +105,7 @@ def raw_files_page() -> str:
         "# Raw files\n\nWhat raw files of each table may have, and the rules by their names in quarantine. Of tables "
         "that you declare (TABLE_SPECS), `gata tables NAME` prints the same.\n"
     )
-    pages = [describe_table(spec, level=2) for spec in TABLES.values()]
+    pages = [describe_table(spec, level=2) for spec in (*TABLES.values(), raw_ticket_table())]
     return _page("\n".join([intro, *pages]), ())
 
 

@@ -28,7 +28,7 @@ _HIDDEN = "hidden (in a folder or with a name that begins with . or _)"
 
 
 @dataclass(frozen=True)
-class _Given:
+class GivenFile:
     """A requested file: its name, what it is read from, and its format if the name does not imply it."""
 
     name: str
@@ -58,7 +58,7 @@ def run(
     RawFileError if no file is found or a format is unknown; DataRuleError for a file that cannot be
     replaced, before anything lands.
     """
-    known = _find_format(file_format, MappingChoice()) if file_format else None
+    known = find_format_of(file_format, MappingChoice()) if file_format else None
     if file_format and known is None:
         raise RawFileError(f"--format {file_format} is none: {FORMATS}.")
     curator = open_curator(settings, tenant)
@@ -69,7 +69,7 @@ def run(
     def mapping_of(name: str) -> MappingChoice:
         return chosen or curator.mappings.choose(table, name)
 
-    given = list(_files(files, known, lambda name: _find_format(name, mapping_of(name))))
+    given = list(find_files(files, known, lambda name: find_format_of(name, mapping_of(name))))
     if not given:
         named = ", ".join(map(printable, files))
         raise RawFileError(f"no file in {named} ends as a raw file does (.csv, .jsonl, .parquet …).")
@@ -80,7 +80,7 @@ def run(
     landing = Landing(curator)
     outcomes = []
     for file in given:
-        form = file.format or _find_format(file.own_name, mapping_of(file.own_name))
+        form = file.format or find_format_of(file.own_name, mapping_of(file.own_name))
         outcomes.append(_ingest(landing, table, replace(file, format=form), replaces, chosen))
         outcomes[-1].show(as_table=as_table)
     curator.refresh_referenced([table])
@@ -88,7 +88,7 @@ def run(
 
 
 def _ingest(
-    landing: Landing, table: str, file: _Given, replaces: Sequence[str], mapping: MappingChoice | None
+    landing: Landing, table: str, file: GivenFile, replaces: Sequence[str], mapping: MappingChoice | None
 ) -> FileOutcome:
     """Land a file, and return its outcome, or that of the same content if it is known."""
     started = perf_counter()
@@ -105,24 +105,25 @@ def _ingest(
     return FileOutcome(name, **vars(landed), seconds=perf_counter() - started)
 
 
-def _files(
+def find_files(
     names: Sequence[str], known: FileFormat | None, find_format: Callable[[str], FileFormat | None]
-) -> Iterator[_Given]:
+) -> Iterator[GivenFile]:
+    """The files that are named, and those in directories whose name tells their format; raises RawFileError."""
     for name in names:
         path = Path(name)
         if name == STDIN:
             if known is None:
                 raise RawFileError("what comes from stdin has no name: --format says what it is, csv or jsonl.gz.")
-            yield _Given("stdin", sys.stdin.buffer, known)
+            yield GivenFile("stdin", sys.stdin.buffer, known)
         elif os.path.isdir(name):  # noqa: PTH112 (Path.is_dir raises for what may not be looked at, or is too long)
             taken, left = _look_into(path, find_format)
             if left:
                 reasons = ", ".join(f"{files:,} {reason}" for reason, files in sorted(left.items()))
                 found = f"{left.total():,} of {left.total() + len(taken):,} files are left alone: {reasons}."
                 text_console(stderr=True).print(f"{printable(name)}: {found}", markup=False)
-            yield from (_Given(str(child), child) for child in taken)
+            yield from (GivenFile(str(child), child) for child in taken)
         else:
-            yield _Given(name, path, known)
+            yield GivenFile(name, path, known)
 
 
 def _look_into(directory: Path, find_format: Callable[[str], FileFormat | None]) -> tuple[list[Path], Counter[str]]:
@@ -164,7 +165,8 @@ def _is_odd(path: Path) -> bool:
         return True
 
 
-def _find_format(name: str, choice: MappingChoice) -> FileFormat | None:
+def find_format_of(name: str, choice: MappingChoice) -> FileFormat | None:
+    """The format that a name tells, with the endings of a mapping; None if it tells none."""
     try:
         return parse_format(name, choice.mapping.endings)
     except RawFileError:

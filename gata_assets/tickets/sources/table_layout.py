@@ -50,7 +50,7 @@ def query_layout_sql(relation: str) -> str:
 
 
 # `closed` in seconds is between these for every helpdesk: 1973 and 5138.
-_FIRST_PLAUSIBLE, LAST_PLAUSIBLE = 10**8, 10**11
+FIRST_PLAUSIBLE, LAST_PLAUSIBLE = 10**8, 10**11
 _LARGER_UNITS = (
     (10**17, "nanoseconds", 10**9),
     (10**14, "microseconds", 10**6),
@@ -166,7 +166,7 @@ def require_seconds(first_closed: object, last_closed: object, what: str = TABLE
         unit, factor = larger
         where = "there" if what == QUERY else "in a view, or in TICKETS_QUERY"
         raise SourceError(f"{what}: closed looks like {unit}. {_SECONDS} Divide it by {factor:,} {where}.")
-    if last_closed < _FIRST_PLAUSIBLE:
+    if last_closed < FIRST_PLAUSIBLE:
         day = datetime.fromtimestamp(last_closed, UTC)
         raise SourceError(f"{what}: closed reaches to {day:%Y-%m-%d} at most: it is not in seconds. {_SECONDS}")
 
