@@ -243,3 +243,11 @@ def test_a_variable_is_read_into_the_group_of_its_domain() -> None:
     assert (settings.target.bucket, settings.interactions.tenants) == ("my-data", ("acme",))
     assert (settings.tickets.rules.split_seed, settings.arrival_rules.min_new_tickets) == (7, 3)
     assert settings.project.asset_owners == ("team:a", "b@c.de")
+
+
+def test_a_query_is_one_select_statement_without_what_comes_after_it() -> None:
+    given = {"TICKETS_URL": "sqlite:///t.sqlite", "LOW_VOLUME_FALLBACK_LABEL": "1"}
+    settings = parse_settings({**given, "TICKETS_QUERY": "SELECT 1 AS id; -- all of them"})
+    assert settings.tickets.query == "SELECT 1 AS id"
+    with pytest.raises(SettingsError, match=r"TICKETS_QUERY: 'DROP TABLE ticket' must be one SELECT statement"):
+        parse_settings({**given, "TICKETS_QUERY": "DROP TABLE ticket"})

@@ -68,9 +68,9 @@ class SqlTicketSource(TicketSource, ABC):
     text_bytes_sql: ClassVar[str] = "OCTET_LENGTH(processed_data)"
     # White space is no fault.
     is_not_normalized_sql: ClassVar[str] = "processed_data ~ '[^a-z0-9.?![:space:]]'"
-    # `arrivals.census` is the same in Python; {label} is a label's number or name.
+    # `arrivals.census` is the same in Python, where the text of a number is that of a name.
     fingerprint_sql: ClassVar[str] = (
-        "CAST(SUM(CAST(CAST('x' || SUBSTR(MD5(CONCAT_WS(' ', id, closed, {label}, processed_data)), "
+        f"CAST(SUM(CAST(CAST('x' || SUBSTR(MD5(CONCAT_WS(' ', id, closed, {name_sql}, processed_data)), "
         "1, 15) AS bit(60)) AS bigint)) AS text)"
     )
 
@@ -169,12 +169,10 @@ class SqlTicketSource(TicketSource, ABC):
 
     def census_sql(self, where: str, *more_columns: str) -> str:
         """The statement that counts and fingerprints the selected tickets by day."""
-        # Before the layout was read, what gives the same for numbers and for names.
-        label = self.label if self._layout else self.name_sql
         columns = (
             f"closed / {SECONDS_PER_DAY} AS day",
             "COUNT(*) AS tickets",
-            f"{self.fingerprint_sql.format(label=label)} AS fingerprint",
+            f"{self.fingerprint_sql} AS fingerprint",
         )
         return f"SELECT {', '.join(columns + more_columns)} FROM {self.relation} WHERE {where} GROUP BY 1 ORDER BY 1"
 

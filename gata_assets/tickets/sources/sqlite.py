@@ -50,7 +50,7 @@ class SqliteTickets(SqlTicketSource):
         "CAST(processed_data AS text) GLOB '*[^a-z0-9.?! ' || char(9) || char(10) || char(11) || char(12) || char(13) "
         "|| ']*'"
     )
-    fingerprint_sql: ClassVar[str] = "ticket_fingerprint(id, closed, {label}, CAST(processed_data AS BLOB))"
+    fingerprint_sql: ClassVar[str] = f"ticket_fingerprint(id, closed, {name_sql}, CAST(processed_data AS BLOB))"
 
     def _read(self, window: Window, labels: Sequence[base.Label] | None) -> base.WindowRead:
         """Read tickets and counts in one transaction, hence one snapshot."""
