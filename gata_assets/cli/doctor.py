@@ -23,6 +23,7 @@ from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 from gata_assets.tickets.sources.base import SourceReport
 from gata_assets.tickets.sources.data_api_pages import LARGEST_TEXT, say_too_large
+from gata_assets.tickets.sources.table_layout import WHOLE_NUMBERS
 from gata_assets.tickets.sources.ticket_table import OPTIONAL
 
 # A fixed key that is overwritten every time: if the role may not delete, at most this object remains.
@@ -102,7 +103,13 @@ def _examine_columns(report: SourceReport) -> Iterator[Finding]:
         effects = dict.fromkeys(OPTIONAL[name] for name in report.absent_columns)
         found = f"TICKETS_QUERY gives no {', '.join(report.absent_columns)}: {', and '.join(effects)}"
         yield Finding("tickets, columns", None, found)
-    if report.has_names:
+    if report.names_look == WHOLE_NUMBERS:
+        found = (
+            "closed_group_id_mapped has whole numbers in a column of texts: they are names of labels. To have the "
+            "numbers themselves: CAST(closed_group_id_mapped AS bigint) in TICKETS_QUERY or a view"
+        )
+        yield Finding("tickets, labels", None, found)
+    elif report.names_look is not None:
         yield Finding("tickets, labels", True, "closed_group_id_mapped has names: they become ids through a label map")
     if report.texts_not_normalized:
         share = report.texts_not_normalized / report.texts_sampled

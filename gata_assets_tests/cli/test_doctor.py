@@ -120,3 +120,15 @@ def test_what_a_query_leaves_out_and_what_its_columns_contain_is_said(tmp_path: 
             "1 of 3 sampled texts (33%) have other characters than [a-z0-9?.! ]: set TEXT_NORMALIZATION=normalize",
         ),
     }
+
+
+def test_numbers_in_a_column_of_texts_are_said_to_be_names(tmp_path: Path) -> None:
+    create_sqlite(tmp_path / "t.sqlite", database_rows([{}, {"label": 2**40}]))
+    query = (
+        "SELECT id, processed_data, closed, CAST(closed_group_id_mapped AS text) AS closed_group_id_mapped FROM ticket"
+    )
+    found = tickets_found({"TICKETS_URL": f"sqlite:///{tmp_path}/t.sqlite", "TICKETS_QUERY": query})
+    [labels] = [one for one in found if one.subject == "tickets, labels"]
+    assert labels.is_well is None
+    assert "has whole numbers in a column of texts: they are names of labels" in labels.found
+    assert "CAST(closed_group_id_mapped AS bigint)" in labels.found

@@ -251,3 +251,12 @@ def test_a_query_is_one_select_statement_without_what_comes_after_it() -> None:
     assert settings.tickets.query == "SELECT 1 AS id"
     with pytest.raises(SettingsError, match=r"TICKETS_QUERY: 'DROP TABLE ticket' must be one SELECT statement"):
         parse_settings({**given, "TICKETS_QUERY": "DROP TABLE ticket"})
+
+
+def test_a_query_may_have_several_lines_in_a_file(empty_environment: Path) -> None:
+    query = "SELECT number AS id, -- the case's #\n  'a;b' AS x\nFROM cases"
+    (empty_environment / "local.env").write_text(
+        f'TICKETS_URL=sqlite:///t.sqlite\nLOW_VOLUME_FALLBACK_LABEL=1\nTICKETS_QUERY="{query};\n"\nTRAINING_PERIOD=7\n'
+    )
+    settings = load_settings()
+    assert (settings.tickets.query, settings.tickets.training_period) == (query, 7)

@@ -62,6 +62,8 @@ def run(
     if file_format and known is None:
         raise RawFileError(f"--format {file_format} is none: {FORMATS}.")
     curator = open_curator(settings, tenant)
+    if table == "tickets" and table not in curator.tables:
+        raise RawFileError("tickets have no tenant: leave out --tenant.")
     if table not in curator.tables:
         raise RawFileError(f"{table} is no table: there are {', '.join(sorted(curator.tables))}.")
     chosen = choose(curator, table, options)

@@ -36,8 +36,9 @@ class SourceReport:
     """What a source contains.
 
     Its description; the number of closed tickets, the first and last `closed` in epoch seconds, the size of the largest
-    text in bytes; whether labels are names; the documented columns that a query does not give; and of a sample of
-    `texts_sampled` tickets those whose text has other characters than `[a-z0-9?.! ]`.
+    text in bytes; what labels that are names look like (`table_layout.describe_look`), None if they are numbers; the
+    documented columns that a query does not give; and of a sample of `texts_sampled` tickets those whose text has other
+    characters than `[a-z0-9?.! ]`.
     """
 
     description: str
@@ -45,7 +46,7 @@ class SourceReport:
     first_closed: int | None
     last_closed: int | None
     largest_text: int
-    has_names: bool = False
+    names_look: str | None = None
     absent_columns: tuple[str, ...] = ()
     texts_sampled: int = 0
     texts_not_normalized: int = 0

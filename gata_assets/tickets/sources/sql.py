@@ -220,7 +220,13 @@ class SqlTicketSource(TicketSource, ABC):
             f"LIMIT {_TICKETS_SAMPLED}) AS ticket"
         )
         [sampled] = self.fetch(sql, {})
-        return SourceReport(self.describe(), **row, **sampled, has_names=layout.has_names, absent_columns=layout.absent)
+        return SourceReport(
+            self.describe(),
+            **row,
+            **sampled,
+            names_look=self._look(LABEL_COLUMN) if layout.has_names else None,
+            absent_columns=layout.absent,
+        )
 
     def require_no_odd(self, odd: int, greatest: object) -> None:
         """Check the result of `odd_sql`; raises SourceError."""
@@ -253,12 +259,14 @@ class SqlTicketSource(TicketSource, ABC):
     def _looks(self, layout: Layout) -> dict[str, str]:
         """What the values of mistyped columns look like, and those of `closed` in any case."""
         types = layout.mistyped() | {name: layout.types[name] for name in ("closed",) if name in layout.types}
-        looks = {}
-        for name, kind in types.items():
-            if kind in _TYPES_SAMPLED:
-                sql = (
-                    f"SELECT SUBSTR(CAST({name} AS text), 1, 40) AS value FROM {self.relation} "
-                    f"WHERE {name} IS NOT NULL LIMIT {_TICKETS_SAMPLED}"
-                )
-                looks[name] = describe_look([row["value"] for row in self.fetch(sql, {})])
+        looks = {name: self._look(name) for name, kind in types.items() if kind in _TYPES_SAMPLED}
         return {name: look for name, look in looks.items() if look}
+
+    def _look(self, column: str) -> str:
+        """What a sample of a column's values looks like; empty without values."""
+        sql = (
+            f"SELECT SUBSTR(CAST({column} AS text), 1, 40) AS value FROM {self.relation} "
+            f"WHERE {column} IS NOT NULL LIMIT {_TICKETS_SAMPLED}"
+        )
+        values = [row["value"] for row in self.fetch(sql, {})]
+        return describe_look(values, are_times=column == "closed")

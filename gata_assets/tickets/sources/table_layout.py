@@ -136,13 +136,13 @@ _LOOKS: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 
 
-def describe_look(values: Sequence[str]) -> str:
+def describe_look(values: Sequence[str], *, are_times: bool = False) -> str:
     """What a sample of one column's values, as texts, looks like; says nothing of what they are.
 
-    Whole numbers in another unit than seconds are that unit: milliseconds, microseconds, nanoseconds.
+    Of times, whole numbers in another unit than seconds are that unit: milliseconds, microseconds, nanoseconds.
     """
     found = {next((look for look, pattern in _LOOKS if pattern.fullmatch(text.strip())), "texts") for text in values}
-    if found == {WHOLE_NUMBERS}:
+    if found == {WHOLE_NUMBERS} and are_times:
         unit = _larger_unit(max(int(text) for text in values))
         return unit[0] if unit else WHOLE_NUMBERS
     return " and ".join(sorted(found))

@@ -311,7 +311,7 @@ def test_a_store_that_another_program_writes_to_is_an_error(workplace: Path, sto
         (("tickets", "t.csv", "--map", "nothing=x"), "tickets has no column nothing"),
         (("items", "t.csv"), "Missing option '--tenant'"),
         (("items", "t.csv", "--tenant", "acme", "--label-column", "x"), "are of tickets"),
-        (("tickets", "t.csv", "--tenant", "acme"), "tickets is no table"),
+        (("tickets", "t.csv", "--tenant", "acme"), "tickets have no tenant: leave out --tenant"),
     ],
 )
 def test_arguments_that_do_not_go_together_are_refused(
@@ -322,3 +322,10 @@ def test_arguments_that_do_not_go_together_are_refused(
     assert result.exit_code == 2
     assert why in result.output
     assert not store.exists()
+
+
+def test_the_table_of_tickets_is_listed_and_described(workplace: Path) -> None:
+    assert "tickets" in gata("tables").stdout
+    page = gata("tables", "tickets").stdout
+    assert page.startswith("# tickets")
+    assert "| `closed` | no | `closed_at` | ISO 8601 (without an offset: UTC); seconds since 1970 |" in page

@@ -56,7 +56,7 @@ def test_names_are_measured_and_reported(source_of: SourceOf) -> None:
     found = sorted(source.measure(TRAINING_WINDOW), key=lambda volume: str(volume.label))
     assert found == [LabelVolume("Billing", 2, 6, 3), LabelVolume(None, 1, 3, 3), LabelVolume(ODD, 1, 3, 3)]
     assert source.measure(TRAINING_WINDOW, ["Billing"]) == (LabelVolume("Billing", 2, 6, 3),)
-    assert source.probe().has_names
+    assert source.probe().names_look == "texts"
 
 
 def test_a_census_follows_names_before_and_after_the_table_was_read(source_of: SourceOf) -> None:
