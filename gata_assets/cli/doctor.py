@@ -23,7 +23,10 @@ from gata_assets.settings.tenants import tenants_prepared
 from gata_assets.settings.values import EngineKind, SourceKind
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
+from gata_assets.tickets.sources.base import SourceReport
 from gata_assets.tickets.sources.data_api_pages import LARGEST_TEXT, say_too_large
+from gata_assets.tickets.sources.table_layout import WHOLE_NUMBERS
+from gata_assets.tickets.sources.ticket_table import OPTIONAL
 
 # A fixed key that is overwritten every time: if the role may not delete, at most this object remains.
 PROBE_KEY = "intermediate/doctor/probe"
@@ -91,6 +94,7 @@ def _examine_source(settings: Settings) -> Iterator[Finding]:
     first = datetime.fromtimestamp(report.first_closed or 0, UTC)
     span = f"{first:%Y-%m-%d %H:%M} UTC to {last:%Y-%m-%d %H:%M} UTC"
     yield Finding("tickets", True, f"{report.description}: {report.closed_tickets:,} closed tickets, {span}")
+    yield from _examine_columns(report)
     limit = settings.tickets.max_ticket_bytes
     if settings.tickets.source_kind is SourceKind.DATA_API and report.largest_text > LARGEST_TEXT:
         is_left_out = limit is not None and limit <= LARGEST_TEXT
@@ -98,6 +102,30 @@ def _examine_source(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "tickets, size", is_left_out or None, found if is_left_out else say_too_large(report.largest_text)
         )
+
+
+def _examine_columns(report: SourceReport) -> Iterator[Finding]:
+    """What the columns of tickets mean for datasets, where they differ from the documented ones."""
+    if report.absent_columns:
+        # In their order, each once.
+        effects = dict.fromkeys(OPTIONAL[name] for name in report.absent_columns)
+        found = f"TICKETS_QUERY gives no {', '.join(report.absent_columns)}: {', and '.join(effects)}"
+        yield Finding("tickets, columns", None, found)
+    if report.names_look == WHOLE_NUMBERS:
+        found = (
+            "closed_group_id_mapped has whole numbers in a column of texts: they are names of labels. To have the "
+            "numbers themselves: CAST(closed_group_id_mapped AS bigint) in TICKETS_QUERY or a view"
+        )
+        yield Finding("tickets, labels", None, found)
+    elif report.names_look is not None:
+        yield Finding("tickets, labels", True, "closed_group_id_mapped has names: they become ids through a label map")
+    if report.texts_not_normalized:
+        share = report.texts_not_normalized / report.texts_sampled
+        found = (
+            f"{report.texts_not_normalized:,} of {report.texts_sampled:,} sampled texts ({share:.0%}) have other "
+            "characters than [a-z0-9?.! ]: set TEXT_NORMALIZATION=normalize"
+        )
+        yield Finding("tickets, texts", None, found)
 
 
 def _examine_store(store: ObjectStore) -> Iterator[Finding]:

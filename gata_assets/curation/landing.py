@@ -83,7 +83,7 @@ class Landing:
         validator, spec = self._validator, self._validator.tables[table]
         with scratch_directory() as scratch:
             path = scratch / "file"
-            digest = _copy(source, path)
+            digest = copy_once(source, path)
             there, earlier = self._find(table, digest)
             choice = mapping or (
                 validator.choose_mapping(table, there, earlier) if there else validator.mappings.choose(table, name)
@@ -207,7 +207,7 @@ def _is_read_by(report: Report, choice: MappingChoice) -> bool:
     return (report.mapping or NO_MAPPING, report.mapping_name) == choice
 
 
-def _copy(source: Path | BinaryIO, to: Path) -> str:
+def copy_once(source: Path | BinaryIO, to: Path) -> str:
     """Copy what is read of a source, once; returns the SHA-256 of the copy."""
     digest = sha256()
     with _opened(source) as stream:

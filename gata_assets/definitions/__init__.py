@@ -101,19 +101,19 @@ def _as_resource(source: TicketSource | SharedTickets) -> Any:
 
 def build_source(settings: Settings) -> TicketSource:
     """The ticket source that the settings choose; drivers are imported when they are needed."""
-    largest_text = settings.tickets.max_ticket_bytes
+    what: dict[str, Any] = {"query": settings.tickets.query, "largest_text": settings.tickets.max_ticket_bytes}
     match settings.tickets.source_kind:
         case SourceKind.SAMPLE | SourceKind.SQLITE:
             from gata_assets.tickets.sources.sqlite import SqliteTickets
 
-            return SqliteTickets(path=str(settings.tickets.sqlite_path), largest_text=largest_text)
+            return SqliteTickets(path=str(settings.tickets.sqlite_path), **what)
         case SourceKind.POSTGRESQL:
             from gata_assets.tickets.sources.postgres import PostgresTickets
 
             # By name, so that the configuration in the UI does not contain the password.
             return PostgresTickets(
                 url=dg.EnvVar("TICKETS_URL"),
-                largest_text=largest_text,
+                **what,
                 statement_seconds=settings.tickets.statement_seconds,
             )
         case SourceKind.DATA_API:
@@ -122,7 +122,7 @@ def build_source(settings: Settings) -> TicketSource:
             cluster, secret = settings.tickets.db_arn or "", settings.tickets.db_secret_arn or ""
             # A cluster answers only in its own region, which its ARN names.
             region = cluster.split(":")[3]
-            return DataApiTickets(cluster_arn=cluster, secret_arn=secret, region=region, largest_text=largest_text)
+            return DataApiTickets(cluster_arn=cluster, secret_arn=secret, region=region, **what)
 
 
 def build_alerts(settings: Settings) -> AlertChannel:

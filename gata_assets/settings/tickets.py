@@ -8,7 +8,16 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from gata_assets.settings.values import SQLITE, Seed, SettingsGroup, SourceKind, arn, ticket_url, wrong
+from gata_assets.settings.values import (
+    SQLITE,
+    Seed,
+    SettingsGroup,
+    SourceKind,
+    arn,
+    select_statement,
+    ticket_url,
+    wrong,
+)
 from gata_assets.tickets.rules import (
     SAMPLE_FALLBACK_LABEL,
     LabelFormat,
@@ -37,6 +46,14 @@ class TicketSettings(SettingsGroup):
         None, examples=["arn:aws:secretsmanager:us-east-1:123456789012:secret:gata-reader"]
     )
     """The Secrets Manager secret of the cluster's reader (JSON: dbname, username, password)."""
+    query: Annotated[str | None, AfterValidator(select_statement)] = Field(
+        None,
+        alias="TICKETS_QUERY",
+        examples=[
+            "SELECT number AS id, body AS processed_data, ended AS closed, team AS closed_group_id_mapped FROM cases"
+        ],
+    )
+    """A SELECT statement that gives the columns of the ticket table from tables of your own, in place of it."""
     low_volume_fallback_label: int | None = Field(None, ge=0, lt=2**63, examples=["25000000000101"])
     """The group that low-volume tickets are relabeled to; required with a database of your own."""
     training_period: _Days = 90

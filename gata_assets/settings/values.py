@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from gata_assets.batches import parse_batch_id
 from gata_assets.curation.layout import NOBODY, RESERVED_NAMES, is_tenant_name
 from gata_assets.errors import BatchIdError
+from gata_assets.tickets.sources.sql_text import QueryError, parse_query
 
 # The fields of a cron expression: name, minimum, maximum, and names for numbers.
 _FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
@@ -96,6 +97,14 @@ def ticket_url(value: SecretStr) -> SecretStr:
             "as %40 %3A %2F %5B"
         )
     return value
+
+
+def select_statement(value: str) -> str:
+    """One SELECT statement, without semicolons and comments after it."""
+    try:
+        return parse_query(value)
+    except QueryError as error:
+        raise wrong(str(error)) from None
 
 
 def bucket_name(value: str) -> str:

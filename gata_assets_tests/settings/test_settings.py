@@ -248,3 +248,20 @@ def test_a_variable_is_read_into_the_group_of_its_domain() -> None:
     assert (settings.target.bucket, settings.interactions.tenants) == ("my-data", ("acme",))
     assert (settings.tickets.rules.split_seed, settings.arrival_rules.min_new_tickets) == (7, 3)
     assert settings.project.asset_owners == ("team:a", "b@c.de")
+
+
+def test_a_query_is_one_select_statement_without_what_comes_after_it() -> None:
+    given = {"TICKETS_URL": "sqlite:///t.sqlite", "LOW_VOLUME_FALLBACK_LABEL": "1"}
+    settings = parse_settings({**given, "TICKETS_QUERY": "SELECT 1 AS id; -- all of them"})
+    assert settings.tickets.query == "SELECT 1 AS id"
+    with pytest.raises(SettingsError, match=r"TICKETS_QUERY: 'DROP TABLE ticket' must be one SELECT statement"):
+        parse_settings({**given, "TICKETS_QUERY": "DROP TABLE ticket"})
+
+
+def test_a_query_may_have_several_lines_in_a_file(empty_environment: Path) -> None:
+    query = "SELECT number AS id, -- the case's #\n  'a;b' AS x\nFROM cases"
+    (empty_environment / "local.env").write_text(
+        f'TICKETS_URL=sqlite:///t.sqlite\nLOW_VOLUME_FALLBACK_LABEL=1\nTICKETS_QUERY="{query};\n"\nTRAINING_PERIOD=7\n'
+    )
+    settings = load_settings()
+    assert (settings.tickets.query, settings.tickets.training_period) == (query, 7)

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
 
 
-def _tenant_name(_: click.Context, __: click.Parameter, name: str) -> str:
+def _tenant_name(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
     from gata_assets.curation.layout import is_tenant_name
     from gata_assets.settings.values import TENANT_NAME_RULE
 
-    if not is_tenant_name(name):
+    if name is not None and not is_tenant_name(name):
         raise click.BadParameter(f"a name is {TENANT_NAME_RULE}, for example acme.")
     return name
 
@@ -31,7 +31,12 @@ _TENANT = click.option(
 @click.command(cls=Command)
 @click.argument("table", metavar="TABLE")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@_TENANT
+@click.option(
+    "--tenant",
+    metavar="NAME",
+    callback=_tenant_name,
+    help="Whose files they are: 1 to 63 of a-z 0-9 _; required, except for tickets, which have no tenant.",
+)
 @click.option(
     "--format", "file_format", metavar="END", help="The format where the name does not tell it: csv, jsonl.gz."
 )
@@ -48,22 +53,36 @@ _TENANT = click.option(
     help="Add the items of interactions that the catalog lacks to it, with their id as title.",
 )
 @takes_mapping
+@click.option(
+    "--text-column",
+    "texts",
+    multiple=True,
+    metavar="NAME",
+    help="Of tickets: the file's column of texts; several are joined in this order, with a blank line between.",
+)
+@click.option("--label-column", "label", metavar="NAME", help="Of tickets: the file's column of labels.")
+@click.option("--closed-column", "closed", metavar="NAME", help="Of tickets: the file's column of closing times.")
 @SUMMARY
 @SETTINGS
 def ingest(
     table: str,
     files: tuple[str, ...],
-    tenant: str,
+    tenant: str | None,
     file_format: str | None,
     replaces: tuple[str, ...],
     derives_items: bool,
+    texts: tuple[str, ...],
+    label: str | None,
+    closed: str | None,
     mapping: MappingOptions,
     as_table: bool,
     settings: Settings,
 ) -> bool:
     """Land files of a table: CSV, JSON Lines or Parquet, also with .gz or .zst.
 
-    TABLE is interactions, items or one that TABLE_SPECS declares.
+    TABLE is tickets, interactions, items or one that TABLE_SPECS declares. Tickets go into the SQLite file of
+    TICKETS_URL, which is created if needed: all valid rows of a file or, after an error, none; a ticket that was there
+    is replaced, and the last row of an id counts.
 
     FILE may be a directory, or - for stdin. Files are kept as they are; invalid rows go to quarantine with the rules
     that they break. What was sent before is known by its content and not stored again; where another file has
@@ -77,14 +96,29 @@ def ingest(
     though rows of them were rejected, with 1 when a file could not be read, has the wrong columns, has rows of which
     none is valid, or may not replace another (the other files land), and with 2 when an argument or a setting is wrong.
     """
-    if replaces and len(files) > 1:
-        raise click.UsageError("--replaces goes with one file.")
     if derives_items and table != "interactions":
         raise click.UsageError("--derive-items goes with interactions: other tables refer to no items.")
-    with imports_uncollected():
-        from gata_assets.cli.raw_files import ingest as command
-
     try:
+        # A table of the same name that TABLE_SPECS declares has tenants.
+        if table == "tickets" and tenant is None:
+            if replaces:
+                raise click.UsageError("--replaces does not go with tickets: a ticket replaces that of its id.")
+            with imports_uncollected():
+                from gata_assets.cli.raw_files import tickets
+
+            columns = tickets.TicketColumns(texts, label, closed)
+            return tickets.run(
+                settings, files, file_format=file_format, options=mapping, columns=columns, as_table=as_table
+            )
+        if tenant is None:
+            raise click.UsageError("Missing option '--tenant'.")
+        if texts or label or closed:
+            raise click.UsageError("--text-column, --label-column and --closed-column are of tickets: use --map.")
+        if replaces and len(files) > 1:
+            raise click.UsageError("--replaces goes with one file.")
+        with imports_uncollected():
+            from gata_assets.cli.raw_files import ingest as command
+
         return command.run(
             settings,
             table,

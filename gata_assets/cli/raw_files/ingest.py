@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import stat
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from time import perf_counter
-from typing import BinaryIO
 
+from gata_assets.cli.raw_files.given_files import GivenFile, find_files
 from gata_assets.cli.raw_files.mapping_options import MappingOptions
 from gata_assets.cli.raw_files.mappings import choose
 from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator
-from gata_assets.cli.terminal import text_console
-from gata_assets.curation.files.formats import FORMATS, FileFormat, is_hidden, parse_format, printable
+from gata_assets.curation.files.formats import parse_format, printable
 from gata_assets.curation.landing import LandedFile, Landing
 from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.errors import RawFileError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.derived_items import derive_items
 from gata_assets.settings.model import Settings
-
-STDIN = "-"
-_LINKS = "links to folders, which are not followed"
-_HIDDEN = "hidden (in a folder or with a name that begins with . or _)"
-
-
-@dataclass(frozen=True)
-class _Given:
-    """A requested file: its name, what it is read from, and its format if the name does not imply it.
-
-    `refused` says why the files below a folder are not known.
-    """
-
-    name: str
-    source: Path | BinaryIO
-    format: FileFormat | None = None
-    refused: str | None = None
-
-    @property
-    def own_name(self) -> str:
-        """Its name without folders."""
-        return self.source.name if isinstance(self.source, Path) else self.name
 
 
 def run(
@@ -67,10 +39,9 @@ def run(
     be listed is refused, and the others land. Raises RawFileError if no file is found or a format is unknown;
     DataRuleError for a file that cannot be replaced, before anything lands.
     """
-    known = _find_format(file_format, MappingChoice()) if file_format else None
-    if file_format and known is None:
-        raise RawFileError(f"--format {file_format} is none: {FORMATS}.")
     curator = open_curator(settings, tenant)
+    if table == "tickets" and table not in curator.tables:
+        raise RawFileError("tickets have no tenant: leave out --tenant.")
     if table not in curator.tables:
         raise RawFileError(f"{table} is no table: there are {', '.join(sorted(curator.tables))}.")
     chosen = choose(curator, table, options)
@@ -78,10 +49,7 @@ def run(
     def mapping_of(name: str) -> MappingChoice:
         return chosen or curator.mappings.choose(table, name)
 
-    given = list(_files(files, known, lambda name: _find_format(name, mapping_of(name))))
-    if not given:
-        named = ", ".join(map(printable, files))
-        raise RawFileError(f"no file in {named} ends as a raw file does (.csv, .jsonl, .parquet …).")
+    given = find_files(files, file_format, mapping_of)
     if replaces and (found := sum(file.refused is None for file in given)) > 1:
         raise RawFileError(f"--replaces goes with one file, and {printable(files[0])} has {found:,}.")
     # Referenced tables must contain the rows that landed before.
@@ -89,8 +57,7 @@ def run(
     landing = Landing(curator)
     outcomes = []
     for file in given:
-        form = file.format or _find_format(file.own_name, mapping_of(file.own_name))
-        outcome = _ingest(landing, table, replace(file, format=form), replaces, chosen)
+        outcome = _ingest(landing, table, file, replaces, chosen)
         outcomes.append(_with_items(curator, landing, outcome) if derives_items else outcome)
         outcomes[-1].show(as_table=as_table)
     curator.refresh_referenced([table])
@@ -98,7 +65,7 @@ def run(
 
 
 def _ingest(
-    landing: Landing, table: str, file: _Given, replaces: Sequence[str], mapping: MappingChoice | None
+    landing: Landing, table: str, file: GivenFile, replaces: Sequence[str], mapping: MappingChoice | None
 ) -> FileOutcome:
     """Land a file, and return its outcome, or that of the same content if it is known."""
     started = perf_counter()
@@ -132,76 +99,3 @@ def _with_items(curator: Curator, landing: Landing, outcome: FileOutcome) -> Fil
         items_file=derived.file_id,
         seconds=outcome.seconds + perf_counter() - started,
     )
-
-
-def _files(
-    names: Sequence[str], known: FileFormat | None, find_format: Callable[[str], FileFormat | None]
-) -> Iterator[_Given]:
-    for name in names:
-        path = Path(name)
-        if name == STDIN:
-            if known is None:
-                raise RawFileError("what comes from stdin has no name: --format says what it is, csv or jsonl.gz.")
-            yield _Given("stdin", sys.stdin.buffer, known)
-        elif os.path.isdir(name):  # noqa: PTH112 (Path.is_dir raises for what may not be looked at, or is too long)
-            taken, left, closed = _look_into(path, find_format)
-            if left:
-                reasons = ", ".join(f"{files:,} {reason}" for reason, files in sorted(left.items()))
-                found = f"{left.total():,} of {left.total() + len(taken):,} files are left alone: {reasons}."
-                text_console(stderr=True).print(f"{printable(name)}: {found}", markup=False)
-            yield from (_Given(str(child), child) for child in taken)
-            yield from (_Given(str(folder), folder, refused=reason) for folder, reason in sorted(closed.items()))
-        else:
-            yield _Given(name, path, known)
-
-
-def _look_into(
-    directory: Path, find_format: Callable[[str], FileFormat | None]
-) -> tuple[list[Path], Counter[str], dict[Path, str]]:
-    """The raw files below a directory, in order; how many others there are for which reason; and the folders that
-    cannot be listed, each with the reason.
-    """
-    taken: list[Path] = []
-    left: Counter[str] = Counter()
-    closed: dict[Path, str] = {}
-
-    def handle(error: OSError) -> None:
-        folder = Path(error.filename)
-        below = folder.relative_to(directory).parts
-        if isinstance(error, PermissionError) and below and is_hidden("/".join(below)):
-            left[_HIDDEN] += 1
-        else:
-            closed[folder] = f"cannot be listed: {error.strerror}."
-
-    for place, folders, names in os.walk(directory, onerror=handle):
-        # Path.is_symlink raises for what may not be looked at.
-        links = [Path(place, name) for name in folders if os.path.islink(f"{place}/{name}")]  # noqa: PTH114
-        for link in links:
-            left[_HIDDEN if is_hidden(link.relative_to(directory).as_posix()) else _LINKS] += 1
-        for child in (Path(place, name) for name in names):
-            if is_hidden(child.relative_to(directory).as_posix()):
-                left[_HIDDEN] += 1
-            elif _is_odd(child):
-                left["not regular files (a link to nothing, a FIFO or a socket)"] += 1
-            elif not find_format(child.name):
-                left["with a name that does not end as a raw file's does"] += 1
-            else:
-                taken.append(child)
-    return sorted(taken), left, closed
-
-
-def _is_odd(path: Path) -> bool:
-    """Whether a name is known to be no regular file; reading one that may not be looked at says why."""
-    try:
-        return not stat.S_ISREG(path.stat().st_mode)
-    except PermissionError:
-        return False
-    except OSError:
-        return True
-
-
-def _find_format(name: str, choice: MappingChoice) -> FileFormat | None:
-    try:
-        return parse_format(name, choice.mapping.endings)
-    except RawFileError:
-        return None

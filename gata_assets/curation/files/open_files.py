@@ -59,9 +59,12 @@ def read_validated(
     source_file: str,
     *,
     max_decoded_bytes: int = MAX_DECODED_BYTES,
+    header: TableSpec | None = None,
 ) -> Iterator[tuple[int, ValidatedRows]]:
     """All rows of a file in order, validated, with their number; raises RawFileError, also midway, and StoreError for a
     fault of the machine.
+
+    `header` is the table as far as it says which columns the file must have, where rows may lack their values.
     """
 
     def validate(pending: PendingBlock) -> tuple[int, ValidatedRows]:
@@ -74,7 +77,7 @@ def read_validated(
         path.open("rb") as file,
         _decompressed(file, file_format, max_decoded_bytes) as stream,
     ):
-        blocks = read_blocks(stream, file_format.format, spec, max_decoded_bytes=max_decoded_bytes)
+        blocks = read_blocks(stream, file_format.format, header or spec, max_decoded_bytes=max_decoded_bytes)
         yield from map_in_order(validate, blocks, _THREADS)
 
 
