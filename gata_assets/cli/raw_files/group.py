@@ -171,6 +171,15 @@ def list_mappings(tenant: str, as_table: bool, settings: Settings) -> None:
     command.list_all(settings, tenant=tenant, as_table=as_table)
 
 
+@mapping.command("presets")
+@SUMMARY
+def list_presets(as_table: bool) -> None:
+    """List the presets: mappings of known formats, for --preset."""
+    from gata_assets.cli.raw_files import mappings as command
+
+    command.list_presets(as_table=as_table)
+
+
 @mapping.command("show")
 @_TABLE
 @_NAME

@@ -20,10 +20,13 @@ from gata_assets.tables.spec import TableSpec
 class MappingOptions:
     """The options as they were given; `as_mapping` says what they mean for a table."""
 
+    preset: str | None = None
     saved: str | None = None
     file: Path | None = None
     columns: tuple[str, ...] = ()
     constants: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    substitutes: tuple[str, ...] = ()
     types: str | None = None
     timestamps: tuple[str, ...] = ()
     separator: str | None = None
@@ -31,6 +34,7 @@ class MappingOptions:
     ids: str | None = None
     rating_scale: str | None = None
     ignores_unknown: bool = False
+    discards_invalid: bool = False
     endings: tuple[str, ...] = ()
 
     @property
@@ -39,19 +43,21 @@ class MappingOptions:
         return self != MappingOptions()
 
     def as_mapping(self, spec: TableSpec) -> RawMapping:
-        """What they say of a table's files, besides a saved mapping; raises MappingError."""
-        columns: dict[str, tuple[str, ...]] = {}
+        """What they say of a table's files, besides a preset or a saved mapping; raises MappingError."""
+        columns: dict[str, tuple[str, ...]] = dict.fromkeys(self.left_out, ())
         for column, name in _pairs("--map", self.columns):
             columns[column] = (*columns.get(column, ()), name)
         found = {
             "columns": columns,
             "constants": dict(_pairs("--constant", self.constants)),
+            "substitutes": dict(_pairs("--substitute", self.substitutes)),
             "words": {_typed_column(spec): dict(_pairs("--types", self.types.split(",")))} if self.types else {},
             "instants": dict.fromkeys(_instant_columns(spec), self.timestamps) if self.timestamps else {},
             "header": tuple(name.strip() for name in self.header.split(",")) if self.header else (),
             "whole_numbers": _id_columns(spec) if self.ids else (),
             "scales": {"rating": _scale(self.rating_scale)} if self.rating_scale else {},
             "ignores_unknown": self.ignores_unknown,
+            "discards_invalid": self.discards_invalid,
             "endings": dict(_pairs("--ending", self.endings)),
             **({"separator": self.separator} if self.separator else {}),
         }
@@ -109,6 +115,7 @@ def _scale(text: str) -> tuple[float, float]:
 
 
 _OPTIONS = (
+    click.option("--preset", metavar="NAME", help="The mapping of a known format: see `gata mapping presets`."),
     click.option("--mapping", "saved", metavar="NAME", help="A mapping saved by `gata mapping save`."),
     click.option(
         "--mapping-file",
@@ -130,6 +137,20 @@ _OPTIONS = (
         metavar="COLUMN=VALUE",
         help="The value of a column that the file does not have (repeatable): interaction_type=like.",
     ),
+    click.option(
+        "--leave-out",
+        "left_out",
+        multiple=True,
+        metavar="COLUMN",
+        help="A column that is not read, though the file has its name (repeatable): description.",
+    ),
+    click.option(
+        "--substitute",
+        "substitutes",
+        multiple=True,
+        metavar="COLUMN=OTHER",
+        help="The column whose value it has where the file has none of its own (repeatable): title=item_id.",
+    ),
     click.option("--types", metavar="WORD=TYPE,...", help="The types by the file's words: cart=add_to_cart,pv=view."),
     click.option(
         "--timestamps",
@@ -147,6 +168,12 @@ _OPTIONS = (
     click.option("--rating-scale", metavar="LOW:HIGH", help="The scale of ratings, converted to 1 to 5: 0.5:5."),
     click.option(
         "--ignore-unknown", "ignores_unknown", is_flag=True, help="Ignore columns that the table does not have."
+    ),
+    click.option(
+        "--discard-invalid",
+        "discards_invalid",
+        is_flag=True,
+        help="An invalid value of a column that may be empty (a price) costs the value, counted, and not its row.",
     ),
     click.option(
         "--ending",
