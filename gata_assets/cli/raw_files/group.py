@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,23 +15,31 @@ if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
 
 
-def _tenant_name(_: click.Context, __: click.Parameter, name: str) -> str:
+def _tenant_name(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
     from gata_assets.settings.values import TENANT_NAME_RULE, is_tenant_name
 
-    if not is_tenant_name(name):
+    if name is not None and not is_tenant_name(name):
         raise click.BadParameter(f"a name is {TENANT_NAME_RULE}, for example acme.")
     return name
 
 
-_TENANT = click.option(
-    "--tenant", required=True, metavar="NAME", callback=_tenant_name, help="Whose files they are: 1 to 63 of a-z 0-9 _."
-)
+def _tenant(*, required: bool) -> Callable[[Any], Any]:
+    return click.option(
+        "--tenant",
+        required=required,
+        metavar="NAME",
+        callback=_tenant_name,
+        help="Whose files they are: 1 to 63 of a-z 0-9 _.",
+    )
+
+
+_TENANT = _tenant(required=True)
 
 
 @click.command(cls=Command)
 @click.argument("table", metavar="TABLE")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@_TENANT
+@_tenant(required=False)
 @click.option(
     "--format", "file_format", metavar="END", help="The format where the name does not tell it: csv, jsonl.gz."
 )
@@ -40,15 +49,19 @@ _TENANT = click.option(
     metavar="FILE_ID",
     help="The file that this supersedes, and which then counts no more (repeatable).",
 )
+@click.option(
+    "--explain", is_flag=True, help="Show how FILE can be read, and what becomes of its first rows; land nothing."
+)
 @takes_mapping
 @SUMMARY
 @SETTINGS
 def ingest(
     table: str,
     files: tuple[str, ...],
-    tenant: str,
+    tenant: str | None,
     file_format: str | None,
     replaces: tuple[str, ...],
+    explain: bool,
     mapping: MappingOptions,
     as_table: bool,
     settings: Settings,
@@ -62,7 +75,9 @@ def ingest(
     superseded it, it counts no more until it is sent with --replaces of that one.
 
     A file with other names, words or formats needs no script: --map and the options after it say how it is read, and
-    stay with the file; `gata mapping save` keeps them for all files of a name.
+    stay with the file; `gata mapping save` keeps them for all files of a name. --preset knows public formats, and
+    --explain proposes the options: it needs no --tenant, reads the start of one file, and exits with 0 when rows of it
+    could be read.
 
     A file is read once, from its start
     to its end, so FIFOs and <(...) work; one that changes meanwhile is refused. Exits with 0 when the files landed,
@@ -71,6 +86,10 @@ def ingest(
     """
     if replaces and len(files) > 1:
         raise click.UsageError("--replaces goes with one file.")
+    if explain:
+        return _explain(table, files, tenant, file_format, mapping, settings, as_table=as_table)
+    if tenant is None:
+        raise click.UsageError("Missing option '--tenant'.")
     with imports_uncollected():
         from gata_assets.cli.raw_files import ingest as command
 
@@ -87,6 +106,27 @@ def ingest(
         )
     except RawFileError as error:
         raise click.UsageError(str(error)) from None
+
+
+def _explain(
+    table: str,
+    files: tuple[str, ...],
+    tenant: str | None,
+    file_format: str | None,
+    mapping: MappingOptions,
+    settings: Settings,
+    *,
+    as_table: bool,
+) -> bool:
+    with imports_uncollected():
+        from gata_assets.cli.raw_files import explain as command
+
+    if len(files) > 1:
+        raise click.UsageError("--explain goes with one file.")
+    if mapping.saved and tenant is None:
+        raise click.UsageError("--mapping is of a tenant: --tenant says whose.")
+    given = command.Given(table, files[0], tenant, file_format, mapping)
+    return command.run(settings, given, as_table=as_table)
 
 
 @click.command(cls=Command)

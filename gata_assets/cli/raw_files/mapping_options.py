@@ -12,7 +12,14 @@ import click
 import polars as pl
 
 from gata_assets.errors import MappingError
-from gata_assets.tables.raw_mapping import NO_MAPPING, RawMapping, decode_mapping, mapping_from, merge_mappings
+from gata_assets.tables.raw_mapping import (
+    NO_MAPPING,
+    SEPARATORS,
+    RawMapping,
+    decode_mapping,
+    mapping_from,
+    merge_mappings,
+)
 from gata_assets.tables.spec import TableSpec
 
 
@@ -33,6 +40,7 @@ class MappingOptions:
     header: str | None = None
     ids: str | None = None
     rating_scale: str | None = None
+    has_typed_names: bool = False
     ignores_unknown: bool = False
     discards_invalid: bool = False
     endings: tuple[str, ...] = ()
@@ -56,6 +64,7 @@ class MappingOptions:
             "header": tuple(name.strip() for name in self.header.split(",")) if self.header else (),
             "whole_numbers": _id_columns(spec) if self.ids else (),
             "scales": {"rating": _scale(self.rating_scale)} if self.rating_scale else {},
+            "has_typed_names": self.has_typed_names,
             "ignores_unknown": self.ignores_unknown,
             "discards_invalid": self.discards_invalid,
             "endings": dict(_pairs("--ending", self.endings)),
@@ -72,6 +81,34 @@ class MappingOptions:
             raise MappingError(f"{self.file} cannot be read: {error.strerror}.") from None
         except MappingError as error:
             raise MappingError(f"{self.file}: {error}") from None
+
+
+def options_of(mapping: RawMapping, spec: TableSpec) -> list[str]:
+    """The words of a command that amount to a mapping of a table: `MappingOptions.as_mapping` backwards.
+
+    What only a mapping file can say is left out.
+    """
+    words: list[str] = []
+    for column, names in mapping.columns.items():
+        words += [word for name in names for word in ("--map", f"{column}={name}")]
+    words += [word for column, names in mapping.columns.items() if not names for word in ("--leave-out", column)]
+    for option, pairs in (("--constant", mapping.constants), ("--substitute", mapping.substitutes)):
+        words += [word for column, value in pairs.items() for word in (option, f"{column}={value}")]
+    for translated in mapping.words.values():
+        words += ["--types", ",".join(f"{word}={value}" for word, value in translated.items())]
+    formats = dict.fromkeys(form for column in _instant_columns(spec) for form in mapping.instants.get(column, ()))
+    words += [word for form in formats for word in ("--timestamps", form)] if mapping.instants else []
+    if mapping.separator:
+        named = {mark: name for name, mark in SEPARATORS.items()}
+        words += ["--separator", named.get(mapping.separator, mapping.separator)]
+    words += ["--header", ",".join(mapping.header)] if mapping.header else []
+    words += ["--typed-names"] if mapping.has_typed_names else []
+    words += ["--ids", "integer"] if mapping.whole_numbers else []
+    for low, high in mapping.scales.values():
+        words += [f"--rating-scale={low:g}:{high:g}"] if low < 0 else ["--rating-scale", f"{low:g}:{high:g}"]
+    words += ["--ignore-unknown"] if mapping.ignores_unknown else []
+    words += ["--discard-invalid"] if mapping.discards_invalid else []
+    return words + [word for ending, form in mapping.endings.items() for word in ("--ending", f"{ending}={form}")]
 
 
 def _pairs(option: str, given: Iterable[str]) -> list[tuple[str, str]]:
@@ -162,6 +199,12 @@ _OPTIONS = (
         "--separator", metavar="CHARACTER", help="Between columns of CSV: a character, or tab, semicolon, bar, colon."
     ),
     click.option("--header", metavar="NAME,...", help="The columns of a CSV file without a header."),
+    click.option(
+        "--typed-names",
+        "has_typed_names",
+        is_flag=True,
+        help="The file's names have types behind them: user_id:token.",
+    ),
     click.option(
         "--ids", type=click.Choice(["integer"]), help="Ids are whole numbers, also those written as decimals: 1.0 is 1."
     ),

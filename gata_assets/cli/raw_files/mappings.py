@@ -14,7 +14,8 @@ from gata_assets.curation.mappings.mapping_store import MappingChoice, SavedMapp
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.presets import PRESETS, preset_mapping
 from gata_assets.settings.model import Settings
-from gata_assets.tables.raw_mapping import NO_MAPPING, encode_mapping, merge_mappings
+from gata_assets.tables.raw_mapping import NO_MAPPING, RawMapping, encode_mapping, merge_mappings
+from gata_assets.tables.spec import TableSpec
 
 _WIDEST = 1_000
 
@@ -24,12 +25,17 @@ def choose(curator: Curator, table: str, options: MappingOptions) -> MappingChoi
     if not options.is_given:
         return None
     base = curator.mappings.find(table, options.saved) if options.saved else MappingChoice()
-    preset = preset_mapping(options.preset, table) if options.preset else NO_MAPPING
-    merged = merge_mappings(merge_mappings(preset, base.mapping), options.as_mapping(curator.tables[table]))
+    merged = merged_mapping(curator.tables[table], options, base.mapping)
     # A saved mapping with other words is one of its own.
     choice = base if merged == base.mapping else MappingChoice(merged)
     curator.mapped_table(table, choice)
     return choice
+
+
+def merged_mapping(spec: TableSpec, options: MappingOptions, saved: RawMapping) -> RawMapping:
+    """What options amount to: over a preset a saved mapping, and over that what they say; raises MappingError."""
+    preset = preset_mapping(options.preset, spec.table) if options.preset else NO_MAPPING
+    return merge_mappings(merge_mappings(preset, saved), options.as_mapping(spec))
 
 
 def save(settings: Settings, table: str, name: str, *, tenant: str, files: str, options: MappingOptions) -> None:
