@@ -65,9 +65,8 @@ class RawMapping:
 
     @property
     def filled(self) -> frozenset[str]:
-        """The columns that files do not have, since the mapping gives them their values or leaves them out."""
-        left_out = (column for column, names in self.columns.items() if not names)
-        return frozenset({*self.constants, *self.copies, *left_out})
+        """The columns that files do not have, since the mapping gives them their values."""
+        return frozenset({*self.constants, *self.copies})
 
 
 NO_MAPPING = RawMapping()

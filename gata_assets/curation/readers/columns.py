@@ -27,8 +27,8 @@ def match_columns(spec: TableSpec, found: Iterable[Path], *, is_header: bool = T
     known = {path: column for path in paths if (column := column_of(spec, path))}
     names = [known[path] for path in paths if path in known]
     unknown = [path for path in paths if path not in known]
-    given = {*names, *spec.mapping.filled, *spec.mapping.substitutes}
-    missing = [name for name in spec.required if name not in given]
+    found_or_given = {*names, *spec.mapping.filled, *spec.mapping.substitutes}
+    missing = [name for name in spec.required if name not in found_or_given]
     if missing:
         lacks = [
             f"{name} ({' or '.join(spec.names_of(spec.column(name)))})" if name in spec.mapping.columns else name
