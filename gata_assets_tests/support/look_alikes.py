@@ -114,9 +114,9 @@ def movielens_100k() -> LookAlike:
 def movielens_100k_items() -> LookAlike:
     """u.item: bars, no header, 24 columns; an accent in Latin-1 is no UTF-8."""
     rest = "|".join("0" * 19)
-    lines = [f"{item}|Film {item} (1996)|01-Jan-1996||http://films.example/{item}|{rest}" for item in (101, 102)]
-    content = _lines(lines) + f"103|Caf\xe9 (1996)|01-Jan-1996|||{rest}\n".encode("latin-1")
-    rows = [_item(item, f"Film {item} (1996)") for item in (101, 102)]
+    lines = [f"{item}|Film {item} (1996)|01-Jan-1996||http://films.example/{item}|{rest}" for item in range(101, 115)]
+    content = _lines(lines) + f"115|Caf\xe9 (1996)|01-Jan-1996|||{rest}\n".encode("latin-1")
+    rows = [_item(item, f"Film {item} (1996)") for item in range(101, 115)]
     return LookAlike("movielens-100k", ITEMS, "u.item", content, rows, {"row_is_readable": 1})
 
 

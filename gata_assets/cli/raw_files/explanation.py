@@ -100,6 +100,8 @@ def _describe(found: Explanation) -> Iterator[str]:
     elif fitting.fit is Fit.PRESET and fitting.preset:
         preset = PRESETS[fitting.preset]
         yield f"It fits the preset {fitting.preset}: {preset.about}. {preset.tables[found.table].about}"
+        if not found.raw.has_header:
+            yield "  Without a header that is by the number of its columns and their values: look at the rows."
     elif fitting.fit is Fit.PROPOSAL:
         yield "No preset fits. A proposal:"
     else:

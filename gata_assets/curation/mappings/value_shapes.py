@@ -11,6 +11,7 @@ import polars as pl
 from gata_assets.tables.columns.conversion import convert
 from gata_assets.tables.spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, ColumnSpec
 
+_NEARLY_ALL = 0.99
 _INSTANT = pl.Datetime("us", "UTC")
 # Numbers of other years are ids, prices or counts.
 _FIRST, _LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -90,14 +91,16 @@ def numeric_share(texts: pl.Series) -> float:
 def scale_of(
     texts: pl.Series, bounds: tuple[float, float], scales: Sequence[tuple[float, float]]
 ) -> tuple[float, float] | None:
-    """The first scale that contains all numbers; None if they are within the bounds, or within no scale."""
+    """The first scale that contains nearly all numbers; None if the bounds do, or no scale does."""
     found = numbers(texts)
     if found.is_empty():
         return None
-    low, high = float(found.min()), float(found.max())  # type: ignore[arg-type]
-    if bounds[0] <= low and high <= bounds[1]:
-        return None
-    return next((scale for scale in scales if scale[0] <= low and high <= scale[1]), None)
+
+    def contains(scale: tuple[float, float]) -> bool:
+        # One wrong value does not make another scale.
+        return int(found.is_between(*scale).sum()) >= _NEARLY_ALL * len(found)
+
+    return None if contains(bounds) else next(filter(contains, scales), None)
 
 
 def is_naive(texts: pl.Series, form: str) -> bool:
