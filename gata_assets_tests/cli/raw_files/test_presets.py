@@ -18,7 +18,7 @@ import pytest
 from gata_assets.curation.policy import CurationRules
 from gata_assets.interactions.presets import PRESETS
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
-from gata_assets_tests.support.command import Ran, gata
+from gata_assets_tests.support.command import ROOT, Ran, gata
 from gata_assets_tests.support.look_alikes import LOOK_ALIKES, LookAlike, movielens, movielens_items, recbole_items
 from gata_assets_tests.support.raw_worlds import curated_rows, curator_of
 
@@ -154,3 +154,14 @@ def test_presets_use_only_columns_that_their_tables_have() -> None:
         for of_table in preset.tables.values():
             assert of_table.files
             assert of_table.about.endswith(".")
+
+
+def test_the_page_about_exports_has_every_preset_as_it_is() -> None:
+    page = (ROOT / "docs" / "bring-your-export.md").read_text()
+    rows = [
+        # A star begins emphasis in Markdown.
+        f"| `{preset.name}` | {table} | {of_table.files} | {of_table.about} |".replace("*", r"\*")
+        for preset in PRESETS.values()
+        for table, of_table in preset.tables.items()
+    ]
+    assert "\n".join(rows) in page
