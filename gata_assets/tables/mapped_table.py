@@ -12,7 +12,7 @@ from gata_assets.errors import MappingError, TableSpecError
 from gata_assets.tables.columns.conversion import convert
 from gata_assets.tables.consistency import require_consistent
 from gata_assets.tables.raw_mapping import RawMapping, decode_mapping, encode_mapping
-from gata_assets.tables.spec import ColumnSpec, TableSpec, UnknownColumns
+from gata_assets.tables.spec import ColumnSpec, InvalidOptional, TableSpec, UnknownColumns
 
 _FORMATS = ("csv", "jsonl", "parquet")
 
@@ -40,6 +40,7 @@ def _mapped(spec: TableSpec, content: bytes) -> TableSpec:
                 columns=tuple(map(change, spec.columns)),
                 separator=mapping.separator or spec.separator,
                 unknown_columns=UnknownColumns.IGNORE if mapping.ignores_unknown else spec.unknown_columns,
+                invalid_optional=InvalidOptional.DISCARD_VALUE if mapping.discards_invalid else spec.invalid_optional,
                 mapping=mapping,
             )
         )
@@ -50,7 +51,8 @@ def _mapped(spec: TableSpec, content: bytes) -> TableSpec:
 def _require_known_columns(spec: TableSpec, mapping: RawMapping) -> None:
     known = [column.name for column in spec.raw_columns]
     named = [*mapping.columns, *mapping.constants, *mapping.words, *mapping.instants, *mapping.scales]
-    if unknown := sorted({*named, *mapping.whole_numbers} - {*known}):
+    others = [*mapping.whole_numbers, *mapping.substitutes, *mapping.substitutes.values()]
+    if unknown := sorted({*named, *others} - {*known}):
         raise MappingError(f"{spec.table} has no column {', '.join(unknown)}. Its columns are {', '.join(known)}.")
 
 
@@ -59,8 +61,13 @@ def _require_readable(spec: TableSpec, mapping: RawMapping) -> None:
         raise MappingError(f"{', '.join(twice)} is mapped to a column of the file and to a constant: choose one.")
     if empty := sorted(name for name, value in mapping.constants.items() if not value):
         raise MappingError(f"the constant of {', '.join(empty)} is empty.")
-    if nameless := sorted(name for name, names in mapping.columns.items() if not all(names) or not names):
+    if nameless := sorted(name for name, names in mapping.columns.items() if not all(names)):
         raise MappingError(f"{', '.join(nameless)} is mapped to a column without a name.")
+    if needed := sorted(name for name in spec.required if mapping.columns.get(name) == ()):
+        raise MappingError(f"{', '.join(needed)} cannot be left out: a row needs it.")
+    for name, other in mapping.substitutes.items():
+        if spec.column(name).dtype != spec.column(other).dtype or name == other:
+            raise MappingError(f"{other} cannot be the substitute of {name}: it is no other column of its type.")
     if others := sorted({*mapping.endings.values()} - {*_FORMATS}):
         raise MappingError(f"endings imply {', '.join(_FORMATS)}, not {', '.join(others)}.")
     for form in {form for forms in mapping.instants.values() for form in forms if "%" in form}:
@@ -101,7 +108,13 @@ def map_texts(texts: pl.DataFrame, mapping: RawMapping) -> pl.DataFrame:
     texts = texts.with_columns(given)
     copies = [pl.col(other).alias(name) for name, other in mapping.copies.items() if other in texts.columns]
     constants = [pl.lit(value, pl.String).alias(name) for name, value in mapping.constants.items()]
-    return texts.with_columns(copies + constants)
+    texts = texts.with_columns(copies + constants)
+    substitutes = [(name, other) for name, other in mapping.substitutes.items() if other in texts.columns]
+    return texts.with_columns(_substituted(texts, name, other) for name, other in substitutes)
+
+
+def _substituted(texts: pl.DataFrame, name: str, other: str) -> pl.Expr:
+    return pl.coalesce(pl.col(found) for found in (name, other) if found in texts.columns).alias(name)
 
 
 def _as_whole_numbers(name: str) -> pl.Expr:

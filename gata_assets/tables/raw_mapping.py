@@ -23,8 +23,10 @@ class RawMapping:
     """How particular raw files differ from what their table accepts anyway, by the table's columns.
 
     Attributes:
-        columns: the names that files give a column instead of its own; a name may be that of two columns.
+        columns: the names that files give a column instead of its own; a name may be that of two columns. A column
+            without names is left out: nothing of the file is read as it.
         constants: the value that a column has in all rows, which files do not have.
+        substitutes: by column, the one whose value it has where the file has none of its own.
         words: the value by the word that files use for it.
         instants: how files write instants and days, see `ColumnSpec`.
         whole_numbers: columns of texts whose whole numbers files write as decimals: `1.0` means `1`.
@@ -33,11 +35,13 @@ class RawMapping:
         header: the columns of CSV without a header.
         has_typed_names: whether names have types behind them: `user_id:token`.
         ignores_unknown: whether columns that the table does not have are ignored.
+        discards_invalid: whether an invalid value of a column that may be empty costs the value, and not its row.
         endings: the format of files by endings that imply none: `{"inter": "csv"}`.
     """
 
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
+    substitutes: Mapping[str, str] = field(default_factory=dict)
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     instants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     whole_numbers: tuple[str, ...] = ()
@@ -46,6 +50,7 @@ class RawMapping:
     header: tuple[str, ...] = ()
     has_typed_names: bool = False
     ignores_unknown: bool = False
+    discards_invalid: bool = False
     endings: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -55,7 +60,7 @@ class RawMapping:
         return {
             column: other
             for column, names in self.columns.items()
-            if (other := first.setdefault(names, column)) != column
+            if names and (other := first.setdefault(names, column)) != column
         }
 
     @property
@@ -107,6 +112,7 @@ def merge_mappings(base: RawMapping, over: RawMapping) -> RawMapping:
         # A column has names or a constant: the later word counts.
         columns={name: names for name, names in columns.items() if name not in over.constants},
         constants={name: value for name, value in constants.items() if name not in over.columns},
+        substitutes={**base.substitutes, **over.substitutes},
         words={**base.words, **{name: {**base.words.get(name, {}), **words} for name, words in over.words.items()}},
         instants={**base.instants, **over.instants},
         whole_numbers=tuple(dict.fromkeys((*base.whole_numbers, *over.whole_numbers))),
@@ -115,6 +121,7 @@ def merge_mappings(base: RawMapping, over: RawMapping) -> RawMapping:
         header=over.header or base.header,
         has_typed_names=over.has_typed_names or base.has_typed_names,
         ignores_unknown=over.ignores_unknown or base.ignores_unknown,
+        discards_invalid=over.discards_invalid or base.discards_invalid,
         endings={**base.endings, **over.endings},
     )
 

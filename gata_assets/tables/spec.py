@@ -199,7 +199,7 @@ class TableSpec:
         """The names that raw files may give a column; none if the mapping gives its values."""
         if column.name in self.mapping.filled:
             return ()
-        return self.mapping.columns.get(column.name) or (column.name, *column.aliases)
+        return self.mapping.columns.get(column.name, (column.name, *column.aliases))
 
     @cached_property
     def curated_schema(self) -> dict[str, pl.DataType]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,20 +24,23 @@ def _tenant_name(_: click.Context, __: click.Parameter, name: str | None) -> str
     return name
 
 
-_TENANT = click.option(
-    "--tenant", required=True, metavar="NAME", callback=_tenant_name, help="Whose files they are: 1 to 63 of a-z 0-9 _."
-)
+def _tenant(*, required: bool) -> Callable[[Any], Any]:
+    return click.option(
+        "--tenant",
+        required=required,
+        metavar="NAME",
+        callback=_tenant_name,
+        help="Whose files they are: 1 to 63 of a-z 0-9 _.",
+    )
+
+
+_TENANT = _tenant(required=True)
 
 
 @click.command(cls=Command)
 @click.argument("table", metavar="TABLE")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option(
-    "--tenant",
-    metavar="NAME",
-    callback=_tenant_name,
-    help="Whose files they are: 1 to 63 of a-z 0-9 _; required, except for tickets, which have no tenant.",
-)
+@_tenant(required=False)
 @click.option(
     "--format", "file_format", metavar="END", help="The format where the name does not tell it: csv, jsonl.gz."
 )
@@ -51,6 +55,9 @@ _TENANT = click.option(
     "derives_items",
     is_flag=True,
     help="Add the items of interactions that the catalog lacks to it, with their id as title.",
+)
+@click.option(
+    "--explain", is_flag=True, help="Show how FILE can be read, and what becomes of its first rows; land nothing."
 )
 @takes_mapping
 @click.option(
@@ -74,6 +81,7 @@ def ingest(
     texts: tuple[str, ...],
     label: str | None,
     closed: str | None,
+    explain: bool,
     mapping: MappingOptions,
     as_table: bool,
     settings: Settings,
@@ -89,20 +97,29 @@ def ingest(
     superseded it, it counts no more until it is sent with --replaces of that one.
 
     A file with other names, words or formats needs no script: --map and the options after it say how it is read, and
-    stay with the file; `gata mapping save` keeps them for all files of a name.
+    stay with the file; `gata mapping save` keeps them for all files of a name. --preset knows public formats, and
+    --explain proposes the options: it needs no --tenant, reads the start of one file, and exits with 0 when rows of it
+    could be read.
 
     A file is read once, from its start
     to its end, so FIFOs and <(...) work; one that changes meanwhile is refused. Exits with 0 when the files landed,
     though rows of them were rejected, with 1 when a file could not be read, has the wrong columns, has rows of which
     none is valid, or may not replace another (the other files land), and with 2 when an argument or a setting is wrong.
     """
+    # A table of the same name that TABLE_SPECS declares has tenants.
+    is_of_tickets = table == "tickets" and tenant is None
     if derives_items and table != "interactions":
         raise click.UsageError("--derive-items goes with interactions: other tables refer to no items.")
+    if replaces and is_of_tickets:
+        raise click.UsageError("--replaces does not go with tickets: a ticket replaces that of its id.")
+    if replaces and len(files) > 1:
+        raise click.UsageError("--replaces goes with one file.")
+    if (texts or label or closed) and not is_of_tickets:
+        raise click.UsageError("--text-column, --label-column and --closed-column are of tickets: use --map.")
     try:
-        # A table of the same name that TABLE_SPECS declares has tenants.
-        if table == "tickets" and tenant is None:
-            if replaces:
-                raise click.UsageError("--replaces does not go with tickets: a ticket replaces that of its id.")
+        if explain:
+            return _explain(table, files, tenant, file_format, mapping, settings, as_table=as_table)
+        if is_of_tickets:
             with imports_uncollected():
                 from gata_assets.cli.raw_files import tickets
 
@@ -112,10 +129,6 @@ def ingest(
             )
         if tenant is None:
             raise click.UsageError("Missing option '--tenant'.")
-        if texts or label or closed:
-            raise click.UsageError("--text-column, --label-column and --closed-column are of tickets: use --map.")
-        if replaces and len(files) > 1:
-            raise click.UsageError("--replaces goes with one file.")
         with imports_uncollected():
             from gata_assets.cli.raw_files import ingest as command
 
@@ -132,6 +145,27 @@ def ingest(
         )
     except RawFileError as error:
         raise click.UsageError(str(error)) from None
+
+
+def _explain(
+    table: str,
+    files: tuple[str, ...],
+    tenant: str | None,
+    file_format: str | None,
+    mapping: MappingOptions,
+    settings: Settings,
+    *,
+    as_table: bool,
+) -> bool:
+    with imports_uncollected():
+        from gata_assets.cli.raw_files import explain as command
+
+    if len(files) > 1:
+        raise click.UsageError("--explain goes with one file.")
+    if mapping.saved and tenant is None:
+        raise click.UsageError("--mapping is of a tenant: --tenant says whose.")
+    given = command.Given(table, files[0], tenant, file_format, mapping)
+    return command.run(settings, given, as_table=as_table)
 
 
 @click.command(cls=Command)
@@ -214,6 +248,15 @@ def list_mappings(tenant: str, as_table: bool, settings: Settings) -> None:
     from gata_assets.cli.raw_files import mappings as command
 
     command.list_all(settings, tenant=tenant, as_table=as_table)
+
+
+@mapping.command("presets")
+@SUMMARY
+def list_presets(as_table: bool) -> None:
+    """List the presets: mappings of known formats, for --preset."""
+    from gata_assets.cli.raw_files import mappings as command
+
+    command.list_presets(as_table=as_table)
 
 
 @mapping.command("show")

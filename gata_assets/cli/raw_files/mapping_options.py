@@ -12,7 +12,14 @@ import click
 import polars as pl
 
 from gata_assets.errors import MappingError
-from gata_assets.tables.raw_mapping import NO_MAPPING, RawMapping, decode_mapping, mapping_from, merge_mappings
+from gata_assets.tables.raw_mapping import (
+    NO_MAPPING,
+    SEPARATORS,
+    RawMapping,
+    decode_mapping,
+    mapping_from,
+    merge_mappings,
+)
 from gata_assets.tables.spec import TableSpec
 
 
@@ -20,17 +27,22 @@ from gata_assets.tables.spec import TableSpec
 class MappingOptions:
     """The options as they were given; `as_mapping` says what they mean for a table."""
 
+    preset: str | None = None
     saved: str | None = None
     file: Path | None = None
     columns: tuple[str, ...] = ()
     constants: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    substitutes: tuple[str, ...] = ()
     types: str | None = None
     timestamps: tuple[str, ...] = ()
     separator: str | None = None
     header: str | None = None
     ids: str | None = None
     rating_scale: str | None = None
+    has_typed_names: bool = False
     ignores_unknown: bool = False
+    discards_invalid: bool = False
     endings: tuple[str, ...] = ()
 
     @property
@@ -39,19 +51,22 @@ class MappingOptions:
         return self != MappingOptions()
 
     def as_mapping(self, spec: TableSpec) -> RawMapping:
-        """What they say of a table's files, besides a saved mapping; raises MappingError."""
-        columns: dict[str, tuple[str, ...]] = {}
+        """What they say of a table's files, besides a preset or a saved mapping; raises MappingError."""
+        columns: dict[str, tuple[str, ...]] = dict.fromkeys(self.left_out, ())
         for column, name in _pairs("--map", self.columns):
             columns[column] = (*columns.get(column, ()), name)
         found = {
             "columns": columns,
             "constants": dict(_pairs("--constant", self.constants)),
+            "substitutes": dict(_pairs("--substitute", self.substitutes)),
             "words": {_typed_column(spec): dict(_pairs("--types", self.types.split(",")))} if self.types else {},
             "instants": dict.fromkeys(_instant_columns(spec), self.timestamps) if self.timestamps else {},
             "header": tuple(name.strip() for name in self.header.split(",")) if self.header else (),
             "whole_numbers": _id_columns(spec) if self.ids else (),
             "scales": {"rating": _scale(self.rating_scale)} if self.rating_scale else {},
+            "has_typed_names": self.has_typed_names,
             "ignores_unknown": self.ignores_unknown,
+            "discards_invalid": self.discards_invalid,
             "endings": dict(_pairs("--ending", self.endings)),
             **({"separator": self.separator} if self.separator else {}),
         }
@@ -66,6 +81,34 @@ class MappingOptions:
             raise MappingError(f"{self.file} cannot be read: {error.strerror}.") from None
         except MappingError as error:
             raise MappingError(f"{self.file}: {error}") from None
+
+
+def options_of(mapping: RawMapping, spec: TableSpec) -> list[str]:
+    """The words of a command that amount to a mapping of a table: `MappingOptions.as_mapping` backwards.
+
+    What only a mapping file can say is left out.
+    """
+    words: list[str] = []
+    for column, names in mapping.columns.items():
+        words += [word for name in names for word in ("--map", f"{column}={name}")]
+    words += [word for column, names in mapping.columns.items() if not names for word in ("--leave-out", column)]
+    for option, pairs in (("--constant", mapping.constants), ("--substitute", mapping.substitutes)):
+        words += [word for column, value in pairs.items() for word in (option, f"{column}={value}")]
+    for translated in mapping.words.values():
+        words += ["--types", ",".join(f"{word}={value}" for word, value in translated.items())]
+    formats = dict.fromkeys(form for column in _instant_columns(spec) for form in mapping.instants.get(column, ()))
+    words += [word for form in formats for word in ("--timestamps", form)] if mapping.instants else []
+    if mapping.separator:
+        named = {mark: name for name, mark in SEPARATORS.items()}
+        words += ["--separator", named.get(mapping.separator, mapping.separator)]
+    words += ["--header", ",".join(mapping.header)] if mapping.header else []
+    words += ["--typed-names"] if mapping.has_typed_names else []
+    words += ["--ids", "integer"] if mapping.whole_numbers else []
+    for low, high in mapping.scales.values():
+        words += [f"--rating-scale={low:g}:{high:g}"] if low < 0 else ["--rating-scale", f"{low:g}:{high:g}"]
+    words += ["--ignore-unknown"] if mapping.ignores_unknown else []
+    words += ["--discard-invalid"] if mapping.discards_invalid else []
+    return words + [word for ending, form in mapping.endings.items() for word in ("--ending", f"{ending}={form}")]
 
 
 def _pairs(option: str, given: Iterable[str]) -> list[tuple[str, str]]:
@@ -109,6 +152,7 @@ def _scale(text: str) -> tuple[float, float]:
 
 
 _OPTIONS = (
+    click.option("--preset", metavar="NAME", help="The mapping of a known format: see `gata mapping presets`."),
     click.option("--mapping", "saved", metavar="NAME", help="A mapping saved by `gata mapping save`."),
     click.option(
         "--mapping-file",
@@ -130,6 +174,20 @@ _OPTIONS = (
         metavar="COLUMN=VALUE",
         help="The value of a column that the file does not have (repeatable): interaction_type=like.",
     ),
+    click.option(
+        "--leave-out",
+        "left_out",
+        multiple=True,
+        metavar="COLUMN",
+        help="A column that is not read, though the file has its name (repeatable): description.",
+    ),
+    click.option(
+        "--substitute",
+        "substitutes",
+        multiple=True,
+        metavar="COLUMN=OTHER",
+        help="The column whose value it has where the file has none of its own (repeatable): title=item_id.",
+    ),
     click.option("--types", metavar="WORD=TYPE,...", help="The types by the file's words: cart=add_to_cart,pv=view."),
     click.option(
         "--timestamps",
@@ -142,11 +200,23 @@ _OPTIONS = (
     ),
     click.option("--header", metavar="NAME,...", help="The columns of a CSV file without a header."),
     click.option(
+        "--typed-names",
+        "has_typed_names",
+        is_flag=True,
+        help="The file's names have types behind them: user_id:token.",
+    ),
+    click.option(
         "--ids", type=click.Choice(["integer"]), help="Ids are whole numbers, also those written as decimals: 1.0 is 1."
     ),
     click.option("--rating-scale", metavar="LOW:HIGH", help="The scale of ratings, converted to 1 to 5: 0.5:5."),
     click.option(
         "--ignore-unknown", "ignores_unknown", is_flag=True, help="Ignore columns that the table does not have."
+    ),
+    click.option(
+        "--discard-invalid",
+        "discards_invalid",
+        is_flag=True,
+        help="An invalid value of a column that may be empty (a price) costs the value, counted, and not its row.",
     ),
     click.option(
         "--ending",

@@ -12,8 +12,10 @@ from gata_assets.cli.raw_files.outcomes import open_curator
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.mappings.mapping_store import MappingChoice, SavedMapping
 from gata_assets.interactions.curated.curator import Curator
+from gata_assets.interactions.presets import PRESETS, preset_mapping
 from gata_assets.settings.model import Settings
-from gata_assets.tables.raw_mapping import encode_mapping, merge_mappings
+from gata_assets.tables.raw_mapping import NO_MAPPING, RawMapping, encode_mapping, merge_mappings
+from gata_assets.tables.spec import TableSpec
 
 _WIDEST = 1_000
 
@@ -23,11 +25,17 @@ def choose(curator: Curator, table: str, options: MappingOptions) -> MappingChoi
     if not options.is_given:
         return None
     base = curator.mappings.find(table, options.saved) if options.saved else MappingChoice()
-    merged = merge_mappings(base.mapping, options.as_mapping(curator.tables[table]))
+    merged = merged_mapping(curator.tables[table], options, base.mapping)
     # A saved mapping with other words is one of its own.
     choice = base if merged == base.mapping else MappingChoice(merged)
     curator.mapped_table(table, choice)
     return choice
+
+
+def merged_mapping(spec: TableSpec, options: MappingOptions, saved: RawMapping) -> RawMapping:
+    """What options amount to: over a preset a saved mapping, and over that what they say; raises MappingError."""
+    preset = preset_mapping(options.preset, spec.table) if options.preset else NO_MAPPING
+    return merge_mappings(merge_mappings(preset, saved), options.as_mapping(spec))
 
 
 def save(settings: Settings, table: str, name: str, *, tenant: str, files: str, options: MappingOptions) -> None:
@@ -69,6 +77,20 @@ def show(settings: Settings, table: str, name: str, *, tenant: str) -> None:
     """Print a saved mapping as JSON, as --mapping-file reads it; raises MappingError if there is none."""
     curator = _open(settings, tenant, table)
     click.echo(encode_mapping(curator.mappings.find(table, name).mapping))
+
+
+def list_presets(*, as_table: bool) -> None:
+    """List the presets, with the files of each table that they are for."""
+    if not as_table:
+        for preset in PRESETS.values():
+            files = {table: of_table.files for table, of_table in preset.tables.items()}
+            print(json.dumps({"preset": preset.name, "about": preset.about, "tables": files}))
+        return
+    shown = Table("preset", "table", "files", "what it does")
+    for preset in PRESETS.values():
+        for number, (table, of_table) in enumerate(preset.tables.items()):
+            shown.add_row("" if number else preset.name, table, of_table.files, of_table.about)
+    text_console(width=_WIDEST).print(shown, markup=False)
 
 
 def _open(settings: Settings, tenant: str, table: str) -> Curator:

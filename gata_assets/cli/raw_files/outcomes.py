@@ -20,6 +20,8 @@ from gata_assets.storage.objects import ObjectStore
 
 # With fewer rows a rate would mainly show how long the start took.
 _ROWS_OF_A_RATE = 100_000
+# The ends of rules about times.
+_OF_TIMES = ("_is_within_reason", "_is_iso_8601", "_is_an_instant")
 _COUNTS = ("rows", "valid", "rejected", "rejected_by_rule", "unknown_by_rule", "discarded_by_rule")
 
 
@@ -55,9 +57,18 @@ class FileOutcome:
         """Why it cannot be read, or why none of its rows is valid; continues the file's name."""
         if self.report and self.report.rows and not self.report.valid:
             rules = ", ".join(f"{rows:,} broke {rule}" for rule, rows in self.report.rejected_by_rule.items())
-            return f"has no valid row among its {self.report.rows:,}: {rules}.{self._counting}"
+            found = f"has no valid row among its {self.report.rows:,}: {rules}.{self._counting}"
+            return f"{found} {self.advice}" if self.advice else found
         refused = self.refused or (self.report.refused if self.report else None)
         return refused + self._counting if refused else None
+
+    @property
+    def advice(self) -> str | None:
+        """What shows how the file can be read, where its times are to blame that none of its rows is valid."""
+        report = self.report
+        if report is None or report.valid or not any(rule.endswith(_OF_TIMES) for rule in report.rejected_by_rule):
+            return None
+        return f"`gata ingest {report.table} FILE --explain` shows how its times are written, and which setting counts."
 
     @property
     def _counting(self) -> str:
@@ -126,6 +137,7 @@ def _describe(outcome: FileOutcome) -> list[str]:
     if outcome.has_failed:
         olds = " ".join(f"--replaces {old}" for old in (*outcome.counting, report.file_id))
         lines.append(f"  NOTHING VALID: correct the file and send it with {olds}")
+        lines += [f"  {outcome.advice}"] if outcome.advice else []
     if report.quarantine:
         lines.append(f"  the rejected rows: {report.quarantine.key} in the target")
     unknown, discarded = report.unknown_by_rule, report.discarded_by_rule

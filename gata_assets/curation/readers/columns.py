@@ -27,7 +27,8 @@ def match_columns(spec: TableSpec, found: Iterable[Path], *, is_header: bool = T
     known = {path: column for path in paths if (column := column_of(spec, path))}
     names = [known[path] for path in paths if path in known]
     unknown = [path for path in paths if path not in known]
-    missing = [name for name in spec.required if name not in names and name not in spec.mapping.filled]
+    found_or_given = {*names, *spec.mapping.filled, *spec.mapping.substitutes}
+    missing = [name for name in spec.required if name not in found_or_given]
     if missing:
         lacks = [
             f"{name} ({' or '.join(spec.names_of(spec.column(name)))})" if name in spec.mapping.columns else name
@@ -43,7 +44,11 @@ def match_columns(spec: TableSpec, found: Iterable[Path], *, is_header: bool = T
     if unknown and spec.unknown_columns not in ignored:
         raise unknown_columns(spec, unknown)
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise RawFileError(f"has columns twice: {', '.join(twice)}.")
+        chosen = ""
+        if twice[0] in spec.mapping.columns:
+            of_file = [".".join(path) for path, name in known.items() if name == twice[0]]
+            chosen = f" ({', '.join(of_file)}). Choose one: --map {twice[0]}={of_file[0]}"
+        raise RawFileError(f"has columns twice: {', '.join(twice)}{chosen}.")
     return known
 
 

@@ -107,7 +107,8 @@ def test_a_file_of_which_no_row_is_valid_is_an_error_after_it_landed(workplace: 
         (told,) = said(result)
         assert (result.exit_code, told["event"], told["rejected"]) == (1, "FILE_VALIDATED", 2)
         why = "2 broke timestamp_is_iso_8601"
-        assert str(told["reason"]) == f"has no valid row among its 2: 1 broke rating_is_1_to_5, {why}."
+        advice = "`gata ingest interactions FILE --explain` shows how its times are written, and which setting counts."
+        assert str(told["reason"]) == f"has no valid row among its 2: 1 broke rating_is_1_to_5, {why}. {advice}"
     shown = ingest("interactions", "bad.csv", "--summary", "table")
     assert (shown.exit_code, "2 rows: 0 valid, 2 in quarantine" in shown.stdout) == (1, True)
     assert f"NOTHING VALID: correct the file and send it with --replaces {told['file_id']}" in shown.stdout
