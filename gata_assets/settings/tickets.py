@@ -17,6 +17,7 @@ from gata_assets.tickets.rules import (
     OnInvalidTickets,
     PreparationRules,
     SplitMethod,
+    TextNormalization,
 )
 
 SAMPLE_TICKETS_FILE = Path("gata-sample.sqlite")
@@ -56,6 +57,10 @@ class TicketSettings(SettingsGroup):
     label_format: LabelFormat = LabelFormat.INTEGER
     """How `label` is written into data.json; the fine-tuning job needs integers."""
 
+    text_normalization: TextNormalization = TextNormalization.STRICT
+    """Whether texts must be reduced to [a-z0-9?.! ] already, or are reduced when they are read (normalize)."""
+    max_emptied_share: float = Field(0.1, ge=0, le=1, alias="MAX_EMPTIED_TEXTS_SHARE")
+    """A batch fails when normalization leaves no letter or digit in a greater share of a window's texts."""
     on_invalid_tickets: OnInvalidTickets = OnInvalidTickets.FAIL
     """Whether a ticket that cannot train fails its batch, or is left out, counted and kept in quarantine."""
     max_invalid_share: float = Field(0.1, ge=0, le=1, alias="MAX_INVALID_TICKETS_SHARE")

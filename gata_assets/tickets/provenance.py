@@ -7,20 +7,21 @@ and in its file), and each reader checks here that it matches the current run.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pandas as pd
 
 from gata_assets.errors import DataRuleError
 from gata_assets.orchestration.batch_status import MISSING, BatchStatus, Reason
 from gata_assets.tables.manifests import Manifest
-from gata_assets.tickets.accounting import TicketAccount
+from gata_assets.tickets.accounting import TextCounts, TicketAccount
 from gata_assets.tickets.rules import NEW_SETTINGS, PreparationRules
 
 PROVENANCE = "provenance"
 SHA256 = "sha256"
 
 # The settings that shape a table, by table.
-_OF_TICKETS = ("TRAINING_PERIOD", "ON_INVALID_TICKETS", "MAX_TICKET_BYTES")
+_OF_TICKETS = ("TRAINING_PERIOD", "ON_INVALID_TICKETS", "MAX_TICKET_BYTES", "TEXT_NORMALIZATION")
 _SHAPING = {
     "tickets": _OF_TICKETS,
     "label_counts": (*_OF_TICKETS, "LOW_VOLUME_THRESHOLD"),
@@ -60,6 +61,7 @@ def stamp(
             "settings": {setting: settings[setting] for setting in _SHAPING[name]},
             "made_from": {source: frame.attrs[SHA256] for source, frame in made_from.items()},
             **({"tickets": account.as_json()} if account else {}),
+            **({"text_normalization": account.texts.as_json()} if account and account.texts else {}),
         }
     }
     return stamped
@@ -68,7 +70,9 @@ def stamp(
 def stored_account(table: pd.DataFrame, name: str) -> TicketAccount:
     """The account in a stored table's provenance; raises DataRuleError without one."""
     try:
-        return TicketAccount.from_json(table.attrs[PROVENANCE]["tickets"])
+        account = TicketAccount.from_json(table.attrs[PROVENANCE]["tickets"])
+        texts = table.attrs[PROVENANCE].get("text_normalization")
+        return replace(account, texts=TextCounts.from_json(texts)) if texts else account
     except (KeyError, TypeError, ValueError):
         raise DataRuleError(
             f"{name}: the stored table does not say how many tickets were left out, since an earlier release wrote it. "

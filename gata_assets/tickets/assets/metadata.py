@@ -29,11 +29,13 @@ def describe_tickets(table: pd.DataFrame, account: TicketAccount, title: str, **
 
 
 def describe_account(account: TicketAccount) -> dict[str, Described]:
-    """The tickets in the window, and those excluded: in all, and by reason."""
+    """The tickets in the window, those excluded, in all and by reason, and what was done to their texts."""
+    texts = account.texts
     return {
         "tickets_in_window": account.in_window,
         "tickets_excluded": sum(account.excluded.values()),
         **{f"excluded_{reason}": tickets for reason, tickets in account.excluded.items()},
+        **({"texts_changed": texts.changed, "characters_lost": texts.characters_lost} if texts else {}),
     }
 
 

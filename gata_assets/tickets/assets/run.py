@@ -20,11 +20,12 @@ from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.tickets.assets.batch import BatchInProgress, StepResult
 from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager, Stored
+from gata_assets.tickets.assets.prepared_read import PreparedTickets
 from gata_assets.tickets.assets.steps import TicketStep
 from gata_assets.tickets.assets.windows_read import TicketsOfBatches
 from gata_assets.tickets.provenance import SHA256, stamp
 from gata_assets.tickets.rules import PreparationRules
-from gata_assets.tickets.sources.shared_read import TicketReader
+from gata_assets.tickets.sources.shared_read import SharedTickets, TicketReader
 from gata_assets.tickets.training_files import Dataset
 
 
@@ -79,7 +80,9 @@ class TicketRun:
 
     def _prepare_together(self, batch_ids: Sequence[str], source: TicketReader, writer: ThreadPoolExecutor) -> Events:
         """Prepare batches that share a read; its last batch may still be unwritten on return."""
-        shared = TicketsOfBatches(source, batch_ids, self.rules)
+        # Tickets that runs share have been prepared already.
+        prepared = source if isinstance(source, SharedTickets) else PreparedTickets(source, self.rules)
+        shared = TicketsOfBatches(prepared, batch_ids, self.rules)
         for batch_id in batch_ids:
             batch = BatchInProgress(
                 batch_id, self.rules, self.code_version, shared, load=partial(self.tables.read, batch_id)

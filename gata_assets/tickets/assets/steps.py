@@ -26,13 +26,15 @@ from gata_assets.tickets.assets.metadata import (
     describe_tickets,
     describe_twins,
 )
+from gata_assets.tickets.assets.windows_read import TicketsOfWindow
 from gata_assets.tickets.invalid import check_few_are_invalid
-from gata_assets.tickets.rules import NearDuplicatePolicy, SplitMethod
+from gata_assets.tickets.rules import NearDuplicatePolicy, SplitMethod, TextNormalization
 from gata_assets.tickets.schema import LabelCounts, Tickets, TrainingRows, tickets_schema
 from gata_assets.tickets.sources.base import no_tickets
 from gata_assets.tickets.splitting.by_rules import split_by_rules
 from gata_assets.tickets.splitting.splits import Split
 from gata_assets.tickets.splitting.twins import Twins
+from gata_assets.tickets.texts import check_few_are_emptied
 from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Dataset
 
 
@@ -55,8 +57,14 @@ def build_tickets(batch: BatchInProgress) -> StepResult:
             read.account, most_share=batch.rules.max_invalid_share
         ),
     }
+    if batch.rules.text_normalization is TextNormalization.NORMALIZE:
+        outcomes[check_names.FEW_TEXTS_WERE_EMPTIED] = _check_emptied(batch, read)
     warned = frozenset({check_names.FEW_TICKETS_ARE_INVALID})
     return StepResult(table, outcomes, described, warned, account=read.account, quarantined=read.quarantined)
+
+
+def _check_emptied(batch: BatchInProgress, read: TicketsOfWindow) -> list[Outcome]:
+    return check_few_are_emptied(read.account, read.read, most_share=batch.rules.max_emptied_share)
 
 
 def _explain_no_tickets(batch: BatchInProgress, account: TicketAccount) -> str:
@@ -133,12 +141,16 @@ def build_low_volume_tickets(batch: BatchInProgress) -> StepResult:
     }
     account = account.exclude(left_out)
     schema = tickets_schema(windows.training, windows.older)
+    outcomes: dict[str, list[Outcome]] = {
+        check_names.LOW_VOLUME_TICKETS_ARE_VALID: checks.check_table(schema, table),
+        check_names.EVERY_TICKET_IS_ACCOUNTED_FOR: account.check(len(table)),
+    }
+    if rules.text_normalization is TextNormalization.NORMALIZE:
+        none_read = TicketsOfWindow(no_tickets(), TicketAccount(0, 0), read=0)
+        outcomes[check_names.FEW_TEXTS_WERE_EMPTIED] = _check_emptied(batch, older or none_read)
     return StepResult(
         table,
-        {
-            check_names.LOW_VOLUME_TICKETS_ARE_VALID: checks.check_table(schema, table),
-            check_names.EVERY_TICKET_IS_ACCOUNTED_FOR: account.check(len(table)),
-        },
+        outcomes,
         {
             **describe_tickets(table, account, "Low-volume tickets by label"),
             "window": str(windows.training),
@@ -193,7 +205,11 @@ def _dataset_result(
     if name == LOW_VOLUME_DATASET:
         windows["older"] = batch.windows.older
     rules = batch.rules
-    details = {"tickets": account.as_json(), **({"near_duplicates": twins.as_json()} if twins else {})}
+    details: dict[str, object] = {"tickets": account.as_json()}
+    if account.texts:
+        details["text_normalization"] = account.texts.as_json()
+    if twins:
+        details["near_duplicates"] = twins.as_json()
     dataset = Dataset(name, batch.batch_id, split, reason, windows, rules, batch.code_version, details)
     checked = split or Split(tickets, tickets)
     rows = pd.concat([checked.train, checked.test], ignore_index=True)[["text", "label"]]
@@ -252,6 +268,7 @@ STEPS: Mapping[str, TicketStep] = {
             check_names.TICKETS_ARE_VALID,
             check_names.EVERY_TICKET_IS_ACCOUNTED_FOR,
             check_names.FEW_TICKETS_ARE_INVALID,
+            check_names.FEW_TEXTS_WERE_EMPTIED,
         ),
     ),
     "label_counts": TicketStep(
@@ -265,7 +282,11 @@ STEPS: Mapping[str, TicketStep] = {
         build_low_volume_tickets,
         _SOURCES,
         Tickets,
-        (check_names.LOW_VOLUME_TICKETS_ARE_VALID, check_names.EVERY_TICKET_IS_ACCOUNTED_FOR),
+        (
+            check_names.LOW_VOLUME_TICKETS_ARE_VALID,
+            check_names.EVERY_TICKET_IS_ACCOUNTED_FOR,
+            check_names.FEW_TEXTS_WERE_EMPTIED,
+        ),
     ),
     "low_volume_split": TicketStep(
         build_low_volume_split, ("low_volume_tickets", "label_counts"), TrainingRows, _SPLIT_CHECKS, is_dataset=True

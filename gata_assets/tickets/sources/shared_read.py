@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
 from gata_assets.tickets.accounting import HourlyCounts
-from gata_assets.tickets.sources.base import SourceReport, WindowRead, no_tickets
+from gata_assets.tickets.sources.base import SourceReport, WindowRead
 from gata_assets.tickets.windows import BatchWindows, merge_windows
 
 
@@ -93,7 +93,8 @@ class _LoadedSpan:
     def __post_init__(self) -> None:
         self.training = self.reader.read_window(self.span.training)
         self._closed = self.training.tickets["closed"].to_numpy(dtype=np.int64)
-        self._older = no_tickets()
+        # Prepared tickets have further columns.
+        self._older = self.training.tickets.iloc[:0]
 
     def cut(self, window: Window) -> slice:
         """A window's rows in the training table; all rows for the window that was read, whatever they contain."""
