@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from gata_assets.settings.values import SQLITE, Seed, SettingsGroup, SourceKind, arn, ticket_url, wrong
 from gata_assets.tickets.rules import (
+    DEFAULT_TEST_SHARE,
     SAMPLE_FALLBACK_LABEL,
     LabelFormat,
     LowVolumePolicy,
@@ -52,6 +53,8 @@ class TicketSettings(SettingsGroup):
     """What happens to low-volume tickets in the general dataset."""
     split_method: SplitMethod = SplitMethod.BY_TEXT
     """How tickets are divided: by distinct text, or as scikit-learn's train_test_split does."""
+    test_share: float = Field(DEFAULT_TEST_SHARE, ge=0.01, le=0.5)
+    """The share of each label's tickets that is tested on; the others train."""
     split_seed: Seed = 42
     """The seed of the split by text (the scikit-learn one always uses 42)."""
     label_format: LabelFormat = LabelFormat.INTEGER

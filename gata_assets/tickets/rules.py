@@ -12,6 +12,8 @@ from enum import StrEnum
 
 # The default of LOW_VOLUME_FALLBACK_LABEL for the sample tickets.
 SAMPLE_FALLBACK_LABEL = 25_000_000_000_101
+# The share of tickets to test on, unless TEST_SHARE says another.
+DEFAULT_TEST_SHARE = 0.1
 
 
 class LowVolumePolicy(StrEnum):
@@ -91,6 +93,7 @@ class PreparationRules:
     max_twin_share: float = 0.05
     max_invalid_share: float = 0.1
     text_normalization: TextNormalization = TextNormalization.STRICT
+    test_share: float = DEFAULT_TEST_SHARE
     max_emptied_share: float = 0.1
 
     def as_settings(self) -> dict[str, str | int | float | None]:
@@ -118,4 +121,5 @@ NEW_SETTINGS: Mapping[str, object] = {
     "NEAR_DUPLICATES": NearDuplicatePolicy.COUNT,
     "NEAR_DUPLICATE_SIMILARITY": 0.8,
     "TEXT_NORMALIZATION": TextNormalization.STRICT,
+    "TEST_SHARE": DEFAULT_TEST_SHARE,
 }
