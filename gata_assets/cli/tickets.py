@@ -13,6 +13,7 @@ from gata_assets.settings.model import Settings
 from gata_assets.tickets.accounting import TicketAccount
 from gata_assets.tickets.assets.prepared_read import PreparedTickets
 from gata_assets.tickets.invalid import RULES, InvalidTicket, list_invalid, valid_tickets
+from gata_assets.tickets.labels.label_map import LabelsOfOneRead
 from gata_assets.tickets.low_volume import count_labels, decide_low_volume
 from gata_assets.tickets.sources.base import WindowRead
 from gata_assets.tickets.texts import TextEffects
@@ -27,7 +28,8 @@ def check(settings: Settings, batch_id: str, *, as_table: bool) -> bool:
     SourceError.
     """
     found: list[InvalidTicket] = []
-    for name, read in _windows(PreparedTickets(open_source(settings), settings.tickets.rules), settings, batch_id):
+    source = PreparedTickets(open_source(settings), settings.tickets.rules, LabelsOfOneRead())
+    for name, read in _windows(source, settings, batch_id):
         invalid = list_invalid(read.tickets)
         found += invalid
         effects = TextEffects.of(read.tickets)

@@ -6,9 +6,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from gata_assets.settings.values import SQLITE, Seed, SettingsGroup, SourceKind, arn, ticket_url, wrong
+from gata_assets.settings.values import SQLITE, Seed, SettingsGroup, SourceKind, arn, label, ticket_url, wrong
 from gata_assets.tickets.rules import (
     DEFAULT_TEST_SHARE,
     SAMPLE_FALLBACK_LABEL,
@@ -39,8 +39,10 @@ class TicketSettings(SettingsGroup):
         None, examples=["arn:aws:secretsmanager:us-east-1:123456789012:secret:gata-reader"]
     )
     """The Secrets Manager secret of the cluster's reader (JSON: dbname, username, password)."""
-    low_volume_fallback_label: int | None = Field(None, ge=0, lt=2**63, examples=["25000000000101"])
-    """The group that low-volume tickets are relabeled to; required with a database of your own."""
+    low_volume_fallback_label: Annotated[int | str | None, BeforeValidator(label)] = Field(
+        None, examples=["25000000000101"]
+    )
+    """The group that low-volume tickets are relabeled to, by number or name; required with a database of your own."""
     training_period: _Days = 90
     """Days of closed tickets in the training window."""
     low_volume_period: _Days = 365

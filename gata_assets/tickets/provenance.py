@@ -19,6 +19,7 @@ from gata_assets.tickets.rules import NEW_SETTINGS, PreparationRules
 
 PROVENANCE = "provenance"
 SHA256 = "sha256"
+LABEL_NAMES = "label_names"
 
 # The settings that shape a table, by table.
 _OF_TICKETS = ("TRAINING_PERIOD", "ON_INVALID_TICKETS", "MAX_TICKET_BYTES", "TEXT_NORMALIZATION")
@@ -50,9 +51,10 @@ def stamp(
     rules: PreparationRules,
     made_from: Mapping[str, pd.DataFrame],
     account: TicketAccount | None = None,
+    label_names: Mapping[int, str] | None = None,
 ) -> pd.DataFrame:
-    """The table with its provenance: the settings that shape it, the SHA-256 of the files it was built from, and the
-    account of its tickets.
+    """The table with its provenance: the settings that shape it, the SHA-256 of the files it was built from, the
+    account of its tickets, and the names of its labels, if they have names.
     """
     settings = rules.as_settings()
     stamped = table.copy(deep=False)
@@ -62,6 +64,7 @@ def stamp(
             "made_from": {source: frame.attrs[SHA256] for source, frame in made_from.items()},
             **({"tickets": account.as_json()} if account else {}),
             **({"text_normalization": account.texts.as_json()} if account and account.texts else {}),
+            **({} if label_names is None else {LABEL_NAMES: names_as_json(label_names, table["label"])}),
         }
     }
     return stamped
@@ -78,6 +81,17 @@ def stored_account(table: pd.DataFrame, name: str) -> TicketAccount:
             f"{name}: the stored table does not say how many tickets were left out, since an earlier release wrote it. "
             f"Materialize `{name}` again, together with what is built from it."
         ) from None
+
+
+def stored_label_names(table: pd.DataFrame) -> Mapping[int, str] | None:
+    """The names in a stored table's provenance, by id; None if labels are numbers."""
+    names = table.attrs[PROVENANCE].get(LABEL_NAMES)
+    return None if names is None else {int(label): str(name) for label, name in names.items()}
+
+
+def names_as_json(names: Mapping[int, str], labels: pd.Series[int]) -> dict[str, str]:
+    """The names of labels that occur, by id, as in manifests and in provenance."""
+    return {str(label): names[label] for label in sorted(labels.dropna().unique().tolist()) if label in names}
 
 
 def require_provenance(

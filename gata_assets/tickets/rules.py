@@ -82,7 +82,7 @@ class PreparationRules:
     low_volume_threshold: float
     low_volume_min_count: int
     low_volume_policy: LowVolumePolicy
-    low_volume_fallback_label: int
+    low_volume_fallback_label: int | str
     split_method: SplitMethod
     split_seed: int
     label_format: LabelFormat

@@ -6,7 +6,7 @@ batch gets its part. It writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from gata_assets.tables.outcomes import broken
 from gata_assets.tickets.accounting import TicketAccount
 from gata_assets.tickets.checks import check_table
 from gata_assets.tickets.invalid import InvalidTickets, find_invalid
+from gata_assets.tickets.labels.label_map import names_of
 from gata_assets.tickets.rules import NearDuplicatePolicy, OnInvalidTickets, PreparationRules, SplitMethod
 from gata_assets.tickets.schema import Tickets
 from gata_assets.tickets.sources.base import SourceReport
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 class TicketsOfWindow:
     """The tickets of a window: those that are kept, those in quarantine, and the account of all.
 
-    `read` is the number of tickets that the source returned. For a training window also what was computed for the
+    `read` is the number of tickets that the source returned, `label_names` are the names of their labels by id (None:
+    labels are numbers). For a training window also what was computed for the
     larger table that it was read with: `text_ranks` (`rank_texts`) and `near` duplicates, if the rules need them, and
     `is_valid`: all rows of that table are valid `Tickets`.
     """
@@ -46,6 +48,7 @@ class TicketsOfWindow:
     account: TicketAccount
     read: int
     quarantined: pd.DataFrame | None = None
+    label_names: Mapping[int, str] | None = None
     text_ranks: NDArray[np.int64] | None = None
     near: NearDuplicates | None = None
     is_valid: bool = False
@@ -59,6 +62,7 @@ class _Analyzed:
     table: pd.DataFrame
     effects: TextEffects | None
     invalid: InvalidTickets | None
+    label_names: Mapping[int, str] | None
     ranks: NDArray[np.int64] | None
     near: NearDuplicates | None
     is_valid: bool
@@ -94,7 +98,9 @@ class TicketsOfBatches:
         table = shared.table.iloc[part].reset_index(drop=True)
         ranks = None if shared.ranks is None else shared.ranks[part][_kept(len(table), effects, invalid)]
         read = _left(table, counts.account(), effects, invalid)
-        return replace(read, text_ranks=ranks, near=shared.near, is_valid=shared.is_valid)
+        return replace(
+            read, label_names=shared.label_names, text_ranks=ranks, near=shared.near, is_valid=shared.is_valid
+        )
 
     def read_older(self, window: Window, labels: Sequence[int]) -> TicketsOfWindow:
         """The older window's tickets of these labels."""
@@ -115,7 +121,7 @@ class TicketsOfBatches:
             ranks = rank_texts(table["text"], seed=rules.split_seed)
         if compares and ranks is not None:
             near = find_near_duplicates(table["text"], ranks, similarity=rules.near_duplicate_similarity)
-        return _Analyzed(raw, table, effects, invalid, ranks, near, is_valid)
+        return _Analyzed(raw, table, effects, invalid, names_of(raw), ranks, near, is_valid)
 
     def _find_invalid(self, table: pd.DataFrame, effects: TextEffects | None) -> InvalidTickets | None:
         """The invalid rows if they go to quarantine; otherwise the checks find them, and the batch fails."""
