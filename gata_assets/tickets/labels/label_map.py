@@ -84,8 +84,8 @@ class LabelMap:
         if too_long or len(self.names) + len(new) > MOST_LABELS:
             raise DataRuleError(
                 f"The label column has {len(new):,} new names beside {len(self.names):,} that are known; {too_long:,} "
-                f"of them have more than {LONGEST_NAME} characters. Ids are given for good, to {MOST_LABELS:,} names at "
-                "most, so none was given: see whether it is the column of labels."
+                f"of them have more than {LONGEST_NAME} characters. At most {MOST_LABELS:,} names get an id, for good; "
+                "none was given. See whether it is the column of labels."
             )
         first = max(self.names, default=FIRST_ID - 1) + 1
         return LabelMap({**self.names, **dict(enumerate(new, start=first))})
