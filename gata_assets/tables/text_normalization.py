@@ -9,8 +9,10 @@ the rest of a hostile text again for each of them.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache, reduce
 from html.entities import html5
+from operator import or_
 from typing import NamedTuple
 from unicodedata import category, decimal, normalize
 
@@ -59,10 +61,7 @@ _TAG = (
     rf"|</?{_NAME}[\s/][^<>]*>"  # unless a quote is never closed
     r"|<!(?:doctype|\[)[^<>]*>|<\?xml[^<>]*>"
 )
-_ENTITY = r"&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});"
-_ENTITIES = {name.lower(): character for name, character in html5.items()} | {
-    name: character for name, character in html5.items() if name == name.lower()
-}
+_NUMERIC_ENTITY = r"&#(?:[0-9]{1,7}|x[0-9a-f]{1,6});"
 
 
 class _Removal(NamedTuple):
@@ -72,11 +71,12 @@ class _Removal(NamedTuple):
     pattern: str
 
 
+# The head first: it has most styles.
 _CONTENTS = (
+    _Removal("<head", r"(?s)<head[\s>].*?</head\s*>"),
     _Removal("<!--", r"(?s)<!--.*?-->"),
     _Removal("<style", r"(?s)<style[\s>].*?</style\s*>"),
     _Removal("<script", r"(?s)<script[\s>].*?</script\s*>"),
-    _Removal("<head", r"(?s)<head[\s>].*?</head\s*>"),
     _Removal("<title", r"(?s)<title[\s>].*?</title\s*>"),
     # As mail programs mark quoted replies; others set off text of the author.
     _Removal("<blockquote", r"(?s)<blockquote\s[^<>]*(?:cite|gmail_quote)[^<>]*>.*?</blockquote\s*>"),
@@ -101,7 +101,7 @@ _TO_KEPT = bytes(byte if chr(byte) in _KEPT else 0x20 for byte in range(0x100))
 _SPACE = 0x20
 _LINE_ENDS = "\x85\u2028\u2029"
 # Slices bound the memory: a pass copies its texts.
-_ROWS_AT_ONCE = 25_000
+_ROWS_AT_ONCE = 12_500
 
 
 class NormalizedTexts(NamedTuple):
@@ -129,8 +129,8 @@ def _normalize(texts: pl.Series) -> NormalizedTexts:
     found = _fold(pl.Series(pc.ascii_lower(_as_arrow(texts)), dtype=pl.String))
     found = _where("<", found, _without_markup)
     found = _where("&", found, _decode)
-    for removal in (*_QUOTES, *_ADDRESSES):
-        found = _remove(found, removal)
+    for removals in (_QUOTES, _ADDRESSES):
+        found = _remove(found, removals)
     lost = (found.str.len_bytes() - found.str.len_chars()).fill_null(0)
     return NormalizedTexts(_single_spaced(found), lost)
 
@@ -167,30 +167,49 @@ def _folded(character: str) -> str:
 
 
 def _without_markup(texts: pl.Series) -> pl.Series:
-    for removal in _CONTENTS:
-        texts = _remove(texts, removal)
-    return texts.str.replace_all(_TAG, "\n")
+    return _remove(texts, _CONTENTS).str.replace_all(_TAG, "\n")
 
 
 def _decode(texts: pl.Series) -> pl.Series:
-    """Replace entities by their characters, folded; those that HTML does not know stay."""
-    found = texts.str.extract_all(_ENTITY).explode().drop_nulls().unique().sort()
-    table = {entity: character for entity in found.to_list() if (character := _character(entity)) is not None}
-    return texts.str.replace_many(list(table), list(table.values())) if table else texts
+    """Replace entities by their characters, folded; those that HTML does not know stay.
+
+    An ampersand becomes a space, so that none is decoded twice.
+    """
+    named = _named_entities()
+    return _where("&#", texts.str.replace_many(list(named), list(named.values())), _decode_numeric)
 
 
-def _character(entity: str) -> str | None:
-    if entity[1] == "#":
-        character = html.unescape(entity)
-    elif entity[1:] in _ENTITIES:
-        character = _ENTITIES[entity[1:]]
-    else:
-        return None
-    return "".join(part if part.isascii() else _folded(part) for part in character.lower())
+def _decode_numeric(texts: pl.Series) -> pl.Series:
+    # They are too many for a table: those that occur.
+    found = texts.str.extract_all(_NUMERIC_ENTITY).explode().drop_nulls().unique().sort().to_list()
+    folded = [_folded_entity(html.unescape(entity)) for entity in found]
+    return texts.str.replace_many(found, folded) if found else texts
 
 
-def _remove(texts: pl.Series, removal: _Removal) -> pl.Series:
-    return _where(removal.mark, texts, lambda marked: marked.str.replace_all(removal.pattern, " "))
+@cache
+def _named_entities() -> dict[str, str]:
+    """The folded characters of HTML's entities by their names, in lower case as texts are."""
+    names = {name.lower(): name for name in html5 if name.endswith(";")}
+    # Of names that differ in case alone, the one in lower case.
+    names |= {name: name for name in names if name in html5}
+    return {f"&{lowered}": _folded_entity(html5[name]) for lowered, name in names.items()}
+
+
+def _folded_entity(characters: str) -> str:
+    folded = "".join(part if part.isascii() else _folded(part) for part in characters.lower())
+    return folded.replace("&", " ")
+
+
+def _remove(texts: pl.Series, removals: Sequence[_Removal]) -> pl.Series:
+    """Remove what has one of the marks: first the texts that have any are taken out, so that the rest is free."""
+    marked = [texts.str.contains(removal.mark, literal=True) for removal in removals]
+    return _apply(reduce(or_, marked), texts, lambda some: _remove_in_turn(some, removals))
+
+
+def _remove_in_turn(texts: pl.Series, removals: Sequence[_Removal]) -> pl.Series:
+    for mark, pattern in removals:
+        texts = _where(mark, texts, lambda some, pattern=pattern: some.str.replace_all(pattern, " "))  # type: ignore[misc]
+    return texts
 
 
 def _where(mark: str, texts: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
@@ -199,11 +218,17 @@ def _where(mark: str, texts: pl.Series, change: Callable[[pl.Series], pl.Series]
 
 
 def _apply(is_marked: pl.Series, texts: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
-    """The texts, changed where they are marked; the others cost nothing as nulls."""
-    if not is_marked.any():
+    """The texts, changed where they are marked."""
+    rows = is_marked.arg_true()
+    if not len(rows):
         return texts
-    changed = change(texts.to_frame("text").select(pl.when(is_marked).then("text"))["text"])
-    return pl.DataFrame({"changed": changed, "text": texts}).select(pl.coalesce("changed", "text"))["changed"]
+    if len(rows) == len(texts):
+        return change(texts)
+    changed = change(texts.gather(rows))
+    # The changed texts stand after all others: a row is where it was, or there.
+    places = np.arange(len(texts))
+    places[rows] = np.arange(len(texts), len(texts) + len(rows))
+    return pl.concat([texts, changed], rechunk=False).gather(places)
 
 
 def _single_spaced(texts: pl.Series) -> pl.Series:

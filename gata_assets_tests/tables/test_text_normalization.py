@@ -39,7 +39,21 @@ PIECES = (
         "<script>",
         "</script>",
     ),
-    *("<blockquote type='cite'>", "</blockquote>", "&", "&amp;", "&lt;", "&gt;", "&#119;", "&shy;", "&uuml", ";", "\n"),
+    *(
+        "<blockquote type='cite'>",
+        "</blockquote>",
+        "&",
+        "&amp;",
+        "&lt;",
+        "&gt;",
+        "&#119;",
+        "&#",
+        "&#12",
+        "&shy;",
+        "&uuml",
+        ";",
+        "\n",
+    ),
     *(
         "> ",
         "On 5 May ",
@@ -110,6 +124,34 @@ def test_texts_without_markup_are_folded_character_by_character(text: str) -> No
     expected = "".join(fold(character) for character in text)
     assert result == " ".join(re.sub("[^a-z0-9?.!]", " ", expected).split())
     assert lost == expected.count("#")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("<style ><!---->", "<script ><style ></style>", "<a \"'", "<a '>", "<a <", "<", "<!--", "<blockquote cite>"),
+        *(
+            "&",
+            "&#1",
+            "&#65;",
+            "on 1 ",
+            "on 1\n",
+            "am 1 schrieb\n",
+            "> ",
+            "--",
+            "-- original message ",
+            "a@",
+            "a",
+            "www.",
+        ),
+        *("http://", "\u0416", "\u0301", "\U0001f600", " ", "\n"),
+    ],
+)
+def test_a_hostile_text_takes_no_longer_than_its_length_allows(piece: str) -> None:
+    # Ends in milliseconds where a pass is linear, and in minutes where one is not.
+    size = 400_000
+    text = piece * (size // len(piece))
+    assert len(normalized(text, f"x {text} y")) == 2
 
 
 # Letters that Unicode does not decompose, as the documentation lists them.
