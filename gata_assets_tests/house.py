@@ -90,6 +90,7 @@ PURE = (
     "curation/superseding",
     "tickets/*",
     "tickets/splitting/*",
+    "tickets/labels/label_map",
     "tickets/sources/table_layout",
     "tickets/arrivals/census",
     "tickets/arrivals/decision",

@@ -130,6 +130,20 @@ def check_tickets(batch_id: str, as_table: bool, settings: Settings) -> bool:
     return command.check(settings, batch_id, as_table=as_table)
 
 
+@main.command()
+@options.SUMMARY
+@options.SETTINGS
+def labels(as_table: bool, settings: Settings) -> None:
+    """Show the labels that are names with their ids, and how many rows the newest general dataset has of each.
+
+    A ticket table may name groups in place of numbers; training files have the ids, which never change.
+    """
+    with options.imports_uncollected():
+        from gata_assets.cli import labels as command
+
+    command.show(settings, as_table=as_table)
+
+
 main.add_command(ingest)
 main.add_command(mapping)
 main.add_command(quarantine)

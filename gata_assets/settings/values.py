@@ -124,6 +124,18 @@ def arn(value: str) -> str:
     return value
 
 
+def label(value: object) -> object:
+    """A group's number, or its name."""
+    text = " ".join(str(value).split())
+    if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]*)?", text):
+        return text
+    if "." in text:
+        raise wrong("is not a whole number")
+    if not 0 <= int(text) < 2**63:
+        raise wrong("should be greater than or equal to 0" if int(text) < 0 else "should be less than 2^63")
+    return int(text)
+
+
 def comma_separated(value: object) -> object:
     """The parts of a comma-separated text."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value

@@ -14,7 +14,7 @@ from gata_assets.tables.outcomes import broken
 from gata_assets.tickets.checks import check_table
 from gata_assets.tickets.invalid import RULES, find_invalid, list_invalid
 from gata_assets.tickets.schema import Tickets
-from gata_assets.tickets.texts import normalize_texts
+from gata_assets.tickets.texts import single_spaced
 from gata_assets_tests.support.scenario import tickets_frame
 
 WHITE_SPACE = "".join(chr(code) for code in range(0x110000) if chr(code).isspace())
@@ -26,19 +26,19 @@ def series(texts: list[str | None]) -> pd.Series[str]:
 
 @given(texts=st.lists(st.none() | st.text(st.sampled_from(f"ab9.é😀{WHITE_SPACE}"), max_size=12), max_size=8))
 def test_texts_have_single_spaces_whatever_white_space_they_had(texts: list[str | None]) -> None:
-    found = normalize_texts(series(texts))
+    found = single_spaced(series(texts))
     assert [None if pd.isna(text) else text for text in found] == [text and " ".join(text.split()) for text in texts]
     assert found.dtype == series(texts).dtype
 
 
 def test_every_white_space_of_unicode_is_a_space() -> None:
     assert len(WHITE_SPACE) > 25
-    assert set(normalize_texts(series([f"a{space}b" for space in WHITE_SPACE]))) == {"a b"}
+    assert set(single_spaced(series([f"a{space}b" for space in WHITE_SPACE]))) == {"a b"}
 
 
 @pytest.mark.parametrize("text", ["a  b", " a b", "a b ", "a\tb"])
 def test_a_plain_text_with_one_fault_is_seen_beside_texts_without_any(text: str) -> None:
-    assert list(normalize_texts(series(["x y", text, "z"]))) == ["x y", "a b", "z"]
+    assert list(single_spaced(series(["x y", text, "z"]))) == ["x y", "a b", "z"]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_what_is_wrong_with_a_ticket_is_listed_and_the_checks_agree(
     label: int | None, text: str | None, rules: list[str]
 ) -> None:
     table = tickets_frame([(102, "valid"), (label, text)])  # type: ignore[list-item]
-    table = table.assign(text=normalize_texts(table["text"]))
+    table = table.assign(text=single_spaced(table["text"]))
     listed = list_invalid(table)
     assert [(one.id, one.rule, one.column) for one in listed] == [(2, rule, RULES[rule]) for rule in rules]
     found = find_invalid(table)

@@ -93,7 +93,7 @@ class _LoadedSpan:
     def __post_init__(self) -> None:
         self.training = self.reader.read_window(self.span.training)
         self._closed = self.training.tickets["closed"].to_numpy(dtype=np.int64)
-        # Of the same types, whether labels are numbers or names.
+        # Of the same types, whether labels are numbers or names; prepared tickets have further columns.
         self._older = self.training.tickets.iloc[:0].reset_index(drop=True)
 
     def cut(self, window: Window) -> slice:
