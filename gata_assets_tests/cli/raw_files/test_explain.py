@@ -135,8 +135,14 @@ def test_a_file_without_a_header_is_read_by_the_looks_of_its_values(
     require_promise_kept(tmp_path, found)
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("way", ["file", "stdin", "fifo"])
+@pytest.mark.parametrize(
+    ("way", "ending"),
+    [
+        *(("file", ending) for ending in ENDINGS),
+        *(("stdin", ending) for ending in ("csv.gz", "jsonl", "parquet.zst")),
+        *(("fifo", ending) for ending in ("csv", "jsonl.zst", "parquet")),
+    ],
+)
 def test_the_start_of_every_format_is_explained_wherever_it_comes_from(ending: str, way: str, tmp_path: Path) -> None:
     row = interaction(rating="4")
     rows = [
