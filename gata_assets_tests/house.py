@@ -80,6 +80,10 @@ LEVELS: tuple[dict[str, Room], ...] = (
 PURE = (
     "tables/**",
     "curation/files/formats",
+    "curation/mappings/hints",
+    "curation/mappings/value_shapes",
+    "curation/mappings/column_search",
+    "curation/mappings/proposal",
     "curation/readers/csv_records",
     "curation/readers/readers",
     "curation/validation",

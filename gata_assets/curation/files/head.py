@@ -81,6 +81,7 @@ def _head_of(file: BinaryIO) -> Iterator[Head]:
     with attributed_faults(), _seekable(file, content) as original:
         original.seek(0)
         with decompressed(original, FileFormat(form), MAX_DECODED_BYTES) as stream:
+            stream.seek(0)
             yield Head(form, compression, stream, is_complete=True)
 
 

@@ -6,7 +6,7 @@ Nothing is written. `proposal` makes the mapping that is tried where no other fi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import reduce
@@ -102,11 +102,9 @@ def find_fitting(
     """What a file is read by best: the table as it is, a preset, or what is proposed. Raises StoreError."""
     proposal = propose(spec, raw, hints)
     proposed = _try(Fit.PROPOSAL, head, spec, proposal.mapping, context)
-    proposed = Fitting(
-        Fit.PROPOSAL, proposed.spec, proposed.preview, None, proposal.notes, proposal.missing, proposed.refused
-    )
+    proposed = replace(proposed, notes=(*proposal.notes, *proposal.oddities), missing=proposal.missing)
     of_presets = [
-        Fitting(Fit.PRESET, found.spec, found.preview, name)
+        replace(found, preset=name, notes=proposal.oddities)
         for name, mapping in presets.items()
         if _may_be(mapping, raw, spec)
         for found in [_try(Fit.PRESET, head, spec, mapping, context)]
@@ -116,7 +114,7 @@ def find_fitting(
     best_preset = max(of_presets, key=lambda found: found.preview.read, default=None)
     most = max(found.preview.read for found in (proposed, as_it_is, *of_presets))
     if as_it_is.preview.read >= max(most * _NEARLY, 1):
-        return as_it_is
+        return replace(as_it_is, notes=proposal.oddities)
     return best_preset or proposed
 
 
@@ -125,8 +123,7 @@ def try_mapping(
 ) -> Fitting:
     """What becomes of a file by a given mapping; raises MappingError if it does not fit the table."""
     mapped(spec, mapping)
-    found = _try(Fit.GIVEN, head, spec, mapping, context)
-    return Fitting(Fit.GIVEN, found.spec, found.preview, preset, refused=found.refused)
+    return replace(_try(Fit.GIVEN, head, spec, mapping, context), preset=preset)
 
 
 def preview(spec: TableSpec, head: Head, context: RowContext) -> Preview:

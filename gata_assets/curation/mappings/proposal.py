@@ -27,10 +27,13 @@ from gata_assets.tables.spec import TableSpec, UnknownColumns
 
 @dataclass(frozen=True)
 class Proposal:
-    """A mapping, what of it is a guess or could be otherwise, and the required columns that nothing was found for."""
+    """A mapping, what of it is a guess or could be otherwise, what is odd in the values by whatever mapping, and the
+    required columns that nothing was found for.
+    """
 
     mapping: RawMapping
     notes: tuple[str, ...] = ()
+    oddities: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
 
@@ -42,7 +45,7 @@ def propose(spec: TableSpec, raw: RawColumns, hints: Hints) -> Proposal:
     mapping = builder.build()
     given = {*search.found, *search.constants, *search.substitutes}
     missing = tuple(name for name in spec.required if name not in given)
-    return Proposal(mapping, tuple(search.notes), missing)
+    return Proposal(mapping, tuple(search.notes), tuple(builder.oddities), missing)
 
 
 def unknown_names(spec: TableSpec, raw: RawColumns) -> list[str]:
@@ -58,6 +61,7 @@ class _MappingBuilder:
     def __init__(self, spec: TableSpec, raw: RawColumns, hints: Hints, search: ColumnSearch) -> None:
         self._spec, self._raw, self._hints, self._search = spec, raw, hints, search
         self._found, self._notes = search.found, search.notes
+        self.oddities: list[str] = []
 
     def build(self) -> RawMapping:
         """The mapping."""
@@ -128,14 +132,18 @@ class _MappingBuilder:
                     f"{column.name} has microseconds or nanoseconds since 1970, which are not read: divide them first."
                 )
             if forms and is_naive(texts, forms[0]):
-                self._notes.append(f"{column.name} names no time zone: it is read as UTC.")
+                self.oddities.append(f"{column.name} names no time zone: it is read as UTC.")
         return {} if is_enough else {column.name: tuple(needed) for column in columns}
 
     def _whole_numbers(self) -> tuple[str, ...]:
         ids = [column.name for column in self._spec.raw_columns if column.dtype == pl.String()]
         ids = [name for name in ids if name.endswith("_id")]
-        are_decimal = any(name in self._found and are_decimal_ids(self._texts(name)) for name in ids)
-        return tuple(ids) if are_decimal else ()
+        decimal = [name for name in ids if name in self._found and are_decimal_ids(self._texts(name))]
+        if decimal:
+            self.oddities.append(
+                f"{', '.join(decimal)} has whole numbers written as decimals: --ids integer reads 17.0 as 17."
+            )
+        return tuple(ids) if decimal else ()
 
     def _scales(self) -> dict[str, tuple[float, float]]:
         column = next((column for column in self._spec.raw_columns if column.name == "rating"), None)

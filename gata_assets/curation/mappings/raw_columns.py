@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.files.head import Head
 from gata_assets.curation.mappings.value_shapes import is_value
-from gata_assets.curation.readers.raw_block import RAGGED, READABLE, RawBlock, without_mark
+from gata_assets.curation.readers.parquet_reader import is_readable
+from gata_assets.curation.readers.raw_block import NOT_UTF_8, RAGGED, READABLE, RawBlock, without_mark
 from gata_assets.curation.readers.readers import read_blocks
 from gata_assets.errors import RawFileError
 from gata_assets.tables.raw_mapping import RawMapping, typed_name
@@ -40,7 +41,7 @@ class RawColumns:
         format: how it is written.
         names: the names of its columns in order; made-up ones (`column 1`) for CSV without a header.
         texts: a column of texts for each of them, null where nothing is given, without those that contain fields.
-        nested: the columns that contain fields or lists.
+        nested: the columns that contain fields or lists, or values that cannot be read.
         separator: the character between columns of CSV.
         has_header: whether the first line of CSV names columns.
         has_typed_names: whether names have types behind them, which `names` are without.
@@ -94,15 +95,14 @@ def look_at(head: Head, separator: str | None = None) -> RawColumns:
 
 
 def _of_csv(head: Head, separator: str | None) -> RawColumns:
-    first = without_mark(head.stream.read().partition(b"\n")[0]).decode(errors="replace").rstrip("\r")
-    head.stream.seek(0)
+    first = _first_line(head)
     found = [look for mark in ([separator] if separator else _USUAL) if (look := _separated(head, first, mark))]
     found = found or [look for mark in _UNUSUAL if (look := _separated(head, first, mark))]
     if not found:
         # One column, or nothing that fits together: the reader says what is wrong.
         found = [look for mark in (separator or ",",) if (look := _separated(head, first, mark, least=1))]
     if not found:
-        first_rows(head, _table_of(["1"], ","))
+        _require_csv(head)
         raise RawFileError("has lines that fit together by no separator of columns: tabs, commas, semicolons, bars.")
     mark, block = max(found, key=lambda look: look[1].texts.width)
     texts = block.texts.filter(pl.Series(block.faults == READABLE))
@@ -116,6 +116,21 @@ def _of_csv(head: Head, separator: str | None) -> RawColumns:
         raise RawFileError("has a header, and no row below it.")
     names = [(typed_name(name) if is_typed else name).strip() for name in cells]
     return RawColumns(head.format, tuple(names), _named(texts[1:], names), separator=mark, has_typed_names=is_typed)
+
+
+def _first_line(head: Head) -> str:
+    line = without_mark(head.stream.read().partition(b"\n")[0])
+    head.stream.seek(0)
+    try:
+        return line.decode().rstrip("\r")
+    except UnicodeDecodeError:
+        _require_csv(head)
+        raise RawFileError(NOT_UTF_8) from None
+
+
+def _require_csv(head: Head) -> None:
+    """Raise the reader's own error for what is no text, or none that CSV is written in."""
+    first_rows(head, _table_of(["1"], ","))
 
 
 def _separated(head: Head, first: str, mark: str, least: int = 2) -> tuple[str, RawBlock] | None:
@@ -179,5 +194,5 @@ def _objects(head: Head) -> Iterator[dict[str, object]]:
 def _of_parquet(head: Head) -> tuple[tuple[str, ...], tuple[str, ...]]:
     schema = pq.read_schema(head.stream)
     head.stream.seek(0)
-    nested = tuple(column.name for column in schema if column.type.num_fields)
+    nested = tuple(column.name for column in schema if not is_readable(column.type))
     return tuple(schema.names), nested

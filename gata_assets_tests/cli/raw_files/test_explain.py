@@ -11,9 +11,11 @@ import os
 import re
 import shlex
 from collections.abc import Callable
+from datetime import datetime, time
 from pathlib import Path
 from threading import Thread
 
+import polars as pl
 import pytest
 
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS
@@ -133,8 +135,14 @@ def test_a_file_without_a_header_is_read_by_the_looks_of_its_values(
     require_promise_kept(tmp_path, found)
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("way", ["file", "stdin", "fifo"])
+@pytest.mark.parametrize(
+    ("way", "ending"),
+    [
+        *(("file", ending) for ending in ENDINGS),
+        *(("stdin", ending) for ending in ("csv.gz", "jsonl", "parquet.zst")),
+        *(("fifo", ending) for ending in ("csv", "jsonl.zst", "parquet")),
+    ],
+)
 def test_the_start_of_every_format_is_explained_wherever_it_comes_from(ending: str, way: str, tmp_path: Path) -> None:
     row = interaction(rating="4")
     rows = [
@@ -168,6 +176,27 @@ def test_a_file_that_fits_its_table_says_so(table: str, tmp_path: Path) -> None:
     found = explain(tmp_path, table, "a.csv")
     assert (found["fits"], found["command"]) == ("table", f"gata ingest {table} a.csv --tenant NAME")
     assert f"It fits the table {table} as it is:" in shown(tmp_path, table, "a.csv")
+
+
+def test_what_is_odd_in_values_is_said_though_the_file_fits(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(encode([interaction(item_id="7.0", timestamp="2026-01-01 10:00")], "csv"))
+    found = explain(tmp_path, INTERACTIONS, "a.csv")
+    assert found["fits"] == "table"
+    assert found["notes"] == [
+        "timestamp names no time zone: it is read as UTC.",
+        "item_id has whole numbers written as decimals: --ids integer reads 17.0 as 17.",
+    ]
+
+
+def test_typed_columns_of_parquet_are_looked_at_and_others_passed_over(tmp_path: Path) -> None:
+    times = [datetime(2026, 1, 1, 2, 3, number) for number in range(3)]
+    rows = {"user": [1, 2, 3], "sku": [7.0, 8.0, 9.0], "event": ["view", "buy", "pv"], "timestamp": times}
+    others = {"tags": [["x"], [], []], "clock": [time(1, 2)] * 3, "size": [1.5, None, 2.5]}
+    pl.DataFrame({**rows, **others}).write_parquet(tmp_path / "a.parquet")
+    found = explain(tmp_path, INTERACTIONS, "a.parquet")
+    assert (found["valid"], found["unknown_columns"]) == (3, ["tags", "clock", "size"])
+    assert "--ids integer" in str(found["command"])
+    require_promise_kept(tmp_path, found)
 
 
 def test_rows_are_shown_as_they_are_read_and_only_as_text(tmp_path: Path) -> None:
@@ -245,9 +274,11 @@ def test_items_that_lack_a_title_are_called_by_their_ids(tmp_path: Path) -> None
         (b"PAR1" + b"\0" * 60, "cannot be read to its end"),
         (b'[{"user_id": "u"}]', "is a JSON array"),
         (b"\x1f\x8b\x08\0\0\0\0\0", "cannot be read to its end"),
+        ("user_id,größe\na,1\n".encode("latin-1"), "is not UTF-8"),
+        ("user_id,item_id\na,b\n".encode("utf-16"), "is not UTF-8 but UTF-16"),
         (b"a,b\nx,y\n", "What is missing cannot be guessed: user_id, item_id, timestamp."),
     ],
-    ids=["empty", "blank", "header", "zip", "parquet", "array", "gzip", "nothing"],
+    ids=["empty", "blank", "header", "zip", "parquet", "array", "gzip", "latin-1", "utf-16", "nothing"],
 )
 def test_a_file_that_cannot_be_read_is_refused_with_the_reason(content: bytes, reason: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(content)
