@@ -19,8 +19,10 @@ from gata_assets.cli.raw_files.explanation import Explanation, show
 from gata_assets.cli.raw_files.mapping_options import MappingOptions, options_of
 from gata_assets.cli.raw_files.mappings import merged_mapping
 from gata_assets.cli.raw_files.outcomes import open_curator
+from gata_assets.cli.raw_files.tickets import TicketColumns, explained_table, table_of_rows, ticket_options
 from gata_assets.curation.files.formats import FORMATS, FileFormat, parse_format, printable
 from gata_assets.curation.files.head import Head, opened_head
+from gata_assets.curation.mappings.hints import Hints
 from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.curation.mappings.preview import Fit, Fitting, find_fitting, try_mapping
 from gata_assets.curation.mappings.raw_columns import look_at
@@ -28,7 +30,7 @@ from gata_assets.errors import RawFileError
 from gata_assets.interactions.presets import PRESETS, read_hints
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables
-from gata_assets.tables.raw_mapping import NO_MAPPING, RawMapping
+from gata_assets.tables.raw_mapping import NO_MAPPING, RawMapping, merge_mappings
 from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
 
@@ -44,6 +46,12 @@ class Given:
     tenant: str | None
     file_format: str | None
     options: MappingOptions
+    columns: TicketColumns
+
+    @property
+    def is_of_tickets(self) -> bool:
+        """Whether it is of the ticket table, which has no tenant."""
+        return self.table == "tickets" and self.tenant is None
 
 
 def run(settings: Settings, given: Given, *, as_table: bool) -> bool:
@@ -52,18 +60,21 @@ def run(settings: Settings, given: Given, *, as_table: bool) -> bool:
     Raises MappingError for options that do not fit the table, or click.UsageError for an unknown table or format.
     """
     tables = all_tables(settings)
-    if given.table not in tables:
-        raise click.UsageError(f"{given.table} is no table: there are {', '.join(sorted(tables))}.")
+    if given.table not in tables and not given.is_of_tickets:
+        raise click.UsageError(f"{given.table} is no table: there are {', '.join(sorted({*tables, 'tickets'}))}.")
     if os.path.isdir(given.file):  # noqa: PTH112 (Path.is_dir raises for what may not be looked at, or is too long)
         raise click.UsageError(f"{printable(given.file)} is a directory: --explain goes with one of its files.")
     if given.file_format and _parsed(given.file_format, NO_MAPPING) is None:
         raise click.UsageError(f"--format {given.file_format} is none: {FORMATS}.")
-    spec = tables[given.table]
-    choice = _given_mapping(settings, given, spec)
     source: Path | BinaryIO = sys.stdin.buffer if given.file == _STDIN else Path(given.file)
+    spec, hints = tables.get(given.table), read_hints()
     try:
         with opened_head(source) as head:
-            found = _explain(settings, given, spec, choice, _as_said(head, given, choice))
+            if spec is None:
+                names = look_at(_as_said(head, given, None)).texts.columns
+                spec, hints = explained_table(names, given.columns, hints)
+            choice = _given_mapping(settings, given, spec)
+            found = _explain(settings, given, spec, hints, choice, _as_said(head, given, choice))
     except RawFileError as error:
         found = Explanation(given.table, given.file, refused=str(error))
     show(found, as_table=as_table)
@@ -76,8 +87,8 @@ def _given_mapping(settings: Settings, given: Given, spec: TableSpec) -> Mapping
     saved = NO_MAPPING
     if curator and given.options.saved:
         saved = curator.mappings.find(given.table, given.options.saved).mapping
-    if given.options.is_given:
-        return MappingChoice(merged_mapping(spec, given.options, saved))
+    if given.options.is_given or given.columns != TicketColumns():
+        return MappingChoice(merge_mappings(merged_mapping(spec, given.options, saved), given.columns.mapping))
     chosen = curator.mappings.choose(given.table, given.file) if curator else None
     return chosen if chosen and chosen.name else None
 
@@ -90,7 +101,7 @@ def _as_said(head: Head, given: Given, choice: MappingChoice | None) -> Head:
 
 
 def _explain(
-    settings: Settings, given: Given, spec: TableSpec, choice: MappingChoice | None, head: Head
+    settings: Settings, given: Given, spec: TableSpec, hints: Hints, choice: MappingChoice | None, head: Head
 ) -> Explanation:
     rules = settings.interactions.curation_rules
     now = datetime.now(UTC)
@@ -103,17 +114,22 @@ def _explain(
         presets = {
             preset.name: preset.tables[spec.table].mapping for preset in PRESETS.values() if spec.table in preset.tables
         }
-        fitting = find_fitting(head, raw, spec, context, read_hints(), presets)
+        fitting = find_fitting(head, raw, spec, context, hints, presets)
+    if given.is_of_tickets and fitting.refused is None:
+        # A file needs these columns, and single rows may lack a value.
+        lenient = try_mapping(head, table_of_rows(fitting.spec), fitting.mapping, context, None)
+        fitting = replace(fitting, preview=lenient.preview)
+    words = _options(fitting, given, spec)
     named = _format_options(fitting.mapping, given, head.file_format)
     return Explanation(
         given.table,
         given.file,
         refused=fitting.refused,
-        tenant=given.tenant,
+        tenant=None if given.is_of_tickets else given.tenant or "NAME",
         head=head.file_format,
         raw=raw,
         fitting=fitting,
-        options=(*_options(fitting, given, spec), *named),
+        options=(*(ticket_options(words) if given.is_of_tickets else words), *named),
         said_by=f"By the saved mapping {choice.name}" if choice and choice.name else "As you say",
         earliest_at=context.start_at,
         latest_at=context.end_at,

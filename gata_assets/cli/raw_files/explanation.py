@@ -52,7 +52,8 @@ class Explanation:
         """The command that reads the file; None if there is none."""
         if not self.can_be_read:
             return None
-        return shlex.join(["gata", "ingest", self.table, self.file, "--tenant", self.tenant or "NAME", *self.options])
+        of_tenant = ["--tenant", self.tenant] if self.tenant else []
+        return shlex.join(["gata", "ingest", self.table, self.file, *of_tenant, *self.options])
 
     @property
     def unknown(self) -> list[str]:

@@ -118,7 +118,9 @@ def ingest(
         raise click.UsageError("--text-column, --label-column and --closed-column are of tickets: use --map.")
     try:
         if explain:
-            return _explain(table, files, tenant, file_format, mapping, settings, as_table=as_table)
+            return _explain(
+                table, files, tenant, file_format, mapping, (texts, label, closed), settings, as_table=as_table
+            )
         if is_of_tickets:
             with imports_uncollected():
                 from gata_assets.cli.raw_files import tickets
@@ -153,18 +155,20 @@ def _explain(
     tenant: str | None,
     file_format: str | None,
     mapping: MappingOptions,
+    columns: tuple[tuple[str, ...], str | None, str | None],
     settings: Settings,
     *,
     as_table: bool,
 ) -> bool:
     with imports_uncollected():
         from gata_assets.cli.raw_files import explain as command
+        from gata_assets.cli.raw_files.tickets import TicketColumns
 
     if len(files) > 1:
         raise click.UsageError("--explain goes with one file.")
     if mapping.saved and tenant is None:
         raise click.UsageError("--mapping is of a tenant: --tenant says whose.")
-    given = command.Given(table, files[0], tenant, file_format, mapping)
+    given = command.Given(table, files[0], tenant, file_format, mapping, TicketColumns(*columns))
     return command.run(settings, given, as_table=as_table)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -13,6 +13,7 @@ from gata_assets.cli.raw_files.mapping_options import MappingOptions
 from gata_assets.cli.raw_files.outcomes import followed
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.formats import parse_format, printable
+from gata_assets.curation.mappings.hints import Hints, plain
 from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.errors import MappingError, RawFileError, SettingsError
 from gata_assets.settings.model import Settings
@@ -24,8 +25,11 @@ from gata_assets.tickets.raw_files.raw_tickets import (
     CLOSED_COLUMN,
     DECIMALS,
     LABEL_COLUMN,
+    TEXT_COLUMN,
+    known_names,
     raw_ticket_table,
     text_columns,
+    with_required_columns,
 )
 from gata_assets.tickets.raw_files.ticket_files import IngestedTickets, ingest_ticket_file
 
@@ -142,6 +146,31 @@ def _store_of(settings: Settings) -> Path:
         f"{found}: `gata ingest tickets` fills the SQLite file of TICKETS_URL, which is created if needed. "
         "Example: TICKETS_URL=sqlite:///tickets.sqlite"
     )
+
+
+def explained_table(names: Iterable[str], columns: TicketColumns, hints: Hints) -> tuple[TableSpec, Hints]:
+    """The table that a file with columns of these names may be of, and the hints with what helpdesks call columns."""
+    texts, known = known_names(map(plain, names))
+    spec = with_required_columns(raw_ticket_table(len(columns.texts) or texts))
+    return spec, replace(hints, names={**hints.names, spec.table: known})
+
+
+def table_of_rows(spec: TableSpec) -> TableSpec:
+    """The table that rows are validated by, for one of `explained_table`."""
+    return raw_ticket_table(sum(column.name.startswith(TEXT_COLUMN) for column in spec.columns))
+
+
+def ticket_options(options: Sequence[str]) -> list[str]:
+    """Options of mappings with those of tickets in their place."""
+    named = {LABEL_COLUMN: "--label-column", CLOSED_COLUMN: "--closed-column"}
+    found: list[str] = []
+    for word in options:
+        column, _, name = word.partition("=")
+        if found[-1:] == ["--map"] and (column in named or column.startswith(TEXT_COLUMN)):
+            found[-1:] = [named.get(column, "--text-column"), name]
+        else:
+            found.append(word)
+    return found
 
 
 def _table_of(options: MappingOptions, columns: TicketColumns) -> TableSpec:

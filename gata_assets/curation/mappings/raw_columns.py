@@ -85,6 +85,7 @@ def first_rows(head: Head, spec: TableSpec, most: int = FIRST_ROWS) -> RawBlock 
 
 def look_at(head: Head, separator: str | None = None) -> RawColumns:
     """The columns of a file and the texts of its first rows; raises RawFileError."""
+    head.stream.seek(0)
     if head.format is RawFormat.CSV:
         return _of_csv(head, separator)
     names, nested = _of_json_lines(head) if head.format is RawFormat.JSON_LINES else _of_parquet(head)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+import polars as pl
+
+from gata_assets.curation.files.formats import printable
 from gata_assets.errors import RawFileError
 from gata_assets.tables.spec import TableSpec, UnknownColumns
 
-_SHOWN = 10
+_SHOWN, _LONGEST_NAME = 10, 40
 
 
 # `("context", "device_type")` is a nested field.
@@ -19,7 +22,7 @@ def match_columns(spec: TableSpec, found: Iterable[Path], *, is_header: bool = T
     """Match a file's columns, by their paths, to the table's; returns those that the table has.
 
     A header's columns apply to every row: a table that rejects rows with unknown columns refuses the file then.
-    Unknown columns of a header are named only if some are known: else they may be the values of a first row.
+    Unknown columns of a header are named if some are known or they cannot be the values of a first row.
 
     Raises RawFileError for a missing required column, a repeated column or an unknown column.
     """
@@ -34,8 +37,9 @@ def match_columns(spec: TableSpec, found: Iterable[Path], *, is_header: bool = T
             f"{name} ({' or '.join(spec.names_of(spec.column(name)))})" if name in spec.mapping.columns else name
             for name in missing
         ]
+        are_names = not is_header or _are_names(spec, paths)
         # Without a known name, those of a header may be values of a first row.
-        shown = f": {_shown(unknown)}" if known or not is_header else ""
+        shown = f": {_shown(unknown, are_names=are_names)}" if known or are_names else ""
         others = f" (of its own, {len(unknown)} are not known{shown})" if unknown else ""
         raise RawFileError(f"lacks the {_columns(missing)} {', '.join(lacks)}{others}. {describe_columns(spec)}")
     if given := sorted({path[0] for path in unknown if len(path) == 1} & spec.mapping.filled):
@@ -63,8 +67,18 @@ def unknown_columns(spec: TableSpec, unknown: Sequence[Path]) -> RawFileError:
     return RawFileError(f"has columns that are not known: {_shown(unknown)}. {describe_columns(spec)}")
 
 
-def _shown(unknown: Sequence[Path]) -> str:
-    names = [".".join(name if _is_plain(name) else "…" for name in path) for path in unknown[:_SHOWN]]
+def _are_names(spec: TableSpec, paths: Sequence[Path]) -> bool:
+    """Whether a header's names cannot be the values of a row: one of a number or an instant has a digit."""
+    kinds = [spec.column(name).dtype for name in spec.required]
+    has_digits = any(kind not in (pl.String(), pl.Boolean()) for kind in kinds)
+    return has_digits and not any(char.isdigit() for path in paths for char in path[-1])
+
+
+def _shown(unknown: Sequence[Path], *, are_names: bool = False) -> str:
+    def show(name: str) -> str:
+        return printable(name) if _is_plain(name) or (are_names and len(name) <= _LONGEST_NAME) else "…"
+
+    names = [".".join(map(show, path)) for path in unknown[:_SHOWN]]
     return ", ".join([*names, *([f"and {len(unknown) - _SHOWN:,} more"] if len(unknown) > _SHOWN else [])])
 
 

@@ -6,6 +6,7 @@ normalized when batches are prepared.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Annotated
@@ -102,6 +103,48 @@ class RawTickets(pa.DataFrameModel):
 
 # Programs that have no nullable integers write them as decimals.
 DECIMALS = RawMapping(whole_numbers=(LABEL_COLUMN, *_GROUPS))
+
+
+# What helpdesks call the columns in their exports, in lower case without anything but letters and digits.
+_SUBJECTS = ("subject", "title", "summary", "shortdescription", "ticketsubject")
+_BODIES = (
+    *("description", "body", "text", "message", "content", "comment", "firstcomment", "ticketdescription", "details"),
+    *("question", "request", "processeddata"),
+)
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "id": ("id", "ticketid", "ticketnumber", "number", "ticket", "caseid", "casenumber", "issueid", "requestid", "key"),
+    CLOSED_COLUMN: (
+        *(
+            "closed",
+            "closedat",
+            "solvedat",
+            "solved",
+            "resolvedat",
+            "resolved",
+            "closeddate",
+            "closedate",
+            "dateclosed",
+        ),
+        *("resolutiondate", "solveddate", "completedat", "closedtime", "solvedatms", "closedms"),
+    ),
+    LABEL_COLUMN: (
+        *("closedgroupidmapped", "label", "group", "groupname", "groupid", "team", "queue", "assignedgroup"),
+        *("assignmentgroup", "assigneegroup", "department", "category", "topic"),
+    ),
+    "via_channel": ("viachannel", "channel", "via", "source"),
+    "created": ("created", "createdat", "opened", "openedat", "createddate", "creationdate"),
+}
+
+
+def known_names(names: Iterable[str]) -> tuple[int, dict[str, tuple[str, ...]]]:
+    """For a file with columns of these names (letters and digits in lower case): how many of them are texts, a subject
+    and a body or one of both, and by column what it may be called.
+    """
+    found = {*names}
+    if found & {*_SUBJECTS} and found & {*_BODIES}:
+        first, second = text_columns(2)
+        return 2, {**_NAMES, first: _SUBJECTS, second: _BODIES}
+    return 1, {**_NAMES, TEXT_COLUMN: (*_BODIES, *_SUBJECTS)}
 
 
 def text_columns(texts: int) -> tuple[str, ...]:

@@ -348,3 +348,33 @@ def test_a_file_that_lands_without_a_valid_row_names_the_explanation(tmp_path: P
     (tmp_path / "a.csv").write_bytes(encode([interaction(timestamp="2014-01-01T00:00:00Z")], "csv"))
     ran = gata(tmp_path, "ingest", INTERACTIONS, "a.csv", "--tenant", "acme", "--summary", "table")
     assert "`gata ingest interactions FILE --explain` shows" in ran.stdout
+
+
+TICKETS = (
+    "Ticket ID,Subject,Description,Group,Solved at,Requester\r\n"
+    '1,Printer,"It is broken,\nhelp",Hardware,1767323045678,a\r\n'
+    "2,Bill,Wrong sum,Billing,1767323046678,b\r\n"
+    "3,,No group,,1767323047678,c\r\n"
+)
+
+
+def test_an_export_of_a_helpdesk_gets_options_that_ingest_it(tmp_path: Path) -> None:
+    (tmp_path / "export.csv").write_text(TICKETS, newline="")
+    found = explain(tmp_path, "tickets", "export.csv")
+    assert found["command"] == (
+        "gata ingest tickets export.csv --map 'id=Ticket ID' --text-column Subject --text-column Description "
+        "--closed-column 'Solved at' --label-column Group --timestamps epoch_ms --ignore-unknown"
+    )
+    assert (found["rows"], found["rejected_by_rule"]) == (3, {"label_is_given": 1})
+    assert [path.name for path in tmp_path.rglob("*")] == ["export.csv"], "nothing is written"
+    words = shlex.split(str(found["command"]))[1:]
+    settings = {"TICKETS_URL": "sqlite:///tickets.sqlite", "LOW_VOLUME_FALLBACK_LABEL": "1"}
+    (line,) = gata(tmp_path, *words, "--summary", "json", **settings).stdout.splitlines()
+    assert json.loads(line)["rejected_by_rule"] == found["rejected_by_rule"]
+
+
+def test_options_for_tickets_are_explained_as_they_are_given(tmp_path: Path) -> None:
+    (tmp_path / "export.csv").write_text(TICKETS, newline="")
+    options = ("--map", "id=Ticket ID", "--text-column", "Description", "--label-column", "Group")
+    found = explain(tmp_path, "tickets", "export.csv", *options, "--closed-column", "Solved at", "--ignore-unknown")
+    assert found["rejected_by_rule"] == {"closed_is_an_instant": 3}

@@ -352,6 +352,11 @@ def test_instants_and_numbers_of_parquet_become_texts_and_a_context_its_columns(
         (b"", RawFormat.PARQUET, "is empty"),
         (b"user_id,timestamp\n", RawFormat.CSV, r"lacks the columns item_id, interaction_type\."),
         (f"{VALUE},i7,view,2026\n".encode(), RawFormat.CSV, r"lacks the columns .* \(of its own, 4 are not known\)"),
+        (
+            b"User ID,Seen Item,what,when (UTC)\n",
+            RawFormat.CSV,
+            r"4 are not known: User ID, Seen Item, what, when \(UTC\)\)",
+        ),
         (HEADER.replace(",", ";").encode(), RawFormat.CSV, "has semicolons between its columns"),
         (HEADER.replace(",", "\t").encode(), RawFormat.CSV, "has tabs between its columns"),
         ((HEADER.strip() + ",colour\n").encode(), RawFormat.CSV, "not known: colour"),
