@@ -42,7 +42,7 @@ class InvalidTickets:
         found: NDArray[np.bool_] = np.logical_or.reduce(list(self.broken.values()))
         return found
 
-    def cut(self, part: slice | NDArray[np.bool_]) -> InvalidTickets:
+    def cut(self, part: slice) -> InvalidTickets:
         """The same for a part of the rows."""
         return InvalidTickets({rule: rows[part] for rule, rows in self.broken.items()})
 
@@ -102,7 +102,8 @@ class InvalidTicket(NamedTuple):
 
 def valid_tickets(tickets: pd.DataFrame) -> pd.DataFrame:
     """The valid ones of tickets as they were read, with the texts that train, without those that are emptied."""
-    return _single_spaced(tickets)[~find_invalid(_single_spaced(tickets)).rows & ~_emptied(tickets)]
+    spaced = _single_spaced(tickets)
+    return spaced[~find_invalid(spaced).rows & ~_emptied(tickets)]
 
 
 def list_invalid(tickets: pd.DataFrame) -> list[InvalidTicket]:

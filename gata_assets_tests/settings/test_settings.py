@@ -50,6 +50,10 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         ("LOW_VOLUME_THRESHOLD", "3.3", "'3.3' should be less than 1"),
         ("LOW_VOLUME_THRESHOLD", "nan", "'nan' is not a finite number"),
         ("LOW_VOLUME_FALLBACK_LABEL", "-1", "'-1' should be greater than or equal to 0"),
+        ("LOW_VOLUME_FALLBACK_LABEL", "1.5", "'1.5' is not a whole number"),
+        ("LOW_VOLUME_FALLBACK_LABEL", "9223372036854775808", "'9223372036854775808' should be less than 2^63"),
+        ("TEST_SHARE", "0.6", "'0.6' should be less than or equal to 0.5"),
+        ("TEST_SHARE", "0", "'0' should be greater than or equal to 0.01"),
         ("LOW_VOLUME_POLICY", "drop", "'drop' should be 'documented' or 'router'"),
         ("SPLIT_METHOD", "random", "'random' should be 'by-text' or 'sklearn'"),
         ("LOG_LEVEL", "LOUD", "'LOUD' should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
@@ -265,3 +269,8 @@ def test_a_query_may_have_several_lines_in_a_file(empty_environment: Path) -> No
     )
     settings = load_settings()
     assert (settings.tickets.query, settings.tickets.training_period) == (query, 7)
+
+
+@pytest.mark.parametrize(("given", "found"), [("25000000000101", 25_000_000_000_101), (" Sales  EU ", "Sales EU")])
+def test_the_fallback_label_is_a_number_or_a_name(given: str, found: int | str) -> None:
+    assert parse_settings({"LOW_VOLUME_FALLBACK_LABEL": given}).tickets.rules.low_volume_fallback_label == found

@@ -38,10 +38,9 @@ if TYPE_CHECKING:
 class TicketsOfWindow:
     """The tickets of a window: those that are kept, those in quarantine, and the account of all.
 
-    `read` is the number of tickets that the source returned, `label_names` are the names of their labels by id (None:
-    labels are numbers). For a training window also what was computed for the
-    larger table that it was read with: `text_ranks` (`rank_texts`) and `near` duplicates, if the rules need them, and
-    `is_valid`: all rows of that table are valid `Tickets`.
+    `read` is the number of tickets that the source returned. For a training window also what was computed for the
+    larger table that it was read with: `label_names` by id (None: labels are numbers), `text_ranks` (`rank_texts`) and
+    `near` duplicates, if the rules need them, and `is_valid`: all rows of that table are valid `Tickets`.
     """
 
     table: pd.DataFrame

@@ -50,7 +50,7 @@ class LabelMap:
     def decode(cls, content: bytes) -> LabelMap:
         """From `encode`; raises DamagedTableError, or ManifestVersionError for a map of a later release."""
         try:
-            found = json.loads(content)
+            found = json.loads(content, object_pairs_hook=_without_repetitions)
             version, given = found["version"], found["names"]
             names = {int(label): str(name) for label, name in given.items()}
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -58,8 +58,8 @@ class LabelMap:
         if version != VERSION:
             raise ManifestVersionError(f"has version {version}, and this release knows {VERSION}")
         is_clean = all(name and name == clean_name(name) for name in names.values())
-        is_valid = len(set(names.values())) == len(names) == len(given) and min(names, default=FIRST_ID) >= FIRST_ID
-        if not (is_clean and is_valid):
+        are_ids = list(map(str, names)) == list(given) and min(names, default=FIRST_ID) >= FIRST_ID
+        if not (is_clean and are_ids and len(set(names.values())) == len(names)):
             raise DamagedTableError("has a name twice, or names or ids that this project does not write")
         return cls(names)
 
@@ -89,6 +89,13 @@ class LabelMap:
             )
         first = max(self.names, default=FIRST_ID - 1) + 1
         return LabelMap({**self.names, **dict(enumerate(new, start=first))})
+
+
+def _without_repetitions(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return found
 
 
 class LabelsOfOneRead:

@@ -73,6 +73,8 @@ def test_as_many_names_as_are_allowed_get_ids() -> None:
         b'{"version": 1, "names": {"0": "a"}}',
         b'{"version": 1, "names": {"1": "a", "2": "a"}}',
         b'{"version": 1, "names": {"1": "a", "01": "b"}}',
+        b'{"version": 1, "names": {"1": "a", "1": "b"}}',
+        b'{"version": 1, "names": {"1_0": "a"}}',
         b'{"version": 1, "names": {"1": " a"}}',
         b'{"version": 1, "names": {"1": ""}}',
     ],
