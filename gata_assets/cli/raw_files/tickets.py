@@ -14,6 +14,7 @@ from gata_assets.cli.raw_files.outcomes import followed
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.formats import parse_format, printable
 from gata_assets.curation.mappings.mapping_store import MappingChoice
+from gata_assets.curation.mappings.preview import ExplainedTable
 from gata_assets.errors import MappingError, RawFileError, SettingsError
 from gata_assets.settings.model import Settings
 from gata_assets.settings.values import SourceKind
@@ -26,6 +27,7 @@ from gata_assets.tickets.raw_files.raw_tickets import (
     LABEL_COLUMN,
     raw_ticket_table,
     text_columns,
+    with_required_columns,
 )
 from gata_assets.tickets.raw_files.ticket_files import IngestedTickets, ingest_ticket_file
 
@@ -45,6 +47,13 @@ class TicketColumns:
         columns = {column: (name,) for column, name in named.items() if name}
         texts = zip(text_columns(len(self.texts)), self.texts, strict=False)
         return RawMapping(columns={**columns, **{column: (name,) for column, name in texts}})
+
+    @property
+    def words(self) -> list[str]:
+        """The words of a command that say them."""
+        named = (("--label-column", self.label), ("--closed-column", self.closed))
+        texts = [word for name in self.texts for word in ("--text-column", name)]
+        return texts + [word for option, name in named if name for word in (option, name)]
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,13 @@ def run(
         outcomes.append(_ingest(store, file, spec, most))
         outcomes[-1].show(store, as_table=as_table)
     return all(outcome.reason is None for outcome in outcomes)
+
+
+def table_to_explain(options: MappingOptions, columns: TicketColumns) -> ExplainedTable:
+    """The table of tickets for `--explain`; raises MappingError for a saved mapping."""
+    _table_of(options, columns)
+    spec = raw_ticket_table(max(len(columns.texts), 1))
+    return ExplainedTable(spec, always=DECIMALS, required_of=with_required_columns)
 
 
 def _store_of(settings: Settings) -> Path:
