@@ -77,4 +77,4 @@ def read_hints() -> Hints:
         for column, values in found["words"].items()
     }
     scales = tuple((float(low), float(high)) for low, high in found["scales"])
-    return Hints(names, words, tuple(found["formats"]), scales, found["constants"])
+    return Hints(names, words, tuple(found["formats"]), scales, found["constants"], found["substitutes"])

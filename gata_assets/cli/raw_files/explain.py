@@ -19,12 +19,11 @@ from gata_assets.cli.raw_files.explanation import Explanation, show
 from gata_assets.cli.raw_files.mapping_options import MappingOptions, options_of
 from gata_assets.cli.raw_files.mappings import merged_mapping
 from gata_assets.cli.raw_files.outcomes import open_curator
-from gata_assets.cli.raw_files.tickets import TicketColumns, explained_table, table_of_rows, ticket_options
+from gata_assets.cli.raw_files.tickets import TicketColumns, proposed_table, table_to_explain, ticket_options
 from gata_assets.curation.files.formats import FORMATS, FileFormat, parse_format, printable
 from gata_assets.curation.files.head import Head, opened_head
-from gata_assets.curation.mappings.hints import Hints
 from gata_assets.curation.mappings.mapping_store import MappingChoice
-from gata_assets.curation.mappings.preview import Fit, Fitting, find_fitting, try_mapping
+from gata_assets.curation.mappings.preview import ExplainedTable, Fit, Fitting, find_fitting, try_mapping
 from gata_assets.curation.mappings.raw_columns import look_at
 from gata_assets.errors import RawFileError
 from gata_assets.interactions.presets import PRESETS, read_hints
@@ -39,19 +38,14 @@ _STDIN = "-"
 
 @dataclass(frozen=True)
 class Given:
-    """The command's arguments: a table, a file or `-`, and what is said of it."""
+    """The command's arguments: a table, a file or `-`, and what is said of it; `columns` if it is one of tickets."""
 
     table: str
     file: str
     tenant: str | None
     file_format: str | None
     options: MappingOptions
-    columns: TicketColumns
-
-    @property
-    def is_of_tickets(self) -> bool:
-        """Whether it is of the ticket table, which has no tenant."""
-        return self.table == "tickets" and self.tenant is None
+    columns: TicketColumns | None = None
 
 
 def run(settings: Settings, given: Given, *, as_table: bool) -> bool:
@@ -59,22 +53,16 @@ def run(settings: Settings, given: Given, *, as_table: bool) -> bool:
 
     Raises MappingError for options that do not fit the table, or click.UsageError for an unknown table or format.
     """
-    tables = all_tables(settings)
-    if given.table not in tables and not given.is_of_tickets:
-        raise click.UsageError(f"{given.table} is no table: there are {', '.join(sorted({*tables, 'tickets'}))}.")
+    table = _table_of(settings, given)
     if os.path.isdir(given.file):  # noqa: PTH112 (Path.is_dir raises for what may not be looked at, or is too long)
         raise click.UsageError(f"{printable(given.file)} is a directory: --explain goes with one of its files.")
     if given.file_format and _parsed(given.file_format, NO_MAPPING) is None:
         raise click.UsageError(f"--format {given.file_format} is none: {FORMATS}.")
+    choice = _given_mapping(settings, given, table.spec)
     source: Path | BinaryIO = sys.stdin.buffer if given.file == _STDIN else Path(given.file)
-    spec, hints = tables.get(given.table), read_hints()
     try:
         with opened_head(source) as head:
-            if spec is None:
-                names = look_at(_as_said(head, given, None)).texts.columns
-                spec, hints = explained_table(names, given.columns, hints)
-            choice = _given_mapping(settings, given, spec)
-            found = _explain(settings, given, spec, hints, choice, _as_said(head, given, choice))
+            found = _explain(given, table, choice, _as_said(head, given, choice))
     except RawFileError as error:
         found = Explanation(given.table, given.file, refused=str(error))
     show(found, as_table=as_table)
@@ -87,8 +75,9 @@ def _given_mapping(settings: Settings, given: Given, spec: TableSpec) -> Mapping
     saved = NO_MAPPING
     if curator and given.options.saved:
         saved = curator.mappings.find(given.table, given.options.saved).mapping
-    if given.options.is_given or given.columns != TicketColumns():
-        return MappingChoice(merge_mappings(merged_mapping(spec, given.options, saved), given.columns.mapping))
+    if given.options.is_given or (given.columns and given.columns.mapping != NO_MAPPING):
+        of_columns = given.columns.mapping if given.columns else NO_MAPPING
+        return MappingChoice(merge_mappings(merged_mapping(spec, given.options, saved), of_columns))
     chosen = curator.mappings.choose(given.table, given.file) if curator else None
     return chosen if chosen and chosen.name else None
 
@@ -100,52 +89,62 @@ def _as_said(head: Head, given: Given, choice: MappingChoice | None) -> Head:
     return replace(head, format=form.format) if form else head
 
 
-def _explain(
-    settings: Settings, given: Given, spec: TableSpec, hints: Hints, choice: MappingChoice | None, head: Head
-) -> Explanation:
-    rules = settings.interactions.curation_rules
-    now = datetime.now(UTC)
-    context = RowContext(rules.earliest_at, now + rules.at_most_ahead) if spec.event_time else RowContext()
+def _table_of(settings: Settings, given: Given) -> ExplainedTable:
+    if given.columns is not None:
+        return table_to_explain(given.options, given.columns)
+    tables = all_tables(settings)
+    if given.table not in tables:
+        raise click.UsageError(f"{given.table} is no table: there are {', '.join(sorted(tables))}.")
+    rules, spec = settings.interactions.curation_rules, tables[given.table]
+    is_timed = spec.event_time is not None
+    latest = datetime.now(UTC) + rules.at_most_ahead
+    return ExplainedTable(spec, RowContext(rules.earliest_at, latest) if is_timed else RowContext())
+
+
+def _explain(given: Given, table: ExplainedTable, choice: MappingChoice | None, head: Head) -> Explanation:
     if choice is not None:
         raw = look_at(head, choice.mapping.separator)
-        fitting = try_mapping(head, spec, choice.mapping, context, given.options.preset)
+        fitting = try_mapping(head, table, choice.mapping, given.options.preset)
     else:
-        raw = look_at(head)
+        raw, hints = look_at(head), read_hints()
+        if given.columns is not None:
+            table, hints = proposed_table(table, raw.names, hints)
         presets = {
-            preset.name: preset.tables[spec.table].mapping for preset in PRESETS.values() if spec.table in preset.tables
+            preset.name: preset.tables[given.table].mapping
+            for preset in PRESETS.values()
+            if given.table in preset.tables
         }
-        fitting = find_fitting(head, raw, spec, context, hints, presets)
-    if given.is_of_tickets and fitting.refused is None:
-        # A file needs these columns, and single rows may lack a value.
-        lenient = try_mapping(head, table_of_rows(fitting.spec), fitting.mapping, context, None)
-        fitting = replace(fitting, preview=lenient.preview)
-    words = _options(fitting, given, spec)
+        fitting = find_fitting(head, raw, table, hints, presets)
     named = _format_options(fitting.mapping, given, head.file_format)
     return Explanation(
         given.table,
         given.file,
         refused=fitting.refused,
-        tenant=None if given.is_of_tickets else given.tenant or "NAME",
+        tenant=given.tenant,
         head=head.file_format,
         raw=raw,
         fitting=fitting,
-        options=(*(ticket_options(words) if given.is_of_tickets else words), *named),
+        options=(*_options(fitting, given, table), *named),
+        has_tenant=given.columns is None,
         said_by=f"By the saved mapping {choice.name}" if choice and choice.name else "As you say",
-        earliest_at=context.start_at,
-        latest_at=context.end_at,
+        earliest_at=table.context.start_at,
     )
 
 
-def _options(fitting: Fitting, given: Given, spec: TableSpec) -> list[str]:
+def _options(fitting: Fitting, given: Given, table: ExplainedTable) -> list[str]:
     """The words that say the mapping: those that were given, or those of a preset or a proposal."""
     if fitting.fit is Fit.PRESET and fitting.preset:
         return ["--preset", fitting.preset]
     if fitting.fit is not Fit.GIVEN:
-        return options_of(fitting.mapping, spec)
+        own = fitting.mapping.whole_numbers
+        numbers = () if own == table.always.whole_numbers else own
+        words = options_of(replace(fitting.mapping, whole_numbers=numbers), table.spec)
+        return words if given.columns is None else ticket_options(words)
     options = given.options
     named = (("--preset", options.preset), ("--mapping", options.saved), ("--mapping-file", options.file))
     words = [word for option, value in named if value for word in (option, str(value))]
-    return words + options_of(replace(options, file=None).as_mapping(spec), spec)
+    words += options_of(replace(options, file=None).as_mapping(table.spec), table.spec)
+    return words + (given.columns.words if given.columns else [])
 
 
 def _format_options(mapping: RawMapping, given: Given, form: FileFormat) -> tuple[str, ...]:

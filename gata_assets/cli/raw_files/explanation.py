@@ -39,8 +39,8 @@ class Explanation:
     fitting: Fitting | None = None
     options: tuple[str, ...] = ()
     said_by: str = "As you say"
+    has_tenant: bool = True
     earliest_at: datetime | None = None
-    latest_at: datetime | None = None
 
     @property
     def can_be_read(self) -> bool:
@@ -52,8 +52,8 @@ class Explanation:
         """The command that reads the file; None if there is none."""
         if not self.can_be_read:
             return None
-        of_tenant = ["--tenant", self.tenant] if self.tenant else []
-        return shlex.join(["gata", "ingest", self.table, self.file, *of_tenant, *self.options])
+        tenant = ["--tenant", self.tenant or "NAME"] if self.has_tenant else []
+        return shlex.join(["gata", "ingest", self.table, self.file, *tenant, *self.options])
 
     @property
     def unknown(self) -> list[str]:

@@ -118,16 +118,15 @@ def ingest(
         raise click.UsageError("--text-column, --label-column and --closed-column are of tickets: use --map.")
     try:
         if explain:
-            return _explain(
-                table, files, tenant, file_format, mapping, (texts, label, closed), settings, as_table=as_table
-            )
+            columns = (texts, label, closed) if is_of_tickets else None
+            return _explain(table, files, tenant, file_format, mapping, columns, settings, as_table=as_table)
         if is_of_tickets:
             with imports_uncollected():
                 from gata_assets.cli.raw_files import tickets
 
-            columns = tickets.TicketColumns(texts, label, closed)
+            named = tickets.TicketColumns(texts, label, closed)
             return tickets.run(
-                settings, files, file_format=file_format, options=mapping, columns=columns, as_table=as_table
+                settings, files, file_format=file_format, options=mapping, columns=named, as_table=as_table
             )
         if tenant is None:
             raise click.UsageError("Missing option '--tenant'.")
@@ -155,7 +154,7 @@ def _explain(
     tenant: str | None,
     file_format: str | None,
     mapping: MappingOptions,
-    columns: tuple[tuple[str, ...], str | None, str | None],
+    columns: tuple[tuple[str, ...], str | None, str | None] | None,
     settings: Settings,
     *,
     as_table: bool,
@@ -166,9 +165,10 @@ def _explain(
 
     if len(files) > 1:
         raise click.UsageError("--explain goes with one file.")
-    if mapping.saved and tenant is None:
+    if mapping.saved and tenant is None and columns is None:
         raise click.UsageError("--mapping is of a tenant: --tenant says whose.")
-    given = command.Given(table, files[0], tenant, file_format, mapping, TicketColumns(*columns))
+    of_tickets = None if columns is None else TicketColumns(*columns)
+    given = command.Given(table, files[0], tenant, file_format, mapping, of_tickets)
     return command.run(settings, given, as_table=as_table)
 
 

@@ -15,6 +15,7 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.formats import parse_format, printable
 from gata_assets.curation.mappings.hints import Hints, plain
 from gata_assets.curation.mappings.mapping_store import MappingChoice
+from gata_assets.curation.mappings.preview import ExplainedTable
 from gata_assets.errors import MappingError, RawFileError, SettingsError
 from gata_assets.settings.model import Settings
 from gata_assets.settings.values import SourceKind
@@ -49,6 +50,13 @@ class TicketColumns:
         columns = {column: (name,) for column, name in named.items() if name}
         texts = zip(text_columns(len(self.texts)), self.texts, strict=False)
         return RawMapping(columns={**columns, **{column: (name,) for column, name in texts}})
+
+    @property
+    def words(self) -> list[str]:
+        """The words of a command that say them."""
+        named = (("--label-column", self.label), ("--closed-column", self.closed))
+        texts = [word for name in self.texts for word in ("--text-column", name)]
+        return texts + [word for option, name in named if name for word in (option, name)]
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,33 @@ def run(
     return all(outcome.reason is None for outcome in outcomes)
 
 
+def table_to_explain(options: MappingOptions, columns: TicketColumns) -> ExplainedTable:
+    """The table of tickets for `--explain`; raises MappingError for a saved mapping."""
+    _table_of(options, columns)
+    spec = raw_ticket_table(max(len(columns.texts), 1))
+    return ExplainedTable(spec, always=DECIMALS, required_of=with_required_columns)
+
+
+def proposed_table(table: ExplainedTable, names: Iterable[str], hints: Hints) -> tuple[ExplainedTable, Hints]:
+    """The table for a file with columns of these names, and hints with what helpdesks call columns."""
+    texts, known = known_names(map(plain, names))
+    spec = raw_ticket_table(texts)
+    return replace(table, spec=spec), replace(hints, names={**hints.names, spec.table: known})
+
+
+def ticket_options(options: Sequence[str]) -> list[str]:
+    """The words of a command for a mapping, with the options of tickets in place of --map for their columns."""
+    named = {LABEL_COLUMN: "--label-column", CLOSED_COLUMN: "--closed-column"}
+    found: list[str] = []
+    for word in options:
+        column, _, name = word.partition("=")
+        if found[-1:] == ["--map"] and (column in named or column.startswith(TEXT_COLUMN)):
+            found[-1:] = [named.get(column, "--text-column"), name]
+        else:
+            found.append(word)
+    return found
+
+
 def _store_of(settings: Settings) -> Path:
     match settings.tickets.source_kind:
         case SourceKind.SQLITE:
@@ -146,31 +181,6 @@ def _store_of(settings: Settings) -> Path:
         f"{found}: `gata ingest tickets` fills the SQLite file of TICKETS_URL, which is created if needed. "
         "Example: TICKETS_URL=sqlite:///tickets.sqlite"
     )
-
-
-def explained_table(names: Iterable[str], columns: TicketColumns, hints: Hints) -> tuple[TableSpec, Hints]:
-    """The table that a file with columns of these names may be of, and the hints with what helpdesks call columns."""
-    texts, known = known_names(map(plain, names))
-    spec = with_required_columns(raw_ticket_table(len(columns.texts) or texts))
-    return spec, replace(hints, names={**hints.names, spec.table: known})
-
-
-def table_of_rows(spec: TableSpec) -> TableSpec:
-    """The table that rows are validated by, for one of `explained_table`."""
-    return raw_ticket_table(sum(column.name.startswith(TEXT_COLUMN) for column in spec.columns))
-
-
-def ticket_options(options: Sequence[str]) -> list[str]:
-    """Options of mappings with those of tickets in their place."""
-    named = {LABEL_COLUMN: "--label-column", CLOSED_COLUMN: "--closed-column"}
-    found: list[str] = []
-    for word in options:
-        column, _, name = word.partition("=")
-        if found[-1:] == ["--map"] and (column in named or column.startswith(TEXT_COLUMN)):
-            found[-1:] = [named.get(column, "--text-column"), name]
-        else:
-            found.append(word)
-    return found
 
 
 def _table_of(options: MappingOptions, columns: TicketColumns) -> TableSpec:

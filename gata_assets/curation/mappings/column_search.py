@@ -177,11 +177,9 @@ class ColumnSearch:
                 if of_file in self._spec.sources:
                     self.left_out.append(other)
                 self.notes.append(f"{name} is a guess: {of_file}, which could be the {other} instead.")
-            elif column.dtype == pl.String() and not column.allowed_values and [*self._spec.key] != [name]:
-                key = next((key for key in self._spec.key if key in self.found and key != name), None)
-                if key:
-                    self.substitutes[name] = key
-                    self.notes.append(f"{name} is not in the file: it is the {key}.")
+            elif (source := self._hints.substitutes.get(name, "")) in self.found:
+                self.substitutes[name] = source
+                self.notes.append(f"{name} is not in the file: it is the {source}.")
 
     def _taken_by_others(self, column: ColumnSpec) -> tuple[str, str] | None:
         """An optional column, and the file's column of it, whose name is also one of a column's."""

@@ -19,6 +19,7 @@ class Hints:
         formats: how instants are written, the likeliest first.
         scales: scales of ratings, the narrowest first.
         constants: by column, the value to propose where files have no such column.
+        substitutes: by column, the one to take its value from where files have no such column.
     """
 
     names: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
@@ -26,6 +27,7 @@ class Hints:
     formats: tuple[str, ...] = ()
     scales: tuple[tuple[float, float], ...] = ()
     constants: Mapping[str, str] = field(default_factory=dict)
+    substitutes: Mapping[str, str] = field(default_factory=dict)
 
 
 def plain(name: str) -> str:

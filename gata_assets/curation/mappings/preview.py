@@ -5,7 +5,7 @@ Nothing is written. `proposal` makes the mapping that is tried where no other fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -22,7 +22,7 @@ from gata_assets.curation.mappings.raw_columns import RawColumns, first_rows
 from gata_assets.curation.readers.raw_block import RAGGED, READABLE, UNREADABLE
 from gata_assets.errors import MappingError, RawFileError
 from gata_assets.tables.mapped_table import mapped
-from gata_assets.tables.raw_mapping import NO_MAPPING, RawMapping
+from gata_assets.tables.raw_mapping import NO_MAPPING, RawMapping, merge_mappings
 from gata_assets.tables.row_rules import (
     FITTING_RULE,
     READABLE_RULE,
@@ -38,6 +38,23 @@ _SHOWN_ROWS = 5
 _LEAST_OF_PRESET = 0.5
 # The table itself fits if a mapping would read hardly more.
 _NEARLY = 0.95
+
+
+@dataclass(frozen=True)
+class ExplainedTable:
+    """A table that a file may be of.
+
+    Attributes:
+        spec: the table, by which rows are validated.
+        context: what rows are validated against.
+        always: what its files are read by whatever else is said.
+        required_of: the table with the columns that a file must have, though rows may lack values in them.
+    """
+
+    spec: TableSpec
+    context: RowContext = field(default_factory=RowContext)
+    always: RawMapping = NO_MAPPING
+    required_of: Callable[[TableSpec], TableSpec] = lambda spec: spec
 
 
 class Fit(StrEnum):
@@ -92,25 +109,20 @@ class Fitting:
 
 
 def find_fitting(
-    head: Head,
-    raw: RawColumns,
-    spec: TableSpec,
-    context: RowContext,
-    hints: Hints,
-    presets: Mapping[str, RawMapping],
+    head: Head, raw: RawColumns, table: ExplainedTable, hints: Hints, presets: Mapping[str, RawMapping]
 ) -> Fitting:
     """What a file is read by best: the table as it is, a preset, or what is proposed. Raises StoreError."""
-    proposal = propose(spec, raw, hints)
-    proposed = _try(Fit.PROPOSAL, head, spec, proposal.mapping, context)
+    proposal = propose(table.required_of(table.spec), raw, hints)
+    proposed = _try(Fit.PROPOSAL, head, table, proposal.mapping)
     proposed = replace(proposed, notes=(*proposal.notes, *proposal.oddities), missing=proposal.missing)
     of_presets = [
         replace(found, preset=name, notes=proposal.oddities)
         for name, mapping in presets.items()
-        if _may_be(mapping, raw, spec)
-        for found in [_try(Fit.PRESET, head, spec, mapping, context)]
+        if _may_be(mapping, raw, table.spec)
+        for found in [_try(Fit.PRESET, head, table, mapping)]
         if found.preview.read >= max(found.preview.rows * _LEAST_OF_PRESET, 1)
     ]
-    as_it_is = _try(Fit.TABLE, head, spec, NO_MAPPING, context)
+    as_it_is = _try(Fit.TABLE, head, table, NO_MAPPING)
     best_preset = max(of_presets, key=lambda found: found.preview.read, default=None)
     most = max(found.preview.read for found in (proposed, as_it_is, *of_presets))
     if as_it_is.preview.read >= max(most * _NEARLY, 1):
@@ -118,17 +130,16 @@ def find_fitting(
     return best_preset or proposed
 
 
-def try_mapping(
-    head: Head, spec: TableSpec, mapping: RawMapping, context: RowContext, preset: str | None = None
-) -> Fitting:
+def try_mapping(head: Head, table: ExplainedTable, mapping: RawMapping, preset: str | None = None) -> Fitting:
     """What becomes of a file by a given mapping; raises MappingError if it does not fit the table."""
-    mapped(spec, mapping)
-    return replace(_try(Fit.GIVEN, head, spec, mapping, context), preset=preset)
+    mapped(table.spec, mapping)
+    return replace(_try(Fit.GIVEN, head, table, mapping), preset=preset)
 
 
-def preview(spec: TableSpec, head: Head, context: RowContext) -> Preview:
-    """What becomes of the first rows of a file; raises RawFileError."""
-    block = first_rows(head, spec)
+def preview(spec: TableSpec, head: Head, table: ExplainedTable) -> Preview:
+    """What becomes of the first rows of a file by a table with a mapping; raises RawFileError."""
+    context = table.context
+    block = first_rows(head, table.required_of(spec))
     if block is None:
         return Preview()
     found = validate_columns(spec, block.texts, context)
@@ -164,12 +175,13 @@ def _unknown_words(spec: TableSpec, values: pl.DataFrame) -> dict[str, tuple[str
     return {name: words for name, words in found.items() if words}
 
 
-def _try(fit: Fit, head: Head, spec: TableSpec, mapping: RawMapping, context: RowContext) -> Fitting:
+def _try(fit: Fit, head: Head, table: ExplainedTable, mapping: RawMapping) -> Fitting:
+    merged = merge_mappings(table.always, mapping)
     try:
-        found = mapped(spec, mapping) if mapping != NO_MAPPING else spec
-        return Fitting(fit, found, preview(found, head, context))
+        found = mapped(table.spec, merged) if merged != NO_MAPPING else table.spec
+        return Fitting(fit, found, preview(found, head, table))
     except (RawFileError, MappingError) as error:
-        return Fitting(fit, spec, Preview(), refused=str(error))
+        return Fitting(fit, table.spec, Preview(), refused=str(error))
 
 
 def _may_be(mapping: RawMapping, raw: RawColumns, spec: TableSpec) -> bool:

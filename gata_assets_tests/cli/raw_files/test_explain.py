@@ -310,6 +310,13 @@ def test_wrong_words_are_an_error_of_usage(words: tuple[str, ...], reason: str, 
     assert (ran.returncode, reason in ran.stderr) == (2, True), ran.stderr
 
 
+def test_names_without_types_are_no_atomic_file(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("user_id\titem_id\ttimestamp\nu\ti\t1769000000\n")
+    found = explain(tmp_path, INTERACTIONS, "a.tsv")
+    assert (found["fits"], found["valid"]) == ("proposal", 1)
+    assert "--separator tab --ending tsv=csv" in str(found["command"])
+
+
 def test_given_options_are_explained_and_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "ratings.csv").write_bytes(movielens().content)
     options = ("--preset", "movielens", "--constant", "interaction_type=view")

@@ -22,6 +22,7 @@ from gata_assets.tables.declaration import spec_of
 from gata_assets.tables.mapped_table import mapped
 from gata_assets.tables.raw_mapping import NO_MAPPING
 from gata_assets.tables.spec import TableSpec
+from gata_assets.tickets.raw_files.raw_tickets import raw_ticket_table
 
 
 def columns(
@@ -183,8 +184,9 @@ def test_a_table_of_ones_own_is_proposed_by_spellings_values_and_words() -> None
 
 def test_every_hint_is_of_a_column_and_an_allowed_value_and_no_name_is_twice() -> None:
     hints: Hints = read_hints()
+    tables = {**TABLES, "tickets": raw_ticket_table()}
     for table, names in hints.names.items():
-        assert {*names} <= {column.name for column in TABLES[table].raw_columns}
+        assert {*names} <= {column.name for column in tables[table].raw_columns}
         for known in names.values():
             assert all(name == plain(name) for name in known)
             assert len(known) == len({*known})
@@ -192,5 +194,6 @@ def test_every_hint_is_of_a_column_and_an_allowed_value_and_no_name_is_twice() -
         spec = TABLES[INTERACTIONS].column(column)
         assert {*words.values()} <= {*(spec.allowed_values or ())}
         assert all(word_of(value, spec, hints) == value for value in words.values())
+    assert {*hints.substitutes, *hints.substitutes.values()} <= {*TABLES[ITEMS].required}
     assert {*hints.constants} <= {*TABLES[INTERACTIONS].required}
     assert all(" " not in preset for preset in PRESETS)
