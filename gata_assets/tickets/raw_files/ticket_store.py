@@ -85,10 +85,10 @@ _REMEDY = "Name a file of its own, which is created: TICKETS_URL=sqlite:///ticke
 
 
 def _reason(error: sqlite3.Error) -> str:
-    """What is known to contain no value."""
-    if str(error).startswith(
-        ("database is locked", "disk I/O", "database or disk is full", "unable to open", "attempt")
-    ):
+    """What is known to contain no value, and what to do."""
+    if str(error).startswith("database is locked"):
+        return f"{error}. Another program writes to it: wait until it is done."
+    if str(error).startswith(("disk I/O", "database or disk is full", "unable to open", "attempt")):
         return f"{error}."
     if "not a database" in str(error):
         return "it is no SQLite file. Check TICKETS_URL."
