@@ -66,9 +66,11 @@ def first_rows(head: Head, spec: TableSpec, most: int = FIRST_ROWS) -> RawBlock 
             break
     if not blocks:
         return None
-    rows = sum(map(len, blocks))
-    # The last record of a start may be cut within a value.
-    kept = min(most, rows if head.is_complete or rows == 1 else rows - 1)
+    states = np.concatenate([block.faults for block in blocks])
+    readable = np.flatnonzero(states == READABLE)
+    # The last record of a start may be cut within a value of many lines, each of which then looks like a faulty record.
+    is_cut = not head.is_complete and len(readable)
+    kept = min(most, int(readable[-1]) + 1 if is_cut else len(states))
     starts = [0, *(sum(map(len, blocks[:number])) for number in range(1, len(blocks)))]
     faults = chain.from_iterable(
         ((start + place, text) for place, text in block.fault_texts.items())
@@ -78,7 +80,7 @@ def first_rows(head: Head, spec: TableSpec, most: int = FIRST_ROWS) -> RawBlock 
         texts=pl.concat([block.texts for block in blocks], how="diagonal").head(kept),
         records=np.concatenate([block.records for block in blocks])[:kept],
         lines=np.concatenate([block.lines for block in blocks])[:kept],
-        faults=np.concatenate([block.faults for block in blocks])[:kept],
+        faults=states[:kept],
         fault_texts={place: text for place, text in faults if place < kept},
     )
 

@@ -317,6 +317,15 @@ def test_names_without_types_are_no_atomic_file(tmp_path: Path) -> None:
     assert "--separator tab --ending tsv=csv" in str(found["command"])
 
 
+def test_a_record_that_the_end_of_the_start_cuts_is_not_counted(tmp_path: Path) -> None:
+    text = "a line\n" * 700
+    rows = "".join(f'i{number},A thing,"{text}"\n' for number in range(300))
+    (tmp_path / "a.csv").write_text(f"item_id,title,description\n{rows}")
+    found = explain(tmp_path, ITEMS, "a.csv")
+    assert (found["rejected_by_rule"], found["valid"]) == ({}, found["rows"])
+    assert 150 < int(str(found["rows"])) < 300
+
+
 def test_given_options_are_explained_and_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "ratings.csv").write_bytes(movielens().content)
     options = ("--preset", "movielens", "--constant", "interaction_type=view")
