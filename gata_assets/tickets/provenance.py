@@ -28,6 +28,8 @@ _SHAPING = {
     "label_counts": (*_OF_TICKETS, "LOW_VOLUME_THRESHOLD"),
     "low_volume_tickets": (*_OF_TICKETS, "LOW_VOLUME_PERIOD", "LOW_VOLUME_THRESHOLD", "LOW_VOLUME_MIN_COUNT"),
 }
+# Not noted at its default: tables stay byte for byte what earlier releases wrote.
+_NOTED_IF_CHANGED = ("TEXT_NORMALIZATION",)
 
 
 def batch_status(general: Manifest | None, low_volume: Manifest | None, rules: PreparationRules) -> BatchStatus:
@@ -60,7 +62,11 @@ def stamp(
     stamped = table.copy(deep=False)
     stamped.attrs = {
         PROVENANCE: {
-            "settings": {setting: settings[setting] for setting in _SHAPING[name]},
+            "settings": {
+                setting: settings[setting]
+                for setting in _SHAPING[name]
+                if setting not in _NOTED_IF_CHANGED or settings[setting] != NEW_SETTINGS[setting]
+            },
             "made_from": {source: frame.attrs[SHA256] for source, frame in made_from.items()},
             **({"tickets": account.as_json()} if account else {}),
             **({"text_normalization": account.texts.as_json()} if account and account.texts else {}),

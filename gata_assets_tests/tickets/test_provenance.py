@@ -96,11 +96,15 @@ def test_a_stored_table_keeps_what_was_done_to_its_texts_and_the_names_of_its_la
 
 def test_tables_of_earlier_releases_had_strict_texts() -> None:
     table = stamp(pd.DataFrame({"label": [101]}), "tickets", RULES, {})
-    del table.attrs[PROVENANCE]["settings"]["TEXT_NORMALIZATION"]
+    assert "TEXT_NORMALIZATION" not in table.attrs[PROVENANCE]["settings"]
     require_provenance(table, "tickets", RULES)
     normalized = replace(RULES, text_normalization=TextNormalization.NORMALIZE)
     with pytest.raises(DataRuleError, match="built with TEXT_NORMALIZATION=strict, and this run has normalize"):
         require_provenance(table, "tickets", normalized)
+    changed = stamp(pd.DataFrame({"label": [101]}), "tickets", normalized, {})
+    require_provenance(changed, "tickets", normalized)
+    with pytest.raises(DataRuleError, match="built with TEXT_NORMALIZATION=normalize, and this run has strict"):
+        require_provenance(changed, "tickets", RULES)
 
 
 @pytest.mark.parametrize(
