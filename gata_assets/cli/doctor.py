@@ -23,6 +23,7 @@ from gata_assets.settings.tenants import tenants_prepared
 from gata_assets.settings.values import EngineKind, SourceKind
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
+from gata_assets.tickets.rules import TextNormalization
 from gata_assets.tickets.sources.base import SourceReport
 from gata_assets.tickets.sources.data_api_pages import LARGEST_TEXT, say_too_large
 from gata_assets.tickets.sources.table_layout import WHOLE_NUMBERS
@@ -94,7 +95,8 @@ def _examine_source(settings: Settings) -> Iterator[Finding]:
     first = datetime.fromtimestamp(report.first_closed or 0, UTC)
     span = f"{first:%Y-%m-%d %H:%M} UTC to {last:%Y-%m-%d %H:%M} UTC"
     yield Finding("tickets", True, f"{report.description}: {report.closed_tickets:,} closed tickets, {span}")
-    yield from _examine_columns(report)
+    is_normalized = settings.tickets.text_normalization is TextNormalization.NORMALIZE
+    yield from _examine_columns(report, is_normalized=is_normalized)
     limit = settings.tickets.max_ticket_bytes
     if settings.tickets.source_kind is SourceKind.DATA_API and report.largest_text > LARGEST_TEXT:
         is_left_out = limit is not None and limit <= LARGEST_TEXT
@@ -104,7 +106,7 @@ def _examine_source(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _examine_columns(report: SourceReport) -> Iterator[Finding]:
+def _examine_columns(report: SourceReport, *, is_normalized: bool) -> Iterator[Finding]:
     """What the columns of tickets mean for datasets, where they differ from the documented ones."""
     if report.absent_columns:
         # In their order, each once.
@@ -123,9 +125,10 @@ def _examine_columns(report: SourceReport) -> Iterator[Finding]:
         share = report.texts_not_normalized / report.texts_sampled
         found = (
             f"{report.texts_not_normalized:,} of {report.texts_sampled:,} sampled texts ({share:.0%}) have other "
-            "characters than [a-z0-9?.! ]: set TEXT_NORMALIZATION=normalize"
+            "characters than [a-z0-9?.! ]: "
         )
-        yield Finding("tickets, texts", None, found)
+        found += "TEXT_NORMALIZATION reduces them" if is_normalized else "set TEXT_NORMALIZATION=normalize"
+        yield Finding("tickets, texts", is_normalized or None, found)
 
 
 def _examine_store(store: ObjectStore) -> Iterator[Finding]:

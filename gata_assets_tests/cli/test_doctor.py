@@ -126,6 +126,17 @@ def test_what_a_query_leaves_out_and_what_its_columns_contain_is_said(tmp_path: 
     }
 
 
+def test_texts_that_are_normalized_anyway_are_well(tmp_path: Path) -> None:
+    create_sqlite(tmp_path / "t.sqlite", database_rows([{"text": "Not Normalized!"}]))
+    url = f"sqlite:///{tmp_path}/t.sqlite"
+    [texts] = [
+        one
+        for one in tickets_found({"TICKETS_URL": url, "TEXT_NORMALIZATION": "normalize"})
+        if one.subject == "tickets, texts"
+    ]
+    assert (texts.is_well, texts.found.rpartition(": ")[2]) == (True, "TEXT_NORMALIZATION reduces them")
+
+
 def test_numbers_in_a_column_of_texts_are_said_to_be_names(tmp_path: Path) -> None:
     create_sqlite(tmp_path / "t.sqlite", database_rows([{}, {"label": 2**40}]))
     query = (
