@@ -7,7 +7,7 @@ look like public ones and are generated. Plain Python says which pairs are posit
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,10 +20,18 @@ from gata_assets_tests.support.command import gata
 from gata_assets_tests.support.look_alikes import (
     LookAlike,
     Row,
+    amazon_2018,
+    amazon_2023,
+    movielens,
+    movielens_1m,
     movielens_100k,
     movielens_100k_items,
+    recbole,
     rees46,
     rees46_items,
+    retailrocket,
+    yoochoose_buys,
+    yoochoose_clicks,
 )
 
 pytestmark = pytest.mark.process
@@ -102,3 +110,20 @@ def test_a_click_log_becomes_training_rows_by_a_mapping_alone(tmp_path: Path) ->
     ]
     of_items = [*shared, "--substitute", "title=item_id", "--ignore-unknown"]
     require_right(negatives_of(tmp_path, [(items, of_items), (log, options)], "2026011600"), log.rows)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    "build",
+    [movielens, movielens_1m, recbole, amazon_2018, amazon_2023, retailrocket, yoochoose_clicks, yoochoose_buys],
+    ids=lambda build: build.__name__,
+)
+def test_a_file_of_each_preset_becomes_training_rows_with_derived_items(
+    build: Callable[[], LookAlike], tmp_path: Path
+) -> None:
+    file = build()
+    last = max(row["timestamp"] for row in file.rows)
+    assert isinstance(last, datetime)
+    batch_id = f"{last + timedelta(days=1):%Y%m%d}00"
+    samples = negatives_of(tmp_path, [(file, ["--preset", file.preset, "--derive-items"])], batch_id)
+    require_right(samples, file.rows)
