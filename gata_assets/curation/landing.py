@@ -101,6 +101,9 @@ class Landing:
             if replaces:
                 # Before anything is stored.
                 validator.claim(table, known_as, replaces)
+            if there is None and mapping is None and validator.mappings.of_file(table, known_as):
+                # Of a command that was killed before the file landed: this one did not ask for it.
+                mapping = choice
             if mapping:
                 validator.mappings.keep_for_file(table, known_as, mapping)
             if there is None:

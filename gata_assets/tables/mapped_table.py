@@ -70,6 +70,11 @@ def _require_readable(spec: TableSpec, mapping: RawMapping) -> None:
             raise MappingError(f"{other} cannot be the substitute of {name}: it is no other column of its type.")
     if others := sorted({*mapping.endings.values()} - {*_FORMATS}):
         raise MappingError(f"endings imply {', '.join(_FORMATS)}, not {', '.join(others)}.")
+    if bare := sorted(name for name, forms in mapping.instants.items() if not forms):
+        raise MappingError(f"{', '.join(bare)} has no format of instants.")
+    unreadable = {name for names in mapping.columns.values() for name in names if not name.isprintable()}
+    if unreadable or any(mark in name for names in mapping.columns.values() for name in names for mark in '"\\'):
+        raise MappingError("a column's name in files has no quotes, backslashes or control characters.")
     for form in {form for forms in mapping.instants.values() for form in forms if "%" in form}:
         if not _is_pattern(form):
             raise MappingError(f"{form} is no pattern of strptime with a day, such as %Y-%m-%d %H:%M:%S.")
@@ -84,13 +89,16 @@ def _require_readable(spec: TableSpec, mapping: RawMapping) -> None:
 
 
 def _is_pattern(form: str) -> bool:
-    """Whether a pattern reads what it writes, to the day at least."""
-    at = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
+    """Whether a pattern reads what it writes: to the day at least, and fractions exactly."""
+    at = datetime(2001, 2, 3, 4, 5, 6, 789_012, tzinfo=UTC)
+    written = pl.Series([at.strftime(form.replace("%.f", ".%f"))])
+    column = ColumnSpec("at", pl.Datetime("us", "UTC"), instants=(form,))
     try:
-        [found] = pl.Series([at.strftime(form)]).str.to_datetime(form, time_unit="us", strict=False)
+        [found] = convert(written, column)
     except (pl.exceptions.PolarsError, ValueError):
         return False
-    return found is not None and found.date() == at.date()
+    has_fraction = "%f" in form or "%.f" in form
+    return found is not None and (found == at if has_fraction else found.date() == at.date())
 
 
 def bounds_of(column: ColumnSpec) -> tuple[float | None, float | None]:

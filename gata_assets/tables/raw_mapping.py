@@ -97,7 +97,8 @@ def mapping_from(found: Mapping[str, Any]) -> RawMapping:
         for key in ("columns", "instants")
         if isinstance(found.get(key), Mapping)
     }
-    separator = {"separator": SEPARATORS.get(found["separator"], found["separator"])} if "separator" in found else {}
+    mark = found.get("separator")
+    separator = {"separator": SEPARATORS.get(mark, mark)} if isinstance(mark, str) else {}
     try:
         return msgspec.convert({**found, **listed, **separator}, RawMapping)
     except msgspec.MsgspecError as error:

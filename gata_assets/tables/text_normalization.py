@@ -56,9 +56,11 @@ _ELEMENTS = (
     "ul var video wbr"
 )
 _NAME = f"(?:{'|'.join(_ELEMENTS.split())}|(?:[movwx]|st1):[a-z0-9]+)"
+# What may stand in a tag by its name alone: other words are those of a sentence, `a <b and c> d`.
+_FLAGS = "async|checked|controls|defer|disabled|hidden|loop|multiple|muted|noshade|nowrap|open|readonly|selected"
+_ATTRIBUTE = rf"(?:[a-z_:@][\w:.-]*\s*=\s*(?:\"[^\"<]*\"|'[^'<]*'|[^\s\"'<>]+)|(?:{_FLAGS}))"
 _TAG = (
-    rf"</?{_NAME}(?:[\s/](?:\"[^\"]*\"|'[^']*'|[^<>\"'])*)?>"  # attributes may have a > in quotes,
-    rf"|</?{_NAME}[\s/][^<>]*>"  # unless a quote is never closed
+    rf"</?{_NAME}(?:\s+{_ATTRIBUTE})*\s*/?>"
     r"|<!(?:doctype|\[)[^<>]*>|<\?xml[^<>]*>"
 )
 _NUMERIC_ENTITY = r"&#(?:[0-9]{1,7}|x[0-9a-f]{1,6});"
@@ -93,7 +95,7 @@ _QUOTES = (
 _ADDRESSES = (
     _Removal("://", r"(?:https?|ftp)://\S*"),
     _Removal("www.", r"(?:\b|_)www\.\S*"),
-    _Removal("@", r"(?:mailto:)?[a-z0-9._%+-]+@[a-z0-9.-]+"),
+    _Removal("@", r"(?:mailto:)?[a-z0-9._%+-]+@(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]+"),
 )
 
 _ASCII = bytes(range(0x80))

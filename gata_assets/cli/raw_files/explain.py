@@ -25,10 +25,12 @@ from gata_assets.curation.files.head import Head, opened_head
 from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.curation.mappings.preview import ExplainedTable, Fit, Fitting, find_fitting, try_mapping
 from gata_assets.curation.mappings.raw_columns import look_at
+from gata_assets.curation.readers.faults import unforeseen_errors_refuse
 from gata_assets.errors import RawFileError
 from gata_assets.interactions.presets import PRESETS, read_hints
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables
+from gata_assets.tables.mapped_table import mapped
 from gata_assets.tables.raw_mapping import NO_MAPPING, RawMapping, merge_mappings
 from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
@@ -61,7 +63,9 @@ def run(settings: Settings, given: Given, *, as_table: bool) -> bool:
     choice = _given_mapping(settings, given, table.spec)
     source: Path | BinaryIO = sys.stdin.buffer if given.file == _STDIN else Path(given.file)
     try:
-        with opened_head(source) as head:
+        if choice is not None:
+            mapped(table.spec, choice.mapping)
+        with unforeseen_errors_refuse(), opened_head(source) as head:
             found = _explain(given, table, choice, _as_said(head, given, choice))
     except RawFileError as error:
         found = Explanation(given.table, given.file, refused=str(error))

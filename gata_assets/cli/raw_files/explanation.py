@@ -53,7 +53,12 @@ class Explanation:
         if not self.can_be_read:
             return None
         tenant = ["--tenant", self.tenant or "NAME"] if self.has_tenant else []
-        return shlex.join(["gata", "ingest", self.table, self.file, *tenant, *self.options])
+        return shlex.join(["gata", "ingest", self.table, self._path, *tenant, *self.options])
+
+    @property
+    def _path(self) -> str:
+        """The file as a word of a command that is no option."""
+        return f"./{self.file}" if self.file.startswith("-") and self.file != "-" else self.file
 
     @property
     def unknown(self) -> list[str]:
@@ -227,7 +232,8 @@ def _as_json(found: Explanation) -> dict[str, object]:
         "format": str(found.head),
         "separator": raw.separator,
         "has_header": raw.has_header,
-        "columns": raw.names,
+        # What is no known header may be a first row.
+        "columns": raw.names if found.can_be_read else len(raw.names),
         "fits": str(fitting.fit),
         "preset": fitting.preset,
         "mapping": json.loads(encode_mapping(fitting.mapping)),

@@ -13,7 +13,7 @@ from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curat
 from gata_assets.curation.files.formats import parse_format, printable
 from gata_assets.curation.landing import LandedFile, Landing
 from gata_assets.curation.mappings.mapping_store import MappingChoice
-from gata_assets.errors import RawFileError
+from gata_assets.errors import DataRuleError, RawFileError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.derived_items import derive_items
 from gata_assets.settings.model import Settings
@@ -90,8 +90,11 @@ def _with_items(curator: Curator, landing: Landing, outcome: FileOutcome) -> Fil
         return outcome
     started = perf_counter()
     landed = LandedFile(outcome.report, outcome.was_there, outcome.replaced_by, outcome.counting)
-    with followed(outcome.name) as show:
-        derived = derive_items(curator, landing, landed, show)
+    try:
+        with followed(outcome.name) as show:
+            derived = derive_items(curator, landing, landed, show)
+    except DataRuleError as error:
+        return replace(outcome, refused=f"landed, and its items were not derived: {error}")
     return replace(
         outcome,
         **vars(derived.landed),

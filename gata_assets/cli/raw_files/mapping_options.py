@@ -67,7 +67,7 @@ class MappingOptions:
             "has_typed_names": self.has_typed_names,
             "ignores_unknown": self.ignores_unknown,
             "discards_invalid": self.discards_invalid,
-            "endings": dict(_pairs("--ending", self.endings)),
+            "endings": {end.lower().lstrip("."): form for end, form in _pairs("--ending", self.endings)},
             **({"separator": self.separator} if self.separator else {}),
         }
         return merge_mappings(self._read_file(), mapping_from(found))

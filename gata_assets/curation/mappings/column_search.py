@@ -17,6 +17,8 @@ from gata_assets.tables.mapped_table import bounds_of
 from gata_assets.tables.spec import ColumnSpec, TableSpec
 
 _MOST_WORDS = 50
+# Columns, and texts of a column, that are looked at for what no name tells.
+_MOST_LOOKED_AT, _FIRST_TEXTS = 200, 20
 _HALF, _NEARLY_ALL = 0.5, 0.9
 
 
@@ -110,12 +112,17 @@ class ColumnSearch:
                 self._take_guessed(column, self._types(column), "its words are known")
 
     def _times(self) -> Iterator[str]:
-        for name in self._free():
-            if instant_formats(self._raw.texts[name], self._hints.formats)[2] >= _NEARLY_ALL:
+        for name in self._free()[:_MOST_LOOKED_AT]:
+            texts = self._raw.texts[name]
+            first = texts.drop_nulls().head(_FIRST_TEXTS)
+            # Most columns have no times, as few texts show.
+            if not first.str.contains("[0-9]{2}").any() or not instant_formats(first, self._hints.formats)[2]:
+                continue
+            if instant_formats(texts, self._hints.formats)[2] >= _NEARLY_ALL:
                 yield name
 
     def _types(self, column: ColumnSpec) -> Iterator[str]:
-        for name in self._free():
+        for name in self._free()[:_MOST_LOOKED_AT]:
             words = self._raw.texts[name].drop_nulls().unique()
             if 0 < len(words) <= _MOST_WORDS:
                 known = sum(word_of(word, column, self._hints) is not None for word in words)

@@ -1,7 +1,7 @@
 """The tables of a tenant as its raw files have them: which mapping a file is read by, and whether it was.
 
-A file keeps the mapping that it was sent with; others have the saved mapping whose pattern they match, if any, also
-when it was saved or changed later.
+A file keeps the mapping that it was sent with; others have the saved mapping whose pattern they match, if any. A file
+whose rows count without one is left as it is by mappings that are saved later.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ class MappedTables(TenantTables):
             return self._latest(table, MappingChoice(report.mapping or NO_MAPPING, report.mapping_name))
         if report and report.mapping is not None:
             return MappingChoice(report.mapping)
+        if report and not report.is_void:
+            # Its rows count as they were read: a mapping that is saved later is for files to come.
+            return MappingChoice()
         return self.mappings.choose(table, key)
 
     def _latest(self, table: str, choice: MappingChoice) -> MappingChoice:

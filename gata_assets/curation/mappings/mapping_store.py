@@ -60,6 +60,11 @@ class MappingStore:
         """
         if not re.fullmatch(_NAME, saved.name, re.ASCII):
             raise MappingError("a mapping's name is of a-z, 0-9, _ and -, and begins with a letter or digit.")
+        if not re.fullmatch(r"[a-z0-9*?\[\]!-]+", saved.files, re.ASCII):
+            raise MappingError(
+                f"the pattern {saved.files} matches no file: names are compared in lower case, without ending, other "
+                "characters as -, such as clicks-2024*."
+            )
         others = {other.files: other.name for other in self.saved(table) if other.name != saved.name}
         if saved.files in others:
             raise MappingError(

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.files.head import Head
 from gata_assets.curation.mappings.value_shapes import is_value
+from gata_assets.curation.readers.csv_reader import MOST_COLUMNS
 from gata_assets.curation.readers.parquet_reader import is_readable
 from gata_assets.curation.readers.raw_block import NOT_UTF_8, RAGGED, READABLE, RawBlock, without_mark
 from gata_assets.curation.readers.readers import read_blocks
@@ -144,6 +145,8 @@ def _separated(head: Head, first: str, mark: str, least: int = 2) -> tuple[str, 
         return None
     if width < least:
         return None
+    if width > MOST_COLUMNS:
+        raise RawFileError(f"has {width:,} columns, and at most {MOST_COLUMNS:,} are read.")
     block = first_rows(head, _table_of([f"{number}" for number in range(width)], mark), FIRST_ROWS + 1)
     if block is None or not len(block) or block.faults[0] != READABLE:
         return None
@@ -179,7 +182,8 @@ def _of_json_lines(head: Head) -> tuple[tuple[str, ...], tuple[str, ...]]:
     names: dict[str, bool] = {}
     for row in _objects(head):
         for name, value in row.items():
-            names[name] = names.get(name, False) or isinstance(value, dict | list)
+            is_odd = not name.isprintable() or not name or any(mark in name for mark in '"\\')
+            names[name] = names.get(name, False) or is_odd or isinstance(value, dict | list)
     return tuple(names), tuple(name for name, is_nested in names.items() if is_nested)
 
 

@@ -29,7 +29,7 @@ def match_columns(spec: TableSpec, found: Iterable[Path], *, is_header: bool = T
     paths = list(found)
     known = {path: column for path in paths if (column := column_of(spec, path))}
     names = [known[path] for path in paths if path in known]
-    unknown = [path for path in paths if path not in known]
+    unknown = [path for path in paths if path not in known and not is_left_out(spec, path)]
     found_or_given = {*names, *spec.mapping.filled, *spec.mapping.substitutes}
     missing = [name for name in spec.required if name not in found_or_given]
     if missing:
@@ -62,16 +62,24 @@ def column_of(spec: TableSpec, path: Path) -> str | None:
     return name if name and (len(path) == 1 or spec.column(name).within == path[0]) else None
 
 
+def is_left_out(spec: TableSpec, path: Path) -> bool:
+    """Whether a path is that of a column which the mapping leaves out."""
+    return path[-1] in spec.mapping.columns and not spec.mapping.columns[path[-1]]
+
+
 def unknown_columns(spec: TableSpec, unknown: Sequence[Path]) -> RawFileError:
     """The error of a file with unknown columns; a name that may be a value is not shown."""
     return RawFileError(f"has columns that are not known: {_shown(unknown)}. {describe_columns(spec)}")
 
 
 def _are_names(spec: TableSpec, paths: Sequence[Path]) -> bool:
-    """Whether a header's names cannot be the values of a row: one of a number or an instant has a digit."""
+    """Whether a header's names cannot be the values of a row, which has the required columns, and a digit in one of a
+    number or an instant.
+    """
     kinds = [spec.column(name).dtype for name in spec.required]
     has_digits = any(kind not in (pl.String(), pl.Boolean()) for kind in kinds)
-    return has_digits and not any(char.isdigit() for path in paths for char in path[-1])
+    letters = "".join(path[-1] for path in paths)
+    return has_digits and len(paths) >= len(kinds) and not any(char.isdigit() or char in "@/" for char in letters)
 
 
 def _shown(unknown: Sequence[Path], *, are_names: bool = False) -> str:

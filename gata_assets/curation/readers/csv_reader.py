@@ -35,7 +35,7 @@ from gata_assets.tables.spec import TableSpec
 
 # What programs write instead of a comma, above all spreadsheets in countries with decimal commas.
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_MOST_COLUMNS = 10_000
+MOST_COLUMNS = 10_000
 
 
 def read_csv(stream: BinaryIO, spec: TableSpec, block_bytes: int, max_decoded_bytes: int) -> Iterator[PendingBlock]:
@@ -125,9 +125,9 @@ def _read_header(line: bytes, separator: str) -> list[str]:
         if len(names) == 1 and mark in text and mark != separator:
             wanted = _SEPARATORS.get(separator, f'"{separator}"')
             raise RawFileError(f"has {called} between its columns: save it with {wanted} and send it again.")
-    if len(names) > _MOST_COLUMNS:
+    if len(names) > MOST_COLUMNS:
         raise RawFileError(
-            f"has {len(names):,} columns, and at most {_MOST_COLUMNS:,} are read: send it again with the columns of "
+            f"has {len(names):,} columns, and at most {MOST_COLUMNS:,} are read: send it again with the columns of "
             "the table alone."
         )
     return names

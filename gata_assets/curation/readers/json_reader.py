@@ -19,7 +19,7 @@ import polars as pl
 
 from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.files.signatures import is_json_array
-from gata_assets.curation.readers.columns import Path, column_of, match_columns, unknown_columns
+from gata_assets.curation.readers.columns import Path, column_of, is_left_out, match_columns, unknown_columns
 from gata_assets.curation.readers.raw_block import (
     RAGGED,
     READABLE,
@@ -78,11 +78,13 @@ class _Decoder:
             for number, column in enumerate(spec.raw_columns)
             if spec.names_of(column)
         }
+        # What the mapping gives: a row that has it too is not of these columns.
+        self._given = {f"g{number}": name for number, name in enumerate(sorted(spec.mapping.filled))}
         forbids = spec.unknown_columns is not UnknownColumns.IGNORE
 
         def structure(name: str, columns: Iterable[str], nests: Mapping[str, Any]) -> type[msgspec.Struct]:
             names = {field: source for column in columns for field, source in self._fields[column].items()}
-            names |= {self._nests[nest]: nest for nest in nests}
+            names |= {self._nests[nest]: nest for nest in nests} | (self._given if name == "Row" else {})
             kinds = {field: nests.get(source, _Value) for field, source in names.items()}
             fields = [(field, kind, None) for field, kind in kinds.items()]
             return msgspec.defstruct(name, fields, rename=names, forbid_unknown_fields=forbids, gc=False)
@@ -114,6 +116,10 @@ class _Decoder:
                     twice |= _fill(columns[name], (None if row is None else getattr(row, field) for row in nested))
         for place in twice:
             apart[place], faults[place] = {}, UNREADABLE
+        for field in self._given:
+            for place, value in enumerate(map(attrgetter(field), rows)):
+                if value is not None:
+                    apart[place], faults[place] = {}, RAGGED
         for place, values in apart.items():
             for name, column in columns.items():
                 column[place] = values.get(name)
@@ -143,6 +149,8 @@ class _Decoder:
             return {}, UNREADABLE
         for path, value in self._walk(row):
             name = column_of(self._spec, path)
+            if name is None and is_left_out(self._spec, path):
+                continue
             if name is None:
                 if self._spec.unknown_columns is UnknownColumns.REFUSE_FILE:
                     raise unknown_columns(self._spec, [path])

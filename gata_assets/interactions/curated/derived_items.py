@@ -26,7 +26,7 @@ from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS
 from gata_assets.storage.files import digest_file
 from gata_assets.storage.scratch import scratch_directory
-from gata_assets.tables.mapped_table import map_texts
+from gata_assets.tables.mapped_table import map_texts, mapped, read_values
 from gata_assets.tables.raw_mapping import NO_MAPPING, RawMapping
 from gata_assets.tables.row_rules import rule_name
 
@@ -140,9 +140,10 @@ def _staged_ids(curator: Curator, part: StagedPart) -> Iterator[pl.Series]:
 
 def _quarantined_ids(curator: Curator, quarantine: StagedPart, mapping: RawMapping) -> Iterator[pl.Series]:
     """Quarantine has the texts of the file, which a mapping may read in another way."""
-    spec = curator.tables[INTERACTIONS]
+    spec = mapped(curator.tables[INTERACTIONS], mapping)
     only = rule_name(spec, spec.column(_ITEM), "reference")
-    columns = dict.fromkeys([_ITEM, mapping.copies.get(_ITEM, _ITEM), "rules"])
+    others = (mapping.copies.get(_ITEM, _ITEM), mapping.substitutes.get(_ITEM, _ITEM))
+    columns = dict.fromkeys([_ITEM, *others, "rules"])
     try:
         with curator.store.local_copy(quarantine.key) as path:
             if digest_file(path) != quarantine.sha256:
@@ -150,7 +151,8 @@ def _quarantined_ids(curator: Curator, quarantine: StagedPart, mapping: RawMappi
             for batch in pq.ParquetFile(path).iter_batches(_ROWS_AT_ONCE, columns=[*columns]):
                 rows = pl.DataFrame(pl.from_arrow(batch))
                 is_alone = (pl.col("rules").list.len() == 1) & (pl.col("rules").list.first() == only)
-                yield map_texts(rows.filter(is_alone), mapping)[_ITEM]
+                texts = map_texts(rows.filter(is_alone), mapping)
+                yield read_values(texts[_ITEM], spec.column(_ITEM), mapping)
     except (ObjectNotFoundError, *DAMAGED):
         raise _damaged(curator, quarantine) from None
 

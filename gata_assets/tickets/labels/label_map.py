@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from unicodedata import category, normalize
 
 import numpy as np
 import pandas as pd
@@ -36,8 +37,11 @@ class LabelIds(Protocol):
 
 
 def clean_name(name: str) -> str:
-    """A name as it is compared: with single spaces, and none at both ends; upper and lower case differ."""
-    return " ".join(name.split())
+    """A name as it is compared: composed (NFC), without characters that cannot be seen, with single spaces, and none at
+    both ends; upper and lower case differ.
+    """
+    seen = (" " if category(char) == "Cc" else char for char in normalize("NFC", name) if category(char) != "Cf")
+    return " ".join("".join(seen).split())
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,9 @@ def has_names(tickets: pd.DataFrame) -> bool:
 def with_label_ids(tickets: pd.DataFrame, labels: LabelIds) -> pd.DataFrame:
     """Tickets with ids in place of names in `label`, and the names in a further column; an empty name is no label."""
     codes, uniques = pd.factorize(tickets["label"])
+    if found := sum("\0" in str(name) for name in uniques):
+        # SQLite ends a text there where it compares it.
+        raise DataRuleError(f"{found:,} names of labels have a NUL character: correct them in the ticket table.")
     names = [clean_name(str(name)) for name in uniques]
     ids = labels.ids_of({name for name in names if name})
     # One more element at the end, which -1, the code of a missing label, selects.
@@ -148,6 +155,14 @@ def fallback_id(label: int | str, labels: LabelIds, *, are_names: bool) -> int:
 
     Raises DataRuleError for one that does not fit the labels.
     """
+    names = labels.names() if are_names else {}
+    if are_names and str(label) in names.values():
+        [by_name] = [known for known, name in names.items() if name == str(label)]
+        if label in names and label != by_name:
+            raise DataRuleError(
+                f"LOW_VOLUME_FALLBACK_LABEL={label} is the name of one label and the id of another: rename that label."
+            )
+        return by_name
     if isinstance(label, str):
         if are_names:
             name = clean_name(label)
@@ -156,7 +171,7 @@ def fallback_id(label: int | str, labels: LabelIds, *, are_names: bool) -> int:
             f"LOW_VOLUME_FALLBACK_LABEL={label} is a name, and the labels of the tickets are numbers: set it to the "
             "number of a group."
         )
-    if are_names and label != ASK_LOW_VOLUME_LABEL and label not in labels.names():
+    if are_names and label != ASK_LOW_VOLUME_LABEL and label not in names:
         raise DataRuleError(
             f"LOW_VOLUME_FALLBACK_LABEL={label} is the id of no label, and the labels of the tickets are names: set it "
             "to a name, or to an id that `gata labels` lists."

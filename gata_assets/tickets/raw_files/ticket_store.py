@@ -53,6 +53,8 @@ def store_transaction(path: Path) -> Iterator[StoreTransaction]:
     is_committed = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Texts of customers are for the owner, as those in quarantine.
+        path.touch(mode=0o600)
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             _require_table(connection, path)

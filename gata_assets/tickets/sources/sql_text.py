@@ -92,6 +92,8 @@ def parse_query(text: str) -> str:
             )
         if token.kind == "positional":
             raise QueryError(f"has a parameter {token.text}: write the value itself")
+        if token.kind == "block" and (len(token.text) < len("/**/") or not token.text.endswith("*/")):
+            raise QueryError("has a comment /* without its end, or one within another")
         quote = _QUOTES.get(token.kind)
         if quote and token.text.count(quote) % 2:
             raise QueryError(f"has a quotation mark {quote} without its end")

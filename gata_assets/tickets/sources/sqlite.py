@@ -96,19 +96,35 @@ class SqliteTickets(SqlTicketSource):
         for row in self.fetch(sample, {}):
             for name, kind in row.items():
                 types[name].add(kind or "")
-        if LABEL_COLUMN in types and self.fetch(
-            f"SELECT 1 AS found FROM {self.relation} WHERE typeof({LABEL_COLUMN}) = 'text' "
-            f"AND TRIM({LABEL_COLUMN}) <> '' LIMIT 1",
-            {},
-        ):
-            types[LABEL_COLUMN] = {"text"}
+        if LABEL_COLUMN in types:
+            types[LABEL_COLUMN] = self._label_types() or types[LABEL_COLUMN] - {"text"}
         return {name: _type_of(found - {""}, TYPES[COLUMNS[name]]) for name, found in types.items()}
+
+    def _label_types(self) -> set[str]:
+        """The types of closed tickets' labels: text, if they are names; raises TableLayoutError for both.
+
+        One name would make names of all numbers, and give all labels other ids.
+        """
+        sql = (
+            f"SELECT typeof({LABEL_COLUMN}) AS kind, COUNT(*) AS tickets FROM {self.relation} "
+            f"WHERE TRIM({LABEL_COLUMN}) <> '' AND {self.closed_sql} > 0 GROUP BY 1"
+        )
+        counts = {row["kind"]: row["tickets"] for row in self.fetch(sql, {})}
+        if len(counts) > 1 and "text" in counts:
+            numbers = sum(counts.values()) - counts["text"]
+            raise TableLayoutError(
+                f"{self.what}: {LABEL_COLUMN} has numbers in {numbers:,} closed tickets and names in "
+                f"{counts['text']:,}. Labels are one or the other: correct them, or make names of all by "
+                f"CAST({LABEL_COLUMN} AS text) in TICKETS_QUERY."
+            )
+        return set(counts)
 
     def _column_names(self) -> list[str]:
         if self.query is None:
-            return [row["name"] for row in self.fetch("SELECT name FROM pragma_table_info('ticket')", {})]
+            return [row["name"].lower() for row in self.fetch("SELECT name FROM pragma_table_info('ticket')", {})]
         with self._connect() as connection:
-            return [column[0] for column in connection.execute(f"SELECT * FROM {self.relation} LIMIT 0").description]
+            found = connection.execute(f"SELECT * FROM {self.relation} LIMIT 0").description
+            return [column[0].lower() for column in found]
 
     def describe(self) -> str:
         """See SqlTicketSource."""
@@ -123,6 +139,7 @@ class SqliteTickets(SqlTicketSource):
                 "TICKETS_URL or DB_ARN to use your own database."
             )
         try:
+            _recover(path)
             with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
                 yield connection
         except sqlite3.Error as error:
@@ -130,6 +147,14 @@ class SqliteTickets(SqlTicketSource):
             raise kind(
                 f"The ticket store {self.path} cannot be read: {_reason(error, has_query=self.query is not None)}"
             ) from None
+
+
+def _recover(path: Path) -> None:
+    """Undo what a killed writer has left half, which only a connection that may write does."""
+    if not path.with_name(f"{path.name}-journal").exists():
+        return
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+        connection.execute("SELECT COUNT(*) FROM sqlite_master")
 
 
 def _type_of(found: Set[str], accepted: Set[str]) -> str:
