@@ -16,7 +16,8 @@ from typing import BinaryIO
 import click
 
 from gata_assets.cli.raw_files.explanation import Explanation, show
-from gata_assets.cli.raw_files.mapping_options import MappingOptions, options_of
+from gata_assets.cli.raw_files.mapping_options import MappingOptions
+from gata_assets.cli.raw_files.mapping_words import as_mapping, options_of
 from gata_assets.cli.raw_files.mappings import merged_mapping
 from gata_assets.cli.raw_files.outcomes import open_curator
 from gata_assets.cli.raw_files.tickets import TicketColumns, proposed_table, table_to_explain, ticket_options
@@ -147,7 +148,7 @@ def _options(fitting: Fitting, given: Given, table: ExplainedTable) -> list[str]
     options = given.options
     named = (("--preset", options.preset), ("--mapping", options.saved), ("--mapping-file", options.file))
     words = [word for option, value in named if value for word in (option, str(value))]
-    words += options_of(replace(options, file=None).as_mapping(table.spec), table.spec)
+    words += options_of(as_mapping(replace(options, file=None), table.spec), table.spec)
     return words + (given.columns.words if given.columns else [])
 
 

@@ -8,6 +8,7 @@ import click
 from rich.table import Table
 
 from gata_assets.cli.raw_files.mapping_options import MappingOptions
+from gata_assets.cli.raw_files.mapping_words import as_mapping
 from gata_assets.cli.raw_files.outcomes import open_curator
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.mappings.mapping_store import MappingChoice, SavedMapping
@@ -35,7 +36,7 @@ def choose(curator: Curator, table: str, options: MappingOptions) -> MappingChoi
 def merged_mapping(spec: TableSpec, options: MappingOptions, saved: RawMapping) -> RawMapping:
     """What options amount to: over a preset a saved mapping, and over that what they say; raises MappingError."""
     preset = preset_mapping(options.preset, spec.table) if options.preset else NO_MAPPING
-    return merge_mappings(merge_mappings(preset, saved), options.as_mapping(spec))
+    return merge_mappings(merge_mappings(preset, saved), as_mapping(options, spec))
 
 
 def save(settings: Settings, table: str, name: str, *, tenant: str, files: str, options: MappingOptions) -> None:

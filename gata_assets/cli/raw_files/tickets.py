@@ -10,6 +10,7 @@ from time import perf_counter
 
 from gata_assets.cli.raw_files.given_files import GivenFile, find_files
 from gata_assets.cli.raw_files.mapping_options import MappingOptions
+from gata_assets.cli.raw_files.mapping_words import as_mapping
 from gata_assets.cli.raw_files.outcomes import followed
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.formats import parse_format, printable
@@ -188,7 +189,7 @@ def _table_of(options: MappingOptions, columns: TicketColumns) -> TableSpec:
     if options.saved:
         raise MappingError("--mapping is of a tenant's tables, and tickets have no tenant: use --mapping-file.")
     spec = raw_ticket_table(max(len(columns.texts), 1))
-    return mapped(spec, merge_mappings(merge_mappings(DECIMALS, options.as_mapping(spec)), columns.mapping))
+    return mapped(spec, merge_mappings(merge_mappings(DECIMALS, as_mapping(options, spec)), columns.mapping))
 
 
 def _ingest(store: Path, file: GivenFile, spec: TableSpec, max_decoded_bytes: int) -> _Outcome:

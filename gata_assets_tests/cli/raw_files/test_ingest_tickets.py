@@ -88,11 +88,12 @@ def test_a_helpdesks_export_is_in_the_store_as_converted_by_hand(workplace: Path
 
 
 def test_tickets_of_the_store_are_read_as_a_source_reads_them(workplace: Path, store: Path) -> None:
-    export(workplace / "export.csv", EXPORT)
+    export(workplace / "export.csv", [{**row, "group": row["group"].replace("25000000000101", "A1")} for row in EXPORT])
     gata("ingest", "tickets", "export.csv", *ZENDESK)
+    assert stat.S_IMODE(store.stat().st_mode) == 0o600
     window = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
     read = SqliteTickets(path=str(store)).read_window(window)
-    assert list(read.tickets["label"]) == ["Hardware", "Billing", "25000000000101"]
+    assert list(read.tickets["label"]) == ["Hardware", "Billing", "A1"]
     assert read.counts.account().as_json() == {"in_window": 3, "kept": 3, "excluded": {}}
 
 

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.cli.raw_files.mapping_options import MappingOptions, options_of, takes_mapping
+from gata_assets.cli.raw_files.mapping_options import MappingOptions, takes_mapping
+from gata_assets.cli.raw_files.mapping_words import as_mapping, options_of
 from gata_assets.interactions.presets import PRESETS
 from gata_assets.interactions.tables import INTERACTIONS, TABLES
 from gata_assets.tables.raw_mapping import RawMapping, merge_mappings
@@ -29,7 +30,7 @@ def parsed(words: list[str], spec: TableSpec) -> RawMapping:
 
     ran = CliRunner().invoke(command, words, catch_exceptions=False)
     assert ran.exit_code == 0, ran.output
-    return found[0].as_mapping(spec)
+    return as_mapping(found[0], spec)
 
 
 NAMES = st.text("abcXYZ -_.ü=", min_size=1, max_size=8).filter(lambda name: name.strip() == name)

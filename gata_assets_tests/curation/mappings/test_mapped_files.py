@@ -251,6 +251,52 @@ def test_a_command_that_is_killed_leaves_no_file_that_is_read_otherwise(tmp_path
     assert len(outcomes) >= 3
 
 
+def test_a_mapping_that_is_saved_later_leaves_files_as_they_are_that_count_without(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    counting = send(curator, [interaction()], tmp_path)
+    curator.mappings.save(INTERACTIONS, SavedMapping("shop", MAPPING))
+    later = curator_of(tmp_path / "store")
+    assert later.outdated(later.reports(INTERACTIONS)) == []
+    assert later.validate(counting.raw_key).valid == 1
+    again = send(later, [interaction()], tmp_path)
+    assert (again.file_id, again.valid) == (counting.file_id, 1)
+
+
+def test_a_mapping_of_a_command_that_was_killed_is_not_that_of_the_next(tmp_path: Path) -> None:
+    content = b"user_id,item_id,interaction_type,timestamp,rating\nu,i,view,2026-01-02T03:04:05Z,4\n"
+    scaled = MappingChoice(RawMapping(scales={"rating": (0, 10)}))
+    # The second write is that of the file.
+    with pytest.raises(StoreError):
+        land(Curator(FailingObjects(str(tmp_path / "store"), 2), "acme", RULES, NOW), content, tmp_path, scaled)
+    curator = curator_of(tmp_path / "store")
+    landed = land(curator, content, tmp_path).report
+    assert (staged(curator, landed)[0][3], landed.mapping) == (4.0, None)
+    assert staged(curator, curator_of(tmp_path / "store").validate(landed.raw_key))[0][3] == 4.0
+
+
+def test_a_late_line_with_a_column_that_the_mapping_gives_is_rejected(tmp_path: Path) -> None:
+    row = {"user_id": "u", "item_id": "i", "timestamp": "2026-01-02T03:04:05Z"}
+    lines = [json.dumps(row)] * 1_200 + [json.dumps(row | {"interaction_type": "purchase"})]
+    mapping = RawMapping(constants={"interaction_type": "view"}, ignores_unknown=True)
+    path = tmp_path / "log.jsonl"
+    path.write_text("\n".join(lines))
+    curator = curator_of(tmp_path / "store")
+    landed = Landing(curator).land(
+        INTERACTIONS, path.name, path, parse_format(path.name), mapping=MappingChoice(mapping)
+    )
+    assert (landed.report.valid, landed.report.rejected_by_rule) == (1_200, {"row_fits_the_columns": 1})
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_column_that_is_left_out_is_not_an_unknown_one(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{ending}"
+    path.write_bytes(encode([interaction(rating="nine")], ending))
+    curator = curator_of(tmp_path / "store")
+    mapping = MappingChoice(RawMapping(columns={"rating": ()}))
+    landed = Landing(curator).land(INTERACTIONS, path.name, path, parse_format(path.name), mapping=mapping)
+    assert (landed.report.valid, landed.report.discarded_by_rule) == (1, {})
+
+
 def test_a_file_that_has_a_column_which_the_mapping_gives_is_refused(tmp_path: Path) -> None:
     mapping = MappingChoice(RawMapping(constants={"interaction_type": "like"}))
     with pytest.raises(RawFileError, match="has columns that the mapping gives itself: interaction_type"):

@@ -78,6 +78,12 @@ def test_a_name_that_is_no_name_is_refused(name: str, tmp_path: Path) -> None:
         store_of(tmp_path).save(INTERACTIONS, SavedMapping(name, LIKES))
 
 
+@pytest.mark.parametrize("files", ["Clicks*", "clicks_2024*", "r.csv", "a b", ""])
+def test_a_pattern_that_no_plain_name_can_match_is_refused(files: str, tmp_path: Path) -> None:
+    with pytest.raises(MappingError, match="matches no file: names are compared in lower case"):
+        store_of(tmp_path).save(INTERACTIONS, SavedMapping("likes", LIKES, files))
+
+
 def test_two_mappings_are_not_for_the_same_pattern(tmp_path: Path) -> None:
     store_of(tmp_path).save(INTERACTIONS, SavedMapping("likes", LIKES))
     with pytest.raises(MappingError, match=r"the mapping likes is for the files \* too"):

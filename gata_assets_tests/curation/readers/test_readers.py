@@ -357,6 +357,8 @@ def test_instants_and_numbers_of_parquet_become_texts_and_a_context_its_columns(
             RawFormat.CSV,
             r"4 are not known: User ID, Seen Item, what, when \(UTC\)\)",
         ),
+        (f"{VALUE}\nx\n".encode(), RawFormat.CSV, r"of its own, 1 are not known\)"),
+        (f"{VALUE},b,c,d@e\n".encode(), RawFormat.CSV, r"of its own, 4 are not known\)"),
         (HEADER.replace(",", ";").encode(), RawFormat.CSV, "has semicolons between its columns"),
         (HEADER.replace(",", "\t").encode(), RawFormat.CSV, "has tabs between its columns"),
         ((HEADER.strip() + ",colour\n").encode(), RawFormat.CSV, "not known: colour"),

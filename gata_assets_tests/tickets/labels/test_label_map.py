@@ -118,6 +118,29 @@ def test_spellings_that_differ_by_white_space_alone_are_one_label() -> None:
     assert list(tickets["label"]) == [1, 1, 2]
 
 
+@pytest.mark.parametrize("other", ["Mo\u0308bel", "M\u00f6bel\u200b", "M\u00f6\u00adbel", "M\u00f6bel\x07"])
+def test_spellings_that_look_alike_are_one_label(other: str) -> None:
+    assert list(with_label_ids(named("M\u00f6bel", other), LabelsOfOneRead())["label"]) == [1, 1]
+
+
+def test_a_name_of_nothing_that_can_be_seen_is_none() -> None:
+    assert list(with_label_ids(named("\u200b", "a"), LabelsOfOneRead())["label"].isna()) == [True, False]
+
+
+def test_a_name_with_a_nul_character_is_refused() -> None:
+    with pytest.raises(DataRuleError, match="1 names of labels have a NUL character"):
+        with_label_ids(named("a\0b", "a"), LabelsOfOneRead())
+
+
+def test_a_fallback_label_of_digits_is_a_name_where_there_is_one() -> None:
+    labels = LabelsOfOneRead()
+    labels.ids_of(["10", "7000"])
+    assert [fallback_id(label, labels, are_names=True) for label in (7_000, 10, 2)] == [2, 1, 2]
+    labels.ids_of(["a", "b", "1"])
+    with pytest.raises(DataRuleError, match="LOW_VOLUME_FALLBACK_LABEL=1 is the name of one label and the id of"):
+        fallback_id(1, labels, are_names=True)
+
+
 def test_labels_that_are_numbers_have_no_names() -> None:
     assert not has_names(tickets_frame([(1, "a")]))
     assert names_of(tickets_frame([(1, "a")])) is None

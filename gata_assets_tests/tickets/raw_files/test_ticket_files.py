@@ -25,6 +25,7 @@ from gata_assets.curation.files.formats import parse_format
 from gata_assets.tables.mapped_table import mapped
 from gata_assets.tickets.raw_files.raw_tickets import DECIMALS, raw_ticket_table
 from gata_assets.tickets.raw_files.ticket_files import ingest_ticket_file, read_ticket_file
+from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets.tickets.sources.ticket_table import CHANNELS, TICKET_COLUMNS
 
 SPEC = mapped(raw_ticket_table(2), DECIMALS)
@@ -142,3 +143,26 @@ def test_a_command_that_is_killed_leaves_the_store_as_it_was(tmp_path: Path) -> 
     with closing(sqlite3.connect(store)) as connection:
         assert connection.execute("SELECT processed_data FROM ticket").fetchall() == [("before " * 20,)] * 2
     assert ingest_ticket_file(store, tmp_path / "b.jsonl", JSON_LINES, SPEC, "b.jsonl").new == 11_998
+
+
+WRITER = """
+import os, signal, sqlite3, sys
+writer = sqlite3.connect(sys.argv[1], isolation_level=None)
+writer.execute("PRAGMA cache_size = 1")
+writer.execute("BEGIN IMMEDIATE")
+for number in range(2_000):
+    writer.execute("UPDATE ticket SET processed_data = processed_data || ?", ("half",) )
+    if number == 1_000:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.process
+def test_a_store_of_a_killed_writer_is_read_as_it_was_before(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(ticket_lines(500, "before "))
+    store = tmp_path / "t.sqlite"
+    ingest_ticket_file(store, tmp_path / "a.jsonl", JSON_LINES, SPEC, "a.jsonl")
+    assert subprocess.run([sys.executable, "-c", WRITER, str(store)], check=False).returncode == -signal.SIGKILL
+    assert (tmp_path / "t.sqlite-journal").exists(), "half of a transaction is in the file"
+    report = SqliteTickets(path=str(store)).probe()
+    assert (report.closed_tickets, report.largest_text) == (500, len("before " * 20))

@@ -55,7 +55,14 @@ def change_sqlite(path: Path, names: Mapping[int, str] | None, *, is_foreign: bo
     """Give labels names, and make the table `ticket` a foreign one."""
     with sqlite3.connect(path) as connection:
         if names is not None:
-            connection.execute(f"UPDATE ticket SET closed_group_id_mapped = {_renamed(names)}")
+            # A column of texts: in one of numbers, SQLite makes numbers of names that are digits.
+            connection.execute("DROP INDEX IF EXISTS ticket_via_channel_closed_group_id_mapped_closed")
+            connection.execute("ALTER TABLE ticket RENAME COLUMN closed_group_id_mapped TO numbered")
+            connection.execute("ALTER TABLE ticket ADD COLUMN closed_group_id_mapped text")
+            connection.execute(
+                f"UPDATE ticket SET closed_group_id_mapped = "
+                f"{_renamed(names).replace('CASE closed_group_id_mapped', 'CASE numbered')}"
+            )
         if is_foreign:
             same = ", ".join(f"{name} AS {foreign}" for name, foreign in FOREIGN.items())
             connection.execute(

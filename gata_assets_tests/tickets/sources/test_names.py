@@ -80,14 +80,31 @@ def test_a_shared_read_gives_the_names_of_its_windows(source_of: SourceOf) -> No
     assert list(shared.read_window(whole, ["25000000000101"]).tickets["id"]) == [9, 3]
 
 
-def test_numbers_beside_names_in_a_file_are_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("closed", "is_refused"), [("closed", True), ("0", False)], ids=["closed", "open"])
+def test_a_name_among_numbers_is_refused_unless_its_ticket_is_open(
+    closed: str, is_refused: bool, tmp_path: Path
+) -> None:
     create_sqlite(tmp_path / "t.sqlite", rows_of(1, 2, 101))
     with sqlite3.connect(tmp_path / "t.sqlite") as connection:
-        connection.execute("UPDATE ticket SET closed_group_id_mapped = 'Billing' WHERE id = 2")
+        connection.execute(f"UPDATE ticket SET closed_group_id_mapped = 'Billing', closed = {closed} WHERE id = 2")
     connection.close()
     source = SqliteTickets(path=str(tmp_path / "t.sqlite"))
-    assert list(source.read_tickets(TRAINING_WINDOW)["label"]) == ["1", "Billing", "101"]
-    assert list(source.read_tickets(TRAINING_WINDOW, ["101"])["id"]) == [3]
+    if not is_refused:
+        assert list(source.read_tickets(TRAINING_WINDOW)["label"]) == [1, 101]
+        return
+    with pytest.raises(SourceError, match=r"numbers in 2 closed tickets and names in 1\. Labels are one or"):
+        source.read_tickets(TRAINING_WINDOW)
+    columns = "id, processed_data, closed, CAST(closed_group_id_mapped AS text) AS closed_group_id_mapped"
+    named = SqliteTickets(path=str(tmp_path / "t.sqlite"), query=f"SELECT {columns} FROM ticket")
+    assert list(named.read_tickets(TRAINING_WINDOW)["label"]) == ["1", "Billing", "101"]
+    assert list(named.read_tickets(TRAINING_WINDOW, ["101"])["id"]) == [3]
+
+
+def test_a_query_may_write_its_columns_in_capitals(tmp_path: Path) -> None:
+    create_sqlite(tmp_path / "t.sqlite", rows_of(1, 2))
+    query = "SELECT id AS ID, processed_data AS Processed_Data, closed AS CLOSED, closed_group_id_mapped FROM ticket"
+    source = SqliteTickets(path=str(tmp_path / "t.sqlite"), query=query)
+    assert list(source.read_tickets(TRAINING_WINDOW)["id"]) == [1, 2]
 
 
 def test_a_first_name_that_arrives_between_two_reads_is_an_error(tmp_path: Path) -> None:

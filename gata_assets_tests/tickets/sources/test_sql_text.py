@@ -34,6 +34,8 @@ def test_a_query_loses_semicolons_and_comments_after_it_alone(given: str, query:
         ("SELECT 1) AS t; SELECT (2", "has several statements"),
         ("SELECT 1) AS a, (SELECT 2", "has parentheses that do not match"),
         ("SELECT (1", "has parentheses that do not match"),
+        ("SELECT 1 FROM t /* of /* all */ WHERE x", "has a comment .* without its end"),
+        ("SELECT 1 /*/", "has a comment .* without its end"),
         ("SELECT 'a", "has a quotation mark ' without its end"),
         ('SELECT "a', 'has a quotation mark " without its end'),
         ("SELECT * FROM t WHERE closed > :start", "has a parameter :start"),
