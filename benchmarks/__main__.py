@@ -19,6 +19,7 @@ _BENCHMARKS = {
     "backfill": "tickets.backfill",
     "split": "tickets.split",
     "near_duplicates": "tickets.near_duplicates",
+    "normalize_texts": "tickets.normalize_texts",
     "prepare_interactions": "interactions.prepare_interactions",
     "features": "interactions.features",
     "interaction_engines": "interactions.engines",

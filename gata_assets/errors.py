@@ -12,6 +12,7 @@
     │   ├── RawFileError        a raw file cannot be parsed as a table
     │   └── SplitError          the tickets cannot be split into train and test
     ├── TableSpecError          a table is declared in a way that cannot be used
+    ├── MappingError            a mapping of raw files does not fit its table
     ├── AlertError              an alert could not be delivered
     ├── EngineError             the Spark cluster is unavailable or failed
     └── StoreError              the target cannot be read, written or deleted
@@ -36,6 +37,10 @@ class SettingsError(GataError):
 
 class TableSpecError(GataError):
     """A table's declaration is unknown in part or contradicts itself."""
+
+
+class MappingError(GataError):
+    """A mapping of raw files is no mapping, or does not fit its table."""
 
 
 class BatchIdError(GataError):

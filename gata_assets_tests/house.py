@@ -80,6 +80,10 @@ LEVELS: tuple[dict[str, Room], ...] = (
 PURE = (
     "tables/**",
     "curation/files/formats",
+    "curation/mappings/hints",
+    "curation/mappings/value_shapes",
+    "curation/mappings/column_search",
+    "curation/mappings/proposal",
     "curation/readers/csv_records",
     "curation/readers/readers",
     "curation/validation",
@@ -90,6 +94,7 @@ PURE = (
     "curation/superseding",
     "tickets/*",
     "tickets/splitting/*",
+    "tickets/labels/label_map",
     "tickets/sources/table_layout",
     "tickets/arrivals/census",
     "tickets/arrivals/decision",

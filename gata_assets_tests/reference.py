@@ -1,7 +1,8 @@
 """The reference pages, docs/reference/*.md, from what the program itself says, and interactions/tables.json.
 
-`python -m gata_assets_tests.reference` writes them: commands from click, settings from the pydantic model, tables from
-the pandera models, checks from the modules of check names. `docs/test_reference.py` fails while a page is out of date.
+`python -m gata_assets_tests.reference` writes them: commands from click, settings from the pydantic model, the ticket
+table from its declaration, tables from the pandera models, checks from the modules of check names.
+`docs/test_reference.py` fails while a page is out of date.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from gata_assets.tables.description import describe_checks, describe_table
 from gata_assets.tables.spec import TableSpec
 from gata_assets.tickets import schema as ticket_tables
 from gata_assets.tickets.assets import check_names as ticket_checks
+from gata_assets.tickets.raw_files.raw_tickets import raw_ticket_table
+from gata_assets.tickets.sources.ticket_table import TICKET_TABLE, TYPES, TicketColumn, postgres_ddl, sqlite_ddl
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 TABLES_FILE = Path(interaction_tables.__file__).with_name("tables.json")
@@ -102,7 +105,7 @@ def raw_files_page() -> str:
         "# Raw files\n\nWhat raw files of each table may have, and the rules by their names in quarantine. Of tables "
         "that you declare (TABLE_SPECS), `gata tables NAME` prints the same.\n"
     )
-    pages = [describe_table(spec, level=2) for spec in TABLES.values()]
+    pages = [describe_table(spec, level=2) for spec in (*TABLES.values(), raw_ticket_table())]
     return _page("\n".join([intro, *pages]), ())
 
 
@@ -148,6 +151,44 @@ def models(module: ModuleType) -> list[Any]:
     return [value for value in declared if hasattr(value, "to_schema") and not value.__name__.startswith("_")]
 
 
+def ticket_table_page() -> str:
+    """The ticket table: what is read of it, which types will do, and the statements that create it."""
+    intro = (
+        "# The ticket table\n\nWhat a table or view `ticket`, or `TICKETS_QUERY`, gives "
+        "([Your own tickets](../own-tickets.md) says how). Other columns are ignored.\n"
+    )
+    read = [column for column in TICKET_TABLE if column.needs]
+    titles = ("column", "PostgreSQL", "SQLite", "contains", "in a query", "meaning")
+    types = [(needs, ", ".join(f"`{name}`" for name in sorted(accepted))) for needs, accepted in TYPES.items()]
+    others = [
+        (f"`{column.name}`", f"`{column.postgres}`", column.meaning) for column in TICKET_TABLE if not column.needs
+    ]
+    sections = (
+        ("Columns that are read", f"{_table(titles, [_ticket_column(column) for column in read])}\n{_ANY_NULL}\n"),
+        (
+            "Types",
+            f"By the names of PostgreSQL; a domain counts as its base type.\n\n{_table(('contains', 'types'), types)}",
+        ),
+        ("Other columns", _table(("column", "PostgreSQL", "meaning"), others)),
+        ("The table in PostgreSQL", f"```sql\n{postgres_ddl()}```\n"),
+        ("The table in SQLite", f"```sql\n{sqlite_ddl()}```\n"),
+    )
+    return _page(intro, sections)
+
+
+_ANY_NULL = (
+    "The enums `channel` and `router` are below; plain texts are read too, whatever their values. In a foreign table "
+    "each column but\n`id` may be null, and a missing value excludes no ticket. In SQLite an empty text where a number "
+    "belongs is a missing number."
+)
+
+
+def _ticket_column(column: TicketColumn) -> Sequence[str]:
+    in_query = f"optional; without it {column.without}" if column.without else "required"
+    types = (f"`{kind} {column.constraint}`".replace(" `", "`") for kind in (column.postgres, column.sqlite))
+    return (f"`{column.name}`", *types, str(column.needs), in_query, column.meaning)
+
+
 def checks_page() -> str:
     """Every asset check and what it says."""
     groups = {
@@ -180,6 +221,7 @@ def tables_file() -> bytes:
 PAGES = {
     "commands.md": commands_page,
     "settings.md": settings_page,
+    "ticket-table.md": ticket_table_page,
     "tables.md": tables_page,
     "raw-files.md": raw_files_page,
     "checks.md": checks_page,

@@ -15,7 +15,7 @@ locals {
     DB_SECRET_ARN             = var.ticket_secret_arn
     TARGET_BUCKET             = var.target_bucket
     LOW_VOLUME_FALLBACK_LABEL = var.low_volume_fallback_label
-    TENANTS                   = join(",", var.tenants)
+    TENANTS                   = length(var.tenants) > 0 ? join(",", var.tenants) : "none"
     DAGSTER_HOME              = local.home
     DAGSTER_PG_HOST           = aws_db_instance.dagster.address
     DAGSTER_PG_PORT           = tostring(local.database_port)

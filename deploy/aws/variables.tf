@@ -169,7 +169,7 @@ variable "low_volume_fallback_label" {
 }
 
 variable "tenants" {
-  description = "TENANTS: whose interactions are prepared; each has its folder in the target bucket."
+  description = "TENANTS: whose interactions are prepared; each has its folder in the target bucket. Without any, it is none."
   type        = list(string)
   default     = []
 

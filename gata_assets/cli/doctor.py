@@ -11,17 +11,23 @@ from gata_assets.batches import Window
 from gata_assets.cli.raw_files.quarantine import say_outdated
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.backlog import find_waiting
+from gata_assets.curation.files.raw_objects import require_listed
 from gata_assets.curation.layout import ITEMS_FILE
 from gata_assets.definitions import build_store, open_source
-from gata_assets.errors import ConflictError, DeleteDeniedError, GataError
+from gata_assets.errors import ConflictError, DeleteDeniedError, GataError, StoreError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import ITEMS, TABLES
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables
+from gata_assets.settings.tenants import tenants_prepared
 from gata_assets.settings.values import EngineKind, SourceKind
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
+from gata_assets.tickets.rules import TextNormalization
+from gata_assets.tickets.sources.base import SourceReport
 from gata_assets.tickets.sources.data_api_pages import LARGEST_TEXT, say_too_large
+from gata_assets.tickets.sources.table_layout import WHOLE_NUMBERS
+from gata_assets.tickets.sources.ticket_table import OPTIONAL
 
 # A fixed key that is overwritten every time: if the role may not delete, at most this object remains.
 PROBE_KEY = "intermediate/doctor/probe"
@@ -58,9 +64,15 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _ended_by_error("tickets", _examine_source(settings))
     store = build_store(settings)
     yield from _ended_by_error("target", _examine_store(store))
-    if settings.tenants_prepared:
+    try:
+        tenants = tenants_prepared(settings, store)
+    except StoreError as error:
+        yield Finding("tenants", False, str(error))
+        return
+    yield _describe_tenants(settings, tenants)
+    if tenants:
         yield from _ended_by_error("engine", _examine_engine(settings))
-    yield from _ended_by_error("tables", _examine_tables(settings, store))
+    yield from _ended_by_error("tables", _examine_tables(settings, tenants, store))
 
 
 def _ended_by_error(subject: str, findings: Iterator[Finding]) -> Iterator[Finding]:
@@ -83,6 +95,8 @@ def _examine_source(settings: Settings) -> Iterator[Finding]:
     first = datetime.fromtimestamp(report.first_closed or 0, UTC)
     span = f"{first:%Y-%m-%d %H:%M} UTC to {last:%Y-%m-%d %H:%M} UTC"
     yield Finding("tickets", True, f"{report.description}: {report.closed_tickets:,} closed tickets, {span}")
+    is_normalized = settings.tickets.text_normalization is TextNormalization.NORMALIZE
+    yield from _examine_columns(report, is_normalized=is_normalized)
     limit = settings.tickets.max_ticket_bytes
     if settings.tickets.source_kind is SourceKind.DATA_API and report.largest_text > LARGEST_TEXT:
         is_left_out = limit is not None and limit <= LARGEST_TEXT
@@ -90,6 +104,31 @@ def _examine_source(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "tickets, size", is_left_out or None, found if is_left_out else say_too_large(report.largest_text)
         )
+
+
+def _examine_columns(report: SourceReport, *, is_normalized: bool) -> Iterator[Finding]:
+    """What the columns of tickets mean for datasets, where they differ from the documented ones."""
+    if report.absent_columns:
+        # In their order, each once.
+        effects = dict.fromkeys(OPTIONAL[name] for name in report.absent_columns)
+        found = f"TICKETS_QUERY gives no {', '.join(report.absent_columns)}: {', and '.join(effects)}"
+        yield Finding("tickets, columns", None, found)
+    if report.names_look == WHOLE_NUMBERS:
+        found = (
+            "closed_group_id_mapped has whole numbers in a column of texts: they are names of labels. To have the "
+            "numbers themselves: CAST(closed_group_id_mapped AS bigint) in TICKETS_QUERY or a view"
+        )
+        yield Finding("tickets, labels", None, found)
+    elif report.names_look is not None:
+        yield Finding("tickets, labels", True, "closed_group_id_mapped has names: they become ids through a label map")
+    if report.texts_not_normalized:
+        share = report.texts_not_normalized / report.texts_sampled
+        found = (
+            f"{report.texts_not_normalized:,} of {report.texts_sampled:,} sampled texts ({share:.0%}) have other "
+            "characters than [a-z0-9?.! ]: "
+        )
+        found += "TEXT_NORMALIZATION reduces them" if is_normalized else "set TEXT_NORMALIZATION=normalize"
+        yield Finding("tickets, texts", is_normalized or None, found)
 
 
 def _examine_store(store: ObjectStore) -> Iterator[Finding]:
@@ -136,6 +175,16 @@ _WITHOUT_CONDITIONS = (
 )
 
 
+def _describe_tenants(settings: Settings, tenants: Sequence[str]) -> Finding:
+    """Whose interactions are prepared, and why."""
+    if settings.interactions.tenants is not None:
+        return Finding("tenants", True, f"{', '.join(tenants) or 'nobody'}, as TENANTS says")
+    if not tenants:
+        return Finding("tenants", None, "none has raw files in the target (TENANTS is unset); `gata ingest` lands some")
+    loaded = "Dagster lists them when it loads the code location: reload it after a tenant's first file"
+    return Finding("tenants", True, f"{', '.join(tenants)}: those with raw files (TENANTS is unset). {loaded}")
+
+
 def _examine_engine(settings: Settings) -> Iterator[Finding]:
     """Whether the engine can be loaded and its host responds; the capacity of a cluster is not checked."""
     from gata_assets.definitions.interactions import build_engine
@@ -153,13 +202,13 @@ def _examine_engine(settings: Settings) -> Iterator[Finding]:
         yield Finding("engine", True, f"{kind} builds features and training data of interactions")
 
 
-def _examine_tables(settings: Settings, store: ObjectStore) -> Iterator[Finding]:
+def _examine_tables(settings: Settings, tenants: Sequence[str], store: ObjectStore) -> Iterator[Finding]:
     """The files of each tenant's interactions and items, and of each own table."""
     tables = all_tables(settings)
     own = [table for table in tables if table not in TABLES]
-    if own and not settings.tenants_prepared:
-        yield Finding("tables", None, f"{', '.join(own)}: TENANTS is not set, so they are not curated")
-    for tenant in settings.tenants_prepared:
+    if own and not tenants:
+        yield Finding("tables", None, f"{', '.join(own)}: there is no tenant, so they are not curated")
+    for tenant in tenants:
         curator = Curator(store, tenant, settings.interactions.curation_rules, datetime.now(UTC), tables)
         subjects = {f"interactions of {tenant}": list(TABLES)} | {f"table {name} of {tenant}": [name] for name in own}
         for subject, names in subjects.items():
@@ -169,7 +218,10 @@ def _examine_tables(settings: Settings, store: ObjectStore) -> Iterator[Finding]
 def _examine_files(curator: Curator, subject: str, tables: Sequence[str]) -> Iterator[Finding]:
     """The state of a tenant's files of some tables; without any, nothing is curated, which is no fault."""
     tenant = curator.places.tenant
-    waiting = len(find_waiting(curator.places, curator.store, tables))
+    found_waiting = find_waiting(curator.places, curator.store, tables)
+    for key in found_waiting:
+        require_listed(curator.store, key)
+    waiting = len(found_waiting)
     for key in [key for table in tables for key in curator.raw_keys(table)[:1]]:
         # A role may list files that it may not read.
         curator.store.read_part(key, 0, 1)

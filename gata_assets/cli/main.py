@@ -17,7 +17,7 @@ from gata_assets import __version__
 from gata_assets.batches import batches_between, require_existing_batch
 from gata_assets.cli import options
 from gata_assets.cli.batches.registry import build_pipelines
-from gata_assets.cli.raw_files.group import ingest, quarantine, tables
+from gata_assets.cli.raw_files.group import ingest, mapping, quarantine, tables
 from gata_assets.errors import BatchIdError
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ def main() -> None:
 def prepare(batch_id: str, as_table: bool, only: str | None, settings: Settings) -> bool:
     """Prepare the batch BATCH_ID: an hour in UTC as YYYYMMDDHH, for example 2026010203.
 
-    Builds the training files of tickets and, for each of TENANTS, features and training data of interactions, with the
-    curated days that are missing or stale. A pipeline that fails does not stop the others. Exits with 0 when everything
-    is written and all blocking checks have passed, with 1 when something failed, with 2 when the batch ID or a setting
-    is wrong, and with 130 when it was interrupted.
+    Builds the training files of tickets and, for each tenant, features and training data of interactions, with the
+    curated days that are missing or stale. Tenants are those with raw files, or those of TENANTS. A pipeline that fails
+    does not stop the others. Exits with 0 when everything is written and all blocking checks have passed, with 1 when
+    something failed, with 2 when the batch ID or a setting is wrong, and with 130 when it was interrupted.
     """
     _existing_batch(batch_id, settings, "BATCH_ID")
     with options.imports_uncollected():
@@ -93,7 +93,7 @@ def _hours_of_step(_: click.Context, __: click.Parameter, step: str) -> int:
 def backfill(first: str, last: str, every: int, plan: bool, again: bool, only: str | None, settings: Settings) -> None:
     """Prepare the batches from FROM to TO (included where --every meets it) that are missing or stale in the target.
 
-    Tickets, and interactions of each of TENANTS. A batch that fails stops no other. Run it again after a failure or an
+    Tickets, and interactions of each tenant. A batch that fails stops no other. Run it again after a failure or an
     interruption: it goes on with what is missing. Exits with 0 when nothing failed, with 1 when a batch failed, with 2
     when an argument or a setting is wrong, and with 130 when it was interrupted.
     """
@@ -130,7 +130,22 @@ def check_tickets(batch_id: str, as_table: bool, settings: Settings) -> bool:
     return command.check(settings, batch_id, as_table=as_table)
 
 
+@main.command()
+@options.SUMMARY
+@options.SETTINGS
+def labels(as_table: bool, settings: Settings) -> None:
+    """Show the labels that are names with their ids, and how many rows the newest general dataset has of each.
+
+    A ticket table may name groups in place of numbers; training files have the ids, which never change.
+    """
+    with options.imports_uncollected():
+        from gata_assets.cli import labels as command
+
+    command.show(settings, as_table=as_table)
+
+
 main.add_command(ingest)
+main.add_command(mapping)
 main.add_command(quarantine)
 main.add_command(tables)
 

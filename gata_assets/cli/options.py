@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gata_assets.cli.batches.registry import PIPELINES
-from gata_assets.errors import GataError, SettingsError
+from gata_assets.errors import GataError, MappingError, SettingsError
 
 if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
@@ -26,7 +26,7 @@ INTERRUPTED_MESSAGE = "Interrupted. What is written is complete; the same comman
 class Command(click.Command):
     """A command that returns whether it succeeded (None: it did); an error of ours is shown by its message alone.
 
-    Exits with 2 for a wrong setting, with 1 for any other failure.
+    Exits with 2 for a wrong setting or mapping, with 1 for any other failure.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -34,7 +34,7 @@ class Command(click.Command):
         try:
             if super().invoke(ctx) is False:
                 ctx.exit(1)
-        except SettingsError as error:
+        except (SettingsError, MappingError) as error:
             raise click.UsageError(str(error), ctx) from None
         except GataError as error:
             raise click.ClickException(str(error)) from None

@@ -11,9 +11,12 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.definitions import open_source
 from gata_assets.settings.model import Settings
 from gata_assets.tickets.accounting import TicketAccount
+from gata_assets.tickets.assets.prepared_read import PreparedTickets
 from gata_assets.tickets.invalid import RULES, InvalidTicket, list_invalid, valid_tickets
+from gata_assets.tickets.labels.label_map import LabelsOfOneRead
 from gata_assets.tickets.low_volume import count_labels, decide_low_volume
-from gata_assets.tickets.sources.base import TicketSource, WindowRead
+from gata_assets.tickets.sources.base import WindowRead
+from gata_assets.tickets.texts import TextEffects
 from gata_assets.tickets.windows import windows_of
 
 
@@ -25,10 +28,12 @@ def check(settings: Settings, batch_id: str, *, as_table: bool) -> bool:
     SourceError.
     """
     found: list[InvalidTicket] = []
-    for name, read in _windows(open_source(settings), settings, batch_id):
+    source = PreparedTickets(open_source(settings), settings.tickets.rules, LabelsOfOneRead())
+    for name, read in _windows(source, settings, batch_id):
         invalid = list_invalid(read.tickets)
         found += invalid
-        account = read.counts.account()
+        effects = TextEffects.of(read.tickets)
+        account = read.counts.account() if effects is None else read.counts.account().normalized(effects.counts())
         if as_table:
             _print_window(name, account, invalid)
         else:
@@ -36,11 +41,12 @@ def check(settings: Settings, batch_id: str, *, as_table: bool) -> bool:
                 shown = {"id": ticket.id, "column": ticket.column, "rule": ticket.rule}
                 print(json.dumps({"event": "TICKET_INVALID", "window": name, **shown}))
             counted = {"window": name, **account.as_json(), "invalid": _rows(invalid)}
+            counted |= {"text_normalization": account.texts.as_json()} if account.texts else {}
             print(json.dumps({"event": "TICKETS_CHECKED", "batch_id": batch_id, **counted}))
     return not found
 
 
-def _windows(source: TicketSource, settings: Settings, batch_id: str) -> Iterator[tuple[str, WindowRead]]:
+def _windows(source: PreparedTickets, settings: Settings, batch_id: str) -> Iterator[tuple[str, WindowRead]]:
     """The training window, and the older one if the batch has low-volume labels."""
     rules = settings.tickets.rules
     windows = windows_of(batch_id, rules)

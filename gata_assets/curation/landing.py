@@ -20,13 +20,15 @@ from typing import BinaryIO
 from gata_assets.curation.files.formats import FileFormat, claimed_key, file_id, mark_of, marks_of, raw_key
 from gata_assets.curation.files.open_files import require_readable
 from gata_assets.curation.files.raw_objects import digest_raw_object
+from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse
 from gata_assets.curation.reports import Report
-from gata_assets.curation.superseding import claimed_by, counts_instead, replaced_files
+from gata_assets.curation.superseding import claimed_by, counting_instead, counts_instead, replaced_files
 from gata_assets.curation.validator import FileValidator
 from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileError, StoreError
 from gata_assets.storage.objects import Version
 from gata_assets.storage.scratch import scratch_directory
+from gata_assets.tables.raw_mapping import NO_MAPPING
 from gata_assets.tables.spec import Repetitions
 
 _READ_AT_ONCE = 1 << 20
@@ -34,11 +36,14 @@ _READ_AT_ONCE = 1 << 20
 
 @dataclass(frozen=True)
 class LandedFile:
-    """The outcome of a file: its report, whether its content was known before, and which file has superseded it."""
+    """The outcome of a file: its report, whether its content was known before, which file has superseded it, and the
+    files that count because it is void.
+    """
 
     report: Report
     was_there: bool
     replaced_by: str | None = None
+    counting: tuple[str, ...] = ()
 
 
 class Landing:
@@ -59,9 +64,11 @@ class Landing:
         *,
         replaces: Sequence[str] = (),
         progress: Callable[[int], None] | None = None,
+        mapping: MappingChoice | None = None,
     ) -> LandedFile:
         """Store a file's bytes unchanged, by day and name, and validate them; or find the same content.
 
+        A file that is sent with a `mapping` keeps it; others have their earlier one, or the saved one for their name.
         The source is read once, from its start to its end: it may be a FIFO. Known content is validated again if that
         was with other settings, and counts as the last to land where the latest rows count. A superseded file stays
         superseded, unless it supersedes the file that superseded it.
@@ -76,27 +83,41 @@ class Landing:
         validator, spec = self._validator, self._validator.tables[table]
         with scratch_directory() as scratch:
             path = scratch / "file"
-            digest = _copy(source, path)
-            with unforeseen_errors_refuse():
-                require_readable(path, file_format, spec, max_decoded_bytes=validator.rules.max_decoded_bytes)
+            digest = copy_once(source, path)
             there, earlier = self._find(table, digest)
+            choice = mapping or (
+                validator.choose_mapping(table, there, earlier) if there else validator.mappings.choose(table, name)
+            )
+            with unforeseen_errors_refuse():
+                require_readable(
+                    path,
+                    file_format,
+                    validator.mapped_table(table, choice),
+                    max_decoded_bytes=validator.rules.max_decoded_bytes,
+                )
             claimed = None if there else self._find_claimed(table, file_format, digest, replaces)
             key = there or claimed or self._new_key(table, name, file_format, digest)
             known_as = earlier.file_id if earlier else file_id(validator.places, table, key)
             if replaces:
                 # Before anything is stored.
                 validator.claim(table, known_as, replaces)
+            if there is None and mapping is None and validator.mappings.of_file(table, known_as):
+                # Of a command that was killed before the file landed: this one did not ask for it.
+                mapping = choice
+            if mapping:
+                validator.mappings.keep_for_file(table, known_as, mapping)
             if there is None:
                 validator.store.write_file(key, path)
         if earlier and not replaces and (instead := self._counts_instead(earlier)):
             return LandedFile(earlier, was_there=True, replaced_by=instead)
-        if earlier and earlier.raw_sha256 == digest and not validator.is_outdated(earlier):
+        is_read_so = mapping is None or (earlier is not None and _is_read_by(earlier, mapping))
+        if earlier and earlier.raw_sha256 == digest and is_read_so and not validator.is_outdated(earlier):
             report = validator.supersede(earlier, replaces)
         else:
             if there and earlier is None and not replaces:
                 # An interrupted command may have landed it to supersede others.
                 replaces = claimed_by(known_as, validator.reports(table))
-            report = validator.validate(key, replaces=replaces, progress=progress)
+            report = validator.validate(key, replaces=replaces, progress=progress, mapping=mapping)
             if replaces or (earlier and earlier.is_void):
                 # The files that it supersedes no longer count from now on.
                 self._replaced.pop(table, None)
@@ -106,7 +127,19 @@ class Landing:
         # Or an interrupted command has named it by an earlier day.
         if (there or claimed) and spec.repetitions is Repetitions.LATEST:
             report = validator.bring_again(report)
-        return LandedFile(report, was_there=there is not None)
+        counting = counting_instead(report, validator.reports(table)) if report.is_void and report.replaces else ()
+        return LandedFile(report, was_there=there is not None, counting=counting)
+
+    def validate_again(self, report: Report, progress: Callable[[int], None] | None = None) -> LandedFile:
+        """Validate a file again that has landed, since the rows that it refers to have changed; raises as
+        `FileValidator.validate` does.
+        """
+        again = self._validator.validate(report.raw_key, progress=progress)
+        if report.is_void and not again.is_void:
+            # It supersedes others from now on.
+            self._replaced.pop(report.table, None)
+        counting = counting_instead(again, self._validator.reports(report.table)) if again.is_void else ()
+        return LandedFile(again, was_there=True, counting=counting)
 
     def _find(self, table: str, digest: str) -> tuple[str | None, Report | None]:
         """The raw file with this content, and its report; None for what does not exist.
@@ -173,7 +206,11 @@ class Landing:
             )
 
 
-def _copy(source: Path | BinaryIO, to: Path) -> str:
+def _is_read_by(report: Report, choice: MappingChoice) -> bool:
+    return (report.mapping or NO_MAPPING, report.mapping_name) == choice
+
+
+def copy_once(source: Path | BinaryIO, to: Path) -> str:
     """Copy what is read of a source, once; returns the SHA-256 of the copy."""
     digest = sha256()
     with _opened(source) as stream:

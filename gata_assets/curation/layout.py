@@ -5,6 +5,7 @@ Keys only; the modules that write the objects define their content. `docs/curati
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date
 
@@ -17,13 +18,26 @@ class TenantLayout:
 
     tenant: str
 
+    @property
+    def raw_files(self) -> str:
+        """The folder of the raw files of all tables."""
+        return f"{self.tenant}/raw/"
+
     def raw(self, table: str, landed_on: date | None = None) -> str:
         """The folder of raw files, of all days or of one landing day."""
-        return f"{self.tenant}/raw/{table}/" + (f"{landed_on:%Y-%m-%d}/" if landed_on else "")
+        return f"{self.raw_files}{table}/" + (f"{landed_on:%Y-%m-%d}/" if landed_on else "")
 
     def report(self, table: str, file_id: str | None = None) -> str:
         """The report on a raw file's rows (JSON), or the folder of all reports."""
         return f"{self.tenant}/reports/{table}/" + (f"{file_id}.json" if file_id else "")
+
+    def mapping(self, table: str, name: str | None = None) -> str:
+        """A saved mapping of a table's raw files (JSON), or the folder of all of them."""
+        return f"{self.tenant}/mappings/{table}/" + (f"{name}.json" if name else "")
+
+    def mapping_of_file(self, table: str, file_id: str | None = None) -> str:
+        """The mapping of a single raw file (JSON), or the folder of all of them."""
+        return f"{self.tenant}/file_mappings/{table}/" + (f"{file_id}.json" if file_id else "")
 
     def staged(self, table: str) -> str:
         """The folder of valid rows, one object per raw file; with a part per event day where days are curated."""
@@ -54,3 +68,10 @@ MANIFEST_FILE = manifests.MANIFEST_FILE
 
 # Key prefixes that no tenant may have: the ticket pipeline writes there.
 RESERVED_NAMES = frozenset({"training", "intermediate"})
+# What TENANTS says for nobody, so that no tenant has this name either.
+NOBODY = "none"
+
+
+def is_tenant_name(name: str) -> bool:
+    """Whether a tenant can have this name."""
+    return bool(re.fullmatch(r"[a-z0-9][a-z0-9_]{0,62}", name)) and name not in RESERVED_NAMES | {NOBODY}

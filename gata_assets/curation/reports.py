@@ -16,8 +16,11 @@ import msgspec
 
 from gata_assets.errors import DamagedTableError, ManifestVersionError
 from gata_assets.tables.outcomes import Outcome
+from gata_assets.tables.raw_mapping import RawMapping
 
-_VERSION = 3
+_VERSION = 4
+# What a file without a mapping is written as: earlier releases can read it.
+_VERSION_WITHOUT_MAPPING = 3
 
 
 class Span(NamedTuple):
@@ -63,6 +66,8 @@ class Report:
 
     `replaces` names the files that this one supersedes, unless it `is_void`; `replaced_by` the file that alone may
     supersede this one, which it does once its report says so too.
+
+    `mapping` is what the file was read by, None for nothing; `mapping_name` names it if it is a saved one.
     """
 
     table: str
@@ -82,6 +87,8 @@ class Report:
     raw_version: str | None = None
     raw_size: int | None = None
     raw_sha256: str | None = None
+    mapping: RawMapping | None = None
+    mapping_name: str | None = None
 
     def of_raw(self, content: RawContent) -> Report:
         """The same outcome of that content."""
@@ -116,7 +123,11 @@ class Report:
         """As JSON, with the counts by day beside the parts for readers."""
         by_day = {str(part.day): part.rows for part in self.parts if part.day}
         counts = {"valid": self.valid, "rejected": self.rejected, "valid_by_day": by_day}
-        content = {"report_version": _VERSION, **asdict(self), **counts}
+        own = asdict(self)
+        if self.mapping is None:
+            own = {key: value for key, value in own.items() if key not in ("mapping", "mapping_name")}
+        version = _VERSION_WITHOUT_MAPPING if self.mapping is None else _VERSION
+        content = {"report_version": version, **own, **counts}
         return json.dumps(content, default=str, indent=1).encode()
 
     @classmethod

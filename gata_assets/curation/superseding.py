@@ -63,6 +63,16 @@ def valid_reports(reports: Iterable[Report]) -> list[Report]:
     return [report for report in found if report.refused is None and report.file_id not in replaced]
 
 
+def counting_instead(report: Report, reports: Iterable[Report]) -> tuple[str, ...]:
+    """What counts in place of a file that `is_void`: the files that it was to supersede, or those that have superseded
+    them since; none for other files.
+    """
+    if not report.is_void or not report.replaces:
+        return ()
+    replaced = replaced_files(reports)
+    return tuple(dict.fromkeys(counts_instead(old, replaced) for old in report.replaces))
+
+
 def claimed_by(name: str, reports: Iterable[Report]) -> list[str]:
     """The files that a file has claimed: it supersedes them as soon as its report is written."""
     return [report.file_id for report in reports if report.replaced_by == name]

@@ -176,7 +176,7 @@ class TenantTables:
             open_staged_writer(spec, scratch / "staged") as staged,
             TableWriter(scratch / "quarantine") as quarantine,
         ):
-            form, most = parse_format(report.raw_key), self.rules.max_decoded_bytes
+            form, most = parse_format(report.raw_key, spec.mapping.endings), self.rules.max_decoded_bytes
             for count, block in read_validated(path, form, spec, context, source, max_decoded_bytes=most):
                 rows += count
                 rejected.update(block.rejected_by_rule)

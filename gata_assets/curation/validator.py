@@ -19,22 +19,29 @@ from gata_assets.curation.files.raw_objects import (
     list_raw_objects,
     read_raw_object,
 )
+from gata_assets.curation.mappings.mapped_tables import MappedTables
+from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.report_store import ReportStore
 from gata_assets.curation.reports import RawContent, Report
-from gata_assets.curation.superseding import claimed_by, supersede, valid_reports
-from gata_assets.curation.validated_files import TenantTables
-from gata_assets.curation.validation import digest_settings
-from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileChangedError, RawFileError, StoreError
+from gata_assets.curation.superseding import claimed_by, supersede
+from gata_assets.errors import (
+    DataRuleError,
+    ObjectNotFoundError,
+    RawFileChangedError,
+    RawFileError,
+    StoreError,
+)
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 from gata_assets.storage.scratch import scratch_directory
+from gata_assets.tables.raw_mapping import NO_MAPPING
 from gata_assets.tables.spec import TableSpec
 
 # Files that cannot be read before the rest is left to the next run: so many are no fault of single files.
 _MOST_FAULTS = 20
 
 
-class FileValidator(TenantTables):
+class FileValidator(MappedTables):
     """Finds and validates the raw files of one tenant; data of other tenants is neither read nor written."""
 
     def __init__(
@@ -82,7 +89,7 @@ class FileValidator(TenantTables):
 
     def _is_same(self, key: str, report: Report | None) -> bool:
         """Whether only the version of a file differs from that of its report."""
-        if report is None or report.raw_sha256 is None or self._is_to_be_tried_again(report):
+        if report is None or report.raw_sha256 is None or self.is_to_be_tried_again(report):
             return False
         try:
             return digest_raw_object(self.store, key).sha256 == report.raw_sha256
@@ -91,20 +98,9 @@ class FileValidator(TenantTables):
             return False
 
     def _is_waiting(self, report: Report | None, version: Version) -> bool:
-        if report is None or self._is_to_be_tried_again(report):
+        if report is None or self.is_to_be_tried_again(report):
             return True
         return is_to_be_read(report.raw_key, report.raw_version, version, was_refused=report.refused is not None)
-
-    def _is_to_be_tried_again(self, report: Report) -> bool:
-        return report.refused is not None and self.is_outdated(report)
-
-    def is_outdated(self, report: Report) -> bool:
-        """Whether the rows of a file were validated with other settings than the present ones."""
-        return report.rules != digest_settings(self.tables[report.table], self.rules)
-
-    def outdated(self, reports: Iterable[Report]) -> list[Report]:
-        """The files that count though their rows were validated with other settings, among a table's reports."""
-        return [report for report in valid_reports(reports) if self.is_outdated(report)]
 
     def validate_new(self, table: str, warn: Callable[[str], object] = lambda _: None) -> list[Report]:
         """Validate the raw files of a table that are `unvalidated`; if their content is the same, nothing but their
@@ -138,7 +134,7 @@ class FileValidator(TenantTables):
                 warn(str(error))
             except ObjectNotFoundError as error:
                 # Listed, since a target that is away has no objects either.
-                if key in self.store.list_keys(key):
+                if key in self.store.list_delivered(key):
                     faults.append(error)
                 else:
                     warn(str(error))
@@ -161,13 +157,14 @@ class FileValidator(TenantTables):
         replaces: Sequence[str] = (),
         progress: Callable[[int], None] | None = None,
         even_if_same: bool = True,
+        mapping: MappingChoice | None = None,
     ) -> Report:
         """Split the rows of a raw file into valid and rejected ones and store both, the report last.
 
         An unreadable file gets a report with the reason, and none of its rows count. A file that was validated before
         is validated again as of when it landed; if its content changed since, as one that landed now. Without
         `even_if_same`, a file of the same content is not validated again, unless it was refused under other settings.
-        `progress` gets the number of rows read so far.
+        `progress` gets the number of rows read so far. The file is read by `mapping`, if given, and else by its own.
 
         A file that `is_void` supersedes others once it has valid rows; if another has superseded it meanwhile, it stays
         refused.
@@ -178,15 +175,16 @@ class FileValidator(TenantTables):
             DataRuleError: It cannot supersede those files.
             StoreError: The target failed.
         """
-        spec = self.tables[self._table_of(key)]
-        earlier = self._reports.find_raw(spec.table, key)
-        name = earlier.file_id if earlier else file_id(self.places, spec.table, key)
-        settings = digest_settings(spec, self.rules)
-        is_known = not even_if_same and earlier is not None and not self._is_to_be_tried_again(earlier)
+        table = self._table_of(key)
+        earlier = self._reports.find_raw(table, key)
+        name = earlier.file_id if earlier else file_id(self.places, table, key)
+        choice = mapping or self.choose_mapping(table, key, earlier)
+        settings = self.digest_of(table, choice)
+        is_known = not even_if_same and earlier is not None and not self.is_to_be_tried_again(earlier)
 
         @cache
         def first_seen_at() -> datetime:
-            return self._later(landed_at(self.places, spec.table, key, self.now))
+            return self._later(landed_at(self.places, table, key, self.now))
 
         def blank(content: RawContent, before: Report | None) -> Report:
             """A report without rows; the file landed when it first had this content."""
@@ -194,13 +192,16 @@ class FileValidator(TenantTables):
                 before is not None and before.raw_version != ABSENT and before.raw_sha256 in (None, content.sha256)
             )
             landed = before.landed_at if before and is_same else first_seen_at()
-            return Report(spec.table, name, key, landed, settings).of_raw(content)
+            own = None if choice.mapping == NO_MAPPING else choice.mapping
+            report = Report(table, name, key, landed, settings, mapping=own, mapping_name=choice.name)
+            return report.of_raw(content)
 
         with scratch_directory() as scratch:
 
             def read(path: Path, content: RawContent) -> Report:
                 if is_known and earlier and earlier.raw_sha256 == content.sha256:
                     return earlier
+                spec = self.table_of_file(table, choice)
                 return self.validate_rows(blank(content, earlier), path, spec, scratch, progress)
 
             result, content = read_raw_object(self.store, key, read)

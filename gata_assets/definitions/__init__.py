@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +20,9 @@ from gata_assets.orchestration.alerting.sensors import build_failed_runs_sensor,
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.jobs import PREPARE_SCHEDULE, batch_partitions, build_schedule
 from gata_assets.settings.model import Settings, load_settings
+from gata_assets.settings.tenants import tenants_prepared
 from gata_assets.settings.values import BackfillPolicy, SourceKind
+from gata_assets.storage import same_directory
 from gata_assets.storage.resource import LocalStoreResource, ObjectStoreResource
 from gata_assets.tickets.arrivals.sensor import build_new_tickets_sensor
 from gata_assets.tickets.assets.definition import DATASETS, TABLES, build_ticket_assets
@@ -40,8 +43,12 @@ def build_definitions(
     interaction_engine: InteractionEngine | None = None,
     alerts: AlertChannel | None = None,
     logger: dg.LoggerDefinition | None = None,
+    tenants: Sequence[str] | None = None,
 ) -> dg.Definitions:
-    """The project's definitions for these settings; a given argument replaces what they would choose."""
+    """The project's definitions for these settings; a given argument replaces what they would choose.
+
+    Raises StoreError if the tenants must be looked for in a target that cannot be listed.
+    """
     partitions = batch_partitions(settings.project.first_batch_id)
     store = object_store or build_store(settings)
     options = AssetOptions(
@@ -70,14 +77,15 @@ def build_definitions(
         loggers={"console": logger or default_logger(settings.project.log_level)},
         executor=dg.in_process_executor,
     )
-    if not settings.tenants_prepared:
+    tenants = tenants_prepared(settings, store) if tenants is None else tenants
+    if not tenants:
         return tickets
     # Where only tickets are prepared, the modules of interactions are not loaded.
     from gata_assets.definitions.interactions import build_interaction_definitions
     from gata_assets.definitions.own_tables import build_own_table_definitions
 
-    interactions = build_interaction_definitions(settings, store, options, interaction_engine)
-    return dg.Definitions.merge(tickets, interactions, build_own_table_definitions(settings, options))
+    interactions = build_interaction_definitions(settings, tenants, store, options, interaction_engine)
+    return dg.Definitions.merge(tickets, interactions, build_own_table_definitions(settings, tenants, options))
 
 
 def _backfill_policy(settings: Settings) -> dg.BackfillPolicy:
@@ -93,19 +101,19 @@ def _as_resource(source: TicketSource | SharedTickets) -> Any:
 
 def build_source(settings: Settings) -> TicketSource:
     """The ticket source that the settings choose; drivers are imported when they are needed."""
-    largest_text = settings.tickets.max_ticket_bytes
+    what: dict[str, Any] = {"query": settings.tickets.query, "largest_text": settings.tickets.max_ticket_bytes}
     match settings.tickets.source_kind:
         case SourceKind.SAMPLE | SourceKind.SQLITE:
             from gata_assets.tickets.sources.sqlite import SqliteTickets
 
-            return SqliteTickets(path=str(settings.tickets.sqlite_path), largest_text=largest_text)
+            return SqliteTickets(path=str(settings.tickets.sqlite_path), **what)
         case SourceKind.POSTGRESQL:
             from gata_assets.tickets.sources.postgres import PostgresTickets
 
             # By name, so that the configuration in the UI does not contain the password.
             return PostgresTickets(
                 url=dg.EnvVar("TICKETS_URL"),
-                largest_text=largest_text,
+                **what,
                 statement_seconds=settings.tickets.statement_seconds,
             )
         case SourceKind.DATA_API:
@@ -114,7 +122,7 @@ def build_source(settings: Settings) -> TicketSource:
             cluster, secret = settings.tickets.db_arn or "", settings.tickets.db_secret_arn or ""
             # A cluster answers only in its own region, which its ARN names.
             region = cluster.split(":")[3]
-            return DataApiTickets(cluster_arn=cluster, secret_arn=secret, region=region, largest_text=largest_text)
+            return DataApiTickets(cluster_arn=cluster, secret_arn=secret, region=region, **what)
 
 
 def build_alerts(settings: Settings) -> AlertChannel:
@@ -146,5 +154,8 @@ def build_store(settings: Settings) -> ObjectStoreResource:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The definitions for this process's settings."""
-    return build_definitions(load_settings())
+    """The definitions for this process's settings, with the tenants of now."""
+    definitions = build_definitions(load_settings())
+    # Runs and ticks of this process see the target anew.
+    same_directory.forget()
+    return definitions

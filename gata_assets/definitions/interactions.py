@@ -5,6 +5,8 @@ Assembly only, for `definitions`. The engine is imported when a run builds somet
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from gata_assets.interactions.assets.definition import InteractionAssetRules, build_interaction_assets
@@ -18,9 +20,13 @@ from gata_assets.storage.resource import ObjectStoreResource
 
 
 def build_interaction_definitions(
-    settings: Settings, store: ObjectStoreResource, options: AssetOptions, engine: InteractionEngine | None
+    settings: Settings,
+    tenants: Sequence[str],
+    store: ObjectStoreResource,
+    options: AssetOptions,
+    engine: InteractionEngine | None,
 ) -> dg.Definitions:
-    """The interactions of all tenants; a given engine replaces the one that the settings choose."""
+    """The interactions of these tenants; a given engine replaces the one that the settings choose."""
     rules = InteractionAssetRules(
         curation=settings.interactions.curation_rules,
         interactions=settings.interactions.rules,
@@ -28,7 +34,7 @@ def build_interaction_definitions(
         engine=settings.interactions.engine.value,
         catalog=settings.interactions.catalog_rules,
     )
-    assets = {tenant: build_interaction_assets(tenant, rules, options) for tenant in settings.tenants_prepared}
+    assets = {tenant: build_interaction_assets(tenant, rules, options) for tenant in tenants}
     curated = [key for catalog, days, _ in assets.values() for key in (*catalog.keys, *days.keys)]
     batches = [key for _, _, batches in assets.values() for key in batches.keys]
     window_days, cron = rules.interactions.seen_period_days, settings.automation.prepare_schedule
@@ -37,7 +43,13 @@ def build_interaction_definitions(
         assets=[asset for tenant_assets in assets.values() for asset in tenant_assets],
         jobs=build_interaction_jobs(curated, batches),
         sensors=[
-            build_new_files_sensor(settings.tenants_prepared, rules.days, rules.curation, window_days=window_days)
+            build_new_files_sensor(
+                tenants,
+                rules.days,
+                rules.curation,
+                window_days=window_days,
+                finds_tenants=settings.interactions.tenants is None,
+            )
         ],
         schedules=[build_schedule(INTERACTION_SCHEDULE, PREPARE_INTERACTIONS, cron, options.batches)],
         resources={"object_store": store, "interaction_engine": engine or build},

@@ -5,6 +5,7 @@ Assembly only, for `definitions`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,8 +28,8 @@ CURATE_TABLES = "curate_tables"
 OWN_TABLES_SENSOR = "new_files_of_own_tables_sensor"
 
 
-def build_own_table_definitions(settings: Settings, options: AssetOptions) -> dg.Definitions:
-    """The own tables of all tenants; empty if none is declared. The store is the interactions' resource."""
+def build_own_table_definitions(settings: Settings, tenants: Sequence[str], options: AssetOptions) -> dg.Definitions:
+    """The own tables of these tenants; empty if none is declared. The store is the interactions' resource."""
     own = own_tables(settings)
     if not own:
         return dg.Definitions()
@@ -42,13 +43,11 @@ def build_own_table_definitions(settings: Settings, options: AssetOptions) -> dg
             CuratedAssetRules(tenant, group_of(tenant), pool_of(tenant), rules, days, partial(curator, tenant)),
             options,
         )
-        for tenant in settings.tenants_prepared
+        for tenant in tenants
         for spec in own.values()
     ]
     has_days = any(spec.partition_by for spec in own.values())
-    watched = WatchedTables(
-        OWN_TABLES_SENSOR, CURATE_TABLES, settings.tenants_prepared, tuple(own), curator, days, has_days=has_days
-    )
+    watched = WatchedTables(OWN_TABLES_SENSOR, CURATE_TABLES, tenants, tuple(own), curator, days, has_days=has_days)
     description = "Validate the raw files of own tables (TABLE_SPECS) that have landed, and curate them."
     return dg.Definitions(
         assets=assets,

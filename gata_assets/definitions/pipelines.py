@@ -2,39 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
+from typing import ClassVar
 
 import dagster as dg
 
 from gata_assets.definitions import build_definitions, build_store, open_source
 from gata_assets.environment import dagster_home_is_set
+from gata_assets.errors import StoreError
+from gata_assets.orchestration.batch_status import Plan
+from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.jobs import day_partitions
-from gata_assets.orchestration.pipelines import Pipeline
+from gata_assets.orchestration.pipelines import BatchRun, Pipeline
+from gata_assets.orchestration.runs import Runs, Written
 from gata_assets.settings.model import Settings
+from gata_assets.settings.tenants import tenants_prepared
 from gata_assets.settings.values import SourceKind
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.assets.pipeline import TicketPipeline
 from gata_assets.tickets.sources.shared_read import SharedTickets
 
 
+def find_tenants(settings: Settings) -> tuple[str, ...]:
+    """The tenants whose pipelines are built; raises StoreError, see `tenants_prepared`."""
+    return tenants_prepared(settings, build_store(settings))
+
+
+@dataclass(frozen=True)
+class UnknownTenants:
+    """What is prepared of tenants that could not be found: nothing, and the reason is the pipeline's failure."""
+
+    why: str
+    name: ClassVar[str] = "interactions"
+    scope: ClassVar[str] = ""
+    # No batch has one.
+    last_asset: ClassVar[str] = ""
+
+    def refresh(self, runs: Runs, batch_ids: Sequence[str]) -> bool:
+        """Record why the tenants are not known."""
+        runs.failures.append(BatchFailure(batch_ids[0], self.name, (), self.why))
+        return False
+
+    def plan(self, batch_ids: Sequence[str], *, again: bool) -> Plan:  # noqa: ARG002 (the protocol's)
+        """Raise StoreError with the reason."""
+        raise StoreError(self.why)
+
+    def estimate(self, plan: Plan) -> Mapping[str, str]:  # noqa: ARG002 (the protocol's)
+        """Nothing."""
+        return {}
+
+    def runs(self, batch_ids: Sequence[str]) -> Iterator[BatchRun]:  # noqa: ARG002 (the protocol's)
+        """No runs."""
+        yield from ()
+
+    def summarize(self, written: Sequence[Written]) -> list[Written]:
+        """Nothing was written."""
+        return list(written)
+
+
 @dataclass(frozen=True)
 class Workbench:
-    """What pipelines are built from: the settings, and the definitions with the logger of the command."""
+    """What pipelines are built from: the settings, the tenants, and the definitions with the logger of the command."""
 
     settings: Settings
     logger: dg.LoggerDefinition
+    tenants: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         # With the other imports of a command, not when a job is first needed.
-        for name in ("interactions", "own_tables") if self.settings.tenants_prepared else ():
+        for name in ("interactions", "own_tables") if self.tenants else ():
             import_module(f"gata_assets.definitions.{name}")
 
     @cached_property
     def definitions(self) -> dg.Definitions:
         """The definitions, built when a job is first needed."""
-        return build_definitions(self.settings, logger=self.logger)
+        return build_definitions(self.settings, logger=self.logger, tenants=self.tenants)
 
     def job(self, name: str) -> dg.JobDefinition:
         """A job by its name."""
@@ -44,7 +89,7 @@ class Workbench:
         """The job that prepares tickets; a separate one if runs share their tickets."""
         if shared is None:
             return self.job(PREPARE_TICKETS)
-        definitions = build_definitions(self.settings, ticket_source=shared, logger=self.logger)
+        definitions = build_definitions(self.settings, ticket_source=shared, logger=self.logger, tenants=())
         return definitions.resolve_job_def(PREPARE_TICKETS)
 
 
@@ -63,7 +108,7 @@ def build_ticket_pipelines(bench: Workbench) -> list[Pipeline]:
 def build_table_pipelines(bench: Workbench) -> list[Pipeline]:
     """A pipeline for each tenant, if there are own tables."""
     settings = bench.settings
-    if not settings.tenants_prepared or not settings.project.table_specs:
+    if not bench.tenants or not settings.project.table_specs:
         return []
     from gata_assets.definitions.own_tables import CURATE_TABLES, open_table_curator
     from gata_assets.orchestration.curated_tables.pipeline import TablePipeline
@@ -73,16 +118,16 @@ def build_table_pipelines(bench: Workbench) -> list[Pipeline]:
     days = day_partitions(settings.interactions.earliest_interaction)
     return [
         TablePipeline(tenant, tables, days, partial(open_table_curator, settings, tenant, store), job)
-        for tenant in settings.tenants_prepared
+        for tenant in bench.tenants
     ]
 
 
 def build_interaction_pipelines(bench: Workbench) -> list[Pipeline]:
     """A pipeline for each tenant; where only tickets are prepared, the modules of interactions are not loaded."""
     settings = bench.settings
-    if not settings.tenants_prepared:
+    if not bench.tenants:
         return []
     from gata_assets.interactions.assets.pipeline import InteractionPipeline
 
     store, rules, curation = build_store(settings), settings.interactions.rules, settings.interactions.curation_rules
-    return [InteractionPipeline(tenant, store, rules, curation, bench.job) for tenant in settings.tenants_prepared]
+    return [InteractionPipeline(tenant, store, rules, curation, bench.job) for tenant in bench.tenants]

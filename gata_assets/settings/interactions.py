@@ -29,7 +29,9 @@ class InteractionSettings(SettingsGroup):
     tenants: Annotated[tuple[str, ...], BeforeValidator(comma_separated), AfterValidator(tenant_names)] | None = Field(
         None, examples=["acme,globex"]
     )
-    """The tenants whose interactions are prepared, separated by commas; if unset, `sample` with the sample tickets."""
+    """The tenants whose interactions and own tables are prepared, separated by commas; if unset, all that have raw
+    files in the target, which is listed for it; `none` for nobody.
+    """
     period: int = Field(90, ge=1, le=36_600, alias="INTERACTION_PERIOD")
     """Days of interactions that a batch is built from."""
     seen_items_period: int | None = Field(None, ge=1, le=36_600, examples=["365"])

@@ -22,12 +22,10 @@ from gata_assets.errors import SettingsError
 from gata_assets.settings.interactions import InteractionSettings
 from gata_assets.settings.project import AutomationSettings, ProjectSettings, TargetSettings
 from gata_assets.settings.tickets import TicketSettings
-from gata_assets.settings.values import SourceKind
 from gata_assets.tickets.arrivals.decision import ArrivalRules
 
 DEFAULT_ENV_FILE = "local.env"
 ENV_FILE_VARIABLE = "GATA_ENV_FILE"
-SAMPLE_TENANT = "sample"
 # Prefixes of other variables that a settings file may have: those of the AWS SDK, Dagster and Python.
 _FOREIGN_PREFIXES = ("AWS_", "DAGSTER_", "PYTHON")
 
@@ -44,13 +42,6 @@ class Settings(BaseModel):
         description="What runs automatically, once it is switched on in Dagster's UI"
     )
     project: ProjectSettings = Field(description="The project as a whole")
-
-    @property
-    def tenants_prepared(self) -> tuple[str, ...]:
-        """The tenants whose interactions are prepared; the sample's while no tickets and no tenants are configured."""
-        if self.interactions.tenants is None:
-            return (SAMPLE_TENANT,) if self.tickets.source_kind is SourceKind.SAMPLE else ()
-        return self.interactions.tenants
 
     @property
     def arrival_rules(self) -> ArrivalRules:

@@ -6,10 +6,21 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from gata_assets.settings.values import SQLITE, Seed, SettingsGroup, SourceKind, arn, ticket_url, wrong
+from gata_assets.settings.values import (
+    SQLITE,
+    Seed,
+    SettingsGroup,
+    SourceKind,
+    arn,
+    label,
+    select_statement,
+    ticket_url,
+    wrong,
+)
 from gata_assets.tickets.rules import (
+    DEFAULT_TEST_SHARE,
     SAMPLE_FALLBACK_LABEL,
     LabelFormat,
     LowVolumePolicy,
@@ -17,6 +28,7 @@ from gata_assets.tickets.rules import (
     OnInvalidTickets,
     PreparationRules,
     SplitMethod,
+    TextNormalization,
 )
 
 SAMPLE_TICKETS_FILE = Path("gata-sample.sqlite")
@@ -37,8 +49,18 @@ class TicketSettings(SettingsGroup):
         None, examples=["arn:aws:secretsmanager:us-east-1:123456789012:secret:gata-reader"]
     )
     """The Secrets Manager secret of the cluster's reader (JSON: dbname, username, password)."""
-    low_volume_fallback_label: int | None = Field(None, ge=0, lt=2**63, examples=["25000000000101"])
-    """The group that low-volume tickets are relabeled to; required with a database of your own."""
+    query: Annotated[str | None, AfterValidator(select_statement)] = Field(
+        None,
+        alias="TICKETS_QUERY",
+        examples=[
+            "SELECT number AS id, body AS processed_data, ended AS closed, team AS closed_group_id_mapped FROM cases"
+        ],
+    )
+    """A SELECT statement that gives the columns of the ticket table from tables of your own, in place of it."""
+    low_volume_fallback_label: Annotated[int | str | None, BeforeValidator(label)] = Field(
+        None, examples=["25000000000101"]
+    )
+    """The group that low-volume tickets are relabeled to, by number or name; required with a database of your own."""
     training_period: _Days = 90
     """Days of closed tickets in the training window."""
     low_volume_period: _Days = 365
@@ -51,11 +73,17 @@ class TicketSettings(SettingsGroup):
     """What happens to low-volume tickets in the general dataset."""
     split_method: SplitMethod = SplitMethod.BY_TEXT
     """How tickets are divided: by distinct text, or as scikit-learn's train_test_split does."""
+    test_share: float = Field(DEFAULT_TEST_SHARE, ge=0.01, le=0.5)
+    """The share of each label's tickets that is tested on; the others train."""
     split_seed: Seed = 42
     """The seed of the split by text (the scikit-learn one always uses 42)."""
     label_format: LabelFormat = LabelFormat.INTEGER
     """How `label` is written into data.json; the fine-tuning job needs integers."""
 
+    text_normalization: TextNormalization = TextNormalization.STRICT
+    """Whether texts must be reduced to [a-z0-9?.! ] already, or are reduced when they are read (normalize)."""
+    max_emptied_share: float = Field(0.1, ge=0, le=1, alias="MAX_EMPTIED_TEXTS_SHARE")
+    """A batch fails when normalization leaves no letter or digit in a greater share of a window's texts."""
     on_invalid_tickets: OnInvalidTickets = OnInvalidTickets.FAIL
     """Whether a ticket that cannot train fails its batch, or is left out, counted and kept in quarantine."""
     max_invalid_share: float = Field(0.1, ge=0, le=1, alias="MAX_INVALID_TICKETS_SHARE")

@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
 from gata_assets.batches import parse_batch_id
-from gata_assets.curation.layout import RESERVED_NAMES
+from gata_assets.curation.layout import NOBODY, RESERVED_NAMES, is_tenant_name
 from gata_assets.errors import BatchIdError
+from gata_assets.tickets.sources.sql_text import QueryError, parse_query
 
 # The fields of a cron expression: name, minimum, maximum, and names for numbers.
 _FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
@@ -98,6 +99,14 @@ def ticket_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def select_statement(value: str) -> str:
+    """One SELECT statement, without semicolons and comments after it."""
+    try:
+        return parse_query(value)
+    except QueryError as error:
+        raise wrong(str(error)) from None
+
+
 def bucket_name(value: str) -> str:
     """A bucket's name, without a scheme or a path."""
     if value.startswith("s3://") or "/" in value:
@@ -115,27 +124,36 @@ def arn(value: str) -> str:
     return value
 
 
+def label(value: object) -> object:
+    """A group's number, or its name."""
+    text = " ".join(str(value).split())
+    if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]*)?", text):
+        return text
+    if "." in text:
+        raise wrong("is not a whole number")
+    if not 0 <= int(text) < 2**63:
+        raise wrong("should be greater than or equal to 0" if int(text) < 0 else "should be less than 2^63")
+    return int(text)
+
+
 def comma_separated(value: object) -> object:
     """The parts of a comma-separated text."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-TENANT_NAME_RULE = f"1 to 63 of a-z 0-9 _, other than {' and '.join(sorted(RESERVED_NAMES))}"
+TENANT_NAME_RULE = f"1 to 63 of a-z 0-9 _, other than {', '.join(sorted(RESERVED_NAMES | {NOBODY}))}"
 
 
 def tenant_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Names of tenants, without repetitions, that can be the first part of a storage key and of an asset key."""
+    if names == (NOBODY,):
+        return ()
     for name in names:
         if not is_tenant_name(name):
             raise wrong(f"must be names of {TENANT_NAME_RULE}, with commas between them")
     if len(set(names)) < len(names):
         raise wrong("names a tenant twice")
     return names
-
-
-def is_tenant_name(name: str) -> bool:
-    """Whether a tenant can have this name."""
-    return bool(re.fullmatch(r"[a-z0-9][a-z0-9_]{0,62}", name)) and name not in RESERVED_NAMES
 
 
 def owners(value: object) -> object:

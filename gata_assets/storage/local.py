@@ -13,7 +13,6 @@ import shutil
 import stat
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from errno import ELOOP, ENOENT, ENOTDIR
 from pathlib import Path, PurePosixPath
 from time import time_ns
 from typing import BinaryIO
@@ -21,6 +20,7 @@ from uuid import uuid4
 
 from gata_assets.errors import ConflictError, ObjectNotFoundError, StoreError
 from gata_assets.storage import same_directory
+from gata_assets.storage.local_listing import NOTHING_THERE, files_below, folders_in
 from gata_assets.storage.objects import ABSENT, Guard, ObjectStore, Version
 
 _STAGING, _LOCK = ".staging", "lock"
@@ -75,17 +75,26 @@ class LocalStore(ObjectStore):
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """See ObjectStore; unfinished writes are not listed, nor hidden folders that may not be read (`.snapshot`)."""
-        found, root = list[str](), Path(self.directory)
-        folder, _, _ = prefix.rpartition("/")
-        start = self._path(folder) if folder else root
+        yield from self._list(prefix, None)
+
+    def list_delivered(self, prefix: str) -> Iterator[str]:
+        """See ObjectStore; a folder that may not be listed is listed itself."""
+        yield from self._list(prefix, [])
+
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        """See ObjectStore."""
+        start = self._path(prefix) if prefix else Path(self.directory)
         with self._errors("listed", start):
-            if start.is_dir():
-                for place, folders, files in os.walk(start, onerror=_raise_below(start)):
-                    if Path(place) == root and _STAGING in folders:
-                        folders.remove(_STAGING)
-                    files += [name for name in folders if os.path.islink(f"{place}/{name}")]  # noqa: PTH114 (never raises)
-                    found += [Path(place, name).relative_to(root).as_posix() for name in files]
-        yield from sorted(key for key in found if key.startswith(prefix))
+            found = folders_in(start)
+        yield from found
+
+    def _list(self, prefix: str, closed: list[str] | None) -> list[str]:
+        """The keys that begin with a prefix; with `closed`, also those of folders that may not be listed."""
+        folder, _, _ = prefix.rpartition("/")
+        start = self._path(folder) if folder else Path(self.directory)
+        with self._errors("listed", start):
+            found = files_below(Path(self.directory), start, staging=_STAGING, closed=closed)
+        return sorted(key for key in (*found, *(closed or ())) if key.startswith(prefix))
 
     def list_versions(self, prefix: str) -> Iterator[tuple[str, Version]]:
         """See ObjectStore; a file that was deleted after it was listed is left out."""
@@ -110,7 +119,7 @@ class LocalStore(ObjectStore):
             try:
                 found = path.stat()
             except OSError as error:
-                if error.errno not in (ENOENT, ENOTDIR, ELOOP):
+                if error.errno not in NOTHING_THERE:
                     raise
                 return None
         return found if stat.S_ISREG(found.st_mode) else None
@@ -287,14 +296,3 @@ def _usual_mode(staging: Path) -> int:
 
 def _version(found: os.stat_result) -> Version:
     return Version(f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}")
-
-
-def _raise_below(start: Path) -> Callable[[OSError], None]:
-    """What to do about a folder that cannot be listed: no object of ours is in a hidden folder below a start."""
-
-    def handle(error: OSError) -> None:
-        below = Path(error.filename or start).relative_to(start).parts
-        if not (isinstance(error, PermissionError) and any(name[0] in "._" for name in below)):
-            raise error
-
-    return handle

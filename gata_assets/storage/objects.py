@@ -109,6 +109,18 @@ class ObjectStore(ABC):
         """
         return (key for key, _ in self.list_versions(prefix))
 
+    def list_delivered(self, prefix: str) -> Iterator[str]:
+        """As `list_keys`, where others than this project write: one folder of theirs that may not be listed keeps no
+        other key from being listed, and is listed itself, as a name without an object.
+        """
+        return self.list_keys(prefix)
+
+    @abstractmethod
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        """The names of the folders in a folder, ascending: `prefix` ends with a slash, or is empty for all of the
+        store. Keys below them are not looked at. Raises StoreError when they cannot all be listed.
+        """
+
     @abstractmethod
     def version(self, key: str) -> Version:
         """The version under the key, ABSENT without an object; raises StoreError if that cannot be found out."""

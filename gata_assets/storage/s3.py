@@ -24,7 +24,6 @@ from gata_assets.storage.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import ObjectTypeDef
 
 _DENIED = frozenset({"AccessDenied", "403", "Forbidden"})
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
@@ -152,14 +151,19 @@ class S3StoreResource(ObjectStoreResource):
         """See ObjectStore; a page of 1,000 at a time."""
         return ((found["Key"], Version(found["ETag"])) for found in self._list(prefix))
 
-    def _list(self, prefix: str, done: str = "listed", **limit: Any) -> Iterator[ObjectTypeDef]:
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        """See ObjectStore; a page of 1,000 at a time, whatever is in them."""
+        folders = self._list(prefix, kind="CommonPrefixes", Delimiter="/")
+        return iter(sorted(found["Prefix"].removeprefix(prefix).removesuffix("/") for found in folders))
+
+    def _list(self, prefix: str, done: str = "listed", kind: str = "Contents", **limit: Any) -> Iterator[Any]:
         with self._errors(done, prefix, "s3:ListBucket"):
-            paginator = self._client.get_paginator("list_objects_v2")
+            paginator: Any = self._client.get_paginator("list_objects_v2")
             for page in paginator.paginate(Bucket=self.bucket, Prefix=prefix, **limit):
                 # The SDK passes on a response that broke off before its body as an empty one without a KeyCount.
                 if "KeyCount" not in page:
                     raise StoreError(f"{self.uri(prefix)} could not be {done}: S3's response broke off. Run it again.")
-                yield from page.get("Contents", [])
+                yield from page.get(kind, [])
 
     def version(self, key: str) -> Version:
         """See ObjectStore.

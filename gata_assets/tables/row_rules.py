@@ -16,8 +16,17 @@ from typing import Any
 
 import polars as pl
 
-from gata_assets.tables.columns.conversion import convert
-from gata_assets.tables.spec import DAY, ISO_8601, Check, ColumnSpec, InvalidOptional, ReferenceMode, TableSpec
+from gata_assets.tables.mapped_table import map_texts, read_values
+from gata_assets.tables.raw_mapping import NO_MAPPING
+from gata_assets.tables.spec import (
+    DAY,
+    ISO_8601,
+    Check,
+    ColumnSpec,
+    InvalidOptional,
+    ReferenceMode,
+    TableSpec,
+)
 
 READABLE_RULE, FITTING_RULE = "row_is_readable", "row_fits_the_columns"
 
@@ -54,8 +63,10 @@ def validate_columns(spec: TableSpec, texts: pl.DataFrame, context: RowContext) 
         texts: a column of texts for each of the table's raw columns that the file has, null where nothing is given.
         context: the values that depend on the run.
     """
+    mapping = spec.mapping
+    texts = texts if mapping is NO_MAPPING else map_texts(texts, mapping)
     present = [column for column in spec.raw_columns if column.name in texts.columns]
-    values = {column.name: convert(texts[column.name], column).alias(column.name) for column in present}
+    values = {column.name: read_values(texts[column.name], column, mapping).alias(column.name) for column in present}
     given = {_given(column): are_given(texts[column.name]) for column in present if _asks_whether_given(column)}
     frame = pl.DataFrame({**values, **given})
     rules = _column_rules(spec, tuple(values)) | _window_rule(spec, context)

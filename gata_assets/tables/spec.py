@@ -17,6 +17,8 @@ from typing import Any
 import polars as pl
 from msgspec import json
 
+from gata_assets.tables.raw_mapping import NO_MAPPING, RawMapping
+
 
 class UnknownColumns(StrEnum):
     """What happens to a column of a raw file that its table does not have.
@@ -129,21 +131,8 @@ class FrameRule:
     expression: pl.Expr
 
 
-@dataclass(frozen=True)
-class RawMapping:
-    """How particular raw files differ from what their table accepts anyway.
-
-    `columns` has the table's column by the name in the file; `words` and `instants` are by column, see `ColumnSpec`.
-    """
-
-    columns: Mapping[str, str] = field(default_factory=dict)
-    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    instants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    separator: str | None = None
-
-
 # The fields of a table that are not keys of its Config's metadata.
-NOT_METADATA = ("name", "declared_by", "description", "unique_together", "columns", "frame_rules")
+NOT_METADATA = ("name", "declared_by", "description", "unique_together", "columns", "frame_rules", "mapping")
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +150,7 @@ class TableSpec:
         unknown_columns: see `UnknownColumns`.
         invalid_optional: see `InvalidOptional`.
         separator: the character between columns of CSV.
+        mapping: how particular raw files differ, once it is applied (`raw_mapping.mapped`).
     """
 
     name: str
@@ -177,6 +167,7 @@ class TableSpec:
     unknown_columns: UnknownColumns = UnknownColumns.REFUSE_FILE
     invalid_optional: InvalidOptional = InvalidOptional.REJECT_ROW
     separator: str = ","
+    mapping: RawMapping = NO_MAPPING
 
     @property
     def model(self) -> Any:
@@ -202,7 +193,13 @@ class TableSpec:
     @cached_property
     def sources(self) -> dict[str, str]:
         """The table's column by each name that a raw file may give it."""
-        return {name: column.name for column in self.raw_columns for name in (column.name, *column.aliases)}
+        return {name: column.name for column in self.raw_columns for name in self.names_of(column)}
+
+    def names_of(self, column: ColumnSpec) -> tuple[str, ...]:
+        """The names that raw files may give a column; none if the mapping gives its values."""
+        if column.name in self.mapping.filled:
+            return ()
+        return self.mapping.columns.get(column.name, (column.name, *column.aliases))
 
     @cached_property
     def curated_schema(self) -> dict[str, pl.DataType]:
@@ -247,6 +244,7 @@ class TableSpec:
                 for column in self.columns
             ],
             [f"{rule.name} {rule.expression}" for rule in self.frame_rules],
+            *([repr(self.mapping)] if self.mapping != NO_MAPPING else []),
         ]
         return sha256(repr(identity).encode()).hexdigest()[:32]
 

@@ -6,7 +6,7 @@ Pure arithmetic over counts; `sources` counts tickets, `invalid` finds the inval
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ SECONDS_PER_HOUR = 3_600
 ROUTED_BY_API = "routed_by_api"
 ROUTED_BY_MAPPING = "routed_by_mapping"
 TOO_LARGE = "too_large"
+# Why a batch leaves out a ticket that the source returned, before the invalid ones: its text had only content that
+# normalization removes.
+EMPTIED = "emptied_by_normalization"
 # Why a dataset does not contain a ticket that the source returned, or that has another label than those read.
 LOW_VOLUME = "low_volume"
 OTHER_LABELS = "other_labels"
@@ -71,12 +74,41 @@ class HourlyCounts:
 
 
 @dataclass(frozen=True)
+class TextCounts:
+    """What normalization did to the texts of a window: those that it changed, the letters and digits that were lost in
+    all of them, and those that it emptied.
+    """
+
+    changed: int = 0
+    characters_lost: int = 0
+    emptied: int = 0
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, int]) -> TextCounts:
+        """From `as_json`."""
+        return cls(**found)
+
+    def as_json(self) -> dict[str, int]:
+        """As in manifests and in metadata."""
+        return asdict(self)
+
+    def plus(self, other: TextCounts) -> TextCounts:
+        """The counts of two windows together."""
+        return TextCounts(
+            self.changed + other.changed, self.characters_lost + other.characters_lost, self.emptied + other.emptied
+        )
+
+
+@dataclass(frozen=True)
 class TicketAccount:
-    """The tickets in a window: how many are kept, and how many are excluded, by reason."""
+    """The tickets in a window: how many are kept, and how many are excluded, by reason; and what was done to the texts
+    that were read, if they are normalized.
+    """
 
     in_window: int
     kept: int
     excluded: Mapping[str, int] = field(default_factory=dict)
+    texts: TextCounts | None = None
 
     @classmethod
     def from_json(cls, found: Mapping[str, object]) -> TicketAccount:
@@ -87,17 +119,22 @@ class TicketAccount:
         return cls(in_window, kept, {str(reason): int(tickets) for reason, tickets in excluded.items()})
 
     def as_json(self) -> dict[str, object]:
-        """As in manifests and in metadata."""
+        """As in manifests and in metadata, which have the counts of texts beside it."""
         return {"in_window": self.in_window, "kept": self.kept, "excluded": dict(self.excluded)}
 
     def exclude(self, reasons: Mapping[str, int]) -> TicketAccount:
         """The account after tickets that were kept are excluded, by reason."""
-        return TicketAccount(self.in_window, self.kept - sum(reasons.values()), _sum(self.excluded, reasons))
+        return replace(self, kept=self.kept - sum(reasons.values()), excluded=_sum(self.excluded, reasons))
+
+    def normalized(self, texts: TextCounts) -> TicketAccount:
+        """The account after the texts of the tickets that were kept are normalized, and those emptied are excluded."""
+        return replace(self.exclude({EMPTIED: texts.emptied}), texts=texts)
 
     def plus(self, other: TicketAccount) -> TicketAccount:
         """The account of two windows together."""
         excluded = _sum(self.excluded, other.excluded)
-        return TicketAccount(self.in_window + other.in_window, self.kept + other.kept, excluded)
+        texts = self.texts.plus(other.texts) if self.texts and other.texts else self.texts or other.texts
+        return TicketAccount(self.in_window + other.in_window, self.kept + other.kept, excluded, texts)
 
     def check(self, rows: int) -> list[Outcome]:
         """Check that the rows of a table are the tickets that are kept, and that no ticket is without a reason."""

@@ -19,7 +19,7 @@ from gata_assets.batches import Window
 from gata_assets.tables.outcomes import Advice, Outcome, explain_rule, passed_all_rules
 from gata_assets.tickets.schema import Tickets, TrainingRows
 from gata_assets.tickets.splitting.splits import Split
-from gata_assets.tickets.splitting.text_groups import largest_test_text, test_quota
+from gata_assets.tickets.splitting.text_groups import largest_test_text, quota_for_test
 
 _LISTED = "`gata tickets check` lists the tickets"
 
@@ -115,7 +115,8 @@ def check_label_shares(sides: pd.DataFrame) -> list[Outcome]:
 
 
 def check_test_share(sides: pd.DataFrame) -> list[Outcome]:
-    """The test rows of all labels together are 10 %, within the error of rounding and of texts that are never divided.
+    """The test rows of all labels together are TEST_SHARE of them, within the error of rounding and of texts that are
+    never divided.
 
     A label's quota is rounded (by at most half a row), is at least 1, and its boundary text may be on either side; the
     total may be off by the sum of these.
@@ -124,21 +125,22 @@ def check_test_share(sides: pd.DataFrame) -> list[Outcome]:
         sides: The result of `count_sides`.
     """
     rows = int(sides["train"].sum() + sides["test"].sum())
-    allowed = float((sides["tolerance"] + (sides["quota"] - (sides["train"] + sides["test"]) / 10).abs()).sum())
-    off = abs(float(sides["test"].sum()) - rows / 10)
-    # Both are sums of tenths, which floats do not represent exactly.
+    allowed = float((sides["tolerance"] + (sides["quota"] - sides["expected"]).abs()).sum())
+    off = abs(float(sides["test"].sum() - sides["expected"].sum()))
+    # Sums of products with a share, which floats do not represent exactly.
     failed = 0 if off <= allowed + 1e-6 else round(off)
-    return [Outcome("test rows are a tenth of all", failed, rows, _BUG_IN_SPLIT)]
+    return [Outcome("test rows are TEST_SHARE of all", failed, rows, _BUG_IN_SPLIT)]
 
 
 def count_sides(split: Split) -> pd.DataFrame:
     """Count each label's rows on both sides.
 
     Returns:
-        One row per label: `train` and `test` rows, the `quota` of test rows, and its `tolerance`. The tolerance is how
-        far a split by text may miss the quota, the sum of: half of the largest text allowed in test; the tickets whose
-        text occurs under several labels, since another label may decide their side; and, for a label with fewer small
-        texts of its own than twice its quota, its quota or its largest text.
+        One row per label: `train` and `test` rows, the `expected` test rows before rounding, the `quota` of test rows,
+        and its `tolerance`. The tolerance is how far a split by text may miss the quota, the sum of: half of the
+        largest text allowed in test; the tickets whose text occurs under several labels, since another label may
+        decide their side; and, for a label with fewer small texts of its own than twice its quota, its quota or its
+        largest text.
     """
     tables = (split.train, split.test)
     labels, label = np.unique(
@@ -146,7 +148,7 @@ def count_sides(split: Split) -> pd.DataFrame:
     )
     count = partial(np.bincount, minlength=len(labels))
     train, test = count(label[: len(split.train)]), count(label[len(split.train) :])
-    quota = np.array([test_quota(int(rows)) for rows in train + test], dtype=np.int64)
+    quota = np.array([quota_for_test(int(rows), split.test_share) for rows in train + test], dtype=np.int64)
     limit = np.array([largest_test_text(int(rows)) for rows in quota], dtype=np.int64)
 
     # Tickets grouped by label and text.
@@ -160,8 +162,10 @@ def count_sides(split: Split) -> pd.DataFrame:
     largest = np.zeros(len(labels), dtype=np.int64)
     np.maximum.at(largest, of_label, tickets)
     tolerance = np.maximum(limit / 2, 1) + shared + np.where(is_sparse, np.maximum(largest, quota), 0)
+    expected = (train + test) * split.test_share
     return pd.DataFrame(
-        {"train": train, "test": test, "quota": quota, "tolerance": tolerance}, index=pd.Index(labels, name="label")
+        {"train": train, "test": test, "expected": expected, "quota": quota, "tolerance": tolerance},
+        index=pd.Index(labels, name="label"),
     )
 
 

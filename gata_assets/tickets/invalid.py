@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gata_assets.tables.outcomes import Outcome
 from gata_assets.tickets.accounting import TicketAccount
-from gata_assets.tickets.texts import as_arrow, normalize_texts
+from gata_assets.tickets.texts import TICKET_COLUMNS, TextEffects, as_arrow, single_spaced
 
 # The rules with the column that breaks them, in the order in which a ticket is counted: under the first that it breaks.
 RULES: Mapping[str, str] = {
@@ -45,6 +45,10 @@ class InvalidTickets:
     def cut(self, part: slice) -> InvalidTickets:
         """The same for a part of the rows."""
         return InvalidTickets({rule: rows[part] for rule, rows in self.broken.items()})
+
+    def without(self, others: NDArray[np.bool_]) -> InvalidTickets:
+        """The same without rows that are left out for another reason."""
+        return InvalidTickets({rule: rows & ~others for rule, rows in self.broken.items()})
 
     def by_reason(self) -> dict[str, int]:
         """The number of invalid tickets by the first rule that they break."""
@@ -97,14 +101,17 @@ class InvalidTicket(NamedTuple):
 
 
 def valid_tickets(tickets: pd.DataFrame) -> pd.DataFrame:
-    """The valid ones of tickets as they were read, with normalized texts."""
-    normalized = _normalized(tickets)
-    return normalized[~find_invalid(normalized).rows]
+    """The valid ones of tickets as they were read, with the texts that train, without those that are emptied."""
+    spaced = _single_spaced(tickets)
+    return spaced[~find_invalid(spaced).rows & ~_emptied(tickets)]
 
 
 def list_invalid(tickets: pd.DataFrame) -> list[InvalidTicket]:
-    """Each rule that a ticket breaks, as it was read, in the order of rows; an id that occurs again is listed too."""
-    broken = dict(find_invalid(_normalized(tickets)).broken)
+    """Each rule that a ticket breaks, as it was read, in the order of rows; an id that occurs again is listed too.
+
+    A ticket whose text normalization emptied is left out of a batch, and breaks no rule about its label or text.
+    """
+    broken = dict(find_invalid(_single_spaced(tickets)).without(_emptied(tickets)).broken)
     ids = tickets["id"]
     broken["repeated_id"] = ids.duplicated().to_numpy() & ids.notna().to_numpy()
     broken["no_id"] = ids.isna().to_numpy()
@@ -116,8 +123,13 @@ def list_invalid(tickets: pd.DataFrame) -> list[InvalidTicket]:
     return found
 
 
-def _normalized(tickets: pd.DataFrame) -> pd.DataFrame:
-    return tickets.assign(text=normalize_texts(tickets["text"]))
+def _single_spaced(tickets: pd.DataFrame) -> pd.DataFrame:
+    return tickets[TICKET_COLUMNS].assign(text=single_spaced(tickets["text"]))
+
+
+def _emptied(tickets: pd.DataFrame) -> NDArray[np.bool_]:
+    effects = TextEffects.of(tickets)
+    return np.zeros(len(tickets), np.bool_) if effects is None else effects.emptied
 
 
 def _true(rows: Any) -> NDArray[np.bool_]:

@@ -78,21 +78,22 @@ class GeneralTickets:
 
 
 def apply_low_volume_policy(
-    tickets: pd.DataFrame, decision: LowVolumeDecision, rules: PreparationRules
+    tickets: pd.DataFrame, decision: LowVolumeDecision, rules: PreparationRules, *, fallback_label: int
 ) -> GeneralTickets:
     """Relabel or remove the training window's low-volume tickets according to LOW_VOLUME_POLICY.
 
     Args:
         tickets: The training window's tickets, `Tickets` columns.
         decision: Which labels are low-volume, and whether they get a dataset.
-        rules: The policy and its fallback label.
+        rules: The policy.
+        fallback_label: The label of LOW_VOLUME_FALLBACK_LABEL, which may be a name in the rules.
 
     Raises:
         DataRuleError: If fewer than two labels remain.
     """
     is_low_volume = tickets["label"].isin(decision.low_volume_labels)
     affected = int(is_low_volume.sum())
-    new_label = _label_of_low_volume_tickets(decision.is_needed, rules)
+    new_label = _label_of_low_volume_tickets(decision.is_needed, rules.low_volume_policy, fallback_label)
     if new_label is None:
         is_kept = ~is_low_volume.to_numpy(dtype=bool)
         general = GeneralTickets(tickets[is_kept].reset_index(drop=True), is_kept, relabeled=0, removed=affected)
@@ -104,10 +105,10 @@ def apply_low_volume_policy(
     return general
 
 
-def _label_of_low_volume_tickets(has_dataset: bool, rules: PreparationRules) -> int | None:
-    if rules.low_volume_policy is LowVolumePolicy.ROUTER:
-        return ASK_LOW_VOLUME_LABEL if has_dataset else rules.low_volume_fallback_label
-    return rules.low_volume_fallback_label if has_dataset else None
+def _label_of_low_volume_tickets(has_dataset: bool, policy: LowVolumePolicy, fallback_label: int) -> int | None:
+    if policy is LowVolumePolicy.ROUTER:
+        return ASK_LOW_VOLUME_LABEL if has_dataset else fallback_label
+    return fallback_label if has_dataset else None
 
 
 def _require_two_labels(general: pd.DataFrame, decision: LowVolumeDecision, rules: PreparationRules) -> None:

@@ -12,6 +12,8 @@ from enum import StrEnum
 
 # The default of LOW_VOLUME_FALLBACK_LABEL for the sample tickets.
 SAMPLE_FALLBACK_LABEL = 25_000_000_000_101
+# The share of tickets to test on, unless TEST_SHARE says another.
+DEFAULT_TEST_SHARE = 0.1
 
 
 class LowVolumePolicy(StrEnum):
@@ -39,6 +41,17 @@ class LabelFormat(StrEnum):
     STRING = "string"
 
 
+class TextNormalization(StrEnum):
+    """What is done to texts before they are checked.
+
+    `strict`: white space becomes single spaces, and the source has done the rest. `normalize`: any text is reduced to
+    what the fine-tuning job accepts (`tables.text_normalization`).
+    """
+
+    STRICT = "strict"
+    NORMALIZE = "normalize"
+
+
 class OnInvalidTickets(StrEnum):
     """What a ticket that cannot train does to its batch."""
 
@@ -61,7 +74,7 @@ class NearDuplicatePolicy(StrEnum):
 class PreparationRules:
     """Everything that determines a batch's datasets; periods are days, thresholds are shares (0 to 1).
 
-    `max_twin_share` and `max_invalid_share` are for checks alone and shape no dataset.
+    `max_twin_share`, `max_invalid_share` and `max_emptied_share` are for checks alone and shape no dataset.
     """
 
     training_period_days: int
@@ -69,7 +82,7 @@ class PreparationRules:
     low_volume_threshold: float
     low_volume_min_count: int
     low_volume_policy: LowVolumePolicy
-    low_volume_fallback_label: int
+    low_volume_fallback_label: int | str
     split_method: SplitMethod
     split_seed: int
     label_format: LabelFormat
@@ -79,6 +92,9 @@ class PreparationRules:
     near_duplicate_similarity: float = 0.8
     max_twin_share: float = 0.05
     max_invalid_share: float = 0.1
+    text_normalization: TextNormalization = TextNormalization.STRICT
+    test_share: float = DEFAULT_TEST_SHARE
+    max_emptied_share: float = 0.1
 
     def as_settings(self) -> dict[str, str | int | float | None]:
         """The rules under the names of their settings, for a manifest."""
@@ -96,7 +112,7 @@ class PreparationRules:
         return theirs != ours
 
 
-_FOR_CHECKS = ("max_twin_share", "max_invalid_share")
+_FOR_CHECKS = ("max_twin_share", "max_invalid_share", "max_emptied_share")
 
 # Settings that were added after the first manifests, with what earlier releases did.
 NEW_SETTINGS: Mapping[str, object] = {
@@ -104,4 +120,6 @@ NEW_SETTINGS: Mapping[str, object] = {
     "MAX_TICKET_BYTES": None,
     "NEAR_DUPLICATES": NearDuplicatePolicy.COUNT,
     "NEAR_DUPLICATE_SIMILARITY": 0.8,
+    "TEXT_NORMALIZATION": TextNormalization.STRICT,
+    "TEST_SHARE": DEFAULT_TEST_SHARE,
 }

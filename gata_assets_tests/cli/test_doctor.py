@@ -47,6 +47,10 @@ class StoreWithADeniedPrefix(LocalStoreResource):
             raise StoreError(f"{prefix} may not be listed")
         return super().list_keys(prefix)
 
+    def list_delivered(self, prefix: str) -> Iterator[str]:
+        """As `list_keys`."""
+        return self.list_keys(prefix)
+
 
 def conditions_of(store: ObjectStore) -> Finding:
     [found] = [finding for finding in _examine_store(store) if finding.subject == "target, conditions"]
@@ -103,3 +107,43 @@ def test_a_text_over_the_data_apis_limit_is_found_unless_it_is_left_out(
     assert (found.is_well, "66,000 bytes" in found.found) == (is_well, True)
     # The window of a batch may be without it: then batches can be prepared.
     assert ("or leave such tickets out" in found.found) == (is_well is None)
+
+
+def test_what_a_query_leaves_out_and_what_its_columns_contain_is_said(tmp_path: Path) -> None:
+    create_sqlite(tmp_path / "t.sqlite", database_rows([{}, {"text": "Not Normalized!"}, {"text": "tab\tand line\n"}]))
+    query = "SELECT id, processed_data, closed, 'Billing' AS closed_group_id_mapped, routed_by FROM ticket"
+    found = tickets_found({"TICKETS_URL": f"sqlite:///{tmp_path}/t.sqlite", "TICKETS_QUERY": query})
+    assert {one.subject: (one.is_well, one.found) for one in found[1:]} == {
+        "tickets, columns": (
+            None,
+            "TICKETS_QUERY gives no via_channel, initial_group_id: no ticket is excluded as routed_by_api",
+        ),
+        "tickets, labels": (True, "closed_group_id_mapped has names: they become ids through a label map"),
+        "tickets, texts": (
+            None,
+            "1 of 3 sampled texts (33%) have other characters than [a-z0-9?.! ]: set TEXT_NORMALIZATION=normalize",
+        ),
+    }
+
+
+def test_texts_that_are_normalized_anyway_are_well(tmp_path: Path) -> None:
+    create_sqlite(tmp_path / "t.sqlite", database_rows([{"text": "Not Normalized!"}]))
+    url = f"sqlite:///{tmp_path}/t.sqlite"
+    [texts] = [
+        one
+        for one in tickets_found({"TICKETS_URL": url, "TEXT_NORMALIZATION": "normalize"})
+        if one.subject == "tickets, texts"
+    ]
+    assert (texts.is_well, texts.found.rpartition(": ")[2]) == (True, "TEXT_NORMALIZATION reduces them")
+
+
+def test_numbers_in_a_column_of_texts_are_said_to_be_names(tmp_path: Path) -> None:
+    create_sqlite(tmp_path / "t.sqlite", database_rows([{}, {"label": 2**40}]))
+    query = (
+        "SELECT id, processed_data, closed, CAST(closed_group_id_mapped AS text) AS closed_group_id_mapped FROM ticket"
+    )
+    found = tickets_found({"TICKETS_URL": f"sqlite:///{tmp_path}/t.sqlite", "TICKETS_QUERY": query})
+    [labels] = [one for one in found if one.subject == "tickets, labels"]
+    assert labels.is_well is None
+    assert "has whole numbers in a column of texts: they are names of labels" in labels.found
+    assert "CAST(closed_group_id_mapped AS bigint)" in labels.found

@@ -174,3 +174,15 @@ def test_texts_that_differ_by_white_space_are_one_text(directory: Path) -> None:
     texts = [pd.read_json(folder / side / "data.json", lines=True)["text"] for side in ("train", "test")]
     assert sorted((side == "please help").sum() for side in texts) == [0, 120]
     assert all(not side.str.contains(r"\s\s|^\s|\s$|[^\S ]", regex=True).any() for side in texts)
+
+
+@pytest.mark.parametrize("method", ["by-text", "sklearn"])
+def test_the_share_that_is_tested_on_is_a_setting(directory: Path, method: str) -> None:
+    create_sqlite(directory / "tickets.sqlite", database_rows(world()))
+    ran = gata(directory, "prepare", BATCH_ID, TEST_SHARE="0.25", SPLIT_METHOD=method)
+    assert ran.returncode == 0, ran.stdout
+    for dataset in ("gata-general", "gata-low-vol"):
+        found = manifest(directory, dataset)
+        rows = {name: entry["rows"] for name, entry in found["files"].items()}
+        assert rows["test/data.json"] == pytest.approx(sum(rows.values()) / 4, abs=2)
+        assert found["settings"]["TEST_SHARE"] == 0.25

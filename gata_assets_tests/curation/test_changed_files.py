@@ -254,9 +254,9 @@ def test_a_file_that_keeps_changing_fails_the_command_that_asks_for_it(tmp_path:
 class RemovedAfterListing(LocalStore):
     """A directory from which another writer removes the raw file once it was listed."""
 
-    def list_keys(self, prefix: str) -> Iterator[str]:
+    def list_delivered(self, prefix: str) -> Iterator[str]:
         """List, then remove."""
-        keys = list(super().list_keys(prefix))
+        keys = list(super().list_delivered(prefix))
         for key in keys:
             if key == KEY:
                 yield key

@@ -39,6 +39,10 @@ class CountingObjects(LocalStore):
             self.calls[f"listed {prefix}"] += 1
             yield key
 
+    def list_delivered(self, prefix: str) -> Iterator[str]:
+        """As `list_keys`."""
+        return self.list_keys(prefix)
+
     def list_versions(self, prefix: str) -> Iterator[tuple[str, str]]:
         """Count each key that is listed, as a page would."""
         for listed in super().list_versions(prefix):

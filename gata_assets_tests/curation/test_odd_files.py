@@ -18,12 +18,14 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from gata_assets.cli.doctor import examine
 from gata_assets.curation.backlog import find_waiting
 from gata_assets.curation.files.formats import is_hidden, printable
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse
 from gata_assets.curation.reports import Report
 from gata_assets.errors import DataRuleError, RawFileChangedError, RawFileError, StoreError
 from gata_assets.interactions.tables import INTERACTIONS
+from gata_assets.settings.model import parse_settings
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
 from gata_assets_tests.cli.raw_files.test_ingest import gata, ingest, said, workplace
@@ -171,9 +173,7 @@ def closed_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "lstat", look_at)
 
 
-def test_hidden_folders_that_may_not_be_listed_are_ignored_and_others_are_not(
-    workplace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hidden_folders_that_may_not_be_listed_are_ignored(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in (workplace / "store" / FOLDER, workplace / "in"):
         (folder / ".closed").mkdir(parents=True)
         (folder / ".half/closed").mkdir(parents=True)
@@ -183,12 +183,50 @@ def test_hidden_folders_that_may_not_be_listed_are_ignored_and_others_are_not(
     result = ingest("interactions", "in")
     assert result.exit_code == 0
     assert "2 of 3 files are left alone: 2 hidden" in " ".join(result.stderr.split())
-    for folder in (workplace / "store" / FOLDER, workplace / "in"):
-        (folder / "closed").mkdir()
-    with pytest.raises(StoreError, match="Permission denied"):
-        curator_of(workplace / "store").unvalidated()
-    result = ingest("interactions", "in")
-    assert (result.exit_code, "cannot be listed: Permission denied" in result.stderr) == (2, True)
+
+
+def test_a_folder_that_may_not_be_listed_fails_the_run_once_other_files_are_validated(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = workplace / "store"
+    (store / FOLDER / "deep/closed").mkdir(parents=True)
+    (store / FOLDER / "deep/closed/b.csv").write_bytes(VALID)
+    (store / FOLDER / "deep/a.csv").write_bytes(VALID)
+    os.mkfifo(store / FOLDER / "deep/pipe.csv")
+    with monkeypatch.context() as patch:
+        closed_folders(patch)
+        for _ in range(2):
+            with pytest.raises(StoreError, match=r"deep/closed cannot be listed: Permission denied\. Look at"):
+                curator_of(store).validate_new(INTERACTIONS)
+            reports = {Path(report.raw_key).name: report for report in curator_of(store).reports(INTERACTIONS)}
+            assert {name: report.refused is None for name, report in reports.items()} == {
+                "a.csv": True,
+                "pipe.csv": False,
+            }
+            assert curator_of(store).unvalidated() == [f"{FOLDER}deep/closed"], "it waits, and no run passes over it"
+        assert [key for key, _ in LocalStore(str(store)).list_versions("acme/reports/")], "other folders are listed"
+        with pytest.raises(StoreError, match="cannot be listed: Permission denied"):
+            list(LocalStore(str(store)).list_keys(FOLDER))
+        settings = parse_settings({"TARGET_DIR": str(store), "TENANTS": "acme"})
+        [seen] = [finding for finding in examine(settings) if finding.subject == "interactions of acme"]
+        assert (seen.is_well, "deep/closed cannot be listed" in seen.found) == (False, True)
+    assert [report.raw_key for report in curator_of(store).validate_new(INTERACTIONS)] == [f"{FOLDER}deep/closed/b.csv"]
+
+
+@pytest.mark.parametrize("given", [".", "in", "in/closed"])
+def test_ingest_names_a_folder_that_it_may_not_list_and_lands_the_others(
+    given: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workplace / "in/closed").mkdir(parents=True)
+    (workplace / "in/a.csv").write_bytes(VALID)
+    closed_folders(monkeypatch)
+    for options in ([], ["--summary", "table"]):
+        result = ingest("interactions", given, *options)
+        assert result.exit_code == 1
+        assert "in/closed" in result.stdout
+        assert "cannot be listed: Permission denied." in result.stdout
+    landed = list(Path("gata-data").glob("sample/raw/interactions/*/a-*.csv"))
+    assert len(landed) == (given != "in/closed")
 
 
 def test_a_path_that_may_not_be_looked_at_or_is_too_long_is_refused(

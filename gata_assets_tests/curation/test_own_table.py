@@ -404,7 +404,7 @@ def test_commands_list_the_tables_and_print_the_page_of_one(settings: Settings) 
     assert "the value is discarded and counted" in page
     unknown = CliRunner().invoke(main, ["tables", "visitors"])
     assert unknown.exit_code == 2
-    assert "there are interactions, items, shops, visits" in unknown.output
+    assert "there are interactions, items, shops, tickets, visits" in unknown.output
 
 
 def test_a_file_of_an_unknown_table_is_refused_with_those_that_exist(settings: Settings, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_report_of_version_2_says_nothing_of_what_was_read_nor_of_a_claim() ->
 
 
 def test_a_report_of_a_later_release_is_not_read() -> None:
-    content = json.loads(OLD) | {"report_version": 4}
+    content = json.loads(OLD) | {"report_version": 5}
     with pytest.raises(ManifestVersionError, match="a place was written by a later release"):
         Report.decode(json.dumps(content).encode(), "a place")
 

@@ -19,7 +19,7 @@ from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Landing
 from gata_assets.curation.requests import AskedRun, CurationRequest, RunState, ask_again, request_curation
 from gata_assets.definitions import build_definitions
-from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, build_new_files_sensor
+from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, NEW_FILES_SENSOR, build_new_files_sensor
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import INTERACTIONS
 from gata_assets.interactions.windows import interaction_windows
@@ -73,7 +73,7 @@ def look(
     settings = parse_settings(SETTINGS)
     definitions = build_definitions(settings, object_store=store)
     sensor = build_new_files_sensor(
-        settings.tenants_prepared,
+        settings.interactions.tenants or (),
         definitions.resolve_assets_def(dg.AssetKey(["acme", "curated_interactions"])).partitions_def or NO_DAYS,
         settings.interactions.curation_rules,
         window_days=settings.interactions.rules.seen_period_days,
@@ -349,3 +349,32 @@ def test_nothing_is_asked_for_while_a_run_for_the_tenant_is_underway(
     assert {request.tags["gata/tenant"] for request in requests} == {"globex"}
     run(instance, store, requests)
     assert tick(instance, store) == ([], "acme: a run is underway.")
+
+
+def test_a_tenant_that_gets_its_first_file_after_loading_is_named(
+    instance: dg.DagsterInstance, store: LocalStoreResource
+) -> None:
+    settings = parse_settings({**SETTINGS, "TENANTS": ""})
+    store.write("acme/raw/interactions/a.csv", CSV)
+
+    def tick_of(loaded: dg.Definitions) -> SensorExecutionData:
+        sensor = loaded.get_repository_def().get_sensor_def(NEW_FILES_SENSOR)
+        with dg.build_sensor_context(
+            instance=instance, definitions=loaded, resources={"object_store": store}
+        ) as context:
+            return sensor.evaluate_tick(context)
+
+    loaded = build_definitions(settings, object_store=store)
+    [request] = [one for one in tick_of(loaded).run_requests or [] if one.tags["gata/tenant"] == "acme"][:1]
+    run(instance, store, [request])
+    store.write("globex/raw/items/a.csv", b"item_id,title\n1,2\n")
+    while requests := tick_of(loaded).run_requests:
+        run(instance, store, requests)
+    said = "globex has files and no assets: reload the code location, which lists tenants when it is loaded."
+    assert said in str(tick_of(loaded).skip_message)
+    reloaded = tick_of(build_definitions(settings, object_store=store))
+    assert {one.tags["gata/tenant"] for one in reloaded.run_requests or []} == {"globex"}
+    hidden = StoreThatIsNotListed(directory=store.directory, prefix="globex/raw/")
+    sensor = loaded.get_repository_def().get_sensor_def(NEW_FILES_SENSOR)
+    with dg.build_sensor_context(instance=instance, definitions=loaded, resources={"object_store": hidden}) as context:
+        assert "tenants: the folder cannot be listed" in str(sensor.evaluate_tick(context).skip_message)

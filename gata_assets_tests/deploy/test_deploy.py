@@ -263,6 +263,10 @@ class TestPoliciesAsWritten:
         written = statements("iam-policy.json")["ReadAndWriteBatches"]["Resource"]
         listed = statements("iam-policy.json")["LookForObjectsOfBatches"]["Condition"]
         assert listed == {"StringLike": {"s3:prefix": [resource.partition("/")[2] for resource in written]}}
+        # The names of the bucket's folders, by which tenants are found, and nothing in them.
+        folders = statements("iam-policy.json")["LookForTenants"]
+        assert folders["Action"] == "s3:ListBucket"
+        assert folders["Condition"] == {"StringEquals": {"s3:prefix": "", "s3:delimiter": "/"}}
 
 
 Service = Literal["iam", "s3", "sts"]

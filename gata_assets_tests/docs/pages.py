@@ -25,6 +25,7 @@ TUTORIALS = tuple(
         "docs/first-batch.md",
         "docs/own-tickets.md",
         "docs/own-interactions.md",
+        "docs/bring-your-export.md",
         "docs/own-tables.md",
         "docs/backfills.md",
         "docs/automation.md",

@@ -50,6 +50,10 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         ("LOW_VOLUME_THRESHOLD", "3.3", "'3.3' should be less than 1"),
         ("LOW_VOLUME_THRESHOLD", "nan", "'nan' is not a finite number"),
         ("LOW_VOLUME_FALLBACK_LABEL", "-1", "'-1' should be greater than or equal to 0"),
+        ("LOW_VOLUME_FALLBACK_LABEL", "1.5", "'1.5' is not a whole number"),
+        ("LOW_VOLUME_FALLBACK_LABEL", "9223372036854775808", "'9223372036854775808' should be less than 2^63"),
+        ("TEST_SHARE", "0.6", "'0.6' should be less than or equal to 0.5"),
+        ("TEST_SHARE", "0", "'0' should be greater than or equal to 0.01"),
         ("LOW_VOLUME_POLICY", "drop", "'drop' should be 'documented' or 'router'"),
         ("SPLIT_METHOD", "random", "'random' should be 'by-text' or 'sklearn'"),
         ("LOG_LEVEL", "LOUD", "'LOUD' should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
@@ -66,6 +70,11 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
             "ALERT_TOPIC_ARN",
             "arn:aws:sns:us-east-1:123456789012:gata.fifo",
             "'arn:aws:sns:us-east-1:123456789012:gata.fifo' is not the ARN",
+        ),
+        (
+            "TENANTS",
+            "acme,none",
+            "'acme,none' must be names of 1 to 63 of a-z 0-9 _, other than intermediate, none, training",
         ),
         ("TABLE_SPECS", "my tables", "'my tables' must be names of Python modules"),
         ("PREPARE_SCHEDULE", "weekly", "'weekly' is not a schedule: five fields are needed"),
@@ -243,3 +252,25 @@ def test_a_variable_is_read_into_the_group_of_its_domain() -> None:
     assert (settings.target.bucket, settings.interactions.tenants) == ("my-data", ("acme",))
     assert (settings.tickets.rules.split_seed, settings.arrival_rules.min_new_tickets) == (7, 3)
     assert settings.project.asset_owners == ("team:a", "b@c.de")
+
+
+def test_a_query_is_one_select_statement_without_what_comes_after_it() -> None:
+    given = {"TICKETS_URL": "sqlite:///t.sqlite", "LOW_VOLUME_FALLBACK_LABEL": "1"}
+    settings = parse_settings({**given, "TICKETS_QUERY": "SELECT 1 AS id; -- all of them"})
+    assert settings.tickets.query == "SELECT 1 AS id"
+    with pytest.raises(SettingsError, match=r"TICKETS_QUERY: 'DROP TABLE ticket' must be one SELECT statement"):
+        parse_settings({**given, "TICKETS_QUERY": "DROP TABLE ticket"})
+
+
+def test_a_query_may_have_several_lines_in_a_file(empty_environment: Path) -> None:
+    query = "SELECT number AS id, -- the case's #\n  'a;b' AS x\nFROM cases"
+    (empty_environment / "local.env").write_text(
+        f'TICKETS_URL=sqlite:///t.sqlite\nLOW_VOLUME_FALLBACK_LABEL=1\nTICKETS_QUERY="{query};\n"\nTRAINING_PERIOD=7\n'
+    )
+    settings = load_settings()
+    assert (settings.tickets.query, settings.tickets.training_period) == (query, 7)
+
+
+@pytest.mark.parametrize(("given", "found"), [("25000000000101", 25_000_000_000_101), (" Sales  EU ", "Sales EU")])
+def test_the_fallback_label_is_a_number_or_a_name(given: str, found: int | str) -> None:
+    assert parse_settings({"LOW_VOLUME_FALLBACK_LABEL": given}).tickets.rules.low_volume_fallback_label == found

@@ -113,6 +113,22 @@ def test_keys_below_a_prefix_are_listed_in_order_and_no_others(store: ObjectStor
 
 
 @pytest.mark.slow
+def test_folders_are_listed_by_name_without_what_is_in_them(store: ObjectStore) -> None:
+    assert list(store.list_folders("")) == []
+    for key in ("b/x/1", "b/y", "a/1", "a-1/deep/er", "file"):
+        store.write(key, b"x")
+    assert [name for name in store.list_folders("") if not name.startswith(".")] == ["a", "a-1", "b"]
+    assert list(store.list_folders("b/")) == ["x"]
+    for nothing in ("b/x/", "c/", "file/"):
+        assert list(store.list_folders(nothing)) == []
+
+
+def test_what_others_delivered_is_listed_as_all_keys_are(store: ObjectStore) -> None:
+    for key in ("a/1", "a/b/2", "c/3"):
+        store.write(key, b"x")
+    assert list(store.list_delivered("a/")) == list(store.list_keys("a/")) == ["a/1", "a/b/2"]
+
+
 def test_more_keys_than_a_page_of_s3_are_all_listed(store: ObjectStore) -> None:
     keys = [f"many/{number:04}" for number in range(1_005)]
     for key in keys:

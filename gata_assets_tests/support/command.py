@@ -40,10 +40,10 @@ def environment(**variables: str) -> dict[str, str]:
     return {**{name: value for name, value in os.environ.items() if name not in unset}, **variables}
 
 
-def gata(directory: Path, *arguments: str, **variables: str) -> Ran:
+def gata(directory: Path, *arguments: str, stdin: bytes | None = None, **variables: str) -> Ran:
     """Run a command in this process; what it raises, and no command may, is raised here."""
     with _environment_of(environment(**variables)), chdir(directory):
-        result = CliRunner().invoke(main, arguments, catch_exceptions=False, prog_name="gata")
+        result = CliRunner().invoke(main, arguments, input=stdin, catch_exceptions=False, prog_name="gata")
     return Ran(result.exit_code, result.stdout, result.stderr)
 
 

@@ -120,6 +120,10 @@ class StoreThatIsNotListed(LocalStoreResource):
             raise StoreError("the folder cannot be listed")
         return super().list_keys(prefix)
 
+    def list_delivered(self, prefix: str) -> Iterator[str]:
+        """As `list_keys`."""
+        return self.list_keys(prefix)
+
 
 class TicketsThatBreak(SqliteTickets):
     """A source of which no census can be taken, and says why; without a message it breaks as nobody foresaw."""

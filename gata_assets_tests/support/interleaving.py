@@ -16,7 +16,18 @@ from gata_assets.storage.objects import ObjectStore
 
 _PATIENCE_SECONDS = 60
 _METHODS = frozenset(
-    {"write", "write_file", "read", "read_versioned", "read_part", "list_keys", "list_versions", "version", "exists"}
+    {
+        "write",
+        "write_file",
+        "read",
+        "read_versioned",
+        "read_part",
+        "list_keys",
+        "list_delivered",
+        "list_versions",
+        "version",
+        "exists",
+    }
     | {"delete", "local_copy"}
 )
 

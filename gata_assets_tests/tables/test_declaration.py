@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from gata_assets.errors import TableSpecError
-from gata_assets.tables.declaration import load_specs, mapped, row_rule, spec_of, tables_by_name
+from gata_assets.tables.declaration import load_specs, row_rule, spec_of, tables_by_name
 from gata_assets.tables.row_rules import rule_names
-from gata_assets.tables.spec import RawMapping, Reference, ReferenceMode, TableSpec, UnknownColumns
+from gata_assets.tables.spec import Reference, ReferenceMode, TableSpec, UnknownColumns
 
 Instant = Annotated[pl.Datetime, "us", "UTC"]
 
@@ -110,26 +110,6 @@ def test_a_rule_over_several_columns_without_an_expression_is_refused() -> None:
 
     with pytest.raises(TableSpecError, match="the rule always over several columns has no expression"):
         spec_of(Model)
-
-
-def test_a_mapping_adds_names_words_and_formats_and_changes_the_digest() -> None:
-    spec = spec_of(Orders)
-    other = mapped(
-        spec,
-        RawMapping(
-            columns={"Nr.": "order_id"},
-            words={"state": {"bezahlt": "paid"}},
-            instants={"paid_at": ("epoch_ms",)},
-            separator=";",
-        ),
-    )
-    assert other.column("order_id").aliases == ("Order", "Nr.")
-    assert other.column("state").words == {"offen": "open", "bezahlt": "paid"}
-    assert other.column("paid_at").instants == ("epoch_ms",)
-    assert (other.separator, spec.separator) == (";", ",")
-    assert other.digest != spec.digest
-    with pytest.raises(TableSpecError, match="columns of the mapping has unknown keys: price"):
-        mapped(spec, RawMapping(columns={"Preis": "price"}))
 
 
 def test_tables_come_after_those_that_they_refer_to() -> None:

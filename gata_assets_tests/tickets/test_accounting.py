@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gata_assets.batches import Window
 from gata_assets.tables.outcomes import broken
-from gata_assets.tickets.accounting import HourlyCounts, TicketAccount
+from gata_assets.tickets.accounting import HourlyCounts, TextCounts, TicketAccount
 
 MIDNIGHT = datetime(2026, 1, 2, tzinfo=UTC)
 HOUR = int(MIDNIGHT.timestamp()) // 3_600
@@ -41,6 +41,19 @@ def test_tickets_excluded_later_move_from_kept_to_their_reason() -> None:
     assert account.plus(TicketAccount(4, 1, {"routed_by_api": 1, "other_labels": 2})) == TicketAccount(
         14, 6, {"low_volume": 2, "other_labels": 2, "routed_by_api": 4}
     )
+
+
+def test_emptied_texts_are_excluded_and_the_counts_of_texts_go_along() -> None:
+    account = TicketAccount(10, 7, {"routed_by_api": 3}).normalized(TextCounts(5, 12, 2))
+    assert account == TicketAccount(
+        10, 5, {"emptied_by_normalization": 2, "routed_by_api": 3}, TextCounts(changed=5, characters_lost=12, emptied=2)
+    )
+    assert account.exclude({"low_volume": 1}).texts == account.texts
+    older = TicketAccount(4, 4).normalized(TextCounts(1, 0, 1))
+    assert account.plus(older).texts == TextCounts(6, 12, 3)
+    assert account.plus(TicketAccount(1, 1)).texts == TicketAccount(1, 1).plus(account).texts == account.texts
+    assert TextCounts.from_json(TextCounts(5, 12, 2).as_json()) == TextCounts(5, 12, 2)
+    assert "texts" not in account.as_json()
 
 
 def test_an_account_survives_json_and_nothing_else_is_one() -> None:

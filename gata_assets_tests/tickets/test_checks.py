@@ -124,8 +124,8 @@ def test_a_label_off_its_quota_is_seen() -> None:
     ]
 
 
-def test_a_test_share_that_is_not_a_tenth_is_seen() -> None:
+def test_a_test_share_that_is_not_the_one_asked_for_is_seen() -> None:
     assert broken(check_test_share(count_sides(SPLIT))) == []
     assert [outcome.rule for outcome in broken(check_test_share(count_sides(moved(12))))] == [
-        "test rows are a tenth of all"
+        "test rows are TEST_SHARE of all"
     ]

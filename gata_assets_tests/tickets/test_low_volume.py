@@ -13,6 +13,7 @@ from gata_assets.errors import DataRuleError
 from gata_assets.tables.outcomes import broken
 from gata_assets.tickets.checks import check_counts_add_up, check_table
 from gata_assets.tickets.low_volume import (
+    GeneralTickets,
     LowVolumeDecision,
     apply_low_volume_policy,
     count_labels,
@@ -64,6 +65,11 @@ MADE = LowVolumeDecision(is_needed=True, reason="", low_volume_labels=(2, 3))
 NOT_MADE = replace(MADE, is_needed=False)
 
 
+def apply_policy(tickets: pd.DataFrame, decision: LowVolumeDecision, policy: LowVolumePolicy) -> GeneralTickets:
+    rules = replace(RULES, low_volume_policy=policy)
+    return apply_low_volume_policy(tickets, decision, rules, fallback_label=FALLBACK_LABEL)
+
+
 @pytest.mark.parametrize(
     ("policy", "decision", "expected"),
     [
@@ -77,7 +83,7 @@ def test_low_volume_tickets_become_what_the_policy_says(
     policy: LowVolumePolicy, decision: LowVolumeDecision, expected: dict[int, int]
 ) -> None:
     tickets = frame_of({1: 5, 2: 3, 3: 1, 4: 5})
-    general = apply_low_volume_policy(tickets, decision, replace(RULES, low_volume_policy=policy))
+    general = apply_policy(tickets, decision, policy)
     assert general.tickets["label"].value_counts().to_dict() == expected
     assert general.relabeled + general.removed == 4
     assert general.removed == len(tickets) - len(general.tickets)
@@ -90,7 +96,7 @@ def test_relabelling_touches_labels_only_and_only_of_low_volume_tickets(
     tickets = tickets_frame([(label, f"t{n}") for n, label in enumerate([*labels, 7, 8])])
     before = tickets.copy(deep=True)
     decision = replace(MADE, is_needed=is_needed)
-    general = apply_low_volume_policy(tickets, decision, replace(RULES, low_volume_policy=policy)).tickets
+    general = apply_policy(tickets, decision, policy).tickets
     pd.testing.assert_frame_equal(tickets, before)
     kept = tickets.set_index("id").loc[general["id"]]
     assert list(kept["text"]) == list(general["text"])
@@ -100,7 +106,7 @@ def test_relabelling_touches_labels_only_and_only_of_low_volume_tickets(
 
 def test_a_general_dataset_of_one_label_is_refused() -> None:
     with pytest.raises(DataRuleError, match=r"1 label left.* LOW_VOLUME_THRESHOLD=0\.1: lower it"):
-        apply_low_volume_policy(frame_of({1: 5, 2: 3}), NOT_MADE, RULES)
+        apply_policy(frame_of({1: 5, 2: 3}), NOT_MADE, RULES.low_volume_policy)
 
 
 def test_the_low_volume_dataset_has_the_training_windows_own_tickets_and_the_older_ones() -> None:

@@ -10,9 +10,17 @@ import pytest
 from gata_assets.errors import DataRuleError
 from gata_assets.orchestration.batch_status import MISSING, BatchStatus, Reason, Status
 from gata_assets.tables.manifests import Manifest
-from gata_assets.tickets.accounting import TicketAccount
-from gata_assets.tickets.provenance import PROVENANCE, SHA256, batch_status, require_provenance, stamp, stored_account
-from gata_assets.tickets.rules import NEW_SETTINGS, NearDuplicatePolicy
+from gata_assets.tickets.accounting import TextCounts, TicketAccount
+from gata_assets.tickets.provenance import (
+    PROVENANCE,
+    SHA256,
+    batch_status,
+    require_provenance,
+    stamp,
+    stored_account,
+    stored_label_names,
+)
+from gata_assets.tickets.rules import NEW_SETTINGS, NearDuplicatePolicy, PreparationRules, TextNormalization
 from gata_assets_tests.support.scenario import RULES
 
 SETTINGS = RULES.as_settings()
@@ -71,6 +79,42 @@ def test_a_stored_table_keeps_the_account_of_its_tickets() -> None:
     assert stored_account(stamp(pd.DataFrame({"id": [1]}), "tickets", RULES, {}, account), "tickets") == account
     with pytest.raises(DataRuleError, match="tickets: the stored table does not say how many tickets were left out"):
         stored_account(stamp(pd.DataFrame({"id": [1]}), "tickets", RULES, {}), "tickets")
+
+
+def test_a_stored_table_keeps_what_was_done_to_its_texts_and_the_names_of_its_labels() -> None:
+    account = TicketAccount(5, 3, {"emptied_by_normalization": 2}, TextCounts(4, 9, 2))
+    table = pd.DataFrame({"label": pd.array([2, 1, 2], "Int64")})
+    stored = stamp(table, "tickets", RULES, {}, account, {1: "billing", 2: "sales", 3: "of others"})
+    assert stored_account(stored, "tickets") == account
+    assert stored_label_names(stored) == {1: "billing", 2: "sales"}
+    assert stored.attrs[PROVENANCE]["label_names"] == {"1": "billing", "2": "sales"}
+    plain = stamp(table, "tickets", RULES, {}, TicketAccount(3, 3))
+    assert stored_account(plain, "tickets").texts is None
+    assert stored_label_names(plain) is None
+    assert plain.attrs[PROVENANCE].keys() == {"settings", "made_from", "tickets"}
+
+
+def test_tables_of_earlier_releases_had_strict_texts() -> None:
+    table = stamp(pd.DataFrame({"label": [101]}), "tickets", RULES, {})
+    assert "TEXT_NORMALIZATION" not in table.attrs[PROVENANCE]["settings"]
+    require_provenance(table, "tickets", RULES)
+    normalized = replace(RULES, text_normalization=TextNormalization.NORMALIZE)
+    with pytest.raises(DataRuleError, match="built with TEXT_NORMALIZATION=strict, and this run has normalize"):
+        require_provenance(table, "tickets", normalized)
+    changed = stamp(pd.DataFrame({"label": [101]}), "tickets", normalized, {})
+    require_provenance(changed, "tickets", normalized)
+    with pytest.raises(DataRuleError, match="built with TEXT_NORMALIZATION=normalize, and this run has strict"):
+        require_provenance(changed, "tickets", RULES)
+
+
+@pytest.mark.parametrize(
+    "rules", [replace(RULES, text_normalization=TextNormalization.NORMALIZE), replace(RULES, test_share=0.2)]
+)
+def test_datasets_of_earlier_releases_differ_from_new_settings(rules: PreparationRules) -> None:
+    earlier = {name: value for name, value in SETTINGS.items() if name not in NEW_SETTINGS}
+    general, low_volume = replace(GENERAL, settings=earlier), replace(LOW_VOLUME, settings=earlier)
+    assert batch_status(general, low_volume, rules).reasons == {Reason.SETTINGS}
+    assert batch_status(general, low_volume, replace(RULES, max_emptied_share=0.5)) == BatchStatus(Status.COMPLETE)
 
 
 def test_a_table_is_accepted_with_the_settings_that_shape_it_and_the_tables_it_was_built_from() -> None:

@@ -97,6 +97,8 @@ def _rows(numbers: dict[str, int | float]) -> str:
         rows += f"\nof {numbers['days']:,} days"
     if numbers.get("quarantined"):
         rows += f"\n{numbers['quarantined']:,} in quarantine"
+    if numbers.get("positives") and not numbers.get("negatives"):
+        rows += "\n0 negatives"
     if numbers.get("unknown_item_interactions"):
         rows += f"\n{numbers['unknown_item_interactions']:,} not in catalog"
     return rows

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gata_assets.errors import SettingsError
+from gata_assets.errors import SettingsError, StoreError
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """How to build the pipelines of a name, and the error if they are requested but the settings have none."""
+    """How to build the pipelines of a name, whether they are of tenants, and the error if they are requested but the
+    settings have none.
+    """
 
     build: Callable[[Workbench], Sequence[Pipeline]]
     when_none: str = "there is none with these settings."
+    is_of_tenants: bool = False
 
 
 def _tickets(bench: Workbench) -> Sequence[Pipeline]:
@@ -49,12 +52,16 @@ def _tables(bench: Workbench) -> Sequence[Pipeline]:
 PIPELINES: Mapping[str, Entry] = {
     "tickets": Entry(_tickets),
     "interactions": Entry(
-        _interactions, "TENANTS is not set: it says whose interactions are prepared. Example: TENANTS=acme,globex"
+        _interactions,
+        "there is no tenant: TENANTS names nobody, and while it is unset, those with raw files in the target are "
+        "prepared. `gata ingest` lands the first.",
+        is_of_tenants=True,
     ),
     "tables": Entry(
         _tables,
-        "TABLE_SPECS and TENANTS are not both set: they say which tables of whom are curated. Example: "
-        "TABLE_SPECS=mycompany.tables",
+        "there is no own table or no tenant: TABLE_SPECS names modules with tables (TABLE_SPECS=mycompany.tables), and "
+        "tenants are those of TENANTS or, while it is unset, those with raw files in the target.",
+        is_of_tenants=True,
     ),
 }
 
@@ -68,13 +75,21 @@ def build_pipelines(
 ) -> list[Pipeline]:
     """The pipelines that the settings have, in their order; with `only`, those of that name.
 
-    Raises SettingsError if the settings have no pipeline named `only`.
+    The target is listed for tenants if a chosen pipeline is of tenants and TENANTS is unset; where that fails, the
+    others are built, and one that fails with the reason. Raises SettingsError if the settings have no pipeline named
+    `only`.
     """
-    from gata_assets.definitions.pipelines import Workbench
+    from gata_assets.definitions.pipelines import UnknownTenants, Workbench, find_tenants
 
-    bench = Workbench(settings, logger)
     chosen = registered if only is None else {only: registered[only]}
-    pipelines = [pipeline for entry in chosen.values() for pipeline in entry.build(bench)]
+    unknown: list[Pipeline] = []
+    tenants: tuple[str, ...] = ()
+    try:
+        tenants = find_tenants(settings) if any(entry.is_of_tenants for entry in chosen.values()) else ()
+    except StoreError as error:
+        unknown.append(UnknownTenants(str(error)))
+    bench = Workbench(settings, logger, tenants)
+    pipelines = [*(pipeline for entry in chosen.values() for pipeline in entry.build(bench)), *unknown]
     if only is not None and not pipelines:
         raise SettingsError(registered[only].when_none)
     return pipelines

@@ -1,35 +1,46 @@
-"""The commands of raw files: `gata ingest`, `gata quarantine` and `gata tables`. See `cli`, to which they belong."""
+"""The commands of raw files: `gata ingest`, `gata mapping`, `gata quarantine` and `gata tables`, see `cli`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gata_assets.cli.options import SETTINGS, SUMMARY, Command, imports_uncollected
+from gata_assets.cli.raw_files.mapping_options import MappingOptions, takes_mapping
 from gata_assets.errors import RawFileError
 
 if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
 
 
-def _tenant_name(_: click.Context, __: click.Parameter, name: str) -> str:
-    from gata_assets.settings.values import TENANT_NAME_RULE, is_tenant_name
+def _tenant_name(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
+    from gata_assets.curation.layout import is_tenant_name
+    from gata_assets.settings.values import TENANT_NAME_RULE
 
-    if not is_tenant_name(name):
+    if name is not None and not is_tenant_name(name):
         raise click.BadParameter(f"a name is {TENANT_NAME_RULE}, for example acme.")
     return name
 
 
-_TENANT = click.option(
-    "--tenant", required=True, metavar="NAME", callback=_tenant_name, help="Whose files they are: 1 to 63 of a-z 0-9 _."
-)
+def _tenant(*, required: bool) -> Callable[[Any], Any]:
+    return click.option(
+        "--tenant",
+        required=required,
+        metavar="NAME",
+        callback=_tenant_name,
+        help="Whose files they are: 1 to 63 of a-z 0-9 _.",
+    )
+
+
+_TENANT = _tenant(required=True)
 
 
 @click.command(cls=Command)
 @click.argument("table", metavar="TABLE")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@_TENANT
+@_tenant(required=False)
 @click.option(
     "--format", "file_format", metavar="END", help="The format where the name does not tell it: csv, jsonl.gz."
 )
@@ -39,39 +50,126 @@ _TENANT = click.option(
     metavar="FILE_ID",
     help="The file that this supersedes, and which then counts no more (repeatable).",
 )
+@click.option(
+    "--derive-items",
+    "derives_items",
+    is_flag=True,
+    help="Add the items of interactions that the catalog lacks to it, with their id as title.",
+)
+@click.option(
+    "--explain", is_flag=True, help="Show how FILE can be read, and what becomes of its first rows; land nothing."
+)
+@takes_mapping
+@click.option(
+    "--text-column",
+    "texts",
+    multiple=True,
+    metavar="NAME",
+    help="Of tickets: the file's column of texts; several are joined in this order, with a blank line between.",
+)
+@click.option("--label-column", "label", metavar="NAME", help="Of tickets: the file's column of labels.")
+@click.option("--closed-column", "closed", metavar="NAME", help="Of tickets: the file's column of closing times.")
 @SUMMARY
 @SETTINGS
 def ingest(
     table: str,
     files: tuple[str, ...],
-    tenant: str,
+    tenant: str | None,
     file_format: str | None,
     replaces: tuple[str, ...],
+    derives_items: bool,
+    texts: tuple[str, ...],
+    label: str | None,
+    closed: str | None,
+    explain: bool,
+    mapping: MappingOptions,
     as_table: bool,
     settings: Settings,
 ) -> bool:
     """Land files of a table: CSV, JSON Lines or Parquet, also with .gz or .zst.
 
-    TABLE is interactions, items or one that TABLE_SPECS declares.
+    TABLE is tickets, interactions, items or one that TABLE_SPECS declares. Tickets go into the SQLite file of
+    TICKETS_URL, which is created if needed: all valid rows of a file or, after an error, none; a ticket that was there
+    is replaced, and the last row of an id counts.
 
     FILE may be a directory, or - for stdin. Files are kept as they are; invalid rows go to quarantine with the rules
     that they break. What was sent before is known by its content and not stored again; where another file has
-    superseded it, it counts no more until it is sent with --replaces of that one. A file is read once, from its start
+    superseded it, it counts no more until it is sent with --replaces of that one.
+
+    A file with other names, words or formats needs no script: --map and the options after it say how it is read, and
+    stay with the file; `gata mapping save` keeps them for all files of a name. --preset knows public formats, and
+    --explain proposes the options: it needs no --tenant, reads the start of one file, and exits with 0 when rows of it
+    could be read.
+
+    A file is read once, from its start
     to its end, so FIFOs and <(...) work; one that changes meanwhile is refused. Exits with 0 when the files landed,
     though rows of them were rejected, with 1 when a file could not be read, has the wrong columns, has rows of which
     none is valid, or may not replace another (the other files land), and with 2 when an argument or a setting is wrong.
     """
+    # A table of the same name that TABLE_SPECS declares has tenants.
+    is_of_tickets = table == "tickets" and tenant is None
+    if derives_items and table != "interactions":
+        raise click.UsageError("--derive-items goes with interactions: other tables refer to no items.")
+    if replaces and is_of_tickets:
+        raise click.UsageError("--replaces does not go with tickets: a ticket replaces that of its id.")
     if replaces and len(files) > 1:
         raise click.UsageError("--replaces goes with one file.")
-    with imports_uncollected():
-        from gata_assets.cli.raw_files import ingest as command
-
+    if (texts or label or closed) and not is_of_tickets:
+        raise click.UsageError("--text-column, --label-column and --closed-column are of tickets: use --map.")
     try:
+        if explain:
+            columns = (texts, label, closed) if is_of_tickets else None
+            return _explain(table, files, tenant, file_format, mapping, columns, settings, as_table=as_table)
+        if is_of_tickets:
+            with imports_uncollected():
+                from gata_assets.cli.raw_files import tickets
+
+            named = tickets.TicketColumns(texts, label, closed)
+            return tickets.run(
+                settings, files, file_format=file_format, options=mapping, columns=named, as_table=as_table
+            )
+        if tenant is None:
+            raise click.UsageError("Missing option '--tenant'.")
+        with imports_uncollected():
+            from gata_assets.cli.raw_files import ingest as command
+
         return command.run(
-            settings, table, files, tenant=tenant, file_format=file_format, replaces=replaces, as_table=as_table
+            settings,
+            table,
+            files,
+            tenant=tenant,
+            file_format=file_format,
+            replaces=replaces,
+            options=mapping,
+            as_table=as_table,
+            derives_items=derives_items,
         )
     except RawFileError as error:
         raise click.UsageError(str(error)) from None
+
+
+def _explain(
+    table: str,
+    files: tuple[str, ...],
+    tenant: str | None,
+    file_format: str | None,
+    mapping: MappingOptions,
+    columns: tuple[tuple[str, ...], str | None, str | None] | None,
+    settings: Settings,
+    *,
+    as_table: bool,
+) -> bool:
+    with imports_uncollected():
+        from gata_assets.cli.raw_files import explain as command
+        from gata_assets.cli.raw_files.tickets import TicketColumns
+
+    if len(files) > 1:
+        raise click.UsageError("--explain goes with one file.")
+    if mapping.saved and tenant is None and columns is None:
+        raise click.UsageError("--mapping is of a tenant: --tenant says whose.")
+    of_tickets = None if columns is None else TicketColumns(*columns)
+    given = command.Given(table, files[0], tenant, file_format, mapping, of_tickets)
+    return command.run(settings, given, as_table=as_table)
 
 
 @click.command(cls=Command)
@@ -111,3 +209,67 @@ def tables(table: str | None, settings: Settings) -> None:
         from gata_assets.cli.raw_files import tables as command
 
     command.run(settings, table)
+
+
+class _Commands(click.Group):
+    command_class = Command
+
+
+@click.group(cls=_Commands)
+def mapping() -> None:
+    """Save how a tenant's raw files differ from what their table accepts: names, words, formats."""
+
+
+_TABLE = click.argument("table", metavar="TABLE")
+_NAME = click.argument("name", metavar="NAME")
+
+
+@mapping.command("save")
+@_TABLE
+@_NAME
+@_TENANT
+@click.option("--files", metavar="PATTERN", default="*", help="The names of its files: in lower case, without ending.")
+@takes_mapping
+@SETTINGS
+def save_mapping(table: str, name: str, tenant: str, files: str, mapping: MappingOptions, settings: Settings) -> None:
+    """Save the mapping NAME for files of TABLE whose name matches --files, also those that others put into raw/.
+
+    A file is read by the mapping that it was sent with; else by that with the longest pattern that its name matches.
+    Files that were read otherwise are validated again by `gata quarantine --replay`, and refused ones by the next run.
+    Exits with 2 when the mapping does not fit the table.
+    """
+    from gata_assets.cli.raw_files import mappings as command
+
+    command.save(settings, table, name, tenant=tenant, files=files, options=mapping)
+
+
+@mapping.command("list")
+@_TENANT
+@SUMMARY
+@SETTINGS
+def list_mappings(tenant: str, as_table: bool, settings: Settings) -> None:
+    """List a tenant's saved mappings."""
+    from gata_assets.cli.raw_files import mappings as command
+
+    command.list_all(settings, tenant=tenant, as_table=as_table)
+
+
+@mapping.command("presets")
+@SUMMARY
+def list_presets(as_table: bool) -> None:
+    """List the presets: mappings of known formats, for --preset."""
+    from gata_assets.cli.raw_files import mappings as command
+
+    command.list_presets(as_table=as_table)
+
+
+@mapping.command("show")
+@_TABLE
+@_NAME
+@_TENANT
+@SETTINGS
+def show_mapping(table: str, name: str, tenant: str, settings: Settings) -> None:
+    """Print a saved mapping as JSON, which --mapping-file reads."""
+    from gata_assets.cli.raw_files import mappings as command
+
+    command.show(settings, table, name, tenant=tenant)

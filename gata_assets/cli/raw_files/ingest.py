@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import stat
-import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from time import perf_counter
-from typing import BinaryIO
 
+from gata_assets.cli.raw_files.given_files import GivenFile, find_files
+from gata_assets.cli.raw_files.mapping_options import MappingOptions
+from gata_assets.cli.raw_files.mappings import choose
 from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator
-from gata_assets.cli.terminal import text_console
-from gata_assets.curation.files.formats import FORMATS, FileFormat, is_hidden, parse_format, printable
-from gata_assets.curation.landing import Landing
-from gata_assets.errors import RawFileError
+from gata_assets.curation.files.formats import parse_format, printable
+from gata_assets.curation.landing import LandedFile, Landing
+from gata_assets.curation.mappings.mapping_store import MappingChoice
+from gata_assets.errors import DataRuleError, RawFileError
+from gata_assets.interactions.curated.curator import Curator
+from gata_assets.interactions.curated.derived_items import derive_items
 from gata_assets.settings.model import Settings
-
-STDIN = "-"
-_LINKS = "links to folders, which are not followed"
-_HIDDEN = "hidden (in a folder or with a name that begins with . or _)"
-
-
-@dataclass(frozen=True)
-class _Given:
-    """A requested file: its name, what it is read from, and its format if the name does not imply it."""
-
-    name: str
-    source: Path | BinaryIO
-    format: FileFormat | None = None
-
-    @property
-    def own_name(self) -> str:
-        """Its name without folders."""
-        return self.source.name if isinstance(self.source, Path) else self.name
 
 
 def run(
@@ -46,111 +27,78 @@ def run(
     tenant: str,
     file_format: str | None,
     replaces: Sequence[str],
+    options: MappingOptions,
     as_table: bool,
+    derives_items: bool = False,
 ) -> bool:
     """Land and validate files, show each, and return whether all could be read and have a valid row, if any.
 
-    `files` may name directories, whose files with a known suffix are landed, and `-` for stdin. Raises
-    RawFileError if no file is found or a format is unknown; DataRuleError for a file that cannot be
-    replaced, before anything lands.
+    With `derives_items`, the catalog gets the items of each file that it lacks, see `derived_items`.
+
+    `files` may name directories, whose files with a known suffix are landed, and `-` for stdin; a folder that may not
+    be listed is refused, and the others land. Raises RawFileError if no file is found or a format is unknown;
+    DataRuleError for a file that cannot be replaced, before anything lands.
     """
-    known = _find_format(file_format) if file_format else None
-    if file_format and known is None:
-        raise RawFileError(f"--format {file_format} is none: {FORMATS}.")
-    given = list(_files(files, known))
-    if not given:
-        named = ", ".join(map(printable, files))
-        raise RawFileError(f"no file in {named} ends as a raw file does (.csv, .jsonl, .parquet …).")
-    if replaces and len(given) > 1:
-        raise RawFileError(f"--replaces goes with one file, and {printable(files[0])} has {len(given):,}.")
     curator = open_curator(settings, tenant)
+    if table == "tickets" and table not in curator.tables:
+        raise RawFileError("tickets have no tenant: leave out --tenant.")
     if table not in curator.tables:
         raise RawFileError(f"{table} is no table: there are {', '.join(sorted(curator.tables))}.")
+    chosen = choose(curator, table, options)
+
+    def mapping_of(name: str) -> MappingChoice:
+        return chosen or curator.mappings.choose(table, name)
+
+    given = find_files(files, file_format, mapping_of)
+    if replaces and (found := sum(file.refused is None for file in given)) > 1:
+        raise RawFileError(f"--replaces goes with one file, and {printable(files[0])} has {found:,}.")
     # Referenced tables must contain the rows that landed before.
     curator.refresh_referenced(curator.referenced(table))
     landing = Landing(curator)
     outcomes = []
     for file in given:
-        outcomes.append(_ingest(landing, table, file, replaces))
+        outcome = _ingest(landing, table, file, replaces, chosen)
+        outcomes.append(_with_items(curator, landing, outcome) if derives_items else outcome)
         outcomes[-1].show(as_table=as_table)
     curator.refresh_referenced([table])
     return not any(outcome.has_failed for outcome in outcomes)
 
 
-def _ingest(landing: Landing, table: str, file: _Given, replaces: Sequence[str]) -> FileOutcome:
+def _ingest(
+    landing: Landing, table: str, file: GivenFile, replaces: Sequence[str], mapping: MappingChoice | None
+) -> FileOutcome:
     """Land a file, and return its outcome, or that of the same content if it is known."""
     started = perf_counter()
     name = printable(file.name)
+    if file.refused:
+        return FileOutcome(name, refused=file.refused)
     try:
         file_format = file.format or parse_format(file.own_name)
         with followed(name) as show:
-            landed = landing.land(table, file.own_name, file.source, file_format, replaces=replaces, progress=show)
+            landed = landing.land(
+                table, file.own_name, file.source, file_format, replaces=replaces, progress=show, mapping=mapping
+            )
     except RawFileError as error:
-        has_format = file.format or _find_format(file.own_name)
-        reason = str(error) if has_format else f"{error} Name it so, or say what it is with --format."
+        reason = str(error) if file.format else f"{error} Name it so, or say what it is with --format."
         return FileOutcome(name, refused=reason, seconds=perf_counter() - started)
     return FileOutcome(name, **vars(landed), seconds=perf_counter() - started)
 
 
-def _files(names: Sequence[str], known: FileFormat | None) -> Iterator[_Given]:
-    for name in names:
-        path = Path(name)
-        if name == STDIN:
-            if known is None:
-                raise RawFileError("what comes from stdin has no name: --format says what it is, csv or jsonl.gz.")
-            yield _Given("stdin", sys.stdin.buffer, known)
-        elif os.path.isdir(name):  # noqa: PTH112 (Path.is_dir raises for what may not be looked at, or is too long)
-            taken, left = _look_into(path)
-            if left:
-                reasons = ", ".join(f"{files:,} {reason}" for reason, files in sorted(left.items()))
-                found = f"{left.total():,} of {left.total() + len(taken):,} files are left alone: {reasons}."
-                text_console(stderr=True).print(f"{printable(name)}: {found}", markup=False)
-            yield from (_Given(str(child), child) for child in taken)
-        else:
-            yield _Given(name, path, known)
-
-
-def _look_into(directory: Path) -> tuple[list[Path], Counter[str]]:
-    """The raw files below a directory, in order, and how many others there are for which reason."""
-    taken: list[Path] = []
-    left: Counter[str] = Counter()
-
-    def handle(error: OSError) -> None:
-        if not isinstance(error, PermissionError) or not is_hidden(
-            Path(error.filename).relative_to(directory).as_posix()
-        ):
-            raise RawFileError(f"{printable(str(error.filename))} cannot be listed: {error.strerror}.")
-        left[_HIDDEN] += 1
-
-    for place, folders, names in os.walk(directory, onerror=handle):
-        # Path.is_symlink raises for what may not be looked at.
-        links = [Path(place, name) for name in folders if os.path.islink(f"{place}/{name}")]  # noqa: PTH114
-        for link in links:
-            left[_HIDDEN if is_hidden(link.relative_to(directory).as_posix()) else _LINKS] += 1
-        for child in (Path(place, name) for name in names):
-            if is_hidden(child.relative_to(directory).as_posix()):
-                left[_HIDDEN] += 1
-            elif _is_odd(child):
-                left["not regular files (a link to nothing, a FIFO or a socket)"] += 1
-            elif not _find_format(child.name):
-                left["with a name that does not end as a raw file's does"] += 1
-            else:
-                taken.append(child)
-    return sorted(taken), left
-
-
-def _is_odd(path: Path) -> bool:
-    """Whether a name is known to be no regular file; reading one that may not be looked at says why."""
+def _with_items(curator: Curator, landing: Landing, outcome: FileOutcome) -> FileOutcome:
+    """The outcome of a file once the catalog has its items."""
+    if outcome.report is None:
+        return outcome
+    started = perf_counter()
+    landed = LandedFile(outcome.report, outcome.was_there, outcome.replaced_by, outcome.counting)
     try:
-        return not stat.S_ISREG(path.stat().st_mode)
-    except PermissionError:
-        return False
-    except OSError:
-        return True
-
-
-def _find_format(name: str) -> FileFormat | None:
-    try:
-        return parse_format(name)
-    except RawFileError:
-        return None
+        with followed(outcome.name) as show:
+            derived = derive_items(curator, landing, landed, show)
+    except DataRuleError as error:
+        return replace(outcome, refused=f"landed, and its items were not derived: {error}")
+    return replace(
+        outcome,
+        **vars(derived.landed),
+        derived_items=derived.count,
+        items_file=derived.file_id,
+        seconds=outcome.seconds + perf_counter() - started,
+    )

@@ -20,13 +20,16 @@ from gata_assets.storage.objects import ObjectStore
 
 # With fewer rows a rate would mainly show how long the start took.
 _ROWS_OF_A_RATE = 100_000
+# The ends of rules about times.
+_OF_TIMES = ("_is_within_reason", "_is_iso_8601", "_is_an_instant")
 _COUNTS = ("rows", "valid", "rejected", "rejected_by_rule", "unknown_by_rule", "discarded_by_rule")
 
 
 @dataclass(frozen=True)
 class FileOutcome:
-    """The outcome of a requested file: its report, or why it did not land; the file that supersedes it, if any; and how
-    long it took.
+    """The outcome of a requested file: its report, or why it did not land; the file that supersedes it, if any; the
+    files that count because it is void; how long it took; how many items were derived from its rows, None if that was
+    not asked for, and in which file.
     """
 
     name: str
@@ -34,7 +37,10 @@ class FileOutcome:
     refused: str | None = None
     was_there: bool = False
     replaced_by: str | None = None
+    counting: tuple[str, ...] = ()
     seconds: float = 0.0
+    derived_items: int | None = None
+    items_file: str | None = None
 
     @property
     def is_refused(self) -> bool:
@@ -51,14 +57,23 @@ class FileOutcome:
         """Why it cannot be read, or why none of its rows is valid; continues the file's name."""
         if self.report and self.report.rows and not self.report.valid:
             rules = ", ".join(f"{rows:,} broke {rule}" for rule, rows in self.report.rejected_by_rule.items())
-            return f"has no valid row among its {self.report.rows:,}: {rules}.{self._counting}"
+            found = f"has no valid row among its {self.report.rows:,}: {rules}.{self._counting}"
+            return f"{found} {self.advice}" if self.advice else found
         refused = self.refused or (self.report.refused if self.report else None)
         return refused + self._counting if refused else None
 
     @property
+    def advice(self) -> str | None:
+        """What shows how the file can be read, where its times are to blame that none of its rows is valid."""
+        report = self.report
+        if report is None or report.valid or not any(rule.endswith(_OF_TIMES) for rule in report.rejected_by_rule):
+            return None
+        return f"`gata ingest {report.table} FILE --explain` shows how its times are written, and which setting counts."
+
+    @property
     def _counting(self) -> str:
-        """That the files count which this one was to supersede and cannot."""
-        olds = self.report.replaces if self.report and self.replaced_by is None else ()
+        """What counts in place of this file, which was to supersede it and cannot."""
+        olds = self.counting if self.replaced_by is None else ()
         return f" It supersedes nothing: as before, what counts is {' and '.join(olds)}." if olds else ""
 
     def show(self, *, as_table: bool) -> None:
@@ -71,7 +86,8 @@ class FileOutcome:
 
 def open_curator(settings: Settings, tenant: str, now: datetime | None = None) -> Curator:
     """The curator of all tables of a tenant; warns on stderr if the tenant's data is not prepared."""
-    if tenant not in settings.tenants_prepared:
+    # While TENANTS is unset, a tenant is prepared as soon as it has a file.
+    if settings.interactions.tenants is not None and tenant not in settings.interactions.tenants:
         warning = f"TENANTS does not name {tenant}: its data is kept and validated, not prepared."
         text_console(stderr=True).print(warning)
     rules, tables = settings.interactions.curation_rules, all_tables(settings)
@@ -119,15 +135,20 @@ def _describe(outcome: FileOutcome) -> list[str]:
         lines.append(f"  days: {len(report.days)}, from {report.days[0]} to {report.days[-1]}")
     lines += [f"  {rows:,} broke {rule}" for rule, rows in report.rejected_by_rule.items()]
     if outcome.has_failed:
-        olds = " ".join(f"--replaces {old}" for old in (*report.replaces, report.file_id))
+        olds = " ".join(f"--replaces {old}" for old in (*outcome.counting, report.file_id))
         lines.append(f"  NOTHING VALID: correct the file and send it with {olds}")
+        lines += [f"  {outcome.advice}"] if outcome.advice else []
     if report.quarantine:
         lines.append(f"  the rejected rows: {report.quarantine.key} in the target")
     unknown, discarded = report.unknown_by_rule, report.discarded_by_rule
     lines += [f"  {rows:,} valid rows refer to nothing, as {rule} says" for rule, rows in unknown.items()]
     lines += [f"  {rows:,} valid rows lost a value that broke {rule}" for rule, rows in discarded.items()]
-    superseding = "supersedes nothing: as before, what counts is" if report.is_void else "supersedes"
-    return lines + [f"  {superseding} {old}" for old in report.replaces]
+    if outcome.derived_items is not None:
+        where = f", as {outcome.items_file}" if outcome.items_file else ""
+        lines.append(f"  {outcome.derived_items:,} items derived that the catalog lacked{where}")
+    if report.is_void:
+        return lines + [f"  supersedes nothing: as before, what counts is {old}" for old in outcome.counting]
+    return lines + [f"  supersedes {old}" for old in report.replaces]
 
 
 def _as_json(outcome: FileOutcome) -> dict[str, object]:
@@ -148,4 +169,6 @@ def _as_json(outcome: FileOutcome) -> dict[str, object]:
             "replaces": () if report.is_void else report.replaces,
             "replaced_by": outcome.replaced_by,
         }
+    if outcome.derived_items is not None:
+        found |= {"derived_items": outcome.derived_items, "items_file": outcome.items_file}
     return found | {"reason": outcome.reason, "seconds": round(outcome.seconds, 3)}

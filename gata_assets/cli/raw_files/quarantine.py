@@ -13,7 +13,7 @@ from rich.table import Table
 from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.reports import Report
-from gata_assets.curation.superseding import replaced_files
+from gata_assets.curation.superseding import counting_instead, replaced_files
 from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileChangedError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
@@ -28,10 +28,12 @@ def run(settings: Settings, tenant: str, *, rule: str | None, file_id: str | Non
     Raises DataRuleError for an unknown file.
     """
     curator = open_curator(settings, tenant)
+    reports = find_reports(curator, file_id)
     rules = {name for spec in curator.tables.values() for name in rule_names(spec)}
+    # A mapping may have files read by other rules: instants that are not ISO 8601.
+    rules |= {name for report in reports for name in report.rejected_by_rule}
     if rule and rule not in rules:
         raise click.BadParameter(f"there are: {', '.join(sorted(rules))}.", param_hint="--rule")
-    reports = find_reports(curator, file_id)
     rows = sorted(
         (broken, report.file_id, count)
         for report in reports
@@ -77,11 +79,12 @@ def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bo
 
 def _validate_again(curator: Curator, report: Report, show: Callable[[int], None]) -> FileOutcome:
     try:
-        return FileOutcome(report.file_id, curator.validate(report.raw_key, progress=show))
+        again = curator.validate(report.raw_key, progress=show)
+        return FileOutcome(report.file_id, again, counting=counting_instead(again, curator.reports(again.table)))
     except RawFileChangedError as error:
         return FileOutcome(report.file_id, refused=f"cannot be validated again: {error}")
     except ObjectNotFoundError:
-        if report.raw_key in curator.store.list_keys(report.raw_key):
+        if report.raw_key in curator.store.list_delivered(report.raw_key):
             raise
         # Its rows count as before.
         return FileOutcome(report.file_id, refused="cannot be validated again: its raw file was removed.")

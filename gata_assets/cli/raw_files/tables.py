@@ -9,11 +9,13 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables
 from gata_assets.tables.description import describe_table
+from gata_assets.tickets.raw_files.raw_tickets import raw_ticket_table
 
 
 def run(settings: Settings, table: str | None) -> None:
     """Print the page of a table in Markdown, or a list of all; raises click.BadParameter for an unknown one."""
-    tables = all_tables(settings)
+    # Tickets come first, unless TABLE_SPECS declares a table of that name.
+    tables = {"tickets": raw_ticket_table(), **all_tables(settings)}
     if table is None:
         shown = Table("table", "required columns", "optional columns", title="Tables", title_justify="left")
         for name, spec in tables.items():

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -50,15 +51,16 @@ _DIGITS, _DIGITS_OF_OLD_MARKS, _DIGITS_OF_OLD_IDS = 32, 12, 8
 FORMATS = "csv, jsonl (or ndjson) or parquet, each alone or with .gz or .zst"
 
 
-def parse_format(name: str) -> FileFormat:
-    """The format of a file's name or suffix; raises RawFileError for an unknown one."""
+def parse_format(name: str, known: Mapping[str, str] | None = None) -> FileFormat:
+    """The format of a file's name or suffix, with the endings of a mapping; raises RawFileError for an unknown one."""
+    implied = {**{ending: RawFormat(form) for ending, form in (known or {}).items()}, **_ENDINGS}
     endings = name.lower().split(".")
     compression = _COMPRESSIONS.get(endings[-1])
     if compression:
         endings.pop()
-    if not endings or endings[-1] not in _ENDINGS:
+    if not endings or endings[-1] not in implied:
         raise RawFileError(f"has a name that does not tell the format. A file ends with {FORMATS}.")
-    return FileFormat(_ENDINGS[endings[-1]], compression)
+    return FileFormat(implied[endings[-1]], compression)
 
 
 def raw_key(
@@ -107,6 +109,13 @@ def is_of_ingest(key: str) -> bool:
     """Whether `gata ingest` of either release landed a raw file, as its name says; digits alone may be a time."""
     mark = mark_of(key)
     return mark is not None and not mark.isdecimal()
+
+
+def plain_stem(name: str) -> str:
+    """A raw file's name as patterns of mappings see it, by its name or key: `clicks-2026` of `Clicks 2026.csv`."""
+    name = name.rpartition("/")[2]
+    stem = _safe_stem(name)
+    return stem[: stem.rindex("-")] if is_of_ingest(name) else stem
 
 
 def is_hidden(path: str) -> bool:

@@ -45,7 +45,7 @@ def require_readable(
 
     Raises RawFileError; OSError if the path cannot be opened; StoreError for another fault of the machine.
     """
-    with path.open("rb") as file, attributed_faults(), _decompressed(file, file_format, max_decoded_bytes) as stream:
+    with path.open("rb") as file, attributed_faults(), decompressed(file, file_format, max_decoded_bytes) as stream:
         next(read_blocks(stream, file_format.format, spec, max_decoded_bytes=max_decoded_bytes), None)
         if file_format.format is RawFormat.PARQUET:
             measure_parquet(stream, spec, max_decoded_bytes)
@@ -59,9 +59,12 @@ def read_validated(
     source_file: str,
     *,
     max_decoded_bytes: int = MAX_DECODED_BYTES,
+    header: TableSpec | None = None,
 ) -> Iterator[tuple[int, ValidatedRows]]:
     """All rows of a file in order, validated, with their number; raises RawFileError, also midway, and StoreError for a
     fault of the machine.
+
+    `header` is the table as far as it says which columns the file must have, where rows may lack their values.
     """
 
     def validate(pending: PendingBlock) -> tuple[int, ValidatedRows]:
@@ -72,14 +75,14 @@ def read_validated(
     with (
         attributed_faults(),
         path.open("rb") as file,
-        _decompressed(file, file_format, max_decoded_bytes) as stream,
+        decompressed(file, file_format, max_decoded_bytes) as stream,
     ):
-        blocks = read_blocks(stream, file_format.format, spec, max_decoded_bytes=max_decoded_bytes)
+        blocks = read_blocks(stream, file_format.format, header or spec, max_decoded_bytes=max_decoded_bytes)
         yield from map_in_order(validate, blocks, _THREADS)
 
 
 @contextmanager
-def _decompressed(file: BinaryIO, file_format: FileFormat, max_decoded_bytes: int) -> Iterator[BinaryIO]:
+def decompressed(file: BinaryIO, file_format: FileFormat, max_decoded_bytes: int) -> Iterator[BinaryIO]:
     """The content of a file, decompressed by what it is and not by what its name says."""
     head = file.read(HEAD_BYTES)
     file.seek(0)

@@ -26,13 +26,14 @@ Result = TypeVar("Result")
 
 
 def list_raw_objects(places: TenantLayout, store: ObjectStore, table: str) -> dict[str, Version]:
-    """A tenant's raw files with their versions, whoever stored them; ABSENT for names that are no regular files.
+    """A tenant's raw files with their versions, whoever stored them; ABSENT for what is no regular file, also for
+    folders that may not be listed.
 
     Raises StoreError.
     """
     folder = places.raw(table)
     if store.lists_odd_files:
-        keys = (key for key in store.list_keys(folder) if is_raw_key(places, table, key))
+        keys = (key for key in store.list_delivered(folder) if is_raw_key(places, table, key))
         return {key: store.delivered_version(key) for key in keys}
     return {key: version for key, version in store.list_versions(folder) if is_raw_key(places, table, key)}
 
@@ -48,13 +49,14 @@ def read_raw_object(
     Raises:
         RawFileChangedError: It keeps changing.
         ObjectNotFoundError: There is no such object.
-        StoreError: The target failed.
+        StoreError: The target failed, or it is a folder that may not be listed.
     """
     for _ in range(_MOST_READS):
         version = store.delivered_version(key)
         if version == ABSENT:
-            if key not in store.list_keys(key):
+            if key not in store.list_delivered(key):
                 raise ObjectNotFoundError(f"There is no {printable(store.uri(key))}.")
+            require_listed(store, key)
             is_folder = store.lists_odd_files and Path(store.uri(key)).is_dir()
             return RawFileError(_LINKED if is_folder else _ODD), RawContent(ABSENT, 0, None)
         with store.local_copy(key) as path:
@@ -68,6 +70,14 @@ def read_raw_object(
     raise RawFileChangedError(
         f"{printable(store.uri(key))} changed each time that it was read: it is left to the next run."
     )
+
+
+def require_listed(store: ObjectStore, key: str) -> None:
+    """Raise StoreError for the key of a folder that may not be listed: what is in it is not known."""
+    path = Path(store.uri(key))
+    if store.lists_odd_files and path.is_dir() and not path.is_symlink():
+        any(store.list_keys(f"{key}/"))
+        raise ObjectNotFoundError(f"{printable(store.uri(key))} is a folder, and can be listed now.")
 
 
 def is_to_be_read(key: str, seen: str | None, now: Version, *, was_refused: bool) -> bool:

@@ -87,6 +87,11 @@ def compression_of(head: bytes) -> Compression | None:
     return next((compression for pattern, compression in _COMPRESSED if pattern.match(head)), None)
 
 
+def begins_as_parquet(head: bytes) -> bool:
+    """Whether a file with these first bytes (decompressed) is Parquet, and not a header that begins so."""
+    return _PARQUET.match(head) is not None
+
+
 def require_format(head: bytes, expected: RawFormat) -> None:
     """Check that a file with these first bytes (decompressed) can be of a format; raises RawFileError, saying what it
     is, and what to do.
@@ -96,7 +101,7 @@ def require_format(head: bytes, expected: RawFormat) -> None:
     if again := compression_of(head):
         name = "gzip" if again is Compression.GZIP else "zstd"
         raise RawFileError(f"is compressed with {name} and then once more: decompress it once and send it again.")
-    is_parquet = _PARQUET.match(head) is not None or (expected is RawFormat.PARQUET and head.startswith(b"PAR1"))
+    is_parquet = begins_as_parquet(head) or (expected is RawFormat.PARQUET and head.startswith(b"PAR1"))
     if is_parquet and expected is not RawFormat.PARQUET:
         raise _is_other("Parquet", expected, RawFormat.PARQUET)
     if is_parquet:

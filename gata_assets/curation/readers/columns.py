@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+import polars as pl
+
+from gata_assets.curation.files.formats import printable
 from gata_assets.errors import RawFileError
 from gata_assets.tables.spec import TableSpec, UnknownColumns
 
-_SHOWN = 10
+_SHOWN, _LONGEST_NAME = 10, 40
 
 
 # `("context", "device_type")` is a nested field.
@@ -19,23 +22,37 @@ def match_columns(spec: TableSpec, found: Iterable[Path], *, is_header: bool = T
     """Match a file's columns, by their paths, to the table's; returns those that the table has.
 
     A header's columns apply to every row: a table that rejects rows with unknown columns refuses the file then.
-    Unknown columns are named only if all required ones are present: else the first row may be data.
+    Unknown columns of a header are named if some are known or they cannot be the values of a first row.
 
     Raises RawFileError for a missing required column, a repeated column or an unknown column.
     """
     paths = list(found)
     known = {path: column for path in paths if (column := column_of(spec, path))}
     names = [known[path] for path in paths if path in known]
-    unknown = [path for path in paths if path not in known]
-    missing = [name for name in spec.required if name not in names]
+    unknown = [path for path in paths if path not in known and not is_left_out(spec, path)]
+    found_or_given = {*names, *spec.mapping.filled, *spec.mapping.substitutes}
+    missing = [name for name in spec.required if name not in found_or_given]
     if missing:
-        others = f" (of its own, {len(unknown)} are not known)" if unknown else ""
-        raise RawFileError(f"lacks the {_columns(missing)} {', '.join(missing)}{others}. {describe_columns(spec)}")
+        lacks = [
+            f"{name} ({' or '.join(spec.names_of(spec.column(name)))})" if name in spec.mapping.columns else name
+            for name in missing
+        ]
+        are_names = not is_header or _are_names(spec, paths)
+        # Without a known name, those of a header may be values of a first row.
+        shown = f": {_shown(unknown, are_names=are_names)}" if known or are_names else ""
+        others = f" (of its own, {len(unknown)} are not known{shown})" if unknown else ""
+        raise RawFileError(f"lacks the {_columns(missing)} {', '.join(lacks)}{others}. {describe_columns(spec)}")
+    if given := sorted({path[0] for path in unknown if len(path) == 1} & spec.mapping.filled):
+        raise RawFileError(f"has columns that the mapping gives itself: {', '.join(given)}. Choose one of both.")
     ignored = UnknownColumns.IGNORE, *(() if is_header else [UnknownColumns.REJECT_ROW])
     if unknown and spec.unknown_columns not in ignored:
         raise unknown_columns(spec, unknown)
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise RawFileError(f"has columns twice: {', '.join(twice)}.")
+        chosen = ""
+        if twice[0] in spec.mapping.columns:
+            of_file = [".".join(path) for path, name in known.items() if name == twice[0]]
+            chosen = f" ({', '.join(of_file)}). Choose one: --map {twice[0]}={of_file[0]}"
+        raise RawFileError(f"has columns twice: {', '.join(twice)}{chosen}.")
     return known
 
 
@@ -45,16 +62,39 @@ def column_of(spec: TableSpec, path: Path) -> str | None:
     return name if name and (len(path) == 1 or spec.column(name).within == path[0]) else None
 
 
+def is_left_out(spec: TableSpec, path: Path) -> bool:
+    """Whether a path is that of a column which the mapping leaves out."""
+    return path[-1] in spec.mapping.columns and not spec.mapping.columns[path[-1]]
+
+
 def unknown_columns(spec: TableSpec, unknown: Sequence[Path]) -> RawFileError:
     """The error of a file with unknown columns; a name that may be a value is not shown."""
-    shown = [".".join(name if _is_plain(name) else "…" for name in path) for path in unknown[:_SHOWN]]
-    return RawFileError(f"has columns that are not known: {', '.join(shown)}. {describe_columns(spec)}")
+    return RawFileError(f"has columns that are not known: {_shown(unknown)}. {describe_columns(spec)}")
+
+
+def _are_names(spec: TableSpec, paths: Sequence[Path]) -> bool:
+    """Whether a header's names cannot be the values of a row, which has the required columns, and a digit in one of a
+    number or an instant.
+    """
+    kinds = [spec.column(name).dtype for name in spec.required]
+    has_digits = any(kind not in (pl.String(), pl.Boolean()) for kind in kinds)
+    letters = "".join(path[-1] for path in paths)
+    return has_digits and len(paths) >= len(kinds) and not any(char.isdigit() or char in "@/" for char in letters)
+
+
+def _shown(unknown: Sequence[Path], *, are_names: bool = False) -> str:
+    def show(name: str) -> str:
+        return printable(name) if _is_plain(name) or (are_names and len(name) <= _LONGEST_NAME) else "…"
+
+    names = [".".join(map(show, path)) for path in unknown[:_SHOWN]]
+    return ", ".join([*names, *([f"and {len(unknown) - _SHOWN:,} more"] if len(unknown) > _SHOWN else [])])
 
 
 def describe_columns(spec: TableSpec) -> str:
     """The columns of the table's files, for people."""
     optional = f", and may have {', '.join(spec.optional)}" if spec.optional else ""
-    return f"A table of {spec.table} has {', '.join(spec.required)}{optional}."
+    explained = f"`gata ingest {spec.table} FILE --explain` proposes how to read it."
+    return f"A table of {spec.table} has {', '.join(spec.required)}{optional}. {explained}"
 
 
 def _is_plain(name: str) -> bool:

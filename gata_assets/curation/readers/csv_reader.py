@@ -30,22 +30,27 @@ from gata_assets.curation.readers.raw_block import (
     without_mark,
 )
 from gata_assets.errors import RawFileError
+from gata_assets.tables.raw_mapping import own_names
 from gata_assets.tables.spec import TableSpec
 
 # What programs write instead of a comma, above all spreadsheets in countries with decimal commas.
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_MOST_COLUMNS = 10_000
+MOST_COLUMNS = 10_000
 
 
 def read_csv(stream: BinaryIO, spec: TableSpec, block_bytes: int, max_decoded_bytes: int) -> Iterator[PendingBlock]:
     """All records of a file, block by block; raises RawFileError."""
     coming = pieces(stream, RawFormat.CSV, block_bytes, max_decoded_bytes)
     first, rest, is_last = _first_line(coming)
-    header = _read_header(first, spec.separator)
+    line, record = 2, 1
+    if spec.mapping.header:
+        header = list(spec.mapping.header)
+        rest, line = first + (b"" if is_last and not rest else b"\n") + rest, 1
+    else:
+        header = own_names(_read_header(first, spec.separator), spec.mapping)
     known = match_columns(spec, [(name,) for name in header])
     wanted = [header.index(path[0]) for path in known]
     fields = {column: number for number, column in enumerate(known.values())}
-    line, record = 2, 1
     # What was read after the header is the first block.
     for content, is_end in chain([(b"", is_last)] if rest or is_last else [], coming):
         block = rest + content
@@ -120,9 +125,9 @@ def _read_header(line: bytes, separator: str) -> list[str]:
         if len(names) == 1 and mark in text and mark != separator:
             wanted = _SEPARATORS.get(separator, f'"{separator}"')
             raise RawFileError(f"has {called} between its columns: save it with {wanted} and send it again.")
-    if len(names) > _MOST_COLUMNS:
+    if len(names) > MOST_COLUMNS:
         raise RawFileError(
-            f"has {len(names):,} columns, and at most {_MOST_COLUMNS:,} are read: send it again with the columns of "
+            f"has {len(names):,} columns, and at most {MOST_COLUMNS:,} are read: send it again with the columns of "
             "the table alone."
         )
     return names

@@ -19,7 +19,7 @@ import polars as pl
 
 from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.files.signatures import is_json_array
-from gata_assets.curation.readers.columns import Path, column_of, match_columns, unknown_columns
+from gata_assets.curation.readers.columns import Path, column_of, is_left_out, match_columns, unknown_columns
 from gata_assets.curation.readers.raw_block import (
     RAGGED,
     READABLE,
@@ -74,22 +74,22 @@ class _Decoder:
         match_columns(spec, {column or path: path for path, column in paths.items()}.values(), is_header=False)
         # A field of each name: with one of two, the values of the other would be those of an unknown column.
         self._fields = {
-            column.name: {f"c{number}_{place}": name for place, name in enumerate((column.name, *column.aliases))}
+            column.name: {f"c{number}_{place}": name for place, name in enumerate(spec.names_of(column))}
             for number, column in enumerate(spec.raw_columns)
+            if spec.names_of(column)
         }
+        # What the mapping gives: a row that has it too is not of these columns.
+        self._given = {f"g{number}": name for number, name in enumerate(sorted(spec.mapping.filled))}
         forbids = spec.unknown_columns is not UnknownColumns.IGNORE
 
         def structure(name: str, columns: Iterable[str], nests: Mapping[str, Any]) -> type[msgspec.Struct]:
             names = {field: source for column in columns for field, source in self._fields[column].items()}
-            names |= {self._nests[nest]: nest for nest in nests}
+            names |= {self._nests[nest]: nest for nest in nests} | (self._given if name == "Row" else {})
             kinds = {field: nests.get(source, _Value) for field, source in names.items()}
             fields = [(field, kind, None) for field, kind in kinds.items()]
             return msgspec.defstruct(name, fields, rename=names, forbid_unknown_fields=forbids, gc=False)
 
-        inner = {
-            nest: structure("Nest", [column.name for column in spec.raw_columns if column.within == nest], {}) | None
-            for nest in self._nests
-        }
+        inner = {nest: structure("Nest", self._within(nest), {}) | None for nest in self._nests}
         self._row = structure("Row", self._fields, inner)
         self._decode = msgspec.json.Decoder(self._row).decode
 
@@ -110,13 +110,16 @@ class _Decoder:
             for field in others:
                 twice |= _fill(columns[name], map(attrgetter(field), rows))
         for nest, nest_field in self._nests.items():
-            within = [column.name for column in self._spec.raw_columns if column.within == nest]
             nested = list(map(attrgetter(nest_field), rows))
-            for name in within if any(row is not None for row in nested) else ():
+            for name in self._within(nest) if any(row is not None for row in nested) else ():
                 for field in self._fields[name]:
                     twice |= _fill(columns[name], (None if row is None else getattr(row, field) for row in nested))
         for place in twice:
             apart[place], faults[place] = {}, UNREADABLE
+        for field in self._given:
+            for place, value in enumerate(map(attrgetter(field), rows)):
+                if value is not None:
+                    apart[place], faults[place] = {}, RAGGED
         for place, values in apart.items():
             for name, column in columns.items():
                 column[place] = values.get(name)
@@ -131,6 +134,12 @@ class _Decoder:
             },
         )
 
+    def _within(self, nest: str) -> list[str]:
+        """The columns that a nested field may contain."""
+        return [
+            column.name for column in self._spec.raw_columns if column.within == nest and column.name in self._fields
+        ]
+
     def _read_apart(self, line: bytes) -> tuple[dict[str, object], int]:
         """The values of a line by column, or its fault; raises RawFileError for a field that no file may have."""
         values: dict[str, object] = {}
@@ -140,6 +149,8 @@ class _Decoder:
             return {}, UNREADABLE
         for path, value in self._walk(row):
             name = column_of(self._spec, path)
+            if name is None and is_left_out(self._spec, path):
+                continue
             if name is None:
                 if self._spec.unknown_columns is UnknownColumns.REFUSE_FILE:
                     raise unknown_columns(self._spec, [path])

@@ -94,7 +94,7 @@ class _ParquetRows:
         kinds = dict(_leaves(described.schema_arrow, spec))
         columns = match_columns(spec, kinds)
         for path in columns:
-            if not _is_readable(kinds[path]):
+            if not is_readable(kinds[path]):
                 kind = kinds[path]
                 raise RawFileError(f"has a column {path[-1]} of type {kind}: text, numbers or instants are needed.")
         require_decodable(described.metadata.num_rows * len(columns) * _BYTES_OF_A_VALUE, max_decoded_bytes)
@@ -163,7 +163,8 @@ def _leaves(schema: pa.Schema, spec: TableSpec) -> Iterator[tuple[Path, pa.DataT
             yield (column.name,), column.type
 
 
-def _is_readable(kind: pa.DataType) -> bool:
+def is_readable(kind: pa.DataType) -> bool:
+    """Whether a column of this type can be one of a table."""
     types = pa.types
     others = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, types.is_date)
     return is_text(kind) or types.is_timestamp(kind) or types.is_null(kind) or any(other(kind) for other in others)

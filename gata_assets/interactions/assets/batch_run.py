@@ -16,7 +16,7 @@ import dagster as dg
 
 from gata_assets.batches import days_of
 from gata_assets.errors import ChecksFailedError, DamagedTableError, DataRuleError, ObjectNotFoundError, StoreError
-from gata_assets.interactions.assets.batch_tables import EMPTY_REASONS, OF_WRITTEN, TABLES, BatchTable, outcomes_of
+from gata_assets.interactions.assets.batch_tables import NO_INTERACTIONS, OF_WRITTEN, TABLES, BatchTable, outcomes_of
 from gata_assets.interactions.assets.write_tables import WrittenFiles, WrittenTables, write_tables
 from gata_assets.interactions.check_names import ITEMS_ARE_IN_THE_CATALOGUE
 from gata_assets.interactions.datasets import (
@@ -29,6 +29,7 @@ from gata_assets.interactions.datasets import (
 )
 from gata_assets.interactions.engines import base
 from gata_assets.interactions.rules import CatalogRules, InteractionRules, UnknownItemsAction
+from gata_assets.interactions.sampling.empty_samples import why_no_negatives, why_no_rows
 from gata_assets.interactions.staleness import Present, find_differences
 from gata_assets.interactions.windows import InteractionWindows, windows_from_day_on
 from gata_assets.orchestration import checks
@@ -147,7 +148,8 @@ class InteractionRun:
             if catalog is None:
                 raise ObjectNotFoundError(
                     f"{self._places.tenant}/{CURATED_ITEMS}: there are interactions in {windows.window}, and there is "
-                    "no catalog. Upload item files with `gata ingest items`, and materialize it."
+                    "no catalog. Upload item files with `gata ingest items` (or derive items from interactions: `gata "
+                    "ingest interactions … --derive-items`), and materialize it."
                 )
         present = Present.of(days.digest(), seen_days.digest(), catalog, self._rules.as_settings())
         return _Batch(batch_id, windows, days, present)
@@ -183,7 +185,7 @@ class InteractionRun:
             tenant=self._places.tenant,
             batch_id=batch.batch_id,
             has_rows=has_rows,
-            reason="" if has_rows else self._reason(name, features, batch.days),
+            reason=self._reason(name, features, batch.days, built),
             windows={"interactions": batch.windows.window, "seen": batch.windows.seen},
             numbers=built.numbers if built is not None else {table: {"row_count": 0} for table in TABLES[name]},
             settings=batch.present.settings,
@@ -218,12 +220,18 @@ class InteractionRun:
         parts = {table: features.keys(prefix, table) for table in TABLES[DatasetKind.FEATURES]}
         return self._engine.make_training_data(curated, self._rules.sampling, self._store, features=parts)
 
-    def _reason(self, name: DatasetKind, features: StoredTables | None, days: StoredDays) -> str:
-        if features is not None and not features.has_rows:
+    def _reason(
+        self, name: DatasetKind, features: StoredTables | None, days: StoredDays, built: base.BuiltTables | None
+    ) -> str:
+        """Why a dataset is empty, or has positives alone; empty for any other."""
+        if built is not None and name is DatasetKind.TRAINING_DATA:
+            numbers = built.numbers[base.NEGATIVE_SAMPLES]
+            return why_no_negatives(numbers) if numbers["row_count"] else why_no_rows(numbers, self._rules.sampling)
+        if features is not None:
             return features.reason
-        if name is DatasetKind.FEATURES and not days.staged:
-            return self._layer.why_no_rows()
-        return EMPTY_REASONS[name]
+        if built is not None and built.numbers[base.USER_FEATURES]["row_count"]:
+            return ""
+        return NO_INTERACTIONS if days.staged else self._layer.why_no_rows()
 
     def _read_features(self, batch: _Batch) -> StoredTables:
         """The batch's stored features; raises DataRuleError if this run would build different ones."""

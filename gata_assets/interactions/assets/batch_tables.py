@@ -54,12 +54,8 @@ TABLES: Mapping[DatasetKind, Mapping[str, BatchTable]] = {
 }
 # The check of the written files, made before their manifest is written.
 OF_WRITTEN = check_names.WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES
-# Why a dataset is empty.
-EMPTY_REASONS: Mapping[DatasetKind, str] = {
-    DatasetKind.FEATURES: "the window has no interactions",
-    DatasetKind.TRAINING_DATA: "the window has no positives: POSITIVE_INTERACTION_TYPES, MIN_INTERACTIONS_PER_USER and "
-    "MIN_INTERACTIONS_PER_ITEM say what makes one",
-}
+# Why a batch has no features, unless no file has a row at all.
+NO_INTERACTIONS = "the window has no interactions"
 
 
 def outcomes_of(table: str, rules: CatalogRules, built: base.BuiltTables | None) -> dict[str, Sequence[Outcome]]:

@@ -57,11 +57,12 @@ def build_new_files_sensor(
     rules: CurationRules,
     *,
     window_days: int,
+    finds_tenants: bool = False,
     clock: Callable[[], datetime] | None = None,
 ) -> dg.SensorDefinition:
     """The sensor that requests the curation of files that landed, and of days that are missing or stale.
 
-    `window_days` is how many days back batches read.
+    `window_days` is how many days back batches read. With `finds_tenants` it names those that have files and no assets.
     """
     watched = WatchedTables(
         NEW_FILES_SENSOR,
@@ -72,5 +73,6 @@ def build_new_files_sensor(
         days,
         window_table=INTERACTIONS,
         window_days=window_days,
+        finds_tenants=finds_tenants,
     )
     return build_files_sensor(watched, clock=clock)

@@ -17,6 +17,7 @@ from gata_assets.interactions.features.unknown_items import find_unknown_items
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.interactions.sampling.checks import check_negative_samples
 from gata_assets.interactions.sampling.join import JoinedRows
+from gata_assets.interactions.sampling.positives import count_largest, find_positives
 from gata_assets.interactions.sampling.samples import ROWS_PER_GROUP, SampledRows, sample_rows
 from gata_assets.storage.files import WrittenFile
 from gata_assets.storage.objects import ObjectStore
@@ -104,7 +105,9 @@ class PolarsEngine(base.InteractionEngine):
             ),
             base.WITH_FEATURES: {"with_features_are_valid": joined.check()},
         }
-        numbers = {base.NEGATIVE_SAMPLES: rows.numbers, base.WITH_FEATURES: {"row_count": len(rows)}}
+        positive = find_positives(events, first, rules)
+        largest = {} if len(rows) else count_largest(events.user[positive], events.item[positive])
+        numbers = {base.NEGATIVE_SAMPLES: {**rows.numbers, **largest}, base.WITH_FEATURES: {"row_count": len(rows)}}
         return ArrowTables(store, row_sources(rows, joined), numbers, outcomes, threads)
 
 

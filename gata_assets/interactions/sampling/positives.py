@@ -12,6 +12,7 @@ import numpy as np
 
 from gata_assets.interactions.features.events import EventTable
 from gata_assets.interactions.rules import InteractionType, SamplingRules
+from gata_assets.interactions.sampling.empty_samples import MOST_OF_A_USER, MOST_OF_AN_ITEM
 from gata_assets.tables.columns.arrays import Bools, Int32s, Int64s
 from gata_assets.tables.columns.id_encoding import group_by
 from gata_assets.tables.columns.jit import compiled
@@ -59,6 +60,15 @@ def choose_positives(
     in_core = int(kept.sum())
     users, new_starts, new_items = _take_newest(starts, items, kept, rules.max_interactions_per_user)
     return Positives(users, new_starts, new_items, len(items) - in_core, in_core - len(new_items))
+
+
+def count_largest(user: Int32s, item: Int32s) -> dict[str, int]:
+    """The positives of the user and of the item with most, of pairs that may be repeated."""
+    pairs = np.unique((user.astype(np.int64) << 32) | item)
+    return {
+        MOST_OF_A_USER: int(np.unique(pairs >> 32, return_counts=True)[1].max(initial=0)),
+        MOST_OF_AN_ITEM: int(np.unique(pairs & 0xFFFFFFFF, return_counts=True)[1].max(initial=0)),
+    }
 
 
 def find_below_minimum(user: Int64s, item: Int64s, rules: SamplingRules) -> tuple[Int64s, Int64s, int]:

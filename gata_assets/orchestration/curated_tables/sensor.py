@@ -11,6 +11,7 @@ import dagster as dg
 
 from gata_assets.batches import Window
 from gata_assets.curation.backlog import Backlog, listing_digest
+from gata_assets.curation.files.tenants import find_tenants
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.requests import CurationRequest, ask_again, request_curation
 from gata_assets.errors import StoreError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # Tags to find the runs of a tenant, those with the same request, and the versions of the files that they were for.
 _TENANT, _CURATION, _VERSIONS = "gata/tenant", "gata/curation", "gata/versions"
+_RELOAD = "reload the code location, which lists tenants when it is loaded."
 # A tick lists a few folders of each tenant and reads reports that changed; for a new part it reads manifests too.
 _FILES_TICK_SECONDS = 60
 
@@ -33,7 +35,8 @@ class WatchedTables:
     """The tables that a sensor watches: their tenants, their curator, and the job that curates them.
 
     `days` are the partitions of tables curated by day, `has_days` whether there are any. Batches read `window_days` of
-    `window_table`, so a day of it without a curated table is requested even if no file has a row of it.
+    `window_table`, so a day of it without a curated table is requested even if no file has a row of it. With
+    `finds_tenants`, each tick looks for tenants that got their first file after the definitions were loaded.
     """
 
     sensor: str
@@ -45,6 +48,7 @@ class WatchedTables:
     has_days: bool = True
     window_table: str | None = None
     window_days: int = 0
+    finds_tenants: bool = False
 
 
 def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] | None = None) -> dg.SensorDefinition:
@@ -71,6 +75,15 @@ def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] 
         unread: list[str] = []
         waits: list[str] = []
         settled: dict[str, str] = json.loads(context.cursor or "{}")
+        try:
+            new = find_tenants(object_store, besides=watched.tenants) if watched.finds_tenants else []
+        except StoreError as error:
+            new = []
+            unread.append(f"tenants: {error}")
+            context.log.error(unread[-1])
+        if new:
+            waits.append(f"{', '.join(new)} {'has' if len(new) == 1 else 'have'} files and no assets: {_RELOAD}")
+            context.log.warning(waits[-1])
         for tenant in watched.tenants:
             if is_underway(context.instance, _TENANT, tenant):
                 # Missing days decrease during a run, so they would be requested under another key.

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Any
 
+from gata_assets.tickets.sources.sql_text import tokens
+
 
 class DataApiError(Exception):
     """A Data API error: the AWS error name, a message and further body members."""
@@ -60,26 +62,6 @@ _HINTS: dict[str, tuple[int, re.Pattern[str] | None]] = {
     "UUID": (UUID, None),
 }
 
-# Identifiers and numbers are separate tokens so that `a$1`, `$` in names and the e of `some'` are not misread. An
-# unterminated literal or comment extends to the end; the database reports it.
-_TOKEN = re.compile(
-    r"""
-      (?P<escaped>[eE]'(?:[^'\\]|''|\\.)*(?:'(?:\s*\n\s*'(?:[^'\\]|''|\\.)*')*|\Z))
-    | (?P<literal>'(?:[^']|'')*(?:'|\Z))
-    | (?P<quoted>"(?:[^"]|"")*(?:"|\Z))
-    | (?P<dollar>(?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?:(?P=tag)|\Z))
-    | (?P<line>--[^\n\r]*)
-    | (?P<block>/\*)
-    | (?P<word>[^\W\d][\w$]*)
-    | (?P<number>\d\w*)
-    | (?P<cast>::)
-    | (?P<named>:[^\W\d]\w*)
-    | (?P<positional>\$\d+)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_BLOCK_EDGE = re.compile(r"/\*|\*/")
-
 
 def translate(sql: str) -> tuple[str, list[str]]:
     """Replace `:name` with `$n`.
@@ -94,26 +76,15 @@ def translate(sql: str) -> tuple[str, list[str]]:
     """
     names: dict[str, int] = {}
     parts: list[str] = []
-    done = at = 0
-    while (token := _TOKEN.search(sql, at)) is not None:
-        at = token.end()
-        if token.lastgroup == "block":
-            at = _end_of_block_comment(sql, at)
-        elif token.lastgroup == "named":
-            number = names.setdefault(token.group()[1:], len(names) + 1)
-            parts += [sql[done : token.start()], f"${number}"]
-            done = at
-        elif token.lastgroup == "positional":
-            raise bad_request(f"Positional parameters are not supported: {token.group()}")
+    done = 0
+    for token in tokens(sql):
+        if token.kind == "named":
+            number = names.setdefault(token.text[1:], len(names) + 1)
+            parts += [sql[done : token.start], f"${number}"]
+            done = token.end
+        elif token.kind == "positional":
+            raise bad_request(f"Positional parameters are not supported: {token.text}")
     return "".join([*parts, sql[done:]]), list(names)
-
-
-def _end_of_block_comment(sql: str, at: int) -> int:
-    depth = 1
-    while depth and (edge := _BLOCK_EDGE.search(sql, at)) is not None:
-        depth += 1 if edge.group() == "/*" else -1
-        at = edge.end()
-    return len(sql) if depth else at
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,11 @@ def _read_instants(texts: pl.Series, form: str) -> pl.Series:
         micros = (numbers.cast(pl.Decimal(38, digits), strict=False) * 10**digits).cast(pl.Int64)
         instants = micros.cast(_NAIVE)
     else:
+        if "%Z" in form:
+            # Polars takes any word for a time zone, and ignores it.
+            texts = _where(texts, r"(?:^|[^A-Za-z])(?:UTC|GMT|Z)(?:$|[^A-Za-z0-9:+-])")
+        # Elsewhere fractions are so; here %f alone would be nanoseconds.
+        form = form.replace(".%f", "%.f")
         instants = texts.str.to_datetime(form, time_unit="us", strict=False)
     is_naive = instants.dtype == _NAIVE
     utc = pl.Series(instants.dt.replace_time_zone("UTC") if is_naive else instants.dt.convert_time_zone("UTC"))

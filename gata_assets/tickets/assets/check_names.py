@@ -10,8 +10,9 @@ TRAINING_ROWS_ARE_VALID = "training_rows_are_valid"
 NO_TICKET_IN_TWO_SPLITS = "no_ticket_in_two_splits"
 NO_TEXT_IN_TWO_SPLITS = "no_text_in_two_splits"
 LABEL_SHARES_ARE_KEPT = "label_shares_are_kept"
-TEST_SHARE_IS_TEN_PERCENT = "test_share_is_ten_percent"
+TEST_SHARE_IS_KEPT = "test_share_is_kept"
 FEW_TICKETS_ARE_INVALID = "few_tickets_are_invalid"
+FEW_TEXTS_WERE_EMPTIED = "few_texts_were_emptied"
 EVERY_TICKET_IS_ACCOUNTED_FOR = "every_ticket_is_accounted_for"
 FEW_TEST_ROWS_HAVE_A_TWIN = "few_test_rows_have_a_twin_in_train"
 
@@ -28,9 +29,10 @@ DESCRIPTIONS = {
     NO_TICKET_IN_TWO_SPLITS: "Every ticket is in train or in test, and none is lost.",
     NO_TEXT_IN_TWO_SPLITS: "No text is in train and in test.",
     LABEL_SHARES_ARE_KEPT: "Every label is on both sides, and its test rows are at their quota.",
-    TEST_SHARE_IS_TEN_PERCENT: "A tenth of the rows is tested on, to within rounding by label and indivisible texts.",
+    TEST_SHARE_IS_KEPT: "TEST_SHARE of the rows is tested on, to within rounding by label and indivisible texts.",
     EVERY_TICKET_IS_ACCOUNTED_FOR: "Every ticket in the window is kept, or excluded for a reason that is counted.",
     FEW_TICKETS_ARE_INVALID: "Few tickets are in quarantine (MAX_INVALID_TICKETS_SHARE). It only warns.",
+    FEW_TEXTS_WERE_EMPTIED: "Few texts have no letter or digit left (MAX_EMPTIED_TEXTS_SHARE; TEXT_NORMALIZATION).",
     FEW_TEST_ROWS_HAVE_A_TWIN: "Few test rows have a near-duplicate text in train (MAX_TWIN_SHARE). It only warns.",
 }
 # SPLIT_METHOD=sklearn does not guarantee these: with it they report and do not block.

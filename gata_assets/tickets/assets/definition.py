@@ -14,7 +14,7 @@ from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOMa
 from gata_assets.tickets.assets.jobs import GROUP
 from gata_assets.tickets.assets.run import TicketRun
 from gata_assets.tickets.assets.steps import STEPS, TicketStep
-from gata_assets.tickets.rules import NearDuplicatePolicy, PreparationRules
+from gata_assets.tickets.rules import NearDuplicatePolicy, PreparationRules, TextNormalization
 from gata_assets.tickets.sources.base import TicketSource
 
 TABLES = "parquet_tables"
@@ -69,7 +69,11 @@ def build_ticket_assets(rules: PreparationRules, options: AssetOptions, *, batch
 
 def _checks_of(step: TicketStep, rules: PreparationRules) -> list[str]:
     """The checks of a step that are evaluated by these rules."""
-    left_out = {check_names.FEW_TEST_ROWS_HAVE_A_TWIN} if rules.near_duplicates is NearDuplicatePolicy.OFF else set()
+    left_out = set()
+    if rules.near_duplicates is NearDuplicatePolicy.OFF:
+        left_out.add(check_names.FEW_TEST_ROWS_HAVE_A_TWIN)
+    if rules.text_normalization is TextNormalization.STRICT:
+        left_out.add(check_names.FEW_TEXTS_WERE_EMPTIED)
     return [check for check in step.checks if check not in left_out]
 
 

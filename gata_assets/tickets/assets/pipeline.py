@@ -18,7 +18,9 @@ from gata_assets.orchestration.runs import Runs, Written
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
+from gata_assets.tickets.assets.prepared_read import PreparedTickets
 from gata_assets.tickets.backfill_estimate import SpanVolume, Volume, estimate_backfill
+from gata_assets.tickets.labels.stored_labels import StoredLabels
 from gata_assets.tickets.provenance import batch_status
 from gata_assets.tickets.rules import PreparationRules
 from gata_assets.tickets.sources.base import LabelVolume, TicketSource
@@ -95,7 +97,8 @@ class TicketPipeline:
             ranges = consecutive(chunk)
             shared = None
             if len(ranges) > 1:
-                shared = SharedTickets(self.open_source(), [windows_of(batch_id, self.rules) for batch_id in chunk])
+                source = PreparedTickets(self.open_source(), self.rules, StoredLabels(self.store))
+                shared = SharedTickets(source, [windows_of(batch_id, self.rules) for batch_id in chunk])
             # The batches of a single run share their read in any case.
             job = self.job(shared)
             for stretch in ranges:

@@ -20,11 +20,14 @@ from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.tickets.assets.batch import BatchInProgress, StepResult
 from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager, Stored
+from gata_assets.tickets.assets.prepared_read import PreparedTickets
 from gata_assets.tickets.assets.steps import TicketStep
 from gata_assets.tickets.assets.windows_read import TicketsOfBatches
+from gata_assets.tickets.labels.stored_labels import StoredLabels
 from gata_assets.tickets.provenance import SHA256, stamp
 from gata_assets.tickets.rules import PreparationRules
-from gata_assets.tickets.sources.shared_read import TicketReader
+from gata_assets.tickets.sources.base import TicketSource
+from gata_assets.tickets.sources.shared_read import SharedTickets
 from gata_assets.tickets.training_files import Dataset
 
 
@@ -63,7 +66,7 @@ class TicketRun:
         self._recorder = Recorder(self.context, code_version=self.code_version, as_events=batches > 1)
         self._failures = KeptFailures(self.context.log, partitions=batches)
 
-    def run(self, batch_ids: Sequence[str], source: TicketReader, *, batches_at_once: int) -> Events:
+    def run(self, batch_ids: Sequence[str], source: TicketSource | SharedTickets, *, batches_at_once: int) -> Events:
         """Prepare the batches in order; yields their checks and materializations as they happen.
 
         Raises:
@@ -77,12 +80,17 @@ class TicketRun:
                 yield from self._record_written()
         self._failures.stop_at_end()
 
-    def _prepare_together(self, batch_ids: Sequence[str], source: TicketReader, writer: ThreadPoolExecutor) -> Events:
+    def _prepare_together(
+        self, batch_ids: Sequence[str], source: TicketSource | SharedTickets, writer: ThreadPoolExecutor
+    ) -> Events:
         """Prepare batches that share a read; its last batch may still be unwritten on return."""
-        shared = TicketsOfBatches(source, batch_ids, self.rules)
+        # Tickets that runs share have been prepared already.
+        labels = StoredLabels(self.tables.store)
+        prepared = source if isinstance(source, SharedTickets) else PreparedTickets(source, self.rules, labels)
+        shared = TicketsOfBatches(prepared, batch_ids, self.rules)
         for batch_id in batch_ids:
             batch = BatchInProgress(
-                batch_id, self.rules, self.code_version, shared, load=partial(self.tables.read, batch_id)
+                batch_id, self.rules, self.code_version, shared, partial(self.tables.read, batch_id), labels
             )
             assets = yield from self._build(batch)
             yield from self._record_written()
@@ -127,7 +135,8 @@ class TicketRun:
         if isinstance(value, Dataset):
             asset.stored = self.datasets.write(replace(value, made_from=asset.made_from))
         else:
-            stamped = stamp(value, asset.name, self.rules, sources, asset.result.account)
+            result = asset.result
+            stamped = stamp(value, asset.name, self.rules, sources, result.account, result.label_names)
             if asset.result.account:
                 self.tables.write_quarantine(batch.batch_id, asset.name, asset.result.quarantined)
             asset.stored = self.tables.write(batch.batch_id, asset.name, stamped)

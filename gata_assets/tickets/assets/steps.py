@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import pandas as pd
 from pandera.pandas import DataFrameModel
@@ -26,13 +25,16 @@ from gata_assets.tickets.assets.metadata import (
     describe_tickets,
     describe_twins,
 )
+from gata_assets.tickets.assets.windows_read import TicketsOfWindow
 from gata_assets.tickets.invalid import check_few_are_invalid
-from gata_assets.tickets.rules import NearDuplicatePolicy, SplitMethod
+from gata_assets.tickets.provenance import LABEL_NAMES, names_as_json
+from gata_assets.tickets.rules import NearDuplicatePolicy, SplitMethod, TextNormalization
 from gata_assets.tickets.schema import LabelCounts, Tickets, TrainingRows, tickets_schema
 from gata_assets.tickets.sources.base import no_tickets
 from gata_assets.tickets.splitting.by_rules import split_by_rules
 from gata_assets.tickets.splitting.splits import Split
 from gata_assets.tickets.splitting.twins import Twins
+from gata_assets.tickets.texts import check_few_are_emptied
 from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, Dataset
 
 
@@ -42,12 +44,12 @@ def build_tickets(batch: BatchInProgress) -> StepResult:
     read = batch.read = batch.source.read_training(window)
     table = read.table
     if table.empty:
-        raise NoTicketsError(_explain_no_tickets(batch, read.account))
+        raise NoTicketsError(batch.explain_no_tickets(read.account))
     if read.is_valid:
         outcome = checks.check_window_of_valid_tickets(table, window)
     else:
         outcome = checks.check_table(tickets_schema(window), table)
-    described = describe_tickets(table, read.account, "Tickets by label", window=str(window))
+    described = describe_tickets(table, read.account, "Tickets by label", read.label_names, window=str(window))
     outcomes: dict[str, list[Outcome]] = {
         check_names.TICKETS_ARE_VALID: outcome,
         check_names.EVERY_TICKET_IS_ACCOUNTED_FOR: read.account.check(len(table)),
@@ -55,24 +57,14 @@ def build_tickets(batch: BatchInProgress) -> StepResult:
             read.account, most_share=batch.rules.max_invalid_share
         ),
     }
+    if batch.rules.text_normalization is TextNormalization.NORMALIZE:
+        outcomes[check_names.FEW_TEXTS_WERE_EMPTIED] = _check_emptied(batch, read)
     warned = frozenset({check_names.FEW_TICKETS_ARE_INVALID})
-    return StepResult(table, outcomes, described, warned, account=read.account, quarantined=read.quarantined)
+    return StepResult(table, outcomes, described, warned, read.account, read.quarantined, read.label_names)
 
 
-def _explain_no_tickets(batch: BatchInProgress, account: TicketAccount) -> str:
-    """Why a batch has no tickets: all of its window are excluded, or none was closed in it."""
-    where = f"{batch.windows.training}, the training window of batch {batch.batch_id}"
-    if account.in_window:
-        excluded = ", ".join(f"{tickets:,} {reason}" for reason, tickets in account.excluded.items())
-        message = f"tickets: none of the {account.in_window:,} tickets closed in {where} trains. Excluded: {excluded}. "
-        return message + f"`gata tickets check {batch.batch_id}` lists invalid ones."
-    report = batch.source.probe()
-    found = f"{report.description} has no closed ticket"
-    if report.last_closed is not None:
-        first, last = (datetime.fromtimestamp(at or 0, UTC) for at in (report.first_closed, report.last_closed))
-        found = f"{report.description} has {report.closed_tickets:,} closed tickets, closed from {first:%Y-%m-%d} to "
-        found += f"{last:%Y-%m-%d}"
-    return f"tickets: no ticket was closed in {where}. {found}. Check the batch ID, TRAINING_PERIOD and TICKETS_URL."
+def _check_emptied(batch: BatchInProgress, read: TicketsOfWindow) -> list[Outcome]:
+    return check_few_are_emptied(read.account, read.read, most_share=batch.rules.max_emptied_share)
 
 
 def build_label_counts(batch: BatchInProgress) -> StepResult:
@@ -88,7 +80,7 @@ def build_label_counts(batch: BatchInProgress) -> StepResult:
             check_names.COUNTS_SUM_TO_THE_TICKETS: checks.check_counts_add_up(counts, tickets),
         },
         {
-            **describe_tickets(tickets, batch.account("tickets"), "Tickets by label"),
+            **describe_tickets(tickets, batch.account("tickets"), "Tickets by label", batch.label_names("tickets")),
             "dagster/row_count": len(counts),
             "low_volume_labels": len(decision.low_volume_labels),
             "makes_low_volume_dataset": decision.is_needed,
@@ -98,17 +90,31 @@ def build_label_counts(batch: BatchInProgress) -> StepResult:
 
 
 def build_general_split(batch: BatchInProgress) -> StepResult:
-    """The general dataset's train and test files: low-volume tickets relabeled or removed, then 90/10."""
+    """The general dataset's train and test files: low-volume tickets relabeled or removed, then split by TEST_SHARE."""
     rules = batch.rules
     tickets = batch.table("tickets")
-    general = low_volume.apply_low_volume_policy(tickets, batch.decision("tickets"), rules)
+    fallback, names = batch.fallback_label()
+    general = low_volume.apply_low_volume_policy(tickets, batch.decision("tickets"), rules, fallback_label=fallback)
     ranks, near = (batch.read.text_ranks, batch.read.near) if batch.read else (None, None)
     split, twins = split_by_rules(general.tickets, rules, None if ranks is None else ranks[general.is_kept], near)
-    metadata = {**describe_split(split), "relabelled_tickets": general.relabeled, "removed_tickets": general.removed}
+    metadata = {
+        **describe_split(split, names),
+        "relabelled_tickets": general.relabeled,
+        "removed_tickets": general.removed,
+    }
     account = batch.account("tickets").exclude({accounting.LOW_VOLUME: general.removed})
     reason = "the general dataset is made of every batch"
     return _dataset_result(
-        batch, GENERAL_DATASET, "tickets", general.tickets, split, reason, metadata, account=account, twins=twins
+        batch,
+        GENERAL_DATASET,
+        "tickets",
+        general.tickets,
+        split,
+        reason,
+        metadata,
+        account=account,
+        twins=twins,
+        names=names,
     )
 
 
@@ -132,15 +138,20 @@ def build_low_volume_tickets(batch: BatchInProgress) -> StepResult:
         accounting.BELOW_MIN_COUNT: selected.below_min_count,
     }
     account = account.exclude(left_out)
+    names = batch.label_names("tickets")
     schema = tickets_schema(windows.training, windows.older)
+    outcomes: dict[str, list[Outcome]] = {
+        check_names.LOW_VOLUME_TICKETS_ARE_VALID: checks.check_table(schema, table),
+        check_names.EVERY_TICKET_IS_ACCOUNTED_FOR: account.check(len(table)),
+    }
+    if rules.text_normalization is TextNormalization.NORMALIZE:
+        none_read = TicketsOfWindow(no_tickets(), TicketAccount(0, 0), read=0)
+        outcomes[check_names.FEW_TEXTS_WERE_EMPTIED] = _check_emptied(batch, older or none_read)
     return StepResult(
         table,
+        outcomes,
         {
-            check_names.LOW_VOLUME_TICKETS_ARE_VALID: checks.check_table(schema, table),
-            check_names.EVERY_TICKET_IS_ACCOUNTED_FOR: account.check(len(table)),
-        },
-        {
-            **describe_tickets(table, account, "Low-volume tickets by label"),
+            **describe_tickets(table, account, "Low-volume tickets by label", names),
             "window": str(windows.training),
             "older_window": str(windows.older),
             "makes_low_volume_dataset": decision.is_needed,
@@ -148,6 +159,7 @@ def build_low_volume_tickets(batch: BatchInProgress) -> StepResult:
         },
         account=account,
         quarantined=older.quarantined if older else None,
+        label_names=names,
     )
 
 
@@ -157,7 +169,8 @@ def build_low_volume_split(batch: BatchInProgress) -> StepResult:
     decision = batch.decision()
     tickets = batch.table("low_volume_tickets", "label_counts")
     split, twins = split_by_rules(tickets, rules) if decision.is_needed else (None, None)
-    described = describe_split(split) if split else {"dagster/row_count": 0}
+    names = batch.label_names("low_volume_tickets")
+    described = describe_split(split, names) if split else {"dagster/row_count": 0}
     metadata = {**described, "is_made": decision.is_needed, "reason": decision.reason}
     account = batch.account("low_volume_tickets")
     return _dataset_result(
@@ -170,6 +183,7 @@ def build_low_volume_split(batch: BatchInProgress) -> StepResult:
         metadata,
         account=account,
         twins=twins,
+        names=names,
     )
 
 
@@ -184,6 +198,7 @@ def _dataset_result(
     *,
     account: TicketAccount,
     twins: Twins | None,
+    names: Mapping[int, str] | None,
 ) -> StepResult:
     """The dataset of a split of tickets (None: it does not exist, for that reason) with its checks.
 
@@ -193,7 +208,13 @@ def _dataset_result(
     if name == LOW_VOLUME_DATASET:
         windows["older"] = batch.windows.older
     rules = batch.rules
-    details = {"tickets": account.as_json(), **({"near_duplicates": twins.as_json()} if twins else {})}
+    details: dict[str, object] = {"tickets": account.as_json()}
+    if account.texts:
+        details["text_normalization"] = account.texts.as_json()
+    if names is not None:
+        details[LABEL_NAMES] = names_as_json(names, tickets["label"] if split else tickets["label"][:0])
+    if twins:
+        details["near_duplicates"] = twins.as_json()
     dataset = Dataset(name, batch.batch_id, split, reason, windows, rules, batch.code_version, details)
     checked = split or Split(tickets, tickets)
     rows = pd.concat([checked.train, checked.test], ignore_index=True)[["text", "label"]]
@@ -203,7 +224,7 @@ def _dataset_result(
         check_names.NO_TICKET_IN_TWO_SPLITS: checks.check_no_ticket_in_two_splits(checked, len(tickets)),
         check_names.NO_TEXT_IN_TWO_SPLITS: checks.check_no_text_in_two_splits(checked),
         check_names.LABEL_SHARES_ARE_KEPT: checks.check_label_shares(sides),
-        check_names.TEST_SHARE_IS_TEN_PERCENT: checks.check_test_share(sides),
+        check_names.TEST_SHARE_IS_KEPT: checks.check_test_share(sides),
         check_names.EVERY_TICKET_IS_ACCOUNTED_FOR: account.check(len(rows)),
     }
     is_grouped = rules.near_duplicates is NearDuplicatePolicy.GROUP and rules.split_method is SplitMethod.BY_TEXT
@@ -235,7 +256,7 @@ _SPLIT_CHECKS = (
     check_names.NO_TICKET_IN_TWO_SPLITS,
     check_names.NO_TEXT_IN_TWO_SPLITS,
     check_names.LABEL_SHARES_ARE_KEPT,
-    check_names.TEST_SHARE_IS_TEN_PERCENT,
+    check_names.TEST_SHARE_IS_KEPT,
     check_names.EVERY_TICKET_IS_ACCOUNTED_FOR,
     check_names.FEW_TEST_ROWS_HAVE_A_TWIN,
 )
@@ -252,6 +273,7 @@ STEPS: Mapping[str, TicketStep] = {
             check_names.TICKETS_ARE_VALID,
             check_names.EVERY_TICKET_IS_ACCOUNTED_FOR,
             check_names.FEW_TICKETS_ARE_INVALID,
+            check_names.FEW_TEXTS_WERE_EMPTIED,
         ),
     ),
     "label_counts": TicketStep(
@@ -265,7 +287,11 @@ STEPS: Mapping[str, TicketStep] = {
         build_low_volume_tickets,
         _SOURCES,
         Tickets,
-        (check_names.LOW_VOLUME_TICKETS_ARE_VALID, check_names.EVERY_TICKET_IS_ACCOUNTED_FOR),
+        (
+            check_names.LOW_VOLUME_TICKETS_ARE_VALID,
+            check_names.EVERY_TICKET_IS_ACCOUNTED_FOR,
+            check_names.FEW_TEXTS_WERE_EMPTIED,
+        ),
     ),
     "low_volume_split": TicketStep(
         build_low_volume_split, ("low_volume_tickets", "label_counts"), TrainingRows, _SPLIT_CHECKS, is_dataset=True

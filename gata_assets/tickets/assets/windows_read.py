@@ -1,12 +1,12 @@
 """The tickets of batches that are read together, and what is computed once for all of them.
 
-Texts are normalized, ranked and compared, and rows are validated, for the table that the batches share; each batch gets
-its part. It writes nothing.
+Texts get single spaces, are ranked and compared, and rows are validated, for the table that the batches share; each
+batch gets its part. It writes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -20,13 +20,14 @@ from gata_assets.tables.outcomes import broken
 from gata_assets.tickets.accounting import TicketAccount
 from gata_assets.tickets.checks import check_table
 from gata_assets.tickets.invalid import InvalidTickets, find_invalid
+from gata_assets.tickets.labels.label_map import names_of
 from gata_assets.tickets.rules import NearDuplicatePolicy, OnInvalidTickets, PreparationRules, SplitMethod
 from gata_assets.tickets.schema import Tickets
 from gata_assets.tickets.sources.base import SourceReport
 from gata_assets.tickets.sources.shared_read import SharedTickets, TicketReader
 from gata_assets.tickets.splitting.splits import rank_texts
 from gata_assets.tickets.splitting.twins import find_near_duplicates
-from gata_assets.tickets.texts import normalize_texts
+from gata_assets.tickets.texts import TICKET_COLUMNS, TextEffects, single_spaced
 from gata_assets.tickets.windows import windows_of
 
 if TYPE_CHECKING:
@@ -37,13 +38,16 @@ if TYPE_CHECKING:
 class TicketsOfWindow:
     """The tickets of a window: those that are kept, those in quarantine, and the account of all.
 
-    For a training window also what was computed for the larger table that it was read with: `text_ranks` (`rank_texts`)
-    and `near` duplicates, if the rules need them, and `is_valid`: all rows of that table are valid `Tickets`.
+    `read` is the number of tickets that the source returned. For a training window also what was computed for the
+    larger table that it was read with: `label_names` by id (None: labels are numbers), `text_ranks` (`rank_texts`) and
+    `near` duplicates, if the rules need them, and `is_valid`: all rows of that table are valid `Tickets`.
     """
 
     table: pd.DataFrame
     account: TicketAccount
+    read: int
     quarantined: pd.DataFrame | None = None
+    label_names: Mapping[int, str] | None = None
     text_ranks: NDArray[np.int64] | None = None
     near: NearDuplicates | None = None
     is_valid: bool = False
@@ -51,11 +55,13 @@ class TicketsOfWindow:
 
 @dataclass(frozen=True)
 class _Analyzed:
-    """A table that batches share, with normalized texts."""
+    """A table that batches share, with the texts that train, and what normalization did to them."""
 
     raw: pd.DataFrame
     table: pd.DataFrame
+    effects: TextEffects | None
     invalid: InvalidTickets | None
+    label_names: Mapping[int, str] | None
     ranks: NDArray[np.int64] | None
     near: NearDuplicates | None
     is_valid: bool
@@ -86,25 +92,27 @@ class TicketsOfBatches:
             self.seconds_per_batch = (perf_counter() - started) / self._batches
             self._shared = self._analyze(raw)
         shared = self._shared
+        effects = None if shared.effects is None else shared.effects.cut(part)
         invalid = None if shared.invalid is None else shared.invalid.cut(part)
-        read = _without_invalid(shared.table.iloc[part].reset_index(drop=True), counts.account(), invalid)
-        ranks = None if shared.ranks is None else shared.ranks[part]
-        if invalid is not None and ranks is not None:
-            ranks = ranks[~invalid.rows]
-        return replace(read, text_ranks=ranks, near=shared.near, is_valid=shared.is_valid)
+        table = shared.table.iloc[part].reset_index(drop=True)
+        ranks = None if shared.ranks is None else shared.ranks[part][_kept(len(table), effects, invalid)]
+        read = _left(table, counts.account(), effects, invalid)
+        return replace(
+            read, label_names=shared.label_names, text_ranks=ranks, near=shared.near, is_valid=shared.is_valid
+        )
 
     def read_older(self, window: Window, labels: Sequence[int]) -> TicketsOfWindow:
         """The older window's tickets of these labels."""
         read = self._tickets.read_window(window, labels)
-        table = read.tickets.assign(text=normalize_texts(read.tickets["text"]))
-        return _without_invalid(table, read.counts.account(), self._find_invalid(table))
+        table, effects = _with_texts(read.tickets)
+        return _left(table, read.counts.account(), effects, self._find_invalid(table, effects))
 
     def _analyze(self, raw: pd.DataFrame) -> _Analyzed:
-        """Normalize and rank the texts, and validate the rows, once for all windows of the table."""
+        """Rank the texts, and validate the rows, once for all windows of the table."""
         rules = self._rules
-        table = raw.assign(text=normalize_texts(raw["text"]))
-        invalid = self._find_invalid(table)
-        kept = table if invalid is None else table[~invalid.rows]
+        table, effects = _with_texts(raw)
+        invalid = self._find_invalid(table, effects)
+        kept = table[_kept(len(table), effects, invalid)]
         is_valid = not broken(check_table(Tickets.to_schema(), kept))
         compares = rules.near_duplicates is not NearDuplicatePolicy.OFF
         ranks = near = None
@@ -112,19 +120,41 @@ class TicketsOfBatches:
             ranks = rank_texts(table["text"], seed=rules.split_seed)
         if compares and ranks is not None:
             near = find_near_duplicates(table["text"], ranks, similarity=rules.near_duplicate_similarity)
-        return _Analyzed(raw, table, invalid, ranks, near, is_valid)
+        return _Analyzed(raw, table, effects, invalid, names_of(raw), ranks, near, is_valid)
 
-    def _find_invalid(self, table: pd.DataFrame) -> InvalidTickets | None:
+    def _find_invalid(self, table: pd.DataFrame, effects: TextEffects | None) -> InvalidTickets | None:
         """The invalid rows if they go to quarantine; otherwise the checks find them, and the batch fails."""
         if self._rules.on_invalid_tickets is OnInvalidTickets.FAIL:
             return None
         found = find_invalid(table)
+        if effects is not None:
+            found = found.without(effects.emptied)
         return found if found.rows.any() else None
 
 
-def _without_invalid(table: pd.DataFrame, account: TicketAccount, invalid: InvalidTickets | None) -> TicketsOfWindow:
-    """A window's valid tickets, with its account and its quarantine."""
+def _with_texts(tickets: pd.DataFrame) -> tuple[pd.DataFrame, TextEffects | None]:
+    """The columns of `Tickets` with single spaces in texts, and what normalization did to them before."""
+    table = tickets[TICKET_COLUMNS].assign(text=single_spaced(tickets["text"]))
+    return table, TextEffects.of(tickets)
+
+
+def _kept(rows: int, effects: TextEffects | None, invalid: InvalidTickets | None) -> NDArray[np.bool_]:
+    """Whether each row trains: its text is not emptied, and it is not in quarantine."""
+    is_kept = np.ones(rows, dtype=np.bool_)
+    if effects is not None:
+        is_kept &= ~effects.emptied
+    if invalid is not None:
+        is_kept &= ~invalid.rows
+    return is_kept
+
+
+def _left(
+    table: pd.DataFrame, account: TicketAccount, effects: TextEffects | None, invalid: InvalidTickets | None
+) -> TicketsOfWindow:
+    """A window's tickets that train, with its account and its quarantine."""
+    kept = table[_kept(len(table), effects, invalid)].reset_index(drop=True)
+    if effects is not None:
+        account = account.normalized(effects.counts())
     if invalid is None:
-        return TicketsOfWindow(table, account)
-    valid, quarantined = table[~invalid.rows].reset_index(drop=True), invalid.quarantine(table)
-    return TicketsOfWindow(valid, account.exclude(invalid.by_reason()), quarantined)
+        return TicketsOfWindow(kept, account, len(table))
+    return TicketsOfWindow(kept, account.exclude(invalid.by_reason()), len(table), invalid.quarantine(table))

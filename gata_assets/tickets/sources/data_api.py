@@ -24,7 +24,7 @@ from gata_assets.tickets.sources import base, data_api_client, data_api_pages
 from gata_assets.tickets.sources.data_api_client import DataApiClient, ResponseTooLargeError
 from gata_assets.tickets.sources.data_api_pages import LARGEST_TEXT, DayCount, PagePlan, end_key
 from gata_assets.tickets.sources.sql import Parameters, Result, SqlTicketSource
-from gata_assets.tickets.sources.table_layout import LAYOUT_SQL, TableLayoutError, require_no_odd
+from gata_assets.tickets.sources.table_layout import LAYOUT_SQL, TableLayoutError, query_layout_sql
 
 _RESPONSE_LIMIT_BYTES = 1_048_576
 # The target size of a page: the limit minus a margin for days whose texts are longer than the previous day's.
@@ -60,12 +60,12 @@ class DataApiTickets(SqlTicketSource):
         closed), so that a page reads its own days instead of scanning the table. The list is a subquery, since
         enum_range() alone is evaluated for every scanned row (a census took 563 ms instead of 248).
         """
-        if self._channel_type is None:
+        if self.query is not None or self._channel_type is None:
             return super().window_sql()
         listed = f"CAST((SELECT enum_range(CAST(NULL AS {self._channel_type}))) AS {self._channel_type}[])"
         return f"(via_channel = ANY ({listed}) OR via_channel IS NULL) AND {super().window_sql()}"
 
-    def _read(self, window: Window, labels: Sequence[int] | None) -> base.WindowRead:
+    def _read(self, window: Window, labels: Sequence[base.Label] | None) -> base.WindowRead:
         """Read in several statements, verified to match the table as a single statement saw it."""
         return _Reading(self, self._client(), window, labels).run()
 
@@ -74,20 +74,23 @@ class DataApiTickets(SqlTicketSource):
         rows, _ = self._client(is_polling=is_polling).execute(sql, parameters)
         return rows
 
-    def read_layout(self) -> dict[str, str]:
+    def read_layout(self, *, is_polling: bool) -> dict[str, str]:
         """See SqlTicketSource."""
-        return {row["name"]: row["type"] for row in self.fetch(LAYOUT_SQL, {})}
+        sql = LAYOUT_SQL if self.query is None else query_layout_sql(self.relation)
+        return {row["name"]: row["type"] for row in self.fetch(sql, {}, is_polling=is_polling)}
 
-    def _explained(self, run: Callable[[], Result], *, is_checked: bool = True) -> Result:
+    def _explained(self, run: Callable[[], Result], *, is_checked: bool = True, is_polling: bool = False) -> Result:
         """Run statements again without the documented enum if the table has none of that name."""
         try:
-            return super()._explained(run, is_checked=is_checked)
+            return super()._explained(run, is_checked=is_checked, is_polling=is_polling)
         except TableLayoutError:
+            if self.query is not None:
+                raise
             [found] = self.fetch(_CHANNEL_TYPE_SQL, {}) or [{"name": None}]
             if found["name"] == self._channel_type:
                 raise
             self._channel_type = found["name"]
-        return super()._explained(run, is_checked=is_checked)
+        return super()._explained(run, is_checked=is_checked, is_polling=is_polling)
 
     def describe(self) -> str:
         """See SqlTicketSource."""
@@ -124,10 +127,11 @@ class _Reading:
     """One read of a window: its census, its pages, its verification, and the counts of all tickets."""
 
     def __init__(
-        self, source: DataApiTickets, client: DataApiClient, window: Window, labels: Sequence[int] | None
+        self, source: DataApiTickets, client: DataApiClient, window: Window, labels: Sequence[base.Label] | None
     ) -> None:
         self._source = source
         self._client = client
+        self._has_names = source.has_names
         self._window = window
         self._labels = labels
         self._where, self._parameters = source.select(window, labels)
@@ -137,7 +141,7 @@ class _Reading:
     def run(self) -> base.WindowRead:
         """Read until a census verifies the rows; raises SourceError if the table changes during every round."""
         if self._labels is not None and not self._labels:
-            return base.WindowRead(base.no_tickets(), self._count())
+            return base.WindowRead(base.no_tickets(has_names=self._has_names), self._count())
         census = self._take_census()
         rows: dict[int, pa.Table] = {}
         spans = [(min(census), max(census))] if census else []
@@ -152,8 +156,9 @@ class _Reading:
                 # With labels, the census is of these alone, and cannot verify the counts of all.
                 stale = set() if self._labels is not None else data_api_pages.differing_days(counts, census)
             if not stale:
-                tables = [rows[day] for day in sorted(rows)] or [base.TICKETS_ARROW_SCHEMA.empty_table()]
-                return base.WindowRead(base.tickets_from_arrow(pa.concat_tables(tables)), counts)
+                schema = base.arrow_schema(has_names=self._has_names)
+                table = pa.concat_tables([schema.empty_table(), *(rows[day] for day in sorted(rows))])
+                return base.WindowRead(base.tickets_from_arrow(table, has_names=self._has_names), counts)
             spans = data_api_pages.runs_of_days(sorted(stale & census.keys()))
         raise SourceError(
             f"Tickets closed in {self._window} differed from their counts in each of {_MAX_ROUNDS} reads ({len(stale)} "
@@ -169,7 +174,7 @@ class _Reading:
     def _count(self) -> HourlyCounts:
         """Count all tickets of the window by hour and reason, in parts whose rows fit a response."""
         [odd], _ = self._client.execute(self._source.odd_sql(), {})
-        require_no_odd(odd["odd"], odd["greatest"])
+        self._source.require_no_odd(**odd)
         rows: list[dict[str, Any]] = []
         for part in data_api_pages.parts_of(self._window, _DAYS_COUNTED_AT_ONCE):
             found, _ = self._client.execute(*self._source.counts_sql(part))
@@ -189,7 +194,7 @@ class _Reading:
             rows, limit = self._read_page(after, horizon, plan.row_bytes(at))
             if rows:
                 columns = [[row[name] for row in rows] for name in base.TICKETS_ARROW_SCHEMA.names]
-                pages.append(pa.Table.from_batches([base.arrow_from_columns(columns)]))
+                pages.append(pa.Table.from_batches([base.arrow_from_columns(columns, has_names=self._has_names)]))
                 after = (rows[-1]["closed"], rows[-1]["id"])
             if len(rows) < limit:
                 after = end_key(horizon)
@@ -227,8 +232,8 @@ class _Reading:
     def _too_large(self, after: tuple[int, int], horizon: int) -> SourceError:
         """The error about a row that no response can contain: the day of the largest text, and what to do."""
         sql = (
-            f"SELECT closed, COALESCE({self._source.text_bytes_sql}, 0) AS text_bytes FROM ticket WHERE {self._where} "
-            "AND (closed, id) > (:after_closed, :after_id) ORDER BY 2 DESC, 1 LIMIT 1"
+            f"SELECT closed, COALESCE({self._source.text_bytes_sql}, 0) AS text_bytes FROM {self._source.relation} "
+            f"WHERE {self._where} AND (closed, id) > (:after_closed, :after_id) ORDER BY 2 DESC, 1 LIMIT 1"
         )
         keys = {"start": max(self._window.start, after[0]), "end": horizon}
         found, _ = self._client.execute(
@@ -236,4 +241,4 @@ class _Reading:
         )
         [row] = found or [{"closed": after[0], "text_bytes": LARGEST_TEXT}]
         day = data_api_pages.date_of(row["closed"])
-        return SourceError(f"Table ticket, closed on {day}: {data_api_pages.say_too_large(row['text_bytes'])}.")
+        return SourceError(f"{self._source.what}, closed on {day}: {data_api_pages.say_too_large(row['text_bytes'])}.")

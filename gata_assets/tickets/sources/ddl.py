@@ -1,7 +1,7 @@
-"""The ticket table's definition, and loaders that fill it with sample tickets.
+"""Loaders that create the ticket table (`ticket_table`) and fill it with sample tickets.
 
-SQLite and PostgreSQL have the same columns and indexes. In production, the PostgreSQL table also has a pgvector
-embedding of the text: this project does not read it, and omitting it avoids the extension.
+In production, the PostgreSQL table also has a pgvector embedding of the text: this project does not read it, and
+omitting it avoids the extension.
 Reading tickets does not belong here, nor does generating them (`sandbox.sample_tickets`).
 """
 
@@ -15,57 +15,11 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-CHANNELS: tuple[str, ...] = (
-    *("answer_bot", "any_channel", "api", "business_messaging", "chat", "chat_offline_message"),
-    *("closed_ticket", "community_post", "email", "facebook", "facebook_messenger", "feedback_tab"),
-    *("forum_topic", "group_change", "group_deletion", "help_center", "import", "instagram_direct", "line"),
-    *("macro", "merge", "messaging", "mobile", "mobile_sdk", "mobile_sdk_messaging", "phone_call_inbound"),
-    *("phone_call_outbound", "rule", "sample_ticket", "satisfaction_prediction", "side_conversation", "sms"),
-    *("suspended_ticket", "system", "ticket_sharing", "twitter", "twitter_direct_message", "voice"),
-    *("voicemail", "web", "web_form", "web_widget", "whatsapp"),
-)
-ROUTERS: tuple[str, ...] = ("external", "gata", "gata-mapped")
+from gata_assets.tickets.sources.ticket_table import CHANNELS, ROUTERS, TICKET_COLUMNS, postgres_ddl, sqlite_ddl
 
-TICKET_COLUMNS: tuple[str, ...] = (
-    *("id", "processed_data", "via_channel", "probability", "routed_by", "created"),
-    *("initial_group_id", "initial_group_id_mapped", "closed", "closed_group_id", "closed_group_id_mapped"),
-)
+__all__ = ["CHANNELS", "POSTGRES_DDL", "ROUTERS", "SQLITE_DDL", "TICKET_COLUMNS", "create_sqlite", "insert_postgres"]
 
-
-def _listed(values: tuple[str, ...]) -> str:
-    return ", ".join(f"'{value}'" for value in values)
-
-
-def _table(channel: str, router: str, group_id: str) -> str:
-    """The table and its indexes, given the types in which the databases differ."""
-    return f"""\
-CREATE TABLE ticket (
-    id integer PRIMARY KEY,
-    processed_data text NOT NULL,
-    via_channel {channel},
-    probability real NOT NULL CHECK (probability BETWEEN 0 AND 1),
-    routed_by {router},
-    created integer NOT NULL,         -- epoch seconds
-    initial_group_id {group_id},         -- 0 or null: not routed initially
-    initial_group_id_mapped {group_id},
-    closed integer DEFAULT 0,         -- epoch seconds, 0 while open
-    closed_group_id {group_id},
-    closed_group_id_mapped {group_id}    -- the label
-);
-CREATE INDEX ticket_via_channel_closed ON ticket (via_channel, closed);
-CREATE INDEX ticket_via_channel_label_closed ON ticket (via_channel, closed_group_id_mapped, closed);
-"""
-
-
-SQLITE_DDL = _table(
-    f"text NOT NULL CHECK (via_channel IN ({_listed(CHANNELS)}))",
-    f"text NOT NULL CHECK (routed_by IN ({_listed(ROUTERS)}))",
-    "integer",
-)
-POSTGRES_DDL = (
-    f"CREATE TYPE channel AS ENUM ({_listed(CHANNELS)});\nCREATE TYPE router AS ENUM ({_listed(ROUTERS)});\n"
-    + _table("channel NOT NULL", "router NOT NULL", "bigint")
-)
+SQLITE_DDL, POSTGRES_DDL = sqlite_ddl(), postgres_ddl()
 
 
 def create_sqlite(path: Path, tickets: pd.DataFrame) -> int:

@@ -21,7 +21,8 @@ from gata_assets.errors import SourceError
 from gata_assets.tickets.accounting import HourlyCounts
 from gata_assets.tickets.sources import base
 from gata_assets.tickets.sources.sql import Parameters, SqlTicketSource
-from gata_assets.tickets.sources.table_layout import LAYOUT_SQL, TableLayoutError, require_no_odd
+from gata_assets.tickets.sources.sql_text import replace_parameters
+from gata_assets.tickets.sources.table_layout import LAYOUT_SQL, TableLayoutError, query_layout_sql
 
 
 class PostgresTickets(SqlTicketSource):
@@ -34,7 +35,7 @@ class PostgresTickets(SqlTicketSource):
     connect_seconds: int = 10
     statement_seconds: int = 600
 
-    def _read(self, window: Window, labels: Sequence[int] | None) -> base.WindowRead:
+    def _read(self, window: Window, labels: Sequence[base.Label] | None) -> base.WindowRead:
         """Read tickets and counts in one transaction, hence one snapshot."""
         where, parameters = self.select(window, labels)
         statements = [
@@ -43,8 +44,9 @@ class PostgresTickets(SqlTicketSource):
             (f"{self.tickets_sql(where)} ORDER BY closed, id", parameters),
         ]
         odd, counts, tickets = self._query(statements, self.statement_seconds)
-        require_no_odd(**odd.to_pylist()[0])
-        return base.WindowRead(base.tickets_from_arrow(tickets), HourlyCounts.of(counts.to_pylist()))
+        self.require_no_odd(**odd.to_pylist()[0])
+        rows = base.tickets_from_arrow(tickets, has_names=self.has_names)
+        return base.WindowRead(rows, HourlyCounts.of(counts.to_pylist()))
 
     def fetch(self, sql: str, parameters: Parameters, *, is_polling: bool = False) -> list[dict[str, Any]]:
         """See SqlTicketSource."""
@@ -56,9 +58,10 @@ class PostgresTickets(SqlTicketSource):
         """See SqlTicketSource."""
         return "PostgreSQL"
 
-    def read_layout(self) -> dict[str, str]:
+    def read_layout(self, *, is_polling: bool) -> dict[str, str]:
         """See SqlTicketSource."""
-        return {row["name"]: row["type"] for row in self.fetch(LAYOUT_SQL, {})}
+        sql = LAYOUT_SQL if self.query is None else query_layout_sql(self.relation)
+        return {row["name"]: row["type"] for row in self.fetch(sql, {}, is_polling=is_polling)}
 
     def _query(self, statements: Sequence[tuple[str, Parameters]], seconds: int) -> list[pa.Table]:
         """Run statements in one transaction, in a thread of its own: a server that stops answering in the middle of a
@@ -84,13 +87,21 @@ class PostgresTickets(SqlTicketSource):
         hosts = self.url.count(",") + 1
         limit = hosts * self.connect_seconds + len(statements) * seconds + _GRACE_SECONDS
         if not is_done.wait(limit):
-            raise SourceError(f"PostgreSQL accepted the connection and did not answer within {limit} s. {_ADVICE}.")
+            raise SourceError(
+                f"PostgreSQL accepted the connection and did not answer within {limit} s. {self._advice}."
+            )
         for error in errors:
             if isinstance(error, AdbcError):
                 kind = TableLayoutError if (error.sqlstate or "").startswith(_OF_THE_LAYOUT) else SourceError
-                raise kind(f"PostgreSQL cannot be read: {_reason(error)}. {_ADVICE}.") from None
+                raise kind(f"PostgreSQL cannot be read: {_reason(error)}. {self._advice}.") from None
             raise error
         return tables
+
+    @property
+    def _advice(self) -> str:
+        if self.query is None:
+            return "Check TICKETS_URL, its user's rights (SELECT on ticket), and the documented table"
+        return "Check TICKETS_URL, its user's rights (SELECT on what TICKETS_QUERY names), and TICKETS_QUERY"
 
     @contextmanager
     def _cursor(self, seconds: int) -> Iterator[dbapi.Cursor]:
@@ -103,9 +114,7 @@ class PostgresTickets(SqlTicketSource):
 
 def _numbered(sql: str, parameters: Parameters) -> str:
     """The statement with numbers for the names of its parameters: ADBC knows no names."""
-    for number, name in enumerate(parameters, start=1):
-        sql = sql.replace(f":{name}", f"${number}")
-    return sql
+    return replace_parameters(sql, {name: f"${number}" for number, name in enumerate(parameters, start=1)})
 
 
 def _with_connect_timeout(url: str, seconds: int) -> str:
@@ -116,10 +125,9 @@ def _with_connect_timeout(url: str, seconds: int) -> str:
 
 
 _GRACE_SECONDS = 2
-_ADVICE = "Check TICKETS_URL, its user's rights (SELECT on ticket), and the documented table"
 
-# SQLSTATE classes whose messages name database objects (tables, columns, roles), never values.
-_CLASSES_WITHOUT_VALUES = ("08", "28", "3D", "42", "53", "57")
+# SQLSTATE classes whose messages name commands and database objects (tables, columns, roles), never values.
+_CLASSES_WITHOUT_VALUES = ("08", "0A", "25", "28", "3D", "42", "53", "57")
 # An undefined table, column, type or operator, and a type that does not fit.
 _OF_THE_LAYOUT = ("42P01", "42703", "42704", "42883", "42804", "42846")
 

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
 from gata_assets.tickets.accounting import HourlyCounts
-from gata_assets.tickets.sources.base import SourceReport, WindowRead, no_tickets
+from gata_assets.tickets.sources.base import Label, SourceReport, WindowRead
 from gata_assets.tickets.windows import BatchWindows, merge_windows
 
 
 class TicketReader(Protocol):
     """Reads a window's tickets: a source, or a shared read."""
 
-    def read_window(self, window: Window, labels: Sequence[int] | None = None) -> WindowRead:
+    def read_window(self, window: Window, labels: Sequence[Label] | None = None) -> WindowRead:
         """See TicketSource."""
 
     def probe(self) -> SourceReport:
@@ -43,7 +43,7 @@ class SharedTickets:
         self._spans = merge_windows(batches)
         self._loaded: _LoadedSpan | None = None
 
-    def read_window(self, window: Window, labels: Sequence[int] | None = None) -> WindowRead:
+    def read_window(self, window: Window, labels: Sequence[Label] | None = None) -> WindowRead:
         """See TicketSource. Raises KeyError if no batch has the window."""
         return self._load(window, is_older=labels is not None).read(window, labels)
 
@@ -88,12 +88,13 @@ class _LoadedSpan:
     _closed: NDArray[np.int64] = field(init=False)
     _older: pd.DataFrame = field(init=False)
     _older_counts: HourlyCounts | None = None
-    _labels: set[int] = field(default_factory=set)
+    _labels: set[Label] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.training = self.reader.read_window(self.span.training)
         self._closed = self.training.tickets["closed"].to_numpy(dtype=np.int64)
-        self._older = no_tickets()
+        # Of the same types, whether labels are numbers or names; prepared tickets have further columns.
+        self._older = self.training.tickets.iloc[:0].reset_index(drop=True)
 
     def cut(self, window: Window) -> slice:
         """A window's rows in the training table; all rows for the window that was read, whatever they contain."""
@@ -113,7 +114,7 @@ class _LoadedSpan:
                 "Check its clock; run a single batch to see which rule is broken."
             )
 
-    def read(self, window: Window, labels: Sequence[int] | None) -> WindowRead:
+    def read(self, window: Window, labels: Sequence[Label] | None) -> WindowRead:
         if labels is None:
             return WindowRead(self._rows_of(window), self.training.counts.cut(window))
         counts = self._read_older(labels)
@@ -127,7 +128,7 @@ class _LoadedSpan:
     def _rows_of(self, window: Window) -> pd.DataFrame:
         return self.training.tickets.iloc[self.cut(window)].reset_index(drop=True)
 
-    def _read_older(self, labels: Sequence[int]) -> HourlyCounts:
+    def _read_older(self, labels: Sequence[Label]) -> HourlyCounts:
         """Read the labels that were not read so far; returns the counts of the latest read."""
         new = tuple(label for label in labels if label not in self._labels)
         window = self.span.older

@@ -31,12 +31,26 @@ def split_by_rules(
     if ranks is not None and near is None and policy is not NearDuplicatePolicy.OFF:
         near = find_near_duplicates(tickets["text"], ranks, similarity=rules.near_duplicate_similarity)
     if ranks is None or near is None:
-        return split_tickets(tickets, method=rules.split_method, seed=rules.split_seed, text_ranks=ranks), None
+        return _split(tickets, rules, ranks), None
     # Clusters decide what is written, so they must not depend on the other batches of a range.
     is_grouped = policy is NearDuplicatePolicy.GROUP
     pairs = near.among(ranks, are_alone=is_grouped)
     clusters = pairs.clusters(near.texts) if is_grouped else None
-    split = split_tickets(
-        tickets, method=rules.split_method, seed=rules.split_seed, text_ranks=ranks, clusters=clusters
-    )
+    split = _split(tickets, rules, ranks, clusters)
     return split, count_twins(split, pairs, texts=near.texts, similarity=near.similarity)
+
+
+def _split(
+    tickets: pd.DataFrame,
+    rules: PreparationRules,
+    ranks: NDArray[np.int64] | None,
+    clusters: NDArray[np.int64] | None = None,
+) -> Split:
+    return split_tickets(
+        tickets,
+        method=rules.split_method,
+        seed=rules.split_seed,
+        test_share=rules.test_share,
+        text_ranks=ranks,
+        clusters=clusters,
+    )

@@ -6,6 +6,7 @@ this project replaces. Writing the result belongs elsewhere.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -14,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gata_assets.errors import SplitError
-from gata_assets.tickets.rules import SplitMethod
+from gata_assets.tickets.rules import DEFAULT_TEST_SHARE, SplitMethod
 from gata_assets.tickets.splitting.text_groups import TextGroups, format_labels
 
 SKLEARN_SEED = 42
@@ -26,7 +27,7 @@ class Split:
 
     The arrays have an element per row, first for `train`, then for `test`: `group_codes` are equal for rows that stay
     together, `text_ranks` for equal texts. `divided_texts` is the number of near-duplicate texts that could not stay
-    together.
+    together. `test_share` is the share of tickets that was asked for.
     """
 
     train: pd.DataFrame
@@ -34,6 +35,7 @@ class Split:
     group_codes: NDArray[np.int64] | None = None
     text_ranks: NDArray[np.int64] | None = None
     divided_texts: int = 0
+    test_share: float = DEFAULT_TEST_SHARE
 
 
 def split_tickets(
@@ -41,29 +43,31 @@ def split_tickets(
     *,
     method: SplitMethod,
     seed: int,
+    test_share: float = DEFAULT_TEST_SHARE,
     text_ranks: NDArray[np.int64] | None = None,
     clusters: NDArray[np.int64] | None = None,
 ) -> Split:
-    """Split tickets (`id`, `closed`, `label`, `text`) 90/10 by the chosen method; see the two functions below."""
+    """Split tickets (`id`, `closed`, `label`, `text`) by the chosen method; see the two functions below."""
     if method is SplitMethod.SKLEARN:
-        return split_with_sklearn(tickets, text_ranks=text_ranks)
-    return split_by_text(tickets, seed=seed, text_ranks=text_ranks, clusters=clusters)
+        return split_with_sklearn(tickets, test_share=test_share, text_ranks=text_ranks)
+    return split_by_text(tickets, seed=seed, test_share=test_share, text_ranks=text_ranks, clusters=clusters)
 
 
 def split_by_text(
     tickets: pd.DataFrame,
     *,
     seed: int,
+    test_share: float = DEFAULT_TEST_SHARE,
     text_ranks: NDArray[np.int64] | None = None,
     clusters: NDArray[np.int64] | None = None,
 ) -> Split:
     """Split tickets so that every label's test rows match its quota and equal texts stay together.
 
     Texts are ordered by a keyed hash (BLAKE2b of the text, the key is the seed). A label's head is the shortest prefix
-    of its texts that brings its test tickets nearest to `test_quota`, without texts larger than `largest_test_text`,
-    and at most half of its texts. A text is in test if it is in the head of the label that has most of its tickets.
-    Therefore the order of rows has no effect, and removing a ticket moves at most the text at the end of its label's
-    head (docs/adr/0001-split.md lists the exceptions).
+    of its texts that brings its test tickets nearest to `quota_for_test`, without texts larger than
+    `largest_test_text`, and at most half of its texts. A text is in test if it is in the head of the label that has
+    most of its tickets. Therefore the order of rows has no effect, and removing a ticket moves at most the text at the
+    end of its label's head (docs/adr/0001-split.md lists the exceptions).
 
     With `clusters`, each cluster of near-duplicate texts is treated as one text, at the place of its first one. Where
     that leaves a label with a single cluster, or no split, the texts of the label's clusters are treated one by one.
@@ -71,6 +75,7 @@ def split_by_text(
     Args:
         tickets: `Tickets` columns.
         seed: The key of the hash.
+        test_share: The share of tickets to test on, at most 0.5.
         text_ranks: The result of `rank_texts` for these rows, alone or as part of a larger table.
         clusters: By rank, the lowest rank in the text's cluster.
 
@@ -89,7 +94,7 @@ def split_by_text(
     while True:
         groups = _divide_only_groups(groups, ranks, label_codes)
         try:
-            is_test = TextGroups.of(groups, label_codes, names).choose_test_texts()[groups]
+            is_test = TextGroups.of(groups, label_codes, names).choose_test_texts(test_share)[groups]
             break
         except SplitError as error:
             # Labels that share clusters may leave no split: then the texts of the label's clusters are divided.
@@ -104,6 +109,7 @@ def split_by_text(
         group_codes=np.concatenate([groups[~is_test], groups[is_test]]),
         text_ranks=np.concatenate([ranks[~is_test], ranks[is_test]]),
         divided_texts=divided,
+        test_share=test_share,
     )
 
 
@@ -146,14 +152,19 @@ def rank_texts(texts: pd.Series[str], *, seed: int) -> NDArray[np.int64]:
     return ranks[codes]
 
 
-def split_with_sklearn(tickets: pd.DataFrame, *, text_ranks: NDArray[np.int64] | None = None) -> Split:
-    """Apply `train_test_split(test_size=0.1, stratify=label, random_state=42)` to the tickets ordered by
+def split_with_sklearn(
+    tickets: pd.DataFrame,
+    *,
+    test_share: float = DEFAULT_TEST_SHARE,
+    text_ranks: NDArray[np.int64] | None = None,
+) -> Split:
+    """Apply `train_test_split(test_size=test_share, stratify=label, random_state=42)` to the tickets ordered by
     (`closed`, `id`), and keep its row order.
 
     Equal texts may be on both sides.
 
     Raises:
-        SplitError: If labels have fewer than two tickets, or a tenth of the tickets is fewer than the labels.
+        SplitError: If labels have fewer than two tickets, or that share of the tickets is fewer than the labels.
     """
     from sklearn.model_selection import train_test_split  # 0.6 s to import, for this method alone
 
@@ -167,14 +178,18 @@ def split_with_sklearn(tickets: pd.DataFrame, *, text_ranks: NDArray[np.int64] |
             f"{len(too_few)} of {len(names)} labels have fewer than two tickets and cannot be in train and in test: "
             f"{format_labels(too_few)}. Map these groups to another one, or raise LOW_VOLUME_THRESHOLD."
         )
-    if -(-len(labels) // 10) < len(names):
+    # As scikit-learn rounds.
+    if math.ceil(test_share * len(labels)) < len(names):
         raise SplitError(
-            f"A tenth of {len(labels)} tickets is fewer than their {len(names)} labels, so not every label can be "
-            "in test. Widen TRAINING_PERIOD or LOW_VOLUME_PERIOD."
+            f"TEST_SHARE={test_share} of {len(labels)} tickets is fewer than their {len(names)} labels, so not every "
+            "label can be in test. Widen TRAINING_PERIOD or LOW_VOLUME_PERIOD, or raise TEST_SHARE."
         )
-    train, test = train_test_split(np.arange(len(labels)), test_size=0.1, stratify=labels, random_state=SKLEARN_SEED)
+    train, test = train_test_split(
+        np.arange(len(labels)), test_size=test_share, stratify=labels, random_state=SKLEARN_SEED
+    )
     return Split(
         train=ordered.iloc[train].reset_index(drop=True),
         test=ordered.iloc[test].reset_index(drop=True),
         text_ranks=None if text_ranks is None else text_ranks[order[np.concatenate([train, test])]],
+        test_share=test_share,
     )

@@ -6,16 +6,22 @@ Arrays and labels only; frames, seeds and hashes belong to `splits`. docs/adr/00
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gata_assets.errors import SplitError
+from gata_assets.tickets.rules import DEFAULT_TEST_SHARE
 
 
-def test_quota(tickets: int) -> int:
-    """The number of test rows for a label with this many tickets: a tenth, halves rounded up, at least one."""
-    return max(1, (tickets + 5) // 10)
+def quota_for_test(tickets: int, share: float = DEFAULT_TEST_SHARE) -> int:
+    """The number of test rows for a label with this many tickets: that share, halves rounded up, at least one.
+
+    Of the share as it is written, such as 1/10: a product with the float could round a half down.
+    """
+    of_all, parts = Fraction(str(share)).as_integer_ratio()
+    return max(1, (2 * tickets * of_all + parts) // (2 * parts))
 
 
 def largest_test_text(quota: int) -> int:
@@ -49,8 +55,11 @@ class TextGroups:
         label, text = np.divmod(pairs, texts)
         return cls(label, text, sizes.astype(np.int64), label_names, texts)
 
-    def choose_test_texts(self) -> NDArray[np.bool_]:
+    def choose_test_texts(self, test_share: float = DEFAULT_TEST_SHARE) -> NDArray[np.bool_]:
         """Choose the test texts.
+
+        Args:
+            test_share: The share of each label's tickets to test on, at most 0.5.
 
         Returns:
             Whether each text is in test, by its rank.
@@ -61,10 +70,11 @@ class TextGroups:
         starts = np.searchsorted(self.label, np.arange(len(self.label_names) + 1))
         slices = [slice(starts[n], starts[n + 1]) for n in range(len(self.label_names))]
         self._require_two_texts(slices)
-        is_small = self._find_small_texts(slices)
+        quotas = [quota_for_test(int(self.tickets[label_slice].sum()), test_share) for label_slice in slices]
+        is_small = self._find_small_texts(slices, quotas)
         is_in_head = np.zeros(len(self.text), dtype=np.bool_)
-        for label_slice in slices:
-            self._mark_head(label_slice, is_small, is_in_head)
+        for label_slice, quota in zip(slices, quotas, strict=True):
+            self._mark_head(label_slice, quota, is_small, is_in_head)
         decides = self._find_deciding_groups()
         is_test = np.zeros(self.texts, dtype=np.bool_)
         is_test[self.text[decides]] = is_in_head[decides]
@@ -79,18 +89,19 @@ class TextGroups:
                 "LOW_VOLUME_MIN_COUNT (low-volume dataset) or LOW_VOLUME_THRESHOLD (general dataset) to exclude them."
             )
 
-    def _find_small_texts(self, slices: list[slice]) -> NDArray[np.bool_]:
+    def _find_small_texts(self, slices: list[slice], quotas: list[int]) -> NDArray[np.bool_]:
         """Whether each text is small enough, in all of its labels, to be in test."""
         is_small = np.ones(self.texts, dtype=np.bool_)
-        for label_slice in slices:
-            limit = largest_test_text(test_quota(int(self.tickets[label_slice].sum())))
+        for label_slice, quota in zip(slices, quotas, strict=True):
+            limit = largest_test_text(quota)
             is_small[self.text[label_slice][self.tickets[label_slice] > limit]] = False
         return is_small
 
-    def _mark_head(self, label_slice: slice, is_small: NDArray[np.bool_], is_in_head: NDArray[np.bool_]) -> None:
+    def _mark_head(
+        self, label_slice: slice, quota: int, is_small: NDArray[np.bool_], is_in_head: NDArray[np.bool_]
+    ) -> None:
         small = np.flatnonzero(is_small[self.text[label_slice]]) + label_slice.start
         sums = np.cumsum(self.tickets[small])
-        quota = test_quota(int(self.tickets[label_slice].sum()))
         # argmin returns the first of equals, which is the shorter head.
         length = int(np.argmin(np.abs(sums - quota))) + 1 if len(small) else 0
         max_length = max(1, (label_slice.stop - label_slice.start) // 2)

@@ -118,7 +118,23 @@ def test_without_tenants_nothing_of_interactions_is_done(workplace: Path) -> Non
     assert assets(prepare(workplace, TENANTS="")) == TICKETS
     ran = gata(workplace, "prepare", BATCH_ID, "--only", "interactions", **{**SETTINGS, "TENANTS": ""})
     assert ran.returncode == 2
-    assert "TENANTS is not set" in ran.stderr
+    assert "there is no tenant: TENANTS names nobody" in " ".join(ran.stderr.split())
+
+
+def test_who_has_files_is_prepared_while_tenants_is_unset(workplace: Path) -> None:
+    unset = {**SETTINGS, "TENANTS": ""}
+    for tenant in ("acme", "globex"):
+        ran = gata(workplace, "ingest", "interactions", "clicks.csv", "--derive-items", "--tenant", tenant, **unset)
+        assert (ran.returncode, ran.stderr) == (0, ""), "nobody is warned"
+    summary = prepare(workplace, "--only", "interactions", TENANTS="")
+    rows = {one["asset"]: one["row_count"] for one in summary["written"]}
+    assert rows["acme/with_features"] == rows["globex/with_features"] > 0
+    said = " ".join(gata(workplace, "doctor", **unset).stdout.split())
+    assert "ok tenants: acme, globex: those with raw files (TENANTS is unset)." in said
+    assert assets(prepare(workplace, "--only", "interactions", TENANTS="globex")) >= {"globex/with_features"}
+    assert "ok tenants: nobody, as TENANTS says" in " ".join(
+        gata(workplace, "doctor", **{**SETTINGS, "TENANTS": "none"}).stdout.split()
+    )
 
 
 def backfill(directory: Path, *options: str, **settings: str) -> Ran:

@@ -32,6 +32,7 @@ from gata_assets.orchestration.jobs import RUN_CONFIG, batch_partitions, day_par
 from gata_assets.orchestration.pipelines import BatchRun, describe_duration, describe_size
 from gata_assets.orchestration.runs import Runs, Written
 from gata_assets.settings.model import parse_settings
+from gata_assets.storage.local import LocalStore
 
 BATCHES = ["2026010203", "2026010204", "2026010206"]
 SETTINGS = parse_settings({})
@@ -296,8 +297,9 @@ def test_a_wrong_setting_found_while_planning_is_a_wrong_setting(tmp_path: Path)
 
 
 def test_a_name_of_which_the_settings_have_no_pipeline_is_refused(tmp_path: Path) -> None:
-    tickets_only = parse_settings({"TICKETS_URL": "sqlite:///tickets.sqlite", "LOW_VOLUME_FALLBACK_LABEL": "1"})
-    with pytest.raises(SettingsError, match=r"TENANTS is not set: .* Example: TENANTS=acme,globex"):
+    values = {"TICKETS_URL": "sqlite:///tickets.sqlite", "LOW_VOLUME_FALLBACK_LABEL": "1"}
+    tickets_only = parse_settings({**values, "TARGET_DIR": str(tmp_path)})
+    with pytest.raises(SettingsError, match=r"there is no tenant: .* `gata ingest` lands the first"):
         build_pipelines(tickets_only, _logger(), only="interactions")
     assert [one.name for one in build_pipelines(tickets_only, _logger())] == ["tickets"]
     both = parse_settings({"TENANTS": "acme,globex"})
@@ -306,6 +308,33 @@ def test_a_name_of_which_the_settings_have_no_pipeline_is_refused(tmp_path: Path
         ("interactions", "acme"),
         ("interactions", "globex"),
     ]
+
+
+def test_pipelines_are_of_the_tenants_with_files_while_tenants_is_unset(tmp_path: Path) -> None:
+    values = {"TARGET_DIR": str(tmp_path)}
+    LocalStore(str(tmp_path)).write("acme/raw/items/a.csv", b"x")
+    scopes = [(one.name, one.scope) for one in build_pipelines(parse_settings(values), _logger())]
+    assert scopes == [("tickets", ""), ("interactions", "acme")]
+    for named in ("none", "globex"):
+        built = build_pipelines(parse_settings({**values, "TENANTS": named}), _logger())
+        assert [one.scope for one in built] == ["", *([named] if named != "none" else [])]
+
+
+def test_tickets_are_prepared_where_tenants_cannot_be_found_which_is_a_failure(bucket: str) -> None:
+    settings = parse_settings({"TARGET_BUCKET": f"{bucket}-is-not-there"})
+    assert [one.name for one in build_pipelines(settings, _logger(), only="tickets")] == ["tickets"], (
+        "nothing is listed"
+    )
+    tickets, others = build_pipelines(settings, _logger())
+    assert (tickets.name, others.name) == ("tickets", "interactions")
+    with dg.DagsterInstance.ephemeral() as instance:
+        runs = Runs(instance)
+        assert not others.refresh(runs, BATCHES)
+    [failure] = runs.failures
+    assert "could not be listed: NoSuchBucket" in failure.reason
+    assert "TENANTS may name them, or say none." in failure.reason
+    with pytest.raises(StoreError, match="TENANTS is unset"):
+        others.plan(BATCHES, again=False)
 
 
 @pytest.mark.parametrize("command", ["prepare", "backfill"])

@@ -21,7 +21,17 @@ from gata_assets_tests.interactions.assets.test_batch_run import catalogue, inte
 from gata_assets_tests.support.command import Ran, gata
 from gata_assets_tests.support.scenario import BATCH_ID, database_rows, world
 
-METHODS = ("write", "write_file", "read_versioned", "read_part", "list_keys", "version", "delete", "local_copy")
+METHODS = (
+    "write",
+    "write_file",
+    "read_versioned",
+    "read_part",
+    "list_keys",
+    "list_delivered",
+    "version",
+    "delete",
+    "local_copy",
+)
 TARGET = "gata-target"
 ONE_TENANT = {**SETTINGS, "TARGET_DIR": TARGET, "TENANTS": "acme"}
 # The n-th calls in `make test`; all of them in soak.

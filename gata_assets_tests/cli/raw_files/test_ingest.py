@@ -107,7 +107,8 @@ def test_a_file_of_which_no_row_is_valid_is_an_error_after_it_landed(workplace: 
         (told,) = said(result)
         assert (result.exit_code, told["event"], told["rejected"]) == (1, "FILE_VALIDATED", 2)
         why = "2 broke timestamp_is_iso_8601"
-        assert str(told["reason"]) == f"has no valid row among its 2: 1 broke rating_is_1_to_5, {why}."
+        advice = "`gata ingest interactions FILE --explain` shows how its times are written, and which setting counts."
+        assert str(told["reason"]) == f"has no valid row among its 2: 1 broke rating_is_1_to_5, {why}. {advice}"
     shown = ingest("interactions", "bad.csv", "--summary", "table")
     assert (shown.exit_code, "2 rows: 0 valid, 2 in quarantine" in shown.stdout) == (1, True)
     assert f"NOTHING VALID: correct the file and send it with --replaces {told['file_id']}" in shown.stdout
@@ -143,6 +144,23 @@ def test_a_file_of_which_no_row_is_valid_supersedes_none_and_says_so(is_known: b
     assert (again["event"], "supersedes nothing" in str(again["reason"])) == ("FILE_REPLACED", False)
 
 
+def test_a_void_file_names_what_counts_now_also_when_another_has_superseded_it(workplace: Path) -> None:
+    """B, which is void, was to supersede A; then C superseded A."""
+    for name, rating in (("a", None), ("b", "9"), ("c", "5")):
+        (workplace / f"{name}.csv").write_bytes(encode([interaction(rating=rating)], "csv"))
+    [a] = said(ingest("interactions", "a.csv"))
+    [b] = said(ingest("interactions", "b.csv", "--replaces", str(a["file_id"])))
+    [c] = said(ingest("interactions", "c.csv", "--replaces", str(a["file_id"])))
+    [again] = said(ingest("interactions", "b.csv"))
+    assert str(again["reason"]).endswith(f"It supersedes nothing: as before, what counts is {c['file_id']}.")
+    shown = ingest("interactions", "b.csv", "--summary", "table").stdout
+    assert f"as before, what counts is {c['file_id']}\n" in shown
+    assert f"send it with --replaces {c['file_id']} --replaces {b['file_id']}\n" in shown
+    assert str(a["file_id"]) not in shown
+    [replayed] = said(gata("quarantine", "--tenant", "sample", "--replay", "--file", str(b["file_id"])))
+    assert str(replayed["reason"]).endswith(f"what counts is {c['file_id']}.")
+
+
 def test_a_file_that_was_removed_from_the_target_stops_no_other_replay(workplace: Path) -> None:
     told = []
     for name in ("a.csv", "b.csv"):
@@ -162,7 +180,7 @@ def test_a_file_that_was_removed_from_the_target_stops_no_other_replay(workplace
     [
         (["interactions", "-", "--tenant", "acme"], "--format says what it is"),
         (["interactions", "a.csv", "--tenant", "Acme/.."], "1 to 63 of a-z 0-9 _"),
-        (["interactions", "a.csv", "--tenant", "training"], "other than intermediate and training"),
+        (["interactions", "a.csv", "--tenant", "training"], "other than intermediate, none, training"),
         (["interactions", "a.csv", "b.csv", "--tenant", "acme", "--replaces", "x"], "goes with one file"),
         (["interactions", "a.csv", "--tenant", "acme", "--format", "xls"], "--format xls is none: csv"),
         (["interactions", ".", "--tenant", "acme"], "no file in"),
@@ -245,11 +263,12 @@ def test_of_an_item_the_file_that_was_named_last_counts_also_one_that_came_befor
     assert (again["was_there"], price()) == (True, [1.0])
 
 
-def test_a_tenant_that_nobody_prepares_is_reported(workplace: Path) -> None:
+def test_a_tenant_that_nobody_prepares_is_reported(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (workplace / "a.csv").write_bytes(encode([interaction()], "csv"))
-    result = gata("ingest", "interactions", "a.csv", "--tenant", "globex")
-    assert result.exit_code == 0
-    assert "TENANTS does not name globex" in result.stderr
+    for named, is_warned in (("", False), ("acme,globex", False), ("acme", True), ("none", True)):
+        monkeypatch.setenv("TENANTS", named)
+        result = gata("ingest", "interactions", "a.csv", "--tenant", "globex")
+        assert (result.exit_code, "TENANTS does not name globex" in result.stderr) == (0, is_warned), named
 
 
 def test_sample_data_makes_a_tenant_and_other_seeds_take_its_place(workplace: Path) -> None:

@@ -27,8 +27,9 @@ from gata_assets.curation.readers.readers import read_blocks
 from gata_assets.errors import RawFileError
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.tables.columns.conversion import convert
-from gata_assets.tables.declaration import mapped
-from gata_assets.tables.spec import RawMapping, TableSpec, UnknownColumns
+from gata_assets.tables.mapped_table import mapped
+from gata_assets.tables.raw_mapping import RawMapping
+from gata_assets.tables.spec import TableSpec, UnknownColumns
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.raw_worlds import encode, interaction
 
@@ -210,7 +211,7 @@ def test_a_name_that_may_be_a_value_is_not_shown() -> None:
 
 @pytest.mark.parametrize("kind", list(RawFormat))
 def test_other_names_and_another_separator_are_read_in_every_format(kind: RawFormat) -> None:
-    spec = mapped(TABLES[INTERACTIONS], RawMapping(columns={"Customer ID": "user_id"}, separator=";"))
+    spec = mapped(TABLES[INTERACTIONS], RawMapping(columns={"user_id": ("Customer ID",)}, separator=";"))
     row = {"Customer ID": "u1", **{name: value for name, value in interaction().items() if name != "user_id"}}
     content = encode([row], str(kind))
     content = content.replace(b",", b";") if kind is RawFormat.CSV else content
@@ -219,7 +220,9 @@ def test_other_names_and_another_separator_are_read_in_every_format(kind: RawFor
 
 @pytest.mark.parametrize("unknown", list(UnknownColumns))
 def test_a_later_json_line_may_use_the_other_name_and_none_may_use_both(unknown: UnknownColumns) -> None:
-    spec = replace(mapped(TABLES[INTERACTIONS], RawMapping(columns={"customer": "user_id"})), unknown_columns=unknown)
+    spec = replace(
+        mapped(TABLES[INTERACTIONS], RawMapping(columns={"user_id": ("user_id", "customer")})), unknown_columns=unknown
+    )
     rows = [interaction(), interaction(user_id=None, customer="u2"), interaction(customer="u3")]
     blocks = read(encode(rows, "jsonl"), RawFormat.JSON_LINES, block_bytes=10_000, spec=spec)
     assert users(blocks) == ["u1", "u2", ""]
@@ -230,7 +233,9 @@ def test_a_later_json_line_may_use_the_other_name_and_none_may_use_both(unknown:
 @pytest.mark.parametrize("unknown", list(UnknownColumns))
 @pytest.mark.parametrize("first", ["location", "place"])
 def test_names_that_come_after_those_of_the_first_lines_lose_nothing(unknown: UnknownColumns, first: str) -> None:
-    spec = replace(mapped(TABLES[INTERACTIONS], RawMapping(columns={"place": "location"})), unknown_columns=unknown)
+    spec = replace(
+        mapped(TABLES[INTERACTIONS], RawMapping(columns={"location": ("location", "place")})), unknown_columns=unknown
+    )
     given: list[tuple[dict[str, object], str | None]] = [
         *[({first: f"L{number}"}, f"L{number}") for number in range(1_500)],
         ({"location": "AT"}, "AT"),
@@ -347,6 +352,13 @@ def test_instants_and_numbers_of_parquet_become_texts_and_a_context_its_columns(
         (b"", RawFormat.PARQUET, "is empty"),
         (b"user_id,timestamp\n", RawFormat.CSV, r"lacks the columns item_id, interaction_type\."),
         (f"{VALUE},i7,view,2026\n".encode(), RawFormat.CSV, r"lacks the columns .* \(of its own, 4 are not known\)"),
+        (
+            b"User ID,Seen Item,what,when (UTC)\n",
+            RawFormat.CSV,
+            r"4 are not known: User ID, Seen Item, what, when \(UTC\)\)",
+        ),
+        (f"{VALUE}\nx\n".encode(), RawFormat.CSV, r"of its own, 1 are not known\)"),
+        (f"{VALUE},b,c,d@e\n".encode(), RawFormat.CSV, r"of its own, 4 are not known\)"),
         (HEADER.replace(",", ";").encode(), RawFormat.CSV, "has semicolons between its columns"),
         (HEADER.replace(",", "\t").encode(), RawFormat.CSV, "has tabs between its columns"),
         ((HEADER.strip() + ",colour\n").encode(), RawFormat.CSV, "not known: colour"),

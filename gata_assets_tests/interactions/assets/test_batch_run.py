@@ -392,3 +392,34 @@ def test_a_part_of_a_dataset_is_refused_and_training_data_need_their_features(
     assert run(instance, store, CURATE_INTERACTIONS, "2026-01-01").success
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH, assets=training)
     assert "the features were built from other curated tables" in failures(result)[0].reason
+
+
+@pytest.mark.slow
+def test_a_batch_without_training_rows_or_negatives_says_why(
+    instance: dg.DagsterInstance, store: LocalStoreResource
+) -> None:
+    deliver(store, "acme", "interactions", interactions(["2025-12-31"], items=8))
+    deliver(store, "acme", "items", catalogue(8))
+    assert curate(instance, store, TENANTS="acme").success
+    for settings, reason in (
+        ({"MIN_INTERACTIONS_PER_USER": "4"}, "no user has MIN_INTERACTIONS_PER_USER (4) positives, the largest has 3"),
+        ({"POSITIVE_INTERACTION_TYPES": "like,purchase"}, "of POSITIVE_INTERACTION_TYPES (purchase, like)"),
+    ):
+        result = run(instance, store, PREPARE_INTERACTIONS, BATCH, TENANTS="acme", **settings)
+        found = manifest(store, "acme", "training_data")
+        assert (found["is_made"], found["reason"].startswith("0 training rows")) == (False, True)
+        assert reason in found["reason"]
+        [event] = [
+            event.step_materialization_data.materialization
+            for event in result.get_asset_materialization_events()
+            if event.asset_key == dg.AssetKey(["acme", "with_features"])
+        ]
+        assert event.metadata["reason"].value == found["reason"]
+    deliver(store, "globex", "interactions", interactions(["2025-12-31"], users=1, items=3))
+    deliver(store, "globex", "items", catalogue(3))
+    settings = {"TENANTS": "globex", "MIN_INTERACTIONS_PER_USER": "1", "MIN_INTERACTIONS_PER_ITEM": "1"}
+    assert curate(instance, store, **settings).success
+    assert run(instance, store, PREPARE_INTERACTIONS, BATCH, **settings).success
+    found = manifest(store, "globex", "training_data")
+    assert (found["is_made"], found["numbers"]["negative_samples"]["positives"]) == (True, 3)
+    assert found["reason"].startswith("0 negatives: each user with positives has met all 3 items of the catalog")

@@ -78,9 +78,10 @@ def test_the_lineage_shows_both_pipelines_and_every_asset_is_described(store: Lo
         assert "parquet" in graph.get(key).kinds or "json" in graph.get(key).kinds
 
 
-def test_without_tenants_there_are_ticket_assets_alone() -> None:
-    settings = {name: value for name, value in SETTINGS.items() if name != "TENANTS"}
-    definitions = build_definitions(parse_settings(settings))
+@pytest.mark.parametrize("named", ["", "none"])
+def test_without_tenants_there_are_ticket_assets_alone(named: str, store: LocalStoreResource) -> None:
+    store.write("acme/raw/items/_temporary/a.csv" if not named else "acme/raw/items/a.csv", b"x")
+    definitions = build_definitions(parse_settings({**SETTINGS, "TENANTS": named}), object_store=store)
     assert {key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys()} == {
         "tickets",
         "label_counts",

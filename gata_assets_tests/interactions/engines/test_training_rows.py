@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -27,6 +28,7 @@ from gata_assets.interactions.engines.base import (
 )
 from gata_assets.interactions.rules import InteractionType, SamplingRules
 from gata_assets.interactions.sampling.candidates import AliasTable, choose_candidates
+from gata_assets.interactions.sampling.empty_samples import MOST_OF_A_USER, MOST_OF_AN_ITEM
 from gata_assets.interactions.schema import NegativeSamples, WithFeatures
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
@@ -187,6 +189,25 @@ def test_a_window_without_interactions_gives_tables_without_rows(
 def test_positives_without_any_item_are_reported(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
     with pytest.raises(DataRuleError, match="no catalog item was available"):
         make_all(interaction_engine, replace(SMALL, catalogue=()), rules_of(), any_store)
+
+
+@pytest.mark.every_engine
+def test_where_no_row_is_left_the_largest_user_and_item_are_counted(
+    interaction_engine: InteractionEngine, tmp_path: Path
+) -> None:
+    store = LocalStoreResource(directory=str(tmp_path))
+    events = [Event(user, item, CLICK, B - timedelta(hours=1)) for user, item in ("ai", "aj", "ak", "bi", "ci", "ci")]
+    make_all(interaction_engine, replace(SMALL, events=tuple(events)), rules_of(), store)
+    parts = parts_below(store, FEATURES)
+    for rules, expected in (
+        (rules_of(least=(4, 1)), (5, 3, 3)),
+        (rules_of(least=(2, 2)), (5, 3, 3)),
+        (rules_of(types=[VIEW]), (0, 0, 0)),
+    ):
+        made = interaction_engine.make_training_data(CURATED, rules, store, features=parts)
+        numbers = made.numbers[NEGATIVE_SAMPLES]
+        assert numbers["row_count"] == 0
+        assert (numbers["left_out_by_minimum"], numbers[MOST_OF_A_USER], numbers[MOST_OF_AN_ITEM]) == expected
 
 
 def test_a_part_of_the_features_that_is_gone_is_reported(

@@ -12,7 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gata_assets.interactions.rules import InteractionType, SamplingRules
-from gata_assets.interactions.sampling.positives import choose_positives, find_below_minimum
+from gata_assets.interactions.sampling.positives import (
+    choose_positives,
+    count_largest,
+    find_below_minimum,
+    find_positives,
+)
 from gata_assets_tests.support.sampling_oracle import Event, code, positives_of, rules_of
 
 CLICK, VIEW = InteractionType.CLICK, InteractionType.VIEW
@@ -146,3 +151,12 @@ def test_who_is_thin_is_found_by_taking_thin_users_and_items_out_till_none_is(
     assert {pair for pair in pairs if pair[0] not in users and pair[1] not in items} == left
     assert set(users) == {pair[0] for pair in pairs} - {pair[0] for pair in left}
     assert set(items) == {pair[1] for pair in pairs} - {pair[1] for pair in left}
+
+
+@given(events=events_of_worlds, rules=all_rules)
+def test_the_largest_user_and_item_have_most_distinct_pairs(events: list[Event], rules: SamplingRules) -> None:
+    table = code(events)
+    rows = find_positives(table, int(np.searchsorted(table.timestamp, START)), rules)
+    pairs = {(user, item) for user, item, at, kind in events if at >= START and kind in rules.positive_types}
+    largest = [max(Counter(names).values(), default=0) for names in zip(*pairs, strict=True)] or [0, 0]
+    assert list(count_largest(table.user[rows], table.item[rows]).values()) == largest

@@ -259,7 +259,7 @@ class TestSchedule:
 
 
 def test_everything_is_stopped_until_it_is_switched_on() -> None:
-    repository = build_definitions(parse_settings(SETTINGS)).get_repository_def()
+    repository = build_definitions(parse_settings(SETTINGS | {"TENANTS": "acme"})).get_repository_def()
     assert {one.name: one.default_status for one in repository.sensor_defs} == {
         "new_tickets_sensor": dg.DefaultSensorStatus.STOPPED,
         "new_files_sensor": dg.DefaultSensorStatus.STOPPED,

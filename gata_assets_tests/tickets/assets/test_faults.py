@@ -110,7 +110,7 @@ class World:
         """Run the batch; whether its run claims success."""
         store = StoreOfOneClient(bucket=self.target.bucket, s3=S3Resource())
         definitions = build_definitions(
-            parse_settings({**SETTINGS, **settings}), ticket_source=self.source, object_store=store
+            parse_settings({**SETTINGS, **settings}), ticket_source=self.source, object_store=store, tenants=()
         )
         job = definitions.resolve_job_def(PREPARE_TICKETS)
         return job.execute_in_process(partition_key=BATCH_ID, instance=self.instance, raise_on_error=False).success

@@ -6,6 +6,7 @@ that PostgreSQL.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -24,10 +25,11 @@ from gata_assets.tickets.schema import tickets_schema
 from gata_assets.tickets.sources.data_api import DataApiTickets
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.postgres import PostgresTickets
+from gata_assets.tickets.sources.sql import SqlTicketSource
 from gata_assets.tickets.sources.sqlite import SqliteTickets
-from gata_assets_tests.conftest import SourceOf
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.scenario import TRAINING_WINDOW, database_rows
+from gata_assets_tests.tickets.sources.conftest import SourceOf
 
 SECRET = canary("a value")
 
@@ -108,16 +110,18 @@ def test_a_probe_counts_closed_tickets_and_reports_their_span(source_of: SourceO
 
 def test_a_missing_table_is_an_error_that_names_it(source_of: SourceOf, request: pytest.FixtureRequest) -> None:
     source = source_of(database_rows([{}]))
+    assert isinstance(source, SqlTicketSource)
+    table = "cases" if source.query else "ticket"
     if isinstance(source, SqliteTickets):
         with sqlite3.connect(source.path) as connection:
-            connection.execute("DROP TABLE ticket")
+            connection.execute(f"DROP TABLE {table}")
         connection.close()
     else:
         with psycopg.connect(request.getfixturevalue("postgres_url"), autocommit=True) as connection:
-            connection.execute("DROP TABLE ticket")
-    with pytest.raises(SourceError, match="ticket"):
+            connection.execute(f"DROP TABLE {table}")
+    with pytest.raises(SourceError, match=table):
         source.read_tickets(TRAINING_WINDOW)
-    with pytest.raises(SourceError, match="ticket"):
+    with pytest.raises(SourceError, match=table):
         source.probe()
 
 
@@ -132,35 +136,42 @@ def test_a_file_that_is_no_database_is_an_error_that_names_it(tmp_path: Path) ->
         SqliteTickets(path=str(tmp_path / "no.sqlite")).probe()
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "why"),
-    [
-        ("closed_group_id_mapped", f"'{SECRET}'", "contain str; three integers and a text are required"),
-        ("closed_group_id_mapped", "101.5", "contain float"),
-        ("processed_data", "x'707269766174650a'", "contain bytes"),
-        ("processed_data", "CAST(x'7072697661746580' AS TEXT)", "a text is not valid UTF-8"),
-    ],
-)
-def test_values_of_another_type_are_an_error_without_the_value(
-    column: str, value: str, why: str, tmp_path: Path
-) -> None:
-    values = {
-        "id": "1",
+def sqlite_with(path: Path, *changes: dict[str, str]) -> SqliteTickets:
+    """A file without types and constraints, with a row per argument: what is changed, as SQL."""
+    fine = {
         "processed_data": "'fine'",
         "via_channel": "'email'",
         "routed_by": "'gata'",
         "initial_group_id": "NULL",
         "closed": str(TRAINING_WINDOW.start),
         "closed_group_id_mapped": "101",
-        column: value,
     }
-    with sqlite3.connect(tmp_path / "odd.sqlite") as connection:
-        connection.execute(f"CREATE TABLE ticket ({', '.join(values)})")
-        connection.execute(f"INSERT INTO ticket VALUES ({', '.join(values.values())})")
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"CREATE TABLE ticket (id, {', '.join(fine)})")
+        for number, changed in enumerate(changes):
+            values = {"id": str(number), **fine, **changed}
+            connection.execute(f"INSERT INTO ticket VALUES ({', '.join(values.values())})")
     connection.close()
-    with pytest.raises(SourceError, match=why) as caught:
-        SqliteTickets(path=str(tmp_path / "odd.sqlite")).read_tickets(TRAINING_WINDOW)
-    assert SECRET not in str(caught.value)
+    return SqliteTickets(path=str(path))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "alone", "beside_others"),
+    [
+        ("id", f"'{SECRET}'", "id is text (texts) where a whole number is needed", "contain str; three integers"),
+        ("closed_group_id_mapped", "101.5", "closed_group_id_mapped is real (decimals)", "contain float"),
+        ("processed_data", "x'707269766174650a'", "processed_data is blob where a text is needed", "contain bytes"),
+        ("processed_data", "CAST(x'7072697661746580' AS TEXT)", *["a text is not valid UTF-8"] * 2),
+    ],
+)
+def test_values_of_another_type_are_an_error_without_the_value(
+    column: str, value: str, alone: str, beside_others: str, tmp_path: Path
+) -> None:
+    odd = {column: value}
+    for name, rows, why in (("alone", [odd], alone), ("beside", [{}, odd], beside_others)):
+        with pytest.raises(SourceError, match=re.escape(why)) as caught:
+            sqlite_with(tmp_path / f"{name}.sqlite", *rows).read_tickets(TRAINING_WINDOW)
+        assert SECRET not in str(caught.value)
 
 
 def test_a_locked_file_is_an_error_that_says_so(tmp_path: Path) -> None:

@@ -25,11 +25,11 @@ from gata_assets.tickets.splitting.near_duplicates import (
     rows_per_band,
 )
 from gata_assets.tickets.splitting.splits import Split, rank_texts, split_by_text, split_with_sklearn
-from gata_assets.tickets.splitting.text_groups import test_quota
+from gata_assets.tickets.splitting.text_groups import quota_for_test
 from gata_assets.tickets.splitting.twins import Twins, count_twins
 from gata_assets_tests.support.scenario import tickets_frame
 
-test_quota.__test__ = False  # type: ignore[attr-defined]  # a function of the project, not a test
+quota_for_test.__test__ = False  # type: ignore[attr-defined]  # a function of the project, not a test
 
 
 def shingles(text: str) -> set[tuple[str, ...]]:
@@ -199,7 +199,7 @@ def test_grouped_near_duplicates_stay_on_one_side_with_every_label_at_its_quota(
     assert broken([*check_label_shares(count_sides(split)), *check_no_text_in_two_splits(split)]) == []
     tested = Counter(split.test["label"])
     for label, count in Counter(label for label, _ in rows).items():
-        assert abs(tested[label] - test_quota(count)) <= 2
+        assert abs(tested[label] - quota_for_test(count)) <= 2
     plain = split_by_text(tickets_frame(rows), seed=42)
     assert twins_of(plain, near).with_twin > 0
 

@@ -26,10 +26,8 @@ from gata_assets.tickets.checks import (
 )
 from gata_assets.tickets.rules import SplitMethod
 from gata_assets.tickets.splitting.splits import Split, split_by_text, split_tickets, split_with_sklearn
-from gata_assets.tickets.splitting.text_groups import largest_test_text, test_quota
+from gata_assets.tickets.splitting.text_groups import largest_test_text, quota_for_test
 from gata_assets_tests.support.scenario import TRAINING_WINDOW, tickets_frame
-
-test_quota.__test__ = False  # type: ignore[attr-defined]  # a function of the project, not a test
 
 Row = tuple[int, str]
 
@@ -56,10 +54,13 @@ def any_texts() -> st.SearchStrategy[list[Row]]:
     )
 
 
-def split_or_reject(rows: list[Row], seed: int = 42) -> Split:
+shares = st.sampled_from([0.01, 0.1, 0.15, 0.25, 1 / 3, 0.5])
+
+
+def split_or_reject(rows: list[Row], seed: int = 42, share: float = 0.1) -> Split:
     """The split, or no example where the tickets cannot be divided."""
     try:
-        return split_by_text(tickets_frame(rows), seed=seed)
+        return split_by_text(tickets_frame(rows), seed=seed, test_share=share)
     except SplitError:
         assume(False)
         raise
@@ -89,9 +90,9 @@ def test_every_label_is_on_both_sides(rows: list[Row]) -> None:
     assert set(split.train["label"]) == set(split.test["label"]) == labels
 
 
-@given(rows=any_texts())
-def test_the_checks_hold_for_every_split_by_text(rows: list[Row]) -> None:
-    split = split_or_reject(rows)
+@given(rows=any_texts(), share=shares)
+def test_the_checks_hold_for_every_split_by_text(rows: list[Row], share: float) -> None:
+    split = split_or_reject(rows, share=share)
     outcomes = [
         *check_no_ticket_in_two_splits(split, len(rows)),
         *check_no_text_in_two_splits(split),
@@ -101,12 +102,14 @@ def test_the_checks_hold_for_every_split_by_text(rows: list[Row]) -> None:
     assert broken(outcomes) == []
 
 
-@given(counts=st.lists(st.integers(2, 300), min_size=1, max_size=5))
-def test_every_label_is_exactly_at_its_quota_where_texts_are_distinct(counts: list[int]) -> None:
+@given(counts=st.lists(st.integers(2, 300), min_size=1, max_size=5), share=shares)
+def test_every_label_is_exactly_at_its_quota_where_texts_are_distinct(counts: list[int], share: float) -> None:
     rows = [(label, f"text {label} {n}") for label, count in enumerate(counts) for n in range(count)]
-    split = split_by_text(tickets_frame(rows), seed=1)
+    split = split_by_text(tickets_frame(rows), seed=1, test_share=share)
     tested = Counter(split.test["label"])
-    assert [tested[label] for label in range(len(counts))] == [test_quota(count) for count in counts]
+    # Half of an odd number is rounded up, and a label trains on half of its texts at least.
+    quotas = [min(quota_for_test(count, share), count // 2) for count in counts]
+    assert [tested[label] for label in range(len(counts))] == quotas
 
 
 @given(rows=own_texts())
@@ -114,10 +117,10 @@ def test_a_label_with_enough_small_texts_misses_its_quota_by_half_of_one_at_most
     split = split_by_text(tickets_frame(rows), seed=42)
     tested, in_all, texts = Counter(split.test["label"]), Counter(label for label, _ in rows), Counter(rows)
     for label, count in in_all.items():
-        limit = largest_test_text(test_quota(count))
+        limit = largest_test_text(quota_for_test(count))
         small = [tickets for (of, _), tickets in texts.items() if of == label and tickets <= limit]
-        if len(small) >= 2 * test_quota(count):
-            assert abs(tested[label] - test_quota(count)) <= max(1, limit / 2)
+        if len(small) >= 2 * quota_for_test(count):
+            assert abs(tested[label] - quota_for_test(count)) <= max(1, limit / 2)
 
 
 def test_a_text_that_is_a_third_of_its_label_is_trained_on() -> None:
@@ -171,10 +174,10 @@ def moved_by(rows: list[Row], removed: int) -> list[str]:
     remaining = rows[:removed] + rows[removed + 1 :]
     count, limit = (
         Counter(of for of, _ in rows)[label],
-        largest_test_text(test_quota(Counter(of for of, _ in rows)[label])),
+        largest_test_text(quota_for_test(Counter(of for of, _ in rows)[label])),
     )
     assume(len({other for of, other in remaining if of == label}) > 1)
-    assume(limit == largest_test_text(test_quota(count - 1)))
+    assume(limit == largest_test_text(quota_for_test(count - 1)))
     assume(Counter(rows)[label, text] != limit + 1)
     before, after = (
         sides(split_by_text(tickets_frame(rows), seed=42)),
@@ -211,7 +214,24 @@ def test_where_labels_share_texts_removing_one_ticket_moves_the_boundary_and_its
     ("tickets", "quota"), [(2, 1), (14, 1), (15, 2), (24, 2), (25, 3), (94, 9), (104, 10), (105, 11), (1_000, 100)]
 )
 def test_the_quota_is_a_tenth_with_halves_rounded_up(tickets: int, quota: int) -> None:
-    assert test_quota(tickets) == quota
+    assert quota_for_test(tickets) == quota
+
+
+@pytest.mark.parametrize(
+    ("tickets", "share", "quota"),
+    [
+        (10, 0.25, 3),
+        (9, 0.25, 2),
+        (2, 0.5, 1),
+        (7, 0.5, 4),
+        (49, 0.01, 1),
+        (150, 0.01, 2),
+        (50, 0.29, 15),
+        (90, 0.15, 14),
+    ],
+)
+def test_the_quota_is_the_share_that_is_asked_for(tickets: int, share: float, quota: int) -> None:
+    assert quota_for_test(tickets, share) == quota
 
 
 @pytest.mark.parametrize(("quota", "limit"), [(1, 2), (2, 2), (3, 2), (4, 4), (7, 4), (8, 8), (100, 64)])
@@ -286,15 +306,16 @@ def test_labels_that_cannot_all_be_on_both_sides_fail_by_name() -> None:
         split_by_text(tickets_frame(triangle), seed=42)
 
 
-def test_the_sklearn_method_gives_exactly_what_scikit_learn_gives() -> None:
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
+def test_the_sklearn_method_gives_exactly_what_scikit_learn_gives(share: float) -> None:
     rows = [(n % 5, f"text {n % 170}") for n in range(400)]
     frame = tickets_frame(rows)
     # Ids that run against the time, and tickets closed in one second.
     frame["closed"] = TRAINING_WINDOW.start + (400 - frame["id"]) // 3
     frame = frame.sample(frac=1, random_state=1)
-    split = split_with_sklearn(frame)
+    split = split_with_sklearn(frame, test_share=share)
     ordered = frame.sort_values(["closed", "id"])
-    train, test = train_test_split(ordered, test_size=0.1, stratify=ordered["label"].astype(int), random_state=42)
+    train, test = train_test_split(ordered, test_size=share, stratify=ordered["label"].astype(int), random_state=42)
     assert list(split.train["id"]) == list(train["id"])
     assert list(split.test["id"]) == list(test["id"])
 
@@ -303,7 +324,7 @@ def test_the_sklearn_method_gives_exactly_what_scikit_learn_gives() -> None:
     ("rows", "why"),
     [
         ([(n % 2, f"t{n}") for n in range(40)] + [(5, "x")], "1 of 3 labels have fewer than two tickets .*: 5"),
-        ([(n % 4, f"t{n}") for n in range(20)], "A tenth of 20 tickets is fewer than their 4 labels"),
+        ([(n % 4, f"t{n}") for n in range(20)], "TEST_SHARE=0.1 of 20 tickets is fewer than their 4 labels"),
     ],
 )
 def test_what_scikit_learn_cannot_divide_fails_in_our_words(rows: list[Row], why: str) -> None:

@@ -6,8 +6,8 @@ can derive its users below the minimum from the items below the minimum: only th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,13 +26,14 @@ from gata_assets.interactions.engines.spark.task_outputs import (
 )
 from gata_assets.interactions.engines.spark.tasks import collect_outputs, run_kernel, sum_rows
 from gata_assets.interactions.rules import SamplingRules, SamplingStrategy
+from gata_assets.interactions.sampling.empty_samples import MOST_OF_A_USER, MOST_OF_AN_ITEM
 from gata_assets.interactions.sampling.positives import find_below_minimum, find_positives
 from gata_assets.tables.columns.arrays import UInt64s
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-_PAIRS, _INTERACTIONS, _DEGREES = "pairs", "interactions", "degrees"
+_PAIRS, _INTERACTIONS, _DEGREES, _LARGEST = "pairs", "interactions", "degrees", "largest"
 _PAIR_COLUMNS = {"user_key": pl.UInt64, "item_key": pl.UInt64}
 _BY_ITEM, _ROWS = {"item_key": pl.UInt64}, {"rows": pl.Int64}
 
@@ -42,13 +43,15 @@ class PositivePairs:
     """The distinct (user, item) pairs of positive interactions in the window: how many are in the k-core, and not.
 
     `items_below_minimum` are the keys of the items that the k-core removes, ascending. `interactions` has `item_key,
-    rows`, the window's interactions by item; it is empty if the strategy does not need them.
+    rows`, the window's interactions by item; it is empty if the strategy does not need them. If the k-core has no pair,
+    `largest` has the pairs of the user and of the item with most.
     """
 
     items_below_minimum: UInt64s
     count: int
     left_out_by_minimum: int
     interactions: pl.DataFrame
+    largest: Mapping[str, int] = field(default_factory=dict)
 
 
 def find_positive_pairs(
@@ -69,14 +72,18 @@ def find_positive_pairs(
         pairs = outputs.where(outputs["name"] == _PAIRS)
         total = sum(row.rows for row in pairs.select("rows").collect())
         interactions = sum_rows(outputs, _INTERACTIONS, buckets, by=_BY_ITEM, values=_ROWS)
-        if not total or max(rules.min_interactions_per_user, rules.min_interactions_per_item) <= 1:
+        if not total:
+            largest = {MOST_OF_A_USER: 0, MOST_OF_AN_ITEM: 0}
+            return PositivePairs(np.empty(0, dtype=np.uint64), 0, 0, interactions, largest)
+        if max(rules.min_interactions_per_user, rules.min_interactions_per_item) <= 1:
             return PositivePairs(np.empty(0, dtype=np.uint64), total, 0, interactions)
         below, count = (
             _k_core_on_driver(pairs, rules) if total <= max_on_driver else _k_core_by_rounds(pairs, rules, buckets)
         )
+        largest = {} if count else _count_largest(pairs, buckets)
     finally:
         outputs.unpersist()
-    return PositivePairs(below, count, total - count, interactions)
+    return PositivePairs(below, count, total - count, interactions, largest)
 
 
 @dataclass(frozen=True)
@@ -142,3 +149,29 @@ class FilterRound:
         degrees = pairs.with_columns(left=is_left).group_by("item_key").agg(rows=pl.sum("left").cast(pl.Int64))
         yield report_of(part, {}, {"pairs": int(degrees["rows"].sum())})
         yield from pack_buckets(_DEGREES, degrees, "item_key", self.buckets, part)
+
+
+def _count_largest(pairs: DataFrame, buckets: int) -> dict[str, int]:
+    """The pairs of the user and of the item with most."""
+    counts = run_kernel(pairs, LargestKernel(buckets)).persist()
+    try:
+        of_users = unpack_rows(collect_outputs(counts.where(counts["name"] == _LARGEST)), _LARGEST, _ROWS)
+        of_items = sum_rows(counts, _DEGREES, buckets, by=_BY_ITEM, values=_ROWS)
+    finally:
+        counts.unpersist()
+    largest = {MOST_OF_A_USER: of_users, MOST_OF_AN_ITEM: of_items}
+    return {name: int(rows["rows"].to_numpy().max(initial=0)) for name, rows in largest.items()}
+
+
+@dataclass(frozen=True)
+class LargestKernel:
+    """Outputs the pairs of a range's user with most, and its pairs by item."""
+
+    buckets: int
+
+    def __call__(self, part: int, parts: Sequence[TaskOutput]) -> Iterator[TaskOutput]:
+        """Process a range."""
+        pairs = unpack_rows(parts, _PAIRS, _PAIR_COLUMNS)
+        by_user, by_item = (pairs.group_by(key).agg(rows=pl.len().cast(pl.Int64)) for key in ("user_key", "item_key"))
+        yield TaskOutput(_LARGEST, part, 1, pack(by_user.select(pl.max("rows")).to_arrow()))
+        yield from pack_buckets(_DEGREES, by_item, "item_key", self.buckets, part)

@@ -136,10 +136,10 @@ class SampleKernel:
 
 
 def numbers_of(cached: CachedOutputs, pairs: PositivePairs, candidates: int) -> dict[str, int]:
-    """The sums of `SampledRows.numbers` over all ranges."""
+    """The sums of `SampledRows.numbers` over all ranges; without rows, also how large the largest are."""
     counts = cached.report.counts
     sums = {name.removeprefix("numbers."): value for name, value in counts.items() if name.startswith("numbers.")}
-    return {**sums, "candidates": candidates, "left_out_by_minimum": pairs.left_out_by_minimum}
+    return {**sums, "candidates": candidates, "left_out_by_minimum": pairs.left_out_by_minimum, **pairs.largest}
 
 
 def sum_evidence(cached: CachedOutputs, items: int, buckets: int) -> Evidence:

@@ -189,6 +189,9 @@ def test_a_core_that_takes_many_rounds_is_found_here_and_by_the_cluster(
     numbers = made.numbers[NEGATIVE_SAMPLES]
     assert (numbers["positives"], numbers["left_out_by_minimum"]) == (9, 10)
     assert_same_tables(made, on_one_machine(store, rules), store)
+    none = replace(rules, min_interactions_per_user=4)
+    made = in_ranges.make_training_data(CURATED, none, store, features=parts_below(store, FEATURES))
+    assert made.numbers == on_one_machine(store, none).numbers, "also the largest of what was left out"
 
 
 def session_of(engine: SparkEngine) -> SparkSession:

@@ -1,0 +1,24 @@
+"""Whose interactions and own tables are prepared: those whom TENANTS names, or else all that have raw files."""
+
+from __future__ import annotations
+
+from gata_assets.curation.files.tenants import find_tenants
+from gata_assets.errors import StoreError
+from gata_assets.settings.model import Settings
+from gata_assets.storage.objects import ObjectStore
+
+
+def tenants_prepared(settings: Settings, store: ObjectStore) -> tuple[str, ...]:
+    """The tenants of TENANTS; while it is unset, those in the target.
+
+    Raises StoreError if the target cannot be listed: that is not the same as no tenant.
+    """
+    if settings.interactions.tenants is not None:
+        return settings.interactions.tenants
+    try:
+        return tuple(find_tenants(store))
+    except StoreError as error:
+        raise StoreError(
+            f"{error} It is listed since TENANTS is unset: all tenants with raw files are prepared. TENANTS may name "
+            "them, or say none."
+        ) from error

@@ -1,0 +1,86 @@
+"""Whether a table's declaration is consistent: pure checks of a `TableSpec`, without pandera."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import polars as pl
+
+from gata_assets.errors import TableSpecError
+from gata_assets.tables.spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, ColumnSpec, Repetitions, TableSpec
+
+_INSTANT = pl.Datetime("us", "UTC")
+
+
+def require_consistent(spec: TableSpec) -> TableSpec:
+    """The table, if its declaration is consistent; raises TableSpecError."""
+    names = [column.name for column in spec.columns]
+    _require(spec, re.fullmatch(r"[a-z][a-z0-9_]*", spec.table), "its name is of a-z, 0-9 and _")
+    _require(spec, not {*names} & _RESERVED, f"no column is named {', '.join(sorted(_RESERVED))}")
+    _require(spec, {*spec.key} <= {*names}, "its key is of its columns")
+    _require(spec, spec.key or spec.repetitions is Repetitions.EXACT, "the latest row is that of a key")
+    event = spec.column(spec.event_time) if spec.event_time in names else None
+    _require(
+        spec,
+        spec.event_time is None or (event and event.dtype == _INSTANT and not event.nullable),
+        "event_time is a column of UTC instants in microseconds that is always given",
+    )
+    _require(spec, spec.partition_by in (None, "day"), 'partition_by is "day" or nothing')
+    _require(spec, spec.partition_by is None or event, "rows are partitioned by the day of their event_time")
+    _require(
+        spec,
+        len(spec.separator) == 1 and spec.separator.isascii() and spec.separator not in '"\n\r',
+        "separator is one ASCII character, no quote and no line end",
+    )
+    written = [name for column in spec.raw_columns for name in spec.names_of(column)]
+    _require(spec, len(written) == len({*written}), "no name in raw files means two columns")
+    for column in spec.columns:
+        _check_column(spec, column, names)
+    return spec
+
+
+def _check_column(spec: TableSpec, column: ColumnSpec, names: list[str]) -> None:
+    def require(holds: object, what: str) -> None:
+        _require(spec, holds, f"{what} ({column.name})")
+
+    kind, allowed = column.dtype, column.allowed_values
+    require(
+        kind in _TYPES or isinstance(kind, pl.Decimal), "columns are texts, numbers, booleans, days or UTC instants"
+    )
+    is_time = kind in (_INSTANT, pl.Date())
+    require(not column.instants or is_time, "instants are of a column of instants or days")
+    require(
+        all(form in (ISO_8601, DAY, EPOCH_S, EPOCH_MS) or "%" in form for form in column.instants),
+        "instants are written as iso8601, day, epoch_s, epoch_ms or a pattern of strptime",
+    )
+    require(not column.words or kind == pl.String(), "other words are for texts")
+    require(allowed is None or {*column.words.values()} <= {*allowed}, "other words mean allowed values")
+    require(column.within not in spec.sources, "within names a field that is no column")
+    require(column.code_of in (None, *names) and column.key_of in (None, *names), "derived columns name another")
+    require(column.code_of is None or spec.column(column.code_of).allowed_values, "codes are of allowed values")
+    require(column.key_of is None or kind == pl.UInt64(), "keys are UInt64")
+    source = spec.column(column.key_of) if column.key_of else None
+    require(source is None or (source.dtype == pl.String() and not source.nullable), "keys are of texts always given")
+    kinds = {"given", "type", "window", "reference", *(str(check.name) for check in column.checks)}
+    require_known(f"{spec.table}.{column.name}", "rules", column.rules, kinds)
+
+
+# Further columns of quarantine and staged rows.
+_RESERVED = frozenset({"row", "rules", "source_file", "source_record", "source_line"})
+_FLOATS, _SIGNED = (pl.Float32(), pl.Float64()), (pl.Int8(), pl.Int16(), pl.Int32(), pl.Int64())
+_UNSIGNED = (pl.UInt8(), pl.UInt16(), pl.UInt32(), pl.UInt64())
+_TYPES = (pl.String(), pl.Boolean(), pl.Date(), _INSTANT, *_FLOATS, *_SIGNED, *_UNSIGNED)
+
+
+def _require(spec: TableSpec, holds: object, what: str) -> None:
+    if not holds:
+        raise TableSpecError(f"The table {spec.table} is declared otherwise than tables are: {what}.")
+
+
+def require_known(place: str, what: str, found: Iterable[str], known: Iterable[str]) -> None:
+    """Check the names that a declaration uses; raises TableSpecError for unknown ones."""
+    if unknown := sorted({*found} - {*known}):
+        raise TableSpecError(
+            f"{place}: {what} has unknown keys: {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
+        )
