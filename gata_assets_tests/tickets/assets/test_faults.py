@@ -121,6 +121,7 @@ class World:
             "DB_ARN": self.source.cluster_arn,
             "DB_SECRET_ARN": self.source.secret_arn,
             "TARGET_BUCKET": self.target.bucket,
+            "TENANTS": "none",
         }
         for name in variable_names():
             variables.delenv(name, raising=False)
