@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
 
 from gata_assets.cli.raw_files.given_files import GivenFile, find_files
 from gata_assets.cli.raw_files.mapping_options import MappingOptions
 from gata_assets.cli.raw_files.mappings import choose
-from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator
-from gata_assets.curation.files.formats import parse_format, printable
+from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator, try_file
+from gata_assets.curation.files.formats import FileFormat, printable
 from gata_assets.curation.landing import LandedFile, Landing
 from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.errors import DataRuleError, RawFileError
@@ -69,19 +69,17 @@ def _ingest(
 ) -> FileOutcome:
     """Land a file, and return its outcome, or that of the same content if it is known."""
     started = perf_counter()
-    name = printable(file.name)
-    if file.refused:
-        return FileOutcome(name, refused=file.refused)
-    try:
-        file_format = file.format or parse_format(file.own_name)
-        with followed(name) as show:
-            landed = landing.land(
-                table, file.own_name, file.source, file_format, replaces=replaces, progress=show, mapping=mapping
-            )
-    except RawFileError as error:
-        reason = str(error) if file.format else f"{error} Name it so, or say what it is with --format."
-        return FileOutcome(name, refused=reason, seconds=perf_counter() - started)
-    return FileOutcome(name, **vars(landed), seconds=perf_counter() - started)
+
+    def land(file_format: FileFormat, show: Callable[[int], None]) -> LandedFile:
+        return landing.land(
+            table, file.own_name, file.source, file_format, replaces=replaces, progress=show, mapping=mapping
+        )
+
+    found = try_file(file, land)
+    seconds = perf_counter() - started
+    if isinstance(found, str):
+        return FileOutcome(printable(file.name), refused=found, seconds=seconds)
+    return FileOutcome(printable(file.name), **vars(found), seconds=seconds)
 
 
 def _with_items(curator: Curator, landing: Landing, outcome: FileOutcome) -> FileOutcome:

@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from gata_assets.cli.raw_files.given_files import GivenFile
 from gata_assets.cli.terminal import progress_on_terminal, text_console
+from gata_assets.curation.files.formats import FileFormat, parse_format, printable
 from gata_assets.curation.reports import Report
+from gata_assets.errors import RawFileError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables
@@ -22,6 +26,7 @@ from gata_assets.storage.objects import ObjectStore
 _ROWS_OF_A_RATE = 100_000
 # The ends of rules about times.
 _OF_TIMES = ("_is_within_reason", "_is_iso_8601", "_is_an_instant")
+Found = TypeVar("Found")
 _COUNTS = ("rows", "valid", "rejected", "rejected_by_rule", "unknown_by_rule", "discarded_by_rule")
 
 
@@ -110,6 +115,23 @@ def followed(name: str) -> Iterator[Callable[[int], None]]:
     with progress_on_terminal(*columns, transient=True) as progress:
         task = progress.add_task(f"{name}: reading", total=None)
         yield lambda rows: progress.update(task, description=f"{name}: {rows:,} rows")
+
+
+def try_file(file: GivenFile, read: Callable[[FileFormat, Callable[[int], None]], Found]) -> Found | str:
+    """The result of reading a given file, followed on a terminal; or why it is refused, which continues its name.
+
+    Args:
+        file: The file.
+        read: Reads it: gets its format, and what to call with the number of rows so far; raises RawFileError.
+    """
+    if file.refused:
+        return file.refused
+    try:
+        file_format = file.format or parse_format(file.own_name)
+        with followed(printable(file.name)) as show:
+            return read(file_format, show)
+    except RawFileError as error:
+        return str(error) if file.format else f"{error} Name it so, or say what it is with --format."
 
 
 def _describe(outcome: FileOutcome) -> list[str]:

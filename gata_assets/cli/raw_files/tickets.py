@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -11,13 +11,13 @@ from time import perf_counter
 from gata_assets.cli.raw_files.given_files import GivenFile, find_files
 from gata_assets.cli.raw_files.mapping_options import MappingOptions
 from gata_assets.cli.raw_files.mapping_words import as_mapping
-from gata_assets.cli.raw_files.outcomes import followed
+from gata_assets.cli.raw_files.outcomes import try_file
 from gata_assets.cli.terminal import text_console
-from gata_assets.curation.files.formats import parse_format, printable
+from gata_assets.curation.files.formats import FileFormat, printable
 from gata_assets.curation.mappings.hints import Hints, plain
 from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.curation.mappings.preview import ExplainedTable
-from gata_assets.errors import MappingError, RawFileError, SettingsError
+from gata_assets.errors import MappingError, SettingsError
 from gata_assets.settings.model import Settings
 from gata_assets.settings.values import SourceKind
 from gata_assets.tables.mapped_table import mapped
@@ -194,16 +194,14 @@ def _table_of(options: MappingOptions, columns: TicketColumns) -> TableSpec:
 
 def _ingest(store: Path, file: GivenFile, spec: TableSpec, max_decoded_bytes: int) -> _Outcome:
     started = perf_counter()
-    name = printable(file.name)
-    if file.refused:
-        return _Outcome(name, refused=file.refused)
-    try:
-        file_format = file.format or parse_format(file.own_name)
-        with followed(name) as show:
-            ingested = ingest_ticket_file(
-                store, file.source, file_format, spec, file.own_name, progress=show, max_decoded_bytes=max_decoded_bytes
-            )
-    except RawFileError as error:
-        reason = str(error) if file.format else f"{error} Name it so, or say what it is with --format."
-        return _Outcome(name, refused=reason, seconds=perf_counter() - started)
-    return _Outcome(name, ingested, seconds=perf_counter() - started)
+
+    def ingest(file_format: FileFormat, show: Callable[[int], None]) -> IngestedTickets:
+        return ingest_ticket_file(
+            store, file.source, file_format, spec, file.own_name, progress=show, max_decoded_bytes=max_decoded_bytes
+        )
+
+    found = try_file(file, ingest)
+    seconds = perf_counter() - started
+    if isinstance(found, str):
+        return _Outcome(printable(file.name), refused=found, seconds=seconds)
+    return _Outcome(printable(file.name), found, seconds=seconds)

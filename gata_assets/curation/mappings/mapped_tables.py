@@ -58,7 +58,7 @@ class MappedTables(TenantTables):
         return mapped(self.tables[table], choice.mapping) if choice.mapping != NO_MAPPING else self.tables[table]
 
     def table_of_file(self, table: str, choice: MappingChoice) -> TableSpec:
-        """As `mapped_table`; raises RawFileError, since the table may have been declared anew after the mapping."""
+        """As `mapped_table`; raises RawFileError, since the table's declaration may have changed after the mapping."""
         try:
             return self.mapped_table(table, choice)
         except MappingError as error:
