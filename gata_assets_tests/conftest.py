@@ -52,6 +52,18 @@ REGION = "us-east-1"
 SourceOf = Callable[[pd.DataFrame], TicketSource]
 
 
+@pytest.fixture(autouse=True)
+def _same_variables() -> Iterator[None]:
+    """Undo what a test, or a command in its process, has set; what a Spark session sets serves later tests too."""
+    before = dict(os.environ)
+    yield
+    for name in {*before, *os.environ}:
+        if name not in before and not name.startswith("SPARK_"):
+            del os.environ[name]
+        elif name in before and before[name] != os.environ.get(name):
+            os.environ[name] = before[name]
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The URL of the database `gata` on a PostgreSQL of this session, reached over a Unix socket."""
