@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ import pytest
 from gata_assets.definitions import build_definitions
 from gata_assets.interactions.assets.batch_tables import TABLES
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
+from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.engines.base import InteractionEngine
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.runs import find_failures, run_range
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.datasets import read_manifest
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tables.manifests import plain_name
 from gata_assets_tests.support.dagster_private import stale_status
@@ -101,8 +105,21 @@ def run(
     return run_range(definitions.resolve_job_def(job), instance, (first, last or first), assets=keys)
 
 
-def curate(instance: dg.DagsterInstance, store: LocalStoreResource, **settings: str) -> dg.ExecuteInProcessResult:
-    return run(instance, store, CURATE_INTERACTIONS, *WINDOW, **settings)
+def curate(store: ObjectStore, *, last: str = WINDOW[1], **settings: str) -> None:
+    """Curate each tenant's window without a run: what Dagster records of 91 days takes most of a test's time."""
+    found = parse_settings({**SETTINGS, **settings}).interactions
+    start, end = date.fromisoformat(WINDOW[0]), date.fromisoformat(last)
+    days = [start + timedelta(days=number) for number in range((end - start).days + 1)]
+    for tenant in found.tenants or ():
+        curator = Curator(store, tenant, found.curation_rules, datetime.now(UTC))
+        curator.validate_new(ITEMS)
+        curator.refresh(ITEMS)
+        curator.validate_new(INTERACTIONS)
+        assert len(list(curator.curate(INTERACTIONS, days))) == len(days)
+
+
+def curate_in_a_run(instance: dg.DagsterInstance, store: LocalStoreResource) -> dg.ExecuteInProcessResult:
+    return run(instance, store, CURATE_INTERACTIONS, *WINDOW)
 
 
 def failures(result: dg.ExecuteInProcessResult) -> list[BatchFailure]:
@@ -127,7 +144,7 @@ def test_a_batch_of_each_tenant_is_built_and_recorded_with_its_checks(
     instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme", "globex")
-    assert curate(instance, store).success
+    assert curate_in_a_run(instance, store).success
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH)
     assert result.success
     tables = [name for of_set in TABLES.values() for name in of_set]
@@ -167,7 +184,7 @@ def test_a_range_gives_byte_for_byte_what_its_batches_give_one_by_one(
     for name, spans in (("together", [(BATCH, NEXT)]), ("apart", [(BATCH, BATCH), (NEXT, NEXT)])):
         store = LocalStoreResource(directory=str(tmp_path / name))
         fill(store, "acme", "globex")
-        assert curate(instance, store).success
+        curate(store)
         for first, last in spans:
             result = run(instance, store, PREPARE_INTERACTIONS, first, last)
             assert result.success
@@ -180,7 +197,7 @@ def test_a_range_gives_byte_for_byte_what_its_batches_give_one_by_one(
 @pytest.mark.slow
 def test_each_batch_of_a_range_is_recorded_by_itself(instance: dg.DagsterInstance, store: LocalStoreResource) -> None:
     fill(store, "acme")
-    assert curate(instance, store).success
+    curate(store)
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH, NEXT)
     assert made(result)["acme/with_features", BATCH] == made(result)["acme/with_features", NEXT] == 1
     key = dg.AssetKey(["acme", "negative_samples"])
@@ -203,7 +220,7 @@ def test_a_batch_is_stale_when_a_day_of_its_window_has_other_rows(
         return stale_status(instance, definitions, dg.AssetKey(["acme", table]), BATCH)
 
     fill(store, "acme")
-    assert curate(instance, store).success
+    assert curate_in_a_run(instance, store).success
     assert run(instance, store, PREPARE_INTERACTIONS, BATCH, last).success
     assert run(instance, store, CURATE_INTERACTIONS, "2025-12-01").success
     tables = [name for of_set in TABLES.values() for name in of_set]
@@ -217,7 +234,7 @@ def test_a_batch_is_stale_when_a_day_of_its_window_has_other_rows(
 @pytest.mark.slow
 def test_a_late_file_rebuilds_its_days(instance: dg.DagsterInstance, store: LocalStoreResource) -> None:
     fill(store, "acme")
-    assert curate(instance, store).success
+    curate(store)
     assert run(instance, store, PREPARE_INTERACTIONS, BATCH).success
     before = manifest(store, "acme", "features")
     deliver(store, "acme", "interactions", interactions(["2025-12-15"], users=8), name="late.csv")
@@ -236,8 +253,8 @@ def test_a_batch_of_missing_days_fails_with_their_number_and_what_to_run(
     instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme", "globex")
-    assert curate(instance, store, TENANTS="acme").success
-    assert run(instance, store, CURATE_INTERACTIONS, "2025-10-04", "2025-12-30", TENANTS="globex").success
+    curate(store, TENANTS="acme")
+    curate(store, last="2025-12-31", TENANTS="globex")
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH)
     assert not result.success
     [failure] = failures(result)
@@ -257,8 +274,8 @@ def test_a_tenant_without_interactions_has_an_explicit_empty_result(
     fill(store, "acme")
     if has_files:
         deliver(store, "globex", "interactions", interactions(["2025-06-01"]))
-        assert curate(instance, store, TENANTS="globex").success
-    assert curate(instance, store, TENANTS="acme").success
+        curate(store, TENANTS="globex")
+    curate(store, TENANTS="acme")
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH)
     assert result.success
     for kind in ("features", "training_data"):
@@ -287,7 +304,7 @@ def test_a_failed_blocking_check_stops_the_dataset_and_no_other_batch(
     table: str, check: str, kind: str, instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme")
-    assert curate(instance, store).success
+    curate(store)
     engine = EngineThatBreaksARule(table=table, check=check, batch_at="2026-01-02T03:00:00+00:00")
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH, NEXT, engine=engine)
     assert not result.success
@@ -306,7 +323,7 @@ def test_joined_rows_that_are_not_those_of_the_negative_samples_get_no_manifest(
     instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme")
-    assert curate(instance, store).success
+    curate(store)
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH, engine=EngineThatMixesRows(), TENANTS="acme")
     [failure] = failures(result)
     check = "with_features_are_the_negative_samples"
@@ -323,7 +340,7 @@ def test_a_refused_file_of_a_tenant_is_reported_and_stops_no_other(
 ) -> None:
     fill(store, "acme", "globex")
     deliver(store, "acme", "interactions", b"who,what\n1,2\n", name="wrong.csv")
-    result = curate(instance, store)
+    result = curate_in_a_run(instance, store)
     assert result.success
     red = [one for one in result.get_asset_check_evaluations() if not one.passed]
     assert [(one.asset_key.path[0], one.check_name, one.partition) for one in red] == [
@@ -349,7 +366,7 @@ def test_a_day_that_fails_is_reported_and_the_others_are_curated(
     instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme")
-    assert curate(instance, store).success
+    curate(store)
     damage_part(store, "acme", "2025-12-02")
     result = run(instance, store, CURATE_INTERACTIONS, "2025-12-01", "2025-12-03")
     assert not result.success
@@ -364,7 +381,7 @@ def test_a_day_that_fails_is_reported_and_the_others_are_curated(
 @pytest.mark.slow
 def test_interactions_without_a_catalog_fail_clearly(instance: dg.DagsterInstance, store: LocalStoreResource) -> None:
     deliver(store, "acme", "interactions", interactions(["2025-12-01"]))
-    assert curate(instance, store).success
+    curate(store)
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH)
     assert [(one.asset, one.would_fail_all) for one in failures(result)] == [("acme/training_data", False)]
     assert "item" in failures(result)[0].reason
@@ -378,7 +395,7 @@ def test_a_part_of_a_dataset_is_refused_and_training_data_need_their_features(
     instance: dg.DagsterInstance, store: LocalStoreResource
 ) -> None:
     fill(store, "acme")
-    assert curate(instance, store).success
+    curate(store)
     result = run(instance, store, PREPARE_INTERACTIONS, BATCH, assets=["acme/user_features"])
     assert "select item_features, recent_interactions too" in failures(result)[0].reason
     training = ["acme/negative_samples", "acme/with_features"]
@@ -400,7 +417,7 @@ def test_a_batch_without_training_rows_or_negatives_says_why(
 ) -> None:
     deliver(store, "acme", "interactions", interactions(["2025-12-31"], items=8))
     deliver(store, "acme", "items", catalogue(8))
-    assert curate(instance, store, TENANTS="acme").success
+    curate(store, TENANTS="acme")
     for settings, reason in (
         ({"MIN_INTERACTIONS_PER_USER": "4"}, "no user has MIN_INTERACTIONS_PER_USER (4) positives, the largest has 3"),
         ({"POSITIVE_INTERACTION_TYPES": "like,purchase"}, "of POSITIVE_INTERACTION_TYPES (purchase, like)"),
@@ -418,7 +435,7 @@ def test_a_batch_without_training_rows_or_negatives_says_why(
     deliver(store, "globex", "interactions", interactions(["2025-12-31"], users=1, items=3))
     deliver(store, "globex", "items", catalogue(3))
     settings = {"TENANTS": "globex", "MIN_INTERACTIONS_PER_USER": "1", "MIN_INTERACTIONS_PER_ITEM": "1"}
-    assert curate(instance, store, **settings).success
+    curate(store, **settings)
     assert run(instance, store, PREPARE_INTERACTIONS, BATCH, **settings).success
     found = manifest(store, "globex", "training_data")
     assert (found["is_made"], found["numbers"]["negative_samples"]["positives"]) == (True, 3)
