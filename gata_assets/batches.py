@@ -15,6 +15,7 @@ from gata_assets.errors import BatchIdError
 
 BATCH_ID_FORMAT = "%Y%m%d%H"
 BATCH_ID_EXAMPLE = "2026010203"
+LATEST = "latest"
 
 T = TypeVar("T")
 
@@ -88,6 +89,27 @@ def parse_batch_id(batch_id: str) -> Batch:
             f"'{batch_id}' is not a batch ID: there is no such hour. YYYYMMDDHH needs a month 01-12, "
             f"a day that the month has and an hour 00-23, for example {BATCH_ID_EXAMPLE}."
         ) from None
+
+
+def is_batch_id(name: str) -> bool:
+    """Whether a name is a batch ID, as folders of batches have it."""
+    try:
+        parse_batch_id(name)
+    except BatchIdError:
+        return False
+    return True
+
+
+def find_batch_id(text: str, *, now: datetime) -> str:
+    """What people call a batch, as its ID: `latest` is the hour that began last, a day its first hour.
+
+    Any other text is returned as it is.
+    """
+    if text == LATEST:
+        return Batch(now.astimezone(UTC)).batch_id
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text, flags=re.ASCII):
+        return text.replace("-", "") + "00"
+    return text
 
 
 def batches_between(first: Batch, last: Batch, *, every_hours: int = 1) -> list[Batch]:

@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from rich.table import Table
 from rich.text import Text
 
+from gata_assets.batches import is_batch_id
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions import build_store
 from gata_assets.settings.model import Settings
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ObjectStore
-from gata_assets.tables.manifests import MANIFEST_FILE, Manifest
+from gata_assets.tables.manifests import Manifest
 from gata_assets.tickets.labels.stored_labels import LABELS_KEY, StoredLabels
-from gata_assets.tickets.training_files import GENERAL_DATASET, dataset_folder
+from gata_assets.tickets.training_files import GENERAL_DATASET, batches_folder, dataset_folder
 
 
 def show(settings: Settings, *, as_table: bool) -> None:
@@ -42,12 +43,10 @@ def show(settings: Settings, *, as_table: bool) -> None:
 
 def _newest_rows(store: ObjectStore) -> tuple[str, Mapping[str, int]]:
     """The newest batch with a general dataset, and the dataset's rows by label."""
-    folder = dataset_folder(GENERAL_DATASET, "").removesuffix("/")
-    manifests = [key for key in store.list_keys(folder) if key.endswith(f"/{MANIFEST_FILE}")]
-    for key in sorted(manifests, reverse=True):
-        manifest = find_manifest(store, key.removesuffix(MANIFEST_FILE)).manifest
+    for batch_id in sorted(filter(is_batch_id, store.list_folders(batches_folder(GENERAL_DATASET))), reverse=True):
+        manifest = find_manifest(store, dataset_folder(GENERAL_DATASET, batch_id)).manifest
         if manifest is not None:
-            return str(manifest.details["batch_id"]), _rows(manifest)
+            return batch_id, _rows(manifest)
     return "", {}
 
 

@@ -16,6 +16,7 @@ import click
 from gata_assets import __version__
 from gata_assets.batches import batches_between, require_existing_batch
 from gata_assets.cli import options
+from gata_assets.cli.batches.group import batches
 from gata_assets.cli.batches.registry import build_pipelines
 from gata_assets.cli.raw_files.group import ingest, mapping, quarantine, tables
 from gata_assets.errors import BatchIdError
@@ -25,11 +26,7 @@ if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
 
 
-class _Commands(click.Group):
-    command_class = options.Command
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.group(cls=options.Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(__version__, prog_name="gata")
 def main() -> None:
     """Prepare training data from closed support tickets and from what users do with items, batch by batch."""
@@ -41,12 +38,14 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("batch_id")
+@options.batch_argument("batch_id", "BATCH_ID")
 @options.SUMMARY
 @options.ONLY
 @options.SETTINGS
 def prepare(batch_id: str, as_table: bool, only: str | None, settings: Settings) -> bool:
     """Prepare the batch BATCH_ID: an hour in UTC as YYYYMMDDHH, for example 2026010203.
+
+    `latest` is the hour that began last; a day, 2026-01-02, is its first hour.
 
     Builds the training files of tickets and, for each tenant, features and training data of interactions, with the
     curated days that are missing or stale. Tenants are those with raw files, or those of TENANTS. A pipeline that fails
@@ -73,8 +72,8 @@ def _hours_of_step(_: click.Context, __: click.Parameter, step: str) -> int:
 
 
 @main.command()
-@click.argument("first", metavar="FROM")
-@click.argument("last", metavar="TO")
+@options.batch_argument("first", "FROM")
+@options.batch_argument("last", "TO")
 @click.option(
     "--every",
     metavar="STEP",
@@ -108,13 +107,13 @@ def backfill(first: str, last: str, every: int, plan: bool, again: bool, only: s
     sys.exit(command.run(pipelines_of, batch_ids, log_level=settings.project.log_level, again=again, only_plan=plan))
 
 
-@main.group(cls=_Commands)
+@main.group(cls=options.Commands)
 def tickets() -> None:
     """Look at the tickets of a batch, on this machine."""
 
 
 @tickets.command("check")
-@click.argument("batch_id")
+@options.batch_argument("batch_id", "BATCH_ID")
 @options.SUMMARY
 @options.SETTINGS
 def check_tickets(batch_id: str, as_table: bool, settings: Settings) -> bool:
@@ -144,6 +143,7 @@ def labels(as_table: bool, settings: Settings) -> None:
     command.show(settings, as_table=as_table)
 
 
+main.add_command(batches)
 main.add_command(ingest)
 main.add_command(mapping)
 main.add_command(quarantine)

@@ -7,19 +7,23 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gata_assets.batches import find_batch_id, parse_batch_id
 from gata_assets.cli.batches.registry import PIPELINES
-from gata_assets.errors import GataError, MappingError, SettingsError
+from gata_assets.errors import BatchIdError, GataError, MappingError, SettingsError
 
 if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
 
 # The exit code of a command that was interrupted from the keyboard, and its last line.
 INTERRUPTED = 130
+_AS_JSON = "gata_assets.as_json"
+T = TypeVar("T", bound=Callable[..., Any])
 INTERRUPTED_MESSAGE = "Interrupted. What is written is complete; the same command goes on with the rest."
 
 
@@ -38,6 +42,33 @@ class Command(click.Command):
             raise click.UsageError(str(error), ctx) from None
         except GataError as error:
             raise click.ClickException(str(error)) from None
+
+
+class Commands(click.Group):
+    """A group whose commands are `Command`s."""
+
+    command_class = Command
+
+
+def _batch_id(_: click.Context, __: click.Parameter, text: str) -> str:
+    batch_id = find_batch_id(text, now=datetime.now(UTC))
+    try:
+        return parse_batch_id(batch_id).batch_id
+    except BatchIdError as error:
+        raise click.BadParameter(f"{error} `latest` and a day, 2026-01-02, are taken too.") from None
+
+
+def batch_argument(name: str, metavar: str) -> Callable[..., Any]:
+    """An argument for a batch: its ID, `latest` for the hour that began last, or a day for its first hour."""
+    return click.argument(name, metavar=metavar, callback=_batch_id)
+
+
+def _is_for_people(context: click.Context, _: click.Parameter, value: str) -> bool:
+    return value == "table" or (value == "auto" and not context.meta.get(_AS_JSON) and sys.stdout.isatty())
+
+
+def _note_json(context: click.Context, _: click.Parameter, value: bool) -> None:
+    context.meta[_AS_JSON] = value
 
 
 def _load(_: click.Context, __: click.Parameter, env_file: Path | None) -> Settings:
@@ -59,14 +90,22 @@ SETTINGS = click.option(
 ONLY = click.option(
     "--only", type=click.Choice(list(PIPELINES)), help="One pipeline alone. [default: all that the settings have]"
 )
-SUMMARY = click.option(
+_SUMMARY = click.option(
     "--summary",
     "as_table",
     type=click.Choice(["auto", "table", "json"]),
     default="auto",
-    callback=lambda _, __, value: value == "table" or (value == "auto" and sys.stdout.isatty()),
+    callback=_is_for_people,
     help="How the result is shown; auto is text on a terminal and JSON elsewhere.",
 )
+_JSON = click.option(
+    "--json", is_flag=True, is_eager=True, expose_value=False, callback=_note_json, help="The same as --summary json."
+)
+
+
+def SUMMARY(command: T) -> T:  # noqa: N802 (the name of an option, as those above)
+    """The options of how the result is shown."""
+    return _SUMMARY(_JSON(command))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from gata_assets.errors import StoreError
 from gata_assets.orchestration.batch_status import Plan
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.jobs import day_partitions
-from gata_assets.orchestration.pipelines import BatchRun, Pipeline
+from gata_assets.orchestration.pipelines import BatchRun, Pipeline, WithoutBatches
 from gata_assets.orchestration.runs import Runs, Written
 from gata_assets.settings.model import Settings
 from gata_assets.settings.tenants import tenants_prepared
@@ -32,7 +32,7 @@ def find_tenants(settings: Settings) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class UnknownTenants:
+class UnknownTenants(WithoutBatches):
     """What is prepared of tenants that could not be found: nothing, and the reason is the pipeline's failure."""
 
     why: str
@@ -61,6 +61,10 @@ class UnknownTenants:
     def summarize(self, written: Sequence[Written]) -> list[Written]:
         """Nothing was written."""
         return list(written)
+
+    def stored_batch_ids(self) -> list[str]:
+        """Raise StoreError with the reason."""
+        raise StoreError(self.why)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,10 @@ class DatasetKind(StrEnum):
     FEATURES = "features"
     TRAINING_DATA = "training_data"
 
+    def batches_folder(self, places: TenantLayout) -> str:
+        """The folder of the batches."""
+        return f"{places.tenant}/{self.value}/"
+
     def prefix(self, places: TenantLayout, batch_id: str) -> str:
         """The folder of a batch's dataset."""
         is_features = self is DatasetKind.FEATURES

@@ -1,4 +1,4 @@
-"""The protocol of pipelines from batch IDs to training data: what is due, its cost, the runs, the summary.
+"""The protocol of pipelines from batch IDs to training data: what is due, its cost, the runs, what is in the target.
 
 Domains implement `Pipeline`; commands iterate over the registered pipelines and know none by name. A pipeline has a
 scope, such as a tenant: it is planned, run and reported by itself, and its failure stops no other.
@@ -23,6 +23,30 @@ class BatchRun:
     job: dg.JobDefinition
     batch_ids: Sequence[str]
     assets: Sequence[dg.AssetKey] | None = None
+
+
+@dataclass(frozen=True)
+class BatchPlaces:
+    """Where a batch's files are: the folders of its datasets by their names, and keys outside of those folders."""
+
+    folders: Mapping[str, str]
+    other_keys: Sequence[str] = ()
+
+
+class WithoutBatches:
+    """What a pipeline has in the target that builds nothing of batches."""
+
+    def stored_batch_ids(self) -> list[str]:
+        """None."""
+        return []
+
+    def places(self, batch_id: str) -> BatchPlaces:  # noqa: ARG002 (the protocol's)
+        """None."""
+        return BatchPlaces({})
+
+    def compare(self, first: str, second: str) -> Mapping[str, Mapping[str, int]]:  # noqa: ARG002 (the protocol's)
+        """Nothing."""
+        return {}
 
 
 class Pipeline(Protocol):
@@ -60,6 +84,18 @@ class Pipeline(Protocol):
 
     def summarize(self, written: Sequence[Written]) -> list[Written]:
         """What was written, for people: a row per asset rather than per partition."""
+
+    def stored_batch_ids(self) -> list[str]:
+        """The batches of which the target has a dataset or a part of one, ascending; raises StoreError."""
+
+    def places(self, batch_id: str) -> BatchPlaces:
+        """Where the files of a batch are, whether they exist or not."""
+
+    def compare(self, first: str, second: str) -> Mapping[str, Mapping[str, int]]:
+        """What manifests do not say of two stored batches: counts by what they count, for a dataset's name.
+
+        Raises GataError if a table of theirs is missing or damaged.
+        """
 
 
 def run_batches(pipeline: Pipeline, batch_ids: Sequence[str], runs: Runs) -> None:

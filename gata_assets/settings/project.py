@@ -26,6 +26,11 @@ class TargetSettings(SettingsGroup):
     region: str = Field("us-east-1", alias="AWS_DEFAULT_REGION")
     """The AWS region of the services."""
 
+    @property
+    def place(self) -> str:
+        """The bucket's URL, or the directory."""
+        return f"s3://{self.bucket}" if self.bucket else str(self.directory)
+
 
 class AutomationSettings(SettingsGroup):
     """The settings of sensors, schedules and alerts."""

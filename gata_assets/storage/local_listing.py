@@ -35,10 +35,13 @@ def files_below(root: Path, start: Path, *, staging: str, closed: list[str] | No
 
 
 def folders_in(start: Path) -> list[str]:
-    """The names of the folders in a folder, ascending, those that links lead to included; it may be missing."""
+    """The names of the folders in a folder that have a file below, ascending, those that links lead to included.
+
+    The folder may be missing. One whose files were all deleted is no folder of a store, as in S3.
+    """
     try:
         with os.scandir(start) as entries:
-            return sorted(entry.name for entry in entries if _is_folder(entry))
+            return sorted(entry.name for entry in entries if _is_folder(entry) and not _is_empty(entry.path))
     except OSError as error:
         if error.errno not in NOTHING_THERE:
             raise
@@ -52,6 +55,15 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         if error.errno not in NOTHING_THERE:
             raise
         return False
+
+
+def _is_empty(folder: str) -> bool:
+    """Whether only folders are below; one that may not be listed may have files."""
+    closed: list[OSError] = []
+    for place, folders, files in os.walk(folder, onerror=closed.append):
+        if files or closed or any(os.path.islink(f"{place}/{name}") for name in folders):  # noqa: PTH114 (never raises)
+            return False
+    return not closed
 
 
 def _handle_below(root: Path, start: Path, closed: list[str] | None) -> Callable[[OSError], None]:

@@ -117,8 +117,8 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def list_folders(self, prefix: str) -> Iterator[str]:
-        """The names of the folders in a folder, ascending: `prefix` ends with a slash, or is empty for all of the
-        store. Keys below them are not looked at. Raises StoreError when they cannot all be listed.
+        """The names of the folders in a folder that have a key below, ascending: `prefix` ends with a slash, or is
+        empty for all of the store. Raises StoreError when they cannot all be listed.
         """
 
     @abstractmethod

@@ -22,14 +22,20 @@ from gata_assets.tickets.splitting.splits import Split
 
 GENERAL_DATASET = "gata-general"
 LOW_VOLUME_DATASET = "gata-low-vol"
+DATASETS = (GENERAL_DATASET, LOW_VOLUME_DATASET)
 CHANNELS = ("train", "test")
 # The files of a dataset below its folder; the training job downloads everything in the folders of channels.
 FILES = tuple(f"{channel}/data.json" for channel in CHANNELS)
 
 
+def batches_folder(dataset: str) -> str:
+    """The folder of a dataset's batches."""
+    return f"training/{dataset}/"
+
+
 def dataset_folder(dataset: str, batch_id: str) -> str:
     """The folder of a dataset's files and manifest."""
-    return f"training/{dataset}/{batch_id}/"
+    return f"{batches_folder(dataset)}{batch_id}/"
 
 
 def manifest_key(dataset: str, batch_id: str) -> str:

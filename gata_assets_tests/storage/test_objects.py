@@ -113,7 +113,7 @@ def test_keys_below_a_prefix_are_listed_in_order_and_no_others(store: ObjectStor
 
 
 @pytest.mark.slow
-def test_folders_are_listed_by_name_without_what_is_in_them(store: ObjectStore) -> None:
+def test_folders_with_a_key_below_are_listed_by_name(store: ObjectStore) -> None:
     assert list(store.list_folders("")) == []
     for key in ("b/x/1", "b/y", "a/1", "a-1/deep/er", "file"):
         store.write(key, b"x")
@@ -121,6 +121,8 @@ def test_folders_are_listed_by_name_without_what_is_in_them(store: ObjectStore) 
     assert list(store.list_folders("b/")) == ["x"]
     for nothing in ("b/x/", "c/", "file/"):
         assert list(store.list_folders(nothing)) == []
+    store.delete("a-1/deep/er")
+    assert [name for name in store.list_folders("") if not name.startswith(".")] == ["a", "b"], "it has no key left"
 
 
 def test_what_others_delivered_is_listed_as_all_keys_are(store: ObjectStore) -> None:

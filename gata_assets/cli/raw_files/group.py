@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gata_assets.cli.options import SETTINGS, SUMMARY, Command, imports_uncollected
+from gata_assets.cli.options import SETTINGS, SUMMARY, Command, Commands, imports_uncollected
 from gata_assets.cli.raw_files.mapping_options import MappingOptions, takes_mapping
 from gata_assets.errors import RawFileError
 
@@ -211,11 +211,7 @@ def tables(table: str | None, settings: Settings) -> None:
     command.run(settings, table)
 
 
-class _Commands(click.Group):
-    command_class = Command
-
-
-@click.group(cls=_Commands)
+@click.group(cls=Commands)
 def mapping() -> None:
     """Save how a tenant's raw files differ from what their table accepts: names, words, formats."""
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import dagster as dg
 
-from gata_assets.batches import Window, consecutive, day_ranges, days_of, from_day_on
+from gata_assets.batches import Window, consecutive, day_ranges, days_of, from_day_on, is_batch_id
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.superseding import replaced_files, valid_reports
@@ -30,7 +30,7 @@ from gata_assets.interactions.windows import interaction_windows, windows_from_d
 from gata_assets.orchestration.batch_status import BatchStatus, Plan
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import is_recorded
-from gata_assets.orchestration.pipelines import BatchRun
+from gata_assets.orchestration.pipelines import BatchPlaces, BatchRun
 from gata_assets.orchestration.runs import Runs, Written
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
@@ -114,6 +114,23 @@ class InteractionPipeline:
         numbers |= {"days": len(days), "quarantined": self._quarantined, "refused_files": self._refused}
         last = max(days, key=lambda day: day.partition or "")
         return [Written(asset, None, numbers, "", last.places), *others]
+
+    def stored_batch_ids(self) -> list[str]:
+        """The batches with a folder of either dataset."""
+        found = {name for kind in DatasetKind for name in self.store.list_folders(kind.batches_folder(self._places))}
+        return sorted(filter(is_batch_id, found))
+
+    def places(self, batch_id: str) -> BatchPlaces:
+        """The folders of both datasets."""
+        return BatchPlaces({kind.value: kind.prefix(self._places, batch_id) for kind in DatasetKind})
+
+    def compare(self, first: str, second: str) -> Mapping[str, Mapping[str, int]]:  # noqa: ARG002 (the protocol's)
+        """Nothing: their manifests have the counts of each table."""
+        return {}
+
+    @property
+    def _places(self) -> TenantLayout:
+        return TenantLayout(self.tenant)
 
     @property
     def _earliest(self) -> date:

@@ -13,7 +13,7 @@ from gata_assets.errors import GataError
 from gata_assets.orchestration.batch_status import Plan
 from gata_assets.orchestration.curated_tables.due import asset_key, due_days, is_table_due
 from gata_assets.orchestration.failures import BatchFailure
-from gata_assets.orchestration.pipelines import BatchRun
+from gata_assets.orchestration.pipelines import BatchRun, WithoutBatches
 from gata_assets.orchestration.runs import Runs, Written
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TablePipeline:
+class TablePipeline(WithoutBatches):
     """Curates a tenant's own tables (`scope` is the tenant) by `job`; `open_curator` opens their present state."""
 
     scope: str

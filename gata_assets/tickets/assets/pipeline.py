@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import dagster as dg
+import polars as pl
 
-from gata_assets.batches import consecutive
+from gata_assets.batches import consecutive, is_batch_id
+from gata_assets.errors import DamagedTableError
 from gata_assets.orchestration.batch_status import BatchStatus, Plan
-from gata_assets.orchestration.pipelines import BatchRun, describe_duration, describe_size
+from gata_assets.orchestration.pipelines import BatchPlaces, BatchRun, describe_duration, describe_size
 from gata_assets.orchestration.runs import Runs, Written
-from gata_assets.storage.datasets import find_manifest
+from gata_assets.storage.datasets import find_manifest, read_manifest
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 from gata_assets.tickets.assets.prepared_read import PreparedTickets
+from gata_assets.tickets.assets.steps import STEPS
 from gata_assets.tickets.backfill_estimate import SpanVolume, Volume, estimate_backfill
 from gata_assets.tickets.labels.stored_labels import StoredLabels
 from gata_assets.tickets.provenance import batch_status
@@ -26,8 +29,22 @@ from gata_assets.tickets.rules import PreparationRules
 from gata_assets.tickets.sources.base import LabelVolume, TicketSource
 from gata_assets.tickets.sources.data_api_pages import LARGEST_TEXT, say_too_large
 from gata_assets.tickets.sources.shared_read import SharedTickets
-from gata_assets.tickets.training_files import GENERAL_DATASET, LOW_VOLUME_DATASET, dataset_folder
+from gata_assets.tickets.splitting.moves import compare_sides, find_sides
+from gata_assets.tickets.training_files import (
+    CHANNELS,
+    DATASETS,
+    FILES,
+    GENERAL_DATASET,
+    LOW_VOLUME_DATASET,
+    batches_folder,
+    dataset_folder,
+    quarantine_key,
+    table_key,
+)
 from gata_assets.tickets.windows import merge_windows, windows_of
+
+# The table of each dataset's tickets.
+_TABLES = {GENERAL_DATASET: "tickets", LOW_VOLUME_DATASET: "low_volume_tickets"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +76,7 @@ class TicketPipeline:
         """Read both manifests of each batch; raises StoreError."""
 
         def look(batch_id: str) -> BatchStatus:
-            folders = (dataset_folder(name, batch_id) for name in (GENERAL_DATASET, LOW_VOLUME_DATASET))
+            folders = (dataset_folder(name, batch_id) for name in DATASETS)
             general, low_volume = (find_manifest(self.store, folder).manifest for folder in folders)
             return batch_status(general, low_volume, self.rules)
 
@@ -107,6 +124,42 @@ class TicketPipeline:
     def summarize(self, written: Sequence[Written]) -> list[Written]:
         """Every asset as it is: a batch has only five."""
         return list(written)
+
+    def stored_batch_ids(self) -> list[str]:
+        """The batches with a folder of either dataset."""
+        found = {name for dataset in DATASETS for name in self.store.list_folders(batches_folder(dataset))}
+        return sorted(filter(is_batch_id, found))
+
+    def places(self, batch_id: str) -> BatchPlaces:
+        """The folders of both datasets, and the intermediate tables with their invalid tickets."""
+        tables = [name for name, step in STEPS.items() if not step.is_dataset]
+        keys = [key(table, batch_id) for table in tables for key in (table_key, quarantine_key)]
+        return BatchPlaces({dataset: dataset_folder(dataset, batch_id) for dataset in DATASETS}, keys)
+
+    def compare(self, first: str, second: str) -> Mapping[str, Mapping[str, int]]:
+        """The tickets that came, went, or changed their label or their side."""
+        return {
+            dataset: compare_sides(*(self._sides(dataset, table, batch_id) for batch_id in (first, second)))
+            for dataset, table in _TABLES.items()
+        }
+
+    def _sides(self, dataset: str, table: str, batch_id: str) -> pl.DataFrame:
+        """The tickets of a dataset with their sides; raises ObjectNotFoundError or DamagedTableError."""
+        folder = dataset_folder(dataset, batch_id)
+        listed = read_manifest(self.store, folder).manifest
+        if listed is None:
+            raise DamagedTableError(f"{self.store.uri(folder)} has no valid manifest: `gata prepare {batch_id}` again.")
+        key = table_key(table, batch_id)
+        try:
+            tickets = pl.read_parquet(self.store.read(key), columns=["id", "label", "text"])
+            texts = {
+                channel: pl.read_ndjson(self.store.read(folder + name), schema={"text": pl.String})["text"]
+                for channel, name in zip(CHANNELS, FILES, strict=True)
+                if name in listed.files
+            }
+        except pl.exceptions.PolarsError:
+            raise DamagedTableError(f"{self.store.uri(key)} or a file of {folder} is damaged.") from None
+        return find_sides(tickets, texts)
 
     def _chunks(self, batch_ids: Sequence[str]) -> list[Sequence[str]]:
         return [batch_ids[start : start + self.chunk] for start in range(0, len(batch_ids), self.chunk)]

@@ -1,0 +1,113 @@
+"""`gata batches diff`: how a batch in the target differs from another one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+
+from gata_assets.cli.batches.stored import choose_pipelines
+from gata_assets.cli.terminal import text_console
+from gata_assets.definitions import build_store
+from gata_assets.orchestration.pipelines import Pipeline
+from gata_assets.orchestration.stored_batches import StoredBatch, StoredDataset, read_batches
+from gata_assets.settings.model import Settings
+
+
+@dataclass(frozen=True)
+class DatasetDifference:
+    """How a dataset of the second batch differs: rows by part and by label, as (first, second); settings, as the
+    values of both; and the pipeline's own counts.
+    """
+
+    dataset: str
+    rows: Mapping[str, tuple[int, int]]
+    labels: Mapping[str, tuple[int, int]]
+    settings: Mapping[str, tuple[Any, Any]]
+    counts: Mapping[str, int]
+
+    @classmethod
+    def of(cls, first: StoredDataset, second: StoredDataset, counts: Mapping[str, int]) -> DatasetDifference:
+        """From both datasets."""
+        settings = [dataset.manifest.settings if dataset.manifest else {} for dataset in (first, second)]
+        labels = [{label: sum(rows.values()) for label, rows in each.labels.items()} for each in (first, second)]
+        changed = {name: pair for name, pair in _pairs(settings[0], settings[1], None).items() if pair[0] != pair[1]}
+        return cls(
+            first.name,
+            _pairs(first.rows, second.rows, 0),
+            {label: pair for label, pair in _pairs(labels[0], labels[1], 0).items() if pair[0] != pair[1]},
+            changed,
+            counts,
+        )
+
+
+def _pairs(first: Mapping[str, Any], second: Mapping[str, Any], absent: Any) -> dict[str, tuple[Any, Any]]:
+    names = [*first, *(name for name in second if name not in first)]
+    return {name: (first.get(name, absent), second.get(name, absent)) for name in names}
+
+
+def show(settings: Settings, first: str, second: str, *, only: str | None, tenant: str | None, as_table: bool) -> bool:
+    """Show the differences of each pipeline's batches, and return whether both were there for one; raises GataError."""
+    store = build_store(settings)
+    compared = 0
+    for pipeline in choose_pipelines(settings, only=only, tenant=tenant):
+        stored = set(pipeline.stored_batch_ids()) & {first, second}
+        if not stored:
+            continue
+        batches = read_batches(pipeline, store, [first, second])
+        if absent := [batch.batch_id for batch in batches if not batch.is_whole]:
+            scope = pipeline.scope or pipeline.name
+            message = f"{scope}: batch {absent[0]} is not complete in the target, and nothing was compared."
+            text_console(stderr=True).print(message, markup=False)
+            return False
+        compared += 1
+        _show(pipeline, batches, as_table=as_table)
+    if not compared:
+        text_console(stderr=True).print(
+            f"{settings.target.place} has neither of the batches {first} and {second}.", markup=False
+        )
+    return bool(compared)
+
+
+def _show(pipeline: Pipeline, batches: list[StoredBatch], *, as_table: bool) -> None:
+    first, second = batches
+    counts = pipeline.compare(first.batch_id, second.batch_id)
+    differences = [
+        DatasetDifference.of(before, after, counts.get(before.name, {}))
+        for before, after in zip(first.datasets, second.datasets, strict=True)
+    ]
+    if as_table:
+        _print_differences(pipeline.scope or pipeline.name, first.batch_id, second.batch_id, differences)
+        return
+    for difference in differences:
+        of_tenant = {"tenant": pipeline.scope} if pipeline.scope else {}
+        ids = {"first": first.batch_id, "second": second.batch_id}
+        print(
+            json.dumps({"event": "BATCHES_COMPARED", **ids, "pipeline": pipeline.name, **of_tenant} | vars(difference))
+        )
+
+
+def _print_differences(scope: str, first: str, second: str, differences: list[DatasetDifference]) -> None:
+    console = text_console(width=None if sys.stdout.isatty() else 130)
+    for difference in differences:
+        table = Table(difference.dataset, title=f"{scope}: batch {second} after {first}", title_justify="left")
+        for name in (first, second, "difference"):
+            table.add_column(name, justify="right")
+        for part, pair in difference.rows.items():
+            table.add_row(part, *_counts(pair))
+        for label, pair in sorted(difference.labels.items(), key=lambda entry: -abs(entry[1][1] - entry[1][0])):
+            table.add_row(f"label {label}", *_counts(pair))
+        for setting, values in difference.settings.items():
+            table.add_row(setting, *map(str, values), "changed")
+        for name, count in difference.counts.items():
+            table.add_row(f"tickets {name.replace('_', ' ')}", "", "", f"{count:,}")
+        console.print(table)
+
+
+def _counts(pair: tuple[int, int]) -> tuple[str, str, str]:
+    before, after = pair
+    return f"{before:,}", f"{after:,}", f"{after - before:+,}"

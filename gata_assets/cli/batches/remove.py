@@ -1,0 +1,57 @@
+"""`gata batches remove`: removes all that the target has of a batch."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from gata_assets.cli.batches.stored import choose_pipelines
+from gata_assets.cli.terminal import text_console
+from gata_assets.definitions import build_store
+from gata_assets.orchestration.stored_batches import find_files, remove_files
+from gata_assets.settings.model import Settings
+
+
+def run(
+    settings: Settings, batch_id: str, *, is_confirmed: bool, only: str | None, tenant: str | None, as_table: bool
+) -> bool:
+    """Remove a batch once it is confirmed, and return whether all of it went; raises StoreError or SettingsError."""
+    store, console = build_store(settings), text_console()
+    pipelines = choose_pipelines(settings, only=only, tenant=tenant)
+    found = {pipeline.scope or pipeline.name: find_files(pipeline, store, batch_id) for pipeline in pipelines}
+    found = {scope: keys for scope, keys in found.items() if keys}
+    files = sum(map(len, found.values()))
+    if not files:
+        text_console(stderr=True).print(f"{settings.target.place} has nothing of batch {batch_id}.", markup=False)
+        return False
+    of = ", ".join(found)
+    if not is_confirmed:
+        click.confirm(
+            f"Remove {files:,} files of batch {batch_id} ({of}) from {settings.target.place}?", abort=True, err=True
+        )
+    failures: list[str] = []
+    removed = 0
+    for keys in found.values():
+        for _, error in remove_files(store, keys):
+            removed += error is None
+            failures += [str(error)] if error else []
+    if as_table:
+        for failure in failures:
+            console.print(f"FAILED {failure}", markup=False)
+        console.print(f"{removed:,} of {files:,} files of batch {batch_id} ({of}) are removed.", markup=False)
+    else:
+        event = "BATCH_NOT_REMOVED" if removed < files else "BATCH_REMOVED"
+        print(
+            json.dumps(
+                {
+                    "event": event,
+                    "batch_id": batch_id,
+                    "files": files,
+                    "removed": removed,
+                    "of": list(found),
+                    "failures": failures,
+                }
+            )
+        )
+    return removed == files
