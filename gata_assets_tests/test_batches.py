@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.batches import Batch, parse_batch_id, require_existing_batch
+from gata_assets.batches import Batch, find_batch_id, is_batch_id, parse_batch_id, require_existing_batch
 from gata_assets.errors import BatchIdError
 from gata_assets.orchestration.jobs import batch_partitions
 from gata_assets_tests.support.scenario import instant
@@ -66,3 +66,23 @@ def test_a_batch_before_the_first_is_refused() -> None:
 def test_partition_keys_are_the_batch_ids_up_to_the_current_hour() -> None:
     partitions = batch_partitions("2026010200")
     assert partitions.get_partition_keys(current_time=NOW) == ["2026010200", "2026010201", "2026010202", "2026010203"]
+
+
+@pytest.mark.parametrize(
+    ("text", "batch_id"),
+    [
+        ("latest", "2026013123"),
+        ("2026-01-02", "2026010200"),
+        ("2026-02-30", "2026023000"),
+        ("2026010203", "2026010203"),
+        ("yesterday", "yesterday"),
+    ],
+)
+def test_latest_and_days_name_batches_and_other_texts_stay(text: str, batch_id: str) -> None:
+    now = datetime(2026, 2, 1, 0, 59, 59, tzinfo=timezone(timedelta(hours=1)))
+    assert find_batch_id(text, now=now) == batch_id
+
+
+def test_names_of_folders_are_batch_ids_or_not() -> None:
+    names = ["2026010203", "2026010224", "20260102", "labels.json", ""]
+    assert [is_batch_id(name) for name in names] == [True, False, False, False, False]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from gata_assets.batches import Window
-from gata_assets.cli.raw_files.quarantine import say_outdated
+from gata_assets.cli.landed.quarantine import say_outdated
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.backlog import find_waiting
 from gata_assets.curation.files.raw_objects import require_listed
@@ -43,27 +44,41 @@ class Finding:
     found: str
 
 
-def run(settings: Settings) -> bool:
-    """Check everything, show each finding as it occurs, and return whether a batch can be prepared."""
+def run(settings: Settings, *, only: str | None = None, as_json: bool = False) -> bool:
+    """Check everything, or what one pipeline needs, show each finding as it occurs, and return whether a batch can be
+    prepared.
+    """
     console = text_console()
     marks = {True: "[green]ok  [/green]", False: "[red]BAD [/red]", None: "[yellow]note[/yellow]"}
     is_well = True
-    for finding in examine(settings):
+    for finding in examine(settings, only=only):
+        is_well = is_well and finding.is_well is not False
+        if as_json:
+            print(json.dumps({"event": "FINDING", **asdict(finding)}))
+            continue
         console.print(f"{marks[finding.is_well]} {finding.subject}: ", end="")
         console.print(finding.found, markup=False)
-        is_well = is_well and finding.is_well is not False
+    if as_json:
+        print(json.dumps({"event": "EXAMINED", "can_prepare": is_well}))
+        return is_well
     console.print("A batch can be prepared." if is_well else "A batch cannot be prepared as things are.")
     return is_well
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Check everything that a run needs; yields a finding per check."""
-    target = f"directory {settings.target.directory} (TARGET_BUCKET is unset)"
-    target = f"s3://{settings.target.bucket}" if settings.target.bucket else target
+def examine(settings: Settings, *, only: str | None = None) -> Iterator[Finding]:
+    """Check everything that a run of all pipelines, or of the one named, needs; yields a finding per check."""
+    target = (
+        settings.target.place
+        if settings.target.bucket
+        else f"directory {settings.target.place} (TARGET_BUCKET is unset)"
+    )
     yield Finding("settings", True, f"{settings.tickets.source_kind.value} tickets; target {target}")
-    yield from _ended_by_error("tickets", _examine_source(settings))
+    if only in (None, "tickets"):
+        yield from _ended_by_error("tickets", _examine_source(settings))
     store = build_store(settings)
     yield from _ended_by_error("target", _examine_store(store))
+    if only == "tickets":
+        return
     try:
         tenants = tenants_prepared(settings, store)
     except StoreError as error:

@@ -9,6 +9,7 @@ import re
 import sys
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +19,8 @@ from gata_assets.batches import batches_between, require_existing_batch
 from gata_assets.cli import options
 from gata_assets.cli.batches.group import batches
 from gata_assets.cli.batches.registry import build_pipelines
-from gata_assets.cli.raw_files.group import ingest, mapping, quarantine, tables
+from gata_assets.cli.landed.group import files, quarantine, tenants
+from gata_assets.cli.raw_files.group import ingest, mapping, tables
 from gata_assets.errors import BatchIdError
 
 if TYPE_CHECKING:
@@ -146,7 +148,9 @@ def labels(as_table: bool, settings: Settings) -> None:
 main.add_command(batches)
 main.add_command(ingest)
 main.add_command(mapping)
+main.add_command(files)
 main.add_command(quarantine)
+main.add_command(tenants)
 main.add_command(tables)
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -196,16 +200,36 @@ def sample_data(since: datetime, until: datetime | None, **chosen: Any) -> None:
 
 
 @main.command()
+@options.ONLY
+@options.AS_JSON
 @options.SETTINGS
-def doctor(settings: Settings) -> bool:
+def doctor(only: str | None, as_json: bool, settings: Settings) -> bool:
     """Check settings, ticket database, target, tenants, tables and engine, and say how to correct what is wrong.
 
-    Writes, reads and deletes one small object under intermediate/doctor/ in the target. Exits with 1 when a
-    batch could not be prepared as things are.
+    Writes, reads and deletes one small object under intermediate/doctor/ in the target. With --only, what the other
+    pipelines need is not checked. Exits with 1 when a batch could not be prepared as things are.
     """
     from gata_assets.cli import doctor as command
 
-    return command.run(settings)
+    return command.run(settings, only=only, as_json=as_json)
+
+
+@main.command("settings")
+@click.option("--changed", "only_changed", is_flag=True, help="Only settings that are not the default.")
+@click.option(
+    "--env-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file of settings, below the environment. [default: local.env, where there is one]",
+)
+@options.SUMMARY
+def show_settings(only_changed: bool, env_file: Path | None, as_table: bool) -> None:
+    """Show each setting's effective value, and where it comes from: the environment, a settings file or the default.
+
+    Secrets are not shown. Exits with 2 when a setting is wrong.
+    """
+    from gata_assets.cli import settings as command
+
+    command.show(env_file, only_changed=only_changed, as_table=as_table)
 
 
 def _token(_: click.Context, __: click.Parameter, token: str | None) -> str | None:

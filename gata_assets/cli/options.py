@@ -27,6 +27,17 @@ T = TypeVar("T", bound=Callable[..., Any])
 INTERRUPTED_MESSAGE = "Interrupted. What is written is complete; the same command goes on with the rest."
 
 
+@contextmanager
+def errors_as_exit_codes(context: click.Context) -> Iterator[None]:
+    """Show an error of ours by its message alone: with 2 for a wrong setting or mapping, with 1 for any other."""
+    try:
+        yield
+    except (SettingsError, MappingError) as error:
+        raise click.UsageError(str(error), context) from None
+    except GataError as error:
+        raise click.ClickException(str(error)) from None
+
+
 class Command(click.Command):
     """A command that returns whether it succeeded (None: it did); an error of ours is shown by its message alone.
 
@@ -35,13 +46,9 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """See click.Command."""
-        try:
+        with errors_as_exit_codes(ctx):
             if super().invoke(ctx) is False:
                 ctx.exit(1)
-        except (SettingsError, MappingError) as error:
-            raise click.UsageError(str(error), ctx) from None
-        except GataError as error:
-            raise click.ClickException(str(error)) from None
 
 
 class Commands(click.Group):
@@ -61,6 +68,26 @@ def _batch_id(_: click.Context, __: click.Parameter, text: str) -> str:
 def batch_argument(name: str, metavar: str) -> Callable[..., Any]:
     """An argument for a batch: its ID, `latest` for the hour that began last, or a day for its first hour."""
     return click.argument(name, metavar=metavar, callback=_batch_id)
+
+
+def _tenant_name(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
+    from gata_assets.curation.layout import is_tenant_name
+    from gata_assets.settings.values import TENANT_NAME_RULE
+
+    if name is not None and not is_tenant_name(name):
+        raise click.BadParameter(f"a name is {TENANT_NAME_RULE}, for example acme.")
+    return name
+
+
+def tenant_option(*, required: bool) -> Callable[[Any], Any]:
+    """The option that names a tenant."""
+    return click.option(
+        "--tenant",
+        required=required,
+        metavar="NAME",
+        callback=_tenant_name,
+        help="Whose files they are: 1 to 63 of a-z 0-9 _.",
+    )
 
 
 def _is_for_people(context: click.Context, _: click.Parameter, value: str) -> bool:
@@ -101,6 +128,9 @@ _SUMMARY = click.option(
 _JSON = click.option(
     "--json", is_flag=True, is_eager=True, expose_value=False, callback=_note_json, help="The same as --summary json."
 )
+
+# Of commands whose result is text even where there is no terminal.
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print lines of JSON.")
 
 
 def SUMMARY(command: T) -> T:  # noqa: N802 (the name of an option, as those above)

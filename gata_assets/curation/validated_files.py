@@ -6,12 +6,13 @@ Also the curated tables that rows of other tables refer to. `validator` finds ra
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
+from typing import cast
 
 import polars as pl
 import pyarrow as pa
@@ -38,6 +39,8 @@ DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PolarsE
 
 # Few rows make row groups of a few kilobytes; many of them stay in memory.
 _BYTES_HELD = 4_000_000
+# A row in quarantine may have megabytes.
+_ROWS_AT_ONCE = 1_000
 # Hexadecimal digits in the names of parts, of the digest of their file and rules.
 _DIGITS = 32
 
@@ -120,6 +123,19 @@ class TenantTables:
                 return quarantine, pq.read_metadata(path).num_rows if digest_file(path) == quarantine.sha256 else 0
         except (ObjectNotFoundError, *DAMAGED):
             return quarantine, 0
+
+    def read_quarantine(self, quarantine: StagedPart) -> Iterator[pl.DataFrame]:
+        """The rows of a quarantine table, a bounded number at a time; raises DamagedTableError or StoreError."""
+        try:
+            with self.store.local_copy(quarantine.key) as path:
+                if digest_file(path) != quarantine.sha256:
+                    raise pa.ArrowInvalid("other bytes than were written")
+                for rows in pq.ParquetFile(path).iter_batches(_ROWS_AT_ONCE):
+                    yield cast("pl.DataFrame", pl.from_arrow(rows))
+        except (ObjectNotFoundError, pa.ArrowException):
+            raise DamagedTableError(
+                f"{self.store.uri(quarantine.key)} is missing or damaged: `gata quarantine --replay` writes it again."
+            ) from None
 
     def read_staged(self, part: StagedPart) -> pa.Table:
         """The rows of a part; raises ObjectNotFoundError, one of DAMAGED, or DamagedTableError for bytes that differ

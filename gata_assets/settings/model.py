@@ -73,9 +73,9 @@ def describe_settings() -> list[SettingDescription]:
         SettingDescription(
             variable,
             group=str(Settings.model_fields[group].description),
-            default=_written(field.default),
+            default=written(field.default),
             description=" ".join(str(field.description).split()),
-            example=str(field.examples[0]) if field.examples else _written(field.default) or "",
+            example=str(field.examples[0]) if field.examples else written(field.default) or "",
             is_secret=SecretStr in (field.annotation, *get_args(field.annotation)),
         )
         for group, variable, field in _fields()
@@ -110,16 +110,31 @@ def load_settings(env_file: Path | None = None) -> Settings:
     are added to the environment (never replacing one that is set), so that boto3 and Dagster see them too.
     Raises SettingsError, also for a file that is missing or has an unknown variable.
     """
+    _, given = find_env_file(env_file)
+    for name, value in given.items():
+        set_default(name, value)
+    settings = parse_settings(variables())
+    set_default("AWS_DEFAULT_REGION", settings.target.region)
+    return settings
+
+
+def find_env_file(env_file: Path | None = None) -> tuple[Path | None, dict[str, str]]:
+    """The settings file of `load_settings`, None if there is none, and the variables in it; raises SettingsError."""
     named = env_file or (Path(variables()[ENV_FILE_VARIABLE]) if variables().get(ENV_FILE_VARIABLE) else None)
     path = named or Path(DEFAULT_ENV_FILE)
     if named and not named.is_file():
         raise SettingsError(f"There is no settings file {named}. Copy example.env to it, or name another.")
-    if path.is_file():
-        for name, value in _read_env_file(path).items():
-            set_default(name, value)
-    settings = parse_settings(variables())
-    set_default("AWS_DEFAULT_REGION", settings.target.region)
-    return settings
+    return (path, _read_env_file(path)) if path.is_file() else (None, {})
+
+
+def setting_values(settings: Settings) -> list[tuple[SettingDescription, object]]:
+    """Every variable with its value, group by group."""
+    values = [
+        getattr(getattr(settings, group), name)
+        for group, field in Settings.model_fields.items()
+        for name in cast("type[BaseModel]", field.annotation).model_fields
+    ]
+    return list(zip(describe_settings(), values, strict=True))
 
 
 def _read_env_file(path: Path) -> dict[str, str]:
@@ -160,13 +175,15 @@ def _fields() -> Iterator[tuple[str, str, FieldInfo]]:
             yield group, str(field.alias), field
 
 
-def _written(default: object) -> str | None:
-    """A default as written in a settings file; None if the variable is unset by default."""
-    if default is None:
+def written(value: object) -> str | None:
+    """A value as written in a settings file; None if the variable is unset."""
+    if value is None:
         return None
-    if isinstance(default, bool):
-        return "yes" if default else "no"
-    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple | list | set | frozenset):
+        return ",".join(map(str, value))
+    return str(value)
 
 
 # Our messages for pydantic's error types; errors of our own validators have messages already.

@@ -12,6 +12,7 @@ import pty
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -257,3 +258,24 @@ def test_help_loads_nothing_heavy() -> None:
     code = f"import sys, gata_assets.cli.main; print([name for name in {heavy} if name in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert ran.stdout.strip() == "[]"
+
+
+def test_latest_and_a_day_are_batches_and_anything_else_is_explained(tmp_path: Path) -> None:
+    assert "nothing of batch 2026010200" in gata(tmp_path, "batches", "show", "2026-01-02").stderr
+    before = datetime.now(UTC)
+    said = gata(tmp_path, "batches", "show", "latest").stderr
+    assert any(f"nothing of batch {at:%Y%m%d%H}" in said for at in (before, datetime.now(UTC)))
+    for wrong in ("2026-02-30", "soon"):
+        ran = gata(tmp_path, "prepare", wrong)
+        assert (ran.returncode, "`latest` and a day, 2026-01-02, are taken too." in ran.stderr) == (2, True)
+
+
+def test_what_prints_text_prints_json_on_request(tmp_path: Path) -> None:
+    ran = gata(tmp_path, "tables", "--json")
+    assert [json.loads(line)["table"] for line in ran.stdout.splitlines()] == ["tickets", "items", "interactions"]
+    ran = gata(tmp_path, "doctor", "--only", "interactions", "--json")
+    *findings, last = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert last == {"event": "EXAMINED", "can_prepare": True}
+    subjects = {finding["subject"] for finding in findings}
+    assert "target, write" in subjects
+    assert not any(subject.startswith("tickets") for subject in subjects)

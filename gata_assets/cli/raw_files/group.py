@@ -1,12 +1,12 @@
-"""The commands of raw files: `gata ingest`, `gata mapping`, `gata quarantine` and `gata tables`, see `cli`."""
+"""The commands of raw files: `gata ingest`, `gata mapping` and `gata tables`, see `cli`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from gata_assets.cli import options
 from gata_assets.cli.options import SETTINGS, SUMMARY, Command, Commands, imports_uncollected
 from gata_assets.cli.raw_files.mapping_options import MappingOptions, takes_mapping
 from gata_assets.errors import RawFileError
@@ -15,32 +15,13 @@ if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
 
 
-def _tenant_name(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
-    from gata_assets.curation.layout import is_tenant_name
-    from gata_assets.settings.values import TENANT_NAME_RULE
-
-    if name is not None and not is_tenant_name(name):
-        raise click.BadParameter(f"a name is {TENANT_NAME_RULE}, for example acme.")
-    return name
-
-
-def _tenant(*, required: bool) -> Callable[[Any], Any]:
-    return click.option(
-        "--tenant",
-        required=required,
-        metavar="NAME",
-        callback=_tenant_name,
-        help="Whose files they are: 1 to 63 of a-z 0-9 _.",
-    )
-
-
-_TENANT = _tenant(required=True)
+_TENANT = options.tenant_option(required=True)
 
 
 @click.command(cls=Command)
 @click.argument("table", metavar="TABLE")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@_tenant(required=False)
+@options.tenant_option(required=False)
 @click.option(
     "--format", "file_format", metavar="END", help="The format where the name does not tell it: csv, jsonl.gz."
 )
@@ -173,42 +154,17 @@ def _explain(
 
 
 @click.command(cls=Command)
-@_TENANT
-@click.option("--rule", help="Only rows that break this rule.")
-@click.option("--file", "file_id", metavar="FILE_ID", help="Only this file.")
-@click.option("--replay", is_flag=True, help="Validate these files again, by today's rules and catalog.")
-@SUMMARY
-@SETTINGS
-def quarantine(
-    tenant: str, rule: str | None, file_id: str | None, replay: bool, as_table: bool, settings: Settings
-) -> bool:
-    """Show how many rows of a tenant break which rule in which file, which files could not be read, and which count by
-    rules that were changed since.
-
-    Exits with 1 when a file cannot be read when it is validated again, and with 2 when an argument is wrong.
-    """
-    with imports_uncollected():
-        from gata_assets.cli.raw_files import quarantine as command
-
-    if replay and rule:
-        raise click.UsageError("--replay validates whole files again: --file chooses one, --rule does not go with it.")
-    if replay:
-        return command.replay(settings, tenant, file_id=file_id, as_table=as_table)
-    command.run(settings, tenant, rule=rule, file_id=file_id, as_table=as_table)
-    return True
-
-
-@click.command(cls=Command)
 @click.argument("table", required=False)
+@options.AS_JSON
 @SETTINGS
-def tables(table: str | None, settings: Settings) -> None:
+def tables(table: str | None, as_json: bool, settings: Settings) -> None:
     """List the tables that raw files may be of, those of TABLE_SPECS too; or print the page of one in Markdown: its
     columns, what else raw files may call and write them, and its rules by their names in quarantine.
     """
     with imports_uncollected():
         from gata_assets.cli.raw_files import tables as command
 
-    command.run(settings, table)
+    command.run(settings, table, as_json=as_json)
 
 
 @click.group(cls=Commands)

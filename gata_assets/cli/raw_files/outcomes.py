@@ -89,10 +89,10 @@ class FileOutcome:
             print(json.dumps(_as_json(self)))
 
 
-def open_curator(settings: Settings, tenant: str, now: datetime | None = None) -> Curator:
-    """The curator of all tables of a tenant; warns on stderr if the tenant's data is not prepared."""
+def open_curator(settings: Settings, tenant: str, now: datetime | None = None, *, is_quiet: bool = False) -> Curator:
+    """The curator of all tables of a tenant; unless `is_quiet`, warns on stderr if their data is not prepared."""
     # While TENANTS is unset, a tenant is prepared as soon as it has a file.
-    if settings.interactions.tenants is not None and tenant not in settings.interactions.tenants:
+    if not is_quiet and settings.interactions.tenants is not None and tenant not in settings.interactions.tenants:
         warning = f"TENANTS does not name {tenant}: its data is kept and validated, not prepared."
         text_console(stderr=True).print(warning)
     rules, tables = settings.interactions.curation_rules, all_tables(settings)

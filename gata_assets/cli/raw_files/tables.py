@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 from rich.table import Table
 
@@ -12,16 +14,24 @@ from gata_assets.tables.description import describe_table
 from gata_assets.tickets.raw_files.raw_tickets import raw_ticket_table
 
 
-def run(settings: Settings, table: str | None) -> None:
-    """Print the page of a table in Markdown, or a list of all; raises click.BadParameter for an unknown one."""
+def run(settings: Settings, table: str | None, *, as_json: bool) -> None:
+    """Print the page of a table in Markdown, or a list of all (`as_json`: of that table or of all, as JSON).
+
+    Raises click.BadParameter for an unknown table.
+    """
     # Tickets come first, unless TABLE_SPECS declares a table of that name.
     tables = {"tickets": raw_ticket_table(), **all_tables(settings)}
+    if table is not None and table not in tables:
+        raise click.BadParameter(f"there are {', '.join(sorted(tables))}.", param_hint="TABLE")
+    if as_json:
+        for name, spec in tables.items() if table is None else [(table, tables[table])]:
+            columns = {"required": list(spec.required), "optional": list(spec.optional)}
+            click.echo(json.dumps({"event": "TABLE", "table": name, **columns}))
+        return
     if table is None:
         shown = Table("table", "required columns", "optional columns", title="Tables", title_justify="left")
         for name, spec in tables.items():
             shown.add_row(name, ", ".join(spec.required), ", ".join(spec.optional))
         text_console().print(shown)
         return
-    if table not in tables:
-        raise click.BadParameter(f"there are {', '.join(sorted(tables))}.", param_hint="TABLE")
     click.echo(describe_table(tables[table]), nl=False)

@@ -29,11 +29,7 @@ def run(settings: Settings, tenant: str, *, rule: str | None, file_id: str | Non
     """
     curator = open_curator(settings, tenant)
     reports = find_reports(curator, file_id)
-    rules = {name for spec in curator.tables.values() for name in rule_names(spec)}
-    # A mapping may have files read by other rules: instants that are not ISO 8601.
-    rules |= {name for report in reports for name in report.rejected_by_rule}
-    if rule and rule not in rules:
-        raise click.BadParameter(f"there are: {', '.join(sorted(rules))}.", param_hint="--rule")
+    require_rule(curator, reports, rule)
     rows = sorted(
         (broken, report.file_id, count)
         for report in reports
@@ -58,6 +54,15 @@ def run(settings: Settings, tenant: str, *, rule: str | None, file_id: str | Non
             text_console().print(f"{say_outdated(len(outdated))} To validate them again: {again}", markup=False)
     else:
         text_console().print(f"No file of {tenant} was validated so far: `gata ingest` lands files.")
+
+
+def require_rule(curator: Curator, reports: Sequence[Report], rule: str | None) -> None:
+    """Raise click.BadParameter for a rule that no table has and no file broke."""
+    rules = {name for spec in curator.tables.values() for name in rule_names(spec)}
+    # A mapping may have files read by other rules: instants that are not ISO 8601.
+    rules |= {name for report in reports for name in report.rejected_by_rule}
+    if rule and rule not in rules:
+        raise click.BadParameter(f"there are: {', '.join(sorted(rules))}.", param_hint="--rule")
 
 
 def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bool) -> bool:

@@ -1,0 +1,1 @@
+"""The commands that show what became of raw files: `gata tenants`, `gata files`, `gata quarantine`."""

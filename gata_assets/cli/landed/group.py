@@ -1,0 +1,120 @@
+"""`gata tenants`, `gata files` and `gata quarantine`, with their options; other modules implement them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gata_assets.cli import options
+from gata_assets.errors import RawFileError
+
+if TYPE_CHECKING:
+    from gata_assets.settings.model import Settings
+
+_TENANT = options.tenant_option(required=True)
+_RULE = click.option("--rule", help="Only rows that break this rule.")
+_FILE = click.option("--file", "file_id", metavar="FILE_ID", help="Only this file.")
+
+
+@click.command(cls=options.Command)
+@options.SUMMARY
+@options.SETTINGS
+def tenants(as_table: bool, settings: Settings) -> None:
+    """List the tenants with raw files, whether they are prepared, and the files and rows of each table."""
+    with options.imports_uncollected():
+        from gata_assets.cli.landed import listing as command
+
+    command.list_tenants(settings, as_table=as_table)
+
+
+@click.command(cls=options.Command)
+@_TENANT
+@click.option("--table", metavar="TABLE", help="Only files of this table. [default: all]")
+@click.option(
+    "--state",
+    type=click.Choice(["counts", "outdated", "superseded", "refused", "waiting"]),
+    help="Only files in this state.",
+)
+@options.SUMMARY
+@options.SETTINGS
+def files(tenant: str, table: str | None, state: str | None, as_table: bool, settings: Settings) -> None:
+    """List a tenant's raw files, and what became of each: state, rows, and the mapping that it was read by.
+
+    A file counts; is outdated, when it counts by other rules than those of now; superseded by another; refused, when
+    no row of it counts; or waiting to be validated.
+    """
+    with options.imports_uncollected():
+        from gata_assets.cli.landed import listing as command
+
+    try:
+        command.list_files(settings, tenant, table=table, state=state, as_table=as_table)
+    except RawFileError as error:
+        raise click.UsageError(str(error)) from None
+
+
+@click.group(cls=options.Commands, invoke_without_command=True)
+@options.tenant_option(required=False)
+@_RULE
+@_FILE
+@click.option("--replay", is_flag=True, help="Validate these files again, by today's rules and catalog.")
+@options.SUMMARY
+@options.SETTINGS
+@click.pass_context
+def quarantine(
+    context: click.Context,
+    tenant: str | None,
+    rule: str | None,
+    file_id: str | None,
+    replay: bool,
+    as_table: bool,
+    settings: Settings,
+) -> None:
+    """Show how many rows of a tenant break which rule in which file, which files could not be read, and which count by
+    rules that were changed since.
+
+    Exits with 1 when a file cannot be read when it is validated again, and with 2 when an argument is wrong.
+    """
+    if context.invoked_subcommand:
+        return
+    if tenant is None:
+        raise click.UsageError("Missing option '--tenant'.")
+    with options.imports_uncollected():
+        from gata_assets.cli.landed import quarantine as command
+
+    if replay and rule:
+        raise click.UsageError("--replay validates whole files again: --file chooses one, --rule does not go with it.")
+    with options.errors_as_exit_codes(context):
+        if replay:
+            if not command.replay(settings, tenant, file_id=file_id, as_table=as_table):
+                context.exit(1)
+        else:
+            command.run(settings, tenant, rule=rule, file_id=file_id, as_table=as_table)
+
+
+@quarantine.command("rows")
+@_TENANT
+@_RULE
+@_FILE
+@click.option("--limit", type=click.IntRange(0), default=20, help="At most so many rows; 0 for all.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "jsonl"]),
+    default="table",
+    help="A table for people, with long values cut; or rows as they are, for a file.",
+)
+@options.SETTINGS
+def quarantined_rows(
+    tenant: str, rule: str | None, file_id: str | None, limit: int, form: str, settings: Settings
+) -> None:
+    """Print rejected rows as their files had them, with the rules that each breaks: for a file to correct and upload.
+
+    They are shown to whoever runs this, and nowhere else: rows may have ids of people.
+    """
+    if form == "table" and not limit:
+        raise click.UsageError("--limit 0 goes with --format csv or jsonl: a table of all may not fit into memory.")
+    with options.imports_uncollected():
+        from gata_assets.cli.landed import quarantined_rows as command
+
+    command.show(settings, tenant, rule=rule, file_id=file_id, limit=limit or None, form=form)
