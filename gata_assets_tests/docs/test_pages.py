@@ -35,7 +35,9 @@ def test_every_command_and_option_exists(page: Path) -> None:
     for name, rest in re.findall(r"\bgata ([a-z]+(?:-[a-z]+)*)((?: +[^\s`|]+)*)", page.read_text()):
         command = main.commands.get(name)
         if isinstance(command, click.Group):
-            command = command.commands[rest.split()[0]]
+            alone = command if command.invoke_without_command else None
+            command = command.commands.get((rest.split() or [""])[0], alone)
+            assert command, f"gata {name}{rest}"
         if command is None:
             # A word after the program's name in a sentence has no options.
             assert " --" not in rest, f"gata {name}{rest}"

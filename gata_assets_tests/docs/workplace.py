@@ -98,7 +98,7 @@ def _gata(words: list[str]) -> tuple[int, str]:
     """A command of `gata` in this process, with its summary as a terminal shows it."""
     command: click.Command | None = main
     for word in words:
-        command = command.commands.get(word) if isinstance(command, click.Group) else command
+        command = (command.commands.get(word) if isinstance(command, click.Group) else None) or command
     options = {option for one in (command.params if command else ()) for option in one.opts}
     if "--summary" in options and "--summary" not in words:
         words = [*words, "--summary", "table"]
