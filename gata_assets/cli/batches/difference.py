@@ -13,9 +13,11 @@ from rich.table import Table
 from gata_assets.cli.batches.stored import choose_pipelines
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions import build_store
+from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
 from gata_assets.orchestration.pipelines import Pipeline
-from gata_assets.orchestration.stored_batches import StoredBatch, StoredDataset, read_batches
+from gata_assets.orchestration.stored_batches import StoredDataset, read_batches
 from gata_assets.settings.model import Settings
+from gata_assets.storage.objects import ObjectStore
 
 
 @dataclass(frozen=True)
@@ -51,30 +53,30 @@ def _pairs(first: Mapping[str, Any], second: Mapping[str, Any], absent: Any) -> 
 
 
 def show(settings: Settings, first: str, second: str, *, only: str | None, tenant: str | None, as_table: bool) -> bool:
-    """Show the differences of each pipeline's batches, and return whether both were there for one; raises GataError."""
-    store = build_store(settings)
-    compared = 0
+    """Show the differences of each pipeline's batches, and return whether all that has one of them could be compared.
+
+    What cannot be compared stops no other pipeline. Raises StoreError or SettingsError.
+    """
+    store, errors = build_store(settings), text_console(stderr=True)
+    compared, failed = 0, 0
     for pipeline in choose_pipelines(settings, only=only, tenant=tenant):
-        stored = set(pipeline.stored_batch_ids()) & {first, second}
-        if not stored:
+        if not {first, second} & set(pipeline.stored_batch_ids()):
             continue
-        batches = read_batches(pipeline, store, [first, second])
-        if absent := [batch.batch_id for batch in batches if not batch.is_whole]:
-            scope = pipeline.scope or pipeline.name
-            message = f"{scope}: batch {absent[0]} is not complete in the target, and nothing was compared."
-            text_console(stderr=True).print(message, markup=False)
-            return False
-        compared += 1
-        _show(pipeline, batches, as_table=as_table)
-    if not compared:
-        text_console(stderr=True).print(
-            f"{settings.target.place} has neither of the batches {first} and {second}.", markup=False
-        )
-    return bool(compared)
+        try:
+            _compare(pipeline, store, (first, second), as_table=as_table)
+            compared += 1
+        except (DataRuleError, DamagedTableError, ObjectNotFoundError) as error:
+            errors.print(f"{pipeline.scope or pipeline.name} was not compared: {error}", markup=False)
+            failed += 1
+    if not compared + failed:
+        errors.print(f"{settings.target.place} has neither of the batches {first} and {second}.", markup=False)
+    return bool(compared) and not failed
 
 
-def _show(pipeline: Pipeline, batches: list[StoredBatch], *, as_table: bool) -> None:
-    first, second = batches
+def _compare(pipeline: Pipeline, store: ObjectStore, batch_ids: tuple[str, str], *, as_table: bool) -> None:
+    first, second = batches = read_batches(pipeline, store, batch_ids)
+    if absent := [batch.batch_id for batch in batches if not batch.is_whole]:
+        raise DataRuleError(f"batch {' and '.join(absent)} is not complete in the target.")
     counts = pipeline.compare(first.batch_id, second.batch_id)
     differences = [
         DatasetDifference.of(before, after, counts.get(before.name, {}))

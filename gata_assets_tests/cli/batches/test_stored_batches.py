@@ -1,6 +1,7 @@
 """`gata batches`: what the target has of batches, how two differ, and the removal of one.
 
-Real: the commands in this process, SQLite, files, an S3 over HTTP for removal. Nothing is faked.
+Real: the commands in this process, SQLite, files, an S3 over HTTP in one test. Stood in for: a store that may not
+delete, by `fakes`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from gata_assets.errors import DeleteDeniedError
+from gata_assets.orchestration.pipelines import BatchPlaces, WithoutBatches
+from gata_assets.orchestration.stored_batches import find_files, remove_files
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.command import Ran, gata
+from gata_assets_tests.support.fakes import StoreWithoutDelete
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
 from gata_assets_tests.support.stored_datasets import is_complete
 
@@ -165,9 +170,19 @@ def test_other_settings_and_moved_labels_are_in_the_difference(workplace: Path) 
 
 
 @pytest.mark.slow
-def test_a_difference_needs_both_batches(workplace: Path) -> None:
-    ran = run(workplace, "batches", "diff", BATCH_ID, "2026010205", "--only", "tickets")
-    assert (ran.returncode, "batch 2026010205 is not complete in the target" in ran.stderr) == (1, True)
+def test_what_lacks_a_batch_or_is_damaged_is_not_compared_and_stops_no_other(workplace: Path) -> None:
+    ran = run(workplace, "batches", "diff", BATCH_ID, "2026010205")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    for scope in ("tickets", "acme"):
+        assert f"{scope} was not compared: batch 2026010205 is not complete in the target." in ran.stderr
+    table = workplace / "gata-data" / "intermediate" / "tickets" / f"{NEXT}.parquet"
+    for damage in (lambda: table.write_bytes(table.read_bytes()[:-9]), table.unlink):
+        damage()
+        ran = run(workplace, "batches", "diff", BATCH_ID, NEXT)
+        assert (ran.returncode, "tickets was not compared: " in ran.stderr) == (1, True)
+        assert {one["dataset"] for one in events(ran)} == {"features", "training_data"}
+    neither = run(workplace, "batches", "diff", "2026010100", "2026010101")
+    assert (neither.returncode, "has neither of the batches" in neither.stderr) == (1, True)
 
 
 @pytest.mark.slow
@@ -202,3 +217,46 @@ def test_no_command_shows_a_text_or_an_id_of_a_person(tmp_path: Path) -> None:
         for summary in ("table", "json"):
             ran = run(tmp_path, "batches", *arguments, "--summary", summary)
             assert word not in ran.stdout + ran.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_batches_in_s3_are_listed_and_removed(tmp_path: Path, bucket: str) -> None:
+    create_sqlite(tmp_path / "tickets.sqlite", database_rows(world()))
+    settings = {"TARGET_BUCKET": bucket, "TENANTS": "none"}
+    for batch_id in (BATCH_ID, NEXT):
+        assert run(tmp_path, "prepare", batch_id, **settings).returncode == 0
+    listed = events(run(tmp_path, "batches", "list", **settings))
+    assert [one["batch_id"] for one in listed[:-1]] == [NEXT, BATCH_ID]
+    ran = run(tmp_path, "batches", "remove", NEXT, "--yes", "--summary", "table", **settings)
+    assert (ran.returncode, f"of batch {NEXT} (tickets) are removed." in ran.stdout) == (0, True)
+    assert [one["batch_id"] for one in events(run(tmp_path, "batches", "list", **settings))[:-1]] == [BATCH_ID]
+
+
+def test_files_whose_manifest_cannot_be_deleted_stay(tmp_path: Path) -> None:
+    store = StoreWithoutDelete(directory=str(tmp_path))
+    keys = ["a/manifest.json", "a/part", "other"]
+    for key in keys:
+        store.write(key, b"x")
+    [(key, error)] = remove_files(store, keys)
+    assert (key, isinstance(error, DeleteDeniedError)) == ("a/manifest.json", True)
+    assert list(store.list_keys("")) == keys
+
+
+class TwoFolders(WithoutBatches):
+    """A pipeline with two datasets and files beside them."""
+
+    def places(self, batch_id: str) -> BatchPlaces:
+        """Those of any batch."""
+        return BatchPlaces({"a": f"a/{batch_id}/", "b": f"b/{batch_id}/"}, [f"other/{batch_id}", "absent"])
+
+
+def test_all_files_of_a_batch_are_found_manifests_first(tmp_path: Path) -> None:
+    store = LocalStoreResource(directory=str(tmp_path))
+    for key in ("a/1/part", "a/1/manifest.json", "a/2/part", "b/1/manifest.json", "b/1/z/part", "other/1", "other/2"):
+        store.write(key, b"x")
+    pipeline: Any = TwoFolders()
+    keys = find_files(pipeline, store, "1")
+    assert keys == ["a/1/manifest.json", "b/1/manifest.json", "a/1/part", "b/1/z/part", "other/1"]
+    assert [error for _, error in remove_files(store, keys)] == [None] * 5
+    assert list(store.list_keys("")) == ["a/2/part", "other/2"]
