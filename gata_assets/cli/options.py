@@ -38,6 +38,10 @@ def errors_as_exit_codes(context: click.Context) -> Iterator[None]:
         raise click.ClickException(str(error)) from None
 
 
+# More than any first sentence: lists of commands wrap it rather than cut it.
+_WHOLE_SENTENCE = 1_000
+
+
 class Command(click.Command):
     """A command that returns whether it succeeded (None: it did); an error of ours is shown by its message alone.
 
@@ -50,11 +54,19 @@ class Command(click.Command):
             if super().invoke(ctx) is False:
                 ctx.exit(1)
 
+    def get_short_help_str(self, limit: int = _WHOLE_SENTENCE) -> str:  # noqa: ARG002 (click's)
+        """The first sentence of the help, not cut."""
+        return super().get_short_help_str(_WHOLE_SENTENCE)
+
 
 class Commands(click.Group):
     """A group whose commands are `Command`s."""
 
     command_class = Command
+
+    def get_short_help_str(self, limit: int = _WHOLE_SENTENCE) -> str:  # noqa: ARG002 (click's)
+        """The first sentence of the help, not cut."""
+        return super().get_short_help_str(_WHOLE_SENTENCE)
 
 
 def _batch_id(_: click.Context, __: click.Parameter, text: str) -> str:

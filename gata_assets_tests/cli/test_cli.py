@@ -279,3 +279,9 @@ def test_what_prints_text_prints_json_on_request(tmp_path: Path) -> None:
     subjects = {finding["subject"] for finding in findings}
     assert "target, write" in subjects
     assert not any(subject.startswith("tickets") for subject in subjects)
+
+
+@pytest.mark.parametrize("group", [[], ["batches"], ["ingest"], ["mapping"], ["quarantine"], ["tickets"]])
+def test_lists_of_commands_are_not_cut(group: list[str]) -> None:
+    shown = CliRunner().invoke(main, [*group, "--help"], terminal_width=80).output
+    assert "..." not in shown.partition("Commands:")[2]
