@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
 
-from gata_assets.cli.terminal import text_console
+from gata_assets.cli.terminal import table_console
 from gata_assets.settings.effective import EffectiveSetting, find_effective_settings
 
 
@@ -27,7 +26,7 @@ def show(env_file: Path | None, *, only_changed: bool, as_table: bool) -> None:
 
 
 def _print_table(settings: list[EffectiveSetting]) -> None:
-    console = text_console(width=None if sys.stdout.isatty() else 130)
+    console = table_console()
     if not settings:
         console.print("All settings have their defaults.")
         return

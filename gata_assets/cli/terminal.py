@@ -13,6 +13,11 @@ def text_console(*, width: int | None = None, stderr: bool = False) -> Console:
     return Console(highlight=False, soft_wrap=width is None, emoji=False, width=width, stderr=stderr)
 
 
+def table_console() -> Console:
+    """A console for tables: as wide as the terminal, and 130 columns where there is none."""
+    return text_console(width=None if sys.stdout.isatty() else 130)
+
+
 def progress_on_terminal(*columns: ProgressColumn, transient: bool = False) -> Progress:
     """A moving part on stderr, which shows nothing where that is no terminal."""
     console = Console(stderr=True, emoji=False)

@@ -16,7 +16,7 @@ from gata_assets.errors import StoreError
 from gata_assets.orchestration.batch_status import Plan
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.jobs import day_partitions
-from gata_assets.orchestration.pipelines import BatchRun, Pipeline, WithoutBatches
+from gata_assets.orchestration.pipelines import BatchPlaces, BatchRun, Pipeline, WithoutBatches
 from gata_assets.orchestration.runs import Runs, Written
 from gata_assets.settings.model import Settings
 from gata_assets.settings.tenants import tenants_prepared
@@ -64,6 +64,10 @@ class UnknownTenants(WithoutBatches):
 
     def stored_batch_ids(self) -> list[str]:
         """Raise StoreError with the reason."""
+        raise StoreError(self.why)
+
+    def places(self, batch_id: str) -> BatchPlaces:  # noqa: ARG002 (the protocol's)
+        """Raise StoreError with the reason: a batch is not removed whole while its tenants are not known."""
         raise StoreError(self.why)
 
 

@@ -86,10 +86,10 @@ class Pipeline(Protocol):
         """What was written, for people: a row per asset rather than per partition."""
 
     def stored_batch_ids(self) -> list[str]:
-        """The batches of which the target has a dataset or a part of one, ascending; raises StoreError."""
+        """Batches with at least part of a dataset in the target, ascending; raises StoreError."""
 
     def places(self, batch_id: str) -> BatchPlaces:
-        """Where the files of a batch are, whether they exist or not."""
+        """Where the files of a batch are, whether they exist or not; raises StoreError if that is not known."""
 
     def compare(self, first: str, second: str) -> Mapping[str, Mapping[str, int]]:
         """What manifests do not say of two stored batches: counts by what they count, for a dataset's name.

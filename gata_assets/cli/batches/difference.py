@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from gata_assets.cli.batches.stored import choose_pipelines
-from gata_assets.cli.terminal import text_console
+from gata_assets.cli.terminal import table_console, text_console
 from gata_assets.definitions import build_store
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
 from gata_assets.orchestration.pipelines import Pipeline
@@ -83,7 +82,7 @@ def _compare(pipeline: Pipeline, store: ObjectStore, batch_ids: tuple[str, str],
         for before, after in zip(first.datasets, second.datasets, strict=True)
     ]
     if as_table:
-        _print_differences(pipeline.scope or pipeline.name, first.batch_id, second.batch_id, differences)
+        _print_differences(pipeline, first.batch_id, second.batch_id, differences)
         return
     for difference in differences:
         of_tenant = {"tenant": pipeline.scope} if pipeline.scope else {}
@@ -93,10 +92,14 @@ def _compare(pipeline: Pipeline, store: ObjectStore, batch_ids: tuple[str, str],
         )
 
 
-def _print_differences(scope: str, first: str, second: str, differences: list[DatasetDifference]) -> None:
-    console = text_console(width=None if sys.stdout.isatty() else 130)
+def _print_differences(pipeline: Pipeline, first: str, second: str, differences: list[DatasetDifference]) -> None:
+    console = table_console()
     for difference in differences:
-        table = Table(difference.dataset, title=f"{scope}: batch {second} after {first}", title_justify="left")
+        table = Table(
+            difference.dataset,
+            title=f"{pipeline.scope or pipeline.name}: batch {second} after {first}",
+            title_justify="left",
+        )
         for name in (first, second, "difference"):
             table.add_column(name, justify="right")
         for part, pair in difference.rows.items():
@@ -106,7 +109,7 @@ def _print_differences(scope: str, first: str, second: str, differences: list[Da
         for setting, values in difference.settings.items():
             table.add_row(setting, *map(str, values), "changed")
         for name, count in difference.counts.items():
-            table.add_row(f"tickets {name.replace('_', ' ')}", "", "", f"{count:,}")
+            table.add_row(f"{pipeline.name} {name.replace('_', ' ')}", "", "", f"{count:,}")
         console.print(table)
 
 

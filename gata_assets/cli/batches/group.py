@@ -89,8 +89,9 @@ def remove_batch(
     """Remove the batch BATCH_ID from the target whole: datasets, intermediate tables, tickets in quarantine.
 
     Asks before it removes. Manifests go first, so that no reader finds a part of a dataset; the same command completes
-    an interrupted removal. Raw files, curated days and what Dagster recorded stay; `gata prepare` builds the batch
-    again. Exits with 1 if a file could not be removed or the removal was not confirmed.
+    an interrupted removal. Raw files, curated days, what Dagster recorded, and batches of tenants that TENANTS does not
+    name stay; `gata prepare` builds the batch again. Exits with 1 if a file could not be removed or the removal was not
+    confirmed.
     """
     with options.imports_uncollected():
         from gata_assets.cli.batches import remove as command

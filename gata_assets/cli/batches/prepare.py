@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
@@ -11,7 +10,7 @@ import dagster as dg
 from rich.table import Table
 
 from gata_assets.cli.batches.progress import followed_batch
-from gata_assets.cli.terminal import text_console
+from gata_assets.cli.terminal import table_console
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import open_instance
 from gata_assets.orchestration.pipelines import Pipeline, run_batches
@@ -68,7 +67,7 @@ def _name_of(failure: BatchFailure, batch_id: str) -> str:
 
 def _print_table(batch_id: str, outputs: Sequence[Written], failures: Mapping[str, str], seconds: float) -> None:
     """Show outputs with their places, or failures, for people."""
-    console = text_console(width=None if sys.stdout.isatty() else 130)
+    console = table_console()
     if outputs:
         table = Table("asset", title=f"Batch {batch_id}", title_justify="left")
         table.add_column("rows", justify="right")

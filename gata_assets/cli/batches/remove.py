@@ -19,20 +19,22 @@ def run(
     """Remove a batch once it is confirmed, and return whether all of it went; raises StoreError or SettingsError."""
     store, console = build_store(settings), text_console()
     pipelines = choose_pipelines(settings, only=only, tenant=tenant)
-    found = {pipeline.scope or pipeline.name: find_files(pipeline, store, batch_id) for pipeline in pipelines}
-    found = {scope: keys for scope, keys in found.items() if keys}
-    files = sum(map(len, found.values()))
+    # A tenant may have several pipelines.
+    of_pipelines = [(pipeline.scope or pipeline.name, find_files(pipeline, store, batch_id)) for pipeline in pipelines]
+    found = [(scope, keys) for scope, keys in of_pipelines if keys]
+    files = sum(len(keys) for _, keys in found)
     if not files:
         text_console(stderr=True).print(f"{settings.target.place} has nothing of batch {batch_id}.", markup=False)
         return False
-    of = ", ".join(found)
+    scopes = [scope for scope, _ in found]
+    of = ", ".join(scopes)
     if not is_confirmed:
         click.confirm(
             f"Remove {files:,} files of batch {batch_id} ({of}) from {settings.target.place}?", abort=True, err=True
         )
     failures: list[str] = []
     removed = 0
-    for keys in found.values():
+    for _, keys in found:
         for _, error in remove_files(store, keys):
             removed += error is None
             failures += [str(error)] if error else []
@@ -49,7 +51,7 @@ def run(
                     "batch_id": batch_id,
                     "files": files,
                     "removed": removed,
-                    "of": list(found),
+                    "of": scopes,
                     "failures": failures,
                 }
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 
 from rich.padding import Padding
@@ -11,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gata_assets.cli.batches.registry import build_pipelines
-from gata_assets.cli.terminal import text_console
+from gata_assets.cli.terminal import table_console, text_console
 from gata_assets.definitions import build_store
 from gata_assets.errors import SettingsError
 from gata_assets.logs import default_logger
@@ -110,7 +109,7 @@ def _describe_dataset(dataset: StoredDataset, store: ObjectStore | None) -> dict
 
 
 def _print_list(batches: Sequence[StoredBatch], *, shown: int, known: int, target: str) -> None:
-    console = text_console(width=None if sys.stdout.isatty() else 130)
+    console = table_console()
     if not batches:
         console.print(f"There is no batch in {target}. `gata prepare latest` prepares the first.", markup=False)
         return
@@ -135,7 +134,7 @@ def _print_list(batches: Sequence[StoredBatch], *, shown: int, known: int, targe
 
 
 def _print_batch(batch: StoredBatch, store: ObjectStore) -> None:
-    console = text_console(width=None if sys.stdout.isatty() else 130)
+    console = table_console()
     why = f": {'; '.join(batch.reasons)}" if batch.reasons else ""
     console.print(f"Batch {batch.batch_id}, {batch.scope or batch.pipeline}: {batch.state}{why}", markup=False)
     for dataset in batch.datasets:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
@@ -11,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gata_assets.cli.raw_files.outcomes import open_curator
-from gata_assets.cli.terminal import text_console
+from gata_assets.cli.terminal import table_console, text_console
 from gata_assets.curation.files.tenants import find_tenants
 from gata_assets.curation.reports import Report
 from gata_assets.curation.superseding import replaced_files
@@ -105,7 +104,7 @@ def list_tenants(settings: Settings, *, as_table: bool) -> None:
             print(json.dumps({"event": "TENANT", **row}))
         print(json.dumps({"event": "TENANTS_LISTED", "tenants": len(names)}))
         return
-    console = text_console(width=None if sys.stdout.isatty() else 130)
+    console = table_console()
     if not names:
         console.print("There is no tenant: `gata ingest` lands the first file of one.")
         return

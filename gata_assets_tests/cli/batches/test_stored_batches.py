@@ -10,16 +10,19 @@ import json
 import shutil
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from gata_assets.errors import DeleteDeniedError
+from gata_assets.definitions.pipelines import UnknownTenants
+from gata_assets.errors import DeleteDeniedError, StoreError
 from gata_assets.orchestration.pipelines import BatchPlaces, WithoutBatches
 from gata_assets.orchestration.stored_batches import find_files, remove_files
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tickets.sources.ddl import create_sqlite
+from gata_assets_tests.curation.test_own_table import DECLARATION
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.command import Ran, gata
 from gata_assets_tests.support.fakes import StoreWithoutDelete
@@ -260,3 +263,22 @@ def test_all_files_of_a_batch_are_found_manifests_first(tmp_path: Path) -> None:
     assert keys == ["a/1/manifest.json", "b/1/manifest.json", "a/1/part", "b/1/z/part", "other/1"]
     assert [error for _, error in remove_files(store, keys)] == [None] * 5
     assert list(store.list_keys("")) == ["a/2/part", "other/2"]
+
+
+@pytest.mark.slow
+def test_a_tenant_with_tables_of_its_own_is_removed_too(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pipeline of own tables has the tenant's name, and no batches."""
+    module = f"tables_{uuid4().hex}"
+    (workplace / f"{module}.py").write_text(DECLARATION)
+    monkeypatch.syspath_prepend(workplace)
+    [event] = events(run(workplace, "batches", "remove", BATCH_ID, "--yes", TABLE_SPECS=module))
+    assert event["of"] == ["tickets", "acme"]
+    target = workplace / "gata-data"
+    assert not [path for path in target.rglob("*") if path.is_file() and BATCH_ID in path.as_posix()]
+
+
+def test_nothing_is_removed_while_tenants_are_not_known(tmp_path: Path) -> None:
+    store = LocalStoreResource(directory=str(tmp_path))
+    unknown: Any = UnknownTenants("the target cannot be listed")
+    with pytest.raises(StoreError, match="cannot be listed"):
+        find_files(unknown, store, BATCH_ID)
