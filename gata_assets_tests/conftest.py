@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -54,7 +55,14 @@ SourceOf = Callable[[pd.DataFrame], TicketSource]
 
 @pytest.fixture(autouse=True)
 def _same_variables() -> Iterator[None]:
-    """Undo what a test, or a command in its process, has set; what a Spark session sets serves later tests too."""
+    """Undo what a test, or a command in its process, has set."""
+    with same_variables():
+        yield
+
+
+@contextmanager
+def same_variables() -> Iterator[None]:
+    """Undo what is set meanwhile, but for what a Spark session sets, which serves later tests too."""
     before = dict(os.environ)
     yield
     for name in {*before, *os.environ}:

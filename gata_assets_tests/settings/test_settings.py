@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 from gata_assets.errors import SettingsError
 from gata_assets.settings.model import describe_settings, load_settings, parse_settings, variable_names
 from gata_assets.settings.values import SourceKind
+from gata_assets_tests.conftest import same_variables
 from gata_assets_tests.support.canaries import canary
 
 SECRET = canary("a password")
@@ -260,6 +261,17 @@ def test_a_query_is_one_select_statement_without_what_comes_after_it() -> None:
     assert settings.tickets.query == "SELECT 1 AS id"
     with pytest.raises(SettingsError, match=r"TICKETS_QUERY: 'DROP TABLE ticket' must be one SELECT statement"):
         parse_settings({**given, "TICKETS_QUERY": "DROP TABLE ticket"})
+
+
+def test_what_a_test_sets_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_SHARE", "0.2")
+    monkeypatch.setenv("TENANTS", "acme")
+    with same_variables():
+        os.environ["TICKETS_QUERY"] = "SELECT 1"
+        os.environ["TEST_SHARE"] = "0.5"
+        del os.environ["TENANTS"]
+    assert "TICKETS_QUERY" not in os.environ
+    assert (os.environ["TEST_SHARE"], os.environ["TENANTS"]) == ("0.2", "acme")
 
 
 def test_a_query_may_have_several_lines_in_a_file(empty_environment: Path) -> None:

@@ -10,6 +10,7 @@ import io
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from gata_assets_tests.support.command import gata
@@ -74,6 +75,11 @@ def test_a_table_has_no_control_characters_and_needs_a_limit(workplace: Path) ->
 
 def test_rows_that_are_missing_or_damaged_are_an_error_that_names_the_remedy(workplace: Path) -> None:
     [path] = (workplace / "gata-data" / "acme" / "quarantine" / "interactions").iterdir()
+    content = pq.read_table(path)
+    # A table that can be read, and not the one that was written.
+    pq.write_table(content.slice(1), path)
+    other = gata(workplace, "quarantine", "rows", "--tenant", "acme", "--format", "jsonl")
+    assert (other.returncode, "is missing or damaged" in other.stderr) == (1, True)
     path.write_bytes(path.read_bytes()[:-7])
     for _ in range(2):
         ran = gata(workplace, "quarantine", "rows", "--tenant", "acme", "--format", "jsonl")
