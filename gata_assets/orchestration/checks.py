@@ -18,28 +18,23 @@ from gata_assets.tables.outcomes import Outcome, broken
 
 
 def specs(
-    asset: dg.AssetKey,
-    partitions: dg.PartitionsDefinition[str] | None,
-    descriptions: Mapping[str, str],
-    *names: str,
-    is_blocking: bool = True,
+    asset: dg.AssetKey, descriptions: Mapping[str, str], *names: str, is_blocking: bool = True
 ) -> list[dg.AssetCheckSpec]:
-    """The specifications of an asset's checks, by partition if it has partitions; `descriptions` are by name."""
-    with without_maturity_warnings():
-        return [
-            dg.AssetCheckSpec(
-                name, asset=asset, description=descriptions[name], blocking=is_blocking, partitions_def=partitions
-            )
-            for name in names
-        ]
+    """The specifications of an asset's checks; `descriptions` are by name.
+
+    Without partitions, though each evaluation names its own: Dagster shows a partitioned check as failed while it is
+    failed for any partition, however old (docs/adr/0010-ui.md).
+    """
+    return [
+        dg.AssetCheckSpec(name, asset=asset, description=descriptions[name], blocking=is_blocking) for name in names
+    ]
 
 
 @contextmanager
 def without_maturity_warnings() -> Iterator[None]:
     """Silence Dagster's warnings, at every use, about features in preview or beta.
 
-    Partitioned check specifications and the pandera integration are; the versions are pinned, and tests cover what
-    is relied upon.
+    The pandera integration and partition mappings are; the versions are pinned, and tests cover what is relied upon.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)
@@ -75,9 +70,14 @@ def evaluations(
                 "broken": dg.MetadataValue.int(sum(rule.failed for rule in outcome)),
                 **{rule.rule: dg.MetadataValue.text(_described(rule)) for rule in outcome},
             },
-            description="; ".join(map(str, failed)) or None,
+            description=_of_partition(partition, "; ".join(map(str, failed)) or "passed"),
             target_materialization_data=None if target is None else target_of(target),
         )
+
+
+def _of_partition(partition: str | None, text: str) -> str:
+    """The list of a check's evaluations has no column for partitions."""
+    return text if partition is None else f"{partition}: {text}"
 
 
 def _described(outcome: Outcome) -> str:

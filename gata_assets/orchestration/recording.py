@@ -142,6 +142,29 @@ class KeptFailures:
             raise failure from self._unexpected
 
 
+def with_unevaluated(context: dg.AssetExecutionContext, events: Events) -> Events:
+    """The events of a run and, if it fails, a warning for each of its checks that it did not evaluate.
+
+    Dagster plans each check when a run starts, and shows those that a failed run has only planned as failed.
+    """
+    evaluated = set()
+    try:
+        for event in events:
+            if isinstance(event, dg.AssetCheckEvaluation):
+                evaluated.add(event.asset_check_key)
+            yield event
+    except dg.Failure:
+        for key in sorted(context.selected_asset_check_keys - evaluated):
+            yield dg.AssetCheckEvaluation(
+                asset_key=key.asset_key,
+                check_name=key.name,
+                passed=False,
+                severity=dg.AssetCheckSeverity.WARN,
+                description="Not evaluated: the run failed before.",
+            )
+        raise
+
+
 class _UnexpectedError(Exception):
     """Replaces an error from outside this package, whose message may contain a value."""
 

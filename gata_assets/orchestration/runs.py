@@ -9,13 +9,16 @@ from typing import Any
 import dagster as dg
 
 from gata_assets.logs import RANGE_TAGS, numbers_of
-from gata_assets.orchestration.dagster_private import new_run_id
+from gata_assets.orchestration.dagster_private import execute_job, new_run_id
 from gata_assets.orchestration.failures import BatchFailure, read_failures
 from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.jobs import RUN_CONFIG
 
 # Dagster's class names of an interruption from the keyboard, which it treats as a failure.
 _INTERRUPTIONS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+# A command reports its failures by itself: a daemon that retries runs of lost workers must not retry its runs.
+_OF_COMMANDS = {"dagster/max_retries": "0"}
+_PARTITION, _PARTITION_SET = "dagster/partition", "dagster/partition_set"
 
 
 @dataclass(frozen=True)
@@ -36,25 +39,19 @@ def run_range(
     *,
     assets: Sequence[dg.AssetKey] | None = None,
     config: Mapping[str, Any] | None = None,
-) -> dg.ExecuteInProcessResult:
+) -> dg.JobExecutionResult:
     """Run a job over a range of partitions, or over none; only the given assets, if there are any."""
-    tags = {}
-    if span is not None and span[0] != span[1]:
-        tags = dict(zip(RANGE_TAGS, span, strict=True))
+    tags = {**_OF_COMMANDS, _PARTITION_SET: f"{job.name}_partition_set"} if span else _OF_COMMANDS
+    if span is not None:
+        tags |= {_PARTITION: span[0]} if span[0] == span[1] else dict(zip(RANGE_TAGS, span, strict=True))
     run_id = new_run_id()
     with held_open(instance, run_id):
-        return job.execute_in_process(
-            run_config={**RUN_CONFIG, **(config or {})},
-            instance=instance,
-            partition_key=None if tags or span is None else span[0],
-            tags=tags,
-            raise_on_error=False,
-            run_id=run_id,
-            asset_selection=None if assets is None else list(assets),
+        return execute_job(
+            job, instance, run_id=run_id, run_config={**RUN_CONFIG, **(config or {})}, tags=tags, assets=assets
         )
 
 
-def find_failures(result: dg.ExecuteInProcessResult, batch_id: str) -> list[BatchFailure]:
+def find_failures(result: dg.JobExecutionResult, batch_id: str) -> list[BatchFailure]:
     """The failures of a run; if it failed before its step, the failure of the run itself."""
     events = result.filter_events(lambda event: event.is_step_failure) or result.filter_events(
         lambda event: event.event_type is dg.DagsterEventType.RUN_FAILURE
@@ -95,7 +92,7 @@ class Runs:
         self.failures.extend(failures)
 
 
-def read_written(result: dg.ExecuteInProcessResult) -> list[Written]:
+def read_written(result: dg.JobExecutionResult) -> list[Written]:
     """The outputs of a run, in the order in which they were written."""
     return [
         _read_materialization(event.step_materialization_data.materialization)

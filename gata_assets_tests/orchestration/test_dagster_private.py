@@ -30,6 +30,11 @@ BREAKS = {
     "NoOpComputeLogManager": "commands without DAGSTER_HOME cannot open an instance",
     "TemporaryLocalArtifactStorage": "commands without DAGSTER_HOME cannot open an instance",
     "InMemoryRunStorage": "commands without DAGSTER_HOME cannot open an instance",
+    "InMemoryJob": "commands cannot run jobs as runs of the code location",
+    "execute_run": "commands cannot run jobs as runs of the code location",
+    "ManagedGrpcPythonEnvCodeLocationOrigin": "runs of commands are not in the UI's timeline, nor with their jobs",
+    "RemoteRepositoryOrigin": "runs of commands are not in the UI's timeline, nor with their jobs",
+    "LoadableTargetOrigin": "runs of commands are not in the UI's timeline, nor with their jobs",
     "make_new_run_id": "commands cannot start runs: their event log is opened by run ID before they start",
 }
 BREAKS_TESTS = {

@@ -23,7 +23,7 @@ from gata_assets.interactions.tables import TABLES as CURATED_TABLES
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.curated_tables.assets import CuratedAssetRules, build_curated_asset
-from gata_assets.orchestration.recording import Events
+from gata_assets.orchestration.recording import Events, with_unevaluated
 from gata_assets.storage.resource import ObjectStoreResource
 
 
@@ -86,9 +86,7 @@ def _build_batches(tenant: str, rules: InteractionAssetRules, options: AssetOpti
         check_specs=[
             spec
             for name, table in tables.items()
-            for spec in checks.specs(
-                dg.AssetKey([tenant, name]), options.batches, check_names.DESCRIPTIONS, *table.checks
-            )
+            for spec in checks.specs(dg.AssetKey([tenant, name]), check_names.DESCRIPTIONS, *table.checks)
         ],
         partitions_def=options.batches,
         can_subset=True,
@@ -113,7 +111,7 @@ def _build_batches(tenant: str, rules: InteractionAssetRules, options: AssetOpti
             engine=interaction_engine,
             store=object_store,
         )
-        yield from run.run(context.partition_keys)
+        yield from with_unevaluated(context, run.run(context.partition_keys))
 
     return batches
 

@@ -17,7 +17,7 @@ from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.curated_tables.due import asset_key
 from gata_assets.orchestration.curated_tables.run import CurationRun
-from gata_assets.orchestration.recording import Events
+from gata_assets.orchestration.recording import Events, with_unevaluated
 from gata_assets.storage.resource import ObjectStoreResource
 from gata_assets.tables.spec import ReferenceMode, TableSpec
 
@@ -72,13 +72,13 @@ def build_curated_asset(
         kinds={"polars"},
         partitions=days,
     )
-    blocking = checks.specs(key, days, descriptions, check_names.validity_check(spec.table), check_names.NO_ROW_IS_LOST)
+    blocking = checks.specs(key, descriptions, check_names.validity_check(spec.table), check_names.NO_ROW_IS_LOST)
     decorate = dg.multi_asset(
         name=op or f"{rules.tenant}_curated_{spec.table}",
         specs=[asset_spec],
         check_specs=[
             *blocking,
-            *checks.specs(key, days, descriptions, *check_names.ABOUT_RAW_FILES, is_blocking=False),
+            *checks.specs(key, descriptions, *check_names.ABOUT_RAW_FILES, is_blocking=False),
         ],
         partitions_def=days,
         # Without it, Dagster expects its checks as outputs of the op; here they are events.
@@ -98,15 +98,15 @@ def build_curated_asset(
         @decorate
         def table(context: dg.AssetExecutionContext, object_store: ObjectStoreResource) -> Events:
             """Validate new files, and write the table."""
-            yield from run_of(context, object_store).curate_table()
+            yield from with_unevaluated(context, run_of(context, object_store).curate_table())
 
         return table
 
     @decorate
     def by_day(context: dg.AssetExecutionContext, config: CurationConfig, object_store: ObjectStoreResource) -> Events:
         """Validate new files, and curate the run's days and those that the files touch."""
-        yield from run_of(context, object_store).curate_days(
-            context.partition_keys, stale_between=config.stale_between()
-        )
+        run = run_of(context, object_store)
+        events = run.curate_days(context.partition_keys, stale_between=config.stale_between())
+        yield from with_unevaluated(context, events)
 
     return by_day

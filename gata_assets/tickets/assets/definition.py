@@ -8,7 +8,7 @@ import dagster as dg
 
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_options import AssetOptions
-from gata_assets.orchestration.recording import Events, columns
+from gata_assets.orchestration.recording import Events, columns, with_unevaluated
 from gata_assets.tickets.assets import check_names
 from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager
 from gata_assets.tickets.assets.jobs import GROUP
@@ -38,9 +38,7 @@ def build_ticket_assets(rules: PreparationRules, options: AssetOptions, *, batch
         check_specs=[
             spec
             for name, step in STEPS.items()
-            for spec in checks.specs(
-                dg.AssetKey(name), options.batches, check_names.DESCRIPTIONS, *_checks_of(step, rules)
-            )
+            for spec in checks.specs(dg.AssetKey(name), check_names.DESCRIPTIONS, *_checks_of(step, rules))
         ],
         partitions_def=options.batches,
         can_subset=True,
@@ -62,7 +60,8 @@ def build_ticket_assets(rules: PreparationRules, options: AssetOptions, *, batch
             tables=parquet_tables,
             datasets=training_datasets,
         )
-        yield from run.run(context.partition_keys, ticket_source, batches_at_once=batches_at_once)
+        events = run.run(context.partition_keys, ticket_source, batches_at_once=batches_at_once)
+        yield from with_unevaluated(context, events)
 
     return ticket_line
 
