@@ -25,7 +25,7 @@ from gata_assets.settings.values import BackfillPolicy, SourceKind
 from gata_assets.storage import same_directory
 from gata_assets.storage.resource import LocalStoreResource, ObjectStoreResource
 from gata_assets.tickets.arrivals.sensor import build_new_tickets_sensor
-from gata_assets.tickets.assets.definition import DATASETS, TABLES, build_ticket_assets
+from gata_assets.tickets.assets.definition import DATASETS, TABLES, build_ticket_assets, ticket_table_spec
 from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS, build_ticket_job
 from gata_assets.tickets.sources.base import TicketSource
@@ -56,6 +56,7 @@ def build_definitions(
         code_version="+".join(filter(None, [__version__, settings.project.revision])),
         backfill_policy=_backfill_policy(settings),
         owners=settings.project.asset_owners or (),
+        preview_rows=settings.project.preview_rows,
     )
     overdue = OverdueRule(dg.AssetKey(_GENERAL), partitions, settings.automation.overdue_after_hours)
     overdue_check = build_overdue_check(overdue)
@@ -63,7 +64,7 @@ def build_definitions(
     interval = timedelta(minutes=settings.automation.sensor_interval_minutes)
     new_tickets = build_new_tickets_sensor(settings.arrival_rules, interval, partitions, _GENERAL)
     tickets = dg.Definitions(
-        assets=[assets],
+        assets=[ticket_table_spec(), assets],
         asset_checks=[overdue_check],
         jobs=[build_ticket_job(without=overdue_check)],
         sensors=[new_tickets, build_failed_runs_sensor(), build_overdue_sensor(overdue)],

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from gata_assets.interactions.assets.definition import InteractionAssetRules, build_interaction_assets
+from gata_assets.interactions.assets.definition import InteractionAssetRules, build_interaction_assets, group_of
 from gata_assets.interactions.assets.jobs import PREPARE_INTERACTIONS, build_interaction_jobs, build_new_files_sensor
 from gata_assets.interactions.engines.base import InteractionEngine
+from gata_assets.interactions.tables import TABLES
 from gata_assets.orchestration.asset_options import AssetOptions
+from gata_assets.orchestration.asset_pages.raw_files import raw_files_spec
 from gata_assets.orchestration.jobs import INTERACTION_SCHEDULE, build_schedule, day_partitions
 from gata_assets.settings.model import Settings
 from gata_assets.settings.values import EngineKind
@@ -39,8 +41,9 @@ def build_interaction_definitions(
     batches = [key for _, _, batches in assets.values() for key in batches.keys]
     window_days, cron = rules.interactions.seen_period_days, settings.automation.prepare_schedule
     build = dg.ResourceDefinition(lambda _: build_engine(settings), description="Imported when it is needed.")
+    raw = [raw_files_spec(tenant, spec, group=group_of(tenant)) for tenant in tenants for spec in TABLES.values()]
     return dg.Definitions(
-        assets=[asset for tenant_assets in assets.values() for asset in tenant_assets],
+        assets=[*raw, *(asset for tenant_assets in assets.values() for asset in tenant_assets)],
         jobs=build_interaction_jobs(curated, batches),
         sensors=[
             build_new_files_sensor(

@@ -14,6 +14,7 @@ import dagster as dg
 
 from gata_assets.interactions.assets.definition import group_of, pool_of
 from gata_assets.orchestration.asset_options import AssetOptions
+from gata_assets.orchestration.asset_pages.raw_files import raw_files_spec
 from gata_assets.orchestration.curated_tables.assets import CuratedAssetRules, build_curated_asset
 from gata_assets.orchestration.curated_tables.sensor import WatchedTables, build_files_sensor
 from gata_assets.orchestration.jobs import build_job, day_partitions
@@ -49,8 +50,9 @@ def build_own_table_definitions(settings: Settings, tenants: Sequence[str], opti
     has_days = any(spec.partition_by for spec in own.values())
     watched = WatchedTables(OWN_TABLES_SENSOR, CURATE_TABLES, tenants, tuple(own), curator, days, has_days=has_days)
     description = "Validate the raw files of own tables (TABLE_SPECS) that have landed, and curate them."
+    raw = [raw_files_spec(tenant, spec, group=group_of(tenant)) for tenant in tenants for spec in own.values()]
     return dg.Definitions(
-        assets=assets,
+        assets=[*raw, *assets],
         jobs=[build_job(CURATE_TABLES, dg.AssetSelection.assets(*assets), description)],
         sensors=[build_files_sensor(watched)],
     )

@@ -18,12 +18,15 @@ from gata_assets.orchestration.recording import columns
 
 @dataclass(frozen=True)
 class AssetOptions:
-    """Options of all assets: the hourly batches, the code version of manifests, how ranges run, and who owns them."""
+    """Options of all assets: the hourly batches, the code version of manifests, how ranges run, who owns them, and how
+    many rows of a dataset its page may show.
+    """
 
     batches: dg.HourlyPartitionsDefinition
     code_version: str
     backfill_policy: dg.BackfillPolicy
     owners: Sequence[str] = ()
+    preview_rows: int = 0
 
     def table_spec(
         self,

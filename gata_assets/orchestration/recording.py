@@ -18,7 +18,7 @@ from gata_assets.orchestration import checks
 from gata_assets.orchestration.failures import BATCHES, BatchFailure, Partitions, as_failure
 from gata_assets.orchestration.instances import DATA_VERSION
 
-Event = dg.AssetCheckEvaluation | dg.AssetMaterialization | dg.MaterializeResult[None]
+Event = dg.AssetCheckEvaluation | dg.AssetMaterialization | dg.AssetObservation | dg.MaterializeResult[None]
 Events = Iterator[Event]
 
 # A partition that raises one of these fails alone. Any other error (no database, no target) would fail them all.

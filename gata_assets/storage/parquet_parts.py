@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -83,6 +83,12 @@ def read_schema(store: ObjectStore, key: str, *, without: str) -> pa.Schema:
     """The columns of a part, but for one; raises as `read_part`."""
     with _open_part(store, key) as file:
         return pa.schema([field for field in file.schema_arrow if field.name != without])
+
+
+def read_first_rows(store: ObjectStore, key: str, rows: int) -> list[dict[str, Any]]:
+    """The first rows of a part, at most as many; raises as `read_part`."""
+    with _open_part(store, key) as file:
+        return next(file.iter_batches(batch_size=rows)).to_pylist() if file.metadata.num_rows else []
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from time import perf_counter
 
 import dagster as dg
@@ -13,6 +14,7 @@ from gata_assets.cli.options import INTERRUPTED, INTERRUPTED_MESSAGE
 from gata_assets.cli.terminal import text_console
 from gata_assets.errors import GataError, SettingsError
 from gata_assets.orchestration.batch_status import Plan, Reason
+from gata_assets.orchestration.batches.given_up import find_given_up
 from gata_assets.orchestration.instances import open_instance
 from gata_assets.orchestration.pipelines import Pipeline, describe_duration, run_batches
 from gata_assets.orchestration.runs import Runs
@@ -74,8 +76,7 @@ class _Backfill:
 
     def show_plan(self, batch_ids: Sequence[str], again: bool) -> None:
         """Show the plan and its cost; raises GataError if they cannot be determined."""
-        plan = self._pipeline.plan(batch_ids, again=again)
-        self._print_plan(plan)
+        plan = self._plan(batch_ids, again)
         for label, text in self._pipeline.estimate(plan).items():
             _print(text, label)
 
@@ -87,8 +88,7 @@ class _Backfill:
         if not is_refreshed:
             self._print_failures()
             return False
-        plan = self._pipeline.plan(batch_ids, again=again)
-        self._print_plan(plan)
+        plan = self._plan(batch_ids, again)
         refreshed = len(runs.run_ids)
         try:
             if plan.due:
@@ -102,6 +102,16 @@ class _Backfill:
                 tables = len({output.asset for output in runs.written})
                 _print(f"{tables:,} tables{self._of_scope} curated, in {refreshed:,} runs and {duration}.")
         return not runs.failures
+
+    def _plan(self, batch_ids: Sequence[str], again: bool) -> Plan:
+        """The plan, which it prints; without `again` no batch is due that was given up."""
+        plan = self._pipeline.plan(batch_ids, again=again)
+        given_up = {} if again else find_given_up(self._pipeline, self._runs.instance, plan.due)
+        plan = replace(plan, due=tuple(batch_id for batch_id in plan.due if batch_id not in given_up))
+        self._print_plan(plan)
+        for batch_id, reason in given_up.items():
+            _print(f"{batch_id}{self._of_scope}: {reason}; --again prepares it", "given up")
+        return plan
 
     def _print_plan(self, plan: Plan) -> None:
         batch_ids, scope = list(plan.statuses), f"{self._pipeline.scope}: " if self._pipeline.scope else ""

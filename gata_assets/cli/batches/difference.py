@@ -13,8 +13,8 @@ from gata_assets.cli.batches.stored import choose_pipelines
 from gata_assets.cli.terminal import table_console, text_console
 from gata_assets.definitions import build_store
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
+from gata_assets.orchestration.batches.stored import StoredDataset, read_batches
 from gata_assets.orchestration.pipelines import Pipeline
-from gata_assets.orchestration.stored_batches import StoredDataset, read_batches
 from gata_assets.settings.model import Settings
 from gata_assets.storage.objects import ObjectStore
 

@@ -16,7 +16,7 @@ _TENANT = click.option("--tenant", metavar="NAME", help="One tenant alone. [defa
 
 @click.group(cls=options.Commands)
 def batches() -> None:
-    """List, show, compare and remove the batches in the target."""
+    """List, show, compare and remove the batches in the target, or give up one that fails."""
 
 
 @batches.command("list")
@@ -97,3 +97,25 @@ def remove_batch(
         from gata_assets.cli.batches import remove as command
 
     return command.run(settings, batch_id, is_confirmed=yes, only=only, tenant=tenant, as_table=as_table)
+
+
+@batches.command("give-up")
+@options.batch_argument("batch_id", "BATCH_ID")
+@click.option("--reason", required=True, help="Why; the UI and `gata backfill` show it. No data of people, please.")
+@options.ONLY
+@_TENANT
+@options.SUMMARY
+@options.SETTINGS
+def give_up_batch(
+    batch_id: str, reason: str, only: str | None, tenant: str | None, as_table: bool, settings: Settings
+) -> bool:
+    """Give up the batch BATCH_ID, whose runs failed: the UI no longer shows it as failed, and backfills leave it out.
+
+    Marks the assets that failed in the Dagster instance of DAGSTER_HOME. `gata prepare` prepares the batch all the
+    same, and `gata backfill --again` too; if that succeeds, the mark is gone. Exits with 1 if no run of the batch
+    failed.
+    """
+    with options.imports_uncollected():
+        from gata_assets.cli.batches import give_up as command
+
+    return command.run(settings, batch_id, reason, only=only, tenant=tenant, as_table=as_table)

@@ -14,8 +14,8 @@ from gata_assets.cli.terminal import table_console, text_console
 from gata_assets.definitions import build_store
 from gata_assets.errors import SettingsError
 from gata_assets.logs import default_logger
+from gata_assets.orchestration.batches.stored import StoredBatch, StoredDataset, read_batches
 from gata_assets.orchestration.pipelines import Pipeline, describe_size
-from gata_assets.orchestration.stored_batches import StoredBatch, StoredDataset, read_batches
 from gata_assets.settings.model import Settings
 from gata_assets.storage.objects import ObjectStore
 

@@ -17,6 +17,7 @@ import dagster as dg
 from gata_assets.batches import days_of
 from gata_assets.errors import ChecksFailedError, DamagedTableError, DataRuleError, ObjectNotFoundError, StoreError
 from gata_assets.interactions.assets.batch_tables import NO_INTERACTIONS, OF_WRITTEN, TABLES, BatchTable, outcomes_of
+from gata_assets.interactions.assets.table_metadata import describe_table
 from gata_assets.interactions.assets.write_tables import WrittenFiles, WrittenTables, write_tables
 from gata_assets.interactions.check_names import ITEMS_ARE_IN_THE_CATALOGUE
 from gata_assets.interactions.datasets import (
@@ -69,6 +70,7 @@ class InteractionRun:
         code_version: str,
         engine: base.InteractionEngine,
         store: ObjectStoreResource,
+        preview_rows: int = 0,
     ) -> None:
         batches = len(context.partition_keys)
         self._context = context
@@ -82,6 +84,7 @@ class InteractionRun:
         self._code_version = code_version
         self._engine = engine
         self._store = store
+        self._preview_rows = preview_rows
         self._recorder = Recorder(context, code_version=code_version, as_events=batches > 1)
         self._failures = KeptFailures(context.log, partitions=batches)
 
@@ -257,25 +260,12 @@ class InteractionRun:
         outcomes: Mapping[str, Mapping[str, Sequence[Outcome]]],
         seconds: Mapping[str, float],
     ) -> Events:
-        manifest = dg.MetadataValue.path(self._store.uri(written.manifest_key))
         for table, spec in TABLES[tables.name].items():
-            key, files = self._key(table), written.files.get(table, ())
-            numbers = {name: value for name, value in tables.numbers[table].items() if name != "row_count"}
-            place = {"path": dg.MetadataValue.path(self._store.uri(f"{written.prefix}{table}/"))} if files else {}
+            key = self._key(table)
             yield self._recorder.materialization(
                 key,
                 tables.batch_id,
-                {
-                    "dagster/row_count": int(tables.numbers[table]["row_count"]),
-                    **numbers,
-                    "bytes": sum(file.size for file in files),
-                    "window": str(tables.windows["interactions"]),
-                    "is_made": tables.has_rows,
-                    "reason": tables.reason,
-                    **place,
-                    "manifest": manifest,
-                    **({"files_left": written.files_left} if written.files_left else {}),
-                },
+                describe_table(self._store, tables, written, table, preview_rows=self._preview_rows),
                 version=written.version(table),
                 made_from=self._recorder.versions(self._sources(spec, tables.batch_id)),
                 seconds=seconds,

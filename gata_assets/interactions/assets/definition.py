@@ -110,6 +110,7 @@ def _build_batches(tenant: str, rules: InteractionAssetRules, options: AssetOpti
             code_version=options.code_version,
             engine=interaction_engine,
             store=object_store,
+            preview_rows=options.preview_rows,
         )
         yield from with_unevaluated(context, run.run(context.partition_keys))
 

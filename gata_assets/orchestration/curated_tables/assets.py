@@ -15,6 +15,7 @@ from gata_assets.curation.curated import check_names
 from gata_assets.curation.policy import CurationRules
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_options import AssetOptions
+from gata_assets.orchestration.asset_pages.raw_files import raw_files_key
 from gata_assets.orchestration.curated_tables.due import asset_key
 from gata_assets.orchestration.curated_tables.run import CurationRun
 from gata_assets.orchestration.recording import Events, with_unevaluated
@@ -67,8 +68,11 @@ def build_curated_asset(
         key,
         spec.model,
         group=rules.group,
-        # If rows with unknown references are rejected, the table waits for the referenced one.
-        deps=[dg.AssetDep(asset_key(rules.tenant, table)) for table in sorted(rejecting)],
+        deps=[
+            dg.AssetDep(raw_files_key(rules.tenant, spec.table)),
+            # If rows with unknown references are rejected, the table waits for the referenced one.
+            *(dg.AssetDep(asset_key(rules.tenant, table)) for table in sorted(rejecting)),
+        ],
         kinds={"polars"},
         partitions=days,
     )

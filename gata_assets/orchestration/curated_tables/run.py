@@ -19,6 +19,7 @@ from gata_assets.curation.reports import Report, check_few_rows_are_rejected, ch
 from gata_assets.curation.superseding import replaced_files, valid_reports
 from gata_assets.errors import ChecksFailedError
 from gata_assets.orchestration import checks
+from gata_assets.orchestration.asset_pages.raw_files import observe_raw_files
 from gata_assets.orchestration.curated_tables.due import asset_key, due_days, is_table_due
 from gata_assets.orchestration.failures import DAYS, Partitions
 from gata_assets.orchestration.instances import held_open
@@ -67,6 +68,7 @@ class CurationRun:
             result = Recorder(self._context, code_version=self._code_version, as_events=False)
             yield from self._curate_unpartitioned(self._table, result)
             yield from self._evaluate_files([None], {None: reports})
+            yield observe_raw_files(self._tenant, self._table, reports)
         except Exception as error:  # noqa: BLE001 (kept as the failure that ends the run)
             failures.keep(self._tenant, self._key.to_user_string(), error)
         failures.stop_at_end()
@@ -100,6 +102,7 @@ class CurationRun:
                 failures.stop_if_hopeless(ended=set())
             # After the days, since Dagster ignores check results from before the last materialization.
             yield from self._evaluate_days(files, looked_at)
+            yield observe_raw_files(self._tenant, self._table, self._curator.reports(self._table))
         failures.stop_at_end()
 
     def _validate(self) -> Generator[Event, None, list[Report]]:

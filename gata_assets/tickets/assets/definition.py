@@ -15,12 +15,27 @@ from gata_assets.tickets.assets.jobs import GROUP
 from gata_assets.tickets.assets.run import TicketRun
 from gata_assets.tickets.assets.steps import STEPS, TicketStep
 from gata_assets.tickets.rules import NearDuplicatePolicy, PreparationRules, TextNormalization
+from gata_assets.tickets.schema import Tickets
 from gata_assets.tickets.sources.base import TicketSource
 
 TABLES = "parquet_tables"
 DATASETS = "training_datasets"
+TICKET_TABLE = "ticket_table"
 # The pool of ops that read the ticket database; dagster.yaml limits how many run concurrently.
 DATABASE_POOL = "ticket_database"
+
+
+def ticket_table_spec() -> dg.AssetSpec:
+    """The ticket table as a node of the lineage: not built here, and read by each run."""
+    return dg.AssetSpec(
+        TICKET_TABLE,
+        description=(
+            "The table of closed tickets that TICKETS_URL or DB_ARN names, or what TICKETS_QUERY selects. "
+            "`gata doctor` says how many tickets it has, and of which days."
+        ),
+        group_name=GROUP,
+        kinds={"table"},
+    )
 
 
 def build_ticket_assets(rules: PreparationRules, options: AssetOptions, *, batches_at_once: int) -> dg.AssetsDefinition:
@@ -59,6 +74,7 @@ def build_ticket_assets(rules: PreparationRules, options: AssetOptions, *, batch
             code_version=options.code_version,
             tables=parquet_tables,
             datasets=training_datasets,
+            preview_rows=options.preview_rows,
         )
         events = run.run(context.partition_keys, ticket_source, batches_at_once=batches_at_once)
         yield from with_unevaluated(context, events)
@@ -79,7 +95,8 @@ def _checks_of(step: TicketStep, rules: PreparationRules) -> list[str]:
 def _spec(name: str, step: TicketStep, rules: PreparationRules, options: AssetOptions) -> dg.AssetSpec:
     spec = dg.AssetSpec(
         name,
-        deps=step.made_from,
+        # Tables of tickets are read from it.
+        deps=[*([TICKET_TABLE] if step.rows is Tickets else []), *step.made_from],
         description=step.build.__doc__,
         metadata={**columns(step.rows), "settings": dg.MetadataValue.json(rules.as_settings())},
         # Assets are recorded batch by batch, so Dagster expects no output when the op ends.

@@ -1,33 +1,33 @@
-"""The metadata of ticket tables and datasets for the UI: counts, shares, and a chart of labels."""
+"""The metadata of ticket tables and datasets for the UI: a chart of labels, counts, shares, and a preview."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 
 import dagster as dg
 import pandas as pd
 
+from gata_assets.orchestration.asset_pages.bar_chart import bar_chart
 from gata_assets.tickets.accounting import TicketAccount
-from gata_assets.tickets.label_chart import draw_label_chart
 from gata_assets.tickets.splitting.splits import Split
 from gata_assets.tickets.splitting.twins import Twins
 
-_MOST_CHARACTERS = 16
+# The first entry of an asset's page.
+LABEL_DISTRIBUTION = "label_distribution"
 
 Described = int | float | str | bool | dg.MarkdownMetadataValue | dg.JsonMetadataValue
 
 
 def describe_tickets(
-    table: pd.DataFrame, account: TicketAccount, title: str, names: Mapping[int, str] | None, **more: str
+    table: pd.DataFrame, account: TicketAccount, names: Mapping[int, str] | None, **more: str
 ) -> dict[str, Described]:
-    """Counts of a ticket table, and a chart of its labels with that title; `names` are theirs, if they have any."""
+    """Counts of a ticket table, and a chart of its tickets by label; `names` are theirs, if they have any."""
     counts = table["label"].value_counts()
     return {
         "dagster/row_count": len(table),
+        LABEL_DISTRIBUTION: _chart(counts, names),
         "tickets": len(table),
         "labels": len(counts),
-        "label_distribution": _picture(counts, title, names),
         **describe_account(account),
         **more,
     }
@@ -60,24 +60,19 @@ def describe_split(split: Split, names: Mapping[int, str] | None) -> dict[str, D
     rows = len(split.train) + len(split.test)
     return {
         "dagster/row_count": rows,
+        LABEL_DISTRIBUTION: _chart(counts, names),
         "train_rows": len(split.train),
         "test_rows": len(split.test),
         "test_share": round(len(split.test) / rows, 4),
         "labels": len(counts),
-        "label_distribution": _picture(counts, "Training rows by label", names),
     }
 
 
-def _picture(counts: pd.Series[int], title: str, names: Mapping[int, str] | None) -> dg.MarkdownMetadataValue:
-    shown = {_shown(int(str(label)), names or {}): int(count) for label, count in counts.items()}
-    svg = draw_label_chart(shown, title=title)
-    encoded = base64.b64encode(svg.encode()).decode()
-    return dg.MetadataValue.md(f"![{title}](data:image/svg+xml;base64,{encoded})")
+def _chart(counts: pd.Series[int], names: Mapping[int, str] | None) -> dg.MarkdownMetadataValue:
+    named = names or {}
+    return bar_chart({_shown(int(str(label)), named): int(count) for label, count in counts.items()})
 
 
 def _shown(label: int, names: Mapping[int, str]) -> str:
     """A label as a chart has room for it: its id, and the beginning of its name."""
-    if label not in names:
-        return str(label)
-    name = names[label]
-    return f"{name if len(name) <= _MOST_CHARACTERS else name[: _MOST_CHARACTERS - 1] + '…'} ({label})"
+    return f"{label} {names[label]}" if label in names else str(label)

@@ -6,16 +6,19 @@ than these two are in memory. A batch with invalid data fails alone, and the run
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
+from typing import Any
 
 import dagster as dg
+import pandas as pd
 
 from gata_assets.errors import ChecksFailedError
 from gata_assets.orchestration import checks
+from gata_assets.orchestration.asset_pages.preview import preview
 from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.tickets.assets.batch import BatchInProgress, StepResult
@@ -58,6 +61,7 @@ class TicketRun:
     code_version: str
     tables: ParquetIOManager
     datasets: DatasetIOManager
+    preview_rows: int = 0
     _ended: set[str] = field(default_factory=set)
     _being_written: tuple[str, Future[list[_Asset]]] | None = None
 
@@ -167,7 +171,11 @@ class TicketRun:
         yield self._recorder.materialization(
             key,
             batch_id,
-            {**result.metadata, **stored.metadata},
+            {
+                **result.metadata,
+                **preview(_training_rows(result.value), most_rows=self.preview_rows),
+                **stored.metadata,
+            },
             version=stored.sha256,
             made_from={dg.AssetKey(name): (version, pointers[name]) for name, version in asset.made_from.items()},
             seconds=asset.seconds,
@@ -177,6 +185,13 @@ class TicketRun:
         yield from checks.evaluations(
             key, batch_id, result.outcomes, only_warned_of=result.only_warned_of, target=record
         )
+
+
+def _training_rows(value: pd.DataFrame | Dataset) -> Iterator[Mapping[str, Any]]:
+    """The rows of a dataset's train file; none of a table, which has more columns than its page may show."""
+    if isinstance(value, Dataset) and value.split:
+        for text, label in value.split.train[["text", "label"]].itertuples(index=False):
+            yield {"text": text, "label": label}
 
 
 def _build_asset(name: str, step: TicketStep, batch: BatchInProgress) -> Generator[Event, None, _Asset]:

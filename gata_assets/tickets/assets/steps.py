@@ -49,7 +49,7 @@ def build_tickets(batch: BatchInProgress) -> StepResult:
         outcome = checks.check_window_of_valid_tickets(table, window)
     else:
         outcome = checks.check_table(tickets_schema(window), table)
-    described = describe_tickets(table, read.account, "Tickets by label", read.label_names, window=str(window))
+    described = describe_tickets(table, read.account, read.label_names, window=str(window))
     outcomes: dict[str, list[Outcome]] = {
         check_names.TICKETS_ARE_VALID: outcome,
         check_names.EVERY_TICKET_IS_ACCOUNTED_FOR: read.account.check(len(table)),
@@ -80,7 +80,7 @@ def build_label_counts(batch: BatchInProgress) -> StepResult:
             check_names.COUNTS_SUM_TO_THE_TICKETS: checks.check_counts_add_up(counts, tickets),
         },
         {
-            **describe_tickets(tickets, batch.account("tickets"), "Tickets by label", batch.label_names("tickets")),
+            **describe_tickets(tickets, batch.account("tickets"), batch.label_names("tickets")),
             "dagster/row_count": len(counts),
             "low_volume_labels": len(decision.low_volume_labels),
             "makes_low_volume_dataset": decision.is_needed,
@@ -151,7 +151,7 @@ def build_low_volume_tickets(batch: BatchInProgress) -> StepResult:
         table,
         outcomes,
         {
-            **describe_tickets(table, account, "Low-volume tickets by label", names),
+            **describe_tickets(table, account, names),
             "window": str(windows.training),
             "older_window": str(windows.older),
             "makes_low_volume_dataset": decision.is_needed,

@@ -18,8 +18,8 @@ import pytest
 
 from gata_assets.definitions.pipelines import UnknownTenants
 from gata_assets.errors import DeleteDeniedError, StoreError
+from gata_assets.orchestration.batches.stored import find_files, remove_files
 from gata_assets.orchestration.pipelines import BatchPlaces, WithoutBatches
-from gata_assets.orchestration.stored_batches import find_files, remove_files
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets_tests.curation.test_own_table import DECLARATION
