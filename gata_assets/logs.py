@@ -33,6 +33,9 @@ _IS_WRITTEN = "gata_is_written"
 # Dagster logs this at the end of an op that reports its checks batch by batch instead of as outputs.
 _BY_BATCH = "did not yield or return expected outputs"
 
+# In the metadata of an evaluation that only says that there was none: its run failed, and that is an error line.
+NOT_EVALUATED = "not_evaluated"
+
 # Dagster logs its own events at DEBUG; we log these at INFO.
 _NOTABLE_EVENTS = frozenset({"STEP_START", "STEP_SUCCESS", "ASSET_MATERIALIZATION"})
 
@@ -161,7 +164,7 @@ def _read_record(record: logging.LogRecord) -> RunEvent:
         evaluation = event.asset_check_evaluation_data
         check, has_passed = evaluation.check_name, evaluation.passed
         asset, batch_id = evaluation.asset_key.to_user_string(), evaluation.partition or batch_id
-        if not has_passed:
+        if not has_passed and NOT_EVALUATED not in evaluation.metadata:
             level = logging.ERROR if evaluation.severity is dg.AssetCheckSeverity.ERROR else logging.WARNING
     return RunEvent(
         at=datetime.fromtimestamp(record.created, UTC),

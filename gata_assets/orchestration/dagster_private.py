@@ -62,7 +62,7 @@ def execute_job(
         asset_selection=frozenset(assets) if assets is not None else None,
         remote_job_origin=RemoteRepositoryOrigin(location, _REPOSITORY).get_job_origin(job.name),
     )
-    return execute_run(InMemoryJob(job), run, instance)
+    return execute_run(InMemoryJob(job.with_executor_def(dg.in_process_executor)), run, instance)
 
 
 def target_of(record: dg.EventLogRecord) -> Target:

@@ -14,6 +14,7 @@ import dagster as dg
 from dagster_pandera import pandera_schema_to_dagster_type
 
 from gata_assets import errors
+from gata_assets.logs import NOT_EVALUATED
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.failures import BATCHES, BatchFailure, Partitions, as_failure
 from gata_assets.orchestration.instances import DATA_VERSION
@@ -160,6 +161,7 @@ def with_unevaluated(context: dg.AssetExecutionContext, events: Events) -> Event
                 check_name=key.name,
                 passed=False,
                 severity=dg.AssetCheckSeverity.WARN,
+                metadata={NOT_EVALUATED: True},
                 description="Not evaluated: the run failed before.",
             )
         raise

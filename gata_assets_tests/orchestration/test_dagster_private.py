@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 
 from gata_assets.orchestration import dagster_private
 from gata_assets_tests.support import dagster_private as tests_private
@@ -105,6 +106,30 @@ def test_a_run_of_a_given_id_is_recorded_under_it(recorded: dg.DagsterInstance) 
     assert _run(recorded, run_id)
     assert [run.run_id for run in recorded.get_runs()] == [run_id]
     assert dagster_private.new_run_id() != run_id
+
+
+def test_a_run_of_a_command_is_one_of_the_code_location(recorded: dg.DagsterInstance) -> None:
+    [load] = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"]
+    module = load["python_module"]
+    other = dg.asset(name="other")(lambda: None)
+    job = dg.Definitions(assets=[_one_asset, other], jobs=[dg.define_asset_job("all_assets")]).resolve_job_def(
+        "all_assets"
+    )
+    run_id = dagster_private.new_run_id()
+    ended = dagster_private.execute_job(
+        job, recorded, run_id=run_id, run_config={}, tags={"reason": "a test"}, assets=[_one_asset.key]
+    )
+    assert ended.success
+    assert [event.asset_key for event in ended.get_asset_materialization_events()] == [_one_asset.key]
+    run = recorded.get_run_by_id(run_id)
+    assert run is not None
+    assert run.tags["reason"] == "a test"
+    assert run.remote_job_origin is not None
+    assert run.remote_job_origin.job_name == "all_assets"
+    repository = run.remote_job_origin.repository_origin
+    assert repository.get_label() == f"__repository__@{module['location_name']}"
+    target = repository.code_location_origin.loadable_target_origin
+    assert (target.module_name, target.attribute) == (module["module_name"], module["attribute"])
 
 
 def test_the_event_logs_of_a_run_are_the_files_that_dagster_writes_to(recorded: dg.DagsterInstance) -> None:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from hashlib import sha256
-from xml.etree import ElementTree
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.tickets.label_chart import draw_label_chart
 from gata_assets.tickets.rules import LabelFormat
 from gata_assets.tickets.splitting.splits import split_by_text
 from gata_assets.tickets.training_files import (
@@ -83,15 +79,3 @@ def test_a_dataset_that_does_not_exist_has_a_manifest_with_the_reason_and_no_fil
     manifest = json.loads(encoded.encode())
     assert not contents
     assert (manifest["is_made"], manifest["reason"], manifest["files"]) == (False, "one label only", {})
-
-
-@pytest.mark.parametrize("labels", [0, 1, 15, 16, 40])
-def test_the_chart_is_well_formed_and_loses_no_row(labels: int) -> None:
-    counts = {f"25<{n}>&": n + 1 for n in range(labels)}
-    root = ElementTree.fromstring(draw_label_chart(counts, title="Tickets by <label>"))
-    texts = [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
-    shown = [int(text.split(" (")[0].replace(",", "")) for text in texts if re.search(r"\(\d+\.\d %\)", text)]
-    assert sum(shown) == sum(counts.values())
-    assert len(shown) == min(labels, 16)
-    for bar in root.iter("{http://www.w3.org/2000/svg}rect"):
-        assert float(bar.get("width", "0")) <= float(root.get("width", "0"))

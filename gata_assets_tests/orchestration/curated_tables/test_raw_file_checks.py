@@ -1,4 +1,4 @@
-"""The checks about the files that landed on a day: refused files, and shares of rejected rows.
+"""What is said of raw files: checks of those that landed on a day, and their node in the lineage.
 
 Real: definitions, runs and their check evaluations, a Dagster instance, the curator, a directory. Nothing is faked.
 """
@@ -16,6 +16,7 @@ import pytest
 from gata_assets.definitions import build_definitions
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS
+from gata_assets.orchestration.asset_pages.raw_files import raw_files_key
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.support.raw_worlds import curator_of, encode, interaction, item
@@ -69,6 +70,8 @@ def evaluate(
         partition_key=str(LANDED) if table == INTERACTIONS else None,
     )
     assert ended.success
+    observed = [event.asset_observation_data.asset_observation for event in ended.get_asset_observation_events()]
+    assert [one.asset_key.path for one in observed] == [["acme", f"raw_{table}"]]
     found = {(one.check_name, one.partition): one for one in ended.get_asset_check_evaluations()}
     return {key: one for key, one in found.items() if key[0] in (READ, FEW)}
 
@@ -173,3 +176,36 @@ def test_the_landing_day_of_each_new_file_is_checked(store: LocalStoreResource, 
     put(store, f"{yesterday}/a.csv", rows(0, 1))
     found = evaluate(store, instance)
     assert (is_green(found, FEW, yesterday), is_green(found, FEW)) == (False, True)
+
+
+def test_the_node_of_raw_files_counts_those_that_count_and_why_rows_are_in_quarantine(
+    store: LocalStoreResource, instance: dg.DagsterInstance
+) -> None:
+    curator = curator_of(store)
+    old = curator.validate(put(store, f"{LANDED}/a.csv", rows(0, 5)))
+    curator.validate(put(store, f"{LANDED}/b.csv", rows(6, 2)), replaces=[old.file_id])
+    put(store, f"{LANDED}/c.csv", INVALID)
+    evaluate(store, instance)
+    [latest] = instance.fetch_observations(raw_files_key("acme", INTERACTIONS), limit=1).records
+    assert latest.asset_observation is not None
+    shown = {name: value.value for name, value in latest.asset_observation.metadata.items()}
+    assert "rating" in str(shown.pop("quarantined_rows_by_rule"))
+    assert shown == {
+        "quarantined_rows": 2,
+        "quarantined_share": 0.25,
+        "valid_rows": 6,
+        "files": 2,
+        "refused_files": 1,
+        "superseded_files": 1,
+    }
+
+
+def test_the_raw_files_are_upstream_of_their_table_and_no_run_builds_them(store: LocalStoreResource) -> None:
+    definitions = build_definitions(parse_settings(SETTINGS), object_store=store)
+    graph = definitions.resolve_asset_graph()
+    for table in (INTERACTIONS, ITEMS):
+        raw = raw_files_key("acme", table)
+        assert raw in graph.get(dg.AssetKey(["acme", f"curated_{table}"])).parent_keys
+        assert not graph.get(raw).is_executable
+    selected = definitions.resolve_job_def(CURATE_INTERACTIONS).asset_layer.selected_asset_keys
+    assert selected == {dg.AssetKey(["acme", "curated_interactions"]), dg.AssetKey(["acme", "curated_items"])}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -31,6 +32,7 @@ from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tickets.assets.check_names import NO_TICKET_IN_TWO_SPLITS
+from gata_assets.tickets.assets.definition import TICKET_TABLE
 from gata_assets.tickets.assets.io_managers import ParquetIOManager
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.checks import check_no_ticket_in_two_splits
@@ -286,12 +288,19 @@ def test_invalid_tickets_fail_the_run_by_rule_and_count_and_write_nothing(
     assert "tickets breaks 1 rule, and nothing was written." in reasons(result)
     assert expected in reasons(result)
     assert not Path(store.directory).exists()
-    found = {one.check_name: (one.passed, one.partition) for one in result.get_asset_check_evaluations()}
-    assert found == {
+    evaluated = {one.asset_check_key: one for one in result.get_asset_check_evaluations()}
+    assert len(evaluated) == len(result.get_asset_check_evaluations()) == 21
+    of_tickets = {key.name: evaluated.pop(key) for key in list(evaluated) if key.asset_key.path == ["tickets"]}
+    assert {check: (one.passed, one.partition) for check, one in of_tickets.items()} == {
         "tickets_are_valid": (False, BATCH_ID),
         "every_ticket_is_accounted_for": (True, BATCH_ID),
         "few_tickets_are_invalid": (True, BATCH_ID),
     }
+    # What was not evaluated is a warning of its own, of the run and no batch: Dagster would show it as failed.
+    assert {(one.passed, one.severity, one.partition) for one in evaluated.values()} == {
+        (False, dg.AssetCheckSeverity.WARN, None)
+    }
+    assert {one.description for one in evaluated.values()} == {"Not evaluated: the run failed before."}
 
 
 def test_invalid_older_tickets_stop_the_low_volume_dataset_alone(
@@ -429,16 +438,34 @@ def test_the_sklearn_method_reports_leaking_texts_and_goes_on(
     assert failed["no_text_in_two_splits"] is dg.AssetCheckSeverity.WARN
 
 
-def test_an_output_shows_counts_path_and_picture(
+def test_an_output_shows_counts_path_and_a_chart_of_its_labels(
     embedded: SqliteTickets, store: LocalStoreResource, instance: dg.DagsterInstance
 ) -> None:
     result = prepare(instance, embedded, store)
     for event in result.get_asset_materialization_events():
         metadata = event.step_materialization_data.materialization.metadata
         assert metadata["dagster/row_count"].value
-        assert str(metadata["label_distribution"].value).startswith("![")
-        assert ";base64," in str(metadata["label_distribution"].value)
+        assert re.search(r"^\d+ +█+", str(metadata["label_distribution"].value), re.MULTILINE)
+        assert "preview" not in metadata
         assert str(store.directory) in str((metadata.get("path") or metadata["manifest"]).value)
+
+
+def test_the_page_of_a_dataset_shows_as_many_rows_as_are_allowed(
+    tmp_path: Path, store: LocalStoreResource, instance: dg.DagsterInstance
+) -> None:
+    rows = world()
+    result = prepare(instance, sqlite_of(tmp_path, rows), store, PREVIEW_ROWS="2")
+    shown = {
+        event.asset_key.path[-1]: str(preview.value).splitlines()
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+        and (preview := event.step_materialization_data.materialization.metadata.get("preview")) is not None
+    }
+    assert {asset: len(lines) for asset, lines in shown.items()} == {"general_split": 4, "low_volume_split": 4}
+    texts = {str(row["text"]) for row in rows}
+    for header, _, *lines in shown.values():
+        assert header == "| `text` | `label` |"
+        assert all(line.split("`")[1] in texts for line in lines)
 
 
 def test_an_output_links_to_its_manifest_where_a_browser_can_show_it(
@@ -462,15 +489,17 @@ def test_every_asset_is_described_with_columns_and_checks() -> None:
     definitions = build_definitions(parse_settings({"TICKETS_URL": "sqlite:///none.sqlite", **SETTINGS}))
     dg.Definitions.validate_loadable(definitions)
     graph = definitions.resolve_asset_graph()
-    assert {key.path[-1] for key in graph.get_all_asset_keys()} == set(ASSETS)
-    for node in graph.asset_nodes:
+    assert {key.path[-1] for key in graph.get_all_asset_keys()} == {*ASSETS, TICKET_TABLE}
+    for node in (graph.get(dg.AssetKey(asset)) for asset in ASSETS):
         assert node.description
         assert node.group_name == "tickets"
         assert node.metadata["dagster/column_schema"].schema.columns
         assert node.check_keys
         assert node.partitions_def
     parents = {node.key.path[-1]: {key.path[-1] for key in node.parent_keys} for node in graph.asset_nodes}
-    assert parents["low_volume_tickets"] == {"tickets", "label_counts"}
+    assert parents[TICKET_TABLE] == set()
+    assert parents["tickets"] == {TICKET_TABLE}
+    assert parents["low_volume_tickets"] == {TICKET_TABLE, "tickets", "label_counts"}
     assert parents["low_volume_split"] == {"low_volume_tickets", "label_counts"}
 
 
