@@ -21,6 +21,7 @@ from gata_assets.cli.batches.group import batches
 from gata_assets.cli.batches.registry import build_pipelines
 from gata_assets.cli.landed.group import files, quarantine, tenants
 from gata_assets.cli.raw_files.group import ingest, mapping, tables
+from gata_assets.cli.servers.group import data_api, ui
 from gata_assets.errors import BatchIdError
 
 if TYPE_CHECKING:
@@ -90,8 +91,11 @@ def _hours_of_step(_: click.Context, __: click.Parameter, step: str) -> int:
     "--again", is_flag=True, help="Prepare all batches of the range, also those that are complete in the target."
 )
 @options.ONLY
+@options.AS_JSON
 @options.SETTINGS
-def backfill(first: str, last: str, every: int, plan: bool, again: bool, only: str | None, settings: Settings) -> None:
+def backfill(
+    first: str, last: str, every: int, plan: bool, again: bool, only: str | None, as_json: bool, settings: Settings
+) -> None:
     """Prepare the batches from FROM to TO (included where --every meets it) that are missing or stale in the target.
 
     Tickets, and interactions of each tenant. A batch that fails stops no other. Run it again after a failure or an
@@ -106,7 +110,8 @@ def backfill(first: str, last: str, every: int, plan: bool, again: bool, only: s
         from gata_assets.cli.batches import backfill as command
 
     pipelines_of = partial(options.uncollected, build_pipelines, settings, only=only)
-    sys.exit(command.run(pipelines_of, batch_ids, log_level=settings.project.log_level, again=again, only_plan=plan))
+    level = settings.project.log_level
+    sys.exit(command.run(pipelines_of, batch_ids, log_level=level, again=again, only_plan=plan, as_json=as_json))
 
 
 @main.group(cls=options.Commands)
@@ -152,6 +157,8 @@ main.add_command(files)
 main.add_command(quarantine)
 main.add_command(tenants)
 main.add_command(tables)
+main.add_command(ui)
+main.add_command(data_api)
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 _COUNT = click.IntRange(1, 10**7)
@@ -183,6 +190,7 @@ _COUNT = click.IntRange(1, 10**7)
 )
 @click.option("--seed", type=click.IntRange(0), default=0, help="Other seeds, other data.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
+@options.AS_JSON
 @options.SETTINGS
 def sample_data(since: datetime, until: datetime | None, **chosen: Any) -> None:
     """Make a ticket store of generated tickets, and items and interactions of a tenant `sample`, to try things out on.
@@ -216,11 +224,7 @@ def doctor(only: str | None, as_json: bool, settings: Settings) -> bool:
 
 @main.command("settings")
 @click.option("--changed", "only_changed", is_flag=True, help="Only settings that are not the default.")
-@click.option(
-    "--env-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A file of settings, below the environment. [default: local.env, where there is one]",
-)
+@options.ENV_FILE
 @options.SUMMARY
 def show_settings(only_changed: bool, env_file: Path | None, as_table: bool) -> None:
     """Show each setting's effective value, and where it comes from: the environment, a settings file or the default.
@@ -230,50 +234,6 @@ def show_settings(only_changed: bool, env_file: Path | None, as_table: bool) -> 
     from gata_assets.cli import settings as command
 
     command.show(env_file, only_changed=only_changed, as_table=as_table)
-
-
-def _token(_: click.Context, __: click.Parameter, token: str | None) -> str | None:
-    if token is not None and not re.fullmatch(r"[!-~]{20,200}", token):
-        raise click.BadParameter("it needs 20 to 200 characters of ASCII without blanks: `openssl rand -hex 32`.")
-    return token
-
-
-@main.command("data-api")
-@click.option("--postgres", required=True, metavar="URL", help="The PostgreSQL database, postgresql://user@host/name.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, help="0 takes a free one.")
-@click.option("--host", default="127.0.0.1", help="The address to listen on.")
-@click.option(
-    "--allow-remote",
-    is_flag=True,
-    help="Allow a --host that other machines can reach. The connection is not encrypted.",
-)
-@click.option(
-    "--token",
-    envvar="GATA_DATA_API_TOKEN",
-    show_envvar=True,
-    metavar="SECRET",
-    callback=_token,
-    help="The secret key that clients sign with (AWS_SECRET_ACCESS_KEY); in the variable, no list of processes shows "
-    "it. [default: a new one at each start]",
-)
-@click.option("--sample", is_flag=True, help="Insert sample tickets first (once; ids would clash).")
-def data_api(postgres: str, port: int, host: str, allow_remote: bool, token: str | None, sample: bool) -> None:
-    """Answer the RDS Data API on loopback from a PostgreSQL, for local work.
-
-    Shows the variables that point `gata` at it, with the secret key that each request must be signed with. Statements
-    run with the rights of the PostgreSQL user. Needs the extra `local`.
-    """
-    try:
-        from gata_assets.cli import data_api as command
-    except ModuleNotFoundError as error:
-        raise click.ClickException(f"{error.name} is not installed: pip install 'gata-assets[local]'.") from None
-    if not (allow_remote or command.is_loopback(host)):
-        raise click.BadParameter(
-            f"{host[:80]} is not an address of loopback: other machines could reach the database through it. Leave it "
-            "out, or add --allow-remote.",
-            param_hint="--host",
-        )
-    command.run(postgres, port, with_sample=sample, host=host, secret_key=token, allow_remote=allow_remote)
 
 
 def _existing_batch(batch_id: str, settings: Settings, argument: str) -> Batch:

@@ -119,13 +119,19 @@ def _load(_: click.Context, __: click.Parameter, env_file: Path | None) -> Setti
         raise click.UsageError(str(error)) from None
 
 
-SETTINGS = click.option(
-    "--env-file",
-    "settings",
-    type=click.Path(path_type=Path, dir_okay=False),
-    callback=_load,
-    help="A file of settings, below the environment. [default: local.env, where there is one]",
-)
+def _env_file(name: str, callback: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    return click.option(
+        "--env-file",
+        name,
+        type=click.Path(path_type=Path, dir_okay=False),
+        callback=callback,
+        help="A file of settings, below the environment. [default: local.env, where there is one]",
+    )
+
+
+SETTINGS = _env_file("settings", _load)
+# Of commands that read the settings themselves.
+ENV_FILE = _env_file("env_file")
 ONLY = click.option(
     "--only", type=click.Choice(list(PIPELINES)), help="One pipeline alone. [default: all that the settings have]"
 )

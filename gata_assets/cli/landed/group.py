@@ -104,14 +104,16 @@ def quarantine(
     default="table",
     help="A table for people, with long values cut; or rows as they are, for a file.",
 )
+@click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
 @options.SETTINGS
 def quarantined_rows(
-    tenant: str, rule: str | None, file_id: str | None, limit: int, form: str, settings: Settings
+    tenant: str, rule: str | None, file_id: str | None, limit: int, form: str, as_json: bool, settings: Settings
 ) -> None:
     """Print rejected rows as their files had them, with the rules that each breaks: for a file to correct and upload.
 
     They are shown to whoever runs this, and nowhere else: rows may have ids of people.
     """
+    form = "jsonl" if as_json else form
     if form == "table" and not limit:
         raise click.UsageError("--limit 0 goes with --format csv or jsonl: a table of all may not fit into memory.")
     with options.imports_uncollected():

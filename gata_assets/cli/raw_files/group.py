@@ -182,8 +182,11 @@ _NAME = click.argument("name", metavar="NAME")
 @_TENANT
 @click.option("--files", metavar="PATTERN", default="*", help="The names of its files: in lower case, without ending.")
 @takes_mapping
+@options.AS_JSON
 @SETTINGS
-def save_mapping(table: str, name: str, tenant: str, files: str, mapping: MappingOptions, settings: Settings) -> None:
+def save_mapping(
+    table: str, name: str, tenant: str, files: str, mapping: MappingOptions, as_json: bool, settings: Settings
+) -> None:
     """Save the mapping NAME for files of TABLE whose name matches --files, also those that others put into raw/.
 
     A file is read by the mapping that it was sent with; else by that with the longest pattern that its name matches.
@@ -192,7 +195,7 @@ def save_mapping(table: str, name: str, tenant: str, files: str, mapping: Mappin
     """
     from gata_assets.cli.raw_files import mappings as command
 
-    command.save(settings, table, name, tenant=tenant, files=files, options=mapping)
+    command.save(settings, table, name, tenant=tenant, files=files, options=mapping, as_json=as_json)
 
 
 @mapping.command("list")
