@@ -19,6 +19,7 @@ from gata_assets.batches import batches_between, require_existing_batch
 from gata_assets.cli import options
 from gata_assets.cli.batches.group import batches
 from gata_assets.cli.batches.registry import build_pipelines
+from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG, exits
 from gata_assets.cli.landed.group import files, quarantine, tenants
 from gata_assets.cli.raw_files.group import ingest, mapping, tables
 from gata_assets.cli.servers.group import data_api, ui
@@ -40,7 +41,17 @@ def main() -> None:
     same_directory.forget()
 
 
+_BETWEEN_WRITES = "it was interrupted (Ctrl-C), between two writes; the same command goes on with the rest"
+
+
 @main.command()
+@exits(
+    {
+        DONE: "everything is written, and all blocking checks have passed",
+        FAILED: "a pipeline failed; what the others wrote is complete",
+        INTERRUPTED: _BETWEEN_WRITES,
+    }
+)
 @options.batch_argument("batch_id", "BATCH_ID")
 @options.SUMMARY
 @options.ONLY
@@ -52,8 +63,7 @@ def prepare(batch_id: str, as_table: bool, only: str | None, settings: Settings)
 
     Builds the training files of tickets and, for each tenant, features and training data of interactions, with the
     curated days that are missing or stale. Tenants are those with raw files, or those of TENANTS. A pipeline that fails
-    does not stop the others. Exits with 0 when everything is written and all blocking checks have passed, with 1 when
-    something failed, with 2 when the batch ID or a setting is wrong, and with 130 when it was interrupted.
+    does not stop the others.
     """
     _existing_batch(batch_id, settings, "BATCH_ID")
     with options.imports_uncollected():
@@ -64,7 +74,7 @@ def prepare(batch_id: str, as_table: bool, only: str | None, settings: Settings)
         return command.run(pipelines_of, batch_id, log_level=settings.project.log_level, as_table=as_table)
     except KeyboardInterrupt:
         click.echo(options.INTERRUPTED_MESSAGE, err=True)
-        sys.exit(options.INTERRUPTED)
+        sys.exit(INTERRUPTED)
 
 
 def _hours_of_step(_: click.Context, __: click.Parameter, step: str) -> int:
@@ -75,6 +85,13 @@ def _hours_of_step(_: click.Context, __: click.Parameter, step: str) -> int:
 
 
 @main.command()
+@exits(
+    {
+        DONE: "nothing failed",
+        FAILED: "a batch or a pipeline failed; the others are complete",
+        INTERRUPTED: _BETWEEN_WRITES,
+    }
+)
 @options.batch_argument("first", "FROM")
 @options.batch_argument("last", "TO")
 @click.option(
@@ -99,8 +116,7 @@ def backfill(
     """Prepare the batches from FROM to TO (included where --every meets it) that are missing or stale in the target.
 
     Tickets, and interactions of each tenant. A batch that fails stops no other. Run it again after a failure or an
-    interruption: it goes on with what is missing. Exits with 0 when nothing failed, with 1 when a batch failed, with 2
-    when an argument or a setting is wrong, and with 130 when it was interrupted.
+    interruption: it goes on with what is missing.
     """
     start, end = (_existing_batch(batch_id, settings, hint) for batch_id, hint in ((first, "FROM"), (last, "TO")))
     if end < start:
@@ -120,14 +136,14 @@ def tickets() -> None:
 
 
 @tickets.command("check")
+@exits({DONE: "all tickets can train", FAILED: "a ticket is invalid, or the database cannot be read"})
 @options.batch_argument("batch_id", "BATCH_ID")
 @options.SUMMARY
 @options.SETTINGS
 def check_tickets(batch_id: str, as_table: bool, settings: Settings) -> bool:
     """List the tickets of the batch BATCH_ID that cannot train: id, column and rule, without their texts.
 
-    Also counts all tickets in its windows, with those that are left out by reason. Writes nothing. Exits with 1 when a
-    ticket is invalid, and with 2 when the batch ID or a setting is wrong.
+    Also counts all tickets in its windows, with those that are left out by reason. Writes nothing.
     """
     _existing_batch(batch_id, settings, "BATCH_ID")
     with options.imports_uncollected():
@@ -165,6 +181,7 @@ _COUNT = click.IntRange(1, 10**7)
 
 
 @main.command("sample-data")
+@exits({FAILED: "the file exists already, or cannot be written"})
 @click.option(
     "--output",
     type=click.Path(dir_okay=False),
@@ -208,6 +225,7 @@ def sample_data(since: datetime, until: datetime | None, **chosen: Any) -> None:
 
 
 @main.command()
+@exits({DONE: "a batch can be prepared", FAILED: "a batch cannot be prepared as things are"})
 @options.ONLY
 @options.AS_JSON
 @options.SETTINGS
@@ -215,7 +233,7 @@ def doctor(only: str | None, as_json: bool, settings: Settings) -> bool:
     """Check settings, ticket database, target, tenants, tables and engine, and say how to correct what is wrong.
 
     Writes, reads and deletes one small object under intermediate/doctor/ in the target. With --only, what the other
-    pipelines need is not checked. Exits with 1 when a batch could not be prepared as things are.
+    pipelines need is not checked.
     """
     from gata_assets.cli import doctor as command
 
@@ -223,13 +241,14 @@ def doctor(only: str | None, as_json: bool, settings: Settings) -> bool:
 
 
 @main.command("settings")
+@exits({FAILED: "", WRONG: "a setting is wrong"})
 @click.option("--changed", "only_changed", is_flag=True, help="Only settings that are not the default.")
 @options.ENV_FILE
 @options.SUMMARY
 def show_settings(only_changed: bool, env_file: Path | None, as_table: bool) -> None:
     """Show each setting's effective value, and where it comes from: the environment, a settings file or the default.
 
-    Secrets are not shown. Exits with 2 when a setting is wrong.
+    Secrets are not shown.
     """
     from gata_assets.cli import settings as command
 

@@ -10,7 +10,8 @@ import dagster as dg
 
 from gata_assets.cli.batches.prepare import PipelinesOf
 from gata_assets.cli.batches.progress import FollowedBackfill
-from gata_assets.cli.options import INTERRUPTED, INTERRUPTED_MESSAGE
+from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED
+from gata_assets.cli.options import INTERRUPTED_MESSAGE
 from gata_assets.cli.terminal import text_console
 from gata_assets.errors import GataError, SettingsError
 from gata_assets.orchestration.batch_status import Plan, Reason
@@ -66,7 +67,7 @@ def run(
         return INTERRUPTED
     if only_plan and not as_json:
         _print("Nothing was written. Without --plan the batches are prepared.")
-    return 1 if has_failed else 0
+    return FAILED if has_failed else DONE
 
 
 def _print(text: str, label: str = "") -> None:

@@ -8,9 +8,17 @@ from pathlib import Path
 import click
 
 from gata_assets.cli import options
+from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, exits
 
 
 @click.command(cls=options.Command)
+@exits(
+    {
+        DONE: "it was ended by Ctrl-C, SIGTERM or SIGHUP",
+        FAILED: "the port is taken, or Dagster ended by itself",
+        INTERRUPTED: "it was interrupted before it served",
+    }
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=3000, help="0 takes a free one.")
 @click.option(
     "--host",
@@ -37,6 +45,13 @@ def _token(_: click.Context, __: click.Parameter, token: str | None) -> str | No
 
 
 @click.command("data-api", cls=options.Command)
+@exits(
+    {
+        DONE: "it was ended by Ctrl-C",
+        FAILED: "the port is taken, or the database cannot be used",
+        INTERRUPTED: "it was interrupted before it served",
+    }
+)
 @click.option("--postgres", required=True, metavar="URL", help="The PostgreSQL database, postgresql://user@host/name.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, help="0 takes a free one.")
 @click.option("--host", default="127.0.0.1", help="The address to listen on.")

@@ -60,7 +60,10 @@ def run(port: int, *, host: str, env_file: Path | None, as_json: bool) -> bool:
 def _require_port(host: str, port: int) -> int:
     """The port, or for 0 a free one; raises GataError if it cannot be listened on."""
     try:
-        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
+            # As the UI does it: a port whose connections were closed a moment ago is free.
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((host, port))
             return int(listening.getsockname()[1])
     except OSError as error:
         raise GataError(
