@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from gata_assets.logs import RANGE_TAGS, numbers_of
+from gata_assets.logs import EXPECTED_TAG, RANGE_TAGS, numbers_of
 from gata_assets.orchestration.dagster_private import new_run_id
 from gata_assets.orchestration.failures import BatchFailure, read_failures
 from gata_assets.orchestration.instances import held_open
@@ -36,18 +36,22 @@ def run_range(
     *,
     assets: Sequence[dg.AssetKey] | None = None,
     config: Mapping[str, Any] | None = None,
+    expected: int | None = None,
 ) -> dg.ExecuteInProcessResult:
-    """Run a job over a range of partitions, or over none; only the given assets, if there are any."""
-    tags = {}
+    """Run a job over a range of partitions, or over none; only the given assets, if there are any.
+
+    `expected` is the number of partitions that it is going to write, which its events carry.
+    """
+    span_tags = {}
     if span is not None and span[0] != span[1]:
-        tags = dict(zip(RANGE_TAGS, span, strict=True))
+        span_tags = dict(zip(RANGE_TAGS, span, strict=True))
     run_id = new_run_id()
     with held_open(instance, run_id):
         return job.execute_in_process(
             run_config={**RUN_CONFIG, **(config or {})},
             instance=instance,
-            partition_key=None if tags or span is None else span[0],
-            tags=tags,
+            partition_key=None if span_tags or span is None else span[0],
+            tags=span_tags | ({} if expected is None else {EXPECTED_TAG: str(expected)}),
             raise_on_error=False,
             run_id=run_id,
             asset_selection=None if assets is None else list(assets),
@@ -79,13 +83,14 @@ class Runs:
         assets: Sequence[dg.AssetKey] | None = None,
         config: Mapping[str, Any] | None = None,
         otherwise: str = "",
+        expected: int | None = None,
     ) -> None:
-        """Run a job over a range of partitions, or over none, and record its outcome.
+        """Run a job over a range of partitions, or over none, and record its outcome, see `run_range`.
 
         A failure that names no partition is recorded under the first one, or `otherwise`. Raises KeyboardInterrupt if
         the run was interrupted.
         """
-        ended = run_range(job, self.instance, span, assets=assets, config=config)
+        ended = run_range(job, self.instance, span, assets=assets, config=config, expected=expected)
         self.run_ids.append(ended.run_id)
         self.written.extend(read_written(ended))
         failures = [] if ended.success else find_failures(ended, span[0] if span else otherwise)
