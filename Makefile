@@ -13,15 +13,15 @@ SAMPLE = if [ -z "$${TICKETS_URL}$${DB_ARN}" ] && ! grep -qsE '^(TICKETS_URL|DB_
 
 .PHONY: run ui test-fast test soak browser java check docs bench lock clean
 
-run: $(VENV)/.ready-to-run .dagster/dagster.yaml
+run: $(VENV)/.ready-to-run | .dagster
 	@$(SAMPLE)
 	@echo "==> Preparing batch $(BATCH)"
 	@$(BIN)/gata prepare $(BATCH) --summary table
 
-ui: $(VENV)/.ready-to-run .dagster/dagster.yaml
+ui: $(VENV)/.ready-to-run | .dagster
 	@$(SAMPLE)
-	@echo "==> The Dagster UI opens at http://127.0.0.1:3000 (stop it with Ctrl-C)"
-	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
+	@echo "==> Starting the Dagster UI"
+	@$(BIN)/gata ui
 
 # Three tiers: `test-fast` while working, `test` for every change, `soak` with full counts, sizes and matrices.
 # BROWSER=no and SPARK=no leave out the tests that need a browser or Java; ORDER=random shuffles the tests, by a seed
@@ -115,9 +115,9 @@ $(VENV)/.ready-to-test: requirements-dev.lock setup.cfg | $(VENV)/bin/python
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.ready-to-run
 
-.dagster/dagster.yaml: dagster.yaml
-	@mkdir -p .dagster
-	@cp dagster.yaml .dagster/dagster.yaml
+# The commands put dagster.yaml into it.
+.dagster:
+	@mkdir $@
 
 # Renews the lock files from setup.cfg; needs `uv` on the PATH. No host is named in them.
 LOCK = uv pip compile setup.cfg --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet

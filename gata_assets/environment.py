@@ -34,9 +34,11 @@ def read_log_level() -> str:
     return level
 
 
-def dagster_home_is_set() -> bool:
-    """Whether runs are recorded in a Dagster instance; raises SettingsError for a home that does not exist."""
+def dagster_home() -> Path | None:
+    """The Dagster instance in which runs are recorded, None for nowhere; raises SettingsError for a home that does not
+    exist.
+    """
     home = os.environ.get("DAGSTER_HOME")
     if home and not (Path(home).is_absolute() and Path(home).is_dir()):
         raise SettingsError(f"DAGSTER_HOME: '{home}' is not the absolute path of a directory that exists.")
-    return bool(home)
+    return Path(home) if home else None

@@ -23,6 +23,9 @@ from gata_assets.environment import read_log_level
 PARTITION_TAG = "dagster/partition"
 RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 
+# The run tag with the number of partitions that a run is going to write, where that is known before it starts.
+EXPECTED_TAG = "gata/expected_partitions"
+
 # Handlers in dagster.yaml are a beta feature: Dagster warns in every process, in a line that is not JSON.
 warnings.filterwarnings("ignore", message="Handling yaml-defined logging configuration is currently in beta")
 
@@ -44,7 +47,8 @@ _NOTABLE_EVENTS = frozenset({"STEP_START", "STEP_SUCCESS", "ASSET_MATERIALIZATIO
 class RunEvent:
     """An event or log line of a run; `event` is Dagster's event type, empty for a plain log line.
 
-    `batch_id` is the partition or partition range: batches, or days in curation runs.
+    `batch_id` is the partition or partition range: batches, or days in curation runs. `expected` is the number of
+    partitions that the run is going to write, None if that is unknown.
     """
 
     at: datetime
@@ -58,6 +62,7 @@ class RunEvent:
     check: str
     has_passed: bool | None
     numbers: dict[str, int | float]
+    expected: int | None = None
 
     @property
     def kind(self) -> str:
@@ -153,7 +158,8 @@ def _read_record(record: logging.LogRecord) -> RunEvent:
     numbers: dict[str, int | float] = {}
     check, has_passed, level = "", None, record.levelno
     # A step may build several assets for several batches: the event's own asset and partition take precedence.
-    asset, batch_id = str(meta.get("step_key") or ""), _batches_of_run(meta.get("job_tags") or {})
+    tags = meta.get("job_tags") or {}
+    asset, batch_id = str(meta.get("step_key") or ""), _batches_of_run(tags)
     if event and event.event_type_value in _NOTABLE_EVENTS:
         level = max(level, logging.INFO)
     if event and event.event_type_value == "ASSET_MATERIALIZATION":
@@ -178,6 +184,7 @@ def _read_record(record: logging.LogRecord) -> RunEvent:
         check=check,
         has_passed=has_passed,
         numbers=numbers,
+        expected=int(tags[EXPECTED_TAG]) if EXPECTED_TAG in tags else None,
     )
 
 

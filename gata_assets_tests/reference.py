@@ -21,6 +21,7 @@ import polars as pl
 from msgspec import json
 from pydantic.fields import FieldInfo
 
+from gata_assets.cli.exit_codes import HasExitCodes
 from gata_assets.cli.main import main
 from gata_assets.curation.curated.check_names import check_descriptions
 from gata_assets.interactions import check_names as interaction_checks
@@ -49,8 +50,19 @@ def commands_page() -> str:
         usage = " ".join(command.get_usage(context).removeprefix("Usage: ").split())
         rows = [_option(option, context) for option in command.params if isinstance(option, click.Option)]
         options = _table(("option", "default", "meaning"), rows)
-        sections.append((f"gata {name}", f"```text\n{usage}\n```\n\n{_prose(command.help)}\n\n{options}"))
-    return _page("# Commands\n\n`gata COMMAND --help` shows the same. Exit codes are in each description.\n", sections)
+        codes = _table(
+            ("exit code", "meaning"), [(str(code), meaning) for code, meaning in exit_codes(command).items()]
+        )
+        text = f"```text\n{usage}\n```\n\n{_prose(command.help)}\n\n{options}\n{codes}"
+        sections.append((f"gata {name}", text))
+    intro = "# Commands\n\n`gata COMMAND --help` shows the same. [Outputs](outputs.md) shows what each prints.\n"
+    return _page(intro, sections)
+
+
+def exit_codes(command: click.Command) -> Mapping[int, str]:
+    """A command's exit codes with what they mean."""
+    assert isinstance(command, HasExitCodes), command.name
+    return command.exit_codes
 
 
 def all_commands() -> dict[str, click.Command]:

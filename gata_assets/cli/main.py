@@ -19,8 +19,10 @@ from gata_assets.batches import batches_between, require_existing_batch
 from gata_assets.cli import options
 from gata_assets.cli.batches.group import batches
 from gata_assets.cli.batches.registry import build_pipelines
+from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG, exits
 from gata_assets.cli.landed.group import files, quarantine, tenants
 from gata_assets.cli.raw_files.group import ingest, mapping, tables
+from gata_assets.cli.servers.group import data_api, ui
 from gata_assets.errors import BatchIdError
 
 if TYPE_CHECKING:
@@ -39,7 +41,17 @@ def main() -> None:
     same_directory.forget()
 
 
+_BETWEEN_WRITES = "it was interrupted (Ctrl-C), between two writes; the same command goes on with the rest"
+
+
 @main.command()
+@exits(
+    {
+        DONE: "everything is written, and all blocking checks have passed",
+        FAILED: "a pipeline failed; what the others wrote is complete",
+        INTERRUPTED: _BETWEEN_WRITES,
+    }
+)
 @options.batch_argument("batch_id", "BATCH_ID")
 @options.SUMMARY
 @options.ONLY
@@ -51,8 +63,7 @@ def prepare(batch_id: str, as_table: bool, only: str | None, settings: Settings)
 
     Builds the training files of tickets and, for each tenant, features and training data of interactions, with the
     curated days that are missing or stale. Tenants are those with raw files, or those of TENANTS. A pipeline that fails
-    does not stop the others. Exits with 0 when everything is written and all blocking checks have passed, with 1 when
-    something failed, with 2 when the batch ID or a setting is wrong, and with 130 when it was interrupted.
+    does not stop the others.
     """
     _existing_batch(batch_id, settings, "BATCH_ID")
     with options.imports_uncollected():
@@ -63,7 +74,7 @@ def prepare(batch_id: str, as_table: bool, only: str | None, settings: Settings)
         return command.run(pipelines_of, batch_id, log_level=settings.project.log_level, as_table=as_table)
     except KeyboardInterrupt:
         click.echo(options.INTERRUPTED_MESSAGE, err=True)
-        sys.exit(options.INTERRUPTED)
+        sys.exit(INTERRUPTED)
 
 
 def _hours_of_step(_: click.Context, __: click.Parameter, step: str) -> int:
@@ -74,6 +85,13 @@ def _hours_of_step(_: click.Context, __: click.Parameter, step: str) -> int:
 
 
 @main.command()
+@exits(
+    {
+        DONE: "nothing failed",
+        FAILED: "a batch or a pipeline failed; the others are complete",
+        INTERRUPTED: _BETWEEN_WRITES,
+    }
+)
 @options.batch_argument("first", "FROM")
 @options.batch_argument("last", "TO")
 @click.option(
@@ -90,13 +108,15 @@ def _hours_of_step(_: click.Context, __: click.Parameter, step: str) -> int:
     "--again", is_flag=True, help="Prepare all batches of the range, also those that are complete in the target."
 )
 @options.ONLY
+@options.AS_JSON
 @options.SETTINGS
-def backfill(first: str, last: str, every: int, plan: bool, again: bool, only: str | None, settings: Settings) -> None:
+def backfill(
+    first: str, last: str, every: int, plan: bool, again: bool, only: str | None, as_json: bool, settings: Settings
+) -> None:
     """Prepare the batches from FROM to TO (included where --every meets it) that are missing or stale in the target.
 
     Tickets, and interactions of each tenant. A batch that fails stops no other. Run it again after a failure or an
-    interruption: it goes on with what is missing. Exits with 0 when nothing failed, with 1 when a batch failed, with 2
-    when an argument or a setting is wrong, and with 130 when it was interrupted.
+    interruption: it goes on with what is missing.
     """
     start, end = (_existing_batch(batch_id, settings, hint) for batch_id, hint in ((first, "FROM"), (last, "TO")))
     if end < start:
@@ -106,7 +126,8 @@ def backfill(first: str, last: str, every: int, plan: bool, again: bool, only: s
         from gata_assets.cli.batches import backfill as command
 
     pipelines_of = partial(options.uncollected, build_pipelines, settings, only=only)
-    sys.exit(command.run(pipelines_of, batch_ids, log_level=settings.project.log_level, again=again, only_plan=plan))
+    level = settings.project.log_level
+    sys.exit(command.run(pipelines_of, batch_ids, log_level=level, again=again, only_plan=plan, as_json=as_json))
 
 
 @main.group(cls=options.Commands)
@@ -115,14 +136,14 @@ def tickets() -> None:
 
 
 @tickets.command("check")
+@exits({DONE: "all tickets can train", FAILED: "a ticket is invalid, or the database cannot be read"})
 @options.batch_argument("batch_id", "BATCH_ID")
 @options.SUMMARY
 @options.SETTINGS
 def check_tickets(batch_id: str, as_table: bool, settings: Settings) -> bool:
     """List the tickets of the batch BATCH_ID that cannot train: id, column and rule, without their texts.
 
-    Also counts all tickets in its windows, with those that are left out by reason. Writes nothing. Exits with 1 when a
-    ticket is invalid, and with 2 when the batch ID or a setting is wrong.
+    Also counts all tickets in its windows, with those that are left out by reason. Writes nothing.
     """
     _existing_batch(batch_id, settings, "BATCH_ID")
     with options.imports_uncollected():
@@ -152,12 +173,15 @@ main.add_command(files)
 main.add_command(quarantine)
 main.add_command(tenants)
 main.add_command(tables)
+main.add_command(ui)
+main.add_command(data_api)
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 _COUNT = click.IntRange(1, 10**7)
 
 
 @main.command("sample-data")
+@exits({FAILED: "the file exists already, or cannot be written"})
 @click.option(
     "--output",
     type=click.Path(dir_okay=False),
@@ -183,6 +207,7 @@ _COUNT = click.IntRange(1, 10**7)
 )
 @click.option("--seed", type=click.IntRange(0), default=0, help="Other seeds, other data.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
+@options.AS_JSON
 @options.SETTINGS
 def sample_data(since: datetime, until: datetime | None, **chosen: Any) -> None:
     """Make a ticket store of generated tickets, and items and interactions of a tenant `sample`, to try things out on.
@@ -200,6 +225,7 @@ def sample_data(since: datetime, until: datetime | None, **chosen: Any) -> None:
 
 
 @main.command()
+@exits({DONE: "a batch can be prepared", FAILED: "a batch cannot be prepared as things are"})
 @options.ONLY
 @options.AS_JSON
 @options.SETTINGS
@@ -207,7 +233,7 @@ def doctor(only: str | None, as_json: bool, settings: Settings) -> bool:
     """Check settings, ticket database, target, tenants, tables and engine, and say how to correct what is wrong.
 
     Writes, reads and deletes one small object under intermediate/doctor/ in the target. With --only, what the other
-    pipelines need is not checked. Exits with 1 when a batch could not be prepared as things are.
+    pipelines need is not checked.
     """
     from gata_assets.cli import doctor as command
 
@@ -215,65 +241,18 @@ def doctor(only: str | None, as_json: bool, settings: Settings) -> bool:
 
 
 @main.command("settings")
+@exits({FAILED: "", WRONG: "a setting is wrong"})
 @click.option("--changed", "only_changed", is_flag=True, help="Only settings that are not the default.")
-@click.option(
-    "--env-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A file of settings, below the environment. [default: local.env, where there is one]",
-)
+@options.ENV_FILE
 @options.SUMMARY
 def show_settings(only_changed: bool, env_file: Path | None, as_table: bool) -> None:
     """Show each setting's effective value, and where it comes from: the environment, a settings file or the default.
 
-    Secrets are not shown. Exits with 2 when a setting is wrong.
+    Secrets are not shown.
     """
     from gata_assets.cli import settings as command
 
     command.show(env_file, only_changed=only_changed, as_table=as_table)
-
-
-def _token(_: click.Context, __: click.Parameter, token: str | None) -> str | None:
-    if token is not None and not re.fullmatch(r"[!-~]{20,200}", token):
-        raise click.BadParameter("it needs 20 to 200 characters of ASCII without blanks: `openssl rand -hex 32`.")
-    return token
-
-
-@main.command("data-api")
-@click.option("--postgres", required=True, metavar="URL", help="The PostgreSQL database, postgresql://user@host/name.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, help="0 takes a free one.")
-@click.option("--host", default="127.0.0.1", help="The address to listen on.")
-@click.option(
-    "--allow-remote",
-    is_flag=True,
-    help="Allow a --host that other machines can reach. The connection is not encrypted.",
-)
-@click.option(
-    "--token",
-    envvar="GATA_DATA_API_TOKEN",
-    show_envvar=True,
-    metavar="SECRET",
-    callback=_token,
-    help="The secret key that clients sign with (AWS_SECRET_ACCESS_KEY); in the variable, no list of processes shows "
-    "it. [default: a new one at each start]",
-)
-@click.option("--sample", is_flag=True, help="Insert sample tickets first (once; ids would clash).")
-def data_api(postgres: str, port: int, host: str, allow_remote: bool, token: str | None, sample: bool) -> None:
-    """Answer the RDS Data API on loopback from a PostgreSQL, for local work.
-
-    Shows the variables that point `gata` at it, with the secret key that each request must be signed with. Statements
-    run with the rights of the PostgreSQL user. Needs the extra `local`.
-    """
-    try:
-        from gata_assets.cli import data_api as command
-    except ModuleNotFoundError as error:
-        raise click.ClickException(f"{error.name} is not installed: pip install 'gata-assets[local]'.") from None
-    if not (allow_remote or command.is_loopback(host)):
-        raise click.BadParameter(
-            f"{host[:80]} is not an address of loopback: other machines could reach the database through it. Leave it "
-            "out, or add --allow-remote.",
-            param_hint="--host",
-        )
-    command.run(postgres, port, with_sample=sample, host=host, secret_key=token, allow_remote=allow_remote)
 
 
 def _existing_batch(batch_id: str, settings: Settings, argument: str) -> Batch:

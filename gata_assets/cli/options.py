@@ -1,4 +1,4 @@
-"""Shared by commands: options, errors as exit codes, imports without garbage collection. No command belongs here."""
+"""Shared by commands: options, their classes, imports without garbage collection. No command belongs here."""
 
 from __future__ import annotations
 
@@ -15,44 +15,30 @@ import click
 
 from gata_assets.batches import find_batch_id, parse_batch_id
 from gata_assets.cli.batches.registry import PIPELINES
-from gata_assets.errors import BatchIdError, GataError, MappingError, SettingsError
+from gata_assets.cli.exit_codes import FAILED, HasExitCodes, errors_as_exit_codes
+from gata_assets.errors import BatchIdError, SettingsError
 
 if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
 
-# The exit code of a command that was interrupted from the keyboard, and its last line.
-INTERRUPTED = 130
 _AS_JSON = "gata_assets.as_json"
 T = TypeVar("T", bound=Callable[..., Any])
+# The last line of a command that writes batch by batch, if it was interrupted.
 INTERRUPTED_MESSAGE = "Interrupted. What is written is complete; the same command goes on with the rest."
-
-
-@contextmanager
-def errors_as_exit_codes(context: click.Context) -> Iterator[None]:
-    """Show an error of ours by its message alone: with 2 for a wrong setting or mapping, with 1 for any other."""
-    try:
-        yield
-    except (SettingsError, MappingError) as error:
-        raise click.UsageError(str(error), context) from None
-    except GataError as error:
-        raise click.ClickException(str(error)) from None
 
 
 # More than any first sentence: lists of commands wrap it rather than cut it.
 _WHOLE_SENTENCE = 1_000
 
 
-class Command(click.Command):
-    """A command that returns whether it succeeded (None: it did); an error of ours is shown by its message alone.
-
-    Exits with 2 for a wrong setting or mapping, with 1 for any other failure.
-    """
+class Command(HasExitCodes):
+    """A command that returns whether it succeeded (None: it did); see `exit_codes`."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """See click.Command."""
         with errors_as_exit_codes(ctx):
             if super().invoke(ctx) is False:
-                ctx.exit(1)
+                ctx.exit(FAILED)
 
     def get_short_help_str(self, limit: int = _WHOLE_SENTENCE) -> str:  # noqa: ARG002 (click's)
         """The first sentence of the help, not cut."""
@@ -63,6 +49,11 @@ class Commands(click.Group):
     """A group whose commands are `Command`s."""
 
     command_class = Command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See click.Command; also of what its commands do before they are invoked."""
+        with errors_as_exit_codes(ctx):
+            return super().invoke(ctx)
 
     def get_short_help_str(self, limit: int = _WHOLE_SENTENCE) -> str:  # noqa: ARG002 (click's)
         """The first sentence of the help, not cut."""
@@ -119,13 +110,19 @@ def _load(_: click.Context, __: click.Parameter, env_file: Path | None) -> Setti
         raise click.UsageError(str(error)) from None
 
 
-SETTINGS = click.option(
-    "--env-file",
-    "settings",
-    type=click.Path(path_type=Path, dir_okay=False),
-    callback=_load,
-    help="A file of settings, below the environment. [default: local.env, where there is one]",
-)
+def _env_file(name: str, callback: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    return click.option(
+        "--env-file",
+        name,
+        type=click.Path(path_type=Path, dir_okay=False),
+        callback=callback,
+        help="A file of settings, below the environment. [default: local.env, where there is one]",
+    )
+
+
+SETTINGS = _env_file("settings", _load)
+# Of commands that read the settings themselves.
+ENV_FILE = _env_file("env_file")
 ONLY = click.option(
     "--only", type=click.Choice(list(PIPELINES)), help="One pipeline alone. [default: all that the settings have]"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def run(
     days: int | None,
     seed: int,
     force: bool,
+    as_json: bool,
 ) -> None:
     """Generate what happened from `first` to `last` and write it; raises StoreError.
 
@@ -56,8 +58,11 @@ def run(
         rows = create_sqlite(path, tickets)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}.") from None
-    console = text_console()
-    console.print(f"{rows:,} sample tickets, closed from {first} to {last}, written to {path}.", markup=False)
+    span = {"first_day": str(first), "last_day": str(last)}
+    if as_json:
+        print(json.dumps({"event": "SAMPLE_TICKETS_WRITTEN", "file": str(path), "rows": rows, **span}))
+    else:
+        _print(f"{rows:,} sample tickets, closed from {first} to {last}, written to {path}.")
     if not interactions:
         return
     shop = SampleShop(users, items, interactions / DAYS_OF_INTERACTIONS, seed)
@@ -68,8 +73,16 @@ def run(
     curator.refresh(ITEMS)
     of_interactions = _ingest(curator, INTERACTIONS, generate_interactions(shop, since, last))
     for what, report in (("items", of_items), (f"interactions from {since} to {last}", of_interactions)):
-        rejected = f"{report.rejected:,} rejected rows in quarantine"
-        console.print(f"{report.rows:,} sample {what}, for the tenant {TENANT}; {rejected}.", markup=False)
+        if as_json:
+            counts = {name: getattr(report, name) for name in ("file_id", "rows", "valid", "rejected")}
+            print(json.dumps({"event": "SAMPLE_INGESTED", "tenant": TENANT, "table": report.table, **counts}))
+        else:
+            rejected = f"{report.rejected:,} rejected rows in quarantine"
+            _print(f"{report.rows:,} sample {what}, for the tenant {TENANT}; {rejected}.")
+
+
+def _print(text: str) -> None:
+    text_console().print(text, markup=False)
 
 
 def _ingest(curator: Curator, table: str, rows: pl.DataFrame) -> Report:

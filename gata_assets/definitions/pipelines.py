@@ -11,7 +11,7 @@ from typing import ClassVar
 import dagster as dg
 
 from gata_assets.definitions import build_definitions, build_store, open_source
-from gata_assets.environment import dagster_home_is_set
+from gata_assets.environment import dagster_home
 from gata_assets.errors import StoreError
 from gata_assets.orchestration.batch_status import Plan
 from gata_assets.orchestration.failures import BatchFailure
@@ -105,7 +105,7 @@ def build_ticket_pipelines(bench: Workbench) -> list[Pipeline]:
     """The pipeline of tickets."""
     settings = bench.settings
     source, chunk = partial(open_source, settings), settings.project.backfill_chunk
-    has_pages, is_recorded = settings.tickets.source_kind is SourceKind.DATA_API, dagster_home_is_set()
+    has_pages, is_recorded = settings.tickets.source_kind is SourceKind.DATA_API, dagster_home() is not None
     return [
         TicketPipeline(
             build_store(settings), settings.tickets.rules, bench.ticket_job, source, chunk, has_pages, is_recorded

@@ -6,7 +6,7 @@ Plain values; nothing here knows Dagster or a store. Each domain decides which b
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -50,16 +50,24 @@ MISSING = BatchStatus(Status.MISSING, frozenset({Reason.INCOMPLETE}))
 
 @dataclass(frozen=True)
 class Plan:
-    """The requested batches with their statuses, and those that are due to be prepared."""
+    """The requested batches with their statuses, and those that are due to be prepared.
+
+    `given_up` says why batches are not due that are missing or stale, by batch ID.
+    """
 
     statuses: Mapping[str, BatchStatus]
     due: tuple[str, ...]
+    given_up: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, statuses: Mapping[str, BatchStatus], *, again: bool) -> Plan:
         """Due are batches that are missing or stale; with `again`, all."""
         is_due = {name: again or batch.status is not Status.COMPLETE for name, batch in statuses.items()}
         return cls(statuses, tuple(name for name, due in is_due.items() if due))
+
+    def without(self, given_up: Mapping[str, str]) -> Plan:
+        """The plan without batches that were given up."""
+        return replace(self, due=tuple(name for name in self.due if name not in given_up), given_up=given_up)
 
     @property
     def complete(self) -> tuple[str, ...]:

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from gata_assets.curation.requests import AskedRun, RunState
-from gata_assets.environment import dagster_home_is_set
+from gata_assets.environment import dagster_home
 from gata_assets.orchestration.dagster_private import sqlite_event_logs, unrecorded_instance
+from gata_assets.orchestration.homes import prepare_home
 
 # The tag of a materialization that identifies its content.
 DATA_VERSION = "dagster/data_version"
@@ -29,9 +30,14 @@ _RUNS_LOOKED_AT = 25
 def open_instance() -> Iterator[dg.DagsterInstance]:
     """The instance of DAGSTER_HOME, if set; otherwise one that ends with the command.
 
+    An empty home gets this project's configuration. Raises SettingsError for a home that does not exist.
+
     Nobody can see the events of the latter, so it keeps none: keeping them in memory took a third of a backfill's time.
     """
-    with dg.DagsterInstance.get() if dagster_home_is_set() else unrecorded_instance() as instance:
+    home = dagster_home()
+    if home:
+        prepare_home(home)
+    with dg.DagsterInstance.get() if home else unrecorded_instance() as instance:
         yield instance
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from gata_assets.logs import RANGE_TAGS, numbers_of
+from gata_assets.logs import EXPECTED_TAG, RANGE_TAGS, numbers_of
 from gata_assets.orchestration.dagster_private import execute_job, new_run_id
 from gata_assets.orchestration.failures import BatchFailure, read_failures
 from gata_assets.orchestration.instances import held_open
@@ -39,11 +39,16 @@ def run_range(
     *,
     assets: Sequence[dg.AssetKey] | None = None,
     config: Mapping[str, Any] | None = None,
+    expected: int | None = None,
 ) -> dg.JobExecutionResult:
-    """Run a job over a range of partitions, or over none; only the given assets, if there are any."""
-    tags = {**_OF_COMMANDS, _PARTITION_SET: f"{job.name}_partition_set"} if span else _OF_COMMANDS
+    """Run a job over a range of partitions, or over none; only the given assets, if there are any.
+
+    `expected` is the number of partitions that it is going to write, which its events carry.
+    """
+    tags = {**_OF_COMMANDS, **({} if expected is None else {EXPECTED_TAG: str(expected)})}
     if span is not None:
         tags |= {_PARTITION: span[0]} if span[0] == span[1] else dict(zip(RANGE_TAGS, span, strict=True))
+        tags[_PARTITION_SET] = f"{job.name}_partition_set"
     run_id = new_run_id()
     with held_open(instance, run_id):
         return execute_job(
@@ -76,13 +81,14 @@ class Runs:
         assets: Sequence[dg.AssetKey] | None = None,
         config: Mapping[str, Any] | None = None,
         otherwise: str = "",
+        expected: int | None = None,
     ) -> None:
-        """Run a job over a range of partitions, or over none, and record its outcome.
+        """Run a job over a range of partitions, or over none, and record its outcome, see `run_range`.
 
         A failure that names no partition is recorded under the first one, or `otherwise`. Raises KeyboardInterrupt if
         the run was interrupted.
         """
-        ended = run_range(job, self.instance, span, assets=assets, config=config)
+        ended = run_range(job, self.instance, span, assets=assets, config=config, expected=expected)
         self.run_ids.append(ended.run_id)
         self.written.extend(read_written(ended))
         failures = [] if ended.success else find_failures(ended, span[0] if span else otherwise)

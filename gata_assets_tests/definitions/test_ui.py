@@ -103,8 +103,8 @@ def ui(browser_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     assert ui.gata("sample-data", "--since", "2025-09-01", "--until", "2026-01-03", *SMALL_SHOP) == 0
     with closing(sqlite3.connect(place / "gata-sample.sqlite")) as tickets, tickets:
         first_hour = windows_of(FAILED, parse_settings({}).tickets.rules).training.start + 60
-        spoil = """UPDATE ticket SET closed = ?, processed_data = ? WHERE id = (
-            SELECT id FROM ticket WHERE via_channel = 'email' AND routed_by = 'external' ORDER BY closed DESC LIMIT 1)"""
+        spoil = """UPDATE ticket SET closed = ?, processed_data = ? WHERE id = (SELECT id FROM ticket
+            WHERE via_channel = 'email' AND routed_by = 'external' ORDER BY closed DESC LIMIT 1)"""
         assert tickets.execute(spoil, (first_hour, "CAPITALS")).rowcount == 1
     assert ui.gata("prepare", FAILED, "--only", "tickets") == 1
     assert ui.gata("prepare", PREPARED) == 0

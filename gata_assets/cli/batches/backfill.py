@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import json
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 
 import dagster as dg
 
 from gata_assets.cli.batches.prepare import PipelinesOf
 from gata_assets.cli.batches.progress import FollowedBackfill
-from gata_assets.cli.options import INTERRUPTED, INTERRUPTED_MESSAGE
+from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED
+from gata_assets.cli.options import INTERRUPTED_MESSAGE
 from gata_assets.cli.terminal import text_console
 from gata_assets.errors import GataError, SettingsError
 from gata_assets.orchestration.batch_status import Plan, Reason
@@ -22,7 +23,15 @@ from gata_assets.orchestration.runs import Runs
 _MOST_FAILURES = 10
 
 
-def run(pipelines_of: PipelinesOf, batch_ids: Sequence[str], *, log_level: str, again: bool, only_plan: bool) -> int:
+def run(
+    pipelines_of: PipelinesOf,
+    batch_ids: Sequence[str],
+    *,
+    log_level: str,
+    again: bool,
+    only_plan: bool,
+    as_json: bool = False,
+) -> int:
     """Prepare the due batches of a range, pipeline by pipeline, or show the estimated cost.
 
     A failed batch or pipeline stops no other; an interruption stops all.
@@ -33,6 +42,7 @@ def run(pipelines_of: PipelinesOf, batch_ids: Sequence[str], *, log_level: str, 
         log_level: The lowest level of log lines that are shown.
         again: Whether all batches are due.
         only_plan: Whether to show the plan only.
+        as_json: Whether to show plans and results as lines of JSON.
 
     Returns:
         The exit code: 0 when nothing failed, 1 when something did, 130 after an interruption.
@@ -42,7 +52,7 @@ def run(pipelines_of: PipelinesOf, batch_ids: Sequence[str], *, log_level: str, 
     try:
         with open_instance() as instance:
             for pipeline in pipelines_of(followed.logger):
-                command = _Backfill(pipeline, instance, followed)
+                command = _Backfill(pipeline, instance, followed, as_json=as_json)
                 try:
                     if only_plan:
                         command.show_plan(batch_ids, again)
@@ -51,14 +61,14 @@ def run(pipelines_of: PipelinesOf, batch_ids: Sequence[str], *, log_level: str, 
                 except SettingsError:
                     raise
                 except GataError as error:
-                    _print(f"FAILED {pipeline.scope or pipeline.name}: {error}")
+                    command.show_failed(str(error))
                     has_failed = True
     except KeyboardInterrupt:
-        _print(INTERRUPTED_MESSAGE)
+        text_console(stderr=as_json).print(INTERRUPTED_MESSAGE)
         return INTERRUPTED
-    if only_plan:
+    if only_plan and not as_json:
         _print("Nothing was written. Without --plan the batches are prepared.")
-    return 1 if has_failed else 0
+    return FAILED if has_failed else DONE
 
 
 def _print(text: str, label: str = "") -> None:
@@ -68,17 +78,23 @@ def _print(text: str, label: str = "") -> None:
 class _Backfill:
     """The backfill of one pipeline."""
 
-    def __init__(self, pipeline: Pipeline, instance: dg.DagsterInstance, followed: FollowedBackfill) -> None:
+    def __init__(
+        self, pipeline: Pipeline, instance: dg.DagsterInstance, followed: FollowedBackfill, *, as_json: bool
+    ) -> None:
         self._pipeline = pipeline
         self._runs = Runs(instance)
         self._followed = followed
+        self._as_json = as_json
         self._of_scope = f" of {pipeline.scope}" if pipeline.scope else ""
 
     def show_plan(self, batch_ids: Sequence[str], again: bool) -> None:
         """Show the plan and its cost; raises GataError if they cannot be determined."""
         plan = self._plan(batch_ids, again)
-        for label, text in self._pipeline.estimate(plan).items():
-            _print(text, label)
+        estimate = self._pipeline.estimate(plan)
+        self._print_plan(plan, estimate)
+        if not self._as_json:
+            for label, text in estimate.items():
+                _print(text, label)
 
     def run(self, batch_ids: Sequence[str], again: bool) -> bool:
         """Prepare the due batches; returns whether nothing failed. Raises KeyboardInterrupt, and GataError before."""
@@ -95,26 +111,40 @@ class _Backfill:
                 with self._followed.batches(self._pipeline, plan.due):
                     run_batches(self._pipeline, plan.due, runs)
         finally:
-            duration = describe_duration(perf_counter() - started)
+            seconds = perf_counter() - started
             if plan.statuses:
-                self._print_result(plan, f"in {len(runs.run_ids) - refreshed:,} runs and {duration}.")
+                self._print_result(plan, len(runs.run_ids) - refreshed, seconds)
             else:
-                tables = len({output.asset for output in runs.written})
-                _print(f"{tables:,} tables{self._of_scope} curated, in {refreshed:,} runs and {duration}.")
+                self._print_curated(refreshed, seconds)
         return not runs.failures
 
     def _plan(self, batch_ids: Sequence[str], again: bool) -> Plan:
-        """The plan, which it prints; without `again` no batch is due that was given up."""
+        """The plan; without `again` no batch is due that was given up."""
         plan = self._pipeline.plan(batch_ids, again=again)
-        given_up = {} if again else find_given_up(self._pipeline, self._runs.instance, plan.due)
-        plan = replace(plan, due=tuple(batch_id for batch_id in plan.due if batch_id not in given_up))
-        self._print_plan(plan)
-        for batch_id, reason in given_up.items():
-            _print(f"{batch_id}{self._of_scope}: {reason}; --again prepares it", "given up")
-        return plan
+        return plan if again else plan.without(find_given_up(self._pipeline, self._runs.instance, plan.due))
 
-    def _print_plan(self, plan: Plan) -> None:
+    def show_failed(self, reason: str) -> None:
+        """Show that the pipeline failed as a whole."""
+        if self._as_json:
+            self._print_json("BACKFILL_FAILED", reason=reason)
+        else:
+            _print(f"FAILED {self._pipeline.scope or self._pipeline.name}: {reason}")
+
+    def _print_json(self, event: str, **found: object) -> None:
+        of_tenant = {"tenant": self._pipeline.scope} if self._pipeline.scope else {}
+        print(json.dumps({"event": event, "pipeline": self._pipeline.name, **of_tenant, **found}), flush=True)
+
+    def _print_plan(self, plan: Plan, estimate: Mapping[str, str] | None = None) -> None:
         batch_ids, scope = list(plan.statuses), f"{self._pipeline.scope}: " if self._pipeline.scope else ""
+        if self._as_json:
+            others = {reason.name.lower(): len(plan.kept(reason)) for reason in (Reason.SETTINGS, Reason.CATALOG)}
+            counts = {"complete": len(plan.complete), "stale": len(plan.stale), "due": len(plan.due)}
+            counts |= {"given_up": len(plan.given_up)}
+            span = {"first": batch_ids[0], "last": batch_ids[-1]} if batch_ids else {}
+            estimated = {} if estimate is None else {"estimate": dict(estimate)}
+            more = {**span, **counts, "kept_with_other": others, **estimated}
+            self._print_json("BACKFILL_PLANNED", batches=len(batch_ids), **more)
+            return
         if not batch_ids:
             _print(f"{scope}no batches; its tables are curated from the raw files that came", self._pipeline.name)
             return
@@ -130,21 +160,41 @@ class _Backfill:
             if kept := plan.kept(reason):
                 found = f"{len(kept):,} complete batches{self._of_scope} were built with {reason}, first {kept[0]}"
                 _print(f"{found}; --again prepares them again", label)
+        for batch_id, reason in plan.given_up.items():
+            _print(f"{batch_id}{self._of_scope}: {reason}; --again prepares it", "given up")
 
     def _print_failures(self) -> None:
         failures = self._runs.failures
+        if self._as_json:
+            for failure in failures:
+                shown = {"batch_id": failure.batch_id, "asset": failure.asset, "reason": failure.reason}
+                self._print_json("BATCH_FAILED", **shown)
+            return
         for failure in failures[:_MOST_FAILURES]:
             _print(f"FAILED {failure.batch_id} {failure.asset}: {failure.reason}")
         if len(failures) > _MOST_FAILURES:
             _print(f"and {len(failures) - _MOST_FAILURES:,} more failures")
 
-    def _print_result(self, plan: Plan, end: str) -> None:
+    def _print_result(self, plan: Plan, runs: int, seconds: float) -> None:
         self._print_failures()
         last = self._pipeline.last_asset
         failed = {failure.batch_id for failure in self._runs.failures}.intersection(plan.due)
         written = {output.partition for output in self._runs.written if output.asset == last}
         untried = [batch_id for batch_id in plan.due if batch_id not in failed | written]
+        prepared = len(plan.due) - len(untried) - len(failed)
+        if self._as_json:
+            counts = {"prepared": prepared, "failed": len(failed), "not_tried": len(untried)}
+            self._print_json("BACKFILL_ENDED", **counts, runs=runs, seconds=round(seconds, 3))
+            return
         if untried:
             _print(f"{len(untried):,} batches, from {untried[0]}; run this again", "not tried")
-        prepared = len(plan.due) - len(untried) - len(failed)
+        end = f"in {runs:,} runs and {describe_duration(seconds)}."
         _print(f"{prepared:,} batches{self._of_scope} prepared, {len(failed):,} failed, {end}")
+
+    def _print_curated(self, runs: int, seconds: float) -> None:
+        """Show how many tables were curated by a pipeline that has no batches."""
+        tables = len({output.asset for output in self._runs.written})
+        if self._as_json:
+            self._print_json("TABLES_CURATED", tables=tables, runs=runs, seconds=round(seconds, 3))
+        else:
+            _print(f"{tables:,} tables{self._of_scope} curated, in {runs:,} runs and {describe_duration(seconds)}.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gata_assets.cli import options
+from gata_assets.cli.exit_codes import FAILED, exits
 
 if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
@@ -20,6 +21,7 @@ def batches() -> None:
 
 
 @batches.command("list")
+@exits({FAILED: "the target cannot be read"})
 @click.option("--limit", type=click.IntRange(1), default=20, help="At most so many batches, the newest.")
 @options.ONLY
 @_TENANT
@@ -29,7 +31,7 @@ def list_batches(limit: int, only: str | None, tenant: str | None, as_table: boo
     """List the batches in the target, newest first: their state, rows, labels and sizes.
 
     A batch is complete; stale, when it was built from other rows than there are now; or missing, when not all of it is
-    in the target. `gata backfill` prepares the missing and stale ones. Exits with 1 if the target cannot be read.
+    in the target. `gata backfill` prepares the missing and stale ones.
     """
     with options.imports_uncollected():
         from gata_assets.cli.batches import stored as command
@@ -38,6 +40,7 @@ def list_batches(limit: int, only: str | None, tenant: str | None, as_table: boo
 
 
 @batches.command("show")
+@exits({FAILED: "the target has nothing of the batch, or cannot be read"})
 @options.batch_argument("batch_id", "BATCH_ID")
 @options.ONLY
 @_TENANT
@@ -46,8 +49,7 @@ def list_batches(limit: int, only: str | None, tenant: str | None, as_table: boo
 def show_batch(batch_id: str, only: str | None, tenant: str | None, as_table: bool, settings: Settings) -> bool:
     """Show the batch BATCH_ID in the target: its files, rows, label distribution, windows and settings.
 
-    BATCH_ID may be `latest`, the hour that began last, or a day for its first hour. Exits with 1 if the target has
-    nothing of it.
+    BATCH_ID may be `latest`, the hour that began last, or a day for its first hour.
     """
     with options.imports_uncollected():
         from gata_assets.cli.batches import stored as command
@@ -56,6 +58,7 @@ def show_batch(batch_id: str, only: str | None, tenant: str | None, as_table: bo
 
 
 @batches.command("diff")
+@exits({FAILED: "one of the batches is not complete in the target, or that cannot be read"})
 @options.batch_argument("first", "FIRST")
 @options.batch_argument("second", "SECOND")
 @options.ONLY
@@ -68,7 +71,7 @@ def diff_batches(
     """Compare two batches in the target, the second with the first.
 
     Shows the rows and labels that differ, the settings that were changed, and how many tickets came, went, changed
-    their label, or moved between train and test. Exits with 1 if one of them is not complete in the target.
+    their label, or moved between train and test.
     """
     with options.imports_uncollected():
         from gata_assets.cli.batches import difference as command
@@ -77,6 +80,7 @@ def diff_batches(
 
 
 @batches.command("remove")
+@exits({FAILED: "the target has nothing of the batch, a file could not be removed, or it was not confirmed"})
 @options.batch_argument("batch_id", "BATCH_ID")
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @options.ONLY
@@ -90,8 +94,7 @@ def remove_batch(
 
     Asks before it removes. Manifests go first, so that no reader finds a part of a dataset; the same command completes
     an interrupted removal. Raw files, curated days, what Dagster recorded, and batches of tenants that TENANTS does not
-    name stay; `gata prepare` builds the batch again. Exits with 1 if a file could not be removed or the removal was not
-    confirmed.
+    name stay; `gata prepare` builds the batch again.
     """
     with options.imports_uncollected():
         from gata_assets.cli.batches import remove as command

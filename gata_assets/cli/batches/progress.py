@@ -1,12 +1,13 @@
-"""The progress of batches: bars and spinners on a terminal, lines of JSON elsewhere."""
+"""The progress of batches and days: bars and spinners on a terminal; elsewhere lines of JSON on stderr, one a tenth."""
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
 
 import dagster as dg
 from rich import progress as bars
@@ -18,30 +19,71 @@ from gata_assets.orchestration.pipelines import Pipeline
 Show = Callable[[RunEvent], None]
 
 
+def _is_told(done: int, before: int, total: int) -> bool:
+    """Whether a further tenth of the whole is done."""
+    return done * 10 // total > before * 10 // total
+
+
+class _Days:
+    """Counts the days that each run has curated, and writes a line of JSON for each tenth of those that it will."""
+
+    def __init__(self, level: str) -> None:
+        self._done: Counter[str] = Counter()
+        self._is_written = logging.getLevelNamesMapping()[level] <= logging.INFO
+
+    def count(self, event: RunEvent) -> str:
+        """Count a curated day, and say how many are: `12 of 91 days`."""
+        self._done[event.run_id] += 1
+        done = self._done[event.run_id]
+        # A file that came meanwhile may bring days that nobody expected.
+        of = f" of {event.expected:,}" if event.expected and done <= event.expected else ""
+        return f"{done:,}{of} days"
+
+    def write(self, event: RunEvent) -> None:
+        """Count a curated day; for the others of a run, do nothing."""
+        if not _is_curated_day(event):
+            return
+        self.count(event)
+        done = self._done[event.run_id]
+        if self._is_written and event.expected and done <= event.expected and _is_told(done, done - 1, event.expected):
+            at = event.at.isoformat(timespec="milliseconds")
+            line = {"at": at, "level": "INFO", "day": event.batch_id, "asset": event.asset, "run_id": event.run_id}
+            count = {"event": "DAYS_PROGRESS", "done": done, "of": event.expected}
+            print(json.dumps(line | count), file=sys.stderr)
+
+
+def _is_curated_day(event: RunEvent) -> bool:
+    return event.event == "ASSET_MATERIALIZATION" and event.kind == "day"
+
+
 @contextmanager
 def followed_batch(level: str) -> Iterator[dg.LoggerDefinition]:
     """A logger for the runs of `gata prepare`: a line per asset on a terminal and below a spinner; JSON elsewhere."""
     columns = (bars.SpinnerColumn(finished_text="✓"), _description(), bars.TimeElapsedColumn())
     with progress_on_terminal(*columns) as progress:
         tasks: list[bars.TaskID] = []
+        days = _Days(level)
 
         def show(event: RunEvent) -> None:
             title = f"{event.kind} {event.batch_id}"
-            is_written = event.event == "ASSET_MATERIALIZATION"
             if event.event == "STEP_START":
                 tasks.append(progress.add_task(title, total=1))
-            elif is_written and event.kind == "day" and tasks:
+            elif _is_curated_day(event) and tasks:
                 # There are too many for separate lines.
-                progress.update(tasks[-1], description=f"{title} of {event.asset}")
-            elif is_written:
+                progress.update(tasks[-1], description=f"{days.count(event)} of {event.asset}, {event.batch_id} last")
+            elif event.event == "ASSET_MATERIALIZATION":
                 progress.console.print(f"✓ {event.asset}: {event.numbers.get('row_count', 0):,} rows")
-            elif event.event in ("STEP_SUCCESS", "STEP_FAILURE") and tasks:
-                description = title if event.event == "STEP_SUCCESS" else f"[red]{title}: failed[/red]"
-                progress.update(tasks[-1], completed=1, description=description)
+            elif event.event == "STEP_SUCCESS" and tasks:
+                progress.update(tasks[-1], completed=1)
+            elif event.event == "STEP_FAILURE" and tasks:
+                progress.update(tasks[-1], completed=1, description=f"[red]{title}: failed[/red]")
             else:
                 _print_above(progress, event)
 
-        yield event_logger(show if sys.stderr.isatty() else write_json_line, level)
+        if sys.stderr.isatty():
+            yield event_logger(show, level)
+        else:
+            yield event_logger(write_json_line, level, watch=days.write)
 
 
 class FollowedBackfill:
@@ -51,19 +93,22 @@ class FollowedBackfill:
         self._progress: bars.Progress | None = None
         self._show: Show | None = None
         self._is_terminal = sys.stderr.isatty()
+        self._days = _Days(level)
         self.logger = event_logger(self._say if self._is_terminal else write_json_line, level, watch=self._watch)
 
     @contextmanager
     def refresh(self, pipeline: Pipeline) -> Iterator[None]:
-        """Show the progress of bringing a pipeline's inputs up to date: the number of days on a terminal."""
-        title, days = pipeline.scope or pipeline.name, count(1)
+        """Show the progress of bringing a pipeline's inputs up to date: the number of days."""
+        title = pipeline.scope or pipeline.name
         columns = (bars.SpinnerColumn(finished_text=""), _description(), bars.TimeElapsedColumn())
         with progress_on_terminal(*columns, transient=True) as progress:
             task = progress.add_task(f"looking at the files and days of {title}", total=None)
 
             def show(event: RunEvent) -> None:
-                if event.event == "ASSET_MATERIALIZATION" and event.kind == "day":
-                    description = f"{next(days):,} days of {title} curated, {event.batch_id} last"
+                if not self._is_terminal:
+                    self._days.write(event)
+                elif _is_curated_day(event):
+                    description = f"{self._days.count(event)} of {title} curated, {event.batch_id} last"
                     progress.update(task, description=description)
 
             with self._stage(progress, show):
@@ -71,7 +116,7 @@ class FollowedBackfill:
 
     @contextmanager
     def batches(self, pipeline: Pipeline, batch_ids: Sequence[str]) -> Iterator[None]:
-        """Show the progress of batches: a bar with an estimate on a terminal, a line per batch elsewhere.
+        """Show the progress of batches: a bar with an estimate on a terminal, a line per tenth elsewhere.
 
         A batch is finished once a later one has begun, or its last asset is written.
         """
@@ -86,8 +131,9 @@ class FollowedBackfill:
                 done = places[event.batch_id] + is_last if event.batch_id in places else 0
                 if done <= task.completed:
                     return
+                before = int(task.completed)
                 progress.update(task.id, completed=done, description=f"batch {event.batch_id}", refresh=True)
-                if not self._is_terminal:
+                if not self._is_terminal and _is_told(done, before, len(batch_ids)):
                     seconds_left = round((task.elapsed or 0) / done * (len(batch_ids) - done))
                     line = {"event": "BACKFILL_PROGRESS", "done": done, "of": len(batch_ids)}
                     print(json.dumps(line | {"seconds_left": seconds_left}), file=sys.stderr)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gata_assets.cli import options
+from gata_assets.cli.exit_codes import FAILED, HasExitCodes, exits
 from gata_assets.errors import RawFileError
 
 if TYPE_CHECKING:
@@ -53,7 +54,12 @@ def files(tenant: str, table: str | None, state: str | None, as_table: bool, set
         raise click.UsageError(str(error)) from None
 
 
-@click.group(cls=options.Commands, invoke_without_command=True)
+class _Quarantine(HasExitCodes, options.Commands):
+    """A command that is a group too."""
+
+
+@click.group(cls=_Quarantine, invoke_without_command=True)
+@exits({FAILED: "a file cannot be read when it is validated again, or the target cannot be read"})
 @options.tenant_option(required=False)
 @_RULE
 @_FILE
@@ -72,8 +78,6 @@ def quarantine(
 ) -> None:
     """Show how many rows of a tenant break which rule in which file, which files could not be read, and which count by
     rules that were changed since.
-
-    Exits with 1 when a file cannot be read when it is validated again, and with 2 when an argument is wrong.
     """
     if context.invoked_subcommand:
         return
@@ -84,12 +88,10 @@ def quarantine(
 
     if replay and rule:
         raise click.UsageError("--replay validates whole files again: --file chooses one, --rule does not go with it.")
-    with options.errors_as_exit_codes(context):
-        if replay:
-            if not command.replay(settings, tenant, file_id=file_id, as_table=as_table):
-                context.exit(1)
-        else:
-            command.run(settings, tenant, rule=rule, file_id=file_id, as_table=as_table)
+    if not replay:
+        command.run(settings, tenant, rule=rule, file_id=file_id, as_table=as_table)
+    elif not command.replay(settings, tenant, file_id=file_id, as_table=as_table):
+        context.exit(FAILED)
 
 
 @quarantine.command("rows")
@@ -104,14 +106,16 @@ def quarantine(
     default="table",
     help="A table for people, with long values cut; or rows as they are, for a file.",
 )
+@click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
 @options.SETTINGS
 def quarantined_rows(
-    tenant: str, rule: str | None, file_id: str | None, limit: int, form: str, settings: Settings
+    tenant: str, rule: str | None, file_id: str | None, limit: int, form: str, as_json: bool, settings: Settings
 ) -> None:
     """Print rejected rows as their files had them, with the rules that each breaks: for a file to correct and upload.
 
     They are shown to whoever runs this, and nowhere else: rows may have ids of people.
     """
+    form = "jsonl" if as_json else form
     if form == "table" and not limit:
         raise click.UsageError("--limit 0 goes with --format csv or jsonl: a table of all may not fit into memory.")
     with options.imports_uncollected():

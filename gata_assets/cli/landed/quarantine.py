@@ -70,9 +70,10 @@ def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bo
     curator = open_curator(settings, tenant)
     curator.refresh_referenced(curator.tables)
     outcomes = []
-    for report in find_reports(curator, file_id):
+    reports = find_reports(curator, file_id)
+    for number, report in enumerate(reports, 1):
         started = perf_counter()
-        with followed(report.file_id) as show:
+        with followed(report.file_id, number=number, of=len(reports)) as show:
             outcome = _validate_again(curator, report, show)
         outcomes.append(replace(outcome, seconds=perf_counter() - started))
         outcomes[-1].show(as_table=as_table)

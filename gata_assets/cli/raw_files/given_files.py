@@ -25,13 +25,15 @@ _HIDDEN = "hidden (in a folder or with a name that begins with . or _)"
 class GivenFile:
     """A requested file: its name, what it is read from, and its format if the name does not imply it.
 
-    `refused` says why the files below a folder are not known.
+    `refused` says why the files below a folder are not known. It is the `number`th `of` so many.
     """
 
     name: str
     source: Path | BinaryIO
     format: FileFormat | None = None
     refused: str | None = None
+    number: int = 1
+    of: int = 1
 
     @property
     def own_name(self) -> str:
@@ -60,7 +62,13 @@ def find_files(
         named = ", ".join(map(printable, names))
         raise RawFileError(f"no file in {named} ends as a raw file does (.csv, .jsonl, .parquet …).")
     return [
-        replace(file, format=file.format or _find_format(file.own_name, mapping_of(file.own_name))) for file in given
+        replace(
+            file,
+            format=file.format or _find_format(file.own_name, mapping_of(file.own_name)),
+            number=number,
+            of=len(given),
+        )
+        for number, file in enumerate(given, 1)
     ]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gata_assets.cli import options
+from gata_assets.cli.exit_codes import DONE, FAILED, WRONG, exits
 from gata_assets.cli.options import SETTINGS, SUMMARY, Command, Commands, imports_uncollected
 from gata_assets.cli.raw_files.mapping_options import MappingOptions, takes_mapping
 from gata_assets.errors import RawFileError
@@ -19,6 +20,13 @@ _TENANT = options.tenant_option(required=True)
 
 
 @click.command(cls=Command)
+@exits(
+    {
+        DONE: "the files landed, though rows of them may have been rejected; with --explain, rows of it could be read",
+        FAILED: "a file could not be read, has the wrong columns or no valid row, or may not replace another; the "
+        "others landed",
+    }
+)
 @click.argument("table", metavar="TABLE")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @options.tenant_option(required=False)
@@ -79,13 +87,9 @@ def ingest(
 
     A file with other names, words or formats needs no script: --map and the options after it say how it is read, and
     stay with the file; `gata mapping save` keeps them for all files of a name. --preset knows public formats, and
-    --explain proposes the options: it needs no --tenant, reads the start of one file, and exits with 0 when rows of it
-    could be read.
+    --explain proposes the options: it needs no --tenant, and reads the start of one file.
 
-    A file is read once, from its start
-    to its end, so FIFOs and <(...) work; one that changes meanwhile is refused. Exits with 0 when the files landed,
-    though rows of them were rejected, with 1 when a file could not be read, has the wrong columns, has rows of which
-    none is valid, or may not replace another (the other files land), and with 2 when an argument or a setting is wrong.
+    A file is read once, from its start to its end, so FIFOs and <(...) work; one that changes meanwhile is refused.
     """
     # A table of the same name that TABLE_SPECS declares has tenants.
     is_of_tickets = table == "tickets" and tenant is None
@@ -154,6 +158,7 @@ def _explain(
 
 
 @click.command(cls=Command)
+@exits({FAILED: ""})
 @click.argument("table", required=False)
 @options.AS_JSON
 @SETTINGS
@@ -177,22 +182,25 @@ _NAME = click.argument("name", metavar="NAME")
 
 
 @mapping.command("save")
+@exits({WRONG: "the mapping does not fit the table, or an argument or a setting is wrong; nothing was saved"})
 @_TABLE
 @_NAME
 @_TENANT
 @click.option("--files", metavar="PATTERN", default="*", help="The names of its files: in lower case, without ending.")
 @takes_mapping
+@options.AS_JSON
 @SETTINGS
-def save_mapping(table: str, name: str, tenant: str, files: str, mapping: MappingOptions, settings: Settings) -> None:
+def save_mapping(
+    table: str, name: str, tenant: str, files: str, mapping: MappingOptions, as_json: bool, settings: Settings
+) -> None:
     """Save the mapping NAME for files of TABLE whose name matches --files, also those that others put into raw/.
 
     A file is read by the mapping that it was sent with; else by that with the longest pattern that its name matches.
     Files that were read otherwise are validated again by `gata quarantine --replay`, and refused ones by the next run.
-    Exits with 2 when the mapping does not fit the table.
     """
     from gata_assets.cli.raw_files import mappings as command
 
-    command.save(settings, table, name, tenant=tenant, files=files, options=mapping)
+    command.save(settings, table, name, tenant=tenant, files=files, options=mapping, as_json=as_json)
 
 
 @mapping.command("list")
@@ -207,6 +215,7 @@ def list_mappings(tenant: str, as_table: bool, settings: Settings) -> None:
 
 
 @mapping.command("presets")
+@exits({FAILED: ""})
 @SUMMARY
 def list_presets(as_table: bool) -> None:
     """List the presets: mappings of known formats, for --preset."""

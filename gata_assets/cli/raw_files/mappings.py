@@ -39,7 +39,9 @@ def merged_mapping(spec: TableSpec, options: MappingOptions, saved: RawMapping) 
     return merge_mappings(merge_mappings(preset, saved), as_mapping(options, spec))
 
 
-def save(settings: Settings, table: str, name: str, *, tenant: str, files: str, options: MappingOptions) -> None:
+def save(
+    settings: Settings, table: str, name: str, *, tenant: str, files: str, options: MappingOptions, as_json: bool
+) -> None:
     """Save a mapping, and show which files it is for, and how many were read otherwise.
 
     Raises MappingError, or click.BadParameter for an unknown table.
@@ -47,10 +49,15 @@ def save(settings: Settings, table: str, name: str, *, tenant: str, files: str, 
     curator = _open(settings, tenant, table)
     mapping = (choose(curator, table, options) or MappingChoice()).mapping
     is_changed = curator.mappings.save(table, SavedMapping(name, mapping, files))
+    outdated = sum(curator.is_outdated(report) for report in curator.reports(table))
+    if as_json:
+        of = {"tenant": tenant, "table": table, "name": name, "files": files}
+        print(json.dumps({"event": "MAPPING_SAVED", **of, "was_there": not is_changed, "outdated_files": outdated}))
+        return
     console = text_console()
     saved = "saved" if is_changed else "as it was"
     console.print(f"{name} is {saved}: it is for the files {files} of {tenant}'s {table}.", markup=False)
-    if outdated := sum(curator.is_outdated(report) for report in curator.reports(table)):
+    if outdated:
         again = f"gata quarantine --tenant {tenant} --replay"
         console.print(f"{outdated:,} files were read otherwise. To validate them again: {again}", markup=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,12 +110,27 @@ def _open_store(settings: Settings) -> ObjectStore:
 
 
 @contextmanager
-def followed(name: str) -> Iterator[Callable[[int], None]]:
-    """Show on a terminal that a file is being validated, and the number of rows that the context reports."""
+def followed(
+    name: str, *, number: int = 1, of: int = 1, rows_of_a_line: int = 10_000_000
+) -> Iterator[Callable[[int], None]]:
+    """Show that a file is being validated, the `number`th `of` so many, and the number of rows that the context
+    reports: on a terminal always, and elsewhere by a line of JSON on stderr after each `rows_of_a_line`.
+    """
+    title = f"{number:,} of {of:,} files, {name}" if of > 1 else name
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with progress_on_terminal(*columns, transient=True) as progress:
-        task = progress.add_task(f"{name}: reading", total=None)
-        yield lambda rows: progress.update(task, description=f"{name}: {rows:,} rows")
+        task = progress.add_task(f"{title}: reading", total=None)
+        lines = 0
+
+        def show(rows: int) -> None:
+            nonlocal lines
+            progress.update(task, description=f"{title}: {rows:,} rows")
+            if progress.disable and rows // rows_of_a_line > lines:
+                lines = rows // rows_of_a_line
+                line = {"event": "FILE_PROGRESS", "file": name, "number": number, "of": of, "rows": rows}
+                print(json.dumps(line), file=sys.stderr)
+
+        yield show
 
 
 def try_file(file: GivenFile, read: Callable[[FileFormat, Callable[[int], None]], Found]) -> Found | str:
@@ -128,7 +144,7 @@ def try_file(file: GivenFile, read: Callable[[FileFormat, Callable[[int], None]]
         return file.refused
     try:
         file_format = file.format or parse_format(file.own_name)
-        with followed(printable(file.name)) as show:
+        with followed(printable(file.name), number=file.number, of=file.of) as show:
             return read(file_format, show)
     except RawFileError as error:
         return str(error) if file.format else f"{error} Name it so, or say what it is with --format."

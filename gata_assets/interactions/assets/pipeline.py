@@ -153,14 +153,16 @@ class InteractionPipeline:
             runs.execute(job, None, assets=[catalog], otherwise="catalog")
         days = layer.look(days_of(window) or [self._earliest])
         due = days.due if days.has_interactions else ()
+        expected: int | None = len(due)
         if any(key.startswith(curator.places.raw(INTERACTIONS)) for key in waiting):
             # The days of the new files are known once the run itself has validated them.
-            due = days.due or days.days[-1:]
+            due, expected = days.due or days.days[-1:], None
         within = keep_to_days(self.tenant, days.days[0], days.days[-1])
         if due:
             # One run, of the first days up to a gap: it curates the stale or missing days after the gap too.
             start, end = day_ranges(due)[0]
-            runs.execute(job, (str(start), str(end)), assets=[interactions], config=within)
+            span = (str(start), str(end))
+            runs.execute(job, span, assets=[interactions], config=within, expected=expected)
         reports = curator.reports(INTERACTIONS)
         self._quarantined = sum(report.rejected for report in valid_reports(reports))
         replaced = replaced_files(reports)

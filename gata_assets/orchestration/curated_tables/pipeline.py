@@ -82,4 +82,5 @@ class TablePipeline(WithoutBatches):
         days = due_days(curator, table, self.days) or ([curator.now.date()] if is_waiting else [])
         if days:
             first, last = day_ranges(days)[0]
-            runs.execute(self.job(), (str(first), str(last)), assets=assets)
+            expected = None if is_waiting else len(days)
+            runs.execute(self.job(), (str(first), str(last)), assets=assets, expected=expected)

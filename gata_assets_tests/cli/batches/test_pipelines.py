@@ -5,13 +5,11 @@ tests, which writes a file per batch; the registry that names it is injected.
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
-import io
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +31,7 @@ from gata_assets.orchestration.pipelines import BatchRun, describe_duration, des
 from gata_assets.orchestration.runs import Runs, Written
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.local import LocalStore
+from gata_assets_tests.support.terminal import Terminal
 
 BATCHES = ["2026010203", "2026010204", "2026010206"]
 SETTINGS = parse_settings({})
@@ -50,6 +49,7 @@ class LedgerPipeline:
     refresh_fails: BatchFailure | None = None
     plan_fails: Exception | None = None
     curates_days: bool = False
+    days_expected: int | None = None
     refreshed: list[str] = field(default_factory=list)
 
     name: str = "ledger"
@@ -58,7 +58,8 @@ class LedgerPipeline:
     def refresh(self, runs: Runs, batch_ids: Sequence[str]) -> bool:
         self.refreshed += batch_ids
         if self.curates_days:
-            runs.execute(self._job_of_days(), ("2026-01-01", "2026-01-02"))
+            last = date(2026, 1, 1) + timedelta(days=(self.days_expected or 2) - 1)
+            runs.execute(self._job_of_days(), ("2026-01-01", str(last)), expected=self.days_expected)
         if self.refresh_fails:
             runs.failures.append(self.refresh_fails)
         return self.refresh_fails is None
@@ -136,17 +137,6 @@ class LedgerPipeline:
         return definitions.resolve_job_def("curate_days")
 
 
-class Terminal(io.StringIO):
-    """What a terminal is taken for by its one answer."""
-
-    def isatty(self) -> bool:
-        return True
-
-    def text(self) -> str:
-        """What was written, without colors and cursor movements."""
-        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.getvalue())
-
-
 @pytest.fixture(autouse=True)
 def _no_instance(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs are recorded nowhere."""
@@ -219,6 +209,30 @@ def test_a_backfill_prepares_what_is_missing_or_stale_and_keeps_the_rest(
     assert [(tmp_path / one).read_text() for one in BATCHES] == ["rows of today"] * 3
 
 
+@pytest.mark.parametrize(
+    ("level", "expected", "told"),
+    [("INFO", 20, list(range(2, 21, 2))), ("INFO", 3, [1, 2, 3]), ("INFO", None, []), ("WARNING", 20, [])],
+)
+@pytest.mark.parametrize("command", ["prepare", "backfill"])
+def test_without_a_terminal_a_line_says_how_many_days_are_done_at_each_tenth(
+    command: str,
+    level: str,
+    expected: int | None,
+    told: list[int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pipelines_of, _ = built(tmp_path, curates_days=True, days_expected=expected)
+    if command == "prepare":
+        assert prepare.run(pipelines_of, BATCHES[0], log_level=level, as_table=False)
+    else:
+        assert backfill.run(pipelines_of, BATCHES, log_level=level, again=False, only_plan=False, as_json=True) == 0
+    captured = capsys.readouterr()
+    assert "PROGRESS" not in captured.out
+    lines = [json.loads(line) for line in captured.err.splitlines() if "DAYS_PROGRESS" in line]
+    assert [(line["done"], line["of"]) for line in lines] == [(done, expected) for done in told]
+
+
 def test_a_terminal_shows_days_and_a_bar_of_batches_and_no_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -232,6 +246,15 @@ def test_a_terminal_shows_days_and_a_bar_of_batches_and_no_json(
     assert "3/3" in shown
     assert "batch 2026010206" in shown
     assert '"event"' not in shown + capsys.readouterr().out
+
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    assert run_backfill(tmp_path, curates_days=True, days_expected=3) == 0
+    assert "3 of 3 days of ledger curated, 2026-01-03 last" in terminal.text()
+
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    pipelines_of, _ = built(tmp_path, curates_days=True, days_expected=3)
+    assert prepare.run(pipelines_of, BATCHES[0], log_level="INFO", as_table=False)
+    assert "✓ 3 of 3 days of days, 2026-01-03 last" in terminal.text()
 
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     pipelines_of, _ = built(tmp_path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -15,15 +16,19 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gata_assets.cli.main import main
+from gata_assets.cli.raw_files import ingest as ingest_files
+from gata_assets.cli.raw_files.mapping_options import MappingOptions
+from gata_assets.cli.raw_files.outcomes import followed
 from gata_assets.curation.readers.columns import match_columns
 from gata_assets.curation.superseding import valid_reports
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.sandbox.sample_interactions import SampleShop, generate_interactions, generate_items
-from gata_assets.settings.model import variable_names
+from gata_assets.settings.model import parse_settings, variable_names
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.raw_worlds import curator_of, encode, interaction, item
 from gata_assets_tests.support.stored_datasets import stored_key
+from gata_assets_tests.support.terminal import Terminal
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +86,32 @@ def test_a_directory_and_stdin_are_taken_in(workplace: Path) -> None:
     stdin = gzip.compress(encode([interaction(user_id="u2")], "jsonl"))
     (told,) = said(ingest("interactions", "-", "--format", "jsonl.gz", stdin=stdin))
     assert (told["file"], told["valid"]) == ("stdin", 1)
+
+
+def test_a_terminal_shows_which_of_how_many_files_is_read(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.csv", "b.csv"):
+        (workplace / name).write_bytes(encode([interaction(user_id=name)], "csv"))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    rules = {"tenant": "sample", "file_format": None, "replaces": (), "options": MappingOptions()}
+    assert ingest_files.run(parse_settings({}), "interactions", ["a.csv", "b.csv"], as_table=False, **rules)
+    assert "1 of 2 files, a.csv: " in terminal.text()
+    assert "2 of 2 files, b.csv: " in terminal.text()
+    assert "files" not in capsys.readouterr().out
+
+
+def test_without_a_terminal_a_line_says_now_and_then_how_many_rows_are_read(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with followed("large.csv", rows_of_a_line=100) as show:
+        for rows in (60, 120, 180, 240, 400):
+            show(rows)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = [json.loads(line) for line in captured.err.splitlines()]
+    assert [(line["event"], line["rows"]) for line in lines] == [("FILE_PROGRESS", rows) for rows in (120, 240, 400)]
 
 
 def test_a_refused_file_is_reported_and_the_others_land(workplace: Path) -> None:

@@ -26,8 +26,8 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
-from gata_assets.cli import data_api as data_api_command
 from gata_assets.cli.main import main
+from gata_assets.cli.servers import data_api as data_api_command
 from gata_assets.sandbox.data_api import access
 from gata_assets.sandbox.data_api.server import DataApiServer, is_loopback
 from gata_assets_tests.support.canaries import canary
@@ -443,6 +443,13 @@ def test_the_command_shows_the_keys_and_warns_of_a_superuser(postgres_url: str, 
     assert f"export AWS_SECRET_ACCESS_KEY={shown[0].secret_key}\n" in ran.output
     assert f"export AWS_ACCESS_KEY_ID={access.ACCESS_KEY_ID}\n" in ran.output
     assert "Warning: the user of --postgres is a superuser" in ran.output
+
+
+def test_the_command_prints_its_variables_as_a_line_of_json(postgres_url: str, shown: list[DataApiServer]) -> None:
+    ran = CliRunner().invoke(main, ["data-api", "--postgres", postgres_url, "--port", "0", "--json"])
+    ready = json.loads(ran.stdout)
+    assert (ready["event"], ready["variables"]["AWS_SECRET_ACCESS_KEY"]) == ("DATA_API_READY", shown[0].secret_key)
+    assert "Warning: the user of --postgres is a superuser" in ran.stderr
 
 
 def test_the_command_does_not_warn_of_a_user_without_such_rights(postgres_url: str, shown: list[DataApiServer]) -> None:

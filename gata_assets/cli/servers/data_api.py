@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 
 import psycopg
@@ -30,10 +31,20 @@ _RIGHTS_ON_THE_MACHINE = """
 
 
 def run(
-    postgres_url: str, port: int, *, with_sample: bool, host: str, secret_key: str | None, allow_remote: bool
+    postgres_url: str,
+    port: int,
+    *,
+    with_sample: bool,
+    host: str,
+    secret_key: str | None,
+    allow_remote: bool,
+    as_json: bool = False,
 ) -> None:
-    """Serve, on loopback unless `allow_remote`; with `with_sample`, fill the table first."""
-    console = text_console()
+    """Serve, on loopback unless `allow_remote`; with `with_sample`, fill the table first.
+
+    With `as_json`, stdout gets one line of JSON once the server listens, and stderr what is for people.
+    """
+    console = text_console(stderr=as_json)
     try:
         with psycopg.connect(postgres_url, connect_timeout=_CONNECT_SECONDS) as connection:
             is_powerful = connection.execute(_RIGHTS_ON_THE_MACHINE).fetchone() is not None
@@ -54,6 +65,9 @@ def run(
         )
 
     def show(server: DataApiServer) -> None:
+        if as_json:
+            print(json.dumps({"event": "DATA_API_READY", "variables": server.variables}), flush=True)
+            return
         console.print("The RDS Data API and its secret are answered now, to clients with these keys. Point gata at it:")
         for name, value in server.variables.items():
             console.print(f"  export {name}={value}", markup=False, soft_wrap=True)
