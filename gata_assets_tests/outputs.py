@@ -21,15 +21,20 @@ _MOST_LINES = 12
 _WIDEST = 240
 _BATCH = "2026010203"
 _NEXT = "2026010204"
+_BATCH_WITHOUT_TICKETS = "2025010203"
 
 
 @dataclass(frozen=True)
 class Example:
-    """Of a command the words that run it: for text, and for JSON where others are needed to have something to show."""
+    """Of a command the words that run it: for text, and for JSON where others are needed to have something to show.
+
+    `fails_before` is a command that fails before it, in a Dagster home that both have.
+    """
 
     text: str
     json: str = ""
     exit_code: int = 0
+    fails_before: str = ""
 
     def words(self, *, as_json: bool) -> list[str]:
         """The words after `gata`."""
@@ -56,6 +61,10 @@ EXAMPLES: dict[str, Example] = {
     "batches show": Example(f"batches show {_BATCH}"),
     "batches diff": Example(f"batches diff {_BATCH} {_NEXT}"),
     "batches remove": Example(f"batches remove {_BATCH} --yes", f"batches remove {_NEXT} --yes"),
+    "batches give-up": Example(
+        f"batches give-up {_BATCH_WITHOUT_TICKETS} --reason outage",
+        fails_before=f"prepare {_BATCH_WITHOUT_TICKETS} --only tickets",
+    ),
     "tickets check": Example(f"tickets check {_BATCH}"),
     "labels": Example("labels"),
     "ingest": Example("ingest interactions january.csv --tenant acme"),
@@ -108,7 +117,12 @@ def _sections(directory: Path) -> Iterator[str]:
 def _example(directory: Path, name: str, example: Example, *, as_json: bool) -> str:
     words = example.words(as_json=as_json)
     takes_table = any(option.name == "as_table" for option in all_commands()[name].params)
-    ran = gata(directory, *words, *(["--summary", "table"] if takes_table and not as_json else []), COLUMNS="100")
+    variables = {"COLUMNS": "100"}
+    if example.fails_before:
+        (directory / "home").mkdir(exist_ok=True)
+        variables["DAGSTER_HOME"] = str(directory / "home")
+        assert gata(directory, *example.fails_before.split(), **variables).returncode == 1
+    ran = gata(directory, *words, *(["--summary", "table"] if takes_table and not as_json else []), **variables)
     assert ran.returncode == example.exit_code, f"{words}: {ran.returncode}\n{ran.stdout}{ran.stderr}"
     shown = "\n".join(_cut(list(map(_unvarying, ran.stdout.splitlines()))))
     return f"\n```console\n$ gata {' '.join(words)}\n{shown}\n```\n"

@@ -117,7 +117,7 @@ def ui(browser_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture
 def page(ui: Ui, browser_path: str, tmp_path: Path) -> Iterator[Page]:
     """An empty page of a browser that has never been used."""
-    expect.set_options(timeout=25_000)
+    expect.set_options(timeout=PATIENCE_SECONDS * 1_000)
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             tmp_path / "browser",
@@ -127,7 +127,7 @@ def page(ui: Ui, browser_path: str, tmp_path: Path) -> Iterator[Page]:
             base_url=ui.url,
             viewport={"width": 1600, "height": 900},
         )
-        context.set_default_timeout(25_000)
+        context.set_default_timeout(PATIENCE_SECONDS * 1_000)
         yield context.pages[0]
         context.close()
 

@@ -160,8 +160,8 @@ class _Backfill:
             if kept := plan.kept(reason):
                 found = f"{len(kept):,} complete batches{self._of_scope} were built with {reason}, first {kept[0]}"
                 _print(f"{found}; --again prepares them again", label)
-        for batch_id, reason in plan.given_up.items():
-            _print(f"{batch_id}{self._of_scope}: {reason}; --again prepares it", "given up")
+        for batch_id, why in plan.given_up.items():
+            _print(f"{batch_id}{self._of_scope}: {why}; --again prepares it", "given up")
 
     def _print_failures(self) -> None:
         failures = self._runs.failures

@@ -6,7 +6,7 @@ import json
 
 from gata_assets.cli.batches.stored import choose_pipelines
 from gata_assets.cli.terminal import text_console
-from gata_assets.environment import dagster_home_is_set
+from gata_assets.environment import dagster_home
 from gata_assets.errors import SettingsError
 from gata_assets.orchestration.batches.given_up import give_up
 from gata_assets.orchestration.instances import open_instance
@@ -17,7 +17,7 @@ def run(
     settings: Settings, batch_id: str, reason: str, *, only: str | None, tenant: str | None, as_table: bool
 ) -> bool:
     """Mark what failed of a batch, and return whether anything had failed; raises SettingsError or DataRuleError."""
-    if not dagster_home_is_set():
+    if dagster_home() is None:
         raise SettingsError("DAGSTER_HOME is unset: no run is recorded, so there is nothing to mark.")
     pipelines = choose_pipelines(settings, only=only, tenant=tenant)
     with open_instance() as instance:

@@ -103,6 +103,7 @@ def remove_batch(
 
 
 @batches.command("give-up")
+@exits({FAILED: "no run of the batch failed, one is underway, or the target cannot be read"})
 @options.batch_argument("batch_id", "BATCH_ID")
 @click.option("--reason", required=True, help="Why; the UI and `gata backfill` show it. No data of people, please.")
 @options.ONLY
@@ -115,8 +116,7 @@ def give_up_batch(
     """Give up the batch BATCH_ID, whose runs failed: the UI no longer shows it as failed, and backfills leave it out.
 
     Marks the assets that failed in the Dagster instance of DAGSTER_HOME. `gata prepare` prepares the batch all the
-    same, and `gata backfill --again` too; if that succeeds, the mark is gone. Exits with 1 if no run of the batch
-    failed.
+    same, and `gata backfill --again` too; if that succeeds, the mark is gone.
     """
     with options.imports_uncollected():
         from gata_assets.cli.batches import give_up as command

@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 
 from gata_assets.errors import DataRuleError
+from gata_assets.logs import PARTITION_TAG, RANGE_TAGS
 from gata_assets.orchestration.pipelines import Pipeline
 
 # In the metadata of materializations and evaluations that mark a batch.
@@ -41,13 +42,15 @@ def give_up(pipeline: Pipeline, instance: dg.DagsterInstance, batch_id: str, why
     checks = [check for key in failed for check in graph.get_check_keys_for_assets({key})]
     for check, record in instance.event_log_storage.get_asset_check_summary_records(checks).items():
         latest = record.last_check_execution_record
-        # Checks of a run that failed before have no partition; a later batch's are as they are.
-        if latest is not None and latest.status.value != "SUCCEEDED" and latest.partition in (batch_id, None):
+        if latest is None or latest.status.value == "SUCCEEDED":
+            continue
+        # What a run did not evaluate has no partition. A later batch's evaluations stay as they are.
+        if latest.partition == batch_id or (latest.partition is None and _is_of(instance, latest.run_id, batch_id)):
             instance.report_runless_asset_event(
                 dg.AssetCheckEvaluation(
                     asset_key=check.asset_key,
                     check_name=check.name,
-                    partition=batch_id,
+                    # Not its partition: of an evaluation without a run, Dagster keeps one for each.
                     passed=True,
                     metadata=metadata,
                     description=f"{batch_id}: not evaluated, the batch was given up",
@@ -73,6 +76,14 @@ def find_given_up(pipeline: Pipeline, instance: dg.DagsterInstance, batch_ids: S
     return {
         batch_id: str(metadata["reason"].value) for batch_id, metadata in sorted(newest.items()) if GIVEN_UP in metadata
     }
+
+
+def _is_of(instance: dg.DagsterInstance, run_id: str, batch_id: str) -> bool:
+    """Whether a run was of a batch, alone or in its range."""
+    run = instance.get_run_by_id(run_id)
+    tags = run.tags if run else {}
+    first, last = (tags.get(tag, tags.get(PARTITION_TAG, "")) for tag in RANGE_TAGS)
+    return first <= batch_id <= last
 
 
 def _status(

@@ -124,6 +124,23 @@ def test_checks_of_a_later_batch_stay_as_they_are(workplace: Path) -> None:
     assert statuses(workplace, BAD) == statuses(workplace, GOOD) == {"MATERIALIZED"}
 
 
+def test_a_batch_that_fails_again_is_given_up_again(workplace: Path) -> None:
+    for _ in range(2):
+        assert run(workplace, "prepare", BAD).returncode == 1
+        assert statuses(workplace, BAD) == {"FAILED"}
+        assert run(workplace, "batches", "give-up", BAD, "--reason", REASON).returncode == 0
+        assert (statuses(workplace, BAD), failed_checks(workplace)) == ({"MATERIALIZED"}, set())
+
+
+def test_giving_up_a_batch_leaves_the_failed_checks_of_another(workplace: Path) -> None:
+    no_tickets = "2026090200"
+    for batch_id in (BAD, no_tickets):
+        assert run(workplace, "prepare", batch_id).returncode == 1
+    failed = failed_checks(workplace)
+    assert run(workplace, "batches", "give-up", BAD, "--reason", REASON).returncode == 0
+    assert (statuses(workplace, no_tickets), failed_checks(workplace)) == ({"FAILED"}, failed)
+
+
 def test_a_batch_that_is_prepared_after_all_is_no_longer_given_up(workplace: Path) -> None:
     assert run(workplace, "prepare", BAD).returncode == 1
     assert run(workplace, "batches", "give-up", BAD, "--reason", REASON).returncode == 0
