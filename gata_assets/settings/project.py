@@ -52,10 +52,13 @@ class AutomationSettings(SettingsGroup):
 
 
 class ProjectSettings(SettingsGroup):
-    """The settings of the whole project: logs, the first batch, ranges, owners, revision, tables of users."""
+    """The settings of the whole project: logs, previews, the first batch, ranges, owners, revision, own tables."""
 
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = "INFO"
     """The lowest level of log lines that are shown."""
+    preview_rows: int = Field(0, ge=0, le=100)
+    """The number of a dataset's rows that may be shown to people: by commands, and in the UI. They have the text of
+    tickets and IDs of people."""
     first_batch_id: Annotated[str, AfterValidator(values.batch_id)] = "2024010100"
     """The first batch that exists."""
     backfill_chunk: int = Field(744, ge=1, le=8784)

@@ -61,6 +61,8 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         ("TARGET_BUCKET", "s3://data", "'s3://data' must be a bucket's name alone"),
         ("TARGET_BUCKET", "My data", "'My data' is not a bucket's name"),
         ("DB_ARN", "gata", "'gata' is not an ARN"),
+        ("PREVIEW_ROWS", "-1", "'-1' should be greater than or equal to 0"),
+        ("PREVIEW_ROWS", "101", "'101' should be less than or equal to 100"),
         ("FIRST_BATCH_ID", "2024", "'2024' is not a batch ID"),
         ("MIN_NEW_TICKETS", "0", "'0' should be greater than or equal to 1"),
         ("SENSOR_INTERVAL_MINUTES", "hourly", "'hourly' is not a number"),
