@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
+import pandas as pd
 import polars as pl
 
 from gata_assets.cli.raw_files.outcomes import open_curator
@@ -39,19 +40,21 @@ def run(
     users: int,
     items: int,
     interactions: int,
-    days: int | None,
+    days: int,
     seed: int,
     force: bool,
+    now: datetime,
 ) -> None:
     """Generate what happened from `first` to `last` and write it; raises StoreError.
 
     Tickets go to a SQLite file; items and interactions are ingested for the tenant `sample` and supersede earlier ones.
-    There are as many `interactions` in 90 days, on the last `days` (None: on all).
+    There are as many `interactions` in 90 days, on the last `days`. Of the day of `now`, only what is before it is
+    written.
     """
     path = Path(output or SAMPLE_TICKETS_FILE)
     if path.exists() and not force:
         raise StoreError(f"{path} exists already. --force replaces it; --output names another file.")
-    tickets = generate_tickets(first, last, tickets_per_day=tickets_per_day, seed=seed)
+    tickets = happened_tickets(generate_tickets(first, last, tickets_per_day=tickets_per_day, seed=seed), now)
     try:
         rows = create_sqlite(path, tickets)
     except OSError as error:
@@ -61,15 +64,30 @@ def run(
     if not interactions:
         return
     shop = SampleShop(users, items, interactions / DAYS_OF_INTERACTIONS, seed)
-    since = max(first, last - timedelta(days=days - 1)) if days else first
-    now = datetime.now(UTC)
+    since = max(first, last - timedelta(days=days - 1))
     curator = open_curator(settings, TENANT, now if last <= now.date() else datetime.combine(last, time(), UTC))
     of_items = _ingest(curator, ITEMS, generate_items(shop))
     curator.refresh(ITEMS)
-    of_interactions = _ingest(curator, INTERACTIONS, generate_interactions(shop, since, last))
+    of_interactions = _ingest(
+        curator, INTERACTIONS, happened_interactions(generate_interactions(shop, since, last), now)
+    )
     for what, report in (("items", of_items), (f"interactions from {since} to {last}", of_interactions)):
         rejected = f"{report.rejected:,} rejected rows in quarantine"
         console.print(f"{report.rows:,} sample {what}, for the tenant {TENANT}; {rejected}.", markup=False)
+
+
+def happened_tickets(tickets: pd.DataFrame, now: datetime) -> pd.DataFrame:
+    """The tickets without those that were opened or closed later on the day of `now`."""
+    last = tickets[["created", "closed"]].max(axis="columns")
+    end_of_day = datetime.combine(now.date() + timedelta(days=1), time(), UTC).timestamp()
+    return tickets[(last < now.timestamp()) | (last >= end_of_day)]
+
+
+def happened_interactions(interactions: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """The interactions without those that are later on the day of `now`; invalid instants stay."""
+    at = pl.col("timestamp")
+    is_later = at.str.starts_with(f"{now:%Y-%m-%d}") & (at >= f"{now:%Y-%m-%dT%H:%M:%S}")
+    return interactions.filter(~is_later.fill_null(value=False))
 
 
 def _ingest(curator: Curator, table: str, rows: pl.DataFrame) -> Report:

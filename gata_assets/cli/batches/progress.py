@@ -1,28 +1,31 @@
-"""The progress of batches: bars and spinners on a terminal, lines of JSON elsewhere."""
+"""The progress of batches: bars and spinners on a terminal; elsewhere lines, of JSON unless text is asked for."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import count
 
 import dagster as dg
 from rich import progress as bars
 
 from gata_assets.cli.terminal import progress_on_terminal
-from gata_assets.logs import RunEvent, event_logger, write_json_line
+from gata_assets.logs import RunEvent, event_logger, without_json_lines, write_json_line
 from gata_assets.orchestration.pipelines import Pipeline
 
 Show = Callable[[RunEvent], None]
 
 
 @contextmanager
-def followed_batch(level: str) -> Iterator[dg.LoggerDefinition]:
-    """A logger for the runs of `gata prepare`: a line per asset on a terminal and below a spinner; JSON elsewhere."""
+def followed_batch(level: str, *, as_text: bool) -> Iterator[dg.LoggerDefinition]:
+    """A logger for the runs of `gata prepare`: a line per asset, above a spinner on a terminal; elsewhere JSON lines,
+    unless it is to be text there too.
+    """
+    is_text = as_text or sys.stderr.isatty()
     columns = (bars.SpinnerColumn(finished_text="✓"), _description(), bars.TimeElapsedColumn())
-    with progress_on_terminal(*columns) as progress:
+    with progress_on_terminal(*columns) as progress, without_json_lines() if is_text else nullcontext():
         tasks: list[bars.TaskID] = []
 
         def show(event: RunEvent) -> None:
@@ -41,7 +44,7 @@ def followed_batch(level: str) -> Iterator[dg.LoggerDefinition]:
             else:
                 _print_above(progress, event)
 
-        yield event_logger(show if sys.stderr.isatty() else write_json_line, level)
+        yield event_logger(show if is_text else write_json_line, level)
 
 
 class FollowedBackfill:
