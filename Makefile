@@ -22,9 +22,9 @@ run: $(VENV)/.ready-to-run .dagster/dagster.yaml
 	@$(BIN)/gata prepare $(BATCH) --summary table --rows 2
 	@echo
 	@echo "Next:"
-	@echo "  $(BIN)/gata batches show $(BATCH)   labels, windows and settings of this batch"
-	@echo "  $(BIN)/gata doctor                    what a batch needs, and whether it is there"
-	@echo "  make ui                              Dagster's UI on the same data"
+	@echo "  $(BIN)/gata batches show $(BATCH)   its labels, windows, settings"
+	@echo "  $(BIN)/gata doctor                    checks what a batch needs"
+	@echo "  make ui                                  Dagster's UI on the same data"
 
 ui: $(VENV)/.ready-to-run .dagster/dagster.yaml
 	@$(SAMPLE)
