@@ -114,7 +114,7 @@ def _counts(numbers: dict[str, int | float]) -> Iterator[str]:
 
 def _notes(numbers: dict[str, int | float]) -> Iterator[str]:
     if twins := numbers.get("test_rows_with_twin"):
-        yield f"{twins:,} test rows with a twin in train"
+        yield f"{twins:,} test rows with a near-duplicate in train"
     if "test_rows" not in numbers and numbers.get("tickets") == numbers.get("row_count"):
         reasons = {name.removeprefix("excluded_"): count for name, count in numbers.items() if "excluded_" in name}
         if reasons:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -31,15 +31,18 @@ class TrainPreview:
 
     def show(self, pipelines: Sequence[Pipeline], batch_id: str) -> None:
         """Print rows of the first dataset that has a `train/data.json`; raises StoreError."""
-        folders = [folder for pipeline in pipelines for folder in pipeline.places(batch_id).folders.values()]
-        for folder in folders if self.number else ():
+        if self.number:
+            self._show_first(folder for pipeline in pipelines for folder in pipeline.places(batch_id).folders.values())
+        if self.forbidden:
+            print_forbidden()
+
+    def _show_first(self, folders: Iterable[str]) -> None:
+        for folder in folders:
             manifest = find_manifest(self.store, folder).manifest
             if manifest and _TRAIN_FILE in manifest.files:
                 text_console().print()
                 _print_file(self.store, f"{folder}/{_TRAIN_FILE}", self.number, manifest.files[_TRAIN_FILE].rows)
-                break
-        if self.forbidden:
-            print_forbidden()
+                return
 
 
 def preview_after_prepare(settings: Settings, store: ObjectStore, asked: int | None) -> TrainPreview:
@@ -92,4 +95,4 @@ def _read_rows(store: ObjectStore, key: str, number: int) -> list[str]:
     content = b""
     while content.count(b"\n") < number and (block := store.read_part(key, len(content), _BLOCK)):
         content += block
-    return content.decode(errors="replace").split("\n")[:number]
+    return content.decode(errors="replace").removesuffix("\n").split("\n")[:number]

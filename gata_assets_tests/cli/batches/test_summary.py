@@ -64,7 +64,7 @@ def test_a_summary_for_people_has_whole_paths_and_comes_with_no_line_of_json(pre
 
 def test_rows_of_own_tickets_are_shown_as_far_as_the_setting_allows(prepared: Path) -> None:
     lines = train_lines(prepared)
-    for allowed, asked, expected in (("0", "2", 0), ("1", "2", 1), ("3", "2", 2), ("3", "", 3)):
+    for allowed, asked, expected in (("0", "2", 0), ("1", "2", 1), ("3", "2", 2), ("3", "", 3), ("100", "100", 100)):
         rows = ("--rows", asked) if asked else ()
         ran = run(prepared, "batches", "show", BATCH_ID, *TABLE, *TICKETS, *rows, PREVIEW_ROWS=allowed)
         shown = shown_rows(ran)
