@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-import pandas as pd
 import polars as pl
 
 from gata_assets.cli.raw_files.outcomes import open_curator
@@ -17,8 +16,13 @@ from gata_assets.curation.superseding import valid_reports
 from gata_assets.errors import StoreError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS
-from gata_assets.sandbox.sample_interactions import SampleShop, generate_interactions, generate_items
-from gata_assets.sandbox.sample_tickets import generate_tickets
+from gata_assets.sandbox.sample_interactions import (
+    SampleShop,
+    generate_interactions,
+    generate_items,
+    happened_interactions,
+)
+from gata_assets.sandbox.sample_tickets import generate_tickets, happened_tickets
 from gata_assets.settings.model import Settings
 from gata_assets.settings.tickets import SAMPLE_TICKETS_FILE
 from gata_assets.storage.scratch import scratch_directory
@@ -74,20 +78,6 @@ def run(
     for what, report in (("items", of_items), (f"interactions from {since} to {last}", of_interactions)):
         rejected = f"{report.rejected:,} rejected rows in quarantine"
         console.print(f"{report.rows:,} sample {what}, for the tenant {TENANT}; {rejected}.", markup=False)
-
-
-def happened_tickets(tickets: pd.DataFrame, now: datetime) -> pd.DataFrame:
-    """The tickets without those that were opened or closed later on the day of `now`."""
-    last = tickets[["created", "closed"]].max(axis="columns")
-    end_of_day = datetime.combine(now.date() + timedelta(days=1), time(), UTC).timestamp()
-    return tickets[(last < now.timestamp()) | (last >= end_of_day)]
-
-
-def happened_interactions(interactions: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """The interactions without those that are later on the day of `now`; invalid instants stay."""
-    at = pl.col("timestamp")
-    is_later = at.str.starts_with(f"{now:%Y-%m-%d}") & (at >= f"{now:%Y-%m-%dT%H:%M:%S}")
-    return interactions.filter(~is_later.fill_null(value=False))
 
 
 def _ingest(curator: Curator, table: str, rows: pl.DataFrame) -> Report:

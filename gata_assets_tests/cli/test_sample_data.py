@@ -9,9 +9,8 @@ import sqlite3
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from gata_assets.cli.sample_data import happened_interactions, happened_tickets
-from gata_assets.sandbox.sample_interactions import SampleShop, generate_interactions
-from gata_assets.sandbox.sample_tickets import generate_tickets
+from gata_assets.sandbox.sample_interactions import SampleShop, generate_interactions, happened_interactions
+from gata_assets.sandbox.sample_tickets import generate_tickets, happened_tickets
 from gata_assets_tests.support.command import gata
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
