@@ -6,6 +6,9 @@ BATCH ?= 2026010203
 export DAGSTER_HOME = $(CURDIR)/.dagster
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
+# Bytecode is written of the modules that are imported, at their first import, rather than of all: 64 MB, not 206.
+NO_COMPILE = $(if $(PYTHONDONTWRITEBYTECODE),,--no-compile)
+
 # The sample is generated where no tickets of your own are named, in the environment or in local.env.
 SAMPLE = if [ -z "$${TICKETS_URL}$${DB_ARN}" ] && ! grep -qsE '^(TICKETS_URL|DB_ARN)=.' local.env \
 	&& [ ! -f gata-sample.sqlite ]; then \
@@ -16,7 +19,12 @@ SAMPLE = if [ -z "$${TICKETS_URL}$${DB_ARN}" ] && ! grep -qsE '^(TICKETS_URL|DB_
 run: $(VENV)/.ready-to-run | .dagster
 	@$(SAMPLE)
 	@echo "==> Preparing batch $(BATCH)"
-	@$(BIN)/gata prepare $(BATCH) --summary table
+	@$(BIN)/gata prepare $(BATCH) --summary table --rows 2
+	@echo
+	@echo "Next:"
+	@echo "  $(BIN)/gata batches show $(BATCH)   its labels, windows, settings"
+	@echo "  $(BIN)/gata doctor                    checks what a batch needs"
+	@echo "  make ui                                  Dagster's UI on the same data"
 
 ui: $(VENV)/.ready-to-run | .dagster
 	@$(SAMPLE)
@@ -105,7 +113,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.ready-to-run: requirements.lock setup.cfg | $(VENV)/bin/python
 	@echo "==> Installing what the project runs with (about a minute)"
-	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet $(NO_COMPILE) --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

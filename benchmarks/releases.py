@@ -184,7 +184,7 @@ def _ratio(old: Sequence[float], new: Sequence[float]) -> str:
 
 
 def _make_sample(checkout: Checkout, folder: Path, _size: int) -> None:
-    checkout.gata("sample-data", "--since", "2025-01-01", "--until", "2026-01-02", directory=folder)
+    checkout.gata("sample-data", "--since", "2025-01-01", "--until", "2026-01-02", "--days", "367", directory=folder)
 
 
 def _prepare(*options: str) -> Callable[[Checkout, Path, int, str], Run]:

@@ -10,7 +10,8 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -137,8 +138,11 @@ class _EventHandler(logging.Handler):
 class JsonLinesHandler(_EventHandler):
     """Writes the events of all runs of a Dagster instance at LOG_LEVEL and above as JSON lines; set in dagster.yaml.
 
-    It is silent on a terminal, where the user has the UI or the display of `gata prepare`.
+    It is silent on a terminal, where the user has the UI or the display of `gata prepare`, and while `is_muted`: this
+    process shows its runs as text.
     """
+
+    is_muted = False
 
     def __init__(self) -> None:
         super().__init__(write_json_line, logging.getLevelNamesMapping()[read_log_level()])
@@ -147,9 +151,19 @@ class JsonLinesHandler(_EventHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record's event, and mark the record as written."""
-        if not self._is_silent:
+        if not (self._is_silent or JsonLinesHandler.is_muted):
             super().emit(record)
             setattr(record, _IS_WRITTEN, True)
+
+
+@contextmanager
+def without_json_lines() -> Iterator[None]:
+    """Runs of this process write no JSON lines meanwhile, whatever their Dagster instance has."""
+    JsonLinesHandler.is_muted = True
+    try:
+        yield
+    finally:
+        JsonLinesHandler.is_muted = False
 
 
 def _read_record(record: logging.LogRecord) -> RunEvent:

@@ -69,7 +69,7 @@ def run(*, quick: bool) -> Result:
     warm_up()
     with TemporaryDirectory() as temporary:
         directory = Path(temporary)
-        run_gata("sample-data", "--since", "2025-01-01", "--until", "2026-01-02", directory=directory)
+        run_gata("sample-data", "--since", "2025-01-01", "--until", "2026-01-02", "--days", "367", directory=directory)
         first_of_both = _prepare(directory)
         plain, both, helps, bare, probes = [], [], [], [], []
         homes: list[tuple[Run, Run]] = []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,10 +53,11 @@ _BETWEEN_WRITES = "it was interrupted (Ctrl-C), between two writes; the same com
     }
 )
 @options.batch_argument("batch_id", "BATCH_ID")
+@options.ROWS
 @options.SUMMARY
 @options.ONLY
 @options.SETTINGS
-def prepare(batch_id: str, as_table: bool, only: str | None, settings: Settings) -> bool:
+def prepare(batch_id: str, rows: int | None, as_table: bool, only: str | None, settings: Settings) -> bool:
     """Prepare the batch BATCH_ID: an hour in UTC as YYYYMMDDHH, for example 2026010203.
 
     `latest` is the hour that began last; a day, 2026-01-02, is its first hour.
@@ -68,10 +69,14 @@ def prepare(batch_id: str, as_table: bool, only: str | None, settings: Settings)
     _existing_batch(batch_id, settings, "BATCH_ID")
     with options.imports_uncollected():
         from gata_assets.cli.batches import prepare as command
+        from gata_assets.cli.batches.preview import preview_after_prepare
+        from gata_assets.definitions import build_store
 
     pipelines_of = partial(options.uncollected, build_pipelines, settings, only=only)
+    preview = preview_after_prepare(settings, build_store(settings), rows)
+    log_level = settings.project.log_level
     try:
-        return command.run(pipelines_of, batch_id, log_level=settings.project.log_level, as_table=as_table)
+        return command.run(pipelines_of, batch_id, log_level=log_level, as_table=as_table, preview=preview)
     except KeyboardInterrupt:
         click.echo(options.INTERRUPTED_MESSAGE, err=True)
         sys.exit(INTERRUPTED)
@@ -176,7 +181,6 @@ main.add_command(tables)
 main.add_command(ui)
 main.add_command(data_api)
 
-_DAY = click.DateTime(["%Y-%m-%d"])
 _COUNT = click.IntRange(1, 10**7)
 
 
@@ -187,8 +191,13 @@ _COUNT = click.IntRange(1, 10**7)
     type=click.Path(dir_okay=False),
     help="The SQLite file to write. [default: gata-sample.sqlite, which is read while TICKETS_URL is unset]",
 )
-@click.option("--since", type=_DAY, default="2025-01-01", help="The first day on which tickets closed.")
-@click.option("--until", type=_DAY, help="The last day on which tickets closed. [default: today]")
+@click.option("--since", type=options.Day(), default="2025-01-01", help="The first day on which tickets closed.")
+@click.option(
+    "--until",
+    type=options.Day(),
+    default="2026-01-03",
+    help="The last day on which tickets closed; `today` for work with sensors and schedules.",
+)
 @click.option(
     "--tickets-per-day", type=click.IntRange(1, 5_000), default=40, help="How many tickets close on an average day."
 )
@@ -203,25 +212,26 @@ _COUNT = click.IntRange(1, 10**7)
 @click.option(
     "--days",
     type=click.IntRange(1),
-    help="On how many days, up to --until, there are interactions. [default: on all from --since]",
+    default=93,
+    help="On how many days, up to --until and from --since on, there are interactions.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, help="Other seeds, other data.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @options.AS_JSON
 @options.SETTINGS
-def sample_data(since: datetime, until: datetime | None, **chosen: Any) -> None:
+def sample_data(since: date, until: date, **chosen: Any) -> None:
     """Make a ticket store of generated tickets, and items and interactions of a tenant `sample`, to try things out on.
 
-    What happened on a day is the same whatever days are asked for. Tickets have realistic imbalance, channels,
-    duplicates, open tickets and tickets that must not train; one in 200 items and interactions has a fault.
+    What happened on a day is the same whatever days are asked for; of today, only what has happened is written. Tickets
+    have realistic imbalance, channels, duplicates, open tickets and tickets that must not train; one in 200 items and
+    interactions has a fault.
     """
     with options.imports_uncollected():
         from gata_assets.cli import sample_data as command
 
-    first, last = since.date(), (until or datetime.now(UTC)).date()
-    if first > last:
-        raise click.UsageError(f"--since {first} is after --until {last}.")
-    command.run(first=first, last=last, **chosen)
+    if since > until:
+        raise click.UsageError(f"--since {since} is after --until {until}.")
+    command.run(first=since, last=until, now=datetime.now(UTC), **chosen)
 
 
 @main.command()

@@ -7,7 +7,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -73,6 +73,21 @@ def batch_argument(name: str, metavar: str) -> Callable[..., Any]:
     return click.argument(name, metavar=metavar, callback=_batch_id)
 
 
+class Day(click.ParamType[date]):
+    """A day as 2026-01-03, or `today` for that of now in UTC."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """See click.ParamType."""
+        if isinstance(value, date):
+            return value
+        try:
+            return datetime.now(UTC).date() if value == "today" else date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"'{value[:40]}' is not a day: 2026-01-03, or today.", param, ctx)
+
+
 def _tenant_name(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
     from gata_assets.curation.layout import is_tenant_name
     from gata_assets.settings.values import TENANT_NAME_RULE
@@ -136,6 +151,13 @@ _SUMMARY = click.option(
 )
 _JSON = click.option(
     "--json", is_flag=True, is_eager=True, expose_value=False, callback=_note_json, help="The same as --summary json."
+)
+
+ROWS = click.option(
+    "--rows",
+    type=click.IntRange(0, 100),
+    help="Show so many rows of training data, to people only: at most PREVIEW_ROWS, of the sample any. "
+    "[default: PREVIEW_ROWS]",
 )
 
 # Of commands whose result is text even where there is no terminal.

@@ -17,8 +17,13 @@ from gata_assets.curation.superseding import valid_reports
 from gata_assets.errors import StoreError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS
-from gata_assets.sandbox.sample_interactions import SampleShop, generate_interactions, generate_items
-from gata_assets.sandbox.sample_tickets import generate_tickets
+from gata_assets.sandbox.sample_interactions import (
+    SampleShop,
+    generate_interactions,
+    generate_items,
+    happened_interactions,
+)
+from gata_assets.sandbox.sample_tickets import generate_tickets, happened_tickets
 from gata_assets.settings.model import Settings
 from gata_assets.settings.tickets import SAMPLE_TICKETS_FILE
 from gata_assets.storage.scratch import scratch_directory
@@ -40,20 +45,22 @@ def run(
     users: int,
     items: int,
     interactions: int,
-    days: int | None,
+    days: int,
     seed: int,
     force: bool,
     as_json: bool,
+    now: datetime,
 ) -> None:
     """Generate what happened from `first` to `last` and write it; raises StoreError.
 
     Tickets go to a SQLite file; items and interactions are ingested for the tenant `sample` and supersede earlier ones.
-    There are as many `interactions` in 90 days, on the last `days` (None: on all).
+    There are as many `interactions` in 90 days, on the last `days`. Of the day of `now`, only what is before it is
+    written.
     """
     path = Path(output or SAMPLE_TICKETS_FILE)
     if path.exists() and not force:
         raise StoreError(f"{path} exists already. --force replaces it; --output names another file.")
-    tickets = generate_tickets(first, last, tickets_per_day=tickets_per_day, seed=seed)
+    tickets = happened_tickets(generate_tickets(first, last, tickets_per_day=tickets_per_day, seed=seed), now)
     try:
         rows = create_sqlite(path, tickets)
     except OSError as error:
@@ -66,12 +73,13 @@ def run(
     if not interactions:
         return
     shop = SampleShop(users, items, interactions / DAYS_OF_INTERACTIONS, seed)
-    since = max(first, last - timedelta(days=days - 1)) if days else first
-    now = datetime.now(UTC)
+    since = max(first, last - timedelta(days=days - 1))
     curator = open_curator(settings, TENANT, now if last <= now.date() else datetime.combine(last, time(), UTC))
     of_items = _ingest(curator, ITEMS, generate_items(shop))
     curator.refresh(ITEMS)
-    of_interactions = _ingest(curator, INTERACTIONS, generate_interactions(shop, since, last))
+    of_interactions = _ingest(
+        curator, INTERACTIONS, happened_interactions(generate_interactions(shop, since, last), now)
+    )
     for what, report in (("items", of_items), (f"interactions from {since} to {last}", of_interactions)):
         if as_json:
             counts = {name: getattr(report, name) for name in ("file_id", "rows", "valid", "rejected")}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -129,6 +129,13 @@ def generate_interactions(shop: SampleShop, first_day: date, last_day: date) -> 
     table = _with_faults(table, draws["fault"], _INTERACTION_FAULTS)
     repeated = pl.Series(np.repeat(np.arange(len(table)), 1 + draws["is_repeated"]))
     return table[repeated]
+
+
+def happened_interactions(interactions: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """The interactions without those that are later on the day of `now`; invalid instants stay."""
+    at = pl.col("timestamp")
+    is_later = at.str.starts_with(f"{now:%Y-%m-%d}") & (at >= f"{now:%Y-%m-%dT%H:%M:%S}")
+    return interactions.filter(~is_later.fill_null(value=False))
 
 
 def _draw_day(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import count
 from math import floor, log
 from random import Random
@@ -103,6 +103,13 @@ def generate_tickets(first_day: date, last_day: date, *, tickets_per_day: int = 
     for offset in range((last_day - first_day).days + 1):
         rows += _tickets_of_day(first_day + timedelta(days=offset), tickets_per_day, seed)
     return pd.DataFrame.from_records(rows, columns=list(_COLUMN_TYPES)).astype(dict(_COLUMN_TYPES))
+
+
+def happened_tickets(tickets: pd.DataFrame, now: datetime) -> pd.DataFrame:
+    """The tickets without those that were opened or closed later on the day of `now`."""
+    last = tickets[["created", "closed"]].max(axis="columns")
+    end_of_day = (now.date() + timedelta(days=1) - _UNIX_EPOCH).days * _SECONDS_PER_DAY
+    return tickets[(last < now.timestamp()) | (last >= end_of_day)]
 
 
 def _tickets_of_day(day: date, tickets_per_day: int, seed: int) -> list[_Row]:

@@ -92,7 +92,7 @@ def test_prepare_shows_progress_and_a_table_on_a_terminal(workplace: Path) -> No
     assert process.wait(timeout=300) == 0
     text = shown.decode()
     assert "general_split: " in text
-    assert "written to" in text
+    assert " train rows, " in text
     assert '"event"' not in text
     assert f"Batch {BATCH_ID} prepared in" in text
 

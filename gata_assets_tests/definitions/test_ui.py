@@ -25,7 +25,7 @@ from playwright.sync_api import TimeoutError as BrowserTimeoutError
 
 from gata_assets.settings.model import parse_settings
 from gata_assets.tickets.windows import windows_of
-from gata_assets_tests.support.dagster_servers import WORKSPACE, answers, home_in, running, wait_until
+from gata_assets_tests.support.dagster_servers import PATIENCE_SECONDS, WORKSPACE, answers, home_in, running, wait_until
 from gata_assets_tests.support.loopback import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]

@@ -26,7 +26,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_site_begins_with_the_readme(site: Path) -> None:
     page = (site / "index.html").read_text()
-    assert "21710003" in page
+    assert "21040001" in page
     assert 'href="first-batch.html"' in page
 
 

@@ -42,11 +42,18 @@ def list_batches(limit: int, only: str | None, tenant: str | None, as_table: boo
 @batches.command("show")
 @exits({FAILED: "the target has nothing of the batch, or cannot be read"})
 @options.batch_argument("batch_id", "BATCH_ID")
+@click.option(
+    "--rows",
+    type=click.IntRange(0, 100),
+    help="Show so many rows of each table, to people only: at most PREVIEW_ROWS. [default: PREVIEW_ROWS]",
+)
 @options.ONLY
 @_TENANT
 @options.SUMMARY
 @options.SETTINGS
-def show_batch(batch_id: str, only: str | None, tenant: str | None, as_table: bool, settings: Settings) -> bool:
+def show_batch(
+    batch_id: str, rows: int | None, only: str | None, tenant: str | None, as_table: bool, settings: Settings
+) -> bool:
     """Show the batch BATCH_ID in the target: its files, rows, label distribution, windows and settings.
 
     BATCH_ID may be `latest`, the hour that began last, or a day for its first hour.
@@ -54,7 +61,7 @@ def show_batch(batch_id: str, only: str | None, tenant: str | None, as_table: bo
     with options.imports_uncollected():
         from gata_assets.cli.batches import stored as command
 
-    return command.show_batch(settings, batch_id, only=only, tenant=tenant, as_table=as_table)
+    return command.show_batch(settings, batch_id, rows=rows, only=only, tenant=tenant, as_table=as_table)
 
 
 @batches.command("diff")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
 
 import dagster as dg
-from rich.table import Table
 
+from gata_assets.cli.batches.preview import TrainPreview
 from gata_assets.cli.batches.progress import followed_batch
-from gata_assets.cli.terminal import table_console
+from gata_assets.cli.terminal import UNBROKEN, text_console, wrapped
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.instances import open_instance
 from gata_assets.orchestration.pipelines import Pipeline, run_batches
@@ -19,7 +19,14 @@ from gata_assets.orchestration.runs import Runs, Written
 PipelinesOf = Callable[[dg.LoggerDefinition], Sequence[Pipeline]]
 
 
-def run(pipelines_of: PipelinesOf, batch_id: str, *, log_level: str, as_table: bool) -> bool:
+def run(
+    pipelines_of: PipelinesOf,
+    batch_id: str,
+    *,
+    log_level: str,
+    as_table: bool,
+    preview: TrainPreview | None = None,
+) -> bool:
     """Materialize a batch of each pipeline in this process, show it, and return whether all succeeded.
 
     A failed pipeline does not stop the others. Runs are recorded in the Dagster instance of DAGSTER_HOME, if set;
@@ -29,14 +36,16 @@ def run(pipelines_of: PipelinesOf, batch_id: str, *, log_level: str, as_table: b
         pipelines_of: Builds the pipelines, whose runs report to the logger that it is given.
         batch_id: The batch.
         log_level: The lowest level of log lines that are shown.
-        as_table: Whether the summary is for people; otherwise it is a line of JSON.
+        as_table: Whether progress and summary are for people; otherwise the summary is a line of JSON.
+        preview: Shows training rows at the end, for people.
     """
     started = perf_counter()
     run_ids: list[str] = []
     written: list[Written] = []
     failures: list[BatchFailure] = []
-    with followed_batch(log_level) as logger, open_instance() as instance:
-        for pipeline in pipelines_of(logger):
+    with followed_batch(log_level, as_text=as_table) as logger, open_instance() as instance:
+        pipelines = pipelines_of(logger)
+        for pipeline in pipelines:
             runs = Runs(instance)
             if pipeline.refresh(runs, [batch_id]):
                 run_batches(pipeline, [batch_id], runs)
@@ -46,7 +55,9 @@ def run(pipelines_of: PipelinesOf, batch_id: str, *, log_level: str, as_table: b
     seconds = perf_counter() - started
     reasons = {_name_of(failure, batch_id): failure.reason for failure in failures}
     if as_table:
-        _print_table(batch_id, written, reasons, seconds)
+        _print_summary(batch_id, written, reasons, seconds)
+        if preview and not reasons:
+            preview.show(pipelines, batch_id)
     else:
         summary = {
             "event": "BATCH_FAILED" if reasons else "BATCH_PREPARED",
@@ -65,42 +76,49 @@ def _name_of(failure: BatchFailure, batch_id: str) -> str:
     return failure.asset if failure.batch_id == batch_id else f"{failure.asset} {failure.batch_id}"
 
 
-def _print_table(batch_id: str, outputs: Sequence[Written], failures: Mapping[str, str], seconds: float) -> None:
+def _print_summary(batch_id: str, outputs: Sequence[Written], failures: Mapping[str, str], seconds: float) -> None:
     """Show outputs with their places, or failures, for people."""
-    console = table_console()
+    console = text_console()
     if outputs:
-        table = Table("asset", title=f"Batch {batch_id}", title_justify="left")
-        table.add_column("rows", justify="right")
-        table.add_column("labels", justify="right")
-        table.add_column("written to", overflow="fold")
-        for output in outputs:
-            places = "\n".join(output.places) + (f"\nnot built: {output.reason}" if output.reason else "")
-            table.add_row(output.asset, _rows(output.numbers), str(output.numbers.get("labels", "")), places)
-        console.print(table)
+        console.print(f"Batch {batch_id}\n", markup=False)
+    for output in outputs:
+        console.print(f"{output.asset}: {', '.join(_counts(output.numbers))}", markup=False)
+        notes = [*_notes(output.numbers), *([f"not built: {output.reason}"] if output.reason else [])]
+        for note in notes:
+            console.print(wrapped(note), markup=False)
+        for place in output.places:
+            console.print(f"  {place}", markup=False)
+    if outputs:
+        console.print()
     for asset, reason in failures.items():
-        console.print(f"FAILED {asset}: {reason}", markup=False, soft_wrap=True)
+        console.print(f"FAILED {asset}: {reason}", markup=False)
     console.print(f"Batch {batch_id} {'FAILED' if failures else 'prepared'} in {seconds:.1f} s.")
 
 
-def _rows(numbers: dict[str, int | float]) -> str:
+def _counts(numbers: dict[str, int | float]) -> Iterator[str]:
     if "test_rows" in numbers:
-        rows = f"{numbers['train_rows']:,} train\n{numbers['test_rows']:,} test"
-        if twins := numbers.get("test_rows_with_twin"):
-            rows += f"\n{twins:,} with a twin"
-        return rows
-    rows = f"{numbers.get('row_count', 0):,}"
-    if numbers.get("tickets") == numbers.get("row_count"):
-        reasons = {name.removeprefix("excluded_"): count for name, count in numbers.items() if "excluded_" in name}
-        rows += "".join(f"\n{count:,} {reason}" for reason, count in sorted(reasons.items()))
-    if "days" in numbers:
-        rows += f"\nof {numbers['days']:,} days"
+        yield f"{numbers['train_rows']:,} train rows"
+        yield f"{numbers['test_rows']:,} test rows"
+    else:
+        of_days = f" of {numbers['days']:,} days" if "days" in numbers else ""
+        yield f"{numbers.get('row_count', 0):,} rows{of_days}"
+    if "labels" in numbers:
+        yield f"{numbers['labels']:,} labels"
     if numbers.get("quarantined"):
-        rows += f"\n{numbers['quarantined']:,} in quarantine"
+        yield f"{numbers['quarantined']:,} in quarantine"
     if numbers.get("positives") and not numbers.get("negatives"):
-        rows += "\n0 negatives"
+        yield "0 negatives"
     if numbers.get("unknown_item_interactions"):
-        rows += f"\n{numbers['unknown_item_interactions']:,} not in catalog"
-    return rows
+        yield f"{numbers['unknown_item_interactions']:,} not in catalog"
+
+
+def _notes(numbers: dict[str, int | float]) -> Iterator[str]:
+    if twins := numbers.get("test_rows_with_twin"):
+        yield f"{twins:,} test rows with a near-duplicate in train"
+    if "test_rows" not in numbers and numbers.get("tickets") == numbers.get("row_count"):
+        reasons = {name.removeprefix("excluded_"): count for name, count in numbers.items() if "excluded_" in name}
+        if reasons:
+            yield "left out: " + ", ".join(f"{count:,}{UNBROKEN}{reason}" for reason, count in sorted(reasons.items()))
 
 
 def _describe(output: Written) -> dict[str, object]:

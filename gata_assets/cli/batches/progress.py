@@ -1,4 +1,6 @@
-"""The progress of batches and days: bars and spinners on a terminal; elsewhere lines of JSON on stderr, one a tenth."""
+"""The progress of batches and days: bars and spinners on a terminal; elsewhere lines, of JSON (one a tenth) unless text
+is asked for.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,13 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import dagster as dg
 from rich import progress as bars
 
 from gata_assets.cli.terminal import progress_on_terminal
-from gata_assets.logs import RunEvent, event_logger, write_json_line
+from gata_assets.logs import RunEvent, event_logger, without_json_lines, write_json_line
 from gata_assets.orchestration.pipelines import Pipeline
 
 Show = Callable[[RunEvent], None]
@@ -57,10 +59,13 @@ def _is_curated_day(event: RunEvent) -> bool:
 
 
 @contextmanager
-def followed_batch(level: str) -> Iterator[dg.LoggerDefinition]:
-    """A logger for the runs of `gata prepare`: a line per asset on a terminal and below a spinner; JSON elsewhere."""
+def followed_batch(level: str, *, as_text: bool) -> Iterator[dg.LoggerDefinition]:
+    """A logger for the runs of `gata prepare`: a line per asset, above a spinner on a terminal; elsewhere JSON lines,
+    unless it is to be text there too.
+    """
+    is_text = as_text or sys.stderr.isatty()
     columns = (bars.SpinnerColumn(finished_text="✓"), _description(), bars.TimeElapsedColumn())
-    with progress_on_terminal(*columns) as progress:
+    with progress_on_terminal(*columns) as progress, without_json_lines() if is_text else nullcontext():
         tasks: list[bars.TaskID] = []
         days = _Days(level)
 
@@ -80,10 +85,7 @@ def followed_batch(level: str) -> Iterator[dg.LoggerDefinition]:
             else:
                 _print_above(progress, event)
 
-        if sys.stderr.isatty():
-            yield event_logger(show, level)
-        else:
-            yield event_logger(write_json_line, level, watch=days.write)
+        yield event_logger(show, level) if is_text else event_logger(write_json_line, level, watch=days.write)
 
 
 class FollowedBackfill:

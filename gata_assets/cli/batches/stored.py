@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from gata_assets.cli.batches import preview
 from gata_assets.cli.batches.registry import build_pipelines
-from gata_assets.cli.terminal import table_console, text_console
+from gata_assets.cli.terminal import table_console, text_console, wrapped
 from gata_assets.definitions import build_store
 from gata_assets.errors import SettingsError
 from gata_assets.logs import default_logger
@@ -55,9 +55,14 @@ def list_batches(settings: Settings, *, limit: int, only: str | None, tenant: st
     print(json.dumps({"event": "BATCHES_LISTED", "batches": len(known), "shown": len(shown)}))
 
 
-def show_batch(settings: Settings, batch_id: str, *, only: str | None, tenant: str | None, as_table: bool) -> bool:
-    """Show a batch of each pipeline, and return whether there is any; raises StoreError or SettingsError."""
-    store = build_store(settings)
+def show_batch(
+    settings: Settings, batch_id: str, *, rows: int | None, only: str | None, tenant: str | None, as_table: bool
+) -> bool:
+    """Show a batch of each pipeline, and return whether there is any; raises StoreError or SettingsError.
+
+    For people, with the first `rows` of each table, as far as they are allowed.
+    """
+    store, shown_rows = build_store(settings), preview.allowed_rows(settings, rows)
     found = [
         batch
         for pipeline in choose_pipelines(settings, only=only, tenant=tenant)
@@ -65,9 +70,11 @@ def show_batch(settings: Settings, batch_id: str, *, only: str | None, tenant: s
     ]
     for batch in found:
         if as_table:
-            _print_batch(batch, store)
+            _print_batch(batch, store, shown_rows)
         else:
             print(json.dumps(describe(batch, store=store)))
+    if found and as_table and rows is not None and rows > shown_rows:
+        preview.print_forbidden()
     if not found:
         text_console(stderr=True).print(f"{settings.target.place} has nothing of batch {batch_id}.", markup=False)
     return bool(found)
@@ -109,23 +116,17 @@ def _describe_dataset(dataset: StoredDataset, store: ObjectStore | None) -> dict
 
 
 def _print_list(batches: Sequence[StoredBatch], *, shown: int, known: int, target: str) -> None:
-    console = table_console()
+    console = text_console()
     if not batches:
         console.print(f"There is no batch in {target}. `gata prepare latest` prepares the first.", markup=False)
         return
-    table = Table("batch", "of", "state", "dataset")
-    table.add_column("rows")
-    table.add_column("labels", justify="right")
-    table.add_column("size", justify="right")
-    last = ""
     for batch in batches:
-        for number, dataset in enumerate(batch.datasets):
-            first = (batch.batch_id if batch.batch_id != last else "", batch.scope or batch.pipeline, batch.state)
-            last = batch.batch_id
-            rows = _rows(dataset) or dataset.reason
-            labels = str(len(dataset.labels) or "")
-            table.add_row(*(first if number == 0 else ("", "", "")), dataset.name, Text(rows), labels, _size(dataset))
-    console.print(table)
+        console.print(f"{batch.batch_id}, {batch.scope or batch.pipeline}: {batch.state}", markup=False)
+        for dataset in batch.datasets:
+            labels = f"{len(dataset.labels):,} labels" if dataset.labels else ""
+            size = describe_size(dataset.size) if dataset.size else ""
+            facts = (_rows(dataset) or dataset.reason, labels, size)
+            console.print(wrapped(f"{dataset.name}: {', '.join(filter(None, facts))}"), markup=False)
     not_up_to_date = {batch.batch_id for batch in batches if batch.reasons}
     if not_up_to_date:
         console.print(f"{len(not_up_to_date):,} are not up to date: `gata batches show` says why.", markup=False)
@@ -133,7 +134,7 @@ def _print_list(batches: Sequence[StoredBatch], *, shown: int, known: int, targe
         console.print(f"The newest {shown:,} of {known:,} batches; --limit shows more.", markup=False)
 
 
-def _print_batch(batch: StoredBatch, store: ObjectStore) -> None:
+def _print_batch(batch: StoredBatch, store: ObjectStore, rows: int) -> None:
     console = table_console()
     why = f": {'; '.join(batch.reasons)}" if batch.reasons else ""
     console.print(f"Batch {batch.batch_id}, {batch.scope or batch.pipeline}: {batch.state}{why}", markup=False)
@@ -143,9 +144,11 @@ def _print_batch(batch: StoredBatch, store: ObjectStore) -> None:
             continue
         console.print(f"  {store.uri(dataset.folder)}", markup=False)
         for line in _facts(dataset):
-            console.print(Padding(Text(line), (0, 0, 0, 2)))
+            console.print(wrapped(line), markup=False)
         if dataset.labels:
             console.print(_label_table(dataset))
+        if rows:
+            preview.print_rows(store, dataset, rows)
 
 
 def _facts(dataset: StoredDataset) -> Iterator[str]:
@@ -175,7 +178,3 @@ def _label_table(dataset: StoredDataset) -> Table:
 
 def _rows(dataset: StoredDataset) -> str:
     return ", ".join(f"{rows:,} {part}" for part, rows in dataset.rows.items())
-
-
-def _size(dataset: StoredDataset) -> str:
-    return describe_size(dataset.size) if dataset.size else ""

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from rich.table import Table
-from rich.text import Text
 
 from gata_assets.cli.raw_files.outcomes import open_curator
 from gata_assets.cli.terminal import table_console, text_console
@@ -17,6 +16,7 @@ from gata_assets.curation.superseding import replaced_files
 from gata_assets.errors import RawFileError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
+from gata_assets.storage.objects import ObjectStore
 
 # A file's rows count, or another one superseded it, it cannot be read, or it waits to be validated.
 COUNTS, SUPERSEDED, REFUSED, WAITING, OUTDATED = "counts", "superseded", "refused", "waiting", "outdated"
@@ -43,6 +43,8 @@ class ListedFile:
 
 def list_files(settings: Settings, tenant: str, *, table: str | None, state: str | None, as_table: bool) -> None:
     """List the raw files of a tenant; raises RawFileError for an unknown table, StoreError or DamagedTableError."""
+    from gata_assets.definitions import build_store
+
     curator = open_curator(settings, tenant)
     if table is not None and table not in curator.tables:
         raise RawFileError(f"{table} is no table: there are {', '.join(sorted(curator.tables))}.")
@@ -53,7 +55,7 @@ def list_files(settings: Settings, tenant: str, *, table: str | None, state: str
         if state in (None, file.state)
     ]
     if as_table:
-        _print_files(files, tenant)
+        _print_files(files, tenant, build_store(settings))
         return
     for file in files:
         print(json.dumps({"event": "FILE", **asdict(file)}))
@@ -140,19 +142,16 @@ def _tenant_rows(settings: Settings, tenant: str, *, is_prepared: bool) -> Itera
         }
 
 
-def _print_files(files: Sequence[ListedFile], tenant: str) -> None:
+def _print_files(files: Sequence[ListedFile], tenant: str, store: ObjectStore) -> None:
+    console = text_console()
     if not files:
-        text_console().print(f"There is no such file of {tenant}.", markup=False)
-        return
-    table = Table("file", "state")
-    for column in ("rows", "valid", "rejected"):
-        table.add_column(column, justify="right")
-    table.add_column("mapping")
+        console.print(f"There is no such file of {tenant}.", markup=False)
     for file in files:
-        counts = (f"{count:,}" for count in (file.rows, file.valid, file.rejected))
-        table.add_row(Text(file.file_id or file.key), file.state, *counts, file.mapping or "")
-    # Not wrapped, even on a narrow terminal: a wrapped id cannot be copied.
-    text_console(width=1_000).print(table)
-    for file in files:
+        # IDs and paths on lines of their own: they can be copied, however narrow the terminal.
+        console.print(file.file_id or f"{file.table}: no ID before it is validated", markup=False)
+        counts = f", {file.rows:,} rows, {file.valid:,} valid, {file.rejected:,} rejected" if file.file_id else ""
+        mapping = f", mapping {file.mapping}" if file.mapping else ""
+        console.print(f"  {file.table}: {file.state}{counts}{mapping}", markup=False)
         if file.why:
-            text_console().print(f"{file.state.upper()} {file.file_id} {file.why}", markup=False)
+            console.print(f"  {file.state} {file.why}", markup=False)
+        console.print(f"  {store.uri(file.key)}", markup=False)
