@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gata_assets_tests.reference import REFERENCE, all_commands
-from gata_assets_tests.support.command import gata
+from gata_assets_tests.support.command import dagster_home, gata
 
 PAGE = REFERENCE / "outputs.md"
 COMMAND = "python -m gata_assets_tests.outputs"
@@ -119,8 +119,8 @@ def _example(directory: Path, name: str, example: Example, *, as_json: bool) -> 
     takes_table = any(option.name == "as_table" for option in all_commands()[name].params)
     variables = {"COLUMNS": "100"}
     if example.fails_before:
-        (directory / "home").mkdir(exist_ok=True)
-        variables["DAGSTER_HOME"] = str(directory / "home")
+        home = directory / "home"
+        variables["DAGSTER_HOME"] = str(home if home.exists() else dagster_home(directory))
         assert gata(directory, *example.fails_before.split(), **variables).returncode == 1
     ran = gata(directory, *words, *(["--summary", "table"] if takes_table and not as_json else []), **variables)
     assert ran.returncode == example.exit_code, f"{words}: {ran.returncode}\n{ran.stdout}{ran.stderr}"

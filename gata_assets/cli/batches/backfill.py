@@ -105,6 +105,7 @@ class _Backfill:
             self._print_failures()
             return False
         plan = self._plan(batch_ids, again)
+        self._print_plan(plan)
         refreshed = len(runs.run_ids)
         try:
             if plan.due:
