@@ -6,7 +6,7 @@ Plain values; nothing here knows Dagster or a store. Each domain decides which b
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -34,15 +34,17 @@ _MAKES_STALE = frozenset({Reason.ROWS})
 
 @dataclass(frozen=True)
 class BatchStatus:
-    """A batch's status, and all reasons why it is not up to date."""
+    """A batch's status, and all reasons why it is not up to date; `version` is that of its last asset, if complete."""
 
     status: Status
     reasons: frozenset[Reason] = frozenset()
+    version: str = field(default="", compare=False)
 
     @classmethod
-    def of(cls, differences: Set[Reason]) -> BatchStatus:
+    def of(cls, differences: Set[Reason], *, version: str = "") -> BatchStatus:
         """The status of a batch with all parts, by its differences."""
-        return cls(Status.STALE if _MAKES_STALE & differences else Status.COMPLETE, frozenset(differences))
+        status = Status.STALE if _MAKES_STALE & differences else Status.COMPLETE
+        return cls(status, frozenset(differences), version)
 
 
 MISSING = BatchStatus(Status.MISSING, frozenset({Reason.INCOMPLETE}))
@@ -50,16 +52,29 @@ MISSING = BatchStatus(Status.MISSING, frozenset({Reason.INCOMPLETE}))
 
 @dataclass(frozen=True)
 class Plan:
-    """The requested batches with their statuses, and those that are due to be prepared."""
+    """The requested batches with their statuses, and those that are due to be prepared.
+
+    `unrecorded` are complete ones that Dagster has no record of, since their run was killed before it recorded them.
+    """
 
     statuses: Mapping[str, BatchStatus]
     due: tuple[str, ...]
+    unrecorded: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, statuses: Mapping[str, BatchStatus], *, again: bool) -> Plan:
         """Due are batches that are missing or stale; with `again`, all."""
         is_due = {name: again or batch.status is not Status.COMPLETE for name, batch in statuses.items()}
         return cls(statuses, tuple(name for name, due in is_due.items() if due))
+
+    def with_unrecorded(self, batch_ids: set[str]) -> Plan:
+        """This plan, with these batches due as well."""
+        due = batch_ids.union(self.due)
+        return replace(
+            self,
+            due=tuple(name for name in self.statuses if name in due),
+            unrecorded=tuple(name for name in self.statuses if name in batch_ids),
+        )
 
     @property
     def complete(self) -> tuple[str, ...]:

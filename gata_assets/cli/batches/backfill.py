@@ -13,7 +13,7 @@ from gata_assets.cli.options import INTERRUPTED, INTERRUPTED_MESSAGE
 from gata_assets.cli.terminal import text_console
 from gata_assets.errors import GataError, SettingsError
 from gata_assets.orchestration.batch_status import Plan, Reason
-from gata_assets.orchestration.instances import open_instance
+from gata_assets.orchestration.instances import find_unrecorded, open_instance
 from gata_assets.orchestration.pipelines import Pipeline, describe_duration, run_batches
 from gata_assets.orchestration.runs import Runs
 
@@ -74,7 +74,7 @@ class _Backfill:
 
     def show_plan(self, batch_ids: Sequence[str], again: bool) -> None:
         """Show the plan and its cost; raises GataError if they cannot be determined."""
-        plan = self._pipeline.plan(batch_ids, again=again)
+        plan = self._plan(batch_ids, again)
         self._print_plan(plan)
         for label, text in self._pipeline.estimate(plan).items():
             _print(text, label)
@@ -87,7 +87,7 @@ class _Backfill:
         if not is_refreshed:
             self._print_failures()
             return False
-        plan = self._pipeline.plan(batch_ids, again=again)
+        plan = self._plan(batch_ids, again)
         self._print_plan(plan)
         refreshed = len(runs.run_ids)
         try:
@@ -103,6 +103,12 @@ class _Backfill:
                 _print(f"{tables:,} tables{self._of_scope} curated, in {refreshed:,} runs and {duration}.")
         return not runs.failures
 
+    def _plan(self, batch_ids: Sequence[str], again: bool) -> Plan:
+        plan = self._pipeline.plan(batch_ids, again=again)
+        versions = {batch_id: plan.statuses[batch_id].version for batch_id in plan.complete}
+        last = dg.AssetKey.from_user_string(self._pipeline.last_asset)
+        return plan.with_unrecorded(find_unrecorded(self._runs.instance, last, versions))
+
     def _print_plan(self, plan: Plan) -> None:
         batch_ids, scope = list(plan.statuses), f"{self._pipeline.scope}: " if self._pipeline.scope else ""
         if not batch_ids:
@@ -116,6 +122,11 @@ class _Backfill:
         if stale := plan.stale:
             found = f"{len(stale):,}{self._of_scope} are complete, but {Reason.ROWS}, first {stale[0]}: prepared again"
             _print(found, "other rows")
+        if unrecorded := plan.unrecorded:
+            found = (
+                f"{len(unrecorded):,}{self._of_scope} are complete, but their run was killed before it recorded them"
+            )
+            _print(f"{found}, first {unrecorded[0]}: prepared again", "not recorded")
         for reason, label in ((Reason.SETTINGS, "other settings"), (Reason.CATALOG, "other catalog")):
             if kept := plan.kept(reason):
                 found = f"{len(kept):,} complete batches{self._of_scope} were built with {reason}, first {kept[0]}"
