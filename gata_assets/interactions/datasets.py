@@ -19,6 +19,8 @@ from gata_assets.tables.manifests import FileEntry, Manifest, decode_manifest, d
 # The assets of a tenant that batches are built from.
 CURATED_INTERACTIONS = "curated_interactions"
 CURATED_ITEMS = "curated_items"
+# The table of a batch that is written last: the training data, joined to their features.
+LAST_TABLE = "with_features"
 
 
 def curation_op(tenant: str) -> str:
@@ -85,7 +87,10 @@ class BatchDataset:
 
 @dataclass(frozen=True)
 class StoredTables:
-    """The content of a complete dataset's manifest; `sha256` identifies the dataset, `files` are its file names."""
+    """The content of a complete dataset's manifest.
+
+    `sha256` identifies the dataset; `files` are the names of its files, and `file_digests` their SHA-256.
+    """
 
     has_rows: bool
     reason: str
@@ -93,6 +98,7 @@ class StoredTables:
     made_from: Mapping[str, Any]
     sha256: str
     files: tuple[str, ...] = ()
+    file_digests: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, manifest: Manifest) -> StoredTables:
@@ -106,11 +112,17 @@ class StoredTables:
             manifest.made_from,
             manifest.digest,
             names,
+            tuple(manifest.files[name].sha256 for name in names),
         )
 
     def keys(self, prefix: str, table: str) -> list[str]:
         """The keys of a table's parts, in order; `prefix` is the dataset's folder."""
         return [prefix + name for name in self.files if name.startswith(f"{table}/")]
+
+    def version(self, table: str) -> str:
+        """The version of a table: a digest of its files."""
+        digests = dict(zip(self.files, self.file_digests, strict=True))
+        return sha256("\n".join(digests[key] for key in self.keys("", table)).encode()).hexdigest()
 
     def was_built_with(self, settings: Settings, name: DatasetKind) -> bool:
         """Whether it was built with the settings that shape the dataset of that name."""

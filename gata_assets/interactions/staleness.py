@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, DatasetKind, Settings, StoredTables
+from gata_assets.interactions.datasets import (
+    CURATED_INTERACTIONS,
+    CURATED_ITEMS,
+    LAST_TABLE,
+    DatasetKind,
+    Settings,
+    StoredTables,
+)
 from gata_assets.orchestration.batch_status import MISSING, BatchStatus, Reason
 
 
@@ -59,4 +66,6 @@ def batch_status(features: StoredTables | None, training: StoredTables | None, p
         return MISSING
     differences = find_differences(features, DatasetKind.FEATURES, present)
     differences |= find_differences(training, DatasetKind.TRAINING_DATA, present)
-    return BatchStatus.of(differences | {Reason.ROWS} if present.is_to_be_curated else differences)
+    if present.is_to_be_curated:
+        differences |= {Reason.ROWS}
+    return BatchStatus.of(differences, version=training.version(LAST_TABLE))

@@ -34,15 +34,17 @@ _MAKES_STALE = frozenset({Reason.ROWS})
 
 @dataclass(frozen=True)
 class BatchStatus:
-    """A batch's status, and all reasons why it is not up to date."""
+    """A batch's status, and all reasons why it is not up to date; `version` is that of its last asset, if complete."""
 
     status: Status
     reasons: frozenset[Reason] = frozenset()
+    version: str = field(default="", compare=False)
 
     @classmethod
-    def of(cls, differences: Set[Reason]) -> BatchStatus:
+    def of(cls, differences: Set[Reason], *, version: str = "") -> BatchStatus:
         """The status of a batch with all parts, by its differences."""
-        return cls(Status.STALE if _MAKES_STALE & differences else Status.COMPLETE, frozenset(differences))
+        status = Status.STALE if _MAKES_STALE & differences else Status.COMPLETE
+        return cls(status, frozenset(differences), version)
 
 
 MISSING = BatchStatus(Status.MISSING, frozenset({Reason.INCOMPLETE}))
@@ -52,11 +54,13 @@ MISSING = BatchStatus(Status.MISSING, frozenset({Reason.INCOMPLETE}))
 class Plan:
     """The requested batches with their statuses, and those that are due to be prepared.
 
+    `unrecorded` are complete ones that Dagster has no record of, since their run was killed before it recorded them;
     `given_up` says why batches are not due that are missing or stale, by batch ID.
     """
 
     statuses: Mapping[str, BatchStatus]
     due: tuple[str, ...]
+    unrecorded: tuple[str, ...] = ()
     given_up: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -68,6 +72,15 @@ class Plan:
     def without(self, given_up: Mapping[str, str]) -> Plan:
         """The plan without batches that were given up."""
         return replace(self, due=tuple(name for name in self.due if name not in given_up), given_up=given_up)
+
+    def with_unrecorded(self, batch_ids: set[str]) -> Plan:
+        """This plan, with these batches due as well."""
+        due = batch_ids.union(self.due)
+        return replace(
+            self,
+            due=tuple(name for name in self.statuses if name in due),
+            unrecorded=tuple(name for name in self.statuses if name in batch_ids),
+        )
 
     @property
     def complete(self) -> tuple[str, ...]:

@@ -16,10 +16,18 @@ from dagster_pandera import pandera_schema_to_dagster_type
 from gata_assets import errors
 from gata_assets.logs import NOT_EVALUATED
 from gata_assets.orchestration import checks
+from gata_assets.orchestration.dagster_private import in_one_transaction
 from gata_assets.orchestration.failures import BATCHES, BatchFailure, Partitions, as_failure
 from gata_assets.orchestration.instances import DATA_VERSION
 
-Event = dg.AssetCheckEvaluation | dg.AssetMaterialization | dg.AssetObservation | dg.MaterializeResult[None]
+# Events of Dagster's own are recorded already.
+Event = (
+    dg.AssetCheckEvaluation
+    | dg.AssetMaterialization
+    | dg.AssetObservation
+    | dg.MaterializeResult[None]
+    | dg.DagsterEvent
+)
 Events = Iterator[Event]
 
 # A partition that raises one of these fails alone. Any other error (no database, no target) would fail them all.
@@ -67,6 +75,19 @@ class Recorder:
                 allow_retries=False,
             )
 
+    def record(self, events: Events) -> Events:
+        """Record events that belong together, such as those of a batch: with the storage of `dagster.yaml`, a killed
+        run leaves all of them or none. Results, which Dagster records itself, are recorded one by one.
+        """
+        if not self._as_events:
+            yield from events
+            return
+        with in_one_transaction(self._context.instance):
+            for event in events:
+                self._context.log_event(event)
+        # They are recorded; this makes them a part of the run's result.
+        yield from self._context.consume_events()
+
     def find(self, key: dg.AssetKey, partition: str | None) -> dg.EventLogRecord | None:
         """Dagster's record of the latest materialization of an asset's partition."""
         of_partition = dg.AssetRecordsFilter(key, asset_partitions=None if partition is None else [partition])
@@ -110,6 +131,11 @@ class Recorder:
         return dg.AssetMaterialization(key, partition=partition, metadata=metadata, tags=tags)
 
 
+def is_alone(context: dg.AssetExecutionContext) -> bool:
+    """Whether a run consists of this op: nothing reads what it builds as its outputs."""
+    return len(context.job_def.nodes) == 1
+
+
 class KeptFailures:
     """The failures of a run's partitions, kept until its end unless they would fail all partitions."""
 
@@ -151,7 +177,9 @@ def with_unevaluated(context: dg.AssetExecutionContext, events: Events) -> Event
     evaluated = set()
     try:
         for event in events:
-            if isinstance(event, dg.AssetCheckEvaluation):
+            if isinstance(event, dg.DagsterEvent) and event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+                evaluated.add(event.asset_check_evaluation_data.asset_check_key)
+            elif isinstance(event, dg.AssetCheckEvaluation):
                 evaluated.add(event.asset_check_key)
             yield event
     except dg.Failure:

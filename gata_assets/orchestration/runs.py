@@ -11,7 +11,6 @@ import dagster as dg
 from gata_assets.logs import EXPECTED_TAG, RANGE_TAGS, numbers_of
 from gata_assets.orchestration.dagster_private import execute_job, new_run_id
 from gata_assets.orchestration.failures import BatchFailure, read_failures
-from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.jobs import RUN_CONFIG
 
 # Dagster's class names of an interruption from the keyboard, which it treats as a failure.
@@ -49,11 +48,8 @@ def run_range(
     if span is not None:
         tags |= {_PARTITION: span[0]} if span[0] == span[1] else dict(zip(RANGE_TAGS, span, strict=True))
         tags[_PARTITION_SET] = f"{job.name}_partition_set"
-    run_id = new_run_id()
-    with held_open(instance, run_id):
-        return execute_job(
-            job, instance, run_id=run_id, run_config={**RUN_CONFIG, **(config or {})}, tags=tags, assets=assets
-        )
+    run_config = {**RUN_CONFIG, **(config or {})}
+    return execute_job(job, instance, run_id=new_run_id(), run_config=run_config, tags=tags, assets=assets)
 
 
 def find_failures(result: dg.JobExecutionResult, batch_id: str) -> list[BatchFailure]:

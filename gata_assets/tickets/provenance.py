@@ -44,7 +44,8 @@ def batch_status(general: Manifest | None, low_volume: Manifest | None, rules: P
         return MISSING
     # Earlier releases wrote texts as they were, and did not say how many tickets they left out.
     is_earlier = any("tickets" not in manifest.details for manifest in (general, low_volume))
-    return BatchStatus.of({Reason.SETTINGS} if is_earlier or rules.differ_from(general.settings) else frozenset())
+    differences = {Reason.SETTINGS} if is_earlier or rules.differ_from(general.settings) else frozenset()
+    return BatchStatus.of(differences, version=low_volume.digest)
 
 
 def stamp(

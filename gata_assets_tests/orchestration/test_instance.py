@@ -27,7 +27,7 @@ from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets_tests.deploy.test_compose import Stack, stop, wait_for
-from gata_assets_tests.support.command import dagster_home
+from gata_assets_tests.support.command import dagster_home, instance_of
 from gata_assets_tests.support.dagster_private import InstigatorType, JobFailureData, RunFailureReason, TickStatus
 from gata_assets_tests.support.loopback import free_port
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, TRAINING_WINDOW, database_rows, world
@@ -38,7 +38,7 @@ POOL = "ticket_database"
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """The instance of one machine, in a home that is gone afterwards."""
-    with dg.DagsterInstance.from_config(str(dagster_home(tmp_path))) as instance:
+    with instance_of(dagster_home(tmp_path)) as instance:
         yield instance
 
 

@@ -24,6 +24,7 @@ import pytest
 
 from gata_assets.settings.model import variable_names
 from gata_assets.tickets.sources.ddl import insert_postgres
+from gata_assets_tests.support.command import instance_of
 from gata_assets_tests.support.scenario import database_rows
 
 pytestmark = pytest.mark.process
@@ -62,7 +63,7 @@ def environment(tmp_path: Path, fill_postgres: Callable[[pd.DataFrame], str]) ->
 @pytest.fixture
 def instance(environment: dict[str, str]) -> Iterator[dg.DagsterInstance]:
     """The Dagster instance of that home."""
-    with dg.DagsterInstance.from_config(environment["DAGSTER_HOME"]) as instance:
+    with instance_of(Path(environment["DAGSTER_HOME"])) as instance:
         yield instance
 
 

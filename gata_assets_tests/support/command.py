@@ -15,6 +15,7 @@ from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import dagster as dg
 from click.testing import CliRunner
 
 from gata_assets.cli.main import main
@@ -67,6 +68,13 @@ def dagster_home(directory: Path) -> Path:
     [(name, none)] = NO_COMPUTE_LOGS.items()
     (home / "dagster.yaml").write_text(f"{(ROOT / 'dagster.yaml').read_text()}\n{name}: {json.dumps(none)}\n")
     return home
+
+
+@contextmanager
+def instance_of(home: Path) -> Iterator[dg.DagsterInstance]:
+    """The instance of a Dagster home, whose dagster.yaml says that its files are where DAGSTER_HOME is."""
+    with _environment_of({**os.environ, "DAGSTER_HOME": str(home)}), dg.DagsterInstance.get() as instance:
+        yield instance
 
 
 @contextmanager

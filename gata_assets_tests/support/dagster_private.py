@@ -6,7 +6,7 @@ import dagster as dg
 from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.definitions.sensor_definition import SensorExecutionData
-from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._core.events import JobFailureData, RunFailureReason, StepMaterializationData
 from dagster._core.launcher import LaunchRunContext
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.origin import DEFAULT_DAGSTER_ENTRY_POINT, JobPythonOrigin, RepositoryPythonOrigin
@@ -19,6 +19,7 @@ __all__ = [
     "LaunchRunContext",
     "RunFailureReason",
     "SensorExecutionData",
+    "StepMaterializationData",
     "TickStatus",
     "job_origin",
     "stale_status",

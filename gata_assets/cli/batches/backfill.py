@@ -16,7 +16,7 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.errors import GataError, SettingsError
 from gata_assets.orchestration.batch_status import Plan, Reason
 from gata_assets.orchestration.batches.given_up import find_given_up
-from gata_assets.orchestration.instances import open_instance
+from gata_assets.orchestration.instances import find_unrecorded, open_instance
 from gata_assets.orchestration.pipelines import Pipeline, describe_duration, run_batches
 from gata_assets.orchestration.runs import Runs
 
@@ -120,9 +120,12 @@ class _Backfill:
         return not runs.failures
 
     def _plan(self, batch_ids: Sequence[str], again: bool) -> Plan:
-        """The plan; without `again` no batch is due that was given up."""
+        """The plan. Batches that a killed run did not record are due too; without `again` none that was given up is."""
         plan = self._pipeline.plan(batch_ids, again=again)
-        return plan if again else plan.without(find_given_up(self._pipeline, self._runs.instance, plan.due))
+        versions = {batch_id: plan.statuses[batch_id].version for batch_id in plan.complete}
+        last = dg.AssetKey.from_user_string(self._pipeline.last_asset)
+        plan = plan.with_unrecorded(find_unrecorded(self._runs.instance, last, versions))
+        return plan if again else plan.without(find_given_up(self._runs.instance, last, plan.due))
 
     def show_failed(self, reason: str) -> None:
         """Show that the pipeline failed as a whole."""
@@ -140,7 +143,7 @@ class _Backfill:
         if self._as_json:
             others = {reason.name.lower(): len(plan.kept(reason)) for reason in (Reason.SETTINGS, Reason.CATALOG)}
             counts = {"complete": len(plan.complete), "stale": len(plan.stale), "due": len(plan.due)}
-            counts |= {"given_up": len(plan.given_up)}
+            counts |= {"unrecorded": len(plan.unrecorded), "given_up": len(plan.given_up)}
             span = {"first": batch_ids[0], "last": batch_ids[-1]} if batch_ids else {}
             estimated = {} if estimate is None else {"estimate": dict(estimate)}
             more = {**span, **counts, "kept_with_other": others, **estimated}
@@ -157,6 +160,11 @@ class _Backfill:
         if stale := plan.stale:
             found = f"{len(stale):,}{self._of_scope} are complete, but {Reason.ROWS}, first {stale[0]}: prepared again"
             _print(found, "other rows")
+        if unrecorded := plan.unrecorded:
+            found = (
+                f"{len(unrecorded):,}{self._of_scope} are complete, but their run was killed before it recorded them"
+            )
+            _print(f"{found}, first {unrecorded[0]}: prepared again", "not recorded")
         for reason, label in ((Reason.SETTINGS, "other settings"), (Reason.CATALOG, "other catalog")):
             if kept := plan.kept(reason):
                 found = f"{len(kept):,} complete batches{self._of_scope} were built with {reason}, first {kept[0]}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,8 @@ from gata_assets.interactions.sampling.empty_samples import why_no_negatives, wh
 from gata_assets.interactions.staleness import Present, find_differences
 from gata_assets.interactions.windows import InteractionWindows, windows_from_day_on
 from gata_assets.orchestration import checks
-from gata_assets.orchestration.instances import held_open
-from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
+from gata_assets.orchestration.dagster_private import kept_open
+from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder, is_alone
 from gata_assets.storage.resource import ObjectStoreResource
 from gata_assets.tables.manifests import check_same_rows
 from gata_assets.tables.outcomes import Outcome
@@ -85,7 +86,7 @@ class InteractionRun:
         self._engine = engine
         self._store = store
         self._preview_rows = preview_rows
-        self._recorder = Recorder(context, code_version=code_version, as_events=batches > 1)
+        self._recorder = Recorder(context, code_version=code_version, as_events=batches > 1 or is_alone(context))
         self._failures = KeptFailures(context.log, partitions=batches)
 
     def run(self, batch_ids: Sequence[str]) -> Events:
@@ -97,17 +98,19 @@ class InteractionRun:
         self._recorder.refuse_readers_in_range()
         wanted = self._wanted()
         ended: set[str] = set()
-        with held_open(self._context.instance, self._context.run.run_id):
+        with kept_open(self._context.instance, self._context.run.run_id):
             for batch_id in batch_ids:
                 kind, features = DatasetKind.FEATURES, None
+                records: list[Events] = []
                 try:
                     batch = self._look(batch_id)
                     for kind in wanted:
-                        features = yield from self._build(kind, batch, features)
+                        features = yield from self._build(kind, batch, features, records)
                     ended.add(batch_id)
                 except Exception as error:  # noqa: BLE001 (kept as the batch's failure, which ends the run)
                     self._failures.keep(batch_id, f"{self._places.tenant}/{kind}", error)
                     self._withdraw_damaged(batch_id, error)
+                yield from self._recorder.record(chain.from_iterable(records))
                 self._failures.stop_if_hopeless(ended=ended)
         self._failures.stop_at_end()
 
@@ -158,9 +161,9 @@ class InteractionRun:
         return _Batch(batch_id, windows, days, present)
 
     def _build(
-        self, name: DatasetKind, batch: _Batch, features: StoredTables | None
+        self, name: DatasetKind, batch: _Batch, features: StoredTables | None, records: list[Events]
     ) -> Generator[Event, None, StoredTables]:
-        """Build, check, write and record one dataset; returns what its manifest says."""
+        """Build, check and write one dataset, and append its records; returns what its manifest says."""
         started = perf_counter()
         made_from = dict(batch.present.made_from[name])
         if name is DatasetKind.TRAINING_DATA:
@@ -209,7 +212,7 @@ class InteractionRun:
                 )
             raise
         seconds["seconds_writing"] = perf_counter() - started
-        yield from self._record(tables, written, outcomes, seconds)
+        records.append(self._records(tables, written, outcomes, seconds))
         return written.stored
 
     def _call_engine(self, name: DatasetKind, batch: _Batch, features: StoredTables | None) -> base.BuiltTables | None:
@@ -253,7 +256,7 @@ class InteractionRun:
             )
         return stored
 
-    def _record(
+    def _records(
         self,
         tables: BatchDataset,
         written: WrittenTables,

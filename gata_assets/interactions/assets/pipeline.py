@@ -61,7 +61,7 @@ class InteractionPipeline:
     @property
     def last_asset(self) -> str:
         """The training data, joined to their features."""
-        return f"{self.tenant}/with_features"
+        return f"{self.tenant}/{datasets.LAST_TABLE}"
 
     def refresh(self, runs: Runs, batch_ids: Sequence[str]) -> bool:
         """Validate new files, and curate the catalog and the days that the batches read; keeps a failure in `runs`."""

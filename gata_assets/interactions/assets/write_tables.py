@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.interactions.datasets import BatchDataset, StoredTables
@@ -36,8 +35,8 @@ class WrittenTables:
         return self.prefix + MANIFEST_FILE
 
     def version(self, table: str) -> str:
-        """The version of a table: a digest of its files."""
-        return sha256("\n".join(file.sha256 for file in self.files.get(table, ())).encode()).hexdigest()
+        """The version of a table."""
+        return self.stored.version(table)
 
 
 def write_tables(

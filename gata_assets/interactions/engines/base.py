@@ -15,6 +15,7 @@ import dagster as dg
 
 from gata_assets.batches import Window
 from gata_assets.curation.layout import TenantLayout
+from gata_assets.interactions.datasets import LAST_TABLE
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.storage.files import WrittenFile
 from gata_assets.storage.objects import ObjectStore
@@ -27,7 +28,7 @@ USER_FEATURES = "user_features"
 ITEM_FEATURES = "item_features"
 RECENT_INTERACTIONS = "recent_interactions"
 NEGATIVE_SAMPLES = "negative_samples"
-WITH_FEATURES = "with_features"
+WITH_FEATURES = LAST_TABLE
 
 # Counts by table, and check results by table and check.
 Numbers = Mapping[str, Mapping[str, int | float]]

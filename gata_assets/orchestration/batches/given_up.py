@@ -59,11 +59,11 @@ def give_up(pipeline: Pipeline, instance: dg.DagsterInstance, batch_id: str, why
     return [key.to_user_string() for key in failed]
 
 
-def find_given_up(pipeline: Pipeline, instance: dg.DagsterInstance, batch_ids: Sequence[str]) -> Mapping[str, str]:
-    """Why batches were given up that have not been prepared since, by batch ID."""
+def find_given_up(instance: dg.DagsterInstance, last_asset: dg.AssetKey, batch_ids: Sequence[str]) -> Mapping[str, str]:
+    """Why batches were given up that have not been prepared since, by batch ID; their last asset says so."""
     if instance.is_ephemeral or not batch_ids:
         return {}
-    of_batches = dg.AssetRecordsFilter(dg.AssetKey.from_user_string(pipeline.last_asset), asset_partitions=batch_ids)
+    of_batches = dg.AssetRecordsFilter(last_asset, asset_partitions=batch_ids)
     newest: dict[str, Mapping[str, dg.MetadataValue[Any]]] = {}
     cursor, has_more = None, True
     while has_more:

@@ -21,8 +21,8 @@ from gata_assets.errors import ChecksFailedError
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_pages.raw_files import observe_raw_files
 from gata_assets.orchestration.curated_tables.due import asset_key, due_days, is_table_due
+from gata_assets.orchestration.dagster_private import kept_open
 from gata_assets.orchestration.failures import DAYS, Partitions
-from gata_assets.orchestration.instances import held_open
 from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
 from gata_assets.tables.outcomes import Outcome, broken
 
@@ -83,7 +83,7 @@ class CurationRun:
         if not self._context.selected_asset_keys:
             return
         failures = KeptFailures(self._context.log, partitions=len(asked), are=DAYS)
-        with held_open(self._context.instance, self._context.run.run_id):
+        with kept_open(self._context.instance, self._context.run.run_id):
             days: list[date] = []
             files: list[Report] = []
             try:

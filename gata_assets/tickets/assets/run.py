@@ -19,8 +19,8 @@ import pandas as pd
 from gata_assets.errors import ChecksFailedError
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_pages.preview import preview
-from gata_assets.orchestration.instances import held_open
-from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
+from gata_assets.orchestration.dagster_private import kept_open
+from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder, is_alone
 from gata_assets.tickets.assets.batch import BatchInProgress, StepResult
 from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager, Stored
 from gata_assets.tickets.assets.prepared_read import PreparedTickets
@@ -67,7 +67,9 @@ class TicketRun:
 
     def __post_init__(self) -> None:
         batches = len(self.context.partition_keys)
-        self._recorder = Recorder(self.context, code_version=self.code_version, as_events=batches > 1)
+        self._recorder = Recorder(
+            self.context, code_version=self.code_version, as_events=batches > 1 or is_alone(self.context)
+        )
         self._failures = KeptFailures(self.context.log, partitions=batches)
 
     def run(self, batch_ids: Sequence[str], source: TicketSource | SharedTickets, *, batches_at_once: int) -> Events:
@@ -77,7 +79,7 @@ class TicketRun:
             dagster.Failure: At the end for batches that failed alone, at once for a fault that would fail every batch.
         """
         self._recorder.refuse_readers_in_range()
-        with held_open(self.context.instance, self.context.run.run_id), ThreadPoolExecutor(max_workers=1) as writer:
+        with kept_open(self.context.instance, self.context.run.run_id), ThreadPoolExecutor(max_workers=1) as writer:
             for start in range(0, len(batch_ids), batches_at_once):
                 yield from self._prepare_together(batch_ids[start : start + batches_at_once], source, writer)
                 # Frees the memory of this read before the next one.
@@ -153,17 +155,23 @@ class TicketRun:
             return
         batch_id, being_written = self._being_written
         self._being_written = None
-        pointers: dict[str, int | None] = {}
-        for asset in being_written.result():
+        tried = being_written.result()
+        for asset in tried:
             if asset.error is not None:
                 self._failures.keep(batch_id, asset.name, asset.error)
-            elif asset.stored is not None:
-                yield from self._record(batch_id, asset, asset.stored, pointers)
+        yield from self._recorder.record(self._records(batch_id, tried))
         self._ended.add(batch_id)
         self._failures.stop_if_hopeless(ended=self._ended)
 
-    def _record(self, batch_id: str, asset: _Asset, stored: Stored, pointers: dict[str, int | None]) -> Events:
-        """Record an asset; `pointers` are Dagster's records of the batch's assets, by name."""
+    def _records(self, batch_id: str, assets: Sequence[_Asset]) -> Events:
+        """The materializations and the checks of a batch's written assets."""
+        pointers: dict[str, int | None] = {}
+        for asset in assets:
+            if asset.stored is not None:
+                yield from self._records_of(batch_id, asset, asset.stored, pointers)
+
+    def _records_of(self, batch_id: str, asset: _Asset, stored: Stored, pointers: dict[str, int | None]) -> Events:
+        """Those of an asset; `pointers` are Dagster's records of the batch's assets, by name."""
         key, result = dg.AssetKey(asset.name), asset.result
         for source in asset.made_from.keys() - pointers.keys():
             earlier = self._recorder.find(dg.AssetKey(source), batch_id)

@@ -30,7 +30,7 @@ from gata_assets.tickets.sources.shared_read import SharedTickets
 from gata_assets.tickets.windows import BatchWindows, merge_windows, windows_of
 from gata_assets_tests.conftest import SourceOf
 from gata_assets_tests.support.canaries import canary
-from gata_assets_tests.support.command import PROGRAM, Ran, dagster_home, environment, gata
+from gata_assets_tests.support.command import PROGRAM, Ran, dagster_home, environment, gata, instance_of
 from gata_assets_tests.support.fakes import window_read
 from gata_assets_tests.support.pipelines import ticket_plan
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, RULES, TRAINING_WINDOW, database_rows, world
@@ -337,7 +337,7 @@ def test_a_window_of_no_batch_is_refused() -> None:
 def test_runs_of_a_backfill_are_recorded_where_dagster_home_is_set(workplace: Path) -> None:
     home = dagster_home(workplace)
     assert backfill(workplace, FIRST, "2026010204", DAGSTER_HOME=str(home)).returncode == 0
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with instance_of(home) as instance:
         [run] = instance.get_runs()
         assert run.status is dg.DagsterRunStatus.SUCCESS
         assert instance.get_materialized_partitions(dg.AssetKey("general_split")) == {FIRST, "2026010204"}

@@ -7,8 +7,6 @@ is faked. What the UI's lineage shows is in `definitions/test_ui`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -18,7 +16,7 @@ from gata_assets.definitions import build_definitions
 from gata_assets.orchestration.batches.given_up import GIVEN_UP
 from gata_assets.settings.model import parse_settings
 from gata_assets.tickets.sources.ddl import create_sqlite
-from gata_assets_tests.support.command import Ran, dagster_home, gata
+from gata_assets_tests.support.command import Ran, dagster_home, gata, instance_of
 from gata_assets_tests.support.scenario import FALLBACK_LABEL, database_rows, instant, world
 
 SETTINGS = {
@@ -46,16 +44,10 @@ def run(directory: Path, *arguments: str, **variables: str) -> Ran:
     return gata(directory, *arguments, **{**SETTINGS, "DAGSTER_HOME": str(directory / "home"), **variables})
 
 
-@contextmanager
-def instance_of(directory: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.from_config(str(directory / "home")) as instance:
-        yield instance
-
-
 def statuses(directory: Path, batch_id: str) -> set[str | None]:
     """How Dagster shows the batch's assets."""
     graph = build_definitions(parse_settings(SETTINGS)).resolve_asset_graph()
-    with instance_of(directory) as instance:
+    with instance_of(directory / "home") as instance:
         found = []
         for asset in ASSETS:
             key = dg.AssetKey(asset)
@@ -70,7 +62,7 @@ def failed_checks(directory: Path) -> set[str]:
     """The checks that did not pass when they were evaluated last."""
     graph = build_definitions(parse_settings(SETTINGS)).resolve_asset_graph()
     keys = graph.get_check_keys_for_assets({dg.AssetKey(asset) for asset in ASSETS})
-    with instance_of(directory) as instance:
+    with instance_of(directory / "home") as instance:
         records = {key: instance.get_latest_asset_check_evaluation_record(key) for key in keys}
     return {
         key.name for key, record in records.items() if record and record.evaluation and not record.evaluation.passed
@@ -88,7 +80,7 @@ def test_a_batch_that_failed_is_given_up_and_neither_shown_as_failed_nor_prepare
     )
     assert statuses(workplace, BAD) == {"MATERIALIZED"}
     assert failed_checks(workplace) == set()
-    with instance_of(workplace) as instance:
+    with instance_of(workplace / "home") as instance:
         marks = [instance.get_latest_materialization_event(dg.AssetKey(asset)) for asset in ASSETS]
     for mark in marks:
         assert mark is not None
@@ -116,7 +108,7 @@ def test_checks_of_a_later_batch_stay_as_they_are(workplace: Path) -> None:
     assert run(workplace, "prepare", BAD).returncode == 1
     assert run(workplace, "prepare", GOOD).returncode == 0
     assert failed_checks(workplace) == set()
-    with instance_of(workplace) as instance:
+    with instance_of(workplace / "home") as instance:
         check = dg.AssetCheckKey(dg.AssetKey("tickets"), "tickets_are_valid")
         before = instance.get_latest_asset_check_evaluation_record(check)
         assert run(workplace, "batches", "give-up", BAD, "--reason", REASON).returncode == 0
