@@ -73,8 +73,9 @@ def _require_port(host: str, port: int) -> int:
 
 def _start(host: str, port: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start `dagster dev` as the leader of a process group, so that a signal reaches all that it starts, once."""
-    # Its warnings name commands of other packages. Of its log, what is amiss: runs and ticks are in the UI.
-    options = ["-w", str(_WORKSPACE), "-h", host, "-p", str(port), "--log-level", "warning"]
+    # Its warnings name commands of other packages, and what a first start does not find yet. Of its log, errors: runs and
+    # ticks are in the UI.
+    options = ["-w", str(_WORKSPACE), "-h", host, "-p", str(port), "--log-level", "error"]
     return subprocess.Popen(  # noqa: S603 - Dagster's own command
         [sys.executable, "-W", "ignore", "-m", "dagster", "dev", *options],
         env=dict(environment),
