@@ -14,6 +14,7 @@ import pytest
 
 from gata_assets.definitions import build_definitions
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
+from gata_assets.interactions.tables import TABLES
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
@@ -71,8 +72,11 @@ def test_the_lineage_shows_both_pipelines_and_every_asset_is_described(store: Lo
     assert not any(
         one.split("/")[0] == "globex" for key, of_key in parents.items() if key.startswith("acme") for one in of_key
     )
-    for key in graph.get_all_asset_keys():
-        assert graph.get(key).description
+    sources = {"ticket_table", *(f"{tenant}/raw_{table}" for tenant in ("acme", "globex") for table in TABLES)}
+    assert {key for key, of_key in parents.items() if not of_key} == sources
+    assert all(graph.get(key).description for key in graph.get_all_asset_keys())
+    assert {key.to_user_string() for key in graph.get_all_asset_keys() - graph.executable_asset_keys} == sources
+    for key in graph.executable_asset_keys:
         assert graph.get(key).metadata["dagster/column_schema"].schema.columns
         assert graph.get(key).check_keys
         assert "parquet" in graph.get(key).kinds or "json" in graph.get(key).kinds
@@ -83,6 +87,7 @@ def test_without_tenants_there_are_ticket_assets_alone(named: str, store: LocalS
     store.write("acme/raw/items/_temporary/a.csv" if not named else "acme/raw/items/a.csv", b"x")
     definitions = build_definitions(parse_settings({**SETTINGS, "TENANTS": named}), object_store=store)
     assert {key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys()} == {
+        "ticket_table",
         "tickets",
         "label_counts",
         "general_split",
@@ -106,7 +111,8 @@ def test_each_job_of_interactions_is_of_all_tenants(store: LocalStoreResource) -
 
 
 def test_days_wait_for_the_catalog_where_unknown_items_are_rejected(store: LocalStoreResource) -> None:
-    for choice, expected in (("warn", set()), ("reject", {dg.AssetKey(["acme", "curated_items"])})):
+    raw = dg.AssetKey(["acme", "raw_interactions"])
+    for choice, expected in (("warn", {raw}), ("reject", {raw, dg.AssetKey(["acme", "curated_items"])})):
         settings = parse_settings({**SETTINGS, "UNKNOWN_ITEMS": choice})
         graph = build_definitions(settings, object_store=store).resolve_asset_graph()
         assert graph.get(dg.AssetKey(["acme", "curated_interactions"])).parent_keys == expected
