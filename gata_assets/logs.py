@@ -202,10 +202,16 @@ def _read_record(record: logging.LogRecord) -> RunEvent:
     )
 
 
+def span_of(tags: Mapping[str, str]) -> tuple[str, str]:
+    """The first and the last partition of a run by its tags: the same for a run of one, empty for a run of none."""
+    first, last = (tags.get(tag, tags.get(PARTITION_TAG, "")) for tag in RANGE_TAGS)
+    return first, last
+
+
 def _batches_of_run(tags: Mapping[str, str]) -> str:
     """The run's batch ID; for a run over a range its first and last one, `2026010200...2026010223`."""
-    first, last = (tags.get(tag) for tag in RANGE_TAGS)
-    return f"{first}...{last}" if first and last else str(tags.get(PARTITION_TAG, ""))
+    first, last = span_of(tags)
+    return first if first == last else f"{first}...{last}"
 
 
 def numbers_of(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, int | float]:

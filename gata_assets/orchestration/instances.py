@@ -50,7 +50,7 @@ def is_recorded(instance: dg.DagsterInstance, key: dg.AssetKey, version: str | N
 
 def find_unrecorded(instance: dg.DagsterInstance, key: dg.AssetKey, stored: Mapping[str, str]) -> set[str]:
     """The partitions whose run was killed after writing and before recording them: a run has begun them and recorded
-    nothing, and the stored version, in `stored`, is not the recorded one. Three queries for any number of partitions.
+    nothing, and the stored version, in `stored`, is not the recorded one. Two queries for any number of partitions.
 
     What no run of this instance has begun is not in it: another instance may have recorded it, or none was to.
     """

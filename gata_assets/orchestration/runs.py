@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from gata_assets.logs import EXPECTED_TAG, RANGE_TAGS, numbers_of
+from gata_assets.logs import EXPECTED_TAG, PARTITION_TAG, RANGE_TAGS, numbers_of
 from gata_assets.orchestration.dagster_private import execute_job, new_run_id
 from gata_assets.orchestration.failures import BatchFailure, read_failures
 from gata_assets.orchestration.jobs import RUN_CONFIG
@@ -17,7 +17,7 @@ from gata_assets.orchestration.jobs import RUN_CONFIG
 _INTERRUPTIONS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 # A command reports its failures by itself: a daemon that retries runs of lost workers must not retry its runs.
 _OF_COMMANDS = {"dagster/max_retries": "0"}
-_PARTITION, _PARTITION_SET = "dagster/partition", "dagster/partition_set"
+_PARTITION_SET = "dagster/partition_set"
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def run_range(
     """
     tags = {**_OF_COMMANDS, **({} if expected is None else {EXPECTED_TAG: str(expected)})}
     if span is not None:
-        tags |= {_PARTITION: span[0]} if span[0] == span[1] else dict(zip(RANGE_TAGS, span, strict=True))
+        tags |= {PARTITION_TAG: span[0]} if span[0] == span[1] else dict(zip(RANGE_TAGS, span, strict=True))
         tags[_PARTITION_SET] = f"{job.name}_partition_set"
     run_config = {**RUN_CONFIG, **(config or {})}
     return execute_job(job, instance, run_id=new_run_id(), run_config=run_config, tags=tags, assets=assets)

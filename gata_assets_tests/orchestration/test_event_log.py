@@ -123,7 +123,8 @@ def test_another_process_that_writes_meanwhile_waits_for_its_turn(
             run.report(ours, "a")
             waiting = thread.submit(other.report, another, "b")
             run.report(ours, "c")
-            assert not waiting.done()
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=1)
         waiting.result(timeout=60)
         assert run.seen_by(ours) == ("abc", 2)
         assert other.seen_by(ours) == ("abc", 1)

@@ -157,13 +157,11 @@ class _Backfill:
             f"{len(plan.complete):,} are complete in the target, {len(plan.due):,} to prepare",
             self._pipeline.name,
         )
-        if stale := plan.stale:
+        if stale := [batch_id for batch_id in plan.stale if batch_id in plan.due]:
             found = f"{len(stale):,}{self._of_scope} are complete, but {Reason.ROWS}, first {stale[0]}: prepared again"
             _print(found, "other rows")
         if unrecorded := plan.unrecorded:
-            found = (
-                f"{len(unrecorded):,}{self._of_scope} are complete, but their run was killed before it recorded them"
-            )
+            found = f"{len(unrecorded):,}{self._of_scope} are complete, but their runs did not record them"
             _print(f"{found}, first {unrecorded[0]}: prepared again", "not recorded")
         for reason, label in ((Reason.SETTINGS, "other settings"), (Reason.CATALOG, "other catalog")):
             if kept := plan.kept(reason):

@@ -1,4 +1,4 @@
-"""`gata batches give-up`: marks a batch that failed, so that nobody is told of it any more."""
+"""`gata batches give-up`: marks a batch that failed, so that it is no longer shown as failed."""
 
 from __future__ import annotations
 

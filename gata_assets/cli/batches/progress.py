@@ -21,8 +21,8 @@ from gata_assets.orchestration.pipelines import Pipeline
 Show = Callable[[RunEvent], None]
 
 
-def _is_told(done: int, before: int, total: int) -> bool:
-    """Whether a further tenth of the whole is done."""
+def _is_new_tenth(done: int, before: int, total: int) -> bool:
+    """Whether another tenth of the total is done."""
     return done * 10 // total > before * 10 // total
 
 
@@ -47,7 +47,12 @@ class _Days:
             return
         self.count(event)
         done = self._done[event.run_id]
-        if self._is_written and event.expected and done <= event.expected and _is_told(done, done - 1, event.expected):
+        if (
+            self._is_written
+            and event.expected
+            and done <= event.expected
+            and _is_new_tenth(done, done - 1, event.expected)
+        ):
             at = event.at.isoformat(timespec="milliseconds")
             line = {"at": at, "level": "INFO", "day": event.batch_id, "asset": event.asset, "run_id": event.run_id}
             count = {"event": "DAYS_PROGRESS", "done": done, "of": event.expected}
@@ -135,7 +140,7 @@ class FollowedBackfill:
                     return
                 before = int(task.completed)
                 progress.update(task.id, completed=done, description=f"batch {event.batch_id}", refresh=True)
-                if not self._is_terminal and _is_told(done, before, len(batch_ids)):
+                if not self._is_terminal and _is_new_tenth(done, before, len(batch_ids)):
                     seconds_left = round((task.elapsed or 0) / done * (len(batch_ids) - done))
                     line = {"event": "BACKFILL_PROGRESS", "done": done, "of": len(batch_ids)}
                     print(json.dumps(line | {"seconds_left": seconds_left}), file=sys.stderr)

@@ -31,7 +31,7 @@ def ui(port: int, host: str, env_file: Path | None, as_json: bool) -> bool:
     """Open Dagster's UI and daemon on the settings of this directory, until Ctrl-C ends them.
 
     Runs and schedules are kept in the instance of DAGSTER_HOME or, while that is unset, of .dagster/ in this directory,
-    which is created if needed. Shows the address once the UI responds; what Dagster has to say goes to stderr.
+    which is created if needed. Shows the address once the UI responds; Dagster's own output goes to stderr.
     """
     from gata_assets.cli.servers import ui as command
 

@@ -53,7 +53,7 @@ def run(port: int, *, host: str, env_file: Path | None, as_json: bool) -> bool:
             return True
         finally:
             _end(dagster)
-    text_console(stderr=True).print("Dagster ended by itself; what it printed above says why.")
+    text_console(stderr=True).print("Dagster ended by itself; its output above shows why.")
     return False
 
 
@@ -73,8 +73,8 @@ def _require_port(host: str, port: int) -> int:
 
 def _start(host: str, port: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start `dagster dev` as the leader of a process group, so that a signal reaches all that it starts, once."""
-    # Its warnings name commands of other packages, and what a first start does not find yet. Of its log, errors: runs and
-    # ticks are in the UI.
+    # Its warnings name commands of other packages, and what a first start does not find yet. Of its log, errors: runs
+    # and ticks are in the UI.
     options = ["-w", str(_WORKSPACE), "-h", host, "-p", str(port), "--log-level", "error"]
     return subprocess.Popen(  # noqa: S603 - Dagster's own command
         [sys.executable, "-W", "ignore", "-m", "dagster", "dev", *options],
@@ -141,6 +141,7 @@ def _signal_group(leader: subprocess.Popen[bytes], number: int) -> bool:
     """Send a signal to a process group; returns whether it has a process. 0 is no signal."""
     try:
         os.killpg(leader.pid, number)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
+        # The latter where all are zombies, on macOS.
         return False
     return True

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -212,7 +212,12 @@ class InteractionRun:
                 )
             raise
         seconds["seconds_writing"] = perf_counter() - started
-        records.append(self._records(tables, written, outcomes, seconds))
+        # Now: a preview reads the target, and a transaction must not wait for it.
+        described = {
+            table: describe_table(self._store, tables, written, table, preview_rows=self._preview_rows)
+            for table in TABLES[name]
+        }
+        records.append(self._records(tables, written, described, outcomes, seconds))
         return written.stored
 
     def _call_engine(self, name: DatasetKind, batch: _Batch, features: StoredTables | None) -> base.BuiltTables | None:
@@ -260,6 +265,7 @@ class InteractionRun:
         self,
         tables: BatchDataset,
         written: WrittenTables,
+        described: Mapping[str, Mapping[str, Any]],
         outcomes: Mapping[str, Mapping[str, Sequence[Outcome]]],
         seconds: Mapping[str, float],
     ) -> Events:
@@ -268,7 +274,7 @@ class InteractionRun:
             yield self._recorder.materialization(
                 key,
                 tables.batch_id,
-                describe_table(self._store, tables, written, table, preview_rows=self._preview_rows),
+                described[table],
                 version=written.version(table),
                 made_from=self._recorder.versions(self._sources(spec, tables.batch_id)),
                 seconds=seconds,

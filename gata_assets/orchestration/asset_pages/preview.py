@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 _MOST_CHARACTERS = 80
+_HARMLESS = str.maketrans("`|", "'¦")
 
 
 def preview(rows: Iterable[Mapping[str, Any]], *, most_rows: int) -> dict[str, dg.MarkdownMetadataValue]:
@@ -30,5 +31,6 @@ def _line(cells: Iterable[Any]) -> str:
 def _cell(value: Any) -> str:
     text = " ".join(("" if value is None else str(value)).split())
     text = text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
-    # Text in code is not read as Markdown: an address in it would otherwise be loaded as a picture.
-    return f"`{text.replace('`', chr(39)).replace('|', chr(92) + '|')}`" if text else ""
+    # Text in code is not read as Markdown: an address in it would otherwise be loaded as a picture. No character of the
+    # text may end the code or the cell; an escaped `|` does after a backslash.
+    return f"`{text.translate(_HARMLESS)}`" if text else ""

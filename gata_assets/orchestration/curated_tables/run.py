@@ -101,8 +101,11 @@ class CurationRun:
                     failures.keep(str(days.pop(0)), self._key.to_user_string(), error)
                 failures.stop_if_hopeless(ended=set())
             # After the days, since Dagster ignores check results from before the last materialization.
-            yield from self._evaluate_days(files, looked_at)
-            yield observe_raw_files(self._tenant, self._table, self._curator.reports(self._table))
+            try:
+                yield from self._evaluate_days(files, looked_at)
+                yield observe_raw_files(self._tenant, self._table, self._curator.reports(self._table))
+            except Exception as error:  # noqa: BLE001 (kept with the days' failures, which end the run)
+                failures.keep(asked[0], self._key.to_user_string(), error)
         failures.stop_at_end()
 
     def _validate(self) -> Generator[Event, None, list[Report]]:

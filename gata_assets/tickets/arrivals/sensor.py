@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from gata_assets.errors import DatabaseResumingError, SourceError
-from gata_assets.logs import PARTITION_TAG, RANGE_TAGS
+from gata_assets.logs import span_of
 from gata_assets.orchestration.instances import UNDERWAY
 from gata_assets.tickets.arrivals.decision import ArrivalRules, decide, next_poll_at, record_failed_poll, watched_window
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
@@ -89,7 +89,7 @@ def _prepared_or_underway(
     """
     found = set(instance.get_materialized_partitions(dg.AssetKey(dataset)))
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=UNDERWAY)):
-        first, last = (run.tags.get(tag, run.tags.get(PARTITION_TAG, "")) for tag in RANGE_TAGS)
+        first, last = span_of(run.tags)
         if partitions.has_partition_key(first) and partitions.has_partition_key(last):
             found.update(partitions.get_partition_keys_in_range(dg.PartitionKeyRange(first, last)))
     return {batch_id for batch_id in found if batch_id >= since and partitions.has_partition_key(batch_id)}

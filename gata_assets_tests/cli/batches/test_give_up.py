@@ -133,6 +133,32 @@ def test_giving_up_a_batch_leaves_the_failed_checks_of_another(workplace: Path) 
     assert (statuses(workplace, no_tickets), failed_checks(workplace)) == ({"FAILED"}, failed)
 
 
+def test_a_failed_batch_of_the_same_run_stays_failed(workplace: Path) -> None:
+    spoil_also = {**SPOILED, "id": 999_999, "closed": instant("2025-10-04T01:10")}
+    create_sqlite(workplace / "tickets.sqlite", database_rows([*world(), SPOILED, spoil_also]))
+    other = "2026010201"
+    assert run(workplace, "backfill", BAD, other).returncode == 1
+    failed = failed_checks(workplace)
+    assert len(failed) > 1
+    assert run(workplace, "batches", "give-up", BAD, "--reason", REASON).returncode == 0
+    assert (statuses(workplace, BAD), statuses(workplace, other)) == ({"MATERIALIZED"}, {"FAILED"})
+    assert failed_checks(workplace) == failed
+    assert run(workplace, "batches", "give-up", other, "--reason", REASON).returncode == 0
+    assert failed_checks(workplace) == set()
+
+
+def test_a_batch_of_which_the_first_dataset_alone_failed_is_left_out_by_backfills(workplace: Path) -> None:
+    # With this threshold one label is left for the general dataset; the low-volume one is written.
+    settings = {"LOW_VOLUME_THRESHOLD": "0.99", "TICKETS_URL": "sqlite:///corrected.sqlite"}
+    create_sqlite(workplace / "corrected.sqlite", database_rows(world()))
+    assert run(workplace, "prepare", BAD, **settings).returncode == 1
+    given_up = run(workplace, "batches", "give-up", BAD, "--reason", REASON, "--json", **settings)
+    assert json.loads(given_up.stdout)["assets"] == ["general_split"]
+    planned = run(workplace, "backfill", BAD, BAD, "--plan", **settings).stdout
+    assert "0 are complete in the target, 0 to prepare" in planned
+    assert f"{BAD}: {REASON}; --again prepares it" in planned
+
+
 def test_a_batch_that_is_prepared_after_all_is_no_longer_given_up(workplace: Path) -> None:
     assert run(workplace, "prepare", BAD).returncode == 1
     assert run(workplace, "batches", "give-up", BAD, "--reason", REASON).returncode == 0
