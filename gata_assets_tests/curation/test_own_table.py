@@ -265,7 +265,7 @@ def test_dagster_shows_an_own_table_with_columns_and_checks(chain: Chain) -> Non
     assert [column.name for column in schema.columns][:3] == ["shop_id", "customer_id", "entered_at"]
     assert schema.columns[1].description == "Who came."
     assert graph.get(key).group_name == graph.get(dg.AssetKey(["acme", "curated_items"])).group_name
-    assert graph.get(key).parent_keys == {dg.AssetKey(["acme", "curated_shops"])}
+    assert graph.get(key).parent_keys == {dg.AssetKey(["acme", name]) for name in ("raw_visits", "curated_shops")}
     assert isinstance(graph.get(key).partitions_def, dg.DailyPartitionsDefinition)
     assert graph.get(dg.AssetKey(["acme", "curated_shops"])).partitions_def is None
     names = {check.name for check in graph.asset_check_keys if check.asset_key == key}

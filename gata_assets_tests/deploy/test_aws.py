@@ -206,7 +206,8 @@ class TestInstance:
     def test_it_says_the_same_as_that_of_one_machine_but_for_places_and_numbers(self) -> None:
         one_machine = yaml.safe_load((ROOT / "dagster.yaml").read_text())
         aws = yaml.safe_load((AWS / "dagster.yaml").read_text())
-        for name in set(one_machine) - {"concurrency", "run_monitoring"}:
+        assert {*one_machine["storage"], *aws["storage"]} == {"custom", "postgres"}
+        for name in set(one_machine) - {"storage", "concurrency", "run_monitoring"}:
             assert aws[name] == one_machine[name]
         for name in ("concurrency", "run_monitoring"):
             assert shape(aws[name]) == shape(one_machine[name])

@@ -86,6 +86,7 @@ class TestFile:
     def test_the_instances_say_the_same_where_they_are_not_about_places(self) -> None:
         one_machine = yaml.safe_load((DEPLOY.parent / "dagster.yaml").read_text())
         compose = yaml.safe_load((DEPLOY / "compose" / "dagster.yaml").read_text())
+        assert {*one_machine.pop("storage"), *compose["storage"]} == {"custom", "postgres"}
         assert {name: compose[name] for name in one_machine} == one_machine
 
 
