@@ -14,6 +14,7 @@ from gata_assets.settings.model import Settings
 from gata_assets.settings.values import SourceKind
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.parquet_parts import read_first_rows
 
 _TRAIN_FILE = "train/data.json"
 _BLOCK = 65_536
@@ -70,7 +71,7 @@ def print_forbidden() -> None:
 
 
 def print_rows(store: ObjectStore, dataset: StoredDataset, number: int) -> None:
-    """Print the first rows of each table or part of a dataset; raises StoreError."""
+    """Print the first rows of each table or part of a dataset; raises StoreError or DamagedTableError."""
     shown: set[str] = set()
     for name, file in sorted(dataset.manifest.files.items() if dataset.manifest else ()):
         part = name.partition("/")[0]
@@ -90,8 +91,7 @@ def _print_file(store: ObjectStore, key: str, number: int, rows: int) -> None:
 def _read_rows(store: ObjectStore, key: str, number: int) -> list[str]:
     """The first rows of a file of JSON Lines or Parquet, as JSON."""
     if key.endswith(".parquet"):
-        with store.local_copy(key) as path:
-            return pl.read_parquet(path, n_rows=number, glob=False).write_ndjson().splitlines()
+        return pl.DataFrame(read_first_rows(store, key, number)).write_ndjson().splitlines()
     content = b""
     while content.count(b"\n") < number and (block := store.read_part(key, len(content), _BLOCK)):
         content += block

@@ -31,7 +31,7 @@ def ticket_table_spec() -> dg.AssetSpec:
         TICKET_TABLE,
         description=(
             "The table of closed tickets that TICKETS_URL or DB_ARN names, or what TICKETS_QUERY selects. "
-            "`gata doctor` shows how many tickets it has, and of which days."
+            "`gata doctor` counts its tickets and shows the first and the last."
         ),
         group_name=GROUP,
         kinds={"table"},

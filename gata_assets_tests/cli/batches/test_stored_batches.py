@@ -282,3 +282,17 @@ def test_nothing_is_removed_while_tenants_are_not_known(tmp_path: Path) -> None:
     unknown: Any = UnknownTenants("the target cannot be listed")
     with pytest.raises(StoreError, match="cannot be listed"):
         find_files(unknown, store, BATCH_ID)
+
+
+@pytest.mark.slow
+def test_rows_of_interactions_are_shown_and_a_damaged_file_is_named(workplace: Path) -> None:
+    arguments = ("batches", "show", BATCH_ID, "--tenant", "acme", "--summary", "table", "--rows", "1")
+    shown = run(workplace, *arguments, PREVIEW_ROWS="1")
+    assert shown.returncode == 0, shown.stderr
+    rows = [line for line in shown.stdout.splitlines() if line.startswith(('{"user_id":"u', '{"item_id":"i'))]
+    assert len(rows) == 5, "a row of each table"
+    [part] = (workplace / f"gata-data/acme/training_data/{BATCH_ID}/with_features").glob("*.parquet")
+    part.write_bytes(b"no Parquet")
+    damaged = run(workplace, *arguments, PREVIEW_ROWS="1")
+    assert damaged.returncode == 1
+    assert f"{part.relative_to(workplace)} is no complete Parquet file" in damaged.stderr
