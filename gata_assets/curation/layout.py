@@ -19,6 +19,11 @@ class TenantLayout:
     tenant: str
 
     @property
+    def root(self) -> str:
+        """The folder of everything but raw files."""
+        return f"{self.tenant}/"
+
+    @property
     def raw_files(self) -> str:
         """The folder of the raw files of all tables."""
         return f"{self.tenant}/raw/"
@@ -27,37 +32,45 @@ class TenantLayout:
         """The folder of raw files, of all days or of one landing day."""
         return f"{self.raw_files}{table}/" + (f"{landed_on:%Y-%m-%d}/" if landed_on else "")
 
+    def landing_day(self, table: str, key: str) -> date | None:
+        """The day that a raw file's folder names; None if it names none."""
+        folder = key.removeprefix(self.raw(table)).partition("/")[0]
+        try:
+            return date.fromisoformat(folder) if re.fullmatch(r"\d{4}-\d{2}-\d{2}", folder, re.ASCII) else None
+        except ValueError:
+            return None
+
     def report(self, table: str, file_id: str | None = None) -> str:
         """The report on a raw file's rows (JSON), or the folder of all reports."""
-        return f"{self.tenant}/reports/{table}/" + (f"{file_id}.json" if file_id else "")
+        return f"{self.root}reports/{table}/" + (f"{file_id}.json" if file_id else "")
 
     def mapping(self, table: str, name: str | None = None) -> str:
         """A saved mapping of a table's raw files (JSON), or the folder of all of them."""
-        return f"{self.tenant}/mappings/{table}/" + (f"{name}.json" if name else "")
+        return f"{self.root}mappings/{table}/" + (f"{name}.json" if name else "")
 
     def mapping_of_file(self, table: str, file_id: str | None = None) -> str:
         """The mapping of a single raw file (JSON), or the folder of all of them."""
-        return f"{self.tenant}/file_mappings/{table}/" + (f"{file_id}.json" if file_id else "")
+        return f"{self.root}file_mappings/{table}/" + (f"{file_id}.json" if file_id else "")
 
     def staged(self, table: str) -> str:
         """The folder of valid rows, one object per raw file; with a part per event day where days are curated."""
-        return f"{self.tenant}/staged/{table}/"
+        return f"{self.root}staged/{table}/"
 
     def quarantine(self, table: str) -> str:
         """The folder of rejected rows, one object per raw file (and set of rules that validated its rows)."""
-        return f"{self.tenant}/quarantine/{table}/"
+        return f"{self.root}quarantine/{table}/"
 
     def curated(self, table: str, day: date | None = None) -> str:
         """The folder of a curated table, or of an event day of it."""
-        return f"{self.tenant}/curated/{table}/" + (f"{day:%Y-%m-%d}/" if day else "")
+        return f"{self.root}curated/{table}/" + (f"{day:%Y-%m-%d}/" if day else "")
 
     def features(self, batch_id: str, table: str | None = None) -> str:
         """The folder of a batch's features, or of one table of them."""
-        return f"{self.tenant}/features/{batch_id}/" + (f"{table}/" if table else "")
+        return f"{self.root}features/{batch_id}/" + (f"{table}/" if table else "")
 
     def training_data(self, batch_id: str, table: str | None = None) -> str:
         """The folder of a batch's training rows, or of one table of them."""
-        return f"{self.tenant}/training_data/{batch_id}/" + (f"{table}/" if table else "")
+        return f"{self.root}training_data/{batch_id}/" + (f"{table}/" if table else "")
 
 
 # The files of a curated day and of the catalog, and the manifest that marks them as complete.

@@ -95,7 +95,7 @@ class TableWriter:
 
 def open_staged_writer(spec: TableSpec, path: Path) -> TableWriter | StagedPartitionWriter:
     """The writer of a table's valid rows: by day if each day is curated by itself."""
-    if spec.partition_by and spec.event_time:
+    if spec.is_staged_by_day and spec.event_time:
         return StagedPartitionWriter(path, spec.event_time)
     return TableWriter(path)
 

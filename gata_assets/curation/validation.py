@@ -68,7 +68,8 @@ def digest_context(spec: TableSpec, context: RowContext) -> str:
 
 def validate_block(spec: TableSpec, block: RawBlock, context: RowContext, source_file: str) -> ValidatedRows:
     """Split the rows of a block into valid and rejected ones."""
-    found = validate_columns(spec, block.texts, context)
+    known = {name: (column.values, column.given) for name, column in block.known.items()}
+    found = validate_columns(spec, block.texts, context, known)
     is_readable = pl.Series(block.faults == READABLE)
     # An unreadable row breaks no other rule.
     broken = {name: rows & is_readable for name, rows in found.broken.items()}
@@ -100,7 +101,7 @@ def _stage(spec: TableSpec, values: pl.DataFrame, block: RawBlock, is_valid: pl.
     if spec.repetitions is Repetitions.LATEST:
         values = values.with_columns(pl.Series("source_line", block.lines))
     places = np.flatnonzero(is_valid.to_numpy())
-    if spec.partition_by and spec.event_time:
+    if spec.is_staged_by_day and spec.event_time:
         instants = values[spec.event_time].to_physical().to_numpy()
         places = places[_by_day(instants[places])]
     columns = []
@@ -111,7 +112,7 @@ def _stage(spec: TableSpec, values: pl.DataFrame, block: RawBlock, is_valid: pl.
             columns.append(pl.col(word).cast(words, strict=False).to_physical().cast(kind).alias(name))
         elif name in values.columns:
             columns.append(pl.col(name))
-        elif not spec.partition_by:
+        elif not spec.is_staged_by_day:
             # Left out where days share a file: three such columns slow the following steps by a tenth.
             columns.append(pl.lit(None, kind).alias(name))
     staged = values[places].select(columns)
@@ -139,7 +140,7 @@ def _quarantine(
     names = pl.Series(list(broken)).gather(np.nonzero(found)[1])
     faults = pl.Series([block.fault_texts.get(place) for place in places.tolist()], dtype=pl.String)
     columns = {
-        **{column.name: _as_arrow(column.gather(places)) for column in block.texts},
+        **{column.name: _as_arrow(column) for column in block.texts_at(places)},
         "row": _as_arrow(faults),
         "rules": pa.LargeListArray.from_arrays(numbers_as_arrow(ends), _as_arrow(names)),
         "source_file": _as_arrow(pl.Series([source_file]).new_from_index(0, len(places))),

@@ -17,6 +17,7 @@ import pandera.polars as pandera
 import polars as pl
 
 from gata_assets.errors import TableSpecError
+from gata_assets.tables.changes.declared import Changes, ParentRule, TotalRule
 from gata_assets.tables.consistency import require_consistent, require_known
 from gata_assets.tables.spec import (
     DAY,
@@ -42,6 +43,9 @@ _TABLE_KINDS: dict[str, Callable[[Any], Any]] = {
     "repetitions": Repetitions,
     "unknown_columns": UnknownColumns,
     "invalid_optional": InvalidOptional,
+    "changes": lambda declared: Changes(**{name: tuple(names) for name, names in declared.items()}),
+    "totals": lambda declared: tuple(TotalRule(name, **of) for name, of in declared.items()),
+    "parent_rules": lambda declared: tuple(ParentRule(name, rule) for name, rule in declared.items()),
 }
 
 
@@ -82,7 +86,7 @@ def read_model(model: type[pandera.DataFrameModel]) -> TableSpec:
     require_known(table, "Config.metadata", metadata, _TABLE_KEYS)
     try:
         metadata |= {key: kind(metadata[key]) for key, kind in _TABLE_KINDS.items() if key in metadata}
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise TableSpecError(f"{table}: Config.metadata: {error}.") from None
     rules = tuple(_frame_rule(table, check) for check in schema.checks)
     description = inspect.cleandoc(model.__doc__ or "")
@@ -170,7 +174,7 @@ def _require_reference(column: ColumnSpec, place: str, reference: Reference, tar
     to = f"{reference.table}.{reference.column}"
     if target is None or reference.column not in target.curated_schema:
         raise TableSpecError(f"{place} refers to {to}, which is no column.")
-    if target.partition_by:
+    if target.partition_by and not reference.mode.is_of_changes:
         raise TableSpecError(f"{place} refers to {to}, which is curated by day, not in one file.")
     if (kind := target.curated_schema[reference.column]) != column.dtype:
         raise TableSpecError(f"{place} is {column.dtype}, and refers to {to}, which is {kind}.")

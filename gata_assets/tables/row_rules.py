@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
 
+from gata_assets.tables.changes.raw_changes import COMMITTED_RULE, complete_changes
+from gata_assets.tables.masking.formats import FORMATS
 from gata_assets.tables.mapped_table import map_texts, read_values
 from gata_assets.tables.raw_mapping import NO_MAPPING
 from gata_assets.tables.spec import (
@@ -34,13 +37,18 @@ READABLE_RULE, FITTING_RULE = "row_is_readable", "row_fits_the_columns"
 @dataclass(frozen=True)
 class RowContext:
     """The context of a run that validates rows: the event window `[start_at, end_at)`, and by column the values of the
-    referenced table and what happens to rows with other values.
+    referenced table and what happens to rows with other values; `committed_at` is the commit time of a file's changes if
+    its rows have none.
     """
 
     start_at: datetime | None = None
     end_at: datetime | None = None
     known: Mapping[str, pl.Series] = field(default_factory=dict)
     modes: Mapping[str, ReferenceMode] = field(default_factory=dict)
+    committed_at: datetime | None = None
+
+
+_NONE: Mapping[str, tuple[pl.Series, pl.Series]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -55,22 +63,32 @@ class ValidatedColumns:
     discarded: Mapping[str, pl.Series]
 
 
-def validate_columns(spec: TableSpec, texts: pl.DataFrame, context: RowContext) -> ValidatedColumns:
+def validate_columns(
+    spec: TableSpec, texts: pl.DataFrame, context: RowContext, known: Mapping[str, tuple[pl.Series, pl.Series]] = _NONE
+) -> ValidatedColumns:
     """Validate raw rows by the rules.
 
     Args:
         spec: the table.
         texts: a column of texts for each of the table's raw columns that the file has, null where nothing is given.
         context: the values that depend on the run.
+        known: columns whose texts need not be read: their values, and whether one is given.
     """
     mapping = spec.mapping
     texts = texts if mapping is NO_MAPPING else map_texts(texts, mapping)
-    present = [column for column in spec.raw_columns if column.name in texts.columns]
-    values = {column.name: read_values(texts[column.name], column, mapping).alias(column.name) for column in present}
-    given = {_given(column): are_given(texts[column.name]) for column in present if _asks_whether_given(column)}
+    present = [column for column in spec.raw_columns if column.name in texts.columns or column.name in known]
+    values, given = {}, {}
+    for column in present:
+        name = column.name
+        read = known[name][0] if name in known else read_values(texts[name], column, mapping)
+        values[name] = read.alias(name)
+        if _asks_whether_given(column) or name in context.known:
+            given[_given(column)] = known[name][1] if name in known else are_given(texts[name])
     frame = pl.DataFrame({**values, **given})
     rules = _column_rules(spec, tuple(values)) | _window_rule(spec, context)
     broken, discarded = _evaluate(frame, rules), dict[str, pl.Series]()
+    if spec.changes:
+        frame, broken = complete_changes(spec, frame, broken, context.committed_at, _rules_of_others(spec))
     if spec.invalid_optional is InvalidOptional.DISCARD_VALUE:
         for column in present:
             names = {name for name in _column_rules(spec, (column.name,)) if name in broken} if column.nullable else ()
@@ -83,13 +101,13 @@ def validate_columns(spec: TableSpec, texts: pl.DataFrame, context: RowContext) 
         several = {rule.name: ~rule.expression for rule in spec.frame_rules}
         broken |= _evaluate(frame.with_columns(absent), several)
     warned: dict[str, pl.Series] = {}
-    for name, known in context.known.items():
+    for name, known_values in context.known.items():
         rejects = context.modes.get(name, spec.references[name].mode) is ReferenceMode.REJECT
-        unknown = ~frame[name].is_in(known.implode()) & are_given(texts[name])
+        unknown = ~frame[name].is_in(known_values.implode()) & given[_given(spec.column(name))]
         (broken if rejects else warned).update(
             _evaluate(unknown.alias(name).to_frame(), {rule_name(spec, spec.column(name), "reference"): pl.col(name)})
         )
-    return ValidatedColumns(frame.select(*values), broken, warned, discarded)
+    return ValidatedColumns(frame.drop(*given), broken, warned, discarded)
 
 
 def _evaluate(frame: pl.DataFrame, rules: Mapping[str, pl.Expr]) -> dict[str, pl.Series]:
@@ -103,6 +121,7 @@ def rule_names(spec: TableSpec) -> tuple[str, ...]:
     names = [READABLE_RULE, FITTING_RULE]
     for column in spec.raw_columns:
         names += column_rule_names(spec, column)
+    names += [COMMITTED_RULE] if spec.changes else []
     names += [rule.name for rule in spec.frame_rules]
     names += [rule_name(spec, spec.column(name), "reference") for name in spec.references]
     return tuple(dict.fromkeys(names))
@@ -111,7 +130,7 @@ def rule_names(spec: TableSpec) -> tuple[str, ...]:
 def column_rule_names(spec: TableSpec, column: ColumnSpec) -> tuple[str, ...]:
     """The names of the rules of a column of raw files, without that of a reference."""
     names = [] if column.nullable else [rule_name(spec, column, "given")]
-    names += [] if column.dtype == pl.String() else [rule_name(spec, column, "type")]
+    names += [] if column.is_plain_text else [rule_name(spec, column, "type")]
     names += [rule_name(spec, column, check.name) for check in column.checks]
     names += [rule_name(spec, column, "window")] if column.name == spec.event_time else []
     return tuple(dict.fromkeys(names))
@@ -135,6 +154,13 @@ def rule_name(spec: TableSpec, column: ColumnSpec, kind: str) -> str:
 
 
 @cache
+def _rules_of_others(spec: TableSpec) -> frozenset[str]:
+    """The rules of columns that are neither part of the key nor of a change."""
+    others = [column for column in spec.raw_columns if column.name not in spec.key and column in spec.columns]
+    return frozenset(name for column in others for name in column_rule_names(spec, column))
+
+
+@cache
 def _column_rules(spec: TableSpec, present: tuple[str, ...]) -> dict[str, pl.Expr]:
     """By rule of the present columns, an expression that is true for a row that breaks it."""
     found: dict[str, pl.Expr] = {}
@@ -149,13 +175,13 @@ def _broken(column: ColumnSpec) -> Iterator[tuple[str, pl.Expr]]:
     value, given = pl.col(column.name), pl.col(_given(column))
     if not column.nullable:
         yield "given", ~given
-    if column.dtype != pl.String():
+    if not column.is_plain_text:
         yield "type", value.is_null() & given
     for check in column.checks:
         if check.name == "str_length" and asks_for_something(column):
             if column.nullable:
                 yield "str_length", value.str.len_bytes() == 0
-        elif column.nullable or column.dtype != pl.String():
+        elif column.nullable or not column.is_plain_text:
             yield check.name, ~_kept(check, column.name)
         else:
             yield check.name, ~_kept(check, column.name) & given
@@ -175,7 +201,7 @@ def _given(column: ColumnSpec) -> str:
 
 
 def _asks_whether_given(column: ColumnSpec) -> bool:
-    return not column.nullable or column.dtype != pl.String()
+    return not column.nullable or not column.is_plain_text
 
 
 # A character that can be seen: none of white space, controls and formats (such as zero-width ones), nor a filler.
@@ -229,6 +255,8 @@ def asks_for_something(column: ColumnSpec) -> bool:
 
 def _type_words(column: ColumnSpec) -> str:
     kind = column.dtype
+    if column.format:
+        return FORMATS[column.format].words
     if isinstance(kind, pl.Datetime):
         return "is_iso_8601" if {*column.instants} <= {ISO_8601, DAY} else "is_an_instant"
     if isinstance(kind, pl.Date):

@@ -17,6 +17,17 @@ from typing import Any
 import polars as pl
 from msgspec import json
 
+from gata_assets.tables.changes.declared import (
+    COMMITTED_AT,
+    DELETE,
+    INSERT,
+    IS_DELETE,
+    OPERATION,
+    UPDATE,
+    Changes,
+    ParentRule,
+    TotalRule,
+)
 from gata_assets.tables.raw_mapping import NO_MAPPING, RawMapping
 
 
@@ -51,10 +62,20 @@ class Repetitions(StrEnum):
 
 
 class ReferenceMode(StrEnum):
-    """What happens to a row with an unknown reference: it is counted, or rejected."""
+    """What happens to a row with an unknown reference: it is counted, or rejected.
+
+    Of tables of changes it is parked until that row arrives; a part is judged together with the row that it refers to.
+    """
 
     WARN = "warn"
     REJECT = "reject"
+    PARK = "park"
+    PART = "part"
+
+    @property
+    def is_of_changes(self) -> bool:
+        """Whether it is decided after rows were validated by themselves."""
+        return self in (ReferenceMode.PARK, ReferenceMode.PART)
 
 
 @dataclass(frozen=True)
@@ -90,7 +111,8 @@ class ColumnSpec:
         within: the nested field of JSON and Parquet that may contain it too.
         references: the table and column whose values it has, as `"items.item_id"`, which warns, or
             `{"table": "items", "column": "item_id", "mode": "reject"}`.
-        personal: whether it contains personal data (or how it is masked).
+        format: "email" or "phone" if its texts are such, which are normalized.
+        personal: whether it contains personal data; "token" or "hidden" if that is how it is masked before it is stored.
         code_of: the column whose value this one encodes as its position in the allowed values; it is in no raw file.
         key_of: the column whose 64-bit key this one is; it is in no raw file.
         rules: names of rules by kind: `given`, `type`, `window`, `reference`, or pandera's name of a check.
@@ -107,10 +129,16 @@ class ColumnSpec:
     instants: tuple[str, ...] = ()
     within: str | None = None
     references: Reference | None = None
+    format: str | None = None
     personal: bool | str = False
     code_of: str | None = None
     key_of: str | None = None
     rules: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_plain_text(self) -> bool:
+        """Whether any text is a value of it, given the column's checks."""
+        return self.dtype == pl.String() and self.format is None
 
     @property
     def is_derived(self) -> bool:
@@ -131,6 +159,10 @@ class FrameRule:
     expression: pl.Expr
 
 
+# The fields of a column that are in no digest, or in their own way.
+_NOT_IN_DIGESTS = ("description", "checks", "format")
+# The fields of a table that other tables do not have.
+_OF_CHANGES = ("changes", "totals", "parent_rules", "card_numbers")
 # The fields of a table that are not keys of its Config's metadata.
 NOT_METADATA = ("name", "declared_by", "description", "unique_together", "columns", "frame_rules", "mapping")
 
@@ -150,6 +182,10 @@ class TableSpec:
         unknown_columns: see `UnknownColumns`.
         invalid_optional: see `InvalidOptional`.
         separator: the character between columns of CSV.
+        changes: see `Changes`; None where rows change nothing.
+        totals: rules over a row and its parts.
+        parent_rules: rules over a row and the row that it refers to.
+        card_numbers: "truncate" if card numbers in texts are truncated before rows are stored.
         mapping: how particular raw files differ, once it is applied (`raw_mapping.mapped`).
     """
 
@@ -167,6 +203,10 @@ class TableSpec:
     unknown_columns: UnknownColumns = UnknownColumns.REFUSE_FILE
     invalid_optional: InvalidOptional = InvalidOptional.REJECT_ROW
     separator: str = ","
+    changes: Changes | None = None
+    totals: tuple[TotalRule, ...] = ()
+    parent_rules: tuple[ParentRule, ...] = ()
+    card_numbers: str | None = None
     mapping: RawMapping = NO_MAPPING
 
     @property
@@ -178,7 +218,29 @@ class TableSpec:
     def raw_columns(self) -> tuple[ColumnSpec, ...]:
         """The columns of raw files, required ones first."""
         found = [column for column in self.columns if not column.is_derived]
-        return tuple(sorted(found, key=lambda column: column.nullable))
+        return (*sorted(found, key=lambda column: column.nullable), *self.change_columns)
+
+    @cached_property
+    def change_columns(self) -> tuple[ColumnSpec, ...]:
+        """The columns that raw files of changes have besides those of the table."""
+        if self.changes is None:
+            return ()
+        operations = Check("isin", {"allowed_values": [INSERT, UPDATE, DELETE]})
+        return (
+            ColumnSpec(OPERATION, pl.String(), nullable=True, checks=(operations,), aliases=self.changes.operation),
+            ColumnSpec(
+                COMMITTED_AT,
+                pl.Datetime("us", "UTC"),
+                nullable=True,
+                aliases=self.changes.committed_at,
+                instants=(ISO_8601,),
+            ),
+        )
+
+    @property
+    def is_staged_by_day(self) -> bool:
+        """Whether the valid rows of a file are divided into days; the day of a change may be known only later."""
+        return bool(self.partition_by and self.event_time and not self.changes)
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -213,6 +275,7 @@ class TableSpec:
         """
         coded = {column.code_of for column in self.columns}
         kept = {column.name: column.dtype for column in self.columns if not column.key_of and column.name not in coded}
+        kept |= {IS_DELETE: pl.Boolean(), COMMITTED_AT: pl.Datetime("us", "UTC")} if self.changes else {}
         return kept | ({"source_line": pl.Int64()} if self.repetitions is Repetitions.LATEST else {})
 
     @cached_property
@@ -231,20 +294,23 @@ class TableSpec:
 
     def column(self, name: str) -> ColumnSpec:
         """A column by its name."""
-        return next(column for column in self.columns if column.name == name)
+        return next(column for column in (*self.columns, *self.change_columns) if column.name == name)
 
     @cached_property
     def digest(self) -> str:
         """Digits that differ if raw rows could be read or validated differently."""
         identity = [
-            [str(getattr(self, key.name)) for key in fields(self) if key.name not in NOT_METADATA],
+            [str(getattr(self, key.name)) for key in fields(self) if key.name not in (*NOT_METADATA, *_OF_CHANGES)],
             [
-                [str(getattr(column, key.name)) for key in fields(column) if key.name not in ("description", "checks")]
+                [str(getattr(column, key.name)) for key in fields(column) if key.name not in _NOT_IN_DIGESTS]
                 + [f"{check.name} {check.limits}" for check in column.checks]
+                + ([column.format] if column.format else [])
                 for column in self.columns
             ],
             [f"{rule.name} {rule.expression}" for rule in self.frame_rules],
             *([repr(self.mapping)] if self.mapping != NO_MAPPING else []),
+            # Rules over several rows or tables change no raw row.
+            *([repr((self.changes, self.card_numbers))] if self.changes or self.card_numbers else []),
         ]
         return sha256(repr(identity).encode()).hexdigest()[:32]
 

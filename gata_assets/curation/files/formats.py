@@ -148,7 +148,7 @@ def old_file_id(places: TenantLayout, table: str, key: str) -> str:
 
 def _file_id(places: TenantLayout, table: str, key: str, digits: int) -> str:
     below = key.removeprefix(places.raw(table))
-    landed_on = landing_day(places, table, key)
+    landed_on = places.landing_day(table, key)
     digest = sha256(below.encode("utf-8", "surrogateescape")).hexdigest()[:digits]
     name = below.rpartition("/")[2]
     if digits == _DIGITS and has_long_mark(name):
@@ -167,18 +167,9 @@ def claimed_key(places: TenantLayout, table: str, name: str, file_format: FileFo
     return next((key for key in keys if file_id(places, table, key) == name), None)
 
 
-def landing_day(places: TenantLayout, table: str, key: str) -> date | None:
-    """The day that a raw file's folder names; None if it names none."""
-    folder = key.removeprefix(places.raw(table)).partition("/")[0]
-    try:
-        return date.fromisoformat(folder) if re.fullmatch(r"\d{4}-\d{2}-\d{2}", folder, re.ASCII) else None
-    except ValueError:
-        return None
-
-
 def landed_at(places: TenantLayout, table: str, key: str, now: datetime) -> datetime:
     """When a file landed that is first seen now: now, or the end of the day of its folder if that is past."""
-    day = landing_day(places, table, key)
+    day = places.landing_day(table, key)
     # The last day of the calendar has no end.
     is_past = day is not None and day < now.date()
     return min(now, datetime.combine(day + timedelta(days=1), time(), UTC)) if day and is_past else now

@@ -77,7 +77,9 @@ def read_validated(
         path.open("rb") as file,
         decompressed(file, file_format, max_decoded_bytes) as stream,
     ):
-        blocks = read_blocks(stream, file_format.format, header or spec, max_decoded_bytes=max_decoded_bytes)
+        blocks = read_blocks(
+            stream, file_format.format, header or spec, max_decoded_bytes=max_decoded_bytes, keeps_types=True
+        )
         yield from map_in_order(validate, blocks, _THREADS)
 
 

@@ -27,7 +27,8 @@ from gata_assets.curation.readers.parquet_values import ColumnValues, is_text
 from gata_assets.curation.readers.raw_block import READABLE, UNREADABLE, PendingBlock, RawBlock, require_decodable
 from gata_assets.errors import RawFileError
 from gata_assets.tables.columns.arrow_buffers import given_of_arrow, numbers_of_arrow
-from gata_assets.tables.spec import TableSpec
+from gata_assets.tables.raw_mapping import NO_MAPPING
+from gata_assets.tables.spec import ColumnSpec, TableSpec
 
 # Of every value, besides its text.
 _BYTES_OF_A_VALUE = 8
@@ -45,10 +46,15 @@ _MOST_BATCHES_OF_PREFIXES = 100_000
 _WITHOUT_DICTIONARY = {"DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"}
 
 
-def read_parquet(stream: BinaryIO, spec: TableSpec, max_decoded_bytes: int) -> Iterator[PendingBlock]:
-    """All rows of a file, block by block; raises RawFileError."""
+def read_parquet(
+    stream: BinaryIO, spec: TableSpec, max_decoded_bytes: int, *, keeps_types: bool = False
+) -> Iterator[PendingBlock]:
+    """All rows of a file, block by block, see `readers.read_blocks`; raises RawFileError."""
     file = _ParquetRows.open(stream, spec, max_decoded_bytes)
     first_row, is_measured = 1, False
+    # A mapping changes texts.
+    typed = keeps_types and spec.mapping == NO_MAPPING
+    by_type = {path: spec.column(name) for path, name in file.columns.items() if typed}
     for values, sizes in file.batches():
         ends = np.cumsum(sizes)
         if not is_measured and sizes.sum() > max_decoded_bytes // _BATCHES_OF_A_FILE:
@@ -57,7 +63,7 @@ def read_parquet(stream: BinaryIO, spec: TableSpec, max_decoded_bytes: int) -> I
             is_measured = True
         cuts = np.flatnonzero(np.diff(ends // _BYTES_AT_ONCE)) + 1
         for start, stop in pairwise([0, *cuts.tolist(), len(sizes)]):
-            yield _ParquetBlock(values, file.columns, first_row, start, stop)
+            yield _ParquetBlock(values, file.columns, by_type, first_row, start, stop)
         first_row += len(sizes)
 
 
@@ -216,6 +222,7 @@ class _ParquetBlock:
 
     values: Mapping[Path, ColumnValues]
     columns: Mapping[Path, str]
+    by_type: Mapping[Path, ColumnSpec]
     first_row: int
     start: int
     stop: int
@@ -226,5 +233,11 @@ class _ParquetBlock:
         faults = np.full(len(numbers), READABLE, dtype=np.uint8)
         for values in self.values.values():
             faults[values.is_faulty[rows]] = UNREADABLE
-        texts = [self.values[path].rows(self.start, self.stop).alias(name) for path, name in self.columns.items()]
-        return RawBlock(pl.DataFrame(texts), numbers, numbers, faults)
+        texts, known = [], {}
+        for path, name in self.columns.items():
+            values = self.values[path]
+            if path in self.by_type and (found := values.known(self.start, self.stop, self.by_type[path])):
+                known[name] = found
+            else:
+                texts.append(values.rows(self.start, self.stop).alias(name))
+        return RawBlock(pl.DataFrame(texts), numbers, numbers, faults, known=known)

@@ -13,7 +13,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gata_assets.curation.readers.csv_records import LONGEST_RECORD
+from gata_assets.curation.readers.raw_block import KnownColumn
 from gata_assets.tables.columns.arrow_buffers import given_of_arrow, numbers_of_arrow
+from gata_assets.tables.columns.conversion import convert
+from gata_assets.tables.row_rules import are_given
+from gata_assets.tables.spec import ColumnSpec
 
 _TEXTS = (pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(), pa.binary_view())
 
@@ -76,6 +80,56 @@ class ColumnValues:
         return pl.select(pl.when(texts.str.len_bytes() > 0).then(texts)).to_series()
 
 
+    def known(self, start: int, stop: int, column: ColumnSpec) -> KnownColumn | None:
+        """A range of rows by a column's type, if that is the file's too or few distinct texts have to be converted.
+
+        Rows whose text is too long or not UTF-8 are as texts.
+        """
+        if self.array is not None:
+            if not _has_type(self.array.type, column.dtype):
+                return None
+            read = _known_to_polars(self.array[start:stop])
+            values = _as_instants(read) if isinstance(column.dtype, pl.Datetime) else read.cast(column.dtype)
+            if values.null_count() != read.null_count():
+                # Beyond the type or the calendar: as a text, which a rule rejects.
+                return None
+            return KnownColumn(values, values.is_not_null(), lambda places: self._texts_at(start + places))
+        if column.is_plain_text or len(self.texts) * _FEW > stop - start or self.is_faulty[start:stop].any():
+            return None
+        rows = pl.Series(self.places[start:stop])
+        values, given = (found.gather(rows) for found in (convert(self.texts, column), are_given(self.texts)))
+        return KnownColumn(values, given.fill_null(value=False), lambda places: self._texts_at(start + places))
+
+    def _texts_at(self, places: NDArray[np.int64]) -> pl.Series:
+        if self.array is not None:
+            return _as_text(_known_to_polars(self.array.take(pa.array(places))))
+        texts = self.texts.gather(pl.Series(self.places[places]))
+        return pl.select(pl.when(texts.str.len_bytes() > 0).then(texts)).to_series()
+
+
+# Distinct texts are converted instead of all if each is that of so many rows.
+_FEW = 4
+
+
+def _has_type(kind: pa.DataType, wanted: pl.DataType) -> bool:
+    """Whether all values of a type of Parquet are values of a column's type, but for those beyond the calendar."""
+    if isinstance(wanted, pl.Decimal):
+        is_exact = pa.types.is_decimal128(kind) and kind.scale == wanted.scale
+        return is_exact and kind.precision <= (wanted.precision or 38)
+    if isinstance(wanted, pl.Datetime):
+        return pa.types.is_timestamp(kind) and kind.unit in ("us", "ms", "s")
+    return str(wanted).lower() == str(kind) and (wanted.is_integer() or wanted == pl.Boolean())
+
+
+def _as_instants(read: pl.Series) -> pl.Series:
+    """Instants of UTC in microseconds; null for one beyond the calendar."""
+    kind, numbers = read.dtype, read.to_physical()
+    units = _UNITS_OF_A_DAY[kind.time_unit] if isinstance(kind, pl.Datetime) else 1
+    if not numbers.is_between(_FIRST_DAY * units, (_MOST_DAYS + 1) * units - 1).all():
+        read = pl.select(pl.when(numbers.is_between(_FIRST_DAY * units, (_MOST_DAYS + 1) * units - 1)).then(read)).to_series()
+    return read.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+
+
 def _is_utf_8(texts: pa.Array) -> bool:
     try:
         texts.validate(full=True)
@@ -100,8 +154,8 @@ def _as_text(column: pl.Series) -> pl.Series:
     return column.cast(pl.String)
 
 
-# The days from 1970 to the last of the year 9999, as units of Parquet: Polars panics on instants far beyond.
-_MOST_DAYS = 2_932_896
+# The days from 1970 to the first of the year 1 and the last of the year 9999, as units of Parquet: Polars panics on instants far beyond.
+_FIRST_DAY, _MOST_DAYS = -719_162, 2_932_896
 _UNITS_OF_A_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 
 

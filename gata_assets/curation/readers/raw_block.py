@@ -19,11 +19,21 @@ READABLE, RAGGED, UNREADABLE = 0, 1, 2
 
 
 @dataclass(frozen=True)
+class KnownColumn:
+    """A column that the reader has read by its table's type: values, whether one is given, and the texts at places."""
+
+    values: pl.Series
+    given: pl.Series
+    texts_at: Callable[[NDArray[np.int64]], pl.Series]
+
+
+@dataclass(frozen=True)
 class RawBlock:
     """Rows of a block.
 
     Attributes:
         texts: a column of texts for each of the table's that the file has, null where nothing is given.
+        known: columns with values instead of texts, if the reader was asked for them.
         records: the number of each row in the file, the first is 1.
         lines: the line of each row, the first of a file is 1; in Parquet the number of the row.
         faults: READABLE, UNREADABLE or RAGGED.
@@ -35,6 +45,12 @@ class RawBlock:
     lines: NDArray[np.int64]
     faults: NDArray[np.uint8]
     fault_texts: Mapping[int, str] = field(default_factory=dict)
+    known: Mapping[str, KnownColumn] = field(default_factory=dict)
+
+    def texts_at(self, places: NDArray[np.int64]) -> list[pl.Series]:
+        """The texts of rows, by column."""
+        known = [column.texts_at(places).alias(name) for name, column in self.known.items()]
+        return [*(column.gather(places) for column in self.texts), *known]
 
     def __len__(self) -> int:
         return len(self.lines)

@@ -26,8 +26,11 @@ def read_blocks(
     *,
     block_bytes: int = BLOCK_BYTES,
     max_decoded_bytes: int = MAX_DECODED_BYTES,
+    keeps_types: bool = False,
 ) -> Iterator[PendingBlock]:
     """All rows of a raw file (decompressed) in order, in blocks of about `block_bytes` or a few times that.
+
+    With `keeps_types`, columns of Parquet that have their table's type are `RawBlock.known` by their values.
 
     Raises RawFileError, at the start or midway, for a file that is empty, damaged, or has the wrong columns, or whose
     values are more than `max_decoded_bytes`; its message continues the file's name. Decoding a block raises it too.
@@ -35,7 +38,7 @@ def read_blocks(
     """
     with attributed_faults():
         if file_format is RawFormat.PARQUET:
-            yield from read_parquet(stream, spec, max_decoded_bytes)
+            yield from read_parquet(stream, spec, max_decoded_bytes, keeps_types=keeps_types)
         elif file_format is RawFormat.CSV:
             yield from read_csv(stream, spec, block_bytes, max_decoded_bytes)
         else:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from gata_assets.curation.curated.check_names import EVERY_RAW_FILE_WAS_READ, FEW_ROWS_WERE_REJECTED, NO_ROW_IS_LOST
-from gata_assets.curation.files.formats import landing_day
 from gata_assets.curation.layout import MANIFEST_FILE
 from gata_assets.curation.reports import Report, check_few_rows_are_rejected, check_no_row_is_lost
 from gata_assets.curation.superseding import replaced_files, valid_reports
@@ -213,7 +212,7 @@ class CurationRun:
         """The day of the file's folder, or the day it was first seen if the folder names none, or one that is no
         partition; for files before the first partition that one.
         """
-        day = landing_day(self._curator.places, report.table, report.raw_key) or report.landed_at.date()
+        day = self._curator.places.landing_day(report.table, report.raw_key) or report.landed_at.date()
         if self._days is None or self._days.has_partition_key(str(day)):
             return day
         first = date.fromisoformat(self._days.get_first_partition_key() or str(day))

@@ -10,6 +10,7 @@ from math import isfinite
 
 import polars as pl
 
+from gata_assets.tables.masking.formats import FORMATS
 from gata_assets.tables.spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, ColumnSpec
 
 _NAIVE = pl.Datetime("us")
@@ -30,6 +31,8 @@ def convert(texts: pl.Series, column: ColumnSpec) -> pl.Series:
     kind = column.dtype
     if column.words:
         texts = texts.replace(list(column.words), list(column.words.values()))
+    if column.format:
+        return FORMATS[column.format].normalize(texts)
     if kind == pl.String():
         return texts
     if isinstance(kind, pl.Datetime | pl.Date):

@@ -1,0 +1,1 @@
+"""Tables of changes: what they declare besides columns and rules."""

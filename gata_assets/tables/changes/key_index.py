@@ -1,0 +1,117 @@
+"""In which partitions the changes of a key are: sorted 64-bit hashes of keys, beside the partitions.
+
+Two keys with the same hash share their entries: both are looked for in all of these partitions, which costs time and
+changes no row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from gata_assets.tables.columns.hashing import hash_ids
+
+Hashes, Partitions, Places = NDArray[np.uint64], NDArray[np.int32], NDArray[np.int64]
+
+_NO_PARTITIONS = np.zeros(0, np.int32)
+
+
+def hashes_of(keys: pl.Series) -> Hashes:
+    """The hashes of keys, which are texts; null has one too, and is in no index."""
+    return hash_ids(keys.fill_null("")).to_numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """Entries of an index: hashes in ascending order, and a partition for each; all entries of a hash together."""
+
+    hashes: Hashes
+    partitions: Partitions
+
+    @classmethod
+    def of(cls, hashes: Hashes, partitions: Partitions) -> Segment:
+        """The distinct entries among these."""
+        order = np.lexsort((partitions, hashes)) if len(hashes) else np.zeros(0, np.int64)
+        hashes, partitions = hashes[order], partitions[order]
+        is_new = np.ones(len(hashes), np.bool_)
+        is_new[1:] = (hashes[1:] != hashes[:-1]) | (partitions[1:] != partitions[:-1])
+        return cls(hashes[is_new], partitions[is_new])
+
+    @cached_property
+    def rows(self) -> int:
+        """The number of entries."""
+        return len(self.hashes)
+
+    def find(self, hashes: Hashes) -> tuple[Places, Partitions]:
+        """The places of the hashes that have entries, once for each entry, and the entries' partitions."""
+        if not self.rows or not len(hashes):
+            return np.zeros(0, np.int64), _NO_PARTITIONS
+        first = np.searchsorted(self.hashes, hashes, "left")
+        first_clipped = np.minimum(first, self.rows - 1)
+        found = np.flatnonzero(self.hashes[first_clipped] == hashes)
+        starts = first[found]
+        # Most have one entry: whether the next is of the same hash shows which have more.
+        counts = np.ones(len(found), np.int64)
+        following = np.minimum(starts + 1, self.rows - 1)
+        several = np.flatnonzero((self.hashes[following] == hashes[found]) & (following > starts))
+        counts[several] = np.searchsorted(self.hashes, hashes[found[several]], "right") - starts[several]
+        places = np.repeat(found, counts)
+        offsets = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return places, self.partitions[np.repeat(starts, counts) + offsets]
+
+
+NO_ENTRIES = Segment(np.zeros(0, np.uint64), _NO_PARTITIONS)
+
+
+@dataclass(frozen=True, eq=False)
+class KeyIndex:
+    """Segments, the newest first: the first that has entries of a hash has all of them."""
+
+    segments: tuple[Segment, ...] = ()
+
+    def find(self, hashes: Hashes) -> tuple[Places, Partitions]:
+        """See `Segment.find`."""
+        left = np.arange(len(hashes))
+        found_places, found_partitions = [np.zeros(0, np.int64)], [_NO_PARTITIONS]
+        for segment in self.segments:
+            places, partitions = segment.find(hashes[left])
+            found_places.append(left[places])
+            found_partitions.append(partitions)
+            is_left = np.ones(len(left), np.bool_)
+            is_left[places] = False
+            left = left[is_left]
+        return np.concatenate(found_places), np.concatenate(found_partitions)
+
+    def with_entries(self, added: Segment, removed: Segment = NO_ENTRIES) -> Segment:
+        """The segment that adds entries, and removes others, of the hashes that either has."""
+        hashes = np.unique(np.concatenate([added.hashes, removed.hashes]))
+        places, partitions = self.find(hashes)
+        kept = Segment.of(
+            np.concatenate([hashes[places], added.hashes]), np.concatenate([partitions, added.partitions])
+        )
+        if not removed.rows:
+            return kept
+        gone = set(zip(removed.hashes.tolist(), removed.partitions.tolist(), strict=True))
+        is_kept = [pair not in gone for pair in zip(kept.hashes.tolist(), kept.partitions.tolist(), strict=True)]
+        return Segment(kept.hashes[is_kept], kept.partitions[is_kept])
+
+    def merged(self) -> Segment:
+        """All entries in one segment."""
+        found = KeyIndex()
+        for segment in reversed(self.segments):
+            newer = segment.hashes
+            older = found.segments[0] if found.segments else NO_ENTRIES
+            is_kept = ~np.isin(older.hashes, newer)
+            found = KeyIndex(
+                (
+                    Segment.of(
+                        np.concatenate([older.hashes[is_kept], newer]),
+                        np.concatenate([older.partitions[is_kept], segment.partitions]),
+                    ),
+                )
+            )
+        return found.segments[0] if found.segments else NO_ENTRIES

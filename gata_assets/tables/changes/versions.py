@@ -1,0 +1,55 @@
+"""The versions of keys: which change of a key counts, now and as of an instant.
+
+Frames of changes have the columns of their table, whether a change deletes, its commit time, file and line, and the
+partition that it was routed to, which is judged by itself.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from gata_assets.tables.changes.declared import COMMITTED_AT, IS_DELETE, SOURCE_FILE, SOURCE_LINE
+from gata_assets.tables.spec import TableSpec
+
+PARTITION = "partition"
+# Of the changes of a key the greatest counts.
+ORDER = (COMMITTED_AT, SOURCE_FILE, SOURCE_LINE)
+# Of a unit: its key, an instant of its history, and the latest one to count.
+UNIT, AT, CUTOFF = "unit", "at", "cutoff"
+
+
+def schema_of(spec: TableSpec) -> dict[str, pl.DataType]:
+    """The columns of a frame of changes of a table."""
+    own = {name: kind for name, kind in spec.staged_schema.items() if name != SOURCE_LINE}
+    return {**own, SOURCE_FILE: pl.String(), SOURCE_LINE: pl.Int64(), PARTITION: pl.Int32()}
+
+
+def latest(changes: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:
+    """The latest change of each key in its partition, deletes included."""
+    # Most keys have one change, and sorting by texts takes longer than finding those that have more.
+    is_repeated = changes[key[0]].is_duplicated() if len(key) == 1 else changes.select(key).is_duplicated()
+    if not is_repeated.any():
+        return changes
+    once, repeated = changes.filter(~is_repeated), changes.filter(is_repeated)
+    last = repeated.sort(*ORDER).unique([PARTITION, *key], keep="last", maintain_order=True)
+    return pl.concat([once, last])
+
+
+def exactly_once(changes: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:
+    """The changes without those of a file that was folded in twice."""
+    is_repeated = changes[key[0]].is_duplicated()
+    if not is_repeated.any():
+        return changes
+    repeated = changes.filter(is_repeated).unique([PARTITION, *key, *ORDER], keep="any", maintain_order=True)
+    return pl.concat([changes.filter(~is_repeated), repeated])
+
+
+def last_of_commits(changes: pl.DataFrame, key: str) -> pl.DataFrame:
+    """The last change of each key in each transaction, by key and commit time."""
+    ordered = changes.sort(PARTITION, key, *ORDER)
+    return ordered.unique([PARTITION, key, COMMITTED_AT], keep="last", maintain_order=True)
+
+
+def live(changes: pl.DataFrame) -> pl.DataFrame:
+    """The changes that delete nothing."""
+    return changes.filter(~pl.col(IS_DELETE)) if changes[IS_DELETE].any() else changes
