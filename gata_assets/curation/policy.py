@@ -31,6 +31,8 @@ class CurationRules:
 
     def mode_of(self, reference: Reference) -> ReferenceMode:
         """What happens to rows with an unknown reference: by the settings, else by their table."""
+        if reference.mode.is_of_changes:
+            return reference.mode
         return self.references.get(reference.table, reference.mode)
 
     def applied_to(self, tables: Mapping[str, TableSpec]) -> dict[str, TableSpec]:

@@ -14,10 +14,11 @@ from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from gata_assets.curation.reports import Span, StagedPart
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, numbers_of_arrow
@@ -32,28 +33,23 @@ _COMPRESSION = "lz4"
 _BYTES_HELD = 1 << 25
 
 
-class StagedPartitionWriter:
-    """Writes rows to a file, a day at a time in spans of bytes."""
+class SpanWriter:
+    """Writes rows to a file, the rows of each number (of a day, of a partition) in spans of bytes."""
 
-    ending = "arrows"
-
-    def __init__(self, path: Path, event_time: str, *, rows_held: int = 62_500) -> None:
-        """`event_time` is the column of a row's instant; about `rows_held` rows are kept in memory (twice as many take
-        5 MB more).
-        """
-        self._event_time = event_time
+    def __init__(self, path: Path, *, rows_held: int = 62_500) -> None:
+        """About `rows_held` rows are kept in memory (twice as many take 5 MB more)."""
         self._rows_held = rows_held
         self._held: dict[int, list[pa.RecordBatch]] = {}
         self._rows_waiting = self._bytes_waiting = 0
-        self._spans: dict[date, list[Span]] = {}
-        self._rows: dict[date, int] = {}
-        self._digests: dict[date, Hash] = {}
+        self._spans: dict[int, list[Span]] = {}
+        self._rows: dict[int, int] = {}
+        self._digests: dict[int, Hash] = {}
         self._options = pa.ipc.IpcWriteOptions(compression=_COMPRESSION, use_threads=False)
         with ExitStack() as opened:
             self._file = opened.enter_context(pa.OSFile(str(path), "wb"))
             self._opened = opened.pop_all()
 
-    def __enter__(self) -> StagedPartitionWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -61,37 +57,63 @@ class StagedPartitionWriter:
     ) -> None:
         self._opened.close()
 
-    def add(self, rows: pa.Table) -> None:
-        """Add rows of any days; rows ordered by day take the least time."""
-        for batch in rows.combine_chunks().to_batches():
-            days = numbers_of_arrow(batch[self._event_time], np.int64) // MICROS_OF_A_DAY
-            bounds = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
-            for first, last in pairwise(bounds):
-                self._held.setdefault(int(days[first]), []).append(batch.slice(first, last - first))
-            self._rows_waiting += len(days)
-            self._bytes_waiting += batch.nbytes
+    def add_numbered(self, batch: pa.RecordBatch, numbers: NDArray[np.int64]) -> None:
+        """Add rows, each with its number; rows ordered by number take the least time."""
+        bounds = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
+        for first, last in pairwise(bounds):
+            if last > first:
+                self._held.setdefault(int(numbers[first]), []).append(batch.slice(first, last - first))
+        self._rows_waiting += len(numbers)
+        self._bytes_waiting += batch.nbytes
         if self._rows_waiting >= self._rows_held or self._bytes_waiting >= _BYTES_HELD:
             self._flush()
 
-    def parts(self, key: str) -> tuple[StagedPart, ...]:
-        """The parts, one per day in ascending order, once all rows are added and the file is stored under that key."""
+    def spans(self) -> dict[int, list[Span]]:
+        """The spans of each number, once all rows are added."""
         self._flush()
-        return tuple(
-            StagedPart(key, self._rows[day], self._digests[day].hexdigest(), day, tuple(spans))
-            for day, spans in sorted(self._spans.items())
-        )
+        self._file.flush()
+        return self._spans
 
     def _flush(self) -> None:
         for number, pieces in sorted(self._held.items()):
-            day, batch, span = _EPOCH + timedelta(days=number), pa.concat_batches(pieces), pa.BufferOutputStream()
+            batch, span = pa.concat_batches(pieces), pa.BufferOutputStream()
             with pa.ipc.new_stream(span, batch.schema, options=self._options) as stream:
                 stream.write_batch(batch)
             content = span.getvalue()
-            self._spans.setdefault(day, []).append(Span(self._file.tell(), content.size))
-            self._rows[day] = self._rows.get(day, 0) + len(batch)
-            self._digests.setdefault(day, sha256()).update(content)
+            self._spans.setdefault(number, []).append(Span(self._file.tell(), content.size))
+            self._rows[number] = self._rows.get(number, 0) + len(batch)
+            self._digests.setdefault(number, sha256()).update(content)
             self._file.write(content)
         self._held, self._rows_waiting, self._bytes_waiting = {}, 0, 0
+
+
+class StagedPartitionWriter(SpanWriter):
+    """Writes rows to a file, a day at a time in spans of bytes."""
+
+    ending = "arrows"
+
+    def __init__(self, path: Path, event_time: str, *, rows_held: int = 62_500) -> None:
+        """`event_time` is the column of a row's instant; for `rows_held` see `SpanWriter`."""
+        super().__init__(path, rows_held=rows_held)
+        self._event_time = event_time
+
+    def add(self, rows: pa.Table) -> None:
+        """Add rows of any days; rows ordered by day take the least time."""
+        for batch in rows.combine_chunks().to_batches():
+            self.add_numbered(batch, numbers_of_arrow(batch[self._event_time], np.int64) // MICROS_OF_A_DAY)
+
+    def parts(self, key: str) -> tuple[StagedPart, ...]:
+        """The parts, one per day in ascending order, once all rows are added and the file is stored under that key."""
+        return tuple(
+            StagedPart(
+                key,
+                self._rows[number],
+                self._digests[number].hexdigest(),
+                _EPOCH + timedelta(days=number),
+                tuple(spans),
+            )
+            for number, spans in sorted(self.spans().items())
+        )
 
 
 def read_spans(spans: Iterable[bytes]) -> tuple[pa.Table, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -105,6 +105,8 @@ class TenantTables:
 
     # By name, referenced tables before those that refer to them (`declaration.tables_by_name`).
     tables: Mapping[str, TableSpec] = {}
+    # Where the data is, by the tenant's name.
+    layout: Callable[[str], TenantLayout] = TenantLayout
 
     def __init__(
         self, store: ObjectStore, tenant: str, rules: CurationRules, tables: Mapping[str, TableSpec] | None
@@ -112,7 +114,7 @@ class TenantTables:
         """`tables` replace those of the class."""
         self.store = store
         self.tables = rules.applied_to(self.tables if tables is None else tables)
-        self.places = TenantLayout(tenant)
+        self.places = type(self).layout(tenant)
         self.rules = rules
         self._keys: dict[tuple[str, str], pl.Series] = {}
 
@@ -167,21 +169,27 @@ class TenantTables:
         """Forget the cached values of a curated table, since it was rewritten."""
         self._keys = {known: keys for known, keys in self._keys.items() if known[0] != table}
 
-    def context_of(self, spec: TableSpec, landed: datetime) -> RowContext:
-        """What the rows of a file that landed then are validated against."""
+    def context_of(self, spec: TableSpec, report: Report) -> RowContext:
+        """What the rows of a file are validated against."""
         is_timed = spec.event_time is not None
+        # Whether the others are known is decided when all rows are there.
+        references = {name: to for name, to in spec.references.items() if not to.mode.is_of_changes}
+        day = self.places.landing_day(spec.table, report.raw_key) if spec.changes else None
+        # Of changes it makes no difference when their file arrived.
+        latest = datetime.combine(day + timedelta(days=1), time(), UTC) if day else report.landed_at
         return RowContext(
             self.rules.earliest_at if is_timed else None,
-            landed + self.rules.at_most_ahead if is_timed else None,
-            {name: self.known_keys(target.table, target.column) for name, target in spec.references.items()},
-            {name: self.rules.mode_of(target) for name, target in spec.references.items()},
+            latest + self.rules.at_most_ahead if is_timed else None,
+            {name: self.known_keys(target.table, target.column) for name, target in references.items()},
+            {name: self.rules.mode_of(target) for name, target in references.items()},
+            datetime.combine(day, time(), UTC) if day else None,
         )
 
     def validate_rows(
         self, report: Report, path: Path, spec: TableSpec, scratch: Path, progress: Callable[[int], None] | None
     ) -> Report:
         """The outcome of a file's rows, which are written to `scratch`; raises RawFileError."""
-        context = self.context_of(spec, report.landed_at)
+        context = self.context_of(spec, report)
         rejected, unknown, discarded = Counter[str](), Counter[str](), Counter[str]()
         rows = 0
         digest = sha256(f"{digest_context(spec, context)}{report.raw_sha256}".encode()).hexdigest()

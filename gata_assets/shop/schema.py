@@ -101,7 +101,7 @@ class Orders(_Exact):
 class OrderItems(_Exact):
     """The items of orders, under their order's day."""
 
-    order_item_id: str = pa.Field(unique=True, **ID, description="The item of an order.")
+    order_item_id: str = pa.Field(**ID, description="The item of an order.")
     order_id: str = pa.Field(
         **ID,
         description="Its order.",
@@ -119,6 +119,8 @@ class OrderItems(_Exact):
     )
 
     class Config:
+        # An item that moved is one of two orders while the other's last balanced version has it too.
+        unique = ("order_id", "order_item_id")
         metadata = {**_DECLARED, "table": "order_items", "key": ["order_item_id"]}
 
 

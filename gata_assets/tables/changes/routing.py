@@ -95,6 +95,8 @@ class Router:
 
     def moved(self, table: str) -> Moved:
         """The keys of a table whose stored changes belong to further partitions."""
+        if not self.index[table].segments:
+            return Moved(NO_ENTRIES.hashes, NO_ENTRIES.partitions, NO_ENTRIES.partitions)
         entries = self.entries(table)
         is_new = ~_contains(self.index[table], entries)
         hashes, targets = entries.hashes[is_new], entries.partitions[is_new]
@@ -122,7 +124,8 @@ class Router:
             without = _merge(self._added.get(f"{table} without", []))
             known = KeyIndex((found, *self.index[table].segments))
             left = ~_contains_hash(known, without)
-            self._entries[table] = _merge([found, Segment(without.hashes[left], without.partitions[left])])
+            rest = Segment(without.hashes[left], without.partitions[left])
+            self._entries[table] = _merge([found, rest]) if rest.rows else found
         return self._entries[table]
 
 

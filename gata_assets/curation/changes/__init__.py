@@ -1,0 +1,1 @@
+"""Curated tables of changes: rows judged together, day by day."""

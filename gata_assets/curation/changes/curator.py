@@ -1,0 +1,234 @@
+"""Curates a tenant's tables of changes: validates new files, folds their changes in, and judges what they touch.
+
+Every step may be repeated after a crash. Of two curators of the same tenant at once, one ends with a conflict: `lease`
+keeps them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property, partial
+from hashlib import sha256
+
+import numpy as np
+import polars as pl
+
+from gata_assets.curation.changes.due import due_partitions
+from gata_assets.curation.changes.folding import RoutedChanges, route_changes
+from gata_assets.curation.changes.partitions import PartitionStore
+from gata_assets.curation.changes.progress import ProgressStore
+from gata_assets.curation.changes.units import Judging
+from gata_assets.curation.changes.whole import WholeStore, WholeTable, find_flips, fold, judge_children
+from gata_assets.curation.reports import StagedPart
+from gata_assets.curation.superseding import valid_reports
+from gata_assets.curation.validated_files import DAMAGED
+from gata_assets.curation.validator import FileValidator
+from gata_assets.errors import DamagedTableError, ObjectNotFoundError
+from gata_assets.storage.files import digest_file
+from gata_assets.storage.scratch import scratch_directory
+from gata_assets.tables.changes.declared import SOURCE_FILE
+from gata_assets.tables.changes.graph import TableGraph, Unit, build_graph
+from gata_assets.tables.changes.judging import Clock
+from gata_assets.tables.changes.key_index import NO_ENTRIES, KeyIndex, Segment, hashes_of
+from gata_assets.tables.changes.parents import IS_PRESENT, KEY, parents_of
+from gata_assets.tables.changes.versions import PARTITION
+from gata_assets.tables.manifests import Manifest
+from gata_assets.tables.spec import TableSpec
+
+# Goes up when the same changes are judged differently than before.
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Curated:
+    """A curated table, or a partition of a unit, that was written."""
+
+    table: str
+    partition: int | None
+    manifest: Manifest
+
+
+class ChangesCurator(FileValidator):
+    """Validates the raw files of one tenant and curates its tables of changes."""
+
+    # How long rows wait for others.
+    parked = timedelta(days=7)
+
+    @cached_property
+    def graph(self) -> TableGraph:
+        """How the tables depend on one another."""
+        return build_graph(self.tables)
+
+    @property
+    def clock(self) -> Clock:
+        """The present, by which rows are parked."""
+        return Clock(self.now, self.parked)
+
+    @cached_property
+    def wholes(self) -> WholeStore:
+        """The whole tables."""
+        return WholeStore(self.store, self.places)
+
+    def curate(self) -> Iterator[Curated]:
+        """Bring all curated tables up to date with the validated files and the present instant.
+
+        Raises ConflictError if another command writes them too, DamagedTableError or StoreError.
+        """
+        stored = {}
+        for spec in self.graph.whole:
+            stored[spec.table] = yield from self._curate_whole(spec, stored)
+        for unit in self.graph.units:
+            yield from self._curate_unit(unit, stored)
+        for spec in self.graph.whole:
+            found = stored[spec.table]
+            if len(found.flips):
+                self.wholes.clear_flips(spec)
+
+    def _parts(self, table: str) -> dict[str, StagedPart]:
+        """The staged parts that count, by the name of their raw file below the table's folder."""
+        folder = self.places.raw(table)
+        return {
+            report.raw_key.removeprefix(folder): part
+            for report in valid_reports(self.reports(table))
+            for part in report.parts
+        }
+
+    def _settings(self, *specs: TableSpec) -> dict[str, str]:
+        rules = [_VERSION, self.parked, *(spec.digest for spec in specs)]
+        rules += [f"{rule.name} {getattr(rule, 'amount', '')} {getattr(rule, 'expression', '')}" for spec in specs for rule in (*spec.totals, *spec.parent_rules)]
+        return {"rules": sha256("\n".join(map(str, rules)).encode()).hexdigest()[:32]}
+
+    def _curate_whole(self, spec: TableSpec, stored: Mapping[str, WholeTable]) -> Iterator[Curated]:
+        """Write a whole table if it is out of date; returns it."""
+        parts, found = self._parts(spec.table), self.wholes.read(spec)
+        keys = {name: part.key for name, part in parts.items()}
+        settings = self._settings(spec)
+        member = next((member for member in self.graph.children if member.spec.table == spec.table), None)
+        is_same = found.manifest is not None and dict(found.manifest.settings) == settings
+        flipped = member is not None and len(stored[member.parent].flips) > 0
+        if is_same and found.parts == keys and not flipped and not self._is_expired(found.manifest):
+            return found
+        is_extended = is_same and all(keys.get(name) == key for name, key in found.parts.items())
+        known = found.latest if is_extended else found.latest.clear()
+        new = [name for name in parts if not is_extended or name not in found.parts]
+        latest = fold(spec, known, [self._read(parts[name], name) for name in new])
+        parents = {member.parent: self._parents(member.parent, stored)} if member else {}
+        visible, waiting = judge_children(latest, member, parents, self.clock) if member else (_live(latest), None)
+        flips = pl.concat([find_flips(found.latest, latest, spec.key[0]), found.flips]).unique(KEY, keep="first").sort(KEY)
+        flips = flips if self._is_parent(spec.table) else flips.clear()
+        manifest = self.wholes.write(spec, latest, visible, waiting, flips, keys, settings, self.clock)
+        yield Curated(spec.table, None, manifest)
+        return WholeTable(manifest, latest, flips)
+
+    def _is_parent(self, table: str) -> bool:
+        members = [*self.graph.children, *(parent for unit in self.graph.units for parent in unit.parents)]
+        return table in {member.parent for member in members}
+
+    def _is_expired(self, manifest: Manifest | None) -> bool:
+        expiry = manifest.details.get("next_expiry_at") if manifest else None
+        return expiry is not None and datetime.fromisoformat(expiry) <= self.now
+
+    def _parents(self, table: str, stored: Mapping[str, WholeTable]) -> pl.DataFrame:
+        return parents_of(stored[table].latest, self.tables[table].key[0])
+
+    def _curate_unit(self, unit: Unit, stored: Mapping[str, WholeTable]) -> Iterator[Curated]:
+        partitions, progress = PartitionStore(self.store, self.places, unit), ProgressStore(self.store, self.places, unit)
+        before, state = partitions.list(), progress.read()
+        parts = {spec.table: self._parts(spec.table) for spec in unit.tables}
+        present = {f"{table}/{name}": part.key for table, found in parts.items() for name, part in found.items()}
+        dropped = {name for name, key in state.parts.items() if present.get(name) != key}
+        readers = {
+            table: [
+                partial(self._read, part, name)
+                for name, part in found.items()
+                if state.parts.get(f"{table}/{name}") != part.key
+            ]
+            for table, found in parts.items()
+        }
+        index, settings = progress.index(state), self._settings(*unit.tables)
+        parents = {table: self._parents(table, stored) for table in {member.parent for member in unit.parents}}
+        with scratch_directory() as scratch, RoutedChanges(scratch) as routed:
+            router, sources = route_changes(partitions, index, readers, routed)
+            due = due_partitions(
+                partitions, before, {table: found.flips for table, found in stored.items()}, settings, dropped, self.now
+            )
+            due |= {*routed.rows} | {source for source in sources if source < 0 and source in before}
+            if any(router.entries(spec.table).rows for spec in unit.tables):
+                state = progress.add(state, {spec.table: router.entries(spec.table) for spec in unit.tables})
+            pruned: dict[str, list[Segment]] = {}
+            judging = Judging(
+                unit,
+                partitions,
+                parents,
+                self.clock,
+                settings,
+                _by_table(dropped),
+                partial(_prune, unit, {spec.table: router.final(spec.table) for spec in unit.tables}, pruned),
+            )
+            for partition, manifest in judging.judge(sorted(due), routed, before):
+                yield Curated(unit.root.table, partition, manifest)
+        if pruned:
+            final = progress.index(state)
+            state = progress.add(state, {table: final[table].with_entries(NO_ENTRIES, _joined(of)) for table, of in pruned.items()})
+        if dict(state.parts) != present:
+            progress.fold(state, present)
+
+    def _read(self, part: StagedPart, name: str, columns: list[str] | None = None) -> pl.DataFrame:
+        """The changes of a file, with its name, or some of their columns; raises DamagedTableError or StoreError."""
+        try:
+            with self.store.local_copy(part.key) as path:
+                if columns is None and digest_file(path) != part.sha256:
+                    raise DamagedTableError(f"{self.store.uri(part.key)} is not what was written: its SHA-256 is another.")
+                rows = pl.read_parquet(path, columns=columns)
+        except (ObjectNotFoundError, *DAMAGED) as error:
+            raise DamagedTableError(
+                f"{self.store.uri(part.key)} is missing or damaged: `gata quarantine --replay` writes it again."
+            ) from error
+        return rows if columns else rows.with_columns(pl.lit(name).alias(SOURCE_FILE))
+
+
+def _live(latest: pl.DataFrame) -> pl.DataFrame:
+    return latest.filter(~pl.col("is_delete"))
+
+
+def _by_table(files: set[str]) -> dict[str, frozenset[str]]:
+    tables = {file.partition("/")[0] for file in files}
+    return {
+        table: frozenset(file.removeprefix(f"{table}/") for file in files if file.startswith(f"{table}/")) for table in tables
+    }
+
+
+def _joined(segments: list[Segment]) -> Segment:
+    return Segment.of(
+        np.concatenate([one.hashes for one in segments]), np.concatenate([one.partitions for one in segments])
+    )
+
+
+def _prune(
+    unit: Unit, index: Mapping[str, KeyIndex], pruned: dict[str, list[Segment]], table: str, rows: pl.DataFrame
+) -> pl.DataFrame:
+    """The changes of an unplaced partition without those of keys whose units all have a day; records what they were."""
+    if rows.is_empty():
+        return rows
+    root, key = index[unit.root.table], unit.key_of(table)
+    own = _has_day(index[table], rows[key])
+    if table == unit.root.table:
+        is_kept = ~own
+    else:
+        member = next(member for member in unit.members if member.spec.table == table)
+        is_unplaced = ~_has_day(root, rows[member.column]) & rows[member.column].is_not_null()
+        waits = rows.select(PARTITION, key, is_unplaced.alias("waits")).select(pl.col("waits").any().over(PARTITION, key))
+        # What only deletes name is kept while its key has no day.
+        is_kept = waits["waits"] | ~own
+    gone = rows.filter(~is_kept)
+    pruned.setdefault(table, []).append(Segment.of(hashes_of(gone[key]), gone[PARTITION].to_numpy()))
+    return rows.filter(is_kept)
+
+
+def _has_day(index: KeyIndex, keys: pl.Series) -> pl.Series:
+    places, partitions = index.find(hashes_of(keys))
+    found = np.zeros(len(keys), np.bool_)
+    found[places[partitions >= 0]] = True
+    return pl.Series(found)

@@ -1,0 +1,68 @@
+"""Which stored partitions of a unit are out of date for other reasons than new changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+import polars as pl
+
+from gata_assets.curation.changes.partitions import MISSING_FILE, PartitionStore, other_file, visible_file
+from gata_assets.storage.objects import Version
+from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
+from gata_assets.tables.changes.parents import IS_PRESENT, KEY
+from gata_assets.tables.manifests import Manifest
+
+
+def due_partitions(
+    stored: PartitionStore,
+    partitions: Mapping[int, Mapping[str, Version]],
+    flips: Mapping[str, pl.DataFrame],
+    settings: Mapping[str, str],
+    dropped: Collection[str],
+    now: datetime,
+) -> set[int]:
+    """The partitions that were judged by other rules, have rows that waited long enough, contain changes of a dropped
+    file, or refer to a row of another table that has appeared or gone since.
+    """
+    files = {name.partition("/")[2] for name in dropped}
+    wanted = {table: frame for table, frame in flips.items() if len(frame)}
+
+    def is_due(partition: int) -> bool:
+        manifest = stored.manifest(partition)
+        if manifest is None or dict(manifest.settings) != dict(settings):
+            return True
+        expiry = manifest.details["next_expiry_at"]
+        if expiry and datetime.fromisoformat(expiry) <= now:
+            return True
+        return bool(files.intersection(manifest.made_from["files"])) or _is_flipped(stored, partition, manifest, wanted)
+
+    ordered = sorted(partitions)
+    return {
+        partition
+        for partition, due in zip(ordered, map_in_order(is_due, ordered, SMALL_CALLS_AT_ONCE), strict=True)
+        if due
+    }
+
+
+def _is_flipped(
+    stored: PartitionStore, partition: int, manifest: Manifest, flips: Mapping[str, pl.DataFrame]
+) -> bool:
+    if not flips:
+        return False
+    came = {table: frame.filter(IS_PRESENT).select(KEY) for table, frame in flips.items()}
+    gone = {table: frame.filter(~pl.col(IS_PRESENT)).select(KEY) for table, frame in flips.items()}
+    missing = stored.read(partition, manifest, MISSING_FILE)
+    if missing is not None:
+        for table, keys in came.items():
+            if len(missing.filter(pl.col("table") == table).join(keys, on=KEY, how="semi")):
+                return True
+    for member in stored.unit.parents:
+        keys = gone.get(member.parent)
+        if keys is None or keys.is_empty():
+            continue
+        for name in (visible_file(member.spec.table), other_file(member.spec.table)):
+            rows = stored.read(partition, manifest, name, [member.column])
+            if rows is not None and len(rows.join(keys, left_on=member.column, right_on=KEY, how="semi")):
+                return True
+    return False

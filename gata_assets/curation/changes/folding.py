@@ -1,0 +1,130 @@
+"""New changes of a unit on their way to partitions: routed, with stored changes that they take along.
+
+`routing` decides; this reads staged parts and stored partitions, and keeps what is routed in files of a scratch folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import polars as pl
+
+from gata_assets.curation.changes.partitions import PartitionStore
+from gata_assets.curation.reports import Span
+from gata_assets.curation.staged_partitions import SpanWriter, read_spans
+from gata_assets.tables.changes.key_index import KeyIndex, Segment, hashes_of
+from gata_assets.tables.changes.routing import Moved, Router
+from gata_assets.tables.changes.versions import PARTITION
+
+# Rows of a table that are kept in memory until they are written.
+_ROWS_HELD = 250_000
+_HASH, _TARGET = "hash", "target"
+
+# By table, the new changes of each file; the columns are all, or the named ones.
+PartReaders = Mapping[str, Iterable[Callable[[list[str] | None], pl.DataFrame]]]
+
+
+@dataclass
+class RoutedChanges:
+    """Changes by table and partition, in files of `scratch`; a context manager."""
+
+    scratch: Path
+    rows: dict[int, int] = field(default_factory=dict)
+    _writers: dict[str, SpanWriter] = field(default_factory=dict)
+
+    def __enter__(self) -> RoutedChanges:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for writer in self._writers.values():
+            writer.__exit__(None, None, None)
+
+    def add(self, table: str, changes: pl.DataFrame) -> None:
+        """Add changes, with their partitions."""
+        if changes.is_empty():
+            return
+        if table not in self._writers:
+            self._writers[table] = SpanWriter(self._path(table), rows_held=_ROWS_HELD)
+        ordered = changes if changes[PARTITION].is_sorted() else changes.sort(PARTITION, maintain_order=True)
+        numbers = ordered[PARTITION].to_numpy()
+        for partition, count in zip(*np.unique(numbers, return_counts=True), strict=True):
+            self.rows[int(partition)] = self.rows.get(int(partition), 0) + int(count)
+        table_of_rows = ordered.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks()
+        for batch in table_of_rows.to_batches():
+            self._writers[table].add_numbered(batch, numbers.astype(np.int64))
+
+    def read(self, table: str, partitions: Iterable[int]) -> list[pl.DataFrame]:
+        """The changes of some partitions."""
+        if table not in self._writers:
+            return []
+        spans, found = self._writers[table].spans(), []
+        with self._path(table).open("rb") as file:
+            for partition in partitions:
+                if of_partition := spans.get(partition):
+                    rows, _ = read_spans(_read(file, span) for span in of_partition)
+                    found.append(pl.DataFrame(pl.from_arrow(rows)))
+        return found
+
+    def _path(self, table: str) -> Path:
+        return self.scratch / f"{table}.routed"
+
+
+def _read(file: BinaryIO, span: Span) -> bytes:
+    file.seek(span.start)
+    return file.read(span.size)
+
+
+def route_changes(
+    stored: PartitionStore, index: Mapping[str, KeyIndex], parts: PartReaders, routed: RoutedChanges
+) -> tuple[Router, set[int]]:
+    """Route new changes, and copy stored ones that belong to further partitions.
+
+    Returns the router, and the partitions that changes were copied from.
+    """
+    unit = stored.unit
+    router, root = Router(unit, index), unit.root
+    for read in parts.get(root.table, ()):
+        router.add_roots(read([unit.key, root.event_time or ""]))
+    of_units = router.units_with_new_days()
+    for source, targets in _by_source(of_units):
+        changes = _stored_changes(stored, source)
+        for member in unit.members if changes else ():
+            rows = changes[member.spec.table]
+            found = _matched(rows, member.column, targets)
+            router.add(member.spec.table, Segment.of(hashes_of(found[member.spec.key[0]]), found[_TARGET].to_numpy()))
+    for member in unit.members:
+        for read in parts.get(member.spec.table, ()):
+            router.add_members(member.spec.table, read([*member.spec.key, member.column]))
+    sources = {int(source) for source in np.unique(of_units.sources)}
+    for spec in unit.tables:
+        for source, targets in _by_source(router.moved(spec.table)):
+            sources.add(source)
+            changes = _stored_changes(stored, source)
+            if changes:
+                found = _matched(changes[spec.table], spec.key[0], targets)
+                routed.add(spec.table, found.with_columns(pl.col(_TARGET).alias(PARTITION)).drop(_HASH, _TARGET))
+        for read in parts.get(spec.table, ()):
+            routed.add(spec.table, router.route(spec.table, read(None)))
+    return router, sources
+
+
+def _stored_changes(stored: PartitionStore, partition: int) -> dict[str, pl.DataFrame]:
+    manifest = stored.manifest(partition)
+    return stored.changes(partition, manifest) if manifest else {}
+
+
+def _by_source(moved: Moved) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The hashes and their targets, by source."""
+    frame = pl.DataFrame({_HASH: moved.hashes, _TARGET: moved.targets, "source": moved.sources})
+    for (source,), of_source in frame.partition_by("source", as_dict=True, include_key=False).items():
+        yield int(source), of_source
+
+
+def _matched(rows: pl.DataFrame, column: str, targets: pl.DataFrame) -> pl.DataFrame:
+    """The rows whose key or unit has one of the hashes, once for each target."""
+    given = rows.filter(pl.col(column).is_not_null())
+    return given.with_columns(pl.Series(_HASH, hashes_of(given[column]))).join(targets, on=_HASH)

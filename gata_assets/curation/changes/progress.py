@@ -1,0 +1,119 @@
+"""What of a unit's changes has been folded into its partitions, and where the changes of each key are.
+
+One dataset: the staged parts that are folded in, by file, and the index of keys in segments, the newest first. An index
+may name partitions that do not have a key's changes yet, never the reverse: it is written before them, and the parts
+after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from gata_assets import __version__
+from gata_assets.curation.layout import TenantLayout
+from gata_assets.errors import DamagedTableError
+from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.tables.changes.graph import Unit
+from gata_assets.tables.changes.key_index import KeyIndex, Segment
+from gata_assets.tables.manifests import FileEntry, Manifest
+
+# Segments are merged when there are more, or when the others have as many entries as the oldest.
+_MOST_SEGMENTS = 8
+_FOLDER = "progress/"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The parts that are folded in, by file id; and by table the names of its segments, the newest first."""
+
+    parts: Mapping[str, str]
+    segments: Mapping[str, tuple[str, ...]]
+    files: Mapping[str, FileEntry]
+
+
+class ProgressStore:
+    """Reads and writes the progress of a unit of one tenant."""
+
+    def __init__(self, store: ObjectStore, places: TenantLayout, unit: Unit) -> None:
+        self._store, self._unit = store, unit
+        self._folder = f"{places.root}{_FOLDER}{unit.root.table}/"
+        self._loaded: dict[str, Segment] = {}
+
+    def read(self) -> Progress:
+        """The present progress; raises StoreError."""
+        manifest = find_manifest(self._store, self._folder).manifest
+        if manifest is None:
+            return Progress({}, {}, {})
+        segments = {table: tuple(names) for table, names in manifest.details["segments"].items()}
+        return Progress(dict(manifest.made_from["parts"]), segments, dict(manifest.files))
+
+    def index(self, progress: Progress) -> dict[str, KeyIndex]:
+        """The index of each table; raises DamagedTableError or StoreError."""
+        found = {}
+        for spec in self._unit.tables:
+            names = progress.segments.get(spec.table, ())
+            found[spec.table] = KeyIndex(tuple(self._segment(name, progress.files[name]) for name in names))
+        return found
+
+    def add(self, progress: Progress, added: Mapping[str, Segment]) -> Progress:
+        """Write new segments of tables, merging older ones where they are many; raises ConflictError, StoreError."""
+        with DatasetWrite(self._store, self._folder) as write:
+            files, segments = dict(progress.files), dict(progress.segments)
+            for table, segment in added.items():
+                if not segment.rows:
+                    continue
+                names = progress.segments.get(table, ())
+                older = KeyIndex(tuple(self._segment(name, files[name]) for name in names))
+                rows = [one.rows for one in older.segments]
+                is_merged = len(names) >= _MOST_SEGMENTS or (rows and segment.rows + sum(rows[:-1]) >= rows[-1])
+                newest = KeyIndex((segment, *older.segments)).merged() if is_merged else segment
+                name, entry = write.write(f"{table}.arrow", _encode(newest), newest.rows)
+                files[name] = entry
+                self._loaded[name] = newest
+                segments[table] = (name,) if is_merged else (name, *names)
+            kept = {name for names in segments.values() for name in names}
+            changed = Progress(progress.parts, segments, {name: files[name] for name in sorted(kept)})
+            write.publish(self._manifest(changed))
+        return changed
+
+    def fold(self, progress: Progress, parts: Mapping[str, str]) -> Progress:
+        """Record that these parts are folded in, and no others; raises ConflictError, StoreError."""
+        changed = replace(progress, parts=dict(sorted(parts.items())))
+        with DatasetWrite(self._store, self._folder) as write:
+            write.publish(self._manifest(changed))
+        return changed
+
+    def _manifest(self, progress: Progress) -> Manifest:
+        return Manifest(
+            f"progress_{self._unit.root.table}",
+            progress.files,
+            made_from={"parts": dict(progress.parts)},
+            code_version=__version__,
+            details={"segments": {table: list(names) for table, names in progress.segments.items()}},
+        )
+
+    def _segment(self, name: str, entry: FileEntry) -> Segment:
+        if name not in self._loaded:
+            content = self._store.read(self._folder + name)
+            if not entry.matches(content):
+                raise DamagedTableError(f"{self._store.uri(self._folder + name)} is not what its manifest says.")
+            self._loaded[name] = _decode(content)
+        return self._loaded[name]
+
+
+def _encode(segment: Segment) -> bytes:
+    table = pa.table({"hash": segment.hashes, "partition": segment.partitions})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _decode(content: bytes) -> Segment:
+    table = pa.ipc.open_stream(content).read_all().combine_chunks()
+    return Segment(*(np.asarray(table[name].to_numpy()) for name in ("hash", "partition")))

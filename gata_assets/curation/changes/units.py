@@ -1,0 +1,133 @@
+"""Judges partitions of units, from their stored changes and those that were routed to them, and writes them.
+
+Every step may be repeated: a change that is folded in twice counts once, and a partition is what follows from its
+changes, the tables that they refer to, and the present instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from gata_assets.curation.changes.folding import RoutedChanges
+from gata_assets.curation.changes.partitions import PartitionRows, PartitionStore
+from gata_assets.storage.objects import Version
+from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
+from gata_assets.tables.changes.declared import SOURCE_FILE
+from gata_assets.tables.changes.graph import Unit
+from gata_assets.tables.changes.judging import Clock, Judgement, judge_units
+from gata_assets.tables.changes.versions import ORDER, PARTITION, exactly_once, schema_of
+from gata_assets.tables.manifests import Manifest
+
+# Partitions are judged together while they have no more changes than this.
+_ROWS_AT_ONCE = 400_000
+_ROW = "row"
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How partitions of a unit are judged: by which parents and clock, and without the changes of some files."""
+
+    unit: Unit
+    stored: PartitionStore
+    parents: Mapping[str, pl.DataFrame]
+    clock: Clock
+    settings: Mapping[str, str]
+    # By table, the files whose changes no longer count.
+    dropped: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    # Keeps of an unplaced partition what is unplaced still.
+    prune: Callable[[str, pl.DataFrame], pl.DataFrame] = lambda _, rows: rows
+
+    def judge(
+        self, partitions: Sequence[int], new: RoutedChanges, before: Mapping[int, Mapping[str, Version]]
+    ) -> Iterator[tuple[int, Manifest]]:
+        """Judge and write partitions, those with days first, since rows may move there from the others."""
+        ordered = [*sorted(one for one in partitions if one >= 0), *sorted(one for one in partitions if one < 0)]
+        manifests = dict(zip(ordered, map_in_order(self.stored.manifest, ordered, CALLS_AT_ONCE), strict=True))
+        sizes = {
+            one: new.rows.get(one, 0) + (_changes_in(found) if (found := manifests[one]) else 0) for one in ordered
+        }
+
+        def write(ready: tuple[int, PartitionRows]) -> tuple[int, Manifest]:
+            partition, rows = ready
+            return partition, self.stored.write(
+                partition, rows, before.get(partition, {}), self.settings, self.clock.parked
+            )
+
+        placed, unplaced = ([one for one in ordered if (one >= 0) is is_placed] for is_placed in (True, False))
+        for chunk in (*_chunks(placed, sizes), *_chunks(unplaced, sizes)):
+            yield from map_in_order(write, self._prepare(chunk, new, manifests), CALLS_AT_ONCE)
+
+    def _prepare(
+        self, chunk: Sequence[int], new: RoutedChanges, manifests: Mapping[int, Manifest | None]
+    ) -> Iterator[tuple[int, PartitionRows]]:
+        stored = [self.stored.changes(one, found) for one in chunk if (found := manifests[one])]
+        changes = {}
+        for spec in self.unit.tables:
+            schema = schema_of(spec)
+            kept = [self._without_dropped(spec.table, frame[spec.table]) for frame in stored]
+            arrived = [frame.select(*schema) for frame in new.read(spec.table, chunk)]
+            rows = pl.concat([pl.DataFrame(schema=schema), *kept, *arrived])
+            once = exactly_once(rows, spec.key)
+            changes[spec.table] = (self.prune(spec.table, once) if chunk[0] < 0 else once).with_row_index(_ROW)
+        judgement = judge_units(self.unit, changes, self.parents, self.clock)
+        yield from _split(self.unit, chunk, changes, judgement)
+
+    def _without_dropped(self, table: str, rows: pl.DataFrame) -> pl.DataFrame:
+        files = self.dropped.get(table)
+        return rows.filter(~pl.col(SOURCE_FILE).is_in(list(files))) if files else rows
+
+
+def _changes_in(manifest: Manifest) -> int:
+    return sum(counts["changes"] for counts in manifest.details["rows"].values())
+
+
+def _chunks(partitions: Sequence[int], sizes: Mapping[int, int]) -> Iterator[list[int]]:
+    chunk: list[int] = []
+    rows = 0
+    for partition in partitions:
+        if chunk and rows + sizes[partition] > _ROWS_AT_ONCE:
+            yield chunk
+            chunk, rows = [], 0
+        chunk.append(partition)
+        rows += sizes[partition]
+    if chunk:
+        yield chunk
+
+
+def _split(
+    unit: Unit, chunk: Sequence[int], changes: Mapping[str, pl.DataFrame], judgement: Judgement
+) -> Iterator[tuple[int, PartitionRows]]:
+    """The rows of each partition, in the order of commit time, file and line."""
+    others = {}
+    for table, rows in changes.items():
+        is_other = np.ones(len(rows), np.bool_)
+        is_other[judgement.visible[table][_ROW].to_numpy()] = False
+        others[table] = rows.filter(pl.Series(is_other))
+    frames = (judgement.visible, others, judgement.waiting)
+    visible, rest, waiting = ({table: _by_partition(rows) for table, rows in found.items()} for found in frames)
+    missing = {table: _by_partition(rows, ("key",)) for table, rows in judgement.missing.items()}
+    for partition in chunk:
+        yield (
+            partition,
+            PartitionRows(
+                *(
+                    {table: parts(partition) for table, parts in found.items()}
+                    for found in (visible, rest, waiting, missing)
+                )
+            ),
+        )
+
+
+def _by_partition(rows: pl.DataFrame, order: tuple[str, ...] = ORDER) -> Callable[[int], pl.DataFrame]:
+    ordered = rows.sort(PARTITION, *order)
+    numbers = ordered[PARTITION].to_numpy()
+
+    def find(partition: int) -> pl.DataFrame:
+        first, last = np.searchsorted(numbers, [partition, partition + 1])
+        return ordered[int(first) : int(last)]
+
+    return find
