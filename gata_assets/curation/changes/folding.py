@@ -18,7 +18,8 @@ from gata_assets.curation.reports import Span
 from gata_assets.curation.staged_partitions import SpanWriter, read_spans
 from gata_assets.tables.changes.key_index import KeyIndex, Segment, hashes_of
 from gata_assets.tables.changes.routing import Moved, Router
-from gata_assets.tables.changes.versions import PARTITION
+from gata_assets.tables.changes.versions import PARTITION, schema_of
+from gata_assets.tables.spec import TableSpec
 
 # Rows of a table that are kept in memory until they are written.
 _ROWS_HELD = 250_000
@@ -43,10 +44,11 @@ class RoutedChanges:
         for writer in self._writers.values():
             writer.__exit__(None, None, None)
 
-    def add(self, table: str, changes: pl.DataFrame) -> None:
+    def add(self, spec: TableSpec, changes: pl.DataFrame) -> None:
         """Add changes, with their partitions."""
         if changes.is_empty():
             return
+        table, changes = spec.table, changes.select(*schema_of(spec))
         if table not in self._writers:
             self._writers[table] = SpanWriter(self._path(table), rows_held=_ROWS_HELD)
         ordered = changes if changes[PARTITION].is_sorted() else changes.sort(PARTITION, maintain_order=True)
@@ -106,9 +108,9 @@ def route_changes(
             changes = _stored_changes(stored, source)
             if changes:
                 found = _matched(changes[spec.table], spec.key[0], targets)
-                routed.add(spec.table, found.with_columns(pl.col(_TARGET).alias(PARTITION)).drop(_HASH, _TARGET))
+                routed.add(spec, found.with_columns(pl.col(_TARGET).alias(PARTITION)))
         for read in parts.get(spec.table, ()):
-            routed.add(spec.table, router.route(spec.table, read(None)))
+            routed.add(spec, router.route(spec.table, read(None)))
     return router, sources
 
 
