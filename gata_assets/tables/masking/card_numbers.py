@@ -31,7 +31,8 @@ _MAYBE = "|".join(
 )
 # Digits with any number of separators between them; the repetitions are possessive, so that no text is read twice.
 _RUN = re.compile(r"[0-9](?: *+[0-9])*+")
-# How card numbers are usually written: what looks so is the card number, if two share digits.
+# How card numbers are usually written. Of two that share digits the likelier one keeps its last four: one that is
+# all digits of its run, then one in such groups, then one of a usual length.
 _USUAL_GROUPS = frozenset(
     (
         *((4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (6, 13), (4, 4, 5), (8, 11), (4, 4, 4, 4, 2)),
@@ -140,7 +141,7 @@ def _cards(groups: list[str]) -> Iterator[_Card]:
             if last is not None and has_check_digit(digits[start : start + length]):
                 is_usual = last == first + 1 or tuple(sizes[first:last]) in _USUAL_GROUPS
                 rank = _USUAL_LENGTHS[length] + (0 if is_usual else len(_USUAL_LENGTHS))
-                yield _Card(start, start + length, rank)
+                yield _Card(start, start + length, -1 if length == len(digits) else rank)
         start += size
 
 

@@ -23,10 +23,10 @@ _PHONE = (
     r"^\s*(?:tel:)?[+＋(]?[\p{Nd}\s\p{Zs}\p{Pd}\p{Cf}().,/~\[\]（）．／∼⁓～+−]{2,60}"
     r"(?:(?:;ext=|(?i:e?xt(?:ensi(?:on|ó))?)\.?|x|#)[\s:.]*\p{Nd}{1,9}#?)?\s*$"
 )
-# A local part may be quoted, a domain may be an address, and several `@domain` in a row are one match. A local part does
-# not begin with a quotation mark or other punctuation of the text around it, unless it is nothing but punctuation.
+# A local part may be quoted, a domain may be an address, and several `@domain` in a row are one match. A local part
+# begins with no quotation mark or other punctuation, which the text has around it, unless it is nothing else.
 _AT = r"(?:@|＠|﹫|&#64;|%40|\\u0040)"
-_LOCAL_PART = r"(?:\"[^\"@\r\n]{1,64}\"|\w[\w\p{M}.!#$%&'*+/=?^`{|}~-]*|[!#$%&*+/=?^{|}~-]+)"
+_LOCAL_PART = r"(?:\"[^\"\r\n]+\"|\w[\w\p{M}.!#$%&'*+/=?^`{|}~-]*|[!#$%&'*+/=?^`{|}~-]+)"
 _DOMAIN = r"(?:(?:[\w\p{M}-]+\.)+[\w\p{M}-]+|\[[0-9A-Fa-f:.IPv]+\])"
 _EMAIL_IN_TEXT = rf"{_LOCAL_PART}(?:{_AT}{_DOMAIN})+"
 
@@ -123,7 +123,7 @@ def _normalize_email(text: str) -> str | None:
     from email_validator import EmailNotValidError, validate_email
 
     try:
-        found = validate_email(text, check_deliverability=False)
+        found = validate_email(text, check_deliverability=False, strict=True)
     except EmailNotValidError:
         return None
     local = found.local_part

@@ -21,8 +21,10 @@ _RANGES: tuple[tuple[int, int, Iterable[int]], ...] = (
     (2131, 2131, (15,)),  # JCB
     (2200, 2205, range(16, 20)),  # Mir; Borica, PayPak
     (2221, 2720, (16,)),  # Mastercard
-    (3000, 3099, range(14, 20)),  # Diners Club, and JCB's 3088
-    (3100, 3199, (16, 19)),  # China T-Union; JCB's 3112 and 3158
+    (3000, 3059, range(14, 20)),  # Diners Club
+    (3088, 3099, range(14, 20)),  # Diners Club, JCB
+    (3100, 3199, (19,)),  # China T-Union
+    *((first, last, (16,)) for first, last in ((3112, 3120), (3158, 3159))),  # JCB
     (3337, 3349, (16,)),  # JCB
     (3400, 3499, (15,)),  # American Express
     (3528, 3589, range(16, 20)),  # JCB; RuPay, LankaPay
