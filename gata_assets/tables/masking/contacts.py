@@ -20,8 +20,8 @@ _HIDDEN = "***"
 
 # What a phone number is written with, ASCII or not, and an extension; letters would be dialed as digits.
 _PHONE = (
-    r"^\s*(?:tel:)?[+＋(]?[\p{Nd}\s\p{Zs}\p{Pd}\p{Cf}().,/~\[\]（）．／∼⁓～+−]{2,60}"
-    r"(?:(?:;ext=|(?i:e?xt(?:ensi(?:on|ó))?)\.?|x|#)[\s:.]*\p{Nd}{1,9}#?)?\s*$"
+    r"^\s*(?:tel:)?[+＋(]?[\d\s\p{Zs}\p{Pd}\p{Cf}().,/~\[\]（）．／∼⁓～+−]{2,60}"
+    r"(?:(?:;ext=|(?i:e?xt(?:ensi(?:on|ó))?)\.?|x|#)[\s:.]*\d{1,9}#?)?\s*$"
 )
 # A local part may be quoted, a domain may be an address, and several `@domain` in a row are one match. A local part
 # begins with no quotation mark or other punctuation, which the text has around it, unless it is nothing else.

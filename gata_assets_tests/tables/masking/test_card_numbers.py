@@ -19,7 +19,6 @@ from gata_assets.tables.masking.card_numbers import last_four, truncate_card_num
 from gata_assets_tests.tables.masking.card_corpus import (
     APART,
     BESIDE,
-    DECOYS,
     NETWORKS,
     SEPARATORS,
     Planted,
@@ -113,6 +112,8 @@ def test_any_separator_may_be_between_all_digits(separator: str) -> None:
         ("%094111111111111111%0A", "%09************1111%0A"),
         ("4️⃣111 1111 1111 1111", "*️⃣*** **** **** 1111"),
         ("**4111111111111111**", "**************1111**"),
+        # Of two that share digits the one in usual groups keeps its last four; all 16 are one of Diners Club too.
+        ("7 3056 930902 5904 18", "7 **** ****** 5904 **"),
         # The last four digits and those that follow would be one more.
         ("4000000000000010 1911111111 5", None),
     ],
@@ -220,31 +221,6 @@ def test_digits_outside_of_card_numbers_stay() -> None:
         assert found.replace(shown(one.number), "") == one.text.replace(one.number, "")
 
 
-def test_at_most_one_in_twenty_random_ids_is_truncated() -> None:
-    rng = random.Random(6)
-    for kind in ("random id of 16 digits", "random id of 16 digits in fours"):
-        ids = pl.Series([DECOYS[kind](rng) for _ in range(40_000)])
-        assert truncate_card_numbers(ids)[1] / len(ids) <= 0.05
-    first = pl.Series([str(rng.randrange(10**15, 10**16)) for _ in range(40_000)])
-    assert truncate_card_numbers(first)[1] / len(first) <= 0.05
-
-
-# One in ten numbers of a length and with first digits of an issuer ends with its check digit. Old numbers of Visa have
-# 13 digits and begin with 4, as German phone numbers and articles do. All other kinds are hardly ever taken for one.
-TAKEN_FOR_CARD_NUMBERS = {
-    **{"phone number": 0.12, "two phone numbers": 0.12, "IBAN in fours": 0.13, "EAN-13": 0.12},
-    **{"random id of 16 digits": 0.05, "random id of 16 digits in fours": 0.05},
-}
-
-
-@pytest.mark.parametrize("kind", DECOYS)
-def test_few_look_alikes_are_truncated(kind: str) -> None:
-    rng = random.Random(7)
-    texts = pl.Series([DECOYS[kind](rng) for _ in range(4_000)])
-    found, _ = truncate_card_numbers(texts)
-    assert (found != texts).sum() / len(texts) <= TAKEN_FOR_CARD_NUMBERS.get(kind, 0.005)
-
-
 @pytest.mark.parametrize(
     "piece",
     [
@@ -266,6 +242,12 @@ def test_the_work_grows_with_the_length_of_a_text_alone(piece: str) -> None:
         _calls(lambda size=size: truncate_in_text(piece * (size // len(piece)))) for size in (5_000, 20_000)
     )
     assert large <= 5 * small + 1_000
+
+
+@pytest.mark.parametrize("piece", ["4", "\\", "&#1", "%2", "1" + " " * 9_999, "\\u00a", "\\\\n", "411111111111111 x"])
+def test_a_long_text_is_read_once(piece: str) -> None:
+    # Hours, if its length counted squared.
+    assert truncate_in_text(piece * (400_000 // len(piece))).count("*") == 0
 
 
 def _calls(work: Callable[[], object]) -> int:

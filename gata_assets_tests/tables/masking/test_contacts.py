@@ -102,6 +102,10 @@ def test_null_is_neither_valid_nor_invalid() -> None:
     assert (valid_emails(emails).name, normalized_phones(phones).name) == ("e", "p")
 
 
+def test_repeated_texts_have_the_same_form() -> None:
+    assert normalized_emails(pl.Series(["A@b.co", "x", "A@b.co", "x"])).to_list() == ["a@b.co", None, "a@b.co", None]
+
+
 @pytest.mark.parametrize("texts", [[], [None], [None, None]])
 def test_columns_without_a_text_have_forms_without_one(texts: list[None]) -> None:
     for forms in (email_forms(pl.Series(texts, dtype=pl.String)), phone_forms(pl.Series(texts, dtype=pl.String))):
