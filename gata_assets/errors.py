@@ -13,6 +13,7 @@
     │   └── SplitError          the tickets cannot be split into train and test
     ├── TableSpecError          a table is declared in a way that cannot be used
     ├── MappingError            a mapping of raw files does not fit its table
+    ├── MaskingKeyError         the key that masks personal data cannot be used
     ├── AlertError              an alert could not be delivered
     ├── EngineError             the Spark cluster is unavailable or failed
     └── StoreError              the target cannot be read, written or deleted
@@ -41,6 +42,10 @@ class TableSpecError(GataError):
 
 class MappingError(GataError):
     """A mapping of raw files is no mapping, or does not fit its table."""
+
+
+class MaskingKeyError(GataError):
+    """The key that masks personal data is too short."""
 
 
 class BatchIdError(GataError):

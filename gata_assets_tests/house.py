@@ -41,7 +41,8 @@ LEVELS: tuple[dict[str, Room], ...] = (
     {"logs": _room("log lines of runs", "dagster")},
     {
         "tables": _room(
-            "what a table is: schema checks, outcomes, manifests, checksums", f"{_ARRAYS} msgspec numba pandera"
+            "what a table is: schema checks, outcomes, manifests, checksums, masking",
+            f"{_ARRAYS} email_validator msgspec numba pandera phonenumbers",
         )
     },
     {

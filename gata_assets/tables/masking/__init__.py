@@ -1,1 +1,1 @@
-"""Personal data in texts: found, and masked before it is stored."""
+"""Masking of personal data: card numbers, e-mail addresses, phone numbers, and tokens in place of values."""
