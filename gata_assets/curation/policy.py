@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 
+from gata_assets.tables.masking.tokens import NO_TOKENS, Tokens
 from gata_assets.tables.spec import InvalidOptional, Reference, ReferenceMode, TableSpec
 
 MAX_DECODED_BYTES = 64_000_000_000
@@ -20,6 +21,7 @@ class CurationRules:
     what an invalid value of a nullable column rejects, where that differs from its declaration. A file whose values are
     more than `max_decoded_bytes` is refused. Of a file, and of the files of a landing day, more than
     `max_rejected_share` of the rows must not be rejected; this changes no row.
+    `tokens` take the place of personal values.
     """
 
     earliest_at: datetime
@@ -28,6 +30,7 @@ class CurationRules:
     invalid_optional: Mapping[str, InvalidOptional] = field(default_factory=dict)
     max_decoded_bytes: int = MAX_DECODED_BYTES
     max_rejected_share: float = 0.1
+    tokens: Tokens = NO_TOKENS
 
     def mode_of(self, reference: Reference) -> ReferenceMode:
         """What happens to rows with an unknown reference: by the settings, else by their table."""

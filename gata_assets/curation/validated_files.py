@@ -183,6 +183,7 @@ class TenantTables:
             {name: self.known_keys(target.table, target.column) for name, target in references.items()},
             {name: self.rules.mode_of(target) for name, target in references.items()},
             datetime.combine(day, time(), UTC) if day else None,
+            self.rules.tokens,
         )
 
     def validate_rows(
@@ -190,7 +191,7 @@ class TenantTables:
     ) -> Report:
         """The outcome of a file's rows, which are written to `scratch`; raises RawFileError."""
         context = self.context_of(spec, report)
-        rejected, unknown, discarded = Counter[str](), Counter[str](), Counter[str]()
+        rejected, unknown, discarded, masked = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
         rows = 0
         digest = sha256(f"{digest_context(spec, context)}{report.raw_sha256}".encode()).hexdigest()
         name = f"{report.file_id}-{digest[:_DIGITS]}"
@@ -206,6 +207,7 @@ class TenantTables:
                 rejected.update(block.rejected_by_rule)
                 unknown.update(block.unknown_by_rule)
                 discarded.update(block.discarded_by_rule)
+                masked.update(block.masked)
                 staged.add(block.valid)
                 quarantine.add(block.rejected)
                 if progress:
@@ -220,6 +222,7 @@ class TenantTables:
             rejected_by_rule=dict(sorted(rejected.items())),
             unknown_by_rule=dict(sorted(unknown.items())),
             discarded_by_rule=dict(sorted(discarded.items())),
+            masked=dict(sorted(masked.items())),
         )
 
     def store_rows(self, report: Report, scratch: Path) -> None:

@@ -6,6 +6,7 @@ its file, its number and its line. The rules are derived in `tables.row_rules`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, reduce
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.readers.raw_block import RAGGED, READABLE, UNREADABLE, RawBlock
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, numbers_as_arrow
+from gata_assets.tables.masking.rows import HIDDEN, is_masked, mask_texts, mask_values
 from gata_assets.tables.row_rules import FITTING_RULE, READABLE_RULE, RowContext, rule_names, validate_columns
 from gata_assets.tables.spec import ReferenceMode, Repetitions, TableSpec
 
@@ -34,7 +36,7 @@ _VERSION = 3
 class ValidatedRows:
     """Rows of a block: valid ones in the table's `staged_schema`, without columns that the file lacks, and rejected
     ones in its `quarantine_schema`; and by rule, how many rows broke it, how many valid rows have an unknown reference,
-    and how many valid rows lost a value.
+    and how many valid rows lost a value; and how many values were masked, by column or kind.
     """
 
     valid: pa.Table
@@ -42,6 +44,7 @@ class ValidatedRows:
     rejected_by_rule: Mapping[str, int]
     unknown_by_rule: Mapping[str, int]
     discarded_by_rule: Mapping[str, int]
+    masked: Mapping[str, int]
 
 
 def digest_settings(spec: TableSpec, rules: CurationRules) -> str:
@@ -53,6 +56,8 @@ def digest_settings(spec: TableSpec, rules: CurationRules) -> str:
     if spec.event_time:
         parts += [rules.earliest_at.isoformat(), rules.at_most_ahead]
     parts += [rules.mode_of(reference) for reference in spec.references.values()]
+    # Another key gives other tokens.
+    parts += [rules.tokens.token("settings", spec.table)] if is_masked(spec) else []
     return sha256("\n".join(map(str, parts)).encode()).hexdigest()[:32]
 
 
@@ -79,12 +84,15 @@ def validate_block(spec: TableSpec, block: RawBlock, context: RowContext, source
     is_rejected = reduce(or_, broken.values(), ~is_readable)
     is_valid = ~is_rejected
     ordered = {name: broken[name] for name in rule_names(spec) if name in broken}
+    valid, masked = _stage(spec, found.values, block, is_valid, context)
+    rejected, also_masked = _quarantine(spec, block, ordered, is_rejected, source_file, context)
     return ValidatedRows(
-        valid=_stage(spec, found.values, block, is_valid),
-        rejected=_quarantine(spec, block, ordered, is_rejected, source_file),
+        valid=valid,
+        rejected=rejected,
         rejected_by_rule=_count(ordered),
         unknown_by_rule=_count({name: rows & is_valid for name, rows in found.warned.items()}),
         discarded_by_rule=_count({name: rows & is_valid for name, rows in found.discarded.items()}),
+        masked=masked + also_masked,
     )
 
 
@@ -92,8 +100,10 @@ def _count(rules: Mapping[str, pl.Series]) -> dict[str, int]:
     return {name: count for name, rows in rules.items() if (count := int(rows.sum()))}
 
 
-def _stage(spec: TableSpec, values: pl.DataFrame, block: RawBlock, is_valid: pl.Series) -> pa.Table:
-    """Valid rows in the table's `staged_schema`.
+def _stage(
+    spec: TableSpec, values: pl.DataFrame, block: RawBlock, is_valid: pl.Series, context: RowContext
+) -> tuple[pa.Table, Counter[str]]:
+    """Valid rows in the table's `staged_schema`, and how many of their values were masked.
 
     Ordered by day if each day is curated by itself: many days share a block, and while it is in the processor's cache,
     ordering costs next to nothing.
@@ -116,7 +126,10 @@ def _stage(spec: TableSpec, values: pl.DataFrame, block: RawBlock, is_valid: pl.
             # Left out where days share a file: three such columns slow the following steps by a tenth.
             columns.append(pl.lit(None, kind).alias(name))
     staged = values[places].select(columns)
-    return staged.to_arrow(compat_level=pl.CompatLevel.oldest())
+    masked = Counter[str]()
+    if is_masked(spec):
+        staged, masked = mask_values(spec, staged, context.tokens)
+    return staged.to_arrow(compat_level=pl.CompatLevel.oldest()), masked
 
 
 def _by_day(instants: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -128,19 +141,31 @@ def _by_day(instants: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _quarantine(
-    spec: TableSpec, block: RawBlock, broken: Mapping[str, pl.Series], is_rejected: pl.Series, source_file: str
-) -> pa.Table:
-    schema = _arrow_schema(spec)
+    spec: TableSpec,
+    block: RawBlock,
+    broken: Mapping[str, pl.Series],
+    is_rejected: pl.Series,
+    source_file: str,
+    context: RowContext,
+) -> tuple[pa.Table, Counter[str]]:
+    schema, masked = _arrow_schema(spec), Counter[str]()
     places = np.flatnonzero(is_rejected.to_numpy())
     if not len(places):
-        return schema.empty_table()
+        return schema.empty_table(), masked
     # For rejected rows only: building names for all rows takes longer than validating them.
     found = np.stack([rows.to_numpy()[places] for rows in broken.values()], axis=1)
     ends = np.concatenate([[0], np.cumsum(found.sum(axis=1))])
     names = pl.Series(list(broken)).gather(np.nonzero(found)[1])
     faults = pl.Series([block.fault_texts.get(place) for place in places.tolist()], dtype=pl.String)
+    texts = pl.DataFrame(block.texts_at(places))
+    if is_masked(spec):
+        # What is in which column of a row that could not be divided is not known.
+        is_divided = pl.Series(block.faults[places] == READABLE)
+        texts, masked = mask_texts(spec, texts, context.tokens)
+        texts = texts.with_columns(pl.when(is_divided).then(pl.col(name)).alias(name) for name in texts.columns)
+        faults = pl.select(pl.when(faults.is_not_null()).then(pl.lit(HIDDEN))).to_series()
     columns = {
-        **{column.name: _as_arrow(column) for column in block.texts_at(places)},
+        **{column.name: _as_arrow(column) for column in texts},
         "row": _as_arrow(faults),
         "rules": pa.LargeListArray.from_arrays(numbers_as_arrow(ends), _as_arrow(names)),
         "source_file": _as_arrow(pl.Series([source_file]).new_from_index(0, len(places))),
@@ -148,7 +173,7 @@ def _quarantine(
         "source_line": numbers_as_arrow(block.lines[places]),
     }
     absent = pa.nulls(len(places), pa.large_string())
-    return pa.table([columns.get(name, absent) for name in schema.names], schema=schema)
+    return pa.table([columns.get(name, absent) for name in schema.names], schema=schema), masked
 
 
 def _as_arrow(texts: pl.Series) -> pa.Array:

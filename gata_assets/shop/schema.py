@@ -157,7 +157,9 @@ class Payments(_Exact):
         metadata={"references": {"table": "orders", "column": "order_id", "mode": "park"}},
     )
     method: str = pa.Field(isin=PAYMENT_METHODS, description="How.", metadata={"aliases": ["payment_method"]})
-    card_number: str = pa.Field(nullable=True, description="The card's last four digits.")
+    card_number: str = pa.Field(
+        nullable=True, description="The card's last four digits.", metadata={"personal": "last_four"}
+    )
     amount: Money = pa.Field(gt=0, description="How much.")
     currency: str = pa.Field(isin=CURRENCIES, description="Of which currency, ISO 4217.")
     status: str = pa.Field(isin=PAYMENT_STATES, description="Its state.")

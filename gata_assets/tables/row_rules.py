@@ -19,7 +19,9 @@ import polars as pl
 
 from gata_assets.tables.changes.raw_changes import COMMITTED_RULE, complete_changes
 from gata_assets.tables.masking.formats import FORMATS
+from gata_assets.tables.masking.rows import card_number_rule_names, card_number_rules
 from gata_assets.tables.mapped_table import map_texts, read_values
+from gata_assets.tables.masking.tokens import NO_TOKENS, Tokens
 from gata_assets.tables.raw_mapping import NO_MAPPING
 from gata_assets.tables.spec import (
     DAY,
@@ -38,7 +40,7 @@ READABLE_RULE, FITTING_RULE = "row_is_readable", "row_fits_the_columns"
 class RowContext:
     """The context of a run that validates rows: the event window `[start_at, end_at)`, and by column the values of the
     referenced table and what happens to rows with other values; `committed_at` is the commit time of a file's changes if
-    its rows have none.
+    its rows have none, `tokens` the masks of its values.
     """
 
     start_at: datetime | None = None
@@ -46,6 +48,7 @@ class RowContext:
     known: Mapping[str, pl.Series] = field(default_factory=dict)
     modes: Mapping[str, ReferenceMode] = field(default_factory=dict)
     committed_at: datetime | None = None
+    tokens: Tokens = NO_TOKENS
 
 
 _NONE: Mapping[str, tuple[pl.Series, pl.Series]] = MappingProxyType({})
@@ -96,6 +99,7 @@ def validate_columns(
                 discarded[name] = rows = broken.pop(name)
                 kept = pl.when(~pl.lit(rows)).then(pl.col(column.name)).alias(column.name)
                 frame = frame.with_columns(kept)
+    broken |= card_number_rules(spec, frame)
     if spec.frame_rules:
         absent = [pl.lit(None, raw.dtype).alias(raw.name) for raw in spec.raw_columns if raw.name not in values]
         several = {rule.name: ~rule.expression for rule in spec.frame_rules}
@@ -122,6 +126,7 @@ def rule_names(spec: TableSpec) -> tuple[str, ...]:
     for column in spec.raw_columns:
         names += column_rule_names(spec, column)
     names += [COMMITTED_RULE] if spec.changes else []
+    names += card_number_rule_names(spec)
     names += [rule.name for rule in spec.frame_rules]
     names += [rule_name(spec, spec.column(name), "reference") for name in spec.references]
     return tuple(dict.fromkeys(names))

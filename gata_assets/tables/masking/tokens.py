@@ -59,3 +59,6 @@ class Tokens:
         distinct = values.drop_nulls().unique()
         found = pl.Series([self.token(kind, value) for value in distinct.to_list()], dtype=pl.String)
         return values.replace_strict(distinct, found, default=None, return_dtype=pl.String)
+
+
+NO_TOKENS = Tokens(None)
