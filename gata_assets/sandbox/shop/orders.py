@@ -64,9 +64,8 @@ class Orders:
             customer[faulty[fault].places] = first + faulty[fault].ranks
         number = batch.first_order + np.arange(count)
         items, place_of_item, total = self._items(rng, number, faulty)
-        total[faulty["total_mismatch"].places] += np.array(_MISMATCHES)[
-            faulty["total_mismatch"].ranks % len(_MISMATCHES)
-        ]
+        wrong = faulty["total_mismatch"]
+        total[wrong.places] += np.array(_MISMATCHES)[wrong.ranks % len(_MISMATCHES)]
         is_paid = rng.random(count) < _PAID_SHARE
         for fault in (*_UNPAID_FAULTS, *_PAID_FAULTS):
             is_paid[faulty[fault].places] = fault in _PAID_FAULTS
@@ -86,13 +85,7 @@ class Orders:
                 "note": _notes(rng, count, faulty["card_in_note"]),
             }
         )
-        payments = (
-            _payments(rng, number, total, currency, paid, faulty)
-            .with_columns(
-                pl.when(status == "refunded").then(pl.lit("refunded")).otherwise(pl.lit("captured")).alias("status")
-            )
-            .filter(pl.Series(is_paid))
-        )
+        payments = _payments(rng, orders, currency, paid, faulty).filter(pl.Series(is_paid))
         has_fault = np.zeros(count, np.bool_)
         for one in faulty.values():
             has_fault[one.places] = True
@@ -161,10 +154,10 @@ class Orders:
 
 
 def _payments(
-    rng: Generator, number: Ints, total: Ints, currency: Ints, paid: Ints, faulty: Mapping[str, Faulty]
+    rng: Generator, orders: pl.DataFrame, currency: Ints, paid: Ints, faulty: Mapping[str, Faulty]
 ) -> pl.DataFrame:
     """A payment of each order, whether it is paid or not."""
-    count = len(number)
+    count = len(orders)
     method = np.searchsorted(_CUMULATIVE_METHODS, rng.random(count), side="right")
     cards = _PAYMENTS["card_numbers"]
     card = rng.integers(0, len(cards), count)
@@ -174,13 +167,13 @@ def _payments(
     currency[faulty["other_currency"].places] += 1
     return pl.DataFrame(
         {
-            "payment_id": only(numbered("pay", number), has_id),
-            "order_id": numbered("ord", number),
+            "payment_id": only(orders["order_id"].str.replace("ord", "pay", literal=True), has_id),
+            "order_id": orders["order_id"],
             "method": pick(_METHODS, method),
             "card_number": only(pick(cards, card), method == _METHODS.index("card")),
-            "amount": total,
+            "amount": orders["total_amount"],
             "currency": pick(CURRENCIES, currency % len(CURRENCIES)),
-            "status": pick(("captured",), np.zeros(count, np.int64)),
+            "status": pick(("captured", "refunded"), (orders["status"] == "refunded").to_numpy().astype(np.int64)),
             "paid_at": paid,
         }
     )

@@ -104,10 +104,5 @@ def _text(values: pl.Series, kind: Kind, instants: str) -> pl.Series:
     if kind is Kind.MICROS:
         return _timestamps(values, instants)
     if kind is Kind.CENTS:
-        return _decimal_texts(values)
+        return pl.Series(_decimals(values).cast(pa.string()), dtype=pl.String)
     return values
-
-
-def _decimal_texts(cents: pl.Series) -> pl.Series:
-    """Decimals as text."""
-    return pl.Series([None if one is None else str(one) for one in _decimals(cents).to_pylist()], dtype=pl.String)
