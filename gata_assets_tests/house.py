@@ -71,7 +71,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
     },
     {
         "settings": _room("every variable: type, default, meaning", "dotenv pydantic pydantic_core"),
-        "sandbox": _room("sample data, and a local Data API", "botocore numpy pandas polars psycopg"),
+        "sandbox": _room("sample data, and a local Data API", "botocore numpy pandas polars psycopg pyarrow"),
     },
     {"definitions": _room("assembly: settings in, Dagster definitions out", "dagster dagster_aws")},
     {"cli": _room("the commands", "click dagster polars psycopg rich")},
@@ -111,6 +111,7 @@ PURE = (
     "interactions/curated/merge",
     "sandbox/sample_tickets",
     "sandbox/sample_interactions",
+    "sandbox/shop/*",
 )
 MOST_FILES = 12
 MOST_LINES = 300
