@@ -68,6 +68,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
             "interactions to features and training rows with negative samples",
             f"{_ARRAYS} dagster numba pandera py4j pyspark scipy",
         ),
+        "shop": _room("changes of shop tables to curated tables", "pandera polars"),
     },
     {
         "settings": _room("every variable: type, default, meaning", "dotenv pydantic pydantic_core"),
@@ -109,6 +110,9 @@ PURE = (
     "interactions/features/*",
     "interactions/sampling/*",
     "interactions/curated/merge",
+    "shop/codes",
+    "shop/places",
+    "shop/schema",
     "sandbox/sample_tickets",
     "sandbox/sample_interactions",
     "sandbox/shop/*",

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 
+from gata_assets.tables.columns.column_spec import Reference, ReferenceMode
 from gata_assets.tables.masking.tokens import NO_TOKENS, Tokens
-from gata_assets.tables.spec import InvalidOptional, Reference, ReferenceMode, TableSpec
+from gata_assets.tables.spec import InvalidOptional, TableSpec
 
 MAX_DECODED_BYTES = 64_000_000_000
 

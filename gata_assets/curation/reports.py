@@ -57,8 +57,9 @@ class Report:
 
     `rows` counts the rows read; `parts` contain the valid ones, `quarantine` the rejected ones (None: no row).
     `rejected_by_rule` counts a row under each rule that it breaks, `unknown_by_rule` valid rows with an unknown
-    reference, `discarded_by_rule` valid rows that lost an invalid value, `masked` values by column or kind. `refused` is the reason why no row was read,
-    `rules` the digest of the settings that validated the rows (`validation.digest_settings`).
+    reference, `discarded_by_rule` valid rows that lost an invalid value, `masked` values by column or kind. `refused`
+    is the reason why no row was read, `rules` the digest of the settings that validated the rows
+    (`validation.digest_settings`).
 
     `raw_version`, `raw_size` and `raw_sha256` are of the raw object whose bytes were read, and make it one file: an
     object with another version is another one. Reports of earlier releases have none of them; without `raw_sha256`

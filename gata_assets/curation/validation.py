@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.readers.raw_block import RAGGED, READABLE, UNREADABLE, RawBlock
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, numbers_as_arrow
+from gata_assets.tables.columns.column_spec import ReferenceMode
 from gata_assets.tables.masking.rows import HIDDEN, is_masked, mask_texts, mask_values
 from gata_assets.tables.row_rules import FITTING_RULE, READABLE_RULE, RowContext, rule_names, validate_columns
-from gata_assets.tables.spec import ReferenceMode, Repetitions, TableSpec
+from gata_assets.tables.spec import Repetitions, TableSpec
 
 # A number greater than that of any day.
 _NO_DAY = 1 << 40

@@ -18,7 +18,8 @@ from gata_assets.interactions.rules import (
 )
 from gata_assets.interactions.tables import TABLES
 from gata_assets.settings.values import EngineKind, Seed, SettingsGroup, comma_separated, tenant_names, wrong
-from gata_assets.tables.spec import InvalidOptional, ReferenceMode
+from gata_assets.tables.columns.column_spec import ReferenceMode
+from gata_assets.tables.spec import InvalidOptional
 
 _Count = Annotated[int, Field(ge=1, le=10**6)]
 

@@ -14,7 +14,7 @@ from gata_assets.shop.codes import COUNTRIES, CURRENCIES
 
 Instant = Annotated[pl.Datetime, "us", "UTC"]
 Money = Annotated[pl.Decimal, 18, 2]
-ID = {"str_length": {"min_value": 1}}
+_NOT_EMPTY = {"min_value": 1}
 
 # The commit time's column has the name that the DMS task gives it (TimestampColumnName).
 CHANGES = {"operation": ["Op"], "committed_at": ["dms_timestamp", "dms_ts", "transact_ts", "commit_timestamp"]}
@@ -35,7 +35,7 @@ class _Exact(pa.DataFrameModel):
 class Customers(_Exact):
     """The customers: the latest row of each; e-mail addresses and phone numbers are tokens."""
 
-    customer_id: str = pa.Field(unique=True, **ID, description="The customer.")
+    customer_id: str = pa.Field(unique=True, str_length=_NOT_EMPTY, description="The customer.")
     email: str = pa.Field(
         nullable=True, description="A token of the e-mail address.", metadata={"format": "email", "personal": "token"}
     )
@@ -55,8 +55,8 @@ class Customers(_Exact):
 class Products(_Exact):
     """The products: the latest row of each."""
 
-    product_id: str = pa.Field(unique=True, **ID, description="The product.")
-    name: str = pa.Field(**ID, description="Its name.")
+    product_id: str = pa.Field(unique=True, str_length=_NOT_EMPTY, description="The product.")
+    name: str = pa.Field(str_length=_NOT_EMPTY, description="Its name.")
     category: str = pa.Field(nullable=True, description="Its category.")
     price: Money = pa.Field(gt=0, description="Its list price.")
     cost: Money = pa.Field(nullable=True, ge=0, description="What it costs the shop.")
@@ -69,9 +69,9 @@ class Products(_Exact):
 class Orders(_Exact):
     """The orders, by the day on which they were placed: the last version of each that equals the sum of its items."""
 
-    order_id: str = pa.Field(unique=True, **ID, description="The order.")
+    order_id: str = pa.Field(unique=True, str_length=_NOT_EMPTY, description="The order.")
     customer_id: str = pa.Field(
-        **ID,
+        str_length=_NOT_EMPTY,
         description="Who ordered.",
         metadata={"references": {"table": "customers", "column": "customer_id", "mode": "park"}},
     )
@@ -101,14 +101,14 @@ class Orders(_Exact):
 class OrderItems(_Exact):
     """The items of orders, under their order's day."""
 
-    order_item_id: str = pa.Field(**ID, description="The item of an order.")
+    order_item_id: str = pa.Field(str_length=_NOT_EMPTY, description="The item of an order.")
     order_id: str = pa.Field(
-        **ID,
+        str_length=_NOT_EMPTY,
         description="Its order.",
         metadata={"references": {"table": "orders", "column": "order_id", "mode": "part"}},
     )
     product_id: str = pa.Field(
-        **ID,
+        str_length=_NOT_EMPTY,
         description="What was ordered.",
         metadata={"references": {"table": "products", "column": "product_id", "mode": "park"}},
     )
@@ -128,11 +128,11 @@ class Inventory(_Exact):
     """What is in stock: the latest row of each product and warehouse."""
 
     product_id: str = pa.Field(
-        **ID,
+        str_length=_NOT_EMPTY,
         description="The product.",
         metadata={"references": {"table": "products", "column": "product_id", "mode": "park"}},
     )
-    warehouse_id: str = pa.Field(**ID, description="The warehouse.")
+    warehouse_id: str = pa.Field(str_length=_NOT_EMPTY, description="The warehouse.")
     quantity: pl.Int64 = pa.Field(ge=0, description="How many there are.", metadata={"aliases": ["quantity_on_hand"]})
     reserved: pl.Int64 = pa.Field(nullable=True, ge=0, description="How many of them are sold already.")
     reorder_level: pl.Int64 = pa.Field(nullable=True, ge=0, description="Below how many more are to be ordered.")
@@ -150,9 +150,9 @@ class Inventory(_Exact):
 class Payments(_Exact):
     """The payments of orders, under their order's day."""
 
-    payment_id: str = pa.Field(unique=True, **ID, description="The payment.")
+    payment_id: str = pa.Field(unique=True, str_length=_NOT_EMPTY, description="The payment.")
     order_id: str = pa.Field(
-        **ID,
+        str_length=_NOT_EMPTY,
         description="What was paid.",
         metadata={"references": {"table": "orders", "column": "order_id", "mode": "park"}},
     )

@@ -14,10 +14,11 @@ from functools import cache
 import polars as pl
 import pyarrow as pa
 
+from gata_assets.tables.columns.column_spec import ColumnSpec
 from gata_assets.tables.columns.dictionaries import decoded, plain_type
 from gata_assets.tables.outcomes import GENERAL_ADVICE, Advice, Outcome, explain_rule, passed_all_rules
 from gata_assets.tables.row_rules import asks_for_something, check_expression
-from gata_assets.tables.spec import ColumnSpec, TableSpec
+from gata_assets.tables.spec import TableSpec
 
 _ROWS_AT_ONCE = 1 << 18
 

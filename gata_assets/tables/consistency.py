@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import polars as pl
 
 from gata_assets.errors import TableSpecError
-from gata_assets.tables.spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, ColumnSpec, Repetitions, TableSpec
+from gata_assets.tables.columns.column_spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, ColumnSpec
+from gata_assets.tables.spec import Repetitions, TableSpec
 
 _INSTANT = pl.Datetime("us", "UTC")
 

@@ -18,21 +18,9 @@ import polars as pl
 
 from gata_assets.errors import TableSpecError
 from gata_assets.tables.changes.declared import Changes, ParentRule, TotalRule
+from gata_assets.tables.columns.column_spec import DAY, ISO_8601, Check, ColumnSpec, Reference, ReferenceMode
 from gata_assets.tables.consistency import require_consistent, require_known
-from gata_assets.tables.spec import (
-    DAY,
-    ISO_8601,
-    NOT_METADATA,
-    Check,
-    ColumnSpec,
-    FrameRule,
-    InvalidOptional,
-    Reference,
-    ReferenceMode,
-    Repetitions,
-    TableSpec,
-    UnknownColumns,
-)
+from gata_assets.tables.spec import NOT_METADATA, FrameRule, InvalidOptional, Repetitions, TableSpec, UnknownColumns
 
 _INSTANT = pl.Datetime("us", "UTC")
 _PANDERA = ("name", "dtype", "nullable", "unique", "description", "checks")

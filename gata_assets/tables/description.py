@@ -7,20 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import polars as pl
 
+from gata_assets.tables.columns.column_spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, Check, ColumnSpec, ReferenceMode
 from gata_assets.tables.row_rules import FITTING_RULE, READABLE_RULE, column_rule_names, rule_name
-from gata_assets.tables.spec import (
-    DAY,
-    EPOCH_MS,
-    EPOCH_S,
-    ISO_8601,
-    Check,
-    ColumnSpec,
-    InvalidOptional,
-    ReferenceMode,
-    Repetitions,
-    TableSpec,
-    UnknownColumns,
-)
+from gata_assets.tables.spec import InvalidOptional, Repetitions, TableSpec, UnknownColumns
 
 _INSTANTS = {
     ISO_8601: "ISO 8601 (without an offset: UTC)",

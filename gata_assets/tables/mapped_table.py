@@ -9,10 +9,11 @@ from functools import lru_cache
 import polars as pl
 
 from gata_assets.errors import MappingError, TableSpecError
+from gata_assets.tables.columns.column_spec import ColumnSpec
 from gata_assets.tables.columns.conversion import convert
 from gata_assets.tables.consistency import require_consistent
 from gata_assets.tables.raw_mapping import RawMapping, decode_mapping, encode_mapping
-from gata_assets.tables.spec import ColumnSpec, InvalidOptional, TableSpec, UnknownColumns
+from gata_assets.tables.spec import InvalidOptional, TableSpec, UnknownColumns
 
 _FORMATS = ("csv", "jsonl", "parquet")
 

@@ -18,20 +18,13 @@ from typing import Any
 import polars as pl
 
 from gata_assets.tables.changes.raw_changes import COMMITTED_RULE, complete_changes
+from gata_assets.tables.columns.column_spec import DAY, ISO_8601, Check, ColumnSpec, ReferenceMode
+from gata_assets.tables.mapped_table import map_texts, read_values
 from gata_assets.tables.masking.formats import FORMATS
 from gata_assets.tables.masking.rows import card_number_rule_names, card_number_rules
-from gata_assets.tables.mapped_table import map_texts, read_values
 from gata_assets.tables.masking.tokens import NO_TOKENS, Tokens
 from gata_assets.tables.raw_mapping import NO_MAPPING
-from gata_assets.tables.spec import (
-    DAY,
-    ISO_8601,
-    Check,
-    ColumnSpec,
-    InvalidOptional,
-    ReferenceMode,
-    TableSpec,
-)
+from gata_assets.tables.spec import InvalidOptional, TableSpec
 
 READABLE_RULE, FITTING_RULE = "row_is_readable", "row_fits_the_columns"
 
@@ -39,8 +32,8 @@ READABLE_RULE, FITTING_RULE = "row_is_readable", "row_fits_the_columns"
 @dataclass(frozen=True)
 class RowContext:
     """The context of a run that validates rows: the event window `[start_at, end_at)`, and by column the values of the
-    referenced table and what happens to rows with other values; `committed_at` is the commit time of a file's changes if
-    its rows have none, `tokens` the masks of its values.
+    referenced table and what happens to rows with other values; `committed_at` is the commit time of a file's changes
+    if its rows have none, `tokens` the masks of its values.
     """
 
     start_at: datetime | None = None

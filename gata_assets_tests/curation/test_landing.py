@@ -19,7 +19,7 @@ from gata_assets.curation.validation import digest_settings
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.storage.local import LocalStore
-from gata_assets.tables.spec import ReferenceMode
+from gata_assets.tables.columns.column_spec import ReferenceMode
 from gata_assets_tests.cli.raw_files.test_ingest import gata, ingest, said, workplace
 from gata_assets_tests.support.raw_worlds import NOW, RULES, STRICT, curator_of, encode, interaction, item, send
 

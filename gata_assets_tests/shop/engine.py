@@ -76,7 +76,14 @@ def curated_bytes(directory: Path) -> dict[str, bytes]:
     for key in store.list_keys(f"{PLACES.root}curated/"):
         folder, _, name = key.rpartition("/")
         manifest = decode_manifest(store.read(f"{folder}/{MANIFEST_FILE}"))
-        if manifest and name in manifest.files and manifest.files[name].rows and "flips" not in name and "other_changes" not in name and name != "missing.parquet":
+        if (
+            manifest
+            and name in manifest.files
+            and manifest.files[name].rows
+            and "flips" not in name
+            and "other_changes" not in name
+            and name != "missing.parquet"
+        ):
             found[f"{folder}/{plain_name(name)}"] = store.read(key)
     return found
 
@@ -96,7 +103,11 @@ def assert_as_the_oracle_says(directory: Path, outcome: Outcome) -> None:
     for table, key in KEYS.items():
         of_unit = table in ("orders", "order_items", "payments")
         visible = sorted(
-            (tuple(row[name] for name in key), date.fromisoformat(row["folder"]) if of_unit else None, _plain(row, table))
+            (
+                tuple(row[name] for name in key),
+                date.fromisoformat(row["folder"]) if of_unit else None,
+                _plain(row, table),
+            )
             for row in stored_rows(directory, table)
         )
         expected = sorted((row.key, row.day, _plain(row.values, table)) for row in outcome.visible[table])
@@ -114,7 +125,9 @@ def assert_as_the_oracle_says(directory: Path, outcome: Outcome) -> None:
 def _plain(values: Any, table: str) -> list[tuple[str, str]]:
     kinds = TABLES[table].curated_schema
     given = {name: values.get(name) for name in kinds if values.get(name) is not None}
-    return sorted((name, f"{value:.2f}" if isinstance(kinds[name], pl.Decimal) else str(value)) for name, value in given.items())
+    return sorted(
+        (name, f"{value:.2f}" if isinstance(kinds[name], pl.Decimal) else str(value)) for name, value in given.items()
+    )
 
 
 def run_all(directory: Path, files: Sequence[RawFile], now: datetime, parked_days: int) -> None:

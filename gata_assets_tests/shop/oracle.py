@@ -83,7 +83,12 @@ def judge(changes: Mapping[str, Iterable[Change]], now: datetime, parked_days: i
 
 def latest(changes: Iterable[Change]) -> Change | None:
     """The change with the greatest (commit time, file, row); None without any."""
-    return max(changes, key=lambda change: (change.committed_at, change.file, change.row), default=None)
+    return max(changes, key=_order, default=None)
+
+
+def _order(change: Change) -> tuple[datetime, bool, str, int]:
+    """A full load comes before changes of the same instant."""
+    return change.committed_at, "/LOAD" not in change.file, change.file, change.row
 
 
 def row_of(change: Change | None) -> Row | None:

@@ -19,13 +19,14 @@ from gata_assets_tests.shop.engine import assert_as_the_oracle_says, curated_byt
 from gata_assets_tests.shop.oracle import KEYS, Change, judge
 from gata_assets_tests.shop.worlds import START, World, arrivals, worlds
 
-
 # Shrinking takes minutes; the seed that is shown repeats a failure.
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate]
 
 
 def oracle_of(world: World, now: object) -> object:
-    changes = {table: [with_key_only(table, change) for change in of_table] for table, of_table in world.changes().items()}
+    changes = {
+        table: [with_key_only(table, change) for change in of_table] for table, of_table in world.changes().items()
+    }
     return judge(changes, now, world.parked_days)  # type: ignore[arg-type]
 
 

@@ -25,8 +25,8 @@ from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
+from gata_assets.tables.columns.column_spec import ReferenceMode
 from gata_assets.tables.manifests import plain_name
-from gata_assets.tables.spec import ReferenceMode
 
 Row = Mapping[str, str | None]
 

@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 
 from gata_assets.errors import TableSpecError
+from gata_assets.tables.columns.column_spec import Reference, ReferenceMode
 from gata_assets.tables.declaration import load_specs, row_rule, spec_of, tables_by_name
 from gata_assets.tables.row_rules import rule_names
-from gata_assets.tables.spec import Reference, ReferenceMode, TableSpec, UnknownColumns
+from gata_assets.tables.spec import TableSpec, UnknownColumns
 
 Instant = Annotated[pl.Datetime, "us", "UTC"]
 

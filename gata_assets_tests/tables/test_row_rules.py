@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gata_assets.tables.columns.column_spec import ReferenceMode
 from gata_assets.tables.declaration import row_rule, spec_of
 from gata_assets.tables.row_rules import RowContext, are_given, rule_names, validate_columns
-from gata_assets.tables.spec import InvalidOptional, ReferenceMode
+from gata_assets.tables.spec import InvalidOptional
 
 
 class Rentals(pa.DataFrameModel):

@@ -17,9 +17,10 @@ from gata_assets.curation.mappings.preview import Fit, Fitting
 from gata_assets.curation.mappings.proposal import unknown_names
 from gata_assets.curation.mappings.raw_columns import RawColumns
 from gata_assets.interactions.presets import PRESETS
+from gata_assets.tables.columns.column_spec import ColumnSpec
 from gata_assets.tables.raw_mapping import encode_mapping
 from gata_assets.tables.row_rules import FITTING_RULE, READABLE_RULE, column_rule_names, rule_name
-from gata_assets.tables.spec import ColumnSpec, TableSpec, UnknownColumns
+from gata_assets.tables.spec import TableSpec, UnknownColumns
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", ":": "colons", " ": "blanks"}
 _FORMATS = {RawFormat.CSV: "CSV", RawFormat.JSON_LINES: "JSON Lines", RawFormat.PARQUET: "Parquet"}

@@ -6,7 +6,7 @@ keeps them apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, partial
@@ -30,10 +30,10 @@ from gata_assets.storage.files import digest_file
 from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.changes.declared import SOURCE_FILE
 from gata_assets.tables.changes.graph import TableGraph, Unit, build_graph
-from gata_assets.tables.changes.judging import Clock
 from gata_assets.tables.changes.key_index import NO_ENTRIES, KeyIndex, Segment, hashes_of
-from gata_assets.tables.changes.parents import IS_PRESENT, KEY, parents_of
-from gata_assets.tables.changes.versions import PARTITION
+from gata_assets.tables.changes.parents import KEY, parents_of
+from gata_assets.tables.changes.verdicts import Clock
+from gata_assets.tables.changes.versions import PARTITION, live
 from gata_assets.tables.manifests import Manifest
 from gata_assets.tables.spec import TableSpec
 
@@ -76,7 +76,7 @@ class ChangesCurator(FileValidator):
 
         Raises ConflictError if another command writes them too, DamagedTableError or StoreError.
         """
-        stored = {}
+        stored: dict[str, WholeTable] = {}
         for spec in self.graph.whole:
             stored[spec.table] = yield from self._curate_whole(spec, stored)
         for unit in self.graph.units:
@@ -96,11 +96,14 @@ class ChangesCurator(FileValidator):
         }
 
     def _settings(self, *specs: TableSpec) -> dict[str, str]:
-        rules = [_VERSION, self.parked, *(spec.digest for spec in specs)]
-        rules += [f"{rule.name} {getattr(rule, 'amount', '')} {getattr(rule, 'expression', '')}" for spec in specs for rule in (*spec.totals, *spec.parent_rules)]
+        """What decides about changes besides themselves, as digits that differ if they could be judged differently."""
+        rules: list[object] = [_VERSION, self.parked, *(spec.digest for spec in specs)]
+        for spec in specs:
+            rules += [f"{rule.name} {rule.column} {rule.parts} {rule.amount}" for rule in spec.totals]
+            rules += [f"{rule.name} {rule.expression}" for rule in spec.parent_rules]
         return {"rules": sha256("\n".join(map(str, rules)).encode()).hexdigest()[:32]}
 
-    def _curate_whole(self, spec: TableSpec, stored: Mapping[str, WholeTable]) -> Iterator[Curated]:
+    def _curate_whole(self, spec: TableSpec, stored: Mapping[str, WholeTable]) -> Generator[Curated, None, WholeTable]:
         """Write a whole table if it is out of date; returns it."""
         parts, found = self._parts(spec.table), self.wholes.read(spec)
         keys = {name: part.key for name, part in parts.items()}
@@ -115,8 +118,10 @@ class ChangesCurator(FileValidator):
         new = [name for name in parts if not is_extended or name not in found.parts]
         latest = fold(spec, known, [self._read(parts[name], name) for name in new])
         parents = {member.parent: self._parents(member.parent, stored)} if member else {}
-        visible, waiting = judge_children(latest, member, parents, self.clock) if member else (_live(latest), None)
-        flips = pl.concat([find_flips(found.latest, latest, spec.key[0]), found.flips]).unique(KEY, keep="first").sort(KEY)
+        visible, waiting = judge_children(latest, member, parents, self.clock) if member else (live(latest), None)
+        flips = (
+            pl.concat([find_flips(found.latest, latest, spec.key[0]), found.flips]).unique(KEY, keep="first").sort(KEY)
+        )
         flips = flips if self._is_parent(spec.table) else flips.clear()
         manifest = self.wholes.write(spec, latest, visible, waiting, flips, keys, settings, self.clock)
         yield Curated(spec.table, None, manifest)
@@ -134,8 +139,11 @@ class ChangesCurator(FileValidator):
         return parents_of(stored[table].latest, self.tables[table].key[0])
 
     def _curate_unit(self, unit: Unit, stored: Mapping[str, WholeTable]) -> Iterator[Curated]:
-        partitions, progress = PartitionStore(self.store, self.places, unit), ProgressStore(self.store, self.places, unit)
-        before, state = partitions.list(), progress.read()
+        partitions, progress = (
+            PartitionStore(self.store, self.places, unit),
+            ProgressStore(self.store, self.places, unit),
+        )
+        before, state = partitions.list_keys(), progress.read()
         parts = {spec.table: self._parts(spec.table) for spec in unit.tables}
         present = {f"{table}/{name}": part.key for table, found in parts.items() for name, part in found.items()}
         dropped = {name for name, key in state.parts.items() if present.get(name) != key}
@@ -171,7 +179,9 @@ class ChangesCurator(FileValidator):
                 yield Curated(unit.root.table, partition, manifest)
         if pruned:
             final = progress.index(state)
-            state = progress.add(state, {table: final[table].with_entries(NO_ENTRIES, _joined(of)) for table, of in pruned.items()})
+            state = progress.add(
+                state, {table: final[table].with_entries(NO_ENTRIES, _joined(of)) for table, of in pruned.items()}
+            )
         if dict(state.parts) != present:
             progress.fold(state, present)
 
@@ -180,7 +190,9 @@ class ChangesCurator(FileValidator):
         try:
             with self.store.local_copy(part.key) as path:
                 if columns is None and digest_file(path) != part.sha256:
-                    raise DamagedTableError(f"{self.store.uri(part.key)} is not what was written: its SHA-256 is another.")
+                    raise DamagedTableError(
+                        f"{self.store.uri(part.key)} is not what was written: its SHA-256 is another."
+                    )
                 rows = pl.read_parquet(path, columns=columns)
         except (ObjectNotFoundError, *DAMAGED) as error:
             raise DamagedTableError(
@@ -189,14 +201,11 @@ class ChangesCurator(FileValidator):
         return rows if columns else rows.with_columns(pl.lit(name).alias(SOURCE_FILE))
 
 
-def _live(latest: pl.DataFrame) -> pl.DataFrame:
-    return latest.filter(~pl.col("is_delete"))
-
-
 def _by_table(files: set[str]) -> dict[str, frozenset[str]]:
     tables = {file.partition("/")[0] for file in files}
     return {
-        table: frozenset(file.removeprefix(f"{table}/") for file in files if file.startswith(f"{table}/")) for table in tables
+        table: frozenset(file.removeprefix(f"{table}/") for file in files if file.startswith(f"{table}/"))
+        for table in tables
     }
 
 
@@ -219,7 +228,9 @@ def _prune(
     else:
         member = next(member for member in unit.members if member.spec.table == table)
         is_unplaced = ~_has_day(root, rows[member.column]) & rows[member.column].is_not_null()
-        waits = rows.select(PARTITION, key, is_unplaced.alias("waits")).select(pl.col("waits").any().over(PARTITION, key))
+        waits = rows.select(PARTITION, key, is_unplaced.alias("waits")).select(
+            pl.col("waits").any().over(PARTITION, key)
+        )
         # What only deletes name is kept while its key has no day.
         is_kept = waits["waits"] | ~own
     gone = rows.filter(~is_kept)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gata_assets.tables.changes.declared import COMMITTED_AT, SOURCE_FILE
-from gata_assets.tables.changes.judging import RULES, VERDICT
+from gata_assets.tables.changes.verdicts import RULES, VERDICT
 from gata_assets.tables.spec import TableSpec
 
 # Columns with few distinct values; dictionaries of others cost time and save nothing.

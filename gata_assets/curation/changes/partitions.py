@@ -20,7 +20,7 @@ from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files
 from gata_assets.storage.objects import ObjectStore, Version
 from gata_assets.tables.changes.declared import IS_DELETE, SOURCE_FILE
 from gata_assets.tables.changes.graph import Unit
-from gata_assets.tables.changes.judging import PARKED, RULES, SINCE, VERDICT
+from gata_assets.tables.changes.verdicts import PARKED, RULES, SINCE, VERDICT
 from gata_assets.tables.changes.versions import PARTITION, schema_of
 from gata_assets.tables.manifests import MANIFEST_FILE, Manifest
 from gata_assets.tables.spec import TableSpec
@@ -79,7 +79,7 @@ class PartitionStore:
         """The folder of a partition."""
         return f"{self.root}{partition_name(partition)}/"
 
-    def list(self) -> dict[int, dict[str, Version]]:
+    def list_keys(self) -> dict[int, dict[str, Version]]:
         """The keys of each partition that has a manifest, with their versions; raises DamagedTableError, StoreError."""
         folders: dict[str, dict[str, Version]] = {}
         for key, version in self.store.list_versions(self.root):
@@ -90,14 +90,18 @@ class PartitionStore:
                 try:
                     found[partition_of(folder.removeprefix(self.root).removesuffix("/"))] = keys
                 except ValueError:
-                    raise DamagedTableError(f"{self.store.uri(folder)} is of no day, and nothing of ours: remove it.") from None
+                    raise DamagedTableError(
+                        f"{self.store.uri(folder)} is of no day, and nothing of ours: remove it."
+                    ) from None
         return found
 
     def manifest(self, partition: int) -> Manifest | None:
         """The manifest of a partition; None if it has none, or it was withdrawn."""
         return find_manifest(self.store, self.folder(partition)).manifest
 
-    def read(self, partition: int, manifest: Manifest, name: str, columns: list[str] | None = None) -> pl.DataFrame | None:
+    def read(
+        self, partition: int, manifest: Manifest, name: str, columns: list[str] | None = None
+    ) -> pl.DataFrame | None:
         """A file of a partition; None if it has none of that name. Raises DamagedTableError, StoreError."""
         if manifest.find(name) is None:
             return None
@@ -119,7 +123,12 @@ class PartitionStore:
         return found
 
     def write(
-        self, partition: int, rows: PartitionRows, before: Mapping[str, Version], settings: Mapping[str, str], parked: timedelta
+        self,
+        partition: int,
+        rows: PartitionRows,
+        before: Mapping[str, Version],
+        settings: Mapping[str, str],
+        parked: timedelta,
     ) -> Manifest:
         """Write a partition, replacing the keys that were there `before`; raises ConflictError, StoreError."""
         contents: dict[str, tuple[bytes, int]] = {}
@@ -145,14 +154,19 @@ class PartitionStore:
                 "quarantined": len(waiting) - len(parked_rows),
             }
         if any(len(keys) for keys in rows.missing.values()):
-            missing = pl.concat(keys.select(pl.lit(table).alias("table"), "key") for table, keys in rows.missing.items())
+            missing = pl.concat(
+                keys.select(pl.lit(table).alias("table"), "key") for table, keys in rows.missing.items()
+            )
             contents[MISSING_FILE] = encode(missing, self.unit.root), len(missing)
         with DatasetWrite(self.store, self.folder(partition), before=before) as write:
             files = dict(write.write(name, content, count) for name, (content, count) in contents.items())
             manifest = Manifest(
                 f"curated_{self.unit.root.table}",
                 files,
-                schema={spec.table: {name: str(kind) for name, kind in spec.curated_schema.items()} for spec in self.unit.tables},
+                schema={
+                    spec.table: {name: str(kind) for name, kind in spec.curated_schema.items()}
+                    for spec in self.unit.tables
+                },
                 settings=dict(settings),
                 made_from={"files": sorted(sources)},
                 code_version=__version__,

@@ -16,7 +16,7 @@ import pyarrow as pa
 from gata_assets import __version__
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import DamagedTableError
-from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files
+from gata_assets.storage.datasets import DatasetWrite, find_manifest
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.changes.graph import Unit
 from gata_assets.tables.changes.key_index import KeyIndex, Segment
@@ -111,7 +111,7 @@ def _encode(segment: Segment) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def _decode(content: bytes) -> Segment:

@@ -18,7 +18,8 @@ from gata_assets.storage.objects import Version
 from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.changes.declared import SOURCE_FILE
 from gata_assets.tables.changes.graph import Unit
-from gata_assets.tables.changes.judging import Clock, Judgement, judge_units
+from gata_assets.tables.changes.judging import Judgement, judge_units
+from gata_assets.tables.changes.verdicts import Clock
 from gata_assets.tables.changes.versions import ORDER, PARTITION, exactly_once, schema_of
 from gata_assets.tables.manifests import Manifest
 
@@ -74,7 +75,7 @@ class Judging:
             once = exactly_once(rows, spec.key)
             changes[spec.table] = (self.prune(spec.table, once) if chunk[0] < 0 else once).with_row_index(_ROW)
         judgement = judge_units(self.unit, changes, self.parents, self.clock)
-        yield from _split(self.unit, chunk, changes, judgement)
+        yield from _split(chunk, changes, judgement)
 
     def _without_dropped(self, table: str, rows: pl.DataFrame) -> pl.DataFrame:
         files = self.dropped.get(table)
@@ -99,7 +100,7 @@ def _chunks(partitions: Sequence[int], sizes: Mapping[int, int]) -> Iterator[lis
 
 
 def _split(
-    unit: Unit, chunk: Sequence[int], changes: Mapping[str, pl.DataFrame], judgement: Judgement
+    chunk: Sequence[int], changes: Mapping[str, pl.DataFrame], judgement: Judgement
 ) -> Iterator[tuple[int, PartitionRows]]:
     """The rows of each partition, in the order of commit time, file and line."""
     others = {}
@@ -109,7 +110,7 @@ def _split(
         others[table] = rows.filter(pl.Series(is_other))
     frames = (judgement.visible, others, judgement.waiting)
     visible, rest, waiting = ({table: _by_partition(rows) for table, rows in found.items()} for found in frames)
-    missing = {table: _by_partition(rows, ("key",)) for table, rows in judgement.missing.items()}
+    missing = {table: _by_partition(rows, (pl.col("key"),)) for table, rows in judgement.missing.items()}
     for partition in chunk:
         yield (
             partition,
@@ -122,7 +123,7 @@ def _split(
         )
 
 
-def _by_partition(rows: pl.DataFrame, order: tuple[str, ...] = ORDER) -> Callable[[int], pl.DataFrame]:
+def _by_partition(rows: pl.DataFrame, order: tuple[pl.Expr, ...] = ORDER) -> Callable[[int], pl.DataFrame]:
     ordered = rows.sort(PARTITION, *order)
     numbers = ordered[PARTITION].to_numpy()
 

@@ -19,8 +19,8 @@ from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.changes.declared import COMMITTED_AT, IS_DELETE
 from gata_assets.tables.changes.graph import Member
-from gata_assets.tables.changes.judging import PARKED, RULES, SINCE, VERDICT, Clock
 from gata_assets.tables.changes.parents import DELETED_AT, HAS_EXISTED, IS_PRESENT, KEY, look_up
+from gata_assets.tables.changes.verdicts import PARKED, RULES, SINCE, VERDICT, Clock
 from gata_assets.tables.changes.versions import ORDER, PARTITION, live, schema_of
 from gata_assets.tables.manifests import Manifest
 from gata_assets.tables.spec import TableSpec
@@ -69,7 +69,12 @@ def find_flips(before: pl.DataFrame, after: pl.DataFrame, column: str) -> pl.Dat
     """The keys that are there now and were not, or the reverse (KEY and IS_PRESENT), from the latest changes."""
     present = [live(rows).select(pl.col(column).alias(KEY)) for rows in (before, after)]
     gone, came = present[0].join(present[1], on=KEY, how="anti"), present[1].join(present[0], on=KEY, how="anti")
-    return pl.concat([came.with_columns(pl.lit(value=True).alias(IS_PRESENT)), gone.with_columns(pl.lit(value=False).alias(IS_PRESENT))])
+    return pl.concat(
+        [
+            came.with_columns(pl.lit(value=True).alias(IS_PRESENT)),
+            gone.with_columns(pl.lit(value=False).alias(IS_PRESENT)),
+        ]
+    )
 
 
 def judge_children(

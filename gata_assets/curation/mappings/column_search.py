@@ -13,8 +13,9 @@ import polars as pl
 from gata_assets.curation.mappings.hints import Hints, plain, word_of
 from gata_assets.curation.mappings.raw_columns import RawColumns
 from gata_assets.curation.mappings.value_shapes import instant_formats, is_too_fine, numbers, numeric_share
+from gata_assets.tables.columns.column_spec import ColumnSpec
 from gata_assets.tables.mapped_table import bounds_of
-from gata_assets.tables.spec import ColumnSpec, TableSpec
+from gata_assets.tables.spec import TableSpec
 
 _MOST_WORDS = 50
 # Columns, and texts of a column, that are looked at for what no name tells.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gata_assets.tables.spec import ColumnSpec
+from gata_assets.tables.columns.column_spec import ColumnSpec
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,9 @@ from gata_assets.curation.readers.parquet_reader import is_readable
 from gata_assets.curation.readers.raw_block import NOT_UTF_8, RAGGED, READABLE, RawBlock, without_mark
 from gata_assets.curation.readers.readers import read_blocks
 from gata_assets.errors import RawFileError
+from gata_assets.tables.columns.column_spec import ColumnSpec
 from gata_assets.tables.raw_mapping import RawMapping, typed_name
-from gata_assets.tables.spec import ColumnSpec, TableSpec, UnknownColumns
+from gata_assets.tables.spec import TableSpec, UnknownColumns
 
 FIRST_ROWS = 1_000
 # In this order where the columns' number says nothing; the last two only if no other separates anything.

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from gata_assets.tables.columns.column_spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, ColumnSpec
 from gata_assets.tables.columns.conversion import convert
-from gata_assets.tables.spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, ColumnSpec
 
 _NEARLY_ALL = 0.99
 _INSTANT = pl.Datetime("us", "UTC")

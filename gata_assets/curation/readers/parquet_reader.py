@@ -27,8 +27,9 @@ from gata_assets.curation.readers.parquet_values import ColumnValues, is_text
 from gata_assets.curation.readers.raw_block import READABLE, UNREADABLE, PendingBlock, RawBlock, require_decodable
 from gata_assets.errors import RawFileError
 from gata_assets.tables.columns.arrow_buffers import given_of_arrow, numbers_of_arrow
+from gata_assets.tables.columns.column_spec import ColumnSpec
 from gata_assets.tables.raw_mapping import NO_MAPPING
-from gata_assets.tables.spec import ColumnSpec, TableSpec
+from gata_assets.tables.spec import TableSpec
 
 # Of every value, besides its text.
 _BYTES_OF_A_VALUE = 8

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from gata_assets.curation.readers.csv_records import LONGEST_RECORD
 from gata_assets.curation.readers.raw_block import KnownColumn
 from gata_assets.tables.columns.arrow_buffers import given_of_arrow, numbers_of_arrow
+from gata_assets.tables.columns.column_spec import ColumnSpec
 from gata_assets.tables.columns.conversion import convert
 from gata_assets.tables.row_rules import are_given
-from gata_assets.tables.spec import ColumnSpec
 
 _TEXTS = (pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(), pa.binary_view())
 
@@ -79,7 +79,6 @@ class ColumnValues:
         texts = self.texts.gather(pl.Series(self.places[start:stop]))
         return pl.select(pl.when(texts.str.len_bytes() > 0).then(texts)).to_series()
 
-
     def known(self, start: int, stop: int, column: ColumnSpec) -> KnownColumn | None:
         """A range of rows by a column's type, if that is the file's too or few distinct texts have to be converted.
 
@@ -115,10 +114,11 @@ def _has_type(kind: pa.DataType, wanted: pl.DataType) -> bool:
     """Whether all values of a type of Parquet are values of a column's type, but for those beyond the calendar."""
     if isinstance(wanted, pl.Decimal):
         is_exact = pa.types.is_decimal128(kind) and kind.scale == wanted.scale
-        return is_exact and kind.precision <= (wanted.precision or 38)
+        return bool(is_exact and kind.precision <= (wanted.precision or 38))
     if isinstance(wanted, pl.Datetime):
-        return pa.types.is_timestamp(kind) and kind.unit in ("us", "ms", "s")
-    return str(wanted).lower() == str(kind) and (wanted.is_integer() or wanted == pl.Boolean())
+        return bool(pa.types.is_timestamp(kind) and kind.unit in ("us", "ms", "s"))
+    is_plain = bool(wanted.is_integer() or wanted == pl.Boolean())
+    return is_plain and str(wanted).lower() == str(kind)
 
 
 def _as_instants(read: pl.Series) -> pl.Series:
@@ -126,7 +126,9 @@ def _as_instants(read: pl.Series) -> pl.Series:
     kind, numbers = read.dtype, read.to_physical()
     units = _UNITS_OF_A_DAY[kind.time_unit] if isinstance(kind, pl.Datetime) else 1
     if not numbers.is_between(_FIRST_DAY * units, (_MOST_DAYS + 1) * units - 1).all():
-        read = pl.select(pl.when(numbers.is_between(_FIRST_DAY * units, (_MOST_DAYS + 1) * units - 1)).then(read)).to_series()
+        read = pl.select(
+            pl.when(numbers.is_between(_FIRST_DAY * units, (_MOST_DAYS + 1) * units - 1)).then(read)
+        ).to_series()
     return read.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
 
 
@@ -154,7 +156,8 @@ def _as_text(column: pl.Series) -> pl.Series:
     return column.cast(pl.String)
 
 
-# The days from 1970 to the first of the year 1 and the last of the year 9999, as units of Parquet: Polars panics on instants far beyond.
+# The days from 1970 to the first of the year 1 and the last of the year 9999; and units of Parquet. Polars panics on
+# instants far beyond.
 _FIRST_DAY, _MOST_DAYS = -719_162, 2_932_896
 _UNITS_OF_A_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 

@@ -20,7 +20,8 @@ from gata_assets.orchestration.curated_tables.due import asset_key
 from gata_assets.orchestration.curated_tables.run import CurationRun
 from gata_assets.orchestration.recording import Events, with_unevaluated
 from gata_assets.storage.resource import ObjectStoreResource
-from gata_assets.tables.spec import ReferenceMode, TableSpec
+from gata_assets.tables.columns.column_spec import ReferenceMode
+from gata_assets.tables.spec import TableSpec
 
 if TYPE_CHECKING:
     from gata_assets.curation.curated.curator import TableCurator

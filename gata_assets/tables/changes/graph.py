@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gata_assets.errors import TableSpecError
+from gata_assets.tables.columns.column_spec import ReferenceMode
 from gata_assets.tables.row_rules import rule_name
-from gata_assets.tables.spec import ReferenceMode, TableSpec
+from gata_assets.tables.spec import TableSpec
 
 
 @dataclass(frozen=True)

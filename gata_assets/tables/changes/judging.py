@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -33,31 +32,14 @@ from gata_assets.tables.changes.states import (
     with_parents,
 )
 from gata_assets.tables.changes.timeline import INVALID_SINCE, LAST_AT, VALID_AT, as_of, histories
+from gata_assets.tables.changes.verdicts import QUARANTINED, RULES, SINCE, VERDICT, Clock
 from gata_assets.tables.changes.versions import CUTOFF, PARTITION, UNIT, latest, live
 
-# What waiting rows have besides their own columns and those of their change.
-VERDICT, RULES, SINCE = "verdict", "rules", "since"
-PARKED, QUARANTINED = "parked", "quarantined"
 # Of a unit: whether its root's latest change deletes it, and the days to which its visible rows and those of its latest
 # version belong.
 _IS_DELETED, _VISIBLE_DAY, _HOME_DAY, _IS_SETTLED = "is_deleted", "visible_day", "home_day", "is_settled"
 _OF_UNIT = [PARTITION, UNIT]
 _INSTANT = pl.Datetime("us", "UTC")
-
-
-@dataclass(frozen=True)
-class Clock:
-    """The present instant, and how long rows are parked."""
-
-    now: datetime
-    parked: timedelta
-
-    def judge(self, waiting: pl.DataFrame) -> pl.DataFrame:
-        """Rows with the verdict that follows from since when they wait."""
-        is_parked = pl.lit(self.now, _INSTANT) < pl.col(SINCE) + self.parked
-        return waiting.with_columns(
-            pl.when(is_parked).then(pl.lit(PARKED)).otherwise(pl.lit(QUARANTINED)).alias(VERDICT)
-        )
 
 
 @dataclass(frozen=True)
@@ -97,7 +79,9 @@ def judge_units(
     settled, unsettled = units.filter(_IS_SETTLED), units.filter(~pl.col(_IS_SETTLED))
     shown = settled.filter(IS_LIVE).select(_OF_UNIT)
     waited_for = [
-        children[child.spec.table].select(PARTITION, pl.col(child.column).alias(UNIT)).join(shown, on=_OF_UNIT, how="anti")
+        children[child.spec.table]
+        .select(PARTITION, pl.col(child.column).alias(UNIT))
+        .join(shown, on=_OF_UNIT, how="anti")
         for child in unit.children
     ]
     histories_of = pl.concat([unsettled.select(_OF_UNIT), *waited_for]).unique(maintain_order=True)
@@ -168,7 +152,9 @@ def _decide(unit: Unit, unsettled: pl.DataFrame, ends: pl.DataFrame, clock: Cloc
     rules = pl.concat_list(pl.when(rows).then(pl.lit(name)) for name, rows in broken.items()).list.drop_nulls()
     deleted = pl.min_horizontal(pl.lit(None, _INSTANT), *(since_of(member) for member in unit.parents))
     since = pl.when(IS_VALID).then(pl.max_horizontal(LAST_AT, deleted)).otherwise(INVALID_SINCE)
-    decided = clock.judge(unsettled.join(ends, on=_OF_UNIT, how="left").with_columns(since.alias(SINCE), rules.alias(RULES)))
+    decided = clock.judge(
+        unsettled.join(ends, on=_OF_UNIT, how="left").with_columns(since.alias(SINCE), rules.alias(RULES))
+    )
     is_withdrawn = pl.col(_IS_DELETED) & (pl.col(VERDICT) == QUARANTINED)
     return decided.with_columns(pl.when(~is_withdrawn).then(VALID_AT).alias(CUTOFF))
 
@@ -197,8 +183,8 @@ def _visible_rows(
 def _places(
     unit: Unit, changes: Mapping[str, pl.DataFrame], units: pl.DataFrame, visible: pl.DataFrame, ends: pl.DataFrame
 ) -> pl.DataFrame:
-    """Of each unit, the day of its visible root, the day of the latest version that has one, and when its history ended,
-    where that had to be found out.
+    """Of each unit, the day of its visible root, the day of the latest version that has one, and when its history
+    ended, where that had to be found out.
     """
     event_time = pl.col(unit.root.event_time or "").dt.date().cast(pl.Int32)
     without = units.filter(pl.col(_HOME_DAY).is_null()).select(_OF_UNIT)
@@ -207,7 +193,9 @@ def _places(
         # Deleted roots, and parts without one.
         rows = live(changes[unit.root.table]).rename({unit.key: UNIT}).join(without, on=_OF_UNIT, how="semi")
         days = latest(rows, (UNIT,)).select(*_OF_UNIT, event_time.alias("other"))
-        found = found.join(days, on=_OF_UNIT, how="left").select(*_OF_UNIT, pl.coalesce(_HOME_DAY, "other").alias(_HOME_DAY))
+        found = found.join(days, on=_OF_UNIT, how="left").select(
+            *_OF_UNIT, pl.coalesce(_HOME_DAY, "other").alias(_HOME_DAY)
+        )
     shown = visible.select(PARTITION, pl.col(unit.key).alias(UNIT), event_time.alias(_VISIBLE_DAY))
     found = found.join(shown, on=_OF_UNIT, how="left")
     return found.join(ends.select(*_OF_UNIT, LAST_AT), on=_OF_UNIT, how="full", coalesce=True)
@@ -243,7 +231,9 @@ def _judge_child(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The visible and the waiting rows of a table whose rows wait for units."""
     spec, table = child.spec, unit.root.table
-    names = {name for rule in spec.parent_rules for name in rule.expression.meta.root_names() if name.startswith(f"{table}.")}
+    names = {
+        name for rule in spec.parent_rules for name in rule.expression.meta.root_names() if name.startswith(f"{table}.")
+    }
     shown = visible[table].select(
         PARTITION,
         pl.col(unit.key).alias(child.column),
@@ -254,7 +244,9 @@ def _judge_child(
     found = joined.filter(pl.col(_VISIBLE_DAY) == pl.col(PARTITION))
     broken = [pl.when(~rule.expression).then(pl.lit(rule.name)) for rule in spec.parent_rules]
     rules = pl.concat_list(broken).list.drop_nulls() if broken else pl.lit([], pl.List(pl.String))
-    found = found.with_columns(rules.alias(RULES), pl.col(COMMITTED_AT).alias(SINCE), pl.lit(QUARANTINED).alias(VERDICT))
+    found = found.with_columns(
+        rules.alias(RULES), pl.col(COMMITTED_AT).alias(SINCE), pl.lit(QUARANTINED).alias(VERDICT)
+    )
     is_valid_child = pl.col(RULES).list.len() == 0
     absent = joined.filter(pl.col(_VISIBLE_DAY).is_null()).join(
         places.drop(_VISIBLE_DAY).rename({UNIT: child.column}), on=[PARTITION, child.column], how="left"

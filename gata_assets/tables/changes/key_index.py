@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 
 from gata_assets.tables.columns.hashing import hash_ids
 
-Hashes, Partitions, Places = NDArray[np.uint64], NDArray[np.int32], NDArray[np.int64]
+Hashes: TypeAlias = NDArray[np.uint64]
+Partitions: TypeAlias = NDArray[np.int32]
+Places: TypeAlias = NDArray[np.int64]
 
 _NO_PARTITIONS = np.zeros(0, np.int32)
 

@@ -48,8 +48,8 @@ def complete_changes(
         if committed_at is None:
             names = ", ".join(spec.names_of(spec.column(COMMITTED_AT)))
             raise RawFileError(
-                f"does not say when its changes were committed: it has no column of that ({names}), and is in no folder "
-                "of a day (year=2026/month=01/day=03)."
+                f"does not say when its changes were committed: it has no column of that ({names}), and is in no "
+                "folder of a day (year=2026/month=01/day=03)."
             )
         values = values.with_columns(pl.lit(committed_at, pl.Datetime("us", "UTC")).alias(COMMITTED_AT))
     elif values[COMMITTED_AT].null_count():

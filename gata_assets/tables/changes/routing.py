@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from gata_assets.tables.changes.graph import Unit
-from gata_assets.tables.changes.key_index import Hashes, NO_ENTRIES, KeyIndex, Partitions, Segment, hashes_of
+from gata_assets.tables.changes.key_index import NO_ENTRIES, Hashes, KeyIndex, Partitions, Places, Segment, hashes_of
 from gata_assets.tables.changes.versions import PARTITION
 
 # Units without a day are divided by the first bits of their key's hash.
@@ -140,19 +141,19 @@ def _merge(segments: list[Segment]) -> Segment:
     )
 
 
-def _others(rows: int, places: np.ndarray) -> np.ndarray:
+def _others(rows: int, places: Places) -> Places:
     is_other = np.ones(rows, np.bool_)
     is_other[places] = False
     return np.flatnonzero(is_other)
 
 
-def _contains_hash(index: KeyIndex, entries: Segment) -> np.ndarray:
+def _contains_hash(index: KeyIndex, entries: Segment) -> NDArray[np.bool_]:
     found = np.zeros(entries.rows, np.bool_)
     found[index.find(entries.hashes)[0]] = True
     return found
 
 
-def _contains(index: KeyIndex, entries: Segment) -> np.ndarray:
+def _contains(index: KeyIndex, entries: Segment) -> NDArray[np.bool_]:
     """Which entries an index has."""
     found = np.zeros(entries.rows, np.bool_)
     places, partitions = index.find(entries.hashes)

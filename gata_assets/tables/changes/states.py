@@ -69,14 +69,16 @@ def parents_in(unit: Unit, spec: TableSpec) -> list[Member]:
     return [member for member in unit.parents if member.spec is spec]
 
 
-def with_parents(
-    rows: pl.DataFrame, unit: Unit, spec: TableSpec, parents: Mapping[str, pl.DataFrame]
-) -> pl.DataFrame:
+def with_parents(rows: pl.DataFrame, unit: Unit, spec: TableSpec, parents: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Rows of one of the unit's tables, with `never_of`, `absent_of` and `since_of` each of their references."""
     for member in parents_in(unit, spec):
-        rows = look_up(rows, member, parents).with_columns(
-            (~pl.col(HAS_EXISTED)).cast(pl.Int64).alias(never_of(member)),
-            (~pl.col(IS_PRESENT)).alias(absent_of(member)),
-            pl.col(DELETED_AT).alias(since_of(member)),
-        ).drop(IS_PRESENT, HAS_EXISTED, DELETED_AT)
+        rows = (
+            look_up(rows, member, parents)
+            .with_columns(
+                (~pl.col(HAS_EXISTED)).cast(pl.Int64).alias(never_of(member)),
+                (~pl.col(IS_PRESENT)).alias(absent_of(member)),
+                pl.col(DELETED_AT).alias(since_of(member)),
+            )
+            .drop(IS_PRESENT, HAS_EXISTED, DELETED_AT)
+        )
     return rows

@@ -12,8 +12,12 @@ from gata_assets.tables.changes.declared import COMMITTED_AT, IS_DELETE, SOURCE_
 from gata_assets.tables.spec import TableSpec
 
 PARTITION = "partition"
-# Of the changes of a key the greatest counts.
-ORDER = (COMMITTED_AT, SOURCE_FILE, SOURCE_LINE)
+# Of the changes of a key the greatest counts. A full load comes before changes of the same instant: without commit
+# times all changes of a day have the same one.
+_IS_LOAD = pl.col(SOURCE_FILE).str.contains(r"(?:^|/)LOAD[0-9A-Fa-f]{8}\.")
+ORDER = (pl.col(COMMITTED_AT), ~_IS_LOAD, pl.col(SOURCE_FILE), pl.col(SOURCE_LINE))
+# What identifies a change.
+PLACE = (SOURCE_FILE, SOURCE_LINE)
 # Of a unit: its key, an instant of its history, and the latest one to count.
 UNIT, AT, CUTOFF = "unit", "at", "cutoff"
 
@@ -40,7 +44,7 @@ def exactly_once(changes: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:
     is_repeated = changes[key[0]].is_duplicated()
     if not is_repeated.any():
         return changes
-    repeated = changes.filter(is_repeated).unique([PARTITION, *key, *ORDER], keep="any", maintain_order=True)
+    repeated = changes.filter(is_repeated).unique([PARTITION, *key, *PLACE], keep="any", maintain_order=True)
     return pl.concat([changes.filter(~is_repeated), repeated])
 
 

@@ -10,8 +10,8 @@ from math import isfinite
 
 import polars as pl
 
+from gata_assets.tables.columns.column_spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, ColumnSpec
 from gata_assets.tables.masking.formats import FORMATS
-from gata_assets.tables.spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, ColumnSpec
 
 _NAIVE = pl.Datetime("us")
 _TRUTHS = {"true": True, "True": True, "TRUE": True, "1": True}

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from gata_assets.tables.columns.column_spec import ColumnSpec
 from gata_assets.tables.masking.card_numbers import last_four, truncate_card_numbers
 from gata_assets.tables.masking.contacts import hide_emails_in_text
 from gata_assets.tables.masking.formats import FORMATS
 from gata_assets.tables.masking.tokens import Tokens
-from gata_assets.tables.spec import ColumnSpec, TableSpec
+from gata_assets.tables.spec import TableSpec
 
 HIDDEN = "***"
 # How a personal column may be masked.

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gata_assets.tables.columns.column_spec import ColumnSpec
 from gata_assets.tables.columns.conversion import convert
-from gata_assets.tables.spec import ColumnSpec
 
 INSTANT = pl.Datetime("us", "UTC")
 
