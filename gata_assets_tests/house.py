@@ -67,6 +67,10 @@ LEVELS: tuple[dict[str, Room], ...] = (
             "interactions to features and training rows with negative samples",
             f"{_ARRAYS} dagster numba pandera py4j pyspark scipy",
         ),
+        "shop": _room(
+            "raw files of a shop to curated tables and tables for analysts, by events too",
+            f"{_AWS} tenacity types_boto3_sqs",
+        ),
     },
     {
         "settings": _room("every variable: type, default, meaning", "dotenv pydantic pydantic_core"),
@@ -108,6 +112,12 @@ PURE = (
     "interactions/features/*",
     "interactions/sampling/*",
     "interactions/curated/merge",
+    "shop/events/event",
+    "shop/events/routing",
+    "shop/events/stages",
+    "shop/events/shown",
+    "shop/events/metrics",
+    "shop/events/prometheus",
     "sandbox/sample_tickets",
     "sandbox/sample_interactions",
 )

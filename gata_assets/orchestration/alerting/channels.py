@@ -30,6 +30,8 @@ class SnsAlerts(AlertChannel):
     """A standard SNS topic, in its own region. The AWS SDK's other variables (endpoint, credentials) apply."""
 
     topic_arn: str
+    # The variable that names the topic, for errors.
+    setting: str = "ALERT_TOPIC_ARN"
     # A tick may take a minute in total, and sends several alerts.
     timeout_seconds: float = 5
 
@@ -48,12 +50,12 @@ class SnsAlerts(AlertChannel):
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
             raise AlertError(
-                f"The topic ALERT_TOPIC_ARN took no alert: {code}. Look whether it exists, and whether the role has "
+                f"The topic {self.setting} took no alert: {code}. Look whether it exists, and whether the role has "
                 "sns:Publish on it and the use of the topic's KMS key."
             ) from None
         except (BotoCoreError, ValueError) as error:
             raise AlertError(
-                f"The topic ALERT_TOPIC_ARN took no alert: {type(error).__name__}. Look at the network, the "
+                f"The topic {self.setting} took no alert: {type(error).__name__}. Look at the network, the "
                 "credentials and the variables AWS_…."
             ) from None
 
