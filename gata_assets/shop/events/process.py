@@ -20,11 +20,11 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from gata_assets.errors import (
     AlertError,
     DamagedTableError,
-    DataRuleError,
     DeleteDeniedError,
     GataError,
     ManifestVersionError,
     QueueError,
+    RawFileError,
     StoreError,
 )
 from gata_assets.orchestration.alerting.channels import AlertChannel
@@ -180,8 +180,8 @@ class Processor:
             stages = self.open_stages()
             try:
                 return stages.curate(work) if work.stage is Stage.RAW_TO_CURATED else stages.publish(work)
-            except DataRuleError:
-                # The engine counts rows; a file that it cannot read at all is refused, and that is an outcome too.
+            except RawFileError:
+                # An outcome too. Its message is for whoever has the file: a column's name may be a value there.
                 return StageOutcome(is_refused=True, rejected_by_rule={FILE_IS_READABLE: 1})
 
         def note(state: RetryCallState) -> None:

@@ -15,7 +15,7 @@ from gata_assets.errors import EventError, QueueError
 from gata_assets.shop.events.dead_letters import MOST_AT_ONCE, DeadLetterQueue, Message
 from gata_assets.shop.events.event import parse_event
 from gata_assets.shop.events.process import Processor, Result, State
-from gata_assets.shop.events.routing import UNKNOWN, Work, ShopPlaces, route
+from gata_assets.shop.events.routing import UNKNOWN, ShopPlaces, Work, route
 
 # Longer than an event takes; whoever receives a message after that processes it a second time, which is harmless.
 HIDDEN_SECONDS = 3_600
