@@ -34,6 +34,7 @@ class SnsAlerts(AlertChannel):
     setting: str = "ALERT_TOPIC_ARN"
     # A tick may take a minute in total, and sends several alerts.
     timeout_seconds: float = 5
+    total_attempts: int = 2
 
     def send(self, alert: Alert) -> None:
         """See AlertChannel; one Publish."""
@@ -41,7 +42,7 @@ class SnsAlerts(AlertChannel):
             region_name=self.topic_arn.split(":")[3],
             connect_timeout=self.timeout_seconds,
             read_timeout=self.timeout_seconds,
-            retries={"total_max_attempts": 2},
+            retries={"total_max_attempts": self.total_attempts},
         )
         try:
             boto3.client("sns", config=config).publish(

@@ -100,6 +100,7 @@ class SqsQueue(DeadLetterQueue):
     wait_seconds: int = 5
     connect_seconds: float = _CONNECT_SECONDS
     read_seconds: float = _READ_SECONDS
+    total_attempts: int = _TOTAL_ATTEMPTS
 
     def send(self, body: str) -> None:
         """See DeadLetterQueue."""
@@ -151,7 +152,7 @@ class SqsQueue(DeadLetterQueue):
             region_name=_region_of(self.url) or self.region,
             connect_timeout=self.connect_seconds,
             read_timeout=self.wait_seconds + self.read_seconds,
-            retries={"total_max_attempts": _TOTAL_ATTEMPTS, "mode": "standard"},
+            retries={"total_max_attempts": self.total_attempts, "mode": "standard"},
         )
         return boto3.client("sqs", config=config)
 

@@ -47,20 +47,23 @@ class Listed:
 
 
 def replay(
-    queue: DeadLetterQueue, processor: Processor, *, most: int | None, on_result: Callable[[Result], None]
-) -> Replayed:
-    """Process dead letters until the queue is empty, or so many were received.
+    queue: DeadLetterQueue,
+    processor: Processor,
+    done: Replayed,
+    *,
+    most: int | None,
+    on_result: Callable[[Result], None],
+) -> None:
+    """Process dead letters until the queue is empty, or so many were received; `done` counts them.
 
     Raises:
         QueueError: If the queue cannot be read or written; what is not deleted is received again.
     """
-    done = Replayed()
     for batch in _batches(queue, most):
         for number, message in enumerate(batch):
             # The others wait for this one.
             queue.hide(batch[number:], seconds=HIDDEN_SECONDS)
             _replay_one(queue, processor, message, done, on_result)
-    return done
 
 
 def _replay_one(
