@@ -83,7 +83,7 @@ def _of_records(records: object, wrappings: int) -> ObjectEvent:
     record = records[0]
     if not isinstance(record, Mapping):
         raise EventError("The event's `Records[0]` is not an object of JSON.")
-    if "body" in record:
+    if "body" in record or "Body" in record:
         return _read(record, wrappings)
     of_s3 = _mapping(record, "s3", "Records[0].")
     bucket = _text(_mapping(of_s3, "bucket", "Records[0].s3."), "name", "Records[0].s3.bucket.")

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Protocol
 
-from gata_assets.orchestration.alerting.channels import AlertChannel, LoggedAlerts, SnsAlerts
+from gata_assets.orchestration.alerting.channels import LoggedAlerts, SnsAlerts
 from gata_assets.orchestration.alerting.message import MOST_SUBJECT_CHARACTERS, Alert
 from gata_assets.shop.events.shown import Subject
 from gata_assets.shop.events.stages import StageOutcome
@@ -16,7 +17,14 @@ from gata_assets.shop.events.stages import StageOutcome
 DATA_TOPIC, OPERATIONS_TOPIC = "SHOP_DATA_TOPIC_ARN", "SHOP_OPERATIONS_TOPIC_ARN"
 
 
-def open_channel(topic_arn: str | None, setting: str) -> AlertChannel:
+class Channel(Protocol):
+    """Somewhere that alerts are sent to."""
+
+    def send(self, alert: Alert) -> None:
+        """Send one alert; raises AlertError when it was not accepted."""
+
+
+def open_channel(topic_arn: str | None, setting: str) -> Channel:
     """The topic that a setting names, or the log while it is unset."""
     if topic_arn:
         return SnsAlerts(topic_arn=topic_arn, setting=setting)

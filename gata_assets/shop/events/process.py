@@ -27,12 +27,11 @@ from gata_assets.errors import (
     RawFileError,
     StoreError,
 )
-from gata_assets.orchestration.alerting.channels import AlertChannel
 from gata_assets.orchestration.alerting.message import Alert
 from gata_assets.shop.events.dead_letters import DeadLetter, DeadLetterQueue
 from gata_assets.shop.events.event import ObjectEvent
 from gata_assets.shop.events.metrics import Measured
-from gata_assets.shop.events.notifications import failed_event, invalid_data
+from gata_assets.shop.events.notifications import Channel, failed_event, invalid_data
 from gata_assets.shop.events.routing import UNKNOWN, Ignored, ShopPlaces, Stage, Work, route
 from gata_assets.shop.events.shown import Clean, Subject
 from gata_assets.shop.events.stages import FILE_IS_READABLE, StageOutcome, Stages
@@ -104,8 +103,8 @@ class Processor:
     open_stages: Callable[[], Stages]
     places: ShopPlaces
     queue: DeadLetterQueue
-    data: AlertChannel
-    operations: AlertChannel
+    data: Channel
+    operations: Channel
     around: Surroundings
 
     def process(self, event: ObjectEvent) -> Result:
@@ -241,7 +240,7 @@ class Processor:
         if outcome and outcome.has_invalid_data:
             self._notify(result, self.data, invalid_data(result.subject, work.source, work.table, outcome))
 
-    def _notify(self, result: Result, channel: AlertChannel, alert: Alert) -> None:
+    def _notify(self, result: Result, channel: Channel, alert: Alert) -> None:
         try:
             channel.send(alert)
         except AlertError as error:
