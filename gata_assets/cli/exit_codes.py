@@ -10,7 +10,7 @@ import click
 
 from gata_assets.errors import EventError, GataError, MappingError, SettingsError
 
-DONE, FAILED, WRONG, UNDELIVERED, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED, WRONG, QUEUED, INTERRUPTED = 0, 1, 2, 3, 130
 _MEANINGS = {
     DONE: "it is done",
     FAILED: "it failed, for the reason that is shown",

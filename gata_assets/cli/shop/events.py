@@ -15,7 +15,7 @@ from typing import IO
 from uuid import uuid4
 
 from gata_assets import logs
-from gata_assets.cli.exit_codes import DONE, FAILED, UNDELIVERED
+from gata_assets.cli.exit_codes import DONE, FAILED, QUEUED
 from gata_assets.cli.shop.engine import open_shop
 from gata_assets.cli.terminal import text_console
 from gata_assets.errors import EventError, SettingsError
@@ -75,8 +75,9 @@ def process(
     report.write_metrics()
     _show(result, as_table=as_table)
     if result.undelivered:
-        return UNDELIVERED
-    return FAILED if result.failure else DONE
+        # As after a crash, so that whoever started it starts it again.
+        return FAILED
+    return QUEUED if result.failure else DONE
 
 
 def replay(
@@ -106,8 +107,6 @@ def replay(
         text_console().print(f"Dead letters: {text or 'none'}.", markup=False)
     else:
         print(json.dumps({"event": "REPLAY_ENDED", **counts}))
-    if done.undelivered:
-        return UNDELIVERED
     return DONE if done.is_complete else FAILED
 
 

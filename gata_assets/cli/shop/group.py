@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from gata_assets.cli import options
-from gata_assets.cli.exit_codes import DONE, FAILED, UNDELIVERED, WRONG, exits
+from gata_assets.cli.exit_codes import DONE, FAILED, QUEUED, WRONG, exits
 
 if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
@@ -30,9 +30,9 @@ def shop() -> None:
 @exits(
     {
         DONE: "it is processed (rejected rows are counted), or nothing is to be done for this object",
-        FAILED: "it failed for good, and is in the dead-letter queue",
+        FAILED: "it failed and is in no queue, or a topic took no message: the same event has to be processed again",
         WRONG: "an argument or a setting is wrong, or the event cannot be read; nothing was started",
-        UNDELIVERED: "the queue or a topic did not take a message: the same event has to be processed again",
+        QUEUED: "it failed for good, and is in the dead-letter queue",
     }
 )
 @click.argument("event_file", metavar="EVENT", required=False, type=click.File("rb"))
@@ -79,8 +79,7 @@ def process(
 @exits(
     {
         DONE: "each message is processed and deleted, or the queue is empty",
-        FAILED: "a message failed again or cannot be read, and stays in the queue; or the queue cannot be read",
-        UNDELIVERED: "a topic did not take a message: its event stays in the queue, to be processed again",
+        FAILED: "a message failed again, cannot be read or notified nobody, and stays in the queue; or the queue fails",
     }
 )
 @click.option("--limit", type=click.IntRange(1), help="Stop after so many messages. [default: when the queue is empty]")

@@ -13,6 +13,7 @@ import boto3
 import dagster as dg
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from gata_assets.errors import AlertError
 from gata_assets.orchestration.alerting.message import Alert
@@ -54,7 +55,7 @@ class SnsAlerts(AlertChannel):
                 f"The topic {self.setting} took no alert: {code}. Look whether it exists, and whether the role has "
                 "sns:Publish on it and the use of the topic's KMS key."
             ) from None
-        except (BotoCoreError, ValueError) as error:
+        except (BotoCoreError, ResponseParserError, ValueError) as error:
             raise AlertError(
                 f"The topic {self.setting} took no alert: {type(error).__name__}. Look at the network, the "
                 "credentials and the variables AWS_…."

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from gata_assets.errors import QueueError, StoreError
 from gata_assets.shop.events.event import ObjectEvent
@@ -33,6 +34,11 @@ MOST_AT_ONCE = 10
 _CONNECT_SECONDS, _READ_SECONDS = 5, 10
 _TOTAL_ATTEMPTS = 3
 _SQS_HOST_PARTS = 3
+# The SDK takes an answer that broke off for one without fields (SQS), or raises the third (SNS).
+_BROKEN_OFF = "its answer broke off. Look at the network."
+# {"Messages":[]} and some room.
+_EMPTY_ANSWER_BYTES = 20
+_FAULTS = (BotoCoreError, ClientError, ResponseParserError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -105,21 +111,27 @@ class SqsQueue(DeadLetterQueue):
     def send(self, body: str) -> None:
         """See DeadLetterQueue."""
         try:
-            self._client.send_message(QueueUrl=self.url, MessageBody=body)
-        except (BotoCoreError, ClientError, ValueError) as error:
+            answer = self._client.send_message(QueueUrl=self.url, MessageBody=body)
+        except _FAULTS as error:
             raise _fault(error, "took no message", "sqs:SendMessage") from None
+        if "MessageId" not in answer:
+            raise QueueError(f"The queue SHOP_DLQ_URL may have taken no message: {_BROKEN_OFF}")
 
     def receive(self, most: int, *, hidden_seconds: int) -> Sequence[Message]:
         """See DeadLetterQueue."""
         try:
-            found = self._client.receive_message(
+            answer = self._client.receive_message(
                 QueueUrl=self.url,
                 MaxNumberOfMessages=min(most, MOST_AT_ONCE),
                 VisibilityTimeout=hidden_seconds,
                 WaitTimeSeconds=self.wait_seconds,
-            ).get("Messages", [])
-        except (BotoCoreError, ClientError, ValueError) as error:
+            )
+        except _FAULTS as error:
             raise _fault(error, "gave no message", "sqs:ReceiveMessage") from None
+        found = answer.get("Messages", [])
+        size = int(answer["ResponseMetadata"]["HTTPHeaders"].get("content-length", "0"))
+        if not found and size > _EMPTY_ANSWER_BYTES:
+            raise QueueError(f"The queue SHOP_DLQ_URL gave no message: {_BROKEN_OFF}")
         return [Message(one["Body"], one["MessageId"], one["ReceiptHandle"]) for one in found]
 
     def hide(self, messages: Sequence[Message], *, seconds: int) -> None:
@@ -134,16 +146,18 @@ class SqsQueue(DeadLetterQueue):
                     for number, message in enumerate(messages)
                 ],
             )
-        except (BotoCoreError, ClientError, ValueError) as error:
+        except _FAULTS as error:
             raise _fault(error, "hid no message", "sqs:ChangeMessageVisibility") from None
         if failed := answer.get("Failed"):
             raise QueueError(f"The queue SHOP_DLQ_URL did not hide {len(failed)} messages: {failed[0]['Code']}.")
+        if len(answer.get("Successful", [])) < len(messages):
+            raise QueueError(f"The queue SHOP_DLQ_URL may have hidden no message: {_BROKEN_OFF}")
 
     def delete(self, message: Message) -> None:
         """See DeadLetterQueue."""
         try:
             self._client.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt)
-        except (BotoCoreError, ClientError, ValueError) as error:
+        except _FAULTS as error:
             raise _fault(error, "deleted no message", "sqs:DeleteMessage") from None
 
     @cached_property

@@ -53,16 +53,17 @@ def replay(
     *,
     most: int | None,
     on_result: Callable[[Result], None],
+    hidden_seconds: int = HIDDEN_SECONDS,
 ) -> None:
     """Process dead letters until the queue is empty, or so many were received; `done` counts them.
 
     Raises:
         QueueError: If the queue cannot be read or written; what is not deleted is received again.
     """
-    for batch in _batches(queue, most):
+    for batch in _batches(queue, most, hidden_seconds):
         for number, message in enumerate(batch):
             # The others wait for this one.
-            queue.hide(batch[number:], seconds=HIDDEN_SECONDS)
+            queue.hide(batch[number:], seconds=hidden_seconds)
             _replay_one(queue, processor, message, done, on_result)
 
 
@@ -98,7 +99,7 @@ def list_letters(queue: DeadLetterQueue, places: ShopPlaces, *, most: int | None
     listed = Listed()
     received: list[Sequence[Message]] = []
     try:
-        for batch in _batches(queue, most):
+        for batch in _batches(queue, most, HIDDEN_SECONDS):
             received.append(batch)
             for message in batch:
                 _list_one(message, places, listed)
@@ -127,12 +128,12 @@ def _error_of(body: str) -> str:
     return str(error) if is_name else UNKNOWN
 
 
-def _batches(queue: DeadLetterQueue, most: int | None) -> Iterator[Sequence[Message]]:
+def _batches(queue: DeadLetterQueue, most: int | None, hidden_seconds: int) -> Iterator[Sequence[Message]]:
     """Messages until none is left; the end too is when only those come that were seen already."""
     seen: set[str] = set()
     while most is None or len(seen) < most:
         wanted = MOST_AT_ONCE if most is None else min(MOST_AT_ONCE, most - len(seen))
-        found = queue.receive(wanted, hidden_seconds=HIDDEN_SECONDS)
+        found = queue.receive(wanted, hidden_seconds=hidden_seconds)
         batch = [message for message in found if message.name not in seen]
         if not batch:
             return
