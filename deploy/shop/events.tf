@@ -3,8 +3,8 @@
 
 locals {
   stages = {
-    # EventBridge gives keys as they are. What else matches, `gata shop process` ignores.
-    curate  = { bucket = "raw", key = { wildcard = "*/*-raw/year=*/month=*/day=*/*" } }
+    # EventBridge gives keys as they are, and takes few wildcards. What else matches, `gata shop process` ignores.
+    curate  = { bucket = "raw", key = { wildcard = "*-raw/year=*" } }
     publish = { bucket = "curated", key = { suffix = "/manifest.json" } }
   }
 }

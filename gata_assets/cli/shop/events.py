@@ -72,7 +72,7 @@ def process(
     processor = _processor(settings, report, open_stages)
     result = processor.process(event)
     report.series.append(series_of_letters(queued=int(result.is_queued)))
-    report.write_metrics()
+    report.write_metrics(result.subject.as_fields())
     _show(result, as_table=as_table)
     if result.undelivered:
         # As after a crash, so that whoever started it starts it again.
@@ -100,7 +100,7 @@ def replay(
         replaying.replay(processor.queue, processor, done, most=most, on_result=show)
     finally:
         report.series.append(series_of_letters(replayed=done.processed + done.ignored))
-        report.write_metrics()
+        report.write_metrics({})
     counts = {name: getattr(done, name) for name in ("processed", "ignored", "failed", "unreadable", "undelivered")}
     if as_table:
         text = ", ".join(f"{number:,} {name}" for name, number in counts.items() if number)
@@ -166,7 +166,7 @@ class _Report:
         if not self.as_table:
             print(json.dumps(embedded_metrics(measured)), file=sys.stderr)
 
-    def write_metrics(self) -> None:
+    def write_metrics(self, subject: Mapping[str, str]) -> None:
         """Write the file of metrics; that it cannot be written fails no event."""
         if self.metrics_file is None:
             return
@@ -174,7 +174,7 @@ class _Report:
             add_to_metrics_file(self.metrics_file, self.series)
         except OSError as error:
             message = f"The metrics were not written: {self.metrics_file} cannot be written ({type(error).__name__})."
-            self.log(datetime.now(UTC), logging.ERROR, {"event": "METRICS_FAILED", "message": message})
+            self.log(datetime.now(UTC), logging.ERROR, {"event": "METRICS_FAILED", "message": message, **subject})
 
 
 def _processor(settings: Settings, report: _Report, open_stages: OpenShop) -> Processor:

@@ -1,6 +1,7 @@
 """`gata shop process` and `gata shop replay`: arguments, what is shown, exit codes.
 
-Real: the commands in this process, queues in a directory, files of metrics. Faked: the engine.
+Real: the commands in this process, queues in a directory, SQS and SNS over HTTP (moto), files of metrics. Faked: the
+engine.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
+import boto3
 import pytest
 
 from gata_assets.cli.exit_codes import DONE, FAILED, QUEUED, WRONG
@@ -23,6 +26,7 @@ from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.command import gata
 from gata_assets_tests.support.shop_events import ToldStages
 
+REGION = "us-east-1"
 SECRET = canary("the content of an event")
 KEY = "shop/raw/ecommerce/customers-raw/year=2025/month=01/day=16/a.parquet"
 
@@ -124,7 +128,8 @@ class TestProcess:
     ) -> None:
         (settings.target.directory.parent / "shop.prom").mkdir()
         assert process(settings, StageOutcome(rows=1)) == DONE
-        assert "METRICS_FAILED" in capsys.readouterr().err
+        [line] = [one for one in lines(capsys.readouterr().err) if one.get("event") == "METRICS_FAILED"]
+        assert (line["request_id"], line["key"], line["stage"]) == ("request-1", KEY, "raw-to-curated")
 
     def test_lines_are_those_of_the_log_level(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         given = {"SHOP_SOURCES": "ecommerce", "TARGET_DIR": str(tmp_path / "target"), "LOG_LEVEL": "ERROR"}
@@ -160,6 +165,56 @@ class TestReplay:
         found = read_series((settings.target.directory.parent / "shop.prom").read_text())
         assert found["gata_shop_dead_letters_total", ()] == 3
         assert found["gata_shop_replayed_dead_letters_total", ()] == 1
+
+
+class TestOnAws:
+    def test_queue_and_topics_are_those_of_the_settings(
+        self,
+        moto_url: str,
+        aws_credentials: None,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
+        sqs, sns = boto3.client("sqs", region_name=REGION), boto3.client("sns", region_name=REGION)
+        urls = {
+            name: sqs.create_queue(QueueName=f"{name}-{uuid4().hex[:12]}")["QueueUrl"]
+            for name in ("letters", "data", "operations")
+        }
+        topics = {}
+        for name in ("data", "operations"):
+            topics[name] = sns.create_topic(Name=f"{name}-{uuid4().hex[:12]}")["TopicArn"]
+            arn = f"arn:aws:sqs:{REGION}:123456789012:{urls[name].rpartition('/')[2]}"
+            sns.subscribe(TopicArn=topics[name], Protocol="sqs", Endpoint=arn)
+        settings = parse_settings(
+            {
+                "SHOP_SOURCES": "ecommerce",
+                "TARGET_DIR": str(tmp_path / "target"),
+                "SHOP_DLQ_URL": urls["letters"],
+                "SHOP_DATA_TOPIC_ARN": topics["data"],
+                "SHOP_OPERATIONS_TOPIC_ARN": topics["operations"],
+            }
+        )
+
+        def waiting(name: str) -> int:
+            found = sqs.get_queue_attributes(QueueUrl=urls[name], AttributeNames=["ApproximateNumberOfMessages"])
+            return int(found["Attributes"]["ApproximateNumberOfMessages"])
+
+        assert process(settings, StageOutcome(rows=2, rejected=1)) == DONE
+        assert (waiting("letters"), waiting("data"), waiting("operations")) == (0, 1, 0)
+        assert process(settings, ValueError(SECRET)) == QUEUED
+        assert (waiting("letters"), waiting("data"), waiting("operations")) == (1, 1, 1)
+        bodies = [
+            sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"][0]["Body"] for url in urls.values()
+        ]
+        assert SECRET not in "".join(bodies)
+        stages = engine(StageOutcome(rows=1))
+        assert commands.replay(settings, most=1, metrics_file=None, as_table=False, open_stages=stages) == DONE
+        assert waiting("letters") == 0
+        assert not (tmp_path / "target").exists()
+        out, err = capsys.readouterr()
+        assert SECRET not in out + err
 
 
 class TestArguments:
