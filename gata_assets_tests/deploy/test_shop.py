@@ -188,7 +188,14 @@ class TestJobs:
             {"Ref::bucket": "prod-bucket", "Ref::key": '--a "key" \\ of any kind', "Ref::id": "my-id"}.get(word, word)
             for word in command
         ]
-        ran = gata(tmp_path, *filled_in, "--json", SHOP_SOURCES="ecommerce", SHOP_PROD_BUCKET="prod-bucket")
+        ran = gata(
+            tmp_path,
+            *filled_in,
+            "--json",
+            SHOP_SOURCES="ecommerce",
+            SHOP_PROD_BUCKET="prod-bucket",
+            SHOP_DLQ_URL="http://127.0.0.1:9/123456789012/x",
+        )
         assert ran.returncode == 0, ran.stderr
         assert json.loads(ran.stdout)["key"] == '--a "key" \\ of any kind'
         assert main.commands["shop"] and '"shop", "replay"' in CODE

@@ -201,6 +201,13 @@ def _processor(settings: Settings, report: _Report, open_stages: OpenShop) -> Pr
 def _queue(settings: Settings) -> DeadLetterQueue:
     if settings.shop.dlq_url:
         return SqsQueue(settings.shop.dlq_url, settings.target.region)
+    shop = settings.shop
+    if settings.target.bucket is None and (shop.raw_bucket or shop.curated_bucket or shop.prod_bucket):
+        # The directory may be a container's, and gone with it.
+        raise SettingsError(
+            "SHOP_DLQ_URL is missing: the shop has buckets, and the target, where dead letters would be kept, is a "
+            "directory. Example: SHOP_DLQ_URL=https://sqs.us-east-1.amazonaws.com/123456789012/gata-shop-dlq"
+        )
     return StoredQueue(_target(settings))
 
 

@@ -97,7 +97,7 @@ class Surroundings:
 class Processor:
     """Processes events, one at a time.
 
-    `open_stages` opens the engine, at the first try of each event: that it cannot be opened is a failure as any other.
+    `open_stages` opens the engine, for each try: that it cannot be opened is a failure as any other.
     """
 
     open_stages: Callable[[], Stages]

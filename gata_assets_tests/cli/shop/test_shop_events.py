@@ -27,6 +27,8 @@ from gata_assets_tests.support.command import gata
 from gata_assets_tests.support.shop_events import ToldStages
 
 REGION = "us-east-1"
+# A queue that is never asked.
+NO_QUEUE = "http://127.0.0.1:9/123456789012/nobodys-queue"
 SECRET = canary("the content of an event")
 KEY = "shop/raw/ecommerce/customers-raw/year=2025/month=01/day=16/a.parquet"
 
@@ -71,6 +73,18 @@ class TestPlaces:
     def test_without_sources_there_is_no_shop(self) -> None:
         with pytest.raises(SettingsError, match="SHOP_SOURCES is missing"):
             commands.shop_places(parse_settings({}))
+
+    def test_dead_letters_of_buckets_are_kept_in_no_directory(self, tmp_path: Path) -> None:
+        given = {"SHOP_SOURCES": "ecommerce", "SHOP_RAW_BUCKET": "my-raw"}
+        for words in (["process", "--event", '{"bucket": "b", "key": "k"}'], ["replay"]):
+            ran = gata(tmp_path, "shop", *words, **given)
+            assert ran.returncode == WRONG and "SHOP_DLQ_URL is missing" in ran.stderr
+        assert (
+            gata(
+                tmp_path, "shop", "process", "--event", '{"bucket": "b", "key": "k"}', **given, SHOP_DLQ_URL=NO_QUEUE
+            ).returncode
+            == DONE
+        )
 
 
 class TestProcess:
@@ -239,7 +253,7 @@ class TestArguments:
     def test_an_event_is_a_file_the_input_or_words(self, tmp_path: Path) -> None:
         event = {"bucket": "prod-bucket", "key": "a/b", "event_type": "manual"}
         (tmp_path / "event.json").write_text("\ufeff" + json.dumps(event))
-        given = {"SHOP_SOURCES": "ecommerce", "SHOP_PROD_BUCKET": "prod-bucket"}
+        given = {"SHOP_SOURCES": "ecommerce", "SHOP_PROD_BUCKET": "prod-bucket", "SHOP_DLQ_URL": NO_QUEUE}
         for words, stdin in (
             (["event.json"], None),
             (["-"], json.dumps(event).encode()),
