@@ -98,6 +98,14 @@ class AlertError(GataError):
     """An alert could not be delivered."""
 
 
+class EventError(GataError):
+    """An event is not the notice of an object: a field is missing, or it is no JSON."""
+
+
+class QueueError(GataError):
+    """The dead-letter queue took or gave no message."""
+
+
 class EngineError(GataError):
     """The engine that builds features and training rows (a Spark cluster) is unavailable or failed."""
 
