@@ -46,8 +46,8 @@ LEVELS: tuple[dict[str, Room], ...] = (
     },
     {
         "storage": _room(
-            "objects by key (directory, S3), Parquet parts",
-            f"{_AWS} dagster dagster_aws pyarrow types_boto3_s3",
+            "objects by key (directory, S3), Parquet parts, the catalog",
+            f"{_AWS} dagster dagster_aws polars pyarrow types_boto3_glue types_boto3_s3",
         )
     },
     {"curation": _room("raw files to valid rows, quarantine and curated rows, for any table", f"{_ARRAYS} msgspec")},
@@ -67,6 +67,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
             "interactions to features and training rows with negative samples",
             f"{_ARRAYS} dagster numba pandera py4j pyspark scipy",
         ),
+        "shop": _room("tables of a shop to tables for analysts", "pandera polars pyarrow"),
     },
     {
         "settings": _room("every variable: type, default, meaning", "dotenv pydantic pydantic_core"),
@@ -108,6 +109,10 @@ PURE = (
     "interactions/features/*",
     "interactions/sampling/*",
     "interactions/curated/merge",
+    "shop/prod/schema",
+    "shop/prod/transforms",
+    "storage/catalog/athena_types",
+    "storage/catalog/base",
     "sandbox/sample_tickets",
     "sandbox/sample_interactions",
 )
