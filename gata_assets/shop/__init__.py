@@ -1,0 +1,1 @@
+"""The shop: customers, products, orders, items, inventory and payments, from raw files to tables for analysts."""
