@@ -76,6 +76,7 @@ class PartWriter:
             compression=compression,
             compression_level=_LEVELS[compression],
             use_dictionary=[name for name in self._schema.names if name not in self._table.plain],
+            write_statistics=list(self._table.ordered_by),
             # Parquet's own types are sufficient, and those that Athena and Spark write too.
             store_schema=False,
             store_decimal_as_integer=True,

