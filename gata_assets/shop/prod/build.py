@@ -39,7 +39,7 @@ _MONTHS_OF_WINDOW = 3
 
 @dataclass
 class ProdReport:
-    """What a build did: partitions by table, and files that wait for somebody who may delete them."""
+    """What a build did: partitions with rows by table, and files that wait for somebody who may delete them."""
 
     built: Counter[str] = field(default_factory=Counter)
     up_to_date: Counter[str] = field(default_factory=Counter)
@@ -182,7 +182,8 @@ class _Build:
                 for table in stale:
                     self._tables[table.name].publish(month, built.parts[table.name], made_from[table.name])
         for table in BY_MONTH:
-            (self._report.built if table in stale else self._report.up_to_date)[table.name] += 1
+            if self._tables[table.name].has_rows(month):
+                (self._report.built if table in stale else self._report.up_to_date)[table.name] += 1
         return state
 
     def _customer_summary(self, history: _History, whole: WholeTables) -> None:

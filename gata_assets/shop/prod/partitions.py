@@ -88,6 +88,10 @@ class TablePartitions:
         named = zip(self.table.partition_keys, values, strict=True)
         return self._folder + "".join(f"{key.name}={value}/" for key, value in named)
 
+    def has_rows(self, values: Values) -> bool:
+        """Whether a partition has a current build."""
+        return self._stored.get(values, StoredPartition()).has_rows
+
     def digests(self) -> dict[str, str]:
         """The digests of the partitions that have rows, by their folders in the table's."""
         return {

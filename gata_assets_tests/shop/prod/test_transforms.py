@@ -70,7 +70,7 @@ def test_a_shop_without_any_row_has_empty_tables(tmp_path: Path) -> None:
 
 
 @cache
-def bytes_in_order() -> dict[str, list[bytes]]:
+def bytes_in_order() -> dict[tuple[str, tuple[str, ...]], list[bytes]]:
     """What is built from the rows of the test below in their first order."""
     with TemporaryDirectory() as place:
         return read_bytes(build(small_world(7, orders=25, months=2), Path(place)))
