@@ -6,13 +6,17 @@ has done its work; two commands are threads that wait for their turns.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
 
 from gata_assets.errors import ConflictError, StoreError
+from gata_assets.shop.prod.builds import build_folder, read_partition
 from gata_assets.shop.prod.tables import TABLES
-from gata_assets_tests.shop.prod.shops import GRACE, Contents, ProdShop, contents_of, order_of
+from gata_assets.tables.manifests import MANIFEST_FILE
+from gata_assets_tests.shop.prod.shops import FOLDER, GRACE, Contents, ProdShop, contents_of, order_of
 from gata_assets_tests.support.interleaving import run_in_turns
 from gata_assets_tests.support.memory_store import Fault
 from gata_assets_tests.support.shop_readers import locations, read_files
@@ -73,6 +77,17 @@ def fail_each_call(step: int, *, is_done: bool) -> None:
     assert at > 60
 
 
+def require_catalog_follows_manifests(shop: ProdShop) -> None:
+    """Compare where readers look with the builds that the manifests name."""
+    current = set()
+    for key in sorted(shop.store.objects):
+        if key.endswith(f"/{MANIFEST_FILE}") and key.startswith(tuple(f"{FOLDER}{table.name}/" for table in TABLES)):
+            folder = key.removesuffix(MANIFEST_FILE)
+            if build := read_partition(shop.store, folder).build:
+                current.add(shop.store.uri(build_folder(folder, build)))
+    assert set(all_locations(shop)) == current
+
+
 def all_locations(shop: ProdShop) -> list[str]:
     """Where readers look at the moment."""
     return [location for table in TABLES for location in locations(shop.catalog, table).values()]
@@ -108,6 +123,31 @@ def test_a_first_build_that_failed_is_finished_by_the_next() -> None:
         assert shop.contents() == new
 
 
+def test_a_build_that_nobody_finished_is_dropped_after_the_grace() -> None:
+    before, after = before_and_after()
+    shop = ProdShop()
+    shop.build(before)
+    files, start = files_of(shop), dict(shop.store.objects)
+    for at in count(1):
+        shop.store.objects.clear()
+        shop.store.objects.update(start)
+        shop.store.fault = Fault(at)
+        with suppress(StoreError):
+            shop.build(after)
+            continue
+        if files_of(shop) > files:
+            break
+    assert shop.contents() == contents_of(before)
+    shop.store.fault = Fault()
+    for _ in range(2):
+        shop.build(before)
+        assert files_of(shop) > files
+    shop.now += GRACE
+    shop.build(before)
+    assert files_of(shop) == files
+    assert shop.contents() == contents_of(before)
+
+
 def meet_at(steps: range) -> None:
     """Two builds at once, of an older and of a newer shop: whoever ends last, a further build has the newer one."""
     before, after = before_and_after()
@@ -132,6 +172,7 @@ def meet_at(steps: range) -> None:
             pause_first=pause,
             after_each=ended,
         )
+        require_catalog_follows_manifests(shop)
         shop.build(after)
         assert shop.contents() == new, pause
         if calls[0] < pause:

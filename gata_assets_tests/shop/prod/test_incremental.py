@@ -27,9 +27,7 @@ def world_by_customers() -> ShopWorld:
         at = datetime(2026, month, 10, tzinfo=UTC)
         world.rows["orders"].append(order_of(customer, number, at) | {"total_amount": Decimal(1)})
         item = {"order_item_id": f"i{number}", "order_id": f"late{number}", "product_id": f"p{number}"}
-        world.rows["order_items"].append(
-            item | {"quantity": 1, "unit_price": Decimal(1), "discount_amount": None}
-        )
+        world.rows["order_items"].append(item | {"quantity": 1, "unit_price": Decimal(1), "discount_amount": None})
     return world
 
 
@@ -128,6 +126,16 @@ def test_a_missing_file_or_a_damaged_manifest_is_built_again(name: str, content:
     else:
         shop.store.write(key, content)
     assert built(shop.build(world)) == {"order_facts": 1}
+    assert shop.contents() == before
+
+
+def test_a_deleted_partition_is_built_again() -> None:
+    shop, world = ProdShop(), world_by_customers()
+    shop.build(world)
+    before = shop.contents()
+    for key in [key for key in shop.store.objects if "daily_sales/year=2026/month=02/" in key]:
+        shop.store.delete(key)
+    assert built(shop.build(world)) == {"daily_sales": 1}
     assert shop.contents() == before
 
 
