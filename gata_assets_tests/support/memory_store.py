@@ -1,4 +1,4 @@
-"""An object store in memory whose n-th call fails, before or after it is done: fast enough to fail each call in turn."""
+"""An object store in memory whose n-th call fails, before or after it is done: fast enough to fail each in turn."""
 
 from __future__ import annotations
 
