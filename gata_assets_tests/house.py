@@ -47,8 +47,8 @@ LEVELS: tuple[dict[str, Room], ...] = (
     },
     {
         "storage": _room(
-            "objects by key (directory, S3), Parquet parts",
-            f"{_AWS} dagster dagster_aws pyarrow types_boto3_s3",
+            "objects by key (directory, S3), Parquet parts, the catalog",
+            f"{_AWS} dagster dagster_aws polars pyarrow types_boto3_glue types_boto3_s3",
         )
     },
     {"curation": _room("raw files to valid rows, quarantine and curated rows, for any table", f"{_ARRAYS} msgspec")},
@@ -70,7 +70,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         ),
         "shop": _room(
             "raw files of a shop to curated tables and tables for analysts, by events too",
-            f"{_AWS} pandera polars tenacity types_boto3_sqs",
+            f"{_AWS} pandera polars pyarrow tenacity types_boto3_sqs",
         ),
     },
     {
@@ -122,6 +122,10 @@ PURE = (
     "shop/events/shown",
     "shop/events/metrics",
     "shop/events/prometheus",
+    "shop/prod/schema",
+    "shop/prod/transforms",
+    "storage/catalog/athena_types",
+    "storage/catalog/base",
     "sandbox/sample_tickets",
     "sandbox/sample_interactions",
     "sandbox/shop/*",
