@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -19,16 +19,10 @@ from gata_assets.settings.values import (
     topic,
     wrong,
 )
+from gata_assets.shop.prod.source import Compression
 
 _Bucket = Annotated[str, AfterValidator(bucket_name)] | None
 _Topic = Annotated[str, AfterValidator(topic)] | None
-
-
-class Compression(StrEnum):
-    """How Parquet files of prod are compressed."""
-
-    ZSTD = "zstd"
-    SNAPPY = "snappy"
 
 
 class ShopSettings(SettingsGroup):
@@ -51,6 +45,8 @@ class ShopSettings(SettingsGroup):
         examples=["arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
     )
     """The KMS key that curated and prod files are encrypted with (SSE-KMS); if unset, the bucket's own encryption."""
+    earliest_date: date = Field(date(2000, 1, 1), alias="SHOP_EARLIEST_DATE")
+    """The earliest day that an instant of a shop's row may have; rows before it are rejected."""
     parked_days: int = Field(7, ge=0, le=3660)
     """Days for which rows wait for what they refer to, before they go to quarantine."""
     masking_key: Annotated[SecretStr | None, AfterValidator(long_key)] = Field(
@@ -60,6 +56,8 @@ class ShopSettings(SettingsGroup):
     and cannot be joined."""
     compression: Compression = Field(Compression.ZSTD, alias="SHOP_COMPRESSION")
     """How the files of prod are compressed."""
+    grace_hours: int = Field(24, alias="SHOP_GRACE_HOURS", ge=0, le=24 * 365)
+    """Hours for which superseded files of prod stay: longer than any query takes."""
     glue_database: str | None = Field(
         None, alias="SHOP_GLUE_DATABASE", pattern=r"^[a-z0-9_]{1,255}$", examples=["shop_prod"]
     )

@@ -28,9 +28,10 @@ from gata_assets.shop.events.metrics import Measured, embedded_metrics
 from gata_assets.shop.events.metrics_file import add_to_metrics_file
 from gata_assets.shop.events.process import Processor, Result, State, Surroundings
 from gata_assets.shop.events.prometheus import Series, series_of, series_of_letters
-from gata_assets.shop.events.routing import CURATED, PROD, RAW, Place, ShopPlaces
+from gata_assets.shop.events.routing import Place, ShopPlaces
 from gata_assets.shop.events.shown import without_cards
 from gata_assets.shop.events.stages import Stages
+from gata_assets.shop.places import CURATED, PROD, RAW
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
 

@@ -44,19 +44,21 @@ class Judging:
 
     def judge(
         self, partitions: Sequence[int], new: RoutedChanges, before: Mapping[int, Mapping[str, Version]]
-    ) -> Iterator[tuple[int, Manifest]]:
-        """Judge and write partitions, those with days first, since rows may move there from the others."""
+    ) -> Iterator[tuple[int, Manifest, int]]:
+        """Judge and write partitions, those with days first, since rows may move there from the others.
+
+        Yields each with its manifest, and how many more changes are superseded than before.
+        """
         ordered = [*sorted(one for one in partitions if one >= 0), *sorted(one for one in partitions if one < 0)]
         manifests = dict(zip(ordered, map_in_order(self.stored.manifest, ordered, CALLS_AT_ONCE), strict=True))
         sizes = {
             one: new.rows.get(one, 0) + (_changes_in(found) if (found := manifests[one]) else 0) for one in ordered
         }
 
-        def write(ready: tuple[int, PartitionRows]) -> tuple[int, Manifest]:
+        def write(ready: tuple[int, PartitionRows]) -> tuple[int, Manifest, int]:
             partition, rows = ready
-            return partition, self.stored.write(
-                partition, rows, before.get(partition, {}), self.settings, self.clock.parked
-            )
+            manifest = self.stored.write(partition, rows, before.get(partition, {}), self.settings, self.clock.parked)
+            return partition, manifest, _superseded_in(manifest) - _superseded_in(manifests[partition])
 
         placed, unplaced = ([one for one in ordered if (one >= 0) is is_placed] for is_placed in (True, False))
         for chunk in (*_chunks(placed, sizes), *_chunks(unplaced, sizes)):
@@ -80,6 +82,12 @@ class Judging:
     def _without_dropped(self, table: str, rows: pl.DataFrame) -> pl.DataFrame:
         files = self.dropped.get(table)
         return rows.filter(~pl.col(SOURCE_FILE).is_in(list(files))) if files else rows
+
+
+def _superseded_in(manifest: Manifest | None) -> int:
+    """Changes that are neither visible nor wait."""
+    counts = manifest.details["rows"].values() if manifest else ()
+    return sum(of["changes"] - of["visible"] - of["parked"] - of["quarantined"] for of in counts)
 
 
 def _changes_in(manifest: Manifest) -> int:

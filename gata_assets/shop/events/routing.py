@@ -11,8 +11,8 @@ from enum import StrEnum
 
 from gata_assets.errors import EventError
 from gata_assets.shop.events.event import ObjectEvent
+from gata_assets.shop.places import CURATED, RAW
 
-RAW, CURATED, PROD = "shop/raw/", "shop/curated/", "shop/prod/"
 MANIFEST = "manifest.json"
 UNKNOWN = "unknown"
 
@@ -23,7 +23,7 @@ _RAW_KEY = re.compile(
 _MANIFEST_KEY = re.compile(rf"(?P<source>{_NAME})/(?P<path>.+)/{re.escape(MANIFEST)}", re.DOTALL)
 _NOT_STORED = re.compile(r"Object (?!Created$).*|(?:s3:)?Object(?!Created:)\w+:.*")
 # What a stage keeps for itself; a manifest there makes no table.
-_OWN_FOLDERS = frozenset({"reports", "staged", "quarantine"})
+_OWN_FOLDERS = frozenset({"reports", "staged", "quarantine", "progress"})
 # Folders of the curated bucket that are no table.
 _CURATED_FOLDER = "curated"
 
