@@ -27,7 +27,9 @@ def rows_of(count: int) -> pl.DataFrame:
     }
     frame = pl.DataFrame({"category": pl.Series(range(count)).hash(3).cast(pl.String)})
     literals = [pl.lit(value).alias(name) for name, value in given.items()]
-    return frame.with_columns(literals).select(TABLE.spec.curated_schema.keys()).cast(pl.Schema(TABLE.spec.curated_schema))
+    return (
+        frame.with_columns(literals).select(TABLE.spec.curated_schema.keys()).cast(pl.Schema(TABLE.spec.curated_schema))
+    )
 
 
 def write(folder: Path, frames: list[pl.DataFrame], **settings: int) -> list[tuple[int, list[int]]]:

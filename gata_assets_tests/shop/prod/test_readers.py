@@ -68,9 +68,10 @@ def test_duckdb_finds_the_same_rows_and_sums(connection: duckdb.DuckDBPyConnecti
         max(row["ordered_at"] for row in facts),
     )
     by_day = connection.execute("SELECT sum(net_amount), sum(units), sum(margin) FROM daily_sales").fetchone()
-    assert by_day == connection.execute(
-        "SELECT sum(net_amount), sum(units), sum(margin) FROM daily_category_sales"
-    ).fetchone()
+    assert (
+        by_day
+        == connection.execute("SELECT sum(net_amount), sum(units), sum(margin) FROM daily_category_sales").fetchone()
+    )
     assert by_day is not None and by_day[0] == found[1]
 
 
@@ -109,7 +110,9 @@ def test_s3_and_glue_have_what_a_directory_and_a_file_have(bucket: str, moto_url
     found = {}
     for table in TABLES:
         stored = glue.get_table(DatabaseName=database, Name=table.name)["Table"]
-        assert {column["Name"]: column["Type"] for column in stored["StorageDescriptor"]["Columns"]} == table.schema_note
+        assert {
+            column["Name"]: column["Type"] for column in stored["StorageDescriptor"]["Columns"]
+        } == table.schema_note
         places = {(): stored["StorageDescriptor"]["Location"]}
         if table.partition_keys:
             listed = glue.get_partitions(DatabaseName=database, TableName=table.name)["Partitions"]
@@ -122,6 +125,8 @@ def test_s3_and_glue_have_what_a_directory_and_a_file_have(bucket: str, moto_url
 
 
 def test_amounts_are_decimals_for_readers_too(connection: duckdb.DuckDBPyConnection) -> None:
-    found = connection.execute("SELECT net_amount, average_order_value FROM customer_summary WHERE sales > 0").fetchall()
+    found = connection.execute(
+        "SELECT net_amount, average_order_value FROM customer_summary WHERE sales > 0"
+    ).fetchall()
     assert found
     assert all(isinstance(amount, Decimal) for row in found for amount in row)
