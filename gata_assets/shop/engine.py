@@ -65,9 +65,7 @@ class ShopEngine:
         """
         if work.table not in self.tables:
             names = ", ".join(self.tables)
-            raise EventError(
-                f"The shop has no table {work.table}: its tables are {names}, and TABLE_SPECS adds others."
-            )
+            raise EventError(f"The shop has no table {work.table}, only {names} and what TABLE_SPECS adds.")
         curator = self.curator(work.source)
         report = curator.validate(work.key, even_if_same=False)
         superseded = 0

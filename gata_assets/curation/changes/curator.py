@@ -6,7 +6,7 @@ keeps them apart.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, partial
@@ -21,13 +21,15 @@ from gata_assets.curation.changes.partitions import PartitionStore
 from gata_assets.curation.changes.progress import ProgressStore
 from gata_assets.curation.changes.units import Judging
 from gata_assets.curation.changes.whole import WholeStore, WholeTable, find_flips, fold, judge_children
+from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST
 from gata_assets.curation.reports import StagedPart
 from gata_assets.curation.superseding import valid_reports
 from gata_assets.curation.validated_files import DAMAGED
 from gata_assets.curation.validator import FileValidator
-from gata_assets.errors import DamagedTableError, ObjectNotFoundError
+from gata_assets.errors import ChecksFailedError, DamagedTableError, ObjectNotFoundError
 from gata_assets.storage.files import digest_file
 from gata_assets.storage.scratch import scratch_directory
+from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.changes.declared import SOURCE_FILE
 from gata_assets.tables.changes.graph import TableGraph, Unit, build_graph
 from gata_assets.tables.changes.key_index import NO_ENTRIES, KeyIndex, Segment, hashes_of
@@ -35,20 +37,25 @@ from gata_assets.tables.changes.parents import KEY, parents_of
 from gata_assets.tables.changes.verdicts import Clock
 from gata_assets.tables.changes.versions import PARTITION, live
 from gata_assets.tables.manifests import Manifest
+from gata_assets.tables.outcomes import Outcome, broken
 from gata_assets.tables.spec import TableSpec
 
 # Goes up when the same changes are judged differently than before.
 _VERSION = 1
+_OLDEST = pl.CompatLevel.oldest()
 
 
 @dataclass(frozen=True)
 class Curated:
-    """A curated table, or a partition of a unit, that was written: how many more of its changes are superseded now."""
+    """A curated table, or a partition of a unit, that was written: how many more of its changes are superseded now, and
+    the outcomes of its tables' checks.
+    """
 
     table: str
     partition: int | None
     manifest: Manifest
-    superseded: int = 0
+    superseded: int
+    outcomes: Mapping[str, Sequence[Outcome]]
 
 
 class ChangesCurator(FileValidator):
@@ -97,6 +104,13 @@ class ChangesCurator(FileValidator):
         for spec in self.graph.whole:
             if spec.table in stored and len(stored[spec.table].flips):
                 self.wholes.clear_flips(spec)
+
+    def folder_of(self, curated: Curated) -> str:
+        """Where a curated table or partition is."""
+        unit = self.graph.unit_of(curated.table)
+        if unit is None or curated.partition is None:
+            return self.places.curated(curated.table)
+        return PartitionStore(self.store, self.places, unit).folder(curated.partition)
 
     def is_folded(self, table: str) -> bool:
         """Whether the curated tables have all validated files of a table; raises StoreError."""
@@ -147,8 +161,15 @@ class ChangesCurator(FileValidator):
             pl.concat([find_flips(found.latest, latest, spec.key[0]), found.flips]).unique(KEY, keep="first").sort(KEY)
         )
         flips = flips if self._is_parent(spec.table) else flips.clear()
+        outcomes = check_arrow_tables(spec, [visible.select(*spec.curated_schema).to_arrow(compat_level=_OLDEST)])
+        if failed := broken(outcomes):
+            raise ChecksFailedError(
+                f"curated {spec.table} breaks rules, and nothing was written. {' | '.join(map(str, failed))}",
+                (NO_ROW_IS_LOST,),
+            )
         manifest = self.wholes.write(spec, latest, visible, waiting, flips, keys, settings, self.clock)
-        yield Curated(spec.table, None, manifest, sum(map(len, changes)) - (len(latest) - len(known)))
+        superseded = sum(map(len, changes)) - (len(latest) - len(known))
+        yield Curated(spec.table, None, manifest, superseded, {spec.table: outcomes})
         return WholeTable(manifest, latest, flips)
 
     def _is_parent(self, table: str) -> bool:
@@ -200,7 +221,7 @@ class ChangesCurator(FileValidator):
                 partial(_prune, unit, {spec.table: router.final(spec.table) for spec in unit.tables}, pruned),
             )
             for partition, manifest, superseded in judging.judge(sorted(due), routed, before):
-                yield Curated(unit.root.table, partition, manifest, superseded)
+                yield Curated(unit.root.table, partition, manifest, superseded, judging.outcomes[partition])
         if pruned:
             final = progress.index(state)
             state = progress.add(

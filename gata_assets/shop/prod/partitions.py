@@ -63,7 +63,7 @@ class TablePartitions:
         """
         self.table = table
         self._store, self._catalog, self._folder = store, catalog, folder
-        self._settings, self._now = settings, now
+        self._settings, self._now, self._may_delete = settings, now, True
         root = folder if table.partition_keys else build_folder(folder, _NO_BUILD)
         self._entry = table.entry(settings.database, location_of(store, root))
         catalog.ensure_table(self._entry)
@@ -152,16 +152,17 @@ class TablePartitions:
         for build, superseded_at in stored.superseded.items():
             if superseded_at + self._settings.grace > self._now:
                 continue
-            kept = 0
             keys = self._keys_of(values, build)
-            for key in sorted(keys):
+            for key in sorted(keys) if self._may_delete else ():
                 try:
                     self._store.delete(key)
                     keys.discard(key)
                 except DeleteDeniedError:
-                    kept += 1
-            left += kept
-            if not kept:
+                    # One refused call is enough: superseded files of years would be as many.
+                    self._may_delete = False
+                    break
+            left += len(keys)
+            if not keys:
                 gone.add(build)
         if gone and stored.manifest is not None:
             remaining = {build: at for build, at in stored.superseded.items() if build not in gone}

@@ -98,6 +98,7 @@ def files_of(shop: ProdShop) -> int:
     return sum("/build=" in key for key in shop.store.objects)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_done", [False, True])
 def test_some_calls_fail_and_readers_see_old_or_new_partitions(is_done: bool) -> None:
     fail_each_call(13, is_done=is_done)
@@ -179,6 +180,7 @@ def meet_at(steps: range) -> None:
             break
 
 
+@pytest.mark.slow
 def test_two_commands_at_once_leave_complete_partitions() -> None:
     meet_at(range(5, 1_000, 23))
 

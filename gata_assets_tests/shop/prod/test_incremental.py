@@ -220,6 +220,7 @@ def require_incremental_is_full(seed: int, steps: int) -> None:
         shop.now += timedelta(hours=rng.randrange(40))
 
 
+@pytest.mark.slow
 def test_builds_on_what_is_there_give_what_a_first_build_gives() -> None:
     require_incremental_is_full(11, 6)
 
