@@ -10,7 +10,8 @@ from typing import ClassVar
 
 import dagster as dg
 
-from gata_assets.definitions import build_definitions, build_store, open_source
+from gata_assets.definitions import build_definitions, open_source
+from gata_assets.definitions.stores import build_store
 from gata_assets.environment import dagster_home
 from gata_assets.errors import StoreError
 from gata_assets.orchestration.batch_status import Plan

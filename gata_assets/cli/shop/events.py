@@ -16,8 +16,8 @@ from uuid import uuid4
 
 from gata_assets import logs
 from gata_assets.cli.exit_codes import DONE, FAILED, QUEUED
-from gata_assets.cli.shop.engine import open_shop
 from gata_assets.cli.terminal import text_console
+from gata_assets.definitions.shop_engine import open_shop
 from gata_assets.errors import EventError, SettingsError
 from gata_assets.settings.model import Settings
 from gata_assets.shop.events import notifications
@@ -216,7 +216,7 @@ def _target(settings: Settings) -> ObjectStore:
     """The target; a directory without Dagster's resources."""
     if settings.target.bucket is None:
         return LocalStore(str(settings.target.directory))
-    from gata_assets.definitions import build_store
+    from gata_assets.definitions.stores import build_store
 
     return build_store(settings)
 

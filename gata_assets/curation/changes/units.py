@@ -85,7 +85,7 @@ class Judging:
             once = exactly_once(rows, spec.key)
             changes[spec.table] = (self.prune(spec.table, once) if chunk[0] < 0 else once).with_row_index(_ROW)
         judgement = judge_units(self.unit, changes, self.parents, self.clock)
-        self.outcomes |= dict.fromkeys(chunk, _check(self.unit, changes, judgement))
+        self.outcomes.update(dict.fromkeys(chunk, _check(self.unit, changes, judgement)))
         yield from _split(chunk, changes, judgement)
 
     def _without_dropped(self, table: str, rows: pl.DataFrame) -> pl.DataFrame:
