@@ -79,7 +79,7 @@ def build_definitions(
         loggers={"console": logger or default_logger(settings.project.log_level)},
         executor=dg.in_process_executor,
     )
-    if settings.shop.sources and tenants is None:
+    if settings.shop.sources and ticket_source is None:
         from gata_assets.definitions.shop import build_shop_definitions
 
         tickets = dg.Definitions.merge(tickets, build_shop_definitions(settings, options))

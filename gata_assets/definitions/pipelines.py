@@ -131,6 +131,21 @@ def build_table_pipelines(bench: Workbench) -> list[Pipeline]:
     ]
 
 
+def build_shop_pipelines(bench: Workbench) -> list[Pipeline]:
+    """A pipeline for each source of a shop."""
+    settings = bench.settings
+    if not settings.shop.sources:
+        return []
+    from gata_assets.definitions.shop import job_of
+    from gata_assets.definitions.shop_engine import open_shop
+    from gata_assets.shop.pipeline import ShopPipeline
+
+    return [
+        ShopPipeline(source, partial(open_shop, settings), partial(bench.job, job_of(source)))
+        for source in settings.shop.sources
+    ]
+
+
 def build_interaction_pipelines(bench: Workbench) -> list[Pipeline]:
     """A pipeline for each tenant; where only tickets are prepared, the modules of interactions are not loaded."""
     settings = bench.settings

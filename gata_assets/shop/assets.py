@@ -99,10 +99,11 @@ def _curated_op(
             check
             for spec in tables
             for check in (
-                *checks.specs(curated_key(source, spec.table), described, NO_ROW_IS_LOST),
+                # Not blocking: if it fails, nothing is written, and the run fails.
                 *checks.specs(
                     curated_key(source, spec.table),
                     described,
+                    NO_ROW_IS_LOST,
                     EVERY_RAW_FILE_WAS_READ,
                     FEW_ROWS_WERE_REJECTED,
                     NO_ROW_WAITS_IN_VAIN,
@@ -137,9 +138,8 @@ def _curate(
     """
     engine = rules.engine()
     curator = engine.curator(rules.source)
-    own, others = (
-        Recorder(context, code_version=options.code_version, as_events=is_event) for is_event in (False, True)
-    )
+    own = Recorder(context, code_version=options.code_version, as_events=False)
+    others = Recorder(context, code_version=options.code_version, as_events=True)
     for spec in tables:
         curator.validate_new(spec.table, warn=context.log.warning)
     # A result counts for every partition of a run.
@@ -156,9 +156,8 @@ def _curate(
             for spec in tables if asked else [curator.tables[curated.table]]:
                 seen.add((spec.table, partition))
                 counts = curated.manifest.details["rows"]
-                yield from _recorded(
-                    curator, curated, spec.table, partition, counts[spec.table] if asked else counts, recorder
-                )
+                of_table = counts[spec.table] if asked else counts
+                yield from _recorded(curator, curated, spec.table, partition, of_table, recorder)
     for spec in tables:
         key, reports = curated_key(rules.source, spec.table), curator.reports(spec.table)
         if not asked and (spec.table, None) not in seen:
@@ -188,7 +187,7 @@ def _recorded(
         "manifest": dg.MetadataValue.path(curator.store.uri(folder + MANIFEST_FILE)),
     }
     yield recorder.materialization(key, partition, metadata, version=curated.manifest.digest)
-    yield from checks.evaluations(key, partition, {NO_ROW_IS_LOST: curated.outcomes[table]})
+    yield from checks.evaluations(key, partition, {NO_ROW_IS_LOST: curated.outcomes[table]}, is_blocking=False)
     yield from checks.evaluations(key, partition, check_waiting(counts), is_blocking=False)
 
 
