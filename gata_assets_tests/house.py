@@ -70,7 +70,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         ),
         "shop": _room(
             "raw files of a shop to curated tables and tables for analysts, by events too",
-            f"{_AWS} pandera polars pyarrow tenacity types_boto3_sqs",
+            f"{_AWS} dagster pandera polars pyarrow tenacity types_boto3_sqs",
         ),
     },
     {

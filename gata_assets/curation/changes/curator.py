@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from functools import cached_property, partial
 from hashlib import sha256
 
-import numpy as np
 import polars as pl
 
 from gata_assets.curation.changes.due import due_partitions
 from gata_assets.curation.changes.folding import RoutedChanges, route_changes
 from gata_assets.curation.changes.partitions import PartitionStore
 from gata_assets.curation.changes.progress import ProgressStore
+from gata_assets.curation.changes.pruning import joined, prune
 from gata_assets.curation.changes.units import Judging
 from gata_assets.curation.changes.whole import WholeStore, WholeTable, find_flips, fold, judge_children
 from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST
@@ -32,10 +32,10 @@ from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.changes.declared import SOURCE_FILE
 from gata_assets.tables.changes.graph import TableGraph, Unit, build_graph
-from gata_assets.tables.changes.key_index import NO_ENTRIES, KeyIndex, Segment, hashes_of
+from gata_assets.tables.changes.key_index import NO_ENTRIES, Segment
 from gata_assets.tables.changes.parents import KEY, parents_of
 from gata_assets.tables.changes.verdicts import Clock
-from gata_assets.tables.changes.versions import PARTITION, live
+from gata_assets.tables.changes.versions import live
 from gata_assets.tables.manifests import Manifest
 from gata_assets.tables.outcomes import Outcome, broken
 from gata_assets.tables.spec import TableSpec
@@ -230,14 +230,14 @@ class ChangesCurator(FileValidator):
                 self.clock,
                 settings,
                 _by_table(dropped),
-                partial(_prune, unit, {spec.table: router.final(spec.table) for spec in unit.tables}, pruned),
+                partial(prune, unit, {spec.table: router.final(spec.table) for spec in unit.tables}, pruned),
             )
             for partition, manifest, superseded in judging.judge(sorted(due), routed, before):
                 yield Curated(unit.root.table, partition, manifest, superseded, judging.outcomes[partition])
         if pruned:
             final = progress.index(state)
             state = progress.add(
-                state, {table: final[table].with_entries(NO_ENTRIES, _joined(of)) for table, of in pruned.items()}
+                state, {table: final[table].with_entries(NO_ENTRIES, joined(of)) for table, of in pruned.items()}
             )
         if dict(state.parts) != present:
             progress.fold(state, present)
@@ -264,39 +264,3 @@ def _by_table(files: set[str]) -> dict[str, frozenset[str]]:
         table: frozenset(file.removeprefix(f"{table}/") for file in files if file.startswith(f"{table}/"))
         for table in tables
     }
-
-
-def _joined(segments: list[Segment]) -> Segment:
-    return Segment.of(
-        np.concatenate([one.hashes for one in segments]), np.concatenate([one.partitions for one in segments])
-    )
-
-
-def _prune(
-    unit: Unit, index: Mapping[str, KeyIndex], pruned: dict[str, list[Segment]], table: str, rows: pl.DataFrame
-) -> pl.DataFrame:
-    """The changes of an unplaced partition without those of keys whose units all have a day; records what they were."""
-    if rows.is_empty():
-        return rows
-    root, key = index[unit.root.table], unit.key_of(table)
-    own = _has_day(index[table], rows[key])
-    if table == unit.root.table:
-        is_kept = ~own
-    else:
-        member = next(member for member in unit.members if member.spec.table == table)
-        is_unplaced = ~_has_day(root, rows[member.column]) & rows[member.column].is_not_null()
-        waits = rows.select(PARTITION, key, is_unplaced.alias("waits")).select(
-            pl.col("waits").any().over(PARTITION, key)
-        )
-        # What only deletes name is kept while its key has no day.
-        is_kept = waits["waits"] | ~own
-    gone = rows.filter(~is_kept)
-    pruned.setdefault(table, []).append(Segment.of(hashes_of(gone[key]), gone[PARTITION].to_numpy()))
-    return rows.filter(is_kept)
-
-
-def _has_day(index: KeyIndex, keys: pl.Series) -> pl.Series:
-    places, partitions = index.find(hashes_of(keys))
-    found = np.zeros(len(keys), np.bool_)
-    found[places[partitions >= 0]] = True
-    return pl.Series(found)
