@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
 
 from gata_assets.errors import QueueError, StoreError
 from gata_assets.shop.events.event import ObjectEvent
@@ -34,11 +33,11 @@ MOST_AT_ONCE = 10
 _CONNECT_SECONDS, _READ_SECONDS = 5, 10
 _TOTAL_ATTEMPTS = 3
 _SQS_HOST_PARTS = 3
-# The SDK takes an answer that broke off for one without fields (SQS), or raises the third (SNS).
+# The SDK takes an answer that broke off for one without fields.
 _BROKEN_OFF = "its answer broke off. Look at the network."
 # {"Messages":[]} and some room.
 _EMPTY_ANSWER_BYTES = 20
-_FAULTS = (BotoCoreError, ClientError, ResponseParserError, ValueError)
+_FAULTS = (BotoCoreError, ClientError, ValueError)
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,22 @@ def test_a_replay_deletes_only_what_it_processed(cloud: Cloud, manner: Manner) -
     pytest.fail("more calls than were tried")
 
 
+@pytest.mark.parametrize("manner", [Manner.CUT_SHORT, Manner.BODILESS], ids=lambda manner: manner.name)
+def test_an_answer_that_broke_off_is_no_empty_queue_and_nothing_done(cloud: Cloud, manner: Manner) -> None:
+    queue = cloud.queue
+    for call in (
+        lambda: queue.send(json.dumps({"a body": "of some length"})),
+        lambda: queue.receive(1, hidden_seconds=0),
+        lambda: queue.hide(queue.receive(1, hidden_seconds=0), seconds=0),
+    ):
+        cloud.faults.begin()
+        call()
+        answers = len(cloud.faults.calls)
+        cloud.faults.begin(manner, first=answers, last=answers)
+        with pytest.raises(QueueError, match="its answer broke off"):
+            call()
+
+
 def _replay(cloud: Cloud, world: World, results: list[Result]) -> None:
     # Hidden for no time: what stays is there at once, as after an hour.
     replay(cloud.queue, cloud.processor(world), Replayed(), most=None, on_result=results.append, hidden_seconds=0)
