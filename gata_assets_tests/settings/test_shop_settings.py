@@ -28,7 +28,7 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_without_settings_there_is_no_shop() -> None:
     shop = parse_settings({}).shop
     assert (shop.sources, shop.raw_bucket, shop.dlq_url, shop.masking_key) == (None, None, None, None)
-    assert (shop.parked_days, shop.compression, shop.batch_size) == (7, "zstd", None)
+    assert (shop.parked_days, shop.compression, shop.grace_hours) == (7, "zstd", 24)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,7 @@ def test_what_is_always_on_is_refused_off_with_the_reason(variable: str, value: 
         ("SHOP_DLQ_URL", "gata-dlq", "is not the URL of a standard SQS queue"),
         ("SHOP_DLQ_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/a.fifo", "is not the URL of a standard"),
         ("SHOP_DATA_TOPIC_ARN", "topic", "is not the ARN of a standard SNS topic"),
-        ("BATCH_SIZE", "0", "should be greater than or equal to 1"),
-        ("BATCH_SIZE", "many", "is not a whole number"),
+        ("BATCH_SIZE", "10000", "is no setting here: files are read in blocks of bytes"),
     ],
 )
 def test_a_wrong_value_of_the_shop_names_its_fault(variable: str, value: str, fault: str) -> None:
@@ -123,14 +122,14 @@ class TestConfig:
     def test_environment_file_json_and_file_are_read_in_this_order(
         self, empty_environment: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        everywhere = ("PARKED_DAYS", "SPLIT_SEED", "TRAINING_PERIOD", "BATCH_SIZE")
+        everywhere = ("PARKED_DAYS", "SPLIT_SEED", "TRAINING_PERIOD", "SHOP_GRACE_HOURS")
         (empty_environment / "config.json").write_text(json.dumps(dict.fromkeys(everywhere, 4)))
         (empty_environment / "local.env").write_text("SPLIT_SEED=2\nCONFIG_FILE=config.json\n")
         monkeypatch.setenv("CONFIG_JSON", json.dumps({**dict.fromkeys(everywhere[:3], 3), "MASKING_KEY": SECRET}))
         monkeypatch.setenv("PARKED_DAYS", "1")
         settings, effective = find_effective_settings()
         assert (settings.shop.parked_days, settings.tickets.split_seed) == (1, 2)
-        assert (settings.tickets.training_period, settings.shop.batch_size) == (3, 4)
+        assert (settings.tickets.training_period, settings.shop.grace_hours) == (3, 4)
         origins = {one.description.variable: one.origin for one in effective}
         assert [origins[name] for name in everywhere] == ["environment", "local.env", "CONFIG_JSON", "config.json"]
         shown = {one.description.variable: one.value for one in effective}

@@ -19,8 +19,8 @@ from gata_assets.shop.events.event import ObjectEvent
 from gata_assets.shop.events.metrics import Measured
 from gata_assets.shop.events.process import Processor, Surroundings
 from gata_assets.shop.events.routing import Place, ShopPlaces, Stage, Work
-from gata_assets.shop.events.shown import without_cards
 from gata_assets.shop.events.stages import StageOutcome
+from gata_assets.tables.masking.card_numbers import truncate_in_text
 
 PLACES = ShopPlaces(Place("raw-bucket"), Place("curated-bucket"), Place("prod-bucket"), frozenset({"ecommerce"}))
 RAW_EVENT = ObjectEvent(
@@ -164,7 +164,7 @@ class World:
             new_id=lambda: f"new-{next(self._ticks)}",
             log=self._log,
             measure=lambda measured, _: self.measured.append(measured),
-            clean=without_cards,
+            clean=truncate_in_text,
         )
         return Processor(self._open, PLACES, self.queue, self.data, self.operations, around)
 

@@ -29,11 +29,12 @@ from gata_assets.shop.events.metrics_file import add_to_metrics_file
 from gata_assets.shop.events.process import Processor, Result, State, Surroundings
 from gata_assets.shop.events.prometheus import Series, series_of, series_of_letters
 from gata_assets.shop.events.routing import Place, ShopPlaces
-from gata_assets.shop.events.shown import Subject, without_cards
+from gata_assets.shop.events.shown import Subject
 from gata_assets.shop.events.stages import Stages
 from gata_assets.shop.places import CURATED, PROD, RAW
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.tables.masking.card_numbers import truncate_in_text
 
 # SQS and EventBridge have smaller ones.
 _MOST_EVENT_BYTES = 1 << 20
@@ -194,7 +195,7 @@ def _processor(settings: Settings, report: _Report, open_stages: OpenShop) -> Pr
             new_id=lambda: str(uuid4()),
             log=report.log,
             measure=report.measure,
-            clean=without_cards,
+            clean=truncate_in_text,
         ),
     )
 

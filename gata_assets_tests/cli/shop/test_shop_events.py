@@ -20,8 +20,9 @@ from gata_assets.errors import GataError, SettingsError
 from gata_assets.settings.model import Settings, parse_settings
 from gata_assets.shop.events.event import ObjectEvent
 from gata_assets.shop.events.prometheus import read_series
-from gata_assets.shop.events.routing import CURATED, PROD, RAW, Place, ShopPlaces
+from gata_assets.shop.events.routing import Place, ShopPlaces
 from gata_assets.shop.events.stages import StageOutcome
+from gata_assets.shop.places import CURATED, PROD, RAW
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.command import gata
 from gata_assets_tests.support.shop_events import ToldStages

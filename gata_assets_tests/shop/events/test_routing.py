@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from gata_assets.errors import EventError
 from gata_assets.shop.events.event import ObjectEvent
-from gata_assets.shop.events.routing import CURATED, PROD, RAW, Ignored, Place, ShopPlaces, Stage, Work, route
-from gata_assets.shop.events.shown import Subject, without_cards
+from gata_assets.shop.events.routing import Ignored, Place, ShopPlaces, Stage, Work, route
+from gata_assets.shop.events.shown import Subject
+from gata_assets.shop.places import CURATED, PROD, RAW
+from gata_assets.tables.masking.card_numbers import truncate_in_text
 
 RAW_KEY = "ecommerce/customers-raw/year=2025/month=01/day=16/LOAD00000001.parquet"
 MANIFEST_KEY = "ecommerce/customers/manifest.json"
@@ -110,7 +112,7 @@ CARD = "4111111111111111"
     ],
 )
 def test_digits_of_a_card_in_a_key_are_cut(key: str, shown: str) -> None:
-    assert without_cards(key) == shown
+    assert truncate_in_text(key) == shown
 
 
 @given(
@@ -119,11 +121,11 @@ def test_digits_of_a_card_in_a_key_are_cut(key: str, shown: str) -> None:
     st.text(st.sampled_from("abc/=."), max_size=5),
 )
 def test_no_number_with_a_cards_check_digit_is_shown(number: int, before: str, after: str) -> None:
-    digits = next(f"{number}{last}" for last in range(10) if without_cards(f"{number}{last}") != f"{number}{last}")
-    assert digits not in without_cards(f"{before}{digits}{after}")
+    digits = next(f"{number}{last}" for last in range(10) if truncate_in_text(f"{number}{last}") != f"{number}{last}")
+    assert digits not in truncate_in_text(f"{before}{digits}{after}")
 
 
 def test_a_key_is_shown_on_one_line() -> None:
-    subject = Subject.of(ObjectEvent("b", "a\nb\x1b[31m\udcff"), "id", "stage", without_cards)
+    subject = Subject.of(ObjectEvent("b", "a\nb\x1b[31m\udcff"), "id", "stage", truncate_in_text)
     assert subject.key.isprintable()
     assert json.dumps(subject.as_fields()).isascii()
