@@ -21,7 +21,7 @@ from gata_assets.errors import SettingsError
 from gata_assets.settings.config_values import find_config_values, unknown_setting
 from gata_assets.settings.interactions import InteractionSettings
 from gata_assets.settings.project import AutomationSettings, ProjectSettings, TargetSettings
-from gata_assets.settings.shop import ShopSettings
+from gata_assets.settings.shop import REFUSED, ShopSettings
 from gata_assets.settings.tickets import TicketSettings
 from gata_assets.tickets.arrivals.decision import ArrivalRules
 
@@ -94,6 +94,9 @@ def parse_settings(values: Mapping[str, str]) -> Settings:
 
     Raises SettingsError, which names each wrong variable, its fault and an example.
     """
+    for variable, reason in REFUSED.items():
+        if values.get(variable, "").strip():
+            raise SettingsError(f"{variable} is no setting here: {reason}. Remove it.")
     given: dict[str, dict[str, str]] = {group: {} for group in Settings.model_fields}
     for group, variable, _ in _fields():
         if value := values.get(variable, "").strip():
@@ -159,7 +162,8 @@ def _read_env_file(path: Path) -> dict[str, str]:
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8 text.") from None
     values = {name: value for name, value in given.items() if value}
-    unknown = [name for name in values if name not in known and not name.startswith(_FOREIGN_PREFIXES)]
+    taken = (*known, *REFUSED)
+    unknown = [name for name in values if name not in taken and not name.startswith(_FOREIGN_PREFIXES)]
     if unknown:
         raise SettingsError("\n".join(unknown_setting(name, path, known) for name in unknown))
     return values

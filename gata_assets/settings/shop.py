@@ -14,7 +14,6 @@ from gata_assets.settings.values import (
     comma_separated,
     long_key,
     never_off,
-    no_setting,
     queue_url,
     source_names,
     topic,
@@ -24,6 +23,10 @@ from gata_assets.shop.prod.source import Compression
 
 _Bucket = Annotated[str, AfterValidator(bucket_name)] | None
 _Topic = Annotated[str, AfterValidator(topic)] | None
+
+
+# Variables of earlier jobs that mean nothing here, with the reason.
+REFUSED = {"BATCH_SIZE": "files are read in blocks of bytes, whatever their number of rows"}
 
 
 class ShopSettings(SettingsGroup):
@@ -75,10 +78,6 @@ class ShopSettings(SettingsGroup):
         None, alias="SHOP_OPERATIONS_TOPIC_ARN", examples=["arn:aws:sns:us-east-1:123456789012:gata-shop-operations"]
     )
     """The SNS topic that events that failed for good are reported to; if unset, they are reported in the log."""
-    batch_size: Annotated[
-        None, BeforeValidator(no_setting("files are read in blocks of bytes, whatever their number of rows"))
-    ] = Field(None, examples=["10000"])
-    """The number of rows that are processed at once: no setting here."""
     validation_enabled: Annotated[bool, BeforeValidator(never_off("rows are always validated"))] = True
     """Whether rows are validated: always."""
     deduplication_enabled: Annotated[

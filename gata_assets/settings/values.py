@@ -239,17 +239,6 @@ def long_key(value: SecretStr) -> SecretStr:
     return value
 
 
-def no_setting(reason: str) -> Callable[[object], object]:
-    """The validator of a variable that means nothing here."""
-
-    def check(value: object) -> object:
-        if value is not None:
-            raise wrong(f"is no setting here: {reason}. Remove it")
-        return value
-
-    return check
-
-
 def never_off(reason: str) -> Callable[[object], object]:
     """The validator of a switch that exists for those who set it, and cannot be switched off."""
 

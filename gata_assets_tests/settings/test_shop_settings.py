@@ -56,7 +56,6 @@ def test_what_is_always_on_is_refused_off_with_the_reason(variable: str, value: 
         ("SHOP_DLQ_URL", "gata-dlq", "is not the URL of a standard SQS queue"),
         ("SHOP_DLQ_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/a.fifo", "is not the URL of a standard"),
         ("SHOP_DATA_TOPIC_ARN", "topic", "is not the ARN of a standard SNS topic"),
-        ("BATCH_SIZE", "10000", "is no setting here: files are read in blocks of bytes"),
     ],
 )
 def test_a_wrong_value_of_the_shop_names_its_fault(variable: str, value: str, fault: str) -> None:
@@ -76,6 +75,11 @@ def test_two_of_the_three_buckets_are_not_the_same() -> None:
         parse_settings({"SHOP_RAW_BUCKET": "one-bucket", "SHOP_PROD_BUCKET": "one-bucket"})
 
 
+def test_a_variable_of_earlier_jobs_without_a_meaning_is_refused_with_the_reason() -> None:
+    with pytest.raises(SettingsError, match="BATCH_SIZE is no setting here: files are read in blocks of bytes"):
+        parse_settings({"BATCH_SIZE": "10000"})
+
+
 class TestConfig:
     def test_a_key_is_a_variable_in_any_case_and_values_are_written_as_in_a_file(self) -> None:
         text = json.dumps(
@@ -83,7 +87,7 @@ class TestConfig:
                 "parked_days": 3,
                 "Shop_Sources": ["a", "b"],
                 "VALIDATION_ENABLED": True,
-                "BATCH_SIZE": None,
+                "MASKING_KEY": None,
                 "SPLIT_SEED": "7",
             }
         )
