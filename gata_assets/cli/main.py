@@ -217,12 +217,25 @@ _COUNT = click.IntRange(1, 10**7)
     default=93,
     help="On how many days, up to --until and from --since on, there are interactions.",
 )
+@click.option(
+    "--shop-orders",
+    type=click.IntRange(0, 10**8),
+    default=400,
+    help="How many orders a shop has in the two weeks up to --until; with 0, none.",
+)
+@click.option(
+    "--shop-faults",
+    type=click.FloatRange(0, 0.2),
+    default=0.01,
+    help="The share of each fault in the shop: of rows, orders, and files.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, help="Other seeds, other data.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @options.AS_JSON
 @options.SETTINGS
 def sample_data(since: date, until: date, **chosen: Any) -> None:
-    """Make a ticket store of generated tickets, and items and interactions of a tenant `sample`, to try things out on.
+    """Make a ticket store of generated tickets, items and interactions of a tenant `sample`, and the raw files of a
+    shop `sample`, to try things out on.
 
     What happened on a day is the same whatever days are asked for; of today, only what has happened is written. Tickets
     have realistic imbalance, channels, duplicates, open tickets and tickets that must not train; one in 200 items and

@@ -14,6 +14,7 @@ from gata_assets.curation.files.formats import FileFormat, RawFormat
 from gata_assets.curation.landing import Landing
 from gata_assets.curation.reports import Report
 from gata_assets.curation.superseding import valid_reports
+from gata_assets.definitions.shop_engine import open_shop_store
 from gata_assets.errors import StoreError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS
@@ -23,13 +24,18 @@ from gata_assets.sandbox.sample_interactions import (
     generate_items,
     happened_interactions,
 )
+from gata_assets.sandbox.sample_shop import write_sample_shop
 from gata_assets.sandbox.sample_tickets import generate_tickets, happened_tickets
+from gata_assets.sandbox.shop.parameters import parameters_of
 from gata_assets.settings.model import Settings
 from gata_assets.settings.tickets import SAMPLE_TICKETS_FILE
+from gata_assets.shop.places import ShopLayout
 from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tickets.sources.ddl import create_sqlite
 
 TENANT = "sample"
+# A shop's days, besides the last one.
+_DAYS_OF_SHOP = 14
 # The number of days that `--interactions` counts for.
 DAYS_OF_INTERACTIONS = 90
 _CSV = FileFormat(RawFormat.CSV)
@@ -46,6 +52,8 @@ def run(
     items: int,
     interactions: int,
     days: int,
+    shop_orders: int,
+    shop_faults: float,
     seed: int,
     force: bool,
     as_json: bool,
@@ -87,6 +95,25 @@ def run(
         else:
             rejected = f"{report.rejected:,} rejected rows in quarantine"
             _print(f"{report.rows:,} sample {what}, for the tenant {TENANT}; {rejected}.")
+    if shop_orders:
+        _write_shop(settings, shop_orders, shop_faults, seed, last, as_json=as_json)
+
+
+def _write_shop(settings: Settings, orders: int, share: float, seed: int, last: date, *, as_json: bool) -> None:
+    """Write the raw files of a shop, as a DMS task does; a shop that is there already is left as it is."""
+    store = open_shop_store(settings)
+    if any(store.list_keys(ShopLayout(TENANT).raw_files)):
+        if not as_json:
+            _print(f"The shop {TENANT} has raw files already, and is left as it is.")
+        return
+    first = last - timedelta(days=_DAYS_OF_SHOP)
+    counts = write_sample_shop(store, parameters_of(TENANT, orders=orders, share=share, seed=seed, first_day=first))
+    if as_json:
+        found = {"source": TENANT, "rows": dict(counts.rows), "faults": dict(counts.faults)}
+        print(json.dumps({"event": "SAMPLE_SHOP_WRITTEN", **found}))
+        return
+    rows, files, faults = (sum(of.values()) for of in (counts.rows, counts.files, counts.faults))
+    _print(f"{rows:,} sample rows of a shop, for the source {TENANT}, in {files:,} raw files; {faults:,} faults.")
 
 
 def _print(text: str) -> None:

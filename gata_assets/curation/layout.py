@@ -80,7 +80,7 @@ ITEMS_FILE = "items.parquet"
 MANIFEST_FILE = manifests.MANIFEST_FILE
 
 # Key prefixes that no tenant may have: the ticket pipeline writes there.
-RESERVED_NAMES = frozenset({"training", "intermediate"})
+RESERVED_NAMES = frozenset({"training", "intermediate", "shop"})
 # What TENANTS says for nobody, so that no tenant has this name either.
 NOBODY = "none"
 

@@ -21,7 +21,7 @@ from gata_assets.orchestration.alerting.sensors import build_failed_runs_sensor,
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.jobs import PREPARE_SCHEDULE, batch_partitions, build_schedule
 from gata_assets.settings.model import Settings, load_settings
-from gata_assets.settings.tenants import tenants_prepared
+from gata_assets.settings.tenants import sources_prepared, tenants_prepared
 from gata_assets.settings.values import BackfillPolicy, SourceKind
 from gata_assets.storage import same_directory
 from gata_assets.storage.resource import ObjectStoreResource
@@ -79,10 +79,11 @@ def build_definitions(
         loggers={"console": logger or default_logger(settings.project.log_level)},
         executor=dg.in_process_executor,
     )
-    if settings.shop.sources and ticket_source is None:
+    sources = sources_prepared(settings, store) if ticket_source is None else ()
+    if sources:
         from gata_assets.definitions.shop import build_shop_definitions
 
-        tickets = dg.Definitions.merge(tickets, build_shop_definitions(settings, options))
+        tickets = dg.Definitions.merge(tickets, build_shop_definitions(settings, sources, options))
     tenants = tenants_prepared(settings, store) if tenants is None else tenants
     if not tenants:
         return tickets

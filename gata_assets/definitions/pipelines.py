@@ -20,7 +20,7 @@ from gata_assets.orchestration.jobs import day_partitions
 from gata_assets.orchestration.pipelines import BatchPlaces, BatchRun, Pipeline, WithoutBatches
 from gata_assets.orchestration.runs import Runs, Written
 from gata_assets.settings.model import Settings
-from gata_assets.settings.tenants import tenants_prepared
+from gata_assets.settings.tenants import sources_prepared, tenants_prepared
 from gata_assets.settings.values import SourceKind
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.assets.pipeline import TicketPipeline
@@ -134,15 +134,18 @@ def build_table_pipelines(bench: Workbench) -> list[Pipeline]:
 def build_shop_pipelines(bench: Workbench) -> list[Pipeline]:
     """A pipeline for each source of a shop."""
     settings = bench.settings
-    if not settings.shop.sources:
+    try:
+        sources = sources_prepared(settings, build_store(settings))
+    except StoreError as error:
+        return [UnknownTenants(str(error))]
+    if not sources:
         return []
     from gata_assets.definitions.shop import job_of
     from gata_assets.definitions.shop_engine import open_shop
     from gata_assets.shop.pipeline import ShopPipeline
 
     return [
-        ShopPipeline(source, partial(open_shop, settings), partial(bench.job, job_of(source)))
-        for source in settings.shop.sources
+        ShopPipeline(source, partial(open_shop, settings), partial(bench.job, job_of(source))) for source in sources
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import dagster as dg
@@ -13,23 +13,20 @@ from gata_assets.orchestration.asset_pages.raw_files import raw_files_spec
 from gata_assets.orchestration.jobs import build_job, day_partitions
 from gata_assets.settings.model import Settings
 from gata_assets.settings.shop_rules import shop_tables
-from gata_assets.shop.assets import ShopAssetRules, build_shop_assets
+from gata_assets.shop.assets import SHOP, ShopAssetRules, build_shop_assets
 from gata_assets.shop.engine import ShopEngine
 from gata_assets.shop.sensor import CURATE_SHOP, build_shop_sensor
 from gata_assets.tables.changes.graph import build_graph
 
 
-def build_shop_definitions(settings: Settings, options: AssetOptions) -> dg.Definitions:
-    """The sources of SHOP_SOURCES; empty without one."""
-    sources = settings.shop.sources or ()
-    if not sources:
-        return dg.Definitions()
+def build_shop_definitions(settings: Settings, sources: Sequence[str], options: AssetOptions) -> dg.Definitions:
+    """These sources of a shop."""
     tables = shop_tables(settings)
     graph, days = build_graph(tables), day_partitions(settings.shop.earliest_date)
     engine: Callable[[], ShopEngine] = cache(lambda: open_shop(settings))
     assets = {source: build_shop_assets(ShopAssetRules(source, graph, days, engine), options) for source in sources}
     raw = [
-        raw_files_spec(source, spec, group=f"shop_{source}", folder=f"shop/raw/{source}/{spec.table}-raw/")
+        raw_files_spec(f"{SHOP}/{source}", spec, group=f"shop_{source}", folder=f"shop/raw/{source}/{spec.table}-raw/")
         for source in sources
         for spec in tables.values()
     ]

@@ -1,10 +1,12 @@
-"""Whose interactions and own tables are prepared: those whom TENANTS names, or else all that have raw files."""
+"""Whose data is prepared: the tenants and shops that settings name, or else all that have raw files."""
 
 from __future__ import annotations
 
 from gata_assets.curation.files.tenants import find_tenants
+from gata_assets.curation.layout import is_tenant_name
 from gata_assets.errors import StoreError
 from gata_assets.settings.model import Settings
+from gata_assets.shop.places import RAW
 from gata_assets.storage.objects import ObjectStore
 
 
@@ -22,3 +24,15 @@ def tenants_prepared(settings: Settings, store: ObjectStore) -> tuple[str, ...]:
             f"{error} It is listed since TENANTS is unset: all tenants with raw files are prepared. TENANTS may name "
             "them, or say none."
         ) from error
+
+
+def sources_prepared(settings: Settings, store: ObjectStore) -> tuple[str, ...]:
+    """The shops of SHOP_SOURCES; while it and TENANTS are unset, those in the target.
+
+    `store` is the target. Raises StoreError if it cannot be listed.
+    """
+    if settings.shop.sources is not None:
+        return settings.shop.sources
+    if settings.interactions.tenants is not None or settings.shop.raw_bucket:
+        return ()
+    return tuple(name for name in store.list_folders(RAW) if is_tenant_name(name))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from gata_assets.shop.curated import ShopCurator
     from gata_assets.shop.engine import ShopEngine
 
+# What the keys of its assets begin with; no tenant has this name.
+SHOP = "shop"
 _EPOCH = date(1970, 1, 1)
 
 
@@ -48,12 +50,12 @@ class ShopAssetRules:
 
 def curated_key(source: str, table: str) -> dg.AssetKey:
     """The asset of a curated table."""
-    return dg.AssetKey([source, f"curated_{table}"])
+    return dg.AssetKey([SHOP, source, f"curated_{table}"])
 
 
 def prod_key(source: str, table: str) -> dg.AssetKey:
     """The asset of a table for analysts."""
-    return dg.AssetKey([source, f"prod_{table}"])
+    return dg.AssetKey([SHOP, source, f"prod_{table}"])
 
 
 def build_shop_assets(rules: ShopAssetRules, options: AssetOptions) -> list[dg.AssetsDefinition]:
@@ -77,13 +79,16 @@ def _curated_op(
 
     def deps(spec: TableSpec) -> list[dg.AssetDep]:
         others = {reference.table for reference in spec.references.values()} - own
-        keys = [raw_files_key(source, spec.table), *(curated_key(source, table) for table in sorted(others))]
+        keys = [
+            raw_files_key(f"{SHOP}/{source}", spec.table),
+            *(curated_key(source, table) for table in sorted(others)),
+        ]
         return [dg.AssetDep(key) for key in keys]
 
     described = descriptions()
 
     @dg.multi_asset(
-        name=f"{source}_curated_{'days' if days else 'whole'}",
+        name=f"shop_{source}_curated_{'days' if days else 'whole'}",
         specs=[
             options.table_spec(
                 curated_key(source, spec.table),
@@ -162,9 +167,10 @@ def _curate(
         key, reports = curated_key(rules.source, spec.table), curator.reports(spec.table)
         if not asked and (spec.table, None) not in seen:
             yield dg.MaterializeResult(asset_key=key, metadata={"reason": "it was up to date"})
-        found = check_files(reports, curator.rules.max_rejected_share)
+        waits = check_waiting(curator.count_rows(spec.table))
+        found = {**check_files(reports, curator.rules.max_rejected_share), **waits}
         yield from checks.evaluations(key, None, found, is_blocking=False)
-        yield observe_raw_files(rules.source, spec.table, reports)
+        yield observe_raw_files(f"{SHOP}/{rules.source}", spec.table, reports)
 
 
 def _recorded(
@@ -188,7 +194,6 @@ def _recorded(
     }
     yield recorder.materialization(key, partition, metadata, version=curated.manifest.digest)
     yield from checks.evaluations(key, partition, {NO_ROW_IS_LOST: curated.outcomes[table]}, is_blocking=False)
-    yield from checks.evaluations(key, partition, check_waiting(counts), is_blocking=False)
 
 
 def _prod_op(rules: ShopAssetRules, options: AssetOptions) -> dg.AssetsDefinition:
@@ -198,7 +203,7 @@ def _prod_op(rules: ShopAssetRules, options: AssetOptions) -> dg.AssetsDefinitio
     ]
 
     @dg.multi_asset(
-        name=f"{source}_prod",
+        name=f"shop_{source}_prod",
         specs=[
             options.table_spec(
                 prod_key(source, table.name),
@@ -215,12 +220,15 @@ def _prod_op(rules: ShopAssetRules, options: AssetOptions) -> dg.AssetsDefinitio
     )
     def prod(context: dg.AssetExecutionContext) -> Events:
         """Build the partitions whose curated tables have changed."""
-        report = rules.engine().build(source)
+        engine = rules.engine()
+        report = engine.build(source)
         for table in PROD_TABLES:
             metadata = {
                 "built_partitions": report.built[table.name],
                 "unchanged_partitions": report.up_to_date[table.name],
                 "removed_partitions": report.removed[table.name],
+                "dagster/row_count": report.rows[table.name],
+                "path": dg.MetadataValue.path(engine.store.uri(f"{engine.prod_folder(source)}{table.name}")),
             }
             key = prod_key(source, table.name)
             if key in context.selected_asset_keys:

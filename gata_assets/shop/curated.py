@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -23,6 +24,23 @@ class ShopCurator(ChangesCurator):
     """Validates the raw files of one source and curates its tables."""
 
     layout = ShopLayout
+
+    def count_rows(self, table: str) -> Counter[str]:
+        """The visible, parked and quarantined rows of a curated table, of all its days; raises StoreError."""
+        counts: Counter[str] = Counter({"visible": 0, "parked": 0, "quarantined": 0})
+        unit = self.graph.unit_of(table)
+        if unit is None:
+            manifest = WholeStore(self.store, self.places).manifest(self.tables[table])
+            return counts + Counter(manifest.details["rows"]) if manifest else counts
+        stored = PartitionStore(self.store, self.places, unit)
+        for manifest in map_in_order(stored.manifest, sorted(stored.list_keys()), SMALL_CALLS_AT_ONCE):
+            counts.update(manifest.details["rows"][table] if manifest else {})
+        return counts
+
+    def newest_day(self) -> date:
+        """The newest day of a raw file that waits, else the present day; raises StoreError."""
+        days = [self.places.landing_day(table, key) for table in self.tables for key in self.unvalidated([table])]
+        return min(max((day for day in days if day), default=self.now.date()), self.now.date())
 
 
 @dataclass(frozen=True)

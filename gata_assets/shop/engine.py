@@ -79,9 +79,13 @@ class ShopEngine:
         self.build(work.source)
         return StageOutcome()
 
+    def prod_folder(self, source: str) -> str:
+        """The folder of a source's tables for analysts."""
+        return ShopLayout(source).prod
+
     def build(self, source: str) -> ProdReport:
         """Bring the tables for analysts of a source up to date; raises as `build_prod`."""
-        shop, folder = CuratedTables(self.curator(source)), ShopLayout(source).prod
+        shop, folder = CuratedTables(self.curator(source)), self.prod_folder(source)
         settings = replace(self.prod, database=self.prod.database or source)
         return build_prod(shop, self.store, self.catalog(), folder, settings, now=self.clock())
 

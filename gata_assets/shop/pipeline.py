@@ -37,10 +37,10 @@ class ShopPipeline(WithoutBatches):
         try:
             curator = self.engine().curator(self.scope)
             if curator.is_due():
-                today = str(curator.now.date())
-                runs.execute(self.job(), (today, today))
+                day = str(curator.newest_day())
+                runs.execute(self.job(), (day, day))
         except GataError as error:
-            runs.failures.append(BatchFailure(batch_ids[0], f"{self.scope}/shop", (), str(error)))
+            runs.failures.append(BatchFailure(batch_ids[0], f"shop/{self.scope}", (), str(error)))
         return len(runs.failures) == earlier
 
     def plan(self, batch_ids: Sequence[str], *, again: bool) -> Plan:  # noqa: ARG002 (the protocol's)

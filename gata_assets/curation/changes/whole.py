@@ -95,6 +95,10 @@ class WholeStore:
     def __init__(self, store: ObjectStore, places: TenantLayout) -> None:
         self._store, self._places = store, places
 
+    def manifest(self, spec: TableSpec) -> Manifest | None:
+        """A table's manifest; None without a table. Raises StoreError."""
+        return find_manifest(self._store, self._places.curated(spec.table)).manifest
+
     def read(self, spec: TableSpec) -> WholeTable:
         """A table as it is stored; raises DamagedTableError or StoreError."""
         schema = latest_schema(spec)

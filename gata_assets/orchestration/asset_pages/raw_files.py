@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def raw_files_key(tenant: str, table: str) -> dg.AssetKey:
-    """The node of the raw files of a tenant's table."""
-    return dg.AssetKey([tenant, f"raw_{table}"])
+    """The node of the raw files of a tenant's table, or of that of a shop (`shop/ecommerce`)."""
+    return dg.AssetKey([*tenant.split("/"), f"raw_{table}"])
 
 
 def raw_files_spec(tenant: str, spec: TableSpec, *, group: str, folder: str | None = None) -> dg.AssetSpec:

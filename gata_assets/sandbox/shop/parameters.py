@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
+from typing import Any
 
 DAYS = 14
 _SHARES_PER_ONE = 1_000_000
@@ -165,3 +166,23 @@ def counts(
     return {
         name: total * share // _SHARES_PER_ONE - before * share // _SHARES_PER_ONE for name, share in millionths.items()
     }
+
+
+def parameters_of(source: str, *, orders: int, share: float, seed: int, first_day: date) -> ShopParameters:
+    """A shop of a number of orders, with customers and products in proportion, and a share of every fault."""
+
+    def faults(kind: type[Any]) -> Any:
+        return kind(**{one.name: share for one in fields(kind)})
+
+    return ShopParameters(
+        source,
+        orders=orders,
+        customers=max(orders // 3, 50),
+        products=max(min(orders // 6, 5_000), 20),
+        first_day=first_day,
+        seed=seed,
+        customer_faults=faults(CustomerFaults),
+        product_faults=faults(ProductFaults),
+        order_faults=faults(OrderFaults),
+        file_faults=faults(FileFaults),
+    )

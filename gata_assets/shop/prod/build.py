@@ -39,11 +39,14 @@ _MONTHS_OF_WINDOW = 3
 
 @dataclass
 class ProdReport:
-    """What a build did: partitions with rows by table, and files that wait for somebody who may delete them."""
+    """What a build did: partitions with rows by table, all rows of each table, and files that wait for somebody who may
+    delete them.
+    """
 
     built: Counter[str] = field(default_factory=Counter)
     up_to_date: Counter[str] = field(default_factory=Counter)
     removed: Counter[str] = field(default_factory=Counter)
+    rows: Counter[str] = field(default_factory=Counter)
     files_left: int = 0
 
 
@@ -129,6 +132,7 @@ class _Build:
         else:
             self._bring_up_to_date()
             self._store.write(f"{self._folder}{_LAST_BUILD}{MANIFEST_FILE}", self._done().encode())
+        self._report.rows.update({name: table.rows for name, table in self._tables.items()})
         self._report.files_left += sum(table.drop_superseded() for table in self._tables.values())
         return self._report
 

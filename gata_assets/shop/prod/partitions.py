@@ -100,6 +100,14 @@ class TablePartitions:
             if stored.manifest is not None and stored.build
         }
 
+    @property
+    def rows(self) -> int:
+        """The rows of all current builds."""
+        manifests = [
+            stored.manifest for stored in self._stored.values() if stored.manifest is not None and stored.build
+        ]
+        return sum(entry.rows for manifest in manifests for entry in manifest.files.values())
+
     def are_complete(self) -> bool:
         """Whether every file of the current builds exists."""
         return all(self._is_complete(values) for values in self._stored)
