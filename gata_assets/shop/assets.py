@@ -8,7 +8,7 @@ that they agree. What they do is the engine's; a run writes whatever is out of d
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -223,7 +223,7 @@ def _prod_op(rules: ShopAssetRules, options: AssetOptions) -> dg.AssetsDefinitio
         engine = rules.engine()
         report = engine.build(source)
         for table in PROD_TABLES:
-            metadata = {
+            metadata: dict[str, Any] = {
                 "built_partitions": report.built[table.name],
                 "unchanged_partitions": report.up_to_date[table.name],
                 "removed_partitions": report.removed[table.name],
