@@ -29,6 +29,7 @@ from gata_assets.interactions import schema as interaction_tables
 from gata_assets.interactions.tables import TABLES
 from gata_assets.orchestration.alerting import overdue_check
 from gata_assets.settings.model import Settings, describe_settings
+from gata_assets.shop.schema import MODELS
 from gata_assets.tables.declaration import check_of, read_model, spec_of, tables_by_name
 from gata_assets.tables.description import describe_checks, describe_table
 from gata_assets.tables.spec import TableSpec
@@ -117,7 +118,8 @@ def raw_files_page() -> str:
         "# Raw files\n\nWhat raw files of each table may have, and the rules by their names in quarantine. Of tables "
         "that you declare (TABLE_SPECS), `gata tables NAME` prints the same.\n"
     )
-    pages = [describe_table(spec, level=2) for spec in (*TABLES.values(), raw_ticket_table())]
+    shop = tables_by_name(map(spec_of, MODELS)).values()
+    pages = [describe_table(spec, level=2) for spec in (*TABLES.values(), raw_ticket_table(), *shop)]
     return _page("\n".join([intro, *pages]), ())
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import polars as pl
 
 from gata_assets.tables.columns.column_spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, Check, ColumnSpec, ReferenceMode
+from gata_assets.tables.masking.rows import card_number_rule_names
 from gata_assets.tables.row_rules import FITTING_RULE, READABLE_RULE, column_rule_names, rule_name
 from gata_assets.tables.spec import InvalidOptional, Repetitions, TableSpec, UnknownColumns
 
@@ -26,6 +27,16 @@ _INVALID_OPTIONAL = {
     InvalidOptional.REJECT_ROW: "its row is rejected",
     InvalidOptional.DISCARD_VALUE: "the value is discarded and counted, and the row counts without it",
 }
+_OF_REFERENCES = {
+    ReferenceMode.WARN: " (counted)",
+    ReferenceMode.REJECT: "",
+    ReferenceMode.PARK: " (parked)",
+    ReferenceMode.PART: " (judged together)",
+}
+# Of a list of codes, the first few show what they are.
+_MOST_VALUES = 20
+_FORMATS = {"email": "an e-mail address", "phone": "a phone number"}
+_MASKS = {"token": "stored as a token", "hidden": "stored as `***`", "last_four": "stored as its last four digits"}
 _LIMITS = {
     "greater_than_or_equal_to": "≥ {min_value}",
     "greater_than": "> {min_value}",
@@ -72,6 +83,8 @@ def describe_values(column: ColumnSpec) -> str:
         found.append(f"the place among the values of `{column.code_of}`, from 0 on")
     if column.key_of:
         found.append(f"the 64-bit key of `{column.key_of}`")
+    if column.personal in _MASKS:
+        found.append(_MASKS[str(column.personal)])
     if column.references:
         found.append(f"refers to `{column.references.table}.{column.references.column}`")
     return "; ".join(found)
@@ -85,7 +98,7 @@ def describe_checks(checks: Iterable[Check], *, unique: bool) -> list[str]:
         if check.name in _LIMITS:
             found.append(_LIMITS[check.name].format(**limits))
         elif check.name == "isin":
-            found.append(", ".join(f"`{value}`" for value in limits["allowed_values"]))
+            found.append(_values(limits["allowed_values"]))
         elif check.name == "str_matches":
             found.append(f"`{getattr(limits['pattern'], 'pattern', limits['pattern'])}`")
         elif check.name == "str_length":
@@ -95,6 +108,11 @@ def describe_checks(checks: Iterable[Check], *, unique: bool) -> list[str]:
     return found
 
 
+def _values(allowed: Sequence[object]) -> str:
+    shown = [f"`{value}`" for value in allowed[:_MOST_VALUES]]
+    return ", ".join(shown) + (f" … ({len(allowed)} in all)" if len(allowed) > len(shown) else "")
+
+
 def _length(least: int | None, most: int | None) -> str:
     if most is None:
         return f"at least {least} character{'s' if least != 1 else ''}"
@@ -102,7 +120,11 @@ def _length(least: int | None, most: int | None) -> str:
 
 
 def _how_rows_count(spec: TableSpec) -> str:
-    if spec.repetitions is Repetitions.LATEST:
+    if spec.changes:
+        count = (
+            f"Of the changes of one {_names(spec.key)} the latest counts: by commit time, then by file, then by row."
+        )
+    elif spec.repetitions is Repetitions.LATEST:
         count = f"Of the rows of one {_names(spec.key)} the latest counts: by when its file landed, then by its line."
     else:
         count = "Exact repetitions of a row are dropped."
@@ -126,8 +148,7 @@ def _curated_row(column: ColumnSpec) -> Sequence[str]:
 def _raw_row(spec: TableSpec, column: ColumnSpec) -> Sequence[str]:
     rules = [*column_rule_names(spec, column)]
     if column.references:
-        counted = " (counted)" if column.references.mode is ReferenceMode.WARN else ""
-        rules.append(rule_name(spec, column, "reference") + counted)
+        rules.append(rule_name(spec, column, "reference") + _OF_REFERENCES[column.references.mode])
     required = "no" if column.nullable else "yes"
     also = [*column.aliases, *([f"{column.within}.{column.name}"] if column.within else [])]
     return f"`{column.name}`", required, _names(also), "; ".join(_written_as(column)), ", ".join(rules)
@@ -136,6 +157,8 @@ def _raw_row(spec: TableSpec, column: ColumnSpec) -> Sequence[str]:
 def _written_as(column: ColumnSpec) -> Iterator[str]:
     for form in column.instants:
         yield _INSTANTS.get(form, f"`{form}`")
+    if column.format:
+        yield _FORMATS[column.format]
     for word, value in column.words.items():
         yield f"`{word}` for `{value}`"
 
@@ -143,6 +166,9 @@ def _written_as(column: ColumnSpec) -> Iterator[str]:
 def _row_rules(spec: TableSpec) -> Iterator[str]:
     yield from (READABLE_RULE, FITTING_RULE)
     yield from (rule.name for rule in spec.frame_rules)
+    yield from card_number_rule_names(spec)
+    yield from (rule.name for rule in spec.totals)
+    yield from (rule.name for rule in spec.parent_rules)
 
 
 def _names(names: Sequence[str]) -> str:

@@ -1,0 +1,189 @@
+"""The shop in Dagster: assets, checks, job and sensor over a generated shop, and its stages by events.
+
+Real: raw files in a directory, Dagster's definitions and runs in process, the engine. Nothing is faked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from gata_assets.definitions import build_definitions
+from gata_assets.definitions.shop_engine import open_shop
+from gata_assets.errors import EventError
+from gata_assets.sandbox.sample_shop import write_sample_shop
+from gata_assets.sandbox.shop.parameters import ShopCounts, parameters_of
+from gata_assets.settings.model import Settings, parse_settings
+from gata_assets.shop.events.routing import Stage, Work
+from gata_assets.shop.places import ShopLayout
+from gata_assets.shop.sensor import SHOP_SENSOR
+from gata_assets.storage.local import LocalStore
+
+SOURCE = "ecommerce"
+PLACES = ShopLayout(SOURCE)
+DAY = "2026-01-02"
+JOB = f"curate_shop_{SOURCE}"
+
+
+def settings_of(directory: Path, **more: str) -> Settings:
+    return parse_settings(
+        {"TARGET_DIR": str(directory), "LOW_VOLUME_FALLBACK_LABEL": "0", "MASKING_KEY": "k" * 32, **more}
+    )
+
+
+def write_shop(directory: Path) -> ShopCounts:
+    parameters = parameters_of(SOURCE, orders=60, share=0.04, seed=1, first_day=date(2025, 12, 20))
+    return write_sample_shop(LocalStore(str(directory)), parameters)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ShopCounts]:
+    directory = tmp_path_factory.mktemp("shop")
+    return directory, write_shop(directory)
+
+
+@pytest.fixture(scope="module")
+def run(shop: tuple[Path, ShopCounts]) -> Iterator[dg.ExecuteInProcessResult]:
+    """A run of the job over all raw files."""
+    definitions = build_definitions(settings_of(shop[0]))
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield definitions.resolve_job_def(JOB).execute_in_process(partition_key=DAY, instance=instance)
+
+
+def test_a_run_writes_all_tables_and_each_day_is_a_partition(run: dg.ExecuteInProcessResult) -> None:
+    written = {
+        (event.asset_key.path[-1], event.partition)
+        for event in run.get_asset_materialization_events()
+        if event.asset_key
+    }
+    assert {name for name, _ in written} >= {
+        "curated_customers",
+        "curated_orders",
+        "prod_order_facts",
+        "prod_daily_sales",
+    }
+    days = {partition for name, partition in written if name == "curated_orders"}
+    assert DAY in days
+    assert len(days) > 7
+    assert days == {partition for name, partition in written if name == "curated_payments"}
+
+
+def test_the_checks_say_what_waits_in_vain(run: dg.ExecuteInProcessResult) -> None:
+    failed = {
+        (found.check_name, found.asset_key.path[-1]) for found in run.get_asset_check_evaluations() if not found.passed
+    }
+    assert ("no_row_waits_in_vain", "curated_orders") in failed
+    assert not {name for name, _ in failed} & {"no_row_is_lost", "every_raw_file_was_read"}
+
+
+def test_what_was_rejected_and_what_waits_is_what_the_sample_has_of_faults(
+    shop: tuple[Path, ShopCounts], run: dg.ExecuteInProcessResult
+) -> None:
+    directory, made = shop
+    curator = open_shop(settings_of(directory)).curator(SOURCE)
+    rejected = dict.fromkeys(("email_is_an_email_address", "price_is_positive", "quantity_is_positive"), 0)
+    for table in curator.tables:
+        for report in curator.reports(table):
+            for rule in rejected.keys() & report.rejected_by_rule.keys():
+                rejected[rule] += report.rejected_by_rule[rule]
+    faults = made.faults
+    assert rejected == {
+        "email_is_an_email_address": faults["invalid_email"],
+        "price_is_positive": faults["negative_price"],
+        "quantity_is_positive": faults["zero_quantity"],
+    }
+    waiting = faults["total_mismatch"] + faults["customer_never"] + faults["customer_deleted"]
+    assert curator.count_rows("orders")["quarantined"] == waiting
+    assert curator.count_rows("payments")["quarantined"] == faults["other_currency"]
+
+
+def test_nothing_is_due_after_a_run_and_a_day_can_be_written_again(
+    shop: tuple[Path, ShopCounts], run: dg.ExecuteInProcessResult
+) -> None:
+    settings = settings_of(shop[0])
+    assert not open_shop(settings).curator(SOURCE).is_due()
+    again = build_definitions(settings).resolve_job_def(JOB).execute_in_process(partition_key="2025-12-25")
+    written = {event.partition for event in again.get_asset_materialization_events() if event.partition}
+    assert written == {"2025-12-25"}
+
+
+def test_a_shop_is_found_by_its_raw_files_unless_tenants_are_named(shop: tuple[Path, ShopCounts]) -> None:
+    def jobs(**more: str) -> set[str]:
+        found = build_definitions(settings_of(shop[0], **more)).resolve_all_job_defs()
+        return {job.name for job in found} & {JOB}
+
+    assert jobs() == {JOB}
+    assert jobs(TENANTS="none") == set()
+    assert jobs(SHOP_SOURCES=SOURCE, TENANTS="none") == {JOB}
+
+
+def test_the_sensor_asks_for_new_files_once_and_for_each_day_once(tmp_path: Path) -> None:
+    write_shop(tmp_path)
+    definitions = build_definitions(settings_of(tmp_path))
+    sensor = definitions.resolve_sensor_def(SHOP_SENSOR) if hasattr(definitions, "resolve_sensor_def") else None
+    sensor = sensor or definitions.get_repository_def().get_sensor_def(SHOP_SENSOR)
+
+    def tick() -> tuple[str, ...]:
+        with dg.DagsterInstance.ephemeral() as instance:
+            context = dg.build_sensor_context(instance, definitions=definitions)
+            found = sensor.evaluate_tick(context)
+        return tuple(str(request.run_key) for request in found.run_requests or ())
+
+    [first] = tick()
+    assert tick() == (first,)
+    assert first.startswith(f"{SOURCE}-") and not first.endswith("-daily")
+    list(open_shop(settings_of(tmp_path)).curator(SOURCE).validate_new("orders"))
+    [second] = tick()
+    assert second != first
+
+
+class TestStages:
+    """What `gata shop process` has done for an event."""
+
+    def test_files_one_by_one_give_what_a_run_over_all_gives(
+        self, shop: tuple[Path, ShopCounts], tmp_path: Path, run: object
+    ) -> None:
+        write_shop(tmp_path)
+        engine = open_shop(settings_of(tmp_path))
+        keys = list(engine.store.list_keys(PLACES.raw_files))
+        # The newest first; the rest at once, since each file by itself takes half a second.
+        outcomes = [engine.curate(work_of(key)) for key in keys[::-7]]
+        curator = engine.curator(SOURCE)
+        read = {table: curator.validate_new(table) for table in engine.tables}
+        list(curator.curate())
+        rejected = sum(outcome.rejected for outcome in outcomes)
+        rejected += sum(report.rejected for reports in read.values() for report in reports)
+        assert rejected == sum(
+            report.rejected for table in engine.tables for report in engine.curator(SOURCE).reports(table)
+        )
+        other = open_shop(settings_of(shop[0])).curator(SOURCE)
+        mine = engine.curator(SOURCE)
+        assert {table: mine.count_rows(table) for table in engine.tables} == {
+            table: other.count_rows(table) for table in engine.tables
+        }
+        engine.publish(Work(Stage.CURATED_TO_PROD, SOURCE, "orders", "manifest.json"))
+        assert engine.store.exists("shop/prod/catalog.json")
+
+    def test_an_event_that_comes_twice_changes_nothing(self, tmp_path: Path) -> None:
+        write_shop(tmp_path)
+        engine = open_shop(settings_of(tmp_path))
+        [key] = [key for key in engine.store.list_keys(PLACES.raw("customers")) if "LOAD" in key]
+        first = engine.curate(work_of(key))
+        before = dict(engine.store.list_versions(f"{PLACES.root}curated/"))
+        second = engine.curate(work_of(key))
+        assert (first.rows, first.rejected) == (second.rows, second.rejected)
+        assert dict(engine.store.list_versions(f"{PLACES.root}curated/")) == before
+
+    def test_a_table_that_the_shop_does_not_have_is_named(self, tmp_path: Path) -> None:
+        engine = open_shop(settings_of(tmp_path))
+        with pytest.raises(EventError, match="The shop has no table reviews, only customers, products, orders"):
+            engine.curate(Work(Stage.RAW_TO_CURATED, SOURCE, "reviews", f"{PLACES.raw('reviews')}x.parquet"))
+
+
+def work_of(key: str) -> Work:
+    table = key.removeprefix(PLACES.raw_files).partition("/")[0].removesuffix("-raw")
+    return Work(Stage.RAW_TO_CURATED, SOURCE, table, key)
