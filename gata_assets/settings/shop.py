@@ -36,7 +36,7 @@ class ShopSettings(SettingsGroup):
         None, alias="SHOP_SOURCES", examples=["ecommerce"]
     )
     """The shops whose raw files are processed, separated by commas, or none; if unset, those in the target, as for
-    TENANTS. `gata shop` needs it."""
+    TENANTS. `gata shop process` needs it."""
     raw_bucket: _Bucket = Field(None, alias="SHOP_RAW_BUCKET", examples=["my-shop-raw"])
     """The bucket of the shops' raw files; if unset, they are below shop/raw/ in the target."""
     curated_bucket: _Bucket = Field(None, alias="SHOP_CURATED_BUCKET", examples=["my-shop-curated"])

@@ -103,10 +103,8 @@ class TablePartitions:
     @property
     def rows(self) -> int:
         """The rows of all current builds."""
-        manifests = [
-            stored.manifest for stored in self._stored.values() if stored.manifest is not None and stored.build
-        ]
-        return sum(entry.rows for manifest in manifests for entry in manifest.files.values())
+        manifests = (stored.manifest for stored in self._stored.values() if stored.build)
+        return sum(entry.rows for manifest in manifests if manifest for entry in manifest.files.values())
 
     def are_complete(self) -> bool:
         """Whether every file of the current builds exists."""
