@@ -30,6 +30,15 @@ if TYPE_CHECKING:
 
 # What the keys of its assets begin with; no tenant has this name.
 SHOP = "shop"
+_ORDERS = ("orders", "order_items", "payments")
+# The curated tables that each table for analysts is built from.
+_MADE_OF: Mapping[str, Sequence[str]] = {
+    "order_facts": (*_ORDERS, "customers", "products"),
+    "daily_sales": (*_ORDERS, "products"),
+    "daily_category_sales": (*_ORDERS, "products"),
+    "customer_summary": (*_ORDERS, "customers", "products"),
+    "inventory_status": ("inventory", "products", *_ORDERS[:2]),
+}
 _EPOCH = date(1970, 1, 1)
 
 
@@ -209,7 +218,7 @@ def _prod_op(rules: ShopAssetRules, options: AssetOptions) -> dg.AssetsDefinitio
                 prod_key(source, table.name),
                 table.spec.model,
                 group=rules.group,
-                deps=[dg.AssetDep(curated_key(source, name)) for name in made_of],
+                deps=[dg.AssetDep(curated_key(source, name)) for name in _MADE_OF[table.name]],
                 kinds={"polars"},
                 partitions=None,
             )
