@@ -1,7 +1,7 @@
 """Curated tables of changes that are written as a whole: the latest change of each key, deletes included.
 
-A table whose rows wait for those of another has visible and waiting rows. What its keys flipped to since units were
-judged by them (there, or not there any more) is kept until those units are judged again.
+A table whose rows wait for those of another has visible and waiting rows. Which keys flipped since units were judged by
+them (there, or not there any more, or known to have existed) is kept until those units are judged again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.changes.declared import COMMITTED_AT, IS_DELETE
 from gata_assets.tables.changes.graph import Member
-from gata_assets.tables.changes.parents import DELETED_AT, HAS_EXISTED, IS_PRESENT, KEY, look_up
+from gata_assets.tables.changes.parents import DELETED_AT, HAS_EXISTED, IS_PRESENT, KEY, look_up, parents_of
 from gata_assets.tables.changes.verdicts import PARKED, RULES, SINCE, VERDICT, Clock
 from gata_assets.tables.changes.versions import ORDER, PARTITION, live, schema_of
 from gata_assets.tables.manifests import Manifest
@@ -66,15 +66,13 @@ def fold(spec: TableSpec, known: pl.DataFrame, changes: list[pl.DataFrame]) -> p
 
 
 def find_flips(before: pl.DataFrame, after: pl.DataFrame, column: str) -> pl.DataFrame:
-    """The keys that are there now and were not, or the reverse (KEY and IS_PRESENT), from the latest changes."""
-    present = [live(rows).select(pl.col(column).alias(KEY)) for rows in (before, after)]
-    gone, came = present[0].join(present[1], on=KEY, how="anti"), present[1].join(present[0], on=KEY, how="anti")
-    return pl.concat(
-        [
-            came.with_columns(pl.lit(value=True).alias(IS_PRESENT)),
-            gone.with_columns(pl.lit(value=False).alias(IS_PRESENT)),
-        ]
-    )
+    """The keys of which something else is known now (KEY and IS_PRESENT), from the latest changes: whether they are
+    there, whether they ever existed, or when they were deleted.
+    """
+    then, now = parents_of(before, column), parents_of(after, column)
+    changed = now.join(then, on=now.columns, how="anti", nulls_equal=True).select(KEY, IS_PRESENT)
+    unknown = then.join(now, on=KEY, how="anti").select(KEY, pl.lit(value=False).alias(IS_PRESENT))
+    return pl.concat([changed, unknown])
 
 
 def judge_children(
