@@ -30,7 +30,7 @@ from gata_assets.storage.files import digest_file
 from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.changes.declared import SOURCE_FILE
 from gata_assets.tables.changes.graph import TableGraph, Unit, build_graph
-from gata_assets.tables.changes.key_index import NO_ENTRIES, KeyIndex, Segment, hashes_of
+from gata_assets.tables.changes.key_index import KeyIndex, Segment, hashes_of
 from gata_assets.tables.changes.parents import KEY, parents_of
 from gata_assets.tables.changes.verdicts import Clock
 from gata_assets.tables.changes.versions import PARTITION, live
@@ -146,25 +146,25 @@ class ChangesCurator(FileValidator):
         before, state = partitions.list_keys(), progress.read()
         parts = {spec.table: self._parts(spec.table) for spec in unit.tables}
         present = {f"{table}/{name}": part.key for table, found in parts.items() for name, part in found.items()}
-        dropped = {name for name, key in state.parts.items() if present.get(name) != key}
+        dropped = state.stale(present)
+        new = {name: key for name, key in present.items() if state.parts.get(name) != key}
         readers = {
-            table: [
-                partial(self._read, part, name)
-                for name, part in found.items()
-                if state.parts.get(f"{table}/{name}") != part.key
-            ]
+            table: [partial(self._read, part, name) for name, part in found.items() if f"{table}/{name}" in new]
             for table, found in parts.items()
         }
         index, settings = progress.index(state), self._settings(*unit.tables)
         parents = {table: self._parents(table, stored) for table in {member.parent for member in unit.parents}}
+        is_interrupted = bool(state.begun)
+        if new:
+            state = progress.begin(state, new)
         with scratch_directory() as scratch, RoutedChanges(scratch) as routed:
-            router, sources = route_changes(partitions, index, readers, routed)
+            router, sources = route_changes(partitions, index, readers, routed, _by_table(dropped))
             due = due_partitions(
                 partitions, before, {table: found.flips for table, found in stored.items()}, settings, dropped, self.now
             )
             due |= {*routed.rows} | {source for source in sources if source < 0 and source in before}
-            if any(router.entries(spec.table).rows for spec in unit.tables):
-                state = progress.add(state, {spec.table: router.entries(spec.table) for spec in unit.tables})
+            # What moved to a day in a run that was interrupted may wait here still.
+            due |= {partition for partition in before if partition < 0 and is_interrupted}
             pruned: dict[str, list[Segment]] = {}
             judging = Judging(
                 unit,
@@ -175,14 +175,17 @@ class ChangesCurator(FileValidator):
                 _by_table(dropped),
                 partial(_prune, unit, {spec.table: router.final(spec.table) for spec in unit.tables}, pruned),
             )
-            for partition, manifest in judging.judge(sorted(due), routed, before):
+            for partition, manifest in judging.judge(sorted(one for one in due if one >= 0), routed, before):
                 yield Curated(unit.root.table, partition, manifest)
-        if pruned:
-            final = progress.index(state)
-            state = progress.add(
-                state, {table: final[table].with_entries(NO_ENTRIES, _joined(of)) for table, of in pruned.items()}
-            )
-        if dict(state.parts) != present:
+            # From here on changes are copied from these days, and may be removed from where they waited.
+            if any(router.entries(spec.table).rows for spec in unit.tables):
+                state = progress.add(state, {spec.table: router.placed(spec.table) for spec in unit.tables})
+            for partition, manifest in judging.judge(sorted(one for one in due if one < 0), routed, before):
+                yield Curated(unit.root.table, partition, manifest)
+            waiting = {spec.table: router.waiting(spec.table, pruned.get(spec.table, ())) for spec in unit.tables}
+        if any(segment.rows for segment in waiting.values()):
+            state = progress.add(state, waiting)
+        if dict(state.parts) != present or state.begun:
             progress.fold(state, present)
 
     def _read(self, part: StagedPart, name: str, columns: list[str] | None = None) -> pl.DataFrame:
@@ -207,12 +210,6 @@ def _by_table(files: set[str]) -> dict[str, frozenset[str]]:
         table: frozenset(file.removeprefix(f"{table}/") for file in files if file.startswith(f"{table}/"))
         for table in tables
     }
-
-
-def _joined(segments: list[Segment]) -> Segment:
-    return Segment.of(
-        np.concatenate([one.hashes for one in segments]), np.concatenate([one.partitions for one in segments])
-    )
 
 
 def _prune(

@@ -16,11 +16,10 @@ from gata_assets.curation.changes.folding import RoutedChanges
 from gata_assets.curation.changes.partitions import PartitionRows, PartitionStore
 from gata_assets.storage.objects import Version
 from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
-from gata_assets.tables.changes.declared import SOURCE_FILE
 from gata_assets.tables.changes.graph import Unit
 from gata_assets.tables.changes.judging import Judgement, judge_units
 from gata_assets.tables.changes.verdicts import Clock
-from gata_assets.tables.changes.versions import ORDER, PARTITION, exactly_once, schema_of
+from gata_assets.tables.changes.versions import ORDER, PARTITION, exactly_once, schema_of, without_files
 from gata_assets.tables.manifests import Manifest
 
 # Partitions are judged together while they have no more changes than this.
@@ -69,17 +68,13 @@ class Judging:
         changes = {}
         for spec in self.unit.tables:
             schema = schema_of(spec)
-            kept = [self._without_dropped(spec.table, frame[spec.table]) for frame in stored]
+            kept = [without_files(frame[spec.table], self.dropped.get(spec.table, ())) for frame in stored]
             arrived = [frame.select(*schema) for frame in new.read(spec.table, chunk)]
             rows = pl.concat([pl.DataFrame(schema=schema), *kept, *arrived])
             once = exactly_once(rows, spec.key)
             changes[spec.table] = (self.prune(spec.table, once) if chunk[0] < 0 else once).with_row_index(_ROW)
         judgement = judge_units(self.unit, changes, self.parents, self.clock)
         yield from _split(chunk, changes, judgement)
-
-    def _without_dropped(self, table: str, rows: pl.DataFrame) -> pl.DataFrame:
-        files = self.dropped.get(table)
-        return rows.filter(~pl.col(SOURCE_FILE).is_in(list(files))) if files else rows
 
 
 def _changes_in(manifest: Manifest) -> int:
