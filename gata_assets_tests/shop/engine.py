@@ -17,9 +17,10 @@ from gata_assets.curation.changes.encoding import decode
 from gata_assets.curation.policy import CurationRules
 from gata_assets.shop.places import ShopLayout
 from gata_assets.shop.schema import MODELS
+from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.declaration import spec_of, tables_by_name
-from gata_assets.tables.manifests import MANIFEST_FILE, decode_manifest, plain_name
+from gata_assets.tables.manifests import plain_name
 from gata_assets_tests.shop.oracle import KEYS, QUARANTINED, REJECTED, VALID, Outcome
 from gata_assets_tests.shop.worlds import RawFile
 
@@ -72,7 +73,8 @@ def curated_bytes(store: ObjectStore) -> dict[str, bytes]:
     found = {}
     for key in store.list_keys(f"{PLACES.root}curated/"):
         folder, _, name = key.rpartition("/")
-        manifest = decode_manifest(store.read(f"{folder}/{MANIFEST_FILE}"))
+        # A run that failed may leave files in a folder without one.
+        manifest = find_manifest(store, f"{folder}/").manifest
         if (
             manifest
             and name in manifest.files

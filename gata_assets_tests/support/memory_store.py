@@ -121,30 +121,57 @@ _CALLS = frozenset(
 _WRITES = frozenset({"write", "write_file", "delete"})
 
 
-class FailingStore(MemoryStore):
-    """Fails from the n-th call on, as a target that is away does: before the call, or after it was carried out."""
+class _CallingStore(MemoryStore):
+    """Another store, whose calls are counted, and go through `_call`."""
 
-    def __init__(self, store: MemoryStore, fails_at: float, *, is_carried_out: bool = False) -> None:
-        """Of calls that are carried out, and yet fail, those that write are counted alone."""
+    def __init__(self, store: MemoryStore, counted: frozenset[str] = _CALLS) -> None:
         super().__init__()
-        self._store, self._fails_at, self._is_carried_out = store, fails_at, is_carried_out
+        self._store, self._counted = store, counted
         self.calls = 0
 
     def __getattribute__(self, name: str) -> Any:
         if name not in _CALLS:
             return super().__getattribute__(name)
         found: Callable[..., Any] = getattr(self._store, name)
-        if self._is_carried_out and name not in _WRITES:
+        if name not in self._counted:
             return found
 
         def call(*args: Any, **values: Any) -> Any:
             with self._lock:
                 self.calls += 1
-                fails, is_first = self.calls >= self._fails_at, self.calls == self._fails_at
-            if fails and self._is_carried_out and is_first:
-                found(*args, **values)
-            if fails:
-                raise StoreError("The target is away.")
-            return found(*args, **values)
+                number = self.calls
+            return self._call(number, lambda: found(*args, **values))
 
         return call
+
+    def _call(self, number: int, call: Callable[[], Any]) -> Any:
+        raise NotImplementedError
+
+
+class FailingStore(_CallingStore):
+    """Fails from the n-th call on, as a target that is away does: before the call, or after it was carried out."""
+
+    def __init__(self, store: MemoryStore, fails_at: float, *, is_carried_out: bool = False) -> None:
+        """Of calls that are carried out, and yet fail, those that write are counted alone."""
+        super().__init__(store, _WRITES if is_carried_out else _CALLS)
+        self._fails_at, self._is_carried_out = fails_at, is_carried_out
+
+    def _call(self, number: int, call: Callable[[], Any]) -> Any:
+        if number == self._fails_at and self._is_carried_out:
+            call()
+        if number >= self._fails_at:
+            raise StoreError("The target is away.")
+        return call()
+
+
+class PausingStore(_CallingStore):
+    """Does something else before the n-th call."""
+
+    def __init__(self, store: MemoryStore, pauses_at: int, meanwhile: Callable[[], None]) -> None:
+        super().__init__(store)
+        self._pauses_at, self._meanwhile = pauses_at, meanwhile
+
+    def _call(self, number: int, call: Callable[[], Any]) -> Any:
+        if number == self._pauses_at:
+            self._meanwhile()
+        return call()

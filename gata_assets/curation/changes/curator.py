@@ -84,7 +84,7 @@ class ChangesCurator(FileValidator):
         for spec in self.graph.whole:
             found = stored[spec.table]
             if len(found.flips):
-                self.wholes.clear_flips(spec)
+                self.wholes.clear_flips(spec, found.manifest)
 
     def _parts(self, table: str) -> dict[str, StagedPart]:
         """The staged parts that count, by the name of their raw file below the table's folder."""
@@ -123,7 +123,7 @@ class ChangesCurator(FileValidator):
             pl.concat([find_flips(found.latest, latest, spec.key[0]), found.flips]).unique(KEY, keep="first").sort(KEY)
         )
         flips = flips if self._is_parent(spec.table) else flips.clear()
-        manifest = self.wholes.write(spec, latest, visible, waiting, flips, keys, settings, self.clock)
+        manifest = self.wholes.write(spec, latest, visible, waiting, flips, keys, settings, self.clock, found.before)
         yield Curated(spec.table, None, manifest)
         return WholeTable(manifest, latest, flips)
 

@@ -7,7 +7,7 @@ them (there, or not there any more, or known to have existed) is kept until thos
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -16,7 +16,7 @@ from gata_assets.curation.changes.encoding import decode, encode
 from gata_assets.curation.changes.partitions import other_file, visible_file, visible_schema, waiting_file
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files
-from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.objects import ObjectStore, Version
 from gata_assets.tables.changes.declared import COMMITTED_AT, IS_DELETE
 from gata_assets.tables.changes.graph import Member
 from gata_assets.tables.changes.parents import DELETED_AT, HAS_EXISTED, IS_PRESENT, KEY, look_up, parents_of
@@ -35,11 +35,14 @@ def flips_file(table: str) -> str:
 
 @dataclass(frozen=True)
 class WholeTable:
-    """A stored table: its manifest, the latest change of each key (with whether it ever existed), and its flips."""
+    """A stored table: its manifest, the latest change of each key (with whether it ever existed), its flips, and the
+    keys of its folder with their versions before it was read.
+    """
 
     manifest: Manifest | None
     latest: pl.DataFrame
     flips: pl.DataFrame
+    before: Mapping[str, Version] = field(default_factory=dict)
 
     @property
     def parts(self) -> Mapping[str, str]:
@@ -97,10 +100,11 @@ class WholeStore:
         """A table as it is stored; raises DamagedTableError or StoreError."""
         schema = latest_schema(spec)
         folder = self._places.curated(spec.table)
+        before = dict(self._store.list_versions(folder))
         manifest = find_manifest(self._store, folder).manifest
         flips = pl.DataFrame(schema={KEY: pl.String(), IS_PRESENT: pl.Boolean()})
         if manifest is None:
-            return WholeTable(None, pl.DataFrame(schema=schema), flips)
+            return WholeTable(None, pl.DataFrame(schema=schema), flips, before)
 
         def read(name: str) -> pl.DataFrame | None:
             if manifest.find(name) is None:
@@ -114,7 +118,7 @@ class WholeStore:
         if (others := read(other_file(spec.table))) is not None:
             found.append(others.select(*schema))
         stored_flips = read(flips_file(spec.table))
-        return WholeTable(manifest, pl.concat(found), flips if stored_flips is None else stored_flips)
+        return WholeTable(manifest, pl.concat(found), flips if stored_flips is None else stored_flips, before)
 
     def write(
         self,
@@ -126,8 +130,9 @@ class WholeStore:
         parts: Mapping[str, str],
         settings: Mapping[str, str],
         clock: Clock,
+        before: Mapping[str, Version],
     ) -> Manifest:
-        """Write a table; raises ConflictError or StoreError."""
+        """Write a table, replacing the keys that were there `before`; raises ConflictError or StoreError."""
         table, own = spec.table, list(visible_schema(spec))
         others = latest.join(visible.select(spec.key), on=list(spec.key), how="anti", maintain_order="left")
         contents = {visible_file(table): (encode(visible.select(own), spec), len(visible))}
@@ -139,7 +144,7 @@ class WholeStore:
             contents[flips_file(table)] = encode(flips, spec), len(flips)
         parked = waiting.filter(pl.col(VERDICT) == PARKED) if waiting is not None else None
         since = parked[SINCE].min() if parked is not None and len(parked) else None
-        with DatasetWrite(self._store, self._places.curated(table)) as write:
+        with DatasetWrite(self._store, self._places.curated(table), before=before) as write:
             files = dict(write.write(name, content, rows) for name, (content, rows) in contents.items())
             manifest = Manifest(
                 f"curated_{table}",
@@ -162,12 +167,15 @@ class WholeStore:
             write.publish(manifest)
         return manifest
 
-    def clear_flips(self, spec: TableSpec) -> None:
-        """Forget which keys flipped, once units are judged by them; raises ConflictError or StoreError."""
+    def clear_flips(self, spec: TableSpec, judged: Manifest | None) -> None:
+        """Forget which keys flipped, once units are judged by them; nothing happens if the table is not as it was then.
+
+        Raises ConflictError or StoreError.
+        """
         folder = self._places.curated(spec.table)
         with DatasetWrite(self._store, folder) as write:
             found = find_manifest(self._store, folder).manifest
-            if found is None:
+            if found is None or found != judged:
                 return
             flips = found.find(flips_file(spec.table))
             files = {name: entry for name, entry in found.files.items() if flips is None or name != flips[0]}
