@@ -147,7 +147,10 @@ class ChangesCurator(FileValidator):
         parts = {spec.table: self._parts(spec.table) for spec in unit.tables}
         present = {f"{table}/{name}": part.key for table, found in parts.items() for name, part in found.items()}
         dropped = state.stale(present)
-        new = {name: key for name, key in present.items() if state.parts.get(name) != key}
+        if any(name.startswith(f"{unit.root.table}/") for name in dropped):
+            # Units may have lost their days, and their rows would have to move to where units without one wait.
+            state, dropped = state.forgotten(), {*state.parts, *state.begun}
+        new = {name: key for name, key in present.items() if name in dropped or state.parts.get(name) != key}
         readers = {
             table: [partial(self._read, part, name) for name, part in found.items() if f"{table}/{name}" in new]
             for table, found in parts.items()
@@ -194,7 +197,8 @@ class ChangesCurator(FileValidator):
             with self.store.local_copy(part.key) as path:
                 if columns is None and digest_file(path) != part.sha256:
                     raise DamagedTableError(
-                        f"{self.store.uri(part.key)} is not what was written: its SHA-256 is another."
+                        f"{self.store.uri(part.key)} is not what was written, its SHA-256 is another: "
+                        "`gata quarantine --replay` writes it again."
                     )
                 rows = pl.read_parquet(path, columns=columns)
         except (ObjectNotFoundError, *DAMAGED) as error:

@@ -43,6 +43,10 @@ class Progress:
         known = (*self.parts.items(), *self.begun.items())
         return {name for name, key in known if present.get(name) != key}
 
+    def forgotten(self) -> Progress:
+        """The same files, with an empty index."""
+        return replace(self, segments={}, files={})
+
 
 class ProgressStore:
     """Reads and writes the progress of a unit of one tenant."""
