@@ -207,9 +207,6 @@ def _recorded(
 
 def _prod_op(rules: ShopAssetRules, options: AssetOptions) -> dg.AssetsDefinition:
     source = rules.source
-    made_of = [
-        spec.table for spec in (*rules.graph.whole, *(spec for unit in rules.graph.units for spec in unit.tables))
-    ]
 
     @dg.multi_asset(
         name=f"shop_{source}_prod",

@@ -1,4 +1,4 @@
-"""The engine on worlds: raw files of a world in a directory, curated, and what is stored then.
+"""The engine on worlds: raw files of a world in a store, curated, and what is stored then.
 
 Real: files, the curator, the store. Raw files are Parquet as AWS DMS writes it.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -18,10 +17,10 @@ from gata_assets.curation.changes.encoding import decode
 from gata_assets.curation.policy import CurationRules
 from gata_assets.shop.places import ShopLayout
 from gata_assets.shop.schema import MODELS
-from gata_assets.storage.local import LocalStore
+from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.declaration import spec_of, tables_by_name
-from gata_assets.tables.manifests import MANIFEST_FILE, decode_manifest, plain_name
+from gata_assets.tables.manifests import plain_name
 from gata_assets_tests.shop.oracle import KEYS, QUARANTINED, REJECTED, VALID, Outcome
 from gata_assets_tests.shop.worlds import RawFile
 
@@ -69,13 +68,13 @@ def run(store: ObjectStore, now: datetime, parked_days: int) -> int:
     return len(list(found.curate()))
 
 
-def curated_bytes(directory: Path) -> dict[str, bytes]:
+def curated_bytes(store: ObjectStore) -> dict[str, bytes]:
     """The curated data files, without progress and manifests, by key without tokens."""
-    store = LocalStore(str(directory))
     found = {}
     for key in store.list_keys(f"{PLACES.root}curated/"):
         folder, _, name = key.rpartition("/")
-        manifest = decode_manifest(store.read(f"{folder}/{MANIFEST_FILE}"))
+        # A run that failed may leave files in a folder without one.
+        manifest = find_manifest(store, f"{folder}/").manifest
         if (
             manifest
             and name in manifest.files
@@ -88,18 +87,18 @@ def curated_bytes(directory: Path) -> dict[str, bytes]:
     return found
 
 
-def stored_rows(directory: Path, table: str, ending: str = "") -> list[dict[str, Any]]:
+def stored_rows(store: ObjectStore, table: str, ending: str = "") -> list[dict[str, Any]]:
     """The rows of a table's visible (or other) files, with their partition's folder."""
     name = f"{table}{ending}.parquet"
     return [
         {**row, "folder": key.split("/")[-2]}
-        for key, content in curated_bytes(directory).items()
+        for key, content in curated_bytes(store).items()
         if key.endswith(f"/{name}")
         for row in decode(content).to_dicts()
     ]
 
 
-def assert_as_the_oracle_says(directory: Path, outcome: Outcome) -> None:
+def assert_as_the_oracle_says(store: ObjectStore, outcome: Outcome) -> None:
     for table, key in KEYS.items():
         of_unit = table in ("orders", "order_items", "payments")
         visible = sorted(
@@ -108,13 +107,13 @@ def assert_as_the_oracle_says(directory: Path, outcome: Outcome) -> None:
                 date.fromisoformat(row["folder"]) if of_unit else None,
                 _plain(row, table),
             )
-            for row in stored_rows(directory, table)
+            for row in stored_rows(store, table)
         )
         expected = sorted((row.key, row.day, _plain(row.values, table)) for row in outcome.visible[table])
         assert visible == expected, table
         waiting = sorted(
             (tuple(row[name] for name in key), row["verdict"], tuple(row["rules"]))
-            for row in stored_rows(directory, table, "_waiting")
+            for row in stored_rows(store, table, "_waiting")
         )
         waits = [verdict for verdict in outcome.verdicts[table] if verdict.verdict != VALID]
         assert waiting == sorted(
@@ -130,8 +129,7 @@ def _plain(values: Any, table: str) -> list[tuple[str, str]]:
     )
 
 
-def run_all(directory: Path, files: Sequence[RawFile], now: datetime, parked_days: int) -> None:
-    store = LocalStore(str(directory))
+def run_all(store: ObjectStore, files: Sequence[RawFile], now: datetime, parked_days: int) -> None:
     for file in files:
         deliver(store, file)
     run(store, now, parked_days)

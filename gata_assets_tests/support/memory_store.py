@@ -1,46 +1,34 @@
-"""An object store in memory whose n-th call fails, before or after it is done: fast enough to fail each in turn."""
+"""An object store in memory, and one whose calls fail: for tests of what is stored, not of how it is.
+
+Faked: the storage itself; a directory synchronizes each file with its disk, which takes most of the time of small runs.
+The contract's tests hold the one in memory to what a directory and S3 do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import RLock
+from typing import Any
 
-from gata_assets.errors import ConflictError, DeleteDeniedError, ObjectNotFoundError, StoreError
+from gata_assets.errors import ConflictError, ObjectNotFoundError, StoreError
 from gata_assets.storage.objects import ABSENT, Guard, ObjectStore, Version
 
-
-@dataclass
-class Fault:
-    """Which call fails, counted from 1 (0: none), and whether its work is done before; `calls` were made so far."""
-
-    at: int = 0
-    is_done: bool = False
-    calls: int = 0
-
-    @contextmanager
-    def judged(self) -> Iterator[None]:
-        """Raise before or after a call whose turn it is."""
-        self.calls += 1
-        is_due = self.calls == self.at
-        if is_due and not self.is_done:
-            raise StoreError("the store broke")
-        yield
-        if is_due:
-            raise StoreError("the answer of the store was lost")
+_NAME = re.compile(r"[^A-Za-z0-9.=_-]")
 
 
-@dataclass
 class MemoryStore(ObjectStore):
-    """Objects and their versions by key; with `can_delete` false, as a role without that permission."""
+    """Objects in a dictionary, with conditional writes and guards."""
 
-    objects: dict[str, tuple[bytes, Version]] = field(default_factory=dict)
-    fault: Fault = field(default_factory=Fault)
-    can_delete: bool = True
-    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    is_guarding = True
+
+    def __init__(self) -> None:
+        self._objects: dict[str, tuple[bytes, Version]] = {}
+        self._lock, self._numbers = RLock(), count(1)
 
     def write(
         self,
@@ -52,54 +40,138 @@ class MemoryStore(ObjectStore):
         unlike: Collection[Version] = (),
         is_private: bool = False,
     ) -> Version:
-        with self.fault.judged():
-            if expected is not None and self._version(key) != expected:
-                raise ConflictError(f"{key} was not changed.")
-            # Versions do not come again when objects are put back to what they were.
-            version = Version(f"v{next(self._numbers)}")
-            self.objects[key] = content, version
-        return version
+        """See ObjectStore."""
+        with self._lock:
+            self._require(key, expected, guard)
+            version = Version(str(next(self._numbers)))
+            self._objects[key] = bytes(content), version
+            return version
+
+    def _require(self, key: str, expected: Version | None, guard: Guard | None) -> None:
+        wanted = [(key, expected)] if expected is not None else []
+        wanted += [(guard.key, guard.version)] if guard else []
+        for name, version in wanted:
+            if self.version(name) != version:
+                raise ConflictError(f"{self.uri(name)} has another version.")
 
     def read_versioned(self, key: str) -> tuple[bytes, Version]:
-        with self.fault.judged():
-            if key not in self.objects:
-                raise ObjectNotFoundError(f"There is no {key}.")
-            return self.objects[key]
+        """See ObjectStore."""
+        try:
+            return self._objects[key]
+        except KeyError:
+            raise ObjectNotFoundError(f"There is no {self.uri(key)}.") from None
 
     def read_part(self, key: str, start: int, size: int) -> bytes:
+        """See ObjectStore."""
         return self.read(key)[start : start + size]
 
     def write_file(self, key: str, path: Path, *, is_private: bool = False) -> None:
-        self.write(key, path.read_bytes())
+        """See ObjectStore."""
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise StoreError(f"{self.uri(key)} cannot be written from {path}: {error.strerror}.") from None
+        self.write(key, content, is_private=is_private)
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
+        """See ObjectStore."""
+        content = self.read(key)
         with TemporaryDirectory() as folder:
-            path = Path(folder, "object")
-            path.write_bytes(self.read(key))
+            path = Path(folder, _NAME.sub("_", key.rpartition("/")[2])[-100:])
+            path.write_bytes(content)
             yield path
 
     def list_versions(self, prefix: str) -> Iterator[tuple[str, Version]]:
-        with self.fault.judged():
-            found = sorted((key, version) for key, (_, version) in self.objects.items() if key.startswith(prefix))
-        return iter(found)
+        """See ObjectStore."""
+        with self._lock:
+            found = {key: version for key, (_, version) in self._objects.items() if key.startswith(prefix)}
+        return iter(sorted(found.items()))
 
     def list_folders(self, prefix: str) -> Iterator[str]:
-        keys = [key.removeprefix(prefix) for key, _ in self.list_versions(prefix)]
-        return iter(sorted({key.partition("/")[0] for key in keys if "/" in key}))
+        """See ObjectStore."""
+        rests = (key.removeprefix(prefix) for key in self.list_keys(prefix))
+        return iter(sorted({rest.partition("/")[0] for rest in rests if "/" in rest}))
 
     def version(self, key: str) -> Version:
-        with self.fault.judged():
-            return self._version(key)
+        """See ObjectStore."""
+        return self._objects.get(key, (b"", ABSENT))[1]
 
     def delete(self, key: str, *, expected: Version | None = None, guard: Guard | None = None) -> None:
-        with self.fault.judged():
-            if not self.can_delete:
-                raise DeleteDeniedError(f"{key} may not be deleted.")
-            self.objects.pop(key, None)
+        """See ObjectStore."""
+        with self._lock:
+            self._require(key, expected, guard)
+            self._objects.pop(key, None)
 
     def uri(self, key: str) -> str:
-        return f"memory://{key}"
+        """See ObjectStore."""
+        return f"memory:{key}"
 
-    def _version(self, key: str) -> Version:
-        return self.objects[key][1] if key in self.objects else ABSENT
+    def copy(self) -> MemoryStore:
+        """A store with the same objects, under the same versions."""
+        copied = MemoryStore()
+        copied._objects, copied._numbers = dict(self._objects), count(next(self._numbers))
+        return copied
+
+
+# Calls of a store that can fail; `list_keys` and `exists` are made of others.
+_CALLS = frozenset(
+    {"write", "write_file", "read_versioned", "read_part", "local_copy", "list_versions", "list_folders", "version"}
+) | {"delete"}
+_WRITES = frozenset({"write", "write_file", "delete"})
+
+
+class _CallingStore(MemoryStore):
+    """Another store, whose calls are counted, and go through `_call`."""
+
+    def __init__(self, store: MemoryStore, counted: frozenset[str] = _CALLS) -> None:
+        super().__init__()
+        self._store, self._counted = store, counted
+        self.calls = 0
+
+    def __getattribute__(self, name: str) -> Any:
+        if name not in _CALLS:
+            return super().__getattribute__(name)
+        found: Callable[..., Any] = getattr(self._store, name)
+        if name not in self._counted:
+            return found
+
+        def call(*args: Any, **values: Any) -> Any:
+            with self._lock:
+                self.calls += 1
+                number = self.calls
+            return self._call(number, lambda: found(*args, **values))
+
+        return call
+
+    def _call(self, number: int, call: Callable[[], Any]) -> Any:
+        raise NotImplementedError
+
+
+class FailingStore(_CallingStore):
+    """Fails from the n-th call on, as a target that is away does: before the call, or after it was carried out."""
+
+    def __init__(self, store: MemoryStore, fails_at: float, *, is_carried_out: bool = False) -> None:
+        """Of calls that are carried out, and yet fail, those that write are counted alone."""
+        super().__init__(store, _WRITES if is_carried_out else _CALLS)
+        self._fails_at, self._is_carried_out = fails_at, is_carried_out
+
+    def _call(self, number: int, call: Callable[[], Any]) -> Any:
+        if number == self._fails_at and self._is_carried_out:
+            call()
+        if number >= self._fails_at:
+            raise StoreError("The target is away.")
+        return call()
+
+
+class PausingStore(_CallingStore):
+    """Does something else before the n-th call."""
+
+    def __init__(self, store: MemoryStore, pauses_at: int, meanwhile: Callable[[], None]) -> None:
+        super().__init__(store)
+        self._pauses_at, self._meanwhile = pauses_at, meanwhile
+
+    def _call(self, number: int, call: Callable[[], Any]) -> Any:
+        if number == self._pauses_at:
+            self._meanwhile()
+        return call()

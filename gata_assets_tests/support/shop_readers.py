@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from gata_assets.shop.prod.tables import TABLES, ProdTable
 from gata_assets.storage.catalog.base import Catalog, Values
-from gata_assets_tests.support.memory_store import MemoryStore
+from gata_assets_tests.support.faulty_store import MemoryStore
 
 DATABASE = "shop"
 

@@ -18,7 +18,7 @@ from gata_assets.curation.changes.due import due_partitions
 from gata_assets.curation.changes.folding import RoutedChanges, route_changes
 from gata_assets.curation.changes.partitions import PartitionStore
 from gata_assets.curation.changes.progress import ProgressStore
-from gata_assets.curation.changes.pruning import joined, prune
+from gata_assets.curation.changes.pruning import prune
 from gata_assets.curation.changes.units import Judging
 from gata_assets.curation.changes.whole import WholeStore, WholeTable, find_flips, fold, judge_children
 from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST
@@ -32,7 +32,7 @@ from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.changes.declared import SOURCE_FILE
 from gata_assets.tables.changes.graph import TableGraph, Unit, build_graph
-from gata_assets.tables.changes.key_index import NO_ENTRIES, Segment
+from gata_assets.tables.changes.key_index import Segment
 from gata_assets.tables.changes.parents import KEY, parents_of
 from gata_assets.tables.changes.verdicts import Clock
 from gata_assets.tables.changes.versions import live
@@ -102,8 +102,9 @@ class ChangesCurator(FileValidator):
         for unit in self.graph.units:
             yield from self._curate_unit(unit, stored, again)
         for spec in self.graph.whole:
-            if spec.table in stored and len(stored[spec.table].flips):
-                self.wholes.clear_flips(spec)
+            found = stored.get(spec.table)
+            if found is not None and len(found.flips):
+                self.wholes.clear_flips(spec, found.manifest)
 
     def is_due(self) -> bool:
         """Whether files wait, changes are not folded in, or rows have waited long enough; raises StoreError."""
@@ -179,7 +180,7 @@ class ChangesCurator(FileValidator):
                 f"curated {spec.table} breaks rules, and nothing was written. {' | '.join(map(str, failed))}",
                 (NO_ROW_IS_LOST,),
             )
-        manifest = self.wholes.write(spec, latest, visible, waiting, flips, keys, settings, self.clock)
+        manifest = self.wholes.write(spec, latest, visible, waiting, flips, keys, settings, self.clock, found.before)
         superseded = sum(map(len, changes)) - (len(latest) - len(known))
         yield Curated(spec.table, None, manifest, superseded, {spec.table: outcomes})
         return WholeTable(manifest, latest, flips)
@@ -203,25 +204,28 @@ class ChangesCurator(FileValidator):
         before, state = partitions.list_keys(), progress.read()
         parts = {spec.table: self._parts(spec.table) for spec in unit.tables}
         present = {f"{table}/{name}": part.key for table, found in parts.items() for name, part in found.items()}
-        dropped = {name for name, key in state.parts.items() if present.get(name) != key}
+        dropped = state.stale(present)
+        if any(name.startswith(f"{unit.root.table}/") for name in dropped):
+            # Units may have lost their days, and their rows would have to move to where units without one wait.
+            state, dropped = state.forgotten(), {*state.parts, *state.begun}
+        new = {name: key for name, key in present.items() if name in dropped or state.parts.get(name) != key}
         readers = {
-            table: [
-                partial(self._read, part, name)
-                for name, part in found.items()
-                if state.parts.get(f"{table}/{name}") != part.key
-            ]
+            table: [partial(self._read, part, name) for name, part in found.items() if f"{table}/{name}" in new]
             for table, found in parts.items()
         }
         index, settings = progress.index(state), self._settings(*unit.tables)
         parents = {table: self._parents(table, stored) for table in {member.parent for member in unit.parents}}
+        is_interrupted = bool(state.begun)
+        if new:
+            state = progress.begin(state, new)
         with scratch_directory() as scratch, RoutedChanges(scratch) as routed:
-            router, sources = route_changes(partitions, index, readers, routed)
+            router, sources = route_changes(partitions, index, readers, routed, _by_table(dropped))
             due = due_partitions(
                 partitions, before, {table: found.flips for table, found in stored.items()}, settings, dropped, self.now
             )
             due |= {*again} | {*routed.rows} | {source for source in sources if source < 0 and source in before}
-            if any(router.entries(spec.table).rows for spec in unit.tables):
-                state = progress.add(state, {spec.table: router.entries(spec.table) for spec in unit.tables})
+            # What moved to a day in a run that was interrupted may wait here still.
+            due |= {partition for partition in before if partition < 0 and is_interrupted}
             pruned: dict[str, list[Segment]] = {}
             judging = Judging(
                 unit,
@@ -232,14 +236,18 @@ class ChangesCurator(FileValidator):
                 _by_table(dropped),
                 partial(prune, unit, {spec.table: router.final(spec.table) for spec in unit.tables}, pruned),
             )
-            for partition, manifest, superseded in judging.judge(sorted(due), routed, before):
+            days, others = ([one for one in sorted(due) if (one >= 0) is is_day] for is_day in (True, False))
+            for partition, manifest, superseded in judging.judge(days, routed, before):
                 yield Curated(unit.root.table, partition, manifest, superseded, judging.outcomes[partition])
-        if pruned:
-            final = progress.index(state)
-            state = progress.add(
-                state, {table: final[table].with_entries(NO_ENTRIES, joined(of)) for table, of in pruned.items()}
-            )
-        if dict(state.parts) != present:
+            # From here on changes are copied from these days, and may be removed from where they waited.
+            if any(router.entries(spec.table).rows for spec in unit.tables):
+                state = progress.add(state, {spec.table: router.placed(spec.table) for spec in unit.tables})
+            for partition, manifest, superseded in judging.judge(others, routed, before):
+                yield Curated(unit.root.table, partition, manifest, superseded, judging.outcomes[partition])
+            waiting = {spec.table: router.waiting(spec.table, pruned.get(spec.table, ())) for spec in unit.tables}
+        if any(segment.rows for segment in waiting.values()):
+            state = progress.add(state, waiting)
+        if dict(state.parts) != present or state.begun:
             progress.fold(state, present)
 
     def _read(self, part: StagedPart, name: str, columns: list[str] | None = None) -> pl.DataFrame:
@@ -248,7 +256,8 @@ class ChangesCurator(FileValidator):
             with self.store.local_copy(part.key) as path:
                 if columns is None and digest_file(path) != part.sha256:
                     raise DamagedTableError(
-                        f"{self.store.uri(part.key)} is not what was written: its SHA-256 is another."
+                        f"{self.store.uri(part.key)} is not what was written, its SHA-256 is another: "
+                        "`gata quarantine --replay` writes it again."
                     )
                 rows = pl.read_parquet(path, columns=columns)
         except (ObjectNotFoundError, *DAMAGED) as error:

@@ -48,19 +48,18 @@ def due_partitions(
 def _is_flipped(stored: PartitionStore, partition: int, manifest: Manifest, flips: Mapping[str, pl.DataFrame]) -> bool:
     if not flips:
         return False
-    came = {table: frame.filter(IS_PRESENT).select(KEY) for table, frame in flips.items()}
     gone = {table: frame.filter(~pl.col(IS_PRESENT)).select(KEY) for table, frame in flips.items()}
     missing = stored.read(partition, manifest, MISSING_FILE)
     if missing is not None:
-        for table, present in came.items():
-            if len(missing.filter(pl.col("table") == table).join(present, on=KEY, how="semi")):
+        for table, keys in flips.items():
+            if len(missing.filter(pl.col("table") == table).join(keys, on=KEY, how="semi")):
                 return True
     for member in stored.unit.parents:
-        keys = gone.get(member.parent)
-        if keys is None or keys.is_empty():
+        gone_keys = gone.get(member.parent)
+        if gone_keys is None or gone_keys.is_empty():
             continue
         for name in (visible_file(member.spec.table), other_file(member.spec.table)):
             found = stored.read(partition, manifest, name, [member.column])
-            if found is not None and len(found.join(keys, left_on=member.column, right_on=KEY, how="semi")):
+            if found is not None and len(found.join(gone_keys, left_on=member.column, right_on=KEY, how="semi")):
                 return True
     return False

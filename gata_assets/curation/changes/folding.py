@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -18,7 +18,7 @@ from gata_assets.curation.reports import Span
 from gata_assets.curation.staged_partitions import SpanWriter, read_spans
 from gata_assets.tables.changes.key_index import KeyIndex, Segment, hashes_of
 from gata_assets.tables.changes.routing import Moved, Router
-from gata_assets.tables.changes.versions import PARTITION, schema_of
+from gata_assets.tables.changes.versions import PARTITION, schema_of, without_files
 from gata_assets.tables.spec import TableSpec
 
 # Rows of a table that are kept in memory until they are written.
@@ -81,9 +81,13 @@ def _read(file: BinaryIO, span: Span) -> bytes:
 
 
 def route_changes(
-    stored: PartitionStore, index: Mapping[str, KeyIndex], parts: PartReaders, routed: RoutedChanges
+    stored: PartitionStore,
+    index: Mapping[str, KeyIndex],
+    parts: PartReaders,
+    routed: RoutedChanges,
+    dropped: Mapping[str, Collection[str]],
 ) -> tuple[Router, set[int]]:
-    """Route new changes, and copy stored ones that belong to further partitions.
+    """Route new changes, and copy stored ones that belong to further partitions, but for those of `dropped` files.
 
     Returns the router, and the partitions that changes were copied from.
     """
@@ -93,7 +97,7 @@ def route_changes(
         router.add_roots(read([unit.key, root.event_time or ""]))
     of_units = router.units_with_new_days()
     for source, targets in _by_source(of_units):
-        changes = _stored_changes(stored, source)
+        changes = _stored_changes(stored, source, dropped)
         for member in unit.members if changes else ():
             rows = changes[member.spec.table]
             found = _matched(rows, member.column, targets)
@@ -105,7 +109,7 @@ def route_changes(
     for spec in unit.tables:
         for source, targets in _by_source(router.moved(spec.table)):
             sources.add(source)
-            changes = _stored_changes(stored, source)
+            changes = _stored_changes(stored, source, dropped)
             if changes:
                 found = _matched(changes[spec.table], spec.key[0], targets)
                 routed.add(spec, found.with_columns(pl.col(_TARGET).alias(PARTITION)))
@@ -114,9 +118,12 @@ def route_changes(
     return router, sources
 
 
-def _stored_changes(stored: PartitionStore, partition: int) -> dict[str, pl.DataFrame]:
+def _stored_changes(
+    stored: PartitionStore, partition: int, dropped: Mapping[str, Collection[str]]
+) -> dict[str, pl.DataFrame]:
     manifest = stored.manifest(partition)
-    return stored.changes(partition, manifest) if manifest else {}
+    changes = stored.changes(partition, manifest) if manifest else {}
+    return {table: without_files(rows, dropped.get(table, ())) for table, rows in changes.items()}
 
 
 def _by_source(moved: Moved) -> Iterator[tuple[int, pl.DataFrame]]:

@@ -15,7 +15,7 @@ import polars as pl
 from gata_assets import __version__
 from gata_assets.curation.changes.encoding import decode, encode
 from gata_assets.curation.layout import TenantLayout
-from gata_assets.errors import DamagedTableError
+from gata_assets.errors import ConflictError, DamagedTableError, ObjectNotFoundError
 from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files
 from gata_assets.storage.objects import ObjectStore, Version
 from gata_assets.tables.changes.declared import IS_DELETE, SOURCE_FILE
@@ -102,10 +102,19 @@ class PartitionStore:
     def read(
         self, partition: int, manifest: Manifest, name: str, columns: list[str] | None = None
     ) -> pl.DataFrame | None:
-        """A file of a partition; None if it has none of that name. Raises DamagedTableError, StoreError."""
+        """A file of a partition; None if it has none of that name.
+
+        Raises ConflictError if another command has replaced it meanwhile, DamagedTableError or StoreError.
+        """
         if manifest.find(name) is None:
             return None
-        [(_, content)] = read_files(self.store, self.folder(partition), [name], manifest)
+        folder = self.folder(partition)
+        try:
+            [(_, content)] = read_files(self.store, folder, [name], manifest)
+        except ObjectNotFoundError:
+            if self.manifest(partition) == manifest:
+                raise
+            raise ConflictError(f"Another command wrote {self.store.uri(folder)} meanwhile: run it again.") from None
         return decode(content, columns)
 
     def changes(self, partition: int, manifest: Manifest) -> dict[str, pl.DataFrame]:

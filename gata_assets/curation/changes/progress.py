@@ -1,21 +1,21 @@
 """What of a unit's changes has been folded into its partitions, and where the changes of each key are.
 
-One dataset: the staged parts that are folded in, by file, and the index of keys in segments, the newest first. An index
-may name partitions that do not have a key's changes yet, never the reverse: it is written before them, and the parts
-after.
+One dataset: the staged parts that are folded in, by file, and the index of keys in segments, the newest first. Parts
+are recorded as begun before any of their changes is stored, and as folded in after all are. A partition is named in the
+index once it has all changes of a key: others are copied from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 
 from gata_assets import __version__
 from gata_assets.curation.layout import TenantLayout
-from gata_assets.errors import DamagedTableError
+from gata_assets.errors import ConflictError, DamagedTableError
 from gata_assets.storage.datasets import DatasetWrite, find_manifest
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.changes.graph import Unit
@@ -29,11 +29,23 @@ _FOLDER = "progress/"
 
 @dataclass(frozen=True)
 class Progress:
-    """The parts that are folded in, by file id; and by table the names of its segments, the newest first."""
+    """The parts that are folded in, by file, and those that were begun; and by table the names of its segments, the
+    newest first.
+    """
 
     parts: Mapping[str, str]
     segments: Mapping[str, tuple[str, ...]]
     files: Mapping[str, FileEntry]
+    begun: Mapping[str, str] = field(default_factory=dict)
+
+    def stale(self, present: Mapping[str, str]) -> set[str]:
+        """The files of which partitions may have changes of another part than is present."""
+        known = (*self.parts.items(), *self.begun.items())
+        return {name for name, key in known if present.get(name) != key}
+
+    def forgotten(self) -> Progress:
+        """The same files, with an empty index."""
+        return replace(self, segments={}, files={})
 
 
 class ProgressStore:
@@ -43,14 +55,17 @@ class ProgressStore:
         self._store, self._unit = store, unit
         self._folder = f"{places.root}{_FOLDER}{unit.root.table}/"
         self._loaded: dict[str, Segment] = {}
+        # What the manifest was when it was last read or written: another command's is not replaced.
+        self._content = b""
 
     def read(self) -> Progress:
         """The present progress; raises StoreError."""
-        manifest = find_manifest(self._store, self._folder).manifest
+        manifest, self._content, _ = find_manifest(self._store, self._folder)
         if manifest is None:
             return Progress({}, {}, {})
         segments = {table: tuple(names) for table, names in manifest.details["segments"].items()}
-        return Progress(dict(manifest.made_from["parts"]), segments, dict(manifest.files))
+        begun = dict(manifest.details["begun"])
+        return Progress(dict(manifest.made_from["parts"]), segments, dict(manifest.files), begun)
 
     def index(self, progress: Progress) -> dict[str, KeyIndex]:
         """The index of each table; raises DamagedTableError or StoreError."""
@@ -59,6 +74,11 @@ class ProgressStore:
             names = progress.segments.get(spec.table, ())
             found[spec.table] = KeyIndex(tuple(self._segment(name, progress.files[name]) for name in names))
         return found
+
+    def begin(self, progress: Progress, parts: Mapping[str, str]) -> Progress:
+        """Record that changes of these parts may be stored from now on; raises ConflictError, StoreError."""
+        with DatasetWrite(self._store, self._folder) as write:
+            return self._publish(write, replace(progress, begun=dict(sorted({**progress.begun, **parts}.items()))))
 
     def add(self, progress: Progress, added: Mapping[str, Segment]) -> Progress:
         """Write new segments of tables, merging older ones where they are many; raises ConflictError, StoreError."""
@@ -77,16 +97,24 @@ class ProgressStore:
                 self._loaded[name] = newest
                 segments[table] = (name,) if is_merged else (name, *names)
             kept = {name for names in segments.values() for name in names}
-            changed = Progress(progress.parts, segments, {name: files[name] for name in sorted(kept)})
-            write.publish(self._manifest(changed))
-        return changed
+            kept_files = {name: files[name] for name in sorted(kept)}
+            return self._publish(write, replace(progress, segments=segments, files=kept_files))
 
     def fold(self, progress: Progress, parts: Mapping[str, str]) -> Progress:
         """Record that these parts are folded in, and no others; raises ConflictError, StoreError."""
-        changed = replace(progress, parts=dict(sorted(parts.items())))
         with DatasetWrite(self._store, self._folder) as write:
-            write.publish(self._manifest(changed))
-        return changed
+            return self._publish(write, replace(progress, parts=dict(sorted(parts.items())), begun={}))
+
+    def _publish(self, write: DatasetWrite, progress: Progress) -> Progress:
+        if find_manifest(self._store, self._folder).content != self._content:
+            raise ConflictError(
+                f"Another command wrote {self._store.uri(self._folder)} meanwhile: run it again, and it continues from "
+                "there."
+            )
+        manifest = self._manifest(progress)
+        write.publish(manifest)
+        self._content = manifest.encode(write=write.token)
+        return progress
 
     def _manifest(self, progress: Progress) -> Manifest:
         return Manifest(
@@ -94,7 +122,10 @@ class ProgressStore:
             progress.files,
             made_from={"parts": dict(progress.parts)},
             code_version=__version__,
-            details={"segments": {table: list(names) for table, names in progress.segments.items()}},
+            details={
+                "segments": {table: list(names) for table, names in progress.segments.items()},
+                "begun": dict(progress.begun),
+            },
         )
 
     def _segment(self, name: str, entry: FileEntry) -> Segment:

@@ -43,10 +43,3 @@ def _has_day(index: KeyIndex, keys: pl.Series) -> pl.Series:
     found = np.zeros(len(keys), np.bool_)
     found[places[partitions >= 0]] = True
     return pl.Series(found)
-
-
-def joined(segments: list[Segment]) -> Segment:
-    """The entries of segments in one."""
-    return Segment.of(
-        np.concatenate([one.hashes for one in segments]), np.concatenate([one.partitions for one in segments])
-    )

@@ -19,11 +19,10 @@ from gata_assets.errors import ChecksFailedError
 from gata_assets.storage.objects import Version
 from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.arrow_checks import check_arrow_tables
-from gata_assets.tables.changes.declared import SOURCE_FILE
 from gata_assets.tables.changes.graph import Unit
 from gata_assets.tables.changes.judging import Judgement, judge_units
 from gata_assets.tables.changes.verdicts import Clock
-from gata_assets.tables.changes.versions import ORDER, PARTITION, exactly_once, schema_of
+from gata_assets.tables.changes.versions import ORDER, PARTITION, exactly_once, schema_of, without_files
 from gata_assets.tables.manifests import Manifest
 from gata_assets.tables.outcomes import Outcome, broken
 
@@ -79,7 +78,7 @@ class Judging:
         changes = {}
         for spec in self.unit.tables:
             schema = schema_of(spec)
-            kept = [self._without_dropped(spec.table, frame[spec.table]) for frame in stored]
+            kept = [without_files(frame[spec.table], self.dropped.get(spec.table, ())) for frame in stored]
             arrived = [frame.select(*schema) for frame in new.read(spec.table, chunk)]
             rows = pl.concat([pl.DataFrame(schema=schema), *kept, *arrived])
             once = exactly_once(rows, spec.key)
@@ -87,10 +86,6 @@ class Judging:
         judgement = judge_units(self.unit, changes, self.parents, self.clock)
         self.outcomes.update(dict.fromkeys(chunk, _check(self.unit, changes, judgement)))
         yield from _split(chunk, changes, judgement)
-
-    def _without_dropped(self, table: str, rows: pl.DataFrame) -> pl.DataFrame:
-        files = self.dropped.get(table)
-        return rows.filter(~pl.col(SOURCE_FILE).is_in(list(files))) if files else rows
 
 
 def _check(unit: Unit, changes: Mapping[str, pl.DataFrame], judgement: Judgement) -> dict[str, list[Outcome]]:

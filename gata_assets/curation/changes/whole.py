@@ -1,13 +1,13 @@
 """Curated tables of changes that are written as a whole: the latest change of each key, deletes included.
 
-A table whose rows wait for those of another has visible and waiting rows. What its keys flipped to since units were
-judged by them (there, or not there any more) is kept until those units are judged again.
+A table whose rows wait for those of another has visible and waiting rows. Which keys flipped since units were judged by
+them (there, or not there any more, or known to have existed) is kept until those units are judged again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -16,10 +16,10 @@ from gata_assets.curation.changes.encoding import decode, encode
 from gata_assets.curation.changes.partitions import other_file, visible_file, visible_schema, waiting_file
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files
-from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.objects import ObjectStore, Version
 from gata_assets.tables.changes.declared import COMMITTED_AT, IS_DELETE
 from gata_assets.tables.changes.graph import Member
-from gata_assets.tables.changes.parents import DELETED_AT, HAS_EXISTED, IS_PRESENT, KEY, look_up
+from gata_assets.tables.changes.parents import DELETED_AT, HAS_EXISTED, IS_PRESENT, KEY, look_up, parents_of
 from gata_assets.tables.changes.verdicts import PARKED, RULES, SINCE, VERDICT, Clock
 from gata_assets.tables.changes.versions import ORDER, PARTITION, live, schema_of
 from gata_assets.tables.manifests import Manifest
@@ -35,11 +35,14 @@ def flips_file(table: str) -> str:
 
 @dataclass(frozen=True)
 class WholeTable:
-    """A stored table: its manifest, the latest change of each key (with whether it ever existed), and its flips."""
+    """A stored table: its manifest, the latest change of each key (with whether it ever existed), its flips, and the
+    keys of its folder with their versions before it was read.
+    """
 
     manifest: Manifest | None
     latest: pl.DataFrame
     flips: pl.DataFrame
+    before: Mapping[str, Version] = field(default_factory=dict)
 
     @property
     def parts(self) -> Mapping[str, str]:
@@ -66,15 +69,13 @@ def fold(spec: TableSpec, known: pl.DataFrame, changes: list[pl.DataFrame]) -> p
 
 
 def find_flips(before: pl.DataFrame, after: pl.DataFrame, column: str) -> pl.DataFrame:
-    """The keys that are there now and were not, or the reverse (KEY and IS_PRESENT), from the latest changes."""
-    present = [live(rows).select(pl.col(column).alias(KEY)) for rows in (before, after)]
-    gone, came = present[0].join(present[1], on=KEY, how="anti"), present[1].join(present[0], on=KEY, how="anti")
-    return pl.concat(
-        [
-            came.with_columns(pl.lit(value=True).alias(IS_PRESENT)),
-            gone.with_columns(pl.lit(value=False).alias(IS_PRESENT)),
-        ]
-    )
+    """The keys of which something else is known now (KEY and IS_PRESENT), from the latest changes: whether they are
+    there, whether they ever existed, or when they were deleted.
+    """
+    then, now = parents_of(before, column), parents_of(after, column)
+    changed = now.join(then, on=now.columns, how="anti", nulls_equal=True).select(KEY, IS_PRESENT)
+    unknown = then.join(now, on=KEY, how="anti").select(KEY, pl.lit(value=False).alias(IS_PRESENT))
+    return pl.concat([changed, unknown])
 
 
 def judge_children(
@@ -103,10 +104,11 @@ class WholeStore:
         """A table as it is stored; raises DamagedTableError or StoreError."""
         schema = latest_schema(spec)
         folder = self._places.curated(spec.table)
+        before = dict(self._store.list_versions(folder))
         manifest = find_manifest(self._store, folder).manifest
         flips = pl.DataFrame(schema={KEY: pl.String(), IS_PRESENT: pl.Boolean()})
         if manifest is None:
-            return WholeTable(None, pl.DataFrame(schema=schema), flips)
+            return WholeTable(None, pl.DataFrame(schema=schema), flips, before)
 
         def read(name: str) -> pl.DataFrame | None:
             if manifest.find(name) is None:
@@ -120,7 +122,7 @@ class WholeStore:
         if (others := read(other_file(spec.table))) is not None:
             found.append(others.select(*schema))
         stored_flips = read(flips_file(spec.table))
-        return WholeTable(manifest, pl.concat(found), flips if stored_flips is None else stored_flips)
+        return WholeTable(manifest, pl.concat(found), flips if stored_flips is None else stored_flips, before)
 
     def write(
         self,
@@ -132,8 +134,9 @@ class WholeStore:
         parts: Mapping[str, str],
         settings: Mapping[str, str],
         clock: Clock,
+        before: Mapping[str, Version],
     ) -> Manifest:
-        """Write a table; raises ConflictError or StoreError."""
+        """Write a table, replacing the keys that were there `before`; raises ConflictError or StoreError."""
         table, own = spec.table, list(visible_schema(spec))
         others = latest.join(visible.select(spec.key), on=list(spec.key), how="anti", maintain_order="left")
         contents = {visible_file(table): (encode(visible.select(own), spec), len(visible))}
@@ -145,7 +148,7 @@ class WholeStore:
             contents[flips_file(table)] = encode(flips, spec), len(flips)
         parked = waiting.filter(pl.col(VERDICT) == PARKED) if waiting is not None else None
         since = parked[SINCE].min() if parked is not None and len(parked) else None
-        with DatasetWrite(self._store, self._places.curated(table)) as write:
+        with DatasetWrite(self._store, self._places.curated(table), before=before) as write:
             files = dict(write.write(name, content, rows) for name, (content, rows) in contents.items())
             manifest = Manifest(
                 f"curated_{table}",
@@ -183,12 +186,15 @@ class WholeStore:
         [(_, content)] = read_files(self._store, folder, [visible_file(spec.table)], manifest)
         return decode(content, columns).select(columns)
 
-    def clear_flips(self, spec: TableSpec) -> None:
-        """Forget which keys flipped, once units are judged by them; raises ConflictError or StoreError."""
+    def clear_flips(self, spec: TableSpec, judged: Manifest | None) -> None:
+        """Forget which keys flipped, once units are judged by them; nothing happens if the table is not as it was then.
+
+        Raises ConflictError or StoreError.
+        """
         folder = self._places.curated(spec.table)
         with DatasetWrite(self._store, folder) as write:
             found = find_manifest(self._store, folder).manifest
-            if found is None:
+            if found is None or found != judged:
                 return
             flips = found.find(flips_file(spec.table))
             files = {name: entry for name, entry in found.files.items() if flips is None or name != flips[0]}

@@ -50,7 +50,8 @@ class Judgement:
         visible: the rows that readers see.
         waiting: the rows that are parked or quarantined: the rules that they break (a list), their verdict, and since
             when they wait.
-        missing: the keys that waiting rows refer to and that are not there, by table, with their partition.
+        missing: the keys that changes of units with waiting rows refer to and that are not there, by table, with their
+            partition.
     """
 
     visible: Mapping[str, pl.DataFrame]
@@ -92,7 +93,7 @@ def judge_units(
     for child in unit.children:
         table = child.spec.table
         visible[table], waiting[table] = _judge_child(unit, child, children[table], visible, places, clock)
-    missing = _missing(unit, waiting, parents)
+    missing = _missing(unit, changes, unsettled, parents)
     return Judgement(_in_own_day(unit, visible, places), waiting, missing)
 
 
@@ -274,12 +275,18 @@ def _in_own_day(unit: Unit, visible: Mapping[str, pl.DataFrame], places: pl.Data
 
 
 def _missing(
-    unit: Unit, waiting: Mapping[str, pl.DataFrame], parents: Mapping[str, pl.DataFrame]
+    unit: Unit, changes: Mapping[str, pl.DataFrame], unsettled: pl.DataFrame, parents: Mapping[str, pl.DataFrame]
 ) -> dict[str, pl.DataFrame]:
-    """The keys of other tables that waiting rows refer to and that are not there."""
+    """The keys of other tables that any change of an unsettled unit refers to and that are not there: which state of a
+    unit was valid last depends on all of them.
+    """
+    columns = {unit.root.table: unit.key, **{part.spec.table: part.column for part in unit.parts}}
     found: dict[str, list[pl.DataFrame]] = {}
     for member in unit.parents:
-        rows = look_up(waiting[member.spec.table].select(PARTITION, member.column), member, parents)
+        table = member.spec.table
+        of_units = unsettled.select(PARTITION, pl.col(UNIT).alias(columns[table]))
+        rows = live(changes[table]).join(of_units, on=of_units.columns, how="semi")
+        rows = look_up(rows.select(PARTITION, member.column), member, parents)
         keys = rows.filter(~pl.col(IS_PRESENT)).select(PARTITION, pl.col(member.column).alias("key"))
         found.setdefault(member.parent, []).append(keys)
     return {table: pl.concat(frames).unique().sort(PARTITION, "key") for table, frames in found.items()}

@@ -7,7 +7,7 @@ few partitions of their own, which are negative. What a partition contains besid
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -103,11 +103,12 @@ class Router:
         hashes, targets = entries.hashes[is_new], entries.partitions[is_new]
         first, count = np.unique(hashes, return_inverse=True)
         places, sources = self.index[table].find(first)
-        # All changes of a key are in each of its partitions.
-        known, at = np.unique(places, return_index=True)
+        # All changes of a key are in each of its partitions; the last is a day, if it has one: what has a day is
+        # removed from the others before the index says so.
+        known, at = np.unique(places[::-1], return_index=True)
         source_of = np.zeros(len(first), np.int32)
         is_known = np.zeros(len(first), np.bool_)
-        source_of[known], is_known[known] = sources[at], True
+        source_of[known], is_known[known] = sources[::-1][at], True
         kept = is_known[count]
         return Moved(hashes[kept], source_of[count][kept], targets[kept])
 
@@ -115,6 +116,20 @@ class Router:
         """New changes, each once for every partition that it belongs to."""
         places, partitions = self.final(table).find(hashes_of(changes[self.unit.key_of(table)]))
         return changes[pl.Series(places)].with_columns(pl.Series(PARTITION, partitions, pl.Int32))
+
+    def placed(self, table: str) -> Segment:
+        """Those entries that name days, or partitions that the index names already."""
+        entries = self.entries(table)
+        is_kept = (entries.partitions >= 0) | _contains(self.index[table], entries)
+        return Segment(entries.hashes[is_kept], entries.partitions[is_kept])
+
+    def waiting(self, table: str, removed: Iterable[Segment]) -> Segment:
+        """The entries of keys that got a partition without a day, or were removed from one; `placed` has the others."""
+        entries, gone = self.entries(table), _merge([*removed])
+        is_new = (entries.partitions < 0) & ~_contains(self.index[table], entries)
+        is_of_these = np.isin(entries.hashes, entries.hashes[is_new])
+        added = Segment(entries.hashes[is_of_these], entries.partitions[is_of_these])
+        return self.final(table).with_entries(added, gone) if gone.rows else added
 
     def entries(self, table: str) -> Segment:
         """All entries of the keys of a table that were added, once all are: the newest segment of its index."""

@@ -6,6 +6,8 @@ partition that it was routed to, which is judged by itself.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import polars as pl
 
 from gata_assets.tables.changes.declared import COMMITTED_AT, IS_DELETE, SOURCE_FILE, SOURCE_LINE
@@ -52,6 +54,11 @@ def last_of_commits(changes: pl.DataFrame, key: str) -> pl.DataFrame:
     """The last change of each key in each transaction, by key and commit time."""
     ordered = changes.sort(PARTITION, key, *ORDER)
     return ordered.unique([PARTITION, key, COMMITTED_AT], keep="last", maintain_order=True)
+
+
+def without_files(changes: pl.DataFrame, files: Collection[str]) -> pl.DataFrame:
+    """The changes but for those of some files."""
+    return changes.filter(~pl.col(SOURCE_FILE).is_in(list(files))) if files else changes
 
 
 def live(changes: pl.DataFrame) -> pl.DataFrame:

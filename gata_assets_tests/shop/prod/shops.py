@@ -9,7 +9,7 @@ from gata_assets.shop.prod.build import ProdReport, build_prod
 from gata_assets.shop.prod.source import ProdSettings
 from gata_assets.storage.catalog.base import Values
 from gata_assets.storage.catalog.local_file import FileCatalog
-from gata_assets_tests.support.memory_store import MemoryStore
+from gata_assets_tests.support.faulty_store import MemoryStore
 from gata_assets_tests.support.shop_readers import DATABASE, read_bytes
 from gata_assets_tests.support.shop_worlds import Row, ShopWorld
 

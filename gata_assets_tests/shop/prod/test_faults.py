@@ -17,8 +17,8 @@ from gata_assets.shop.prod.builds import build_folder, read_partition
 from gata_assets.shop.prod.tables import TABLES
 from gata_assets.tables.manifests import MANIFEST_FILE
 from gata_assets_tests.shop.prod.shops import FOLDER, GRACE, Contents, ProdShop, contents_of, order_of
+from gata_assets_tests.support.faulty_store import Fault
 from gata_assets_tests.support.interleaving import run_in_turns
-from gata_assets_tests.support.memory_store import Fault
 from gata_assets_tests.support.shop_readers import locations, read_files
 from gata_assets_tests.support.shop_worlds import ShopWorld, small_world
 
