@@ -42,6 +42,7 @@ from gata_assets.tables.spec import TableSpec
 
 # Goes up when the same changes are judged differently than before.
 _VERSION = 1
+_AGAIN = "Remove the report of its raw file, in the folder reports beside it: then the file is validated again."
 _OLDEST = pl.CompatLevel.oldest()
 
 
@@ -256,14 +257,11 @@ class ChangesCurator(FileValidator):
             with self.store.local_copy(part.key) as path:
                 if columns is None and digest_file(path) != part.sha256:
                     raise DamagedTableError(
-                        f"{self.store.uri(part.key)} is not what was written, its SHA-256 is another: "
-                        "`gata quarantine --replay` writes it again."
+                        f"{self.store.uri(part.key)} is not what was written, its SHA-256 is another. {_AGAIN}"
                     )
                 rows = pl.read_parquet(path, columns=columns)
         except (ObjectNotFoundError, *DAMAGED) as error:
-            raise DamagedTableError(
-                f"{self.store.uri(part.key)} is missing or damaged: `gata quarantine --replay` writes it again."
-            ) from error
+            raise DamagedTableError(f"{self.store.uri(part.key)} is missing or damaged. {_AGAIN}") from error
         return rows if columns else rows.with_columns(pl.lit(name).alias(SOURCE_FILE))
 
 

@@ -130,7 +130,12 @@ class ProgressStore:
 
     def _segment(self, name: str, entry: FileEntry) -> Segment:
         if name not in self._loaded:
-            content = self._store.read(self._folder + name)
+            try:
+                content = self._store.read(self._folder + name)
+            except ObjectNotFoundError:
+                raise ConflictError(
+                    f"Another command has replaced {self._store.uri(self._folder + name)} meanwhile: run it again."
+                ) from None
             if not entry.matches(content):
                 raise DamagedTableError(f"{self._store.uri(self._folder + name)} is not what its manifest says.")
             self._loaded[name] = _decode(content)
