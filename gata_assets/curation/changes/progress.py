@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from gata_assets import __version__
 from gata_assets.curation.layout import TenantLayout
-from gata_assets.errors import ConflictError, DamagedTableError
+from gata_assets.errors import ConflictError, DamagedTableError, ObjectNotFoundError
 from gata_assets.storage.datasets import DatasetWrite, find_manifest
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.changes.graph import Unit
