@@ -86,7 +86,7 @@ class LocalStore(ObjectStore):
         start = self._path(prefix) if prefix else Path(self.directory)
         with self._errors("listed", start):
             found = folders_in(start)
-        yield from found
+        yield from (name for name in found if prefix or name != _STAGING)
 
     def _list(self, prefix: str, closed: list[str] | None) -> list[str]:
         """The keys that begin with a prefix; with `closed`, also those of folders that may not be listed."""

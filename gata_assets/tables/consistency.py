@@ -9,6 +9,8 @@ import polars as pl
 
 from gata_assets.errors import TableSpecError
 from gata_assets.tables.columns.column_spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, ColumnSpec
+from gata_assets.tables.masking.formats import FORMATS
+from gata_assets.tables.masking.rows import MASKS, TRUNCATE
 from gata_assets.tables.spec import Repetitions, TableSpec
 
 _INSTANT = pl.Datetime("us", "UTC")
@@ -34,6 +36,7 @@ def require_consistent(spec: TableSpec) -> TableSpec:
         len(spec.separator) == 1 and spec.separator.isascii() and spec.separator not in '"\n\r',
         "separator is one ASCII character, no quote and no line end",
     )
+    _require(spec, spec.card_numbers in (None, TRUNCATE), f'card_numbers is "{TRUNCATE}" or nothing')
     written = [name for column in spec.raw_columns for name in spec.names_of(column)]
     _require(spec, len(written) == len({*written}), "no name in raw files means two columns")
     for column in spec.columns:
@@ -65,6 +68,11 @@ def _check_column(spec: TableSpec, column: ColumnSpec, names: list[str]) -> None
     require(source is None or (source.dtype == pl.String() and not source.nullable), "keys are of texts always given")
     kinds = {"given", "type", "window", "reference", *(str(check.name) for check in column.checks)}
     require_known(f"{spec.table}.{column.name}", "rules", column.rules, kinds)
+    require(column.format in (None, *FORMATS), f"format is {_either(FORMATS)}")
+    require(column.format is None or kind == pl.String(), "formats are of texts")
+    require(column.personal in (True, False, *MASKS), f"personal is true, false, {_either(MASKS)}")
+    require(column.personal not in MASKS or kind == pl.String(), "masked columns are texts")
+    require(column.personal not in MASKS or column.name not in spec.key, "no column of the key is masked")
 
 
 # Further columns of quarantine and staged rows.
@@ -77,6 +85,10 @@ _TYPES = (pl.String(), pl.Boolean(), pl.Date(), _INSTANT, *_FLOATS, *_SIGNED, *_
 def _require(spec: TableSpec, holds: object, what: str) -> None:
     if not holds:
         raise TableSpecError(f"The table {spec.table} is declared otherwise than tables are: {what}.")
+
+
+def _either(words: Iterable[str]) -> str:
+    return " or ".join(f'"{word}"' for word in words)
 
 
 def require_known(place: str, what: str, found: Iterable[str], known: Iterable[str]) -> None:

@@ -32,6 +32,7 @@ from gata_assets.curation.readers.raw_block import (
     without_mark,
 )
 from gata_assets.errors import RawFileError
+from gata_assets.tables.changes.declared import COMMITTED_AT
 from gata_assets.tables.spec import TableSpec, UnknownColumns
 
 _LINES_THAT_TELL_COLUMNS = 1_000
@@ -72,6 +73,8 @@ class _Decoder:
             raise _not_json_lines(spec, lines[0])
         # A column may have two names in a file, but not in a row.
         match_columns(spec, {column or path: path for path, column in paths.items()}.values(), is_header=False)
+        # Rows of a file whose first ones have no commit time were committed when its day began.
+        self._is_committed = not spec.changes or COMMITTED_AT in paths.values()
         # A field of each name: with one of two, the values of the other would be those of an unknown column.
         self._fields = {
             column.name: {f"c{number}_{place}": name for place, name in enumerate(spec.names_of(column))}
@@ -114,6 +117,11 @@ class _Decoder:
             for name in self._within(nest) if any(row is not None for row in nested) else ():
                 for field in self._fields[name]:
                     twice |= _fill(columns[name], (None if row is None else getattr(row, field) for row in nested))
+        if not self._is_committed and any(value is not None for value in columns.pop(COMMITTED_AT, ())):
+            raise RawFileError(
+                "says of some rows when they were committed, and not of its first ones: give all rows a commit time, "
+                "or none."
+            )
         for place in twice:
             apart[place], faults[place] = {}, UNREADABLE
         for field in self._given:

@@ -21,6 +21,8 @@ HIDDEN = "***"
 # How a personal column may be masked.
 TOKEN, HIDE, LAST_FOUR = "token", "hidden", "last_four"
 MASKS = (TOKEN, HIDE, LAST_FOUR)
+# What happens to card numbers in texts.
+TRUNCATE = "truncate"
 # What is counted besides columns.
 CARD_NUMBERS, EMAILS_IN_TEXT = "card_numbers", "emails_in_texts"
 

@@ -1,0 +1,142 @@
+"""No card number, and no e-mail address or phone number of a customer, is stored outside of raw files.
+
+Real: raw files as CSV, JSON Lines and Parquet, and the curator. Faked: the store, in memory; the clock is an argument.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from random import Random
+
+import polars as pl
+import pytest
+
+from gata_assets.shop.places import RAW
+from gata_assets.tables.masking.tokens import NO_TOKENS, Tokens
+from gata_assets_tests.shop.engine import PLACES, RULES, Curator, stored_rows
+from gata_assets_tests.shop.stories import at
+from gata_assets_tests.support.canaries import canary
+from gata_assets_tests.support.memory_store import MemoryStore
+
+NOW = at(48)
+DAY = "year=2026/month=01/day=02/"
+EMAIL, PHONE, NAME = f"{canary('mail')}@example.com", "+49 151 23456789", canary("name")
+Row = Mapping[str, str | None]
+
+
+def card(name: str) -> str:
+    """A card number: its last digit is the check digit (Luhn)."""
+    digits = "4" + "".join(Random(name).choices("0123456789", k=14))
+    doubled = sum(sum(map(int, str(int(digit) * (2 - place % 2)))) for place, digit in enumerate(digits))
+    return digits + str(-doubled % 10)
+
+
+CUSTOMER = {"customer_id": "c1", "email": EMAIL, "phone": PHONE, "name": NAME, "city": None, "country": "DE"}
+CUSTOMER |= {"created_at": "2026-01-01T00:00:00Z", "notes": None}
+ORDER = {"order_id": "o1", "customer_id": "c1", "ordered_at": "2026-01-01T00:00:00Z", "status": "paid"}
+ORDER |= {"currency": "EUR", "total_amount": "0.00", "note": None}
+PAYMENT = {"payment_id": "y1", "order_id": "o1", "method": "card", "card_number": None, "amount": "1.00"}
+PAYMENT |= {"currency": "EUR", "status": "captured", "paid_at": "2026-01-01T00:00:00Z"}
+# Amounts may have as many digits as a card number, and are numbers.
+AMOUNTS = ("total_amount", "amount")
+TABLES: dict[str, Row] = {"customers": CUSTOMER, "orders": ORDER, "payments": PAYMENT}
+
+
+def rows_of(table: str) -> list[Row]:
+    """A valid row, and for each column one with a card number there; texts stay valid, others are rejected."""
+    whole = TABLES[table]
+    found: list[Row] = [whole]
+    for name in (*(name for name in whole if name not in AMOUNTS), "Op", "dms_timestamp"):
+        found.append({"Op": "I", **whole, f"{next(iter(whole))}": f"x-{name}", name: card(f"{table} {name}")})
+        found.append({"Op": "I", **whole, f"{next(iter(whole))}": f"z-{name}", name: f"call {card(table + name)} now"})
+    # Rejected for another reason, with an address that is that of the valid row.
+    return [*found, {**whole, next(iter(whole)): "r1", "country": "XX", "status": "none"}]
+
+
+def cards_of(table: str) -> list[str]:
+    names = (*TABLES[table], "Op", "dms_timestamp")
+    return [card(f"{table} {name}") for name in names] + [card(table + name) for name in names]
+
+
+def frame_of(rows: Sequence[Row], table: str) -> pl.DataFrame:
+    names = ("Op", "dms_timestamp", *TABLES[table])
+    return pl.DataFrame(
+        [{"Op": "I", "dms_timestamp": "2026-01-01 00:00:00", **row} for row in rows],
+        schema=dict.fromkeys(names, pl.String()),
+    )
+
+
+def content_of(table: str, ending: str) -> bytes:
+    frame, unreadable = frame_of(rows_of(table), table), card(f"{table} unreadable")
+    if ending == "parquet":
+        sink = BytesIO()
+        frame.write_parquet(sink)
+        return sink.getvalue()
+    if ending == "csv":
+        ragged = f"I,{unreadable},{EMAIL},{PHONE},{NAME}\n"
+        return frame.write_csv().encode() + ragged.encode() + f'I,a"{unreadable}"b{EMAIL},1\n'.encode()
+    lines = [json.dumps(row) for row in frame.to_dicts()]
+    return "\n".join(
+        [*lines, f'{{"email": "{EMAIL}", "note": "{unreadable}', f'["{unreadable}", "{NAME}"]', ""]
+    ).encode()
+
+
+def curate(ending: str, tokens: Tokens) -> tuple[MemoryStore, list[str]]:
+    store, warnings = MemoryStore(), list[str]()
+    for table in TABLES:
+        store.write(f"{PLACES.raw(table)}{DAY}LOAD00000001.{ending}", content_of(table, ending))
+        # A file that is refused as a whole: it has no header.
+        store.write(f"{PLACES.raw(table)}{DAY}LOAD00000002.csv", f"{card(table)},{EMAIL},{PHONE}\n1,2,3\n".encode())
+    rules = RULES.__class__(**{**RULES.__dict__, "tokens": tokens})
+    curator = Curator(store, "store", rules, NOW)
+    for table in curator.tables:
+        for report in curator.validate_new(table, warnings.append):
+            warnings.append(repr(report))
+    warnings += map(repr, curator.curate())
+    return store, warnings
+
+
+def texts_of(store: MemoryStore) -> dict[str, str]:
+    """What each file outside of raw ones contains, as text; of Parquet its rows too."""
+    found = {}
+    for key in store.list_keys(""):
+        if not key.startswith(RAW):
+            content = store.read(key)
+            decoded = str(pl.read_parquet(content).to_dicts()) if content[:4] == b"PAR1" else ""
+            found[key] = key + decoded + content.decode(errors="replace")
+    return found
+
+
+@pytest.mark.parametrize("tokens", [NO_TOKENS, Tokens(b"k" * 32)], ids=["without a key", "with a key"])
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_nothing_personal_is_stored_outside_of_raw_files(ending: str, tokens: Tokens) -> None:
+    store, warnings = curate(ending, tokens)
+    texts = {**texts_of(store), "warnings": "\n".join(warnings)}
+    secrets = [EMAIL, EMAIL.partition("@")[0], PHONE, PHONE.replace(" ", ""), NAME]
+    for table in TABLES:
+        secrets += [*cards_of(table), card(table), card(f"{table} unreadable")]
+    assert [(key, secret[:2]) for key, text in texts.items() for secret in secrets if secret in text] == []
+    quarantined = [key for key in texts if "/quarantine/" in key]
+    assert len(quarantined) == len(TABLES)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_an_address_has_one_token_in_valid_and_rejected_rows(ending: str) -> None:
+    tokens = Tokens(b"k" * 32)
+    store, _ = curate(ending, tokens)
+    valid = {row["email"] for row in stored_rows(store, "customers") if row["customer_id"] == "c1"}
+    [key] = [key for key in store.list_keys("") if "/quarantine/customers" in key]
+    rejected = pl.read_parquet(store.read(key)).filter(pl.col("customer_id") == "r1")
+    assert valid == {*rejected["email"]} == {tokens.token("email", EMAIL)}
+    assert rejected["name"].to_list() == ["***"]
+
+
+def test_masked_columns_hide_the_same_in_each_format() -> None:
+    found = []
+    for ending in ("csv", "jsonl", "parquet"):
+        store, _ = curate(ending, NO_TOKENS)
+        rows = sorted(stored_rows(store, "customers"), key=lambda row: str(row["customer_id"]))
+        found.append([{**row, "source_file": "", "source_line": 0, "folder": ""} for row in rows])
+    assert found[0] == found[1] == found[2] != []
