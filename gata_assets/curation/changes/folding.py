@@ -15,7 +15,7 @@ import polars as pl
 
 from gata_assets.curation.changes.partitions import PartitionStore
 from gata_assets.curation.reports import Span
-from gata_assets.curation.staged_partitions import SpanWriter, read_spans
+from gata_assets.curation.staged_partitions import SpanWriter, decode_spans
 from gata_assets.tables.changes.key_index import KeyIndex, Segment, hashes_of
 from gata_assets.tables.changes.routing import Moved, Router
 from gata_assets.tables.changes.versions import PARTITION, schema_of
@@ -67,7 +67,7 @@ class RoutedChanges:
         with self._path(table).open("rb") as file:
             for partition in partitions:
                 if of_partition := spans.get(partition):
-                    rows, _ = read_spans(_read(file, span) for span in of_partition)
+                    rows = decode_spans(_read(file, span) for span in of_partition)
                     found.append(pl.DataFrame(pl.from_arrow(rows)))
         return found
 
@@ -109,8 +109,8 @@ def route_changes(
             if changes:
                 found = _matched(changes[spec.table], spec.key[0], targets)
                 routed.add(spec, found.with_columns(pl.col(_TARGET).alias(PARTITION)))
-        for read in parts.get(spec.table, ()):
-            routed.add(spec, router.route(spec.table, read(None)))
+        for frame, read in enumerate(parts.get(spec.table, ())):
+            routed.add(spec, router.route(spec.table, read(None), frame))
     return router, sources
 
 
