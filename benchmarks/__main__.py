@@ -27,6 +27,7 @@ _BENCHMARKS = {
     "curation": "interactions.curation",
     "byte_bounds": "interactions.byte_bounds",
     "masking": "masking",
+    "shop_prod": "shop.prod",
 }
 
 

@@ -22,6 +22,7 @@
         ├── DeleteDeniedError
         ├── ConflictError       another command changed it meanwhile
         │   └── RawFileChangedError   a raw file changes while it is read
+        ├── CatalogError        a table of the catalog differs from what it should be
         └── ManifestVersionError   a later release wrote it
 
 Messages report what, where, how many and what to do; never ticket text, ids of people or secrets.
@@ -98,6 +99,14 @@ class AlertError(GataError):
     """An alert could not be delivered."""
 
 
+class EventError(GataError):
+    """An event is not the notice of an object: a field is missing, or it is no JSON."""
+
+
+class QueueError(GataError):
+    """The dead-letter queue took or gave no message."""
+
+
 class EngineError(GataError):
     """The engine that builds features and training rows (a Spark cluster) is unavailable or failed."""
 
@@ -128,6 +137,10 @@ class ConflictError(StoreError):
 
 class RawFileChangedError(ConflictError):
     """A raw file changed each time that it was read, or is no regular file any more; it is left to the next run."""
+
+
+class CatalogError(StoreError):
+    """A table of the catalog is not the one that was to be written, or cannot become it."""
 
 
 class ManifestVersionError(StoreError):

@@ -100,8 +100,6 @@ def default_logger(level: str) -> dg.LoggerDefinition:
 def write_json_line(event: RunEvent) -> None:
     """Write an event to stderr as a JSON line, without its empty fields."""
     line = {
-        "at": event.at.isoformat(timespec="milliseconds"),
-        "level": logging.getLevelName(event.level),
         "day" if event.kind == "day" else "batch_id": event.batch_id,
         "asset": event.asset,
         "run_id": event.run_id,
@@ -112,6 +110,12 @@ def write_json_line(event: RunEvent) -> None:
         "error": event.error,
         **event.numbers,
     }
+    write_fields(event.at, event.level, line)
+
+
+def write_fields(at: datetime, level: int, fields: Mapping[str, object]) -> None:
+    """Write a JSON line with these fields to stderr, without empty ones."""
+    line = {"at": at.isoformat(timespec="milliseconds"), "level": logging.getLevelName(level), **fields}
     print(json.dumps({key: value for key, value in line.items() if value not in ("", None)}), file=sys.stderr)
 
 

@@ -47,8 +47,8 @@ LEVELS: tuple[dict[str, Room], ...] = (
     },
     {
         "storage": _room(
-            "objects by key (directory, S3), Parquet parts",
-            f"{_AWS} dagster dagster_aws pyarrow types_boto3_s3",
+            "objects by key (directory, S3), Parquet parts, the catalog",
+            f"{_AWS} dagster dagster_aws polars pyarrow types_boto3_glue types_boto3_s3",
         )
     },
     {"curation": _room("raw files to valid rows, quarantine and curated rows, for any table", f"{_ARRAYS} msgspec")},
@@ -68,7 +68,10 @@ LEVELS: tuple[dict[str, Room], ...] = (
             "interactions to features and training rows with negative samples",
             f"{_ARRAYS} dagster numba pandera py4j pyspark scipy",
         ),
-        "shop": _room("changes of shop tables to curated tables", "pandera polars"),
+        "shop": _room(
+            "raw files of a shop to curated tables and tables for analysts, by events too",
+            f"{_AWS} pandera polars pyarrow tenacity types_boto3_sqs",
+        ),
     },
     {
         "settings": _room("every variable: type, default, meaning", "dotenv pydantic pydantic_core"),
@@ -113,6 +116,20 @@ PURE = (
     "shop/codes",
     "shop/places",
     "shop/schema",
+    "shop/events/event",
+    "shop/events/routing",
+    "shop/events/stages",
+    "shop/events/shown",
+    "shop/events/metrics",
+    "shop/events/prometheus",
+    "shop/prod/digests",
+    "shop/prod/schema",
+    "shop/prod/source",
+    "shop/prod/summaries",
+    "shop/prod/tables",
+    "shop/prod/transforms",
+    "storage/catalog/athena_types",
+    "storage/catalog/base",
     "sandbox/sample_tickets",
     "sandbox/sample_interactions",
     "sandbox/shop/*",

@@ -79,7 +79,12 @@ EXAMPLES: dict[str, Example] = {
     "tables": Example("tables"),
 }
 # Commands that are not run here, with the reason.
-NOT_RUN = {"ui": "serves until it is stopped", "data-api": "serves until it is stopped, and needs a PostgreSQL"}
+NOT_RUN = {
+    "ui": "serves until it is stopped",
+    "data-api": "serves until it is stopped, and needs a PostgreSQL",
+    "shop process": "needs the files of a shop",
+    "shop replay": "needs events that failed",
+}
 # What differs from run to run or from day to day: durations, instants and days of landing, ids, the release.
 _VARYING = re.compile(
     r"""(?<="seconds":\ )[\d.]+ | (?<="landed_at":\ ")[^"]+

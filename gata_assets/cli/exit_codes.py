@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-from gata_assets.errors import GataError, MappingError, SettingsError
+from gata_assets.errors import EventError, GataError, MappingError, SettingsError
 
-DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, WRONG, QUEUED, INTERRUPTED = 0, 1, 2, 3, 130
 _MEANINGS = {
     DONE: "it is done",
     FAILED: "it failed, for the reason that is shown",
@@ -49,12 +49,12 @@ class HasExitCodes(click.Command):
 
 @contextmanager
 def errors_as_exit_codes(context: click.Context) -> Iterator[None]:
-    """Show an error of ours by its message alone: with 2 for a wrong setting or mapping, with 1 for any other; and an
-    interruption with 130.
+    """Show an error of ours by its message alone: with 2 for a wrong setting, mapping or event, with 1 for any
+    other; and an interruption with 130.
     """
     try:
         yield
-    except (SettingsError, MappingError) as error:
+    except (SettingsError, MappingError, EventError) as error:
         raise click.UsageError(str(error), context) from None
     except GataError as error:
         raise click.ClickException(str(error)) from None

@@ -145,12 +145,22 @@ def build_store(settings: Settings) -> ObjectStoreResource:
     target = settings.target
     if target.bucket is None:
         return LocalStoreResource(directory=str(target.directory))
+    return build_bucket(settings, target.bucket)
+
+
+def build_bucket(settings: Settings, bucket: str, *, kms_key: str | None = None) -> ObjectStoreResource:
+    """The store of a bucket; with a key, what is written is encrypted with it."""
     from dagster_aws.s3 import S3Resource
 
     from gata_assets.storage.s3 import S3StoreResource
 
-    s3 = S3Resource(region_name=target.region)
-    return S3StoreResource(bucket=target.bucket, s3=s3, conditional_writes=target.conditional_writes)
+    target = settings.target
+    return S3StoreResource(
+        bucket=bucket,
+        s3=S3Resource(region_name=target.region),
+        conditional_writes=target.conditional_writes,
+        kms_key=kms_key,
+    )
 
 
 @dg.definitions

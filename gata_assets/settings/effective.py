@@ -8,12 +8,14 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from gata_assets.environment import variables
+from gata_assets.settings.config_values import find_config_values
 from gata_assets.settings.model import (
     SettingDescription,
     Settings,
     find_env_file,
     load_settings,
     setting_values,
+    variable_names,
     written,
 )
 
@@ -24,7 +26,7 @@ HIDDEN = "(set, hidden)"
 class EffectiveSetting:
     """A setting's value as written in a settings file, None if it is unset; a secret's is `HIDDEN`.
 
-    `origin` is `environment`, the name of a settings file, or `default`.
+    `origin` is `environment`, the name of a settings file, `CONFIG_JSON`, the name of CONFIG_FILE, or `default`.
     """
 
     description: SettingDescription
@@ -37,12 +39,17 @@ def find_effective_settings(env_file: Path | None = None) -> tuple[Settings, lis
     path, of_file = find_env_file(env_file)
     # Before they are loaded: those of the file are added to the environment.
     of_environment = {name for name, value in variables().items() if value.strip()}
+    of_config = find_config_values(
+        {**of_file, **{name: variables()[name] for name in of_environment}}, variable_names()
+    )
     settings = load_settings(env_file)
 
     def origin(variable: str) -> str:
         if variable in of_environment:
             return "environment"
-        return str(path) if variable in of_file else "default"
+        if variable in of_file:
+            return str(path)
+        return of_config[variable][1] if variable in of_config else "default"
 
     return settings, [
         EffectiveSetting(description, _shown(value), origin(description.variable))

@@ -6,8 +6,7 @@ hands the file's variables on to the AWS SDK. `describe_settings` lists every va
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
@@ -19,8 +18,10 @@ from pydantic_core import ErrorDetails
 
 from gata_assets.environment import set_default, variables
 from gata_assets.errors import SettingsError
+from gata_assets.settings.config_values import find_config_values, unknown_setting
 from gata_assets.settings.interactions import InteractionSettings
 from gata_assets.settings.project import AutomationSettings, ProjectSettings, TargetSettings
+from gata_assets.settings.shop import ShopSettings
 from gata_assets.settings.tickets import TicketSettings
 from gata_assets.tickets.arrivals.decision import ArrivalRules
 
@@ -38,6 +39,7 @@ class Settings(BaseModel):
     tickets: TicketSettings = Field(description="Where tickets are read from, and how they are prepared")
     target: TargetSettings = Field(description="Where files are written to")
     interactions: InteractionSettings = Field(description="Interactions: features and training rows of recommenders")
+    shop: ShopSettings = Field(description="The shop tables: raw files, masking, the tables for analysts")
     automation: AutomationSettings = Field(
         description="What runs automatically, once it is switched on in Dagster's UI"
     )
@@ -106,12 +108,14 @@ def parse_settings(values: Mapping[str, str]) -> Settings:
 def load_settings(env_file: Path | None = None) -> Settings:
     """The settings of this process: the environment, and below it a `.env`-style file.
 
-    The file is `env_file`, or the one that GATA_ENV_FILE names, or `local.env` where it exists. Its variables
-    are added to the environment (never replacing one that is set), so that boto3 and Dagster see them too.
-    Raises SettingsError, also for a file that is missing or has an unknown variable.
+    The file is `env_file`, or the one that GATA_ENV_FILE names, or `local.env` where it exists; below it are
+    CONFIG_JSON and CONFIG_FILE. Their variables are added to the environment (never replacing one that is set), so that
+    boto3 and Dagster see them too. Raises SettingsError, also for a file that is missing or has an unknown variable.
     """
     _, given = find_env_file(env_file)
     for name, value in given.items():
+        set_default(name, value)
+    for name, (value, _) in find_config_values(variables(), variable_names()).items():
         set_default(name, value)
     settings = parse_settings(variables())
     set_default("AWS_DEFAULT_REGION", settings.target.region)
@@ -157,14 +161,8 @@ def _read_env_file(path: Path) -> dict[str, str]:
     values = {name: value for name, value in given.items() if value}
     unknown = [name for name in values if name not in known and not name.startswith(_FOREIGN_PREFIXES)]
     if unknown:
-        raise SettingsError("\n".join(_unknown(name, path, known) for name in unknown))
+        raise SettingsError("\n".join(unknown_setting(name, path, known) for name in unknown))
     return values
-
-
-def _unknown(name: str, path: Path, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else "example.env lists all settings."
-    return f"{path}: {name} is not a setting; {hint}"
 
 
 def _fields() -> Iterator[tuple[str, str, FieldInfo]]:

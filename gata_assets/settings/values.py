@@ -6,6 +6,7 @@ Pure: one value at a time, with our own error messages. Each group declares whic
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated
 
@@ -210,3 +211,40 @@ def topic(value: str) -> str:
     if not re.fullmatch(r"arn:aws[a-z-]*:sns:[a-z]{2}(-[a-z]+)+-[0-9]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}", value):
         raise wrong("is not the ARN of a standard SNS topic (arn:aws:sns:region:account:name)")
     return value
+
+
+def source_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of shops, without repetitions, which are named as tenants are."""
+    if not all(map(is_tenant_name, names)):
+        raise wrong(f"must be names of {TENANT_NAME_RULE}, with commas between them")
+    if len(set(names)) < len(names):
+        raise wrong("names a source twice")
+    return names
+
+
+def queue_url(value: str) -> str:
+    """The URL of a standard SQS queue."""
+    if not re.fullmatch(r"https?://[^/\s@?#]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}", value):
+        raise wrong("is not the URL of a standard SQS queue (https://sqs.region.amazonaws.com/account/name)")
+    return value
+
+
+_FEWEST_KEY_BYTES = 16
+
+
+def long_key(value: SecretStr) -> SecretStr:
+    """A key that is long enough for no one to try all of them."""
+    if len(value.get_secret_value().encode()) < _FEWEST_KEY_BYTES:
+        raise wrong(f"has fewer than {_FEWEST_KEY_BYTES} bytes")
+    return value
+
+
+def never_off(reason: str) -> Callable[[object], object]:
+    """The validator of a switch that exists for those who set it, and cannot be switched off."""
+
+    def check(value: object) -> object:
+        if str(value).strip().lower() in ("false", "no", "off", "0", "f", "n"):
+            raise wrong(f"cannot be switched off: {reason}")
+        return value
+
+    return check

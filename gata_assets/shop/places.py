@@ -44,6 +44,7 @@ class ShopLayout(TenantLayout):
         """See TenantLayout."""
         return f"{CURATED}{self.tenant}/"
 
-    def prod(self, table: str) -> str:
-        """The folder of a table for analysts."""
-        return f"{PROD}{self.tenant}/{table}/"
+    @property
+    def prod(self) -> str:
+        """The folder of the tables for analysts."""
+        return f"{PROD}{self.tenant}/"

@@ -11,13 +11,11 @@ from shutil import copyfileobj
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-import boto3
-from botocore import UNSIGNED
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from dagster_aws.s3 import S3Resource
 
 from gata_assets.errors import ConflictError, DeleteDeniedError, ObjectNotFoundError, StoreError
+from gata_assets.storage.aws.s3_client import ENDPOINTS_OF_AWS, encrypt_with, open_client
 from gata_assets.storage.objects import ABSENT, Guard, Version
 from gata_assets.storage.resource import ObjectStoreResource
 from gata_assets.storage.scratch import scratch_directory
@@ -29,7 +27,6 @@ _DENIED = frozenset({"AccessDenied", "403", "Forbidden"})
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 # S3 sends the second while another request for the object is in progress.
 _CONFLICT = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
-_ENDPOINTS_OF_AWS = (".amazonaws.com", ".amazonaws.com.cn")
 # The consoles, by the prefix of the names of their regions.
 _CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com", "": "s3.console.aws.amazon.com"}
 _COPIED_AT_ONCE = 1 << 20
@@ -48,13 +45,15 @@ class S3StoreResource(ObjectStoreResource):
     bucket: str
     s3: S3Resource
     conditional_writes: bool = True
+    # What is written is encrypted with this key (SSE-KMS); None for the bucket's own encryption.
+    kms_key: str | None = None
     connect_seconds: float = 10
     read_seconds: float = 60
 
     def __reduce__(self) -> tuple[object, ...]:
         nested = {name: getattr(self.s3, name) for name in type(self.s3).model_fields}
-        limits = self.connect_seconds, self.read_seconds
-        return _build, (self.bucket, nested, self.conditional_writes, limits)
+        others = {name: getattr(self, name) for name in type(self).model_fields if name != "s3"}
+        return _build, (nested, others)
 
     @property
     def has_conditions(self) -> bool:
@@ -199,7 +198,7 @@ class S3StoreResource(ObjectStoreResource):
     def page(self, key: str) -> str | None:
         """See ObjectStore; in AWS's console; None for a custom endpoint."""
         meta = self._client.meta
-        if not meta.endpoint_url.endswith(_ENDPOINTS_OF_AWS):
+        if not meta.endpoint_url.endswith(ENDPOINTS_OF_AWS):
             return None
         console = next(host for start, host in _CONSOLES.items() if meta.region_name.startswith(start))
         query = urlencode({"region": meta.region_name, "prefix": key}, safe="/")
@@ -209,7 +208,8 @@ class S3StoreResource(ObjectStoreResource):
     def _client(self) -> S3Client:
         # S3Resource creates a client (and its connections) at every call.
         try:
-            return _open_client(self.s3, self.connect_seconds, self.read_seconds)
+            client = open_client(self.s3, self.connect_seconds, self.read_seconds)
+            return encrypt_with(client, self.kms_key) if self.kms_key else client
         except (BotoCoreError, ValueError) as error:
             raise StoreError(f"The AWS SDK cannot be set up: {error}. Look at the variables AWS_….") from None
 
@@ -255,37 +255,8 @@ class S3StoreResource(ObjectStoreResource):
             ) from None
 
 
-def _open_client(s3: S3Resource, connect_seconds: float, read_seconds: float) -> S3Client:
-    """A client with the resource's settings and time limits; for a custom endpoint, with the bucket in the path.
-
-    In the host name it would have to be resolved: most machines do not resolve `bucket.localhost`.
-    """
-    names = ("use_ssl", "verify", "aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-    same: dict[str, Any] = {name: getattr(s3, name) for name in names}
-    config = Config(
-        connect_timeout=connect_seconds,
-        read_timeout=read_seconds,
-        retries={"max_attempts": s3.max_attempts, "mode": "standard"},
-        signature_version=UNSIGNED if s3.use_unsigned_session else None,
-    )
-    session = boto3.Session(profile_name=s3.profile_name)
-    client: S3Client = session.client("s3", s3.region_name, endpoint_url=s3.endpoint_url, config=config, **same)
-    meta, by_path = client.meta, Config(s3={"addressing_style": "path"})
-    if meta.endpoint_url.endswith(_ENDPOINTS_OF_AWS):
-        return client
-    return session.client(
-        "s3", meta.region_name, endpoint_url=meta.endpoint_url, config=meta.config.merge(by_path), **same
-    )
-
-
-def _build(bucket: str, s3: dict[str, Any], conditional_writes: bool, limits: tuple[float, float]) -> S3StoreResource:
-    return S3StoreResource(
-        bucket=bucket,
-        s3=S3Resource(**s3),
-        conditional_writes=conditional_writes,
-        connect_seconds=limits[0],
-        read_seconds=limits[1],
-    )
+def _build(s3: dict[str, Any], others: dict[str, Any]) -> S3StoreResource:
+    return S3StoreResource(s3=S3Resource(**s3), **others)
 
 
 class _BeyondTheEndError(StoreError):

@@ -29,7 +29,7 @@ WITHDRAWN = "withdrawn: the files are being written anew; do not read them"
 _TOKEN = re.compile(r"-[0-9a-f]{16}(?=\.[a-z]+$)")
 _OWN_FIELDS = ("manifest_version", "kind", "files", "schema", "settings", "made_from", "code_version")
 # Notes of writers in manifests, which are no part of the dataset.
-_NOTES = ("write", "claim", "unresolved")
+_NOTES = ("write", "claim", "unresolved", "superseded")
 
 # `bytes` is a field below.
 Content = bytes

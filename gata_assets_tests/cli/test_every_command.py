@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from gata_assets.cli import options
-from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG, exits
+from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, QUEUED, WRONG, exits
 from gata_assets.errors import GataError, MappingError, SettingsError, StoreError
 from gata_assets_tests.outputs import COMMAND as WRITE_OUTPUTS
 from gata_assets_tests.outputs import EXAMPLES, NOT_RUN, PAGE, outputs_page
@@ -52,7 +52,7 @@ def test_a_wrong_setting_exits_with_2_before_anything_is_written(name: str, tmp_
 @pytest.mark.parametrize("name", all_commands())
 def test_help_shows_each_exit_code_with_its_meaning(name: str) -> None:
     codes = exit_codes(all_commands()[name])
-    assert {DONE, WRONG, INTERRUPTED} <= set(codes) <= {DONE, FAILED, WRONG, INTERRUPTED}
+    assert {DONE, WRONG, INTERRUPTED} <= set(codes) <= {DONE, FAILED, WRONG, QUEUED, INTERRUPTED}
     shown = gata(Path.cwd(), *name.split(), "--help").stdout.partition("Exit codes:")[2]
     assert all(f"\n  {code}" in shown for code in codes)
     assert " ".join(" ".join(f"{code} {meaning}" for code, meaning in codes.items()).split()) == " ".join(shown.split())

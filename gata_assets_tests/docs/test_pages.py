@@ -52,7 +52,18 @@ def test_every_variable_that_is_set_exists(page: Path) -> None:
     of_make = set(re.findall(r"\$\(([A-Z]+)\)", (ROOT / "Makefile").read_text()))
     # The last ones stand for words of options: --map COLUMN=NAME.
     of_options = {"COLUMN", "WORD", "END"}
-    others = {*of_make, *of_options, "NAME", "REGION", "RUN_HOME", "IMAGE", "TASK_ROLE", "DAGSTER_HOME", "IDS"}
+    others = {
+        *of_make,
+        *of_options,
+        "NAME",
+        "REGION",
+        "RUN_HOME",
+        "IMAGE",
+        "GATA_IMAGE",
+        "TASK_ROLE",
+        "DAGSTER_HOME",
+        "IDS",
+    }
     named = set(re.findall(r"(?<![\w-])([A-Z][A-Z_]+)=", page.read_text()))
     unknown = {name for name in named if not re.match("TF_VAR|AWS_|NUMBA_|PYSPARK_|PG|PYTHON", name)}
     assert unknown - set(variable_names()) - others == set()

@@ -238,7 +238,7 @@ def test_every_setting_is_listed_with_its_group_meaning_and_example() -> None:
     assert listed["SPLIT_METHOD"].default == "by-text"
     assert listed["EARLIEST_INTERACTION"].default == "2020-01-01"
     assert listed["TARGET_BUCKET"].default is None
-    assert [one.variable for one in listed.values() if one.is_secret] == ["TICKETS_URL"]
+    assert [one.variable for one in listed.values() if one.is_secret] == ["TICKETS_URL", "MASKING_KEY", "CONFIG_JSON"]
 
 
 def test_every_example_of_a_setting_is_accepted() -> None:

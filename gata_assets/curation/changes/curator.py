@@ -6,7 +6,7 @@ keeps them apart.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, partial
@@ -21,13 +21,15 @@ from gata_assets.curation.changes.partitions import PartitionStore
 from gata_assets.curation.changes.progress import ProgressStore
 from gata_assets.curation.changes.units import Judging
 from gata_assets.curation.changes.whole import WholeStore, WholeTable, find_flips, fold, judge_children
+from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST
 from gata_assets.curation.reports import StagedPart
 from gata_assets.curation.superseding import valid_reports
 from gata_assets.curation.validated_files import DAMAGED
 from gata_assets.curation.validator import FileValidator
-from gata_assets.errors import DamagedTableError, ObjectNotFoundError
+from gata_assets.errors import ChecksFailedError, DamagedTableError, ObjectNotFoundError
 from gata_assets.storage.files import digest_file
 from gata_assets.storage.scratch import scratch_directory
+from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.changes.declared import SOURCE_FILE
 from gata_assets.tables.changes.graph import TableGraph, Unit, build_graph
 from gata_assets.tables.changes.key_index import NO_ENTRIES, KeyIndex, Segment, hashes_of
@@ -35,19 +37,25 @@ from gata_assets.tables.changes.parents import KEY, parents_of
 from gata_assets.tables.changes.verdicts import Clock
 from gata_assets.tables.changes.versions import PARTITION, live
 from gata_assets.tables.manifests import Manifest
+from gata_assets.tables.outcomes import Outcome, broken
 from gata_assets.tables.spec import TableSpec
 
 # Goes up when the same changes are judged differently than before.
 _VERSION = 1
+_OLDEST = pl.CompatLevel.oldest()
 
 
 @dataclass(frozen=True)
 class Curated:
-    """A curated table, or a partition of a unit, that was written."""
+    """A curated table, or a partition of a unit, that was written: how many more of its changes are superseded now, and
+    the outcomes of its tables' checks.
+    """
 
     table: str
     partition: int | None
     manifest: Manifest
+    superseded: int
+    outcomes: Mapping[str, Sequence[Outcome]]
 
 
 class ChangesCurator(FileValidator):
@@ -72,19 +80,48 @@ class ChangesCurator(FileValidator):
         return WholeStore(self.store, self.places)
 
     def curate(self) -> Iterator[Curated]:
-        """Bring all curated tables up to date with the validated files and the present instant.
+        """Bring all curated tables up to date with the validated files and the present instant; raises as below."""
+        yield from self.curate_whole()
+        yield from self.curate_units()
+
+    def curate_whole(self) -> Iterator[Curated]:
+        """Bring the tables that are written as a whole up to date.
 
         Raises ConflictError if another command writes them too, DamagedTableError or StoreError.
         """
         stored: dict[str, WholeTable] = {}
         for spec in self.graph.whole:
             stored[spec.table] = yield from self._curate_whole(spec, stored)
+
+    def curate_units(self, again: Collection[int] = ()) -> Iterator[Curated]:
+        """Bring the partitions of units up to date, by the whole tables as they are stored; write those of `again` too.
+
+        Raises as `curate_whole`.
+        """
+        stored = {spec.table: self.wholes.read(spec) for spec in self.graph.whole if self._is_parent(spec.table)}
         for unit in self.graph.units:
-            yield from self._curate_unit(unit, stored)
+            yield from self._curate_unit(unit, stored, again)
         for spec in self.graph.whole:
-            found = stored[spec.table]
-            if len(found.flips):
+            if spec.table in stored and len(stored[spec.table].flips):
                 self.wholes.clear_flips(spec)
+
+    def folder_of(self, curated: Curated) -> str:
+        """Where a curated table or partition is."""
+        unit = self.graph.unit_of(curated.table)
+        if unit is None or curated.partition is None:
+            return self.places.curated(curated.table)
+        return PartitionStore(self.store, self.places, unit).folder(curated.partition)
+
+    def is_folded(self, table: str) -> bool:
+        """Whether the curated tables have all validated files of a table; raises StoreError."""
+        parts = {name: part.key for name, part in self._parts(table).items()}
+        unit = self.graph.unit_of(table)
+        if unit is None:
+            return self.wholes.read(self.tables[table]).parts == parts
+        folded = ProgressStore(self.store, self.places, unit).read().parts
+        return {name: key for name, key in folded.items() if name.startswith(f"{table}/")} == {
+            f"{table}/{name}": key for name, key in parts.items()
+        }
 
     def _parts(self, table: str) -> dict[str, StagedPart]:
         """The staged parts that count, by the name of their raw file below the table's folder."""
@@ -116,15 +153,23 @@ class ChangesCurator(FileValidator):
         is_extended = is_same and all(keys.get(name) == key for name, key in found.parts.items())
         known = found.latest if is_extended else found.latest.clear()
         new = [name for name in parts if not is_extended or name not in found.parts]
-        latest = fold(spec, known, [self._read(parts[name], name) for name in new])
+        changes = [self._read(parts[name], name) for name in new]
+        latest = fold(spec, known, changes)
         parents = {member.parent: self._parents(member.parent, stored)} if member else {}
         visible, waiting = judge_children(latest, member, parents, self.clock) if member else (live(latest), None)
         flips = (
             pl.concat([find_flips(found.latest, latest, spec.key[0]), found.flips]).unique(KEY, keep="first").sort(KEY)
         )
         flips = flips if self._is_parent(spec.table) else flips.clear()
+        outcomes = check_arrow_tables(spec, [visible.select(*spec.curated_schema).to_arrow(compat_level=_OLDEST)])
+        if failed := broken(outcomes):
+            raise ChecksFailedError(
+                f"curated {spec.table} breaks rules, and nothing was written. {' | '.join(map(str, failed))}",
+                (NO_ROW_IS_LOST,),
+            )
         manifest = self.wholes.write(spec, latest, visible, waiting, flips, keys, settings, self.clock)
-        yield Curated(spec.table, None, manifest)
+        superseded = sum(map(len, changes)) - (len(latest) - len(known))
+        yield Curated(spec.table, None, manifest, superseded, {spec.table: outcomes})
         return WholeTable(manifest, latest, flips)
 
     def _is_parent(self, table: str) -> bool:
@@ -138,7 +183,7 @@ class ChangesCurator(FileValidator):
     def _parents(self, table: str, stored: Mapping[str, WholeTable]) -> pl.DataFrame:
         return parents_of(stored[table].latest, self.tables[table].key[0])
 
-    def _curate_unit(self, unit: Unit, stored: Mapping[str, WholeTable]) -> Iterator[Curated]:
+    def _curate_unit(self, unit: Unit, stored: Mapping[str, WholeTable], again: Collection[int]) -> Iterator[Curated]:
         partitions, progress = (
             PartitionStore(self.store, self.places, unit),
             ProgressStore(self.store, self.places, unit),
@@ -162,7 +207,7 @@ class ChangesCurator(FileValidator):
             due = due_partitions(
                 partitions, before, {table: found.flips for table, found in stored.items()}, settings, dropped, self.now
             )
-            due |= {*routed.rows} | {source for source in sources if source < 0 and source in before}
+            due |= {*again} | {*routed.rows} | {source for source in sources if source < 0 and source in before}
             if any(router.entries(spec.table).rows for spec in unit.tables):
                 state = progress.add(state, {spec.table: router.entries(spec.table) for spec in unit.tables})
             pruned: dict[str, list[Segment]] = {}
@@ -175,8 +220,8 @@ class ChangesCurator(FileValidator):
                 _by_table(dropped),
                 partial(_prune, unit, {spec.table: router.final(spec.table) for spec in unit.tables}, pruned),
             )
-            for partition, manifest in judging.judge(sorted(due), routed, before):
-                yield Curated(unit.root.table, partition, manifest)
+            for partition, manifest, superseded in judging.judge(sorted(due), routed, before):
+                yield Curated(unit.root.table, partition, manifest, superseded, judging.outcomes[partition])
         if pruned:
             final = progress.index(state)
             state = progress.add(

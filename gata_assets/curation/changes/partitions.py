@@ -25,19 +25,19 @@ from gata_assets.tables.changes.versions import PARTITION, schema_of
 from gata_assets.tables.manifests import MANIFEST_FILE, Manifest
 from gata_assets.tables.spec import TableSpec
 
-_EPOCH = date(1970, 1, 1)
+EPOCH = date(1970, 1, 1)
 
 
 def partition_name(partition: int) -> str:
     """The folder of a partition: its day, or `unplaced-01` for units without a day."""
-    return str(_EPOCH + timedelta(days=partition)) if partition >= 0 else f"unplaced-{-partition:02}"
+    return str(EPOCH + timedelta(days=partition)) if partition >= 0 else f"unplaced-{-partition:02}"
 
 
 def partition_of(name: str) -> int:
     """The partition of a folder; raises ValueError for another name."""
     if name.startswith("unplaced-"):
         return -int(name.removeprefix("unplaced-"))
-    return (date.fromisoformat(name) - _EPOCH).days
+    return (date.fromisoformat(name) - EPOCH).days
 
 
 def visible_file(table: str) -> str:

@@ -14,18 +14,24 @@ import polars as pl
 
 from gata_assets.curation.changes.folding import RoutedChanges
 from gata_assets.curation.changes.partitions import PartitionRows, PartitionStore
+from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST
+from gata_assets.errors import ChecksFailedError
 from gata_assets.storage.objects import Version
 from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
+from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.changes.declared import SOURCE_FILE
 from gata_assets.tables.changes.graph import Unit
 from gata_assets.tables.changes.judging import Judgement, judge_units
 from gata_assets.tables.changes.verdicts import Clock
 from gata_assets.tables.changes.versions import ORDER, PARTITION, exactly_once, schema_of
 from gata_assets.tables.manifests import Manifest
+from gata_assets.tables.outcomes import Outcome, broken
 
 # Partitions are judged together while they have no more changes than this.
 _ROWS_AT_ONCE = 400_000
 _ROW = "row"
+_ADVICE = "This is a defect of the curation; please report it."
+_OLDEST = pl.CompatLevel.oldest()
 
 
 @dataclass(frozen=True)
@@ -41,22 +47,26 @@ class Judging:
     dropped: Mapping[str, frozenset[str]] = field(default_factory=dict)
     # Keeps of an unplaced partition what is unplaced still.
     prune: Callable[[str, pl.DataFrame], pl.DataFrame] = lambda _, rows: rows
+    # By partition, what the checks of each table said.
+    outcomes: dict[int, Mapping[str, Sequence[Outcome]]] = field(default_factory=dict)
 
     def judge(
         self, partitions: Sequence[int], new: RoutedChanges, before: Mapping[int, Mapping[str, Version]]
-    ) -> Iterator[tuple[int, Manifest]]:
-        """Judge and write partitions, those with days first, since rows may move there from the others."""
+    ) -> Iterator[tuple[int, Manifest, int]]:
+        """Judge and write partitions, those with days first, since rows may move there from the others.
+
+        Yields each with its manifest, and how many more changes are superseded than before.
+        """
         ordered = [*sorted(one for one in partitions if one >= 0), *sorted(one for one in partitions if one < 0)]
         manifests = dict(zip(ordered, map_in_order(self.stored.manifest, ordered, CALLS_AT_ONCE), strict=True))
         sizes = {
             one: new.rows.get(one, 0) + (_changes_in(found) if (found := manifests[one]) else 0) for one in ordered
         }
 
-        def write(ready: tuple[int, PartitionRows]) -> tuple[int, Manifest]:
+        def write(ready: tuple[int, PartitionRows]) -> tuple[int, Manifest, int]:
             partition, rows = ready
-            return partition, self.stored.write(
-                partition, rows, before.get(partition, {}), self.settings, self.clock.parked
-            )
+            manifest = self.stored.write(partition, rows, before.get(partition, {}), self.settings, self.clock.parked)
+            return partition, manifest, _superseded_in(manifest) - _superseded_in(manifests[partition])
 
         placed, unplaced = ([one for one in ordered if (one >= 0) is is_placed] for is_placed in (True, False))
         for chunk in (*_chunks(placed, sizes), *_chunks(unplaced, sizes)):
@@ -75,11 +85,34 @@ class Judging:
             once = exactly_once(rows, spec.key)
             changes[spec.table] = (self.prune(spec.table, once) if chunk[0] < 0 else once).with_row_index(_ROW)
         judgement = judge_units(self.unit, changes, self.parents, self.clock)
+        self.outcomes |= dict.fromkeys(chunk, _check(self.unit, changes, judgement))
         yield from _split(chunk, changes, judgement)
 
     def _without_dropped(self, table: str, rows: pl.DataFrame) -> pl.DataFrame:
         files = self.dropped.get(table)
         return rows.filter(~pl.col(SOURCE_FILE).is_in(list(files))) if files else rows
+
+
+def _check(unit: Unit, changes: Mapping[str, pl.DataFrame], judgement: Judgement) -> dict[str, list[Outcome]]:
+    """The outcomes of each table's checks; raises ChecksFailedError if one has failed, before anything is written."""
+    found = {}
+    for spec in unit.tables:
+        visible = judgement.visible[spec.table]
+        repeated = len(visible) - visible[_ROW].n_unique()
+        rules = check_arrow_tables(spec, [visible.select(*spec.curated_schema).to_arrow(compat_level=_OLDEST)])
+        found[spec.table] = [Outcome("no change is visible twice", repeated, len(changes[spec.table]), _ADVICE), *rules]
+        if failed := broken(found[spec.table]):
+            raise ChecksFailedError(
+                f"curated {spec.table} breaks rules, and nothing was written. {' | '.join(map(str, failed))}",
+                (NO_ROW_IS_LOST,),
+            )
+    return found
+
+
+def _superseded_in(manifest: Manifest | None) -> int:
+    """Changes that are neither visible nor wait."""
+    counts = manifest.details["rows"].values() if manifest else ()
+    return sum(of["changes"] - of["visible"] - of["parked"] - of["quarantined"] for of in counts)
 
 
 def _changes_in(manifest: Manifest) -> int:

@@ -164,6 +164,21 @@ class WholeStore:
             write.publish(manifest)
         return manifest
 
+    def visible_digest(self, spec: TableSpec) -> str:
+        """The SHA-256 of a table's visible rows as they were written; empty without a table. Raises StoreError."""
+        manifest = find_manifest(self._store, self._places.curated(spec.table)).manifest
+        entry = manifest.find(visible_file(spec.table)) if manifest else None
+        return entry[1].sha256 if entry else ""
+
+    def read_visible(self, spec: TableSpec, columns: list[str]) -> pl.DataFrame:
+        """Columns of a table's visible rows; raises DamagedTableError or StoreError."""
+        folder = self._places.curated(spec.table)
+        manifest = find_manifest(self._store, folder).manifest
+        if manifest is None:
+            return pl.DataFrame(schema={name: spec.curated_schema[name] for name in columns})
+        [(_, content)] = read_files(self._store, folder, [visible_file(spec.table)], manifest)
+        return decode(content, columns).select(columns)
+
     def clear_flips(self, spec: TableSpec) -> None:
         """Forget which keys flipped, once units are judged by them; raises ConflictError or StoreError."""
         folder = self._places.curated(spec.table)

@@ -13,6 +13,7 @@ import boto3
 import dagster as dg
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from gata_assets.errors import AlertError
 from gata_assets.orchestration.alerting.message import Alert
@@ -30,8 +31,11 @@ class SnsAlerts(AlertChannel):
     """A standard SNS topic, in its own region. The AWS SDK's other variables (endpoint, credentials) apply."""
 
     topic_arn: str
+    # The variable that names the topic, for errors.
+    setting: str = "ALERT_TOPIC_ARN"
     # A tick may take a minute in total, and sends several alerts.
     timeout_seconds: float = 5
+    total_attempts: int = 2
 
     def send(self, alert: Alert) -> None:
         """See AlertChannel; one Publish."""
@@ -39,7 +43,7 @@ class SnsAlerts(AlertChannel):
             region_name=self.topic_arn.split(":")[3],
             connect_timeout=self.timeout_seconds,
             read_timeout=self.timeout_seconds,
-            retries={"total_max_attempts": 2},
+            retries={"total_max_attempts": self.total_attempts},
         )
         try:
             boto3.client("sns", config=config).publish(
@@ -48,12 +52,12 @@ class SnsAlerts(AlertChannel):
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
             raise AlertError(
-                f"The topic ALERT_TOPIC_ARN took no alert: {code}. Look whether it exists, and whether the role has "
+                f"The topic {self.setting} took no alert: {code}. Look whether it exists, and whether the role has "
                 "sns:Publish on it and the use of the topic's KMS key."
             ) from None
-        except (BotoCoreError, ValueError) as error:
+        except (BotoCoreError, ResponseParserError, ValueError) as error:
             raise AlertError(
-                f"The topic ALERT_TOPIC_ARN took no alert: {type(error).__name__}. Look at the network, the "
+                f"The topic {self.setting} took no alert: {type(error).__name__}. Look at the network, the "
                 "credentials and the variables AWS_…."
             ) from None
 

@@ -1,0 +1,1 @@
+"""`gata shop`: the shop tables, event by event."""

@@ -1,0 +1,55 @@
+"""Opens the engine of the shop by the settings, for commands; where no bucket is named, without the AWS SDK."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from gata_assets.settings.model import Settings
+from gata_assets.settings.shop_rules import prod_settings, shop_rules, shop_tables
+from gata_assets.shop.engine import ShopEngine
+from gata_assets.shop.places import CURATED, PROD, RAW
+from gata_assets.shop.stores import ShopStore
+from gata_assets.storage.catalog.base import Catalog
+from gata_assets.storage.local import LocalStore
+from gata_assets.storage.objects import ObjectStore
+
+
+def open_shop(settings: Settings) -> ShopEngine:
+    """The engine that the settings choose; raises SettingsError for a wrong declaration of a table."""
+    store = open_store(settings)
+
+    def catalog() -> Catalog:
+        if settings.shop.glue_database:
+            from gata_assets.storage.catalog.glue import GlueCatalog
+
+            return GlueCatalog(region=settings.target.region)
+        from gata_assets.storage.catalog.local_file import FileCatalog
+
+        return FileCatalog(store, f"{PROD}catalog.json")
+
+    return ShopEngine(
+        store,
+        shop_tables(settings),
+        shop_rules(settings),
+        timedelta(days=settings.shop.parked_days),
+        catalog,
+        prod_settings(settings),
+        clock=lambda: datetime.now(UTC),
+        pause=time.sleep,
+    )
+
+
+def open_store(settings: Settings) -> ObjectStore:
+    """The store of the shop's places."""
+    shop, target = settings.shop, settings.target
+    buckets = {RAW: shop.raw_bucket, CURATED: shop.curated_bucket, PROD: shop.prod_bucket}
+    if target.bucket is None and not any(buckets.values()):
+        return LocalStore(str(target.directory))
+    from gata_assets.definitions import build_bucket, build_store
+
+    key, mounts = shop.kms_key, {}
+    for prefix, bucket in buckets.items():
+        if bucket:
+            mounts[prefix] = build_bucket(settings, bucket, kms_key=key if prefix != RAW else None)
+    return ShopStore(build_store(settings), mounts)

@@ -1,0 +1,55 @@
+"""The shop's tables and rules, as the settings have them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+
+from gata_assets.curation.policy import CurationRules
+from gata_assets.errors import SettingsError, TableSpecError
+from gata_assets.settings.model import Settings
+from gata_assets.shop.prod.source import ProdSettings
+from gata_assets.tables.masking.tokens import Tokens
+from gata_assets.tables.spec import TableSpec
+
+
+def shop_tables(settings: Settings) -> dict[str, TableSpec]:
+    """The shop's tables by name, referenced ones first, and the tables of changes that TABLE_SPECS declares, which take
+    the place of those of the same name.
+
+    Raises SettingsError for a wrong declaration.
+    """
+    # Loads pandera.
+    from gata_assets.shop.schema import MODELS
+    from gata_assets.tables.changes.graph import build_graph
+    from gata_assets.tables.declaration import load_specs, spec_of, tables_by_name
+
+    try:
+        declared = [spec for module in settings.project.table_specs or () for spec in load_specs(module)]
+        own = {spec.table: spec for spec in declared if spec.changes}
+        tables = tables_by_name({**{spec.table: spec for spec in map(spec_of, MODELS)}, **own}.values())
+        build_graph(tables)
+    except TableSpecError as error:
+        raise SettingsError(f"TABLE_SPECS: {error}") from error
+    return tables
+
+
+def shop_rules(settings: Settings) -> CurationRules:
+    """What makes a raw row of the shop valid, and its masks."""
+    shop, others = settings.shop, settings.interactions.curation_rules
+    key = shop.masking_key.get_secret_value().encode() if shop.masking_key else None
+    return CurationRules(
+        earliest_at=datetime.combine(shop.earliest_date, time(), UTC),
+        at_most_ahead=others.at_most_ahead,
+        max_decoded_bytes=others.max_decoded_bytes,
+        max_rejected_share=others.max_rejected_share,
+        tokens=Tokens(key),
+    )
+
+
+def prod_settings(settings: Settings) -> ProdSettings:
+    """How tables for analysts are written; each source is a database of its own unless Glue's is named."""
+    return ProdSettings(
+        settings.shop.glue_database or "",
+        settings.shop.compression,
+        grace=timedelta(hours=settings.shop.grace_hours),
+    )

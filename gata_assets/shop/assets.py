@@ -1,0 +1,218 @@
+"""The assets of a source: raw files, curated tables (whole, and by day) and tables for analysts, with their checks.
+
+Three ops: a whole table, a day of orders and a table for analysts are written together with others of their kind, so
+that they agree. What they do is the engine's; a run writes whatever is out of date, whichever day it is of.
+"""
+
+# No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from gata_assets.curation.curated.check_names import EVERY_RAW_FILE_WAS_READ, FEW_ROWS_WERE_REJECTED, NO_ROW_IS_LOST
+from gata_assets.curation.layout import MANIFEST_FILE
+from gata_assets.orchestration import checks
+from gata_assets.orchestration.asset_options import AssetOptions
+from gata_assets.orchestration.asset_pages.raw_files import observe_raw_files, raw_files_key
+from gata_assets.orchestration.recording import Events, Recorder, with_unevaluated
+from gata_assets.shop.checks import NO_ROW_WAITS_IN_VAIN, check_files, check_waiting, descriptions
+from gata_assets.shop.prod.tables import TABLES as PROD_TABLES
+from gata_assets.tables.changes.graph import TableGraph
+from gata_assets.tables.spec import TableSpec
+
+if TYPE_CHECKING:
+    from gata_assets.curation.changes.curator import Curated
+    from gata_assets.shop.curated import ShopCurator
+    from gata_assets.shop.engine import ShopEngine
+
+_EPOCH = date(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class ShopAssetRules:
+    """What the assets of a source share; `engine` opens the engine when a run needs it."""
+
+    source: str
+    graph: TableGraph
+    days: dg.DailyPartitionsDefinition
+    engine: "Callable[[], ShopEngine]"
+
+    @property
+    def group(self) -> str:
+        """The group of its assets, and the pool of its ops."""
+        return f"shop_{self.source}"
+
+
+def curated_key(source: str, table: str) -> dg.AssetKey:
+    """The asset of a curated table."""
+    return dg.AssetKey([source, f"curated_{table}"])
+
+
+def prod_key(source: str, table: str) -> dg.AssetKey:
+    """The asset of a table for analysts."""
+    return dg.AssetKey([source, f"prod_{table}"])
+
+
+def build_shop_assets(rules: ShopAssetRules, options: AssetOptions) -> list[dg.AssetsDefinition]:
+    """The ops of a source, in the order in which they run."""
+    units = tuple(spec for unit in rules.graph.units for spec in unit.tables)
+    return [
+        _curated_op(rules, options, rules.graph.whole, None),
+        _curated_op(rules, options, units, rules.days),
+        _prod_op(rules, options),
+    ]
+
+
+def _curated_op(
+    rules: ShopAssetRules,
+    options: AssetOptions,
+    tables: Sequence[TableSpec],
+    days: dg.DailyPartitionsDefinition | None,
+) -> dg.AssetsDefinition:
+    source = rules.source
+    own = {spec.table for spec in tables}
+
+    def deps(spec: TableSpec) -> list[dg.AssetDep]:
+        others = {reference.table for reference in spec.references.values()} - own
+        keys = [raw_files_key(source, spec.table), *(curated_key(source, table) for table in sorted(others))]
+        return [dg.AssetDep(key) for key in keys]
+
+    described = descriptions()
+
+    @dg.multi_asset(
+        name=f"{source}_curated_{'days' if days else 'whole'}",
+        specs=[
+            options.table_spec(
+                curated_key(source, spec.table),
+                spec.model,
+                group=rules.group,
+                deps=deps(spec),
+                kinds={"polars"},
+                partitions=days,
+            )
+            for spec in tables
+        ],
+        check_specs=[
+            check
+            for spec in tables
+            for check in (
+                *checks.specs(curated_key(source, spec.table), described, NO_ROW_IS_LOST),
+                *checks.specs(
+                    curated_key(source, spec.table),
+                    described,
+                    EVERY_RAW_FILE_WAS_READ,
+                    FEW_ROWS_WERE_REJECTED,
+                    NO_ROW_WAITS_IN_VAIN,
+                    is_blocking=False,
+                ),
+            )
+        ],
+        partitions_def=days,
+        can_subset=True,
+        backfill_policy=options.backfill_policy if days else None,
+        pool=rules.group,
+        # Days refer to whole tables.
+        op_tags=None if days else {"dagster/priority": "1"},
+    )
+    def curated(context: dg.AssetExecutionContext) -> Events:
+        """Validate new files, and curate what they change."""
+        asked = context.partition_keys if days else ()
+        yield from with_unevaluated(context, _curate(context, rules, options, tables, asked))
+
+    return curated
+
+
+def _curate(
+    context: dg.AssetExecutionContext,
+    rules: ShopAssetRules,
+    options: AssetOptions,
+    tables: Sequence[TableSpec],
+    asked: Iterable[str],
+) -> Events:
+    engine = rules.engine()
+    curator = engine.curator(rules.source)
+    recorder = Recorder(context, code_version=options.code_version, as_events=True)
+    for spec in tables:
+        curator.validate_new(spec.table, warn=context.log.warning)
+    days = {(date.fromisoformat(day) - _EPOCH).days for day in asked}
+    with engine.lease(rules.source).held(lambda: False):
+        written = curator.curate_units(days) if asked else curator.curate_whole()
+        for curated in written:
+            yield from recorder.record(_events(curator, curated, tables, recorder, rules.days))
+    for spec in tables:
+        reports, key = curator.reports(spec.table), curated_key(rules.source, spec.table)
+        yield from checks.evaluations(
+            key, None, check_files(reports, curator.rules.max_rejected_share), is_blocking=False
+        )
+        yield observe_raw_files(rules.source, spec.table, reports)
+
+
+def _events(
+    curator: "ShopCurator",
+    curated: "Curated",
+    tables: Sequence[TableSpec],
+    recorder: Recorder,
+    days: dg.DailyPartitionsDefinition,
+) -> Events:
+    """A written table, or the tables of a written day; what has no day is no partition of theirs."""
+    partition = None if curated.partition is None else str(_EPOCH + timedelta(days=curated.partition))
+    if curated.partition is not None and (curated.partition < 0 or not days.has_partition_key(str(partition))):
+        return
+    details = curated.manifest.details
+    for spec in tables:
+        if curated.partition is None and spec.table != curated.table:
+            continue
+        counts = details["rows"] if curated.partition is None else details["rows"][spec.table]
+        key, folder = curated_key(curator.places.tenant, spec.table), curator.folder_of(curated)
+        metadata = {
+            "dagster/row_count": counts["visible"],
+            "parked_rows": counts["parked"],
+            "quarantined_rows": counts["quarantined"],
+            **({"oldest_parked_at": details["oldest_parked_at"]} if details["oldest_parked_at"] else {}),
+            "path": dg.MetadataValue.path(curator.store.uri(folder)),
+            "manifest": dg.MetadataValue.path(curator.store.uri(folder + MANIFEST_FILE)),
+        }
+        yield recorder.materialization(key, partition, metadata, version=curated.manifest.digest)
+        yield from checks.evaluations(key, partition, {NO_ROW_IS_LOST: curated.outcomes[spec.table]})
+        yield from checks.evaluations(key, partition, check_waiting(counts), is_blocking=False)
+
+
+def _prod_op(rules: ShopAssetRules, options: AssetOptions) -> dg.AssetsDefinition:
+    source = rules.source
+    made_of = [
+        spec.table for spec in (*rules.graph.whole, *(spec for unit in rules.graph.units for spec in unit.tables))
+    ]
+
+    @dg.multi_asset(
+        name=f"{source}_prod",
+        specs=[
+            options.table_spec(
+                prod_key(source, table.name),
+                table.spec.model,
+                group=rules.group,
+                deps=[dg.AssetDep(curated_key(source, name)) for name in made_of],
+                kinds={"polars"},
+                partitions=None,
+            )
+            for table in PROD_TABLES
+        ],
+        can_subset=True,
+        pool=rules.group,
+    )
+    def prod(context: dg.AssetExecutionContext) -> Events:
+        """Build the partitions whose curated tables have changed."""
+        report = rules.engine().build(source)
+        for table in PROD_TABLES:
+            metadata = {
+                "built_partitions": report.built[table.name],
+                "unchanged_partitions": report.up_to_date[table.name],
+                "removed_partitions": report.removed[table.name],
+            }
+            key = prod_key(source, table.name)
+            if key in context.selected_asset_keys:
+                yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+
+    return prod

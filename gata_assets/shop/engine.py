@@ -1,0 +1,96 @@
+"""The engine of a shop by events: a raw file to curated tables, and these to tables for analysts.
+
+What it consists of are arguments; commands and definitions put it together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from gata_assets.curation.changes.lease import Lease
+from gata_assets.curation.policy import CurationRules
+from gata_assets.curation.reports import Report
+from gata_assets.errors import EventError
+from gata_assets.shop.curated import CuratedTables, ShopCurator
+from gata_assets.shop.events.routing import Work
+from gata_assets.shop.events.stages import StageOutcome
+from gata_assets.shop.places import ShopLayout
+from gata_assets.shop.prod.build import ProdReport, build_prod
+from gata_assets.shop.prod.source import ProdSettings
+from gata_assets.storage.catalog.base import Catalog
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.tables.spec import TableSpec
+
+
+@dataclass(frozen=True)
+class ShopEngine:
+    """The stages of all sources of a shop; see `events.stages.Stages`.
+
+    Attributes:
+        store: The store of raw files, curated and prod tables.
+        tables: Its tables by name, referenced ones first.
+        rules: What makes a raw row valid, and its masks.
+        parked: How long rows wait for others.
+        catalog: Opens the catalog of the tables for analysts.
+        prod: How they are written.
+        clock: Gives the present instant.
+        pause: Waits for seconds, while another command curates.
+    """
+
+    store: ObjectStore
+    tables: Mapping[str, TableSpec]
+    rules: CurationRules
+    parked: timedelta
+    catalog: Callable[[], Catalog]
+    prod: ProdSettings
+    clock: Callable[[], datetime]
+    pause: Callable[[float], object]
+
+    def curator(self, source: str) -> ShopCurator:
+        """The curator of a source, as of now."""
+        curator = ShopCurator(self.store, source, self.rules, self.clock(), self.tables)
+        curator.parked = self.parked
+        return curator
+
+    def lease(self, source: str) -> Lease:
+        """The lease of whoever curates a source."""
+        return Lease(self.store, f"{ShopLayout(source).root}lease.json", clock=self.clock, pause=self.pause)
+
+    def curate(self, work: Work) -> StageOutcome:
+        """See Stages; while another command curates the same source, it is waited for.
+
+        Raises EventError for a table that the shop does not have, and StoreError.
+        """
+        if work.table not in self.tables:
+            names = ", ".join(self.tables)
+            raise EventError(f"The shop has no table {work.table}, only {names} and what TABLE_SPECS adds.")
+        curator = self.curator(work.source)
+        report = curator.validate(work.key, even_if_same=False)
+        superseded = 0
+        with self.lease(work.source).held(lambda: curator.is_folded(work.table)) as is_held:
+            if is_held:
+                superseded = sum(curated.superseded for curated in curator.curate())
+        return _outcome(report, superseded)
+
+    def publish(self, work: Work) -> StageOutcome:
+        """See Stages."""
+        self.build(work.source)
+        return StageOutcome()
+
+    def build(self, source: str) -> ProdReport:
+        """Bring the tables for analysts of a source up to date; raises as `build_prod`."""
+        shop, folder = CuratedTables(self.curator(source)), ShopLayout(source).prod
+        settings = replace(self.prod, database=self.prod.database or source)
+        return build_prod(shop, self.store, self.catalog(), folder, settings, now=self.clock())
+
+
+def _outcome(report: Report, superseded: int) -> StageOutcome:
+    return StageOutcome(
+        rows=report.rows,
+        rejected=report.rejected,
+        duplicates=superseded,
+        rejected_by_rule=dict(report.rejected_by_rule),
+        is_refused=report.refused is not None,
+    )

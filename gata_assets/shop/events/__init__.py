@@ -1,0 +1,1 @@
+"""The shop driven by events, without Dagster: one object that arrived, one stage, once."""

@@ -1,0 +1,61 @@
+"""What the tables for analysts are built from, and the settings of a build. Values and a protocol only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+import polars as pl
+
+
+class CuratedShop(Protocol):
+    """The curated tables of one source.
+
+    Digests are asked for before rows are read: if rows change in between, the next build finds another digest, and
+    builds again.
+    """
+
+    def days(self) -> Mapping[date, str]:
+        """The curated days (UTC) with a digest of their orders, items and payments together."""
+        ...
+
+    def read_days(self, table: str, days: Sequence[date], columns: Sequence[str]) -> pl.DataFrame:
+        """Columns of the rows of days, in any order: of `orders`, `order_items` or `payments`."""
+        ...
+
+    def table_digest(self, table: str) -> str:
+        """A digest of `customers`, `products` or `inventory`."""
+        ...
+
+    def read_table(self, table: str, columns: Sequence[str]) -> pl.DataFrame:
+        """Columns of all rows of such a table, in any order."""
+        ...
+
+
+class Compression(StrEnum):
+    """How Parquet files are compressed: zstd is smaller, snappy is read by the oldest readers."""
+
+    ZSTD = "zstd"
+    SNAPPY = "snappy"
+
+
+@dataclass(frozen=True)
+class ProdSettings:
+    """How tables for analysts are written.
+
+    Attributes:
+        database: The database of the catalog.
+        compression: Of all files.
+        file_bytes: The size at which a partition's next file begins.
+        grace: How long files stay after they were superseded: longer than any query takes.
+        code_version: Noted in manifests; another one alone makes no partition stale.
+    """
+
+    database: str
+    compression: Compression = Compression.ZSTD
+    file_bytes: int = 128 << 20
+    grace: timedelta = timedelta(days=1)
+    code_version: str = ""

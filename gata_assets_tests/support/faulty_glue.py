@@ -1,0 +1,45 @@
+"""An AWS server for tests (moto's) whose calls of Glue fail in turn as a test says, before or after they are done."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from werkzeug.wrappers import Request, Response
+
+from gata_assets_tests.support.s3_server import S3Server
+
+
+@dataclass
+class GlueFaults:
+    """Errors of the next calls by action, a call each; `before` is called with the action before each is done."""
+
+    errors: dict[str, deque[str]] = field(default_factory=dict)
+    are_done: bool = False
+    before: Callable[[str], None] = lambda _: None
+    actions: list[str] = field(default_factory=list)
+
+
+class FaultyGlue(S3Server):
+    """The server of S3 and Glue, on a free port of loopback."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults = GlueFaults()
+
+    def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        action = Request(environ).headers.get("X-Amz-Target", "").removeprefix("AWSGlue.")
+        if action:
+            self.faults.actions.append(action)
+            self.faults.before(action)
+        if not self.faults.errors.get(action):
+            return super()._answer(environ, start_response)
+        if self.faults.are_done:
+            list(super()._answer(environ, lambda *_: None))
+        code = self.faults.errors[action].popleft()
+        status = 500 if code == "InternalServiceException" else 400
+        body = json.dumps({"__type": code, "message": "as the test says"})
+        return Response(body, status, content_type="application/x-amz-json-1.1")(environ, start_response)
