@@ -16,6 +16,7 @@ import polars as pl
 from gata_assets.curation.changes.partitions import PartitionStore
 from gata_assets.curation.reports import Span
 from gata_assets.curation.staged_partitions import SpanWriter, decode_spans
+from gata_assets.tables.changes.declared import SOURCE_FILE
 from gata_assets.tables.changes.key_index import KeyIndex, Segment, hashes_of
 from gata_assets.tables.changes.routing import Moved, Router
 from gata_assets.tables.changes.versions import PARTITION, schema_of
@@ -36,6 +37,8 @@ class RoutedChanges:
     scratch: Path
     rows: dict[int, int] = field(default_factory=dict)
     _writers: dict[str, SpanWriter] = field(default_factory=dict)
+    # Files by their number: a name for each row would be half of the bytes.
+    _numbers: dict[str, int] = field(default_factory=dict)
 
     def __enter__(self) -> RoutedChanges:
         return self
@@ -51,6 +54,9 @@ class RoutedChanges:
         table, changes = spec.table, changes.select(*schema_of(spec))
         if table not in self._writers:
             self._writers[table] = SpanWriter(self._path(table), rows_held=_ROWS_HELD)
+        names = changes[SOURCE_FILE].unique().to_list()
+        file = [self._numbers.setdefault(name, len(self._numbers)) for name in names]
+        changes = changes.with_columns(pl.col(SOURCE_FILE).replace_strict(names, file, return_dtype=pl.UInt32))
         ordered = changes if changes[PARTITION].is_sorted() else changes.sort(PARTITION, maintain_order=True)
         numbers = ordered[PARTITION].to_numpy()
         for partition, count in zip(*np.unique(numbers, return_counts=True), strict=True):
@@ -63,12 +69,14 @@ class RoutedChanges:
         """The changes of some partitions."""
         if table not in self._writers:
             return []
-        spans, found = self._writers[table].spans(), []
+        spans, found, files = self._writers[table].spans(), [], pl.Series(list(self._numbers), dtype=pl.String)
         with self._path(table).open("rb") as file:
             for partition in partitions:
                 if of_partition := spans.get(partition):
                     rows = decode_spans(_read(file, span) for span in of_partition)
-                    found.append(pl.DataFrame(pl.from_arrow(rows)))
+                    changes = pl.DataFrame(pl.from_arrow(rows))
+                    names = files.gather(changes[SOURCE_FILE]).alias(SOURCE_FILE)
+                    found.append(changes.with_columns(names))
         return found
 
     def _path(self, table: str) -> Path:
