@@ -14,7 +14,8 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.curation.backlog import find_waiting
 from gata_assets.curation.files.raw_objects import require_listed
 from gata_assets.curation.layout import ITEMS_FILE
-from gata_assets.definitions import build_store, open_source
+from gata_assets.definitions import open_source
+from gata_assets.definitions.stores import build_store
 from gata_assets.errors import ConflictError, DeleteDeniedError, GataError, StoreError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import ITEMS, TABLES

@@ -38,7 +38,7 @@ class HasExitCodes(click.Command):
     def exit_codes(self) -> Mapping[int, str]:
         """What each of its exit codes means."""
         found = _MEANINGS | getattr(self.callback, _OWN_MEANINGS, {})
-        return {code: meaning for code, meaning in found.items() if meaning}
+        return {code: meaning for code, meaning in sorted(found.items()) if meaning}
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """See click.Command."""

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from gata_assets.batches import is_batch_id
 from gata_assets.cli.terminal import text_console
-from gata_assets.definitions import build_store
+from gata_assets.definitions.stores import build_store
 from gata_assets.settings.model import Settings
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ObjectStore

@@ -71,7 +71,7 @@ def prepare(batch_id: str, rows: int | None, as_table: bool, only: str | None, s
     with options.imports_uncollected():
         from gata_assets.cli.batches import prepare as command
         from gata_assets.cli.batches.preview import preview_after_prepare
-        from gata_assets.definitions import build_store
+        from gata_assets.definitions.stores import build_store
 
     pipelines_of = partial(options.uncollected, build_pipelines, settings, only=only)
     preview = preview_after_prepare(settings, build_store(settings), rows)

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from gata_assets import __version__
+from gata_assets.definitions.stores import build_store
 from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.logs import default_logger
 from gata_assets.orchestration.alerting.channels import AlertChannel, LoggedAlerts, SnsAlerts
@@ -23,7 +24,7 @@ from gata_assets.settings.model import Settings, load_settings
 from gata_assets.settings.tenants import tenants_prepared
 from gata_assets.settings.values import BackfillPolicy, SourceKind
 from gata_assets.storage import same_directory
-from gata_assets.storage.resource import LocalStoreResource, ObjectStoreResource
+from gata_assets.storage.resource import ObjectStoreResource
 from gata_assets.tickets.arrivals.sensor import build_new_tickets_sensor
 from gata_assets.tickets.assets.definition import DATASETS, TABLES, build_ticket_assets, ticket_table_spec
 from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager
@@ -78,6 +79,10 @@ def build_definitions(
         loggers={"console": logger or default_logger(settings.project.log_level)},
         executor=dg.in_process_executor,
     )
+    if settings.shop.sources and ticket_source is None:
+        from gata_assets.definitions.shop import build_shop_definitions
+
+        tickets = dg.Definitions.merge(tickets, build_shop_definitions(settings, options))
     tenants = tenants_prepared(settings, store) if tenants is None else tenants
     if not tenants:
         return tickets
@@ -138,29 +143,6 @@ def open_source(settings: Settings) -> TicketSource:
     if settings.tickets.source_kind is SourceKind.POSTGRESQL and settings.tickets.url:
         return source.model_copy(update={"url": settings.tickets.url.get_secret_value()})
     return source
-
-
-def build_store(settings: Settings) -> ObjectStoreResource:
-    """The target that the settings choose; the AWS SDK is imported when it is needed."""
-    target = settings.target
-    if target.bucket is None:
-        return LocalStoreResource(directory=str(target.directory))
-    return build_bucket(settings, target.bucket)
-
-
-def build_bucket(settings: Settings, bucket: str, *, kms_key: str | None = None) -> ObjectStoreResource:
-    """The store of a bucket; with a key, what is written is encrypted with it."""
-    from dagster_aws.s3 import S3Resource
-
-    from gata_assets.storage.s3 import S3StoreResource
-
-    target = settings.target
-    return S3StoreResource(
-        bucket=bucket,
-        s3=S3Resource(region_name=target.region),
-        conditional_writes=target.conditional_writes,
-        kms_key=kms_key,
-    )
 
 
 @dg.definitions

@@ -10,7 +10,8 @@ from typing import ClassVar
 
 import dagster as dg
 
-from gata_assets.definitions import build_definitions, build_store, open_source
+from gata_assets.definitions import build_definitions, open_source
+from gata_assets.definitions.stores import build_store
 from gata_assets.environment import dagster_home
 from gata_assets.errors import StoreError
 from gata_assets.orchestration.batch_status import Plan
@@ -127,6 +128,21 @@ def build_table_pipelines(bench: Workbench) -> list[Pipeline]:
     return [
         TablePipeline(tenant, tables, days, partial(open_table_curator, settings, tenant, store), job)
         for tenant in bench.tenants
+    ]
+
+
+def build_shop_pipelines(bench: Workbench) -> list[Pipeline]:
+    """A pipeline for each source of a shop."""
+    settings = bench.settings
+    if not settings.shop.sources:
+        return []
+    from gata_assets.definitions.shop import job_of
+    from gata_assets.definitions.shop_engine import open_shop
+    from gata_assets.shop.pipeline import ShopPipeline
+
+    return [
+        ShopPipeline(source, partial(open_shop, settings), partial(bench.job, job_of(source)))
+        for source in settings.shop.sources
     ]
 
 

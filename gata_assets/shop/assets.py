@@ -5,7 +5,7 @@ that they agree. What they do is the engine's; a run writes whatever is out of d
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -99,10 +99,11 @@ def _curated_op(
             check
             for spec in tables
             for check in (
-                *checks.specs(curated_key(source, spec.table), described, NO_ROW_IS_LOST),
+                # Not blocking: if it fails, nothing is written, and the run fails.
                 *checks.specs(
                     curated_key(source, spec.table),
                     described,
+                    NO_ROW_IS_LOST,
                     EVERY_RAW_FILE_WAS_READ,
                     FEW_ROWS_WERE_REJECTED,
                     NO_ROW_WAITS_IN_VAIN,
@@ -130,54 +131,64 @@ def _curate(
     rules: ShopAssetRules,
     options: AssetOptions,
     tables: Sequence[TableSpec],
-    asked: Iterable[str],
+    asked: Sequence[str],
 ) -> Events:
+    """Write what is out of date; the run's own partition, or its whole tables, are results whether they changed or not,
+    so that what is downstream runs.
+    """
     engine = rules.engine()
     curator = engine.curator(rules.source)
-    recorder = Recorder(context, code_version=options.code_version, as_events=True)
+    own = Recorder(context, code_version=options.code_version, as_events=False)
+    others = Recorder(context, code_version=options.code_version, as_events=True)
     for spec in tables:
         curator.validate_new(spec.table, warn=context.log.warning)
-    days = {(date.fromisoformat(day) - _EPOCH).days for day in asked}
+    # A result counts for every partition of a run.
+    result_of = asked[0] if len(asked) == 1 else None
+    seen = set()
     with engine.lease(rules.source).held(lambda: False):
-        written = curator.curate_units(days) if asked else curator.curate_whole()
-        for curated in written:
-            yield from recorder.record(_events(curator, curated, tables, recorder, rules.days))
+        days = {(date.fromisoformat(day) - _EPOCH).days for day in asked}
+        for curated in curator.curate_units(days) if asked else curator.curate_whole():
+            partition = None if curated.partition is None else str(_EPOCH + timedelta(days=curated.partition))
+            if curated.partition is not None and not rules.days.has_partition_key(str(partition)):
+                # Rows without a day, or of one before the first: no partition of Dagster's.
+                continue
+            recorder = own if partition == result_of else others
+            for spec in tables if asked else [curator.tables[curated.table]]:
+                seen.add((spec.table, partition))
+                counts = curated.manifest.details["rows"]
+                of_table = counts[spec.table] if asked else counts
+                yield from _recorded(curator, curated, spec.table, partition, of_table, recorder)
     for spec in tables:
-        reports, key = curator.reports(spec.table), curated_key(rules.source, spec.table)
-        yield from checks.evaluations(
-            key, None, check_files(reports, curator.rules.max_rejected_share), is_blocking=False
-        )
+        key, reports = curated_key(rules.source, spec.table), curator.reports(spec.table)
+        if not asked and (spec.table, None) not in seen:
+            yield dg.MaterializeResult(asset_key=key, metadata={"reason": "it was up to date"})
+        found = check_files(reports, curator.rules.max_rejected_share)
+        yield from checks.evaluations(key, None, found, is_blocking=False)
         yield observe_raw_files(rules.source, spec.table, reports)
 
 
-def _events(
+def _recorded(
     curator: "ShopCurator",
     curated: "Curated",
-    tables: Sequence[TableSpec],
+    table: str,
+    partition: str | None,
+    counts: Mapping[str, int],
     recorder: Recorder,
-    days: dg.DailyPartitionsDefinition,
 ) -> Events:
-    """A written table, or the tables of a written day; what has no day is no partition of theirs."""
-    partition = None if curated.partition is None else str(_EPOCH + timedelta(days=curated.partition))
-    if curated.partition is not None and (curated.partition < 0 or not days.has_partition_key(str(partition))):
-        return
-    details = curated.manifest.details
-    for spec in tables:
-        if curated.partition is None and spec.table != curated.table:
-            continue
-        counts = details["rows"] if curated.partition is None else details["rows"][spec.table]
-        key, folder = curated_key(curator.places.tenant, spec.table), curator.folder_of(curated)
-        metadata = {
-            "dagster/row_count": counts["visible"],
-            "parked_rows": counts["parked"],
-            "quarantined_rows": counts["quarantined"],
-            **({"oldest_parked_at": details["oldest_parked_at"]} if details["oldest_parked_at"] else {}),
-            "path": dg.MetadataValue.path(curator.store.uri(folder)),
-            "manifest": dg.MetadataValue.path(curator.store.uri(folder + MANIFEST_FILE)),
-        }
-        yield recorder.materialization(key, partition, metadata, version=curated.manifest.digest)
-        yield from checks.evaluations(key, partition, {NO_ROW_IS_LOST: curated.outcomes[spec.table]})
-        yield from checks.evaluations(key, partition, check_waiting(counts), is_blocking=False)
+    """A written table, or a table of a written day, with its checks."""
+    details, key = curated.manifest.details, curated_key(curator.places.tenant, table)
+    folder = curator.folder_of(curated)
+    metadata = {
+        "dagster/row_count": counts["visible"],
+        "parked_rows": counts["parked"],
+        "quarantined_rows": counts["quarantined"],
+        **({"oldest_parked_at": details["oldest_parked_at"]} if details["oldest_parked_at"] else {}),
+        "path": dg.MetadataValue.path(curator.store.uri(folder)),
+        "manifest": dg.MetadataValue.path(curator.store.uri(folder + MANIFEST_FILE)),
+    }
+    yield recorder.materialization(key, partition, metadata, version=curated.manifest.digest)
+    yield from checks.evaluations(key, partition, {NO_ROW_IS_LOST: curated.outcomes[table]}, is_blocking=False)
+    yield from checks.evaluations(key, partition, check_waiting(counts), is_blocking=False)
 
 
 def _prod_op(rules: ShopAssetRules, options: AssetOptions) -> dg.AssetsDefinition:

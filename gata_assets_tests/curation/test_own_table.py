@@ -21,8 +21,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gata_assets.cli.main import main
-from gata_assets.definitions import build_definitions, build_store
+from gata_assets.definitions import build_definitions
 from gata_assets.definitions.own_tables import CURATE_TABLES, OWN_TABLES_SENSOR
+from gata_assets.definitions.stores import build_store
 from gata_assets.errors import SettingsError
 from gata_assets.logs import RANGE_TAGS
 from gata_assets.settings.model import Settings, load_settings, variable_names

@@ -163,7 +163,7 @@ class World:
             random=Random(self.seed),
             new_id=lambda: f"new-{next(self._ticks)}",
             log=self._log,
-            measure=self.measured.append,
+            measure=lambda measured, _: self.measured.append(measured),
             clean=without_cards,
         )
         return Processor(self._open, PLACES, self.queue, self.data, self.operations, around)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from gata_assets.cli.batches.stored import choose_pipelines
 from gata_assets.cli.terminal import table_console, text_console
-from gata_assets.definitions import build_store
+from gata_assets.definitions.stores import build_store
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
 from gata_assets.orchestration.batches.stored import StoredDataset, read_batches
 from gata_assets.orchestration.pipelines import Pipeline

@@ -49,6 +49,12 @@ def _tables(bench: Workbench) -> Sequence[Pipeline]:
     return build_table_pipelines(bench)
 
 
+def _shop(bench: Workbench) -> Sequence[Pipeline]:
+    from gata_assets.definitions.pipelines import build_shop_pipelines
+
+    return build_shop_pipelines(bench)
+
+
 PIPELINES: Mapping[str, Entry] = {
     "tickets": Entry(_tickets),
     "interactions": Entry(
@@ -63,6 +69,7 @@ PIPELINES: Mapping[str, Entry] = {
         "tenants are those of TENANTS or, while it is unset, those with raw files in the target.",
         is_of_tenants=True,
     ),
+    "shop": Entry(_shop, "there is no shop: SHOP_SOURCES names the sources of shops (SHOP_SOURCES=ecommerce)."),
 }
 
 

@@ -8,7 +8,7 @@ import click
 
 from gata_assets.cli.batches.stored import choose_pipelines
 from gata_assets.cli.terminal import text_console
-from gata_assets.definitions import build_store
+from gata_assets.definitions.stores import build_store
 from gata_assets.orchestration.batches.stored import find_files, remove_files
 from gata_assets.settings.model import Settings
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from gata_assets.cli.batches import preview
 from gata_assets.cli.batches.registry import build_pipelines
 from gata_assets.cli.terminal import table_console, text_console, wrapped
-from gata_assets.definitions import build_store
+from gata_assets.definitions.stores import build_store
 from gata_assets.errors import SettingsError
 from gata_assets.logs import default_logger
 from gata_assets.orchestration.batches.stored import StoredBatch, StoredDataset, read_batches

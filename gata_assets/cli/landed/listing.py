@@ -43,7 +43,7 @@ class ListedFile:
 
 def list_files(settings: Settings, tenant: str, *, table: str | None, state: str | None, as_table: bool) -> None:
     """List the raw files of a tenant; raises RawFileError for an unknown table, StoreError or DamagedTableError."""
-    from gata_assets.definitions import build_store
+    from gata_assets.definitions.stores import build_store
 
     curator = open_curator(settings, tenant)
     if table is not None and table not in curator.tables:
@@ -95,7 +95,7 @@ def _state(curator: Curator, report: Report, replaced: dict[str, str], *, is_wai
 
 def list_tenants(settings: Settings, *, as_table: bool) -> None:
     """List tenants with raw files, and those of TENANTS; raises StoreError or DamagedTableError."""
-    from gata_assets.definitions import build_store
+    from gata_assets.definitions.stores import build_store
 
     named = settings.interactions.tenants
     found = find_tenants(build_store(settings))

@@ -104,7 +104,7 @@ def _open_store(settings: Settings) -> ObjectStore:
     """The target; a directory without Dagster, which takes 40 MB and a second."""
     if settings.target.bucket is None:
         return LocalStore(str(settings.target.directory))
-    from gata_assets.definitions import build_store
+    from gata_assets.definitions.stores import build_store
 
     return build_store(settings)
 

@@ -16,8 +16,8 @@ from uuid import uuid4
 
 from gata_assets import logs
 from gata_assets.cli.exit_codes import DONE, FAILED, QUEUED
-from gata_assets.cli.shop.engine import open_shop
 from gata_assets.cli.terminal import text_console
+from gata_assets.definitions.shop_engine import open_shop
 from gata_assets.errors import EventError, SettingsError
 from gata_assets.settings.model import Settings
 from gata_assets.shop.events import notifications
@@ -29,7 +29,7 @@ from gata_assets.shop.events.metrics_file import add_to_metrics_file
 from gata_assets.shop.events.process import Processor, Result, State, Surroundings
 from gata_assets.shop.events.prometheus import Series, series_of, series_of_letters
 from gata_assets.shop.events.routing import Place, ShopPlaces
-from gata_assets.shop.events.shown import without_cards
+from gata_assets.shop.events.shown import Subject, without_cards
 from gata_assets.shop.events.stages import Stages
 from gata_assets.shop.places import CURATED, PROD, RAW
 from gata_assets.storage.local import LocalStore
@@ -161,11 +161,11 @@ class _Report:
         if level >= max(lowest, logging.WARNING if self.as_table else lowest):
             logs.write_fields(at, level, fields)
 
-    def measure(self, measured: Measured) -> None:
+    def measure(self, measured: Measured, subject: Subject) -> None:
         """Write the line that CloudWatch reads, and keep the samples for the file."""
         self.series.append(series_of(measured))
         if not self.as_table:
-            print(json.dumps(embedded_metrics(measured)), file=sys.stderr)
+            print(json.dumps(embedded_metrics(measured) | subject.as_fields()), file=sys.stderr)
 
     def write_metrics(self, subject: Mapping[str, str]) -> None:
         """Write the file of metrics; that it cannot be written fails no event."""
@@ -216,7 +216,7 @@ def _target(settings: Settings) -> ObjectStore:
     """The target; a directory without Dagster's resources."""
     if settings.target.bucket is None:
         return LocalStore(str(settings.target.directory))
-    from gata_assets.definitions import build_store
+    from gata_assets.definitions.stores import build_store
 
     return build_store(settings)
 
@@ -235,7 +235,8 @@ def _lines(result: Result) -> list[str]:
     if failure:
         where = "It is in the dead-letter queue: `gata shop replay` processes it again."
         kept = [f"  {where}"] if result.is_queued else []
-        return [f"FAILED {key}: {failure.error} after {result.tries} tries", f"  {failure.reason}", *kept]
+        tries = "1 try" if result.tries == 1 else f"{result.tries} tries"
+        return [f"FAILED {key}: {failure.error} after {tries}", f"  {failure.reason}", *kept]
     lines = [f"{key}: {result.subject.stage} done in {result.seconds:.1f} s"]
     if outcome and outcome.is_refused:
         lines.append("  REFUSED: it cannot be read as a table, and counts with no row")

@@ -105,6 +105,18 @@ class ChangesCurator(FileValidator):
             if spec.table in stored and len(stored[spec.table].flips):
                 self.wholes.clear_flips(spec)
 
+    def is_due(self) -> bool:
+        """Whether files wait, changes are not folded in, or rows have waited long enough; raises StoreError."""
+        if self.unvalidated() or not all(map(self.is_folded, self.tables)):
+            return True
+        wholes = (self.wholes.read(spec).manifest for spec in self.graph.whole)
+        return any(map(self._is_expired, wholes)) or any(
+            self._is_expired(stored.manifest(partition))
+            for unit in self.graph.units
+            for stored in [PartitionStore(self.store, self.places, unit)]
+            for partition in stored.list_keys()
+        )
+
     def folder_of(self, curated: Curated) -> str:
         """Where a curated table or partition is."""
         unit = self.graph.unit_of(curated.table)

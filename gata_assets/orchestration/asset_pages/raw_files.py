@@ -25,18 +25,18 @@ def raw_files_key(tenant: str, table: str) -> dg.AssetKey:
     return dg.AssetKey([tenant, f"raw_{table}"])
 
 
-def raw_files_spec(tenant: str, spec: TableSpec, *, group: str) -> dg.AssetSpec:
-    """The specification of that node."""
-    return dg.AssetSpec(
-        raw_files_key(tenant, spec.table),
-        description=(
+def raw_files_spec(tenant: str, spec: TableSpec, *, group: str, folder: str | None = None) -> dg.AssetSpec:
+    """The specification of that node; `folder` is where others deliver the files, if `gata ingest` does not."""
+    if folder:
+        description = f"The raw files of `{spec.table}` below `{folder}`, as they are delivered."
+    else:
+        description = (
             f"The raw files of `{spec.table}`, which `gata ingest` or an upload puts below `{tenant}/raw/`. "
             f"`gata files --tenant {tenant}` lists them with what became of each, and `gata quarantine rows --tenant "
             f"{tenant}` shows rejected rows."
-        ),
-        group_name=group,
-        kinds={"file"},
-    )
+        )
+    key = raw_files_key(tenant, spec.table)
+    return dg.AssetSpec(key, description=description, group_name=group, kinds={"file"})
 
 
 def observe_raw_files(tenant: str, table: str, reports: Sequence[Report]) -> dg.AssetObservation:

@@ -89,7 +89,7 @@ class Surroundings:
     random: Random
     new_id: Callable[[], str]
     log: Log
-    measure: Callable[[Measured], None]
+    measure: Callable[[Measured, Subject], None]
     clean: Clean
 
 
@@ -235,7 +235,8 @@ class Processor:
                 rows=outcome.rows if outcome else 0,
                 rejected=outcome.rejected if outcome else 0,
                 duplicates=outcome.duplicates if outcome else 0,
-            )
+            ),
+            result.subject,
         )
         if outcome and outcome.has_invalid_data:
             self._notify(result, self.data, invalid_data(result.subject, work.source, work.table, outcome))

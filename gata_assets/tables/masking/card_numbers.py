@@ -21,13 +21,14 @@ from gata_assets.tables.masking.notations import fold, number_pattern
 MASK = "*"
 LAST_DIGITS = 4
 
-# Texts without a match have no card number. Shortest lengths by first digit: 12 of Maestro, 13 of Visa, 15 of UATP.
-_MAYBE = "|".join(
-    (
-        number_pattern("56", digits=SHORTEST),
-        number_pattern("23489", digits=13),
-        number_pattern("1", digits=15),
-    )
+# Texts without a match have no card number. By the fewest digits the first ones and the second ones: an issuer of 20,
+# say, would make each day a candidate, and UATP's 1 with fewer digits each epoch in milliseconds.
+_MAYBE = number_pattern(
+    {
+        SHORTEST: {"5": "08", "6": "37"},
+        13: {"3": "013-9", "456": "0-9"},
+        15: {"1": "0-9", "2": "1-7", "8": "126", "9": "014-8"},
+    }
 )
 # Digits with any number of separators between them; the repetitions are possessive, so that no text is read twice.
 _RUN = re.compile(r"[0-9](?: *+[0-9])*+")
@@ -138,8 +139,9 @@ def _cards(groups: list[str]) -> Iterator[_Card]:
     number_of_end = {end: number for number, end in enumerate(accumulate(sizes), start=1)}
     start = 0
     for first, size in enumerate(sizes):
-        prefix = digits[start : start + PREFIX_DIGITS]
-        for length in lengths_of[int(prefix)] if len(prefix) == PREFIX_DIGITS else ():
+        if start + SHORTEST > len(digits):
+            break
+        for length in lengths_of[int(digits[start : start + PREFIX_DIGITS])]:
             last = number_of_end.get(start + length)
             if last is not None and has_check_digit(digits[start : start + length]):
                 is_usual = last == first + 1 or tuple(sizes[first:last]) in _USUAL_GROUPS

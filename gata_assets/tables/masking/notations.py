@@ -11,6 +11,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import NamedTuple
 
 # Between digits of one number; `'` groups thousands, `+` is a space in a URL, `\` escapes an escape. No colon: it would
@@ -38,6 +39,7 @@ _MARKS_OF_ESCAPES = re.compile(r"[\\&%]")
 _ESCAPED = rf"\\{_JSON_CHARACTER}|{_HTML_ESCAPES}"
 _SEPARATORS = rf"[\s\p{{Z}}\p{{Cc}}\p{{Cf}}\p{{M}}\p{{Pd}}{re.escape(_PUNCTUATION + _COMMA + _FILLERS)}]"
 _ANY_SEPARATOR = rf"(?:{_SEPARATORS}|{_ESCAPED}|\\[bfnrtv]|{_URL_ESCAPES})"
+_OTHER_DIGIT = rf"(?:[\p{{N}}--0-9]|{_ESCAPED})"
 _ANY_DIGIT = rf"(?:\p{{N}}|{_ESCAPED})"
 
 
@@ -98,12 +100,17 @@ def _kind(character: str) -> str:
 _KINDS = _Kinds()
 
 
-def number_pattern(starts: str, *, digits: int) -> str:
-    """A pattern of Rust's regex for numbers of at least so many digits.
+def number_pattern(starts: Mapping[int, Mapping[str, str]]) -> str:
+    """A pattern of Rust's regex for numbers that begin in one of several ways.
 
     Args:
-        starts: ASCII digits, one of which is the first; a digit of another script or an escape may be first too.
-        digits: how many there are at least.
+        starts: by the fewest digits that such a number has, by its first digits the second ones, as in a class, `0-9`.
+            A digit of another script or an escape may be any digit, of the shortest numbers too.
     """
-    first = rf"(?:[{starts}]|[\p{{N}}--0-9]|{_ESCAPED})"
-    return rf"(?:^|[^0-9]|{_ESCAPED}|{_URL_ESCAPES}){first}(?:{_ANY_SEPARATOR}*{_ANY_DIGIT}){{{digits - 1}}}"
+    shortest, digit = min(starts), f"(?:{_ANY_SEPARATOR}*{_ANY_DIGIT})"
+    heads = [f"{_OTHER_DIGIT}{digit}"]
+    for fewest, seconds in starts.items():
+        pairs = [f"[{first}]{_ANY_SEPARATOR}*(?:[{second}]|{_OTHER_DIGIT})" for first, second in seconds.items()]
+        heads.append(f"(?:{'|'.join(pairs)}){digit}{{{fewest - shortest}}}")
+    # The heads share what follows. A tail for each makes the pattern too large for Rust's regex: 70 times as slow.
+    return f"(?:^|[^0-9]|{_ESCAPED}|{_URL_ESCAPES})(?:{'|'.join(heads)}){digit}{{{shortest - 2}}}"

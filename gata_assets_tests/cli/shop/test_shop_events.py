@@ -95,6 +95,8 @@ class TestProcess:
         assert (line["event"], line["request_id"], line["key"]) == ("EVENT_PROCESSED", "request-1", KEY)
         assert (line["rows"], line["rejected"], line["rejected_by_rule"]) == (5, 2, {"a_rule": 2})
         logged = lines(err)
+        subject = {"request_id": "request-1", "key": KEY, "stage": "raw-to-curated"}
+        assert all(subject.items() <= one.items() for one in logged)
         assert [one.get("event", "METRICS") for one in logged] == [
             "EVENT_STARTED",
             "EVENT_PROCESSED",
@@ -119,7 +121,7 @@ class TestProcess:
         [letter] = (settings.target.directory / "shop" / "dead-letters").iterdir()
         assert SECRET not in out + err + letter.read_text()
         assert process(settings, GataError("it is closed"), as_table=True) == QUEUED
-        assert "GataError after 1 tries\n  it is closed\n  It is in the dead-letter queue" in capsys.readouterr().out
+        assert "GataError after 1 try\n  it is closed\n  It is in the dead-letter queue" in capsys.readouterr().out
 
     def test_a_queue_that_takes_nothing_exits_with_1(
         self, settings: Settings, capsys: pytest.CaptureFixture[str]

@@ -29,7 +29,7 @@ REGION = "us-east-1"
 EVENTS = [replace(RAW_EVENT, event_id=f"request-{number}") for number in range(2)]
 MOST_CALLS = 30
 MANNERS = [
-    pytest.param(manner, id=manner.name, marks=[] if manner in (Manner.ERROR, Manner.UNANSWERED) else pytest.mark.soak)
+    pytest.param(manner, id=manner.name, marks=pytest.mark.soak if manner in (Manner.REFUSED, Manner.CUT_SHORT) else [])
     for manner in Manner
 ]
 

@@ -66,7 +66,12 @@ def test_every_line_has_request_bucket_key_and_stage() -> None:
 def test_an_event_without_an_id_gets_a_new_one() -> None:
     world = World()
     result = world.processor.process(replace(RAW_EVENT, event_id=None))
-    assert result.subject.request_id.startswith("new-")
+    request_id = result.subject.request_id
+    assert request_id.startswith("new-")
+    world.stages.ends = [StoreError("x")]
+    failed = world.processor.process(replace(RAW_EVENT, event_id=None))
+    [body] = world.queue.bodies.values()
+    assert parse_event(body).event_id == failed.subject.request_id != request_id, "a replay has the same"
 
 
 def test_an_object_that_is_ignored_opens_no_engine() -> None:

@@ -100,6 +100,18 @@ def test_a_change_that_meets_another_one_is_repeated_and_then_given_up(glue: Glu
         catalog.swap(table, (), "s3://bucket/facts/2/", {})
 
 
+def test_a_table_is_only_changed_while_it_is_the_one_that_was_read(glue: Glue, glue_server: FaultyGlue) -> None:
+    catalog, database, faults = glue
+    table = table_of(database, keys=())
+    catalog.ensure_table(table)
+    client = boto3.client("glue", region_name=REGION, endpoint_url=glue_server.url)
+    version = client.get_table(DatabaseName=database, Name="facts")["Table"]["VersionId"]
+    catalog.swap(table, (), PLACE, {})
+    sent = faults.last_bodies["UpdateTable"]
+    # Moto ignores both.
+    assert (sent["VersionId"], sent["SkipArchive"]) == (version, True)
+
+
 def test_a_change_whose_answer_was_lost_counts(glue: Glue) -> None:
     catalog, database, faults = glue
     table = table_of(database)
@@ -111,6 +123,18 @@ def test_a_change_whose_answer_was_lost_counts(glue: Glue) -> None:
     assert catalog.partitions(table) == {JANUARY: Partition(PLACE, {})}
     catalog.remove_partition(table, JANUARY)
     assert catalog.partitions(table) == {}
+
+
+def test_partitions_of_several_pages_are_all_found(glue: Glue) -> None:
+    catalog, database, faults = glue
+    table, months = table_of(database), [("2026", f"{month:02}") for month in range(1, 6)]
+    catalog.ensure_table(table)
+    for values in months:
+        catalog.swap(table, values, PLACE, {})
+    faults.page_size = 2
+    faults.actions.clear()
+    assert sorted(catalog.partitions(table)) == months
+    assert faults.actions == ["GetPartitions"] * 3
 
 
 def test_errors_of_glue_say_what_failed_and_what_the_role_needs(glue: Glue) -> None:

@@ -16,6 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gata_assets.tables.masking.card_numbers import last_four, truncate_card_numbers, truncate_in_text
+from gata_assets.tables.masking.issuers import card_lengths
 from gata_assets_tests.tables.masking.card_corpus import (
     APART,
     BESIDE,
@@ -23,6 +24,7 @@ from gata_assets_tests.tables.masking.card_corpus import (
     SEPARATORS,
     Planted,
     card_number,
+    check_digit,
     corpus,
     is_card,
     written,
@@ -85,6 +87,18 @@ def test_no_card_number_beside_other_numbers_is_missed() -> None:
         before = one.text.index(one.number)
         number = found[before : before + len(one.number)]
         assert len(digits_of(number)) <= 4, f"{one.text!r} became {found!r}"
+
+
+def test_a_column_is_searched_for_the_first_digits_of_every_issuer() -> None:
+    starts = [
+        f"{prefix:04d}".ljust(length - 1, "7")
+        for prefix, lengths in enumerate(card_lengths())
+        for length in lengths[:: max(1, len(lengths) - 1)]
+    ]
+    numbers = pl.Series([start + check_digit(start) for start in starts])
+    assert truncate_card_numbers(numbers)[1] == len(numbers) > 5_000
+    assert truncate_card_numbers("#1" + numbers.str.replace(r"(.)(.)", "$1\\u2003$2"))[1] == 0
+    assert truncate_card_numbers("№ " + numbers.str.replace(r"(.)(.)", "$1\\u2003$2"))[1] == len(numbers)
 
 
 @pytest.mark.soak

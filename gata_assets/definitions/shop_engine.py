@@ -1,10 +1,11 @@
-"""Opens the engine of the shop by the settings, for commands; where no bucket is named, without the AWS SDK."""
+"""Opens the engine of the shop by the settings; where no bucket is named, without the AWS SDK."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
 
+from gata_assets.definitions.stores import build_bucket, build_store
 from gata_assets.settings.model import Settings
 from gata_assets.settings.shop_rules import prod_settings, shop_rules, shop_tables
 from gata_assets.shop.engine import ShopEngine
@@ -17,7 +18,7 @@ from gata_assets.storage.objects import ObjectStore
 
 def open_shop(settings: Settings) -> ShopEngine:
     """The engine that the settings choose; raises SettingsError for a wrong declaration of a table."""
-    store = open_store(settings)
+    store = open_shop_store(settings)
 
     def catalog() -> Catalog:
         if settings.shop.glue_database:
@@ -40,14 +41,12 @@ def open_shop(settings: Settings) -> ShopEngine:
     )
 
 
-def open_store(settings: Settings) -> ObjectStore:
+def open_shop_store(settings: Settings) -> ObjectStore:
     """The store of the shop's places."""
     shop, target = settings.shop, settings.target
     buckets = {RAW: shop.raw_bucket, CURATED: shop.curated_bucket, PROD: shop.prod_bucket}
     if target.bucket is None and not any(buckets.values()):
         return LocalStore(str(target.directory))
-    from gata_assets.definitions import build_bucket, build_store
-
     key, mounts = shop.kms_key, {}
     for prefix, bucket in buckets.items():
         if bucket:
