@@ -41,9 +41,9 @@ def in_order(changes: pl.DataFrame) -> pl.DataFrame:
 def latest(changes: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:
     """The latest change of each key in its partition, deletes included."""
     # Most keys have one change, and sorting by texts takes longer than finding those that have more.
-    is_repeated = changes[key[0]].is_duplicated() if len(key) == 1 else changes.select(key).is_duplicated()
-    if not is_repeated.any():
+    if len(key) == 1 and changes[key[0]].n_unique() == len(changes):
         return changes
+    is_repeated = changes[key[0]].is_duplicated() if len(key) == 1 else changes.select(key).is_duplicated()
     once, repeated = changes.filter(~is_repeated), changes.filter(is_repeated)
     last = repeated.sort(*ORDER).unique([PARTITION, *key], keep="last", maintain_order=True)
     return pl.concat([once, last])
