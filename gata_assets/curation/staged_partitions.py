@@ -136,6 +136,4 @@ def read_spans(spans: Iterable[bytes]) -> tuple[pa.Table, str]:
 def decode_spans(spans: Iterable[bytes]) -> pa.Table:
     """As `read_spans`, without the digest: of what this process has written."""
     options = pa.ipc.IpcReadOptions(use_threads=False)
-    return pa.Table.from_batches(
-        batch for span in spans for batch in pa.ipc.open_stream(span, options=options)
-    )
+    return pa.Table.from_batches(batch for span in spans for batch in pa.ipc.open_stream(span, options=options))

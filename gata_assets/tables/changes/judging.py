@@ -266,7 +266,8 @@ def _judge_child(
 def _in_own_day(unit: Unit, visible: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """The visible rows that belong to the partition that they were judged in; children are already."""
     day = pl.col(unit.root.event_time or "").dt.date().cast(pl.Int32)
-    elsewhere = visible[unit.root.table].filter(day != pl.col(PARTITION)).select(PARTITION, pl.col(unit.key).alias(UNIT))
+    roots = visible[unit.root.table].filter(day != pl.col(PARTITION))
+    elsewhere = roots.select(PARTITION, pl.col(unit.key).alias(UNIT))
     if elsewhere.is_empty():
         return dict(visible)
     columns = {unit.root.table: unit.key, **{part.spec.table: part.column for part in unit.parts}}

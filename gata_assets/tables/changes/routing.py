@@ -134,9 +134,7 @@ class Router:
         asked, others = np.flatnonzero(is_asked), np.flatnonzero(~is_asked)
         places, partitions = self.final(table).find(hashes[asked])
         rows = pl.Series(np.concatenate([others, asked[places]]))
-        return changes[rows].with_columns(
-            pl.Series(PARTITION, np.concatenate([shown[others], partitions]), pl.Int32)
-        )
+        return changes[rows].with_columns(pl.Series(PARTITION, np.concatenate([shown[others], partitions]), pl.Int32))
 
     def entries(self, table: str) -> Segment:
         """All entries of the keys of a table that were added, once all are: the newest segment of its index."""
