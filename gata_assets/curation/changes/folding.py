@@ -99,23 +99,23 @@ def route_changes(
     router, root = Router(unit, index), unit.root
     for read in parts.get(root.table, ()):
         router.add_roots(read([unit.key, root.event_time or ""]))
-    of_units = router.units_with_new_days()
-    for source, targets in _by_source(of_units):
+    sources: set[int] = set()
+    for source, targets in _by_source(router.units_with_new_days()):
         changes = _stored_changes(stored, source)
         for member in unit.members if changes else ():
             rows = changes[member.spec.table]
             found = _matched(rows, member.column, targets)
+            sources |= {source} if len(found) else set()
             router.add(member.spec.table, Segment.of(hashes_of(found[member.spec.key[0]]), found[_TARGET].to_numpy()))
     for member in unit.members:
         for read in parts.get(member.spec.table, ()):
             router.add_members(member.spec.table, read([*member.spec.key, member.column]))
-    sources = {int(source) for source in np.unique(of_units.sources)}
     for spec in unit.tables:
         for source, targets in _by_source(router.moved(spec.table)):
-            sources.add(source)
             changes = _stored_changes(stored, source)
             if changes:
                 found = _matched(changes[spec.table], spec.key[0], targets)
+                sources |= {source} if len(found) else set()
                 routed.add(spec, found.with_columns(pl.col(_TARGET).alias(PARTITION)))
         for frame, read in enumerate(parts.get(spec.table, ())):
             routed.add(spec, router.route(spec.table, read(None), frame))
