@@ -26,6 +26,7 @@ _BENCHMARKS = {
     "sampling": "interactions.sampling",
     "curation": "interactions.curation",
     "byte_bounds": "interactions.byte_bounds",
+    "shop_curation": "shop.curation",
     "masking": "masking",
     "shop_prod": "shop.prod",
 }

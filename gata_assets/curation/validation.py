@@ -126,7 +126,9 @@ def _stage(
         elif not spec.is_staged_by_day:
             # Left out where days share a file: three such columns slow the following steps by a tenth.
             columns.append(pl.lit(None, kind).alias(name))
-    staged = values[places].select(columns)
+    # Mostly all rows are valid.
+    kept = values if len(places) == len(values) and not spec.is_staged_by_day else values[places]
+    staged = kept.select(columns)
     masked = Counter[str]()
     if is_masked(spec):
         staged, masked = mask_values(spec, staged, context.tokens)

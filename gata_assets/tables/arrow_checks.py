@@ -46,12 +46,25 @@ def check_arrow_tables(spec: TableSpec, tables: Iterable[pa.Table], advice: Advi
 
 def keep_every_rule(spec: TableSpec, tables: Sequence[pa.Table]) -> bool:
     """Whether tables, each by itself, provably keep every rule; False also if only pandera can decide."""
-    if spec.frame_rules or spec.unique_together:
+    if spec.frame_rules:
         return False
     expected = list(spec.curated_schema.items())
     if any([(field.name, _polars_type(field.type)) for field in table.schema] != expected for table in tables):
         return False
+    if spec.unique_together and not all(_is_unique(table, _unique_together(spec)) for table in tables):
+        return False
     return all(_keeps_rules(column, [table[column.name] for table in tables]) for column in spec.columns)
+
+
+@cache
+def _unique_together(spec: TableSpec) -> tuple[str, ...]:
+    return tuple(spec.model.to_schema().unique or ())
+
+
+def _is_unique(table: pa.Table, columns: Sequence[str]) -> bool:
+    """Whether one of the columns alone proves that they are unique together."""
+    values = (pl.Series(pl.from_arrow(table[name])) for name in columns)
+    return any(of_column.n_unique() == len(of_column) for of_column in values)
 
 
 def _keeps_rules(column: ColumnSpec, parts: Sequence[pa.ChunkedArray]) -> bool:

@@ -84,7 +84,7 @@ class TableSpec:
     Attributes:
         name: its name in pandera.
         declared_by: its pandera model, or where that is, as `module:Class`.
-        unique_together: whether several columns together are unique, which only pandera checks.
+        unique_together: whether several columns together are unique; the model says which.
         table: its name in commands and keys; without it the model's name.
         key: the columns that identify a row, where the latest repetition counts.
         event_time: the column of instants that determines a row's event window and day.

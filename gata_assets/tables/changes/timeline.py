@@ -30,6 +30,17 @@ LAST_AT, VALID_AT, INVALID_SINCE = "last_at", "valid_at", "invalid_since"
 _OF_UNIT = [PARTITION, UNIT]
 
 
+def changes_of(unit: Unit, changes: Mapping[str, pl.DataFrame], keys: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """All changes of some units (partition and unit), and of the parts that any change names as theirs, by table."""
+    root = changes[unit.root.table]
+    found = {unit.root.table: root.join(keys, left_on=[PARTITION, unit.key], right_on=_OF_UNIT, how="semi")}
+    for part in unit.parts:
+        rows = changes[part.spec.table]
+        named = rows.join(keys, left_on=[PARTITION, part.column], right_on=_OF_UNIT, how="semi")
+        found[part.spec.table] = rows.join(named, on=[PARTITION, *part.spec.key], how="semi")
+    return found
+
+
 def histories(
     unit: Unit, changes: Mapping[str, pl.DataFrame], parents: Mapping[str, pl.DataFrame], keys: pl.DataFrame
 ) -> pl.DataFrame:

@@ -30,12 +30,22 @@ def schema_of(spec: TableSpec) -> dict[str, pl.DataType]:
     return {**own, SOURCE_FILE: pl.String(), SOURCE_LINE: pl.Int64(), PARTITION: pl.Int32()}
 
 
+def in_order(changes: pl.DataFrame) -> pl.DataFrame:
+    """Changes by partition, and there in the order in which they count."""
+    # Of files there are few: their place in the order is found once for each, not for each row.
+    rank = "rank"
+    files = changes.select(pl.col(SOURCE_FILE).unique()).sort(~_IS_LOAD, SOURCE_FILE).with_row_index(rank)
+    ranks = changes[SOURCE_FILE].replace_strict(files[SOURCE_FILE], files[rank], return_dtype=pl.UInt32)
+    ordered = changes.with_columns(ranks.alias(rank)).sort(PARTITION, COMMITTED_AT, rank, SOURCE_LINE)
+    return ordered.drop(rank)
+
+
 def latest(changes: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:
     """The latest change of each key in its partition, deletes included."""
     # Most keys have one change, and sorting by texts takes longer than finding those that have more.
-    is_repeated = changes[key[0]].is_duplicated() if len(key) == 1 else changes.select(key).is_duplicated()
-    if not is_repeated.any():
+    if len(key) == 1 and changes[key[0]].n_unique() == len(changes):
         return changes
+    is_repeated = changes[key[0]].is_duplicated() if len(key) == 1 else changes.select(key).is_duplicated()
     once, repeated = changes.filter(~is_repeated), changes.filter(is_repeated)
     last = repeated.sort(*ORDER).unique([PARTITION, *key], keep="last", maintain_order=True)
     return pl.concat([once, last])

@@ -20,7 +20,10 @@ _TRUTHS |= {"false": False, "False": False, "FALSE": False, "0": False}
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 # Polars accepts the year 0.
 _DATE = r"(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}"
+# How most instants are written, here and by AWS DMS: with a format each, by which Polars parses in a tenth of the time.
 _PLAIN = rf"^{_DATE}T{_TIME}:[0-5][0-9]Z$"
+_WITH_MICROS = rf"^{_DATE} {_TIME}:[0-5][0-9]\.[0-9]{{6}}$"
+_FORMS = {_PLAIN: "%Y-%m-%dT%H:%M:%SZ", _WITH_MICROS: "%Y-%m-%d %H:%M:%S.%6f"}
 _ANY = rf"^{_DATE}[T ]{_TIME}(?::[0-5][0-9](?:\.[0-9]+)?)?(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?$"
 # Numbers may be far beyond the calendar, and patterns accept any year.
 _FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
@@ -84,9 +87,11 @@ def _iso_8601(texts: pl.Series) -> pl.Series:
     """A day and a time after `T` or a blank, with or without seconds and a fraction, and `Z`, an offset or nothing,
     which means UTC. Fractions are truncated to microseconds.
     """
-    # Most are in the same format and parsed fast; only the others are parsed part by part.
-    instants = _parse(texts, "%Y-%m-%dT%H:%M:%SZ")
-    places = (~texts.str.contains(_PLAIN)).arg_true()
+    # Most are in the format of the first and parsed fast; only the others are parsed part by part.
+    first = texts.gather([texts.is_not_null().arg_max() or 0]) if len(texts) else texts
+    usual = next((pattern for pattern in _FORMS if first.str.contains(pattern).any()), _PLAIN)
+    instants = _parse(texts, _FORMS[usual])
+    places = (~texts.str.contains(usual)).arg_true()
     if places.is_empty():
         return instants
     others = _where(texts.gather(places), _ANY)
