@@ -120,7 +120,8 @@ def check(world: World) -> None:
         assert [(*row[:3], row[3] if other[3] else None) for row, other in zip(waiting, wanted, strict=True)] == wanted
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck), phases=PHASES)
+@pytest.mark.slow
+@settings(max_examples=100, suppress_health_check=list(HealthCheck), phases=PHASES)
 @given(worlds())
 def test_what_is_visible_and_what_waits_is_what_the_oracle_says(world: World) -> None:
     check(world)
@@ -133,7 +134,8 @@ def test_what_is_visible_and_what_waits_is_what_the_oracle_says_of_many_worlds(w
     check(world)
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck), phases=PHASES)
+@pytest.mark.slow
+@settings(max_examples=100, suppress_health_check=list(HealthCheck), phases=PHASES)
 @given(worlds(), st.randoms(use_true_random=False))
 def test_a_unit_is_complete_in_each_partition_that_has_one_of_its_orders(world: World, random: Any) -> None:
     """Files arrive one run after another, and stored changes are copied as the router says."""

@@ -60,7 +60,8 @@ def arriving_worlds(draw: st.DrawFn) -> tuple[World, Sequence[Arrival]]:
     return world, draw(arrivals(world.all_files()))
 
 
-@settings(max_examples=40, suppress_health_check=list(HealthCheck), phases=PHASES)
+@pytest.mark.slow
+@settings(max_examples=15, suppress_health_check=list(HealthCheck), phases=PHASES)
 @given(arriving_worlds())
 def test_the_order_in_which_files_arrive_changes_no_byte(arriving: tuple[World, Sequence[Arrival]]) -> None:
     check_any_order(*arriving, MemoryStore())

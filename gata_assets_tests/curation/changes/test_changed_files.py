@@ -95,12 +95,13 @@ def check_changed(world: World, before: Sequence[RawFile]) -> None:
 
 
 _SETTINGS = settings(
-    max_examples=8,
+    max_examples=5,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate],
 )
 
 
+@pytest.mark.slow
 @_SETTINGS
 @given(changing_worlds())
 def test_what_files_were_before_they_changed_makes_no_difference(changing: tuple[World, list[RawFile]]) -> None:

@@ -33,6 +33,7 @@ from gata_assets_tests.shop.stories import (
 from gata_assets_tests.shop.worlds import RawFile
 from gata_assets_tests.support.memory_store import FailingStore, MemoryStore, PausingStore
 
+pytestmark = pytest.mark.slow
 NOW = at(60)
 FIRST = files_of(
     0,
@@ -62,7 +63,7 @@ THIRD = files_of(
     *(product("p2", 9), stock("p2", 9), customer("c2", 9)),
 )
 # Every so many calls; soak tests try each.
-STEP = 23
+STEP = 41
 
 
 @pytest.fixture(scope="module")

@@ -111,7 +111,8 @@ def blank(column: str, array: pyarrow.Array) -> dict[str, pyarrow.Array]:
     }
 
 
-@settings(max_examples=200, suppress_health_check=list(HealthCheck))
+@pytest.mark.slow
+@settings(max_examples=120, suppress_health_check=list(HealthCheck))
 @given(columns(), st.booleans())
 def test_typed_values_and_their_texts_are_validated_alike(
     tmp_path_factory: pytest.TempPathFactory, column: tuple[str, pyarrow.Array, list[str | None]], is_coded: bool
