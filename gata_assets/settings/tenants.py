@@ -20,10 +20,14 @@ def tenants_prepared(settings: Settings, store: ObjectStore) -> tuple[str, ...]:
     try:
         return tuple(find_tenants(store))
     except StoreError as error:
-        raise StoreError(
-            f"{error} It is listed since TENANTS is unset: all tenants with raw files are prepared. TENANTS may name "
-            "them, or say none."
-        ) from error
+        raise _unlisted(error) from error
+
+
+def _unlisted(error: StoreError) -> StoreError:
+    return StoreError(
+        f"{error} It is listed since TENANTS is unset: all tenants with raw files are prepared. TENANTS may name them, or "
+        "say none."
+    )
 
 
 def sources_prepared(settings: Settings, store: ObjectStore) -> tuple[str, ...]:
@@ -35,4 +39,8 @@ def sources_prepared(settings: Settings, store: ObjectStore) -> tuple[str, ...]:
         return settings.shop.sources
     if settings.interactions.tenants is not None or settings.shop.raw_bucket:
         return ()
-    return tuple(name for name in store.list_folders(RAW) if is_tenant_name(name))
+    try:
+        has_shop = RAW.partition("/")[0] in store.list_folders("")
+        return tuple(name for name in store.list_folders(RAW) if is_tenant_name(name)) if has_shop else ()
+    except StoreError as error:
+        raise _unlisted(error) from error

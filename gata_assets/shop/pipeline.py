@@ -49,7 +49,7 @@ class ShopPipeline(WithoutBatches):
 
     def estimate(self, plan: Plan) -> Mapping[str, str]:  # noqa: ARG002 (the protocol's)
         """The files that are not validated yet; raises StoreError."""
-        waiting = len(self.engine().curator(self.scope).unvalidated())
+        waiting = len(self.engine().curator(self.scope).unvalidated(is_compared=True))
         return {"files": f"{waiting:,} raw files of {self.scope} wait to be validated"} if waiting else {}
 
     def runs(self, batch_ids: Sequence[str]) -> Iterator[BatchRun]:  # noqa: ARG002 (the protocol's)

@@ -96,7 +96,9 @@ def build_pipelines(
     except StoreError as error:
         unknown.append(UnknownTenants(str(error)))
     bench = Workbench(settings, logger, tenants)
-    pipelines = [*(pipeline for entry in chosen.values() for pipeline in entry.build(bench)), *unknown]
+    built = [pipeline for entry in chosen.values() for pipeline in entry.build(bench)]
+    # The shops are looked for too: of one fault of the target one failure is enough.
+    pipelines = [pipeline for pipeline in built if pipeline not in unknown] + unknown
     if only is not None and not pipelines:
         raise SettingsError(registered[only].when_none)
     return pipelines

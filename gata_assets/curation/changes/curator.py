@@ -109,7 +109,7 @@ class ChangesCurator(FileValidator):
 
     def is_due(self) -> bool:
         """Whether files wait, changes are not folded in, or rows have waited long enough; raises StoreError."""
-        if self.unvalidated() or not all(map(self.is_folded, self.tables)):
+        if self.unvalidated(is_compared=True) or not all(map(self.is_folded, self.tables)):
             return True
         wholes = (self.wholes.read(spec).manifest for spec in self.graph.whole)
         return any(map(self._is_expired, wholes)) or any(
