@@ -93,14 +93,14 @@ def _report(
     )
     return Result(
         what=(
-            f"{rows['orders']:,} rows of orders and {rows['order_items']:,} of items over {_DAYS} days, as Parquet of AWS "
-            f"DMS with all faults of the sample shop, medians of {times} interleaved processes (the largest: one). "
+            f"{rows['orders']:,} rows of orders and {rows['order_items']:,} of items over {_DAYS} days, as Parquet of "
+            f"AWS DMS with all faults of the sample shop, medians of {times} interleaved processes (the largest: one). "
             f"Compiled loops are cached. Only ours flushes its files to disk. {_LEFT_OUT}"
         ),
         says=(
             f"A second of processor time is enough for {rate:,.0f} orders with their items, and for {customers:,.0f} "
-            f"customers with e-mail and phone; by the alternatives, with fewer rules: {peers}. The newest 1 % of the days "
-            f"cost {newest:.1%} of everything, 1 % of the orders spread over all days {spread:.1%}."
+            f"customers with e-mail and phone; by the alternatives, with fewer rules: {peers}. The newest 1 % of the "
+            f"days cost {newest:.1%} of everything, 1 % of the orders spread over all days {spread:.1%}."
         ),
         tables=[
             Table(

@@ -1,8 +1,8 @@
 """The contenders of `shop.curation`: from a shop's raw files to curated tables, each run as a process.
 
-Arguments: a function's name, a folder of raw files, a smaller one to warm up, and a directory; prints wall-clock and CPU
-seconds. Each function prepares what is not measured and returns what is; it imports what it needs, so that a process
-loads only its own libraries.
+Arguments: a function's name, a folder of raw files, a smaller one to warm up, and a directory; prints wall-clock and
+CPU seconds. Each function prepares what is not measured and returns what is; it imports what it needs, so that a
+process loads only its own libraries.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from gata_assets.tables.spec import TableSpec
 # Of every value, besides its text.
 _BYTES_OF_A_VALUE = 8
 _ROWS_AT_ONCE = 131_072
-_BYTES_AT_ONCE = 16_000_000
+_BYTES_AT_ONCE = 4_000_000
 # A file of which one batch has more than such a share of what may be decoded is measured first.
 _BATCHES_OF_A_FILE = 16
 # For a column in a row group, decompressed. With prefix encoding every value may be as long as all of that.

@@ -154,10 +154,10 @@ class Router:
     def entries(self, table: str) -> Segment:
         """All entries of the keys of a table that were added, once all are: the newest segment of its index."""
         if table not in self._entries:
-            added = _merge(self._added.get(table, []))
+            added = _merge(self._added.pop(table, []))
             found = self.index[table].with_entries(added) if self.index[table].segments else added
             # A key that only deletes name is where it is known to be, or where what is known of no unit is.
-            without = _merge(self._added.get(f"{table} without", []))
+            without = _merge(self._added.pop(f"{table} without", []))
             known = KeyIndex((found, *self.index[table].segments))
             left = ~_contains_hash(known, without)
             rest = Segment(without.hashes[left], without.partitions[left])
@@ -170,10 +170,11 @@ def _merge(segments: list[Segment]) -> Segment:
         return segments[0]
     if not segments:
         return NO_ENTRIES
-    return Segment.of(
-        np.concatenate([segment.hashes for segment in segments]),
-        np.concatenate([segment.partitions for segment in segments]),
-    )
+    hashes = np.concatenate([segment.hashes for segment in segments])
+    partitions = np.concatenate([segment.partitions for segment in segments])
+    # Of many keys, they would take as much memory as the result.
+    segments.clear()
+    return Segment.of(hashes, partitions)
 
 
 def _others(rows: int, places: Places) -> Places:
