@@ -25,8 +25,8 @@ def tenants_prepared(settings: Settings, store: ObjectStore) -> tuple[str, ...]:
 
 def _unlisted(error: StoreError) -> StoreError:
     return StoreError(
-        f"{error} It is listed since TENANTS is unset: all tenants with raw files are prepared. TENANTS may name them, or "
-        "say none."
+        f"{error} It is listed since TENANTS is unset: all tenants with raw files are prepared. TENANTS may name "
+        "them, or say none."
     )
 
 

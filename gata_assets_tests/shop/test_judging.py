@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gata_assets.tables.changes.declared import COMMITTED_AT, IS_DELETE, SOURCE_FILE, SOURCE_LINE
 from gata_assets.tables.changes.graph import build_graph
-from gata_assets.tables.changes.judging import Judgement, judge_units
+from gata_assets.tables.changes.judging import Judgment, judge_units
 from gata_assets.tables.changes.key_index import KeyIndex, Segment, hashes_of
 from gata_assets.tables.changes.parents import HAS_EXISTED, parents_of
 from gata_assets.tables.changes.routing import Router
@@ -79,10 +79,10 @@ def route(changes: Mapping[str, Sequence[Change]]) -> dict[str, pl.DataFrame]:
     router.units_with_new_days()
     for member in UNIT.members:
         router.add_members(member.spec.table, frames[member.spec.table])
-    return {table: router.route(table, frame) for table, frame in frames.items()}
+    return {table: router.route(table, frame, 0) for table, frame in frames.items()}
 
 
-def judged(world: World) -> tuple[Judgement, Outcome]:
+def judged(world: World) -> tuple[Judgment, Outcome]:
     changes = with_keys_only(world.changes())
     clock = Clock(world.now, timedelta(days=world.parked_days))
     found = judge_units(UNIT, route(changes), parents_in(changes), clock)
@@ -208,7 +208,7 @@ def _fold(
                 for other, place in zip(hashed, _places(seen[spec.table], key), strict=True)
                 if other == one and (source, *place) in stored[spec.table]
             }
-        routed = router.route(spec.table, new[spec.table])
+        routed = router.route(spec.table, new[spec.table], 0)
         stored[spec.table] |= {
             (partition, *place)
             for partition, place in zip(routed[PARTITION].to_list(), _places(routed, key), strict=True)

@@ -20,7 +20,7 @@ from gata_assets.storage.objects import Version
 from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.changes.graph import Unit
-from gata_assets.tables.changes.judging import Judgement, judge_units
+from gata_assets.tables.changes.judging import Judgment, judge_units
 from gata_assets.tables.changes.verdicts import Clock
 from gata_assets.tables.changes.versions import PARTITION, exactly_once, in_order, schema_of, without_files
 from gata_assets.tables.manifests import Manifest
@@ -85,16 +85,16 @@ class Judging:
             once = exactly_once(rows, spec.key) if stored else rows
             own = self.prune(spec.table, once) if chunk[0] < 0 else once
             changes[spec.table] = in_order(own).with_row_index(_ROW)
-        judgement = judge_units(self.unit, changes, self.parents, self.clock)
-        self.outcomes.update(dict.fromkeys(chunk, _check(self.unit, changes, judgement)))
-        yield from _split(chunk, changes, judgement)
+        judgment = judge_units(self.unit, changes, self.parents, self.clock)
+        self.outcomes.update(dict.fromkeys(chunk, _check(self.unit, changes, judgment)))
+        yield from _split(chunk, changes, judgment)
 
 
-def _check(unit: Unit, changes: Mapping[str, pl.DataFrame], judgement: Judgement) -> dict[str, list[Outcome]]:
+def _check(unit: Unit, changes: Mapping[str, pl.DataFrame], judgment: Judgment) -> dict[str, list[Outcome]]:
     """The outcomes of each table's checks; raises ChecksFailedError if one has failed, before anything is written."""
     found = {}
     for spec in unit.tables:
-        visible = judgement.visible[spec.table]
+        visible = judgment.visible[spec.table]
         repeated = len(visible) - visible[_ROW].n_unique()
         rules = check_arrow_tables(spec, [visible.select(*spec.curated_schema).to_arrow(compat_level=_OLDEST)])
         found[spec.table] = [Outcome("no change is visible twice", repeated, len(changes[spec.table]), _ADVICE), *rules]
@@ -130,17 +130,17 @@ def _chunks(partitions: Sequence[int], sizes: Mapping[int, int]) -> Iterator[lis
 
 
 def _split(
-    chunk: Sequence[int], changes: Mapping[str, pl.DataFrame], judgement: Judgement
+    chunk: Sequence[int], changes: Mapping[str, pl.DataFrame], judgment: Judgment
 ) -> Iterator[tuple[int, PartitionRows]]:
     """The rows of each partition, in the order of commit time, file and line."""
     others = {}
     for table, rows in changes.items():
         is_other = np.ones(len(rows), np.bool_)
-        is_other[judgement.visible[table][_ROW].to_numpy()] = False
+        is_other[judgment.visible[table][_ROW].to_numpy()] = False
         others[table] = rows.filter(pl.Series(is_other))
-    frames = (judgement.visible, others, judgement.waiting)
+    frames = (judgment.visible, others, judgment.waiting)
     visible, rest, waiting = ({table: _by_partition(rows) for table, rows in found.items()} for found in frames)
-    missing = {table: _by_partition(rows, "key") for table, rows in judgement.missing.items()}
+    missing = {table: _by_partition(rows, "key") for table, rows in judgment.missing.items()}
     for partition in chunk:
         yield (
             partition,

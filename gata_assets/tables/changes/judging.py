@@ -43,7 +43,7 @@ _INSTANT = pl.Datetime("us", "UTC")
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgment:
     """Rows by table, each with its partition and what its change has.
 
     Attributes:
@@ -61,7 +61,7 @@ class Judgement:
 
 def judge_units(
     unit: Unit, changes: Mapping[str, pl.DataFrame], parents: Mapping[str, pl.DataFrame], clock: Clock
-) -> Judgement:
+) -> Judgment:
     """Judge the units of some partitions.
 
     Args:
@@ -97,7 +97,7 @@ def judge_units(
         table = child.spec.table
         visible[table], waiting[table] = _judge_child(unit, child, children[table], visible, places, clock)
     missing = _missing(unit, changes, unsettled, parents)
-    return Judgement(_in_own_day(unit, visible), waiting, missing)
+    return Judgment(_in_own_day(unit, visible), waiting, missing)
 
 
 def _current_states(
