@@ -99,6 +99,10 @@ class ShopSettings(SettingsGroup):
             "SHOP_CURATED_BUCKET": self.curated_bucket,
             "SHOP_PROD_BUCKET": self.prod_bucket,
         }
+        if self.kms_key and not (self.curated_bucket and self.prod_bucket):
+            raise wrong(
+                "SHOP_KMS_KEY needs SHOP_CURATED_BUCKET and SHOP_PROD_BUCKET: it encrypts what is written there"
+            )
         given = [(name, bucket) for name, bucket in named.items() if bucket]
         for number, (name, bucket) in enumerate(given):
             for other, another in given[:number]:

@@ -17,7 +17,8 @@ from gata_assets.curation.layout import MANIFEST_FILE
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.asset_pages.raw_files import observe_raw_files, raw_files_key
-from gata_assets.orchestration.recording import Events, Recorder, with_unevaluated
+from gata_assets.orchestration.failures import Partitions
+from gata_assets.orchestration.recording import Events, KeptFailures, Recorder, with_unevaluated
 from gata_assets.shop.checks import NO_ROW_WAITS_IN_VAIN, check_files, check_waiting, descriptions
 from gata_assets.shop.prod.tables import TABLES as PROD_TABLES
 from gata_assets.tables.changes.graph import TableGraph
@@ -40,6 +41,7 @@ _MADE_OF: Mapping[str, Sequence[str]] = {
     "inventory_status": ("inventory", "products", *_ORDERS[:2]),
 }
 _EPOCH = date(1970, 1, 1)
+_SHOPS = Partitions("shop", "")
 
 
 @dataclass(frozen=True)
@@ -135,9 +137,20 @@ def _curated_op(
     def curated(context: dg.AssetExecutionContext) -> Events:
         """Validate new files, and curate what they change."""
         asked = context.partition_keys if days else ()
-        yield from with_unevaluated(context, _curate(context, rules, options, tables, asked))
+        events = _curate(context, rules, options, tables, asked)
+        yield from with_unevaluated(context, _without_values(context, rules.source, events))
 
     return curated
+
+
+def _without_values(context: dg.AssetExecutionContext, source: str, events: Events) -> Events:
+    """The events of an op, whose failure shows no value of a row."""
+    failures = KeptFailures(context.log, partitions=1, are=_SHOPS)
+    try:
+        yield from events
+    except Exception as error:  # noqa: BLE001 (kept as the failure that ends the run)
+        failures.keep(source, context.op_execution_context.op.name, error)
+    failures.stop_at_end()
 
 
 def _curate(
@@ -226,6 +239,9 @@ def _prod_op(rules: ShopAssetRules, options: AssetOptions) -> dg.AssetsDefinitio
     )
     def prod(context: dg.AssetExecutionContext) -> Events:
         """Build the partitions whose curated tables have changed."""
+        yield from _without_values(context, source, _build(context))
+
+    def _build(context: dg.AssetExecutionContext) -> Events:
         engine = rules.engine()
         report = engine.build(source)
         for table in PROD_TABLES:

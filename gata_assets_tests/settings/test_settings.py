@@ -243,6 +243,7 @@ def test_every_setting_is_listed_with_its_group_meaning_and_example() -> None:
 
 def test_every_example_of_a_setting_is_accepted() -> None:
     needed = {"LOW_VOLUME_FALLBACK_LABEL": "1", "DB_ARN": CLUSTER, "DB_SECRET_ARN": SECRET}
+    needed |= {"SHOP_CURATED_BUCKET": "shop-curated", "SHOP_PROD_BUCKET": "shop-prod"}
     for one in describe_settings():
         without = () if one.variable.startswith("DB_") else ("DB_ARN", "DB_SECRET_ARN")
         beside = {name: value for name, value in needed.items() if name not in without}

@@ -80,6 +80,11 @@ def test_a_variable_of_earlier_jobs_without_a_meaning_is_refused_with_the_reason
         parse_settings({"BATCH_SIZE": "10000"})
 
 
+def test_a_key_is_refused_where_it_would_encrypt_nothing() -> None:
+    with pytest.raises(SettingsError, match="SHOP_KMS_KEY needs SHOP_CURATED_BUCKET and SHOP_PROD_BUCKET"):
+        parse_settings({"SHOP_KMS_KEY": "alias/shop", "SHOP_PROD_BUCKET": "one-bucket"})
+
+
 class TestConfig:
     def test_a_key_is_a_variable_in_any_case_and_values_are_written_as_in_a_file(self) -> None:
         text = json.dumps(

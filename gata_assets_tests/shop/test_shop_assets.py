@@ -6,7 +6,7 @@ Real: raw files in a directory, Dagster's definitions and runs in process, the e
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -15,13 +15,18 @@ import pytest
 from gata_assets.definitions import build_definitions
 from gata_assets.definitions.shop_engine import open_shop
 from gata_assets.errors import EventError
+from gata_assets.orchestration.asset_options import AssetOptions
+from gata_assets.orchestration.jobs import batch_partitions, day_partitions
 from gata_assets.sandbox.sample_shop import write_sample_shop
 from gata_assets.sandbox.shop.parameters import ShopCounts, parameters_of
 from gata_assets.settings.model import Settings, parse_settings
+from gata_assets.shop.assets import ShopAssetRules, build_shop_assets
 from gata_assets.shop.events.routing import Stage, Work
 from gata_assets.shop.places import ShopLayout
-from gata_assets.shop.sensor import SHOP_SENSOR
+from gata_assets.shop.sensor import build_shop_sensor
 from gata_assets.storage.local import LocalStore
+from gata_assets.tables.changes.graph import build_graph
+from gata_assets_tests.support.canaries import canary
 
 SOURCE = "ecommerce"
 PLACES = ShopLayout(SOURCE)
@@ -121,24 +126,70 @@ def test_a_shop_is_found_by_its_raw_files_unless_tenants_are_named(shop: tuple[P
     assert jobs(SHOP_SOURCES=SOURCE, TENANTS="none") == {JOB}
 
 
-def test_the_sensor_asks_for_new_files_once_and_for_each_day_once(tmp_path: Path) -> None:
-    write_shop(tmp_path)
-    definitions = build_definitions(settings_of(tmp_path))
-    sensor = definitions.resolve_sensor_def(SHOP_SENSOR) if hasattr(definitions, "resolve_sensor_def") else None
-    sensor = sensor or definitions.get_repository_def().get_sensor_def(SHOP_SENSOR)
+class TestSensor:
+    """The sensor over a shop, with a clock that is moved by hand."""
 
-    def tick() -> tuple[str, ...]:
+    def requests(self, directory: Path, instance: dg.DagsterInstance, now: datetime) -> list[dg.RunRequest]:
+        engine = open_shop(settings_of(directory))
+        job = dg.define_asset_job(JOB)
+        sensor = build_shop_sensor({SOURCE: job}, tuple(engine.tables), lambda: engine.store, lambda: now)
+        context = dg.build_sensor_context(instance, definitions=build_definitions(settings_of(directory)))
+        return list(sensor.evaluate_tick(context).run_requests or ())
+
+    def run_of(self, instance: dg.DagsterInstance, request: dg.RunRequest, status: dg.DagsterRunStatus) -> None:
+        instance.add_run(dg.DagsterRun(JOB, tags=dict(request.tags), status=status))
+
+    def test_new_files_are_asked_for_and_a_failed_run_again(self, tmp_path: Path) -> None:
+        write_shop(tmp_path)
+        now = datetime.now(UTC)
         with dg.DagsterInstance.ephemeral() as instance:
-            context = dg.build_sensor_context(instance, definitions=definitions)
-            found = sensor.evaluate_tick(context)
-        return tuple(str(request.run_key) for request in found.run_requests or ())
+            [first] = self.requests(tmp_path, instance, now)
+            assert (first.partition_key, first.tags["gata/source"]) == (DAY, SOURCE)
+            self.run_of(instance, first, dg.DagsterRunStatus.FAILURE)
+            assert self.requests(tmp_path, instance, now + timedelta(minutes=1)) == []
+            [second] = self.requests(tmp_path, instance, now + timedelta(minutes=6))
+            assert second.run_key != first.run_key
 
-    [first] = tick()
-    assert tick() == (first,)
-    assert first.startswith(f"{SOURCE}-") and not first.endswith("-daily")
-    list(open_shop(settings_of(tmp_path)).curator(SOURCE).validate_new("orders"))
-    [second] = tick()
-    assert second != first
+    def test_without_new_files_a_run_is_asked_for_once_a_day(self, tmp_path: Path) -> None:
+        write_shop(tmp_path)
+        curator = open_shop(settings_of(tmp_path)).curator(SOURCE)
+        for table in curator.tables:
+            curator.validate_new(table)
+        now = datetime.now(UTC) - timedelta(days=1)
+        with dg.DagsterInstance.ephemeral() as instance:
+            [first] = self.requests(tmp_path, instance, now)
+            assert first.tags["gata/reason"] == "once a day"
+            self.run_of(instance, first, dg.DagsterRunStatus.SUCCESS)
+            assert self.requests(tmp_path, instance, now) == []
+            [second] = self.requests(tmp_path, instance, now + timedelta(days=1))
+            assert second.run_key != first.run_key
+
+    def test_nothing_is_asked_for_while_a_run_is_underway(self, tmp_path: Path) -> None:
+        write_shop(tmp_path)
+        with dg.DagsterInstance.ephemeral() as instance:
+            [first] = self.requests(tmp_path, instance, datetime.now(UTC))
+            self.run_of(instance, first, dg.DagsterRunStatus.STARTED)
+            assert self.requests(tmp_path, instance, datetime.now(UTC)) == []
+
+
+def test_an_error_that_nobody_foresaw_shows_no_value(tmp_path: Path) -> None:
+    write_shop(tmp_path)
+    secret = canary("a value in the message of an error")
+
+    class Broken:
+        def curator(self, source: str) -> object:
+            raise ValueError(secret)
+
+    tables = open_shop(settings_of(tmp_path)).tables
+    rules = ShopAssetRules(SOURCE, build_graph(tables), day_partitions(date(2025, 1, 1)), Broken)  # type: ignore[arg-type]
+    options = AssetOptions(batch_partitions("2026010100"), "1", dg.BackfillPolicy.single_run())
+    [whole, *_] = build_shop_assets(rules, options)
+    with dg.DagsterInstance.ephemeral() as instance:
+        ran = dg.materialize([whole], instance=instance, raise_on_error=False)
+        said = "".join(str(record) for record in instance.all_logs(ran.run_id))
+    assert not ran.success
+    assert "unexpected ValueError" in said
+    assert secret not in said
 
 
 class TestStages:
