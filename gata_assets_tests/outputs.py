@@ -76,6 +76,7 @@ EXAMPLES: dict[str, Example] = {
     "files": Example("files --tenant acme"),
     "quarantine": Example("quarantine --tenant acme"),
     "quarantine rows": Example("quarantine rows --tenant acme"),
+    "quarantine waiting": Example("quarantine waiting --tenant shop/sample"),
     "tables": Example("tables"),
 }
 # Commands that are not run here, with the reason.

@@ -88,6 +88,10 @@ class Day(click.ParamType[date]):
             self.fail(f"'{value[:40]}' is not a day: 2026-01-03, or today.", param, ctx)
 
 
+# What the source of a shop has before its name, where a tenant may be named too.
+SHOP_PREFIX = "shop/"
+
+
 def _tenant_name(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
     from gata_assets.curation.layout import is_tenant_name
     from gata_assets.settings.values import TENANT_NAME_RULE
@@ -97,14 +101,22 @@ def _tenant_name(_: click.Context, __: click.Parameter, name: str | None) -> str
     return name
 
 
-def tenant_option(*, required: bool) -> Callable[[Any], Any]:
-    """The option that names a tenant."""
+def _owner_name(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
+    """The name of a tenant, or of a shop behind `shop/`."""
+    if name is not None:
+        _tenant_name(context, parameter, name.removeprefix(SHOP_PREFIX))
+    return name
+
+
+def tenant_option(*, required: bool, or_shop: bool = False) -> Callable[[Any], Any]:
+    """The option that names a tenant, or with `or_shop` also the source of a shop."""
     return click.option(
         "--tenant",
         required=required,
         metavar="NAME",
-        callback=_tenant_name,
-        help="Whose files they are: 1 to 63 of a-z 0-9 _.",
+        callback=_owner_name if or_shop else _tenant_name,
+        help="Whose files they are: 1 to 63 of a-z 0-9 _"
+        + (f"; of a shop's source, {SHOP_PREFIX}NAME." if or_shop else "."),
     )
 
 

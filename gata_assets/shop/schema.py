@@ -15,6 +15,8 @@ from gata_assets.shop.codes import COUNTRIES, CURRENCIES
 Instant = Annotated[pl.Datetime, "us", "UTC"]
 Money = Annotated[pl.Decimal, 18, 2]
 _NOT_EMPTY = {"min_value": 1}
+# No amount or quantity has as many digits as a card number.
+_MOST = 999_999_999
 
 # The commit time's column has the name that the DMS task gives it (TimestampColumnName).
 CHANGES = {"operation": ["Op"], "committed_at": ["dms_timestamp", "dms_ts", "transact_ts", "commit_timestamp"]}
@@ -58,8 +60,8 @@ class Products(_Exact):
     product_id: str = pa.Field(unique=True, str_length=_NOT_EMPTY, description="The product.")
     name: str = pa.Field(str_length=_NOT_EMPTY, description="Its name.")
     category: str = pa.Field(nullable=True, description="Its category.")
-    price: Money = pa.Field(gt=0, description="Its list price.")
-    cost: Money = pa.Field(nullable=True, ge=0, description="What it costs the shop.")
+    price: Money = pa.Field(gt=0, le=_MOST, description="Its list price.")
+    cost: Money = pa.Field(nullable=True, ge=0, le=_MOST, description="What it costs the shop.")
     currency: str = pa.Field(isin=CURRENCIES, description="The currency of price and cost, ISO 4217.")
 
     class Config:
@@ -78,7 +80,9 @@ class Orders(_Exact):
     ordered_at: Instant = pa.Field(description="When.", metadata={"aliases": ["order_date"]})
     status: str = pa.Field(isin=ORDER_STATES, description="Its state.")
     currency: str = pa.Field(isin=CURRENCIES, description="The currency of all its amounts, ISO 4217.")
-    total_amount: Money = pa.Field(ge=0, description="What all its items cost.", metadata={"aliases": ["total"]})
+    total_amount: Money = pa.Field(
+        ge=0, le=_MOST, description="What all its items cost.", metadata={"aliases": ["total"]}
+    )
     note: str = pa.Field(nullable=True, description="Free text.")
 
     class Config:
@@ -112,10 +116,10 @@ class OrderItems(_Exact):
         description="What was ordered.",
         metadata={"references": {"table": "products", "column": "product_id", "mode": "park"}},
     )
-    quantity: pl.Int32 = pa.Field(gt=0, description="How many.")
-    unit_price: Money = pa.Field(gt=0, description="What one costs.")
+    quantity: pl.Int32 = pa.Field(gt=0, le=_MOST, description="How many.")
+    unit_price: Money = pa.Field(gt=0, le=_MOST, description="What one costs.")
     discount_amount: Money = pa.Field(
-        nullable=True, ge=0, description="What all of them cost less.", metadata={"aliases": ["discount"]}
+        nullable=True, ge=0, le=_MOST, description="What all of them cost less.", metadata={"aliases": ["discount"]}
     )
 
     class Config:
@@ -133,9 +137,13 @@ class Inventory(_Exact):
         metadata={"references": {"table": "products", "column": "product_id", "mode": "park"}},
     )
     warehouse_id: str = pa.Field(str_length=_NOT_EMPTY, description="The warehouse.")
-    quantity: pl.Int64 = pa.Field(ge=0, description="How many there are.", metadata={"aliases": ["quantity_on_hand"]})
-    reserved: pl.Int64 = pa.Field(nullable=True, ge=0, description="How many of them are sold already.")
-    reorder_level: pl.Int64 = pa.Field(nullable=True, ge=0, description="Below how many more are to be ordered.")
+    quantity: pl.Int64 = pa.Field(
+        ge=0, le=_MOST, description="How many there are.", metadata={"aliases": ["quantity_on_hand"]}
+    )
+    reserved: pl.Int64 = pa.Field(nullable=True, ge=0, le=_MOST, description="How many of them are sold already.")
+    reorder_level: pl.Int64 = pa.Field(
+        nullable=True, ge=0, le=_MOST, description="Below how many more are to be ordered."
+    )
     updated_at: Instant = pa.Field(description="When they were counted.")
 
     class Config:
@@ -160,7 +168,7 @@ class Payments(_Exact):
     card_number: str = pa.Field(
         nullable=True, description="The card's last four digits.", metadata={"personal": "last_four"}
     )
-    amount: Money = pa.Field(gt=0, description="How much.")
+    amount: Money = pa.Field(gt=0, le=_MOST, description="How much.")
     currency: str = pa.Field(isin=CURRENCIES, description="Of which currency, ISO 4217.")
     status: str = pa.Field(isin=PAYMENT_STATES, description="Its state.")
     paid_at: Instant = pa.Field(description="When.", metadata={"aliases": ["payment_date"]})

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
 
 _TENANT = options.tenant_option(required=True)
+_TENANT_OR_SHOP = options.tenant_option(required=True, or_shop=True)
 _RULE = click.option("--rule", help="Only rows that break this rule.")
 _FILE = click.option("--file", "file_id", metavar="FILE_ID", help="Only this file.")
 
@@ -60,7 +61,7 @@ class _Quarantine(HasExitCodes, options.Commands):
 
 @click.group(cls=_Quarantine, invoke_without_command=True)
 @exits({FAILED: "a file cannot be read when it is validated again, or the target cannot be read"})
-@options.tenant_option(required=False)
+@options.tenant_option(required=False, or_shop=True)
 @_RULE
 @_FILE
 @click.option("--replay", is_flag=True, help="Validate these files again, by today's rules and catalog.")
@@ -95,7 +96,7 @@ def quarantine(
 
 
 @quarantine.command("rows")
-@_TENANT
+@_TENANT_OR_SHOP
 @_RULE
 @_FILE
 @click.option("--limit", type=click.IntRange(0), default=20, help="At most so many rows; 0 for all.")
@@ -122,3 +123,17 @@ def quarantined_rows(
         from gata_assets.cli.landed import quarantined_rows as command
 
     command.show(settings, tenant, rule=rule, file_id=file_id, limit=limit or None, form=form)
+
+
+@quarantine.command("waiting")
+@_TENANT_OR_SHOP
+@options.SUMMARY
+@options.SETTINGS
+def waiting_rows(tenant: str, as_table: bool, settings: Settings) -> None:
+    """Show how many rows of a shop wait for others, parked or in quarantine, by the rule that keeps them from being
+    valid, and since when.
+    """
+    with options.imports_uncollected():
+        from gata_assets.cli.landed import waiting as command
+
+    command.show(settings, tenant, as_table=as_table)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from time import perf_counter
 
 import click
 from rich.table import Table
 
+from gata_assets.cli.options import SHOP_PREFIX
 from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.reports import Report
 from gata_assets.curation.superseding import counting_instead, replaced_files
+from gata_assets.curation.validator import FileValidator
 from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileChangedError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
@@ -27,7 +29,7 @@ def run(settings: Settings, tenant: str, *, rule: str | None, file_id: str | Non
 
     Raises DataRuleError for an unknown file.
     """
-    curator = open_curator(settings, tenant)
+    curator = open_validator(settings, tenant)
     reports = find_reports(curator, file_id)
     require_rule(curator, reports, rule)
     rows = sorted(
@@ -56,7 +58,22 @@ def run(settings: Settings, tenant: str, *, rule: str | None, file_id: str | Non
         text_console().print(f"No file of {tenant} was validated so far: `gata ingest` lands files.")
 
 
-def require_rule(curator: Curator, reports: Sequence[Report], rule: str | None) -> None:
+def open_validator(settings: Settings, tenant: str) -> FileValidator:
+    """What validates the files of a tenant, or of the source of a shop (`shop/ecommerce`)."""
+    if not tenant.startswith(SHOP_PREFIX):
+        return open_curator(settings, tenant)
+    from gata_assets.definitions.shop_engine import open_shop
+
+    return open_shop(settings).curator(tenant.removeprefix(SHOP_PREFIX))
+
+
+def _refresh(curator: FileValidator, tables: Iterable[str]) -> None:
+    """Bring up to date what rows of a tenant are validated by; a shop's rows are validated by themselves."""
+    if isinstance(curator, Curator):
+        curator.refresh_referenced(tables)
+
+
+def require_rule(curator: FileValidator, reports: Sequence[Report], rule: str | None) -> None:
     """Raise click.BadParameter for a rule that no table has and no file broke."""
     rules = {name for spec in curator.tables.values() for name in rule_names(spec)}
     # A mapping may have files read by other rules: instants that are not ISO 8601.
@@ -67,8 +84,8 @@ def require_rule(curator: Curator, reports: Sequence[Report], rule: str | None) 
 
 def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bool) -> bool:
     """Validate the files of `find_reports` again, show each, and return whether all could be read."""
-    curator = open_curator(settings, tenant)
-    curator.refresh_referenced(curator.tables)
+    curator = open_validator(settings, tenant)
+    _refresh(curator, curator.tables)
     outcomes = []
     reports = find_reports(curator, file_id)
     for number, report in enumerate(reports, 1):
@@ -77,13 +94,13 @@ def replay(settings: Settings, tenant: str, *, file_id: str | None, as_table: bo
             outcome = _validate_again(curator, report, show)
         outcomes.append(replace(outcome, seconds=perf_counter() - started))
         outcomes[-1].show(as_table=as_table)
-        curator.refresh_referenced([report.table])
+        _refresh(curator, [report.table])
     if as_table and not outcomes:
         text_console().print("There is nothing in quarantine, and nothing to validate again.")
     return not any(outcome.is_refused for outcome in outcomes)
 
 
-def _validate_again(curator: Curator, report: Report, show: Callable[[int], None]) -> FileOutcome:
+def _validate_again(curator: FileValidator, report: Report, show: Callable[[int], None]) -> FileOutcome:
     try:
         again = curator.validate(report.raw_key, progress=show)
         return FileOutcome(report.file_id, again, counting=counting_instead(again, curator.reports(again.table)))
@@ -96,7 +113,7 @@ def _validate_again(curator: Curator, report: Report, show: Callable[[int], None
         return FileOutcome(report.file_id, refused="cannot be validated again: its raw file was removed.")
 
 
-def find_reports(curator: Curator, file_id: str | None) -> Sequence[Report]:
+def find_reports(curator: FileValidator, file_id: str | None) -> Sequence[Report]:
     """The files with rejected rows, the refused ones and those that were validated with other settings;
     or the requested file. Raises DataRuleError if that is unknown or superseded.
     """

@@ -13,13 +13,12 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
-from gata_assets.cli.landed.quarantine import find_reports, require_rule
-from gata_assets.cli.raw_files.outcomes import open_curator
+from gata_assets.cli.landed.quarantine import find_reports, open_validator, require_rule
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.formats import printable
 from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.curation.reports import Report
-from gata_assets.interactions.curated.curator import Curator
+from gata_assets.curation.validator import FileValidator
 from gata_assets.settings.model import Settings
 from gata_assets.tables.raw_mapping import NO_MAPPING
 
@@ -46,7 +45,7 @@ def show(
         DataRuleError: The file is unknown.
         DamagedTableError: Rows in quarantine are missing or damaged.
     """
-    curator = open_curator(settings, tenant)
+    curator = open_validator(settings, tenant)
     reports = [report for report in find_reports(curator, file_id) if report.quarantine]
     require_rule(curator, reports, rule)
     found = sum(report.rejected_by_rule.get(rule, 0) if rule else report.rejected for report in reports)
@@ -63,7 +62,7 @@ def show(
         text_console(stderr=True).print(more, markup=False)
 
 
-def _rows(curator: Curator, reports: Iterable[Report], rule: str | None) -> Iterator[dict[str, Any]]:
+def _rows(curator: FileValidator, reports: Iterable[Report], rule: str | None) -> Iterator[dict[str, Any]]:
     for report in reports:
         for block in curator.read_quarantine(report.quarantine) if report.quarantine else ():
             chosen = block.filter(pl.col("rules").list.contains(rule)) if rule else block
@@ -71,7 +70,7 @@ def _rows(curator: Curator, reports: Iterable[Report], rule: str | None) -> Iter
                 yield {"table": report.table, "file_id": report.file_id, **row}
 
 
-def _columns(curator: Curator, reports: Iterable[Report]) -> list[str]:
+def _columns(curator: FileValidator, reports: Iterable[Report]) -> list[str]:
     """The columns of all files together, each once."""
     choices = [(report.table, MappingChoice(report.mapping or NO_MAPPING)) for report in reports]
     schemas = [curator.mapped_table(table, choice).quarantine_schema for table, choice in choices]

@@ -20,6 +20,7 @@ from gata_assets.curation.changes.partitions import PartitionStore
 from gata_assets.curation.changes.progress import ProgressStore
 from gata_assets.curation.changes.pruning import prune
 from gata_assets.curation.changes.units import Judging
+from gata_assets.curation.changes.waiting import Counts, count_waiting, oldest_parked_at
 from gata_assets.curation.changes.whole import WholeStore, WholeTable, find_flips, fold, judge_children
 from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST
 from gata_assets.curation.reports import StagedPart
@@ -114,10 +115,20 @@ class ChangesCurator(FileValidator):
         wholes = (self.wholes.read(spec).manifest for spec in self.graph.whole)
         return any(map(self._is_expired, wholes)) or any(
             self._is_expired(stored.manifest(partition))
-            for unit in self.graph.units
-            for stored in [PartitionStore(self.store, self.places, unit)]
+            for stored in self._stored_units()
             for partition in stored.list_keys()
         )
+
+    def waiting_rows(self) -> Iterator[tuple[str, Counts]]:
+        """See `waiting.count_waiting`."""
+        return count_waiting(self.wholes, self._stored_units(), self.graph)
+
+    def oldest_parked_at(self) -> str | None:
+        """See `waiting.oldest_parked_at`."""
+        return oldest_parked_at(self.wholes, self._stored_units(), self.graph)
+
+    def _stored_units(self) -> list[PartitionStore]:
+        return [PartitionStore(self.store, self.places, unit) for unit in self.graph.units]
 
     def folder_of(self, curated: Curated) -> str:
         """Where a curated table or partition is."""

@@ -148,7 +148,9 @@ class PartitionStore:
             table = spec.table
             visible, others, waiting = rows.visible[table], rows.others[table], rows.waiting[table]
             own = list(visible_schema(spec))
-            contents[visible_file(table)] = encode(visible.select(own), spec), len(visible)
+            # Days without a row of a table are frequent, and a file costs time whatever is in it.
+            if len(visible):
+                contents[visible_file(table)] = encode(visible.select(own), spec), len(visible)
             if len(waiting):
                 contents[waiting_file(table)] = encode(waiting.select(*own, VERDICT, RULES), spec), len(waiting)
             if len(others):
