@@ -17,7 +17,7 @@ from gata_assets.shop.curated import CuratedTables, ShopCurator
 from gata_assets.shop.events.routing import Work
 from gata_assets.shop.events.stages import StageOutcome
 from gata_assets.shop.places import ShopLayout
-from gata_assets.shop.prod.build import ProdReport, build_prod
+from gata_assets.shop.prod.build import ProdReport, build_prod, is_built
 from gata_assets.shop.prod.source import ProdSettings
 from gata_assets.storage.catalog.base import Catalog
 from gata_assets.storage.objects import ObjectStore
@@ -75,7 +75,7 @@ class ShopEngine:
         return _outcome(report, superseded)
 
     def publish(self, work: Work) -> StageOutcome:
-        """See Stages."""
+        """See Stages; while another command builds tables of the same source, it is waited for."""
         self.build(work.source)
         return StageOutcome()
 
@@ -85,9 +85,17 @@ class ShopEngine:
 
     def build(self, source: str) -> ProdReport:
         """Bring the tables for analysts of a source up to date; raises as `build_prod`."""
-        shop, folder = CuratedTables(self.curator(source)), self.prod_folder(source)
+        lease = Lease(self.store, f"{self.prod_folder(source)}lease.json", clock=self.clock, pause=self.pause)
+        with lease.held(lambda: False):
+            return build_prod(*self._prod_of(source), now=self.clock())
+
+    def is_built(self, source: str) -> bool:
+        """Whether the tables for analysts of a source are of its present curated tables; raises as `build_prod`."""
+        return is_built(*self._prod_of(source), now=self.clock())
+
+    def _prod_of(self, source: str) -> tuple[CuratedTables, ObjectStore, Catalog, str, ProdSettings]:
         settings = replace(self.prod, database=self.prod.database or source)
-        return build_prod(shop, self.store, self.catalog(), folder, settings, now=self.clock())
+        return CuratedTables(self.curator(source)), self.store, self.catalog(), self.prod_folder(source), settings
 
 
 def _outcome(report: Report, superseded: int) -> StageOutcome:

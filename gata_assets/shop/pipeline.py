@@ -35,8 +35,9 @@ class ShopPipeline(WithoutBatches):
         """Validate new files, and write what is out of date; failures are recorded in `runs`."""
         earlier = len(runs.failures)
         try:
-            curator = self.engine().curator(self.scope)
-            if curator.is_due():
+            engine = self.engine()
+            curator = engine.curator(self.scope)
+            if curator.is_due() or not engine.is_built(self.scope):
                 day = str(curator.newest_day())
                 runs.execute(self.job(), (day, day))
         except GataError as error:

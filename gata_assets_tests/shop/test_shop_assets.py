@@ -110,7 +110,9 @@ def test_nothing_is_due_after_a_run_and_a_day_can_be_written_again(
     shop: tuple[Path, ShopCounts], run: dg.ExecuteInProcessResult
 ) -> None:
     settings = settings_of(shop[0])
-    assert not open_shop(settings).curator(SOURCE).is_due()
+    engine = open_shop(settings)
+    assert not engine.curator(SOURCE).is_due()
+    assert engine.is_built(SOURCE)
     again = build_definitions(settings).resolve_job_def(JOB).execute_in_process(partition_key="2025-12-25")
     written = {event.partition for event in again.get_asset_materialization_events() if event.partition}
     assert written == {"2025-12-25"}
@@ -216,7 +218,9 @@ class TestStages:
         assert {table: mine.count_rows(table) for table in engine.tables} == {
             table: other.count_rows(table) for table in engine.tables
         }
+        assert not engine.is_built(SOURCE)
         engine.publish(Work(Stage.CURATED_TO_PROD, SOURCE, "orders", "manifest.json"))
+        assert engine.is_built(SOURCE)
         assert engine.store.exists("shop/prod/catalog.json")
 
     def test_an_event_that_comes_twice_changes_nothing(self, tmp_path: Path) -> None:

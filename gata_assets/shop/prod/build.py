@@ -71,6 +71,13 @@ def build_prod(
     return _Build(shop, store, catalog, folder, settings, now).run()
 
 
+def is_built(
+    shop: CuratedShop, store: ObjectStore, catalog: Catalog, folder: str, settings: ProdSettings, *, now: datetime
+) -> bool:
+    """Whether the last complete build was of the present curated tables; as `build_prod` otherwise."""
+    return _Build(shop, store, catalog, folder, settings, now).is_done()
+
+
 @dataclass
 class _History:
     """What all months up to one pass on."""
@@ -127,7 +134,7 @@ class _Build:
 
     def run(self) -> ProdReport:
         """See build_prod."""
-        if self._is_done():
+        if self.is_done():
             self._report.up_to_date.update({name: len(table.digests()) for name, table in self._tables.items()})
         else:
             self._bring_up_to_date()
@@ -136,7 +143,7 @@ class _Build:
         self._report.files_left += sum(table.drop_superseded() for table in self._tables.values())
         return self._report
 
-    def _is_done(self) -> bool:
+    def is_done(self) -> bool:
         """Whether the last complete build was of the same rows, and left the partitions that are there."""
         last = find_manifest(self._store, self._folder + _LAST_BUILD).manifest
         return last == self._done() and all(table.are_complete() for table in self._tables.values())
