@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -14,9 +15,11 @@ from gata_assets.orchestration.jobs import build_job, day_partitions
 from gata_assets.settings.model import Settings
 from gata_assets.settings.shop_rules import shop_tables
 from gata_assets.shop.assets import SHOP, ShopAssetRules, build_shop_assets
-from gata_assets.shop.engine import ShopEngine
 from gata_assets.shop.sensor import CURATE_SHOP, build_shop_sensor
 from gata_assets.tables.changes.graph import build_graph
+
+if TYPE_CHECKING:
+    from gata_assets.shop.engine import ShopEngine
 
 
 def build_shop_definitions(settings: Settings, sources: Sequence[str], options: AssetOptions) -> dg.Definitions:

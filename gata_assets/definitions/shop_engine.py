@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from gata_assets.definitions.stores import build_bucket, build_store
 from gata_assets.settings.model import Settings
 from gata_assets.settings.shop_rules import prod_settings, shop_rules, shop_tables
-from gata_assets.shop.engine import ShopEngine
 from gata_assets.shop.places import CURATED, PROD, RAW
 from gata_assets.shop.stores import ShopStore
 from gata_assets.storage.catalog.base import Catalog
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
 
+if TYPE_CHECKING:
+    # Only where it is used: it loads compiled kernels, and definitions are loaded all the time.
+    from gata_assets.shop.engine import ShopEngine
+
 
 def open_shop(settings: Settings) -> ShopEngine:
     """The engine that the settings choose; raises SettingsError for a wrong declaration of a table."""
+    from gata_assets.shop.engine import ShopEngine
+
     store = open_shop_store(settings)
 
     def catalog() -> Catalog:

@@ -5,6 +5,8 @@ Real: raw files in a directory, Dagster's definitions and runs in process, the e
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -27,6 +29,7 @@ from gata_assets.shop.sensor import build_shop_sensor
 from gata_assets.storage.local import LocalStore
 from gata_assets.tables.changes.graph import build_graph
 from gata_assets_tests.support.canaries import canary
+from gata_assets_tests.support.command import environment
 
 SOURCE = "ecommerce"
 PLACES = ShopLayout(SOURCE)
@@ -126,6 +129,20 @@ def test_a_shop_is_found_by_its_raw_files_unless_tenants_are_named(shop: tuple[P
     assert jobs() == {JOB}
     assert jobs(TENANTS="none") == set()
     assert jobs(SHOP_SOURCES=SOURCE, TENANTS="none") == {JOB}
+
+
+@pytest.mark.process
+def test_definitions_of_a_shop_load_no_compiled_kernel(tmp_path: Path) -> None:
+    code = "import sys; from gata_assets.definitions import defs; defs(); print('numba' in sys.modules)"
+    variables = {"SHOP_SOURCES": SOURCE, "TENANTS": "none", "LOW_VOLUME_FALLBACK_LABEL": "0"}
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**environment(**variables), "TARGET_DIR": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stdout.strip() == "False", ran.stderr
 
 
 class TestSensor:

@@ -39,7 +39,7 @@ class Progress:
     begun: Mapping[str, str] = field(default_factory=dict)
 
     def stale(self, present: Mapping[str, str]) -> set[str]:
-        """The files of which partitions may have changes of another part than is present."""
+        """The files that partitions may have changes of as they were before."""
         known = (*self.parts.items(), *self.begun.items())
         return {name for name, key in known if present.get(name) != key}
 

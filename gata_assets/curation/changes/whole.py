@@ -69,8 +69,8 @@ def fold(spec: TableSpec, known: pl.DataFrame, changes: list[pl.DataFrame]) -> p
 
 
 def find_flips(before: pl.DataFrame, after: pl.DataFrame, column: str) -> pl.DataFrame:
-    """The keys of which something else is known now (KEY and IS_PRESENT), from the latest changes: whether they are
-    there, whether they ever existed, or when they were deleted.
+    """The keys that have changed as parents (KEY and IS_PRESENT), by the latest changes: whether they are there,
+    whether they ever existed, or when they were deleted.
     """
     then, now = parents_of(before, column), parents_of(after, column)
     changed = now.join(then, on=now.columns, how="anti", nulls_equal=True).select(KEY, IS_PRESENT)
