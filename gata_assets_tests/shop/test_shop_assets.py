@@ -8,25 +8,30 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from gata_assets.curation.curated.check_names import EVERY_RAW_FILE_WAS_READ
+from gata_assets.curation.reports import Report
 from gata_assets.definitions import build_definitions
 from gata_assets.definitions.shop_engine import open_shop
-from gata_assets.errors import EventError
+from gata_assets.errors import EventError, StoreError
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.jobs import batch_partitions, day_partitions
 from gata_assets.sandbox.sample_shop import write_sample_shop
 from gata_assets.sandbox.shop.parameters import ShopCounts, parameters_of
 from gata_assets.settings.model import Settings, parse_settings
 from gata_assets.shop.assets import ShopAssetRules, build_shop_assets
+from gata_assets.shop.checks import check_files
 from gata_assets.shop.events.routing import Stage, Work
 from gata_assets.shop.places import ShopLayout
 from gata_assets.shop.sensor import build_shop_sensor
 from gata_assets.storage.local import LocalStore
+from gata_assets.storage.objects import Version
 from gata_assets.tables.changes.graph import build_graph
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.command import environment
@@ -86,6 +91,15 @@ def test_the_checks_say_what_waits_in_vain(run: dg.ExecuteInProcessResult) -> No
     }
     assert ("no_row_waits_in_vain", "curated_orders") in failed
     assert not {name for name, _ in failed} & {"no_row_is_lost", "every_raw_file_was_read"}
+
+
+def test_a_refused_file_fails_the_check_unless_a_corrected_one_replaced_it() -> None:
+    landed = datetime(2026, 1, 3, tzinfo=UTC)
+    refused = Report("orders", "first", "first.csv", landed, "rules", refused="there is no column total")
+    corrected = Report("orders", "second", "second.csv", landed, "rules", replaces=("first",))
+    for reports, is_passed in (([refused], False), ([replace(refused, replaced_by="second"), corrected], True)):
+        [outcome] = check_files(reports, 0.1)[EVERY_RAW_FILE_WAS_READ]
+        assert outcome.has_passed is is_passed, reports
 
 
 def test_what_was_rejected_and_what_waits_is_what_the_sample_has_of_faults(
@@ -182,6 +196,22 @@ class TestSensor:
             assert self.requests(tmp_path, instance, now) == []
             [second] = self.requests(tmp_path, instance, now + timedelta(days=1))
             assert second.run_key != first.run_key
+
+    def test_a_shop_that_cannot_be_listed_stops_no_other(self, tmp_path: Path) -> None:
+        class Partly(LocalStore):
+            def list_versions(self, prefix: str) -> Iterator[tuple[str, Version]]:
+                if "/broken/" in prefix:
+                    raise StoreError("the store does not answer")
+                return super().list_versions(prefix)
+
+        write_shop(tmp_path)
+        jobs = {"broken": dg.define_asset_job("curate_broken"), SOURCE: dg.define_asset_job(JOB)}
+        tables = tuple(open_shop(settings_of(tmp_path)).tables)
+        sensor = build_shop_sensor(jobs, tables, lambda: Partly(str(tmp_path)), lambda: datetime.now(UTC))
+        with dg.DagsterInstance.ephemeral() as instance:
+            context = dg.build_sensor_context(instance, definitions=build_definitions(settings_of(tmp_path)))
+            asked = sensor.evaluate_tick(context).run_requests or ()
+        assert [request.tags["gata/source"] for request in asked] == [SOURCE]
 
     def test_nothing_is_asked_for_while_a_run_is_underway(self, tmp_path: Path) -> None:
         write_shop(tmp_path)
