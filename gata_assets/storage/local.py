@@ -98,9 +98,11 @@ class LocalStore(ObjectStore):
 
     def list_versions(self, prefix: str) -> Iterator[tuple[str, Version]]:
         """See ObjectStore; a file that was deleted after it was listed is left out."""
-        for key in self.list_keys(prefix):
-            if version := self.version(key):
-                yield key, version
+        keys = self._list(prefix, None)
+        with self._errors("looked for", Path(self.directory)):
+            # Of many keys, to make a path of each would take most of the time.
+            found = [(key, _file_at(f"{self.directory}/{key}")) for key in keys]
+        yield from ((key, _version(file)) for key, file in found if file)
 
     def version(self, key: str) -> Version:
         """See ObjectStore; every write creates a new file, with a time in nanoseconds."""
@@ -116,13 +118,7 @@ class LocalStore(ObjectStore):
         """What is known of a regular file; None if there is none."""
         path = self._path(key)
         with self._errors("looked for", path):
-            try:
-                found = path.stat()
-            except OSError as error:
-                if error.errno not in NOTHING_THERE:
-                    raise
-                return None
-        return found if stat.S_ISREG(found.st_mode) else None
+            return _file_at(path)
 
     def read_versioned(self, key: str) -> tuple[bytes, Version]:
         """See ObjectStore; the version is that of the open file, which no rename replaces."""
@@ -255,6 +251,17 @@ class LocalStore(ObjectStore):
             same_directory.is_present(self.directory)
         except OSError as error:
             raise StoreError(f"{path} cannot be {done}: {error.strerror}. {advice}") from None
+
+
+def _file_at(path: str | Path) -> os.stat_result | None:
+    """What is known of a regular file; None if there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 (takes texts too)
+    except OSError as error:
+        if error.errno not in NOTHING_THERE:
+            raise
+        return None
+    return found if stat.S_ISREG(found.st_mode) else None
 
 
 def _open_aside(staging: Path) -> tuple[Path, BinaryIO]:

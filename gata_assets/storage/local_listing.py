@@ -30,7 +30,8 @@ def files_below(root: Path, start: Path, *, staging: str, closed: list[str] | No
         if Path(place) == root and staging in folders:
             folders.remove(staging)
         files += [name for name in folders if os.path.islink(f"{place}/{name}")]  # noqa: PTH114 (never raises)
-        found += [Path(place, name).relative_to(root).as_posix() for name in files]
+        folder = Path(place).relative_to(root).as_posix()
+        found += files if folder == "." else [f"{folder}/{name}" for name in files]
     return found
 
 
