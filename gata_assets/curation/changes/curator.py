@@ -21,7 +21,7 @@ from gata_assets.curation.changes.progress import ProgressStore
 from gata_assets.curation.changes.pruning import prune
 from gata_assets.curation.changes.units import Judging
 from gata_assets.curation.changes.waiting import Counts, count_waiting, oldest_parked_at
-from gata_assets.curation.changes.whole import WholeStore, WholeTable, find_flips, fold, judge_children
+from gata_assets.curation.changes.whole import WholeStore, WholeTable, find_flips, fold, folded_parts, judge_children
 from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST
 from gata_assets.curation.reports import StagedPart
 from gata_assets.curation.superseding import valid_reports
@@ -100,7 +100,8 @@ class ChangesCurator(FileValidator):
 
         Raises as `curate_whole`.
         """
-        stored = {spec.table: self.wholes.read(spec) for spec in self.graph.whole if self._is_parent(spec.table)}
+        parents = [spec for spec in self.graph.whole if self._is_parent(spec.table)]
+        stored = {spec.table: self.wholes.read(spec, as_parent=True) for spec in parents}
         for unit in self.graph.units:
             yield from self._curate_unit(unit, stored, again)
         for spec in self.graph.whole:
@@ -112,8 +113,7 @@ class ChangesCurator(FileValidator):
         """Whether files wait, changes are not folded in, or rows have waited long enough; raises StoreError."""
         if self.unvalidated(is_compared=True) or not all(map(self.is_folded, self.tables)):
             return True
-        wholes = (self.wholes.read(spec).manifest for spec in self.graph.whole)
-        return any(map(self._is_expired, wholes)) or any(
+        return any(self._is_expired(self.wholes.manifest(spec)) for spec in self.graph.whole) or any(
             self._is_expired(stored.manifest(partition))
             for stored in self._stored_units()
             for partition in stored.list_keys()
@@ -142,7 +142,7 @@ class ChangesCurator(FileValidator):
         parts = {name: part.key for name, part in self._parts(table).items()}
         unit = self.graph.unit_of(table)
         if unit is None:
-            return self.wholes.read(self.tables[table]).parts == parts
+            return folded_parts(self.wholes.manifest(self.tables[table])) == parts
         folded = ProgressStore(self.store, self.places, unit).read().parts
         return {name: key for name, key in folded.items() if name.startswith(f"{table}/")} == {
             f"{table}/{name}": key for name, key in parts.items()
@@ -253,12 +253,12 @@ class ChangesCurator(FileValidator):
                 yield Curated(unit.root.table, partition, manifest, superseded, judging.outcomes[partition])
             # From here on changes are copied from these days, and may be removed from where they waited.
             if any(router.entries(spec.table).rows for spec in unit.tables):
-                state = progress.add(state, {spec.table: router.placed(spec.table) for spec in unit.tables})
+                state = progress.add(state, ((spec.table, router.placed(spec.table)) for spec in unit.tables))
             for partition, manifest, superseded in judging.judge(others, routed, before):
                 yield Curated(unit.root.table, partition, manifest, superseded, judging.outcomes[partition])
             waiting = {spec.table: router.waiting(spec.table, pruned.get(spec.table, ())) for spec in unit.tables}
         if any(segment.rows for segment in waiting.values()):
-            state = progress.add(state, waiting)
+            state = progress.add(state, waiting.items())
         if dict(state.parts) != present or state.begun:
             progress.fold(state, present)
 

@@ -7,8 +7,9 @@ index once it has all changes of a key: others are copied from there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 
 import numpy as np
 import pyarrow as pa
@@ -80,21 +81,23 @@ class ProgressStore:
         with DatasetWrite(self._store, self._folder) as write:
             return self._publish(write, replace(progress, begun=dict(sorted({**progress.begun, **parts}.items()))))
 
-    def add(self, progress: Progress, added: Mapping[str, Segment]) -> Progress:
-        """Write new segments of tables, merging older ones where they are many; raises ConflictError, StoreError."""
+    def add(self, progress: Progress, added: Iterable[tuple[str, Segment]]) -> Progress:
+        """Write new segments of tables, merging older ones where they are many; raises as `index`, and ConflictError.
+
+        The segments are made one after another: each may be hundreds of megabytes.
+        """
         with DatasetWrite(self._store, self._folder) as write:
             files, segments = dict(progress.files), dict(progress.segments)
-            for table, segment in added.items():
+            for table, segment in added:
                 if not segment.rows:
                     continue
                 names = progress.segments.get(table, ())
-                older = KeyIndex(tuple(self._segment(name, files[name]) for name in names))
-                rows = [one.rows for one in older.segments]
+                rows = [files[name].rows for name in names]
                 is_merged = len(names) >= _MOST_SEGMENTS or (rows and segment.rows + sum(rows[:-1]) >= rows[-1])
-                newest = KeyIndex((segment, *older.segments)).merged() if is_merged else segment
+                older = [self._segment(name, files[name]) for name in names] if is_merged else []
+                newest = KeyIndex((segment, *older)).merged() if older else segment
                 name, entry = write.write(f"{table}.arrow", _encode(newest), newest.rows)
                 files[name] = entry
-                self._loaded[name] = newest
                 segments[table] = (name,) if is_merged else (name, *names)
             kept = {name for names in segments.values() for name in names}
             kept_files = {name: files[name] for name in sorted(kept)}
@@ -144,10 +147,11 @@ class ProgressStore:
 
 def _encode(segment: Segment) -> bytes:
     table = pa.table({"hash": segment.hashes, "partition": segment.partitions})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
+    # Hundreds of megabytes: Arrow's own buffer would be copied to give bytes.
+    content = BytesIO()
+    with pa.ipc.new_stream(content, table.schema) as stream:
         stream.write_table(table)
-    return bytes(sink.getvalue().to_pybytes())
+    return content.getvalue()
 
 
 def _decode(content: bytes) -> Segment:

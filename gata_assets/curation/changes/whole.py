@@ -26,6 +26,8 @@ from gata_assets.tables.manifests import Manifest
 from gata_assets.tables.spec import TableSpec
 
 _FLIPS = "flips"
+# What the file of visible rows leaves out, since it is the same for all of them.
+_FLAGS = {IS_DELETE: False, HAS_EXISTED: True}
 
 
 def flips_file(table: str) -> str:
@@ -47,7 +49,12 @@ class WholeTable:
     @property
     def parts(self) -> Mapping[str, str]:
         """The staged parts that are folded in, by file."""
-        return dict(self.manifest.made_from["parts"]) if self.manifest else {}
+        return folded_parts(self.manifest)
+
+
+def folded_parts(manifest: Manifest | None) -> Mapping[str, str]:
+    """The staged parts that are folded in, by file."""
+    return dict(manifest.made_from["parts"]) if manifest else {}
 
 
 def latest_schema(spec: TableSpec) -> dict[str, pl.DataType]:
@@ -100,9 +107,11 @@ class WholeStore:
         """A table's manifest; None without a table. Raises StoreError."""
         return find_manifest(self._store, self._places.curated(spec.table)).manifest
 
-    def read(self, spec: TableSpec) -> WholeTable:
-        """A table as it is stored; raises DamagedTableError or StoreError."""
+    def read(self, spec: TableSpec, *, as_parent: bool = False) -> WholeTable:
+        """A table as it is stored, or only what `parents_of` needs; raises DamagedTableError or StoreError."""
         schema = latest_schema(spec)
+        if as_parent:
+            schema = {name: schema[name] for name in (spec.key[0], COMMITTED_AT, *_FLAGS)}
         folder = self._places.curated(spec.table)
         before = dict(self._store.list_versions(folder))
         manifest = find_manifest(self._store, folder).manifest
@@ -110,16 +119,16 @@ class WholeStore:
         if manifest is None:
             return WholeTable(None, pl.DataFrame(schema=schema), flips, before)
 
-        def read(name: str) -> pl.DataFrame | None:
+        def read(name: str, columns: list[str] | None = None) -> pl.DataFrame | None:
             if manifest.find(name) is None:
                 return None
-            return decode(read_files(self._store, folder, [name], manifest)[0][1])
+            return decode(read_files(self._store, folder, [name], manifest)[0][1], columns)
 
         found = [pl.DataFrame(schema=schema)]
-        flags = (pl.lit(value=False).alias(IS_DELETE), pl.lit(value=True).alias(HAS_EXISTED))
-        if (visible := read(visible_file(spec.table))) is not None:
+        flags = (pl.lit(value).alias(name) for name, value in _FLAGS.items())
+        if (visible := read(visible_file(spec.table), [name for name in schema if name not in _FLAGS])) is not None:
             found.append(visible.with_columns(flags).select(*schema))
-        if (others := read(other_file(spec.table))) is not None:
+        if (others := read(other_file(spec.table), list(schema))) is not None:
             found.append(others.select(*schema))
         stored_flips = read(flips_file(spec.table))
         return WholeTable(manifest, pl.concat(found), flips if stored_flips is None else stored_flips, before)

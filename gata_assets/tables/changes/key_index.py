@@ -21,6 +21,8 @@ Partitions: TypeAlias = NDArray[np.int32]
 Places: TypeAlias = NDArray[np.int64]
 
 _NO_PARTITIONS = np.zeros(0, np.int32)
+# About so many entries are sorted at once: of 20 million, sorting all took three times as much memory as they do.
+_SORTED_AT_ONCE = 1 << 20
 
 
 def hashes_of(keys: pl.Series) -> Hashes:
@@ -60,6 +62,10 @@ class Segment:
         """The number of entries."""
         return len(self.hashes)
 
+    def where(self, kept: NDArray[np.bool_] | slice) -> Segment:
+        """Some of the entries."""
+        return Segment(self.hashes[kept], self.partitions[kept])
+
     @cached_property
     def several(self) -> Hashes:
         """The hashes that have several entries, in ascending order."""
@@ -89,6 +95,27 @@ class Segment:
 
 
 NO_ENTRIES = Segment(np.zeros(0, np.uint64), _NO_PARTITIONS)
+
+
+def merge(segments: list[Segment]) -> Segment:
+    """The distinct entries of segments; the list is empty then, so that their memory is free."""
+    segments[:] = [segment for segment in segments if segment.rows]
+    if len(segments) < 2:
+        return segments.pop() if segments else NO_ENTRIES
+    ranges = 1 + sum(segment.rows for segment in segments) // _SORTED_AT_ONCE
+    starts = np.array([place * ((1 << 64) // ranges) for place in range(ranges)], np.uint64)
+    cuts = [[*np.searchsorted(segment.hashes, starts).tolist(), segment.rows] for segment in segments]
+    merged = []
+    for place in range(ranges):
+        pieces = [segment.where(slice(*cut[place : place + 2])) for segment, cut in zip(segments, cuts, strict=True)]
+        hashes = np.concatenate([piece.hashes for piece in pieces])
+        merged.append(Segment.of(hashes, np.concatenate([piece.partitions for piece in pieces])))
+        del pieces
+    segments.clear()
+    return Segment(
+        np.concatenate([segment.hashes for segment in merged]),
+        np.concatenate([segment.partitions for segment in merged]),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,21 +148,20 @@ class KeyIndex:
             return kept
         gone = set(zip(removed.hashes.tolist(), removed.partitions.tolist(), strict=True))
         is_kept = [pair not in gone for pair in zip(kept.hashes.tolist(), kept.partitions.tolist(), strict=True)]
-        return Segment(kept.hashes[is_kept], kept.partitions[is_kept])
+        return kept.where(np.array(is_kept, np.bool_))
 
     def merged(self) -> Segment:
         """All entries in one segment."""
         found = KeyIndex()
         for segment in reversed(self.segments):
-            newer = segment.hashes
             older = found.segments[0] if found.segments else NO_ENTRIES
-            is_kept = ~np.isin(older.hashes, newer)
-            found = KeyIndex(
-                (
-                    Segment.of(
-                        np.concatenate([older.hashes[is_kept], newer]),
-                        np.concatenate([older.partitions[is_kept], segment.partitions]),
-                    ),
-                )
-            )
+            found = KeyIndex((merge([older.where(~_are_among(older.hashes, segment.hashes)), segment]),))
         return found.segments[0] if found.segments else NO_ENTRIES
+
+
+def _are_among(hashes: Hashes, others: Hashes) -> NDArray[np.bool_]:
+    """Which hashes are among others; both are in ascending order."""
+    if not len(others):
+        return np.zeros(len(hashes), np.bool_)
+    is_among: NDArray[np.bool_] = others[np.minimum(np.searchsorted(others, hashes), len(others) - 1)] == hashes
+    return is_among

@@ -16,7 +16,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gata_assets.tables.changes.graph import Unit
-from gata_assets.tables.changes.key_index import NO_ENTRIES, Hashes, KeyIndex, Partitions, Places, Segment, hashes_of
+from gata_assets.tables.changes.key_index import (
+    NO_ENTRIES,
+    Hashes,
+    KeyIndex,
+    Partitions,
+    Places,
+    Segment,
+    hashes_of,
+    merge,
+)
 from gata_assets.tables.changes.versions import PARTITION
 
 # Units without a day are divided by the first bits of their key's hash.
@@ -140,41 +149,28 @@ class Router:
     def placed(self, table: str) -> Segment:
         """Those entries that name days, or partitions that the index names already."""
         entries = self.entries(table)
-        is_kept = (entries.partitions >= 0) | _contains(self.index[table], entries)
-        return Segment(entries.hashes[is_kept], entries.partitions[is_kept])
+        return entries.where((entries.partitions >= 0) | _contains(self.index[table], entries))
 
     def waiting(self, table: str, removed: Iterable[Segment]) -> Segment:
         """The entries of keys that got a partition without a day, or were removed from one; `placed` has the others."""
-        entries, gone = self.entries(table), _merge([*removed])
-        is_new = (entries.partitions < 0) & ~_contains(self.index[table], entries)
-        is_of_these = np.isin(entries.hashes, entries.hashes[is_new])
-        added = Segment(entries.hashes[is_of_these], entries.partitions[is_of_these])
+        entries, gone = self.entries(table), merge([*removed])
+        without_day = entries.where(entries.partitions < 0)
+        hashes = np.unique(without_day.hashes[~_contains(self.index[table], without_day)])
+        places, partitions = entries.find(hashes)
+        added = Segment(hashes[places], partitions)
         return self.final(table).with_entries(added, gone) if gone.rows else added
 
     def entries(self, table: str) -> Segment:
         """All entries of the keys of a table that were added, once all are: the newest segment of its index."""
         if table not in self._entries:
-            added = _merge(self._added.pop(table, []))
+            added = merge(self._added.pop(table, []))
             found = self.index[table].with_entries(added) if self.index[table].segments else added
             # A key that only deletes name is where it is known to be, or where what is known of no unit is.
-            without = _merge(self._added.pop(f"{table} without", []))
+            without = merge(self._added.pop(f"{table} without", []))
             known = KeyIndex((found, *self.index[table].segments))
-            left = ~_contains_hash(known, without)
-            rest = Segment(without.hashes[left], without.partitions[left])
-            self._entries[table] = _merge([found, rest]) if rest.rows else found
+            rest = without.where(~_contains_hash(known, without))
+            self._entries[table] = merge([found, rest]) if rest.rows else found
         return self._entries[table]
-
-
-def _merge(segments: list[Segment]) -> Segment:
-    if len(segments) == 1:
-        return segments[0]
-    if not segments:
-        return NO_ENTRIES
-    hashes = np.concatenate([segment.hashes for segment in segments])
-    partitions = np.concatenate([segment.partitions for segment in segments])
-    # Of many keys, they would take as much memory as the result.
-    segments.clear()
-    return Segment.of(hashes, partitions)
 
 
 def _others(rows: int, places: Places) -> Places:
@@ -192,6 +188,7 @@ def _contains_hash(index: KeyIndex, entries: Segment) -> NDArray[np.bool_]:
 def _contains(index: KeyIndex, entries: Segment) -> NDArray[np.bool_]:
     """Which entries an index has."""
     found = np.zeros(entries.rows, np.bool_)
-    places, partitions = index.find(entries.hashes)
-    found[places[partitions == entries.partitions[places]]] = True
+    if index.segments:
+        places, partitions = index.find(entries.hashes)
+        found[places[partitions == entries.partitions[places]]] = True
     return found
