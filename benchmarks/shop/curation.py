@@ -7,6 +7,7 @@ run over a small shop. The shops are `gata_assets.sandbox.sample_shop`, with its
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -19,8 +20,8 @@ from typing import NamedTuple
 import polars as pl
 
 from benchmarks.harness import PROJECT, Cell, Goal, Result, Table
-from benchmarks.processes import IMAGE_VARIABLES, run_command
-from benchmarks.shop.curation_paths import FIRST, LATER, SOURCE
+from benchmarks.processes import IMAGE_VARIABLES, Run, run_command
+from benchmarks.shop.curation_paths import FIRST, LATER, PROFILED, SOURCE
 from gata_assets.sandbox.sample_shop import write_sample_shop
 from gata_assets.sandbox.shop.parameters import OrderFaults, RawShopFiles, ShopParameters
 from gata_assets.storage.local import LocalStore
@@ -70,12 +71,19 @@ def run(*, quick: bool) -> Result:
                 print(name, found[name][-1], file=sys.stderr, flush=True)
         large_rows = _write_large(place, large)
         of_large = _measure("ours", _LARGE, place, place)
+        profile = _profile(place / "shops", place)
     middle = {name: _Figures(*map(median, zip(*figures, strict=True))) for name, figures in found.items()}
-    return _report(orders, rows, middle, large_rows, of_large, times)
+    return _report(orders, rows, middle, large_rows, of_large, profile, times)
 
 
 def _report(
-    orders: int, rows: Mapping[str, int], middle: Mapping[str, _Figures], large: int, of_large: _Figures, times: int
+    orders: int,
+    rows: Mapping[str, int],
+    middle: Mapping[str, _Figures],
+    large: int,
+    of_large: _Figures,
+    profile: Mapping[str, float],
+    times: int,
 ) -> Result:
     ours = middle["ours"]
     counts = dict.fromkeys(_CONTENDERS, rows["orders"]) | {"customers": rows["customers"]}
@@ -107,7 +115,12 @@ def _report(
                 "From raw files:",
                 ["path", "rows", "CPU seconds", "rows per CPU second", "times as long as ours", "peak MB"],
                 table,
-            )
+            ),
+            Table(
+                "Where the processor time of ours goes, in one run under a profiler, which takes some itself:",
+                ["what", "CPU seconds"],
+                [[what, seconds] for what, seconds in profile.items()],
+            ),
         ],
         goals=[
             Goal(f"{_GOAL_ORDERS:,} orders per CPU second", f"{rate:,.0f}", rate >= _GOAL_ORDERS),
@@ -193,9 +206,20 @@ def _write_large(place: Path, orders: int) -> int:
 
 def _measure(path: str, shop: str, shops: Path, place: Path) -> _Figures:
     """The seconds of a contender, and its process's peak memory in MB."""
+    done = _run(path, shop, shops, place)
+    seconds, cpu_seconds = map(float, done.stdout.split())
+    return _Figures(seconds, cpu_seconds, done.peak_bytes / 1e6)
+
+
+def _profile(shops: Path, place: Path) -> Mapping[str, float]:
+    """The seconds of ours by what they are for."""
+    _of_warm, measured, *_ = _run("ours_profiled", _SALES, shops, place).stdout.splitlines()
+    found: dict[str, float] = json.loads(measured)
+    return {what: found[what] for what in PROFILED}
+
+
+def _run(path: str, shop: str, shops: Path, place: Path) -> Run:
     warm = place / "warm" / (_SALES if shop == _LARGE else shop)
     with tempfile.TemporaryDirectory(dir=place) as target:
         command = [sys.executable, "-m", "benchmarks.shop.curation_paths", path, str(shops / shop), str(warm), target]
-        done = run_command(command, directory=PROJECT, variables=IMAGE_VARIABLES)
-    seconds, cpu_seconds = map(float, done.stdout.split())
-    return _Figures(seconds, cpu_seconds, done.peak_bytes / 1e6)
+        return run_command(command, directory=PROJECT, variables=IMAGE_VARIABLES)

@@ -79,7 +79,7 @@ def route(changes: Mapping[str, Sequence[Change]]) -> dict[str, pl.DataFrame]:
     router.units_with_new_days()
     for member in UNIT.members:
         router.add_members(member.spec.table, frames[member.spec.table])
-    return {table: router.route(table, frame, 0) for table, frame in frames.items()}
+    return {table: router.route(table, frame) for table, frame in frames.items()}
 
 
 def judged(world: World) -> tuple[Judgment, Outcome]:
@@ -208,7 +208,7 @@ def _fold(
                 for other, place in zip(hashed, _places(seen[spec.table], key), strict=True)
                 if other == one and (source, *place) in stored[spec.table]
             }
-        routed = router.route(spec.table, new[spec.table], 0)
+        routed = router.route(spec.table, new[spec.table])
         stored[spec.table] |= {
             (partition, *place)
             for partition, place in zip(routed[PARTITION].to_list(), _places(routed, key), strict=True)

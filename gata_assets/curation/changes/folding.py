@@ -121,8 +121,8 @@ def route_changes(
                 found = _matched(changes[spec.table], spec.key[0], targets)
                 sources |= {source} if len(found) else set()
                 routed.add(spec, found.with_columns(pl.col(_TARGET).alias(PARTITION)))
-        for frame, read in enumerate(parts.get(spec.table, ())):
-            routed.add(spec, router.route(spec.table, read(None), frame))
+        for read in parts.get(spec.table, ()):
+            routed.add(spec, router.route(spec.table, read(None)))
     return router, sources
 
 

@@ -96,7 +96,10 @@ class ProgressStore:
                 is_merged = len(names) >= _MOST_SEGMENTS or (rows and segment.rows + sum(rows[:-1]) >= rows[-1])
                 older = [self._segment(name, files[name]) for name in names] if is_merged else []
                 newest = KeyIndex((segment, *older)).merged() if older else segment
-                name, entry = write.write(f"{table}.arrow", _encode(newest), newest.rows)
+                content, count = _encode(newest), newest.rows
+                # They are as large as their content.
+                del segment, newest, older
+                name, entry = write.write(f"{table}.arrow", content, count)
                 files[name] = entry
                 segments[table] = (name,) if is_merged else (name, *names)
             kept = {name for names in segments.values() for name in names}

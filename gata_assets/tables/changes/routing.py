@@ -7,6 +7,7 @@ few partitions of their own, which are negative. What a partition contains besid
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -60,8 +61,8 @@ class Router:
     index: Mapping[str, KeyIndex]
     _added: dict[str, list[Segment]] = field(default_factory=dict)
     _entries: dict[str, Segment] = field(default_factory=dict)
-    # By table and frame, a partition of each change: the only one, unless its key has several entries.
-    _shown: dict[str, list[Partitions]] = field(default_factory=dict)
+    # By table, for each frame until it is routed, a partition of each change: the only one, unless its key has several.
+    _shown: dict[str, deque[Partitions]] = field(default_factory=dict)
 
     def add_roots(self, changes: pl.DataFrame) -> None:
         """Show changes of the root: each names the day of its version, but for deletes."""
@@ -69,7 +70,7 @@ class Router:
         days = changes[spec.event_time or ""].dt.date().cast(pl.Int32)
         hashes, has_day = hashes_of(changes[self.unit.key]), days.is_not_null().to_numpy()
         own = days.drop_nulls().to_numpy()
-        self._shown.setdefault(spec.table, []).append(days.fill_null(_ASK).to_numpy())
+        self._shown.setdefault(spec.table, deque()).append(days.fill_null(_ASK).to_numpy())
         self.add(spec.table, Segment.of(hashes[has_day], own))
         self.add(f"{spec.table} without", Segment.of(hashes[~has_day], unplaced(hashes[~has_day])))
 
@@ -105,7 +106,7 @@ class Router:
         of_units[places] = partitions
         shown = np.full(len(keys), _ASK, np.int32)
         shown[is_named] = of_units
-        self._shown.setdefault(table, []).append(shown)
+        self._shown.setdefault(table, deque()).append(shown)
         self.add(table, Segment.of(named[places], partitions))
         self.add(table, Segment.of(named[without], unplaced(units[without])))
         self.add(f"{table} without", Segment.of(keys[~is_named], unplaced(keys[~is_named])))
@@ -132,9 +133,9 @@ class Router:
         kept = is_known[count]
         return Moved(hashes[kept], source_of[count][kept], targets[kept])
 
-    def route(self, table: str, changes: pl.DataFrame, frame: int) -> pl.DataFrame:
-        """New changes, each once for every partition that it belongs to; they were shown as the `frame`-th."""
-        shown, several = self._shown[table][frame], self.entries(table).several
+    def route(self, table: str, changes: pl.DataFrame) -> pl.DataFrame:
+        """New changes, each once for every partition that it belongs to; frames come in the order of showing."""
+        shown, several = self._shown[table].popleft(), self.entries(table).several
         is_asked = shown == _ASK
         if not (len(several) or is_asked.any()):
             return changes.with_columns(pl.Series(PARTITION, shown, pl.Int32))
