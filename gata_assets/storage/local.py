@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from gata_assets.errors import ConflictError, ObjectNotFoundError, StoreError
 from gata_assets.storage import same_directory
-from gata_assets.storage.local_listing import NOTHING_THERE, files_below, folders_in
+from gata_assets.storage.local_listing import file_at, files_below, folders_in
 from gata_assets.storage.objects import ABSENT, Guard, ObjectStore, Version
 
 _STAGING, _LOCK = ".staging", "lock"
@@ -101,7 +101,7 @@ class LocalStore(ObjectStore):
         keys = self._list(prefix, None)
         with self._errors("looked for", Path(self.directory)):
             # Of many keys, to make a path of each would take most of the time.
-            found = [(key, _file_at(f"{self.directory}/{key}")) for key in keys]
+            found = [(key, file_at(f"{self.directory}/{key}")) for key in keys]
         yield from ((key, _version(file)) for key, file in found if file)
 
     def version(self, key: str) -> Version:
@@ -118,7 +118,7 @@ class LocalStore(ObjectStore):
         """What is known of a regular file; None if there is none."""
         path = self._path(key)
         with self._errors("looked for", path):
-            return _file_at(path)
+            return file_at(path)
 
     def read_versioned(self, key: str) -> tuple[bytes, Version]:
         """See ObjectStore; the version is that of the open file, which no rename replaces."""
@@ -251,17 +251,6 @@ class LocalStore(ObjectStore):
             same_directory.is_present(self.directory)
         except OSError as error:
             raise StoreError(f"{path} cannot be {done}: {error.strerror}. {advice}") from None
-
-
-def _file_at(path: str | Path) -> os.stat_result | None:
-    """What is known of a regular file; None if there is none."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 (takes texts too)
-    except OSError as error:
-        if error.errno not in NOTHING_THERE:
-            raise
-        return None
-    return found if stat.S_ISREG(found.st_mode) else None
 
 
 def _open_aside(staging: Path) -> tuple[Path, BinaryIO]:

@@ -1,4 +1,4 @@
-"""What is in the folders of a local store: files by their keys, and the names of folders.
+"""What is in the folders of a local store: files by their keys, what is known of them, and the names of folders.
 
 Hidden folders that may not be listed (`.snapshot`) have no object of ours. Functions raise OSError for any other.
 """
@@ -6,6 +6,7 @@ Hidden folders that may not be listed (`.snapshot`) have no object of ours. Func
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from errno import ELOOP, ENOENT, ENOTDIR
 from pathlib import Path
@@ -33,6 +34,17 @@ def files_below(root: Path, start: Path, *, staging: str, closed: list[str] | No
         folder = Path(place).relative_to(root).as_posix()
         found += files if folder == "." else [f"{folder}/{name}" for name in files]
     return found
+
+
+def file_at(path: str | Path) -> os.stat_result | None:
+    """What is known of a regular file; None if there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 (takes texts too)
+    except OSError as error:
+        if error.errno not in NOTHING_THERE:
+            raise
+        return None
+    return found if stat.S_ISREG(found.st_mode) else None
 
 
 def folders_in(start: Path) -> list[str]:

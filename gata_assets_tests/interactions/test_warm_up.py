@@ -113,6 +113,7 @@ def package(tmp_path: Path) -> Path:
     return Path(shutil.copytree(ROOT / "gata_assets", tmp_path / "copy" / "gata_assets", ignore=ignored))
 
 
+@pytest.mark.soak
 def test_what_an_image_compiled_is_read_where_nothing_can_be_written_and_nothing_is_left_to_compile(
     package: Path,
 ) -> None:

@@ -107,7 +107,7 @@ CASES = {
 
 
 # Of the pairs of pauses every so many are tried, all in the soak tests.
-EVERY = pytest.mark.parametrize("every", [11, pytest.param(1, marks=pytest.mark.soak)])
+EVERY = pytest.mark.parametrize("every", [23, pytest.param(1, marks=pytest.mark.soak)])
 
 
 @pytest.mark.parametrize("case", CASES)

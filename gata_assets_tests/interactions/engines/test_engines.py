@@ -166,7 +166,6 @@ def test_a_file_of_a_day_that_is_gone_is_reported(
         interaction_engine.make_features(CURATED, any_store)
 
 
-@pytest.mark.every_engine
 @pytest.mark.parametrize("name", [INTERACTIONS_FILE, USERS_FILE, ITEMS_FILE])
 def test_a_damaged_file_of_a_day_is_reported(
     interaction_engine: InteractionEngine, any_store: ObjectStore, name: str
@@ -197,7 +196,6 @@ def test_a_damaged_catalog_is_reported(interaction_engine: InteractionEngine, an
         interaction_engine.make_features(CURATED, any_store)
 
 
-@pytest.mark.every_engine
 @pytest.mark.parametrize(("kind", "name"), [("user", USERS_FILE), ("item", ITEMS_FILE)])
 def test_two_ids_with_one_key_on_two_days_are_reported(
     interaction_engine: InteractionEngine, any_store: ObjectStore, kind: str, name: str

@@ -185,13 +185,11 @@ def test_a_window_without_interactions_gives_tables_without_rows(
     assert_rows_are_those_of(world, rules_of(), made, tables)
 
 
-@pytest.mark.every_engine
 def test_positives_without_any_item_are_reported(interaction_engine: InteractionEngine, any_store: ObjectStore) -> None:
     with pytest.raises(DataRuleError, match="no catalog item was available"):
         make_all(interaction_engine, replace(SMALL, catalogue=()), rules_of(), any_store)
 
 
-@pytest.mark.every_engine
 def test_where_no_row_is_left_the_largest_user_and_item_are_counted(
     interaction_engine: InteractionEngine, tmp_path: Path
 ) -> None:
