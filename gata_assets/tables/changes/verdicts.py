@@ -10,7 +10,6 @@ import polars as pl
 # What waiting rows have besides their own columns and those of their change.
 VERDICT, RULES, SINCE = "verdict", "rules", "since"
 PARKED, QUARANTINED = "parked", "quarantined"
-_INSTANT = pl.Datetime("us", "UTC")
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,8 @@ class Clock:
 
     def judge(self, waiting: pl.DataFrame) -> pl.DataFrame:
         """Rows with the verdict that follows from since when they wait."""
-        is_parked = pl.lit(self.now, _INSTANT) < pl.col(SINCE) + self.parked
+        # As a column of values: of one that Polars keeps as a single value the verdicts would have one row alone.
+        is_parked = pl.lit(waiting[SINCE] + self.parked > self.now)
         return waiting.with_columns(
             pl.when(is_parked).then(pl.lit(PARKED)).otherwise(pl.lit(QUARANTINED)).alias(VERDICT)
         )
