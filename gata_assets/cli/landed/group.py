@@ -127,13 +127,33 @@ def quarantined_rows(
 
 @quarantine.command("waiting")
 @_TENANT_OR_SHOP
+@click.option("--rows", "shows_rows", is_flag=True, help="Print the rows themselves, as they are stored: masked.")
+@click.option("--table", metavar="TABLE", help="Only rows of this table. [default: all]")
+@click.option("--verdict", type=click.Choice(["parked", "quarantined"]), help="Only rows with this verdict.")
+@_RULE
+@click.option("--limit", type=click.IntRange(0), default=20, help="With --rows: at most so many rows; 0 for all.")
 @options.SUMMARY
 @options.SETTINGS
-def waiting_rows(tenant: str, as_table: bool, settings: Settings) -> None:
+def waiting_rows(
+    tenant: str,
+    shows_rows: bool,
+    table: str | None,
+    verdict: str | None,
+    rule: str | None,
+    limit: int,
+    as_table: bool,
+    settings: Settings,
+) -> None:
     """Show how many rows of a shop wait for others, parked or in quarantine, by the rule that keeps them from being
-    valid, and since when.
+    valid, and since when; or the rows themselves.
     """
+    if shows_rows and as_table and not limit:
+        raise click.UsageError("--limit 0 goes with --json: a table of all may not fit into memory.")
     with options.imports_uncollected():
         from gata_assets.cli.landed import waiting as command
 
-    command.show(settings, tenant, as_table=as_table)
+    choice = command.Choice(table, verdict, rule)
+    if shows_rows:
+        command.show_rows(settings, tenant, choice, limit=limit or None, as_table=as_table)
+    else:
+        command.show(settings, tenant, choice, as_table=as_table)

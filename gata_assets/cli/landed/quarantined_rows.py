@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -54,9 +55,9 @@ def show(
         case "csv":
             shown = _write_csv(rows, _columns(curator, reports))
         case "jsonl":
-            shown = _write_json_lines(rows)
+            shown = write_json_lines(rows)
         case _:
-            shown = _print_table(list(rows))
+            shown = print_table(list(rows))
     if shown < found or not found:
         more = f"{shown:,} of {found:,} rows; --limit shows more." if found else "There is no such row in quarantine."
         text_console(stderr=True).print(more, markup=False)
@@ -87,25 +88,35 @@ def _write_csv(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> int:
     return shown
 
 
-def _write_json_lines(rows: Iterable[dict[str, Any]]) -> int:
+def write_json_lines(rows: Iterable[dict[str, Any]]) -> int:
+    """Print each row as a line of JSON; returns how many there were."""
     shown = 0
     for row in rows:
-        print(json.dumps(row, ensure_ascii=False))
+        print(json.dumps(row, ensure_ascii=False, default=_as_text))
         shown += 1
     return shown
 
 
-def _print_table(rows: Sequence[dict[str, Any]]) -> int:
-    """Only the columns that have a value; what a terminal would act on is replaced."""
+def _as_text(value: object) -> str:
+    """An instant in ISO 8601, a decimal as it is written."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def print_table(rows: Sequence[dict[str, Any]]) -> int:
+    """Print rows with the rules that they break; returns how many there were.
+
+    Only the columns that have a value; what a terminal would act on is replaced.
+    """
     if not rows:
         return 0
-    raw = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in ("rules", *_OF_FILE)]
+    left_out = {"rules", *_OF_FILE} if "file_id" in rows[0] else {"rules", *_OF_FILE[1:]}
+    raw = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in left_out]
     filled = [name for name in raw if any(row.get(name) is not None for row in rows)]
     table = Table("line", "breaks", *filled)
     for row in rows:
         values = (row.get(name) for name in filled)
-        shown = (Text("" if value is None else _short(str(value))) for value in values)
-        table.add_row(str(row["source_line"] or row["source_record"] or ""), "\n".join(row["rules"]), *shown)
+        shown = (Text("" if value is None else _short(_as_text(value))) for value in values)
+        table.add_row(str(row["source_line"] or row.get("source_record") or ""), "\n".join(row["rules"]), *shown)
     text_console(width=1_000).print(table)
     return len(rows)
 

@@ -20,7 +20,7 @@ from gata_assets.curation.changes.partitions import PartitionStore
 from gata_assets.curation.changes.progress import ProgressStore
 from gata_assets.curation.changes.pruning import prune
 from gata_assets.curation.changes.units import Judging
-from gata_assets.curation.changes.waiting import Counts, count_waiting, oldest_parked_at
+from gata_assets.curation.changes.waiting import Counts, count_waiting, oldest_parked_at, waiting_rows
 from gata_assets.curation.changes.whole import WholeStore, WholeTable, find_flips, fold, folded_parts, judge_children
 from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST
 from gata_assets.curation.reports import StagedPart
@@ -119,9 +119,13 @@ class ChangesCurator(FileValidator):
             for partition in stored.list_keys()
         )
 
-    def waiting_rows(self) -> Iterator[tuple[str, Counts]]:
+    def waiting_rows(self, table: str | None = None) -> Iterator[tuple[str, pl.DataFrame]]:
+        """See `waiting.waiting_rows`."""
+        return waiting_rows(self.wholes, self._stored_units(), self.graph, table)
+
+    def count_waiting(self, table: str | None = None) -> Iterator[tuple[str, Counts]]:
         """See `waiting.count_waiting`."""
-        return count_waiting(self.wholes, self._stored_units(), self.graph)
+        return count_waiting(self.wholes, self._stored_units(), self.graph, table)
 
     def oldest_parked_at(self) -> str | None:
         """See `waiting.oldest_parked_at`."""

@@ -1,4 +1,4 @@
-"""The rows of curated tables of changes that wait for others, as they are stored: counts and instants alone."""
+"""The rows of curated tables of changes that wait for others, as they are stored: themselves, counts and instants."""
 
 from __future__ import annotations
 
@@ -16,19 +16,44 @@ from gata_assets.tables.manifests import Manifest
 Counts = list[tuple[tuple[str, str], int]]
 
 
-def count_waiting(wholes: WholeStore, units: list[PartitionStore], graph: TableGraph) -> Iterator[tuple[str, Counts]]:
-    """The counts of each table, and of each of its days; raises DamagedTableError or StoreError."""
+def waiting_rows(
+    wholes: WholeStore,
+    units: list[PartitionStore],
+    graph: TableGraph,
+    table: str | None = None,
+    columns: list[str] | None = None,
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The rows that wait, masked as they are stored: of each table, or one, and of each of its days by itself.
+
+    Raises ConflictError, DamagedTableError or StoreError.
+    """
     for member in graph.children:
-        if (rows := wholes.read_waiting(member.spec)) is not None:
-            yield member.spec.table, _count(rows)
+        if table in (None, member.spec.table) and (rows := wholes.read_waiting(member.spec, columns)) is not None:
+            yield member.spec.table, rows
     for stored in units:
-        for partition in sorted(stored.list_keys()):
+        chosen = [spec for spec in stored.unit.tables if table in (None, spec.table)]
+        for partition in sorted(stored.list_keys()) if chosen else ():
             manifest = stored.manifest(partition)
-            for spec in stored.unit.tables if manifest else ():
-                columns = [VERDICT, RULES]
+            for spec in chosen if manifest else ():
                 rows = stored.read(partition, manifest, waiting_file(spec.table), columns) if manifest else None
                 if rows is not None:
-                    yield spec.table, _count(rows)
+                    yield spec.table, rows
+
+
+def count_waiting(
+    wholes: WholeStore, units: list[PartitionStore], graph: TableGraph, table: str | None = None
+) -> Iterator[tuple[str, Counts]]:
+    """The counts of each table, or one, and of each of its days; raises as `waiting_rows`."""
+    for name, rows in waiting_rows(wholes, units, graph, table, [VERDICT, RULES]):
+        yield name, _count(rows)
+
+
+def rules_of_waiting(graph: TableGraph) -> set[str]:
+    """The names of the rules that rows wait to keep."""
+    members = [*graph.children, *(member for unit in graph.units for member in (*unit.members, *unit.parents))]
+    specs = [spec for unit in graph.units for spec in unit.tables]
+    found = {member.rule for member in members} | {rule.name for spec in specs for rule in spec.totals}
+    return found | {rule.name for spec in specs for rule in spec.parent_rules}
 
 
 def oldest_parked_at(wholes: WholeStore, units: list[PartitionStore], graph: TableGraph) -> str | None:

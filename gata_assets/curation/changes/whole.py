@@ -186,14 +186,14 @@ class WholeStore:
         entry = manifest.find(visible_file(spec.table)) if manifest else None
         return entry[1].sha256 if entry else ""
 
-    def read_waiting(self, spec: TableSpec) -> pl.DataFrame | None:
-        """The verdicts and rules of waiting rows; None without one. Raises DamagedTableError or StoreError."""
+    def read_waiting(self, spec: TableSpec, columns: list[str] | None = None) -> pl.DataFrame | None:
+        """Waiting rows, or some of their columns; None without one. Raises DamagedTableError or StoreError."""
         folder = self._places.curated(spec.table)
         manifest = find_manifest(self._store, folder).manifest
         if manifest is None or manifest.find(waiting_file(spec.table)) is None:
             return None
         [(_, content)] = read_files(self._store, folder, [waiting_file(spec.table)], manifest)
-        return decode(content, [VERDICT, RULES])
+        return decode(content, columns)
 
     def read_visible(self, spec: TableSpec, columns: list[str]) -> pl.DataFrame:
         """Columns of a table's visible rows; raises DamagedTableError or StoreError."""
