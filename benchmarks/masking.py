@@ -3,7 +3,8 @@
 Card numbers in texts: ours, against two ways to write it oneself: a pattern in Polars, which masks all that looks like
 four groups, and a loop in Python with a pattern and the check digit. Their misses and false alarms are measured on the
 corpus of the tests. E-mail addresses and phone numbers: ours, against a loop over the same libraries; all values are
-distinct. Time is processor time of all threads, the median of rounds that alternate.
+distinct. Phone numbers in texts: ours, against a loop over the library's matcher, which misses some.
+Time is processor time of all threads, the median of rounds that alternate.
 """
 
 from __future__ import annotations
@@ -17,11 +18,19 @@ from typing import TypeVar
 
 import polars as pl
 from email_validator import EmailNotValidError, validate_email
-from phonenumbers import NumberParseException, PhoneNumberFormat, format_number, is_valid_number, parse
+from phonenumbers import (
+    NumberParseException,
+    PhoneNumberFormat,
+    PhoneNumberMatcher,
+    format_number,
+    is_valid_number,
+    parse,
+)
 
 from benchmarks.harness import Cell, Goal, Result, Table
 from gata_assets.tables.masking.card_numbers import truncate_card_numbers, truncate_in_text
 from gata_assets.tables.masking.contacts import email_forms, hide_emails_in_text, phone_forms
+from gata_assets.tables.masking.phones_in_text import hide_phones_in_text
 from gata_assets.tables.masking.tokens import Tokens
 from gata_assets_tests.tables.masking.card_corpus import APART, DECOYS, NETWORKS, card_number, corpus
 
@@ -40,6 +49,12 @@ _IDS, _INSTANTS, _TEXTS, _SOME, _ALL = (
     f"{_CHARACTERS} characters, 1 % with one",
     "card numbers alone",
 )
+_NO_NUMBER, _NO_PHONE, _LIKE_PHONES, _PHONES = (
+    f"{_CHARACTERS} characters, no + and no 00",
+    f"{_CHARACTERS} characters, no phone number, with amounts and times",
+    f"{_CHARACTERS} characters, no phone number, digits after 00",
+    f"{_CHARACTERS} characters, each with one before a time",
+)
 _RANDOM = "random id of 16 digits"
 _GOAL_CONTACTS, _GOAL_IDS, _GOAL_TEXTS, _GOAL_FALSE = 15_000, 10_000_000, 1_000_000, 0.05
 
@@ -51,6 +66,7 @@ def run(*, quick: bool) -> Result:
     found_rows, missed, false = _found_rows(50 if quick else 1_000)
     long_rows, ratio = _long_rows(20_000 if quick else 1_000_000, times)
     contact_rows, contacts = _contact_rows(size // 10, times)
+    phone_rows, phones = _phone_rows(size, times)
     return Result(
         what=(
             f"{size:,} texts of each kind, a tenth of it for card numbers alone, loops over a fiftieth; "
@@ -61,19 +77,23 @@ def run(*, quick: bool) -> Result:
             f"A second of processor time is enough for {per_second[_IDS]:,.0f} ids, {per_second[_TEXTS]:,.0f} texts of "
             f"{_CHARACTERS} characters without a card number, {per_second[_SOME]:,.0f} with one in a hundred, and "
             f"{contacts:,.0f} customers with e-mail and phone. {missed[_OURS]:,} card numbers were missed, "
-            f"and {missed[_LOOP]:,} by a loop in Python; {false[_RANDOM]:.1%} of random 16-digit ids are truncated."
+            f"and {missed[_LOOP]:,} by a loop in Python; {false[_RANDOM]:.1%} of random 16-digit ids are truncated. "
+            f"It searches {phones[_NO_PHONE]:,.0f} such texts without a phone number for one, and "
+            f"{phones[_PHONES]:,.0f} with one."
         ),
         tables=[
             Table("Card numbers in texts:", ["texts", "contender", "texts per second"], card_rows),
             Table("Texts taken for one with a card number, in %:", ["texts", _OURS, _PATTERN, _LOOP], found_rows),
             Table("A single text:", ["of", "characters", "seconds", "times as long as half of it"], long_rows),
             Table("Contacts:", ["values", "contender", "values per second"], contact_rows),
+            Table("Phone numbers in texts:", ["texts", "contender", "texts per second", "missed, in %"], phone_rows),
         ],
         goals=[
             Goal("no card number missed", f"{missed[_OURS]:,}", missed[_OURS] == 0),
             Goal("5 % of random 16-digit ids", f"{false[_RANDOM]:.2%}", false[_RANDOM] <= _GOAL_FALSE),
             _at_least(_GOAL_IDS, "ids", per_second[_IDS]),
             _at_least(_GOAL_TEXTS, "texts without a card number", per_second[_TEXTS]),
+            _at_least(_GOAL_TEXTS, "texts without a phone number", phones[_NO_PHONE]),
             _at_least(_GOAL_CONTACTS, "customers with e-mail address and phone number", contacts),
             Goal("time grows with a text's length: twice takes at most 3 times", f"{ratio:.1f}", ratio <= 3),
         ],
@@ -188,6 +208,43 @@ def _contact_rows(size: int, times: int) -> tuple[list[list[Cell]], float]:
     return rows, size / seconds["customers, both", _OURS]
 
 
+def _phone_rows(size: int, times: int) -> tuple[list[list[Cell]], dict[str, float]]:
+    """Texts per second, and how many phone numbers are missed; the matcher's of a fiftieth of the texts."""
+    rows: list[list[Cell]] = []
+    per_second = {}
+    for kind, texts in _texts_with_phones(size).items():
+        sample = texts[: len(texts) // 50]
+        seconds = _in_turns(
+            {
+                _OURS: lambda texts=texts: hide_phones_in_text(texts),  # type: ignore[misc]
+                _LOOP: lambda sample=sample: list(map(_phones_by_matcher, sample.to_list())),  # type: ignore[misc]
+            },
+            times,
+        )
+        found = {_OURS: hide_phones_in_text(sample)[1], _LOOP: sum(map(_phones_by_matcher, sample.to_list()))}
+        for name, count in ((_OURS, len(texts)), (_LOOP, len(sample))):
+            missed = 100 - 100 * found[name] / len(sample) if kind == _PHONES else 0.0
+            rows.append([kind, name, count / seconds[name], missed])
+        per_second[kind] = len(texts) / seconds[_OURS]
+    return rows, per_second
+
+
+def _texts_with_phones(size: int) -> dict[str, pl.Series]:
+    rng = _seeded(6)
+    words = [word for word in _WORDS if "00" not in word]
+    texts = [" ".join(rng.choices(words, k=_CHARACTERS // 4))[: _CHARACTERS - 30] for _ in range(size // 10)]
+
+    def ending(end: Callable[[int], str]) -> pl.Series:
+        return pl.Series([f"{text} {end(row)}" for row, text in enumerate(texts)])
+
+    return {
+        _NO_NUMBER: pl.concat([ending(lambda _: "thanks to all of you so far")] * 10),
+        _NO_PHONE: pl.concat([ending(lambda row: f"{row % 100}.00 2026-01-02T10:00:00")] * 10),
+        _LIKE_PHONES: ending(lambda row: f"parcel 00{row + 34_043_400}"),
+        _PHONES: ending(lambda row: f"+49 {151 + row % 2} {row + 10_000_000:08d} 10:30"),
+    }
+
+
 def _seeded(seed: int) -> random.Random:
     return random.Random(seed)  # noqa: S311 - the same texts in every run
 
@@ -230,6 +287,10 @@ def _email_by_loop(text: str) -> str | None:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError:
         return None
+
+
+def _phones_by_matcher(text: str) -> int:
+    return sum(1 for _ in PhoneNumberMatcher(text, None))
 
 
 def _phone_by_loop(text: str) -> str | None:

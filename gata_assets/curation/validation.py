@@ -31,6 +31,8 @@ _NO_DAY = 1 << 40
 
 # Goes up when the same settings and table validate rows differently than before.
 _VERSION = 3
+# Goes up when rows of masked tables are masked differently than before.
+_MASKING_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def digest_settings(spec: TableSpec, rules: CurationRules) -> str:
         parts += [rules.earliest_at.isoformat(), rules.at_most_ahead]
     parts += [rules.mode_of(reference) for reference in spec.references.values()]
     # Another key gives other tokens.
-    parts += [rules.tokens.token("settings", spec.table)] if is_masked(spec) else []
+    parts += [_MASKING_VERSION, rules.tokens.token("settings", spec.table)] if is_masked(spec) else []
     return sha256("\n".join(map(str, parts)).encode()).hexdigest()[:32]
 
 

@@ -1,4 +1,4 @@
-"""No card number, and no e-mail address or phone number of a customer, is stored outside of raw files.
+"""No card number, e-mail address or phone number, of a customer or in free text, is stored outside of raw files.
 
 Real: raw files as CSV, JSON Lines and Parquet, and the curator. Faked: the store, in memory; the clock is an argument.
 """
@@ -33,6 +33,11 @@ def card(name: str) -> str:
     return digits + str(-doubled % 10)
 
 
+def phone(name: str) -> str:
+    """A German mobile number, without the country's code."""
+    return "1511 " + "".join(Random(name).choices("0123456789", k=7))
+
+
 CUSTOMER = {"customer_id": "c1", "email": EMAIL, "phone": PHONE, "name": NAME, "city": None, "country": "DE"}
 CUSTOMER |= {"created_at": "2026-01-01T00:00:00Z", "notes": None}
 ORDER = {"order_id": "o1", "customer_id": "c1", "ordered_at": "2026-01-01T00:00:00Z", "status": "paid"}
@@ -45,12 +50,15 @@ TABLES: dict[str, Row] = {"customers": CUSTOMER, "orders": ORDER, "payments": PA
 
 
 def rows_of(table: str) -> list[Row]:
-    """A valid row, and for each column one with a card number there; texts stay valid, others are rejected."""
+    """A valid row, for each column some with a card number and phone numbers there; texts stay valid, others are
+    rejected.
+    """
     whole = TABLES[table]
     found: list[Row] = [whole]
     for name in (*(name for name in whole if name not in AMOUNTS), "Op", "dms_timestamp"):
         found.append({"Op": "I", **whole, f"{next(iter(whole))}": f"x-{name}", name: card(f"{table} {name}")})
-        found.append({"Op": "I", **whole, f"{next(iter(whole))}": f"z-{name}", name: f"call {card(table + name)} now"})
+        text = f"call {card(table + name)}, +49 {phone(table + name)} or 0049{phone(name + table)} 10 to 12"
+        found.append({"Op": "I", **whole, f"{next(iter(whole))}": f"z-{name}", name: text})
     # Rejected for another reason, with an address that is that of the valid row.
     return [*found, {**whole, next(iter(whole)): "r1", "country": "XX", "status": "none"}]
 
@@ -58,6 +66,11 @@ def rows_of(table: str) -> list[Row]:
 def cards_of(table: str) -> list[str]:
     names = (*TABLES[table], "Op", "dms_timestamp")
     return [card(f"{table} {name}") for name in names] + [card(table + name) for name in names]
+
+
+def phones_of(table: str) -> list[str]:
+    names = (*TABLES[table], "Op", "dms_timestamp")
+    return [phone(table + name) for name in names] + [phone(name + table) for name in names]
 
 
 def frame_of(rows: Sequence[Row], table: str) -> pl.DataFrame:
@@ -116,7 +129,7 @@ def test_nothing_personal_is_stored_outside_of_raw_files(ending: str, tokens: To
     texts = {**texts_of(store), "warnings": "\n".join(warnings)}
     secrets = [EMAIL, EMAIL.partition("@")[0], PHONE, PHONE.replace(" ", ""), NAME]
     for table in TABLES:
-        secrets += [*cards_of(table), card(table), card(f"{table} unreadable")]
+        secrets += [*cards_of(table), *phones_of(table), card(table), card(f"{table} unreadable")]
     assert [(key, secret[:2]) for key, text in texts.items() for secret in secrets if secret in text] == []
     quarantined = [key for key in texts if "/quarantine/" in key]
     assert len(quarantined) == len(TABLES)

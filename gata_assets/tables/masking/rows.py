@@ -14,6 +14,7 @@ from gata_assets.tables.columns.column_spec import ColumnSpec
 from gata_assets.tables.masking.card_numbers import last_four, truncate_card_numbers
 from gata_assets.tables.masking.contacts import hide_emails_in_text
 from gata_assets.tables.masking.formats import FORMATS
+from gata_assets.tables.masking.phones_in_text import hide_phones_in_text
 from gata_assets.tables.masking.tokens import Tokens
 from gata_assets.tables.spec import TableSpec
 
@@ -24,7 +25,7 @@ MASKS = (TOKEN, HIDE, LAST_FOUR)
 # What happens to card numbers in texts.
 TRUNCATE = "truncate"
 # What is counted besides columns.
-CARD_NUMBERS, EMAILS_IN_TEXT = "card_numbers", "emails_in_texts"
+CARD_NUMBERS, EMAILS_IN_TEXT, PHONES_IN_TEXT = "card_numbers", "emails_in_texts", "phones_in_texts"
 
 # Rows, and how many values were masked, by column or kind.
 Masked = tuple[pl.DataFrame, Counter[str]]
@@ -68,9 +69,11 @@ def _mask(spec: TableSpec, rows: pl.DataFrame, tokens: Tokens, names: list[str])
         elif spec.card_numbers is None:
             continue
         else:
+            # What is hidden is never part of what is searched next.
             found, cards = truncate_card_numbers(values)
+            found, phones = hide_phones_in_text(found)
             found, emails = hide_emails_in_text(found)
-            counts += Counter({CARD_NUMBERS: cards, EMAILS_IN_TEXT: emails})
+            counts += {CARD_NUMBERS: cards, PHONES_IN_TEXT: phones, EMAILS_IN_TEXT: emails}
         masked.append(found.alias(name))
     return rows.with_columns(masked), counts
 

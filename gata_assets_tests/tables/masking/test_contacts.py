@@ -177,6 +177,8 @@ def test_no_email_address_is_left_in_a_text(address: str) -> None:
 def test_the_libraries_are_imported_by_the_first_text_alone() -> None:
     script = (
         "import sys, gata_assets.tables.masking.contacts as c, polars as pl;"
+        "from gata_assets.tables.masking.phones_in_text import hide_phones_in_text;"
+        "hide_phones_in_text(pl.Series(['o-1', 'n/a +1', '10:00']));"
         "c.valid_emails(pl.Series([None], dtype=pl.String)); c.valid_phones(pl.Series(['n/a']));"
         "print({'phonenumbers', 'email_validator'} & {*sys.modules})"
     )

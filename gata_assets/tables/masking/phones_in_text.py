@@ -1,0 +1,111 @@
+"""Phone numbers in texts, hidden if they are in international notation: `+49 171 1234567`, `0049 171 1234567`.
+
+What begins with a plus sign or 00 and has the digits of a valid number, as `phonenumbers` says, is one. National
+numbers are not searched: an order number looks like one. The library's `PhoneNumberMatcher` is not used: it misses
+nearly all numbers in groups before other digits, such as a time or a price, and all before a letter without a space.
+
+Valid, not just possible: of amounts with a plus sign half are possible numbers, and one in 25 is a valid one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import polars as pl
+
+_HIDDEN = "***"
+# Shorter ones exist in few countries; E.164 allows 15 digits, and a national prefix may be among them: +49 (0)171.
+_FEWEST, _MOST = 7, 17
+# What stands between two digits; no line end, no comma and no colon, which separate numbers.
+_DASHES, _BLANKS = "\u2010-\u2015\u2212\u30fc\uff0d", " \t\u00a0\u00ad\u2000-\u200f\u202f\u2060\u3000\ufeff"
+_SEPARATOR = rf"(?:[{_BLANKS}{_DASHES}\-().\[\]/~（）．／∼⁓～]|%20|&nbsp;|\\u00a0)"
+_PLUS = r"(?:[+＋]|%2[bB]|&#43;|\\u002[bB])"
+_STARTS = ["+", "＋", "00", "%2B", "%2b", "&#43;", "\\u002b", "\\u002B"]
+# No 00 within a number or a word, of an amount or of a time; once more for Rust's regex, which looks at nothing before.
+_ZEROS = r"(?:(?<!\w)(?<!\d[.,:])|(?<=\\[nrt]))00"
+_MAYBE_ZEROS = r"(?:^|[^\p{L}\p{N}_.,:]|(?:^|\D)[.,:]|\\[nrt])00"
+# Texts without a match have no phone number, and most have not even a start. No country's code begins with zero.
+_MAYBE = rf"(?:{_PLUS}|{_MAYBE_ZEROS}){_SEPARATOR}{{0,4}}[1-9*[\d--0-9]](?:{_SEPARATOR}{{0,4}}[\d*]){{{_FEWEST - 1}}}"
+_NUMBER = re.compile(
+    rf"(?:{_PLUS}|{_ZEROS})(?P<rest>{_SEPARATOR}{{0,4}}+(?!0)\d(?:{_SEPARATOR}{{0,4}}+\d){{{_FEWEST - 1},{_MOST - 1}}})"
+    r"(?P<more>\d?)"
+)
+_GROUP = re.compile(rf"{_SEPARATOR}{{0,4}}+(\d+)")
+# A phone number that was taken for a card number; those with as many digits are rare, and have no plus sign.
+_TRUNCATED = re.compile(rf"{_PLUS}(?:{_SEPARATOR}{{0,4}}\*){{8,11}}(?:{_SEPARATOR}{{0,4}}\d){{4}}(?!\d)")
+# The end of a truncated card number's asterisks: 00 may be of its last digits, which stay.
+_ASTERISKS = re.compile(rf"(?:\*{_SEPARATOR}{{0,4}}){{8}}$")
+_WIDEST_ASTERISKS = 8 * (1 + 4 * len("&nbsp;"))
+
+
+def hide_phones_in_text(texts: pl.Series) -> tuple[pl.Series, int]:
+    """Replace phone numbers in texts by `***`; card numbers are truncated already.
+
+    Args:
+        texts: Strings and nulls.
+
+    Returns:
+        The texts, and how many phone numbers were replaced.
+    """
+    rows = texts.str.contains_any(_STARTS).fill_null(value=False).arg_true()
+    rows = rows.filter(texts.gather(rows).str.contains(_MAYBE))
+    hidden, places, count = [], [], 0
+    for row, text in zip(rows.to_list(), texts.gather(rows).to_list(), strict=True):
+        found, numbers = _hide(text)
+        if numbers:
+            hidden.append(found)
+            places.append(row)
+            count += numbers
+    if not count:
+        return texts, 0
+    return texts.clone().scatter(places, pl.Series(hidden, dtype=pl.String)), count
+
+
+def _hide(text: str) -> tuple[str, int]:
+    """The text without phone numbers, and how many it had."""
+    text, count = _TRUNCATED.subn(_HIDDEN, text)
+    parts, kept_from = [], 0
+    for start, end in _find(text):
+        parts += [text[kept_from:start], _HIDDEN]
+        kept_from = end
+        count += 1
+    return "".join([*parts, text[kept_from:]]), count
+
+
+def _find(text: str) -> Iterator[tuple[int, int]]:
+    """The phone numbers of a text, as `[start, end)`; they share no character."""
+    place = 0
+    while found := _NUMBER.search(text, place):
+        end = _end(text, found)
+        if end is None or (found[0].startswith("00") and _is_of_card(text, found.start())):
+            # Another may begin within it.
+            place = found.start() + 1
+        else:
+            yield found.start(), end
+            place = end
+
+
+def _end(text: str, found: re.Match[str]) -> int | None:
+    """Where the longest valid number ends that begins here: digits that follow it may be of something else."""
+    digits, candidates = "", []
+    for group in _GROUP.finditer(text, found.start("rest"), found.end("rest")):
+        digits += group[1]
+        candidates.append((digits, group.end()))
+    if found["more"]:
+        # No number ends within a group of digits.
+        candidates.pop()
+    return next((end for digits, end in reversed(candidates) if len(digits) >= _FEWEST and _is_valid(digits)), None)
+
+
+def _is_valid(digits: str) -> bool:
+    from phonenumbers import NumberParseException, is_valid_number, parse
+
+    try:
+        return is_valid_number(parse(f"+{digits}"))
+    except NumberParseException:
+        return False
+
+
+def _is_of_card(text: str, place: int) -> bool:
+    return _ASTERISKS.search(text[max(0, place - _WIDEST_ASTERISKS) : place]) is not None
