@@ -58,7 +58,7 @@ class ShopSettings(SettingsGroup):
         None, examples=["32-random-characters-of-your-own"]
     )
     """The key by which e-mail addresses and phone numbers become tokens, at least 16 bytes; if unset, they become ***
-    and cannot be joined."""
+    and cannot be joined, and rows whose identifiers are e-mail addresses are rejected."""
     compression: Compression = Field(Compression.ZSTD, alias="SHOP_COMPRESSION")
     """How the files of prod are compressed."""
     grace_hours: int = Field(24, alias="SHOP_GRACE_HOURS", ge=0, le=24 * 365)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import polars as pl
 
 from gata_assets.tables.columns.column_spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, Check, ColumnSpec, ReferenceMode
-from gata_assets.tables.masking.rows import card_number_rule_names
+from gata_assets.tables.masking.rows import identifier_rule_names
 from gata_assets.tables.row_rules import FITTING_RULE, READABLE_RULE, column_rule_names, rule_name
 from gata_assets.tables.spec import InvalidOptional, Repetitions, TableSpec, UnknownColumns
 
@@ -166,7 +166,7 @@ def _written_as(column: ColumnSpec) -> Iterator[str]:
 def _row_rules(spec: TableSpec) -> Iterator[str]:
     yield from (READABLE_RULE, FITTING_RULE)
     yield from (rule.name for rule in spec.frame_rules)
-    yield from card_number_rule_names(spec)
+    yield from identifier_rule_names(spec)
     yield from (rule.name for rule in spec.totals)
     yield from (rule.name for rule in spec.parent_rules)
 

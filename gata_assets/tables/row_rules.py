@@ -21,7 +21,7 @@ from gata_assets.tables.changes.raw_changes import COMMITTED_RULE, complete_chan
 from gata_assets.tables.columns.column_spec import DAY, ISO_8601, Check, ColumnSpec, ReferenceMode
 from gata_assets.tables.mapped_table import map_texts, read_values
 from gata_assets.tables.masking.formats import FORMATS
-from gata_assets.tables.masking.rows import card_number_rule_names, card_number_rules
+from gata_assets.tables.masking.rows import as_stored, identifier_rule_names, identifier_rules
 from gata_assets.tables.masking.tokens import NO_TOKENS, Tokens
 from gata_assets.tables.raw_mapping import NO_MAPPING
 from gata_assets.tables.spec import InvalidOptional, TableSpec
@@ -92,7 +92,7 @@ def validate_columns(
                 discarded[name] = rows = broken.pop(name)
                 kept = pl.when(~pl.lit(rows)).then(pl.col(column.name)).alias(column.name)
                 frame = frame.with_columns(kept)
-    broken |= card_number_rules(spec, frame)
+    broken |= identifier_rules(spec, frame, context.tokens)
     if spec.frame_rules:
         absent = [pl.lit(None, raw.dtype).alias(raw.name) for raw in spec.raw_columns if raw.name not in values]
         several = {rule.name: ~rule.expression for rule in spec.frame_rules}
@@ -100,7 +100,8 @@ def validate_columns(
     warned: dict[str, pl.Series] = {}
     for name, known_values in context.known.items():
         rejects = context.modes.get(name, spec.references[name].mode) is ReferenceMode.REJECT
-        unknown = ~frame[name].is_in(known_values.implode()) & given[_given(spec.column(name))]
+        stored = as_stored(spec, frame[name], context.tokens)
+        unknown = ~stored.is_in(known_values.implode()) & given[_given(spec.column(name))]
         (broken if rejects else warned).update(
             _evaluate(unknown.alias(name).to_frame(), {rule_name(spec, spec.column(name), "reference"): pl.col(name)})
         )
@@ -119,7 +120,7 @@ def rule_names(spec: TableSpec) -> tuple[str, ...]:
     for column in spec.raw_columns:
         names += column_rule_names(spec, column)
     names += [COMMITTED_RULE] if spec.changes else []
-    names += card_number_rule_names(spec)
+    names += identifier_rule_names(spec)
     names += [rule.name for rule in spec.frame_rules]
     names += [rule_name(spec, spec.column(name), "reference") for name in spec.references]
     return tuple(dict.fromkeys(names))

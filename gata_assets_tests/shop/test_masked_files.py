@@ -23,6 +23,8 @@ from gata_assets_tests.support.memory_store import MemoryStore
 NOW = at(48)
 DAY = "year=2026/month=01/day=02/"
 EMAIL, PHONE, NAME = f"{canary('mail')}@example.com", "+49 151 23456789", canary("name")
+# As an identifier, and as a reference to it.
+ADDRESS = f"{canary('address')}@example.com"
 Row = Mapping[str, str | None]
 
 
@@ -50,11 +52,13 @@ TABLES: dict[str, Row] = {"customers": CUSTOMER, "orders": ORDER, "payments": PA
 
 
 def rows_of(table: str) -> list[Row]:
-    """A valid row, for each column some with a card number and phone numbers there; texts stay valid, others are
-    rejected.
+    """A valid row, for each column some with a card number and phone numbers there, and some whose identifiers are
+    addresses; texts stay valid, others are rejected.
     """
     whole = TABLES[table]
-    found: list[Row] = [whole]
+    found: list[Row] = [whole, {**whole, next(iter(whole)): ADDRESS}]
+    if table == "orders":
+        found.append({**whole, "order_id": "a1", "customer_id": ADDRESS})
     for name in (*(name for name in whole if name not in AMOUNTS), "Op", "dms_timestamp"):
         found.append({"Op": "I", **whole, f"{next(iter(whole))}": f"x-{name}", name: card(f"{table} {name}")})
         text = f"call {card(table + name)}, +49 {phone(table + name)} or 0049{phone(name + table)} 10 to 12"
@@ -127,7 +131,7 @@ def texts_of(store: MemoryStore) -> dict[str, str]:
 def test_nothing_personal_is_stored_outside_of_raw_files(ending: str, tokens: Tokens) -> None:
     store, warnings = curate(ending, tokens)
     texts = {**texts_of(store), "warnings": "\n".join(warnings)}
-    secrets = [EMAIL, EMAIL.partition("@")[0], PHONE, PHONE.replace(" ", ""), NAME]
+    secrets = [EMAIL, EMAIL.partition("@")[0], PHONE, PHONE.replace(" ", ""), NAME, ADDRESS.partition("@")[0]]
     for table in TABLES:
         secrets += [*cards_of(table), *phones_of(table), card(table), card(f"{table} unreadable")]
     assert [(key, secret[:2]) for key, text in texts.items() for secret in secrets if secret in text] == []
@@ -144,6 +148,27 @@ def test_an_address_has_one_token_in_valid_and_rejected_rows(ending: str) -> Non
     rejected = pl.read_parquet(store.read(key)).filter(pl.col("customer_id") == "r1")
     assert valid == {*rejected["email"]} == {tokens.token("email", EMAIL)}
     assert rejected["name"].to_list() == ["***"]
+
+
+def test_an_address_that_is_an_identifier_joins_by_its_token() -> None:
+    tokens = Tokens(b"k" * 32)
+    store, _ = curate("csv", tokens)
+    token = tokens.token("email", ADDRESS)
+    assert [row["email"] for row in stored_rows(store, "customers") if row["customer_id"] == token] == [
+        tokens.token("email", EMAIL)
+    ]
+    assert [row["order_id"] for row in stored_rows(store, "orders") if row["customer_id"] == token] == ["a1"]
+    assert token in {row["order_id"] for row in stored_rows(store, "orders")}
+
+
+def test_without_a_key_an_address_that_is_an_identifier_is_rejected_and_hidden() -> None:
+    store, _ = curate("csv", NO_TOKENS)
+    [key] = [key for key in store.list_keys("") if "/quarantine/orders" in key]
+    rejected = pl.read_parquet(store.read(key))
+    rules = {"order_id_is_no_email_address", "customer_id_is_no_email_address"}
+    rows = rejected.filter(pl.col("rules").list.set_intersection(list(rules)).list.len() > 0)
+    assert {rule for row in rows["rules"] for rule in row} == rules
+    assert rows.select("order_id", "customer_id").sort("order_id").rows() == [("***", "c1"), ("a1", "***")]
 
 
 def test_masked_columns_hide_the_same_in_each_format() -> None:

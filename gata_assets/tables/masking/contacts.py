@@ -89,6 +89,13 @@ def normalized_phones(texts: pl.Series, *, region: str | None = None) -> pl.Seri
     return phone_forms(texts, region=region).normalized
 
 
+def contain_emails(texts: pl.Series) -> pl.Series:
+    """Whether each text contains an e-mail address; false for null."""
+    found = texts.str.contains(_AT).fill_null(value=False)
+    rows = found.arg_true()
+    return found.scatter(rows, texts.gather(rows).str.contains(_EMAIL_IN_TEXT)) if len(rows) else found
+
+
 def hide_emails_in_text(texts: pl.Series) -> tuple[pl.Series, int]:
     """Replace e-mail addresses in texts by `***`.
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from gata_assets.tables.columns.column_spec import ColumnSpec
 from gata_assets.tables.masking.card_numbers import last_four, truncate_card_numbers
-from gata_assets.tables.masking.contacts import hide_emails_in_text
+from gata_assets.tables.masking.contacts import contain_emails, hide_emails_in_text
 from gata_assets.tables.masking.formats import FORMATS
 from gata_assets.tables.masking.phones_in_text import hide_phones_in_text
 from gata_assets.tables.masking.tokens import Tokens
@@ -27,6 +27,10 @@ TRUNCATE = "truncate"
 # What is counted besides columns.
 CARD_NUMBERS, EMAILS_IN_TEXT, PHONES_IN_TEXT = "card_numbers", "emails_in_texts", "phones_in_texts"
 
+# How a token of an address is called, in whatever column; the ends of rules of identifiers.
+EMAIL = "email"
+_NO_CARD_NUMBER, _NO_EMAIL = "_is_no_card_number", "_is_no_email_address"
+
 # Rows, and how many values were masked, by column or kind.
 Masked = tuple[pl.DataFrame, Counter[str]]
 
@@ -39,10 +43,16 @@ def is_masked(spec: TableSpec) -> bool:
 def mask_values(spec: TableSpec, rows: pl.DataFrame, tokens: Tokens) -> Masked:
     """Mask valid rows, whose e-mail addresses and phone numbers are normalized.
 
-    Identifiers are no card numbers (`card_number_rules`), and neither are allowed values.
+    Identifiers are no card numbers, and no e-mail addresses without a key (`identifier_rules`); with a key those become
+    tokens. Allowed values are neither.
     """
     plain = {*spec.key, *spec.references, *(column.name for column in spec.columns if column.allowed_values)}
-    return _mask(spec, rows, tokens, [name for name in rows.columns if name not in plain])
+    masked, counts = _mask(spec, rows, tokens, [name for name in rows.columns if name not in plain])
+    for name in (name for name in _identifiers(spec) if name in rows.columns):
+        found, emails = _tokens_of_emails(rows[name], tokens)
+        masked = masked.with_columns(found)
+        counts += {name: emails}
+    return masked, counts
 
 
 def mask_texts(spec: TableSpec, texts: pl.DataFrame, tokens: Tokens) -> Masked:
@@ -57,7 +67,7 @@ def mask_texts(spec: TableSpec, texts: pl.DataFrame, tokens: Tokens) -> Masked:
 
 def _mask(spec: TableSpec, rows: pl.DataFrame, tokens: Tokens, names: list[str]) -> Masked:
     counts, masked = Counter[str](), []
-    of_table = {column.name: column for column in spec.columns}
+    of_table, identifiers = {column.name: column for column in spec.columns}, _identifiers(spec)
     for name in names:
         values = rows[name]
         if values.dtype != pl.String():
@@ -71,9 +81,10 @@ def _mask(spec: TableSpec, rows: pl.DataFrame, tokens: Tokens, names: list[str])
         else:
             # What is hidden is never part of what is searched next.
             found, cards = truncate_card_numbers(values)
+            found, addresses = _tokens_of_emails(found, tokens) if name in identifiers else (found, 0)
             found, phones = hide_phones_in_text(found)
             found, emails = hide_emails_in_text(found)
-            counts += {CARD_NUMBERS: cards, PHONES_IN_TEXT: phones, EMAILS_IN_TEXT: emails}
+            counts += {CARD_NUMBERS: cards, PHONES_IN_TEXT: phones, EMAILS_IN_TEXT: emails, name: addresses}
         masked.append(found.alias(name))
     return rows.with_columns(masked), counts
 
@@ -86,18 +97,43 @@ def _mask_column(column: ColumnSpec, values: pl.Series, tokens: Tokens) -> pl.Se
     return pl.select(pl.when(values.is_not_null()).then(pl.lit(HIDDEN))).to_series()
 
 
-def card_number_rules(spec: TableSpec, values: pl.DataFrame) -> Iterator[tuple[str, pl.Series]]:
-    """By rule, the rows whose identifier is a card number: truncated, two of them may be the same."""
+def _tokens_of_emails(identifiers: pl.Series, tokens: Tokens) -> tuple[pl.Series, int]:
+    """Identifiers with a token in place of each that contains an e-mail address, and how many those are.
+
+    The token is that of the identifier as it is, so that two identifiers never become the same. Of a normalized address
+    it is the token that the address has elsewhere. Without a key there is none.
+    """
+    if not tokens.has_key:
+        return identifiers, 0
+    rows = contain_emails(identifiers).arg_true()
+    if not len(rows):
+        return identifiers, 0
+    return identifiers.clone().scatter(rows, tokens.tokens(EMAIL, identifiers.gather(rows))), len(rows)
+
+
+def as_stored(spec: TableSpec, identifiers: pl.Series, tokens: Tokens) -> pl.Series:
+    """Identifiers of valid rows as they are stored, and as other tables have them."""
+    return identifiers if spec.card_numbers is None else _tokens_of_emails(identifiers, tokens)[0]
+
+
+def identifier_rules(spec: TableSpec, values: pl.DataFrame, tokens: Tokens) -> Iterator[tuple[str, pl.Series]]:
+    """By rule, the rows whose identifier would be masked so that two of them may become the same.
+
+    A card number would be truncated, and an e-mail address hidden, unless a key gives it a token.
+    """
     for name in _identifiers(spec):
-        if name in values.columns:
-            found, count = truncate_card_numbers(values[name])
-            if count:
-                yield f"{name}_is_no_card_number", (found != values[name]).fill_null(value=False)
+        if name not in values.columns:
+            continue
+        found, count = truncate_card_numbers(values[name])
+        if count:
+            yield f"{name}{_NO_CARD_NUMBER}", (found != values[name]).fill_null(value=False)
+        if not tokens.has_key and (emails := contain_emails(values[name])).any():
+            yield f"{name}{_NO_EMAIL}", emails
 
 
-def card_number_rule_names(spec: TableSpec) -> list[str]:
+def identifier_rule_names(spec: TableSpec) -> list[str]:
     """The names of these rules."""
-    return [f"{name}_is_no_card_number" for name in _identifiers(spec)]
+    return [f"{name}{ending}" for name in _identifiers(spec) for ending in (_NO_CARD_NUMBER, _NO_EMAIL)]
 
 
 def _identifiers(spec: TableSpec) -> list[str]:

@@ -37,7 +37,12 @@ class Tokens:
         self._key = key
 
     def __repr__(self) -> str:
-        return f"Tokens({'with' if self._key is not None else 'without'} a key)"
+        return f"Tokens({'with' if self.has_key else 'without'} a key)"
+
+    @property
+    def has_key(self) -> bool:
+        """Whether values have tokens."""
+        return self._key is not None
 
     def token(self, kind: str, value: str) -> str:
         """The token of a normalized value, `email_0123…` with 32 hexadecimal digits.
