@@ -221,8 +221,8 @@ class ChangesCurator(FileValidator):
         parts = {spec.table: self._parts(spec.table) for spec in unit.tables}
         present = {f"{table}/{name}": part.key for table, found in parts.items() for name, part in found.items()}
         dropped = state.stale(present)
-        if any(name.startswith(f"{unit.root.table}/") for name in dropped):
-            # Units may have lost their days, and their rows would have to move to where units without one wait.
+        if dropped:
+            # Units may have lost their days, or parts their units: rows would have to move back to where these wait.
             state, dropped = state.forgotten(), {*state.parts, *state.begun}
         new = {name: key for name, key in present.items() if name in dropped or state.parts.get(name) != key}
         readers = {

@@ -76,6 +76,17 @@ def test_rows_of_an_overwritten_file_do_not_move_to_other_days() -> None:
     assert curated_bytes(store) == at_once(changed, NOW)
 
 
+def test_an_item_whose_overwritten_file_named_an_order_without_a_day_waits_there_no_more() -> None:
+    """The file named an order that had not come; now it names another, and a later file the first, which comes too."""
+    before = files_of(0, item("i4", "o1", 23, "U"))
+    changed = files_of(0, item("i4", "o2", 22))
+    later = files_of(1, customer("c1", 0), product("p1", 0), order("o1", 23, 10), item("i4", "o1", 23, "U"))
+    store = MemoryStore()
+    arrive(store, before, NOW)
+    arrive(store, [*changed, *later], NOW)
+    assert curated_bytes(store) == at_once([*changed, *later], NOW)
+
+
 @st.composite
 def changing_worlds(draw: st.DrawFn) -> tuple[World, list[RawFile]]:
     """A world, and its files as they were before: with fewer, other or more rows."""
