@@ -22,7 +22,11 @@ from gata_assets.settings.model import ENV_FILE_VARIABLE, variable_names
 
 ASSETS = ("tickets", "label_counts", "general_split", "low_volume_tickets", "low_volume_split")
 # Set in the image.
-IMAGE_VARIABLES = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
+IMAGE_VARIABLES = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_ARENA_MAX": "1",
+    "_RJEM_MALLOC_CONF": "dirty_decay_ms:500,muzzy_decay_ms:0",
+}
 _GATA = str(Path(sys.executable).with_name("gata"))
 
 
