@@ -1,9 +1,9 @@
 """The text of an API key's secret: made, recognized, digested. Nothing is stored here.
 
 `gata_`, a prefix of 8 characters that names the key, `_`, 43 characters in base 62 that are 256 random bits, and 6 that
-are a CRC-32 of all before. So a scanner of secrets finds a leaked key by `PATTERN`, without a look at a store it is
-told from a text that only looks like one, and a double click selects all of it. The digest needs neither salt nor
-stretching: nobody can guess 256 random bits.
+are a CRC-32 of all before. So a scanner of secrets finds a leaked key by `PATTERN`, what only looks like a key is
+refused without a look at a store, and a double click selects all of it. The digest needs neither salt nor stretching:
+nobody can guess 256 random bits.
 """
 
 from __future__ import annotations

@@ -215,6 +215,13 @@ def test_a_key_that_another_process_made_works_once_keys_are_listed_again() -> N
     assert service.find(secret) == key
 
 
+def test_a_key_works_at_once_where_it_was_made() -> None:
+    keys = KeyStore(MemoryStore(), MovedClock())
+    assert keys.find(new_secret("abcd1234")) is None
+    secret, key = keys.create("acme", ["ingest"])
+    assert keys.find(secret) == key
+
+
 def test_a_key_whose_record_was_deleted_is_gone() -> None:
     clock, store = MovedClock(), MemoryStore()
     keys = KeyStore(store, clock)

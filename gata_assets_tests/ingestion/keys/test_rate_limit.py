@@ -37,9 +37,9 @@ def test_keys_do_not_share_a_bucket() -> None:
 
 
 @given(
-    per_second=st.floats(0.001, 10_000),
+    per_second=st.floats(0.001, 100),
     burst=st.floats(1, 1000),
-    begin=st.floats(0, 1e9),
+    begin=st.floats(0, 1e6),
     pauses=st.lists(st.floats(0, 1), max_size=8),
 )
 def test_who_waits_as_long_as_told_is_let_in(
@@ -53,8 +53,7 @@ def test_who_waits_as_long_as_told_is_let_in(
         clock.now += pause
     while not (wait := limit.take("a")):
         pass
-    # What is added to a large number of seconds is rounded.
-    clock.now += wait + 1e-6
+    clock.now += wait
     assert limit.take("a") == 0
 
 
