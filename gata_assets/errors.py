@@ -14,6 +14,8 @@
     ├── TableSpecError          a table is declared in a way that cannot be used
     ├── MappingError            a mapping of raw files does not fit its table
     ├── MaskingKeyError         the key that masks personal data cannot be used
+    ├── ApiKeyError             an API key cannot be made as asked, or there is none
+    ├── IdempotencyError        a request cannot be made idempotent
     ├── AlertError              an alert could not be delivered
     ├── EngineError             the Spark cluster is unavailable or failed
     └── StoreError              the target cannot be read, written or deleted
@@ -93,6 +95,14 @@ class SplitError(DataRuleError):
     def __init__(self, message: str, *, label: int | None = None) -> None:
         super().__init__(message)
         self.label = label
+
+
+class ApiKeyError(GataError):
+    """An API key cannot be made as it was asked for, or there is none with this prefix."""
+
+
+class IdempotencyError(GataError):
+    """A request cannot be made idempotent: its key or its tenant is none, or its answer is too large to be kept."""
 
 
 class AlertError(GataError):

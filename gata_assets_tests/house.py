@@ -58,6 +58,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
             f"{_AWS} dagster dagster_pandera",
         )
     },
+    {"ingestion": _room("what arrives by HTTP, webhooks and Kafka, up to raw files", "msgspec")},
     {
         "tickets": _room(
             "closed tickets to training files",
@@ -97,6 +98,9 @@ PURE = (
     "curation/layout",
     "curation/requests",
     "curation/superseding",
+    "ingestion/keys/api_keys",
+    "ingestion/keys/rate_limit",
+    "ingestion/keys/request_records",
     "tickets/*",
     "tickets/splitting/*",
     "tickets/labels/label_map",

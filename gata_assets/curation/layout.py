@@ -79,8 +79,8 @@ USERS_FILE = "users.parquet"
 ITEMS_FILE = "items.parquet"
 MANIFEST_FILE = manifests.MANIFEST_FILE
 
-# Key prefixes that no tenant may have: the ticket pipeline writes there.
-RESERVED_NAMES = frozenset({"training", "intermediate", "shop"})
+# Key prefixes that no tenant may have: tickets, shops and ingestion are written there.
+RESERVED_NAMES = frozenset({"training", "intermediate", "shop", "ingestion"})
 # What TENANTS says for nobody, so that no tenant has this name either.
 NOBODY = "none"
 
