@@ -58,6 +58,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
             f"{_AWS} dagster dagster_pandera",
         )
     },
+    {"ingestion": _room("events over HTTP and Kafka to durable segments and raw files", "msgspec polars pyarrow")},
     {
         "tickets": _room(
             "closed tickets to training files",
@@ -97,6 +98,9 @@ PURE = (
     "curation/layout",
     "curation/requests",
     "curation/superseding",
+    "ingestion/segments/event",
+    "ingestion/segments/lines",
+    "ingestion/segments/raw_files",
     "tickets/*",
     "tickets/splitting/*",
     "tickets/labels/label_map",
