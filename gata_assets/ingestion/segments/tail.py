@@ -8,7 +8,6 @@ file. If a cursor moved, all is looked at again. With the curated rows of that m
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache

@@ -153,7 +153,7 @@ def test_appends_beyond_the_bound_are_refused_and_taken_again_when_there_is_room
     store = TroubledStore()
     store.gate.clear()
     with EventLog(store, STREAM, at_most_seconds=0, at_most_waiting_bytes=3_000) as log:
-        taken = []
+        taken: list[Future[Any]] = []
         while log.waiting_bytes + 1_000 < 3_000:
             taken.append(log.append([event(len(taken))]))
         with pytest.raises(TooManyEventsError, match="nothing was taken"):

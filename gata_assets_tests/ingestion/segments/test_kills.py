@@ -24,11 +24,14 @@ from gata_assets.storage.local import LocalStore
 from gata_assets_tests.support.event_worlds import STREAM, event, rolled_up
 
 _CALLERS = 4
-_CODE = "import sys\nfrom gata_assets_tests.ingestion.segments.test_kills import write\nwrite(sys.argv[1], int(sys.argv[2]))"
+_CODE = (
+    "import sys\nfrom gata_assets_tests.ingestion.segments.test_kills import write\n"
+    "write(sys.argv[1], int(sys.argv[2]))"
+)
 
 
 def write(directory: str, start: int) -> None:
-    """Append events without end from some threads, print the number of each that is stored, and roll up all the time."""
+    """Append events without end from some threads, print the number of each that is stored, and roll up meanwhile."""
     store = LocalStore(directory)
 
     def roll_up() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -196,7 +197,7 @@ NEW = st.builds(
     st.sampled_from([b'{"a": 1}', b"\n", b"", b"[1]", b"\xff\x00"])
     | st.binary(max_size=5).filter(lambda b: b[:1] != b"{"),
 )
-STEP = st.one_of(
+STEP: st.SearchStrategy[Any] = st.one_of(
     st.tuples(st.just("append"), st.sampled_from([STREAM, OTHER, PARTITION]), st.lists(NEW, max_size=4)),
     st.tuples(st.just("roll up"), st.integers(0, 12), st.just([])),
     st.tuples(st.just("cut short"), st.integers(1, 25), st.just([])),

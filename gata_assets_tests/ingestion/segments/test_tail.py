@@ -62,7 +62,8 @@ class Reader:
         self.tail = Tail(self.curator, self.curated_parts)
 
     def curated_parts(self, table: str) -> set[CuratedPart]:
-        store, found = self.curator.store, set()
+        store = self.curator.store
+        found: set[CuratedPart] = set()
         self.curated = []
         folder = self.curator.places.curated(table)
         for key in [key for key in store.list_keys(folder) if key.endswith(MANIFEST_FILE)]:
@@ -141,7 +142,8 @@ def world() -> MemoryStore:
 @pytest.mark.parametrize("every", [11, pytest.param(1, marks=pytest.mark.soak)])
 def test_each_event_is_there_once_at_every_moment_of_its_way(every: int) -> None:
     for pause in range(1, 1_000, every):
-        store, seen = world(), []
+        store = world()
+        seen: list[Counter[str]] = []
         pausing = PausingStore(store, pause, lambda store=store, seen=seen: seen.append(Reader(store).read()))  # type: ignore[misc]
         steps(pausing)
         if not seen:
