@@ -16,7 +16,7 @@ from threading import Condition, Thread
 from typing import Self
 
 from gata_assets.errors import ConflictError, StoreError, TooManyEventsError
-from gata_assets.ingestion.segments.chain import Chain
+from gata_assets.ingestion.segments.chain import Chain, seconds_since_boot
 from gata_assets.ingestion.segments.event import (
     MAX_SEGMENT_BYTES,
     MAX_SEGMENT_EVENTS,
@@ -54,7 +54,7 @@ class EventLog:
         at_most_bytes: int = 8_000_000,
         at_most_waiting_bytes: int = 64_000_000,
         give_up_after_seconds: float = 30.0,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = seconds_since_boot,
     ) -> None:
         """Set up the log and start its thread.
 
@@ -65,9 +65,9 @@ class EventLog:
             at_most_bytes: A segment is written as soon as it has so many; about, as calls are not divided.
             at_most_waiting_bytes: More are refused.
             give_up_after_seconds: How long a failing store is tried again, from when the oldest event came.
-            clock: Seconds.
+            clock: Seconds; it goes on while the process sleeps.
         """
-        self._chain = Chain(store, stream)
+        self._chain = Chain(store, stream, clock=clock)
         self._wait_seconds, self._segment_bytes = at_most_seconds, at_most_bytes
         self._most_waiting, self._patience = at_most_waiting_bytes, give_up_after_seconds
         self._clock = clock

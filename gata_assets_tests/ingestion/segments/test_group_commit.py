@@ -132,6 +132,23 @@ def test_a_store_that_fails_for_a_while_delays_events_and_doubles_none(is_done: 
     assert numbers(store) == ["r1", "r2", "r3"]
 
 
+def test_a_process_that_slept_after_an_answer_was_lost_doubles_nothing() -> None:
+    seconds = [0.0]
+
+    class Sleeping(TroubledStore):
+        def write(self, key: str, content: bytes, **values: Any) -> Version:
+            try:
+                return super().write(key, content, **values)
+            except StoreError:
+                seconds[0] += 10_000
+                raise
+
+    store = Sleeping(failing=1, is_done=True)
+    with EventLog(store, STREAM, at_most_seconds=0, give_up_after_seconds=1_000_000, clock=lambda: seconds[0]) as log:
+        assert log.append([event(1)]).result(PATIENCE) == (0,)
+    assert numbers(store) == ["r1"]
+
+
 @pytest.mark.parametrize("is_done", [False, True], ids=["fails", "answer lost"])
 def test_a_store_that_stays_away_fails_every_caller_and_later_ones_go_on(is_done: bool) -> None:
     store = TroubledStore(failing=float("inf"), is_done=is_done)

@@ -55,7 +55,7 @@ def write(directory: str, start: int) -> None:
 
 @pytest.mark.process
 @pytest.mark.parametrize(
-    ("kills", "events"), [(3, 150), pytest.param(40, 2_000, marks=pytest.mark.soak)], ids=["few", "many"]
+    ("kills", "events"), [(2, 150), pytest.param(40, 2_000, marks=pytest.mark.soak)], ids=["few", "many"]
 )
 def test_killed_writers_lose_and_double_nothing_that_they_said_is_stored(
     kills: int, events: int, tmp_path: Path

@@ -24,7 +24,7 @@ from gata_assets.ingestion.segments.event import Event, NewEvent
 from gata_assets.ingestion.segments.rollup import RolledUp, RollUp, RollUpRules
 from gata_assets.ingestion.segments.trace import trace
 from gata_assets.interactions.tables import INTERACTIONS
-from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.objects import ObjectStore, Version
 from gata_assets_tests.support.event_worlds import OTHER, PARTITION, START, STREAM, event, rolled_up, segment_of
 from gata_assets_tests.support.memory_store import FailingStore, MemoryStore, PausingStore
 from gata_assets_tests.support.raw_worlds import curator_of, quarantined
@@ -269,6 +269,25 @@ def test_a_roll_up_that_ends_at_any_call_is_finished_by_the_next(is_carried_out:
     else:
         raise AssertionError("it never came to its end")
     assert calls > 10
+
+
+def test_a_raw_file_that_is_there_has_its_origins_and_is_never_written_again() -> None:
+    for pause in range(1, 200):
+        store = world()
+        seen: list[dict[str, Version]] = []
+
+        def look(store: MemoryStore = store, seen: list[dict[str, Version]] = seen) -> None:
+            list(rolled_up(store))
+            seen.append({key: store.version(key) for key in raw_files(store)})
+
+        pausing = PausingStore(store, pause, look)
+        with suppress(StoreError):
+            roll_up(FailingStore(pausing, pause + 1))
+        if not seen:
+            break
+        roll_up(store)
+        assert {key: store.version(key) for key in seen[0]} == seen[0]
+    assert pause > 10
 
 
 def test_two_roll_ups_at_once_write_the_same_files_whenever_they_meet() -> None:

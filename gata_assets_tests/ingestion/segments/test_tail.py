@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 
 from gata_assets.curation.layout import INTERACTIONS_FILE, MANIFEST_FILE, USERS_FILE
 from gata_assets.curation.mappings.mapping_store import SavedMapping
-from gata_assets.errors import ConflictError
+from gata_assets.errors import ConflictError, StoreError
 from gata_assets.ingestion.segments.chain import Chain
 from gata_assets.ingestion.segments.event import NewEvent
 from gata_assets.ingestion.segments.rollup import RollUp
@@ -28,7 +29,7 @@ from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.raw_mapping import RawMapping
 from gata_assets_tests.support.event_worlds import OTHER, START, STREAM, event, segment_of
-from gata_assets_tests.support.memory_store import MemoryStore, PausingStore
+from gata_assets_tests.support.memory_store import FailingStore, MemoryStore, PausingStore
 from gata_assets_tests.support.raw_worlds import curator_of
 
 NOW = START + timedelta(hours=3)
@@ -85,13 +86,13 @@ def test_an_event_can_be_read_wherever_it_is(any_store: ObjectStore) -> None:
     reader = Reader(any_store)
     assert reader.read() == Counter()
     put(any_store, event(1), event(2, tenant="globex"), event(3, table="items"))
-    put(any_store, event(4, source="webhook/a"), replace(event(5), payload=b"no json"), stream=OTHER)
+    put(any_store, replace(event(5), payload=b"no json"), event(4), stream=OTHER)
     both = Counter(["u1", "u4"])
     found = reader.tail.read(INTERACTIONS)
     assert found.rejected == 1
     assert found.rows.select("user_id", "_stream", "_offset", "_received_at").rows() == [
         ("u1", STREAM, 0, START + timedelta(seconds=1)),
-        ("u4", OTHER, 0, START + timedelta(seconds=4)),
+        ("u4", OTHER, 1, START + timedelta(seconds=4)),
     ]
     roll_up(any_store)
     again = reader.tail.read(INTERACTIONS)
@@ -136,6 +137,18 @@ def world() -> MemoryStore:
     put(store, event(1), event(2))
     put(store, event(3), stream=OTHER)
     return store
+
+
+def test_each_event_is_there_once_after_a_roll_up_that_ended_at_any_call() -> None:
+    for calls in range(1, 200):
+        store = world()
+        failing = FailingStore(store, calls)
+        with suppress(StoreError):
+            roll_up(failing)
+        assert Reader(store).read() == Counter(["u1", "u2", "u3"])
+        if failing.calls < calls:
+            break
+    assert calls > 10
 
 
 # Of the moments every so many; soak tests try each.
