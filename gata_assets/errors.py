@@ -24,6 +24,7 @@
         ├── DeleteDeniedError
         ├── ConflictError       another command changed it meanwhile
         │   └── RawFileChangedError   a raw file changes while it is read
+        ├── TooManyEventsError  more events wait to be stored than may
         ├── CatalogError        a table of the catalog differs from what it should be
         └── ManifestVersionError   a later release wrote it
 
@@ -147,6 +148,10 @@ class ConflictError(StoreError):
 
 class RawFileChangedError(ConflictError):
     """A raw file changed each time that it was read, or is no regular file any more; it is left to the next run."""
+
+
+class TooManyEventsError(StoreError):
+    """So many events wait to be stored that no more are taken; nothing was stored, and later there is room again."""
 
 
 class CatalogError(StoreError):

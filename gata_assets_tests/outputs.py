@@ -85,6 +85,9 @@ EXAMPLES: dict[str, Example] = {
 NOT_RUN = {
     "ui": "serves until it is stopped",
     "data-api": "serves until it is stopped, and needs a PostgreSQL",
+    "events tail": "needs events",
+    "events rollup": "needs events",
+    "trace": "needs events",
     "shop process": "needs the files of a shop",
     "shop replay": "needs events that failed",
     "keys revoke": "needs the prefix of a key",

@@ -18,6 +18,7 @@ from gata_assets.batches import batches_between, require_existing_batch
 from gata_assets.cli import options
 from gata_assets.cli.batches.group import batches
 from gata_assets.cli.batches.registry import build_pipelines
+from gata_assets.cli.events.group import events, trace
 from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG, exits
 from gata_assets.cli.keys.group import keys
 from gata_assets.cli.landed.group import files, quarantine, tenants
@@ -179,6 +180,8 @@ main.add_command(files)
 main.add_command(quarantine)
 main.add_command(tenants)
 main.add_command(tables)
+main.add_command(events)
+main.add_command(trace)
 main.add_command(shop)
 main.add_command(keys)
 main.add_command(ui)
