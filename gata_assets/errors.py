@@ -14,6 +14,8 @@
     ├── TableSpecError          a table is declared in a way that cannot be used
     ├── MappingError            a mapping of raw files does not fit its table
     ├── MaskingKeyError         the key that masks personal data cannot be used
+    ├── ApiKeyError             an API key cannot be made as asked, or there is none
+    ├── IdempotencyError        a request cannot be made idempotent
     ├── AlertError              an alert could not be delivered
     ├── EngineError             the Spark cluster is unavailable or failed
     └── StoreError              the target cannot be read, written or deleted
@@ -22,6 +24,7 @@
         ├── DeleteDeniedError
         ├── ConflictError       another command changed it meanwhile
         │   └── RawFileChangedError   a raw file changes while it is read
+        ├── TooManyEventsError  more events wait to be stored than may
         ├── CatalogError        a table of the catalog differs from what it should be
         └── ManifestVersionError   a later release wrote it
 
@@ -95,6 +98,14 @@ class SplitError(DataRuleError):
         self.label = label
 
 
+class ApiKeyError(GataError):
+    """An API key cannot be made as it was asked for, or there is none with this prefix."""
+
+
+class IdempotencyError(GataError):
+    """A request cannot be made idempotent: its key or its tenant is none, or its answer is too large to be kept."""
+
+
 class AlertError(GataError):
     """An alert could not be delivered."""
 
@@ -137,6 +148,10 @@ class ConflictError(StoreError):
 
 class RawFileChangedError(ConflictError):
     """A raw file changed each time that it was read, or is no regular file any more; it is left to the next run."""
+
+
+class TooManyEventsError(StoreError):
+    """So many events wait to be stored that no more are taken; nothing was stored, and later there is room again."""
 
 
 class CatalogError(StoreError):

@@ -58,6 +58,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
             f"{_AWS} dagster dagster_pandera",
         )
     },
+    {"ingestion": _room("what arrives by HTTP, webhooks and Kafka, up to raw files", "msgspec polars pyarrow")},
     {
         "tickets": _room(
             "closed tickets to training files",
@@ -97,6 +98,12 @@ PURE = (
     "curation/layout",
     "curation/requests",
     "curation/superseding",
+    "ingestion/keys/api_keys",
+    "ingestion/keys/rate_limit",
+    "ingestion/keys/request_records",
+    "ingestion/segments/event",
+    "ingestion/segments/lines",
+    "ingestion/segments/raw_files",
     "tickets/*",
     "tickets/splitting/*",
     "tickets/labels/label_map",

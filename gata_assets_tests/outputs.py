@@ -78,17 +78,25 @@ EXAMPLES: dict[str, Example] = {
     "quarantine rows": Example("quarantine rows --tenant acme"),
     "quarantine waiting": Example("quarantine waiting --tenant shop/sample"),
     "tables": Example("tables"),
+    "keys create": Example("keys create --tenant acme --expires-in 90d", "keys create --tenant acme --scope read"),
+    "keys list": Example("keys list"),
 }
 # Commands that are not run here, with the reason.
 NOT_RUN = {
     "ui": "serves until it is stopped",
     "data-api": "serves until it is stopped, and needs a PostgreSQL",
+    "events tail": "needs events",
+    "events rollup": "needs events",
+    "trace": "needs events",
     "shop process": "needs the files of a shop",
     "shop replay": "needs events that failed",
+    "keys revoke": "needs the prefix of a key",
 }
-# What differs from run to run or from day to day: durations, instants and days of landing, ids, the release.
+# What differs from run to run or from day to day: durations, instants and days of landing, ids, the release, API keys.
 _VARYING = re.compile(
     r"""(?<="seconds":\ )[\d.]+ | (?<="landed_at":\ ")[^"]+
+    | (?<="created_at":\ ")[^"]+ | (?<="expires_at":\ ")[^"]+ | (?<="prefix":\ ")[^"]+
+    | (?<=\bgata_)[0-9a-z]{8}(?:_[0-9A-Za-z]{49})?\b | (?<=│\ )\d{4}-\d{2}-\d{2}\ \d{2}:\d{2}(?=\ │)
     | (?<![\d.])\d+\.\d+(?=\ s\b) | (?<=release\ )\S+
     | [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
     | [0-9]{4}-[0-9]{2}-[0-9]{2}(?=-[a-z][a-z-]*-[0-9a-f]{16}|/[a-z][a-z-]*-[0-9a-f]{16}) | (?<=-)[0-9a-f]{16,32}

@@ -5,7 +5,6 @@ Heavy modules are imported inside the commands, so that `gata --help` responds a
 
 from __future__ import annotations
 
-import re
 import sys
 from datetime import UTC, date, datetime
 from functools import partial
@@ -19,7 +18,9 @@ from gata_assets.batches import batches_between, require_existing_batch
 from gata_assets.cli import options
 from gata_assets.cli.batches.group import batches
 from gata_assets.cli.batches.registry import build_pipelines
+from gata_assets.cli.events.group import events, trace
 from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG, exits
+from gata_assets.cli.keys.group import keys
 from gata_assets.cli.landed.group import files, quarantine, tenants
 from gata_assets.cli.raw_files.group import ingest, mapping, tables
 from gata_assets.cli.servers.group import data_api, ui
@@ -84,10 +85,10 @@ def prepare(batch_id: str, rows: int | None, as_table: bool, only: str | None, s
 
 
 def _hours_of_step(_: click.Context, __: click.Parameter, step: str) -> int:
-    found = re.fullmatch(r"([1-9][0-9]{0,3})([hd])", step)
-    if not found:
+    hours = options.parse_hours(step)
+    if hours is None:
         raise click.BadParameter(f"'{step[:40]}' is not a step: hours or days are needed, 24h or 7d.")
-    return int(found[1]) * (24 if found[2] == "d" else 1)
+    return hours
 
 
 @main.command()
@@ -179,7 +180,10 @@ main.add_command(files)
 main.add_command(quarantine)
 main.add_command(tenants)
 main.add_command(tables)
+main.add_command(events)
+main.add_command(trace)
 main.add_command(shop)
+main.add_command(keys)
 main.add_command(ui)
 main.add_command(data_api)
 

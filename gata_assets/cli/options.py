@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,6 +61,12 @@ class Commands(click.Group):
         return super().get_short_help_str(_WHOLE_SENTENCE)
 
 
+def parse_hours(text: str) -> int | None:
+    """How many hours a text of hours or days says, 24h or 7d; None if it says none."""
+    found = re.fullmatch(r"([1-9][0-9]{0,3})([hd])", text, flags=re.ASCII)
+    return int(found[1]) * (24 if found[2] == "d" else 1) if found else None
+
+
 def _batch_id(_: click.Context, __: click.Parameter, text: str) -> str:
     batch_id = find_batch_id(text, now=datetime.now(UTC))
     try:
@@ -108,15 +115,16 @@ def _owner_name(context: click.Context, parameter: click.Parameter, name: str | 
     return name
 
 
-def tenant_option(*, required: bool, or_shop: bool = False) -> Callable[[Any], Any]:
-    """The option that names a tenant, or with `or_shop` also the source of a shop."""
+def tenant_option(
+    *, required: bool, or_shop: bool = False, whose: str = "Whose files they are"
+) -> Callable[[Any], Any]:
+    """The option that names a tenant, or with `or_shop` also the source of a shop; `whose` begins its help."""
     return click.option(
         "--tenant",
         required=required,
         metavar="NAME",
         callback=_owner_name if or_shop else _tenant_name,
-        help="Whose files they are: 1 to 63 of a-z 0-9 _"
-        + (f"; of a shop's source, {SHOP_PREFIX}NAME." if or_shop else "."),
+        help=f"{whose}: 1 to 63 of a-z 0-9 _" + (f"; of a shop's source, {SHOP_PREFIX}NAME." if or_shop else "."),
     )
 
 

@@ -52,6 +52,10 @@ class TenantLayout:
         """The mapping of a single raw file (JSON), or the folder of all of them."""
         return f"{self.root}file_mappings/{table}/" + (f"{file_id}.json" if file_id else "")
 
+    def events(self, table: str, name: str | None = None) -> str:
+        """Where the records of a raw file of single events came from (Parquet), or the folder of all of these."""
+        return f"{self.root}events/{table}/" + (f"{name}.parquet" if name else "")
+
     def staged(self, table: str) -> str:
         """The folder of valid rows, one object per raw file; with a part per event day where days are curated."""
         return f"{self.root}staged/{table}/"
@@ -79,8 +83,8 @@ USERS_FILE = "users.parquet"
 ITEMS_FILE = "items.parquet"
 MANIFEST_FILE = manifests.MANIFEST_FILE
 
-# Key prefixes that no tenant may have: the ticket pipeline writes there.
-RESERVED_NAMES = frozenset({"training", "intermediate", "shop"})
+# Key prefixes that no tenant may have: tickets, shops and ingestion are written there.
+RESERVED_NAMES = frozenset({"training", "intermediate", "shop", "ingestion"})
 # What TENANTS says for nobody, so that no tenant has this name either.
 NOBODY = "none"
 

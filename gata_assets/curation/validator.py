@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-from gata_assets.curation.files.formats import file_id, landed_at, printable
+from gata_assets.curation.files.formats import file_id, is_of_events, landed_at, printable
 from gata_assets.curation.files.raw_objects import (
     digest_raw_object,
     is_to_be_read,
@@ -35,7 +35,7 @@ from gata_assets.errors import (
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.raw_mapping import NO_MAPPING
-from gata_assets.tables.spec import TableSpec
+from gata_assets.tables.spec import TableSpec, read_by_row
 
 # Files that cannot be read before the rest is left to the next run: so many are no fault of single files.
 _MOST_FAULTS = 20
@@ -202,6 +202,7 @@ class FileValidator(MappedTables):
                 if is_known and earlier and earlier.raw_sha256 == content.sha256:
                     return earlier
                 spec = self.table_of_file(table, choice)
+                spec = read_by_row(spec) if is_of_events(key) else spec
                 return self.validate_rows(blank(content, earlier), path, spec, scratch, progress)
 
             result, content = read_raw_object(self.store, key, read)

@@ -7,9 +7,9 @@ comes without pandera, whose import takes as long as reading a million rows, and
 from __future__ import annotations
 
 import pkgutil
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -74,7 +74,16 @@ _NOT_IN_DIGESTS = ("description", "checks", "format")
 # The fields of a table that other tables do not have.
 _OF_CHANGES = ("changes", "totals", "parent_rules", "card_numbers")
 # The fields of a table that are not keys of its Config's metadata.
-NOT_METADATA = ("name", "declared_by", "description", "unique_together", "columns", "frame_rules", "mapping")
+NOT_METADATA = (
+    "name",
+    "declared_by",
+    "description",
+    "unique_together",
+    "columns",
+    "frame_rules",
+    "mapping",
+    "is_by_row",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +106,7 @@ class TableSpec:
         parent_rules: rules over a row and the row that it refers to.
         card_numbers: "truncate" if card numbers in texts are truncated before rows are stored.
         mapping: how particular raw files differ, once it is applied (`raw_mapping.mapped`).
+        is_by_row: whether each line of JSON Lines is judged alone, so that none refuses its file (`read_by_row`).
     """
 
     name: str
@@ -118,6 +128,7 @@ class TableSpec:
     parent_rules: tuple[ParentRule, ...] = ()
     card_numbers: str | None = None
     mapping: RawMapping = NO_MAPPING
+    is_by_row: bool = False
 
     @property
     def model(self) -> Any:
@@ -223,6 +234,13 @@ class TableSpec:
             *([repr((self.changes, self.card_numbers))] if self.changes or self.card_numbers else []),
         ]
         return sha256(repr(identity).encode()).hexdigest()[:32]
+
+
+@cache
+def read_by_row(spec: TableSpec) -> TableSpec:
+    """A table whose raw file has rows of many senders: what would refuse the file rejects the row alone."""
+    # Cached, since what is derived from a table is kept by its identity.
+    return replace(spec, is_by_row=True)
 
 
 def tables_from_json(content: bytes) -> dict[str, TableSpec]:

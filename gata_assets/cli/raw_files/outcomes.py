@@ -97,10 +97,10 @@ def open_curator(settings: Settings, tenant: str, now: datetime | None = None, *
         warning = f"TENANTS does not name {tenant}: its data is kept and validated, not prepared."
         text_console(stderr=True).print(warning)
     rules, tables = settings.interactions.curation_rules, all_tables(settings)
-    return Curator(_open_store(settings), tenant, rules, now or datetime.now(UTC), tables)
+    return Curator(open_store(settings), tenant, rules, now or datetime.now(UTC), tables)
 
 
-def _open_store(settings: Settings) -> ObjectStore:
+def open_store(settings: Settings) -> ObjectStore:
     """The target; a directory without Dagster, which takes 40 MB and a second."""
     if settings.target.bucket is None:
         return LocalStore(str(settings.target.directory))

@@ -62,6 +62,10 @@ class StalePartitionFinder(FileValidator):
         """The days from `first` to `last`, both included."""
         return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
+    def curated_parts(self, table: str) -> frozenset[tuple[Partition, str]]:
+        """The keys of the staged parts that the curated partitions were built from, each with its partition."""
+        return frozenset((day, key) for day, keys in self._built_from(table).items() for key in keys or ())
+
     def is_due(self, table: str) -> bool:
         """Whether an unpartitioned table is stale, missing or differs from its manifest.
 

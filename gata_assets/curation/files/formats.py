@@ -48,6 +48,7 @@ _COMPRESSIONS = {"gz": Compression.GZIP, "zst": Compression.ZSTD}
 _LONGEST_STEM = 80
 # Hexadecimal digits of digests in names: 128 bits. The release before had 48 in marks and 32 in ids.
 _DIGITS, _DIGITS_OF_OLD_MARKS, _DIGITS_OF_OLD_IDS = 32, 12, 8
+_DIGITS_OF_RANGES, _LONGEST_SOURCE = 16, 40
 FORMATS = "csv, jsonl (or ndjson) or parquet, each alone or with .gz or .zst"
 
 
@@ -109,6 +110,20 @@ def is_of_ingest(key: str) -> bool:
     """Whether `gata ingest` of either release landed a raw file, as its name says; digits alone may be a time."""
     mark = mark_of(key)
     return mark is not None and not mark.isdecimal()
+
+
+def events_stem(source: str, hour: datetime, digest: str) -> str:
+    """The name of a raw file of single events: where they came from, their hour, and digits of what range they are."""
+    origin = _safe_stem(re.sub("[./]", "-", source))[:_LONGEST_SOURCE]
+    return f"events-{origin}-{hour:%Y%m%d%H}-{digest[:_DIGITS_OF_RANGES]}"
+
+
+def is_of_events(key: str) -> bool:
+    """Whether a raw file has single events, as its name says: each line is of another sender, and none of them makes
+    the file one that cannot be read.
+    """
+    ranges = rf"[0-9]{{10}}-[0-9a-f]{{{_DIGITS_OF_RANGES}}}-[0-9a-f]{{{_DIGITS}}}"
+    return bool(re.fullmatch(rf"events-[a-z0-9-]+-{ranges}\.jsonl\.zst", key.rpartition("/")[2], re.ASCII))
 
 
 def plain_stem(name: str) -> str:

@@ -69,12 +69,13 @@ class _Decoder:
         self._spec = spec
         self._nests = {column.within: f"n{number}" for number, column in enumerate(spec.raw_columns) if column.within}
         paths = {path: column_of(spec, path) for line in lines for path in self._paths(line)}
-        if not paths:
+        if not paths and not spec.is_by_row:
             raise _not_json_lines(spec, lines[0])
-        # A column may have two names in a file, but not in a row.
-        match_columns(spec, {column or path: path for path, column in paths.items()}.values(), is_header=False)
+        if not spec.is_by_row:
+            # A column may have two names in a file, but not in a row.
+            match_columns(spec, {column or path: path for path, column in paths.items()}.values(), is_header=False)
         # Rows of a file whose first ones have no commit time were committed when its day began.
-        self._is_committed = not spec.changes or COMMITTED_AT in paths.values()
+        self._is_committed = not spec.changes or spec.is_by_row or COMMITTED_AT in paths.values()
         # A field of each name: with one of two, the values of the other would be those of an unknown column.
         self._fields = {
             column.name: {f"c{number}_{place}": name for place, name in enumerate(spec.names_of(column))}
@@ -160,9 +161,9 @@ class _Decoder:
             if name is None and is_left_out(self._spec, path):
                 continue
             if name is None:
-                if self._spec.unknown_columns is UnknownColumns.REFUSE_FILE:
+                if self._spec.unknown_columns is UnknownColumns.REFUSE_FILE and not self._spec.is_by_row:
                     raise unknown_columns(self._spec, [path])
-                if self._spec.unknown_columns is UnknownColumns.REJECT_ROW and value is not None:
+                if self._spec.unknown_columns is not UnknownColumns.IGNORE and value is not None:
                     fault = RAGGED
             elif isinstance(value, dict | list) or (value is not None and values.get(name) is not None):
                 return {}, UNREADABLE

@@ -1,0 +1,70 @@
+"""`gata events` and `gata trace`, with their options; other modules implement them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gata_assets.cli import options
+from gata_assets.cli.exit_codes import DONE, FAILED, exits
+
+if TYPE_CHECKING:
+    from gata_assets.settings.model import Settings
+
+
+@click.group(cls=options.Commands)
+def events() -> None:
+    """Look at single events that have arrived, and turn them into raw files."""
+
+
+@events.command()
+@options.tenant_option(required=True)
+@click.option("--table", required=True, metavar="TABLE", help="The events of this table.")
+@click.option("--limit", type=click.IntRange(0), default=20, help="Show at most so many rows; 0 for all.")
+@options.SUMMARY
+@options.SETTINGS
+def tail(tenant: str, table: str, limit: int, as_table: bool, settings: Settings) -> None:
+    """Show what has arrived of a tenant's table and is not curated yet: valid rows, the newest last.
+
+    An event can be read here as soon as it is durable, and until the curated table has it. The rows have ids of people.
+    """
+    with options.imports_uncollected():
+        from gata_assets.cli.events import tail as command
+
+    command.show(settings, tenant, table, limit=limit or None, as_table=as_table)
+
+
+@events.command()
+@exits(
+    {DONE: "all that is closed is in raw files", FAILED: "a stream cannot be rolled up, for the reason that is shown"}
+)
+@click.option("--all", "even_open", is_flag=True, help="Events of the hour that is not past, too.")
+@options.SUMMARY
+@options.SETTINGS
+def rollup(even_open: bool, as_table: bool, settings: Settings) -> bool:
+    """Turn the events of past hours into raw files: one for each hour, tenant, table and source.
+
+    Run it again after a failure or an interruption: it goes on with what is missing. Two at once do no harm.
+    """
+    with options.imports_uncollected():
+        from gata_assets.cli.events import rollup as command
+
+    return command.run(settings, even_open=even_open, as_table=as_table)
+
+
+@click.command(cls=options.Command)
+@click.argument("file", metavar="FILE")
+@click.argument("record", metavar="RECORD", type=click.IntRange(1))
+@options.tenant_option(required=True)
+@options.SUMMARY
+@options.SETTINGS
+def trace(file: str, record: int, tenant: str, as_table: bool, settings: Settings) -> None:
+    """Show where the record RECORD (the first is 1) of the raw file FILE came from: stream, offset, request and time.
+
+    FILE is its id, its name or its key; it has single events. `gata quarantine rows` shows files and records.
+    """
+    with options.imports_uncollected():
+        from gata_assets.cli.events import trace as command
+
+    command.show(settings, tenant, file, record, as_table=as_table)

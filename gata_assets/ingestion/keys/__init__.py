@@ -1,0 +1,1 @@
+"""Who may send, how often, and what was sent before: API keys, their rate, idempotent requests."""

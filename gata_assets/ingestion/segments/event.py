@@ -1,0 +1,208 @@
+"""An event, and the bytes of a segment: the events of a range of a stream's offsets.
+
+A segment is an Arrow IPC stream (zstd) of one batch; its schema's metadata have the format's version, the stream, the
+first offset and the end, and the SHA-256 of the rest. The same events always give the same bytes. `chain` stores
+segments; `lines` turns payloads into lines of raw files.
+Source: https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from itertools import pairwise
+from typing import Any
+
+import pyarrow as pa
+
+from gata_assets.curation.layout import is_tenant_name
+from gata_assets.errors import DamagedTableError
+
+# As text in base64 it is still shorter than the longest line of a raw file.
+MAX_PAYLOAD_BYTES = 8_000_000
+MAX_SEGMENT_BYTES, MAX_SEGMENT_EVENTS = 64_000_000, 1_000_000
+_FORMAT, _VERSION = b"gata segment", b"1"
+_TABLE = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")
+_STREAM = re.compile(r"http/[0-9a-f]{16}|kafka/[A-Za-z0-9._-]{1,249}/(0|[1-9][0-9]{0,9})")
+_LONGEST_WORD = 400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_SCHEMA = pa.schema(
+    [
+        pa.field("tenant", pa.string(), nullable=False),
+        pa.field("table", pa.string(), nullable=False),
+        pa.field("payload", pa.binary(), nullable=False),
+        pa.field("received_at", pa.timestamp("us", "UTC"), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("request_id", pa.string(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+    ]
+)
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+_READ_OPTIONS = pa.ipc.IpcReadOptions(use_threads=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event that has no place in a stream yet.
+
+    Attributes:
+        tenant: whose it is.
+        table: the table that its payload is a row of.
+        payload: as it came.
+        received_at: UTC, in microseconds.
+        source: `http`, `webhook/{name}` or `kafka/{topic}/{partition}`.
+        request_id: of the request, empty for Kafka.
+    """
+
+    tenant: str
+    table: str
+    payload: bytes
+    received_at: datetime
+    source: str
+    request_id: str
+
+    def at(self, offset: int) -> Event:
+        """The event at its place in a stream."""
+        return Event(
+            self.tenant, self.table, self.payload, self.received_at, self.source, self.request_id, offset=offset
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Event(NewEvent):
+    """An event and its place in the stream."""
+
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The events of the offsets from `first` up to `end`, which is the next segment's first; some may have none."""
+
+    stream: str
+    first: int
+    end: int
+    events: tuple[Event, ...]
+
+    @property
+    def payload_bytes(self) -> int:
+        """The bytes of all payloads."""
+        return sum(len(event.payload) for event in self.events)
+
+
+def is_stream_name(name: str) -> bool:
+    """Whether a stream can have this name: `http/{16 hexadecimal digits}` or `kafka/{topic}/{partition}`."""
+    return _STREAM.fullmatch(name) is not None
+
+
+def require_event(event: NewEvent) -> None:
+    """Check that an event can be stored; raises ValueError, which names no value but the tenant's and the table's."""
+    if not is_tenant_name(event.tenant):
+        raise ValueError("An event's tenant is 1 to 63 of a-z 0-9 _, and none of the reserved names.")
+    if not _TABLE.fullmatch(event.table):
+        raise ValueError("An event's table is 1 to 63 of a-z 0-9 _.")
+    if len(event.payload) > MAX_PAYLOAD_BYTES:
+        raise ValueError(f"An event of {len(event.payload):,} bytes is too large: at most {MAX_PAYLOAD_BYTES:,}.")
+    if event.received_at.utcoffset() != timedelta():
+        raise ValueError("An event's received_at is an instant in UTC.")
+    for name, word in (("source", event.source), ("request_id", event.request_id)):
+        if len(word) > _LONGEST_WORD or not (word.isprintable() and word.isascii()):
+            raise ValueError(f"An event's {name} is of at most {_LONGEST_WORD} printable ASCII characters.")
+    if not event.source:
+        raise ValueError("An event has a source.")
+
+
+def encode_segment(segment: Segment) -> bytes:
+    """A segment's bytes; the same for the same segment.
+
+    Raises ValueError for an event that cannot be stored, offsets that are not ascending in the segment's range, or
+    more than `MAX_SEGMENT_BYTES` or `MAX_SEGMENT_EVENTS`.
+    """
+    events = segment.events
+    if fault := _find_fault(segment.stream, segment.first, segment.end, [event.offset for event in events]):
+        raise ValueError(f"A segment {fault}.")
+    if len(events) > MAX_SEGMENT_EVENTS or segment.payload_bytes > MAX_SEGMENT_BYTES:
+        raise ValueError(
+            f"{len(events):,} events of {segment.payload_bytes:,} bytes are too many for a segment: at most "
+            f"{MAX_SEGMENT_EVENTS:,} of {MAX_SEGMENT_BYTES:,} bytes."
+        )
+    for event in events:
+        require_event(event)
+    columns = [
+        [event.tenant for event in events],
+        [event.table for event in events],
+        [event.payload for event in events],
+        [(event.received_at - _EPOCH) // _MICROSECOND for event in events],
+        [event.source for event in events],
+        [event.request_id for event in events],
+        [event.offset for event in events],
+    ]
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, _SCHEMA, strict=True)]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, _SCHEMA, options=_OPTIONS) as writer:
+        writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=_SCHEMA))
+    # A stream begins with its schema, which is replaced by one with the digest of what follows.
+    rest: bytes = sink.getvalue().to_pybytes()[_SCHEMA.serialize().size :]
+    schema = _SCHEMA.with_metadata(_metadata(segment.stream, segment.first, segment.end, rest))
+    return bytes(schema.serialize()) + rest
+
+
+def decode_segment(content: bytes, place: str) -> Segment:
+    """A segment from its bytes; `place` is where they are. Raises DamagedTableError for any other bytes."""
+    try:
+        stream, first, end, batch = _read(content)
+        columns: list[list[Any]] = [
+            column.cast(pa.int64()).to_pylist() if pa.types.is_timestamp(column.type) else column.to_pylist()
+            for column in batch.columns
+        ]
+        if fault := _find_fault(stream, first, end, columns[-1]):
+            raise ValueError(fault)
+        events = tuple(
+            Event(tenant, table, payload, _EPOCH + micros * _MICROSECOND, source, request_id, offset=offset)
+            for tenant, table, payload, micros, source, request_id, offset in zip(*columns, strict=True)
+        )
+        return Segment(stream, first, end, events)
+    except (ValueError, KeyError, TypeError, OverflowError, OSError, EOFError, StopIteration, pa.ArrowException):
+        raise DamagedTableError(
+            f"{place} is no complete segment of events: {len(content):,} bytes that differ from what was written. "
+            "Restore it from a version or a copy; events behind it are not read until then.",
+            key=place,
+        ) from None
+
+
+def _read(content: bytes) -> tuple[str, int, int, pa.RecordBatch]:
+    source = pa.BufferReader(content)
+    with pa.ipc.open_stream(source, options=_READ_OPTIONS) as reader:
+        found = reader.schema.metadata or {}
+        stream, first, end = found[b"stream"].decode(), int(found[b"first"]), int(found[b"end"])
+        # Compared before anything of the batch is decoded: Arrow trusts the bytes that it decodes.
+        if found != _metadata(stream, first, end, content[source.tell() :]):
+            raise ValueError("other bytes than were written")
+        if not reader.schema.equals(_SCHEMA, check_metadata=False):
+            raise ValueError("other columns")
+        batch = reader.read_next_batch()
+    batch.validate(full=True)
+    if any(column.null_count for column in batch.columns):
+        raise ValueError("a value is missing")
+    return stream, first, end, batch
+
+
+def _metadata(stream: str, first: int, end: int, rest: bytes) -> dict[bytes, bytes]:
+    own = {b"format": _FORMAT, b"version": _VERSION, b"stream": stream.encode()}
+    own |= {b"first": b"%d" % first, b"end": b"%d" % end}
+    digest = sha256(b"\n".join([*own.values(), rest])).hexdigest()
+    return own | {b"sha256": digest.encode()}
+
+
+def _find_fault(stream: str, first: int, end: int, offsets: Sequence[int]) -> str | None:
+    if not is_stream_name(stream):
+        return "is of no stream: http/{16 hexadecimal digits} or kafka/{topic}/{partition}"
+    if not 0 <= first < end:
+        return "has no offsets"
+    if any(after <= before for before, after in pairwise([first - 1, *offsets, end])):
+        return "has offsets that are not ascending, or outside of its range"
+    return None

@@ -1,0 +1,211 @@
+"""Turns segments into raw files: for each closed hour of a stream, and each tenant, table and source, one file.
+
+In this order: the plan, which names the range and its files, by a conditional write; for each file the origins of its
+records and then the file, unless it is there; the cursor behind the range; after a grace time the segments go. So a
+roll-up that was killed is finished by the next, and two at once write the same files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from gata_assets.errors import ConflictError, DamagedTableError, ObjectNotFoundError
+from gata_assets.ingestion.segments.chain import SHORTEST_GRACE, Chain, segment_key
+from gata_assets.ingestion.segments.cursor import (
+    Cursor,
+    Plan,
+    PlannedFile,
+    Reached,
+    find_streams,
+    read_cursor,
+    stream_folder,
+    write_cursor,
+)
+from gata_assets.ingestion.segments.event import Segment
+from gata_assets.ingestion.segments.raw_files import (
+    Decode,
+    EventsFile,
+    as_it_came,
+    build_files,
+    hour_of,
+    origins_key,
+)
+from gata_assets.storage.objects import ABSENT, ObjectStore
+from gata_assets.storage.parallel import CALLS_AT_ONCE, SMALL_CALLS_AT_ONCE, map_in_order
+
+# How often a roll-up starts again because another one is at the same stream; each time that one got further.
+_MOST_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class RollUpRules:
+    """When a range is rolled up: `late` after its hour, or as soon as it has so many segments or bytes of payloads; and
+    for how long its segments are kept after that.
+    """
+
+    late: timedelta = timedelta(minutes=2)
+    at_most_segments: int = 10_000
+    at_most_bytes: int = 64_000_000
+    grace: timedelta = timedelta(hours=2)
+
+    def __post_init__(self) -> None:
+        if self.grace < SHORTEST_GRACE:
+            raise ValueError(f"Segments are kept for {SHORTEST_GRACE} at least, not {self.grace}.")
+
+
+@dataclass(frozen=True)
+class RolledUp:
+    """What a roll-up did with a stream: the raw files that it (or another at the same time) wrote, their events, the
+    offset that it reached, and the number of segments that it deleted.
+    """
+
+    stream: str
+    files: tuple[str, ...]
+    events: int
+    end: int
+    deleted: int
+
+
+class RollUp:
+    """Rolls up streams of a store."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        clock: Callable[[], datetime],
+        rules: RollUpRules | None = None,
+        decode: Decode = as_it_came,
+    ) -> None:
+        """`clock` tells the time in UTC; `decode` turns payloads that are no JSON into JSON, always the same way."""
+        self._store, self._clock, self._decode = store, clock, decode
+        self._rules = rules or RollUpRules()
+
+    def run(self, *, even_open: bool = False) -> Iterator[RolledUp]:
+        """Roll up all streams, as `roll_up` does."""
+        for stream in find_streams(self._store):
+            yield self.roll_up(stream, even_open=even_open)
+
+    def roll_up(self, stream: str, *, even_open: bool = False) -> RolledUp:
+        """Roll up what is closed of a stream, or with `even_open` all of it.
+
+        Raises:
+            DamagedTableError: A segment or the cursor is damaged or missing.
+            DeleteDeniedError: The role may not delete segments; the raw files are written.
+            ConflictError: Other roll-ups kept changing the cursor.
+            StoreError: The target failed; the next roll-up goes on.
+        """
+        written: list[PlannedFile] = []
+        conflicts = 0
+        while True:
+            cursor = read_cursor(self._store, stream)
+            try:
+                plan = self._advance(stream, cursor, even_open=even_open)
+            except (ConflictError, ObjectNotFoundError):
+                # Another roll-up got further, or nothing did: then it is no other's doing.
+                conflicts += 1
+                if conflicts == _MOST_ATTEMPTS or read_cursor(self._store, stream).version == cursor.version:
+                    raise
+                continue
+            if plan is None:
+                break
+            written += plan.files
+        deleted = self._delete_old(stream, cursor)
+        events = sum(file.rows for file in written)
+        return RolledUp(stream, tuple(file.key for file in written), events, cursor.end, deleted)
+
+    def _advance(self, stream: str, cursor: Cursor, *, even_open: bool) -> Plan | None:
+        """Carry out the plan, or make one and carry it out; None if there is nothing to do."""
+        plan = cursor.plan
+        if plan is None:
+            segments = self._choose(stream, cursor, even_open=even_open)
+            if not segments:
+                return None
+            files = build_files(segments, self._decode)
+            planned = (PlannedFile(file.tenant, file.table, file.source, file.key, file.rows) for file in files)
+            plan = Plan(segments[-1].end, tuple(planned))
+            cursor = write_cursor(self._store, stream, replace(cursor, plan=plan))
+        else:
+            files = build_files(self._read(stream, cursor.end, plan.end), self._decode)
+        self._store_files(stream, plan, files)
+        past = (*cursor.past, Reached(plan.end, self._clock()))
+        write_cursor(self._store, stream, replace(cursor, end=plan.end, plan=None, past=past))
+        return plan
+
+    def _choose(self, stream: str, cursor: Cursor, *, even_open: bool) -> list[Segment]:
+        """The segments of the next range, if it is closed."""
+        chain, rules = Chain(self._store, stream), self._rules
+        listed = chain.first_offsets(cursor.end)
+        if not listed:
+            return []
+        # While the hour of the first segment is open, the others need not be read.
+        is_full = len(listed) >= rules.at_most_segments
+        if not (even_open or is_full or self._is_past(hour_of(chain.read(listed[0])))):
+            return []
+        found: list[Segment] = []
+        hour: datetime | None = None
+        size = 0
+        for segment in chain.segments(cursor.end, listed):
+            size += segment.payload_bytes
+            other = hour_of(segment) or hour
+            is_cut = hour not in (None, other) or size > rules.at_most_bytes or len(found) == rules.at_most_segments
+            if found and is_cut:
+                return found
+            found.append(segment)
+            hour = other
+        return found if even_open or self._is_past(hour) else []
+
+    def _is_past(self, hour: datetime | None) -> bool:
+        return hour is not None and self._clock() >= hour + timedelta(hours=1) + self._rules.late
+
+    def _read(self, stream: str, start: int, end: int) -> list[Segment]:
+        """The segments of a plan; raises ObjectNotFoundError if they are not there any more."""
+        found: list[Segment] = []
+        for segment in Chain(self._store, stream).segments(start):
+            found.append(segment)
+            if segment.end >= end:
+                break
+        if not found or found[-1].end != end:
+            key = segment_key(stream, found[-1].end if found else start)
+            raise ObjectNotFoundError(
+                f"There is no {self._store.uri(key)}, which is to be rolled up: restore it from a version or a copy."
+            )
+        return found
+
+    def _store_files(self, stream: str, plan: Plan, files: Sequence[EventsFile]) -> None:
+        """Store the files of a plan under its keys, each after its origins, unless they are there."""
+        keys = {(file.tenant, file.table, file.source): file.key for file in plan.files}
+        if {(file.tenant, file.table, file.source) for file in files} != keys.keys():
+            raise DamagedTableError(
+                f"{self._store.uri(stream_folder(stream))}: the segments up to offset {plan.end} are not those that "
+                "the plan in rolled_up.json was made of. Restore both from versions or a copy."
+            )
+
+        def write(file: EventsFile) -> None:
+            key = keys[file.tenant, file.table, file.source]
+            origins = origins_key(file.tenant, file.table, key)
+            for place, content in ((origins, file.origins), (key, file.content)):
+                with suppress(ConflictError):
+                    self._store.write(place, content, expected=ABSENT)
+
+        for _ in map_in_order(write, files, CALLS_AT_ONCE):
+            pass
+
+    def _delete_old(self, stream: str, cursor: Cursor) -> int:
+        """Delete segments that were rolled up long enough ago; returns how many."""
+        due = [reached for reached in cursor.past if reached.at + self._rules.grace <= self._clock()]
+        if not due:
+            return 0
+        firsts = [first for first in Chain(self._store, stream).first_offsets(0) if first < due[-1].end]
+
+        def delete(first: int) -> None:
+            self._store.delete(segment_key(stream, first))
+
+        for _ in map_in_order(delete, firsts, SMALL_CALLS_AT_ONCE):
+            pass
+        # Another roll-up has deleted the same; that it got further is known to the next one.
+        with suppress(ConflictError):
+            write_cursor(self._store, stream, replace(cursor, past=cursor.past[len(due) :]))
+        return len(firsts)

@@ -1,0 +1,59 @@
+"""From a record of a raw file of events to where it came from: stream, offset, request, source and time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
+from gata_assets.ingestion.segments.lines import LineForm
+from gata_assets.ingestion.segments.raw_files import ORIGIN_SCHEMA, origins_key
+from gata_assets.storage.objects import ObjectStore
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a record came from; `form` is how its line has the payload."""
+
+    record: int
+    stream: str
+    offset: int
+    request_id: str
+    source: str
+    received_at: datetime
+    form: LineForm
+
+
+def read_origins(store: ObjectStore, tenant: str, table: str, raw_key: str) -> pl.DataFrame:
+    """The origins of all records of a raw file, in order, by its key or its name.
+
+    Raises ObjectNotFoundError for a file that is not one of events, DamagedTableError or StoreError.
+    """
+    key = origins_key(tenant, table, raw_key)
+    try:
+        with store.local_copy(key) as path:
+            found = pq.read_table(path, use_threads=False)
+    except ObjectNotFoundError:
+        raise ObjectNotFoundError(
+            f"There is no {store.uri(key)}: the file is not one of single events, or of another table. What landed as "
+            "a file has its own name and record."
+        ) from None
+    except (pa.ArrowException, OSError):
+        raise DamagedTableError(f"{store.uri(key)} is damaged: restore it from a version or a copy.", key=key) from None
+    if found.schema.names != ORIGIN_SCHEMA.names:
+        raise DamagedTableError(f"{store.uri(key)} does not have the origins of records.", key=key)
+    return cast("pl.DataFrame", pl.from_arrow(found))
+
+
+def trace(store: ObjectStore, tenant: str, table: str, raw_key: str, record: int) -> Origin:
+    """Where a record (the first is 1) came from; raises as `read_origins`, and DataRuleError for none of the file."""
+    origins = read_origins(store, tenant, table, raw_key)
+    if not 1 <= record <= len(origins):
+        raise DataRuleError(f"The file has the records 1 to {len(origins):,}, and none with the number {record:,}.")
+    found = origins.row(record - 1, named=True)
+    return Origin(**found | {"form": LineForm(found["form"])})

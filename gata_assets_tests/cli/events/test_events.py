@@ -1,0 +1,91 @@
+"""`gata events` and `gata trace`: the commands over events that a log has stored.
+
+Real: the commands in this process, a directory, the log's thread. Nothing is faked.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gata_assets.curation.files.formats import file_id
+from gata_assets.curation.layout import TenantLayout
+from gata_assets.ingestion.segments.group_commit import EventLog
+from gata_assets.storage.local import LocalStore
+from gata_assets_tests.support.command import Ran, gata
+from gata_assets_tests.support.event_worlds import OTHER, STREAM, event
+
+TAIL = ("events", "tail", "--tenant", "acme", "--table", "interactions")
+
+
+def lines(ran: Ran, code: int = 0) -> list[dict[str, Any]]:
+    assert ran.returncode == code, ran.stderr
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    """Three valid events of a tenant, and one that is none, received now."""
+    now = datetime.now(UTC)
+    with EventLog(LocalStore(str(tmp_path / "gata-data")), STREAM, at_most_seconds=0) as log:
+        for number in range(3):
+            log.append([replace(event(number), received_at=now)]).result(20)
+        log.append([replace(event(3), payload=b"no json", received_at=now)]).result(20)
+    return tmp_path
+
+
+def test_what_arrived_can_be_read_until_it_is_curated(workplace: Path) -> None:
+    *rows, last = lines(gata(workplace, *TAIL))
+    assert [(row["stream"], row["offset"], row["row"]["user_id"]) for row in rows] == [
+        (STREAM, number, f"u{number}") for number in range(3)
+    ]
+    assert (last["event"], last["rows"], last["rejected"]) == ("TAIL_READ", 3, 1)
+    [newest, last] = lines(gata(workplace, *TAIL, "--limit", "1"))
+    assert (newest["row"]["user_id"], last["rows"]) == ("u2", 3)
+    shown = gata(workplace, *TAIL, "--summary", "table", "--limit", "2").stdout
+    assert "│ u2 " in shown
+    assert "2 of 3 valid rows that are not curated yet; 1 events are not valid." in shown
+    lines(gata(workplace, "events", "rollup", "--all"))
+    assert lines(gata(workplace, *TAIL))[-1]["rows"] == 3
+
+
+def test_past_hours_are_rolled_up_and_with_all_the_present_one(workplace: Path) -> None:
+    [done] = lines(gata(workplace, "events", "rollup"))
+    assert (done["stream"], done["events"], done["files"]) == (STREAM, 0, [])
+    [done] = lines(gata(workplace, "events", "rollup", "--all"))
+    assert (done["events"], done["end"], len(done["files"])) == (4, 4, 1)
+    assert "0 events to 0 raw files" in gata(workplace, "events", "rollup", "--summary", "table").stdout
+
+
+def test_a_stream_that_cannot_be_rolled_up_stops_no_other(workplace: Path) -> None:
+    store = LocalStore(str(workplace / "gata-data"))
+    store.write(f"ingestion/segments/{OTHER}/{0:020}.arrow", b"damaged")
+    done, failed = lines(gata(workplace, "events", "rollup", "--all"), code=1)
+    assert (done["events"], failed["event"], failed["stream"]) == (4, "ROLL_UP_FAILED", OTHER)
+    assert "FAILED" in gata(workplace, "events", "rollup", "--summary", "table").stdout
+
+
+def test_a_record_is_traced_by_the_id_the_name_or_the_key_of_its_file(workplace: Path) -> None:
+    [done] = lines(gata(workplace, "events", "rollup", "--all"))
+    [key] = done["files"]
+    for file in (key, key.rpartition("/")[2], file_id(TenantLayout("acme"), "interactions", key)):
+        [found] = lines(gata(workplace, "trace", file, "3", "--tenant", "acme"))
+        assert (found["raw"], found["stream"], found["offset"], found["request_id"]) == (key, STREAM, 2, "r2")
+    assert "request: r2" in gata(workplace, "trace", key, "3", "--tenant", "acme", "--summary", "table").stdout
+    for words, said in ((("other", "1"), "There is no raw file other of acme"), ((key, "5"), "records 1 to 4")):
+        ran = gata(workplace, "trace", *words, "--tenant", "acme")
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert said in ran.stderr
+
+
+def test_where_nothing_has_arrived_the_commands_say_so(tmp_path: Path) -> None:
+    assert lines(gata(tmp_path, *TAIL))[-1]["rows"] == 0
+    assert lines(gata(tmp_path, "events", "rollup")) == []
+    assert "No event has arrived yet." in gata(tmp_path, "events", "rollup", "--summary", "table").stdout
+    ran = gata(tmp_path, *TAIL[:-1], "unheard_of")
+    assert (ran.returncode, "there are: interactions, items" in ran.stderr) == (2, True)
