@@ -1,0 +1,1 @@
+"""What arrives by HTTP, webhooks and Kafka, up to raw files."""
