@@ -59,6 +59,12 @@ LEVELS: tuple[dict[str, Room], ...] = (
         )
     },
     {
+        "ingestion": _room(
+            "what arrives by HTTP, webhooks and Kafka, up to raw files",
+            "avro boto3 botocore confluent_kafka fastavro httpx2 polars types_boto3_glue",
+        )
+    },
+    {
         "tickets": _room(
             "closed tickets to training files",
             f"{_AWS} adbc_driver_manager adbc_driver_postgresql dagster numpy pandas pandera polars psycopg pyarrow "
@@ -97,6 +103,11 @@ PURE = (
     "curation/layout",
     "curation/requests",
     "curation/superseding",
+    "ingestion/schemas/avro_schema",
+    "ingestion/schemas/compatibility",
+    "ingestion/schemas/parsing",
+    "ingestion/schemas/raw_values",
+    "ingestion/schemas/wire",
     "tickets/*",
     "tickets/splitting/*",
     "tickets/labels/label_map",

@@ -22,6 +22,7 @@ from gata_assets.cli.batches.registry import build_pipelines
 from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG, exits
 from gata_assets.cli.landed.group import files, quarantine, tenants
 from gata_assets.cli.raw_files.group import ingest, mapping, tables
+from gata_assets.cli.schemas.group import schemas
 from gata_assets.cli.servers.group import data_api, ui
 from gata_assets.cli.shop.group import shop
 from gata_assets.errors import BatchIdError
@@ -179,6 +180,7 @@ main.add_command(files)
 main.add_command(quarantine)
 main.add_command(tenants)
 main.add_command(tables)
+main.add_command(schemas)
 main.add_command(shop)
 main.add_command(ui)
 main.add_command(data_api)

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from gata_assets.errors import IncompatibleSchemaError, RegistryError, SchemaError
@@ -36,6 +38,12 @@ _NAMES = {level: name for name, level in _LEVELS.items()}
 _CLOSED = "DISABLED"
 _AVAILABLE, _PENDING = "AVAILABLE", "PENDING"
 _TRIES, _WAIT_SECONDS = 50, 0.2
+_TIMES = Config(connect_timeout=5, read_timeout=15, retries={"max_attempts": 4, "mode": "standard"})
+
+
+def open_glue(name: str, region: str) -> GlueRegistry:
+    """The registry of that name, by the credentials and the endpoint that the AWS SDK finds."""
+    return GlueRegistry(boto3.Session().client("glue", region, config=_TIMES), name)
 
 
 class GlueRegistry(SchemaRegistry):
