@@ -10,16 +10,17 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from gata_assets.settings.values import SettingsGroup, wrong
 
 
-def _registry_url(value: str) -> str:
-    if not re.fullmatch(r"https?://[^/\s@?#,]+(/[^\s@?#,]*)?", value):
+def _registry_url(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"https?://[^/\s@?#,]+(/[^\s@?#,]*)?", value.get_secret_value()):
         raise wrong("is not the URL of a registry (https://host:port, without a user's name)")
-    return value.rstrip("/")
+    return value
 
 
 class IngestionSettings(SettingsGroup):
     """The settings of what arrives by HTTP, webhooks and Kafka."""
 
-    schema_registry_url: Annotated[str, AfterValidator(_registry_url)] | None = Field(
+    # Secret, for the message about one with a password in it.
+    schema_registry_url: Annotated[SecretStr | None, AfterValidator(_registry_url)] = Field(
         None, examples=["https://schemas.example:8081"]
     )
     """The schema registry, which speaks Confluent's REST API."""

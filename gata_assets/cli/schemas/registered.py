@@ -78,7 +78,7 @@ def open_registry(settings: Settings, files: Path | None) -> SchemaRegistry:
 
     password = found.schema_registry_password
     return ConfluentRegistry(
-        found.schema_registry_url,
+        found.schema_registry_url.get_secret_value(),
         user=found.schema_registry_user,
         password=password.get_secret_value() if password else None,
     )
