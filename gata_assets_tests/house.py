@@ -81,7 +81,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
     },
     {
         "settings": _room("every variable: type, default, meaning", "dotenv pydantic pydantic_core"),
-        "sandbox": _room("sample data, and a local Data API", "botocore numpy pandas polars psycopg pyarrow"),
+        "sandbox": _room("sample data, a local Data API, a local schema registry", "botocore numpy pandas polars psycopg pyarrow"),
     },
     {"definitions": _room("assembly: settings in, Dagster definitions out", "dagster dagster_aws")},
     {"cli": _room("the commands", "click dagster polars psycopg rich")},

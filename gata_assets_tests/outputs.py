@@ -78,6 +78,9 @@ EXAMPLES: dict[str, Example] = {
     "quarantine rows": Example("quarantine rows --tenant acme"),
     "quarantine waiting": Example("quarantine waiting --tenant shop/sample"),
     "tables": Example("tables"),
+    "schemas show": Example("schemas show interactions"),
+    "schemas register": Example("schemas register interactions --files schemas"),
+    "schemas check": Example("schemas check --files schemas"),
 }
 # Commands that are not run here, with the reason.
 NOT_RUN = {

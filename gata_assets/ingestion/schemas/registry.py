@@ -95,10 +95,10 @@ def check(registry: SchemaRegistry, subject: str, schema: Any, level: Level | No
     Raises SchemaError for what is no schema, or RegistryError.
     """
     require_valid(schema)
-    versions = registry.versions(subject)
-    same = next((one for one in reversed(versions) if one.schema == schema), None)
-    level = level or registry.level(subject)
     try:
+        versions = registry.versions(subject)
+        same = next((one for one in reversed(versions) if one.schema == schema), None)
+        level = level or registry.level(subject)
         found = () if same else clashes(schema, [(one.version, one.schema) for one in versions], level)
     except SchemaError as error:
         raise SchemaError(f"A version of {subject} in {registry.place} cannot be compared: {error}") from None
