@@ -18,6 +18,10 @@
     ├── IdempotencyError        a request cannot be made idempotent
     ├── AlertError              an alert could not be delivered
     ├── EngineError             the Spark cluster is unavailable or failed
+    ├── SchemaError             a schema is no Avro schema that is used here
+    │   └── IncompatibleSchemaError   it clashes with versions that are registered
+    ├── MessageError            a message is none of its table: it goes to quarantine
+    ├── RegistryError           the schema registry cannot be asked now: ask again
     └── StoreError              the target cannot be read, written or deleted
         ├── ObjectNotFoundError
         ├── DamagedTableError
@@ -120,6 +124,22 @@ class QueueError(GataError):
 
 class EngineError(GataError):
     """The engine that builds features and training rows (a Spark cluster) is unavailable or failed."""
+
+
+class SchemaError(GataError):
+    """A schema is no Avro schema, or one that is not used here."""
+
+
+class IncompatibleSchemaError(SchemaError):
+    """A schema clashes with versions that are registered; nothing was registered."""
+
+
+class MessageError(GataError):
+    """A message cannot be read or written as a row of its table; another try ends as this one did."""
+
+
+class RegistryError(GataError):
+    """The schema registry did not respond, or not as one does: nothing is known about the message or schema."""
 
 
 class StoreError(GataError):

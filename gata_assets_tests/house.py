@@ -58,7 +58,12 @@ LEVELS: tuple[dict[str, Room], ...] = (
             f"{_AWS} dagster dagster_pandera",
         )
     },
-    {"ingestion": _room("what arrives by HTTP, webhooks and Kafka, up to raw files", "msgspec polars pyarrow")},
+    {
+        "ingestion": _room(
+            "what arrives by HTTP, webhooks and Kafka, up to raw files",
+            "avro boto3 botocore confluent_kafka fastavro httpx2 msgspec polars pyarrow types_boto3_glue",
+        )
+    },
     {
         "tickets": _room(
             "closed tickets to training files",
@@ -76,7 +81,9 @@ LEVELS: tuple[dict[str, Room], ...] = (
     },
     {
         "settings": _room("every variable: type, default, meaning", "dotenv pydantic pydantic_core"),
-        "sandbox": _room("sample data, and a local Data API", "botocore numpy pandas polars psycopg pyarrow"),
+        "sandbox": _room(
+            "sample data, a local Data API, a local schema registry", "botocore numpy pandas polars psycopg pyarrow"
+        ),
     },
     {"definitions": _room("assembly: settings in, Dagster definitions out", "dagster dagster_aws")},
     {"cli": _room("the commands", "click dagster polars psycopg rich")},
@@ -104,6 +111,11 @@ PURE = (
     "ingestion/segments/event",
     "ingestion/segments/lines",
     "ingestion/segments/raw_files",
+    "ingestion/schemas/avro_schema",
+    "ingestion/schemas/compatibility",
+    "ingestion/schemas/parsing",
+    "ingestion/schemas/raw_values",
+    "ingestion/schemas/wire",
     "tickets/*",
     "tickets/splitting/*",
     "tickets/labels/label_map",

@@ -80,6 +80,9 @@ EXAMPLES: dict[str, Example] = {
     "tables": Example("tables"),
     "keys create": Example("keys create --tenant acme --expires-in 90d", "keys create --tenant acme --scope read"),
     "keys list": Example("keys list"),
+    "schemas show": Example("schemas show interactions"),
+    "schemas register": Example("schemas register interactions --files schemas"),
+    "schemas check": Example("schemas check --files schemas"),
 }
 # Commands that are not run here, with the reason.
 NOT_RUN = {

@@ -23,6 +23,7 @@ from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG, exits
 from gata_assets.cli.keys.group import keys
 from gata_assets.cli.landed.group import files, quarantine, tenants
 from gata_assets.cli.raw_files.group import ingest, mapping, tables
+from gata_assets.cli.schemas.group import schemas
 from gata_assets.cli.servers.group import data_api, ui
 from gata_assets.cli.shop.group import shop
 from gata_assets.errors import BatchIdError
@@ -182,6 +183,7 @@ main.add_command(tenants)
 main.add_command(tables)
 main.add_command(events)
 main.add_command(trace)
+main.add_command(schemas)
 main.add_command(shop)
 main.add_command(keys)
 main.add_command(ui)

@@ -75,6 +75,7 @@ class CuratedInteractions(_Exact):
             "event_time": "timestamp",
             "partition_by": "day",
             "unknown_columns": "reject_row",
+            "avro": {"name": "Interaction", "namespace": "com.embeddings.saas", "plain_instants": ["timestamp"]},
         }
 
 
@@ -101,6 +102,7 @@ class CuratedItems(_Exact):
             "key": ["item_id"],
             "repetitions": "latest",
             "unknown_columns": "reject_row",
+            "avro": {"name": "Item", "namespace": "com.embeddings.saas"},
         }
 
 

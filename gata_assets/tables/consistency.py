@@ -14,6 +14,8 @@ from gata_assets.tables.masking.rows import MASKS, TRUNCATE
 from gata_assets.tables.spec import Repetitions, TableSpec
 
 _INSTANT = pl.Datetime("us", "UTC")
+_AVRO_NAME = "[A-Za-z_][A-Za-z0-9_]*"
+_AVRO_NAMESPACE = rf"{_AVRO_NAME}(\.{_AVRO_NAME})*"
 
 
 def require_consistent(spec: TableSpec) -> TableSpec:
@@ -37,6 +39,13 @@ def require_consistent(spec: TableSpec) -> TableSpec:
         "separator is one ASCII character, no quote and no line end",
     )
     _require(spec, spec.card_numbers in (None, TRUNCATE), f'card_numbers is "{TRUNCATE}" or nothing')
+    _require(
+        spec,
+        re.fullmatch(_AVRO_NAME, spec.avro.name or "_") and re.fullmatch(_AVRO_NAMESPACE, spec.avro.namespace or "_"),
+        "the name of its Avro record is of A-Z, a-z, 0-9 and _, and its namespace such names with dots between them",
+    )
+    instants = {column.name for column in spec.columns if column.dtype == _INSTANT}
+    _require(spec, {*spec.avro.plain_instants} <= instants, "plain_instants of Avro are its columns of instants")
     written = [name for column in spec.raw_columns for name in spec.names_of(column)]
     _require(spec, len(written) == len({*written}), "no name in raw files means two columns")
     for column in spec.columns:

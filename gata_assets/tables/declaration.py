@@ -20,7 +20,15 @@ from gata_assets.errors import TableSpecError
 from gata_assets.tables.changes.declared import Changes, ParentRule, TotalRule
 from gata_assets.tables.columns.column_spec import DAY, ISO_8601, Check, ColumnSpec, Reference, ReferenceMode
 from gata_assets.tables.consistency import require_consistent, require_known
-from gata_assets.tables.spec import NOT_METADATA, FrameRule, InvalidOptional, Repetitions, TableSpec, UnknownColumns
+from gata_assets.tables.spec import (
+    NOT_METADATA,
+    AvroRecord,
+    FrameRule,
+    InvalidOptional,
+    Repetitions,
+    TableSpec,
+    UnknownColumns,
+)
 
 _INSTANT = pl.Datetime("us", "UTC")
 _PANDERA = ("name", "dtype", "nullable", "unique", "description", "checks")
@@ -32,6 +40,7 @@ _TABLE_KINDS: dict[str, Callable[[Any], Any]] = {
     "unknown_columns": UnknownColumns,
     "invalid_optional": InvalidOptional,
     "changes": lambda declared: Changes(**{name: tuple(names) for name, names in declared.items()}),
+    "avro": lambda declared: AvroRecord(**(declared | {"plain_instants": tuple(declared.get("plain_instants", ()))})),
     "totals": lambda declared: tuple(TotalRule(name, **of) for name, of in declared.items()),
     "parent_rules": lambda declared: tuple(ParentRule(name, rule) for name, rule in declared.items()),
 }

@@ -69,6 +69,18 @@ class FrameRule:
     expression: pl.Expr
 
 
+@dataclass(frozen=True)
+class AvroRecord:
+    """How the table's Avro record is named, and which of its instants are plain longs: milliseconds since 1970 (UTC).
+
+    Without a name it is the table's, in capitals as records are; without a namespace it has none.
+    """
+
+    name: str | None = None
+    namespace: str | None = None
+    plain_instants: tuple[str, ...] = ()
+
+
 # The fields of a column that are in no digest, or in their own way.
 _NOT_IN_DIGESTS = ("description", "checks", "format")
 # The fields of a table that other tables do not have.
@@ -84,6 +96,8 @@ NOT_METADATA = (
     "mapping",
     "is_by_row",
 )
+# The fields of a table that change no raw row.
+_NOT_OF_ROWS = ("avro",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +119,7 @@ class TableSpec:
         totals: rules over a row and its parts.
         parent_rules: rules over a row and the row that it refers to.
         card_numbers: "truncate" if card numbers in texts are truncated before rows are stored.
+        avro: see `AvroRecord`.
         mapping: how particular raw files differ, once it is applied (`raw_mapping.mapped`).
         is_by_row: whether each line of JSON Lines is judged alone, so that none refuses its file (`read_by_row`).
     """
@@ -127,6 +142,7 @@ class TableSpec:
     totals: tuple[TotalRule, ...] = ()
     parent_rules: tuple[ParentRule, ...] = ()
     card_numbers: str | None = None
+    avro: AvroRecord = AvroRecord()
     mapping: RawMapping = NO_MAPPING
     is_by_row: bool = False
 
@@ -220,8 +236,9 @@ class TableSpec:
     @cached_property
     def digest(self) -> str:
         """Digits that differ if raw rows could be read or validated differently."""
+        left_out = (*NOT_METADATA, *_OF_CHANGES, *_NOT_OF_ROWS)
         identity = [
-            [str(getattr(self, key.name)) for key in fields(self) if key.name not in (*NOT_METADATA, *_OF_CHANGES)],
+            [str(getattr(self, key.name)) for key in fields(self) if key.name not in left_out],
             [
                 [str(getattr(column, key.name)) for key in fields(column) if key.name not in _NOT_IN_DIGESTS]
                 + [f"{check.name} {check.limits}" for check in column.checks]

@@ -77,7 +77,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         (
             "TENANTS",
             "acme,none",
-            "'acme,none' must be names of 1 to 63 of a-z 0-9 _, other than ingestion, intermediate, none, shop, training",
+            "'acme,none' must be names of 1 to 63 of a-z 0-9 _, other than ingestion, intermediate, none, shop",
         ),
         ("TABLE_SPECS", "my tables", "'my tables' must be names of Python modules"),
         ("PREPARE_SCHEDULE", "weekly", "'weekly' is not a schedule: five fields are needed"),
@@ -238,12 +238,19 @@ def test_every_setting_is_listed_with_its_group_meaning_and_example() -> None:
     assert listed["SPLIT_METHOD"].default == "by-text"
     assert listed["EARLIEST_INTERACTION"].default == "2020-01-01"
     assert listed["TARGET_BUCKET"].default is None
-    assert [one.variable for one in listed.values() if one.is_secret] == ["TICKETS_URL", "MASKING_KEY", "CONFIG_JSON"]
+    assert [one.variable for one in listed.values() if one.is_secret] == [
+        "TICKETS_URL",
+        "MASKING_KEY",
+        "CONFIG_JSON",
+        "SCHEMA_REGISTRY_URL",
+        "SCHEMA_REGISTRY_PASSWORD",
+    ]
 
 
 def test_every_example_of_a_setting_is_accepted() -> None:
     needed = {"LOW_VOLUME_FALLBACK_LABEL": "1", "DB_ARN": CLUSTER, "DB_SECRET_ARN": SECRET}
     needed |= {"SHOP_CURATED_BUCKET": "shop-curated", "SHOP_PROD_BUCKET": "shop-prod"}
+    needed |= {"SCHEMA_REGISTRY_USER": "gata", "SCHEMA_REGISTRY_PASSWORD": "a-password"}
     for one in describe_settings():
         without = () if one.variable.startswith("DB_") else ("DB_ARN", "DB_SECRET_ARN")
         beside = {name: value for name, value in needed.items() if name not in without}

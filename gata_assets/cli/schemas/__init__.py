@@ -1,0 +1,1 @@
+"""`gata schemas`: the Avro schemas of tables, shown, checked and registered."""
