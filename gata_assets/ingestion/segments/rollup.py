@@ -42,8 +42,8 @@ _MOST_ATTEMPTS = 20
 
 @dataclass(frozen=True)
 class RollUpRules:
-    """When a range is rolled up: `late` after its hour, or as soon as it has so many segments or bytes of payloads; and
-    for how long its segments are kept after that.
+    """When a range is rolled up: `late` after its hour, or as soon as it has so many segments; a range ends at so many
+    segments or bytes of payloads too. For `grace` after that its segments are kept.
     """
 
     late: timedelta = timedelta(minutes=2)
