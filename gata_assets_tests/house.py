@@ -58,7 +58,12 @@ LEVELS: tuple[dict[str, Room], ...] = (
             f"{_AWS} dagster dagster_pandera",
         )
     },
-    {"ingestion": _room("what arrives by HTTP, webhooks and Kafka, up to raw files", "msgspec polars pyarrow")},
+    {
+        "ingestion": _room(
+            "what arrives by HTTP, webhooks and Kafka, up to raw files",
+            "fastapi msgspec polars prometheus_client pyarrow python_multipart starlette",
+        )
+    },
     {
         "tickets": _room(
             "closed tickets to training files",
@@ -79,7 +84,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         "sandbox": _room("sample data, and a local Data API", "botocore numpy pandas polars psycopg pyarrow"),
     },
     {"definitions": _room("assembly: settings in, Dagster definitions out", "dagster dagster_aws")},
-    {"cli": _room("the commands", "click dagster polars psycopg rich")},
+    {"cli": _room("the commands", "click dagster polars psycopg rich uvicorn")},
 )
 
 # No clock, environment, file, Dagster or SDK.
@@ -101,6 +106,8 @@ PURE = (
     "ingestion/keys/api_keys",
     "ingestion/keys/rate_limit",
     "ingestion/keys/request_records",
+    "ingestion/http/json_schema",
+    "ingestion/http/service_rules",
     "ingestion/segments/event",
     "ingestion/segments/lines",
     "ingestion/segments/raw_files",

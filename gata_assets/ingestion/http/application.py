@@ -85,5 +85,3 @@ def build_application(service: Service) -> FastAPI:
 
     app.add_middleware(RequestRecords, service=service)
     return app
-
-

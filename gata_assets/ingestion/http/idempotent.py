@@ -27,7 +27,12 @@ def json_answer(status: int, content: object) -> Answer:
 
 
 async def carry_out(
-    service: Service, request: Request, tenant: str, digest: str, work: Work, parameters: Mapping[str, str] | None = None
+    service: Service,
+    request: Request,
+    tenant: str,
+    digest: str,
+    work: Work,
+    parameters: Mapping[str, str] | None = None,
 ) -> Response:
     """Do the work of a request, or give the answer that it has already.
 

@@ -178,7 +178,7 @@ VALIDATE = _described(
             "warnings": [],
         }
     ),
-    tuple(code for code in _SENT if code != 409),  # noqa: PLR2004
+    tuple(code for code in _SENT if code != 409),
     parameters=[_TENANT],
     requestBody={
         "required": True,

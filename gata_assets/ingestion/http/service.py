@@ -6,11 +6,9 @@ Everything is given: settings are read elsewhere, and tests give stores and cloc
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from secrets import token_hex
@@ -21,6 +19,7 @@ from typing import Any, TypeVar
 from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.ingestion.http.metrics import ServiceMetrics
 from gata_assets.ingestion.http.problems import Problem
+from gata_assets.ingestion.http.service_rules import ServiceRules
 from gata_assets.ingestion.keys.key_store import KeyStore
 from gata_assets.ingestion.keys.rate_limit import RateLimit
 from gata_assets.ingestion.keys.requests import IdempotentRequests
@@ -31,31 +30,6 @@ from gata_assets.tables.spec import TableSpec
 T = TypeVar("T")
 # Landing is work of the processor; calls of the store are waiting.
 _LANDINGS_AT_ONCE, _CALLS_AT_ONCE = 4, 32
-
-
-@dataclass(frozen=True)
-class ServiceRules:
-    """Who may, and how much.
-
-    Attributes:
-        trusts_network: whether callers need no key, and say themselves which tenant they are.
-        max_body_bytes: of a body of JSON.
-        max_body_rows: of a body of JSON.
-        max_upload_bytes: of an uploaded file.
-        max_upload_rows: lines of an uploaded file that is not compressed.
-        max_events: single events in one request.
-        requests_per_second: of a key, in the long run.
-        burst: requests of a key at once.
-    """
-
-    trusts_network: bool = False
-    max_body_bytes: int = 32_000_000
-    max_body_rows: int = 100_000
-    max_upload_bytes: int = 4_000_000_000
-    max_upload_rows: int = 50_000_000
-    max_events: int = 1_000
-    requests_per_second: float = 50
-    burst: float = 100
 
 
 class Service:
@@ -70,7 +44,7 @@ class Service:
         *,
         version: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        write_line: Callable[[str], object] = partial(print, file=sys.stdout, flush=True),
+        write_line: Callable[[str], object] | None = None,
         is_kafka_connected: Callable[[], bool] | None = None,
     ) -> None:
         """Set up the service, and start the thread of its event log.
@@ -82,12 +56,13 @@ class Service:
             rules: Who may, and how much.
             version: Of this release.
             clock: The present instant in UTC.
-            write_line: Takes the lines of the log.
+            write_line: Takes the lines of the log; None prints them.
             is_kafka_connected: Whether a broker answers; None without Kafka.
         """
         self.store, self.curator_of, self.rules, self.version, self.clock = store, curator_of, rules, version, clock
         self.tables = {name: spec for name, spec in tables.items() if spec.changes is None}
-        self.write_line, self.is_kafka_connected = write_line, is_kafka_connected
+        self.write_line = write_line or partial(print, flush=True)
+        self.is_kafka_connected = is_kafka_connected
         self.keys = KeyStore(store, clock)
         self.requests = IdempotentRequests(store, clock)
         self.limit = RateLimit(rules.requests_per_second, rules.burst, monotonic)

@@ -17,7 +17,7 @@ def require_size(request: Request, most_bytes: int) -> None:
     if not size.isascii() or not size.isdecimal():
         raise Problem(400, "malformed", "Content-Length is no number.")
     # A number of more digits is too large whatever it is.
-    if len(size) > 18 or int(size) > most_bytes:  # noqa: PLR2004
+    if len(size) > 18 or int(size) > most_bytes:
         raise too_large("The bytes of the body", f"{most_bytes:,} bytes")
 
 
