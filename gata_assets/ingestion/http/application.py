@@ -64,6 +64,9 @@ def build_application(service: Service) -> FastAPI:
     route("/api/validation/validate", "POST", validation.validate, openapi.VALIDATE)
     route("/api/validation/schema/{table}", "GET", validation.schema, openapi.SCHEMA)
 
+    # What FastAPI has made is kept, and this with it.
+    app.openapi().setdefault("components", {})["securitySchemes"] = openapi.SECURITY
+
     @app.exception_handler(Problem)
     async def of_problem(request: Request, problem: Problem) -> Response:
         return problem.answer(request.state.request_id)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.ingestion.http.metrics import ServiceMetrics
-from gata_assets.ingestion.http.problems import Problem
+from gata_assets.ingestion.http.problems import Problem, unavailable
 from gata_assets.ingestion.http.service_rules import ServiceRules
 from gata_assets.ingestion.keys.key_store import KeyStore
 from gata_assets.ingestion.keys.rate_limit import RateLimit
@@ -30,6 +30,8 @@ from gata_assets.tables.spec import TableSpec
 T = TypeVar("T")
 # Landing is work of the processor; calls of the store are waiting.
 _LANDINGS_AT_ONCE, _CALLS_AT_ONCE = 4, 32
+# Of all bodies that are in memory at once; each may be a few times larger while it is validated.
+MOST_HELD_BYTES = 128_000_000
 
 
 class Service:
@@ -70,6 +72,7 @@ class Service:
         self.metrics = ServiceMetrics(self.log)
         self._landings = ThreadPoolExecutor(_LANDINGS_AT_ONCE, "landing")
         self._calls = ThreadPoolExecutor(_CALLS_AT_ONCE, "call")
+        self._held_bytes = 0
         self._turns: dict[str, tuple[Lock, int]] = {}
         self._turns_lock = Lock()
 
@@ -86,6 +89,17 @@ class Service:
     async def call(self, work: Callable[..., T], *arguments: Any) -> T:
         """Do what waits for the store or a disk in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._calls, work, *arguments)
+
+    @contextmanager
+    def room(self, size: int) -> Iterator[None]:
+        """Hold so many bytes of a body in memory; on the event loop's thread. Raises Problem if too many are held."""
+        if self._held_bytes and self._held_bytes + size > MOST_HELD_BYTES:
+            raise unavailable("Too many bodies are being received at this moment: send it again in some seconds.")
+        self._held_bytes += size
+        try:
+            yield
+        finally:
+            self._held_bytes -= size
 
     @contextmanager
     def turn(self, what: str) -> Iterator[None]:

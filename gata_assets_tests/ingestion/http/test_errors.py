@@ -81,7 +81,7 @@ def test_no_answer_and_no_line_has_a_value_a_key_or_a_query(service: RunningServ
         service.post("/api/validation/validate", {"data_type": VALUE, "sample_data": wrong}),
         service.post("/api/validation/validate", {VALUE: wrong}),
         service.upload(f"user_id,item_id,interaction_type,timestamp\n{VALUE},{VALUE},{VALUE},{VALUE}\n".encode()),
-        service.upload(f'user_id,"{VALUE}\n'.encode()),
+        service.upload(f'user_id,item_id,interaction_type,timestamp\n"{VALUE}\n'.encode()),
         service.ask("POST", f"/internal/data/{VALUE}", b"[]"),
         service.ask("POST", f"/{VALUE}", b"[]", {"X-API-Key": VALUE, "Authorization": VALUE}),
         service.ask("POST", ROWS, b"[]", {"X-API-Key": VALUE}),

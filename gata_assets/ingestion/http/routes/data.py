@@ -38,17 +38,18 @@ class DataRoutes:
         caller = await admit(service, request, "ingest")
         tenant = caller.required_tenant
         service.table(table)
-        body = await read_body(request, service.rules.max_body_bytes)
-        kind = request.headers.get("content-type", "")
+        with service.room(require_size(request, service.rules.max_body_bytes)):
+            body = await read_body(request, service.rules.max_body_bytes)
+            kind = request.headers.get("content-type", "")
 
-        def land() -> Answer:
-            rows = rows_of(body, kind, service.rules.max_body_rows)
-            return land_bytes(service, tenant, table, rows.lines, _JSON_LINES)
+            def land() -> Answer:
+                rows = rows_of(body, kind, service.rules.max_body_rows)
+                return land_bytes(service, tenant, table, rows.lines, _JSON_LINES)
 
-        async def work() -> Answer:
-            return await service.landing(land)
+            async def work() -> Answer:
+                return await service.landing(land)
 
-        return await carry_out(service, request, tenant, sha256(body).hexdigest(), work)
+            return await carry_out(service, request, tenant, sha256(body).hexdigest(), work)
 
     async def upload(self, request: Request) -> Response:
         """Land an uploaded file."""

@@ -19,7 +19,7 @@ from gata_assets.curation.reports import Report
 from gata_assets.curation.validation import validate_block
 from gata_assets.ingestion.http.access import Caller, admit
 from gata_assets.ingestion.http.bodies.json_lines import rows_of
-from gata_assets.ingestion.http.bodies.reading import read_body
+from gata_assets.ingestion.http.bodies.reading import read_body, require_size
 from gata_assets.ingestion.http.idempotent import rule_counts
 from gata_assets.ingestion.http.json_schema import json_schema
 from gata_assets.ingestion.http.problems import Problem
@@ -46,18 +46,19 @@ class ValidationRoutes:
         """Say which rows of a sample break which rules; nothing is stored, no value is in the answer."""
         service = self._service
         caller = await admit(service, request, "validate")
-        body = await read_body(request, service.rules.max_body_bytes)
-        try:
-            sample = msgspec.json.decode(body, type=_Sample)
-        except (msgspec.MsgspecError, RecursionError):
-            raise Problem(
-                422, "malformed", 'A JSON object with "data_type" (a table) and "sample_data" (an array) is needed.'
-            ) from None
-        spec = service.table(sample.data_type)
-        content = bytes(sample.sample_data)
-        if content[:1] != b"[":
-            raise Problem(422, "malformed", '"sample_data" is to be an array of objects.')
-        return JSONResponse(await service.landing(self._validate, caller, spec, content))
+        with service.room(require_size(request, service.rules.max_body_bytes)):
+            body = await read_body(request, service.rules.max_body_bytes)
+            try:
+                sample = msgspec.json.decode(body, type=_Sample)
+            except (msgspec.MsgspecError, RecursionError):
+                raise Problem(
+                    422, "malformed", 'A JSON object with "data_type" (a table) and "sample_data" (an array) is needed.'
+                ) from None
+            spec = service.table(sample.data_type)
+            content = bytes(sample.sample_data)
+            if content[:1] != b"[":
+                raise Problem(422, "malformed", '"sample_data" is to be an array of objects.')
+            return JSONResponse(await service.landing(self._validate, caller, spec, content))
 
     async def schema(self, request: Request, table: str) -> Response:
         """The JSON Schema of a row of a table."""
