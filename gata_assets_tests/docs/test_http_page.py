@@ -31,7 +31,7 @@ def test_every_curl_command_of_the_page_is_taken(tmp_path: Path) -> None:
             )
             assert ran.returncode == 0, f"{block.place}: {ran.stdout}{ran.stderr}"
             assert all(json.loads(line) for line in ran.stdout.splitlines() if line)
-    assert len(service.lines) == 5
+        assert len(service.logged(5)) == 5
 
 
 def test_the_page_shows_the_answers_of_the_service(tmp_path: Path) -> None:

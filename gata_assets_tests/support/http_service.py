@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.client import HTTPConnection
 from threading import Thread
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Any
 
@@ -28,6 +29,7 @@ from gata_assets_tests.support.raw_worlds import NOW, RULES
 FAST = ServiceRules(requests_per_second=1e6, burst=1e6)
 TENANT = "acme"
 _BOUNDARY = "a-boundary-of-tests"
+_PATIENCE_SECONDS = 20
 
 
 @dataclass
@@ -115,6 +117,14 @@ class RunningService:
     def upload(self, content: bytes, name: str = "file.csv", query: str = "data_type=interactions") -> Reply:
         """Upload a file."""
         return self.ask("POST", f"/internal/data/upload-csv?{query}", multipart(content, name), MULTIPART)
+
+    def logged(self, count: int) -> list[str]:
+        """The lines of the log once there are so many: each is written when its answer is sent."""
+        until = monotonic() + _PATIENCE_SECONDS
+        while len(self.lines) < count and monotonic() < until:
+            sleep(0.005)
+        assert len(self.lines) == count
+        return self.lines
 
     def keys_below(self, prefix: str) -> list[str]:
         """The keys of the target with a prefix."""

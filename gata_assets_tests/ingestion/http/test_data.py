@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from time import monotonic, sleep
 
 import polars as pl
 import pytest
@@ -40,14 +39,6 @@ def service(tmp_path: Path) -> Iterator[RunningService]:
     """A service on a directory."""
     with running(LocalStore(str(tmp_path / "target"))) as found:
         yield found
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    """Wait until something is so; fail if it is not within seconds."""
-    until = monotonic() + 20
-    while not condition():
-        assert monotonic() < until, "it did not come about"
-        sleep(0.01)
 
 
 def test_rows_and_files_land_and_rejected_rows_are_in_quarantine(any_store: ObjectStore) -> None:
@@ -156,8 +147,7 @@ def test_an_upload_that_is_cut_off_leaves_nothing_and_can_be_sent_again(
     )
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
         connection.sendall(head.encode() + body[: int((len(body) - 1) * kept)])
-    wait_for(lambda: service.lines)
-    assert json.loads(service.lines[0])["status"] == 499
+    assert json.loads(service.logged(1)[0])["status"] == 499
     assert service.keys_below(f"{TENANT}/") == []
     assert list((tmp_path / "scratch").iterdir()) == []
     assert service.upload(content).json["rows_accepted"] == 40_000
