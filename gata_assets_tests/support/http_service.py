@@ -95,8 +95,14 @@ class RunningService:
         self._thread.join()
         self._listener.close()
 
-    def ask(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Reply:
-        """Send a request, with the key of `secret` if there is one."""
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Iterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send a request, with the key of `secret` if there is one; pieces of a body without its length."""
         own = {"X-API-Key": self.secret} if self.secret else {}
         # The listener takes connections before the server runs.
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
