@@ -23,7 +23,6 @@ from gata_assets_tests.support.command import gata
 WITHOUT_JSON = {"mapping show": "prints nothing but JSON, which --mapping-file reads"}
 WITHOUT_SETTINGS = {
     "mapping presets": "lists what is in the package",
-    "serve": "serves what senders bring",
     "data-api": "serves a database that its own option names",
 }
 

@@ -90,7 +90,7 @@ _TENANT = _parameter("tenant_id", "Compared with the tenant of the API key; need
 _IDEMPOTENCY = _parameter(
     "Idempotency-Key", f"The same key and request again give the same answer, with {REPLAYED}.", place="header"
 )
-_AUTH = {"security": [{"bearer": []}, {"header": []}]}
+_AUTH: dict[str, Any] = {"security": [{"bearer": []}, {"header": []}]}
 _ASKED = (401, 403, 404, 422, 429, 500, 503)
 _SENT = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503)
 

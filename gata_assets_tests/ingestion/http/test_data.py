@@ -125,7 +125,7 @@ def test_what_cannot_be_read_does_not_land(service: RunningService) -> None:
     assert service.ask("POST", "/internal/data/upload-csv?data_type=items", b"a", {}).kind == "no-multipart"
     assert service.ask("POST", "/internal/data/upload-csv?data_type=items", b"a", MULTIPART).kind == "malformed"
     assert service.upload(b"a", query="tenant_id=acme").kind == "parameter"
-    assert service.keys_below(f"{TENANT}/") == []
+    assert service.keys_below(f"{TENANT}/raw/") == service.keys_below(f"{TENANT}/reports/") == []
 
 
 def test_rows_that_are_all_invalid_are_said_to_be_rejected(service: RunningService) -> None:

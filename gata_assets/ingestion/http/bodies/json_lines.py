@@ -5,7 +5,7 @@ The bytes of each object stay as they came, but for line breaks between its valu
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import msgspec
 
@@ -18,7 +18,8 @@ _LINE_TYPES = ("ndjson", "jsonl", "json-lines", "jsonlines")
 _BLANKS = b" \t\r\n"
 
 
-class Rows(NamedTuple):
+@dataclass(frozen=True)
+class Rows:
     """Rows as JSON Lines, and how many at most: blank lines count here."""
 
     lines: bytes

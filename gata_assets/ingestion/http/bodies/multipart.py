@@ -6,6 +6,7 @@ Source: https://www.rfc-editor.org/rfc/rfc7578
 
 from __future__ import annotations
 
+import logging
 from hashlib import sha256
 from typing import BinaryIO
 
@@ -15,6 +16,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from gata_assets.errors import StoreError
 from gata_assets.ingestion.http.problems import Problem, too_large
 
+# Its warnings quote bytes of the body; what is wrong is in the answer.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 # What a body has besides its file.
 ENVELOPE_BYTES = 20_000
 _MOST_FIELDS, _LONGEST_FIELD, _LONGEST_NAME = 10, 1_000, 300

@@ -100,8 +100,9 @@ class ValidationRoutes:
         if caller.tenant is not None:
             return curator.context_of(spec, Report(spec.table, "sample", curator.places.raw(spec.table), now, ""))
         rules = curator.rules
-        window = (rules.earliest_at, now + rules.at_most_ahead) if spec.event_time else (None, None)
-        return RowContext(*window, tokens=rules.tokens)
+        if spec.event_time is None:
+            return RowContext(tokens=rules.tokens)
+        return RowContext(rules.earliest_at, now + rules.at_most_ahead, tokens=rules.tokens)
 
 
 def _errors(rejected: pa.Table, most: int) -> list[dict[str, Any]]:
