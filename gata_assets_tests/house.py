@@ -61,7 +61,8 @@ LEVELS: tuple[dict[str, Room], ...] = (
     {
         "ingestion": _room(
             "what arrives by HTTP, webhooks and Kafka, up to raw files",
-            "avro boto3 botocore confluent_kafka fastavro httpx2 msgspec polars pyarrow types_boto3_glue",
+            "avro boto3 botocore confluent_kafka fastapi fastavro httpx2 msgspec polars prometheus_client pyarrow "
+            "python_multipart starlette types_boto3_glue",
         )
     },
     {
@@ -86,7 +87,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         ),
     },
     {"definitions": _room("assembly: settings in, Dagster definitions out", "dagster dagster_aws")},
-    {"cli": _room("the commands", "click dagster polars psycopg rich")},
+    {"cli": _room("the commands", "click dagster polars psycopg rich uvicorn")},
 )
 
 # No clock, environment, file, Dagster or SDK.
@@ -108,6 +109,8 @@ PURE = (
     "ingestion/keys/api_keys",
     "ingestion/keys/rate_limit",
     "ingestion/keys/request_records",
+    "ingestion/http/json_schema",
+    "ingestion/http/service_rules",
     "ingestion/segments/event",
     "ingestion/segments/lines",
     "ingestion/segments/raw_files",

@@ -87,6 +87,7 @@ EXAMPLES: dict[str, Example] = {
 # Commands that are not run here, with the reason.
 NOT_RUN = {
     "ui": "serves until it is stopped",
+    "serve": "serves until it is stopped",
     "data-api": "serves until it is stopped, and needs a PostgreSQL",
     "events tail": "needs events",
     "events rollup": "needs events",

@@ -46,6 +46,14 @@ class LandedFile:
     counting: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class PrivateCopy:
+    """A file that nobody else can change, and its SHA-256: it need not be copied."""
+
+    path: Path
+    sha256: str
+
+
 class Landing:
     """Lands files one after another; files that other writers land meanwhile are not seen."""
 
@@ -59,7 +67,7 @@ class Landing:
         self,
         table: str,
         name: str,
-        source: Path | BinaryIO,
+        source: Path | BinaryIO | PrivateCopy,
         file_format: FileFormat,
         *,
         replaces: Sequence[str] = (),
@@ -82,8 +90,8 @@ class Landing:
         """
         validator, spec = self._validator, self._validator.tables[table]
         with scratch_directory() as scratch:
-            path = scratch / "file"
-            digest = copy_once(source, path)
+            own = source if isinstance(source, PrivateCopy) else copy_privately(source, scratch)
+            path, digest = own.path, own.sha256
             there, earlier = self._find(table, digest)
             choice = mapping or (
                 validator.choose_mapping(table, there, earlier) if there else validator.mappings.choose(table, name)
@@ -208,6 +216,12 @@ class Landing:
 
 def _is_read_by(report: Report, choice: MappingChoice) -> bool:
     return (report.mapping or NO_MAPPING, report.mapping_name) == choice
+
+
+def copy_privately(source: Path | BinaryIO, scratch: Path) -> PrivateCopy:
+    """A copy of what is read of a source, once, in a private directory."""
+    path = scratch / "file"
+    return PrivateCopy(path, copy_once(source, path))
 
 
 def copy_once(source: Path | BinaryIO, to: Path) -> str:

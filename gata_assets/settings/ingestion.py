@@ -17,7 +17,7 @@ def _registry_url(value: SecretStr) -> SecretStr:
 
 
 class IngestionSettings(SettingsGroup):
-    """The settings of what arrives by HTTP, webhooks and Kafka."""
+    """The settings of the schemas of messages."""
 
     # Secret, for the message about one with a password in it.
     schema_registry_url: Annotated[SecretStr | None, AfterValidator(_registry_url)] = Field(

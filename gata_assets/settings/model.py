@@ -22,6 +22,7 @@ from gata_assets.settings.config_values import find_config_values, unknown_setti
 from gata_assets.settings.ingestion import IngestionSettings
 from gata_assets.settings.interactions import InteractionSettings
 from gata_assets.settings.project import AutomationSettings, ProjectSettings, TargetSettings
+from gata_assets.settings.service import ServiceSettings
 from gata_assets.settings.shop import REFUSED, ShopSettings
 from gata_assets.settings.tickets import TicketSettings
 from gata_assets.tickets.arrivals.decision import ArrivalRules
@@ -41,7 +42,8 @@ class Settings(BaseModel):
     target: TargetSettings = Field(description="Where files are written to")
     interactions: InteractionSettings = Field(description="Interactions: features and training rows of recommenders")
     shop: ShopSettings = Field(description="The shop tables: raw files, masking, the tables for analysts")
-    ingestion: IngestionSettings = Field(description="What arrives by HTTP, webhooks and Kafka")
+    ingestion: IngestionSettings = Field(description="The schemas of messages, and their registry")
+    service: ServiceSettings = Field(description="The service that takes rows and events by HTTP")
     automation: AutomationSettings = Field(
         description="What runs automatically, once it is switched on in Dagster's UI"
     )

@@ -1,14 +1,18 @@
-"""`gata ui` and `gata data-api`, with their options; other modules implement them."""
+"""`gata ui`, `gata serve` and `gata data-api`, with their options; other modules implement them."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gata_assets.cli import options
 from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, exits
+
+if TYPE_CHECKING:
+    from gata_assets.settings.model import Settings
 
 
 @click.command(cls=options.Command)
@@ -36,6 +40,33 @@ def ui(port: int, host: str, env_file: Path | None, as_json: bool) -> bool:
     from gata_assets.cli.servers import ui as command
 
     return command.run(port, host=host, env_file=env_file, as_json=as_json)
+
+
+@click.command(cls=options.Command)
+@exits(
+    {
+        DONE: "it was ended by SIGTERM or Ctrl-C; requests at work were answered, and events that waited are stored",
+        FAILED: "the address cannot be listened on, or the extra `service` is not installed",
+        INTERRUPTED: "it was interrupted before it served",
+    }
+)
+@click.option("--host", help="The address to listen on. [default: SERVICE_HOST]")
+@click.option("--port", type=click.IntRange(0, 65535), help="0 takes a free one. [default: SERVICE_PORT]")
+@options.AS_JSON
+@options.SETTINGS
+def serve(host: str | None, port: int | None, as_json: bool, settings: Settings) -> None:
+    """Take rows, files and single events of tenants by HTTP, until Ctrl-C or SIGTERM ends it.
+
+    Who sends has an API key (`gata keys create`). Rows land as raw files and are validated at once; an event is durable
+    when it is answered. Prints a line of JSON for each request. Needs the extra `service`.
+    """
+    with options.imports_uncollected():
+        try:
+            from gata_assets.cli.servers import service as command
+        except ModuleNotFoundError as error:
+            raise click.ClickException(f"{error.name} is not installed: pip install 'gata-assets[service]'.") from None
+
+    command.run(settings, host=host, port=port, as_json=as_json)
 
 
 def _token(_: click.Context, __: click.Parameter, token: str | None) -> str | None:

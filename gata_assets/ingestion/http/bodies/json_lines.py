@@ -1,0 +1,65 @@
+"""Rows of a JSON body as JSON Lines, without reading their values: an array's objects, or lines as they came.
+
+The bytes of each object stay as they came, but for line breaks between its values; so the same rows are the same file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from gata_assets.ingestion.http.problems import Problem, too_large
+from gata_assets.ingestion.segments.lines import line_of
+
+_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+_ONE = msgspec.json.Decoder(msgspec.Raw)
+_LINE_TYPES = ("ndjson", "jsonl", "json-lines", "jsonlines")
+_BLANKS = b" \t\r\n"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows as JSON Lines, and how many at most: blank lines count here."""
+
+    lines: bytes
+    count: int
+
+
+def rows_of(body: bytes, content_type: str, most_rows: int) -> Rows:
+    """The rows of a body: a JSON array of objects, or JSON Lines; raises Problem for anything else, or too many."""
+    if body.lstrip(_BLANKS)[:1] == b"[" and not _is_of_lines(content_type):
+        objects = objects_of(body)
+        _require_few(len(objects), most_rows)
+        if b"\n" in body or b"\r" in body:
+            objects = [line_of(found)[0] for found in objects]
+        return Rows(b"\n".join([*objects, b""]), len(objects))
+    count = body.count(b"\n") + (not body.endswith(b"\n"))
+    _require_few(count, most_rows)
+    return Rows(body, count)
+
+
+def objects_of(body: bytes) -> list[bytes]:
+    """The objects of a JSON array, or a single one, as they came; raises Problem for anything else."""
+    try:
+        is_array = body.lstrip(_BLANKS)[:1] == b"["
+        found = list(map(bytes, _ARRAY.decode(body))) if is_array else [bytes(_ONE.decode(body))]
+    except msgspec.DecodeError as error:
+        # It says at which byte, and quotes nothing.
+        raise Problem(400, "malformed", f"The body is no JSON: {error}.") from None
+    except RecursionError:
+        raise Problem(400, "malformed", "The body is no JSON that is taken: it is nested too deeply.") from None
+    for number, text in enumerate(found, start=1):
+        if text[:1] != b"{":
+            raise Problem(422, "no-object", f"Record {number:,} is no JSON object: rows and events are objects.")
+    return found
+
+
+def _is_of_lines(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].lower()
+    return any(name in kind for name in _LINE_TYPES)
+
+
+def _require_few(count: int, most: int) -> None:
+    if count > most:
+        raise too_large(f"{count:,} rows", f"{most:,} rows in a body")

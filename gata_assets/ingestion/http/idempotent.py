@@ -1,0 +1,99 @@
+"""Requests with an Idempotency-Key: carried out once, and answered the same when they are sent again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gata_assets.errors import ConflictError, StoreError
+from gata_assets.ingestion.http.problems import Problem
+from gata_assets.ingestion.http.service import Service
+from gata_assets.ingestion.keys.request_records import Answer, InProgress, Replayed, Started, fingerprint
+from gata_assets.storage.objects import ObjectStore
+
+REPLAYED = "Idempotency-Replayed"
+_JSON = (("content-type", "application/json"),)
+Work = Callable[[], Awaitable[Answer]]
+
+
+def json_answer(status: int, content: object) -> Answer:
+    """An answer in JSON."""
+    return Answer(status, json.dumps(content).encode(), _JSON)
+
+
+async def carry_out(
+    service: Service,
+    request: Request,
+    tenant: str,
+    digest: str,
+    work: Work,
+    parameters: Mapping[str, str] | None = None,
+) -> Response:
+    """Do the work of a request, or give the answer that it has already.
+
+    Args:
+        service: The service.
+        request: Its path, its query but for tenant_id, and its Idempotency-Key count.
+        tenant: Whose it is.
+        digest: The SHA-256 of what was sent as data.
+        work: Gives the answer; what it raises is not kept, so the request can be sent again.
+        parameters: More of what must be the same.
+
+    Raises:
+        Problem: The request is in progress, or another was sent with its key.
+    """
+    given = request.headers.getlist("idempotency-key")
+    if not given:
+        return _response(await work())
+    if len(given) > 1:
+        raise Problem(400, "idempotency-key", "The request has more than one Idempotency-Key.")
+    query = {name: value for name, value in request.query_params.multi_items() if name != "tenant_id"}
+    route = f"{request.method} {request.url.path}"
+    print_of = fingerprint(route, digest, {**query, **(parameters or {})})
+    begun = await service.call(service.requests.begin, tenant, route, given[0], print_of)
+    if isinstance(begun, Replayed):
+        return _response(begun.answer, {REPLAYED: "true"})
+    if isinstance(begun, InProgress):
+        seconds = max(1, round((begun.free_at - service.clock()).total_seconds()))
+        raise Problem(
+            409,
+            "in-progress",
+            "A request with this Idempotency-Key is being carried out: send it again in a moment.",
+            headers={"Retry-After": "1"},
+            free_in_seconds=seconds,
+        )
+    if not isinstance(begun, Started):
+        raise Problem(
+            422, "other-request", "The Idempotency-Key was used for other data or parameters: use a new one for them."
+        )
+    answer: Answer | None = None
+    try:
+        answer = await work()
+    finally:
+        if answer is None:
+            # A fault of the store that also keeps this from being done must not hide the first one.
+            with suppress(StoreError):
+                await service.call(service.requests.forget, begun)
+    # It is done and the caller learns so: without its record a repetition is carried out again, which landing allows.
+    with suppress(ConflictError, StoreError):
+        await service.call(service.requests.finish, begun, answer)
+    return _response(answer)
+
+
+def _response(answer: Answer, more: Mapping[str, str] | None = None) -> Response:
+    return Response(answer.body, answer.status, {**dict(answer.headers), **(more or {})})
+
+
+def place_of(store: ObjectStore, key: str | None) -> str | None:
+    """Where an object is, as answers show it."""
+    return store.uri(key) if key else None
+
+
+def rule_counts(counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Counts by rule as answers show them."""
+    return [{"rule": rule, "rows": rows} for rule, rows in counts.items()]

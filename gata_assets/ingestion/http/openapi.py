@@ -1,0 +1,201 @@
+"""What OpenAPI says of each route: parameters, bodies, answers, with examples that the service takes and gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gata_assets.ingestion.http.idempotent import REPLAYED
+from gata_assets.ingestion.http.problems import PROBLEM_TYPE
+
+DESCRIPTION = (
+    "Takes rows and events of tenants. Rows land as raw files, are validated, and are curated with all others. "
+    "Errors are problem details (RFC 9457)."
+)
+_INTERACTION = {
+    "user_id": "user_001",
+    "item_id": "item_1234",
+    "interaction_type": "purchase",
+    "timestamp": "2026-01-01T10:00:00Z",
+    "rating": 5.0,
+}
+_LANDED = {
+    "status": "success",
+    "rows_accepted": 1,
+    "rows_rejected": 0,
+    "s3_path": "s3://my-training-data/acme/raw/interactions/2026-01-01/http-0123456789abcdef0123456789abcdef.jsonl",
+    "validation_errors": [],
+    "warnings": [],
+    "quarantine_path": None,
+    "file_id": "2026-01-01-http-0123456789abcdef0123456789abcdef",
+    "was_there": False,
+    "replaced_by": None,
+}
+_PROBLEM = {
+    "type": "urn:gata:problem:unknown-key",
+    "title": "Unauthorized",
+    "status": 401,
+    "detail": "The API key is unknown, revoked or expired.",
+    "instance": "urn:gata:request:0123456789abcdef0123456789abcdef",
+}
+_PROBLEM_CONTENT = {
+    PROBLEM_TYPE: {
+        "schema": {
+            "type": "object",
+            "properties": {
+                "type": {"type": "string"},
+                "title": {"type": "string"},
+                "status": {"type": "integer"},
+                "detail": {"type": "string"},
+                "instance": {"type": "string"},
+            },
+            "required": ["type", "title", "status", "detail", "instance"],
+        },
+        "example": _PROBLEM,
+    }
+}
+_MEANINGS = {
+    400: "The request is malformed.",
+    401: "No API key, or one that is unknown, revoked or expired.",
+    403: "The API key does not allow it, or is of another tenant.",
+    404: "There is no such table.",
+    409: "A request with this Idempotency-Key is in progress.",
+    413: "More bytes or rows than are taken.",
+    415: "The body is encoded, or of another type.",
+    422: "The data or a parameter is wrong.",
+    429: "Too many requests: see Retry-After.",
+    500: "A fault of the service.",
+    503: "The target is away: see Retry-After.",
+}
+
+
+def _described(
+    summary: str, status: int, meaning: str, content: dict[str, Any], problems: tuple[int, ...], **more: Any
+) -> dict[str, Any]:
+    answers: dict[int | str, dict[str, Any]] = {status: {"description": meaning, "content": content}}
+    answers |= {code: {"description": _MEANINGS[code], "content": _PROBLEM_CONTENT} for code in problems}
+    return {"summary": summary, "status_code": status, "responses": answers, "openapi_extra": more}
+
+
+def _json(example: object, kind: str = "application/json") -> dict[str, Any]:
+    shape = "array" if isinstance(example, list) else "object"
+    return {kind: {"schema": {"type": shape}, "example": example}}
+
+
+def _parameter(name: str, description: str, *, place: str = "query", is_required: bool = False) -> dict[str, Any]:
+    schema = {"type": "string"}
+    return {"name": name, "in": place, "required": is_required, "description": description, "schema": schema}
+
+
+_TENANT = _parameter("tenant_id", "Compared with the tenant of the API key; needed without keys.")
+_IDEMPOTENCY = _parameter(
+    "Idempotency-Key", f"The same key and request again give the same answer, with {REPLAYED}.", place="header"
+)
+_AUTH: dict[str, Any] = {"security": [{"bearer": []}, {"header": []}]}
+_ASKED = (401, 403, 404, 422, 429, 500, 503)
+_SENT = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503)
+
+HEALTH = _described(
+    "Whether the service, its target and Kafka work",
+    200,
+    "The process works; `status` says whether all that it needs does.",
+    _json(
+        {
+            "status": "healthy",
+            "service": "data-pipeline",
+            "version": "1.0.0",
+            "timestamp": "2026-01-01T10:00:00Z",
+            "kafka_connected": False,
+            "kafka_configured": False,
+            "s3_connected": True,
+        }
+    ),
+    (500,),
+)
+METRICS = _described(
+    "Counters for Prometheus", 200, "Text of Prometheus.", {"text/plain": {"schema": {"type": "string"}}}, (500,)
+)
+ROWS = _described(
+    "Land rows of a table: a JSON array of objects, or JSON Lines",
+    200,
+    "The rows landed; rejected ones are in quarantine.",
+    _json(_LANDED),
+    _SENT,
+    parameters=[_TENANT, _IDEMPOTENCY],
+    requestBody={
+        "required": True,
+        "content": {
+            **_json([_INTERACTION]),
+            "application/x-ndjson": {"schema": {"type": "string"}},
+        },
+    },
+    **_AUTH,
+)
+UPLOAD = _described(
+    "Land a file: CSV, JSON Lines or Parquet by its name, else CSV",
+    200,
+    "The file landed; rejected rows are in quarantine.",
+    _json(_LANDED),
+    _SENT,
+    parameters=[_TENANT, _parameter("data_type", "The table.", is_required=True), _IDEMPOTENCY],
+    requestBody={
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                    "required": ["file"],
+                }
+            }
+        },
+    },
+    **_AUTH,
+)
+EVENTS = _described(
+    "Store single events: a JSON object, or a small array of objects",
+    202,
+    "The events are durable.",
+    _json({"status": "accepted", "stream": "http/0123456789abcdef", "offsets": [0]}),
+    _SENT,
+    parameters=[_TENANT, _parameter("table", "The table.", is_required=True), _IDEMPOTENCY],
+    requestBody={"required": True, "content": _json(_INTERACTION)},
+    **_AUTH,
+)
+VALIDATE = _described(
+    "Validate a sample of rows without landing it",
+    200,
+    "Which rows break which rules, by their number.",
+    _json(
+        {
+            "data_type": "interactions",
+            "is_valid": False,
+            "rows": 2,
+            "valid": 1,
+            "invalid": 1,
+            "errors": [{"row": 2, "rules": ["rating_is_1_to_5"]}],
+            "errors_left_out": 0,
+            "validation_errors": [{"rule": "rating_is_1_to_5", "rows": 1}],
+            "warnings": [],
+        }
+    ),
+    tuple(code for code in _SENT if code != 409),
+    parameters=[_TENANT],
+    requestBody={
+        "required": True,
+        "content": _json({"data_type": "interactions", "sample_data": [_INTERACTION]}),
+    },
+    **_AUTH,
+)
+SCHEMA = _described(
+    "The JSON Schema of a row of a table",
+    200,
+    "A schema of draft 2020-12.",
+    _json({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "items"}, "application/schema+json"),
+    _ASKED,
+    parameters=[_TENANT],
+    **_AUTH,
+)
+SECURITY = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
+}

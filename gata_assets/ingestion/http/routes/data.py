@@ -1,0 +1,118 @@
+"""Rows in bulk: bodies of JSON and uploaded files, which land as raw files."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gata_assets.curation.files.formats import FileFormat, RawFormat, parse_format
+from gata_assets.curation.landing import PrivateCopy
+from gata_assets.errors import RawFileError, StoreError
+from gata_assets.ingestion.http.access import admit
+from gata_assets.ingestion.http.bodies.json_lines import rows_of
+from gata_assets.ingestion.http.bodies.multipart import ENVELOPE_BYTES, FileReceiver
+from gata_assets.ingestion.http.bodies.reading import in_pieces, read_body, require_size
+from gata_assets.ingestion.http.idempotent import carry_out
+from gata_assets.ingestion.http.landings import land_bytes, land_file
+from gata_assets.ingestion.http.problems import Problem
+from gata_assets.ingestion.http.service import Service
+from gata_assets.ingestion.keys.request_records import Answer
+from gata_assets.storage.scratch import scratch_directory
+
+_JSON_LINES, _CSV = FileFormat(RawFormat.JSON_LINES), FileFormat(RawFormat.CSV)
+_PIECE_BYTES = 1 << 20
+
+
+class DataRoutes:
+    """The routes below /internal/data."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def rows(self, request: Request, table: str) -> Response:
+        """Land the rows of a JSON body."""
+        service = self._service
+        caller = await admit(service, request, "ingest")
+        tenant = caller.required_tenant
+        service.table(table)
+        with service.room(require_size(request, service.rules.max_body_bytes)):
+            body = await read_body(request, service.rules.max_body_bytes)
+            kind = request.headers.get("content-type", "")
+
+            def land() -> Answer:
+                rows = rows_of(body, kind, service.rules.max_body_rows)
+                return land_bytes(service, tenant, table, rows.lines, _JSON_LINES)
+
+            async def work() -> Answer:
+                return await service.landing(land)
+
+            return await carry_out(service, request, tenant, sha256(body).hexdigest(), work)
+
+    async def upload(self, request: Request) -> Response:
+        """Land an uploaded file."""
+        service = self._service
+        caller = await admit(service, request, "ingest")
+        tenant = caller.required_tenant
+        table = _only(request, "data_type")
+        service.table(table)
+        rules = service.rules
+        require_size(request, rules.max_upload_bytes + ENVELOPE_BYTES)
+        with scratch_directory() as scratch:
+            path = scratch / "file"
+            received = await self._receive(request, path)
+            name = received.name or "file"
+            _require_same(received.fields, {"tenant_id": tenant, "data_type": table})
+            copy = PrivateCopy(path, received.sha256)
+
+            async def work() -> Answer:
+                answer = await service.landing(
+                    land_file, service, tenant, table, Path(name).name, copy, _format_of(name)
+                )
+                service.metrics.count_upload(table)
+                return answer
+
+            return await carry_out(service, request, tenant, received.sha256, work, {"name": name})
+
+    async def _receive(self, request: Request, path: Path) -> FileReceiver:
+        service, rules = self._service, self._service.rules
+        try:
+            file = path.open("wb")
+        except OSError as error:
+            raise StoreError(f"An upload cannot be kept: {error.strerror}. Look at TMPDIR and its space.") from None
+        with file:
+            kind = request.headers.get("content-type", "")
+            received = FileReceiver(kind, file, rules.max_upload_bytes, rules.max_upload_rows)
+            size = 0
+            async for piece in in_pieces(request, _PIECE_BYTES):
+                size += len(piece)
+                if size > rules.max_upload_bytes + ENVELOPE_BYTES:
+                    raise Problem(413, "too-large", "The body is larger than files may be.")
+                await service.call(received.feed, piece)
+            await service.call(received.finish)
+        return received
+
+
+def _only(request: Request, name: str) -> str:
+    """The value of a parameter that is given once."""
+    found = request.query_params.getlist(name)
+    if len(found) != 1:
+        raise Problem(422, "parameter", f"The parameter {name} is needed once: ?{name}=….")
+    return found[0]
+
+
+def _require_same(fields: dict[str, str], expected: dict[str, str]) -> None:
+    """Fields of the body may repeat what the query and the key say, and say nothing else."""
+    for name, value in expected.items():
+        if fields.get(name, value) != value:
+            raise Problem(403 if name == "tenant_id" else 422, "field", f"The body's field {name} is another.")
+
+
+def _format_of(name: str) -> FileFormat:
+    """The format that a file's name implies; CSV if it implies none."""
+    try:
+        return parse_format(name)
+    except RawFileError:
+        return _CSV

@@ -1,0 +1,54 @@
+"""Single events: durable in a segment when they are answered, in raw files after their hour."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC
+from hashlib import sha256
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gata_assets.ingestion.http.access import admit
+from gata_assets.ingestion.http.bodies.json_lines import objects_of
+from gata_assets.ingestion.http.bodies.reading import read_body
+from gata_assets.ingestion.http.idempotent import carry_out, json_answer
+from gata_assets.ingestion.http.problems import Problem, too_large
+from gata_assets.ingestion.http.service import Service
+from gata_assets.ingestion.keys.request_records import Answer
+from gata_assets.ingestion.segments.event import MAX_PAYLOAD_BYTES, NewEvent
+
+_SOURCE = "http"
+
+
+class EventRoutes:
+    """The routes of single events."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def events(self, request: Request) -> Response:
+        """Store one event, or a small array of them, all or none."""
+        service = self._service
+        caller = await admit(service, request, "ingest")
+        tenant = caller.required_tenant
+        tables = request.query_params.getlist("table")
+        if len(tables) != 1:
+            raise Problem(422, "parameter", "The parameter table is needed once: ?table=interactions.")
+        table = service.table(tables[0]).table
+        body = await read_body(request, min(service.rules.max_body_bytes, MAX_PAYLOAD_BYTES))
+        payloads = objects_of(body)
+        if not payloads:
+            raise Problem(422, "no-object", "The array has no event.")
+        if len(payloads) > service.rules.max_events:
+            raise too_large(f"{len(payloads):,} events", f"{service.rules.max_events:,} in a request")
+        received_at = service.clock().astimezone(UTC)
+        request_id = request.state.request_id
+        events = [NewEvent(tenant, table, payload, received_at, _SOURCE, request_id) for payload in payloads]
+
+        async def work() -> Answer:
+            offsets = await asyncio.wrap_future(service.log.append(events))
+            service.metrics.count_events(table, len(events))
+            return json_answer(202, {"status": "accepted", "stream": service.log.stream, "offsets": offsets})
+
+        return await carry_out(service, request, tenant, sha256(body).hexdigest(), work)

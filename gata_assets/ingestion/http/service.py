@@ -1,0 +1,123 @@
+"""What the routes work with: the target, tables, keys, the event log, limits and counters, as one value.
+
+Everything is given: settings are read elsewhere, and tests give stores and clocks of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from secrets import token_hex
+from threading import Lock
+from time import monotonic
+from typing import Any, TypeVar
+
+from gata_assets.curation.curated.curator import TableCurator
+from gata_assets.ingestion.http.metrics import ServiceMetrics
+from gata_assets.ingestion.http.problems import Problem, unavailable
+from gata_assets.ingestion.http.service_rules import ServiceRules
+from gata_assets.ingestion.keys.key_store import KeyStore
+from gata_assets.ingestion.keys.rate_limit import RateLimit
+from gata_assets.ingestion.keys.requests import IdempotentRequests
+from gata_assets.ingestion.segments.group_commit import EventLog
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.tables.spec import TableSpec
+
+T = TypeVar("T")
+# Landing is work of the processor; calls of the store are waiting.
+_LANDINGS_AT_ONCE, _CALLS_AT_ONCE = 4, 32
+# Of all bodies that are in memory at once; each may be a few times larger while it is validated.
+MOST_HELD_BYTES = 128_000_000
+
+
+class Service:
+    """One process of the service; `close` when no request is at work any more."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        tables: Mapping[str, TableSpec],
+        curator_of: Callable[[str, datetime], TableCurator],
+        rules: ServiceRules,
+        *,
+        version: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        write_line: Callable[[str], object] | None = None,
+        is_kafka_connected: Callable[[], bool] | None = None,
+    ) -> None:
+        """Set up the service, and start the thread of its event log.
+
+        Args:
+            store: The target.
+            tables: All tables by name; those of changes take no rows here.
+            curator_of: The curator of a tenant's tables as of an instant.
+            rules: Who may, and how much.
+            version: Of this release.
+            clock: The present instant in UTC.
+            write_line: Takes the lines of the log; None prints them.
+            is_kafka_connected: Whether a broker answers; None without Kafka.
+        """
+        self.store, self.curator_of, self.rules, self.version, self.clock = store, curator_of, rules, version, clock
+        self.tables = {name: spec for name, spec in tables.items() if spec.changes is None}
+        self.write_line = write_line or partial(print, flush=True)
+        self.is_kafka_connected = is_kafka_connected
+        self.keys = KeyStore(store, clock)
+        self.requests = IdempotentRequests(store, clock)
+        self.limit = RateLimit(rules.requests_per_second, rules.burst, monotonic)
+        self.log = EventLog(store, f"http/{token_hex(8)}")
+        self.metrics = ServiceMetrics(self.log)
+        self._landings = ThreadPoolExecutor(_LANDINGS_AT_ONCE, "landing")
+        self._calls = ThreadPoolExecutor(_CALLS_AT_ONCE, "call")
+        self._held_bytes = 0
+        self._turns: dict[str, tuple[Lock, int]] = {}
+        self._turns_lock = Lock()
+
+    def table(self, name: str) -> TableSpec:
+        """A table that takes rows; raises Problem if there is none."""
+        if name not in self.tables:
+            raise Problem(404, "no-such-table", f"There is no such table: there are {', '.join(sorted(self.tables))}.")
+        return self.tables[name]
+
+    async def landing(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Do what takes the processor in one of few threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._landings, work, *arguments)
+
+    async def call(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Do what waits for the store or a disk in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._calls, work, *arguments)
+
+    @contextmanager
+    def room(self, size: int) -> Iterator[None]:
+        """Hold so many bytes of a body in memory; on the event loop's thread. Raises Problem if too many are held."""
+        if self._held_bytes and self._held_bytes + size > MOST_HELD_BYTES:
+            raise unavailable("Too many bodies are being received at this moment: send it again in some seconds.")
+        self._held_bytes += size
+        try:
+            yield
+        finally:
+            self._held_bytes -= size
+
+    @contextmanager
+    def turn(self, what: str) -> Iterator[None]:
+        """Let one thread at a time do something: the same content that arrives twice at once lands once."""
+        with self._turns_lock:
+            lock, waiting = self._turns.get(what, (Lock(), 0))
+            self._turns[what] = lock, waiting + 1
+        try:
+            with lock:
+                yield
+        finally:
+            with self._turns_lock:
+                lock, waiting = self._turns.pop(what)
+                if waiting > 1:
+                    self._turns[what] = lock, waiting - 1
+
+    def close(self) -> None:
+        """Store the events that wait, and end the threads."""
+        self.log.close()
+        self._landings.shutdown()
+        self._calls.shutdown()
