@@ -19,10 +19,9 @@ from pydantic_core import ErrorDetails
 from gata_assets.environment import set_default, variables
 from gata_assets.errors import SettingsError
 from gata_assets.settings.config_values import find_config_values, unknown_setting
-from gata_assets.settings.ingestion import IngestionSettings
+from gata_assets.settings.ingestion import IngestionSettings, ServiceSettings
 from gata_assets.settings.interactions import InteractionSettings
 from gata_assets.settings.project import AutomationSettings, ProjectSettings, TargetSettings
-from gata_assets.settings.service import ServiceSettings
 from gata_assets.settings.shop import REFUSED, ShopSettings
 from gata_assets.settings.tickets import TicketSettings
 from gata_assets.tickets.arrivals.decision import ArrivalRules
