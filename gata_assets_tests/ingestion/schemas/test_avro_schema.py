@@ -105,7 +105,7 @@ def test_name_namespace_and_plain_instants_are_those_of_the_metadata() -> None:
 @pytest.mark.parametrize(
     ("avro", "fault"),
     [
-        ({"nmae": "Visit"}, "unexpected keyword argument 'nmae'"),
+        ({"title": "Visit"}, "unexpected keyword argument 'title'"),
         ({"name": "a visit"}, "the name of its Avro record is of"),
         ({"namespace": "shop..events"}, "the name of its Avro record is of"),
         ({"plain_instants": ["who"]}, "plain_instants of Avro are its columns of instants"),
