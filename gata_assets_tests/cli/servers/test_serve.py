@@ -71,4 +71,13 @@ def test_a_port_that_is_taken_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     assert f"Port {port} of 127.0.0.1 cannot be listened on" in refused.output
 
 
+@pytest.mark.parametrize("package", ["uvicorn", "python_multipart"])
+def test_without_its_extra_it_says_how_to_install_it(package: str, tmp_path: Path) -> None:
+    # Python finds a package that is None nowhere.
+    script = f"import sys; sys.modules[{package!r}] = None; from gata_assets.cli.main import main; main(['serve'])"
+    ran = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 1
+    assert ran.stderr == f"Error: {package} is not installed: pip install 'gata-assets[service]'.\n"
+
+
 pytestmark = [pytest.mark.process, pytest.mark.server]
