@@ -64,7 +64,8 @@ def serve(host: str | None, port: int | None, as_json: bool, settings: Settings)
         try:
             from gata_assets.cli.servers import service as command
         except ModuleNotFoundError as error:
-            raise click.ClickException(f"{error.name} is not installed: pip install 'gata-assets[service]'.") from None
+            package = str(error.name).partition(".")[0]
+            raise click.ClickException(f"{package} is not installed: pip install 'gata-assets[service]'.") from None
 
     command.run(settings, host=host, port=port, as_json=as_json)
 

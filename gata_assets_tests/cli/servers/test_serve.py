@@ -9,8 +9,11 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 from click.testing import CliRunner
@@ -18,40 +21,82 @@ from click.testing import CliRunner
 from gata_assets.cli.main import main
 from gata_assets.ingestion.keys.key_store import KeyStore
 from gata_assets.storage.local import LocalStore
+from gata_assets_tests.support.http_service import MULTIPART, multipart
 from gata_assets_tests.support.raw_worlds import encode, interaction
 
 
-def test_sigterm_lets_a_request_at_work_end_and_the_process_ends_with_0(tmp_path: Path) -> None:
-    store = LocalStore(str(tmp_path / "target"))
-    secret, _ = KeyStore(store, lambda: datetime.now(UTC)).create("acme", ["ingest"])
-    body = encode([interaction()], "jsonl")
-    head = (
-        f"POST /internal/data/interactions HTTP/1.1\r\nHost: x\r\nX-API-Key: {secret}\r\n"
-        f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
+@contextmanager
+def serving(directory: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that serves into `target` in a directory, and its URL."""
     command = [sys.executable, "-m", "gata_assets", "serve", "--port", "0", "--json"]
-    environment = {**os.environ, "TARGET_DIR": str(tmp_path / "target")}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=tmp_path, text=True) as process:
+    environment = {**os.environ, "TARGET_DIR": str(directory / "target"), **variables}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=directory, text=True) as process:
         try:
             assert process.stdout
             ready = json.loads(process.stdout.readline())
             assert ready["event"] == "SERVICE_READY"
-            port = int(ready["url"].rpartition(":")[2])
-            with urllib.request.urlopen(f"{ready['url']}/health") as answer:
-                assert json.load(answer)["status"] == "healthy"
-            with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-                connection.sendall(head.encode() + body[:10])
-                # The request has begun once a second connection was served after it.
-                urllib.request.urlopen(f"{ready['url']}/health").close()
-                process.send_signal(signal.SIGTERM)
-                connection.sendall(body[10:])
-                assert connection.recv(100).startswith(b"HTTP/1.1 200")
-            lines = [json.loads(line) for line in process.stdout]
-            assert process.wait(timeout=60) == 0
+            yield process, ready["url"]
         finally:
             process.kill()
+
+
+def connect(url: str) -> socket.socket:
+    """A connection to it."""
+    return socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=60)
+
+
+def head_of(path: str, secret: str, kind: str, size: int) -> bytes:
+    """The head of a request that sends something."""
+    own = f"X-API-Key: {secret}\r\nContent-Type: {kind}\r\nContent-Length: {size}"
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\n{own}\r\n\r\n".encode()
+
+
+def new_secret(store: LocalStore) -> str:
+    """The secret of a new key."""
+    return KeyStore(store, lambda: datetime.now(UTC)).create("acme", ["ingest"])[0]
+
+
+def test_sigterm_lets_a_request_at_work_end_and_the_process_ends_with_0(tmp_path: Path) -> None:
+    store = LocalStore(str(tmp_path / "target"))
+    body = encode([interaction()], "jsonl")
+    head = head_of("/internal/data/interactions", new_secret(store), "application/x-ndjson", len(body))
+    with serving(tmp_path) as (process, url):
+        with urllib.request.urlopen(f"{url}/health") as answer:
+            assert json.load(answer)["status"] == "healthy"
+        with connect(url) as connection:
+            connection.sendall(head + body[:10])
+            # The request has begun once a second connection was served after it.
+            urllib.request.urlopen(f"{url}/health").close()
+            process.send_signal(signal.SIGTERM)
+            connection.sendall(body[10:])
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        assert process.stdout
+        lines = [json.loads(line) for line in process.stdout]
+        assert process.wait(timeout=60) == 0
     assert [line["route"] for line in lines] == ["/health", "/health", "/internal/data/{table}"]
     assert len(list(store.list_keys("acme/raw/interactions/"))) == 1
+
+
+def test_an_upload_of_a_killed_process_counts_nowhere_and_is_removed_by_the_next(tmp_path: Path) -> None:
+    store, scratch = LocalStore(str(tmp_path / "target")), tmp_path / "scratch"
+    scratch.mkdir()
+    body = multipart(encode([interaction()] * 40_000, "csv"))
+    path = "/internal/data/upload-csv?data_type=interactions"
+    head = head_of(path, new_secret(store), MULTIPART["Content-Type"], len(body))
+    with serving(tmp_path, TMPDIR=str(scratch)) as (process, url), connect(url) as connection:
+        connection.sendall(head + body[:-100_000])
+        until = monotonic() + 60
+        while not any(file.stat().st_size > 1_000_000 for file in scratch.rglob("file")):
+            assert monotonic() < until, "nothing of the upload arrived"
+            sleep(0.01)
+        process.kill()
+        process.wait()
+    assert list(store.list_keys("acme/")) == []
+    assert list(scratch.iterdir()) != []
+    command = [sys.executable, "-m", "gata_assets", "keys", "list"]
+    environment = {**os.environ, "TARGET_DIR": str(tmp_path / "target"), "TMPDIR": str(scratch)}
+    subprocess.run(command, env=environment, cwd=tmp_path, check=True, capture_output=True)
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_network_is_trusted_on_private_addresses_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,6 +114,15 @@ def test_a_port_that_is_taken_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         refused = CliRunner().invoke(main, ["serve", "--port", port])
     assert refused.exit_code == 1
     assert f"Port {port} of 127.0.0.1 cannot be listened on" in refused.output
+
+
+@pytest.mark.parametrize("package", ["uvicorn", "python_multipart"])
+def test_without_its_extra_it_says_how_to_install_it(package: str, tmp_path: Path) -> None:
+    # Python finds a package that is None nowhere.
+    script = f"import sys; sys.modules[{package!r}] = None; from gata_assets.cli.main import main; main(['serve'])"
+    ran = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 1
+    assert ran.stderr == f"Error: {package} is not installed: pip install 'gata-assets[service]'.\n"
 
 
 pytestmark = [pytest.mark.process, pytest.mark.server]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gata_assets.errors import StoreError
+from gata_assets.ingestion.http.service import MOST_HELD_BYTES
 from gata_assets.ingestion.http.service_rules import ServiceRules, is_private_address
 from gata_assets.ingestion.keys.key_store import KeyStore
 from gata_assets.ingestion.keys.secret_text import new_prefix, new_secret
@@ -182,6 +183,18 @@ def test_a_body_without_a_length_is_refused_once_it_is_too_large(store: Switched
         encoded = service.ask("POST", ROWS, b"x", {"Content-Encoding": "gzip"})
         assert (encoded.status, encoded.kind) == (415, "encoding")
         assert service.keys_below(f"{TENANT}/") == []
+
+
+def test_no_more_bodies_are_held_in_memory_than_it_has_room_for(store: SwitchedStore) -> None:
+    clock = MovedClock()
+    secret = key_of(store, clock)
+    with RunningService(store, clock=clock, secret=secret) as service:
+        with service.service.room(MOST_HELD_BYTES - 100):
+            refused = service.post(ROWS, [interaction()])
+            assert (refused.status, refused.kind, refused.headers["retry-after"]) == (503, "unavailable", "5")
+        assert service.post(ROWS, [interaction()]).status == 200
+        with service.service.room(MOST_HELD_BYTES - 10_000):
+            assert service.post(ROWS, [interaction(user_id="u2")]).status == 200
 
 
 def test_private_addresses_are_those_that_no_stranger_reaches() -> None:

@@ -14,10 +14,11 @@ from threading import Event as Flag
 
 import pytest
 
+from gata_assets.errors import StoreError
 from gata_assets.ingestion.http.service_rules import ServiceRules
 from gata_assets.ingestion.keys.key_store import KeyStore
 from gata_assets.ingestion.segments.chain import Chain
-from gata_assets.ingestion.segments.event import Event
+from gata_assets.ingestion.segments.event import Event, NewEvent
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import TABLES
 from gata_assets.storage.local import LocalStore
@@ -88,6 +89,8 @@ def test_events_that_wait_are_stored_when_the_service_ends(store: LocalStore) ->
             pass
     assert last.result().status == 202
     assert len(events_in(store, last.result().json["stream"])) == 2
+    with pytest.raises(StoreError, match="is closed"):
+        service.service.log.append([NewEvent(TENANT, "items", b"{}", NOW, "http", "")])
 
 
 def test_a_sample_is_validated_row_by_row_and_nothing_is_stored(service: RunningService) -> None:
