@@ -228,7 +228,7 @@ REMOVED: Runs = ({}, {"LOW_VOLUME_MIN_COUNT": "15"})
 
 
 # Every so manieth call from a first one on; by all of the cases, each call.
-@pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.soak)])
 @pytest.mark.parametrize(
     ("before", "now", "manner", "is_gone_for_good", "first"),
     [
