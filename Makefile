@@ -33,9 +33,10 @@ ui: $(VENV)/.ready-to-run | .dagster
 
 # Three tiers: `test-fast` while working, `test` for every change, `soak` with full counts, sizes and matrices.
 # BROWSER=no and SPARK=no leave out the tests that need a browser or Java; ORDER=random shuffles the tests, by a seed
-# that is shown (ORDER=random SEED=1 for a given one); WORKERS is how many processes run them. COVERAGE=yes measures
+# that is shown (ORDER=random SEED=1 for a given one); WORKERS is how many processes run them: one more than cores, since
+# tests of processes wait. COVERAGE=yes measures
 # what tests cover: as a rule where Python has sys.monitoring (3.12); before, it costs 65 % more processor time.
-WORKERS ?= 2
+WORKERS ?= 3
 NO_BROWSER = $(filter no,$(BROWSER))
 NO_SPARK = $(filter no,$(SPARK))
 WITHOUT = $(if $(NO_BROWSER), and not browser)$(if $(NO_SPARK), and not spark)
