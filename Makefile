@@ -33,9 +33,9 @@ ui: $(VENV)/.ready-to-run | .dagster
 
 # Three tiers: `test-fast` while working, `test` for every change, `soak` with full counts, sizes and matrices.
 # BROWSER=no and SPARK=no leave out the tests that need a browser or Java; ORDER=random shuffles the tests, by a seed
-# that is shown (ORDER=random SEED=1 for a given one); WORKERS is how many processes run them: one more than cores, since
-# tests of processes wait. COVERAGE=yes measures
-# what tests cover: as a rule where Python has sys.monitoring (3.12); before, it costs 65 % more processor time.
+# that is shown (ORDER=random SEED=1 for a given one); WORKERS is how many processes run them: one more than there are
+# cores, since tests wait for processes and servers. COVERAGE=yes measures what tests cover: as a rule where Python has
+# sys.monitoring (3.12); before, it costs 65 % more processor time.
 WORKERS ?= 3
 NO_BROWSER = $(filter no,$(BROWSER))
 NO_SPARK = $(filter no,$(SPARK))
