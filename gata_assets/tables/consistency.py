@@ -81,7 +81,8 @@ def _check_column(spec: TableSpec, column: ColumnSpec, names: list[str]) -> None
     require(column.format is None or kind == pl.String(), "formats are of texts")
     require(column.personal in (True, False, *MASKS), f"personal is true, false, {_either(MASKS)}")
     require(column.personal not in MASKS or kind == pl.String(), "masked columns are texts")
-    require(column.personal not in MASKS or column.name not in spec.key, "no column of the key is masked")
+    is_plain = column.name in spec.key or column.name in spec.references
+    require(column.personal not in MASKS or not is_plain, "no column of the key or of a reference is masked")
 
 
 # Further columns of quarantine and staged rows.

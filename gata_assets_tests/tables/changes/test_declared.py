@@ -117,14 +117,13 @@ def test_metadata_of_a_column_that_is_none_is_refused(kind: Any, metadata: Mappi
         )
 
 
-def test_a_key_is_not_masked() -> None:
-    with pytest.raises(TableSpecError, match=r"no column of the key is masked \(trip_id\)"):
-        spec_of(
-            model(
-                {"trip_id": (str, {"personal": "hidden"})},
-                {"table": "names", "key": ["trip_id"], "repetitions": "latest"},
-            )
-        )
+@pytest.mark.parametrize("masked", ["trip_id", "place_id"])
+def test_neither_a_key_nor_a_reference_is_masked(masked: str) -> None:
+    reference = {"references": {"table": "places", "column": "place_id", "mode": "warn"}}
+    columns: dict[str, Any] = {"trip_id": (str, {}), "place_id": (str, reference)}
+    columns[masked] = (str, {**columns[masked][1], "personal": "token"})
+    with pytest.raises(TableSpecError, match=rf"no column of the key or of a reference is masked \({masked}\)"):
+        spec_of(model(columns, {"table": "trips", "key": ["trip_id"], "repetitions": "latest"}))
 
 
 def test_a_child_waits_for_one_row() -> None:
