@@ -72,7 +72,7 @@ def unavailable(detail: str, seconds: int = _RETRY_SECONDS) -> Problem:
 
 
 def internal() -> Problem:
-    """The problem of a fault of the service, of which the caller learns nothing but that."""
+    """The problem that says no more than that the service has failed."""
     return Problem(500, "internal", "The service failed. Its log has the reason under the id of this request.")
 
 

@@ -89,7 +89,7 @@ def unreadable(reader: Any, writer: Any) -> list[str]:
 
 
 class _Walk:
-    """Finds the places where a reader's schema does not read a writer's, one of which is the new one."""
+    """Finds the places where a reader's schema does not read a writer's; one of the two is the new schema."""
 
     def __init__(self, version: int, *, new_reads: bool, has_meaning: bool = True) -> None:
         self._has_meaning = has_meaning

@@ -99,7 +99,7 @@ def write_cursor(store: ObjectStore, stream: str, cursor: Cursor) -> Cursor:
 
 def find_streams(store: ObjectStore) -> Iterator[str]:
     """The names of all streams, ascending; raises StoreError if they cannot all be listed."""
-    # A store of which nothing is written yet may have no folder.
+    # Before the first write, a store may have no folder.
     for kind in store.list_folders(SEGMENTS):
         names = [kind]
         for _ in range(_DEPTHS.get(kind, 0)):

@@ -97,12 +97,12 @@ class Segment:
 NO_ENTRIES = Segment(np.zeros(0, np.uint64), _NO_PARTITIONS)
 
 
-def merge(segments: list[Segment]) -> Segment:
+def merge(segments: list[Segment], *, sorted_at_once: int = _SORTED_AT_ONCE) -> Segment:
     """The distinct entries of segments; the list is empty then, so that their memory is free."""
     segments[:] = [segment for segment in segments if segment.rows]
     if len(segments) < 2:
         return segments.pop() if segments else NO_ENTRIES
-    ranges = 1 + sum(segment.rows for segment in segments) // _SORTED_AT_ONCE
+    ranges = 1 + sum(segment.rows for segment in segments) // sorted_at_once
     starts = np.array([place * ((1 << 64) // ranges) for place in range(ranges)], np.uint64)
     cuts = [[*np.searchsorted(segment.hashes, starts).tolist(), segment.rows] for segment in segments]
     merged = []

@@ -17,6 +17,7 @@ import polars as pl
 
 from gata_assets.tables.masking.issuers import PREFIX_DIGITS, SHORTEST, card_lengths, has_check_digit
 from gata_assets.tables.masking.notations import fold, number_pattern
+from gata_assets.tables.masking.replacing import replace_at
 
 MASK = "*"
 LAST_DIGITS = 4
@@ -64,16 +65,7 @@ def truncate_card_numbers(texts: pl.Series) -> tuple[pl.Series, int]:
         # Short ids need not be searched: a digit is a byte at least.
         return texts, 0
     rows = texts.str.contains(_MAYBE).fill_null(value=False).arg_true()
-    truncated, places, count = [], [], 0
-    for row, text in zip(rows.to_list(), texts.gather(rows).to_list(), strict=True):
-        found, cards = _truncate(text)
-        if cards:
-            truncated.append(found)
-            places.append(row)
-            count += cards
-    if not count:
-        return texts, 0
-    return texts.clone().scatter(places, pl.Series(truncated, dtype=pl.String)), count
+    return replace_at(texts, rows, _truncate)
 
 
 def truncate_in_text(text: str) -> str:

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from gata_assets.tables.masking.replacing import replace_at
+
 _HIDDEN = "***"
 # Shorter ones exist in few countries; E.164 allows 15 digits, and a national prefix may be among them: +49 (0)171.
 _FEWEST, _MOST = 7, 17
@@ -50,16 +52,7 @@ def hide_phones_in_text(texts: pl.Series) -> tuple[pl.Series, int]:
     """
     rows = texts.str.contains_any(_STARTS).fill_null(value=False).arg_true()
     rows = rows.filter(texts.gather(rows).str.contains(_MAYBE))
-    hidden, places, count = [], [], 0
-    for row, text in zip(rows.to_list(), texts.gather(rows).to_list(), strict=True):
-        found, numbers = _hide(text)
-        if numbers:
-            hidden.append(found)
-            places.append(row)
-            count += numbers
-    if not count:
-        return texts, 0
-    return texts.clone().scatter(places, pl.Series(hidden, dtype=pl.String)), count
+    return replace_at(texts, rows, _hide)
 
 
 def _hide(text: str) -> tuple[str, int]:

@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.tables.changes.key_index import NO_ENTRIES, Hashes, KeyIndex, Segment
+from gata_assets.tables.changes.key_index import NO_ENTRIES, Hashes, KeyIndex, Segment, merge
 
 # Few, so that they meet; the least and greatest too.
 HASHES = (0, 1, 2, 1 << 63, (1 << 64) - 1)
@@ -53,6 +53,14 @@ def newest_first(segments: Sequence[Entries]) -> Known:
 @given(ENTRIES)
 def test_a_segment_has_each_entry_once_in_order(entries: Entries) -> None:
     assert sets_in(segment_of(entries)) == sets_of(entries)
+
+
+@given(st.lists(ENTRIES, max_size=4), st.integers(1, 9))
+def test_merged_in_ranges_all_entries_are_there_once_in_order(segments: list[Entries], sorted_at_once: int) -> None:
+    taken = [segment_of(entries) for entries in segments]
+    merged = merge(taken, sorted_at_once=sorted_at_once)
+    assert sets_in(merged) == sets_of([entry for entries in segments for entry in entries])
+    assert taken == []
 
 
 @given(st.lists(ENTRIES, max_size=4), st.lists(st.sampled_from((*HASHES, 7)), max_size=6))

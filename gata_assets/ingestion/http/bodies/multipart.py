@@ -1,6 +1,6 @@
 """The file of a multipart body, pushed piece by piece into a file while it is hashed: memory does not grow with it.
 
-One part named `file` is taken. Parts without a filename are fields, of which a few may have a few bytes each.
+One part named `file` is taken. Parts without a filename are fields: few, and short.
 Source: https://www.rfc-editor.org/rfc/rfc7578
 """
 
