@@ -19,7 +19,8 @@ from pydantic_core import ErrorDetails
 from gata_assets.environment import set_default, variables
 from gata_assets.errors import SettingsError
 from gata_assets.settings.config_values import find_config_values, unknown_setting
-from gata_assets.settings.ingestion import IngestionSettings, ServiceSettings
+from gata_assets.settings.ingestion.registry import RegistrySettings
+from gata_assets.settings.ingestion.service import ServiceSettings
 from gata_assets.settings.interactions import InteractionSettings
 from gata_assets.settings.project import AutomationSettings, ProjectSettings, TargetSettings
 from gata_assets.settings.shop import REFUSED, ShopSettings
@@ -41,7 +42,7 @@ class Settings(BaseModel):
     target: TargetSettings = Field(description="Where files are written to")
     interactions: InteractionSettings = Field(description="Interactions: features and training rows of recommenders")
     shop: ShopSettings = Field(description="The shop tables: raw files, masking, the tables for analysts")
-    ingestion: IngestionSettings = Field(description="The schemas of messages, and their registry")
+    registry: RegistrySettings = Field(description="The schemas of messages, and their registry")
     service: ServiceSettings = Field(description="The service that takes rows and events by HTTP")
     automation: AutomationSettings = Field(
         description="What runs automatically, once it is switched on in Dagster's UI"

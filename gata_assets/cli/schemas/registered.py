@@ -62,7 +62,7 @@ def register_one(
 
 def open_registry(settings: Settings, files: Path | None) -> SchemaRegistry:
     """The registry of the settings, or a directory of schemas; raises SettingsError if there is neither."""
-    found = settings.ingestion
+    found = settings.registry
     if files is not None:
         return PublishedSchemas(files)
     if found.glue_schema_registry:
