@@ -2,7 +2,7 @@
 
 locals {
   namespace = "Gata/Shop"
-  by_stage  = { curate = "raw-to-curated", publish = "curated-to-prod" }
+  by_stage  = { curate = "raw-to-curated", publish = "curated-to-prod", expire = "parked-to-quarantined" }
 
   # Percentages over an hour, from sums: a mean of rates would count a small file as much as a large one.
   rates = {

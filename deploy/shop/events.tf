@@ -1,5 +1,5 @@
-# Which objects start which job. An object that no job can be submitted for goes to a queue; so does the event of a job
-# that ended without having put it there.
+# Which objects start which job, and a schedule for rows that wait. An event that no job can be submitted for goes to a
+# queue; so does the event of a job that ended without having put it there.
 
 locals {
   stages = {
@@ -7,6 +7,9 @@ locals {
     curate  = { bucket = "raw", key = { wildcard = "*-raw/year=*" } }
     publish = { bucket = "curated", key = { suffix = "/manifest.json" } }
   }
+
+  # What a rule gives to its job. Without quotes: EventBridge writes each as a text of JSON.
+  parameters = "{\"Parameters\": {\"bucket\": <bucket>, \"key\": <key>, \"id\": <id>}}"
 }
 
 resource "aws_cloudwatch_event_rule" "stored" {
@@ -37,14 +40,13 @@ resource "aws_cloudwatch_event_target" "job" {
     job_name       = "${var.name}-${each.key}"
   }
 
-  # Without quotes: EventBridge writes each as a text of JSON.
   input_transformer {
     input_paths = {
       bucket = "$.detail.bucket.name"
       key    = "$.detail.object.key"
       id     = "$.id"
     }
-    input_template = "{\"Parameters\": {\"bucket\": <bucket>, \"key\": <key>, \"id\": <id>}}"
+    input_template = local.parameters
   }
 
   retry_policy {
@@ -54,6 +56,44 @@ resource "aws_cloudwatch_event_target" "job" {
 
   dead_letter_config {
     arn = aws_sqs_queue.shop["undelivered-${each.key}"].arn
+  }
+}
+
+# Rows that wait are judged again when their time is up, also if no file arrives any more.
+resource "aws_cloudwatch_event_rule" "expire" {
+  name                = "${var.name}-expire"
+  description         = "When `gata shop process` looks for rows that have waited long enough"
+  schedule_expression = var.expire_schedule
+}
+
+resource "aws_cloudwatch_event_target" "expire" {
+  rule     = aws_cloudwatch_event_rule.expire.name
+  arn      = aws_batch_job_queue.shop.arn
+  role_arn = aws_iam_role.rules.arn
+
+  # What is rewritten are curated tables, and their manifests start `publish`.
+  batch_target {
+    job_definition = aws_batch_job_definition.shop["curate"].arn
+    job_name       = "${var.name}-expire"
+  }
+
+  # The bucket is `aws.events`, and the key is the rule.
+  input_transformer {
+    input_paths = {
+      bucket = "$.source"
+      key    = "$.resources[0]"
+      id     = "$.id"
+    }
+    input_template = local.parameters
+  }
+
+  retry_policy {
+    maximum_event_age_in_seconds = 86400
+    maximum_retry_attempts       = 185
+  }
+
+  dead_letter_config {
+    arn = aws_sqs_queue.shop["undelivered-curate"].arn
   }
 }
 

@@ -60,6 +60,17 @@ variable "settings" {
   default     = {}
 }
 
+variable "expire_schedule" {
+  description = "How often rows that wait are looked at, as EventBridge has it: a rate, or cron in UTC."
+  type        = string
+  default     = "rate(1 hour)"
+
+  validation {
+    condition     = can(regex("^(rate|cron)\\([^()]+\\)$", var.expire_schedule))
+    error_message = "Use rate(…) or cron(…), such as rate(1 hour)."
+  }
+}
+
 variable "log_level" {
   description = "LOG_LEVEL of all lines."
   type        = string

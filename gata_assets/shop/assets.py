@@ -25,7 +25,7 @@ from gata_assets.tables.changes.graph import TableGraph
 from gata_assets.tables.spec import TableSpec
 
 if TYPE_CHECKING:
-    from gata_assets.curation.changes.curator import Curated
+    from gata_assets.curation.changes.units import Curated
     from gata_assets.shop.curated import ShopCurator
     from gata_assets.shop.engine import ShopEngine
 

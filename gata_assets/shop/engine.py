@@ -1,17 +1,18 @@
-"""The engine of a shop by events: a raw file to curated tables, and these to tables for analysts.
+"""The engine of a shop by events: a raw file to curated tables, these to tables for analysts, rows that waited in vain.
 
 What it consists of are arguments; commands and definitions put it together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gata_assets.curation.changes.lease import Lease
+from gata_assets.curation.changes.units import Curated
 from gata_assets.curation.policy import CurationRules
-from gata_assets.curation.reports import Report
 from gata_assets.errors import EventError
 from gata_assets.shop.curated import CuratedTables, ShopCurator
 from gata_assets.shop.events.routing import Work
@@ -68,11 +69,26 @@ class ShopEngine:
             raise EventError(f"The shop has no table {work.table}, only {names} and what TABLE_SPECS adds.")
         curator = self.curator(work.source)
         report = curator.validate(work.key, even_if_same=False)
-        superseded = 0
         with self.lease(work.source).held(lambda: curator.is_folded(work.table)) as is_held:
-            if is_held:
-                superseded = sum(curated.superseded for curated in curator.curate())
-        return _outcome(report, superseded)
+            written = _outcome(curator.curate() if is_held else ())
+        return replace(
+            written,
+            rows=report.rows,
+            rejected=report.rejected,
+            rejected_by_rule=dict(report.rejected_by_rule),
+            is_refused=report.refused is not None,
+        )
+
+    def expire(self, work: Work) -> StageOutcome:
+        """See Stages; while another command curates the same source, it is waited for.
+
+        While no row has waited long enough, only manifests of curated tables are read. Raises StoreError.
+        """
+        curator = self.curator(work.source)
+        if not curator.is_expired():
+            return StageOutcome()
+        with self.lease(work.source).held(lambda: not curator.is_expired()) as is_held:
+            return _outcome(curator.curate() if is_held else ())
 
     def publish(self, work: Work) -> StageOutcome:
         """See Stages; while another command builds tables of the same source, it is waited for."""
@@ -98,11 +114,10 @@ class ShopEngine:
         return CuratedTables(self.curator(source)), self.store, self.catalog(), self.prod_folder(source), settings
 
 
-def _outcome(report: Report, superseded: int) -> StageOutcome:
-    return StageOutcome(
-        rows=report.rows,
-        rejected=report.rejected,
-        duplicates=superseded,
-        rejected_by_rule=dict(report.rejected_by_rule),
-        is_refused=report.refused is not None,
-    )
+def _outcome(written: Iterable[Curated]) -> StageOutcome:
+    """What came of the tables and partitions that were written."""
+    superseded, quarantined = 0, Counter[str]()
+    for curated in written:
+        superseded += curated.superseded
+        quarantined.update(curated.quarantined)
+    return StageOutcome(duplicates=superseded, quarantined=dict(sorted(quarantined.items())))

@@ -30,7 +30,7 @@ from gata_assets.shop.events.event import parse_event
 from gata_assets.shop.events.metrics import NAMESPACE, UNITS
 from gata_assets.shop.events.notifications import DATA_TOPIC, open_channel
 from gata_assets.shop.events.prometheus import METRICS
-from gata_assets.shop.events.routing import Stage, Work, route
+from gata_assets.shop.events.routing import Stage, Work, route, split_by_source
 from gata_assets_tests.cli.test_every_command import options_of
 from gata_assets_tests.reference import all_commands, exit_codes
 from gata_assets_tests.support.command import gata
@@ -181,7 +181,7 @@ class TestJobs:
         assert command[:2] == ["shop", "process"]
         assert {word for word in command if word.startswith("--")} <= options_of("shop process")
         names = {word.removeprefix("Ref::") for word in command if word.startswith("Ref::")}
-        [template] = re.findall(r'input_template = "(\{\\"Parameters.*)"', CODE)
+        [template] = re.findall(r'parameters = "(\{\\"Parameters.*)"', CODE)
         given = json.loads(re.sub(r"<(\w+)>", r'"\1"', template.replace('\\"', '"')))["Parameters"]
         assert set(given) == names
         filled_in = [
@@ -253,6 +253,37 @@ class TestRules:
         stages = set(re.findall(r"^    (\w+) += \{ bucket", CODE, flags=re.MULTILINE))
         queues = set(re.findall(r'"undelivered-(\w+)"', CODE.split("queues = toset(")[1].split(")")[0]))
         assert stages == queues == {"curate", "publish"}
+
+
+class TestSchedule:
+    TARGET = block("aws_cloudwatch_event_target", "expire")
+
+    def test_its_event_becomes_the_parameters_of_the_command(self) -> None:
+        rule = "arn:aws:events:us-east-1:123456789012:rule/gata-shop-expire"
+        sent = {"id": "my-id", "detail-type": "Scheduled Event", "source": "aws.events", "resources": [rule], "detail": {}}
+        paths = dict(re.findall(r'^      (\w+) += "\$\.(.*)"$', self.TARGET, flags=re.MULTILINE))
+        assert paths == {"bucket": "source", "key": "resources[0]", "id": "id"}
+        event = parse_event(json.dumps(sent))
+        assert (event.bucket, event.key, event.event_id) == (sent["source"], rule, sent["id"])
+        assert "input_template = local.parameters" in self.TARGET
+        for form in (sent, {"bucket": event.bucket, "key": event.key, "event_type": "batch-job-failed"}):
+            [of_source] = split_by_source(parse_event(json.dumps(form)), PLACES)
+            found = route(of_source, PLACES)
+            assert isinstance(found, Work) and found.stage is Stage.PARKED_TO_QUARANTINED
+
+    def test_its_job_is_the_one_that_writes_curated_tables_and_has_a_queue(self) -> None:
+        assert 'aws_batch_job_definition.shop["curate"].arn' in self.TARGET
+        assert "role_arn = aws_iam_role.rules.arn" in self.TARGET
+        assert 'aws_sqs_queue.shop["undelivered-curate"].arn' in self.TARGET
+        assert "for definition in aws_batch_job_definition.shop" in CODE, "and rules may submit it"
+        others = block("aws_cloudwatch_event_target", "job")
+        [retries] = re.findall(r"retry_policy \{.*?\}", others, flags=re.DOTALL)
+        assert retries in self.TARGET
+        assert "schedule_expression = var.expire_schedule" in block("aws_cloudwatch_event_rule", "expire")
+
+    def test_by_default_it_comes_each_hour(self) -> None:
+        [variable] = re.findall(r'^variable "expire_schedule" \{.*?^\}', CODE, flags=re.MULTILINE | re.DOTALL)
+        assert 'default     = "rate(1 hour)"' in variable
 
 
 class TestEncryption:

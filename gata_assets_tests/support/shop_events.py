@@ -27,6 +27,7 @@ RAW_EVENT = ObjectEvent(
     "raw-bucket", "ecommerce/customers-raw/year=2025/month=01/day=16/LOAD00000001.parquet", event_id="request-1"
 )
 MANIFEST_EVENT = ObjectEvent("curated-bucket", "ecommerce/customers/manifest.json", event_id="request-2")
+SOURCE_EVENT = ObjectEvent("curated-bucket", "ecommerce/", event_id="request-3")
 STARTED_AT = datetime(2026, 1, 3, 4, 5, 6, tzinfo=UTC)
 
 
@@ -47,6 +48,11 @@ class ToldStages:
     def curate(self, work: Work) -> StageOutcome:
         """See Stages."""
         assert work.stage is Stage.RAW_TO_CURATED
+        return self._run(work)
+
+    def expire(self, work: Work) -> StageOutcome:
+        """See Stages."""
+        assert work.stage is Stage.PARKED_TO_QUARANTINED
         return self._run(work)
 
     def publish(self, work: Work) -> StageOutcome:

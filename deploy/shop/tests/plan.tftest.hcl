@@ -84,6 +84,28 @@ run "every_queue_has_an_alarm" {
   }
 }
 
+run "a_schedule_starts_the_job_that_writes_curated_tables" {
+  assert {
+    condition     = aws_cloudwatch_event_rule.expire.schedule_expression == "rate(1 hour)"
+    error_message = "Rows that wait are not looked at once an hour."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_target.expire.input_transformer[0].input_template == aws_cloudwatch_event_target.job["curate"].input_transformer[0].input_template
+    error_message = "Its job gets other parameters than those of files."
+  }
+}
+
+run "a_schedule_that_eventbridge_does_not_know_is_refused" {
+  command = plan
+
+  variables {
+    expire_schedule = "hourly"
+  }
+
+  expect_failures = [var.expire_schedule]
+}
+
 run "an_image_that_moves_is_refused" {
   command = plan
 

@@ -28,7 +28,7 @@ from gata_assets.shop.events.metrics import Measured, embedded_metrics
 from gata_assets.shop.events.metrics_file import add_to_metrics_file
 from gata_assets.shop.events.process import Processor, Result, State, Surroundings
 from gata_assets.shop.events.prometheus import Series, series_of, series_of_letters
-from gata_assets.shop.events.routing import Place, ShopPlaces
+from gata_assets.shop.events.routing import Place, ShopPlaces, split_by_source
 from gata_assets.shop.events.shown import Subject
 from gata_assets.shop.events.stages import Stages
 from gata_assets.shop.places import CURATED, PROD, RAW
@@ -69,17 +69,18 @@ def process(
     as_table: bool,
     open_stages: OpenShop = open_shop,
 ) -> int:
-    """Process an event, and show what became of it; gives the exit code."""
+    """Process an event, for each source if a schedule sent it, and show what became of it; gives the exit code."""
     report = _Report(settings, metrics_file, as_table=as_table)
     processor = _processor(settings, report, open_stages)
-    result = processor.process(event)
-    report.series.append(series_of_letters(queued=int(result.is_queued)))
-    report.write_metrics(result.subject.as_fields())
-    _show(result, as_table=as_table)
-    if result.undelivered:
+    results = [processor.process(one) for one in split_by_source(event, processor.places)]
+    report.series.append(series_of_letters(queued=sum(result.is_queued for result in results)))
+    report.write_metrics(results[0].subject.as_fields())
+    for result in results:
+        _show(result, as_table=as_table)
+    if any(result.undelivered for result in results):
         # As after a crash, so that whoever started it starts it again.
         return FAILED
-    return QUEUED if result.failure else DONE
+    return QUEUED if any(result.failure for result in results) else DONE
 
 
 def replay(
@@ -244,6 +245,7 @@ def _lines(result: Result) -> list[str]:
     elif outcome:
         lines.append(f"  {outcome.rows:,} rows: {outcome.rejected:,} rejected, {outcome.duplicates:,} superseded")
         lines += [f"  {rows:,} broke {rule}" for rule, rows in outcome.counts_by_rule.items()]
+        lines += [f"  {rows:,} of {table} were quarantined" for table, rows in outcome.quarantined.items()]
     return lines
 
 
@@ -258,6 +260,7 @@ def _fields(result: Result) -> dict[str, object]:
     if outcome:
         found |= {"rows": outcome.rows, "rejected": outcome.rejected, "duplicates": outcome.duplicates}
         found |= {"rejected_by_rule": outcome.counts_by_rule, "is_refused": outcome.is_refused}
+        found |= {"quarantined": dict(outcome.quarantined)}
     if failure:
         found |= {"error": failure.error, "reason": failure.reason, "is_queued": result.is_queued}
     if result.reason:

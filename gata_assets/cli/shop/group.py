@@ -56,7 +56,8 @@ def process(
     """Process the event EVENT: a file of JSON, or - for the standard input.
 
     An event says which object was stored: {"bucket": …, "key": …, "event_type": …}, EventBridge's "Object Created", or
-    a message of the dead-letter queue. A raw file is taken to curated, a manifest of curated to prod; for other objects
+    a message of the dead-letter queue. A raw file is taken to curated, a manifest of curated to prod; a source's folder
+    of curated, or EventBridge's "Scheduled Event", has rows quarantined that have waited long enough; for other objects
     nothing is done. A fault of the environment is tried three times.
     """
     if (bucket is None) != (key is None):

@@ -6,21 +6,26 @@ keeps them apart.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Collection, Generator, Iterator, Mapping
+from datetime import timedelta
 from functools import cached_property, partial
 from hashlib import sha256
 
 import polars as pl
 
-from gata_assets.curation.changes.due import due_partitions
+from gata_assets.curation.changes.due import due_partitions, is_expired
 from gata_assets.curation.changes.folding import RoutedChanges, route_changes
 from gata_assets.curation.changes.partitions import PartitionStore
 from gata_assets.curation.changes.progress import ProgressStore
 from gata_assets.curation.changes.pruning import prune
-from gata_assets.curation.changes.units import Judging
-from gata_assets.curation.changes.waiting import Counts, count_waiting, oldest_parked_at, waiting_rows
+from gata_assets.curation.changes.units import Curated, Judging, more_quarantined
+from gata_assets.curation.changes.waiting import (
+    Counts,
+    count_waiting,
+    manifests_of_waiting,
+    oldest_parked_at,
+    waiting_rows,
+)
 from gata_assets.curation.changes.whole import WholeStore, WholeTable, find_flips, fold, folded_parts, judge_children
 from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST
 from gata_assets.curation.reports import StagedPart
@@ -38,26 +43,13 @@ from gata_assets.tables.changes.parents import KEY, parents_of
 from gata_assets.tables.changes.verdicts import Clock
 from gata_assets.tables.changes.versions import live
 from gata_assets.tables.manifests import Manifest
-from gata_assets.tables.outcomes import Outcome, broken
+from gata_assets.tables.outcomes import broken
 from gata_assets.tables.spec import TableSpec
 
 # Goes up when the same changes are judged differently than before.
 _VERSION = 1
 _AGAIN = "Remove the report of its raw file, in the folder reports beside it: then the file is validated again."
 _OLDEST = pl.CompatLevel.oldest()
-
-
-@dataclass(frozen=True)
-class Curated:
-    """A curated table, or a partition of a unit, that was written: how many more of its changes are superseded now, and
-    the outcomes of its tables' checks.
-    """
-
-    table: str
-    partition: int | None
-    manifest: Manifest
-    superseded: int
-    outcomes: Mapping[str, Sequence[Outcome]]
 
 
 class ChangesCurator(FileValidator):
@@ -113,11 +105,12 @@ class ChangesCurator(FileValidator):
         """Whether files wait, changes are not folded in, or rows have waited long enough; raises StoreError."""
         if self.unvalidated(is_compared=True) or not all(map(self.is_folded, self.tables)):
             return True
-        return any(self._is_expired(self.wholes.manifest(spec)) for spec in self.graph.whole) or any(
-            self._is_expired(stored.manifest(partition))
-            for stored in self._stored_units()
-            for partition in stored.list_keys()
-        )
+        return self.is_expired()
+
+    def is_expired(self) -> bool:
+        """Whether rows have waited long enough since they were judged, as manifests say; raises StoreError."""
+        manifests = manifests_of_waiting(self.wholes, self._stored_units(), self.graph)
+        return any(is_expired(manifest, self.now) for manifest in manifests)
 
     def waiting_rows(self, table: str | None = None) -> Iterator[tuple[str, pl.DataFrame]]:
         """See `waiting.waiting_rows`."""
@@ -177,7 +170,7 @@ class ChangesCurator(FileValidator):
         member = next((member for member in self.graph.children if member.spec.table == spec.table), None)
         is_same = found.manifest is not None and dict(found.manifest.settings) == settings
         flipped = member is not None and len(stored[member.parent].flips) > 0
-        if is_same and found.parts == keys and not flipped and not self._is_expired(found.manifest):
+        if is_same and found.parts == keys and not flipped and not is_expired(found.manifest, self.now):
             return found
         is_extended = is_same and all(keys.get(name) == key for name, key in found.parts.items())
         known = found.latest if is_extended else found.latest.clear()
@@ -198,16 +191,13 @@ class ChangesCurator(FileValidator):
             )
         manifest = self.wholes.write(spec, latest, visible, waiting, flips, keys, settings, self.clock, found.before)
         superseded = sum(map(len, changes)) - (len(latest) - len(known))
-        yield Curated(spec.table, None, manifest, superseded, {spec.table: outcomes})
+        quarantined = more_quarantined(*({spec.table: _quarantined_in(one)} for one in (manifest, found.manifest)))
+        yield Curated(spec.table, None, manifest, superseded, quarantined, {spec.table: outcomes})
         return WholeTable(manifest, latest, flips)
 
     def _is_parent(self, table: str) -> bool:
         members = [*self.graph.children, *(parent for unit in self.graph.units for parent in unit.parents)]
         return table in {member.parent for member in members}
-
-    def _is_expired(self, manifest: Manifest | None) -> bool:
-        expiry = manifest.details.get("next_expiry_at") if manifest else None
-        return expiry is not None and datetime.fromisoformat(expiry) <= self.now
 
     def _parents(self, table: str, stored: Mapping[str, WholeTable]) -> pl.DataFrame:
         return parents_of(stored[table].latest, self.tables[table].key[0])
@@ -253,13 +243,11 @@ class ChangesCurator(FileValidator):
                 partial(prune, unit, {spec.table: router.final(spec.table) for spec in unit.tables}, pruned),
             )
             days, others = ([one for one in sorted(due) if (one >= 0) is is_day] for is_day in (True, False))
-            for partition, manifest, superseded in judging.judge(days, routed, before):
-                yield Curated(unit.root.table, partition, manifest, superseded, judging.outcomes[partition])
+            yield from judging.judge(days, routed, before)
             # From here on changes are copied from these days, and may be removed from where they waited.
             if any(router.entries(spec.table).rows for spec in unit.tables):
                 state = progress.add(state, ((spec.table, router.placed(spec.table)) for spec in unit.tables))
-            for partition, manifest, superseded in judging.judge(others, routed, before):
-                yield Curated(unit.root.table, partition, manifest, superseded, judging.outcomes[partition])
+            yield from judging.judge(others, routed, before)
             waiting = {spec.table: router.waiting(spec.table, pruned.get(spec.table, ())) for spec in unit.tables}
         if any(segment.rows for segment in waiting.values()):
             state = progress.add(state, waiting.items())
@@ -278,6 +266,10 @@ class ChangesCurator(FileValidator):
         except (ObjectNotFoundError, *DAMAGED) as error:
             raise DamagedTableError(f"{self.store.uri(part.key)} is missing or damaged. {_AGAIN}") from error
         return rows if columns else rows.with_columns(pl.lit(name).alias(SOURCE_FILE))
+
+
+def _quarantined_in(manifest: Manifest | None) -> int:
+    return int(manifest.details["rows"]["quarantined"]) if manifest else 0
 
 
 def _by_table(files: set[str]) -> dict[str, frozenset[str]]:

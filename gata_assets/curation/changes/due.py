@@ -1,4 +1,4 @@
-"""Which stored partitions of a unit are out of date for other reasons than new changes."""
+"""What is out of date for other reasons than new changes: stored partitions, and tables with rows that wait."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from gata_assets.storage.objects import Version
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.changes.parents import IS_PRESENT, KEY
 from gata_assets.tables.manifests import Manifest
+
+
+def is_expired(manifest: Manifest | None, now: datetime) -> bool:
+    """Whether a table or a partition has parked rows that have waited long enough."""
+    expiry = manifest.details.get("next_expiry_at") if manifest else None
+    return expiry is not None and datetime.fromisoformat(expiry) <= now
 
 
 def due_partitions(
@@ -32,10 +38,8 @@ def due_partitions(
         manifest = stored.manifest(partition)
         if manifest is None or dict(manifest.settings) != dict(settings):
             return True
-        expiry = manifest.details["next_expiry_at"]
-        if expiry and datetime.fromisoformat(expiry) <= now:
-            return True
-        return bool(files.intersection(manifest.made_from["files"])) or _is_flipped(stored, partition, manifest, wanted)
+        is_dropped = bool(files.intersection(manifest.made_from["files"]))
+        return is_expired(manifest, now) or is_dropped or _is_flipped(stored, partition, manifest, wanted)
 
     ordered = sorted(partitions)
     return {

@@ -34,6 +34,20 @@ _OLDEST = pl.CompatLevel.oldest()
 
 
 @dataclass(frozen=True)
+class Curated:
+    """A curated table, or a partition of a unit, that was written: how many more of its changes are superseded now, how
+    many more rows of each table are quarantined, and the outcomes of its tables' checks.
+    """
+
+    table: str
+    partition: int | None
+    manifest: Manifest
+    superseded: int
+    quarantined: Mapping[str, int]
+    outcomes: Mapping[str, Sequence[Outcome]]
+
+
+@dataclass(frozen=True)
 class Judging:
     """How partitions of a unit are judged: by which parents and clock, and without the changes of some files."""
 
@@ -51,21 +65,21 @@ class Judging:
 
     def judge(
         self, partitions: Sequence[int], new: RoutedChanges, before: Mapping[int, Mapping[str, Version]]
-    ) -> Iterator[tuple[int, Manifest, int]]:
-        """Judge and write partitions, those with days first, since rows may move there from the others.
-
-        Yields each with its manifest, and how many more changes are superseded than before.
-        """
+    ) -> Iterator[Curated]:
+        """Judge and write partitions, those with days first, since rows may move there from the others."""
         ordered = [*sorted(one for one in partitions if one >= 0), *sorted(one for one in partitions if one < 0)]
         manifests = dict(zip(ordered, map_in_order(self.stored.manifest, ordered, CALLS_AT_ONCE), strict=True))
         sizes = {
             one: new.rows.get(one, 0) + (_changes_in(found) if (found := manifests[one]) else 0) for one in ordered
         }
 
-        def write(ready: tuple[int, PartitionRows]) -> tuple[int, Manifest, int]:
+        def write(ready: tuple[int, PartitionRows]) -> Curated:
             partition, rows = ready
             manifest = self.stored.write(partition, rows, before.get(partition, {}), self.settings, self.clock.parked)
-            return partition, manifest, _superseded_in(manifest) - _superseded_in(manifests[partition])
+            superseded = _superseded_in(manifest) - _superseded_in(manifests[partition])
+            quarantined = more_quarantined(_quarantined_in(manifest), _quarantined_in(manifests[partition]))
+            outcomes = self.outcomes[partition]
+            return Curated(self.unit.root.table, partition, manifest, superseded, quarantined, outcomes)
 
         placed, unplaced = ([one for one in ordered if (one >= 0) is is_placed] for is_placed in (True, False))
         for chunk in (*_chunks(placed, sizes), *_chunks(unplaced, sizes)):
@@ -110,6 +124,16 @@ def _superseded_in(manifest: Manifest | None) -> int:
     """Changes that are neither visible nor wait."""
     counts = manifest.details["rows"].values() if manifest else ()
     return sum(of["changes"] - of["visible"] - of["parked"] - of["quarantined"] for of in counts)
+
+
+def _quarantined_in(manifest: Manifest | None) -> dict[str, int]:
+    return {table: counts["quarantined"] for table, counts in manifest.details["rows"].items()} if manifest else {}
+
+
+def more_quarantined(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
+    """How many more rows of each table are quarantined than before; tables with no more of them are left out."""
+    more = {table: rows - before.get(table, 0) for table, rows in now.items()}
+    return {table: rows for table, rows in more.items() if rows > 0}
 
 
 def _changes_in(manifest: Manifest) -> int:

@@ -8,6 +8,7 @@ import polars as pl
 
 from gata_assets.curation.changes.partitions import PartitionStore, waiting_file
 from gata_assets.curation.changes.whole import WholeStore
+from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.changes.graph import TableGraph
 from gata_assets.tables.changes.verdicts import RULES, VERDICT
 from gata_assets.tables.manifests import Manifest
@@ -56,10 +57,19 @@ def rules_of_waiting(graph: TableGraph) -> set[str]:
     return found | {rule.name for spec in specs for rule in spec.parent_rules}
 
 
+def manifests_of_waiting(
+    wholes: WholeStore, units: list[PartitionStore], graph: TableGraph
+) -> Iterator[Manifest | None]:
+    """The manifests of all tables and days whose rows may wait; nothing else is read. Raises StoreError."""
+    for member in graph.children:
+        yield wholes.manifest(member.spec)
+    for stored in units:
+        yield from map_in_order(stored.manifest, sorted(stored.list_keys()), SMALL_CALLS_AT_ONCE)
+
+
 def oldest_parked_at(wholes: WholeStore, units: list[PartitionStore], graph: TableGraph) -> str | None:
     """Since when the oldest parked row waits; None if none does. Raises StoreError."""
-    manifests: list[Manifest | None] = [wholes.manifest(member.spec) for member in graph.children]
-    manifests += [stored.manifest(partition) for stored in units for partition in stored.list_keys()]
+    manifests = manifests_of_waiting(wholes, units, graph)
     found = (manifest.details["oldest_parked_at"] for manifest in manifests if manifest)
     return min((instant for instant in found if instant), default=None)
 

@@ -1,4 +1,4 @@
-"""Notices that an object was stored: of EventBridge, of S3, of a dead-letter queue, or written by hand.
+"""Notices that an object was stored, or that a time has come: of EventBridge, of S3, of a dead-letter queue, by hand.
 
 Pure. What an event is about, in whatever form it came. Which stage processes it belongs to `routing`. Errors name the
 missing field, and never show what an event contains.
@@ -15,6 +15,9 @@ from urllib.parse import unquote_plus
 from gata_assets.errors import EventError
 
 MANUAL = "manual"
+# The bucket of an event of a schedule, as EventBridge names its source; its key is the schedule's rule.
+SCHEDULE = "aws.events"
+_SCHEDULED = "Scheduled Event"
 # An event in a message of SQS, in an event of Lambda: no more than that.
 _MOST_WRAPPINGS = 3
 _EVENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -23,7 +26,10 @@ _MOST_KEY_BYTES = 1024
 
 @dataclass(frozen=True)
 class ObjectEvent:
-    """An object that was stored: its bucket, its key as S3 has it, what happened, and the event's id if it has one."""
+    """An object that was stored: its bucket, its key as S3 has it, what happened, and the event's id if it has one.
+
+    Of an event of a schedule the bucket is SCHEDULE, and the key names the schedule.
+    """
 
     bucket: str
     key: str
@@ -39,8 +45,9 @@ class ObjectEvent:
 def parse_event(text: str) -> ObjectEvent:
     """Read an event.
 
-    Taken are `{"bucket", "key", "event_type"}`, the event of EventBridge, the notification of S3 with one record, a
-    message of the dead-letter queue (`{"event": …}`), and any of these as the body of a message of SQS.
+    Taken are `{"bucket", "key", "event_type"}`, EventBridge's events of objects and schedules, the notification of S3
+    with one record, a message of the dead-letter queue (`{"event": …}`), and any of these as the body of a message of
+    SQS.
 
     Raises:
         EventError: If it is none of them.
@@ -68,7 +75,11 @@ def _read(found: Mapping[str, object], wrappings: int) -> ObjectEvent:
 
 
 def _of_event_bridge(found: Mapping[str, object]) -> ObjectEvent:
-    """EventBridge has keys as they are."""
+    """EventBridge has keys as they are. The event of a schedule names its rule, and has no detail."""
+    if found.get("detail-type") == _SCHEDULED:
+        rules = found.get("resources")
+        rule = {"resources[0]": rules[0]} if isinstance(rules, list) and rules else {}
+        return _event(SCHEDULE, _text(rule, "resources[0]"), _SCHEDULED, found.get("id"))
     detail = _mapping(found, "detail")
     bucket = _text(_mapping(detail, "bucket", "detail."), "name", "detail.bucket.")
     key = _text(_mapping(detail, "object", "detail."), "key", "detail.object.")

@@ -23,6 +23,7 @@ UNITS = {
     "Records": "Count",
     "RejectedRecords": "Count",
     "DuplicateRecords": "Count",
+    "QuarantinedRecords": "Count",
     "RecordsPerMinute": "None",
     "ValidationFailureRate": "Percent",
     "DeduplicationRate": "Percent",
@@ -44,6 +45,7 @@ class Measured:
     rows: int
     rejected: int
     duplicates: int
+    quarantined: int
 
     @property
     def values(self) -> dict[str, float]:
@@ -57,6 +59,7 @@ class Measured:
         if self.has_failed:
             return found
         found |= {"Records": self.rows, "RejectedRecords": self.rejected, "DuplicateRecords": self.duplicates}
+        found["QuarantinedRecords"] = self.quarantined
         if self.rows:
             found["ValidationFailureRate"] = _PERCENT * self.rejected / self.rows
             found["DeduplicationRate"] = _PERCENT * self.duplicates / self.rows

@@ -32,10 +32,12 @@ def open_channel(topic_arn: str | None, setting: str) -> Channel:
 
 
 def invalid_data(subject: Subject, source: str, table: str, outcome: StageOutcome) -> Alert:
-    """Rows of an object were rejected, or all of it was refused."""
-    what = "refused" if outcome.is_refused else f"{outcome.rejected:,} of {outcome.rows:,} rows rejected"
+    """Rows of an object were rejected, or all of it was refused, or rows were quarantined."""
+    found = ["refused"] if outcome.is_refused else []
+    found += [f"{outcome.rejected:,} of {outcome.rows:,} rows rejected"] if outcome.rejected else []
+    found += [f"{quarantined:,} rows quarantined"] if (quarantined := sum(outcome.quarantined.values())) else []
     return _alert(
-        f"Invalid data: {source} {table}, {what}",
+        f"Invalid data: {source} {table}, {', '.join(found)}",
         {
             "event": "DATA_INVALID",
             **subject.as_fields(),
@@ -44,6 +46,7 @@ def invalid_data(subject: Subject, source: str, table: str, outcome: StageOutcom
             "rows": outcome.rows,
             "rejected": outcome.rejected,
             "rejected_by_rule": outcome.counts_by_rule,
+            "quarantined": dict(outcome.quarantined),
             "is_refused": outcome.is_refused,
         },
     )

@@ -177,8 +177,13 @@ class Processor:
         def once() -> StageOutcome:
             result.tries += 1
             stages = self.open_stages()
+            run = {
+                Stage.RAW_TO_CURATED: stages.curate,
+                Stage.CURATED_TO_PROD: stages.publish,
+                Stage.PARKED_TO_QUARANTINED: stages.expire,
+            }
             try:
-                return stages.curate(work) if work.stage is Stage.RAW_TO_CURATED else stages.publish(work)
+                return run[work.stage](work)
             except RawFileError:
                 # An outcome too. Its message is for whoever has the file: a column's name may be a value there.
                 return StageOutcome(is_refused=True, rejected_by_rule={FILE_IS_READABLE: 1})
@@ -219,6 +224,7 @@ class Processor:
         if outcome:
             counts |= {"rows": outcome.rows, "rejected": outcome.rejected, "duplicates": outcome.duplicates}
             counts |= {"rejected_by_rule": outcome.counts_by_rule or None}
+            counts |= {"quarantined": dict(outcome.quarantined) or None}
             level = logging.WARNING if outcome.has_invalid_data else logging.INFO
             self._log(level, result.subject, "EVENT_PROCESSED", f"Done: {work.stage}.", **counts)
         if failure:
@@ -235,6 +241,7 @@ class Processor:
                 rows=outcome.rows if outcome else 0,
                 rejected=outcome.rejected if outcome else 0,
                 duplicates=outcome.duplicates if outcome else 0,
+                quarantined=sum(outcome.quarantined.values()) if outcome else 0,
             ),
             result.subject,
         )

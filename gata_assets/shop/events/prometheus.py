@@ -30,12 +30,13 @@ FAILED = Metric("gata_shop_failed_events_total", "counter", "Events that failed 
 RECORDS = Metric("gata_shop_records_total", "counter", "Rows that were read.")
 REJECTED = Metric("gata_shop_rejected_records_total", "counter", "Rows that broke a rule.")
 DUPLICATES = Metric("gata_shop_duplicate_records_total", "counter", "Rows that another row supersedes.")
+QUARANTINED = Metric("gata_shop_quarantined_records_total", "counter", "Curated rows that were quarantined.")
 SECONDS = Metric("gata_shop_processing_seconds_total", "counter", "Time that processing took.")
 LAST_SECONDS = Metric("gata_shop_last_processing_duration_seconds", "gauge", "Time that the last event took.")
 LAST_AT = Metric("gata_shop_last_event_timestamp_seconds", "gauge", "When the last event ended, in Unix time.")
 QUEUED = Metric("gata_shop_dead_letters_total", "counter", "Events that were put into the dead-letter queue.")
 REPLAYED = Metric("gata_shop_replayed_dead_letters_total", "counter", "Dead letters that a replay processed.")
-METRICS = (EVENTS, FAILED, RECORDS, REJECTED, DUPLICATES, SECONDS, LAST_SECONDS, LAST_AT, QUEUED, REPLAYED)
+METRICS = (EVENTS, FAILED, RECORDS, REJECTED, DUPLICATES, QUARANTINED, SECONDS, LAST_SECONDS, LAST_AT, QUEUED, REPLAYED)
 
 _BY_NAME = {metric.name: metric for metric in METRICS}
 _LINE = re.compile(r"(?P<name>[a-z_:][a-z0-9_:]*)(?:\{(?P<labels>.*)\})? (?P<value>[0-9.e+\-]+)")
@@ -53,6 +54,7 @@ def series_of(measured: Measured) -> Series:
         RECORDS: measured.rows,
         REJECTED: measured.rejected,
         DUPLICATES: measured.duplicates,
+        QUARANTINED: measured.quarantined,
         SECONDS: measured.seconds,
         LAST_SECONDS: measured.seconds,
         LAST_AT: measured.at.timestamp(),

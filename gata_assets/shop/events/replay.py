@@ -15,7 +15,7 @@ from gata_assets.errors import EventError, QueueError
 from gata_assets.shop.events.dead_letters import MOST_AT_ONCE, DeadLetterQueue, Message
 from gata_assets.shop.events.event import parse_event
 from gata_assets.shop.events.process import Processor, Result, State
-from gata_assets.shop.events.routing import UNKNOWN, ShopPlaces, Work, route
+from gata_assets.shop.events.routing import UNKNOWN, ShopPlaces, Work, route, split_by_source
 
 # Longer than an event takes; whoever receives a message after that processes it a second time, which is harmless.
 HIDDEN_SECONDS = 3_600
@@ -74,20 +74,23 @@ def _replay_one(
     done: Replayed,
     on_result: Callable[[Result], None],
 ) -> None:
+    results = []
     try:
-        result = processor.attempt(parse_event(message.body))
+        for event in split_by_source(parse_event(message.body), processor.places):
+            results.append(processor.attempt(event))
+            on_result(results[-1])
     except EventError:
         done.unreadable += 1
         return
-    on_result(result)
-    if result.failure:
+    if any(result.failure for result in results):
         done.failed += 1
-    elif result.undelivered:
+    elif any(result.undelivered for result in results):
         done.undelivered += 1
     else:
         queue.delete(message)
-        done.processed += result.state is State.PROCESSED
-        done.ignored += result.state is State.IGNORED
+        is_processed = any(result.state is State.PROCESSED for result in results)
+        done.processed += is_processed
+        done.ignored += not is_processed
 
 
 def list_letters(queue: DeadLetterQueue, places: ShopPlaces, *, most: int | None) -> Listed:
@@ -113,7 +116,7 @@ def list_letters(queue: DeadLetterQueue, places: ShopPlaces, *, most: int | None
 
 def _list_one(message: Message, places: ShopPlaces, listed: Listed) -> None:
     try:
-        found = route(parse_event(message.body), places)
+        found = route(split_by_source(parse_event(message.body), places)[0], places)
     except EventError:
         listed.unreadable += 1
         return

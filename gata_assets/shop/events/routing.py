@@ -1,4 +1,4 @@
-"""Which stage processes an object, by its bucket and key; and which objects nothing is done for.
+"""Which stage processes an event, by its bucket and key; and which events nothing is done for.
 
 Pure. Where raw, curated and prod are comes as `ShopPlaces`; names of tables are not looked up here.
 """
@@ -6,20 +6,22 @@ Pure. Where raw, curated and prod are comes as `ShopPlaces`; names of tables are
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gata_assets.errors import EventError
-from gata_assets.shop.events.event import ObjectEvent
+from gata_assets.shop.events.event import SCHEDULE, ObjectEvent
 from gata_assets.shop.places import CURATED, RAW
 
 MANIFEST = "manifest.json"
 UNKNOWN = "unknown"
+ALL_TABLES = "all_tables"
 
 _NAME = "[a-z0-9][a-z0-9_]{0,62}"
 _RAW_KEY = re.compile(
     rf"(?P<source>{_NAME})/(?P<table>{_NAME})-raw/year=\d{{4}}/month=\d{{2}}/day=\d{{2}}/(?P<file>.+)", re.DOTALL
 )
+_SOURCE_KEY = re.compile(rf"(?P<source>{_NAME})/")
 _MANIFEST_KEY = re.compile(rf"(?P<source>{_NAME})/(?P<path>.+)/{re.escape(MANIFEST)}", re.DOTALL)
 _NOT_STORED = re.compile(r"Object (?!Created$).*|(?:s3:)?Object(?!Created:)\w+:.*")
 # What a stage keeps for itself; a manifest there makes no table.
@@ -29,10 +31,11 @@ _CURATED_FOLDER = "curated"
 
 
 class Stage(StrEnum):
-    """One of the two ways that data takes."""
+    """One of the ways that data takes."""
 
     RAW_TO_CURATED = "raw-to-curated"
     CURATED_TO_PROD = "curated-to-prod"
+    PARKED_TO_QUARANTINED = "parked-to-quarantined"
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,10 @@ class ShopPlaces:
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done: a stage, for a raw file or a manifest; `key` begins with `shop/raw/` or `shop/curated/`."""
+    """What is to be done: a stage, for a raw file, a manifest, or a source's folder of curated tables.
+
+    `key` begins with `shop/raw/` or `shop/curated/`.
+    """
 
     stage: Stage
     source: str
@@ -69,6 +75,16 @@ class Ignored:
 
     reason: str
     is_odd: bool = False
+
+
+def split_by_source(event: ObjectEvent, places: ShopPlaces) -> tuple[ObjectEvent, ...]:
+    """An event of a schedule as one for each source, whose key is the source's folder of curated tables; any other as
+    it is.
+    """
+    if event.bucket != SCHEDULE:
+        return (event,)
+    bucket, prefix = places.curated.bucket, places.curated.prefix
+    return tuple(replace(event, bucket=bucket, key=f"{prefix}{source}/") for source in sorted(places.sources))
 
 
 def route(event: ObjectEvent, places: ShopPlaces) -> Work | Ignored:
@@ -113,6 +129,8 @@ def _route_raw(key: str) -> Work | Ignored:
 
 
 def _route_curated(key: str) -> Work | Ignored:
+    if of_source := _SOURCE_KEY.fullmatch(key):
+        return Work(Stage.PARKED_TO_QUARANTINED, of_source["source"], ALL_TABLES, CURATED + key)
     found = _MANIFEST_KEY.fullmatch(key)
     folders = found["path"].split("/") if found else []
     if not found or _OWN_FOLDERS & set(folders):

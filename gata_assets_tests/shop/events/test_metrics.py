@@ -35,6 +35,7 @@ MEASURED = Measured(
     rows=200,
     rejected=10,
     duplicates=4,
+    quarantined=2,
 )
 # All units of CloudWatch that are used here, of its MetricDatum.
 CLOUDWATCH_UNITS = {"Seconds", "Count", "Percent", "None"}
