@@ -260,7 +260,8 @@ class TestSchedule:
 
     def test_its_event_becomes_the_parameters_of_the_command(self) -> None:
         rule = "arn:aws:events:us-east-1:123456789012:rule/gata-shop-expire"
-        sent = {"id": "my-id", "detail-type": "Scheduled Event", "source": "aws.events", "resources": [rule], "detail": {}}
+        sent: dict[str, Any] = {"id": "my-id", "detail-type": "Scheduled Event", "source": "aws.events"}
+        sent |= {"resources": [rule], "detail": {}}
         paths = dict(re.findall(r'^      (\w+) += "\$\.(.*)"$', self.TARGET, flags=re.MULTILINE))
         assert paths == {"bucket": "source", "key": "resources[0]", "id": "id"}
         event = parse_event(json.dumps(sent))

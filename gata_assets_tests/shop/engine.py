@@ -68,10 +68,10 @@ def run(store: ObjectStore, now: datetime, parked_days: int) -> int:
     return len(list(found.curate()))
 
 
-def curated_bytes(store: ObjectStore) -> dict[str, bytes]:
+def curated_bytes(store: ObjectStore, places: ShopLayout = PLACES) -> dict[str, bytes]:
     """The curated data files, without progress and manifests, by key without tokens."""
     found = {}
-    for key in store.list_keys(f"{PLACES.root}curated/"):
+    for key in store.list_keys(f"{places.root}curated/"):
         folder, _, name = key.rpartition("/")
         # A run that failed may leave files in a folder without one.
         manifest = find_manifest(store, f"{folder}/").manifest

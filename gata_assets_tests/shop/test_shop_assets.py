@@ -33,6 +33,7 @@ from gata_assets.shop.sensor import build_shop_sensor
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import Version
 from gata_assets.tables.changes.graph import build_graph
+from gata_assets_tests.shop.engine import curated_bytes
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.command import environment
 
@@ -269,6 +270,23 @@ class TestStages:
         engine.publish(Work(Stage.CURATED_TO_PROD, SOURCE, "orders", "manifest.json"))
         assert engine.is_built(SOURCE)
         assert engine.store.exists("shop/prod/catalog.json")
+
+    def test_rows_that_expire_by_an_event_leave_the_bytes_of_a_run(
+        self, shop: tuple[Path, ShopCounts], tmp_path: Path, run: object
+    ) -> None:
+        write_shop(tmp_path)
+        engine = open_shop(settings_of(tmp_path))
+        work = Work(Stage.PARKED_TO_QUARANTINED, SOURCE, "all_tables", PLACES.root)
+        curator = replace(engine, clock=lambda: datetime(2026, 1, 4, tzinfo=UTC)).curator(SOURCE)
+        for table in engine.tables:
+            curator.validate_new(table)
+        list(curator.curate())
+        parked = curator.count_rows("orders")["parked"]
+        assert parked
+        assert engine.expire(work).quarantined["orders"] == parked
+        assert not engine.expire(work).quarantined
+        other = open_shop(settings_of(shop[0]))
+        assert curated_bytes(engine.store, PLACES) == curated_bytes(other.store, PLACES)
 
     def test_an_event_that_comes_twice_changes_nothing(self, tmp_path: Path) -> None:
         write_shop(tmp_path)

@@ -114,6 +114,30 @@ class TestProcess:
         process(settings, StageOutcome(is_refused=True), as_table=True)
         assert "REFUSED: it cannot be read as a table" in capsys.readouterr().out
 
+    def test_the_event_of_a_schedule_is_processed_for_each_source(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        settings = parse_settings({"SHOP_SOURCES": "a,b", "TARGET_DIR": str(tmp_path / "target")})
+        event = ObjectEvent("aws.events", "a-rule", event_id="request-1")
+
+        def run(*ends: StageOutcome | BaseException, as_table: bool = False) -> int:
+            stages = engine(*ends)
+            return commands.process(settings, event, metrics_file=None, as_table=as_table, open_stages=stages)
+
+        quarantined = StageOutcome(quarantined={"orders": 2})
+        assert run(quarantined, StageOutcome()) == DONE
+        found = lines(capsys.readouterr().out)
+        assert [(line["key"], line["request_id"], line["quarantined"]) for line in found] == [
+            ("shop/curated/a/", "request-1", {"orders": 2}),
+            ("shop/curated/b/", "request-1", {}),
+        ]
+        assert run(GataError("it is closed"), quarantined) == QUEUED
+        assert [line["event"] for line in lines(capsys.readouterr().out)] == ["EVENT_FAILED", "EVENT_PROCESSED"]
+        [letter] = (settings.target.directory / "shop" / "dead-letters").iterdir()
+        assert json.loads(letter.read_text())["event"]["key"] == "shop/curated/a/"
+        assert run(quarantined, as_table=True) == DONE
+        assert "  2 of orders were quarantined\n" in capsys.readouterr().out
+
     def test_a_failure_is_queued_and_exits_with_3(self, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
         assert process(settings, ValueError(SECRET)) == QUEUED
         out, err = capsys.readouterr()

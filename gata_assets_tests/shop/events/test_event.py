@@ -52,6 +52,13 @@ def test_keys_of_notifications_of_s3_are_decoded() -> None:
     assert parse_event(json.dumps(of_s3())) == ObjectEvent(BUCKET, KEY, "ObjectCreated:Put", None)
 
 
+def test_the_event_of_a_schedule_names_its_rule() -> None:
+    sent = {"id": EVENT_ID, "detail-type": "Scheduled Event", "source": "aws.events", "resources": [KEY], "detail": {}}
+    event = parse_event(json.dumps(sent))
+    assert event == ObjectEvent("aws.events", KEY, "Scheduled Event", EVENT_ID)
+    assert parse_event(json.dumps({"event": event.as_fields()})) == event
+
+
 @pytest.mark.parametrize("name", ["Body", "body"])
 def test_an_event_in_a_message_of_sqs_is_read(name: str) -> None:
     wrapped = {"MessageId": "1", name: json.dumps(of_event_bridge())}
@@ -84,6 +91,9 @@ def test_an_id_that_is_none_is_left_out(event_id: object) -> None:
         ({"detail": {"bucket": {"name": BUCKET}}}, "`detail.object` is missing"),
         ({"detail": {"bucket": {"name": BUCKET}, "object": {}}}, "`detail.object.key` is missing"),
         ({"detail": {"bucket": {"name": BUCKET}, "object": {"key": KEY}}}, "`detail-type` is missing"),
+        ({"detail-type": "Scheduled Event", "detail": {}}, r"`resources\[0\]` is missing"),
+        ({"detail-type": "Scheduled Event", "detail": {}, "resources": []}, r"`resources\[0\]` is missing"),
+        ({"detail-type": "Scheduled Event", "detail": {}, "resources": [7]}, r"`resources\[0\]` is not a text"),
         ({"Records": []}, "has 0 `Records`"),
         ({"Records": [{}, {}]}, "has 2 `Records`"),
         ({"Records": [SECRET]}, r"`Records\[0\]` is not an object"),

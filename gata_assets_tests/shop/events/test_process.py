@@ -29,14 +29,27 @@ from gata_assets.shop.events.process import MOST_TRIES, State
 from gata_assets.shop.events.routing import Stage
 from gata_assets.shop.events.stages import StageOutcome
 from gata_assets_tests.support.canaries import canary
-from gata_assets_tests.support.shop_events import MANIFEST_EVENT, RAW_EVENT, FailingCalls, KeptAlerts, KeptQueue, World
+from gata_assets_tests.support.shop_events import (
+    MANIFEST_EVENT,
+    RAW_EVENT,
+    SOURCE_EVENT,
+    FailingCalls,
+    KeptAlerts,
+    KeptQueue,
+    World,
+)
 
 SECRET = canary("a value of a row")
 CARD = "4111111111111111"
 
 
 @pytest.mark.parametrize(
-    ("event", "stage"), [(RAW_EVENT, Stage.RAW_TO_CURATED), (MANIFEST_EVENT, Stage.CURATED_TO_PROD)]
+    ("event", "stage"),
+    [
+        (RAW_EVENT, Stage.RAW_TO_CURATED),
+        (MANIFEST_EVENT, Stage.CURATED_TO_PROD),
+        (SOURCE_EVENT, Stage.PARKED_TO_QUARANTINED),
+    ],
 )
 def test_an_event_is_processed_by_its_stage(event: ObjectEvent, stage: Stage) -> None:
     world = World()
@@ -173,6 +186,14 @@ class TestInvalidData:
         assert alert.subject == "Invalid data: ecommerce customers, 3 of 10 rows rejected"
         assert json.loads(alert.body)["rejected_by_rule"] == {"email_is_given": 1, "price_is_positive": 2}
         assert world.operations.sent == []
+
+    def test_quarantined_rows_are_one_too(self) -> None:
+        world = World()
+        world.stages.ends = [StageOutcome(rows=10, rejected=3, quarantined={"orders": 1, "order_items": 2})]
+        world.processor.process(RAW_EVENT)
+        [alert] = world.data.sent
+        assert alert.subject == "Invalid data: ecommerce customers, 3 of 10 rows rejected, 3 rows quarantined"
+        assert json.loads(alert.body)["quarantined"] == {"orders": 1, "order_items": 2}
 
     def test_a_refused_file_is_one_too(self) -> None:
         for end in (StageOutcome(is_refused=True), RawFileError(f"has a column {SECRET}")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from gata_assets.errors import EventError
 from gata_assets.shop.events.event import ObjectEvent
-from gata_assets.shop.events.routing import Ignored, Place, ShopPlaces, Stage, Work, route
+from gata_assets.shop.events.routing import ALL_TABLES, Ignored, Place, ShopPlaces, Stage, Work, route, split_by_source
 from gata_assets.shop.events.shown import Subject
 from gata_assets.shop.places import CURATED, PROD, RAW
 from gata_assets.tables.masking.card_numbers import truncate_in_text
@@ -49,6 +50,26 @@ def test_a_manifest_of_curated_goes_to_prod(places: ShopPlaces, bucket: str, pre
 
 
 @pytest.mark.parametrize(
+    ("places", "bucket", "prefix"), [(BUCKETS, "curated-bucket", ""), (PREFIXES, "target", CURATED)]
+)
+def test_the_folder_of_a_source_has_its_parked_rows_judged(places: ShopPlaces, bucket: str, prefix: str) -> None:
+    found = routed(f"{prefix}ecommerce/", bucket, places)
+    assert found == Work(Stage.PARKED_TO_QUARANTINED, "ecommerce", ALL_TABLES, f"{CURATED}ecommerce/")
+    assert isinstance(routed(f"{prefix}nobodys/", bucket, places), Ignored)
+
+
+@pytest.mark.parametrize("places", [BUCKETS, PREFIXES])
+def test_an_event_of_a_schedule_is_one_for_each_source_with_its_id(places: ShopPlaces) -> None:
+    both = replace(places, sources=frozenset({"b", "a"}))
+    event = ObjectEvent("aws.events", "a-rule", "Scheduled Event", "request-1")
+    found = split_by_source(event, both)
+    assert [one.key.removeprefix(places.curated.prefix) for one in found] == ["a/", "b/"]
+    assert {(one.bucket, one.event_id) for one in found} == {(places.curated.bucket, "request-1")}
+    assert all(isinstance(route(one, both), Work) for one in found)
+    assert split_by_source(found[0], both) == (found[0],)
+
+
+@pytest.mark.parametrize(
     ("key", "bucket", "reason"),
     [
         ("ecommerce/customers-raw/readme.txt", "raw-bucket", "no raw file"),
@@ -61,6 +82,8 @@ def test_a_manifest_of_curated_goes_to_prod(places: ShopPlaces, bucket: str, pre
         ("ecommerce/staged/customers/manifest.json", "curated-bucket", "no manifest"),
         ("ecommerce/reports/customers/a.json", "curated-bucket", "no manifest"),
         ("ecommerce/manifest.json", "curated-bucket", "no manifest"),
+        ("ecommerce/", "raw-bucket", "no raw file"),
+        ("ecommerce/", "prod-bucket", "of prod"),
         ("ecommerce/order_facts/a.parquet", "prod-bucket", "of prod"),
         (RAW_KEY, "another-bucket", "none of the places"),
         (RAW_KEY.replace("ecommerce", "other"), "raw-bucket", "SHOP_SOURCES does not name its source"),
