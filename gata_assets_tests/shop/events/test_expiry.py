@@ -67,7 +67,8 @@ SCHEDULED: dict[str, Any] = {
     "resources": ["arn:aws:events:us-east-1:123456789012:rule/gata-shop-expire"],
     "detail": {},
 }
-# A valid order; an order and stock without customer and product, a payment without its order; an order a day later.
+# A valid order; an order and stock without customer and product, a payment without its order; two orders that wait for
+# less time, one of the same day.
 FILES = files_of(
     0,
     customer("c1", 0),
@@ -78,6 +79,8 @@ FILES = files_of(
     item("i2", "o2", 24),
     payment("y1", "o8", 24),
     stock("p9", 24),
+    order("o4", 30, 10, customer_id="c9", ordered_at=DAYS[1]),
+    item("i4", "o4", 30),
     order("o3", 48, 10, customer_id="c9", ordered_at=DAYS[2]),
     item("i3", "o3", 48),
 )
@@ -219,7 +222,7 @@ class TestWhenTheScheduleFires:
         folders |= {PartitionStore(shop.store, PLACES, unit).folder(partition) for partition in unplaced}
         assert written == {folder.rpartition("/")[0] for folder in folders}
         outcome = shop.tick(DAYS[5]).outcome
-        assert outcome and outcome.quarantined == {"order_items": 1, "orders": 1}, "those of the next day"
+        assert outcome and outcome.quarantined == {"order_items": 2, "orders": 2}, "those that waited for less"
 
     def test_a_second_one_finds_nothing_to_do(self, shop: Shop) -> None:
         shop.tick(DUE_AT)
@@ -471,13 +474,18 @@ class TestTwoAtOnce:
         shop.now = DUE_AT
         event = scheduled()
 
-        def finish(_: float) -> None:
+        pauses = []
+
+        def finish(seconds: float) -> None:
+            pauses.append(seconds)
+            shop.now += timedelta(seconds=seconds)
             list(shop.engine().curator(SOURCE).curate())
 
         waiting = replace(shop.engine(), pause=finish)
         with shop.engine().lease(SOURCE).held(lambda: False):
             result = replace(shop.processor(), open_stages=lambda: waiting).process(event)
         assert result.outcome and not result.outcome.quarantined
+        assert len(pauses) == 1
         assert curated_bytes(shop.store) == expected
 
 
