@@ -71,14 +71,12 @@ def _curated_op(
     days: dg.DailyPartitionsDefinition | None,
 ) -> dg.AssetsDefinition:
     source = rules.source
-    own = {spec.table for spec in tables}
+    # Of all tables: they are judged together, and are one run of a backfill only if they wait for the same.
+    referenced = {reference.table for spec in tables for reference in spec.references.values()}
+    others = sorted(referenced - {spec.table for spec in tables})
 
     def deps(spec: TableSpec) -> list[dg.AssetDep]:
-        others = {reference.table for reference in spec.references.values()} - own
-        keys = [
-            raw_files_key(f"{SHOP}/{source}", spec.table),
-            *(curated_key(source, table) for table in sorted(others)),
-        ]
+        keys = [raw_files_key(f"{SHOP}/{source}", spec.table), *(curated_key(source, table) for table in others)]
         return [dg.AssetDep(key) for key in keys]
 
     described = descriptions()

@@ -129,6 +129,7 @@ def shop(curated: Path, tmp_path: Path) -> Iterator[Shop]:
 def test_a_day_is_made_of_the_same_curated_day_and_whole_tables_of_all(by_events: Shop) -> None:
     graph = by_events.definitions.resolve_asset_graph()
     orders, days = curated_key(SOURCE, "orders"), graph.get(OF_DAYS[0]).partitions_def
+    assert days is not None
     for key in OF_DAYS:
         node = graph.get(key)
         assert node.partitions_def == graph.get(orders).partitions_def
@@ -139,6 +140,10 @@ def test_a_day_is_made_of_the_same_curated_day_and_whole_tables_of_all(by_events
         asked = days.subset_with_partition_keys(["2025-12-28", "2025-12-31"])
         found = mapping.get_upstream_mapped_partitions_result_for_partitions(asked, days, days)
         assert set(found.partitions_subset.get_partition_keys()) == {"2025-12-28", "2025-12-31"}
+    # And only if those of a day wait for the same.
+    judged = [graph.get(curated_key(SOURCE, table)) for table in ("orders", "order_items", "payments")]
+    waits = [{parent for parent in node.parent_keys if parent.path[-1].startswith("curated_")} for node in judged]
+    assert waits == [{curated_key(SOURCE, table) for table in ("customers", "products")}] * 3
     for key in OF_WHOLE:
         assert graph.get(key).partitions_def is None
         assert isinstance(graph.get(key).partition_mappings[orders], dg.AllPartitionMapping)
@@ -184,6 +189,7 @@ def test_one_run_over_all_days_from_raw_files_gives_the_bytes_of_events(
         # Each day once: with its numbers, and no second time for the range.
         wanted = dg.AssetRecordsFilter(curated_key(SOURCE, "orders"), asset_partitions=["2025-12-28"])
         [record] = instance.fetch_materializations(wanted, limit=9).records
+        assert record.asset_materialization
         assert "dagster/row_count" in record.asset_materialization.metadata
 
         late_status_of_a_december_order(found)
