@@ -240,8 +240,7 @@ class TablePartitions:
         """Move the catalog's entry to the build that the manifest names, until the manifest is the same afterwards."""
         for _ in range(_MOST_ATTEMPTS):
             stored = self._stored[values]
-            location = self._location(values)
-            if location is None:
+            if (location := self._location(values)) is None:
                 self._catalog.remove_partition(self._entry, values)
                 self._registered.pop(values, None)
             else:
