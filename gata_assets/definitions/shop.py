@@ -14,7 +14,8 @@ from gata_assets.orchestration.asset_pages.raw_files import raw_files_spec
 from gata_assets.orchestration.jobs import build_job, day_partitions
 from gata_assets.settings.model import Settings
 from gata_assets.settings.shop_rules import shop_tables
-from gata_assets.shop.assets import SHOP, ShopAssetRules, build_shop_assets
+from gata_assets.shop.assets import SHOP, ShopAssetRules, build_curated_assets
+from gata_assets.shop.prod_assets import build_prod_assets
 from gata_assets.shop.sensor import CURATE_SHOP, build_shop_sensor
 from gata_assets.tables.changes.graph import build_graph
 
@@ -27,7 +28,8 @@ def build_shop_definitions(settings: Settings, sources: Sequence[str], options: 
     tables = shop_tables(settings)
     graph, days = build_graph(tables), day_partitions(settings.shop.earliest_date)
     engine: Callable[[], ShopEngine] = cache(lambda: open_shop(settings))
-    assets = {source: build_shop_assets(ShopAssetRules(source, graph, days, engine), options) for source in sources}
+    rules = [ShopAssetRules(source, graph, days, engine) for source in sources]
+    assets = {of.source: [*build_curated_assets(of, options), *build_prod_assets(of, options)] for of in rules}
     raw = [
         raw_files_spec(f"{SHOP}/{source}", spec, group=f"shop_{source}", folder=f"shop/raw/{source}/{spec.table}-raw/")
         for source in sources

@@ -1,14 +1,14 @@
-"""The assets of a source: raw files, curated tables (whole, and by day) and tables for analysts, with their checks.
+"""The assets of a source's curated tables, whole and by day, with their checks.
 
-Three ops: a whole table, a day of orders and a table for analysts are written together with others of their kind, so
-that they agree. What they do is the engine's; a run writes whatever is out of date, whichever day it is of.
+Two ops: whole tables are written together, and so are the tables of a day, so that they agree. What they do is the
+engine's; a run writes whatever is out of date, whichever day it is of. `prod_assets` has the tables for analysts.
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -17,10 +17,10 @@ from gata_assets.curation.layout import MANIFEST_FILE
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.asset_pages.raw_files import observe_raw_files, raw_files_key
+from gata_assets.orchestration.dagster_private import unrecorded_result
 from gata_assets.orchestration.failures import Partitions
 from gata_assets.orchestration.recording import Events, KeptFailures, Recorder, with_unevaluated
 from gata_assets.shop.checks import NO_ROW_WAITS_IN_VAIN, check_files, check_waiting, descriptions
-from gata_assets.shop.prod.tables import TABLES as PROD_TABLES
 from gata_assets.tables.changes.graph import TableGraph
 from gata_assets.tables.spec import TableSpec
 
@@ -31,15 +31,6 @@ if TYPE_CHECKING:
 
 # What the keys of its assets begin with; no tenant has this name.
 SHOP = "shop"
-_ORDERS = ("orders", "order_items", "payments")
-# The curated tables that each table for analysts is built from.
-_MADE_OF: Mapping[str, Sequence[str]] = {
-    "order_facts": (*_ORDERS, "customers", "products"),
-    "daily_sales": (*_ORDERS, "products"),
-    "daily_category_sales": (*_ORDERS, "products"),
-    "customer_summary": (*_ORDERS, "customers", "products"),
-    "inventory_status": ("inventory", "products", *_ORDERS[:2]),
-}
 _EPOCH = date(1970, 1, 1)
 _SHOPS = Partitions("shop", "")
 
@@ -64,18 +55,12 @@ def curated_key(source: str, table: str) -> dg.AssetKey:
     return dg.AssetKey([SHOP, source, f"curated_{table}"])
 
 
-def prod_key(source: str, table: str) -> dg.AssetKey:
-    """The asset of a table for analysts."""
-    return dg.AssetKey([SHOP, source, f"prod_{table}"])
-
-
-def build_shop_assets(rules: ShopAssetRules, options: AssetOptions) -> list[dg.AssetsDefinition]:
-    """The ops of a source, in the order in which they run."""
+def build_curated_assets(rules: ShopAssetRules, options: AssetOptions) -> list[dg.AssetsDefinition]:
+    """The ops of a source's curated tables, in the order in which they run."""
     units = tuple(spec for unit in rules.graph.units for spec in unit.tables)
     return [
         _curated_op(rules, options, rules.graph.whole, None),
         _curated_op(rules, options, units, rules.days),
-        _prod_op(rules, options),
     ]
 
 
@@ -86,14 +71,12 @@ def _curated_op(
     days: dg.DailyPartitionsDefinition | None,
 ) -> dg.AssetsDefinition:
     source = rules.source
-    own = {spec.table for spec in tables}
+    # Of all tables: they are judged together, and are one run of a backfill only if they wait for the same.
+    referenced = {reference.table for spec in tables for reference in spec.references.values()}
+    others = sorted(referenced - {spec.table for spec in tables})
 
     def deps(spec: TableSpec) -> list[dg.AssetDep]:
-        others = {reference.table for reference in spec.references.values()} - own
-        keys = [
-            raw_files_key(f"{SHOP}/{source}", spec.table),
-            *(curated_key(source, table) for table in sorted(others)),
-        ]
+        keys = [raw_files_key(f"{SHOP}/{source}", spec.table), *(curated_key(source, table) for table in others)]
         return [dg.AssetDep(key) for key in keys]
 
     described = descriptions()
@@ -138,12 +121,12 @@ def _curated_op(
         """Validate new files, and curate what they change."""
         asked = context.partition_keys if days else ()
         events = _curate(context, rules, options, tables, asked)
-        yield from with_unevaluated(context, _without_values(context, rules.source, events))
+        yield from with_unevaluated(context, without_values(context, rules.source, events))
 
     return curated
 
 
-def _without_values(context: dg.AssetExecutionContext, source: str, events: Events) -> Events:
+def without_values(context: dg.AssetExecutionContext, source: str, events: Events) -> Events:
     """The events of an op, whose failure shows no value of a row."""
     failures = KeptFailures(context.log, partitions=1, are=_SHOPS)
     try:
@@ -171,7 +154,7 @@ def _curate(
         curator.validate_new(spec.table, warn=context.log.warning)
     # A result counts for every partition of a run.
     result_of = asked[0] if len(asked) == 1 else None
-    seen = set()
+    seen, selected = set(), context.selected_asset_keys
     with engine.lease(rules.source).held(lambda: False):
         days = {(date.fromisoformat(day) - _EPOCH).days for day in asked}
         for curated in curator.curate_units(days) if asked else curator.curate_whole():
@@ -179,15 +162,19 @@ def _curate(
             if curated.partition is not None and not rules.days.has_partition_key(str(partition)):
                 # Rows without a day, or of one before the first: no partition of Dagster's.
                 continue
-            recorder = own if partition == result_of else others
             for spec in tables if asked else [curator.tables[curated.table]]:
                 seen.add((spec.table, partition))
+                # An asset that was not selected is written together with the others, and is no result.
+                is_result = partition == result_of and curated_key(rules.source, spec.table) in selected
+                recorder = own if is_result else others
                 counts = curated.manifest.details["rows"]
                 of_table = counts[spec.table] if asked else counts
                 yield from _recorded(curator, curated, spec.table, partition, of_table, recorder)
     for spec in tables:
         key, reports = curated_key(rules.source, spec.table), curator.reports(spec.table)
-        if not asked and (spec.table, None) not in seen:
+        if len(asked) > 1 and key in selected:
+            yield unrecorded_result(key)
+        if not asked and key in selected and (spec.table, None) not in seen:
             yield dg.MaterializeResult(asset_key=key, metadata={"reason": "it was up to date"})
         waits = check_waiting(curator.count_rows(spec.table))
         found = {**check_files(reports, curator.rules.max_rejected_share), **waits}
@@ -216,44 +203,3 @@ def _recorded(
     }
     yield recorder.materialization(key, partition, metadata, version=curated.manifest.digest)
     yield from checks.evaluations(key, partition, {NO_ROW_IS_LOST: curated.outcomes[table]}, is_blocking=False)
-
-
-def _prod_op(rules: ShopAssetRules, options: AssetOptions) -> dg.AssetsDefinition:
-    source = rules.source
-
-    @dg.multi_asset(
-        name=f"shop_{source}_prod",
-        specs=[
-            options.table_spec(
-                prod_key(source, table.name),
-                table.spec.model,
-                group=rules.group,
-                deps=[dg.AssetDep(curated_key(source, name)) for name in _MADE_OF[table.name]],
-                kinds={"polars"},
-                partitions=None,
-            )
-            for table in PROD_TABLES
-        ],
-        can_subset=True,
-        pool=rules.group,
-    )
-    def prod(context: dg.AssetExecutionContext) -> Events:
-        """Build the partitions whose curated tables have changed."""
-        yield from _without_values(context, source, _build(context))
-
-    def _build(context: dg.AssetExecutionContext) -> Events:
-        engine = rules.engine()
-        report = engine.build(source)
-        for table in PROD_TABLES:
-            metadata: dict[str, Any] = {
-                "built_partitions": report.built[table.name],
-                "unchanged_partitions": report.up_to_date[table.name],
-                "removed_partitions": report.removed[table.name],
-                "dagster/row_count": report.rows[table.name],
-                "path": dg.MetadataValue.path(engine.store.uri(f"{engine.prod_folder(source)}{table.name}")),
-            }
-            key = prod_key(source, table.name)
-            if key in context.selected_asset_keys:
-                yield dg.MaterializeResult(asset_key=key, metadata=metadata)
-
-    return prod

@@ -6,7 +6,7 @@ What it consists of are arguments; commands and definitions put it together.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -18,8 +18,9 @@ from gata_assets.shop.curated import CuratedTables, ShopCurator
 from gata_assets.shop.events.routing import Work
 from gata_assets.shop.events.stages import StageOutcome
 from gata_assets.shop.places import ShopLayout
-from gata_assets.shop.prod.build import ProdReport, build_prod, is_built
-from gata_assets.shop.prod.source import ProdSettings
+from gata_assets.shop.prod.build import build_partitions, is_built
+from gata_assets.shop.prod.builds import PublishedPartition
+from gata_assets.shop.prod.source import EVERYTHING, ProdSettings, Scope
 from gata_assets.storage.catalog.base import Catalog
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.spec import TableSpec
@@ -92,18 +93,19 @@ class ShopEngine:
 
     def publish(self, work: Work) -> StageOutcome:
         """See Stages; while another command builds tables of the same source, it is waited for."""
-        self.build(work.source)
+        for _ in self.build(work.source, EVERYTHING):
+            pass
         return StageOutcome()
 
     def prod_folder(self, source: str) -> str:
         """The folder of a source's tables for analysts."""
         return ShopLayout(source).prod
 
-    def build(self, source: str) -> ProdReport:
-        """Bring the tables for analysts of a source up to date; raises as `build_prod`."""
+    def build(self, source: str, scope: Scope) -> Iterator[PublishedPartition]:
+        """Bring tables for analysts of a source up to date, see `build_partitions`; raises as `build_prod`."""
         lease = Lease(self.store, f"{self.prod_folder(source)}lease.json", clock=self.clock, pause=self.pause)
         with lease.held(lambda: False):
-            return build_prod(*self._prod_of(source), now=self.clock())
+            yield from build_partitions(*self._prod_of(source), now=self.clock(), scope=scope)
 
     def is_built(self, source: str) -> bool:
         """Whether the tables for analysts of a source are of its present curated tables; raises as `build_prod`."""

@@ -14,6 +14,7 @@ from gata_assets.orchestration.batch_status import Plan
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.pipelines import BatchRun, WithoutBatches
 from gata_assets.orchestration.runs import Runs, Written
+from gata_assets.shop.prod_assets import MONTH_ROWS
 
 if TYPE_CHECKING:
     from gata_assets.shop.engine import ShopEngine
@@ -65,6 +66,10 @@ class ShopPipeline(WithoutBatches):
             numbers: Counter[str] = Counter()
             for output in of_asset:
                 numbers.update(output.numbers)
+            # What a day says of its month counts once.
+            months = {(day.partition or "")[:7]: day.numbers for day in of_asset if MONTH_ROWS in day.numbers}
+            rows = {"row_count": sum(of_month[MONTH_ROWS] for of_month in months.values())} if months else {}
+            del numbers[MONTH_ROWS]
             days = {"days": len(of_asset)} if of_asset[-1].partition else {}
-            found.append(Written(asset, None, {**numbers, **days}, "", of_asset[-1].places))
+            found.append(Written(asset, None, {**numbers, **rows, **days}, "", of_asset[-1].places))
         return found

@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 import yaml
 
+from gata_assets.logs import RANGE_TAGS
 from gata_assets.orchestration import dagster_private
 from gata_assets_tests.support import dagster_private as tests_private
 
@@ -40,6 +41,7 @@ BREAKS = {
     "ManagedGrpcPythonEnvCodeLocationOrigin": "runs of commands are not in the UI's timeline, nor with their jobs",
     "RemoteRepositoryOrigin": "runs of commands are not in the UI's timeline, nor with their jobs",
     "LoadableTargetOrigin": "runs of commands are not in the UI's timeline, nor with their jobs",
+    "SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION": "of a run over days of a shop, the tables for analysts are skipped",
     "make_new_run_id": "commands cannot start runs: their event log is opened by run ID before they start",
 }
 BREAKS_TESTS = {
@@ -111,6 +113,34 @@ def test_a_run_of_a_given_id_is_recorded_under_it(recorded: dg.DagsterInstance) 
     assert _run(recorded, run_id)
     assert [run.run_id for run in recorded.get_runs()] == [run_id]
     assert dagster_private.new_run_id() != run_id
+
+
+@pytest.mark.parametrize("with_result", [True, False])
+def test_readers_of_a_range_run_after_a_result_that_records_nothing(
+    recorded: dg.DagsterInstance, with_result: bool
+) -> None:
+    days = dg.DailyPartitionsDefinition("2026-01-01", end_offset=1)
+    spec = dg.AssetSpec("days", partitions_def=days, skippable=True)
+
+    @dg.multi_asset(specs=[spec], can_subset=True, backfill_policy=dg.BackfillPolicy.single_run())
+    def by_day() -> Iterator[dg.AssetMaterialization | dg.MaterializeResult[None]]:
+        asked = dg.AssetExecutionContext.get().partition_keys
+        yield from (dg.AssetMaterialization("days", partition=day) for day in asked)
+        if with_result:
+            yield dagster_private.unrecorded_result(spec.key)
+
+    of_reader = dg.AssetSpec("reader", partitions_def=days, deps=[spec])
+
+    @dg.multi_asset(specs=[of_reader], backfill_policy=dg.BackfillPolicy.single_run())
+    def reader() -> dg.MaterializeResult[None]:
+        return dg.MaterializeResult(asset_key="reader")
+
+    job = dg.Definitions(assets=[by_day, reader], jobs=[dg.define_asset_job("both")]).resolve_job_def("both")
+    tags = dict(zip(RANGE_TAGS, ("2026-01-02", "2026-01-03"), strict=True))
+    events = job.execute_in_process(instance=recorded, tags=tags).get_asset_materialization_events()
+    read = [("reader", day) for day in ("2026-01-02", "2026-01-03")] if with_result else []
+    found = [(event.asset_key.path[-1], event.partition) for event in events if event.asset_key]
+    assert found == [("days", "2026-01-02"), ("days", "2026-01-03"), *read]
 
 
 def test_a_run_of_a_command_is_one_of_the_code_location(recorded: dg.DagsterInstance) -> None:

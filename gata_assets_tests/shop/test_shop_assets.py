@@ -25,7 +25,7 @@ from gata_assets.orchestration.jobs import batch_partitions, day_partitions
 from gata_assets.sandbox.sample_shop import write_sample_shop
 from gata_assets.sandbox.shop.parameters import ShopCounts, parameters_of
 from gata_assets.settings.model import Settings, parse_settings
-from gata_assets.shop.assets import ShopAssetRules, build_shop_assets
+from gata_assets.shop.assets import ShopAssetRules, build_curated_assets
 from gata_assets.shop.checks import check_files
 from gata_assets.shop.events.routing import Stage, Work
 from gata_assets.shop.places import ShopLayout
@@ -233,7 +233,7 @@ def test_an_error_that_nobody_foresaw_shows_no_value(tmp_path: Path) -> None:
     tables = open_shop(settings_of(tmp_path)).tables
     rules = ShopAssetRules(SOURCE, build_graph(tables), day_partitions(date(2025, 1, 1)), Broken)  # type: ignore[arg-type]
     options = AssetOptions(batch_partitions("2026010100"), "1", dg.BackfillPolicy.single_run())
-    [whole, *_] = build_shop_assets(rules, options)
+    [whole, _] = build_curated_assets(rules, options)
     with dg.DagsterInstance.ephemeral() as instance:
         ran = dg.materialize([whole], instance=instance, raise_on_error=False)
         said = "".join(str(record) for record in instance.all_logs(ran.run_id))

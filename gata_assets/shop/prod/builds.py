@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 
 from gata_assets.storage.datasets import find_manifest
@@ -37,6 +38,35 @@ class StoredPartition:
     def has_rows(self) -> bool:
         """Whether the catalog should have it."""
         return self.manifest is not None and bool(self.build)
+
+    @property
+    def rows(self) -> int:
+        """The rows of its current build."""
+        return sum(entry.rows for entry in self.manifest.files.values()) if self.manifest and self.build else 0
+
+
+class Change(StrEnum):
+    """What a build did to a partition."""
+
+    BUILT = "built"
+    UNCHANGED = "unchanged"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True)
+class PublishedPartition:
+    """A partition that a build has brought up to date: what it did, and what readers see now.
+
+    `values` are the year and month, none for a table without a date; `digest` identifies its content, and is empty if
+    it never had any; `folder` is its key.
+    """
+
+    table: str
+    values: tuple[str, ...]
+    change: Change
+    rows: int
+    digest: str
+    folder: str
 
 
 def read_partition(store: ObjectStore, folder: str) -> StoredPartition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
@@ -12,11 +12,12 @@ import polars as pl
 from gata_assets.shop.prod.digests import digest_concerned, digest_days, digest_earlier, hash_rows
 from gata_assets.shop.prod.partitions import TablePartitions
 from gata_assets.shop.prod.parts import Part, PartWriter
-from gata_assets.shop.prod.source import CuratedShop, ProdSettings
-from gata_assets.shop.prod.states import Month, MonthState
+from gata_assets.shop.prod.source import CuratedShop, Month, ProdSettings
+from gata_assets.shop.prod.states import MonthState
 from gata_assets.shop.prod.tables import BY_MONTH, DAILY_CATEGORY_SALES, DAILY_SALES, ORDER_FACTS, ProdTable
 from gata_assets.shop.prod.transforms import (
     CURATED_COLUMNS,
+    NO_STATE,
     customer_state,
     daily_category_sales,
     daily_sales,
@@ -114,6 +115,14 @@ def build_month(shop: CuratedShop, given: MonthInput, settings: ProdSettings, st
         writers[name].write(pl.concat(frames))
     state = MonthState(customer_state(orders), pl.concat(products).sort("product_id", "day"))
     return BuiltMonth(state, {name: writer.close() for name, writer in writers.items()})
+
+
+def read_state(shop: CuratedShop, days: Sequence[date]) -> MonthState:
+    """The state of a month whose partitions are not built: the same as `build_month` returns, from fewer columns."""
+    orders = number_orders(shop.read_days("orders", days, CURATED_COLUMNS["orders"]), NO_STATE)
+    items = shop.read_days("order_items", days, ("order_id", "product_id", "quantity"))
+    of_items = items.join(orders.select("order_id", "is_sale", order_day="day"), on="order_id")
+    return MonthState(customer_state(orders), product_days(of_items))
 
 
 def stale_tables(

@@ -88,9 +88,13 @@ class TablePartitions:
         named = zip(self.table.partition_keys, values, strict=True)
         return self._folder + "".join(f"{key.name}={value}/" for key, value in named)
 
-    def has_rows(self, values: Values) -> bool:
-        """Whether a partition has a current build."""
-        return self._stored.get(values, StoredPartition()).has_rows
+    def stored(self, values: Values) -> StoredPartition:
+        """A partition as its manifest says."""
+        return self._stored.get(values, StoredPartition())
+
+    def is_visible(self, values: Values) -> bool:
+        """Whether the catalog has a partition, or should have it."""
+        return self.stored(values).has_rows or values in self._registered
 
     def digests(self) -> dict[str, str]:
         """The digests of the partitions that have rows, by their folders in the table's."""
@@ -103,8 +107,7 @@ class TablePartitions:
     @property
     def rows(self) -> int:
         """The rows of all current builds."""
-        manifests = (stored.manifest for stored in self._stored.values() if stored.build)
-        return sum(entry.rows for manifest in manifests if manifest for entry in manifest.files.values())
+        return sum(stored.rows for stored in self._stored.values())
 
     def are_complete(self) -> bool:
         """Whether every file of the current builds exists."""
@@ -112,7 +115,7 @@ class TablePartitions:
 
     def is_current(self, values: Values, made_from: Mapping[str, Any]) -> bool:
         """Whether a partition was built from this, in the same way, and its files exist."""
-        manifest = self._stored.get(values, StoredPartition()).manifest
+        manifest = self.stored(values).manifest
         expected = self._manifest({}, made_from)
         return (
             manifest is not None
@@ -141,8 +144,7 @@ class TablePartitions:
 
     def remove(self, values: Values) -> bool:
         """Remove a partition that no curated day belongs to any more; returns whether it was there."""
-        stored = self._stored.get(values, StoredPartition())
-        was_there = stored.has_rows or values in self._registered
+        was_there = self.is_visible(values)
         if was_there or self._unknown_builds(values):
             self._write_manifest(values, self._manifest({}, {}), "")
             self._follow(values)
@@ -198,7 +200,7 @@ class TablePartitions:
     def _write_manifest(self, values: Values, manifest: Manifest, build: str) -> None:
         """Make a build the current one, unless another command has done so with another."""
         for _ in range(_MOST_ATTEMPTS):
-            before = self._stored.get(values, StoredPartition())
+            before = self.stored(values)
             others = {before.build, *self._unknown_builds(values)} - {build, ""}
             superseded = {**before.superseded, **dict.fromkeys(others, self._now)}
             if self._note(values, before, manifest, build, superseded):
@@ -238,13 +240,11 @@ class TablePartitions:
         """Move the catalog's entry to the build that the manifest names, until the manifest is the same afterwards."""
         for _ in range(_MOST_ATTEMPTS):
             stored = self._stored[values]
-            location = self._location(values)
-            if location is None:
+            if (location := self._location(values)) is None:
                 self._catalog.remove_partition(self._entry, values)
                 self._registered.pop(values, None)
             else:
-                rows = sum(entry.rows for entry in stored.manifest.files.values()) if stored.manifest else 0
-                parameters = {"build": stored.build, "rows": str(rows)}
+                parameters = {"build": stored.build, "rows": str(stored.rows)}
                 self._catalog.swap(self._entry, values, location, parameters)
                 self._registered[values] = Partition(location, parameters)
             if self._store.version(self.folder(values) + MANIFEST_FILE) == stored.version:
@@ -267,7 +267,7 @@ class TablePartitions:
 
     def _unknown_builds(self, values: Values) -> set[str]:
         """Builds that have files, which no manifest knows: of commands that were killed, or are running."""
-        stored = self._stored.get(values, StoredPartition())
+        stored = self.stored(values)
         return {build for build, keys in self._builds.get(values, {}).items() if keys and build} - {
             stored.build,
             *stored.superseded,

@@ -35,6 +35,33 @@ class CuratedShop(Protocol):
         ...
 
 
+Month = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a build brings up to date, of the tables by month and of those without a date.
+
+    Whatever the scope, a partition is built from all curated rows of its month as they are now.
+
+    Attributes:
+        months: months, ("2026", "01"), with or without an order.
+        has_all_months: whether all others with an order are in it too, and those that had one.
+        has_whole_tables: whether the tables without a date are in it.
+    """
+
+    months: frozenset[Month] = frozenset()
+    has_all_months: bool = False
+    has_whole_tables: bool = False
+
+    def has(self, month: tuple[str, ...]) -> bool:
+        """Whether a month is in it."""
+        return self.has_all_months or month in self.months
+
+
+EVERYTHING = Scope(has_all_months=True, has_whole_tables=True)
+
+
 class Compression(StrEnum):
     """How Parquet files are compressed: zstd is smaller, snappy is read by the oldest readers."""
 

@@ -15,14 +15,13 @@ import polars as pl
 
 from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.shop.prod.partitions import RULES_VERSION
+from gata_assets.shop.prod.source import Month
 from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.manifests import MANIFEST_FILE, Manifest
 
 _CUSTOMERS, _PRODUCTS = "customers.parquet", "products.parquet"
 _KIND = "shop_month"
-
-Month = tuple[str, str]
 
 
 @dataclass(frozen=True)
