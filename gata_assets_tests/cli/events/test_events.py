@@ -55,23 +55,27 @@ def test_what_arrived_can_be_read_until_it_is_curated(workplace: Path) -> None:
 
 
 def test_past_hours_are_rolled_up_and_with_all_the_present_one(workplace: Path) -> None:
-    [done] = lines(gata(workplace, "events", "rollup"))
+    done, ended = lines(gata(workplace, "events", "rollup"))
     assert (done["stream"], done["events"], done["files"]) == (STREAM, 0, [])
-    [done] = lines(gata(workplace, "events", "rollup", "--all"))
+    assert (ended["event"], ended["streams"], ended["events"]) == ("EVENTS_ROLLED_UP", 1, 0)
+    assert ended["oldest_waits_seconds"] > 0
+    done, ended = lines(gata(workplace, "events", "rollup", "--all"))
     assert (done["events"], done["end"], len(done["files"])) == (4, 4, 1)
+    assert (ended["events"], ended["files"], ended["oldest_waits_seconds"]) == (4, 1, 0)
     assert "0 events to 0 raw files" in gata(workplace, "events", "rollup", "--summary", "table").stdout
 
 
 def test_a_stream_that_cannot_be_rolled_up_stops_no_other(workplace: Path) -> None:
     store = LocalStore(str(workplace / "gata-data"))
     store.write(f"ingestion/segments/{OTHER}/{0:020}.arrow", b"damaged")
-    done, failed = lines(gata(workplace, "events", "rollup", "--all"), code=1)
+    done, failed, ended = lines(gata(workplace, "events", "rollup", "--all"), code=1)
     assert (done["events"], failed["event"], failed["stream"]) == (4, "ROLL_UP_FAILED", OTHER)
+    assert (ended["streams"], ended["failed"], ended["events"]) == (2, 1, 4)
     assert "FAILED" in gata(workplace, "events", "rollup", "--summary", "table").stdout
 
 
 def test_a_record_is_traced_by_the_id_the_name_or_the_key_of_its_file(workplace: Path) -> None:
-    [done] = lines(gata(workplace, "events", "rollup", "--all"))
+    done, _ = lines(gata(workplace, "events", "rollup", "--all"))
     [key] = done["files"]
     for file in (key, key.rpartition("/")[2], file_id(TenantLayout("acme"), "interactions", key)):
         [found] = lines(gata(workplace, "trace", file, "3", "--tenant", "acme"))
@@ -85,7 +89,8 @@ def test_a_record_is_traced_by_the_id_the_name_or_the_key_of_its_file(workplace:
 
 def test_where_nothing_has_arrived_the_commands_say_so(tmp_path: Path) -> None:
     assert lines(gata(tmp_path, *TAIL))[-1]["rows"] == 0
-    assert lines(gata(tmp_path, "events", "rollup")) == []
-    assert "No event has arrived yet." in gata(tmp_path, "events", "rollup", "--summary", "table").stdout
+    [ended] = lines(gata(tmp_path, "events", "rollup"))
+    assert not any(count for name, count in ended.items() if name != "event")
+    assert "No event waits for its raw file." in gata(tmp_path, "events", "rollup", "--summary", "table").stdout
     ran = gata(tmp_path, *TAIL[:-1], "unheard_of")
     assert (ran.returncode, "there are: interactions, items" in ran.stderr) == (2, True)
