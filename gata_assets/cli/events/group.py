@@ -45,7 +45,7 @@ def tail(tenant: str, table: str, limit: int, as_table: bool, settings: Settings
 @click.option("--all", "even_open", is_flag=True, help="Events of the hour that is not past, too.")
 @click.option(
     "--every",
-    type=click.FloatRange(1, 86_400),
+    type=click.FloatRange(0, 86_400, min_open=True),
     metavar="SECONDS",
     help="Do it again and again, with so many seconds between, until SIGTERM or Ctrl-C.",
 )

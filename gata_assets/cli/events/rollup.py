@@ -11,12 +11,10 @@ from threading import Event
 
 from gata_assets.cli.raw_files.outcomes import open_store
 from gata_assets.cli.terminal import text_console
-from gata_assets.errors import StoreError
 from gata_assets.ingestion.segments.rollup import RolledUp
+from gata_assets.ingestion.upkeep.repeat import Rounds
 from gata_assets.ingestion.upkeep.rounds import Failed, Round, Upkeep
 from gata_assets.settings.model import Settings
-
-_FIRST_PAUSE_SECONDS = 1.0
 
 
 def run(settings: Settings, *, even_open: bool, as_table: bool) -> bool:
@@ -31,24 +29,11 @@ def run(settings: Settings, *, even_open: bool, as_table: bool) -> bool:
 
 
 def keep_on(settings: Settings, seconds: float, *, even_open: bool, as_table: bool) -> bool:
-    """Do a round every so many seconds, until SIGTERM or Ctrl-C; returns whether nothing failed in the last.
-
-    While the target fails, it is tried again after a second, two, four and so on, up to `seconds`.
-    """
-    upkeep, shown = _open(settings), _Shown(as_table=as_table, even_if_idle=False)
-    pause, is_whole = 0.0, True
+    """Do a round every so many seconds, until SIGTERM or Ctrl-C; returns whether nothing failed in the last."""
+    shown = _Shown(as_table=as_table, even_if_idle=False)
     with _ended_by_signals() as ended:
-        while not ended.wait(pause):
-            try:
-                done = upkeep.run(shown.note, even_open=even_open, is_ended=ended.is_set)
-            except StoreError as error:
-                shown.note(Failed("streams", str(error), is_damaged=False))
-                is_whole, is_away = False, True
-            else:
-                shown.end(done)
-                is_whole, is_away = not done.failed, any(not one.is_damaged for one in done.failed)
-            pause = min(seconds, max(_FIRST_PAUSE_SECONDS, 2 * pause)) if is_away and pause < seconds else seconds
-    return is_whole
+        rounds = Rounds(shown.note, shown.end, ended.wait, ended.is_set)
+        return rounds.repeat(_open(settings), seconds, even_open=even_open)
 
 
 def _open(settings: Settings) -> Upkeep:

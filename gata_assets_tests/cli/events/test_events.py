@@ -6,6 +6,8 @@ Real: the commands in this process, a directory, the log's thread. Nothing is fa
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +19,7 @@ from gata_assets.curation.files.formats import file_id
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.ingestion.segments.group_commit import EventLog
 from gata_assets.storage.local import LocalStore
-from gata_assets_tests.support.command import Ran, gata
+from gata_assets_tests.support.command import PROGRAM, Ran, environment, gata
 from gata_assets_tests.support.event_worlds import OTHER, STREAM, event
 
 TAIL = ("events", "tail", "--tenant", "acme", "--table", "interactions")
@@ -94,3 +96,21 @@ def test_where_nothing_has_arrived_the_commands_say_so(tmp_path: Path) -> None:
     assert "No event waits for its raw file." in gata(tmp_path, "events", "rollup", "--summary", "table").stdout
     ran = gata(tmp_path, *TAIL[:-1], "unheard_of")
     assert (ran.returncode, "there are: interactions, items" in ran.stderr) == (2, True)
+
+
+@pytest.mark.process
+def test_rounds_go_on_until_sigterm_and_the_process_says_whether_the_last_was_whole(workplace: Path) -> None:
+    store = LocalStore(str(workplace / "gata-data"))
+    command = [*PROGRAM, "events", "rollup", "--every", "0.2", "--all"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), cwd=workplace, text=True) as process:
+        try:
+            assert process.stdout
+            rounds = (json.loads(line) for line in process.stdout)
+            assert [next(rounds)["event"] for _ in range(2)] == ["STREAM_ROLLED_UP", "EVENTS_ROLLED_UP"]
+            store.write(f"ingestion/segments/{OTHER}/{0:020}.arrow", b"damaged")
+            assert any(one["event"] == "ROLL_UP_FAILED" and one["stream"] == OTHER for one in rounds)
+            assert next(rounds)["failed"] == 1
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) == 1
+        finally:
+            process.kill()
