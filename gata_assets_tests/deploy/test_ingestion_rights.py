@@ -7,6 +7,7 @@ tried. KMS is read only.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 from dagster_aws.s3 import S3Resource
 
-from gata_assets.errors import StoreError
+from gata_assets.errors import ObjectNotFoundError, StoreError
 from gata_assets.ingestion.keys.key_store import KeyStore
 from gata_assets.ingestion.keys.request_records import Started
 from gata_assets.ingestion.keys.requests import IdempotentRequests
@@ -202,3 +203,19 @@ def test_the_roles_do_their_work_and_are_refused_the_rest(cloud: Cloud) -> None:
     rounds(cloud.store_of(*policies_of("rollup", cloud.bucket)))
     with pytest.raises(StoreError, match="the role needs s3:PutObject"):
         make_keys(service)
+
+
+def test_what_is_not_there_is_not_there_for_a_role_that_may_list_and_not_read(cloud: Cloud) -> None:
+    """As S3 answers to one that may list some prefixes only."""
+    listing = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{cloud.bucket}"}
+    lister = cloud.store_of(json.dumps({"Version": "2012-10-17", "Statement": [listing]}))
+    cloud.put("there")
+    for store, key, error, said in (
+        (lister, "absent", ObjectNotFoundError, "There is no"),
+        (lister, "there", StoreError, "the role needs s3:GetObject"),
+        (cloud.store_of(), "absent", StoreError, "the role needs s3:GetObject"),
+    ):
+        with pytest.raises(error, match=said):
+            store.read(key)
+        with pytest.raises(error, match=said), store.local_copy(key):
+            pass

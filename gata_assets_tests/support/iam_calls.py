@@ -51,12 +51,19 @@ def calls_of(store: S3StoreResource) -> Iterator[set[Call]]:
         if "IfMatch" in params:
             found.add(Call("s3:GetObject", params["Key"]))
 
+    def note_answer(http_response: Any, context: dict[str, Any], **_: object) -> None:
+        # Whether an object is there, S3 says only to those who may list its key.
+        if http_response.status_code == 404:
+            found.add(Call("s3:ListBucket", context["s3_redirect"]["params"]["Key"]))
+
     events = store._client.meta.events
     events.register("provide-client-params.s3", note)
+    events.register("after-call.s3.GetObject", note_answer)
     try:
         yield found
     finally:
         events.unregister("provide-client-params.s3", note)
+        events.unregister("after-call.s3.GetObject", note_answer)
 
 
 @dataclass(frozen=True)
