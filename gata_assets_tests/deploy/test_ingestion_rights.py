@@ -45,6 +45,8 @@ ROLES = {
 }
 # What parts need that are not tried here: uploads that go through the target, webhooks, what consumers reject.
 NOT_TRIED = ("ingestion/uploads/", "ingestion/webhooks/", "ingestion/quarantine/")
+# Looked for only where another process removes it between two calls.
+IN_RACES = ("ingestion/landings/*", "ingestion/requests/*")
 
 
 def policies_of(role: str, bucket: str) -> list[str]:
@@ -144,6 +146,8 @@ def test_every_call_has_its_right_and_every_right_its_call(called: dict[str, set
 
 def is_known_as_unused(right: Right) -> bool:
     """What is sent in parts is larger than any file here."""
+    if right.prefix in IN_RACES:
+        return True
     where = right.prefix or right.resource
     return right.action == "s3:AbortMultipartUpload" or any(place in where for place in NOT_TRIED)
 
@@ -161,7 +165,6 @@ def test_no_role_may_do_what_is_another_ones(bucket: str) -> None:
             ("s3:PutObject", f"{TENANT}/events/interactions/x.parquet"),
             ("s3:PutObject", f"{TENANT}/training_data/x"),
             ("s3:GetObject", "globex/raw/items/x.csv"),
-            ("s3:ListBucket", "ingestion/requests/"),
         ],
         "rollup": [
             ("s3:GetObject", "ingestion/keys/x.json"),
