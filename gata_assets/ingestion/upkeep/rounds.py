@@ -14,7 +14,14 @@ from typing import Annotated
 
 import msgspec
 
-from gata_assets.errors import ConflictError, DamagedTableError, ObjectNotFoundError, StoreError
+from gata_assets.errors import (
+    ConflictError,
+    DamagedTableError,
+    GataError,
+    ObjectNotFoundError,
+    RegistryError,
+    StoreError,
+)
 from gata_assets.ingestion.keys.requests import REQUESTS, IdempotentRequests, Swept
 from gata_assets.ingestion.segments.cursor import find_streams, read_cursor
 from gata_assets.ingestion.segments.raw_files import Decode, as_it_came
@@ -98,7 +105,7 @@ class Upkeep:
             try:
                 done.append(self._roll_up.roll_up(stream, even_open=even_open))
                 note(done[-1])
-            except StoreError as error:
+            except (StoreError, RegistryError) as error:
                 failed.append(_failure(stream, error))
                 note(failed[-1])
         try:
@@ -147,7 +154,7 @@ class Upkeep:
             return version, True
 
 
-def _failure(what: str, error: StoreError) -> Failed:
+def _failure(what: str, error: GataError) -> Failed:
     return Failed(what, str(error), isinstance(error, DamagedTableError))
 
 
