@@ -61,8 +61,8 @@ LEVELS: tuple[dict[str, Room], ...] = (
     {
         "ingestion": _room(
             "what arrives by HTTP, webhooks and Kafka, up to raw files",
-            "avro boto3 botocore confluent_kafka fastapi fastavro httpx2 msgspec polars prometheus_client pyarrow "
-            "python_multipart starlette types_boto3_glue",
+            "avro boto3 botocore confluent_kafka dagster fastapi fastavro httpx2 msgspec polars prometheus_client "
+            "pyarrow python_multipart starlette types_boto3_glue",
         )
     },
     {

@@ -1,4 +1,5 @@
-# Three roles. `run`, of runs and of the code location, may do what ../iam-policy.json says, and keep its log.
+# Three roles. `run`, of runs and of the code location, may do what ../iam-policy.json says, and keep its log; where
+# single events are rolled up, what ../iam-policy-ingestion.json says as well.
 # `control`, of webserver and daemon, starts and stops runs and reads their logs, and sees neither tickets nor
 # training files. `execution` is what ECS itself needs to start any of them.
 
@@ -21,6 +22,15 @@ locals {
   policy_6 = replace(local.policy_5, "<KEY>", local.filled["<KEY>"])
   batch_statements = [
     for statement in jsondecode(local.policy_6).Statement : statement
+    if var.kms_key_arn != null || !strcontains(jsonencode(statement), "kms:")
+  ]
+
+  ingestion_1 = replace(file("${path.module}/../iam-policy-ingestion.json"), "<ACCOUNT>", local.filled["<ACCOUNT>"])
+  ingestion_2 = replace(local.ingestion_1, "<REGION>", local.filled["<REGION>"])
+  ingestion_3 = replace(local.ingestion_2, "<BUCKET>", local.filled["<BUCKET>"])
+  ingestion_4 = replace(local.ingestion_3, "<KEY>", local.filled["<KEY>"])
+  ingestion_statements = [
+    for statement in jsondecode(local.ingestion_4).Statement : statement
     if var.kms_key_arn != null || !strcontains(jsonencode(statement), "kms:")
   ]
 
@@ -63,6 +73,22 @@ resource "aws_iam_role_policy" "interactions" {
   name   = "prepare-interactions-${each.key}"
   role   = aws_iam_role.part["run"].id
   policy = replace(replace(file("${path.module}/../iam-policy-interactions.json"), "<BUCKET>", var.target_bucket), "<TENANT>", each.key)
+}
+
+resource "aws_iam_role_policy" "ingestion" {
+  count = var.rolls_up_events ? 1 : 0
+
+  name   = "roll-up-events"
+  role   = aws_iam_role.part["run"].id
+  policy = jsonencode({ Version = "2012-10-17", Statement = local.ingestion_statements })
+}
+
+resource "aws_iam_role_policy" "ingestion_tenant" {
+  for_each = toset(var.rolls_up_events ? var.tenants : [])
+
+  name   = "roll-up-events-${each.key}"
+  role   = aws_iam_role.part["run"].id
+  policy = replace(replace(file("${path.module}/../iam-policy-ingestion-tenant.json"), "<BUCKET>", var.target_bucket), "<TENANT>", each.key)
 }
 
 data "aws_iam_policy_document" "write_step_logs" {

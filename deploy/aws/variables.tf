@@ -179,6 +179,12 @@ variable "tenants" {
   }
 }
 
+variable "rolls_up_events" {
+  description = "Whether runs turn single events into raw files (new_events_sensor): they may then delete segments that were."
+  type        = bool
+  default     = false
+}
+
 variable "settings" {
   description = "Other settings of ../../example.env, such as { TRAINING_PERIOD = \"60\" }."
   type        = map(string)

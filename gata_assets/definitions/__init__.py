@@ -84,7 +84,14 @@ def build_definitions(
         from gata_assets.definitions.shop import build_shop_definitions
 
         tickets = dg.Definitions.merge(tickets, build_shop_definitions(settings, sources, options))
+    takes_events = settings.interactions.tenants != () if tenants is None else bool(tenants)
     tenants = tenants_prepared(settings, store) if tenants is None else tenants
+    if takes_events:
+        # A tenant may begin with events, which are in no raw file yet.
+        from gata_assets.ingestion.upkeep.definition import build_upkeep
+
+        upkeep = build_upkeep(tenants, options)
+        tickets = dg.Definitions.merge(tickets, upkeep, dg.Definitions(resources={"object_store": store}))
     if not tenants:
         return tickets
     # Where only tickets are prepared, the modules of interactions are not loaded.

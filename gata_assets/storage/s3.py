@@ -110,14 +110,14 @@ class S3StoreResource(ObjectStoreResource):
 
     def read_versioned(self, key: str) -> tuple[bytes, Version]:
         """See ObjectStore."""
-        with self._errors("read", key, "s3:GetObject"):
+        with self._reading(key):
             found = self._client.get_object(Bucket=self.bucket, Key=key)
             return found["Body"].read(), Version(found["ETag"])
 
     def read_part(self, key: str, start: int, size: int) -> bytes:
         """See ObjectStore."""
         try:
-            with self._errors("read", key, "s3:GetObject"):
+            with self._reading(key):
                 byte_range = f"bytes={start}-{start + size - 1}"
                 return self._client.get_object(Bucket=self.bucket, Key=key, Range=byte_range)["Body"].read()
         except _BeyondTheEndError:
@@ -139,7 +139,7 @@ class S3StoreResource(ObjectStoreResource):
             path = directory / (key.rpartition("/")[2][-60:] or "object")
             # One GetObject: boto3's own transfer calls HeadObject first, see `exists`.
             try:
-                with path.open("xb") as file, self._errors("read", key, "s3:GetObject"):
+                with path.open("xb") as file, self._reading(key):
                     body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
                     copyfileobj(body, file, _COPIED_AT_ONCE)
             except OSError as error:
@@ -225,6 +225,21 @@ class S3StoreResource(ObjectStoreResource):
 
     def _changed(self, key: str) -> str:
         return f"{self.uri(key)} was not changed: another command has changed it meanwhile."
+
+    @contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        """The errors of a read. To a role that may list some prefixes only, S3 denies what is not there, too."""
+        try:
+            with self._errors("read", key, "s3:GetObject"):
+                yield
+        except _AccessDeniedError as error:
+            try:
+                is_there = self.exists(key)
+            except StoreError:
+                raise error from None
+            if is_there:
+                raise
+            raise ObjectNotFoundError(f"There is no {self.uri(key)}.") from None
 
     @contextmanager
     def _errors(self, done: str, key: str, action: str) -> Iterator[None]:

@@ -281,8 +281,8 @@ class TestTerraform:
             pytest.skip("terraform is not installed")
         copy = tmp_path / "deploy" / "aws"
         shutil.copytree(AWS, copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
-        for policy in ("iam-policy.json", "iam-policy-interactions.json"):
-            shutil.copy(AWS.parent / policy, copy.parent)
+        for policy in AWS.parent.glob("iam-policy*.json"):
+            shutil.copy(policy, copy.parent)
 
         def run(*arguments: str) -> None:
             environment = {**os.environ, "CHECKPOINT_DISABLE": "1"}

@@ -82,6 +82,30 @@ run "a_key_is_in_the_policy_where_there_is_one" {
   }
 }
 
+run "runs_may_roll_up_events_where_they_are_to" {
+  variables {
+    tenants         = ["acme"]
+    rolls_up_events = true
+  }
+
+  assert {
+    condition     = strcontains(aws_iam_role_policy.ingestion[0].policy, "${var.target_bucket}/ingestion/segments/") && !strcontains(aws_iam_role_policy.ingestion[0].policy, "<")
+    error_message = "The policy is about another bucket, or a placeholder is left."
+  }
+
+  assert {
+    condition     = strcontains(aws_iam_role_policy.ingestion_tenant["acme"].policy, "${var.target_bucket}/acme/raw/")
+    error_message = "Raw files of the tenant cannot be written."
+  }
+}
+
+run "runs_may_delete_nothing_where_there_are_no_events" {
+  assert {
+    condition     = length(aws_iam_role_policy.ingestion) == 0 && length(aws_iam_role_policy.ingestion_tenant) == 0
+    error_message = "The role of runs has rights that nothing needs."
+  }
+}
+
 run "the_ui_listens_on_loopback_beside_its_login" {
   assert {
     condition     = jsondecode(aws_ecs_task_definition.part["webserver"].container_definitions)[0].command[1] == "127.0.0.1"

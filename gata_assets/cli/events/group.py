@@ -37,19 +37,31 @@ def tail(tenant: str, table: str, limit: int, as_table: bool, settings: Settings
 
 @events.command()
 @exits(
-    {DONE: "all that is closed is in raw files", FAILED: "a stream cannot be rolled up, for the reason that is shown"}
+    {
+        DONE: "all that is closed is in raw files",
+        FAILED: "a stream could not be rolled up, for the reason that is shown; with --every, when it was ended",
+    }
 )
 @click.option("--all", "even_open", is_flag=True, help="Events of the hour that is not past, too.")
+@click.option(
+    "--every",
+    type=click.FloatRange(0, 86_400, min_open=True),
+    metavar="SECONDS",
+    help="Do it again and again, with so many seconds between, until SIGTERM or Ctrl-C.",
+)
 @options.SUMMARY
 @options.SETTINGS
-def rollup(even_open: bool, as_table: bool, settings: Settings) -> bool:
+def rollup(even_open: bool, every: float | None, as_table: bool, settings: Settings) -> bool:
     """Turn the events of past hours into raw files: one for each hour, tenant, table and source.
 
-    Run it again after a failure or an interruption: it goes on with what is missing. Two at once do no harm.
+    Segments that were rolled up two hours ago are deleted, and every six hours the records of requests that count no
+    longer. Run it again after a failure or an interruption: it goes on with what is missing. Two at once do no harm.
     """
     with options.imports_uncollected():
         from gata_assets.cli.events import rollup as command
 
+    if every is not None:
+        return command.keep_on(settings, every, even_open=even_open, as_table=as_table)
     return command.run(settings, even_open=even_open, as_table=as_table)
 
 

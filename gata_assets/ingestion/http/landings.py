@@ -6,7 +6,7 @@ the same.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from hashlib import sha256
 from typing import Any
 
@@ -17,8 +17,12 @@ from gata_assets.errors import ConflictError, StoreError
 from gata_assets.ingestion.http.idempotent import json_answer, place_of, rule_counts
 from gata_assets.ingestion.http.problems import Problem
 from gata_assets.ingestion.http.service import Service
+from gata_assets.ingestion.keys.content_claims import one_name
 from gata_assets.ingestion.keys.request_records import Answer
 from gata_assets.storage.scratch import scratch_directory
+
+# One name for all bodies, so that processes that land the same at once give it the same key.
+_BODY = "http"
 
 
 def land_bytes(service: Service, tenant: str, table: str, content: bytes, file_format: FileFormat) -> Answer:
@@ -30,8 +34,7 @@ def land_bytes(service: Service, tenant: str, table: str, content: bytes, file_f
         except OSError as error:
             raise StoreError(f"A body cannot be kept: {error.strerror}. Look at TMPDIR and its space.") from None
         copy = PrivateCopy(path, sha256(content).hexdigest())
-        # One name for all, so that processes that land the same at once give it the same key.
-        return land_file(service, tenant, table, "http", copy, file_format)
+        return land_file(service, tenant, table, _BODY, copy, file_format)
 
 
 def land_file(
@@ -45,9 +48,12 @@ def land_file(
         StoreError: The target failed.
     """
     curator = service.curator_of(tenant, service.clock())
-    with service.turn(f"{tenant}/{table}/{copy.sha256}"):
+    own = (
+        nullcontext(name) if name == _BODY else one_name(service.store, service.clock, tenant, table, copy.sha256, name)
+    )
+    with service.turn(f"{tenant}/{table}/{copy.sha256}"), own as landed_name:
         _refresh_referenced(curator, table)
-        landed = Landing(curator).land(table, name, copy, file_format)
+        landed = Landing(curator).land(table, landed_name, copy, file_format)
     report = landed.report
     if not landed.was_there:
         service.metrics.count_rows(table, report.valid, report.rejected, report.rejected_by_rule)

@@ -1,8 +1,9 @@
-"""How far a stream is rolled up: `rolled_up.json`, written under the version that was read.
+"""How far a stream is rolled up: an object of its own, written under the version that was read.
 
 `end` is the offset up to which events are in raw files. `plan` is what a roll-up has begun: the next range, and the key
 of every raw file of it. Whoever finds a plan carries it out, so two roll-ups never cut a range in two ways. `past` are
-the ends before, each with when it was reached: segments are deleted some time after that.
+the ends before, each with when it was reached: segments are deleted some time after that. The cursor outlives them, for
+a writer that wakes up late; it is not in their folder, so a stream that ended is not found once its segments are gone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from gata_assets.ingestion.segments.event import is_stream_name
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 
 SEGMENTS = "ingestion/segments/"
-CURSOR_FILE = "rolled_up.json"
+CURSORS = "ingestion/rolled_up/"
 _VERSION = 1
 # Folders below that of a kind of stream: a writer of HTTP, a topic and its partition.
 _DEPTHS = {"http": 1, "kafka": 2}
@@ -70,9 +71,14 @@ def stream_folder(stream: str) -> str:
     return f"{SEGMENTS}{stream}/"
 
 
+def cursor_key(stream: str) -> str:
+    """Where a stream's cursor is."""
+    return f"{CURSORS}{stream}.json"
+
+
 def read_cursor(store: ObjectStore, stream: str) -> Cursor:
     """How far a stream is rolled up; raises DamagedTableError or StoreError."""
-    key = stream_folder(stream) + CURSOR_FILE
+    key = cursor_key(stream)
     try:
         content, version = store.read_versioned(key)
     except ObjectNotFoundError:
@@ -93,12 +99,12 @@ def read_cursor(store: ObjectStore, stream: str) -> Cursor:
 def write_cursor(store: ObjectStore, stream: str, cursor: Cursor) -> Cursor:
     """Replace the version that the cursor was read under; raises ConflictError or StoreError."""
     content = msgspec.json.encode(_Content(_VERSION, cursor.end, cursor.plan, cursor.past))
-    version = store.write(stream_folder(stream) + CURSOR_FILE, content, expected=cursor.version)
+    version = store.write(cursor_key(stream), content, expected=cursor.version)
     return Cursor(cursor.end, cursor.plan, cursor.past, version)
 
 
 def find_streams(store: ObjectStore) -> Iterator[str]:
-    """The names of all streams, ascending; raises StoreError if they cannot all be listed."""
+    """The names of all streams with a segment, ascending; raises StoreError if they cannot all be listed."""
     # Before the first write, a store may have no folder.
     for kind in store.list_folders(SEGMENTS):
         names = [kind]

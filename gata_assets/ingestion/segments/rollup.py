@@ -19,9 +19,9 @@ from gata_assets.ingestion.segments.cursor import (
     Plan,
     PlannedFile,
     Reached,
+    cursor_key,
     find_streams,
     read_cursor,
-    stream_folder,
     write_cursor,
 )
 from gata_assets.ingestion.segments.event import Segment
@@ -59,7 +59,8 @@ class RollUpRules:
 @dataclass(frozen=True)
 class RolledUp:
     """What a roll-up did with a stream: the raw files that it (or another at the same time) wrote, their events, the
-    offset that it reached, and the number of segments that it deleted.
+    offset that it reached, and the number of segments that it deleted; and since when the oldest event waits that is in
+    no raw file yet.
     """
 
     stream: str
@@ -67,6 +68,7 @@ class RolledUp:
     events: int
     end: int
     deleted: int
+    waits_since: datetime | None = None
 
 
 class RollUp:
@@ -112,9 +114,21 @@ class RollUp:
             if plan is None:
                 break
             written += plan.files
-        deleted = self._delete_old(stream, cursor)
-        events = sum(file.rows for file in written)
-        return RolledUp(stream, tuple(file.key for file in written), events, cursor.end, deleted)
+        firsts = Chain(self._store, stream).first_offsets(0)
+        deleted = self._delete_old(stream, cursor, firsts)
+        keys, events = tuple(file.key for file in written), sum(file.rows for file in written)
+        return RolledUp(stream, keys, events, cursor.end, deleted, self._oldest(stream, cursor, firsts))
+
+    def is_due(self, stream: str, cursor: Cursor) -> bool:
+        """Whether `roll_up` has something to do: a range that is closed, or segments that were to be deleted an hour
+        ago. Raises DamagedTableError or StoreError.
+        """
+        overdue = self._rules.grace + timedelta(hours=1)
+        if cursor.plan or any(reached.at + overdue <= self._clock() for reached in cursor.past):
+            return True
+        chain = Chain(self._store, stream)
+        listed = chain.first_offsets(cursor.end)
+        return bool(listed) and self._may_be_closed(chain, listed)
 
     def _advance(self, stream: str, cursor: Cursor, *, even_open: bool) -> Plan | None:
         """Carry out the plan, or make one and carry it out; None if there is nothing to do."""
@@ -138,11 +152,8 @@ class RollUp:
         """The segments of the next range, if it is closed."""
         chain, rules = Chain(self._store, stream), self._rules
         listed = chain.first_offsets(cursor.end)
-        if not listed:
-            return []
         # While the hour of the first segment is open, the others need not be read.
-        is_full = len(listed) >= rules.at_most_segments
-        if not (even_open or is_full or self._is_past(hour_of(chain.read(listed[0])))):
+        if not listed or not (even_open or self._may_be_closed(chain, listed)):
             return []
         found: list[Segment] = []
         hour: datetime | None = None
@@ -156,6 +167,10 @@ class RollUp:
             found.append(segment)
             hour = other
         return found if even_open or self._is_past(hour) else []
+
+    def _may_be_closed(self, chain: Chain, listed: Sequence[int]) -> bool:
+        is_full = len(listed) >= self._rules.at_most_segments
+        return is_full or self._is_past(hour_of(chain.read(listed[0])))
 
     def _is_past(self, hour: datetime | None) -> bool:
         return hour is not None and self._clock() >= hour + timedelta(hours=1) + self._rules.late
@@ -179,8 +194,8 @@ class RollUp:
         keys = {(file.tenant, file.table, file.source): file.key for file in plan.files}
         if {(file.tenant, file.table, file.source) for file in files} != keys.keys():
             raise DamagedTableError(
-                f"{self._store.uri(stream_folder(stream))}: the segments up to offset {plan.end} are not those that "
-                "the plan in rolled_up.json was made of. Restore both from versions or a copy."
+                f"{self._store.uri(cursor_key(stream))}: the stream's segments up to offset {plan.end} are not those "
+                "that its plan was made of. Restore both from versions or a copy."
             )
 
         def write(file: EventsFile) -> None:
@@ -193,19 +208,34 @@ class RollUp:
         for _ in map_in_order(write, files, CALLS_AT_ONCE):
             pass
 
-    def _delete_old(self, stream: str, cursor: Cursor) -> int:
-        """Delete segments that were rolled up long enough ago; returns how many."""
+    def _oldest(self, stream: str, cursor: Cursor, firsts: Sequence[int]) -> datetime | None:
+        """When the first event was received that is not rolled up."""
+        first = next((first for first in firsts if first >= cursor.end), None)
+        if first is None:
+            return None
+        try:
+            segment = Chain(self._store, stream).read(first)
+        except ObjectNotFoundError:
+            # Another roll-up has rolled it up, and it was deleted since.
+            return None
+        return next((event.received_at for event in segment.events), None)
+
+    def _delete_old(self, stream: str, cursor: Cursor, firsts: Sequence[int]) -> int:
+        """Delete segments that were rolled up long enough ago, of those that were listed; returns how many."""
         due = [reached for reached in cursor.past if reached.at + self._rules.grace <= self._clock()]
-        if not due:
+        if cursor.past and not due:
             return 0
-        firsts = [first for first in Chain(self._store, stream).first_offsets(0) if first < due[-1].end]
+        # If none is kept, what is there all the same was written too late, and its writer has found that out.
+        end = due[-1].end if due else cursor.end
+        old = [first for first in firsts if first < end]
 
         def delete(first: int) -> None:
             self._store.delete(segment_key(stream, first))
 
-        for _ in map_in_order(delete, firsts, SMALL_CALLS_AT_ONCE):
+        for _ in map_in_order(delete, old, SMALL_CALLS_AT_ONCE):
             pass
-        # Another roll-up has deleted the same; that it got further is known to the next one.
-        with suppress(ConflictError):
-            write_cursor(self._store, stream, replace(cursor, past=cursor.past[len(due) :]))
-        return len(firsts)
+        if due:
+            # Another roll-up has deleted the same; that it got further is known to the next one.
+            with suppress(ConflictError):
+                write_cursor(self._store, stream, replace(cursor, past=cursor.past[len(due) :]))
+        return len(old)

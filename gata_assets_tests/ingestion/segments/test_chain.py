@@ -104,8 +104,8 @@ def test_a_cursor_replaces_only_the_version_that_was_read(any_store: ObjectStore
     assert read_cursor(any_store, STREAM) == after
     with pytest.raises(ConflictError):
         write_cursor(any_store, STREAM, before)
-    any_store.write("ingestion/segments/http/00000000000000aa/rolled_up.json", b"{}")
-    with pytest.raises(DamagedTableError, match=r"rolled_up\.json does not say"):
+    any_store.write("ingestion/rolled_up/http/00000000000000aa.json", b"{}")
+    with pytest.raises(DamagedTableError, match=r"rolled_up/http/00000000000000aa\.json does not say"):
         read_cursor(any_store, STREAM)
 
 

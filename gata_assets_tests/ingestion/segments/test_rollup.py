@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError, StoreError
+from gata_assets.errors import ConflictError, DamagedTableError, DataRuleError, ObjectNotFoundError, StoreError
 from gata_assets.ingestion.segments.chain import SHORTEST_GRACE, Chain, segment_key
 from gata_assets.ingestion.segments.cursor import find_streams, read_cursor
 from gata_assets.ingestion.segments.event import Event, NewEvent
@@ -92,7 +92,7 @@ def test_an_hour_becomes_a_file_for_each_tenant_table_and_source(any_store: Obje
 def test_an_open_hour_waits_until_it_is_past(any_store: ObjectStore) -> None:
     clock = Clock(START + HOUR)
     put(any_store, STREAM, [event(1)], [event(3_599)])
-    assert roll_up(any_store, clock) == [RolledUp(STREAM, (), 0, 0, 0)]
+    assert roll_up(any_store, clock) == [RolledUp(STREAM, (), 0, 0, 0, START + timedelta(seconds=1))]
     clock.now += timedelta(minutes=2)
     assert [(len(one.files), one.events) for one in roll_up(any_store, clock)] == [(1, 2)]
     assert roll_up(any_store, clock) == [RolledUp(STREAM, (), 0, 2, 0)]
@@ -147,13 +147,39 @@ def test_segments_are_deleted_a_grace_time_after_they_were_rolled_up(any_store: 
     assert Chain(any_store, STREAM).first_offsets(0) == [2]
     clock.now += 2 * SHORTEST_GRACE
     assert [one.deleted for one in roll_up(any_store, clock, grace=2 * SHORTEST_GRACE)] == [1]
-    assert [one.deleted for one in roll_up(any_store, clock, grace=2 * SHORTEST_GRACE)] == [0]
+    assert roll_up(any_store, clock, grace=2 * SHORTEST_GRACE) == [], "a stream without a segment is not looked at"
     assert read_cursor(any_store, STREAM).past == ()
     sent += put(any_store, STREAM, [event(4)])
     roll_up(any_store, clock)
     assert in_files(any_store) == sent
     with pytest.raises(ValueError, match="kept for 1:00:00 at least"):
         RollUpRules(grace=timedelta(minutes=59))
+
+
+def test_a_writer_that_wakes_up_after_its_stream_is_gone_is_told_and_repeats_no_event() -> None:
+    """Whatever its key: that of its last segment, or the first one of the stream; and it can go on behind the end."""
+    for first in (0, 1):
+        store, clock, seconds = MemoryStore(), Clock(), 0.0
+        sent = put(store, STREAM, *[[event(1)]] * first)
+        slept = Chain(store, STREAM, clock=lambda: seconds)  # noqa: B023 (called in this turn)
+        assert slept.end() == first
+        late = segment_of([event(2)], first=first)
+        sent += put(store, STREAM, [event(2)])
+        for _ in range(2):
+            roll_up(store, clock)
+            clock.now += timedelta(days=400)
+        assert list(store.list_keys("ingestion/segments/")) == []
+        assert len(list(store.list_keys("ingestion/rolled_up/"))) == 1
+        seconds = timedelta(days=400).total_seconds()
+        with pytest.raises(ConflictError, match="it is not known whether its events count"):
+            slept.append(late)
+        # What it wrote is found, is no event, and goes.
+        assert [(one.events, one.deleted) for one in roll_up(store, clock)] == [(0, 1)]
+        assert list(store.list_keys("ingestion/segments/")) == []
+        sent += put(store, STREAM, [event(3)])
+        assert Chain(store, STREAM).first_offsets(0) == [first + 1]
+        roll_up(store, clock)
+        assert in_files(store) == sent
 
 
 def test_a_missing_segment_stops_the_roll_up_of_its_stream() -> None:

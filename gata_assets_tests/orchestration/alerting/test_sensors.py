@@ -262,6 +262,7 @@ def test_everything_is_stopped_until_it_is_switched_on() -> None:
     repository = build_definitions(parse_settings(SETTINGS | {"TENANTS": "acme"})).get_repository_def()
     assert {one.name: one.default_status for one in repository.sensor_defs} == {
         "new_tickets_sensor": dg.DefaultSensorStatus.STOPPED,
+        "new_events_sensor": dg.DefaultSensorStatus.STOPPED,
         "new_files_sensor": dg.DefaultSensorStatus.STOPPED,
         "failed_runs_sensor": dg.DefaultSensorStatus.STOPPED,
         "overdue_sensor": dg.DefaultSensorStatus.STOPPED,

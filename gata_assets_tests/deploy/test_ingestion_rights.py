@@ -1,0 +1,228 @@
+"""deploy/iam-policy-ingestion*: what the service, the roll-up, a consumer and those who make keys may do in the bucket.
+
+Real: a service over HTTP, roll-ups and keys over S3 (moto); each of their calls is held against the policies, and each
+right against the calls. The roles too: moto evaluates resources, and no conditions. Of a consumer only its chain is
+tried. KMS is read only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+from dagster_aws.s3 import S3Resource
+
+from gata_assets.errors import ObjectNotFoundError, StoreError
+from gata_assets.ingestion.keys.key_store import KeyStore
+from gata_assets.ingestion.keys.request_records import Started
+from gata_assets.ingestion.keys.requests import IdempotentRequests
+from gata_assets.ingestion.segments.chain import Chain, segment_key
+from gata_assets.ingestion.segments.cursor import cursor_key
+from gata_assets.ingestion.segments.rollup import RolledUp
+from gata_assets.ingestion.upkeep.rounds import Failed, Upkeep
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.s3 import S3StoreResource
+from gata_assets_tests.support.event_worlds import OTHER, PARTITION, event, segment_of
+from gata_assets_tests.support.http_service import RunningService
+from gata_assets_tests.support.iam_calls import Call, Right, calls_of, rights_of
+from gata_assets_tests.support.iam_cloud import REGION, Cloud
+from gata_assets_tests.support.raw_worlds import encode, interaction, item
+
+pytestmark = pytest.mark.server
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+TENANT = "acme"
+ROLES = {
+    "service": ("ingestion-service", "ingestion-service-tenant"),
+    "rollup": ("ingestion", "ingestion-tenant"),
+    "consumer": ("ingestion-consumer",),
+    "keys": ("ingestion-keys",),
+}
+# What parts need that are not tried here: uploads that go through the target, webhooks, what consumers reject.
+NOT_TRIED = ("ingestion/uploads/", "ingestion/webhooks/", "ingestion/quarantine/")
+# Looked for only where another process removes it between two calls.
+IN_RACES = ("ingestion/landings/*", "ingestion/requests/*")
+
+
+def policies_of(role: str, bucket: str) -> list[str]:
+    values = {"bucket": bucket, "tenant": TENANT, "region": REGION, "account": "123456789012", "key": "a-key"}
+    return [
+        re.sub(r"<([A-Z]+)>", lambda found: values[found[1].lower()], (DEPLOY / f"iam-policy-{name}.json").read_text())
+        for name in ROLES[role]
+    ]
+
+
+def old_service(store: ObjectStore, secret: str) -> None:
+    """Everything that a service does, some hours ago."""
+    at = datetime.now(UTC) - timedelta(days=2)
+    with RunningService(store, clock=lambda: at, secret=secret) as service:
+        # A look at the target that takes long counts as none; it is looked at again.
+        until = monotonic() + 60
+        while not service.ask("GET", "/health").json["s3_connected"]:
+            assert monotonic() < until, "the target is not seen"
+        assert service.upload(encode([item()], "csv"), query="data_type=items").status == 200
+        again = {"Idempotency-Key": "a"}
+        for _ in range(2):
+            assert service.post("/internal/data/interactions", [interaction()], again).status == 200
+        # One row is valid, and one is none.
+        rows = encode([interaction(), interaction(user_id="")], "csv")
+        assert service.upload(rows).json["rows_rejected"] == 1
+        assert service.post("/v1/events?table=interactions", interaction()).status == 202
+        assert service.post("/api/validation/validate", {"data_type": "items", "sample_data": [item()]}).status == 200
+    requests = IdempotentRequests(store, lambda: at)
+    started = requests.begin(TENANT, "POST /v1/events", "b", "f" * 64)
+    assert isinstance(started, Started)
+    requests.forget(started)
+    # A writer that slept looks at its cursor, and one that finds its key taken at what is there.
+    seconds = 0.0
+    one, other = Chain(store, OTHER, clock=lambda: seconds), Chain(store, OTHER)
+    assert (one.end(), other.end()) == (0, 0)
+    assert one.append(segment_of([event(1)], stream=OTHER)).is_own
+    assert not other.append(segment_of([event(2)], stream=OTHER)).is_own
+    seconds = 4_000.0
+    one.end()
+
+
+def rounds(store: ObjectStore) -> None:
+    """Everything that upkeep does with what that service left."""
+    noted: list[RolledUp | Failed] = []
+    for later in (0, 4):
+        upkeep = Upkeep(store, lambda: datetime.now(UTC) + timedelta(hours=later))  # noqa: B023 (in this turn)
+        assert upkeep.find_due()
+        done = upkeep.run(noted.append)
+        assert not done.failed, done.failed
+    assert any(isinstance(one, RolledUp) and one.deleted for one in noted)
+
+
+def consumer(store: ObjectStore) -> None:
+    """What a consumer does with its chain."""
+    first, second = Chain(store, PARTITION), Chain(store, PARTITION)
+    assert (first.end(), second.end()) == (0, 0)
+    source = {"source": PARTITION}
+    assert first.append(segment_of([event(1, **source)], stream=PARTITION)).is_own
+    assert not second.append(segment_of([event(2, **source)], stream=PARTITION)).is_own
+
+
+def make_keys(store: ObjectStore) -> str:
+    """What `gata keys` does."""
+    keys = KeyStore(store, lambda: datetime.now(UTC) - timedelta(days=3))
+    secret, _ = keys.create(TENANT, ("ingest", "validate"))
+    _, other = keys.create(TENANT, ("read",))
+    keys.revoke(other.prefix)
+    assert len(keys.list()) == 2
+    return secret
+
+
+@pytest.fixture
+def called(bucket: str) -> dict[str, set[Call]]:
+    """The calls of each part, one after another over the same bucket."""
+    store = S3StoreResource(bucket=bucket, s3=S3Resource())
+    found: dict[str, set[Call]] = {}
+    secret = ""
+
+    def record(role: str, work: Callable[[], Any]) -> Any:
+        with calls_of(store) as calls:
+            given = work()
+        found[role] = calls
+        return given
+
+    secret = record("keys", lambda: make_keys(store))
+    record("service", lambda: old_service(store, secret))
+    record("consumer", lambda: consumer(store))
+    record("rollup", lambda: rounds(store))
+    return found
+
+
+def test_every_call_has_its_right_and_every_right_its_call(called: dict[str, set[Call]], bucket: str) -> None:
+    for role, calls in called.items():
+        rights = [right for policy in policies_of(role, bucket) for right in rights_of(policy)]
+        refused = {call for call in calls if not any(right.allows(call, bucket) for right in rights)}
+        assert not refused, f"the role of {role} may not do what it does"
+        unused = [right for right in rights if not any(right.allows(call, bucket) for call in calls)]
+        assert [right for right in unused if not is_known_as_unused(right)] == [], f"{role} may do too much"
+
+
+def is_known_as_unused(right: Right) -> bool:
+    """What is sent in parts is larger than any file here."""
+    if right.prefix in IN_RACES:
+        return True
+    where = right.prefix or right.resource
+    return right.action == "s3:AbortMultipartUpload" or any(place in where for place in NOT_TRIED)
+
+
+def test_no_role_may_do_what_is_another_ones(bucket: str) -> None:
+    raw, segment = f"{TENANT}/raw/interactions/x.jsonl", segment_key(OTHER, 0)
+    refused = {
+        "service": [
+            ("s3:PutObject", "ingestion/keys/x.json"),
+            ("s3:PutObject", "ingestion/webhooks/x.json"),
+            ("s3:PutObject", cursor_key(OTHER)),
+            ("s3:PutObject", segment_key(PARTITION, 0)),
+            ("s3:DeleteObject", segment),
+            ("s3:DeleteObject", raw),
+            ("s3:PutObject", f"{TENANT}/events/interactions/x.parquet"),
+            ("s3:PutObject", f"{TENANT}/training_data/x"),
+            ("s3:GetObject", "globex/raw/items/x.csv"),
+        ],
+        "rollup": [
+            ("s3:GetObject", "ingestion/keys/x.json"),
+            ("s3:PutObject", segment),
+            ("s3:PutObject", "ingestion/requests/acme/x.json"),
+            ("s3:DeleteObject", cursor_key(OTHER)),
+            ("s3:DeleteObject", raw),
+            ("s3:PutObject", "globex/raw/items/x.csv"),
+            ("s3:GetObject", raw),
+        ],
+        "consumer": [
+            ("s3:GetObject", "ingestion/keys/x.json"),
+            ("s3:PutObject", segment),
+            ("s3:DeleteObject", segment_key(PARTITION, 0)),
+            ("s3:PutObject", raw),
+        ],
+        "keys": [("s3:DeleteObject", "ingestion/keys/x.json"), ("s3:GetObject", raw), ("s3:GetObject", segment)],
+    }
+    for role, calls in refused.items():
+        rights = [right for policy in policies_of(role, bucket) for right in rights_of(policy)]
+        allowed = [call for call in calls if any(right.allows(Call(*call), bucket) for right in rights)]
+        assert allowed == [], role
+
+
+def test_the_key_is_used_through_s3_alone_and_nothing_is_about_everything() -> None:
+    for path in sorted(DEPLOY.glob("iam-policy-ingestion*.json")):
+        text = path.read_text()
+        assert ("kms:" in text) == (not path.stem.endswith("-tenant")), "tenants' policies come on top of another"
+        assert text.count("kms:ViaService") == text.count("kms:Decrypt")
+        assert '"*"' not in text and "s3:*" not in text
+
+
+def test_the_roles_do_their_work_and_are_refused_the_rest(cloud: Cloud) -> None:
+    """As above by a server that evaluates policies itself."""
+    secret = make_keys(cloud.store_of(*policies_of("keys", cloud.bucket)))
+    service = cloud.store_of(*policies_of("service", cloud.bucket))
+    old_service(service, secret)
+    consumer(cloud.store_of(*policies_of("consumer", cloud.bucket)))
+    rounds(cloud.store_of(*policies_of("rollup", cloud.bucket)))
+    with pytest.raises(StoreError, match="the role needs s3:PutObject"):
+        make_keys(service)
+
+
+def test_what_is_not_there_is_not_there_for_a_role_that_may_list_and_not_read(cloud: Cloud) -> None:
+    """As S3 answers to one that may list some prefixes only."""
+    listing = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{cloud.bucket}"}
+    lister = cloud.store_of(json.dumps({"Version": "2012-10-17", "Statement": [listing]}))
+    cloud.put("there")
+    for store, key, error, said in (
+        (lister, "absent", ObjectNotFoundError, "There is no"),
+        (lister, "there", StoreError, "the role needs s3:GetObject"),
+        (cloud.store_of(), "absent", StoreError, "the role needs s3:GetObject"),
+    ):
+        with pytest.raises(error, match=said):
+            store.read(key)
+        with pytest.raises(error, match=said), store.local_copy(key):
+            pass
