@@ -27,7 +27,7 @@ from gata_assets.shop.events.process import Processor, Result, State
 from gata_assets.shop.events.replay import Replayed, list_letters, replay
 from gata_assets.shop.events.routing import ALL_TABLES, Place, ShopPlaces, split_by_source
 from gata_assets.shop.places import CURATED, PROD, RAW
-from gata_assets.shop.prod.source import ProdSettings
+from gata_assets.shop.prod.source import EVERYTHING, ProdSettings
 from gata_assets.shop.prod.tables import TABLES as PROD_TABLES
 from gata_assets.storage.catalog.local_file import FileCatalog
 from gata_assets.storage.objects import ObjectStore
@@ -207,7 +207,7 @@ class TestWhenTheScheduleFires:
         assert shop.publish(before) == 3
         other = Shop(MemoryStore(), now=DUE_AT)
         run_all(other.store, FILES, DUE_AT, PARKED_DAYS)
-        other.engine().build(SOURCE)
+        list(other.engine().build(SOURCE, EVERYTHING))
         assert shop.prod() == other.prod() and any(shop.prod().values())
         assert shop.engine().is_built(SOURCE)
 
