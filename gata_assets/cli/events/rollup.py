@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from gata_assets.cli.raw_files.outcomes import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.errors import StoreError
+from gata_assets.ingestion.kafka.relay.cursors import kept_from
 from gata_assets.ingestion.segments.cursor import find_streams
 from gata_assets.ingestion.segments.rollup import RolledUp, RollUp
 from gata_assets.settings.model import Settings
@@ -19,7 +20,9 @@ def run(settings: Settings, *, even_open: bool, as_table: bool) -> bool:
     Raises StoreError if the streams cannot be listed.
     """
     store = open_store(settings)
-    roll_up = RollUp(store, lambda: datetime.now(UTC))
+    # What `gata publish` has not produced yet is kept for it.
+    kept = kept_from if settings.kafka.connection else None
+    roll_up = RollUp(store, lambda: datetime.now(UTC), kept_from=kept)
     failed = False
     streams = list(find_streams(store))
     for stream in streams:
