@@ -14,7 +14,7 @@ import msgspec
 
 from gata_assets.ingestion.kafka.origin import Origin
 from gata_assets.ingestion.segments.event import Event
-from gata_assets.tables.manifests import MANIFEST_VERSION, Manifest
+from gata_assets.tables.manifests import MANIFEST_VERSION, Manifest, plain_name
 from gata_assets.tables.spec import TableSpec
 
 TENANT = "tenant_id"
@@ -74,7 +74,7 @@ def dataset_message(
     """
     tables: dict[str, dict[str, int]] = {}
     for name, entry in manifest.files.items():
-        counts = tables.setdefault(name.partition("/")[0], {"files": 0, "rows": 0, "bytes": 0})
+        counts = tables.setdefault(plain_name(name).partition("/")[0], {"files": 0, "rows": 0, "bytes": 0})
         counts["files"] += 1
         counts["rows"] += entry.rows
         counts["bytes"] += entry.bytes
