@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gata_assets.cli import options
-from gata_assets.cli.exit_codes import DONE, FAILED, exits
+from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, exits
 
 if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @exits(
     {
         DONE: "it was ended by SIGTERM or Ctrl-C; with --once, all that waited is produced",
+        INTERRUPTED: "it was interrupted before it began",
         FAILED: "the extra `kafka` is not installed, or the port is taken; with --once, something still waits",
     }
 )

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from threading import Event
 
-from prometheus_client import start_http_server
-
 from gata_assets.cli.raw_files.outcomes import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.tenants import find_tenants
@@ -92,10 +90,9 @@ def _find_datasets(store: ObjectStore) -> Iterator[DatasetFolder]:
 
 def _serve_metrics(metrics: RelayMetrics, port: int, *, as_json: bool) -> None:
     try:
-        server, _ = start_http_server(port, registry=metrics.registry)
+        _say("METRICS_READY", {"port": metrics.serve(port)}, as_json=as_json)
     except OSError as error:
         raise GataError(f"Port {port} cannot be listened on: {error.strerror}. Look at --metrics.") from None
-    _say("METRICS_READY", {"port": server.server_port}, as_json=as_json)
 
 
 @contextmanager

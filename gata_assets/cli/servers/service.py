@@ -49,6 +49,7 @@ def run(settings: Settings, *, host: str | None, port: int | None, as_json: bool
             own.service_rules,
             version=__version__,
             is_kafka_connected=_broker_probe(settings),
+            name=own.name,
         )
         number = listener.getsockname()[1]
         config = uvicorn.Config(

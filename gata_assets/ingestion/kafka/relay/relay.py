@@ -24,9 +24,9 @@ from gata_assets.ingestion.kafka.relay.outbox import Outbox
 from gata_assets.ingestion.kafka.relay.streams import StreamRelay
 
 _POLL_SECONDS = 0.25
-# A stream without events is looked at after a tenth of the time for which it had none, and each minute.
-_IDLE_SHARE, _LONGEST_IDLE_SECONDS = 0.1, 60.0
-_FILES_SECONDS, _DATASETS_SECONDS = 5.0, 10.0
+# Listings cost more than a look at a stream's next segment. Most streams are of processes that have ended.
+_LISTED_SECONDS, _FILES_SECONDS, _DATASETS_SECONDS = 5.0, 10.0, 30.0
+_ACTIVE_SECONDS, _INACTIVE_PAUSE_SECONDS = 3600.0, 30.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 
@@ -34,8 +34,8 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
 class _Stream:
     """When a stream had events last, and when it is looked at next, in seconds."""
 
-    active_at: float
-    due_at: float
+    active_at: float = float("-inf")
+    due_at: float = float("-inf")
 
 
 class Relay:
@@ -65,7 +65,7 @@ class Relay:
         self._files = FileRelay(outbox, validator_of, since)
         self._datasets = DatasetRelay(outbox)
         self._streams: dict[str, _Stream] = {}
-        self._files_due_at = self._datasets_due_at = float("-inf")
+        self._listed_at = self._files_due_at = self._datasets_due_at = float("-inf")
         self._failures: list[GataError] = []
 
     def run(self, end: Event) -> None:
@@ -98,15 +98,17 @@ class Relay:
         return not self._failures
 
     def _relay_streams(self, *, is_all: bool) -> None:
-        for name in find_produced_streams(self._outbox.store):
+        if is_all or monotonic() - self._listed_at >= _LISTED_SECONDS:
+            for name in find_produced_streams(self._outbox.store):
+                self._streams.setdefault(name, _Stream())
+            self._listed_at = monotonic()
+        for name, stream in self._streams.items():
             now = monotonic()
-            stream = self._streams.setdefault(name, _Stream(now, now))
-            if self._is_stopped:
-                return
             if is_all or now >= stream.due_at:
                 if self._try(partial(self._events.relay, name)):
                     stream.active_at = now
-                stream.due_at = now + min((now - stream.active_at) * _IDLE_SHARE, _LONGEST_IDLE_SECONDS)
+                is_active = now - stream.active_at < _ACTIVE_SECONDS
+                stream.due_at = now if is_active else now + _INACTIVE_PAUSE_SECONDS
         if not self._failures:
             self._note_lag(0, None)
 
