@@ -51,10 +51,10 @@ def test_it_produces_until_sigterm_and_shows_counts_and_no_value(noida_broker: B
             with urllib.request.urlopen(f"http://127.0.0.1:{first['port']}/metrics") as answer:
                 metrics = answer.read().decode()
             process.send_signal(signal.SIGTERM)
-            output, errors = process.communicate(timeout=60)
+            output, errors = process.stdout.read(), process.stderr.read()
+            assert process.wait(timeout=60) == 0
         finally:
             process.kill()
-    assert process.returncode == 0
     assert json.loads(message.value() or b"")["user_id"] == VALUE
     assert [json.loads(line)["event"] for line in output.splitlines()] == ["PUBLISHING", "NOT_PRODUCED"]
     assert "gata_relay_left_out_total 1.0" in metrics

@@ -19,6 +19,8 @@ from gata_assets.ingestion.kafka.relay.messages import OutMessage
 # What brokers take by default, with some room for headers; larger ones would fail with others in their batch.
 MAX_MESSAGE_BYTES = 1_000_000
 _POLL_SECONDS = 0.1
+# Confirmations that are on their way are waited for when the process is to end.
+_ENDING_SECONDS = 5.0
 _CONFIG: dict[str, str | int | float | bool] = {
     "acks": "all",
     "enable.idempotence": True,
@@ -60,7 +62,7 @@ class Producing:
         Args:
             connection: The brokers.
             patience_seconds: How long no message may be confirmed before they are given up.
-            is_ending: Whether to give up at once.
+            is_ending: Whether to give up after 5 seconds at most.
             on_delivered: Takes the topic and the number of messages that were confirmed.
             on_too_large: Takes a message that is left out, as no broker takes it.
         """
@@ -122,7 +124,8 @@ class Producing:
         producer.poll(_POLL_SECONDS)
         if reports.failed is not None:
             raise self._failure(reports, *reports.failed)
-        if self._is_ending() or monotonic() - reports.last_at > self._patience:
+        patience = min(self._patience, _ENDING_SECONDS) if self._is_ending() else self._patience
+        if monotonic() - reports.last_at > patience:
             raise BrokerError(
                 f"{self._connection.bootstrap_servers} did not confirm {reports.waiting:,} messages "
                 f"({self._last_error}). They are produced again."

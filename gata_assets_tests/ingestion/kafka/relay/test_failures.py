@@ -21,9 +21,11 @@ import pytest
 
 from gata_assets.ingestion.kafka.connected import BrokerProbe
 from gata_assets.ingestion.kafka.relay.cursors import read_relay_cursor
+from gata_assets.ingestion.kafka.relay.datasets import DatasetFolder, DatasetTopic
 from gata_assets.ingestion.kafka.topics import KafkaTopics
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import Version
+from gata_assets.tables.manifests import Manifest
 from gata_assets_tests.ingestion.kafka.relay.worlds import RelayWorld, numbers_of, topic_of
 from gata_assets_tests.support.brokers import Broker, noida
 from gata_assets_tests.support.event_worlds import STREAM, event
@@ -105,17 +107,16 @@ def test_a_broker_that_is_away_delays_events_and_is_counted(tmp_path: Path) -> N
     with noida() as broker:
         world = RelayWorld(LocalStore(str(tmp_path / "target")), broker)
         world.create_topics()
-        relay = world.relay(patience=1.5)
         world.append([event(0)])
-        assert relay.run_once()
+        assert world.relay().run_once()
         with stopped(broker):
             world.append([event(1), event(2)])
-            assert not relay.run_once()
+            assert not world.relay(patience=0.5).run_once()
             assert world.metric('gata_relay_waiting{kind="events"}') == 2
             assert world.metric("gata_relay_oldest_waits_seconds") == (NOW - event(1).received_at).total_seconds()
             assert world.metric("gata_relay_failures_total") == 1
             assert read_relay_cursor(world.store, STREAM).end == 1
-        assert relay.run_once()
+        assert world.relay().run_once()
         assert world.metric('gata_relay_waiting{kind="events"}') == 0
 
         found = numbers_of(world.read(topic_of(world.topics, "interactions"), 3))
@@ -126,13 +127,40 @@ def test_a_broker_that_is_away_delays_events_and_is_counted(tmp_path: Path) -> N
     assert "did not confirm 2 messages" in str(fields["reason"])
 
 
+def test_a_file_waits_for_a_broker_that_is_away(noida_broker: Broker, tmp_path: Path) -> None:
+    world = RelayWorld(LocalStore(str(tmp_path / "target")), noida_broker)
+    world.create_topics()
+    send(curator_of(world.store), [interaction(user_id="u1")], tmp_path / "in")
+    with stopped(noida_broker):
+        assert not world.relay(patience=0.5).run_once()
+        assert world.metric('gata_relay_waiting{kind="files"}') == 1
+    assert world.relay().run_once()
+
+    assert {message.key for message in world.read(topic_of(world.topics, "interactions"), 1)} == {"acme:u1"}
+    assert world.metric('gata_relay_waiting{kind="files"}') == 0
+
+
+def test_a_datasets_message_waits_for_a_broker_that_is_away(noida_broker: Broker, tmp_path: Path) -> None:
+    world = RelayWorld(LocalStore(str(tmp_path / "target")), noida_broker)
+    world.create_topics()
+    world.datasets = (DatasetFolder("training/gata-general/", DatasetTopic.TRAINING, None),)
+    manifest = Manifest("gata-general", details={"batch_id": "2026010100"})
+    world.store.write("training/gata-general/2026010100/manifest.json", manifest.encode())
+    with stopped(noida_broker):
+        assert not world.relay(patience=0.5).run_once()
+        assert world.metric('gata_relay_waiting{kind="datasets"}') == 1
+    assert world.relay().run_once()
+
+    assert {message.key for message in world.read(world.topics.training, 1)} == {manifest.digest}
+
+
 def test_a_relay_that_runs_on_produces_what_came_while_the_broker_was_away(
     noida_broker: Broker, tmp_path: Path
 ) -> None:
     world = RelayWorld(LocalStore(str(tmp_path / "target")), noida_broker)
     world.create_topics()
     end = Event()
-    thread = Thread(target=world.relay(patience=1.5).run, args=(end,))
+    thread = Thread(target=world.relay(patience=3).run, args=(end,))
     with stopped(noida_broker):
         thread.start()
         for number in range(5):

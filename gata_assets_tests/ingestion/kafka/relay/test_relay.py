@@ -26,25 +26,36 @@ from gata_assets_tests.support.raw_worlds import NOW, curator_of, interaction, i
 pytestmark = pytest.mark.server
 
 
-@pytest.fixture
-def world(tmp_path: Path, kafka_broker: Broker) -> RelayWorld:
-    """An empty target, and new topics of each broker."""
-    world = RelayWorld(LocalStore(str(tmp_path / "target")), kafka_broker)
+def new_world(directory: Path, broker: Broker) -> RelayWorld:
+    """An empty target, and new topics."""
+    world = RelayWorld(LocalStore(str(directory / "target")), broker)
     world.create_topics()
     return world
 
 
-def test_events_are_produced_once_in_order_to_the_topic_of_their_table(world: RelayWorld) -> None:
-    world.append(event(number) for number in range(30))
-    world.append([event(30, tenant="globex"), event(31, table="items"), event(32, table="unknown")])
-    relay = world.relay()
+@pytest.fixture
+def any_world(tmp_path: Path, kafka_broker: Broker) -> RelayWorld:
+    """An empty target, and new topics of each broker in turn."""
+    return new_world(tmp_path, kafka_broker)
+
+
+@pytest.fixture
+def world(tmp_path: Path, noida_broker: Broker) -> RelayWorld:
+    """An empty target, and new topics."""
+    return new_world(tmp_path, noida_broker)
+
+
+def test_events_are_produced_once_in_order_to_the_topic_of_their_table(any_world: RelayWorld) -> None:
+    any_world.append(event(number) for number in range(30))
+    any_world.append([event(30, tenant="globex"), event(31, table="items"), event(32, table="unknown")])
+    relay = any_world.relay()
 
     assert relay.run_once()
-    world.append([event(33)])
+    any_world.append([event(33)])
     assert relay.run_once()
-    assert world.relay().run_once()
+    assert any_world.relay().run_once()
 
-    found = world.read(topic_of(world.topics, "interactions"), 32)
+    found = any_world.read(topic_of(any_world.topics, "interactions"), 32)
     assert numbers_of(found) == [*range(31), 33]
     assert [message.key for message in found[:3]] == ["acme:u0", "acme:u1", "acme:u2"]
     assert found[30].key == "globex:u30"
@@ -52,31 +63,31 @@ def test_events_are_produced_once_in_order_to_the_topic_of_their_table(world: Re
     assert found[0].origin
     assert found[0].origin.place == STREAM
     assert found[0].headers["gata-source"] == b"http"
-    assert numbers_of(world.read(topic_of(world.topics, "items"), 1)) == [31]
-    assert read_relay_cursor(world.store, STREAM).end == 34
-    assert world.said == []
+    assert numbers_of(any_world.read(topic_of(any_world.topics, "items"), 1)) == [31]
+    assert read_relay_cursor(any_world.store, STREAM).end == 34
+    assert any_world.said == []
 
 
-def test_valid_rows_of_files_that_count_are_produced_once(world: RelayWorld, tmp_path: Path) -> None:
-    curator = curator_of(world.store)
+def test_valid_rows_of_files_that_count_are_produced_once(any_world: RelayWorld, tmp_path: Path) -> None:
+    curator = curator_of(any_world.store)
     send(curator, [item(item_id="i1")], tmp_path / "in", data="items")
     rows = [interaction(user_id=f"u{number}", timestamp=f"2026-01-0{number}T00:00:00Z") for number in range(1, 5)]
     old = send(curator, rows[:1], tmp_path / "in", name="old.csv")
     report = send(curator, [*rows, interaction(rating="9")], tmp_path / "in", name="new.csv", replaces=[old.file_id])
-    relay = world.relay()
+    relay = any_world.relay()
 
     assert relay.run_once()
-    assert world.relay().run_once()
+    assert any_world.relay().run_once()
     send(curator, [interaction(user_id="late")], tmp_path / "in", name="late.csv")
     assert relay.run_once()
 
-    found = world.read(topic_of(world.topics, "interactions"), 5)
+    found = any_world.read(topic_of(any_world.topics, "interactions"), 5)
     assert sorted(message.key for message in found) == ["acme:late", *(f"acme:u{number}" for number in range(1, 5))]
     assert numbers_of(found) == [1, 2, 3, 4, 1]
     assert found[0].origin
     assert found[0].origin.place == f"file/acme/interactions/{report.file_id}"
     assert found[0].value["timestamp"] == "2026-01-01T00:00:00Z"
-    [of_items] = world.read(topic_of(world.topics, "items"), 1)
+    [of_items] = any_world.read(topic_of(any_world.topics, "items"), 1)
     assert (of_items.key, of_items.value["price"]) == ("acme:i1", 9.5)
 
 
@@ -124,27 +135,27 @@ def write_dataset(world: RelayWorld, folder: str, details: dict[str, object]) ->
         return write.publish(Manifest("features", {name: entry}, details=details)).manifest
 
 
-def test_a_finished_dataset_has_a_message_and_a_repetition_has_its_key(world: RelayWorld) -> None:
-    world.datasets = (
+def test_a_finished_dataset_has_a_message_and_a_repetition_has_its_key(any_world: RelayWorld) -> None:
+    any_world.datasets = (
         DatasetFolder("acme/features/", DatasetTopic.FEATURES, "acme"),
         DatasetFolder("training/gata-general/", DatasetTopic.TRAINING, None),
     )
-    made = write_dataset(world, "acme/features/2026010100/", {"batch_id": "2026010100", "is_made": True})
-    write_dataset(world, "acme/features/2026010101/", {"batch_id": "2026010101", "is_made": False})
-    world.store.write("acme/features/2026010102/manifest.json", withdrawn("features"))
-    trained = write_dataset(world, "training/gata-general/2026010100/", {"batch_id": "2026010100"})
-    assert world.relay().run_once()
-    assert world.relay().run_once()
+    made = write_dataset(any_world, "acme/features/2026010100/", {"batch_id": "2026010100", "is_made": True})
+    write_dataset(any_world, "acme/features/2026010101/", {"batch_id": "2026010101", "is_made": False})
+    any_world.store.write("acme/features/2026010102/manifest.json", withdrawn("features"))
+    trained = write_dataset(any_world, "training/gata-general/2026010100/", {"batch_id": "2026010100"})
+    assert any_world.relay().run_once()
+    assert any_world.relay().run_once()
     # A crash before the mark.
-    for key in list(world.store.list_keys(DATASET_MARKS)):
-        world.store.delete(key)
-    assert world.relay().run_once()
+    for key in list(any_world.store.list_keys(DATASET_MARKS)):
+        any_world.store.delete(key)
+    assert any_world.relay().run_once()
 
-    found = world.read(world.topics.features, 2)
+    found = any_world.read(any_world.topics.features, 2)
     assert [message.key for message in found] == [made.digest, made.digest]
-    assert found[0].value["manifest_uri"] == world.store.uri("acme/features/2026010100/manifest.json")
+    assert found[0].value["manifest_uri"] == any_world.store.uri("acme/features/2026010100/manifest.json")
     assert found[0].value["tables"] == {"users.parquet": {"files": 1, "rows": 7, "bytes": 4}}
-    assert [message.key for message in world.read(world.topics.training, 2)] == [trained.digest] * 2
+    assert [message.key for message in any_world.read(any_world.topics.training, 2)] == [trained.digest] * 2
 
 
 def test_a_dataset_that_is_rebuilt_has_a_message_again(world: RelayWorld) -> None:
