@@ -9,10 +9,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -30,7 +29,7 @@ from gata_assets_tests.ingestion.kafka.relay.worlds import RelayWorld, numbers_o
 from gata_assets_tests.support.brokers import Broker, noida
 from gata_assets_tests.support.event_worlds import STREAM, event
 from gata_assets_tests.support.loopback import free_port
-from gata_assets_tests.support.raw_worlds import NOW, curator_of, interaction, send
+from gata_assets_tests.support.raw_worlds import NOW, Row, curator_of, interaction, item, send
 
 pytestmark = [pytest.mark.server, pytest.mark.process]
 
@@ -207,18 +206,24 @@ def test_a_topic_that_cannot_be_produced_to_delays_no_other(noida_broker: Broker
     assert canary not in str(world.said)
 
 
-def test_a_damaged_staged_part_is_not_produced(noida_broker: Broker, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("table", "row"), [("interactions", interaction), ("items", item)])
+def test_a_staged_part_of_other_bytes_is_not_produced(
+    table: str, row: Callable[..., Row], noida_broker: Broker, tmp_path: Path
+) -> None:
     world = RelayWorld(LocalStore(str(tmp_path / "target")), noida_broker)
     world.create_topics()
-    damaged = send(curator_of(world.store), [interaction(user_id="u1")], tmp_path / "in", name="a.csv")
-    send(curator_of(world.store), [interaction(user_id="u2")], tmp_path / "in", name="b.csv")
-    key = damaged.parts[0].key
-    content = world.store.read(key)
-    world.store.write(key, content[:-20] + bytes(20))
+    curator = curator_of(world.store)
+    damaged, whole = (
+        send(curator, [row(item_id=name)], tmp_path / "in", name=f"{name}.csv", data=table) for name in ("i1", "i2")
+    )
+    # Another file's rows, which can be read.
+    world.store.write(damaged.parts[0].key, world.store.read(whole.parts[0].key))
 
-    assert not world.relay(since=NOW - timedelta(days=1)).run_once()
+    assert not world.relay().run_once()
 
-    assert [message.key for message in world.read(topic_of(world.topics, "interactions"), 1)] == ["acme:u2"]
+    [found] = world.read(topic_of(world.topics, table), 1)
+    assert found.origin
+    assert found.origin.place == f"file/acme/{table}/{whole.file_id}"
     assert "is missing or damaged" in str(world.said)
 
 

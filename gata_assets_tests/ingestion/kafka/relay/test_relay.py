@@ -201,3 +201,16 @@ def test_events_whose_segments_were_deleted_are_counted_and_do_not_hold_up_other
     assert numbers_of(world.read(topic_of(world.topics, "interactions"), 1)) == [2]
     [(name, fields)] = world.said
     assert (name, fields["offset"], fields["events"]) == ("NOT_PRODUCED", 0, 2)
+
+
+def test_events_that_were_deleted_before_the_first_start_are_not_missed(world: RelayWorld) -> None:
+    clock = MovedClock(NOW)
+    world.append([event(1)])
+    list(RollUp(world.store, clock).run(even_open=True))
+    clock.now += timedelta(hours=3)
+    list(RollUp(world.store, clock).run())
+    world.append([event(2)])
+
+    assert world.relay().run_once()
+    assert numbers_of(world.read(topic_of(world.topics, "interactions"), 1)) == [1]
+    assert world.said == []
