@@ -22,6 +22,7 @@
     │   └── IncompatibleSchemaError   it clashes with versions that are registered
     ├── MessageError            a message is none of its table: it goes to quarantine
     ├── RegistryError           the schema registry cannot be asked now: ask again
+    ├── BrokerError             Kafka did not respond, or refused messages
     └── StoreError              the target cannot be read, written or deleted
         ├── ObjectNotFoundError
         ├── DamagedTableError
@@ -140,6 +141,14 @@ class MessageError(GataError):
 
 class RegistryError(GataError):
     """The schema registry did not respond, or not as one does: nothing is known about the message or schema."""
+
+
+class BrokerError(GataError):
+    """The Kafka brokers did not respond, or refused messages; `topic` is the one that this is about, if it is one."""
+
+    def __init__(self, message: str, *, topic: str | None = None) -> None:
+        super().__init__(message)
+        self.topic = topic
 
 
 class StoreError(GataError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -88,9 +89,10 @@ def build_definitions(
     tenants = tenants_prepared(settings, store) if tenants is None else tenants
     if takes_events:
         # A tenant may begin with events, which are in no raw file yet.
+        from gata_assets.definitions.upkeep import open_upkeep
         from gata_assets.ingestion.upkeep.definition import build_upkeep
 
-        upkeep = build_upkeep(tenants, options)
+        upkeep = build_upkeep(tenants, options, partial(open_upkeep, settings))
         tickets = dg.Definitions.merge(tickets, upkeep, dg.Definitions(resources={"object_store": store}))
     if not tenants:
         return tickets

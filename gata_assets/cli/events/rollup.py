@@ -6,14 +6,14 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from threading import Event
 
 from gata_assets.cli.raw_files.outcomes import open_store
 from gata_assets.cli.terminal import text_console
+from gata_assets.definitions.upkeep import open_upkeep
 from gata_assets.ingestion.segments.rollup import RolledUp
 from gata_assets.ingestion.upkeep.repeat import Rounds
-from gata_assets.ingestion.upkeep.rounds import Failed, Round, Upkeep
+from gata_assets.ingestion.upkeep.rounds import Failed, Round
 from gata_assets.settings.model import Settings
 
 
@@ -23,7 +23,7 @@ def run(settings: Settings, *, even_open: bool, as_table: bool) -> bool:
     Raises StoreError if the streams cannot be listed.
     """
     shown = _Shown(as_table=as_table, even_if_idle=True)
-    done = _open(settings).run(shown.note, even_open=even_open)
+    done = open_upkeep(settings, open_store(settings)).run(shown.note, even_open=even_open)
     shown.end(done)
     return not done.failed
 
@@ -33,11 +33,7 @@ def keep_on(settings: Settings, seconds: float, *, even_open: bool, as_table: bo
     shown = _Shown(as_table=as_table, even_if_idle=False)
     with _ended_by_signals() as ended:
         rounds = Rounds(shown.note, shown.end, ended.wait, ended.is_set)
-        return rounds.repeat(_open(settings), seconds, even_open=even_open)
-
-
-def _open(settings: Settings) -> Upkeep:
-    return Upkeep(open_store(settings), lambda: datetime.now(UTC))
+        return rounds.repeat(open_upkeep(settings, open_store(settings)), seconds, even_open=even_open)
 
 
 @contextmanager

@@ -71,6 +71,10 @@ class RolledUp:
     waits_since: datetime | None = None
 
 
+# The offset of a stream from which on its segments are not deleted, since another reader needs them; None if all may go.
+KeptFrom = Callable[[ObjectStore, str], int | None]
+
+
 class RollUp:
     """Rolls up streams of a store."""
 
@@ -80,9 +84,18 @@ class RollUp:
         clock: Callable[[], datetime],
         rules: RollUpRules | None = None,
         decode: Decode = as_it_came,
+        kept_from: KeptFrom | None = None,
     ) -> None:
-        """`clock` tells the time in UTC; `decode` turns payloads that are no JSON into JSON, always the same way."""
-        self._store, self._clock, self._decode = store, clock, decode
+        """Set up the roll-up.
+
+        Args:
+            store: The target.
+            clock: The present instant in UTC.
+            rules: When ranges are rolled up, and how long segments are kept.
+            decode: Turns payloads that are no JSON into JSON, always the same way.
+            kept_from: See KeptFrom; None if nobody else reads segments.
+        """
+        self._store, self._clock, self._decode, self._kept_from = store, clock, decode, kept_from
         self._rules = rules or RollUpRules()
 
     def run(self, *, even_open: bool = False) -> Iterator[RolledUp]:
@@ -124,7 +137,7 @@ class RollUp:
         ago. Raises DamagedTableError or StoreError.
         """
         overdue = self._rules.grace + timedelta(hours=1)
-        if cursor.plan or any(reached.at + overdue <= self._clock() for reached in cursor.past):
+        if cursor.plan or self._deletable(stream, cursor, overdue):
             return True
         chain = Chain(self._store, stream)
         listed = chain.first_offsets(cursor.end)
@@ -220,9 +233,15 @@ class RollUp:
             return None
         return next((event.received_at for event in segment.events), None)
 
+    def _deletable(self, stream: str, cursor: Cursor, after: timedelta) -> list[Reached]:
+        """The ends that were reached so long ago, and that segments may be deleted up to."""
+        due = [reached for reached in cursor.past if reached.at + after <= self._clock()]
+        kept = self._kept_from(self._store, stream) if due and self._kept_from else None
+        return due if kept is None else [reached for reached in due if reached.end <= kept]
+
     def _delete_old(self, stream: str, cursor: Cursor, firsts: Sequence[int]) -> int:
         """Delete segments that were rolled up long enough ago, of those that were listed; returns how many."""
-        due = [reached for reached in cursor.past if reached.at + self._rules.grace <= self._clock()]
+        due = self._deletable(stream, cursor, self._rules.grace)
         if cursor.past and not due:
             return 0
         # If none is kept, what is there all the same was written too late, and its writer has found that out.

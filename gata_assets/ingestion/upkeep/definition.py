@@ -6,7 +6,6 @@ round has something to do, and once an hour at most for the same: what a run cou
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset and sensor functions as objects.
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -27,12 +26,7 @@ _TICK_SECONDS = 60
 OpenUpkeep = Callable[[ObjectStore], Upkeep]
 
 
-def open_upkeep(store: ObjectStore) -> Upkeep:
-    """The upkeep of a store, by the clock of this machine."""
-    return Upkeep(store, lambda: datetime.now(UTC))
-
-
-def build_upkeep(tenants: Sequence[str], options: AssetOptions, opened: OpenUpkeep = open_upkeep) -> dg.Definitions:
+def build_upkeep(tenants: Sequence[str], options: AssetOptions, opened: OpenUpkeep) -> dg.Definitions:
     """The asset, job and sensor; `tenants` have assets, and of others it is said that the location must be reloaded."""
 
     @dg.asset(

@@ -25,7 +25,7 @@ from gata_assets.errors import (
 from gata_assets.ingestion.keys.requests import REQUESTS, IdempotentRequests, Swept
 from gata_assets.ingestion.segments.cursor import find_streams, read_cursor
 from gata_assets.ingestion.segments.raw_files import Decode, as_it_came
-from gata_assets.ingestion.segments.rollup import RolledUp, RollUp, RollUpRules
+from gata_assets.ingestion.segments.rollup import KeptFrom, RolledUp, RollUp, RollUpRules
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 
 # When records of requests were swept last. A sweep reads all of them, so it is not part of every round.
@@ -80,10 +80,11 @@ class Upkeep:
         clock: Callable[[], datetime],
         rules: RollUpRules | None = None,
         decode: Decode = as_it_came,
+        kept_from: KeptFrom | None = None,
     ) -> None:
-        """`clock`, `rules` and `decode` are those of the roll-up."""
+        """`clock`, `rules`, `decode` and `kept_from` are those of the roll-up."""
         self._store, self._clock = store, clock
-        self._roll_up = RollUp(store, clock, rules, decode)
+        self._roll_up = RollUp(store, clock, rules, decode, kept_from)
 
     def run(
         self,
