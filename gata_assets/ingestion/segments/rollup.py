@@ -71,7 +71,7 @@ class RolledUp:
     waits_since: datetime | None = None
 
 
-# The offset of a stream from which on its segments are not deleted, since another reader needs them; None if all may go.
+# The offset of a stream from which on its segments are kept, since another reader needs them; None if all may go.
 KeptFrom = Callable[[ObjectStore, str], int | None]
 
 

@@ -6,6 +6,7 @@ round has something to do, and once an hour at most for the same: what a run cou
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset and sensor functions as objects.
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 
 import dagster as dg
 
