@@ -16,6 +16,12 @@
     ├── MaskingKeyError         the key that masks personal data cannot be used
     ├── ApiKeyError             an API key cannot be made as asked, or there is none
     ├── IdempotencyError        a request cannot be made idempotent
+    ├── WebhookError            a source of webhooks cannot be registered or verified as things are
+    │   └── WebhookSignatureError   a request is not signed by a secret of its source, or too long ago
+    ├── ServiceError            the HTTP service did not do what a client asked it
+    │   ├── ServiceRefusedError   it refused: the same request again would be refused again
+    │   ├── ServiceAwayError      it did not answer in time, or only that it cannot now
+    │   └── BatchesFailedError    batches were refused or not answered; the client has them
     ├── AlertError              an alert could not be delivered
     ├── EngineError             the Spark cluster is unavailable or failed
     ├── SchemaError             a schema is no Avro schema that is used here
@@ -35,6 +41,10 @@
 
 Messages report what, where, how many and what to do; never ticket text, ids of people or secrets.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class GataError(Exception):
@@ -109,6 +119,38 @@ class ApiKeyError(GataError):
 
 class IdempotencyError(GataError):
     """A request cannot be made idempotent: its key or its tenant is none, or its answer is too large to be kept."""
+
+
+class WebhookError(GataError):
+    """A source of webhooks cannot be registered as it was asked for, there is none, or its secret cannot be read."""
+
+
+class WebhookSignatureError(WebhookError):
+    """A request is not signed by a secret of its source, or, with `is_stale`, it was signed too long ago."""
+
+    def __init__(self, message: str, *, is_stale: bool = False) -> None:
+        super().__init__(message)
+        self.is_stale = is_stale
+
+
+class ServiceError(GataError):
+    """The HTTP service did not do what a client asked it."""
+
+
+class ServiceRefusedError(ServiceError):
+    """The service refused a request; `status`, `kind` (the last word of the problem's type) and `problem` say why."""
+
+    def __init__(self, message: str, *, status: int, kind: str, problem: Mapping[str, object]) -> None:
+        super().__init__(message)
+        self.status, self.kind, self.problem = status, kind, problem
+
+
+class ServiceAwayError(ServiceError):
+    """The service did not answer in time, or only that it cannot now: it is not known whether it did it."""
+
+
+class BatchesFailedError(ServiceError):
+    """Batches of a client were refused or not answered: `GataClient.take_failed` returns them."""
 
 
 class AlertError(GataError):

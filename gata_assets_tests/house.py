@@ -37,6 +37,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
     {
         "environment": _room("the process's environment variables: the only place that reads them"),
         "batches": _room("batch IDs, windows, days"),
+        "client": _room("sends rows, events and files to the HTTP service", "urllib3"),
     },
     {"logs": _room("log lines of runs", "dagster")},
     {
@@ -62,7 +63,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         "ingestion": _room(
             "what arrives by HTTP, webhooks and Kafka, up to raw files",
             "avro boto3 botocore confluent_kafka dagster fastapi fastavro httpx2 msgspec polars prometheus_client "
-            "pyarrow python_multipart starlette types_boto3_glue",
+            "pyarrow python_multipart standardwebhooks starlette types_boto3_glue types_boto3_secretsmanager",
         )
     },
     {
@@ -111,8 +112,8 @@ PURE = (
     "ingestion/keys/request_records",
     "ingestion/http/json_schema",
     "ingestion/http/service_rules",
-    "ingestion/kafka/connection",
-    "ingestion/kafka/topics",
+    "avro boto3 botocore confluent_kafka dagster fastapi fastavro httpx2 msgspec polars prometheus_client "
+    "pyarrow python_multipart standardwebhooks starlette types_boto3_glue types_boto3_secretsmanager",
     "ingestion/segments/event",
     "ingestion/segments/lines",
     "ingestion/segments/raw_files",

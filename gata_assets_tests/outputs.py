@@ -51,6 +51,7 @@ _SAMPLE = (
     "--since 2025-09-01 --until 2026-01-03 --tickets-per-day 20 --users 100 --items 50 --interactions 9000 --days 7"
 )
 _OF_SHOP = "--map user_id=who --map item_id=what --map interaction_type=how"
+_OF_WEBHOOK = "--tenant acme --table interactions --secret WEBHOOK_SECRET_SHOP"
 EXAMPLES: dict[str, Example] = {
     "sample-data": Example(f"sample-data {_SAMPLE}", f"sample-data {_SAMPLE} --output other.sqlite"),
     "settings": Example("settings"),
@@ -80,6 +81,9 @@ EXAMPLES: dict[str, Example] = {
     "tables": Example("tables"),
     "keys create": Example("keys create --tenant acme --expires-in 90d", "keys create --tenant acme --scope read"),
     "keys list": Example("keys list"),
+    "webhooks add": Example(f"webhooks add shop {_OF_WEBHOOK}", f"webhooks add crm {_OF_WEBHOOK} --flatten"),
+    "webhooks list": Example("webhooks list"),
+    "webhooks remove": Example("webhooks remove shop", "webhooks remove crm"),
     "schemas show": Example("schemas show interactions"),
     "schemas register": Example("schemas register interactions --files schemas"),
     "schemas check": Example("schemas check --files schemas"),

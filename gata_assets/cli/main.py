@@ -27,6 +27,7 @@ from gata_assets.cli.raw_files.group import ingest, mapping, tables
 from gata_assets.cli.schemas.group import schemas
 from gata_assets.cli.servers.group import data_api, serve, ui
 from gata_assets.cli.shop.group import shop
+from gata_assets.cli.webhooks.group import webhooks
 from gata_assets.errors import BatchIdError
 
 if TYPE_CHECKING:
@@ -187,6 +188,7 @@ main.add_command(trace)
 main.add_command(schemas)
 main.add_command(shop)
 main.add_command(keys)
+main.add_command(webhooks)
 main.add_command(ui)
 main.add_command(serve)
 main.add_command(publish)

@@ -33,8 +33,9 @@ from gata_assets.tickets.arrivals.decision import ArrivalRules
 
 DEFAULT_ENV_FILE = "local.env"
 ENV_FILE_VARIABLE = "GATA_ENV_FILE"
-# Prefixes of other variables that a settings file may have: those of the AWS SDK, Dagster and Python.
-_FOREIGN_PREFIXES = ("AWS_", "DAGSTER_", "PYTHON")
+# Prefixes of other variables that a settings file may have: those of the AWS SDK, Dagster and Python, and secrets that
+# sources of webhooks name.
+_FOREIGN_PREFIXES = ("AWS_", "DAGSTER_", "PYTHON", "WEBHOOK_SECRET_")
 REFUSED = REFUSED_OF_SHOP | REFUSED_EARLIER_NAMES
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,18 @@ def test_the_page_shows_the_answers_of_the_service(tmp_path: Path) -> None:
     assert [list(answer) for answer in shown] == [list(landed), list(accepted)]
     counted = ("status", "rows_accepted", "rows_rejected", "validation_errors", "warnings", "was_there")
     assert {name: shown[0][name] for name in counted} == {name: landed[name] for name in counted}
+
+
+def test_the_python_of_the_page_prints_what_it_shows(tmp_path: Path) -> None:
+    store = LocalStore(str(tmp_path / "target"))
+    (tmp_path / "acme.key").write_text(KeyStore(store, lambda: NOW).create(TENANT, ["ingest", "validate"])[0] + "\n")
+    (tmp_path / "january.csv").write_bytes(encode([interaction()], "csv"))
+    [(snippet, shown)] = [pair for pair in pairwise(blocks(PAGE)) if pair[0].language == "python"]
+    with RunningService(store) as service:
+        code = snippet.text.replace("127.0.0.1:8002", f"127.0.0.1:{service.port}")
+        ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip() == shown.text.strip()
 
 
 pytestmark = [pytest.mark.process, pytest.mark.server]

@@ -14,13 +14,14 @@ from http.client import HTTPConnection
 from threading import Thread
 from time import monotonic, sleep
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import uvicorn
 
 from gata_assets.ingestion.http.application import build_application
 from gata_assets.ingestion.http.service import Service
 from gata_assets.ingestion.http.service_rules import ServiceRules
+from gata_assets.ingestion.webhooks.secrets import WebhookSecrets
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import TABLES
 from gata_assets.storage.objects import ObjectStore
@@ -56,6 +57,11 @@ class Reply:
         return str(self.json["type"]).rpartition(":")[2]
 
 
+def no_secrets_manager() -> NoReturn:
+    """For services whose secrets are variables."""
+    raise AssertionError("no secret of Secrets Manager is expected here")
+
+
 @dataclass
 class RunningService:
     """A service that runs while the context lasts; `lines` are those of its log."""
@@ -66,6 +72,7 @@ class RunningService:
     clock: Callable[[], datetime] = lambda: NOW
     lines: list[str] = field(default_factory=list)
     secret: str | None = None
+    webhook_secrets: Mapping[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> RunningService:
         def curator_of(tenant: str, now: datetime) -> Curator:
@@ -77,6 +84,7 @@ class RunningService:
             self.curator_of or curator_of,
             self.rules,
             version="1.2.3",
+            webhook_secrets=WebhookSecrets(self.webhook_secrets, no_secrets_manager),
             clock=self.clock,
             write_line=self.lines.append,
         )

@@ -8,16 +8,19 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 
 import uvicorn
 
 from gata_assets import __version__
 from gata_assets.cli.raw_files.outcomes import open_store
 from gata_assets.cli.terminal import text_console
+from gata_assets.environment import variables
 from gata_assets.errors import GataError, SettingsError
 from gata_assets.ingestion.http.application import build_application
 from gata_assets.ingestion.http.service import Service
 from gata_assets.ingestion.http.service_rules import is_private_address
+from gata_assets.ingestion.webhooks.secrets import WebhookSecrets, secrets_manager
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables
@@ -50,6 +53,7 @@ def run(settings: Settings, *, host: str | None, port: int | None, as_json: bool
             version=__version__,
             is_kafka_connected=_broker_probe(settings),
             name=own.name,
+            webhook_secrets=WebhookSecrets(variables(), partial(secrets_manager, settings.target.region)),
         )
         number = listener.getsockname()[1]
         config = uvicorn.Config(

@@ -39,13 +39,13 @@ async def admit(service: Service, request: Request, scope: Scope) -> Caller:
         if len(named) > 1 or not all(map(is_tenant_name, named)):
             raise Problem(422, "no-tenant", "tenant_id is one name: 1 to 63 of a-z 0-9 _.")
         tenant = next(iter(named), None)
-        _take_turn(service, tenant or "")
+        take_turn(service, tenant or "")
     else:
         secret = _secret_of(request)
         key = await service.call(service.keys.find, secret)
         if key is None:
             raise Problem(401, "unknown-key", "The API key is unknown, revoked or expired.", headers=_SCHEME)
-        _take_turn(service, key.prefix)
+        take_turn(service, key.prefix)
         tenant = key.tenant
         if not key.allows(scope):
             raise Problem(403, "scope", f"The API key does not allow this: it needs the scope {scope}.")
@@ -68,13 +68,14 @@ def _secret_of(request: Request) -> str:
     return found
 
 
-def _take_turn(service: Service, who: str) -> None:
+def take_turn(service: Service, who: str) -> None:
+    """Count a request of a key, a tenant or a source of webhooks; raises Problem if there are too many."""
     if wait := service.limit.take(who):
         seconds = ceil(wait)
         raise Problem(
             429,
             "too-many-requests",
             f"At most {service.rules.requests_per_second:g} requests a second are taken in the long run: try again in "
-            f"{seconds} s, with more rows in each request.",
+            f"{seconds} s. A request with many rows counts once.",
             headers={"Retry-After": str(seconds)},
         )

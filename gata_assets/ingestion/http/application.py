@@ -23,6 +23,7 @@ from gata_assets.ingestion.http.routes.data import DataRoutes
 from gata_assets.ingestion.http.routes.events import EventRoutes
 from gata_assets.ingestion.http.routes.health import HealthRoutes
 from gata_assets.ingestion.http.routes.validation import ValidationRoutes
+from gata_assets.ingestion.http.routes.webhooks import WebhookRoutes
 from gata_assets.ingestion.http.service import Service
 
 _KINDS = {404: "no-such-path", 405: "method"}
@@ -50,7 +51,7 @@ def build_application(service: Service) -> FastAPI:
         lifespan=lifespan,
     )
     data, events, validation = DataRoutes(service), EventRoutes(service), ValidationRoutes(service)
-    health = HealthRoutes(service)
+    webhooks, health = WebhookRoutes(service), HealthRoutes(service)
 
     def route(path: str, method: str, endpoint: Any, described: dict[str, Any]) -> None:
         app.add_api_route(path, endpoint, methods=[method], response_class=Response, response_model=None, **described)
@@ -61,6 +62,7 @@ def build_application(service: Service) -> FastAPI:
     route("/internal/data/upload-csv", "POST", data.upload, openapi.UPLOAD)
     route("/internal/data/{table}", "POST", data.rows, openapi.ROWS)
     route("/v1/events", "POST", events.events, openapi.EVENTS)
+    route("/webhooks/{source}", "POST", webhooks.webhook, openapi.WEBHOOK)
     route("/api/validation/validate", "POST", validation.validate, openapi.VALIDATE)
     route("/api/validation/schema/{table}", "GET", validation.schema, openapi.SCHEMA)
 

@@ -55,9 +55,9 @@ _PROBLEM_CONTENT = {
 }
 _MEANINGS = {
     400: "The request is malformed.",
-    401: "No API key, or one that is unknown, revoked or expired.",
+    401: "No API key, or one that is unknown, revoked or expired; or no signature, or a wrong or old one.",
     403: "The API key does not allow it, or is of another tenant.",
-    404: "There is no such table.",
+    404: "There is no such table, or source of webhooks.",
     409: "A request with this Idempotency-Key is in progress.",
     413: "More bytes or rows than are taken.",
     415: "The body is encoded, or of another type.",
@@ -81,15 +81,22 @@ def _json(example: object, kind: str = "application/json") -> dict[str, Any]:
     return {kind: {"schema": {"type": shape}, "example": example}}
 
 
-def _parameter(name: str, description: str, *, place: str = "query", is_required: bool = False) -> dict[str, Any]:
+def _parameter(
+    name: str, description: str, *, place: str = "query", is_required: bool = False, example: str | None = None
+) -> dict[str, Any]:
     schema = {"type": "string"}
-    return {"name": name, "in": place, "required": is_required, "description": description, "schema": schema}
+    found = {"name": name, "in": place, "required": is_required, "description": description, "schema": schema}
+    return found if example is None else {**found, "example": example}
 
 
 _TENANT = _parameter("tenant_id", "Compared with the tenant of the API key; needed without keys.")
 _IDEMPOTENCY = _parameter(
     "Idempotency-Key", f"The same key and request again give the same answer, with {REPLAYED}.", place="header"
 )
+_ACCEPTED = _json({"status": "accepted", "stream": "http/0123456789abcdef", "offsets": [0]})
+# No secret of anybody: for the example alone, which a test verifies.
+_WEBHOOK_SECRET = "whsec_ZXhhbXBsZS1vbmx5LWV4YW1wbGUtb25seQ=="  # noqa: S105
+_SIGNATURE = "v1,K5oWOExofA8WtGqZI9s9i4yk2HMZ25WGGncSRAmDw+Q="
 _AUTH: dict[str, Any] = {"security": [{"bearer": []}, {"header": []}]}
 _ASKED = (401, 403, 404, 422, 429, 500, 503)
 _SENT = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503)
@@ -155,11 +162,32 @@ EVENTS = _described(
     "Store single events: a JSON object, or a small array of objects",
     202,
     "The events are durable.",
-    _json({"status": "accepted", "stream": "http/0123456789abcdef", "offsets": [0]}),
+    _ACCEPTED,
     _SENT,
     parameters=[_TENANT, _parameter("table", "The table.", is_required=True), _IDEMPOTENCY],
     requestBody={"required": True, "content": _json(_INTERACTION)},
     **_AUTH,
+)
+WEBHOOK = _described(
+    "Store the event of a signed request of a registered source",
+    202,
+    "The event is durable.",
+    _ACCEPTED,
+    tuple(code for code in _SENT if code != 403),
+    parameters=[
+        _parameter(
+            name,
+            f"{description} The example is signed with the secret {_WEBHOOK_SECRET}.",
+            place="header",
+            example=example,
+        )
+        for name, description, example in (
+            ("webhook-id", "The event's ID; of the scheme github it is in X-GitHub-Delivery.", "msg_01"),
+            ("webhook-timestamp", "The instant of the attempt, in seconds since 1970.", "1767225600"),
+            ("webhook-signature", "Of ID, instant and body; of the scheme github X-Hub-Signature-256.", _SIGNATURE),
+        )
+    ],
+    requestBody={"required": True, "content": _json(_INTERACTION)},
 )
 VALIDATE = _described(
     "Validate a sample of rows without landing it",

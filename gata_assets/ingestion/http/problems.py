@@ -23,6 +23,7 @@ from gata_assets.errors import (
     RawFileError,
     StoreError,
     TooManyEventsError,
+    WebhookError,
 )
 
 PROBLEM_TYPE = "application/problem+json"
@@ -84,6 +85,8 @@ def problem_of(error: GataError) -> Problem:
         return unavailable("Another request changes the same data at this moment: send it again.", 1)
     if isinstance(error, StoreError):
         return unavailable("The target could not be read or written: send it again in some seconds.")
+    if isinstance(error, WebhookError):
+        return unavailable("The secret of this source cannot be read: its operator has to look at it.", 60)
     if isinstance(error, IdempotencyError):
         return Problem(400, "idempotency-key", str(error))
     if isinstance(error, RawFileError):

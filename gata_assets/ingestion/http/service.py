@@ -24,6 +24,9 @@ from gata_assets.ingestion.keys.key_store import KeyStore
 from gata_assets.ingestion.keys.rate_limit import RateLimit
 from gata_assets.ingestion.keys.requests import IdempotentRequests
 from gata_assets.ingestion.segments.group_commit import EventLog
+from gata_assets.ingestion.webhooks.delivered import delivered_events
+from gata_assets.ingestion.webhooks.secrets import WebhookSecrets
+from gata_assets.ingestion.webhooks.source_store import WebhookStore
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.spec import TableSpec
 
@@ -45,6 +48,7 @@ class Service:
         rules: ServiceRules,
         *,
         version: str,
+        webhook_secrets: WebhookSecrets,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         write_line: Callable[[str], object] | None = None,
         is_kafka_connected: Callable[[], bool] | None = None,
@@ -58,6 +62,7 @@ class Service:
             curator_of: The curator of a tenant's tables as of an instant.
             rules: Who may, and how much.
             version: Of this release.
+            webhook_secrets: By which webhooks are verified.
             clock: The present instant in UTC.
             write_line: Takes the lines of the log; None prints them.
             is_kafka_connected: Whether a broker answers; None without Kafka.
@@ -69,6 +74,8 @@ class Service:
         self.is_kafka_connected, self.name = is_kafka_connected, name
         self.keys = KeyStore(store, clock)
         self.requests = IdempotentRequests(store, clock)
+        self.webhooks, self.webhook_secrets = WebhookStore(store, clock), webhook_secrets
+        self.delivered = delivered_events(store, clock)
         self.limit = RateLimit(rules.requests_per_second, rules.burst, monotonic)
         self.log = EventLog(store, f"http/{token_hex(8)}")
         self.metrics = ServiceMetrics(self.log)

@@ -47,13 +47,17 @@ class Answer:
 
 @dataclass(frozen=True)
 class Started:
-    """This process has the request: it carries it out, then calls `finish` or `forget`."""
+    """This process has the request: it carries it out, then calls `finish`, `release` or `forget`.
+
+    `begun_before` is when a process first began it of which it is not known whether it carried it out; None if none.
+    """
 
     place: str
     version: Version
     token: str
     fingerprint: str
     begun_at: datetime
+    begun_before: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -115,14 +119,15 @@ class StoredAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RequestRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A request in the store: at work until it has an answer.
 
-    `token` is that of the process that began it; `free_at` is when another may, if there is no answer; from
-    `expires_at` on the record counts as absent.
+    `token` is that of the process that began it; `free_at` is when another may, if there is no answer; `begun_before`
+    as that of `Started`; from `expires_at` on the record counts as absent.
     """
 
     version: Literal[1] = 1
     fingerprint: _Digest
     token: Annotated[str, msgspec.Meta(min_length=1)]
     begun_at: _Instant
+    begun_before: _Instant | None = None
     free_at: _Instant
     expires_at: _Instant
     answer: StoredAnswer | None

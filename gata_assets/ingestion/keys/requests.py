@@ -59,6 +59,7 @@ class IdempotentRequests:
         *,
         lease: timedelta = LEASE,
         kept: timedelta = KEPT,
+        below: str = REQUESTS,
     ) -> None:
         """Use a store.
 
@@ -67,10 +68,12 @@ class IdempotentRequests:
             clock: Gives the present instant in UTC.
             lease: After which a request without an answer is free again: longer than any request takes.
             kept: How long a record counts, from its answer on; and one without an answer from its begin on.
+            below: The prefix of the records.
         """
         if not timedelta(0) < lease <= kept:
             raise ValueError("A lease above 0 is needed that is not longer than records are kept.")
         self._store, self._clock, self._lease, self._kept = store, clock, lease, kept
+        self._below = below
 
     def begin(self, tenant: str, route: str, key: str, fingerprint: str) -> Begun:
         """Begin a request, or learn what became of it.
@@ -92,22 +95,23 @@ class IdempotentRequests:
         """
         if not is_tenant_name(tenant):
             raise IdempotencyError("No tenant has such a name: 1 to 63 of a-z 0-9 _ are needed.")
-        place = f"{REQUESTS}{tenant}/{digest_of_key(route, key)}.json"
-        seen = ABSENT
+        place = f"{self._below}{tenant}/{digest_of_key(route, key)}.json"
+        seen, before = ABSENT, None
         for _ in range(_MOST_ATTEMPTS):
             # Most requests are new: they cost one call.
-            started = self._start(place, fingerprint, seen)
+            started = self._start(place, fingerprint, seen, before)
             if started:
                 return started
             found = self._read(place)
             if found is None:
-                seen = ABSENT
+                seen, before = ABSENT, None
                 continue
             record, version = found
             outcome = self._outcome(record, fingerprint)
             if outcome:
                 return outcome
             seen = version
+            before = record.begun_before or record.begun_at if self._clock() < record.expires_at else None
         raise ConflictError(f"{self._store.uri(place)} is being changed by other requests: send it again.")
 
     def finish(self, started: Started, answer: Answer) -> None:
@@ -122,6 +126,7 @@ class IdempotentRequests:
             fingerprint=started.fingerprint,
             token=started.token,
             begun_at=started.begun_at,
+            begun_before=started.begun_before,
             free_at=started.begun_at + self._lease,
             expires_at=now + self._kept,
             answer=stored(answer),
@@ -144,12 +149,30 @@ class IdempotentRequests:
         with suppress(ConflictError):
             self._store.delete(started.place, expected=started.version)
 
+    def release(self, started: Started) -> None:
+        """Free a request of which it is not known whether it was carried out: who begins it again learns so.
+
+        One that another process has taken over, or that has its answer, stays as it is. Raises StoreError.
+        """
+        now = self._clock()
+        record = RequestRecord(
+            fingerprint=started.fingerprint,
+            token=started.token,
+            begun_at=started.begun_at,
+            begun_before=started.begun_before,
+            free_at=now,
+            expires_at=now + self._kept,
+            answer=None,
+        )
+        with suppress(ConflictError):
+            self._store.write(started.place, encode_record(record), expected=started.version, is_private=True)
+
     def sweep(self) -> Swept:
         """Delete the records that count no longer. Reads all of them; raises StoreError."""
         outcomes = list(map_in_order(self._sweep_one, self._places(), SMALL_CALLS_AT_ONCE))
         return Swept(outcomes.count("deleted"), outcomes.count("left"), outcomes.count("damaged"))
 
-    def _start(self, place: str, fingerprint: str, seen: Version) -> Started | None:
+    def _start(self, place: str, fingerprint: str, seen: Version, before: datetime | None) -> Started | None:
         """Write a record of one's own in place of what was seen; None if there is something else."""
         now, token = self._clock(), token_hex(16)
         record = RequestRecord(
@@ -157,6 +180,7 @@ class IdempotentRequests:
             # No two records have the same content, so that no version comes twice.
             token=token,
             begun_at=now,
+            begun_before=before,
             free_at=now + self._lease,
             expires_at=now + self._kept,
             answer=None,
@@ -165,7 +189,7 @@ class IdempotentRequests:
             version = self._store.write(place, encode_record(record), expected=seen, is_private=True)
         except ConflictError:
             return None
-        return Started(place, version, token, fingerprint, now)
+        return Started(place, version, token, fingerprint, now, before)
 
     def _outcome(self, record: RequestRecord, fingerprint: str) -> Begun | None:
         """What a record means for a request; None if it does not count, or nobody is at work any more."""
@@ -191,7 +215,7 @@ class IdempotentRequests:
             ) from None
 
     def _places(self) -> Iterator[str]:
-        return (key for key in self._store.list_keys(REQUESTS) if key.endswith(".json"))
+        return (key for key in self._store.list_keys(self._below) if key.endswith(".json"))
 
     def _sweep_one(self, place: str) -> str:
         try:

@@ -17,6 +17,8 @@ import pytest
 from gata_assets.errors import StoreError
 from gata_assets.ingestion.http.service_rules import ServiceRules
 from gata_assets.ingestion.keys.key_store import KeyStore
+from gata_assets.ingestion.keys.request_records import digest_of_key
+from gata_assets.ingestion.keys.requests import LEASE, REQUESTS
 from gata_assets.ingestion.segments.chain import Chain
 from gata_assets.ingestion.segments.event import Event, NewEvent
 from gata_assets.interactions.curated.curator import Curator
@@ -24,6 +26,7 @@ from gata_assets.interactions.tables import TABLES
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
 from gata_assets_tests.support.http_service import TENANT, RunningService
+from gata_assets_tests.support.moved_clock import MovedClock
 from gata_assets_tests.support.raw_worlds import NOW, RULES, encode, interaction, item
 
 ROWS, EVENTS, VALIDATE = "/internal/data/interactions", "/v1/events?table=interactions", "/api/validation/validate"
@@ -157,6 +160,7 @@ def test_every_answer_of_openapi_is_declared_with_its_paths(service: RunningServ
         "/internal/data/upload-csv",
         "/internal/data/{table}",
         "/v1/events",
+        "/webhooks/{source}",
         "/api/validation/validate",
         "/api/validation/schema/{table}",
     }
@@ -218,6 +222,22 @@ def test_a_request_that_failed_can_be_sent_again_with_its_key(store: LocalStore)
     with RunningService(store, secret=secret_of(store), curator_of=failing_once) as service:
         answers = [service.post(ROWS, [interaction()], {"Idempotency-Key": "k"}) for _ in range(2)]
         assert [answer.status for answer in answers] == [500, 200]
+
+
+def test_events_whose_service_died_are_stored_once_for_the_same_key_and_request_id(store: LocalStore) -> None:
+    clock = MovedClock(NOW)
+    events = [interaction(user_id="u1"), interaction(user_id="u2")]
+    key = {"Idempotency-Key": "k", "X-Request-ID": "mine"}
+    with RunningService(store, clock=clock, secret=secret_of(store)) as service:
+        first = service.post(EVENTS, events, key)
+        # As a process leaves it that died before its answer was kept.
+        place = f"{REQUESTS}{TENANT}/{digest_of_key('POST /v1/events', 'k')}.json"
+        unanswered = json.dumps(json.loads(store.read(place)) | {"answer": None}).encode()
+        for again, offsets in ((key, [0, 1]), ({**key, "X-Request-ID": "other"}, [2, 3])):
+            store.write(place, unanswered)
+            clock.move(LEASE.total_seconds())
+            assert service.post(EVENTS, events, again).json["offsets"] == offsets
+        assert len(events_in(store, first.json["stream"])) == 4
 
 
 pytestmark = pytest.mark.server

@@ -214,6 +214,7 @@ def test_a_record_has_digests_and_the_answer_and_nothing_of_the_request(tmp_path
         "version": 1,
         "fingerprint": SAME,
         "begun_at": "2026-01-03T12:00:00Z",
+        "begun_before": None,
         "free_at": "2026-01-03T12:05:00Z",
         "expires_at": "2026-01-04T12:00:00Z",
         "answer": {

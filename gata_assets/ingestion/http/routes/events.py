@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC
 from hashlib import sha256
 
@@ -12,10 +11,10 @@ from starlette.responses import Response
 from gata_assets.ingestion.http.access import admit
 from gata_assets.ingestion.http.bodies.json_lines import objects_of
 from gata_assets.ingestion.http.bodies.reading import read_body
-from gata_assets.ingestion.http.idempotent import carry_out, json_answer
+from gata_assets.ingestion.http.durable_events import DurableEvents
+from gata_assets.ingestion.http.idempotent import carry_out
 from gata_assets.ingestion.http.problems import Problem, too_large
 from gata_assets.ingestion.http.service import Service
-from gata_assets.ingestion.keys.request_records import Answer
 from gata_assets.ingestion.segments.event import MAX_PAYLOAD_BYTES, NewEvent
 
 _SOURCE = "http"
@@ -45,10 +44,6 @@ class EventRoutes:
         received_at = service.clock().astimezone(UTC)
         request_id = request.state.request_id
         events = [NewEvent(tenant, table, payload, received_at, _SOURCE, request_id) for payload in payloads]
-
-        async def work() -> Answer:
-            offsets = await asyncio.wrap_future(service.log.append(events))
-            service.metrics.count_events(table, len(events))
-            return json_answer(202, {"status": "accepted", "stream": service.log.stream, "offsets": offsets})
-
-        return await carry_out(service, request, tenant, sha256(body).hexdigest(), work)
+        durable = DurableEvents(service, events)
+        digest = sha256(body).hexdigest()
+        return await carry_out(service, request, tenant, digest, durable.store, find_done=durable.find)

@@ -1,0 +1,1 @@
+"""The commands for the sources of webhooks: `gata webhooks`."""
