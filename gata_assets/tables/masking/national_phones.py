@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # Local numbers without an area code are shorter.
 _FEWEST, _MOST_GROUPS = 7, 6
+# The most digits of a number with its country's code.
+_E164 = 15
 # What are no phone numbers: dates, four or more groups of four digits, and UUIDs; and IP addresses, which are found by
 # looking around them, as Rust's regex cannot.
 _OTHERS = (
@@ -39,7 +42,7 @@ _BETWEEN = rf"(?:\0*+{SEPARATORS}){{0,4}}+"
 _RUN = re.compile(rf"\d(?:{_BETWEEN}\d)*+")
 _GROUP = re.compile(rf"({_BETWEEN})(\d+)")
 # No number begins within a word or a time.
-_NO_START = re.compile(r"(?:[^\W\d]|[\d*]:)$")
+_NO_START = re.compile(r"(?:[^\W\d_]|[\d*]:)$")
 _TIME_AFTER = re.compile(r":\d")
 
 
@@ -109,26 +112,25 @@ def _region(name: str) -> _Region:
     examples = [number for kind in kinds if (number := example_number_for_type(name, kind))]
     is_prefixed = bool(prefix) and all(map(_has_prefix, examples))
     fewest = max(_FEWEST, min(of_all.possible_length) + (len(prefix) if is_prefixed else 0))
-    # Where digits are moved when a prefix is dialed, no pattern has both.
     parsed = found.national_prefix_for_parsing
-    pattern = rf"(?:{parsed})?(?:{of_all.national_number_pattern})" if parsed else of_all.national_number_pattern
-    compiled = re.compile(r"\d+" if found.national_prefix_transform_rule else str(pattern))
-    groups = () if is_prefixed else tuple(_groups_of(found.country_code, prefix, fewest))
-    return _Region(name, found.country_code, prefix, is_prefixed, fewest, compiled, groups)
+    begin = f"(?:{parsed}){'' if is_prefixed else '?'}" if parsed else ""
+    # Where digits are moved when a prefix is dialed, no pattern has both.
+    pattern = r"\d+" if found.national_prefix_transform_rule else f"{begin}(?:{of_all.national_number_pattern})"
+    groups = () if is_prefixed else tuple(_groups_of(found.country_code, fewest))
+    return _Region(name, found.country_code, prefix, is_prefixed, fewest, re.compile(pattern), groups)
 
 
-def _groups_of(country_code: int, prefix: str, fewest: int) -> Iterator[str]:
-    """How digits of a country's numbers are grouped, as patterns; the library keeps some of them to itself."""
+def _groups_of(country_code: int, fewest: int) -> Iterator[str]:
+    """How digits of a country's numbers are grouped, without a prefix; the library keeps some of that to itself."""
     from phonenumbers import PhoneMetadata, region_code_for_country_code
     from phonenumbers.data import _ALT_NUMBER_FORMATS
 
     main = PhoneMetadata.metadata_for_region(region_code_for_country_code(country_code))
     formats = [*(main.number_format if main else ()), *_ALT_NUMBER_FORMATS.get(country_code, ())]
     for pattern in dict.fromkeys(str(form.pattern) for form in formats):
-        sizes = re.findall(r"(?:\\d|\[[^\]]*\]|\d)(?:\{(?:\d+,)?(\d+)\})?", pattern)
-        if sum(int(size or 1) for size in sizes) >= fewest and ")(" in pattern:
-            begin = f"(?:{prefix} )?" if prefix else ""
-            yield begin + pattern.replace(")(", " ").replace("(", "").replace(")", "")
+        sizes = re.findall(r"\\d(?:\{(?:\d+,)?(\d+)\})?", pattern)
+        if len(sizes) > 1 and sum(int(size or 1) for size in sizes) >= fewest:
+            yield pattern.replace(")(", " ").replace("(", "").replace(")", "")
 
 
 def _has_prefix(number: PhoneNumber) -> bool:
@@ -147,20 +149,23 @@ def _as_written(number: PhoneNumber) -> str:
 @cache
 def _maybe(regions: tuple[str, ...]) -> str:
     """A pattern of Rust's regex: texts without a match have no number of these regions."""
-    separators = rf"{SEPARATOR}{{0,4}}"
-    numbers = dict.fromkeys(
-        pattern.replace(" ", separators)
-        for region in map(_region, regions)
-        for pattern in (region.groups or (_prefixed(region),))
-    )
+    numbers = dict.fromkeys(pattern for region in map(_region, regions) for pattern in _patterns(region))
     return rf"(?:^|\W|_|\\[nrt]|{SEPARATOR})(?:{'|'.join(numbers)})(?:[^\d:]|:\D|:?$)"
 
 
-def _prefixed(region: _Region) -> str:
-    """A pattern of numbers with a prefix, as those of groups; digits of other scripts may be any."""
-    prefix, count = region.prefix, region.fewest - len(region.prefix)
-    first = r"[\d--0]" if prefix == "0" else r"\d"
-    return rf"(?:{prefix}|[\d--0-9]) {first}(?: \d){{{count - 1},}}"
+def _patterns(region: _Region) -> Iterator[str]:
+    """Patterns of a region's numbers, for Rust's regex; digits of other scripts may be any."""
+    separators, separated = rf"{SEPARATOR}{{0,4}}", rf"{SEPARATOR}{{1,4}}"
+    prefix = rf"(?:{region.prefix}|[\d--0-9])"
+    if region.is_prefixed:
+        first = r"[\d--0]" if region.prefix == "0" else r"\d"
+        yield rf"{prefix}{separators}{first}(?:{separators}\d){{{region.fewest - len(region.prefix) - 1},}}"
+    begin = f"(?:{prefix}{separators})?" if region.prefix else ""
+    for pattern in region.groups:
+        groups = pattern.split(" ")
+        for place in range(1, len(groups)):
+            # At least one separator, so that ids are passed over.
+            yield begin + separators.join(groups[:place]) + separated + separators.join(groups[place:])
 
 
 def _hide(regions: Sequence[_Region], text: str) -> tuple[str, int]:
@@ -202,22 +207,31 @@ def _groups(text: str, run: re.Match[str]) -> list[_Group]:
 
 def _last(groups: Sequence[_Group], regions: Sequence[_Region]) -> int | None:
     """The last group of the longest number that begins with the first of some groups."""
-    return next((last for last in reversed(range(len(groups))) if _is_number(groups[: last + 1], regions)), None)
-
-
-def _is_number(groups: Sequence[_Group], regions: Sequence[_Region]) -> bool:
-    digits = "".join(group.digits for group in groups)
+    # A bracket opens another number, unless it is after a prefix: 1 (415).
+    opened = next((at for at, group in enumerate(groups) if at > 1 and "(" in group.separator), None)
+    groups = groups[:opened]
+    digits, ends = "".join(group.digits for group in groups), list(accumulate(len(group.digits) for group in groups))
     if not digits.isascii():
         from phonenumbers import normalize_digits_only
 
-        digits = normalize_digits_only(digits)
-    # 0.1234567 and 512.345678 are fractions.
-    is_fraction = len(groups) == 2 and groups[1].separator == "." and (groups[0].digits == "0" or digits[0] != "0")
-    return not is_fraction and any(_is_number_of(region, digits, groups) for region in regions)
+        digits = str(normalize_digits_only(digits))
+    for last, end in reversed(list(enumerate(ends))):
+        if end < _FEWEST:
+            return None
+        sizes = tuple(len(group.digits) for group in groups[: last + 1])
+        # 0.1234567 and 512.345678 are fractions.
+        is_fraction = last == 1 and groups[1].separator == "." and (sizes[0] == 1 or digits[0] != "0")
+        if not is_fraction and any(_is_number_of(region, digits[:end], sizes) for region in regions):
+            return last
+    return None
 
 
-def _is_number_of(region: _Region, digits: str, groups: Sequence[_Group]) -> bool:
-    if len(digits) < region.fewest or not region.pattern.fullmatch(digits):
+def _is_number_of(region: _Region, digits: str, sizes: tuple[int, ...]) -> bool:
+    """Whether digits, in groups of some sizes, are a number of a region."""
+    most = _E164 - len(str(region.country_code)) + len(region.prefix)
+    if not region.fewest <= len(digits) <= most or not region.pattern.fullmatch(digits):
+        return False
+    if not region.is_prefixed and not _is_grouped(region, sizes):
         return False
     from phonenumbers import (
         NumberParseException,
@@ -236,6 +250,15 @@ def _is_number_of(region: _Region, digits: str, groups: Sequence[_Group]) -> boo
         return False
     written, significant = _as_written(number), national_significant_number(number)
     if written != significant:
-        return digits == written and (len(groups) > 1 or number_type(number) == PhoneNumberType.MOBILE)
-    grouped = " ".join(group.digits for group in groups)
-    return len(groups) > 1 and any(re.fullmatch(pattern.replace(" ", " ?"), grouped) for pattern in region.groups)
+        return digits == written and (len(sizes) > 1 or number_type(number) == PhoneNumberType.MOBILE)
+    return not region.is_prefixed and digits in (significant, region.prefix + significant)
+
+
+@cache
+def _is_grouped(region: _Region, sizes: tuple[int, ...]) -> bool:
+    """Whether a country writes digits in groups of some sizes."""
+    of_prefix = len(region.prefix)
+    without = sizes[1:] if sizes[0] == of_prefix else (sizes[0] - of_prefix, *sizes[1:])
+    written = {" ".join("0" * size for size in found) for found in (sizes, without) if len(found) > 1}
+    patterns = [pattern.replace(" ", " ?") for pattern in region.groups]
+    return any(re.fullmatch(pattern, grouped) for pattern in patterns for grouped in written)
