@@ -3,8 +3,8 @@
 Card numbers in texts: ours, against two ways to write it oneself: a pattern in Polars, which masks all that looks like
 four groups, and a loop in Python with a pattern and the check digit. Their misses and false alarms are measured on the
 corpus of the tests. E-mail addresses and phone numbers: ours, against a loop over the same libraries; all values are
-distinct. Phone numbers in texts: ours, against a loop over the library's matcher, which misses some; once in international
-notation, once in the national notation of two countries.
+distinct. Phone numbers in texts: ours, against a loop over the library's matcher, which misses some; in international
+notation, and in the national one of two countries.
 Time is processor time of all threads, the median of rounds that alternate.
 """
 
@@ -88,8 +88,8 @@ def run(*, quick: bool) -> Result:
             f"{contacts:,.0f} customers with e-mail and phone. {missed[_OURS]:,} card numbers were missed, "
             f"and {missed[_LOOP]:,} by a loop in Python; {false[_RANDOM]:.1%} of random 16-digit ids are truncated. "
             f"It searches {phones[_NO_PHONE]:,.0f} such texts without a phone number for one, and "
-            f"{phones[_PHONES]:,.0f} with one; for national ones of {' and '.join(_REGIONS)} {national[_NO_NUMBER]:,.0f} "
-            f"and {national[_GERMAN]:,.0f}."
+            f"{phones[_PHONES]:,.0f} with one; for national ones of {' and '.join(_REGIONS)} "
+            f"{national[_NO_NUMBER]:,.0f} and {national[_GERMAN]:,.0f}."
         ),
         tables=[
             Table("Card numbers in texts:", ["texts", "contender", "texts per second"], card_rows),
