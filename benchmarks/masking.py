@@ -3,7 +3,8 @@
 Card numbers in texts: ours, against two ways to write it oneself: a pattern in Polars, which masks all that looks like
 four groups, and a loop in Python with a pattern and the check digit. Their misses and false alarms are measured on the
 corpus of the tests. E-mail addresses and phone numbers: ours, against a loop over the same libraries; all values are
-distinct. Phone numbers in texts: ours, against a loop over the library's matcher, which misses some.
+distinct. Phone numbers in texts: ours, against a loop over the library's matcher, which misses some; in international
+notation, and in the national one of two countries.
 Time is processor time of all threads, the median of rounds that alternate.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from time import process_time
 from typing import TypeVar
@@ -30,6 +31,7 @@ from phonenumbers import (
 from benchmarks.harness import Cell, Goal, Result, Table
 from gata_assets.tables.masking.card_numbers import truncate_card_numbers, truncate_in_text
 from gata_assets.tables.masking.contacts import email_forms, hide_emails_in_text, phone_forms
+from gata_assets.tables.masking.national_phones import hide_national_phones_in_text
 from gata_assets.tables.masking.phones_in_text import hide_phones_in_text
 from gata_assets.tables.masking.tokens import Tokens
 from gata_assets_tests.tables.masking.card_corpus import APART, DECOYS, NETWORKS, card_number, corpus
@@ -55,6 +57,12 @@ _NO_NUMBER, _NO_PHONE, _LIKE_PHONES, _PHONES = (
     f"{_CHARACTERS} characters, no phone number, digits after 00",
     f"{_CHARACTERS} characters, each with one before a time",
 )
+_REGIONS = ("US", "DE")
+_GERMAN, _AMERICAN, _NUMBERS = (
+    f"{_CHARACTERS} characters, each with a German one before a time",
+    f"{_CHARACTERS} characters, each with an American one before a time",
+    f"{_CHARACTERS} characters, each with an order number of 10 digits",
+)
 _RANDOM = "random id of 16 digits"
 _GOAL_CONTACTS, _GOAL_IDS, _GOAL_TEXTS, _GOAL_FALSE = 15_000, 10_000_000, 1_000_000, 0.05
 
@@ -66,7 +74,8 @@ def run(*, quick: bool) -> Result:
     found_rows, missed, false = _found_rows(50 if quick else 1_000)
     long_rows, ratio = _long_rows(20_000 if quick else 1_000_000, times)
     contact_rows, contacts = _contact_rows(size // 10, times)
-    phone_rows, phones = _phone_rows(size, times)
+    phone_rows, phones = _phone_rows(_texts_with_phones(size), _international, times)
+    national_rows, national = _phone_rows(_texts_with_national_phones(size), _national, times)
     return Result(
         what=(
             f"{size:,} texts of each kind, a tenth of it for card numbers alone, loops over a fiftieth; "
@@ -79,7 +88,8 @@ def run(*, quick: bool) -> Result:
             f"{contacts:,.0f} customers with e-mail and phone. {missed[_OURS]:,} card numbers were missed, "
             f"and {missed[_LOOP]:,} by a loop in Python; {false[_RANDOM]:.1%} of random 16-digit ids are truncated. "
             f"It searches {phones[_NO_PHONE]:,.0f} such texts without a phone number for one, and "
-            f"{phones[_PHONES]:,.0f} with one."
+            f"{phones[_PHONES]:,.0f} with one; for national ones of {' and '.join(_REGIONS)} "
+            f"{national[_NO_NUMBER]:,.0f} and {national[_GERMAN]:,.0f}."
         ),
         tables=[
             Table("Card numbers in texts:", ["texts", "contender", "texts per second"], card_rows),
@@ -87,6 +97,11 @@ def run(*, quick: bool) -> Result:
             Table("A single text:", ["of", "characters", "seconds", "times as long as half of it"], long_rows),
             Table("Contacts:", ["values", "contender", "values per second"], contact_rows),
             Table("Phone numbers in texts:", ["texts", "contender", "texts per second", "missed, in %"], phone_rows),
+            Table(
+                f"Phone numbers of {' and '.join(_REGIONS)} in national notation:",
+                ["texts", "contender", "texts per second", "missed, in %"],
+                national_rows,
+            ),
         ],
         goals=[
             Goal("no card number missed", f"{missed[_OURS]:,}", missed[_OURS] == 0),
@@ -94,6 +109,7 @@ def run(*, quick: bool) -> Result:
             _at_least(_GOAL_IDS, "ids", per_second[_IDS]),
             _at_least(_GOAL_TEXTS, "texts without a card number", per_second[_TEXTS]),
             _at_least(_GOAL_TEXTS, "texts without a phone number", phones[_NO_PHONE]),
+            _at_least(_GOAL_TEXTS, "texts without a national phone number", national[_NO_NUMBER]),
             _at_least(_GOAL_CONTACTS, "customers with e-mail address and phone number", contacts),
             Goal("time grows with a text's length: twice takes at most 3 times", f"{ratio:.1f}", ratio <= 3),
         ],
@@ -208,28 +224,61 @@ def _contact_rows(size: int, times: int) -> tuple[list[list[Cell]], float]:
     return rows, size / seconds["customers, both", _OURS]
 
 
-def _phone_rows(size: int, times: int) -> tuple[list[list[Cell]], dict[str, float]]:
+def _international(texts: pl.Series) -> int:
+    return hide_phones_in_text(texts)[1]
+
+
+def _national(texts: pl.Series) -> int:
+    return hide_national_phones_in_text(texts, _REGIONS)[1]
+
+
+def _phone_rows(
+    kinds: Mapping[str, pl.Series], ours: Callable[[pl.Series], int], times: int
+) -> tuple[list[list[Cell]], dict[str, float]]:
     """Texts per second, and how many phone numbers are missed; the matcher's of a fiftieth of the texts."""
     rows: list[list[Cell]] = []
     per_second = {}
-    for kind, texts in _texts_with_phones(size).items():
+    regions = (None,) if ours is _international else _REGIONS
+    for kind, texts in kinds.items():
         sample = texts[: len(texts) // 50]
         seconds = _in_turns(
             {
-                _OURS: lambda texts=texts: hide_phones_in_text(texts),  # type: ignore[misc]
-                _LOOP: lambda sample=sample: list(map(_phones_by_matcher, sample.to_list())),  # type: ignore[misc]
+                _OURS: lambda texts=texts: ours(texts),  # type: ignore[misc]
+                _LOOP: lambda sample=sample: _by_matcher(sample, regions),  # type: ignore[misc]
             },
             times,
         )
-        found = {_OURS: hide_phones_in_text(sample)[1], _LOOP: sum(map(_phones_by_matcher, sample.to_list()))}
+        found = {_OURS: ours(sample), _LOOP: _by_matcher(sample, regions)}
         for name, count in ((_OURS, len(texts)), (_LOOP, len(sample))):
-            missed = 100 - 100 * found[name] / len(sample) if kind == _PHONES else 0.0
+            missed = 100 - 100 * found[name] / len(sample) if kind in (_PHONES, _GERMAN, _AMERICAN) else 0.0
             rows.append([kind, name, count / seconds[name], missed])
         per_second[kind] = len(texts) / seconds[_OURS]
     return rows, per_second
 
 
 def _texts_with_phones(size: int) -> dict[str, pl.Series]:
+    ending = _ending(size)
+    return {
+        _NO_NUMBER: pl.concat([ending(lambda _: "thanks to all of you so far")] * 10),
+        _NO_PHONE: pl.concat([ending(lambda row: f"{row % 100}.00 2026-01-02T10:00:00")] * 10),
+        _LIKE_PHONES: ending(lambda row: f"parcel 00{row + 34_043_400}"),
+        _PHONES: ending(lambda row: f"+49 {151 + row % 2} {row + 10_000_000:08d} 10:30"),
+    }
+
+
+def _texts_with_national_phones(size: int) -> dict[str, pl.Series]:
+    ending = _ending(size)
+    return {
+        _NO_NUMBER: pl.concat([ending(lambda _: "thanks to all of you so far")] * 10),
+        _NO_PHONE: pl.concat([ending(lambda row: f"{row % 100}.00 2026-01-02T10:00:00")] * 10),
+        _NUMBERS: pl.concat([ending(lambda row: f"order {row + 4_155_552_671}")] * 10),
+        _GERMAN: ending(lambda row: f"0{151 + row % 2} {row + 10_000_000:08d} 10:30"),
+        _AMERICAN: ending(lambda row: f"(415) {200 + row % 800}-{row % 10_000:04d} 10:30"),
+    }
+
+
+def _ending(size: int) -> Callable[[Callable[[int], str]], pl.Series]:
+    """Makes a tenth of the texts, each with an end by its number."""
     rng = _seeded(6)
     words = [word for word in _WORDS if "00" not in word]
     texts = [" ".join(rng.choices(words, k=_CHARACTERS // 4))[: _CHARACTERS - 30] for _ in range(size // 10)]
@@ -237,12 +286,7 @@ def _texts_with_phones(size: int) -> dict[str, pl.Series]:
     def ending(end: Callable[[int], str]) -> pl.Series:
         return pl.Series([f"{text} {end(row)}" for row, text in enumerate(texts)])
 
-    return {
-        _NO_NUMBER: pl.concat([ending(lambda _: "thanks to all of you so far")] * 10),
-        _NO_PHONE: pl.concat([ending(lambda row: f"{row % 100}.00 2026-01-02T10:00:00")] * 10),
-        _LIKE_PHONES: ending(lambda row: f"parcel 00{row + 34_043_400}"),
-        _PHONES: ending(lambda row: f"+49 {151 + row % 2} {row + 10_000_000:08d} 10:30"),
-    }
+    return ending
 
 
 def _seeded(seed: int) -> random.Random:
@@ -289,8 +333,10 @@ def _email_by_loop(text: str) -> str | None:
         return None
 
 
-def _phones_by_matcher(text: str) -> int:
-    return sum(1 for _ in PhoneNumberMatcher(text, None))
+def _by_matcher(texts: pl.Series, regions: Sequence[str | None]) -> int:
+    """How many texts have a number, as the matcher says for one region after another."""
+    found = (any(PhoneNumberMatcher(text, region).has_next() for region in regions) for text in texts.to_list())
+    return sum(found)
 
 
 def _phone_by_loop(text: str) -> str | None:

@@ -32,7 +32,7 @@ _NO_DAY = 1 << 40
 # Goes up when the same settings and table validate rows differently than before.
 _VERSION = 3
 # Goes up when rows of masked tables are masked differently than before.
-_MASKING_VERSION = 1
+_MASKING_VERSION = 2
 
 
 @dataclass(frozen=True)

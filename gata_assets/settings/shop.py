@@ -15,6 +15,7 @@ from gata_assets.settings.values import (
     long_key,
     never_off,
     queue_url,
+    regions_of_phones,
     source_names,
     topic,
     wrong,
@@ -58,7 +59,12 @@ class ShopSettings(SettingsGroup):
         None, examples=["32-random-characters-of-your-own"]
     )
     """The key by which e-mail addresses and phone numbers become tokens, at least 16 bytes; if unset, they become ***
-    and cannot be joined, and rows whose identifiers are e-mail addresses are rejected."""
+    and cannot be joined, and rows whose identifiers are e-mail addresses or phone numbers are rejected."""
+    phone_regions: (
+        Annotated[tuple[str, ...], BeforeValidator(comma_separated), AfterValidator(regions_of_phones)] | None
+    ) = Field(None, alias="SHOP_PHONE_REGIONS", examples=["US,DE"])
+    """The countries whose phone numbers are hidden in free text in national notation too, separated by commas; if
+    unset, only numbers with + or 00 are. Tables of TABLE_SPECS may declare their own."""
     compression: Compression = Field(Compression.ZSTD, alias="SHOP_COMPRESSION")
     """How the files of prod are compressed."""
     grace_hours: int = Field(24, alias="SHOP_GRACE_HOURS", ge=0, le=24 * 365)

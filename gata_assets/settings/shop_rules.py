@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from functools import cache
 
 from gata_assets.curation.policy import CurationRules
 from gata_assets.errors import SettingsError, TableSpecError
@@ -26,11 +28,19 @@ def shop_tables(settings: Settings) -> dict[str, TableSpec]:
     try:
         declared = [spec for module in settings.project.table_specs or () for spec in load_specs(module)]
         own = {spec.table: spec for spec in declared if spec.changes}
-        tables = tables_by_name({**{spec.table: spec for spec in map(spec_of, MODELS)}, **own}.values())
+        found = {**{spec.table: spec for spec in map(spec_of, MODELS)}, **own}
+        tables = tables_by_name(_with_regions(spec, settings.shop.phone_regions or ()) for spec in found.values())
         build_graph(tables)
     except TableSpecError as error:
         raise SettingsError(f"TABLE_SPECS: {error}") from error
     return tables
+
+
+@cache
+def _with_regions(spec: TableSpec, regions: tuple[str, ...]) -> TableSpec:
+    # Cached, since what is derived from a table is kept by its identity.
+    is_own = spec.phone_regions or not spec.card_numbers or not regions
+    return spec if is_own else replace(spec, phone_regions=regions)
 
 
 def shop_rules(settings: Settings) -> CurationRules:

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from gata_assets.batches import parse_batch_id
 from gata_assets.curation.layout import NOBODY, RESERVED_NAMES, is_tenant_name
 from gata_assets.errors import BatchIdError
+from gata_assets.tables.masking.national_phones import unknown_regions
 from gata_assets.tickets.sources.sql_text import QueryError, parse_query
 
 # The fields of a cron expression: name, minimum, maximum, and names for numbers.
@@ -220,6 +221,13 @@ def source_names(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise wrong("names a source twice")
     return names
+
+
+def regions_of_phones(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Countries whose phone numbers are known, without repetitions."""
+    if unknown_regions(names):
+        raise wrong("must be countries with phone numbers (ISO 3166, two capital letters), with commas between them")
+    return tuple(dict.fromkeys(names))
 
 
 def queue_url(value: str) -> str:

@@ -10,6 +10,7 @@ import polars as pl
 from gata_assets.errors import TableSpecError
 from gata_assets.tables.columns.column_spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, ColumnSpec
 from gata_assets.tables.masking.formats import FORMATS
+from gata_assets.tables.masking.national_phones import unknown_regions
 from gata_assets.tables.masking.rows import MASKS, TRUNCATE
 from gata_assets.tables.spec import Repetitions, TableSpec
 
@@ -39,6 +40,9 @@ def require_consistent(spec: TableSpec) -> TableSpec:
         "separator is one ASCII character, no quote and no line end",
     )
     _require(spec, spec.card_numbers in (None, TRUNCATE), f'card_numbers is "{TRUNCATE}" or nothing')
+    _require(spec, spec.card_numbers or not spec.phone_regions, "phone_regions are of texts with card_numbers")
+    unknown = ", ".join(unknown_regions(spec.phone_regions)) if spec.phone_regions else ""
+    _require(spec, not unknown, f"phone_regions are countries as phonenumbers has them, such as DE; not {unknown}")
     _require(
         spec,
         re.fullmatch(_AVRO_NAME, spec.avro.name or "_") and re.fullmatch(_AVRO_NAMESPACE, spec.avro.namespace or "_"),

@@ -36,6 +36,7 @@ _COLUMN_KEYS = {key.name for key in fields(ColumnSpec)} - set(_PANDERA)
 _TABLE_KEYS = {key.name for key in fields(TableSpec)} - {*NOT_METADATA}
 _TABLE_KINDS: dict[str, Callable[[Any], Any]] = {
     "key": tuple,
+    "phone_regions": tuple,
     "repetitions": Repetitions,
     "unknown_columns": UnknownColumns,
     "invalid_optional": InvalidOptional,

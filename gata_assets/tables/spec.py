@@ -84,7 +84,7 @@ class AvroRecord:
 # The fields of a column that are in no digest, or in their own way.
 _NOT_IN_DIGESTS = ("description", "checks", "format")
 # The fields of a table that other tables do not have.
-_OF_CHANGES = ("changes", "totals", "parent_rules", "card_numbers")
+_OF_CHANGES = ("changes", "totals", "parent_rules", "card_numbers", "phone_regions")
 # The fields of a table that are not keys of its Config's metadata.
 NOT_METADATA = (
     "name",
@@ -119,6 +119,7 @@ class TableSpec:
         totals: rules over a row and its parts.
         parent_rules: rules over a row and the row that it refers to.
         card_numbers: "truncate" if card numbers in texts are truncated before rows are stored.
+        phone_regions: the countries whose phone numbers are hidden in national notation too, where card numbers are.
         avro: see `AvroRecord`.
         mapping: how particular raw files differ, once it is applied (`raw_mapping.mapped`).
         is_by_row: whether each line of JSON Lines is judged alone, so that none refuses its file (`read_by_row`).
@@ -142,6 +143,7 @@ class TableSpec:
     totals: tuple[TotalRule, ...] = ()
     parent_rules: tuple[ParentRule, ...] = ()
     card_numbers: str | None = None
+    phone_regions: tuple[str, ...] = ()
     avro: AvroRecord = AvroRecord()
     mapping: RawMapping = NO_MAPPING
     is_by_row: bool = False
@@ -249,6 +251,7 @@ class TableSpec:
             *([repr(self.mapping)] if self.mapping != NO_MAPPING else []),
             # Rules over several rows or tables change no raw row.
             *([repr((self.changes, self.card_numbers))] if self.changes or self.card_numbers else []),
+            *([repr(self.phone_regions)] if self.phone_regions else []),
         ]
         return sha256(repr(identity).encode()).hexdigest()[:32]
 

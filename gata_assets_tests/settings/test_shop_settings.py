@@ -11,6 +11,7 @@ from gata_assets.errors import SettingsError
 from gata_assets.settings.config_values import find_config_values, read_config
 from gata_assets.settings.effective import HIDDEN, find_effective_settings
 from gata_assets.settings.model import load_settings, parse_settings, variable_names
+from gata_assets.settings.shop_rules import shop_tables
 from gata_assets_tests.support.canaries import canary
 
 SECRET = canary("a masking key")
@@ -52,6 +53,8 @@ def test_what_is_always_on_is_refused_off_with_the_reason(variable: str, value: 
         ("SHOP_SOURCES", "ecommerce,ecommerce", "names a source twice"),
         ("SHOP_SOURCES", "E-Commerce", "must be names of 1 to 63 of a-z 0-9 _"),
         ("SHOP_RAW_BUCKET", "s3://raw", "must be a bucket's name alone"),
+        ("SHOP_PHONE_REGIONS", "US,Germany", "must be countries with phone numbers"),
+        ("SHOP_PHONE_REGIONS", "de", "must be countries with phone numbers"),
         ("SHOP_COMPRESSION", "gzip", "should be 'zstd' or 'snappy'"),
         ("SHOP_DLQ_URL", "gata-dlq", "is not the URL of a standard SQS queue"),
         ("SHOP_DLQ_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/a.fifo", "is not the URL of a standard"),
@@ -68,6 +71,17 @@ def test_a_short_masking_key_is_refused_and_never_shown() -> None:
         parse_settings({"MASKING_KEY": SECRET[:15]})
     assert SECRET[:15] not in str(caught.value)
     assert SECRET not in repr(parse_settings({"MASKING_KEY": SECRET}))
+
+
+def test_the_regions_of_phones_are_those_of_tables_that_declare_none() -> None:
+    settings = {"SHOP_PHONE_REGIONS": "US, DE,US", "TABLE_SPECS": "gata_assets_tests.settings.french_returns"}
+    tables = shop_tables(parse_settings(settings))
+    assert tables.pop("returns").phone_regions == ("FR",)
+    assert {spec.phone_regions for spec in tables.values()} == {("US", "DE")}
+    assert {spec.phone_regions for spec in shop_tables(parse_settings({})).values()} == {()}
+    assert {spec.digest for spec in tables.values()}.isdisjoint(
+        spec.digest for spec in shop_tables(parse_settings({})).values()
+    )
 
 
 def test_two_of_the_three_buckets_are_not_the_same() -> None:

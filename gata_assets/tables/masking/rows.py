@@ -6,7 +6,7 @@ Valid rows and rejected ones alike. What cannot be divided into columns is hidde
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -14,7 +14,8 @@ from gata_assets.tables.columns.column_spec import ColumnSpec
 from gata_assets.tables.masking.card_numbers import last_four, truncate_card_numbers
 from gata_assets.tables.masking.contacts import contain_emails, hide_emails_in_text
 from gata_assets.tables.masking.formats import FORMATS
-from gata_assets.tables.masking.phones_in_text import hide_phones_in_text
+from gata_assets.tables.masking.national_phones import hide_national_phones_in_text
+from gata_assets.tables.masking.phones_in_text import contain_phones, hide_phones_in_text
 from gata_assets.tables.masking.tokens import Tokens
 from gata_assets.tables.spec import TableSpec
 
@@ -27,9 +28,10 @@ TRUNCATE = "truncate"
 # What is counted besides columns.
 CARD_NUMBERS, EMAILS_IN_TEXT, PHONES_IN_TEXT = "card_numbers", "emails_in_texts", "phones_in_texts"
 
-# How a token of an address is called, in whatever column; the ends of rules of identifiers.
-EMAIL = "email"
-_NO_CARD_NUMBER, _NO_EMAIL = "_is_no_card_number", "_is_no_email_address"
+# What a token of an address or a phone number is called, in whatever column.
+EMAIL, PHONE = "email", "phone"
+# The ends of rules of identifiers.
+_NO_CARD_NUMBER, _NO_EMAIL, _NO_PHONE = "_is_no_card_number", "_is_no_email_address", "_is_no_phone_number"
 
 # Rows, and how many values were masked, by column or kind.
 Masked = tuple[pl.DataFrame, Counter[str]]
@@ -43,15 +45,16 @@ def is_masked(spec: TableSpec) -> bool:
 def mask_values(spec: TableSpec, rows: pl.DataFrame, tokens: Tokens) -> Masked:
     """Mask valid rows, whose e-mail addresses and phone numbers are normalized.
 
-    Identifiers are no card numbers, and no e-mail addresses without a key (`identifier_rules`); with a key those become
-    tokens. Allowed values are neither.
+    Identifiers are no card numbers, and without a key no e-mail addresses and phone numbers (`identifier_rules`); with
+    a key those become tokens. Allowed values are neither.
     """
     plain = {*spec.key, *spec.references, *(column.name for column in spec.columns if column.allowed_values)}
     masked, counts = _mask(spec, rows, tokens, [name for name in rows.columns if name not in plain])
     for name in (name for name in _identifiers(spec) if name in rows.columns):
-        found, emails = _tokens_of_emails(rows[name], tokens)
-        masked = masked.with_columns(found)
-        counts += {name: emails}
+        found = _tokens_of_contacts(rows[name], tokens)
+        if found is not None:
+            masked = masked.with_columns(found.zip_with(found.is_not_null(), rows[name]))
+            counts += {name: len(found) - found.null_count()}
     return masked, counts
 
 
@@ -79,12 +82,14 @@ def _mask(spec: TableSpec, rows: pl.DataFrame, tokens: Tokens, names: list[str])
         elif spec.card_numbers is None:
             continue
         else:
-            # What is hidden is never part of what is searched next.
-            found, cards = truncate_card_numbers(values)
-            found, addresses = _tokens_of_emails(found, tokens) if name in identifiers else (found, 0)
-            found, phones = hide_phones_in_text(found)
-            found, emails = hide_emails_in_text(found)
-            counts += {CARD_NUMBERS: cards, PHONES_IN_TEXT: phones, EMAILS_IN_TEXT: emails, name: addresses}
+            contacts = _tokens_of_contacts(values, tokens) if name in identifiers else None
+            if contacts is not None:
+                values = values.zip_with(contacts.is_null(), pl.Series([None], dtype=pl.String))
+                counts[name] += len(contacts) - contacts.null_count()
+            found, of_kinds = _mask_text(values, () if name in identifiers else spec.phone_regions)
+            counts += of_kinds
+            if contacts is not None:
+                found = contacts.zip_with(contacts.is_not_null(), found)
         masked.append(found.alias(name))
     return rows.with_columns(masked), counts
 
@@ -97,43 +102,65 @@ def _mask_column(column: ColumnSpec, values: pl.Series, tokens: Tokens) -> pl.Se
     return pl.select(pl.when(values.is_not_null()).then(pl.lit(HIDDEN))).to_series()
 
 
-def _tokens_of_emails(identifiers: pl.Series, tokens: Tokens) -> tuple[pl.Series, int]:
-    """Identifiers with a token in place of each that contains an e-mail address, and how many those are.
+def _mask_text(texts: pl.Series, regions: Sequence[str]) -> tuple[pl.Series, Counter[str]]:
+    # What is hidden is never part of what is searched next.
+    found, cards = truncate_card_numbers(texts)
+    found, phones = hide_phones_in_text(found)
+    found, national = hide_national_phones_in_text(found, regions)
+    found, emails = hide_emails_in_text(found)
+    return found, Counter({CARD_NUMBERS: cards, PHONES_IN_TEXT: phones + national, EMAILS_IN_TEXT: emails})
+
+
+def _tokens_of_contacts(identifiers: pl.Series, tokens: Tokens) -> pl.Series | None:
+    """A token for each identifier that contains an e-mail address or a phone number, null for others; None if all are.
 
     The token is that of the identifier as it is, so that two identifiers never become the same. Of a normalized address
-    it is the token that the address has elsewhere. Without a key there is none.
+    or number it is the token that this has elsewhere. Without a key there is none.
     """
     if not tokens.has_key:
-        return identifiers, 0
-    rows = contain_emails(identifiers).arg_true()
-    if not len(rows):
-        return identifiers, 0
-    return identifiers.clone().scatter(rows, tokens.tokens(EMAIL, identifiers.gather(rows))), len(rows)
+        return None
+    emails = contain_emails(identifiers)
+    phones = contain_phones(identifiers) & ~emails
+    if not (emails | phones).any():
+        return None
+    found = pl.Series(identifiers.name, [None], dtype=pl.String).new_from_index(0, len(identifiers))
+    for kind, rows in ((EMAIL, emails.arg_true()), (PHONE, phones.arg_true())):
+        found = found.scatter(rows, tokens.tokens(kind, identifiers.gather(rows)))
+    return found
 
 
 def as_stored(spec: TableSpec, identifiers: pl.Series, tokens: Tokens) -> pl.Series:
     """Identifiers of valid rows as they are stored, and as other tables have them."""
-    return identifiers if spec.card_numbers is None else _tokens_of_emails(identifiers, tokens)[0]
+    found = None if spec.card_numbers is None else _tokens_of_contacts(identifiers, tokens)
+    return identifiers if found is None else found.zip_with(found.is_not_null(), identifiers)
 
 
 def identifier_rules(spec: TableSpec, values: pl.DataFrame, tokens: Tokens) -> Iterator[tuple[str, pl.Series]]:
     """By rule, the rows whose identifier would be masked so that two of them may become the same.
 
-    A card number would be truncated, and an e-mail address hidden, unless a key gives it a token.
+    A card number would be truncated, and an e-mail address or a phone number hidden, unless a key gives it a token.
     """
     for name in _identifiers(spec):
         if name not in values.columns:
             continue
         found, count = truncate_card_numbers(values[name])
         if count:
-            yield f"{name}{_NO_CARD_NUMBER}", (found != values[name]).fill_null(value=False)
-        if not tokens.has_key and (emails := contain_emails(values[name])).any():
-            yield f"{name}{_NO_EMAIL}", emails
+            cards = (found != values[name]).fill_null(value=False)
+            # Many phone numbers look like card numbers.
+            contacts = _tokens_of_contacts(values[name], tokens)
+            cards = cards if contacts is None else cards & contacts.is_null()
+            if cards.any():
+                yield f"{name}{_NO_CARD_NUMBER}", cards
+        if tokens.has_key:
+            continue
+        for ending, rows in ((_NO_EMAIL, contain_emails(values[name])), (_NO_PHONE, contain_phones(values[name]))):
+            if rows.any():
+                yield f"{name}{ending}", rows
 
 
 def identifier_rule_names(spec: TableSpec) -> list[str]:
     """The names of these rules."""
-    return [f"{name}{ending}" for name in _identifiers(spec) for ending in (_NO_CARD_NUMBER, _NO_EMAIL)]
+    return [f"{name}{ending}" for name in _identifiers(spec) for ending in (_NO_CARD_NUMBER, _NO_EMAIL, _NO_PHONE)]
 
 
 def _identifiers(spec: TableSpec) -> list[str]:

@@ -87,6 +87,11 @@ def test_what_cannot_be_judged_is_refused(models: tuple[Any, ...], message: str)
         ({"totals": ["t"]}, r"Config\.metadata: "),
         ({"parent_rules": ["r"]}, r"Config\.metadata: "),
         ({"card_numbers": "hide"}, 'otherwise than tables are: card_numbers is "truncate" or nothing'),
+        (
+            {"card_numbers": "truncate", "phone_regions": ["DE", "Germany"]},
+            "phone_regions are countries .*; not Germany",
+        ),
+        ({"phone_regions": ["DE"]}, "phone_regions are of texts with card_numbers"),
         ({"card_numbers": True}, 'card_numbers is "truncate" or nothing'),
         ({"totals_": {}}, "unknown keys: totals_"),
         ({"repetitions": "newest"}, "'newest' is not a valid Repetitions"),
