@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from hashlib import md5
 from pathlib import Path
 from shutil import copyfileobj
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlencode
 
-from botocore.exceptions import BotoCoreError, ClientError
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import BotoCoreError
 from dagster_aws.s3 import S3Resource
 
 from gata_assets.errors import ConflictError, DeleteDeniedError, ObjectNotFoundError, StoreError
 from gata_assets.storage.aws.s3_client import ENDPOINTS_OF_AWS, encrypt_with, open_client
-from gata_assets.storage.objects import ABSENT, Guard, Version
+from gata_assets.storage.aws.s3_errors import (
+    AccessDeniedError,
+    BeyondTheEndError,
+    RepeatedConflictError,
+    changed,
+    s3_errors,
+)
+from gata_assets.storage.aws.s3_streams import Errors, PartsWriter, read_in_parts
+from gata_assets.storage.objects import ABSENT, Guard, ObjectWriter, Version
 from gata_assets.storage.resource import ObjectStoreResource
 from gata_assets.storage.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-_DENIED = frozenset({"AccessDenied", "403", "Forbidden"})
-_MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
-# S3 sends the second while another request for the object is in progress.
-_CONFLICT = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
 # The consoles, by the prefix of the names of their regions.
 _CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com", "": "s3.console.aws.amazon.com"}
 _COPIED_AT_ONCE = 1 << 20
@@ -47,6 +52,8 @@ class S3StoreResource(ObjectStoreResource):
     conditional_writes: bool = True
     # What is written is encrypted with this key (SSE-KMS); None for the bucket's own encryption.
     kms_key: str | None = None
+    # S3 copies up to 5 GB at once, larger objects in parts.
+    copied_at_once: int = 5 * 10**9
     connect_seconds: float = 10
     read_seconds: float = 60
 
@@ -85,27 +92,34 @@ class S3StoreResource(ObjectStoreResource):
             parts: Any = {"Parts": [{"PartNumber": 1, "ETag": tag}]}
             return str(self._client.complete_multipart_upload(**begun, MultipartUpload=parts, **condition)["ETag"])
 
-        version = self._write_under(expected, put, key, content)
-        return self._write_under(version, upload, key, content) if version in unlike else version
+        def find_own() -> Version:
+            found, version = self.read_versioned(key)
+            return version if found == content else ABSENT
+
+        version = self._write_under(expected, put, key, find_own)
+        return self._write_under(version, upload, key, find_own) if version in unlike else version
 
     def _write_under(
-        self, expected: Version | None, write: Callable[[dict[str, str]], str], key: str, content: bytes
+        self,
+        expected: Version | None,
+        write: Callable[[dict[str, str]], str],
+        key: str,
+        find_own: Callable[[], Version],
     ) -> Version:
-        """Write under a condition. The SDK repeats a call whose response was lost, which may then find its own write:
-        that is no conflict.
+        """Write under a condition. The SDK repeats a call whose response was lost, which may then find its own write
+        (`find_own` looks for it): that is no conflict.
         """
         condition = self._condition(key, expected)
         try:
             with self._errors("written", key, "s3:PutObject"):
                 return Version(write(condition))
-        except _RepeatedConflictError:
-            found, version = self.read_versioned(key)
-            if found == content:
+        except RepeatedConflictError:
+            if (version := find_own()) != ABSENT:
                 return version
             raise
         except ObjectNotFoundError:
             if condition:
-                raise ConflictError(self._changed(key)) from None
+                raise ConflictError(changed(self.uri(key))) from None
             raise
 
     def read_versioned(self, key: str) -> tuple[bytes, Version]:
@@ -120,7 +134,7 @@ class S3StoreResource(ObjectStoreResource):
             with self._reading(key):
                 byte_range = f"bytes={start}-{start + size - 1}"
                 return self._client.get_object(Bucket=self.bucket, Key=key, Range=byte_range)["Body"].read()
-        except _BeyondTheEndError:
+        except BeyondTheEndError:
             return b""
 
     def write_file(self, key: str, path: Path, *, is_private: bool = False) -> None:  # noqa: ARG002
@@ -130,6 +144,41 @@ class S3StoreResource(ObjectStoreResource):
                 self._client.upload_fileobj(file, self.bucket, key)
         except OSError as error:
             raise StoreError(f"{self.uri(key)} cannot be written from {path}: {error.strerror}.") from None
+
+    def open_write(self, key: str, *, expected: Version | None = None) -> ObjectWriter:
+        """See ObjectStore."""
+
+        def put(content: bytes) -> Version:
+            return self.write(key, content, expected=expected)
+
+        def join(complete: Callable[[Any], str], joined: Version) -> Version:
+            def find_own() -> Version:
+                return joined if self.version(key) == joined else ABSENT
+
+            return self._write_under(expected, complete, key, find_own)
+
+        return PartsWriter(self._client, *self._place_of(key), put, join)
+
+    @contextmanager
+    def open_read(self, key: str) -> Iterator[BinaryIO]:
+        """See ObjectStore."""
+        found = next(self._list(key, "looked for", MaxKeys=1), None)
+        if not found or found["Key"] != key:
+            raise ObjectNotFoundError(f"There is no {self.uri(key)}.")
+        place, errors = self._place_of(key)
+        with read_in_parts(self._client, place | {"IfMatch": found["ETag"]}, errors, found["Size"]) as file:
+            yield file
+
+    def move(self, key: str, to: str) -> None:
+        """See ObjectStore; a copy within S3, in parts if it is large, and a deletion."""
+        config = TransferConfig(multipart_threshold=self.copied_at_once, multipart_chunksize=self.copied_at_once)
+        with self._errors("moved", key, "s3:GetObject, and s3:PutObject"):
+            self._client.copy({"Bucket": self.bucket, "Key": key}, self.bucket, to, Config=config)
+        with suppress(DeleteDeniedError):
+            self.delete(key)
+
+    def _place_of(self, key: str) -> tuple[dict[str, Any], Errors]:
+        return {"Bucket": self.bucket, "Key": key}, lambda done, action: self._errors(done, key, action)
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
@@ -185,7 +234,7 @@ class S3StoreResource(ObjectStoreResource):
             condition = self._condition(key, expected)
             with self._errors("deleted", key, "s3:DeleteObject"):
                 self._client.delete_object(Bucket=self.bucket, Key=key, **condition)
-        except _AccessDeniedError as error:
+        except AccessDeniedError as error:
             raise DeleteDeniedError(str(error)) from None
         except ObjectNotFoundError:
             # The response to a condition on a deleted object.
@@ -219,12 +268,9 @@ class S3StoreResource(ObjectStoreResource):
             return {}
         if not self.conditional_writes:
             if self.version(key) != expected:
-                raise ConflictError(self._changed(key))
+                raise ConflictError(changed(self.uri(key)))
             return {}
         return {"IfNoneMatch": "*"} if expected == ABSENT else {"IfMatch": expected}
-
-    def _changed(self, key: str) -> str:
-        return f"{self.uri(key)} was not changed: another command has changed it meanwhile."
 
     @contextmanager
     def _reading(self, key: str) -> Iterator[None]:
@@ -232,7 +278,7 @@ class S3StoreResource(ObjectStoreResource):
         try:
             with self._errors("read", key, "s3:GetObject"):
                 yield
-        except _AccessDeniedError as error:
+        except AccessDeniedError as error:
             try:
                 is_there = self.exists(key)
             except StoreError:
@@ -241,46 +287,9 @@ class S3StoreResource(ObjectStoreResource):
                 raise
             raise ObjectNotFoundError(f"There is no {self.uri(key)}.") from None
 
-    @contextmanager
-    def _errors(self, done: str, key: str, action: str) -> Iterator[None]:
-        try:
-            yield
-        except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", ""))
-            if code in _MISSING:
-                raise ObjectNotFoundError(f"There is no {self.uri(key)}.") from None
-            if code in _DENIED:
-                raise _AccessDeniedError(
-                    f"{self.uri(key)} may not be {done}: the role needs {action} on it (and the use of the KMS key)."
-                ) from None
-            if code in _CONFLICT:
-                is_repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
-                raise (_RepeatedConflictError if is_repeated else ConflictError)(self._changed(key)) from None
-            if code == "NotImplemented":
-                raise StoreError(
-                    f"{self.uri(key)} could not be {done}: the endpoint does not support conditional writes. With "
-                    "CONDITIONAL_WRITES=no it can be used by one command at a time; see `gata doctor`."
-                ) from None
-            kind = _BeyondTheEndError if code == "InvalidRange" else StoreError
-            raise kind(f"{self.uri(key)} could not be {done}: {code}. Look at TARGET_BUCKET and its region.") from None
-        except BotoCoreError as error:
-            raise StoreError(
-                f"{self.uri(key)} could not be {done}: {error}. Look at TARGET_BUCKET, AWS_ENDPOINT_URL and the "
-                "credentials."
-            ) from None
+    def _errors(self, done: str, key: str, action: str) -> AbstractContextManager[None]:
+        return s3_errors(self.uri(key), done, action)
 
 
 def _build(s3: dict[str, Any], others: dict[str, Any]) -> S3StoreResource:
     return S3StoreResource(s3=S3Resource(**s3), **others)
-
-
-class _BeyondTheEndError(StoreError):
-    """The requested part of an object begins after its end."""
-
-
-class _RepeatedConflictError(ConflictError):
-    """A condition failed in a call that the SDK repeated."""
-
-
-class _AccessDeniedError(StoreError):
-    """S3 refused an action."""

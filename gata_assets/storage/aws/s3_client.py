@@ -44,6 +44,6 @@ def encrypt_with(client: S3Client, key: str) -> S3Client:
     def add(params: dict[str, Any], **_: Any) -> None:
         params |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
 
-    for call in ("PutObject", "CreateMultipartUpload"):
+    for call in ("PutObject", "CreateMultipartUpload", "CopyObject"):
         client.meta.events.register(f"provide-client-params.s3.{call}", add)
     return client
