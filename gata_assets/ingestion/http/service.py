@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from gata_assets.curation.curated.curator import TableCurator
+from gata_assets.ingestion.http.bodies.uploads import Uploads
 from gata_assets.ingestion.http.metrics import ServiceMetrics
 from gata_assets.ingestion.http.problems import Problem, unavailable
 from gata_assets.ingestion.http.service_rules import ServiceRules
@@ -67,6 +68,7 @@ class Service:
         self.is_kafka_connected = is_kafka_connected
         self.keys = KeyStore(store, clock)
         self.requests = IdempotentRequests(store, clock)
+        self.uploads = Uploads(store, clock)
         self.limit = RateLimit(rules.requests_per_second, rules.burst, monotonic)
         self.log = EventLog(store, f"http/{token_hex(8)}")
         self.metrics = ServiceMetrics(self.log)
