@@ -162,3 +162,17 @@ def abandon(broken: Broken) -> None:
     for upload in client.list_multipart_uploads(Bucket=broken.bucket).get("Uploads", []):
         client.abort_multipart_upload(Bucket=broken.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
     broken.store.delete(KEY)
+
+
+@pytest.mark.server
+def test_an_answer_that_breaks_off_is_read_on_and_one_that_breaks_off_again_is_an_error(broken: Broken) -> None:
+    broken.store.write(KEY, LARGE)
+    # It is looked for first.
+    broken.faults.begin(Manner.CUT_SHORT, first=2, last=2)
+    with broken.store.open_read(KEY) as file:
+        assert file.read() == LARGE
+    assert len(broken.faults.failed) == 1
+    broken.faults.begin(Manner.CUT_SHORT, first=2, last=99)
+    with broken.store.open_read(KEY) as file, pytest.raises(StoreError, match="could not be read"):
+        while file.read(1 << 20):
+            pass

@@ -1,4 +1,4 @@
-"""Objects of S3 written in parts and read in parts, so that memory holds one part however large they are."""
+"""Objects of S3 written in parts and read piece by piece: memory holds one of them, however large they are."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from contextlib import AbstractContextManager, suppress
 from hashlib import md5
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError
+
 from gata_assets.errors import StoreError
 from gata_assets.storage.objects import Content, ObjectWriter, Version
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+    from botocore.response import StreamingBody
     from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import CompletedPartTypeDef
 
 # S3 takes parts of 5 MiB or more, and 10,000 of them: parts grow with the object, which may have 5 TB.
 _FIRST_PARTS_BYTES, _PARTS_OF_A_SIZE = 8 << 20, 1_000
-_READ_AT_ONCE = 4 << 20
+_READ_AT_ONCE = 1 << 18
 Errors = Callable[[str, str], AbstractContextManager[None]]
 
 
@@ -100,13 +103,14 @@ class PartsWriter(ObjectWriter):
                 self._client.abort_multipart_upload(**upload)
 
 
-class PartsReader(io.RawIOBase):
-    """An object of a known version and size, read by ranges."""
+class ObjectReader(io.RawIOBase):
+    """An object of a known version and size: one response is read on and on, another one after a seek or a fault."""
 
     def __init__(self, client: S3Client, place: dict[str, Any], errors: Errors, size: int) -> None:
         """`place` has the version as a condition (IfMatch), which has so many bytes."""
         self._client, self._place, self._errors, self._size = client, place, errors, size
         self._at = 0
+        self._body: StreamingBody | None = None
 
     def readable(self) -> bool:
         """See RawIOBase."""
@@ -123,6 +127,8 @@ class PartsReader(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """See RawIOBase."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        if start + offset != self._at:
+            self._leave()
         self._at = max(start + offset, 0)
         return self._at
 
@@ -132,17 +138,34 @@ class PartsReader(io.RawIOBase):
         size = min(len(to), self._size - self._at)
         if size <= 0:
             return 0
-        with self._errors("read", "s3:GetObject"):
-            part = f"bytes={self._at}-{self._at + size - 1}"
-            to[:size] = self._client.get_object(**self._place, Range=part)["Body"].read()
-        self._at += size
-        return size
+        try:
+            content = self._read(size)
+        except BotoCoreError:
+            # A response may break off after minutes: the next one begins where it did.
+            self._leave()
+            with self._errors("read", "s3:GetObject"):
+                content = self._read(size)
+        to[: len(content)] = content
+        self._at += len(content)
+        return len(content)
 
-    def readall(self) -> bytes:
-        """See RawIOBase, which would read 8 kB at a time."""
-        return self.read(max(self._size - self._at, 0)) or b""
+    def _read(self, size: int) -> bytes:
+        if self._body is None:
+            with self._errors("read", "s3:GetObject"):
+                self._body = self._client.get_object(**self._place, Range=f"bytes={self._at}-")["Body"]
+        return self._body.read(size)
+
+    def _leave(self) -> None:
+        body, self._body = self._body, None
+        if body is not None:
+            body.close()
+
+    def close(self) -> None:
+        """See RawIOBase."""
+        self._leave()
+        super().close()
 
 
 def read_in_parts(client: S3Client, place: dict[str, Any], errors: Errors, size: int) -> io.BufferedReader:
-    """As a PartsReader, with few calls for what is read piece by piece."""
-    return io.BufferedReader(PartsReader(client, place, errors, size), _READ_AT_ONCE)
+    """An object as a file of which so much is in memory as is asked for at once."""
+    return io.BufferedReader(ObjectReader(client, place, errors, size), _READ_AT_ONCE)
