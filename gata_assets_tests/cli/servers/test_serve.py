@@ -126,3 +126,11 @@ def test_without_its_extra_it_says_how_to_install_it(package: str, tmp_path: Pat
 
 
 pytestmark = [pytest.mark.process, pytest.mark.server]
+
+
+def test_neither_the_service_nor_its_stores_import_dagster_or_pandas() -> None:
+    modules = "gata_assets.cli.servers.service, gata_assets.storage.aws.s3_store"
+    heavy = ("dagster", "dagster_aws", "pandas", "pandera", "sqlalchemy", "sklearn")
+    code = f"import sys, {modules}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

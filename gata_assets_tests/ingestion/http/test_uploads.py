@@ -197,3 +197,12 @@ def test_a_directory_keeps_what_it_had_when_an_upload_is_cut_off(tmp_path: Path,
         before = service.upload(content_of(1)).json["s3_path"]
         cut_off(service, content_of(1), 0.9)
         assert service.upload(content_of(1)).json["s3_path"] == before
+
+
+def test_the_rules_for_buckets_are_taken_and_name_the_folder_of_uploads(bucket: str) -> None:
+    rules = json.loads((Path(__file__).parents[3] / "deploy" / "s3-lifecycle.json").read_text())
+    client = boto3.client("s3")
+    client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration=rules)
+    found = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    assert [rule["Filter"]["Prefix"] for rule in found if "Expiration" in rule] == [FOLDER]
+    assert [rule["Filter"]["Prefix"] for rule in found if "AbortIncompleteMultipartUpload" in rule] == [""]
