@@ -14,7 +14,6 @@ from gata_assets.errors import StoreError
 from gata_assets.storage.objects import Content, ObjectWriter, Version
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
     from botocore.response import StreamingBody
     from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import CompletedPartTypeDef
@@ -132,7 +131,7 @@ class ObjectReader(io.RawIOBase):
         self._at = max(start + offset, 0)
         return self._at
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         """See RawIOBase."""
         to = memoryview(buffer).cast("B")
         size = min(len(to), self._size - self._at)
