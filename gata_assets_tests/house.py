@@ -112,8 +112,11 @@ PURE = (
     "ingestion/keys/request_records",
     "ingestion/http/json_schema",
     "ingestion/http/service_rules",
-    "avro boto3 botocore confluent_kafka dagster fastapi fastavro httpx2 msgspec polars prometheus_client "
-    "pyarrow python_multipart standardwebhooks starlette types_boto3_glue types_boto3_secretsmanager",
+    "ingestion/kafka/origin",
+    "ingestion/kafka/topics",
+    "ingestion/webhooks/flattening",
+    "ingestion/webhooks/schemes",
+    "ingestion/webhooks/source",
     "ingestion/segments/event",
     "ingestion/segments/lines",
     "ingestion/segments/raw_files",

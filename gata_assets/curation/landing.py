@@ -1,18 +1,14 @@
 """Lands files in a tenant's raw folder: new ones are stored and validated, known ones are found by their content.
 
-A file is read once, into a private copy, so what is stored is what was read. For one command: the folder is listed
-once, and the reports are read once when a known file arrives, so the time for a directory is that of its files.
-`validator` decides what happens to rows.
+A file that others can change is read once, into a private copy, so what is stored is what was read. For one command:
+the folder is listed once, and the reports are read once when a known file arrives, so the time for a directory is that
+of its files. `validator` decides what happens to rows.
 """
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
@@ -20,18 +16,17 @@ from typing import BinaryIO
 from gata_assets.curation.files.formats import FileFormat, claimed_key, file_id, mark_of, marks_of, raw_key
 from gata_assets.curation.files.open_files import require_readable
 from gata_assets.curation.files.raw_objects import digest_raw_object
+from gata_assets.curation.files.sources import FixedContent, copy_privately
 from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse
 from gata_assets.curation.reports import Report
 from gata_assets.curation.superseding import claimed_by, counting_instead, counts_instead, replaced_files
 from gata_assets.curation.validator import FileValidator
-from gata_assets.errors import DataRuleError, ObjectNotFoundError, RawFileError, StoreError
+from gata_assets.errors import DataRuleError, ObjectNotFoundError
 from gata_assets.storage.objects import Version
 from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.raw_mapping import NO_MAPPING
 from gata_assets.tables.spec import Repetitions
-
-_READ_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -44,14 +39,6 @@ class LandedFile:
     was_there: bool
     replaced_by: str | None = None
     counting: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class PrivateCopy:
-    """A file that nobody else can change, and its SHA-256: it need not be copied."""
-
-    path: Path
-    sha256: str
 
 
 class Landing:
@@ -67,7 +54,7 @@ class Landing:
         self,
         table: str,
         name: str,
-        source: Path | BinaryIO | PrivateCopy,
+        source: Path | BinaryIO | FixedContent,
         file_format: FileFormat,
         *,
         replaces: Sequence[str] = (),
@@ -77,9 +64,9 @@ class Landing:
         """Store a file's bytes unchanged, by day and name, and validate them; or find the same content.
 
         A file that is sent with a `mapping` keeps it; others have their earlier one, or the saved one for their name.
-        The source is read once, from its start to its end: it may be a FIFO. Known content is validated again if that
-        was with other settings, and counts as the last to land where the latest rows count. A superseded file stays
-        superseded, unless it supersedes the file that superseded it.
+        A file or stream is read once, from its start to its end: it may be a FIFO. Known content is validated again if
+        that was with other settings, and counts as the last to land where the latest rows count. A superseded file
+        stays superseded, unless it supersedes the file that superseded it.
 
         Raises:
             RawFileError: The file is empty, unreadable, has the wrong columns or changed while it was read; it does not
@@ -90,15 +77,15 @@ class Landing:
         """
         validator, spec = self._validator, self._validator.tables[table]
         with scratch_directory() as scratch:
-            own = source if isinstance(source, PrivateCopy) else copy_privately(source, scratch)
-            path, digest = own.path, own.sha256
+            content = source if isinstance(source, FixedContent) else copy_privately(source, scratch)
+            digest = content.sha256
             there, earlier = self._find(table, digest)
             choice = mapping or (
                 validator.choose_mapping(table, there, earlier) if there else validator.mappings.choose(table, name)
             )
-            with unforeseen_errors_refuse():
+            with unforeseen_errors_refuse(), content.opened() as file:
                 require_readable(
-                    path,
+                    file,
                     file_format,
                     validator.mapped_table(table, choice),
                     max_decoded_bytes=validator.rules.max_decoded_bytes,
@@ -115,7 +102,7 @@ class Landing:
             if mapping:
                 validator.mappings.keep_for_file(table, known_as, mapping)
             if there is None:
-                validator.store.write_file(key, path)
+                content.store_as(validator.store, key)
         if earlier and not replaces and (instead := self._counts_instead(earlier)):
             return LandedFile(earlier, was_there=True, replaced_by=instead)
         is_read_so = mapping is None or (earlier is not None and _is_read_by(earlier, mapping))
@@ -216,75 +203,3 @@ class Landing:
 
 def _is_read_by(report: Report, choice: MappingChoice) -> bool:
     return (report.mapping or NO_MAPPING, report.mapping_name) == choice
-
-
-def copy_privately(source: Path | BinaryIO, scratch: Path) -> PrivateCopy:
-    """A copy of what is read of a source, once, in a private directory."""
-    path = scratch / "file"
-    return PrivateCopy(path, copy_once(source, path))
-
-
-def copy_once(source: Path | BinaryIO, to: Path) -> str:
-    """Copy what is read of a source, once; returns the SHA-256 of the copy."""
-    digest = sha256()
-    with _opened(source) as stream:
-        before = _identity(stream)
-        try:
-            with to.open("wb") as copy:
-                while block := _read(stream):
-                    digest.update(block)
-                    copy.write(block)
-        except OSError as error:
-            advice = "Look at the space on the disk of temporary files (TMPDIR)."
-            raise StoreError(
-                f"The copy of the file cannot be written to {to.parent}: {error.strerror}. {advice}"
-            ) from None
-        if before and isinstance(source, Path):
-            is_same = before == _identity(stream) == _identity(source) and before.size == to.stat().st_size
-        else:
-            is_same = before == _identity(stream)
-        if not is_same:
-            raise RawFileError("changed while it was read: send it again when it is complete.")
-    return digest.hexdigest()
-
-
-@contextmanager
-def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
-    if not isinstance(source, Path):
-        yield source
-        return
-    try:
-        file = source.open("rb")
-    except OSError as error:
-        raise RawFileError(f"cannot be read: {error.strerror}.") from None
-    with file:
-        yield file
-
-
-def _read(stream: BinaryIO) -> bytes:
-    try:
-        return stream.read(_READ_AT_ONCE)
-    except OSError as error:
-        raise RawFileError(f"cannot be read: {error.strerror}.") from None
-
-
-@dataclass(frozen=True)
-class _Identity:
-    """What distinguishes a regular file from every other, and from itself once it is changed."""
-
-    device: int
-    inode: int
-    size: int
-    modified_ns: int
-
-
-def _identity(source: Path | BinaryIO) -> _Identity | None:
-    """The identity of a regular file; None for anything else, such as a FIFO."""
-    try:
-        found = source.stat() if isinstance(source, Path) else os.fstat(source.fileno())
-    except OSError:
-        # io.UnsupportedOperation too, of a stream that is no file.
-        return None
-    if not stat.S_ISREG(found.st_mode):
-        return None
-    return _Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)

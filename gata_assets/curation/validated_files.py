@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gata_assets.curation.files.formats import parse_format, printable
-from gata_assets.curation.files.open_files import read_validated
+from gata_assets.curation.files.open_files import RawSource, read_validated
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse
@@ -197,7 +197,7 @@ class TenantTables:
         )
 
     def validate_rows(
-        self, report: Report, path: Path, spec: TableSpec, scratch: Path, progress: Callable[[int], None] | None
+        self, report: Report, raw: RawSource, spec: TableSpec, scratch: Path, progress: Callable[[int], None] | None
     ) -> Report:
         """The outcome of a file's rows, which are written to `scratch`; raises RawFileError."""
         context = self.context_of(spec, report)
@@ -212,7 +212,7 @@ class TenantTables:
             TableWriter(scratch / "quarantine") as quarantine,
         ):
             form, most = parse_format(report.raw_key, spec.mapping.endings), self.rules.max_decoded_bytes
-            for count, block in read_validated(path, form, spec, context, source, max_decoded_bytes=most):
+            for count, block in read_validated(raw, form, spec, context, source, max_decoded_bytes=most):
                 rows += count
                 rejected.update(block.rejected_by_rule)
                 unknown.update(block.unknown_by_rule)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
-from pathlib import Path
 
 from gata_assets.curation.files.formats import file_id, is_of_events, landed_at, printable
+from gata_assets.curation.files.open_files import RawSource
 from gata_assets.curation.files.raw_objects import (
     digest_raw_object,
     is_to_be_read,
@@ -198,12 +198,12 @@ class FileValidator(MappedTables):
 
         with scratch_directory() as scratch:
 
-            def read(path: Path, content: RawContent) -> Report:
+            def read(source: RawSource, content: RawContent) -> Report:
                 if is_known and earlier and earlier.raw_sha256 == content.sha256:
                     return earlier
                 spec = self.table_of_file(table, choice)
                 spec = read_by_row(spec) if is_of_events(key) else spec
-                return self.validate_rows(blank(content, earlier), path, spec, scratch, progress)
+                return self.validate_rows(blank(content, earlier), source, spec, scratch, progress)
 
             result, content = read_raw_object(self.store, key, read)
             if result is earlier:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import BinaryIO
 
 from gata_assets.errors import StoreError
 from gata_assets.shop.places import CURATED, PROD, RAW
-from gata_assets.storage.objects import Guard, ObjectStore, Version
+from gata_assets.storage.objects import Guard, ObjectStore, ObjectWriter, Version
 
 
 class ShopStore(ObjectStore):
@@ -74,6 +75,23 @@ class ShopStore(ObjectStore):
         """See ObjectStore."""
         _, store, own = self._find(key)
         store.write_file(own, path, is_private=is_private)
+
+    def open_write(self, key: str, *, expected: Version | None = None) -> ObjectWriter:
+        """See ObjectStore."""
+        _, store, own = self._find(key)
+        return store.open_write(own, expected=expected)
+
+    def open_read(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """See ObjectStore."""
+        _, store, own = self._find(key)
+        return store.open_read(own)
+
+    def move(self, key: str, to: str) -> None:
+        """See ObjectStore."""
+        (prefix, store, own), (other, _, target) = self._find(key), self._find(to)
+        if prefix != other:
+            raise StoreError(f"{key} and {to} are in two buckets: nothing is moved from one to the other.")
+        store.move(own, target)
 
     def local_copy(self, key: str) -> AbstractContextManager[Path]:
         """See ObjectStore."""

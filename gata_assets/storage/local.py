@@ -10,24 +10,22 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from time import time_ns
 from typing import BinaryIO
-from uuid import uuid4
 
 from gata_assets.errors import ConflictError, ObjectNotFoundError, StoreError
 from gata_assets.storage import same_directory
-from gata_assets.storage.local_listing import file_at, files_below, folders_in
-from gata_assets.storage.objects import ABSENT, Guard, ObjectStore, Version
+from gata_assets.storage.directory.listing import file_at, files_below, folders_in
+from gata_assets.storage.directory.staging import FileWriter, remove_unlocked
+from gata_assets.storage.objects import ABSENT, Guard, ObjectStore, ObjectWriter, Version
 
 _STAGING, _LOCK = ".staging", "lock"
 _COPIED_AT_ONCE = 1 << 20
-_NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_PRIVATE_FILE, _PRIVATE_FOLDER, _OTHERS = 0o600, 0o700, 0o077
-_MOST_ATTEMPTS = 20
+_PRIVATE_FOLDER, _OTHERS = 0o700, 0o077
 
 
 class LocalStore(ObjectStore):
@@ -51,13 +49,48 @@ class LocalStore(ObjectStore):
         is_private: bool = False,
     ) -> Version:
         """See ObjectStore."""
-        with self._errors("written", self._path(key)):
-            return self._replace(key, lambda aside: aside.write(content), expected, guard, is_private=is_private)
+        with self._writer(key, expected, guard, is_private=is_private) as writer:
+            writer.write(content)
+        return writer.version
 
     def write_file(self, key: str, path: Path, *, is_private: bool = False) -> None:
         """See ObjectStore."""
-        with self._errors(f"written from {path}", self._path(key)), path.open("rb") as file:
-            self._replace(key, lambda aside: shutil.copyfileobj(file, aside, _COPIED_AT_ONCE), is_private=is_private)
+        with (
+            self._errors(f"written from {path}", self._path(key)),
+            path.open("rb") as file,
+            self._writer(key, is_private=is_private) as writer,
+        ):
+            shutil.copyfileobj(file, writer, _COPIED_AT_ONCE)
+
+    def open_write(self, key: str, *, expected: Version | None = None) -> ObjectWriter:
+        """See ObjectStore."""
+        return self._writer(key, expected)
+
+    def move(self, key: str, to: str) -> None:
+        """See ObjectStore; a rename."""
+        path, target = self._path(key), self._path(to)
+        with self._errors(f"moved to {target}", path):
+            if not file_at(path):
+                raise ObjectNotFoundError(f"There is no {path}.")
+            self._staging()
+            self._make_folder(target.parent, is_private=False)
+            with self._locked():
+                try:
+                    path.replace(target)
+                except FileNotFoundError:
+                    raise ObjectNotFoundError(f"There is no {path}.") from None
+
+    @contextmanager
+    def open_read(self, key: str) -> Iterator[BinaryIO]:
+        """See ObjectStore."""
+        with self.local_copy(key) as path:
+            with self._errors("read", path):
+                try:
+                    file = path.open("rb")
+                except FileNotFoundError:
+                    raise ObjectNotFoundError(f"There is no {path}.") from None
+            with file:
+                yield file
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
@@ -161,39 +194,26 @@ class LocalStore(ObjectStore):
             except FileNotFoundError:
                 raise ObjectNotFoundError(f"There is no {path}.") from None
 
-    def _replace(
-        self,
-        key: str,
-        fill: Callable[[BinaryIO], object],
-        expected: Version | None = None,
-        guard: Guard | None = None,
-        *,
-        is_private: bool = False,
-    ) -> Version:
-        """Write a file in the staging folder; rename it to the key once it is on disk and the conditions hold."""
+    def _writer(
+        self, key: str, expected: Version | None = None, guard: Guard | None = None, *, is_private: bool = False
+    ) -> FileWriter:
+        """A new file in the staging folder, renamed to the key once it is on disk and the conditions hold."""
         path = self._path(key)
-        same_directory.create(self.directory)
-        self._make_folder(path.parent, is_private=is_private)
-        staging = self._staging()
-        aside, file = _open_aside(staging)
-        try:
-            # The file stays open, and so locked, until it is renamed.
-            with file:
-                fill(file)
-                os.fchmod(file.fileno(), _PRIVATE_FILE if is_private else _usual_mode(staging))
-                file.flush()
-                os.fsync(file.fileno())
-                with self._locked():
-                    self._require(key, expected, guard)
-                    # The file system's own clock has milliseconds, and inodes are soon reused.
-                    now = time_ns()
-                    os.utime(aside, ns=(now, now))
-                    version = _version(aside.stat())
-                    aside.replace(path)
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
-        return version
+
+        def place(aside: Path) -> Version:
+            with self._locked():
+                self._require(key, expected, guard)
+                # The file system's own clock has milliseconds, and inodes are soon reused.
+                now = time_ns()
+                os.utime(aside, ns=(now, now))
+                version = _version(aside.stat())
+                aside.replace(path)
+                return version
+
+        with self._errors("written", path):
+            same_directory.create(self.directory)
+            self._make_folder(path.parent, is_private=is_private)
+            return FileWriter(self._staging(), place, partial(self._errors, "written", path), is_private=is_private)
 
     def _make_folder(self, folder: Path, *, is_private: bool) -> None:
         """Create the folder of a key, but not the store's directory, which may have been unmounted."""
@@ -232,7 +252,7 @@ class LocalStore(ObjectStore):
         for left in staging.iterdir():
             if left.name != _LOCK:
                 with suppress(OSError):
-                    _remove_unlocked(left)
+                    remove_unlocked(left)
         return staging
 
     @contextmanager
@@ -251,43 +271,6 @@ class LocalStore(ObjectStore):
             same_directory.is_present(self.directory)
         except OSError as error:
             raise StoreError(f"{path} cannot be {done}: {error.strerror}. {advice}") from None
-
-
-def _open_aside(staging: Path) -> tuple[Path, BinaryIO]:
-    """A new file that nobody else can read, locked for as long as it is open."""
-    for _ in range(_MOST_ATTEMPTS):
-        aside = staging / uuid4().hex
-        file = os.fdopen(os.open(aside, _NEW | os.O_RDWR, _PRIVATE_FILE), "wb")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(file.fileno()).st_nlink:
-                return aside, file
-        except BlockingIOError:
-            pass
-        # Another process took it for a leftover before it was locked.
-        file.close()
-    raise StoreError(f"No file can be written in {staging}: others delete it at once.")
-
-
-def _remove_unlocked(left: Path) -> None:
-    """Delete a file of a process that was killed: who writes it holds its lock."""
-    file = os.open(left, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        left.unlink()
-    finally:
-        os.close(file)
-
-
-def _usual_mode(staging: Path) -> int:
-    """The mode that a new file has there by the umask and the folder's access list."""
-    probe = staging / uuid4().hex
-    file = os.open(probe, _NEW | os.O_WRONLY, 0o666)
-    try:
-        return stat.S_IMODE(os.fstat(file).st_mode)
-    finally:
-        os.close(file)
-        probe.unlink(missing_ok=True)
 
 
 def _version(found: os.stat_result) -> Version:

@@ -10,7 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, NewType
+from types import TracebackType
+from typing import BinaryIO, NamedTuple, NewType, Self
 
 # Distinguishes an object from every other past or future one under its key; in S3 its ETag, a digest of its content.
 Version = NewType("Version", str)
@@ -23,6 +24,52 @@ class Guard(NamedTuple):
 
     key: str
     version: Version
+
+
+# Bytes, as whoever received them has them.
+Content = bytes | bytearray | memoryview
+
+
+class ObjectWriter(ABC):
+    """The bytes of an object, one after another: it is there once all are written, and nothing of it is before.
+
+    A context that ends without an error commits, any other aborts.
+    """
+
+    # Of the object, once it is there.
+    version: Version = ABSENT
+
+    @abstractmethod
+    def write(self, content: Content) -> None:
+        """Add bytes, of which few are held in memory; raises StoreError."""
+
+    def commit(self) -> Version:
+        """Let the object be there, and return its version; raises ConflictError or StoreError, and aborts then."""
+        try:
+            self.version = self._commit()
+        except BaseException:
+            self.abort()
+            raise
+        return self.version
+
+    @abstractmethod
+    def _commit(self) -> Version:
+        """As `commit`, which aborts if this fails."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Remove what was written so far, as far as that can be done now; raises nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.commit()
+        else:
+            self.abort()
 
 
 class ObjectStore(ABC):
@@ -89,6 +136,28 @@ class ObjectStore(ABC):
         """Store a file's bytes atomically, however large, replacing the object under the key; raises StoreError.
 
         `is_private` is as in `write`.
+        """
+
+    @abstractmethod
+    def open_write(self, key: str, *, expected: Version | None = None) -> ObjectWriter:
+        """Store an object whose bytes come one after another, however many, replacing the one under the key.
+
+        `expected` is as in `write`, and decided by `commit`. Who is killed meanwhile leaves nothing under the key.
+        """
+
+    @abstractmethod
+    def open_read(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """An object as a file that can seek, read in parts without a copy; each part is of the object as it was opened.
+
+        Raises ObjectNotFoundError, or StoreError: also later, and if the object was replaced meanwhile and the store
+        has no longer the one that was opened.
+        """
+
+    @abstractmethod
+    def move(self, key: str, to: str) -> None:
+        """Give an object another key, atomically, replacing what is there; its bytes do not come here.
+
+        What may not be deleted stays under its first key as well. Raises ObjectNotFoundError, or StoreError.
         """
 
     @abstractmethod

@@ -128,12 +128,12 @@ def test_a_directory_that_goes_while_an_object_is_written_fails_the_write(tmp_pa
     store = LocalStore(str(target))
     store.write(KEY, b"old")
 
-    def replace_directory(*_: object) -> None:
-        target.rename(tmp_path / "elsewhere")
-        target.mkdir()
-
-    with pytest.raises(StoreError, match="is another directory"), store._errors("written", target / KEY):
-        store._replace(KEY, replace_directory)
+    writer = store.open_write(KEY)
+    writer.write(b"new")
+    target.rename(tmp_path / "elsewhere")
+    target.mkdir()
+    with pytest.raises(StoreError, match="is another directory"):
+        writer.commit()
     assert files_below(target) == []
     assert (tmp_path / "elsewhere" / KEY).read_bytes() == b"old"
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 from gata_assets.errors import ConflictError, DeleteDeniedError, ObjectNotFoundError, StoreError
-from gata_assets.storage.objects import ABSENT, Guard, ObjectStore, Version
+from gata_assets.storage.objects import ABSENT, Guard, ObjectStore, ObjectWriter, Version
+from gata_assets_tests.support.memory_store import MemoryWriter
 
 
 @dataclass
@@ -71,6 +74,20 @@ class MemoryStore(ObjectStore):
 
     def write_file(self, key: str, path: Path, *, is_private: bool = False) -> None:
         self.write(key, path.read_bytes())
+
+    def open_write(self, key: str, *, expected: Version | None = None) -> ObjectWriter:
+        return MemoryWriter(self, key, expected)
+
+    @contextmanager
+    def open_read(self, key: str) -> Iterator[BinaryIO]:
+        with BytesIO(self.read(key)) as file:
+            yield file
+
+    def move(self, key: str, to: str) -> None:
+        with self.fault.judged():
+            if key not in self.objects:
+                raise ObjectNotFoundError(f"There is no {key}.")
+            self.objects[to] = self.objects.pop(key)
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import RLock
-from typing import Any
+from typing import Any, BinaryIO
 
 from gata_assets.errors import ConflictError, ObjectNotFoundError, StoreError
-from gata_assets.storage.objects import ABSENT, Guard, ObjectStore, Version
+from gata_assets.storage.objects import ABSENT, Content, Guard, ObjectStore, ObjectWriter, Version
 
 _NAME = re.compile(r"[^A-Za-z0-9.=_-]")
 
@@ -73,6 +74,23 @@ class MemoryStore(ObjectStore):
             raise StoreError(f"{self.uri(key)} cannot be written from {path}: {error.strerror}.") from None
         self.write(key, content, is_private=is_private)
 
+    def open_write(self, key: str, *, expected: Version | None = None) -> ObjectWriter:
+        """See ObjectStore."""
+        return MemoryWriter(self, key, expected)
+
+    @contextmanager
+    def open_read(self, key: str) -> Iterator[BinaryIO]:
+        """See ObjectStore."""
+        with BytesIO(self.read(key)) as file:
+            yield file
+
+    def move(self, key: str, to: str) -> None:
+        """See ObjectStore."""
+        with self._lock:
+            self._objects[to] = self.read_versioned(key)
+            if key != to:
+                del self._objects[key]
+
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
         """See ObjectStore."""
@@ -117,8 +135,8 @@ class MemoryStore(ObjectStore):
 # Calls of a store that can fail; `list_keys` and `exists` are made of others.
 _CALLS = frozenset(
     {"write", "write_file", "read_versioned", "read_part", "local_copy", "list_versions", "list_folders", "version"}
-) | {"delete"}
-_WRITES = frozenset({"write", "write_file", "delete"})
+) | {"delete", "move", "open_read"}
+_WRITES = frozenset({"write", "write_file", "delete", "move"})
 
 
 class _CallingStore(MemoryStore):
@@ -175,3 +193,22 @@ class PausingStore(_CallingStore):
         if number == self._pauses_at:
             self._meanwhile()
         return call()
+
+
+class MemoryWriter(ObjectWriter):
+    """Keeps all bytes, and writes them with one call of the store."""
+
+    def __init__(self, store: ObjectStore, key: str, expected: Version | None) -> None:
+        self._store, self._key, self._expected = store, key, expected
+        self._content = bytearray()
+
+    def write(self, content: Content) -> None:
+        """See ObjectWriter."""
+        self._content += content
+
+    def _commit(self) -> Version:
+        return self._store.write(self._key, bytes(self._content), expected=self._expected)
+
+    def abort(self) -> None:
+        """See ObjectWriter."""
+        self._content.clear()

@@ -101,12 +101,16 @@ def open_curator(settings: Settings, tenant: str, now: datetime | None = None, *
 
 
 def open_store(settings: Settings) -> ObjectStore:
-    """The target; a directory without Dagster, which takes 40 MB and a second."""
-    if settings.target.bucket is None:
-        return LocalStore(str(settings.target.directory))
-    from gata_assets.definitions.stores import build_store
+    """The target, without Dagster, which takes 40 MB and a second."""
+    target = settings.target
+    if target.bucket is None:
+        return LocalStore(str(target.directory))
+    # The AWS SDK, when it is needed.
+    from gata_assets.storage.aws.s3_client import SdkSettings
+    from gata_assets.storage.aws.s3_store import S3Store
 
-    return build_store(settings)
+    s3 = SdkSettings(region_name=target.region)
+    return S3Store(target.bucket, s3, conditional_writes=target.conditional_writes)
 
 
 @contextmanager

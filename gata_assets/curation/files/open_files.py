@@ -1,4 +1,4 @@
-"""Raw files on this machine: opened, decompressed, and their rows validated on two threads.
+"""Raw files: opened, decompressed, and their rows validated on two threads.
 
 `readers` reads rows, `validation` defines valid ones, `faults` says whose fault an error is, and `validator` finds
 files in the store.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -37,22 +37,26 @@ _MOST_UNPACKED = 4_000_000_000
 _LITTLE_UNPACKED = 100_000_000
 
 
+# A path, or a file that can seek and is read from its start.
+RawSource = Path | BinaryIO
+
+
 def require_readable(
-    path: Path, file_format: FileFormat, spec: TableSpec, *, max_decoded_bytes: int = MAX_DECODED_BYTES
+    source: RawSource, file_format: FileFormat, spec: TableSpec, *, max_decoded_bytes: int = MAX_DECODED_BYTES
 ) -> None:
     """Check that a file has the right columns and readable rows at its start, and that it does not decode to more than
     `max_decoded_bytes`, as far as that can be known without reading its rows.
 
     Raises RawFileError; OSError if the path cannot be opened; StoreError for another fault of the machine.
     """
-    with path.open("rb") as file, attributed_faults(), decompressed(file, file_format, max_decoded_bytes) as stream:
+    with _opened(source) as file, attributed_faults(), decompressed(file, file_format, max_decoded_bytes) as stream:
         next(read_blocks(stream, file_format.format, spec, max_decoded_bytes=max_decoded_bytes), None)
         if file_format.format is RawFormat.PARQUET:
             measure_parquet(stream, spec, max_decoded_bytes)
 
 
 def read_validated(
-    path: Path,
+    source: RawSource,
     file_format: FileFormat,
     spec: TableSpec,
     context: RowContext,
@@ -74,13 +78,20 @@ def read_validated(
 
     with (
         attributed_faults(),
-        path.open("rb") as file,
+        _opened(source) as file,
         decompressed(file, file_format, max_decoded_bytes) as stream,
     ):
         blocks = read_blocks(
             stream, file_format.format, header or spec, max_decoded_bytes=max_decoded_bytes, keeps_types=True
         )
         yield from map_in_order(validate, blocks, _THREADS)
+
+
+def _opened(source: RawSource) -> AbstractContextManager[BinaryIO]:
+    if isinstance(source, Path):
+        return source.open("rb")
+    source.seek(0)
+    return nullcontext(source)
 
 
 @contextmanager

@@ -6,15 +6,19 @@ or be seen while still copying it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import SEEK_END
 from pathlib import Path
 from typing import TypeVar
 
 from gata_assets.curation.files.formats import is_of_ingest, is_raw_key, printable
+from gata_assets.curation.files.open_files import RawSource
+from gata_assets.curation.files.signatures import HEAD_BYTES, is_parquet
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.reports import RawContent
-from gata_assets.errors import ObjectNotFoundError, RawFileChangedError, RawFileError, StoreError
-from gata_assets.storage.files import digest_file
+from gata_assets.errors import ConflictError, ObjectNotFoundError, RawFileChangedError, RawFileError, StoreError
+from gata_assets.storage.files import digest_file, digest_stream
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 
 # How often an object is read that changes meanwhile, before it is left to the next run.
@@ -39,7 +43,7 @@ def list_raw_objects(places: TenantLayout, store: ObjectStore, table: str) -> di
 
 
 def read_raw_object(
-    store: ObjectStore, key: str, read: Callable[[Path, RawContent], Result]
+    store: ObjectStore, key: str, read: Callable[[RawSource, RawContent], Result]
 ) -> tuple[Result | RawFileError, RawContent]:
     """Read a raw object; again, if it changes meanwhile.
 
@@ -59,12 +63,16 @@ def read_raw_object(
             require_listed(store, key)
             is_folder = store.lists_odd_files and Path(store.uri(key)).is_dir()
             return RawFileError(_LINKED if is_folder else _ODD), RawContent(ABSENT, 0, None)
-        with store.local_copy(key) as path:
-            content = RawContent(version, *_identify(store, key, path))
-            try:
-                result: Result | RawFileError = read(path, content)
-            except RawFileError as error:
-                result = error
+        try:
+            with opened(store, key) as source:
+                content = RawContent(version, *_identify(store, key, source))
+                try:
+                    result: Result | RawFileError = read(source, content)
+                except RawFileError as error:
+                    result = error
+        except ConflictError:
+            # The store has no longer what was opened.
+            continue
         if store.delivered_version(key) == version:
             return result, content
     raise RawFileChangedError(
@@ -96,9 +104,34 @@ def digest_raw_object(store: ObjectStore, key: str) -> RawContent:
     return read_raw_object(store, key, lambda _, content: content)[1]
 
 
-def _identify(store: ObjectStore, key: str, path: Path) -> tuple[int, str]:
+@contextmanager
+def opened(store: ObjectStore, key: str) -> Iterator[RawSource]:
+    """An object, to read it: Parquet, of which many small parts are read from anywhere, as a file of this machine.
+
+    Raises ObjectNotFoundError, or StoreError.
+    """
+    with store.open_read(key) as file:
+        with _errors(store, key):
+            is_whole = is_parquet(file.read(HEAD_BYTES))
+            file.seek(0)
+        if not is_whole:
+            yield file
+            return
+    with store.local_copy(key) as path:
+        yield path
+
+
+def _identify(store: ObjectStore, key: str, source: RawSource) -> tuple[int, str]:
+    with _errors(store, key):
+        if isinstance(source, Path):
+            return source.stat().st_size, digest_file(source)
+        return source.seek(0, SEEK_END), digest_stream(source)
+
+
+@contextmanager
+def _errors(store: ObjectStore, key: str) -> Iterator[None]:
     try:
-        return path.stat().st_size, digest_file(path)
+        yield
     except FileNotFoundError:
         raise ObjectNotFoundError(f"There is no {printable(store.uri(key))}.") from None
     except OSError as error:

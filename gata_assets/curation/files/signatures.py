@@ -82,6 +82,11 @@ _JSON_ARRAY = re.compile(rb"\s*\[\s*(\{|\[|\"|\]|$)")
 _JSON_OBJECT = re.compile(rb"\s*\{\s*(\"|\}|$)")
 
 
+def is_parquet(head: bytes) -> bool:
+    """Whether a file is Parquet, as its first bytes say."""
+    return _PARQUET.match(head) is not None
+
+
 def compression_of(head: bytes) -> Compression | None:
     """The compression of a file with these first bytes."""
     return next((compression for pattern, compression in _COMPRESSED if pattern.match(head)), None)

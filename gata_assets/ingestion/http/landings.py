@@ -12,14 +12,14 @@ from typing import Any
 
 from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.files.formats import FileFormat
-from gata_assets.curation.landing import LandedFile, Landing, PrivateCopy
-from gata_assets.errors import ConflictError, StoreError
+from gata_assets.curation.files.sources import FixedContent, HeldContent
+from gata_assets.curation.landing import LandedFile, Landing
+from gata_assets.errors import ConflictError
 from gata_assets.ingestion.http.idempotent import json_answer, place_of, rule_counts
 from gata_assets.ingestion.http.problems import Problem
 from gata_assets.ingestion.http.service import Service
 from gata_assets.ingestion.keys.content_claims import one_name
 from gata_assets.ingestion.keys.request_records import Answer
-from gata_assets.storage.scratch import scratch_directory
 
 # One name for all bodies, so that processes that land the same at once give it the same key.
 _BODY = "http"
@@ -27,18 +27,11 @@ _BODY = "http"
 
 def land_bytes(service: Service, tenant: str, table: str, content: bytes, file_format: FileFormat) -> Answer:
     """Land the rows of a body, in the thread that calls; raises as `land_file` does."""
-    with scratch_directory() as scratch:
-        path = scratch / "file"
-        try:
-            path.write_bytes(content)
-        except OSError as error:
-            raise StoreError(f"A body cannot be kept: {error.strerror}. Look at TMPDIR and its space.") from None
-        copy = PrivateCopy(path, sha256(content).hexdigest())
-        return land_file(service, tenant, table, _BODY, copy, file_format)
+    return land_file(service, tenant, table, _BODY, HeldContent(content, sha256(content).hexdigest()), file_format)
 
 
 def land_file(
-    service: Service, tenant: str, table: str, name: str, copy: PrivateCopy, file_format: FileFormat
+    service: Service, tenant: str, table: str, name: str, content: FixedContent, file_format: FileFormat
 ) -> Answer:
     """Land a file, in the thread that calls.
 
@@ -48,12 +41,11 @@ def land_file(
         StoreError: The target failed.
     """
     curator = service.curator_of(tenant, service.clock())
-    own = (
-        nullcontext(name) if name == _BODY else one_name(service.store, service.clock, tenant, table, copy.sha256, name)
-    )
-    with service.turn(f"{tenant}/{table}/{copy.sha256}"), own as landed_name:
+    digest = content.sha256
+    own = nullcontext(name) if name == _BODY else one_name(service.store, service.clock, tenant, table, digest, name)
+    with service.turn(f"{tenant}/{table}/{digest}"), own as landed_name:
         _refresh_referenced(curator, table)
-        landed = Landing(curator).land(table, landed_name, copy, file_format)
+        landed = Landing(curator).land(table, landed_name, content, file_format)
     report = landed.report
     if not landed.was_there:
         service.metrics.count_rows(table, report.valid, report.rejected, report.rejected_by_rule)

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from gata_assets.curation.curated.curator import TableCurator
+from gata_assets.ingestion.http.bodies.uploads import Uploads
 from gata_assets.ingestion.http.metrics import ServiceMetrics
 from gata_assets.ingestion.http.problems import Problem, unavailable
 from gata_assets.ingestion.http.service_rules import ServiceRules
@@ -76,6 +77,7 @@ class Service:
         self.requests = IdempotentRequests(store, clock)
         self.webhooks, self.webhook_secrets = WebhookStore(store, clock), webhook_secrets
         self.delivered = delivered_events(store, clock)
+        self.uploads = Uploads(store, clock)
         self.limit = RateLimit(rules.requests_per_second, rules.burst, monotonic)
         self.log = EventLog(store, f"http/{token_hex(8)}")
         self.metrics = ServiceMetrics(self.log)

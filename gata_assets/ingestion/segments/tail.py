@@ -11,13 +11,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
-from pathlib import Path
 from typing import cast
 
 import polars as pl
 
 from gata_assets.curation.files.formats import is_of_events
-from gata_assets.curation.files.open_files import read_validated
+from gata_assets.curation.files.open_files import RawSource, read_validated
 from gata_assets.curation.files.raw_objects import read_raw_object
 from gata_assets.curation.reports import RawContent, Report
 from gata_assets.curation.superseding import replaced_files
@@ -159,8 +158,8 @@ class Tail:
         names = {"received_at": RECEIVED_AT, "stream": STREAM, "offset": OFFSET}
         origins = read_origins(self._store, self._validator.places.tenant, table, key).select(list(names)).rename(names)
 
-        def read(path: Path, _: RawContent) -> TailRows:
-            return self._validate(table, key, path, origins, report)
+        def read(source: RawSource, _: RawContent) -> TailRows:
+            return self._validate(table, key, source, origins, report)
 
         found, _ = read_raw_object(self._store, key, read)
         if isinstance(found, RawFileError):
@@ -170,7 +169,9 @@ class Tail:
             return found
         return replace(found, rows=found.rows.filter(pl.col(event_time).dt.date().is_in(list(days))))
 
-    def _validate(self, table: str, key: str, path: Path, origins: pl.DataFrame, report: Report | None) -> TailRows:
+    def _validate(
+        self, table: str, key: str, source: RawSource, origins: pl.DataFrame, report: Report | None
+    ) -> TailRows:
         """The valid rows of lines, each with its origin, which has the same place; raises RawFileError."""
         validator = self._validator
         choice = validator.choose_mapping(table, key, report)
@@ -179,7 +180,7 @@ class Tail:
         context = validator.context_of(spec, report or Report(table, "", key, newest, ""))
         most = validator.rules.max_decoded_bytes
         blocks, rejected, start = [], 0, 0
-        for count, block in read_validated(path, FORMAT, spec, context, "", max_decoded_bytes=most):
+        for count, block in read_validated(source, FORMAT, spec, context, "", max_decoded_bytes=most):
             records = pl.int_range(start + 1, start + count + 1, eager=True)
             invalid = pl.Series("record", block.rejected["source_record"].to_pylist(), dtype=pl.Int64)
             places = records.filter(~records.is_in(invalid.implode())) - 1

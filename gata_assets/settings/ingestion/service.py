@@ -32,7 +32,7 @@ class ServiceSettings(SettingsGroup):
     max_body_rows: int = Field(100_000, alias="SERVICE_MAX_BODY_ROWS", ge=1, le=10**7)
     """A body of more JSON rows is refused."""
     max_upload_megabytes: float = Field(4_000, alias="SERVICE_MAX_UPLOAD_MEGABYTES", gt=0, le=10**6)
-    """A larger uploaded file is refused; it is kept on the disk for temporary files until it has landed."""
+    """A larger uploaded file is refused; it is kept in the target until it has landed."""
     max_upload_rows: int = Field(50_000_000, alias="SERVICE_MAX_UPLOAD_ROWS", ge=1, le=10**9)
     """An uploaded file of more lines is refused, unless it is compressed."""
     requests_per_second: float = Field(50, alias="SERVICE_REQUESTS_PER_SECOND", gt=0, le=10**6)

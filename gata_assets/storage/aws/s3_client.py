@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
-from dagster_aws.s3 import S3Resource
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -15,8 +15,24 @@ if TYPE_CHECKING:
 ENDPOINTS_OF_AWS = (".amazonaws.com", ".amazonaws.com.cn")
 
 
-def open_client(s3: S3Resource, connect_seconds: float, read_seconds: float) -> S3Client:
-    """A client with the resource's settings and time limits; for a custom endpoint, with the bucket in the path.
+@dataclass
+class SdkSettings:
+    """How a client is opened, as Dagster's S3Resource says it; None is left to the SDK."""
+
+    region_name: str | None = None
+    endpoint_url: str | None = None
+    max_attempts: int = 5
+    profile_name: str | None = None
+    use_unsigned_session: bool = False
+    use_ssl: bool = True
+    verify: str | bool | None = None
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: str | None = None
+    aws_session_token: str | None = None
+
+
+def open_client(s3: SdkSettings, connect_seconds: float, read_seconds: float) -> S3Client:
+    """A client with its settings and time limits; for a custom endpoint, with the bucket in the path.
 
     In the host name it would have to be resolved: most machines do not resolve `bucket.localhost`.
     """
@@ -44,6 +60,6 @@ def encrypt_with(client: S3Client, key: str) -> S3Client:
     def add(params: dict[str, Any], **_: Any) -> None:
         params |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
 
-    for call in ("PutObject", "CreateMultipartUpload"):
+    for call in ("PutObject", "CreateMultipartUpload", "CopyObject"):
         client.meta.events.register(f"provide-client-params.s3.{call}", add)
     return client

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from gata_assets.curation.files.formats import FileFormat, plain_stem, printable
 from gata_assets.curation.files.open_files import read_validated
-from gata_assets.curation.landing import copy_once
+from gata_assets.curation.files.sources import copy_once
 from gata_assets.curation.policy import MAX_DECODED_BYTES
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse
 from gata_assets.curation.validated_files import TableWriter

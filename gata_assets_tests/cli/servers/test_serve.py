@@ -77,8 +77,9 @@ def test_sigterm_lets_a_request_at_work_end_and_the_process_ends_with_0(tmp_path
     assert len(list(store.list_keys("acme/raw/interactions/"))) == 1
 
 
-def test_an_upload_of_a_killed_process_counts_nowhere_and_is_removed_by_the_next(tmp_path: Path) -> None:
+def test_an_upload_of_a_killed_process_counts_nowhere_and_is_removed_by_the_next_write(tmp_path: Path) -> None:
     store, scratch = LocalStore(str(tmp_path / "target")), tmp_path / "scratch"
+    staging = tmp_path / "target" / ".staging"
     scratch.mkdir()
     body = multipart(encode([interaction()] * 40_000, "csv"))
     path = "/internal/data/upload-csv?data_type=interactions"
@@ -86,17 +87,16 @@ def test_an_upload_of_a_killed_process_counts_nowhere_and_is_removed_by_the_next
     with serving(tmp_path, TMPDIR=str(scratch)) as (process, url), connect(url) as connection:
         connection.sendall(head + body[:-100_000])
         until = monotonic() + 60
-        while not any(file.stat().st_size > 1_000_000 for file in scratch.rglob("file")):
+        while not any(file.stat().st_size > 1_000_000 for file in staging.glob("*")):
             assert monotonic() < until, "nothing of the upload arrived"
             sleep(0.01)
         process.kill()
         process.wait()
-    assert list(store.list_keys("acme/")) == []
-    assert list(scratch.iterdir()) != []
-    command = [sys.executable, "-m", "gata_assets", "keys", "list"]
-    environment = {**os.environ, "TARGET_DIR": str(tmp_path / "target"), "TMPDIR": str(scratch)}
-    subprocess.run(command, env=environment, cwd=tmp_path, check=True, capture_output=True)
+    assert list(store.list_keys("acme/")) == list(store.list_keys("ingestion/uploads/")) == []
     assert list(scratch.iterdir()) == []
+    assert len(list(staging.iterdir())) > 1
+    new_secret(store)
+    assert [path.name for path in staging.iterdir()] == ["lock"]
 
 
 def test_a_network_is_trusted_on_private_addresses_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,3 +126,11 @@ def test_without_its_extra_it_says_how_to_install_it(package: str, tmp_path: Pat
 
 
 pytestmark = [pytest.mark.process, pytest.mark.server]
+
+
+def test_neither_the_service_nor_its_stores_import_dagster_or_pandas() -> None:
+    modules = "gata_assets.cli.servers.service, gata_assets.storage.aws.s3_store"
+    heavy = ("dagster", "dagster_aws", "pandas", "pandera", "sqlalchemy", "sklearn")
+    code = f"import sys, {modules}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

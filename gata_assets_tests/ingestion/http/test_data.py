@@ -6,7 +6,6 @@ Real: the service on a port, a directory and S3 over HTTP on loopback (moto), va
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -131,26 +130,6 @@ def test_what_cannot_be_read_does_not_land(service: RunningService) -> None:
 def test_rows_that_are_all_invalid_are_said_to_be_rejected(service: RunningService) -> None:
     found = service.post(ROWS, [WRONG]).json
     assert (found["status"], found["rows_accepted"], found["rows_rejected"]) == ("rejected", 0, 1)
-
-
-@pytest.mark.parametrize("kept", [0.0, 0.5, 1.0])
-def test_an_upload_that_is_cut_off_leaves_nothing_and_can_be_sent_again(
-    service: RunningService, kept: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "scratch").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
-    content = encode([VALID] * 40_000, "csv")
-    body = multipart(content)
-    head = (
-        f"POST /internal/data/upload-csv?data_type=interactions HTTP/1.1\r\nHost: x\r\nX-API-Key: {service.secret}\r\n"
-        f"Content-Type: {MULTIPART['Content-Type']}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    with socket.create_connection(("127.0.0.1", service.port)) as connection:
-        connection.sendall(head.encode() + body[: int((len(body) - 1) * kept)])
-    assert json.loads(service.logged(1)[0])["status"] == 499
-    assert service.keys_below(f"{TENANT}/") == []
-    assert list((tmp_path / "scratch").iterdir()) == []
-    assert service.upload(content).json["rows_accepted"] == 40_000
 
 
 def test_a_body_without_its_last_boundary_leaves_nothing(service: RunningService) -> None:

@@ -1,4 +1,4 @@
-"""The file of a multipart body, pushed piece by piece into a file while it is hashed: memory does not grow with it.
+"""The file of a multipart body, pushed piece by piece to where it is kept while it is hashed: no piece is held.
 
 One part named `file` is taken. Parts without a filename are fields: few, and short.
 Source: https://www.rfc-editor.org/rfc/rfc7578
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 from hashlib import sha256
-from typing import BinaryIO
+from typing import Protocol
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from gata_assets.errors import StoreError
 from gata_assets.ingestion.http.problems import Problem, too_large
 
 # Its warnings quote bytes of the body; what is wrong is in the answer.
@@ -23,10 +22,17 @@ ENVELOPE_BYTES = 20_000
 _MOST_FIELDS, _LONGEST_FIELD, _LONGEST_NAME = 10, 1_000, 300
 
 
+class Sink(Protocol):
+    """Where the bytes of a file go."""
+
+    def write(self, content: memoryview, /) -> object:
+        """Take the next ones."""
+
+
 class FileReceiver:
     """Takes the pieces of a body; `finish` when there are no more."""
 
-    def __init__(self, content_type: str, to: BinaryIO, most_bytes: int, most_lines: int) -> None:
+    def __init__(self, content_type: str, to: Sink, most_bytes: int, most_lines: int) -> None:
         """`to` gets the file's bytes; raises Problem if the body is no multipart."""
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
@@ -48,13 +54,11 @@ class FileReceiver:
         return self._digest.hexdigest()
 
     def feed(self, piece: bytes) -> None:
-        """Take a piece of the body; raises Problem, or StoreError if the file cannot be written."""
+        """Take a piece of the body; raises Problem, and what its place raises."""
         try:
             self._parser.write(piece)
         except MultipartParseError:
             raise Problem(400, "malformed", "The body is no multipart/form-data as its header says.") from None
-        except OSError as error:
-            raise StoreError(f"An upload cannot be kept: {error.strerror}. Look at TMPDIR and its space.") from None
 
     def finish(self) -> None:
         """Require that all of the file has arrived; raises Problem."""
@@ -62,7 +66,6 @@ class FileReceiver:
             raise Problem(400, "cut-off", "The body ends before its last boundary: nothing landed. Send it again.")
         if self.name is None:
             raise Problem(422, "no-file", "The body has no part `file` with a filename (curl -F file=@NAME).")
-        self._to.flush()
 
     def _open_parser(self, boundary: bytes) -> MultipartParser:
         return MultipartParser(

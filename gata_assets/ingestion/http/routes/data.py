@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gata_assets.curation.files.formats import FileFormat, RawFormat, parse_format
-from gata_assets.curation.landing import PrivateCopy
-from gata_assets.errors import RawFileError, StoreError
+from gata_assets.curation.files.sources import StoredContent
+from gata_assets.errors import RawFileError
 from gata_assets.ingestion.http.access import admit
 from gata_assets.ingestion.http.bodies.json_lines import rows_of
 from gata_assets.ingestion.http.bodies.multipart import ENVELOPE_BYTES, FileReceiver
@@ -20,7 +20,6 @@ from gata_assets.ingestion.http.landings import land_bytes, land_file
 from gata_assets.ingestion.http.problems import Problem
 from gata_assets.ingestion.http.service import Service
 from gata_assets.ingestion.keys.request_records import Answer
-from gata_assets.storage.scratch import scratch_directory
 
 _JSON_LINES, _CSV = FileFormat(RawFormat.JSON_LINES), FileFormat(RawFormat.CSV)
 _PIECE_BYTES = 1 << 20
@@ -60,38 +59,43 @@ class DataRoutes:
         service.table(table)
         rules = service.rules
         require_size(request, rules.max_upload_bytes + ENVELOPE_BYTES)
-        with scratch_directory() as scratch:
-            path = scratch / "file"
-            received = await self._receive(request, path)
+        key = service.uploads.new_key()
+        try:
+            received = await self._receive(request, key)
             name = received.name or "file"
             _require_same(received.fields, {"tenant_id": tenant, "data_type": table})
-            copy = PrivateCopy(path, received.sha256)
+            content = StoredContent(service.store, key, received.sha256)
 
             async def work() -> Answer:
                 answer = await service.landing(
-                    land_file, service, tenant, table, Path(name).name, copy, _format_of(name)
+                    land_file, service, tenant, table, Path(name).name, content, _format_of(name)
                 )
                 service.metrics.count_upload(table)
                 return answer
 
             return await carry_out(service, request, tenant, received.sha256, work, {"name": name})
+        finally:
+            await service.call(service.uploads.discard, key)
+            await service.call(service.uploads.sweep)
 
-    async def _receive(self, request: Request, path: Path) -> FileReceiver:
+    async def _receive(self, request: Request, key: str) -> FileReceiver:
+        """Store the file of a body under a key as it arrives."""
         service, rules = self._service, self._service.rules
+        kind = request.headers.get("content-type", "")
+        writer = await service.call(service.store.open_write, key)
         try:
-            file = path.open("wb")
-        except OSError as error:
-            raise StoreError(f"An upload cannot be kept: {error.strerror}. Look at TMPDIR and its space.") from None
-        with file:
-            kind = request.headers.get("content-type", "")
-            received = FileReceiver(kind, file, rules.max_upload_bytes, rules.max_upload_rows)
+            received = FileReceiver(kind, writer, rules.max_upload_bytes, rules.max_upload_rows)
             size = 0
             async for piece in in_pieces(request, _PIECE_BYTES):
                 size += len(piece)
                 if size > rules.max_upload_bytes + ENVELOPE_BYTES:
                     raise Problem(413, "too-large", "The body is larger than files may be.")
                 await service.call(received.feed, piece)
-            await service.call(received.finish)
+            received.finish()
+        except BaseException:
+            await service.call(writer.abort)
+            raise
+        await service.call(writer.commit)
         return received
 
 

@@ -1,0 +1,1 @@
+"""Files of a directory that is an object store."""
