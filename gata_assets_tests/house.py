@@ -112,7 +112,7 @@ PURE = (
     "ingestion/keys/request_records",
     "ingestion/http/json_schema",
     "ingestion/http/service_rules",
-    "ingestion/kafka/origin",
+    "ingestion/kafka/connection",
     "ingestion/kafka/topics",
     "ingestion/webhooks/flattening",
     "ingestion/webhooks/schemes",
