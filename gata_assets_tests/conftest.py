@@ -32,6 +32,7 @@ from gata_assets.tickets.sources.data_api import DataApiTickets
 from gata_assets.tickets.sources.ddl import create_sqlite, insert_postgres
 from gata_assets.tickets.sources.postgres import PostgresTickets
 from gata_assets.tickets.sources.sqlite import SqliteTickets
+from gata_assets_tests.support.brokers import kafka_broker, noida_broker, tansu_broker  # noqa: F401 - fixtures
 from gata_assets_tests.support.data_api import SECRET_KEY, FaultyDataApi
 from gata_assets_tests.support.marks import (  # noqa: F401 - hooks
     pytest_collection_modifyitems,

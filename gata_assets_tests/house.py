@@ -111,6 +111,8 @@ PURE = (
     "ingestion/keys/request_records",
     "ingestion/http/json_schema",
     "ingestion/http/service_rules",
+    "ingestion/kafka/connection",
+    "ingestion/kafka/topics",
     "ingestion/segments/event",
     "ingestion/segments/lines",
     "ingestion/segments/raw_files",

@@ -244,6 +244,7 @@ def test_every_setting_is_listed_with_its_group_meaning_and_example() -> None:
         "CONFIG_JSON",
         "SCHEMA_REGISTRY_URL",
         "SCHEMA_REGISTRY_PASSWORD",
+        "KAFKA_SASL_PASSWORD",
     ]
 
 
@@ -251,9 +252,12 @@ def test_every_example_of_a_setting_is_accepted() -> None:
     needed = {"LOW_VOLUME_FALLBACK_LABEL": "1", "DB_ARN": CLUSTER, "DB_SECRET_ARN": SECRET}
     needed |= {"SHOP_CURATED_BUCKET": "shop-curated", "SHOP_PROD_BUCKET": "shop-prod"}
     needed |= {"SCHEMA_REGISTRY_USER": "gata", "SCHEMA_REGISTRY_PASSWORD": "a-password"}
+    login = {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "PLAIN"}
+    login |= {"KAFKA_SASL_USERNAME": "gata", "KAFKA_SASL_PASSWORD": "a-password"}
     for one in describe_settings():
         without = () if one.variable.startswith("DB_") else ("DB_ARN", "DB_SECRET_ARN")
         beside = {name: value for name, value in needed.items() if name not in without}
+        beside |= login if one.variable.startswith(("KAFKA_SASL_", "KAFKA_SSL_")) else {}
         parse_settings({**beside, one.variable: one.example})
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-SERVER_FIXTURES = frozenset({"postgres_url", "moto_url", "server_url"})
+SERVER_FIXTURES = frozenset({"postgres_url", "moto_url", "server_url", "kafka_broker", "noida_broker", "tansu_broker"})
 _NEEDED = {
     "subprocess.Popen": ("process", "server", "spark", "browser"),
     "socket.bind": ("process", "server", "spark", "browser"),

@@ -1,0 +1,1 @@
+"""Kafka: which topics hold what, the connection, what is produced and what is consumed."""
