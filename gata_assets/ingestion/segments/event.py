@@ -211,7 +211,8 @@ def _only_batch(reader: pa.RecordBatchReader, schema: pa.Schema) -> pa.RecordBat
     """The batch of a stream, which is read to its end."""
     if not reader.schema.equals(schema, check_metadata=False):
         raise ValueError("other columns")
-    (batch,) = [*reader]
+    batches: list[pa.RecordBatch] = list(reader)
+    (batch,) = batches
     batch.validate(full=True)
     if any(column.null_count for column, field in zip(batch.columns, schema, strict=True) if not field.nullable):
         raise ValueError("a value is missing")

@@ -56,7 +56,8 @@ def as_it_came(event: Event) -> bytes:
 
 def hour_of(segment: Segment) -> datetime | None:
     """The hour in which a segment's first event or rejected message was received; None without any."""
-    instants = [one.received_at for one in (*segment.events[:1], *segment.rejected[:1])]
+    instants = [event.received_at for event in segment.events[:1]]
+    instants += [message.received_at for message in segment.rejected[:1]]
     return min(instants).replace(minute=0, second=0, microsecond=0) if instants else None
 
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from gata_assets.errors import DamagedTableError
 
 QUARANTINE = "ingestion/quarantine/"
-_ENDING, _DIGITS = ".parquet", 20
+ENDING, _DIGITS = ".parquet", 20
 _HEADER = pa.struct([pa.field("name", pa.string(), nullable=False), pa.field("value", pa.binary())])
 REJECTED_SCHEMA = pa.schema(
     [
@@ -53,7 +53,7 @@ class RejectedMessage:
 
 def rejected_key(stream: str, first: int) -> str:
     """Where the rejected messages of a rolled-up range are, by the first offset of the range."""
-    return f"{rejected_folder(stream)}{first:0{_DIGITS}d}{_ENDING}"
+    return f"{rejected_folder(stream)}{first:0{_DIGITS}d}{ENDING}"
 
 
 def rejected_folder(stream: str) -> str:

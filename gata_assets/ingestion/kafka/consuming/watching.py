@@ -1,0 +1,39 @@
+"""What metrics show of the partitions of a process: how far each is, and what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from gata_assets.errors import PartitionStoppedError
+from gata_assets.ingestion.kafka.consuming.metrics import ConsumerMetrics
+from gata_assets.ingestion.kafka.consuming.partition import AssignedPartition
+
+
+def show_partitions(consumer: Consumer, partitions: Sequence[AssignedPartition], metrics: ConsumerMetrics) -> None:
+    """Set the gauges, without asking a broker."""
+    oldest = max((partition.oldest_waits_seconds for partition in partitions), default=0.0)
+    metrics.set_waiting(sum(partition.waiting_bytes for partition in partitions), oldest)
+    for partition in partitions:
+        failure = partition.failure
+        is_stopped = isinstance(failure, PartitionStoppedError)
+        lost = failure.lost if isinstance(failure, PartitionStoppedError) else 0
+        metrics.set_partition(
+            *partition.place,
+            lag=_lag(consumer, partition),
+            stored=partition.stored_end,
+            gap=lost,
+            is_stopped=is_stopped,
+        )
+
+
+def _lag(consumer: Consumer, partition: AssignedPartition) -> int | None:
+    """How many offsets the broker has behind the chain, as it said last; None if that is not known."""
+    if partition.position is None:
+        return None
+    try:
+        high = consumer.get_watermark_offsets(TopicPartition(*partition.place), cached=True)[1]
+    except KafkaException:
+        return None
+    return max(high - partition.stored_end, 0) if high >= 0 else None
