@@ -24,7 +24,7 @@ from gata_assets.cli.keys.group import keys
 from gata_assets.cli.landed.group import files, quarantine, tenants
 from gata_assets.cli.raw_files.group import ingest, mapping, tables
 from gata_assets.cli.schemas.group import schemas
-from gata_assets.cli.servers.group import data_api, serve, ui
+from gata_assets.cli.servers.group import consume, data_api, serve, ui
 from gata_assets.cli.shop.group import shop
 from gata_assets.errors import BatchIdError
 
@@ -188,6 +188,7 @@ main.add_command(shop)
 main.add_command(keys)
 main.add_command(ui)
 main.add_command(serve)
+main.add_command(consume)
 main.add_command(data_api)
 
 _COUNT = click.IntRange(1, 10**7)

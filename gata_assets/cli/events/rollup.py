@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from gata_assets.cli.raw_files.outcomes import open_store
 from gata_assets.cli.terminal import text_console
-from gata_assets.errors import StoreError
+from gata_assets.definitions.messages import build_decoder
+from gata_assets.errors import RegistryError, StoreError
 from gata_assets.ingestion.segments.cursor import find_streams
 from gata_assets.ingestion.segments.rollup import RolledUp, RollUp
 from gata_assets.settings.model import Settings
@@ -19,13 +20,13 @@ def run(settings: Settings, *, even_open: bool, as_table: bool) -> bool:
     Raises StoreError if the streams cannot be listed.
     """
     store = open_store(settings)
-    roll_up = RollUp(store, lambda: datetime.now(UTC))
+    roll_up = RollUp(store, lambda: datetime.now(UTC), decode=build_decoder(settings))
     failed = False
     streams = list(find_streams(store))
     for stream in streams:
         try:
             _show(roll_up.roll_up(stream, even_open=even_open), as_table=as_table)
-        except StoreError as error:
+        except (StoreError, RegistryError) as error:
             failed = True
             if as_table:
                 text_console().print(f"FAILED {stream}: {error}", markup=False)

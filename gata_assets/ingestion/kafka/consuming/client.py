@@ -58,6 +58,16 @@ def find_start(consumer: Consumer, topic: str, partition: int, chain_end: int) -
     return Start(chain_end, committed)
 
 
+def earliest_offset(connection: KafkaConnection, topic: str, partition: int) -> int:
+    """The first offset that the broker has of a partition; raises BrokerError."""
+    consumer = Consumer({**connection.client_config(), "group.id": "gata", "log_level": 2})
+    try:
+        with broker_errors(f"{topic}/{partition}"):
+            return consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_ANSWER_SECONDS)[0]
+    finally:
+        consumer.close()
+
+
 def gap(topic: str, partition: int, chain_end: int, earliest: int) -> PartitionStoppedError:
     """The error of a partition whose broker has deleted what was not read."""
     lost = earliest - chain_end

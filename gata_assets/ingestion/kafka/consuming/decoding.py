@@ -102,9 +102,13 @@ class MessageDecoder:
     def _rows_of(self, table: str) -> AvroRows:
         with self._lock:
             if table not in self._rows:
-                from gata_assets.ingestion.schemas.coding import AvroRows
-                from gata_assets.ingestion.schemas.known import KnownSchemas
-
+                try:
+                    from gata_assets.ingestion.schemas.coding import AvroRows
+                    from gata_assets.ingestion.schemas.known import KnownSchemas
+                except ModuleNotFoundError as error:
+                    raise RegistryError(
+                        f"Messages are Avro, and {error.name} is not installed: pip install 'gata-assets[kafka]'."
+                    ) from None
                 if self._open_registry is None:
                     raise UnknownSchemaError(
                         "Messages are Avro, and there is no registry: set SCHEMA_REGISTRY_URL or GLUE_SCHEMA_REGISTRY."
