@@ -102,7 +102,9 @@ def encode_rejected(messages: Sequence[RejectedMessage]) -> bytes:
 def decode_rejected(content: bytes, place: str) -> tuple[RejectedMessage, ...]:
     """Messages from the bytes of an object, which is at `place`; raises DamagedTableError for any other bytes."""
     try:
-        return from_batch(pq.read_table(pa.BufferReader(content), use_threads=False))
+        # Threads of Arrow that read ahead are at times still there when the process ends, which aborts it.
+        with pq.ParquetFile(pa.BufferReader(content), pre_buffer=False) as file:
+            return from_batch(file.read(use_threads=False))
     except (ValueError, KeyError, TypeError, OSError, pa.ArrowException):
         raise DamagedTableError(
             f"{place} does not have rejected messages: restore it from a version or a copy.", key=place

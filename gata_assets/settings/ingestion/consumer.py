@@ -23,7 +23,7 @@ class ConsumerSettings(SettingsGroup):
     """How much waits in memory, of all partitions together: beyond it partitions are paused."""
     max_message_kilobytes: float = Field(1024, alias="KAFKA_MAX_MESSAGE_KILOBYTES", gt=0, le=7_812)
     """A larger message is rejected."""
-    session_seconds: float = Field(15, alias="KAFKA_SESSION_SECONDS", ge=1, le=300)
+    session_seconds: float = Field(15, alias="KAFKA_SESSION_SECONDS", ge=6, le=300)
     """A consumer that is silent for so long loses its partitions to others of its group."""
 
     @property
