@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from gata_assets.ingestion.segments.chain import Chain
 from gata_assets.ingestion.segments.cursor import read_cursor
@@ -24,7 +25,7 @@ def find_rejected(store: ObjectStore, stream: str, start: int = 0) -> Iterator[R
     # The cursor first: what is rolled up later is still in its segments for a while.
     cursor = read_cursor(store, stream)
     firsts = [first for first in rolled_up_ranges(store, stream) if first < cursor.end]
-    for first, following in zip(firsts, [*firsts[1:], cursor.end], strict=True):
+    for first, following in pairwise([*firsts, cursor.end]):
         if following > start:
             yield from (one for one in read_rejected(store, stream, first) if one.offset >= start)
     for segment in Chain(store, stream).segments(cursor.end):

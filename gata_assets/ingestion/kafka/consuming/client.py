@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -11,10 +11,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from gata_assets.errors import BrokerError, PartitionStoppedError
 from gata_assets.ingestion.kafka.connection import KafkaConnection
 from gata_assets.ingestion.kafka.consuming.message import KafkaMessage
-from gata_assets.ingestion.kafka.consuming.partition import Start
+from gata_assets.ingestion.kafka.consuming.partition import AssignedPartition, Start
 from gata_assets.ingestion.kafka.consuming.rules import ConsumerRules
 
 _ANSWER_SECONDS = 5.0
+_LEAST_SHARE_BYTES = 1_000_000
 _LIMITS = {
     # Where to go on is what the chain says; of an offset that the broker does not have, nothing must be guessed.
     "auto.offset.reset": "error",
@@ -99,6 +100,30 @@ def broker_errors(what: str) -> Iterator[None]:
         found = error.args[0]
         name = found.name() if isinstance(found, KafkaError) else type(found).__name__
         raise BrokerError(f"The broker cannot be asked about {what}: {name}. It is asked again.") from None
+
+
+def hold_back(consumer: Consumer, partitions: Sequence[AssignedPartition], at_most_bytes: int) -> None:
+    """Pause partitions with more than their share of messages that wait, until half of that is stored."""
+    share = max(at_most_bytes // max(len(partitions), 1), _LEAST_SHARE_BYTES)
+    for partition in partitions:
+        bound = share // 2 if partition.is_paused else share
+        is_paused = partition.position is not None and partition.waiting_bytes > bound
+        if is_paused != partition.is_paused:
+            change = consumer.pause if is_paused else consumer.resume
+            with suppress(KafkaException):
+                change([TopicPartition(*partition.place)])
+                partition.is_paused = is_paused
+
+
+def commit(consumer: Consumer, offsets: list[TopicPartition], *, waits: bool) -> None:
+    """Commit offsets, if the broker takes them: the chain says where to go on."""
+    if not offsets:
+        return
+    with suppress(KafkaException):
+        if waits:
+            consumer.commit(offsets=offsets, asynchronous=False)
+        else:
+            consumer.commit(offsets=offsets, asynchronous=True)
 
 
 def as_value(message: Message, received_at: datetime) -> KafkaMessage:

@@ -14,15 +14,17 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from gata_assets.errors import BrokerError, GataError, PartitionStoppedError, RegistryError, StoreError
 from gata_assets.ingestion.kafka.connection import KafkaConnection
 from gata_assets.ingestion.kafka.consuming.client import (
     as_value,
     broker_errors,
+    commit,
     find_start,
     gap,
+    hold_back,
     is_ahead,
     open_consumer,
 )
@@ -42,7 +44,6 @@ _THREADS = 8
 _MOST_AT_ONCE, _POLL_SECONDS = 2_000, 0.05
 _START_SECONDS, _ANSWER_SECONDS = 10.0, 5.0
 _LOOK_SECONDS, _LOOK_AT_CURSORS_SECONDS = 1.0, 60.0
-_LEAST_SHARE_BYTES = 1_000_000
 
 
 class TopicConsumer:
@@ -118,15 +119,20 @@ class TopicConsumer:
             if place in self._cut and partition.is_empty:
                 self._find_fault(partition)
             if partition.may_start:
-                partition.starting = self._pool.submit(self._start, partition.writer)
+                self._begin(partition)
         if self._is_assignment_due:
             self._assign()
-        self._hold_back()
+        hold_back(self._consumer, [*self._partitions.values()], self._rules.at_most_waiting_bytes)
         self._letters.poll()
         self._commit()
         if self._clock() >= self._look_at:
             self._look_at = self._clock() + _LOOK_SECONDS
             self._look()
+
+    def _begin(self, partition: AssignedPartition) -> None:
+        """Find out where to go on, by the store and not by what was known of it."""
+        partition.writer = PartitionWriter(self._store, *partition.place, self._judge)
+        partition.starting = self._pool.submit(self._start, partition.writer)
 
     def _start(self, writer: PartitionWriter) -> Start:
         return find_start(self._asker, writer.topic, writer.partition, writer.end())
@@ -192,18 +198,6 @@ class TopicConsumer:
         for partition in self._partitions.values():
             partition.is_paused = False
 
-    def _hold_back(self) -> None:
-        """Pause partitions with more than their share of messages that wait, until half of that is stored."""
-        share = max(self._rules.at_most_waiting_bytes // max(len(self._partitions), 1), _LEAST_SHARE_BYTES)
-        for place, partition in self._partitions.items():
-            bound = share // 2 if partition.is_paused else share
-            is_paused = partition.position is not None and partition.waiting_bytes > bound
-            if is_paused != partition.is_paused:
-                change = self._consumer.pause if is_paused else self._consumer.resume
-                with suppress(KafkaException):
-                    change([TopicPartition(*place)])
-                    partition.is_paused = is_paused
-
     def _commit(self, *, waits: bool = False) -> None:
         """Commit what is stored and copied; nothing depends on it but what others see, and copies after a crash."""
         offsets = []
@@ -212,17 +206,14 @@ class TopicConsumer:
             if partition.position is not None and end > max(partition.committed, 0):
                 offsets.append(TopicPartition(*place, end))
                 partition.committed = end
-        if offsets:
-            with suppress(KafkaException):
-                if waits:
-                    self._consumer.commit(offsets=offsets, asynchronous=False)
-                else:
-                    self._consumer.commit(offsets=offsets, asynchronous=True)
+        commit(self._consumer, offsets, waits=waits)
 
     def _look(self) -> None:
         """Set what metrics show, and try copies that failed again."""
         show_partitions(self._consumer, [*self._partitions.values()], self.metrics)
         if self._again is None or self._again.done():
+            if self._again:
+                self._again.result()
             self._again = self._pool.submit(self._look_at_store, list(self._partitions))
 
     def _look_at_store(self, places: Sequence[tuple[str, int]]) -> None:
@@ -238,15 +229,16 @@ class TopicConsumer:
         for place in places:
             writer = PartitionWriter(self._store, place.topic, place.partition, self._judge)
             partition = AssignedPartition(writer, self._rules, self._clock)
-            partition.starting = self._pool.submit(self._start, writer)
             self._partitions[partition.place] = partition
+            self._begin(partition)
         wait([one.starting for one in self._partitions.values() if one.starting], _START_SECONDS)
         for partition in self._partitions.values():
             self._note_start(partition)
         self._assign()
 
     def _revoked(self, consumer: Consumer, places: Sequence[TopicPartition]) -> None:
-        self._give_up([self._partitions[place.topic, place.partition] for place in places if self._has(place)])
+        given = {(place.topic, place.partition) for place in places}
+        self._give_up([partition for place, partition in self._partitions.items() if place in given])
         consumer.unassign()
 
     def _lost(self, consumer: Consumer, places: Sequence[TopicPartition]) -> None:
@@ -254,9 +246,6 @@ class TopicConsumer:
         for place in places:
             self._forget(place.topic, place.partition)
         consumer.unassign()
-
-    def _has(self, place: TopicPartition) -> bool:
-        return (place.topic, place.partition) in self._partitions
 
     def _give_up(self, partitions: Sequence[AssignedPartition]) -> None:
         """Store, copy and commit what waits, as far as time allows, and forget the partitions."""
@@ -305,8 +294,7 @@ class TopicConsumer:
 
     def _fail(self, partition: AssignedPartition, error: GataError) -> None:
         partition.fail(error)
-        what = "registry" if isinstance(error, RegistryError) else "target"
-        what = "broker" if isinstance(error, BrokerError) else what
+        what = {RegistryError: "registry", BrokerError: "broker"}.get(type(error), "target")
         self.metrics.count_failure(partition.place[0], what)
         self._log.say(partition.place, f"{what.upper()}_AWAY", reason=str(error))
 
