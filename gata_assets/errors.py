@@ -22,6 +22,7 @@
     │   └── IncompatibleSchemaError   it clashes with versions that are registered
     ├── MessageError            a message is none of its table: it goes to quarantine
     ├── RegistryError           the schema registry cannot be asked now: ask again
+    ├── BrokerError             Kafka did not respond, or refused messages
     └── StoreError              the target cannot be read, written or deleted
         ├── ObjectNotFoundError
         ├── DamagedTableError
@@ -147,7 +148,11 @@ class RegistryError(GataError):
 
 
 class BrokerError(GataError):
-    """A broker did not respond, or refused what it was asked; it is asked again."""
+    """The Kafka brokers did not respond, or refused messages; `topic` is the one that this is about, if it is one."""
+
+    def __init__(self, message: str, *, topic: str | None = None) -> None:
+        super().__init__(message)
+        self.topic = topic
 
 
 class PartitionStoppedError(GataError):

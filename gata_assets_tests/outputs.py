@@ -88,6 +88,7 @@ EXAMPLES: dict[str, Example] = {
 NOT_RUN = {
     "ui": "serves until it is stopped",
     "serve": "serves until it is stopped",
+    "publish": "needs Kafka",
     "data-api": "serves until it is stopped, and needs a PostgreSQL",
     "events tail": "needs events",
     "events rollup": "needs events",

@@ -20,6 +20,7 @@ from gata_assets.cli.batches.group import batches
 from gata_assets.cli.batches.registry import build_pipelines
 from gata_assets.cli.events.group import events, trace
 from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG, exits
+from gata_assets.cli.kafka.group import publish
 from gata_assets.cli.keys.group import keys
 from gata_assets.cli.landed.group import files, quarantine, tenants
 from gata_assets.cli.raw_files.group import ingest, mapping, tables
@@ -189,6 +190,7 @@ main.add_command(keys)
 main.add_command(ui)
 main.add_command(serve)
 main.add_command(consume)
+main.add_command(publish)
 main.add_command(data_api)
 
 _COUNT = click.IntRange(1, 10**7)

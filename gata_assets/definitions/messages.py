@@ -1,12 +1,15 @@
-"""Assembles what reads messages of topics: the registry of their schemas, the decoder, and the judge."""
+"""Assembles what reads messages of topics: the registry, the decoder, the judge, the roll-up."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gata_assets.ingestion.kafka.consuming.decoding import MessageDecoder
 from gata_assets.ingestion.kafka.consuming.judging import Judge
 from gata_assets.ingestion.kafka.origin import target_id
+from gata_assets.ingestion.kafka.relay.cursors import kept_from
+from gata_assets.ingestion.segments.rollup import RollUp
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables
 from gata_assets.storage.objects import ObjectStore
@@ -43,6 +46,13 @@ def build_decoder(settings: Settings) -> MessageDecoder:
     return MessageDecoder(
         all_tables(settings), open_registry, max_bytes=settings.consumer.consumer_rules.at_most_message_bytes
     )
+
+
+def build_roll_up(settings: Settings, store: ObjectStore) -> RollUp:
+    """What turns events of all sources into raw files, for a target; raises SettingsError."""
+    # What `gata publish` has not produced yet is kept for it.
+    kept = kept_from if settings.kafka.connection else None
+    return RollUp(store, lambda: datetime.now(UTC), decode=build_decoder(settings), kept_from=kept)
 
 
 def build_judge(settings: Settings, store: ObjectStore, decoder: MessageDecoder) -> Judge:

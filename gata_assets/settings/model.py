@@ -20,12 +20,15 @@ from gata_assets.environment import set_default, variables
 from gata_assets.errors import SettingsError
 from gata_assets.settings.config_values import find_config_values, unknown_setting
 from gata_assets.settings.ingestion.consumer import ConsumerSettings
+from gata_assets.settings.ingestion.earlier_names import ALIASES, REFUSED_IN_FILES
+from gata_assets.settings.ingestion.earlier_names import REFUSED as REFUSED_EARLIER_NAMES
 from gata_assets.settings.ingestion.kafka import KafkaSettings
 from gata_assets.settings.ingestion.registry import RegistrySettings
 from gata_assets.settings.ingestion.service import ServiceSettings
 from gata_assets.settings.interactions import InteractionSettings
 from gata_assets.settings.project import AutomationSettings, ProjectSettings, TargetSettings
-from gata_assets.settings.shop import REFUSED, ShopSettings
+from gata_assets.settings.shop import REFUSED as REFUSED_OF_SHOP
+from gata_assets.settings.shop import ShopSettings
 from gata_assets.settings.tickets import TicketSettings
 from gata_assets.tickets.arrivals.decision import ArrivalRules
 
@@ -33,6 +36,7 @@ DEFAULT_ENV_FILE = "local.env"
 ENV_FILE_VARIABLE = "GATA_ENV_FILE"
 # Prefixes of other variables that a settings file may have: those of the AWS SDK, Dagster and Python.
 _FOREIGN_PREFIXES = ("AWS_", "DAGSTER_", "PYTHON")
+REFUSED = REFUSED_OF_SHOP | REFUSED_EARLIER_NAMES
 
 
 class Settings(BaseModel):
@@ -102,9 +106,7 @@ def parse_settings(values: Mapping[str, str]) -> Settings:
 
     Raises SettingsError, which names each wrong variable, its fault and an example.
     """
-    for variable, reason in REFUSED.items():
-        if values.get(variable, "").strip():
-            raise SettingsError(f"{variable} is no setting here: {reason}. Remove it.")
+    _require_none_of(REFUSED, values)
     given: dict[str, dict[str, str]] = {group: {} for group in Settings.model_fields}
     for group, variable, _ in _fields():
         if value := values.get(variable, "").strip():
@@ -126,6 +128,9 @@ def load_settings(env_file: Path | None = None) -> Settings:
     _, given = find_env_file(env_file)
     for name, value in given.items():
         set_default(name, value)
+    for name, of_sdk in ALIASES.items():
+        if value := variables().get(name, "").strip():
+            set_default(of_sdk, value)
     for name, (value, _) in find_config_values(variables(), variable_names()).items():
         set_default(name, value)
     settings = parse_settings(variables())
@@ -170,11 +175,18 @@ def _read_env_file(path: Path) -> dict[str, str]:
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8 text.") from None
     values = {name: value for name, value in given.items() if value}
-    taken = (*known, *REFUSED)
+    _require_none_of(REFUSED_IN_FILES, values)
+    taken = (*known, *REFUSED, *ALIASES)
     unknown = [name for name in values if name not in taken and not name.startswith(_FOREIGN_PREFIXES)]
     if unknown:
         raise SettingsError("\n".join(unknown_setting(name, path, known) for name in unknown))
     return values
+
+
+def _require_none_of(refused: Mapping[str, str], values: Mapping[str, str]) -> None:
+    for variable, reason in refused.items():
+        if values.get(variable, "").strip():
+            raise SettingsError(f"{variable} is no setting here: {reason}. Remove it.")
 
 
 def _fields() -> Iterator[tuple[str, str, FieldInfo]]:

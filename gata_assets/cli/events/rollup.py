@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 
 from gata_assets.cli.raw_files.outcomes import open_store
 from gata_assets.cli.terminal import text_console
-from gata_assets.definitions.messages import build_decoder
+from gata_assets.definitions.messages import build_roll_up
 from gata_assets.errors import RegistryError, StoreError
 from gata_assets.ingestion.segments.cursor import find_streams
-from gata_assets.ingestion.segments.rollup import RolledUp, RollUp
+from gata_assets.ingestion.segments.rollup import RolledUp
 from gata_assets.settings.model import Settings
 
 
@@ -20,7 +19,7 @@ def run(settings: Settings, *, even_open: bool, as_table: bool) -> bool:
     Raises StoreError if the streams cannot be listed.
     """
     store = open_store(settings)
-    roll_up = RollUp(store, lambda: datetime.now(UTC), decode=build_decoder(settings))
+    roll_up = build_roll_up(settings, store)
     failed = False
     streams = list(find_streams(store))
     for stream in streams:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from rich.table import Table
 
 from gata_assets.cli.raw_files.outcomes import open_store
 from gata_assets.cli.terminal import text_console
-from gata_assets.definitions.messages import build_decoder, build_judge
+from gata_assets.definitions.messages import build_decoder, build_judge, build_roll_up
 from gata_assets.errors import RegistryError, StoreError
 from gata_assets.ingestion.kafka.consuming.replay import Replay, Replayed, quarantined_streams, waiting_in_quarantine
 from gata_assets.ingestion.segments.chain import Chain
 from gata_assets.ingestion.segments.cursor import find_streams, read_cursor
-from gata_assets.ingestion.segments.rollup import RollUp
 from gata_assets.settings.model import Settings
 from gata_assets.storage.objects import ObjectStore
 
@@ -53,7 +51,7 @@ def replay(settings: Settings, topic: str | None, *, as_table: bool) -> bool:
     """
     store, decoder = open_store(settings), build_decoder(settings)
     again = Replay(store, build_judge(settings, store, decoder), decoder)
-    roll_up = RollUp(store, lambda: datetime.now(UTC), decode=decoder)
+    roll_up = build_roll_up(settings, store)
     failed = False
     for stream in sorted({*quarantined_streams(store), *_kafka_streams(store)}):
         if topic not in (None, stream.split("/")[1]):

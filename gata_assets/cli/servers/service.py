@@ -42,7 +42,15 @@ def run(settings: Settings, *, host: str | None, port: int | None, as_json: bool
         def curator_of(tenant: str, now: datetime) -> Curator:
             return Curator(store, tenant, rules, now, tables)
 
-        service = Service(store, tables, curator_of, own.service_rules, version=__version__)
+        service = Service(
+            store,
+            tables,
+            curator_of,
+            own.service_rules,
+            version=__version__,
+            is_kafka_connected=_broker_probe(settings),
+            name=own.name,
+        )
         number = listener.getsockname()[1]
         config = uvicorn.Config(
             build_application(service),
@@ -55,6 +63,19 @@ def run(settings: Settings, *, host: str | None, port: int | None, as_json: bool
             _Server(config, lambda: _show(settings, host, number, as_json=as_json)).run([listener])
     finally:
         listener.close()
+
+
+def _broker_probe(settings: Settings) -> Callable[[], bool] | None:
+    """What `/health` asks whether a broker answers; None without Kafka."""
+    if (connection := settings.kafka.connection) is None:
+        return None
+    try:
+        from gata_assets.ingestion.kafka.connected import BrokerProbe
+    except ModuleNotFoundError:
+        raise SettingsError(
+            "KAFKA_BOOTSTRAP_SERVERS needs the extra `kafka`: pip install 'gata-assets[kafka]'."
+        ) from None
+    return BrokerProbe(connection)
 
 
 class _Server(uvicorn.Server):

@@ -48,6 +48,7 @@ class Service:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         write_line: Callable[[str], object] | None = None,
         is_kafka_connected: Callable[[], bool] | None = None,
+        name: str = "data-pipeline",
     ) -> None:
         """Set up the service, and start the thread of its event log.
 
@@ -60,11 +61,12 @@ class Service:
             clock: The present instant in UTC.
             write_line: Takes the lines of the log; None prints them.
             is_kafka_connected: Whether a broker answers; None without Kafka.
+            name: What `/health` says is the name of the service.
         """
         self.store, self.curator_of, self.rules, self.version, self.clock = store, curator_of, rules, version, clock
         self.tables = {name: spec for name, spec in tables.items() if spec.changes is None}
         self.write_line = write_line or partial(print, flush=True)
-        self.is_kafka_connected = is_kafka_connected
+        self.is_kafka_connected, self.name = is_kafka_connected, name
         self.keys = KeyStore(store, clock)
         self.requests = IdempotentRequests(store, clock)
         self.limit = RateLimit(rules.requests_per_second, rules.burst, monotonic)

@@ -26,7 +26,8 @@ class Origin:
         target: the identity of the target whose relay produced it (`target_id`).
         place: the stream of an event (`http/{writer}`), the file of a row (`file/{tenant}/{table}/{file id}`), or the
             manifest of a dataset (`dataset/{key}`).
-        number: the event's offset in its stream, the row's record in its file (from 1), 0 for a dataset.
+        number: the event's offset in its stream, the number of the row among the valid rows of its file (from 1), 0 for
+            a dataset.
     """
 
     target: str

@@ -79,9 +79,19 @@ class RollUp:
         clock: Callable[[], datetime],
         rules: RollUpRules | None = None,
         decode: Decode = as_it_came,
+        kept_from: Callable[[ObjectStore, str], int | None] | None = None,
     ) -> None:
-        """`clock` tells the time in UTC; `decode` turns payloads that are no JSON into JSON, always the same way."""
-        self._store, self._clock, self._decode = store, clock, decode
+        """Set up the roll-up.
+
+        Args:
+            store: The target.
+            clock: The present instant in UTC.
+            rules: When ranges are rolled up, and how long segments are kept.
+            decode: Turns payloads that are no JSON into JSON, always the same way.
+            kept_from: The offset of a stream from which on its segments are not deleted, since another reader needs
+                them; None if there is no such offset.
+        """
+        self._store, self._clock, self._decode, self._kept_from = store, clock, decode, kept_from
         self._rules = rules or RollUpRules()
 
     def run(self, *, even_open: bool = False) -> Iterator[RolledUp]:
@@ -207,6 +217,9 @@ class RollUp:
     def _delete_old(self, stream: str, cursor: Cursor) -> int:
         """Delete segments that were rolled up long enough ago; returns how many."""
         due = [reached for reached in cursor.past if reached.at + self._rules.grace <= self._clock()]
+        kept = self._kept_from(self._store, stream) if due and self._kept_from else None
+        if kept is not None:
+            due = [reached for reached in due if reached.end <= kept]
         if not due:
             return 0
         firsts = [first for first in Chain(self._store, stream).first_offsets(0) if first < due[-1].end]

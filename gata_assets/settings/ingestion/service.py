@@ -13,6 +13,8 @@ from gata_assets.settings.values import SettingsGroup
 class ServiceSettings(SettingsGroup):
     """The settings of the service that `gata serve` starts."""
 
+    name: str = Field("data-pipeline", alias="SERVICE_NAME", pattern=r"^[ -~]{1,100}$")
+    """The name of the service that `/health` answers."""
     host: str = Field("127.0.0.1", alias="SERVICE_HOST", pattern=r"^[0-9A-Za-z.:\-]{1,255}$")
     """The address that the service listens on; 0.0.0.0 for all of the machine. TLS ends at a proxy before it."""
     port: int = Field(8002, alias="SERVICE_PORT", ge=0, le=65_535)

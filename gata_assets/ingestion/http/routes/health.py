@@ -12,7 +12,6 @@ from gata_assets.errors import StoreError
 from gata_assets.ingestion.http.metrics import METRICS_TYPE
 from gata_assets.ingestion.http.service import Service
 
-SERVICE_NAME = "data-pipeline"
 # Whoever asks, the target is looked at once in so many seconds, and waited for so long.
 _LOOKED_SECONDS, _PATIENCE_SECONDS = 5.0, 2.0
 _PROBE = "ingestion/health"
@@ -36,7 +35,7 @@ class HealthRoutes:
         return JSONResponse(
             {
                 "status": "healthy" if has_store and (has_kafka or not needs_kafka) else "degraded",
-                "service": SERVICE_NAME,
+                "service": service.name,
                 "version": service.version,
                 "timestamp": service.clock().isoformat().replace("+00:00", "Z"),
                 "kafka_connected": has_kafka,

@@ -1,0 +1,1 @@
+"""The commands that produce to Kafka and consume from it."""

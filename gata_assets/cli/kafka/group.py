@@ -1,0 +1,53 @@
+"""`gata publish`, with its options; another module implements it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import click
+
+from gata_assets.cli import options
+from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, exits
+
+if TYPE_CHECKING:
+    from gata_assets.settings.model import Settings
+
+
+@click.command(cls=options.Command)
+@exits(
+    {
+        DONE: "it was ended by SIGTERM or Ctrl-C; with --once, all that waited is produced",
+        INTERRUPTED: "it was interrupted before it began",
+        FAILED: "the extra `kafka` is not installed, or the port is taken; with --once, something still waits",
+    }
+)
+@click.option("--once", is_flag=True, help="Produce what waits, and end.")
+@click.option(
+    "--since",
+    type=options.Day(),
+    help="Produce files that landed from this day on, now and later. [default: from the first start on]",
+)
+@click.option(
+    "--metrics",
+    "metrics_port",
+    type=click.IntRange(0, 65535),
+    help="Serve counters for Prometheus on this port of all addresses; 0 takes a free one. [default: none]",
+)
+@options.AS_JSON
+@options.SETTINGS
+def publish(once: bool, since: date | None, metrics_port: int | None, as_json: bool, settings: Settings) -> bool:
+    """Produce to Kafka what has arrived and what is finished, until Ctrl-C or SIGTERM ends it.
+
+    Single events and the valid rows of files go to the topics of their tables, and a message for each finished dataset
+    to those of features and training data; all at least once. While the brokers are away, they wait in the target.
+    Needs the extra `kafka`, and KAFKA_BOOTSTRAP_SERVERS.
+    """
+    with options.imports_uncollected():
+        try:
+            from gata_assets.cli.kafka import publish as command
+        except ModuleNotFoundError as error:
+            package = str(error.name).partition(".")[0]
+            raise click.ClickException(f"{package} is not installed: pip install 'gata-assets[kafka]'.") from None
+
+    return command.run(settings, once=once, since=since, metrics_port=metrics_port, as_json=as_json)

@@ -1,0 +1,113 @@
+"""`gata publish`: produces to Kafka what is durable in the target, until it is ended."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time
+from threading import Event
+
+from gata_assets.cli.raw_files.outcomes import open_store
+from gata_assets.cli.terminal import text_console
+from gata_assets.curation.files.tenants import find_tenants
+from gata_assets.curation.layout import TenantLayout
+from gata_assets.errors import GataError, SettingsError
+from gata_assets.ingestion.kafka.origin import target_id
+from gata_assets.ingestion.kafka.relay.cursors import begin
+from gata_assets.ingestion.kafka.relay.datasets import DatasetFolder, DatasetTopic
+from gata_assets.ingestion.kafka.relay.metrics import RelayMetrics
+from gata_assets.ingestion.kafka.relay.outbox import Outbox
+from gata_assets.ingestion.kafka.relay.producing import MAX_MESSAGE_BYTES, Producing
+from gata_assets.ingestion.kafka.relay.relay import Relay
+from gata_assets.interactions.curated.curator import Curator
+from gata_assets.interactions.datasets import DatasetKind
+from gata_assets.settings.model import Settings
+from gata_assets.settings.table_specs import all_tables
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.tickets.training_files import DATASETS, batches_folder
+
+_TOPICS = {DatasetKind.FEATURES: DatasetTopic.FEATURES, DatasetKind.TRAINING_DATA: DatasetTopic.TRAINING}
+
+
+def run(settings: Settings, *, once: bool, since: date | None, metrics_port: int | None, as_json: bool) -> bool:
+    """Produce until SIGTERM or Ctrl-C, or with `once` what waits; returns whether nothing waits because it failed.
+
+    Raises SettingsError without brokers or for a topic of no table, GataError for a port that cannot be listened on,
+    and StoreError if the target is away at the start.
+    """
+    connection = settings.kafka.connection
+    if connection is None:
+        raise SettingsError("KAFKA_BOOTSTRAP_SERVERS is unset, and names the brokers: host:port, with commas between.")
+    tables, topics = all_tables(settings), settings.kafka.topics
+    topics.require_tables(tables)
+    store, metrics, end = open_store(settings), RelayMetrics(), Event()
+
+    def say(event: str, fields: Mapping[str, object]) -> None:
+        if event == "NOT_PRODUCED":
+            count = fields.get("events", 1)
+            metrics.count_left_out(count if isinstance(count, int) else 1)
+        _say(event, fields, as_json=as_json)
+
+    producing = Producing(
+        connection,
+        is_ending=end.is_set,
+        on_delivered=metrics.count_delivered,
+        on_too_large=lambda message: say(
+            "NOT_PRODUCED",
+            {"reason": f"larger than {MAX_MESSAGE_BYTES:,} bytes", "origin": message.headers[0][1].decode()},
+        ),
+    )
+    outbox = Outbox(store, target_id(store), topics, tables, producing.deliver, end.is_set, say)
+    first_day = datetime.combine(since, time(), UTC) if since else None
+    now = datetime.now(UTC)
+    rules = settings.interactions.curation_rules
+    relay = Relay(
+        outbox,
+        lambda tenant: Curator(store, tenant, rules, now, tables),
+        lambda: _find_datasets(store),
+        metrics,
+        begin(store, now, first_day),
+    )
+    if metrics_port is not None:
+        _serve_metrics(metrics, metrics_port, as_json=as_json)
+    with _ended_by_signals(end):
+        say("PUBLISHING", {"brokers": connection.bootstrap_servers, "target": settings.target.place})
+        if once:
+            return relay.run_once()
+        relay.run(end)
+    return True
+
+
+def _find_datasets(store: ObjectStore) -> Iterator[DatasetFolder]:
+    for tenant in find_tenants(store):
+        for kind, topic in _TOPICS.items():
+            yield DatasetFolder(kind.batches_folder(TenantLayout(tenant)), topic, tenant)
+    for dataset in DATASETS:
+        yield DatasetFolder(batches_folder(dataset), DatasetTopic.TRAINING, None)
+
+
+def _serve_metrics(metrics: RelayMetrics, port: int, *, as_json: bool) -> None:
+    try:
+        _say("METRICS_READY", {"port": metrics.serve(port)}, as_json=as_json)
+    except OSError as error:
+        raise GataError(f"Port {port} cannot be listened on: {error.strerror}. Look at --metrics.") from None
+
+
+@contextmanager
+def _ended_by_signals(end: Event) -> Iterator[None]:
+    before = {number: signal.signal(number, lambda *_: end.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(event: str, fields: Mapping[str, object], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"event": event, **fields}), flush=True)
+        return
+    shown = ", ".join(f"{name}: {value}" for name, value in fields.items())
+    text_console().print(f"{event} {shown}", markup=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Producing: what is durable in the target goes to topics, at least once."""
