@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
@@ -30,18 +31,16 @@ from gata_assets.ingestion.kafka.consuming.client import (
 )
 from gata_assets.ingestion.kafka.consuming.dead_letters import DeadLetters
 from gata_assets.ingestion.kafka.consuming.judging import Judge
-from gata_assets.ingestion.kafka.consuming.lines import ConsumerLog
 from gata_assets.ingestion.kafka.consuming.message import KafkaMessage
 from gata_assets.ingestion.kafka.consuming.metrics import ConsumerMetrics
 from gata_assets.ingestion.kafka.consuming.partition import AssignedPartition, Start
 from gata_assets.ingestion.kafka.consuming.rules import ConsumerRules
-from gata_assets.ingestion.kafka.consuming.watching import show_partitions
+from gata_assets.ingestion.kafka.consuming.watching import ConsumerLog, show_partitions
 from gata_assets.ingestion.kafka.consuming.writing import PartitionWriter
 from gata_assets.ingestion.segments.cursor import read_cursor
 from gata_assets.storage.objects import ObjectStore
 
-_THREADS = 8
-_MOST_AT_ONCE, _POLL_SECONDS = 2_000, 0.05
+_THREADS, _MOST_AT_ONCE, _POLL_SECONDS = 8, 2_000, 0.05
 _START_SECONDS, _ANSWER_SECONDS = 10.0, 5.0
 _LOOK_SECONDS, _LOOK_AT_CURSORS_SECONDS = 1.0, 60.0
 
@@ -80,9 +79,8 @@ class TopicConsumer:
         self._consumer = open_consumer(self._connection, self._group, self._rules, self._note_client_error)
         # Asks while the group is rebalanced too, when the client above does not answer.
         self._asker = open_consumer(self._connection, self._group, self._rules, self._note_client_error)
-        self._letters = DeadLetters(
-            self._connection, self._store, self._clock, lambda topic: self.metrics.count_failure(topic, "dead_letters")
-        )
+        count_failure = partial(self.metrics.count_failure, what="dead_letters")
+        self._letters = DeadLetters(self._connection, self._store, self._clock, count_failure)
         try:
             self._consumer.subscribe(
                 self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
@@ -211,9 +209,7 @@ class TopicConsumer:
     def _look(self) -> None:
         """Set what metrics show, and try copies that failed again."""
         show_partitions(self._consumer, [*self._partitions.values()], self.metrics)
-        if self._again is None or self._again.done():
-            if self._again:
-                self._again.result()
+        if self._again is None or (self._again.done() and self._again.result() is None):
             self._again = self._pool.submit(self._look_at_store, list(self._partitions))
 
     def _look_at_store(self, places: Sequence[tuple[str, int]]) -> None:
@@ -286,7 +282,6 @@ class TopicConsumer:
             with broker_errors("/".join(map(str, place))):
                 earliest, _ = self._asker.get_watermark_offsets(TopicPartition(*place), timeout=_ANSWER_SECONDS)
         except BrokerError as failure:
-            self._fail(partition, failure)
             partition.stop(failure)
             self._is_assignment_due = True
         else:

@@ -28,9 +28,11 @@ from gata_assets.ingestion.segments.tail import Tail
 from gata_assets.interactions.tables import TABLES
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore, Version
+from gata_assets.storage.s3 import S3StoreResource
 from gata_assets_tests.ingestion.schemas.registries import SchemasInMemory
 from gata_assets_tests.support.brokers import Broker
 from gata_assets_tests.support.event_worlds import START
+from gata_assets_tests.support.fault_proxy import S3_ERROR, FaultProxy, Faults, Manner
 from gata_assets_tests.support.memory_store import MemoryStore
 from gata_assets_tests.support.raw_worlds import curator_of
 from gata_assets_tests.support.topics import (
@@ -167,6 +169,27 @@ def test_while_the_target_is_away_memory_is_bounded_and_nothing_is_poison(noida_
         until(lambda: stored_messages(store, topic) == 12_000)
     assert users_of(segments_of(store, topic)) == Counter(("acme", f"u{number}") for number in range(12_000))
     assert len(lines) < 10
+
+
+def test_while_s3_is_away_messages_wait(
+    noida_broker: Broker, moto_url: str, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic, faults, lines = noida_broker.new_topic(), Faults(), list[str]()
+    with FaultProxy("s3", moto_url, faults, S3_ERROR) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        store = S3StoreResource(bucket=bucket, s3=S3Resource(max_attempts=1))
+        with running(consumer_of(noida_broker.connection, topic, store, write_line=lines.append)):
+            noida_broker.send(topic, [message(number) for number in range(100)])
+            until(lambda: stored_messages(store, topic) == 100)
+            faults.begin(Manner.REFUSED, first=1, last=10**9)
+            noida_broker.send(topic, [message(number) for number in range(100, 200)])
+            until(lambda: any("TARGET_AWAY" in line for line in lines))
+            # Of calls that are carried out all the same, none is carried out twice.
+            faults.begin(Manner.UNANSWERED, first=1, last=4)
+            until(lambda: len(faults.failed) == 4)
+            faults.begin()
+            until(lambda: stored_messages(store, topic) == 200)
+            assert users_of(segments_of(store, topic)) == Counter(("acme", f"u{number}") for number in range(200))
 
 
 def test_while_the_registry_is_away_avro_waits(noida_broker: Broker) -> None:
