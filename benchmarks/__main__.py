@@ -29,6 +29,7 @@ _BENCHMARKS = {
     "shop_curation": "shop.curation",
     "masking": "masking",
     "shop_prod": "shop.prod",
+    "consume": "ingestion.consume",
 }
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import Any
 
+import pytest
 from confluent_kafka import Consumer, TopicPartition
+from dagster_aws.s3 import S3Resource
 
 from gata_assets.errors import StoreError
 from gata_assets.ingestion.kafka.consuming.client import earliest_offset

@@ -1,0 +1,1 @@
+"""Benchmarks of what arrives by topics."""
