@@ -42,7 +42,7 @@ def test_a_consumer_stores_shows_metrics_and_leaves_when_it_is_ended(noida_broke
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     unknown = json.dumps(row(9, timestamp=now)).encode()
     noida_broker.send(TOPIC, [*(message(number) for number in range(5)), (b"globex", unknown), (b"acme", b"{")])
-    variables = {
+    variables: dict[str, Any] = {
         "KAFKA_BOOTSTRAP_SERVERS": noida_broker.connection.bootstrap_servers,
         "KAFKA_METRICS_PORT": "0",
         "TENANTS": "acme",
@@ -87,7 +87,7 @@ def test_a_consumer_stores_shows_metrics_and_leaves_when_it_is_ended(noida_broke
     ],
 )
 def test_what_cannot_be_consumed_is_said(
-    arguments: tuple[str, ...], variables: dict[str, str], said: str, tmp_path: Path
+    arguments: tuple[str, ...], variables: dict[str, Any], said: str, tmp_path: Path
 ) -> None:
     ran = gata(tmp_path, "consume", *arguments, **variables)
     assert ran.returncode == 2

@@ -24,6 +24,7 @@ from gata_assets.ingestion.kafka.origin import Origin
 from gata_assets.ingestion.kafka.topics import dead_letters_of
 from gata_assets.ingestion.schemas.avro_schema import avro_schema
 from gata_assets.ingestion.schemas.coding import AvroRows
+from gata_assets.ingestion.schemas.registry import SchemaId
 from gata_assets.ingestion.segments.chain import Chain
 from gata_assets.ingestion.segments.quarantined import find_rejected
 from gata_assets.ingestion.segments.tail import Tail
@@ -52,7 +53,7 @@ from gata_assets_tests.support.topics import (
     users_of,
 )
 
-SCHEMAS = {1: avro_schema(TABLES["interactions"])}
+SCHEMAS: dict[SchemaId, Any] = {1: avro_schema(TABLES["interactions"])}
 
 
 def avro(number: int) -> bytes:
