@@ -148,9 +148,9 @@ def test_killed_and_frozen_consumers_lose_and_double_nothing(
         send((events - sent.total()) // 2)
         frozen.send_signal(signal.SIGCONT)
         # A group of two, which becomes one of one.
-        workers.start("last")
-        workers.start("last")
-        workers.wait_for_the_last()
+        for _ in range(2):
+            workers.start("last")
+            workers.wait_for_the_last()
         send((events - sent.total()) // 2)
         workers.end(2)
         send(events - sent.total())
