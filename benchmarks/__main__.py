@@ -30,6 +30,7 @@ _BENCHMARKS = {
     "masking": "masking",
     "shop_prod": "shop.prod",
     "uploads": "ingestion.uploads",
+    "consume": "ingestion.consume",
 }
 
 

@@ -181,6 +181,10 @@ class MessageError(GataError):
     """A message cannot be read or written as a row of its table; another try ends as this one did."""
 
 
+class UnknownSchemaError(MessageError):
+    """A message was written by a schema that the registry does not have."""
+
+
 class RegistryError(GataError):
     """The schema registry did not respond, or not as one does: nothing is known about the message or schema."""
 
@@ -191,6 +195,16 @@ class BrokerError(GataError):
     def __init__(self, message: str, *, topic: str | None = None) -> None:
         super().__init__(message)
         self.topic = topic
+
+
+class PartitionStoppedError(GataError):
+    """A partition cannot be read on: what is behind the stored messages is not there, or cannot be stored; the
+    broker has deleted `lost` offsets of it.
+    """
+
+    def __init__(self, message: str, lost: int) -> None:
+        super().__init__(message)
+        self.lost = lost
 
 
 class StoreError(GataError):

@@ -1,1 +1,1 @@
-"""Benchmarks of what arrives by HTTP."""
+"""Benchmarks of what arrives by HTTP and by topics."""

@@ -25,7 +25,7 @@ from gata_assets.cli.keys.group import keys
 from gata_assets.cli.landed.group import files, quarantine, tenants
 from gata_assets.cli.raw_files.group import ingest, mapping, tables
 from gata_assets.cli.schemas.group import schemas
-from gata_assets.cli.servers.group import data_api, serve, ui
+from gata_assets.cli.servers.group import consume, data_api, serve, ui
 from gata_assets.cli.shop.group import shop
 from gata_assets.cli.webhooks.group import webhooks
 from gata_assets.errors import BatchIdError
@@ -191,6 +191,7 @@ main.add_command(keys)
 main.add_command(webhooks)
 main.add_command(ui)
 main.add_command(serve)
+main.add_command(consume)
 main.add_command(publish)
 main.add_command(data_api)
 

@@ -89,7 +89,7 @@ def build_definitions(
     tenants = tenants_prepared(settings, store) if tenants is None else tenants
     if takes_events:
         # A tenant may begin with events, which are in no raw file yet.
-        from gata_assets.definitions.upkeep import open_upkeep
+        from gata_assets.definitions.messages import open_upkeep
         from gata_assets.ingestion.upkeep.definition import build_upkeep
 
         upkeep = build_upkeep(tenants, options, partial(open_upkeep, settings))

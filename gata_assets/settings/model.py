@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from gata_assets.environment import set_default, variables
 from gata_assets.errors import SettingsError
 from gata_assets.settings.config_values import find_config_values, unknown_setting
+from gata_assets.settings.ingestion.consumer import ConsumerSettings
 from gata_assets.settings.ingestion.earlier_names import ALIASES, REFUSED_IN_FILES
 from gata_assets.settings.ingestion.earlier_names import REFUSED as REFUSED_EARLIER_NAMES
 from gata_assets.settings.ingestion.kafka import KafkaSettings
@@ -51,6 +52,7 @@ class Settings(BaseModel):
     registry: RegistrySettings = Field(description="The schemas of messages, and their registry")
     service: ServiceSettings = Field(description="The service that takes rows and events by HTTP")
     kafka: KafkaSettings = Field(description="Kafka: brokers and topics")
+    consumer: ConsumerSettings = Field(description="The consumer of topics")
     automation: AutomationSettings = Field(
         description="What runs automatically, once it is switched on in Dagster's UI"
     )

@@ -10,7 +10,7 @@ from threading import Event
 
 from gata_assets.cli.raw_files.outcomes import open_store
 from gata_assets.cli.terminal import text_console
-from gata_assets.definitions.upkeep import open_upkeep
+from gata_assets.definitions.messages import open_upkeep
 from gata_assets.ingestion.segments.rollup import RolledUp
 from gata_assets.ingestion.upkeep.repeat import Rounds
 from gata_assets.ingestion.upkeep.rounds import Failed, Round

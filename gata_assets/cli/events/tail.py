@@ -12,6 +12,7 @@ from rich.text import Text
 from gata_assets.cli.raw_files.outcomes import open_curator
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.formats import printable
+from gata_assets.definitions.messages import build_decoder
 from gata_assets.ingestion.segments.tail import OFFSET, RECEIVED_AT, STREAM, Tail
 from gata_assets.settings.model import Settings
 
@@ -20,11 +21,11 @@ _ORIGIN = (RECEIVED_AT, STREAM, OFFSET)
 
 
 def show(settings: Settings, tenant: str, table: str, *, limit: int | None, as_table: bool) -> None:
-    """Print the newest rows, at most `limit`; then how many there are. Raises StoreError."""
+    """Print the newest rows, at most `limit`; then how many there are. Raises RegistryError or StoreError."""
     curator = open_curator(settings, tenant)
     if table not in curator.tables:
         raise click.BadParameter(f"there are: {', '.join(sorted(curator.tables))}.", param_hint="--table")
-    found = Tail(curator, curator.curated_parts).read(table)
+    found = Tail(curator, curator.curated_parts, build_decoder(settings)).read(table)
     rows = found.rows.sort(RECEIVED_AT, STREAM, OFFSET)
     newest = rows if limit is None else rows.tail(limit)
     if as_table:

@@ -125,6 +125,26 @@ def quarantined_rows(
     command.show(settings, tenant, rule=rule, file_id=file_id, limit=limit or None, form=form)
 
 
+@quarantine.command("messages")
+@exits({FAILED: "a stream cannot be read, for the reason that is shown"})
+@click.option("--topic", metavar="TOPIC", help="Only messages of this topic. [default: all]")
+@click.option("--replay", is_flag=True, help="Judge them again, by today's tables, tenants and schemas.")
+@options.SUMMARY
+@options.SETTINGS
+def messages(topic: str | None, replay: bool, as_table: bool, settings: Settings) -> bool:
+    """Show how many messages of topics are in quarantine, since they are no row or of no tenant, by reason.
+
+    With --replay, those that are events now become raw files, each once; the others stay.
+    """
+    with options.imports_uncollected():
+        from gata_assets.cli.landed import messages as command
+
+    if replay:
+        return command.replay(settings, topic, as_table=as_table)
+    command.show(settings, topic, as_table=as_table)
+    return True
+
+
 @quarantine.command("waiting")
 @_TENANT_OR_SHOP
 @click.option("--rows", "shows_rows", is_flag=True, help="Print the rows themselves, as they are stored: masked.")

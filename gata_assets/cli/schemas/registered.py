@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gata_assets.cli.schemas.show import find_tables
 from gata_assets.cli.terminal import text_console
+from gata_assets.definitions.messages import build_registry, has_registry
 from gata_assets.errors import SettingsError
 from gata_assets.ingestion.schemas.avro_schema import avro_schema
 from gata_assets.ingestion.schemas.compatibility import Level
@@ -62,26 +63,14 @@ def register_one(
 
 def open_registry(settings: Settings, files: Path | None) -> SchemaRegistry:
     """The registry of the settings, or a directory of schemas; raises SettingsError if there is neither."""
-    found = settings.registry
     if files is not None:
         return PublishedSchemas(files)
-    if found.glue_schema_registry:
-        from gata_assets.ingestion.schemas.glue import open_glue
-
-        return open_glue(found.glue_schema_registry, settings.target.region)
-    if not found.schema_registry_url:
+    if not has_registry(settings):
         raise SettingsError(
             "There is no schema registry: set SCHEMA_REGISTRY_URL or GLUE_SCHEMA_REGISTRY, or name a directory of "
             "schemas by --files."
         )
-    from gata_assets.ingestion.schemas.confluent import ConfluentRegistry
-
-    password = found.schema_registry_password
-    return ConfluentRegistry(
-        found.schema_registry_url.get_secret_value(),
-        user=found.schema_registry_user,
-        password=password.get_secret_value() if password else None,
-    )
+    return build_registry(settings)
 
 
 def _level(name: str | None) -> Level | None:

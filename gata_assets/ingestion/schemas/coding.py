@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, cast
 import fastavro
 from fastavro.read import SchemaResolutionError
 
-from gata_assets.errors import MessageError, SchemaError
+from gata_assets.errors import MessageError, SchemaError, UnknownSchemaError
 from gata_assets.ingestion.schemas.avro_schema import avro_schema
 from gata_assets.ingestion.schemas.compatibility import unreadable
 from gata_assets.ingestion.schemas.parsing import parse_with_apache, parse_with_fastavro, require_safe
@@ -61,6 +61,7 @@ class AvroRows:
 
         Raises:
             MessageError: The message is none of the table, however often it is read.
+            UnknownSchemaError: The registry does not have its schema.
             RegistryError: The registry cannot be asked for its schema; try again.
         """
         schema_id, record = split_message(message, self._max_bytes)
@@ -79,6 +80,21 @@ class AvroRows:
         if stream.tell() != len(record):
             raise MessageError(f"The message goes on for {len(record) - stream.tell():,} bytes after its record.")
         return self._raw_row(cast("Row", found))
+
+    def own_field(self, message: bytes, name: str) -> Any | None:
+        """What a message has in a field of its own schema that the table may not have; None without such a field.
+
+        Raises as `decode`.
+        """
+        schema_id, record = split_message(message, self._max_bytes)
+        writer = self._writer(schema_id)
+        fields = writer.parsed.get("fields", ()) if isinstance(writer.parsed, dict) else ()
+        if all(field["name"] != name for field in fields):
+            return None
+        try:
+            return cast("Row", fastavro.schemaless_reader(BytesIO(record), writer.parsed, None)).get(name)
+        except (EOFError, *_NOT_OF_SCHEMA):
+            raise MessageError("The message's record is not of its schema.") from None
 
     def encode(self, row: Mapping[str, Any], schema_id: SchemaId) -> bytes:
         """A raw row as a message; many at once are as `encode_all` has them, and faster. Raises MessageError."""
@@ -136,7 +152,7 @@ class AvroRows:
         try:
             schema = self._registry.schema_by_id(schema_id)
             if schema is None:
-                raise MessageError(f"The message's schema {schema_id} is not in {self._registry.place}.")
+                raise UnknownSchemaError(f"The message's schema {schema_id} is not in {self._registry.place}.")
             require_safe(parse_with_apache(schema))
             paths = ", ".join(path or "the record" for path in unreadable(self.schema, schema))
             writer = _Writer(parse_with_fastavro(schema), paths[:_LONGEST_PATHS] or "a value of another type")

@@ -55,8 +55,10 @@ def as_it_came(event: Event) -> bytes:
 
 
 def hour_of(segment: Segment) -> datetime | None:
-    """The hour in which a segment's first event was received; None without events."""
-    return next(iter(segment.events)).received_at.replace(minute=0, second=0, microsecond=0) if segment.events else None
+    """The hour in which a segment's first event or rejected message was received; None without any."""
+    instants = [event.received_at for event in segment.events[:1]]
+    instants += [message.received_at for message in segment.rejected[:1]]
+    return min(instants).replace(minute=0, second=0, microsecond=0) if instants else None
 
 
 def origins_key(tenant: str, table: str, raw_key: str) -> str:

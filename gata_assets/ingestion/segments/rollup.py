@@ -1,8 +1,8 @@
 """Turns segments into raw files: for each closed hour of a stream, and each tenant, table and source, one file.
 
 In this order: the plan, which names the range and its files, by a conditional write; for each file the origins of its
-records and then the file, unless it is there; the cursor behind the range; after a grace time the segments go. So a
-roll-up that was killed is finished by the next, and two at once write the same files.
+records and then the file, unless it is there; the range's rejected messages; the cursor behind the range; after a
+grace time the segments go. So a roll-up that was killed is finished by the next, and two at once write the same files.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from gata_assets.ingestion.segments.raw_files import (
     hour_of,
     origins_key,
 )
+from gata_assets.ingestion.segments.rejected import encode_rejected, rejected_key
 from gata_assets.storage.objects import ABSENT, ObjectStore
 from gata_assets.storage.parallel import CALLS_AT_ONCE, SMALL_CALLS_AT_ONCE, map_in_order
 
@@ -155,8 +156,10 @@ class RollUp:
             plan = Plan(segments[-1].end, tuple(planned))
             cursor = write_cursor(self._store, stream, replace(cursor, plan=plan))
         else:
-            files = build_files(self._read(stream, cursor.end, plan.end), self._decode)
+            segments = self._read(stream, cursor.end, plan.end)
+            files = build_files(segments, self._decode)
         self._store_files(stream, plan, files)
+        self._store_rejected(segments)
         past = (*cursor.past, Reached(plan.end, self._clock()))
         write_cursor(self._store, stream, replace(cursor, end=plan.end, plan=None, past=past))
         return plan
@@ -165,7 +168,7 @@ class RollUp:
         """The segments of the next range, if it is closed."""
         chain, rules = Chain(self._store, stream), self._rules
         listed = chain.first_offsets(cursor.end)
-        # While the hour of the first segment is open, the others need not be read.
+        # While the hour of the first segment that has one is open, the others need not be read.
         if not listed or not (even_open or self._may_be_closed(chain, listed)):
             return []
         found: list[Segment] = []
@@ -182,8 +185,10 @@ class RollUp:
         return found if even_open or self._is_past(hour) else []
 
     def _may_be_closed(self, chain: Chain, listed: Sequence[int]) -> bool:
-        is_full = len(listed) >= self._rules.at_most_segments
-        return is_full or self._is_past(hour_of(chain.read(listed[0])))
+        if len(listed) >= self._rules.at_most_segments:
+            return True
+        hours = (hour_of(chain.read(first)) for first in listed)
+        return self._is_past(next((hour for hour in hours if hour), None))
 
     def _is_past(self, hour: datetime | None) -> bool:
         return hour is not None and self._clock() >= hour + timedelta(hours=1) + self._rules.late
@@ -220,6 +225,13 @@ class RollUp:
 
         for _ in map_in_order(write, files, CALLS_AT_ONCE):
             pass
+
+    def _store_rejected(self, segments: Sequence[Segment]) -> None:
+        """Store the rejected messages of a range in quarantine, unless they are there."""
+        if found := [message for segment in segments for message in segment.rejected]:
+            with suppress(ConflictError):
+                key = rejected_key(segments[0].stream, segments[0].first)
+                self._store.write(key, encode_rejected(found), expected=ABSENT)
 
     def _oldest(self, stream: str, cursor: Cursor, firsts: Sequence[int]) -> datetime | None:
         """When the first event was received that is not rolled up."""

@@ -95,7 +95,9 @@ class Tail:
             known = [segment for segment in self._segments.get(stream, []) if segment.first >= cursor.end]
             chain = Chain(self._store, stream)
             new = chain.follow(known[-1].end) if known else chain.segments(cursor.end)
-            self._segments[stream] = known + [replace(segment, events=self._own(segment)) for segment in new]
+            self._segments[stream] = known + [
+                replace(segment, events=self._own(segment), rejected=()) for segment in new
+            ]
         return cursors
 
     def _own(self, segment: Segment) -> tuple[Event, ...]:

@@ -36,8 +36,9 @@ def read_origins(store: ObjectStore, tenant: str, table: str, raw_key: str) -> p
     """
     key = origins_key(tenant, table, raw_key)
     try:
-        with store.local_copy(key) as path:
-            found = pq.read_table(path, use_threads=False)
+        # Threads of Arrow that read ahead are at times still there when the process ends, which aborts it.
+        with store.local_copy(key) as path, pq.ParquetFile(path, pre_buffer=False) as file:
+            found = file.read(use_threads=False)
     except ObjectNotFoundError:
         raise ObjectNotFoundError(
             f"There is no {store.uri(key)}: the file is not one of single events, or of another table. What landed as "

@@ -24,8 +24,7 @@ from gata_assets.errors import (
 )
 from gata_assets.ingestion.keys.requests import REQUESTS, IdempotentRequests, Swept
 from gata_assets.ingestion.segments.cursor import find_streams, read_cursor
-from gata_assets.ingestion.segments.raw_files import Decode, as_it_came
-from gata_assets.ingestion.segments.rollup import KeptFrom, RolledUp, RollUp, RollUpRules
+from gata_assets.ingestion.segments.rollup import RolledUp, RollUp
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 
 # When records of requests were swept last. A sweep reads all of them, so it is not part of every round.
@@ -78,13 +77,11 @@ class Upkeep:
         self,
         store: ObjectStore,
         clock: Callable[[], datetime],
-        rules: RollUpRules | None = None,
-        decode: Decode = as_it_came,
-        kept_from: KeptFrom | None = None,
+        roll_up: RollUp | None = None,
     ) -> None:
-        """`clock`, `rules`, `decode` and `kept_from` are those of the roll-up."""
+        """`clock` and `roll_up` are of the same store; None is a roll-up of events that came as JSON."""
         self._store, self._clock = store, clock
-        self._roll_up = RollUp(store, clock, rules, decode, kept_from)
+        self._roll_up = roll_up or RollUp(store, clock)
 
     def run(
         self,

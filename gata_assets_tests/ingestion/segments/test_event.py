@@ -22,6 +22,7 @@ from gata_assets.ingestion.segments.event import (
     is_stream_name,
 )
 from gata_assets.ingestion.segments.lines import LineForm, line_of
+from gata_assets.ingestion.segments.rejected import RejectedMessage
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.event_worlds import PARTITION, START, STREAM, event, payload_of, segment_of
 
@@ -48,6 +49,27 @@ EVENTS = st.lists(
 def test_a_segment_is_read_as_it_was_written(events: list[Event], first: int, gap: int) -> None:
     segment = segment_of(events, first=first, end=first + len(events) + gap, stream=PARTITION)
     assert decode_segment(encode_segment(segment), "here") == segment
+
+
+REJECTED = (
+    RejectedMessage(7, "no_json", b"acme", b"{", (("a", b"1"), ("a", None)), START),
+    RejectedMessage(9, "no_value", None, None, (), START + timedelta(microseconds=1)),
+)
+
+
+def test_rejected_messages_are_in_the_same_bytes_as_events() -> None:
+    segment = replace(segment_of([event(0), event(1)], first=5, end=10, stream=PARTITION), rejected=REJECTED)
+    content = encode_segment(segment)
+    assert decode_segment(content, "here") == segment
+    for at in range(content.index(b"tenant") + 200, len(content)):
+        changed = bytearray(content)
+        changed[at] ^= 0x41
+        with pytest.raises(DamagedTableError):
+            decode_segment(bytes(changed), "here")
+    # Its offset is that of an event, or not of the range.
+    for offset in (5, 10):
+        with pytest.raises(ValueError, match="not ascending"):
+            encode_segment(replace(segment, rejected=(replace(REJECTED[0], offset=offset),)))
 
 
 def test_the_same_segment_has_the_same_bytes() -> None:
