@@ -20,12 +20,12 @@ from gata_assets.cli.batches.group import batches
 from gata_assets.cli.batches.registry import build_pipelines
 from gata_assets.cli.events.group import events, trace
 from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG, exits
-from gata_assets.cli.kafka.group import publish
+from gata_assets.cli.kafka.group import consume, publish
 from gata_assets.cli.keys.group import keys
 from gata_assets.cli.landed.group import files, quarantine, tenants
 from gata_assets.cli.raw_files.group import ingest, mapping, tables
 from gata_assets.cli.schemas.group import schemas
-from gata_assets.cli.servers.group import consume, data_api, serve, ui
+from gata_assets.cli.servers.group import data_api, serve, ui
 from gata_assets.cli.shop.group import shop
 from gata_assets.cli.webhooks.group import webhooks
 from gata_assets.errors import BatchIdError

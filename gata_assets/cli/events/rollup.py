@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Event
 
+from gata_assets.cli.ending import ended_by_signals
 from gata_assets.cli.raw_files.outcomes import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions.messages import open_upkeep
@@ -31,22 +28,9 @@ def run(settings: Settings, *, even_open: bool, as_table: bool) -> bool:
 def keep_on(settings: Settings, seconds: float, *, even_open: bool, as_table: bool) -> bool:
     """Do a round every so many seconds, until SIGTERM or Ctrl-C; returns whether nothing failed in the last."""
     shown = _Shown(as_table=as_table, even_if_idle=False)
-    with _ended_by_signals() as ended:
+    with ended_by_signals() as ended:
         rounds = Rounds(shown.note, shown.end, ended.wait, ended.is_set)
         return rounds.repeat(open_upkeep(settings, open_store(settings)), seconds, even_open=even_open)
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[Event]:
-    """An event that SIGTERM and Ctrl-C set; a stream that is being rolled up is finished first."""
-    ended = Event()
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.signal(number, lambda *_: ended.set()) for number in numbers}
-    try:
-        yield ended
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Shown:

@@ -1,4 +1,4 @@
-"""`gata publish`, with its options; another module implements it."""
+"""`gata publish` and `gata consume`, with their options; other modules implement them."""
 
 from __future__ import annotations
 
@@ -51,3 +51,38 @@ def publish(once: bool, since: date | None, metrics_port: int | None, as_json: b
             raise click.ClickException(f"{package} is not installed: pip install 'gata-assets[kafka]'.") from None
 
     return command.run(settings, once=once, since=since, metrics_port=metrics_port, as_json=as_json)
+
+
+@click.command(cls=options.Command)
+@exits(
+    {
+        DONE: "it was ended by SIGTERM or Ctrl-C, and what waited is stored; or the gap is written down",
+        FAILED: "the target or the broker cannot be read at the start, or the extra `kafka` is not installed",
+        INTERRUPTED: "it was interrupted before it consumed",
+    }
+)
+@click.option("--topic", "topics", metavar="TOPIC", multiple=True, help="Only this topic. [default: all with a table]")
+@click.option(
+    "--accept-gap",
+    metavar="TOPIC/PARTITION",
+    help="Write down that what the broker has deleted unread of a partition is lost, and end.",
+)
+@options.AS_JSON
+@options.SETTINGS
+def consume(topics: tuple[str, ...], accept_gap: str | None, as_json: bool, settings: Settings) -> None:
+    """Take the messages of Kafka's topics, until Ctrl-C or SIGTERM ends it: each is durable within a second.
+
+    Several may run in one group. Events can be read at once (`gata events tail`), and become raw files after their
+    hour (`gata events rollup`). Prints a line of JSON for what happens to a partition. Needs the extra `kafka`.
+    """
+    with options.imports_uncollected():
+        try:
+            from gata_assets.cli.kafka import consume as command
+        except ModuleNotFoundError as error:
+            package = str(error.name).partition(".")[0]
+            raise click.ClickException(f"{package} is not installed: pip install 'gata-assets[kafka]'.") from None
+
+    if accept_gap:
+        command.accept_gap(settings, accept_gap, as_json=as_json)
+    else:
+        command.run(settings, topics, as_json=as_json)

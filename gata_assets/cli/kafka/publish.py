@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from threading import Event
 
+from gata_assets.cli.ending import ended_by_signals
 from gata_assets.cli.raw_files.outcomes import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.tenants import find_tenants
@@ -72,7 +71,7 @@ def run(settings: Settings, *, once: bool, since: date | None, metrics_port: int
     )
     if metrics_port is not None:
         _serve_metrics(metrics, metrics_port, as_json=as_json)
-    with _ended_by_signals(end):
+    with ended_by_signals(end):
         say("PUBLISHING", {"brokers": connection.bootstrap_servers, "target": settings.target.place})
         if once:
             return relay.run_once()
@@ -93,16 +92,6 @@ def _serve_metrics(metrics: RelayMetrics, port: int, *, as_json: bool) -> None:
         _say("METRICS_READY", {"port": metrics.serve(port)}, as_json=as_json)
     except OSError as error:
         raise GataError(f"Port {port} cannot be listened on: {error.strerror}. Look at --metrics.") from None
-
-
-@contextmanager
-def _ended_by_signals(end: Event) -> Iterator[None]:
-    before = {number: signal.signal(number, lambda *_: end.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _say(event: str, fields: Mapping[str, object], *, as_json: bool) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
 import uvicorn
 
 from gata_assets import __version__
+from gata_assets.cli.ending import ended_by_signals
 from gata_assets.cli.raw_files.outcomes import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.environment import variables
@@ -63,7 +62,8 @@ def run(settings: Settings, *, host: str | None, port: int | None, as_json: bool
             server_header=False,
             timeout_graceful_shutdown=_SECONDS_TO_END,
         )
-        with _ended_by_signals():
+        # Uvicorn ends by these signals, and sends them again once it has ended: then they are done with.
+        with ended_by_signals():
             _Server(config, lambda: _show(settings, host, number, as_json=as_json)).run([listener])
     finally:
         listener.close()
@@ -114,17 +114,6 @@ def _listen(host: str, port: int) -> socket.socket:
         raise GataError(
             f"Port {port} of {host[:80]} cannot be listened on: {error.strerror}. Look at --port and --host."
         ) from None
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Uvicorn ends by these signals, and sends them again once it has ended: then they are done with."""
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _show(settings: Settings, host: str, port: int, *, as_json: bool) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from threading import Event
 
 import click
 
+from gata_assets.cli.ending import ended_by_signals
 from gata_assets.cli.raw_files.outcomes import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions.messages import build_decoder, build_judge
@@ -39,7 +38,7 @@ def run(settings: Settings, topics: Sequence[str], *, as_json: bool) -> None:
     consumer = TopicConsumer(
         connection, settings.kafka.group_id, chosen, store, judge, own.consumer_rules, metrics=metrics
     )
-    with _metrics_served(metrics, own.metrics_host, own.metrics_port) as port, _ended_by_signals() as ending:
+    with _metrics_served(metrics, own.metrics_host, own.metrics_port) as port, ended_by_signals() as ending:
         if as_json:
             facts = {"group": settings.kafka.group_id, "topics": chosen, "metrics_port": port}
             print(json.dumps({"event": "CONSUMER_READY", **facts, "target": settings.target.place}), flush=True)
@@ -103,14 +102,3 @@ def _metrics_served(metrics: ConsumerMetrics, host: str, port: int) -> Iterator[
         yield number
     finally:
         close()
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[Event]:
-    ending = Event()
-    before = {number: signal.signal(number, lambda *_: ending.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield ending
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
