@@ -7,7 +7,7 @@ seconds. Each function imports what it needs, so that a process loads only its o
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from time import perf_counter, process_time
@@ -33,6 +33,11 @@ class ParquetShop:
         import polars as pl
 
         return pl.read_parquet([self._folder / table / f"{day}.parquet" for day in days], columns=list(columns))
+
+    def count_rows(self, table: str, days: Collection[date]) -> int:
+        import pyarrow.parquet as pq
+
+        return sum(pq.read_metadata(self._folder / table / f"{day}.parquet").num_rows for day in days)
 
     def table_digest(self, table: str) -> str:
         return table

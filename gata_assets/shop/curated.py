@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -94,6 +94,11 @@ class CuratedTables:
             if rows is not None:
                 parts.append(rows.select(columns))
         return pl.concat(parts)
+
+    def count_rows(self, table: str, days: Collection[date]) -> int:
+        """See CuratedShop."""
+        manifests = [self._manifests[(day - EPOCH).days] for day in days]
+        return sum(entry[1].rows for one in manifests if (entry := one.find(visible_file(table))))
 
     def table_digest(self, table: str) -> str:
         """See CuratedShop."""

@@ -5,17 +5,20 @@ others of its month: each of them is recorded, with the month's build that it is
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
+from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.dagster_private import kept_open
-from gata_assets.orchestration.recording import Events, Recorder
+from gata_assets.orchestration.recording import Events, Recorder, with_unevaluated
 from gata_assets.shop.assets import SHOP, ShopAssetRules, curated_key, without_values
 from gata_assets.shop.prod.builds import Change, PublishedPartition
 from gata_assets.shop.prod.source import Scope
 from gata_assets.shop.prod.tables import BY_MONTH, WHOLE, ProdTable
+from gata_assets.shop.prod_checks import Outcomes, ProdChecksFailedError, by_month, descriptions
 from gata_assets.tables.manifests import MANIFEST_FILE
 
 # The rows of the month that a day is in, in the metadata of the day.
@@ -68,6 +71,11 @@ def _op(
             )
             for table in tables
         ],
+        check_specs=[
+            check
+            for table in tables
+            for check in checks.specs(prod_key(rules.source, table.name), descriptions(table), *descriptions(table))
+        ],
         partitions_def=days,
         can_subset=True,
         # The same as that of curated days: then Dagster runs both of a chunk in one run.
@@ -80,7 +88,8 @@ def _op(
         """Build the months of the run's days, or whatever is out of date if the run curates too."""
         asked = context.partition_keys if days else ()
         with kept_open(context.instance, context.run.run_id):
-            yield from without_values(context, rules.source, _ProdRun(context, rules, options, asked).build())
+            events = _ProdRun(context, rules, options, asked).build()
+            yield from with_unevaluated(context, without_values(context, rules.source, events))
 
     return prod
 
@@ -96,21 +105,40 @@ class _ProdRun:
         self._result_of = asked[0] if len(asked) == 1 else None
         self._result = Recorder(context, code_version=options.code_version, as_events=False)
         self._events = Recorder(context, code_version=options.code_version, as_events=True)
+        # By table and month, those of what was built.
+        self._outcomes: dict[str, dict[str, Outcomes]] = defaultdict(dict)
         self._versions: dict[tuple[str, str | None], tuple[str, int | None]] = {}
 
     def build(self) -> Events:
-        """Build what is stale, and record each partition as soon as readers see it."""
-        for partition in self._rules.engine().build(self._rules.source, self._scope()):
-            key = prod_key(self._rules.source, partition.table)
-            is_selected = key in self._context.selected_asset_keys
-            # Tables of a month are built together, whichever are selected.
-            if is_selected or partition.change is not Change.UNCHANGED:
-                days = self._days_of(partition)
-                is_result = is_selected and self._result_of in days
-                others = [day for day in days if not (is_result and day == self._result_of)]
-                yield from self._events.record(self._recorded(partition, key, day, self._events) for day in others)
-                if is_result:
-                    yield self._recorded(partition, key, self._result_of, self._result)
+        """Build what is stale, and record each partition as soon as readers see it; at the end the checks of all."""
+        failure = None
+        try:
+            for partition in self._rules.engine().build(self._rules.source, self._scope()):
+                yield from self._record(partition)
+                if partition.outcomes:
+                    self._outcomes[partition.table]["-".join(partition.values)] = partition.outcomes
+        except ProdChecksFailedError as error:
+            self._outcomes[error.table][error.month] = error.outcomes
+            failure = error
+        for table, found in self._outcomes.items():
+            key = prod_key(self._rules.source, table)
+            if key in self._context.selected_asset_keys:
+                # Of all months together: one evaluation a run, as the UI shows the last one.
+                yield from checks.evaluations(key, None, by_month(found))
+        if failure:
+            raise failure
+
+    def _record(self, partition: PublishedPartition) -> Events:
+        key = prod_key(self._rules.source, partition.table)
+        is_selected = key in self._context.selected_asset_keys
+        # Tables of a month are built together, whichever are selected.
+        if is_selected or partition.change is not Change.UNCHANGED:
+            days = self._days_of(partition)
+            is_result = is_selected and self._result_of in days
+            others = [day for day in days if not (is_result and day == self._result_of)]
+            yield from self._events.record(self._recorded(partition, key, day, self._events) for day in others)
+            if is_result:
+                yield self._recorded(partition, key, self._result_of, self._result)
 
     def _scope(self) -> Scope:
         if not self._asked:

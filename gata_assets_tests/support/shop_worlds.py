@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -75,6 +75,10 @@ class ShopWorld:
         """See CuratedShop."""
         self.reads.append(table)
         return self._frame(table, [row for row in self.rows[table] if self._day(row) in set(days)], columns)
+
+    def count_rows(self, table: str, days: Collection[date]) -> int:
+        """See CuratedShop."""
+        return sum(self._day(row) in days for row in self.rows[table])
 
     def table_digest(self, table: str) -> str:
         """See CuratedShop."""

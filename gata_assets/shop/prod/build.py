@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 import polars as pl
@@ -21,10 +21,17 @@ from gata_assets.shop.prod.months import MonthInput, WholeTables, build_month, r
 from gata_assets.shop.prod.partitions import RULES_VERSION, TablePartitions
 from gata_assets.shop.prod.parts import PartWriter
 from gata_assets.shop.prod.source import EVERYTHING, CuratedShop, Month, ProdSettings, Scope
-from gata_assets.shop.prod.states import MonthState, MonthStates
-from gata_assets.shop.prod.summaries import customer_summary, inventory_status, window_start
+from gata_assets.shop.prod.states import History, MonthState, MonthStates
+from gata_assets.shop.prod.summaries import customer_summary, inventory_status
 from gata_assets.shop.prod.tables import BY_MONTH, CUSTOMER_SUMMARY, INVENTORY_STATUS, TABLES, WHOLE, ProdTable
-from gata_assets.shop.prod.transforms import CURATED_COLUMNS, NO_PRODUCT_DAYS, NO_STATE, merge_states
+from gata_assets.shop.prod.transforms import CURATED_COLUMNS
+from gata_assets.shop.prod_checks import (
+    ROWS_ARE_VALID_AND_IN_ORDER,
+    Outcomes,
+    check_stock,
+    check_summary,
+    require_passed,
+)
 from gata_assets.storage.catalog.base import Catalog, Values
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ObjectStore
@@ -34,8 +41,6 @@ from gata_assets.tables.manifests import MANIFEST_FILE, Manifest
 _KIND = "shop_prod"
 _STATES, _LAST_BUILD = "_months/", "_build/"
 _WHOLE_TABLES = ("customers", "products", "inventory")
-# Months that the days of `inventory_status` can be in.
-_MONTHS_OF_WINDOW = 3
 
 
 @dataclass
@@ -65,7 +70,7 @@ def build_prod(
         now: The present instant, for the time of grace alone: no row depends on it.
 
     Raises:
-        DataRuleError: Curated tables contradict themselves; the partitions before them are built.
+        DataRuleError: Curated tables contradict themselves, or a check failed; the partitions before them are built.
         ConflictError: Another command built the same partition from other rows meanwhile.
         StoreError: The store or the catalog failed; run it again, and it goes on with what is missing.
     """
@@ -94,37 +99,6 @@ def is_built(
 ) -> bool:
     """Whether the last complete build was of the present curated tables; as `build_prod` otherwise."""
     return _Build(shop, store, catalog, folder, settings, now).is_done()
-
-
-@dataclass
-class _History:
-    """What all months up to one pass on."""
-
-    customers: pl.DataFrame = field(default_factory=lambda: NO_STATE)
-    products: list[pl.DataFrame] = field(default_factory=lambda: [NO_PRODUCT_DAYS])
-
-    @property
-    def earlier(self) -> pl.DataFrame:
-        """The number of orders of each customer."""
-        return self.customers.group_by("customer_id").agg(pl.col("orders").sum())
-
-    @property
-    def newest(self) -> date | None:
-        """The newest day with an order."""
-        newest = self.customers["last_order_at"].dt.date().max()
-        return newest if isinstance(newest, date) else None
-
-    def add(self, state: MonthState) -> None:
-        """Add the next month."""
-        self.customers = merge_states([self.customers, state.customers])
-        if len(state.products):
-            self.products = [*self.products, state.products][-_MONTHS_OF_WINDOW:]
-
-    def sold(self) -> pl.DataFrame:
-        """The products of the newest days, with their units."""
-        products = pl.concat(self.products)
-        newest = self.newest
-        return products.filter(pl.col("day") >= window_start(newest)) if newest else products
 
 
 class _Build:
@@ -192,7 +166,7 @@ class _Build:
         for day in sorted(self._days):
             months.setdefault((f"{day.year:04}", f"{day.month:02}"), {})[day] = self._days[day]
         whole = WholeTables.read(self._shop)
-        history = _History()
+        history = History()
         # Months after those of the scope matter to tables without a date alone.
         is_up_to = None if scope.has_whole_tables or scope.has_all_months else max(scope.months, default=("", ""))
         self._is_complete = is_up_to is None or is_up_to >= max(months, default=("", ""))
@@ -209,9 +183,11 @@ class _Build:
         """Build the stale partitions of a month; returns what it passes on."""
         state = self._states.read(month, given.days_digest)
         stale = list(BY_MONTH) if state is None else stale_tables(self._tables, month, given.made_from(state))
+        outcomes: Mapping[str, Outcomes] = {}
         if state is None or stale:
             with ExitStack() as stack:
                 built = build_month(self._shop, given, self._settings, stack)
+                outcomes = built.outcomes
                 if state is None:
                     state = built.state
                     self._write_state(month, state, given)
@@ -220,7 +196,7 @@ class _Build:
                 for table in stale:
                     self._tables[table.name].publish(month, built.parts[table.name], made_from[table.name])
         for table in BY_MONTH:
-            yield self._published(table, month, Change.BUILT if table in stale else Change.UNCHANGED)
+            yield self._brought_up_to_date(table, month, outcomes[table.name] if table in stale else None)
         return state
 
     def _state(self, month: Month, given: MonthInput) -> MonthState:
@@ -248,7 +224,7 @@ class _Build:
         if scope.has_all_months:
             self.report.files_left += self._states.remove_others(months)
 
-    def _whole_tables(self, history: _History, whole: WholeTables, *, is_built: bool) -> Iterator[PublishedPartition]:
+    def _whole_tables(self, history: History, whole: WholeTables, *, is_built: bool) -> Iterator[PublishedPartition]:
         """Build the tables without a date that are stale; or only find out whether any is."""
         sold, newest = history.sold(), history.newest
         made_from = {
@@ -263,15 +239,23 @@ class _Build:
         if not is_built:
             self._is_complete = self._is_complete and not stale
             return
+        outcomes: dict[ProdTable, Outcomes] = {}
         if CUSTOMER_SUMMARY in stale:
             rows = customer_summary(history.customers, whole.customers, newest)
-            self._publish(CUSTOMER_SUMMARY, rows, made_from[CUSTOMER_SUMMARY])
+            of_rows = check_summary(rows, self._shop.count_rows("orders", self._days))
+            outcomes[CUSTOMER_SUMMARY] = self._publish(CUSTOMER_SUMMARY, rows, made_from[CUSTOMER_SUMMARY], of_rows)
         if INVENTORY_STATUS in stale:
             inventory = self._shop.read_table("inventory", CURATED_COLUMNS["inventory"])
             rows = inventory_status(inventory, whole.products, sold, newest)
-            self._publish(INVENTORY_STATUS, rows, made_from[INVENTORY_STATUS])
+            of_rows = check_stock(len(rows), len(inventory))
+            outcomes[INVENTORY_STATUS] = self._publish(INVENTORY_STATUS, rows, made_from[INVENTORY_STATUS], of_rows)
         for table in WHOLE:
-            yield self._published(table, (), Change.BUILT if table in stale else Change.UNCHANGED)
+            yield self._brought_up_to_date(table, (), outcomes.get(table))
+
+    def _brought_up_to_date(self, table: ProdTable, values: Values, built: Outcomes | None) -> PublishedPartition:
+        """A partition with the outcomes of its checks, if it was built."""
+        change = Change.UNCHANGED if built is None else Change.BUILT
+        return replace(self._published(table, values, change), outcomes=built or {})
 
     def _published(self, table: ProdTable, values: Values, change: Change) -> PublishedPartition:
         """A partition as it is now, counted in the report."""
@@ -284,8 +268,14 @@ class _Build:
         digest = stored.manifest.digest if stored.manifest else ""
         return PublishedPartition(table.name, values, change, stored.rows, digest, partitions.folder(values))
 
-    def _publish(self, table: ProdTable, rows: pl.DataFrame, made_from: Mapping[str, str]) -> None:
+    def _publish(
+        self, table: ProdTable, rows: pl.DataFrame, made_from: Mapping[str, str], of_rows: Outcomes
+    ) -> Outcomes:
         with scratch_directory() as place:
             writer = PartWriter(table, place, self._settings)
             writer.write(rows)
-            self._tables[table.name].publish((), writer.close(at_least_one=True), made_from)
+            parts = writer.close(at_least_one=True)
+            outcomes = {ROWS_ARE_VALID_AND_IN_ORDER: writer.check.outcomes(), **of_rows}
+            require_passed(table, "", outcomes)
+            self._tables[table.name].publish((), parts, made_from)
+        return outcomes

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from gata_assets.shop.prod_checks import Outcomes
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 from gata_assets.tables.manifests import Manifest, notes_of
@@ -58,7 +59,7 @@ class PublishedPartition:
     """A partition that a build has brought up to date: what it did, and what readers see now.
 
     `values` are the year and month, none for a table without a date; `digest` identifies its content, and is empty if
-    it never had any; `folder` is its key.
+    it never had any; `folder` is its key; `outcomes` are those of its checks, if it was built.
     """
 
     table: str
@@ -67,6 +68,7 @@ class PublishedPartition:
     rows: int
     digest: str
     folder: str
+    outcomes: Outcomes = field(default_factory=dict)
 
 
 def read_partition(store: ObjectStore, folder: str) -> StoredPartition:

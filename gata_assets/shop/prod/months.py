@@ -17,6 +17,7 @@ from gata_assets.shop.prod.states import MonthState
 from gata_assets.shop.prod.tables import BY_MONTH, DAILY_CATEGORY_SALES, DAILY_SALES, ORDER_FACTS, ProdTable
 from gata_assets.shop.prod.transforms import (
     CURATED_COLUMNS,
+    FACTS,
     NO_STATE,
     customer_state,
     daily_category_sales,
@@ -24,6 +25,14 @@ from gata_assets.shop.prod.transforms import (
     number_orders,
     order_facts,
     product_days,
+)
+from gata_assets.shop.prod_checks import (
+    ROWS_ARE_VALID_AND_IN_ORDER,
+    Outcomes,
+    check_categories,
+    check_facts,
+    check_sales,
+    require_passed,
 )
 from gata_assets.storage.scratch import scratch_directory
 
@@ -83,16 +92,17 @@ class MonthInput:
 
 @dataclass(frozen=True)
 class BuiltMonth:
-    """A month's state, and its files by table."""
+    """A month's state, and its files and the outcomes of its checks by table."""
 
     state: MonthState
     parts: Mapping[str, list[Part]]
+    outcomes: Mapping[str, Outcomes]
 
 
 def build_month(shop: CuratedShop, given: MonthInput, settings: ProdSettings, stack: ExitStack) -> BuiltMonth:
     """Build a month's files in a scratch directory, which is removed when the stack is closed.
 
-    Raises DataRuleError if curated tables contradict themselves.
+    Raises DataRuleError if curated tables contradict themselves, or ChecksFailedError.
     """
     days = sorted(given.days)
     orders = number_orders(shop.read_days("orders", days, CURATED_COLUMNS["orders"]), given.earlier)
@@ -111,10 +121,28 @@ def build_month(shop: CuratedShop, given: MonthInput, settings: ProdSettings, st
         sums[DAILY_SALES.name].append(daily_sales(of_days, facts))
         sums[DAILY_CATEGORY_SALES.name].append(daily_category_sales(facts))
         products.append(product_days(facts))
-    for name, frames in sums.items():
-        writers[name].write(pl.concat(frames))
+    summed = {name: pl.concat(frames) for name, frames in sums.items()}
+    for name, frame in summed.items():
+        writers[name].write(frame)
     state = MonthState(customer_state(orders), pl.concat(products).sort("product_id", "day"))
-    return BuiltMonth(state, {name: writer.close() for name, writer in writers.items()})
+    parts = {name: writer.close() for name, writer in writers.items()}
+    visible_orders, visible_items = (shop.count_rows(table, days) for table in ("orders", "order_items"))
+    sales, files = summed[DAILY_SALES.name], parts[ORDER_FACTS.name]
+    found = {
+        ORDER_FACTS: check_facts(sum(part.rows for part in files), visible_items),
+        DAILY_SALES: check_sales(sales, _read(files), visible_orders),
+        DAILY_CATEGORY_SALES: check_categories(summed[DAILY_CATEGORY_SALES.name], sales),
+    }
+    outcomes = {}
+    for table, of_table in found.items():
+        outcomes[table.name] = {ROWS_ARE_VALID_AND_IN_ORDER: writers[table.name].check.outcomes(), **of_table}
+        require_passed(table, f"{days[0]:%Y-%m}", outcomes[table.name])
+    return BuiltMonth(state, parts, outcomes)
+
+
+def _read(facts: Sequence[Part]) -> pl.LazyFrame:
+    """The stored facts; a month without an item has no file."""
+    return pl.scan_parquet([part.path for part in facts]) if facts else pl.LazyFrame(schema=FACTS)
 
 
 def read_state(shop: CuratedShop, days: Sequence[date]) -> MonthState:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from gata_assets.errors import DataRuleError
 from gata_assets.shop.prod.source import ProdSettings
 from gata_assets.shop.prod.tables import ProdTable
+from gata_assets.shop.prod_checks import RowCheck
 
 # Rows of a row group: enough for dictionaries to pay, few enough for readers that need a day of a month.
 GROUP_ROWS = 131_072
@@ -38,6 +39,7 @@ class PartWriter:
         self._table, self._folder, self._settings = table, folder, settings
         self._schema = _arrow_schema(table)
         self._parts: list[Part] = []
+        self.check = RowCheck(table)
         self._writer: pq.ParquetWriter | None = None
         self._rows = 0
 
@@ -62,8 +64,9 @@ class PartWriter:
     def _write_group(self, frame: pl.DataFrame) -> None:
         if self._writer is None:
             self._writer = self._open()
-        rows = frame.select(self._schema.names).to_arrow(compat_level=pl.CompatLevel.oldest())
-        self._writer.write_table(rows.cast(self._schema), row_group_size=GROUP_ROWS)
+        rows = frame.select(self._schema.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(self._schema)
+        self.check.add(rows, frame.select(self._table.key))
+        self._writer.write_table(rows, row_group_size=GROUP_ROWS)
         self._rows += len(frame)
         if self._path.stat().st_size >= self._settings.file_bytes:
             self._end_file()

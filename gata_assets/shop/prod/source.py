@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -24,6 +24,10 @@ class CuratedShop(Protocol):
 
     def read_days(self, table: str, days: Sequence[date], columns: Sequence[str]) -> pl.DataFrame:
         """Columns of the rows of days, in any order: of `orders`, `order_items` or `payments`."""
+        ...
+
+    def count_rows(self, table: str, days: Collection[date]) -> int:
+        """The rows of such a table and days as its manifests count them, without reading any."""
         ...
 
     def table_digest(self, table: str) -> str:

@@ -8,7 +8,8 @@ It depends on the curated days of its month alone. The folder's name begins with
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from io import BytesIO
 
 import polars as pl
@@ -16,12 +17,16 @@ import polars as pl
 from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.shop.prod.partitions import RULES_VERSION
 from gata_assets.shop.prod.source import Month
+from gata_assets.shop.prod.summaries import window_start
+from gata_assets.shop.prod.transforms import NO_PRODUCT_DAYS, NO_STATE, merge_states
 from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.manifests import MANIFEST_FILE, Manifest
 
 _CUSTOMERS, _PRODUCTS = "customers.parquet", "products.parquet"
 _KIND = "shop_month"
+# Months that the days of `inventory_status` can be in.
+_MONTHS_OF_WINDOW = 3
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,37 @@ class MonthState:
 
     customers: pl.DataFrame
     products: pl.DataFrame
+
+
+@dataclass
+class History:
+    """What all months up to one pass on."""
+
+    customers: pl.DataFrame = field(default_factory=lambda: NO_STATE)
+    products: list[pl.DataFrame] = field(default_factory=lambda: [NO_PRODUCT_DAYS])
+
+    @property
+    def earlier(self) -> pl.DataFrame:
+        """The number of orders of each customer."""
+        return self.customers.group_by("customer_id").agg(pl.col("orders").sum())
+
+    @property
+    def newest(self) -> date | None:
+        """The newest day with an order."""
+        newest = self.customers["last_order_at"].dt.date().max()
+        return newest if isinstance(newest, date) else None
+
+    def add(self, state: MonthState) -> None:
+        """Add the next month."""
+        self.customers = merge_states([self.customers, state.customers])
+        if len(state.products):
+            self.products = [*self.products, state.products][-_MONTHS_OF_WINDOW:]
+
+    def sold(self) -> pl.DataFrame:
+        """The products of the newest days, with their units."""
+        products = pl.concat(self.products)
+        newest = self.newest
+        return products.filter(pl.col("day") >= window_start(newest)) if newest else products
 
 
 class MonthStates:

@@ -26,12 +26,14 @@ class ProdTable:
 
     Attributes:
         model: its declaration in pandera.
+        key: the columns that its rows are ordered by (nulls last), and that no two rows share.
         partition_keys: the columns that its folders are named by.
-        ordered_by: the columns that its rows are ordered by, or follow: their statistics let readers skip row groups.
+        ordered_by: the columns whose values follow that order: their statistics let readers skip row groups.
         plain: the columns whose values seldom repeat in a row group, so that a dictionary would only enlarge them.
     """
 
     model: type[pandera.DataFrameModel]
+    key: tuple[str, ...]
     partition_keys: tuple[CatalogColumn, ...] = ()
     ordered_by: tuple[str, ...] = ()
     plain: frozenset[str] = frozenset()
@@ -64,14 +66,22 @@ _INSTANTS = ("ordered_at", "first_captured_at", "days_to_pay")
 
 # Without dictionaries of these, order facts take a third less time to write, and a fifth less space.
 ORDER_FACTS = ProdTable(
-    OrderFacts, YEAR_AND_MONTH, ("ordered_at", "order_day"), frozenset((*_IDS, *_AMOUNTS, *_INSTANTS))
+    OrderFacts,
+    ("ordered_at", "order_id", "order_item_id"),
+    YEAR_AND_MONTH,
+    ("ordered_at", "order_day"),
+    frozenset((*_IDS, *_AMOUNTS, *_INSTANTS)),
 )
-DAILY_SALES = ProdTable(DailySales, YEAR_AND_MONTH, ("day",))
-DAILY_CATEGORY_SALES = ProdTable(DailyCategorySales, YEAR_AND_MONTH, ("day",))
+DAILY_SALES = ProdTable(DailySales, ("day", "currency"), YEAR_AND_MONTH, ("day",))
+DAILY_CATEGORY_SALES = ProdTable(DailyCategorySales, ("day", "currency", "category"), YEAR_AND_MONTH, ("day",))
 CUSTOMER_SUMMARY = ProdTable(
-    CustomerSummary, (), ("customer_id",), frozenset({"customer_id", "customer_email", "customer_phone", "net_amount"})
+    CustomerSummary,
+    ("customer_id", "currency"),
+    (),
+    ("customer_id",),
+    frozenset({"customer_id", "customer_email", "customer_phone", "net_amount"}),
 )
-INVENTORY_STATUS = ProdTable(InventoryStatus, (), ("product_id",))
+INVENTORY_STATUS = ProdTable(InventoryStatus, ("product_id", "warehouse_id"), (), ("product_id",))
 
 BY_MONTH = (ORDER_FACTS, DAILY_SALES, DAILY_CATEGORY_SALES)
 WHOLE = (CUSTOMER_SUMMARY, INVENTORY_STATUS)

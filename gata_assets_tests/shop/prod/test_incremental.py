@@ -183,7 +183,7 @@ def change(world: ShopWorld, rng: Random, number: int) -> None:
 
     def add() -> None:
         at = datetime(2025, 12, 15, tzinfo=UTC) + timedelta(seconds=rng.randrange(8_000_000))
-        world.rows["orders"].append(order_of(f"c{rng.randrange(9)}", number, at))
+        world.rows["orders"].append(order_of(f"c{rng.randrange(9)}", 100 * number + len(world.rows["orders"]), at))
 
     def move() -> None:
         order = rng.choice(world.rows["orders"])
