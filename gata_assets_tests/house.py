@@ -153,6 +153,7 @@ PURE = (
     "shop/events/shown",
     "shop/events/metrics",
     "shop/events/prometheus",
+    "shop/prod_checks",
     "shop/prod/digests",
     "shop/prod/schema",
     "shop/prod/source",

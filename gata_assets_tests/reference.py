@@ -29,6 +29,9 @@ from gata_assets.interactions import schema as interaction_tables
 from gata_assets.interactions.tables import TABLES
 from gata_assets.orchestration.alerting import overdue_check
 from gata_assets.settings.model import Settings, describe_settings
+from gata_assets.shop import checks as shop_checks
+from gata_assets.shop import prod_checks
+from gata_assets.shop.prod.tables import TABLES as PROD_TABLES
 from gata_assets.shop.schema import MODELS
 from gata_assets.tables.declaration import check_of, read_model, spec_of, tables_by_name
 from gata_assets.tables.description import describe_checks, describe_table
@@ -222,6 +225,8 @@ def checks_by_group() -> dict[str, Mapping[str, str]]:
         "Tickets": ticket_checks.DESCRIPTIONS,
         **{f"Curated {table}": check_descriptions(spec) for table, spec in reversed(TABLES.items())},
         "Interactions": interaction_checks.DESCRIPTIONS,
+        "Curated tables of a shop": shop_checks.descriptions(),
+        **{f"Shop: {table.name}": prod_checks.descriptions(table) for table in PROD_TABLES},
         "Automation": overdue,
     }
 

@@ -6,6 +6,7 @@ the engine. Nothing is faked.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import date, datetime
 from io import BytesIO
@@ -16,6 +17,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from gata_assets.curation.changes.partitions import EPOCH, PartitionStore, visible_file
 from gata_assets.definitions import build_definitions
 from gata_assets.definitions.shop_engine import open_shop
 from gata_assets.logs import PARTITION_TAG, RANGE_TAGS
@@ -23,12 +25,20 @@ from gata_assets.sandbox.sample_shop import write_sample_shop
 from gata_assets.sandbox.shop.parameters import parameters_of
 from gata_assets.settings.model import Settings, parse_settings
 from gata_assets.shop.assets import curated_key
+from gata_assets.shop.curated import CuratedTables
 from gata_assets.shop.events.routing import Stage, Work
 from gata_assets.shop.places import ShopLayout
 from gata_assets.shop.prod.tables import BY_MONTH, TABLES, WHOLE, ProdTable
 from gata_assets.shop.prod_assets import prod_key
+from gata_assets.shop.prod_checks import (
+    EVERY_ITEM_IS_THERE_ONCE,
+    SUMS_ARE_THOSE_OF_ORDER_FACTS,
+    ProdChecksFailedError,
+    descriptions,
+)
 from gata_assets.storage.catalog.base import Values
 from gata_assets.storage.local import LocalStore
+from gata_assets.tables.manifests import MANIFEST_FILE, plain_name
 from gata_assets_tests.support.dagster_private import stale_status
 from gata_assets_tests.support.shop_readers import read_files
 
@@ -50,12 +60,20 @@ class Shop:
 
     def run(self, first: str, last: str, assets: list[dg.AssetKey] | None = None) -> set[tuple[str, str | None]]:
         """A run of the job over a range of days, of some assets or all; returns what it recorded."""
-        tags = {PARTITION_TAG: first} if first == last else dict(zip(RANGE_TAGS, (first, last), strict=True))
-        job = self.definitions.resolve_job_def(f"curate_shop_{SOURCE}")
-        ended = job.execute_in_process(instance=self.instance, tags=tags, asset_selection=assets)
+        ended = self.execute(first, last, assets)
         assert not [event for event in ended.all_events if event.is_step_skipped]
         events = ended.get_asset_materialization_events()
         return {(event.asset_key.path[-1], event.partition) for event in events if event.asset_key}
+
+    def execute(
+        self, first: str, last: str, assets: list[dg.AssetKey] | None = None, *, may_fail: bool = False
+    ) -> dg.ExecuteInProcessResult:
+        """A run of the job over a range of days, of some assets or all."""
+        tags = {PARTITION_TAG: first} if first == last else dict(zip(RANGE_TAGS, (first, last), strict=True))
+        job = self.definitions.resolve_job_def(f"curate_shop_{SOURCE}")
+        return job.execute_in_process(
+            instance=self.instance, tags=tags, asset_selection=assets, raise_on_error=not may_fail
+        )
 
     def contents(self) -> dict[tuple[str, Values], list[bytes]]:
         """The bytes of all files that the catalog names, by table and partition."""
@@ -244,3 +262,49 @@ def prod_rows(shop: Shop) -> list[dict[str, datetime]]:
 )
 def test_an_asset_alone_can_be_asked_for(shop: Shop, key: dg.AssetKey) -> None:
     assert any(name == key.path[-1] for name, _ in shop.run("2025-12-28", "2025-12-28", [key]))
+
+
+def checks_of(run: dg.ExecuteInProcessResult) -> dict[tuple[str, str], dg.AssetCheckEvaluation]:
+    """The evaluations of a run by asset and check, each once."""
+    found = run.get_asset_check_evaluations()
+    by_name = {(one.asset_key.path[-1], one.check_name): one for one in found}
+    assert len(by_name) == len(found)
+    return by_name
+
+
+def test_a_run_evaluates_each_check_once_for_all_months_that_it_built(shop: Shop) -> None:
+    found = checks_of(shop.execute(FIRST, LAST, [*OF_DAYS, *OF_WHOLE]))
+    assert found.keys() == {(f"prod_{table.name}", name) for table in TABLES for name in descriptions(table)}
+    assert all(check.passed for check in found.values())
+    of_items = found["prod_order_facts", EVERY_ITEM_IS_THERE_ONCE].metadata
+    assert {name[:7] for name in of_items} == {"broken", "2025-12", "2026-01"}
+    # Of what was up to date nothing is evaluated: it was published because it had passed.
+    assert not checks_of(shop.execute(LAST, LAST, OF_DAYS))
+
+
+def test_a_failed_check_fails_the_run_and_the_event_and_nothing_of_its_month_is_seen(shop: Shop) -> None:
+    count_an_item_more(shop, "2026-01-02")
+    run = shop.execute(FIRST, LAST, OF_DAYS, may_fail=True)
+    assert not run.success
+    found = checks_of(run)
+    failed = found["prod_order_facts", EVERY_ITEM_IS_THERE_ONCE]
+    assert (failed.passed, failed.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert failed.description and "2026-01 each visible item has one row: 1 of " in failed.description
+    # December was built before; the other tables of January were not published either.
+    assert {values for _, values in shop.contents() if values} == {DECEMBER}
+    assert found["prod_daily_sales", SUMS_ARE_THOSE_OF_ORDER_FACTS].passed
+    with pytest.raises(ProdChecksFailedError, match="prod order_facts of 2026-01 breaks rules"):
+        shop.engine.publish(Work(Stage.CURATED_TO_PROD, SOURCE, "orders", "manifest.json"))
+    assert {values for _, values in shop.contents() if values} == {DECEMBER}
+
+
+def count_an_item_more(shop: Shop, day: str) -> None:
+    """Let the manifest of a curated day count one item more than its file has."""
+    tables = CuratedTables(shop.engine.curator(SOURCE))
+    folder = PartitionStore(tables.curator.store, tables.curator.places, tables.graph.units[0]).folder(
+        (date.fromisoformat(day) - EPOCH).days
+    )
+    manifest = json.loads(shop.engine.store.read(folder + MANIFEST_FILE))
+    [name] = [name for name in manifest["files"] if plain_name(name) == visible_file("order_items")]
+    manifest["files"][name]["rows"] += 1
+    shop.engine.store.write(folder + MANIFEST_FILE, json.dumps(manifest).encode())
