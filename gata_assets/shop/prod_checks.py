@@ -6,7 +6,7 @@ and on sums of stored columns. If one fails, nothing of the month, or of the tab
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -130,12 +130,13 @@ def check_facts(rows: int, items: int) -> Outcomes:
     return {EVERY_ITEM_IS_THERE_ONCE: [_same_count("each visible item has one row", rows, items)]}
 
 
-def check_sales(sales: pl.DataFrame, facts: pl.LazyFrame, orders: int) -> Outcomes:
-    """Of daily sales: their rows, the stored facts, and the number of visible curated orders of the month."""
+def check_sales(sales: pl.DataFrame, facts: Iterable[pl.LazyFrame], orders: int) -> Outcomes:
+    """Of daily sales: their rows, each file of the facts, and the number of visible curated orders of the month."""
     counted = sum(int(sales[name].sum()) for name in _STATUS_COUNTS)
-    of_facts = (
-        facts.filter("is_sale").group_by(day="order_day", currency="order_currency").agg(**_SUMS_OF_FACTS).collect()
-    )
+    days = {"day": "order_day", "currency": "order_currency"}
+    # File by file, so that memory stays small.
+    of_files = [file.filter("is_sale").group_by(**days).agg(**_SUMS_OF_FACTS).collect() for file in facts]
+    of_facts = pl.concat(of_files).group_by(*days).agg(pl.col(*_SUMS_OF_FACTS).sum())
     return {
         EVERY_ORDER_IS_COUNTED_ONCE: [_same_count("each visible order is counted once", counted, orders, "orders")],
         SUMS_ARE_THOSE_OF_ORDER_FACTS: [_same_sums("sums are those of order facts", sales, of_facts)],

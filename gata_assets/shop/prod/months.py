@@ -140,9 +140,9 @@ def build_month(shop: CuratedShop, given: MonthInput, settings: ProdSettings, st
     return BuiltMonth(state, parts, outcomes)
 
 
-def _read(facts: Sequence[Part]) -> pl.LazyFrame:
-    """The stored facts; a month without an item has no file."""
-    return pl.scan_parquet([part.path for part in facts]) if facts else pl.LazyFrame(schema=FACTS)
+def _read(facts: Sequence[Part]) -> list[pl.LazyFrame]:
+    """The facts of each file, after none: a month without an item has no file."""
+    return [pl.LazyFrame(schema=FACTS), *(pl.scan_parquet(part.path) for part in facts)]
 
 
 def read_state(shop: CuratedShop, days: Sequence[date]) -> MonthState:
