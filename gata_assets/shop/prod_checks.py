@@ -133,10 +133,10 @@ def check_facts(rows: int, items: int) -> Outcomes:
 def check_sales(sales: pl.DataFrame, facts: Iterable[pl.LazyFrame], orders: int) -> Outcomes:
     """Of daily sales: their rows, each file of the facts, and the number of visible curated orders of the month."""
     counted = sum(int(sales[name].sum()) for name in _STATUS_COUNTS)
-    days = {"day": "order_day", "currency": "order_currency"}
+    days = (pl.col("order_day").alias("day"), pl.col("order_currency").alias("currency"))
     # File by file, so that memory stays small.
-    of_files = [file.filter("is_sale").group_by(**days).agg(**_SUMS_OF_FACTS).collect() for file in facts]
-    of_facts = pl.concat(of_files).group_by(*days).agg(pl.col(*_SUMS_OF_FACTS).sum())
+    of_files = [file.filter("is_sale").group_by(*days).agg(**_SUMS_OF_FACTS).collect() for file in facts]
+    of_facts = pl.concat(of_files).group_by("day", "currency").agg(pl.col(*_SUMS_OF_FACTS).sum())
     return {
         EVERY_ORDER_IS_COUNTED_ONCE: [_same_count("each visible order is counted once", counted, orders, "orders")],
         SUMS_ARE_THOSE_OF_ORDER_FACTS: [_same_sums("sums are those of order facts", sales, of_facts)],
