@@ -70,7 +70,7 @@ _OTHERS: Mapping[str, Mapping[str, str]] = {
     CUSTOMER_SUMMARY.name: {
         EVERY_ORDER_IS_COUNTED_ONCE: "The orders of all customers are as many as all curated days have visible orders."
     },
-    INVENTORY_STATUS.name: {EVERY_STOCK_IS_THERE_ONCE: "Rows are as many as the curated stock has."},
+    INVENTORY_STATUS.name: {EVERY_STOCK_IS_THERE_ONCE: "Rows are as many as were read of the curated stock."},
 }
 
 

@@ -39,7 +39,9 @@ class OrderFacts(_Exact):
     An order without items has no row. Columns of an order (`order_…`) repeat in each of its items: do not sum them.
     """
 
-    order_item_id: str = pa.Field(unique=True, description="The item.")
+    order_item_id: str = pa.Field(
+        description="The item, once in an order; one that moved is in two while the other's last balanced version has it."
+    )
     order_id: str = pa.Field(description="Its order.")
     ordered_at: Instant = pa.Field(description="When it was ordered.")
     order_day: pl.Date = pa.Field(description="The day (UTC) of ordered_at.")

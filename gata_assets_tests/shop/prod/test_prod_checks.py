@@ -192,3 +192,11 @@ def test_null_is_the_last_of_an_order() -> None:
     assert count_unordered(keys[[0, 0, 2, 2, 3]]) == 2
     assert count_unordered(keys.clear()) == 0
     assert set(CUSTOMER_SUMMARY.key) <= CUSTOMER_SUMMARY.spec.curated_schema.keys()
+
+
+def test_an_item_that_moved_is_in_two_orders_and_in_each_once() -> None:
+    shop, world = ProdShop(), world_with_an_empty_order()
+    [item, *_] = world.rows["order_items"]
+    world.rows["order_items"].append(item | {"order_id": "late9"})
+    shop.build(world)
+    assert shop.contents() == contents_of(world)
