@@ -40,7 +40,7 @@ class OrderFacts(_Exact):
     """
 
     order_item_id: str = pa.Field(
-        description="The item, once in an order; one that moved is in two while the other's last balanced version has it."
+        description="The item; one that moved is in two orders while the other's last balanced version has it."
     )
     order_id: str = pa.Field(description="Its order.")
     ordered_at: Instant = pa.Field(description="When it was ordered.")
