@@ -1,8 +1,8 @@
-"""deploy/iam-policy-ingestion*: what the service, the roll-up, a consumer and those who make keys may do in the bucket.
+"""deploy/iam-policy-ingestion*: what each part of ingestion may do in the bucket, and those who make keys.
 
-Real: a service over HTTP, roll-ups and keys over S3 (moto); each of their calls is held against the policies, and each
-right against the calls. The roles too: moto evaluates resources, and no conditions. Of a consumer only its chain is
-tried. KMS is read only.
+Real: a service over HTTP, a relay with a broker, a consumer's writer, roll-ups and keys over S3 (moto); each of their
+calls is held against the policies, and each right against the calls. The roles too: moto evaluates resources, and no
+conditions. KMS is read only.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -18,36 +19,55 @@ from typing import Any
 import pytest
 from dagster_aws.s3 import S3Resource
 
+from gata_assets.curation.files.tenants import find_tenants
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import ObjectNotFoundError, StoreError
+from gata_assets.ingestion.kafka.consuming.replay import Replay, quarantined_streams, waiting_in_quarantine
+from gata_assets.ingestion.kafka.origin import target_id
+from gata_assets.ingestion.kafka.relay.cursors import kept_from
+from gata_assets.ingestion.kafka.relay.datasets import DatasetFolder, DatasetTopic
 from gata_assets.ingestion.keys.key_store import KeyStore
 from gata_assets.ingestion.keys.request_records import Started
 from gata_assets.ingestion.keys.requests import IdempotentRequests
 from gata_assets.ingestion.segments.chain import Chain, segment_key
 from gata_assets.ingestion.segments.cursor import cursor_key
-from gata_assets.ingestion.segments.rollup import RolledUp
+from gata_assets.ingestion.segments.event import Segment
+from gata_assets.ingestion.segments.quarantined import find_rejected
+from gata_assets.ingestion.segments.rejected import RejectedMessage
+from gata_assets.ingestion.segments.rollup import RolledUp, RollUp
 from gata_assets.ingestion.upkeep.rounds import Failed, Upkeep
+from gata_assets.interactions.datasets import DatasetKind
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.s3 import S3StoreResource
-from gata_assets_tests.support.event_worlds import OTHER, PARTITION, event, segment_of
+from gata_assets.tickets.training_files import DATASETS, GENERAL_DATASET, batches_folder
+from gata_assets_tests.ingestion.kafka.relay.worlds import RelayWorld, topic_of, write_dataset
+from gata_assets_tests.support.brokers import Broker
+from gata_assets_tests.support.event_worlds import OTHER, PARTITION, START, event, segment_of
 from gata_assets_tests.support.http_service import RunningService
 from gata_assets_tests.support.iam_calls import Call, Right, calls_of, rights_of
 from gata_assets_tests.support.iam_cloud import REGION, Cloud
 from gata_assets_tests.support.raw_worlds import encode, interaction, item
+from gata_assets_tests.support.topics import decoder_of, judge_of
 
 pytestmark = pytest.mark.server
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 TENANT = "acme"
+FEATURES = DatasetKind.FEATURES.batches_folder(TenantLayout(TENANT))
+TRAINING = DatasetKind.TRAINING_DATA.batches_folder(TenantLayout(TENANT))
 ROLES = {
     "service": ("ingestion-service", "ingestion-service-tenant"),
     "rollup": ("ingestion", "ingestion-tenant"),
     "consumer": ("ingestion-consumer",),
+    "relay": ("ingestion-relay", "ingestion-relay-tenant"),
     "keys": ("ingestion-keys",),
 }
-# What parts need that are not tried here: uploads that go through the target, webhooks, what consumers reject.
-NOT_TRIED = ("ingestion/uploads/", "ingestion/webhooks/", "ingestion/quarantine/")
+# What parts need that are not tried here: uploads that go through the target, webhooks.
+NOT_TRIED = ("ingestion/uploads/", "ingestion/webhooks/")
 # Looked for only where another process removes it between two calls.
-IN_RACES = ("ingestion/landings/*", "ingestion/requests/*")
+IN_RACES = ("ingestion/landings/*", "ingestion/requests/*", f"{TENANT}/staged/*")
+# Looked for by a roll-up where nothing was ever produced.
+WHERE_NOTHING_IS_PRODUCED = "ingestion/kafka/*"
 
 
 def policies_of(role: str, bucket: str) -> list[str]:
@@ -89,11 +109,47 @@ def old_service(store: ObjectStore, secret: str) -> None:
     one.end()
 
 
+def relay(store: ObjectStore, broker: Broker) -> None:
+    """Everything that `gata publish` does with what that service left, and with datasets that are finished."""
+    own = (
+        DatasetFolder(FEATURES, DatasetTopic.FEATURES, TENANT),
+        DatasetFolder(TRAINING, DatasetTopic.TRAINING, TENANT),
+    )
+    tickets = (DatasetFolder(batches_folder(dataset), DatasetTopic.TRAINING, None) for dataset in DATASETS)
+    world = RelayWorld(store, broker, datasets=(*own, *tickets))
+    world.create_topics()
+    assert [*find_tenants(store)] == [TENANT]
+    # Of a new process, twice: it goes on where the first was.
+    for _ in range(2):
+        assert world.relay(since=datetime.now(UTC) - timedelta(days=30)).run_once()
+    assert len(world.read(topic_of(world.topics, "interactions"), 3)) >= 3
+    assert len(world.read(world.topics.features, 1)) == 1
+    assert len(world.read(world.topics.training, 2)) == 2
+
+
+def build_datasets(store: ObjectStore) -> None:
+    """What runs of Dagster finished."""
+    for folder in (FEATURES, TRAINING, batches_folder(GENERAL_DATASET)):
+        write_dataset(store, f"{folder}2026010100/", {"batch_id": "2026010100"})
+
+
+def roll_up(store: ObjectStore) -> None:
+    """What whoever rolls up does."""
+    rounds(store)
+    replay(store)
+
+
+def from_now(later: timedelta) -> datetime:
+    """A clock that is fast."""
+    return datetime.now(UTC) + later
+
+
 def rounds(store: ObjectStore) -> None:
-    """Everything that upkeep does with what that service left."""
+    """Everything that upkeep does with what that service left, and what was produced."""
     noted: list[RolledUp | Failed] = []
     for later in (0, 4):
-        upkeep = Upkeep(store, lambda: datetime.now(UTC) + timedelta(hours=later))  # noqa: B023 (in this turn)
+        clock = partial(from_now, timedelta(hours=later))
+        upkeep = Upkeep(store, clock, RollUp(store, clock, kept_from=kept_from))
         assert upkeep.find_due()
         done = upkeep.run(noted.append)
         assert not done.failed, done.failed
@@ -101,12 +157,32 @@ def rounds(store: ObjectStore) -> None:
 
 
 def consumer(store: ObjectStore) -> None:
-    """What a consumer does with its chain."""
+    """What a consumer does with its chain, and with what it rejects."""
+    assert target_id(store)
     first, second = Chain(store, PARTITION), Chain(store, PARTITION)
     assert (first.end(), second.end()) == (0, 0)
     source = {"source": PARTITION}
     assert first.append(segment_of([event(1, **source)], stream=PARTITION)).is_own
     assert not second.append(segment_of([event(2, **source)], stream=PARTITION)).is_own
+    no_event = RejectedMessage(1, "no_tenant", TENANT.encode(), json.dumps(interaction()).encode(), (), START)
+    assert first.append(Segment(PARTITION, 1, 2, (), (no_event,))).is_own
+    assert [*find_rejected(store, PARTITION)] == [no_event]
+
+
+def consumer_later(store: ObjectStore) -> None:
+    """What a consumer does after the roll-up, where another ended before it made copies of what it rejected."""
+    assert len([*find_rejected(store, PARTITION)]) == 1
+
+
+def replay(store: ObjectStore) -> None:
+    """What `gata quarantine messages --replay` does."""
+    _, topic, _ = PARTITION.split("/")
+    assert target_id(store)
+    again = Replay(store, judge_of({topic: "interactions"}), decoder_of())
+    # The second finds what the first has taken.
+    found = [replayed for _ in range(2) for stream in quarantined_streams(store) for replayed in again.run(stream)]
+    assert [len(replayed.files) for replayed in found] == [1, 0]
+    assert [*waiting_in_quarantine(store, PARTITION)] == []
 
 
 def make_keys(store: ObjectStore) -> str:
@@ -120,22 +196,25 @@ def make_keys(store: ObjectStore) -> str:
 
 
 @pytest.fixture
-def called(bucket: str) -> dict[str, set[Call]]:
+def called(bucket: str, noida_broker: Broker) -> dict[str, set[Call]]:
     """The calls of each part, one after another over the same bucket."""
     store = S3StoreResource(bucket=bucket, s3=S3Resource())
     found: dict[str, set[Call]] = {}
     secret = ""
 
     def record(role: str, work: Callable[[], Any]) -> Any:
-        with calls_of(store) as calls:
-            given = work()
-        found[role] = calls
-        return given
+        with calls_of(store) as found[role]:
+            return work()
 
     secret = record("keys", lambda: make_keys(store))
     record("service", lambda: old_service(store, secret))
     record("consumer", lambda: consumer(store))
-    record("rollup", lambda: rounds(store))
+    build_datasets(store)
+    record("relay", lambda: relay(store, noida_broker))
+    record("rollup", lambda: roll_up(store))
+    with calls_of(store) as later:
+        consumer_later(store)
+    found["consumer"] |= later
     return found
 
 
@@ -150,7 +229,7 @@ def test_every_call_has_its_right_and_every_right_its_call(called: dict[str, set
 
 def is_known_as_unused(right: Right) -> bool:
     """What is sent in parts is larger than any file here."""
-    if right.prefix in IN_RACES:
+    if right.prefix in (*IN_RACES, WHERE_NOTHING_IS_PRODUCED):
         return True
     where = right.prefix or right.resource
     return right.action == "s3:AbortMultipartUpload" or any(place in where for place in NOT_TRIED)
@@ -184,6 +263,17 @@ def test_no_role_may_do_what_is_another_ones(bucket: str) -> None:
             ("s3:PutObject", segment),
             ("s3:DeleteObject", segment_key(PARTITION, 0)),
             ("s3:PutObject", raw),
+            ("s3:PutObject", "ingestion/kafka/relay/since.json"),
+            ("s3:PutObject", "ingestion/quarantine/x.parquet"),
+        ],
+        "relay": [
+            ("s3:GetObject", "ingestion/keys/x.json"),
+            ("s3:GetObject", raw),
+            ("s3:GetObject", "training/gata-general/x/train/data.json"),
+            ("s3:GetObject", f"{TENANT}/features/x/users.parquet"),
+            ("s3:PutObject", segment),
+            ("s3:DeleteObject", "ingestion/kafka/relay/since.json"),
+            ("s3:PutObject", f"{TENANT}/reports/interactions/x.json"),
         ],
         "keys": [("s3:DeleteObject", "ingestion/keys/x.json"), ("s3:GetObject", raw), ("s3:GetObject", segment)],
     }
@@ -201,13 +291,19 @@ def test_the_key_is_used_through_s3_alone_and_nothing_is_about_everything() -> N
         assert '"*"' not in text and "s3:*" not in text
 
 
-def test_the_roles_do_their_work_and_are_refused_the_rest(cloud: Cloud) -> None:
+def test_the_roles_do_their_work_and_are_refused_the_rest(cloud: Cloud, noida_broker: Broker) -> None:
     """As above by a server that evaluates policies itself."""
     secret = make_keys(cloud.store_of(*policies_of("keys", cloud.bucket)))
     service = cloud.store_of(*policies_of("service", cloud.bucket))
     old_service(service, secret)
     consumer(cloud.store_of(*policies_of("consumer", cloud.bucket)))
-    rounds(cloud.store_of(*policies_of("rollup", cloud.bucket)))
+    anything = [f"arn:aws:s3:::{cloud.bucket}", f"arn:aws:s3:::{cloud.bucket}/*"]
+    everything = {"Effect": "Allow", "Action": "s3:*", "Resource": anything}
+    build_datasets(cloud.store_of(json.dumps({"Version": "2012-10-17", "Statement": [everything]})))
+    relay(cloud.store_of(*policies_of("relay", cloud.bucket)), noida_broker)
+    rollup = cloud.store_of(*policies_of("rollup", cloud.bucket))
+    roll_up(rollup)
+    consumer_later(cloud.store_of(*policies_of("consumer", cloud.bucket)))
     with pytest.raises(StoreError, match="the role needs s3:PutObject"):
         make_keys(service)
 

@@ -14,10 +14,9 @@ import pytest
 from gata_assets.ingestion.kafka.relay.cursors import DATASET_MARKS, kept_from, read_relay_cursor
 from gata_assets.ingestion.kafka.relay.datasets import DatasetFolder, DatasetTopic
 from gata_assets.ingestion.segments.rollup import RollUp
-from gata_assets.storage.datasets import DatasetWrite
 from gata_assets.storage.local import LocalStore
-from gata_assets.tables.manifests import Manifest, withdrawn
-from gata_assets_tests.ingestion.kafka.relay.worlds import RelayWorld, numbers_of, topic_of
+from gata_assets.tables.manifests import withdrawn
+from gata_assets_tests.ingestion.kafka.relay.worlds import RelayWorld, numbers_of, topic_of, write_dataset
 from gata_assets_tests.support.brokers import Broker
 from gata_assets_tests.support.event_worlds import OTHER, START, STREAM, event
 from gata_assets_tests.support.moved_clock import MovedClock
@@ -129,21 +128,15 @@ def test_rows_of_a_file_are_produced_again_once_others_of_it_are_valid(world: Re
     assert sorted(keys) == ["acme:u1", "acme:u1", "acme:u2"]
 
 
-def write_dataset(world: RelayWorld, folder: str, details: dict[str, object]) -> Manifest:
-    with DatasetWrite(world.store, folder) as write:
-        name, entry = write.write("users.parquet", b"rows", 7)
-        return write.publish(Manifest("features", {name: entry}, details=details)).manifest
-
-
 def test_a_finished_dataset_has_a_message_and_a_repetition_has_its_key(any_world: RelayWorld) -> None:
     any_world.datasets = (
         DatasetFolder("acme/features/", DatasetTopic.FEATURES, "acme"),
         DatasetFolder("training/gata-general/", DatasetTopic.TRAINING, None),
     )
-    made = write_dataset(any_world, "acme/features/2026010100/", {"batch_id": "2026010100", "is_made": True})
-    write_dataset(any_world, "acme/features/2026010101/", {"batch_id": "2026010101", "is_made": False})
+    made = write_dataset(any_world.store, "acme/features/2026010100/", {"batch_id": "2026010100", "is_made": True})
+    write_dataset(any_world.store, "acme/features/2026010101/", {"batch_id": "2026010101", "is_made": False})
     any_world.store.write("acme/features/2026010102/manifest.json", withdrawn("features"))
-    trained = write_dataset(any_world, "training/gata-general/2026010100/", {"batch_id": "2026010100"})
+    trained = write_dataset(any_world.store, "training/gata-general/2026010100/", {"batch_id": "2026010100"})
     assert any_world.relay().run_once()
     assert any_world.relay().run_once()
     # A crash before the mark.
@@ -161,9 +154,9 @@ def test_a_finished_dataset_has_a_message_and_a_repetition_has_its_key(any_world
 def test_a_dataset_that_is_rebuilt_has_a_message_again(world: RelayWorld) -> None:
     world.datasets = (DatasetFolder("acme/features/", DatasetTopic.FEATURES, "acme"),)
     relay = world.relay()
-    first = write_dataset(world, "acme/features/2026010100/", {"batch_id": "2026010100", "numbers": 1})
+    first = write_dataset(world.store, "acme/features/2026010100/", {"batch_id": "2026010100", "numbers": 1})
     assert relay.run_once()
-    second = write_dataset(world, "acme/features/2026010100/", {"batch_id": "2026010100", "numbers": 2})
+    second = write_dataset(world.store, "acme/features/2026010100/", {"batch_id": "2026010100", "numbers": 2})
     assert relay.run_once()
 
     assert [message.key for message in world.read(world.topics.features, 2)] == [first.digest, second.digest]

@@ -26,7 +26,9 @@ from gata_assets.ingestion.kafka.topics import KafkaTopics
 from gata_assets.ingestion.segments.chain import Chain
 from gata_assets.ingestion.segments.event import NewEvent
 from gata_assets.interactions.tables import TABLES
+from gata_assets.storage.datasets import DatasetWrite
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.tables.manifests import Manifest
 from gata_assets_tests.support.brokers import Broker
 from gata_assets_tests.support.event_worlds import STREAM, segment_of
 from gata_assets_tests.support.raw_worlds import NOW, RULES, curator_of
@@ -115,6 +117,13 @@ class RelayWorld:
         """The value of a metric by its name with its labels."""
         lines = generate_latest(self.metrics.registry).decode().splitlines()
         return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} "))
+
+
+def write_dataset(store: ObjectStore, folder: str, details: Mapping[str, object]) -> Manifest:
+    """A finished dataset of one file, with its manifest."""
+    with DatasetWrite(store, folder) as write:
+        name, entry = write.write("users.parquet", b"rows", 7)
+        return write.publish(Manifest("features", {name: entry}, details=dict(details))).manifest
 
 
 def topic_of(topics: KafkaTopics, table: str) -> str:
