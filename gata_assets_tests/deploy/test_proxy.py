@@ -1,7 +1,7 @@
-"""The login before the UI. Real: nginx with deploy/proxy/nginx.conf, TLS, and Dagster's webserver behind it.
+"""The proxy before UI and service. Real: nginx with deploy/proxy/nginx.conf, TLS, and Dagster's webserver behind it.
 
-Changed in the file: the port, the places of certificate and passwords, and the webserver's port. Needs nginx and
-openssl, and is skipped where they are not.
+In the place of the service a socket shows when its bytes come. Changed in the file: the port, the places of certificate
+and passwords, and the ports behind it. Needs nginx and openssl, and is skipped where they are not.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from socket import create_connection
+from socket import create_connection, create_server, socket
 from time import sleep
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -30,6 +30,7 @@ from gata_assets_tests.support.loopback import free_port
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "proxy" / "nginx.conf"
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 GOOD = {"Authorization": f"Basic {base64.b64encode(b'ana:a good password').decode()}"}
+SERVICE_NAME = "ingest.example.com"
 BAD = {"Authorization": f"Basic {base64.b64encode(b'ana:a bad password').decode()}"}
 
 pytestmark = pytest.mark.skipif(not (NGINX and shutil.which("openssl")), reason="nginx or openssl is not installed")
@@ -41,6 +42,7 @@ class Proxy:
 
     port: int
     certificate: Path
+    behind: socket
 
     def get(self, path: str, headers: dict[str, str]) -> tuple[int, str]:
         """Status and body."""
@@ -80,6 +82,13 @@ class Proxy:
             wire.sendall(bytes([0x81, 0x80 | len(greeting)]) + bytes(4) + greeting)
             return status, wire.recv(4_096).decode(errors="replace")
 
+    def send(self, path: str, size: int) -> ssl.SSLSocket:
+        """A request to the service whose body has so many bytes, none of which is sent yet."""
+        plain = create_connection(("localhost", self.port), timeout=60)
+        wire = self.trust().wrap_socket(plain, server_hostname=SERVICE_NAME)
+        wire.sendall(f"POST {path} HTTP/1.1\r\nHost: {SERVICE_NAME}\r\nContent-Length: {size}\r\n\r\n".encode())
+        return wire
+
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
@@ -88,7 +97,14 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     port, webserver_port = free_port(), free_port()
     certificate, key, passwords = (directory / f"gata.{end}" for end in ("crt", "key", "htpasswd"))
     request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    places = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
+    places = [
+        "-addext",
+        f"subjectAltName=DNS:localhost,DNS:{SERVICE_NAME}",
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+    ]
     subprocess.run([*request, *places], check=True, capture_output=True)
     hashed = subprocess.run(
         ["openssl", "passwd", "-apr1", "a good password"], check=True, capture_output=True, text=True
@@ -97,6 +113,9 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     text = CONFIGURATION.read_text().replace("/etc/nginx", str(directory))
     text = text.replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
     text = text.replace("http://127.0.0.1:3000", f"http://127.0.0.1:{webserver_port}")
+    behind = create_server(("127.0.0.1", 0))
+    behind.settimeout(60)
+    text = text.replace("http://127.0.0.1:8002", f"http://127.0.0.1:{behind.getsockname()[1]}")
     (directory / "gata.conf").write_text(text)
     (directory / "nginx.conf").write_text(
         # Workers of root's nginx are somebody else, who may not read root's temporary directories.
@@ -118,7 +137,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         subprocess.Popen([NGINX or "", "-c", str(directory / "nginx.conf"), "-e", str(directory / "error.log")]),
     ]
     try:
-        proxy = Proxy(port, certificate)
+        proxy = Proxy(port, certificate, behind)
         for _ in range(300):
             with suppress(OSError):
                 if proxy.get("/server_info", GOOD)[0] == 200:
@@ -129,6 +148,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         for process in started:
             process.terminate()
             process.wait(20)
+        behind.close()
 
 
 @pytest.mark.process
@@ -151,6 +171,28 @@ def test_a_subscription_upgrades_to_a_websocket_for_whoever_may(proxy: Proxy) ->
     assert " 101 " in status
     assert "connection_ack" in said
     assert " 401 " in proxy.subscribe({})[0]
+
+
+@pytest.mark.process
+def test_a_file_is_handed_on_while_it_arrives_whatever_its_size(proxy: Proxy) -> None:
+    # More than what nginx takes by default (1 MB), and than what fits into buffers on the way.
+    size = 64_000_000
+    with proxy.send("/internal/data/upload-csv", size) as wire, closing(proxy.behind.accept()[0]) as service:
+        service.settimeout(60)
+        wire.sendall(b"x" * 1_000)
+        received = b""
+        while b"x" * 1_000 not in received:
+            received += service.recv(65_536)
+        assert f"Content-Length: {size}".encode() in received
+        assert b"X-Forwarded-For: 127.0.0.1" in received
+        service.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        assert wire.recv(1_000).startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.process
+def test_metrics_are_not_for_those_outside(proxy: Proxy) -> None:
+    with proxy.send("/metrics", 0) as wire:
+        assert wire.recv(1_000).startswith(b"HTTP/1.1 404")
 
 
 def test_the_password_is_not_handed_on() -> None:
