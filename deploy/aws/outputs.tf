@@ -3,6 +3,16 @@ output "load_balancer" {
   value       = aws_lb.ui.dns_name
 }
 
+output "service_load_balancer" {
+  description = "What the name of the service has to point at; null without `ingestion`."
+  value       = one(aws_lb.service[*].dns_name)
+}
+
+output "ingestion_security_group" {
+  description = "What the group of the brokers has to let in; null without `ingestion`."
+  value       = one(aws_security_group.ingestion[*].id)
+}
+
 output "oidc_redirect_url" {
   description = "What the identity provider has to know as the redirect URL."
   value       = local.redirect_url

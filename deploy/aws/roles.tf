@@ -1,7 +1,7 @@
 # Three roles. `run`, of runs and of the code location, may do what ../iam-policy.json says, and keep its log; where
 # single events are rolled up, what ../iam-policy-ingestion.json says as well.
 # `control`, of webserver and daemon, starts and stops runs and reads their logs, and sees neither tickets nor
-# training files. `execution` is what ECS itself needs to start any of them.
+# training files. `execution` is what ECS itself needs to start any of them. ingestion.tf has the roles of its parts.
 
 locals {
   filled = {
@@ -13,26 +13,21 @@ locals {
     "<KEY>"     = var.kms_key_arn == null ? "<KEY>" : element(split("/", var.kms_key_arn), 1)
   }
 
-  # The policy of a batch has one home, outside of this directory; the placeholders are filled in one by one.
-  policy_1 = replace(file("${path.module}/../iam-policy.json"), "<ACCOUNT>", local.filled["<ACCOUNT>"])
-  policy_2 = replace(local.policy_1, "<REGION>", local.filled["<REGION>"])
-  policy_3 = replace(local.policy_2, "<BUCKET>", local.filled["<BUCKET>"])
-  policy_4 = replace(local.policy_3, "<CLUSTER>", local.filled["<CLUSTER>"])
-  policy_5 = replace(local.policy_4, "<SECRET>", local.filled["<SECRET>"])
-  policy_6 = replace(local.policy_5, "<KEY>", local.filled["<KEY>"])
-  batch_statements = [
-    for statement in jsondecode(local.policy_6).Statement : statement
-    if var.kms_key_arn != null || !strcontains(jsonencode(statement), "kms:")
-  ]
-
-  ingestion_1 = replace(file("${path.module}/../iam-policy-ingestion.json"), "<ACCOUNT>", local.filled["<ACCOUNT>"])
-  ingestion_2 = replace(local.ingestion_1, "<REGION>", local.filled["<REGION>"])
-  ingestion_3 = replace(local.ingestion_2, "<BUCKET>", local.filled["<BUCKET>"])
-  ingestion_4 = replace(local.ingestion_3, "<KEY>", local.filled["<KEY>"])
-  ingestion_statements = [
-    for statement in jsondecode(local.ingestion_4).Statement : statement
-    if var.kms_key_arn != null || !strcontains(jsonencode(statement), "kms:")
-  ]
+  # Policies have one home, outside of this directory. The placeholders are filled in one by one; what is about the key
+  # is left out where there is none.
+  policy_files = toset(concat(["iam-policy.json", "iam-policy-ingestion.json"], values(local.ingestion_policies)))
+  policies_1   = { for name in local.policy_files : name => replace(file("${path.module}/../${name}"), "<ACCOUNT>", local.filled["<ACCOUNT>"]) }
+  policies_2   = { for name, text in local.policies_1 : name => replace(text, "<REGION>", local.filled["<REGION>"]) }
+  policies_3   = { for name, text in local.policies_2 : name => replace(text, "<BUCKET>", local.filled["<BUCKET>"]) }
+  policies_4   = { for name, text in local.policies_3 : name => replace(text, "<CLUSTER>", local.filled["<CLUSTER>"]) }
+  policies_5   = { for name, text in local.policies_4 : name => replace(text, "<SECRET>", local.filled["<SECRET>"]) }
+  policies_6   = { for name, text in local.policies_5 : name => replace(text, "<KEY>", local.filled["<KEY>"]) }
+  filled_statements = {
+    for name, text in local.policies_6 : name => [
+      for statement in jsondecode(text).Statement : statement
+      if var.kms_key_arn != null || !strcontains(jsonencode(statement), "kms:")
+    ]
+  }
 
   task_arns = "arn:aws:ecs:${var.region}:${data.aws_caller_identity.current.account_id}:task/${aws_ecs_cluster.this.name}/*"
 }
@@ -64,7 +59,7 @@ resource "aws_iam_role" "part" {
 resource "aws_iam_role_policy" "batch" {
   name   = "prepare-batches"
   role   = aws_iam_role.part["run"].id
-  policy = jsonencode({ Version = "2012-10-17", Statement = local.batch_statements })
+  policy = jsonencode({ Version = "2012-10-17", Statement = local.filled_statements["iam-policy.json"] })
 }
 
 resource "aws_iam_role_policy" "interactions" {
@@ -80,7 +75,7 @@ resource "aws_iam_role_policy" "ingestion" {
 
   name   = "roll-up-events"
   role   = aws_iam_role.part["run"].id
-  policy = jsonencode({ Version = "2012-10-17", Statement = local.ingestion_statements })
+  policy = jsonencode({ Version = "2012-10-17", Statement = local.filled_statements["iam-policy-ingestion.json"] })
 }
 
 resource "aws_iam_role_policy" "ingestion_tenant" {
@@ -195,7 +190,18 @@ data "aws_iam_policy_document" "execution" {
   statement {
     sid       = "ReadSecretsOfTheParts"
     actions   = ["secretsmanager:GetSecretValue"]
-    resources = [var.dagster_db_secret_arn, var.oidc_secret_arn]
+    resources = compact([var.dagster_db_secret_arn, var.oidc_secret_arn, try(local.kafka.secret_arn, null)])
+  }
+
+  # Secrets of MSK have a key of yours.
+  dynamic "statement" {
+    for_each = try(local.kafka.secret_kms_key_arn, null) == null ? [] : [local.kafka.secret_kms_key_arn]
+
+    content {
+      sid       = "DecryptTheSecretOfTheBrokers"
+      actions   = ["kms:Decrypt"]
+      resources = [statement.value]
+    }
   }
 }
 

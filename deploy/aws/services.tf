@@ -8,7 +8,8 @@ locals {
   redirect_url  = "https://${var.ui_host}/oauth2/callback"
   home          = "/srv/gata/aws"
 
-  environment = merge(var.settings, {
+  # Runs that roll up keep what the relay has not produced yet: that there is Kafka is all that they know of it.
+  environment = merge(var.settings, local.has_kafka ? { KAFKA_BOOTSTRAP_SERVERS = local.kafka.bootstrap_servers } : {}, {
     AWS_DEFAULT_REGION        = var.region
     LOG_LEVEL                 = var.log_level
     DB_ARN                    = var.ticket_cluster_arn

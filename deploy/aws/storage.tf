@@ -75,7 +75,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "logs" {
 }
 
 resource "aws_cloudwatch_log_group" "part" {
-  for_each = toset(["webserver", "daemon", "code", "run"])
+  for_each = toset(concat(["webserver", "daemon", "code", "run"], keys(local.ingestion_parts)))
 
   name              = "/${var.name}/${each.key}"
   retention_in_days = var.log_days

@@ -185,6 +185,40 @@ variable "rolls_up_events" {
   default     = false
 }
 
+variable "ingestion" {
+  description = "The service that takes rows and events of `tenants`, from sender_cidrs, with a certificate of its name; with `kafka`, consumer and relay too (TLS; secret_arn has username and password of SCRAM as JSON, secret_kms_key_arn its key). Null: none of it."
+  type = object({
+    sender_cidrs       = set(string)
+    certificate_arn    = string
+    service_tasks      = optional(number, 2)
+    most_service_tasks = optional(number, 6)
+    kafka = optional(object({
+      bootstrap_servers  = string
+      port               = optional(number, 9096)
+      security_group_id  = string
+      secret_arn         = optional(string)
+      secret_kms_key_arn = optional(string)
+      consumer_tasks     = optional(number, 2)
+    }))
+  })
+  default = null
+
+  validation {
+    condition     = alltrue([for cidr in try(var.ingestion.sender_cidrs, []) : can(cidrhost(cidr, 0)) && !endswith(cidr, "/0")])
+    error_message = "Name ranges such as 10.0.0.0/8 in sender_cidrs; never the whole of the internet."
+  }
+
+  validation {
+    condition     = var.ingestion == null || length(var.tenants) > 0
+    error_message = "Name the tenants that may send: each gets rights of its own."
+  }
+
+  validation {
+    condition     = var.ingestion == null || try(var.ingestion.service_tasks >= 2 && var.ingestion.most_service_tasks >= var.ingestion.service_tasks, false)
+    error_message = "Use 2 service_tasks at least, so that one can be replaced, and no fewer most_service_tasks."
+  }
+}
+
 variable "settings" {
   description = "Other settings of ../../example.env, such as { TRAINING_PERIOD = \"60\" }."
   type        = map(string)

@@ -36,6 +36,7 @@ from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.training_files import FILES, GENERAL_DATASET, dataset_folder
 from gata_assets_tests.support.canaries import canary
+from gata_assets_tests.support.compose import SERVICES
 from gata_assets_tests.support.dagster_private import LaunchRunContext, job_origin
 from gata_assets_tests.support.loopback import free_port, relay
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, database_rows, world
@@ -217,6 +218,7 @@ class TestInstance:
         read |= set(re.findall(r"env: (\w+)", (ROOT / "deploy" / "workspace.yaml").read_text()))
         given = set(re.findall(r"^    ([A-Z_]+) +=", TEXT, flags=re.MULTILINE)) | {"DAGSTER_PG_PASSWORD"}
         assert read <= given
+        given |= set(re.findall(r"\b(KAFKA_[A-Z_]+) += ", CODE))
         ours = {name for name in given if not name.startswith(("DAGSTER_", "GATA_CODE_"))}
         assert ours <= set(variable_names())
 
@@ -248,8 +250,9 @@ class TestTerraform:
     def test_nothing_is_reached_from_the_internet(self) -> None:
         blocks = re.findall(r'^resource "\w+" "\w+" \{.*?^\}', CODE, flags=re.MULTILINE | re.DOTALL)
         open_blocks = [block for block in blocks if "0.0.0.0/0" in block or "::/0" in block]
-        assert [block.split('"')[1] for block in open_blocks] == ["aws_vpc_security_group_egress_rule"]
-        assert re.search(r'"aws_lb" "ui" \{[^}]*internal += true', CODE)
+        assert [block.split('"')[1] for block in open_blocks] == ["aws_vpc_security_group_egress_rule"] * 2
+        balancers = [block for block in blocks if block.startswith('resource "aws_lb" ')]
+        assert len(balancers) == 2 and all(re.search(r"internal += true", block) for block in balancers)
         assert re.search(r"publicly_accessible += false", CODE)
         assert re.search(r"assign_public_ip += false", CODE)
 
@@ -270,6 +273,27 @@ class TestTerraform:
     def test_the_webserver_listens_on_loopback(self) -> None:
         [webserver] = re.findall(r"webserver = \{.*?\n    \}", CODE, flags=re.DOTALL)
         assert '"-h", "127.0.0.1"' in webserver
+
+    def test_the_parts_of_ingestion_are_those_of_compose_with_a_policy_each(self) -> None:
+        text = (AWS / "ingestion.tf").read_text()
+        parts = re.findall(r"^      (\w+) = \{\n.*?command = (\[.*?\])", text, flags=re.MULTILINE | re.DOTALL)
+        for name, command in parts:
+            written = json.loads(command.replace("tostring(local.service_port)", '"8002"'))
+            assert written == SERVICES[name]["command"]
+            assert (AWS.parent / f"iam-policy-ingestion-{name}.json").is_file()
+        assert [name for name, _ in parts] == ["service", "consumer", "relay"]
+        [tenants] = re.findall(r"ingestion_tenant_policies += (\[.*?\])", CODE)
+        written_policies = AWS.parent.glob("iam-policy-ingestion-*-tenant.json")
+        assert {f"iam-policy-ingestion-{name}-tenant.json" for name in json.loads(tenants)} == {
+            path.name for path in written_policies
+        }
+
+    def test_the_parts_of_ingestion_know_neither_database(self) -> None:
+        [own] = re.findall(r"ingestion_environment = merge\((.*?)\n  \}\)", CODE, flags=re.DOTALL)
+        assert not re.search(r"local\.environment|DB_|_PG_", own)
+        assert re.search(
+            r"ingestion_container = merge\(local\.container, \{\n    environment = .*\n    secrets = ", CODE
+        )
 
     def test_no_secret_is_written_down(self) -> None:
         assert not re.findall(r"^\s+(?:password|secret_string) +=", CODE, flags=re.MULTILINE)

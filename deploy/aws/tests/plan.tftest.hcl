@@ -106,6 +106,78 @@ run "runs_may_delete_nothing_where_there_are_no_events" {
   }
 }
 
+run "without_ingestion_there_is_nothing_of_it" {
+  assert {
+    condition     = length(aws_ecs_service.ingestion) == 0 && length(aws_iam_role.ingestion) == 0 && length(aws_lb.service) == 0
+    error_message = "There is a part that nobody asked for."
+  }
+}
+
+run "without_kafka_there_is_the_service_alone" {
+  variables {
+    tenants   = ["acme"]
+    ingestion = { sender_cidrs = ["10.0.0.0/8"], certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/2" }
+  }
+
+  assert {
+    condition     = keys(aws_ecs_service.ingestion) == ["service"] && length(aws_vpc_security_group_egress_rule.ingestion_to_brokers) == 0
+    error_message = "There are parts without Kafka."
+  }
+
+  assert {
+    condition     = aws_lb.service[0].internal && aws_ecs_service.ingestion["service"].desired_count == 2
+    error_message = "The service is reached from outside, or there is one task of it."
+  }
+}
+
+run "with_kafka_each_part_has_its_own_role_and_the_login_of_the_brokers" {
+  variables {
+    tenants     = ["acme", "globex"]
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd"
+    ingestion = {
+      sender_cidrs    = ["10.0.0.0/8"]
+      certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/2"
+      kafka = {
+        bootstrap_servers  = "b-1.example.com:9096"
+        security_group_id  = "sg-1"
+        secret_arn         = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:AmazonMSK_gata-A1b2C3"
+        secret_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/5678abcd"
+      }
+    }
+  }
+
+  assert {
+    condition     = keys(aws_iam_role_policy.ingestion_part) == ["consumer", "relay", "service"] && keys(aws_iam_role_policy.ingestion_part_tenant) == ["relay-acme", "relay-globex", "service-acme", "service-globex"]
+    error_message = "A part has the policies of others."
+  }
+
+  assert {
+    condition     = alltrue([for policy in aws_iam_role_policy.ingestion_part : !strcontains(policy.policy, "<") && strcontains(policy.policy, var.kms_key_arn)])
+    error_message = "A placeholder is left, or the key is missing."
+  }
+
+  assert {
+    condition     = [for one in jsondecode(aws_ecs_task_definition.ingestion["consumer"].container_definitions)[0].secrets : one.name] == ["KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"]
+    error_message = "The login of the brokers is missing, or Dagster's password is there."
+  }
+
+  assert {
+    condition     = aws_ecs_service.ingestion["relay"].deployment_maximum_percent == 100
+    error_message = "Two relays run at once."
+  }
+}
+
+run "senders_of_the_whole_internet_are_refused" {
+  command = plan
+
+  variables {
+    tenants   = ["acme"]
+    ingestion = { sender_cidrs = ["0.0.0.0/0"], certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/2" }
+  }
+
+  expect_failures = [var.ingestion]
+}
+
 run "the_ui_listens_on_loopback_beside_its_login" {
   assert {
     condition     = jsondecode(aws_ecs_task_definition.part["webserver"].container_definitions)[0].command[1] == "127.0.0.1"
