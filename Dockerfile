@@ -4,8 +4,9 @@
 #   docker run --rm --read-only --tmpfs /tmp --env-file my.env gata-assets 2026010203
 #   docker run --rm --read-only --tmpfs /tmp --env-file my.env --entrypoint gata gata-assets doctor
 #
-# The same image serves the other parts of Dagster with another entry point and a DAGSTER_HOME: deploy/compose.yaml has
-# them for one machine, deploy/aws/services.tf for AWS.
+# The same image is all other parts with another entry point: those of Dagster, with a DAGSTER_HOME, and the service, the
+# consumer and the relay. deploy/compose.yaml has them for one machine, deploy/aws for AWS, deploy/kubernetes for
+# Kubernetes.
 
 # The whole tag, so that a build of tomorrow is today's. Both stages have it: the environment links to its Python.
 ARG PYTHON_IMAGE=python:3.13-slim-bookworm
@@ -33,8 +34,9 @@ RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
 COPY --from=build /opt/gata /opt/gata
 WORKDIR /srv/gata
 COPY workspace.yaml dagster.yaml ./
-# The DAGSTER_HOME of the parts on AWS.
+# The DAGSTER_HOME of the parts on AWS, and of those whose runs are processes of the code location (Kubernetes).
 COPY deploy/aws/dagster.yaml deploy/workspace.yaml aws/
+COPY deploy/compose/dagster.yaml deploy/workspace.yaml compose/
 
 # ARROW_DEFAULT_MEMORY_POOL: a batch of a million interactions needs 50 MB less than with Arrow's own choice, mimalloc,
 # their curation 40 MB less (20 MB less than with jemalloc), and neither more time. MALLOC_ARENA_MAX, _RJEM_MALLOC_CONF
@@ -58,5 +60,7 @@ LABEL org.opencontainers.image.title="gata-assets" \
 # Dagster keeps what it needs during a run below TMPDIR. Declared a volume, because Fargate gives a mounted one
 # the rights of the image's directory (1777) only then; otherwise it belongs to root alone.
 VOLUME ["/tmp"]
+# Of `gata serve`.
+EXPOSE 8002
 USER 10001:10001
 ENTRYPOINT ["gata", "prepare"]
