@@ -28,6 +28,16 @@ SOURCE = "\n".join(path.read_text() for path in (ROOT / "gata_assets").rglob("*.
         "does not say how far the stream is rolled up",
         "ROLL_UP_FAILED",
         "BATCH_FAILED",
+        "BROKER_FAILED",
+        "PRODUCING_WAITS",
+        "REGISTRY_AWAY",
+        "PARTITION_STOPPED",
+        "PARTITION_STARTED",
+        "PARTITION_LEFT",
+        "HTTP_REQUEST",
+        "schema clashes with",
+        "unknown_schema",
+        "no_avro_of_the_table",
     ],
 )
 def test_the_messages_of_the_runbook_are_the_programs(message: str) -> None:
@@ -37,8 +47,14 @@ def test_the_messages_of_the_runbook_are_the_programs(message: str) -> None:
     assert all(piece in SOURCE for piece in pieces)
 
 
+def test_the_metrics_of_the_runbook_are_the_programs() -> None:
+    metrics = {name.removesuffix("_total") for name in re.findall(r"\bgata_[a-z]+_[a-z_]+", RUNBOOK)}
+    assert len(metrics) > 8
+    assert {name for name in metrics if f'"{name}"' not in SOURCE} == set()
+
+
 def test_every_part_says_how_one_notices_what_to_do_and_when_it_is_over() -> None:
     parts = re.split(r"^## ", RUNBOOK, flags=re.MULTILINE)[1:]
     troubles = [part for part in parts if not part.startswith(("Where to look", "What is kept"))]
-    assert len(troubles) == 12
+    assert len(troubles) == 19
     assert [part.splitlines()[0] for part in troubles if "*It is over*" not in part] == []

@@ -22,6 +22,7 @@ INCLUDED = {
     "SECURITY.md": "security.md",
     "deploy/README.md": "deploy/containers.md",
     "deploy/aws/README.md": "deploy/aws.md",
+    "deploy/kubernetes/README.md": "deploy/kubernetes.md",
     "deploy/shop/README.md": "deploy/shop.md",
 }
 _LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<path>[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
