@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -16,6 +17,8 @@ from gata_assets.curation.quality.measures import Measures, QualityRules, Tally,
 from gata_assets.curation.quality.reader import Reading
 
 LABELS = ("tenant_id", "data_type")
+# The labels of a sample.
+L = TypeVar("L", bound=tuple[str, ...])
 Tallies = Mapping[tuple[str, str], Tally]
 _HOUR = timedelta(hours=1)
 _PERCENT = 100
@@ -110,7 +113,7 @@ def quality_metrics(tallies: Tallies, rules: QualityRules, at: datetime, *, with
         yield _gauge(count, meaning, {name: count_of(tally) for name, tally in tallies.items()})
 
 
-def ratio_metrics(name: str, meaning: str, values: Mapping[tuple[str, ...], float | None]) -> Iterator[Metric]:
+def ratio_metrics(name: str, meaning: str, values: Mapping[L, float | None]) -> Iterator[Metric]:
     """A ratio by both of its names."""
     yield _gauge(f"gata_data_{name}_ratio", meaning, values)
     percents = {labels: None if value is None else _PERCENT * value for labels, value in values.items()}
@@ -127,9 +130,7 @@ def duration_metric(name: str, meaning: str, seconds: float) -> Metric:
     return _gauge(name, meaning, {(): seconds}, ())
 
 
-def _gauge(
-    name: str, meaning: str, values: Mapping[tuple[str, ...], float | None], labels: tuple[str, ...] = LABELS
-) -> Metric:
+def _gauge(name: str, meaning: str, values: Mapping[L, float | None], labels: tuple[str, ...] = LABELS) -> Metric:
     """A gauge; what is not known has no sample."""
     family = GaugeMetricFamily(name, meaning, labels=labels)
     for label_values, value in values.items():
