@@ -150,4 +150,4 @@ def check_quality(measures: Measures, score_min: float) -> list[Outcome]:
 
 def share_without(faults: int, of: int) -> float | None:
     """The share that is left without faults; None of nothing. A table that lost columns since may have more faults."""
-    return max(0.0, 1 - faults / of) if of else None
+    return max(0, of - faults) / of if of else None

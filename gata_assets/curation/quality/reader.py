@@ -54,10 +54,13 @@ class QualityReader:
         *,
         read_seconds: float = READ_SECONDS,
         seconds: Callable[[], float] = monotonic,
+        most_tenants: int = MOST_TENANTS,
     ) -> None:
-        """`seconds` are of a clock that never goes back; `read_seconds` pass between two readings."""
+        """`seconds` are of a clock that never goes back; `read_seconds` pass between two readings; of more than
+        `most_tenants`, the rest is left out.
+        """
         self._store, self._tables, self._clock = store, tables, clock
-        self._read_seconds, self._seconds = read_seconds, seconds
+        self._read_seconds, self._seconds, self._most_tenants = read_seconds, seconds, most_tenants
         self._looked_at = float("-inf")
         self._readers: dict[tuple[str, str], _TableReader] = {}
         self._lock = Lock()
@@ -77,7 +80,7 @@ class QualityReader:
 
     def _read(self) -> Reading:
         tenants = find_tenants(self._store)
-        names = [(tenant, table) for tenant in tenants[:MOST_TENANTS] for table in self._tables]
+        names = [(tenant, table) for tenant in tenants[: self._most_tenants] for table in self._tables]
         self._readers = {
             name: self._readers.get(name) or _TableReader(self._store, TenantLayout(name[0]), self._tables[name[1]])
             for name in names
@@ -91,7 +94,7 @@ class QualityReader:
                 if name in self.reading.tallies:
                     tallies[name] = self.reading.tallies[name]
         found = {name: tally for name, tally in tallies.items() if tally.files}
-        return Reading(found, self._clock(), max(0, len(tenants) - MOST_TENANTS), failures)
+        return Reading(found, self._clock(), max(0, len(tenants) - self._most_tenants), failures)
 
 
 class _TableReader:
