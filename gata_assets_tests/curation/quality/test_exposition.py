@@ -11,7 +11,13 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gata_assets.curation.quality.exposition import QualityCollector, quality_metrics, registry_of, validity_metrics
+from gata_assets.curation.quality.exposition import (
+    LABELS,
+    QualityCollector,
+    quality_metrics,
+    registry_of,
+    validity_metrics,
+)
 from gata_assets.curation.quality.measures import CuratedRows, QualityRules, Tally
 from gata_assets.curation.quality.pushgateway import push
 from gata_assets.curation.quality.reader import Reading
@@ -58,16 +64,15 @@ AGES = ("gata_data_freshness_seconds", "data_freshness_hours")
 def samples(text: str) -> dict[tuple[str, tuple[str, ...]], float]:
     """The samples by name and the values of labels."""
     return {
-        (sample.name, tuple(sample.labels.values())): sample.value
+        (sample.name, tuple(sample.labels[label] for label in LABELS if label in sample.labels)): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
 
 
 def test_each_measure_has_the_earlier_name_and_one_in_base_units() -> None:
-    found = samples(
-        generate_latest(registry_of(quality_metrics({("acme", "items"): TALLY}, QualityRules(), NOW))).decode()
-    )
+    registry = registry_of(quality_metrics({("acme", "items"): TALLY}, QualityRules(), NOW))
+    found = samples(generate_latest(registry).decode())
     assert found == pytest.approx({(name, ("acme", "items")): value for name, value in EXPECTED.items()})
     [family] = [
         family

@@ -104,12 +104,12 @@ def users(valid: int, wrong: int = 0, repeated: int = 0) -> list[dict[str, str |
 
 
 def check_of(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
-    [found] = [one for one in result.get_asset_check_evaluations() if one.check_name == CHECK]
-    return found
+    """The check of the table that the run is of: the last, since referenced tables come before."""
+    return [one for one in result.get_asset_check_evaluations() if one.check_name == CHECK][-1]
 
 
 def metadata_of(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
-    [event] = result.get_asset_materialization_events()
+    event = result.get_asset_materialization_events()[-1]
     found = event.step_materialization_data.materialization.metadata
     return {name: entry.value for name, entry in found.items()}
 
