@@ -13,11 +13,10 @@ from threading import Lock
 from time import monotonic
 
 from gata_assets.curation.curated.merge import table_file
-from gata_assets.curation.files.tenants import find_tenants
-from gata_assets.curation.layout import MANIFEST_FILE, TenantLayout
+from gata_assets.curation.layout import MANIFEST_FILE, TenantLayout, is_tenant_name
 from gata_assets.curation.quality.measures import CuratedRows, Tally, newest_landing, recent_files, tally_files
 from gata_assets.curation.reports import Report
-from gata_assets.errors import GataError, ObjectNotFoundError
+from gata_assets.errors import DamagedTableError, GataError, ObjectNotFoundError
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ObjectStore, Version
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
@@ -34,7 +33,7 @@ _MOST_DAYS = 31
 @dataclass(frozen=True)
 class Reading:
     """The tallies by tenant and table as they were last read, and when; how many tenants were left out, and how many
-    tables could not be read at all: what was known of these before is kept.
+    tables could not be read: what was known of these before is kept.
     """
 
     tallies: Mapping[tuple[str, str], Tally] = field(default_factory=dict)
@@ -79,7 +78,7 @@ class QualityReader:
             self._looked_at = self._seconds()
 
     def _read(self) -> Reading:
-        tenants = find_tenants(self._store)
+        tenants = [name for name in self._store.list_folders("") if is_tenant_name(name)]
         names = [(tenant, table) for tenant in tenants[: self._most_tenants] for table in self._tables]
         self._readers = {
             name: self._readers.get(name) or _TableReader(self._store, TenantLayout(name[0]), self._tables[name[1]])
@@ -89,10 +88,13 @@ class QualityReader:
         for name, reader in self._readers.items():
             try:
                 tallies[name] = reader.read()
-            except GataError:
-                failures += 1
+            except GataError as error:
                 if name in self.reading.tallies:
                     tallies[name] = self.reading.tallies[name]
+                elif not isinstance(error, DamagedTableError):
+                    # A folder of somebody else's, which may not be listed.
+                    continue
+                failures += 1
         found = {name: tally for name, tally in tallies.items() if tally.files}
         return Reading(found, self._clock(), max(0, len(tenants) - self._most_tenants), failures)
 

@@ -5,6 +5,7 @@ Real: curation, a directory and S3 over HTTP on loopback (moto). Clocks are give
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -70,6 +71,11 @@ class CountingStore(MemoryStore):
         if self.is_away:
             raise StoreError("The store is away.")
         return list(super().list_folders(prefix))
+
+    def list_versions(self, prefix: str) -> Iterator[tuple[str, Version]]:
+        if prefix.startswith("denied/"):
+            raise StoreError("The role needs s3:ListBucket.")
+        return super().list_versions(prefix)
 
     def reads(self, desk: Desk) -> list[str]:
         """What one reading reads."""
@@ -166,6 +172,17 @@ def test_what_cannot_be_read_stays_as_it_was_and_is_counted(store: CountingStore
     store.is_away = False
     store.write(report, content)
     assert (desk.read()[OURS], desk.reader.reading.failures) == (before[OURS], 2)
+
+
+def test_a_folder_that_was_never_listed_is_no_failure(store: CountingStore, desk: Desk) -> None:
+    store.write("denied/raw/items/a.csv", b"")
+    desk.put([VALID], "a.csv")
+    assert (list(desk.read()), desk.reader.reading.failures) == ([OURS], 0)
+
+
+def test_a_report_that_was_damaged_from_the_start_is_one(store: CountingStore, desk: Desk) -> None:
+    store.write("acme/reports/items/a.json", b"no report")
+    assert (desk.read(), desk.reader.reading.failures) == ({}, 1)
 
 
 def test_of_too_many_tenants_the_rest_is_counted(store: CountingStore) -> None:
