@@ -127,6 +127,7 @@ def test_a_partition_has_its_score_and_a_low_one_warns(desk: Desk) -> None:
         "consistency": 1,
     }
     assert check_of(result).passed
+    assert check_of(desk.curate(QUALITY_SCORE_MIN="0.96")).passed
     low = check_of(desk.curate(QUALITY_SCORE_MIN="0.97"))
     assert (low.passed, low.severity, low.blocking) == (False, dg.AssetCheckSeverity.WARN, False)
     assert (low.partition, "validity is at least 0.97, and is 0.9600" in str(low.description)) == (str(DAY), True)
@@ -147,6 +148,13 @@ def test_a_table_without_days_is_measured_by_its_recent_files(desk: Desk) -> Non
         "consistency": 1,
     }
     assert (check_of(result).passed, check_of(result).partition) == (False, None)
+
+
+def test_a_day_is_as_fresh_as_it_was_at_its_end(desk: Desk) -> None:
+    # It counts as landed when the day of its folder ended: a day before the end of that of its rows.
+    desk.put("2026-01-01/a.csv", users(valid=1))
+    assert metadata_of(desk.curate())["quality"]["freshness"] == 1
+    assert metadata_of(desk.curate(QUALITY_FRESH_HOURS="12"))["quality"]["freshness"] == 0.5
 
 
 def test_a_day_without_rows_has_no_score(desk: Desk) -> None:
