@@ -14,7 +14,7 @@ SAMPLE = if [ -z "$${TICKETS_URL}$${DB_ARN}" ] && ! grep -qsE '^(TICKETS_URL|DB_
 	&& [ ! -f gata-sample.sqlite ]; then \
 	echo "==> Generating a sample"; $(BIN)/gata sample-data; fi
 
-.PHONY: run ui test-fast test soak browser java check docs bench lock clean
+.PHONY: run ui test-fast test soak browser java prometheus check docs bench lock clean
 
 run: $(VENV)/.ready-to-run | .dagster
 	@$(SAMPLE)
@@ -32,14 +32,16 @@ ui: $(VENV)/.ready-to-run | .dagster
 	@$(BIN)/gata ui
 
 # Three tiers: `test-fast` while working, `test` for every change, `soak` with full counts, sizes and matrices.
-# BROWSER=no and SPARK=no leave out the tests that need a browser or Java; ORDER=random shuffles the tests, by a seed
+# BROWSER=no, SPARK=no and PROMETHEUS=no leave out the tests that need a browser, Java or Prometheus; ORDER=random shuffles the tests, by a seed
 # that is shown (ORDER=random SEED=1 for a given one); WORKERS is how many processes run them: one more than there are
 # cores, since tests wait for processes and servers. COVERAGE=yes measures what tests cover: as a rule where Python has
 # sys.monitoring (3.12); before, it costs 65 % more processor time.
 WORKERS ?= 3
 NO_BROWSER = $(filter no,$(BROWSER))
 NO_SPARK = $(filter no,$(SPARK))
-WITHOUT = $(if $(NO_BROWSER), and not browser)$(if $(NO_SPARK), and not spark)
+NO_PROMETHEUS = $(filter no,$(PROMETHEUS))
+WITHOUT = $(if $(NO_BROWSER), and not browser)$(if $(NO_SPARK), and not spark)$(if $(NO_PROMETHEUS), and not prometheus)
+PROGRAMS = $(if $(NO_BROWSER),,browser) $(if $(NO_SPARK),,java) $(if $(NO_PROMETHEUS),,prometheus)
 SHUFFLED = $(if $(filter random,$(ORDER)),-p randomly$(if $(SEED), --randomly-seed=$(SEED)))
 HAS_MONITORING = $(shell $(BIN)/python -c 'import sys; print("yes" * (sys.version_info >= (3, 12)))')
 COVERAGE ?= $(HAS_MONITORING)
@@ -53,11 +55,11 @@ test-fast: $(VENV)/.ready-to-test
 	@echo "==> Running the tests that start no process and no server, and take less than two seconds each"
 	@$(PYTEST) -m "not (process or server or spark or browser or slow or soak)" $(COVERED)
 
-test: $(VENV)/.ready-to-test $(if $(NO_BROWSER),,browser) $(if $(NO_SPARK),,java)
+test: $(VENV)/.ready-to-test $(PROGRAMS)
 	@echo "==> Running the tests"
 	@$(PYTEST) -m "not soak$(WITHOUT)" --durations=25 $(COVERED)
 
-soak: $(VENV)/.ready-to-test $(if $(NO_BROWSER),,browser) $(if $(NO_SPARK),,java)
+soak: $(VENV)/.ready-to-test $(PROGRAMS)
 	@echo "==> Running the soak tests: full counts, sizes and matrices (at most an hour)"
 	@$(PYTEST) -m "soak$(WITHOUT)" --durations=25 --junitxml=benchmarks/results/soak.xml; code=$$?; \
 	$(BIN)/python -m benchmarks.soak; exit $$code
@@ -93,6 +95,24 @@ java:
 	echo "==> Installing a Java runtime, for the tests of the Spark engine"; \
 	$$as DEBIAN_FRONTEND=noninteractive apt-get update -qq >/dev/null \
 		&& $$as DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends default-jre-headless >/dev/null
+
+# What rules, their tests and dashboards are tried with: found on the PATH, or unpacked from Debian's package into
+# .prometheus, for which nobody has to be root. Where no list of packages is known, one is fetched into that folder.
+PACKAGES = -o Dir::State=$(CURDIR)/.prometheus/state -o Dir::Cache=$(CURDIR)/.prometheus/cache -o APT::Sandbox::User=
+prometheus:
+	@if [ -x .prometheus/usr/bin/prometheus ] || { command -v promtool && command -v prometheus; } >/dev/null; then \
+		exit 0; \
+	fi; \
+	if ! command -v apt-get >/dev/null; then \
+		echo "The tests of alerts and dashboards run Prometheus: install it with promtool, so that they are on the PATH."; \
+		echo "Without it: make test PROMETHEUS=no"; exit 1; \
+	fi; \
+	echo "==> Unpacking Prometheus into .prometheus, for the tests of alerts and dashboards"; \
+	rm -rf .prometheus && mkdir -p .prometheus/state/lists/partial .prometheus/cache/archives/partial && cd .prometheus \
+		&& { apt-get download -qq prometheus 2>/dev/null \
+			|| { apt-get $(PACKAGES) update -qq && apt-get $(PACKAGES) download -qq prometheus; } >/dev/null; } \
+		&& mkdir unpacked && dpkg -x prometheus_*.deb unpacked && mv unpacked/usr usr \
+		&& rm -rf unpacked state cache prometheus_*.deb
 
 check: docs
 	@echo "==> Format, lint, types and spelling"
@@ -138,4 +158,4 @@ lock:
 	$(LOCK) --extra build --extra server --extra spark --extra service --extra kafka --extra local --extra test --extra docs --extra dev -c requirements.lock -o requirements-dev.lock
 
 clean:
-	rm -rf "$(VENV)" .dagster site gata-data gata-sample.sqlite
+	rm -rf "$(VENV)" .dagster .prometheus site gata-data gata-sample.sqlite

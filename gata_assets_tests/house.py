@@ -52,7 +52,12 @@ LEVELS: tuple[dict[str, Room], ...] = (
             f"{_AWS} dagster dagster_aws polars pyarrow types_boto3_glue types_boto3_s3",
         )
     },
-    {"curation": _room("raw files to valid rows, quarantine and curated rows, for any table", f"{_ARRAYS} msgspec")},
+    {
+        "curation": _room(
+            "raw files to valid rows, quarantine and curated rows, for any table; how good they are",
+            f"{_ARRAYS} msgspec prometheus_client",
+        )
+    },
     {
         "orchestration": _room(
             "Dagster's nouns that no domain owns: checks, recording, partitions, alerts",
@@ -78,7 +83,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         ),
         "shop": _room(
             "raw files of a shop to curated tables and tables for analysts, by events too",
-            f"{_AWS} dagster pandera polars pyarrow tenacity types_boto3_sqs",
+            f"{_AWS} dagster pandera polars prometheus_client pyarrow tenacity types_boto3_sqs",
         ),
     },
     {
@@ -107,6 +112,7 @@ PURE = (
     "curation/layout",
     "curation/requests",
     "curation/superseding",
+    "curation/quality/measures",
     "ingestion/keys/api_keys",
     "ingestion/keys/rate_limit",
     "ingestion/keys/request_records",

@@ -52,6 +52,25 @@ class RawContent(NamedTuple):
 
 
 @dataclass(frozen=True)
+class RowFigures:
+    """What is counted of rows besides their outcomes: values of required and of optional columns that they lack, and
+    rows that were rejected by a rule over several columns or by that of a reference.
+    """
+
+    missing: int = 0
+    unfilled: int = 0
+    inconsistent: int = 0
+
+    def __add__(self, other: RowFigures) -> RowFigures:
+        return RowFigures(
+            self.missing + other.missing, self.unfilled + other.unfilled, self.inconsistent + other.inconsistent
+        )
+
+
+NO_FIGURES = RowFigures()
+
+
+@dataclass(frozen=True)
 class Report:
     """The outcome of the rows of one raw file.
 
@@ -69,6 +88,8 @@ class Report:
     supersede this one, which it does once its report says so too.
 
     `mapping` is what the file was read by, None for nothing; `mapping_name` names it if it is a saved one.
+
+    `figures` are None in reports of earlier releases, and for a file that was refused.
     """
 
     table: str
@@ -91,6 +112,7 @@ class Report:
     raw_sha256: str | None = None
     mapping: RawMapping | None = None
     mapping_name: str | None = None
+    figures: RowFigures | None = None
 
     def of_raw(self, content: RawContent) -> Report:
         """The same outcome of that content."""

@@ -23,7 +23,7 @@ from gata_assets.curation.files.open_files import RawSource, read_validated
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse
-from gata_assets.curation.reports import Report, StagedPart
+from gata_assets.curation.reports import NO_FIGURES, Report, StagedPart
 from gata_assets.curation.staged_partitions import StagedPartitionWriter, read_spans
 from gata_assets.curation.validation import digest_context
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
@@ -202,7 +202,7 @@ class TenantTables:
         """The outcome of a file's rows, which are written to `scratch`; raises RawFileError."""
         context = self.context_of(spec, report)
         rejected, unknown, discarded, masked = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
-        rows = 0
+        rows, figures = 0, NO_FIGURES
         digest = sha256(f"{digest_context(spec, context)}{report.raw_sha256}".encode()).hexdigest()
         name = f"{report.file_id}-{digest[:_DIGITS]}"
         source = printable(report.raw_key.rpartition("/")[2])
@@ -218,6 +218,7 @@ class TenantTables:
                 unknown.update(block.unknown_by_rule)
                 discarded.update(block.discarded_by_rule)
                 masked.update(block.masked)
+                figures += block.figures
                 staged.add(block.valid)
                 quarantine.add(block.rejected)
                 if progress:
@@ -233,6 +234,7 @@ class TenantTables:
             unknown_by_rule=dict(sorted(unknown.items())),
             discarded_by_rule=dict(sorted(discarded.items())),
             masked=dict(sorted(masked.items())),
+            figures=figures,
         )
 
     def store_rows(self, report: Report, scratch: Path) -> None:

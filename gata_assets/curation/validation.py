@@ -20,10 +20,18 @@ from numpy.typing import NDArray
 
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.readers.raw_block import RAGGED, READABLE, UNREADABLE, RawBlock
+from gata_assets.curation.reports import RowFigures
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, numbers_as_arrow
 from gata_assets.tables.columns.column_spec import ReferenceMode
 from gata_assets.tables.masking.rows import HIDDEN, is_masked, mask_texts, mask_values
-from gata_assets.tables.row_rules import FITTING_RULE, READABLE_RULE, RowContext, rule_names, validate_columns
+from gata_assets.tables.row_rules import (
+    FITTING_RULE,
+    READABLE_RULE,
+    RowContext,
+    consistency_rule_names,
+    rule_names,
+    validate_columns,
+)
 from gata_assets.tables.spec import Repetitions, TableSpec
 
 # A number greater than that of any day.
@@ -39,7 +47,7 @@ _MASKING_VERSION = 2
 class ValidatedRows:
     """Rows of a block: valid ones in the table's `staged_schema`, without columns that the file lacks, and rejected
     ones in its `quarantine_schema`; and by rule, how many rows broke it, how many valid rows have an unknown reference,
-    and how many valid rows lost a value; and how many values were masked, by column or kind.
+    and how many valid rows lost a value; how many values were masked, by column or kind; and what else is counted.
     """
 
     valid: pa.Table
@@ -48,6 +56,7 @@ class ValidatedRows:
     unknown_by_rule: Mapping[str, int]
     discarded_by_rule: Mapping[str, int]
     masked: Mapping[str, int]
+    figures: RowFigures
 
 
 def digest_settings(spec: TableSpec, rules: CurationRules) -> str:
@@ -96,7 +105,13 @@ def validate_block(spec: TableSpec, block: RawBlock, context: RowContext, source
         unknown_by_rule=_count({name: rows & is_valid for name, rows in found.warned.items()}),
         discarded_by_rule=_count({name: rows & is_valid for name, rows in found.discarded.items()}),
         masked=masked + also_masked,
+        figures=RowFigures(found.missing, found.unfilled, _count_inconsistent(spec, broken)),
     )
+
+
+def _count_inconsistent(spec: TableSpec, broken: Mapping[str, pl.Series]) -> int:
+    rows = [broken[name] for name in consistency_rule_names(spec) if name in broken]
+    return int(reduce(or_, rows).sum()) if rows else 0
 
 
 def _count(rules: Mapping[str, pl.Series]) -> dict[str, int]:

@@ -18,7 +18,11 @@ from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.logs import default_logger
 from gata_assets.orchestration.alerting.channels import AlertChannel, LoggedAlerts, SnsAlerts
 from gata_assets.orchestration.alerting.overdue_check import OverdueRule, build_overdue_check
-from gata_assets.orchestration.alerting.sensors import build_failed_runs_sensor, build_overdue_sensor
+from gata_assets.orchestration.alerting.sensors import (
+    build_failed_runs_sensor,
+    build_low_quality_sensor,
+    build_overdue_sensor,
+)
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.jobs import PREPARE_SCHEDULE, batch_partitions, build_schedule
 from gata_assets.settings.model import Settings, load_settings
@@ -69,7 +73,7 @@ def build_definitions(
         assets=[ticket_table_spec(), assets],
         asset_checks=[overdue_check],
         jobs=[build_ticket_job(without=overdue_check)],
-        sensors=[new_tickets, build_failed_runs_sensor(), build_overdue_sensor(overdue)],
+        sensors=[new_tickets, build_failed_runs_sensor(), build_low_quality_sensor(), build_overdue_sensor(overdue)],
         schedules=[build_schedule(PREPARE_SCHEDULE, PREPARE_TICKETS, settings.automation.prepare_schedule, partitions)],
         resources={
             "alerts": alerts or build_alerts(settings),

@@ -35,6 +35,7 @@ def build_interaction_definitions(
         days=day_partitions(settings.interactions.earliest_interaction),
         engine=settings.interactions.engine.value,
         catalog=settings.interactions.catalog_rules,
+        quality=settings.quality.rules,
     )
     assets = {tenant: build_interaction_assets(tenant, rules, options) for tenant in tenants}
     curated = [key for catalog, days, _ in assets.values() for key in (*catalog.keys, *days.keys)]

@@ -41,7 +41,15 @@ def build_own_table_definitions(settings: Settings, tenants: Sequence[str], opti
     assets = [
         build_curated_asset(
             spec,
-            CuratedAssetRules(tenant, group_of(tenant), pool_of(tenant), rules, days, partial(curator, tenant)),
+            CuratedAssetRules(
+                tenant,
+                group_of(tenant),
+                pool_of(tenant),
+                rules,
+                days,
+                partial(curator, tenant),
+                settings.quality.rules,
+            ),
             options,
         )
         for tenant in tenants

@@ -27,6 +27,7 @@ from gata_assets.settings.ingestion.registry import RegistrySettings
 from gata_assets.settings.ingestion.service import ServiceSettings
 from gata_assets.settings.interactions import InteractionSettings
 from gata_assets.settings.project import AutomationSettings, ProjectSettings, TargetSettings
+from gata_assets.settings.quality import QualitySettings
 from gata_assets.settings.shop import REFUSED as REFUSED_OF_SHOP
 from gata_assets.settings.shop import ShopSettings
 from gata_assets.settings.tickets import TicketSettings
@@ -53,6 +54,7 @@ class Settings(BaseModel):
     service: ServiceSettings = Field(description="The service that takes rows and events by HTTP")
     kafka: KafkaSettings = Field(description="Kafka: brokers and topics")
     consumer: ConsumerSettings = Field(description="The consumer of topics")
+    quality: QualitySettings = Field(description="The quality of data: scores, and metrics of jobs")
     automation: AutomationSettings = Field(
         description="What runs automatically, once it is switched on in Dagster's UI"
     )

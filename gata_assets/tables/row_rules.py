@@ -50,13 +50,16 @@ _NONE: Mapping[str, tuple[pl.Series, pl.Series]] = MappingProxyType({})
 @dataclass(frozen=True)
 class ValidatedColumns:
     """`values` of the raw columns by type, and by rule the rows that break it: `broken` rows are rejected, `warned`
-    rows are counted, and `discarded` rows lost the value.
+    rows are counted, and `discarded` rows lost the value. Rows lack `missing` values of required columns, and have no
+    `unfilled` values of optional ones (none that can be read).
     """
 
     values: pl.DataFrame
     broken: Mapping[str, pl.Series]
     warned: Mapping[str, pl.Series]
     discarded: Mapping[str, pl.Series]
+    missing: int
+    unfilled: int
 
 
 def validate_columns(
@@ -81,6 +84,9 @@ def validate_columns(
         if _asks_whether_given(column) or name in context.known:
             given[_given(column)] = known[name][1] if name in known else are_given(texts[name])
     frame = pl.DataFrame({**values, **given})
+    filled = sum(int(given[_given(column)].sum()) for column in present if not column.nullable)
+    missing = len(spec.required) * len(frame) - filled
+    unfilled = sum(values[name].null_count() if name in values else len(frame) for name in spec.optional)
     rules = _column_rules(spec, tuple(values)) | _window_rule(spec, context)
     broken, discarded = _evaluate(frame, rules), dict[str, pl.Series]()
     if spec.changes:
@@ -105,7 +111,7 @@ def validate_columns(
         (broken if rejects else warned).update(
             _evaluate(unknown.alias(name).to_frame(), {rule_name(spec, spec.column(name), "reference"): pl.col(name)})
         )
-    return ValidatedColumns(frame.drop(*given), broken, warned, discarded)
+    return ValidatedColumns(frame.drop(*given), broken, warned, discarded, missing, unfilled)
 
 
 def _evaluate(frame: pl.DataFrame, rules: Mapping[str, pl.Expr]) -> dict[str, pl.Series]:
@@ -117,13 +123,16 @@ def _evaluate(frame: pl.DataFrame, rules: Mapping[str, pl.Expr]) -> dict[str, pl
 def rule_names(spec: TableSpec) -> tuple[str, ...]:
     """The names of all rules of a table's raw rows, in the order in which quarantine has them."""
     names = [READABLE_RULE, FITTING_RULE]
-    for column in spec.raw_columns:
-        names += column_rule_names(spec, column)
+    names += [name for column in spec.raw_columns for name in column_rule_names(spec, column)]
     names += [COMMITTED_RULE] if spec.changes else []
     names += identifier_rule_names(spec)
-    names += [rule.name for rule in spec.frame_rules]
-    names += [rule_name(spec, spec.column(name), "reference") for name in spec.references]
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys([*names, *consistency_rule_names(spec)]))
+
+
+def consistency_rule_names(spec: TableSpec) -> tuple[str, ...]:
+    """The names of the rules over several columns, and of those that references are known."""
+    references = (rule_name(spec, spec.column(name), "reference") for name in spec.references)
+    return (*(rule.name for rule in spec.frame_rules), *references)
 
 
 def column_rule_names(spec: TableSpec, column: ColumnSpec) -> tuple[str, ...]:

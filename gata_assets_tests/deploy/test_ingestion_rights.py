@@ -94,6 +94,7 @@ def old_service(store: ObjectStore, secret: str) -> None:
         rows = encode([interaction(), interaction(user_id="")], "csv")
         assert service.upload(rows).json["rows_rejected"] == 1
         assert service.post("/v1/events?table=interactions", interaction()).status == 202
+        assert b'data_validity_percent{data_type="items",tenant_id="acme"} 100.0' in service.ask("GET", "/metrics").body
         assert service.post("/api/validation/validate", {"data_type": "items", "sample_data": [item()]}).status == 200
     requests = IdempotentRequests(store, lambda: at)
     started = requests.begin(TENANT, "POST /v1/events", "b", "f" * 64)

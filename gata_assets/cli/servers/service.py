@@ -53,6 +53,7 @@ def run(settings: Settings, *, host: str | None, port: int | None, as_json: bool
             is_kafka_connected=_broker_probe(settings),
             name=own.name,
             webhook_secrets=WebhookSecrets(variables(), partial(secrets_manager, settings.target.region)),
+            quality_rules=settings.quality.rules,
         )
         number = listener.getsockname()[1]
         config = uvicorn.Config(

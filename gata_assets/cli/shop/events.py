@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -156,6 +156,7 @@ class _Report:
     metrics_file: Path | None
     as_table: bool
     series: list[Series] = field(default_factory=list)
+    measured: list[Measured] = field(default_factory=list)
 
     def log(self, at: datetime, level: int, fields: Mapping[str, object]) -> None:
         """Write a line of JSON at LOG_LEVEL and above; for people, only what they should know."""
@@ -166,18 +167,37 @@ class _Report:
     def measure(self, measured: Measured, subject: Subject) -> None:
         """Write the line that CloudWatch reads, and keep the samples for the file."""
         self.series.append(series_of(measured))
+        self.measured.append(measured)
         if not self.as_table:
             print(json.dumps(embedded_metrics(measured) | subject.as_fields()), file=sys.stderr)
 
     def write_metrics(self, subject: Mapping[str, str]) -> None:
-        """Write the file of metrics; that it cannot be written fails no event."""
-        if self.metrics_file is None:
-            return
+        """Write the file of metrics, and push them; that it cannot be done fails no event."""
         try:
-            add_to_metrics_file(self.metrics_file, self.series)
+            if self.metrics_file is not None:
+                add_to_metrics_file(self.metrics_file, self.series)
         except OSError as error:
             message = f"The metrics were not written: {self.metrics_file} cannot be written ({type(error).__name__})."
-            self.log(datetime.now(UTC), logging.ERROR, {"event": "METRICS_FAILED", "message": message, **subject})
+            self._warn(message, subject)
+        for reason in self._push():
+            self._warn(reason, subject)
+
+    def _push(self) -> Iterator[str]:
+        """Push what was measured, if there is a gateway; gives the reasons why it could not be done."""
+        url = self.settings.quality.pushgateway_url
+        if url is None:
+            return
+        try:
+            from gata_assets.shop.events.pushed import push_measured
+        except ModuleNotFoundError as error:
+            yield f"Metrics were not pushed: {error.name} is not installed: pip install 'gata-assets[service]'."
+            return
+        for measured in self.measured:
+            if reason := push_measured(url, measured):
+                yield reason
+
+    def _warn(self, message: str, subject: Mapping[str, str]) -> None:
+        self.log(datetime.now(UTC), logging.ERROR, {"event": "METRICS_FAILED", "message": message, **subject})
 
 
 def _processor(settings: Settings, report: _Report, open_stages: OpenShop) -> Processor:

@@ -11,6 +11,8 @@ EVERY_RAW_FILE_WAS_READ = "every_raw_file_was_read"
 FEW_ROWS_WERE_REJECTED = "few_rows_were_rejected"
 # They are about the files that landed on a day, and stop nothing.
 ABOUT_RAW_FILES = (EVERY_RAW_FILE_WAS_READ, FEW_ROWS_WERE_REJECTED)
+# About a curated partition and the files that it was built from; it stops nothing either.
+QUALITY_IS_HIGH_ENOUGH = "quality_is_high_enough"
 
 
 def validity_check(table: str) -> str:
@@ -27,4 +29,6 @@ def check_descriptions(spec: TableSpec) -> Mapping[str, str]:
         NO_ROW_IS_LOST: "Valid rows, rejected rows and repetitions are as many as the raw rows.",
         EVERY_RAW_FILE_WAS_READ: "No raw file was refused as a whole, for wrong columns say.",
         FEW_ROWS_WERE_REJECTED: "Neither of a raw file nor of all together too great a share of rows was rejected.",
+        QUALITY_IS_HIGH_ENOUGH: "Freshness, completeness, validity, uniqueness and consistency are at least "
+        "QUALITY_SCORE_MIN. It only warns.",
     }

@@ -43,7 +43,8 @@ def land_file(
     curator = service.curator_of(tenant, service.clock())
     digest = content.sha256
     own = nullcontext(name) if name == _BODY else one_name(service.store, service.clock, tenant, table, digest, name)
-    with service.turn(f"{tenant}/{table}/{digest}"), own as landed_name:
+    timed = service.metrics.time_landing(table)
+    with service.turn(f"{tenant}/{table}/{digest}"), timed, own as landed_name:
         _refresh_referenced(curator, table)
         landed = Landing(curator).land(table, landed_name, content, file_format)
     report = landed.report

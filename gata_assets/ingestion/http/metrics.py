@@ -1,14 +1,17 @@
 """The service's counters for Prometheus, in a registry of their own.
 
-Labels are routes, tables, rules and statuses, which are few and known; never tenants, keys or what a caller sent.
+Labels of counters are routes, tables, rules and statuses, which are few and known; never keys or what a caller sent.
+The quality of data is by tenant and table (`curation.quality`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 
 from gata_assets.ingestion.segments.group_commit import EventLog
 
@@ -19,7 +22,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300
 class ServiceMetrics:
     """Counts requests, rows, events and uploads; safe for several threads."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, quality: Collector) -> None:
         self._registry = own = CollectorRegistry()
         self._requests = Counter(
             "gata_http_requests", "Requests that were answered.", ("method", "route", "status"), registry=own
@@ -34,6 +37,10 @@ class ServiceMetrics:
         )
         self._events = Counter("gata_events_accepted", "Single events that are durable.", ("table",), registry=own)
         self._uploads = Counter("gata_uploads", "Files that were landed by uploads.", ("table",), registry=own)
+        self._landing = Histogram(
+            "gata_landing_seconds", "Time to land and validate a file.", ("table",), buckets=_SECONDS, registry=own
+        )
+        own.register(quality)
         waiting = Gauge("gata_events_waiting_bytes", "The size of the events that are not stored yet.", registry=own)
         waiting.set_function(lambda: log.waiting_bytes)
         oldest = Gauge(
@@ -45,6 +52,10 @@ class ServiceMetrics:
         """Count a request that was answered."""
         self._requests.labels(method, route, status).inc()
         self._seconds.labels(route).observe(seconds)
+
+    def time_landing(self, table: str) -> AbstractContextManager[object]:
+        """Measure how long a file takes to land and to be validated."""
+        return self._landing.labels(table).time()
 
     def count_rows(self, table: str, accepted: int, rejected: int, by_rule: Mapping[str, int]) -> None:
         """Count the rows of a file that landed."""

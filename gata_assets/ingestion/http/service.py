@@ -17,6 +17,9 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from gata_assets.curation.curated.curator import TableCurator
+from gata_assets.curation.quality.exposition import QualityCollector
+from gata_assets.curation.quality.measures import QualityRules
+from gata_assets.curation.quality.reader import QualityReader
 from gata_assets.ingestion.http.bodies.uploads import Uploads
 from gata_assets.ingestion.http.metrics import ServiceMetrics
 from gata_assets.ingestion.http.problems import Problem, unavailable
@@ -54,6 +57,7 @@ class Service:
         write_line: Callable[[str], object] | None = None,
         is_kafka_connected: Callable[[], bool] | None = None,
         name: str = "data-pipeline",
+        quality_rules: QualityRules = QualityRules(),  # noqa: B008 (nothing changes it)
     ) -> None:
         """Set up the service, and start the thread of its event log.
 
@@ -68,6 +72,7 @@ class Service:
             write_line: Takes the lines of the log; None prints them.
             is_kafka_connected: Whether a broker answers; None without Kafka.
             name: What `/health` says is the name of the service.
+            quality_rules: How scores are measured.
         """
         self.store, self.curator_of, self.rules, self.version, self.clock = store, curator_of, rules, version, clock
         self.tables = {name: spec for name, spec in tables.items() if spec.changes is None}
@@ -80,7 +85,8 @@ class Service:
         self.uploads = Uploads(store, clock)
         self.limit = RateLimit(rules.requests_per_second, rules.burst, monotonic)
         self.log = EventLog(store, f"http/{token_hex(8)}")
-        self.metrics = ServiceMetrics(self.log)
+        self.quality = QualityReader(store, self.tables, clock)
+        self.metrics = ServiceMetrics(self.log, QualityCollector(lambda: self.quality.reading, quality_rules, clock))
         self._landings = ThreadPoolExecutor(_LANDINGS_AT_ONCE, "landing")
         self._calls = ThreadPoolExecutor(_CALLS_AT_ONCE, "call")
         self._held_bytes = 0

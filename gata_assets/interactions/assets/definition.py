@@ -11,6 +11,7 @@ from functools import partial
 import dagster as dg
 
 from gata_assets.curation.policy import CurationRules
+from gata_assets.curation.quality.measures import QualityRules
 from gata_assets.interactions import check_names
 from gata_assets.interactions.assets.batch_run import InteractionRun
 from gata_assets.interactions.assets.batch_tables import TABLES
@@ -36,6 +37,7 @@ class InteractionAssetRules:
     days: dg.DailyPartitionsDefinition
     engine: str
     catalog: CatalogRules
+    quality: QualityRules
 
 
 def group_of(tenant: str) -> str:
@@ -59,6 +61,7 @@ def build_interaction_assets(
         rules.curation,
         rules.days,
         partial(open_curator, rules.curation, tenant),
+        rules.quality,
     )
     return [
         build_curated_asset(CURATED_TABLES[ITEMS], curated, options, op=f"{tenant}_catalogue"),

@@ -1,4 +1,5 @@
-"""The report of a failed run, for people and machines: JSON, within the size limit of a topic.
+"""The reports of runs that failed, or whose data has a low score, for people and machines: JSON of at most the size
+that a topic takes.
 
 Failures are plain values; how a report is sent, and to whom, does not belong here.
 """
@@ -33,16 +34,32 @@ def compose_alert(*, run_id: str, job: str, failed_at: str, failures: Sequence[M
     which = f"batch {batches[0]}" if len(batches) == 1 else f"{len(batches)} batches"
     assets = sorted({str(failure["asset"]) for failure in failures})
     subject = f"Failed: {which}, {', '.join(assets)}".encode("ascii", "replace").decode()
-    listed = [{**failure, "reason": _cut(str(failure["reason"]), _MOST_REASON_CHARACTERS)} for failure in failures]
     content = {"event": "RUN_FAILED", "run_id": run_id, "job": job, "failed_at": failed_at, "batches": len(batches)}
+    return _alert(subject, content, "failures", failures)
+
+
+def compose_quality_alert(*, run_id: str, job: str, ended_at: str, partitions: Sequence[Mapping[str, object]]) -> Alert:
+    """One alert for the curated partitions of one run whose score is too low, each with its asset and a reason; within
+    the same limits.
+    """
+    assets = ", ".join(sorted({str(partition["asset"]) for partition in partitions}))
+    which = f"{len(partitions)} partitions" if len(partitions) > 1 else "1 partition"
+    subject = f"Low quality: {which} of {assets}".encode("ascii", "replace").decode()
+    content: dict[str, object] = {"event": "QUALITY_LOW", "run_id": run_id, "job": job, "ended_at": ended_at}
+    return _alert(subject, content, "partitions", partitions)
+
+
+def _alert(subject: str, content: Mapping[str, object], name: str, entries: Sequence[Mapping[str, object]]) -> Alert:
+    """An alert with as many of the entries as there is room for."""
+    listed = [{**entry, "reason": _cut(str(entry["reason"]), _MOST_REASON_CHARACTERS)} for entry in entries]
     size, most = 1_000, 0
-    for failure in listed:
-        size += len(json.dumps(failure, indent=2).encode()) + 100
+    for entry in listed:
+        size += len(json.dumps(entry, indent=2).encode()) + 100
         if size > MOST_BODY_BYTES:
             break
         most += 1
-    content |= {"failures": listed[:most], "not_listed": len(listed) - most}
-    return Alert(_cut(subject, MOST_SUBJECT_CHARACTERS), json.dumps(content, indent=2))
+    body = {**content, name: listed[:most], "not_listed": len(listed) - most}
+    return Alert(_cut(subject, MOST_SUBJECT_CHARACTERS), json.dumps(body, indent=2))
 
 
 def _cut(text: str, most: int) -> str:

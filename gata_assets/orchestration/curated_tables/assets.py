@@ -13,6 +13,7 @@ import dagster as dg
 
 from gata_assets.curation.curated import check_names
 from gata_assets.curation.policy import CurationRules
+from gata_assets.curation.quality.measures import QualityRules
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.asset_pages.raw_files import raw_files_key
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CuratedAssetRules:
-    """The options that a tenant's curated tables share: group and pool, rules of rows, days, and the curator."""
+    """The options that a tenant's curated tables share: group and pool, rules of rows, days, the curator, and what
+    quality is good enough.
+    """
 
     tenant: str
     group: str
@@ -37,6 +40,7 @@ class CuratedAssetRules:
     curation: CurationRules
     days: dg.DailyPartitionsDefinition
     curator: "Callable[[ObjectStoreResource], TableCurator]"
+    quality: QualityRules
 
 
 class CurationConfig(dg.Config):
@@ -84,6 +88,7 @@ def build_curated_asset(
         check_specs=[
             *blocking,
             *checks.specs(key, descriptions, *check_names.ABOUT_RAW_FILES, is_blocking=False),
+            *checks.specs(key, descriptions, check_names.QUALITY_IS_HIGH_ENOUGH, is_blocking=False),
         ],
         partitions_def=days,
         # Without it, Dagster expects its checks as outputs of the op; here they are events.
@@ -96,7 +101,14 @@ def build_curated_asset(
 
     def run_of(context: dg.AssetExecutionContext, store: ObjectStoreResource) -> CurationRun:
         curator = rules.curator(store)
-        return CurationRun(context, curator=curator, table=spec.table, days=days, code_version=options.code_version)
+        return CurationRun(
+            context,
+            curator=curator,
+            table=spec.table,
+            days=days,
+            code_version=options.code_version,
+            quality=rules.quality,
+        )
 
     if days is None:
 

@@ -12,6 +12,7 @@ from gata_assets.batches import day_ranges
 from gata_assets.errors import GataError
 from gata_assets.orchestration.batch_status import Plan
 from gata_assets.orchestration.curated_tables.due import asset_key, due_days, is_table_due
+from gata_assets.orchestration.curated_tables.quality import QUALITY_SCORE
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.pipelines import BatchRun, WithoutBatches
 from gata_assets.orchestration.runs import Runs, Written
@@ -59,15 +60,17 @@ class TablePipeline(WithoutBatches):
         yield from ()
 
     def summarize(self, written: Sequence[Written]) -> list[Written]:
-        """All days of a table as one row: the number of days, and their rows."""
+        """All days of a table as one row: the number of days, their rows, and the least score."""
         found = []
         for asset in dict.fromkeys(output.asset for output in written):
             partitions = [output for output in written if output.asset == asset]
             last = max(partitions, key=lambda output: output.partition or "")
-            names = sorted(last.numbers.keys() - {"files"})
+            names = sorted(last.numbers.keys() - {"files", QUALITY_SCORE})
             numbers = {name: sum(output.numbers.get(name, 0) for output in partitions) for name in names}
-            days = {"days": len(partitions)} if last.partition else {}
-            found.append(Written(asset, None, numbers | days, "", last.places))
+            scores = [output.numbers[QUALITY_SCORE] for output in partitions if QUALITY_SCORE in output.numbers]
+            numbers |= {QUALITY_SCORE: min(scores)} if scores else {}
+            numbers |= {"days": len(partitions)} if last.partition else {}
+            found.append(Written(asset, None, numbers, "", last.places))
         return found
 
     def _curate(self, runs: Runs, table: str) -> None:

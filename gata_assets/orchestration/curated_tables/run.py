@@ -14,12 +14,14 @@ import dagster as dg
 
 from gata_assets.curation.curated.check_names import EVERY_RAW_FILE_WAS_READ, FEW_ROWS_WERE_REJECTED, NO_ROW_IS_LOST
 from gata_assets.curation.layout import MANIFEST_FILE
+from gata_assets.curation.quality.measures import QualityRules
 from gata_assets.curation.reports import Report, check_few_rows_are_rejected, check_no_row_is_lost
 from gata_assets.curation.superseding import replaced_files, valid_reports
 from gata_assets.errors import ChecksFailedError
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_pages.raw_files import observe_raw_files
 from gata_assets.orchestration.curated_tables.due import asset_key, due_days, is_table_due
+from gata_assets.orchestration.curated_tables.quality import RunQuality, quality_metadata
 from gata_assets.orchestration.dagster_private import kept_open
 from gata_assets.orchestration.failures import DAYS, Partitions
 from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder
@@ -45,6 +47,7 @@ class CurationRun:
         table: str,
         days: dg.PartitionsDefinition[str] | None,
         code_version: str,
+        quality: QualityRules,
     ) -> None:
         self._context = context
         self._curator = curator
@@ -54,6 +57,7 @@ class CurationRun:
         self._code_version = code_version
         self._key = asset_key(self._tenant, table)
         self._events = Recorder(context, code_version=code_version, as_events=True)
+        self._quality = RunQuality(curator, quality, context.log.warning)
 
     def curate_table(self) -> Events:
         """Validate new files and write the table; raises dagster.Failure if it breaks a rule."""
@@ -68,6 +72,7 @@ class CurationRun:
             yield from self._curate_unpartitioned(self._table, result)
             yield from self._evaluate_files([None], {None: reports})
             yield observe_raw_files(self._tenant, self._table, reports)
+            self._quality.push(self._table)
         except Exception as error:  # noqa: BLE001 (kept as the failure that ends the run)
             failures.keep(self._tenant, self._key.to_user_string(), error)
         failures.stop_at_end()
@@ -103,6 +108,7 @@ class CurationRun:
             try:
                 yield from self._evaluate_days(files, looked_at)
                 yield observe_raw_files(self._tenant, self._table, self._curator.reports(self._table))
+                self._quality.push(self._table)
             except Exception as error:  # noqa: BLE001 (kept with the days' failures, which end the run)
                 failures.keep(asked[0], self._key.to_user_string(), error)
         failures.stop_at_end()
@@ -157,6 +163,7 @@ class CurationRun:
             yield from checks.evaluations(key, partition, curated.outcomes)
             raise
         folder = self._curator.places.curated(curated.table, curated.day)
+        measures = self._quality.measure(curated)
         metadata = {
             "dagster/row_count": curated.rows,
             self._curator.tables[curated.table].repetitions.dropped: curated.dropped,
@@ -164,9 +171,12 @@ class CurationRun:
             "path": dg.MetadataValue.path(self._curator.store.uri(folder)),
             "manifest": dg.MetadataValue.path(self._curator.store.uri(folder + MANIFEST_FILE)),
             **({"reason": curated.reason} if curated.reason else {}),
+            **quality_metadata(measures),
         }
         yield recorder.materialization(key, partition, metadata, version=curated.sha256)
-        yield from checks.evaluations(key, partition, curated.outcomes, target=recorder.find(key, partition))
+        target, quality = recorder.find(key, partition), self._quality.check(measures)
+        yield from checks.evaluations(key, partition, curated.outcomes, target=target)
+        yield from checks.evaluations(key, partition, quality, is_blocking=False, target=target)
 
     def _record_lost(self, day: date | None, outcomes: Sequence[Outcome]) -> Events:
         """Record whether rows of files are missing; raises ChecksFailedError if so."""

@@ -25,6 +25,7 @@ from gata_assets.shop.events.stages import StageOutcome
 from gata_assets.shop.places import CURATED, PROD, RAW
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.command import gata
+from gata_assets_tests.support.pushgateway import pushgateway
 from gata_assets_tests.support.shop_events import ToldStages
 
 REGION = "us-east-1"
@@ -163,6 +164,27 @@ class TestProcess:
     ) -> None:
         assert process(settings, key="shop/prod/ecommerce/x", as_table=True) == DONE
         assert "nothing is done, it is of prod" in capsys.readouterr().out
+
+    @pytest.mark.server
+    def test_how_the_last_event_went_is_pushed_and_a_push_that_fails_fails_nothing(
+        self, settings: Settings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        target = {"SHOP_SOURCES": "ecommerce", "TARGET_DIR": str(settings.target.directory)}
+        with pushgateway() as gateway:
+            pushing = parse_settings({**target, "PROMETHEUS_PUSHGATEWAY_URL": gateway.url})
+            assert process(pushing, StageOutcome(rows=8, rejected_by_rule={SECRET: 2}, rejected=2)) == DONE
+            [path] = gateway.pushed
+            assert path.startswith("/metrics/job/gata_shop/")
+            for label in ("tenant_id/ecommerce", "data_type/customers", "stage/raw-to-curated"):
+                assert label in path
+            found = gateway.samples(path)
+            assert (found["gata_data_validity_ratio"], found["data_validity_percent"]) == (0.75, 75)
+            assert found["gata_shop_last_event_timestamp_seconds"] > 0
+            assert not any(name.endswith("_total") for name in found), "a gateway adds nothing up"
+            assert SECRET not in gateway.pushed[path]
+            gateway.status = 500
+            assert process(pushing, StageOutcome(rows=8)) == DONE
+        assert "Metrics were not pushed to PROMETHEUS_PUSHGATEWAY_URL: HTTPError 500." in capsys.readouterr().err
 
     def test_a_file_of_metrics_that_cannot_be_written_fails_nothing(
         self, settings: Settings, capsys: pytest.CaptureFixture[str]

@@ -265,6 +265,7 @@ def test_everything_is_stopped_until_it_is_switched_on() -> None:
         "new_events_sensor": dg.DefaultSensorStatus.STOPPED,
         "new_files_sensor": dg.DefaultSensorStatus.STOPPED,
         "failed_runs_sensor": dg.DefaultSensorStatus.STOPPED,
+        "low_quality_sensor": dg.DefaultSensorStatus.STOPPED,
         "overdue_sensor": dg.DefaultSensorStatus.STOPPED,
     }
     assert {one.name: one.default_status for one in repository.schedule_defs} == {
@@ -327,7 +328,7 @@ class TestFailedRuns:
     ) -> None:
         reporter = Reporter(desk.instance, desk.definitions, SnsAlerts(topic_arn=topic.arn))
         self.failing(desk).prepare("2026010101")
-        assert reporter.tick().skip_message == "Reporting starts with the next run that fails."
+        assert reporter.tick().skip_message == "Reporting starts with the next run."
         assert reporter.tick().skip_message == "No run has failed."
         result = desk.prepare("2026010203")
         assert reporter.tick().skip_message == f"Reported {result.run_id}."
