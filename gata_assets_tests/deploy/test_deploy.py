@@ -195,7 +195,8 @@ class TestPoliciesAsWritten:
     @pytest.mark.parametrize("path", JSON_FILES, ids=lambda path: path.name)
     def test_every_placeholder_is_explained(self, path: Path) -> None:
         placeholders = set(re.findall(r"<[A-Z_]+>", path.read_text()))
-        assert placeholders
+        # The rules of a bucket are the same for every bucket.
+        assert bool(placeholders) == (path.name != "s3-lifecycle.json")
         assert not {name for name in placeholders if name not in (DEPLOY / "README.md").read_text()}
 
     def test_the_role_may_do_what_a_batch_needs_and_no_more(self) -> None:

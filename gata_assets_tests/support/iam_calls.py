@@ -17,7 +17,9 @@ from gata_assets.storage.s3 import S3StoreResource
 
 _ACTIONS = {
     "GetObject": "s3:GetObject",
+    "HeadObject": "s3:GetObject",
     "PutObject": "s3:PutObject",
+    "CopyObject": "s3:PutObject",
     "CreateMultipartUpload": "s3:PutObject",
     "UploadPart": "s3:PutObject",
     "CompleteMultipartUpload": "s3:PutObject",
@@ -47,6 +49,8 @@ def calls_of(store: S3StoreResource) -> Iterator[set[Call]]:
             found.add(Call(action, params["Prefix"], params.get("Delimiter", "")))
             return
         found.add(Call(action, params["Key"]))
+        if "CopySource" in params:
+            found.add(Call("s3:GetObject", params["CopySource"]["Key"]))
         # A condition on a version reads it.
         if "IfMatch" in params:
             found.add(Call("s3:GetObject", params["Key"]))

@@ -48,6 +48,10 @@ class Swept:
     left: int
     damaged: int
 
+    def __add__(self, other: Swept) -> Swept:
+        """Of both sweeps."""
+        return Swept(self.deleted + other.deleted, self.left + other.left, self.damaged + other.damaged)
+
 
 class IdempotentRequests:
     """The requests below `ingestion/requests/`; safe for several threads and processes."""

@@ -1,4 +1,5 @@
-"""A round of upkeep: all streams are rolled up, old segments go, and a few times a day old records of requests.
+"""A round of upkeep: all streams are rolled up, old segments go, and a few times a day old records of requests, also
+of webhooks.
 
 What fails stops nothing else, and is part of what the round says. Rounds may run at once, in any number of processes.
 """
@@ -25,6 +26,7 @@ from gata_assets.errors import (
 from gata_assets.ingestion.keys.requests import REQUESTS, IdempotentRequests, Swept
 from gata_assets.ingestion.segments.cursor import find_streams, read_cursor
 from gata_assets.ingestion.segments.rollup import RolledUp, RollUp
+from gata_assets.ingestion.webhooks.delivered import DELIVERED, delivered_events
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 
 # When records of requests were swept last. A sweep reads all of them, so it is not part of every round.
@@ -116,7 +118,8 @@ class Upkeep:
     def find_due(self) -> str | None:
         """A text that differs for each set of things to do; None if a round would do nothing. Raises StoreError."""
         found = [due for stream in find_streams(self._store) if (due := self._find_due(stream))]
-        if any(True for _ in self._store.list_folders(REQUESTS)) and self._look_for_sweep()[1]:
+        has_records = any(True for below in (REQUESTS, DELIVERED) for _ in self._store.list_folders(below))
+        if has_records and self._look_for_sweep()[1]:
             found.append(REQUESTS)
         return sha256("\n".join(found).encode()).hexdigest()[:16] if found else None
 
@@ -133,7 +136,9 @@ class Upkeep:
         if not is_due:
             return None
         at = self._clock()
-        swept = IdempotentRequests(self._store, self._clock).sweep()
+        swept = (
+            IdempotentRequests(self._store, self._clock).sweep() + delivered_events(self._store, self._clock).sweep()
+        )
         with suppress(ConflictError):
             # Another round has swept at the same time.
             self._store.write(SWEPT, msgspec.json.encode(_SweptAt(at)), expected=version)

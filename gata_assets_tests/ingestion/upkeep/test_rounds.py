@@ -17,6 +17,7 @@ from gata_assets.ingestion.segments.chain import Chain, segment_key
 from gata_assets.ingestion.segments.cursor import cursor_key
 from gata_assets.ingestion.segments.rollup import RolledUp
 from gata_assets.ingestion.upkeep.rounds import SWEPT, Failed, Round, Upkeep
+from gata_assets.ingestion.webhooks.delivered import DELIVERED, KEPT, delivered_events
 from gata_assets.storage.objects import ObjectStore
 from gata_assets_tests.support.event_worlds import OTHER, START, STREAM, event, rolled_up, segment_of
 from gata_assets_tests.support.memory_store import FailingStore, MemoryStore
@@ -89,6 +90,19 @@ def test_requests_that_count_no_longer_are_removed_every_six_hours(any_store: Ob
     any_store.write(f"{REQUESTS}acme/{'0' * 64}.json", b"damaged")
     assert round_of(any_store, clock).numbers["damaged_requests"] == 1
     assert round_of(any_store, clock).swept is None
+
+
+def test_webhook_events_are_removed_once_their_ids_count_no_longer() -> None:
+    store, clock = MemoryStore(), Clock()
+    events = delivered_events(store, clock)
+    begun = events.begin("acme", "webhook/shop", "e1", "f" * 64)
+    assert isinstance(begun, Started)
+    events.finish(begun, Answer(202))
+    for after, deleted in ((KEPT - HOUR, 0), (7 * HOUR, 1)):
+        clock.now += after
+        assert Upkeep(store, clock).find_due()
+        assert round_of(store, clock).numbers["deleted_requests"] == deleted
+    assert not list(store.list_keys(DELIVERED))
 
 
 @pytest.mark.parametrize("damaged", [cursor_key(OTHER), segment_key(OTHER, 0)])
