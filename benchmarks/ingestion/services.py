@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from itertools import count
@@ -186,11 +186,11 @@ def upload(service: Running, path: str, file: Path) -> Upload:
 
 def _size_of(directory: Path) -> float:
     total = 0
-    for found in directory.rglob("*"):
-        try:
-            total += found.stat().st_size if found.is_file() else 0
-        except OSError:
-            continue
+    # Unlike Path.rglob it goes on when a folder is removed meanwhile.
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            with suppress(OSError):
+                total += Path(folder, name).stat().st_size
     return total / 1e6
 
 

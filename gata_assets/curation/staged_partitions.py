@@ -8,7 +8,6 @@ Source: https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from datetime import date, timedelta
 from hashlib import sha256
 from itertools import pairwise
@@ -21,6 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gata_assets.curation.reports import Span, StagedPart
+from gata_assets.storage.objects import ObjectWriter
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, numbers_of_arrow
 
 if TYPE_CHECKING:
@@ -34,9 +34,12 @@ _BYTES_HELD = 1 << 25
 
 
 class SpanWriter:
-    """Writes rows to a file, the rows of each number (of a day, of a partition) in spans of bytes."""
+    """Writes rows to a file or an object, the rows of each number (of a day, of a partition) in spans of bytes.
 
-    def __init__(self, path: Path, *, rows_held: int = 62_500, is_digested: bool = False) -> None:
+    An object is there when its context ends, if there are rows and no error.
+    """
+
+    def __init__(self, to: Path | ObjectWriter, *, rows_held: int = 62_500, is_digested: bool = False) -> None:
         """About `rows_held` rows are kept in memory (twice as many take 5 MB more)."""
         self._rows_held, self._is_digested = rows_held, is_digested
         self._held: dict[int, list[pa.RecordBatch]] = {}
@@ -45,9 +48,8 @@ class SpanWriter:
         self._rows: dict[int, int] = {}
         self._digests: dict[int, Hash] = {}
         self._options = pa.ipc.IpcWriteOptions(compression=_COMPRESSION, use_threads=False)
-        with ExitStack() as opened:
-            self._file = opened.enter_context(pa.OSFile(str(path), "wb"))
-            self._opened = opened.pop_all()
+        self._to = to if isinstance(to, ObjectWriter) else pa.OSFile(str(to), "wb")
+        self._size = 0
 
     def __enter__(self) -> Self:
         return self
@@ -55,7 +57,12 @@ class SpanWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._opened.close()
+        if not isinstance(self._to, ObjectWriter):
+            self._to.close()
+        elif error is None and self._size:
+            self._to.commit()
+        else:
+            self._to.abort()
 
     def add_numbered(self, batch: pa.RecordBatch, numbers: NDArray[np.int64]) -> None:
         """Add rows, each with its number; rows ordered by number take the least time."""
@@ -71,7 +78,8 @@ class SpanWriter:
     def spans(self) -> dict[int, list[Span]]:
         """The spans of each number, once all rows are added."""
         self._flush()
-        self._file.flush()
+        if not isinstance(self._to, ObjectWriter):
+            self._to.flush()
         return self._spans
 
     def _flush(self) -> None:
@@ -80,22 +88,23 @@ class SpanWriter:
             with pa.ipc.new_stream(span, batch.schema, options=self._options) as stream:
                 stream.write_batch(batch)
             content = span.getvalue()
-            self._spans.setdefault(number, []).append(Span(self._file.tell(), content.size))
+            self._spans.setdefault(number, []).append(Span(self._size, content.size))
             self._rows[number] = self._rows.get(number, 0) + len(batch)
             if self._is_digested:
                 self._digests.setdefault(number, sha256()).update(content)
-            self._file.write(content)
+            self._to.write(content)
+            self._size += content.size
         self._held, self._rows_waiting, self._bytes_waiting = {}, 0, 0
 
 
 class StagedPartitionWriter(SpanWriter):
-    """Writes rows to a file, a day at a time in spans of bytes."""
+    """Writes rows to a file or an object, a day at a time in spans of bytes."""
 
     ending = "arrows"
 
-    def __init__(self, path: Path, event_time: str, *, rows_held: int = 62_500) -> None:
+    def __init__(self, to: Path | ObjectWriter, event_time: str, *, rows_held: int = 62_500) -> None:
         """`event_time` is the column of a row's instant; for `rows_held` see `SpanWriter`."""
-        super().__init__(path, rows_held=rows_held, is_digested=True)
+        super().__init__(to, rows_held=rows_held, is_digested=True)
         self._event_time = event_time
 
     def add(self, rows: pa.Table) -> None:

@@ -101,10 +101,12 @@ class TableWriter:
         self._held, self._bytes_held = [], 0
 
 
-def open_staged_writer(spec: TableSpec, path: Path) -> TableWriter | StagedPartitionWriter:
-    """The writer of a table's valid rows: by day if each day is curated by itself."""
+def open_staged_writer(
+    spec: TableSpec, path: Path, store: ObjectStore, key: str
+) -> TableWriter | StagedPartitionWriter:
+    """The writer of a table's valid rows: by day, and into the store, if each day is curated by itself."""
     if spec.is_staged_by_day and spec.event_time:
-        return StagedPartitionWriter(path, spec.event_time)
+        return StagedPartitionWriter(store.open_write(f"{key}.{StagedPartitionWriter.ending}"), spec.event_time)
     if spec.changes:
         return TableWriter(path, [COMMITTED_AT, *(column.name for column in spec.columns if column.allowed_values)])
     return TableWriter(path)
@@ -199,16 +201,20 @@ class TenantTables:
     def validate_rows(
         self, report: Report, raw: RawSource, spec: TableSpec, scratch: Path, progress: Callable[[int], None] | None
     ) -> Report:
-        """The outcome of a file's rows, which are written to `scratch`; raises RawFileError."""
+        """The outcome of a file's rows, which are written to `scratch`, or to the store if they are staged by day.
+
+        Without the report they do not count. Raises RawFileError, or StoreError.
+        """
         context = self.context_of(spec, report)
         rejected, unknown, discarded, masked = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
         rows, figures = 0, NO_FIGURES
         digest = sha256(f"{digest_context(spec, context)}{report.raw_sha256}".encode()).hexdigest()
         name = f"{report.file_id}-{digest[:_DIGITS]}"
+        staged_key = f"{self.places.staged(spec.table)}{name}"
         source = printable(report.raw_key.rpartition("/")[2])
         with (
             unforeseen_errors_refuse(),
-            open_staged_writer(spec, scratch / "staged") as staged,
+            open_staged_writer(spec, scratch / "staged", self.store, staged_key) as staged,
             TableWriter(scratch / "quarantine") as quarantine,
         ):
             form, most = parse_format(report.raw_key, spec.mapping.endings), self.rules.max_decoded_bytes
@@ -223,7 +229,7 @@ class TenantTables:
                 quarantine.add(block.rejected)
                 if progress:
                     progress(rows)
-            parts = staged.parts(f"{self.places.staged(spec.table)}{name}.{staged.ending}")
+            parts = staged.parts(f"{staged_key}.{staged.ending}")
             kept = quarantine.parts(f"{self.places.quarantine(spec.table)}{name}.parquet")
         return replace(
             report,
@@ -238,8 +244,8 @@ class TenantTables:
         )
 
     def store_rows(self, report: Report, scratch: Path) -> None:
-        """Store what `validate_rows` has written; without the report it does not count."""
-        if report.parts:
+        """Store what `validate_rows` has written to `scratch`; without the report it does not count."""
+        if report.parts and not report.parts[0].spans:
             self.store.write_file(report.parts[0].key, scratch / "staged")
         if report.quarantine:
             self.store.write_file(report.quarantine.key, scratch / "quarantine", is_private=True)

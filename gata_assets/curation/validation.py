@@ -171,7 +171,7 @@ def _quarantine(
     schema, masked = _arrow_schema(spec), Counter[str]()
     places = np.flatnonzero(is_rejected.to_numpy())
     if not len(places):
-        return schema.empty_table(), masked
+        return pa.Table.from_batches([], schema), masked
     # For rejected rows only: building names for all rows takes longer than validating them.
     found = np.stack([rows.to_numpy()[places] for rows in broken.values()], axis=1)
     ends = np.concatenate([[0], np.cumsum(found.sum(axis=1))])

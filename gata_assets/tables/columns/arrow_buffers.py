@@ -1,13 +1,13 @@
 """Zero-copy conversion of columns of numbers and texts between NumPy, Arrow and Polars.
 
 `pa.array` and `to_numpy` are not used: they import pandas if it is installed, to check for its types, which takes 50 MB
-and 0.3 s. Nor is `pyarrow.compute`, which takes 10 MB to load.
+and 0.3 s; `pa.Schema.empty_table` does too. Nor is `pyarrow.compute`, which takes 10 MB to load.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -61,7 +61,17 @@ def validity(is_given: NDArray[np.bool_]) -> pa.Buffer | None:
 def texts_as_series(ends: NDArray[np.int64], data: NDArray[np.uint8]) -> pl.Series:
     """UTF-8 texts end to end, text n is `data[ends[n]:ends[n + 1]]`, as a string column; null for an empty one."""
     buffers = [validity(np.diff(ends) != 0), pa.py_buffer(ends), pa.py_buffer(data)]
-    return pl.Series(pl.from_arrow(pa.Array.from_buffers(pa.large_string(), len(ends) - 1, buffers)))
+    return pl.Series(_Exported(pa.Array.from_buffers(pa.large_string(), len(ends) - 1, buffers)))
+
+
+class _Exported:
+    """An array by Arrow's C interface alone: of one of pyarrow's classes Polars imports `pyarrow.compute`."""
+
+    def __init__(self, array: pa.Array) -> None:
+        self._array = array
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        return cast("tuple[object, object]", self._array.__arrow_c_array__(requested_schema))
 
 
 def text_buffers(column: pl.Series | pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
