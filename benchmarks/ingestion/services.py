@@ -65,6 +65,11 @@ class Running:
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))
 
+    def processor_seconds(self) -> float:
+        """What its process has taken of the cores so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def connect(self) -> HTTPConnection:
         """A connection to it."""
         return HTTPConnection("127.0.0.1", urlsplit(self.url).port or 0, timeout=_ANSWER_SECONDS)
@@ -138,9 +143,12 @@ def _process(
 
 @dataclass(frozen=True)
 class Upload:
-    """What an upload took: megabytes of memory and of temporary files until it was sent, and until it was answered."""
+    """What an upload took: seconds, also of the processor, and megabytes of memory and of temporary files until it was
+    sent, and until it was answered.
+    """
 
     seconds: float
+    processor_seconds: float
     sent_after: float
     memory_sent: float
     memory: float
@@ -162,7 +170,7 @@ def upload(service: Running, path: str, file: Path) -> Upload:
     watcher = Thread(target=watch)
     watcher.start()
     try:
-        started = perf_counter()
+        started, before = perf_counter(), service.processor_seconds()
         connection = service.connect()
         connection.putrequest("POST", path)
         connection.putheader("Content-Type", f"multipart/form-data; boundary={_BOUNDARY}")
@@ -175,13 +183,14 @@ def upload(service: Running, path: str, file: Path) -> Upload:
         connection.send(_TAIL)
         reply = connection.getresponse()
         answer = json.loads(reply.read())
-        seconds = perf_counter() - started
+        seconds, of_processor = perf_counter() - started, service.processor_seconds() - before
     finally:
         is_done.set()
         watcher.join()
     if reply.status != 200:
         raise RuntimeError(f"{path} answered {reply.status}: {answer}")
-    return Upload(seconds, sent_after, memory_sent, service.memory(), max(anonymous), scratch_sent, max(sizes), answer)
+    sizes_of_memory = memory_sent, service.memory(), max(anonymous)
+    return Upload(seconds, of_processor, sent_after, *sizes_of_memory, scratch_sent, max(sizes), answer)
 
 
 def _size_of(directory: Path) -> float:
@@ -194,8 +203,17 @@ def _size_of(directory: Path) -> float:
     return total / 1e6
 
 
-def send_all(service: Running, path: str, bodies: list[bytes], clients: int, status: int) -> tuple[float, list[float]]:
-    """Send bodies from so many clients, each of which waits for its answer; all seconds, and those of each request."""
+@dataclass(frozen=True)
+class Sent:
+    """What requests took: seconds in all, of the service's processor, and of each."""
+
+    seconds: float
+    processor_seconds: float
+    of_each: list[float]
+
+
+def send_all(service: Running, path: str, bodies: list[bytes], clients: int, status: int) -> Sent:
+    """Send bodies from so many clients, each of which waits for its answer."""
     numbers, taken = count(), [0.0] * len(bodies)
 
     def send(_: int) -> None:
@@ -210,7 +228,7 @@ def send_all(service: Running, path: str, bodies: list[bytes], clients: int, sta
                 raise RuntimeError(f"{path} answered {reply.status}")
         connection.close()
 
-    started = perf_counter()
+    started, before = perf_counter(), service.processor_seconds()
     with ThreadPoolExecutor(clients) as threads:
         list(threads.map(send, range(clients)))
-    return perf_counter() - started, taken
+    return Sent(perf_counter() - started, service.processor_seconds() - before, taken)

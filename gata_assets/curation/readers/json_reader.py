@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from operator import attrgetter
 from typing import Any, BinaryIO
 
@@ -68,7 +69,7 @@ class _Decoder:
     def __init__(self, spec: TableSpec, lines: Sequence[bytes]) -> None:
         self._spec = spec
         self._nests = {column.within: f"n{number}" for number, column in enumerate(spec.raw_columns) if column.within}
-        paths = {path: column_of(spec, path) for line in lines for path in self._paths(line)}
+        paths = {path: column_of(spec, path) for path in dict.fromkeys(chain.from_iterable(map(self._paths, lines)))}
         if not paths and not spec.is_by_row:
             raise _not_json_lines(spec, lines[0])
         if not spec.is_by_row:
@@ -172,7 +173,12 @@ class _Decoder:
         return ({}, fault) if fault else (values, READABLE)
 
     def _paths(self, line: bytes) -> Iterator[Path]:
-        for path, _ in self._walk(_read_object(line) or {}):
+        try:
+            # A tenth of the time of `_read_object`, which reads what this refuses.
+            row = msgspec.json.decode(line)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            row = _read_object(line)
+        for path, _ in self._walk(row if isinstance(row, dict) else {}):
             yield path
 
     def _walk(self, row: Mapping[str, object]) -> Iterator[tuple[Path, object]]:

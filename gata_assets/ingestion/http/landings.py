@@ -14,7 +14,7 @@ from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.files.formats import FileFormat
 from gata_assets.curation.files.sources import FixedContent, HeldContent
 from gata_assets.curation.landing import LandedFile, Landing
-from gata_assets.errors import ConflictError
+from gata_assets.errors import ConflictError, DamagedTableError, ObjectNotFoundError
 from gata_assets.ingestion.http.idempotent import json_answer, place_of, rule_counts
 from gata_assets.ingestion.http.problems import Problem
 from gata_assets.ingestion.http.service import Service
@@ -62,9 +62,19 @@ def land_file(
 
 
 def _refresh_referenced(curator: TableCurator, table: str) -> None:
-    """Let referenced tables contain the rows that landed before; another request may be at it."""
+    """Let referenced tables contain the rows that landed before; another request may be at it.
+
+    They are read once: what validation needs of them is kept, and one that is damaged is written anew.
+    """
     with suppress(ConflictError):
-        curator.refresh_referenced(curator.referenced(table))
+        curator.refresh_referenced([name for name in curator.referenced(table) if curator.stale(name)])
+        for reference in curator.tables[table].references.values():
+            if reference.mode.is_of_changes:
+                continue
+            try:
+                curator.known_keys(reference.table, reference.column)
+            except (DamagedTableError, ObjectNotFoundError):
+                curator.refresh_referenced([reference.table])
 
 
 def _answer(service: Service, landed: LandedFile) -> dict[str, Any]:

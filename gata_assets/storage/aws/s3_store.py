@@ -157,11 +157,11 @@ class S3Store(ObjectStore):
     @contextmanager
     def open_read(self, key: str) -> Iterator[BinaryIO]:
         """See ObjectStore."""
-        found = next(self._list(key, "looked for", MaxKeys=1), None)
-        if not found or found["Key"] != key:
-            raise ObjectNotFoundError(f"There is no {self.uri(key)}.")
         place, errors = self._place_of(key)
-        with read_in_parts(self._client, place | {"IfMatch": found["ETag"]}, errors, found["Size"]) as file:
+        with self._reading(key):
+            found = self._client.get_object(**place)
+        condition = {"IfMatch": found["ETag"]}
+        with read_in_parts(self._client, place | condition, errors, found["ContentLength"], found["Body"]) as file:
             yield file
 
     def move(self, key: str, to: str) -> None:

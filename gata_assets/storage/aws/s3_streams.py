@@ -105,11 +105,11 @@ class PartsWriter(ObjectWriter):
 class ObjectReader(io.RawIOBase):
     """An object of a known version and size: one response is read on and on, another one after a seek or a fault."""
 
-    def __init__(self, client: S3Client, place: dict[str, Any], errors: Errors, size: int) -> None:
-        """`place` has the version as a condition (IfMatch), which has so many bytes."""
+    def __init__(self, client: S3Client, place: dict[str, Any], errors: Errors, size: int, body: StreamingBody) -> None:
+        """`place` has the version as a condition (IfMatch), which has so many bytes; `body` is its first response."""
         self._client, self._place, self._errors, self._size = client, place, errors, size
         self._at = 0
-        self._body: StreamingBody | None = None
+        self._body: StreamingBody | None = body
 
     def readable(self) -> bool:
         """See RawIOBase."""
@@ -165,6 +165,8 @@ class ObjectReader(io.RawIOBase):
         super().close()
 
 
-def read_in_parts(client: S3Client, place: dict[str, Any], errors: Errors, size: int) -> io.BufferedReader:
-    """An object as a file of which so much is in memory as is asked for at once."""
-    return io.BufferedReader(ObjectReader(client, place, errors, size), _READ_AT_ONCE)
+def read_in_parts(
+    client: S3Client, place: dict[str, Any], errors: Errors, size: int, body: StreamingBody
+) -> io.BufferedReader:
+    """An object as a file of which so much is in memory as is asked for at once; see `ObjectReader`."""
+    return io.BufferedReader(ObjectReader(client, place, errors, size, body), _READ_AT_ONCE)
