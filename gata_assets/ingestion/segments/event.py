@@ -16,13 +16,12 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from gata_assets.curation.layout import is_tenant_name
 from gata_assets.errors import DamagedTableError
 from gata_assets.ingestion.segments.rejected import REJECTED_SCHEMA, RejectedMessage, from_batch, to_batch
-from gata_assets.tables.columns.arrow_buffers import numbers_as_arrow
+from gata_assets.tables.columns.arrow_buffers import integers_as_arrow, texts_as_arrow
 
 # As text in base64 it is still shorter than the longest line of a raw file.
 MAX_PAYLOAD_BYTES = 8_000_000
@@ -140,13 +139,15 @@ def encode_segment(segment: Segment) -> bytes:
     for event in events:
         require_event(event)
     arrays = [
-        _as_texts([event.tenant.encode() for event in events], pa.string()),
-        _as_texts([event.table.encode() for event in events], pa.string()),
-        _as_texts([event.payload for event in events], pa.binary()),
-        _as_numbers([(event.received_at - _EPOCH) // _MICROSECOND for event in events], pa.timestamp("us", "UTC")),
-        _as_texts([event.source.encode() for event in events], pa.string()),
-        _as_texts([event.request_id.encode() for event in events], pa.string()),
-        _as_numbers([event.offset for event in events], pa.int64()),
+        texts_as_arrow([event.tenant.encode() for event in events], pa.string()),
+        texts_as_arrow([event.table.encode() for event in events], pa.string()),
+        texts_as_arrow([event.payload for event in events], pa.binary()),
+        integers_as_arrow(
+            [(event.received_at - _EPOCH) // _MICROSECOND for event in events], pa.timestamp("us", "UTC")
+        ),
+        texts_as_arrow([event.source.encode() for event in events], pa.string()),
+        texts_as_arrow([event.request_id.encode() for event in events], pa.string()),
+        integers_as_arrow([event.offset for event in events], pa.int64()),
     ]
     # A stream begins with its schema, which is replaced by one with the digest of what follows.
     rest = _written(pa.RecordBatch.from_arrays(arrays, schema=_SCHEMA))[_SCHEMA.serialize().size :]
@@ -161,16 +162,6 @@ def _written(batch: pa.RecordBatch) -> bytes:
     with pa.ipc.new_stream(sink, batch.schema, options=_OPTIONS) as writer:
         writer.write_batch(batch)
     return bytes(sink.getvalue().to_pybytes())
-
-
-def _as_texts(values: Sequence[bytes], kind: pa.DataType) -> pa.Array:
-    """Texts or bytes as an Arrow array; see `arrow_buffers` for why not by `pa.array`."""
-    ends = np.cumsum([0, *map(len, values)], dtype=np.int32)
-    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(values))])
-
-
-def _as_numbers(values: Sequence[int], kind: pa.DataType) -> pa.Array:
-    return numbers_as_arrow(np.array(values, dtype=np.int64), kind)
 
 
 def decode_segment(content: bytes, place: str) -> Segment:

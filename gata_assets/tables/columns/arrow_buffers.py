@@ -6,6 +6,7 @@ and 0.3 s; `pa.Schema.empty_table` does too. Nor is `pyarrow.compute`, which tak
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -36,6 +37,17 @@ def numbers_as_arrow(
     values = np.ascontiguousarray(values)
     nulls = None if is_given is None else validity(is_given)
     return pa.Array.from_buffers(kind or pa.from_numpy_dtype(values.dtype), len(values), [nulls, pa.py_buffer(values)])
+
+
+def integers_as_arrow(values: Sequence[int], kind: pa.DataType) -> pa.Array:
+    """Convert integers to an Arrow array of a type of 64 bits."""
+    return numbers_as_arrow(np.array(values, dtype=np.int64), kind)
+
+
+def texts_as_arrow(values: Sequence[bytes], kind: pa.DataType) -> pa.Array:
+    """Convert bytes to an Arrow array of `kind`, binary or string, where they are UTF-8; at most 2 GB."""
+    ends = np.cumsum([0, *map(len, values)], dtype=np.int32)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(values))])
 
 
 def numbers_of_arrow(column: pa.Array | pa.ChunkedArray, kind: type[np.generic]) -> NDArray[Any]:
