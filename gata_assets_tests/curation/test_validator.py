@@ -19,6 +19,7 @@ from gata_assets.curation.staged_partitions import StagedPartitionWriter, read_s
 from gata_assets.curation.validated_files import DAMAGED
 from gata_assets.errors import DamagedTableError, DataRuleError, RawFileError
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.outcomes import broken
 from gata_assets_tests.support.raw_worlds import (
     NOW,
@@ -175,6 +176,22 @@ def test_rows_that_do_not_fit_into_memory_are_written_on_the_way_and_come_back_b
     assert all(at.date() == day for day, table in days.items() for at in table["timestamp"].to_pylist())
     assert [len(table) for table in days.values()] == [part.rows for part in parts]
     assert sorted(n for table in days.values() for n in table["n"].to_pylist()) == list(range(500))
+
+
+def test_rows_that_are_staged_in_the_store_are_there_once_all_are_written(any_store: ObjectStore) -> None:
+    rows = pl.DataFrame({"timestamp": [datetime(2026, 1, 1, n) for n in range(20)]}).to_arrow()
+    writer = StagedPartitionWriter(any_store.open_write("a"), "timestamp")
+    writer.add(rows)
+    writer.spans()
+    writer.__exit__(DataRuleError, DataRuleError(), None)
+    with StagedPartitionWriter(any_store.open_write("b"), "timestamp") as writer:
+        assert writer.parts("b") == ()
+    with StagedPartitionWriter(any_store.open_write("c"), "timestamp") as writer:
+        writer.add(rows)
+        [part] = writer.parts("c")
+        assert list(any_store.list_keys("")) == []
+    assert list(any_store.list_keys("")) == ["c"]
+    assert read_spans(any_store.read_part("c", *span) for span in part.spans) == (rows, part.sha256)
 
 
 def test_rows_with_long_texts_are_written_before_they_are_many(tmp_path: Path) -> None:

@@ -134,3 +134,21 @@ def test_neither_the_service_nor_its_stores_import_dagster_or_pandas() -> None:
     code = f"import sys, {modules}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+_LANDS = """
+import sys
+from pathlib import Path
+from gata_assets.cli.servers import service
+from gata_assets.ingestion.segments.event import encode_segment
+from gata_assets_tests.support.event_worlds import event, segment_of
+from gata_assets_tests.support.raw_worlds import curator_of, interaction, send
+assert send(curator_of(Path("store")), [interaction()], Path(".")).valid == 1
+assert encode_segment(segment_of([event(1)]))
+print([name for name in ("pandas", "pyarrow.compute") if name in sys.modules])
+"""
+
+
+def test_rows_and_events_import_nothing_large_that_they_do_not_need(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", _LANDS], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -57,6 +57,18 @@ def test_rows_and_files_land_and_rejected_rows_are_in_quarantine(any_store: Obje
             assert pl.read_parquet(BytesIO(any_store.read(quarantined)))["rating"].to_list() == ["9"]
 
 
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_damaged_table_that_rows_refer_to_is_written_anew(service: RunningService, is_gone: bool) -> None:
+    assert service.post("/internal/data/items", [item()]).status == 200
+    assert service.post(ROWS, [VALID]).json["warnings"] == []
+    [curated] = [key for key in service.keys_below(f"{TENANT}/curated/items/") if key.endswith(".parquet")]
+    if is_gone:
+        service.store.delete(curated)
+    else:
+        service.store.write(curated, b"damaged")
+    assert service.post(ROWS, [interaction(rating="3")]).json["warnings"] == []
+
+
 def test_an_array_and_lines_are_the_same_file(service: RunningService) -> None:
     pretty = json.dumps([VALID, interaction(user_id="ü\n2")], indent=2, ensure_ascii=False).encode()
     lines = b"".join(json.dumps(row).encode() + b"\n" for row in (VALID, VALID | {"user_id": "ü2"}))
