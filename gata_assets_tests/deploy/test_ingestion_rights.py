@@ -48,8 +48,8 @@ from gata_assets_tests.support.http_service import RunningService
 from gata_assets_tests.support.iam_calls import Call, Right, calls_of, rights_of
 from gata_assets_tests.support.iam_cloud import REGION, Cloud
 from gata_assets_tests.support.raw_worlds import encode, interaction, item
-from gata_assets_tests.support.topics import decoder_of, judge_of
 from gata_assets_tests.support.signed_webhooks import VARIABLES, registered, send
+from gata_assets_tests.support.topics import decoder_of, judge_of
 
 pytestmark = pytest.mark.server
 
