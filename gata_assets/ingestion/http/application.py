@@ -67,7 +67,7 @@ def build_application(service: Service) -> FastAPI:
     route("/api/validation/schema/{table}", "GET", validation.schema, openapi.SCHEMA)
 
     # What FastAPI has made is kept, and this with it.
-    app.openapi().setdefault("components", {})["securitySchemes"] = openapi.SECURITY
+    openapi.complete(app.openapi(), service)
 
     @app.exception_handler(Problem)
     async def of_problem(request: Request, problem: Problem) -> Response:

@@ -6,6 +6,8 @@ from typing import Any
 
 from gata_assets.ingestion.http.idempotent import REPLAYED
 from gata_assets.ingestion.http.problems import PROBLEM_TYPE
+from gata_assets.ingestion.http.service import Service
+from gata_assets.ingestion.keys.request_records import LONGEST_KEY
 
 DESCRIPTION = (
     "Takes rows and events of tenants. Rows land as raw files, are validated, and are curated with all others. "
@@ -37,19 +39,56 @@ _PROBLEM = {
     "detail": "The API key is unknown, revoked or expired.",
     "instance": "urn:gata:request:0123456789abcdef0123456789abcdef",
 }
+_TEXT, _COUNT, _FLAG = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}
+_TEXT_OR_NULL = {"type": ["string", "null"]}
+_TABLE = {"$ref": "#/components/schemas/Table"}
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _array(items: dict[str, Any], **limits: int) -> dict[str, Any]:
+    return {"type": "array", "items": items, **limits}
+
+
+_ROW = {"type": "object"}
+_BY_RULE = _array(_object(rule=_TEXT, rows=_COUNT))
+_LANDED_SHAPE = _object(
+    status={"enum": ["success", "partial", "rejected"]},
+    rows_accepted=_COUNT,
+    rows_rejected=_COUNT,
+    s3_path=_TEXT,
+    validation_errors=_BY_RULE,
+    warnings=_BY_RULE,
+    quarantine_path=_TEXT_OR_NULL,
+    file_id=_TEXT,
+    was_there=_FLAG,
+    replaced_by=_TEXT_OR_NULL,
+)
+_HEALTH_SHAPE = _object(
+    status={"enum": ["healthy", "degraded"]},
+    service=_TEXT,
+    version=_TEXT,
+    timestamp={"type": "string", "format": "date-time"},
+    kafka_connected=_FLAG,
+    kafka_configured=_FLAG,
+    s3_connected=_FLAG,
+)
+_VALIDATED_SHAPE = _object(
+    data_type=_TABLE,
+    is_valid=_FLAG,
+    rows=_COUNT,
+    valid=_COUNT,
+    invalid=_COUNT,
+    errors=_array(_object(row={"type": "integer", "minimum": 1}, rules=_array(_TEXT))),
+    errors_left_out=_COUNT,
+    validation_errors=_BY_RULE,
+    warnings=_BY_RULE,
+)
 _PROBLEM_CONTENT = {
     PROBLEM_TYPE: {
-        "schema": {
-            "type": "object",
-            "properties": {
-                "type": {"type": "string"},
-                "title": {"type": "string"},
-                "status": {"type": "integer"},
-                "detail": {"type": "string"},
-                "instance": {"type": "string"},
-            },
-            "required": ["type", "title", "status", "detail", "instance"],
-        },
+        "schema": _object(type=_TEXT, title=_TEXT, status={"type": "integer"}, detail=_TEXT, instance=_TEXT),
         "example": _PROBLEM,
     }
 }
@@ -58,48 +97,67 @@ _MEANINGS = {
     401: "No API key, or one that is unknown, revoked or expired; or no signature, or a wrong or old one.",
     403: "The API key does not allow it, or is of another tenant.",
     404: "There is no such table, or source of webhooks.",
+    408: "The body came too slowly.",
     409: "A request with this Idempotency-Key is in progress.",
     413: "More bytes or rows than are taken.",
     415: "The body is encoded, or of another type.",
     422: "The data or a parameter is wrong.",
     429: "Too many requests: see Retry-After.",
     500: "A fault of the service.",
-    503: "The target is away: see Retry-After.",
+    503: "The target is away, or busy: see Retry-After.",
 }
+_WAIT = {"Retry-After": {"description": "After how many seconds to come again.", "required": True, "schema": _COUNT}}
 
 
 def _described(
     summary: str, status: int, meaning: str, content: dict[str, Any], problems: tuple[int, ...], **more: Any
 ) -> dict[str, Any]:
     answers: dict[int | str, dict[str, Any]] = {status: {"description": meaning, "content": content}}
-    answers |= {code: {"description": _MEANINGS[code], "content": _PROBLEM_CONTENT} for code in problems}
+    for code in problems:
+        answers[code] = {"description": _MEANINGS[code], "content": _PROBLEM_CONTENT}
+        if code in (409, 429, 503):
+            answers[code]["headers"] = _WAIT
     return {"summary": summary, "status_code": status, "responses": answers, "openapi_extra": more}
 
 
-def _json(example: object, kind: str = "application/json") -> dict[str, Any]:
-    shape = "array" if isinstance(example, list) else "object"
-    return {kind: {"schema": {"type": shape}, "example": example}}
+def _json(example: object, shape: dict[str, Any], kind: str = "application/json") -> dict[str, Any]:
+    return {kind: {"schema": shape, "example": example}}
 
 
 def _parameter(
-    name: str, description: str, *, place: str = "query", is_required: bool = False, example: str | None = None
+    name: str,
+    description: str,
+    shape: dict[str, Any],
+    *,
+    place: str = "query",
+    is_required: bool = False,
+    example: str | None = None,
 ) -> dict[str, Any]:
-    schema = {"type": "string"}
-    found = {"name": name, "in": place, "required": is_required, "description": description, "schema": schema}
+    found = {"name": name, "in": place, "required": is_required, "description": description, "schema": shape}
     return found if example is None else {**found, "example": example}
 
 
-_TENANT = _parameter("tenant_id", "Compared with the tenant of the API key; needed without keys.")
-_IDEMPOTENCY = _parameter(
-    "Idempotency-Key", f"The same key and request again give the same answer, with {REPLAYED}.", place="header"
+_TENANT = _parameter(
+    "tenant_id",
+    "Compared with the tenant of the API key; needed without keys.",
+    {"type": "string", "pattern": "^[a-z0-9_]{1,63}$"},
 )
-_ACCEPTED = _json({"status": "accepted", "stream": "http/0123456789abcdef", "offsets": [0]})
+_IDEMPOTENCY = _parameter(
+    "Idempotency-Key",
+    f"The same key and request again give the same answer, with {REPLAYED}.",
+    {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
+    place="header",
+)
+_ACCEPTED = _json(
+    {"status": "accepted", "stream": "http/0123456789abcdef", "offsets": [0]},
+    _object(status={"const": "accepted"}, stream=_TEXT, offsets=_array(_COUNT, minItems=1)),
+)
 # No secret of anybody: for the example alone, which a test verifies.
 _WEBHOOK_SECRET = "whsec_ZXhhbXBsZS1vbmx5LWV4YW1wbGUtb25seQ=="  # noqa: S105
 _SIGNATURE = "v1,K5oWOExofA8WtGqZI9s9i4yk2HMZ25WGGncSRAmDw+Q="
 _AUTH: dict[str, Any] = {"security": [{"bearer": []}, {"header": []}]}
 _ASKED = (401, 403, 404, 422, 429, 500, 503)
-_SENT = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503)
+_SENT = (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)
 
 HEALTH = _described(
     "Whether the service, its target and Kafka work",
@@ -114,25 +172,24 @@ HEALTH = _described(
             "kafka_connected": False,
             "kafka_configured": False,
             "s3_connected": True,
-        }
+        },
+        _HEALTH_SHAPE,
     ),
     (500,),
 )
-METRICS = _described(
-    "Counters for Prometheus", 200, "Text of Prometheus.", {"text/plain": {"schema": {"type": "string"}}}, (500,)
-)
+METRICS = _described("Counters for Prometheus", 200, "Text of Prometheus.", {"text/plain": {"schema": _TEXT}}, (500,))
 ROWS = _described(
     "Land rows of a table: a JSON array of objects, or JSON Lines",
     200,
     "The rows landed; rejected ones are in quarantine.",
-    _json(_LANDED),
+    _json(_LANDED, _LANDED_SHAPE),
     _SENT,
     parameters=[_TENANT, _IDEMPOTENCY],
     requestBody={
         "required": True,
         "content": {
-            **_json([_INTERACTION]),
-            "application/x-ndjson": {"schema": {"type": "string"}},
+            **_json([_INTERACTION], _array(_ROW)),
+            "application/x-ndjson": {"schema": _TEXT},
         },
     },
     **_AUTH,
@@ -141,18 +198,14 @@ UPLOAD = _described(
     "Land a file: CSV, JSON Lines or Parquet by its name, else CSV",
     200,
     "The file landed; rejected rows are in quarantine.",
-    _json(_LANDED),
+    _json(_LANDED, _LANDED_SHAPE),
     _SENT,
-    parameters=[_TENANT, _parameter("data_type", "The table.", is_required=True), _IDEMPOTENCY],
+    parameters=[_TENANT, _parameter("data_type", "The table.", _TABLE, is_required=True), _IDEMPOTENCY],
     requestBody={
         "required": True,
         "content": {
             "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                    "required": ["file"],
-                }
+                "schema": _object(file={"type": "string", "format": "binary"}),
             }
         },
     },
@@ -164,8 +217,8 @@ EVENTS = _described(
     "The events are durable.",
     _ACCEPTED,
     _SENT,
-    parameters=[_TENANT, _parameter("table", "The table.", is_required=True), _IDEMPOTENCY],
-    requestBody={"required": True, "content": _json(_INTERACTION)},
+    parameters=[_TENANT, _parameter("table", "The table.", _TABLE, is_required=True), _IDEMPOTENCY],
+    requestBody={"required": True, "content": _json(_INTERACTION, {"oneOf": [_ROW, _array(_ROW, minItems=1)]})},
     **_AUTH,
 )
 WEBHOOK = _described(
@@ -178,6 +231,7 @@ WEBHOOK = _described(
         _parameter(
             name,
             f"{description} The example is signed with the secret {_WEBHOOK_SECRET}.",
+            _TEXT,
             place="header",
             example=example,
         )
@@ -187,7 +241,7 @@ WEBHOOK = _described(
             ("webhook-signature", "Of ID, instant and body; of the scheme github X-Hub-Signature-256.", _SIGNATURE),
         )
     ],
-    requestBody={"required": True, "content": _json(_INTERACTION)},
+    requestBody={"required": True, "content": _json(_INTERACTION, _ROW)},
 )
 VALIDATE = _described(
     "Validate a sample of rows without landing it",
@@ -204,13 +258,17 @@ VALIDATE = _described(
             "errors_left_out": 0,
             "validation_errors": [{"rule": "rating_is_1_to_5", "rows": 1}],
             "warnings": [],
-        }
+        },
+        _VALIDATED_SHAPE,
     ),
     tuple(code for code in _SENT if code != 409),
     parameters=[_TENANT],
     requestBody={
         "required": True,
-        "content": _json({"data_type": "interactions", "sample_data": [_INTERACTION]}),
+        "content": _json(
+            {"data_type": "interactions", "sample_data": [_INTERACTION]},
+            {**_object(data_type=_TABLE, sample_data=_array(_ROW)), "additionalProperties": False},
+        ),
     },
     **_AUTH,
 )
@@ -218,12 +276,32 @@ SCHEMA = _described(
     "The JSON Schema of a row of a table",
     200,
     "A schema of draft 2020-12.",
-    _json({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "items"}, "application/schema+json"),
+    _json(
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "items"},
+        {**_ROW, "required": ["$schema", "title", "type", "properties"]},
+        "application/schema+json",
+    ),
     _ASKED,
     parameters=[_TENANT],
     **_AUTH,
 )
-SECURITY = {
+_SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
 }
+
+
+def complete(document: dict[str, Any], service: Service) -> None:
+    """Add to what FastAPI has made what only a service knows: its tables, and whether it asks for keys."""
+    components = document.setdefault("components", {})
+    components["schemas"] = {"Table": {"type": "string", "enum": sorted(service.tables)}}
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    for operation in operations:
+        for parameter in operation.get("parameters", ()):
+            if (parameter["in"], parameter["name"]) == ("path", "table"):
+                parameter["schema"] = _TABLE
+    if not service.rules.trusts_network:
+        components["securitySchemes"] = _SECURITY
+        return
+    for operation in operations:
+        operation.pop("security", None)
