@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gata_assets.errors import GataError
-from gata_assets.ingestion.http import openapi
+from gata_assets.ingestion.http.described import openapi
 from gata_assets.ingestion.http.middleware import RequestRecords, note_fault
 from gata_assets.ingestion.http.problems import Problem, problem_of
 from gata_assets.ingestion.http.routes.data import DataRoutes

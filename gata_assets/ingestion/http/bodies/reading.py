@@ -73,8 +73,8 @@ async def _chunks(request: Request, patience_seconds: float) -> AsyncIterator[by
             raise Problem(
                 408,
                 "slow",
-                f"The body arrives too slowly: {size:,} bytes came, then none for {patience_seconds:g} s, or fewer than "
-                f"{_LEAST_BYTES_A_SECOND:,} a second. Nothing of it was taken.",
+                f"The body arrives too slowly: {size:,} bytes came, then none for {patience_seconds:g} s, or fewer "
+                f"than {_LEAST_BYTES_A_SECOND:,} a second. Nothing of it was taken.",
                 headers={"Connection": "close"},
             ) from None
         waited += monotonic() - begun

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from gata_assets.ingestion.http.described.shapes import (
+    COUNT,
+    HEALTH_STATE,
+    LANDED,
+    ROW,
+    TABLE,
+    TEXT,
+    VALIDATED,
+    array_of,
+    object_of,
+)
 from gata_assets.ingestion.http.idempotent import REPLAYED
 from gata_assets.ingestion.http.problems import PROBLEM_TYPE
 from gata_assets.ingestion.http.service import Service
@@ -39,56 +50,9 @@ _PROBLEM = {
     "detail": "The API key is unknown, revoked or expired.",
     "instance": "urn:gata:request:0123456789abcdef0123456789abcdef",
 }
-_TEXT, _COUNT, _FLAG = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}
-_TEXT_OR_NULL = {"type": ["string", "null"]}
-_TABLE = {"$ref": "#/components/schemas/Table"}
-
-
-def _object(**properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _array(items: dict[str, Any], **limits: int) -> dict[str, Any]:
-    return {"type": "array", "items": items, **limits}
-
-
-_ROW = {"type": "object"}
-_BY_RULE = _array(_object(rule=_TEXT, rows=_COUNT))
-_LANDED_SHAPE = _object(
-    status={"enum": ["success", "partial", "rejected"]},
-    rows_accepted=_COUNT,
-    rows_rejected=_COUNT,
-    s3_path=_TEXT,
-    validation_errors=_BY_RULE,
-    warnings=_BY_RULE,
-    quarantine_path=_TEXT_OR_NULL,
-    file_id=_TEXT,
-    was_there=_FLAG,
-    replaced_by=_TEXT_OR_NULL,
-)
-_HEALTH_SHAPE = _object(
-    status={"enum": ["healthy", "degraded"]},
-    service=_TEXT,
-    version=_TEXT,
-    timestamp={"type": "string", "format": "date-time"},
-    kafka_connected=_FLAG,
-    kafka_configured=_FLAG,
-    s3_connected=_FLAG,
-)
-_VALIDATED_SHAPE = _object(
-    data_type=_TABLE,
-    is_valid=_FLAG,
-    rows=_COUNT,
-    valid=_COUNT,
-    invalid=_COUNT,
-    errors=_array(_object(row={"type": "integer", "minimum": 1}, rules=_array(_TEXT))),
-    errors_left_out=_COUNT,
-    validation_errors=_BY_RULE,
-    warnings=_BY_RULE,
-)
 _PROBLEM_CONTENT = {
     PROBLEM_TYPE: {
-        "schema": _object(type=_TEXT, title=_TEXT, status={"type": "integer"}, detail=_TEXT, instance=_TEXT),
+        "schema": object_of(type=TEXT, title=TEXT, status={"type": "integer"}, detail=TEXT, instance=TEXT),
         "example": _PROBLEM,
     }
 }
@@ -106,7 +70,7 @@ _MEANINGS = {
     500: "A fault of the service.",
     503: "The target is away, or busy: see Retry-After.",
 }
-_WAIT = {"Retry-After": {"description": "After how many seconds to come again.", "required": True, "schema": _COUNT}}
+_WAIT = {"Retry-After": {"description": "After how many seconds to come again.", "required": True, "schema": COUNT}}
 
 
 def _described(
@@ -150,7 +114,7 @@ _IDEMPOTENCY = _parameter(
 )
 _ACCEPTED = _json(
     {"status": "accepted", "stream": "http/0123456789abcdef", "offsets": [0]},
-    _object(status={"const": "accepted"}, stream=_TEXT, offsets=_array(_COUNT, minItems=1)),
+    object_of(status={"const": "accepted"}, stream=TEXT, offsets=array_of(COUNT, minItems=1)),
 )
 # No secret of anybody: for the example alone, which a test verifies.
 _WEBHOOK_SECRET = "whsec_ZXhhbXBsZS1vbmx5LWV4YW1wbGUtb25seQ=="  # noqa: S105
@@ -173,23 +137,23 @@ HEALTH = _described(
             "kafka_configured": False,
             "s3_connected": True,
         },
-        _HEALTH_SHAPE,
+        HEALTH_STATE,
     ),
     (500,),
 )
-METRICS = _described("Counters for Prometheus", 200, "Text of Prometheus.", {"text/plain": {"schema": _TEXT}}, (500,))
+METRICS = _described("Counters for Prometheus", 200, "Text of Prometheus.", {"text/plain": {"schema": TEXT}}, (500,))
 ROWS = _described(
     "Land rows of a table: a JSON array of objects, or JSON Lines",
     200,
     "The rows landed; rejected ones are in quarantine.",
-    _json(_LANDED, _LANDED_SHAPE),
+    _json(_LANDED, LANDED),
     _SENT,
     parameters=[_TENANT, _IDEMPOTENCY],
     requestBody={
         "required": True,
         "content": {
-            **_json([_INTERACTION], _array(_ROW)),
-            "application/x-ndjson": {"schema": _TEXT},
+            **_json([_INTERACTION], array_of(ROW)),
+            "application/x-ndjson": {"schema": TEXT},
         },
     },
     **_AUTH,
@@ -198,14 +162,14 @@ UPLOAD = _described(
     "Land a file: CSV, JSON Lines or Parquet by its name, else CSV",
     200,
     "The file landed; rejected rows are in quarantine.",
-    _json(_LANDED, _LANDED_SHAPE),
+    _json(_LANDED, LANDED),
     _SENT,
-    parameters=[_TENANT, _parameter("data_type", "The table.", _TABLE, is_required=True), _IDEMPOTENCY],
+    parameters=[_TENANT, _parameter("data_type", "The table.", TABLE, is_required=True), _IDEMPOTENCY],
     requestBody={
         "required": True,
         "content": {
             "multipart/form-data": {
-                "schema": _object(file={"type": "string", "format": "binary"}),
+                "schema": object_of(file={"type": "string", "format": "binary"}),
             }
         },
     },
@@ -217,8 +181,8 @@ EVENTS = _described(
     "The events are durable.",
     _ACCEPTED,
     _SENT,
-    parameters=[_TENANT, _parameter("table", "The table.", _TABLE, is_required=True), _IDEMPOTENCY],
-    requestBody={"required": True, "content": _json(_INTERACTION, {"oneOf": [_ROW, _array(_ROW, minItems=1)]})},
+    parameters=[_TENANT, _parameter("table", "The table.", TABLE, is_required=True), _IDEMPOTENCY],
+    requestBody={"required": True, "content": _json(_INTERACTION, {"oneOf": [ROW, array_of(ROW, minItems=1)]})},
     **_AUTH,
 )
 WEBHOOK = _described(
@@ -231,7 +195,7 @@ WEBHOOK = _described(
         _parameter(
             name,
             f"{description} The example is signed with the secret {_WEBHOOK_SECRET}.",
-            _TEXT,
+            TEXT,
             place="header",
             example=example,
         )
@@ -241,7 +205,7 @@ WEBHOOK = _described(
             ("webhook-signature", "Of ID, instant and body; of the scheme github X-Hub-Signature-256.", _SIGNATURE),
         )
     ],
-    requestBody={"required": True, "content": _json(_INTERACTION, _ROW)},
+    requestBody={"required": True, "content": _json(_INTERACTION, ROW)},
 )
 VALIDATE = _described(
     "Validate a sample of rows without landing it",
@@ -259,7 +223,7 @@ VALIDATE = _described(
             "validation_errors": [{"rule": "rating_is_1_to_5", "rows": 1}],
             "warnings": [],
         },
-        _VALIDATED_SHAPE,
+        VALIDATED,
     ),
     tuple(code for code in _SENT if code != 409),
     parameters=[_TENANT],
@@ -267,7 +231,7 @@ VALIDATE = _described(
         "required": True,
         "content": _json(
             {"data_type": "interactions", "sample_data": [_INTERACTION]},
-            {**_object(data_type=_TABLE, sample_data=_array(_ROW)), "additionalProperties": False},
+            {**object_of(data_type=TABLE, sample_data=array_of(ROW)), "additionalProperties": False},
         ),
     },
     **_AUTH,
@@ -278,7 +242,7 @@ SCHEMA = _described(
     "A schema of draft 2020-12.",
     _json(
         {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "items"},
-        {**_ROW, "required": ["$schema", "title", "type", "properties"]},
+        {**ROW, "required": ["$schema", "title", "type", "properties"]},
         "application/schema+json",
     ),
     _ASKED,
@@ -299,7 +263,7 @@ def complete(document: dict[str, Any], service: Service) -> None:
     for operation in operations:
         for parameter in operation.get("parameters", ()):
             if (parameter["in"], parameter["name"]) == ("path", "table"):
-                parameter["schema"] = _TABLE
+                parameter["schema"] = TABLE
     if not service.rules.trusts_network:
         components["securitySchemes"] = _SECURITY
         return
