@@ -20,7 +20,7 @@ _LEAST_BYTES_A_SECOND = 1_000
 
 def require_size(request: Request, most_bytes: int) -> int:
     """How large a body is, as it says itself, or may be at most; raises Problem if it is too large, or encoded."""
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if {found.lower() for found in request.headers.getlist("content-encoding")} - {"identity"}:
         raise Problem(415, "encoding", "Bodies with a Content-Encoding are not taken: send the body as it is.")
     size = request.headers.get("content-length", str(most_bytes))
     if not size.isascii() or not size.isdecimal():

@@ -5,6 +5,7 @@ Uvicorn waits forever for the head of a request, takes a head of any size, and r
 
 from __future__ import annotations
 
+import sys
 from asyncio import Transport
 from asyncio.events import TimerHandle
 from typing import Any
@@ -53,6 +54,8 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes, and end the connection if too many of them come to nothing, or for too long."""
+        if self._problem is not None:
+            return
         before = self._steps
         super().data_received(data)
         if self.transport.is_closing():
@@ -63,8 +66,7 @@ class Connection(HttpToolsProtocol):
         else:
             self._bytes_since += len(data)
             if self._bytes_since > MOST_HEAD_BYTES:
-                self._problem = _head_too_large()
-                self.send_400_response("")
+                self._refuse(_head_too_large())
                 return
         is_idle = self.cycle is None or self.cycle.response_complete
         if is_idle and self._timer is None and self.timeout_keep_alive_task is None:
@@ -79,8 +81,13 @@ class Connection(HttpToolsProtocol):
         """Begin a request."""
         self._steps += 1
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MOST_HEAD_BYTES:
-            self._problem = _head_too_large()
-            raise ValueError("The head is too large.")
+            raise _head_too_large()
+        # The parser reads no body of such a request, which clients send who would like another version of HTTP.
+        if self.parser.should_upgrade() and {name for name, _ in self.headers} & {
+            b"content-length",
+            b"transfer-encoding",
+        }:
+            raise Problem(400, "upgrade", "No other protocol is spoken: send the request without the header Upgrade.")
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -94,16 +101,31 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (uvicorn's words)
-        """Refuse what is no request, and end the connection; a request that waits for its answer is not refused."""
+        """Refuse what the parser refused, and end the connection."""
+        error = sys.exception()
+        problem = error.__context__ if error else None
+        if not isinstance(problem, Problem):
+            problem = Problem(400, "malformed", "This is no request of HTTP/1.1, or its body is not as its head says.")
+        self._refuse(problem)
+
+    def _refuse(self, problem: Problem) -> None:
+        """End the connection with a problem; if a whole request waits for its answer, with that answer alone."""
+        self._problem = problem
+        self._wait_no_more()
         at_work = self.cycle is not None and not self.cycle.response_complete
-        if not self.pipeline and not (at_work and not self.cycle.more_body):
-            problem = self._problem or Problem(400, "malformed", "This is no request of HTTP/1.1, or its body is none.")
+        if at_work and not self.cycle.more_body:
+            self.cycle.keep_alive = False
+            return
+        if not self.pipeline:
             request_id = uuid4().hex
             answer = problem.answer(request_id)
             headers = [*answer.raw_headers, (b"x-request-id", request_id.encode()), (b"connection", b"close")]
             lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
             self.transport.write(STATUS_LINE[problem.status] + lines + b"\r\n" + bytes(answer.body))
         self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: it is no fault of those who run the service."""
 
     def _wait(self) -> None:
         self._timer = self.loop.call_later(self.patience, self._end_wait)
@@ -115,10 +137,10 @@ class Connection(HttpToolsProtocol):
 
     def _end_wait(self) -> None:
         self._timer = None
-        if self._bytes_since and not self.transport.is_closing():
-            self._problem = Problem(408, "slow", f"No whole head of a request came within {self.patience:g} s.")
-            self.send_400_response("")
-        self.transport.close()
+        if self._bytes_since:
+            self._refuse(Problem(408, "slow", f"No whole head of a request came within {self.patience:g} s."))
+        else:
+            self.transport.close()
 
 
 def _head_too_large() -> Problem:
