@@ -20,8 +20,14 @@ _LEAST_BYTES_A_SECOND = 1_000
 
 def require_size(request: Request, most_bytes: int) -> int:
     """How large a body is, as it says itself, or may be at most; raises Problem if it is too large, or encoded."""
-    if {found.lower() for found in request.headers.getlist("content-encoding")} - {"identity"}:
-        raise Problem(415, "encoding", "Bodies with a Content-Encoding are not taken: send the body as it is.")
+    encodings = [*request.headers.getlist("content-encoding"), *request.headers.getlist("transfer-encoding")]
+    if {name.strip().lower() for name in ",".join(encodings).split(",")} - {"", "identity", "chunked"}:
+        raise Problem(
+            415,
+            "encoding",
+            "Bodies with a Content-Encoding, or a Transfer-Encoding but chunked, are not taken: "
+            "send the body as it is.",
+        )
     size = request.headers.get("content-length", str(most_bytes))
     if not size.isascii() or not size.isdecimal():
         raise Problem(400, "malformed", "Content-Length is no number.")

@@ -19,6 +19,8 @@ from gata_assets.ingestion.http.problems import Problem
 
 # Of the target and the headers of a request; and of all that is neither a whole head nor content of a body.
 MOST_HEAD_BYTES = 65_536
+# Of a header, between and after its name and value.
+_MARKS = 4
 
 
 def server_config(application: FastAPI, patience_seconds: float, **more: Any) -> Config:
@@ -80,7 +82,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin a request."""
         self._steps += 1
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MOST_HEAD_BYTES:
+        if len(self.url) + sum(len(name) + len(value) + _MARKS for name, value in self.headers) > MOST_HEAD_BYTES:
             raise _head_too_large()
         # The parser reads no body of such a request, which clients send who would like another version of HTTP.
         if self.parser.should_upgrade() and {name for name, _ in self.headers} & {
