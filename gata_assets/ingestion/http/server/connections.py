@@ -85,10 +85,8 @@ class Connection(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) + _MARKS for name, value in self.headers) > MOST_HEAD_BYTES:
             raise _head_too_large()
         # The parser reads no body of such a request, which clients send who would like another version of HTTP.
-        if self.parser.should_upgrade() and {name for name, _ in self.headers} & {
-            b"content-length",
-            b"transfer-encoding",
-        }:
+        has_body = any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
+        if has_body and self.parser.should_upgrade():
             raise Problem(400, "upgrade", "No other protocol is spoken: send the request without the header Upgrade.")
         super().on_headers_complete()
 
