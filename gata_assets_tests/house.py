@@ -68,7 +68,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         "ingestion": _room(
             "what arrives by HTTP, webhooks and Kafka, up to raw files",
             "avro boto3 botocore confluent_kafka dagster fastapi fastavro httpx2 msgspec polars prometheus_client "
-            "pyarrow python_multipart standardwebhooks starlette types_boto3_glue types_boto3_secretsmanager",
+            "pyarrow python_multipart standardwebhooks starlette types_boto3_glue types_boto3_secretsmanager uvicorn",
         )
     },
     {

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import uvicorn
 
 from gata_assets.ingestion.http.application import build_application
+from gata_assets.ingestion.http.server.connections import server_config
 from gata_assets.ingestion.http.service import Service
 from gata_assets.ingestion.http.service_rules import ServiceRules
 from gata_assets.ingestion.webhooks.secrets import WebhookSecrets
@@ -90,7 +91,7 @@ class RunningService:
         )
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        config = uvicorn.Config(build_application(self.service), log_config=None, access_log=False)
+        config = server_config(build_application(self.service), self.rules.patience_seconds)
         self._server = uvicorn.Server(config)
         self._thread = Thread(target=self._server.run, args=([self._listener],))
         self._thread.start()

@@ -17,6 +17,7 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.environment import variables
 from gata_assets.errors import GataError, SettingsError
 from gata_assets.ingestion.http.application import build_application
+from gata_assets.ingestion.http.server.connections import server_config
 from gata_assets.ingestion.http.service import Service
 from gata_assets.ingestion.http.service_rules import is_private_address
 from gata_assets.ingestion.webhooks.secrets import WebhookSecrets, secrets_manager
@@ -56,11 +57,9 @@ def run(settings: Settings, *, host: str | None, port: int | None, as_json: bool
             quality_rules=settings.quality.rules,
         )
         number = listener.getsockname()[1]
-        config = uvicorn.Config(
+        config = server_config(
             build_application(service),
-            log_config=None,
-            access_log=False,
-            server_header=False,
+            own.service_rules.patience_seconds,
             timeout_graceful_shutdown=_SECONDS_TO_END,
         )
         # Uvicorn ends by these signals, and sends them again once it has ended: then they are done with.

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gata_assets.errors import GataError
-from gata_assets.ingestion.http import openapi
+from gata_assets.ingestion.http.described import openapi
 from gata_assets.ingestion.http.middleware import RequestRecords, note_fault
 from gata_assets.ingestion.http.problems import Problem, problem_of
 from gata_assets.ingestion.http.routes.data import DataRoutes
@@ -67,7 +67,7 @@ def build_application(service: Service) -> FastAPI:
     route("/api/validation/schema/{table}", "GET", validation.schema, openapi.SCHEMA)
 
     # What FastAPI has made is kept, and this with it.
-    app.openapi().setdefault("components", {})["securitySchemes"] = openapi.SECURITY
+    openapi.complete(app.openapi(), service)
 
     @app.exception_handler(Problem)
     async def of_problem(request: Request, problem: Problem) -> Response:

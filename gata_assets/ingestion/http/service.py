@@ -108,15 +108,24 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._calls, work, *arguments)
 
     @contextmanager
-    def room(self, size: int) -> Iterator[None]:
-        """Hold so many bytes of a body in memory; on the event loop's thread. Raises Problem if too many are held."""
-        if self._held_bytes and self._held_bytes + size > MOST_HELD_BYTES:
-            raise unavailable("Too many bodies are being received at this moment: send it again in some seconds.")
-        self._held_bytes += size
+    def room(self) -> Iterator[Callable[[int], None]]:
+        """Give what counts more bytes of a body as held in memory, until the context ends; on the event loop's thread.
+
+        It raises Problem if too many are held, by others too. What was announced and has not arrived does not count.
+        """
+        own = 0
+
+        def hold(size: int) -> None:
+            nonlocal own
+            if self._held_bytes > own and self._held_bytes + size > MOST_HELD_BYTES:
+                raise unavailable("Too many bodies are being received at this moment: send it again in some seconds.")
+            own += size
+            self._held_bytes += size
+
         try:
-            yield
+            yield hold
         finally:
-            self._held_bytes -= size
+            self._held_bytes -= own
 
     @contextmanager
     def turn(self, what: str) -> Iterator[None]:

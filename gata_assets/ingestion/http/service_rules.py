@@ -19,6 +19,7 @@ class ServiceRules:
         max_events: single events in one request.
         requests_per_second: of a key, in the long run.
         burst: requests of a key at once.
+        patience_seconds: how long the head of a request, and the next bytes of a body, are waited for.
     """
 
     trusts_network: bool = False
@@ -29,6 +30,7 @@ class ServiceRules:
     max_events: int = 1_000
     requests_per_second: float = 50
     burst: float = 100
+    patience_seconds: float = 30
 
 
 def is_private_address(host: str) -> bool:

@@ -189,11 +189,13 @@ def test_no_more_bodies_are_held_in_memory_than_it_has_room_for(store: SwitchedS
     clock = MovedClock()
     secret = key_of(store, clock)
     with RunningService(store, clock=clock, secret=secret) as service:
-        with service.service.room(MOST_HELD_BYTES - 100):
+        with service.service.room() as hold:
+            hold(MOST_HELD_BYTES - 100)
             refused = service.post(ROWS, [interaction()])
             assert (refused.status, refused.kind, refused.headers["retry-after"]) == (503, "unavailable", "5")
         assert service.post(ROWS, [interaction()]).status == 200
-        with service.service.room(MOST_HELD_BYTES - 10_000):
+        with service.service.room() as hold:
+            hold(MOST_HELD_BYTES - 10_000)
             assert service.post(ROWS, [interaction(user_id="u2")]).status == 200
 
 

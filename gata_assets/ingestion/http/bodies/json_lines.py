@@ -15,6 +15,7 @@ from gata_assets.ingestion.segments.lines import line_of
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _ONE = msgspec.json.Decoder(msgspec.Raw)
 _LINE_TYPES = ("ndjson", "jsonl", "json-lines", "jsonlines")
+TOO_DEEP = "The body is no JSON that is taken: it is nested too deeply."
 _BLANKS = b" \t\r\n"
 
 
@@ -45,14 +46,19 @@ def objects_of(body: bytes) -> list[bytes]:
         is_array = body.lstrip(_BLANKS)[:1] == b"["
         found = list(map(bytes, _ARRAY.decode(body))) if is_array else [bytes(_ONE.decode(body))]
     except msgspec.DecodeError as error:
-        # It says at which byte, and quotes nothing.
-        raise Problem(400, "malformed", f"The body is no JSON: {error}.") from None
+        raise Problem(400, "malformed", not_json(error)) from None
     except RecursionError:
-        raise Problem(400, "malformed", "The body is no JSON that is taken: it is nested too deeply.") from None
+        raise Problem(400, "malformed", TOO_DEEP) from None
     for number, text in enumerate(found, start=1):
         if text[:1] != b"{":
             raise Problem(422, "no-object", f"Record {number:,} is no JSON object: rows and events are objects.")
     return found
+
+
+def not_json(error: msgspec.DecodeError | UnicodeDecodeError) -> str:
+    """What is wrong with a body that is no JSON, and where; it quotes nothing of it."""
+    where = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+    return f"The body is no JSON: {where}."
 
 
 def _is_of_lines(content_type: str) -> bool:

@@ -10,7 +10,7 @@ import logging
 from hashlib import sha256
 from typing import Protocol
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from gata_assets.ingestion.http.problems import Problem, too_large
@@ -46,7 +46,10 @@ class FileReceiver:
         self._headers: list[tuple[bytearray, bytearray]] = []
         self._field: tuple[str, bytearray] | None = None
         self._is_complete = False
-        self._parser = self._open_parser(boundary)
+        try:
+            self._parser = self._open_parser(boundary)
+        except FormParserError:
+            raise Problem(400, "malformed", "The boundary of the body is too long: at most 70 characters.") from None
 
     @property
     def sha256(self) -> str:
@@ -57,8 +60,12 @@ class FileReceiver:
         """Take a piece of the body; raises Problem, and what its place raises."""
         try:
             self._parser.write(piece)
-        except MultipartParseError:
-            raise Problem(400, "malformed", "The body is no multipart/form-data as its header says.") from None
+        except FormParserError:
+            raise Problem(
+                400,
+                "malformed",
+                "The body is no multipart/form-data with the boundary of its header, or a part has too large a head.",
+            ) from None
 
     def finish(self) -> None:
         """Require that all of the file has arrived; raises Problem."""

@@ -14,7 +14,7 @@ from gata_assets.errors import RawFileError
 from gata_assets.ingestion.http.access import admit
 from gata_assets.ingestion.http.bodies.json_lines import rows_of
 from gata_assets.ingestion.http.bodies.multipart import ENVELOPE_BYTES, FileReceiver
-from gata_assets.ingestion.http.bodies.reading import in_pieces, read_body, require_size
+from gata_assets.ingestion.http.bodies.reading import held_body, in_pieces, require_size
 from gata_assets.ingestion.http.idempotent import carry_out
 from gata_assets.ingestion.http.landings import land_bytes, land_file
 from gata_assets.ingestion.http.problems import Problem
@@ -37,8 +37,7 @@ class DataRoutes:
         caller = await admit(service, request, "ingest")
         tenant = caller.required_tenant
         service.table(table)
-        with service.room(require_size(request, service.rules.max_body_bytes)):
-            body = await read_body(request, service.rules.max_body_bytes)
+        async with held_body(service, request, service.rules.max_body_bytes) as body:
             kind = request.headers.get("content-type", "")
 
             def land() -> Answer:
@@ -86,7 +85,7 @@ class DataRoutes:
         try:
             received = FileReceiver(kind, writer, rules.max_upload_bytes, rules.max_upload_rows)
             size = 0
-            async for piece in in_pieces(request, _PIECE_BYTES):
+            async for piece in in_pieces(service, request, _PIECE_BYTES):
                 size += len(piece)
                 if size > rules.max_upload_bytes + ENVELOPE_BYTES:
                     raise Problem(413, "too-large", "The body is larger than files may be.")

@@ -18,8 +18,8 @@ from gata_assets.curation.readers.readers import read_blocks
 from gata_assets.curation.reports import Report
 from gata_assets.curation.validation import validate_block
 from gata_assets.ingestion.http.access import Caller, admit
-from gata_assets.ingestion.http.bodies.json_lines import rows_of
-from gata_assets.ingestion.http.bodies.reading import read_body, require_size
+from gata_assets.ingestion.http.bodies.json_lines import TOO_DEEP, not_json, rows_of
+from gata_assets.ingestion.http.bodies.reading import held_body
 from gata_assets.ingestion.http.idempotent import rule_counts
 from gata_assets.ingestion.http.json_schema import json_schema
 from gata_assets.ingestion.http.problems import Problem
@@ -46,14 +46,17 @@ class ValidationRoutes:
         """Say which rows of a sample break which rules; nothing is stored, no value is in the answer."""
         service = self._service
         caller = await admit(service, request, "validate")
-        with service.room(require_size(request, service.rules.max_body_bytes)):
-            body = await read_body(request, service.rules.max_body_bytes)
+        async with held_body(service, request, service.rules.max_body_bytes) as body:
             try:
                 sample = msgspec.json.decode(body, type=_Sample)
-            except (msgspec.MsgspecError, RecursionError):
+            except RecursionError:
+                raise Problem(400, "malformed", TOO_DEEP) from None
+            except msgspec.ValidationError:
                 raise Problem(
                     422, "malformed", 'A JSON object with "data_type" (a table) and "sample_data" (an array) is needed.'
                 ) from None
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise Problem(400, "malformed", not_json(error)) from None
             spec = service.table(sample.data_type)
             content = bytes(sample.sample_data)
             if content[:1] != b"[":

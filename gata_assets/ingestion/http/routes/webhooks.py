@@ -14,7 +14,7 @@ from starlette.responses import Response
 from gata_assets.errors import DataRuleError, WebhookSignatureError
 from gata_assets.ingestion.http.access import take_turn
 from gata_assets.ingestion.http.bodies.json_lines import objects_of
-from gata_assets.ingestion.http.bodies.reading import read_body, require_size
+from gata_assets.ingestion.http.bodies.reading import held_body
 from gata_assets.ingestion.http.durable_events import DurableEvents
 from gata_assets.ingestion.http.idempotent import OneRequest, carry_out_once
 from gata_assets.ingestion.http.problems import Problem
@@ -41,9 +41,7 @@ class WebhookRoutes:
         found = await service.call(service.webhooks.find, source)
         if found is None:
             raise Problem(404, "no-such-source", "There is no such source of webhooks: its operator registers it.")
-        most = min(MOST_BYTES, service.rules.max_body_bytes)
-        with service.room(require_size(request, most)):
-            body = await read_body(request, most)
+        async with held_body(service, request, min(MOST_BYTES, service.rules.max_body_bytes)) as body:
             event_id = await self._verify(found, request, body)
             request.state.tenant = found.tenant
             take_turn(service, found.event_source)
