@@ -60,13 +60,15 @@ class Landing:
         replaces: Sequence[str] = (),
         progress: Callable[[int], None] | None = None,
         mapping: MappingChoice | None = None,
+        request_id: str | None = None,
     ) -> LandedFile:
         """Store a file's bytes unchanged, by day and name, and validate them; or find the same content.
 
         A file that is sent with a `mapping` keeps it; others have their earlier one, or the saved one for their name.
         A file or stream is read once, from its start to its end: it may be a FIFO. Known content is validated again if
         that was with other settings, and counts as the last to land where the latest rows count. A superseded file
-        stays superseded, unless it supersedes the file that superseded it.
+        stays superseded, unless it supersedes the file that superseded it. `request_id` is kept in the report of new
+        content.
 
         Raises:
             RawFileError: The file is empty, unreadable, has the wrong columns or changed while it was read; it does not
@@ -112,7 +114,8 @@ class Landing:
             if there and earlier is None and not replaces:
                 # An interrupted command may have landed it to supersede others.
                 replaces = claimed_by(known_as, validator.reports(table))
-            report = validator.validate(key, replaces=replaces, progress=progress, mapping=mapping)
+            came_by = None if earlier else request_id
+            report = validator.validate(key, replaces=replaces, progress=progress, mapping=mapping, request_id=came_by)
             if replaces or (earlier and earlier.is_void):
                 # The files that it supersedes no longer count from now on.
                 self._replaced.pop(table, None)

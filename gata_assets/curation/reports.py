@@ -43,6 +43,11 @@ class StagedPart:
     spans: tuple[Span, ...] = ()
 
 
+def file_of_part(key: str) -> str:
+    """The id of the file that a staged part is of, whatever rules it was validated by; by the part's key."""
+    return key.rpartition("/")[2].rpartition("-")[0]
+
+
 class RawContent(NamedTuple):
     """What was read of a raw object: its version in the store, its size in bytes and its SHA-256."""
 
@@ -90,6 +95,8 @@ class Report:
     `mapping` is what the file was read by, None for nothing; `mapping_name` names it if it is a saved one.
 
     `figures` are None in reports of earlier releases, and for a file that was refused.
+
+    `request_id` is the ID of the request that the file came by, if it came by HTTP.
     """
 
     table: str
@@ -113,6 +120,7 @@ class Report:
     mapping: RawMapping | None = None
     mapping_name: str | None = None
     figures: RowFigures | None = None
+    request_id: str | None = None
 
     def of_raw(self, content: RawContent) -> Report:
         """The same outcome of that content."""
@@ -148,8 +156,11 @@ class Report:
         by_day = {str(part.day): part.rows for part in self.parts if part.day}
         counts = {"valid": self.valid, "rejected": self.rejected, "valid_by_day": by_day}
         own = asdict(self)
-        if self.mapping is None:
-            own = {key: value for key, value in own.items() if key not in ("mapping", "mapping_name")}
+        left_out = {
+            *(("mapping", "mapping_name") if self.mapping is None else ()),
+            *(("request_id",) if self.request_id is None else ()),
+        }
+        own = {key: value for key, value in own.items() if key not in left_out}
         version = _VERSION_WITHOUT_MAPPING if self.mapping is None else _VERSION
         content = {"report_version": version, **own, **counts}
         return json.dumps(content, default=str, indent=1).encode()

@@ -158,13 +158,15 @@ class FileValidator(MappedTables):
         progress: Callable[[int], None] | None = None,
         even_if_same: bool = True,
         mapping: MappingChoice | None = None,
+        request_id: str | None = None,
     ) -> Report:
         """Split the rows of a raw file into valid and rejected ones and store both, the report last.
 
         An unreadable file gets a report with the reason, and none of its rows count. A file that was validated before
         is validated again as of when it landed; if its content changed since, as one that landed now. Without
         `even_if_same`, a file of the same content is not validated again, unless it was refused under other settings.
-        `progress` gets the number of rows read so far. The file is read by `mapping`, if given, and else by its own.
+        `progress` gets the number of rows read so far. The file is read by `mapping`, if given, and else by its own;
+        it came by `request_id`, unless its report names another request.
 
         A file that `is_void` supersedes others once it has valid rows; if another has superseded it meanwhile, it stays
         refused.
@@ -193,8 +195,9 @@ class FileValidator(MappedTables):
             )
             landed = before.landed_at if before and is_same else first_seen_at()
             own = None if choice.mapping == NO_MAPPING else choice.mapping
+            came_by = (before.request_id if before and is_same else None) or request_id
             report = Report(table, name, key, landed, settings, mapping=own, mapping_name=choice.name)
-            return report.of_raw(content)
+            return replace(report.of_raw(content), request_id=came_by)
 
         with scratch_directory() as scratch:
 

@@ -66,17 +66,51 @@ def rollup(even_open: bool, every: float | None, as_table: bool, settings: Setti
 
 
 @click.command(cls=options.Command)
-@click.argument("file", metavar="FILE")
-@click.argument("record", metavar="RECORD", type=click.IntRange(1))
-@options.tenant_option(required=True)
+@exits(
+    {
+        DONE: "the places are shown",
+        FAILED: "there is no such row, file or record, or something is damaged, for the reason that is shown",
+    }
+)
+@click.argument("file", metavar="[FILE", required=False)
+@click.argument("record", metavar="RECORD]", type=click.IntRange(1), required=False)
+@options.tenant_option(required=True, or_shop=True)
+@click.option("--table", metavar="TABLE", help="In place of FILE and RECORD: the curated table that has the row.")
+@click.option(
+    "--key",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="With --table, a value of the row's key, once for each column; of a table without a key any columns.",
+)
 @options.SUMMARY
 @options.SETTINGS
-def trace(file: str, record: int, tenant: str, as_table: bool, settings: Settings) -> None:
-    """Show where the record RECORD (the first is 1) of the raw file FILE came from: stream, offset, request and time.
+def trace(
+    file: str | None,
+    record: int | None,
+    tenant: str,
+    table: str | None,
+    key: tuple[str, ...],
+    as_table: bool,
+    settings: Settings,
+) -> None:
+    """Show where a record of a raw file, or a curated row, came from: file, record, stream, offset, request and time.
 
-    FILE is its id, its name or its key; it has single events. `gata quarantine rows` shows files and records.
+    FILE is the id, the name or the key of a file of single events, and RECORD the number of one of its records (the
+    first is 1). `gata quarantine rows` shows both. With --table and --key, a curated row is traced to all records that
+    have its key, in files of any kind, and it is shown which of them counts. A value of a masked column is its token,
+    as it is stored.
     """
+    if (table is None) != (not key):
+        raise click.UsageError("--table and --key go together.")
+    if (file is None) == (table is None) or (file is None) != (record is None):
+        raise click.UsageError("Give FILE and RECORD, or --table and --key.")
     with options.imports_uncollected():
-        from gata_assets.cli.events import trace as command
+        from gata_assets.cli.events import trace as of_record
+        from gata_assets.cli.events import trace_rows as of_rows
 
-    command.show(settings, tenant, file, record, as_table=as_table)
+    if table is not None:
+        of_rows.show(settings, tenant, table, key, as_table=as_table)
+    elif tenant.startswith(options.SHOP_PREFIX):
+        raise click.UsageError("A shop has no files of single events: give --table and --key.")
+    elif file is not None and record is not None:
+        of_record.show(settings, tenant, file, record, as_table=as_table)

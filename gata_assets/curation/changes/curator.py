@@ -112,9 +112,11 @@ class ChangesCurator(FileValidator):
         manifests = manifests_of_waiting(self.wholes, self._stored_units(), self.graph)
         return any(is_expired(manifest, self.now) for manifest in manifests)
 
-    def waiting_rows(self, table: str | None = None) -> Iterator[tuple[str, pl.DataFrame]]:
+    def waiting_rows(
+        self, table: str | None = None, columns: list[str] | None = None
+    ) -> Iterator[tuple[str, pl.DataFrame]]:
         """See `waiting.waiting_rows`."""
-        return waiting_rows(self.wholes, self._stored_units(), self.graph, table)
+        return waiting_rows(self.wholes, self._stored_units(), self.graph, table, columns)
 
     def count_waiting(self, table: str | None = None) -> Iterator[tuple[str, Counts]]:
         """See `waiting.count_waiting`."""

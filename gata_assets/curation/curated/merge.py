@@ -75,11 +75,11 @@ def merge_rows(spec: TableSpec, parts: Sequence[pl.DataFrame]) -> tuple[pl.DataF
     staged = pl.concat([no_rows, *numbered], how="diagonal")
     if spec.repetitions is Repetitions.LATEST:
         # The key may be a column of words, which staged rows have as codes.
-        ordered = _derive(spec, staged).sort(*spec.key, _FILE, _LINE)
+        ordered = derive(spec, staged).sort(*spec.key, _FILE, _LINE)
         curated = ordered.unique(spec.key, keep="last", maintain_order=True)
     else:
         # No two rows are equal then, so ordering by all columns leaves no ties.
-        curated = _derive(spec, _with_plain_zeros(staged.drop(_FILE)).unique())
+        curated = derive(spec, _with_plain_zeros(staged.drop(_FILE)).unique())
         first = [spec.event_time] if spec.event_time else []
         curated = curated.sort(*first, *(name for name in spec.curated_schema if name not in first))
     return curated.select(*spec.curated_schema), len(staged) - len(curated)
@@ -94,7 +94,7 @@ def _with_plain_zeros(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _derive(spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
+def derive(spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
     """Add words to codes, and keys to ids."""
     for column in spec.columns:
         if column.code_of:

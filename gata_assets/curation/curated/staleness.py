@@ -66,6 +66,14 @@ class StalePartitionFinder(FileValidator):
         """The keys of the staged parts that the curated partitions were built from, each with its partition."""
         return frozenset((day, key) for day, keys in self._built_from(table).items() for key in keys or ())
 
+    def curated_partitions(self, table: str) -> list[Partition]:
+        """The partitions that have a manifest; that of an unpartitioned table in any case."""
+        if not self.tables[table].partition_by:
+            return [None]
+        root = self.places.curated(table)
+        keys = [key for key in self.store.list_keys(root) if key.endswith(f"/{MANIFEST_FILE}")]
+        return [day for key in keys if (day := self._day_of(key, root))]
+
     def is_due(self, table: str) -> bool:
         """Whether an unpartitioned table is stale, missing or differs from its manifest.
 
@@ -102,11 +110,9 @@ class StalePartitionFinder(FileValidator):
 
     def _built_from(self, table: str) -> dict[Partition, tuple[str, ...] | None]:
         """The parts of every curated partition; None if its manifest was withdrawn or is damaged."""
-        root = self.places.curated(table)
         if not self.tables[table].partition_by:
-            return {None: self._read_parts(root)}
-        keys = [key for key in self.store.list_keys(root) if key.endswith(f"/{MANIFEST_FILE}")]
-        days = [day for key in keys if (day := self._day_of(key, root))]
+            return {None: self._read_parts(self.places.curated(table))}
+        days = [day for day in self.curated_partitions(table) if day]
         read = map_in_order(lambda day: self._read_parts(self.places.curated(table, day)), days, SMALL_CALLS_AT_ONCE)
         return dict(zip(days, read, strict=True))
 

@@ -25,15 +25,24 @@ from gata_assets.ingestion.keys.request_records import Answer
 _BODY = "http"
 
 
-def land_bytes(service: Service, tenant: str, table: str, content: bytes, file_format: FileFormat) -> Answer:
+def land_bytes(
+    service: Service, tenant: str, table: str, content: bytes, file_format: FileFormat, request_id: str
+) -> Answer:
     """Land the rows of a body, in the thread that calls; raises as `land_file` does."""
-    return land_file(service, tenant, table, _BODY, HeldContent(content, sha256(content).hexdigest()), file_format)
+    held = HeldContent(content, sha256(content).hexdigest())
+    return land_file(service, tenant, table, _BODY, held, file_format, request_id)
 
 
 def land_file(
-    service: Service, tenant: str, table: str, name: str, content: FixedContent, file_format: FileFormat
+    service: Service,
+    tenant: str,
+    table: str,
+    name: str,
+    content: FixedContent,
+    file_format: FileFormat,
+    request_id: str,
 ) -> Answer:
-    """Land a file, in the thread that calls.
+    """Land a file, in the thread that calls; its report keeps the request.
 
     Raises:
         RawFileError: It cannot be read as the table; it did not land.
@@ -46,7 +55,7 @@ def land_file(
     timed = service.metrics.time_landing(table)
     with service.turn(f"{tenant}/{table}/{digest}"), timed, own as landed_name:
         _refresh_referenced(curator, table)
-        landed = Landing(curator).land(table, landed_name, content, file_format)
+        landed = Landing(curator).land(table, landed_name, content, file_format, request_id=request_id)
     report = landed.report
     if not landed.was_there:
         service.metrics.count_rows(table, report.valid, report.rejected, report.rejected_by_rule)

@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cache
-from typing import cast
 
 import polars as pl
 
 from gata_assets.curation.files.formats import is_of_events
-from gata_assets.curation.files.open_files import RawSource, read_validated
+from gata_assets.curation.files.open_files import RawSource
 from gata_assets.curation.files.raw_objects import read_raw_object
-from gata_assets.curation.reports import RawContent, Report
+from gata_assets.curation.reports import RawContent, Report, file_of_part
 from gata_assets.curation.superseding import replaced_files
+from gata_assets.curation.tracing.raw_records import read_numbered
 from gata_assets.curation.validator import FileValidator
 from gata_assets.errors import ConflictError, ObjectNotFoundError, RawFileError
 from gata_assets.ingestion.segments.chain import Chain
@@ -28,7 +27,6 @@ from gata_assets.ingestion.segments.event import Event, Segment
 from gata_assets.ingestion.segments.raw_files import FORMAT, Decode, as_it_came, join_lines, stem_of
 from gata_assets.ingestion.segments.trace import read_origins
 from gata_assets.storage.scratch import scratch_directory
-from gata_assets.tables.spec import TableSpec, read_by_row
 
 _MOST_ATTEMPTS = 5
 # What the tail's rows have besides the table's columns.
@@ -105,7 +103,7 @@ class Tail:
 
     def _read(self, table: str, cursors: Mapping[str, Cursor]) -> TailRows:
         validator = self._validator
-        curated = {(day, _file_of(key)) for day, key in self._curated_parts(table)}
+        curated = {(day, file_of_part(key)) for day, key in self._curated_parts(table)}
         reports = validator.reports(table)
         replaced = replaced_files(reports)
         known = {report.raw_key: report for report in reports}
@@ -177,30 +175,15 @@ class Tail:
         """The valid rows of lines, each with its origin, which has the same place; raises RawFileError."""
         validator = self._validator
         choice = validator.choose_mapping(table, key, report)
-        spec = _in_order(validator.table_of_file(table, choice))
+        spec = validator.table_of_file(table, choice)
         newest = max(origins[RECEIVED_AT])
         context = validator.context_of(spec, report or Report(table, "", key, newest, ""))
         most = validator.rules.max_decoded_bytes
-        blocks, rejected, start = [], 0, 0
-        for count, block in read_validated(source, FORMAT, spec, context, "", max_decoded_bytes=most):
-            records = pl.int_range(start + 1, start + count + 1, eager=True)
-            invalid = pl.Series("record", block.rejected["source_record"].to_pylist(), dtype=pl.Int64)
-            places = records.filter(~records.is_in(invalid.implode())) - 1
-            rows = cast("pl.DataFrame", pl.from_arrow(block.valid))
-            blocks.append(pl.concat([rows, origins[places]], how="horizontal"))
-            rejected, start = rejected + len(invalid), start + count
+        blocks, rejected = [], 0
+        for block in read_numbered(source, FORMAT, spec, context, max_decoded_bytes=most, is_by_row=True):
+            blocks.append(pl.concat([block.rows, origins[block.records - 1]], how="horizontal"))
+            rejected += block.rejected
         return TailRows(pl.concat([self._empty(table).rows, *blocks]), rejected)
 
     def _empty(self, table: str) -> TailRows:
         return TailRows(pl.DataFrame(schema=self._validator.tables[table].staged_schema | _ORIGIN), 0)
-
-
-@cache
-def _in_order(spec: TableSpec) -> TableSpec:
-    """A table whose valid rows stay in the order of their records, row by row."""
-    return replace(read_by_row(spec), partition_by=None)
-
-
-def _file_of(part_key: str) -> str:
-    """The id of the file that a staged part is of, whatever rules it was validated by."""
-    return part_key.rpartition("/")[2].rpartition("-")[0]

@@ -15,6 +15,8 @@ from gata_assets.ingestion.segments.lines import LineForm
 from gata_assets.ingestion.segments.raw_files import ORIGIN_SCHEMA, origins_key
 from gata_assets.storage.objects import ObjectStore
 
+_KAFKA = "kafka/"
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -27,6 +29,16 @@ class Origin:
     source: str
     received_at: datetime
     form: LineForm
+
+    @property
+    def topic(self) -> str | None:
+        """The topic of a message of Kafka; None for other events."""
+        return self.stream.split("/")[1] if self.stream.startswith(_KAFKA) else None
+
+    @property
+    def partition(self) -> int | None:
+        """Its partition there."""
+        return int(self.stream.rpartition("/")[2]) if self.stream.startswith(_KAFKA) else None
 
 
 def read_origins(store: ObjectStore, tenant: str, table: str, raw_key: str) -> pl.DataFrame:
@@ -53,7 +65,11 @@ def read_origins(store: ObjectStore, tenant: str, table: str, raw_key: str) -> p
 
 def trace(store: ObjectStore, tenant: str, table: str, raw_key: str, record: int) -> Origin:
     """Where a record (the first is 1) came from; raises as `read_origins`, and DataRuleError for none of the file."""
-    origins = read_origins(store, tenant, table, raw_key)
+    return origin_of(read_origins(store, tenant, table, raw_key), record)
+
+
+def origin_of(origins: pl.DataFrame, record: int) -> Origin:
+    """Where a record (the first is 1) of a file came from, by its origins; raises DataRuleError for none of them."""
     if not 1 <= record <= len(origins):
         raise DataRuleError(f"The file has the records 1 to {len(origins):,}, and none with the number {record:,}.")
     found = origins.row(record - 1, named=True)

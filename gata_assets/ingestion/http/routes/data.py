@@ -42,7 +42,7 @@ class DataRoutes:
 
             def land() -> Answer:
                 rows = rows_of(body, kind, service.rules.max_body_rows)
-                return land_bytes(service, tenant, table, rows.lines, _JSON_LINES)
+                return land_bytes(service, tenant, table, rows.lines, _JSON_LINES, request.state.request_id)
 
             async def work() -> Answer:
                 return await service.landing(land)
@@ -66,8 +66,9 @@ class DataRoutes:
             content = StoredContent(service.store, key, received.sha256)
 
             async def work() -> Answer:
+                file_name, request_id = Path(name).name, request.state.request_id
                 answer = await service.landing(
-                    land_file, service, tenant, table, Path(name).name, content, _format_of(name)
+                    land_file, service, tenant, table, file_name, content, _format_of(name), request_id
                 )
                 service.metrics.count_upload(table)
                 return answer

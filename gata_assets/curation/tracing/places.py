@@ -1,0 +1,181 @@
+"""From curated rows to their records: the raw files that have the key, each read again to find the record's number.
+
+Files are found by their staged rows, of which only columns of the key are read where that is possible. Places only:
+no value of a row leaves this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import cast
+
+import polars as pl
+
+from gata_assets.curation.changes.curator import ChangesCurator
+from gata_assets.curation.curated.curator import TableCurator
+from gata_assets.curation.curated.merge import derive
+from gata_assets.curation.files.formats import is_of_events, parse_format
+from gata_assets.curation.files.open_files import RawSource
+from gata_assets.curation.files.raw_objects import read_raw_object
+from gata_assets.curation.reports import RawContent, Report, StagedPart
+from gata_assets.curation.tracing.curated_rows import BuiltFrom, FoundRows, find_rows
+from gata_assets.curation.tracing.key_values import KeyValues
+from gata_assets.curation.tracing.raw_records import read_numbered
+from gata_assets.curation.validated_files import DAMAGED
+from gata_assets.curation.validator import FileValidator
+from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError, RawFileError
+from gata_assets.tables.changes.declared import SOURCE_FILE, SOURCE_LINE
+from gata_assets.tables.spec import Repetitions
+
+MOST_RECORDS = 10_000
+_ROW, _RECORD, _FILE = "row of trace", "record of trace", "file of trace"
+_GONE = "its raw file was removed"
+_CHANGED = "its raw file has other content than was validated"
+_REJECTED = "its rules have changed since: `gata quarantine --replay` validates it again"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A record with the key: the row that it became (from 1), its file and number there, and whether it counts.
+
+    Of a record that cannot be found, `problem` says why; its row is not known then.
+    """
+
+    row: int | None
+    report: Report
+    record: int | None
+    counts: bool = False
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class TracedRows:
+    """Curated rows of a partition: the number of the first, how many, and all their places in order of their files."""
+
+    first: int
+    count: int
+    partition: str | None
+    is_current: bool
+    places: Sequence[Place]
+
+
+def trace_rows(curator: TableCurator | ChangesCurator, key: KeyValues) -> Iterator[TracedRows]:
+    """Where each curated row with a key came from, partition by partition; nothing if there is no such row.
+
+    Raises as `find_rows`, and DataRuleError for more than MOST_RECORDS records.
+    """
+    first = 1
+    for found in find_rows(curator, key):
+        places = _places_of(curator, key, found, first)
+        yield TracedRows(first, len(found.rows), found.partition, found.is_current, places)
+        first += len(found.rows)
+
+
+def has_rows(validator: FileValidator, key: KeyValues, part: StagedPart) -> bool:
+    """Whether a staged part has a row with the key; raises DamagedTableError or StoreError."""
+    try:
+        if part.spans:
+            return len(key.filter(cast("pl.DataFrame", pl.from_arrow(validator.read_staged(part))))) > 0
+        with validator.store.local_copy(part.key) as path:
+            return key.count(path) > 0
+    except (ObjectNotFoundError, *DAMAGED) as error:
+        raise DamagedTableError(
+            f"{validator.store.uri(part.key)} is missing or damaged: `gata quarantine --replay` writes it again.",
+            key=part.key,
+        ) from error
+
+
+def _places_of(
+    curator: TableCurator | ChangesCurator, key: KeyValues, found: FoundRows, first: int
+) -> tuple[Place, ...]:
+    files = [file for file in found.files if _may_have(curator, key, file)]
+    frames, problems = [], []
+    for number, file in enumerate(files):
+        records, problem = _records_of(curator, key, file)
+        frames.append(records.with_columns(pl.lit(number).alias(_FILE)))
+        problems += [Place(None, file.report, None, problem=problem)] if problem else []
+        if sum(map(len, frames)) > MOST_RECORDS:
+            raise DataRuleError(f"More than {MOST_RECORDS:,} records have this: give more columns.")
+    records = pl.concat(frames) if frames else pl.DataFrame()
+    if records.is_empty():
+        return tuple(problems)
+    matched = _matched(key, found.rows, records)
+    folder = curator.places.raw(key.spec.table)
+    counting = _counting(key, found.rows, matched, [file.report.raw_key.removeprefix(folder) for file in files])
+    columns = zip(matched[_ROW], matched[_FILE], matched[_RECORD], counting, strict=True)
+    places = [Place(first + row, files[file].report, record, counts=counts) for row, file, record, counts in columns]
+    return (*places, *problems)
+
+
+def _may_have(validator: FileValidator, key: KeyValues, file: BuiltFrom) -> bool:
+    """Whether a file has a row with the key, as far as its staged rows say; those of earlier rules have no report."""
+    parts = [part for part in file.report.parts if part.key in file.keys and part.day == file.day]
+    return not parts or any(has_rows(validator, key, part) for part in parts)
+
+
+def _records_of(validator: FileValidator, key: KeyValues, file: BuiltFrom) -> tuple[pl.DataFrame, str | None]:
+    """The staged rows of a raw file that have the key, with their numbers, or why there are none."""
+    report, table = file.report, key.spec.table
+    no_rows = pl.DataFrame(schema={**key.spec.staged_schema, _RECORD: pl.Int64()})
+    choice = validator.choose_mapping(table, report.raw_key, report)
+
+    def read(source: RawSource, content: RawContent) -> pl.DataFrame | None:
+        if report.raw_sha256 not in (None, content.sha256):
+            return None
+        spec = validator.table_of_file(table, choice)
+        # What was unknown when the file was validated is not asked again.
+        context = replace(validator.context_of(spec, report), known={})
+        blocks = read_numbered(
+            source,
+            parse_format(report.raw_key, spec.mapping.endings),
+            spec,
+            context,
+            max_decoded_bytes=validator.rules.max_decoded_bytes,
+            is_by_row=is_of_events(report.raw_key),
+        )
+        chosen = (key.filter(block.rows.with_columns(block.records.alias(_RECORD))) for block in blocks)
+        of_day = [no_rows, *(_of_day(key, rows, file.day) for rows in chosen)]
+        return pl.concat(of_day, how="diagonal").select(no_rows.columns)
+
+    try:
+        found, _ = read_raw_object(validator.store, report.raw_key, read)
+    except ObjectNotFoundError:
+        return no_rows, _GONE
+    if found is None:
+        return no_rows, _CHANGED
+    if isinstance(found, RawFileError) or found.is_empty():
+        return no_rows, _REJECTED
+    return found, None
+
+
+def _of_day(key: KeyValues, rows: pl.DataFrame, day: date | None) -> pl.DataFrame:
+    return rows if day is None else rows.filter(pl.col(key.spec.event_time or "").dt.date() == day)
+
+
+def _matched(key: KeyValues, curated: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
+    """The records with the row that each became, in the order of rows, files and records."""
+    spec = key.spec
+    # Keys of ids follow from the ids.
+    names = [column.name for column in spec.columns if not column.key_of]
+    own = list(spec.key) if spec.repetitions is Repetitions.LATEST else names
+    types = {name: spec.curated_schema[name] for name in own}
+    rows = curated.select(pl.col(name).cast(kind) for name, kind in types.items()).with_row_index(_ROW)
+    derived = derive(spec, records).with_columns(pl.col(name).cast(kind) for name, kind in types.items())
+    return derived.join(rows, on=own, nulls_equal=True).sort(_ROW, _FILE, _RECORD)
+
+
+def _counting(key: KeyValues, curated: pl.DataFrame, matched: pl.DataFrame, names: Sequence[str]) -> pl.Series:
+    """Whether each record counts: of equal rows the first, else the latest, or of changes that which the row names.
+
+    `names` are those of the files below the table's folder.
+    """
+    if key.spec.changes:
+        named = curated[[SOURCE_FILE, SOURCE_LINE]][matched[_ROW]]
+        files = pl.Series(names, dtype=pl.String).gather(matched[_FILE])
+        return (files == named[SOURCE_FILE]) & (matched[SOURCE_LINE] == named[SOURCE_LINE])
+    is_latest = key.spec.repetitions is Repetitions.LATEST
+    return matched.select(
+        pl.col(_ROW).is_last_distinct() if is_latest else pl.col(_ROW).is_first_distinct()
+    ).to_series()

@@ -1,0 +1,1 @@
+"""Tests of the way back from curated rows to raw files."""
