@@ -42,22 +42,23 @@ def show(settings: Settings, tenant: str, table: str, key: Iterable[str], *, as_
         raise click.BadParameter(f"there are: {', '.join(sorted(curator.tables))}.", param_hint="--table")
     asked = key_values(curator.tables[table], _divided(key))
     origins = _Origins(curator.store, curator.places.tenant, table)
-    rows = records = 0
+    rows = records = waiting = 0
     is_current = True
     for found in trace_rows(curator, asked):
         rows, records = rows + found.count, records + sum(place.record is not None for place in found.places)
-        is_current = is_current and found.is_current
+        is_current, waiting = is_current and found.is_current, waiting + found.waiting
         for place in found.places:
             fields = _fields(found, place, origins)
             _print_place(fields) if as_table else print(json.dumps({"event": "ROW_TRACED", "table": table, **fields}))
     if not rows:
         raise DataRuleError(f"No curated row of {table} has this: {explain_absence(curator, asked)}.")
     if not as_table:
-        last = {"table": table, "rows": rows, "records": records, "is_current": is_current}
+        last = {"table": table, "rows": rows, "records": records, "is_current": is_current, "waiting": waiting}
         print(json.dumps({"event": "ROWS_TRACED", **last}))
         return
     late = "" if is_current else " Files have come, changed or gone since it was curated: curate it again."
-    text_console().print(f"{rows:,} curated rows, of {records:,} records.{late}", markup=False)
+    wait = f" {waiting:,} changes of it wait for other rows (`gata quarantine waiting`)." if waiting else ""
+    text_console().print(f"{rows:,} curated rows, of {records:,} records.{late}{wait}", markup=False)
 
 
 class _Origins:

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from gata_assets.curation.changes.curator import ChangesCurator
-from gata_assets.curation.changes.partitions import PartitionStore, partition_name
+from gata_assets.curation.changes.partitions import PartitionStore, partition_name, waiting_file
 from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.curated.merge import table_file
 from gata_assets.curation.reports import Report, file_of_part
@@ -22,7 +22,7 @@ from gata_assets.errors import ConflictError, DamagedTableError, DataRuleError, 
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.files import digest_file
 from gata_assets.storage.objects import ObjectStore
-from gata_assets.tables.manifests import Manifest
+from gata_assets.tables.manifests import FileEntry, Manifest
 from gata_assets.tables.spec import Repetitions
 
 # More rows than anybody wants to trace one by one.
@@ -41,13 +41,15 @@ class BuiltFrom:
 @dataclass(frozen=True)
 class FoundRows:
     """Curated rows of a partition (None: the table has none) that have the key, and the files that it was built from,
-    in the order in which their rows count; `is_current` says whether the same files count now.
+    in the order in which their rows count; `is_current` says whether the same files count now, and `waiting` how many
+    changes of these rows wait there for rows of other tables.
     """
 
     partition: str | None
     rows: pl.DataFrame
     files: Sequence[BuiltFrom]
     is_current: bool
+    waiting: int = 0
 
 
 def find_rows(curator: TableCurator | ChangesCurator, key: KeyValues) -> Iterator[FoundRows]:
@@ -108,7 +110,7 @@ def _of_changes(curator: ChangesCurator, key: KeyValues) -> Iterator[FoundRows]:
         reports = [one for one in valid_reports(curator.reports(table)) if one.raw_key.removeprefix(folder) in built]
         reports.sort(key=lambda report: (report.landed_at, report.file_id))
         files = [BuiltFrom(report, frozenset(part.key for part in report.parts), None) for report in reports]
-        yield FoundRows(name, rows, files, is_current)
+        yield FoundRows(name, rows, files, is_current, _count_waiting(curator.store, place, manifest, key))
 
 
 def _read(store: ObjectStore, folder: str, key: KeyValues) -> tuple[pl.DataFrame, Manifest] | None:
@@ -117,16 +119,26 @@ def _read(store: ObjectStore, folder: str, key: KeyValues) -> tuple[pl.DataFrame
     entry = manifest.find(table_file(key.spec.table)) if manifest else None
     if manifest is None or entry is None or not entry[1].rows:
         return None
-    with _verified(store, folder + entry[0], entry[1].sha256) as path:
+    with _verified(store, folder, entry) as path:
         rows = key.scan(path, limit=MOST_ROWS + 1)
     return (rows, manifest) if len(rows) else None
 
 
+def _count_waiting(store: ObjectStore, folder: str, manifest: Manifest, key: KeyValues) -> int:
+    entry = manifest.find(waiting_file(key.spec.table))
+    if entry is None:
+        return 0
+    with _verified(store, folder, entry) as path:
+        return key.count(path)
+
+
 @contextmanager
-def _verified(store: ObjectStore, key: str, sha256: str) -> Iterator[Path]:
+def _verified(store: ObjectStore, folder: str, file: tuple[str, FileEntry]) -> Iterator[Path]:
+    name, entry = file
+    key = folder + name
     try:
         with store.local_copy(key) as path:
-            if digest_file(path) != sha256:
+            if digest_file(path) != entry.sha256:
                 raise DamagedTableError(f"{store.uri(key)} is not what was written: its SHA-256 is another.", key=key)
             yield path
     except ObjectNotFoundError:

@@ -52,12 +52,15 @@ class Place:
 
 @dataclass(frozen=True)
 class TracedRows:
-    """Curated rows of a partition: the number of the first, how many, and all their places in order of their files."""
+    """Curated rows of a partition: the number of the first, how many, see `FoundRows`, and all their places in order of
+    their files.
+    """
 
     first: int
     count: int
     partition: str | None
     is_current: bool
+    waiting: int
     places: Sequence[Place]
 
 
@@ -69,7 +72,7 @@ def trace_rows(curator: TableCurator | ChangesCurator, key: KeyValues) -> Iterat
     first = 1
     for found in find_rows(curator, key):
         places = _places_of(curator, key, found, first)
-        yield TracedRows(first, len(found.rows), found.partition, found.is_current, places)
+        yield TracedRows(first, len(found.rows), found.partition, found.is_current, found.waiting, places)
         first += len(found.rows)
 
 

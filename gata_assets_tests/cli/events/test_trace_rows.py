@@ -64,6 +64,7 @@ def service(store: LocalStore) -> Iterator[RunningService]:
         yield found
 
 
+@pytest.mark.server
 def test_a_row_of_an_event_is_traced_to_its_stream_offset_and_request(
     service: RunningService, store: LocalStore, tmp_path: Path
 ) -> None:
@@ -77,7 +78,14 @@ def test_a_row_of_an_event_is_traced_to_its_stream_offset_and_request(
     assert (found["stream"], found["offset"], found["request_id"]) == (answer.json["stream"], 1, "request-1")
     assert (found["record"], found["source"], found["received_at"]) == (2, "http", NOW.isoformat())
     assert (found["curated_partition"], found["counts"], found["topic"]) == (str(DAY), True, None)
-    assert last == {"event": "ROWS_TRACED", "table": INTERACTIONS, "rows": 1, "records": 1, "is_current": True}
+    assert last == {
+        "event": "ROWS_TRACED",
+        "table": INTERACTIONS,
+        "rows": 1,
+        "records": 1,
+        "is_current": True,
+        "waiting": 0,
+    }
     [of_record] = lines(gata(tmp_path, "trace", found["raw"], "2", "--tenant", TENANT))
     assert {name: of_record[name] for name in ("stream", "offset", "request_id")} == {
         name: found[name] for name in ("stream", "offset", "request_id")
@@ -101,6 +109,7 @@ def test_a_row_of_a_message_is_traced_to_its_topic_partition_and_offset(
     assert (found["stream"], found["record"], found["request_id"]) == (f"kafka/{topic}/0", 3, None)
 
 
+@pytest.mark.server
 def test_a_row_of_an_uploaded_file_is_traced_to_its_record_and_request(
     service: RunningService, store: LocalStore, tmp_path: Path
 ) -> None:
@@ -156,23 +165,34 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+def curated_changes(shop: Path, table: str) -> list[dict[str, Any]]:
+    """The visible rows of a shop's table."""
+    store = LocalStore(str(shop / "gata-data"))
+    folder, end = ShopLayout("ecommerce").curated(table), f"/{table}.parquet"
+    keys = [key for key in store.list_keys(folder) if plain_name(key).endswith(end)]
+    return [row for key in keys for row in pl.read_parquet(store.read(key)).to_dicts()]
+
+
 @pytest.mark.parametrize(("table", "key"), [("customers", "customer_id"), ("orders", "order_id")])
 def test_a_row_of_a_shop_is_traced_to_the_change_that_counts(table: str, key: str, shop: Path) -> None:
-    store = LocalStore(str(shop / "gata-data"))
-    places = ShopLayout("ecommerce")
-    keys = [name for name in store.list_keys(places.curated(table)) if plain_name(name).endswith(f"/{table}.parquet")]
-    rows = [row for name in keys for row in pl.read_parquet(store.read(name)).to_dicts()]
+    rows = curated_changes(shop, table)
     for row in rows[:: len(rows) // 3]:
         *found, last = lines(trace(shop, table, tenant="shop/ecommerce", **{key: row[key]}))
         assert (last["rows"], last["records"], last["is_current"]) == (1, len(found), True)
         [counts] = [place for place in found if place["counts"]]
-        assert counts["raw"] == places.raw(table) + row["source_file"]
+        assert counts["raw"] == ShopLayout("ecommerce").raw(table) + row["source_file"]
         # These are Parquet, whose lines are records.
         assert counts["record"] == row["source_line"]
 
 
 def test_a_row_of_a_shop_that_waits_is_said_to_wait(shop: Path) -> None:
-    waiting = lines(gata(shop, "quarantine", "waiting", "--tenant", "shop/ecommerce", "--rows", "--table", "orders"))
-    ran = trace(shop, "orders", tenant="shop/ecommerce", order_id=str(waiting[0]["order_id"]))
-    assert ran.returncode == 1
-    assert "1 rows with it waited too long" in ran.stderr
+    words = ("quarantine", "waiting", "--tenant", "shop/ecommerce", "--rows", "--table", "orders", "--limit", "0")
+    waiting = {row["order_id"] for row in lines(gata(shop, *words, "--json"))}
+    earlier = waiting & {row["order_id"] for row in curated_changes(shop, "orders")}
+    assert earlier and waiting - earlier
+    ran = trace(shop, "orders", tenant="shop/ecommerce", order_id=min(waiting - earlier))
+    assert (ran.returncode, "1 rows with it waited too long" in ran.stderr) == (1, True)
+    last = lines(trace(shop, "orders", tenant="shop/ecommerce", order_id=min(earlier)))[-1]
+    assert (last["rows"], last["waiting"]) == (1, 1)
+    ran = trace(shop, "orders", "--summary", "table", tenant="shop/ecommerce", order_id=min(earlier))
+    assert "1 changes of it wait for other rows" in ran.stdout
