@@ -31,6 +31,7 @@ _BENCHMARKS = {
     "shop_prod": "shop.prod",
     "uploads": "ingestion.uploads",
     "consume": "ingestion.consume",
+    "events_latency": "ingestion.events_latency",
 }
 
 

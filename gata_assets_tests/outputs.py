@@ -96,7 +96,7 @@ NOT_RUN = {
     "data-api": "serves until it is stopped, and needs a PostgreSQL",
     "events tail": "needs events",
     "events rollup": "needs events",
-    "trace": "needs events",
+    "trace": "needs events, or a curated row",
     "shop process": "needs the files of a shop",
     "shop replay": "needs events that failed",
     "keys revoke": "needs the prefix of a key",
