@@ -114,7 +114,9 @@ def _print_place(fields: dict[str, Any]) -> None:
     console = text_console()
     partition = f" of {fields['curated_partition']}" if fields["curated_partition"] else ""
     if fields["problem"]:
-        console.print(f"A file has the key, and no record can be named: {fields['problem']}.", markup=False)
+        console.print(
+            f"A file has, or may have, the key, and no record can be named: {fields['problem']}.", markup=False
+        )
     else:
         counts = "counts" if fields["counts"] else "repeats, or is earlier than, the record that counts"
         console.print(f"Row {fields['row']:,}{partition}: record {fields['record']:,} {counts}", markup=False)

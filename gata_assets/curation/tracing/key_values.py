@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from gata_assets.errors import DataRuleError
+from gata_assets.tables.columns.column_spec import ISO_8601
 from gata_assets.tables.columns.conversion import convert
 from gata_assets.tables.spec import Repetitions, TableSpec
 
@@ -82,7 +83,8 @@ def key_values(spec: TableSpec, texts: Mapping[str, str]) -> KeyValues:
         )
     values: dict[str, object] = {}
     for name, text in texts.items():
-        column = replace(own[name], format=None)
+        # As it is stored: a token instead of an address, and an instant as readers write it.
+        column = replace(own[name], format=None, instants=own[name].instants and (ISO_8601, *own[name].instants))
         value = convert(pl.Series([text], dtype=pl.String), column).item() if text else None
         allowed = column.allowed_values
         if text and (value is None or (allowed and value not in allowed)):

@@ -93,12 +93,18 @@ def has_rows(validator: FileValidator, key: KeyValues, part: StagedPart) -> bool
 def _places_of(
     curator: TableCurator | ChangesCurator, key: KeyValues, found: FoundRows, first: int
 ) -> tuple[Place, ...]:
-    files = [file for file in found.files if _may_have(curator, key, file)]
+    files: list[BuiltFrom] = []
     frames, problems = [], []
-    for number, file in enumerate(files):
+    for file in found.files:
+        has_key = _has_key(curator, key, file)
+        if has_key is False:
+            continue
         records, problem = _records_of(curator, key, file)
-        frames.append(records.with_columns(pl.lit(number).alias(_FILE)))
-        problems += [Place(None, file.report, None, problem=problem)] if problem else []
+        frames.append(records.with_columns(pl.lit(len(files)).alias(_FILE)))
+        files.append(file)
+        # A file that may have the key or not, and has none, is no problem.
+        if problem and (has_key or problem != _REJECTED):
+            problems.append(Place(None, file.report, None, problem=problem))
         if sum(map(len, frames)) > MOST_RECORDS:
             raise DataRuleError(f"More than {MOST_RECORDS:,} records have this: give more columns.")
     records = pl.concat(frames) if frames else pl.DataFrame()
@@ -112,10 +118,10 @@ def _places_of(
     return (*places, *problems)
 
 
-def _may_have(validator: FileValidator, key: KeyValues, file: BuiltFrom) -> bool:
-    """Whether a file has a row with the key, as far as its staged rows say; those of earlier rules have no report."""
+def _has_key(validator: FileValidator, key: KeyValues, file: BuiltFrom) -> bool | None:
+    """Whether a file has a row with the key; None if it was validated again, so that no report has its parts."""
     parts = [part for part in file.report.parts if part.key in file.keys and part.day == file.day]
-    return not parts or any(has_rows(validator, key, part) for part in parts)
+    return any(has_rows(validator, key, part) for part in parts) if parts else None
 
 
 def _records_of(validator: FileValidator, key: KeyValues, file: BuiltFrom) -> tuple[pl.DataFrame, str | None]:

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Annotated
 
+import pandera.polars as pa
+import polars as pl
 import pytest
 
+from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Landing
 from gata_assets.curation.mappings.mapping_store import MappingChoice
@@ -22,9 +26,32 @@ from gata_assets.curation.tracing.places import Place, trace_rows
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS
+from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.tables.declaration import spec_of, tables_by_name
 from gata_assets.tables.raw_mapping import mapping_from
-from gata_assets_tests.support.raw_worlds import ENDINGS, NOW, Row, curator_of, interaction, item, send
+from gata_assets_tests.support.raw_worlds import ENDINGS, NOW, RULES, STRICT, Row, curator_of, interaction, item, send
+
+
+class Visits(pa.DataFrameModel):
+    """Visits, of which the latest row of each counts on each day."""
+
+    visit_id: str = pa.Field(str_length={"min_value": 1}, description="The visit.")
+    purpose: str = pa.Field(isin=("buy", "look"), description="Why.")
+    entered_at: Annotated[pl.Datetime, "us", "UTC"] = pa.Field(description="When.", metadata={"instants": ["epoch_s"]})
+    purpose_code: pl.UInt8 = pa.Field(lt=2, description="The purpose as a number.", metadata={"code_of": "purpose"})
+
+    class Config:
+        strict = True
+        ordered = True
+        metadata = {  # noqa: RUF012
+            "table": "visits",
+            "key": ["visit_id", "purpose"],
+            "event_time": "entered_at",
+            "partition_by": "day",
+            "repetitions": "latest",
+        }
+
 
 DAY, NEXT = date(2026, 1, 2), date(2026, 1, 3)
 OTHER_DAY = {"timestamp": "2026-01-03T00:00:00Z"}
@@ -35,11 +62,11 @@ def curate(curator: Curator, *days: date) -> None:
     list(curator.curate(INTERACTIONS, days or [DAY]))
 
 
-def key_of(curator: Curator, table: str, **values: str) -> KeyValues:
+def key_of(curator: TableCurator, table: str, **values: str) -> KeyValues:
     return key_values(curator.tables[table], values)
 
 
-def places(curator: Curator, table: str, **values: str) -> list[Place]:
+def places(curator: TableCurator, table: str, **values: str) -> list[Place]:
     return [place for found in trace_rows(curator, key_of(curator, table, **values)) for place in found.places]
 
 
@@ -175,3 +202,41 @@ def test_rows_that_todays_rules_reject_are_named(tmp_path: Path) -> None:
     [found] = places(curator_of(tmp_path / "store", rules=narrow), INTERACTIONS, user_id="u1")
     assert (found.report, found.record) == (report, None)
     assert found.problem and "--replay" in found.problem
+
+
+def test_each_day_has_its_own_latest_row_of_a_declared_table(tmp_path: Path) -> None:
+    curator = TableCurator(LocalStore(str(tmp_path / "store")), "acme", RULES, NOW, tables_by_name([spec_of(Visits)]))
+    first, second = 1_767_312_100, 1_767_398_500
+    rows = [("v1", "buy", first), ("v1", "look", first), ("v1", "buy", second), ("v1", "buy", first)]
+    path = tmp_path / "visits.csv"
+    path.write_text("visit_id,purpose,entered_at\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
+    Landing(curator).land("visits", path.name, path, parse_format(path.name))
+    list(curator.curate("visits", [DAY, NEXT]))
+    found = list(trace_rows(curator, key_of(curator, "visits", visit_id="v1", purpose="buy")))
+    assert [(one.partition, [(place.record, place.counts) for place in one.places]) for one in found] == [
+        (str(DAY), [(1, False), (4, True)]),
+        (str(NEXT), [(3, True)]),
+    ]
+
+
+def test_a_row_whose_item_is_gone_since_is_found_in_its_file(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store", rules=STRICT)
+    catalog = send(curator, [item()], tmp_path, data=ITEMS, name="items.csv")
+    curator.refresh(ITEMS)
+    send(curator, [interaction()], tmp_path)
+    curate(curator)
+    send(curator, [item(item_id="i2")], tmp_path, data=ITEMS, name="other.csv", replaces=[catalog.file_id])
+    curate(curator)
+    assert [(place.record, place.problem) for place in places(curator, INTERACTIONS, user_id="u1")] == [(1, None)]
+
+
+def test_a_file_that_was_validated_again_and_never_had_the_key_is_no_problem(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    for name in ("u1", "u2"):
+        send(curator, [interaction(user_id=name)], tmp_path, name=f"{name}.csv")
+    curate(curator)
+    later = curator_of(tmp_path / "store", rules=replace(RULES, earliest_at=datetime(2021, 1, 1, tzinfo=UTC)))
+    for report in later.reports(INTERACTIONS):
+        later.validate(report.raw_key)
+    [found] = trace_rows(later, key_of(later, INTERACTIONS, user_id="u1"))
+    assert (found.is_current, [(place.record, place.problem) for place in found.places]) == (False, [(1, None)])
