@@ -51,8 +51,8 @@ def run(*, quick: bool) -> Result:
             f"{1 / _APART_SECONDS:.0f} a second, and a reader that reads the tail again and again, on the same cores."
         ),
         says=(
-            f"An event can be read {p50:.2f} s after it was sent (p99 {p99:.2f} s), where p99 is the greatest; the first "
-            "50 ms are those in which a segment waits for other events."
+            f"An event can be read {p50:.2f} s after it was sent (p99 {p99:.2f} s), where p99 is the greatest; the "
+            "first 50 ms are those in which a segment waits for other events."
         ),
         tables=[
             Table(

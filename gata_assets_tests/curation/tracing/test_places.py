@@ -19,6 +19,7 @@ from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Landing
 from gata_assets.curation.mappings.mapping_store import MappingChoice
+from gata_assets.curation.readers.raw_block import BLOCK_BYTES
 from gata_assets.curation.tracing.absence import explain_absence
 from gata_assets.curation.tracing.curated_rows import MOST_ROWS
 from gata_assets.curation.tracing.key_values import KeyValues, key_values
@@ -30,7 +31,18 @@ from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.declaration import spec_of, tables_by_name
 from gata_assets.tables.raw_mapping import mapping_from
-from gata_assets_tests.support.raw_worlds import ENDINGS, NOW, RULES, STRICT, Row, curator_of, interaction, item, send
+from gata_assets_tests.support.raw_worlds import (
+    ENDINGS,
+    NOW,
+    RULES,
+    STRICT,
+    Row,
+    curator_of,
+    encode,
+    interaction,
+    item,
+    send,
+)
 
 
 class Visits(pa.DataFrameModel):
@@ -78,10 +90,10 @@ def shown(found: Sequence[Place], names: Mapping[str, str]) -> list[tuple[int | 
 def send_two(
     curator: Curator, directory: Path, first: Sequence[Row], second: Sequence[Row], data: str, ending: str = "csv"
 ) -> dict[str, str]:
-    """The names of two files by their ids; the second lands a minute later."""
-    found = {send(curator, first, directory, data=data, name=f"first.{ending}").file_id: "first"}
+    """Two files by their ids: the second lands a minute later, and is the first by its name."""
+    found = {send(curator, first, directory, data=data, name=f"z.{ending}").file_id: "first"}
     curator.now += timedelta(minutes=1)
-    return found | {send(curator, second, directory, data=data, name=f"second.{ending}").file_id: "second"}
+    return found | {send(curator, second, directory, data=data, name=f"a.{ending}").file_id: "second"}
 
 
 def test_equal_rows_are_one_row_with_all_its_records(any_store: ObjectStore, tmp_path: Path) -> None:
@@ -240,3 +252,13 @@ def test_a_file_that_was_validated_again_and_never_had_the_key_is_no_problem(tmp
         later.validate(report.raw_key)
     [found] = trace_rows(later, key_of(later, INTERACTIONS, user_id="u1"))
     assert (found.is_current, [(place.record, place.problem) for place in found.places]) == (False, [(1, None)])
+
+
+def test_records_are_numbered_over_all_blocks_of_a_file(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    rows = [interaction(user_id=f"u{number}", device_type="d" * 100) for number in range(1, 10_001)]
+    # More than a block, and some rows are not valid.
+    rows[10] |= {"rating": "9"}
+    assert send(curator, rows, tmp_path).rows == len(rows) > BLOCK_BYTES / len(encode(rows[:1], "csv"))
+    curate(curator)
+    assert [place.record for place in places(curator, INTERACTIONS, user_id="u9990")] == [9_990]
