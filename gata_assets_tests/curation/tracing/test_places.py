@@ -24,7 +24,7 @@ from gata_assets.curation.tracing.absence import explain_absence
 from gata_assets.curation.tracing.curated_rows import MOST_ROWS
 from gata_assets.curation.tracing.key_values import KeyValues, key_values
 from gata_assets.curation.tracing.places import Place, trace_rows
-from gata_assets.errors import DataRuleError
+from gata_assets.errors import DamagedTableError, DataRuleError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS
 from gata_assets.storage.local import LocalStore
@@ -262,3 +262,14 @@ def test_records_are_numbered_over_all_blocks_of_a_file(tmp_path: Path) -> None:
     assert send(curator, rows, tmp_path).rows == len(rows) > BLOCK_BYTES / len(encode(rows[:1], "csv"))
     curate(curator)
     assert [place.record for place in places(curator, INTERACTIONS, user_id="u9990")] == [9_990]
+
+
+def test_staged_rows_that_are_not_what_was_written_are_said_to_be_damaged(tmp_path: Path) -> None:
+    curator = curator_of(tmp_path / "store")
+    [part] = send(curator, [interaction()], tmp_path).parts
+    curate(curator)
+    # Other rows, of another user.
+    [other] = send(curator, [interaction(user_id="u2")], tmp_path, name="other.csv").parts
+    curator.store.write(part.key, curator.store.read(other.key))
+    with pytest.raises(DamagedTableError, match="missing or damaged"):
+        places(curator, INTERACTIONS, user_id="u1")
