@@ -12,6 +12,7 @@ import polars as pl
 
 from gata_assets.tables.changes.graph import Unit
 from gata_assets.tables.changes.key_index import KeyIndex, Segment, hashes_of
+from gata_assets.tables.changes.routing import unplaced
 from gata_assets.tables.changes.versions import PARTITION
 
 
@@ -27,7 +28,10 @@ def prune(
         is_kept = ~own
     else:
         member = next(member for member in unit.members if member.spec.table == table)
-        is_unplaced = ~_has_day(root, rows[member.column]) & rows[member.column].is_not_null()
+        named = rows[member.column]
+        # A unit waits in a partition of its own: in others its members are only beside those that they belonged to.
+        is_here = pl.Series(unplaced(hashes_of(named))) == rows[PARTITION]
+        is_unplaced = named.is_not_null() & is_here & ~_has_day(root, named)
         waits = rows.select(PARTITION, key, is_unplaced.alias("waits")).select(
             pl.col("waits").any().over(PARTITION, key)
         )

@@ -69,6 +69,11 @@ STORIES: dict[str, tuple[Sequence[RawChange], Sequence[RawChange], float]] = {
         (customer("c2", 0),),
         10,
     ),
+    "the order of an item that was once of an order that never came": (
+        (*PARENTS, item("i1", "o1", 1), item("i1", "o2", 2, "U"), item("i1", "o1", 3, "U")),
+        (order("o1", 1, 10),),
+        10,
+    ),
     "a product that comes back": (
         (*PARENTS, product("p1", 5, "D"), *ORDER, stock("p1", 1), payment("y1", "o1", 2)),
         (product("p1", 6),),
