@@ -93,6 +93,8 @@ NOT_RUN = {
     "ui": "serves until it is stopped",
     "serve": "serves until it is stopped",
     "publish": "needs Kafka",
+    "consume": "needs Kafka",
+    "quarantine messages": "needs Kafka",
     "data-api": "serves until it is stopped, and needs a PostgreSQL",
     "events tail": "needs events",
     "events rollup": "needs events",
