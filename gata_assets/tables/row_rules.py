@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from gata_assets.tables.changes.declared import IS_DELETE
 from gata_assets.tables.changes.raw_changes import COMMITTED_RULE, complete_changes
 from gata_assets.tables.columns.column_spec import DAY, ISO_8601, Check, ColumnSpec, ReferenceMode
 from gata_assets.tables.mapped_table import map_texts, read_values
@@ -65,13 +66,8 @@ class ValidatedColumns:
 def validate_columns(
     spec: TableSpec, texts: pl.DataFrame, context: RowContext, known: Mapping[str, tuple[pl.Series, pl.Series]] = _NONE
 ) -> ValidatedColumns:
-    """Validate raw rows by the rules.
-
-    Args:
-        spec: the table.
-        texts: a column of texts for each of the table's raw columns that the file has, null where nothing is given.
-        context: the values that depend on the run.
-        known: columns whose texts need not be read: their values, and whether one is given.
+    """Validate raw rows by the rules. `texts` has a column for each of the table's raw columns that the file has, null
+    where nothing is given; columns whose texts need not be read are `known`: their values, and whether one is given.
     """
     mapping = spec.mapping
     texts = texts if mapping is NO_MAPPING else map_texts(texts, mapping)
@@ -91,6 +87,9 @@ def validate_columns(
     broken, discarded = _evaluate(frame, rules), dict[str, pl.Series]()
     if spec.changes:
         frame, broken = complete_changes(spec, frame, broken, context.committed_at, _rules_of_others(spec))
+        # A deletion gives its key, and lacks nothing else.
+        others = [column for column in present if not column.nullable and column.name not in spec.key]
+        missing -= sum(int((frame[IS_DELETE] & ~given[_given(column)]).sum()) for column in others)
     if spec.invalid_optional is InvalidOptional.DISCARD_VALUE:
         for column in present:
             names = {name for name in _column_rules(spec, (column.name,)) if name in broken} if column.nullable else ()

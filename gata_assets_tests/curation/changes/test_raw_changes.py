@@ -65,6 +65,9 @@ def test_a_delete_needs_its_key_only(ending: str) -> None:
     report, staged = validate(rows, ending)
     assert dict(report.rejected_by_rule) == {"product_id_is_given": 1}
     assert [row["product_id"] for row in staged] == ["p1", "p2"]
+    # Of the first delete nothing counts as missing, of the last its key.
+    assert report.figures is not None
+    assert report.figures.missing == 1
     for row in staged:
         assert row["is_delete"]
         assert {row[name] for name in ("name", "price", "cost", "currency")} == {None}
