@@ -28,7 +28,7 @@ def build_shop_definitions(settings: Settings, sources: Sequence[str], options: 
     tables = shop_tables(settings)
     graph, days = build_graph(tables), day_partitions(settings.shop.earliest_date)
     engine: Callable[[], ShopEngine] = cache(lambda: open_shop(settings))
-    rules = [ShopAssetRules(source, graph, days, engine) for source in sources]
+    rules = [ShopAssetRules(source, graph, days, engine, settings.quality.rules) for source in sources]
     assets = {of.source: [*build_curated_assets(of, options), *build_prod_assets(of, options)] for of in rules}
     raw = [
         raw_files_spec(f"{SHOP}/{source}", spec, group=f"shop_{source}", folder=f"shop/raw/{source}/{spec.table}-raw/")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gata_assets.curation.curated.check_names import QUALITY_IS_HIGH_ENOUGH
+
 FEATURES_MATCH_THE_EVENTS = "features_match_the_events"
 ITEMS_ARE_IN_THE_CATALOGUE = "items_are_in_the_catalogue"
 NOTHING_AFTER_THE_BATCH = "nothing_after_the_batch"
@@ -26,4 +28,6 @@ DESCRIPTIONS = {
     NEGATIVES_COVER_THE_CATALOGUE: "Negatives fall on the items as the strategy says, by a test statistic.",
     WITH_FEATURES_ARE_VALID: "Types and ranges of the features that the rows are joined to are right.",
     WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES: "User, item and label are those of the negative samples, as written.",
+    QUALITY_IS_HIGH_ENOUGH: "Each measure of the curated days and items that the batch is built from is at least "
+    "QUALITY_SCORE_MIN. It only warns.",
 }

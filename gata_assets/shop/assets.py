@@ -6,17 +6,24 @@ engine's; a run writes whatever is out of date, whichever day it is of. `prod_as
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from gata_assets.curation.curated.check_names import EVERY_RAW_FILE_WAS_READ, FEW_ROWS_WERE_REJECTED, NO_ROW_IS_LOST
+from gata_assets.curation.curated.check_names import (
+    EVERY_RAW_FILE_WAS_READ,
+    FEW_ROWS_WERE_REJECTED,
+    NO_ROW_IS_LOST,
+    QUALITY_IS_HIGH_ENOUGH,
+)
 from gata_assets.curation.layout import MANIFEST_FILE
+from gata_assets.curation.quality.measures import CuratedRows, QualityRules
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.asset_pages.raw_files import observe_raw_files, raw_files_key
+from gata_assets.orchestration.curated_tables.quality import RunQuality
 from gata_assets.orchestration.dagster_private import unrecorded_result
 from gata_assets.orchestration.failures import Partitions
 from gata_assets.orchestration.recording import Events, KeptFailures, Recorder, with_unevaluated
@@ -43,6 +50,7 @@ class ShopAssetRules:
     graph: TableGraph
     days: dg.DailyPartitionsDefinition
     engine: "Callable[[], ShopEngine]"
+    quality: QualityRules
 
     @property
     def group(self) -> str:
@@ -106,6 +114,7 @@ def _curated_op(
                     EVERY_RAW_FILE_WAS_READ,
                     FEW_ROWS_WERE_REJECTED,
                     NO_ROW_WAITS_IN_VAIN,
+                    QUALITY_IS_HIGH_ENOUGH,
                     is_blocking=False,
                 ),
             )
@@ -148,6 +157,7 @@ def _curate(
     """
     engine = rules.engine()
     curator = engine.curator(rules.source)
+    quality = RunQuality(curator, rules.quality, context.log.warning)
     own = Recorder(context, code_version=options.code_version, as_events=False)
     others = Recorder(context, code_version=options.code_version, as_events=True)
     for spec in tables:
@@ -176,8 +186,11 @@ def _curate(
             yield unrecorded_result(key)
         if not asked and key in selected and (spec.table, None) not in seen:
             yield dg.MaterializeResult(asset_key=key, metadata={"reason": "it was up to date"})
+        measures = quality.measure_stored(spec.table, None, CuratedRows(), curator.now)
+        # While nothing changes, nothing comes: an old file says nothing.
+        measures = replace(measures, freshness=None)
         waits = check_waiting(curator.count_rows(spec.table))
-        found = {**check_files(reports, curator.rules.max_rejected_share), **waits}
+        found = {**check_files(reports, curator.rules.max_rejected_share), **waits, **quality.check({"": measures})}
         yield from checks.evaluations(key, None, found, is_blocking=False)
         yield observe_raw_files(f"{SHOP}/{rules.source}", spec.table, reports)
 

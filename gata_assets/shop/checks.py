@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gata_assets.curation.curated.check_names import EVERY_RAW_FILE_WAS_READ, FEW_ROWS_WERE_REJECTED, NO_ROW_IS_LOST
+from gata_assets.curation.curated.check_names import (
+    EVERY_RAW_FILE_WAS_READ,
+    FEW_ROWS_WERE_REJECTED,
+    NO_ROW_IS_LOST,
+    QUALITY_IS_HIGH_ENOUGH,
+)
 from gata_assets.curation.reports import Report, check_few_rows_are_rejected
 from gata_assets.curation.superseding import replaced_files
 from gata_assets.tables.outcomes import Outcome
@@ -19,6 +24,8 @@ def descriptions() -> Mapping[str, str]:
         EVERY_RAW_FILE_WAS_READ: "No raw file was refused as a whole, for wrong columns say.",
         FEW_ROWS_WERE_REJECTED: "Neither of a raw file nor of all together too great a share of rows was rejected.",
         NO_ROW_WAITS_IN_VAIN: "No row has waited so long for others that it is in quarantine.",
+        QUALITY_IS_HIGH_ENOUGH: "Completeness, validity and consistency of the table's recent files are at least "
+        "QUALITY_SCORE_MIN. It only warns.",
     }
 
 

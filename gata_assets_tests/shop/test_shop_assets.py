@@ -16,6 +16,7 @@ import dagster as dg
 import pytest
 
 from gata_assets.curation.curated.check_names import EVERY_RAW_FILE_WAS_READ
+from gata_assets.curation.quality.measures import QualityRules
 from gata_assets.curation.reports import Report
 from gata_assets.definitions import build_definitions
 from gata_assets.definitions.shop_engine import open_shop
@@ -91,6 +92,11 @@ def test_the_checks_say_what_waits_in_vain(run: dg.ExecuteInProcessResult) -> No
         (found.check_name, found.asset_key.path[-1]) for found in run.get_asset_check_evaluations() if not found.passed
     }
     assert ("no_row_waits_in_vain", "curated_orders") in failed
+    quality = [one for one in run.get_asset_check_evaluations() if one.check_name == "quality_is_high_enough"]
+    assert {one.asset_key.path[-1] for one in quality} >= {"curated_customers", "curated_orders"}
+    assert {one.severity for one in quality} == {dg.AssetCheckSeverity.WARN}
+    # The recent files of customers delete one, too: its row has a key alone, and lacks nothing.
+    assert {one.asset_key.path[-1] for one in quality if not one.passed} == set()
     assert not {name for name, _ in failed} & {"no_row_is_lost", "every_raw_file_was_read"}
 
 
@@ -231,7 +237,7 @@ def test_an_error_that_nobody_foresaw_shows_no_value(tmp_path: Path) -> None:
             raise ValueError(secret)
 
     tables = open_shop(settings_of(tmp_path)).tables
-    rules = ShopAssetRules(SOURCE, build_graph(tables), day_partitions(date(2025, 1, 1)), Broken)  # type: ignore[arg-type]
+    rules = ShopAssetRules(SOURCE, build_graph(tables), day_partitions(date(2025, 1, 1)), Broken, QualityRules())  # type: ignore[arg-type]
     options = AssetOptions(batch_partitions("2026010100"), "1", dg.BackfillPolicy.single_run())
     [whole, _] = build_curated_assets(rules, options)
     with dg.DagsterInstance.ephemeral() as instance:

@@ -6,8 +6,9 @@ Pure. The counts are those of reports and manifests: no row is read. docs/qualit
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from typing import Any
 
 from gata_assets.curation.reports import NO_FIGURES, Report, RowFigures
 from gata_assets.curation.superseding import replaced_files
@@ -135,14 +136,29 @@ def measure(tally: Tally, at: datetime, fresh_within: timedelta) -> Measures:
     )
 
 
-def check_quality(measures: Measures, score_min: float) -> list[Outcome]:
-    """Check that each part of the score, and so the score, is at least `score_min`."""
+def least_of(found: Iterable[Measures]) -> Measures:
+    """The least of each measure, and the greatest age, of what has a score; nothing is known if nothing has."""
+    scored = [measures for measures in found if measures.score is not None]
+
+    def known(name: str) -> list[Any]:
+        return [value for measures in scored if (value := getattr(measures, name)) is not None]
+
+    ratios = (field.name for field in fields(Measures) if field.name != "age")
+    return Measures(age=max(known("age"), default=None), **{name: min(known(name), default=None) for name in ratios})
+
+
+def check_quality(measures: Measures, score_min: float, *, of: str = "") -> list[Outcome]:
+    """Check that each part of the score, and so the score, is at least `score_min`; `of` says what is measured."""
     advice = "`gata quarantine` shows the rules that rows broke. QUALITY_SCORE_MIN is the least score."
     if measures.score is None:
         return []
     return [
         Outcome(
-            f"{name} is at least {score_min:g}, and is {value:.4f}", int(value < score_min), 1, advice, unit="scores"
+            f"{name}{of} is at least {score_min:g}, and is {value:.4f}",
+            int(value < score_min),
+            1,
+            advice,
+            unit="scores",
         )
         for name, value in measures.parts.items()
     ]

@@ -16,8 +16,17 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from gata_assets.batches import days_of
+from gata_assets.curation.quality.measures import QualityRules
 from gata_assets.errors import ChecksFailedError, DamagedTableError, DataRuleError, ObjectNotFoundError, StoreError
-from gata_assets.interactions.assets.batch_tables import NO_INTERACTIONS, OF_WRITTEN, TABLES, BatchTable, outcomes_of
+from gata_assets.interactions.assets.batch_quality import BatchQuality, measure_batch
+from gata_assets.interactions.assets.batch_tables import (
+    NO_INTERACTIONS,
+    OF_WRITTEN,
+    TABLES,
+    BatchTable,
+    datasets_of,
+    outcomes_of,
+)
 from gata_assets.interactions.assets.table_metadata import describe_table
 from gata_assets.interactions.assets.write_tables import WrittenFiles, WrittenTables, write_tables
 from gata_assets.interactions.check_names import ITEMS_ARE_IN_THE_CATALOGUE
@@ -35,6 +44,7 @@ from gata_assets.interactions.sampling.empty_samples import why_no_negatives, wh
 from gata_assets.interactions.staleness import Present, find_differences
 from gata_assets.interactions.windows import InteractionWindows, windows_from_day_on
 from gata_assets.orchestration import checks
+from gata_assets.orchestration.curated_tables.quality import RunQuality
 from gata_assets.orchestration.dagster_private import kept_open
 from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder, is_alone
 from gata_assets.storage.resource import ObjectStoreResource
@@ -71,6 +81,7 @@ class InteractionRun:
         code_version: str,
         engine: base.InteractionEngine,
         store: ObjectStoreResource,
+        quality: QualityRules,
         preview_rows: int = 0,
     ) -> None:
         batches = len(context.partition_keys)
@@ -85,6 +96,7 @@ class InteractionRun:
         self._code_version = code_version
         self._engine = engine
         self._store = store
+        self._quality = RunQuality(layer.curator, quality, context.log.warning)
         self._preview_rows = preview_rows
         self._recorder = Recorder(context, code_version=code_version, as_events=batches > 1 or is_alone(context))
         self._failures = KeptFailures(context.log, partitions=batches)
@@ -96,7 +108,7 @@ class InteractionRun:
             dagster.Failure: At the end for batches that failed alone, at once for a fault that would fail every batch.
         """
         self._recorder.refuse_readers_in_range()
-        wanted = self._wanted()
+        wanted = datasets_of({key.path[-1] for key in self._context.selected_asset_keys})
         ended: set[str] = set()
         with kept_open(self._context.instance, self._context.run.run_id):
             for batch_id in batch_ids:
@@ -121,18 +133,6 @@ class InteractionRun:
                 self._layer.withdraw(error.key)
             except StoreError as denied:
                 self._failures.keep(batch_id, f"{self._places.tenant}/{CURATED_INTERACTIONS}", denied)
-
-    def _wanted(self) -> list[DatasetKind]:
-        """The selected datasets; raises dagster.Failure for a partly selected one, as it has one manifest."""
-        selected = {key.path[-1] for key in self._context.selected_asset_keys}
-        wanted = [name for name in DatasetKind if selected.intersection(TABLES[name])]
-        for name in wanted:
-            if missing := TABLES[name].keys() - selected:
-                raise dg.Failure(
-                    f"The tables of {name} are built together: select {', '.join(sorted(missing))} too.",
-                    allow_retries=False,
-                )
-        return wanted
 
     def _look(self, batch_id: str) -> _Batch:
         """The curated layer as the batch reads it; raises DataRuleError if any of its days is missing or stale."""
@@ -171,6 +171,8 @@ class InteractionRun:
             made_from["features"] = features.sha256
         built = self._call_engine(name, batch, features)
         outcomes = {table: outcomes_of(table, self._catalog_rules, built) for table in TABLES[name]}
+        is_scored, at = name is DatasetKind.FEATURES, batch.windows.window.end_at
+        quality = measure_batch(self._quality, batch.days, at) if is_scored else BatchQuality()
 
         def approve(files: WrittenFiles) -> None:
             if base.WITH_FEATURES in files:
@@ -217,7 +219,8 @@ class InteractionRun:
             table: describe_table(self._store, tables, written, table, preview_rows=self._preview_rows)
             for table in TABLES[name]
         }
-        records.append(self._records(tables, written, described, outcomes, seconds))
+        described[main].update(quality.metadata)
+        records.append(self._records(tables, written, described, outcomes, {main: quality.outcomes}, seconds))
         return written.stored
 
     def _call_engine(self, name: DatasetKind, batch: _Batch, features: StoredTables | None) -> base.BuiltTables | None:
@@ -267,22 +270,24 @@ class InteractionRun:
         written: WrittenTables,
         described: Mapping[str, Mapping[str, Any]],
         outcomes: Mapping[str, Mapping[str, Sequence[Outcome]]],
+        warnings: Mapping[str, Mapping[str, Sequence[Outcome]]],
         seconds: Mapping[str, float],
     ) -> Events:
         for table, spec in TABLES[tables.name].items():
-            key = self._key(table)
+            key, batch_id = self._key(table), tables.batch_id
             yield self._recorder.materialization(
                 key,
-                tables.batch_id,
+                batch_id,
                 described[table],
                 version=written.version(table),
-                made_from=self._recorder.versions(self._sources(spec, tables.batch_id)),
+                made_from=self._recorder.versions(self._sources(spec, batch_id)),
                 seconds=seconds,
             )
-            record = self._recorder.find(key, tables.batch_id)
+            record = self._recorder.find(key, batch_id)
             yield from checks.evaluations(
-                key, tables.batch_id, outcomes[table], only_warned_of=self._only_warned_of, target=record
+                key, batch_id, outcomes[table], only_warned_of=self._only_warned_of, target=record
             )
+            yield from checks.evaluations(key, batch_id, warnings.get(table, {}), is_blocking=False, target=record)
 
     def _sources(self, table: BatchTable, batch_id: str) -> list[tuple[dg.AssetKey, str | None]]:
         """What a table was built from, for Dagster's lookup of newer versions; for days, the last one recorded."""

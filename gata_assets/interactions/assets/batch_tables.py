@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import dagster as dg
+
+from gata_assets.curation.curated.check_names import QUALITY_IS_HIGH_ENOUGH
 from gata_assets.interactions import check_names
 from gata_assets.interactions.datasets import CURATED_INTERACTIONS, CURATED_ITEMS, DatasetKind
 from gata_assets.interactions.engines import base
@@ -14,10 +17,11 @@ from gata_assets.tables.outcomes import Outcome
 
 @dataclass(frozen=True)
 class BatchTable:
-    """A table of a batch: its checks, and the tables that it is built from."""
+    """A table of a batch: its checks, the tables that it is built from, and checks that stop nothing."""
 
     checks: tuple[str, ...]
     made_from: tuple[str, ...]
+    only_warns: tuple[str, ...] = ()
 
 
 _MATCH, _NOTHING_AFTER = check_names.FEATURES_MATCH_THE_EVENTS, check_names.NOTHING_AFTER_THE_BATCH
@@ -25,7 +29,12 @@ _MATCH, _NOTHING_AFTER = check_names.FEATURES_MATCH_THE_EVENTS, check_names.NOTH
 # The tables of each dataset, in order; a dataset is empty when its first table has no rows.
 TABLES: Mapping[DatasetKind, Mapping[str, BatchTable]] = {
     DatasetKind.FEATURES: {
-        base.USER_FEATURES: BatchTable(("user_features_are_valid", _MATCH, _NOTHING_AFTER), (CURATED_INTERACTIONS,)),
+        base.USER_FEATURES: BatchTable(
+            ("user_features_are_valid", _MATCH, _NOTHING_AFTER),
+            (CURATED_INTERACTIONS,),
+            # Of the batch: it is on its first table, so that a low score is one alert.
+            only_warns=(QUALITY_IS_HIGH_ENOUGH,),
+        ),
         base.ITEM_FEATURES: BatchTable(
             ("item_features_are_valid", _MATCH, check_names.ITEMS_ARE_IN_THE_CATALOGUE),
             (CURATED_INTERACTIONS, CURATED_ITEMS),
@@ -56,6 +65,18 @@ TABLES: Mapping[DatasetKind, Mapping[str, BatchTable]] = {
 OF_WRITTEN = check_names.WITH_FEATURES_ARE_THE_NEGATIVE_SAMPLES
 # Why a batch has no features, unless no file has a row at all.
 NO_INTERACTIONS = "the window has no interactions"
+
+
+def datasets_of(tables: set[str]) -> list[DatasetKind]:
+    """The datasets of selected tables; raises dagster.Failure for a partly selected one, as it has one manifest."""
+    wanted = [name for name in DatasetKind if tables.intersection(TABLES[name])]
+    for name in wanted:
+        if missing := TABLES[name].keys() - tables:
+            raise dg.Failure(
+                f"The tables of {name} are built together: select {', '.join(sorted(missing))} too.",
+                allow_retries=False,
+            )
+    return wanted
 
 
 def outcomes_of(table: str, rules: CatalogRules, built: base.BuiltTables | None) -> dict[str, Sequence[Outcome]]:

@@ -89,7 +89,10 @@ def _build_batches(tenant: str, rules: InteractionAssetRules, options: AssetOpti
         check_specs=[
             spec
             for name, table in tables.items()
-            for spec in checks.specs(dg.AssetKey([tenant, name]), check_names.DESCRIPTIONS, *table.checks)
+            for names, is_blocking in ((table.checks, True), (table.only_warns, False))
+            for spec in checks.specs(
+                dg.AssetKey([tenant, name]), check_names.DESCRIPTIONS, *names, is_blocking=is_blocking
+            )
         ],
         partitions_def=options.batches,
         can_subset=True,
@@ -113,6 +116,7 @@ def _build_batches(tenant: str, rules: InteractionAssetRules, options: AssetOpti
             code_version=options.code_version,
             engine=interaction_engine,
             store=object_store,
+            quality=rules.quality,
             preview_rows=options.preview_rows,
         )
         yield from with_unevaluated(context, run.run(context.partition_keys))

@@ -12,21 +12,23 @@ from gata_assets.curation.superseding import replaced_files
 from gata_assets.errors import DataRuleError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.datasets import digest_days
-from gata_assets.interactions.tables import INTERACTIONS, ITEMS
+from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.storage.datasets import find_manifest, withdraw
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
+from gata_assets.tables.manifests import FileEntry, Manifest
 
 
 @dataclass(frozen=True)
 class StoredDay:
     """A day's curated table: its SHA-256 (None without a complete table), its rows, and whether it must be curated.
 
-    `is_due` says that it was built from other parts than the current ones, or never.
+    `is_due` says that it was built from other parts than the current ones, or never; `repeated` rows were dropped.
     """
 
     day: date
     sha256: str | None
     rows: int
+    repeated: int
     is_due: bool
 
 
@@ -137,13 +139,17 @@ class CuratedLayer:
 
     def catalog_digest(self) -> str | None:
         """The SHA-256 of the catalog; None if there is none. Raises StoreError."""
-        return self._read_manifest(self.places.curated(ITEMS), ITEMS_FILE)[0]
+        _, file = self._read_manifest(self.places.curated(ITEMS), ITEMS_FILE)
+        return file.sha256 if file else None
 
     def _read(self, day: date, *, is_due: bool) -> StoredDay:
-        digest, rows = self._read_manifest(self.places.curated(INTERACTIONS, day), INTERACTIONS_FILE)
-        return StoredDay(day, digest, rows, is_due)
+        manifest, file = self._read_manifest(self.places.curated(INTERACTIONS, day), INTERACTIONS_FILE)
+        if manifest is None or file is None:
+            return StoredDay(day, None, 0, 0, is_due)
+        repeated = int(manifest.details.get(TABLES[INTERACTIONS].repetitions.dropped, 0))
+        return StoredDay(day, file.sha256, file.rows, repeated, is_due)
 
-    def _read_manifest(self, folder: str, file: str) -> tuple[str | None, int]:
+    def _read_manifest(self, folder: str, file: str) -> tuple[Manifest | None, FileEntry | None]:
         manifest = find_manifest(self.curator.store, folder).manifest
         found = manifest.find(file) if manifest else None
-        return (found[1].sha256, found[1].rows) if found else (None, 0)
+        return manifest, found[1] if found else None

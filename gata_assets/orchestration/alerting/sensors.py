@@ -70,7 +70,7 @@ def build_failed_runs_sensor() -> dg.SensorDefinition:
 
 
 def build_low_quality_sensor() -> dg.SensorDefinition:
-    """The sensor that reports the curated partitions whose score is too low, one alert per run.
+    """The sensor that reports the curated partitions and batches whose score is too low, one alert per run.
 
     Runs that failed are looked at too: one partition may have failed, and others were written.
     """
@@ -79,8 +79,8 @@ def build_low_quality_sensor() -> dg.SensorDefinition:
         name=LOW_QUALITY_SENSOR,
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description="Reports curated partitions with a score below QUALITY_SCORE_MIN to ALERT_TOPIC_ARN, or to the log "
-        "while that is unset.",
+        description="Reports curated partitions and batches with a score below QUALITY_SCORE_MIN to ALERT_TOPIC_ARN, "
+        "or to the log while that is unset.",
     )
     def low_quality(context: dg.SensorEvaluationContext, alerts: AlertChannel) -> dg.SensorResult:
         ends: list[RunEnd] = [dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE]

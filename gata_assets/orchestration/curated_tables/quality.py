@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import chain
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,8 @@ from gata_assets.tables.outcomes import Outcome
 
 if TYPE_CHECKING:
     # Only where they are used: they load compiled kernels, and definitions are loaded all the time.
-    from gata_assets.curation.curated.curator import CuratedPartition, TableCurator
+    from gata_assets.curation.curated.curator import CuratedPartition
+    from gata_assets.curation.validator import FileValidator
 
 JOB = "gata_curation"
 QUALITY_SCORE = "quality_score"
@@ -39,7 +41,7 @@ _DIGITS = 6
 class RunQuality:
     """Measures what one run writes of a tenant's tables."""
 
-    def __init__(self, curator: TableCurator, rules: QualityRules, warn: Callable[[str], object]) -> None:
+    def __init__(self, curator: FileValidator, rules: QualityRules, warn: Callable[[str], object]) -> None:
         self._curator, self._rules, self._warn = curator, rules, warn
         self._begun = monotonic()
         self._by_day: dict[str, Mapping[date | None, Sequence[Report]]] = {}
@@ -51,17 +53,22 @@ class RunQuality:
         """
         rows = CuratedRows(curated.rows, curated.dropped)
         self._curated[curated.table] += rows
-        now, table, day = self._curator.now, curated.table, curated.day
+        now, day = self._curator.now, curated.day
+        return self.measure_stored(curated.table, day, rows, min(now, end_of(day)) if day else now)
+
+    def measure_stored(self, table: str, day: date | None, rows: CuratedRows, at: datetime) -> Measures:
+        """The measures of a partition that is stored, with these rows, as of an instant."""
         if table not in self._by_day:
             # Once a run: each listing takes a call of the store.
             self._by_day[table] = _files_by_day(self._curator.reports(table))
-        at = min(now, datetime.combine(day + timedelta(days=1), time(), UTC)) if day else now
         tally = tally_files(self._curator.tables[table], self._by_day[table].get(day, ()), rows)
         return measure(tally, at, self._rules.fresh_within)
 
-    def check(self, measures: Measures) -> Mapping[str, Sequence[Outcome]]:
-        """The outcomes of the check of a partition's score."""
-        return {QUALITY_IS_HIGH_ENOUGH: check_quality(measures, self._rules.score_min)}
+    def check(self, found: Mapping[str, Measures]) -> Mapping[str, Sequence[Outcome]]:
+        """The outcomes of the check of a score; the measures are by the table that they are of, or by an empty name."""
+        least = self._rules.score_min
+        outcomes = [check_quality(measures, least, of=name and f" of {name}") for name, measures in found.items()]
+        return {QUALITY_IS_HIGH_ENOUGH: [*chain.from_iterable(outcomes)]}
 
     def push(self, table: str) -> None:
         """Push the metrics of a table's recent files, if there is a gateway; a push that fails is a warning."""
@@ -83,6 +90,11 @@ class RunQuality:
         group = {"tenant_id": tenant, "data_type": table}
         if reason := push(self._rules.pushgateway, JOB, group, iter([*metrics, seconds])):
             self._warn(reason)
+
+
+def end_of(day: date) -> datetime:
+    """When a day was over."""
+    return datetime.combine(day + timedelta(days=1), time(), UTC)
 
 
 def quality_metadata(measures: Measures) -> dict[str, Any]:

@@ -174,7 +174,7 @@ class CurationRun:
             **quality_metadata(measures),
         }
         yield recorder.materialization(key, partition, metadata, version=curated.sha256)
-        target, quality = recorder.find(key, partition), self._quality.check(measures)
+        target, quality = recorder.find(key, partition), self._quality.check({"": measures})
         yield from checks.evaluations(key, partition, curated.outcomes, target=target)
         yield from checks.evaluations(key, partition, quality, is_blocking=False, target=target)
 
