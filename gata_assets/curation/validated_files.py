@@ -18,8 +18,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gata_assets.curation.files.formats import parse_format, printable
-from gata_assets.curation.files.open_files import RawSource, read_validated
+from gata_assets.curation.files.formats import RawSource, parse_format, printable
+from gata_assets.curation.files.open_files import read_validated
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse

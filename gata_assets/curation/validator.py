@@ -11,8 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 
-from gata_assets.curation.files.formats import file_id, is_of_events, landed_at, printable
-from gata_assets.curation.files.open_files import RawSource
+from gata_assets.curation.files.formats import RawSource, file_id, is_of_events, landed_at, printable
 from gata_assets.curation.files.raw_objects import (
     digest_raw_object,
     is_to_be_read,

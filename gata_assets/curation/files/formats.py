@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
 
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import RawFileError
+
+# A path, or a file that can seek and is read from its start.
+RawSource = Path | BinaryIO
 
 
 class RawFormat(StrEnum):

@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 
 import pyarrow as pa
 
-from gata_assets.curation.files.formats import Compression, FileFormat, RawFormat
+from gata_assets.curation.files.formats import Compression, FileFormat, RawFormat, RawSource
 from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of, require_format
 from gata_assets.curation.policy import MAX_DECODED_BYTES
 from gata_assets.curation.readers.faults import attributed_faults
@@ -35,10 +35,6 @@ _THREADS = 2
 _MOST_UNPACKED = 4_000_000_000
 # So much needs no more free space than it takes: that a disk is nearly full is not the file's fault.
 _LITTLE_UNPACKED = 100_000_000
-
-
-# A path, or a file that can seek and is read from its start.
-RawSource = Path | BinaryIO
 
 
 def require_readable(

@@ -12,8 +12,7 @@ from io import SEEK_END
 from pathlib import Path
 from typing import TypeVar
 
-from gata_assets.curation.files.formats import is_of_ingest, is_raw_key, printable
-from gata_assets.curation.files.open_files import RawSource
+from gata_assets.curation.files.formats import RawSource, is_of_ingest, is_raw_key, printable
 from gata_assets.curation.files.signatures import HEAD_BYTES, is_parquet
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.reports import RawContent

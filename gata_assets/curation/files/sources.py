@@ -16,7 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from gata_assets.curation.files.open_files import RawSource
+from gata_assets.curation.files.formats import RawSource
 from gata_assets.curation.files.raw_objects import opened
 from gata_assets.errors import RawFileError, StoreError
 from gata_assets.storage.objects import ObjectStore

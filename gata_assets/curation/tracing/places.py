@@ -18,8 +18,7 @@ import pyarrow as pa
 from gata_assets.curation.changes.curator import ChangesCurator
 from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.curated.merge import derive
-from gata_assets.curation.files.formats import is_of_events, parse_format
-from gata_assets.curation.files.open_files import RawSource
+from gata_assets.curation.files.formats import RawSource, is_of_events, parse_format
 from gata_assets.curation.files.raw_objects import read_raw_object
 from gata_assets.curation.reports import RawContent, Report, StagedPart
 from gata_assets.curation.staged_partitions import decode_spans

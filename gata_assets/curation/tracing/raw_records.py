@@ -9,8 +9,8 @@ from typing import cast
 
 import polars as pl
 
-from gata_assets.curation.files.formats import FileFormat
-from gata_assets.curation.files.open_files import RawSource, read_validated
+from gata_assets.curation.files.formats import FileFormat, RawSource
+from gata_assets.curation.files.open_files import read_validated
 from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec, read_by_row
 

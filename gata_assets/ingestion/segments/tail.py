@@ -13,8 +13,7 @@ from datetime import date
 
 import polars as pl
 
-from gata_assets.curation.files.formats import is_of_events
-from gata_assets.curation.files.open_files import RawSource
+from gata_assets.curation.files.formats import RawSource, is_of_events
 from gata_assets.curation.files.raw_objects import read_raw_object
 from gata_assets.curation.reports import RawContent, Report, file_of_part
 from gata_assets.curation.superseding import replaced_files
