@@ -151,7 +151,7 @@ def killed_after(store: ObjectStore, calls: int) -> Any:
 
         def __getattr__(self, name: str) -> Any:
             found = getattr(store, name)
-            if name not in ("write", "write_file", "delete"):
+            if name not in ("write", "write_file", "open_write", "delete"):
                 return found
 
             def call(*arguments: Any, **options: Any) -> Any:

@@ -30,14 +30,21 @@ OpenUpkeep = Callable[[ObjectStore], Upkeep]
 def build_upkeep(tenants: Sequence[str], options: AssetOptions, opened: OpenUpkeep) -> dg.Definitions:
     """The asset, job and sensor; `tenants` have assets, and of others it is said that the location must be reloaded."""
 
-    @dg.asset(
-        key=EVENTS_IN_RAW_FILES,
-        group_name="ingestion",
-        description="Single events, which `gata serve` and consumers make durable, in raw files of their tenants: each "
-        "past hour of them. What counts no longer is removed: segments, and records of requests.",
-        code_version=options.code_version,
-        owners=options.owners,
-        kinds={"file"},
+    @dg.multi_asset(
+        name="events_in_raw_files",
+        specs=[
+            dg.AssetSpec(
+                EVENTS_IN_RAW_FILES,
+                group_name="ingestion",
+                description="Single events, which `gata serve` and consumers make durable, in raw files of their "
+                "tenants: each past hour of them. What counts no longer is removed: segments, and records of requests.",
+                code_version=options.code_version,
+                owners=options.owners,
+                kinds={"file"},
+            )
+        ],
+        # Without it, `dagster asset materialize --select "*" --partition-range` refuses all.
+        backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def events_in_raw_files(
         context: dg.AssetExecutionContext, object_store: ObjectStoreResource

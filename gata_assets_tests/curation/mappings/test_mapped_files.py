@@ -22,7 +22,7 @@ from gata_assets.errors import RawFileError, StoreError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import INTERACTIONS, TABLES
 from gata_assets.storage.local import LocalStore
-from gata_assets.storage.objects import Version
+from gata_assets.storage.objects import ObjectWriter, Version
 from gata_assets.tables.raw_mapping import RawMapping, mapping_from
 from gata_assets_tests.support.raw_worlds import (
     NOW,
@@ -225,6 +225,11 @@ class FailingObjects(LocalStore):
         """Count, then write."""
         self._count()
         super().write_file(key, path, is_private=is_private)
+
+    def open_write(self, key: str, *, expected: Version | None = None) -> ObjectWriter:
+        """Count, then open."""
+        self._count()
+        return super().open_write(key, expected=expected)
 
 
 def test_a_command_that_is_killed_leaves_no_file_that_is_read_otherwise(tmp_path: Path) -> None:

@@ -71,6 +71,9 @@ def test_killed_writers_lose_and_double_nothing_that_they_said_is_stored(
         with process.stdout:
             # Each time a little later.
             said += [process.stdout.readline() for _ in range(events + 7 * attempt)]
+            while read_cursor(LocalStore(directory), STREAM).end == 0 and process.poll() is None:
+                # Before anything is rolled up there is nothing to kill in it.
+                said.append(process.stdout.readline())
             process.kill()
             # What it said before it was killed; the last line may be cut.
             said += [line for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
