@@ -33,10 +33,10 @@ ui: $(VENV)/.ready-to-run | .dagster
 
 # Three tiers: `test-fast` while working, `test` for every change, `soak` with full counts, sizes and matrices.
 # BROWSER=no, SPARK=no and PROMETHEUS=no leave out the tests that need a browser, Java or Prometheus; ORDER=random shuffles the tests, by a seed
-# that is shown (ORDER=random SEED=1 for a given one); WORKERS is how many processes run them: one more than there are
+# that is shown (ORDER=random SEED=1 for a given one); WORKERS is how many processes run them: two more than there are
 # cores, since tests wait for processes and servers. COVERAGE=yes measures what tests cover: as a rule where Python has
 # sys.monitoring (3.12); before, it costs 65 % more processor time.
-WORKERS ?= 3
+WORKERS ?= 4
 NO_BROWSER = $(filter no,$(BROWSER))
 NO_SPARK = $(filter no,$(SPARK))
 NO_PROMETHEUS = $(filter no,$(PROMETHEUS))

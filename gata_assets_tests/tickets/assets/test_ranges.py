@@ -308,7 +308,8 @@ def test_a_backfill_policy_is_one_run_or_a_run_per_chunk() -> None:
     def policies(**settings: str) -> set[int | None]:
         definitions = build_definitions(parse_settings(settings))
         nodes = definitions.resolve_asset_graph().asset_nodes
-        return {node.backfill_policy.max_partitions_per_run for node in nodes if node.backfill_policy}
+        partitioned = (node for node in nodes if node.partitions_def)
+        return {node.backfill_policy.max_partitions_per_run for node in partitioned if node.backfill_policy}
 
     assert policies() == {None}
     assert policies(BACKFILL_POLICY="run-per-chunk", BACKFILL_CHUNK="24") == {24}
