@@ -210,10 +210,19 @@ class LocalStore(ObjectStore):
                 aside.replace(path)
                 return version
 
-        with self._errors("written", path):
-            same_directory.create(self.directory)
-            self._make_folder(path.parent, is_private=is_private)
-            return FileWriter(self._staging(), place, partial(self._errors, "written", path), is_private=is_private)
+        writer: FileWriter | None = None
+        try:
+            with self._errors("written", path):
+                same_directory.create(self.directory)
+                self._make_folder(path.parent, is_private=is_private)
+                errors = partial(self._errors, "written", path)
+                writer = FileWriter(self._staging(), place, errors, is_private=is_private)
+        except StoreError:
+            # Also if the directory was replaced meanwhile, which is found at the end.
+            if writer:
+                writer.abort()
+            raise
+        return writer
 
     def _make_folder(self, folder: Path, *, is_private: bool) -> None:
         """Create the folder of a key, but not the store's directory, which may have been unmounted."""
