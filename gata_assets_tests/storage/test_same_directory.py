@@ -6,12 +6,14 @@ names another directory from then on, or none.
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import pickle
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -35,6 +37,9 @@ CALLS: dict[str, Callable[[LocalStore], object]] = {
     "delete": lambda store: store.delete(KEY),
     "delete nothing": lambda store: store.delete("acme/missing"),
     "local_copy": lambda store: store.local_copy(KEY).__enter__(),
+    "open_read": lambda store: store.open_read(KEY).__enter__(),
+    "open_write": lambda store: store.open_write(KEY),
+    "move": lambda store: store.move(KEY, "acme/other"),
 }
 AWAY: dict[str, Callable[[Path], object]] = {
     "is gone": lambda target: None,
@@ -72,6 +77,29 @@ def test_another_directory_with_the_same_keys_is_not_read(tmp_path: Path) -> Non
     for call in CALLS.values():
         with pytest.raises(StoreError, match="is another directory"):
             call(store)
+
+
+@pytest.mark.parametrize("away", AWAY)
+def test_a_target_that_goes_while_an_object_is_opened_leaves_no_open_file(
+    tmp_path: Path, away: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, elsewhere = tmp_path / "target", tmp_path / "elsewhere"
+    store = LocalStore(str(target))
+    store.write(KEY, b"x")
+    lock, opened = fcntl.flock, []
+
+    def go_and_lock(file: BinaryIO | int, operation: int) -> None:
+        if not isinstance(file, int):
+            opened.append(file)
+            target.rename(elsewhere)
+            AWAY[away](target)
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", go_and_lock)
+    with pytest.raises(StoreError, match=f"{away}: it was removed, replaced or unmounted"):
+        store.open_write("acme/raw/items/b.csv")
+    [file] = opened
+    assert file.closed
 
 
 @pytest.mark.parametrize("round_", range(5))

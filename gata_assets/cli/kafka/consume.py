@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import click
 
@@ -12,14 +11,17 @@ from gata_assets.cli.ending import ended_by_signals
 from gata_assets.cli.raw_files.outcomes import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions.messages import build_decoder, build_judge
-from gata_assets.errors import GataError, SettingsError
+from gata_assets.errors import SettingsError
 from gata_assets.ingestion.kafka.connection import KafkaConnection
 from gata_assets.ingestion.kafka.consuming.client import earliest_offset
 from gata_assets.ingestion.kafka.consuming.consumer import TopicConsumer
 from gata_assets.ingestion.kafka.consuming.metrics import ConsumerMetrics
 from gata_assets.ingestion.kafka.consuming.writing import PartitionWriter
+from gata_assets.ingestion.kafka.metrics_server import metrics_served
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables
+
+_ADVICE = "Look at KAFKA_METRICS_PORT and KAFKA_METRICS_HOST."
 
 
 def run(settings: Settings, topics: Sequence[str], *, as_json: bool) -> None:
@@ -38,7 +40,10 @@ def run(settings: Settings, topics: Sequence[str], *, as_json: bool) -> None:
     consumer = TopicConsumer(
         connection, settings.kafka.group_id, chosen, store, judge, own.consumer_rules, metrics=metrics
     )
-    with _metrics_served(metrics, own.metrics_host, own.metrics_port) as port, ended_by_signals() as ending:
+    with (
+        metrics_served(metrics.registry, own.metrics_host, own.metrics_port, _ADVICE) as port,
+        ended_by_signals() as ending,
+    ):
         if as_json:
             facts = {"group": settings.kafka.group_id, "topics": chosen, "metrics_port": port}
             print(json.dumps({"event": "CONSUMER_READY", **facts, "target": settings.target.place}), flush=True)
@@ -87,18 +92,3 @@ def _require_topic(settings: Settings, topic: str) -> None:
     known = settings.kafka.topics.tables
     if topic not in known:
         raise click.BadParameter(f"no table is read from {topic[:80]}: there are {', '.join(known)}. See KAFKA_TOPICS.")
-
-
-@contextmanager
-def _metrics_served(metrics: ConsumerMetrics, host: str, port: int) -> Iterator[int]:
-    try:
-        number, close = metrics.serve(host, port)
-    except OSError as error:
-        raise GataError(
-            f"Port {port} of {host[:80]} cannot be listened on: {error.strerror}. Look at KAFKA_METRICS_PORT and "
-            "KAFKA_METRICS_HOST."
-        ) from None
-    try:
-        yield number
-    finally:
-        close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, time
 from threading import Event
 
@@ -12,7 +13,8 @@ from gata_assets.cli.raw_files.outcomes import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.tenants import find_tenants
 from gata_assets.curation.layout import TenantLayout
-from gata_assets.errors import GataError, SettingsError
+from gata_assets.errors import SettingsError
+from gata_assets.ingestion.kafka.metrics_server import ALL_ADDRESSES, metrics_served
 from gata_assets.ingestion.kafka.origin import target_id
 from gata_assets.ingestion.kafka.relay.cursors import begin
 from gata_assets.ingestion.kafka.relay.datasets import DatasetFolder, DatasetTopic
@@ -69,9 +71,12 @@ def run(settings: Settings, *, once: bool, since: date | None, metrics_port: int
         metrics,
         begin(store, now, first_day),
     )
-    if metrics_port is not None:
-        _serve_metrics(metrics, metrics_port, as_json=as_json)
-    with ended_by_signals(end):
+    with ExitStack() as serving, ended_by_signals(end):
+        if metrics_port is not None:
+            number = serving.enter_context(
+                metrics_served(metrics.registry, ALL_ADDRESSES, metrics_port, "Look at --metrics.")
+            )
+            say("METRICS_READY", {"port": number})
         say("PUBLISHING", {"brokers": connection.bootstrap_servers, "target": settings.target.place})
         if once:
             return relay.run_once()
@@ -85,13 +90,6 @@ def _find_datasets(store: ObjectStore) -> Iterator[DatasetFolder]:
             yield DatasetFolder(kind.batches_folder(TenantLayout(tenant)), topic, tenant)
     for dataset in DATASETS:
         yield DatasetFolder(batches_folder(dataset), DatasetTopic.TRAINING, None)
-
-
-def _serve_metrics(metrics: RelayMetrics, port: int, *, as_json: bool) -> None:
-    try:
-        _say("METRICS_READY", {"port": metrics.serve(port)}, as_json=as_json)
-    except OSError as error:
-        raise GataError(f"Port {port} cannot be listened on: {error.strerror}. Look at --metrics.") from None
 
 
 def _say(event: str, fields: Mapping[str, object], *, as_json: bool) -> None:

@@ -24,6 +24,7 @@ from gata_assets.ingestion.keys.request_records import (
     Replayed,
     RequestRecord,
     Started,
+    StoredAnswer,
     decode_record,
     digest_of_key,
     encode_record,
@@ -125,16 +126,7 @@ class IdempotentRequests:
             ConflictError: Another process has taken over after the lease: its answer counts, and this one is not kept.
             StoreError: The target failed.
         """
-        now = self._clock()
-        record = RequestRecord(
-            fingerprint=started.fingerprint,
-            token=started.token,
-            begun_at=started.begun_at,
-            begun_before=started.begun_before,
-            free_at=started.begun_at + self._lease,
-            expires_at=now + self._kept,
-            answer=stored(answer),
-        )
+        record = self._record(started, free_at=started.begun_at + self._lease, answer=stored(answer))
         try:
             self._store.write(started.place, encode_record(record), expected=started.version, is_private=True)
         except ConflictError:
@@ -158,16 +150,7 @@ class IdempotentRequests:
 
         One that another process has taken over, or that has its answer, stays as it is. Raises StoreError.
         """
-        now = self._clock()
-        record = RequestRecord(
-            fingerprint=started.fingerprint,
-            token=started.token,
-            begun_at=started.begun_at,
-            begun_before=started.begun_before,
-            free_at=now,
-            expires_at=now + self._kept,
-            answer=None,
-        )
+        record = self._record(started, free_at=self._clock(), answer=None)
         with suppress(ConflictError):
             self._store.write(started.place, encode_record(record), expected=started.version, is_private=True)
 
@@ -194,6 +177,18 @@ class IdempotentRequests:
         except ConflictError:
             return None
         return Started(place, version, token, fingerprint, now, before)
+
+    def _record(self, started: Started, *, free_at: datetime, answer: StoredAnswer | None) -> RequestRecord:
+        """What a request that was begun becomes."""
+        return RequestRecord(
+            fingerprint=started.fingerprint,
+            token=started.token,
+            begun_at=started.begun_at,
+            begun_before=started.begun_before,
+            free_at=free_at,
+            expires_at=self._clock() + self._kept,
+            answer=answer,
+        )
 
     def _outcome(self, record: RequestRecord, fingerprint: str) -> Begun | None:
         """What a record means for a request; None if it does not count, or nobody is at work any more."""

@@ -31,6 +31,9 @@ METHODS = (
     "version",
     "delete",
     "local_copy",
+    "open_write",
+    "open_read",
+    "move",
 )
 TARGET = "gata-target"
 ONE_TENANT = {**SETTINGS, "TARGET_DIR": TARGET, "TENANTS": "acme"}

@@ -6,10 +6,9 @@ Labels are topics, partitions, tables and reasons, which are few and known; neve
 from __future__ import annotations
 
 from collections import Counter as Count
-from collections.abc import Callable
 from contextlib import suppress
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from gata_assets.ingestion.segments.event import Segment
 
@@ -20,7 +19,7 @@ class ConsumerMetrics:
     """Counts messages and events; safe for several threads."""
 
     def __init__(self) -> None:
-        self._registry = own = CollectorRegistry()
+        self.registry = own = CollectorRegistry()
         self._events = Counter("gata_events_accepted", "Single events that are durable.", ("table",), registry=own)
         self._waiting = Gauge(
             "gata_events_waiting_bytes", "The size of the events that are not stored yet.", registry=own
@@ -116,15 +115,4 @@ class ConsumerMetrics:
 
     def text(self) -> bytes:
         """All of them as Prometheus reads them."""
-        return generate_latest(self._registry)
-
-    def serve(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
-        """Answer on a port (0 takes a free one); returns it, and what ends that. Raises OSError."""
-        server, thread = start_http_server(port, host, self._registry)
-
-        def close() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-        return server.server_port, close
+        return generate_latest(self.registry)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class RelayMetrics:
@@ -30,11 +30,6 @@ class RelayMetrics:
         )
         for kind in ("events", "files", "datasets"):
             self._waiting.labels(kind)
-
-    def serve(self, port: int) -> int:
-        """Serve all of it on a port of all addresses, 0 for a free one, and return the port; raises OSError."""
-        server, _ = start_http_server(port, registry=self.registry)
-        return server.server_port
 
     def count_delivered(self, topic: str, messages: int) -> None:
         """Count messages that were confirmed."""
