@@ -49,7 +49,7 @@ def run(*, quick: bool) -> Result:
             f"The large file was received within {mine.sent_after:.1f} s with {mine.scratch_sent:,.1f} MB of temporary "
             f"files, and answered after {mine.seconds:.1f} s with {mine.scratch:,.1f} MB of them, and by the reference "
             f"after {theirs.seconds:.1f} s. The process had {at_start.memory:,.0f} MB of "
-            f"memory when it started, of which {at_start.anonymous:,.0f} MB anonymous, {at_start.memory_used:,.0f} MB "
+            f"memory when it started ({at_start.anonymous:,.0f} MB anonymous), {at_start.memory_used:,.0f} MB "
             f"({at_start.anonymous_used:,.0f} MB) after its first small file, and at most {mine.memory:,.0f} MB "
             f"({mine.anonymous:,.0f} MB) until the large file was answered; the reference {theirs.memory:,.0f} MB. So "
             f"the large file adds {mine.memory - at_start.memory_used:,.0f} MB to what a small one needs."

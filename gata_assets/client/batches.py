@@ -55,7 +55,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class FailedBatch:
-    """A batch that was refused, or of which it is not known whether it was carried out, and why."""
+    """A batch that was refused, or that may have been carried out or not, and why."""
 
     batch: Batch
     error: Exception

@@ -62,7 +62,7 @@ def show(settings: Settings, tenant: str, table: str, key: Iterable[str], *, as_
 
 
 class _Origins:
-    """The origins of records, of which the last file's are kept."""
+    """The origins of records; keeps those of the file that was asked for last."""
 
     def __init__(self, store: ObjectStore, tenant: str, table: str) -> None:
         @lru_cache(maxsize=1)

@@ -49,7 +49,7 @@ class Answer:
 class Started:
     """This process has the request: it carries it out, then calls `finish`, `release` or `forget`.
 
-    `begun_before` is when a process first began it of which it is not known whether it carried it out; None if none.
+    `begun_before` is when a process first began it that may have carried it out, or not; None if there is none.
     """
 
     place: str

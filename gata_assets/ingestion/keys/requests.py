@@ -146,7 +146,7 @@ class IdempotentRequests:
             self._store.delete(started.place, expected=started.version)
 
     def release(self, started: Started) -> None:
-        """Free a request of which it is not known whether it was carried out: who begins it again learns so.
+        """Free a request that may have been carried out, or not: who begins it again learns so.
 
         One that another process has taken over, or that has its answer, stays as it is. Raises StoreError.
         """
