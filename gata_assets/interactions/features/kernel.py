@@ -5,11 +5,10 @@ Arrays in, arrays out; each loop visits an interaction once. The schemas define 
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from gata_assets.tables.columns.arrays import Float32s, Float64s, Int32s, Int64s, UInt8s, UInt32s
-from gata_assets.tables.columns.jit import compiled
+from gata_assets.tables.columns.jit import compiled, inlined
 
 _MICROSECONDS_PER_DAY = 86_400_000_000
 
@@ -112,7 +111,7 @@ def choose_recent(
     return ends, chosen
 
 
-@nb.njit(inline="always")
+@inlined
 def _comes_first(row: int, other: int, item: Int32s, type_code: UInt8s, rating: Float32s) -> bool:
     if item[row] != item[other]:
         return bool(item[row] < item[other])

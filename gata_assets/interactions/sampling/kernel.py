@@ -11,12 +11,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 
 from gata_assets.interactions.sampling.candidates import AliasTable
 from gata_assets.tables.columns.arrays import Float64s, Int32s, Int64s, UInt64s
-from gata_assets.tables.columns.jit import compiled
+from gata_assets.tables.columns.jit import compiled, inlined
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
@@ -51,20 +50,20 @@ class Negatives(NamedTuple):
     shortfall: Int64s
 
 
-@nb.njit(inline="always")
+@inlined
 def _mix(value: np.uint64) -> np.uint64:
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return value ^ (value >> np.uint64(31))
 
 
-@nb.njit(inline="always")
+@inlined
 def _start_stream(seed: np.uint64, key: np.uint64) -> np.uint64:
     # Bijective in the key, so that no two users have the same stream.
     return _mix(key + _mix(seed + _GOLDEN))
 
 
-@nb.njit(inline="always")
+@inlined
 def _draw_below(state: np.uint64, bound: np.uint64) -> tuple[np.uint64, np.uint64]:
     """A uniform number in [0, bound), for a bound below 2^32, and the stream's next state."""
     least = (np.uint64(1 << 32) - bound) % bound
@@ -78,7 +77,7 @@ def _draw_below(state: np.uint64, bound: np.uint64) -> tuple[np.uint64, np.uint6
 
 # Places are unsigned when used as indexes: numba then omits the check for negative ones, which took a quarter of the
 # time.
-@nb.njit(inline="always")
+@inlined
 def _mark(taken: UInt64s, place: np.uint64) -> bool:
     """Set a place's bit; returns whether it was free."""
     before = taken[place >> _WORD]
@@ -87,12 +86,12 @@ def _mark(taken: UInt64s, place: np.uint64) -> bool:
     return bool(before != after)
 
 
-@nb.njit(inline="always")
+@inlined
 def _is_taken(taken: UInt64s, place: np.uint64) -> bool:
     return bool((taken[place >> _WORD] >> (place & _IN_WORD)) & _ONE)
 
 
-@nb.njit(inline="always")
+@inlined
 def _mark_all(taken: UInt64s, places: Int32s) -> int:
     distinct = 0
     for place in places:
@@ -100,7 +99,7 @@ def _mark_all(taken: UInt64s, places: Int32s) -> int:
     return distinct
 
 
-@nb.njit(inline="always")
+@inlined
 def _clear_all(taken: UInt64s, places: Int32s) -> None:
     # Only the words used: clearing all of them for each user would cost more than the draws.
     for place in places:
@@ -157,7 +156,7 @@ def draw_uniformly(
         _clear_all(taken, drawn)
 
 
-@nb.njit(inline="always")
+@inlined
 def _shuffle_rest(taken: UInt64s, state: np.uint64, rest: Int32s, drawn: Int32s) -> None:
     """Enumerate the free places and draw from them (Fisher–Yates)."""
     left = 0
@@ -215,7 +214,7 @@ def draw_by_weight(
         _clear_all(taken, drawn)
 
 
-@nb.njit(inline="always")
+@inlined
 def _sum_distinct(weights: Float64s, ascending: Int32s) -> float:
     total, before = 0.0, np.int32(-1)
     for place in ascending:
@@ -225,7 +224,7 @@ def _sum_distinct(weights: Float64s, ascending: Int32s) -> float:
     return total
 
 
-@nb.njit(inline="always")
+@inlined
 def _sum_free(weights: Float64s, taken: UInt64s) -> float:
     total = 0.0
     for place in range(len(weights)):
@@ -265,7 +264,7 @@ def _race(taken: UInt64s, weights: Float64s, start: np.uint64, winners: Int32s) 
         _sink(times, winners, size)
 
 
-@nb.njit(inline="always")
+@inlined
 def _is_later(times: Float64s, places: Int32s, at: int, other: int) -> bool:
     return bool(times[at] > times[other] or (times[at] == times[other] and places[at] > places[other]))
 

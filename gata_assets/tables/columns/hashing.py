@@ -7,14 +7,13 @@ Source: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 import polars as pl
 
 from gata_assets.errors import DataRuleError
 from gata_assets.tables.columns.arrays import Int64s, UInt8s, UInt64s
 from gata_assets.tables.columns.arrow_buffers import text_buffers
-from gata_assets.tables.columns.jit import compiled
+from gata_assets.tables.columns.jit import compiled, inlined
 
 SEED = 42
 
@@ -44,12 +43,12 @@ def hash_texts(ends: Int64s, data: UInt8s, seed: int) -> UInt64s:
     return keys
 
 
-@nb.njit(inline="always")
+@inlined
 def _rotate(value: np.uint64, bits: int) -> np.uint64:
     return (value << np.uint64(bits)) | (value >> np.uint64(64 - bits))
 
 
-@nb.njit(inline="always")
+@inlined
 def _read(data: UInt8s, at: int, size: int) -> np.uint64:
     value = np.uint64(0)
     for byte in range(size):
@@ -57,12 +56,12 @@ def _read(data: UInt8s, at: int, size: int) -> np.uint64:
     return value
 
 
-@nb.njit(inline="always")
+@inlined
 def _round(accumulated: np.uint64, lane: np.uint64) -> np.uint64:
     return _rotate(accumulated + lane * _P2, 31) * _P1
 
 
-@nb.njit(inline="always")
+@inlined
 def _merge(accumulated: np.uint64, lane: np.uint64) -> np.uint64:
     return (accumulated ^ _round(np.uint64(0), lane)) * _P1 + _P4
 

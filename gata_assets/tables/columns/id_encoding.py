@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
 
-import numba as nb
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from gata_assets.tables.columns.arrays import Bools, Int32s, Int64s, UInt8s, UInt32s, UInt64s
 from gata_assets.tables.columns.arrow_buffers import text_buffers
 from gata_assets.tables.columns.hashing import SEED, hash_texts
-from gata_assets.tables.columns.jit import compiled
+from gata_assets.tables.columns.jit import compiled, inlined
 
 Values = TypeVar("Values", Int32s, UInt32s)
 
@@ -170,7 +169,7 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
-@nb.njit(inline="always")
+@inlined
 def _slot_of(key: np.uint64, slot_keys: UInt64s, slot_codes: Int32s) -> np.uint64:
     """The slot of a key, or the empty one where it belongs."""
     mask = np.uint64(len(slot_keys) - 1)

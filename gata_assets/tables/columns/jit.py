@@ -1,84 +1,77 @@
-"""Compilation of loops with numba: without the GIL, and cached for the next process."""
+"""Loops that are compiled when they are first called: a process that calls none does not load the compiler.
+
+What compiles them is in `compiler`, which is imported by nothing else. A module that has loops imports no numba.
+"""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from functools import cache
+from functools import update_wrapper
 from importlib import import_module
+from threading import RLock
 from typing import Any, TypeVar, cast
 
-import numba as nb
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCacheLocator
-from numba.np import linalg
+Function = TypeVar("Function", bound=Callable[..., Any])
 
-Loop = TypeVar("Loop", bound=Callable[..., Any])
-
-
-def compiled(loop: Loop) -> Loop:
-    """Compile a function over numbers and arrays at its first call with their types.
-
-    Compiled code is cached in NUMBA_CACHE_DIR, next to the source, or in the user's cache. If none is writable, as on
-    the read-only file system of an image, the code cached next to the source when the image was built is read, and each
-    process compiles what is missing.
-    """
-    dispatcher: Any = nb.njit(nogil=True)(loop)
-    try:
-        dispatcher.enable_caching()
-    except RuntimeError:  # numba found no writable cache directory
-        dispatcher._cache = _ReadOnlyCache(loop)  # type: ignore[no-untyped-call]
-    return cast(Loop, dispatcher)
+_COMPILER = "gata_assets.tables.columns.compiler"
+_loading = RLock()
 
 
-def _leave_out_linear_algebra() -> None:
-    """Keep numba from importing SciPy for loops with linear algebra, which there are none of: 0.14 s and 17 MB."""
-
-    def has_no_blas() -> None:
-        raise ImportError("linear algebra is left out")
-
-    find_blas, linalg.ensure_blas = linalg.ensure_blas, has_no_blas
-    try:
-        import_module("numba.np.arraymath")
-    finally:
-        linalg.ensure_blas = find_blas
+def compiled(loop: Function) -> Function:
+    """Compile a function over numbers and arrays at its first call with their types; see `compiler.compile_loop`."""
+    return cast(Function, _Loop(loop, "compile_loop"))
 
 
-_leave_out_linear_algebra()
+def inlined(loop: Function) -> Function:
+    """Compile a function as a part of the loops that call it; see `compiler.inline_loop`."""
+    return cast(Function, _Loop(loop, "inline_loop"))
 
 
-class _BesideTheSource(InTreeCacheLocator):
-    def ensure_cache_path(self) -> None:
-        """Do nothing: numba's own method requires a writable directory."""
-
-
-class _BesideTheSourceOnly(CompileResultCacheImpl):
-    _locator_classes = (_BesideTheSource,)  # type: ignore[assignment]
-
-
-class _ReadOnlyCache(FunctionCache):
-    """Reads the cache and never writes; numba has no such cache, and no public way to give one to a function."""
-
-    _impl_class = _BesideTheSourceOnly
-
-    def save_overload(self, _signature: object, _result: object) -> None:
-        """Do nothing: numba's own method would fail, and the call of the loop with it."""
-
-
-@cache
 def load_compiler() -> None:
-    """Import the 250 or so modules that numba defers to a loop's first call, with garbage collection off.
+    """Load what the first call of a loop would: for threads that are to call loops at once."""
+    _compiler().load_compiler()
 
-    50 % of the 0.3 s of the first call is garbage collection over everything imported before, which finds nothing.
+
+class _Loop:
+    """A function that becomes numba's when it is first called, or looked at by numba.
+
+    A loop that calls another finds this in its module. Numba takes it for what `_numba_type_` says (its way to say
+    what a value is), and inlines it by the attributes of its own functions, which are found here too.
     """
+
+    def __init__(self, loop: Callable[..., Any], by: str) -> None:
+        self._loop, self._by = loop, by
+        self._dispatcher: Any = None
+        update_wrapper(self, loop)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the compiled function."""
+        return (self._dispatcher or self._compile())(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        """What numba's function has; what Python and others ask of any object, it has not."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._compile(), name)
+
+    def __reduce__(self) -> str:
+        """By its name, as functions are pickled."""
+        return self._loop.__qualname__
+
+    def _compile(self) -> Any:
+        with _loading:
+            if self._dispatcher is None:
+                self._dispatcher = getattr(_compiler(), self._by)(self._loop)
+        return self._dispatcher
+
+
+def _compiler() -> Any:
+    """The module, imported with garbage collection off: it would look in vain at everything that was imported before."""
     was_collecting = gc.isenabled()
     gc.disable()
     try:
-        _do_nothing()
+        return import_module(_COMPILER)
     finally:
         if was_collecting:
             gc.enable()
-
-
-@compiled
-def _do_nothing() -> None:
-    """The smallest loop makes numba load everything."""
