@@ -79,7 +79,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         ),
         "interactions": _room(
             "interactions to features and training rows with negative samples",
-            f"{_ARRAYS} dagster numba pandera py4j pyspark scipy",
+            f"{_ARRAYS} dagster pandera py4j pyspark scipy",
         ),
         "shop": _room(
             "raw files of a shop to curated tables and tables for analysts, by events too",

@@ -91,7 +91,7 @@ class RunningService:
         )
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        config = server_config(build_application(self.service), self.rules.patience_seconds)
+        config = server_config(build_application(self.service), self.rules.patience_seconds, self.service.refusals)
         self._server = uvicorn.Server(config)
         self._thread = Thread(target=self._server.run, args=([self._listener],))
         self._thread.start()

@@ -60,6 +60,7 @@ def run(settings: Settings, *, host: str | None, port: int | None, as_json: bool
         config = server_config(
             build_application(service),
             own.service_rules.patience_seconds,
+            service.refusals,
             timeout_graceful_shutdown=_SECONDS_TO_END,
         )
         # Uvicorn ends by these signals, and sends them again once it has ended: then they are done with.

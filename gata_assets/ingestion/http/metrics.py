@@ -1,6 +1,6 @@
 """The service's counters for Prometheus, in a registry of their own.
 
-Labels of counters are routes, tables, rules and statuses, which are few and known; never keys or what a caller sent.
+Labels of counters are routes, tables, rules, sources and reasons, which are few and known; never keys or what a caller sent.
 The quality of data is by tenant and table (`curation.quality`).
 """
 
@@ -27,6 +27,12 @@ class ServiceMetrics:
         self._requests = Counter(
             "gata_http_requests", "Requests that were answered.", ("method", "route", "status"), registry=own
         )
+        self._refused = Counter(
+            "gata_http_refused",
+            "What was no request that could be read, and was refused before it had a route.",
+            ("reason",),
+            registry=own,
+        )
         self._seconds = Histogram(
             "gata_http_request_seconds", "From a request to its answer.", ("route",), buckets=_SECONDS, registry=own
         )
@@ -36,6 +42,18 @@ class ServiceMetrics:
             "gata_rows_broke_rule", "Rejected rows by each rule that they broke.", ("table", "rule"), registry=own
         )
         self._events = Counter("gata_events_accepted", "Single events that are durable.", ("table",), registry=own)
+        self._webhooks = Counter(
+            "gata_webhook_events_accepted", "Events of webhooks that are durable.", ("source",), registry=own
+        )
+        self._webhooks_repeated = Counter(
+            "gata_webhook_events_repeated", "Events of webhooks that came again.", ("source",), registry=own
+        )
+        self._webhooks_refused = Counter(
+            "gata_webhook_requests_refused",
+            "Requests of webhooks that took no event; the source is empty where there is none of that name.",
+            ("source", "reason"),
+            registry=own,
+        )
         self._uploads = Counter("gata_uploads", "Files that were landed by uploads.", ("table",), registry=own)
         self._landing = Histogram(
             "gata_landing_seconds", "Time to land and validate a file.", ("table",), buckets=_SECONDS, registry=own
@@ -52,6 +70,18 @@ class ServiceMetrics:
         """Count a request that was answered."""
         self._requests.labels(method, route, status).inc()
         self._seconds.labels(route).observe(seconds)
+
+    def count_refused(self, reason: str) -> None:
+        """Count what was refused before the application saw it."""
+        self._refused.labels(reason).inc()
+
+    def count_webhook(self, source: str, *, is_repeated: bool) -> None:
+        """Count an event of a registered source that is durable, now or since it came before."""
+        (self._webhooks_repeated if is_repeated else self._webhooks).labels(source).inc()
+
+    def count_webhook_refused(self, source: str, reason: str) -> None:
+        """Count a request that took no event, by the last word of its problem's type."""
+        self._webhooks_refused.labels(source, reason).inc()
 
     def time_landing(self, table: str) -> AbstractContextManager[object]:
         """Measure how long a file takes to land and to be validated."""

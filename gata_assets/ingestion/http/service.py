@@ -23,6 +23,7 @@ from gata_assets.curation.quality.reader import QualityReader
 from gata_assets.ingestion.http.bodies.uploads import Uploads
 from gata_assets.ingestion.http.metrics import ServiceMetrics
 from gata_assets.ingestion.http.problems import Problem, unavailable
+from gata_assets.ingestion.http.server.refusals import Refusals
 from gata_assets.ingestion.http.service_rules import ServiceRules
 from gata_assets.ingestion.keys.key_store import KeyStore
 from gata_assets.ingestion.keys.rate_limit import RateLimit
@@ -87,6 +88,7 @@ class Service:
         self.log = EventLog(store, f"http/{token_hex(8)}")
         self.quality = QualityReader(store, self.tables, clock)
         self.metrics = ServiceMetrics(self.log, QualityCollector(lambda: self.quality.reading, quality_rules, clock))
+        self.refusals = Refusals(self.metrics.count_refused, self.write_line, clock)
         self._landings = ThreadPoolExecutor(_LANDINGS_AT_ONCE, "landing")
         self._calls = ThreadPoolExecutor(_CALLS_AT_ONCE, "call")
         self._held_bytes = 0
@@ -144,6 +146,7 @@ class Service:
 
     def close(self) -> None:
         """Store the events that wait, and end the threads."""
+        self.refusals.close()
         self.log.close()
         self._landings.shutdown()
         self._calls.shutdown()

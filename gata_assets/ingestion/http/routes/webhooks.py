@@ -11,13 +11,13 @@ from hashlib import sha256
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gata_assets.errors import DataRuleError, WebhookSignatureError
+from gata_assets.errors import DataRuleError, GataError, WebhookSignatureError
 from gata_assets.ingestion.http.access import take_turn
 from gata_assets.ingestion.http.bodies.json_lines import objects_of
 from gata_assets.ingestion.http.bodies.reading import held_body
 from gata_assets.ingestion.http.durable_events import DurableEvents
-from gata_assets.ingestion.http.idempotent import OneRequest, carry_out_once
-from gata_assets.ingestion.http.problems import Problem
+from gata_assets.ingestion.http.idempotent import REPLAYED, OneRequest, carry_out_once
+from gata_assets.ingestion.http.problems import Problem, problem_of
 from gata_assets.ingestion.http.service import Service
 from gata_assets.ingestion.keys.request_records import fingerprint
 from gata_assets.ingestion.segments.event import NewEvent
@@ -36,11 +36,23 @@ class WebhookRoutes:
         self._service = service
 
     async def webhook(self, request: Request, source: str) -> Response:
-        """Store the event of a signed request."""
+        """Store the event of a signed request, and count what became of it."""
         service = self._service
         found = await service.call(service.webhooks.find, source)
         if found is None:
+            service.metrics.count_webhook_refused("", "no-such-source")
             raise Problem(404, "no-such-source", "There is no such source of webhooks: its operator registers it.")
+        try:
+            answer = await self._take(found, request)
+        except (GataError, Problem) as error:
+            problem = error if isinstance(error, Problem) else problem_of(error)
+            service.metrics.count_webhook_refused(found.name, problem.kind)
+            raise
+        service.metrics.count_webhook(found.name, is_repeated=REPLAYED in answer.headers)
+        return answer
+
+    async def _take(self, found: WebhookSource, request: Request) -> Response:
+        service = self._service
         async with held_body(service, request, min(MOST_BYTES, service.rules.max_body_bytes)) as body:
             event_id = await self._verify(found, request, body)
             request.state.tenant = found.tenant

@@ -5,6 +5,7 @@ Uvicorn waits forever for the head of a request, takes a head of any size, and r
 
 from __future__ import annotations
 
+import logging
 import sys
 from asyncio import Transport
 from asyncio.events import TimerHandle
@@ -16,18 +17,25 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gata_assets.ingestion.http.problems import Problem
+from gata_assets.ingestion.http.server.refusals import Refusals
 
 # Of the target and the headers of a request; and of all that is neither a whole head nor content of a body.
 MOST_HEAD_BYTES = 65_536
 # Of a header, between and after its name and value.
 _MARKS = 4
+# Uvicorn warns of each request that is none, at any rate; `Refusals` notes them.
+_ERRORS = logging.getLogger("uvicorn.error.connections")
+_ERRORS.setLevel(logging.ERROR)
 
 
-def server_config(application: FastAPI, patience_seconds: float, **more: Any) -> Config:
-    """How uvicorn serves an application: without websockets, a log of requests, and a header that names uvicorn."""
+def server_config(application: FastAPI, patience_seconds: float, refused: Refusals, **more: Any) -> Config:
+    """How uvicorn serves an application: without websockets, a log of requests, and a header that names uvicorn.
+
+    `refused` notes what the application never sees.
+    """
 
     class Patient(Connection):
-        patience = patience_seconds
+        patience, refusals = patience_seconds, refused
 
     return Config(application, http=Patient, ws="none", log_config=None, access_log=False, server_header=False, **more)
 
@@ -36,9 +44,11 @@ class Connection(HttpToolsProtocol):
     """A connection whose requests have a small head, which comes in time."""
 
     patience: float
+    refusals: Refusals
 
     def __init__(self, *args: Any, **values: Any) -> None:
         super().__init__(*args, **values)
+        self.logger = _ERRORS
         self._timer: TimerHandle | None = None
         # How often a head or something of a body was complete, and how many bytes came since.
         self._steps = self._bytes_since = 0
@@ -111,6 +121,7 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, problem: Problem) -> None:
         """End the connection with a problem; if a whole request waits for its answer, with that answer alone."""
         self._problem = problem
+        self.refusals.note(problem)
         self._wait_no_more()
         at_work = self.cycle is not None and not self.cycle.response_complete
         if at_work and not self.cycle.more_body:
