@@ -1,4 +1,5 @@
-"""deploy/iam-policy-ingestion*: what each part of ingestion may do in the bucket, and those who make keys.
+"""deploy/iam-policy-ingestion*: what each part of ingestion may do in the bucket, and those who make keys or register
+sources of webhooks.
 
 Real: a service over HTTP, a relay with a broker, a consumer's writer, roll-ups and keys over S3 (moto); each of their
 calls is held against the policies, and each right against the calls. The roles too: moto evaluates resources, and no
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -37,6 +39,7 @@ from gata_assets.ingestion.segments.rejected import RejectedMessage
 from gata_assets.ingestion.segments.rollup import RolledUp, RollUp
 from gata_assets.ingestion.upkeep.rounds import Failed, Upkeep
 from gata_assets.ingestion.webhooks.delivered import delivered_events
+from gata_assets.ingestion.webhooks.source_store import WebhookStore
 from gata_assets.interactions.datasets import DatasetKind
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.s3 import S3StoreResource
@@ -63,6 +66,7 @@ ROLES = {
     "consumer": ("ingestion-consumer",),
     "relay": ("ingestion-relay", "ingestion-relay-tenant"),
     "keys": ("ingestion-keys",),
+    "webhooks": ("ingestion-webhooks",),
 }
 # Looked for only where another process removes it between two calls.
 IN_RACES = (
@@ -204,6 +208,18 @@ def make_keys(store: ObjectStore) -> str:
     return secret
 
 
+def register_webhooks(store: ObjectStore) -> None:
+    """What `gata webhooks` does; the source `shop` is left."""
+    registered(store)
+    sources = WebhookStore(store, lambda: datetime.now(UTC))
+    [shop] = sources.list()
+    other = replace(shop, name="other")
+    sources.add(other)
+    sources.add(replace(other, secrets=(*shop.secrets, "WEBHOOK_SECRET_NEW")), replaces=True)
+    sources.remove("other")
+    assert sources.list() == [shop]
+
+
 @pytest.fixture
 def called(bucket: str, noida_broker: Broker) -> dict[str, set[Call]]:
     """The calls of each part, one after another over the same bucket."""
@@ -216,7 +232,7 @@ def called(bucket: str, noida_broker: Broker) -> dict[str, set[Call]]:
             return work()
 
     secret = record("keys", lambda: make_keys(store))
-    registered(store)
+    record("webhooks", lambda: register_webhooks(store))
     record("service", lambda: old_service(store, secret))
     record("consumer", lambda: consumer(store))
     build_datasets(store)
@@ -285,6 +301,14 @@ def test_no_role_may_do_what_is_another_ones(bucket: str) -> None:
             ("s3:PutObject", f"{TENANT}/reports/interactions/x.json"),
         ],
         "keys": [("s3:DeleteObject", "ingestion/keys/x.json"), ("s3:GetObject", raw), ("s3:GetObject", segment)],
+        "webhooks": [
+            ("s3:GetObject", "ingestion/keys/x.json"),
+            ("s3:PutObject", "ingestion/keys/x.json"),
+            ("s3:GetObject", "ingestion/webhook-events/acme/x.json"),
+            ("s3:DeleteObject", "ingestion/webhook-events/acme/x.json"),
+            ("s3:GetObject", raw),
+            ("s3:GetObject", segment),
+        ],
     }
     for role, calls in refused.items():
         rights = [right for policy in policies_of(role, bucket) for right in rights_of(policy)]
@@ -306,7 +330,7 @@ def test_the_roles_do_their_work_and_are_refused_the_rest(cloud: Cloud, noida_br
     anything = [f"arn:aws:s3:::{cloud.bucket}", f"arn:aws:s3:::{cloud.bucket}/*"]
     everything = {"Effect": "Allow", "Action": "s3:*", "Resource": anything}
     anybody = cloud.store_of(json.dumps({"Version": "2012-10-17", "Statement": [everything]}))
-    registered(anybody)
+    register_webhooks(cloud.store_of(*policies_of("webhooks", cloud.bucket)))
     service = cloud.store_of(*policies_of("service", cloud.bucket))
     old_service(service, secret)
     consumer(cloud.store_of(*policies_of("consumer", cloud.bucket)))
@@ -317,6 +341,8 @@ def test_the_roles_do_their_work_and_are_refused_the_rest(cloud: Cloud, noida_br
     consumer_later(cloud.store_of(*policies_of("consumer", cloud.bucket)))
     with pytest.raises(StoreError, match="the role needs s3:PutObject"):
         make_keys(service)
+    with pytest.raises(StoreError, match="the role needs s3:PutObject"):
+        registered(service)
 
 
 def test_what_is_not_there_is_not_there_for_a_role_that_may_list_and_not_read(cloud: Cloud) -> None:

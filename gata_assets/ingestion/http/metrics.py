@@ -50,7 +50,7 @@ class ServiceMetrics:
         )
         self._webhooks_refused = Counter(
             "gata_webhook_requests_refused",
-            "Requests of webhooks that took no event; the source is empty where there is none of that name.",
+            "Requests of webhooks that took no event; the source is empty where none of that name could be read.",
             ("source", "reason"),
             registry=own,
         )

@@ -15,7 +15,9 @@ from dataclasses import replace
 
 import pytest
 
+from gata_assets.ingestion.http.problems import Problem
 from gata_assets.ingestion.http.server.connections import MOST_HEAD_BYTES
+from gata_assets.ingestion.http.server.refusals import Refusals
 from gata_assets.ingestion.http.service import MOST_HELD_BYTES
 from gata_assets.ingestion.keys.key_store import KeyStore
 from gata_assets_tests.support.http_service import FAST, TENANT, Reply, RunningService, multipart
@@ -250,6 +252,42 @@ def test_a_head_that_does_not_end_is_waited_for_and_counted_only_so_far(service:
     assert outcome(answer_to(service, begun, *[b"x" * 10_000] * 100)) == (431, "head")
     with socket.create_connection(("127.0.0.1", service.port), timeout=20) as silent:
         assert silent.recv(100) == b""
+
+
+def test_what_is_refused_before_its_route_is_counted_and_logged_without_what_was_sent() -> None:
+    rules = replace(FAST, patience_seconds=PATIENCE)
+    with RunningService(MemoryStore(), rules) as service:
+        for _ in range(3):
+            assert answer_to(service, b"CANARY ???\r\n\r\n").kind == "malformed"
+        large = b"GET /health HTTP/1.1\r\nX-Canary: " + b"canary" * 11_000
+        assert answer_to(service, large).kind == "head"
+        assert answer_to(service, b"GET /canary HTTP/1.1\r\n").kind == "slow"
+        metrics = service.ask("GET", "/metrics").body.decode()
+    for reason, count in (("malformed", 3), ("head", 1), ("slow", 1)):
+        assert f'gata_http_refused_total{{reason="{reason}"}} {count}.0' in metrics
+    lines = [json.loads(line) for line in service.lines if "HTTP_REFUSED" in line]
+    # The second and third came a moment after the first: they are in the line of the end.
+    assert [(line["reason"], line["status"], line["count"]) for line in lines] == [
+        ("malformed", 400, 1),
+        ("head", 431, 1),
+        ("slow", 408, 1),
+        ("malformed", 400, 2),
+    ]
+    assert "canary" not in f"{service.lines}{metrics}".lower()
+
+
+def test_lines_of_refusals_are_few_and_each_has_how_many_there_were() -> None:
+    counted: list[str] = []
+    lines: list[str] = []
+    seconds = [0.0]
+    refusals = Refusals(counted.append, lines.append, lambda: NOW, lambda: seconds[0])
+    for now in (0.0, 1.0, 9.9, 10.0, 11.0):
+        seconds[0] = now
+        refusals.note(Problem(400, "malformed", "It is none."))
+    refusals.close()
+    refusals.close()
+    assert counted == ["malformed"] * 5
+    assert [json.loads(line)["count"] for line in lines] == [1, 3, 1]
 
 
 def test_a_sender_is_asked_to_go_on_once_its_body_is_wanted(service: RunningService) -> None:

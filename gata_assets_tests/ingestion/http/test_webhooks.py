@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -40,6 +41,7 @@ from gata_assets_tests.support.raw_worlds import NOW, RULES, interaction
 from gata_assets_tests.support.signed_webhooks import SECRET, VARIABLE, VARIABLES, post, registered, send, signed
 
 SECONDS = timedelta(seconds=1)
+_COUNTED = re.compile(r"^gata_webhook_(\w+)_total(\{.*\}) (.*)$", re.MULTILINE)
 
 
 class FailingStore(LocalStore):
@@ -136,6 +138,35 @@ def test_what_is_not_signed_now_by_its_secret_is_refused_and_stored_nowhere(serv
     assert service.ask("GET", "/webhooks/shop").status == 405
     assert service.keys_below("ingestion/segments/") == service.keys_below(DELIVERED) == []
     assert not any(SECRET in line or "u1" in line for line in service.logged(7))
+
+
+def test_what_became_of_events_is_counted_by_source_and_of_no_name_that_a_caller_made_up(store: FailingStore) -> None:
+    registered(store, "empty", secrets=("WEBHOOK_SECRET_GONE",))
+    with RunningService(store, webhook_secrets=VARIABLES) as service:
+        for event_id in ("e1", "e1", "e1", "e2"):
+            send(service, interaction(), event_id)
+        send(service, interaction(user_id="u2"))
+        body = json.dumps(interaction()).encode()
+        post(service, body, {})
+        post(service, body, signed(body, at=NOW - REPLAY_WINDOW - SECONDS))
+        post(service, b"[]", signed(b"[]", "e3"))
+        post(service, body, {}, name="empty")
+        for name in ("canary-a", "canary-b"):
+            post(service, body, {}, name=name)
+        text = service.ask("GET", "/metrics").body.decode()
+    counted = {f"{name}{labels}": value for name, labels, value in _COUNTED.findall(text)}
+    refused = 'requests_refused{reason="%s",source="%s"}'
+    assert counted == {
+        'events_accepted{source="shop"}': "2.0",
+        'events_repeated{source="shop"}': "2.0",
+        refused % ("other-request", "shop"): "1.0",
+        refused % ("signature", "shop"): "1.0",
+        refused % ("stale", "shop"): "1.0",
+        refused % ("no-object", "shop"): "1.0",
+        refused % ("unavailable", "empty"): "1.0",
+        refused % ("no-such-source", ""): "2.0",
+    }
+    assert "canary" not in text
 
 
 @pytest.mark.parametrize("body", [b"[]", b'[{"a": 1}]', b"1", b"{", b"", b"\xff{}", b'{"a":' * 5_000])

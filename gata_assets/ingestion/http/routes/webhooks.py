@@ -38,17 +38,19 @@ class WebhookRoutes:
     async def webhook(self, request: Request, source: str) -> Response:
         """Store the event of a signed request, and count what became of it."""
         service = self._service
-        found = await service.call(service.webhooks.find, source)
-        if found is None:
-            service.metrics.count_webhook_refused("", "no-such-source")
-            raise Problem(404, "no-such-source", "There is no such source of webhooks: its operator registers it.")
+        # Only names that an operator gave are counted by.
+        name = ""
         try:
+            found = await service.call(service.webhooks.find, source)
+            if found is None:
+                raise Problem(404, "no-such-source", "There is no such source of webhooks: its operator registers it.")
+            name = found.name
             answer = await self._take(found, request)
         except (GataError, Problem) as error:
             problem = error if isinstance(error, Problem) else problem_of(error)
-            service.metrics.count_webhook_refused(found.name, problem.kind)
+            service.metrics.count_webhook_refused(name, problem.kind)
             raise
-        service.metrics.count_webhook(found.name, is_repeated=REPLAYED in answer.headers)
+        service.metrics.count_webhook(name, is_repeated=REPLAYED in answer.headers)
         return answer
 
     async def _take(self, found: WebhookSource, request: Request) -> Response:
