@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -24,10 +25,11 @@ from gata_assets.ingestion.keys.key_store import KeyStore
 from gata_assets.interactions.tables import ITEMS
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.local import LocalStore
-from gata_assets_tests.cli.servers.test_serve import serving
+from gata_assets_tests.cli.servers.test_serve import connect, serving
 from gata_assets_tests.support.http_service import MULTIPART, multipart
 from gata_assets_tests.support.prometheus import program, prometheus
 from gata_assets_tests.support.raw_worlds import curate_day, curator_of, encode, interaction, item, send
+from gata_assets_tests.support.signed_webhooks import VARIABLES, registered, signed
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES, TESTS = DEPLOY / "prometheus" / "alerts.yaml", DEPLOY / "prometheus" / "alerts_test.yaml"
@@ -100,10 +102,11 @@ def test_every_query_of_the_dashboard_has_data_and_promtool_accepts_the_metrics(
     send(curator, [item()], tmp_path, data=ITEMS, name="items.csv")
     send(curator, [interaction(timestamp=at), interaction(timestamp=at), interaction(rating="9")], tmp_path)
     curate_day(curator, now.date())
-    with serving(tmp_path, EARLIEST_INTERACTION=f"{now - timedelta(days=9):%Y-%m-%d}") as (_, url):
+    registered(store)
+    with serving(tmp_path, EARLIEST_INTERACTION=f"{now - timedelta(days=9):%Y-%m-%d}", **VARIABLES) as (_, url):
 
-        def post(path: str, content: bytes, kind: str) -> None:
-            urlopen(Request(url + path, content, {"X-API-Key": secret, "Content-Type": kind})).close()
+        def post(path: str, content: bytes, kind: str, **more: str) -> None:
+            urlopen(Request(url + path, content, {"X-API-Key": secret, "Content-Type": kind, **more})).close()
 
         def work(number: int) -> None:
             """What gives each counter something to count."""
@@ -111,7 +114,15 @@ def test_every_query_of_the_dashboard_has_data_and_promtool_accepts_the_metrics(
             upload = multipart(encode([row, row | {"rating": "9"}], "csv"))
             post("/internal/data/upload-csv?data_type=interactions", upload, MULTIPART["Content-Type"])
             event = {name: value for name, value in row.items() if value}
-            post("/v1/events?table=interactions", json.dumps(event).encode(), "application/json")
+            content = json.dumps(event).encode()
+            post("/v1/events?table=interactions", content, "application/json")
+            for _ in range(2):
+                post("/webhooks/shop", content, "application/json", **signed(content, f"e{number}", at=now))
+            with pytest.raises(HTTPError):
+                post("/webhooks/shop", content, "application/json")
+            with connect(url) as connection:
+                connection.sendall(b"no request\r\n\r\n")
+                assert connection.recv(100).startswith(b"HTTP/1.1 400")
 
         work(0)
         with prometheus(tmp_path, url.removeprefix("http://")) as server:

@@ -67,7 +67,7 @@ class _Loop:
 
 
 def _compiler() -> Any:
-    """The module, imported with garbage collection off: it would look in vain at everything that was imported before."""
+    """The module, imported with garbage collection off: it looks in vain at all that was imported before."""
     was_collecting = gc.isenabled()
     gc.disable()
     try:
