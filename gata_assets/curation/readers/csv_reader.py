@@ -1,6 +1,7 @@
 """CSV by RFC 4180, in blocks of complete records: a header, then one record per row.
 
-`csv_records` finds records and fields; a record with bytes that are not UTF-8 is faulty alone.
+`regular_csv` reads blocks without quotes and faults, `csv_records` finds records and fields of all others; a record with
+bytes that are not UTF-8 is faulty alone.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from gata_assets.curation.readers.columns import match_columns
 from gata_assets.curation.readers.csv_records import LONGEST_RECORD, Records, split_records
 from gata_assets.curation.readers.raw_block import (
     NOT_UTF_8,
+    READABLE,
     UNREADABLE,
     PendingBlock,
     RawBlock,
@@ -29,6 +31,7 @@ from gata_assets.curation.readers.raw_block import (
     require_short,
     without_mark,
 )
+from gata_assets.curation.readers.regular_csv import RegularLines, regular_lines
 from gata_assets.errors import RawFileError
 from gata_assets.tables.raw_mapping import own_names
 from gata_assets.tables.spec import TableSpec
@@ -54,9 +57,18 @@ def read_csv(stream: BinaryIO, spec: TableSpec, block_bytes: int, max_decoded_by
     # What was read after the header is the first block.
     for content, is_end in chain([(b"", is_last)] if rest or is_last else [], coming):
         block = rest + content
-        if block.endswith(b"\n") and not block.strip(b"\r\n"):
+        if not block or (block.endswith(b"\n") and not block.strip(b"\r\n")):
             # Gigabytes of empty lines may be kilobytes of a file.
             line, rest = line + block.count(b"\n"), b""
+            continue
+        lines = regular_lines(block, len(header), spec.separator, is_last=is_end)
+        if lines is not None and _is_utf_8(np.frombuffer(lines.content, dtype=np.uint8)):
+            rest = block[lines.used :]
+            require_short(rest)
+            places = dict(zip(wanted, known.values(), strict=True))
+            yield _RegularBlock(lines, len(header), spec.separator, places, record, line)
+            line += lines.count
+            record += lines.count
             continue
         data = np.frombuffer(block, dtype=np.uint8)
         records = split_records(data, len(header), is_last=is_end, separator=ord(spec.separator), wanted=wanted)
@@ -86,6 +98,28 @@ def _first_line(coming: Iterator[tuple[bytes, bool]]) -> tuple[bytes, bytes, boo
             raise RawFileError(f"{what}.")
         return line, rest, is_last
     raise AssertionError("The last piece ends the loop.")
+
+
+@dataclass(frozen=True)
+class _RegularBlock:
+    """Regular lines of a block, and the table's columns by their places among the fields."""
+
+    lines: RegularLines
+    fields: int
+    separator: str
+    columns: dict[int, str]
+    first_record: int
+    first_line: int
+
+    def __call__(self) -> RawBlock:
+        numbers = np.arange(self.lines.count)
+        return RawBlock(
+            texts=self.lines.texts(self.fields, self.separator, self.columns),
+            records=numbers + self.first_record,
+            lines=numbers + self.first_line,
+            faults=np.full(self.lines.count, READABLE, dtype=np.uint8),
+            fault_texts={},
+        )
 
 
 @dataclass(frozen=True)

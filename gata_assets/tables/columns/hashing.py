@@ -31,6 +31,9 @@ def hash_ids(ids: pl.Series) -> pl.Series:
     """
     if ids.null_count():
         raise DataRuleError(f"{ids.name}: {ids.null_count():,} of {len(ids):,} ids are missing, and have no key.")
+    if ids.is_empty():
+        # Of nothing, such as a table without rows yet, no compiler has to be loaded.
+        return pl.Series(ids.name, dtype=pl.UInt64)
     return pl.Series(ids.name, hash_texts(*text_buffers(ids), SEED))
 
 
