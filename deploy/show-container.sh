@@ -2,7 +2,7 @@
 # Shows without a Docker engine what the image does: installs as the Dockerfile does (the same install.sh, the
 # same files), then starts the installed entry point as the workflow starts the container, against a local RDS
 # Data API over a real PostgreSQL and a local S3 server: tickets first, then a tenant's interactions, with the loops that
-# were compiled when the image was built. Takes about two minutes; leaves nothing behind.
+# were compiled when the image was built, then the HTTP service. Takes about two minutes; leaves nothing behind.
 #
 #   deploy/show-container.sh          after `make test`, which makes the environment of the services
 #
@@ -15,7 +15,7 @@ EMPTY_BATCH=2024010203 # exists, but no sample ticket is as old
 BUCKET=gata-training-data
 USER_ID=10001 # the Dockerfile's, as is
 CPU_NAME=generic
-TENANT=shop
+TENANT=acme
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 dev_python=${DEV_PYTHON:-$root/.venv/bin/python}
@@ -25,7 +25,9 @@ dev_python=${DEV_PYTHON:-$root/.venv/bin/python}
 work=$(mktemp -d "/tmp/gata container.XXXXXX")
 chmod 755 "$work"
 services=
+service=
 clean_up() {
+    if [ -n "$service" ]; then kill "$service" 2>/dev/null || true; fi
     if [ -n "$services" ]; then
         kill "$services" 2>/dev/null || true
         wait "$services" 2>/dev/null || true
@@ -106,6 +108,11 @@ cp "$root/workspace.yaml" "$root/dagster.yaml" "$work/srv/"
 chmod 555 "$work/srv" "$work/home"
 chmod 1777 "$work/tmp"
 
+# What the last ENV of the Dockerfile sets, but for the two that name places.
+mapfile -t of_image < <(sed -n '/^ENV GATA_REVISION=/,/[^\\]$/p' "$root/Dockerfile" | sed 's/^ENV //; s/^ *//; s/ *\\$//' \
+    | grep -v '^GATA_REVISION=\|^PATH=')
+[ "${#of_image[@]}" -ge 5 ] || fail "the variables of the Dockerfile were not found"
+
 # First the five variables of the workflow; then what the image sets; then what stands in for AWS: the addresses
 # of its services, and the credentials and the region that ECS hands to a task.
 environment=(
@@ -117,10 +124,7 @@ environment=(
 
     "GATA_REVISION="
     "PATH=$work/opt gata/bin:/usr/bin:/bin"
-    "PYTHONUNBUFFERED=1"
-    "PYTHONDONTWRITEBYTECODE=1"
-    "NUMBA_CPU_NAME=$CPU_NAME"
-    "DAGSTER_DISABLE_TELEMETRY=1"
+    "${of_image[@]}"
     "HOME=$work/home"
     "TMPDIR=$work/tmp"
 
@@ -153,8 +157,8 @@ for channel in train test; do
     grep -q "/training/gata-general/$BATCH/$channel/data.json" "$work/objects" || fail "no gata-general/$channel"
 done
 
-say "A batch ID that is none: gata prepare 2026-01-02"
-container 2 "$gata" prepare 2026-01-02
+say "A batch ID that is none: gata prepare 2026-02-30"
+container 2 "$gata" prepare 2026-02-30
 
 say "A window without tickets: gata prepare $EMPTY_BATCH"
 container 1 "$gata" prepare "$EMPTY_BATCH"
@@ -197,6 +201,44 @@ compiles_nothing ingest interactions "$work/files/clicks.csv" --tenant "$TENANT"
 compiles_nothing prepare "$BATCH" --only interactions
 "$dev_python" "$root/deploy/local_services.py" list --s3-url "$S3_URL" --bucket "$BUCKET" 2>>"$work/services.log" \
     | grep "/$TENANT/training_data/" || fail "no training data of $TENANT"
+
+say "The service as its containers start it: gata serve --port 0 --json, on loopback alone"
+container 0 "$gata" keys create --tenant "$TENANT" --scope ingest --json >"$work/key.log"
+key=$(sed -n 's/.*"secret": "\([^"]*\)".*/\1/p' "$work/run.log")
+[ -n "$key" ] || fail "no key was made"
+(cd "$work/srv" && exec "${as_user[@]}" -i "${environment[@]}" "$gata" serve --host 127.0.0.1 --port 0 --json) \
+    </dev/null >"$work/service.log" 2>&1 &
+service=$!
+for ((tries = 0; tries < 120; tries++)); do
+    url=$(sed -n 's/.*"event": "SERVICE_READY", "url": "\([^"]*\)".*/\1/p' "$work/service.log")
+    [ -n "$url" ] && break
+    kill -0 "$service" 2>/dev/null || { cat "$work/service.log" >&2; fail "the service did not start"; }
+    sleep 0.5
+done
+[ -n "$url" ] || { cat "$work/service.log" >&2; fail "the service was not ready in time"; }
+ask() { # STATUS ARGUMENT…: curl, and checks the status
+    local expected=$1 status
+    shift
+    status=$(curl --silent --show-error --max-time 60 --output "$work/answer" --write-out '%{http_code}' "$@")
+    sed 's/^/    /' "$work/answer"
+    echo
+    [ "$status" = "$expected" ] || fail "$expected was expected, and $status came"
+}
+ask 200 "$url/health"
+grep -q '"s3_connected": *true' "$work/answer" || fail "the service does not see its target"
+echo "    $(sed -n 's/^VmRSS:[[:space:]]*//p' "/proc/$service/status" 2>/dev/null || echo unknown) of memory"
+ask 401 --form "file=@$work/files/clicks.csv" "$url/internal/data/upload-csv?data_type=interactions"
+sed 's/click/view/' "$work/files/clicks.csv" >"$work/files/views.csv"
+ask 200 --header "X-API-Key: $key" --form "file=@$work/files/views.csv" \
+    "$url/internal/data/upload-csv?data_type=interactions"
+grep -q '"rows_accepted": *2000' "$work/answer" || fail "not all rows were accepted"
+kill -TERM "$service"
+code=0
+wait "$service" || code=$?
+service=
+echo "    exit code $code after SIGTERM"
+[ "$code" = 0 ] || { cat "$work/service.log" >&2; fail "exit code 0 was expected"; }
+rm "$work/answer" "$work/key.log"
 
 say "What was written beside that"
 for place in srv home tmp; do

@@ -74,6 +74,8 @@ class RunningService:
     lines: list[str] = field(default_factory=list)
     secret: str | None = None
     webhook_secrets: Mapping[str, str] = field(default_factory=dict)
+    # What requests at work get when it ends.
+    seconds_to_end: float | None = None
 
     def __enter__(self) -> RunningService:
         def curator_of(tenant: str, now: datetime) -> Curator:
@@ -91,7 +93,12 @@ class RunningService:
         )
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        config = server_config(build_application(self.service), self.rules.patience_seconds, self.service.refusals)
+        config = server_config(
+            build_application(self.service),
+            self.rules.patience_seconds,
+            self.service.refusals,
+            timeout_graceful_shutdown=self.seconds_to_end,
+        )
         self._server = uvicorn.Server(config)
         self._thread = Thread(target=self._server.run, args=([self._listener],))
         self._thread.start()

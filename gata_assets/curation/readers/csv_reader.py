@@ -1,7 +1,7 @@
 """CSV by RFC 4180, in blocks of complete records: a header, then one record per row.
 
-`regular_csv` reads blocks without quotes and faults, `csv_records` finds records and fields of all others; a record with
-bytes that are not UTF-8 is faulty alone.
+`regular_csv` reads blocks without quotes and faults, `csv_records` finds records and fields of all others. A record
+with bytes that are not UTF-8 is faulty alone.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def build_application(service: Service) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        service.close()
+        await service.end()
 
     app = FastAPI(
         title="Gata ingestion",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from asyncio import CancelledError
 from time import perf_counter
 from traceback import extract_tb
 from uuid import uuid4
@@ -16,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gata_assets.errors import GataError
-from gata_assets.ingestion.http.problems import internal
+from gata_assets.ingestion.http.problems import ending, internal
 from gata_assets.ingestion.http.service import Service
 
 REQUEST_ID = "X-Request-ID"
@@ -50,16 +51,21 @@ class RequestRecords:
             await send(message)
 
         fault: dict[str, str] = {}
-        try:
-            await self._app(scope, receive, send_noted)
-        except ClientDisconnect:
-            status = status or _GONE
-        except Exception as error:  # noqa: BLE001 (whatever it is, the caller gets an answer, and the log no value)
-            fault = _place_of(error)
-            if not status:
-                await internal().answer(request_id)(scope, receive, send_noted)
-        fault = fault or state.get("fault", {})
-        self._note(scope, status, perf_counter() - begun, fault)
+        with self._service.at_work():
+            try:
+                await self._app(scope, receive, send_noted)
+            except ClientDisconnect:
+                status = status or _GONE
+            except CancelledError:
+                # The service ends, and waited for this request as long as it does.
+                if status:
+                    raise
+                await ending().answer(request_id)(scope, receive, send_noted)
+            except Exception as error:  # noqa: BLE001 (whatever it is, the caller gets an answer, and the log no value)
+                fault = _place_of(error)
+                if not status:
+                    await internal().answer(request_id)(scope, receive, send_noted)
+            self._note(scope, status, perf_counter() - begun, fault or state.get("fault", {}))
 
     def _note(self, scope: Scope, status: int, seconds: float, fault: dict[str, str]) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")

@@ -72,6 +72,11 @@ def unavailable(detail: str, seconds: int = _RETRY_SECONDS) -> Problem:
     return Problem(503, "unavailable", detail, headers={"Retry-After": str(seconds)})
 
 
+def ending() -> Problem:
+    """The problem of a request that the service did not finish before it ended."""
+    return unavailable("The service ends, and did not finish this request: send it again in some seconds.")
+
+
 def internal() -> Problem:
     """The problem that says no more than that the service has failed."""
     return Problem(500, "internal", "The service failed. Its log has the reason under the id of this request.")

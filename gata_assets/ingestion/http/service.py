@@ -43,7 +43,7 @@ MOST_HELD_BYTES = 128_000_000
 
 
 class Service:
-    """One process of the service; `close` when no request is at work any more."""
+    """One process of the service; `end` when it takes no more requests."""
 
     def __init__(
         self,
@@ -91,7 +91,9 @@ class Service:
         self.refusals = Refusals(self.metrics.count_refused, self.write_line, clock)
         self._landings = ThreadPoolExecutor(_LANDINGS_AT_ONCE, "landing")
         self._calls = ThreadPoolExecutor(_CALLS_AT_ONCE, "call")
-        self._held_bytes = 0
+        self._held_bytes = self._at_work = 0
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
         self._turns: dict[str, tuple[Lock, int]] = {}
         self._turns_lock = Lock()
 
@@ -144,9 +146,26 @@ class Service:
                 if waiting > 1:
                     self._turns[what] = lock, waiting - 1
 
-    def close(self) -> None:
-        """Store the events that wait, and end the threads."""
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Count a request that the service must not end before; on the event loop's thread."""
+        self._at_work += 1
+        self._is_idle.clear()
+        try:
+            yield
+        finally:
+            self._at_work -= 1
+            if not self._at_work:
+                self._is_idle.set()
+
+    async def end(self) -> None:
+        """Close once no request is at work: those that were cancelled need threads to remove what they began."""
+        await self._is_idle.wait()
         self.refusals.close()
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        """Store the events that wait, and end the threads."""
         self.log.close()
         self._landings.shutdown()
         self._calls.shutdown()
