@@ -37,8 +37,11 @@ from gata_assets.interactions.curated.curator import Curator
 from gata_assets.storage.local import LocalStore
 from gata_assets_tests.support.raw_worlds import NOW, RULES, encode, interaction
 curator = Curator(LocalStore(tempfile.mkdtemp()), "acme", RULES, NOW)
-for kind in ("jsonl", "csv"):
+for kind, has_quotes in (("jsonl", False), ("csv", False), ("csv", True)):
     rows = encode([interaction()], kind)
+    if has_quotes:
+        rows = rows.replace(b"u1", b'"u1"')
+        assert b'"' in rows
     content = HeldContent(rows, sha256(rows).hexdigest())
     assert Landing(curator).land("interactions", f"rows.{kind}", content, parse_format(f"rows.{kind}")).report.valid
     loaded.append("numba" in sys.modules)
@@ -64,8 +67,8 @@ def square(number: int) -> int:
 @pytest.mark.process
 def test_services_load_the_compiler_when_a_row_needs_it() -> None:
     ran = subprocess.run([sys.executable, "-c", _LAND, *_PROGRAMS], capture_output=True, text=True)
-    # Rows of JSON need no loop.
-    assert ran.stdout.strip() == "[false, false, true]", ran.stderr[-2_000:]
+    # JSON, and CSV without quotes, need no loop.
+    assert ran.stdout.strip() == "[false, false, false, true]", ran.stderr[-2_000:]
 
 
 def test_threads_that_call_a_loop_first_at_once_get_what_it_gives() -> None:
