@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import SEEK_END
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from gata_assets.curation.files.formats import RawSource, is_of_ingest, is_raw_key, printable
 from gata_assets.curation.files.signatures import HEAD_BYTES, is_parquet
@@ -79,6 +79,23 @@ def read_raw_object(
     )
 
 
+class HeldRaw(NamedTuple):
+    """A raw object that this process has stored, and has the content of: it need not be read."""
+
+    source: RawSource
+    content: RawContent
+
+
+def read_held(
+    held: HeldRaw, read: Callable[[RawSource, RawContent], Result]
+) -> tuple[Result | RawFileError, RawContent]:
+    """As `read_raw_object`, for an object of which the content is there; what overwrites it is another version."""
+    try:
+        return read(held.source, held.content), held.content
+    except RawFileError as error:
+        return error, held.content
+
+
 def require_listed(store: ObjectStore, key: str) -> None:
     """Raise StoreError for the key of a folder that may not be listed: what is in it is not known."""
     path = Path(store.uri(key))
@@ -120,11 +137,14 @@ def opened(store: ObjectStore, key: str) -> Iterator[RawSource]:
         yield path
 
 
+def size_of(source: RawSource) -> int:
+    """The bytes of a file; raises OSError."""
+    return source.stat().st_size if isinstance(source, Path) else source.seek(0, SEEK_END)
+
+
 def _identify(store: ObjectStore, key: str, source: RawSource) -> tuple[int, str]:
     with _errors(store, key):
-        if isinstance(source, Path):
-            return source.stat().st_size, digest_file(source)
-        return source.seek(0, SEEK_END), digest_stream(source)
+        return size_of(source), digest_file(source) if isinstance(source, Path) else digest_stream(source)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from gata_assets.curation.files.formats import RawSource
 from gata_assets.curation.files.raw_objects import opened
 from gata_assets.errors import RawFileError, StoreError
-from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.objects import ObjectStore, Version
 
 _READ_AT_ONCE = 1 << 20
 
@@ -34,8 +34,8 @@ class FixedContent(ABC):
         """The content, to read it; raises StoreError."""
 
     @abstractmethod
-    def store_as(self, store: ObjectStore, key: str) -> None:
-        """Store it under a key, atomically; raises StoreError."""
+    def store_as(self, store: ObjectStore, key: str) -> Version | None:
+        """Store it under a key, atomically, and return the raw file's version if that is known; raises StoreError."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class HeldContent(FixedContent):
         """See FixedContent."""
         return BytesIO(self.content)
 
-    def store_as(self, store: ObjectStore, key: str) -> None:
+    def store_as(self, store: ObjectStore, key: str) -> Version | None:
         """See FixedContent."""
-        store.write(key, self.content)
+        return store.delivered_after(key, store.write(key, self.content))
 
 
 @dataclass(frozen=True)

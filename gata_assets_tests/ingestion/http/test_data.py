@@ -103,7 +103,7 @@ def test_the_same_content_twice_at_once_lands_once(service: RunningService) -> N
         answers = list(threads.map(lambda n: service.upload(content, f"part-{n}.csv"), range(8)))
     assert {answer.status for answer in answers} == {200}
     assert sum(not answer.json["was_there"] for answer in answers) == 1
-    assert len(service.keys_below(f"{TENANT}/raw/")) == len(service.keys_below(f"{TENANT}/reports/")) == 1
+    assert len(service.keys_below(f"{TENANT}/raw/")) == len(service.keys_below(f"{TENANT}/reports/interactions/")) == 1
     assert b'gata_rows_accepted_total{table="interactions"} 500.0' in service.ask("GET", "/metrics").body
 
 
