@@ -8,6 +8,7 @@ of its files. What others land meanwhile is found by claims of its content. `val
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -16,11 +17,11 @@ from typing import BinaryIO
 from gata_assets.curation.files.formats import FileFormat, claimed_key, file_id, mark_of, marks_of, raw_key
 from gata_assets.curation.files.known_marks import KnownMarks
 from gata_assets.curation.files.open_files import require_readable
-from gata_assets.curation.files.raw_objects import HeldRaw, digest_raw_object, size_of
-from gata_assets.curation.files.sources import FixedContent, copy_privately
+from gata_assets.curation.files.raw_objects import HeldRaw, digest_raw_object
+from gata_assets.curation.files.sources import FixedContent, HeldContent, copy_privately
 from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse
-from gata_assets.curation.reports import RawContent, Report
+from gata_assets.curation.reports import Report
 from gata_assets.curation.superseding import claimed_by, counting_instead, counts_instead, replaced_files
 from gata_assets.curation.validator import FileValidator
 from gata_assets.errors import ConflictError, DataRuleError, ObjectNotFoundError
@@ -115,9 +116,10 @@ class Landing:
                 mapping = choice
             if mapping:
                 validator.mappings.keep_for_file(table, known_as, mapping)
-            version = content.store_as(validator.store, key) if there is None else None
-            if is_new and version is not None:
-                return self._validate_held(key, content, version, mapping or choice, progress, request_id)
+            if is_new and isinstance(content, HeldContent):
+                return self._land_held(key, content, mapping or choice, progress, request_id)
+            if there is None:
+                content.store_as(validator.store, key)
         if earlier and not replaces and (instead := self._counts_instead(earlier)):
             return LandedFile(earlier, was_there=True, replaced_by=instead)
         is_read_so = mapping is None or (earlier is not None and _is_read_by(earlier, mapping))
@@ -141,19 +143,20 @@ class Landing:
         counting = counting_instead(report, validator.reports(table)) if report.is_void and report.replaces else ()
         return LandedFile(report, was_there=there is not None, counting=counting)
 
-    def _validate_held(
+    def _land_held(
         self,
         key: str,
-        content: FixedContent,
-        version: Version,
+        content: HeldContent,
         mapping: MappingChoice,
         progress: Callable[[int], None] | None,
         request_id: str | None,
     ) -> LandedFile:
-        """Validate new content that was stored just now from where it came from."""
-        with content.opened() as source:
-            held = HeldRaw(source, RawContent(version, size_of(source), content.sha256))
-            report = self._validator.validate(key, progress=progress, mapping=mapping, request_id=request_id, held=held)
+        """Store new content, and validate it meanwhile: its rows count once both are done."""
+        validator = self._validator
+        with content.opened() as source, ThreadPoolExecutor(1) as pool:
+            stored = pool.submit(content.store_raw, validator.store, key)
+            held = HeldRaw(source, len(content.content), content.sha256, stored.result)
+            report = validator.validate(key, progress=progress, mapping=mapping, request_id=request_id, held=held)
         return LandedFile(report, was_there=False)
 
     def validate_again(self, report: Report, progress: Callable[[int], None] | None = None) -> LandedFile:

@@ -223,7 +223,7 @@ class FileValidator(MappedTables):
             if isinstance(result, RawFileError):
                 report = replace(blank(content, earlier), refused=str(result))
             else:
-                report = result
+                report = result.of_raw(content)
                 self.store_rows(report, scratch)
 
         def work_out(present: Report | None) -> list[Report]:

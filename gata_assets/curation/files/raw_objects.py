@@ -80,20 +80,30 @@ def read_raw_object(
 
 
 class HeldRaw(NamedTuple):
-    """A raw object that this process has stored, and has the content of: it need not be read."""
+    """A raw object that this process has the content of, and stores meanwhile: it need not be read.
+
+    `version` waits until it is stored, and raises StoreError if it could not be.
+    """
 
     source: RawSource
-    content: RawContent
+    size: int
+    sha256: str
+    version: Callable[[], Version]
 
 
 def read_held(
     held: HeldRaw, read: Callable[[RawSource, RawContent], Result]
 ) -> tuple[Result | RawFileError, RawContent]:
-    """As `read_raw_object`, for an object of which the content is there; what overwrites it is another version."""
+    """As `read_raw_object`, for an object of which the content is there; what overwrites it is another version.
+
+    `read` is given no version yet.
+    """
+    content = RawContent(ABSENT, held.size, held.sha256)
     try:
-        return read(held.source, held.content), held.content
+        result: Result | RawFileError = read(held.source, content)
     except RawFileError as error:
-        return error, held.content
+        result = error
+    return result, content._replace(version=held.version())
 
 
 def require_listed(store: ObjectStore, key: str) -> None:
@@ -137,14 +147,11 @@ def opened(store: ObjectStore, key: str) -> Iterator[RawSource]:
         yield path
 
 
-def size_of(source: RawSource) -> int:
-    """The bytes of a file; raises OSError."""
-    return source.stat().st_size if isinstance(source, Path) else source.seek(0, SEEK_END)
-
-
 def _identify(store: ObjectStore, key: str, source: RawSource) -> tuple[int, str]:
     with _errors(store, key):
-        return size_of(source), digest_file(source) if isinstance(source, Path) else digest_stream(source)
+        if isinstance(source, Path):
+            return source.stat().st_size, digest_file(source)
+        return source.seek(0, SEEK_END), digest_stream(source)
 
 
 @contextmanager

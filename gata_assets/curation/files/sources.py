@@ -34,8 +34,8 @@ class FixedContent(ABC):
         """The content, to read it; raises StoreError."""
 
     @abstractmethod
-    def store_as(self, store: ObjectStore, key: str) -> Version | None:
-        """Store it under a key, atomically, and return the raw file's version if that is known; raises StoreError."""
+    def store_as(self, store: ObjectStore, key: str) -> None:
+        """Store it under a key, atomically; raises StoreError."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,12 @@ class HeldContent(FixedContent):
         """See FixedContent."""
         return BytesIO(self.content)
 
-    def store_as(self, store: ObjectStore, key: str) -> Version | None:
+    def store_as(self, store: ObjectStore, key: str) -> None:
         """See FixedContent."""
+        self.store_raw(store, key)
+
+    def store_raw(self, store: ObjectStore, key: str) -> Version:
+        """As `store_as`; returns the version of the raw file."""
         return store.delivered_after(key, store.write(key, self.content))
 
 
