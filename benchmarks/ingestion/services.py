@@ -67,23 +67,35 @@ class Running:
 
     def processor_seconds(self) -> float:
         """What its process has taken of the cores so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processor_seconds(self.pid)
 
     def connect(self) -> HTTPConnection:
         """A connection to it."""
         return HTTPConnection("127.0.0.1", urlsplit(self.url).port or 0, timeout=_ANSWER_SECONDS)
 
 
+def processor_seconds(pid: int) -> float:
+    """What a process has taken of the cores so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
 def s3() -> Iterator[dict[str, str]]:
     """An S3 in a process of its own, with an empty bucket; yields the variables of the SDK."""
+    with s3_process() as (variables, _):
+        yield variables
+
+
+@contextmanager
+def s3_process() -> Iterator[tuple[dict[str, str], int]]:
+    """As `s3`; also yields the number of its process."""
     with _process([sys.executable, "-c", _S3], {}) as process:
         assert process.stdout
         variables = {**_AWS, "AWS_ENDPOINT_URL": process.stdout.readline().strip()}
         with environment(variables):
             boto3.client("s3").create_bucket(Bucket=BUCKET)
-        yield variables
+        yield variables, process.pid
 
 
 @contextmanager

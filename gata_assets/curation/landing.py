@@ -2,31 +2,36 @@
 
 A file that others can change is read once, into a private copy, so what is stored is what was read. For one command:
 the folder is listed once, and the reports are read once when a known file arrives, so the time for a directory is that
-of its files. `validator` decides what happens to rows.
+of its files. What others land meanwhile is found by claims of its content. `validator` decides what happens to rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
 from gata_assets.curation.files.formats import FileFormat, claimed_key, file_id, mark_of, marks_of, raw_key
+from gata_assets.curation.files.known_marks import KnownMarks
 from gata_assets.curation.files.open_files import require_readable
-from gata_assets.curation.files.raw_objects import digest_raw_object
-from gata_assets.curation.files.sources import FixedContent, copy_privately
+from gata_assets.curation.files.raw_objects import HeldRaw, digest_raw_object
+from gata_assets.curation.files.sources import FixedContent, HeldContent, copy_privately
 from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse
 from gata_assets.curation.reports import Report
 from gata_assets.curation.superseding import claimed_by, counting_instead, counts_instead, replaced_files
 from gata_assets.curation.validator import FileValidator
-from gata_assets.errors import DataRuleError, ObjectNotFoundError
-from gata_assets.storage.objects import Version
+from gata_assets.errors import ConflictError, DataRuleError, ObjectNotFoundError
+from gata_assets.storage.objects import ABSENT, Version
 from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.raw_mapping import NO_MAPPING
 from gata_assets.tables.spec import Repetitions
+
+# Each time means that another process has claimed the content.
+_MOST_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -42,10 +47,12 @@ class LandedFile:
 
 
 class Landing:
-    """Lands files one after another; files that other writers land meanwhile are not seen."""
+    """Lands files one after another."""
 
-    def __init__(self, validator: FileValidator) -> None:
+    def __init__(self, validator: FileValidator, marks: KnownMarks | None = None) -> None:
+        """With the `marks` that a process keeps of a table, its folder is not listed for a content that is new."""
         self._validator = validator
+        self._marks = marks
         self._versions: dict[str, dict[str, Version]] = {}
         self._keys: dict[str, dict[str, list[str]]] = {}
         self._replaced: dict[str, Mapping[str, str]] = {}
@@ -81,7 +88,7 @@ class Landing:
         with scratch_directory() as scratch:
             content = source if isinstance(source, FixedContent) else copy_privately(source, scratch)
             digest = content.sha256
-            there, earlier = self._find(table, digest)
+            there, earlier = self._find(table, digest) if self._is_listed(table, digest) else (None, None)
             choice = mapping or (
                 validator.choose_mapping(table, there, earlier) if there else validator.mappings.choose(table, name)
             )
@@ -93,16 +100,24 @@ class Landing:
                     max_decoded_bytes=validator.rules.max_decoded_bytes,
                 )
             claimed = None if there else self._find_claimed(table, file_format, digest, replaces)
-            key = there or claimed or self._new_key(table, name, file_format, digest)
+            is_first = False
+            if there is None:
+                there, earlier, key, is_first = self._claim(table, name, file_format, digest, claimed)
+            else:
+                key = there
             known_as = earlier.file_id if earlier else file_id(validator.places, table, key)
             if replaces:
                 # Before anything is stored.
                 validator.claim(table, known_as, replaces)
-            if there is None and mapping is None and validator.mappings.of_file(table, known_as):
+            # Who has claimed the content first, and lists no raw files, knows that nothing was written for it before.
+            is_new = is_first and table not in self._versions and not replaces
+            if there is None and mapping is None and not is_new and validator.mappings.of_file(table, known_as):
                 # Of a command that was killed before the file landed: this one did not ask for it.
                 mapping = choice
             if mapping:
                 validator.mappings.keep_for_file(table, known_as, mapping)
+            if is_new and isinstance(content, HeldContent):
+                return self._land_held(key, content, mapping or choice, progress, request_id)
             if there is None:
                 content.store_as(validator.store, key)
         if earlier and not replaces and (instead := self._counts_instead(earlier)):
@@ -128,6 +143,22 @@ class Landing:
         counting = counting_instead(report, validator.reports(table)) if report.is_void and report.replaces else ()
         return LandedFile(report, was_there=there is not None, counting=counting)
 
+    def _land_held(
+        self,
+        key: str,
+        content: HeldContent,
+        mapping: MappingChoice,
+        progress: Callable[[int], None] | None,
+        request_id: str | None,
+    ) -> LandedFile:
+        """Store new content, and validate it meanwhile: its rows count once both are done."""
+        validator = self._validator
+        with content.opened() as source, ThreadPoolExecutor(1) as pool:
+            stored = pool.submit(content.store_raw, validator.store, key)
+            held = HeldRaw(source, len(content.content), content.sha256, stored.result)
+            report = validator.validate(key, progress=progress, mapping=mapping, request_id=request_id, held=held)
+        return LandedFile(report, was_there=False)
+
     def validate_again(self, report: Report, progress: Callable[[int], None] | None = None) -> LandedFile:
         """Validate a file again that has landed, since the rows that it refers to have changed; raises as
         `FileValidator.validate` does.
@@ -139,24 +170,69 @@ class Landing:
         counting = counting_instead(again, self._validator.reports(report.table)) if again.is_void else ()
         return LandedFile(again, was_there=True, counting=counting)
 
+    def _is_listed(self, table: str, digest: str) -> bool:
+        """Whether the listed raw files are to be searched for a content."""
+        if self._marks is None or table in self._versions:
+            return True
+        return self._marks.may_contain(digest, lambda: self._validator.raw_objects(table))
+
+    def _claim(
+        self, table: str, name: str, file_format: FileFormat, digest: str, wanted: str | None
+    ) -> tuple[str | None, Report | None, str, bool]:
+        """Claim content that is not among the listed files, for a key that was `wanted` or a new one.
+
+        Returns:
+            The raw file with this content and its report, as `_find`, if another writer has landed it; the key that it
+            has or is to have; and whether nobody has ever claimed it before.
+        """
+        validator, seen = self._validator, ABSENT
+        for _ in range(_MOST_ATTEMPTS):
+            key = wanted or self._new_key(table, name, file_format, digest)
+            found = validator.claims.claim(table, digest, key, validator.now, instead_of=seen)
+            if found is None:
+                return None, None, key, seen == ABSENT
+            there, earlier = self._find_at(table, found.key, digest) if found.key else (None, None)
+            if there is None and table not in self._versions:
+                there, earlier = self._find(table, digest)
+            if there:
+                return there, earlier, there, False
+            is_free = found.is_alive and found.key and found.key not in self._versions[table]
+            if is_free and found.key and found.key.endswith(f".{file_format}") and wanted is None:
+                # Another process lands it at this moment: under one key it lands once.
+                return None, None, found.key, False
+            seen = found.version
+        place = validator.store.uri(validator.places.content(table, digest))
+        raise ConflictError(f"{place} is being changed by other commands: send the file again.")
+
     def _find(self, table: str, digest: str) -> tuple[str | None, Report | None]:
         """The raw file with this content, and its report; None for what does not exist.
 
         The name of an object says what was stored in it; what it has now is known by its report, or else read.
         """
-        validator = self._validator
         for key in [key for mark in marks_of(digest) for key in self._raw_keys(table).get(mark, [])]:
-            report = validator.find_report(table, key)
-            if report and (report.raw_sha256, report.raw_version) == (digest, self._versions[table][key]):
-                return key, report
-            try:
-                content = digest_raw_object(validator.store, key)
-            except ObjectNotFoundError:
-                continue
-            if content.sha256 == digest:
-                is_read = report is not None and report.raw_sha256 in (None, digest)
-                return key, validator.record_content(report, content) if report and is_read else report
+            there, report = self._find_at(table, key, digest, self._versions[table][key])
+            if there:
+                return there, report
         return None, None
+
+    def _find_at(
+        self, table: str, key: str, digest: str, version: Version | None = None
+    ) -> tuple[str | None, Report | None]:
+        """As `_find`, of a single raw file; its version is looked up if it was not listed."""
+        validator = self._validator
+        report = validator.find_report(table, key)
+        if report and report.raw_sha256 == digest:
+            version = version or validator.store.delivered_version(key)
+            if report.raw_version == version != ABSENT:
+                return key, report
+        try:
+            content = digest_raw_object(validator.store, key)
+        except ObjectNotFoundError:
+            return None, None
+        if content.sha256 != digest:
+            return None, None
+        is_read = report is not None and report.raw_sha256 in (None, digest)
+        return key, validator.record_content(report, content) if report and is_read else report
 
     def _find_claimed(self, table: str, file_format: FileFormat, digest: str, replaces: Sequence[str]) -> str | None:
         """The key of this content in whose name an interrupted command has claimed one of those files."""
@@ -164,7 +240,7 @@ class Landing:
         reports = validator.reports(table) if replaces else []
         claimants = [report.replaced_by for report in reports if report.replaced_by and report.file_id in replaces]
         keys = (claimed_key(validator.places, table, name, file_format, digest) for name in claimants)
-        return next((key for key in keys if key and key not in self._versions[table]), None)
+        return next((key for key in keys if key and key not in self._versions.get(table, {})), None)
 
     def _new_key(self, table: str, name: str, file_format: FileFormat, digest: str) -> str:
         """A key for new content without an object."""
@@ -172,7 +248,7 @@ class Landing:
         keys = (
             raw_key(validator.places, table, name, file_format, digest, day, number=number) for number in count(start=1)
         )
-        return next(key for key in keys if key not in self._versions[table])
+        return next(key for key in keys if key not in self._versions.get(table, {}))
 
     def _raw_keys(self, table: str) -> dict[str, list[str]]:
         """The landed raw files, by the mark of their content."""
@@ -183,6 +259,8 @@ class Landing:
         return self._keys[table]
 
     def _remember(self, table: str, key: str, version: Version) -> None:
+        if table not in self._versions:
+            return
         mark = mark_of(key)
         if mark and key not in self._versions[table]:
             self._keys[table].setdefault(mark, []).append(key)

@@ -44,6 +44,10 @@ class TenantLayout:
         """The report on a raw file's rows (JSON), or the folder of all reports."""
         return f"{self.root}reports/{table}/" + (f"{file_id}.json" if file_id else "")
 
+    def content(self, table: str, digest: str) -> str:
+        """The claim of a content by its SHA-256 (JSON): no table begins with an underscore."""
+        return f"{self.root}reports/_contents/{table}/{digest}.json"
+
     def mapping(self, table: str, name: str | None = None) -> str:
         """A saved mapping of a table's raw files (JSON), or the folder of all of them."""
         return f"{self.root}mappings/{table}/" + (f"{name}.json" if name else "")

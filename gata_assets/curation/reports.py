@@ -126,6 +126,10 @@ class Report:
         """The same outcome of that content."""
         return replace(self, raw_version=content.version, raw_size=content.size, raw_sha256=content.sha256)
 
+    def seen_again(self, content: RawContent) -> Report:
+        """The report of a file that has another version with the same content; itself if the content is another."""
+        return self.of_raw(content) if self.raw_sha256 == content.sha256 else self
+
     @property
     def valid(self) -> int:
         """Rows that were kept."""

@@ -177,6 +177,10 @@ class TenantTables:
             self._keys[table, column] = found
         return self._keys[table, column]
 
+    def keep_keys(self, keys: Mapping[tuple[str, str], pl.Series]) -> None:
+        """Keep values of referenced columns that were read before, by table and column."""
+        self._keys |= keys
+
     def forget_keys(self, table: str) -> None:
         """Forget the cached values of a curated table, since it was rewritten."""
         self._keys = {known: keys for known, keys in self._keys.items() if known[0] != table}

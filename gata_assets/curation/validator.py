@@ -11,11 +11,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 
+from gata_assets.curation.files.content_claims import ContentClaims
 from gata_assets.curation.files.formats import RawSource, file_id, is_of_events, landed_at, printable
 from gata_assets.curation.files.raw_objects import (
+    HeldRaw,
     digest_raw_object,
     is_to_be_read,
     list_raw_objects,
+    read_held,
     read_raw_object,
 )
 from gata_assets.curation.mappings.mapped_tables import MappedTables
@@ -55,6 +58,7 @@ class FileValidator(MappedTables):
         super().__init__(store, tenant, rules, tables)
         self.now = now
         self._reports = ReportStore(store, self.places)
+        self.claims = ContentClaims(store, self.places)
         self._files = 0
 
     def raw_objects(self, table: str) -> dict[str, Version]:
@@ -158,6 +162,7 @@ class FileValidator(MappedTables):
         even_if_same: bool = True,
         mapping: MappingChoice | None = None,
         request_id: str | None = None,
+        held: HeldRaw | None = None,
     ) -> Report:
         """Split the rows of a raw file into valid and rejected ones and store both, the report last.
 
@@ -165,7 +170,8 @@ class FileValidator(MappedTables):
         is validated again as of when it landed; if its content changed since, as one that landed now. Without
         `even_if_same`, a file of the same content is not validated again, unless it was refused under other settings.
         `progress` gets the number of rows read so far. The file is read by `mapping`, if given, and else by its own;
-        it came by `request_id`, unless its report names another request.
+        it came by `request_id`, unless its report names another request. Of what is `held`, stored just now for the
+        first time and given with its mapping, neither the file nor an earlier report is read.
 
         A file that `is_void` supersedes others once it has valid rows; if another has superseded it meanwhile, it stays
         refused.
@@ -177,7 +183,7 @@ class FileValidator(MappedTables):
             StoreError: The target failed.
         """
         table = self._table_of(key)
-        earlier = self._reports.find_raw(table, key)
+        earlier = None if held else self._reports.find_raw(table, key)
         name = earlier.file_id if earlier else file_id(self.places, table, key)
         choice = mapping or self.choose_mapping(table, key, earlier)
         settings = self.digest_of(table, choice)
@@ -207,17 +213,17 @@ class FileValidator(MappedTables):
                 spec = read_by_row(spec) if is_of_events(key) else spec
                 return self.validate_rows(blank(content, earlier), source, spec, scratch, progress)
 
-            result, content = read_raw_object(self.store, key, read)
+            result, content = read_held(held, read) if held else read_raw_object(self.store, key, read)
             if result is earlier:
                 return self._reports.change(
-                    earlier, earlier, lambda present: [_seen_again(present or earlier, content)]
+                    earlier, earlier, lambda present: [(present or earlier).seen_again(content)]
                 )
             if content.version == ABSENT and earlier and earlier.refused is None:
                 raise self._is_odd_now(key)
             if isinstance(result, RawFileError):
                 report = replace(blank(content, earlier), refused=str(result))
             else:
-                report = result
+                report = result.of_raw(content)
                 self.store_rows(report, scratch)
 
         def work_out(present: Report | None) -> list[Report]:
@@ -292,8 +298,3 @@ class FileValidator(MappedTables):
         if new.is_void:
             return [replace(new, replaces=tuple(dict.fromkeys((*new.replaces, *olds))))]
         return supersede(new, olds, self.reports(new.table)) if olds else [new]
-
-
-def _seen_again(report: Report, content: RawContent) -> Report:
-    """A report whose file has another version with the same content."""
-    return report.of_raw(content) if report.raw_sha256 == content.sha256 else report

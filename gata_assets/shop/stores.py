@@ -128,6 +128,11 @@ class ShopStore(ObjectStore):
         _, store, own = self._find(key)
         return store.delivered_version(own)
 
+    def delivered_after(self, key: str, version: Version) -> Version:
+        """See ObjectStore."""
+        _, store, own = self._find(key)
+        return store.delivered_after(own, version)
+
     def delete(self, key: str, *, expected: Version | None = None, guard: Guard | None = None) -> None:
         """See ObjectStore."""
         _, store, own = self._find(key)

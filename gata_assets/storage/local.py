@@ -147,6 +147,11 @@ class LocalStore(ObjectStore):
         found = self._look_at(key)
         return Version(f"{_version(found)}-{found.st_ctime_ns}") if found else ABSENT
 
+    def delivered_after(self, key: str, version: Version) -> Version:
+        """See ObjectStore."""
+        found = self.delivered_version(key)
+        return found if found.startswith(f"{version}-") else Version(f"{version}-")
+
     def _look_at(self, key: str) -> os.stat_result | None:
         """What is known of a regular file; None if there is none."""
         path = self._path(key)

@@ -198,6 +198,12 @@ class ObjectStore(ABC):
         """The version of an object that others than this project may overwrite, also in place; as `version` else."""
         return self.version(key)
 
+    def delivered_after(self, key: str, version: Version) -> Version:  # noqa: ARG002
+        """The `delivered_version` of an object that was just written and got this version; no version that it will ever
+        have if it was overwritten since.
+        """
+        return version
+
     def exists(self, key: str) -> bool:
         """Whether the key has an object; raises StoreError if that cannot be found out."""
         return self.version(key) != ABSENT

@@ -70,7 +70,6 @@ ROLES = {
 }
 # Looked for only where another process removes it between two calls.
 IN_RACES = (
-    "ingestion/landings/*",
     "ingestion/requests/*",
     "ingestion/webhook-events/*",
     f"{TENANT}/staged/*",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import SEEK_END
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from gata_assets.curation.files.formats import RawSource, is_of_ingest, is_raw_key, printable
 from gata_assets.curation.files.signatures import HEAD_BYTES, is_parquet
@@ -77,6 +77,33 @@ def read_raw_object(
     raise RawFileChangedError(
         f"{printable(store.uri(key))} changed each time that it was read: it is left to the next run."
     )
+
+
+class HeldRaw(NamedTuple):
+    """A raw object that this process has the content of, and stores meanwhile: it need not be read.
+
+    `version` waits until it is stored, and raises StoreError if it could not be.
+    """
+
+    source: RawSource
+    size: int
+    sha256: str
+    version: Callable[[], Version]
+
+
+def read_held(
+    held: HeldRaw, read: Callable[[RawSource, RawContent], Result]
+) -> tuple[Result | RawFileError, RawContent]:
+    """As `read_raw_object`, for an object of which the content is there; what overwrites it is another version.
+
+    `read` is given no version yet.
+    """
+    content = RawContent(ABSENT, held.size, held.sha256)
+    try:
+        result: Result | RawFileError = read(held.source, content)
+    except RawFileError as error:
+        result = error
+    return result, content._replace(version=held.version())
 
 
 def require_listed(store: ObjectStore, key: str) -> None:

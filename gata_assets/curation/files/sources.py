@@ -19,7 +19,7 @@ from typing import BinaryIO
 from gata_assets.curation.files.formats import RawSource
 from gata_assets.curation.files.raw_objects import opened
 from gata_assets.errors import RawFileError, StoreError
-from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.objects import ObjectStore, Version
 
 _READ_AT_ONCE = 1 << 20
 
@@ -67,7 +67,11 @@ class HeldContent(FixedContent):
 
     def store_as(self, store: ObjectStore, key: str) -> None:
         """See FixedContent."""
-        store.write(key, self.content)
+        self.store_raw(store, key)
+
+    def store_raw(self, store: ObjectStore, key: str) -> Version:
+        """As `store_as`; returns the version of the raw file."""
+        return store.delivered_after(key, store.write(key, self.content))
 
 
 @dataclass(frozen=True)

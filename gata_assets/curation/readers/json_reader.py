@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain
 from operator import attrgetter
 from typing import Any, BinaryIO
 
@@ -52,13 +51,20 @@ def read_json_lines(
         used = len(block) if is_last else block.rfind(b"\n") + 1
         rest, block = block[used:], block[:used]
         require_short(rest)
-        rows = [(number, text) for number, text in enumerate(block.split(b"\n"), line) if text.strip()]
-        line += block.count(b"\n")
-        if not rows:
+        texts = block.split(b"\n")
+        numbers: Sequence[int] = range(line, line + len(texts))
+        line += len(texts) - 1
+        if not texts[-1]:
+            texts.pop()
+        # Hardly ever is a line blank.
+        if not all(map(bytes.strip, texts)):
+            numbers = [number for number, text in zip(numbers, texts, strict=False) if text.strip()]
+            texts = [text for text in texts if text.strip()]
+        if not texts:
             continue
-        decode = decode or _Decoder(spec, [text for _, text in rows[:_LINES_THAT_TELL_COLUMNS]])
-        yield partial(decode, rows, record)
-        record += len(rows)
+        decode = decode or _Decoder(spec, texts[:_LINES_THAT_TELL_COLUMNS])
+        yield partial(decode, texts, numbers[: len(texts)], record)
+        record += len(texts)
     if decode is None:
         raise RawFileError("is empty but for blank lines.")
 
@@ -69,7 +75,7 @@ class _Decoder:
     def __init__(self, spec: TableSpec, lines: Sequence[bytes]) -> None:
         self._spec = spec
         self._nests = {column.within: f"n{number}" for number, column in enumerate(spec.raw_columns) if column.within}
-        paths = {path: column_of(spec, path) for path in dict.fromkeys(chain.from_iterable(map(self._paths, lines)))}
+        paths = {path: column_of(spec, path) for path in self._paths_of(lines)}
         if not paths and not spec.is_by_row:
             raise _not_json_lines(spec, lines[0])
         if not spec.is_by_row:
@@ -98,16 +104,19 @@ class _Decoder:
         self._row = structure("Row", self._fields, inner)
         self._decode = msgspec.json.Decoder(self._row).decode
 
-    def __call__(self, lines: Sequence[tuple[int, bytes]], first_record: int) -> RawBlock:
-        """Decode lines, each with its number."""
-        rows, apart, faults = [], {}, np.zeros(len(lines), dtype=np.uint8)
-        empty_row = self._row()
-        for place, (_, line) in enumerate(lines):
+    def __call__(self, lines: Sequence[bytes], numbers: Sequence[int], first_record: int) -> RawBlock:
+        """Decode lines with their numbers."""
+        apart, faults = {}, np.zeros(len(lines), dtype=np.uint8)
+        rows: list[Any] = []
+        decoded = map(self._decode, lines)
+        while len(rows) < len(lines):
             try:
-                rows.append(self._decode(line))
+                # Up to the next line that does not fit, without a step of Python for each.
+                rows.extend(decoded)
             except (msgspec.MsgspecError, ValueError, RecursionError):
-                rows.append(empty_row)
-                apart[place], faults[place] = self._read_apart(line)
+                place = len(rows)
+                rows.append(self._row())
+                apart[place], faults[place] = self._read_apart(lines[place])
         columns: dict[str, list[Any]] = {}
         twice: set[int] = set()
         for name, (first, *others) in self._fields.items():
@@ -136,11 +145,10 @@ class _Decoder:
         return RawBlock(
             texts=pl.DataFrame([_as_series(name, values) for name, values in columns.items()]),
             records=np.arange(first_record, first_record + len(lines)),
-            lines=np.array([number for number, _ in lines], dtype=np.int64),
+            lines=np.array(numbers, dtype=np.int64),
             faults=faults,
             fault_texts={
-                place: lines[place][1].decode(errors="replace").rstrip("\r")
-                for place in np.flatnonzero(faults).tolist()
+                place: lines[place].decode(errors="replace").rstrip("\r") for place in np.flatnonzero(faults).tolist()
             },
         )
 
@@ -172,14 +180,23 @@ class _Decoder:
                 values[name] = value
         return ({}, fault) if fault else (values, READABLE)
 
-    def _paths(self, line: bytes) -> Iterator[Path]:
-        try:
-            # A fifth of the time of `_read_object`, which reads what this refuses.
-            row = msgspec.json.decode(line)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            row = _read_object(line)
-        for path, _ in self._walk(row if isinstance(row, dict) else {}):
-            yield path
+    def _paths_of(self, lines: Iterable[bytes]) -> list[Path]:
+        """The paths of all names in lines, in the order in which they first occur."""
+        paths: dict[Path, None] = {}
+        # Nearly all rows have the same names.
+        seen: set[tuple[str, ...]] = set()
+        for line in lines:
+            try:
+                # A fifth of the time of `_read_object`, which reads what this refuses.
+                row = msgspec.json.decode(line)
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                row = _read_object(line)
+            if not isinstance(row, dict) or (names := tuple(row)) in seen:
+                continue
+            paths |= dict.fromkeys(path for path, _ in self._walk(row))
+            if self._nests.keys().isdisjoint(names):
+                seen.add(names)
+        return list(paths)
 
     def _walk(self, row: Mapping[str, object]) -> Iterator[tuple[Path, object]]:
         """The values of a row with the paths of their names."""

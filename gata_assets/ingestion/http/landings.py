@@ -6,19 +6,15 @@ the same.
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
 from hashlib import sha256
 from typing import Any
 
-from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.files.formats import FileFormat
 from gata_assets.curation.files.sources import FixedContent, HeldContent
 from gata_assets.curation.landing import LandedFile, Landing
-from gata_assets.errors import ConflictError, DamagedTableError, ObjectNotFoundError
 from gata_assets.ingestion.http.idempotent import json_answer, place_of, rule_counts
 from gata_assets.ingestion.http.problems import Problem
 from gata_assets.ingestion.http.service import Service
-from gata_assets.ingestion.keys.content_claims import one_name
 from gata_assets.ingestion.keys.request_records import Answer
 
 # One name for all bodies, so that processes that land the same at once give it the same key.
@@ -51,11 +47,13 @@ def land_file(
     """
     curator = service.curator_of(tenant, service.clock())
     digest = content.sha256
-    own = nullcontext(name) if name == _BODY else one_name(service.store, service.clock, tenant, table, digest, name)
-    timed = service.metrics.time_landing(table)
-    with service.turn(f"{tenant}/{table}/{digest}"), timed, own as landed_name:
-        _refresh_referenced(curator, table)
-        landed = Landing(curator).land(table, landed_name, content, file_format, request_id=request_id)
+    with service.turn(f"{tenant}/{table}/{digest}"), service.metrics.time_landing(table):
+        # Remembered by the curator: that of all calls which wait for nothing else.
+        saved = service.call_meanwhile(curator.mappings.saved, table)
+        service.referenced.refresh(curator, table)
+        saved.result()
+        landing = Landing(curator, service.marks_of(tenant, table))
+        landed = landing.land(table, name, content, file_format, request_id=request_id)
     report = landed.report
     if not landed.was_there:
         service.metrics.count_rows(table, report.valid, report.rejected, report.rejected_by_rule)
@@ -68,22 +66,6 @@ def land_file(
             file_id=report.file_id,
         )
     return json_answer(200, _answer(service, landed))
-
-
-def _refresh_referenced(curator: TableCurator, table: str) -> None:
-    """Let referenced tables contain the rows that landed before; another request may be at it.
-
-    They are read once: what validation needs of them is kept, and one that is damaged is written anew.
-    """
-    with suppress(ConflictError):
-        curator.refresh_referenced([name for name in curator.referenced(table) if curator.stale(name)])
-        for reference in curator.tables[table].references.values():
-            if reference.mode.is_of_changes:
-                continue
-            try:
-                curator.known_keys(reference.table, reference.column)
-            except (DamagedTableError, ObjectNotFoundError):
-                curator.refresh_referenced([reference.table])
 
 
 def _answer(service: Service, landed: LandedFile) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +17,8 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from gata_assets.curation.curated.curator import TableCurator
+from gata_assets.curation.curated.referenced_keys import ReferencedKeys
+from gata_assets.curation.files.known_marks import KnownMarks
 from gata_assets.curation.quality.exposition import QualityCollector
 from gata_assets.curation.quality.measures import QualityRules
 from gata_assets.curation.quality.reader import QualityReader
@@ -91,6 +93,8 @@ class Service:
         self.refusals = Refusals(self.metrics.count_refused, self.write_line, clock)
         self._landings = ThreadPoolExecutor(_LANDINGS_AT_ONCE, "landing")
         self._calls = ThreadPoolExecutor(_CALLS_AT_ONCE, "call")
+        self.referenced = ReferencedKeys(self._calls.map)
+        self._marks: dict[tuple[str, str], KnownMarks] = {}
         self._held_bytes = self._at_work = 0
         self._is_idle = asyncio.Event()
         self._is_idle.set()
@@ -110,6 +114,15 @@ class Service:
     async def call(self, work: Callable[..., T], *arguments: Any) -> T:
         """Do what waits for the store or a disk in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._calls, work, *arguments)
+
+    def call_meanwhile(self, work: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Do what waits for the store in a thread, while the thread that calls goes on; not for what calls this too."""
+        return self._calls.submit(work, *arguments)
+
+    def marks_of(self, tenant: str, table: str) -> KnownMarks:
+        """What this process knows of a table's raw files."""
+        with self._turns_lock:
+            return self._marks.setdefault((tenant, table), KnownMarks())
 
     @contextmanager
     def room(self) -> Iterator[Callable[[int], None]]:

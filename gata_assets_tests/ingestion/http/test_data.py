@@ -103,8 +103,44 @@ def test_the_same_content_twice_at_once_lands_once(service: RunningService) -> N
         answers = list(threads.map(lambda n: service.upload(content, f"part-{n}.csv"), range(8)))
     assert {answer.status for answer in answers} == {200}
     assert sum(not answer.json["was_there"] for answer in answers) == 1
-    assert len(service.keys_below(f"{TENANT}/raw/")) == len(service.keys_below(f"{TENANT}/reports/")) == 1
+    assert len(service.keys_below(f"{TENANT}/raw/")) == len(service.keys_below(f"{TENANT}/reports/interactions/")) == 1
     assert b'gata_rows_accepted_total{table="interactions"} 500.0' in service.ask("GET", "/metrics").body
+
+
+def test_two_services_that_receive_the_same_at_once_land_it_once(any_store: ObjectStore) -> None:
+    secret, _ = KeyStore(any_store, lambda: NOW).create(TENANT, ["ingest"])
+    with RunningService(any_store, secret=secret) as first, RunningService(any_store, secret=secret) as second:
+        # From here on neither lists the raw files.
+        assert {service.post(ROWS, [interaction(rating="1")]).status for service in (first, second)} == {200}
+        rows = [[interaction(user_id=f"u{number}")] for number in range(4)]
+        files = [encode([interaction(item_id=f"i{number}")], "csv") for number in range(4)]
+        with ThreadPoolExecutor(8) as threads:
+            bodies = [threads.submit(service.post, ROWS, body) for body in rows for service in (first, second)]
+            uploads = [
+                threads.submit(service.upload, content, f"{service.port}.csv")
+                for content in files
+                for service in (first, second)
+            ]
+        answers = [sent.result() for sent in (*bodies, *uploads)]
+        assert {(answer.status, answer.json["rows_accepted"]) for answer in answers} == {(200, 1)}
+        assert len({answer.json["s3_path"] for answer in answers}) == 8
+        assert len(first.keys_below(f"{TENANT}/raw/")) == 9
+        assert len(first.keys_below(f"{TENANT}/reports/interactions/")) == 9
+
+
+def test_what_another_process_changes_of_the_catalog_is_known_to_the_next_body(any_store: ObjectStore) -> None:
+    secret, _ = KeyStore(any_store, lambda: NOW).create(TENANT, ["ingest"])
+
+    def warnings_of(service: RunningService, user: str) -> list[str]:
+        rows = [interaction(user_id=user, item_id=name) for name in ("i1", "i2")]
+        return [f"{found['rows']} {found['rule']}" for found in service.post(ROWS, rows).json["warnings"]]
+
+    with RunningService(any_store, secret=secret) as first, RunningService(any_store, secret=secret) as second:
+        assert warnings_of(first, "u1") == warnings_of(first, "u2") == ["2 item_is_known"]
+        assert second.post("/internal/data/items", [item(item_id="i1")]).status == 200
+        assert warnings_of(first, "u3") == warnings_of(first, "u4") == ["1 item_is_known"]
+        assert second.post("/internal/data/items", [item(item_id="i2")]).status == 200
+        assert warnings_of(second, "u5") == warnings_of(first, "u6") == []
 
 
 def test_files_of_every_format_are_taken_by_their_name(service: RunningService) -> None:

@@ -314,7 +314,8 @@ def test_no_value_of_a_row_is_in_reports_or_manifests(tmp_path: Path) -> None:
     send(curator, rows, tmp_path / "in")
     curate_all(curator)
     told = [key for key in curator.store.list_keys("") if key.endswith(".json")]
-    assert len(told) == 4
+    # Of each file a report and the claim of its content, and the manifests of an event day and of the items.
+    assert len(told) == 6
     assert [key for key in told if secret.encode() in curator.store.read(key) or secret in key] == []
 
 
