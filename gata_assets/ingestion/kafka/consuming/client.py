@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from threading import Thread
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -136,9 +137,27 @@ def commit(consumer: Consumer, offsets: list[TopicPartition], *, waits: bool) ->
         return
     with suppress(KafkaException):
         if waits:
-            consumer.commit(offsets=offsets, asynchronous=False)
+            _within_seconds(lambda: consumer.commit(offsets=offsets, asynchronous=False))
         else:
             consumer.commit(offsets=offsets, asynchronous=True)
+
+
+def leave(consumer: Consumer) -> bool:
+    """Leave the group, so that others need not wait until this one counts as dead; returns whether that is done."""
+    return _within_seconds(consumer.close)
+
+
+def _within_seconds(call: Callable[[], object]) -> bool:
+    """Call the client, and return whether it was done in time: of a broker that is frozen it waits for ever."""
+
+    def run() -> None:
+        with suppress(KafkaException):
+            call()
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(_ANSWER_SECONDS)
+    return not thread.is_alive()
 
 
 def as_value(message: Message, received_at: datetime) -> KafkaMessage:

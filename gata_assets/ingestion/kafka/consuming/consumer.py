@@ -25,6 +25,7 @@ from gata_assets.ingestion.kafka.consuming.client import (
     find_fault,
     find_start,
     hold_back,
+    leave,
     open_consumer,
 )
 from gata_assets.ingestion.kafka.consuming.dead_letters import DeadLetters
@@ -92,8 +93,8 @@ class TopicConsumer:
                 self._advance()
             self._give_up(list(self._partitions.values()))
         finally:
-            # Leaves the group, so that others need not wait until it counts as dead.
-            self._consumer.close()
+            if not leave(self._consumer):
+                self._log.say(None, "GROUP_NOT_LEFT", reason="The brokers did not answer; others wait for the session.")
             # Threads may still be asking.
             self._pool.shutdown(cancel_futures=True)
             self._asker.close()

@@ -64,7 +64,8 @@ class BrokerWatch:
         self._metrics.count_failure("", "broker")
         self._errors.note(error)
         self._failed_at = self._clock()
-        if error.code() not in self._said:
+        # That all are down is said by the one line that says that none answers.
+        if error.code() not in self._said and error.code() != KafkaError._ALL_BROKERS_DOWN:
             self._said.add(error.code())
             self._log.say(None, "BROKER_FAILED", reason=explain(self._connection, error))
 
