@@ -17,6 +17,8 @@ from gata_assets.ingestion.kafka.consuming.rules import ConsumerRules
 from gata_assets.ingestion.kafka.faults import opened, require_brokers
 
 _ANSWER_SECONDS = 5.0
+# For the last commit, and for leaving the group: with what waits to be stored less than is left before SIGKILL.
+_END_SECONDS = 10.0
 _LEAST_SHARE_BYTES = 1_000_000
 _LIMITS = {
     # Where to go on is what the chain says; of an offset that the broker does not have, nothing must be guessed.
@@ -156,7 +158,7 @@ def _within_seconds(call: Callable[[], object]) -> bool:
 
     thread = Thread(target=run, daemon=True)
     thread.start()
-    thread.join(_ANSWER_SECONDS)
+    thread.join(_END_SECONDS)
     return not thread.is_alive()
 
 
