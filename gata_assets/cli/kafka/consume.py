@@ -17,6 +17,7 @@ from gata_assets.ingestion.kafka.consuming.client import earliest_offset
 from gata_assets.ingestion.kafka.consuming.consumer import TopicConsumer
 from gata_assets.ingestion.kafka.consuming.metrics import ConsumerMetrics
 from gata_assets.ingestion.kafka.consuming.writing import PartitionWriter
+from gata_assets.ingestion.kafka.faults import require_brokers
 from gata_assets.ingestion.kafka.metrics_server import metrics_served
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables
@@ -27,14 +28,15 @@ _ADVICE = "Look at KAFKA_METRICS_PORT and KAFKA_METRICS_HOST."
 def run(settings: Settings, topics: Sequence[str], *, as_json: bool) -> None:
     """Consume until SIGTERM or Ctrl-C; what waits is stored and committed then.
 
-    Raises SettingsError for settings that do not fit, StoreError if the target cannot be read at the start, or
-    GataError for a port of the metrics that is taken.
+    Raises SettingsError for settings that do not fit, BrokerError if the brokers refuse the login or the encryption,
+    StoreError if the target cannot be read at the start, or GataError for a port of the metrics that is taken.
     """
     connection, own = _connection(settings), settings.consumer
     settings.kafka.topics.require_tables(all_tables(settings))
     chosen = [*topics] or [*settings.kafka.topics.tables]
     for topic in chosen:
         _require_topic(settings, topic)
+    require_brokers(connection)
     store, metrics = open_store(settings), ConsumerMetrics()
     judge = build_judge(settings, store, build_decoder(settings))
     consumer = TopicConsumer(

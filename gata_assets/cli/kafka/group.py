@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     {
         DONE: "it was ended by SIGTERM or Ctrl-C; with --once, all that waited is produced",
         INTERRUPTED: "it was interrupted before it began",
-        FAILED: "the extra `kafka` is not installed, or the port is taken; with --once, something still waits",
+        FAILED: "the brokers refuse the login or the encryption, the port is taken, or the extra `kafka` is not "
+        "installed; with --once, something still waits",
     }
 )
 @click.option("--once", is_flag=True, help="Produce what waits, and end.")
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     "--metrics",
     "metrics_port",
     type=click.IntRange(0, 65535),
-    help="Serve counters for Prometheus on this port of all addresses; 0 takes a free one. [default: none]",
+    help="Serve counters for Prometheus on this port of KAFKA_METRICS_HOST; 0 takes a free one. [default: none]",
 )
 @options.AS_JSON
 @options.SETTINGS
@@ -57,7 +58,8 @@ def publish(once: bool, since: date | None, metrics_port: int | None, as_json: b
 @exits(
     {
         DONE: "it was ended by SIGTERM or Ctrl-C, and what waited is stored; or the gap is written down",
-        FAILED: "the target or the broker cannot be read at the start, or the extra `kafka` is not installed",
+        FAILED: "the brokers refuse the login or the encryption, the target cannot be read at the start, the port is "
+        "taken, or the extra `kafka` is not installed; with --accept-gap, the broker cannot be asked",
         INTERRUPTED: "it was interrupted before it consumed",
     }
 )

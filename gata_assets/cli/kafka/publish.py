@@ -14,7 +14,8 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.tenants import find_tenants
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import SettingsError
-from gata_assets.ingestion.kafka.metrics_server import ALL_ADDRESSES, metrics_served
+from gata_assets.ingestion.kafka.faults import require_brokers
+from gata_assets.ingestion.kafka.metrics_server import metrics_served
 from gata_assets.ingestion.kafka.origin import target_id
 from gata_assets.ingestion.kafka.relay.cursors import begin
 from gata_assets.ingestion.kafka.relay.datasets import DatasetFolder, DatasetTopic
@@ -29,20 +30,22 @@ from gata_assets.settings.table_specs import all_tables
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tickets.training_files import DATASETS, batches_folder
 
+_ADVICE = "Look at --metrics and KAFKA_METRICS_HOST."
 _TOPICS = {DatasetKind.FEATURES: DatasetTopic.FEATURES, DatasetKind.TRAINING_DATA: DatasetTopic.TRAINING}
 
 
 def run(settings: Settings, *, once: bool, since: date | None, metrics_port: int | None, as_json: bool) -> bool:
     """Produce until SIGTERM or Ctrl-C, or with `once` what waits; returns whether nothing waits because it failed.
 
-    Raises SettingsError without brokers or for a topic of no table, GataError for a port that cannot be listened on,
-    and StoreError if the target is away at the start.
+    Raises SettingsError without brokers or for a topic of no table, BrokerError if they refuse the login or the
+    encryption, GataError for a port that cannot be listened on, and StoreError if the target is away at the start.
     """
     connection = settings.kafka.connection
     if connection is None:
         raise SettingsError("KAFKA_BOOTSTRAP_SERVERS is unset, and names the brokers: host:port, with commas between.")
     tables, topics = all_tables(settings), settings.kafka.topics
     topics.require_tables(tables)
+    require_brokers(connection)
     store, metrics, end = open_store(settings), RelayMetrics(), Event()
 
     def say(event: str, fields: Mapping[str, object]) -> None:
@@ -73,10 +76,9 @@ def run(settings: Settings, *, once: bool, since: date | None, metrics_port: int
     )
     with ExitStack() as serving, ended_by_signals(end):
         if metrics_port is not None:
-            number = serving.enter_context(
-                metrics_served(metrics.registry, ALL_ADDRESSES, metrics_port, "Look at --metrics.")
-            )
-            say("METRICS_READY", {"port": number})
+            host = settings.consumer.metrics_host
+            number = serving.enter_context(metrics_served(metrics.registry, host, metrics_port, _ADVICE))
+            say("METRICS_READY", {"host": host, "port": number})
         say("PUBLISHING", {"brokers": connection.bootstrap_servers, "target": settings.target.place})
         if once:
             return relay.run_once()

@@ -9,8 +9,6 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from gata_assets.errors import GataError
 
-ALL_ADDRESSES = "0.0.0.0"  # noqa: S104
-
 
 @contextmanager
 def metrics_served(registry: CollectorRegistry, host: str, port: int, advice: str) -> Iterator[int]:

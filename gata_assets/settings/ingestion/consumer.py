@@ -12,7 +12,7 @@ class ConsumerSettings(SettingsGroup):
     """The settings of the process that `gata consume` starts."""
 
     metrics_host: str = Field("127.0.0.1", alias="KAFKA_METRICS_HOST", pattern=r"^[0-9A-Za-z.:\-]{1,255}$")
-    """The address that the consumer's metrics are served on; 0.0.0.0 for all of the machine."""
+    """The address of the metrics of `gata consume` and `gata publish`; 0.0.0.0 for all of the machine."""
     metrics_port: int = Field(8003, alias="KAFKA_METRICS_PORT", ge=0, le=65_535)
     """The port that the consumer's metrics are served on; 0 takes a free one."""
     segment_seconds: float = Field(0.5, alias="KAFKA_SEGMENT_SECONDS", gt=0, le=60)

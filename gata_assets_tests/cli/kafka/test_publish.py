@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -46,7 +47,10 @@ def test_it_produces_until_sigterm_and_shows_counts_and_no_value(noida_broker: B
     with subprocess.Popen(command, env={**os.environ, **variables}, cwd=tmp_path, text=True, **pipes) as process:  # type: ignore[call-overload]
         try:
             first = json.loads(process.stdout.readline())
-            assert first["event"] == "METRICS_READY"
+            assert (first["event"], first["host"]) == ("METRICS_READY", "127.0.0.1")
+            with pytest.raises(ConnectionRefusedError):
+                # It would come through if all addresses were served.
+                socket.create_connection(("127.0.0.2", first["port"])).close()
             [message] = noida_broker.read(topic, lambda messages: len(messages) > 0)
             with urllib.request.urlopen(f"http://127.0.0.1:{first['port']}/metrics") as answer:
                 metrics = answer.read().decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from threading import Thread
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -13,8 +14,11 @@ from gata_assets.ingestion.kafka.connection import KafkaConnection
 from gata_assets.ingestion.kafka.consuming.message import KafkaMessage
 from gata_assets.ingestion.kafka.consuming.partition import AssignedPartition, Start
 from gata_assets.ingestion.kafka.consuming.rules import ConsumerRules
+from gata_assets.ingestion.kafka.faults import opened, require_brokers
 
 _ANSWER_SECONDS = 5.0
+# For the last commit, and for leaving the group: with what waits to be stored less than is left before SIGKILL.
+_END_SECONDS = 10.0
 _LEAST_SHARE_BYTES = 1_000_000
 _LIMITS = {
     # Where to go on is what the chain says; of an offset that the broker does not have, nothing must be guessed.
@@ -34,10 +38,14 @@ _LIMITS = {
 def open_consumer(
     connection: KafkaConnection, group: str, rules: ConsumerRules, on_error: Callable[[KafkaError], object]
 ) -> Consumer:
-    """A consumer of a group; `on_error` gets what the client recovers from by itself."""
+    """A consumer of a group; `on_error` gets what the client recovers from by itself.
+
+    Raises SettingsError for settings that no client takes.
+    """
     session = round(rules.session_seconds * 1000)
     times = {"session.timeout.ms": session, "heartbeat.interval.ms": max(session // 5, 100)}
-    return Consumer({**connection.client_config(), **_LIMITS, **times, "group.id": group, "error_cb": on_error})
+    config = {**connection.client_config(), **_LIMITS, **times, "group.id": group, "error_cb": on_error}
+    return opened(connection, lambda: Consumer(config))
 
 
 def find_start(consumer: Consumer, topic: str, partition: int, chain_end: int) -> Start:
@@ -60,13 +68,23 @@ def find_start(consumer: Consumer, topic: str, partition: int, chain_end: int) -
 
 
 def earliest_offset(connection: KafkaConnection, topic: str, partition: int) -> int:
-    """The first offset that the broker has of a partition; raises BrokerError."""
-    consumer = Consumer({**connection.client_config(), "group.id": "gata", "log_level": 2})
+    """The first offset that the broker has of a partition; raises BrokerError or SettingsError."""
+    require_brokers(connection)
+    config = {**connection.client_config(), "group.id": "gata", "log_level": 2}
+    consumer = opened(connection, lambda: Consumer(config))
     try:
         with broker_errors(f"{topic}/{partition}"):
             return consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_ANSWER_SECONDS)[0]
     finally:
         consumer.close()
+
+
+def find_fault(consumer: Consumer, topic: str, partition: int, chain_end: int) -> PartitionStoppedError:
+    """Why the broker does not have the offset where a chain ends; raises BrokerError if it cannot be asked."""
+    with broker_errors(f"{topic}/{partition}"):
+        earliest, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_ANSWER_SECONDS)
+    is_gap = earliest > chain_end
+    return gap(topic, partition, chain_end, earliest) if is_gap else is_ahead(topic, partition, chain_end)
 
 
 def gap(topic: str, partition: int, chain_end: int, earliest: int) -> PartitionStoppedError:
@@ -121,9 +139,27 @@ def commit(consumer: Consumer, offsets: list[TopicPartition], *, waits: bool) ->
         return
     with suppress(KafkaException):
         if waits:
-            consumer.commit(offsets=offsets, asynchronous=False)
+            _within_seconds(lambda: consumer.commit(offsets=offsets, asynchronous=False))
         else:
             consumer.commit(offsets=offsets, asynchronous=True)
+
+
+def leave(consumer: Consumer) -> bool:
+    """Leave the group, so that others need not wait until this one counts as dead; returns whether that is done."""
+    return _within_seconds(consumer.close)
+
+
+def _within_seconds(call: Callable[[], object]) -> bool:
+    """Call the client, and return whether it was done in time: of a broker that is frozen it waits for ever."""
+
+    def run() -> None:
+        with suppress(KafkaException):
+            call()
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(_END_SECONDS)
+    return not thread.is_alive()
 
 
 def as_value(message: Message, received_at: datetime) -> KafkaMessage:

@@ -21,12 +21,11 @@ from gata_assets.errors import BrokerError, GataError, PartitionStoppedError, Re
 from gata_assets.ingestion.kafka.connection import KafkaConnection
 from gata_assets.ingestion.kafka.consuming.client import (
     as_value,
-    broker_errors,
     commit,
+    find_fault,
     find_start,
-    gap,
     hold_back,
-    is_ahead,
+    leave,
     open_consumer,
 )
 from gata_assets.ingestion.kafka.consuming.dead_letters import DeadLetters
@@ -35,13 +34,13 @@ from gata_assets.ingestion.kafka.consuming.message import KafkaMessage
 from gata_assets.ingestion.kafka.consuming.metrics import ConsumerMetrics
 from gata_assets.ingestion.kafka.consuming.partition import AssignedPartition, Start
 from gata_assets.ingestion.kafka.consuming.rules import ConsumerRules
-from gata_assets.ingestion.kafka.consuming.watching import ConsumerLog, show_partitions
+from gata_assets.ingestion.kafka.consuming.watching import BrokerWatch, ConsumerLog, show_partitions
 from gata_assets.ingestion.kafka.consuming.writing import PartitionWriter
 from gata_assets.ingestion.segments.cursor import read_cursor
 from gata_assets.storage.objects import ObjectStore
 
 _THREADS, _MOST_AT_ONCE, _POLL_SECONDS = 8, 2_000, 0.05
-_START_SECONDS, _ANSWER_SECONDS = 10.0, 5.0
+_START_SECONDS = 10.0
 _LOOK_SECONDS, _LOOK_AT_CURSORS_SECONDS = 1.0, 60.0
 
 
@@ -66,6 +65,7 @@ class TopicConsumer:
         self._rules, self._clock, self._log = rules or ConsumerRules(), clock, ConsumerLog(write_line)
         self.metrics = metrics or ConsumerMetrics()
         self._connection, self._group = connection, group
+        self._brokers = BrokerWatch(connection, self._log, self.metrics, clock)
         self._partitions: dict[tuple[str, int], AssignedPartition] = {}
         self._is_assignment_due = False
         # Partitions of which the broker does not have what is wanted next.
@@ -74,13 +74,16 @@ class TopicConsumer:
         self._again: Future[None] | None = None
 
     def run(self, is_ending: Callable[[], bool]) -> None:
-        """Consume until `is_ending`; then store and commit what waits, and leave the group."""
-        self._pool = ThreadPoolExecutor(_THREADS, "partition")
-        self._consumer = open_consumer(self._connection, self._group, self._rules, self._note_client_error)
+        """Consume until `is_ending`; then store and commit what waits, and leave the group.
+
+        Raises SettingsError for settings that no client takes.
+        """
+        self._consumer = open_consumer(self._connection, self._group, self._rules, self._brokers.note)
         # Asks while the group is rebalanced too, when the client above does not answer.
-        self._asker = open_consumer(self._connection, self._group, self._rules, self._note_client_error)
+        self._asker = open_consumer(self._connection, self._group, self._rules, self._brokers.note)
         count_failure = partial(self.metrics.count_failure, what="dead_letters")
         self._letters = DeadLetters(self._connection, self._store, self._clock, count_failure)
+        self._pool = ThreadPoolExecutor(_THREADS, "partition")
         try:
             self._consumer.subscribe(
                 self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
@@ -90,9 +93,10 @@ class TopicConsumer:
                 self._advance()
             self._give_up(list(self._partitions.values()))
         finally:
-            # Leaves the group, so that others need not wait until it counts as dead.
-            self._consumer.close()
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            if not leave(self._consumer):
+                self._log.say(None, "GROUP_NOT_LEFT", reason="The brokers did not answer; others wait for the session.")
+            # Threads may still be asking.
+            self._pool.shutdown(cancel_futures=True)
             self._asker.close()
 
     def _take(self, messages: Iterable[Message]) -> None:
@@ -207,7 +211,8 @@ class TopicConsumer:
         commit(self._consumer, offsets, waits=waits)
 
     def _look(self) -> None:
-        """Set what metrics show, and try copies that failed again."""
+        """Set what metrics show, ask whether a broker answers, and try copies that failed again."""
+        self._brokers.look(self._asker, self._topics[0], self._pool)
         show_partitions(self._consumer, [*self._partitions.values()], self.metrics)
         if self._again is None or (self._again.done() and self._again.result() is None):
             self._again = self._pool.submit(self._look_at_store, list(self._partitions))
@@ -268,24 +273,16 @@ class TopicConsumer:
             # What came before is stored first.
             self._cut.add(place)
         else:
-            self._note_client_error(error)
-
-    def _note_client_error(self, error: KafkaError) -> None:
-        self.metrics.count_failure("", "broker")
-        self._log.say(None, "BROKER_FAILED", reason=error.name())
+            self._brokers.note(error)
 
     def _find_fault(self, partition: AssignedPartition) -> None:
         """Stop a partition whose broker does not have the offset behind what is stored."""
-        place, end = partition.place, partition.stored_end
-        self._cut.discard(place)
+        self._cut.discard(partition.place)
         try:
-            with broker_errors("/".join(map(str, place))):
-                earliest, _ = self._asker.get_watermark_offsets(TopicPartition(*place), timeout=_ANSWER_SECONDS)
+            self._stop(partition, find_fault(self._asker, *partition.place, partition.stored_end))
         except BrokerError as failure:
             partition.stop(failure)
             self._is_assignment_due = True
-        else:
-            self._stop(partition, gap(*place, end, earliest) if earliest > end else is_ahead(*place, end))
 
     def _fail(self, partition: AssignedPartition, error: GataError) -> None:
         partition.fail(error)

@@ -46,6 +46,7 @@ class ConsumerMetrics:
             ("topic", "what"),
             registry=own,
         )
+        self._answering = Gauge("gata_kafka_brokers_answer", "1 while a broker answers.", registry=own)
         self._lag = Gauge(
             "gata_kafka_lag_messages", "Messages behind the chain that the broker has.", _PARTITION, registry=own
         )
@@ -87,6 +88,10 @@ class ConsumerMetrics:
     def count_failure(self, topic: str, what: str) -> None:
         """Count a failed attempt: `target`, `registry`, `broker` or `dead_letters`."""
         self._failures.labels(topic, what).inc()
+
+    def set_answering(self, *, is_answering: bool) -> None:
+        """Whether a broker answers."""
+        self._answering.set(is_answering)
 
     def set_waiting(self, size: int, oldest_seconds: float) -> None:
         """What waits in memory."""

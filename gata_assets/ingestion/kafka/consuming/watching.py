@@ -1,4 +1,4 @@
-"""What is shown of the partitions of a process: gauges of how far each is and what waits, and the lines of the log.
+"""What is shown of a process: gauges of its partitions and of whether brokers answer, and the lines of the log.
 
 Lines are JSON, with topics, offsets and reasons; never what a message has.
 """
@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from gata_assets.errors import PartitionStoppedError
+from gata_assets.ingestion.kafka.connection import KafkaConnection
 from gata_assets.ingestion.kafka.consuming.metrics import ConsumerMetrics
 from gata_assets.ingestion.kafka.consuming.partition import AssignedPartition
+from gata_assets.ingestion.kafka.faults import ClientErrors, explain
+
+_ASKED_SECONDS, _PATIENCE_SECONDS = 2.0, 3.0
+# What the client reports again within this time is of the same failure.
+_QUIET_SECONDS = 10.0
 
 
 class ConsumerLog:
@@ -33,6 +40,67 @@ class ConsumerLog:
         else:
             self._failing[place] = line
         self._write_line(line)
+
+
+class BrokerWatch:
+    """Says when no broker answers any more, and when one does again; on the thread that polls.
+
+    A broker that is frozen keeps its connections, and the client reports nothing: so it is asked.
+    """
+
+    def __init__(
+        self, connection: KafkaConnection, log: ConsumerLog, metrics: ConsumerMetrics, clock: Callable[[], float]
+    ) -> None:
+        """`clock` has seconds."""
+        self._connection, self._log, self._metrics, self._clock = connection, log, metrics, clock
+        self._errors = ClientErrors()
+        self._said: set[int] = set()
+        self._failed_at = self._ask_at = float("-inf")
+        self._away_at: float | None = None
+        self._asked: Future[bool] | None = None
+
+    def note(self, error: KafkaError) -> None:
+        """Take what a client reports and recovers from by itself; of each kind, one line."""
+        self._metrics.count_failure("", "broker")
+        self._errors.note(error)
+        self._failed_at = self._clock()
+        # That all are down is said by the one line that says that none answers.
+        if error.code() not in self._said and error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._said.add(error.code())
+            self._log.say(None, "BROKER_FAILED", reason=explain(self._connection, error))
+
+    def look(self, asker: Consumer, topic: str, pool: Executor) -> None:
+        """Note whether a broker answered, and ask again when it is time."""
+        # Takes what it reports, which would add up.
+        asker.poll(0)
+        if self._asked is None:
+            if self._clock() >= self._ask_at:
+                self._asked = pool.submit(_answers, asker, topic)
+        elif self._asked.done():
+            is_answering, self._asked = self._asked.result(), None
+            self._ask_at = self._clock() + _ASKED_SECONDS
+            self._note_answer(is_answering=is_answering)
+
+    def _note_answer(self, *, is_answering: bool) -> None:
+        now = self._clock()
+        self._metrics.set_answering(is_answering=is_answering)
+        if not is_answering and self._away_at is None:
+            self._away_at = now
+            self._log.say(None, "BROKERS_AWAY", reason=explain(self._connection, self._errors.last))
+        elif is_answering and self._away_at is not None:
+            self._log.say(None, "BROKERS_BACK", seconds=round(now - self._away_at))
+            self._away_at = None
+        if is_answering and now - self._failed_at > _QUIET_SECONDS:
+            self._said.clear()
+            self._errors = ClientErrors()
+
+
+def _answers(asker: Consumer, topic: str) -> bool:
+    try:
+        asker.list_topics(topic, timeout=_PATIENCE_SECONDS)
+    except KafkaException:
+        return False
+    return True
 
 
 def show_partitions(consumer: Consumer, partitions: Sequence[AssignedPartition], metrics: ConsumerMetrics) -> None:

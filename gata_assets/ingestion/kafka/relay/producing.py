@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from gata_assets.errors import BrokerError
 from gata_assets.ingestion.kafka.connection import KafkaConnection
+from gata_assets.ingestion.kafka.faults import ClientErrors, explain, is_refusal, opened
 from gata_assets.ingestion.kafka.relay.messages import OutMessage
 
 # What brokers take by default, with some room for headers; larger ones would fail with others in their batch.
@@ -21,6 +22,8 @@ MAX_MESSAGE_BYTES = 1_000_000
 _POLL_SECONDS = 0.1
 # Confirmations that are on their way are waited for when the process is to end.
 _ENDING_SECONDS = 5.0
+# A login or an encryption that is refused now will be so later.
+_REFUSED_SECONDS = 5.0
 _CONFIG: dict[str, str | int | float | bool] = {
     "acks": "all",
     "enable.idempotence": True,
@@ -69,12 +72,13 @@ class Producing:
         self._connection, self._patience = connection, patience_seconds
         self._is_ending, self._on_delivered, self._on_too_large = is_ending, on_delivered, on_too_large
         self._producer: Producer | None = None
-        self._last_error = "no answer"
+        self._errors = ClientErrors()
 
     def deliver(self, messages: Iterable[OutMessage]) -> None:
         """Return once all messages are confirmed, in the order of each partition.
 
-        Raises BrokerError if some were not: they may be there or not.
+        Raises BrokerError if some were not: they may be there or not; or SettingsError for settings that no client
+        takes.
         """
         reports = _Reports()
         producer = self._producer = self._producer or self._connect()
@@ -93,13 +97,9 @@ class Producing:
             self._on_delivered(topic, count)
 
     def _connect(self) -> Producer:
-        def note(error: KafkaError) -> None:
-            self._last_error = error.name()
-
-        try:
-            return Producer({**self._connection.client_config(), **_CONFIG, "error_cb": note})
-        except KafkaException as error:
-            raise BrokerError(f"The client of Kafka cannot be set up: {error.args[0].name()}.") from None
+        self._errors = ClientErrors()
+        config = {**self._connection.client_config(), **_CONFIG, "error_cb": self._errors.note}
+        return opened(self._connection, lambda: Producer(config))
 
     def _produce(self, producer: Producer, message: OutMessage, reports: _Reports) -> None:
         while True:
@@ -125,10 +125,12 @@ class Producing:
         if reports.failed is not None:
             raise self._failure(reports, *reports.failed)
         patience = min(self._patience, _ENDING_SECONDS) if self._is_ending() else self._patience
+        if is_refusal(self._errors.last):
+            patience = min(patience, _REFUSED_SECONDS)
         if monotonic() - reports.last_at > patience:
             raise BrokerError(
-                f"{self._connection.bootstrap_servers} did not confirm {reports.waiting:,} messages "
-                f"({self._last_error}). They are produced again."
+                f"The brokers did not confirm {reports.waiting:,} messages, which are produced again. "
+                f"{explain(self._connection, self._errors.last)}"
             )
 
     def _failure(self, reports: _Reports, error: KafkaError, topic: str) -> BrokerError:

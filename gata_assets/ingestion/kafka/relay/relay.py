@@ -70,12 +70,15 @@ class Relay:
 
     def run(self, end: Event) -> None:
         """Produce what arrives until `end` is set."""
-        pause = _FIRST_PAUSE_SECONDS
+        pause, is_waiting = _FIRST_PAUSE_SECONDS, False
         while not end.is_set():
             if self._run_round(is_all=False):
-                pause = _FIRST_PAUSE_SECONDS
+                if is_waiting:
+                    self._outbox.say("PRODUCING_AGAIN", {})
+                pause, is_waiting = _FIRST_PAUSE_SECONDS, False
                 end.wait(_POLL_SECONDS)
             else:
+                is_waiting = True
                 end.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
