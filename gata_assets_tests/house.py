@@ -72,6 +72,12 @@ LEVELS: tuple[dict[str, Room], ...] = (
         )
     },
     {
+        "ticket_contract": _room(
+            "what two domains agree on about tickets: a source of closed ones, counts by reason, a census",
+            "dagster numpy pandas pyarrow",
+        )
+    },
+    {
         "tickets": _room(
             "closed tickets to training files",
             f"{_AWS} adbc_driver_manager adbc_driver_postgresql dagster numpy pandas pandera polars psycopg pyarrow "
@@ -134,11 +140,12 @@ PURE = (
     "ingestion/schemas/parsing",
     "ingestion/schemas/raw_values",
     "ingestion/schemas/wire",
+    "ticket_contract/accounting",
+    "ticket_contract/census",
     "tickets/*",
     "tickets/splitting/*",
     "tickets/labels/label_map",
     "tickets/sources/table_layout",
-    "tickets/arrivals/census",
     "tickets/arrivals/decision",
     "tickets/arrivals/cursor",
     "interactions/rules",

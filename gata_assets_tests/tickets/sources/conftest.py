@@ -11,7 +11,7 @@ import pandas as pd
 import psycopg
 import pytest
 
-from gata_assets.tickets.sources.base import TicketSource
+from gata_assets.ticket_contract.source import TicketSource
 from gata_assets.tickets.sources.data_api import DataApiTickets
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.postgres import PostgresTickets
