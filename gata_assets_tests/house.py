@@ -91,6 +91,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
             "raw files of a shop to curated tables and tables for analysts, by events too",
             f"{_AWS} dagster pandera polars prometheus_client pyarrow tenacity types_boto3_sqs",
         ),
+        "lake": _room("raw JSON tickets to bronze, offline and online tickets", "polars pydantic"),
     },
     {
         "settings": _room("every variable: type, default, meaning", "dotenv pydantic pydantic_core"),
@@ -148,6 +149,8 @@ PURE = (
     "tickets/sources/table_layout",
     "tickets/arrivals/decision",
     "tickets/arrivals/cursor",
+    "lake/labels",
+    "lake/places",
     "interactions/rules",
     "interactions/check_names",
     "interactions/windows",
