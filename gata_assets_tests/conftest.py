@@ -27,7 +27,7 @@ from gata_assets.sandbox.data_api.access import ACCESS_KEY_ID
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.s3 import S3StoreResource
-from gata_assets.tickets.sources.base import TicketSource
+from gata_assets.ticket_contract.source import TicketSource
 from gata_assets.tickets.sources.data_api import DataApiTickets
 from gata_assets.tickets.sources.ddl import create_sqlite, insert_postgres
 from gata_assets.tickets.sources.postgres import PostgresTickets

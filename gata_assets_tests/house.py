@@ -72,6 +72,12 @@ LEVELS: tuple[dict[str, Room], ...] = (
         )
     },
     {
+        "ticket_contract": _room(
+            "what two domains agree on about tickets: a source of closed ones, counts by reason, a census",
+            "dagster numpy pandas pyarrow",
+        )
+    },
+    {
         "tickets": _room(
             "closed tickets to training files",
             f"{_AWS} adbc_driver_manager adbc_driver_postgresql dagster numpy pandas pandera polars psycopg pyarrow "
@@ -85,6 +91,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
             "raw files of a shop to curated tables and tables for analysts, by events too",
             f"{_AWS} dagster pandera polars prometheus_client pyarrow tenacity types_boto3_sqs",
         ),
+        "lake": _room("raw JSON tickets to bronze, offline and online tickets", "polars pydantic"),
     },
     {
         "settings": _room("every variable: type, default, meaning", "dotenv pydantic pydantic_core"),
@@ -134,13 +141,16 @@ PURE = (
     "ingestion/schemas/parsing",
     "ingestion/schemas/raw_values",
     "ingestion/schemas/wire",
+    "ticket_contract/accounting",
+    "ticket_contract/census",
     "tickets/*",
     "tickets/splitting/*",
     "tickets/labels/label_map",
     "tickets/sources/table_layout",
-    "tickets/arrivals/census",
     "tickets/arrivals/decision",
     "tickets/arrivals/cursor",
+    "lake/labels",
+    "lake/places",
     "interactions/rules",
     "interactions/check_names",
     "interactions/windows",

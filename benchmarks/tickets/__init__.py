@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gata_assets.batches import Window
-from gata_assets.tickets.sources.base import TICKETS_ARROW_SCHEMA, no_tickets
+from gata_assets.ticket_contract.source import TICKETS_ARROW_SCHEMA, no_tickets
 
 FIRST_LABEL = 25_000_000_000_101
 NOT_TRAINING_SHARE = 0.10

@@ -19,7 +19,7 @@ from benchmarks.harness import BATCH, Goal, Result, Table, in_turns
 from benchmarks.servers import postgres, postgres_version
 from benchmarks.tickets import make_tickets
 from gata_assets.batches import Window
-from gata_assets.tickets.sources.base import TICKETS_ARROW_SCHEMA, tickets_from_arrow
+from gata_assets.ticket_contract.source import TICKETS_ARROW_SCHEMA, tickets_from_arrow
 from gata_assets.tickets.sources.postgres import PostgresTickets
 
 _DAYS = 90

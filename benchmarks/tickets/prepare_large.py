@@ -23,9 +23,9 @@ from benchmarks.servers import REGION, data_api, postgres
 from benchmarks.tickets import FIRST_LABEL, make_tickets
 from gata_assets.sandbox.data_api.server import DEFAULT_CLUSTER_ARN, DEFAULT_SECRET_ARN
 from gata_assets.settings.model import parse_settings
+from gata_assets.ticket_contract.source import TicketSource
 from gata_assets.tickets.low_volume import count_labels, decide_low_volume
 from gata_assets.tickets.rules import PreparationRules
-from gata_assets.tickets.sources.base import TicketSource
 from gata_assets.tickets.sources.data_api import DataApiTickets
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.sqlite import SqliteTickets

@@ -25,8 +25,8 @@ from gata_assets.settings.tenants import tenants_prepared
 from gata_assets.settings.values import EngineKind, SourceKind
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
+from gata_assets.ticket_contract.source import SourceReport
 from gata_assets.tickets.rules import TextNormalization
-from gata_assets.tickets.sources.base import SourceReport
 from gata_assets.tickets.sources.data_api_pages import LARGEST_TEXT, say_too_large
 from gata_assets.tickets.sources.table_layout import WHOLE_NUMBERS
 from gata_assets.tickets.sources.ticket_table import OPTIONAL

@@ -10,12 +10,12 @@ from rich.table import Table
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions import open_source
 from gata_assets.settings.model import Settings
-from gata_assets.tickets.accounting import TicketAccount
+from gata_assets.ticket_contract.accounting import TicketAccount
+from gata_assets.ticket_contract.source import WindowRead
 from gata_assets.tickets.assets.prepared_read import PreparedTickets
 from gata_assets.tickets.invalid import RULES, InvalidTicket, list_invalid, valid_tickets
 from gata_assets.tickets.labels.label_map import LabelsOfOneRead
 from gata_assets.tickets.low_volume import count_labels, decide_low_volume
-from gata_assets.tickets.sources.base import WindowRead
 from gata_assets.tickets.texts import TextEffects
 from gata_assets.tickets.windows import windows_of
 

@@ -30,11 +30,11 @@ from gata_assets.settings.tenants import sources_prepared, tenants_prepared
 from gata_assets.settings.values import BackfillPolicy, SourceKind
 from gata_assets.storage import same_directory
 from gata_assets.storage.resource import ObjectStoreResource
+from gata_assets.ticket_contract.source import TicketSource
 from gata_assets.tickets.arrivals.sensor import build_new_tickets_sensor
 from gata_assets.tickets.assets.definition import DATASETS, TABLES, build_ticket_assets, ticket_table_spec
 from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS, build_ticket_job
-from gata_assets.tickets.sources.base import TicketSource
 from gata_assets.tickets.sources.shared_read import SharedTickets
 
 # A batch counts as prepared when its general dataset is.

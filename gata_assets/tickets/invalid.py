@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gata_assets.tables.outcomes import Outcome
-from gata_assets.tickets.accounting import TicketAccount
+from gata_assets.ticket_contract.accounting import TicketAccount
 from gata_assets.tickets.texts import TICKET_COLUMNS, TextEffects, as_arrow, single_spaced
 
 # The rules with the column that breaks them, in the order in which a ticket is counted: under the first that it breaks.

@@ -14,7 +14,7 @@ import pandas as pd
 from gata_assets.errors import DataRuleError
 from gata_assets.orchestration.batch_status import MISSING, BatchStatus, Reason
 from gata_assets.tables.manifests import Manifest
-from gata_assets.tickets.accounting import TextCounts, TicketAccount
+from gata_assets.ticket_contract.accounting import TextCounts, TicketAccount
 from gata_assets.tickets.rules import NEW_SETTINGS, PreparationRules
 
 PROVENANCE = "provenance"

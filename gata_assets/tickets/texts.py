@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gata_assets.tables.outcomes import Outcome
 from gata_assets.tables.text_normalization import normalize_texts
-from gata_assets.tickets.accounting import EMPTIED, TextCounts, TicketAccount
+from gata_assets.ticket_contract.accounting import EMPTIED, TextCounts, TicketAccount
 from gata_assets.tickets.schema import TEXT_CONTENT
 
 # Bytes of texts that need no closer look: printable ASCII.

@@ -25,9 +25,9 @@ from gata_assets.orchestration.alerting.message import Alert
 from gata_assets.storage.objects import ObjectStore, Version
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.tables.outcomes import Outcome
-from gata_assets.tickets.accounting import SECONDS_PER_HOUR, HourlyCounts
-from gata_assets.tickets.arrivals.census import DayCensus
-from gata_assets.tickets.sources.base import WindowRead
+from gata_assets.ticket_contract.accounting import SECONDS_PER_HOUR, HourlyCounts
+from gata_assets.ticket_contract.census import DayCensus
+from gata_assets.ticket_contract.source import WindowRead
 from gata_assets.tickets.sources.sqlite import SqliteTickets
 
 

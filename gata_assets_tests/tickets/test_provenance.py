@@ -10,7 +10,7 @@ import pytest
 from gata_assets.errors import DataRuleError
 from gata_assets.orchestration.batch_status import MISSING, BatchStatus, Reason, Status
 from gata_assets.tables.manifests import Manifest
-from gata_assets.tickets.accounting import TextCounts, TicketAccount
+from gata_assets.ticket_contract.accounting import TextCounts, TicketAccount
 from gata_assets.tickets.provenance import (
     PROVENANCE,
     SHA256,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gata_assets.tables.outcomes import broken
-from gata_assets.tickets.accounting import TextCounts, TicketAccount
+from gata_assets.ticket_contract.accounting import TextCounts, TicketAccount
 from gata_assets.tickets.checks import check_table
 from gata_assets.tickets.invalid import RULES, find_invalid, list_invalid, valid_tickets
 from gata_assets.tickets.schema import Tickets

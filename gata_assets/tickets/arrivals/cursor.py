@@ -13,7 +13,7 @@ from typing import Any
 
 from gata_assets.batches import parse_batch_id
 from gata_assets.errors import BatchIdError
-from gata_assets.tickets.arrivals.census import DayCensus
+from gata_assets.ticket_contract.census import DayCensus
 
 VERSION = 1
 # The snapshot's numbers, by their names in the stored cursor.

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from gata_assets.batches import Batch, Window, parse_batch_id
-from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY, DayCensus
+from gata_assets.ticket_contract.census import SECONDS_PER_DAY, DayCensus
 from gata_assets.tickets.arrivals.cursor import Cursor, Snapshot, mark_of, read_cursor, write_cursor
 
 

@@ -9,9 +9,9 @@ import dagster as dg
 from gata_assets.errors import DatabaseResumingError, SourceError
 from gata_assets.logs import span_of
 from gata_assets.orchestration.instances import UNDERWAY
+from gata_assets.ticket_contract.source import TicketSource
 from gata_assets.tickets.arrivals.decision import ArrivalRules, decide, next_poll_at, record_failed_poll, watched_window
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
-from gata_assets.tickets.sources.base import TicketSource
 
 NEW_TICKETS_SENSOR = "new_tickets_sensor"
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from gata_assets.tables.outcomes import Outcome
-from gata_assets.tickets.accounting import TicketAccount
+from gata_assets.ticket_contract.accounting import TicketAccount
 from gata_assets.tickets.assets.metadata import Described
 from gata_assets.tickets.assets.windows_read import TicketsOfBatches, TicketsOfWindow
 from gata_assets.tickets.labels.label_map import LabelIds, fallback_id

@@ -9,6 +9,7 @@ import dagster as dg
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.recording import Events, columns, with_unevaluated
+from gata_assets.ticket_contract.source import TicketSource
 from gata_assets.tickets.assets import check_names
 from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager
 from gata_assets.tickets.assets.jobs import GROUP
@@ -16,7 +17,6 @@ from gata_assets.tickets.assets.run import TicketRun
 from gata_assets.tickets.assets.steps import STEPS, TicketStep
 from gata_assets.tickets.rules import NearDuplicatePolicy, PreparationRules, TextNormalization
 from gata_assets.tickets.schema import Tickets
-from gata_assets.tickets.sources.base import TicketSource
 
 TABLES = "parquet_tables"
 DATASETS = "training_datasets"

@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.storage.claims import FixedKeysWrite
 from gata_assets.storage.resource import ObjectStoreResource
+from gata_assets.ticket_contract.source import no_tickets
 from gata_assets.tickets.invalid import find_invalid
 from gata_assets.tickets.provenance import PROVENANCE, SHA256
-from gata_assets.tickets.sources.base import no_tickets
 from gata_assets.tickets.training_files import FILES, Dataset, manifest_key, quarantine_key, table_key
 
 _FILE_KEY = b"gata_assets"

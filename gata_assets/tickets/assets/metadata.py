@@ -8,7 +8,7 @@ import dagster as dg
 import pandas as pd
 
 from gata_assets.orchestration.asset_pages.bar_chart import bar_chart
-from gata_assets.tickets.accounting import TicketAccount
+from gata_assets.ticket_contract.accounting import TicketAccount
 from gata_assets.tickets.splitting.splits import Split
 from gata_assets.tickets.splitting.twins import Twins
 

@@ -20,13 +20,13 @@ from gata_assets.orchestration.runs import Runs, Written
 from gata_assets.storage.datasets import find_manifest, read_manifest
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
+from gata_assets.ticket_contract.source import LabelVolume, TicketSource
 from gata_assets.tickets.assets.prepared_read import PreparedTickets
 from gata_assets.tickets.assets.steps import STEPS
 from gata_assets.tickets.backfill_estimate import SpanVolume, Volume, estimate_backfill
 from gata_assets.tickets.labels.stored_labels import StoredLabels
 from gata_assets.tickets.provenance import batch_status
 from gata_assets.tickets.rules import PreparationRules
-from gata_assets.tickets.sources.base import LabelVolume, TicketSource
 from gata_assets.tickets.sources.data_api_pages import LARGEST_TEXT, say_too_large
 from gata_assets.tickets.sources.shared_read import SharedTickets
 from gata_assets.tickets.splitting.moves import compare_sides, find_sides

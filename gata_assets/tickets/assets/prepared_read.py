@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gata_assets.batches import Window
+from gata_assets.ticket_contract.source import Label, SourceReport, TicketSource, WindowRead
 from gata_assets.tickets.labels.label_map import LabelIds, clean_name, has_names, with_label_ids
 from gata_assets.tickets.rules import PreparationRules, TextNormalization
-from gata_assets.tickets.sources.base import Label, SourceReport, TicketSource, WindowRead
 from gata_assets.tickets.texts import with_normalized_texts
 
 

@@ -21,6 +21,7 @@ from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_pages.preview import preview
 from gata_assets.orchestration.dagster_private import kept_open
 from gata_assets.orchestration.recording import Event, Events, KeptFailures, Recorder, is_alone
+from gata_assets.ticket_contract.source import TicketSource
 from gata_assets.tickets.assets.batch import BatchInProgress, StepResult
 from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager, Stored
 from gata_assets.tickets.assets.prepared_read import PreparedTickets
@@ -29,7 +30,6 @@ from gata_assets.tickets.assets.windows_read import TicketsOfBatches
 from gata_assets.tickets.labels.stored_labels import StoredLabels
 from gata_assets.tickets.provenance import SHA256, stamp
 from gata_assets.tickets.rules import PreparationRules
-from gata_assets.tickets.sources.base import TicketSource
 from gata_assets.tickets.sources.shared_read import SharedTickets
 from gata_assets.tickets.training_files import Dataset
 

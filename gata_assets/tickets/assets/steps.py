@@ -14,8 +14,10 @@ from pandera.pandas import DataFrameModel
 
 from gata_assets.errors import NoTicketsError
 from gata_assets.tables.outcomes import Outcome
-from gata_assets.tickets import accounting, checks, low_volume
-from gata_assets.tickets.accounting import TicketAccount
+from gata_assets.ticket_contract import accounting
+from gata_assets.ticket_contract.accounting import TicketAccount
+from gata_assets.ticket_contract.source import no_tickets
+from gata_assets.tickets import checks, low_volume
 from gata_assets.tickets.assets import check_names
 from gata_assets.tickets.assets.batch import BatchInProgress, StepResult
 from gata_assets.tickets.assets.metadata import (
@@ -30,7 +32,6 @@ from gata_assets.tickets.invalid import check_few_are_invalid
 from gata_assets.tickets.provenance import LABEL_NAMES, names_as_json
 from gata_assets.tickets.rules import NearDuplicatePolicy, SplitMethod, TextNormalization
 from gata_assets.tickets.schema import LabelCounts, Tickets, TrainingRows, tickets_schema
-from gata_assets.tickets.sources.base import no_tickets
 from gata_assets.tickets.splitting.by_rules import split_by_rules
 from gata_assets.tickets.splitting.splits import Split
 from gata_assets.tickets.splitting.twins import Twins

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from gata_assets.batches import Window
 from gata_assets.tables.outcomes import broken
-from gata_assets.tickets.accounting import TicketAccount
+from gata_assets.ticket_contract.accounting import TicketAccount
+from gata_assets.ticket_contract.source import SourceReport
 from gata_assets.tickets.checks import check_table
 from gata_assets.tickets.invalid import InvalidTickets, find_invalid
 from gata_assets.tickets.labels.label_map import names_of
 from gata_assets.tickets.rules import NearDuplicatePolicy, OnInvalidTickets, PreparationRules, SplitMethod
 from gata_assets.tickets.schema import Tickets
-from gata_assets.tickets.sources.base import SourceReport
 from gata_assets.tickets.sources.shared_read import SharedTickets, TicketReader
 from gata_assets.tickets.splitting.splits import rank_texts
 from gata_assets.tickets.splitting.twins import find_near_duplicates

@@ -18,9 +18,10 @@ from pydantic import PrivateAttr
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
-from gata_assets.tickets.accounting import HourlyCounts
-from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY
-from gata_assets.tickets.sources import base, data_api_client, data_api_pages
+from gata_assets.ticket_contract import source as contract
+from gata_assets.ticket_contract.accounting import HourlyCounts
+from gata_assets.ticket_contract.census import SECONDS_PER_DAY
+from gata_assets.tickets.sources import data_api_client, data_api_pages
 from gata_assets.tickets.sources.data_api_client import DataApiClient, ResponseTooLargeError
 from gata_assets.tickets.sources.data_api_pages import LARGEST_TEXT, DayCount, PagePlan, end_key
 from gata_assets.tickets.sources.sql import Parameters, Result, SqlTicketSource
@@ -65,7 +66,7 @@ class DataApiTickets(SqlTicketSource):
         listed = f"CAST((SELECT enum_range(CAST(NULL AS {self._channel_type}))) AS {self._channel_type}[])"
         return f"(via_channel = ANY ({listed}) OR via_channel IS NULL) AND {super().window_sql()}"
 
-    def _read(self, window: Window, labels: Sequence[base.Label] | None) -> base.WindowRead:
+    def _read(self, window: Window, labels: Sequence[contract.Label] | None) -> contract.WindowRead:
         """Read in several statements, verified to match the table as a single statement saw it."""
         return _Reading(self, self._client(), window, labels).run()
 
@@ -99,7 +100,7 @@ class DataApiTickets(SqlTicketSource):
     def _client(self, *, is_polling: bool = False) -> DataApiClient:
         config = Config(
             region_name=self.region,
-            read_timeout=base.CENSUS_TIMEOUT_SECONDS if is_polling else data_api_client.READ_TIMEOUT_SECONDS,
+            read_timeout=contract.CENSUS_TIMEOUT_SECONDS if is_polling else data_api_client.READ_TIMEOUT_SECONDS,
             connect_timeout=data_api_client.CONNECT_TIMEOUT_SECONDS,
             # DataApiClient retries; two layers of retries would multiply.
             retries={"total_max_attempts": 1},
@@ -127,7 +128,7 @@ class _Reading:
     """One read of a window: its census, its pages, its verification, and the counts of all tickets."""
 
     def __init__(
-        self, source: DataApiTickets, client: DataApiClient, window: Window, labels: Sequence[base.Label] | None
+        self, source: DataApiTickets, client: DataApiClient, window: Window, labels: Sequence[contract.Label] | None
     ) -> None:
         self._source = source
         self._client = client
@@ -138,10 +139,10 @@ class _Reading:
         # Actual bytes of JSON per estimated byte, adjusted with every response.
         self._scale = 1.0
 
-    def run(self) -> base.WindowRead:
+    def run(self) -> contract.WindowRead:
         """Read until a census verifies the rows; raises SourceError if the table changes during every round."""
         if self._labels is not None and not self._labels:
-            return base.WindowRead(base.no_tickets(has_names=self._has_names), self._count())
+            return contract.WindowRead(contract.no_tickets(has_names=self._has_names), self._count())
         census = self._take_census()
         rows: dict[int, pa.Table] = {}
         spans = [(min(census), max(census))] if census else []
@@ -156,9 +157,9 @@ class _Reading:
                 # With labels, the census is of these alone, and cannot verify the counts of all.
                 stale = set() if self._labels is not None else data_api_pages.differing_days(counts, census)
             if not stale:
-                schema = base.arrow_schema(has_names=self._has_names)
+                schema = contract.arrow_schema(has_names=self._has_names)
                 table = pa.concat_tables([schema.empty_table(), *(rows[day] for day in sorted(rows))])
-                return base.WindowRead(base.tickets_from_arrow(table, has_names=self._has_names), counts)
+                return contract.WindowRead(contract.tickets_from_arrow(table, has_names=self._has_names), counts)
             spans = data_api_pages.runs_of_days(sorted(stale & census.keys()))
         raise SourceError(
             f"Tickets closed in {self._window} differed from their counts in each of {_MAX_ROUNDS} reads ({len(stale)} "
@@ -193,8 +194,8 @@ class _Reading:
             horizon = min(end, plan.horizon(at, 2 * _PAGE_BYTES / self._scale))
             rows, limit = self._read_page(after, horizon, plan.row_bytes(at))
             if rows:
-                columns = [[row[name] for row in rows] for name in base.TICKETS_ARROW_SCHEMA.names]
-                pages.append(pa.Table.from_batches([base.arrow_from_columns(columns, has_names=self._has_names)]))
+                columns = [[row[name] for row in rows] for name in contract.TICKETS_ARROW_SCHEMA.names]
+                pages.append(pa.Table.from_batches([contract.arrow_from_columns(columns, has_names=self._has_names)]))
                 after = (rows[-1]["closed"], rows[-1]["id"])
             if len(rows) < limit:
                 after = end_key(horizon)

@@ -15,8 +15,8 @@ from itertools import accumulate
 import pyarrow as pa
 
 from gata_assets.batches import Window, group_runs
-from gata_assets.tickets.accounting import SECONDS_PER_HOUR, HourlyCounts
-from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY, DayCensus, ticket_hash
+from gata_assets.ticket_contract.accounting import SECONDS_PER_HOUR, HourlyCounts
+from gata_assets.ticket_contract.census import SECONDS_PER_DAY, DayCensus, ticket_hash
 
 MAX_ID = 2**63 - 1
 # JSON around a text: names, id, closed and label; an initial estimate, corrected with every response.

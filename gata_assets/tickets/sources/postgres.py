@@ -18,8 +18,8 @@ from adbc_driver_postgresql import dbapi
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
-from gata_assets.tickets.accounting import HourlyCounts
-from gata_assets.tickets.sources import base
+from gata_assets.ticket_contract import source as contract
+from gata_assets.ticket_contract.accounting import HourlyCounts
 from gata_assets.tickets.sources.sql import Parameters, SqlTicketSource
 from gata_assets.tickets.sources.sql_text import replace_parameters
 from gata_assets.tickets.sources.table_layout import LAYOUT_SQL, TableLayoutError, query_layout_sql
@@ -35,7 +35,7 @@ class PostgresTickets(SqlTicketSource):
     connect_seconds: int = 10
     statement_seconds: int = 600
 
-    def _read(self, window: Window, labels: Sequence[base.Label] | None) -> base.WindowRead:
+    def _read(self, window: Window, labels: Sequence[contract.Label] | None) -> contract.WindowRead:
         """Read tickets and counts in one transaction, hence one snapshot."""
         where, parameters = self.select(window, labels)
         statements = [
@@ -45,12 +45,12 @@ class PostgresTickets(SqlTicketSource):
         ]
         odd, counts, tickets = self._query(statements, self.statement_seconds)
         self.require_no_odd(**odd.to_pylist()[0])
-        rows = base.tickets_from_arrow(tickets, has_names=self.has_names)
-        return base.WindowRead(rows, HourlyCounts.of(counts.to_pylist()))
+        rows = contract.tickets_from_arrow(tickets, has_names=self.has_names)
+        return contract.WindowRead(rows, HourlyCounts.of(counts.to_pylist()))
 
     def fetch(self, sql: str, parameters: Parameters, *, is_polling: bool = False) -> list[dict[str, Any]]:
         """See SqlTicketSource."""
-        seconds = min(self.statement_seconds, base.CENSUS_TIMEOUT_SECONDS) if is_polling else self.statement_seconds
+        seconds = min(self.statement_seconds, contract.CENSUS_TIMEOUT_SECONDS) if is_polling else self.statement_seconds
         rows: list[dict[str, Any]] = self._query([(sql, parameters)], seconds)[0].to_pylist()
         return rows
 

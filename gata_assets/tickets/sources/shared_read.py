@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
-from gata_assets.tickets.accounting import HourlyCounts
-from gata_assets.tickets.sources.base import Label, SourceReport, WindowRead
+from gata_assets.ticket_contract.accounting import HourlyCounts
+from gata_assets.ticket_contract.source import Label, SourceReport, WindowRead
 from gata_assets.tickets.windows import BatchWindows, merge_windows
 
 

@@ -14,10 +14,10 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import PrivateAttr
 
 from gata_assets.batches import Window
-from gata_assets.tickets import accounting
-from gata_assets.tickets.accounting import SECONDS_PER_HOUR
-from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY, DayCensus
-from gata_assets.tickets.sources.base import Label, LabelVolume, SourceReport, TicketSource, WindowRead
+from gata_assets.ticket_contract import accounting
+from gata_assets.ticket_contract.accounting import SECONDS_PER_HOUR
+from gata_assets.ticket_contract.census import SECONDS_PER_DAY, DayCensus
+from gata_assets.ticket_contract.source import Label, LabelVolume, SourceReport, TicketSource, WindowRead
 from gata_assets.tickets.sources.table_layout import (
     LABEL_COLUMN,
     LAST_PLAUSIBLE,

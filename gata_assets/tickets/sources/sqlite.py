@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
-from gata_assets.tickets.accounting import HourlyCounts
-from gata_assets.tickets.arrivals.census import ticket_hash
-from gata_assets.tickets.sources import base
+from gata_assets.ticket_contract import source as contract
+from gata_assets.ticket_contract.accounting import HourlyCounts
+from gata_assets.ticket_contract.census import ticket_hash
 from gata_assets.tickets.sources.sql import Parameters, SqlTicketSource
 from gata_assets.tickets.sources.table_layout import LABEL_COLUMN, LAST_PLAUSIBLE, TableLayoutError
 from gata_assets.tickets.sources.ticket_table import COLUMNS, TYPES
@@ -52,7 +52,7 @@ class SqliteTickets(SqlTicketSource):
     )
     fingerprint_sql: ClassVar[str] = f"ticket_fingerprint(id, closed, {name_sql}, CAST(processed_data AS BLOB))"
 
-    def _read(self, window: Window, labels: Sequence[base.Label] | None) -> base.WindowRead:
+    def _read(self, window: Window, labels: Sequence[contract.Label] | None) -> contract.WindowRead:
         """Read tickets and counts in one transaction, hence one snapshot."""
         where, parameters = self.select(window, labels)
         batches = []
@@ -63,9 +63,11 @@ class SqliteTickets(SqlTicketSource):
             counts = _rows_of(connection, *self.counts_sql(window))
             cursor = connection.execute(f"{self.tickets_sql(where)} ORDER BY closed, id", parameters)
             while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-                batches.append(base.arrow_from_columns(list(zip(*rows, strict=True)), has_names=self.has_names))
-        table = pa.Table.from_batches(batches, schema=base.arrow_schema(has_names=self.has_names))
-        return base.WindowRead(base.tickets_from_arrow(table, has_names=self.has_names), HourlyCounts.of(counts))
+                batches.append(contract.arrow_from_columns(list(zip(*rows, strict=True)), has_names=self.has_names))
+        table = pa.Table.from_batches(batches, schema=contract.arrow_schema(has_names=self.has_names))
+        return contract.WindowRead(
+            contract.tickets_from_arrow(table, has_names=self.has_names), HourlyCounts.of(counts)
+        )
 
     def fetch(self, sql: str, parameters: Parameters, *, is_polling: bool = False) -> list[dict[str, Any]]:  # noqa: ARG002 (a file needs no timeout)
         """See SqlTicketSource."""

@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from gata_assets.batches import Batch, Window, batches_between, consecutive, parse_batch_id
 from gata_assets.storage.resource import LocalStoreResource
+from gata_assets.ticket_contract.source import SourceReport, WindowRead, no_tickets
 from gata_assets.tickets.backfill_estimate import SpanVolume, Volume, estimate_backfill
-from gata_assets.tickets.sources.base import SourceReport, WindowRead, no_tickets
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.shared_read import SharedTickets
 from gata_assets.tickets.windows import BatchWindows, merge_windows, windows_of

@@ -28,10 +28,10 @@ from gata_assets.orchestration.alerting.sensors import build_failed_runs_sensor
 from gata_assets.orchestration.jobs import batch_partitions
 from gata_assets.settings.model import parse_settings
 from gata_assets.storage.resource import LocalStoreResource
+from gata_assets.ticket_contract.source import TicketSource
 from gata_assets.tickets.arrivals.decision import ArrivalRules
 from gata_assets.tickets.arrivals.sensor import build_new_tickets_sensor
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
-from gata_assets.tickets.sources.base import TicketSource
 from gata_assets.tickets.sources.data_api import DataApiTickets
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.sqlite import SqliteTickets

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gata_assets.tickets.arrivals.census import SECONDS_PER_DAY, DayCensus
+from gata_assets.ticket_contract.census import SECONDS_PER_DAY, DayCensus
 from gata_assets.tickets.arrivals.decision import (
     ArrivalRules,
     Decision,

@@ -19,11 +19,11 @@ import pytest
 from gata_assets.batches import Window, batches_between, parse_batch_id
 from gata_assets.orchestration.failures import read_failures
 from gata_assets.storage.resource import LocalStoreResource
+from gata_assets.ticket_contract.source import LabelVolume, WindowRead
 from gata_assets.tickets.assets.prepared_read import PreparedTickets
 from gata_assets.tickets.labels.label_map import LabelsOfOneRead
 from gata_assets.tickets.labels.stored_labels import StoredLabels
 from gata_assets.tickets.rules import TextNormalization
-from gata_assets.tickets.sources.base import LabelVolume, WindowRead
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets_tests.support.command import gata

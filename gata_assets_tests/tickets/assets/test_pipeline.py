@@ -31,13 +31,13 @@ from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.s3 import S3StoreResource
+from gata_assets.ticket_contract.source import TicketSource, tickets_from_arrow
 from gata_assets.tickets.assets.check_names import NO_TICKET_IN_TWO_SPLITS
 from gata_assets.tickets.assets.definition import TICKET_TABLE
 from gata_assets.tickets.assets.io_managers import ParquetIOManager
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.checks import check_no_ticket_in_two_splits
 from gata_assets.tickets.provenance import PROVENANCE
-from gata_assets.tickets.sources.base import TicketSource, tickets_from_arrow
 from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets.tickets.splitting.splits import Split, split_by_text
 from gata_assets_tests.conftest import SourceOf, sqlite_of

@@ -18,8 +18,8 @@ from gata_assets.batches import Window, batches_between, parse_batch_id
 from gata_assets.errors import SourceError
 from gata_assets.orchestration.failures import BatchFailure, read_failures
 from gata_assets.storage.resource import LocalStoreResource
-from gata_assets.tickets.arrivals.census import DayCensus
-from gata_assets.tickets.sources.base import LabelVolume, SourceReport, TicketSource, WindowRead
+from gata_assets.ticket_contract.census import DayCensus
+from gata_assets.ticket_contract.source import LabelVolume, SourceReport, TicketSource, WindowRead
 from gata_assets.tickets.sources.sqlite import SqliteTickets
 from gata_assets_tests.support.fakes import window_read
 from gata_assets_tests.support.scenario import BATCH_ID, world

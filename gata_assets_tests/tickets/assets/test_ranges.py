@@ -30,9 +30,9 @@ from gata_assets.settings.model import parse_settings, variable_names
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.s3 import S3StoreResource
+from gata_assets.ticket_contract.source import TicketSource
 from gata_assets.tickets.assets.io_managers import ParquetIOManager
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
-from gata_assets.tickets.sources.base import TicketSource
 from gata_assets_tests.conftest import SourceOf, sqlite_of
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.command import instance_of

@@ -11,12 +11,13 @@ import pandas as pd
 import psycopg
 import pytest
 
-from gata_assets.tickets.sources.base import TicketSource
+from gata_assets.ticket_contract.source import TicketSource
 from gata_assets.tickets.sources.data_api import DataApiTickets
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.postgres import PostgresTickets
 from gata_assets.tickets.sources.sql_text import parse_query
 from gata_assets.tickets.sources.sqlite import SqliteTickets
+from gata_assets_tests.lake.written import lake_of
 
 # The columns of the table `ticket` by other names; `ended` is an instant.
 FOREIGN = {
@@ -97,12 +98,27 @@ def no_foreign_table(request: pytest.FixtureRequest) -> Iterator[None]:
 _SERVED = [(f"{kind}{how}", pytest.mark.server) for how in ("", "-query") for kind in ("postgresql", "data-api")]
 
 
-@pytest.fixture(params=["sqlite", "sqlite-query", *(pytest.param(name, marks=mark) for name, mark in _SERVED)])
+_DATABASES = ["sqlite", "sqlite-query", *(pytest.param(name, marks=mark) for name, mark in _SERVED)]
+
+
+@pytest.fixture(params=_DATABASES)
+def database_source_of(request: pytest.FixtureRequest, tmp_path: Path, no_foreign_table: None) -> SourceOf:
+    """Each kind of database in turn, which contains the given rows: its table, or a query."""
+    return _source_of(request.param, request, tmp_path)
+
+
+@pytest.fixture(params=["lake", *_DATABASES])
 def source_of(request: pytest.FixtureRequest, tmp_path: Path, no_foreign_table: None) -> SourceOf:
-    """Each kind of ticket source in turn, over a database that contains the given rows: its table, or a query."""
-    kind, is_foreign = request.param.removesuffix("-query"), request.param.endswith("-query")
+    """Each kind of ticket source in turn, with the given rows: a lake, or a database."""
+    return _source_of(request.param, request, tmp_path)
+
+
+def _source_of(of_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> SourceOf:
+    kind, is_foreign = of_kind.removesuffix("-query"), of_kind.endswith("-query")
 
     def source(rows: pd.DataFrame, names: Mapping[int, str] | None = None) -> TicketSource:
+        if kind == "lake":
+            return lake_of(tmp_path / "lake", rows, names)
         query = parse_query(QUERIES["sqlite" if kind == "sqlite" else "postgresql"]) if is_foreign else None
         if kind == "sqlite":
             create_sqlite(tmp_path / "tickets.sqlite", rows)

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gata_assets.errors import DatabaseStillResumingError, SourceError
-from gata_assets.tickets.sources.base import TICKETS_ARROW_SCHEMA
+from gata_assets.ticket_contract.source import TICKETS_ARROW_SCHEMA
 from gata_assets.tickets.sources.data_api import DataApiTickets, _Reading
 from gata_assets.tickets.sources.data_api_client import DataApiClient, ResponseTooLargeError, read_database_name
 from gata_assets.tickets.sources.data_api_pages import (

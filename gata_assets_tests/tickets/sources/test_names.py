@@ -13,8 +13,8 @@ import pytest
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
-from gata_assets.tickets.arrivals.census import ticket_hash
-from gata_assets.tickets.sources.base import LabelVolume
+from gata_assets.ticket_contract.census import ticket_hash
+from gata_assets.ticket_contract.source import LabelVolume
 from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.shared_read import SharedTickets
 from gata_assets.tickets.sources.sqlite import SqliteTickets

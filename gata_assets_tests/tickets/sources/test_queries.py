@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from gata_assets.errors import SourceError
-from gata_assets.tickets.sources.base import TicketSource
+from gata_assets.ticket_contract.source import TicketSource
 from gata_assets.tickets.sources.data_api import DataApiTickets
 from gata_assets.tickets.sources.postgres import PostgresTickets
 from gata_assets.tickets.sources.sqlite import SqliteTickets

@@ -1,4 +1,4 @@
-"""The contract that every ticket source meets: SQLite, PostgreSQL, and Aurora through the RDS Data API.
+"""The contract that every ticket source meets: a lake, SQLite, PostgreSQL, and Aurora through the RDS Data API.
 
 Real: a SQLite file, a PostgreSQL server, boto3 over HTTP. Faked: Aurora's Data API, by the project's own server over
 that PostgreSQL.
@@ -27,6 +27,7 @@ from gata_assets.tickets.sources.ddl import create_sqlite
 from gata_assets.tickets.sources.postgres import PostgresTickets
 from gata_assets.tickets.sources.sql import SqlTicketSource
 from gata_assets.tickets.sources.sqlite import SqliteTickets
+from gata_assets_tests.lake.written import lake_of
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.scenario import TRAINING_WINDOW, database_rows
 from gata_assets_tests.tickets.sources.conftest import SourceOf
@@ -108,8 +109,10 @@ def test_a_probe_counts_closed_tickets_and_reports_their_span(source_of: SourceO
     assert (report.closed_tickets, report.first_closed, report.last_closed) == (2, start, start + 60)
 
 
-def test_a_missing_table_is_an_error_that_names_it(source_of: SourceOf, request: pytest.FixtureRequest) -> None:
-    source = source_of(database_rows([{}]))
+def test_a_missing_table_is_an_error_that_names_it(
+    database_source_of: SourceOf, request: pytest.FixtureRequest
+) -> None:
+    source = database_source_of(database_rows([{}]))
     assert isinstance(source, SqlTicketSource)
     table = "cases" if source.query else "ticket"
     if isinstance(source, SqliteTickets):
@@ -215,7 +218,9 @@ def test_every_source_reads_the_same_rows(
     embedded = SqliteTickets(path=str(tmp_path / "tickets.sqlite")).read_tickets(TRAINING_WINDOW)
     postgres = PostgresTickets(url=fill_postgres(rows)).read_tickets(TRAINING_WINDOW)
     api = data_api_source.read_tickets(TRAINING_WINDOW)
+    lake = lake_of(tmp_path / "lake", rows).read_tickets(TRAINING_WINDOW)
     assert len(embedded) > 1_000
+    pd.testing.assert_frame_equal(embedded, lake)
     pd.testing.assert_frame_equal(embedded, postgres)
     pd.testing.assert_frame_equal(embedded, api)
 
@@ -269,5 +274,6 @@ def test_every_source_takes_the_same_census(
     embedded = SqliteTickets(path=str(tmp_path / "tickets.sqlite")).take_census(TRAINING_WINDOW)
     postgres = PostgresTickets(url=fill_postgres(rows)).take_census(TRAINING_WINDOW)
     api = data_api_source.take_census(TRAINING_WINDOW)
+    lake = lake_of(tmp_path / "lake", rows).take_census(TRAINING_WINDOW)
     assert len(embedded) > 30
-    assert embedded == postgres == api
+    assert embedded == postgres == api == lake

@@ -1,7 +1,7 @@
 """A census of closed tickets: their number per day, and a fingerprint of the columns that batches use.
 
-The fingerprint's definition in Python; `sources.base` has the same in PostgreSQL, and the contract tests of the ticket
-sources compare both. Taking a census does not belong here.
+The fingerprint's definition in Python; `tickets.sources.sql` has the same in PostgreSQL, and the contract tests of
+the ticket sources compare both. Taking a census does not belong here.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from gata_assets.batches import Window
 from gata_assets.errors import SourceError
-from gata_assets.tickets.accounting import HourlyCounts
-from gata_assets.tickets.arrivals.census import DayCensus
+from gata_assets.ticket_contract.accounting import HourlyCounts
+from gata_assets.ticket_contract.census import DayCensus
 
 TICKETS_ARROW_SCHEMA = pa.schema(
     [("id", pa.int64()), ("closed", pa.int64()), ("label", pa.int64()), ("text", pa.large_string())]

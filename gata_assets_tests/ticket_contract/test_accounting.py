@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gata_assets.batches import Window
 from gata_assets.tables.outcomes import broken
-from gata_assets.tickets.accounting import HourlyCounts, TextCounts, TicketAccount
+from gata_assets.ticket_contract.accounting import HourlyCounts, TextCounts, TicketAccount
 
 MIDNIGHT = datetime(2026, 1, 2, tzinfo=UTC)
 HOUR = int(MIDNIGHT.timestamp()) // 3_600

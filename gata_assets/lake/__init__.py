@@ -1,0 +1,1 @@
+"""The ticket lake: raw JSON tickets to bronze, offline and online tickets."""
