@@ -105,7 +105,7 @@ def validate_block(spec: TableSpec, block: RawBlock, context: RowContext, source
         unknown_by_rule=_count({name: rows & is_valid for name, rows in found.warned.items()}),
         discarded_by_rule=_count({name: rows & is_valid for name, rows in found.discarded.items()}),
         masked=masked + also_masked,
-        figures=RowFigures(found.missing, found.unfilled, _count_inconsistent(spec, broken)),
+        figures=RowFigures(found.missing, found.unfilled, _count_inconsistent(spec, broken), block.unused),
     )
 
 

@@ -262,8 +262,8 @@ def asks_for_something(column: ColumnSpec) -> bool:
 
 def _type_words(column: ColumnSpec) -> str:
     kind = column.dtype
-    if column.format:
-        return FORMATS[column.format].words
+    if column.format or column.json:
+        return FORMATS[column.format].words if column.format else "is_json"
     if isinstance(kind, pl.Datetime):
         return "is_iso_8601" if {*column.instants} <= {ISO_8601, DAY} else "is_an_instant"
     if isinstance(kind, pl.Date):

@@ -45,7 +45,7 @@ def match_columns(spec: TableSpec, found: Iterable[Path], *, is_header: bool = T
     if given := sorted({path[0] for path in unknown if len(path) == 1} & spec.mapping.filled):
         raise RawFileError(f"has columns that the mapping gives itself: {', '.join(given)}. Choose one of both.")
     ignored = UnknownColumns.IGNORE, *(() if is_header else [UnknownColumns.REJECT_ROW])
-    if unknown and spec.unknown_columns not in ignored:
+    if unknown and spec.unknown_columns not in ignored and not spec.more:
         raise unknown_columns(spec, unknown)
     if twice := sorted({name for name in names if names.count(name) > 1}):
         chosen = ""
