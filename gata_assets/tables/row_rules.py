@@ -34,7 +34,7 @@ READABLE_RULE, FITTING_RULE = "row_is_readable", "row_fits_the_columns"
 class RowContext:
     """The context of a run that validates rows: the event window `[start_at, end_at)`, and by column the values of the
     referenced table and what happens to rows with other values; `committed_at` is the commit time of a file's changes
-    if its rows have none, `tokens` the masks of its values.
+    if its rows have none, `tokens` the masks of its values, `loaded_at` when the file landed.
     """
 
     start_at: datetime | None = None
@@ -43,6 +43,7 @@ class RowContext:
     modes: Mapping[str, ReferenceMode] = field(default_factory=dict)
     committed_at: datetime | None = None
     tokens: Tokens = NO_TOKENS
+    loaded_at: datetime | None = None
 
 
 _NONE: Mapping[str, tuple[pl.Series, pl.Series]] = MappingProxyType({})
