@@ -166,11 +166,10 @@ class TenantTables:
         else:
             with self.store.local_copy(part.key) as path:
                 digest = digest_file(path)
-                if part.day and is_day_of_file(part):
-                    table = read_day(path, self._event_time_of(part), part.day)
-                else:
-                    table = pl.read_parquet(path).to_arrow()
-        if digest != part.sha256:
+                if digest == part.sha256 and part.day and is_day_of_file(part):
+                    return read_day(path, self._event_time_of(part), part.day)
+                table = pl.read_parquet(path).to_arrow() if digest == part.sha256 else None
+        if digest != part.sha256 or table is None:
             raise DamagedTableError(f"{self.store.uri(part.key)} is not what was written: its SHA-256 is another.")
         return table
 

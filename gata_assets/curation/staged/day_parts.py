@@ -112,9 +112,7 @@ class DayPartReader:
         try:
             with self._store.local_copy(key) as copy:
                 if digest_file(copy) != file.sha256:
-                    raise DamagedTableError(
-                        f"{self._store.uri(key)} is not what was written: its SHA-256 is another."
-                    )
+                    raise DamagedTableError(f"{self._store.uri(key)} is not what was written: its SHA-256 is another.")
                 with SpanWriter(path) as writer:
                     for rows, days in _rows_of(copy, self._event_time, file.days):
                         for batch in rows.combine_chunks().to_batches():

@@ -26,7 +26,8 @@ def only_shallow(texts: pl.Series) -> pl.Series:
     if places.is_empty():
         return texts
     deep = [place for place, text in zip(places, texts.gather(places), strict=True) if _is_deep(text)]
-    return texts.scatter(deep, None) if deep else texts
+    # It would change the texts themselves.
+    return texts.clone().scatter(deep, None) if deep else texts
 
 
 def _is_json(text: str) -> bool:

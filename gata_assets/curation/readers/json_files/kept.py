@@ -87,6 +87,26 @@ def _decoder(spec: TableSpec, nest: str) -> tuple[dict[str, str], Any]:
     return {field: column for field, (column, _) in fields.items()}, msgspec.json.Decoder(kind).decode
 
 
+def as_utf_8(content: pl.Series) -> pl.Series:
+    """Bytes as texts, null for those that are none."""
+    try:
+        return content.cast(pl.String)
+    except pl.exceptions.PolarsError:
+        return pl.Series(content.name, list(map(_text_or_none, content)), dtype=pl.String)
+
+
+def _text_or_none(content: bytes | None) -> str | None:
+    try:
+        return None if content is None else content.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def is_given(value: object) -> bool:
+    """Whether a value of a row is there and not null."""
+    return value is not None and not (isinstance(value, msgspec.Raw) and bytes(value) == b"null")
+
+
 def known(texts: pl.Series) -> KnownColumn:
     """Texts that are JSON as they came: their values, but for those that are nested too deeply."""
     return KnownColumn(only_shallow(texts), texts.is_not_null(), texts.gather)

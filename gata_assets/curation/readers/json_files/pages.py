@@ -79,14 +79,11 @@ def _require_json(spec: TableSpec, head: bytes) -> None:
 
 def _is_of_lines(head: bytes, *, is_last: bool) -> bool:
     """Whether the first document of a file is a line of its own, or a line that breaks within a text."""
-    text = without_mark(head).lstrip()
-    end = value_end(text, 0, is_last=is_last)
-    if end == BROKEN_TEXT:
-        return True
-    if end <= 0:
+    line, end, _ = without_mark(head).lstrip().partition(b"\n")
+    if not end and not is_last:
         return False
-    line, _, _ = text.partition(b"\n")
-    return end >= len(line.rstrip()) and b"\n" not in text[:end]
+    found = value_end(line + end, 0, is_last=True)
+    return found == BROKEN_TEXT or found >= len(line.rstrip()) > 0
 
 
 def _lines(coming: Iterator[tuple[bytes, bool]], rows: _HeldRows) -> Iterator[Document]:

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from gata_assets.curation.readers.columns import Path, column_of, is_left_out, match_columns, unknown_columns
-from gata_assets.curation.readers.json_files.kept import KeptJson, Text, Value, known
+from gata_assets.curation.readers.json_files.kept import KeptJson, Text, Value, as_utf_8, is_given, known
 from gata_assets.curation.readers.json_files.objects import NOT_READ, fields_as_they_came, not_json_lines, read_object
 from gata_assets.curation.readers.json_files.texts import as_series
 from gata_assets.curation.readers.raw_block import LONGEST_LINE, RAGGED, READABLE, UNREADABLE, RawBlock
@@ -129,7 +129,7 @@ class RowDecoder:
         if self._spec.pages:
             faults[self._strangers(columns)] = UNREADABLE
         content = self._kept.texts(columns, more, rows.beside)
-        kept = {name: values.cast(pl.String, strict=False) for name, values in content.items()}
+        kept = {name: as_utf_8(values) for name, values in content.items()}
         for name, texts in kept.items():
             # One that is not UTF-8.
             faults[(texts.is_null() & content[name].is_not_null()).to_numpy()] = UNREADABLE
@@ -155,7 +155,7 @@ class RowDecoder:
         own = [values for name, values in columns.items() if pages and name not in {one.column for one in pages.beside}]
         first = next((columns[name] for name in self._spec.required if name in columns), own[0] if own else ())
         lacking = (place for place, value in enumerate(first) if value is None)
-        return [place for place in lacking if all(values[place] is None for values in own)]
+        return [place for place in lacking if not any(is_given(values[place]) for values in own)]
 
     def _within(self, nest: str) -> list[str]:
         """The columns that a nested field may contain."""
