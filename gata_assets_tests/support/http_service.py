@@ -26,6 +26,7 @@ from gata_assets.ingestion.webhooks.secrets import WebhookSecrets
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import TABLES
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.tables.spec import TableSpec
 from gata_assets_tests.support.raw_worlds import NOW, RULES
 
 FAST = ServiceRules(requests_per_second=1e6, burst=1e6)
@@ -74,14 +75,15 @@ class RunningService:
     lines: list[str] = field(default_factory=list)
     secret: str | None = None
     webhook_secrets: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, TableSpec] = field(default_factory=lambda: TABLES)
 
     def __enter__(self) -> RunningService:
         def curator_of(tenant: str, now: datetime) -> Curator:
-            return Curator(self.store, tenant, RULES, now)
+            return Curator(self.store, tenant, RULES, now, self.tables)
 
         self.service = Service(
             self.store,
-            RULES.applied_to(TABLES),
+            RULES.applied_to(self.tables),
             self.curator_of or curator_of,
             self.rules,
             version="1.2.3",
