@@ -32,9 +32,9 @@ class StagedParquetWriter:
 
     ending = "parquet"
 
-    def __init__(self, path: Path, event_time: str) -> None:
+    def __init__(self, path: Path, event_time: str, *, bytes_of_a_group: int = _BYTES_OF_A_GROUP) -> None:
         """`event_time` is the column of a row's instant, `source_record` that of its number."""
-        self._path, self._event_time = path, event_time
+        self._path, self._event_time, self._bytes_of_a_group = path, event_time, bytes_of_a_group
         self._held: list[pa.Table] = []
         self._bytes_held = 0
         self._days = Counter[int]()
@@ -86,6 +86,6 @@ class StagedParquetWriter:
                 write_statistics=[self._event_time],
                 use_dictionary=[name for name in texts if rows[name].n_unique() * _REPEATED <= len(rows)],
             )
-        groups = -(-self._bytes_held // _BYTES_OF_A_GROUP)
+        groups = -(-self._bytes_held // self._bytes_of_a_group)
         self._writer.write_table(table, row_group_size=max(1, -(-len(rows) // groups)))
         self._held, self._bytes_held = [], 0

@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections import Counter
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
@@ -23,9 +24,8 @@ import pytest
 from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Landing
-from gata_assets.curation.reports import Report
-from gata_assets.curation.staged import day_parts
-from gata_assets.curation.staged.day_parts import DayPartReader, reading_days
+from gata_assets.curation.reports import Report, StagedPart
+from gata_assets.curation.staged.day_parts import DayPartReader, read_day, reading_days
 from gata_assets.curation.staged.parquet_writer import StagedParquetWriter
 from gata_assets.curation.tracing.key_values import key_values
 from gata_assets.curation.tracing.places import trace_rows
@@ -183,59 +183,61 @@ def test_another_name_is_mapped_and_the_rest_kept(tmp_path: Path) -> None:
         mapped(CASES, mapping_from({"columns": {"more": "rest"}}))
 
 
-def many_days(directory: Path, days: int, rows: int) -> tuple[TableCurator, Report]:
-    curator = local(directory / "store")
+class CountingStore(LocalStore):
+    """A directory that counts the copies of each object."""
+
+    def __init__(self, directory: str) -> None:
+        super().__init__(directory)
+        self.copies = Counter[str]()
+
+    def local_copy(self, key: str) -> AbstractContextManager[Path]:
+        """See LocalStore."""
+        self.copies[key] += 1
+        return super().local_copy(key)
+
+
+def many_days(directory: Path) -> tuple[pl.DataFrame, CountingStore, tuple[StagedPart, ...]]:
+    """2,000 rows of 90 days, staged in row groups of about a day."""
     start = datetime(2023, 1, 1, tzinfo=UTC)
-    found = [
-        case(number + 1, opened_at=(start + timedelta(days=number * 7 % days, seconds=number)).isoformat())
-        for number in range(rows)
-    ]
-    return curator, land(curator, directory, {"cases": found})
+    at = [start + timedelta(days=number * 7 % 90, seconds=number) for number in range(2_000)]
+    rows = pl.DataFrame(
+        {"case_id": range(2_000), "opened_at": at, "source_record": range(1, 2_001)},
+        schema_overrides={"opened_at": pl.Datetime("us", "UTC")},
+    )
+    store, key = CountingStore(str(directory / "store")), "acme/staged/cases/x.parquet"
+    with StagedParquetWriter(directory / "file", "opened_at", bytes_of_a_group=500) as writer:
+        writer.add(rows.to_arrow(compat_level=pl.CompatLevel.oldest()))
+        parts = writer.parts(key)
+    store.write_file(key, directory / "file")
+    return rows.with_columns(day=pl.col("opened_at").dt.date()), store, parts
 
 
-def read_by(reader: DayPartReader, report: Report, days: Sequence[date]) -> dict[date, list[int]]:
-    return {
-        part.day: sorted(pl.DataFrame(pl.from_arrow(reader.read(part)))["case_id"])
-        for part in report.parts
-        if part.day in days and part.day
-    }
-
-
-@pytest.mark.parametrize("most_rows", [1, 500, 1_000_000])
-def test_each_day_of_a_file_is_read_whatever_is_read_at_once(most_rows: int, tmp_path: Path) -> None:
-    curator, report = many_days(tmp_path, 90, 2_000)
+@pytest.mark.parametrize(("most_rows", "copies"), [(1, 45), (500, 3), (1_000_000, 1)])
+def test_each_day_of_a_file_is_read_whatever_is_read_at_once(most_rows: int, copies: int, tmp_path: Path) -> None:
+    rows, store, parts = many_days(tmp_path)
+    assert len(parts) == 90
     folder = tmp_path / "divided"
     folder.mkdir()
-    reader = DayPartReader(curator.store, "opened_at", folder, most_rows)
-    days = report.days[::2]
-    reader.expect(part for part in report.parts if part.day in days)
-    found = read_by(reader, report, days)
-    rows = staged(curator, report).with_columns(day=pl.col("opened_at").dt.date())
-    assert found == {day: sorted(rows.filter(pl.col("day") == day)["case_id"]) for day in days}
-    # What was read is not on disk any more.
+    reader = DayPartReader(store, "opened_at", folder, most_rows)
+    reader.expect(parts[::2])
+    for part in parts[::2]:
+        found = sorted(reader.read(part)["case_id"].to_pylist())
+        assert found == sorted(rows.filter(pl.col("day") == part.day)["case_id"])
+    # A file is copied once for all days that are read at once, and what was read is not on disk any more.
+    assert store.copies[parts[0].key] == copies
     assert list(folder.iterdir()) == []
-    for part in report.parts[:3]:
-        assert sorted(curator.read_staged(part)["case_id"].to_pylist()) == sorted(
-            rows.filter(pl.col("day") == part.day)["case_id"]
-        )
 
 
-def test_a_file_is_read_once_for_all_days_and_not_where_it_has_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(StagedParquetWriter.__module__ + "._BYTES_OF_A_GROUP", 10_000)
-    curator, report = many_days(tmp_path, 90, 2_000)
-    with curator.store.local_copy(report.parts[0].key) as path:
-        groups = pq.read_metadata(path).num_row_groups
-        wanted = [day_parts._number(report.days[0])]
-        assert groups > 20
-        some = list(day_parts._groups(pq.ParquetFile(path), "opened_at", pl.Series(wanted).to_numpy()))
-    assert 0 < len(some) < groups / 4
-    read: list[str] = []
-    copy = curator.store.local_copy
-    monkeypatch.setattr(curator.store, "local_copy", lambda key: (read.append(key), copy(key))[1])
-    list(curator.curate("cases", report.days))
-    assert read.count(report.parts[0].key) == 1
+def test_one_day_of_a_file_is_read_by_itself_from_a_few_row_groups(tmp_path: Path) -> None:
+    rows, store, parts = many_days(tmp_path)
+    with store.local_copy(parts[0].key) as path, pq.ParquetFile(path) as file:
+        assert file.metadata.num_row_groups > 60
+        for part in parts:
+            assert part.day is not None
+            found = read_day(path, "opened_at", part.day)["case_id"].to_pylist()
+            assert sorted(found) == sorted(rows.filter(pl.col("day") == part.day)["case_id"])
+            bounds = [file.metadata.row_group(group).column(1).statistics for group in range(file.num_row_groups)]
+            assert sum(one.min.date() <= part.day <= one.max.date() for one in bounds) <= 3
 
 
 def test_a_staged_file_that_was_changed_counts_as_lost_rows_of_each_of_its_days(tmp_path: Path) -> None:

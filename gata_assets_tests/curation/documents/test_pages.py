@@ -19,7 +19,7 @@ from hypothesis import strategies as some
 
 from gata_assets.curation.files.formats import FileFormat, RawFormat, parse_format
 from gata_assets.curation.files.open_files import read_validated
-from gata_assets.curation.readers.json_files import documents
+from gata_assets.curation.readers.json_files.documents import cut_documents
 from gata_assets.curation.readers.raw_block import LONGEST_LINE
 from gata_assets.errors import RawFileError
 from gata_assets.tables.row_rules import RowContext
@@ -222,12 +222,17 @@ def test_a_long_row_is_read_and_the_text_of_a_long_fault_is_cut() -> None:
     assert len(result.texts[2]) < LONGEST_LINE + 50
 
 
-def test_an_array_may_be_larger_than_a_document_and_a_page_may_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "LONGEST_DOCUMENT", 10_000)
+def test_an_array_may_be_larger_than_a_document_and_a_page_may_not() -> None:
     rows = [case(number, subject="x" * 100) for number in range(1, 1_000)]
-    assert len(read(json.dumps(rows).encode(), block_bytes=1_000).rows) == 999
+
+    def cut(content: object) -> list[Any]:
+        text = json.dumps(content).encode()
+        pieces = [(text[start : start + 1_000], False) for start in range(0, len(text), 1_000)]
+        return [json.loads(found.text) for found in cut_documents([*pieces, (b"", True)], longest=10_000)]
+
+    assert cut(rows) == rows
     with pytest.raises(RawFileError, match="JSON document of more than 10,000 bytes from line 1 on"):
-        read(json.dumps({"cases": rows}).encode(), block_bytes=1_000)
+        cut({"cases": rows})
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.ndjson", "A.JSON.GZ", "a.ndjson.zst"])

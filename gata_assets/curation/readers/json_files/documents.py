@@ -42,7 +42,7 @@ class CutError(Exception):
         self.line, self.is_end = line, is_end
 
 
-def cut_documents(coming: Iterable[tuple[bytes, bool]]) -> Iterator[Document]:
+def cut_documents(coming: Iterable[tuple[bytes, bool]], *, longest: int = LONGEST_DOCUMENT) -> Iterator[Document]:
     """The values of a file from its pieces, those of arrays element by element.
 
     Raises CutError for what is between values and is no JSON, and RawFileError for a value that is too long.
@@ -82,10 +82,10 @@ def cut_documents(coming: Iterable[tuple[bytes, bool]]) -> Iterator[Document]:
                 raise CutError(line, is_end=True)
             return
         buffer, place, counted = buffer[place:], 0, 0
-        if len(buffer) > LONGEST_DOCUMENT:
-            raise _too_long(line)
+        if len(buffer) > longest:
+            raise _too_long(line, longest)
         # Twice as much each time: a long value is looked at again from its start.
-        more, wanted = [buffer], max(min(len(buffer), LONGEST_DOCUMENT + 1 - len(buffer)), 1)
+        more, wanted = [buffer], max(min(len(buffer), longest + 1 - len(buffer)), 1)
         while wanted > 0 and not is_last:
             content, is_last = next(pieces)
             more.append(content)
@@ -154,9 +154,9 @@ def _is_framed(text: bytes, spans: list[tuple[int, int]]) -> bool:
     return True
 
 
-def _too_long(line: int) -> RawFileError:
+def _too_long(line: int, longest: int) -> RawFileError:
     return RawFileError(
-        f"has a JSON document of more than {LONGEST_DOCUMENT:,} bytes from line {line:,} on: ask for smaller pages, or "
+        f"has a JSON document of more than {longest:,} bytes from line {line:,} on: ask for smaller pages, or "
         "write each row on a line of its own (jq -c '.[]', with the list's name before the brackets), and send that."
     )
 
