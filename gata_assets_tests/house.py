@@ -100,7 +100,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         ),
     },
     {"definitions": _room("assembly: settings in, Dagster definitions out", "dagster dagster_aws")},
-    {"cli": _room("the commands", "click dagster polars psycopg rich uvicorn")},
+    {"cli": _room("the commands", "click dagster msgspec polars psycopg rich uvicorn")},
 )
 
 # No clock, environment, file, Dagster or SDK.

@@ -59,16 +59,21 @@ class RawContent(NamedTuple):
 @dataclass(frozen=True)
 class RowFigures:
     """What is counted of rows besides their outcomes: values of required and of optional columns that they lack, and
-    rows that were rejected by a rule over several columns or by that of a reference.
+    rows that were rejected by a rule over several columns or by that of a reference; records beside the rows of a
+    document that are in none of them.
     """
 
     missing: int = 0
     unfilled: int = 0
     inconsistent: int = 0
+    beside_unused: int = 0
 
     def __add__(self, other: RowFigures) -> RowFigures:
         return RowFigures(
-            self.missing + other.missing, self.unfilled + other.unfilled, self.inconsistent + other.inconsistent
+            self.missing + other.missing,
+            self.unfilled + other.unfilled,
+            self.inconsistent + other.inconsistent,
+            self.beside_unused + other.beside_unused,
         )
 
 

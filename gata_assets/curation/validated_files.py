@@ -24,6 +24,8 @@ from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.policy import CurationRules
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse
 from gata_assets.curation.reports import NO_FIGURES, Report, StagedPart
+from gata_assets.curation.staged.day_parts import is_day_of_file, read_day
+from gata_assets.curation.staged.parquet_writer import StagedParquetWriter
 from gata_assets.curation.staged_partitions import StagedPartitionWriter, read_spans
 from gata_assets.curation.validation import digest_context
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
@@ -103,8 +105,12 @@ class TableWriter:
 
 def open_staged_writer(
     spec: TableSpec, path: Path, store: ObjectStore, key: str
-) -> TableWriter | StagedPartitionWriter:
-    """The writer of a table's valid rows: by day, and into the store, if each day is curated by itself."""
+) -> TableWriter | StagedPartitionWriter | StagedParquetWriter:
+    """The writer of a table's valid rows: by day, and into the store, if each day is curated by itself and rows are not
+    staged as Parquet.
+    """
+    if spec.staged_as and spec.event_time:
+        return StagedParquetWriter(path, spec.event_time)
     if spec.is_staged_by_day and spec.event_time:
         return StagedPartitionWriter(store.open_write(f"{key}.{StagedPartitionWriter.ending}"), spec.event_time)
     if spec.changes:
@@ -159,10 +165,18 @@ class TenantTables:
             table, digest = read_spans(self.store.read_part(part.key, *span) for span in part.spans)
         else:
             with self.store.local_copy(part.key) as path:
-                table, digest = pl.read_parquet(path).to_arrow(), digest_file(path)
-        if digest != part.sha256:
+                digest = digest_file(path)
+                if digest == part.sha256 and part.day and is_day_of_file(part):
+                    return read_day(path, self._event_time_of(part), part.day)
+                table = pl.read_parquet(path).to_arrow() if digest == part.sha256 else None
+        if digest != part.sha256 or table is None:
             raise DamagedTableError(f"{self.store.uri(part.key)} is not what was written: its SHA-256 is another.")
         return table
+
+    def _event_time_of(self, part: StagedPart) -> str:
+        """The column of instants of the table that a part is of, by its key."""
+        of_part = (spec for table, spec in self.tables.items() if part.key.startswith(self.places.staged(table)))
+        return next(spec.event_time for spec in of_part if spec.event_time)
 
     def known_keys(self, table: str, column: str) -> pl.Series:
         """The present values of a referenced column of a curated table; none if the table does not exist."""
@@ -200,6 +214,7 @@ class TenantTables:
             {name: self.rules.mode_of(target) for name, target in references.items()},
             datetime.combine(day, time(), UTC) if day else None,
             self.rules.tokens,
+            loaded_at=report.landed_at,
         )
 
     def validate_rows(

@@ -96,7 +96,7 @@ def validate_block(spec: TableSpec, block: RawBlock, context: RowContext, source
     is_rejected = reduce(or_, broken.values(), ~is_readable)
     is_valid = ~is_rejected
     ordered = {name: broken[name] for name in rule_names(spec) if name in broken}
-    valid, masked = _stage(spec, found.values, block, is_valid, context)
+    valid, masked = _stage(spec, found.values, block, is_valid, source_file, context)
     rejected, also_masked = _quarantine(spec, block, ordered, is_rejected, source_file, context)
     return ValidatedRows(
         valid=valid,
@@ -105,7 +105,7 @@ def validate_block(spec: TableSpec, block: RawBlock, context: RowContext, source
         unknown_by_rule=_count({name: rows & is_valid for name, rows in found.warned.items()}),
         discarded_by_rule=_count({name: rows & is_valid for name, rows in found.discarded.items()}),
         masked=masked + also_masked,
-        figures=RowFigures(found.missing, found.unfilled, _count_inconsistent(spec, broken)),
+        figures=RowFigures(found.missing, found.unfilled, _count_inconsistent(spec, broken), block.unused),
     )
 
 
@@ -119,7 +119,12 @@ def _count(rules: Mapping[str, pl.Series]) -> dict[str, int]:
 
 
 def _stage(
-    spec: TableSpec, values: pl.DataFrame, block: RawBlock, is_valid: pl.Series, context: RowContext
+    spec: TableSpec,
+    values: pl.DataFrame,
+    block: RawBlock,
+    is_valid: pl.Series,
+    source_file: str,
+    context: RowContext,
 ) -> tuple[pa.Table, Counter[str]]:
     """Valid rows in the table's `staged_schema`, and how many of their values were masked.
 
@@ -127,7 +132,16 @@ def _stage(
     ordering costs next to nothing.
     """
     if spec.repetitions is Repetitions.LATEST:
-        values = values.with_columns(pl.Series("source_line", block.lines))
+        # Rows of one page have one line.
+        values = values.with_columns(pl.Series("source_line", block.records if spec.pages else block.lines))
+    if spec.staged_as:
+        places_of = {
+            "source_file": source_file,
+            "source_record": pl.Series(block.records),
+            "loaded_at": context.loaded_at,
+        }
+        kinds = spec.place_schema
+        values = values.with_columns(pl.lit(value).cast(kinds[name]).alias(name) for name, value in places_of.items())
     places = np.flatnonzero(is_valid.to_numpy())
     if spec.is_staged_by_day and spec.event_time:
         instants = values[spec.event_time].to_physical().to_numpy()
@@ -140,7 +154,7 @@ def _stage(
             columns.append(pl.col(word).cast(words, strict=False).to_physical().cast(kind).alias(name))
         elif name in values.columns:
             columns.append(pl.col(name))
-        elif not spec.is_staged_by_day:
+        elif not spec.is_staged_by_day or spec.staged_as:
             # Left out where days share a file: three such columns slow the following steps by a tenth.
             columns.append(pl.lit(None, kind).alias(name))
     # Mostly all rows are valid.

@@ -50,6 +50,7 @@ def require_consistent(spec: TableSpec) -> TableSpec:
     )
     instants = {column.name for column in spec.columns if column.dtype == _INSTANT}
     _require(spec, {*spec.avro.plain_instants} <= instants, "plain_instants of Avro are its columns of instants")
+    _require_documents(spec, names)
     written = [name for column in spec.raw_columns for name in spec.names_of(column)]
     _require(spec, len(written) == len({*written}), "no name in raw files means two columns")
     for column in spec.columns:
@@ -73,7 +74,10 @@ def _check_column(spec: TableSpec, column: ColumnSpec, names: list[str]) -> None
     )
     require(not column.words or kind == pl.String(), "other words are for texts")
     require(allowed is None or {*column.words.values()} <= {*allowed}, "other words mean allowed values")
-    require(column.within not in spec.sources, "within names a field that is no column")
+    require(
+        column.within not in spec.sources or spec.column(spec.sources[str(column.within)]).json,
+        "within names a field that is no column, or one of JSON",
+    )
     require(column.code_of in (None, *names) and column.key_of in (None, *names), "derived columns name another")
     require(column.code_of is None or spec.column(column.code_of).allowed_values, "codes are of allowed values")
     require(column.key_of is None or kind == pl.UInt64(), "keys are UInt64")
@@ -89,6 +93,35 @@ def _check_column(spec: TableSpec, column: ColumnSpec, names: list[str]) -> None
     require(column.personal not in MASKS or not is_plain, "no column of the key or of a reference is masked")
 
 
+def _require_documents(spec: TableSpec, names: list[str]) -> None:
+    """Check what a table says of JSON."""
+    kept = {column.name: column for column in spec.columns if column.json}
+    is_plain = not spec.card_numbers and not spec.changes
+    _require(spec, is_plain or not kept, "tables of changes, or with card_numbers, have no columns of JSON")
+    for column in kept.values():
+        others = (column.format, column.words, column.within, column.references, column.personal in MASKS)
+        own = column.dtype == pl.String() and not any(others) and column.name not in spec.key
+        _require(spec, own, f"columns of JSON are plain texts, of no key and not masked ({column.name})")
+    more = kept.get(spec.more or "")
+    is_free = more and more.nullable and not more.aliases and not more.checks
+    _require(
+        spec, spec.more is None or is_free, "more is a column of JSON that may be null, without aliases and checks"
+    )
+    _require(spec, spec.staged_as in (None, PARQUET), f'staged_as is "{PARQUET}" or nothing')
+    is_by_day = spec.is_staged_by_day and "loaded_at" not in names
+    _require(spec, not spec.staged_as or is_by_day, "staged_as is of tables by day, without a column loaded_at")
+    if spec.pages:
+        _require(spec, not spec.changes, "tables of changes have no pages")
+        fields = [spec.pages.rows, *(one.list for one in spec.pages.beside)]
+        _require(spec, len(fields) == len({*fields}) and all(fields), "each list of pages is another field")
+        given = [one.column for one in spec.pages.beside]
+        asked = {spec.sources.get(one.of) for one in spec.pages.beside}
+        _require(spec, not asked & {*kept}, "rows refer to lists beside them by fields that are no columns of JSON")
+        _require(spec, len(given) == len({*given}), "a column is given by one list of pages")
+        _require(spec, {*given} <= {*kept} - {spec.more}, "lists beside rows are for columns of JSON")
+
+
+PARQUET = "parquet"
 # Further columns of quarantine and staged rows.
 _RESERVED = frozenset({"row", "rules", "source_file", "source_record", "source_line"})
 _FLOATS, _SIGNED = (pl.Float32(), pl.Float64()), (pl.Int8(), pl.Int16(), pl.Int32(), pl.Int64())

@@ -20,6 +20,7 @@ from gata_assets.errors import TableSpecError
 from gata_assets.tables.changes.declared import Changes, ParentRule, TotalRule
 from gata_assets.tables.columns.column_spec import DAY, ISO_8601, Check, ColumnSpec, Reference, ReferenceMode
 from gata_assets.tables.consistency import require_consistent, require_known
+from gata_assets.tables.documents.declared import pages_of
 from gata_assets.tables.spec import (
     NOT_METADATA,
     AvroRecord,
@@ -41,6 +42,7 @@ _TABLE_KINDS: dict[str, Callable[[Any], Any]] = {
     "unknown_columns": UnknownColumns,
     "invalid_optional": InvalidOptional,
     "changes": lambda declared: Changes(**{name: tuple(names) for name, names in declared.items()}),
+    "pages": pages_of,
     "avro": lambda declared: AvroRecord(**(declared | {"plain_instants": tuple(declared.get("plain_instants", ()))})),
     "totals": lambda declared: tuple(TotalRule(name, **of) for name, of in declared.items()),
     "parent_rules": lambda declared: tuple(ParentRule(name, rule) for name, rule in declared.items()),

@@ -134,10 +134,23 @@ def _how_rows_count(spec: TableSpec) -> str:
 
 
 def _how_files_are_read(spec: TableSpec) -> str:
+    more = f"all are kept in `{spec.more}`, as a JSON object" if spec.more else _UNKNOWN_COLUMNS[spec.unknown_columns]
     separator = "" if spec.separator == "," else f"CSV is separated by `{spec.separator}`. "
-    unknown = f"A column that the table does not have: {_UNKNOWN_COLUMNS[spec.unknown_columns]}. "
+    unknown = f"A column that the table does not have: {more}. "
     invalid = f"An invalid value of a column that may be null: {_INVALID_OPTIONAL[spec.invalid_optional]}."
-    return separator + unknown + invalid
+    return separator + unknown + invalid + _pages(spec)
+
+
+def _pages(spec: TableSpec) -> str:
+    if spec.pages is None:
+        return ""
+    beside = "".join(
+        f" `{one.column}` is {'all' if one.many else 'that'} of the list `{one.list}` whose `{one.key}` is the row's "
+        f"`{one.of}`."
+        for one in spec.pages.beside
+    )
+    rows = f"JSON is rows, arrays of rows, or pages: objects whose list `{spec.pages.rows}` has rows."
+    return f"\n\n{rows}{beside}"
 
 
 def _curated_row(column: ColumnSpec) -> Sequence[str]:
@@ -151,10 +164,13 @@ def _raw_row(spec: TableSpec, column: ColumnSpec) -> Sequence[str]:
         rules.append(rule_name(spec, column, "reference") + _OF_REFERENCES[column.references.mode])
     required = "no" if column.nullable else "yes"
     also = [*column.aliases, *([f"{column.within}.{column.name}"] if column.within else [])]
-    return f"`{column.name}`", required, _names(also), "; ".join(_written_as(column)), ", ".join(rules)
+    written = "fields of other names" if column.name == spec.more else "; ".join(_written_as(column))
+    return f"`{column.name}`", required, _names(also), written, ", ".join(rules)
 
 
 def _written_as(column: ColumnSpec) -> Iterator[str]:
+    if column.json:
+        yield "JSON of any kind"
     for form in column.instants:
         yield _INSTANTS.get(form, f"`{form}`")
     if column.format:

@@ -66,6 +66,8 @@ def _require_readable(spec: TableSpec, mapping: RawMapping) -> None:
         raise MappingError(f"{', '.join(nameless)} is mapped to a column without a name.")
     if needed := sorted(name for name in spec.required if mapping.columns.get(name) == ()):
         raise MappingError(f"{', '.join(needed)} cannot be left out: a row needs it.")
+    if spec.more in {*mapping.columns, *mapping.constants, *mapping.substitutes, *mapping.substitutes.values()}:
+        raise MappingError(f"{spec.more} takes what the table has no column for, and cannot be mapped.")
     for name, other in mapping.substitutes.items():
         if spec.column(name).dtype != spec.column(other).dtype or name == other:
             raise MappingError(f"{other} cannot be the substitute of {name}: it is no other column of its type.")

@@ -34,7 +34,7 @@ READABLE_RULE, FITTING_RULE = "row_is_readable", "row_fits_the_columns"
 class RowContext:
     """The context of a run that validates rows: the event window `[start_at, end_at)`, and by column the values of the
     referenced table and what happens to rows with other values; `committed_at` is the commit time of a file's changes
-    if its rows have none, `tokens` the masks of its values.
+    if its rows have none, `tokens` the masks of its values, `loaded_at` when the file landed.
     """
 
     start_at: datetime | None = None
@@ -43,6 +43,7 @@ class RowContext:
     modes: Mapping[str, ReferenceMode] = field(default_factory=dict)
     committed_at: datetime | None = None
     tokens: Tokens = NO_TOKENS
+    loaded_at: datetime | None = None
 
 
 _NONE: Mapping[str, tuple[pl.Series, pl.Series]] = MappingProxyType({})
@@ -262,8 +263,8 @@ def asks_for_something(column: ColumnSpec) -> bool:
 
 def _type_words(column: ColumnSpec) -> str:
     kind = column.dtype
-    if column.format:
-        return FORMATS[column.format].words
+    if column.format or column.json:
+        return FORMATS[column.format].words if column.format else "is_json"
     if isinstance(kind, pl.Datetime):
         return "is_iso_8601" if {*column.instants} <= {ISO_8601, DAY} else "is_an_instant"
     if isinstance(kind, pl.Date):

@@ -28,6 +28,7 @@ from gata_assets.tables.changes.declared import (
     TotalRule,
 )
 from gata_assets.tables.columns.column_spec import ISO_8601, Check, ColumnSpec, Reference
+from gata_assets.tables.documents.declared import Pages
 from gata_assets.tables.raw_mapping import NO_MAPPING, RawMapping
 
 
@@ -82,9 +83,9 @@ class AvroRecord:
 
 
 # The fields of a column that are in no digest, or in their own way.
-_NOT_IN_DIGESTS = ("description", "checks", "format")
+_NOT_IN_DIGESTS = ("description", "checks", "format", "json")
 # The fields of a table that other tables do not have.
-_OF_CHANGES = ("changes", "totals", "parent_rules", "card_numbers", "phone_regions")
+_OF_SOME = ("changes", "totals", "parent_rules", "card_numbers", "phone_regions", "more", "pages", "staged_as")
 # The fields of a table that are not keys of its Config's metadata.
 NOT_METADATA = (
     "name",
@@ -120,6 +121,9 @@ class TableSpec:
         parent_rules: rules over a row and the row that it refers to.
         card_numbers: "truncate" if card numbers in texts are truncated before rows are stored.
         phone_regions: the countries whose phone numbers are hidden in national notation too, where card numbers are.
+        more: the column that takes all fields which the table does not have, as a JSON object; in no raw file itself.
+        pages: see `Pages`: how JSON documents contain rows; None where each line of JSON Lines is a row.
+        staged_as: "parquet" if the valid rows of a file are staged as one Parquet file with their places.
         avro: see `AvroRecord`.
         mapping: how particular raw files differ, once it is applied (`raw_mapping.mapped`).
         is_by_row: whether each line of JSON Lines is judged alone, so that none refuses its file (`read_by_row`).
@@ -144,6 +148,9 @@ class TableSpec:
     parent_rules: tuple[ParentRule, ...] = ()
     card_numbers: str | None = None
     phone_regions: tuple[str, ...] = ()
+    more: str | None = None
+    pages: Pages | None = None
+    staged_as: str | None = None
     avro: AvroRecord = AvroRecord()
     mapping: RawMapping = NO_MAPPING
     is_by_row: bool = False
@@ -189,7 +196,7 @@ class TableSpec:
     @property
     def optional(self) -> tuple[str, ...]:
         """The names of the columns that a raw file may have."""
-        return tuple(column.name for column in self.raw_columns if column.nullable)
+        return tuple(column.name for column in self.raw_columns if column.nullable and column.name != self.more)
 
     @cached_property
     def sources(self) -> dict[str, str]:
@@ -197,8 +204,8 @@ class TableSpec:
         return {name: column.name for column in self.raw_columns for name in self.names_of(column)}
 
     def names_of(self, column: ColumnSpec) -> tuple[str, ...]:
-        """The names that raw files may give a column; none if the mapping gives its values."""
-        if column.name in self.mapping.filled:
+        """The names that raw files may give a column; none if the mapping gives its values, or it takes all others."""
+        if column.name in self.mapping.filled or column.name == self.more:
             return ()
         return self.mapping.columns.get(column.name, (column.name, *column.aliases))
 
@@ -209,13 +216,21 @@ class TableSpec:
 
     @cached_property
     def staged_schema(self) -> dict[str, pl.DataType]:
-        """The columns of staged rows: those of raw files, with codes instead of words where a column has codes, and the
-        line where the latest row counts.
+        """The columns of staged rows: those of raw files, with codes instead of words where a column has codes, the
+        line where the latest row counts, and places where rows are staged with them.
         """
         coded = {column.code_of for column in self.columns}
         kept = {column.name: column.dtype for column in self.columns if not column.key_of and column.name not in coded}
         kept |= {IS_DELETE: pl.Boolean(), COMMITTED_AT: pl.Datetime("us", "UTC")} if self.changes else {}
-        return kept | ({"source_line": pl.Int64()} if self.repetitions is Repetitions.LATEST else {})
+        kept |= {"source_line": pl.Int64()} if self.repetitions is Repetitions.LATEST else {}
+        return kept | self.place_schema
+
+    @property
+    def place_schema(self) -> dict[str, pl.DataType]:
+        """The columns of staged rows that say where each came from, if there are any."""
+        instant = pl.Datetime("us", "UTC")
+        of_place = {"source_file": pl.String(), "source_record": pl.Int64(), "loaded_at": instant}
+        return of_place if self.staged_as else {}
 
     @cached_property
     def quarantine_schema(self) -> dict[str, pl.DataType]:
@@ -238,13 +253,14 @@ class TableSpec:
     @cached_property
     def digest(self) -> str:
         """Digits that differ if raw rows could be read or validated differently."""
-        left_out = (*NOT_METADATA, *_OF_CHANGES, *_NOT_OF_ROWS)
+        left_out = (*NOT_METADATA, *_OF_SOME, *_NOT_OF_ROWS)
         identity = [
             [str(getattr(self, key.name)) for key in fields(self) if key.name not in left_out],
             [
                 [str(getattr(column, key.name)) for key in fields(column) if key.name not in _NOT_IN_DIGESTS]
                 + [f"{check.name} {check.limits}" for check in column.checks]
                 + ([column.format] if column.format else [])
+                + (["json"] if column.json else [])
                 for column in self.columns
             ],
             [f"{rule.name} {rule.expression}" for rule in self.frame_rules],
@@ -252,6 +268,7 @@ class TableSpec:
             # Rules over several rows or tables change no raw row.
             *([repr((self.changes, self.card_numbers))] if self.changes or self.card_numbers else []),
             *([repr(self.phone_regions)] if self.phone_regions else []),
+            *([repr((self.more, self.pages, self.staged_as))] if self.more or self.pages or self.staged_as else []),
         ]
         return sha256(repr(identity).encode()).hexdigest()[:32]
 

@@ -26,6 +26,7 @@ from gata_assets.ingestion.webhooks.secrets import WebhookSecrets
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import TABLES
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.tables.spec import TableSpec
 from gata_assets_tests.support.raw_worlds import NOW, RULES
 
 FAST = ServiceRules(requests_per_second=1e6, burst=1e6)
@@ -76,14 +77,15 @@ class RunningService:
     webhook_secrets: Mapping[str, str] = field(default_factory=dict)
     # What requests at work get when it ends.
     seconds_to_end: float | None = None
+    tables: Mapping[str, TableSpec] = field(default_factory=lambda: TABLES)
 
     def __enter__(self) -> RunningService:
         def curator_of(tenant: str, now: datetime) -> Curator:
-            return Curator(self.store, tenant, RULES, now)
+            return Curator(self.store, tenant, RULES, now, self.tables)
 
         self.service = Service(
             self.store,
-            RULES.applied_to(TABLES),
+            RULES.applied_to(self.tables),
             self.curator_of or curator_of,
             self.rules,
             version="1.2.3",

@@ -7,9 +7,11 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 
+import msgspec
 import polars as pl
 from rich.table import Table
 from rich.text import Text
@@ -55,7 +57,7 @@ def show(
         case "csv":
             shown = _write_csv(rows, _columns(curator, reports))
         case "jsonl":
-            shown = write_json_lines(rows)
+            shown = write_json_lines(map(partial(_with_json, curator), rows))
         case _:
             shown = print_table(list(rows))
     if shown < found or not found:
@@ -69,6 +71,22 @@ def _rows(curator: FileValidator, reports: Iterable[Report], rule: str | None) -
             chosen = block.filter(pl.col("rules").list.contains(rule)) if rule else block
             for row in chosen.iter_rows(named=True):
                 yield {"table": report.table, "file_id": report.file_id, **row}
+
+
+def _with_json(curator: FileValidator, row: dict[str, Any]) -> dict[str, Any]:
+    """A row with the values of JSON that texts of such columns mean, as raw files have them."""
+    spec = curator.tables[row["table"]]
+    for column in (column for column in spec.raw_columns if column.json and row.get(column.name)):
+        try:
+            value = msgspec.json.decode(row[column.name], type=msgspec.Raw)
+        except (msgspec.MsgspecError, ValueError):
+            continue
+        if column.name == spec.more:
+            row |= msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+            row[column.name] = None
+        else:
+            row[column.name] = value
+    return row
 
 
 def _columns(curator: FileValidator, reports: Iterable[Report]) -> list[str]:
@@ -92,7 +110,11 @@ def write_json_lines(rows: Iterable[dict[str, Any]]) -> int:
     """Print each row as a line of JSON; returns how many there were."""
     shown = 0
     for row in rows:
-        print(json.dumps(row, ensure_ascii=False, default=_as_text))
+        if any(isinstance(value, msgspec.Raw) for value in row.values()):
+            # As they came.
+            print(msgspec.json.encode(row, enc_hook=_as_text).decode())
+        else:
+            print(json.dumps(row, ensure_ascii=False, default=_as_text))
         shown += 1
     return shown
 

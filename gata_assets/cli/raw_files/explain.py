@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
+import polars as pl
 
 from gata_assets.cli.raw_files.explanation import Explanation, show
 from gata_assets.cli.raw_files.mapping_options import MappingOptions
@@ -21,11 +22,11 @@ from gata_assets.cli.raw_files.mapping_words import as_mapping, options_of
 from gata_assets.cli.raw_files.mappings import merged_mapping
 from gata_assets.cli.raw_files.outcomes import open_curator
 from gata_assets.cli.raw_files.tickets import TicketColumns, proposed_table, table_to_explain, ticket_options
-from gata_assets.curation.files.formats import FORMATS, FileFormat, parse_format, printable
+from gata_assets.curation.files.formats import FORMATS, FileFormat, RawFormat, parse_format, printable
 from gata_assets.curation.files.head import Head, opened_head
 from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.curation.mappings.preview import ExplainedTable, Fit, Fitting, find_fitting, try_mapping
-from gata_assets.curation.mappings.raw_columns import look_at
+from gata_assets.curation.mappings.raw_columns import RawColumns, look_at
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse
 from gata_assets.errors import RawFileError
 from gata_assets.interactions.presets import PRESETS, read_hints
@@ -110,6 +111,10 @@ def _explain(given: Given, table: ExplainedTable, choice: MappingChoice | None, 
     if choice is not None:
         raw = look_at(head, choice.mapping.separator)
         fitting = try_mapping(head, table, choice.mapping, given.options.preset)
+    elif table.spec.pages and head.format is RawFormat.JSON_LINES:
+        # Rows of pages are read by their names alone.
+        raw = RawColumns(head.format, (), pl.DataFrame())
+        fitting = replace(try_mapping(head, table, NO_MAPPING), fit=Fit.TABLE)
     else:
         raw, hints = look_at(head), read_hints()
         if given.columns is not None:

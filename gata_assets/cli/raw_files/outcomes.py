@@ -185,6 +185,8 @@ def _describe(outcome: FileOutcome) -> list[str]:
     unknown, discarded = report.unknown_by_rule, report.discarded_by_rule
     lines += [f"  {rows:,} valid rows refer to nothing, as {rule} says" for rule, rows in unknown.items()]
     lines += [f"  {rows:,} valid rows lost a value that broke {rule}" for rule, rows in discarded.items()]
+    if report.figures and (unused := report.figures.beside_unused):
+        lines.append(f"  {unused:,} records of lists beside the rows are in no row")
     if outcome.derived_items is not None:
         where = f", as {outcome.items_file}" if outcome.items_file else ""
         lines.append(f"  {outcome.derived_items:,} items derived that the catalog lacked{where}")

@@ -23,6 +23,7 @@ from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST, validity_ch
 from gata_assets.curation.curated.merge import Merge, MergedRows, merge_partitions, staged_rows
 from gata_assets.curation.curated.staleness import Partition, StalePartitionFinder
 from gata_assets.curation.reports import StagedPart, check_no_part_is_lost
+from gata_assets.curation.staged.day_parts import DayPartReader, is_day_of_file, reading_days
 from gata_assets.curation.validated_files import DAMAGED
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.storage.datasets import DatasetWrite
@@ -86,10 +87,16 @@ class TableCurator(StalePartitionFinder):
         # Before the reports: a writer that publishes a partition from now on may know files that these do not name.
         before = self._list_partitions(table)
         parts = self.parts(table)
-        batches = _in_batches(sorted(partitions), parts)  # type: ignore[type-var]
-        # The next days are merged while these are written: writing waits for the disk.
-        ready = map_in_order(lambda days: self._prepare(spec, {day: parts.get(day, []) for day in days}), batches, 1)
-        yield from map_in_order(partial(self._write, spec, before), chain.from_iterable(ready), CALLS_AT_ONCE)
+        wanted = sorted(partitions)  # type: ignore[type-var]
+        expected = (part for day in wanted for part in parts.get(day, ()))
+        with reading_days(self.store, spec.event_time, expected) as reader:
+
+            def prepare(days: Sequence[Partition]) -> list[_Prepared]:
+                return self._prepare(spec, {day: parts.get(day, []) for day in days}, reader)
+
+            # The next days are merged while these are written: writing waits for the disk.
+            ready = map_in_order(prepare, _in_batches(wanted, parts), 1)
+            yield from map_in_order(partial(self._write, spec, before), chain.from_iterable(ready), CALLS_AT_ONCE)
 
     def refresh(self, table: str) -> CuratedPartition | None:
         """Write an unpartitioned table if it is due."""
@@ -109,9 +116,11 @@ class TableCurator(StalePartitionFinder):
             folders.setdefault(key.rpartition("/")[0] + "/", {})[key] = version
         return folders
 
-    def _prepare(self, spec: TableSpec, partitions: Mapping[Partition, Sequence[StagedPart]]) -> list[_Prepared]:
+    def _prepare(
+        self, spec: TableSpec, partitions: Mapping[Partition, Sequence[StagedPart]], reader: DayPartReader
+    ) -> list[_Prepared]:
         parts = [part for of_day in partitions.values() for part in of_day]
-        staged = dict(zip(parts, self._read_staged(parts, spec), strict=True))
+        staged = dict(zip(parts, self._read_staged(parts, spec, reader), strict=True))
         merge = self.merges.get(spec.table, partial(merge_partitions, spec))
         merged = merge({day: [staged[part] for part in of_day] for day, of_day in partitions.items()})
         # Arrow keeps the memory of each thread: 10 to 30 MB for a million rows. Releasing it once per day would take a
@@ -164,13 +173,13 @@ class TableCurator(StalePartitionFinder):
         self.forget_keys(spec.table)
         return curated
 
-    def _read_staged(self, parts: Sequence[StagedPart], spec: TableSpec) -> list[pa.Table]:
+    def _read_staged(self, parts: Sequence[StagedPart], spec: TableSpec, reader: DayPartReader) -> list[pa.Table]:
         """The tables of parts; a missing or changed one is empty, which the checks report."""
         no_rows = staged_rows(spec)
 
         def read(part: StagedPart) -> pa.Table:
             try:
-                rows = self.read_staged(part)
+                rows = reader.read(part) if is_day_of_file(part) else self.read_staged(part)
             except (ObjectNotFoundError, DamagedTableError, *DAMAGED):
                 return no_rows
             is_complete = _kinds(rows) <= _kinds(no_rows) and len(rows) == part.rows

@@ -20,7 +20,7 @@ from gata_assets.tables.spec import Repetitions, TableSpec
 
 _ADVICE = "This is a defect of the curation; please report it."
 # The place of a row's file among the files in the order in which they landed.
-_FILE, _LINE = "source_file", "source_line"
+_FILE, _LINE = "place of file", "source_line"
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,12 @@ def merge_partitions(
 
 def merge_rows(spec: TableSpec, parts: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
     """The curated rows of staged ones, and how many were dropped as repetitions."""
+    # Where a row came from makes it no other row.
+    parts = [part.drop(spec.place_schema, strict=False) for part in parts]
     numbered = [part.with_columns(pl.lit(place, pl.UInt32).alias(_FILE)) for place, part in enumerate(parts)]
     # The first frame gives the columns that no part has, and the order of all columns.
-    no_rows = pl.DataFrame(schema={**spec.staged_schema, _FILE: pl.UInt32()})
+    own = {name: kind for name, kind in spec.staged_schema.items() if name not in spec.place_schema}
+    no_rows = pl.DataFrame(schema={**own, _FILE: pl.UInt32()})
     staged = pl.concat([no_rows, *numbered], how="diagonal")
     if spec.repetitions is Repetitions.LATEST:
         # The key may be a column of words, which staged rows have as codes.

@@ -48,13 +48,13 @@ class FileFormat:
 
 
 _ENDINGS = {"csv": RawFormat.CSV, "parquet": RawFormat.PARQUET}
-_ENDINGS |= dict.fromkeys(("jsonl", "ndjson"), RawFormat.JSON_LINES)
+_ENDINGS |= dict.fromkeys(("jsonl", "ndjson", "json"), RawFormat.JSON_LINES)
 _COMPRESSIONS = {"gz": Compression.GZIP, "zst": Compression.ZSTD}
 _LONGEST_STEM = 80
 # Hexadecimal digits of digests in names: 128 bits. The release before had 48 in marks and 32 in ids.
 _DIGITS, _DIGITS_OF_OLD_MARKS, _DIGITS_OF_OLD_IDS = 32, 12, 8
 _DIGITS_OF_RANGES, _LONGEST_SOURCE = 16, 40
-FORMATS = "csv, jsonl (or ndjson) or parquet, each alone or with .gz or .zst"
+FORMATS = "csv, jsonl (or ndjson, json) or parquet, each alone or with .gz or .zst"
 
 
 def parse_format(name: str, known: Mapping[str, str] | None = None) -> FileFormat:

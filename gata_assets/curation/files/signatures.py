@@ -97,9 +97,9 @@ def begins_as_parquet(head: bytes) -> bool:
     return _PARQUET.match(head) is not None
 
 
-def require_format(head: bytes, expected: RawFormat) -> None:
-    """Check that a file with these first bytes (decompressed) can be of a format; raises RawFileError, saying what it
-    is, and what to do.
+def require_format(head: bytes, expected: RawFormat, *, takes_arrays: bool = False) -> None:
+    """Check that a file with these first bytes (decompressed) can be of a format, of JSON also an array if it
+    `takes_arrays`; raises RawFileError, saying what it is, and what to do.
     """
     if not head:
         raise RawFileError("is empty.")
@@ -119,7 +119,8 @@ def require_format(head: bytes, expected: RawFormat) -> None:
         raise RawFileError(
             f"has NUL bytes in its first line: it is binary, not text. {_EXPORT[0].upper()}{_EXPORT[1:]}."
         )
-    _require_text(head, expected)
+    if not (takes_arrays and expected is RawFormat.JSON_LINES):
+        _require_text(head, expected)
 
 
 def _require_text(head: bytes, expected: RawFormat) -> None:

@@ -62,10 +62,19 @@ def first_rows(head: Head, spec: TableSpec, most: int = FIRST_ROWS) -> RawBlock 
     """The first rows of a file as a table has them, read once; None without any. Raises RawFileError."""
     head.stream.seek(0)
     blocks: list[RawBlock] = []
-    for pending in read_blocks(head.stream, head.format, spec):
-        blocks.append(pending())
-        if sum(map(len, blocks)) > most:
-            break
+    try:
+        for pending in read_blocks(head.stream, head.format, spec):
+            blocks.append(pending())
+            if sum(map(len, blocks)) > most:
+                break
+    except RawFileError:
+        # A document may go on behind the start of the file.
+        if spec.pages is None or head.is_complete:
+            raise
+        if not blocks:
+            raise RawFileError(
+                "begins with a document that is too long to look at: its rows are read by name."
+            ) from None
     if not blocks:
         return None
     states = np.concatenate([block.faults for block in blocks])

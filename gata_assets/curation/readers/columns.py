@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
 import polars as pl
 
 from gata_assets.curation.files.formats import printable
@@ -45,7 +46,7 @@ def match_columns(spec: TableSpec, found: Iterable[Path], *, is_header: bool = T
     if given := sorted({path[0] for path in unknown if len(path) == 1} & spec.mapping.filled):
         raise RawFileError(f"has columns that the mapping gives itself: {', '.join(given)}. Choose one of both.")
     ignored = UnknownColumns.IGNORE, *(() if is_header else [UnknownColumns.REJECT_ROW])
-    if unknown and spec.unknown_columns not in ignored:
+    if unknown and spec.unknown_columns not in ignored and not spec.more:
         raise unknown_columns(spec, unknown)
     if twice := sorted({name for name in names if names.count(name) > 1}):
         chosen = ""
@@ -65,6 +66,25 @@ def column_of(spec: TableSpec, path: Path) -> str | None:
 def is_left_out(spec: TableSpec, path: Path) -> bool:
     """Whether a path is that of a column which the mapping leaves out."""
     return path[-1] in spec.mapping.columns and not spec.mapping.columns[path[-1]]
+
+
+def other_columns(spec: TableSpec, paths: Iterable[Path], known: Mapping[Path, str]) -> dict[Path, str]:
+    """The columns of a header that the table does not have and keeps together, with their names.
+
+    Raises RawFileError for one that is there twice.
+    """
+    found = [path for path in paths if path not in known and not is_left_out(spec, path)] if spec.more else []
+    if twice := sorted({path for path in found if found.count(path) > 1}):
+        raise RawFileError(f"has columns twice: {_shown(twice)}.")
+    return {path: ".".join(path) for path in found}
+
+
+def join_others(others: Mapping[str, pl.Series]) -> list[str | None]:
+    """Texts of several columns as a JSON object for each row, without nulls; None for a row without any."""
+    names = list(others)
+    rows = zip(*(texts.to_list() for texts in others.values()), strict=True)
+    found = ({name: text for name, text in zip(names, row, strict=True) if text is not None} for row in rows)
+    return [msgspec.json.encode(row).decode() if row else None for row in found]
 
 
 def unknown_columns(spec: TableSpec, unknown: Sequence[Path]) -> RawFileError:

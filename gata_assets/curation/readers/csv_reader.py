@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gata_assets.curation.files.formats import RawFormat
-from gata_assets.curation.readers.columns import match_columns
+from gata_assets.curation.readers.columns import join_others, match_columns, other_columns
 from gata_assets.curation.readers.csv_records import LONGEST_RECORD, Records, split_records
 from gata_assets.curation.readers.raw_block import (
     NOT_UTF_8,
@@ -51,9 +51,12 @@ def read_csv(stream: BinaryIO, spec: TableSpec, block_bytes: int, max_decoded_by
         rest, line = first + (b"" if is_last and not rest else b"\n") + rest, 1
     else:
         header = own_names(_read_header(first, spec.separator), spec.mapping)
-    known = match_columns(spec, [(name,) for name in header])
-    wanted = [header.index(path[0]) for path in known]
+    paths = [(name,) for name in header]
+    known = match_columns(spec, paths)
+    others = other_columns(spec, paths, known)
+    wanted = [header.index(path[0]) for path in (*known, *others)]
     fields = {column: number for number, column in enumerate(known.values())}
+    more = (spec.more or "", {name: number for number, name in enumerate(others.values(), len(known))})
     # What was read after the header is the first block.
     for content, is_end in chain([(b"", is_last)] if rest or is_last else [], coming):
         block = rest + content
@@ -75,7 +78,7 @@ def read_csv(stream: BinaryIO, spec: TableSpec, block_bytes: int, max_decoded_by
         rest = block[records.used :]
         require_short(rest)
         if len(records.faults):
-            yield _CsvBlock(data, records, fields, record, line)
+            yield _CsvBlock(data, records, fields, more, record, line)
         line += records.used_lines
         record += len(records.faults)
 
@@ -124,11 +127,12 @@ class _RegularBlock:
 
 @dataclass(frozen=True)
 class _CsvBlock:
-    """Records of a block, with the places of the table's columns among the wanted fields."""
+    """Records of a block, and where columns are among the wanted fields: the table's, and those that one keeps."""
 
     content: NDArray[np.uint8]
     records: Records
     fields: dict[str, int]
+    more: tuple[str, dict[str, int]]
     first_record: int
     first_line: int
 
@@ -138,8 +142,13 @@ class _CsvBlock:
             spans = enumerate(records.spans.tolist())
             damaged = [place for place, span in spans if not _is_utf_8(content[slice(*span)])]
             records.set_fault(np.array(damaged, dtype=np.int64), UNREADABLE)
+        texts = pl.DataFrame({name: records.texts(content, field) for name, field in self.fields.items()})
+        column, others = self.more
+        if others:
+            kept = join_others({name: records.texts(content, field) for name, field in others.items()})
+            texts = texts.with_columns(pl.Series(column, kept, dtype=pl.String))
         return RawBlock(
-            texts=pl.DataFrame({name: records.texts(content, field) for name, field in self.fields.items()}),
+            texts=texts,
             records=np.arange(self.first_record, self.first_record + len(records.faults)),
             lines=records.lines + self.first_line,
             faults=records.faults,

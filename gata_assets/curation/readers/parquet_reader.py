@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.files.signatures import HEAD_BYTES, require_format
-from gata_assets.curation.readers.columns import Path, match_columns
+from gata_assets.curation.readers.columns import Path, join_others, match_columns, other_columns
 from gata_assets.curation.readers.csv_records import LONGEST_RECORD
 from gata_assets.curation.readers.parquet_footer import ColumnChunk, read_chunks, require_small_footer
 from gata_assets.curation.readers.parquet_values import ColumnValues, is_text
@@ -55,7 +55,8 @@ def read_parquet(
     first_row, is_measured = 1, False
     # A mapping changes texts.
     typed = keeps_types and spec.mapping == NO_MAPPING
-    by_type = {path: spec.column(name) for path, name in file.columns.items() if typed}
+    by_type = {path: spec.column(name) for path, name in file.columns.items() if typed and path not in file.others}
+    more = spec.more or ""
     for values, sizes in file.batches():
         ends = np.cumsum(sizes)
         if not is_measured and sizes.sum() > max_decoded_bytes // _BATCHES_OF_A_FILE:
@@ -64,7 +65,7 @@ def read_parquet(
             is_measured = True
         cuts = np.flatnonzero(np.diff(ends // _BYTES_AT_ONCE)) + 1
         for start, stop in pairwise([0, *cuts.tolist(), len(sizes)]):
-            yield _ParquetBlock(values, file.columns, by_type, first_row, start, stop)
+            yield _ParquetBlock(values, file.columns, by_type, more, file.others, first_row, start, stop)
         first_row += len(sizes)
 
 
@@ -86,6 +87,8 @@ class _ParquetRows:
 
     file: pq.ParquetFile
     columns: Mapping[Path, str]
+    # Those that the table does not have and keeps together.
+    others: frozenset[Path]
     rows_at_once: int
     max_decoded_bytes: int
     # By column, the rows whose instant in nanoseconds of a day (INT96) is beyond 64 bits of microseconds.
@@ -100,6 +103,8 @@ class _ParquetRows:
         described = pq.ParquetFile(stream)
         kinds = dict(_leaves(described.schema_arrow, spec))
         columns = match_columns(spec, kinds)
+        others = other_columns(spec, kinds, columns)
+        columns |= others
         for path in columns:
             if not is_readable(kinds[path]):
                 kind = kinds[path]
@@ -112,6 +117,7 @@ class _ParquetRows:
         return cls(
             file(read_dictionary=sorted(coded), coerce_int96_timestamp_unit="us"),
             columns,
+            frozenset(others),
             rows_at_once,
             max_decoded_bytes,
             {path: _beyond_micros(file, ".".join(path)) for path in old},
@@ -224,6 +230,8 @@ class _ParquetBlock:
     values: Mapping[Path, ColumnValues]
     columns: Mapping[Path, str]
     by_type: Mapping[Path, ColumnSpec]
+    more: str
+    others: frozenset[Path]
     first_row: int
     start: int
     stop: int
@@ -234,11 +242,15 @@ class _ParquetBlock:
         faults = np.full(len(numbers), READABLE, dtype=np.uint8)
         for values in self.values.values():
             faults[values.is_faulty[rows]] = UNREADABLE
-        texts, known = [], {}
+        texts, known, others = [], {}, {}
         for path, name in self.columns.items():
             values = self.values[path]
-            if path in self.by_type and (found := values.known(self.start, self.stop, self.by_type[path])):
+            if path in self.others:
+                others[name] = values.rows(self.start, self.stop)
+            elif path in self.by_type and (found := values.known(self.start, self.stop, self.by_type[path])):
                 known[name] = found
             else:
                 texts.append(values.rows(self.start, self.stop).alias(name))
+        if others:
+            texts.append(pl.Series(self.more, join_others(others), dtype=pl.String))
         return RawBlock(pl.DataFrame(texts), numbers, numbers, faults, known=known)

@@ -34,6 +34,7 @@ class RawBlock:
     Attributes:
         texts: a column of texts for each of the table's that the file has, null where nothing is given.
         known: columns with values instead of texts, if the reader was asked for them.
+        unused: records beside the rows of a document that are in no row.
         records: the number of each row in the file, the first is 1.
         lines: the line of each row, the first of a file is 1; in Parquet the number of the row.
         faults: READABLE, UNREADABLE or RAGGED.
@@ -46,6 +47,7 @@ class RawBlock:
     faults: NDArray[np.uint8]
     fault_texts: Mapping[int, str] = field(default_factory=dict)
     known: Mapping[str, KnownColumn] = field(default_factory=dict)
+    unused: int = 0
 
     def texts_at(self, places: NDArray[np.int64]) -> list[pl.Series]:
         """The texts of rows, by column."""
@@ -72,7 +74,7 @@ def without_mark(content: bytes) -> bytes:
 
 
 def pieces(
-    stream: BinaryIO, file_format: RawFormat, block_bytes: int, max_decoded_bytes: int
+    stream: BinaryIO, file_format: RawFormat, block_bytes: int, max_decoded_bytes: int, *, takes_arrays: bool = False
 ) -> Iterator[tuple[bytes, bool]]:
     """The bytes of a file of texts in pieces, each with whether it is the last one, which may be empty.
 
@@ -81,7 +83,7 @@ def pieces(
     size = 0
     while content := stream.read(block_bytes):
         if not size:
-            require_format(content[:HEAD_BYTES], file_format)
+            require_format(content[:HEAD_BYTES], file_format, takes_arrays=takes_arrays)
         size += len(content)
         require_decodable(size, max_decoded_bytes)
         # Shorter pieces where lines are short: what is kept of each row takes more memory than its bytes.

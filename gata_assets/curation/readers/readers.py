@@ -13,7 +13,8 @@ from gata_assets.curation.files.formats import RawFormat
 from gata_assets.curation.policy import MAX_DECODED_BYTES
 from gata_assets.curation.readers.csv_reader import read_csv
 from gata_assets.curation.readers.faults import attributed_faults
-from gata_assets.curation.readers.json_reader import read_json_lines
+from gata_assets.curation.readers.json_files.lines import read_json_lines
+from gata_assets.curation.readers.json_files.pages import read_pages
 from gata_assets.curation.readers.parquet_reader import read_parquet
 from gata_assets.curation.readers.raw_block import BLOCK_BYTES, PendingBlock
 from gata_assets.tables.spec import TableSpec
@@ -30,7 +31,8 @@ def read_blocks(
 ) -> Iterator[PendingBlock]:
     """All rows of a raw file (decompressed) in order, in blocks of about `block_bytes` or a few times that.
 
-    With `keeps_types`, columns of Parquet that have their table's type are `RawBlock.known` by their values.
+    With `keeps_types`, columns of Parquet that have their table's type, and those of JSON in JSON, are `RawBlock.known`
+    by their values.
 
     Raises RawFileError, at the start or midway, for a file that is empty, damaged, or has the wrong columns, or whose
     values are more than `max_decoded_bytes`; its message continues the file's name. Decoding a block raises it too.
@@ -42,4 +44,6 @@ def read_blocks(
         elif file_format is RawFormat.CSV:
             yield from read_csv(stream, spec, block_bytes, max_decoded_bytes)
         else:
-            yield from read_json_lines(stream, spec, block_bytes, max_decoded_bytes)
+            # A line of many senders is a row.
+            read = read_pages if spec.pages and not spec.is_by_row else read_json_lines
+            yield from read(stream, spec, block_bytes, max_decoded_bytes, keeps_types=keeps_types)

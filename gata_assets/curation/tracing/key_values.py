@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import reduce
 from operator import and_
 from pathlib import Path
@@ -39,10 +40,12 @@ class KeyValues:
         found = rows.filter(self._condition(set(rows.collect_schema().names())))
         return (found if limit is None else found.head(limit)).collect(engine="streaming")
 
-    def count(self, path: Path) -> int:
-        """How many rows of a Parquet file have these values."""
+    def count(self, path: Path, day: date | None = None) -> int:
+        """How many rows of a Parquet file have these values, of all days or of one."""
         rows = pl.scan_parquet(path)
         condition = self._condition(set(rows.collect_schema().names()))
+        if day and self.spec.event_time:
+            condition &= pl.col(self.spec.event_time).dt.date() == day
         return int(rows.filter(condition).select(pl.len()).collect(engine="streaming").item())
 
     def count_texts(self, path: Path) -> int:

@@ -84,7 +84,7 @@ def has_rows(validator: FileValidator, key: KeyValues, part: StagedPart) -> bool
         if part.spans:
             return _have_spans(validator, key, part)
         with validator.store.local_copy(part.key) as path:
-            return key.count(path) > 0
+            return key.count(path, part.day) > 0
     except (ObjectNotFoundError, *DAMAGED) as error:
         raise DamagedTableError(
             f"{validator.store.uri(part.key)} is missing or damaged: `gata quarantine --replay` writes it again.",

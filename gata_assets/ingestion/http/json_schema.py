@@ -35,9 +35,9 @@ def json_schema(spec: TableSpec) -> dict[str, Any]:
         "title": spec.table,
         "description": " ".join(spec.description.split()),
         "type": "object",
-        "properties": {column.name: _property(column) for column in spec.raw_columns},
+        "properties": {column.name: _property(column) for column in spec.raw_columns if column.name != spec.more},
         "required": list(spec.required),
-        "additionalProperties": spec.unknown_columns is UnknownColumns.IGNORE,
+        "additionalProperties": spec.more is not None or spec.unknown_columns is UnknownColumns.IGNORE,
     }
 
 
@@ -53,7 +53,10 @@ def _property(column: ColumnSpec) -> dict[str, Any]:
         for name, value in check.limits.items():
             if keyword := _LIMITS.get((check.name, name)):
                 found[keyword] = list(value) if keyword == "enum" else value
-    if column.nullable:
+    if column.json:
+        # Any value.
+        del found["type"]
+    elif column.nullable:
         found["type"] = [found["type"], "null"]
         if "enum" in found:
             found["enum"] = [*found["enum"], None]

@@ -33,18 +33,23 @@ _KINDS: dict[pl.DataType, Any] = {
 
 def avro_schema(spec: TableSpec) -> Schema:
     """The Avro record of a table's raw rows; raises TableSpecError for a name or type that Avro does not have."""
-    columns = spec.raw_columns
-    plain = [column for column in columns if not column.within]
-    nests = dict.fromkeys(column.within for column in columns if column.within)
+    columns = [column for column in spec.raw_columns if column.name != spec.more]
+    plain = [column for column in columns if not nest_of(spec, column)]
+    nests = dict.fromkeys(nest for column in columns if (nest := nest_of(spec, column)))
     fields = [
         *(_field(spec, column) for column in plain if not column.nullable),
-        *(_nested(spec, nest, [column for column in columns if column.within == nest]) for nest in nests),
+        *(_nested(spec, nest, [column for column in columns if nest_of(spec, column) == nest]) for nest in nests),
         *(_field(spec, column) for column in plain if column.nullable),
     ]
     schema = {"type": "record", "name": spec.avro.name or record_name(spec.table)}
     if spec.avro.namespace:
         schema["namespace"] = spec.avro.namespace
     return {**schema, "fields": fields}
+
+
+def nest_of(spec: TableSpec, column: ColumnSpec) -> str | None:
+    """The nested record that has a column; a field that is a column of JSON itself is none."""
+    return None if column.within in spec.sources else column.within
 
 
 def record_name(name: str) -> str:

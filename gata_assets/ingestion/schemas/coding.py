@@ -18,7 +18,7 @@ import fastavro
 from fastavro.read import SchemaResolutionError
 
 from gata_assets.errors import MessageError, SchemaError, UnknownSchemaError
-from gata_assets.ingestion.schemas.avro_schema import avro_schema
+from gata_assets.ingestion.schemas.avro_schema import avro_schema, nest_of
 from gata_assets.ingestion.schemas.compatibility import unreadable
 from gata_assets.ingestion.schemas.parsing import parse_with_apache, parse_with_fastavro, require_safe
 from gata_assets.ingestion.schemas.raw_values import avro_values_of, raw_value_of
@@ -181,4 +181,5 @@ def _given(row: Mapping[str, Any], nest: str, name: str) -> Any:
 
 def _by_nest(spec: TableSpec, convert: Callable[[ColumnSpec], Any]) -> dict[tuple[str, str], Any]:
     """What converts each column's values, by the nested field that it is in and its name."""
-    return {(column.within or "", column.name): convert(column) for column in spec.raw_columns}
+    columns = (column for column in spec.raw_columns if column.name != spec.more)
+    return {(nest_of(spec, column) or "", column.name): convert(column) for column in columns}

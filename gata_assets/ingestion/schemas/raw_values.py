@@ -15,12 +15,13 @@ from math import isfinite
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import polars as pl
 
 from gata_assets.tables.columns.column_spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, ColumnSpec
 from gata_assets.tables.columns.conversion import convert
 
-RawValue = str | int | float | bool
+RawValue = str | int | float | bool | msgspec.Raw
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -28,6 +29,8 @@ _MILLISECOND = timedelta(milliseconds=1)
 def raw_value_of(column: ColumnSpec) -> Callable[[Any], RawValue]:
     """How a value of Avro that is not null is written in a raw row; raises TypeError for one of another kind."""
     kind = column.dtype
+    if column.json:
+        return _json
     if isinstance(kind, pl.Datetime):
         return lambda value: _written(_instant(value), column.instants)
     if isinstance(kind, pl.Date):
@@ -50,6 +53,8 @@ def avro_values_of(column: ColumnSpec, *, is_plain: bool) -> Callable[[Sequence[
     wide = replace(column, dtype=pl.Float64()) if column.dtype.is_float() else column
 
     def values_of(values: Sequence[RawValue | None]) -> list[Any]:
+        if column.json:
+            return [None if value is None else msgspec.json.encode(value).decode() for value in values]
         texts = [_as_text(value) for value in values]
         if column.dtype == pl.String():
             return texts
@@ -64,7 +69,7 @@ def avro_values_of(column: ColumnSpec, *, is_plain: bool) -> Callable[[Sequence[
 
 def _as_text(value: RawValue | None) -> str | None:
     """A raw value as text; an empty text is no value, as in raw files."""
-    if value is not None and not isinstance(value, RawValue):
+    if value is not None and not isinstance(value, str | int | float):
         raise TypeError("a value is neither text nor number")
     return (value or None) if value is None or isinstance(value, str) else json.dumps(value)
 
@@ -81,6 +86,13 @@ def _number(value: Any) -> RawValue:
         raise TypeError("a value is of another kind")
     # JSON has no such numbers; the row is rejected by the rule of its column.
     return value if isfinite(value) else str(value)
+
+
+def _json(value: Any) -> msgspec.Raw:
+    """A text that is JSON, as the value that it means."""
+    text = _text(value).encode()
+    msgspec.json.decode(text, type=msgspec.Raw)
+    return msgspec.Raw(text)
 
 
 def _text(value: Any) -> str:

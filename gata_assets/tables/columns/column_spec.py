@@ -60,6 +60,7 @@ class ColumnSpec:
         within: the nested field of JSON and Parquet that may contain it too.
         references: the table and column whose values it has, as `"items.item_id"`, which warns, or
             `{"table": "items", "column": "item_id", "mode": "reject"}`.
+        json: whether its values are JSON of any kind, whose text is kept as it came.
         format: "email" or "phone" if its texts are such, which are normalized.
         personal: whether it contains personal data; "token", "hidden" or "last_four" if it is masked so before it is
             stored.
@@ -79,6 +80,7 @@ class ColumnSpec:
     instants: tuple[str, ...] = ()
     within: str | None = None
     references: Reference | None = None
+    json: bool = False
     format: str | None = None
     personal: bool | str = False
     code_of: str | None = None
@@ -88,7 +90,7 @@ class ColumnSpec:
     @property
     def is_plain_text(self) -> bool:
         """Whether any text is a value of it, given the column's checks."""
-        return self.dtype == pl.String() and self.format is None
+        return self.dtype == pl.String() and self.format is None and not self.json
 
     @property
     def is_derived(self) -> bool:

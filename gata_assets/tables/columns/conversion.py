@@ -11,6 +11,7 @@ from math import isfinite
 import polars as pl
 
 from gata_assets.tables.columns.column_spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, ColumnSpec
+from gata_assets.tables.documents.json_texts import only_json
 from gata_assets.tables.masking.formats import FORMATS
 
 _NAIVE = pl.Datetime("us")
@@ -36,6 +37,8 @@ def convert(texts: pl.Series, column: ColumnSpec) -> pl.Series:
         texts = texts.replace(list(column.words), list(column.words.values()))
     if column.format:
         return FORMATS[column.format].normalize(texts)
+    if column.json:
+        return only_json(texts)
     if kind == pl.String():
         return texts
     if isinstance(kind, pl.Datetime | pl.Date):

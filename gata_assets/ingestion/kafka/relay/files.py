@@ -7,6 +7,7 @@ since it was validated again, is produced again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from typing import cast
@@ -68,7 +69,9 @@ class FileRelay:
         mark = _mark(tenant, table, report)
         place = f"file/{tenant}/{table}/{report.file_id}"
         number = 0
-        for rows in (rows for part in report.parts for rows in _read(outbox.store, part)):
+        # A Parquet file has a part for each day, and is read once.
+        parts = dict.fromkeys(part if part.spans else replace(part, day=None, rows=0) for part in report.parts)
+        for rows in (rows for part in parts for rows in _read(outbox.store, part)):
             # Behind what was confirmed before an interruption.
             if number + len(rows) > self._reached.get(mark, 0):
                 outbox.deliver(

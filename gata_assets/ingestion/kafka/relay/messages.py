@@ -14,6 +14,7 @@ import msgspec
 
 from gata_assets.ingestion.kafka.origin import Origin
 from gata_assets.ingestion.segments.event import Event
+from gata_assets.tables.columns.column_spec import ColumnSpec
 from gata_assets.tables.manifests import MANIFEST_VERSION, Manifest, plain_name
 from gata_assets.tables.spec import TableSpec
 
@@ -58,12 +59,21 @@ def row_message(topic: str, spec: TableSpec, tenant: str, origin: Origin, row: M
     for column in spec.raw_columns:
         if column.name not in row:
             continue
-        if column.within is None:
+        if column.json:
+            value |= _json_fields(spec, column, row[column.name])
+        elif column.within is None or column.within in spec.sources:
             value[column.name] = row[column.name]
         elif row[column.name] is not None:
             value.setdefault(column.within, {})[column.name] = row[column.name]
     headers = (origin.header, (SOURCE_HEADER, FILE_SOURCE.encode()))
     return OutMessage(topic, _key(tenant, row.get(key_column(spec))), _encode(value | {TENANT: tenant}), headers)
+
+
+def _json_fields(spec: TableSpec, column: ColumnSpec, text: str | None) -> dict[str, Any]:
+    """A column of JSON as the value that its text means; the fields that one keeps together each by itself."""
+    if column.name == spec.more:
+        return {} if text is None else dict(_decode_object.decode(text))
+    return {column.name: None if text is None else msgspec.Raw(text.encode())}
 
 
 def dataset_message(

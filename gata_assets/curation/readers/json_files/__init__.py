@@ -1,0 +1,1 @@
+"""JSON Lines, and JSON documents that have rows as a list of theirs: pages of an export, arrays."""
