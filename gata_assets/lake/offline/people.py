@@ -34,5 +34,5 @@ def other_fields(rows: pl.DataFrame, rules: OfflineRules, reader: NestedReader) 
     named = more.str.contains_any([f'"{name}"' for name in PEOPLE_FIELDS]).fill_null(value=False).arg_true()
     if not len(named):
         return more
-    kept = reader.read(more.gather(named), without_people, None)
-    return more.scatter(named, as_column(kept))
+    kept = reader.read(more.gather(named), without_people, None, named)
+    return more.clone().scatter(named, as_column(kept))

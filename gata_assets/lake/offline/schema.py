@@ -57,7 +57,7 @@ class OfflineTickets(pa.DataFrameModel):
     tags: Texts = _given("tags")
     subject: str = _described("subject", str_length={"min_value": 1})
     body: str = _described("body", str_length={"min_value": 1})
-    text: str = _given("text", str_matches=r"^[a-z0-9?.! ]*$")
+    text: str = _given("text")
     language: str = _described("language")
     comments: pl.Int32 = _described("comments", ge=0)
     satisfaction: str = _described("satisfaction")

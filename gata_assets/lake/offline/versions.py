@@ -11,7 +11,9 @@ import polars as pl
 
 from gata_assets.lake.schema import DELETED, PLACES
 
-_VERSION = ("id", "version_at")
+# The place of a row's day among those that are ordered together, which takes half the time of one by one.
+PARTITION = "partition"
+_VERSION = (PARTITION, "id", "version_at")
 _GIVEN, _ROW = "given_values", "row"
 
 
@@ -24,8 +26,8 @@ def version_instant() -> pl.Expr:
     return pl.coalesce("generated_timestamp", "updated_at", ended, "created_at").alias("version_at")
 
 
-def order_versions(rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """The rows with their `version_at`, one for each version, by id and version; and how many others were dropped.
+def order_versions(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with their `version_at`, one for each version, by partition, id and version.
 
     Of two rows of one version the one with the most given values counts, then the greatest content, value by value; of
     two rows of the same content the first place.
@@ -36,11 +38,11 @@ def order_versions(rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         ordered.select(pl.struct(_VERSION).is_duplicated()).to_series() if len(ordered) else pl.Series([False])
     )
     if not is_repeated.any():
-        return dated[ordered[_ROW]], 0
+        return dated[ordered[_ROW]]
     repeated = ordered.filter(is_repeated)
     kept = _first_of_each(dated[repeated[_ROW]].with_columns(repeated[_ROW]))
     chosen = pl.concat([ordered.filter(~is_repeated), ordered.filter(pl.col(_ROW).is_in(kept.implode()))])
-    return dated[chosen.sort(*_VERSION)[_ROW]], len(rows) - len(chosen)
+    return dated[chosen.sort(*_VERSION)[_ROW]]
 
 
 def _first_of_each(rows: pl.DataFrame) -> pl.Series:

@@ -57,8 +57,9 @@ def versions_of(parameters: LakeParameters, number: int) -> list[Ticket]:
     if kind == OPEN:
         return versions
     if kind == DELETED:
-        gone = {"subject": "SCRUBBED", "raw_subject": "SCRUBBED", "description": "SCRUBBED", "status": "deleted"}
-        return [*versions, _changed(versions[-1], solved_at, comments=[], tags=[], **gone)]
+        texts = dict.fromkeys(("subject", "raw_subject", "description"), "SCRUBBED")
+        gone = _changed(versions[-1], solved_at, status="deleted", comments=[], tags=[])
+        return [*versions, {**gone, **texts}]
     versions.append(_solved(versions[-1], solved_at))
     if kind == REOPENED:
         reopened = _changed(versions[-1], solved_at + timedelta(hours=5), status="open")
