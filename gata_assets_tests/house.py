@@ -94,7 +94,8 @@ LEVELS: tuple[dict[str, Room], ...] = (
     {
         "settings": _room("every variable: type, default, meaning", "dotenv pydantic pydantic_core"),
         "sandbox": _room(
-            "sample data, a local Data API, a local schema registry", "botocore numpy pandas polars psycopg pyarrow"
+            "sample data, a local Data API, a local schema registry",
+            "botocore msgspec numpy pandas polars psycopg pyarrow",
         ),
     },
     {"definitions": _room("assembly: settings in, Dagster definitions out", "dagster dagster_aws")},

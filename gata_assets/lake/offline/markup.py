@@ -36,7 +36,6 @@ _HIDDEN = (
 _HAS_HIDDEN = r"(?i)<(?:head|!--|style|script|title)"
 _EDGE, _BREAK = "\x1f", "\x1e"
 _PRE = re.compile(r"(</?pre\b)", re.IGNORECASE)
-_SPACES = re.compile(r"[ \t\r\n\f]+")
 # In a text without tags only what is surely an entity: addresses have `&copy=2`.
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _HAS_ENTITY = r"&#?[A-Za-z0-9]+;"
@@ -66,7 +65,7 @@ def _text_of_pages(texts: pl.Series) -> pl.Series:
     found = change_where(found.str.contains(_HAS_HIDDEN), found, lambda some: reduce(_hide, _HIDDEN, some))
     has_pre = found.str.contains(r"(?i)<pre[\s>]")
     found = change_where(has_pre, found, lambda some: some.map_elements(_break_in_pre, return_dtype=pl.String))
-    found = found.str.replace_all(r"[ \t\r\n\f]+", " ")
+    found = found.str.replace_all(r"[\t\r\n\f]+", " ")
     found = found.str.replace_all(rf"(?i)<br{_REST}>", _BREAK)
     found = found.str.replace_all(rf"(?i)</?(?:{_BLOCKS}){_REST}>", _EDGE)
     found = found.str.replace_all(rf"(?i)<t[dh]{_REST}>", " ")
