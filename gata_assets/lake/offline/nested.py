@@ -17,6 +17,7 @@ import pyarrow as pa
 from msgspec import Raw, Struct, json
 
 _T = TypeVar("_T")
+_Text = TypeVar("_Text", str, bytes)
 _NULL = Raw(b"null")
 INSTANTS = pa.timestamp("us", "UTC")
 TEXT_LISTS = pa.large_list(pa.large_string())
@@ -111,13 +112,18 @@ class NestedReader:
         self.unreadable = np.zeros(rows, dtype=np.int32)
 
     def read(
-        self, values: pl.Series, decode: Callable[[str], _T], absent: _T, rows: pl.Series | None = None
+        self, values: pl.Series, decode: Callable[[bytes], _T], absent: _T, rows: pl.Series | None = None
     ) -> list[_T]:
-        """The value of each text, of these rows or all; `absent` for null and for what has another shape."""
+        """The value of each text, of these rows or all; `absent` for null and for what has another shape.
+
+        Texts are decoded from their bytes: a text outside of ASCII would be encoded again.
+        """
         if values.null_count() == len(values):
             return [absent] * len(values)
         failed: list[int] = []
-        found = [_read(text, decode, absent, place, failed) for place, text in enumerate(values.to_list())]
+        found = [
+            _read(text, decode, absent, place, failed) for place, text in enumerate(values.cast(pl.Binary).to_list())
+        ]
         if failed:
             self.unreadable[failed if rows is None else rows.gather(failed).to_numpy()] += 1
         return found
@@ -136,7 +142,7 @@ class NestedReader:
         return as_column(found, kind).gather(codes)
 
 
-def _read(text: str | None, decode: Callable[[str], _T], absent: _T, place: int, failed: list[int]) -> _T:
+def _read(text: _Text | None, decode: Callable[[_Text], _T], absent: _T, place: int, failed: list[int]) -> _T:
     try:
         return absent if text is None else decode(text)
     # Lone surrogates, and numbers that have no end, are errors of their own.
@@ -150,7 +156,7 @@ def as_column(values: Sequence[object], kind: pa.DataType | None = None) -> pl.S
     return pl.Series(pl.from_arrow(pa.array(values, kind or pa.large_string())))
 
 
-def read_comments(text: str) -> list[Comment] | None:
+def read_comments(text: bytes) -> list[Comment] | None:
     """The comments of a ticket; one that is given twice counts once."""
     found = _comments.decode(text)
     if found is None:
@@ -160,7 +166,7 @@ def read_comments(text: str) -> list[Comment] | None:
     return found if len(named) + len(unnamed) == len(found) else [*named.values(), *unnamed]
 
 
-def read_metrics(text: str) -> Metrics | None:
+def read_metrics(text: bytes) -> Metrics | None:
     """The metric set of a ticket."""
     found = _metric_set.decode(text)
     if found is None:
@@ -172,7 +178,7 @@ def read_metrics(text: str) -> Metrics | None:
     return Metrics(*map(_counted, numbers), *(instant and in_utc(instant) for instant in instants))  # type: ignore[arg-type]
 
 
-def read_custom_fields(text: str) -> str | None:
+def read_custom_fields(text: bytes) -> str | None:
     """A JSON object of the fields' values by id, as they came; the last value of an id counts."""
     found = _custom_fields.decode(text)
     if found is None:
@@ -215,7 +221,7 @@ def read_channel(text: str) -> str | None:
     return None if channel is None else str(channel) or None
 
 
-def without_people(text: str) -> str | None:
+def without_people(text: bytes) -> str | None:
     """A JSON object without the fields that name people; None if nothing is left."""
     kept = {name: value for name, value in _object.decode(text).items() if name not in PEOPLE_FIELDS}
     return json.encode(kept).decode() if kept else None

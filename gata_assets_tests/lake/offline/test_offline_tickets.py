@@ -172,6 +172,13 @@ def test_of_two_rows_of_a_version_the_fuller_one_counts() -> None:
     assert [row["subject"] for row in rows_of(found)] == ["a"] and found.repeated == 1
 
 
+@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
+def test_of_two_equally_full_rows_of_a_version_content_decides_and_no_name_of_a_file(names: tuple[str, str]) -> None:
+    parts = [bronze([ticket(subject=of)], name).to_arrow() for of, name in zip(("x", "y"), names, strict=True)]
+    [row] = rows_of(offline_merge(RULES)({DAY: parts})[DAY])
+    assert (row["subject"], row["source_file"]) == ("y", names[1])
+
+
 def test_the_same_record_of_two_files_has_the_first_place_by_name() -> None:
     parts = [bronze([ticket()], name).to_arrow() for name in ("b.json", "a.json")]
     [row] = rows_of(offline_merge(RULES)({DAY: parts})[DAY])
