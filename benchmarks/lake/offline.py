@@ -60,7 +60,7 @@ def run(*, quick: bool) -> Result:
     return Result(
         what=(
             f"{len(rows):,} versions of {tickets:,} tickets in {len(pages)} pages; a version's page has "
-            f"{sum(map(len, pages)) / len(rows):,.0f} bytes, its body {mean:,.0f}, and {html:.0%} of the bodies are HTML."
+            f"{sum(map(len, pages)) / len(rows):,.0f} bytes, its body {mean:,.0f}, and {html:.0%} are HTML."
         ),
         says=(
             f"A version takes {plain:.1f} µs of processor time from bronze to offline, and {told:.1f} µs where its "
