@@ -64,6 +64,7 @@ def test_a_plain_text_stays_as_it_is(text: str) -> None:
         ("<div>me</div><blockquote type='cite'>you<br>said</blockquote>-- <br>Jane", "me\nyou\nsaid\n--\nJane"),
         ("Press <b>here</b>\nsecond line", "Press here\nsecond line"),
         ("AT&amp;T &#x20AC; &lt;b&gt;", "AT&T € <b>"),
+        ("<p>a\x1fb\x1ec</p>", "abc"),
         ("<p>&nbsp;&zwnj;&nbsp;&zwnj;</p>", None),
     ],
 )

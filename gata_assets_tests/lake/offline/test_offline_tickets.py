@@ -285,6 +285,20 @@ def test_targets_that_are_none_are_refused(text: str) -> None:
         SlaTargets.parse(text)
 
 
+def test_the_minute_of_the_target_is_in_time_and_the_next_is_not() -> None:
+    solved = [only(RULES, status="solved", priority="urgent", solved_at=at) for at in _minutes(480, 481)]
+    assert [row["resolution_breached"] for row in solved] == [False, True]
+
+
+def test_a_solving_before_the_creation_gives_no_minutes() -> None:
+    [before] = _minutes(-5)
+    assert only(RULES, status="solved", priority="urgent", solved_at=before)["full_resolution_minutes"] is None
+
+
+def _minutes(*after: int) -> list[str]:
+    return [(T0 + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:%SZ") for minute in after]
+
+
 def test_targets_are_read_with_spaces_and_gaps() -> None:
     assert SlaTargets.parse(" urgent=60/480, low=-/10080 ,") == SlaTargets(
         {"urgent": 60}, {"urgent": 480, "low": 10080}
