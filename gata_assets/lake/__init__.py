@@ -1,1 +1,1 @@
-"""The ticket lake: raw JSON tickets to bronze, offline and online tickets."""
+"""The ticket lake: exports of a helpdesk to rows for analysts, training files and applications."""

@@ -55,12 +55,12 @@ _ELEMENTS = (
     "strike strong style sub summary sup svg table tbody td template textarea tfoot th thead time title tr track tt u "
     "ul var video wbr"
 )
-_NAME = f"(?:{'|'.join(_ELEMENTS.split())}|(?:[movwx]|st1):[a-z0-9]+)"
+ELEMENT_NAME = f"(?:{'|'.join(_ELEMENTS.split())}|(?:[movwx]|st1):[a-z0-9]+)"
 # What may stand in a tag by its name alone: other words are those of a sentence, `a <b and c> d`.
 _FLAGS = "async|checked|controls|defer|disabled|hidden|loop|multiple|muted|noshade|nowrap|open|readonly|selected"
-_ATTRIBUTE = rf"(?:[a-z_:@][\w:.-]*\s*=\s*(?:\"[^\"<]*\"|'[^'<]*'|[^\s\"'<>]+)|(?:{_FLAGS}))"
-_TAG = (
-    rf"</?{_NAME}(?:\s+{_ATTRIBUTE})*\s*/?>"
+ATTRIBUTE = rf"(?:[a-z_:@][\w:.-]*\s*=\s*(?:\"[^\"<]*\"|'[^'<]*'|[^\s\"'<>]+)|(?:{_FLAGS}))"
+TAG = (
+    rf"</?{ELEMENT_NAME}(?:\s+{ATTRIBUTE})*\s*/?>"
     r"|<!(?:doctype|\[)[^<>]*>|<\?xml[^<>]*>"
 )
 _NUMERIC_ENTITY = r"&#(?:[0-9]{1,7}|x[0-9a-f]{1,6});"
@@ -169,7 +169,7 @@ def _folded(character: str) -> str:
 
 
 def _without_markup(texts: pl.Series) -> pl.Series:
-    return _remove(texts, _CONTENTS).str.replace_all(_TAG, "\n")
+    return _remove(texts, _CONTENTS).str.replace_all(TAG, "\n")
 
 
 def _decode(texts: pl.Series) -> pl.Series:

@@ -167,6 +167,7 @@ class TableCurator(StalePartitionFinder):
                         "window": [f"{day}T00:00:00Z", f"{day + timedelta(days=1)}T00:00:00Z"] if day else None,
                         spec.repetitions.dropped: curated.dropped,
                         "reason": curated.reason,
+                        **merged.details,
                     },
                 )
             )

@@ -7,7 +7,7 @@ are divided among them changes a row; where the latest row of a key counts, the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import polars as pl
@@ -25,13 +25,14 @@ _FILE, _LINE = "place of file", "source_line"
 
 @dataclass(frozen=True)
 class MergedRows:
-    """The curated files of a partition by name, the table's own first; the number of rows dropped as repetitions, and
-    the outcomes of the table's rules for the other rows.
+    """The curated files of a partition by name, the table's own first; the number of rows dropped as repetitions, the
+    outcomes of the table's rules for the other rows, and further counts for the manifest.
     """
 
     files: Mapping[str, pa.Table]
     repeated: int
     outcomes: Sequence[Outcome]
+    details: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

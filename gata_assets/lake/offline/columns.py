@@ -1,0 +1,115 @@
+"""Rows of bronze to the columns of offline tickets, row by row: nothing here depends on another row."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from gata_assets.lake.offline.cleaning import clean_bodies, clean_subjects
+from gata_assets.lake.offline.language import detect_languages
+from gata_assets.lake.offline.nested import (
+    INSTANTS,
+    METRICS,
+    NO_METRICS,
+    TEXT_LISTS,
+    NestedReader,
+    as_column,
+    in_utc,
+    read_channel,
+    read_comments,
+    read_custom_fields,
+    read_metrics,
+    read_name,
+    read_score,
+    read_texts,
+)
+from gata_assets.lake.offline.people import other_fields, people_columns
+from gata_assets.lake.offline.rules import OfflineRules
+from gata_assets.lake.offline.schema import OFFLINE
+from gata_assets.lake.offline.sla import KNOWS_REPLIES, REPLIED_AT, first_reply_at, with_breaches, with_minutes
+from gata_assets.tables.columns.arrays import Int32s
+from gata_assets.tables.text_normalization import normalize_texts
+
+# Bounds what exists besides the rows: texts are copied by each pass.
+_ROWS_AT_ONCE = 8_192
+_NO_TEXTS: list[str] = []
+
+
+class OfflineRows(NamedTuple):
+    """Offline tickets, and by row how many nested values had another shape than they should."""
+
+    rows: pl.DataFrame
+    unreadable: Int32s
+
+
+def offline_columns(rows: pl.DataFrame, rules: OfflineRules) -> OfflineRows:
+    """Offline tickets of rows of bronze with `version_at`, in their order."""
+    parts, unreadable = [pl.DataFrame(schema=OFFLINE.curated_schema)], [np.zeros(0, dtype=np.int32)]
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = rows[start : start + _ROWS_AT_ONCE]
+        reader = NestedReader(len(part))
+        parts.append(_offline_columns(part, rules, reader))
+        unreadable.append(reader.unreadable)
+    return OfflineRows(pl.concat(parts), np.concatenate(unreadable))
+
+
+def _offline_columns(rows: pl.DataFrame, rules: OfflineRules, reader: NestedReader) -> pl.DataFrame:
+    comments = reader.read(rows["comments"], read_comments, None)
+    metrics = [found or NO_METRICS for found in reader.read(rows["metric_set"], read_metrics, None)]
+    of_metrics = pl.DataFrame(
+        {
+            "metric_solved_at" if name == "solved_at" else name: as_column(values, kind)
+            for (name, kind), values in zip(METRICS.items(), zip(*metrics, strict=True), strict=True)
+        }
+    )
+    created = (rows["created_at"].dt.epoch("us") / 1_000_000).to_list()
+    replied = first_reply_at(comments, rows["requester_id"].to_list(), created)
+    subjects = rows.select(pl.coalesce("subject", "raw_subject")).to_series()
+    subject, body = clean_subjects(subjects), clean_bodies(rows["description"])
+    columns = {
+        "status": rows["status"],
+        "subject": subject,
+        "body": body,
+        "text": _normalized(subjects, rows["description"]),
+        "language": _language(subject, body, rules),
+        "channel": reader.read_repeated(rows["via"], read_channel, None),
+        "group": reader.read_repeated(rows["group"], read_name, None),
+        "satisfaction": reader.read_repeated(rows["satisfaction"], read_score, None),
+        "tags": reader.read_repeated(rows["tags"], read_texts, _NO_TEXTS, TEXT_LISTS),
+        "followup_ids": reader.read_repeated(rows["followup_ids"], read_texts, _NO_TEXTS, TEXT_LISTS),
+        "custom_fields": as_column(reader.read(rows["custom_fields"], read_custom_fields, None)),
+        "comments": as_column([None if found is None else len(found) for found in comments], pa.int32()),
+        "more": other_fields(rows, rules, reader),
+        REPLIED_AT: as_column([at and in_utc(at) for at in replied], INSTANTS),
+        KNOWS_REPLIES: rows["comments"].is_not_null() | rows["metric_set"].is_not_null(),
+        **people_columns(rows, rules),
+    }
+    # A column of bronze that says the same counts where the nested value says nothing.
+    flat = pl.DataFrame({"flat_channel": rows["channel"], "flat_group": rows["group_name"]})
+    found = pl.concat([rows.drop(columns, strict=False), pl.DataFrame(columns), of_metrics, flat], how="horizontal")
+    found = found.with_columns(
+        pl.coalesce("solved_at", "metric_solved_at").alias("solved_at"),
+        pl.coalesce("channel", "flat_channel").alias("channel"),
+        pl.coalesce("group", "flat_group").alias("group"),
+    )
+    return with_breaches(with_minutes(found), rules.targets).select(*OFFLINE.curated_schema)
+
+
+def _normalized(subjects: pl.Series, bodies: pl.Series) -> pl.Series:
+    """The platform's normalization of the texts as they came: its rules know markup and quoted mail."""
+    parts = pl.DataFrame({"subject": subjects, "body": bodies})
+    together = parts.select(pl.concat_str("subject", "body", separator="\n", ignore_nulls=True)).to_series()
+    return normalize_texts(together).texts.fill_null("")
+
+
+def _language(subjects: pl.Series, bodies: pl.Series, rules: OfflineRules) -> pl.Series:
+    if not rules.has_language:
+        return as_column([None] * len(subjects))
+    return detect_languages(
+        pl.DataFrame({"body": bodies, "subject": subjects})
+        .select(pl.concat_str("body", "subject", separator="\n", ignore_nulls=True))
+        .to_series()
+    )

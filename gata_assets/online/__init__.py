@@ -1,0 +1,1 @@
+"""Tickets as applications read them."""
