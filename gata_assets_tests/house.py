@@ -38,6 +38,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         "environment": _room("the process's environment variables: the only place that reads them"),
         "batches": _room("batch IDs, windows, days"),
         "client": _room("sends rows, events and files to the HTTP service", "urllib3"),
+        "online": _room("reads the newest tickets of a tenant in Redis", "msgspec redis"),
     },
     {"logs": _room("log lines of runs", "dagster")},
     {
@@ -77,6 +78,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
             f"{_AWS} adbc_driver_manager adbc_driver_postgresql dagster numpy pandas pandera polars psycopg pyarrow "
             "pydantic rensa scipy sklearn tenacity types_boto3_rds_data types_boto3_secretsmanager",
         ),
+        "lake": _room("the ticket lake, and its online slice in Redis", "msgspec redis tenacity"),
         "interactions": _room(
             "interactions to features and training rows with negative samples",
             f"{_ARRAYS} dagster numba pandera py4j pyspark scipy",
@@ -150,6 +152,10 @@ PURE = (
     "interactions/features/*",
     "interactions/sampling/*",
     "interactions/curated/merge",
+    "lake/online/tickets",
+    "online/info",
+    "online/keys",
+    "online/ticket",
     "shop/codes",
     "shop/places",
     "shop/schema",
