@@ -35,7 +35,8 @@ class Verification:
         expected: how many tickets were given.
         listed: how many the version lists.
         described: how many it says that it has.
-        differences: how many tickets are missing, extra, different, without a document, or not in their place.
+        differences: how many tickets are missing, extra, different, without a document, or
+            at another instant or place in the order.
         ids: some of them, for a terminal only.
     """
 
@@ -79,7 +80,8 @@ def verify(client: Redis, keys: OnlineKeys, expected: Iterable[OnlineTicket]) ->
     instants = dict(listed)
     is_exact = version.info.format is DocumentFormat.STRINGS
     found: dict[str, list[int]] = {
-        kind: [] for kind in ("missing", "extra", "different", "without a document", "not in their place")
+        kind: []
+        for kind in ("missing", "extra", "different", "without a document", "at another instant", "not in their place")
     }
     wanted: list[int] = []
     for block in _blocks(expected):
@@ -88,7 +90,10 @@ def verify(client: Redis, keys: OnlineKeys, expected: Iterable[OnlineTicket]) ->
             wanted.append(ticket.id)
             if ticket.id not in instants:
                 found["missing"].append(ticket.id)
-            elif ticket.id not in documents:
+                continue
+            if instants[ticket.id] != ticket.version_at:
+                found["at another instant"].append(ticket.id)
+            if ticket.id not in documents:
                 found["without a document"].append(ticket.id)
             elif not _is_same(documents[ticket.id], ticket.document, is_exact=is_exact):
                 found["different"].append(ticket.id)
