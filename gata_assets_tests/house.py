@@ -95,7 +95,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         ),
     },
     {"definitions": _room("assembly: settings in, Dagster definitions out", "dagster dagster_aws")},
-    {"cli": _room("the commands", "click dagster polars psycopg rich uvicorn")},
+    {"cli": _room("the commands", "click dagster polars psycopg redis rich uvicorn")},
 )
 
 # No clock, environment, file, Dagster or SDK.

@@ -23,6 +23,7 @@ from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG, exits
 from gata_assets.cli.kafka.group import consume, publish
 from gata_assets.cli.keys.group import keys
 from gata_assets.cli.landed.group import files, quarantine, tenants
+from gata_assets.cli.online.group import online
 from gata_assets.cli.raw_files.group import ingest, mapping, tables
 from gata_assets.cli.schemas.group import schemas
 from gata_assets.cli.servers.group import data_api, serve, ui
@@ -187,6 +188,7 @@ main.add_command(events)
 main.add_command(trace)
 main.add_command(schemas)
 main.add_command(shop)
+main.add_command(online)
 main.add_command(keys)
 main.add_command(webhooks)
 main.add_command(ui)
@@ -267,10 +269,10 @@ def sample_data(since: date, until: date, **chosen: Any) -> None:
 @options.AS_JSON
 @options.SETTINGS
 def doctor(only: str | None, as_json: bool, settings: Settings) -> bool:
-    """Check settings, ticket database, target, tenants, tables and engine, and say how to correct what is wrong.
+    """Check settings, ticket database, target, Redis, tenants, tables and engine, and say how to correct what is wrong.
 
-    Writes, reads and deletes one small object under intermediate/doctor/ in the target. With --only, what the other
-    pipelines need is not checked.
+    Writes, reads and deletes one small object under intermediate/doctor/ in the target, and publishes one ticket of
+    nobody to Redis (REDIS_URL), which expires in minutes. With --only, what the other pipelines need is not checked.
     """
     from gata_assets.cli import doctor as command
 

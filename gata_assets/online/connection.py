@@ -27,6 +27,8 @@ _TRANSIENT = (
 _REFUSED_LOGIN = (redis_errors.AuthenticationError, redis_errors.AuthorizationError)
 _MOST_MOVES = 3
 _COMMAND = re.compile(r"'([a-zA-Z.|_-]{1,40})' command")
+# The others are in every Redis since 6.2.
+_NO_COMMAND = re.compile(r"unknown command '?json\.|(ERR )?unknown (\w+ )?command called from script", re.IGNORECASE)
 # By the first word of what Redis replies.
 _REPLIES = {
     "NOAUTH": "it needs a password: put one into REDIS_URL",
@@ -163,7 +165,7 @@ def _explain(error: RedisError) -> str:
         return f"its user may not use {what}. docs/online.md lists the rights"
     if isinstance(error, redis_errors.ClusterError | redis_errors.TryAgainError):
         return "the cluster does not serve the tenant's keys now; try again"
-    if reply.lower().startswith("unknown command") and "json." in reply[:40].lower():
+    if _NO_COMMAND.match(reply):
         return "it has no JSON module. Set ONLINE_JSON=strings, or load the module"
     known = _REPLIES.get(code)
     return known or f"it refused a command ({code if code.isupper() else type(error).__name__})"

@@ -70,9 +70,11 @@ def no_key_without_expiry(client: Redis) -> bool:
 
 def test_a_publisher_that_is_killed_leaves_one_whole_version_to_readers(redis_target: Target) -> None:
     commands = commands_of_a_publish(redis_target)
-    flip = commands.index(b"EVAL") + 1
-    # In the first block, after all blocks, before and after the flip, among what removes the old version.
-    assert kill_at_each(redis_target, [commands.index(b"EXEC") + 1, flip, flip + 1, len(commands) - 1]) == {1, 2}
+    scripts = [number for number, name in enumerate(commands, start=1) if name == b"EVAL"]
+    # Three blocks, the flip, the removal of the old version: after the first block, around the flip, at last.
+    *blocks, flip, _ = scripts
+    assert len(blocks) == 3
+    assert kill_at_each(redis_target, [blocks[1], flip, flip + 1, len(commands) - 1]) == {1, 2}
 
 
 @pytest.mark.soak
