@@ -212,7 +212,13 @@ class PartitionStoppedError(GataError):
 
 
 class OnlineError(GataError):
-    """Redis did not respond, refused a command, or does not have what was written to it."""
+    """Redis did not respond, refused a command, or does not have what was written to it; with `is_transient`, the same
+    may succeed later.
+    """
+
+    def __init__(self, message: str, *, is_transient: bool = False) -> None:
+        super().__init__(message)
+        self.is_transient = is_transient
 
 
 class NotPublishedError(OnlineError):

@@ -156,7 +156,7 @@ def _pipeline(client: Redis, tickets: list[OnlineTicket]) -> None:
 def _json_pipeline(client: Redis, objects: list[tuple[int, dict[str, object]]]) -> None:
     with client.pipeline(transaction=False) as pipe:
         for ticket_id, ticket in objects:
-            pipe.json().set(f"doc:{ticket_id}", "$", ticket)  # type: ignore[no-untyped-call, arg-type]
+            pipe.json().set(f"doc:{ticket_id}", "$", ticket)  # type: ignore[arg-type]
         pipe.execute()
 
 
@@ -167,7 +167,7 @@ def _single(client: Redis, tickets: list[OnlineTicket]) -> None:
 
 def _json_single(client: Redis, objects: list[tuple[int, dict[str, object]]]) -> None:
     for ticket_id, ticket in objects:
-        client.json().set(f"doc:{ticket_id}", "$", ticket)  # type: ignore[no-untyped-call, arg-type]
+        client.json().set(f"doc:{ticket_id}", "$", ticket)  # type: ignore[arg-type]
 
 
 def _read_rows(server: RedisServer, size: int) -> list[list[Cell]]:

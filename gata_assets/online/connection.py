@@ -84,7 +84,7 @@ class NodeMovedError(OnlineError):
     """The keys are at another node of the cluster."""
 
     def __init__(self, message: str, host: str, port: int) -> None:
-        super().__init__(message)
+        super().__init__(message, is_transient=True)
         self.host, self.port = host, port
 
 
@@ -109,7 +109,8 @@ def in_words(client: Redis) -> Iterator[None]:
         )
         raise NodeMovedError(message, error.host, error.port) from None
     except RedisError as error:
-        raise OnlineError(f"Redis at {place_of(client)}: {_explain(error)}.") from None
+        message = f"Redis at {place_of(client)}: {_explain(error)}."
+        raise OnlineError(message, is_transient=is_transient(error)) from None
 
 
 def place_of(client: Redis) -> str:

@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 from time import perf_counter
 
 from redis import Redis
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from gata_assets.errors import DataRuleError, OnlineError, OutrunError
 from gata_assets.lake.online.steps import SECONDS_WITHOUT_POINTER, Steps
 from gata_assets.lake.online.tickets import OnlineRules, OnlineTicket, OnlineTickets
+from gata_assets.online.connection import open_client
 from gata_assets.online.info import VersionInfo
 from gata_assets.online.keys import ORDER_LENGTH, OnlineKeys, version_name
 
@@ -83,6 +85,22 @@ def publish(client: Redis, given: OnlineTickets, rules: OnlineRules) -> Publishe
     replaced = before if about == version else about or None
     removed, not_removed = _remove_others(steps, version, replaced, rules)
     return Published(version, replaced, info.count, sent_bytes, False, removed, flip_seconds, not_removed)
+
+
+def publish_to(url: str, given: OnlineTickets, rules: OnlineRules, *, timeout_seconds: float = 10) -> Published:
+    """Publish to the Redis of a URL, which may be away for `rules.patience_seconds` when it is connected to.
+
+    As `publish`; `timeout_seconds` is for how long Redis may be silent.
+    """
+    key = OnlineKeys(given.tenant, rules.prefix).pointer
+    connecting = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, OnlineError) and error.is_transient),
+        stop=stop_after_delay(rules.patience_seconds),
+        wait=wait_random_exponential(0.05, max=2),
+        reraise=True,
+    )
+    with connecting(open_client, url, key, timeout_seconds=timeout_seconds) as client:
+        return publish(client, given, rules)
 
 
 def _write(

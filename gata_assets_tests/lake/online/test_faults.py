@@ -16,7 +16,7 @@ import pytest
 from redis import Redis
 
 from gata_assets.errors import NotPublishedError, OnlineError
-from gata_assets.lake.online.publisher import publish
+from gata_assets.lake.online.publisher import publish, publish_to
 from gata_assets.lake.online.tickets import OnlineRules, OnlineTicket, OnlineTickets
 from gata_assets.online import DocumentFormat, OnlineReader
 from gata_assets.online.connection import open_client
@@ -112,6 +112,7 @@ def test_a_redis_that_is_gone_for_good_is_an_error_of_the_environment_and_nothin
             through = proxy.client()
             with pytest.raises(OnlineError, match="cannot be reached, or ended the connection") as raised:
                 publish(through, generation(2), rules(patience_seconds=0.2))
+        assert raised.value.is_transient
         assert any("which the next publish does" in note for note in raised.value.__notes__)
         assert read_generation(client) == 1
         assert len(keys_in(client)) > len(keys_of(done.version, ids_of(1)))
@@ -352,3 +353,33 @@ def test_a_reader_tries_a_lost_connection_again(valkey: RedisServer) -> None:
 def test_what_nobody_published_is_an_error_of_its_own(valkey: RedisServer) -> None:
     with pytest.raises(NotPublishedError, match="No tickets of acme are published below gata"):
         OnlineReader(valkey.url, TENANT).count()
+
+
+def test_a_server_that_is_silent_for_a_while_is_asked_again(valkey: RedisServer) -> None:
+    with valkey.client() as client, open_client(valkey.url, KEYS.pointer, timeout_seconds=0.05) as hasty:
+        publish(client, generation(1), rules())
+
+        def paused() -> Iterator[OnlineTicket]:
+            tickets = list(generation(2).tickets)
+            yield from tickets[:12]
+            client.execute_command("CLIENT", "PAUSE", "300", "ALL")
+            yield from tickets[12:]
+
+        done = publish(hasty, OnlineTickets(TENANT, generation(2).data_at, "digest 2", paused()), rules())
+        assert read_generation(client) == 2
+        assert keys_in(client) == keys_of(done.version, ids_of(2))
+
+
+def test_a_redis_that_starts_late_is_waited_for(valkey: RedisServer) -> None:
+    refused = iter(range(1, 4))
+    with proxy_of(valkey, lambda *_: Fate.LOST if next(refused, None) else Fate.PASSED) as proxy:
+        done = publish_to(proxy.url, generation(1), rules())
+    assert next(refused, None) is None
+    with valkey.client() as client:
+        assert keys_in(client) == keys_of(done.version, ids_of(1))
+
+
+def test_an_error_that_another_try_cannot_help_is_raised_at_once(valkey: RedisServer) -> None:
+    with pytest.raises(OnlineError, match="does not take the user and password") as raised:
+        publish_to(f"unix://nobody:secret@{valkey.path}", generation(1), rules(patience_seconds=3_600))
+    assert not raised.value.is_transient
