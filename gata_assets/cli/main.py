@@ -79,10 +79,9 @@ def prepare(batch_id: str, rows: int | None, as_table: bool, only: str | None, s
         from gata_assets.definitions.stores import build_store
 
     pipelines_of = partial(options.uncollected, build_pipelines, settings, only=only)
-    preview = preview_after_prepare(settings, build_store(settings), rows)
-    log_level = settings.project.log_level
+    preview, level = preview_after_prepare(settings, build_store(settings), rows), settings.project.log_level
     try:
-        return command.run(pipelines_of, batch_id, log_level=log_level, as_table=as_table, preview=preview)
+        return command.run(pipelines_of, batch_id, log_level=level, as_table=as_table, preview=preview)
     except KeyboardInterrupt:
         click.echo(options.INTERRUPTED_MESSAGE, err=True)
         sys.exit(INTERRUPTED)

@@ -26,7 +26,7 @@ from gata_assets.settings.ingestion.kafka import KafkaSettings
 from gata_assets.settings.ingestion.registry import RegistrySettings
 from gata_assets.settings.ingestion.service import ServiceSettings
 from gata_assets.settings.interactions import InteractionSettings
-from gata_assets.settings.online import OnlineSettings
+from gata_assets.settings.lake.online import OnlineSettings
 from gata_assets.settings.project import AutomationSettings, ProjectSettings, TargetSettings
 from gata_assets.settings.quality import QualitySettings
 from gata_assets.settings.shop import REFUSED as REFUSED_OF_SHOP

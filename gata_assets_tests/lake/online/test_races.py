@@ -31,6 +31,7 @@ from gata_assets_tests.support.online_worlds import (
     read_generation,
     rules,
 )
+from gata_assets_tests.support.redis_proxy import Fate, proxy_of
 from gata_assets_tests.support.redis_servers import RedisServer, Target
 
 PUBLISHES = 50
@@ -191,3 +192,29 @@ def test_a_reader_that_pinned_a_version_says_that_it_is_gone_and_never_mixes(cal
         with pytest.raises(VersionGoneError, match="is no longer in Redis: a newer one was published, or it expired"):
             call()
     assert generation_seen(reader.newest(1_000)) == 2
+
+
+def test_a_version_that_others_begin_to_remove_after_the_count_is_not_published(redis_target: Target) -> None:
+    client, chosen = redis_target.server.client(), rules(format=redis_target.format)
+    done = publish(client, generation(1), chosen)
+    asked: list[bytes] = []
+
+    def judge(_: int, name: bytes) -> Fate:
+        # After the version was found to be noted comes the script that would publish it: the first step of a removal
+        # is carried out in between, and all of its tickets are still there.
+        if name == b"EVAL" and b"ZSCORE" in asked and b"ZREM" not in asked:
+            asked.append(b"ZREM")
+            versions = "gata:{acme}:tickets:versions"
+            for version in client.execute_command("ZRANGE", versions, 0, -1):
+                if version.decode() != done.version:
+                    client.execute_command("ZREM", versions, version)
+        asked.append(name)
+        return Fate.PASSED
+
+    with (
+        proxy_of(redis_target.server, judge) as proxy,
+        proxy.client() as through,
+        pytest.raises(OnlineError, match="was removed before it was published"),
+    ):
+        publish(through, generation(2), chosen)
+    assert keys_in(client) == keys_of(done.version, ids_of(1))
