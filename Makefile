@@ -14,7 +14,7 @@ SAMPLE = if [ -z "$${TICKETS_URL}$${DB_ARN}" ] && ! grep -qsE '^(TICKETS_URL|DB_
 	&& [ ! -f gata-sample.sqlite ]; then \
 	echo "==> Generating a sample"; $(BIN)/gata sample-data; fi
 
-.PHONY: run ui test-fast test soak browser java prometheus check docs bench lock clean
+.PHONY: run ui test-fast test soak browser java prometheus redis check docs bench lock clean
 
 run: $(VENV)/.ready-to-run | .dagster
 	@$(SAMPLE)
@@ -32,16 +32,17 @@ ui: $(VENV)/.ready-to-run | .dagster
 	@$(BIN)/gata ui
 
 # Three tiers: `test-fast` while working, `test` for every change, `soak` with full counts, sizes and matrices.
-# BROWSER=no, SPARK=no and PROMETHEUS=no leave out the tests that need a browser, Java or Prometheus; ORDER=random shuffles the tests, by a seed
-# that is shown (ORDER=random SEED=1 for a given one); WORKERS is how many processes run them: two more than there are
-# cores, since tests wait for processes and servers. COVERAGE=yes measures what tests cover: as a rule where Python has
-# sys.monitoring (3.12); before, it costs 65 % more processor time.
+# BROWSER=no, SPARK=no, PROMETHEUS=no and REDIS=no leave out the tests that need a browser, Java, Prometheus or Redis;
+# ORDER=random shuffles the tests, by a seed that is shown (ORDER=random SEED=1 for a given one); WORKERS is how many
+# processes run them: two more than there are cores, since tests wait for processes and servers. COVERAGE=yes measures
+# what tests cover: as a rule where Python has sys.monitoring (3.12); before, it costs 65 % more processor time.
 WORKERS ?= 4
 NO_BROWSER = $(filter no,$(BROWSER))
 NO_SPARK = $(filter no,$(SPARK))
 NO_PROMETHEUS = $(filter no,$(PROMETHEUS))
-WITHOUT = $(if $(NO_BROWSER), and not browser)$(if $(NO_SPARK), and not spark)$(if $(NO_PROMETHEUS), and not prometheus)
-PROGRAMS = $(if $(NO_BROWSER),,browser) $(if $(NO_SPARK),,java) $(if $(NO_PROMETHEUS),,prometheus)
+NO_REDIS = $(filter no,$(REDIS))
+WITHOUT = $(if $(NO_BROWSER), and not browser)$(if $(NO_SPARK), and not spark)$(if $(NO_PROMETHEUS), and not prometheus)$(if $(NO_REDIS), and not redis)
+PROGRAMS = $(if $(NO_BROWSER),,browser) $(if $(NO_SPARK),,java) $(if $(NO_PROMETHEUS),,prometheus) $(if $(NO_REDIS),,redis)
 SHUFFLED = $(if $(filter random,$(ORDER)),-p randomly$(if $(SEED), --randomly-seed=$(SEED)))
 HAS_MONITORING = $(shell $(BIN)/python -c 'import sys; print("yes" * (sys.version_info >= (3, 12)))')
 COVERAGE ?= $(HAS_MONITORING)
@@ -98,7 +99,7 @@ java:
 
 # What rules, their tests and dashboards are tried with: found on the PATH, or unpacked from Debian's package into
 # .prometheus, for which nobody has to be root. Where no list of packages is known, one is fetched into that folder.
-PACKAGES = -o Dir::State=$(CURDIR)/.prometheus/state -o Dir::Cache=$(CURDIR)/.prometheus/cache -o APT::Sandbox::User=
+PACKAGES = -o Dir::State=$(CURDIR)/.$(@)/state -o Dir::Cache=$(CURDIR)/.$(@)/cache -o APT::Sandbox::User=
 prometheus:
 	@if [ -x .prometheus/usr/bin/prometheus ] || { command -v promtool && command -v prometheus; } >/dev/null; then \
 		exit 0; \
@@ -113,6 +114,22 @@ prometheus:
 			|| { apt-get $(PACKAGES) update -qq && apt-get $(PACKAGES) download -qq prometheus; } >/dev/null; } \
 		&& mkdir unpacked && dpkg -x prometheus_*.deb unpacked && mv unpacked/usr usr \
 		&& rm -rf unpacked state cache prometheus_*.deb
+
+# What the online slice is tried with: found on the PATH, or unpacked from Debian's packages into .redis, with the two
+# libraries of it that not every machine has. A Redis on the PATH is used as it is.
+redis:
+	@if [ -x .redis/usr/bin/redis-server ] || command -v redis-server >/dev/null; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+		echo "The tests of the online slice run Redis: install redis-server, so that it is on the PATH."; \
+		echo "Without it: make test REDIS=no"; exit 1; \
+	fi; \
+	echo "==> Unpacking Redis into .redis, for the tests of the online slice"; \
+	wanted="redis-server redis-tools libjemalloc2 liblzf1"; \
+	rm -rf .redis && mkdir -p .redis/state/lists/partial .redis/cache/archives/partial && cd .redis \
+		&& { apt-get download -qq $$wanted 2>/dev/null \
+			|| { apt-get $(PACKAGES) update -qq && apt-get $(PACKAGES) download -qq $$wanted; } >/dev/null; } \
+		&& mkdir unpacked && for package in *.deb; do dpkg -x $$package unpacked || exit 1; done && mv unpacked/usr usr \
+		&& rm -rf unpacked state cache ./*.deb
 
 check: docs
 	@echo "==> Format, lint, types and spelling"
@@ -154,8 +171,8 @@ $(VENV)/.ready-to-test: requirements-dev.lock setup.cfg | $(VENV)/bin/python
 # Renews the lock files from setup.cfg; needs `uv` on the PATH. No host is named in them.
 LOCK = uv pip compile setup.cfg --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 lock:
-	$(LOCK) --extra build --extra server --extra service --extra kafka -o requirements.lock
-	$(LOCK) --extra build --extra server --extra spark --extra service --extra kafka --extra language --extra local --extra test --extra docs --extra dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --extra build --extra server --extra service --extra kafka --extra online -o requirements.lock
+	$(LOCK) --extra build --extra server --extra spark --extra service --extra kafka --extra language --extra online --extra local --extra test --extra docs --extra dev -c requirements.lock -o requirements-dev.lock
 
 clean:
-	rm -rf "$(VENV)" .dagster .prometheus site gata-data gata-sample.sqlite
+	rm -rf "$(VENV)" .dagster .prometheus .redis site gata-data gata-sample.sqlite

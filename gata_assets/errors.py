@@ -29,6 +29,10 @@
     ├── MessageError            a message is none of its table: it goes to quarantine
     ├── RegistryError           the schema registry cannot be asked now: ask again
     ├── BrokerError             Kafka did not respond, or refused messages
+    ├── OnlineError             Redis did not respond, refused, or does not have what was written to it
+    │   ├── NotPublishedError     it has no published version of the tenant's tickets
+    │   ├── VersionGoneError      the version that is read was superseded and removed, or expired
+    │   └── OutrunError           a publisher with newer tickets was faster; nothing was replaced
     └── StoreError              the target cannot be read, written or deleted
         ├── ObjectNotFoundError
         ├── DamagedTableError
@@ -205,6 +209,28 @@ class PartitionStoppedError(GataError):
     def __init__(self, message: str, lost: int) -> None:
         super().__init__(message)
         self.lost = lost
+
+
+class OnlineError(GataError):
+    """Redis did not respond, refused a command, or does not have what was written to it; with `is_transient`, the same
+    may succeed later.
+    """
+
+    def __init__(self, message: str, *, is_transient: bool = False) -> None:
+        super().__init__(message)
+        self.is_transient = is_transient
+
+
+class NotPublishedError(OnlineError):
+    """No version of the tenant's tickets is published: none was yet, or the last one expired."""
+
+
+class VersionGoneError(OnlineError):
+    """The version that is read was superseded and removed, or expired; a newer one may be there."""
+
+
+class OutrunError(OnlineError):
+    """A publisher with newer tickets was faster: its version stays, and the own one was removed."""
 
 
 class StoreError(GataError):

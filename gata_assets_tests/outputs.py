@@ -96,6 +96,8 @@ NOT_RUN = {
     "consume": "needs Kafka",
     "quarantine messages": "needs Kafka",
     "data-api": "serves until it is stopped, and needs a PostgreSQL",
+    "online get": "needs Redis",
+    "online list": "needs Redis",
     "events tail": "needs events",
     "events rollup": "needs events",
     "trace": "needs events, or a curated row",

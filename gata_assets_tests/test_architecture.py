@@ -90,6 +90,7 @@ def test_every_package_that_is_imported_is_declared_and_every_declared_one_impor
             ("options.extras_require", "spark"),
             ("options.extras_require", "kafka"),
             ("options.extras_require", "language"),
+            ("options.extras_require", "online"),
         )
         for line in configuration[section][option].split()
     }
@@ -116,7 +117,7 @@ def test_every_package_that_setup_cfg_names_is_in_the_lock(lock: str) -> None:
     configuration = configparser.ConfigParser(interpolation=None)
     configuration.read(PACKAGE.parent / "setup.cfg")
     extras = configuration["options.extras_require"]
-    chosen = extras if lock == "requirements-dev.lock" else ("build", "server", "service", "kafka")
+    chosen = extras if lock == "requirements-dev.lock" else ("build", "server", "service", "kafka", "online")
     lines = [configuration["options"]["install_requires"], *(extras[extra] for extra in chosen)]
     named = {re.split(r"[\[<>=~]", name)[0].replace("_", "-") for line in lines for name in line.split()}
     locked = set(re.findall(r"^([a-z0-9.-]+)(?:\[[a-z0-9,-]+\])?==", (PACKAGE.parent / lock).read_text(), re.MULTILINE))

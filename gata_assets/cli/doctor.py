@@ -80,6 +80,8 @@ def examine(settings: Settings, *, only: str | None = None) -> Iterator[Finding]
     yield from _ended_by_error("target", _examine_store(store))
     if only == "tickets":
         return
+    if settings.online.url is not None:
+        yield from _ended_by_error("online", _examine_online(settings))
     try:
         tenants = tenants_prepared(settings, store)
     except StoreError as error:
@@ -97,6 +99,16 @@ def _ended_by_error(subject: str, findings: Iterator[Finding]) -> Iterator[Findi
         yield from findings
     except GataError as error:
         yield Finding(subject, False, str(error))
+
+
+def _examine_online(settings: Settings) -> Iterator[Finding]:
+    try:
+        from gata_assets.cli.online.examination import examine_online
+    except ModuleNotFoundError as error:
+        yield Finding("online", False, f"{error.name} is not installed: pip install 'gata-assets[online]'")
+        return
+    for found in examine_online(settings):
+        yield Finding(*found)
 
 
 def _examine_source(settings: Settings) -> Iterator[Finding]:

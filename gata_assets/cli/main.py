@@ -23,6 +23,7 @@ from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG, exits
 from gata_assets.cli.kafka.group import consume, publish
 from gata_assets.cli.keys.group import keys
 from gata_assets.cli.landed.group import files, quarantine, tenants
+from gata_assets.cli.online.group import online
 from gata_assets.cli.raw_files.group import ingest, mapping, tables
 from gata_assets.cli.schemas.group import schemas
 from gata_assets.cli.servers.group import data_api, serve, ui
@@ -78,10 +79,9 @@ def prepare(batch_id: str, rows: int | None, as_table: bool, only: str | None, s
         from gata_assets.definitions.stores import build_store
 
     pipelines_of = partial(options.uncollected, build_pipelines, settings, only=only)
-    preview = preview_after_prepare(settings, build_store(settings), rows)
-    log_level = settings.project.log_level
+    preview, level = preview_after_prepare(settings, build_store(settings), rows), settings.project.log_level
     try:
-        return command.run(pipelines_of, batch_id, log_level=log_level, as_table=as_table, preview=preview)
+        return command.run(pipelines_of, batch_id, log_level=level, as_table=as_table, preview=preview)
     except KeyboardInterrupt:
         click.echo(options.INTERRUPTED_MESSAGE, err=True)
         sys.exit(INTERRUPTED)
@@ -187,6 +187,7 @@ main.add_command(events)
 main.add_command(trace)
 main.add_command(schemas)
 main.add_command(shop)
+main.add_command(online)
 main.add_command(keys)
 main.add_command(webhooks)
 main.add_command(ui)
@@ -267,10 +268,10 @@ def sample_data(since: date, until: date, **chosen: Any) -> None:
 @options.AS_JSON
 @options.SETTINGS
 def doctor(only: str | None, as_json: bool, settings: Settings) -> bool:
-    """Check settings, ticket database, target, tenants, tables and engine, and say how to correct what is wrong.
+    """Check settings, ticket database, target, Redis, tenants, tables and engine, and say how to correct what is wrong.
 
-    Writes, reads and deletes one small object under intermediate/doctor/ in the target. With --only, what the other
-    pipelines need is not checked.
+    Writes, reads and deletes one small object under intermediate/doctor/ in the target, and publishes one ticket of
+    nobody to Redis (REDIS_URL), which expires in minutes. With --only, what the other pipelines need is not checked.
     """
     from gata_assets.cli import doctor as command
 

@@ -18,7 +18,8 @@ Count = Annotated[int, Field(ge=0)]
 class Ticket(BaseModel):
     """One version of a ticket; instants are UTC."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What a later release adds is ignored; errors name fields and no value.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     id: int = Field(description="The ticket.")
     version_at: AwareDatetime = Field(description="When the helpdesk made this version.")

@@ -242,6 +242,7 @@ def test_every_setting_is_listed_with_its_group_meaning_and_example() -> None:
         "TICKETS_URL",
         "MASKING_KEY",
         "CONFIG_JSON",
+        "REDIS_URL",
         "SCHEMA_REGISTRY_URL",
         "SCHEMA_REGISTRY_PASSWORD",
         "KAFKA_SASL_PASSWORD",

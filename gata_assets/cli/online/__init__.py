@@ -1,0 +1,1 @@
+"""`gata online`: the newest tickets in Redis, as applications read them."""

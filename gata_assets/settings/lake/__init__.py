@@ -1,0 +1,1 @@
+"""The settings of the ticket lake, a module by what they are about."""
