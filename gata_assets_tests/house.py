@@ -157,7 +157,7 @@ PURE = (
     "tickets/arrivals/decision",
     "tickets/arrivals/cursor",
     "lake/labels",
-    "lake/places",
+    "lake/days",
     "interactions/rules",
     "interactions/check_names",
     "interactions/windows",

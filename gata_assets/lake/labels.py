@@ -14,7 +14,7 @@ _CUSTOM = re.compile(r"custom_fields\.([A-Za-z0-9_-]{1,64})")
 KNOWN = (*_NUMBERS, *_NAMES, "custom_fields.ID")
 WHOLE_NUMBER = r"^(?:0|[1-9][0-9]{0,17})$"
 # The group that a ticket was closed in; what it is now may have changed since.
-_AT_CLOSING = {"group_id": "closed_group_id", "group": "closed_group"}
+_AT_CLOSING = {"group_id": "ended_group_id", "group": "ended_group"}
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,22 @@ PRIORITIES = ("low", "normal", "high", "urgent")
 
 # How files of JSON are read: nested values as JSON text, unknown fields together, pages with the lists beside them,
 # valid rows as Parquet. These keys of metadata are those of the reader; all others are declared where they belong.
-_JSON: Mapping[str, Any] = {}
-_READING: Mapping[str, Any] = {}
+_JSON: Mapping[str, Any] = {"json": True}
+_READING: Mapping[str, Any] = {
+    "more": "more",
+    "staged_as": "parquet",
+    "pages": {
+        "rows": TICKETS,
+        "beside": [
+            {"list": "metric_sets", "key": "ticket_id", "of": "id", "column": "metric_set"},
+            {"list": "groups", "key": "id", "of": "group_id", "column": "group"},
+            {"list": "users", "key": "id", "of": "requester_id", "column": "requester"},
+            {"list": "users", "key": "id", "of": "assignee_id", "column": "assignee"},
+            {"list": "users", "key": "id", "of": "submitter_id", "column": "submitter"},
+            {"list": "comments", "key": "ticket_id", "of": "id", "column": "comments", "many": True},
+        ],
+    },
+}
 
 
 def _text(description: str, **metadata: Any) -> Any:
@@ -53,7 +67,10 @@ class RawTickets(pa.DataFrameModel):
     type: str = _text("question, incident, problem or task.")
     subject: str = _text("The subject.")
     raw_subject: str = _text("The subject before placeholders were replaced.")
-    description: str = _text("The first message: plain text or HTML.")
+    description: str = _text("The first message: plain text or HTML.", aliases=["body", "text", "processed_data"])
+    description_2: str = _text("A second text, where a file has several (`--text-column`).")
+    description_3: str = _text("A third text.")
+    description_4: str = _text("A fourth text.")
     priority: str = pa.Field(
         nullable=True, isin=PRIORITIES, description="Its priority.", metadata={"words": {"medium": "normal"}}
     )
@@ -61,6 +78,9 @@ class RawTickets(pa.DataFrameModel):
     recipient: str = _text("The address that it was written to.", personal=True)
     channel: str = _text("How it came, where `via` does not say.")
     group_name: str = _text("The name of its group.")
+    label: str = _text("What it is to be labeled by, where a file says so: a group's number or name.")
+    routed_by: str = _text("What routed it, where a file says so.")
+    initial_group_id: str = _text("The group that it was first given, where a file says so.")
     requester_id: str = _text("Who asked.", personal=True)
     submitter_id: str = _text("Who wrote it down.", personal=True)
     assignee_id: str = _text("Who answers.", personal=True)
@@ -95,4 +115,4 @@ PLACES: Mapping[str, pl.DataType] = {
 
 RAW_TICKETS = spec_of(RawTickets)
 # The columns of bronze.
-BRONZE: Mapping[str, pl.DataType] = {**RAW_TICKETS.staged_schema, **PLACES}
+BRONZE: Mapping[str, pl.DataType] = RAW_TICKETS.staged_schema

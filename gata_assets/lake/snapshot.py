@@ -12,16 +12,16 @@ from typing import NamedTuple, TypeVar
 
 import polars as pl
 
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError, SourceError
-from gata_assets.lake.places import CURRENT_FILE, TABLE, LakeLayout
+from gata_assets.lake.days import CURRENT_FILE
+from gata_assets.lake.schema import TICKETS
 from gata_assets.storage.datasets import find_manifest, read_files
 from gata_assets.storage.objects import ObjectStore, Version
 from gata_assets.storage.parallel import CALLS_AT_ONCE, SMALL_CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.manifests import MANIFEST_FILE, Manifest
 
 T = TypeVar("T")
-# The details of a day's manifest: the first and last instant, in epoch seconds, of its current tickets.
-CLOSED, RECENT = "closed_between", "versions_between"
 # Each time means that another process wrote a day meanwhile.
 _MOST_ATTEMPTS = 5
 
@@ -48,7 +48,7 @@ class LakeSnapshots:
     """The days of a tenant's lake; manifests are read once for each of their versions."""
 
     def __init__(self, store: ObjectStore, tenant: str) -> None:
-        self._store, self._folder = store, LakeLayout(tenant).curated(TABLE)
+        self._store, self._folder = store, TenantLayout(tenant).curated(TICKETS)
         self._known: dict[str, LakeDay] = {}
 
     def days(self) -> list[LakeDay]:

@@ -8,10 +8,12 @@ import polars as pl
 from pydantic import PrivateAttr
 
 from gata_assets.batches import Window
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import SourceError
+from gata_assets.lake.days import CLOSED
 from gata_assets.lake.labels import WHOLE_NUMBER, LabelField
-from gata_assets.lake.places import TABLE, LakeLayout
-from gata_assets.lake.snapshot import CLOSED, LakeSnapshots
+from gata_assets.lake.schema import TICKETS
+from gata_assets.lake.snapshot import LakeSnapshots
 from gata_assets.storage.resource import ObjectStoreResource
 from gata_assets.ticket_contract.accounting import (
     ROUTED_BY_API,
@@ -31,7 +33,7 @@ from gata_assets.ticket_contract.source import (
     tickets_from_arrow,
 )
 
-_COLUMNS = ("id", "closed_at", "text", "channel", "routed_by", "initial_group_id")
+_COLUMNS = ("id", "ended_at", "text", "channel", "routed_by", "initial_group_id")
 _TEXTS_SAMPLED = 1_000
 _ALL_TIME = (float("-inf"), float("inf"))
 
@@ -92,7 +94,7 @@ class LakeTickets(TicketSource):
         found = closed.select(first=pl.col("closed").min(), last=pl.col("closed").max(), largest=size.fill_null(0))
         first, last, largest = found.row(0)
         return SourceReport(
-            f"lake {self.store.uri(LakeLayout(self.tenant).curated(TABLE))}",
+            f"lake {self.store.uri(TenantLayout(self.tenant).curated(TICKETS))}",
             len(closed),
             first,
             last,
@@ -141,8 +143,8 @@ class LakeTickets(TicketSource):
         )
         if self.largest_text is not None:
             reasons = reasons.when(size > self.largest_text).then(pl.lit(TOO_LARGE))
-        return found.filter(pl.col("closed_at").is_not_null()).with_columns(
-            closed=pl.col("closed_at").dt.epoch("s"), reason=reasons.otherwise(None)
+        return found.filter(pl.col("ended_at").is_not_null()).with_columns(
+            closed=pl.col("ended_at").dt.epoch("s"), reason=reasons.otherwise(None)
         )
 
     def _labeled(self, tickets: pl.DataFrame) -> pl.DataFrame:
@@ -159,5 +161,5 @@ class LakeTickets(TicketSource):
 
 
 def _schema(columns: Sequence[str]) -> dict[str, pl.DataType]:
-    known = {"id": pl.Int64(), "closed_at": pl.Datetime("us", "UTC")}
+    known = {"id": pl.Int64(), "ended_at": pl.Datetime("us", "UTC")}
     return {name: known.get(name, pl.String()) for name in columns}

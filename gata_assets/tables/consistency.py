@@ -112,8 +112,9 @@ def _require_documents(spec: TableSpec, names: list[str]) -> None:
     _require(spec, not spec.staged_as or is_by_day, "staged_as is of tables by day, without a column loaded_at")
     if spec.pages:
         _require(spec, not spec.changes, "tables of changes have no pages")
-        fields = [spec.pages.rows, *(one.list for one in spec.pages.beside)]
-        _require(spec, len(fields) == len({*fields}) and all(fields), "each list of pages is another field")
+        lists = [one.list for one in spec.pages.beside]
+        _require(spec, all([spec.pages.rows, *lists]), "each list of pages has a name")
+        _require(spec, spec.pages.rows not in lists, "lists beside rows are other fields than the rows")
         given = [one.column for one in spec.pages.beside]
         asked = {spec.sources.get(one.of) for one in spec.pages.beside}
         _require(spec, not asked & {*kept}, "rows refer to lists beside them by fields that are no columns of JSON")

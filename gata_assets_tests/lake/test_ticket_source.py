@@ -13,9 +13,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import SourceError
+from gata_assets.lake.days import CURRENT_FILE
 from gata_assets.lake.labels import LabelField, is_label_field
-from gata_assets.lake.places import CURRENT_FILE, TABLE, LakeLayout
+from gata_assets.lake.schema import TICKETS
 from gata_assets.lake.snapshot import LakeSnapshots
 from gata_assets.lake.ticket_source import LakeTickets
 from gata_assets.storage.local import LocalStore
@@ -26,7 +28,7 @@ from gata_assets_tests.support.scenario import TRAINING_WINDOW, database_rows
 
 DAY = 86_400
 START = TRAINING_WINDOW.start
-FOLDER = LakeLayout(TENANT).curated(TABLE)
+FOLDER = TenantLayout(TENANT).curated(TICKETS)
 
 
 def three_days() -> list[dict[str, object]]:
@@ -46,7 +48,7 @@ def test_labels_that_are_no_numbers_are_an_error_without_the_value(tmp_path: Pat
     as_numbers = LakeTickets(store=source.store, tenant=TENANT, label_field="channel")
     assert set(as_numbers.read_tickets(TRAINING_WINDOW)["label"]) == {"email"}
     rows = offline_rows(database_rows([{}, {"id": 7}])).with_columns(
-        closed_group_id=pl.when(pl.col("id") == 7).then(pl.lit(secret)).otherwise("closed_group_id")
+        ended_group_id=pl.when(pl.col("id") == 7).then(pl.lit(secret)).otherwise("ended_group_id")
     )
     write_days(source.store, rows)
     with pytest.raises(SourceError, match=r"1 of 2 closed tickets .* LABEL_FIELD=group takes names") as caught:

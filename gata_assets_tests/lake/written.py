@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 import polars as pl
 
-from gata_assets.lake.places import CURRENT_FILE, TABLE, LakeLayout
-from gata_assets.lake.snapshot import CLOSED
+from gata_assets.curation.layout import TenantLayout
+from gata_assets.lake.days import CLOSED, CURRENT_FILE
+from gata_assets.lake.schema import TICKETS
 from gata_assets.lake.ticket_source import LakeTickets
 from gata_assets.storage.datasets import DatasetWrite
 from gata_assets.storage.objects import ObjectStore
@@ -37,22 +38,22 @@ def offline_rows(rows: pd.DataFrame, names: Mapping[int, str] | None = None) -> 
     return given.select(
         "id",
         created_at=(pl.col("created").cast(pl.Int64) * _SECOND).cast(instant),
-        closed_at=closed.cast(instant),
+        ended_at=closed.cast(instant),
         text="processed_data",
         channel="via_channel",
         routed_by="routed_by",
         initial_group_id=pl.col("initial_group_id").cast(pl.String),
-        closed_group_id=label.cast(pl.String),
-        closed_group=label.replace_strict(names or {}, default=None, return_dtype=pl.String),
+        ended_group_id=label.cast(pl.String),
+        ended_group=label.replace_strict(names or {}, default=None, return_dtype=pl.String),
     )
 
 
 def write_days(store: ObjectStore, tickets: pl.DataFrame) -> None:
     """Write tickets into the days on which they were created."""
     for (day,), of_day in tickets.group_by(pl.col("created_at").dt.date(), maintain_order=True):
-        folder, content = LakeLayout(TENANT).curated(TABLE, day), BytesIO()
+        folder, content = TenantLayout(TENANT).curated(TICKETS, day), BytesIO()
         of_day.write_parquet(content)
-        closed = of_day["closed_at"].dt.epoch("s").drop_nulls()
+        closed = of_day["ended_at"].dt.epoch("s").drop_nulls()
         between = [closed.min(), closed.max()] if len(closed) else None
         with DatasetWrite(store, folder) as write:
             name, entry = write.write(CURRENT_FILE, content.getvalue(), len(of_day))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -26,13 +27,13 @@ _FILE, _LINE = "place of file", "source_line"
 @dataclass(frozen=True)
 class MergedRows:
     """The curated files of a partition by name, the table's own first; the number of rows dropped as repetitions, the
-    outcomes of the table's rules for the other rows, and further counts for the manifest.
+    outcomes of the table's rules for the other rows, and further details for the manifest.
     """
 
     files: Mapping[str, pa.Table]
     repeated: int
     outcomes: Sequence[Outcome]
-    details: Mapping[str, int] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

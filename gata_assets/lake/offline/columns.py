@@ -1,4 +1,4 @@
-"""Rows of bronze to the columns of offline tickets, row by row: nothing here depends on another row."""
+"""Rows of bronze to the columns of offline tickets, row by row; but for `ending`, nothing depends on another row."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from gata_assets.lake.offline.cleaning import clean_bodies, clean_subjects
+from gata_assets.lake.offline.ending import ENDING, with_ending, with_labels
 from gata_assets.lake.offline.language import detect_languages
 from gata_assets.lake.offline.nested import (
     INSTANTS,
@@ -47,13 +48,15 @@ class OfflineRows(NamedTuple):
 
 def offline_columns(rows: pl.DataFrame, rules: OfflineRules) -> OfflineRows:
     """Offline tickets of rows of bronze with `version_at`, in their order."""
-    parts, unreadable = [pl.DataFrame(schema=OFFLINE.curated_schema)], [np.zeros(0, dtype=np.int32)]
+    schema = {name: kind for name, kind in OFFLINE.curated_schema.items() if name not in ENDING}
+    parts, unreadable = [pl.DataFrame(schema=schema)], [np.zeros(0, dtype=np.int32)]
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = rows[start : start + _ROWS_AT_ONCE]
         reader = NestedReader(len(part))
         parts.append(_offline_columns(part, rules, reader))
         unreadable.append(reader.unreadable)
-    return OfflineRows(pl.concat(parts), np.concatenate(unreadable))
+    rows = with_ending(pl.concat(parts)).select(*OFFLINE.curated_schema)
+    return OfflineRows(rows, np.concatenate(unreadable))
 
 
 def _offline_columns(rows: pl.DataFrame, rules: OfflineRules, reader: NestedReader) -> pl.DataFrame:
@@ -95,7 +98,9 @@ def _offline_columns(rows: pl.DataFrame, rules: OfflineRules, reader: NestedRead
         pl.coalesce("channel", "flat_channel").alias("channel"),
         pl.coalesce("group", "flat_group").alias("group"),
     )
-    return with_breaches(with_minutes(found), rules.targets).select(*OFFLINE.curated_schema)
+    labeled = with_labels(with_breaches(with_minutes(found), rules.targets))
+    # How a ticket ended is told by all of its versions.
+    return labeled.select(*(name for name in OFFLINE.curated_schema if name not in ENDING))
 
 
 def _normalized(subjects: pl.Series, bodies: pl.Series) -> pl.Series:

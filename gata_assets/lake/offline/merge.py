@@ -12,16 +12,17 @@ from datetime import date
 import polars as pl
 import pyarrow as pa
 
-from gata_assets.curation.curated.merge import Merge, MergedRows, table_file
+from gata_assets.curation.curated.merge import Merge, MergedRows
+from gata_assets.lake.days import CLOSED, CURRENT_FILE, RECENT, VERSIONS_FILE
 from gata_assets.lake.offline.columns import offline_columns
+from gata_assets.lake.offline.ending import ENDED_AT
 from gata_assets.lake.offline.rules import OfflineRules
 from gata_assets.lake.offline.schema import OFFLINE
 from gata_assets.lake.offline.versions import PARTITION, is_current, is_newest, order_versions
-from gata_assets.lake.schema import BRONZE, TICKETS
+from gata_assets.lake.schema import BRONZE
 from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.outcomes import Outcome
 
-CURRENT_FILE = table_file("current")
 _ADVICE = "This is a defect of the lake; please report it."
 
 
@@ -63,7 +64,7 @@ def _merge_days(
 def _as_files(tickets: pl.DataFrame, day: date | None, repeated: int, unreadable: int) -> MergedRows:
     current = tickets.filter(is_current())
     newest = int(tickets.select(is_newest().sum()).item())
-    files = {table_file(TICKETS): tickets, CURRENT_FILE: current}
+    files = {VERSIONS_FILE: tickets, CURRENT_FILE: current}
     arrow = {name: rows.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()) for name, rows in files.items()}
     outcomes = [
         *(outcome for table in arrow.values() for outcome in check_arrow_tables(OFFLINE, [table])),
@@ -71,8 +72,20 @@ def _as_files(tickets: pl.DataFrame, day: date | None, repeated: int, unreadable
         _check_texts(tickets),
         *_check_day(tickets, day),
     ]
-    details = {"tickets": newest, "deleted_tickets": newest - len(current), "unreadable_values": unreadable}
+    details = {
+        "tickets": newest,
+        "deleted_tickets": newest - len(current),
+        "unreadable_values": unreadable,
+        CLOSED: _between(current[ENDED_AT]),
+        RECENT: _between(current["version_at"]),
+    }
     return MergedRows(arrow, repeated, outcomes, details)
+
+
+def _between(instants: pl.Series) -> list[int] | None:
+    """The first and last of instants in epoch seconds, the last rounded up; None without any."""
+    given = instants.drop_nulls().dt.epoch("us").to_list()
+    return [min(given) // 1_000_000, -(-max(given) // 1_000_000)] if given else None
 
 
 def check_versions(tickets: pl.DataFrame) -> list[Outcome]:

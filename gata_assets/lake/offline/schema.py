@@ -18,6 +18,11 @@ Instant = Annotated[pl.Datetime, "us", "UTC"]
 Texts = Annotated[pl.List, pl.String()]
 _OTHERS = {
     "more": "A JSON object of all other fields of the export; without people where LAKE_PEOPLE is not as-is.",
+    "ended_at": "When it was last solved or closed; null while it is open, and once it is deleted.",
+    "ended_group_id": "The group that it was in then.",
+    "ended_group": "The name of that group.",
+    "routed_by": "What routed it, where the export says so.",
+    "initial_group_id": "The group that it was first given, where the export says so.",
     "source_file": "The raw file.",
     "source_record": "The number of the record in it, from 1.",
 }
@@ -73,6 +78,11 @@ class OfflineTickets(pa.DataFrameModel):
     problem_id: str = _described("problem_id")
     followup_ids: Texts = _given("followup_ids")
     custom_fields: str = _described("custom_fields")
+    ended_at: Instant = _described("ended_at")
+    ended_group_id: str = _described("ended_group_id")
+    ended_group: str = _described("ended_group")
+    routed_by: str = _described("routed_by")
+    initial_group_id: str = _described("initial_group_id")
     more: str = _described("more")
     source_file: str = _described("source_file")
     source_record: pl.Int64 = _described("source_record", ge=1)

@@ -11,7 +11,7 @@ import msgspec
 from gata_assets.curation.readers.json_files.documents import elements_of, fields_of
 from gata_assets.curation.readers.json_files.kept import Text, Value
 from gata_assets.curation.readers.json_files.objects import NOT_READ
-from gata_assets.tables.documents.declared import Beside, Pages
+from gata_assets.tables.documents.declared import Pages
 from gata_assets.tables.spec import TableSpec
 
 
@@ -35,7 +35,7 @@ class PageReader:
             for number, one in enumerate(pages.beside)
         ]
         self._nothing = self._row(b"{}")
-        self._key = [_fields({"key": Value}, {"key": one.key}) for one in pages.beside]
+        self._key = {one.key: _fields({"key": Value}, {"key": one.key}) for one in pages.beside}
 
     def looks_like_page(self, text: bytes) -> bool:
         """Whether a text that cannot be read may be a page."""
@@ -61,16 +61,14 @@ class PageReader:
         lists = {one.list: fields[one.list] for one in self._pages.beside if one.list in fields}
         if not lists:
             return rows, {}, 0
-        found = [
-            _Records(one, decode, lists.get(one.list))
-            for one, decode in zip(self._pages.beside, self._key, strict=True)
-        ]
+        # Rows may refer to a list in several ways: users ask, answer and write down.
+        found = {(one.list, one.key): _Records(self._key[one.key], lists.get(one.list)) for one in self._pages.beside}
         asked = list(map(self._asked, rows))
         beside = {
-            records.column: [records.of(value) for value in self._values(asked, number)]
-            for number, records in enumerate(found)
+            one.column: [found[one.list, one.key].of(value, is_many=one.many) for value in self._values(asked, number)]
+            for number, one in enumerate(self._pages.beside)
         }
-        return rows, beside, sum(records.unused for records in found)
+        return rows, beside, sum(records.unused for records in found.values())
 
     def _asked(self, row: Text) -> Any:
         """What a row refers to and has itself; nothing for one that cannot be read."""
@@ -95,10 +93,10 @@ class PageReader:
 class _Records:
     """The records of a list beside the rows, by the key that rows refer to: a number, or a text of its digits."""
 
-    def __init__(self, beside: Beside, decode: Any, listed: Text | None) -> None:
-        self.column, self._is_many = beside.column, beside.many
+    def __init__(self, decode: Any, listed: Text | None) -> None:
         self._found: dict[str, list[Any]] = {}
-        self._taken: set[str] = set()
+        # By key, how many of its records rows have taken: the last one, or all.
+        self._taken: dict[str, int] = {}
         self._others = 0
         elements = [] if listed is None or bytes(listed) == b"null" else elements_of(listed)
         for element in [listed] if elements is None else elements:
@@ -111,7 +109,7 @@ class _Records:
             else:
                 self._found.setdefault(str(key), []).append(element)
 
-    def of(self, value: Value) -> bytes | None:
+    def of(self, value: Value, *, is_many: bool) -> bytes | None:
         """What a row takes that refers to a value: the last record of it, or an array of all; None without any."""
         if value is None or isinstance(value, bool):
             return None
@@ -119,17 +117,13 @@ class _Records:
         found = self._found.get(key)
         if found is None:
             return None
-        self._taken.add(key)
-        return b"[" + b",".join(map(bytes, found)) + b"]" if self._is_many else bytes(found[-1])
+        self._taken[key] = len(found) if is_many else max(self._taken.get(key, 0), 1)
+        return b"[" + b",".join(map(bytes, found)) + b"]" if is_many else bytes(found[-1])
 
     @property
     def unused(self) -> int:
         """How many records no row has taken."""
-        unused = sum(
-            len(found) if key not in self._taken else 0 if self._is_many else len(found) - 1
-            for key, found in self._found.items()
-        )
-        return unused + self._others
+        return sum(len(found) - self._taken.get(key, 0) for key, found in self._found.items()) + self._others
 
 
 def _fields(kinds: Mapping[str, Any], names: Mapping[str, str]) -> Any:
