@@ -29,6 +29,7 @@
     ├── MessageError            a message is none of its table: it goes to quarantine
     ├── RegistryError           the schema registry cannot be asked now: ask again
     ├── BrokerError             Kafka did not respond, or refused messages
+    ├── TrackingError           MLflow did not respond, or refused a dataset
     └── StoreError              the target cannot be read, written or deleted
         ├── ObjectNotFoundError
         ├── DamagedTableError
@@ -195,6 +196,14 @@ class BrokerError(GataError):
     def __init__(self, message: str, *, topic: str | None = None) -> None:
         super().__init__(message)
         self.topic = topic
+
+
+class TrackingError(GataError):
+    """MLflow did not respond, or refused something; `is_of_dataset` if others may be taken all the same."""
+
+    def __init__(self, message: str, *, is_of_dataset: bool = False) -> None:
+        super().__init__(message)
+        self.is_of_dataset = is_of_dataset
 
 
 class PartitionStoppedError(GataError):

@@ -16,6 +16,7 @@ import click
 from gata_assets import __version__
 from gata_assets.batches import batches_between, require_existing_batch
 from gata_assets.cli import options
+from gata_assets.cli.batches.at_end import logging_at_end
 from gata_assets.cli.batches.group import batches
 from gata_assets.cli.batches.registry import build_pipelines
 from gata_assets.cli.events.group import events, trace
@@ -79,9 +80,9 @@ def prepare(batch_id: str, rows: int | None, as_table: bool, only: str | None, s
 
     pipelines_of = partial(options.uncollected, build_pipelines, settings, only=only)
     preview = preview_after_prepare(settings, build_store(settings), rows)
-    log_level = settings.project.log_level
+    level, at_end = settings.project.log_level, logging_at_end(settings)
     try:
-        return command.run(pipelines_of, batch_id, log_level=log_level, as_table=as_table, preview=preview)
+        return command.run(pipelines_of, batch_id, log_level=level, as_table=as_table, preview=preview, at_end=at_end)
     except KeyboardInterrupt:
         click.echo(options.INTERRUPTED_MESSAGE, err=True)
         sys.exit(INTERRUPTED)
@@ -136,8 +137,8 @@ def backfill(
         from gata_assets.cli.batches import backfill as command
 
     pipelines_of = partial(options.uncollected, build_pipelines, settings, only=only)
-    level = settings.project.log_level
-    sys.exit(command.run(pipelines_of, batch_ids, log_level=level, again=again, only_plan=plan, as_json=as_json))
+    how: dict[str, Any] = {"log_level": settings.project.log_level, "at_end": logging_at_end(settings)}
+    sys.exit(command.run(pipelines_of, batch_ids, again=again, only_plan=plan, as_json=as_json, **how))
 
 
 @main.group(cls=options.Commands)

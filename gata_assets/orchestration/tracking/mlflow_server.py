@@ -1,0 +1,160 @@
+"""MLflow's tracking server: one run for each dataset, which has the dataset as its input, and ends at once.
+
+The only place that knows MLflow. A run is found by the digest and the place of its dataset, so that a repetition adds
+nothing; one that a killed process began is completed. Nothing is sent anywhere but to this server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+from gata_assets.environment import set_default, set_variable
+from gata_assets.errors import SettingsError, TrackingError
+from gata_assets.orchestration.tracking.record import DIGEST_TAG, URI_TAG, DatasetRecord
+
+# MLflow's own defaults wait for up to 20 minutes.
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+}
+# MLflow and its libraries report their use to their makers unless they are told not to, before they are imported.
+_NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+_MOST_CHARACTERS = 300
+_FINISHED = "FINISHED"
+# Answers that are about whoever asks, not about what is logged.
+_REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")
+
+
+class MlflowServer:
+    """A tracking server and an experiment of it; connects at the first call."""
+
+    def __init__(self, uri: str, experiment: str, *, after_creation: Callable[[], None] = lambda: None) -> None:
+        """Set up without importing MLflow.
+
+        Args:
+            uri: The server's URL.
+            experiment: The name of the experiment, which is created when it is missing.
+            after_creation: Called between the creation of a run and its content, for tests.
+        """
+        self.uri, self.experiment = uri, experiment
+        self._after_creation = after_creation
+
+    def log(self, record: DatasetRecord) -> str:
+        """Log a dataset unless it is logged already; returns the ID of its run. Raises SettingsError, TrackingError."""
+        with self._errors(record.run_name):
+            run = self._find(record)
+            if run is None:
+                tags = dict(record.tags)
+                created = self._client.create_run(self._experiment_id, tags=tags, run_name=record.run_name)
+                self._after_creation()
+                # Of two processes at once, or when a response was lost and the request repeated, the first run stays.
+                run = self._find(record) or created
+                if run.info.run_id != created.info.run_id:
+                    self._client.delete_run(created.info.run_id)
+            if run.info.status != _FINISHED:
+                self._fill(run, record)
+            return str(run.info.run_id)
+
+    def probe(self) -> str:
+        """Look whether the server lets us in; returns its version. Raises SettingsError or TrackingError."""
+        client = self._client
+        with self._errors("probe"):
+            client.search_experiments(max_results=1)
+            return self._version()
+
+    def _version(self) -> str:
+        from mlflow.utils.credentials import get_default_host_creds
+        from mlflow.utils.rest_utils import http_request
+
+        found = http_request(get_default_host_creds(self.uri), "/version", "GET")
+        return str(found.text).strip()[:20] if found.status_code == 200 else "of unknown version"
+
+    def _find(self, record: DatasetRecord) -> Any | None:
+        """The first run of the dataset."""
+        of_digest = f"tags.`{DIGEST_TAG}` = '{record.tags[DIGEST_TAG]}'"
+        found = self._client.search_runs([self._experiment_id], of_digest, max_results=100)
+        # A place may have characters that a filter has no words for.
+        runs = [run for run in found if run.data.tags.get(URI_TAG) == record.tags[URI_TAG]]
+        # Finished ones first: another process may have completed one that is not the first.
+        return min(
+            runs, key=lambda run: (run.info.status != _FINISHED, run.info.start_time, run.info.run_id), default=None
+        )
+
+    def _fill(self, run: Any, record: DatasetRecord) -> None:
+        """Log the content of a run and end it; the same again has no effect."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+
+        at, run_id = run.info.start_time, run.info.run_id
+        dataset = Dataset(record.name, record.digest, record.source_type, record.source, record.schema, record.profile)
+        self._client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", record.context)])])
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(name, value, at, 0) for name, value in record.metrics.items()],
+            params=[Param(name, value) for name, value in record.params.items()],
+        )
+        self._client.set_terminated(run_id, _FINISHED)
+
+    @cached_property
+    def _client(self) -> Any:
+        for name, value in _NO_TELEMETRY.items():
+            set_variable(name, value)
+        for name, value in _PATIENCE.items():
+            set_default(name, value)
+        try:
+            from mlflow import MlflowClient
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                f"MLFLOW_TRACKING_URI is set, and {error.name} is not installed: pip install 'gata-assets[mlflow]', or "
+                "remove the setting."
+            ) from None
+        return MlflowClient(tracking_uri=self.uri)
+
+    @cached_property
+    def _experiment_id(self) -> str:
+        from mlflow.exceptions import MlflowException
+
+        found = self._client.get_experiment_by_name(self.experiment)
+        if found is None:
+            try:
+                return str(self._client.create_experiment(self.experiment))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            # Another process created it meanwhile.
+            found = self._client.get_experiment_by_name(self.experiment)
+        if found.lifecycle_stage != "active":
+            raise TrackingError(
+                f"The experiment {self.experiment} of MLflow is deleted: restore it there (`mlflow experiments restore "
+                f"-x {found.experiment_id}`), or name another by MLFLOW_EXPERIMENT."
+            )
+        return str(found.experiment_id)
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        """MLflow's errors as ours, which say whether others may be logged all the same."""
+        # Sets the variables before MLflow is imported.
+        _ = self._client
+        from mlflow.exceptions import MlflowException, RestException
+
+        try:
+            yield
+        except MlflowException as error:
+            is_of_dataset = isinstance(error, RestException) and error.error_code not in _REFUSED
+            advice = (
+                "The server's log says more."
+                if is_of_dataset
+                else "Is MLFLOW_TRACKING_URI right, and does the server run and let us in (`gata doctor`)?"
+            )
+            raise TrackingError(
+                f"MLflow at {self.uri} did not take {what}: {_first_line(error.message)} {advice}",
+                is_of_dataset=is_of_dataset,
+            ) from None
+
+
+def _first_line(message: str) -> str:
+    line = message.strip().partition("\n")[0]
+    return line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS]}…"
