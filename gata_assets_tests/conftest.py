@@ -39,6 +39,7 @@ from gata_assets_tests.support.marks import (  # noqa: F401 - hooks
     pytest_runtest_call,
     pytest_runtest_protocol,
 )
+from gata_assets_tests.support.mlflow_server import mlflow_process  # noqa: F401 - fixture
 from gata_assets_tests.support.s3_server import S3Server
 from gata_assets_tests.support.scenario import database_rows
 from gata_assets_tests.support.spark_cluster import spark_engine, spark_master  # noqa: F401 - fixtures

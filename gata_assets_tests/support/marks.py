@@ -12,7 +12,9 @@ from collections.abc import Iterator
 
 import pytest
 
-SERVER_FIXTURES = frozenset({"postgres_url", "moto_url", "server_url", "kafka_broker", "noida_broker", "tansu_broker"})
+SERVER_FIXTURES = frozenset(
+    {"postgres_url", "moto_url", "server_url", "kafka_broker", "noida_broker", "tansu_broker", "mlflow_process"}
+)
 _NEEDED = {
     "subprocess.Popen": ("process", "server", "spark", "browser"),
     "socket.bind": ("process", "server", "spark", "browser"),

@@ -39,7 +39,11 @@ class MlflowProcess:
             f"--artifacts-destination={self._directory / 'artifacts'}",
         ]
         # It has no user interface in this package, and needs no runner of jobs.
-        more = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        more = {
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "DO_NOT_TRACK": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        }
         with (self._directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, *words, *places],

@@ -6,7 +6,7 @@ nothing; one that a killed process began is completed. Nothing is sent anywhere 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -21,8 +21,12 @@ _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
-# MLflow and its libraries report their use to their makers unless they are told not to, before they are imported.
-_NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+# MLflow reports its use to its makers unless it is told not to before it is imported, and prints addresses to stdout.
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
 _MOST_CHARACTERS = 300
 _FINISHED = "FINISHED"
 # Answers that are about whoever asks, not about what is logged.
@@ -32,16 +36,9 @@ _REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")
 class MlflowServer:
     """A tracking server and an experiment of it; connects at the first call."""
 
-    def __init__(self, uri: str, experiment: str, *, after_creation: Callable[[], None] = lambda: None) -> None:
-        """Set up without importing MLflow.
-
-        Args:
-            uri: The server's URL.
-            experiment: The name of the experiment, which is created when it is missing.
-            after_creation: Called between the creation of a run and its content, for tests.
-        """
+    def __init__(self, uri: str, experiment: str) -> None:
+        """Set up without importing MLflow; the experiment is created when it is missing."""
         self.uri, self.experiment = uri, experiment
-        self._after_creation = after_creation
 
     def log(self, record: DatasetRecord) -> str:
         """Log a dataset unless it is logged already; returns the ID of its run. Raises SettingsError, TrackingError."""
@@ -50,7 +47,6 @@ class MlflowServer:
             if run is None:
                 tags = dict(record.tags)
                 created = self._client.create_run(self._experiment_id, tags=tags, run_name=record.run_name)
-                self._after_creation()
                 # Of two processes at once, or when a response was lost and the request repeated, the first run stays.
                 run = self._find(record) or created
                 if run.info.run_id != created.info.run_id:
@@ -100,7 +96,7 @@ class MlflowServer:
 
     @cached_property
     def _client(self) -> Any:
-        for name, value in _NO_TELEMETRY.items():
+        for name, value in _QUIET.items():
             set_variable(name, value)
         for name, value in _PATIENCE.items():
             set_default(name, value)

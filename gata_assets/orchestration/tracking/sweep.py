@@ -10,16 +10,27 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 from gata_assets.errors import GataError, SettingsError, TrackingError
-from gata_assets.orchestration.tracking.mlflow_server import MlflowServer
-from gata_assets.orchestration.tracking.record import dataset_record
+from gata_assets.orchestration.tracking.record import DatasetRecord, dataset_record
 from gata_assets.storage.finished import DatasetFolder, FinishedDataset, FinishedDatasets
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.manifests import Manifest
 
 _MARKS = "intermediate/mlflow/"
 _MOST_REASONS = 5
+
+
+class Server(Protocol):
+    """Where datasets are logged."""
+
+    uri: str
+    experiment: str
+
+    def log(self, record: DatasetRecord) -> str:
+        """Log a dataset once; returns the ID of its run. Raises SettingsError or TrackingError."""
+
 
 FindFolders = Callable[[ObjectStore], Iterable[DatasetFolder]]
 
@@ -44,7 +55,7 @@ class SweepResult:
 class DatasetLog:
     """The datasets of a target and the server that they are logged to."""
 
-    def __init__(self, store: ObjectStore, find_folders: FindFolders, server: MlflowServer) -> None:
+    def __init__(self, store: ObjectStore, find_folders: FindFolders, server: Server) -> None:
         self._store, self._find_folders, self._server = store, find_folders, server
         self.experiment = server.experiment
         # Another server, or experiment, has none of them.
