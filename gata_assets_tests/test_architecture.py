@@ -89,10 +89,11 @@ def test_every_package_that_is_imported_is_declared_and_every_declared_one_impor
             ("options.extras_require", "local"),
             ("options.extras_require", "spark"),
             ("options.extras_require", "kafka"),
+            ("options.extras_require", "mlflow"),
         )
         for line in configuration[section][option].split()
     }
-    names = {"scikit_learn": "sklearn", "python_dotenv": "dotenv"}
+    names = {"scikit_learn": "sklearn", "python_dotenv": "dotenv", "mlflow_skinny": "mlflow"}
     used = {name.split(".")[0] for path in PACKAGE.rglob("*.py") for name in imports(path)} - STANDARD
     # The UI is used as a program, and deploy/*/dagster.yaml has Dagster keep its runs in PostgreSQL.
     shipped = {names.get(name, name) for name in declared} - {"dagster_webserver", "dagster_postgres"}

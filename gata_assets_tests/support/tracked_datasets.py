@@ -39,14 +39,21 @@ def log_of(store: ObjectStore, url: str, experiment: str) -> DatasetLog:
 
 
 def run_killed(target: Path, url: str, experiment: str, points: Iterable[int]) -> list[int]:
-    """Sweep again and again in processes that are killed before their n-th request; at 0, before their first mark.
+    """Sweep in a process for each point, which is killed before its n-th request; at 0, before its first mark.
 
-    Returns the exit codes, negative for the signal that ended one.
+    Each has a folder of the target and an experiment of its own, see `at_point`. Returns the exit codes, negative for
+    the signal that ended one.
     """
     words = [sys.executable, "-m", __name__, str(target), url, experiment, *map(str, points)]
-    ran = subprocess.run(words, capture_output=True, text=True, timeout=600)
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    ran = subprocess.run(words, env={**os.environ, **quiet}, capture_output=True, text=True, timeout=600)
     assert ran.returncode == 0, ran.stderr[-2000:]
     return [int(code) for code in ran.stdout.split()]
+
+
+def at_point(target: Path, experiment: str, point: int) -> tuple[Path, str]:
+    """The folder and the experiment of what is killed there."""
+    return target / str(point), f"{experiment}-{point}"
 
 
 class _KillingStore(LocalStore):
@@ -58,14 +65,15 @@ class _KillingStore(LocalStore):
 
 def _main(target: str, url: str, experiment: str, *points: str) -> None:
     """Import once, and sweep in a fork for each point."""
-    MlflowServer(url, experiment).probe()
+    import mlflow  # noqa: F401
+
     for point in map(int, points):
         child = os.fork()
         if not child:
-            store = LocalStore(target) if point else _KillingStore(target)
+            place, name = at_point(Path(target), experiment, point)
             _kill_before(point)
-            result = log_of(store, url, experiment).sweep()
-            os._exit(bool(result.failures))
+            log_of(LocalStore(str(place)) if point else _KillingStore(str(place)), url, name).sweep()
+            os._exit(0)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 

@@ -22,6 +22,7 @@ LOG_DATASETS = "log_datasets"
 DATASETS_SENSOR = "finished_datasets_sensor"
 # A tick lists the marks and the datasets of all batches.
 _TICK_SECONDS = 300
+_OP = "log_finished_datasets"
 
 OpenLog = Callable[[ObjectStore], DatasetLog]
 
@@ -31,7 +32,7 @@ def build_dataset_logging(
 ) -> dg.Definitions:
     """The job and the sensor; `opened` opens the log of a target."""
 
-    @dg.op(name=LOG_DATASETS, description="Logs each finished dataset that MLflow does not have.")
+    @dg.op(name=_OP, description="Logs each finished dataset that MLflow does not have.")
     def log_all(context: dg.OpExecutionContext, object_store: ObjectStoreResource) -> None:
         def note(logged: Logged) -> None:
             context.log.info(f"{logged.name} is logged to MLflow: run {logged.run_id}")

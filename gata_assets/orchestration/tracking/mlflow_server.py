@@ -52,7 +52,7 @@ class MlflowServer:
                 if run.info.run_id != created.info.run_id:
                     self._client.delete_run(created.info.run_id)
             if run.info.status != _FINISHED:
-                self._fill(run, record)
+                self._complete(run, record)
             return str(run.info.run_id)
 
     def probe(self) -> str:
@@ -79,6 +79,17 @@ class MlflowServer:
         return min(
             runs, key=lambda run: (run.info.status != _FINISHED, run.info.start_time, run.info.run_id), default=None
         )
+
+    def _complete(self, run: Any, record: DatasetRecord) -> None:
+        """Fill a run; another process may do so at the same time, and the server then refuses what one of them adds."""
+        from mlflow.exceptions import RestException
+
+        try:
+            self._fill(run, record)
+        except RestException:
+            now = self._client.get_run(run.info.run_id)
+            if now.info.status != _FINISHED:
+                self._fill(now, record)
 
     def _fill(self, run: Any, record: DatasetRecord) -> None:
         """Log the content of a run and end it; the same again has no effect."""
@@ -152,5 +163,6 @@ class MlflowServer:
 
 
 def _first_line(message: str) -> str:
-    line = message.strip().partition("\n")[0]
+    """The reason in a message, cut; of errors of connections without what is around it."""
+    line = message.strip().partition("\n")[0].rpartition("(Caused by ")[2]
     return line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS]}…"

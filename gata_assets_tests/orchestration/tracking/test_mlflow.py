@@ -12,6 +12,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from secrets import token_hex
+from signal import SIGKILL
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from gata_assets.storage.local import LocalStore
 from gata_assets.tables.manifests import Manifest
 from gata_assets_tests.support.loopback import silent_server
 from gata_assets_tests.support.mlflow_server import MlflowProcess
-from gata_assets_tests.support.tracked_datasets import BATCHES, log_of, run_killed, write_batch
+from gata_assets_tests.support.tracked_datasets import BATCHES, at_point, log_of, run_killed, write_batch
 
 pytestmark = [pytest.mark.process, pytest.mark.server]
 
@@ -146,29 +147,37 @@ def test_what_a_killed_server_did_not_take_is_logged_when_it_is_back(
     check_all(mlflow_process, experiment, store, manifests)
 
 
-# Of a new experiment: look for it, create it, look for the run, create it, look again, input, batch, read, end it.
-REQUESTS = 9
+# What a process leaves of its first dataset that is killed before its n-th request (0: before its first mark): how many
+# runs that have begun, datasets of runs, and runs that are finished.
+NOTHING, BEGUN, FILLED, FINISHED = (0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 1)
+LEFT = dict.fromkeys((1, 2, 3, 4), NOTHING) | {5: BEGUN, 6: BEGUN, 7: FILLED, 8: FILLED, 0: FINISHED}
 
 
 @pytest.mark.parametrize(
     "points",
-    [
-        pytest.param((5, 6, 0), id="a few"),
-        pytest.param((*range(1, REQUESTS + 1), 0), id="all", marks=pytest.mark.soak),
-    ],
+    [pytest.param((5, 7, 0), id="a few"), pytest.param((*LEFT,), id="all", marks=pytest.mark.soak)],
 )
 def test_a_process_that_is_killed_anywhere_leaves_one_run_for_each_dataset(
     mlflow_process: MlflowProcess, experiment: str, tmp_path: Path, points: tuple[int, ...]
 ) -> None:
-    for point in points:
-        store, name = LocalStore(str(tmp_path / f"{point}")), f"{experiment}-{point}"
-        manifests = [write_batch(store, batch_id) for batch_id in BATCHES[:2]]
-        [code] = run_killed(tmp_path / f"{point}", mlflow_process.url, name, [point])
-        assert code == -9
+    places = {point: at_point(tmp_path, experiment, point) for point in points}
+    manifests = {
+        point: [write_batch(LocalStore(str(place)), batch_id) for batch_id in BATCHES[:2]]
+        for point, (place, _) in places.items()
+    }
+    assert run_killed(tmp_path, mlflow_process.url, experiment, points) == [-SIGKILL] * len(points)
+    left = {}
+    for point, (place, name) in places.items():
+        runs = mlflow_process.runs(name)
+        statuses = [run["info"]["status"] for run in runs]
+        datasets = sum(len(run["inputs"].get("dataset_inputs", [])) for run in runs)
+        left[point] = (statuses.count("RUNNING"), datasets, statuses.count("FINISHED"))
+        store = LocalStore(str(place))
         log = log_of(store, mlflow_process.url, name)
         assert len(log.find_waiting()) == 2, "nothing is marked"
         assert not log.sweep().failures
-        check_all(mlflow_process, name, store, manifests)
+        check_all(mlflow_process, name, store, manifests[point])
+    assert left == {point: LEFT[point] for point in points}
 
 
 def test_a_server_that_never_answers_is_given_up_and_one_that_is_not_installed_is_said(
