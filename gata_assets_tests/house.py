@@ -61,7 +61,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
     {
         "orchestration": _room(
             "Dagster's nouns that no domain owns: checks, recording, partitions, alerts",
-            f"{_AWS} dagster dagster_pandera mlflow",
+            f"{_AWS} dagster dagster_pandera google mlflow",
         )
     },
     {

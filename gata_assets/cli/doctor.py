@@ -17,7 +17,7 @@ from gata_assets.curation.layout import ITEMS_FILE
 from gata_assets.definitions import open_source
 from gata_assets.definitions.stores import build_store
 from gata_assets.definitions.tracking import find_server
-from gata_assets.errors import ConflictError, DeleteDeniedError, GataError, StoreError, TrackingError
+from gata_assets.errors import ConflictError, DeleteDeniedError, GataError, SettingsError, StoreError, TrackingError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import ITEMS, TABLES
 from gata_assets.settings.model import Settings
@@ -190,8 +190,8 @@ def _examine_mlflow(settings: Settings) -> Iterator[Finding]:
     try:
         found = f"{server.uri} is MLflow {server.probe()}; datasets are logged to experiment {server.experiment}"
         yield Finding("mlflow", True, found)
-    except TrackingError as error:
-        yield Finding("mlflow", None, f"{error} Datasets are logged once it does.")
+    except (SettingsError, TrackingError) as error:
+        yield Finding("mlflow", None, f"{error} Until then no dataset is logged; batches can be prepared.")
 
 
 _WITHOUT_DELETING = (

@@ -6,6 +6,7 @@ nothing; one that a killed process began is completed. Nothing is sent anywhere 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -28,9 +29,20 @@ _QUIET = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 _MOST_CHARACTERS = 300
+_ADVICE = "Is MLFLOW_TRACKING_URI right, and does the server run and let us in (`gata doctor`)?"
 _FINISHED = "FINISHED"
-# Answers that are about whoever asks, not about what is logged.
-_REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")
+# Answers that are about what is logged; all others are about the server, or whoever asks.
+_OF_DATASET = frozenset(
+    {
+        "BAD_REQUEST",
+        "INVALID_PARAMETER_VALUE",
+        "INVALID_STATE",
+        "MALFORMED_REQUEST",
+        "RESOURCE_ALREADY_EXISTS",
+        "RESOURCE_CONFLICT",
+        "RESOURCE_DOES_NOT_EXIST",
+    }
+)
 
 
 class MlflowServer:
@@ -53,21 +65,35 @@ class MlflowServer:
                     self._client.delete_run(created.info.run_id)
             if run.info.status != _FINISHED:
                 self._complete(run, record)
+                self._require_logged(run.info.run_id, record)
             return str(run.info.run_id)
 
     def probe(self) -> str:
         """Look whether the server lets us in; returns its version. Raises SettingsError or TrackingError."""
         client = self._client
-        with self._errors("probe"):
+        with self._errors("a look"):
             client.search_experiments(max_results=1)
             return self._version()
+
+    def _require_logged(self, run_id: str, record: DatasetRecord) -> None:
+        """Raise TrackingError unless the server has what it has taken: a mark says forever that it has."""
+        run = self._client.get_run(run_id)
+        digests = [entered.dataset.digest for entered in run.inputs.dataset_inputs]
+        if run.info.status != _FINISHED or record.digest not in digests:
+            raise self._no_server(
+                record.run_name, f"run '{run_id}' is {run.info.status}, with {len(digests)} datasets."
+            )
+
+    def _no_server(self, what: str, why: str) -> TrackingError:
+        return TrackingError(f"MLflow at {self.uri} did not take {what}: {why} {_ADVICE}")
 
     def _version(self) -> str:
         from mlflow.utils.credentials import get_default_host_creds
         from mlflow.utils.rest_utils import http_request
 
         found = http_request(get_default_host_creds(self.uri), "/version", "GET")
-        return str(found.text).strip()[:20] if found.status_code == 200 else "of unknown version"
+        version = re.fullmatch(r"[0-9][0-9a-z.]{0,30}", str(found.text).strip())
+        return version[0] if found.status_code == 200 and version else "of a version that it does not say"
 
     def _find(self, record: DatasetRecord) -> Any | None:
         """The first run of the dataset."""
@@ -133,6 +159,8 @@ class MlflowServer:
                     raise
             # Another process created it meanwhile.
             found = self._client.get_experiment_by_name(self.experiment)
+        if not found.experiment_id:
+            raise self._no_server(f"the experiment {self.experiment}", "it answers as no MLflow does.")
         if found.lifecycle_stage != "active":
             raise TrackingError(
                 f"The experiment {self.experiment} of MLflow is deleted: restore it there (`mlflow experiments restore "
@@ -145,21 +173,20 @@ class MlflowServer:
         """MLflow's errors as ours, which say whether others may be logged all the same."""
         # Sets the variables before MLflow is imported.
         _ = self._client
+        from google.protobuf.json_format import ParseError
         from mlflow.exceptions import MlflowException, RestException
 
         try:
             yield
         except MlflowException as error:
-            is_of_dataset = isinstance(error, RestException) and error.error_code not in _REFUSED
-            advice = (
-                "The server's log says more."
-                if is_of_dataset
-                else "Is MLFLOW_TRACKING_URI right, and does the server run and let us in (`gata doctor`)?"
-            )
+            reason = _first_line(error.message)
+            if not isinstance(error, RestException) or error.error_code not in _OF_DATASET:
+                raise self._no_server(what, reason) from None
             raise TrackingError(
-                f"MLflow at {self.uri} did not take {what}: {_first_line(error.message)} {advice}",
-                is_of_dataset=is_of_dataset,
+                f"MLflow at {self.uri} refused {what}: {reason} Its log says more.", is_of_dataset=True
             ) from None
+        except ParseError:
+            raise self._no_server(what, "it answers as no MLflow does.") from None
 
 
 def _first_line(message: str) -> str:

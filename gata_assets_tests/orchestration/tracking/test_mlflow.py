@@ -9,10 +9,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from secrets import token_hex
 from signal import SIGKILL
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -34,6 +38,33 @@ pytestmark = [pytest.mark.process, pytest.mark.server]
 @pytest.fixture
 def experiment() -> str:
     return f"of-a-test-{token_hex(8)}"
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[str]:
+    """The URL of a server that gives the same answer to everything."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def as_map(entries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -150,7 +181,7 @@ def test_what_a_killed_server_did_not_take_is_logged_when_it_is_back(
 # What a process leaves of its first dataset that is killed before its n-th request (0: before its first mark): how many
 # runs that have begun, datasets of runs, and runs that are finished.
 NOTHING, BEGUN, FILLED, FINISHED = (0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 1)
-LEFT = dict.fromkeys((1, 2, 3, 4), NOTHING) | {5: BEGUN, 6: BEGUN, 7: FILLED, 8: FILLED, 0: FINISHED}
+LEFT = dict.fromkeys((1, 2, 3, 4), NOTHING) | {5: BEGUN, 6: BEGUN, 7: FILLED, 8: FILLED, 9: FINISHED, 0: FINISHED}
 
 
 @pytest.mark.parametrize(
@@ -186,12 +217,34 @@ def test_a_server_that_never_answers_is_given_up_and_one_that_is_not_installed_i
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     record = dataset_record(Manifest("gata-general"), "/a", DatasetUse.TRAINING, None)
-    with silent_server() as port, pytest.raises(TrackingError, match="timed out") as raised:
+    with silent_server() as port, pytest.raises(TrackingError, match="Read timed out") as raised:
         MlflowServer(f"http://127.0.0.1:{port}", experiment).log(record)
     assert not raised.value.is_of_dataset
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(SettingsError, match="pip install 'gata-assets\\[mlflow\\]'"):
         MlflowServer("http://127.0.0.1:1", experiment).probe()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"{}"),
+        (200, b'{"experiment": 5}'),
+        (200, b"<html>hello</html>"),
+        (200, b'{"experiment": {"experiment_id": "1", "lifecycle_stage": "active"}}'),
+        (401, b"You are not authenticated."),
+        (404, b'{"detail": "Not Found"}'),
+        (500, b'{"error_code": "INTERNAL_ERROR", "message": "no"}'),
+    ],
+)
+def test_what_answers_as_no_server_should_has_taken_nothing(
+    status: int, body: bytes, experiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    record = dataset_record(Manifest("gata-general"), "/a", DatasetUse.TRAINING, None)
+    with answering(status, body) as url, pytest.raises(TrackingError, match="Is MLFLOW_TRACKING_URI right") as raised:
+        MlflowServer(url, experiment).log(record)
+    assert not raised.value.is_of_dataset, "no other is taken either"
 
 
 TALKS = """
