@@ -77,13 +77,18 @@ class MlflowProcess:
         with urlopen(request, timeout=60) as response:
             return json.load(response)
 
-    def runs(self, experiment: str) -> list[Any]:
-        """The runs of an experiment that are not deleted, oldest first; none if there is no experiment."""
+    def runs(self, experiment: str, view: str = "ACTIVE_ONLY") -> list[Any]:
+        """The runs of an experiment, oldest first, as a rule those that are not deleted; none without an experiment."""
         found = self.ask("POST", "experiments/search", {"filter": f"name = '{experiment}'", "max_results": 1})
         if not found.get("experiments"):
             return []
         of = [found["experiments"][0]["experiment_id"]]
-        wanted = {"experiment_ids": of, "max_results": 1000, "order_by": ["attributes.start_time ASC"]}
+        wanted = {
+            "experiment_ids": of,
+            "max_results": 1000,
+            "run_view_type": view,
+            "order_by": ["attributes.start_time ASC"],
+        }
         runs: list[Any] = self.ask("POST", "runs/search", wanted).get("runs", [])
         return runs
 

@@ -115,6 +115,7 @@ def test_a_dataset_is_logged_once_and_its_run_has_all_of_it(
         store.delete(key)
     assert len(log_of(store, mlflow_process.url, experiment).sweep().logged) == 3
     assert log.find_waiting() == []
+    assert mlflow_process.runs(experiment, "DELETED_ONLY") == [], "none was begun for nothing"
     check_all(mlflow_process, experiment, store, manifests)
 
     other = log_of(store, mlflow_process.url, f"{experiment}-other")
