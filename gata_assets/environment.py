@@ -25,6 +25,11 @@ def set_default(name: str, value: str) -> None:
         os.environ[name] = value
 
 
+def set_variable(name: str, value: str) -> None:
+    """Set a variable, whatever it was."""
+    os.environ[name] = value
+
+
 def read_log_level() -> str:
     """LOG_LEVEL alone, for processes that need no other setting; raises SettingsError for an unknown level."""
     given = os.environ.get("LOG_LEVEL", "").strip()

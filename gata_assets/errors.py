@@ -33,6 +33,7 @@
     │   ├── NotPublishedError     it has no published version of the tenant's tickets
     │   ├── VersionGoneError      the version that is read was superseded and removed, or expired
     │   └── OutrunError           a publisher with newer tickets was faster; nothing was replaced
+    ├── TrackingError           MLflow did not respond, or refused a dataset
     └── StoreError              the target cannot be read, written or deleted
         ├── ObjectNotFoundError
         ├── DamagedTableError
@@ -199,6 +200,14 @@ class BrokerError(GataError):
     def __init__(self, message: str, *, topic: str | None = None) -> None:
         super().__init__(message)
         self.topic = topic
+
+
+class TrackingError(GataError):
+    """MLflow did not respond, or refused something; `is_of_dataset` if others may be taken all the same."""
+
+    def __init__(self, message: str, *, is_of_dataset: bool = False) -> None:
+        super().__init__(message)
+        self.is_of_dataset = is_of_dataset
 
 
 class PartitionStoppedError(GataError):

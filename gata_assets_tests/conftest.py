@@ -39,6 +39,7 @@ from gata_assets_tests.support.marks import (  # noqa: F401 - hooks
     pytest_runtest_call,
     pytest_runtest_protocol,
 )
+from gata_assets_tests.support.mlflow_server import mlflow_process  # noqa: F401 - fixture
 from gata_assets_tests.support.redis_servers import redis_servers, redis_target, valkey  # noqa: F401 - fixtures
 from gata_assets_tests.support.s3_server import S3Server
 from gata_assets_tests.support.scenario import database_rows

@@ -64,7 +64,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
     {
         "orchestration": _room(
             "Dagster's nouns that no domain owns: checks, recording, partitions, alerts",
-            f"{_AWS} dagster dagster_pandera",
+            f"{_AWS} dagster dagster_pandera google mlflow",
         )
     },
     {
@@ -148,6 +148,7 @@ PURE = (
     "ingestion/schemas/parsing",
     "ingestion/schemas/raw_values",
     "ingestion/schemas/wire",
+    "orchestration/tracking/record",
     "ticket_contract/accounting",
     "ticket_contract/census",
     "tickets/*",

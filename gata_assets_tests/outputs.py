@@ -92,6 +92,7 @@ EXAMPLES: dict[str, Example] = {
 NOT_RUN = {
     "ui": "serves until it is stopped",
     "serve": "serves until it is stopped",
+    "batches log-datasets": "needs MLflow",
     "publish": "needs Kafka",
     "consume": "needs Kafka",
     "quarantine messages": "needs Kafka",

@@ -16,7 +16,8 @@ from gata_assets.curation.files.raw_objects import require_listed
 from gata_assets.curation.layout import ITEMS_FILE
 from gata_assets.definitions import open_source
 from gata_assets.definitions.stores import build_store
-from gata_assets.errors import ConflictError, DeleteDeniedError, GataError, StoreError
+from gata_assets.definitions.tracking import find_server
+from gata_assets.errors import ConflictError, DeleteDeniedError, GataError, SettingsError, StoreError, TrackingError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import ITEMS, TABLES
 from gata_assets.settings.model import Settings
@@ -78,6 +79,7 @@ def examine(settings: Settings, *, only: str | None = None) -> Iterator[Finding]
         yield from _ended_by_error("tickets", _examine_source(settings))
     store = build_store(settings)
     yield from _ended_by_error("target", _examine_store(store))
+    yield from _ended_by_error("mlflow", _examine_mlflow(settings))
     if only == "tickets":
         return
     if settings.online.url is not None:
@@ -190,6 +192,18 @@ def _examine_conditions(store: ObjectStore) -> Finding:
             advice = f"set CONDITIONAL_WRITES=no. {_WITHOUT_CONDITIONS}"
             return Finding(_CONDITIONS, False, f"the endpoint ignores {header}: {advice}")
     return Finding(_CONDITIONS, True, "of two commands that write the same at once, one is refused")
+
+
+def _examine_mlflow(settings: Settings) -> Iterator[Finding]:
+    """Whether the tracking server lets us in, where there is one; a batch can be prepared without it."""
+    server = find_server(settings)
+    if server is None:
+        return
+    try:
+        found = f"{server.uri} is MLflow {server.probe()}; datasets are logged to experiment {server.experiment}"
+        yield Finding("mlflow", True, found)
+    except (SettingsError, TrackingError) as error:
+        yield Finding("mlflow", None, f"{error} Until then no dataset is logged; batches can be prepared.")
 
 
 _WITHOUT_DELETING = (

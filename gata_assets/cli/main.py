@@ -16,6 +16,7 @@ import click
 from gata_assets import __version__
 from gata_assets.batches import batches_between, require_existing_batch
 from gata_assets.cli import options
+from gata_assets.cli.batches.at_end import logging_at_end
 from gata_assets.cli.batches.group import batches
 from gata_assets.cli.batches.registry import build_pipelines
 from gata_assets.cli.events.group import events, trace
@@ -79,9 +80,10 @@ def prepare(batch_id: str, rows: int | None, as_table: bool, only: str | None, s
         from gata_assets.definitions.stores import build_store
 
     pipelines_of = partial(options.uncollected, build_pipelines, settings, only=only)
-    preview, level = preview_after_prepare(settings, build_store(settings), rows), settings.project.log_level
+    preview = preview_after_prepare(settings, build_store(settings), rows)
+    level, at_end = settings.project.log_level, logging_at_end(settings)
     try:
-        return command.run(pipelines_of, batch_id, log_level=level, as_table=as_table, preview=preview)
+        return command.run(pipelines_of, batch_id, log_level=level, as_table=as_table, preview=preview, at_end=at_end)
     except KeyboardInterrupt:
         click.echo(options.INTERRUPTED_MESSAGE, err=True)
         sys.exit(INTERRUPTED)
@@ -136,8 +138,8 @@ def backfill(
         from gata_assets.cli.batches import backfill as command
 
     pipelines_of = partial(options.uncollected, build_pipelines, settings, only=only)
-    level = settings.project.log_level
-    sys.exit(command.run(pipelines_of, batch_ids, log_level=level, again=again, only_plan=plan, as_json=as_json))
+    how: dict[str, Any] = {"log_level": settings.project.log_level, "at_end": logging_at_end(settings)}
+    sys.exit(command.run(pipelines_of, batch_ids, again=again, only_plan=plan, as_json=as_json, **how))
 
 
 @main.group(cls=options.Commands)
@@ -176,25 +178,10 @@ def labels(as_table: bool, settings: Settings) -> None:
     command.show(settings, as_table=as_table)
 
 
-main.add_command(batches)
-main.add_command(ingest)
-main.add_command(mapping)
-main.add_command(files)
-main.add_command(quarantine)
-main.add_command(tenants)
-main.add_command(tables)
-main.add_command(events)
-main.add_command(trace)
-main.add_command(schemas)
-main.add_command(shop)
-main.add_command(online)
-main.add_command(keys)
-main.add_command(webhooks)
-main.add_command(ui)
-main.add_command(serve)
-main.add_command(consume)
-main.add_command(publish)
-main.add_command(data_api)
+for _command in (batches, ingest, mapping, files, quarantine, tenants, tables, events, trace):
+    main.add_command(_command)
+for _command in (schemas, shop, online, keys, webhooks, ui, serve, consume, publish, data_api):
+    main.add_command(_command)
 
 _COUNT = click.IntRange(1, 10**7)
 

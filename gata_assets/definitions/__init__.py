@@ -89,6 +89,8 @@ def build_definitions(
         from gata_assets.definitions.shop import build_shop_definitions
 
         tickets = dg.Definitions.merge(tickets, build_shop_definitions(settings, sources, options))
+    if settings.mlflow.mlflow_tracking_uri:
+        tickets = dg.Definitions.merge(tickets, _build_dataset_logging(settings, store))
     takes_events = settings.interactions.tenants != () if tenants is None else bool(tenants)
     tenants = tenants_prepared(settings, store) if tenants is None else tenants
     if takes_events:
@@ -106,6 +108,14 @@ def build_definitions(
 
     interactions = build_interaction_definitions(settings, tenants, store, options, interaction_engine)
     return dg.Definitions.merge(tickets, interactions, build_own_table_definitions(settings, tenants, options))
+
+
+def _build_dataset_logging(settings: Settings, store: ObjectStoreResource) -> dg.Definitions:
+    from gata_assets.definitions.tracking import open_dataset_log
+    from gata_assets.orchestration.tracking.definition import build_dataset_logging
+
+    logging = build_dataset_logging(partial(open_dataset_log, settings))
+    return dg.Definitions.merge(logging, dg.Definitions(resources={"object_store": store}))
 
 
 def _backfill_policy(settings: Settings) -> dg.BackfillPolicy:

@@ -32,6 +32,7 @@ from gata_assets.settings.quality import QualitySettings
 from gata_assets.settings.shop import REFUSED as REFUSED_OF_SHOP
 from gata_assets.settings.shop import ShopSettings
 from gata_assets.settings.tickets import TicketSettings
+from gata_assets.settings.tracking.mlflow import OF_CLIENT, MlflowSettings
 from gata_assets.tickets.arrivals.decision import ArrivalRules
 
 DEFAULT_ENV_FILE = "local.env"
@@ -57,6 +58,7 @@ class Settings(BaseModel):
     kafka: KafkaSettings = Field(description="Kafka: brokers and topics")
     consumer: ConsumerSettings = Field(description="The consumer of topics")
     quality: QualitySettings = Field(description="The quality of data: scores, and metrics of jobs")
+    mlflow: MlflowSettings = Field(description="MLflow: where finished datasets are logged")
     automation: AutomationSettings = Field(
         description="What runs automatically, once it is switched on in Dagster's UI"
     )
@@ -181,7 +183,7 @@ def _read_env_file(path: Path) -> dict[str, str]:
         raise SettingsError(f"{path} is not UTF-8 text.") from None
     values = {name: value for name, value in given.items() if value}
     _require_none_of(REFUSED_IN_FILES, values)
-    taken = (*known, *REFUSED, *ALIASES)
+    taken = (*known, *REFUSED, *ALIASES, *OF_CLIENT)
     unknown = [name for name in values if name not in taken and not name.startswith(_FOREIGN_PREFIXES)]
     if unknown:
         raise SettingsError("\n".join(unknown_setting(name, path, known) for name in unknown))

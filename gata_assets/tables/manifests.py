@@ -84,6 +84,16 @@ class Manifest:
         """Find a file by its name without a token: its full name and its entry."""
         return next(((found, entry) for found, entry in self.files.items() if plain_name(found) == name), None)
 
+    def count_tables(self) -> dict[str, dict[str, int]]:
+        """The `files`, `rows` and `bytes` of each table or channel: of what its files' names begin with."""
+        tables: dict[str, dict[str, int]] = {}
+        for name, entry in self.files.items():
+            counts = tables.setdefault(plain_name(name).partition("/")[0], {"files": 0, "rows": 0, "bytes": 0})
+            counts["files"] += 1
+            counts["rows"] += entry.rows
+            counts["bytes"] += entry.bytes
+        return tables
+
     def _fields(self, files: Mapping[str, FileEntry]) -> dict[str, Any]:
         return {
             "manifest_version": MANIFEST_VERSION,

@@ -27,7 +27,6 @@ from gata_assets.errors import ObjectNotFoundError, StoreError
 from gata_assets.ingestion.kafka.consuming.replay import Replay, quarantined_streams, waiting_in_quarantine
 from gata_assets.ingestion.kafka.origin import target_id
 from gata_assets.ingestion.kafka.relay.cursors import kept_from
-from gata_assets.ingestion.kafka.relay.datasets import DatasetFolder, DatasetTopic
 from gata_assets.ingestion.keys.key_store import KeyStore
 from gata_assets.ingestion.keys.request_records import Started
 from gata_assets.ingestion.keys.requests import IdempotentRequests
@@ -41,6 +40,7 @@ from gata_assets.ingestion.upkeep.rounds import Failed, Upkeep
 from gata_assets.ingestion.webhooks.delivered import delivered_events
 from gata_assets.ingestion.webhooks.source_store import WebhookStore
 from gata_assets.interactions.datasets import DatasetKind
+from gata_assets.storage.finished import DatasetFolder, DatasetUse
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tickets.training_files import DATASETS, GENERAL_DATASET, batches_folder
@@ -124,10 +124,10 @@ def old_service(store: ObjectStore, secret: str) -> None:
 def relay(store: ObjectStore, broker: Broker) -> None:
     """Everything that `gata publish` does with what that service left, and with datasets that are finished."""
     own = (
-        DatasetFolder(FEATURES, DatasetTopic.FEATURES, TENANT),
-        DatasetFolder(TRAINING, DatasetTopic.TRAINING, TENANT),
+        DatasetFolder(FEATURES, DatasetUse.FEATURES, TENANT),
+        DatasetFolder(TRAINING, DatasetUse.TRAINING, TENANT),
     )
-    tickets = (DatasetFolder(batches_folder(dataset), DatasetTopic.TRAINING, None) for dataset in DATASETS)
+    tickets = (DatasetFolder(batches_folder(dataset), DatasetUse.TRAINING, None) for dataset in DATASETS)
     world = RelayWorld(store, broker, datasets=(*own, *tickets))
     world.create_topics()
     assert [*find_tenants(store)] == [TENANT]

@@ -13,7 +13,16 @@ from collections.abc import Iterator
 import pytest
 
 SERVER_FIXTURES = frozenset(
-    {"postgres_url", "moto_url", "server_url", "kafka_broker", "noida_broker", "tansu_broker", "redis_servers"}
+    {
+        "postgres_url",
+        "moto_url",
+        "server_url",
+        "kafka_broker",
+        "noida_broker",
+        "tansu_broker",
+        "redis_servers",
+        "mlflow_process",
+    }
 )
 _NEEDED = {
     "subprocess.Popen": ("process", "server", "spark", "browser"),

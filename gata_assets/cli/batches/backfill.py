@@ -8,6 +8,7 @@ from time import perf_counter
 
 import dagster as dg
 
+from gata_assets.cli.batches.at_end import AtEnd
 from gata_assets.cli.batches.prepare import PipelinesOf
 from gata_assets.cli.batches.progress import FollowedBackfill
 from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED
@@ -31,6 +32,7 @@ def run(
     again: bool,
     only_plan: bool,
     as_json: bool = False,
+    at_end: AtEnd | None = None,
 ) -> int:
     """Prepare the due batches of a range, pipeline by pipeline, or show the estimated cost.
 
@@ -43,6 +45,7 @@ def run(
         again: Whether all batches are due.
         only_plan: Whether to show the plan only.
         as_json: Whether to show plans and results as lines of JSON.
+        at_end: Takes the batches of the range once all pipelines have ended, unless only the plan is shown.
 
     Returns:
         The exit code: 0 when nothing failed, 1 when something did, 130 after an interruption.
@@ -63,6 +66,8 @@ def run(
                 except GataError as error:
                     command.show_failed(str(error))
                     has_failed = True
+            if at_end and not only_plan:
+                at_end(batch_ids)
     except KeyboardInterrupt:
         text_console(stderr=as_json).print(INTERRUPTED_MESSAGE)
         return INTERRUPTED

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gata_assets.cli import options
-from gata_assets.cli.exit_codes import FAILED, exits
+from gata_assets.cli.exit_codes import DONE, FAILED, exits
 
 if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
@@ -17,7 +17,7 @@ _TENANT = click.option("--tenant", metavar="NAME", help="One tenant alone. [defa
 
 @click.group(cls=options.Commands)
 def batches() -> None:
-    """List, show, compare and remove the batches in the target, or give up one that fails."""
+    """List, show, compare, log and remove the batches in the target, or give up one that fails."""
 
 
 @batches.command("list")
@@ -107,6 +107,27 @@ def remove_batch(
         from gata_assets.cli.batches import remove as command
 
     return command.run(settings, batch_id, is_confirmed=yes, only=only, tenant=tenant, as_table=as_table)
+
+
+@batches.command("log-datasets")
+@exits(
+    {
+        DONE: "every finished dataset is logged",
+        FAILED: "a dataset could not be logged, or the target cannot be read; the same command logs what is missing",
+    }
+)
+@options.SUMMARY
+@options.SETTINGS
+def log_datasets(as_table: bool, settings: Settings) -> bool:
+    """Log the finished datasets of all batches to MLflow: digest, schema, place, counts and labels, a run for each.
+
+    MLFLOW_TRACKING_URI names the tracking server; what it has already is left out. `gata prepare` and `gata backfill`
+    do the same for their batches, and only warn where it fails.
+    """
+    with options.imports_uncollected():
+        from gata_assets.cli.batches import log_datasets as command
+
+    return command.run(settings, as_table=as_table)
 
 
 @batches.command("give-up")

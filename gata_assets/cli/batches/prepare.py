@@ -8,6 +8,7 @@ from time import perf_counter
 
 import dagster as dg
 
+from gata_assets.cli.batches.at_end import AtEnd
 from gata_assets.cli.batches.preview import TrainPreview
 from gata_assets.cli.batches.progress import followed_batch
 from gata_assets.cli.terminal import UNBROKEN, text_console, wrapped
@@ -26,6 +27,7 @@ def run(
     log_level: str,
     as_table: bool,
     preview: TrainPreview | None = None,
+    at_end: AtEnd | None = None,
 ) -> bool:
     """Materialize a batch of each pipeline in this process, show it, and return whether all succeeded.
 
@@ -38,6 +40,7 @@ def run(
         log_level: The lowest level of log lines that are shown.
         as_table: Whether progress and summary are for people; otherwise the summary is a line of JSON.
         preview: Shows training rows at the end, for people.
+        at_end: Takes the batch once its pipelines have ended, also where one failed.
     """
     started = perf_counter()
     run_ids: list[str] = []
@@ -53,6 +56,8 @@ def run(
             written += pipeline.summarize(runs.written)
             failures += runs.failures
     seconds = perf_counter() - started
+    if at_end:
+        at_end([batch_id])
     reasons = {_name_of(failure, batch_id): failure.reason for failure in failures}
     if as_table:
         _print_summary(batch_id, written, reasons, seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, time
 from threading import Event
@@ -11,27 +11,21 @@ from threading import Event
 from gata_assets.cli.ending import ended_by_signals
 from gata_assets.cli.raw_files.outcomes import open_store
 from gata_assets.cli.terminal import text_console
-from gata_assets.curation.files.tenants import find_tenants
-from gata_assets.curation.layout import TenantLayout
+from gata_assets.definitions.finished import find_dataset_folders
 from gata_assets.errors import SettingsError
 from gata_assets.ingestion.kafka.faults import require_brokers
 from gata_assets.ingestion.kafka.metrics_server import metrics_served
 from gata_assets.ingestion.kafka.origin import target_id
 from gata_assets.ingestion.kafka.relay.cursors import begin
-from gata_assets.ingestion.kafka.relay.datasets import DatasetFolder, DatasetTopic
 from gata_assets.ingestion.kafka.relay.metrics import RelayMetrics
 from gata_assets.ingestion.kafka.relay.outbox import Outbox
 from gata_assets.ingestion.kafka.relay.producing import MAX_MESSAGE_BYTES, Producing
 from gata_assets.ingestion.kafka.relay.relay import Relay
 from gata_assets.interactions.curated.curator import Curator
-from gata_assets.interactions.datasets import DatasetKind
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables
-from gata_assets.storage.objects import ObjectStore
-from gata_assets.tickets.training_files import DATASETS, batches_folder
 
 _ADVICE = "Look at --metrics and KAFKA_METRICS_HOST."
-_TOPICS = {DatasetKind.FEATURES: DatasetTopic.FEATURES, DatasetKind.TRAINING_DATA: DatasetTopic.TRAINING}
 
 
 def run(settings: Settings, *, once: bool, since: date | None, metrics_port: int | None, as_json: bool) -> bool:
@@ -70,7 +64,7 @@ def run(settings: Settings, *, once: bool, since: date | None, metrics_port: int
     relay = Relay(
         outbox,
         lambda tenant: Curator(store, tenant, rules, now, tables),
-        lambda: _find_datasets(store),
+        lambda: find_dataset_folders(store),
         metrics,
         begin(store, now, first_day),
     )
@@ -84,14 +78,6 @@ def run(settings: Settings, *, once: bool, since: date | None, metrics_port: int
             return relay.run_once()
         relay.run(end)
     return True
-
-
-def _find_datasets(store: ObjectStore) -> Iterator[DatasetFolder]:
-    for tenant in find_tenants(store):
-        for kind, topic in _TOPICS.items():
-            yield DatasetFolder(kind.batches_folder(TenantLayout(tenant)), topic, tenant)
-    for dataset in DATASETS:
-        yield DatasetFolder(batches_folder(dataset), DatasetTopic.TRAINING, None)
 
 
 def _say(event: str, fields: Mapping[str, object], *, as_json: bool) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from gata_assets.ingestion.kafka.origin import Origin
 from gata_assets.ingestion.segments.event import Event
 from gata_assets.tables.columns.column_spec import ColumnSpec
-from gata_assets.tables.manifests import MANIFEST_VERSION, Manifest, plain_name
+from gata_assets.tables.manifests import MANIFEST_VERSION, Manifest
 from gata_assets.tables.spec import TableSpec
 
 TENANT = "tenant_id"
@@ -82,12 +82,7 @@ def dataset_message(
     """The message of a finished dataset: where its manifest is, and how many rows its tables have. Its key is the
     dataset's digest, so repetitions have the same.
     """
-    tables: dict[str, dict[str, int]] = {}
-    for name, entry in manifest.files.items():
-        counts = tables.setdefault(plain_name(name).partition("/")[0], {"files": 0, "rows": 0, "bytes": 0})
-        counts["files"] += 1
-        counts["rows"] += entry.rows
-        counts["bytes"] += entry.bytes
+    tables = manifest.count_tables()
     value = {
         TENANT: tenant,
         "dataset": manifest.kind,

@@ -17,11 +17,12 @@ from time import monotonic
 from gata_assets.curation.validator import FileValidator
 from gata_assets.errors import BrokerError, GataError
 from gata_assets.ingestion.kafka.relay.cursors import find_produced_streams
-from gata_assets.ingestion.kafka.relay.datasets import DatasetFolder, DatasetRelay
+from gata_assets.ingestion.kafka.relay.datasets import DatasetRelay
 from gata_assets.ingestion.kafka.relay.files import FileRelay
 from gata_assets.ingestion.kafka.relay.metrics import RelayMetrics
 from gata_assets.ingestion.kafka.relay.outbox import Outbox
 from gata_assets.ingestion.kafka.relay.streams import StreamRelay
+from gata_assets.storage.finished import DatasetFolder
 
 _POLL_SECONDS = 0.25
 # Listings cost more than a look at a stream's next segment. Most streams are of processes that have ended.

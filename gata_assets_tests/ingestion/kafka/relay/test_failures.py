@@ -20,8 +20,8 @@ import pytest
 
 from gata_assets.ingestion.kafka.connected import BrokerProbe
 from gata_assets.ingestion.kafka.relay.cursors import read_relay_cursor
-from gata_assets.ingestion.kafka.relay.datasets import DatasetFolder, DatasetTopic
 from gata_assets.ingestion.kafka.topics import KafkaTopics
+from gata_assets.storage.finished import DatasetFolder, DatasetUse
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import Version
 from gata_assets.tables.manifests import Manifest
@@ -142,7 +142,7 @@ def test_a_file_waits_for_a_broker_that_is_away(noida_broker: Broker, tmp_path: 
 def test_a_datasets_message_waits_for_a_broker_that_is_away(noida_broker: Broker, tmp_path: Path) -> None:
     world = RelayWorld(LocalStore(str(tmp_path / "target")), noida_broker)
     world.create_topics()
-    world.datasets = (DatasetFolder("training/gata-general/", DatasetTopic.TRAINING, None),)
+    world.datasets = (DatasetFolder("training/gata-general/", DatasetUse.TRAINING, None),)
     manifest = Manifest("gata-general", details={"batch_id": "2026010100"})
     world.store.write("training/gata-general/2026010100/manifest.json", manifest.encode())
     with stopped(noida_broker):

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from gata_assets.ingestion.kafka.relay.cursors import DATASET_MARKS, kept_from, read_relay_cursor
-from gata_assets.ingestion.kafka.relay.datasets import DatasetFolder, DatasetTopic
 from gata_assets.ingestion.segments.rollup import RollUp
+from gata_assets.storage.finished import DatasetFolder, DatasetUse
 from gata_assets.storage.local import LocalStore
 from gata_assets.tables.manifests import withdrawn
 from gata_assets_tests.ingestion.kafka.relay.worlds import RelayWorld, numbers_of, topic_of, write_dataset
@@ -130,8 +130,8 @@ def test_rows_of_a_file_are_produced_again_once_others_of_it_are_valid(world: Re
 
 def test_a_finished_dataset_has_a_message_and_a_repetition_has_its_key(any_world: RelayWorld) -> None:
     any_world.datasets = (
-        DatasetFolder("acme/features/", DatasetTopic.FEATURES, "acme"),
-        DatasetFolder("training/gata-general/", DatasetTopic.TRAINING, None),
+        DatasetFolder("acme/features/", DatasetUse.FEATURES, "acme"),
+        DatasetFolder("training/gata-general/", DatasetUse.TRAINING, None),
     )
     made = write_dataset(any_world.store, "acme/features/2026010100/", {"batch_id": "2026010100", "is_made": True})
     write_dataset(any_world.store, "acme/features/2026010101/", {"batch_id": "2026010101", "is_made": False})
@@ -152,7 +152,7 @@ def test_a_finished_dataset_has_a_message_and_a_repetition_has_its_key(any_world
 
 
 def test_a_dataset_that_is_rebuilt_has_a_message_again(world: RelayWorld) -> None:
-    world.datasets = (DatasetFolder("acme/features/", DatasetTopic.FEATURES, "acme"),)
+    world.datasets = (DatasetFolder("acme/features/", DatasetUse.FEATURES, "acme"),)
     relay = world.relay()
     first = write_dataset(world.store, "acme/features/2026010100/", {"batch_id": "2026010100", "numbers": 1})
     assert relay.run_once()

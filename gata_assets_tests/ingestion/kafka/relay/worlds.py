@@ -17,7 +17,6 @@ from prometheus_client import generate_latest
 from gata_assets.ingestion.kafka.connection import KafkaConnection
 from gata_assets.ingestion.kafka.origin import Origin, origin_of, target_id
 from gata_assets.ingestion.kafka.relay.cursors import begin
-from gata_assets.ingestion.kafka.relay.datasets import DatasetFolder
 from gata_assets.ingestion.kafka.relay.metrics import RelayMetrics
 from gata_assets.ingestion.kafka.relay.outbox import Outbox
 from gata_assets.ingestion.kafka.relay.producing import Producing
@@ -27,6 +26,7 @@ from gata_assets.ingestion.segments.chain import Chain
 from gata_assets.ingestion.segments.event import NewEvent
 from gata_assets.interactions.tables import TABLES
 from gata_assets.storage.datasets import DatasetWrite
+from gata_assets.storage.finished import DatasetFolder
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.manifests import Manifest
 from gata_assets_tests.support.brokers import Broker
