@@ -26,6 +26,7 @@ from gata_assets.settings.ingestion.kafka import KafkaSettings
 from gata_assets.settings.ingestion.registry import RegistrySettings
 from gata_assets.settings.ingestion.service import ServiceSettings
 from gata_assets.settings.interactions import InteractionSettings
+from gata_assets.settings.lake.lake import LakeSettings
 from gata_assets.settings.lake.online import OnlineSettings
 from gata_assets.settings.project import AutomationSettings, ProjectSettings, TargetSettings
 from gata_assets.settings.quality import QualitySettings
@@ -52,6 +53,7 @@ class Settings(BaseModel):
     target: TargetSettings = Field(description="Where files are written to")
     interactions: InteractionSettings = Field(description="Interactions: features and training rows of recommenders")
     shop: ShopSettings = Field(description="The shop tables: raw files, masking, the tables for analysts")
+    lake: LakeSettings = Field(description="The ticket lake: whose tickets, people, service levels, labels")
     online: OnlineSettings = Field(description="The newest tickets in Redis, for applications")
     registry: RegistrySettings = Field(description="The schemas of messages, and their registry")
     service: ServiceSettings = Field(description="The service that takes rows and events by HTTP")

@@ -1,0 +1,26 @@
+"""A tenant's lake in the store: validates raw tickets into bronze, and writes days of offline tickets.
+
+What all tables share is in `curation`; this module says how rows of bronze become offline tickets.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from gata_assets.curation.curated.curator import TableCurator
+from gata_assets.curation.policy import CurationRules
+from gata_assets.lake.offline.merge import offline_merge
+from gata_assets.lake.offline.rules import OfflineRules
+from gata_assets.lake.schema import RAW_TICKETS, TICKETS
+from gata_assets.storage.objects import ObjectStore
+
+
+class LakeCurator(TableCurator):
+    """Validates the raw tickets of one tenant and curates its days of offline tickets."""
+
+    def __init__(
+        self, store: ObjectStore, tenant: str, rules: CurationRules, now: datetime, offline: OfflineRules
+    ) -> None:
+        """`now` is the latest landing time of files that are first seen; `offline` is what settings decide."""
+        super().__init__(store, tenant, rules, now, {TICKETS: RAW_TICKETS})
+        self.merges = {TICKETS: offline_merge(offline)}
