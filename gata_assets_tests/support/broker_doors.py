@@ -6,11 +6,12 @@ requests of Kafka's protocol that are about it, in the broker's place, with SCRA
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
 import secrets
+import select
+import socket
 import ssl
 import struct
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ from cryptography.x509.oid import NameOID
 _HANDSHAKE, _API_VERSIONS, _AUTHENTICATE = 17, 18, 36
 _UNSUPPORTED, _FAILED = 33, 58
 _ITERATIONS = 4_096
+# For a handshake or an answer, and between two looks at whether the door is to be closed.
+_PATIENCE_SECONDS, _LOOK_SECONDS = 10, 0.1
 
 
 @dataclass(frozen=True)
@@ -93,86 +96,91 @@ class Login:
 
 @contextmanager
 def door(port: int, broker_port: int, certificate: Path | None, login: Login | None = None) -> Iterator[None]:
-    """Connections to `port` lead to a broker, by TLS if there is a certificate, and behind a login if there is one."""
+    """Connections to `port` lead to a broker, by TLS if there is a certificate, and behind a login if there is one.
+
+    Each is led by a thread of its own; all have ended, and all sockets are closed, when the context ends.
+    """
     context = None
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-    loop, is_open = asyncio.new_event_loop(), Event()
+    is_ending, threads = Event(), list[Thread]()
 
-    async def serve() -> None:
-        async def come(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with suppress(OSError, asyncio.IncompleteReadError):
-                await _lead(reader, writer, broker_port, login)
-            writer.close()
+    def come(accepted: socket.socket) -> None:
+        # What a client that is refused leaves is no failure of a test; ssl's errors are OSErrors.
+        with accepted, suppress(OSError):
+            accepted.settimeout(_PATIENCE_SECONDS)
+            with context.wrap_socket(accepted, server_side=True) if context else accepted as client:
+                _lead(client, broker_port, login, is_ending)
 
-        server = await asyncio.start_server(come, "127.0.0.1", port, ssl=context)
-        is_open.set()
-        with suppress(asyncio.CancelledError):
-            await server.serve_forever()
+    def accept() -> None:
+        while not is_ending.is_set():
+            with suppress(TimeoutError):
+                accepted, _ = listener.accept()
+                threads.append(Thread(target=come, args=[accepted]))
+                threads[-1].start()
 
-    def run() -> None:
-        # What a client that is refused leaves is no failure of a test.
-        loop.set_exception_handler(lambda _loop, _context: None)
-        loop.run_until_complete(task)
-        for left in asyncio.all_tasks(loop):
-            left.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.close()
-
-    task = loop.create_task(serve())
-    thread = Thread(target=run, daemon=True)
-    thread.start()
-    assert is_open.wait(10)
-    try:
-        yield
-    finally:
-        loop.call_soon_threadsafe(task.cancel)
-        thread.join()
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        listener.settimeout(_LOOK_SECONDS)
+        accepting = Thread(target=accept)
+        accepting.start()
+        try:
+            yield
+        finally:
+            is_ending.set()
+            accepting.join()
+            for thread in threads:
+                thread.join()
 
 
-async def _lead(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, broker_port: int, login: Login | None
-) -> None:
-    from_broker, to_broker = await asyncio.open_connection("127.0.0.1", broker_port)
-    try:
-        if login is None or await _let_in(reader, writer, from_broker, to_broker, login):
-            await asyncio.gather(_pump(reader, to_broker), _pump(from_broker, writer))
-    finally:
-        to_broker.close()
+def _lead(client: socket.socket, broker_port: int, login: Login | None, is_ending: Event) -> None:
+    with socket.create_connection(("127.0.0.1", broker_port), timeout=_PATIENCE_SECONDS) as broker:
+        if login is None or _let_in(client, broker, login, is_ending):
+            while not is_ending.is_set():
+                for source in _readable(client, broker):
+                    data = source.recv(65_536)
+                    if not data:
+                        return
+                    (broker if source is client else client).sendall(data)
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+def _readable(*sockets: socket.socket) -> list[socket.socket]:
+    """Those that have something, if one has within a moment: what TLS has decrypted already no system call knows of."""
+    waiting = [one for one in sockets if isinstance(one, ssl.SSLSocket) and one.pending()]
+    return waiting or select.select(sockets, [], [], _LOOK_SECONDS)[0]
 
 
-async def _frame(reader: asyncio.StreamReader) -> bytes:
-    [size] = struct.unpack(">i", await reader.readexactly(4))
+def _read(source: socket.socket, size: int, is_ending: Event) -> bytes:
+    """So many bytes; raises ConnectionError if they do not come."""
+    data = b""
+    while len(data) < size and not is_ending.is_set():
+        if _readable(source):
+            more = source.recv(size - len(data))
+            if not more:
+                break
+            data += more
+    if len(data) < size:
+        raise ConnectionError("the client is gone")
+    return data
+
+
+def _frame(source: socket.socket, is_ending: Event) -> bytes:
+    [size] = struct.unpack(">i", _read(source, 4, is_ending))
     if not 0 <= size < 1 << 20:
         raise ConnectionError("no request of Kafka's protocol")
-    return await reader.readexactly(size)
+    return _read(source, size, is_ending)
 
 
-async def _let_in(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    from_broker: asyncio.StreamReader,
-    to_broker: asyncio.StreamWriter,
-    login: Login,
-) -> bool:
+def _let_in(client: socket.socket, broker: socket.socket, login: Login, is_ending: Event) -> bool:
     """Answer what a client may ask before it has logged in, and whether it has."""
     exchange = _Plain(login) if login.mechanism == "PLAIN" else _Scram(login)
     while True:
-        request = await _frame(reader)
+        request = _frame(client, is_ending)
         api, version, number, name_size = struct.unpack(">hhih", request[:10])
         body = request[10 + max(name_size, 0) :]
         if api == _API_VERSIONS:
-            to_broker.write(struct.pack(">i", len(request)) + request)
-            answer = await _frame(from_broker)
+            broker.sendall(struct.pack(">i", len(request)) + request)
+            answer = _frame(broker, is_ending)
         elif api == _HANDSHAKE:
             is_known = body[2:].decode() == login.mechanism
             error = 0 if is_known else _UNSUPPORTED
@@ -184,8 +192,7 @@ async def _let_in(
             answer += struct.pack(">q", 0) if version else b""
         else:
             return False
-        writer.write(struct.pack(">i", len(answer)) + answer)
-        await writer.drain()
+        client.sendall(struct.pack(">i", len(answer)) + answer)
         if api == _AUTHENTICATE and (said is None or exchange.is_done):
             login.answered.append(said is not None)
             return said is not None

@@ -106,7 +106,7 @@ def test_brokers_that_go_away_and_come_back_cost_no_message(rounds: list[str], e
                     assert "gata_kafka_brokers_answer 0.0" in metrics
                     assert "gata_events_waiting_bytes 0.0" in metrics
                     # What was not confirmed when the broker froze waits too.
-                    assert world.metric('gata_relay_waiting{kind="events"}') >= events
+                    until(lambda: world.metric('gata_relay_waiting{kind="events"}') >= events, "the relay's count")
                     bring_back(broker, how)
                     until(lambda n=number: said("BROKERS_BACK") == n, "that they are back", _PATIENCE_SECONDS)
                     assert "gata_kafka_brokers_answer 1.0" in consumer.metrics.text().decode()
