@@ -28,7 +28,7 @@ from gata_assets.lake.offline.rules import OfflineRules
 from gata_assets.lake.schema import TICKETS
 from gata_assets.lake.ticket_source import LakeTickets
 from gata_assets.sandbox.lake.stories import GROUPS, LakeParameters, all_versions
-from gata_assets.storage.datasets import find_manifest, read_files
+from gata_assets.storage.datasets import read_files, read_manifest
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets_tests.lake.offline import oracle
 from gata_assets_tests.support.raw_worlds import RULES
@@ -93,8 +93,12 @@ def write(curator: LakeCurator) -> None:
 def days(store: LocalStoreResource, *files: str) -> dict[str, list[bytes]]:
     """The files of each day, by its folder; a writer chooses their names."""
     folders = sorted({key.rpartition("/")[0] + "/" for key in store.list_keys(FOLDER)})
-    found = {folder: find_manifest(store, folder).manifest for folder in folders}
-    return {folder: [of for _, of in read_files(store, folder, files, found[folder])] for folder in folders}
+    found: dict[str, list[bytes]] = {}
+    for folder in folders:
+        manifest = read_manifest(store, folder).manifest
+        assert manifest
+        found[folder] = [content for _, content in read_files(store, folder, files, manifest)]
+    return found
 
 
 def rows(store: LocalStoreResource, file: str) -> pl.DataFrame:

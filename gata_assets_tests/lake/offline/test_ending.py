@@ -7,6 +7,7 @@ from itertools import permutations
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from gata_assets.curation.curated.merge import MergedRows
@@ -106,7 +107,7 @@ def test_a_number_that_two_days_have_is_two_tickets() -> None:
         DAY: [version(1, "solved", 1)],
         later: [version(30, "closed", 2, created_at=at(24).isoformat())],
     }
-    tables = {day: [bronze(rows).to_arrow()] for day, rows in days.items()}
+    tables: dict[date | None, list[pa.Table]] = {day: [bronze(rows).to_arrow()] for day, rows in days.items()}
     together = offline_merge(OfflineRules())(tables)
     for day, found in together.items():
         assert isinstance(day, date)
