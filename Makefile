@@ -172,7 +172,7 @@ $(VENV)/.ready-to-test: requirements-dev.lock setup.cfg | $(VENV)/bin/python
 LOCK = uv pip compile setup.cfg --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 lock:
 	$(LOCK) --extra build --extra server --extra spark --extra service --extra kafka --extra language --extra online --extra mlflow --extra local --extra test --extra docs --extra dev -o requirements-dev.lock
-	$(LOCK) --extra build --extra server --extra service --extra kafka --extra online -c requirements-dev.lock -o requirements.lock
+	$(LOCK) --extra build --extra server --extra service --extra kafka --extra online --extra mlflow -c requirements-dev.lock -o requirements.lock
 
 clean:
 	rm -rf "$(VENV)" .dagster .prometheus .redis site gata-data gata-sample.sqlite

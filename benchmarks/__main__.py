@@ -30,6 +30,7 @@ _BENCHMARKS = {
     "masking": "masking",
     "shop_prod": "shop.prod",
     "uploads": "ingestion.uploads",
+    "lake": "lake.curation",
     "online": "lake.online",
     "consume": "ingestion.consume",
     "events_latency": "ingestion.events_latency",

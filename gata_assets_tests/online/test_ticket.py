@@ -9,12 +9,14 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from gata_assets.lake.offline.ending import ENDING
 from gata_assets.lake.offline.schema import OFFLINE
 from gata_assets.online.ticket import Ticket, ticket_json_schema
 from gata_assets.sandbox.lake.stories import LakeParameters, all_versions
 from gata_assets_tests.lake.offline.stories import TICKETS_FILE, merged
 
-NOT_PUBLIC = ("more", "source_file", "source_record")
+# What trains and where rows came from is no application's.
+NOT_PUBLIC = ("more", *ENDING, "routed_by", "initial_group_id", "source_file", "source_record")
 
 
 def test_the_contract_has_the_columns_of_offline_tickets() -> None:

@@ -80,7 +80,7 @@ class RedisServer:
             try:
                 client.execute_command("PING")
             except RedisError as error:
-                return "NOAUTH" in str(error) or "required" in str(error)
+                return any(word in str(error) for word in ("NOAUTH", "required", "authenticated"))
             return True
 
 

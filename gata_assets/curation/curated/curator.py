@@ -33,9 +33,6 @@ from gata_assets.tables.manifests import Manifest, plain_name
 from gata_assets.tables.outcomes import Outcome, broken
 from gata_assets.tables.spec import TableSpec
 
-# Days are merged together while they have no more rows than this, which are kept twice. Twice as many take 5 MB more.
-_ROWS_AT_ONCE = 32_768
-
 
 @dataclass(frozen=True)
 class CuratedPartition:
@@ -77,6 +74,9 @@ class TableCurator(StalePartitionFinder):
     """Validates the raw files of one tenant and curates its tables; `merges` are merges of their own, by table."""
 
     merges: Mapping[str, Merge] = {}
+    # Days are merged together while they have no more rows than this, which are kept twice. Twice as many take 5 MB
+    # more, of rows of a hundred bytes.
+    rows_at_once = 32_768
 
     def curate(self, table: str, partitions: Iterable[Partition]) -> Iterator[CuratedPartition]:
         """Write partitions from the parts that count, in ascending order, including partitions without rows.
@@ -95,7 +95,7 @@ class TableCurator(StalePartitionFinder):
                 return self._prepare(spec, {day: parts.get(day, []) for day in days}, reader)
 
             # The next days are merged while these are written: writing waits for the disk.
-            ready = map_in_order(prepare, _in_batches(wanted, parts), 1)
+            ready = map_in_order(prepare, _in_batches(wanted, parts, self.rows_at_once), 1)
             yield from map_in_order(partial(self._write, spec, before), chain.from_iterable(ready), CALLS_AT_ONCE)
 
     def refresh(self, table: str) -> CuratedPartition | None:
@@ -190,14 +190,14 @@ class TableCurator(StalePartitionFinder):
 
 
 def _in_batches(
-    partitions: Iterable[Partition], parts: Mapping[Partition, Sequence[StagedPart]]
+    partitions: Iterable[Partition], parts: Mapping[Partition, Sequence[StagedPart]], most_rows: int
 ) -> Iterator[list[Partition]]:
     """Days that are merged together: several while they have few rows, else a single one."""
     batch: list[Partition] = []
     rows = 0
     for day in partitions:
         of_day = sum(part.rows for part in parts.get(day, ()))
-        if batch and rows + of_day > _ROWS_AT_ONCE:
+        if batch and rows + of_day > most_rows:
             yield batch
             batch, rows = [], 0
         batch.append(day)

@@ -34,7 +34,10 @@ def with_ending(rows: pl.DataFrame) -> pl.DataFrame:
     is_ended = (pl.col("status").is_in([SOLVED, CLOSED])).fill_null(
         pl.col("closed_at").is_not_null() | pl.col("solved_at").is_not_null()
     )
-    is_same = (pl.col("id") == pl.col("id").shift(1)).fill_null(value=False)
+    # Of one day: a number that was given twice is another ticket on the other day, and days are merged together.
+    is_same = pl.all_horizontal(
+        (of == of.shift(1)).fill_null(value=False) for of in (pl.col("id"), pl.col("created_at").dt.date())
+    )
     begins = is_ended & ~(is_ended.shift(1).fill_null(value=False) & is_same)
     place = pl.int_range(pl.len(), dtype=pl.UInt32)
     found = rows.with_columns(

@@ -1,7 +1,7 @@
 """A table of pages from raw files to curated days: staged Parquet, quarantine, replay, places, other formats.
 
-Real: validation, curation and tracing, on a directory and on S3 over HTTP, and DuckDB's reader of Parquet. Nothing is
-faked.
+Real: validation, curation and tracing, on a directory and on S3 over HTTP, and the readers of Parquet of DuckDB and
+pandas. Nothing is faked.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
 from pathlib import Path
 
+import duckdb
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -253,6 +255,22 @@ def test_a_staged_file_that_was_changed_counts_as_lost_rows_of_each_of_its_days(
     # Validated again, it is what it was.
     curator.validate(report.raw_key)
     assert [one.is_written for one in curator.curate("cases", report.days)] == [True, True]
+
+
+def test_other_programs_read_a_staged_file(tmp_path: Path) -> None:
+    curator = local(tmp_path / "store")
+    part = land(curator, tmp_path, PAGE).parts[0]
+    with curator.store.local_copy(part.key) as path, duckdb.connect() as connection:
+        asks = "SELECT case_id, epoch_us(opened_at), tags ->> 0, person ->> 'name' FROM read_parquet(?) ORDER BY 1"
+        found = connection.execute(asks, [str(path)]).fetchall()
+        frame = pd.read_parquet(path).sort_values("case_id")
+    opened = [datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC)]
+    opened.append(datetime(2026, 1, 2, 23, 59, 59, 999_999, tzinfo=UTC))
+    micros = [int(at.timestamp()) * 1_000_000 + at.microsecond for at in opened]
+    assert found == [(1, micros[0], "x", None), (2, micros[1], None, "Ada"), (3, micros[2], None, "Ada")]
+    assert frame["case_id"].tolist() == [1, 2, 3] and frame["opened_at"].tolist() == opened
+    assert [json.loads(text) if isinstance(text, str) else None for text in frame["tags"]] == [["x"], None, None]
+    assert {*frame.columns} >= {"source_file", "source_record", "loaded_at"}
 
 
 def test_nothing_is_on_disk_where_no_part_is_a_day_of_a_file(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from gata_assets.curation.files.open_files import read_validated
 from gata_assets.curation.readers.json_files.documents import cut_documents
 from gata_assets.curation.readers.raw_block import LONGEST_LINE
 from gata_assets.errors import RawFileError
+from gata_assets.lake.schema import RAW_TICKETS
 from gata_assets.tables.row_rules import RowContext
 from gata_assets_tests.support.page_worlds import CASES, KEPT, OPENED, case, expected, read
 
@@ -68,9 +69,12 @@ def shown(rows: Sequence[dict[str, Any] | None]) -> list[dict[str, Any] | None]:
 
 @given(_documents, some.sampled_from([None, 1, 3]), some.integers(1, 400), some.booleans(), some.booleans())
 @example([{"cases": [{"id": 1}], "people": None}], None, 1, True, True)
+@example([{"cases": [{"tags": None, "labels": []}, {"labels": None, "tags": {}}]}], None, 1, True, True)
 def test_rows_are_those_of_the_oracle_however_documents_are_written(
     found: list[Any], indent: int | None, block_bytes: int, is_ascii: bool, is_typed: bool
 ) -> None:
+    # Whether lines are documents is told by the first: `{}` is on one line whatever the indentation is.
+    indent = None if found[0] in ({}, []) else indent
     content = "\n".join(json.dumps(one, indent=indent, ensure_ascii=is_ascii) for one in found).encode()
     result = read(content, block_bytes=block_bytes, keeps_types=is_typed)
     rows, unused = expected(found)
@@ -197,6 +201,25 @@ def test_records_beside_rows_that_no_row_takes_are_counted() -> None:
     # An earlier one of the same key, one whose row has its own, one without a key, one that is no object; and a note.
     assert result.unused == 5
     assert read(json.dumps({"cases": [], "people": [{"id": 1}]}).encode()).unused == 1
+
+
+def test_a_list_beside_rows_may_be_used_by_several_columns() -> None:
+    page = {
+        "tickets": [
+            {"id": 1, "created_at": OPENED, "requester_id": 7, "submitter_id": 7, "assignee_id": "8", "group_id": 5},
+            {"id": 2, "created_at": OPENED, "requester_id": 9, "assignee_id": 10, "assignee": {"id": "own"}},
+        ],
+        "users": [{"id": 7, "v": 1}, {"id": 7, "v": 2}, {"id": 8}, {"id": 9}, {"id": 10}, {"id": 11}],
+        "groups": [{"id": 7}, {"id": 5}],
+    }
+    result = read(json.dumps(page).encode(), RAW_TICKETS)
+    names = ("requester", "submitter", "assignee", "group")
+    assert [row and [row[name] for name in names] for row in result.rows] == [
+        ['{"id": 7, "v": 2}', '{"id": 7, "v": 2}', '{"id": 8}', '{"id": 5}'],
+        ['{"id": 9}', None, '{"id": "own"}', None],
+    ]
+    # A user whom two columns of a row show is there once: no earlier one of the same id, nor one that no row asks for.
+    assert result.unused == 4
 
 
 @pytest.mark.parametrize(("levels", "rule"), [(256, None), (257, "tags_is_json"), (100_000, "row_is_readable")])

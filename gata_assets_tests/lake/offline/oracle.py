@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from math import ceil, floor
 from typing import Any
 
 OPEN = ("new", "open", "pending", "hold")
@@ -47,6 +48,50 @@ def given(raw: Raw) -> int:
     return sum(value is not None for value in raw.values())
 
 
+def endings(tickets: Iterable[Raw]) -> list[dict[str, Any]]:
+    """When the ticket of each version had ended as of it, and in which group; of `kept` versions."""
+    found: list[dict[str, Any]] = []
+    # Of each ticket that has ended as of its last version: the version that it did with.
+    ended: dict[Any, Raw] = {}
+    for raw in tickets:
+        if not has_ended(raw):
+            ended.pop(raw["id"], None)
+            found.append({"ended_at": None, "ended_group_id": None, "ended_group": None})
+            continue
+        first = ended.setdefault(raw["id"], raw)
+        solved = at(raw.get("solved_at")) or at((raw.get("metric_set") or {}).get("solved_at"))
+        group = group_of(first)
+        found.append(
+            {
+                "ended_at": at(raw.get("closed_at")) or solved or version_at(first),
+                "ended_group_id": group[0],
+                "ended_group": group[1],
+            }
+        )
+    return found
+
+
+def has_ended(raw: Raw) -> bool:
+    if raw.get("status") is not None:
+        return raw["status"] in ("solved", "closed")
+    instants = (raw.get("closed_at"), raw.get("solved_at"), (raw.get("metric_set") or {}).get("solved_at"))
+    return any(instant is not None for instant in instants)
+
+
+def group_of(raw: Raw) -> tuple[str | None, str | None]:
+    """Its number and name: what the label says counts where they are not given."""
+    label = (raw.get("label") or "").strip() or None
+    is_number = label is not None and label.isdecimal() and label == str(int(label))
+    number = None if raw.get("group_id") is None else str(raw["group_id"])
+    return number or (label if is_number else None), raw.get("group_name") or label
+
+
+def between(instants: Iterable[datetime | None]) -> list[int] | None:
+    """Whole seconds that all of some instants are between."""
+    given = sorted(moment for moment in instants if moment)
+    return [floor(given[0].timestamp()), ceil(given[-1].timestamp())] if given else None
+
+
 def offline(raw: Raw, targets: Targets) -> dict[str, Any]:
     created, version = at(raw["created_at"]), version_at(raw)
     assert created and version
@@ -78,6 +123,10 @@ def offline(raw: Raw, targets: Targets) -> dict[str, Any]:
         "solved_at": solved,
         "assigned_at": at((metrics or {}).get("assigned_at")),
         "channel": (raw.get("via") or {}).get("channel"),
+        "group_id": group_of(raw)[0],
+        "group": group_of(raw)[1],
+        "routed_by": raw.get("routed_by"),
+        "initial_group_id": raw.get("initial_group_id"),
         "tags": raw.get("tags") or [],
         "comments": None if comments is None else len(comments),
         "satisfaction": (raw.get("satisfaction_rating") or {}).get("score"),

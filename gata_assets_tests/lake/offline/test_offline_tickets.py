@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gata_assets.lake.offline.merge import CURRENT_FILE, check_versions, offline_merge
+from gata_assets.lake.days import CLOSED, CURRENT_FILE, RECENT
+from gata_assets.lake.offline.merge import check_versions, offline_merge
 from gata_assets.lake.offline.rules import OfflineRules, People, SlaTargets
 from gata_assets.lake.offline.schema import OFFLINE
 from gata_assets.sandbox.lake.pages import export_pages
@@ -77,6 +78,11 @@ TICKETS = st.fixed_dictionaries(
         "priority": st.sampled_from(["low", "high", "urgent"]) | st.none(),
         "requester_id": st.integers(1, 3),
         "subject": st.sampled_from(["Hello", "Bye"]),
+        "group_id": st.integers(1, 3),
+        "group_name": st.sampled_from(["Billing", "Returns"]),
+        "label": st.sampled_from(["7", " 8 ", "07", "Sales", " "]),
+        "routed_by": st.just("gata-mapped"),
+        "initial_group_id": st.just("5"),
         "via": st.none() | st.just({"channel": "email", "source": {}}) | st.just({"source": None}),
         "tags": st.none() | st.lists(st.text(max_size=4), max_size=3),
         "satisfaction_rating": st.none() | st.just({"score": "good", "comment": "x"}) | st.just({"score": None}),
@@ -95,7 +101,8 @@ TICKETS = st.fixed_dictionaries(
 @given(st.lists(TICKETS, max_size=8, unique_by=lambda raw: (raw["id"], oracle.version_at(raw))))
 def test_offline_tickets_are_those_of_the_oracle(tickets: list[dict[str, Any]]) -> None:
     found = merged(tickets, RULES)
-    expected = [oracle.offline(raw, TARGETS) for raw in oracle.kept(tickets)]
+    kept = oracle.kept(tickets)
+    expected = [oracle.offline(raw, TARGETS) | ending for raw, ending in zip(kept, oracle.endings(kept), strict=True)]
     rows = rows_of(found, TICKETS_FILE)
     assert [{name: row[name] for name in of} for row, of in zip(rows, expected, strict=True)] == expected
     newest = {row["id"]: row for row in rows}
@@ -105,6 +112,8 @@ def test_offline_tickets_are_those_of_the_oracle(tickets: list[dict[str, Any]]) 
         "tickets": len(newest),
         "deleted_tickets": len(newest) - len(current),
         "unreadable_values": 0,
+        CLOSED: oracle.between(row["ended_at"] for row in current),
+        RECENT: oracle.between(row["version_at"] for row in current),
     }
     assert not broken(found.outcomes)
 
@@ -157,7 +166,13 @@ def test_an_export_in_pages_becomes_every_version_once() -> None:
     assert found.repeated == sum(map(len, pages)) - len(expected) > 0
     deleted = {number for number in range(1, 41) if versions_of(parameters, number)[-1]["status"] == "deleted"}
     assert {row["id"] for row in rows_of(found)} == {*range(1, 41)} - deleted and deleted
-    assert found.details == {"tickets": 40, "deleted_tickets": len(deleted), "unreadable_values": 0}
+    assert found.details | {CLOSED: None, RECENT: None} == {
+        "tickets": 40,
+        "deleted_tickets": len(deleted),
+        "unreadable_values": 0,
+        CLOSED: None,
+        RECENT: None,
+    }
 
 
 def test_a_system_update_that_leaves_updated_at_alone_is_the_newest_version() -> None:

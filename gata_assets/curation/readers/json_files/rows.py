@@ -227,8 +227,8 @@ def _fill(column: list[Any], values: Iterable[Any]) -> set[int]:
     """Fill the values of a column with those under another name; returns the places that have both."""
     twice = set()
     for place, value in enumerate(values):
-        if value is not None:
-            if column[place] is not None:
+        if value is not None and is_given(value):
+            if is_given(column[place]):
                 twice.add(place)
             column[place] = value
     return twice
