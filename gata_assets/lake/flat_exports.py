@@ -32,6 +32,12 @@ _NUMBERS = (LABEL, "group_id", "initial_group_id", "organization_id", "requester
 _OPTIONAL = {name: RAW_TICKETS.names_of(RAW_TICKETS.column(name)) for name in RAW_TICKETS.optional}
 FLAT = RawMapping(substitutes={_CREATED_AT: CLOSED_AT}, whole_numbers=_NUMBERS)
 
+_BESIDE = ("group", "requester", "assignee", "submitter", "comments", "metric_set")
+# The table as flat exports have it, for proposals: a `group` is a name there.
+FLAT_TICKETS = replace(
+    RAW_TICKETS, columns=tuple(column for column in RAW_TICKETS.columns if column.name not in _BESIDE), pages=None
+)
+
 
 def text_mapping(names: Sequence[str], subjects: Sequence[str]) -> dict[str, str]:
     """By column of the lake, the name of a file's column of texts, which are joined in this order.

@@ -36,7 +36,7 @@ from gata_assets.curation.mappings.raw_columns import RawColumns, look_at
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse
 from gata_assets.errors import RawFileError
 from gata_assets.interactions.presets import PRESETS, read_hints
-from gata_assets.lake.flat_exports import FLAT
+from gata_assets.lake.flat_exports import FLAT, FLAT_TICKETS
 from gata_assets.lake.tables import is_of_lake
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables, curation_rules
@@ -129,7 +129,7 @@ def _explain(given: Given, table: ExplainedTable, choice: MappingChoice | None, 
         if given.columns is not None:
             table, hints = proposed_table(table, raw.names, hints)
         elif is_of_lake(table.spec):
-            hints = lake_names(raw.names, hints)
+            table, hints = replace(table, spec=FLAT_TICKETS), lake_names(raw.names, hints)
         presets = {
             preset.name: preset.tables[given.table].mapping
             for preset in PRESETS.values()

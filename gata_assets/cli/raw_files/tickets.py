@@ -21,7 +21,7 @@ from gata_assets.curation.mappings.hints import Hints, plain
 from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.curation.mappings.preview import ExplainedTable
 from gata_assets.errors import MappingError, SettingsError
-from gata_assets.lake.flat_exports import CLOSED_AT, DESCRIPTION, LABEL, SUBJECT, in_lake, text_mapping
+from gata_assets.lake.flat_exports import CLOSED_AT, DESCRIPTION, FLAT, LABEL, SUBJECT, in_lake, text_mapping
 from gata_assets.lake.tables import TICKETS
 from gata_assets.settings.model import Settings
 from gata_assets.settings.values import SourceKind
@@ -168,7 +168,8 @@ def lake_names(names: Iterable[str], hints: Hints) -> Hints:
     named = zip((SUBJECT, DESCRIPTION) if texts > 1 else (DESCRIPTION,), text_columns(texts), strict=True)
     found = {column: known[name] for column, name in named}
     others = {name: called for name, called in known.items() if name not in text_columns(texts)}
-    return replace(hints, names={**hints.names, TICKETS: {**in_lake(RawMapping(columns=others)).columns, **found}})
+    named_in_lake = {**in_lake(RawMapping(columns=others)).columns, **found}
+    return replace(hints, names={**hints.names, TICKETS: named_in_lake}, substitutes=FLAT.substitutes)
 
 
 def table_to_explain(options: MappingOptions, columns: TicketColumns) -> ExplainedTable:
