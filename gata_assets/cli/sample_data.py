@@ -105,9 +105,8 @@ def run(
             rejected = f"{report.rejected:,} rejected rows in quarantine"
             _print(f"{report.rows:,} sample {what}, for the tenant {TENANT}; {rejected}.")
     if lake_tickets:
-        _write_lake(
-            settings, LakeParameters(seed, lake_tickets, last - _LAKE_ENDS - _LAKE_DAYS, _LAKE_DAYS.days), now, as_json
-        )
+        export = LakeParameters(seed, lake_tickets, last - _LAKE_ENDS - _LAKE_DAYS, _LAKE_DAYS.days)
+        _write_lake(settings, export, now, as_json=as_json)
     if shop_orders:
         _write_shop(settings, shop_orders, shop_faults, seed, last, as_json=as_json)
 

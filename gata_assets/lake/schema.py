@@ -12,14 +12,13 @@ from typing import Annotated, Any
 import pandera.polars as pa
 import polars as pl
 
-from gata_assets.lake.tables import RAW_TICKETS, TICKETS
+from gata_assets.lake.tables import PRIORITIES, RAW_TICKETS, TICKETS
 
 Instant = Annotated[pl.Datetime, "us", "UTC"]
 DELETED, SOLVED, CLOSED = "deleted", "solved", "closed"
 # A ticket that somebody still works on.
 UNSOLVED = ("new", "open", "pending", "hold")
 STATUSES = (*UNSOLVED, SOLVED, CLOSED, DELETED)
-PRIORITIES = ("low", "normal", "high", "urgent")
 
 # How files of JSON are read: nested values as JSON text, unknown fields together, pages with the lists beside them,
 # valid rows as Parquet. These keys of metadata are those of the reader; all others are declared where they belong.

@@ -10,6 +10,7 @@ from importlib import resources
 from gata_assets.tables.spec import TableSpec, tables_from_json
 
 TICKETS = "tickets"
+PRIORITIES = ("low", "normal", "high", "urgent")
 RAW_TICKETS: TableSpec = tables_from_json((resources.files(__package__) / "tables.json").read_bytes())[TICKETS]
 
 
