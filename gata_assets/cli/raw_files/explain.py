@@ -149,6 +149,7 @@ def _explain(given: Given, table: ExplainedTable, choice: MappingChoice | None, 
         has_tenant=given.columns is None,
         said_by=f"By the saved mapping {choice.name}" if choice and choice.name else "As you say",
         earliest_at=table.context.start_at,
+        earliest_setting="LAKE_EARLIEST_DATE" if is_of_lake(table.spec) else "EARLIEST_INTERACTION",
     )
 
 
