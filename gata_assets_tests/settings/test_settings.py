@@ -242,6 +242,7 @@ def test_every_setting_is_listed_with_its_group_meaning_and_example() -> None:
         "TICKETS_URL",
         "MASKING_KEY",
         "CONFIG_JSON",
+        "LAKE_MASKING_KEY",
         "REDIS_URL",
         "SCHEMA_REGISTRY_URL",
         "SCHEMA_REGISTRY_PASSWORD",
