@@ -51,7 +51,7 @@ def test_show_prints_the_schema(tmp_path: Path) -> None:
 def test_an_unknown_table_is_refused_with_those_that_there_are(tmp_path: Path, words: str) -> None:
     ran = gata(tmp_path, "schemas", *words.split())
     assert (ran.returncode, ran.stdout) == (WRONG, "")
-    assert "visits: there are interactions, items." in ran.stderr
+    assert "visits: there are interactions, items, tickets." in ran.stderr
 
 
 @pytest.mark.server
