@@ -21,6 +21,9 @@ run: $(VENV)/.ready-to-run | .dagster
 	@echo "==> Preparing batch $(BATCH)"
 	@$(BIN)/gata prepare $(BATCH) --summary table --rows 2
 	@echo
+	@echo "==> The newest ticket of the lake, as applications read it"
+	@$(BIN)/gata lake get --tenant sample || true
+	@echo
 	@echo "Next:"
 	@echo "  $(BIN)/gata batches show $(BATCH)   its labels, windows, settings"
 	@echo "  $(BIN)/gata doctor                    checks what a batch needs"

@@ -159,6 +159,7 @@ PURE = (
     "tickets/arrivals/cursor",
     "lake/labels",
     "lake/days",
+    "lake/flat_exports",
     "interactions/rules",
     "interactions/check_names",
     "interactions/windows",

@@ -47,9 +47,8 @@ _FILES = {
     "u1,i1,view,2026-01-01T10:00:00Z,\nu2,i2,purchase,2026-01-01T11:30:00Z,\nu2,,view,2026-01-01T11:40:00Z,\n",
     "shop.csv": "who,what,how,timestamp\nu7,i1,purchase,2026-01-02T09:00:00Z\n",
 }
-_SAMPLE = (
-    "--since 2025-09-01 --until 2026-01-03 --tickets-per-day 20 --users 100 --items 50 --interactions 9000 --days 7"
-)
+_SPAN = "--since 2025-09-01 --until 2026-01-03 --days 7"
+_SAMPLE = f"{_SPAN} --tickets-per-day 20 --users 100 --items 50 --interactions 9000 --lake-tickets 60"
 _OF_SHOP = "--map user_id=who --map item_id=what --map interaction_type=how"
 _OF_WEBHOOK = "--tenant acme --table interactions --secret WEBHOOK_SECRET_SHOP"
 EXAMPLES: dict[str, Example] = {
@@ -68,6 +67,8 @@ EXAMPLES: dict[str, Example] = {
     ),
     "tickets check": Example(f"tickets check {_BATCH}"),
     "labels": Example("labels"),
+    "lake get": Example("lake get --tenant sample"),
+    "lake schema": Example("lake schema"),
     "ingest": Example("ingest interactions january.csv --tenant acme"),
     "mapping save": Example(f"mapping save interactions shop --tenant acme --files shop* {_OF_SHOP}"),
     "mapping list": Example("mapping list --tenant acme"),

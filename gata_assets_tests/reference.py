@@ -1,4 +1,4 @@
-"""The reference pages, docs/reference/*.md, from what the program itself says, and interactions/tables.json.
+"""The reference pages, docs/reference/*.md, from what the program itself says, and each tables.json.
 
 `python -m gata_assets_tests.reference` writes them: commands from click, settings from the pydantic model, the ticket
 table from its declaration, tables from the pandera models, checks from the modules of check names.
@@ -27,6 +27,8 @@ from gata_assets.curation.curated.check_names import check_descriptions
 from gata_assets.interactions import check_names as interaction_checks
 from gata_assets.interactions import schema as interaction_tables
 from gata_assets.interactions.tables import TABLES
+from gata_assets.lake import schema as lake_tables
+from gata_assets.lake.tables import RAW_TICKETS, TICKETS
 from gata_assets.orchestration.alerting import overdue_check
 from gata_assets.settings.model import Settings, describe_settings
 from gata_assets.shop import checks as shop_checks
@@ -43,6 +45,8 @@ from gata_assets.tickets.sources.ticket_table import TICKET_TABLE, TYPES, Ticket
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 TABLES_FILE = Path(interaction_tables.__file__).with_name("tables.json")
+LAKE_TABLES_FILE = Path(lake_tables.__file__).with_name("tables.json")
+_OF_STORE = "tickets of a SQLite file"
 COMMAND = "python -m gata_assets_tests.reference"
 
 
@@ -122,7 +126,10 @@ def raw_files_page() -> str:
         "that you declare (TABLE_SPECS), `gata tables NAME` prints the same.\n"
     )
     shop = tables_by_name(map(spec_of, MODELS)).values()
-    pages = [describe_table(spec, level=2) for spec in (*TABLES.values(), raw_ticket_table(), *shop)]
+    pages = [describe_table(spec, level=2) for spec in (*TABLES.values(), RAW_TICKETS)]
+    # The same name, for the SQLite file of TICKETS_URL.
+    pages.append(describe_table(raw_ticket_table(), level=2).replace("## tickets\n", f"## {_OF_STORE}\n", 1))
+    pages += [describe_table(spec, level=2) for spec in shop]
     return _page("\n".join([intro, *pages]), ())
 
 
@@ -237,6 +244,11 @@ def tables_file() -> bytes:
     return _tables_as_json({spec.name: spec for spec in map(read_model, models(interaction_tables))})
 
 
+def lake_tables_file() -> bytes:
+    """The table of raw tickets as JSON, from its pandera model."""
+    return _tables_as_json({TICKETS: spec_of(lake_tables.RawTickets)})
+
+
 PAGES = {
     "commands.md": commands_page,
     "settings.md": settings_page,
@@ -310,3 +322,4 @@ if __name__ == "__main__":
     for name, page in PAGES.items():
         (REFERENCE / name).write_text(page())
     TABLES_FILE.write_bytes(tables_file())
+    LAKE_TABLES_FILE.write_bytes(lake_tables_file())

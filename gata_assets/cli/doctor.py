@@ -20,8 +20,9 @@ from gata_assets.definitions.tracking import find_server
 from gata_assets.errors import ConflictError, DeleteDeniedError, GataError, SettingsError, StoreError, TrackingError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import ITEMS, TABLES
+from gata_assets.lake.tables import TICKETS
 from gata_assets.settings.model import Settings
-from gata_assets.settings.table_specs import all_tables
+from gata_assets.settings.table_specs import all_tables, curation_rules, own_tables
 from gata_assets.settings.tenants import tenants_prepared
 from gata_assets.settings.values import EngineKind, SourceKind
 from gata_assets.storage.datasets import find_manifest
@@ -247,12 +248,14 @@ def _examine_engine(settings: Settings) -> Iterator[Finding]:
 def _examine_tables(settings: Settings, tenants: Sequence[str], store: ObjectStore) -> Iterator[Finding]:
     """The files of each tenant's interactions and items, and of each own table."""
     tables = all_tables(settings)
-    own = [table for table in tables if table not in TABLES]
+    own = list(own_tables(settings))
     if own and not tenants:
         yield Finding("tables", None, f"{', '.join(own)}: there is no tenant, so they are not curated")
     for tenant in tenants:
-        curator = Curator(store, tenant, settings.interactions.curation_rules, datetime.now(UTC), tables)
+        curator = Curator(store, tenant, curation_rules(settings), datetime.now(UTC), tables)
         subjects = {f"interactions of {tenant}": list(TABLES)} | {f"table {name} of {tenant}": [name] for name in own}
+        if TICKETS not in own and curator.raw_keys(TICKETS):
+            subjects[f"tickets of {tenant}"] = [TICKETS]
         for subject, names in subjects.items():
             yield from _ended_by_error(subject, _examine_files(curator, subject, names))
 

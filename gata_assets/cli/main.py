@@ -23,6 +23,7 @@ from gata_assets.cli.events.group import events, trace
 from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG, exits
 from gata_assets.cli.kafka.group import consume, publish
 from gata_assets.cli.keys.group import keys
+from gata_assets.cli.lake.group import lake
 from gata_assets.cli.landed.group import files, quarantine, tenants
 from gata_assets.cli.online.group import online
 from gata_assets.cli.raw_files.group import ingest, mapping, tables
@@ -180,7 +181,7 @@ def labels(as_table: bool, settings: Settings) -> None:
 
 for _command in (batches, ingest, mapping, files, quarantine, tenants, tables, events, trace):
     main.add_command(_command)
-for _command in (schemas, shop, online, keys, webhooks, ui, serve, consume, publish, data_api):
+for _command in (schemas, shop, lake, online, keys, webhooks, ui, serve, consume, publish, data_api):
     main.add_command(_command)
 
 _COUNT = click.IntRange(1, 10**7)
@@ -209,7 +210,7 @@ _COUNT = click.IntRange(1, 10**7)
     "--interactions",
     type=click.IntRange(0, 10**8),
     default=100_000,
-    help="How many interactions there are in 90 days; with 0, tickets only.",
+    help="How many interactions there are in 90 days; with 0, only the ticket store.",
 )
 @click.option(
     "--days",
@@ -229,13 +230,19 @@ _COUNT = click.IntRange(1, 10**7)
     default=0.01,
     help="The share of each fault in the shop: of rows, orders, and files.",
 )
+@click.option(
+    "--lake-tickets",
+    type=click.IntRange(0, 10**6),
+    default=2_000,
+    help="How many tickets a lake has, created in a month up to two weeks before --until; with 0, none.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, help="Other seeds, other data.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @options.AS_JSON
 @options.SETTINGS
 def sample_data(since: date, until: date, **chosen: Any) -> None:
-    """Make a ticket store of generated tickets, items and interactions of a tenant `sample`, and the raw files of a
-    shop `sample`, to try things out on.
+    """Make a ticket store of generated tickets, items, interactions and a lake of a tenant `sample`, and the raw files
+    of a shop `sample`, to try things out on.
 
     What happened on a day is the same whatever days are asked for; of today, only what has happened is written. Tickets
     have realistic imbalance, channels, duplicates, open tickets and tickets that must not train; one in 200 items and

@@ -1,4 +1,4 @@
-"""`gata sample-data`: a SQLite ticket store, and the interactions and items of a tenant, all generated."""
+"""`gata sample-data`: a SQLite ticket store, and a tenant's interactions, items and lake of tickets, all generated."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
-from gata_assets.cli.raw_files.outcomes import open_curator
+from gata_assets.cli.raw_files.outcomes import open_curator, open_store
 from gata_assets.cli.terminal import text_console
+from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.files.formats import FileFormat, RawFormat
 from gata_assets.curation.landing import Landing
 from gata_assets.curation.reports import Report
@@ -18,6 +19,10 @@ from gata_assets.definitions.shop_engine import open_shop_store
 from gata_assets.errors import StoreError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS
+from gata_assets.lake.curator import LakeCurator
+from gata_assets.lake.tables import TICKETS
+from gata_assets.sandbox.lake.pages import export_pages
+from gata_assets.sandbox.lake.stories import LakeParameters
 from gata_assets.sandbox.sample_interactions import (
     SampleShop,
     generate_interactions,
@@ -28,6 +33,7 @@ from gata_assets.sandbox.sample_shop import write_sample_shop
 from gata_assets.sandbox.sample_tickets import generate_tickets, happened_tickets
 from gata_assets.sandbox.shop.parameters import parameters_of
 from gata_assets.settings.model import Settings
+from gata_assets.settings.table_specs import curation_rules
 from gata_assets.settings.tickets import SAMPLE_TICKETS_FILE
 from gata_assets.shop.places import ShopLayout
 from gata_assets.storage.scratch import scratch_directory
@@ -38,6 +44,8 @@ TENANT = "sample"
 _DAYS_OF_SHOP = 14
 # The number of days that `--interactions` counts for.
 DAYS_OF_INTERACTIONS = 90
+# The lake's days of creation; what happens to the last tickets is over when the sample ends.
+_LAKE_DAYS, _LAKE_ENDS = timedelta(days=30), timedelta(days=14)
 _CSV = FileFormat(RawFormat.CSV)
 
 
@@ -54,6 +62,7 @@ def run(
     days: int,
     shop_orders: int,
     shop_faults: float,
+    lake_tickets: int,
     seed: int,
     force: bool,
     as_json: bool,
@@ -95,6 +104,9 @@ def run(
         else:
             rejected = f"{report.rejected:,} rejected rows in quarantine"
             _print(f"{report.rows:,} sample {what}, for the tenant {TENANT}; {rejected}.")
+    if lake_tickets:
+        export = LakeParameters(seed, lake_tickets, last - _LAKE_ENDS - _LAKE_DAYS, _LAKE_DAYS.days)
+        _write_lake(settings, export, now, as_json=as_json)
     if shop_orders:
         _write_shop(settings, shop_orders, shop_faults, seed, last, as_json=as_json)
 
@@ -116,16 +128,35 @@ def _write_shop(settings: Settings, orders: int, share: float, seed: int, last: 
     _print(f"{rows:,} sample rows of a shop, for the source {TENANT}, in {files:,} raw files; {faults:,} faults.")
 
 
+def _write_lake(settings: Settings, parameters: LakeParameters, now: datetime, *, as_json: bool) -> None:
+    """Land the pages of an export of tickets, and write the days of offline tickets that they change."""
+    offline = settings.lake.offline_rules
+    curator = LakeCurator(open_store(settings), TENANT, curation_rules(settings), now, offline)
+    # A page in each line.
+    report = _land(curator, TICKETS, b"\n".join(export_pages(parameters)), FileFormat(RawFormat.JSON_LINES))
+    days = list(curator.curate(TICKETS, curator.stale(TICKETS)))
+    if as_json:
+        counts = {name: getattr(report, name) for name in ("file_id", "rows", "valid", "rejected")}
+        print(json.dumps({"event": "SAMPLE_INGESTED", "tenant": TENANT, "table": TICKETS, **counts}))
+        return
+    _print(f"{report.rows:,} sample versions of tickets on {len(days):,} days, for the lake of {TENANT}.")
+
+
 def _print(text: str) -> None:
     text_console().print(text, markup=False)
 
 
 def _ingest(curator: Curator, table: str, rows: pl.DataFrame) -> Report:
+    return _land(curator, table, rows.write_csv().encode(), _CSV)
+
+
+def _land(curator: TableCurator, table: str, content: bytes, file_format: FileFormat) -> Report:
+    """Land a file in place of the one of an earlier sample."""
     name = f"sample-{table}"
     with scratch_directory() as scratch:
-        path = scratch / f"{name}.csv"
-        rows.write_csv(path)
-        landed = Landing(curator).land(table, path.name, path, _CSV)
+        path = scratch / f"{name}.{file_format}"
+        path.write_bytes(content)
+        landed = Landing(curator).land(table, path.name, path, file_format)
         earlier = [report.file_id for report in valid_reports(curator.reports(table)) if f"-{name}-" in report.file_id]
         others = [file_id for file_id in earlier if file_id != landed.report.file_id]
         return curator.supersede(landed.report, others)

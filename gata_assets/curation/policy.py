@@ -16,7 +16,8 @@ MAX_DECODED_BYTES = 64_000_000_000
 
 @dataclass(frozen=True)
 class CurationRules:
-    """Rules for rows besides their table's: the event time is in `[earliest_at, landed + at_most_ahead)`.
+    """Rules for rows besides their table's: the event time is in `[earliest_at, landed + at_most_ahead)`,
+    where `earliest_of_tables` gives no other earliest instant.
 
     By the name of a referenced table, what happens to rows whose reference it does not contain; by the name of a table,
     what an invalid value of a nullable column rejects, where that differs from its declaration. A file whose values are
@@ -27,11 +28,16 @@ class CurationRules:
 
     earliest_at: datetime
     at_most_ahead: timedelta
+    earliest_of_tables: Mapping[str, datetime] = field(default_factory=dict, kw_only=True)
     references: Mapping[str, ReferenceMode] = field(default_factory=dict)
     invalid_optional: Mapping[str, InvalidOptional] = field(default_factory=dict)
     max_decoded_bytes: int = MAX_DECODED_BYTES
     max_rejected_share: float = 0.1
     tokens: Tokens = NO_TOKENS
+
+    def earliest_of(self, table: str) -> datetime:
+        """The earliest instant that an event time of a table may be."""
+        return self.earliest_of_tables.get(table, self.earliest_at)
 
     def mode_of(self, reference: Reference) -> ReferenceMode:
         """What happens to rows with an unknown reference: by the settings, else by their table."""

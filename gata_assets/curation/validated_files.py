@@ -208,7 +208,7 @@ class TenantTables:
         # Of changes it makes no difference when their file arrived.
         latest = datetime.combine(day + timedelta(days=1), time(), UTC) if day else report.landed_at
         return RowContext(
-            self.rules.earliest_at if is_timed else None,
+            self.rules.earliest_of(spec.table) if is_timed else None,
             latest + self.rules.at_most_ahead if is_timed else None,
             {name: self.known_keys(target.table, target.column) for name, target in references.items()},
             {name: self.rules.mode_of(target) for name, target in references.items()},

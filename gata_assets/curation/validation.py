@@ -66,7 +66,7 @@ def digest_settings(spec: TableSpec, rules: CurationRules) -> str:
     """
     parts: list[object] = [_VERSION, spec.digest]
     if spec.event_time:
-        parts += [rules.earliest_at.isoformat(), rules.at_most_ahead]
+        parts += [rules.earliest_of(spec.table).isoformat(), rules.at_most_ahead]
     parts += [rules.mode_of(reference) for reference in spec.references.values()]
     # Another key gives other tokens.
     parts += [_MASKING_VERSION, rules.tokens.token("settings", spec.table)] if is_masked(spec) else []

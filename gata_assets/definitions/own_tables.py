@@ -19,7 +19,7 @@ from gata_assets.orchestration.curated_tables.assets import CuratedAssetRules, b
 from gata_assets.orchestration.curated_tables.sensor import WatchedTables, build_files_sensor
 from gata_assets.orchestration.jobs import build_job, day_partitions
 from gata_assets.settings.model import Settings
-from gata_assets.settings.table_specs import all_tables, own_tables
+from gata_assets.settings.table_specs import all_tables, curation_rules, own_tables
 from gata_assets.storage.objects import ObjectStore
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def build_own_table_definitions(settings: Settings, tenants: Sequence[str], opti
     own = own_tables(settings)
     if not own:
         return dg.Definitions()
-    rules = settings.interactions.curation_rules
+    rules = curation_rules(settings)
     days = day_partitions(settings.interactions.earliest_interaction)
 
     curator = partial(open_table_curator, settings)
@@ -73,5 +73,5 @@ def open_table_curator(
     # Imported here, since it loads compiled kernels and definitions are loaded often.
     from gata_assets.curation.curated.curator import TableCurator
 
-    rules, tables = settings.interactions.curation_rules, all_tables(settings)
+    rules, tables = curation_rules(settings), all_tables(settings)
     return TableCurator(store, tenant, rules, present or datetime.now(UTC), tables)

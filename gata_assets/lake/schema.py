@@ -12,19 +12,19 @@ from typing import Annotated, Any
 import pandera.polars as pa
 import polars as pl
 
-from gata_assets.tables.declaration import spec_of
+from gata_assets.lake.tables import PRIORITIES, RAW_TICKETS, TICKETS
 
 Instant = Annotated[pl.Datetime, "us", "UTC"]
-TICKETS = "tickets"
 DELETED, SOLVED, CLOSED = "deleted", "solved", "closed"
 # A ticket that somebody still works on.
 UNSOLVED = ("new", "open", "pending", "hold")
 STATUSES = (*UNSOLVED, SOLVED, CLOSED, DELETED)
-PRIORITIES = ("low", "normal", "high", "urgent")
 
 # How files of JSON are read: nested values as JSON text, unknown fields together, pages with the lists beside them,
 # valid rows as Parquet. These keys of metadata are those of the reader; all others are declared where they belong.
 _JSON: Mapping[str, Any] = {"json": True}
+# As helpdesks write instants, and as the ticket table has them.
+_INSTANTS: dict[str, Any] = {"instants": ["iso8601", "epoch_s"]}
 _READING: Mapping[str, Any] = {
     "more": "more",
     "staged_as": "parquet",
@@ -59,10 +59,17 @@ class RawTickets(pa.DataFrameModel):
         description="When the helpdesk made this version: automations leave updated_at as it was.",
         metadata={"instants": ["epoch_s", "iso8601"]},
     )
-    created_at: Instant = pa.Field(description="When the ticket was created; it never changes.")
+    created_at: Instant = pa.Field(
+        description="When the ticket was created; it never changes.",
+        metadata={"aliases": ["created"], **_INSTANTS},
+    )
     updated_at: Instant = pa.Field(nullable=True, description="When a ticket event last changed it.")
-    solved_at: Instant = pa.Field(nullable=True, description="When it was last solved.")
-    closed_at: Instant = pa.Field(nullable=True, description="When it was closed for good.")
+    solved_at: Instant = pa.Field(nullable=True, description="When it was last solved.", metadata=_INSTANTS)
+    closed_at: Instant = pa.Field(
+        nullable=True,
+        description="When it was closed for good; nothing, or 0, while it is not.",
+        metadata={"aliases": ["closed"], **_INSTANTS},
+    )
     external_id: str = _text("Its id in another system.")
     type: str = _text("question, incident, problem or task.")
     subject: str = _text("The subject.")
@@ -76,9 +83,12 @@ class RawTickets(pa.DataFrameModel):
     )
     status: str = pa.Field(nullable=True, isin=STATUSES, description="Its state.")
     recipient: str = _text("The address that it was written to.", personal=True)
-    channel: str = _text("How it came, where `via` does not say.")
+    channel: str = _text("How it came, where `via` does not say.", aliases=["via_channel"])
     group_name: str = _text("The name of its group.")
-    label: str = _text("What it is to be labeled by, where a file says so: a group's number or name.")
+    label: str = _text(
+        "What it is to be labeled by, where a file says so: a group's number or name.",
+        aliases=["closed_group_id_mapped"],
+    )
     routed_by: str = _text("What routed it, where a file says so.")
     initial_group_id: str = _text("The group that it was first given, where a file says so.")
     requester_id: str = _text("Who asked.", personal=True)
@@ -113,6 +123,5 @@ PLACES: Mapping[str, pl.DataType] = {
     "loaded_at": pl.Datetime("us", "UTC"),
 }
 
-RAW_TICKETS = spec_of(RawTickets)
 # The columns of bronze.
 BRONZE: Mapping[str, pl.DataType] = RAW_TICKETS.staged_schema

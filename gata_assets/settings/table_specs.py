@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from gata_assets.curation.policy import CurationRules
 from gata_assets.errors import SettingsError, TableSpecError
 from gata_assets.interactions.tables import TABLES
+from gata_assets.lake.tables import RAW_TICKETS, TICKETS
 from gata_assets.settings.model import Settings
 from gata_assets.tables.spec import TableSpec
 
@@ -11,21 +15,44 @@ from gata_assets.tables.spec import TableSpec
 def all_tables(settings: Settings) -> dict[str, TableSpec]:
     """All tables by name, referenced tables first, with the contracts of the settings; raises SettingsError for a wrong
     declaration.
+
+    The lake's tickets are the last one, unless TABLE_SPECS declares a table of that name.
     """
+    declared = _declared_tables(settings)
+    return settings.interactions.curation_rules.applied_to({**declared, TICKETS: declared.get(TICKETS, RAW_TICKETS)})
+
+
+def own_tables(settings: Settings) -> dict[str, TableSpec]:
+    """The tables of TABLE_SPECS by name; raises SettingsError for a wrong declaration."""
+    own = {name: spec for name, spec in _declared_tables(settings).items() if name not in TABLES}
+    return settings.interactions.curation_rules.applied_to(own)
+
+
+def curation_rules(settings: Settings) -> CurationRules:
+    """What makes a raw row of any of these tables valid; raises SettingsError for a wrong declaration."""
     rules = settings.interactions.curation_rules
+    if has_own_tickets(settings):
+        return rules
+    return replace(rules, earliest_of_tables={TICKETS: settings.lake.earliest_at})
+
+
+def has_own_tickets(settings: Settings) -> bool:
+    """Whether TABLE_SPECS declares a table `tickets`, which takes the place of the lake's; raises SettingsError for a
+    wrong declaration.
+    """
+    return TICKETS in _declared_tables(settings)
+
+
+def _declared_tables(settings: Settings) -> dict[str, TableSpec]:
+    """The tables of interactions and those of TABLE_SPECS, by name."""
     if not settings.project.table_specs:
-        return rules.applied_to(TABLES)
+        return dict(TABLES)
     # Loads pandera.
     from gata_assets.tables.declaration import load_specs, tables_by_name
 
     try:
         declared = [spec for module in settings.project.table_specs for spec in load_specs(module)]
         # A table that one module imports from another is the same object, and counts once.
-        return rules.applied_to(tables_by_name(dict.fromkeys([*TABLES.values(), *declared])))
+        return tables_by_name(dict.fromkeys([*TABLES.values(), *declared]))
     except TableSpecError as error:
         raise SettingsError(f"TABLE_SPECS: {error}") from error
-
-
-def own_tables(settings: Settings) -> dict[str, TableSpec]:
-    """The tables of TABLE_SPECS by name; raises SettingsError for a wrong declaration."""
-    return {name: spec for name, spec in all_tables(settings).items() if name not in TABLES}

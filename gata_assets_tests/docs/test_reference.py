@@ -9,12 +9,14 @@ from gata_assets.settings.model import parse_settings, variable_names
 from gata_assets_tests.docs.pages import DOCS, ROOT
 from gata_assets_tests.reference import (
     COMMAND,
+    LAKE_TABLES_FILE,
     PAGES,
     REFERENCE,
     TABLES_FILE,
     all_commands,
     checks_page,
     commands_page,
+    lake_tables_file,
     settings_page,
     tables_file,
 )
@@ -27,6 +29,7 @@ def test_a_reference_page_is_current(name: str) -> None:
 
 def test_the_tables_as_json_are_those_of_the_models() -> None:
     assert TABLES_FILE.read_bytes() == tables_file(), f"out of date: {COMMAND}"
+    assert LAKE_TABLES_FILE.read_bytes() == lake_tables_file(), f"out of date: {COMMAND}"
 
 
 def test_every_command_setting_and_check_is_in_the_reference() -> None:

@@ -11,7 +11,7 @@ import polars as pl
 
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.lake.days import CLOSED, CURRENT_FILE
-from gata_assets.lake.schema import TICKETS
+from gata_assets.lake.tables import TICKETS
 from gata_assets.lake.ticket_source import LakeTickets
 from gata_assets.storage.datasets import DatasetWrite
 from gata_assets.storage.objects import ObjectStore

@@ -80,7 +80,7 @@ def test_tables_of_all_modules_come_after_those_that_they_refer_to(module: Calla
         "    class Config:\n        metadata = {'table': 'stock'}\n"
     )
     assert own(first, second) == ["orders", "returns", "stock"]
-    assert list(all_tables(parse_settings({}))) == ["items", "interactions"]
+    assert list(all_tables(parse_settings({}))) == ["items", "interactions", "tickets"]
     assert own_tables(parse_settings({})) == {}
 
 

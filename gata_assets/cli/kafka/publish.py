@@ -23,7 +23,7 @@ from gata_assets.ingestion.kafka.relay.producing import MAX_MESSAGE_BYTES, Produ
 from gata_assets.ingestion.kafka.relay.relay import Relay
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
-from gata_assets.settings.table_specs import all_tables
+from gata_assets.settings.table_specs import all_tables, curation_rules
 
 _ADVICE = "Look at --metrics and KAFKA_METRICS_HOST."
 
@@ -60,7 +60,7 @@ def run(settings: Settings, *, once: bool, since: date | None, metrics_port: int
     outbox = Outbox(store, target_id(store), topics, tables, producing.deliver, end.is_set, say)
     first_day = datetime.combine(since, time(), UTC) if since else None
     now = datetime.now(UTC)
-    rules = settings.interactions.curation_rules
+    rules = curation_rules(settings)
     relay = Relay(
         outbox,
         lambda tenant: Curator(store, tenant, rules, now, tables),

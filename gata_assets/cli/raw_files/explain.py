@@ -21,7 +21,13 @@ from gata_assets.cli.raw_files.mapping_options import MappingOptions
 from gata_assets.cli.raw_files.mapping_words import as_mapping, options_of
 from gata_assets.cli.raw_files.mappings import merged_mapping
 from gata_assets.cli.raw_files.outcomes import open_curator
-from gata_assets.cli.raw_files.tickets import TicketColumns, proposed_table, table_to_explain, ticket_options
+from gata_assets.cli.raw_files.tickets import (
+    TicketColumns,
+    lake_names,
+    proposed_table,
+    table_to_explain,
+    ticket_options,
+)
 from gata_assets.curation.files.formats import FORMATS, FileFormat, RawFormat, parse_format, printable
 from gata_assets.curation.files.head import Head, opened_head
 from gata_assets.curation.mappings.mapping_store import MappingChoice
@@ -30,8 +36,10 @@ from gata_assets.curation.mappings.raw_columns import RawColumns, look_at
 from gata_assets.curation.readers.faults import unforeseen_errors_refuse
 from gata_assets.errors import RawFileError
 from gata_assets.interactions.presets import PRESETS, read_hints
+from gata_assets.lake.flat_exports import FLAT, FLAT_TICKETS
+from gata_assets.lake.tables import is_of_lake
 from gata_assets.settings.model import Settings
-from gata_assets.settings.table_specs import all_tables
+from gata_assets.settings.table_specs import all_tables, curation_rules
 from gata_assets.tables.mapped_table import mapped
 from gata_assets.tables.raw_mapping import NO_MAPPING, RawMapping, merge_mappings
 from gata_assets.tables.row_rules import RowContext
@@ -101,10 +109,11 @@ def _table_of(settings: Settings, given: Given) -> ExplainedTable:
     tables = all_tables(settings)
     if given.table not in tables:
         raise click.UsageError(f"{given.table} is no table: there are {', '.join(sorted(tables))}.")
-    rules, spec = settings.interactions.curation_rules, tables[given.table]
+    rules, spec = curation_rules(settings), tables[given.table]
     is_timed = spec.event_time is not None
     latest = datetime.now(UTC) + rules.at_most_ahead
-    return ExplainedTable(spec, RowContext(rules.earliest_at, latest) if is_timed else RowContext())
+    context = RowContext(rules.earliest_of(spec.table), latest) if is_timed else RowContext()
+    return ExplainedTable(spec, context, always=FLAT if is_of_lake(spec) else NO_MAPPING)
 
 
 def _explain(given: Given, table: ExplainedTable, choice: MappingChoice | None, head: Head) -> Explanation:
@@ -119,6 +128,8 @@ def _explain(given: Given, table: ExplainedTable, choice: MappingChoice | None, 
         raw, hints = look_at(head), read_hints()
         if given.columns is not None:
             table, hints = proposed_table(table, raw.names, hints)
+        elif is_of_lake(table.spec):
+            table, hints = replace(table, spec=FLAT_TICKETS), lake_names(raw.names, hints)
         presets = {
             preset.name: preset.tables[given.table].mapping
             for preset in PRESETS.values()
@@ -138,6 +149,7 @@ def _explain(given: Given, table: ExplainedTable, choice: MappingChoice | None, 
         has_tenant=given.columns is None,
         said_by=f"By the saved mapping {choice.name}" if choice and choice.name else "As you say",
         earliest_at=table.context.start_at,
+        earliest_setting="LAKE_EARLIEST_DATE" if is_of_lake(table.spec) else "EARLIEST_INTERACTION",
     )
 
 

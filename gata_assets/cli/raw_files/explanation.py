@@ -42,6 +42,7 @@ class Explanation:
     said_by: str = "As you say"
     has_tenant: bool = True
     earliest_at: datetime | None = None
+    earliest_setting: str = "EARLIEST_INTERACTION"
 
     @property
     def can_be_read(self) -> bool:
@@ -206,8 +207,9 @@ def _window(found: Explanation) -> str:
     instants = found.fitting.preview.instants
     if instants and found.earliest_at and instants[0] < found.earliest_at:
         return (
-            f"EARLIEST_INTERACTION is {found.earliest_at:%Y-%m-%d}, and these rows begin on {instants[0]:%Y-%m-%d}: "
-            f"EARLIEST_INTERACTION={instants[0]:%Y-01-01}, or an earlier day, makes them valid"
+            f"{found.earliest_setting} is {found.earliest_at:%Y-%m-%d}, and these rows begin on "
+            f"{instants[0]:%Y-%m-%d}: "
+            f"{found.earliest_setting}={instants[0]:%Y-01-01}, or an earlier day, makes them valid"
         )
     return "later than MAX_HOURS_AHEAD from now: look at --timestamps"
 

@@ -77,9 +77,10 @@ def ingest(
 ) -> bool:
     """Land files of a table: CSV, JSON Lines or Parquet, also with .gz or .zst.
 
-    TABLE is tickets, interactions, items or one that TABLE_SPECS declares. Tickets go into the SQLite file of
-    TICKETS_URL, which is created if needed: all valid rows of a file or, after an error, none; a ticket that was there
-    is replaced, and the last row of an id counts.
+    TABLE is tickets, interactions, items or one that TABLE_SPECS declares. Tickets go into the lake of --tenant or of
+    TICKETS_URL=lake://TENANT, where JSON may be pages of an export, arrays or one ticket a line. With neither they go
+    into the SQLite file of TICKETS_URL, which is created if needed: all valid rows of a file or, after an error, none;
+    a ticket that was there is replaced, and the last row of an id counts.
 
     FILE may be a directory, or - for stdin. Files are kept as they are; invalid rows go to quarantine with the rules
     that they break. What was sent before is known by its content and not stored again; where another file has
@@ -91,25 +92,28 @@ def ingest(
 
     A file is read once, from its start to its end, so FIFOs and <(...) work; one that changes meanwhile is refused.
     """
-    # A table of the same name that TABLE_SPECS declares has tenants.
+    columns = (texts, label, closed)
     is_of_tickets = table == "tickets" and tenant is None
+    if table == "tickets":
+        tenant, mapping, columns = _of_lake(settings, tenant, mapping, columns)
+        is_of_tickets = tenant is None
     if derives_items and table != "interactions":
         raise click.UsageError("--derive-items goes with interactions: other tables refer to no items.")
     if replaces and is_of_tickets:
         raise click.UsageError("--replaces does not go with tickets: a ticket replaces that of its id.")
     if replaces and len(files) > 1:
         raise click.UsageError("--replaces goes with one file.")
-    if (texts or label or closed) and not is_of_tickets:
+    if any(columns) and not is_of_tickets:
         raise click.UsageError("--text-column, --label-column and --closed-column are of tickets: use --map.")
     try:
         if explain:
-            columns = (texts, label, closed) if is_of_tickets else None
-            return _explain(table, files, tenant, file_format, mapping, columns, settings, as_table=as_table)
+            of_tickets = columns if is_of_tickets else None
+            return _explain(table, files, tenant, file_format, mapping, of_tickets, settings, as_table=as_table)
         if is_of_tickets:
             with imports_uncollected():
                 from gata_assets.cli.raw_files import tickets
 
-            named = tickets.TicketColumns(texts, label, closed)
+            named = tickets.TicketColumns(*columns)
             return tickets.run(
                 settings, files, file_format=file_format, options=mapping, columns=named, as_table=as_table
             )
@@ -133,13 +137,31 @@ def ingest(
         raise click.UsageError(str(error)) from None
 
 
+_Columns = tuple[tuple[str, ...], str | None, str | None]
+
+
+def _of_lake(
+    settings: Settings, tenant: str | None, mapping: MappingOptions, columns: _Columns
+) -> tuple[str | None, MappingOptions, _Columns]:
+    """The tenant whose lake tickets go into, and the options by which it reads them; what is given for a table of
+    tickets of its own, and for the embedded store.
+    """
+    with imports_uncollected():
+        from gata_assets.cli.raw_files import tickets
+        from gata_assets.settings.table_specs import has_own_tickets
+
+    if has_own_tickets(settings) or (lake := tickets.lake_of(settings, tenant)) is None:
+        return tenant, mapping, columns
+    return lake, tickets.lake_options(mapping, tickets.TicketColumns(*columns)), ((), None, None)
+
+
 def _explain(
     table: str,
     files: tuple[str, ...],
     tenant: str | None,
     file_format: str | None,
     mapping: MappingOptions,
-    columns: tuple[tuple[str, ...], str | None, str | None] | None,
+    columns: _Columns | None,
     settings: Settings,
     *,
     as_table: bool,

@@ -8,9 +8,9 @@ from time import perf_counter
 
 from gata_assets.cli.raw_files.given_files import GivenFile, find_files
 from gata_assets.cli.raw_files.mapping_options import MappingOptions
-from gata_assets.cli.raw_files.mappings import choose
+from gata_assets.cli.raw_files.mappings import choose, choose_for_flat
 from gata_assets.cli.raw_files.outcomes import FileOutcome, followed, open_curator, try_file
-from gata_assets.curation.files.formats import FileFormat, printable
+from gata_assets.curation.files.formats import FileFormat, RawFormat, printable
 from gata_assets.curation.landing import LandedFile, Landing
 from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.errors import DataRuleError, RawFileError
@@ -40,14 +40,18 @@ def run(
     DataRuleError for a file that cannot be replaced, before anything lands.
     """
     curator = open_curator(settings, tenant)
-    if table == "tickets" and table not in curator.tables:
-        raise RawFileError("tickets have no tenant: leave out --tenant.")
     if table not in curator.tables:
         raise RawFileError(f"{table} is no table: there are {', '.join(sorted(curator.tables))}.")
     chosen = choose(curator, table, options)
+    of_flat = choose_for_flat(curator, table)
 
     def mapping_of(name: str) -> MappingChoice:
         return chosen or curator.mappings.choose(table, name)
+
+    def mapping_for(file: GivenFile) -> MappingChoice | None:
+        is_flat = file.format is not None and file.format.format is not RawFormat.JSON_LINES
+        has_saved = curator.mappings.choose(table, file.own_name).name is not None
+        return chosen or (of_flat if is_flat and not has_saved else None)
 
     given = find_files(files, file_format, mapping_of)
     if replaces and (found := sum(file.refused is None for file in given)) > 1:
@@ -57,7 +61,7 @@ def run(
     landing = Landing(curator)
     outcomes = []
     for file in given:
-        outcome = _ingest(landing, table, file, replaces, chosen)
+        outcome = _ingest(landing, table, file, replaces, mapping_for(file))
         outcomes.append(_with_items(curator, landing, outcome) if derives_items else outcome)
         outcomes[-1].show(as_table=as_table)
     curator.refresh_referenced([table])

@@ -14,6 +14,8 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.curation.mappings.mapping_store import MappingChoice, SavedMapping
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.presets import PRESETS, preset_mapping
+from gata_assets.lake.flat_exports import FLAT, flat_mapping
+from gata_assets.lake.tables import is_of_lake
 from gata_assets.settings.model import Settings
 from gata_assets.tables.raw_mapping import NO_MAPPING, RawMapping, encode_mapping, merge_mappings
 from gata_assets.tables.spec import TableSpec
@@ -33,10 +35,16 @@ def choose(curator: Curator, table: str, options: MappingOptions) -> MappingChoi
     return choice
 
 
+def choose_for_flat(curator: Curator, table: str) -> MappingChoice | None:
+    """What a file with a row in each ticket is read by where nothing else is said; None for other tables."""
+    return MappingChoice(FLAT) if is_of_lake(curator.tables[table]) else None
+
+
 def merged_mapping(spec: TableSpec, options: MappingOptions, saved: RawMapping) -> RawMapping:
     """What options amount to: over a preset a saved mapping, and over that what they say; raises MappingError."""
     preset = preset_mapping(options.preset, spec.table) if options.preset else NO_MAPPING
-    return merge_mappings(merge_mappings(preset, saved), as_mapping(options, spec))
+    merged = merge_mappings(merge_mappings(preset, saved), as_mapping(options, spec))
+    return flat_mapping(merged) if is_of_lake(spec) else merged
 
 
 def save(

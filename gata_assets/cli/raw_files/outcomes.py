@@ -19,7 +19,7 @@ from gata_assets.curation.reports import Report
 from gata_assets.errors import RawFileError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
-from gata_assets.settings.table_specs import all_tables
+from gata_assets.settings.table_specs import all_tables, curation_rules
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
 
@@ -96,7 +96,7 @@ def open_curator(settings: Settings, tenant: str, now: datetime | None = None, *
     if not is_quiet and settings.interactions.tenants is not None and tenant not in settings.interactions.tenants:
         warning = f"TENANTS does not name {tenant}: its data is kept and validated, not prepared."
         text_console(stderr=True).print(warning)
-    rules, tables = settings.interactions.curation_rules, all_tables(settings)
+    rules, tables = curation_rules(settings), all_tables(settings)
     return Curator(open_store(settings), tenant, rules, now or datetime.now(UTC), tables)
 
 

@@ -8,8 +8,10 @@ import click
 from rich.table import Table
 
 from gata_assets.cli.terminal import text_console
+from gata_assets.lake.tables import TICKETS
 from gata_assets.settings.model import Settings
-from gata_assets.settings.table_specs import all_tables
+from gata_assets.settings.table_specs import all_tables, has_own_tickets
+from gata_assets.settings.values import SourceKind
 from gata_assets.tables.description import describe_table
 from gata_assets.tickets.raw_files.raw_tickets import raw_ticket_table
 
@@ -19,8 +21,10 @@ def run(settings: Settings, table: str | None, *, as_json: bool) -> None:
 
     Raises click.BadParameter for an unknown table.
     """
-    # Tickets come first, unless TABLE_SPECS declares a table of that name.
-    tables = {"tickets": raw_ticket_table(), **all_tables(settings)}
+    tables = all_tables(settings)
+    if settings.tickets.source_kind is SourceKind.SQLITE and not has_own_tickets(settings):
+        # What `gata ingest tickets` fills there.
+        tables[TICKETS] = raw_ticket_table()
     if table is not None and table not in tables:
         raise click.BadParameter(f"there are {', '.join(sorted(tables))}.", param_hint="TABLE")
     if as_json:

@@ -1,4 +1,7 @@
-"""`gata ingest tickets`: puts raw files of tickets into the embedded ticket store."""
+"""`gata ingest tickets`: puts raw files of tickets into the embedded ticket store, or says how the lake reads them.
+
+Which of the two is meant, the tenant and TICKETS_URL say.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ from gata_assets.curation.mappings.hints import Hints, plain
 from gata_assets.curation.mappings.mapping_store import MappingChoice
 from gata_assets.curation.mappings.preview import ExplainedTable
 from gata_assets.errors import MappingError, SettingsError
+from gata_assets.lake.flat_exports import CLOSED_AT, DESCRIPTION, FLAT, LABEL, SUBJECT, in_lake, text_mapping
+from gata_assets.lake.tables import TICKETS
 from gata_assets.settings.model import Settings
 from gata_assets.settings.values import SourceKind
 from gata_assets.tables.mapped_table import mapped
@@ -27,6 +32,7 @@ from gata_assets.tickets.raw_files.raw_tickets import (
     CLOSED_COLUMN,
     DECIMALS,
     LABEL_COLUMN,
+    SUBJECTS,
     TEXT_COLUMN,
     known_names,
     raw_ticket_table,
@@ -34,6 +40,8 @@ from gata_assets.tickets.raw_files.raw_tickets import (
     with_required_columns,
 )
 from gata_assets.tickets.raw_files.ticket_files import IngestedTickets, ingest_ticket_file
+
+_LAKE = "lake://"
 
 
 @dataclass(frozen=True)
@@ -141,6 +149,29 @@ def run(
     return all(outcome.reason is None for outcome in outcomes)
 
 
+def lake_of(settings: Settings, tenant: str | None) -> str | None:
+    """The tenant whose lake the tickets go into: the one that is named, or that of TICKETS_URL; None for the store."""
+    url = settings.tickets.url.get_secret_value() if settings.tickets.url else ""
+    return tenant or (url.removeprefix(_LAKE) if url.startswith(_LAKE) else None)
+
+
+def lake_options(options: MappingOptions, columns: TicketColumns) -> MappingOptions:
+    """The options of tickets as those of a mapping of the lake's table; raises MappingError for too many texts."""
+    named = {LABEL: columns.label, CLOSED_AT: columns.closed}
+    given = {**text_mapping(columns.texts, SUBJECTS), **{column: name for column, name in named.items() if name}}
+    return replace(options, columns=(*options.columns, *(f"{column}={name}" for column, name in given.items())))
+
+
+def lake_names(names: Iterable[str], hints: Hints) -> Hints:
+    """Hints with what helpdesks call the columns, by those of the lake's table, for a file with these columns."""
+    texts, known = known_names(map(plain, names))
+    named = zip((SUBJECT, DESCRIPTION) if texts > 1 else (DESCRIPTION,), text_columns(texts), strict=True)
+    found = {column: known[name] for column, name in named}
+    others = {name: called for name, called in known.items() if name not in text_columns(texts)}
+    named_in_lake = {**in_lake(RawMapping(columns=others)).columns, **found}
+    return replace(hints, names={**hints.names, TICKETS: named_in_lake}, substitutes=FLAT.substitutes)
+
+
 def table_to_explain(options: MappingOptions, columns: TicketColumns) -> ExplainedTable:
     """The table of tickets for `--explain`; raises MappingError for a saved mapping."""
     _table_of(options, columns)
@@ -179,15 +210,15 @@ def _store_of(settings: Settings) -> Path:
         case SourceKind.DATA_API:
             found = "DB_ARN names an Aurora cluster"
     raise SettingsError(
-        f"{found}: `gata ingest tickets` fills the SQLite file of TICKETS_URL, which is created if needed. "
-        "Example: TICKETS_URL=sqlite:///tickets.sqlite"
+        f"{found}: `gata ingest tickets` fills the lake of --tenant or of TICKETS_URL=lake://TENANT, or the SQLite "
+        "file of TICKETS_URL, which is created if needed. Example: TICKETS_URL=sqlite:///tickets.sqlite"
     )
 
 
 def _table_of(options: MappingOptions, columns: TicketColumns) -> TableSpec:
     """The table of tickets as these files have it; raises MappingError."""
     if options.saved:
-        raise MappingError("--mapping is of a tenant's tables, and tickets have no tenant: use --mapping-file.")
+        raise MappingError("--mapping is of a tenant's tables, and these tickets have none: use --mapping-file.")
     spec = raw_ticket_table(max(len(columns.texts), 1))
     return mapped(spec, merge_mappings(merge_mappings(DECIMALS, as_mapping(options, spec)), columns.mapping))
 

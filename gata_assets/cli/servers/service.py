@@ -23,7 +23,7 @@ from gata_assets.ingestion.http.service_rules import is_private_address
 from gata_assets.ingestion.webhooks.secrets import WebhookSecrets, secrets_manager
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
-from gata_assets.settings.table_specs import all_tables
+from gata_assets.settings.table_specs import all_tables, curation_rules
 
 # Requests that are at work when it is to end get so long, which is less than what orchestrators wait by default.
 _SECONDS_TO_END = 25
@@ -40,7 +40,7 @@ def run(settings: Settings, *, host: str | None, port: int | None, as_json: bool
     _require_safe(settings, host)
     listener = _listen(host, own.port if port is None else port)
     try:
-        store, rules, tables = open_store(settings), settings.interactions.curation_rules, all_tables(settings)
+        store, rules, tables = open_store(settings), curation_rules(settings), all_tables(settings)
 
         def curator_of(tenant: str, now: datetime) -> Curator:
             return Curator(store, tenant, rules, now, tables)

@@ -31,7 +31,10 @@ def match_columns(spec: TableSpec, found: Iterable[Path], *, is_header: bool = T
     known = {path: column for path in paths if (column := column_of(spec, path))}
     names = [known[path] for path in paths if path in known]
     unknown = [path for path in paths if path not in known and not is_left_out(spec, path)]
-    found_or_given = {*names, *spec.mapping.filled, *spec.mapping.substitutes}
+    found_or_given = {*names, *spec.mapping.filled}
+    # In their order: a substitute may have one itself.
+    for name, other in spec.mapping.substitutes.items():
+        found_or_given |= {name} if other in found_or_given else set()
     missing = [name for name in spec.required if name not in found_or_given]
     if missing:
         lacks = [

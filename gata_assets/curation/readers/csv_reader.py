@@ -64,7 +64,8 @@ def read_csv(stream: BinaryIO, spec: TableSpec, block_bytes: int, max_decoded_by
             # Gigabytes of empty lines may be kilobytes of a file.
             line, rest = line + block.count(b"\n"), b""
             continue
-        lines = regular_lines(block, len(header), spec.separator, is_last=is_end)
+        # Columns that the table has no column for are kept row by row.
+        lines = None if others else regular_lines(block, len(header), spec.separator, is_last=is_end)
         if lines is not None and _is_utf_8(np.frombuffer(lines.content, dtype=np.uint8)):
             rest = block[lines.used :]
             require_short(rest)

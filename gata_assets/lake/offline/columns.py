@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from gata_assets.lake.flat_exports import DESCRIPTION, TEXTS
 from gata_assets.lake.offline.cleaning import clean_bodies, clean_subjects
 from gata_assets.lake.offline.ending import ENDING, with_ending, with_labels
 from gata_assets.lake.offline.language import detect_languages
@@ -71,12 +72,13 @@ def _offline_columns(rows: pl.DataFrame, rules: OfflineRules, reader: NestedRead
     created = (rows["created_at"].dt.epoch("us") / 1_000_000).to_list()
     replied = first_reply_at(comments, rows["requester_id"].to_list(), created)
     subjects = rows.select(pl.coalesce("subject", "raw_subject")).to_series()
-    subject, body = clean_subjects(subjects), clean_bodies(rows["description"])
+    bodies = _joined_texts(rows)
+    subject, body = clean_subjects(subjects), clean_bodies(bodies)
     columns = {
         "status": rows["status"],
         "subject": subject,
         "body": body,
-        "text": _normalized(subjects, rows["description"]),
+        "text": _normalized(subjects, bodies),
         "language": _language(subject, body, rules),
         "channel": reader.read_repeated(rows["via"], read_channel, None),
         "group": reader.read_repeated(rows["group"], read_name, None),
@@ -101,6 +103,17 @@ def _offline_columns(rows: pl.DataFrame, rules: OfflineRules, reader: NestedRead
     labeled = with_labels(with_breaches(with_minutes(found), rules.targets))
     # How a ticket ended is told by all of its versions.
     return labeled.select(*(name for name in OFFLINE.curated_schema if name not in ENDING))
+
+
+def _joined_texts(rows: pl.DataFrame) -> pl.Series:
+    """The first messages; of a file with several columns of texts, these with a blank line between."""
+    if not rows.select(pl.any_horizontal(pl.col(list(TEXTS[1:])).is_not_null().any())).item():
+        return rows[DESCRIPTION]
+    given = [pl.when(pl.col(name).str.contains(r"\S")).then(pl.col(name)) for name in TEXTS]
+    joined = pl.concat_str(given, separator="\n\n", ignore_nulls=True)
+    return rows.select(
+        pl.when(pl.any_horizontal(pl.col(list(TEXTS)).is_not_null())).then(joined).alias(DESCRIPTION)
+    ).to_series()
 
 
 def _normalized(subjects: pl.Series, bodies: pl.Series) -> pl.Series:

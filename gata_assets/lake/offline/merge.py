@@ -36,9 +36,12 @@ def offline_merge(rules: OfflineRules) -> Merge:
 
 
 def bronze_rows(tables: Sequence[pa.Table]) -> pl.DataFrame:
-    """Rows of bronze as one table with all its columns; nullable ones may be missing."""
+    """Rows of bronze as one table with all its columns; nullable ones may be missing, and a closing of 0 is none."""
     parts = [pl.DataFrame(pl.from_arrow(table)) for table in tables]
-    return pl.concat([pl.DataFrame(schema=BRONZE), *parts], how="diagonal").select(*BRONZE)
+    rows = pl.concat([pl.DataFrame(schema=BRONZE), *parts], how="diagonal").select(*BRONZE)
+    return rows.with_columns(
+        pl.when(pl.col("closed_at").dt.epoch("us") != 0).then(pl.col("closed_at")).alias("closed_at")
+    )
 
 
 def _merge_days(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from gata_assets.lake.schema import PRIORITIES
+from gata_assets.lake.tables import PRIORITIES
 from gata_assets.tables.masking.tokens import NO_TOKENS, Tokens
 
 _TARGET = re.compile(r"([a-z]+)=([0-9]{1,9}|-)/([0-9]{1,9}|-)")

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import pandera.polars as pa
 import polars as pl
 
-from gata_assets.lake.schema import PRIORITIES, STATUSES
+from gata_assets.lake.schema import STATUSES
+from gata_assets.lake.tables import PRIORITIES
 from gata_assets.online.ticket import Ticket
 from gata_assets.tables.declaration import read_model
 

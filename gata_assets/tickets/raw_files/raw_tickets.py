@@ -106,7 +106,7 @@ DECIMALS = RawMapping(whole_numbers=(LABEL_COLUMN, *_GROUPS))
 
 
 # What helpdesks call the columns in their exports, in lower case without anything but letters and digits.
-_SUBJECTS = ("subject", "title", "summary", "shortdescription", "ticketsubject")
+SUBJECTS = ("subject", "title", "summary", "shortdescription", "ticketsubject")
 _BODIES = (
     *("description", "body", "text", "message", "content", "comment", "firstcomment", "ticketdescription", "details"),
     *("question", "request", "processeddata"),
@@ -141,10 +141,10 @@ def known_names(names: Iterable[str]) -> tuple[int, dict[str, tuple[str, ...]]]:
     and a body or one of both, and by column what it may be called.
     """
     found = {*names}
-    if found & {*_SUBJECTS} and found & {*_BODIES}:
+    if found & {*SUBJECTS} and found & {*_BODIES}:
         first, second = text_columns(2)
-        return 2, {**_NAMES, first: _SUBJECTS, second: _BODIES}
-    return 1, {**_NAMES, TEXT_COLUMN: (*_BODIES, *_SUBJECTS)}
+        return 2, {**_NAMES, first: SUBJECTS, second: _BODIES}
+    return 1, {**_NAMES, TEXT_COLUMN: (*_BODIES, *SUBJECTS)}
 
 
 def text_columns(texts: int) -> tuple[str, ...]:

@@ -312,7 +312,6 @@ def test_a_store_that_another_program_writes_to_is_an_error(workplace: Path, sto
         (("tickets", "t.csv", "--map", "nothing=x"), "tickets has no column nothing"),
         (("items", "t.csv"), "Missing option '--tenant'"),
         (("items", "t.csv", "--tenant", "acme", "--label-column", "x"), "are of tickets"),
-        (("tickets", "t.csv", "--tenant", "acme"), "tickets have no tenant: leave out --tenant"),
     ],
 )
 def test_arguments_that_do_not_go_together_are_refused(

@@ -51,7 +51,7 @@ def test_show_prints_the_schema(tmp_path: Path) -> None:
 def test_an_unknown_table_is_refused_with_those_that_there_are(tmp_path: Path, words: str) -> None:
     ran = gata(tmp_path, "schemas", *words.split())
     assert (ran.returncode, ran.stdout) == (WRONG, "")
-    assert "visits: there are interactions, items." in ran.stderr
+    assert "visits: there are interactions, items, tickets." in ran.stderr
 
 
 @pytest.mark.server
@@ -110,7 +110,7 @@ def test_all_tables_are_checked_with_those_of_ones_own(tmp_path: Path, monkeypat
     monkeypatch.syspath_prepend(tmp_path)
     ran = gata(tmp_path, "schemas", "check", "--files", "schemas", "--json", TABLE_SPECS="tables_of_schemas")
     assert {line["table"]: line["level"] for line in lines(ran)} == dict.fromkeys(
-        ("interactions", "items", "visits"), "BACKWARD_TRANSITIVE"
+        ("interactions", "items", "tickets", "visits"), "BACKWARD_TRANSITIVE"
     )
     gata(tmp_path, "schemas", "register", "visits", "--files", "schemas", TABLE_SPECS="tables_of_schemas")
     assert json.loads((tmp_path / "schemas" / "visits-1.avsc").read_text()) == {

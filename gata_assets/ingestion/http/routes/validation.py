@@ -105,7 +105,7 @@ class ValidationRoutes:
         rules = curator.rules
         if spec.event_time is None:
             return RowContext(tokens=rules.tokens)
-        return RowContext(rules.earliest_at, now + rules.at_most_ahead, tokens=rules.tokens)
+        return RowContext(rules.earliest_of(spec.table), now + rules.at_most_ahead, tokens=rules.tokens)
 
 
 def _errors(rejected: pa.Table, most: int) -> list[dict[str, Any]]:
