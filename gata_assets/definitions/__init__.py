@@ -146,6 +146,15 @@ def build_source(settings: Settings) -> TicketSource:
                 **what,
                 statement_seconds=settings.tickets.statement_seconds,
             )
+        case SourceKind.LAKE:
+            from gata_assets.lake.ticket_source import LakeTickets
+
+            return LakeTickets(
+                store=build_store(settings),
+                tenant=settings.tickets.lake_tenant or "",
+                label_field=settings.lake.label_field,
+                largest_text=settings.tickets.max_ticket_bytes,
+            )
         case SourceKind.DATA_API:
             from gata_assets.tickets.sources.data_api import DataApiTickets
 

@@ -16,7 +16,7 @@ from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.requests import CurationRequest, ask_again, request_curation
 from gata_assets.errors import StoreError
 from gata_assets.logs import RANGE_TAGS
-from gata_assets.orchestration.curated_tables.due import asset_key, due_days, missing_days
+from gata_assets.orchestration.curated_tables.due import CURATED, AssetNames, due_days, missing_days
 from gata_assets.orchestration.instances import asked_runs, is_underway
 from gata_assets.storage.resource import ObjectStoreResource
 
@@ -49,6 +49,7 @@ class WatchedTables:
     window_table: str | None = None
     window_days: int = 0
     finds_tenants: bool = False
+    names: AssetNames = CURATED
 
 
 def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] | None = None) -> dg.SensorDefinition:
@@ -107,7 +108,7 @@ def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] 
             of_days = dict(zip(RANGE_TAGS, (str(request.first), str(request.last)), strict=True))
             tags = {"gata/reason": request.reason, _TENANT: request.tenant}
             tags |= {_CURATION: request.key, _VERSIONS: request.versions}
-            assets = [asset_key(request.tenant, table) for table in watched.tables]
+            assets = [key for table in watched.tables for key in watched.names.keys(request.tenant, table)]
             tags |= of_days if watched.has_days else {}
             runs.append(dg.RunRequest(run_key=asking.run_key, asset_selection=assets, tags=tags))
         return dg.SensorResult(
