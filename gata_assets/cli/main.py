@@ -24,7 +24,7 @@ from gata_assets.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG, exits
 from gata_assets.cli.kafka.group import consume, publish
 from gata_assets.cli.keys.group import keys
 from gata_assets.cli.landed.group import files, quarantine, tenants
-from gata_assets.cli.online.group import online
+from gata_assets.cli.online.group import online, verify_command
 from gata_assets.cli.raw_files.group import ingest, mapping, tables
 from gata_assets.cli.schemas.group import schemas
 from gata_assets.cli.servers.group import data_api, serve, ui
@@ -33,7 +33,10 @@ from gata_assets.cli.webhooks.group import webhooks
 from gata_assets.errors import BatchIdError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gata_assets.batches import Batch
+    from gata_assets.lake.online.tickets import OnlineTicket
     from gata_assets.settings.model import Settings
 
 
@@ -180,6 +183,15 @@ def labels(as_table: bool, settings: Settings) -> None:
 
 for _command in (batches, ingest, mapping, files, quarantine, tenants, tables, events, trace):
     main.add_command(_command)
+
+
+def _expected_online(settings: Settings, tenant: str) -> Iterable[OnlineTicket]:
+    from gata_assets.definitions.lake import expected_online
+
+    return expected_online(settings, tenant)
+
+
+online.add_command(verify_command(_expected_online))
 for _command in (schemas, shop, online, keys, webhooks, ui, serve, consume, publish, data_api):
     main.add_command(_command)
 

@@ -59,18 +59,14 @@ class StalePartitionFinder(FileValidator):
         return dict(sorted(found.items())) if spec.partition_by else found
 
     def stale(self, table: str, first: date | None = None, last: date | None = None) -> list[Partition]:
-        """The partitions whose curated rows were built from other parts than those that count, or by other rules, ascending.
+        """The partitions that were built from other parts than those that count, or by other rules, ascending.
 
         With a range, the stale days in it and all days in it that were never curated, even if they have no rows.
         """
         known = self._built_from(table)
         rules = self.merge_rules(table)
         counts = {day: tuple(part.key for part in parts) for day, parts in self.parts(table).items()}
-        found = {
-            day
-            for day in known.keys() | counts.keys()
-            if known.get(day) != BuiltFrom(counts.get(day, ()), rules)
-        }
+        found = {day for day in known.keys() | counts.keys() if known.get(day) != BuiltFrom(counts.get(day, ()), rules)}
         if first and last:
             return [day for day in self.days_between(first, last) if day in found or day not in known]
         return sorted(found)  # type: ignore[type-var]

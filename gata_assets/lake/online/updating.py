@@ -79,7 +79,9 @@ def check_published(client: Redis, keys: OnlineKeys, expected: LakeSlice, versio
     except (NotPublishedError, VersionGoneError) as error:
         raise OutrunError(str(error)) from None
     if found.name != version:
-        raise OutrunError(f"Version {found.name} of {keys.tenant} was published after this one; there is nothing to do.")
+        raise OutrunError(
+            f"Version {found.name} of {keys.tenant} was published after this one; there is nothing to do."
+        )
     wanted = expected.instants
     ids, known = {ticket_id for ticket_id, _ in listed}, {ticket_id for ticket_id, _ in wanted}
     is_counted = counted == found.info.count == len(listed)

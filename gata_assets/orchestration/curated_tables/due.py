@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AssetNames:
-    """What the assets of a table are named: `{curated}_{table}`, and `{staged}_{table}` where its valid rows are an asset
-    of their own.
-    """
+    """The names of a table's assets: `{curated}_{table}`, and `{staged}_{table}` where its valid rows are an asset too."""
 
     curated: str = "curated"
     staged: str | None = None

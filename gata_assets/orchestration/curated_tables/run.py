@@ -244,7 +244,8 @@ class CurationRun:
         # Of the names of parts, which have the digests of files and rules.
         parts = sorted(part.key for report in counting for part in report.parts)
         names = [*parts, *sorted(report.file_id for report in reports)]
-        return self._events.materialization(key, partition, metadata, version=sha256("\n".join(names).encode()).hexdigest())
+        version = sha256("\n".join(names).encode()).hexdigest()
+        return self._events.materialization(key, partition, metadata, version=version)
 
     def _landing_day(self, report: Report) -> date:
         """The day of the file's folder, or the day it was first seen if the folder names none, or one that is no
