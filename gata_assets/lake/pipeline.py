@@ -16,7 +16,7 @@ from gata_assets.lake.assets import NAMES, online_key
 from gata_assets.lake.days import TICKETS
 from gata_assets.orchestration.curated_tables.pipeline import TablePipeline
 from gata_assets.orchestration.failures import BatchFailure
-from gata_assets.orchestration.runs import Runs
+from gata_assets.orchestration.runs import Runs, Written
 
 if TYPE_CHECKING:
     from gata_assets.lake.curator import LakeCurator
@@ -41,6 +41,12 @@ class LakePipeline(TablePipeline):
     ) -> LakePipeline:
         """The pipeline of a tenant, by the jobs that curate and publish."""
         return cls(tenant, (TICKETS,), days, open_curator, job, NAMES, publish)
+
+    def summarize(self, written: Sequence[Written]) -> list[Written]:
+        """All days of bronze and of offline tickets as a row each, and the slice as it is."""
+        online = online_key(self.scope).to_user_string()
+        days = super().summarize([output for output in written if output.asset != online])
+        return [*days, *(output for output in written if output.asset == online)]
 
     def refresh(self, runs: Runs, batch_ids: Sequence[str]) -> bool:
         """Bring the days up to date, and publish the slice with the last batch; failures are recorded in `runs`."""

@@ -153,7 +153,7 @@ def test_days_by_other_rules_are_stale_and_no_manifest_has_the_key(tmp_path: Pat
 def test_the_sensor_asks_for_raw_files_and_then_for_nothing(tmp_path: Path) -> None:
     land(tmp_path, LakeParameters(tickets=20, days=3, sentences=1))
     definitions = build_definitions(settings_of(tmp_path))
-    sensor = definitions.get_sensor_def(RAW_TICKETS_SENSOR)
+    sensor = definitions.resolve_sensor_def(RAW_TICKETS_SENSOR)
     with dg.DagsterInstance.ephemeral() as instance:
         resources = {"object_store": build_store(settings_of(tmp_path))}
         context = dg.build_sensor_context(instance, definitions=definitions, resources=resources)
@@ -191,7 +191,7 @@ def test_prepare_goes_from_raw_pages_to_training_files_and_redis(tmp_path: Path,
     ran = gata(tmp_path, "prepare", BATCH, **variables)
     assert ran.returncode == DONE, ran.stdout + ran.stderr
     summary = json.loads(ran.stdout.splitlines()[-1])
-    rows = {output["asset"]: output["rows"] for output in summary["written"] if "rows" in output}
+    rows = {output["asset"]: output["row_count"] for output in summary["written"]}
     newest = newest_of()
     in_slice = [ticket for ticket in newest.values() if ticket["status"] in {"open", "pending", "solved"}]
     assert rows[f"{TENANT}/online_tickets"] == min(50, len(in_slice))

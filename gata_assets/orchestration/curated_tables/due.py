@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AssetNames:
-    """The names of a table's assets: `{curated}_{table}`, and `{staged}_{table}` where its valid rows are an asset too."""
+    """The names of a table's assets: `{curated}_{table}`, and `{staged}_{table}` if its valid rows are an asset too."""
 
     curated: str = "curated"
     staged: str | None = None
