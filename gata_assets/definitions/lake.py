@@ -16,8 +16,7 @@ from gata_assets.curation.policy import CurationRules
 from gata_assets.definitions.stores import build_store
 from gata_assets.errors import SettingsError
 from gata_assets.lake.assets import NAMES, build_lake_asset, build_online_asset, group_of
-from gata_assets.lake.days import TICKETS
-from gata_assets.lake.schema import RAW_TICKETS
+from gata_assets.lake.schema import RAW_TICKETS, TICKETS
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.asset_pages.raw_files import raw_files_spec
 from gata_assets.orchestration.curated_tables.sensor import WatchedTables, build_files_sensor

@@ -15,7 +15,7 @@ from gata_assets.definitions import build_definitions, open_source
 from gata_assets.definitions.stores import build_store
 from gata_assets.environment import dagster_home
 from gata_assets.errors import StoreError
-from gata_assets.lake.days import TICKETS
+from gata_assets.lake.schema import TICKETS
 from gata_assets.orchestration.batch_status import Plan
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.jobs import day_partitions

@@ -12,9 +12,8 @@ import dagster as dg
 
 from gata_assets.errors import GataError, OnlineError, OutrunError
 from gata_assets.lake.check_names import OFFLINE_CHECKS, ONLINE_CHECKS
-from gata_assets.lake.days import TICKETS
 from gata_assets.lake.offline.schema import OfflineTickets
-from gata_assets.lake.schema import RAW_TICKETS
+from gata_assets.lake.schema import RAW_TICKETS, TICKETS
 from gata_assets.online.ticket import Ticket
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_options import AssetOptions

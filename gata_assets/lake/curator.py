@@ -9,10 +9,9 @@ from datetime import datetime
 
 from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.policy import CurationRules
-from gata_assets.lake.days import TICKETS
 from gata_assets.lake.offline.merge import offline_merge
 from gata_assets.lake.offline.rules import OfflineRules
-from gata_assets.lake.schema import RAW_TICKETS
+from gata_assets.lake.schema import RAW_TICKETS, TICKETS
 from gata_assets.storage.objects import ObjectStore
 
 

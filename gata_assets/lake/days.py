@@ -4,7 +4,6 @@ A day is the one on which tickets were created. Bronze is where other tables hav
 where others have curated ones, so that all commands work on both.
 """
 
-TICKETS = "tickets"
 # All versions of the day's tickets, and the current ones.
 VERSIONS_FILE, CURRENT_FILE = "tickets.parquet", "current.parquet"
 # Details of a manifest: the first and last instant, in epoch seconds, at which current tickets ended, and of versions.

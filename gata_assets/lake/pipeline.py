@@ -13,7 +13,7 @@ import dagster as dg
 
 from gata_assets.errors import GataError
 from gata_assets.lake.assets import NAMES, online_key
-from gata_assets.lake.days import TICKETS
+from gata_assets.lake.schema import TICKETS
 from gata_assets.orchestration.curated_tables.pipeline import TablePipeline
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.runs import Runs, Written

@@ -12,10 +12,10 @@ from typing import Annotated, Any
 import pandera.polars as pa
 import polars as pl
 
-from gata_assets.lake.days import TICKETS
 from gata_assets.tables.declaration import spec_of
 
 Instant = Annotated[pl.Datetime, "us", "UTC"]
+TICKETS = "tickets"
 DELETED, SOLVED, CLOSED = "deleted", "solved", "closed"
 # A ticket that somebody still works on.
 UNSOLVED = ("new", "open", "pending", "hold")

@@ -14,7 +14,8 @@ import polars as pl
 
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError, SourceError
-from gata_assets.lake.days import CURRENT_FILE, TICKETS
+from gata_assets.lake.days import CURRENT_FILE
+from gata_assets.lake.schema import TICKETS
 from gata_assets.storage.datasets import find_manifest, read_files
 from gata_assets.storage.objects import ObjectStore, Version
 from gata_assets.storage.parallel import CALLS_AT_ONCE, SMALL_CALLS_AT_ONCE, map_in_order

@@ -10,8 +10,9 @@ from pydantic import PrivateAttr
 from gata_assets.batches import Window
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import SourceError
-from gata_assets.lake.days import CLOSED, TICKETS
+from gata_assets.lake.days import CLOSED
 from gata_assets.lake.labels import WHOLE_NUMBER, LabelField
+from gata_assets.lake.schema import TICKETS
 from gata_assets.lake.snapshot import LakeSnapshots
 from gata_assets.storage.resource import ObjectStoreResource
 from gata_assets.ticket_contract.accounting import (

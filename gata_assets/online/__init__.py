@@ -1,7 +1,7 @@
 """The online slice in Redis as applications read it: the newest tickets of a tenant, one whole version at a time.
 
 Light to import: the standard library, redis, msgspec and pydantic. What writes a version is in `lake/online`. Readers
-are loaded when they are first used: settings and contracts are read where redis is not installed too.
+and the contract are loaded when they are first used: settings are read where redis is not installed too.
 """
 
 from importlib import import_module
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from gata_assets.errors import NotPublishedError, OnlineError, VersionGoneError
 from gata_assets.online.info import DocumentFormat, VersionInfo
-from gata_assets.online.ticket import Ticket
 
 if TYPE_CHECKING:
     from gata_assets.online.reader import OnlineReader
+    from gata_assets.online.ticket import Ticket
     from gata_assets.online.version import OnlineVersion
 
 __all__ = [
@@ -26,10 +26,14 @@ __all__ = [
     "VersionInfo",
 ]
 
-_READERS = {"OnlineReader": "gata_assets.online.reader", "OnlineVersion": "gata_assets.online.version"}
+_LATER = {
+    "OnlineReader": "gata_assets.online.reader",
+    "OnlineVersion": "gata_assets.online.version",
+    "Ticket": "gata_assets.online.ticket",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _READERS:
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_READERS[name]), name)
+    return getattr(import_module(_LATER[name]), name)

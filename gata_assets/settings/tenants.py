@@ -5,7 +5,7 @@ from __future__ import annotations
 from gata_assets.curation.files.tenants import find_tenants, has_raw_files
 from gata_assets.curation.layout import is_tenant_name
 from gata_assets.errors import StoreError
-from gata_assets.lake.days import TICKETS
+from gata_assets.lake.schema import TICKETS
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import own_tables
 from gata_assets.shop.places import RAW

@@ -21,7 +21,7 @@ from gata_assets.definitions import build_definitions
 from gata_assets.definitions.lake import CURATE_TICKETS, PUBLISH_TICKETS, RAW_TICKETS_SENSOR, open_lake_curator
 from gata_assets.definitions.stores import build_store
 from gata_assets.lake.assets import offline_key, online_key
-from gata_assets.lake.days import TICKETS
+from gata_assets.lake.schema import TICKETS
 from gata_assets.sandbox.lake.pages import export_pages
 from gata_assets.sandbox.lake.stories import LakeParameters, Ticket, all_versions
 from gata_assets.settings.model import Settings, parse_settings

@@ -15,8 +15,9 @@ import pytest
 
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import SourceError
-from gata_assets.lake.days import CURRENT_FILE, TICKETS
+from gata_assets.lake.days import CURRENT_FILE
 from gata_assets.lake.labels import LabelField, is_label_field
+from gata_assets.lake.schema import TICKETS
 from gata_assets.lake.snapshot import LakeSnapshots
 from gata_assets.lake.ticket_source import LakeTickets
 from gata_assets.storage.local import LocalStore

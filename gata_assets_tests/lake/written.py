@@ -10,7 +10,8 @@ import pandas as pd
 import polars as pl
 
 from gata_assets.curation.layout import TenantLayout
-from gata_assets.lake.days import CLOSED, CURRENT_FILE, TICKETS
+from gata_assets.lake.days import CLOSED, CURRENT_FILE
+from gata_assets.lake.schema import TICKETS
 from gata_assets.lake.ticket_source import LakeTickets
 from gata_assets.storage.datasets import DatasetWrite
 from gata_assets.storage.objects import ObjectStore
