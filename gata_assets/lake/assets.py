@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 NAMES = AssetNames(curated="offline", staged="bronze")
 # A batch has the slice of the moment at which it ran: another attempt soon is worth more than a late one.
-_RETRIES, _SECONDS_BETWEEN = 3, 5
+RETRIES = dg.RetryPolicy(max_retries=3, delay=5, backoff=dg.Backoff.EXPONENTIAL)
 
 
 # Publishes the newest tickets of a tenant; raises GataError.
@@ -86,8 +86,13 @@ def build_lake_asset(
     return build_curated_asset(RAW_TICKETS, rules, options)
 
 
-def build_online_asset(tenant: str, publish: Publish, options: AssetOptions) -> dg.AssetsDefinition:
-    """The slice of a tenant in Redis; a run publishes it once, whatever batches it is of."""
+def build_online_asset(
+    tenant: str, publish: Publish, options: AssetOptions, *, retries: dg.RetryPolicy = RETRIES
+) -> dg.AssetsDefinition:
+    """The slice of a tenant in Redis; a run publishes it once, whatever batches it is of.
+
+    `retries` is for errors of Redis that may pass.
+    """
     key = online_key(tenant)
     spec = dg.AssetSpec(
         key,
@@ -109,7 +114,7 @@ def build_online_asset(tenant: str, publish: Publish, options: AssetOptions) -> 
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=pool_of(tenant),
-        retry_policy=dg.RetryPolicy(max_retries=_RETRIES, delay=_SECONDS_BETWEEN, backoff=dg.Backoff.EXPONENTIAL),
+        retry_policy=retries,
     )
     def online(context: dg.AssetExecutionContext, object_store: ObjectStoreResource) -> Events:
         """Publish the newest tickets, and hold Redis against Parquet."""

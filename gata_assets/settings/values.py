@@ -96,7 +96,7 @@ def ticket_url(value: SecretStr) -> SecretStr:
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
         return value
     if not url.startswith(("postgresql://", "postgres://")):
-        raise wrong("is none of sqlite:///path, postgresql://user@host:port/database and lake://tenant")
+        raise wrong("is neither sqlite:///path, postgresql://user@host:port/database nor lake://tenant")
     authority, _, path = url.partition("?")[0].partition("//")[2].partition("/")
     hosts = authority.rpartition("@")[2].split(",")
     if authority.count("@") > 1 or "@" in path or not all(map(_HOST_AND_PORT.fullmatch, hosts)):

@@ -20,8 +20,12 @@ from gata_assets.cli.exit_codes import DONE
 from gata_assets.definitions import build_definitions
 from gata_assets.definitions.lake import CURATE_TICKETS, PUBLISH_TICKETS, RAW_TICKETS_SENSOR, open_lake_curator
 from gata_assets.definitions.stores import build_store
-from gata_assets.lake.assets import offline_key, online_key
+from gata_assets.errors import OnlineError, OutrunError
+from gata_assets.lake.assets import Publish, build_online_asset, offline_key, online_key
+from gata_assets.lake.online.updating import PublishedSlice
 from gata_assets.lake.schema import TICKETS
+from gata_assets.orchestration.asset_options import AssetOptions
+from gata_assets.orchestration.jobs import batch_partitions
 from gata_assets.sandbox.lake.pages import export_pages
 from gata_assets.sandbox.lake.stories import LakeParameters, Ticket, all_versions
 from gata_assets.settings.model import Settings, parse_settings
@@ -241,3 +245,45 @@ def test_definitions_of_a_lake_load_no_compiled_kernel_and_no_client(tmp_path: P
         text=True,
     )
     assert ran.stdout.strip() == "set()", ran.stderr
+
+
+class TestFailedPublish:
+    """The slice's asset with publishers that fail, which are injected."""
+
+    def run(self, publish: Publish) -> dg.ExecuteInProcessResult:
+        options = AssetOptions(batch_partitions("2026010100"), "1", dg.BackfillPolicy.single_run())
+        retries = dg.RetryPolicy(max_retries=2)
+        store = dg.ResourceDefinition.hardcoded_resource(None)
+        definitions = dg.Definitions(
+            assets=[build_online_asset(TENANT, publish, options, retries=retries)],
+            jobs=[dg.define_asset_job("publish", dg.AssetSelection.all())],
+            resources={"object_store": store},
+        )
+        job = definitions.resolve_job_def("publish")
+        return job.execute_in_process(partition_key=BATCH, raise_on_error=False)
+
+    def failing(self, error: Exception, times: int) -> tuple[list[str], Publish]:
+        attempts: list[str] = []
+
+        def publish(_: object, tenant: str) -> PublishedSlice:
+            attempts.append(tenant)
+            if len(attempts) <= times:
+                raise error
+            return PublishedSlice({"dagster/row_count": 3}, {}, "digest")
+
+        return attempts, publish
+
+    def test_an_error_that_may_pass_is_tried_again(self) -> None:
+        attempts, publish = self.failing(OnlineError("Redis is away.", is_transient=True), 2)
+        ran = self.run(publish)
+        assert (ran.success, len(attempts), len(ran.get_asset_materialization_events())) == (True, 3, 1)
+
+    def test_an_error_that_stays_fails_at_once(self) -> None:
+        attempts, publish = self.failing(OnlineError("Redis refuses."), 1)
+        ran = self.run(publish)
+        assert (ran.success, len(attempts)) == (False, 1)
+
+    def test_a_faster_publisher_leaves_nothing_to_do(self) -> None:
+        attempts, publish = self.failing(OutrunError("A newer version is published."), 9)
+        ran = self.run(publish)
+        assert (ran.success, len(attempts), ran.get_asset_materialization_events()) == (True, 1, [])
