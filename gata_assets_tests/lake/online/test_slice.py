@@ -41,8 +41,7 @@ def write(store: LocalStore, day: int, rows: list[tuple[int, float, str]]) -> No
     instants, content = tickets["version_at"].dt.epoch("us").to_list(), BytesIO()
     tickets.write_parquet(content)
     recent = [min(instants) // 1_000_000, -(-max(instants) // 1_000_000)] if instants else None
-    folder = TenantLayout(TENANT).curated(TICKETS, created_at.date())
-    with DatasetWrite(store, folder, before=dict(store.list_versions(folder))) as writing:
+    with DatasetWrite(store, TenantLayout(TENANT).curated(TICKETS, created_at.date())) as writing:
         name, entry = writing.write(CURRENT_FILE, content.getvalue(), len(tickets))
         writing.publish(Manifest("curated_tickets", {name: entry}, details={RECENT: recent}))
 
