@@ -6,6 +6,7 @@ What reads tickets and what talks to Redis is imported when a run needs it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from gata_assets.lake.schema import RAW_TICKETS, TICKETS
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.asset_pages.raw_files import raw_files_spec
 from gata_assets.orchestration.curated_tables.sensor import WatchedTables, build_files_sensor
-from gata_assets.orchestration.jobs import build_job, day_partitions
+from gata_assets.orchestration.jobs import build_job, build_schedule, day_partitions
 from gata_assets.settings.model import Settings
 from gata_assets.storage.objects import ObjectStore
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 CURATE_TICKETS = "curate_tickets"
 PUBLISH_TICKETS = "publish_tickets"
+PUBLISH_SCHEDULE = "publish_tickets_schedule"
 RAW_TICKETS_SENSOR = "new_raw_tickets_sensor"
 
 
@@ -62,15 +64,27 @@ def build_lake_definitions(settings: Settings, tenants: Sequence[str], options: 
     if online:
         about = "Publish the newest tickets of the lake to Redis."
         jobs.append(build_job(PUBLISH_TICKETS, dg.AssetSelection.assets(*online), about))
-    watched = WatchedTables(RAW_TICKETS_SENSOR, CURATE_TICKETS, tenants, (TICKETS,), curator, days, names=NAMES)
+    watched = WatchedTables(
+        RAW_TICKETS_SENSOR,
+        CURATE_TICKETS,
+        tenants,
+        (TICKETS,),
+        curator,
+        days,
+        finds_tenants=settings.lake.tenants is None and settings.interactions.tenants is None,
+        found_by=(TICKETS,),
+        names=NAMES,
+    )
+    cron = settings.automation.prepare_schedule
+    schedules = [build_schedule(PUBLISH_SCHEDULE, PUBLISH_TICKETS, cron, options.batches)] if online else []
     raw = [raw_files_spec(tenant, RAW_TICKETS, group=group_of(tenant)) for tenant in tenants]
-    return dg.Definitions(assets=[*raw, *curated, *online], jobs=jobs, sensors=[build_files_sensor(watched)])
+    return dg.Definitions(
+        assets=[*raw, *curated, *online], jobs=jobs, sensors=[build_files_sensor(watched)], schedules=schedules
+    )
 
 
 def lake_rules(settings: Settings) -> CurationRules:
     """What makes a raw row of tickets valid: as of interactions, but for the first day."""
-    from dataclasses import replace
-
     return replace(settings.interactions.curation_rules, earliest_at=settings.lake.earliest_at)
 
 

@@ -21,7 +21,7 @@ def tenants_prepared(settings: Settings, store: ObjectStore) -> tuple[str, ...]:
     if settings.interactions.tenants is not None:
         return settings.interactions.tenants
     try:
-        return tuple(find_tenants(store, without_tables=() if _has_own_tickets(settings) else (TICKETS,)))
+        return tuple(find_tenants(store, without_tables=() if has_own_tickets(settings) else (TICKETS,)))
     except StoreError as error:
         raise _unlisted(error) from error
 
@@ -36,18 +36,20 @@ def lakes_prepared(settings: Settings, store: ObjectStore) -> tuple[str, ...]:
     read = (settings.tickets.lake_tenant,) if settings.tickets.lake_tenant else ()
     if settings.lake.tenants is not None:
         return tuple(dict.fromkeys([*settings.lake.tenants, *read]))
-    if _has_own_tickets(settings):
+    if has_own_tickets(settings):
         return read
     try:
         names = settings.interactions.tenants
-        among = find_tenants(store) if names is None else names
-        found = [name for name in among if has_raw_files(store, name, TICKETS)]
+        if names is None:
+            found = find_tenants(store, tables=(TICKETS,))
+        else:
+            found = [name for name in names if has_raw_files(store, name, TICKETS)]
     except StoreError as error:
         raise _unlisted(error) from error
     return tuple(dict.fromkeys([*found, *read]))
 
 
-def _has_own_tickets(settings: Settings) -> bool:
+def has_own_tickets(settings: Settings) -> bool:
     """Whether TABLE_SPECS declares a table named tickets, whose raw files are then not the lake's."""
     return bool(settings.project.table_specs) and TICKETS in own_tables(settings)
 

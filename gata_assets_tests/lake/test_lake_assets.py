@@ -21,6 +21,7 @@ from gata_assets.definitions import build_definitions
 from gata_assets.definitions.lake import CURATE_TICKETS, PUBLISH_TICKETS, RAW_TICKETS_SENSOR, open_lake_curator
 from gata_assets.definitions.stores import build_store
 from gata_assets.errors import OnlineError, OutrunError
+from gata_assets.interactions.assets.jobs import NEW_FILES_SENSOR
 from gata_assets.lake.assets import Publish, build_online_asset, offline_key, online_key
 from gata_assets.lake.online.updating import PublishedSlice
 from gata_assets.lake.schema import TICKETS
@@ -165,7 +166,10 @@ def test_the_sensor_asks_for_raw_files_and_then_for_nothing(tmp_path: Path) -> N
         assert set(request.asset_selection or ()) == {offline_key(TENANT), dg.AssetKey([TENANT, "bronze_tickets"])}
         assert curate(settings_of(tmp_path), instance).success
         again = dg.build_sensor_context(instance, definitions=definitions, resources=resources)
-        assert not sensor.evaluate_tick(again).run_requests
+        land(tmp_path, LakeParameters(tickets=5, days=1, sentences=1), "globex")
+        ticked = sensor.evaluate_tick(again)
+        assert not ticked.run_requests
+        assert "globex has files and no assets" in (ticked.skip_message or "")
 
 
 def test_lakes_are_those_of_a_setting_or_found_and_need_no_interactions(tmp_path: Path) -> None:
@@ -187,6 +191,19 @@ def test_lakes_are_those_of_a_setting_or_found_and_need_no_interactions(tmp_path
     assert found(LAKE_TENANTS="none") == ((), ("both",))
     assert found(LAKE_TENANTS="new") == (("new",), ("both",))
     assert found(LAKE_TENANTS="none", **lake) == (("acme",), ("both",))
+
+
+def test_a_tenant_with_tickets_alone_is_not_missed_by_the_sensor_of_interactions(tmp_path: Path) -> None:
+    file = tmp_path / "both" / "raw" / "items" / "items.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("item_id\n1\n")
+    definitions = build_definitions(parse_settings({"TARGET_DIR": str(tmp_path)}))
+    land(tmp_path, LakeParameters(tickets=5, days=1, sentences=1), "globex")
+    sensor = definitions.resolve_sensor_def(NEW_FILES_SENSOR)
+    with dg.DagsterInstance.ephemeral() as instance:
+        resources = {"object_store": build_store(settings_of(tmp_path))}
+        context = dg.build_sensor_context(instance, definitions=definitions, resources=resources)
+        assert "globex" not in str(sensor.evaluate_tick(context))
 
 
 def test_prepare_goes_from_raw_pages_to_training_files_and_redis(tmp_path: Path, valkey: RedisServer) -> None:

@@ -36,7 +36,8 @@ class WatchedTables:
 
     `days` are the partitions of tables curated by day, `has_days` whether there are any. Batches read `window_days` of
     `window_table`, so a day of it without a curated table is requested even if no file has a row of it. With
-    `finds_tenants`, each tick looks for tenants that got their first file after the definitions were loaded.
+    `finds_tenants`, each tick looks for tenants that got their first file after the definitions were loaded: of
+    `found_by` where it names tables, and of others than `not_found_by`.
     """
 
     sensor: str
@@ -49,6 +50,8 @@ class WatchedTables:
     window_table: str | None = None
     window_days: int = 0
     finds_tenants: bool = False
+    found_by: Sequence[str] = ()
+    not_found_by: Sequence[str] = ()
     names: AssetNames = CURATED
 
 
@@ -77,7 +80,7 @@ def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] 
         waits: list[str] = []
         settled: dict[str, str] = json.loads(context.cursor or "{}")
         try:
-            new = find_tenants(object_store, besides=watched.tenants) if watched.finds_tenants else []
+            new = _new_tenants(watched, object_store) if watched.finds_tenants else []
         except StoreError as error:
             new = []
             unread.append(f"tenants: {error}")
@@ -118,6 +121,11 @@ def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] 
         )
 
     return new_files
+
+
+def _new_tenants(watched: WatchedTables, store: ObjectStoreResource) -> list[str]:
+    known, tables, others = watched.tenants, watched.found_by, watched.not_found_by
+    return find_tenants(store, besides=known, tables=tables, without_tables=others)
 
 
 def _requests(
