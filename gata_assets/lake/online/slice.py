@@ -61,8 +61,12 @@ class LakeSlice:
     def tickets(self) -> Iterator[OnlineTicket]:
         """The tickets with their documents, day by day."""
         for (place,), chosen in self.chosen.group_by("place", maintain_order=True):
-            rows = _read(self.days[int(str(place))], self.store, _COLUMNS)
-            for row in rows.join(chosen.select("id"), on="id", how="semi").iter_rows(named=True):
+            found = _read(self.days[int(str(place))], self.store, _COLUMNS)
+            rows = found.join(chosen, on=["id", "version_at"], how="semi")
+            if len(rows) < len(chosen):
+                # Read from a later write of the day, which has newer versions.
+                raise _RewrittenError
+            for row in rows.iter_rows(named=True):
                 yield as_online(Ticket(**{name: value for name, value in row.items() if value is not None}))
 
     def given(self) -> OnlineTickets:
