@@ -106,7 +106,7 @@ def test_a_day_that_is_written_meanwhile_is_looked_at_again(tmp_path: Path) -> N
         if len(attempts) == 1:
             for old in tmp_path.rglob("current*.parquet"):
                 old.unlink()
-            write(store, 0, [(1, 10, "open"), (2, 11, "open")])
+            write(store, 0, [(1, 12, "open"), (2, 11, "open")])
         return [ticket.id for ticket in found.tickets()]
 
     assert sorted(with_slice(store, TENANT, OnlineRules(), lambda: START, use)) == [1, 2]
