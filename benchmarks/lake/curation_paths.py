@@ -24,7 +24,7 @@ def lake(source: Path, target: Path, *, has_language: bool = False) -> None:
     from gata_assets.curation.policy import CurationRules
     from gata_assets.lake.curator import LakeCurator
     from gata_assets.lake.offline.rules import OfflineRules, SlaTargets
-    from gata_assets.lake.schema import TICKETS
+    from gata_assets.lake.tables import TICKETS
     from gata_assets.storage.local import LocalStore
     from gata_assets.tables.masking.tokens import Tokens
 
@@ -44,7 +44,7 @@ def lake_landed(source: Path, target: Path) -> None:
     from gata_assets.curation.policy import CurationRules
     from gata_assets.lake.curator import LakeCurator
     from gata_assets.lake.offline.rules import OfflineRules
-    from gata_assets.lake.schema import TICKETS
+    from gata_assets.lake.tables import TICKETS
     from gata_assets.storage.local import LocalStore
 
     rules = CurationRules(EARLIEST, timedelta(hours=24))

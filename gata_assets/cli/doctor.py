@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import starmap
 
 from gata_assets.batches import Window
+from gata_assets.cli.lake.examination import examine_lakes
 from gata_assets.cli.landed.quarantine import say_outdated
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.backlog import find_waiting
@@ -85,6 +87,7 @@ def examine(settings: Settings, *, only: str | None = None) -> Iterator[Finding]
         return
     if settings.online.url is not None:
         yield from _ended_by_error("online", _examine_online(settings))
+    yield from _ended_by_error("lakes", starmap(Finding, examine_lakes(settings, store)))
     try:
         tenants = tenants_prepared(settings, store)
     except StoreError as error:
@@ -118,7 +121,9 @@ def _examine_source(settings: Settings) -> Iterator[Finding]:
     source = open_source(settings)
     report = source.probe()
     if not report.last_closed:
-        yield Finding("tickets", False, f"{report.description} has no closed ticket. Is it the right database?")
+        is_lake = settings.tickets.source_kind is SourceKind.LAKE
+        why = "Are its days up to date?" if is_lake else "Is it the right database?"
+        yield Finding("tickets", False, f"{report.description} has no closed ticket. {why}")
         return
     # The same statements as in a batch, for the last second in which tickets closed.
     last = datetime.fromtimestamp(report.last_closed, UTC)

@@ -26,13 +26,19 @@ from gata_assets.orchestration.alerting.sensors import (
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.jobs import PREPARE_SCHEDULE, batch_partitions, build_schedule
 from gata_assets.settings.model import Settings, load_settings
-from gata_assets.settings.tenants import sources_prepared, tenants_prepared
+from gata_assets.settings.tenants import lakes_prepared, sources_prepared, tenants_prepared
 from gata_assets.settings.values import BackfillPolicy, SourceKind
 from gata_assets.storage import same_directory
 from gata_assets.storage.resource import ObjectStoreResource
 from gata_assets.ticket_contract.source import TicketSource
 from gata_assets.tickets.arrivals.sensor import build_new_tickets_sensor
-from gata_assets.tickets.assets.definition import DATASETS, TABLES, build_ticket_assets, ticket_table_spec
+from gata_assets.tickets.assets.definition import (
+    DATASETS,
+    TABLES,
+    build_ticket_assets,
+    lake_dep,
+    ticket_table_spec,
+)
 from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS, build_ticket_job
 from gata_assets.tickets.sources.shared_read import SharedTickets
@@ -50,6 +56,7 @@ def build_definitions(
     alerts: AlertChannel | None = None,
     logger: dg.LoggerDefinition | None = None,
     tenants: Sequence[str] | None = None,
+    lakes: Sequence[str] | None = None,
 ) -> dg.Definitions:
     """The project's definitions for these settings; a given argument replaces what they would choose.
 
@@ -66,11 +73,16 @@ def build_definitions(
     )
     overdue = OverdueRule(dg.AssetKey(_GENERAL), partitions, settings.automation.overdue_after_hours)
     overdue_check = build_overdue_check(overdue)
-    assets = build_ticket_assets(settings.tickets.rules, options, batches_at_once=settings.project.backfill_chunk)
+    if lakes is None:
+        lakes = lakes_prepared(settings, store) if ticket_source is None else ()
+    source = _lake_of_tickets(settings, lakes)
+    assets = build_ticket_assets(
+        settings.tickets.rules, options, batches_at_once=settings.project.backfill_chunk, table=source
+    )
     interval = timedelta(minutes=settings.automation.sensor_interval_minutes)
     new_tickets = build_new_tickets_sensor(settings.arrival_rules, interval, partitions, _GENERAL)
     tickets = dg.Definitions(
-        assets=[ticket_table_spec(), assets],
+        assets=[assets] if source else [ticket_table_spec(), assets],
         asset_checks=[overdue_check],
         jobs=[build_ticket_job(without=overdue_check)],
         sensors=[new_tickets, build_failed_runs_sensor(), build_low_quality_sensor(), build_overdue_sensor(overdue)],
@@ -89,6 +101,11 @@ def build_definitions(
         from gata_assets.definitions.shop import build_shop_definitions
 
         tickets = dg.Definitions.merge(tickets, build_shop_definitions(settings, sources, options))
+    if lakes:
+        from gata_assets.definitions.lake import build_lake_definitions
+
+        lake = build_lake_definitions(settings, lakes, options)
+        tickets = dg.Definitions.merge(tickets, lake, dg.Definitions(resources={"object_store": store}))
     if settings.mlflow.mlflow_tracking_uri:
         tickets = dg.Definitions.merge(tickets, _build_dataset_logging(settings, store))
     takes_events = settings.interactions.tenants != () if tenants is None else bool(tenants)
@@ -108,6 +125,16 @@ def build_definitions(
 
     interactions = build_interaction_definitions(settings, tenants, store, options, interaction_engine)
     return dg.Definitions.merge(tickets, interactions, build_own_table_definitions(settings, tenants, options))
+
+
+def _lake_of_tickets(settings: Settings, lakes: Sequence[str]) -> dg.AssetDep | None:
+    """What batches of tickets depend on where they are read from one of these lakes."""
+    tenant = settings.tickets.lake_tenant
+    if tenant is None or tenant not in lakes:
+        return None
+    from gata_assets.lake.assets import offline_key
+
+    return lake_dep(offline_key(tenant), settings.tickets.rules.low_volume_period_days)
 
 
 def _build_dataset_logging(settings: Settings, store: ObjectStoreResource) -> dg.Definitions:
@@ -145,6 +172,15 @@ def build_source(settings: Settings) -> TicketSource:
                 url=dg.EnvVar("TICKETS_URL"),
                 **what,
                 statement_seconds=settings.tickets.statement_seconds,
+            )
+        case SourceKind.LAKE:
+            from gata_assets.lake.ticket_source import LakeTickets
+
+            return LakeTickets(
+                store=build_store(settings),
+                tenant=settings.tickets.lake_tenant or "",
+                label_field=settings.lake.label_field,
+                largest_text=settings.tickets.max_ticket_bytes,
             )
         case SourceKind.DATA_API:
             from gata_assets.tickets.sources.data_api import DataApiTickets

@@ -13,10 +13,12 @@ from gata_assets.interactions.assets.definition import InteractionAssetRules, bu
 from gata_assets.interactions.assets.jobs import PREPARE_INTERACTIONS, build_interaction_jobs, build_new_files_sensor
 from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.interactions.tables import TABLES
+from gata_assets.lake.tables import TICKETS
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.asset_pages.raw_files import raw_files_spec
 from gata_assets.orchestration.jobs import INTERACTION_SCHEDULE, build_schedule, day_partitions
 from gata_assets.settings.model import Settings
+from gata_assets.settings.table_specs import has_own_tickets
 from gata_assets.settings.values import EngineKind
 from gata_assets.storage.resource import ObjectStoreResource
 
@@ -53,6 +55,7 @@ def build_interaction_definitions(
                 rules.curation,
                 window_days=window_days,
                 finds_tenants=settings.interactions.tenants is None,
+                not_found_by=() if has_own_tickets(settings) else (TICKETS,),
             )
         ],
         schedules=[build_schedule(INTERACTION_SCHEDULE, PREPARE_INTERACTIONS, cron, options.batches)],

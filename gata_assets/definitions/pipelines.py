@@ -10,18 +10,21 @@ from typing import ClassVar
 
 import dagster as dg
 
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.definitions import build_definitions, open_source
 from gata_assets.definitions.stores import build_store
 from gata_assets.environment import dagster_home
 from gata_assets.errors import StoreError
+from gata_assets.lake.tables import TICKETS
 from gata_assets.orchestration.batch_status import Plan
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.jobs import day_partitions
 from gata_assets.orchestration.pipelines import BatchPlaces, BatchRun, Pipeline, WithoutBatches
 from gata_assets.orchestration.runs import Runs, Written
 from gata_assets.settings.model import Settings
-from gata_assets.settings.tenants import sources_prepared, tenants_prepared
+from gata_assets.settings.tenants import lakes_prepared, sources_prepared, tenants_prepared
 from gata_assets.settings.values import SourceKind
+from gata_assets.storage.objects import ObjectStore
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.assets.pipeline import TicketPipeline
 from gata_assets.tickets.sources.shared_read import SharedTickets
@@ -30,6 +33,11 @@ from gata_assets.tickets.sources.shared_read import SharedTickets
 def find_tenants(settings: Settings) -> tuple[str, ...]:
     """The tenants whose pipelines are built; raises StoreError, see `tenants_prepared`."""
     return tenants_prepared(settings, build_store(settings))
+
+
+def find_lakes(settings: Settings) -> tuple[str, ...]:
+    """The tenants whose lakes are brought up to date; raises StoreError, see `lakes_prepared`."""
+    return lakes_prepared(settings, build_store(settings))
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,7 @@ class Workbench:
     settings: Settings
     logger: dg.LoggerDefinition
     tenants: Sequence[str] = ()
+    lakes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         # With the other imports of a command, not when a job is first needed.
@@ -88,7 +97,7 @@ class Workbench:
     @cached_property
     def definitions(self) -> dg.Definitions:
         """The definitions, built when a job is first needed."""
-        return build_definitions(self.settings, logger=self.logger, tenants=self.tenants)
+        return build_definitions(self.settings, logger=self.logger, tenants=self.tenants, lakes=self.lakes)
 
     def job(self, name: str) -> dg.JobDefinition:
         """A job by its name."""
@@ -131,6 +140,23 @@ def build_table_pipelines(bench: Workbench) -> list[Pipeline]:
     ]
 
 
+def build_lake_pipelines(bench: Workbench) -> list[Pipeline]:
+    """A pipeline for each tenant with a lake."""
+    if not bench.lakes:
+        return []
+    from gata_assets.definitions.lake import CURATE_TICKETS, PUBLISH_TICKETS, open_lake_curator
+    from gata_assets.lake.pipeline import LakePipeline
+
+    settings, store = bench.settings, build_store(bench.settings)
+    curate = partial(bench.job, CURATE_TICKETS)
+    publish = partial(bench.job, PUBLISH_TICKETS) if settings.online.url else None
+    days = day_partitions(settings.lake.earliest_date)
+    return [
+        LakePipeline.of(tenant, days, partial(open_lake_curator, settings, tenant, store), curate, publish)
+        for tenant in bench.lakes
+    ]
+
+
 def build_shop_pipelines(bench: Workbench) -> list[Pipeline]:
     """A pipeline for each source of a shop."""
     settings = bench.settings
@@ -157,4 +183,10 @@ def build_interaction_pipelines(bench: Workbench) -> list[Pipeline]:
     from gata_assets.interactions.assets.pipeline import InteractionPipeline
 
     store, rules, curation = build_store(settings), settings.interactions.rules, settings.interactions.curation_rules
-    return [InteractionPipeline(tenant, store, rules, curation, bench.job) for tenant in bench.tenants]
+    # A tenant that TENANTS names for its lake alone has no interactions to fail for.
+    others = [tenant for tenant in bench.tenants if not (tenant in bench.lakes and _has_only_tickets(store, tenant))]
+    return [InteractionPipeline(tenant, store, rules, curation, bench.job) for tenant in others]
+
+
+def _has_only_tickets(store: ObjectStore, tenant: str) -> bool:
+    return list(store.list_folders(TenantLayout(tenant).raw_files)) == [TICKETS]

@@ -27,3 +27,8 @@ class LakeCurator(TableCurator):
         """`now` is the latest landing time of files that are first seen; `offline` is what settings decide."""
         super().__init__(store, tenant, rules, now, {TICKETS: RAW_TICKETS})
         self.merges = {TICKETS: offline_merge(offline)}
+        self._rules_digest = offline.digest
+
+    def merge_rules(self, table: str) -> str | None:
+        """See StalePartitionFinder."""
+        return self._rules_digest if table == TICKETS else None

@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
-from gata_assets.curation.files.tenants import find_tenants
+from gata_assets.curation.files.tenants import find_tenants, has_raw_files
 from gata_assets.curation.layout import is_tenant_name
 from gata_assets.errors import StoreError
+from gata_assets.lake.tables import TICKETS
 from gata_assets.settings.model import Settings
+from gata_assets.settings.table_specs import has_own_tickets
 from gata_assets.shop.places import RAW
 from gata_assets.storage.objects import ObjectStore
 
 
 def tenants_prepared(settings: Settings, store: ObjectStore) -> tuple[str, ...]:
-    """The tenants of TENANTS; while it is unset, those in the target.
+    """The tenants of TENANTS; while it is unset, those in the target with raw files of other tables than tickets, which
+    are the lake's.
 
     Raises StoreError if the target cannot be listed: that is not the same as no tenant.
     """
     if settings.interactions.tenants is not None:
         return settings.interactions.tenants
     try:
-        return tuple(find_tenants(store))
+        return tuple(find_tenants(store, without_tables=() if has_own_tickets(settings) else (TICKETS,)))
     except StoreError as error:
         raise _unlisted(error) from error
+
+
+def lakes_prepared(settings: Settings, store: ObjectStore) -> tuple[str, ...]:
+    """The tenants of LAKE_TENANTS; while it is unset, those of TENANTS, or else in the target, that have raw tickets.
+
+    The tenant of TICKETS_URL is one of them in any case.
+
+    `store` is the target. Raises StoreError if it cannot be listed.
+    """
+    read = (settings.tickets.lake_tenant,) if settings.tickets.lake_tenant else ()
+    if settings.lake.tenants is not None:
+        return tuple(dict.fromkeys([*settings.lake.tenants, *read]))
+    if has_own_tickets(settings):
+        return read
+    try:
+        names = settings.interactions.tenants
+        if names is None:
+            found = find_tenants(store, tables=(TICKETS,))
+        else:
+            found = [name for name in names if has_raw_files(store, name, TICKETS)]
+    except StoreError as error:
+        raise _unlisted(error) from error
+    return tuple(dict.fromkeys([*found, *read]))
 
 
 def _unlisted(error: StoreError) -> StoreError:

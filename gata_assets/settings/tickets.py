@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from gata_assets.settings.values import (
+    LAKE,
     SQLITE,
     Seed,
     SettingsGroup,
@@ -42,7 +43,7 @@ class TicketSettings(SettingsGroup):
     url: Annotated[SecretStr | None, AfterValidator(ticket_url)] = Field(
         None, alias="TICKETS_URL", examples=["postgresql://reader@db.example:5432/gata"]
     )
-    """Where tickets are read from: a SQLite file or a PostgreSQL database."""
+    """Where tickets are read from: a SQLite file, a PostgreSQL database, or a tenant's lake (lake://acme)."""
     db_arn: _Arn | None = Field(None, examples=["arn:aws:rds:us-east-1:123456789012:cluster:gata"])
     """The Aurora cluster to read through the RDS Data API, instead of TICKETS_URL."""
     db_secret_arn: _Arn | None = Field(
@@ -60,7 +61,7 @@ class TicketSettings(SettingsGroup):
     low_volume_fallback_label: Annotated[int | str | None, BeforeValidator(label)] = Field(
         None, examples=["25000000000101"]
     )
-    """The group that low-volume tickets are relabeled to, by number or name; required with a database of your own."""
+    """The group that low-volume tickets are relabeled to, by number or name; required with tickets of your own."""
     training_period: _Days = 90
     """Days of closed tickets in the training window."""
     low_volume_period: _Days = 365
@@ -111,9 +112,14 @@ class TicketSettings(SettingsGroup):
             raise wrong(f"{missing} is missing: it goes with {given}")
         if self.db_arn and self.url:
             raise wrong("TICKETS_URL and DB_ARN are both set; unset one of them")
+        if self.query and self.source_kind is SourceKind.LAKE:
+            raise wrong(
+                "TICKETS_QUERY goes with a database, and TICKETS_URL names a lake, whose tickets have the columns that "
+                "are needed; LABEL_FIELD chooses the label. Unset TICKETS_QUERY"
+            )
         if self.source_kind is not SourceKind.SAMPLE and self.low_volume_fallback_label is None:
             raise wrong(
-                "LOW_VOLUME_FALLBACK_LABEL is missing: with a database of your own it must name the group that "
+                "LOW_VOLUME_FALLBACK_LABEL is missing: with tickets of your own it must name the group that "
                 "low-volume tickets go to. Example: LOW_VOLUME_FALLBACK_LABEL=25000000000101"
             )
         return self
@@ -125,7 +131,15 @@ class TicketSettings(SettingsGroup):
             return SourceKind.DATA_API
         if self.url is None:
             return SourceKind.SAMPLE
+        if self.lake_tenant is not None:
+            return SourceKind.LAKE
         return SourceKind.SQLITE if self.url.get_secret_value().startswith(SQLITE) else SourceKind.POSTGRESQL
+
+    @property
+    def lake_tenant(self) -> str | None:
+        """The tenant whose lake tickets are read from; None where they are read from elsewhere."""
+        url = self.url.get_secret_value() if self.url else ""
+        return url.removeprefix(LAKE) if url.startswith(LAKE) and not self.db_arn else None
 
     @property
     def sqlite_path(self) -> Path:

@@ -30,6 +30,7 @@ _FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
 
 
 SQLITE = "sqlite:///"
+LAKE = "lake://"
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -62,6 +63,7 @@ class SourceKind(StrEnum):
     SQLITE = "sqlite"
     POSTGRESQL = "postgresql"
     DATA_API = "data-api"
+    LAKE = "lake"
 
 
 class BackfillPolicy(StrEnum):
@@ -83,14 +85,18 @@ _HOST_AND_PORT = re.compile(r"(\[[^\]/@]*\]|[^:/@\[\]]*)(:[0-9]{0,5})?")
 
 
 def ticket_url(value: SecretStr) -> SecretStr:
-    """The URL of a SQLite file, or of a PostgreSQL database as libpq takes it: also of several hosts, of a socket's
-    directory, without a host.
+    """The URL of a SQLite file, of a tenant's lake, or of a PostgreSQL database as libpq takes it: also of several
+    hosts, of a socket's directory, without a host.
     """
     url = value.get_secret_value()
+    if url.startswith(LAKE):
+        if not is_tenant_name(url.removeprefix(LAKE)):
+            raise wrong(f"is not lake://TENANT, where a tenant's name is {TENANT_NAME_RULE}")
+        return value
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
         return value
     if not url.startswith(("postgresql://", "postgres://")):
-        raise wrong("is neither sqlite:///path nor postgresql://user@host:port/database")
+        raise wrong("is neither sqlite:///path, postgresql://user@host:port/database nor lake://tenant")
     authority, _, path = url.partition("?")[0].partition("//")[2].partition("/")
     hosts = authority.rpartition("@")[2].split(",")
     if authority.count("@") > 1 or "@" in path or not all(map(_HOST_AND_PORT.fullmatch, hosts)):

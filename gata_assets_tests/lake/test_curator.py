@@ -25,7 +25,7 @@ from gata_assets.curation.layout import TenantLayout
 from gata_assets.lake.curator import LakeCurator
 from gata_assets.lake.days import CURRENT_FILE, VERSIONS_FILE
 from gata_assets.lake.offline.rules import OfflineRules
-from gata_assets.lake.schema import TICKETS
+from gata_assets.lake.tables import TICKETS
 from gata_assets.lake.ticket_source import LakeTickets
 from gata_assets.sandbox.lake.stories import GROUPS, LakeParameters, all_versions
 from gata_assets.storage.datasets import read_files, read_manifest

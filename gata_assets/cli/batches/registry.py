@@ -29,6 +29,7 @@ class Entry:
     build: Callable[[Workbench], Sequence[Pipeline]]
     when_none: str = "there is none with these settings."
     is_of_tenants: bool = False
+    is_of_lakes: bool = False
 
 
 def _tickets(bench: Workbench) -> Sequence[Pipeline]:
@@ -49,6 +50,12 @@ def _tables(bench: Workbench) -> Sequence[Pipeline]:
     return build_table_pipelines(bench)
 
 
+def _lake(bench: Workbench) -> Sequence[Pipeline]:
+    from gata_assets.definitions.pipelines import build_lake_pipelines
+
+    return build_lake_pipelines(bench)
+
+
 def _shop(bench: Workbench) -> Sequence[Pipeline]:
     from gata_assets.definitions.pipelines import build_shop_pipelines
 
@@ -56,6 +63,13 @@ def _shop(bench: Workbench) -> Sequence[Pipeline]:
 
 
 PIPELINES: Mapping[str, Entry] = {
+    # Before tickets, which may be read from a lake.
+    "lake": Entry(
+        _lake,
+        "there is no lake: LAKE_TENANTS names nobody, and while it is unset, tenants with raw files of tickets have "
+        "one. `gata ingest tickets` lands the first.",
+        is_of_lakes=True,
+    ),
     "tickets": Entry(_tickets),
     "interactions": Entry(
         _interactions,
@@ -86,16 +100,18 @@ def build_pipelines(
     others are built, and one that fails with the reason. Raises SettingsError if the settings have no pipeline named
     `only`.
     """
-    from gata_assets.definitions.pipelines import UnknownTenants, Workbench, find_tenants
+    from gata_assets.definitions.pipelines import UnknownTenants, Workbench, find_lakes, find_tenants
 
     chosen = registered if only is None else {only: registered[only]}
     unknown: list[Pipeline] = []
     tenants: tuple[str, ...] = ()
+    lakes: tuple[str, ...] = ()
     try:
         tenants = find_tenants(settings) if any(entry.is_of_tenants for entry in chosen.values()) else ()
+        lakes = find_lakes(settings) if any(entry.is_of_lakes for entry in chosen.values()) else ()
     except StoreError as error:
         unknown.append(UnknownTenants(str(error)))
-    bench = Workbench(settings, logger, tenants)
+    bench = Workbench(settings, logger, tenants, lakes)
     built = [pipeline for entry in chosen.values() for pipeline in entry.build(bench)]
     # The shops are looked for too: of one fault of the target one failure is enough.
     pipelines = [pipeline for pipeline in built if pipeline not in unknown] + unknown

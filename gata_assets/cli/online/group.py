@@ -85,3 +85,12 @@ def installed() -> Iterator[None]:
         if error.name and error.name.startswith("gata_assets"):
             raise
         raise click.ClickException(f"{error.name} is not installed: pip install 'gata-assets[online]'.") from None
+
+
+def _expected(settings: Settings, tenant: str) -> Iterable[OnlineTicket]:
+    from gata_assets.definitions.lake import expected_online
+
+    return expected_online(settings, tenant)
+
+
+online.add_command(verify_command(_expected))

@@ -209,6 +209,8 @@ def _store_of(settings: Settings) -> Path:
             found = "TICKETS_URL names a PostgreSQL database"
         case SourceKind.DATA_API:
             found = "DB_ARN names an Aurora cluster"
+        case SourceKind.LAKE:
+            found = f"TICKETS_URL names the lake of {settings.tickets.lake_tenant}"
     raise SettingsError(
         f"{found}: `gata ingest tickets` fills the lake of --tenant or of TICKETS_URL=lake://TENANT, or the SQLite "
         "file of TICKETS_URL, which is created if needed. Example: TICKETS_URL=sqlite:///tickets.sqlite"

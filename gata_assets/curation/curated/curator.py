@@ -7,13 +7,13 @@ are stale, `merge` how rows become curated rows, and `curation.validator` how fi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from hashlib import sha256
 from io import BytesIO
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,7 +38,8 @@ from gata_assets.tables.spec import TableSpec
 class CuratedPartition:
     """A curated partition: its rows, the parts that it was built from, and the outcomes of its checks.
 
-    `dropped` counts repetitions; `sha256` is that of the rows' file. It is written when no check has failed.
+    `dropped` counts repetitions; `sha256` is that of the rows' file; `details` are those of the merge in its manifest.
+    It is written when no check has failed.
     """
 
     table: str
@@ -48,6 +49,7 @@ class CuratedPartition:
     parts: tuple[str, ...]
     sha256: str
     outcomes: Mapping[str, Sequence[Outcome]]
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_written(self) -> bool:
@@ -132,6 +134,7 @@ class TableCurator(StalePartitionFinder):
             outcomes = {
                 NO_ROW_IS_LOST: check_no_part_is_lost(partitions[day], read, rows.rows, rows.repeated),
                 validity_check(spec.table): rows.outcomes,
+                **rows.checks,
             }
             prepared.append(_Prepared(day, rows, partitions[day], outcomes))
         return prepared
@@ -151,7 +154,9 @@ class TableCurator(StalePartitionFinder):
             parts=tuple(part.key for part in prepared.parts),
             sha256=sha256(next(iter(contents.values()))).hexdigest(),
             outcomes=prepared.outcomes,
+            details=merged.details,
         )
+        rules = self.merge_rules(spec.table)
         if not curated.is_written:
             return curated
         with DatasetWrite(self.store, folder, before=before.get(folder, {})) as write:
@@ -161,7 +166,10 @@ class TableCurator(StalePartitionFinder):
                     f"curated_{spec.table}",
                     files,
                     schema={plain_name(name): _columns_of(merged.files[plain_name(name)]) for name in files},
-                    made_from={"parts": [{"key": part.key, "rows": part.rows} for part in prepared.parts]},
+                    made_from={
+                        "parts": [{"key": part.key, "rows": part.rows} for part in prepared.parts],
+                        **({"rules": rules} if rules else {}),
+                    },
                     code_version=__version__,
                     details={
                         "window": [f"{day}T00:00:00Z", f"{day + timedelta(days=1)}T00:00:00Z"] if day else None,

@@ -27,13 +27,15 @@ _FILE, _LINE = "place of file", "source_line"
 @dataclass(frozen=True)
 class MergedRows:
     """The curated files of a partition by name, the table's own first; the number of rows dropped as repetitions, the
-    outcomes of the table's rules for the other rows, and further details for the manifest.
+    outcomes of the table's rules for the other rows, further details for the manifest, and the outcomes of further
+    checks by their names.
     """
 
     files: Mapping[str, pa.Table]
     repeated: int
     outcomes: Sequence[Outcome]
     details: Mapping[str, Any] = field(default_factory=dict)
+    checks: Mapping[str, Sequence[Outcome]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

@@ -1,12 +1,14 @@
 """Which partitions of a tenant's curated tables are stale.
 
 A partition is an event day where its table is curated by day, and else the entire table (None). Its manifest names the
-parts that it was built from: it is stale when these are not the parts that count now. `curator` writes partitions.
+parts that it was built from: it is stale when these are not the parts that count now, or when other rules than those
+of now made rows of them. `curator` writes partitions.
 """
 
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import NamedTuple
 
 from gata_assets.curation.curated.merge import table_file
 from gata_assets.curation.layout import MANIFEST_FILE
@@ -22,8 +24,19 @@ from gata_assets.tables.spec import Repetitions
 Partition = date | None
 
 
+class BuiltFrom(NamedTuple):
+    """What a curated partition was built from: the keys of staged parts, and the digest of the rules of its merge."""
+
+    parts: tuple[str, ...]
+    rules: str | None
+
+
 class StalePartitionFinder(FileValidator):
     """Compares the curated tables of one tenant with the staged parts that count."""
+
+    def merge_rules(self, table: str) -> str | None:  # noqa: ARG002 (for curators whose merges have rules)
+        """The digest of the rules by which a table's rows are merged; None where nothing but its spec decides."""
+        return None
 
     def parts(self, table: str) -> dict[Partition, list[StagedPart]]:
         """The staged parts that count, by partition; an unpartitioned table has its partition even without parts.
@@ -46,13 +59,14 @@ class StalePartitionFinder(FileValidator):
         return dict(sorted(found.items())) if spec.partition_by else found
 
     def stale(self, table: str, first: date | None = None, last: date | None = None) -> list[Partition]:
-        """The partitions whose curated rows were built from other parts than those that count, ascending.
+        """The partitions that were built from other parts than those that count, or by other rules, ascending.
 
         With a range, the stale days in it and all days in it that were never curated, even if they have no rows.
         """
         known = self._built_from(table)
+        rules = self.merge_rules(table)
         counts = {day: tuple(part.key for part in parts) for day, parts in self.parts(table).items()}
-        found = {day for day in known.keys() | counts.keys() if known.get(day) != counts.get(day, ())}
+        found = {day for day in known.keys() | counts.keys() if known.get(day) != BuiltFrom(counts.get(day, ()), rules)}
         if first and last:
             return [day for day in self.days_between(first, last) if day in found or day not in known]
         return sorted(found)  # type: ignore[type-var]
@@ -64,7 +78,7 @@ class StalePartitionFinder(FileValidator):
 
     def curated_parts(self, table: str) -> frozenset[tuple[Partition, str]]:
         """The keys of the staged parts that the curated partitions were built from, each with its partition."""
-        return frozenset((day, key) for day, keys in self._built_from(table).items() for key in keys or ())
+        return frozenset((day, key) for day, built in self._built_from(table).items() if built for key in built.parts)
 
     def curated_partitions(self, table: str) -> list[Partition]:
         """The partitions that have a manifest; that of an unpartitioned table in any case."""
@@ -108,8 +122,8 @@ class StalePartitionFinder(FileValidator):
         found = manifest.find(table_file(table)) if manifest else None
         return found[1] if found else None
 
-    def _built_from(self, table: str) -> dict[Partition, tuple[str, ...] | None]:
-        """The parts of every curated partition; None if its manifest was withdrawn or is damaged."""
+    def _built_from(self, table: str) -> dict[Partition, BuiltFrom | None]:
+        """The parts and rules of every curated partition; None if its manifest was withdrawn or is damaged."""
         if not self.tables[table].partition_by:
             return {None: self._read_parts(self.places.curated(table))}
         days = [day for day in self.curated_partitions(table) if day]
@@ -122,9 +136,11 @@ class StalePartitionFinder(FileValidator):
         except ValueError:
             raise DamagedTableError(f"{self.store.uri(key)} is of no day, and nothing of ours: remove it.") from None
 
-    def _read_parts(self, folder: str) -> tuple[str, ...] | None:
+    def _read_parts(self, folder: str) -> BuiltFrom | None:
         manifest = find_manifest(self.store, folder).manifest
-        return tuple(part["key"] for part in manifest.made_from["parts"]) if manifest else None
+        if manifest is None:
+            return None
+        return BuiltFrom(tuple(part["key"] for part in manifest.made_from["parts"]), manifest.made_from.get("rules"))
 
     def _not_by_day(self, report: Report) -> DataRuleError:
         tenant = self.places.tenant

@@ -9,15 +9,38 @@ from gata_assets.curation.layout import TenantLayout, is_tenant_name
 from gata_assets.storage.objects import ObjectStore
 
 
-def find_tenants(store: ObjectStore, *, besides: Collection[str] = ()) -> list[str]:
-    """The names of tenants with a raw file, ascending, without those in `besides`.
+def find_tenants(
+    store: ObjectStore,
+    *,
+    besides: Collection[str] = (),
+    tables: Collection[str] = (),
+    without_tables: Collection[str] = (),
+) -> list[str]:
+    """The names of tenants with a raw file, ascending, without those in `besides`: with one of `tables` where any are
+    given, and of other tables than `without_tables`.
 
     One listing of the store's folders, and one of each folder that may be a tenant's, up to its first raw file. Other
     folders of the store, whose names no tenant can have, are not looked into. Raises StoreError if any of them cannot
     be listed: then nothing is known.
     """
     names = [name for name in store.list_folders("") if is_tenant_name(name) and name not in besides]
-    return [name for name in names if _has_raw_file(store, TenantLayout(name))]
+    found = []
+    for name in names:
+        if not tables and not without_tables:
+            has_file = _has_raw_file(store, TenantLayout(name))
+        else:
+            # By folders, since one of them may have very many files.
+            among = tables or store.list_folders(TenantLayout(name).raw_files)
+            has_file = any(has_raw_files(store, name, table) for table in among if table not in without_tables)
+        found += [name] if has_file else []
+    return found
+
+
+def has_raw_files(store: ObjectStore, tenant: str, table: str) -> bool:
+    """Whether a tenant has a raw file of a table, or a folder of it that may not be listed; raises StoreError."""
+    places = TenantLayout(tenant)
+    below = (key.removeprefix(places.raw_files) for key in store.list_delivered(places.raw(table)))
+    return any(not is_hidden(name) for name in below)
 
 
 def _has_raw_file(store: ObjectStore, places: TenantLayout) -> bool:

@@ -58,11 +58,13 @@ def build_new_files_sensor(
     *,
     window_days: int,
     finds_tenants: bool = False,
+    not_found_by: Sequence[str] = (),
     clock: Callable[[], datetime] | None = None,
 ) -> dg.SensorDefinition:
     """The sensor that requests the curation of files that landed, and of days that are missing or stale.
 
-    `window_days` is how many days back batches read. With `finds_tenants` it names those that have files and no assets.
+    `window_days` is how many days back batches read. With `finds_tenants` it names those that have files,
+    of other tables than `not_found_by`, and no assets.
     """
     watched = WatchedTables(
         NEW_FILES_SENSOR,
@@ -74,5 +76,6 @@ def build_new_files_sensor(
         window_table=INTERACTIONS,
         window_days=window_days,
         finds_tenants=finds_tenants,
+        not_found_by=not_found_by,
     )
     return build_files_sensor(watched, clock=clock)

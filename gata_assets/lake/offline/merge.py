@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from gata_assets.curation.curated.merge import Merge, MergedRows
+from gata_assets.lake.check_names import EACH_VERSION_IS_THERE_ONCE, VERSIONS_ARE_IN_ORDER
 from gata_assets.lake.days import CLOSED, CURRENT_FILE, RECENT, VERSIONS_FILE
 from gata_assets.lake.offline.columns import offline_columns
 from gata_assets.lake.offline.ending import ENDED_AT
@@ -71,7 +72,6 @@ def _as_files(tickets: pl.DataFrame, day: date | None, repeated: int, unreadable
     arrow = {name: rows.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()) for name, rows in files.items()}
     outcomes = [
         *(outcome for table in arrow.values() for outcome in check_arrow_tables(OFFLINE, [table])),
-        *check_versions(tickets),
         _check_texts(tickets),
         *_check_day(tickets, day),
     ]
@@ -82,7 +82,9 @@ def _as_files(tickets: pl.DataFrame, day: date | None, repeated: int, unreadable
         CLOSED: _between(current[ENDED_AT]),
         RECENT: _between(current["version_at"]),
     }
-    return MergedRows(arrow, repeated, outcomes, details)
+    unique, ordered = check_versions(tickets)
+    checks = {EACH_VERSION_IS_THERE_ONCE: [unique], VERSIONS_ARE_IN_ORDER: [ordered]}
+    return MergedRows(arrow, repeated, outcomes, details, checks)
 
 
 def _between(instants: pl.Series) -> list[int] | None:

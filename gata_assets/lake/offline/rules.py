@@ -5,10 +5,12 @@ Pure values; the settings' texts are read here, so that every caller refuses the
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
 
 from gata_assets.lake.tables import PRIORITIES
 from gata_assets.tables.masking.tokens import NO_TOKENS, Tokens
@@ -68,3 +70,11 @@ class OfflineRules:
     tokens: Tokens = NO_TOKENS
     targets: SlaTargets = SlaTargets()
     has_language: bool = False
+
+    @property
+    def digest(self) -> str:
+        """What tells other rules from these: days by others are written anew. Of the key it has a token's digest."""
+        key = self.tokens.token("rules", "") if self.people is People.PSEUDONYMIZED else None
+        targets = [sorted(self.targets.first_reply.items()), sorted(self.targets.resolution.items())]
+        decided = json.dumps([self.people.value, key, targets, self.has_language])
+        return sha256(decided.encode()).hexdigest()[:16]

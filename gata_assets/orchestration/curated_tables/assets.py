@@ -4,10 +4,10 @@
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -17,7 +17,7 @@ from gata_assets.curation.quality.measures import QualityRules
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.asset_pages.raw_files import raw_files_key
-from gata_assets.orchestration.curated_tables.due import asset_key
+from gata_assets.orchestration.curated_tables.due import CURATED, AssetNames
 from gata_assets.orchestration.curated_tables.run import CurationRun
 from gata_assets.orchestration.recording import Events, with_unevaluated
 from gata_assets.storage.resource import ObjectStoreResource
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 class CuratedAssetRules:
     """The options that a tenant's curated tables share: group and pool, rules of rows, days, the curator, and what
     quality is good enough.
+
+    `names` are those of assets, `curated_model` is the pandera model of curated rows where the spec's is that of staged
+    ones, and `checks` are descriptions of further checks of curated rows, by name.
     """
 
     tenant: str
@@ -41,6 +44,9 @@ class CuratedAssetRules:
     days: dg.DailyPartitionsDefinition
     curator: "Callable[[ObjectStoreResource], TableCurator]"
     quality: QualityRules
+    names: AssetNames = CURATED
+    curated_model: type[Any] | None = None
+    checks: Mapping[str, str] = field(default_factory=dict)
 
 
 class CurationConfig(dg.Config):
@@ -63,31 +69,35 @@ def build_curated_asset(
 ) -> dg.AssetsDefinition:
     """The asset of a tenant's curated table; `op` names its op if the table's name should not."""
     days = rules.days if spec.partition_by else None
-    key, descriptions = asset_key(rules.tenant, spec.table), check_names.check_descriptions(spec)
+    key, staged_key = rules.names.key(rules.tenant, spec.table), rules.names.staged_key(rules.tenant, spec.table)
+    descriptions = {**check_names.check_descriptions(spec), **rules.checks}
     rejecting = {
         reference.table
         for reference in spec.references.values()
         if rules.curation.mode_of(reference) is ReferenceMode.REJECT
     } - {spec.table}
+    raw_key = raw_files_key(rules.tenant, spec.table)
+    staged_specs = [] if staged_key is None else [_staged_spec(staged_key, raw_key, spec, rules, options)]
     asset_spec = options.table_spec(
         key,
-        spec.model,
+        rules.curated_model or spec.model,
         group=rules.group,
         deps=[
-            dg.AssetDep(raw_files_key(rules.tenant, spec.table)),
+            dg.AssetDep(staged_key or raw_key),
             # If rows with unknown references are rejected, the table waits for the referenced one.
-            *(dg.AssetDep(asset_key(rules.tenant, table)) for table in sorted(rejecting)),
+            *(dg.AssetDep(rules.names.key(rules.tenant, table)) for table in sorted(rejecting)),
         ],
         kinds={"polars"},
         partitions=days,
     )
-    blocking = checks.specs(key, descriptions, check_names.validity_check(spec.table), check_names.NO_ROW_IS_LOST)
+    names = (check_names.validity_check(spec.table), check_names.NO_ROW_IS_LOST, *rules.checks)
+    blocking = checks.specs(key, descriptions, *names)
     decorate = dg.multi_asset(
-        name=op or f"{rules.tenant}_curated_{spec.table}",
-        specs=[asset_spec],
+        name=op or f"{rules.tenant}_{rules.names.curated}_{spec.table}",
+        specs=[*staged_specs, asset_spec],
         check_specs=[
             *blocking,
-            *checks.specs(key, descriptions, *check_names.ABOUT_RAW_FILES, is_blocking=False),
+            *checks.specs(staged_key or key, descriptions, *check_names.ABOUT_RAW_FILES, is_blocking=False),
             *checks.specs(key, descriptions, check_names.QUALITY_IS_HIGH_ENOUGH, is_blocking=False),
         ],
         partitions_def=days,
@@ -108,6 +118,7 @@ def build_curated_asset(
             days=days,
             code_version=options.code_version,
             quality=rules.quality,
+            names=rules.names,
         )
 
     if days is None:
@@ -127,3 +138,12 @@ def build_curated_asset(
         yield from with_unevaluated(context, events)
 
     return by_day
+
+
+def _staged_spec(
+    key: dg.AssetKey, raw: dg.AssetKey, spec: TableSpec, rules: CuratedAssetRules, options: AssetOptions
+) -> dg.AssetSpec:
+    """The asset of a table's valid rows, by the day on which their files landed."""
+    return options.table_spec(
+        key, spec.model, group=rules.group, deps=[dg.AssetDep(raw)], kinds={"polars"}, partitions=rules.days
+    )

@@ -6,6 +6,7 @@ has recorded, is known here.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,32 @@ if TYPE_CHECKING:
     from gata_assets.curation.curated.curator import TableCurator
 
 
+@dataclass(frozen=True)
+class AssetNames:
+    """The names of a table's assets: `{curated}_{table}`, and `{staged}_{table}` if its valid rows are an asset too."""
+
+    curated: str = "curated"
+    staged: str | None = None
+
+    def key(self, tenant: str, table: str) -> dg.AssetKey:
+        """The asset of a tenant's curated table."""
+        return dg.AssetKey([tenant, f"{self.curated}_{table}"])
+
+    def staged_key(self, tenant: str, table: str) -> dg.AssetKey | None:
+        """The asset of the valid rows of its raw files; None where there is none."""
+        return dg.AssetKey([tenant, f"{self.staged}_{table}"]) if self.staged else None
+
+    def keys(self, tenant: str, table: str) -> list[dg.AssetKey]:
+        """Both, the first one first."""
+        return [key for key in (self.staged_key(tenant, table), self.key(tenant, table)) if key]
+
+
+CURATED = AssetNames()
+
+
 def asset_key(tenant: str, table: str) -> dg.AssetKey:
-    """The asset of a tenant's curated table."""
-    return dg.AssetKey([tenant, f"curated_{table}"])
+    """The asset of a tenant's curated table, where it is named as most are."""
+    return CURATED.key(tenant, table)
 
 
 def due_days(

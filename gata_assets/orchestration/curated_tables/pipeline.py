@@ -11,7 +11,7 @@ import dagster as dg
 from gata_assets.batches import day_ranges
 from gata_assets.errors import GataError
 from gata_assets.orchestration.batch_status import Plan
-from gata_assets.orchestration.curated_tables.due import asset_key, due_days, is_table_due
+from gata_assets.orchestration.curated_tables.due import CURATED, AssetNames, due_days, is_table_due
 from gata_assets.orchestration.curated_tables.quality import QUALITY_SCORE
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.pipelines import BatchRun, WithoutBatches
@@ -30,6 +30,7 @@ class TablePipeline(WithoutBatches):
     days: dg.PartitionsDefinition[str]
     open_curator: Callable[[], TableCurator]
     job: Callable[[], dg.JobDefinition]
+    names: AssetNames = CURATED
 
     name: ClassVar[str] = "tables"
     # No batch has one.
@@ -42,7 +43,7 @@ class TablePipeline(WithoutBatches):
             try:
                 self._curate(runs, table)
             except GataError as error:
-                asset = asset_key(self.scope, table).to_user_string()
+                asset = self.names.key(self.scope, table).to_user_string()
                 runs.failures.append(BatchFailure(batch_ids[0], asset, (), str(error)))
         return len(runs.failures) == earlier
 
@@ -74,7 +75,7 @@ class TablePipeline(WithoutBatches):
         return found
 
     def _curate(self, runs: Runs, table: str) -> None:
-        curator, assets = self.open_curator(), [asset_key(self.scope, table)]
+        curator, assets = self.open_curator(), self.names.keys(self.scope, table)
         is_waiting = bool(curator.unvalidated([table]))
         if curator.tables[table].partition_by is None:
             if is_waiting or is_table_due(curator, table, runs.instance):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from datetime import date
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -20,7 +21,7 @@ from gata_assets.curation.superseding import replaced_files, valid_reports
 from gata_assets.errors import ChecksFailedError
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_pages.raw_files import observe_raw_files
-from gata_assets.orchestration.curated_tables.due import asset_key, due_days, is_table_due
+from gata_assets.orchestration.curated_tables.due import CURATED, AssetNames, asset_key, due_days, is_table_due
 from gata_assets.orchestration.curated_tables.quality import RunQuality, quality_metadata
 from gata_assets.orchestration.dagster_private import kept_open
 from gata_assets.orchestration.failures import DAYS, Partitions
@@ -48,6 +49,7 @@ class CurationRun:
         days: dg.PartitionsDefinition[str] | None,
         code_version: str,
         quality: QualityRules,
+        names: AssetNames = CURATED,
     ) -> None:
         self._context = context
         self._curator = curator
@@ -55,7 +57,8 @@ class CurationRun:
         self._days = days
         self._tenant = curator.places.tenant
         self._code_version = code_version
-        self._key = asset_key(self._tenant, table)
+        self._key = names.key(self._tenant, table)
+        self._staged_key = names.staged_key(self._tenant, table)
         self._events = Recorder(context, code_version=code_version, as_events=True)
         self._quality = RunQuality(curator, quality, context.log.warning)
 
@@ -92,7 +95,8 @@ class CurationRun:
             files: list[Report] = []
             try:
                 files = yield from self._validate()
-                days = yield from self._find_days(asked, stale_between, failures)
+                if self._key in self._context.selected_asset_keys:
+                    days = yield from self._find_days(asked, stale_between, failures)
             except Exception as error:  # noqa: BLE001 (kept as the failure that ends the run)
                 failures.keep(asked[0], self._key.to_user_string(), error)
             looked_at = set(days)
@@ -106,7 +110,8 @@ class CurationRun:
                 failures.stop_if_hopeless(ended=set())
             # After the days, since Dagster ignores check results from before the last materialization.
             try:
-                yield from self._evaluate_days(files, looked_at)
+                of_files = set(map(date.fromisoformat, asked)) if self._staged_key else looked_at
+                yield from self._evaluate_days(files, of_files)
                 yield observe_raw_files(self._tenant, self._table, self._curator.reports(self._table))
                 self._quality.push(self._table)
             except Exception as error:  # noqa: BLE001 (kept with the days' failures, which end the run)
@@ -156,7 +161,8 @@ class CurationRun:
 
     def _record(self, curated: CuratedPartition, recorder: Recorder) -> Events:
         """Record a partition with its checks; raises ChecksFailedError if it failed any and was not written."""
-        key, partition = asset_key(self._tenant, curated.table), _partition_of(curated.day)
+        key = self._key if curated.table == self._table else asset_key(self._tenant, curated.table)
+        partition = _partition_of(curated.day)
         try:
             checks.require_passed(key.to_user_string(), curated.outcomes)
         except ChecksFailedError:
@@ -171,6 +177,7 @@ class CurationRun:
             "path": dg.MetadataValue.path(self._curator.store.uri(folder)),
             "manifest": dg.MetadataValue.path(self._curator.store.uri(folder + MANIFEST_FILE)),
             **({"reason": curated.reason} if curated.reason else {}),
+            **{name: value for name, value in curated.details.items() if isinstance(value, int)},
             **quality_metadata(measures),
         }
         yield recorder.materialization(key, partition, metadata, version=curated.sha256)
@@ -215,8 +222,30 @@ class CurationRun:
                 EVERY_RAW_FILE_WAS_READ: [Outcome("no file was refused", refused, len(reports), advice, unit="files")],
                 FEW_ROWS_WERE_REJECTED: check_few_rows_are_rejected(counting, self._curator.rules.max_rejected_share),
             }
-            target = self._events.find(self._key, partition)
-            yield from checks.evaluations(self._key, partition, found, is_blocking=False, target=target)
+            key = self._staged_key or self._key
+            if self._staged_key:
+                yield self._staged(self._staged_key, partition, reports, counting)
+            target = self._events.find(key, partition)
+            yield from checks.evaluations(key, partition, found, is_blocking=False, target=target)
+
+    def _staged(
+        self, key: dg.AssetKey, partition: str | None, reports: Sequence[Report], counting: Sequence[Report]
+    ) -> Event:
+        """The materialization of the valid rows of a landing day's files."""
+        metadata = {
+            "dagster/row_count": sum(report.valid for report in counting),
+            "files": len(counting),
+            "refused_files": sum(report.refused is not None for report in counting),
+            "superseded_files": len(reports) - len(counting),
+            "quarantined_rows": sum(report.rejected for report in counting),
+            "path": dg.MetadataValue.path(self._curator.store.uri(self._curator.places.staged(self._table))),
+            **({} if reports else {"reason": f"no file of {self._table} landed on {partition}"}),
+        }
+        # Of the names of parts, which have the digests of files and rules.
+        parts = sorted(part.key for report in counting for part in report.parts)
+        names = [*parts, *sorted(report.file_id for report in reports)]
+        version = sha256("\n".join(names).encode()).hexdigest()
+        return self._events.materialization(key, partition, metadata, version=version)
 
     def _landing_day(self, report: Report) -> date:
         """The day of the file's folder, or the day it was first seen if the folder names none, or one that is no

@@ -16,7 +16,7 @@ from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.requests import CurationRequest, ask_again, request_curation
 from gata_assets.errors import StoreError
 from gata_assets.logs import RANGE_TAGS
-from gata_assets.orchestration.curated_tables.due import asset_key, due_days, missing_days
+from gata_assets.orchestration.curated_tables.due import CURATED, AssetNames, due_days, missing_days
 from gata_assets.orchestration.instances import asked_runs, is_underway
 from gata_assets.storage.resource import ObjectStoreResource
 
@@ -36,7 +36,8 @@ class WatchedTables:
 
     `days` are the partitions of tables curated by day, `has_days` whether there are any. Batches read `window_days` of
     `window_table`, so a day of it without a curated table is requested even if no file has a row of it. With
-    `finds_tenants`, each tick looks for tenants that got their first file after the definitions were loaded.
+    `finds_tenants`, each tick looks for tenants that got their first file after the definitions were loaded: of
+    `found_by` where it names tables, and of others than `not_found_by`.
     """
 
     sensor: str
@@ -49,6 +50,9 @@ class WatchedTables:
     window_table: str | None = None
     window_days: int = 0
     finds_tenants: bool = False
+    found_by: Sequence[str] = ()
+    not_found_by: Sequence[str] = ()
+    names: AssetNames = CURATED
 
 
 def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] | None = None) -> dg.SensorDefinition:
@@ -76,7 +80,7 @@ def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] 
         waits: list[str] = []
         settled: dict[str, str] = json.loads(context.cursor or "{}")
         try:
-            new = find_tenants(object_store, besides=watched.tenants) if watched.finds_tenants else []
+            new = _new_tenants(watched, object_store) if watched.finds_tenants else []
         except StoreError as error:
             new = []
             unread.append(f"tenants: {error}")
@@ -107,7 +111,7 @@ def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] 
             of_days = dict(zip(RANGE_TAGS, (str(request.first), str(request.last)), strict=True))
             tags = {"gata/reason": request.reason, _TENANT: request.tenant}
             tags |= {_CURATION: request.key, _VERSIONS: request.versions}
-            assets = [asset_key(request.tenant, table) for table in watched.tables]
+            assets = [key for table in watched.tables for key in watched.names.keys(request.tenant, table)]
             tags |= of_days if watched.has_days else {}
             runs.append(dg.RunRequest(run_key=asking.run_key, asset_selection=assets, tags=tags))
         return dg.SensorResult(
@@ -117,6 +121,11 @@ def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] 
         )
 
     return new_files
+
+
+def _new_tenants(watched: WatchedTables, store: ObjectStoreResource) -> list[str]:
+    known, tables, others = watched.tenants, watched.found_by, watched.not_found_by
+    return find_tenants(store, besides=known, tables=tables, without_tables=others)
 
 
 def _requests(

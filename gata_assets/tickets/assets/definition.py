@@ -25,6 +25,18 @@ TICKET_TABLE = "ticket_table"
 DATABASE_POOL = "ticket_database"
 
 
+def lake_dep(offline_tickets: dg.AssetKey, window_days: int) -> dg.AssetDep:
+    """The dependency of batches on a lake's days, where tickets are read from one: on those of their longest window.
+
+    A ticket that closed in a window may have been created earlier; runs read those days too.
+    """
+    with checks.without_maturity_warnings():
+        window = dg.TimeWindowPartitionMapping(
+            start_offset=-24 * window_days, end_offset=-1, allow_nonexistent_upstream_partitions=True
+        )
+    return dg.AssetDep(offline_tickets, partition_mapping=window)
+
+
 def ticket_table_spec() -> dg.AssetSpec:
     """The ticket table as a node of the lineage: not built here, and read by each run."""
     return dg.AssetSpec(
@@ -38,18 +50,22 @@ def ticket_table_spec() -> dg.AssetSpec:
     )
 
 
-def build_ticket_assets(rules: PreparationRules, options: AssetOptions, *, batches_at_once: int) -> dg.AssetsDefinition:
+def build_ticket_assets(
+    rules: PreparationRules, options: AssetOptions, *, batches_at_once: int, table: dg.AssetDep | None = None
+) -> dg.AssetsDefinition:
     """The five ticket assets.
 
     Args:
         rules: What shapes the datasets.
         options: What all assets share.
         batches_at_once: The batches of a range whose tickets are read together; a run's memory grows with them.
+        table: What tickets are read from; by default the ticket table.
     """
+    source = table or dg.AssetDep(TICKET_TABLE)
 
     @dg.multi_asset(
         name="ticket_line",
-        specs=[_spec(name, step, rules, options) for name, step in STEPS.items()],
+        specs=[_spec(name, step, rules, options, source) for name, step in STEPS.items()],
         check_specs=[
             spec
             for name, step in STEPS.items()
@@ -92,11 +108,13 @@ def _checks_of(step: TicketStep, rules: PreparationRules) -> list[str]:
     return [check for check in step.checks if check not in left_out]
 
 
-def _spec(name: str, step: TicketStep, rules: PreparationRules, options: AssetOptions) -> dg.AssetSpec:
+def _spec(
+    name: str, step: TicketStep, rules: PreparationRules, options: AssetOptions, source: dg.AssetDep
+) -> dg.AssetSpec:
     spec = dg.AssetSpec(
         name,
         # Tables of tickets are read from it.
-        deps=[*([TICKET_TABLE] if step.rows is Tickets else []), *step.made_from],
+        deps=[*([source] if step.rows is Tickets else []), *step.made_from],
         description=step.build.__doc__,
         metadata={**columns(step.rows), "settings": dg.MetadataValue.json(rules.as_settings())},
         # Assets are recorded batch by batch, so Dagster expects no output when the op ends.

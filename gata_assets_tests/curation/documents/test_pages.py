@@ -22,7 +22,7 @@ from gata_assets.curation.files.open_files import read_validated
 from gata_assets.curation.readers.json_files.documents import cut_documents
 from gata_assets.curation.readers.raw_block import LONGEST_LINE
 from gata_assets.errors import RawFileError
-from gata_assets.lake.schema import RAW_TICKETS
+from gata_assets.lake.tables import RAW_TICKETS
 from gata_assets.tables.row_rules import RowContext
 from gata_assets_tests.support.page_worlds import CASES, KEPT, OPENED, case, expected, read
 

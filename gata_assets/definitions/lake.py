@@ -1,0 +1,121 @@
+"""The definitions of ticket lakes: the tenants' assets, and the jobs and sensor over them. Assembly only.
+
+What reads tickets and what talks to Redis is imported when a run needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from gata_assets.definitions.stores import build_store
+from gata_assets.errors import SettingsError
+from gata_assets.lake.assets import NAMES, build_lake_asset, build_online_asset, group_of
+from gata_assets.lake.tables import RAW_TICKETS, TICKETS
+from gata_assets.orchestration.asset_options import AssetOptions
+from gata_assets.orchestration.asset_pages.raw_files import raw_files_spec
+from gata_assets.orchestration.curated_tables.sensor import WatchedTables, build_files_sensor
+from gata_assets.orchestration.jobs import build_job, build_schedule, day_partitions
+from gata_assets.settings.model import Settings
+from gata_assets.settings.table_specs import curation_rules
+from gata_assets.storage.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from gata_assets.lake.curator import LakeCurator
+    from gata_assets.lake.online.slice import LakeSlice
+    from gata_assets.lake.online.tickets import OnlineTicket
+    from gata_assets.lake.online.updating import PublishedSlice
+
+CURATE_TICKETS = "curate_tickets"
+PUBLISH_TICKETS = "publish_tickets"
+PUBLISH_SCHEDULE = "publish_tickets_schedule"
+RAW_TICKETS_SENSOR = "new_raw_tickets_sensor"
+
+
+def build_lake_definitions(settings: Settings, tenants: Sequence[str], options: AssetOptions) -> dg.Definitions:
+    """The lakes of these tenants; the slice where REDIS_URL is set. The store is a resource of other definitions."""
+    days, rules = day_partitions(settings.lake.earliest_date), curation_rules(settings)
+    curator = partial(open_lake_curator, settings)
+    curated = [
+        build_lake_asset(
+            tenant,
+            curation=rules,
+            days=days,
+            curator=partial(curator, tenant),
+            quality=settings.quality.rules,
+            options=options,
+        )
+        for tenant in tenants
+    ]
+    publish = partial(publish_online, settings)
+    online = [build_online_asset(tenant, publish, options) for tenant in tenants if settings.online.url]
+    jobs = [
+        build_job(
+            CURATE_TICKETS,
+            dg.AssetSelection.assets(*curated),
+            "Validate new raw files of tickets into bronze, and write the days of offline tickets that they touch.",
+        )
+    ]
+    if online:
+        about = "Publish the newest tickets of the lake to Redis."
+        jobs.append(build_job(PUBLISH_TICKETS, dg.AssetSelection.assets(*online), about))
+    watched = WatchedTables(
+        RAW_TICKETS_SENSOR,
+        CURATE_TICKETS,
+        tenants,
+        (TICKETS,),
+        curator,
+        days,
+        finds_tenants=settings.lake.tenants is None and settings.interactions.tenants is None,
+        found_by=(TICKETS,),
+        names=NAMES,
+    )
+    cron = settings.automation.prepare_schedule
+    schedules = [build_schedule(PUBLISH_SCHEDULE, PUBLISH_TICKETS, cron, options.batches)] if online else []
+    raw = [raw_files_spec(tenant, RAW_TICKETS, group=group_of(tenant)) for tenant in tenants]
+    return dg.Definitions(
+        assets=[*raw, *curated, *online], jobs=jobs, sensors=[build_files_sensor(watched)], schedules=schedules
+    )
+
+
+def open_lake_curator(
+    settings: Settings, tenant: str, store: ObjectStore, present: datetime | None = None
+) -> LakeCurator:
+    """The curator of a tenant's lake."""
+    # Imported here, since it loads compiled kernels and definitions are loaded often.
+    from gata_assets.lake.curator import LakeCurator
+
+    rules = curation_rules(settings)
+    return LakeCurator(store, tenant, rules, present or datetime.now(UTC), settings.lake.offline_rules)
+
+
+def publish_online(settings: Settings, store: ObjectStore, tenant: str) -> PublishedSlice:
+    """Publish a tenant's newest tickets to the Redis of the settings; raises GataError."""
+    if settings.online.url is None:
+        raise SettingsError("REDIS_URL is unset: set it to the Redis that tickets are published to.")
+    try:
+        from gata_assets.lake.online.updating import publish_slice
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("gata_assets"):
+            raise
+        raise SettingsError(f"{error.name} is not installed: pip install 'gata-assets[online]'.") from None
+
+    found = settings.online
+    return publish_slice(
+        store, tenant, settings.online.url.get_secret_value(), found.rules, timeout_seconds=found.timeout_seconds
+    )
+
+
+def expected_online(settings: Settings, tenant: str) -> Iterable[OnlineTicket]:
+    """The tickets that Redis should have of a tenant, newest first, as its lake has them; raises GataError."""
+    from gata_assets.lake.online.slice import with_slice
+    from gata_assets.lake.online.tickets import newest_first
+
+    def read(found: LakeSlice) -> list[OnlineTicket]:
+        return newest_first(found.tickets())
+
+    return with_slice(build_store(settings), tenant, settings.online.rules, lambda: datetime.now(UTC), read)
