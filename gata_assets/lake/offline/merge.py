@@ -1,7 +1,7 @@
 """Rows of bronze of days to the offline tables of these days: every version of a ticket, and the current ones.
 
 A day is that of a ticket's creation, so all versions of a ticket are in one: late files change their day alone, and
-the same rows, in whatever files and order, are the same bytes.
+the same files, in whatever order they land, are the same bytes.
 """
 
 from __future__ import annotations
