@@ -100,6 +100,7 @@ NOT_RUN = {
     "data-api": "serves until it is stopped, and needs a PostgreSQL",
     "online get": "needs Redis",
     "online list": "needs Redis",
+    "online verify": "needs Redis",
     "events tail": "needs events",
     "events rollup": "needs events",
     "trace": "needs events, or a curated row",

@@ -134,12 +134,13 @@ def _write_lake(settings: Settings, parameters: LakeParameters, now: datetime, *
     curator = LakeCurator(open_store(settings), TENANT, curation_rules(settings), now, offline)
     # A page in each line.
     report = _land(curator, TICKETS, b"\n".join(export_pages(parameters)), FileFormat(RawFormat.JSON_LINES))
-    days = list(curator.curate(TICKETS, curator.stale(TICKETS)))
+    for _ in curator.curate(TICKETS, curator.stale(TICKETS)):
+        pass
     if as_json:
         counts = {name: getattr(report, name) for name in ("file_id", "rows", "valid", "rejected")}
         print(json.dumps({"event": "SAMPLE_INGESTED", "tenant": TENANT, "table": TICKETS, **counts}))
         return
-    _print(f"{report.rows:,} sample versions of tickets on {len(days):,} days, for the lake of {TENANT}.")
+    _print(f"{report.rows:,} sample versions of tickets on {len(report.days):,} days, for the lake of {TENANT}.")
 
 
 def _print(text: str) -> None:

@@ -20,10 +20,14 @@ from gata_assets_tests.outputs import EXAMPLES, NOT_RUN, PAGE, outputs_page
 from gata_assets_tests.reference import all_commands, exit_codes
 from gata_assets_tests.support.command import gata
 
-WITHOUT_JSON = {"mapping show": "prints nothing but JSON, which --mapping-file reads"}
+WITHOUT_JSON = {
+    "mapping show": "prints nothing but JSON, which --mapping-file reads",
+    "lake schema": "prints nothing but JSON",
+}
 WITHOUT_SETTINGS = {
     "mapping presets": "lists what is in the package",
     "data-api": "serves a database that its own option names",
+    "lake schema": "prints what is in the package",
 }
 
 
