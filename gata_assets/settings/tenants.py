@@ -43,10 +43,18 @@ def lakes_prepared(settings: Settings, store: ObjectStore) -> tuple[str, ...]:
         if names is None:
             found = find_tenants(store, tables=(TICKETS,))
         else:
-            found = [name for name in names if has_raw_files(store, name, TICKETS)]
+            found = [name for name in names if _may_have_tickets(store, name)]
     except StoreError as error:
         raise _unlisted(error) from error
     return tuple(dict.fromkeys([*found, *read]))
+
+
+def _may_have_tickets(store: ObjectStore, tenant: str) -> bool:
+    """Whether a tenant has raw tickets, or a folder that cannot be listed and may have some: its sensor says so."""
+    try:
+        return has_raw_files(store, tenant, TICKETS)
+    except StoreError:
+        return True
 
 
 def _unlisted(error: StoreError) -> StoreError:

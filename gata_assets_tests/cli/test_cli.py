@@ -58,7 +58,8 @@ def test_prepare_speaks_json_lines_where_there_is_no_terminal(sample: Path, tmp_
     assert len([day for day in curated if "..." not in day]) == 91
     materialized = [line["asset"] for line in lines if line.get("event") == "ASSET_MATERIALIZATION"]
     assert len([asset for asset in materialized if "/" not in asset]) == 5
-    batches = [asset for asset in materialized if asset.startswith("sample/") and "curated" not in asset]
+    of_tenant = [asset for asset in materialized if asset.startswith("sample/")]
+    batches = [asset for asset in of_tenant if "curated" not in asset]
     assert len(batches) == 5
     assert all(line["run_id"] and line["at"] for line in lines)
     # Of the sample's shop some rows have waited in vain.
@@ -275,7 +276,7 @@ def test_latest_and_a_day_are_batches_and_anything_else_is_explained(tmp_path: P
 
 def test_what_prints_text_prints_json_on_request(tmp_path: Path) -> None:
     ran = gata(tmp_path, "tables", "--json")
-    assert [json.loads(line)["table"] for line in ran.stdout.splitlines()] == ["tickets", "items", "interactions"]
+    assert [json.loads(line)["table"] for line in ran.stdout.splitlines()] == ["items", "interactions", "tickets"]
     ran = gata(tmp_path, "doctor", "--only", "interactions", "--json")
     *findings, last = [json.loads(line) for line in ran.stdout.splitlines()]
     assert last == {"event": "EXAMINED", "can_prepare": True}

@@ -416,7 +416,7 @@ def test_a_file_of_an_unknown_table_is_refused_with_those_that_exist(settings: S
     (tmp_path / "visitors.csv").write_text(HEADER)
     result = CliRunner().invoke(main, ["ingest", "visitors", "visitors.csv", "--tenant", "acme"])
     assert result.exit_code == 2
-    assert "visitors is no table: there are interactions, items, shops, visits" in result.output
+    assert "visitors is no table: there are interactions, items, shops, tickets, visits" in result.output
 
 
 def test_a_module_that_cannot_be_imported_is_an_error_of_the_settings(

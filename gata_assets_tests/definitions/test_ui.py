@@ -188,7 +188,7 @@ def test_the_lineage_shows_both_halves_and_what_they_are_built_from(page: Page, 
     groups = ("tickets", "sample_interactions")
     with photographed(page, tmp_path / "lineage.png"):
         # Assets that do not fit are not drawn, and those that hardly do have short names.
-        page.set_viewport_size({"width": 2400, "height": 1400})
+        page.set_viewport_size({"width": 3600, "height": 2200})
         page.goto("/asset-groups?expanded=" + quote(",".join(f"global@global:{group}" for group in groups), safe=""))
         for name in (*groups, *ASSETS, *INTERACTION_ASSETS, "ticket_table", "raw_interactions", "raw_items"):
             expect(page.get_by_text(name, exact=True).last).to_be_visible()

@@ -76,7 +76,8 @@ class TablePipeline(WithoutBatches):
 
     def _curate(self, runs: Runs, table: str) -> None:
         curator, assets = self.open_curator(), self.names.keys(self.scope, table)
-        is_waiting = bool(curator.unvalidated([table]))
+        # A copied target has other versions of the same bytes.
+        is_waiting = bool(curator.unvalidated([table], is_compared=True))
         if curator.tables[table].partition_by is None:
             if is_waiting or is_table_due(curator, table, runs.instance):
                 runs.execute(self.job(), None, assets=assets, otherwise=table)
