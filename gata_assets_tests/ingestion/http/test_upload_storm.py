@@ -171,14 +171,14 @@ def end_in_a_storm(bucket: str, *, files: int, seed: int, after_seconds: float, 
 def test_uploads_into_a_target_that_fails_are_answered_as_declared_and_land_once(
     seed: int, bucket: str, moto_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storm(bucket, moto_url, monkeypatch, files=30, every=9, seed=seed)
+    storm(bucket, moto_url, monkeypatch, files=12, every=9, seed=seed)
 
 
 @pytest.mark.parametrize("patience_seconds", [0, 25])
 def test_uploads_while_the_service_ends_are_answered_as_declared_and_land_once(
     patience_seconds: float, bucket: str
 ) -> None:
-    end_in_a_storm(bucket, files=30, seed=1, after_seconds=0.7, patience_seconds=patience_seconds)
+    end_in_a_storm(bucket, files=12, seed=1, after_seconds=0.7, patience_seconds=patience_seconds)
 
 
 @pytest.mark.soak

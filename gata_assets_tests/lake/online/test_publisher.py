@@ -149,8 +149,8 @@ def test_a_version_that_was_abandoned_is_removed_and_can_never_be_published(valk
     def paused() -> Iterator[OnlineTicket]:
         tickets = list(generation(5).tickets)
         yield from tickets[:15]
-        # Another one waits for no time at all.
-        newer.append(publish(client, generation(2), rules(abandoned_minutes=0)).version)
+        # To another one it was silent for long enough.
+        newer.append(publish(client, generation(2), rules(abandoned_minutes=-1)).version)
         yield from tickets[15:]
 
     with pytest.raises(OnlineError, match="was removed before it was published: this publisher paused"):
