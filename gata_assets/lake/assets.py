@@ -159,6 +159,6 @@ def _fail(context: dg.AssetExecutionContext, batch_ids: list[str], key: dg.Asset
 
 
 def _all_days() -> dg.PartitionMapping:
-    # A slice is of all days, of which Dagster can show the last one alone with any use.
+    # A slice is built from all days; a link to each would hide that, so Dagster shows the last one.
     with checks.without_maturity_warnings():
         return dg.LastPartitionMapping()

@@ -68,7 +68,7 @@ class LakeSnapshots:
                 known[key] = LakeDay(key.removesuffix(MANIFEST_FILE), manifest, read[key].version)
             else:
                 raise SourceError(
-                    f"{self._store.uri(key)} is damaged, or its day is being written anew: materialize its day of "
+                    f"{self._store.uri(key)} is damaged, or its day is being rewritten: materialize its day of "
                     "offline_tickets."
                 )
         self._known = known

@@ -83,7 +83,7 @@ class FinishedDatasets:
         """Do the work with the manifest, then mark it; returns whether it is done with.
 
         It is not if it was replaced since it was listed: the next search finds it. There is no work for a manifest that
-        is withdrawn while it is written anew, which another version ends, nor for a dataset without rows. Raises what
+        is withdrawn while it is rewritten, which another version ends, nor for a dataset without rows. Raises what
         `work` raises, ManifestVersionError or StoreError; then there is no mark.
         """
         try:

@@ -122,7 +122,7 @@ def test_a_damaged_manifest_is_an_error_and_no_day_less(tmp_path: Path) -> None:
     source = lake_of(tmp_path, database_rows(three_days()))
     manifest = min((tmp_path / FOLDER).glob("*/manifest.json"))
     manifest.write_text("{")
-    with pytest.raises(SourceError, match=r"manifest\.json is damaged, or its day is being written anew"):
+    with pytest.raises(SourceError, match=r"manifest\.json is damaged, or its day is being rewritten"):
         source.read_window(TRAINING_WINDOW)
 
 

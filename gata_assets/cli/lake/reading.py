@@ -24,7 +24,7 @@ def get(settings: Settings, tenant: str, ticket_id: int | None, *, as_json: bool
         try:
             tickets = day.read(store, list(Ticket.model_fields))
         except ObjectNotFoundError:
-            raise SourceError(f"{store.uri(day.folder)} was written anew meanwhile: try again.") from None
+            raise SourceError(f"{store.uri(day.folder)} was rewritten meanwhile: try again.") from None
         if ticket_id is not None:
             tickets = tickets.filter(pl.col("id") == ticket_id)
         if len(tickets):

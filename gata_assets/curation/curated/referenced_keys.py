@@ -75,7 +75,7 @@ class ReferencedKeys:
 def _read(curator: TableCurator, table: str) -> dict[tuple[str, str], pl.Series] | None:
     """The referenced columns of tables that are up to date; None if another process is at it.
 
-    What validation needs of them is kept by the curator, and a table that is damaged is written anew.
+    What validation needs of them is kept by the curator, and a damaged table is rebuilt.
     """
     keys = {}
     with suppress(ConflictError):

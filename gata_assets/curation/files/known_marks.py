@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from gata_assets.curation.files.formats import mark_of
 
 LISTED_EVERY_SECONDS = 60.0
-# Hexadecimal digits, which marks of both releases have: other content with the same ones is told apart later.
+# Hexadecimal digits, which marks of both releases have: other content with the same ones is distinguished later.
 _DIGITS = 12
 
 
 class KnownMarks:
-    """The marks of one table's raw files, of which each takes eight bytes."""
+    """The marks of one table's raw files, eight bytes each."""
 
     def __init__(self, seconds: Callable[[], float] = monotonic) -> None:
         self._seconds = seconds

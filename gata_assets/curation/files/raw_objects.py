@@ -94,7 +94,7 @@ class HeldRaw(NamedTuple):
 def read_held(
     held: HeldRaw, read: Callable[[RawSource, RawContent], Result]
 ) -> tuple[Result | RawFileError, RawContent]:
-    """As `read_raw_object`, for an object of which the content is there; what overwrites it is another version.
+    """As `read_raw_object`, for an object whose content is at hand; what overwrites it is another version.
 
     `read` is given no version yet.
     """

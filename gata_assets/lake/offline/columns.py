@@ -101,7 +101,7 @@ def _offline_columns(rows: pl.DataFrame, rules: OfflineRules, reader: NestedRead
         pl.coalesce("group", "flat_group").alias("group"),
     )
     labeled = with_labels(with_breaches(with_minutes(found), rules.targets))
-    # How a ticket ended is told by all of its versions.
+    # How a ticket ended depends on all of its versions.
     return labeled.select(*(name for name in OFFLINE.curated_schema if name not in ENDING))
 
 

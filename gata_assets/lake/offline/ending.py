@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import polars as pl
 
+from gata_assets.lake.labels import WHOLE_NUMBER
 from gata_assets.lake.schema import CLOSED, SOLVED
 
 ENDED_AT, ENDED_GROUP_ID, ENDED_GROUP = "ended_at", "ended_group_id", "ended_group"
 # The columns that are known once all versions are.
 ENDING = (ENDED_AT, ENDED_GROUP_ID, ENDED_GROUP)
-_WHOLE_NUMBER = r"^(?:0|[1-9][0-9]{0,17})$"
 _START = "start"
 
 
@@ -21,7 +21,7 @@ def with_labels(rows: pl.DataFrame) -> pl.DataFrame:
     """Offline rows with the label of an export that has one: a group's number if it is one, and its name else."""
     label = pl.col("label").str.strip_chars()
     given = pl.when(label != "").then(label)
-    number = pl.when(given.str.contains(_WHOLE_NUMBER)).then(given)
+    number = pl.when(given.str.contains(WHOLE_NUMBER)).then(given)
     return rows.with_columns(group_id=pl.coalesce("group_id", number), group=pl.coalesce("group", given))
 
 

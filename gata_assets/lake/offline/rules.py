@@ -73,7 +73,7 @@ class OfflineRules:
 
     @property
     def digest(self) -> str:
-        """What tells other rules from these: days by others are written anew. Of the key it has a token's digest."""
+        """Differs for other rules, so that days by others are rebuilt. Of the key it has a token's digest."""
         key = self.tokens.token("rules", "") if self.people is People.PSEUDONYMIZED else None
         targets = [sorted(self.targets.first_reply.items()), sorted(self.targets.resolution.items())]
         decided = json.dumps([self.people.value, key, targets, self.has_language])

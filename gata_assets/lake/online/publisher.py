@@ -179,7 +179,7 @@ def _renew(
 ) -> Published | None:
     """Renew the published version where it is what would be written; None where it is not."""
     info = steps.info(published) if published else None
-    # One that is to expire earlier than before is written anew: while it is renewed, tickets could expire first.
+    # One that is to expire earlier than before is rewritten: while it is renewed, tickets could expire first.
     if info is None or info.expires_at.timestamp() > expires_at - SECONDS_WITHOUT_POINTER:
         return None
     if (info.digest, info.limit, info.statuses, info.format) != (

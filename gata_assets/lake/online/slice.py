@@ -30,7 +30,7 @@ _CHOSEN = {"id": pl.Int64(), "version_at": pl.Datetime("us", "UTC"), "place": pl
 
 
 class _RewrittenError(Exception):
-    """A day was written anew since it was looked at."""
+    """A day was rewritten since it was looked at."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def as_online(ticket: Ticket) -> OnlineTicket:
 def with_slice(
     store: ObjectStore, tenant: str, rules: OnlineRules, clock: Callable[[], datetime], use: Callable[[LakeSlice], T]
 ) -> T:
-    """Use the slice of a tenant, again with a new one where a day of it is written anew meanwhile.
+    """Use the slice of a tenant, again with a new one where a day of it is rewritten meanwhile.
 
     Raises SourceError if the lake has no offline tickets, is damaged or is written all the time, or StoreError.
     """

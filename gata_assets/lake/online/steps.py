@@ -141,7 +141,7 @@ class Steps:
         return text(outcome), text(about)
 
     def renew(self, info: VersionInfo, expires_at: int) -> bool:
-        """Have a version expire later; False where something of it is missing, and then it is to be written anew."""
+        """Have a version expire later; False where something of it is missing, and then it has to be rewritten."""
         listed = 0
         for documents in self._blocks(info.version):
             listed += len(documents)
