@@ -22,6 +22,7 @@
     │   ├── ServiceRefusedError   it refused: the same request again would be refused again
     │   ├── ServiceAwayError      it did not answer in time, or only that it cannot now
     │   └── BatchesFailedError    batches were refused or not answered; the client has them
+    ├── ProcessLostError        the process that works on rows ended before it was done: ask again
     ├── AlertError              an alert could not be delivered
     ├── EngineError             the Spark cluster is unavailable or failed
     ├── SchemaError             a schema is no Avro schema that is used here
@@ -156,6 +157,10 @@ class ServiceAwayError(ServiceError):
 
 class BatchesFailedError(ServiceError):
     """Batches of a client were refused or not answered: `GataClient.take_failed` returns them."""
+
+
+class ProcessLostError(GataError):
+    """The process that works on rows ended before it was done; another one takes its place."""
 
 
 class AlertError(GataError):

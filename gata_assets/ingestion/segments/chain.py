@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 from gata_assets.errors import ConflictError, DamagedTableError, ObjectNotFoundError
 from gata_assets.ingestion.segments.cursor import read_cursor, stream_folder
-from gata_assets.ingestion.segments.event import Segment, decode_segment, encode_segment, is_stream_name
+from gata_assets.ingestion.segments.event import Segment, is_stream_name
 from gata_assets.storage.objects import ABSENT, ObjectStore
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 
@@ -46,14 +47,39 @@ def segment_key(stream: str, first: int) -> str:
     return f"{stream_folder(stream)}{first:0{_DIGITS}d}{ENDING}"
 
 
+class SegmentCoding(Protocol):
+    """What has the bytes of segments, as `coding.segments` does."""
+
+    def encode_segment(self, segment: Segment) -> bytes:
+        """See `coding.segments`."""
+
+    def decode_segment(self, content: bytes, place: str) -> Segment:
+        """See `coding.segments`."""
+
+
 class Chain:
     """The chain of a stream, for one writer or reader at a time."""
 
-    def __init__(self, store: ObjectStore, stream: str, *, clock: Callable[[], float] = seconds_since_boot) -> None:
-        """`clock` has seconds, and goes on while the process sleeps."""
+    def __init__(
+        self,
+        store: ObjectStore,
+        stream: str,
+        *,
+        coding: SegmentCoding | None = None,
+        clock: Callable[[], float] = seconds_since_boot,
+    ) -> None:
+        """Describe it.
+
+        Args:
+            store: The target.
+            stream: Its name, see `event.is_stream_name`.
+            coding: Encodes and decodes segments; None does it here, which takes 40 MB for Arrow.
+            clock: Seconds; it goes on while the process sleeps.
+        """
         if not is_stream_name(stream):
             raise ValueError("A stream is http/{16 hexadecimal digits} or kafka/{topic}/{partition}.")
         self.store, self.stream = store, stream
+        self._coding = coding or _own_coding()
         self._clock = clock
         self._end: int | None = None
         self._known_at = 0.0
@@ -87,7 +113,7 @@ class Chain:
         """
         if segment.stream != self.stream or not self.is_at(segment.first):
             raise ValueError(f"A segment of {self.stream} begins with offset {self._end}, not {segment.first}.")
-        content, key = encode_segment(segment), segment_key(self.stream, segment.first)
+        content, key = self._coding.encode_segment(segment), segment_key(self.stream, segment.first)
         now = self._clock()
         try:
             self.store.write(key, content, expected=ABSENT)
@@ -133,7 +159,7 @@ class Chain:
         Raises ObjectNotFoundError, DamagedTableError for one that is no segment or of another place, or StoreError.
         """
         key = segment_key(self.stream, first)
-        segment = decode_segment(self.store.read(key), self.store.uri(key))
+        segment = self._coding.decode_segment(self.store.read(key), self.store.uri(key))
         if (segment.stream, segment.first) != (self.stream, first):
             raise DamagedTableError(f"{self.store.uri(key)} is a segment of another place: put it back there.", key=key)
         return segment
@@ -173,3 +199,9 @@ class Chain:
             f"{self.store.uri(key)} is missing, and segments behind it are there: restore it from a version or a copy.",
             key=key,
         )
+
+
+def _own_coding() -> SegmentCoding:
+    from gata_assets.ingestion.segments.coding import segments
+
+    return segments

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from threading import Condition, Thread
 from typing import Self
 
-from gata_assets.errors import ConflictError, StoreError, TooManyEventsError
-from gata_assets.ingestion.segments.chain import Chain, seconds_since_boot
+from gata_assets.errors import ConflictError, ProcessLostError, StoreError, TooManyEventsError
+from gata_assets.ingestion.segments.chain import Chain, SegmentCoding, seconds_since_boot
 from gata_assets.ingestion.segments.event import (
     MAX_SEGMENT_BYTES,
     MAX_SEGMENT_EVENTS,
@@ -54,6 +54,7 @@ class EventLog:
         at_most_bytes: int = 8_000_000,
         at_most_waiting_bytes: int = 64_000_000,
         give_up_after_seconds: float = 30.0,
+        coding: SegmentCoding | None = None,
         clock: Callable[[], float] = seconds_since_boot,
     ) -> None:
         """Set up the log and start its thread.
@@ -65,9 +66,10 @@ class EventLog:
             at_most_bytes: A segment is written as soon as it has so many; about, as calls are not divided.
             at_most_waiting_bytes: More are refused.
             give_up_after_seconds: How long a failing store is tried again, from when the oldest event came.
+            coding: See `Chain`.
             clock: Seconds; it goes on while the process sleeps.
         """
-        self._chain = Chain(store, stream, clock=clock)
+        self._chain = Chain(store, stream, coding=coding, clock=clock)
         self._wait_seconds, self._segment_bytes = at_most_seconds, at_most_bytes
         self._most_waiting, self._patience = at_most_waiting_bytes, give_up_after_seconds
         self._clock = clock
@@ -198,7 +200,7 @@ class EventLog:
                     return _offsets(batch, segment.first)
             except ConflictError:
                 raise
-            except StoreError as error:
+            except (StoreError, ProcessLostError) as error:
                 if self._clock() + pause > deadline:
                     raise StoreError(
                         f"{len(segment.events) if segment else sum(len(waiting.events) for waiting in batch):,} events "

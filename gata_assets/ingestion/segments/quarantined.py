@@ -6,14 +6,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from gata_assets.ingestion.segments.chain import Chain
+from gata_assets.ingestion.segments.coding.rejected_messages import decode_rejected
 from gata_assets.ingestion.segments.cursor import read_cursor
-from gata_assets.ingestion.segments.rejected import (
-    ENDING,
-    RejectedMessage,
-    decode_rejected,
-    rejected_folder,
-    rejected_key,
-)
+from gata_assets.ingestion.segments.rejected import ENDING, RejectedMessage, rejected_folder, rejected_key
 from gata_assets.storage.objects import ObjectStore
 
 

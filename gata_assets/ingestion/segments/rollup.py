@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from gata_assets.errors import ConflictError, DamagedTableError, ObjectNotFoundError
 from gata_assets.ingestion.segments.chain import SHORTEST_GRACE, Chain, segment_key
+from gata_assets.ingestion.segments.coding.rejected_messages import encode_rejected
 from gata_assets.ingestion.segments.cursor import (
     Cursor,
     Plan,
@@ -33,7 +34,7 @@ from gata_assets.ingestion.segments.raw_files import (
     hour_of,
     origins_key,
 )
-from gata_assets.ingestion.segments.rejected import encode_rejected, rejected_key
+from gata_assets.ingestion.segments.rejected import rejected_key
 from gata_assets.storage.objects import ABSENT, ObjectStore
 from gata_assets.storage.parallel import CALLS_AT_ONCE, SMALL_CALLS_AT_ONCE, map_in_order
 

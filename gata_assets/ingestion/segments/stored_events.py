@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -19,7 +18,7 @@ from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import ObjectNotFoundError
 from gata_assets.ingestion.segments.chain import Chain
 from gata_assets.ingestion.segments.cursor import find_streams
-from gata_assets.ingestion.segments.event import Event, NewEvent
+from gata_assets.ingestion.segments.event import Event, NewEvent, StoredEvents
 from gata_assets.ingestion.segments.lines import line_of
 from gata_assets.ingestion.segments.trace import read_origins
 from gata_assets.storage.objects import ObjectStore
@@ -28,13 +27,6 @@ from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 # Clocks of processes differ.
 _EARLIER = timedelta(minutes=10)
 _STREAMS = "http/"
-
-
-class StoredEvents(NamedTuple):
-    """Where events are: a stream, and their offsets in it."""
-
-    stream: str
-    offsets: tuple[int, ...]
 
 
 def find_stored(store: ObjectStore, wanted: Sequence[NewEvent], since: datetime) -> StoredEvents | None:

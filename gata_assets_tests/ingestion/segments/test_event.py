@@ -13,12 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gata_assets.errors import DamagedTableError
+from gata_assets.ingestion.segments.coding.segments import decode_segment, encode_segment
 from gata_assets.ingestion.segments.event import (
     MAX_PAYLOAD_BYTES,
     Event,
     Segment,
-    decode_segment,
-    encode_segment,
     is_stream_name,
 )
 from gata_assets.ingestion.segments.lines import LineForm, line_of

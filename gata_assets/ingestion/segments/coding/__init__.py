@@ -1,0 +1,1 @@
+"""The bytes of segments and of rejected messages, by Arrow."""
